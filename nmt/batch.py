@@ -1,0 +1,44 @@
+"""The batch: what data makes and what the model and the loss read."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from nmt.symbols import PAD
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sentence pairs, padded with ``PAD`` on the right; integer tensors of dtype int64.
+
+    Attributes:
+        source: `[B S]`, the source tokens, each sentence ended by EOS.
+        source_lengths: `[B]`, tokens of each source sentence, EOS included.
+        target: `[B T+1]`, BOS, the target tokens, EOS.
+        num_target_tokens: labels in the batch that are not padding (EOS counted).
+    """
+
+    source: Tensor
+    source_lengths: Tensor
+    target: Tensor
+    num_target_tokens: int
+
+    @property
+    def decoder_input(self) -> Tensor:
+        """`[B T]`: what the decoder is fed under teacher forcing: BOS and all but the last token."""
+        return self.target[:, :-1]
+
+    @property
+    def labels(self) -> Tensor:
+        """`[B T]`: what the decoder is to predict: the tokens and EOS."""
+        return self.target[:, 1:]
+
+    @property
+    def label_mask(self) -> Tensor:
+        """`[B T]`: True where a label is a real token."""
+        return self.labels != PAD
+
+    @property
+    def num_sentences(self) -> int:
+        """B."""
+        return self.source.shape[0]
