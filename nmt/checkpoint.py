@@ -1,0 +1,242 @@
+"""Checkpoints: folders of safetensors and JSON that are whole or not there at all.
+
+A checkpoint is written beside the one that it replaces, flushed to the disk, and moved into place
+by renaming. Whatever kills the process, the previous or the new checkpoint can be read whole:
+
+    NAME.new    being written; complete once it holds a manifest
+    NAME.old    the previous one, for the moment between two renames
+
+`manifest.json` carries the size and the SHA-256 of each file. Nothing here can run code.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from nmt.errors import RunError
+
+FORMAT_VERSION: Final = 1
+MANIFEST: Final = "manifest.json"
+METADATA: Final = "metadata.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds.
+
+    Attributes:
+        tensors: named tensors in named parts; "model" is in every checkpoint.
+        metadata: whatever JSON can hold.
+    """
+
+    tensors: dict[str, dict[str, Tensor]]
+    metadata: dict[str, Any]
+
+
+def save_checkpoint(
+    folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], metadata: Mapping[str, Any]
+) -> None:
+    """Write a checkpoint, in place of the one that is there.
+
+    Args:
+        folder: where; made with its parents.
+        tensors: one file for each part. Tensors of one part may share their memory as a whole
+            (tied weights): they are written once.
+        metadata: whatever JSON can hold.
+
+    Raises:
+        RunError: it cannot be written (no space, no permission); what was there is untouched.
+    """
+    fresh, previous = _beside(folder)
+    try:
+        _recover(folder)
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        _write(fresh, tensors, metadata)
+        if folder.exists():
+            folder.rename(previous)
+        fresh.rename(folder)
+        _flush(folder.parent)
+        shutil.rmtree(previous, ignore_errors=True)
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot write the checkpoint ({error.strerror or error}); the previous one "
+            "is untouched: make room or change the permissions, then resume"
+        ) from error
+
+
+def load_checkpoint(folder: Path, parts: Sequence[str] | None = None) -> Checkpoint:
+    """Read a checkpoint, checked against its manifest; the tensors are on the CPU.
+
+    Args:
+        folder: where it is.
+        parts: read only these parts; None reads them all.
+
+    Raises:
+        RunError: it is missing, damaged, lacks a part, or is of another format.
+    """
+    while True:
+        place = _place(folder)
+        manifest = _read_manifest(place)
+        try:
+            return _read(place, manifest, parts)
+        except (RunError, FileNotFoundError):
+            # A training that is going on may have put a newer one in its place while we read.
+            if _place(folder) == place and _read_manifest(place) == manifest:
+                raise
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a checkpoint can be looked for here (its files may still be damaged)."""
+    return (_place(folder) / MANIFEST).is_file()
+
+
+def delete_checkpoint(folder: Path) -> None:
+    """Remove a checkpoint; when cut short, what is left over is no checkpoint any more."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    return folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
+
+
+def _place(folder: Path) -> Path:
+    """Where the newest whole checkpoint of this name is; `folder` itself where there is none."""
+    for candidate in (folder, *_beside(folder)):
+        if (candidate / MANIFEST).is_file():
+            return candidate
+    return folder
+
+
+def _recover(folder: Path) -> None:
+    """Put what an interrupted save left behind back in its place."""
+    place = _place(folder)
+    if place != folder and not folder.exists():
+        place.rename(folder)
+    if folder.exists():
+        shutil.rmtree(_beside(folder)[1], ignore_errors=True)
+
+
+def _write(
+    folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], metadata: Mapping[str, Any]
+) -> None:
+    aliases: dict[str, dict[str, str]] = {}
+    names = [METADATA]
+    (folder / METADATA).write_text(json.dumps(metadata, indent=1), encoding="utf-8")
+    for part, named in tensors.items():
+        owners, aliases[part] = _split_aliases(named)
+        names.append(f"{part}.safetensors")
+        save_file(owners, folder / names[-1])
+    files = {}
+    for name in names:
+        _flush(folder / name)
+        files[name] = {"size": (folder / name).stat().st_size, "sha256": _sha256(folder / name)}
+    manifest = {"format": FORMAT_VERSION, "files": files, "aliases": aliases}
+    draft = folder / f"{MANIFEST}.new"
+    draft.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    _flush(draft)
+    draft.rename(folder / MANIFEST)
+    _flush(folder)
+
+
+def _split_aliases(named: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors on the CPU without those that are another's twin, and the twins' names."""
+    owners: dict[str, Tensor] = {}
+    aliases: dict[str, str] = {}
+    seen: dict[tuple[object, ...], str] = {}
+    for name, tensor in named.items():
+        identity = (tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+        owner = seen.setdefault(identity, name) if tensor.numel() else name
+        if owner == name:
+            owners[name] = tensor.detach().cpu().contiguous()
+        else:
+            aliases[name] = owner
+    return owners, aliases
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(
+            f"{folder}: no checkpoint ({MANIFEST} is missing); {_remedy(folder)}"
+        ) from None
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise RunError(f"{path}: damaged, it is not JSON; {_remedy(folder)}") from error
+    found = manifest.get("format") if type(manifest) is dict else None
+    if found != FORMAT_VERSION:
+        raise RunError(
+            f"{path}: a checkpoint of format {found!r}, but this nmt reads format "
+            f"{FORMAT_VERSION}: use the version of nmt that wrote it"
+        )
+    return dict(manifest)
+
+
+def _read(folder: Path, manifest: dict[str, Any], parts: Sequence[str] | None) -> Checkpoint:
+    aliases = manifest["aliases"]
+    missing = [part for part in parts or () if part not in aliases]
+    if missing:
+        raise RunError(
+            f"{folder}: holds no {missing[0]!r}, only {', '.join(aliases)}: it is a checkpoint of "
+            "weights alone; resume from `last`"
+        )
+    _verify(folder, METADATA, manifest)
+    tensors = {}
+    for part in aliases if parts is None else parts:
+        name = f"{part}.safetensors"
+        _verify(folder, name, manifest)
+        tensors[part] = load_file(folder / name)
+        for alias, owner in aliases[part].items():
+            tensors[part][alias] = tensors[part][owner]
+    return Checkpoint(tensors, json.loads((folder / METADATA).read_text(encoding="utf-8")))
+
+
+def _verify(folder: Path, name: str, manifest: dict[str, Any]) -> None:
+    path = folder / name
+    expected = manifest["files"][name]
+    try:
+        size = path.stat().st_size
+        digest = _sha256(path)
+    except FileNotFoundError:
+        raise RunError(f"{path}: missing from the checkpoint; {_remedy(folder)}") from None
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+    if size != expected["size"]:
+        raise RunError(
+            f"{path}: damaged, it has {size} bytes and should have {expected['size']}; "
+            f"{_remedy(folder)}"
+        )
+    if digest != expected["sha256"]:
+        raise RunError(
+            f"{path}: damaged, its SHA-256 is not the one in {MANIFEST}; {_remedy(folder)}"
+        )
+
+
+def _remedy(folder: Path) -> str:
+    return f"put back a copy of {folder.name}, or use another checkpoint of the run"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Make the system write a file, or the entries of a folder, to the disk now."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
