@@ -1,0 +1,71 @@
+"""How the source gives the decoder its first state."""
+
+from abc import ABC, abstractmethod
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nmt.nn.encoder import EncoderOutput
+from nmt.nn.initialization import initialize_linear
+
+
+class Bridge(nn.Module, ABC):
+    """From what was read to the decoder's first state.
+
+    Args:
+        source_size: H of the encoder.
+        state_size: Z, numbers in the state of one decoder layer.
+        num_layers: L of the decoder.
+    """
+
+    def __init__(self, source_size: int, state_size: int, num_layers: int) -> None:
+        super().__init__()
+        self.state_size = state_size
+        self.num_layers = num_layers
+
+    @abstractmethod
+    def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
+        """The first state of each decoder layer."""
+
+
+class FinalBridge(Bridge):
+    """``tanh(W h_final)`` of the top layer's last states (Bahdanau 2015, A.2.2; both directions)."""
+
+    def __init__(self, source_size: int, state_size: int, num_layers: int) -> None:
+        super().__init__(source_size, state_size, num_layers)
+        self.projection = nn.Linear(source_size, num_layers * state_size)
+        initialize_linear(self.projection)
+
+    def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
+        """The first state of each decoder layer."""
+        states = torch.tanh(self.projection(encoded.final[:, -1]))
+        return states.unflatten(-1, (self.num_layers, self.state_size))
+
+
+class MeanBridge(FinalBridge):
+    """``tanh(W mean_s(h_s))``: the mean over all source states (dl4mt; Nematus, Sennrich 2017)."""
+
+    def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
+        """The first state of each decoder layer."""
+        weights = encoded.mask.to(encoded.states.dtype)
+        total = torch.einsum("bsh,bs->bh", encoded.states, weights)
+        mean = total / weights.sum(dim=1, keepdim=True).clamp(min=1.0)
+        states = torch.tanh(self.projection(mean))
+        return states.unflatten(-1, (self.num_layers, self.state_size))
+
+
+class ZeroBridge(Bridge):
+    """Zeros: all that the decoder knows of the source, it sees through the attention."""
+
+    def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
+        """The first state of each decoder layer."""
+        return encoded.final.new_zeros(len(encoded.final), self.num_layers, self.state_size)
+
+
+BRIDGES: Final[dict[str, type[Bridge]]] = {
+    "final": FinalBridge,
+    "mean": MeanBridge,
+    "zero": ZeroBridge,
+}

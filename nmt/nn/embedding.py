@@ -1,0 +1,42 @@
+"""Word vectors."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nmt.nn.initialization import initialize_embedding
+from nmt.symbols import PAD
+
+
+class WordEmbedding(nn.Module):
+    """Looks words up, with dropout on the numbers and on whole words.
+
+    Args:
+        vocabulary_size: V.
+        size: E.
+        dropout: chance that one number of a vector is zeroed.
+        word_dropout: chance that a whole vector is zeroed, so that the model learns not to lean on
+            any one word (Sennrich 2016, WMT). The others are not scaled up: a word is there or not.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        size: int,
+        *,
+        dropout: float = 0.0,
+        word_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.table = nn.Embedding(vocabulary_size, size, padding_idx=PAD)
+        self.dropout = nn.Dropout(dropout)
+        self.word_dropout = word_dropout
+        initialize_embedding(self.table)
+
+    def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T E"]:
+        """The vectors of the words; PAD is the zero vector."""
+        vectors = self.table(tokens)
+        if self.training and self.word_dropout > 0.0:
+            kept = torch.rand(tokens.shape, device=tokens.device) >= self.word_dropout
+            vectors = vectors * kept.unsqueeze(-1)
+        return self.dropout(vectors)

@@ -1,0 +1,107 @@
+"""The translation model: four functions, one code path."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nmt.batch import Batch
+from nmt.nn.bridge import Bridge
+from nmt.nn.decoder import Decoder, DecoderOutput, DecoderState
+from nmt.nn.embedding import WordEmbedding
+from nmt.nn.encoder import EncoderOutput, RecurrentEncoder
+from nmt.nn.initialization import initialize_linear
+from nmt.nn.masks import length_mask
+
+
+class Model(nn.Module):
+    """Encoder, bridge, decoder with attention, and the projection to the vocabulary.
+
+    Args:
+        source_embedding: may be the same module as `target_embedding` (tied).
+        target_embedding: its table is also the projection where `tie_projection`.
+        encoder: reads the source.
+        bridge: the decoder's first state.
+        decoder: writes the target.
+        output_size: O, numbers in a vector of the decoder.
+        output_dropout: on the vectors before the projection.
+        tie_projection: project with the target embedding (Press & Wolf 2017); O must be E.
+    """
+
+    def __init__(
+        self,
+        source_embedding: WordEmbedding,
+        target_embedding: WordEmbedding,
+        encoder: RecurrentEncoder,
+        bridge: Bridge,
+        decoder: Decoder,
+        output_size: int,
+        *,
+        output_dropout: float = 0.0,
+        tie_projection: bool = True,
+    ) -> None:
+        super().__init__()
+        self.source_embedding = source_embedding
+        self.target_embedding = target_embedding
+        self.encoder = encoder
+        self.bridge = bridge
+        self.decoder = decoder
+        self.output_dropout = nn.Dropout(output_dropout)
+        self.projection = nn.Linear(output_size, target_embedding.table.num_embeddings)
+        initialize_linear(self.projection)
+        if tie_projection:
+            assert self.projection.weight.shape == target_embedding.table.weight.shape
+            self.projection.weight = target_embedding.table.weight
+
+    def encode(self, source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> EncoderOutput:
+        """Read the source, padded on the right."""
+        mask = length_mask(lengths, source.shape[1])
+        encoded: EncoderOutput = self.encoder(self.source_embedding(source), mask)
+        return encoded
+
+    def start(self, encoded: EncoderOutput) -> DecoderState:
+        """The decoder's state before the first word."""
+        memory = self.decoder.attention.prepare(encoded.states, encoded.mask)
+        return self.decoder.start(self.bridge(encoded), memory)
+
+    def forward(self, batch: Batch, feed_own: float = 0.0) -> DecoderOutput:
+        """Teacher forcing: the logits of each label, given the words before it.
+
+        Args:
+            batch: sentence pairs.
+            feed_own: the chance that an input after the first is the model's own best word rather
+                than the reference's (scheduled sampling, Bengio 2015).
+        """
+        state = self.start(self.encode(batch.source, batch.source_lengths))
+        if feed_own > 0.0:
+            return self._feed_own(batch.decoder_input, state, feed_own)
+        logits, weights, _ = self._decode(batch.decoder_input, state)
+        return DecoderOutput(logits, weights)
+
+    def step(
+        self, tokens: Int[Tensor, " N"], state: DecoderState
+    ) -> tuple[Float[Tensor, "N V"], DecoderState]:
+        """One word further: log-probabilities (float32) of the next one, and the new state."""
+        logits, _, state = self._decode(tokens.unsqueeze(1), state)
+        return torch.log_softmax(logits.squeeze(1).float(), dim=-1), state
+
+    def _decode(
+        self, tokens: Int[Tensor, "B T"], state: DecoderState
+    ) -> tuple[Float[Tensor, "B T V"], Float[Tensor, "B T S"], DecoderState]:
+        decoded = self.decoder(self.target_embedding(tokens), state)
+        logits = self.projection(self.output_dropout(decoded.vectors))
+        return logits, decoded.weights, decoded.state
+
+    def _feed_own(
+        self, reference: Int[Tensor, "B T"], state: DecoderState, chance: float
+    ) -> DecoderOutput:
+        own = torch.rand(reference.shape, device=reference.device) < chance
+        tokens = reference[:, :1]
+        logits, weights = [], []
+        for step in range(reference.shape[1]):
+            step_logits, step_weights, state = self._decode(tokens, state)
+            logits.append(step_logits)
+            weights.append(step_weights)
+            following = slice(step + 1, step + 2)
+            best = step_logits.detach().argmax(dim=-1)
+            tokens = torch.where(own[:, following], best, reference[:, following])
+        return DecoderOutput(torch.cat(logits, dim=1), torch.cat(weights, dim=1))

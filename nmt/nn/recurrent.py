@@ -1,0 +1,149 @@
+"""Recurrent cells behind one face, and how to run one over a sequence.
+
+A cell splits its work in two: `project` holds what depends on the inputs alone and is computed for
+all steps at once; `forward` is one step. Its state is one tensor `[B Z]`, whatever is in it.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from nmt.nn.fused_gru import fused_gru
+from nmt.nn.initialization import initialize_gates
+
+
+class Cell(nn.Module, ABC):
+    """One recurrent layer in one direction.
+
+    Args:
+        input_size: numbers in one input.
+        hidden_size: H, numbers in one output.
+        num_gates: rows of H in the weights.
+        state_size: Z, numbers in one state.
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_gates: int, state_size: int
+    ) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.gate_size = num_gates * hidden_size
+        self.state_size = state_size
+        self.weight_input = nn.Parameter(torch.empty(self.gate_size, input_size))
+        self.weight_hidden = nn.Parameter(torch.empty(self.gate_size, hidden_size))
+        self.bias_input = nn.Parameter(torch.zeros(self.gate_size))
+        self.bias_hidden = nn.Parameter(torch.zeros(self.gate_size))
+        initialize_gates(self.weight_input, self.weight_hidden, num_gates)
+
+    def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
+        """What the inputs add to the gates."""
+        return nn.functional.linear(inputs, self.weight_input, self.bias_input)
+
+    @abstractmethod
+    def forward(
+        self, projected: Float[Tensor, "B G"], state: Float[Tensor, "B Z"]
+    ) -> Float[Tensor, "B Z"]:
+        """One step: the next state."""
+
+    def output(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
+        """What the layer shows of its state."""
+        return state
+
+    def unroll(
+        self,
+        projected: Float[Tensor, "B T G"],
+        state: Float[Tensor, "B Z"],
+        mask: Bool[Tensor, "B T"] | None = None,
+    ) -> Float[Tensor, "B T Z"]:
+        """The states after each step; a masked step leaves the state as it was."""
+        return unroll(self, projected, state, mask)
+
+
+def unroll(
+    cell: Cell,
+    projected: Float[Tensor, "B T G"],
+    state: Float[Tensor, "B Z"],
+    mask: Bool[Tensor, "B T"] | None = None,
+) -> Float[Tensor, "B T Z"]:
+    """Run a cell over a sequence, step by step; a masked step leaves the state as it was."""
+    states = []
+    for step in range(projected.shape[1]):
+        after = cell(projected[:, step], state)
+        state = after if mask is None else torch.where(mask[:, step, None], after, state)
+        states.append(state)
+    return torch.stack(states, dim=1)
+
+
+class GRU(Cell):
+    """Gated recurrent unit (Cho 2014), in the form of cuDNN and PyTorch.
+
+    ``r = sigmoid(x_r + U_r h)``, ``z = sigmoid(x_z + U_z h)``, ``n = tanh(x_n + r * U_n h)``,
+    ``h' = (1 - z) * n + z * h``. The reset gate acts after the product (Cho 2014 has it before),
+    so that one product with the state serves all three gates.
+
+    Args:
+        input_size: numbers in one input.
+        hidden_size: H.
+        fused: run whole sequences as one autograd node; False takes the plain loop.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
+        super().__init__(input_size, hidden_size, num_gates=3, state_size=hidden_size)
+        self.fused = fused
+
+    def forward(
+        self, projected: Float[Tensor, "B G"], state: Float[Tensor, "B Z"]
+    ) -> Float[Tensor, "B Z"]:
+        """One step: the next state."""
+        hidden = nn.functional.linear(state, self.weight_hidden, self.bias_hidden)
+        input_r, input_z, input_n = projected.chunk(3, dim=-1)
+        hidden_r, hidden_z, hidden_n = hidden.chunk(3, dim=-1)
+        reset = torch.sigmoid(input_r + hidden_r)
+        update = torch.sigmoid(input_z + hidden_z)
+        candidate = torch.tanh(input_n + reset * hidden_n)
+        return torch.lerp(candidate, state, update)
+
+    def unroll(
+        self,
+        projected: Float[Tensor, "B T G"],
+        state: Float[Tensor, "B Z"],
+        mask: Bool[Tensor, "B T"] | None = None,
+    ) -> Float[Tensor, "B T Z"]:
+        """The states after each step; a masked step leaves the state as it was."""
+        if not self.fused:
+            return unroll(self, projected, state, mask)
+        return fused_gru(projected, state, self.weight_hidden, self.bias_hidden, mask)
+
+
+class LSTM(Cell):
+    """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers 2000).
+
+    ``i, f, o = sigmoid(x + U h)``, ``g = tanh(x_g + U_g h)``, ``c' = f * c + i * g``,
+    ``h' = o * tanh(c')``. The state is ``[h c]``. The forget gate starts at a bias of 1, so that
+    the memory is kept until the cell has learnt what to forget (Jozefowicz 2015).
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, num_gates=4, state_size=2 * hidden_size)
+        with torch.no_grad():
+            self.bias_input[hidden_size : 2 * hidden_size] = 1.0
+
+    def forward(
+        self, projected: Float[Tensor, "B G"], state: Float[Tensor, "B Z"]
+    ) -> Float[Tensor, "B Z"]:
+        """One step: the next state."""
+        hidden, memory = state.chunk(2, dim=-1)
+        gates = projected + nn.functional.linear(hidden, self.weight_hidden, self.bias_hidden)
+        entry, forget, candidate, exit_ = gates.chunk(4, dim=-1)
+        memory = torch.sigmoid(forget) * memory + torch.sigmoid(entry) * torch.tanh(candidate)
+        return torch.cat([torch.sigmoid(exit_) * torch.tanh(memory), memory], dim=-1)
+
+    def output(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
+        """The half of the state that is shown."""
+        return state[..., : self.hidden_size]
+
+
+CELLS: Final[dict[str, type[Cell]]] = {"gru": GRU, "lstm": LSTM}
