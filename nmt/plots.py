@@ -1,0 +1,128 @@
+"""Pictures: where the model looks (heat map) and how it learns (curves).
+
+Needs matplotlib, which comes with the extra `plots`. It is imported when something is drawn, and
+used without `pyplot`, so that no window system is asked for and no global figure is kept.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Points = Sequence[tuple[float, float]]
+
+_DOTS_PER_INCH = 120
+_INCHES_PER_WORD = 0.32
+_MARGIN_INCHES = 1.6
+# matplotlib's own font has every European letter; others serve where the system has them.
+_WIDE_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Sans")
+
+
+def plot_attention(
+    weights: NDArray[np.floating],
+    source_words: Sequence[str],
+    target_words: Sequence[str],
+    path: Path,
+    title: str = "",
+) -> None:
+    """Draw attention as a heat map: a row for each target word, the darker the more it looks there.
+
+    Bahdanau et al. 2015, figure 3, with whole words on both axes. The picture grows with the
+    sentence, so that each word stays readable.
+
+    Args:
+        weights: `[T S]`, between 0 and 1.
+        source_words: S words, written along the top.
+        target_words: T words, written down the side.
+        path: file to write; the suffix says the format (.png, .pdf, .svg).
+        title: written above the picture.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    assert weights.shape == (len(target_words), len(source_words)), "weights and words must agree"
+    height = max(len(target_words), 1) * _INCHES_PER_WORD + _MARGIN_INCHES
+    width = max(len(source_words), 1) * _INCHES_PER_WORD + _MARGIN_INCHES
+    with _figure(width, height, path) as figure:
+        axes = figure.add_subplot()
+        image = axes.imshow(
+            weights if weights.size else np.zeros((1, 1)),
+            cmap="Blues",
+            vmin=0.0,
+            vmax=1.0,
+            aspect="equal",
+            interpolation="nearest",
+        )
+        axes.xaxis.tick_top()
+        axes.set_xticks(range(len(source_words)), source_words, rotation=60, ha="left")
+        axes.set_yticks(range(len(target_words)), target_words)
+        for label in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
+            label.set_parse_math(False)  # a word with two dollar signs is not a formula
+        axes.set_xticks(np.arange(len(source_words) + 1) - 0.5, minor=True)
+        axes.set_yticks(np.arange(len(target_words) + 1) - 0.5, minor=True)
+        axes.grid(which="minor", color="0.9", linewidth=0.5)
+        axes.tick_params(which="both", length=0)
+        figure.colorbar(image, ax=axes, shrink=min(1.0, 3.0 / height), label="attention")
+        if title:
+            figure.suptitle(title, parse_math=False)
+
+
+def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path) -> None:
+    """Draw curves over the updates of a training, one panel below the other.
+
+    Args:
+        panels: title of a panel -> name of a curve -> its points `(update, value)`. Panels
+            without points are left out; a point whose value is not finite leaves a gap.
+        path: file to write; the suffix says the format.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    drawn = {title: curves for title, curves in panels.items() if any(curves.values())}
+    with _figure(8.0, 2.6 * max(len(drawn), 1) + 0.4, path) as figure:
+        first = None
+        for row, (title, curves) in enumerate(drawn.items(), start=1):
+            axes = figure.add_subplot(len(drawn), 1, row, sharex=first)
+            first = first or axes
+            for name, points in curves.items():
+                updates = [update for update, _ in points]
+                values = [value for _, value in points]
+                # A marker for each point where there are few: a curve of one point is seen too.
+                axes.plot(updates, values, marker="." if len(points) < 60 else "", label=name)
+            axes.set_ylabel(title)
+            axes.grid(color="0.9")
+            if len(curves) > 1:
+                axes.legend(frameon=False)
+            if row == len(drawn):
+                axes.set_xlabel("update")
+
+
+@contextmanager
+def _figure(width: float, height: float, path: Path) -> "Iterator[Figure]":
+    """A figure to draw on (inches), saved in the end; fonts are chosen for as long as it lasts."""
+    try:
+        from matplotlib import font_manager, rc_context
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UserError(
+            "drawing needs matplotlib, which is not installed: install the extra `plots` "
+            "(in the folder of nmt: pip install '.[plots]')"
+        ) from error
+    installed = set(font_manager.fontManager.get_font_names())
+    families = ["DejaVu Sans", *(font for font in _WIDE_FONTS if font in installed)]
+    with rc_context({"font.family": families}), warnings.catch_warnings():
+        # A letter that no installed font has is drawn as a box: a blemish, not a failure.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
+        yield figure
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path)
