@@ -1,0 +1,172 @@
+"""Update rules, and the step that leaves the weights alone where the gradient is not finite."""
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+ParameterGroups = list[dict[str, object]]
+
+
+class Optimizer(torch.optim.Optimizer):
+    """A fused update rule of torch that can be told on the device to skip a step.
+
+    Attributes:
+        found_inf: one where the next step must change nothing, not even the momenta. The fused
+            kernels read it on the device, so nothing waits for the gradient to be known.
+    """
+
+    found_inf: Tensor | None = None
+
+    def set_learning_rate(self, value: float) -> None:
+        """For all the steps that follow."""
+        for group in self.param_groups:
+            group["lr"] = value
+
+
+class Adam(Optimizer, torch.optim.Adam):
+    """Adam (Kingma & Ba 2015, algorithm 1).
+
+    Args:
+        model: whose parameters are trained.
+        learning_rate: the step size; the schedule multiplies it.
+        beta1: decay of the mean of the gradient.
+        beta2: decay of the mean of its square.
+        epsilon: added to the denominator.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        learning_rate: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None:
+        torch.optim.Adam.__init__(
+            self,
+            parameter_groups(model, weight_decay=0.0),
+            lr=learning_rate,
+            betas=(beta1, beta2),
+            eps=epsilon,
+            fused=True,
+        )
+
+
+class AdamW(Optimizer, torch.optim.AdamW):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2).
+
+    Args:
+        model: whose parameters are trained.
+        learning_rate: the step size; the schedule multiplies it.
+        beta1: decay of the mean of the gradient.
+        beta2: decay of the mean of its square.
+        epsilon: added to the denominator.
+        weight_decay: share of a weight taken off at each step, times the learning rate.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        learning_rate: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        torch.optim.AdamW.__init__(
+            self,
+            parameter_groups(model, weight_decay),
+            lr=learning_rate,
+            betas=(beta1, beta2),
+            eps=epsilon,
+            fused=True,
+        )
+
+
+class SGD(Optimizer, torch.optim.SGD):
+    """Stochastic gradient descent, as Luong 2015 (section 4.1) trains.
+
+    Args:
+        model: whose parameters are trained.
+        learning_rate: the step size; the schedule multiplies it.
+        momentum: share of the last step that is repeated.
+        weight_decay: strength of the L2 penalty.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        learning_rate: float = 1.0,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+    ) -> None:
+        torch.optim.SGD.__init__(
+            self,
+            parameter_groups(model, weight_decay),
+            lr=learning_rate,
+            momentum=momentum,
+            fused=True,
+        )
+
+
+OPTIMIZERS: Final[dict[str, type[Optimizer]]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> ParameterGroups:
+    """Matrices, which decay, and vectors (biases, gains of norms), which must be free to be large."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in trained if parameter.ndim >= 2]
+    vectors = [parameter for parameter in trained if parameter.ndim < 2]
+    groups: ParameterGroups = [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def apply_gradients(optimizer: Optimizer, loss: Tensor, clip_norm: float | None) -> Tensor:
+    """Clip the gradients, take one step, and drop them; skip it where something is not finite.
+
+    Args:
+        optimizer: holds the parameters.
+        loss: scalar, the loss that the gradients are of; only looked at.
+        clip_norm: largest norm of all gradients together (Pascanu 2013); None: any.
+
+    Returns:
+        The norm before clipping, a scalar on the device; not finite where the step was skipped.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+    norm = norm + torch.where(torch.isfinite(loss), 0.0, torch.nan)
+    if clip_norm is not None:
+        clip_grads_with_norm_(parameters, clip_norm, norm)
+    optimizer.found_inf = (~torch.isfinite(norm)).float()
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return norm
+
+
+def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """The momenta and counts as named tensors, for a checkpoint."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{index}.{key}": value
+        for index, entries in state.items()
+        for key, value in entries.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` gave, into an optimizer made with the same options."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,172 @@
+"""How the learning rate moves: a factor on the optimizer's own rate, for each update."""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Final
+
+from nmt.errors import ConfigError
+
+
+class Schedule(ABC):
+    """A factor for each update, counted from 1.
+
+    Args:
+        total_updates: how many updates training can have; None where there is no limit.
+        warmup: updates over which the factor rises linearly from 0; 0 for none.
+    """
+
+    def __init__(self, total_updates: int | None, *, warmup: int = 0) -> None:
+        if warmup < 0:
+            raise ConfigError(f"training.schedule.warmup: {warmup} is negative; give 0 for none")
+        self.total_updates = total_updates
+        self.warmup = warmup
+
+    def factor(self, update: int) -> float:
+        """What the learning rate is multiplied with at this update."""
+        if update < self.warmup:
+            return self.after_warmup(self.warmup) * update / self.warmup
+        return self.after_warmup(update)
+
+    @abstractmethod
+    def after_warmup(self, update: int) -> float:
+        """The factor at an update that is not in the warm-up any more."""
+
+    def observe(self, improved: bool) -> None:
+        """A validation was made, and was the best so far or not."""
+
+    def state(self) -> dict[str, float]:
+        """What `restore` needs to go on from here."""
+        return {}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Go on from what `state` gave."""
+        assert not state
+
+
+class Constant(Schedule):
+    """The same rate all the time."""
+
+    def after_warmup(self, update: int) -> float:
+        """Always 1."""
+        return 1.0
+
+
+class Plateau(Schedule):
+    """Lower the rate where the validation metric (`training.validation.best`) stops improving.
+
+    Args:
+        total_updates: not used.
+        warmup: updates over which the factor rises linearly from 0; 0 for none.
+        patience: validations in a row without a new best before the rate is lowered.
+        decay: what the rate is multiplied with then.
+        minimum: smallest factor.
+    """
+
+    def __init__(
+        self,
+        total_updates: int | None,
+        *,
+        warmup: int = 0,
+        patience: int = 2,
+        decay: float = 0.5,
+        minimum: float = 0.01,
+    ) -> None:
+        super().__init__(total_updates, warmup=warmup)
+        if not 0.0 < decay < 1.0:
+            raise ConfigError(f"training.schedule.decay: {decay} is not between 0 and 1")
+        if patience < 1:
+            raise ConfigError(f"training.schedule.patience: {patience} is not at least 1")
+        self.patience = patience
+        self.decay = decay
+        self.minimum = minimum
+        self._factor = 1.0
+        self._without_best = 0
+
+    def after_warmup(self, update: int) -> float:
+        """What the validations so far have left."""
+        return self._factor
+
+    def observe(self, improved: bool) -> None:
+        """Count validations without a new best."""
+        self._without_best = 0 if improved else self._without_best + 1
+        if self._without_best >= self.patience:
+            self._factor = max(self.minimum, self._factor * self.decay)
+            self._without_best = 0
+
+    def state(self) -> dict[str, float]:
+        """The factor and the count."""
+        return {"factor": self._factor, "without_best": self._without_best}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Go on from what `state` gave."""
+        self._factor = state["factor"]
+        self._without_best = int(state["without_best"])
+
+
+class InverseSquareRoot(Schedule):
+    """``sqrt(warmup / update)`` after the warm-up (Vaswani 2017, section 5.3, scaled to peak at 1).
+
+    Args:
+        total_updates: not used.
+        warmup: updates over which the factor rises linearly to 1; at least 1.
+    """
+
+    def __init__(self, total_updates: int | None, *, warmup: int = 1000) -> None:
+        super().__init__(total_updates, warmup=warmup)
+        if warmup < 1:
+            raise ConfigError(
+                f"training.schedule.warmup: {warmup} is not at least 1, which inverse_square_root "
+                "needs: the decay is measured in it"
+            )
+
+    def after_warmup(self, update: int) -> float:
+        """Falls with the square root of the updates."""
+        return math.sqrt(self.warmup / update)
+
+
+class Cosine(Schedule):
+    """Half a cosine from 1 down to `final` (Loshchilov & Hutter 2017, eq. 5, without restarts).
+
+    Args:
+        total_updates: where the curve ends, unless `num_updates` says so.
+        warmup: updates over which the factor rises linearly from 0; 0 for none.
+        num_updates: update at which `final` is reached; null: the end of training, as
+            `max_updates` and `max_epochs` put it.
+        final: the factor in the end.
+    """
+
+    def __init__(
+        self,
+        total_updates: int | None,
+        *,
+        warmup: int = 0,
+        num_updates: int | None = None,
+        final: float = 0.0,
+    ) -> None:
+        super().__init__(total_updates, warmup=warmup)
+        end = num_updates if num_updates is not None else total_updates
+        if end is None:
+            raise ConfigError(
+                "training.schedule.num_updates: cosine needs to know where training ends; give "
+                "it, or training.max_updates, or training.max_epochs"
+            )
+        if end <= warmup:
+            raise ConfigError(
+                f"training.schedule.warmup: {warmup} is not less than the {end} updates of the "
+                "whole schedule"
+            )
+        self.end = end
+        self.final = final
+
+    def after_warmup(self, update: int) -> float:
+        """Falls slowly, then fast, then slowly; stays at `final`."""
+        share = min(1.0, (update - self.warmup) / (self.end - self.warmup))
+        return self.final + (1.0 - self.final) * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+SCHEDULES: Final[dict[str, type[Schedule]]] = {
+    "constant": Constant,
+    "plateau": Plateau,
+    "inverse_square_root": InverseSquareRoot,
+    "cosine": Cosine,
+}

@@ -1,0 +1,47 @@
+"""Ctrl-C and SIGTERM: finish what is at hand, save, and go."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(Exception):
+    """Raised by `Interruption.check`: somebody asked for an end."""
+
+
+class Interruption:
+    """Whether somebody asked for an end, and by which signal."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def check(self) -> None:
+        """Raise `Interrupted` where an end was asked for."""
+        if self.signal is not None:
+            raise Interrupted
+
+
+@contextmanager
+def listen() -> Iterator[Interruption]:
+    """Turn the first signal into a note, which the loop reads; the second one has its usual effect.
+
+    The handlers that were there are put back at the end.
+    """
+    interruption = Interruption()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        interruption.signal = number
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    before = {each: signal.getsignal(each) for each in SIGNALS}
+    for each in SIGNALS:
+        signal.signal(each, note)
+    try:
+        yield interruption
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
