@@ -5,36 +5,39 @@ configuration is refused at once. A plug-in's own options are not listed here: t
 keyword-only arguments of its constructor (see `nmt.registry`).
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from nmt.registry import PlugIn, Table
+from nmt.config_base import (
+    ALIGNMENTS as ALIGNMENTS,
+    BRIDGES as BRIDGES,
+    CELLS as CELLS,
+    DECODERS as DECODERS,
+    LENGTH_PENALTIES as LENGTH_PENALTIES,
+    METRICS as METRICS,
+    OPTIMIZERS as OPTIMIZERS,
+    SCHEDULES as SCHEDULES,
+    SCORES as SCORES,
+    SEARCHES as SEARCHES,
+    TOKENIZERS as TOKENIZERS,
+    Device,
+    Options,
+    Positive,
+    Probability,
+    Text,
+)
+from nmt.config_training import (
+    CheckpointConfig as CheckpointConfig,
+    EarlyStoppingConfig as EarlyStoppingConfig,
+    ScheduledSamplingConfig as ScheduledSamplingConfig,
+    TrainingConfig as TrainingConfig,
+    ValidationConfig as ValidationConfig,
+)
+from nmt.explain import refuse
+from nmt.registry import PlugIn
 
 CONFIG_VERSION = 1
-
-# Where each kind of plug-in is listed: a torch-free pointer to the table beside the classes.
-TOKENIZERS = Table("tokenizer", "nmt.text.tokenizers", "TOKENIZERS")
-CELLS = Table("cell", "nmt.nn.recurrent", "CELLS")
-BRIDGES = Table("bridge", "nmt.nn.bridge", "BRIDGES")
-SCORES = Table("score", "nmt.nn.attention.score", "SCORES")
-ALIGNMENTS = Table("alignment", "nmt.nn.attention.alignment", "ALIGNMENTS")
-DECODERS = Table("decoder style", "nmt.nn.decoder", "DECODERS")
-OPTIMIZERS = Table("optimizer", "nmt.training.optimization", "OPTIMIZERS")
-SCHEDULES = Table("schedule", "nmt.training.schedule", "SCHEDULES")
-SEARCHES = Table("search", "nmt.search.searches", "SEARCHES")
-LENGTH_PENALTIES = Table("length penalty", "nmt.search.penalties", "LENGTH_PENALTIES")
-METRICS = Table("metric", "nmt.metrics", "METRICS")
-
-
-class Options(BaseModel):
-    """A group of options: frozen, unknown keys refused, every field with a line of help."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
-Positive = Annotated[int, Field(ge=1)]
 
 
 def _as_list(value: Any) -> Any:
@@ -44,14 +47,24 @@ def _as_list(value: Any) -> Any:
 class CorpusConfig(Options):
     """Parallel text: two aligned files, or one TSV file with two columns; plain or .gz."""
 
-    source: str | None = None
+    source: Text | None = None
     """File of source sentences, one a line."""
-    target: str | None = None
+    target: Text | None = None
     """File of target sentences, line for line."""
-    tsv: str | None = None
+    tsv: Text | None = None
     """One file instead of two: source, a tab, target."""
     weight: Annotated[float, Field(gt=0.0)] = 1.0
     """How often the corpus is seen, against the others: 2 is twice an epoch, 0.5 every other one."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = (self.source is not None, self.target is not None, self.tsv is not None)
+        if given not in {(True, True, False), (False, False, True)}:
+            keys = [key for key in ("source", "target", "tsv") if getattr(self, key) is not None]
+            refuse(
+                ((), f"needs source and target, or tsv alone; given: {', '.join(keys) or 'none'}")
+            )
+        return self
 
 
 class FilterConfig(Options):
@@ -68,22 +81,22 @@ class FilterConfig(Options):
 class DataConfig(Options):
     """The corpora."""
 
-    train: Annotated[list[CorpusConfig], BeforeValidator(_as_list)]
+    train: Annotated[list[CorpusConfig], BeforeValidator(_as_list), Field(min_length=1)]
     """One corpus or a list of them."""
     valid: CorpusConfig | None = None
     """What training is steered by: loss, metrics, early stopping."""
     test: CorpusConfig | None = None
     """Scored once, when training ends."""
-    filters: FilterConfig = FilterConfig()
+    filters: FilterConfig = Field(default_factory=FilterConfig)
     """Training pairs to leave out."""
-    cache: str | None = None
+    cache: Text | None = None
     """Folder for the encoded corpora, shared between runs; null: inside the run."""
 
 
 class TokenizerConfig(Options):
     """How text becomes tokens; `name` picks the tokenizer and the other keys are its options."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow")
 
     name: str = "sentencepiece"
     """Which tokenizer."""
@@ -93,10 +106,21 @@ class TokenizerConfig(Options):
     """Unicode normal form applied to all text before it is split."""
     lowercase: bool = False
     """Lowercase all text first."""
-    source_path: str | None = None
+    source_path: Text | None = None
     """A folder with a saved tokenizer to use for the source (or for both, if shared), not to train."""
-    target_path: str | None = None
+    target_path: Text | None = None
     """The same for the target, where the vocabulary is not shared."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.shared and self.target_path is not None:
+            refuse(
+                (
+                    ("target_path",),
+                    "is not for a shared tokenizer; set source_path, or shared: false",
+                )
+            )
+        return self
 
 
 class EmbeddingConfig(Options):
@@ -156,103 +180,16 @@ class DecoderConfig(Options):
 class ModelConfig(Options):
     """The network."""
 
-    embedding: EmbeddingConfig = EmbeddingConfig()
+    embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)
     """Word vectors."""
-    encoder: EncoderConfig = EncoderConfig()
+    encoder: EncoderConfig = Field(default_factory=EncoderConfig)
     """Source side."""
     bridge: Annotated[PlugIn, BRIDGES] = PlugIn(name="final")
     """How the source gives the decoder its first state."""
-    attention: AttentionConfig = AttentionConfig()
+    attention: AttentionConfig = Field(default_factory=AttentionConfig)
     """Where the decoder looks."""
-    decoder: DecoderConfig = DecoderConfig()
+    decoder: DecoderConfig = Field(default_factory=DecoderConfig)
     """Target side."""
-
-
-class ScheduledSamplingConfig(Options):
-    """Feed the model its own words in training (Bengio 2015): the chance rises linearly."""
-
-    start: Annotated[int, Field(ge=0)] = 0
-    """Update at which the chance starts to rise from 0."""
-    end: Positive = 20_000
-    """Update at which it has reached `probability`."""
-    probability: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
-    """The chance in the end."""
-
-
-class EarlyStoppingConfig(Options):
-    """When to stop before the limits are reached."""
-
-    metric: str = "bleu"
-    """`loss`, or one of `training.validation.metrics`."""
-    patience: Positive = 10
-    """Validations in a row without a new best."""
-
-
-class ValidationConfig(Options):
-    """How the model is measured while it trains."""
-
-    every: Positive | None = None
-    """Updates between validations; null: once an epoch."""
-    metrics: list[Annotated[str, METRICS]] = ["bleu"]
-    """Translation metrics, measured with the search that `translate` uses; [] for the loss alone."""
-    beam_size: Positive | None = 1
-    """Beam for these translations (1 is greedy); null: that of `decoding`."""
-    best: str = "bleu"
-    """What the best checkpoint is chosen by: `loss` or one of the metrics."""
-    num_samples: Annotated[int, Field(ge=0)] = 3
-    """Translations shown in the log at each validation."""
-
-
-class CheckpointConfig(Options):
-    """What is kept on disk."""
-
-    every: Positive | None = 1_000
-    """Updates between saves; there is one at each validation as well. null: only those."""
-    keep_last: Positive = 3
-    """Snapshots of the weights kept from the latest validations."""
-    average_last: Annotated[int, Field(ge=0)] = 0
-    """At the end, average this many of them and keep the average if it is better; 0: do not."""
-
-
-class TrainingConfig(Options):
-    """The training engine."""
-
-    batch_tokens: Positive | None = 4_000
-    """Most target tokens in a batch, padding counted; null with `batch_sentences`."""
-    batch_sentences: Positive | None = None
-    """Most sentences in a batch."""
-    accumulate: Positive = 1
-    """Batches to one update; the gradient is divided by the tokens of them all."""
-    optimizer: Annotated[PlugIn, OPTIMIZERS] = PlugIn(name="adam")
-    """Update rule and its learning rate."""
-    schedule: Annotated[PlugIn, SCHEDULES] = PlugIn(name="constant")
-    """How the learning rate moves."""
-    clip_norm: Annotated[float, Field(gt=0.0)] | None = 1.0
-    """Largest norm of the gradient; null: any."""
-    label_smoothing: Probability = 0.1
-    """Share of the probability spread over all words (Szegedy 2016)."""
-    scheduled_sampling: ScheduledSamplingConfig | None = None
-    """Feed the model its own words; null: teacher forcing alone."""
-    ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
-    """Exponential moving average of the weights, used to validate and translate; null: none."""
-    max_epochs: Positive | None = 50
-    """Passes over the data; null: any number."""
-    max_updates: Positive | None = None
-    """Updates; null: any number."""
-    max_bad_updates: Positive = 20
-    """Updates in a row with a non-finite loss or gradient before training gives up."""
-    validation: ValidationConfig = ValidationConfig()
-    """How the model is measured while it trains."""
-    early_stopping: EarlyStoppingConfig | None = EarlyStoppingConfig()
-    """When to stop before the limits are reached; null: never."""
-    checkpoints: CheckpointConfig = CheckpointConfig()
-    """What is kept on disk."""
-    log_every: Positive = 50
-    """Updates between lines of `metrics.jsonl`."""
-    tensorboard: bool = False
-    """Write the metrics for TensorBoard as well (needs the extra `tensorboard`)."""
-    num_threads: Positive | None = None
-    """CPU threads; null: what torch chooses."""
 
 
 class DecodingConfig(Options):
@@ -277,27 +214,69 @@ class DecodingConfig(Options):
     max_source_length: Positive = 1_000
     """Tokens of a source line that are read; what is beyond is cut, with a warning."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.n_best > self.beam_size:
+            refuse(
+                (("n_best",), f"must be at most beam_size ({self.beam_size}), not {self.n_best}")
+            )
+        if self.min_length > self.max_length:
+            sentence = f"must be at most max_length ({self.max_length}), not {self.min_length}"
+            refuse((("min_length",), sentence))
+        return self
+
 
 class Config(Options):
     """One experiment."""
 
-    version: Literal[1] = CONFIG_VERSION
+    version: int = CONFIG_VERSION
     """Version of the format of this file."""
-    run: str
+    run: Text = Field(examples=["runs/reference"])
     """Folder for everything of the run."""
     seed: Annotated[int, Field(ge=0)] = 1
     """Seed of everything random."""
-    device: str = "auto"
+    device: Device = "auto"
     """auto, cpu, cuda, or cuda:N."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the computation; the weights are float32 always."""
     data: DataConfig
     """The corpora."""
-    tokenizer: Annotated[TokenizerConfig, TOKENIZERS] = TokenizerConfig()
+    tokenizer: Annotated[TokenizerConfig, TOKENIZERS] = Field(default_factory=TokenizerConfig)
     """How text becomes tokens."""
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = Field(default_factory=ModelConfig)
     """The network."""
-    training: TrainingConfig = TrainingConfig()
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
     """The training engine."""
-    decoding: DecodingConfig = DecodingConfig()
+    decoding: DecodingConfig = Field(default_factory=DecodingConfig)
     """How the trained model translates."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_version(cls, given: Any) -> Any:
+        """Before all else: what is wrong in a config of another version is that it is one."""
+        version = (
+            given.get("version", CONFIG_VERSION) if isinstance(given, dict) else CONFIG_VERSION
+        )
+        if str(version) != str(CONFIG_VERSION):
+            sentence = (
+                f"this is version {version}; this nmt reads {CONFIG_VERSION}: use the nmt that it was "
+                "written for, or adapt it to configs/reference.yaml"
+            )
+            refuse((("version",), sentence))
+        return given
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.model.embedding.tie == "all" and not self.tokenizer.shared:
+            place = ("model", "embedding", "tie")
+            refuse(
+                (place, "'all' needs one vocabulary; set tokenizer.shared: true, or tie: target")
+            )
+        measured = self.training.validation.metrics or self.training.early_stopping
+        if self.data.valid is None and measured:
+            sentence = (
+                "is missing, and validation needs it; give it, or set training.validation.metrics=[] "
+                "training.validation.best=loss training.early_stopping=null"
+            )
+            refuse((("data", "valid"), sentence))
+        return self

@@ -1,0 +1,180 @@
+"""From a YAML file, `extends:` and ``key=value`` overrides to a checked `Config`, and back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from nmt.config import Config, TokenizerConfig
+from nmt.errors import ConfigError
+from nmt.explain import explain
+from nmt.yaml_text import format_yaml, parse_yaml
+
+Tree = dict[str, Any]
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Options from one place; the later layer wins."""
+
+    origin: str
+    tree: Tree
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a configuration.
+
+    Args:
+        path: a YAML file; `extends:` in it names another one, relative to it, that it refines.
+        overrides: ``key=value`` with dotted keys, as in ``model.attention.score=dot``; the value
+            is YAML. Later ones win.
+
+    Raises:
+        ConfigError: one line that names the file, the key, the bad value and what is allowed.
+    """
+    layers = _read_layers(Path(path))
+    layers += [_parse_override(override) for override in overrides]
+    tree: Tree = {}
+    for layer in layers:
+        tree = _merge(tree, layer.tree, (), layer.origin)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_first_problem(error, tree, layers)) from None
+
+
+def dump_config(config: Config) -> str:
+    """YAML with every option; `load_config` makes an equal `Config` of it."""
+    return format_yaml(config.model_dump(mode="json"))
+
+
+def read_text(path: Path) -> str:
+    """The text of a small file that a person named.
+
+    Raises:
+        ConfigError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a folder; name a YAML file") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path}: cannot be read: {reason}") from None
+
+
+def _read_layers(path: Path) -> list[Layer]:
+    """The file and what it extends, the most general first."""
+    layers: list[Layer] = []
+    seen: list[Path] = []
+    next_path: Path | None = path
+    while next_path is not None:
+        if next_path.resolve() in seen:
+            raise ConfigError(f"{layers[0].origin}: extends: {next_path} extends itself in a circle")
+        seen.append(next_path.resolve())
+        tree = parse_yaml(read_text(next_path), str(next_path))
+        if tree is None:
+            tree = {}
+        if not isinstance(tree, dict):
+            raise ConfigError(f"{next_path}: must be options (`key: value`), not a {_sort(tree)}")
+        base = tree.pop("extends", None)
+        layers.insert(0, Layer(str(next_path), tree))
+        if base is not None and not isinstance(base, str):
+            raise ConfigError(f"{next_path}: extends: must be one file name, not a {_sort(base)}")
+        next_path = next_path.parent / base if base else None
+    return layers
+
+
+def _parse_override(override: str) -> Layer:
+    key, separator, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not separator or not all(parts):
+        raise ConfigError(
+            f"override {override!r}: must be key=value with a dotted key, "
+            "as in model.attention.score=dot"
+        )
+    value: Any = parse_yaml(text, f"override {override!r}")
+    for part in reversed(parts):
+        value = {part: value}
+    return Layer(f"override {override!r}", value)
+
+
+def _merge(below: Any, above: Any, place: Place, origin: str) -> Any:
+    """Mappings merge, anything else replaces; another plug-in brings its own options."""
+    if not isinstance(above, dict):
+        return above
+    if isinstance(below, list) and origin.startswith("override"):
+        key = ".".join(map(str, place))
+        raise ConfigError(f"{origin}: {key} is a list; give it whole, as in '{key}=[...]'")
+    if isinstance(below, str) and place:
+        below = {"name": below}  # the short form of a plug-in
+    if not isinstance(below, dict):
+        return above
+    if "name" in above and above["name"] != below.get("name"):
+        kept = TokenizerConfig.model_fields if place == ("tokenizer",) else ()
+        below = {key: value for key, value in below.items() if key in kept}
+    merged = dict(below)
+    for key, value in above.items():
+        merged[key] = _merge(below.get(key), value, (*place, key), origin)
+    return merged
+
+
+def _first_problem(error: ValidationError, tree: Tree, layers: Sequence[Layer]) -> str:
+    """The first error in the order of the keys, and how many more there are."""
+    details = error.errors(include_url=False)
+    place = _written_place(details[0]["loc"], tree)
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    key = _dotted(place)
+    sentence = explain(details[0])
+    return f"{_origin(place, layers)}: {key}{': ' if key else ''}{sentence}{more}"
+
+
+def _written_place(place: Place, tree: Any) -> Place:
+    """The place as it was written: one corpus need not be a list."""
+    written: list[str | int] = []
+    for part in place:
+        if isinstance(part, int) and not isinstance(tree, list):
+            continue
+        written.append(part)
+        tree = _child(tree, part)
+    return tuple(written)
+
+
+def _dotted(place: Place) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.removeprefix(".")
+
+
+def _origin(place: Place, layers: Sequence[Layer]) -> str:
+    """Where the value was set last; if it is missing, the file that was asked for."""
+    for layer in reversed(layers):
+        node: Any = layer.tree
+        for part in place:
+            node = _child(node, part)
+            if node is None:
+                break
+        else:
+            return layer.origin
+    files = [layer for layer in layers if not layer.origin.startswith("override")]
+    return files[-1].origin
+
+
+def _child(node: Any, part: str | int) -> Any:
+    """What is at a key or an index of a tree, or None."""
+    match node:
+        case dict():
+            return node.get(part)
+        case list() if isinstance(part, int) and part < len(node):
+            return node[part]
+    return None
+
+
+def _sort(value: Any) -> str:
+    return "list" if isinstance(value, list) else "mapping" if isinstance(value, Mapping) else "text"

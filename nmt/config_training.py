@@ -1,0 +1,140 @@
+"""The options of the training engine."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from nmt.config_base import METRICS, OPTIMIZERS, SCHEDULES, Options, Positive, Probability
+from nmt.explain import refuse
+from nmt.registry import PlugIn
+
+
+class ScheduledSamplingConfig(Options):
+    """Feed the model its own words in training (Bengio 2015): the chance rises linearly."""
+
+    start: Annotated[int, Field(ge=0)] = 0
+    """Update at which the chance starts to rise from 0."""
+    end: Positive = 20_000
+    """Update at which it has reached `probability`."""
+    probability: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
+    """The chance in the end."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.end <= self.start:
+            refuse((("end",), f"must be more than start ({self.start}), not {self.end}"))
+        return self
+
+
+class EarlyStoppingConfig(Options):
+    """When to stop before the limits are reached."""
+
+    metric: str = "bleu"
+    """`loss`, or one of `training.validation.metrics`."""
+    patience: Positive = 10
+    """Validations in a row without a new best."""
+
+
+class ValidationConfig(Options):
+    """How the model is measured while it trains."""
+
+    every: Positive | None = None
+    """Updates between validations; null: once an epoch."""
+    metrics: list[Annotated[str, METRICS]] = ["bleu"]
+    """Translation metrics, measured with the search that `translate` uses; [] for the loss alone."""
+    beam_size: Positive | None = 1
+    """Beam for these translations (1 is greedy); null: that of `decoding`."""
+    best: str = "bleu"
+    """What the best checkpoint is chosen by: `loss` or one of the metrics."""
+    num_samples: Annotated[int, Field(ge=0)] = 3
+    """Translations shown in the log at each validation."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.best not in self.choices:
+            refuse((("best",), _unmeasured(self.best, self.choices)))
+        return self
+
+    @property
+    def choices(self) -> list[str]:
+        """What a model can be chosen by."""
+        return ["loss", *self.metrics]
+
+
+class CheckpointConfig(Options):
+    """What is kept on disk."""
+
+    every: Positive | None = 1_000
+    """Updates between saves; there is one at each validation as well. null: only those."""
+    keep_last: Positive = 3
+    """Snapshots of the weights kept from the latest validations."""
+    average_last: Annotated[int, Field(ge=0)] = 0
+    """At the end, average this many of them and keep the average if it is better; 0: do not."""
+
+
+class TrainingConfig(Options):
+    """The training engine."""
+
+    batch_tokens: Positive | None = 4_000
+    """Most target tokens in a batch, padding counted; null with `batch_sentences`."""
+    batch_sentences: Positive | None = None
+    """Most sentences in a batch."""
+    accumulate: Positive = 1
+    """Batches to one update; the gradient is divided by the tokens of them all."""
+    optimizer: Annotated[PlugIn, OPTIMIZERS] = PlugIn(name="adam")
+    """Update rule and its learning rate."""
+    schedule: Annotated[PlugIn, SCHEDULES] = PlugIn(name="constant")
+    """How the learning rate moves."""
+    clip_norm: Annotated[float, Field(gt=0.0)] | None = 1.0
+    """Largest norm of the gradient; null: any."""
+    label_smoothing: Probability = 0.1
+    """Share of the probability spread over all words (Szegedy 2016)."""
+    scheduled_sampling: ScheduledSamplingConfig | None = None
+    """Feed the model its own words; null: teacher forcing alone."""
+    ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    """Exponential moving average of the weights, used to validate and translate; null: none."""
+    max_epochs: Positive | None = 50
+    """Passes over the data; null: any number."""
+    max_updates: Positive | None = None
+    """Updates; null: any number."""
+    max_bad_updates: Positive = 20
+    """Updates in a row with a non-finite loss or gradient before training gives up."""
+    validation: ValidationConfig = Field(default_factory=ValidationConfig)
+    """How the model is measured while it trains."""
+    early_stopping: EarlyStoppingConfig | None = Field(default_factory=EarlyStoppingConfig)
+    """When to stop before the limits are reached; null: never."""
+    checkpoints: CheckpointConfig = Field(default_factory=CheckpointConfig)
+    """What is kept on disk."""
+    log_every: Positive = 50
+    """Updates between lines of `metrics.jsonl`."""
+    tensorboard: bool = False
+    """Write the metrics for TensorBoard as well (needs the extra `tensorboard`)."""
+    num_threads: Positive | None = None
+    """CPU threads; null: what torch chooses."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = [self.batch_tokens, self.batch_sentences]
+        if given.count(None) != 1:
+            how = "neither is set" if None in given else "both are set"
+            sentence = f"{how} of batch_tokens and batch_sentences; set one, and the other to null"
+            refuse((("batch_tokens",), sentence))
+        if self.early_stopping is None and self.max_epochs is None and self.max_updates is None:
+            refuse(
+                (
+                    ("max_epochs",),
+                    "training would never end; set max_epochs, max_updates or early_stopping",
+                )
+            )
+        choices = self.validation.choices
+        if self.early_stopping is not None and self.early_stopping.metric not in choices:
+            place = ("early_stopping", "metric")
+            refuse((place, _unmeasured(self.early_stopping.metric, choices)))
+        return self
+
+
+def _unmeasured(metric: str, choices: list[str]) -> str:
+    return (
+        f"{metric!r} is not measured; allowed: {', '.join(choices)} "
+        "(others once they are listed in training.validation.metrics)"
+    )

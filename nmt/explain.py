@@ -1,0 +1,109 @@
+"""Say in one clear line what is wrong with an option: the value, what is allowed, the nearest name."""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+MOST_SHOWN = 60  # characters of a bad value
+_WHOLE_NUMBER = "must be a whole number"
+_NUMBER = "must be a number"
+_BOOLEAN = "must be true or false"
+_GROUP = "must be a group of options (`key: value`)"
+_KINDS = {
+    "int_type": _WHOLE_NUMBER,
+    "int_parsing": _WHOLE_NUMBER,
+    "int_parsing_size": _WHOLE_NUMBER,
+    "int_from_float": _WHOLE_NUMBER,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "finite_number": "must be a finite number",
+    "bool_type": _BOOLEAN,
+    "bool_parsing": _BOOLEAN,
+    "string_type": "must be a text",
+    "list_type": "must be a list",
+    "model_type": _GROUP,
+    "model_attributes_type": _GROUP,
+    "dict_type": _GROUP,
+}
+_BOUNDS = {
+    "greater_than_equal": ("must be at least", "ge"),
+    "greater_than": ("must be more than", "gt"),
+    "less_than_equal": ("must be at most", "le"),
+    "less_than": ("must be less than", "lt"),
+}
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str | None:
+    """The allowed name that was probably meant."""
+    by_lower = {name.lower(): name for name in allowed}
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return by_lower[close[0]] if close else None
+
+
+def did_you_mean(word: str, allowed: Iterable[str]) -> str:
+    """``" (did you mean 'dot'?)"``, or nothing where no name is near."""
+    name = nearest(word, allowed)
+    return f" (did you mean {name!r}?)" if name else ""
+
+
+def unknown(what: str, word: str, allowed: Sequence[str], of: str = "") -> str:
+    """The sentence for a name that does not exist; `of` says whose name it is."""
+    choices = ", ".join(allowed) if allowed else "none"
+    owner = f" of {of}" if of else ""
+    return f"unknown {what} {word!r}{owner}{did_you_mean(word, allowed)}; allowed: {choices}"
+
+
+def refuse(*problems: tuple[tuple[str | int, ...], str], value: Any = None) -> NoReturn:
+    """Raise pydantic's error with our own sentences, each at its place in what is validated."""
+    details = [
+        InitErrorDetails(
+            # Braces would be taken for a template, so that the sentence goes in as a value.
+            type=PydanticCustomError("refused", "{sentence}", {"sentence": sentence}),
+            loc=place,
+            input=value,
+        )
+        for place, sentence in problems
+    ]
+    raise ValidationError.from_exception_data("options", details)
+
+
+def refuse_unknown_keys(given: Iterable[Any], allowed: Sequence[str], of: str = "") -> None:
+    """Raise for each key that is not allowed, at that key."""
+    strangers = [str(key) for key in given if key not in allowed]
+    if strangers:
+        refuse(*(((key,), unknown("option", key, allowed, of)) for key in strangers))
+
+
+def explain(error: ErrorDetails) -> str:
+    """One of pydantic's errors as our sentence."""
+    kind, value = error["type"], show(error["input"])
+    context = error.get("ctx", {})
+    if kind == "refused":
+        return error["msg"]
+    if kind == "missing":
+        return "is missing"
+    if kind == "literal_error":
+        choices = re.findall(r"'([^']*)'", context["expected"])
+        hint = did_you_mean(str(error["input"]), choices)
+        return f"must be {context['expected']}, not {value}{hint}"
+    if kind in _BOUNDS:
+        sentence, bound = _BOUNDS[kind]
+        return f"{sentence} {context[bound]:g}, not {value}"
+    if kind in _KINDS:
+        return f"{_KINDS[kind]}, not {value}"
+    return f"{error['msg']}, not {value}"
+
+
+def show(value: Any) -> str:
+    """A value as one would write it in YAML, shortened."""
+    text = {None: "null", True: "true", False: "false"}.get(value) if _is_plain(value) else None
+    text = text or repr(value)
+    return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool)

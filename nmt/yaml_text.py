@@ -1,0 +1,68 @@
+"""YAML to plain mappings, lists and texts.
+
+Scalars stay text (only null and nothing become None); the declared type of an option says what a
+text means. So ``3e-4`` is a number where a number is declared, and ``no`` is a language where a
+text is, whatever YAML 1.1 makes of them.
+"""
+
+from typing import Any
+
+import yaml
+
+from nmt.errors import ConfigError
+
+Yaml = dict[str, Any] | list[Any] | str | None
+
+NULL = "tag:yaml.org,2002:null"
+MERGE = "tag:yaml.org,2002:merge"
+
+
+class _TextLoader(yaml.SafeLoader):
+    """Leaves scalars as text and refuses a key that comes twice."""
+
+    yaml_implicit_resolvers = {
+        first: kept
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        if (kept := [(tag, pattern) for tag, pattern in resolvers if tag in {NULL, MERGE}])
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping whose keys are texts, each there once."""
+        lines: dict[str, int] = {}
+        for key_node, _ in node.value:
+            key, line = key_node.value, key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == NULL:
+                raise _Refused(f"line {line}: a key must be a plain text")
+            if key in lines:
+                raise _Refused(f"line {line}: {key!r} is there twice (first in line {lines[key]})")
+            lines[key] = line
+        return super().construct_mapping(node, deep)
+
+
+class _Refused(Exception):
+    """What we refuse that YAML allows."""
+
+
+def parse_yaml(text: str, name: str) -> Yaml:
+    """The contents of a YAML text; `name` is where it comes from, for messages.
+
+    Raises:
+        ConfigError: not YAML, or a key twice; with the line.
+    """
+    try:
+        parsed: Yaml = yaml.load(text, _TextLoader)  # noqa: S506 (a SafeLoader)
+    except _Refused as error:
+        raise ConfigError(f"{name}: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise ConfigError(f"{name}: {where}not YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{name}: not YAML: {reason}") from None
+    return parsed
+
+
+def format_yaml(value: Yaml) -> str:
+    """YAML that `parse_yaml` reads back; keys keep their order."""
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1_000))
