@@ -62,7 +62,7 @@ def read_text(path: Path) -> str:
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except IsADirectoryError:
-        raise ConfigError(f"{path}: is a folder; name a YAML file") from None
+        raise ConfigError(f"{path}: is a folder, not a YAML file") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except (OSError, ValueError) as error:
@@ -77,7 +77,9 @@ def _read_layers(path: Path) -> list[Layer]:
     next_path: Path | None = path
     while next_path is not None:
         if next_path.resolve() in seen:
-            raise ConfigError(f"{layers[0].origin}: extends: {next_path} extends itself in a circle")
+            raise ConfigError(
+                f"{layers[0].origin}: extends: {next_path} extends itself in a circle"
+            )
         seen.append(next_path.resolve())
         tree = parse_yaml(read_text(next_path), str(next_path))
         if tree is None:
@@ -117,13 +119,25 @@ def _merge(below: Any, above: Any, place: Place, origin: str) -> Any:
         below = {"name": below}  # the short form of a plug-in
     if not isinstance(below, dict):
         return above
-    if "name" in above and above["name"] != below.get("name"):
+    if "name" in above and above["name"] != below.get("name", _default_name(place)):
         kept = TokenizerConfig.model_fields if place == ("tokenizer",) else ()
         below = {key: value for key, value in below.items() if key in kept}
     merged = dict(below)
     for key, value in above.items():
         merged[key] = _merge(below.get(key), value, (*place, key), origin)
     return merged
+
+
+def _default_name(place: Place) -> str | None:
+    """Which plug-in is at a place where none is named."""
+    model: Any = Config
+    default = None
+    for part in place:
+        field = getattr(model, "model_fields", {}).get(part)
+        if field is None:
+            return None
+        model, default = field.annotation, field.get_default(call_default_factory=True)
+    return getattr(default, "name", None)
 
 
 def _first_problem(error: ValidationError, tree: Tree, layers: Sequence[Layer]) -> str:
@@ -177,4 +191,6 @@ def _child(node: Any, part: str | int) -> Any:
 
 
 def _sort(value: Any) -> str:
-    return "list" if isinstance(value, list) else "mapping" if isinstance(value, Mapping) else "text"
+    return (
+        "list" if isinstance(value, list) else "mapping" if isinstance(value, Mapping) else "text"
+    )

@@ -17,14 +17,18 @@ NULL = "tag:yaml.org,2002:null"
 MERGE = "tag:yaml.org,2002:merge"
 
 
+def _resolvers() -> dict[str, list[tuple[str, Any]]]:
+    """Of YAML's rules for what an unquoted scalar is: those for null and for merge keys."""
+    return {
+        first: [(tag, pattern) for tag, pattern in rules if tag in {NULL, MERGE}]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 class _TextLoader(yaml.SafeLoader):
     """Leaves scalars as text and refuses a key that comes twice."""
 
-    yaml_implicit_resolvers = {
-        first: kept
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        if (kept := [(tag, pattern) for tag, pattern in resolvers if tag in {NULL, MERGE}])
-    }
+    yaml_implicit_resolvers = _resolvers()
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping whose keys are texts, each there once."""

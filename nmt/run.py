@@ -1,0 +1,205 @@
+"""The folder of a run: the only place that knows the names of the files in it."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nmt.errors import ConfigError, RunError
+from nmt.yaml_text import parse_yaml
+
+BEST: Final = "best"
+LAST: Final = "last"
+
+_CONFIG = "config.yaml"
+_TOKENIZER = "tokenizer"
+_CONTENTS = (
+    _CONFIG,
+    _TOKENIZER,
+    "cache",
+    "metrics.jsonl",
+    "tensorboard",
+    "train.log",
+    "environment.json",
+    "checkpoints",
+    "translations",
+    "plots",
+    "results.json",
+)
+# What the resolved configuration of any run has, and hardly any other tool's `config.yaml`.
+_RUN_KEYS = {"version", "run", "data", "tokenizer", "model", "training", "decoding"}
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Everything of one run, in one folder that can be moved to another machine.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(
+        cls, path: str | Path, *, overwrite: bool = False, resume: bool = False
+    ) -> "RunDirectory":
+        """The folder for a run that is to be trained.
+
+        Args:
+            path: where; parents are made.
+            overwrite: if there is a run already, delete what it left (and nothing else in there).
+            resume: there has to be a run already; leave it as it is.
+
+        Raises:
+            RunError: something is in the way, or there is nothing to resume.
+        """
+        assert not (overwrite and resume)
+        run = cls(Path(path))
+        if resume:
+            run._require_run("there is no run to resume; leave --resume out to start one")
+            return run
+        if run._is_run():
+            if not overwrite:
+                raise RunError(
+                    f"{path}: there is a run already; --resume continues it, --overwrite deletes it "
+                    "and starts anew, run=PATH puts the new one elsewhere"
+                )
+            run._delete_contents()
+        run._make()
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RunDirectory":
+        """The folder of a run that has been trained.
+
+        Raises:
+            RunError: there is no folder, or it is no run, or its tokenizer is missing.
+        """
+        run = cls(Path(path))
+        run._require_run("not a run; name the folder that `nmt train` made")
+        tokenizers = (run.source_tokenizer, run.target_tokenizer)
+        if not run.shared_tokenizer.is_dir() and not all(map(Path.is_dir, tokenizers)):
+            raise RunError(
+                f"{run.path / _TOKENIZER}: the run's tokenizer is missing; without it the model cannot "
+                "be used: bring the folder back from a copy of the run, or train again"
+            )
+        return run
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration, YAML."""
+        return self.path / _CONFIG
+
+    @property
+    def shared_tokenizer(self) -> Path:
+        """Folder of the tokenizer of both languages, where they share one."""
+        return self.path / _TOKENIZER / "shared"
+
+    @property
+    def source_tokenizer(self) -> Path:
+        """Folder of the source's own tokenizer."""
+        return self.path / _TOKENIZER / "source"
+
+    @property
+    def target_tokenizer(self) -> Path:
+        """Folder of the target's own tokenizer."""
+        return self.path / _TOKENIZER / "target"
+
+    @property
+    def cache(self) -> Path:
+        """Folder of the encoded corpora."""
+        return self.path / "cache"
+
+    @property
+    def metrics(self) -> Path:
+        """What was measured in training, one JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of the event files of TensorBoard."""
+        return self.path / "tensorboard"
+
+    @property
+    def log(self) -> Path:
+        """What training said."""
+        return self.path / "train.log"
+
+    @property
+    def environment(self) -> Path:
+        """Versions and hardware, JSON."""
+        return self.path / "environment.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    def checkpoint(self, name: str) -> Path:
+        """Folder of one checkpoint: `best`, `last` or `step-N`."""
+        return self.checkpoints / name
+
+    @property
+    def translations(self) -> Path:
+        """Folder of the translations of validation and test sets."""
+        return self.path / "translations"
+
+    @property
+    def plots(self) -> Path:
+        """Folder of the learning curves and attention maps."""
+        return self.path / "plots"
+
+    @property
+    def results(self) -> Path:
+        """Scores on the test set, JSON."""
+        return self.path / "results.json"
+
+    def _is_run(self) -> bool:
+        """Whether the folder holds a run of ours; a `config.yaml` of anybody else's is not enough."""
+        try:
+            text = self.config.read_text(encoding="utf-8")
+            tree = parse_yaml(text, str(self.config))
+        except (OSError, ValueError, ConfigError):
+            return False
+        return isinstance(tree, dict) and tree.keys() >= _RUN_KEYS
+
+    def _require_run(self, otherwise: str) -> None:
+        if not os.path.lexists(self.path):
+            raise RunError(f"{self.path}: no such folder: {otherwise}")
+        if not self.path.is_dir():
+            raise RunError(f"{self.path}: is not a folder: {otherwise}")
+        if not os.access(self.path, os.R_OK | os.X_OK):
+            raise RunError(f"{self.path}: no permission to read it")
+        if not os.path.lexists(self.config):
+            raise RunError(f"{self.path}: it has no {_CONFIG}: {otherwise}")
+        if not self._is_run():
+            raise RunError(f"{self.config}: not the configuration of a run: {otherwise}")
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            in_the_way = sorted(entry.name for entry in self.path.iterdir())
+        except (FileExistsError, NotADirectoryError):
+            raise RunError(f"{self.path}: a file is in the way; give run=PATH elsewhere") from None
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot make the run: {error.strerror}") from None
+        ours = [name for name in in_the_way if name in _CONTENTS]
+        if ours:
+            raise RunError(
+                f"{self.path}: holds {ours[0]!r} but no run that could be continued; move it away, or "
+                "give run=PATH elsewhere"
+            )
+
+    def _delete_contents(self) -> None:
+        """The configuration goes last: while it is there, the folder is known as a run."""
+        for name in reversed(_CONTENTS):
+            entry = self.path / name
+            try:
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink(missing_ok=True)
+            except OSError as error:
+                raise RunError(f"{entry}: cannot be deleted: {error.strerror}") from None
