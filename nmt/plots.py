@@ -63,7 +63,7 @@ def plot_attention(
             interpolation="nearest",
         )
         axes.xaxis.tick_top()
-        axes.set_xticks(range(len(source_words)), source_words, rotation=60, ha="left")
+        axes.set_xticks(range(len(source_words)), source_words, rotation=60, ha="left", rotation_mode="anchor")
         axes.set_yticks(range(len(target_words)), target_words)
         for label in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
             label.set_parse_math(False)  # a word with two dollar signs is not a formula
@@ -125,4 +125,4 @@ def _figure(width: float, height: float, path: Path) -> "Iterator[Figure]":
         figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
         yield figure
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
+        figure.savefig(path, bbox_inches="tight")

@@ -1,0 +1,204 @@
+"""The command line: arguments in, exit code out.
+
+Exit codes: 0 done, 1 an internal error (with a traceback), 2 something that the user can mend (one
+line), 130 interrupted, 143 terminated. Data goes to stdout, in UTF-8 whatever the locale; all else
+goes to stderr. Nothing heavy is imported here, nor by the modules of the commands when they are
+imported, so that `nmt --help` answers at once.
+"""
+
+import argparse
+import importlib
+import io
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final, NoReturn, Protocol, cast
+
+from nmt.errors import UserError
+
+OK: Final = 0
+INTERNAL_ERROR: Final = 1
+USER_ERROR: Final = 2
+INTERRUPTED: Final = 128 + signal.SIGINT
+TERMINATED: Final = 128 + signal.SIGTERM
+
+# Name of a command, and of its module in `nmt.commands` -> what `nmt --help` says of it.
+COMMANDS: Final = {
+    "train": "train a model as one YAML file says, from raw text to a scored run",
+    "translate": "translate files, or what comes in on stdin, line for line",
+    "evaluate": "score a run on a test set: BLEU, chrF, TER, with signatures",
+    "score": "say how probable given translations are",
+    "align": "align the words of given translations by attention; draw it",
+    "check": "try a configuration out without training: sizes, memory, corpora",
+}
+
+_EPILOG: Final = """examples:
+  nmt train configs/toy.yaml
+  echo 'Tom chases Jerry .' | nmt translate runs/toy
+
+`nmt COMMAND --help` explains a command."""
+
+
+class Command(Protocol):
+    """What a module of `nmt.commands` holds."""
+
+    DESCRIPTION: str
+    EXAMPLES: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do the work and return the exit code; heavy imports belong in here."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see `{self.prog} --help`)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code.
+
+    Args:
+        arguments: what stands behind `nmt`; None: those of the process.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    with _stdout_in_utf8(), _log_on_stderr(), _sigterm_raises():
+        try:
+            code = _dispatch(words)
+            sys.stdout.flush()
+        except UserError as error:
+            print(f"nmt: error: {' '.join(str(error).split())}", file=sys.stderr)
+            code = USER_ERROR
+        except BrokenPipeError:
+            code = _reader_has_gone()
+        except KeyboardInterrupt:
+            print("nmt: interrupted", file=sys.stderr)
+            code = INTERRUPTED
+        except SystemExit as exit_request:  # --help, and signals that ended the work in order
+            code = cast(int, exit_request.code or OK)
+        except Exception:
+            traceback.print_exc()
+            code = INTERNAL_ERROR
+    return code
+
+
+def _dispatch(words: list[str]) -> int:
+    # By hand, and not with subparsers: these cannot mix options with a list of positional
+    # arguments (`nmt train x.yaml --resume seed=2`), and would import every command for any one.
+    parser = _Parser(
+        prog="nmt",
+        usage="nmt COMMAND [arguments]",
+        description="Recurrent neural machine translation with attention.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = parser.add_argument_group("commands", "\n".join(_command_lines()))
+    commands.add_argument("command", nargs="?", choices=COMMANDS, help=argparse.SUPPRESS)
+    chosen = parser.parse_args(words[:1])
+    if chosen.version:
+        from nmt import __version__
+
+        print(f"nmt {__version__}")
+        return OK
+    if chosen.command is None:
+        parser.print_help(sys.stderr)
+        return USER_ERROR
+    return _run_command(chosen.command, words[1:])
+
+
+def _command_lines() -> Iterator[str]:
+    for name, summary in COMMANDS.items():
+        yield f"{name:<11}{summary}"
+
+
+def _run_command(name: str, words: list[str]) -> int:
+    command = cast(Command, importlib.import_module(f"nmt.commands.{name}"))
+    parser = _Parser(
+        prog=f"nmt {name}",
+        description=command.DESCRIPTION,
+        epilog=command.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_arguments(parser)
+    return command.run(parser.parse_intermixed_args(words))
+
+
+@contextmanager
+def _stdout_in_utf8() -> Iterator[None]:
+    """Write what Python's strings can hold, and the same bytes everywhere."""
+    stream = sys.stdout
+    if isinstance(stream, io.TextIOWrapper):  # a notebook's, or a test's, may be another kind
+        before = (stream.encoding, stream.errors)
+        stream.reconfigure(encoding="utf-8", errors="replace", newline="\n")
+        try:
+            yield
+        finally:
+            if not stream.closed:
+                stream.reconfigure(encoding=before[0], errors=before[1])
+    else:
+        yield
+
+
+@contextmanager
+def _log_on_stderr() -> Iterator[None]:
+    """Show what the package logs while a command runs: warnings are marked, news are not."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LogFormatter())
+    logger = logging.getLogger("nmt")
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+class _LogFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if record.levelno < logging.WARNING:
+            return text
+        return f"nmt: {record.levelname.lower()}: {text}"
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, so that files half written are put away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers can be set by the main thread only
+        return
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        print("nmt: terminated", file=sys.stderr)
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _reader_has_gone() -> int:
+    """`nmt … | head` has read enough: no error; Python must not flush into the closed pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

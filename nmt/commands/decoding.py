@@ -1,0 +1,96 @@
+"""The arguments that the commands share: which run, where it works, and how it searches."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nmt.config import Config
+    from nmt.run import RunDirectory
+    from nmt.translation import Translator
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """RUN, and what the machine is to do with it."""
+    parser.add_argument("run", metavar="RUN", help="the folder of a trained run")
+    group = parser.add_argument_group("how it runs")
+    group.add_argument(
+        "--checkpoint", metavar="NAME", default="best", help="best, last or step-N (default: best)"
+    )
+    group.add_argument(
+        "--device", metavar="D", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)"
+    )
+    group.add_argument(
+        "--precision",
+        metavar="P",
+        default="auto",
+        help="auto, float32 or bfloat16 (default: auto: bfloat16 where the device is made for it)",
+    )
+    group.add_argument(
+        "--batch-tokens",
+        metavar="N",
+        help="most source tokens at once, padding counted; smaller needs less memory "
+        "(default: the run's)",
+    )
+
+
+def add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    """How translations are looked for, where not as the run's configuration says."""
+    group = parser.add_argument_group("how it searches (default: as the run's configuration says)")
+    group.add_argument("--beam-size", metavar="N", help="hypotheses kept at each step; 1 is greedy")
+    group.add_argument(
+        "--length-penalty",
+        metavar="X",
+        help="none, average, gnmt; or a number: gnmt with this alpha",
+    )
+
+
+def load_run(arguments: argparse.Namespace) -> "tuple[RunDirectory, Config]":
+    """The run, and its configuration with the arguments laid over it; nothing heavy is loaded.
+
+    Raises:
+        UserError: the folder is no run, or a value is not allowed.
+    """
+    from nmt.config_file import load_config
+    from nmt.run import RunDirectory
+
+    run = RunDirectory.open(Path(arguments.run))
+    overrides = [
+        f"{key}={value}" for key, value in _overrides(vars(arguments)) if value is not None
+    ]
+    return run, load_config(run.config, overrides)
+
+
+def load_translator(
+    run: "RunDirectory", config: "Config", arguments: argparse.Namespace
+) -> "Translator":
+    """The trained model, ready to translate; this takes seconds, so do it after all checks."""
+    from nmt.translation import Translator
+
+    return Translator.from_run(
+        run.path,
+        checkpoint=arguments.checkpoint,
+        device=config.device,
+        precision=config.precision,
+        decoding=config.decoding,
+    )
+
+
+def _overrides(given: dict[str, str | None]) -> list[tuple[str, str | None]]:
+    return [
+        ("device", given["device"]),
+        ("precision", given["precision"]),
+        ("decoding.batch_tokens", given["batch_tokens"]),
+        ("decoding.beam_size", given.get("beam_size")),
+        ("decoding.n_best", given.get("n_best")),
+        ("decoding.length_penalty", _penalty(given.get("length_penalty"))),
+    ]
+
+
+def _penalty(given: str | None) -> str | None:
+    if given is None:
+        return None
+    try:
+        return f"{{name: gnmt, alpha: {float(given)}}}"
+    except ValueError:
+        return given

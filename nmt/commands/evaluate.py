@@ -1,0 +1,130 @@
+"""`nmt evaluate`: scores of a run on a test set, with signatures."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.commands.decoding import (
+    add_run_arguments,
+    add_search_arguments,
+    load_run,
+    load_translator,
+)
+from nmt.commands.output import open_output
+from nmt.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from nmt.config import Config, CorpusConfig
+    from nmt.metrics import Metric, Score
+
+DESCRIPTION = """Translate a test set with a trained run and score the translations against the
+references, all as raw, detokenized text. Each figure comes with the signature of sacreBLEU that
+says how it was computed: quote both."""
+
+EXAMPLES = """examples:
+  nmt evaluate runs/toy
+  nmt evaluate runs/toy --beam-size 1 --metrics bleu,ter
+  nmt evaluate runs/toy --source news.en --reference news.de --json news.json -o news.out"""
+
+ALL_METRICS = "bleu,bleu_lc,chrf,ter"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run_arguments(parser)
+    parser.add_argument(
+        "--source", metavar="FILE", help="source sentences (default: the run's test set)"
+    )
+    parser.add_argument("--reference", metavar="FILE", help="their reference translations")
+    parser.add_argument(
+        "--metrics",
+        metavar="LIST",
+        default=ALL_METRICS,
+        help=f"which, with commas between (default: {ALL_METRICS})",
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", type=Path, help="write scores, signatures and settings here"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="write the translations here"
+    )
+    add_search_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    names = _metric_names(arguments.metrics)
+    folder, config = load_run(arguments)
+    corpus = _test_set(arguments, config)
+
+    from nmt.build import parallel_files
+    from nmt.config import METRICS
+    from nmt.data.corpus import read_pairs
+
+    sources, references = zip(*read_pairs(parallel_files(corpus)), strict=True)
+    metrics: list[Metric] = [METRICS.get(name)() for name in names]
+    translator = load_translator(folder, config, arguments)
+    texts = [translation.text for translation in translator.translate(sources)]
+    if arguments.output is not None:
+        with open_output(arguments.output) as output:
+            output.writelines(f"{text}\n" for text in texts)
+    scores = [metric(texts, references) for metric in metrics]
+    if arguments.json is not None:
+        with open_output(arguments.json) as output:
+            json.dump(_record(arguments, config, corpus, scores, len(texts)), output, indent=2)
+            output.write("\n")
+    print(format_scores([metric.title for metric in metrics], scores))
+    return 0
+
+
+def format_scores(titles: Sequence[str], scores: "Sequence[Score]") -> str:
+    """A table for the terminal: a line for each score, with its signature."""
+    width = max(len(title) for title in titles)
+    return "\n".join(
+        f"{title:<{width}}  {score.value:6.2f}  {score.signature}"
+        for title, score in zip(titles, scores, strict=True)
+    )
+
+
+def _metric_names(given: str) -> list[str]:
+    from nmt.config import METRICS
+
+    names = [name.strip() for name in given.split(",")]
+    for name in names:
+        if name not in METRICS.names():
+            raise UserError(f"--metrics: {name!r} is none of {', '.join(METRICS.names())}")
+    return names
+
+
+def _test_set(arguments: argparse.Namespace, config: "Config") -> "CorpusConfig":
+    from nmt.config import CorpusConfig
+
+    if (arguments.source is None) != (arguments.reference is None):
+        raise UserError("--source and --reference go together: give both, or none of them")
+    if arguments.source is not None:
+        return CorpusConfig(source=arguments.source, target=arguments.reference)
+    if config.data.test is None:
+        raise ConfigError(
+            f"{arguments.run}: its configuration names no test set (data.test); "
+            "give --source and --reference"
+        )
+    return config.data.test
+
+
+def _record(
+    arguments: argparse.Namespace,
+    config: "Config",
+    corpus: "CorpusConfig",
+    scores: "Sequence[Score]",
+    num_sentences: int,
+) -> dict[str, object]:
+    """All that is needed to tell what the figures are of."""
+    return {
+        "run": arguments.run,
+        "checkpoint": arguments.checkpoint,
+        "test_set": corpus.model_dump(exclude_none=True, exclude={"weight"}),
+        "num_sentences": num_sentences,
+        "decoding": config.decoding.model_dump(mode="json"),
+        "scores": [asdict(score) for score in scores],
+    }

@@ -1,0 +1,48 @@
+"""`nmt score`: how probable given translations are."""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+from nmt.commands.decoding import add_run_arguments, load_run, load_translator
+from nmt.commands.output import open_output
+from nmt.commands.text import add_pair_arguments, read_given_pairs
+
+DESCRIPTION = """Write the log-probability of each target sentence, given its source, as the model
+sees it (natural logarithm, sum over the tokens and the end of the sentence): a line for each pair.
+What `nmt translate --scores` reports for its own translations is the same figure. A summary with
+the perplexity goes to stderr."""
+
+EXAMPLES = """examples:
+  nmt score runs/toy --source data/toy/test.en --target data/toy/test.de
+  nmt score runs/toy --source web.en --target web.de -o web.scores"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run_arguments(parser)
+    add_pair_arguments(parser)
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="write here, not to stdout"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    folder, config = load_run(arguments)
+    pairs = read_given_pairs(arguments)
+    translator = load_translator(folder, config, arguments)
+    num_sentences = num_tokens = 0
+    total = 0.0
+    with open_output(arguments.output) as output:
+        for sentence in translator.score(pairs):
+            output.write(f"{sentence.log_probability:.6f}\n")
+            num_sentences += 1
+            num_tokens += sentence.num_tokens
+            total += sentence.log_probability
+    mean = total / max(num_tokens, 1)
+    print(
+        f"{num_sentences:,} sentences, {num_tokens:,} tokens: log-probability {total:.2f}, "
+        f"{mean:.4f} a token, perplexity {math.exp(-mean):.3f}",
+        file=sys.stderr,
+    )
+    return 0

@@ -1,0 +1,63 @@
+"""Text that the commands are given: pairs to score, lines to translate."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+
+STDIN = "-"
+
+
+def add_pair_arguments(parser: argparse.ArgumentParser) -> None:
+    """--source and --target, two files that correspond line for line."""
+    parser.add_argument(
+        "--source", metavar="FILE", type=Path, required=True, help="source sentences, one a line"
+    )
+    parser.add_argument(
+        "--target", metavar="FILE", type=Path, required=True, help="their translations"
+    )
+
+
+def read_given_pairs(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """The pairs of --source and --target, read as they are asked for.
+
+    Raises:
+        DataError: at once, a file cannot be opened; while reading, what `read_pairs` raises.
+    """
+    from nmt.data.corpus import ParallelFiles, read_pairs
+
+    _check(arguments.source)
+    _check(arguments.target)
+    return read_pairs(ParallelFiles(arguments.source, arguments.target))
+
+
+def read_input(names: Sequence[str]) -> Iterator[str]:
+    """All lines of the files named, one file after the other, with no line refused.
+
+    Args:
+        names: of files, plain or .gz; `-`, or no names, for stdin.
+
+    Raises:
+        DataError: at once, a file cannot be opened.
+    """
+    from nmt.data.corpus import decode_lines, read_lines
+
+    for name in names:
+        if name != STDIN:
+            _check(Path(name))
+    return chain.from_iterable(
+        decode_lines(sys.stdin.buffer, "stdin", "replace")
+        if name == STDIN
+        else read_lines(Path(name), "replace")
+        for name in names or [STDIN]
+    )
+
+
+def _check(path: Path) -> None:
+    """Complain now of a file that cannot be opened, not after the model has been loaded."""
+    from nmt.data.corpus import open_binary
+
+    if not path.is_fifo():  # a pipe can be opened only once
+        open_binary(path).close()

@@ -1,0 +1,225 @@
+import argparse
+import importlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+
+from nmt import cli
+from nmt.errors import DataError
+
+Run = Callable[[argparse.Namespace], int]
+Install = Callable[[Run], None]
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Put a command of one positional list and one flag in the place of `nmt check`."""
+
+    def put(run: Run) -> None:
+        def add_arguments(parser: argparse.ArgumentParser) -> None:
+            parser.add_argument("first")
+            parser.add_argument("rest", nargs="*")
+            parser.add_argument("--flag", action="store_true")
+
+        command = SimpleNamespace(
+            DESCRIPTION="", EXAMPLES="", add_arguments=add_arguments, run=run
+        )
+        monkeypatch.setitem(sys.modules, "nmt.commands.check", command)
+
+    return put
+
+
+def raising(error: BaseException) -> Run:
+    def run(arguments: argparse.Namespace) -> int:
+        raise error
+
+    return run
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"\n  {name} " in out for name in cli.COMMANDS)
+    assert "examples:" in out
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_each_command_explains_itself_with_examples(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([name, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"usage: nmt {name}")
+    assert f"  nmt {name} " in out.split("examples:")[1] or f"| nmt {name} " in out
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_argument_has_a_line_of_help(name: str) -> None:
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"nmt.commands.{name}").add_arguments(parser)
+    assert [action.dest for action in parser._actions if not action.help] == []
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    from nmt import __version__
+
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"nmt {__version__}\n"
+
+
+def test_without_a_command_the_help_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and "usage: nmt COMMAND" in captured.err
+
+
+def test_an_unknown_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["trian"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("nmt: error: ") and "'trian'" in err and "translate" in err
+    assert err.count("\n") == 1
+
+
+def test_an_unknown_argument_names_the_help(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(lambda arguments: 0)
+    assert cli.main(["check", "a", "--beem=3"]) == 2
+    assert capsys.readouterr().err == (
+        "nmt: error: unrecognized arguments: --beem=3 (see `nmt check --help`)\n"
+    )
+
+
+def test_options_may_stand_between_the_positional_arguments(install: Install) -> None:
+    seen = []
+    install(lambda arguments: seen.append(vars(arguments)) or 0)
+    assert cli.main(["check", "a", "--flag", "b=1", "c=2"]) == 0
+    assert seen == [{"first": "a", "rest": ["b=1", "c=2"], "flag": True}]
+
+
+def test_what_the_user_can_mend_is_one_line_and_2(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(raising(DataError("a.txt, line 3:\n  bad")))
+    assert cli.main(["check", "a"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == "nmt: error: a.txt, line 3: bad\n" and captured.out == ""
+
+
+def test_an_internal_error_is_a_traceback_and_1(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(raising(ZeroDivisionError("inside")))
+    assert cli.main(["check", "a"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("Traceback") and err.endswith("ZeroDivisionError: inside\n")
+
+
+def test_an_interrupt_is_130(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    install(raising(KeyboardInterrupt()))
+    assert cli.main(["check", "a"]) == 130
+    assert capsys.readouterr().err == "nmt: interrupted\n"
+
+
+def test_sigterm_unwinds_and_is_143(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cleaned = []
+
+    def run(arguments: argparse.Namespace) -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        finally:
+            cleaned.append(True)
+        return 0
+
+    install(run)
+    before = signal.getsignal(signal.SIGTERM)
+    assert cli.main(["check", "a"]) == 143
+    assert cleaned and signal.getsignal(signal.SIGTERM) is before
+    assert capsys.readouterr().err == "nmt: terminated\n"
+
+
+def test_the_commands_own_code_is_returned(install: Install) -> None:
+    install(lambda arguments: 143)
+    assert cli.main(["check", "a"]) == 143
+
+
+def test_log_lines_go_to_stderr_and_the_logger_is_left_as_it_was(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = logging.getLogger("nmt.some.part")
+
+    def run(arguments: argparse.Namespace) -> int:
+        logger.info("20 pairs read")
+        logger.warning("line 3 is cut")
+        return 0
+
+    install(run)
+    handlers = list(logging.getLogger("nmt").handlers)
+    cli.main(["check", "a"])
+    captured = capsys.readouterr()
+    assert captured.err == "20 pairs read\nnmt: warning: line 3 is cut\n"
+    assert captured.out == "" and logging.getLogger("nmt").handlers == handlers
+
+
+def python(code: str, **environment: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **environment},
+    )
+
+
+FAKE_CHECK = """
+import sys, types
+from nmt import cli
+def run(arguments):
+    {body}
+    return 0
+sys.modules["nmt.commands.check"] = types.SimpleNamespace(
+    DESCRIPTION="", EXAMPLES="", add_arguments=lambda parser: None, run=run)
+sys.exit(cli.main(["check"]))
+"""
+
+
+def test_stdout_is_utf_8_in_any_locale() -> None:
+    process = python(
+        FAKE_CHECK.format(body='print("größte \\ud800")'), LC_ALL="C", PYTHONIOENCODING="ascii"
+    )
+    out, err = process.communicate()
+    assert (out, err, process.returncode) == ("größte ?\n".encode(), b"", 0)
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    process = python(
+        FAKE_CHECK.format(body="[print('x' * 1000, flush=True) for _ in range(10_000)]")
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 0 and err == b""
+
+
+def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys, time; start = time.perf_counter()\n"
+        "from nmt import cli; cli.main(['--help'])\n"
+        "for name in cli.COMMANDS: cli.main([name, '--help'])\n"
+        "heavy = {'torch', 'numpy', 'pydantic', 'yaml', 'sacrebleu'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    process = python(code)
+    _, err = process.communicate()
+    assert process.returncode == 0, err.decode()

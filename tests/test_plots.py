@@ -1,0 +1,80 @@
+import builtins
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nmt.errors import UserError
+from nmt.plots import plot_attention, plot_learning_curves
+
+
+def words(number: int) -> list[str]:
+    return [f"Wörtchen{index}" for index in range(number)]
+
+
+def darkness(path: Path) -> float:
+    return 255.0 - float(np.asarray(Image.open(path).convert("L")).mean())
+
+
+def test_a_heat_map_is_a_picture_that_grows_with_the_sentence(tmp_path: Path) -> None:
+    small, large = tmp_path / "small.png", tmp_path / "large.png"
+    plot_attention(np.full((3, 4), 0.25), words(4), words(3), small)
+    plot_attention(np.full((24, 30), 1 / 30), words(30), words(24), large)
+    with Image.open(small) as first, Image.open(large) as second:
+        assert first.format == "PNG"
+        # Enough room for each word: at least 30 dots between two of them.
+        assert second.width - first.width >= 26 * 30
+        assert second.height - first.height >= 21 * 30
+
+
+def test_more_attention_is_darker(tmp_path: Path) -> None:
+    plot_attention(np.zeros((8, 8)), words(8), words(8), tmp_path / "none.png")
+    plot_attention(np.ones((8, 8)), words(8), words(8), tmp_path / "all.png")
+    assert darkness(tmp_path / "all.png") > darkness(tmp_path / "none.png") + 20
+
+
+@pytest.mark.parametrize(
+    "word", ["größte", "$x_1$", "$$", "日本語", "\\frac", "a\tb", "&<>", "\N{PILE OF POO}"]
+)
+def test_any_word_can_be_drawn(word: str, tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "er" / "map.png"
+    plot_attention(np.ones((1, 1)), [word], [word], path, title=word)
+    assert path.stat().st_size > 0
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0)])
+def test_a_sentence_without_words_is_drawn(shape: tuple[int, int], tmp_path: Path) -> None:
+    plot_attention(np.zeros(shape), words(shape[1]), words(shape[0]), tmp_path / "map.png")
+    assert (tmp_path / "map.png").is_file()
+
+
+def test_learning_curves_are_a_picture_with_a_panel_for_each_quantity(tmp_path: Path) -> None:
+    loss = {"training": [(1, 3.0), (2, math.nan), (3, 1.0)], "validation": [(2, 2.0)]}
+    one, two = tmp_path / "one.png", tmp_path / "two.png"
+    plot_learning_curves({"loss": loss, "nothing": {"empty": []}}, one)
+    plot_learning_curves({"loss": loss, "BLEU": {"greedy": [(2, 10.0)]}}, two)
+    with Image.open(one) as first, Image.open(two) as second:
+        assert second.height > 1.5 * first.height
+
+
+def test_no_curves_at_all_is_an_empty_picture(tmp_path: Path) -> None:
+    plot_learning_curves({}, tmp_path / "none.png")
+    assert (tmp_path / "none.png").is_file()
+
+
+def test_without_matplotlib_the_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = builtins.__import__
+
+    def no_matplotlib(name: str, *rest: Any) -> Any:
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", no_matplotlib)
+    with pytest.raises(UserError, match="not installed: install the extra `plots`"):
+        plot_learning_curves({}, tmp_path / "none.png")
