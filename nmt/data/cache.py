@@ -1,0 +1,144 @@
+"""Corpora encoded once and kept: the folder of the cache, and what in it belongs to what.
+
+An entry is a folder named by a hash of all that its content follows from: the bytes of the corpus,
+the tokenizers, the filters. It is written beside and then renamed, so that an entry that can be
+seen is whole; a lock lets one of several processes do the work. The SHA-256 of each file is kept,
+so that an entry that was damaged later is found when it is opened, and made anew.
+"""
+
+import fcntl
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from nmt.data.corpus import ParallelFiles, open_binary, read_pairs
+from nmt.data.encoded import EncodedCorpus, open_encoded, write_encoded
+from nmt.data.filters import Filters
+from nmt.errors import DataError
+from nmt.text.tokenizer import Tokenizer
+
+FORMAT_VERSION: Final = 1
+_MANIFEST: Final = "manifest.json"
+
+logger = logging.getLogger(__name__)
+
+
+def encode_corpus(
+    files: ParallelFiles,
+    source_tokenizer: Tokenizer,
+    target_tokenizer: Tokenizer,
+    *,
+    filters: Filters,
+    folder: Path,
+) -> EncodedCorpus:
+    """A corpus as token ids: from the cache, or encoded now and put there.
+
+    Memory does not grow with the corpus, but for 8 bytes a pair where duplicates are looked for.
+
+    Args:
+        files: the raw text.
+        source_tokenizer: encodes the source side.
+        target_tokenizer: encodes the target side; may be the same.
+        filters: what pairs to leave out.
+        folder: of the cache, for any number of corpora; made where it is missing.
+
+    Raises:
+        DataError: the corpus cannot be read (see `read_pairs`), the filters leave nothing of it,
+            or the cache cannot be written.
+    """
+    key = _key(files, source_tokenizer, target_tokenizer, filters)
+    entry = folder / key
+    if not _is_whole(entry):
+        try:
+            with _lock(folder, key):
+                if not _is_whole(entry):  # nor did another process make it in the meantime
+                    _make(entry, files, source_tokenizer, target_tokenizer, filters)
+        except OSError as error:
+            raise DataError(
+                f"{folder}: cannot write the cache of encoded text: {error.strerror}; make room or"
+                " give permission there, or choose another folder"
+            ) from error
+    return open_encoded(entry, source_tokenizer, target_tokenizer)
+
+
+def _key(
+    files: ParallelFiles,
+    source_tokenizer: Tokenizer,
+    target_tokenizer: Tokenizer,
+    filters: Filters,
+) -> str:
+    """A name for what the content of an entry follows from; the same for the same text elsewhere."""
+    settings = {
+        "version": FORMAT_VERSION,
+        "files": [_sha256(path) for path in files.paths],
+        "tokenizers": [
+            [tokenizer.fingerprint(), tokenizer.samples]
+            for tokenizer in (source_tokenizer, target_tokenizer)
+        ],
+        "filters": asdict(filters),
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@contextmanager
+def _lock(folder: Path, key: str) -> Iterator[None]:
+    """Held by one process at a time; the system frees it when the process ends, however it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{key}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make(
+    entry: Path,
+    files: ParallelFiles,
+    source_tokenizer: Tokenizer,
+    target_tokenizer: Tokenizer,
+    filters: Filters,
+) -> None:
+    """Write an entry beside its place, and put it there; the lock is held."""
+    if entry.exists():
+        logger.warning("%s: the encoded corpus is damaged, and is made anew", entry)
+        shutil.rmtree(entry)
+    unfinished = entry.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was killed
+    unfinished.mkdir()
+    try:
+        pairs = read_pairs(files)
+        report = write_encoded(pairs, source_tokenizer, target_tokenizer, filters, unfinished)
+        if report.num_kept == 0:
+            raise DataError(
+                f"{files}: the filters leave nothing: {report}; check the files, or widen the"
+                " filters"
+            )
+        (unfinished / _MANIFEST).write_text(json.dumps(_content(unfinished), indent=1))
+        unfinished.rename(entry)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    logger.info("%s: %s", files, report)
+
+
+def _is_whole(entry: Path) -> bool:
+    """Whether there is an entry, and it holds what was put there."""
+    try:
+        manifest = json.loads((entry / _MANIFEST).read_text())
+    except (OSError, ValueError):
+        return False
+    return bool(manifest == _content(entry))
+
+
+def _content(entry: Path) -> dict[str, str]:
+    """The SHA-256 of each file of an entry."""
+    paths = sorted(path for path in entry.iterdir() if path.name != _MANIFEST)
+    return {path.name: _sha256(path) for path in paths}
+
+
+def _sha256(path: Path) -> str:
+    with open_binary(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

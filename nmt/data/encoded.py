@@ -1,0 +1,210 @@
+"""A corpus as token ids on disk: written block after block, read through a memory map."""
+
+import json
+import logging
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.corpus import is_blank
+from nmt.data.filters import FilterReport, Filters, PairFilter
+from nmt.data.ragged import RaggedArray, RaggedWriter, open_ragged
+from nmt.text.tokenizer import Tokenizer
+
+_REPORT: Final = "report.json"
+# One block is in memory at a time, as lists of Python numbers; a line may be of any length.
+_MAX_BLOCK_PAIRS: Final = 4096
+_MAX_BLOCK_CHARACTERS: Final = 2**21
+_LOG_EVERY: Final = 2**19  # pairs
+
+logger = logging.getLogger(__name__)
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class EncodedSide:
+    """One language of an encoded corpus of N sentence pairs.
+
+    Attributes:
+        tokens: N rows of ids, without BOS and EOS.
+        text: N rows of UTF-8, where the tokenizer samples and so is asked again for each epoch.
+        tokenizer: what made the tokens.
+    """
+
+    tokens: RaggedArray
+    text: RaggedArray | None
+    tokenizer: Tokenizer
+
+    def draw(self, rows: NDArray[np.int64], rngs: Sequence[random.Random]) -> RaggedArray:
+        """The tokens of sentences `rows`, `[M]`, split by chance (M of it) if the tokenizer does."""
+        if self.text is None:
+            return self.tokens.select(rows)
+        texts = [self.text[row].tobytes().decode() for row in rows.tolist()]
+        return RaggedArray.from_rows(
+            [
+                self.tokenizer.encode_sampled(text, rng)
+                for text, rng in zip(texts, rngs, strict=True)
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class EncodedCorpus:
+    """N sentence pairs as token ids, on disk.
+
+    Attributes:
+        source_side: the source language.
+        target_side: the target language.
+        report: what the filters left out.
+    """
+
+    source_side: EncodedSide
+    target_side: EncodedSide
+    report: FilterReport
+
+    def __len__(self) -> int:
+        return len(self.source_side.tokens)
+
+    def source(self, pair: int) -> NDArray[Any]:
+        """Ids of one source sentence, without EOS."""
+        return self.source_side.tokens[pair]
+
+    def target(self, pair: int) -> NDArray[Any]:
+        """Ids of one target sentence, without BOS and EOS."""
+        return self.target_side.tokens[pair]
+
+    @property
+    def source_lengths(self) -> NDArray[np.int64]:
+        """`[N]`, tokens of each source sentence, without EOS (and without sampling)."""
+        return self.source_side.tokens.lengths
+
+    @property
+    def target_lengths(self) -> NDArray[np.int64]:
+        """`[N]`, tokens of each target sentence, without BOS and EOS (and without sampling)."""
+        return self.target_side.tokens.lengths
+
+    def draw(
+        self, pairs: NDArray[np.int64], seed: int, epoch: int
+    ) -> tuple[RaggedArray, RaggedArray]:
+        """The tokens of some pairs, as one epoch sees them.
+
+        Where a tokenizer samples, the text is split anew, by a chance that depends on the seed,
+        the epoch and the pair alone: not on the batch or on what was drawn before.
+
+        Args:
+            pairs: `[M]`, which pairs.
+            seed: of the run.
+            epoch: which pass over the data.
+
+        Returns:
+            M rows of source tokens and M rows of target tokens.
+        """
+        rngs: list[random.Random] = []
+        if self.source_side.text is not None or self.target_side.text is not None:
+            rngs = [random.Random(f"{seed}/{epoch}/{pair}") for pair in pairs.tolist()]
+        return self.source_side.draw(pairs, rngs), self.target_side.draw(pairs, rngs)
+
+
+def write_encoded(
+    pairs: Iterable[Pair],
+    source_tokenizer: Tokenizer,
+    target_tokenizer: Tokenizer,
+    filters: Filters,
+    folder: Path,
+) -> FilterReport:
+    """Encode the pairs that pass the filters, into files in a folder that exists."""
+    report = FilterReport()
+    pair_filter = PairFilter(filters)
+    with ExitStack() as stack:
+        source = stack.enter_context(_SideWriter(folder, "source", source_tokenizer))
+        target = stack.enter_context(_SideWriter(folder, "target", target_tokenizer))
+        for block in _blocks(pairs):
+            sources, targets = map(list, zip(*block, strict=True))
+            source_tokens, target_tokens = source.encode(sources), target.encode(targets)
+            keep, part = pair_filter(block, source_tokens.lengths, target_tokens.lengths)
+            kept = np.flatnonzero(keep)
+            source.append(sources, source_tokens, kept)
+            target.append(targets, target_tokens, kept)
+            if (report.num_read + part.num_read) // _LOG_EVERY > report.num_read // _LOG_EVERY:
+                logger.info("%s sentence pairs encoded", f"{report.num_read + part.num_read:,}")
+            report += part
+    (folder / _REPORT).write_text(json.dumps(asdict(report)))
+    return report
+
+
+def open_encoded(
+    folder: Path, source_tokenizer: Tokenizer, target_tokenizer: Tokenizer
+) -> EncodedCorpus:
+    """What `write_encoded` wrote with the same tokenizers."""
+    return EncodedCorpus(
+        _open_side(folder, "source", source_tokenizer),
+        _open_side(folder, "target", target_tokenizer),
+        FilterReport(**json.loads((folder / _REPORT).read_text())),
+    )
+
+
+def _open_side(folder: Path, side: str, tokenizer: Tokenizer) -> EncodedSide:
+    tokens = open_ragged(folder, side, _token_type(tokenizer))
+    text = open_ragged(folder, f"{side}.text", np.uint8) if tokenizer.samples else None
+    return EncodedSide(tokens, text, tokenizer)
+
+
+class _SideWriter:
+    """Writes one language: tokens, and text where the tokenizer samples."""
+
+    def __init__(self, folder: Path, side: str, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._type = _token_type(tokenizer)
+        self._stack = ExitStack()
+        self._tokens = self._stack.enter_context(RaggedWriter(folder, side, self._type))
+        self._text: RaggedWriter | None = None
+        if tokenizer.samples:
+            writer = RaggedWriter(folder, f"{side}.text", np.uint8)
+            self._text = self._stack.enter_context(writer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def encode(self, texts: Sequence[str]) -> RaggedArray:
+        encode = self._tokenizer.encode
+        ids = [[] if is_blank(text) else encode(text) for text in texts]
+        return RaggedArray.from_rows(ids, self._type)
+
+    def append(self, texts: Sequence[str], tokens: RaggedArray, kept: NDArray[np.int64]) -> None:
+        self._tokens.append(tokens.select(kept))
+        if self._text is not None:
+            self._text.append(RaggedArray.from_texts([texts[row] for row in kept.tolist()]))
+
+
+def _token_type(tokenizer: Tokenizer) -> np.dtype[Any]:
+    return np.dtype("<u2" if len(tokenizer) <= 2**16 else "<u4")
+
+
+def _blocks(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
+    """The pairs in lists, bounded in number and in characters (but for one pair beyond them)."""
+    block: list[Pair] = []
+    num_characters = 0
+    for pair in pairs:
+        block.append(pair)
+        num_characters += len(pair[0]) + len(pair[1])
+        if len(block) == _MAX_BLOCK_PAIRS or num_characters >= _MAX_BLOCK_CHARACTERS:
+            yield block
+            block, num_characters = [], 0
+    if block:
+        yield block

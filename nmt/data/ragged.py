@@ -1,0 +1,131 @@
+"""Rows of unequal length in one flat array: how tokens and text are kept, in memory and on disk."""
+
+from collections.abc import Sequence, Sized
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+_OFFSET_TYPE = np.dtype("<i8")
+
+
+@dataclass(frozen=True)
+class RaggedArray:
+    """N rows, laid end to end.
+
+    Attributes:
+        values: `[sum of the lengths]`.
+        offsets: `[N+1]`, int64; row i is ``values[offsets[i] : offsets[i + 1]]``.
+    """
+
+    values: NDArray[Any]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Sequence[int]], dtype: DTypeLike = np.int64) -> Self:
+        """Rows of numbers, laid end to end."""
+        offsets = _offsets_of(rows)
+        return cls(np.fromiter(chain.from_iterable(rows), dtype, offsets[-1]), offsets)
+
+    @classmethod
+    def from_texts(cls, rows: Sequence[str]) -> Self:
+        """Rows of text as the bytes of its UTF-8."""
+        encoded = [row.encode() for row in rows]
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), _offsets_of(encoded))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence["RaggedArray"]) -> "RaggedArray":
+        """The rows of all the parts, in order."""
+        if len(parts) == 1:
+            return parts[0]
+        lengths = np.concatenate([part.lengths for part in parts])
+        return cls(np.concatenate([part.values for part in parts]), _offsets(lengths))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> NDArray[Any]:
+        assert 0 <= row < len(self)
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """`[N]`"""
+        return np.diff(self.offsets)
+
+    def select(self, rows: NDArray[np.int64]) -> "RaggedArray":
+        """A copy of some rows, in the order given: `[M]`, each from 0 to N - 1."""
+        starts = self.offsets[rows]
+        lengths = self.offsets[rows + 1] - starts
+        offsets = _offsets(lengths)
+        positions = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return RaggedArray(self.values[positions], offsets)
+
+
+class RaggedWriter:
+    """Writes a `RaggedArray` to disk, some rows at a time; read it again with `open_ragged`.
+
+    Args:
+        folder: where the two files go.
+        name: what the two files' names start with.
+        dtype: of the values.
+    """
+
+    def __init__(self, folder: Path, name: str, dtype: DTypeLike) -> None:
+        self._dtype = np.dtype(dtype)
+        values, offsets = ragged_files(folder, name)
+        self._values = values.open("wb")
+        self._offsets = offsets.open("wb")
+        self._end = 0
+        self._offsets.write(np.zeros(1, _OFFSET_TYPE).tobytes())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._values.close()
+        self._offsets.close()
+
+    def append(self, rows: RaggedArray) -> None:
+        """Add rows at the end."""
+        offsets = rows.offsets[1:] + self._end
+        self._values.write(rows.values.astype(self._dtype, copy=False).tobytes())
+        self._offsets.write(offsets.astype(_OFFSET_TYPE, copy=False).tobytes())
+        self._end += int(rows.offsets[-1])
+
+
+def ragged_files(folder: Path, name: str) -> tuple[Path, Path]:
+    """The files of values and of offsets."""
+    return folder / f"{name}.values", folder / f"{name}.offsets"
+
+
+def open_ragged(folder: Path, name: str, dtype: DTypeLike) -> RaggedArray:
+    """What a `RaggedWriter` wrote, mapped into memory: only what is looked at is read."""
+    values, offsets = ragged_files(folder, name)
+    return RaggedArray(_map(values, np.dtype(dtype)), _map(offsets, _OFFSET_TYPE))
+
+
+def _map(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
+    if path.stat().st_size == 0:  # which cannot be mapped
+        return np.empty(0, dtype)
+    # A plain view of the map: indexing is several times faster than through np.memmap.
+    return np.asarray(np.memmap(path, dtype, mode="r"))
+
+
+def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def _offsets_of(rows: Sequence[Sized]) -> NDArray[np.int64]:
+    return _offsets(np.fromiter(map(len, rows), np.int64, len(rows)))
