@@ -9,9 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nmt.nn.attention.alignment import SoftmaxAlignment
 from nmt.nn.attention.attention import Attention, Memory
+from nmt.nn.attention.score import AdditiveScore
+from nmt.nn.fused_bahdanau import FusedWeights, fused_bahdanau
+from nmt.nn.dropout import Dropout
 from nmt.nn.initialization import initialize_linear
-from nmt.nn.recurrent import Cell
+from nmt.nn.recurrent import GRU, Cell
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,9 @@ class Decoder(nn.Module, ABC):
         upper = [make_cell(first.hidden_size) for _ in range(num_layers - 1)]
         self.cells = nn.ModuleList([first, *upper])
         self.attention = attention
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.hidden_size = first.hidden_size
+        self.state_size = first.state_size
 
     @staticmethod
     def _first_input_size(input_size: int, output_size: int) -> int:
@@ -126,6 +131,17 @@ class BahdanauDecoder(Decoder):
     2014). The paper reads the output from ``s_{t-1}`` through maxout; the new state and tanh are
     what dl4mt and Nematus settled on. With several layers the first one attends (Wu 2016), and
     ``s_t`` in the output is the top layer's.
+
+    Args:
+        make_cell: makes a cell from its input size; called for each layer.
+        attention: where it looks.
+        input_size: E.
+        value_size: H of the memory.
+        output_size: O.
+        num_layers: L.
+        dropout: on the states between layers.
+        fused: run all words as one autograd node where there is one for the parts (one layer of
+            GRU, additive score, softmax); False takes the plain loop.
     """
 
     def __init__(
@@ -137,6 +153,8 @@ class BahdanauDecoder(Decoder):
         output_size: int,
         num_layers: int,
         dropout: float,
+        *,
+        fused: bool = True,
     ) -> None:
         super().__init__(
             make_cell, attention, input_size, value_size, output_size, num_layers, dropout
@@ -154,9 +172,30 @@ class BahdanauDecoder(Decoder):
             self.context_to_output,
         ):
             initialize_linear(linear)
+        self.fused = (
+            fused
+            and num_layers == 1
+            and type(first) is GRU
+            and type(attention.score) is AdditiveScore
+            and type(attention.alignment) is SoftmaxAlignment
+        )
 
     def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
         """Go on from `state` through T words."""
+        # One word at a time there is nothing to fuse, and the weights would be merged each time.
+        loop = self._fused_loop if self.fused and embedded.shape[1] > 1 else self._plain_loop
+        outputs, contexts, weights, recurrent = loop(embedded, state)
+        vectors = torch.tanh(
+            self.state_to_output(outputs)
+            + self.word_to_output(embedded)
+            + self.context_to_output(contexts)
+        )
+        return Decoded(vectors, weights, DecoderState(recurrent, None, state.memory))
+
+    def _plain_loop(
+        self, embedded: Float[Tensor, "B T E"], state: DecoderState
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What the top shows `[B T H]`, contexts `[B T C]`, weights `[B T S]`, state `[B L Z]`."""
         first = self.cells[0]
         assert isinstance(first, Cell)
         projected = first.project(embedded)
@@ -171,13 +210,31 @@ class BahdanauDecoder(Decoder):
             outputs.append(output)
             contexts.append(context)
             weights.append(attended.weights.squeeze(1))
-        vectors = torch.tanh(
-            self.state_to_output(torch.stack(outputs, dim=1))
-            + self.word_to_output(embedded)
-            + self.context_to_output(torch.stack(contexts, dim=1))
+        stacked = (torch.stack(steps, dim=1) for steps in (outputs, contexts, weights, recurrent))
+        return tuple(stacked)  # type: ignore[return-value]
+
+    def _fused_loop(
+        self, embedded: Float[Tensor, "B T E"], state: DecoderState
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The same for one layer of GRU with additive attention and softmax."""
+        cell, score, memory = self.cells[0], self.attention.score, state.memory
+        assert isinstance(cell, GRU) and isinstance(score, AdditiveScore)
+        weights = FusedWeights(
+            query=score.query_projection.weight,
+            direction=score.direction.weight.squeeze(0),
+            context=self.context_to_gates.weight,
+            hidden=cell.weight_hidden,
+            bias=cell.bias_hidden,
         )
-        after = DecoderState(torch.stack(recurrent, dim=1), None, state.memory)
-        return Decoded(vectors, torch.stack(weights, dim=1), after)
+        states, contexts, attended = fused_bahdanau(
+            cell.project(embedded),
+            state.recurrent[:, 0],
+            memory.keys,
+            memory.values,
+            memory.mask,
+            weights,
+        )
+        return states, contexts, attended, states[:, -1:]
 
 
 class LuongDecoder(Decoder):

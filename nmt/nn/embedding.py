@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from nmt.nn.dropout import Dropout
 from nmt.nn.initialization import initialize_embedding
 from nmt.symbols import PAD
 
@@ -29,7 +30,7 @@ class WordEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         self.table = nn.Embedding(vocabulary_size, size, padding_idx=PAD)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.word_dropout = word_dropout
         initialize_embedding(self.table)
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from nmt.nn.dropout import Dropout
 from nmt.nn.recurrent import Cell
 
 
@@ -52,7 +53,7 @@ class RecurrentEncoder(nn.Module):
             input_size = sum(cell.hidden_size for cell in cells)
             layers.append(nn.ModuleList(cells))
         self.layers = nn.ModuleList(layers)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output_size = input_size
 
     def forward(

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from nmt.batch import Batch
 from nmt.nn.bridge import Bridge
 from nmt.nn.decoder import Decoder, DecoderOutput, DecoderState
+from nmt.nn.dropout import Dropout
 from nmt.nn.embedding import WordEmbedding
 from nmt.nn.encoder import EncoderOutput, RecurrentEncoder
 from nmt.nn.initialization import initialize_linear
@@ -45,7 +46,7 @@ class Model(nn.Module):
         self.encoder = encoder
         self.bridge = bridge
         self.decoder = decoder
-        self.output_dropout = nn.Dropout(output_dropout)
+        self.output_dropout = Dropout(output_dropout)
         self.projection = nn.Linear(output_size, target_embedding.table.num_embeddings)
         initialize_linear(self.projection)
         if tie_projection:
