@@ -1,0 +1,1 @@
+"""Search: from a step function to the best hypotheses; knows no model."""

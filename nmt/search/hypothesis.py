@@ -1,0 +1,19 @@
+"""What a search finds."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One translation, as tokens.
+
+    Attributes:
+        tokens: without BOS and EOS.
+        log_probability: sum of the natural log-probabilities of the tokens and of EOS.
+        score: what hypotheses of one sentence are ranked by: `log_probability` under the length
+            penalty.
+    """
+
+    tokens: tuple[int, ...]
+    log_probability: float
+    score: float

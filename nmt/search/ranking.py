@@ -1,0 +1,85 @@
+"""The best continuations of each sentence's hypotheses, exactly and in a fixed order."""
+
+from dataclasses import dataclass
+from math import inf
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_BLOCK = 64  # tokens whose maximum stands for them
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The best continuations of N sentences, best first; of equals, the earlier row, then token.
+
+    Attributes:
+        totals: `[N C]`, log-probability of hypothesis and token together; -inf: there is none.
+        rows: `[N C]`, which open hypothesis is continued (R where there is none).
+        tokens: `[N C]`, with what.
+    """
+
+    totals: Float[Tensor, "N C"]
+    rows: Int[Tensor, "N C"]
+    tokens: Int[Tensor, "N C"]
+
+
+def rank_continuations(
+    log_probabilities: Float[Tensor, "R V"],
+    totals: Float[Tensor, " R"],
+    slots: Int[Tensor, "N W"],
+    first_token: int,
+    count: int,
+) -> Candidates:
+    """Rank all that may follow R open hypotheses, for each of N sentences by itself.
+
+    The vocabulary is passed over once, to find the maximum of each block of tokens. The best C
+    continuations lie in the C blocks with the highest maxima (of equals, the first): a block that
+    is left out has C blocks before it, each with an element that is no worse. Only those blocks
+    are sorted. Unlike `torch.topk` this has a fixed order of equals, on any device and whatever
+    else is in the batch; and it is faster.
+
+    Args:
+        log_probabilities: of each token after each hypothesis.
+        totals: log-probability of each hypothesis so far.
+        slots: the hypotheses of each sentence; R stands for none.
+        first_token: the lowest token that is allowed.
+        count: C, or fewer where there are fewer continuations.
+    """
+    vocabulary_size = log_probabilities.shape[1]
+    count = min(count, slots.shape[1] * (vocabulary_size - first_token))
+    maxima = _block_maxima(log_probabilities[:, first_token:]) + totals.unsqueeze(1)
+    num_blocks = maxima.shape[1]
+    # One more row of -inf, for the slots that are empty.
+    maxima = torch.cat([maxima, maxima.new_full((1, num_blocks), -inf)])
+    per_sentence = maxima[slots].flatten(1)
+    blocks = per_sentence.sort(dim=1, descending=True, stable=True).indices[:, :count]
+    blocks = blocks.sort(dim=1).values
+
+    rows = slots.gather(1, blocks // num_blocks).unsqueeze(2)
+    within = torch.arange(_BLOCK, device=slots.device)
+    tokens = first_token + (blocks % num_blocks * _BLOCK).unsqueeze(2) + within
+    exists = (tokens < vocabulary_size) & (rows < len(totals))
+    safe_rows = rows.clamp(max=len(totals) - 1)
+    index = safe_rows * vocabulary_size + tokens.clamp(max=vocabulary_size - 1)
+    values = log_probabilities.flatten()[index] + totals[safe_rows]
+    values = values.masked_fill(~exists, -inf).flatten(1)
+
+    best = values.sort(dim=1, descending=True, stable=True)
+    order = best.indices[:, :count]
+    return Candidates(
+        best.values[:, :count],
+        rows.expand_as(tokens).flatten(1).gather(1, order),
+        tokens.flatten(1).gather(1, order),
+    )
+
+
+def _block_maxima(values: Float[Tensor, "R A"]) -> Float[Tensor, "R M"]:
+    """The maximum of each block of tokens; the last block may be short."""
+    num_whole = values.shape[1] // _BLOCK
+    end = num_whole * _BLOCK
+    maxima = values[:, :end].view(len(values), num_whole, _BLOCK).amax(dim=2)
+    if end < values.shape[1]:
+        maxima = torch.cat([maxima, values[:, end:].amax(dim=1, keepdim=True)], dim=1)
+    return maxima

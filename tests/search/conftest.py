@@ -1,0 +1,76 @@
+"""A made-up model with a random distribution after every prefix, and the truth about it."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.search.hypothesis import Hypothesis
+from nmt.search.penalties import LengthPenalty
+from nmt.search.search import SearchLimits
+from nmt.symbols import EOS
+
+_NUM_CONTEXTS = 1009
+
+
+@dataclass(frozen=True)
+class History:
+    """State of the model: which sentence, and a number that stands for all words so far."""
+
+    sentence: Tensor
+    context: Tensor
+
+
+class RandomModel:
+    """After each prefix of each sentence another random distribution."""
+
+    def __init__(self, vocabulary_size: int, seed: int, spread: float = 1.5) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        logits = torch.randn(_NUM_CONTEXTS, vocabulary_size, generator=generator) * spread
+        self.table = logits.log_softmax(dim=1)
+        self.num_calls = 0
+        self.num_rows = 0
+
+    def start(self, sentences: list[int]) -> History:
+        numbers = torch.tensor(sentences)
+        return History(numbers, numbers * 31)
+
+    def step(self, tokens: Tensor, state: History) -> tuple[Tensor, History]:
+        assert len(tokens) == len(state.context) == len(state.sentence)
+        self.num_calls += 1
+        self.num_rows += len(tokens)
+        context = (state.context * 37 + tokens * 101 + 17) % _NUM_CONTEXTS
+        return self.table[context].clone(), History(state.sentence, context)
+
+    def log_probability(self, sentence: int, tokens: tuple[int, ...]) -> float:
+        """What teacher forcing gives for the tokens and EOS."""
+        state = self.start([sentence])
+        total = torch.zeros(())
+        previous = 2  # BOS
+        for token in (*tokens, EOS):
+            log_probabilities, state = self.step(torch.tensor([previous]), state)
+            total = total + log_probabilities[0, token]
+            previous = token
+        return float(total)
+
+    def all_hypotheses(
+        self, sentence: int, penalty: LengthPenalty, limits: SearchLimits, source_length: int
+    ) -> list[Hypothesis]:
+        """Everything that the limits allow, best first."""
+        longest = int(limits.most_tokens(torch.tensor([source_length])))
+        words = range(EOS + 1, self.table.shape[1])
+        found = []
+        for length in range(limits.min_length, longest + 1):
+            for tokens in product(words, repeat=length):
+                total = self.log_probability(sentence, tokens)
+                score = penalty.score(torch.tensor(total), torch.tensor(length + 1.0))
+                found.append(Hypothesis(tokens, total, float(score)))
+        return sorted(found, key=lambda hypothesis: -hypothesis.score)
+
+
+@pytest.fixture
+def random_model() -> type[RandomModel]:
+    """The class, for tests to make models of (test modules cannot import one another)."""
+    return RandomModel

@@ -1,0 +1,136 @@
+import pytest
+import torch
+
+from nmt.search.beam import BeamSearch
+from nmt.search.greedy import GreedySearch
+from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, GNMTPenalty, NoPenalty
+from nmt.search.search import SearchLimits
+from nmt.symbols import BOS, EOS
+
+PENALTIES = sorted(LENGTH_PENALTIES)
+LIMITS = SearchLimits(max_length=15, max_length_ratio=None)
+LENGTHS = torch.full((6,), 5)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_beam_of_one_is_greedy(random_model, penalty, seed):
+    model = random_model(50, seed)
+    limits = SearchLimits(min_length=seed % 3, max_length=15, max_length_ratio=1.0)
+    arguments = (1, 1, LENGTH_PENALTIES[penalty](), limits)
+    start = model.start(list(range(6)))
+    assert BeamSearch(*arguments)(model.step, start, LENGTHS) == GreedySearch(*arguments)(
+        model.step, start, LENGTHS
+    )
+
+
+def test_a_beam_of_one_is_greedy_among_equals(random_model):
+    model = random_model(200, seed=0)
+    model.table[:] = (model.table * 2).round() / 2  # many equal log-probabilities
+    arguments = (1, 1, AveragePenalty(), LIMITS)
+    start = model.start(list(range(6)))
+    assert BeamSearch(*arguments)(model.step, start, LENGTHS) == GreedySearch(*arguments)(
+        model.step, start, LENGTHS
+    )
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("n_best", [1, 3, 400])
+def test_a_beam_as_wide_as_the_space_is_exhaustive(random_model, penalty, seed, n_best):
+    model = random_model(EOS + 4, seed)
+    limits = SearchLimits(min_length=seed % 2, max_length=4, max_length_ratio=None)
+    search = BeamSearch(400, n_best, LENGTH_PENALTIES[penalty](), limits)
+    sentences = [seed, seed + 10]
+    found = search(model.step, model.start(sentences), torch.tensor([3, 3]))
+    for sentence, hypotheses in zip(sentences, found, strict=True):
+        best = model.all_hypotheses(sentence, search.penalty, limits, 3)[:n_best]
+        assert [item.tokens for item in hypotheses] == [item.tokens for item in best]
+        assert [item.score for item in hypotheses] == pytest.approx(
+            [item.score for item in best], abs=1e-5
+        )
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("seed", range(5))
+def test_fewer_translations_are_the_first_of_more(random_model, penalty, seed):
+    model = random_model(50, seed)
+    model.table[:, EOS] += 1.0
+    found = {
+        n_best: BeamSearch(5, n_best, LENGTH_PENALTIES[penalty](), LIMITS)(
+            model.step, model.start(list(range(6))), LENGTHS
+        )
+        for n_best in (1, 2, 5)
+    }
+    for one, two, five in zip(found[1], found[2], found[5], strict=True):
+        assert len(five) == 5
+        assert one == five[:1]
+        assert two == five[:2]
+        assert [item.score for item in five] == sorted((item.score for item in five), reverse=True)
+        assert len({item.tokens for item in five}) == 5
+
+
+def test_fewer_translations_than_asked_where_there_are_no_more(random_model):
+    model = random_model(EOS + 2, seed=0)
+    limits = SearchLimits(max_length=1, max_length_ratio=None)
+    ((*found,),) = BeamSearch(5, 5, NoPenalty(), limits)(
+        model.step, model.start([0]), torch.tensor([3])
+    )
+    assert {item.tokens for item in found} == {(), (4,)}
+
+
+def test_a_beam_of_two_finds_what_greedy_misses():
+    # After BOS: 5 (0.6), 4 (0.4). After 5 all is uncertain, after 4 the end is certain.
+    table = torch.full((6, 6), 1e-9)
+    table[BOS, [4, 5]] = torch.tensor([0.4, 0.6])
+    table[5, [3, 4, 5]] = torch.tensor([0.4, 0.3, 0.3])
+    table[4, 3] = 1.0
+    search = BeamSearch(2, 2, NoPenalty(), SearchLimits())
+    ((first, second),) = search(
+        lambda tokens, state: (table[tokens].log(), state), None, torch.tensor([3])
+    )
+    assert (first.tokens, second.tokens) == ((4,), (5,))
+    assert first.log_probability == pytest.approx(float(torch.tensor(0.4).log()), abs=1e-6)
+    assert second.log_probability == pytest.approx(float(torch.tensor(0.24).log()), abs=1e-6)
+
+
+def test_the_search_stops_when_nothing_open_can_win(random_model):
+    model = random_model(50, seed=1)
+    model.table[:] = -10.0
+    model.table[:, EOS] = -0.1
+    # EOS alone scores -0.1; without a penalty what is open, at -10, can only fall.
+    BeamSearch(5, 1, NoPenalty(), LIMITS)(model.step, model.start([0]), torch.tensor([3]))
+    assert model.num_calls == 1
+    # ((5 + 16) / 6) ** 0.6 = 2.1: -10 over it is still worse than -0.1.
+    BeamSearch(5, 1, GNMTPenalty(), LIMITS)(model.step, model.start([0]), torch.tensor([3]))
+    assert model.num_calls == 2
+
+
+def test_the_search_goes_on_while_something_open_can_win(random_model):
+    # EOS at once: -1.2, the mean of one token. Else -0.3 and then words and EOS at -0.3 each.
+    model = random_model(EOS + 2, seed=1)
+    model.table[:, EOS], model.table[:, 4] = -1.2, -0.3
+    ((best,),) = BeamSearch(2, 1, AveragePenalty(), LIMITS)(
+        model.step, model.start([0]), torch.tensor([3])
+    )
+    # 15 words: (15 * -0.3 - 1.2) / 16; any shorter hypothesis has a lower mean.
+    assert best.tokens == (4,) * 15
+    assert best.score == pytest.approx(-5.7 / 16)
+
+
+def test_a_state_of_nested_parts_follows_its_hypothesis(random_model):
+    model = random_model(30, seed=8)
+
+    def step(tokens, state):
+        (history, (words,)), nothing = state
+        scores, history = model.step(tokens, history)
+        # Each row carries all of its words: they must be those of one path.
+        words = torch.cat([words, tokens.unsqueeze(1)], dim=1)
+        context = words[:, 0] * 0 + history.sentence * 31
+        for word in words.unbind(1):
+            context = (context * 37 + word * 101 + 17) % 1009
+        assert torch.equal(context, history.context)
+        return scores, ((history, (words,)), nothing)
+
+    start = ((model.start([0, 1]), (torch.zeros(2, 0, dtype=torch.int64),)), None)
+    BeamSearch(4, 1, NoPenalty(), LIMITS)(step, start, torch.tensor([3, 3]))

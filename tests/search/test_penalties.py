@@ -1,0 +1,55 @@
+import pytest
+import torch
+
+from nmt.search.penalties import (
+    LENGTH_PENALTIES,
+    AveragePenalty,
+    GNMTPenalty,
+    LengthPenalty,
+    NoPenalty,
+)
+
+PENALTIES = [make() for make in LENGTH_PENALTIES.values()]
+
+
+def by_name(penalty: LengthPenalty) -> str:
+    return type(penalty).__name__
+
+
+def score(penalty: LengthPenalty, log_probability: float, length: int) -> float:
+    return float(penalty.score(torch.tensor(log_probability), torch.tensor(float(length))))
+
+
+def test_scores_worked_by_hand():
+    assert score(NoPenalty(), -6.0, 4) == -6.0
+    assert score(AveragePenalty(), -6.0, 4) == -1.5
+    # ((5 + 7) / 6) ** 0.5 = sqrt(2)
+    assert score(GNMTPenalty(alpha=0.5), -6.0, 7) == pytest.approx(-6.0 / 2**0.5)
+    assert score(GNMTPenalty(alpha=1.0), -6.0, 13) == pytest.approx(-2.0)
+
+
+def test_gnmt_without_alpha_is_no_penalty():
+    for length in (1, 2, 50):
+        assert score(GNMTPenalty(alpha=0.0), -6.0, length) == -6.0
+
+
+def test_the_default_alpha_divides_a_word_by_one():
+    assert score(GNMTPenalty(), -6.0, 1) == -6.0
+
+
+@pytest.mark.parametrize("penalty", PENALTIES, ids=by_name)
+def test_no_continuation_beats_the_bound(penalty: LengthPenalty):
+    generator = torch.Generator().manual_seed(1)
+    longest = 40
+    for now in range(longest):
+        total = -20 * torch.rand(200, generator=generator)
+        further = -0.5 * torch.rand(200, generator=generator) * (torch.rand(200) > 0.3)
+        bound = penalty.bound(total, torch.tensor(float(longest)))
+        for length in range(now + 1, longest + 1):
+            assert (penalty.score(total + further, torch.tensor(float(length))) <= bound).all()
+
+
+@pytest.mark.parametrize("penalty", PENALTIES, ids=by_name)
+def test_the_bound_is_reached_by_what_costs_nothing_more(penalty: LengthPenalty):
+    total, longest = torch.tensor(-3.0), torch.tensor(9.0)
+    assert penalty.bound(total, longest) == penalty.score(total, longest)

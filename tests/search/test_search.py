@@ -1,0 +1,128 @@
+"""What holds for every search, and for the limits."""
+
+import pytest
+import torch
+
+from nmt.errors import ConfigError
+from nmt.search.greedy import GreedySearch
+from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, NoPenalty
+from nmt.search.search import Search, SearchLimits
+from nmt.search.searches import SEARCHES
+from nmt.symbols import EOS
+
+LIMITS = SearchLimits(max_length=12, max_length_ratio=None)
+
+
+def make(name: str, *, penalty: str = "average", limits: SearchLimits = LIMITS) -> Search:
+    return SEARCHES[name](3, 1, LENGTH_PENALTIES[penalty](), limits)
+
+
+@pytest.fixture(params=sorted(SEARCHES))
+def name(request) -> str:
+    return request.param
+
+
+def test_the_reported_score_is_that_of_teacher_forcing(random_model, name):
+    model = random_model(40, seed=1)
+    for penalty in LENGTH_PENALTIES:
+        search = make(name, penalty=penalty)
+        found = search(model.step, model.start([0, 1, 2, 3]), torch.full((4,), 5))
+        for sentence, hypotheses in enumerate(found):
+            for hypothesis in hypotheses:
+                total = model.log_probability(sentence, hypothesis.tokens)
+                assert hypothesis.log_probability == pytest.approx(total, abs=1e-5)
+                score = search.penalty.score(
+                    torch.tensor(total), torch.tensor(len(hypothesis.tokens) + 1.0)
+                )
+                assert hypothesis.score == pytest.approx(float(score), abs=1e-5)
+
+
+def test_a_sentence_alone_is_as_in_a_batch_in_any_order(random_model, name):
+    model = random_model(30, seed=2)
+    search = make(name)
+    sentences, lengths = [4, 1, 7, 3, 3, 9, 0], torch.tensor([5, 1, 9, 2, 2, 30, 4])
+    together = search(model.step, model.start(sentences), lengths)
+    backwards = search(model.step, model.start(sentences[::-1]), lengths.flip(0))
+    assert together == backwards[::-1]
+    for place, sentence in enumerate(sentences):
+        alone = search(model.step, model.start([sentence]), lengths[place : place + 1])
+        assert together[place] == alone[0]
+
+
+def test_only_text_is_generated(random_model, name):
+    model = random_model(30, seed=3)
+    model.table[:, :3] = -0.01  # PAD, UNK and BOS are what the model likes best
+    model.table[:, 3:] -= 5.0
+    for hypotheses in make(name)(model.step, model.start([0, 1, 2]), torch.full((3,), 5)):
+        assert all(token > EOS for token in hypotheses[0].tokens)
+
+
+def test_an_empty_batch(random_model, name):
+    model = random_model(30, seed=3)
+    assert make(name)(model.step, model.start([]), torch.zeros(0, dtype=torch.int64)) == []
+
+
+def test_the_limits_are_exact(random_model, name):
+    unwilling = random_model(30, seed=4)
+    unwilling.table[:, EOS] = -50.0
+    eager = random_model(30, seed=4)
+    eager.table[:, EOS] = -1e-6
+    for shortest, longest in [(0, 1), (0, 7), (3, 7), (7, 7)]:
+        limits = SearchLimits(shortest, longest, None)
+        for model, expected in [(eager, shortest), (unwilling, longest)]:
+            search = make(name, penalty="none", limits=limits)
+            found = search(model.step, model.start([0, 1]), torch.tensor([1, 90]))
+            assert [len(best[0].tokens) for best in found] == [expected, expected]
+
+
+def test_finished_sentences_leave_the_batch(random_model, name):
+    model = random_model(30, seed=5)
+    model.table[:, EOS] = -60.0
+    lengths = torch.tensor([1, 1, 1, 40])
+    limits = SearchLimits(max_length=100, max_length_ratio=1.0)
+    search = make(name, limits=limits)
+    search(model.step, model.start([0, 1, 2, 3]), lengths)
+    width = 1 if name == "greedy" else 3
+    # 12 steps are the most for one source token (11 tokens and EOS), 51 for forty; a beam starts
+    # with one hypothesis.
+    assert model.num_calls == 51
+    assert model.num_rows == 4 + width * (3 * 11 + 50)
+
+
+def test_a_model_that_gives_no_numbers_ends_the_search(random_model, name):
+    model = random_model(30, seed=6)
+    model.table[:] = float("nan")
+    found = make(name)(model.step, model.start([0, 1]), torch.tensor([3, 3]))
+    assert [len(hypotheses) for hypotheses in found] == [1, 1]
+
+
+def test_limits_follow_the_source():
+    limits = SearchLimits(min_length=0, max_length=50, max_length_ratio=1.5)
+    assert limits.most_tokens(torch.tensor([0, 1, 3, 20, 27, 1000])).tolist() == [
+        10,
+        11,
+        14,
+        40,
+        50,
+        50,
+    ]
+
+
+def test_the_shortest_length_goes_before_the_ratio():
+    limits = SearchLimits(min_length=40, max_length=50, max_length_ratio=1.0)
+    assert limits.most_tokens(torch.tensor([1])).tolist() == [40]
+
+
+def test_limits_that_contradict_each_other():
+    with pytest.raises(ConfigError, match=r"decoding\.min_length: 9 is more .*max_length: 8"):
+        SearchLimits(min_length=9, max_length=8)
+
+
+def test_more_translations_than_the_beam_holds():
+    with pytest.raises(ConfigError, match=r"decoding\.n_best: 4 is more .*beam_size: 3"):
+        SEARCHES["beam"](3, 4, AveragePenalty(), LIMITS)
+
+
+def test_greedy_finds_one_translation():
+    with pytest.raises(ConfigError, match=r"decoding\.n_best: 2, but greedy search finds one"):
+        GreedySearch(5, 2, NoPenalty(), LIMITS)
