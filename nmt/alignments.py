@@ -1,0 +1,289 @@
+"""Word alignments: read and write them, measure them, take them from attention.
+
+A link is a pair (source word, target word), both counted from 0; a word is what stands between
+blanks.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.errors import DataError
+
+Link = tuple[int, int]
+Alignment = frozenset[Link]
+Weights = NDArray[np.floating]
+
+_LINK = re.compile(r"([0-9]+)([-p])([0-9]+)")
+
+
+@dataclass(frozen=True)
+class GoldAlignment:
+    """What people (or a grammar) say about one sentence pair.
+
+    Attributes:
+        sure: links that an aligner must find.
+        possible: links that it may find; those that are sure are among them.
+    """
+
+    sure: Alignment
+    possible: Alignment
+
+    def __post_init__(self) -> None:
+        assert self.sure <= self.possible, "a sure link is a possible one"
+
+
+@dataclass(frozen=True)
+class AlignmentCounts:
+    """What alignment error rate is made of, summed over any number of sentence pairs.
+
+    Attributes:
+        found: links found, |A|.
+        sure: sure links, |S|.
+        found_sure: links found that are sure, |A & S|.
+        found_possible: links found that are possible, |A & P|.
+    """
+
+    found: int = 0
+    sure: int = 0
+    found_sure: int = 0
+    found_possible: int = 0
+
+    def __add__(self, other: "AlignmentCounts") -> "AlignmentCounts":
+        return AlignmentCounts(
+            self.found + other.found,
+            self.sure + other.sure,
+            self.found_sure + other.found_sure,
+            self.found_possible + other.found_possible,
+        )
+
+    @property
+    def error_rate(self) -> float:
+        """AER = 1 - (|A & S| + |A & P|) / (|A| + |S|), between 0 (best) and 1; 0 of nothing.
+
+        Och and Ney 2003, "A Systematic Comparison of Various Statistical Alignment Models",
+        Evaluation Methodology.
+        """
+        links = self.found + self.sure
+        return 1.0 - (self.found_sure + self.found_possible) / links if links else 0.0
+
+    @property
+    def precision(self) -> float:
+        """|A & P| / |A|: the share of the links found that may be; 1 where none is found."""
+        return self.found_possible / self.found if self.found else 1.0
+
+    @property
+    def recall(self) -> float:
+        """|A & S| / |S|: the share of the sure links that are found; 1 where there is none."""
+        return self.found_sure / self.sure if self.sure else 1.0
+
+
+def count_links(found: Alignment, gold: GoldAlignment) -> AlignmentCounts:
+    """One sentence pair, measured; the sum over a corpus has its error rate."""
+    return AlignmentCounts(
+        found=len(found),
+        sure=len(gold.sure),
+        found_sure=len(found & gold.sure),
+        found_possible=len(found & gold.possible),
+    )
+
+
+def alignment_error_rate(
+    found: Iterable[Alignment], gold: Iterable[GoldAlignment]
+) -> AlignmentCounts:
+    """A corpus, measured, sentence pair for sentence pair; `error_rate` of the answer is the AER.
+
+    Raises:
+        ValueError: there are more of one than of the other.
+    """
+    pairs = zip(found, gold, strict=True)
+    return sum((count_links(one, other) for one, other in pairs), AlignmentCounts())
+
+
+def format_pharaoh(links: Iterable[Link]) -> str:
+    """Links in order of source word, then target word: ``0-0 1-2 2-1``."""
+    return " ".join(f"{source}-{target}" for source, target in sorted(links))
+
+
+def parse_pharaoh(
+    text: str, *, where: str, num_source: int | None = None, num_target: int | None = None
+) -> GoldAlignment:
+    """Read one line: ``i-j`` is a sure link and ``ipj`` one that is only possible.
+
+    Args:
+        text: links with blanks between them; none is an alignment too.
+        where: file and line, for messages.
+        num_source: source words, where known.
+        num_target: target words, where known.
+
+    Raises:
+        DataError: an item is no link, or names a word that is not there.
+    """
+    sure, possible = set(), set()
+    for item in text.split():
+        match = _LINK.fullmatch(item)
+        if match is None:
+            raise DataError(
+                f"{where}: {item!r} is no alignment; write i-j (or ipj, if only possible) with "
+                f"i the source word and j the target word, counted from 0"
+            )
+        link = int(match[1]), int(match[3])
+        for side, index, words in (
+            ("source", link[0], num_source),
+            ("target", link[1], num_target),
+        ):
+            if words is not None and index >= words:
+                raise DataError(
+                    f"{where}: {item!r} names {side} word {index}, but the {side} has {words} "
+                    f"words, counted from 0"
+                )
+        possible.add(link)
+        if match[2] == "-":
+            sure.add(link)
+    return GoldAlignment(frozenset(sure), frozenset(possible))
+
+
+def read_pharaoh(path: Path) -> Iterator[GoldAlignment]:
+    """Alignments of a file, one a line (an empty line: no links).
+
+    Raises:
+        DataError: the file cannot be read, or a line is not in this format.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                # What is no ASCII is no link either: the message shows it as it is read.
+                yield parse_pharaoh(
+                    line.decode("ascii", "backslashreplace"), where=f"{path}:{number}"
+                )
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the alignments: {error.strerror}") from error
+
+
+def merge_to_words(
+    weights: Weights,
+    source_word_of_token: Sequence[int],
+    target_word_of_token: Sequence[int],
+) -> Weights:
+    """Attention between words from attention between tokens.
+
+    What a word is looked at is the sum over its tokens, and what a word looks at is the mean over
+    its tokens: a row still sums to at most 1. The weight on the EOS of the source is left out, and
+    so is the row of the EOS of the target: what is missing to 1 is what the word looked at no word.
+
+    Args:
+        weights: `[T S]` or with one more column or row or both, for EOS: attention as the model
+            gives it, without padding.
+        source_word_of_token: for each source token but EOS, the index of its word; never falls,
+            and leaves out no word.
+        target_word_of_token: the same for the target.
+
+    Returns:
+        `[target words, source words]`, float64.
+    """
+    num_targets, num_sources = len(target_word_of_token), len(source_word_of_token)
+    assert weights.shape[0] - num_targets in (0, 1), "a row for each target token, and EOS"
+    assert weights.shape[1] - num_sources in (0, 1), "a column for each source token, and EOS"
+    source = _membership(source_word_of_token)
+    target = _membership(target_word_of_token)
+    tokens = weights[:num_targets, :num_sources].astype(np.float64)
+    merged: Weights = (target / target.sum(axis=0)).T @ tokens @ source
+    return merged
+
+
+def _membership(word_of_token: Sequence[int]) -> NDArray[np.float64]:
+    """`[tokens, words]`: 1 where the token is a part of the word."""
+    words = word_of_token[-1] + 1 if len(word_of_token) else 0
+    member = np.zeros((len(word_of_token), words))
+    member[np.arange(len(word_of_token)), np.asarray(word_of_token, dtype=np.int64)] = 1.0
+    return member
+
+
+def hard_alignment(word_weights: Weights, threshold: float = 0.0) -> Alignment:
+    """One link for each target word: to the source word that it looks at most.
+
+    Of source words with equal weights it is the first.
+
+    Args:
+        word_weights: `[target words, source words]`.
+        threshold: a target word whose largest weight is not above this has no link.
+    """
+    if word_weights.size == 0:
+        return frozenset()
+    best = word_weights.argmax(axis=1)
+    largest = word_weights.max(axis=1)
+    return frozenset(
+        (int(source), target) for target, source in enumerate(best) if largest[target] > threshold
+    )
+
+
+_SHADES = ((0.75, "█"), (0.50, "▓"), (0.25, "▒"), (0.05, "░"))
+_NUMBER_WIDTH = 6  # of a cell with a shade, a number in percent and a gap
+
+
+def attention_table(
+    weights: Weights, source_words: Sequence[str], target_words: Sequence[str], *, width: int = 100
+) -> str:
+    """Attention as text for a terminal: a row for each target word, a column for each source word.
+
+    A cell is a shade of grey and, where there is room, the weight in percent; below 5 % it is
+    empty. Where the source words do not fit beside each other they are written downwards.
+
+    Args:
+        weights: `[target words, source words]`, between 0 and 1.
+        source_words: written along the top.
+        target_words: written down the side.
+        width: columns to fit into. The narrowest table has two columns for each source word; where
+            that is too much the table is wider.
+    """
+    assert weights.shape == (len(target_words), len(source_words)), "weights and words must agree"
+    sources = [_glyphs(word) for word in source_words]
+    targets = [_glyphs(word) for word in target_words]
+    margin = max(map(_width, targets), default=0) + 2
+    widths = [max(_width(word) + 2, _NUMBER_WIDTH) for word in sources]
+    header = [sources]
+    if margin + sum(widths) > width:
+        widths = [3 if margin + 3 * len(sources) <= width else 2] * len(sources)
+        height = max(map(len, sources))
+        padded = [[" "] * (height - len(word)) + word for word in sources]
+        header = [[[word[row]] for word in padded] for row in range(height)]
+    lines = [_row([], margin, cells, widths) for cells in header]
+    for word, row in zip(targets, weights, strict=True):
+        cells = [list(_cell(float(one), size)) for one, size in zip(row, widths, strict=True)]
+        lines.append(_row(word, margin, cells, widths))
+    legend = ", ".join(f"{shade} from {limit:.0%}" for limit, shade in reversed(_SHADES))
+    return "\n".join([*lines, "", legend])
+
+
+def _cell(weight: float, width: int) -> str:
+    shade = next((shade for limit, shade in _SHADES if weight >= limit), "")
+    if not shade or width < _NUMBER_WIDTH:
+        return shade * (width - 1)
+    return f"{shade}{100 * weight:4.0f}"
+
+
+def _row(label: list[str], margin: int, cells: Sequence[list[str]], widths: Sequence[int]) -> str:
+    fields = zip([label, *cells], [margin, *widths], strict=True)
+    text = "".join("".join(glyphs) + " " * (size - _width(glyphs)) for glyphs, size in fields)
+    return text.rstrip()
+
+
+def _glyphs(word: str) -> list[str]:
+    """What takes a place on the screen, one by one: an accent stays with its letter."""
+    glyphs: list[str] = []
+    for character in word:
+        if glyphs and unicodedata.category(character) in ("Mn", "Me", "Cf"):
+            glyphs[-1] += character
+        else:  # what is no print (an escape, for one) must not reach the terminal
+            glyphs.append(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}")
+    return glyphs
+
+
+def _width(glyphs: Iterable[str]) -> int:
+    """Columns on the screen: two for a letter of Chinese, Japanese or Korean, and for a picture."""
+    return sum(2 if unicodedata.east_asian_width(glyph[0]) in "WF" else 1 for glyph in glyphs)
