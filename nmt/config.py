@@ -54,7 +54,7 @@ class CorpusConfig(Options):
     tsv: Text | None = None
     """One file instead of two: source, a tab, target."""
     weight: Annotated[float, Field(gt=0.0)] = 1.0
-    """How often the corpus is seen, against the others: 2 is twice an epoch, 0.5 every other one."""
+    """How often the corpus is seen: 2 is twice an epoch, 0.5 every other epoch."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -107,7 +107,7 @@ class TokenizerConfig(Options):
     lowercase: bool = False
     """Lowercase all text first."""
     source_path: Text | None = None
-    """A folder with a saved tokenizer to use for the source (or for both, if shared), not to train."""
+    """Folder of a saved tokenizer for the source (for both, if shared); null: train one."""
     target_path: Text | None = None
     """The same for the target, where the vocabulary is not shared."""
 
@@ -259,8 +259,8 @@ class Config(Options):
         )
         if str(version) != str(CONFIG_VERSION):
             sentence = (
-                f"this is version {version}; this nmt reads {CONFIG_VERSION}: use the nmt that it was "
-                "written for, or adapt it to configs/reference.yaml"
+                f"this is version {version}; this nmt reads {CONFIG_VERSION}: use the nmt that it "
+                "was written for, or adapt it to configs/reference.yaml"
             )
             refuse((("version",), sentence))
         return given
@@ -275,8 +275,8 @@ class Config(Options):
         measured = self.training.validation.metrics or self.training.early_stopping
         if self.data.valid is None and measured:
             sentence = (
-                "is missing, and validation needs it; give it, or set training.validation.metrics=[] "
-                "training.validation.best=loss training.early_stopping=null"
+                "is missing, and validation needs it; give it, or set "
+                "training.validation.metrics=[] training.validation.best=loss training.early_stopping=null"
             )
             refuse((("data", "valid"), sentence))
         return self

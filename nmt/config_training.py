@@ -40,8 +40,8 @@ class ValidationConfig(Options):
 
     every: Positive | None = None
     """Updates between validations; null: once an epoch."""
-    metrics: list[Annotated[str, METRICS]] = ["bleu"]
-    """Translation metrics, measured with the search that `translate` uses; [] for the loss alone."""
+    metrics: list[Annotated[str, METRICS]] = Field(default=["bleu"])
+    """Metrics of translations made as `translate` makes them; [] for the loss alone."""
     beam_size: Positive | None = 1
     """Beam for these translations (1 is greedy); null: that of `decoding`."""
     best: str = "bleu"

@@ -1,4 +1,4 @@
-"""Say in one clear line what is wrong with an option: the value, what is allowed, the nearest name."""
+"""Say in one line what is wrong with an option: the value, what is allowed, the nearest name."""
 
 import difflib
 import re

@@ -63,8 +63,8 @@ class RunDirectory:
         if run._is_run():
             if not overwrite:
                 raise RunError(
-                    f"{path}: there is a run already; --resume continues it, --overwrite deletes it "
-                    "and starts anew, run=PATH puts the new one elsewhere"
+                    f"{path}: there is a run already; --resume continues it, --overwrite deletes "
+                    "it and starts anew, run=PATH puts the new one elsewhere"
                 )
             run._delete_contents()
         run._make()
@@ -82,8 +82,8 @@ class RunDirectory:
         tokenizers = (run.source_tokenizer, run.target_tokenizer)
         if not run.shared_tokenizer.is_dir() and not all(map(Path.is_dir, tokenizers)):
             raise RunError(
-                f"{run.path / _TOKENIZER}: the run's tokenizer is missing; without it the model cannot "
-                "be used: bring the folder back from a copy of the run, or train again"
+                f"{run.path / _TOKENIZER}: the run's tokenizer is missing; without it the model "
+                "cannot be used: bring the folder back from a copy of the run, or train again"
             )
         return run
 
@@ -157,7 +157,7 @@ class RunDirectory:
         return self.path / "results.json"
 
     def _is_run(self) -> bool:
-        """Whether the folder holds a run of ours; a `config.yaml` of anybody else's is not enough."""
+        """Whether the folder holds a run of ours; just any `config.yaml` is not enough."""
         try:
             text = self.config.read_text(encoding="utf-8")
             tree = parse_yaml(text, str(self.config))
@@ -188,8 +188,8 @@ class RunDirectory:
         ours = [name for name in in_the_way if name in _CONTENTS]
         if ours:
             raise RunError(
-                f"{self.path}: holds {ours[0]!r} but no run that could be continued; move it away, or "
-                "give run=PATH elsewhere"
+                f"{self.path}: holds {ours[0]!r} but no run that could be continued; move it away, "
+                "or give run=PATH elsewhere"
             )
 
     def _delete_contents(self) -> None:

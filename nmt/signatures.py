@@ -109,7 +109,7 @@ def find_class(module_name: str, expression: ast.expr) -> tuple[str, ast.ClassDe
 
 
 def lineage(module_name: str, node: ast.ClassDef) -> Iterator[tuple[str, ast.ClassDef]]:
-    """A class and its bases in this package, nearest first (depth first; enough without diamonds)."""
+    """A class and its bases in this package, depth first (the order of Python without diamonds)."""
     yield module_name, node
     for base in node.bases:
         found = find_class(module_name, base)

@@ -54,7 +54,7 @@ def parse_yaml(text: str, name: str) -> Yaml:
         ConfigError: not YAML, or a key twice; with the line.
     """
     try:
-        parsed: Yaml = yaml.load(text, _TextLoader)  # noqa: S506 (a SafeLoader)
+        parsed: Yaml = yaml.load(text, _TextLoader)
     except _Refused as error:
         raise ConfigError(f"{name}: {error}") from None
     except yaml.MarkedYAMLError as error:
