@@ -6,6 +6,7 @@ would come apart.
 """
 
 import gzip
+import logging
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,10 @@ from nmt.errors import DataError
 _GZIP_MAGIC = b"\x1f\x8b"  # starts no UTF-8 text, so that the suffix of a file need not be right
 _BOM = b"\xef\xbb\xbf"
 _UTF16_FIRST_BYTES = b"\xff\xfe"  # of its byte order marks
+_MOST_NAMED = 10  # lines with bytes that are replaced
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+logger = logging.getLogger(__name__)
 
 OnError = Literal["raise", "replace"]
 
@@ -67,13 +71,14 @@ def decode_lines(raw: Iterable[bytes], name: str, on_error: OnError = "raise") -
     Args:
         raw: lines, each with its line feed.
         name: of the input, for messages.
-        on_error: "raise", or "replace" the bytes that are no UTF-8, and NUL, with U+FFFD, where
-            one bad line must not stop the others.
+        on_error: "raise", or "replace" the bytes that are no UTF-8, and NUL, with U+FFFD and a
+            warning, where one bad line must not stop the others.
 
     Raises:
         DataError: a line is no UTF-8 or holds a NUL byte (and `on_error` is "raise").
     """
     start = 0  # of the line, in bytes
+    num_bad = 0
     for number, line in enumerate(_name_damage(raw, name), start=1):
         skipped = len(_BOM) if number == 1 and line.startswith(_BOM) else 0
         content = _without_end(line)[skipped:]
@@ -81,6 +86,8 @@ def decode_lines(raw: Iterable[bytes], name: str, on_error: OnError = "raise") -
         if bad is not None:
             if on_error == "raise":
                 raise _undecodable(name, number, start + skipped + bad, content[bad])
+            num_bad += 1
+            _warn(num_bad, name, number, start + skipped + bad, content[bad])
             text = content.decode("utf-8", errors="replace").replace("\0", _REPLACEMENT)
         start += len(line)
         yield text
@@ -179,6 +186,20 @@ def _decode(content: bytes) -> tuple[str, int | None]:
     except UnicodeDecodeError as error:
         return "", error.start
     return text, content.index(0) if b"\0" in content else None
+
+
+def _warn(num_bad: int, name: str, number: int, offset: int, byte: int) -> None:
+    """Name the first bad lines, and of a file that is no text not a million of them."""
+    if num_bad <= _MOST_NAMED:
+        logger.warning(
+            "%s, line %d, byte %d: 0x%02x is no UTF-8 text; read as U+FFFD",
+            name,
+            number,
+            offset,
+            byte,
+        )
+    elif num_bad == _MOST_NAMED + 1:
+        logger.warning("%s: there are more such lines; they are not named", name)
 
 
 def _undecodable(name: str, number: int, offset: int, byte: int) -> DataError:

@@ -1,0 +1,88 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from nmt.commands.output import open_output
+from nmt.errors import DataError
+
+
+def test_a_file_is_written_as_utf_8_with_line_feeds(tmp_path: Path) -> None:
+    with open_output(tmp_path / "out.txt") as stream:
+        stream.write("größte\n")
+    assert (tmp_path / "out.txt").read_bytes() == "größte\n".encode()
+    assert os.listdir(tmp_path) == ["out.txt"]
+
+
+def test_without_a_path_it_is_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    with open_output(None) as stream:
+        stream.write("line\n")
+    assert not sys.stdout.closed
+    assert capsys.readouterr().out == "line\n"
+
+
+def test_an_existing_file_is_whole_until_its_successor_is(tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("precious\n")
+    with open_output(path) as stream:
+        stream.write("new\n")
+        stream.flush()
+        assert path.read_text() == "precious\n"
+    assert path.read_text() == "new\n"
+
+
+def test_what_was_finished_when_the_work_broke_off_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "out.txt"
+    path.write_text("precious\n")
+    output = open_output(path)
+    output.__enter__().write("half\n")
+    assert not output.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert path.read_text() == "precious\n"
+    assert (tmp_path / "out.txt.partial").read_text() == "half\n"
+    assert "nmt: what was finished is in" in capsys.readouterr().err
+
+
+def test_nothing_is_left_where_nothing_was_finished(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), open_output(tmp_path / "out.txt"):
+        raise ZeroDivisionError
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("old\n")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "real.txt")
+    with open_output(tmp_path / "link.txt") as stream:
+        stream.write("new\n")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "new\n"
+
+
+def test_a_device_is_written_to_and_not_replaced() -> None:
+    with open_output(Path(os.devnull)) as stream:
+        stream.write("gone\n")
+    assert Path(os.devnull).is_char_device()
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is a folder, where a file is to be written"):
+        open_output(tmp_path).__enter__()
+
+
+def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"out\.txt: its folder does not exist; make it first"):
+        open_output(tmp_path / "no" / "out.txt").__enter__()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(DataError, match=r"out\.txt: cannot be written: Permission denied"):
+        open_output(tmp_path / "out.txt").__enter__()
+
+
+def test_a_name_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be written: File name too long"):
+        open_output(tmp_path / ("x" * 300)).__enter__()
