@@ -68,6 +68,7 @@ class Bleu(Metric):
     title = "BLEU"
 
     def make_scorer(self) -> SacrebleuMetric:
+        """Cased BLEU."""
         # force: no warning about text that ends in " .": corpora such as the toy's are written so.
         return BLEU(force=True)
 
@@ -79,6 +80,7 @@ class LowercasedBleu(Metric):
     title = "BLEU lowercased"
 
     def make_scorer(self) -> SacrebleuMetric:
+        """BLEU without case."""
         return BLEU(lowercase=True, force=True)
 
 
@@ -89,17 +91,19 @@ class Chrf(Metric):
     title = "chrF"
 
     def make_scorer(self) -> SacrebleuMetric:
+        """The chrF2 of sacreBLEU's defaults: 6-grams of characters, no words."""
         return CHRF()
 
 
 class Ter(Metric):
-    """Translation edit rate (Snover et al. 2006): edits for each reference word; lower is better."""
+    """Translation edit rate (Snover et al. 2006): edits to 100 reference words; low is good."""
 
     name = "ter"
     title = "TER"
     higher_is_better = False
 
     def make_scorer(self) -> SacrebleuMetric:
+        """The TER of sacreBLEU's defaults: uncased, as tercom counts."""
         return TER()
 
 

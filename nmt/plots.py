@@ -18,7 +18,7 @@ from nmt.errors import UserError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Points = Sequence[tuple[float, float]]
+Points = Sequence[tuple[int | float, float]]
 
 _DOTS_PER_INCH = 120
 _INCHES_PER_WORD = 0.32
@@ -63,7 +63,9 @@ def plot_attention(
             interpolation="nearest",
         )
         axes.xaxis.tick_top()
-        axes.set_xticks(range(len(source_words)), source_words, rotation=60, ha="left", rotation_mode="anchor")
+        axes.set_xticks(
+            range(len(source_words)), source_words, rotation=60, ha="left", rotation_mode="anchor"
+        )
         axes.set_yticks(range(len(target_words)), target_words)
         for label in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
             label.set_parse_math(False)  # a word with two dollar signs is not a formula

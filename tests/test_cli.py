@@ -28,9 +28,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
             parser.add_argument("rest", nargs="*")
             parser.add_argument("--flag", action="store_true")
 
-        command = SimpleNamespace(
-            DESCRIPTION="", EXAMPLES="", add_arguments=add_arguments, run=run
-        )
+        command = SimpleNamespace(DESCRIPTION="", EXAMPLES="", add_arguments=add_arguments, run=run)
         monkeypatch.setitem(sys.modules, "nmt.commands.check", command)
 
     return put
@@ -77,13 +75,16 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_a_command_the_help_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([]) == 2
     captured = capsys.readouterr()
-    assert captured.out == "" and "usage: nmt COMMAND" in captured.err
+    assert captured.out == ""
+    assert "usage: nmt COMMAND" in captured.err
 
 
 def test_an_unknown_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["trian"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("nmt: error: ") and "'trian'" in err and "translate" in err
+    assert err.startswith("nmt: error: ")
+    assert "'trian'" in err
+    assert "translate" in err
     assert err.count("\n") == 1
 
 
@@ -110,7 +111,8 @@ def test_what_the_user_can_mend_is_one_line_and_2(
     install(raising(DataError("a.txt, line 3:\n  bad")))
     assert cli.main(["check", "a"]) == 2
     captured = capsys.readouterr()
-    assert captured.err == "nmt: error: a.txt, line 3: bad\n" and captured.out == ""
+    assert captured.err == "nmt: error: a.txt, line 3: bad\n"
+    assert captured.out == ""
 
 
 def test_an_internal_error_is_a_traceback_and_1(
@@ -119,7 +121,8 @@ def test_an_internal_error_is_a_traceback_and_1(
     install(raising(ZeroDivisionError("inside")))
     assert cli.main(["check", "a"]) == 1
     err = capsys.readouterr().err
-    assert err.startswith("Traceback") and err.endswith("ZeroDivisionError: inside\n")
+    assert err.startswith("Traceback")
+    assert err.endswith("ZeroDivisionError: inside\n")
 
 
 def test_an_interrupt_is_130(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,9 +131,7 @@ def test_an_interrupt_is_130(install: Install, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == "nmt: interrupted\n"
 
 
-def test_sigterm_unwinds_and_is_143(
-    install: Install, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sigterm_unwinds_and_is_143(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
     cleaned = []
 
     def run(arguments: argparse.Namespace) -> int:
@@ -144,7 +145,8 @@ def test_sigterm_unwinds_and_is_143(
     install(run)
     before = signal.getsignal(signal.SIGTERM)
     assert cli.main(["check", "a"]) == 143
-    assert cleaned and signal.getsignal(signal.SIGTERM) is before
+    assert cleaned
+    assert signal.getsignal(signal.SIGTERM) is before
     assert capsys.readouterr().err == "nmt: terminated\n"
 
 
@@ -168,7 +170,8 @@ def test_log_lines_go_to_stderr_and_the_logger_is_left_as_it_was(
     cli.main(["check", "a"])
     captured = capsys.readouterr()
     assert captured.err == "20 pairs read\nnmt: warning: line 3 is cut\n"
-    assert captured.out == "" and logging.getLogger("nmt").handlers == handlers
+    assert captured.out == ""
+    assert logging.getLogger("nmt").handlers == handlers
 
 
 def python(code: str, **environment: str) -> "subprocess.Popen[bytes]":
@@ -204,12 +207,14 @@ def test_a_closed_pipe_ends_quietly() -> None:
     process = python(
         FAKE_CHECK.format(body="[print('x' * 1000, flush=True) for _ in range(10_000)]")
     )
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     process.stdout.readline()
     process.stdout.close()
     err = process.stderr.read()
     process.stderr.close()
-    assert process.wait() == 0 and err == b""
+    assert process.wait() == 0
+    assert err == b""
 
 
 def test_help_is_quick_because_nothing_heavy_is_imported() -> None:

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from nmt.errors import DataError
-from nmt.metrics import METRICS, Score
+from nmt.metrics import METRICS
 
 REFERENCES = ["The cat sits on the mat today.", "A dog sleeps in the old garden."]
 WORSE = ["The cat sat on a mat today.", "One dog is asleep in the garden."]
@@ -21,7 +21,8 @@ def test_the_references_themselves_score_best(name: str) -> None:
 def test_a_score_carries_its_name_and_signature(name: str) -> None:
     score = METRICS[name]()(WORSE, REFERENCES)
     assert score.name == name == METRICS[name].name
-    assert "version:" in score.signature and "nrefs:1" in score.signature
+    assert "version:" in score.signature
+    assert "nrefs:1" in score.signature
 
 
 def test_only_lowercased_bleu_is_blind_to_case() -> None:
@@ -66,5 +67,5 @@ def test_text_that_is_spaced_before_its_full_stops_is_scored_in_silence(
 ) -> None:
     spaced = ["Tom jagt Jerry ."] * 200
     score = METRICS["bleu"]()(spaced, spaced)
-    assert score == Score("bleu", pytest.approx(100.0), score.signature)
+    assert score.value == pytest.approx(100.0)
     assert not caplog.records

@@ -33,6 +33,7 @@ ALL_METRICS = "bleu,bleu_lc,chrf,ter"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
     add_run_arguments(parser)
     parser.add_argument(
         "--source", metavar="FILE", help="source sentences (default: the run's test set)"
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Translate the test set, score it, and print a line for each metric."""
     names = _metric_names(arguments.metrics)
     folder, config = load_run(arguments)
     corpus = _test_set(arguments, config)

@@ -27,22 +27,23 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
-    path = path.resolve()  # what a link points to is written, and the link stays
-    if path.exists() and not path.is_file() and not path.is_dir():
+    # What a link points to is written, and the link stays. (os.path, for it never raises.)
+    path = Path(os.path.realpath(path))
+    if os.path.isdir(path):
+        raise DataError(f"{path}: is a folder, where a file is to be written; give a file name")
+    if os.path.exists(path) and not os.path.isfile(path):
         with _open(path, path) as stream:  # /dev/null, a named pipe: not to be replaced
             yield stream
         return
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder, where a file is to be written; give a file name")
     partial = path.with_name(f"{path.name}.partial")
     try:
         with _open(partial, path) as stream:
             yield stream
     except BaseException:
-        if partial.exists() and partial.stat().st_size:
+        if os.path.exists(partial) and os.path.getsize(partial):
             print(f"nmt: what was finished is in {partial}", file=sys.stderr)
-        else:
-            partial.unlink(missing_ok=True)
+        elif os.path.exists(partial):
+            partial.unlink()
         raise
     os.replace(partial, path)
 

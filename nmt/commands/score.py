@@ -20,6 +20,7 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
     add_run_arguments(parser)
     add_pair_arguments(parser)
     parser.add_argument(
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Write a log-probability for each pair, and a summary on stderr."""
     folder, config = load_run(arguments)
     pairs = read_given_pairs(arguments)
     translator = load_translator(folder, config, arguments)
