@@ -1,0 +1,35 @@
+import pytest
+import torch
+
+from nmt.nn.bridge import BRIDGES, FinalBridge, MeanBridge
+from nmt.nn.encoder import EncoderOutput
+
+
+def encoded() -> EncoderOutput:
+    torch.manual_seed(1)
+    mask = torch.tensor([[True, True, False], [True, True, True]])
+    return EncoderOutput(torch.randn(2, 3, 4), torch.randn(2, 2, 4), mask)
+
+
+@pytest.mark.parametrize("name", sorted(BRIDGES))
+def test_one_state_for_each_layer(name: str) -> None:
+    bridge = BRIDGES[name](4, 6, 3)
+    assert bridge(encoded()).shape == (2, 3, 6)
+
+
+def test_final_reads_the_top_layers_end() -> None:
+    bridge = FinalBridge(4, 6, 1)
+    given = encoded()
+    expected = torch.tanh(bridge.projection(given.final[:, 1]))
+    torch.testing.assert_close(bridge(given)[:, 0], expected)
+
+
+def test_mean_leaves_padding_out() -> None:
+    bridge = MeanBridge(4, 6, 1)
+    given = encoded()
+    mean = torch.stack([given.states[0, :2].mean(0), given.states[1].mean(0)])
+    torch.testing.assert_close(bridge(given)[:, 0], torch.tanh(bridge.projection(mean)))
+
+
+def test_zero_is_zero() -> None:
+    assert not BRIDGES["zero"](4, 6, 3)(encoded()).any()

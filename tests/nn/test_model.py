@@ -1,0 +1,195 @@
+"""The contract of the model, over every wiring, cell and score."""
+
+from dataclasses import replace
+from functools import partial
+from itertools import product
+
+import pytest
+import torch
+
+from nmt.batch import Batch
+from nmt.nn.attention.alignment import ALIGNMENTS
+from nmt.nn.attention.attention import Attention
+from nmt.nn.attention.score import SCORES
+from nmt.nn.bridge import FinalBridge
+from nmt.nn.decoder import DECODERS, BahdanauDecoder, Decoder, LuongDecoder
+from nmt.nn.embedding import WordEmbedding
+from nmt.nn.encoder import RecurrentEncoder
+from nmt.nn.model import Model
+from nmt.nn.recurrent import CELLS
+from nmt.structure import repeat, select
+from nmt.symbols import BOS, EOS, PAD
+
+VOCABULARY, EMBEDDING, HIDDEN, STATE = 13, 4, 5, 6
+
+WIRINGS = {
+    **DECODERS,
+    "bahdanau, plain loop": partial(BahdanauDecoder, fused=False),
+    "luong without input feeding": partial(LuongDecoder, input_feeding=False),
+}
+
+
+def make_model(
+    wiring: str = "bahdanau",
+    cell: str = "gru",
+    score: str = "additive",
+    alignment: str = "softmax",
+    num_layers: int = 1,
+    dropout: float = 0.0,
+) -> Model:
+    torch.manual_seed(1)
+    embedding = WordEmbedding(VOCABULARY, EMBEDDING, dropout=dropout)
+    encoder = RecurrentEncoder(lambda size: CELLS[cell](size, HIDDEN), EMBEDDING, dropout=dropout)
+    attention = Attention(SCORES[score](STATE, 2 * HIDDEN), ALIGNMENTS[alignment]())
+    decoder: Decoder = WIRINGS[wiring](
+        lambda size: CELLS[cell](size, STATE),
+        attention,
+        EMBEDDING,
+        2 * HIDDEN,
+        EMBEDDING,
+        num_layers,
+        dropout,
+    )
+    bridge = FinalBridge(2 * HIDDEN, decoder.state_size, num_layers)
+    return Model(embedding, embedding, encoder, bridge, decoder, EMBEDDING, output_dropout=dropout)
+
+
+def make_batch() -> Batch:
+    source = torch.tensor([[4, 5, 6, 7, EOS], [8, 9, EOS, PAD, PAD], [10, EOS, PAD, PAD, PAD]])
+    target = torch.tensor(
+        [[BOS, 4, 5, 6, EOS, PAD], [BOS, 7, 8, 9, 10, EOS], [BOS, 11, EOS, PAD, PAD, PAD]]
+    )
+    return Batch(source, torch.tensor([5, 3, 2]), target, 11)
+
+
+@pytest.fixture(
+    params=list(product(sorted(WIRINGS), sorted(CELLS), sorted(SCORES), sorted(ALIGNMENTS), (1, 2))),
+    ids=lambda names: "-".join(map(str, names)),
+)
+def model(request: pytest.FixtureRequest) -> Model:
+    return make_model(*request.param).eval()
+
+
+def test_steps_equal_one_call(model: Model) -> None:
+    batch = make_batch()
+    output = model(batch)
+    state = model.start(model.encode(batch.source, batch.source_lengths))
+    for step in range(batch.labels.shape[1]):
+        log_probabilities, state = model.step(batch.decoder_input[:, step], state)
+        expected = torch.log_softmax(output.logits[:, step], dim=-1)
+        torch.testing.assert_close(log_probabilities, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_shapes_and_weights(model: Model) -> None:
+    batch = make_batch()
+    output = model(batch)
+    assert output.logits.shape == (3, 5, VOCABULARY)
+    assert output.weights.shape == (3, 5, 5)
+    torch.testing.assert_close(output.weights.sum(-1), torch.ones(3, 5))
+    assert (output.weights[1, :, 3:] == 0).all() and (output.weights[2, :, 2:] == 0).all()
+
+
+def test_a_sentence_alone_is_the_sentence_in_a_batch(model: Model) -> None:
+    batch = make_batch()
+    together = model(batch)
+    alone = model(
+        Batch(batch.source[1:2, :3], batch.source_lengths[1:2], batch.target[1:2, :6], 5)
+    )
+    torch.testing.assert_close(together.logits[1:2], alone.logits, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(together.weights[1:2, :, :3], alone.weights, rtol=1e-4, atol=1e-5)
+
+
+def test_later_words_do_not_change_earlier_ones(model: Model) -> None:
+    batch = make_batch()
+    changed = batch.target.clone()
+    changed[:, 3:] = 12
+    before, after = model(batch).logits, model(replace(batch, target=changed)).logits
+    torch.testing.assert_close(before[:, :3], after[:, :3])
+
+
+def test_moving_the_state_changes_nothing_else(model: Model) -> None:
+    batch = make_batch()
+    state = model.start(model.encode(batch.source, batch.source_lengths))
+    first, state = model.step(torch.tensor([BOS, BOS, BOS]), state)
+    tokens = torch.tensor([4, 5, 6])
+    expected, _ = model.step(tokens, state)
+    rows = torch.tensor([2, 0, 0])
+    moved, _ = model.step(tokens[rows], select(state, rows))
+    torch.testing.assert_close(moved, expected[rows])
+    doubled, _ = model.step(tokens.repeat_interleave(2), repeat(state, 2))
+    torch.testing.assert_close(doubled, expected.repeat_interleave(2, dim=0))
+    assert first.dtype == torch.float32
+
+
+def test_every_parameter_gets_a_gradient(model: Model) -> None:
+    model(make_batch()).logits.square().sum().backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_the_fused_decoder_equals_the_plain_one_in_values_and_gradients() -> None:
+    fast, plain = make_model("bahdanau").double(), make_model("bahdanau, plain loop").double()
+    plain.load_state_dict(fast.state_dict())
+    assert isinstance(fast.decoder, BahdanauDecoder) and fast.decoder.fused
+    assert isinstance(plain.decoder, BahdanauDecoder) and not plain.decoder.fused
+    gradients = []
+    for model in (fast, plain):
+        output = model(make_batch())
+        torch.manual_seed(2)
+        loss = (output.logits * torch.randn(output.logits.shape)).sum()
+        loss = loss + (output.weights * torch.randn(output.weights.shape)).sum()
+        gradients.append([output.logits, *torch.autograd.grad(loss, list(model.parameters()))])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
+
+
+def test_the_fused_decoder_stands_aside_for_other_parts() -> None:
+    for parts in ({"cell": "lstm"}, {"score": "dot"}, {"num_layers": 2}):
+        decoder = make_model("bahdanau", **parts).decoder  # type: ignore[arg-type]
+        assert isinstance(decoder, BahdanauDecoder) and not decoder.fused
+
+
+def test_fused_and_plain_agree_under_dropout_and_in_bfloat16() -> None:
+    losses = []
+    for wiring in ("bahdanau", "bahdanau, plain loop"):
+        model = make_model(wiring, dropout=0.3).train()
+        torch.manual_seed(5)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            losses.append(model(make_batch()).logits.float())
+    torch.testing.assert_close(*losses, rtol=0.05, atol=0.05)
+
+
+def test_scheduled_sampling_at_chance_zero_is_teacher_forcing() -> None:
+    model, batch = make_model().eval(), make_batch()
+    state = model.start(model.encode(batch.source, batch.source_lengths))
+    sampled = model._feed_own(batch.decoder_input, state, 0.0)
+    torch.testing.assert_close(sampled.logits, model(batch).logits, rtol=1e-4, atol=1e-5)
+
+
+def test_scheduled_sampling_at_chance_one_feeds_the_models_own_words() -> None:
+    model, batch = make_model().eval(), make_batch()
+    sampled = model(batch, 1.0)
+    own = torch.cat([batch.target[:, :1], sampled.logits.argmax(-1)], dim=1)
+    expected = model(replace(batch, target=own))
+    torch.testing.assert_close(sampled.logits, expected.logits, rtol=1e-4, atol=1e-5)
+
+
+def test_tied_weights_are_one_parameter() -> None:
+    model = make_model()
+    assert model.projection.weight is model.target_embedding.table.weight
+    assert model.source_embedding is model.target_embedding
+    loose = Model(
+        model.source_embedding,
+        model.target_embedding,
+        model.encoder,
+        model.bridge,
+        model.decoder,
+        EMBEDDING,
+        tie_projection=False,
+    )
+    assert loose.projection.weight is not model.target_embedding.table.weight
+
+
+def test_logits_start_near_zero() -> None:
+    """A tied projection must not start out certain of anything."""
+    assert make_model()(make_batch()).logits.abs().max().item() < 3.0
