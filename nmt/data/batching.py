@@ -1,6 +1,7 @@
 """Which pairs go into a batch together, and in which order: a function of seed and epoch alone."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -61,7 +62,7 @@ class BatchSampler:
         pairs = self._chosen(rng)
         pairs = pairs[np.argsort(self._keys(pairs, rng))]
         cuts = self._cuts(self._sizes_with_end(pairs), rng.random())
-        batches = [np.sort(pairs[start:end]) for start, end in zip(cuts, cuts[1:], strict=False)]
+        batches = [np.sort(pairs[start:end]) for start, end in pairwise(cuts)]
         return [batches[index] for index in rng.permutation(len(batches))]
 
     def _chosen(self, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -99,8 +100,8 @@ class BatchSampler:
         if self._batch_sentences is not None:
             shares = np.maximum(shares, 1 / self._batch_sentences)
         before = np.cumsum(np.bincount(lengths, weights=shares)) / _BATCHES_IN_BAND
-        starts_band = np.diff(np.floor(before + rng.random()), prepend=0) > 0
-        return np.cumsum(starts_band)[lengths]
+        is_first_of_band = np.diff(np.floor(before + rng.random()), prepend=0) > 0
+        return np.cumsum(is_first_of_band, dtype=np.int64)[lengths]
 
     def _cuts(self, sizes: NDArray[np.int64], first: float) -> list[int]:
         """Where batches start and end, `[batches + 1]`; the first fills `first` of the limits."""
@@ -112,7 +113,7 @@ class BatchSampler:
         return cuts
 
     def _size_of_batch(self, sizes: NDArray[np.int64], share: float) -> int:
-        """How many of the pairs, from the first on, fit into that share of a batch; 1 always does."""
+        """How many pairs, from the first on, fit into that share of a batch; one always does."""
         most = len(sizes)
         if self._batch_sentences is not None:
             most = min(most, int(share * self._batch_sentences))

@@ -73,7 +73,7 @@ def _key(
     target_tokenizer: Tokenizer,
     filters: Filters,
 ) -> str:
-    """A name for what the content of an entry follows from; the same for the same text elsewhere."""
+    """A name for all that the content of an entry follows from, wherever the files are."""
     settings = {
         "version": FORMAT_VERSION,
         "files": [_sha256(path) for path in files.paths],

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,7 @@ class EncodedSide:
     tokenizer: Tokenizer
 
     def draw(self, rows: NDArray[np.int64], rngs: Sequence[random.Random]) -> RaggedArray:
-        """The tokens of sentences `rows`, `[M]`, split by chance (M of it) if the tokenizer does."""
+        """The tokens of sentences `rows`, `[M]`; `rngs`, M of them, decide what is random."""
         if self.text is None:
             return self.tokens.select(rows)
         texts = [self.text[row].tobytes().decode() for row in rows.tolist()]
@@ -170,7 +170,7 @@ class _SideWriter:
             writer = RaggedWriter(folder, f"{side}.text", np.uint8)
             self._text = self._stack.enter_context(writer)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "_SideWriter":
         return self
 
     def __exit__(

@@ -98,20 +98,18 @@ class PairFilter:
         limit = self._filters.max_length
         return longer > (np.inf if limit is None else limit)
 
-    def _unequal(
-        self, shorter: NDArray[np.int64], longer: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
+    def _unequal(self, shorter: NDArray[np.int64], longer: NDArray[np.int64]) -> NDArray[np.bool_]:
         limit = self._filters.max_length_ratio
         return longer > (np.inf if limit is None else limit * shorter)
 
-    def _drop_duplicates(
-        self, pairs: Sequence[tuple[str, str]], keep: NDArray[np.bool_]
-    ) -> int:
+    def _drop_duplicates(self, pairs: Sequence[tuple[str, str]], keep: NDArray[np.bool_]) -> int:
         """Takes the duplicates out of `keep`, in place, and says how many they were."""
         if not self._filters.deduplicate:
             return 0
         rows = np.flatnonzero(keep)
-        hashes = np.fromiter((_hash_pair(*pairs[row]) for row in rows), np.uint64, len(rows))
+        hashes = np.fromiter(
+            (_hash_pair(*pairs[row]) for row in rows.tolist()), np.uint64, len(rows)
+        )
         new = self._seen.add(hashes)
         keep[rows] = new
         return int(np.sum(~new))

@@ -48,7 +48,7 @@ class DataLoader:
         self._latest: tuple[int, list[NDArray[np.int64]]] | None = None
 
     def num_batches(self, epoch: int) -> int:
-        """Batches in an epoch: a few more or less from one to the next, for they are cut by chance."""
+        """Batches in an epoch; chance makes it a few more or less from one to the next."""
         return len(self._batches(epoch))
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -26,13 +26,13 @@ class RaggedArray:
     offsets: NDArray[np.int64]
 
     @classmethod
-    def from_rows(cls, rows: Sequence[Sequence[int]], dtype: DTypeLike = np.int64) -> Self:
+    def from_rows(cls, rows: Sequence[Sequence[int]], dtype: DTypeLike = np.int64) -> "RaggedArray":
         """Rows of numbers, laid end to end."""
         offsets = _offsets_of(rows)
         return cls(np.fromiter(chain.from_iterable(rows), dtype, offsets[-1]), offsets)
 
     @classmethod
-    def from_texts(cls, rows: Sequence[str]) -> Self:
+    def from_texts(cls, rows: Sequence[str]) -> "RaggedArray":
         """Rows of text as the bytes of its UTF-8."""
         encoded = [row.encode() for row in rows]
         return cls(np.frombuffer(b"".join(encoded), np.uint8), _offsets_of(encoded))
@@ -54,7 +54,7 @@ class RaggedArray:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """`[N]`"""
+        """Of the rows, `[N]`."""
         return np.diff(self.offsets)
 
     def select(self, rows: NDArray[np.int64]) -> "RaggedArray":
@@ -83,7 +83,7 @@ class RaggedWriter:
         self._end = 0
         self._offsets.write(np.zeros(1, _OFFSET_TYPE).tobytes())
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "RaggedWriter":
         return self
 
     def __exit__(

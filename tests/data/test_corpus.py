@@ -5,8 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from nmt.data.corpus import ParallelFiles, decode_lines, read_lines, read_pairs
 from nmt.errors import DataError
@@ -46,7 +45,9 @@ def test_a_byte_order_mark_is_dropped_at_the_start_alone(tmp_path: Path) -> None
     assert lines_of("\ufeff\n".encode(), tmp_path) == [""]
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n\ufeff"))))
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n\ufeff")))
+)
 def test_what_is_written_is_read(lines: list[str]) -> None:
     raw = [f"{line}\n".encode() for line in lines]
     assert list(decode_lines(raw, "text")) == lines

@@ -1,8 +1,7 @@
 """Filters: what stays, and what is counted for which reason."""
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from nmt.data.filters import FilterReport, Filters, PairFilter, SeenHashes
 

@@ -1,0 +1,219 @@
+"""The cache: encoded once, found again by content, whole or made anew."""
+
+import logging
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from nmt.data.cache import encode_corpus
+from nmt.data.corpus import ParallelFiles
+from nmt.data.filters import Filters
+from nmt.errors import DataError
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> ParallelFiles:
+    source, target = tmp_path / "train.de", tmp_path / "train.en"
+    source.write_text("5 6\n7\n\n")
+    target.write_text("8\n9 10\n11\n")
+    return ParallelFiles(source, target)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "cache"
+
+
+def encode(files: ParallelFiles, tokenizer, folder: Path, filters: Filters | None = None):
+    return encode_corpus(files, tokenizer, tokenizer, filters=filters or Filters(), folder=folder)
+
+
+def entries(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix != ".lock")
+
+
+def test_encodes_what_the_files_hold(files, tokenizer, folder: Path) -> None:
+    corpus = encode(files, tokenizer, folder)
+    assert [corpus.source(pair).tolist() for pair in range(len(corpus))] == [[5, 6], [7]]
+    assert [corpus.target(pair).tolist() for pair in range(len(corpus))] == [[8], [9, 10]]
+    assert str(corpus.report) == "2 of 3 pairs kept (1 empty)"
+    assert [path.suffix for path in entries(folder)] == [""]
+
+
+def test_a_tsv_file_and_gzip_are_corpora_too(tokenizer, folder: Path, tmp_path: Path) -> None:
+    import gzip
+
+    path = tmp_path / "train.tsv.gz"
+    path.write_bytes(gzip.compress(b"5 6\t7\n"))
+    corpus = encode(ParallelFiles(path), tokenizer, folder)
+    assert corpus.source(0).tolist() == [5, 6]
+    assert corpus.target(0).tolist() == [7]
+
+
+def test_the_second_time_nothing_is_encoded(files, tokenizer, folder: Path) -> None:
+    first = encode(files, tokenizer, folder)
+    num_calls = tokenizer.num_calls
+    second = encode(files, tokenizer, folder)
+    assert tokenizer.num_calls == num_calls
+    assert second.source(0).tolist() == first.source(0).tolist()
+    assert second.report == first.report
+
+
+def test_the_same_text_under_another_name_is_the_same_corpus(
+    files, tokenizer, folder: Path, tmp_path: Path
+) -> None:
+    encode(files, tokenizer, folder)
+    moved = ParallelFiles(tmp_path / "a.de", tmp_path / "a.en")
+    for old, new in zip(files.paths, moved.paths, strict=True):
+        old.rename(new)
+    encode(moved, tokenizer, folder)
+    assert len(entries(folder)) == 1
+
+
+def test_other_content_of_the_same_size_is_another_corpus(files, tokenizer, folder: Path) -> None:
+    import os
+
+    encode(files, tokenizer, folder)
+    time = files.source.stat().st_mtime_ns
+    files.source.write_text("5 9\n7\n\n")
+    os.utime(files.source, ns=(time, time))
+    assert encode(files, tokenizer, folder).source(0).tolist() == [5, 9]
+
+
+def test_sides_that_are_swapped_are_another_corpus(files, tokenizer, folder: Path) -> None:
+    encode(files, tokenizer, folder)
+    swapped = ParallelFiles(files.paths[1], files.paths[0])
+    assert encode(swapped, tokenizer, folder).source(0).tolist() == [8]
+
+
+def test_other_settings_are_another_corpus(files, make_tokenizer, folder: Path) -> None:
+    settings = [
+        (make_tokenizer(1000), Filters()),
+        (make_tokenizer(2000), Filters()),
+        (make_tokenizer(1000, samples=True), Filters()),
+        (make_tokenizer(1000), Filters(max_length=2)),
+        (make_tokenizer(1000), Filters(max_length_ratio=3.0)),
+        (make_tokenizer(1000), Filters(deduplicate=True)),
+    ]
+    for tokenizer, filters in settings:
+        encode(files, tokenizer, folder, filters)
+    assert len(entries(folder)) == len(settings)
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def change_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut_short, change_a_byte, Path.unlink])
+@pytest.mark.parametrize(
+    "name",
+    ["source.values", "target.offsets", "source.text.values", "report.json", "manifest.json"],
+)
+def test_damage_is_found_and_mended(
+    damage, name: str, files, make_tokenizer, folder: Path, caplog
+) -> None:
+    tokenizer = make_tokenizer(samples=True)
+    encode(files, tokenizer, folder)
+    damage(entries(folder)[0] / name)
+    with caplog.at_level(logging.WARNING):
+        corpus = encode(files, tokenizer, folder)
+    assert "the encoded corpus is damaged, and is made anew" in caplog.text
+    assert corpus.target(1).tolist() == [9, 10]
+    caplog.clear()
+    encode(files, tokenizer, folder)
+    assert not caplog.text
+
+
+def test_what_a_killed_process_left_is_cleared_away(files, tokenizer, folder: Path) -> None:
+    encode(files, tokenizer, folder)
+    (entry,) = entries(folder)
+    unfinished = entry.rename(entry.with_suffix(".unfinished"))
+    (unfinished / "more").write_text("rest")
+    encode(files, tokenizer, folder)
+    assert entries(folder) == [entry]
+    assert not (entry / "more").exists()
+
+
+def test_a_failure_leaves_nothing_behind(files, tokenizer, folder: Path) -> None:
+    files.source.write_text("5\n6\n")
+    with pytest.raises(DataError, match="has 2 lines"):
+        encode(files, tokenizer, folder)
+    assert entries(folder) == []
+
+
+def test_filters_that_leave_nothing_say_what_they_did(files, tokenizer, folder: Path) -> None:
+    with pytest.raises(
+        DataError,
+        match=r"train\.de and .*train\.en: the filters leave nothing: 0 of 3 pairs kept "
+        r"\(1 empty, 2 too long\); check the files, or widen the filters",
+    ):
+        encode(files, tokenizer, folder, Filters(max_length=1))
+    assert entries(folder) == []
+
+
+def test_a_missing_corpus(files, tokenizer, folder: Path) -> None:
+    files.source.unlink()
+    with pytest.raises(DataError, match=r"train\.de: no such file"):
+        encode(files, tokenizer, folder)
+
+
+def test_a_cache_that_cannot_be_written(files, tokenizer, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    message = f"{tmp_path / 'file' / 'cache'}: cannot write the cache of encoded text: Not a dir"
+    with pytest.raises(DataError, match=re.escape(message)):
+        encode(files, tokenizer, tmp_path / "file" / "cache")
+
+
+def test_of_two_at_once_one_does_the_work(files, make_tokenizer, folder: Path) -> None:
+    tokenizers = [make_tokenizer(), make_tokenizer()]
+    results = []
+    threads = [
+        threading.Thread(target=lambda one=one: results.append(encode(files, one, folder)))
+        for one in tokenizers
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [result.source(0).tolist() for result in results] == [[5, 6]] * 2
+    # Two sides of three lines, of which the one that is blank is not encoded.
+    assert sorted(one.num_calls for one in tokenizers) == [0, 5]
+
+
+def test_a_process_waits_for_another_that_holds_the_lock(files, tokenizer, folder: Path) -> None:
+    encode(files, tokenizer, folder)
+    (entry,) = entries(folder)
+    hidden = entry.rename(folder / "hidden.unfinished")
+    # Another process has the lock; it puts the entry in its place a moment later.
+    other = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import fcntl, os, sys, time\n"
+            "lock = open(sys.argv[1], 'w')\n"
+            "fcntl.flock(lock, fcntl.LOCK_EX)\n"
+            "print(flush=True)\n"
+            "time.sleep(0.5)\n"
+            "os.rename(sys.argv[2], sys.argv[3])\n",
+            str(entry.with_suffix(".lock")),
+            str(hidden),
+            str(entry),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    with other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        num_calls = tokenizer.num_calls
+        assert encode(files, tokenizer, folder).source(0).tolist() == [5, 6]
+        assert tokenizer.num_calls == num_calls

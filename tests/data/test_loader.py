@@ -1,0 +1,176 @@
+"""The loader: batches worked out by hand, epochs that can be resumed, a thread that ends."""
+
+import random
+import threading
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmt.batch import Batch
+from nmt.data.batching import BatchSampler
+from nmt.data.encoded import EncodedCorpus, open_encoded, write_encoded
+from nmt.data.filters import Filters
+from nmt.data.loader import DataLoader, make_batch, make_source
+from nmt.symbols import BOS, EOS, PAD
+
+
+def corpus_of(pairs: list[tuple[str, str]], tokenizer, folder: Path) -> EncodedCorpus:
+    folder.mkdir(exist_ok=True)
+    write_encoded(pairs, tokenizer, tokenizer, Filters(), folder)
+    return open_encoded(folder, tokenizer, tokenizer)
+
+
+def loader_of(corpora: list[EncodedCorpus], seed: int = 1, **limits: int) -> DataLoader:
+    sampler = BatchSampler(
+        [corpus.source_lengths for corpus in corpora],
+        [corpus.target_lengths for corpus in corpora],
+        seed=seed,
+        **(limits or {"batch_tokens": 40}),
+    )
+    return DataLoader(corpora, sampler, seed=seed)
+
+
+def numbers(count: int) -> list[tuple[str, str]]:
+    """Pairs of unequal lengths; the first token of each side is 4 and the number of the pair."""
+    return [
+        (f"{n + 4} " + "5 " * (n % 4), f"{n + 4} " + "6 " * ((n + n // 4) % 3))
+        for n in range(count)
+    ]
+
+
+def tensors(batch: Batch) -> tuple[Tensor, ...]:
+    return (batch.source, batch.source_lengths, batch.target)
+
+
+def assert_same(left: list[Batch], right: list[Batch]) -> None:
+    assert len(left) == len(right)
+    for one, other in zip(left, right, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(tensors(one), tensors(other), strict=True))
+        assert one.num_target_tokens == other.num_target_tokens
+
+
+def test_a_batch_worked_out_by_hand() -> None:
+    batch = make_batch([[5, 6], [7]], [[8], [9, 10, 11]])
+    assert batch.source.tolist() == [[5, 6, EOS], [7, EOS, PAD]]
+    assert batch.source_lengths.tolist() == [3, 2]
+    assert batch.target.tolist() == [[BOS, 8, EOS, PAD, PAD], [BOS, 9, 10, 11, EOS]]
+    assert batch.num_target_tokens == 6 == int(batch.label_mask.sum())
+    assert {tensor.dtype for tensor in tensors(batch)} == {torch.int64}
+
+
+def test_a_batch_of_empty_sentences_has_ends_alone() -> None:
+    batch = make_batch([[], [4]], [[], []])
+    assert batch.source.tolist() == [[EOS, PAD], [4, EOS]]
+    assert batch.target.tolist() == [[BOS, EOS], [BOS, EOS]]
+
+
+def test_sources_alone() -> None:
+    source, lengths = make_source([[5, 6], []])
+    assert source.tolist() == [[5, 6, EOS], [EOS, PAD, PAD]]
+    assert lengths.tolist() == [3, 1]
+
+
+def test_an_epoch_holds_each_pair_as_it_was_encoded(tokenizer, tmp_path: Path) -> None:
+    pairs = numbers(50)
+    loader = loader_of([corpus_of(pairs, tokenizer, tmp_path)])
+    seen = []
+    for batch in loader.epoch(0):
+        assert batch.num_target_tokens == int((batch.labels != PAD).sum())
+        for row in range(batch.num_sentences):
+            source = batch.source[row, : batch.source_lengths[row]].tolist()
+            target = [token for token in batch.target[row].tolist() if token != PAD]
+            assert (source[-1], target[0], target[-1]) == (EOS, BOS, EOS)
+            seen.append((source[:-1], target[1:-1]))
+    expected = [tuple([int(w) for w in side.split()] for side in pair) for pair in pairs]
+    assert sorted(seen) == sorted(expected)
+
+
+def test_batches_are_mixed_from_several_corpora(tokenizer, tmp_path: Path) -> None:
+    pairs = numbers(30)
+    corpora = [
+        corpus_of(part, tokenizer, tmp_path / str(n))
+        for n, part in enumerate((pairs[:10], pairs[10:11], pairs[11:]))
+    ]
+    loader = loader_of(corpora, batch_sentences=8)
+    batches = list(loader.epoch(0))
+    for batch in batches:  # the two sides of a pair stay together
+        assert batch.source[:, 0].tolist() == batch.target[:, 1].tolist()
+    firsts = [batch.source[:, 0].tolist() for batch in batches]
+    assert sorted(chain.from_iterable(firsts)) == list(range(4, 34))
+    assert any(min(first) < 14 <= max(first) for first in firsts)
+
+
+@pytest.mark.parametrize("samples", [False, True])
+def test_resuming_gives_the_batches_of_the_unbroken_run(
+    samples: bool, make_tokenizer, tmp_path: Path
+) -> None:
+    corpus = corpus_of(numbers(100), make_tokenizer(samples=samples), tmp_path)
+    unbroken = list(loader_of([corpus]).epoch(3))
+    assert len(unbroken) > 10
+    for start in (0, 1, 7, len(unbroken) - 1, len(unbroken)):
+        loader = loader_of([corpus])
+        assert loader.num_batches(3) == len(unbroken)
+        assert_same(list(loader.epoch(3, start)), unbroken[start:])
+
+
+def test_epochs_differ_and_come_back(tokenizer, tmp_path: Path) -> None:
+    loader = loader_of([corpus_of(numbers(100), tokenizer, tmp_path)])
+    first, second = (list(loader.epoch(number)) for number in (0, 1))
+    assert [tensors(batch)[0].tolist() for batch in first] != [
+        tensors(batch)[0].tolist() for batch in second
+    ]
+    assert_same(list(loader.epoch(0)), first)
+
+
+def test_sampling_is_other_each_epoch(make_tokenizer, tmp_path: Path) -> None:
+    corpus = corpus_of([("5 " * 30, "6 " * 30)], make_tokenizer(samples=True), tmp_path)
+    loader = loader_of([corpus])
+    widths = {next(loader.epoch(epoch)).source.shape[1] for epoch in range(8)}
+    assert len(widths) > 1
+
+
+def reading_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
+
+
+def test_the_thread_ends_with_the_epoch(tokenizer, tmp_path: Path) -> None:
+    list(loader_of([corpus_of(numbers(100), tokenizer, tmp_path)]).epoch(0))
+    assert not reading_threads()
+
+
+def test_the_thread_ends_when_the_reader_stops_early(tokenizer, tmp_path: Path) -> None:
+    loader = loader_of([corpus_of(numbers(100), tokenizer, tmp_path)])
+    for _ in loader.epoch(0):
+        assert reading_threads()
+        break
+    assert not reading_threads()
+
+
+class OneByOne(BatchSampler):
+    """Each pair is a batch, in order."""
+
+    def batches(self, epoch: int) -> list[NDArray[np.int64]]:
+        return [np.array([pair]) for pair in range(len(self._source_lengths))]
+
+
+def test_errors_are_raised_in_the_place_of_their_batch(make_tokenizer, tmp_path: Path) -> None:
+    class Failing(make_tokenizer):
+        def encode_sampled(self, text: str, rng: random.Random) -> list[int]:
+            if text == "6":
+                raise LookupError("no six")
+            return self.encode(text)
+
+    corpus = corpus_of([(str(n), "9") for n in range(4, 10)], Failing(samples=True), tmp_path)
+    lengths = [corpus.source_lengths]
+    sampler = OneByOne(lengths, lengths, seed=1, batch_sentences=1)
+    batches = DataLoader([corpus], sampler, seed=1).epoch(0)
+    assert next(batches).source.tolist() == [[4, EOS]]
+    assert next(batches).source.tolist() == [[5, EOS]]
+    with pytest.raises(LookupError, match="no six"):
+        next(batches)
+    assert not reading_threads()
