@@ -1,0 +1,42 @@
+"""What is done to all text before it is split into tokens."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Final, Literal
+
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+_REPLACEMENT: Final = "\ufffd"
+
+
+@dataclass(frozen=True)
+class Normalizer:
+    """Raw text to normalised text; normalised text stays as it is.
+
+    Whatever the settings, blanks of all kinds become single spaces (none at the ends), because a
+    sentence is a line of words; and half a surrogate pair, which is no text, becomes U+FFFD.
+
+    Attributes:
+        normalization: "nfkc" maps what differs by form alone (ligatures, full width, composed and
+            decomposed accents) to one form, Unicode Standard Annex 15; "none" leaves it.
+        lowercase: lowercase it as well.
+    """
+
+    normalization: Literal["nfkc", "none"] = "nfkc"
+    lowercase: bool = False
+
+    def __call__(self, text: str) -> str:
+        """The normalised text: its words, a single space between them."""
+        return " ".join(self.words(text))
+
+    def words(self, text: str) -> list[str]:
+        """The words of the normalised text: what stands between blanks."""
+        if not text.isascii():
+            text = self._compose(_SURROGATES.sub(_REPLACEMENT, text))
+        if self.lowercase:
+            # Composing can bring capitals to light, and lowercasing can take letters apart.
+            text = self._compose(text.lower())
+        return text.split()
+
+    def _compose(self, text: str) -> str:
+        return unicodedata.normalize("NFKC", text) if self.normalization == "nfkc" else text

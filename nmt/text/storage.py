@@ -1,0 +1,129 @@
+"""A saved tokenizer: a folder with `tokenizer.json` and a model file, checked by checksums."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from nmt.errors import RunError
+from nmt.text.normalization import Normalizer
+
+FORMAT_VERSION: Final = 1
+DESCRIPTION: Final = "tokenizer.json"
+_MEND: Final = "copy the folder again from where the tokenizer was trained, or train anew"
+
+
+@dataclass(frozen=True)
+class SavedTokenizer:
+    """All that a tokenizer is made of.
+
+    Attributes:
+        name: its name in the table of tokenizers.
+        normalizer: what is done to text first.
+        options: what matters besides the model.
+        model: the content of the model file.
+    """
+
+    name: str
+    normalizer: Normalizer
+    options: Mapping[str, str | int | float]
+    model: bytes
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all of it."""
+        return _hash(json.dumps(self.describe(), sort_keys=True).encode())
+
+    def describe(self) -> dict[str, Any]:
+        """All of it for JSON; of the model, the checksum."""
+        return {
+            "format": FORMAT_VERSION,
+            "name": self.name,
+            "normalizer": asdict(self.normalizer),
+            "options": dict(self.options),
+            "model_sha256": _hash(self.model),
+        }
+
+
+def write_tokenizer(folder: Path, model_file: str, saved: SavedTokenizer) -> None:
+    """Write a folder with both files, in place of what is there; whole, or not at all.
+
+    Raises:
+        RunError: it cannot be written; what was there is untouched.
+    """
+    description = saved.describe() | {
+        "model_file": model_file,
+        "fingerprint": saved.fingerprint(),
+    }
+    fresh, previous = (folder.with_name(f".{folder.name}.{end}") for end in ("new", "old"))
+    try:
+        for leftover in (fresh, previous):
+            shutil.rmtree(leftover, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        _write(fresh / model_file, saved.model)
+        _write(fresh / DESCRIPTION, (json.dumps(description, indent=2) + "\n").encode())
+        if folder.exists():
+            folder.rename(previous)
+        fresh.rename(folder)
+        shutil.rmtree(previous, ignore_errors=True)
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot write the tokenizer ({error.strerror}); "
+            "make room or change the permissions"
+        ) from error
+
+
+def read_tokenizer(folder: Path) -> SavedTokenizer:
+    """What `write_tokenizer` has written.
+
+    Raises:
+        RunError: a file is missing, cannot be read, is damaged or of another format.
+    """
+    path = folder / DESCRIPTION
+    try:
+        description = json.loads(_read(path))
+        if description["format"] != FORMAT_VERSION:
+            raise RunError(
+                f"{path}: format {description['format']} of the tokenizer, but this program reads "
+                f"format {FORMAT_VERSION}: use the version of nmt that wrote it, or train anew"
+            )
+        model_path = folder / description["model_file"]
+        saved = SavedTokenizer(
+            name=description["name"],
+            normalizer=Normalizer(**description["normalizer"]),
+            options=description["options"],
+            model=_read(model_path),
+        )
+        expected = description["model_sha256"], description["fingerprint"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path}: damaged (it does not describe a tokenizer); {_MEND}") from error
+    if _hash(saved.model) != expected[0]:
+        raise RunError(f"{model_path}: damaged (its checksum is not that of {path}); {_MEND}")
+    if saved.fingerprint() != expected[1]:
+        raise RunError(f"{path}: damaged or edited (its checksum is wrong); {_MEND}")
+    return saved
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise RunError(f"{path}: this file of the tokenizer is missing; {_MEND}") from None
+    except OSError as error:
+        raise RunError(
+            f"{path}: this file of the tokenizer cannot be read ({error.strerror}); {_MEND}"
+        ) from error
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

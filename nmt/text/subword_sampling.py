@@ -1,0 +1,162 @@
+"""Draw one of the ways to split a word into pieces: a pure function of the word and a generator.
+
+SentencePiece samples by itself, but from a generator of the thread, so that what comes out would
+depend on what was drawn before, and training could not be resumed bit for bit.
+"""
+
+import heapq
+import math
+import random
+from bisect import bisect
+from collections.abc import Callable, Mapping
+from itertools import accumulate
+from typing import Protocol
+
+from nmt.text.word_cache import remember_words
+
+
+class Sampler(Protocol):
+    """Splits a word at random; pieces that are not in the vocabulary are single characters."""
+
+    def __call__(self, word: str, rng: random.Random) -> list[str]:
+        """The pieces of a word."""
+
+
+class MergeDropout:
+    """BPE-dropout (Provilkov et al. 2020, Algorithm 1): merges are left out at random.
+
+    At each step every possible merge is dropped with some probability, and of those that are left
+    the one that was learnt first is done. To ask the merges in the order in which they were learnt,
+    up to the first that is kept, comes to the same.
+
+    Args:
+        ranks: for each piece, its place in the order of learning.
+        probability: of dropping a merge, between 0 and 1, both excluded.
+    """
+
+    def __init__(self, ranks: Mapping[str, float], probability: float) -> None:
+        self._ranks = ranks
+        self._log_keep = math.log1p(-probability)
+        self._undisturbed = remember_words(self._merge_all)
+
+    def __call__(self, word: str, rng: random.Random) -> list[str]:
+        """The pieces of a word."""
+        kept = self._draw_run(rng)
+        pieces, num_merges = self._undisturbed(word)
+        if kept >= num_merges:  # mostly so, and then there is nothing to compute
+            return pieces
+
+        def keep() -> bool:
+            nonlocal kept
+            kept -= 1
+            if kept >= 0:
+                return True
+            kept = self._draw_run(rng)
+            return False
+
+        return merge(word, self._ranks, keep)[0]
+
+    def _draw_run(self, rng: random.Random) -> int:
+        """How many merges are kept before one is dropped: geometrically distributed."""
+        return int(math.log(1.0 - rng.random()) / self._log_keep)
+
+    def _merge_all(self, word: str) -> tuple[list[str], int]:
+        return merge(word, self._ranks, lambda: True)
+
+
+def merge(word: str, ranks: Mapping[str, float], keep: Callable[[], bool]) -> tuple[list[str], int]:
+    """Byte pair encoding of a word (Sennrich et al. 2016), where a merge may be refused.
+
+    Args:
+        word: starts as its characters.
+        ranks: two neighbours may be merged if the result is in it; the lowest goes first, then the
+            leftmost.
+        keep: asked when it is a merge's turn; what is refused is asked again after the next merge.
+
+    Returns:
+        The pieces, and how many merges were done.
+    """
+    symbols = list(word)
+    end = len(symbols)
+    after = list(range(1, end + 1))
+    before = list(range(-1, end - 1))
+    possible: list[tuple[float, int, str]] = []
+
+    def consider(left: int) -> None:
+        if left >= 0 and after[left] < end:
+            pair = symbols[left] + symbols[after[left]]
+            if pair in ranks:
+                heapq.heappush(possible, (ranks[pair], left, pair))
+
+    for left in range(end):
+        consider(left)
+    refused: list[tuple[float, int, str]] = []
+    num_merges = 0
+    while possible:
+        _, left, pair = candidate = heapq.heappop(possible)
+        right = after[left]
+        if not symbols[left] or right == end or symbols[left] + symbols[right] != pair:
+            continue  # one of the two has been merged with another since
+        if not keep():
+            refused.append(candidate)
+            continue
+        symbols[left], symbols[right] = pair, ""
+        after[left] = after[right]
+        if after[left] < end:
+            before[after[left]] = left
+        consider(before[left])
+        consider(left)
+        num_merges += 1
+        for candidate in refused:
+            heapq.heappush(possible, candidate)
+        refused.clear()
+    return [symbol for symbol in symbols if symbol], num_merges
+
+
+class UnigramSampler:
+    """Subword regularization (Kudo 2018, section 3.3) over all splits of a word (l = infinity).
+
+    A split x has probability P(x)^alpha / sum of P(x')^alpha, drawn exactly by forward filtering
+    and backward sampling. Words are independent in a unigram model, so that word by word is the
+    same as over the sentence.
+
+    Args:
+        scores: the log-probability of each piece.
+        alpha: 1 draws from the model, less flattens the distribution, much more draws the best.
+    """
+
+    def __init__(self, scores: Mapping[str, float], alpha: float) -> None:
+        self._scores = {piece: alpha * score for piece, score in scores.items()}
+        self._longest = max(map(len, scores))
+        self._lattice = remember_words(self._filter, most=2**13)  # they are large
+
+    def __call__(self, word: str, rng: random.Random) -> list[str]:
+        """The pieces of a word."""
+        lattice = self._lattice(word)
+        pieces: list[str] = []
+        end = len(word)
+        while end > 0:
+            starts, cumulative = lattice[end]
+            start = starts[bisect(cumulative, rng.random() * cumulative[-1], hi=len(starts) - 1)]
+            pieces.append(word[start:end])
+            end = start
+        return pieces[::-1]
+
+    def _filter(self, word: str) -> list[tuple[list[int], list[float]]]:
+        """For each end of a piece: where it may start, and the cumulated weights of the starts."""
+        totals = [0.0]  # log of the summed weight of all splits up to here
+        lattice: list[tuple[list[int], list[float]]] = [([], [])]
+        for end in range(1, len(word) + 1):
+            starts = [
+                start
+                for start in range(max(0, end - self._longest), end)
+                if word[start:end] in self._scores
+            ]
+            if not starts or starts[-1] != end - 1:
+                starts.append(end - 1)  # an unknown character: in all splits alike, so weight 1
+            scores = [totals[start] + self._scores.get(word[start:end], 0.0) for start in starts]
+            best = max(scores)
+            cumulative = list(accumulate(math.exp(score - best) for score in scores))
+            totals.append(best + math.log(cumulative[-1]))
+            lattice.append((starts, cumulative))
+        return lattice

@@ -1,0 +1,193 @@
+"""The faces of a tokenizer and of its trainer, and what all tokenizers share."""
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Final, Self
+
+from nmt.symbols import BOS, EOS, PAD
+from nmt.text.normalization import Normalizer
+from nmt.text.storage import SavedTokenizer, write_tokenizer
+
+UNKNOWN_TEXT: Final = "⁇"
+"""How an unknown token reads in decoded text (U+2047, as in SentencePiece)."""
+
+Options = Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True)
+class EncodedWords:
+    """A sentence as tokens and as words: what attention over tokens is merged by.
+
+    Attributes:
+        ids: the tokens.
+        words: what stands between the blanks of the text.
+        word_of_token: for each token, the index of the word that it is a part of; never falls, and
+            leaves out no word.
+    """
+
+    ids: list[int]
+    words: list[str]
+    word_of_token: list[int]
+
+
+class Tokenizer(ABC):
+    """Text to tokens and back; immutable, and pickled as its model.
+
+    A word (what stands between blanks) is encoded the same wherever it stands, so that tokens
+    always belong to one word. The vocabulary starts with the four special symbols; text never
+    becomes PAD, BOS or EOS, whatever it says.
+
+    Args:
+        normalizer: what is done to text first.
+    """
+
+    name: ClassVar[str]
+    """Its name in the table of tokenizers."""
+    model_file: ClassVar[str]
+    """The name of the file that holds its model."""
+    samples: bool = False
+    """Whether `encode_sampled` is random."""
+    _between_words: tuple[int, ...] = ()
+
+    def __init__(self, normalizer: Normalizer) -> None:
+        self.normalizer = normalizer
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """V, the special symbols counted."""
+
+    def encode(self, text: str) -> list[int]:
+        """The tokens of any text (normalised here), without BOS and EOS."""
+        ids: list[int] = []
+        for word in self.normalizer.words(text):
+            if ids:
+                ids += self._between_words
+            ids += self._encode_word(word)
+        return ids
+
+    def encode_sampled(self, text: str, rng: random.Random) -> list[int]:
+        """Like `encode`, in a way that is drawn anew each time, where the tokenizer has several.
+
+        Args:
+            text: any text; the tokens decode to the same as those of `encode`.
+            rng: decides; the same state gives the same tokens.
+        """
+        return self.encode(text)
+
+    def encode_words(self, text: str) -> EncodedWords:
+        """The tokens of `encode` and the words of the normalised text that they belong to."""
+        encoded = EncodedWords([], self.normalizer.words(text), [])
+        for index, word in enumerate(encoded.words):
+            tokens = [*(self._between_words if index else ()), *self._encode_word(word)]
+            encoded.ids.extend(tokens)
+            encoded.word_of_token.extend([index] * len(tokens))
+        return encoded
+
+    def split_words(self, ids: Sequence[int]) -> EncodedWords:
+        """The words of any tokens, as a model may write them.
+
+        Tokens without text (PAD, BOS, EOS, a blank too many) go with a word beside them; where no
+        token has text there is one word, which is empty.
+        """
+        groups: list[list[int]] = []
+        has_text = True
+        for position, token in enumerate(ids):
+            if not groups or (has_text and self._starts_word(ids, position)):
+                groups.append([])
+                has_text = False
+            groups[-1].append(token)
+            has_text = has_text or not self._is_blank(token)
+        if not has_text and len(groups) > 1:
+            blanks = groups.pop()
+            groups[-1] += blanks
+        words = [self._join(group) for group in groups]
+        return EncodedWords(
+            list(ids), words, [index for index, group in enumerate(groups) for _ in group]
+        )
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Detokenized text on one line; PAD, BOS and EOS dropped, UNK as `UNKNOWN_TEXT`.
+
+        Of the tokens of a text this is the normalised text, but for what is unknown.
+        """
+        return " ".join(self.split_words(ids).words)
+
+    @abstractmethod
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Each token as a string to look at."""
+
+    def save(self, folder: Path) -> None:
+        """Write all that `load_tokenizer` needs, in place of what is in the folder.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        write_tokenizer(folder, self.model_file, self._saved())
+
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that changes ids."""
+        return self._saved().fingerprint()
+
+    @classmethod
+    @abstractmethod
+    def restore(cls, normalizer: Normalizer, model: bytes, options: Options) -> Self:
+        """The tokenizer that `_model` and `_options` were taken from."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self).restore, (self.normalizer, self._model(), self._options())
+
+    def _saved(self) -> SavedTokenizer:
+        return SavedTokenizer(self.name, self.normalizer, self._options(), self._model())
+
+    def _options(self) -> Options:
+        """What matters besides the model."""
+        return {}
+
+    @abstractmethod
+    def _model(self) -> bytes:
+        """The content of the model file."""
+
+    @abstractmethod
+    def _encode_word(self, word: str) -> Sequence[int]:
+        """The tokens, at least one, of a word that is not empty and has no blanks."""
+
+    @abstractmethod
+    def _starts_word(self, ids: Sequence[int], position: int) -> bool:
+        """Whether there is a blank before a token that is not the first."""
+
+    def _is_blank(self, token: int) -> bool:
+        """Whether a token has no text of its own."""
+        return token in (PAD, BOS, EOS)
+
+    @abstractmethod
+    def _join(self, ids: Sequence[int]) -> str:
+        """The text, without blanks, of the tokens of one word."""
+
+
+class TokenizerTrainer(ABC):
+    """Makes a tokenizer from text; the keyword-only arguments of a trainer are its options.
+
+    Args:
+        normalizer: what the tokenizer is to do to text first.
+    """
+
+    tokenizer: ClassVar[type[Tokenizer]]
+    """What it makes."""
+
+    def __init__(self, normalizer: Normalizer) -> None:
+        self.normalizer = normalizer
+
+    @abstractmethod
+    def train(self, lines: Callable[[], Iterator[str]]) -> Tokenizer:
+        """A tokenizer for this text: the same one for the same text and options.
+
+        Args:
+            lines: gives the lines of the text, raw; called as often as needed.
+
+        Raises:
+            DataError: no tokenizer can be made of the text.
+            ConfigError: the options do not suit the text.
+        """

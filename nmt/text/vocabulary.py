@@ -1,0 +1,74 @@
+"""A list of tokens with ids, made of the most frequent tokens of a text."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, Self
+
+from nmt.errors import DataError
+from nmt.symbols import SPECIAL_SYMBOLS, UNK
+from nmt.text.normalization import Normalizer
+
+EMPTY_TEXT: Final = (
+    "the training text is empty or blank, so that no tokenizer can be made of it: "
+    "check the files of data.train"
+)
+
+
+def count_words(normalizer: Normalizer, lines: Iterable[str]) -> Counter[str]:
+    """How often each word is in a text; memory grows with its vocabulary alone."""
+    counts: Counter[str] = Counter()
+    for line in lines:
+        counts.update(normalizer.words(line))
+    return counts
+
+
+class Vocabulary:
+    """Tokens and their ids; the special symbols come first and are no tokens of any text.
+
+    Args:
+        tokens: all but the special symbols, in the order of their ids; none of them twice.
+    """
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        self._tokens = (*SPECIAL_SYMBOLS, *tokens)
+        first = len(SPECIAL_SYMBOLS)
+        self._ids = {token: first + at for at, token in enumerate(self._tokens[first:])}
+
+    @classmethod
+    def from_counts(cls, counts: Counter[str], size: int, min_count: int) -> Self:
+        """The most frequent tokens, the first in the alphabet where counts are equal.
+
+        Args:
+            counts: how often each token is in the text.
+            size: most entries, the special symbols counted.
+            min_count: least count of a token.
+
+        Raises:
+            DataError: there are no tokens.
+        """
+        if not counts:
+            raise DataError(EMPTY_TEXT)
+        ranked = sorted(counts, key=lambda token: (-counts[token], token))
+        frequent = [token for token in ranked if counts[token] >= min_count]
+        return cls(frequent[: size - len(SPECIAL_SYMBOLS)])
+
+    def __len__(self) -> int:
+        """V, the special symbols counted."""
+        return len(self._tokens)
+
+    def id_of(self, token: str) -> int:
+        """The id of a token of text, UNK if it is not in the vocabulary."""
+        return self._ids.get(token, UNK)
+
+    def token(self, index: int) -> str:
+        """The token, or special symbol, with an id."""
+        return self._tokens[index]
+
+    def to_bytes(self) -> bytes:
+        """One token a line, in the order of ids."""
+        return "".join(f"{token}\n" for token in self._tokens).encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """What `to_bytes` has written."""
+        return cls(content.decode().split("\n")[len(SPECIAL_SYMBOLS) : -1])

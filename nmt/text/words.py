@@ -1,0 +1,121 @@
+"""Each word a token, and each punctuation mark, with marks that say where there was no blank."""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Annotated, Final, Self
+
+from annotated_types import Ge
+
+from nmt.symbols import UNK
+from nmt.text.normalization import Normalizer
+from nmt.text.tokenizer import UNKNOWN_TEXT, Options, Tokenizer, TokenizerTrainer
+from nmt.text.vocabulary import Vocabulary, count_words
+from nmt.text.word_cache import remember_words
+
+JOINER: Final = "￭"
+_JOINER_IN_TEXT: Final = "■"  # what NFKC makes of the joiner
+
+
+def split_word(word: str) -> list[str]:
+    """A word without blanks as words and punctuation, so that it can be put together again.
+
+    Punctuation and symbols (Unicode categories P and S) stand alone, the rest in runs. A joiner
+    shows where two tokens touch. It is put on punctuation, so that ``word`` is the same token in
+    ``word`` and in ``(word)``: "(don't)." becomes ``(￭ don ￭'￭ t ￭) ￭.``
+    """
+    if word.isalnum():
+        return [word]
+    tokens: list[str] = []
+    for is_mark, run in groupby(word.replace(JOINER, _JOINER_IN_TEXT), _is_mark):
+        for token in run if is_mark else ("".join(run),):
+            if tokens and not is_mark:
+                tokens[-1] += JOINER
+            tokens.append(JOINER + token if tokens and is_mark else token)
+    return tokens
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character)[0] in "PS"
+
+
+class WordTokenizer(Tokenizer):
+    """Words and punctuation are tokens (see `split_word`); the rare ones are unknown.
+
+    Args:
+        normalizer: what is done to text first.
+        vocabulary: words and punctuation, with joiners.
+    """
+
+    name = "words"
+    model_file = "vocabulary.txt"
+
+    def __init__(self, normalizer: Normalizer, vocabulary: Vocabulary) -> None:
+        super().__init__(normalizer)
+        self._vocabulary = vocabulary
+        self._known_words = remember_words(self._look_up)
+
+    def __len__(self) -> int:
+        return len(self._vocabulary)
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Each token as a string to look at, joiners included."""
+        return [self._vocabulary.token(token) for token in ids]
+
+    @classmethod
+    def restore(cls, normalizer: Normalizer, model: bytes, options: Options) -> Self:
+        """See `Tokenizer.restore`."""
+        return cls(normalizer, Vocabulary.from_bytes(model))
+
+    def _model(self) -> bytes:
+        return self._vocabulary.to_bytes()
+
+    def _encode_word(self, word: str) -> tuple[int, ...]:
+        return self._known_words(word)
+
+    def _look_up(self, word: str) -> tuple[int, ...]:
+        return tuple(self._vocabulary.id_of(token) for token in split_word(word))
+
+    def _starts_word(self, ids: Sequence[int], position: int) -> bool:
+        before, here = self.pieces(ids[position - 1 : position + 1])
+        return not (before.endswith(JOINER) or here.startswith(JOINER))
+
+    def _join(self, ids: Sequence[int]) -> str:
+        return "".join(
+            UNKNOWN_TEXT if token == UNK else self._vocabulary.token(token).strip(JOINER)
+            for token in ids
+            if not self._is_blank(token)
+        )
+
+
+class WordTrainer(TokenizerTrainer):
+    """Takes the most frequent words and punctuation marks.
+
+    Args:
+        normalizer: what the tokenizer is to do to text first.
+        vocabulary_size: most entries of the vocabulary.
+        min_count: times that a word must be in the text to have an entry.
+    """
+
+    tokenizer = WordTokenizer
+
+    def __init__(
+        self,
+        normalizer: Normalizer,
+        *,
+        vocabulary_size: Annotated[int, Ge(5)] = 30_000,
+        min_count: Annotated[int, Ge(1)] = 1,
+    ) -> None:
+        super().__init__(normalizer)
+        self.vocabulary_size = vocabulary_size
+        self.min_count = min_count
+
+    def train(self, lines: Callable[[], Iterator[str]]) -> WordTokenizer:
+        """See `TokenizerTrainer.train`."""
+        counts: Counter[str] = Counter()
+        for word, count in count_words(self.normalizer, lines()).items():
+            for token in split_word(word):
+                counts[token] += count
+        vocabulary = Vocabulary.from_counts(counts, self.vocabulary_size, self.min_count)
+        return WordTokenizer(self.normalizer, vocabulary)
