@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 from nmt.errors import RunError
@@ -88,7 +88,7 @@ def load_checkpoint(folder: Path, parts: Sequence[str] | None = None) -> Checkpo
         manifest = _read_manifest(place)
         try:
             return _read(place, manifest, parts)
-        except (RunError, FileNotFoundError):
+        except RunError:
             # A training that is going on may have put a newer one in its place while we read.
             if _place(folder) == place and _read_manifest(place) == manifest:
                 raise
@@ -192,36 +192,35 @@ def _read(folder: Path, manifest: dict[str, Any], parts: Sequence[str] | None) -
             f"{folder}: holds no {missing[0]!r}, only {', '.join(aliases)}: it is a checkpoint of "
             "weights alone; resume from `last`"
         )
-    _verify(folder, METADATA, manifest)
+    metadata = json.loads(_verified(folder, METADATA, manifest))
     tensors = {}
     for part in aliases if parts is None else parts:
-        name = f"{part}.safetensors"
-        _verify(folder, name, manifest)
-        tensors[part] = load_file(folder / name)
+        tensors[part] = load(_verified(folder, f"{part}.safetensors", manifest))
         for alias, owner in aliases[part].items():
             tensors[part][alias] = tensors[part][owner]
-    return Checkpoint(tensors, json.loads((folder / METADATA).read_text(encoding="utf-8")))
+    return Checkpoint(tensors, metadata)
 
 
-def _verify(folder: Path, name: str, manifest: dict[str, Any]) -> None:
+def _verified(folder: Path, name: str, manifest: dict[str, Any]) -> bytes:
+    """The content of a file; read once, so that what is checked is what is used."""
     path = folder / name
     expected = manifest["files"][name]
     try:
-        size = path.stat().st_size
-        digest = _sha256(path)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise RunError(f"{path}: missing from the checkpoint; {_remedy(folder)}") from None
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    if size != expected["size"]:
+    if len(content) != expected["size"]:
         raise RunError(
-            f"{path}: damaged, it has {size} bytes and should have {expected['size']}; "
+            f"{path}: damaged, it has {len(content)} bytes and should have {expected['size']}; "
             f"{_remedy(folder)}"
         )
-    if digest != expected["sha256"]:
+    if hashlib.sha256(content).hexdigest() != expected["sha256"]:
         raise RunError(
             f"{path}: damaged, its SHA-256 is not the one in {MANIFEST}; {_remedy(folder)}"
         )
+    return content
 
 
 def _remedy(folder: Path) -> str:

@@ -36,6 +36,9 @@ class Progress:
             self.without_best += 1
         return improved
 
+    def __str__(self) -> str:
+        return f"{self.metric} {self.best} at update {self.best_update:,}"
+
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on from here."""
         return {

@@ -1,10 +1,12 @@
 """Exponential moving average of the weights."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
+
+from nmt.training.weights import holding
 
 
 class ExponentialAverage:
@@ -20,6 +22,7 @@ class ExponentialAverage:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
+        self._model = model
         self._parameters = dict(model.named_parameters())
         self._average = {name: p.detach().clone() for name, p in self._parameters.items()}
 
@@ -31,15 +34,9 @@ class ExponentialAverage:
                 list(self._average.values()), list(self._parameters.values()), 1.0 - decay
             )
 
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
+    def in_place(self) -> AbstractContextManager[None]:
         """The model holds the average inside the `with`, and its own weights again after it."""
-        weights = {name: p.detach().clone() for name, p in self._parameters.items()}
-        self._copy_into_model(self._average)
-        try:
-            yield
-        finally:
-            self._copy_into_model(weights)
+        return holding(self._model, self._average)
 
     def tensors(self) -> dict[str, Tensor]:
         """The average, for a checkpoint."""
@@ -50,8 +47,3 @@ class ExponentialAverage:
         assert tensors.keys() == self._average.keys()
         for name, average in self._average.items():
             average.copy_(tensors[name])
-
-    def _copy_into_model(self, values: Mapping[str, Tensor]) -> None:
-        with torch.no_grad():
-            for name, parameter in self._parameters.items():
-                parameter.copy_(values[name])

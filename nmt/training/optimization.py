@@ -1,8 +1,9 @@
 """Update rules, and the step that leaves the weights alone where the gradient is not finite."""
 
-from typing import Final
+from typing import Annotated, Final
 
 import torch
+from annotated_types import Ge, Gt, Lt
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
@@ -40,10 +41,10 @@ class Adam(Optimizer, torch.optim.Adam):
         self,
         model: nn.Module,
         *,
-        learning_rate: float = 1e-3,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
+        learning_rate: Annotated[float, Gt(0.0)] = 1e-3,
+        beta1: Annotated[float, Ge(0.0), Lt(1.0)] = 0.9,
+        beta2: Annotated[float, Ge(0.0), Lt(1.0)] = 0.999,
+        epsilon: Annotated[float, Gt(0.0)] = 1e-8,
     ) -> None:
         torch.optim.Adam.__init__(
             self,
@@ -71,11 +72,11 @@ class AdamW(Optimizer, torch.optim.AdamW):
         self,
         model: nn.Module,
         *,
-        learning_rate: float = 1e-3,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
-        weight_decay: float = 0.01,
+        learning_rate: Annotated[float, Gt(0.0)] = 1e-3,
+        beta1: Annotated[float, Ge(0.0), Lt(1.0)] = 0.9,
+        beta2: Annotated[float, Ge(0.0), Lt(1.0)] = 0.999,
+        epsilon: Annotated[float, Gt(0.0)] = 1e-8,
+        weight_decay: Annotated[float, Ge(0.0)] = 0.01,
     ) -> None:
         torch.optim.AdamW.__init__(
             self,
@@ -101,9 +102,9 @@ class SGD(Optimizer, torch.optim.SGD):
         self,
         model: nn.Module,
         *,
-        learning_rate: float = 1.0,
-        momentum: float = 0.0,
-        weight_decay: float = 0.0,
+        learning_rate: Annotated[float, Gt(0.0)] = 1.0,
+        momentum: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0,
+        weight_decay: Annotated[float, Ge(0.0)] = 0.0,
     ) -> None:
         torch.optim.SGD.__init__(
             self,
@@ -118,7 +119,7 @@ OPTIMIZERS: Final[dict[str, type[Optimizer]]] = {"adam": Adam, "adamw": AdamW, "
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> ParameterGroups:
-    """Matrices, which decay, and vectors (biases, gains of norms), which must be free to be large."""
+    """Matrices, which decay, and vectors (biases, gains of norms), which must be free to grow."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     matrices = [parameter for parameter in trained if parameter.ndim >= 2]
     vectors = [parameter for parameter in trained if parameter.ndim < 2]

@@ -2,7 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import Annotated, Final
+
+from annotated_types import Ge, Gt, Le, Lt
 
 from nmt.errors import ConfigError
 
@@ -15,9 +17,7 @@ class Schedule(ABC):
         warmup: updates over which the factor rises linearly from 0; 0 for none.
     """
 
-    def __init__(self, total_updates: int | None, *, warmup: int = 0) -> None:
-        if warmup < 0:
-            raise ConfigError(f"training.schedule.warmup: {warmup} is negative; give 0 for none")
+    def __init__(self, total_updates: int | None, *, warmup: Annotated[int, Ge(0)] = 0) -> None:
         self.total_updates = total_updates
         self.warmup = warmup
 
@@ -31,7 +31,7 @@ class Schedule(ABC):
     def after_warmup(self, update: int) -> float:
         """The factor at an update that is not in the warm-up any more."""
 
-    def observe(self, improved: bool) -> None:
+    def observe(self, improved: bool) -> None:  # noqa: B027 - most schedules look at no validation
         """A validation was made, and was the best so far or not."""
 
     def state(self) -> dict[str, float]:
@@ -66,16 +66,12 @@ class Plateau(Schedule):
         self,
         total_updates: int | None,
         *,
-        warmup: int = 0,
-        patience: int = 2,
-        decay: float = 0.5,
-        minimum: float = 0.01,
+        warmup: Annotated[int, Ge(0)] = 0,
+        patience: Annotated[int, Ge(1)] = 2,
+        decay: Annotated[float, Gt(0.0), Lt(1.0)] = 0.5,
+        minimum: Annotated[float, Ge(0.0), Le(1.0)] = 0.01,
     ) -> None:
         super().__init__(total_updates, warmup=warmup)
-        if not 0.0 < decay < 1.0:
-            raise ConfigError(f"training.schedule.decay: {decay} is not between 0 and 1")
-        if patience < 1:
-            raise ConfigError(f"training.schedule.patience: {patience} is not at least 1")
         self.patience = patience
         self.decay = decay
         self.minimum = minimum
@@ -111,13 +107,8 @@ class InverseSquareRoot(Schedule):
         warmup: updates over which the factor rises linearly to 1; at least 1.
     """
 
-    def __init__(self, total_updates: int | None, *, warmup: int = 1000) -> None:
+    def __init__(self, total_updates: int | None, *, warmup: Annotated[int, Ge(1)] = 1000) -> None:
         super().__init__(total_updates, warmup=warmup)
-        if warmup < 1:
-            raise ConfigError(
-                f"training.schedule.warmup: {warmup} is not at least 1, which inverse_square_root "
-                "needs: the decay is measured in it"
-            )
 
     def after_warmup(self, update: int) -> float:
         """Falls with the square root of the updates."""
@@ -139,9 +130,9 @@ class Cosine(Schedule):
         self,
         total_updates: int | None,
         *,
-        warmup: int = 0,
-        num_updates: int | None = None,
-        final: float = 0.0,
+        warmup: Annotated[int, Ge(0)] = 0,
+        num_updates: Annotated[int, Ge(1)] | None = None,
+        final: Annotated[float, Ge(0.0), Le(1.0)] = 0.0,
     ) -> None:
         super().__init__(total_updates, warmup=warmup)
         end = num_updates if num_updates is not None else total_updates

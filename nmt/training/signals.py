@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM: finish what is at hand, save, and go."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -31,6 +32,9 @@ def listen() -> Iterator[Interruption]:
     The handlers that were there are put back at the end.
     """
     interruption = Interruption()
+    if threading.current_thread() is not threading.main_thread():
+        yield interruption  # handlers can be set by the main thread only
+        return
 
     def note(number: int, frame: FrameType | None) -> None:
         interruption.signal = number

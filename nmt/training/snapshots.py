@@ -1,0 +1,50 @@
+"""The weights that a run keeps: the best, and those of the latest validations."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from nmt.checkpoint import delete_checkpoint, is_checkpoint, load_checkpoint, save_checkpoint
+from nmt.run import RunDirectory
+
+
+class Snapshots:
+    """Checkpoints of weights alone.
+
+    Args:
+        run: where they are kept.
+        keep: how many of the latest validations.
+    """
+
+    def __init__(self, run: RunDirectory, keep: int) -> None:
+        self._run = run
+        self._keep = keep
+
+    def save_best(self, weights: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Replace the best weights; `facts` say what they are."""
+        save_checkpoint(self._run.checkpoint("best"), {"model": weights}, facts)
+
+    def save(self, update: int, weights: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Keep the weights of a validation, and drop those that are too old."""
+        save_checkpoint(self._run.checkpoint(f"step-{update}"), {"model": weights}, facts)
+        for _, folder in self._sorted()[: -self._keep]:
+            delete_checkpoint(folder)
+
+    def latest(self, count: int) -> list[int]:
+        """The updates of the latest snapshots, the oldest first."""
+        return [update for update, _ in self._sorted()][-count:]
+
+    def weights(self, updates: list[int]) -> Iterator[Mapping[str, Tensor]]:
+        """The weights at these updates, one after the other."""
+        for update in updates:
+            yield load_checkpoint(self._run.checkpoint(f"step-{update}")).tensors["model"]
+
+    def _sorted(self) -> list[tuple[int, Path]]:
+        numbers = [
+            (int(number), folder)
+            for folder in self._run.checkpoints.glob("step-*")
+            if (number := folder.name.removeprefix("step-")).isdigit() and is_checkpoint(folder)
+        ]
+        return sorted(numbers)

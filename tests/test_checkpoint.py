@@ -1,0 +1,274 @@
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt import checkpoint as module
+from nmt.checkpoint import delete_checkpoint, is_checkpoint, load_checkpoint, save_checkpoint
+from nmt.errors import RunError
+
+
+def save(folder: Path, value: float = 1.0) -> None:
+    save_checkpoint(
+        folder,
+        {"model": {"weight": torch.full((3, 2), value)}, "optimizer": {"0.step": torch.tensor(4)}},
+        {"value": value},
+    )
+
+
+def test_loads_what_was_saved(tmp_path: Path) -> None:
+    tensors = {
+        "float32": torch.randn(2, 3),
+        "bfloat16": torch.randn(4).bfloat16(),
+        "int64": torch.tensor([2**40, -1]),
+        "scalar": torch.tensor(3.0),
+        "empty": torch.empty(0, 5),
+        "turned": torch.randn(2, 3).t(),
+    }
+    metadata = {"exact": 0.1 + 0.2, "none": None, "text": "Grüße", "infinite": float("inf")}
+    save_checkpoint(tmp_path / "a", {"model": tensors, "ema": {}}, metadata)
+    loaded = load_checkpoint(tmp_path / "a")
+    assert loaded.metadata == metadata
+    assert loaded.tensors["ema"] == {}
+    assert loaded.tensors["model"].keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert torch.equal(loaded.tensors["model"][name], tensor)
+        assert loaded.tensors["model"][name].dtype == tensor.dtype
+
+
+def test_tied_tensors_are_written_once_and_stay_tied(tmp_path: Path) -> None:
+    table = torch.randn(100, 10)
+    save_checkpoint(tmp_path / "tied", {"model": {"embedding": table, "output": table}}, {})
+    save_checkpoint(tmp_path / "single", {"model": {"embedding": table}}, {})
+    loaded = load_checkpoint(tmp_path / "tied").tensors["model"]
+    assert torch.equal(loaded["output"], table)
+    assert loaded["output"].data_ptr() == loaded["embedding"].data_ptr()
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("tied", "single")]
+    assert sizes[0] == sizes[1]
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    tensors = {str(index): torch.full((index,), 1.0) for index in range(20)}
+    for name in ("a", "b"):
+        save_checkpoint(tmp_path / name, {"model": tensors}, {})
+    a, b = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("a", "b"))
+    assert a == b
+
+
+def test_some_parts_alone_can_be_loaded(tmp_path: Path) -> None:
+    save(tmp_path / "a")
+    (tmp_path / "a/optimizer.safetensors").unlink()
+    assert load_checkpoint(tmp_path / "a", ["model"]).tensors.keys() == {"model"}
+
+
+def test_a_newer_one_replaces_the_old_one(tmp_path: Path) -> None:
+    save(tmp_path / "a", 1.0)
+    save(tmp_path / "a", 2.0)
+    assert load_checkpoint(tmp_path / "a").metadata == {"value": 2.0}
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("call", range(14))
+def test_stopped_at_any_system_call_the_old_or_the_new_one_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    save(tmp_path / "a", 1.0)
+    count = 0
+
+    def dies(function: Callable[..., object]) -> Callable[..., object]:
+        def wrapper(*arguments: object, **options: object) -> object:
+            nonlocal count
+            if count == call:
+                raise Killed
+            count += 1
+            return function(*arguments, **options)
+
+        return wrapper
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.os, "fsync", dies(os.fsync))
+        patch.setattr(module.shutil, "rmtree", dies(module.shutil.rmtree))
+        patch.setattr(Path, "rename", dies(Path.rename))
+        patch.setattr(Path, "mkdir", dies(Path.mkdir))
+        patch.setattr(module, "save_file", dies(module.save_file))
+        try:
+            save(tmp_path / "a", 2.0)
+        except Killed:
+            finished = False
+        else:
+            finished = True
+    found = load_checkpoint(tmp_path / "a")
+    assert found.metadata["value"] in ([2.0] if finished else [1.0, 2.0])
+    assert torch.all(found.tensors["model"]["weight"] == found.metadata["value"])
+    save(tmp_path / "a", 3.0)
+    assert load_checkpoint(tmp_path / "a").metadata == {"value": 3.0}
+    assert os.listdir(tmp_path) == ["a"]
+
+
+# The test process has threads of torch; what is forked off uses none of them.
+forks = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+
+def save_for_ever(folder: Path) -> None:
+    number = 1.0
+    while True:
+        number += 1.0
+        save(folder, number)
+
+
+@forks
+def test_killed_while_it_saves_the_checkpoint_is_whole(tmp_path: Path) -> None:
+    save(tmp_path / "a", 1.0)
+    for attempt in range(6):
+        process = multiprocessing.get_context("fork").Process(
+            target=save_for_ever, args=(tmp_path / "a",)
+        )
+        process.start()
+        time.sleep(0.05 + 0.013 * attempt)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        found = load_checkpoint(tmp_path / "a")
+        assert torch.all(found.tensors["model"]["weight"] == found.metadata["value"])
+
+
+@forks
+def test_it_can_be_read_while_another_process_replaces_it(tmp_path: Path) -> None:
+    save(tmp_path / "a", 1.0)
+    process = multiprocessing.get_context("fork").Process(
+        target=save_for_ever, args=(tmp_path / "a",)
+    )
+    process.start()
+    try:
+        seen = set()
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            found = load_checkpoint(tmp_path / "a")
+            assert torch.all(found.tensors["model"]["weight"] == found.metadata["value"])
+            seen.add(found.metadata["value"])
+    finally:
+        process.kill()
+        process.join()
+    assert len(seen) > 1
+
+
+def test_a_deleted_one_is_gone_even_if_deleting_was_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "a")
+    monkeypatch.setattr(module.shutil, "rmtree", lambda folder, ignore_errors: None)
+    assert is_checkpoint(tmp_path / "a")
+    delete_checkpoint(tmp_path / "a")
+    assert not is_checkpoint(tmp_path / "a")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "metadata.json"])
+def test_a_file_cut_short_is_named(tmp_path: Path, name: str) -> None:
+    save(tmp_path / "a")
+    content = (tmp_path / "a" / name).read_bytes()
+    (tmp_path / "a" / name).write_bytes(content[:-1])
+    message = rf"a/{name}: damaged, it has {len(content) - 1} bytes and should have {len(content)}"
+    with pytest.raises(RunError, match=message):
+        load_checkpoint(tmp_path / "a")
+
+
+@pytest.mark.parametrize("position", [0, 40, -1])
+def test_a_changed_byte_is_found(tmp_path: Path, position: int) -> None:
+    save(tmp_path / "a")
+    path = tmp_path / "a/model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+    message = r"a/model.safetensors: damaged, its SHA-256 is not .*; put back a copy of a, or use"
+    with pytest.raises(RunError, match=message):
+        load_checkpoint(tmp_path / "a")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    save(tmp_path / "a")
+    (tmp_path / "a/model.safetensors").unlink()
+    with pytest.raises(RunError, match=r"a/model.safetensors: missing from the checkpoint"):
+        load_checkpoint(tmp_path / "a")
+
+
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"a: no checkpoint \(manifest.json is missing\)"):
+        load_checkpoint(tmp_path / "a")
+
+
+@pytest.mark.parametrize("content", ["{", "", "\x00"])
+def test_a_damaged_manifest_is_named(tmp_path: Path, content: str) -> None:
+    save(tmp_path / "a")
+    (tmp_path / "a/manifest.json").write_text(content)
+    with pytest.raises(RunError, match=r"a/manifest.json: damaged, it is not JSON"):
+        load_checkpoint(tmp_path / "a")
+
+
+@pytest.mark.parametrize(("content", "found"), [('{"format": 2}', "2"), ("[]", "None")])
+def test_another_format_is_refused(tmp_path: Path, content: str, found: str) -> None:
+    save(tmp_path / "a")
+    (tmp_path / "a/manifest.json").write_text(content)
+    message = rf"manifest.json: a checkpoint of format {found}, but this nmt reads format 1"
+    with pytest.raises(RunError, match=message):
+        load_checkpoint(tmp_path / "a")
+
+
+def test_a_part_that_it_lacks_is_named(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "best", {"model": {}}, {})
+    with pytest.raises(RunError, match=r"best: holds no 'optimizer', only model: .* from `last`"):
+        load_checkpoint(tmp_path / "best", ["optimizer"])
+
+
+def test_where_it_cannot_be_written_the_old_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "a", 1.0)
+
+    def fails(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "save_file", fails)
+    with pytest.raises(RunError, match=r"a: cannot write the checkpoint \(No space left on"):
+        save(tmp_path / "a", 2.0)
+    assert load_checkpoint(tmp_path / "a").metadata == {"value": 1.0}
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    save(tmp_path / "a")
+    (tmp_path / "a/model.safetensors").unlink()
+    (tmp_path / "a/model.safetensors").mkdir()
+    with pytest.raises(RunError, match=r"a/model.safetensors: cannot be read: Is a directory"):
+        load_checkpoint(tmp_path / "a")
+
+
+def test_a_manifest_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(path: Path, encoding: str) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    save(tmp_path / "a")
+    monkeypatch.setattr(Path, "read_text", fails)
+    with pytest.raises(RunError, match=r"a/manifest.json: cannot be read: Permission denied"):
+        load_checkpoint(tmp_path / "a")
+
+
+def test_nothing_in_it_can_run_code(tmp_path: Path) -> None:
+    save(tmp_path / "a")
+    names = {path.name for path in (tmp_path / "a").iterdir()}
+    assert names == {
+        "manifest.json",
+        "metadata.json",
+        "model.safetensors",
+        "optimizer.safetensors",
+    }
+    json.loads((tmp_path / "a/manifest.json").read_text())

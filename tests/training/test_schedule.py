@@ -1,0 +1,75 @@
+import math
+
+import pytest
+
+from nmt.errors import ConfigError
+from nmt.training.schedule import SCHEDULES, Constant, Cosine, InverseSquareRoot, Plateau, Schedule
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_warms_up_and_stays_between_nothing_and_all(name: str) -> None:
+    schedule: Schedule = SCHEDULES[name](100, warmup=10)
+    factors = [schedule.factor(update) for update in range(1, 131)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[:10] == sorted(factors[:10])
+    assert factors[9] == pytest.approx(1.0)
+    assert all(0.0 <= factor <= 1.0 for factor in factors)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_goes_on_where_it_was(name: str) -> None:
+    unbroken: Schedule = SCHEDULES[name](50, warmup=3)
+    broken: Schedule = SCHEDULES[name](50, warmup=3)
+    for update in range(1, 60):
+        if update == 20:
+            state = broken.state()
+            broken = SCHEDULES[name](50, warmup=3)
+            broken.restore(state)
+        if update % 3 == 0:
+            for schedule in (unbroken, broken):
+                schedule.observe(update == 12)
+        assert unbroken.factor(update) == broken.factor(update)
+
+
+def test_constant_stays() -> None:
+    assert {Constant(None).factor(update) for update in (1, 10, 10**6)} == {1.0}
+
+
+def test_inverse_square_root_by_hand() -> None:
+    schedule = InverseSquareRoot(None, warmup=100)
+    assert schedule.factor(50) == pytest.approx(0.5)
+    assert schedule.factor(400) == pytest.approx(0.5)
+    assert schedule.factor(10_000) == pytest.approx(0.1)
+
+
+def test_cosine_by_hand() -> None:
+    schedule = Cosine(110, warmup=10, final=0.2)
+    assert schedule.factor(10) == pytest.approx(1.0)
+    assert schedule.factor(60) == pytest.approx(0.6)
+    assert schedule.factor(35) == pytest.approx(0.2 + 0.8 * (1 + math.cos(math.pi / 4)) / 2)
+    assert schedule.factor(110) == pytest.approx(0.2)
+    assert schedule.factor(500) == pytest.approx(0.2)
+
+
+def test_the_length_of_cosine_can_be_given() -> None:
+    assert Cosine(110, num_updates=20).factor(10) == pytest.approx(0.5)
+    assert Cosine(None, num_updates=20).factor(10) == pytest.approx(0.5)
+
+
+def test_cosine_needs_an_end() -> None:
+    with pytest.raises(ConfigError, match=r"schedule\.num_updates: cosine needs to know where"):
+        Cosine(None)
+
+
+def test_cosine_needs_room_after_the_warmup() -> None:
+    with pytest.raises(ConfigError, match=r"schedule\.warmup: 50 is not less than the 50 updates"):
+        Cosine(50, warmup=50)
+
+
+def test_plateau_waits_then_lowers_then_waits_anew() -> None:
+    schedule = Plateau(None, patience=2, decay=0.5, minimum=0.2)
+    factors = []
+    for improved in [True, False, True, False, False, False, False, False, False, False, False]:
+        schedule.observe(improved)
+        factors.append(schedule.factor(100))
+    assert factors == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2, 0.2]

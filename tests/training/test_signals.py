@@ -1,0 +1,53 @@
+import os
+import signal
+import threading
+
+import pytest
+
+from nmt.training.signals import Interrupted, listen
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_is_noted(number: signal.Signals) -> None:
+    with listen() as interruption:
+        interruption.check()
+        os.kill(os.getpid(), number)
+        assert interruption.signal == number
+        with pytest.raises(Interrupted):
+            interruption.check()
+
+
+def test_the_second_signal_has_its_usual_effect() -> None:
+    with listen():
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_the_handlers_that_were_there_come_back(sent: bool) -> None:
+    def handler(number: int, frame: object) -> None:
+        """Do nothing."""
+
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        with listen():
+            assert signal.getsignal(signal.SIGTERM) is not handler
+            if sent:
+                os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_in_another_thread_nothing_is_listened_to() -> None:
+    seen = []
+
+    def work() -> None:
+        with listen() as interruption:
+            seen.append(interruption.signal)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [None]
