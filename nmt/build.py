@@ -1,21 +1,205 @@
 """The one place that knows both the configuration and the parts: from options to objects."""
 
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+import torch
+
+from nmt.checkpoint import load_checkpoint
 from nmt.config import (
     ALIGNMENTS,
     BRIDGES,
     CELLS,
     DECODERS,
+    LENGTH_PENALTIES,
     SCORES,
+    SEARCHES,
+    TOKENIZERS,
+    Config,
+    CorpusConfig,
+    DecodingConfig,
     ModelConfig,
+    TokenizerConfig,
 )
+from nmt.config_file import load_config
+from nmt.data.batching import BatchSampler
+from nmt.data.cache import encode_corpus
+from nmt.data.corpus import ParallelFiles, read_pairs
+from nmt.data.filters import Filters
+from nmt.data.loader import DataLoader
+from nmt.errors import RunError
 from nmt.nn.attention.attention import Attention
 from nmt.nn.embedding import WordEmbedding
 from nmt.nn.encoder import RecurrentEncoder
 from nmt.nn.model import Model
 from nmt.nn.recurrent import Cell
 from nmt.registry import PlugIn
+from nmt.run import RunDirectory
+from nmt.search.search import Search, SearchLimits
+from nmt.text.normalization import Normalizer
+from nmt.text.tokenizer import Tokenizer, TokenizerTrainer
+from nmt.text.tokenizers import load_tokenizer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Tokenizers:
+    """The tokenizers of both sides; one object where they share a vocabulary."""
+
+    source: Tokenizer
+    target: Tokenizer
+
+
+def parallel_files(corpus: CorpusConfig) -> ParallelFiles:
+    """Where a configured corpus is."""
+    if corpus.tsv is not None:
+        return ParallelFiles(Path(corpus.tsv))
+    assert corpus.source is not None and corpus.target is not None
+    return ParallelFiles(Path(corpus.source), Path(corpus.target))
+
+
+def build_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
+    """The run's tokenizers; where it has none yet, they are copied or trained, and saved in it.
+
+    Raises:
+        UserError: the text or a saved tokenizer cannot be used.
+    """
+    options = config.tokenizer
+    make = partial(_tokenizer, options, config.data.train)
+    if options.shared:
+        shared = make(run.shared_tokenizer, options.source_path, "both sides", (0, 1))
+        return Tokenizers(shared, shared)
+    return Tokenizers(
+        make(run.source_tokenizer, options.source_path, "the source", (0,)),
+        make(run.target_tokenizer, options.target_path, "the target", (1,)),
+    )
+
+
+def load_tokenizers(run: RunDirectory) -> Tokenizers:
+    """The tokenizers of a trained run.
+
+    Raises:
+        RunError: a file of theirs is missing or damaged.
+    """
+    if run.shared_tokenizer.is_dir():
+        shared = load_tokenizer(run.shared_tokenizer)
+        return Tokenizers(shared, shared)
+    return Tokenizers(load_tokenizer(run.source_tokenizer), load_tokenizer(run.target_tokenizer))
+
+
+def _tokenizer(
+    options: TokenizerConfig,
+    corpora: list[CorpusConfig],
+    folder: Path,
+    given: str | None,
+    name: str,
+    sides: tuple[int, ...],
+) -> Tokenizer:
+    """The tokenizer in `folder`; where there is none, the one given, or a new one for `sides`."""
+    if folder.is_dir():
+        return load_tokenizer(folder)
+    if given is not None:
+        tokenizer = load_tokenizer(Path(given))
+    else:
+        logger.info("training the %s tokenizer of %s", options.name, name)
+        plugin = PlugIn(name=options.name, **(options.model_extra or {}))
+        normalizer = Normalizer(options.normalization, options.lowercase)
+        trainer: TokenizerTrainer = TOKENIZERS.create(plugin, normalizer)
+        tokenizer = trainer.train(_lines(corpora, sides))
+    tokenizer.save(folder)
+    return tokenizer
+
+
+def _lines(corpora: list[CorpusConfig], sides: tuple[int, ...]) -> Callable[[], Iterator[str]]:
+    """The sentences of these sides of all corpora, to be read any number of times."""
+
+    def read() -> Iterator[str]:
+        for corpus in corpora:
+            for pair in read_pairs(parallel_files(corpus)):
+                yield from (pair[side] for side in sides)
+
+    return read
+
+
+def build_loader(
+    config: Config, run: RunDirectory, tokenizers: Tokenizers, device: torch.device
+) -> DataLoader:
+    """The training batches; the corpora are encoded into the cache where they are not yet.
+
+    Raises:
+        DataError: a corpus cannot be used.
+    """
+    filters = config.data.filters
+    cache = run.cache if config.data.cache is None else Path(config.data.cache)
+    corpora = [
+        encode_corpus(
+            parallel_files(corpus),
+            tokenizers.source,
+            tokenizers.target,
+            filters=Filters(
+                max_length=filters.max_length,
+                max_length_ratio=filters.max_length_ratio,
+                deduplicate=filters.deduplicate,
+            ),
+            folder=cache,
+        )
+        for corpus in config.data.train
+    ]
+    sampler = BatchSampler(
+        [corpus.source_lengths for corpus in corpora],
+        [corpus.target_lengths for corpus in corpora],
+        seed=config.seed,
+        weights=[corpus.weight for corpus in config.data.train],
+        batch_tokens=config.training.batch_tokens,
+        batch_sentences=config.training.batch_sentences,
+    )
+    return DataLoader(corpora, sampler, seed=config.seed, pin_memory=device.type == "cuda")
+
+
+def build_search(config: DecodingConfig) -> Search:
+    """How translations are looked for.
+
+    Raises:
+        ConfigError: the options contradict each other.
+    """
+    search: Search = SEARCHES.create(
+        config.search,
+        config.beam_size,
+        config.n_best,
+        LENGTH_PENALTIES.create(config.length_penalty),
+        SearchLimits(config.min_length, config.max_length, config.max_length_ratio),
+    )
+    return search
+
+
+def load_model(run: RunDirectory, checkpoint: str, device: torch.device) -> Model:
+    """The model of a trained run, in evaluation mode.
+
+    Args:
+        run: where it is.
+        checkpoint: best, last or step-N.
+        device: where to put it.
+
+    Raises:
+        RunError: the checkpoint is missing, damaged, or of another configuration.
+    """
+    weights = load_checkpoint(run.checkpoint(checkpoint), ["model"]).tensors["model"]
+    source, target = (f"{side}_embedding.table.weight" for side in ("source", "target"))
+    try:
+        model = build_model(
+            load_config(run.config).model, len(weights[source]), len(weights[target])
+        )
+        model.load_state_dict(weights)
+    except (KeyError, RuntimeError) as error:
+        raise RunError(
+            f"{run.checkpoint(checkpoint)}: not a model of {run.config}: one of them comes from "
+            "another run; bring back the one that belongs here"
+        ) from error
+    return model.to(device).eval()
 
 
 def build_model(config: ModelConfig, source_size: int, target_size: int) -> Model:
@@ -42,9 +226,7 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
         dropout=config.encoder.dropout,
     )
     attention = Attention(
-        SCORES.create(
-            config.attention.score, config.decoder.hidden_size, encoder.output_size
-        ),
+        SCORES.create(config.attention.score, config.decoder.hidden_size, encoder.output_size),
         ALIGNMENTS.create(config.attention.alignment),
     )
     output_size = config.embedding.size

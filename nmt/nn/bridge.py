@@ -31,7 +31,7 @@ class Bridge(nn.Module, ABC):
 
 
 class FinalBridge(Bridge):
-    """``tanh(W h_final)`` of the top layer's last states (Bahdanau 2015, A.2.2; both directions)."""
+    """``tanh(W h_final)`` of the top layer's last states (Bahdanau 2015, A.2.2)."""
 
     def __init__(self, source_size: int, state_size: int, num_layers: int) -> None:
         super().__init__(source_size, state_size, num_layers)
@@ -40,8 +40,11 @@ class FinalBridge(Bridge):
 
     def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
         """The first state of each decoder layer."""
-        states = torch.tanh(self.projection(encoded.final[:, -1]))
-        return states.unflatten(-1, (self.num_layers, self.state_size))
+        return self._states(encoded.final[:, -1])
+
+    def _states(self, summary: Float[Tensor, "B H"]) -> Float[Tensor, "B L Z"]:
+        states = torch.tanh(self.projection(summary))
+        return states.view(len(summary), self.num_layers, self.state_size)
 
 
 class MeanBridge(FinalBridge):
@@ -52,8 +55,7 @@ class MeanBridge(FinalBridge):
         weights = encoded.mask.to(encoded.states.dtype)
         total = torch.einsum("bsh,bs->bh", encoded.states, weights)
         mean = total / weights.sum(dim=1, keepdim=True).clamp(min=1.0)
-        states = torch.tanh(self.projection(mean))
-        return states.unflatten(-1, (self.num_layers, self.state_size))
+        return self._states(mean)
 
 
 class ZeroBridge(Bridge):

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from nmt.nn.attention.alignment import SoftmaxAlignment
 from nmt.nn.attention.attention import Attention, Memory
 from nmt.nn.attention.score import AdditiveScore
-from nmt.nn.fused_bahdanau import FusedWeights, fused_bahdanau
 from nmt.nn.dropout import Dropout
+from nmt.nn.fused_bahdanau import FusedWeights, fused_bahdanau
 from nmt.nn.initialization import initialize_linear
 from nmt.nn.recurrent import GRU, Cell
 

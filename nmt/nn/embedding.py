@@ -36,8 +36,9 @@ class WordEmbedding(nn.Module):
 
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T E"]:
         """The vectors of the words; PAD is the zero vector."""
-        vectors = self.table(tokens)
+        vectors: Tensor = self.table(tokens)
         if self.training and self.word_dropout > 0.0:
             kept = torch.rand(tokens.shape, device=tokens.device) >= self.word_dropout
             vectors = vectors * kept.unsqueeze(-1)
-        return self.dropout(vectors)
+        dropped: Tensor = self.dropout(vectors)
+        return dropped

@@ -56,9 +56,7 @@ class RecurrentEncoder(nn.Module):
         self.dropout = Dropout(dropout)
         self.output_size = input_size
 
-    def forward(
-        self, embedded: Float[Tensor, "B S E"], mask: Bool[Tensor, "B S"]
-    ) -> EncoderOutput:
+    def forward(self, embedded: Float[Tensor, "B S E"], mask: Bool[Tensor, "B S"]) -> EncoderOutput:
         """Encode sentences padded on the right; padding changes nothing."""
         states, final = embedded, []
         for cells in self.layers:

@@ -51,7 +51,7 @@ def fused_bahdanau(
     kind = projected.dtype
     merged = torch.cat([weights.query, weights.hidden]).to(kind)
     with torch.autocast(projected.device.type, enabled=False):
-        states, contexts, attended = _FusedBahdanau.apply(
+        states, contexts, attended = _FusedBahdanau.apply(  # type: ignore[no-untyped-call]
             projected.transpose(0, 1).contiguous(),
             state.to(kind),
             keys.to(kind),
@@ -74,7 +74,7 @@ class _FusedBahdanau(Function):
     """Time-major: `[T B .]` in and out."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         steps: Tensor,
         state: Tensor,
@@ -130,7 +130,7 @@ class _FusedBahdanau(Function):
         return before[1:], contexts, attended
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (
             before,

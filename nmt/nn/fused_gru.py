@@ -29,7 +29,7 @@ def fused_gru(
     steps = projected.transpose(0, 1).contiguous()
     keep = None if mask is None else mask.t().unsqueeze(-1).to(kind)
     with torch.autocast(projected.device.type, enabled=False):
-        states = _FusedGRU.apply(steps, state.to(kind), weight.to(kind), bias.to(kind), keep)
+        states = _FusedGRU.apply(  # type: ignore[no-untyped-call]steps, state.to(kind), weight.to(kind), bias.to(kind), keep)
     assert isinstance(states, Tensor)
     return states.transpose(0, 1)
 
@@ -38,7 +38,7 @@ class _FusedGRU(Function):
     """Time-major: `[T B G]` in, `[T B H]` out."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, steps: Tensor, state: Tensor, weight: Tensor, bias: Tensor, keep: Tensor | None
     ) -> Tensor:
         size = weight.shape[1]
@@ -63,14 +63,12 @@ class _FusedGRU(Function):
         return before[1:]
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         before, gates, candidates, hidden_candidates, weight, keep = ctx.saved_tensors
         (d_states,) = gradients
         size = weight.shape[1]
-        d_input = torch.empty(
-            *gates.shape[:2], 3 * size, dtype=gates.dtype, device=gates.device
-        )
+        d_input = torch.empty(*gates.shape[:2], 3 * size, dtype=gates.dtype, device=gates.device)
         d_hidden = torch.empty_like(d_input)
         reset, update = gates[..., :size], gates[..., size:]
         # The factors that need no recurrence, for all steps at once.

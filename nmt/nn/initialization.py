@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 def initialize_linear(linear: nn.Linear) -> None:
-    """Glorot-uniform weights keep the variance through tanh layers (Glorot & Bengio 2010, eq. 16)."""
+    """Glorot-uniform weights, which keep the variance (Glorot & Bengio 2010, eq. 16)."""
     nn.init.xavier_uniform_(linear.weight)
     if linear.bias is not None:
         nn.init.zeros_(linear.bias)

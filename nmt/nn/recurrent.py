@@ -25,9 +25,7 @@ class Cell(nn.Module, ABC):
         state_size: Z, numbers in one state.
     """
 
-    def __init__(
-        self, input_size: int, hidden_size: int, num_gates: int, state_size: int
-    ) -> None:
+    def __init__(self, input_size: int, hidden_size: int, num_gates: int, state_size: int) -> None:
         super().__init__()
         self.hidden_size = hidden_size
         self.gate_size = num_gates * hidden_size

@@ -22,7 +22,8 @@ def test_zeroes_the_asked_share_and_keeps_the_mean(probability: float) -> None:
     tolerance = 5 * (probability * (1 - probability) / 1e6) ** 0.5
     assert (outputs == 0).float().mean().item() == pytest.approx(probability, abs=tolerance)
     kept = outputs[outputs != 0]
-    torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - probability)), rtol=1e-4, atol=0)
+    scaled = torch.full_like(kept, 1 / (1 - probability))
+    torch.testing.assert_close(kept, scaled, rtol=1e-4, atol=0)
 
 
 def test_neighbours_are_independent() -> None:

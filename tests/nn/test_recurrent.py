@@ -57,10 +57,8 @@ def test_gradients_are_those_of_finite_differences(cell: Cell) -> None:
     mask = torch.tensor([[True, True, True], [True, False, False]])
 
     def run(projected: Tensor, state: Tensor, weight: Tensor) -> Tensor:
-        parameters = {"weight_hidden": weight}
-        return torch.func.functional_call(
-            Unrolled(cell), {f"cell.{k}": v for k, v in parameters.items()}, (projected, state, mask)
-        )
+        weights = {"cell.weight_hidden": weight}
+        return torch.func.functional_call(Unrolled(cell), weights, (projected, state, mask))
 
     weight = cell.weight_hidden.detach().requires_grad_()
     assert torch.autograd.gradcheck(run, (projected, state, weight))
@@ -98,8 +96,8 @@ def test_lstm_agrees_with_torch() -> None:
     cell, library = LSTM(INPUT, HIDDEN).double(), nn.LSTM(INPUT, HIDDEN, batch_first=True).double()
     copy_weights(cell, library)
     start = torch.randn(BATCH, 2 * HIDDEN, dtype=torch.double)
-    hidden, memory = start.chunk(2, dim=-1)
-    expected, _ = library(inputs(), (hidden.unsqueeze(0).contiguous(), memory.unsqueeze(0).contiguous()))
+    first = (start[None, :, :HIDDEN].contiguous(), start[None, :, HIDDEN:].contiguous())
+    expected, _ = library(inputs(), first)
     states = cell.unroll(cell.project(inputs()), start)
     torch.testing.assert_close(cell.output(states), expected)
 

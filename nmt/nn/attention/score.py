@@ -41,9 +41,7 @@ class AdditiveScore(Score):
         hidden_size: K, units of the layer that compares; null: as many as the query has.
     """
 
-    def __init__(
-        self, query_size: int, value_size: int, *, hidden_size: int | None = None
-    ) -> None:
+    def __init__(self, query_size: int, value_size: int, *, hidden_size: int | None = None) -> None:
         super().__init__(query_size, value_size)
         hidden_size = hidden_size or query_size
         self.query_projection = nn.Linear(query_size, hidden_size, bias=False)

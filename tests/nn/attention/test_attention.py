@@ -72,7 +72,9 @@ def test_gradients_are_those_of_finite_differences(score: Score, alignment: Alig
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("size", [1.0, 1e4, 1e30])
 @pytest.mark.parametrize("length", [1, 2, 500])
-def test_no_nan_leaves_it(alignment: Alignment, kind: torch.dtype, size: float, length: int) -> None:
+def test_no_nan_leaves_it(
+    alignment: Alignment, kind: torch.dtype, size: float, length: int
+) -> None:
     torch.manual_seed(3)
     scores = (size * torch.randn(2, 3, length)).to(kind).requires_grad_()
     mask = torch.ones(2, length, dtype=torch.bool)
