@@ -29,7 +29,9 @@ def fused_gru(
     steps = projected.transpose(0, 1).contiguous()
     keep = None if mask is None else mask.t().unsqueeze(-1).to(kind)
     with torch.autocast(projected.device.type, enabled=False):
-        states = _FusedGRU.apply(  # type: ignore[no-untyped-call]steps, state.to(kind), weight.to(kind), bias.to(kind), keep)
+        states = _FusedGRU.apply(  # type: ignore[no-untyped-call]
+            steps, state.to(kind), weight.to(kind), bias.to(kind), keep
+        )
     assert isinstance(states, Tensor)
     return states.transpose(0, 1)
 
