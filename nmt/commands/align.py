@@ -1,14 +1,19 @@
 """`nmt align`: which word of a translation comes from which source word, by attention."""
 
 import argparse
+import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.commands.decoding import add_run_arguments
-from nmt.commands.text import add_pair_arguments
+from nmt.commands.decoding import add_run_arguments, load_run, load_translator
+from nmt.commands.output import open_output
+from nmt.commands.text import add_pair_arguments, read_given_pairs
+from nmt.errors import DataError
 
 if TYPE_CHECKING:
-    pass
+    from nmt.alignments import GoldAlignment
+    from nmt.translation import SentenceAlignment
 
 DESCRIPTION = """Align the words of given translations: the model reads each pair, and the attention
 that it pays says which source word each target word comes from. Words are what stands between
@@ -51,3 +56,88 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="alignments made by hand, in Pharaoh format: the error rate goes to stderr",
     )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write a line for each pair; draw it and measure it where asked to."""
+    from nmt.alignments import AlignmentCounts, count_links
+
+    folder, config = load_run(arguments)
+    pairs = read_given_pairs(arguments)
+    gold = None if arguments.gold is None else _Gold(arguments.gold)
+    translator = load_translator(folder, config, arguments)
+    counts = AlignmentCounts()
+    number = 0
+    with open_output(arguments.output) as output:
+        for number, alignment in enumerate(translator.align(pairs), start=1):
+            output.write(_format(alignment, arguments.format))
+            if gold is not None:
+                counts += count_links(alignment.links, gold.next(number, alignment))
+            if arguments.plot is not None:
+                _draw(alignment, arguments.plot / f"{number}.png")
+    if gold is not None:
+        gold.finish(number)
+        print(
+            f"alignment error rate {100 * counts.error_rate:.2f}% (precision "
+            f"{100 * counts.precision:.2f}%, recall {100 * counts.recall:.2f}%)",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _format(alignment: "SentenceAlignment", style: str) -> str:
+    from nmt.alignments import format_pharaoh
+
+    pharaoh = format_pharaoh(alignment.links)
+    if style == "pharaoh":
+        return f"{pharaoh}\n"
+    fields = {
+        "source": alignment.source_words,
+        "target": alignment.target_words,
+        "weights": alignment.weights.round(6).tolist(),
+        "alignment": pharaoh,
+    }
+    return json.dumps(fields, ensure_ascii=False) + "\n"
+
+
+def _draw(alignment: "SentenceAlignment", path: Path) -> None:
+    from nmt.plots import plot_attention
+
+    plot_attention(alignment.weights, alignment.source_words, alignment.target_words, path)
+
+
+class _Gold:
+    """The alignments of a file, asked for one after the other."""
+
+    def __init__(self, path: Path) -> None:
+        from nmt.data.corpus import open_binary, read_lines
+
+        open_binary(path).close()  # complain now, not after the model has been loaded
+        self._path = path
+        self._lines = read_lines(path)
+
+    def next(self, number: int, alignment: "SentenceAlignment") -> "GoldAlignment":
+        """The alignment of pair `number`."""
+        from nmt.alignments import parse_pharaoh
+
+        line = next(self._lines, None)
+        if line is None:
+            raise DataError(
+                f"{self._path} has {number - 1:,} lines, but there are more pairs: "
+                "it needs a line for each pair"
+            )
+        return parse_pharaoh(
+            line,
+            where=f"{self._path}:{number}",
+            num_source=len(alignment.source_words),
+            num_target=len(alignment.target_words),
+        )
+
+    def finish(self, num_pairs: int) -> None:
+        """There must be no more than the pairs."""
+        rest = sum(1 for _ in self._lines)
+        if rest:
+            raise DataError(
+                f"{self._path} has {num_pairs + rest:,} lines, but there are {num_pairs:,} pairs: "
+                "it needs a line for each pair"
+            )

@@ -54,6 +54,11 @@ def read_input(names: Sequence[str]) -> Iterator[str]:
     )
 
 
+def stdin_is_typed(names: Sequence[str]) -> bool:
+    """Whether the input that `read_input` reads is a person at a terminal."""
+    return (not names or STDIN in names) and sys.stdin.isatty()
+
+
 def _check(path: Path) -> None:
     """Complain now of a file that cannot be opened, not after the model has been loaded."""
     from nmt.data.corpus import open_binary

@@ -1,6 +1,8 @@
 """`nmt translate`: raw text in, translations out, line for line."""
 
 import argparse
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +13,11 @@ from nmt.commands.decoding import (
     load_run,
     load_translator,
 )
+from nmt.commands.output import open_output
+from nmt.commands.text import read_input, stdin_is_typed
 
 if TYPE_CHECKING:
-    pass
+    from nmt.translation import Translation, Translator
 
 DESCRIPTION = """Translate text files (plain or .gz), or stdin, with a trained run. One line comes
 out for each line that goes in, in order, whatever the line holds: an empty line gives an empty
@@ -21,18 +25,16 @@ line, and bytes that are no UTF-8 are replaced, with a warning. The text streams
 may be larger than memory."""
 
 EXAMPLES = """output:
-  Plain: the translation. With --scores: score, log-probability and translation, with tabs between.
-  With --n-best N: `line ||| translation ||| score`, lines counted from 0, N of them for each line of
-  the input, best first; --scores adds ` ||| log-probability`. The score is what search ranks by: the
-  log-probability under the length penalty.
+  The translation. With --scores: score, log-probability and translation, with tabs between.
+  With --n-best N: `line ||| translation ||| score`, lines counted from 0, up to N of them for
+  each line of the input, best first; --scores adds ` ||| log-probability`. The score is what the
+  search ranks by: the log-probability under the length penalty.
 
 examples:
   echo 'Tom chases Jerry .' | nmt translate runs/toy
   nmt translate runs/toy book.en -o book.de --beam-size 10
   nmt translate runs/toy book.en.gz --alignments book.align > book.de
   nmt translate runs/toy book.en --n-best 5 --length-penalty 0.8"""
-
-STDIN = "-"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         metavar="INPUT",
         nargs="*",
-        default=[STDIN],
         help="files to translate, one after the other; none, or -: stdin",
     )
     parser.add_argument(
@@ -69,8 +70,67 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Translate line for line."""
+    """Translate the input as it comes."""
     folder, config = load_run(arguments)
-    with ExitStack() as inputs:
-        _read(arguments.input, inputs)
-        load_translator(folder, config, arguments)
+    lines = read_input(arguments.input)
+    translator = load_translator(folder, config, arguments)
+
+    from nmt.alignments import format_pharaoh
+
+    with ExitStack() as stack:
+        output = stack.enter_context(open_output(arguments.output))
+        alignments = None
+        if arguments.alignments is not None:
+            alignments = stack.enter_context(open_output(arguments.alignments))
+        translations = _translate(translator, lines, arguments)
+        for number, translation in enumerate(_with_progress(translations, arguments)):
+            output.write(_format(number, translation, arguments))
+            if alignments is not None:
+                assert translation.alignment is not None, "it was asked for"
+                alignments.write(f"{format_pharaoh(translation.alignment.links)}\n")
+            if stdin_is_typed(arguments.input):
+                output.flush()
+    return 0
+
+
+def _translate(
+    translator: "Translator", lines: Iterator[str], arguments: argparse.Namespace
+) -> "Iterator[Translation]":
+    with_alignments = arguments.alignments is not None
+    if not stdin_is_typed(arguments.input):
+        return translator.translate_stream(lines, with_alignments=with_alignments)
+    # Nothing is read ahead where a person waits for the answer.
+    print("type a sentence and press Enter; Ctrl-D ends", file=sys.stderr)
+    return (
+        translation
+        for line in lines
+        for translation in translator.translate([line], with_alignments=with_alignments)
+    )
+
+
+def _format(number: int, translation: "Translation", arguments: argparse.Namespace) -> str:
+    """What is written for one line of the input, line ends included."""
+    hypotheses = list(zip(translation.texts, translation.hypotheses, strict=True))
+    if arguments.n_best is None:
+        text, best = hypotheses[0]
+        if arguments.scores:
+            return f"{best.score:.6f}\t{best.log_probability:.6f}\t{text}\n"
+        return f"{text}\n"
+    rows = []
+    for text, hypothesis in hypotheses:
+        fields = [str(number), text, f"{hypothesis.score:.6f}"]
+        if arguments.scores:
+            fields.append(f"{hypothesis.log_probability:.6f}")
+        rows.append(" ||| ".join(fields) + "\n")
+    return "".join(rows)
+
+
+def _with_progress(
+    translations: "Iterable[Translation]", arguments: argparse.Namespace
+) -> "Iterator[Translation]":
+    """Counts the lines on a terminal, where the translations go elsewhere."""
+    from tqdm import tqdm
+
+    is_in_the_way = arguments.output is None and sys.stdout.isatty()
+    disable = True if is_in_the_way or stdin_is_typed(arguments.input) else None
+    yield from tqdm(translations, unit=" lines", disable=disable, file=sys.stderr)

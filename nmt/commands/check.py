@@ -1,0 +1,179 @@
+"""`nmt check`: all that training would do before it trains, and what it would cost."""
+
+import argparse
+import math
+import tempfile
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from nmt.batch import Batch
+    from nmt.build import Tokenizers
+    from nmt.commands.measurement import UpdateCost
+    from nmt.config import Config, CorpusConfig
+    from nmt.text.tokenizer import Tokenizer
+
+DESCRIPTION = """Try a configuration out without training: read the corpora, make the tokenizers and
+the batches, build the model, make two updates, and say what it all comes to: sentences,
+vocabulary, parameters, memory, speed. What is wrong in the file is told at once. Nothing is kept,
+and a run that is there is not touched."""
+
+EXAMPLES = """examples:
+  nmt check configs/toy.yaml
+  nmt check configs/toy.yaml model.decoder.hidden_size=1024 training.batch_tokens=8000"""
+
+_NUM_BATCHES: Final = 200  # looked at for the largest
+_NUM_LINES: Final = 5_000  # looked at for what the tokenizer makes of them
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("config", metavar="CONFIG", type=Path, help="a YAML file")
+    parser.add_argument(
+        "overrides",
+        metavar="key=value",
+        nargs="*",
+        help="an option other than in the file, by its dotted key: model.attention.score=dot",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what was found out, part by part, as it is found out."""
+    from nmt.config_file import load_config
+
+    config = load_config(arguments.config, arguments.overrides)
+    print(f"configuration   {arguments.config}: valid", flush=True)
+    _report_corpora(config)
+
+    from nmt.build import build_loader, build_tokenizers
+    from nmt.device import resolve_device
+    from nmt.run import RunDirectory
+
+    device = resolve_device(config.device)
+    with tempfile.TemporaryDirectory(prefix="nmt-check-") as folder:
+        place = RunDirectory(Path(folder))
+        tokenizers = build_tokenizers(config, place)
+        _report_tokenizers(config, tokenizers)
+        loader = build_loader(config, place, tokenizers, device)
+        batches = list(islice(loader.epoch(1), _NUM_BATCHES))
+        _report_batches(batches, loader.num_batches(1))
+        largest = max(batches, key=lambda batch: batch.source.numel() * batch.target.shape[1])
+        _report_model(config, tokenizers, largest)
+    return 0
+
+
+def _report_corpora(config: "Config") -> None:
+    """Read every line of every corpus: what cannot be read is told before anything is computed."""
+    named = [(f"train {number}", corpus) for number, corpus in enumerate(config.data.train, 1)]
+    if len(named) == 1:
+        named = [("train", config.data.train[0])]
+    for name, corpus in [*named, ("valid", config.data.valid), ("test", config.data.test)]:
+        if corpus is not None:
+            print(f"{name:<15} {_describe_corpus(corpus)}", flush=True)
+
+
+def _describe_corpus(corpus: "CorpusConfig") -> str:
+    from nmt.data.corpus import ParallelFiles, read_pairs
+
+    # As `nmt.build` has it, whose import takes seconds.
+    files = (
+        ParallelFiles(Path(corpus.tsv))
+        if corpus.tsv is not None
+        else ParallelFiles(Path(corpus.source or ""), Path(corpus.target or ""))
+    )
+    num_pairs = num_source = num_target = 0
+    for source, target in read_pairs(files):
+        num_pairs += 1
+        num_source += len(source.split())
+        num_target += len(target.split())
+    return f"{num_pairs:,} pairs, {num_source:,} source words, {num_target:,} target words"
+
+
+def _report_tokenizers(config: "Config", tokenizers: "Tokenizers") -> None:
+    from nmt.build import parallel_files
+    from nmt.data.corpus import read_pairs
+
+    corpus = config.data.valid or config.data.train[0]
+    pairs = list(islice(read_pairs(parallel_files(corpus)), _NUM_LINES))
+    sides = [("source", tokenizers.source), ("target", tokenizers.target)]
+    for side, (name, tokenizer) in enumerate(sides):
+        told = _describe_tokenizer(tokenizer, [pair[side] for pair in pairs])
+        shared = " (shared)" if tokenizers.source is tokenizers.target else ""
+        print(f"{name:<15} {len(tokenizer):,} entries{shared}; {told}", flush=True)
+
+
+def _describe_tokenizer(tokenizer: "Tokenizer", lines: Iterable[str]) -> str:
+    from nmt.symbols import UNK
+
+    num_words = num_tokens = num_unknown = 0
+    for line in lines:
+        tokens = tokenizer.encode(line)
+        num_words += len(line.split())
+        num_tokens += len(tokens)
+        num_unknown += tokens.count(UNK)
+    return (
+        f"{num_tokens / max(num_words, 1):.2f} tokens a word, "
+        f"{num_unknown / max(num_tokens, 1):.2%} of them unknown"
+    )
+
+
+def _report_batches(batches: "list[Batch]", num_batches: int) -> None:
+    cells = sum(batch.labels.numel() for batch in batches)
+    real = sum(batch.num_target_tokens for batch in batches)
+    print(
+        f"batches         {num_batches:,} an epoch, {real / len(batches):,.0f} target tokens each, "
+        f"{1 - real / cells:.1%} padding",
+        flush=True,
+    )
+
+
+def _report_model(config: "Config", tokenizers: "Tokenizers", batch: "Batch") -> None:
+    import torch
+
+    from nmt.build import build_model
+    from nmt.commands.measurement import count_parameters, measure_update
+    from nmt.config import OPTIMIZERS
+    from nmt.device import resolve_device, resolve_precision
+    from nmt.structure import to
+
+    device = resolve_device(config.device)
+    precision = resolve_precision(config.precision, device)
+    torch.manual_seed(config.seed)
+    model = build_model(config.model, len(tokenizers.source), len(tokenizers.target)).to(device)
+    counts = count_parameters(model)
+    print(f"parameters      {sum(counts.values()):,}")
+    for name, count in counts.items():
+        print(f"  {name:<18}{count:>14,}")
+    cost = measure_update(
+        model,
+        OPTIMIZERS.create(config.training.optimizer, model),
+        to(batch, device),
+        config.training.label_smoothing,
+        precision,
+    )
+    print(
+        f"largest batch   {batch.num_sentences:,} pairs of up to {batch.source.shape[1]} and "
+        f"{batch.labels.shape[1]} tokens; loss {cost.loss:.2f} before training "
+        f"(chance: {math.log(len(tokenizers.target)):.2f})"
+    )
+    print(f"memory          {_describe_memory(cost, config.training.ema_decay is not None)}")
+    print(
+        f"speed           {batch.num_target_tokens / cost.seconds:,.0f} target tokens a second in "
+        f"that batch, on {device} in {str(precision).removeprefix('torch.')}"
+    )
+
+
+def _describe_memory(cost: "UpdateCost", has_average: bool) -> str:
+    """What training needs at the most, beside what Python and torch take themselves."""
+    average = cost.weights if has_average else 0
+    parts = [
+        ("weights", cost.weights),
+        ("gradients", cost.gradients),
+        ("optimizer", cost.optimizer),
+        ("moving average", average),
+        ("activations of the largest batch", cost.activations),
+    ]
+    told = ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in parts if size)
+    return f"about {(cost.total + average) / 2**20:,.0f} MiB ({told})"
