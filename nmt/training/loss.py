@@ -81,7 +81,8 @@ class _SmoothedCrossEntropy(Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         log_probabilities, labels, real = ctx.saved_tensors
         kept = torch.full_like(real, ctx.smoothing - 1.0).unsqueeze(1)
-        # In place: a fresh `[N V]` costs more than the exponential; torch refuses a second backward.
+        # In place: a fresh `[N V]` costs more than the exponential. Torch refuses a second
+        # backward.
         gradient = log_probabilities.exp_()
         gradient.sub_(ctx.smoothing / gradient.shape[1])
         gradient.scatter_add_(1, labels.unsqueeze(1), kept)

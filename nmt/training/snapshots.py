@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from nmt.checkpoint import delete_checkpoint, is_checkpoint, load_checkpoint, save_checkpoint
-from nmt.run import RunDirectory
+from nmt.run import BEST, RunDirectory
 
 
 class Snapshots:
@@ -24,7 +24,7 @@ class Snapshots:
 
     def save_best(self, weights: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Replace the best weights; `facts` say what they are."""
-        save_checkpoint(self._run.checkpoint("best"), {"model": weights}, facts)
+        save_checkpoint(self._run.checkpoint(BEST), {"model": weights}, facts)
 
     def save(self, update: int, weights: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Keep the weights of a validation, and drop those that are too old."""
@@ -34,7 +34,8 @@ class Snapshots:
 
     def latest(self, count: int) -> list[int]:
         """The updates of the latest snapshots, the oldest first."""
-        return [update for update, _ in self._sorted()][-count:]
+        updates = [update for update, _ in self._sorted()]
+        return updates[max(0, len(updates) - count) :]
 
     def weights(self, updates: list[int]) -> Iterator[Mapping[str, Tensor]]:
         """The weights at these updates, one after the other."""

@@ -1,0 +1,134 @@
+"""From a configuration to an engine that can start, or go on."""
+
+import torch
+
+from nmt.build import (
+    Tokenizers,
+    build_loader,
+    build_model,
+    build_search,
+    build_tokenizers,
+    parallel_files,
+)
+from nmt.checkpoint import Checkpoint
+from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, Config
+from nmt.data.corpus import read_pairs
+from nmt.device import resolve_device, resolve_precision
+from nmt.nn.model import Model
+from nmt.run import RunDirectory
+from nmt.training.early_stopping import Progress
+from nmt.training.ema import ExponentialAverage
+from nmt.training.engine import Engine, Loader
+from nmt.training.optimization import Optimizer
+from nmt.training.reporting import Reporter
+from nmt.training.schedule import Schedule
+from nmt.training.snapshots import Snapshots
+from nmt.training.tally import Tally
+from nmt.training.validation import Validator
+from nmt.translation import Translator
+
+
+def assemble(config: Config, run: RunDirectory, checkpoint: Checkpoint | None) -> Engine:
+    """All parts of a training, restored from a checkpoint where there is one.
+
+    Makes what the configuration implies and the run does not have yet: tokenizers and the
+    encoded corpora. Draws the first weights from torch's global generator.
+    """
+    training = config.training
+    device = resolve_device(config.device)
+    precision = resolve_precision(config.precision, device)
+    tokenizers = build_tokenizers(config, run)
+    loader = build_loader(config, run, tokenizers, device)
+    model = build_model(config.model, len(tokenizers.source), len(tokenizers.target)).to(device)
+    optimizer: Optimizer = OPTIMIZERS.create(training.optimizer, model)
+    total_updates = count_updates(config, loader)
+    schedule: Schedule = SCHEDULES.create(training.schedule, total_updates)
+    engine = Engine(
+        config=training,
+        run=run,
+        device=device,
+        precision=precision,
+        model=model,
+        loader=loader,
+        optimizer=optimizer,
+        base_learning_rate=optimizer.param_groups[0]["lr"],
+        schedule=schedule,
+        ema=None if training.ema_decay is None else ExponentialAverage(model, training.ema_decay),
+        validator=_validator(config, model, tokenizers, device, precision),
+        best=_progress(training.validation.best),
+        stopping=(
+            None if training.early_stopping is None else _progress(training.early_stopping.metric)
+        ),
+        tally=Tally(device),
+        snapshots=Snapshots(
+            run, max(training.checkpoints.keep_last, training.checkpoints.average_last)
+        ),
+        reporter=_reporter(config, run, total_updates, checkpoint),
+    )
+    if checkpoint is not None:
+        engine.restore(checkpoint)
+    return engine
+
+
+def count_updates(config: Config, loader: Loader) -> int | None:
+    """How many updates training can have, by its limits; None where there are none.
+
+    Epochs are taken to be as long as the first one.
+    """
+    limits = []
+    training = config.training
+    if training.max_epochs is not None:
+        per_epoch = -(-loader.num_batches(1) // training.accumulate)
+        limits.append(per_epoch * training.max_epochs)
+    if training.max_updates is not None:
+        limits.append(training.max_updates)
+    return min(limits, default=None)
+
+
+def _validator(
+    config: Config,
+    model: Model,
+    tokenizers: Tokenizers,
+    device: torch.device,
+    precision: torch.dtype,
+) -> Validator | None:
+    if config.data.valid is None:
+        return None
+    options, decoding = config.training.validation, config.decoding
+    beam_size = decoding.beam_size if options.beam_size is None else options.beam_size
+    search = build_search(decoding.model_copy(update={"beam_size": beam_size, "n_best": 1}))
+    translator = Translator(
+        model=model,
+        source_tokenizer=tokenizers.source,
+        target_tokenizer=tokenizers.target,
+        search=search,
+        device=device,
+        precision=precision,
+        batch_tokens=decoding.batch_tokens,
+        max_source_length=decoding.max_source_length,
+    )
+    pairs = list(read_pairs(parallel_files(config.data.valid)))
+    metrics = [METRICS.get(name)() for name in options.metrics]
+    return Validator(translator, pairs, metrics, options.num_samples)
+
+
+def _progress(metric: str) -> Progress:
+    higher = metric != "loss" and METRICS.get(metric).higher_is_better
+    return Progress(metric, higher_is_better=higher)
+
+
+def _reporter(
+    config: Config, run: RunDirectory, total_updates: int | None, checkpoint: Checkpoint | None
+) -> Reporter:
+    update, end = 0, 0
+    if checkpoint is not None:
+        update = checkpoint.metadata["counters"]["update"]
+        end = checkpoint.metadata["metrics_end"]
+    return Reporter(
+        metrics=run.metrics,
+        metrics_end=end,
+        curves=run.plots / "learning_curves.png",
+        tensorboard=run.tensorboard if config.training.tensorboard else None,
+        total_updates=total_updates,
+        first_update=update,
+    )

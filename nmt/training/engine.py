@@ -1,0 +1,149 @@
+"""Everything that a training is made of, and its state as a checkpoint."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from nmt.batch import Batch
+from nmt.checkpoint import Checkpoint, save_checkpoint
+from nmt.config import TrainingConfig
+from nmt.nn.model import Model
+from nmt.run import LAST, RunDirectory
+from nmt.training.early_stopping import Progress
+from nmt.training.ema import ExponentialAverage
+from nmt.training.optimization import Optimizer, optimizer_tensors, restore_optimizer
+from nmt.training.randomness import random_metadata, random_tensors, restore_random
+from nmt.training.reporting import Reporter
+from nmt.training.schedule import Schedule
+from nmt.training.scheduled_sampling import sampling_chance
+from nmt.training.snapshots import Snapshots
+from nmt.training.tally import Tally
+from nmt.training.validation import Validator
+
+
+class Loader(Protocol):
+    """What is used of `nmt.data.loader.DataLoader`."""
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, from batch `start` on."""
+
+    def num_batches(self, epoch: int) -> int:
+        """Batches in an epoch."""
+
+
+@dataclass
+class Counters:
+    """Where training is.
+
+    Attributes:
+        update: updates made, skipped ones too.
+        epoch: the epoch that goes on, counted from 1.
+        batch: batches of it that have been used.
+        num_tokens: target tokens seen.
+        seconds: time spent in updates.
+        logged_tokens: `num_tokens` at the latest line of training metrics.
+        logged_seconds: `seconds` then.
+        validated_at: update of the latest validation.
+        is_finished: the run has come to its end, with test scores and all.
+    """
+
+    update: int = 0
+    epoch: int = 1
+    batch: int = 0
+    num_tokens: int = 0
+    seconds: float = 0.0
+    logged_tokens: int = 0
+    logged_seconds: float = 0.0
+    validated_at: int = 0
+    is_finished: bool = False
+
+
+@dataclass
+class Engine:
+    """The parts that train together; made by `assembly`, driven by `Trainer`.
+
+    Attributes:
+        best: what the best checkpoint is chosen by, so far.
+        stopping: what early stopping watches; None for never.
+        base_learning_rate: what the schedule multiplies.
+        ema: averages the weights; None where they are used as they are.
+    """
+
+    config: TrainingConfig
+    run: RunDirectory
+    device: torch.device
+    precision: torch.dtype
+    model: Model
+    loader: Loader
+    optimizer: Optimizer
+    base_learning_rate: float
+    schedule: Schedule
+    ema: ExponentialAverage | None
+    validator: Validator | None
+    best: Progress
+    stopping: Progress | None
+    tally: Tally
+    snapshots: Snapshots
+    reporter: Reporter
+    counters: Counters = field(default_factory=Counters)
+
+    def used_weights(self) -> AbstractContextManager[None]:
+        """Inside, the model holds the weights that are validated and kept."""
+        return nullcontext() if self.ema is None else self.ema.in_place()
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Inside, the model computes in the precision of the run."""
+        reduced = self.precision != torch.float32
+        return torch.autocast(self.device.type, dtype=self.precision, enabled=reduced)
+
+    def learning_rate(self) -> float:
+        """Of the present update."""
+        return self.base_learning_rate * self.schedule.factor(self.counters.update)
+
+    def feed_own(self) -> float:
+        """The chance that the decoder is fed its own words, at the present update."""
+        sampling = self.config.scheduled_sampling
+        if sampling is None:
+            return 0.0
+        return sampling_chance(
+            self.counters.update, sampling.start, sampling.end, sampling.probability
+        )
+
+    def save(self) -> None:
+        """Write the checkpoint `last`: all that a resume needs to go on bit for bit."""
+        tensors: dict[str, dict[str, Tensor]] = {
+            "model": self.model.state_dict(),
+            "optimizer": optimizer_tensors(self.optimizer),
+            "random": random_tensors(self.device),
+            "tally": self.tally.tensors(),
+        }
+        if self.ema is not None:
+            tensors["ema"] = self.ema.tensors()
+        metadata: dict[str, Any] = {
+            "counters": asdict(self.counters),
+            "schedule": self.schedule.state(),
+            "best": self.best.state(),
+            "stopping": None if self.stopping is None else self.stopping.state(),
+            "random": random_metadata(),
+            "metrics_end": self.reporter.metrics_end,
+        }
+        save_checkpoint(self.run.checkpoint(LAST), tensors, metadata)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Put everything back to where `save` was called."""
+        tensors, metadata = checkpoint.tensors, checkpoint.metadata
+        self.model.load_state_dict(tensors["model"])
+        restore_optimizer(self.optimizer, tensors["optimizer"])
+        self.tally.restore(tensors["tally"])
+        if self.ema is not None:
+            self.ema.restore(tensors["ema"])
+        self.counters = Counters(**metadata["counters"])
+        self.schedule.restore(metadata["schedule"])
+        self.best.restore(metadata["best"])
+        if self.stopping is not None:
+            self.stopping.restore(metadata["stopping"])
+        restore_random(tensors["random"], metadata["random"], self.device)

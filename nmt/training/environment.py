@@ -1,0 +1,28 @@
+"""What a run was trained with: versions and hardware."""
+
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import torch
+
+import nmt
+
+_PACKAGES: Final = ("torch", "numpy", "sentencepiece", "sacrebleu", "safetensors")
+
+
+def write_environment(path: Path, device: torch.device, precision: torch.dtype) -> None:
+    """Write the versions and the hardware of this process as JSON."""
+    is_gpu = device.type == "cuda"
+    facts = {
+        "nmt": nmt.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{name: version(name) for name in _PACKAGES},
+        "device": torch.cuda.get_device_name(device) if is_gpu else platform.machine(),
+        "precision": str(precision).removeprefix("torch."),
+        "num_threads": torch.get_num_threads(),
+    }
+    path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

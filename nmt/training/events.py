@@ -1,0 +1,115 @@
+"""What happens now and then in a training: validation, a line of metrics, giving up, the end."""
+
+import logging
+import time
+
+from nmt.errors import UserError
+from nmt.training.engine import Engine
+from nmt.training.signals import Interruption
+from nmt.training.validation import Validation
+
+logger = logging.getLogger(__name__)
+
+
+def reason_to_stop(engine: Engine) -> str | None:
+    """Why training is over, in words; None while it is not."""
+    config, counters = engine.config, engine.counters
+    if config.max_updates is not None and counters.update >= config.max_updates:
+        return f"max_updates ({config.max_updates:,}) reached"
+    if config.max_epochs is not None and counters.epoch > config.max_epochs:
+        return f"max_epochs ({config.max_epochs:,}) reached"
+    if engine.stopping is not None and config.early_stopping is not None:
+        patience, stopping = config.early_stopping.patience, engine.stopping
+        if stopping.without_best >= patience:
+            return f"{patience} validations in a row without a better {stopping.metric}"
+    return None
+
+
+def validate(engine: Engine, interruption: Interruption) -> None:
+    """Measure the weights, steer by the result, and keep them where they are the best.
+
+    Without validation data the latest weights are the best. Raises `Interrupted` with nothing
+    changed.
+    """
+    started = time.perf_counter()
+    update = engine.counters.update
+    with engine.used_weights():
+        weights = engine.model.state_dict()
+        facts: dict[str, object] = {"update": update}
+        improved = True
+        if engine.validator is not None:
+            validation = engine.validator(interruption)
+            facts.update(loss=validation.loss, scores=validation.as_dict())
+            improved = _observe(engine, validation)
+            _report(engine, validation, improved, time.perf_counter() - started)
+        engine.snapshots.save(update, weights, facts)
+        if improved:
+            engine.snapshots.save_best(weights, facts)
+    engine.counters.validated_at = update
+
+
+def log_training(engine: Engine) -> None:
+    """A line of metrics on the updates since the last one."""
+    counters = engine.counters
+    reading = engine.tally.read()
+    seconds = counters.seconds - counters.logged_seconds
+    tokens = counters.num_tokens - counters.logged_tokens
+    counters.logged_seconds, counters.logged_tokens = counters.seconds, counters.num_tokens
+    engine.reporter.training(
+        counters.update,
+        {
+            "epoch": counters.epoch,
+            "loss": reading.loss,
+            "objective": reading.objective,
+            "learning_rate": engine.learning_rate(),
+            "gradient_norm": reading.gradient_norm,
+            "num_skipped": reading.num_skipped,
+            "feed_own": engine.feed_own(),
+            "num_tokens": counters.num_tokens,
+            "tokens_per_second": tokens / seconds,
+            "seconds": round(counters.seconds, 3),
+        },
+    )
+
+
+def give_up_where_all_is_bad(engine: Engine) -> None:
+    """Stop where too many updates in a row were skipped; `last` stays as it is.
+
+    Raises:
+        UserError: `max_bad_updates` in a row had a loss or gradient that is not finite.
+    """
+    limit = engine.config.max_bad_updates
+    if engine.tally.most_bad_in_a_row() >= limit:
+        raise UserError(
+            f"training.max_bad_updates: {limit} updates in a row, by update "
+            f"{engine.counters.update}, had a loss or gradient that is not finite; they were "
+            "skipped and the weights are good: lower training.optimizer.learning_rate or "
+            "training.clip_norm and start anew"
+        )
+
+
+def _observe(engine: Engine, validation: Validation) -> bool:
+    """Steer by a validation; whether it is the best so far."""
+    update = engine.counters.update
+    if engine.stopping is not None:
+        engine.stopping.observe(validation.value(engine.stopping.metric), update)
+    improved = engine.best.observe(validation.value(engine.best.metric), update)
+    engine.schedule.observe(improved)
+    return improved
+
+
+def _report(engine: Engine, validation: Validation, improved: bool, seconds: float) -> None:
+    reporter, counters = engine.reporter, engine.counters
+    losses = {"loss": validation.loss, "perplexity": validation.perplexity}
+    reporter.validation(counters.update, losses, validation.as_dict())
+    for sample in validation.samples:
+        logger.info("%s", sample)
+    note = " - the best so far" if improved else f" - best {engine.best}"
+    logger.info(
+        "validation at update %s: %s%s (%.0f s)",
+        f"{counters.update:,}",
+        validation,
+        note,
+        seconds,
+    )
+    reporter.draw_curves()

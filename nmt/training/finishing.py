@@ -1,0 +1,85 @@
+"""The end of a training: the average of the last weights, and the score on the test set."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from nmt.build import parallel_files
+from nmt.config import METRICS, Config
+from nmt.data.corpus import read_pairs
+from nmt.metrics import Score
+from nmt.run import RunDirectory
+from nmt.training.averaging import average_weights
+from nmt.training.engine import Engine
+from nmt.training.signals import Interruption
+from nmt.training.validation import translate_lines
+from nmt.training.weights import holding
+from nmt.translation import Translator
+
+logger = logging.getLogger(__name__)
+
+_TEST_METRICS = ("bleu", "chrf")
+
+
+def finish(
+    config: Config, engine: Engine, reason: str, interruption: Interruption
+) -> Sequence[Score]:
+    """Average, score the test set, and note that the run is finished; the test scores.
+
+    Raises `Interrupted` where an end is asked for in the meantime; resuming does this part again.
+    """
+    keep_average_where_better(engine, interruption)
+    scores = score_test_set(config, engine.run, interruption)
+    results = {
+        "reason": reason,
+        "updates": engine.counters.update,
+        "epochs": engine.counters.epoch - 1 + (engine.counters.batch > 0),
+        "training_seconds": round(engine.counters.seconds, 1),
+        "num_parameters": sum(parameter.numel() for parameter in engine.model.parameters()),
+        "best": {"metric": engine.best.metric, **engine.best.state()},
+        "test": [asdict(score) for score in scores],
+    }
+    engine.run.results.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    engine.counters.is_finished = True
+    engine.save()
+    return scores
+
+
+def keep_average_where_better(engine: Engine, interruption: Interruption) -> None:
+    """Average the last snapshots, and keep that as the best where it validates better."""
+    updates = engine.snapshots.latest(engine.config.checkpoints.average_last)
+    if engine.validator is None or len(updates) < 2:
+        return
+    average = average_weights(engine.snapshots.weights(updates))
+    with holding(engine.model, average):
+        validation = engine.validator(interruption)
+    value = validation.value(engine.best.metric)
+    improved = engine.best.is_better(value)
+    verdict = "kept as the best" if improved else f"not kept, better is {engine.best}"
+    logger.info("average of %d snapshots: %s - %s", len(updates), validation, verdict)
+    if improved:
+        update = engine.counters.update
+        engine.best.observe(value, update)
+        facts = {"loss": validation.loss, "scores": validation.as_dict(), "average_of": updates}
+        engine.snapshots.save_best(average, {"update": update, **facts})
+
+
+def score_test_set(
+    config: Config, run: RunDirectory, interruption: Interruption
+) -> Sequence[Score]:
+    """Translate the test set with the best model, as `nmt translate` would, and score that."""
+    if config.data.test is None:
+        return []
+    pairs = list(read_pairs(parallel_files(config.data.test)))
+    translator = Translator.from_run(run.path, device=config.device, precision=config.precision)
+    texts = translate_lines(translator, [source for source, _ in pairs], interruption)
+    run.translations.mkdir(exist_ok=True)
+    path = run.translations / "test.txt"
+    path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    references = [reference for _, reference in pairs]
+    names = dict.fromkeys([*_TEST_METRICS, *config.training.validation.metrics])
+    scores: list[Score] = [METRICS.get(name)()(texts, references) for name in names]
+    for score in scores:
+        logger.info("test %s %.2f  %s", score.name, score.value, score.signature)
+    return scores

@@ -1,0 +1,67 @@
+"""`metrics.jsonl`: one JSON object a line, and the learning curves that follow from them."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nmt.plots import Points
+
+Panels = dict[str, dict[str, Points]]
+
+
+class MetricsFile:
+    """Appends lines; at a resume, what was written after the checkpoint is cut off.
+
+    Args:
+        path: the file; made where it is missing.
+        end: bytes to keep of it, as `end` gave them at the checkpoint.
+    """
+
+    def __init__(self, path: Path, end: int = 0) -> None:
+        self._path = path
+        path.touch()
+        if path.stat().st_size > end:
+            with path.open("rb+") as file:
+                file.truncate(end)
+
+    def append(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Write one line; a value that is not finite becomes null, which JSON can hold."""
+        finite = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in values.items()
+        }
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, **finite}) + "\n")
+
+    @property
+    def end(self) -> int:
+        """Bytes so far, for the checkpoint."""
+        return self._path.stat().st_size
+
+
+def read_curves(path: Path) -> Panels:
+    """The learning curves of a run: panel -> curve -> points `(update, value)`."""
+    panels: Panels = {"loss": {}, "learning rate": {}}
+    curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            row = json.loads(line)
+            for (panel, curve), value in _points(row):
+                if value is not None:
+                    curves.setdefault((panel, curve), []).append((row["update"], value))
+    for (panel, curve), points in curves.items():
+        panels.setdefault(panel, {})[curve] = points
+    return panels
+
+
+def _points(row: dict[str, Any]) -> list[tuple[tuple[str, str], float | None]]:
+    if row["kind"] == "train":
+        return [
+            (("loss", "training"), row["loss"]),
+            (("learning rate", "learning rate"), row["learning_rate"]),
+        ]
+    points = [(("loss", "validation"), row["loss"])]
+    points += [((name, name), value) for name, value in row["scores"].items()]
+    return points

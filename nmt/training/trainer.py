@@ -1,0 +1,231 @@
+"""Training: the loop, and the run around it."""
+
+import logging
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import torch
+
+from nmt.allocator import keep_freed_memory
+from nmt.batch import Batch
+from nmt.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
+from nmt.config import Config
+from nmt.config_file import dump_config, load_config
+from nmt.errors import ConfigError
+from nmt.metrics import Score
+from nmt.run import LAST, RunDirectory
+from nmt.structure import to
+from nmt.training.assembly import assemble
+from nmt.training.engine import Engine
+from nmt.training.environment import write_environment
+from nmt.training.events import (
+    give_up_where_all_is_bad,
+    log_training,
+    reason_to_stop,
+    validate,
+)
+from nmt.training.finishing import finish
+from nmt.training.loss import label_smoothed_cross_entropy
+from nmt.training.optimization import apply_gradients
+from nmt.training.randomness import seed_everything
+from nmt.training.reporting import log_to_file
+from nmt.training.resuming import require_same
+from nmt.training.signals import Interrupted, Interruption, listen
+
+logger = logging.getLogger(__name__)
+
+PerUpdate = tuple[list[Batch], bool]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a training ended.
+
+    Attributes:
+        reason: why, in words.
+        update: updates made, all legs of the run together.
+        best: the best value of the metric that the best checkpoint was chosen by, if any.
+        scores: of the test set; empty where there is none, and where the run is not finished.
+        signal: what interrupted it (the run can be resumed); None where it came to its end.
+    """
+
+    reason: str
+    update: int
+    best: float | None
+    scores: tuple[Score, ...] = ()
+    signal: int | None = None
+
+
+def train(config: Config, run: RunDirectory, resume: bool = False) -> TrainingResult:
+    """Do everything that a configuration implies, in a run directory made for it.
+
+    Makes tokenizers and encoded corpora where there are none, trains until a limit or early
+    stopping, and scores the best model on the test set. The first SIGINT or SIGTERM finishes the
+    update, saves and returns; a second one has its usual effect.
+
+    Args:
+        config: the experiment.
+        run: from `RunDirectory.create`.
+        resume: go on from the checkpoint `last`, bit for bit on a CPU; from the start where the
+            run had not come to the first one. A finished run is left alone.
+
+    Raises:
+        UserError: something that a person can mend, in one line.
+    """
+    keep_freed_memory()
+    if config.training.num_threads is not None:
+        torch.set_num_threads(config.training.num_threads)
+    if resume:
+        require_same(load_config(run.config), config)
+    run.config.write_text(dump_config(config), encoding="utf-8")
+    with log_to_file(run.log):
+        checkpoint = _last_checkpoint(run) if resume else None
+        seed_everything(config.seed)
+        engine = assemble(config, run, checkpoint)
+        write_environment(run.environment, engine.device, engine.precision)
+        with engine.reporter, listen() as interruption:
+            return _train(config, engine, interruption)
+
+
+def _train(config: Config, engine: Engine, interruption: Interruption) -> TrainingResult:
+    counters = engine.counters
+    reason = reason_to_stop(engine)
+    if counters.is_finished and reason is not None:
+        logger.info("the run is finished already: %s; nothing to do", reason)
+        return TrainingResult(reason, counters.update, engine.best.best)
+    try:
+        reason = Trainer(engine, interruption).run()
+        logger.info("training ends at update %s: %s", f"{counters.update:,}", reason)
+        scores = finish(config, engine, reason, interruption)
+    except Interrupted:
+        engine.save()
+        logger.info("interrupted at update %s, all is saved: --resume goes on", counters.update)
+        return TrainingResult(
+            "interrupted", counters.update, engine.best.best, signal=interruption.signal
+        )
+    return TrainingResult(reason, counters.update, engine.best.best, tuple(scores))
+
+
+def _last_checkpoint(run: RunDirectory) -> Checkpoint | None:
+    if is_checkpoint(run.checkpoint(LAST)):
+        return load_checkpoint(run.checkpoint(LAST))
+    logger.info("%s: no checkpoint yet; starting from the beginning", run.path)
+    return None
+
+
+class Trainer:
+    """Makes updates until a limit or early stopping says that it is enough.
+
+    Args:
+        engine: the parts, fresh or restored; everything that changes is in it.
+        interruption: whether somebody asks for an end.
+    """
+
+    def __init__(self, engine: Engine, interruption: Interruption) -> None:
+        self._engine = engine
+        self._config = engine.config
+        self._counters = engine.counters
+        self._interruption = interruption
+        self._resumed_at = engine.counters.update
+
+    def run(self) -> str:
+        """Train, and say why it is the end; raises `Interrupted` where somebody asked for it."""
+        with closing(self._updates()) as updates:
+            while True:
+                if self._validation_is_due():
+                    validate(self._engine, self._interruption)
+                    self._engine.save()
+                elif self._save_is_due():
+                    self._engine.save()
+                self._interruption.check()
+                if (reason := reason_to_stop(self._engine)) is not None:
+                    return reason
+                started = time.perf_counter()
+                batches, is_last_of_epoch = next(updates)
+                self._update(batches)
+                self._count(batches, is_last_of_epoch, time.perf_counter() - started)
+                if self._counters.update % self._config.log_every == 0:
+                    log_training(self._engine)
+                if self._bad_updates_are_due():
+                    give_up_where_all_is_bad(self._engine)
+
+    def _updates(self) -> Generator[PerUpdate, None, None]:
+        """The batches of each update from here on, and whether they end an epoch."""
+        counters, loader = self._counters, self._engine.loader
+        while True:
+            epoch = counters.epoch
+            batches = loader.epoch(epoch, counters.batch)
+            yield from group_batches(batches, self._config.accumulate)
+            if counters.epoch == epoch:
+                raise ConfigError(
+                    f"data.train: epoch {epoch} has no sentences: give a corpus a larger weight"
+                )
+
+    def _update(self, batches: list[Batch]) -> None:
+        """One step on the gradient of all these batches, divided by all their tokens."""
+        engine, counters = self._engine, self._counters
+        counters.update += 1
+        engine.model.train()
+        engine.optimizer.set_learning_rate(engine.learning_rate())
+        num_tokens = sum(batch.num_target_tokens for batch in batches)
+        objective = torch.zeros((), device=engine.device)
+        likelihood = torch.zeros((), device=engine.device)
+        for batch in batches:
+            batch = to(batch, engine.device)
+            with engine.autocast():
+                output = engine.model(batch, engine.feed_own())
+            loss = label_smoothed_cross_entropy(
+                output.logits, batch.labels, self._config.label_smoothing
+            )
+            (loss.objective / num_tokens).backward()  # type: ignore[no-untyped-call]
+            objective += loss.objective.detach()
+            likelihood += loss.negative_log_likelihood
+        norm = apply_gradients(engine.optimizer, objective, self._config.clip_norm)
+        if engine.ema is not None:
+            engine.ema.update(counters.update)
+        engine.tally.add(objective, likelihood, num_tokens, norm)
+
+    def _count(self, batches: list[Batch], is_last_of_epoch: bool, seconds: float) -> None:
+        counters = self._counters
+        counters.seconds += seconds
+        counters.num_tokens += sum(batch.num_target_tokens for batch in batches)
+        counters.batch += len(batches)
+        if is_last_of_epoch:
+            counters.epoch += 1
+            counters.batch = 0
+        self._engine.reporter.advance()
+
+    def _validation_is_due(self) -> bool:
+        counters, every = self._counters, self._config.validation.every
+        if counters.validated_at == counters.update:
+            return False
+        is_time = counters.batch == 0 if every is None else counters.update % every == 0
+        return is_time or reason_to_stop(self._engine) is not None
+
+    def _save_is_due(self) -> bool:
+        every, update = self._config.checkpoints.every, self._counters.update
+        return every is not None and update > self._resumed_at and update % every == 0
+
+    def _bad_updates_are_due(self) -> bool:
+        """At each update where looking costs nothing; else seldom, and before what is saved."""
+        often = self._engine.device.type == "cpu"
+        return (
+            often
+            or self._counters.update % self._config.max_bad_updates == 0
+            or self._save_is_due()
+            or self._validation_is_due()
+        )
+
+
+def group_batches(batches: Iterator[Batch], size: int) -> Iterator[PerUpdate]:
+    """Groups of `size` batches, the last one perhaps smaller, each with whether it is the last."""
+    group: list[Batch] = []
+    for batch in batches:
+        if len(group) == size:
+            yield group, False
+            group = []
+        group.append(batch)
+    if group:
+        yield group, True
