@@ -2,8 +2,7 @@ from math import inf
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from nmt.search.ranking import rank_continuations
 

@@ -1,0 +1,94 @@
+"""What a model says about given sentence pairs: all of it comes from one pass over each."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.nn.functional import cross_entropy
+
+from nmt.alignments import Alignment, Weights, hard_alignment, merge_to_words
+from nmt.batch import Batch
+from nmt.nn.decoder import DecoderOutput
+from nmt.symbols import PAD
+from nmt.text.tokenizer import EncodedWords
+
+
+@dataclass(frozen=True)
+class SentenceScore:
+    """How probable a target sentence is, given its source.
+
+    Attributes:
+        tokens: of the target, to look at; EOS is the last.
+        token_log_probabilities: of each token, given those before it; natural logarithms.
+    """
+
+    tokens: tuple[str, ...]
+    token_log_probabilities: tuple[float, ...]
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the target, EOS counted."""
+        return len(self.token_log_probabilities)
+
+    @property
+    def log_probability(self) -> float:
+        """Of the sentence: the sum."""
+        return math.fsum(self.token_log_probabilities)
+
+    @property
+    def perplexity(self) -> float:
+        """``exp`` of the mean negative log-probability of a token."""
+        return math.exp(-self.log_probability / self.num_tokens)
+
+
+@dataclass(frozen=True)
+class SentenceAlignment:
+    """Which source words each target word was made from, as the attention has it.
+
+    Attributes:
+        source_words: what stands between the blanks of the normalised source.
+        target_words: the same of the target.
+        weights: `[target words, source words]`; a row sums to at most 1.
+        links: from each target word to the source word that it looked at most.
+    """
+
+    source_words: tuple[str, ...]
+    target_words: tuple[str, ...]
+    weights: Weights
+    links: Alignment
+
+
+def read_log_probabilities(batch: Batch, output: DecoderOutput) -> list[tuple[float, ...]]:
+    """For each sentence of the batch the log-probability of each label."""
+    losses = cross_entropy(
+        output.logits.float().flatten(0, 1),
+        batch.labels.flatten(),
+        ignore_index=PAD,
+        reduction="none",
+    )
+    rows = (-losses).view_as(batch.labels).tolist()
+    lengths = batch.label_mask.sum(dim=1).tolist()
+    return [tuple(row[:length]) for row, length in zip(rows, lengths, strict=True)]
+
+
+def read_weights(batch: Batch, output: DecoderOutput) -> list[NDArray[np.float32]]:
+    """For each sentence of the batch the attention, `[tokens and EOS, source tokens and EOS]`."""
+    weights = output.weights.float().cpu().numpy()
+    target_lengths = batch.label_mask.sum(dim=1).tolist()
+    source_lengths = batch.source_lengths.tolist()
+    # Copies, as a view would keep the padded batch alive.
+    return [
+        row[:num_target, :num_source].copy()
+        for row, num_target, num_source in zip(weights, target_lengths, source_lengths, strict=True)
+    ]
+
+
+def align_words(
+    source: EncodedWords, target: EncodedWords, weights: NDArray[np.float32]
+) -> SentenceAlignment:
+    """Attention between the tokens of a pair as an alignment of its words."""
+    word_weights = merge_to_words(weights, source.word_of_token, target.word_of_token)
+    return SentenceAlignment(
+        tuple(source.words), tuple(target.words), word_weights, hard_alignment(word_weights)
+    )

@@ -1,0 +1,285 @@
+"""Using a model: translate, score and align text, line for line."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Self, TypeVar
+
+import torch
+
+from nmt.batch import Batch
+from nmt.build import build_search, load_model, load_tokenizers
+from nmt.config import DecodingConfig
+from nmt.config_file import load_config
+from nmt.device import AUTO, resolve_device, resolve_precision
+from nmt.nn.decoder import DecoderOutput
+from nmt.nn.model import Model
+from nmt.reading import like_batches, make_pairs_batch, make_source, read_words, windows
+from nmt.run import BEST, RunDirectory
+from nmt.search.hypothesis import Hypothesis
+from nmt.search.search import Search
+from nmt.symbols import EOS
+from nmt.teacher_forcing import (
+    SentenceAlignment,
+    SentenceScore,
+    align_words,
+    read_log_probabilities,
+    read_weights,
+)
+from nmt.text.tokenizer import EncodedWords, Tokenizer
+
+Result = TypeVar("Result")
+Pair = tuple[str, str]
+Side = Literal["source", "target"]
+
+# What a line without text becomes; no model is asked.
+_NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
+_NO_WORDS: Final = EncodedWords([], [], [])
+
+
+@dataclass(frozen=True)
+class Translation:
+    """What became of one line.
+
+    Attributes:
+        texts: the text of each hypothesis; none holds a line break.
+        hypotheses: best first; at least one. That of a line without text has no tokens, and
+            log-probability 0.
+        alignment: of the source and the best text, if it was asked for.
+    """
+
+    texts: tuple[str, ...]
+    hypotheses: tuple[Hypothesis, ...]
+    alignment: SentenceAlignment | None = None
+
+    @property
+    def text(self) -> str:
+        """The best text."""
+        return self.texts[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Translator:
+    """A model with all that it takes to use it on text.
+
+    Input is raw text, output is detokenized; what comes out has the order of what goes in. Text is
+    read ahead in bounded windows, sorted by length, and computed in batches. What is in a batch
+    together changes no result (but for rounding).
+
+    Attributes:
+        model: on `device`. It is left in the mode (training or evaluation) in which it was.
+        source_tokenizer: the one that the model was trained with.
+        target_tokenizer: the same for the other side; may be the same object.
+        search: how translations are looked for.
+        device: where it is computed.
+        precision: of the computation: torch.float32, or torch.bfloat16 for autocast.
+        batch_tokens: most tokens of a side in a batch, padding and EOS counted; a sentence that is
+            longer is alone.
+        max_source_length: tokens of a line that are read; what is beyond is cut, with a warning.
+        batch_sentences: most sentences in a batch; None: any number.
+    """
+
+    model: Model
+    source_tokenizer: Tokenizer
+    target_tokenizer: Tokenizer
+    search: Search
+    device: torch.device
+    precision: torch.dtype
+    batch_tokens: int
+    max_source_length: int
+    batch_sentences: int | None = None
+
+    @classmethod
+    def from_run(
+        cls,
+        run: str | Path,
+        *,
+        checkpoint: str = BEST,
+        device: str = AUTO,
+        precision: str = AUTO,
+        decoding: DecodingConfig | None = None,
+    ) -> Self:
+        """Load a trained model.
+
+        Args:
+            run: the folder that training made.
+            checkpoint: best, last or step-N.
+            device: auto, cpu, cuda or cuda:N.
+            precision: auto, float32 or bfloat16.
+            decoding: how to translate; None: as the run's configuration says.
+
+        Raises:
+            RunError: the folder is no run, or incomplete, or damaged.
+            ConfigError: this machine does not have the device or the precision, or what `decoding`
+                says contradicts itself.
+        """
+        folder = RunDirectory.open(run)
+        decoding = decoding or load_config(folder.config).decoding
+        search = build_search(decoding)
+        place = resolve_device(device)
+        numbers = resolve_precision(precision, place)
+        tokenizers = load_tokenizers(folder)
+        return cls(
+            model=load_model(folder, checkpoint, place),
+            source_tokenizer=tokenizers.source,
+            target_tokenizer=tokenizers.target,
+            search=search,
+            device=place,
+            precision=numbers,
+            batch_tokens=decoding.batch_tokens,
+            max_source_length=decoding.max_source_length,
+        )
+
+    def translate(
+        self, lines: Sequence[str], *, with_alignments: bool = False
+    ) -> list[Translation]:
+        """Translate lines of raw text; see `translate_stream`."""
+        return list(self.translate_stream(lines, with_alignments=with_alignments))
+
+    def translate_stream(
+        self, lines: Iterable[str], *, with_alignments: bool = False
+    ) -> Iterator[Translation]:
+        """Translate any number of lines; memory does not grow with their number.
+
+        Args:
+            lines: one translation comes out for each, whatever it holds; of nothing but blanks
+                comes nothing. Some thousands are read ahead.
+            with_alignments: align each line with its best translation as well (one pass more).
+        """
+        number = 1
+        for window in windows(lines, len):
+            yield from self._translate(window, number, with_alignments)
+            number += len(window)
+
+    def score(self, pairs: Iterable[Pair]) -> Iterator[SentenceScore]:
+        """How probable the model finds each target, given its source.
+
+        Of a translation by this model it is what the search reported, if the text becomes the same
+        tokens again. Of lines longer than `max_source_length`, source or target, the beginning is
+        scored.
+
+        Args:
+            pairs: source and target, raw text; either may be empty.
+        """
+        number = 1
+        for window in windows(pairs, _num_characters):
+            sources = self._read("source", [source for source, _ in window], number)
+            targets = self._read("target", [target for _, target in window], number)
+            found = self._force(sources, targets, read_log_probabilities)
+            for target, log_probabilities in zip(targets, found, strict=True):
+                pieces = self.target_tokenizer.pieces([*target.ids, EOS])
+                yield SentenceScore(tuple(pieces), log_probabilities)
+            number += len(window)
+
+    def align(self, pairs: Iterable[Pair]) -> Iterator[SentenceAlignment]:
+        """Which source words the model looked at for each target word.
+
+        Args:
+            pairs: source and target, raw text; either may be empty.
+        """
+        number = 1
+        for window in windows(pairs, _num_characters):
+            sources = self._read("source", [source for source, _ in window], number)
+            targets = self._read("target", [target for _, target in window], number)
+            yield from self._align(sources, targets)
+            number += len(window)
+
+    def _translate(
+        self, lines: list[str], first_number: int, with_alignments: bool
+    ) -> list[Translation]:
+        """One window."""
+        sources = self._read("source", lines, first_number)
+        found = self._search([source.ids for source in sources])
+        texts = [
+            tuple(self.target_tokenizer.decode(hypothesis.tokens) for hypothesis in hypotheses)
+            for hypotheses in found
+        ]
+        alignments: Sequence[SentenceAlignment | None] = [None] * len(lines)
+        if with_alignments:
+            # The words of the tokens that were written, which the text need not become again.
+            targets = [
+                self.target_tokenizer.split_words(hypotheses[0].tokens) if text[0] else _NO_WORDS
+                for hypotheses, text in zip(found, texts, strict=True)
+            ]
+            alignments = self._align(sources, targets)
+        return [
+            Translation(text, tuple(hypotheses), alignment)
+            for text, hypotheses, alignment in zip(texts, found, alignments, strict=True)
+        ]
+
+    def _read(self, side: Side, lines: Sequence[str], first_number: int) -> list[EncodedWords]:
+        """The tokens and words of lines, cut where they are too long."""
+        return read_words(
+            self.source_tokenizer if side == "source" else self.target_tokenizer,
+            lines,
+            side=side,
+            first_number=first_number,
+            max_tokens=self.max_source_length,
+        )
+
+    def _search(self, sources: Sequence[Sequence[int]]) -> list[list[Hypothesis]]:
+        """The best hypotheses of each sentence, in order."""
+        found = [[_NOTHING] for _ in sources]
+        full = [index for index, tokens in enumerate(sources) if tokens]
+        lengths = [len(sources[index]) + 1 for index in full]
+        for batch in like_batches(lengths, self.batch_tokens, self.batch_sentences):
+            members = [full[place] for place in batch]
+            with self._inference():
+                source, source_lengths = make_source([sources[i] for i in members], self.device)
+                state = self.model.start(self.model.encode(source, source_lengths))
+                hypotheses = self.search(self.model.step, state, source_lengths)
+            for index, best in zip(members, hypotheses, strict=True):
+                found[index] = best
+        return found
+
+    def _align(
+        self, sources: list[EncodedWords], targets: list[EncodedWords]
+    ) -> list[SentenceAlignment]:
+        """Word alignments of pairs, in order."""
+        weights = self._force(sources, targets, read_weights)
+        return list(map(align_words, sources, targets, weights))
+
+    def _force(
+        self,
+        sources: Sequence[EncodedWords],
+        targets: Sequence[EncodedWords],
+        read: Callable[[Batch, DecoderOutput], list[Result]],
+    ) -> list[Result]:
+        """What `read` takes from the model's output for each pair, under teacher forcing."""
+        found: dict[int, Result] = {}
+        lengths = [
+            max(len(source.ids), len(target.ids)) + 1
+            for source, target in zip(sources, targets, strict=True)
+        ]
+        for members in like_batches(lengths, self.batch_tokens, self.batch_sentences):
+            with self._inference():
+                batch = make_pairs_batch(
+                    [sources[i].ids for i in members],
+                    [targets[i].ids for i in members],
+                    self.device,
+                )
+                found.update(zip(members, read(batch, self.model(batch)), strict=True))
+        return [found[index] for index in range(len(sources))]
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        """The model without dropout and gradients, in the precision; and then as it was.
+
+        Held for one batch, never over a `yield` to the caller, whose code it would change.
+        """
+        was_training = self.model.training
+        self.model.eval()
+        reduced = self.precision == torch.bfloat16
+        try:
+            with (
+                torch.inference_mode(),
+                torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=reduced),
+            ):
+                yield
+        finally:
+            self.model.train(was_training)
+
+
+def _num_characters(pair: Pair) -> int:
+    return len(pair[0]) + len(pair[1])

@@ -1,0 +1,82 @@
+import logging
+
+import pytest
+import torch
+from hypothesis import given, strategies as st
+
+from nmt import reading
+from nmt.reading import like_batches, make_pairs_batch, make_source, read_words, windows
+from nmt.symbols import BOS, EOS, PAD
+from nmt.text.normalization import Normalizer
+from nmt.text.words import WordTrainer
+
+
+@given(st.lists(st.integers(0, 30)), st.integers(1, 5), st.integers(1, 40))
+def test_windows_hold_everything_in_order_and_are_bounded(sizes, most_items, most_characters):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "_MOST_ITEMS", most_items)
+        patch.setattr(reading, "_MOST_CHARACTERS", most_characters)
+        found = list(windows(iter(sizes), lambda size: size))
+    assert [size for window in found for size in window] == sizes
+    assert all(0 < len(window) <= most_items for window in found)
+    # Full is what has reached the limit: the last item may go beyond it, the others not.
+    assert all(sum(window[:-1]) < most_characters for window in found if len(window) > 1)
+    assert all(len(window) == most_items or sum(window) >= most_characters for window in found[:-1])
+
+
+def test_a_window_is_not_read_before_it_is_wanted(monkeypatch):
+    monkeypatch.setattr(reading, "_MOST_ITEMS", 3)
+    taken = []
+
+    def lines():
+        for number in range(10):
+            taken.append(number)
+            yield "line"
+
+    stream = windows(lines(), len)
+    assert taken == []
+    next(stream)
+    assert taken == [0, 1, 2]
+
+
+@given(st.lists(st.integers(1, 50)), st.integers(1, 100), st.none() | st.integers(1, 4))
+def test_batches_hold_each_sentence_once_within_the_limits(lengths, tokens, sentences):
+    batches = like_batches(lengths, tokens, sentences)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        padded = len(batch) * max(lengths[index] for index in batch)
+        assert padded <= tokens or len(batch) == 1
+        assert sentences is None or len(batch) <= sentences
+    in_order = [lengths[index] for batch in batches for index in batch]
+    assert in_order == sorted(lengths, reverse=True)
+
+
+def test_batches_worked_by_hand():
+    # 9 alone; 4, 4 make 8 of 10 tokens; 3, 2, 1 make 9.
+    assert like_batches([1, 4, 9, 2, 4, 3], 10, None) == [[2], [1, 4], [5, 3, 0]]
+
+
+def test_a_batch_of_pairs_is_padded_and_framed():
+    batch = make_pairs_batch([[7, 8], [9]], [[], [5, 6]], torch.device("cpu"))
+    assert batch.source.tolist() == [[7, 8, EOS], [9, EOS, PAD]]
+    assert batch.source_lengths.tolist() == [3, 2]
+    assert batch.target.tolist() == [[BOS, EOS, PAD, PAD], [BOS, 5, 6, EOS]]
+    assert batch.num_target_tokens == 4
+    source, lengths = make_source([[7, 8], [9]], torch.device("cpu"))
+    assert torch.equal(source, batch.source) and torch.equal(lengths, batch.source_lengths)
+
+
+def test_a_line_too_long_is_cut_and_named(caplog):
+    tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["one (two) three"]))
+    with caplog.at_level(logging.WARNING):
+        short, long = read_words(
+            tokenizer, ["one", "one (two) three"], side="source", first_number=41, max_tokens=3
+        )
+    assert short.words == ["one"]
+    # "(", "two" and ")" are three tokens of one word: that it is cut keeps it a word.
+    assert long.words == ["one", "(two)"]
+    assert long.ids == tokenizer.encode("one (two) three")[:3]
+    assert long.word_of_token == [0, 1, 1]
+    assert [record.getMessage() for record in caplog.records] == [
+        "line 42: the source has 5 tokens; only the first 3 are read (decoding.max_source_length)"
+    ]

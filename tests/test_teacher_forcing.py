@@ -1,0 +1,62 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from nmt.batch import Batch
+from nmt.nn.decoder import DecoderOutput
+from nmt.symbols import BOS, EOS, PAD
+from nmt.teacher_forcing import (
+    SentenceScore,
+    align_words,
+    read_log_probabilities,
+    read_weights,
+)
+from nmt.text.tokenizer import EncodedWords
+
+# Two pairs: one source token and no target token; two source tokens and one target token.
+BATCH = Batch(
+    source=torch.tensor([[5, EOS, PAD], [5, 6, EOS]]),
+    source_lengths=torch.tensor([2, 3]),
+    target=torch.tensor([[BOS, EOS, PAD], [BOS, 4, EOS]]),
+    num_target_tokens=3,
+)
+
+
+def test_a_score_worked_by_hand():
+    score = SentenceScore(("good", "</s>"), (-1.0, -3.0))
+    assert score.num_tokens == 2
+    assert score.log_probability == -4.0
+    assert score.perplexity == pytest.approx(math.exp(2.0))
+
+
+def test_each_label_has_its_log_probability():
+    probabilities = torch.full((2, 2, 5), 0.1)
+    probabilities[0, 0] = torch.tensor([0.1, 0.1, 0.1, 0.5, 0.2])
+    probabilities[1, 0] = torch.tensor([0.1, 0.1, 0.1, 0.3, 0.4])
+    probabilities[1, 1] = torch.tensor([0.2, 0.2, 0.2, 0.2, 0.2])
+    # Logits are log-probabilities up to a constant.
+    output = DecoderOutput(probabilities.log() + 7.0, torch.zeros(2, 2, 3))
+    first, second = read_log_probabilities(BATCH, output)
+    assert first == pytest.approx([math.log(0.5)], abs=1e-6)
+    assert second == pytest.approx([math.log(0.4), math.log(0.2)], abs=1e-6)
+
+
+def test_weights_are_those_of_the_tokens_alone():
+    weights = torch.arange(12.0).view(2, 2, 3)
+    first, second = read_weights(BATCH, DecoderOutput(torch.zeros(2, 2, 5), weights))
+    assert first.tolist() == [[0.0, 1.0]]
+    assert second.tolist() == [[6.0, 7.0, 8.0], [9.0, 10.0, 11.0]]
+
+
+def test_words_are_aligned_by_their_tokens():
+    source = EncodedWords([4, 5, 6], ["ab", "c"], [0, 0, 1])
+    target = EncodedWords([7], ["x"], [0])
+    # A row for the token and one for EOS, a column more for EOS.
+    weights = np.array([[0.3, 0.3, 0.4, 0.0], [0.0, 0.0, 0.0, 1.0]], dtype=np.float32)
+    alignment = align_words(source, target, weights)
+    assert alignment.source_words == ("ab", "c")
+    assert alignment.target_words == ("x",)
+    assert alignment.weights == pytest.approx(np.array([[0.6, 0.4]]), abs=1e-6)
+    assert alignment.links == {(0, 0)}

@@ -1,0 +1,274 @@
+"""A tiny model with random weights: what holds for any model holds for it."""
+
+import logging
+from dataclasses import replace
+from itertools import chain, repeat
+
+import numpy as np
+import pytest
+import torch
+
+from nmt import reading
+from nmt.build import build_model, build_search
+from nmt.config import DecodingConfig, ModelConfig
+from nmt.search.hypothesis import Hypothesis
+from nmt.symbols import EOS
+from nmt.text.normalization import Normalizer
+from nmt.text.words import WordTrainer
+from nmt.translation import Translator
+
+WORDS = [f"w{index}" for index in range(40)]
+HOSTILE = [
+    "",
+    "   ",
+    "\t",
+    "w1 w2",
+    "w1\nw2",
+    "w1\r",
+    "\x00",
+    "<s> </s> <pad>",
+    "\U0001f600 w3",
+    "\ud800",
+    "\u2028 \x85 \x0b",
+    "▁ ￭ \ufeff",
+    "w5 " * 3000,
+    "é" * 5000,
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return WordTrainer(Normalizer()).train(lambda: iter([" ".join(WORDS)]))
+
+
+def make_translator(tokenizer, **decoding) -> Translator:
+    torch.manual_seed(3)
+    model = build_model(
+        ModelConfig.model_validate(
+            {
+                "embedding": {"size": 16, "dropout": 0.5},
+                "encoder": {"hidden_size": 16},
+                "decoder": {"hidden_size": 24},
+            }
+        ),
+        len(tokenizer),
+        len(tokenizer),
+    )
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "hidden" not in name:
+                parameter.mul_(3.0)  # so that the source matters; but recurrence stays tame
+        model.projection.bias[EOS] += 3.0
+    options = DecodingConfig.model_validate({"max_length": 9, "beam_size": 3, **decoding})
+    return Translator(
+        model=model,
+        source_tokenizer=tokenizer,
+        target_tokenizer=tokenizer,
+        search=build_search(options),
+        device=torch.device("cpu"),
+        precision=torch.float32,
+        batch_tokens=200,
+        max_source_length=50,
+    )
+
+
+@pytest.fixture(scope="module")
+def translator(tokenizer) -> Translator:
+    return make_translator(tokenizer)
+
+
+def random_lines(number: int, seed: int = 1) -> list[str]:
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(WORDS, size=rng.integers(1, 15))) for _ in range(number)]
+
+
+def texts(translations) -> list[str]:
+    return [translation.text for translation in translations]
+
+
+def test_the_model_is_worth_testing_with(translator):
+    found = translator.translate(random_lines(50))
+    assert len(set(texts(found))) > 20
+    assert len({len(translation.hypotheses[0].tokens) for translation in found}) > 3
+
+
+def test_whatever_a_line_holds_one_line_comes_out(translator):
+    lines = list(chain(*zip(HOSTILE, random_lines(len(HOSTILE)), strict=True)))
+    found = texts(translator.translate(lines))
+    assert len(found) == len(lines)
+    assert all(len(text.splitlines()) <= 1 for text in found)
+    assert found[1::2] == texts(translator.translate(lines[1::2]))
+
+
+def test_nothing_but_blanks_becomes_nothing(translator):
+    for line in ("", "   ", "\t", "\u2028 \x85"):
+        (translation,) = translator.translate([line], with_alignments=True)
+        assert translation.text == ""
+        assert translation.texts == ("",)
+        assert translation.hypotheses == (Hypothesis((), 0.0, 0.0),)
+        assert translation.alignment.weights.shape == (0, 0)
+        assert translation.alignment.links == frozenset()
+
+
+def test_no_lines_at_all(translator):
+    assert translator.translate([]) == []
+    assert list(translator.score([])) == []
+    assert list(translator.align([])) == []
+
+
+def test_a_long_line_is_cut_with_a_warning_that_names_it(translator, caplog):
+    words = " ".join(["w1 w2 w3 w4 w5"] * 20)
+    with caplog.at_level(logging.WARNING):
+        _, cut = translator.translate(["w1", words])
+    assert [record.getMessage() for record in caplog.records] == [
+        "line 2: the source has 100 tokens; only the first 50 are read (decoding.max_source_length)"
+    ]
+    (beginning,) = translator.translate([" ".join(words.split()[:50])])
+    assert cut.hypotheses[0].tokens == beginning.hypotheses[0].tokens
+    assert cut.hypotheses[0].score == pytest.approx(beginning.hypotheses[0].score, abs=1e-4)
+
+
+def test_lines_are_numbered_through_the_windows(translator, caplog, monkeypatch):
+    monkeypatch.setattr(reading, "_MOST_ITEMS", 2)
+    with caplog.at_level(logging.WARNING):
+        translator.translate(["w1", "w1", "w1", "w1", "w2 " * 60])
+        list(translator.score([("w1", "w1")] * 2 + [("w1", "w2 " * 60)]))
+    assert [record.getMessage()[:20] for record in caplog.records] == [
+        "line 5: the source h",
+        "line 3: the target h",
+    ]
+
+
+def test_batches_of_1_16_and_64_give_the_same(translator):
+    lines = random_lines(40)
+    one, sixteen, many = (
+        replace(translator, batch_tokens=100_000, batch_sentences=number).translate(lines)
+        for number in (1, 16, 64)
+    )
+    assert texts(one) == texts(sixteen) == texts(many)
+    for alone, together in zip(one, many, strict=True):
+        assert alone.hypotheses[0].score == pytest.approx(together.hypotheses[0].score, abs=1e-4)
+
+
+def test_windows_change_nothing(translator, monkeypatch):
+    lines = random_lines(20)
+    together = texts(translator.translate(lines))
+    monkeypatch.setattr(reading, "_MOST_ITEMS", 3)
+    assert texts(translator.translate(lines)) == together
+
+
+def test_a_stream_is_endless_and_read_as_wanted(translator, monkeypatch):
+    monkeypatch.setattr(reading, "_MOST_ITEMS", 3)
+    stream = translator.translate_stream(repeat("w1 w2"))
+    found = texts(next(stream) for _ in range(7))
+    assert found == texts(translator.translate(["w1 w2"] * 7))
+
+
+def test_the_first_of_several_is_the_only_one_of_one(tokenizer):
+    lines = random_lines(30)
+    several = make_translator(tokenizer, n_best=3).translate(lines)
+    for one, three in zip(make_translator(tokenizer).translate(lines), several, strict=True):
+        assert len(three.texts) == len(three.hypotheses) == 3
+        assert one.text == three.text == three.texts[0]
+        assert one.hypotheses[0].tokens == three.hypotheses[0].tokens
+
+
+@pytest.mark.parametrize("search", ["beam", "greedy"])
+def test_the_score_of_a_translation_is_what_search_reports(tokenizer, search):
+    translator = make_translator(tokenizer, search=search)
+    lines = random_lines(40)
+    found = translator.translate(lines)
+    scores = list(translator.score(zip(lines, texts(found), strict=True)))
+    assert len(scores) == len(lines)
+    for translation, score in zip(found, scores, strict=True):
+        best = translation.hypotheses[0]
+        assert tokenizer.encode(translation.text) == list(best.tokens)  # words are unambiguous
+        assert score.log_probability == pytest.approx(best.log_probability, abs=1e-4)
+        assert score.num_tokens == len(best.tokens) + 1
+        assert score.tokens == (*tokenizer.pieces(best.tokens), "</s>")
+
+
+def test_a_beam_finds_no_worse_scores_than_greedy(tokenizer):
+    lines = random_lines(40)
+    greedy, beam = (
+        make_translator(tokenizer, search=search, length_penalty="none").translate(lines)
+        for search in ("greedy", "beam")
+    )
+    totals = [sum(one.hypotheses[0].score for one in found) for found in (greedy, beam)]
+    assert totals[1] > totals[0]
+
+
+def test_empty_sides_are_scored_and_aligned(translator):
+    pairs = [("", ""), ("w1", ""), ("", "w1 w2")]
+    assert [score.num_tokens for score in translator.score(pairs)] == [1, 1, 3]
+    assert all(score.log_probability < 0 for score in translator.score(pairs))
+    assert [alignment.weights.shape for alignment in translator.align(pairs)] == [
+        (0, 0),
+        (0, 1),
+        (2, 0),
+    ]
+    assert all(alignment.links == frozenset() for alignment in translator.align(pairs))
+
+
+def test_pairs_alone_are_as_in_a_batch(translator):
+    lines = random_lines(30)
+    pairs = list(zip(lines, random_lines(30, seed=2), strict=True))
+    alone = replace(translator, batch_sentences=1)
+    for one, other in zip(alone.score(pairs), translator.score(pairs), strict=True):
+        assert one.token_log_probabilities == pytest.approx(other.token_log_probabilities, abs=1e-4)
+    for one, other in zip(alone.align(pairs), translator.align(pairs), strict=True):
+        assert one.source_words == other.source_words and one.target_words == other.target_words
+        assert one.weights == pytest.approx(other.weights, abs=1e-4)
+
+
+def test_an_alignment_is_one_of_words(translator):
+    ((alignment),) = translator.align([("w1, w2 (w3)", "w4 w5!")])
+    assert alignment.source_words == ("w1,", "w2", "(w3)")
+    assert alignment.target_words == ("w4", "w5!")
+    assert alignment.weights.shape == (2, 3)
+    assert (alignment.weights.sum(axis=1) <= 1.0 + 1e-6).all()
+    best = alignment.weights.argmax(axis=1)
+    assert alignment.links == {(int(best[0]), 0), (int(best[1]), 1)}
+
+
+def test_translations_are_aligned_when_asked(translator):
+    lines = random_lines(20)
+    assert all(found.alignment is None for found in translator.translate(lines))
+    found = translator.translate(lines, with_alignments=True)
+    again = translator.align(zip(lines, texts(found), strict=True))
+    for line, translation, alignment in zip(lines, found, again, strict=True):
+        assert translation.alignment.source_words == tuple(line.split())
+        assert translation.alignment.target_words == tuple(translation.text.split())
+        assert translation.alignment.weights == pytest.approx(alignment.weights, abs=1e-4)
+        assert translation.alignment.links == alignment.links
+
+
+def test_the_model_is_left_as_it_was(translator):
+    translator.model.train()
+    before = {name: tensor.clone() for name, tensor in translator.model.state_dict().items()}
+    rng = torch.get_rng_state()
+    stream = translator.translate_stream(random_lines(5))
+    next(stream)
+    assert translator.model.training
+    assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
+    assert torch.equal(torch.get_rng_state(), rng)
+    for name, tensor in translator.model.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_dropout_is_off(translator):
+    lines = random_lines(10)
+    translator.model.train()
+    assert texts(translator.translate(lines)) == texts(translator.translate(lines))
+    pairs = [("w1 w2", "w3")]
+    assert list(translator.score(pairs)) == list(translator.score(pairs))
+
+
+def test_bfloat16_is_close(translator):
+    reduced = replace(translator, precision=torch.bfloat16)
+    lines = random_lines(20)
+    assert len(reduced.translate(lines)) == 20
+    pairs = list(zip(lines, random_lines(20, seed=2), strict=True))
+    for one, other in zip(translator.score(pairs), reduced.score(pairs), strict=True):
+        assert one.log_probability != other.log_probability
+        assert one.log_probability == pytest.approx(other.log_probability, rel=0.05)
