@@ -275,8 +275,9 @@ class Config(Options):
         measured = self.training.validation.metrics or self.training.early_stopping
         if self.data.valid is None and measured:
             sentence = (
-                "is missing, and validation needs it; give it, or set "
-                "training.validation.metrics=[] training.validation.best=loss training.early_stopping=null"
+                "is missing, and validation needs it; to train without: "
+                "training.early_stopping=null training.validation.metrics=[] "
+                "training.validation.best=loss"
             )
             refuse((("data", "valid"), sentence))
         return self

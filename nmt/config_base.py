@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
+from nmt.explain import refuse
 from nmt.registry import PlugIn, Strict, Table
 
 # Where each kind of plug-in is listed: a torch-free pointer to the table beside the classes.
@@ -38,9 +39,15 @@ class Options(Strict):
         return named
 
 
+def _check_no_nul(text: str) -> str:
+    if "\0" in text:
+        refuse(((), "must not hold NUL characters"))
+    return text
+
+
 def _check_device(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", name):
-        raise ValueError(f"unknown device {name!r}; allowed: auto, cpu, cuda, cuda:N")
+        refuse(((), f"unknown device {name!r}; allowed: auto, cpu, cuda, cuda:N"))
     return name
 
 
@@ -48,5 +55,5 @@ Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 
 
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_check_no_nul)]
 Device = Annotated[str, AfterValidator(_check_device)]

@@ -76,12 +76,12 @@ def _read_layers(path: Path) -> list[Layer]:
     seen: list[Path] = []
     next_path: Path | None = path
     while next_path is not None:
+        tree = parse_yaml(read_text(next_path), str(next_path))
         if next_path.resolve() in seen:
             raise ConfigError(
                 f"{layers[0].origin}: extends: {next_path} extends itself in a circle"
             )
         seen.append(next_path.resolve())
-        tree = parse_yaml(read_text(next_path), str(next_path))
         if tree is None:
             tree = {}
         if not isinstance(tree, dict):

@@ -29,6 +29,11 @@ _KINDS = {
     "model_attributes_type": _GROUP,
     "dict_type": _GROUP,
 }
+_WITHOUT_VALUE = {
+    "missing": "is missing",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+}
 _BOUNDS = {
     "greater_than_equal": ("must be at least", "ge"),
     "greater_than": ("must be more than", "gt"),
@@ -84,8 +89,8 @@ def explain(error: ErrorDetails) -> str:
     context = error.get("ctx", {})
     if kind == "refused":
         return error["msg"]
-    if kind == "missing":
-        return "is missing"
+    if kind in _WITHOUT_VALUE:
+        return _WITHOUT_VALUE[kind]
     if kind == "literal_error":
         choices = re.findall(r"'([^']*)'", context["expected"])
         hint = did_you_mean(str(error["input"]), choices)

@@ -1,0 +1,161 @@
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from nmt.config import CONFIG_VERSION, Config, Options
+from nmt.explain import explain
+
+FILES = {"source": "a.de", "target": "a.en"}
+SMALLEST = {"run": "runs/x", "data": {"train": FILES, "valid": FILES}}
+
+
+def make(**groups: Any) -> Config:
+    return Config.model_validate(SMALLEST | groups)
+
+
+def problem(**groups: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        make(**groups)
+    details = caught.value.errors()[0]
+    return ".".join(map(str, details["loc"])) + ": " + explain(details)
+
+
+def test_run_and_data_are_enough() -> None:
+    config = make()
+    assert config.version == CONFIG_VERSION
+    assert config.model.encoder.cell.name == "gru"
+    assert [corpus.source for corpus in config.data.train] == ["a.de"]
+
+
+def test_every_option_has_help() -> None:
+    def groups(base: type[Options]) -> list[type[Options]]:
+        return [base, *(group for heir in base.__subclasses__() for group in groups(heir))]
+
+    for group in groups(Options):
+        if group.__module__.startswith("nmt."):
+            for name, field in group.model_fields.items():
+                assert field.description, f"{group.__name__}.{name}"
+
+
+def test_configurations_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        make().seed = 2
+
+
+def test_options_without_a_name_are_those_of_the_default_plug_in() -> None:
+    assert make(training={"optimizer": {"learning_rate": 0.5}}).training.optimizer.name == "adam"
+    assert make(tokenizer={"vocabulary_size": 9}).tokenizer.name == "sentencepiece"
+
+
+def test_corpora() -> None:
+    assert make(data={"train": [FILES, {"tsv": "b.tsv"}], "valid": FILES}).data.train[1].tsv
+    sentence = "needs source and target, or tsv alone; given: "
+    for corpus, given in [
+        ({"source": "a"}, "source"),
+        ({"target": "a"}, "target"),
+        ({"source": "a", "target": "b", "tsv": "c"}, "source, target, tsv"),
+        ({"weight": 2}, "none"),
+    ]:
+        assert problem(data={"train": corpus}) == f"data.train.0: {sentence}{given}"
+    assert problem(data={"train": []}) == "data.train: must not be empty"
+
+
+def test_paths_are_texts_that_a_file_can_have() -> None:
+    assert problem(run="") == "run: must not be empty"
+    assert problem(run="a\0b") == "run: must not hold NUL characters"
+
+
+def test_batch_size_is_in_tokens_or_in_sentences() -> None:
+    make(training={"batch_tokens": None, "batch_sentences": 8})
+    rest = "of batch_tokens and batch_sentences; set one, and the other to null"
+    assert problem(training={"batch_sentences": 8}) == f"training.batch_tokens: both are set {rest}"
+    assert problem(training={"batch_tokens": None}) == (
+        f"training.batch_tokens: neither is set {rest}"
+    )
+
+
+def test_training_must_end() -> None:
+    make(training={"max_epochs": None})
+    assert problem(training={"max_epochs": None, "early_stopping": None}) == (
+        "training.max_epochs: training would never end; "
+        "set max_epochs, max_updates or early_stopping"
+    )
+
+
+def test_models_are_compared_by_what_is_measured() -> None:
+    make(training={"validation": {"best": "loss"}, "early_stopping": {"metric": "loss"}})
+    rest = "(others once they are listed in training.validation.metrics)"
+    assert problem(training={"validation": {"best": "chrf"}}) == (
+        f"training.validation.best: 'chrf' is not measured; allowed: loss, bleu {rest}"
+    )
+    assert (
+        problem(
+            training={
+                "validation": {"metrics": ["chrf"], "best": "chrf"},
+                "early_stopping": {"metric": "bleu"},
+            }
+        )
+        == f"training.early_stopping.metric: 'bleu' is not measured; allowed: loss, chrf {rest}"
+    )
+
+
+def test_validation_needs_data() -> None:
+    without = {"validation": {"metrics": [], "best": "loss"}, "early_stopping": None}
+    make(data={"train": FILES}, training=without)
+    sentence = (
+        "data.valid: is missing, and validation needs it; to train without: "
+        "training.early_stopping=null training.validation.metrics=[] training.validation.best=loss"
+    )
+    assert problem(data={"train": FILES}) == sentence
+    stopping = without | {"early_stopping": {"metric": "loss"}}
+    assert problem(data={"train": FILES}, training=stopping) == sentence
+
+
+def test_scheduled_sampling_rises_in_time() -> None:
+    assert problem(training={"scheduled_sampling": {"start": 5, "end": 5}}) == (
+        "training.scheduled_sampling.end: must be more than start (5), not 5"
+    )
+
+
+def test_decoding() -> None:
+    assert problem(decoding={"n_best": 6}) == (
+        "decoding.n_best: must be at most beam_size (5), not 6"
+    )
+    assert problem(decoding={"min_length": 9, "max_length": 8}) == (
+        "decoding.min_length: must be at most max_length (8), not 9"
+    )
+
+
+def test_tying_all_needs_one_vocabulary() -> None:
+    tied = {"embedding": {"tie": "all"}}
+    make(model=tied)
+    assert problem(model=tied, tokenizer={"shared": False}) == (
+        "model.embedding.tie: 'all' needs one vocabulary; "
+        "set tokenizer.shared: true, or tie: target"
+    )
+
+
+def test_shared_tokenizer_has_one_path() -> None:
+    assert problem(tokenizer={"target_path": "x"}) == (
+        "tokenizer.target_path: is not for a shared tokenizer; set source_path, or shared: false"
+    )
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:3"])
+def test_devices(device: str) -> None:
+    assert make(device=device).device == device
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "CPU", "cpu:0"])
+def test_unknown_devices(device: str) -> None:
+    assert problem(device=device) == (
+        f"device: unknown device {device!r}; allowed: auto, cpu, cuda, cuda:N"
+    )
+
+
+def test_other_version_comes_before_all_else() -> None:
+    assert problem(version="2", strange=1) == (
+        "version: this is version 2; this nmt reads 1: use the nmt that it was written for, "
+        "or adapt it to configs/reference.yaml"
+    )

@@ -1,0 +1,318 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from nmt.config import Config
+from nmt.config_file import dump_config, load_config
+from nmt.errors import ConfigError
+
+SMALLEST = """\
+run: runs/x
+data:
+  train: {source: a.de, target: a.en}
+  valid: {source: b.de, target: b.en}
+"""
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write_file(text: str, name: str = "x.yaml", base: str = SMALLEST) -> Path:
+        (tmp_path / name).write_text(base + text, encoding="utf-8")
+        return tmp_path / name
+
+    return write_file
+
+
+def refused(path: Path, *overrides: str) -> str:
+    """The message, which is one line, without the folder of the file."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message.replace(f"{path.parent}{os.sep}", "")
+
+
+def test_smallest_file_loads(write: Write) -> None:
+    assert load_config(write("")).run == "runs/x"
+
+
+def test_byte_order_mark_and_crlf_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_bytes(b"\xef\xbb\xbf" + SMALLEST.replace("\n", "\r\n").encode())
+    assert load_config(path).run == "runs/x"
+
+
+def test_declared_type_says_what_a_text_means(write: Write) -> None:
+    config = load_config(
+        write(
+            "seed: 1_000\n"
+            "training: {optimizer: {learning_rate: 3e-4}, tensorboard: on, max_updates: null}\n",
+            base=SMALLEST.replace("a.de", "no").replace("runs/x", "010"),
+        )
+    )
+    assert config.data.train[0].source == "no"
+    assert config.run == "010"
+    assert config.seed == 1_000
+    assert config.training.optimizer.options["learning_rate"] == 3e-4
+    assert config.training.tensorboard is True
+    assert config.training.max_updates is None
+
+
+class TestOverrides:
+    def test_dotted_keys_reach_everything(self, write: Write) -> None:
+        config = load_config(
+            write("model: {attention: {score: additive}}\n"),
+            [
+                "model.attention.score=dot",
+                "training.optimizer.learning_rate=3e-4",
+                "data.train={source: c, target: d}",
+                "training.early_stopping=null",
+                "training.validation.metrics=[bleu, chrf]",
+                "run=a=b",
+            ],
+        )
+        assert config.model.attention.score.name == "dot"
+        assert config.training.optimizer.options["learning_rate"] == 3e-4
+        assert config.data.train[0].source == "c"
+        assert config.training.early_stopping is None
+        assert config.training.validation.metrics == ["bleu", "chrf"]
+        assert config.run == "a=b"
+
+    def test_later_ones_win(self, write: Write) -> None:
+        assert load_config(write(""), ["seed=2", "seed=3"]).seed == 3
+
+    @pytest.mark.parametrize("override", ["seed", "=1", "a..b=1", ".a=1"])
+    def test_must_be_key_and_value(self, write: Write, override: str) -> None:
+        assert refused(write(""), override) == (
+            f"override {override!r}: must be key=value with a dotted key, "
+            "as in model.attention.score=dot"
+        )
+
+    def test_are_named_in_messages(self, write: Write) -> None:
+        assert refused(write("seed: 5\n"), "seed=x") == (
+            "override 'seed=x': seed: must be a whole number, not 'x'"
+        )
+        assert refused(write(""), "seed=[").startswith("override 'seed=[': line 1: not YAML")
+
+    def test_do_not_reach_into_lists(self, write: Write) -> None:
+        base = "run: x\ndata:\n  train: [{tsv: a}]\n"
+        assert refused(write("", base=base), "data.train.tsv=b") == (
+            "override 'data.train.tsv=b': data.train is a list; "
+            "give it whole, as in 'data.train=[...]'"
+        )
+
+
+class TestExtends:
+    def test_mappings_merge_and_all_else_is_replaced(self, write: Write) -> None:
+        write(
+            "seed: 5\ntraining: {validation: {metrics: [bleu, ter]}, max_epochs: 3}\n", "base.yaml"
+        )
+        text = "extends: base.yaml\ntraining: {validation: {metrics: [bleu]}}\n"
+        config = load_config(write(text, base=""))
+        assert config.seed == 5
+        assert config.training.max_epochs == 3
+        assert config.training.validation.metrics == ["bleu"]
+
+    def test_chains_are_relative_to_each_file(self, tmp_path: Path, write: Write) -> None:
+        (tmp_path / "deep").mkdir()
+        write("seed: 1\n", "base.yaml")
+        write("extends: ../base.yaml\nseed: 2\n", "deep/middle.yaml", base="")
+        assert load_config(write("extends: deep/middle.yaml\n", base="")).seed == 2
+
+    def test_circle(self, write: Write) -> None:
+        write("extends: x.yaml\n", "y.yaml", base="")
+        assert refused(write("extends: y.yaml\n", base="")) == (
+            "y.yaml: extends: x.yaml extends itself in a circle"
+        )
+
+    def test_missing_base_is_named(self, write: Write) -> None:
+        assert refused(write("extends: gone.yaml\n")) == "gone.yaml: no such file"
+
+    def test_must_be_one_name(self, write: Write) -> None:
+        assert refused(write("extends: [a, b]\n")) == (
+            "x.yaml: extends: must be one file name, not a list"
+        )
+
+    def test_message_names_the_file_that_has_the_value(self, write: Write) -> None:
+        write("seed: x\n", "base.yaml")
+        assert refused(write("extends: base.yaml\n", base="")).startswith("base.yaml: seed: ")
+        assert refused(write("extends: base.yaml\nseed: y\n", base="")).startswith("x.yaml: seed: ")
+
+
+class TestPlugInsMerge:
+    def merged(self, write: Write, below: str, above: str) -> Config:
+        write(below, "base.yaml")
+        return load_config(write(f"extends: base.yaml\n{above}", base=""))
+
+    def test_options_of_the_same_one_are_kept(self, write: Write) -> None:
+        config = self.merged(
+            write,
+            "training: {optimizer: {name: sgd, momentum: 0.5}}\n",
+            "training: {optimizer: {name: sgd, learning_rate: 2}}\n",
+        )
+        options = config.training.optimizer.options
+        assert (options["momentum"], options["learning_rate"]) == (0.5, 2.0)
+
+    def test_options_of_another_one_are_not(self, write: Write) -> None:
+        config = self.merged(
+            write,
+            "training: {optimizer: {name: sgd, learning_rate: 0.7}}\n",
+            "training: {optimizer: {name: adam}}\n",
+        )
+        assert config.training.optimizer.options["learning_rate"] == 0.001
+
+    def test_no_name_is_the_name_of_the_default(self, write: Write) -> None:
+        below = "training: {optimizer: {learning_rate: 0.7}}\n"
+        same = self.merged(write, below, "training: {optimizer: {name: adam, beta1: 0.5}}\n")
+        assert same.training.optimizer.options["learning_rate"] == 0.7
+        other = self.merged(write, below, "training: {optimizer: {name: adamw}}\n")
+        assert other.training.optimizer.options["learning_rate"] == 0.001
+
+    def test_short_form_is_refined_and_replaces(self, write: Write) -> None:
+        refined = self.merged(
+            write, "model: {encoder: {cell: gru}}\n", "model: {encoder: {cell: {fused: false}}}\n"
+        )
+        assert refined.model.encoder.cell.options == {"fused": False}
+        replaced = self.merged(
+            write, "model: {encoder: {cell: {fused: false}}}\n", "model: {encoder: {cell: lstm}}\n"
+        )
+        assert replaced.model.encoder.cell.name == "lstm"
+
+    def test_another_tokenizer_keeps_what_all_tokenizers_have(self, write: Write) -> None:
+        config = self.merged(
+            write,
+            "tokenizer: {lowercase: true, model_type: unigram, vocabulary_size: 99}\n",
+            "tokenizer: {name: words}\n",
+        )
+        assert config.tokenizer.lowercase is True
+        assert config.tokenizer.model_dump()["vocabulary_size"] != 99
+
+
+class TestDump:
+    def test_loads_to_an_equal_config(self, write: Write, tmp_path: Path) -> None:
+        config = load_config(
+            write("model: {attention: {score: dot}}\n"), ["training.optimizer.learning_rate=3e-7"]
+        )
+        (tmp_path / "dumped.yaml").write_text(dump_config(config), encoding="utf-8")
+        assert load_config(tmp_path / "dumped.yaml") == config
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+    @given(
+        name=st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1),
+        rate=st.floats(min_value=0.0, exclude_min=True, allow_infinity=False),
+        ratio=st.none() | st.floats(min_value=1.0, max_value=9.0),
+    )
+    def test_any_values_come_back(
+        self, tmp_path: Path, name: str, rate: float, ratio: float | None
+    ) -> None:
+        config = Config.model_validate(
+            {
+                "run": name,
+                "data": {
+                    "train": {"tsv": name},
+                    "valid": {"tsv": "no"},
+                    "filters": {"max_length_ratio": ratio},
+                },
+                "training": {"optimizer": {"name": "adam", "learning_rate": rate}},
+            }
+        )
+        (tmp_path / "dumped.yaml").write_text(dump_config(config), encoding="utf-8")
+        assert load_config(tmp_path / "dumped.yaml") == config
+
+    def test_everything_is_in_it(self, write: Write) -> None:
+        text = dump_config(load_config(write("")))
+        assert "learning_rate: 0.001" in text
+        assert "version: 1" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "model: {atention: {score: dot}}\n",
+            "x.yaml: model.atention: unknown option 'atention' (did you mean 'attention'?); "
+            "allowed: embedding, encoder, bridge, attention, decoder",
+        ),
+        (
+            "model: {encoder: {cell: grru}}\n",
+            "x.yaml: model.encoder.cell: unknown cell 'grru' (did you mean 'gru'?); "
+            "allowed: gru, lstm",
+        ),
+        (
+            "model: {encoder: {cell: {name: gru, fusd: 1}}}\n",
+            "x.yaml: model.encoder.cell.fusd: unknown option 'fusd' of cell 'gru' "
+            "(did you mean 'fused'?); allowed: fused",
+        ),
+        (
+            "model: {encoder: {hidden_size: big}}\n",
+            "x.yaml: model.encoder.hidden_size: must be a whole number, not 'big'",
+        ),
+        (
+            "model:\n",
+            "x.yaml: model: must be a group of options (`key: value`), not null",
+        ),
+        (
+            "seed: -1\ndevice: gpu\nprecision: float16\n",
+            "x.yaml: seed: must be at least 0, not '-1' (and 2 more)",
+        ),
+        ("seed: 1\nseed: 2\n", "x.yaml: line 6: 'seed' is there twice (first in line 5)"),
+        (
+            "version: 9\n",
+            "x.yaml: version: this is version 9; this nmt reads 1: use the nmt that it was "
+            "written for, or adapt it to configs/reference.yaml",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(write: Write, text: str, message: str) -> None:
+    assert refused(write(text)) == message
+
+
+def test_place_in_a_corpus_is_as_written(write: Write) -> None:
+    one = "run: x\ndata:\n  train: {source: a}\n"
+    many = "run: x\ndata:\n  train: [{tsv: a}, {source: a}]\n"
+    sentence = "needs source and target, or tsv alone; given: source"
+    assert refused(write("", base=one)) == f"x.yaml: data.train: {sentence}"
+    assert refused(write("", base=many)) == f"x.yaml: data.train[1]: {sentence}"
+
+
+def test_missing_options_are_those_of_the_file_asked_for(write: Write) -> None:
+    assert refused(write("", base="run: x\n"), "seed=2") == "x.yaml: data: is missing"
+    assert refused(write("", base="")) == "x.yaml: run: is missing (and 1 more)"
+
+
+def test_file_must_hold_options(write: Write) -> None:
+    assert refused(write("[a]", base="")) == "x.yaml: must be options (`key: value`), not a list"
+    assert refused(write("hello", base="")) == "x.yaml: must be options (`key: value`), not a text"
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes(b"run: K\xf6ln\n")
+    assert refused(tmp_path / "latin.yaml") == ("latin.yaml: not UTF-8 (byte 6); save it as UTF-8")
+    assert refused(tmp_path / "gone.yaml") == "gone.yaml: no such file"
+    (tmp_path / "folder.yaml").mkdir()
+    assert refused(tmp_path / "folder.yaml") == "folder.yaml: is a folder, not a YAML file"
+    assert "cannot be read: " in refused(tmp_path / ("x" * 300))
+    assert "cannot be read: embedded null byte" in refused(tmp_path / "x\0y")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_file_without_permission(write: Write) -> None:
+    path = write("")
+    path.chmod(0)
+    assert refused(path) == "x.yaml: cannot be read: Permission denied"
+
+
+def test_no_torch_is_loaded(write: Write) -> None:
+    program = (
+        "import sys; from nmt.config_file import load_config; "
+        f"load_config({str(write(''))!r}); "
+        "sys.exit(bool({'torch', 'numpy', 'sentencepiece'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,56 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nmt
+
+HEAVY = {"torch", "numpy", "pydantic", "sentencepiece", "sacrebleu", "matplotlib", "yaml"}
+PACKAGE = Path(nmt.__file__).parent
+
+
+def loaded_by(statement: str) -> set[str]:
+    program = f"import sys; {statement}; print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("statement", ["import nmt", "import nmt.cli"])
+def test_importing_loads_nothing_heavy(statement: str) -> None:
+    assert not loaded_by(statement) & HEAVY
+
+
+def test_translator_is_there_when_asked_for() -> None:
+    from nmt import Translator, translation
+
+    assert Translator is translation.Translator
+
+
+def test_unknown_names_are_unknown() -> None:
+    with pytest.raises(AttributeError, match="module 'nmt' has no attribute 'Nonsense'"):
+        nmt.Nonsense  # noqa: B018
+
+
+def test_version_is_in_the_changelog() -> None:
+    changelog = (PACKAGE.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(rf"^## {re.escape(nmt.__version__)}\b", changelog, flags=re.MULTILINE)
+
+
+def test_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "nmt", "--version"], capture_output=True, text=True, check=True
+    )
+    assert nmt.__version__ in done.stdout
+
+
+def test_package_is_typed() -> None:
+    assert (PACKAGE / "py.typed").exists()
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.name)
+def test_files_are_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
