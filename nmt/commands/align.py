@@ -13,7 +13,7 @@ from nmt.errors import DataError
 
 if TYPE_CHECKING:
     from nmt.alignments import GoldAlignment
-    from nmt.translation import SentenceAlignment
+    from nmt.teacher_forcing import SentenceAlignment
 
 DESCRIPTION = """Align the words of given translations: the model reads each pair, and the attention
 that it pays says which source word each target word comes from. Words are what stands between

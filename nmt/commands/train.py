@@ -1,8 +1,17 @@
 """`nmt train`: everything that a configuration implies."""
 
 import argparse
-import signal
+import shutil
+import tempfile
+from collections import deque
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.errors import RunError
+
+if TYPE_CHECKING:
+    from nmt.config import Config
+    from nmt.run import RunDirectory
 
 DESCRIPTION = """Train a model as one YAML file says: make the tokenizer where there is none, encode
 the corpus, train, validate, keep the best, score the test set. Everything goes to the folder that
@@ -34,14 +43,74 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train to the end, or until interrupted."""
     from nmt.config_file import load_config
+    from nmt.run import RunDirectory
 
     config = load_config(arguments.config, arguments.overrides)
+    path = Path(config.run)
+    if arguments.resume:
+        folder = RunDirectory.create(path, resume=True)
+    elif arguments.overwrite and path.exists():
+        folder = _replace(path, config)
+    else:
+        # At once, so that what is in the way is told before the work, not after it.
+        folder = RunDirectory.create(path)
+        _fill(folder, config)
 
-    from nmt.run import RunDirectory
     from nmt.training.trainer import train
 
-    folder = RunDirectory.create(
-        Path(config.run), overwrite=arguments.overwrite, resume=arguments.resume
-    )
     result = train(config, folder, resume=arguments.resume)
-    return 0 if result.signal is None else 128 + int(signal.Signals(result.signal))
+    return 0 if result.signal is None else 128 + result.signal
+
+
+def _replace(path: Path, config: "Config") -> "RunDirectory":
+    """A new run in the place of an old one, which goes when the data is known to be in order."""
+    from nmt.run import RunDirectory
+
+    with _workplace(path.parent) as name:
+        prepared = RunDirectory(Path(name))
+        _prepare(prepared, config)
+        folder = RunDirectory.create(path, overwrite=True)
+        _move(prepared, folder)
+    return folder
+
+
+def _fill(folder: "RunDirectory", config: "Config") -> None:
+    """Give a new run its tokenizers and encoded corpora; where that fails, it is empty again."""
+    from nmt.run import RunDirectory
+
+    try:
+        with _workplace(folder.path) as name:
+            prepared = RunDirectory(Path(name))
+            _prepare(prepared, config)
+            _move(prepared, folder)
+    except BaseException:
+        if not any(folder.path.iterdir()):
+            folder.path.rmdir()
+        raise
+
+
+def _prepare(prepared: "RunDirectory", config: "Config") -> None:
+    """Do all that can fail for what a person wrote, before anything of theirs is changed."""
+    from nmt.build import build_loader, build_tokenizers, parallel_files
+    from nmt.data.corpus import read_pairs
+    from nmt.device import resolve_device, resolve_precision
+
+    device = resolve_device(config.device)
+    resolve_precision(config.precision, device)
+    for corpus in (config.data.valid, config.data.test):
+        if corpus is not None:
+            deque(read_pairs(parallel_files(corpus)), maxlen=0)
+    build_loader(config, prepared, build_tokenizers(config, prepared), device)
+
+
+def _move(prepared: "RunDirectory", folder: "RunDirectory") -> None:
+    for item in prepared.path.iterdir():
+        shutil.move(item, folder.path / item.name)
+
+
+def _workplace(parent: Path) -> "tempfile.TemporaryDirectory[str]":
+    """On the disk of the run, so that moving from there copies nothing."""
+    try:
+        return tempfile.TemporaryDirectory(prefix=".preparing-", dir=parent)
+    except OSError as error:
+        raise RunError(f"{parent}: cannot write in this folder: {error.strerror}") from None
