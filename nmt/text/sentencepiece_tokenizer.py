@@ -51,13 +51,13 @@ class SentencePieceTokenizer(Tokenizer):
         self._processor = SentencePieceProcessor(model_proto=model)
         everything = list(range(len(self)))
         self._pieces: list[str] = self._processor.id_to_piece(everything)
-        self._bytes = [
-            token for token, yes in enumerate(self._processor.is_byte(everything)) if yes
-        ]
+        self._pieces[: len(SPECIAL_SYMBOLS)] = SPECIAL_SYMBOLS
+        is_byte = self._processor.is_byte(everything)
+        self._bytes = [token for token in everything if is_byte[token]]
         self._ids = {
             self._pieces[token]: token
             for token in everything[len(SPECIAL_SYMBOLS) :]
-            if token not in self._bytes  # text can say <0x41>, and does not mean A
+            if not is_byte[token]  # text can say <0x41>, and does not mean A
         }
         self._texts = self._make_texts()
         self._known_words = remember_words(self._split)

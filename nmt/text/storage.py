@@ -60,18 +60,18 @@ def write_tokenizer(folder: Path, model_file: str, saved: SavedTokenizer) -> Non
     }
     fresh, previous = (folder.with_name(f".{folder.name}.{end}") for end in ("new", "old"))
     try:
-        for leftover in (fresh, previous):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         _write(fresh / model_file, saved.model)
         _write(fresh / DESCRIPTION, (json.dumps(description, indent=2) + "\n").encode())
         if folder.exists():
+            shutil.rmtree(previous, ignore_errors=True)
             folder.rename(previous)
         fresh.rename(folder)
         shutil.rmtree(previous, ignore_errors=True)
     except OSError as error:
         raise RunError(
-            f"{folder}: cannot write the tokenizer ({error.strerror}); "
+            f"{folder}: cannot write the tokenizer ({error.strerror or error}); "
             "make room or change the permissions"
         ) from error
 
@@ -121,7 +121,7 @@ def _read(path: Path) -> bytes:
         raise RunError(f"{path}: this file of the tokenizer is missing; {_MEND}") from None
     except OSError as error:
         raise RunError(
-            f"{path}: this file of the tokenizer cannot be read ({error.strerror}); {_MEND}"
+            f"{path}: this file of the tokenizer cannot be read ({error.strerror or error}); {_MEND}"
         ) from error
 
 
