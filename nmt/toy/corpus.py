@@ -1,0 +1,152 @@
+"""Parallel sentences of the toy language, in splits that share no sentence, and their files."""
+
+import hashlib
+import os
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from nmt.errors import DataError
+from nmt.toy.clauses import Sentence
+from nmt.toy.phrases import Sense, Token
+from nmt.toy.sampler import Sampler
+
+SHORTEST: Final = 3
+LONGEST: Final = 80
+
+_SPLITS = {"train": range(0, 80), "valid": range(80, 90), "test": range(90, 100)}
+"""The hashes, modulo 100, of the English sentences of each split."""
+
+
+class SentencePair(NamedTuple):
+    """A sentence and its translation: words with blanks between them.
+
+    Attributes:
+        english: the source.
+        german: the target.
+        alignment: links (English word, German word) in order, counted from 0.
+    """
+
+    english: str
+    german: str
+    alignment: tuple[tuple[int, int], ...]
+
+
+def render(sentence: Sentence) -> SentencePair:
+    """The sentence in both languages; words that share a sense are aligned."""
+    return _translate(sentence, sentence.english())
+
+
+def _translate(sentence: Sentence, english: list[Token]) -> SentencePair:
+    german = sentence.german()
+    positions: dict[Sense, list[int]] = {}
+    for i, word in enumerate(english):
+        positions.setdefault(word.senses[0], []).append(i)
+    links = {(i, j) for j, word in enumerate(german) for s in word.senses for i in positions[s]}
+    return SentencePair(_text(english), _text(german), tuple(sorted(links)))
+
+
+def _text(words: list[Token]) -> str:
+    text = " ".join([word.form for word in words])
+    return text[0].upper() + text[1:]
+
+
+def sentence_pairs(
+    split: str, *, seed: int = 1, min_length: int = SHORTEST, max_length: int = 20
+) -> Iterator[SentencePair]:
+    """Sentence pairs without end, in constant memory; the same for the same arguments.
+
+    A sentence belongs to one split, which its hash decides: none is in two, whatever the seeds, the
+    lengths and the sizes. Within a split a sentence may come twice, as a short one must in the end.
+
+    Args:
+        split: train, valid or test.
+        seed: of everything random.
+        min_length: fewest words of the English sentence, punctuation counted; at least `SHORTEST`.
+            The German has some more, for its commas.
+        max_length: most words of it; at most `LONGEST`.
+
+    Raises:
+        DataError: the lengths are not possible.
+    """
+    if not SHORTEST <= min_length <= max_length <= LONGEST:
+        raise DataError(
+            f"lengths from {min_length} to {max_length}: the toy language has sentences of "
+            f"{SHORTEST} to {LONGEST} words, and the first length must not be above the second"
+        )
+    return _sample(split, random.Random(f"{seed} {split}"), min_length, max_length)
+
+
+def _sample(
+    split: str, rng: random.Random, min_length: int, max_length: int
+) -> Iterator[SentencePair]:
+    sampler = Sampler(rng)
+    hashes = _SPLITS[split]
+    while True:
+        sentence = sampler.sentence(rng.randint(min_length, max_length))
+        english = sentence.english()
+        if min_length <= len(english) <= max_length and _hash(_text(english)) in hashes:
+            yield _translate(sentence, english)
+
+
+def _hash(text: str) -> int:
+    """Of 0 to 99; the same on every machine."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") % 100
+
+
+def write_corpus(
+    folder: Path,
+    sizes: Mapping[str, int],
+    *,
+    seed: int = 1,
+    min_length: int = SHORTEST,
+    max_length: int = 20,
+) -> None:
+    """Write `SPLIT.en`, `SPLIT.de` and `SPLIT.align` (Pharaoh format, `i-j`) for each split.
+
+    A file appears when it is complete, in place of one that was there.
+
+    Args:
+        folder: made if it is not there.
+        sizes: sentence pairs of each split: train, valid, test.
+        seed: see `sentence_pairs`, as for the lengths.
+        min_length: fewest English words.
+        max_length: most English words.
+
+    Raises:
+        DataError: the lengths are not possible, a size is negative, or a file cannot be written.
+    """
+    for split, size in sizes.items():
+        if size < 0:
+            raise DataError(f"{split}: {size} sentence pairs cannot be made; give 0 or more")
+        pairs = sentence_pairs(split, seed=seed, min_length=min_length, max_length=max_length)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(folder, split, islice(pairs, size))
+        except OSError as error:
+            raise DataError(
+                f"{error.filename or folder}: cannot write the toy corpus: {error.strerror}"
+            ) from error
+
+
+def _write(folder: Path, split: str, pairs: Iterator[SentencePair]) -> None:
+    paths = [folder / f"{split}.{suffix}" for suffix in ("en", "de", "align")]
+    parts = [path.with_name(f"{path.name}.part") for path in paths]
+    try:
+        with ExitStack() as stack:
+            english, german, align = (
+                stack.enter_context(part.open("w", encoding="utf-8", newline="\n"))
+                for part in parts
+            )
+            for pair in pairs:
+                english.write(pair.english + "\n")
+                german.write(pair.german + "\n")
+                align.write(" ".join([f"{i}-{j}" for i, j in pair.alignment]) + "\n")
+        for part, path in zip(parts, paths, strict=True):
+            os.replace(part, path)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)

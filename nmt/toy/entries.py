@@ -1,0 +1,214 @@
+"""What the lexicon of the toy language is made of, and how its lines are read."""
+
+from dataclasses import dataclass
+
+from nmt.toy.morphology import (
+    STRONG,
+    Agreement,
+    Case,
+    Column,
+    Declension,
+    dative_plural,
+    decline,
+)
+
+Forms = tuple[str, str, str]
+"""Of a verb by `Agreement`; of a noun or a pronoun by `Case`."""
+
+_GENDERS = {"der": Column.MASCULINE, "die": Column.FEMININE, "das": Column.NEUTER}
+
+
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """A noun; `english` and `german` have the singular and the plural."""
+
+    english: tuple[str, str]
+    german: tuple[Forms, Forms]
+    gender: Column
+    is_person: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pronoun:
+    """A personal pronoun; `english` has subject and object."""
+
+    english: tuple[str, str]
+    german: Forms
+    agreement: Agreement
+
+
+@dataclass(frozen=True, slots=True)
+class Adjective:
+    """An adjective; `german` stands alone, and `stem` takes the endings."""
+
+    english: str
+    german: str
+    stem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Determiner:
+    """What a noun phrase starts with; `adjective_endings` are those of adjectives after it."""
+
+    english: str
+    german: Declension
+    adjective_endings: Declension
+    is_definite: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """Words that never change: an adverb or a conjunction."""
+
+    english: tuple[str, ...]
+    german: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preposition:
+    """A preposition and the case that it governs here."""
+
+    english: tuple[str, ...]
+    german: str
+    case: Case
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The nouns that can stand in one place of a sentence, and the adjectives that fit them."""
+
+    nouns: tuple[Noun, ...]
+    adjectives: tuple[Adjective, ...]
+    is_animate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """An object that a verb asks for; `case` is that of the preposition, if there is one."""
+
+    kind: Kind
+    case: Case
+    preposition: Preposition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A verb.
+
+    Attributes:
+        english: its forms; the first is the infinitive too.
+        english_participle: as in `has chased`.
+        particle: the word after the verb, or nothing: pick **up**.
+        german: its forms, without the prefix; the last is the infinitive too.
+        german_participle: as in `hat gejagt`, with the prefix.
+        prefix: separable prefix, or nothing: **ab** holen.
+        perfect_with_sein: as in `ist gelaufen`.
+        slots: the objects, in the order that both languages have.
+    """
+
+    english: Forms
+    english_participle: str
+    particle: str
+    german: Forms
+    german_participle: str
+    prefix: str
+    perfect_with_sein: bool
+    slots: tuple[Slot, ...]
+
+    @property
+    def particles(self) -> tuple[str, ...]:
+        """The particle, if there is one."""
+        return (self.particle,) if self.particle else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Auxiliary:
+    """A finite verb that goes with a form of another verb, or with an adjective."""
+
+    english: Forms
+    german: Forms
+
+
+def nouns(*lines: str, are_persons: bool = False) -> tuple[Noun, ...]:
+    """Nouns from lines like ``boy boys | der Junge Jungen weak``.
+
+    A weak noun ends as in its plural everywhere but in the nominative singular.
+    """
+    entries = []
+    for line in lines:
+        english, german = line.split(" | ")
+        singular, plural = english.split()
+        article, nominative, plural_nominative, *weak = german.split()
+        oblique = plural_nominative if weak else nominative
+        entries.append(
+            Noun(
+                (singular, plural),
+                (
+                    (nominative, oblique, oblique),
+                    (plural_nominative, plural_nominative, dative_plural(plural_nominative)),
+                ),
+                _GENDERS[article],
+                are_persons,
+            )
+        )
+    return tuple(entries)
+
+
+def verbs(*lines: str, slots: tuple[Slot, ...] = ()) -> tuple[Verb, ...]:
+    """Verbs from lines like ``pick picks picked up | hole holt holen abgeholt ab``.
+
+    English: infinitive, third person, participle and, for some, a particle. German: first person,
+    third person, infinitive, `ist` for some, participle and, for some, a separable prefix.
+    """
+    entries = []
+    for line in lines:
+        english, german = line.split(" | ")
+        infinitive, third, participle, *particle = english.split()
+        german_first, german_third, german_infinitive, *rest = german.split()
+        with_sein = rest[0] == "ist"
+        german_participle, *prefix = rest[with_sein:]
+        entries.append(
+            Verb(
+                (infinitive, third, infinitive),
+                participle,
+                "".join(particle),
+                (german_first, german_third, german_infinitive),
+                german_participle,
+                "".join(prefix),
+                with_sein,
+                slots,
+            )
+        )
+    return tuple(entries)
+
+
+def adjectives(*lines: str) -> tuple[Adjective, ...]:
+    """Adjectives from lines like ``tired müde``."""
+    entries = []
+    for line in lines:
+        english, german = line.split()
+        entries.append(Adjective(english, german, german.removesuffix("e")))
+    return tuple(entries)
+
+
+def expressions(*lines: str) -> tuple[Expression, ...]:
+    """Adverbs or conjunctions from lines like ``as soon as | sobald``."""
+    sides = (line.split(" | ") for line in lines)
+    return tuple(Expression(tuple(en.split()), tuple(de.split())) for en, de in sides)
+
+
+def preposition(english: str, german: str, case: Case = Case.DATIVE) -> Preposition:
+    """A preposition; in English it may be of several words."""
+    return Preposition(tuple(english.split()), german, case)
+
+
+def determiner(
+    english: str, stem: str, endings: Declension, adjective_endings: Declension
+) -> Determiner:
+    """A definite determiner with regular endings."""
+    return Determiner(english, decline(stem, endings), adjective_endings)
+
+
+def numeral(english: str, german: str) -> Determiner:
+    """A number above one: it does not change, and an adjective after it has the strong endings."""
+    return Determiner(english, decline(german, (("",) * 4,) * 3), STRONG, is_definite=False)

@@ -1,0 +1,136 @@
+"""Draw subjects, objects and places at random, of about the length that is asked for."""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from nmt.toy import lexicon
+from nmt.toy.entries import Adjective, Determiner, Kind, Noun, Pronoun
+from nmt.toy.phrases import Complement, Name, Nominal, NounPhrase, Pair, PersonalPronoun, Phrase
+
+T = TypeVar("T")
+SampleRelativeClause = Callable[[Noun, bool, Kind, int], Phrase]
+"""Noun, whether it is plural, its kind, words (2 or more; 3 for what is not alive)."""
+
+LONGEST_NOMINAL = 14
+LONGEST_SIMPLE_NOMINAL = 4  # the small old dog
+SHORTEST_PLACE = 3  # in the garden
+
+
+class Dice:
+    """Random decisions, faster than those of the standard library.
+
+    Args:
+        rng: decides everything.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self._random = rng.random
+
+    def chance(self, probability: float) -> bool:
+        """True so often."""
+        return self._random() < probability
+
+    def between(self, low: int, high: int) -> int:
+        """A whole number, both ends included."""
+        return low + int(self._random() * (high - low + 1))
+
+    def choose(self, items: Sequence[T]) -> T:
+        """One of them, all equally likely."""
+        return items[int(self._random() * len(items))]
+
+
+class NominalSampler:
+    """Draws nominals. Numbers of words are of English words, and are met as nearly as can be.
+
+    Args:
+        dice: decide everything.
+        sample_relative_clause: draws what a noun may be followed by.
+    """
+
+    def __init__(self, dice: Dice, sample_relative_clause: SampleRelativeClause) -> None:
+        self._dice = dice
+        self._relative_clause = sample_relative_clause
+
+    def nominal(
+        self,
+        words: int,
+        kind: Kind,
+        pronouns: Sequence[Pronoun] = (),
+        *,
+        is_simple: bool = False,
+        is_definite: bool = False,
+    ) -> Nominal:
+        """What can be a subject or an object.
+
+        Args:
+            words: at least 1.
+            kind: of noun.
+            pronouns: what may stand for a living being.
+            is_simple: without a modifier.
+            is_definite: such that `nicht` may come after it; only of living beings.
+        """
+        dice = self._dice
+        if words == 1 and kind.is_animate and (is_definite or dice.chance(0.85)):
+            if pronouns and dice.chance(0.45):
+                return PersonalPronoun(dice.choose(pronouns))
+            return Name(dice.choose(lexicon.NAMES))
+        if 3 <= words <= 5 and kind.is_animate and not is_definite and dice.chance(0.15):
+            return Pair(
+                self.nominal((words - 1) // 2, kind, is_simple=True),
+                self.nominal(words // 2, kind, is_simple=True),
+            )
+        return self._noun_phrase(min(words, LONGEST_NOMINAL), kind, is_simple, is_definite)
+
+    def place(self, words: int) -> Complement:
+        """`in front of the house`; 3 words or more."""
+        preposition = self._dice.choose(lexicon.PLACE_PREPOSITIONS)
+        if len(preposition.english) > words - 2:
+            preposition = lexicon.PLACE_PREPOSITIONS[0]
+        nominal = self.nominal(words - len(preposition.english), lexicon.PLACES)
+        return Complement(nominal, preposition.case, preposition)
+
+    def _noun_phrase(
+        self, words: int, kind: Kind, is_simple: bool, is_definite: bool
+    ) -> NounPhrase:
+        dice = self._dice
+        noun = dice.choose(kind.nouns)
+        is_plural = words == 1 or dice.chance(0.3)
+        modifier: Phrase | None = None
+        shortest_modifier = 2 if kind.is_animate else 3
+        rest = words - shortest_modifier
+        if not is_simple and rest >= 2 and (words > LONGEST_SIMPLE_NOMINAL or dice.chance(0.5)):
+            core = dice.between(2, min(3, rest))
+            modifier = self._modifier(noun, is_plural, kind, words - core)
+            words = core
+        words = min(words, LONGEST_SIMPLE_NOMINAL)
+        determiner = None
+        if words > 1 and (is_definite or not is_plural or dice.chance(0.75)):
+            determiner = dice.choose(_DETERMINERS[is_plural, is_definite])
+        num_adjectives = words - 1 - (determiner is not None)
+        return NounPhrase(
+            noun, is_plural, determiner, self._adjectives(kind, num_adjectives), modifier
+        )
+
+    def _modifier(self, noun: Noun, is_plural: bool, kind: Kind, words: int) -> Phrase:
+        if words >= SHORTEST_PLACE and self._dice.chance(0.25):
+            return self.place(words)
+        return self._relative_clause(noun, is_plural, kind, words)
+
+    def _adjectives(self, kind: Kind, count: int) -> tuple[Adjective, ...]:
+        """At most three; none comes twice."""
+        chosen: list[Adjective] = []
+        while len(chosen) < count:
+            adjective = self._dice.choose(kind.adjectives)
+            if adjective not in chosen:
+                chosen.append(adjective)
+        return tuple(chosen)
+
+
+_DETERMINERS: dict[tuple[bool, bool], tuple[Determiner, ...]] = {
+    (False, False): lexicon.SINGULAR,
+    (False, True): lexicon.DEFINITE_SINGULAR,
+    (True, False): lexicon.PLURAL,
+    (True, True): lexicon.DEFINITE_PLURAL,
+}
+"""By whether the noun is plural, and whether the phrase must be definite."""

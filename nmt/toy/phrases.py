@@ -1,0 +1,227 @@
+"""The synchronous grammar, first half: phrases around a noun.
+
+A synchronous rule writes the same tree in two languages (Aho and Ullman 1969, "Syntax Directed
+Translations and the Pushdown Assembler"). Here a rule is a class with a method for each language,
+and a tree is an object of it. Each word carries its sense: the node of the tree that it comes from
+and its part in it. Words of the two languages that share a sense are aligned.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from nmt.toy import entries
+from nmt.toy.morphology import (
+    CONTRACTIONS,
+    RELATIVE,
+    STRONG,
+    Agreement,
+    Case,
+    Column,
+    indefinite_article,
+)
+
+Sense = tuple[object, str]
+"""A node of the tree (nodes are told apart by identity) and the part that a word plays in it."""
+
+
+class Token(NamedTuple):
+    """A word in its sentence, and what it says; more than one thing where words are contracted."""
+
+    form: str
+    senses: tuple[Sense, ...]
+
+
+def token(form: str, node: object, part: str) -> Token:
+    """A word that says one thing."""
+    return Token(form, ((node, part),))
+
+
+def tokens(forms: tuple[str, ...], node: object, part: str) -> list[Token]:
+    """Words that say one thing together."""
+    senses = ((node, part),)
+    return [Token(form, senses) for form in forms]
+
+
+class Phrase(ABC):
+    """A part of a sentence that looks the same wherever it stands."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def english(self) -> list[Token]:
+        """The English words."""
+
+    @abstractmethod
+    def german(self) -> list[Token]:
+        """The German words."""
+
+
+class Nominal(ABC):
+    """What can be subject or object."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def agreement(self) -> Agreement:
+        """How a verb agrees with it."""
+
+    @property
+    def comes_first(self) -> bool:
+        """Whether German puts it before adverbs and the other objects, as it does a pronoun."""
+        return False
+
+    @abstractmethod
+    def english(self, case: Case) -> list[Token]:
+        """The English words; `case` tells subject and object apart."""
+
+    @abstractmethod
+    def german(self, case: Case) -> list[Token]:
+        """The German words."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Name(Nominal):
+    """`Tom`: the same in both languages and in all cases."""
+
+    name: str
+
+    @property
+    def agreement(self) -> Agreement:
+        return Agreement.THIRD_SINGULAR
+
+    def english(self, case: Case) -> list[Token]:
+        return [token(self.name, self, "noun")]
+
+    def german(self, case: Case) -> list[Token]:
+        return [token(self.name, self, "noun")]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PersonalPronoun(Nominal):
+    """`she`, `him`."""
+
+    entry: entries.Pronoun
+
+    @property
+    def agreement(self) -> Agreement:
+        return self.entry.agreement
+
+    @property
+    def comes_first(self) -> bool:
+        return True
+
+    def english(self, case: Case) -> list[Token]:
+        return [token(self.entry.english[case != Case.NOMINATIVE], self, "noun")]
+
+    def german(self, case: Case) -> list[Token]:
+        return [token(self.entry.german[case], self, "noun")]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class NounPhrase(Nominal):
+    """`the small dog in the garden`; without a determiner only in the plural: `small dogs`."""
+
+    noun: entries.Noun
+    is_plural: bool
+    determiner: entries.Determiner | None
+    adjectives: tuple[entries.Adjective, ...] = ()
+    modifier: Phrase | None = None
+
+    @property
+    def agreement(self) -> Agreement:
+        return Agreement.PLURAL if self.is_plural else Agreement.THIRD_SINGULAR
+
+    def english(self, case: Case) -> list[Token]:
+        words = [
+            token(adjective.english, self, f"adjective {i}")
+            for i, adjective in enumerate(self.adjectives)
+        ]
+        words.append(token(self.noun.english[self.is_plural], self, "noun"))
+        if self.determiner is not None:
+            article = self.determiner.english
+            if article == "a":
+                article = indefinite_article(words[0].form)
+            words.insert(0, token(article, self, "determiner"))
+        return words + self.modifier.english() if self.modifier else words
+
+    def german(self, case: Case) -> list[Token]:
+        column = Column.PLURAL if self.is_plural else self.noun.gender
+        words = []
+        endings = STRONG
+        if self.determiner is not None:
+            words.append(token(self.determiner.german[case][column], self, "determiner"))
+            endings = self.determiner.adjective_endings
+        for i, adjective in enumerate(self.adjectives):
+            form = adjective.stem + endings[case][column]
+            words.append(token(form, self, f"adjective {i}"))
+        words.append(token(self.noun.german[self.is_plural][case], self, "noun"))
+        return words + self.modifier.german() if self.modifier else words
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Pair(Nominal):
+    """`Tom and the dog`."""
+
+    first: Nominal
+    second: Nominal
+
+    @property
+    def agreement(self) -> Agreement:
+        return Agreement.PLURAL
+
+    def english(self, case: Case) -> list[Token]:
+        return [*self.first.english(case), token("and", self, "and"), *self.second.english(case)]
+
+    def german(self, case: Case) -> list[Token]:
+        return [*self.first.german(case), token("und", self, "and"), *self.second.german(case)]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RelativePronoun(Nominal):
+    """`who`, `that`: stands for a noun phrase before it, with this noun."""
+
+    noun: entries.Noun
+    is_plural: bool
+    follows_preposition: bool = False
+
+    @property
+    def agreement(self) -> Agreement:
+        return Agreement.PLURAL if self.is_plural else Agreement.THIRD_SINGULAR
+
+    def english(self, case: Case) -> list[Token]:
+        if self.noun.is_person:
+            form = "who" if case == Case.NOMINATIVE else "whom"
+        else:
+            form = "which" if self.follows_preposition else "that"
+        return [token(form, self, "noun")]
+
+    def german(self, case: Case) -> list[Token]:
+        column = Column.PLURAL if self.is_plural else self.noun.gender
+        return [token(RELATIVE[case][column], self, "noun")]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Complement(Phrase):
+    """A nominal in its case, with its preposition: `in front of the house`."""
+
+    nominal: Nominal
+    case: Case
+    preposition: entries.Preposition | None = None
+
+    def english(self) -> list[Token]:
+        words = self.nominal.english(self.case)
+        if self.preposition is None:
+            return words
+        return tokens(self.preposition.english, self, "preposition") + words
+
+    def german(self) -> list[Token]:
+        words = self.nominal.german(self.case)
+        if self.preposition is None:
+            return words
+        first = token(self.preposition.german, self, "preposition")
+        contracted = CONTRACTIONS.get((first.form, words[0].form))
+        if contracted is None or words[0].senses[0][1] != "determiner":
+            return [first, *words]
+        return [Token(contracted, first.senses + words[0].senses), *words[1:]]
