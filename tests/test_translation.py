@@ -1,8 +1,10 @@
 """A tiny model with random weights: what holds for any model holds for it."""
 
 import logging
+import shutil
 from dataclasses import replace
 from itertools import chain, repeat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,11 @@ import torch
 
 from nmt import reading
 from nmt.build import build_model, build_search
-from nmt.config import DecodingConfig, ModelConfig
+from nmt.checkpoint import save_checkpoint
+from nmt.config import Config, DecodingConfig, ModelConfig
+from nmt.config_file import dump_config
+from nmt.errors import ConfigError, RunError
+from nmt.run import RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.symbols import EOS
 from nmt.text.normalization import Normalizer
@@ -18,6 +24,11 @@ from nmt.text.words import WordTrainer
 from nmt.translation import Translator
 
 WORDS = [f"w{index}" for index in range(40)]
+MODEL = {
+    "embedding": {"size": 16, "dropout": 0.5},
+    "encoder": {"hidden_size": 16},
+    "decoder": {"hidden_size": 24},
+}
 HOSTILE = [
     "",
     "   ",
@@ -44,13 +55,7 @@ def tokenizer():
 def make_translator(tokenizer, **decoding) -> Translator:
     torch.manual_seed(3)
     model = build_model(
-        ModelConfig.model_validate(
-            {
-                "embedding": {"size": 16, "dropout": 0.5},
-                "encoder": {"hidden_size": 16},
-                "decoder": {"hidden_size": 24},
-            }
-        ),
+        ModelConfig.model_validate(MODEL),
         len(tokenizer),
         len(tokenizer),
     )
@@ -75,6 +80,24 @@ def make_translator(tokenizer, **decoding) -> Translator:
 @pytest.fixture(scope="module")
 def translator(tokenizer) -> Translator:
     return make_translator(tokenizer)
+
+
+def save_run(translator: Translator, folder: Path) -> RunDirectory:
+    """The run that would have such a model."""
+    run = RunDirectory.create(folder)
+    config = Config.model_validate(
+        {
+            "run": str(folder),
+            "data": {"train": {"source": "x", "target": "y"}, "valid": {"tsv": "z"}},
+            "tokenizer": {"name": "words"},
+            "model": MODEL,
+            "decoding": {"max_length": 9, "beam_size": 3, "batch_tokens": 300},
+        }
+    )
+    run.config.write_text(dump_config(config), encoding="utf-8")
+    translator.source_tokenizer.save(run.shared_tokenizer)
+    save_checkpoint(run.checkpoint("best"), {"model": translator.model.state_dict()}, {})
+    return run
 
 
 def random_lines(number: int, seed: int = 1) -> list[str]:
@@ -272,3 +295,32 @@ def test_bfloat16_is_close(translator):
     for one, other in zip(translator.score(pairs), reduced.score(pairs), strict=True):
         assert one.log_probability != other.log_probability
         assert one.log_probability == pytest.approx(other.log_probability, rel=0.05)
+
+
+def test_a_run_translates_as_its_model_does(translator, tmp_path):
+    run = save_run(translator, tmp_path / "run")
+    loaded = Translator.from_run(str(run.path), device="cpu", precision="float32")
+    lines = random_lines(10)
+    assert loaded.batch_tokens == 300 and loaded.max_source_length == 1000
+    assert texts(loaded.translate(lines)) == texts(translator.translate(lines))
+
+
+def test_decoding_can_differ_from_that_of_the_run(translator, tmp_path):
+    run = save_run(translator, tmp_path / "run")
+    decoding = DecodingConfig(beam_size=2, n_best=2, min_length=4, max_length=4)
+    loaded = Translator.from_run(run.path, device="cpu", precision="float32", decoding=decoding)
+    (found,) = loaded.translate(["w1 w2"])
+    assert [len(hypothesis.tokens) for hypothesis in found.hypotheses] == [4, 4]
+
+
+def test_a_search_that_cannot_be_is_refused_before_the_model_is_read(translator, tmp_path):
+    run = save_run(translator, tmp_path / "run")
+    shutil.rmtree(run.checkpoints)
+    decoding = DecodingConfig.model_validate({"search": "greedy", "n_best": 2})
+    with pytest.raises(ConfigError, match=r"decoding\.n_best: 2, but greedy search finds one"):
+        Translator.from_run(run.path, decoding=decoding)
+
+
+def test_a_run_that_is_not_there(tmp_path):
+    with pytest.raises(RunError, match="no such folder"):
+        Translator.from_run(tmp_path / "absent")

@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from nmt.errors import ConfigError
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import LengthPenalty
 from nmt.symbols import BOS, EOS, PAD, UNK
@@ -36,10 +35,7 @@ class SearchLimits:
         min_length: fewest tokens.
         max_length: most tokens.
         max_length_ratio: most tokens for each token of the source; 10 more are granted. None: any
-            number. `min_length` goes before it.
-
-    Raises:
-        ConfigError: `min_length` is above `max_length`.
+            number. `min_length`, which is at most `max_length`, goes before it.
     """
 
     min_length: int = 0
@@ -47,11 +43,7 @@ class SearchLimits:
     max_length_ratio: float | None = 3.0
 
     def __post_init__(self) -> None:
-        if self.min_length > self.max_length:
-            raise ConfigError(
-                f"decoding.min_length: {self.min_length} is more than decoding.max_length: "
-                f"{self.max_length}; lower the one or raise the other"
-            )
+        assert self.min_length <= self.max_length, "the configuration refuses it"
 
     def most_tokens(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
         """The upper limit of each sentence, given the tokens of its source."""
@@ -70,22 +62,15 @@ class Search(ABC):
 
     Args:
         beam_size: hypotheses kept at each step.
-        n_best: most hypotheses to return for a sentence.
+        n_best: most hypotheses to return for a sentence; at most `beam_size`.
         penalty: what they are ranked by.
         limits: how long they may be.
-
-    Raises:
-        ConfigError: `n_best` is above `beam_size`.
     """
 
     def __init__(
         self, beam_size: int, n_best: int, penalty: LengthPenalty, limits: SearchLimits
     ) -> None:
-        if n_best > beam_size:
-            raise ConfigError(
-                f"decoding.n_best: {n_best} is more than decoding.beam_size: {beam_size}; "
-                "a beam holds no more translations than its size"
-            )
+        assert n_best <= beam_size, "the configuration refuses it"
         self.beam_size: Final = beam_size
         self.n_best: Final = n_best
         self.penalty: Final = penalty

@@ -5,7 +5,7 @@ import torch
 
 from nmt.errors import ConfigError
 from nmt.search.greedy import GreedySearch
-from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, NoPenalty
+from nmt.search.penalties import LENGTH_PENALTIES, NoPenalty
 from nmt.search.search import Search, SearchLimits
 from nmt.search.searches import SEARCHES
 from nmt.symbols import EOS
@@ -111,16 +111,6 @@ def test_limits_follow_the_source():
 def test_the_shortest_length_goes_before_the_ratio():
     limits = SearchLimits(min_length=40, max_length=50, max_length_ratio=1.0)
     assert limits.most_tokens(torch.tensor([1])).tolist() == [40]
-
-
-def test_limits_that_contradict_each_other():
-    with pytest.raises(ConfigError, match=r"decoding\.min_length: 9 is more .*max_length: 8"):
-        SearchLimits(min_length=9, max_length=8)
-
-
-def test_more_translations_than_the_beam_holds():
-    with pytest.raises(ConfigError, match=r"decoding\.n_best: 4 is more .*beam_size: 3"):
-        SEARCHES["beam"](3, 4, AveragePenalty(), LIMITS)
 
 
 def test_greedy_finds_one_translation():
