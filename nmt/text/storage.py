@@ -121,7 +121,8 @@ def _read(path: Path) -> bytes:
         raise RunError(f"{path}: this file of the tokenizer is missing; {_MEND}") from None
     except OSError as error:
         raise RunError(
-            f"{path}: this file of the tokenizer cannot be read ({error.strerror or error}); {_MEND}"
+            f"{path}: this file of the tokenizer cannot be read ({error.strerror or error}); "
+            "make it readable, or " + _MEND
         ) from error
 
 

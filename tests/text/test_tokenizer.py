@@ -65,12 +65,10 @@ def test_known_text_comes_back(tokenizer, corpus, data):
 @shared
 @given(data=st.data())
 def test_unseen_words_of_known_characters_come_back(tokenizer, corpus, data):
-    if tokenizer.name == "words":
-        pytest.skip("an unseen word is unknown to it")
     sentence = data.draw(st.text(sorted(set(" ".join(corpus)))))
     ids = tokenizer.encode(sentence)
-    assert UNK not in ids
-    assert tokenizer.decode(ids) == tokenizer.normalizer(sentence)
+    assert UNK not in ids or tokenizer.name == "words"
+    assert UNK in ids or tokenizer.decode(ids) == tokenizer.normalizer(sentence)
 
 
 @shared

@@ -1,0 +1,114 @@
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+from sentencepiece import SentencePieceProcessor
+
+from nmt.symbols import UNK
+from nmt.text.normalization import Normalizer
+from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer
+from nmt.text.subword_sampling import merge
+
+shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+letters = st.text("abdeilnorstuß<>▁ x-日本", max_size=40)
+
+
+@pytest.fixture(scope="session")
+def models(subwords, tmp_path_factory):
+    """The models of the tokenizers, as SentencePiece writes them."""
+    folder = tmp_path_factory.mktemp("models")
+    for name, tokenizer in subwords.items():
+        tokenizer.save(folder / name)
+    return {name: (folder / name / "sentencepiece.model").read_bytes() for name in subwords}
+
+
+@pytest.fixture(scope="session")
+def processors(models):
+    """SentencePiece itself, with the models of the tokenizers."""
+    return {name: SentencePieceProcessor(model_proto=model) for name, model in models.items()}
+
+
+@pytest.mark.parametrize("name", ["bpe", "unigram", "bytes"])
+@shared
+@given(text=letters)
+def test_sentencepiece_agrees(subwords, processors, name, text):
+    normalized = Normalizer()(text).replace("▁", "")
+    ids = subwords[name].encode(normalized)
+    assert ids == processors[name].encode(normalized)
+    assert subwords[name].decode(ids).split() == processors[name].decode(ids).split()
+
+
+@shared
+@given(text=letters)
+def test_merges_without_dropout_are_those_of_sentencepiece(subwords, processors, text):
+    processor = processors["bpe"]
+    ranks = {processor.id_to_piece(i): -processor.get_score(i) for i in range(4, len(processor))}
+    for word in Normalizer()(text).replace("▁", "").split():
+        pieces, _ = merge(f"▁{word}", ranks, lambda: True)
+        # SentencePiece gives the unknown characters in a row as one piece.
+        assert "".join(pieces) == "".join(processor.encode(word, out_type=str))
+        known = [piece for piece in pieces if piece in ranks]
+        assert known == [p for p in processor.encode(word, out_type=str) if p in ranks]
+
+
+def test_rare_dropout_is_mostly_the_plain_split(subwords, models, corpus):
+    rare = SentencePieceTokenizer(
+        Normalizer(), models["bpe"], model_type="bpe", sampling_alpha=1e-9
+    )
+    rng = random.Random(1)
+    for line in corpus:
+        assert rare.encode_sampled(line, rng) == subwords["bpe"].encode(line)
+
+
+def test_a_word_is_pieces_after_a_blank(subwords):
+    tokenizer = subwords["bpe"]
+    pieces = tokenizer.pieces(tokenizer.encode("Der Hund"))
+    assert "".join(pieces) == "▁Der▁Hund"
+    assert pieces[0].startswith("▁")
+
+
+def test_special_symbols_in_text_are_spelt_out(subwords):
+    for tokenizer in subwords.values():
+        pieces = tokenizer.pieces(tokenizer.encode("<s> </s> <pad> <unk>"))
+        assert "".join(pieces) == "▁<s>▁</s>▁<pad>▁<unk>"
+        assert not {"<s>", "</s>", "<pad>", "<unk>"} & set(pieces)
+
+
+def test_the_blank_sign_in_text_is_no_blank(subwords):
+    for tokenizer in subwords.values():
+        encoded = tokenizer.encode_words("a▁b ▁ ▁▁c")
+        assert encoded.words == ["a▁b", "▁", "▁▁c"]
+        assert sorted(set(encoded.word_of_token)) == [0, 1, 2]
+        assert tokenizer.decode(encoded.ids) == "a▁b ▁ ▁▁c"
+
+
+def test_unknown_characters_in_a_row_are_one_token(subwords):
+    for name in "bpe", "unigram", "bpe sampled", "unigram sampled":
+        ids = subwords[name].encode_sampled("日本a 語", random.Random(2))
+        assert ids.count(UNK) == 2
+        assert subwords[name].decode(ids) == "⁇a ⁇"
+
+
+def test_bytes_spell_any_character(subwords):
+    for name in "bytes", "bytes sampled":
+        tokenizer = subwords[name]
+        for text in "日本語 😀", "a\0b", "<0x41>":
+            ids = tokenizer.encode_sampled(text, random.Random(1))
+            assert UNK not in ids
+            assert tokenizer.decode(ids) == text
+
+
+def test_bytes_that_are_no_text_keep_the_line_whole(subwords):
+    tokenizer = subwords["bytes"]
+    first = tokenizer.pieces(range(len(tokenizer))).index("<0x00>")
+    a, newline, broken = (first + byte for byte in (0x61, 0x0A, 0xFF))
+    assert tokenizer.decode([a, newline, a, broken]) == "aa\ufffd"
+
+
+def test_blanks_too_many_make_no_words(subwords):
+    tokenizer = subwords["bpe"]
+    blank = tokenizer.pieces(range(len(tokenizer))).index("▁")
+    hund = tokenizer.encode("Hund")
+    split = tokenizer.split_words([blank, blank, *hund, blank])
+    assert split.words == ["Hund"]
+    assert set(split.word_of_token) == {0}

@@ -1,0 +1,48 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given, strategies as st
+
+from nmt.errors import DataError
+from nmt.symbols import SPECIAL_SYMBOLS, UNK
+from nmt.text.normalization import Normalizer
+from nmt.text.vocabulary import Vocabulary, count_words
+
+COUNTS = Counter({"b": 2, "a": 2, "c": 5, "d": 1})
+
+
+def entries(vocabulary):
+    return [vocabulary.token(index) for index in range(len(vocabulary))]
+
+
+def test_frequent_tokens_come_first_and_equal_ones_by_alphabet():
+    vocabulary = Vocabulary.from_counts(COUNTS, size=100, min_count=1)
+    assert entries(vocabulary) == [*SPECIAL_SYMBOLS, "c", "a", "b", "d"]
+    assert [vocabulary.id_of(token) for token in "cabd"] == [4, 5, 6, 7]
+
+
+def test_size_and_least_count_cut_the_rare_ones():
+    assert entries(Vocabulary.from_counts(COUNTS, size=6, min_count=1))[4:] == ["c", "a"]
+    assert entries(Vocabulary.from_counts(COUNTS, size=100, min_count=2))[4:] == ["c", "a", "b"]
+
+
+def test_what_is_not_in_it_is_unknown_even_if_it_spells_a_special_symbol():
+    vocabulary = Vocabulary(["a"])
+    assert [vocabulary.id_of(token) for token in ("z", "", *SPECIAL_SYMBOLS)] == [UNK] * 6
+
+
+def test_no_tokens_are_refused():
+    with pytest.raises(DataError, match="training text is empty or blank"):
+        Vocabulary.from_counts(Counter(), size=10, min_count=1)
+
+
+@given(st.lists(st.text().filter(lambda token: "\n" not in token), unique=True))
+def test_bytes_hold_all_of_it(tokens):
+    vocabulary = Vocabulary(tokens)
+    again = Vocabulary.from_bytes(vocabulary.to_bytes())
+    assert entries(again) == entries(vocabulary) == [*SPECIAL_SYMBOLS, *tokens]
+
+
+def test_words_are_counted_after_normalisation():
+    counts = count_words(Normalizer(lowercase=True), ["A  b", "", "ａ\tB b"])
+    assert counts == {"a": 2, "b": 3}

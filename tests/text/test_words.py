@@ -1,0 +1,66 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, strategies as st
+
+from nmt.symbols import UNK
+from nmt.text.normalization import Normalizer
+from nmt.text.words import JOINER, WordTrainer, split_word
+
+
+def train(*lines, **options):
+    return WordTrainer(Normalizer(), **options).train(lambda: iter(lines))
+
+
+@pytest.mark.parametrize(
+    ("word", "tokens"),
+    [
+        ("word", "word"),
+        ("word,", "word ￭,"),
+        ("(word)", "(￭ word ￭)"),
+        ("(don't).", "(￭ don ￭'￭ t ￭) ￭."),
+        ("...", ". ￭. ￭."),
+        ("T-shirt", "T ￭-￭ shirt"),
+        ("3.5%", "3 ￭.￭ 5 ￭%"),
+        ("l’été", "l ￭’￭ été"),
+        ("हिन्दी", "हिन्दी"),  # vowel signs are part of a word
+        ("a_b", "a ￭_￭ b"),
+        ("<s>", "<￭ s ￭>"),
+        ("a￭b", "a ￭■￭ b"),
+    ],
+)
+def test_punctuation_stands_alone_and_says_where_it_touches(word, tokens):
+    assert split_word(word) == tokens.split()
+
+
+@given(st.text(min_size=1).filter(lambda text: text.split() == [text]))
+def test_split_words_can_be_joined_again(word):
+    tokens = split_word(word)
+    assert "".join(token.strip(JOINER) for token in tokens) == word.replace(JOINER, "■")
+    for left, right in pairwise(tokens):
+        assert left.endswith(JOINER) != right.startswith(JOINER)
+
+
+def test_blanks_are_put_where_there_were_some():
+    tokenizer = train('"Well," he said (a bit).')
+    encoded = tokenizer.encode_words('he said "a bit." (Well)')
+    assert UNK not in tokenizer.encode('"Well," he said (a bit).')
+    assert encoded.words == ["he", "said", '"a', 'bit."', "(Well)"]
+    assert tokenizer.decode(tokenizer.encode('"Well," he (a bit).')) == '"Well," he (a bit).'
+
+
+def test_tokens_of_a_word_know_it():
+    encoded = train("don't stop .").encode_words("stop don't")
+    assert encoded.word_of_token == [0, 1, 1, 1]
+
+
+def test_rare_words_are_unknown_and_seen_to_be():
+    tokenizer = train("a a a b b c", vocabulary_size=6)
+    assert tokenizer.decode(tokenizer.encode("c a b")) == "⁇ a b"
+    assert len(train("a a a b b c", min_count=3)) == 5
+
+
+def test_the_word_for_unknown_in_text_is_text():
+    tokenizer = train("<unk> x")
+    assert tokenizer.decode(tokenizer.encode("<unk>")) == "<unk>"
+    assert UNK not in tokenizer.encode("<unk>")
