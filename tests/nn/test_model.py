@@ -11,10 +11,13 @@ from nmt.batch import Batch
 from nmt.nn.attention.alignment import ALIGNMENTS
 from nmt.nn.attention.attention import Attention
 from nmt.nn.attention.score import SCORES
+from nmt.nn.bahdanau import BahdanauDecoder
 from nmt.nn.bridge import FinalBridge
-from nmt.nn.decoder import DECODERS, BahdanauDecoder, Decoder, LuongDecoder
+from nmt.nn.decoder import Decoder
+from nmt.nn.decoders import DECODERS
 from nmt.nn.embedding import WordEmbedding
 from nmt.nn.encoder import RecurrentEncoder
+from nmt.nn.luong import LuongDecoder
 from nmt.nn.model import Model
 from nmt.nn.recurrent import CELLS
 from nmt.structure import repeat, select
