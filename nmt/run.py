@@ -92,6 +92,15 @@ class RunDirectory:
         """The resolved configuration, YAML."""
         return self.path / _CONFIG
 
+    def write_config(self, text: str) -> None:
+        """Put the resolved configuration in place, whole or not at all.
+
+        Without it the folder is no run, so that a process killed here must not leave half of it.
+        """
+        beside = self.config.with_suffix(".new")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(self.config)
+
     @property
     def shared_tokenizer(self) -> Path:
         """Folder of the tokenizer of both languages, where they share one."""

@@ -33,6 +33,21 @@ def test_all_paths_are_inside_and_different() -> None:
     assert run.checkpoint("best") == Path("runs/x/checkpoints/best")
 
 
+def test_configuration_is_replaced_whole(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.write_config(CONFIG + "seed: 2\n")
+    assert run.config.read_text() == CONFIG + "seed: 2\n"
+
+    def killed(beside: Path, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathlib.Path.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run.write_config("half")
+    assert run.config.read_text() == CONFIG + "seed: 2\n"
+
+
 class TestCreate:
     def test_makes_the_folder_and_its_parents(self, tmp_path: Path) -> None:
         assert RunDirectory.create(tmp_path / "a" / "b").path.is_dir()
