@@ -53,6 +53,21 @@ class BatchSampler:
         self._batch_tokens = batch_tokens
         self._batch_sentences = batch_sentences
 
+    def with_lengths(
+        self,
+        source_lengths: Sequence[NDArray[np.integer[Any]]],
+        target_lengths: Sequence[NDArray[np.integer[Any]]],
+    ) -> "BatchSampler":
+        """One that is the same in all but the lengths of the pairs."""
+        return BatchSampler(
+            source_lengths,
+            target_lengths,
+            seed=self._seed,
+            weights=self._weights,
+            batch_tokens=self._batch_tokens,
+            batch_sentences=self._batch_sentences,
+        )
+
     def batches(self, epoch: int) -> list[NDArray[np.int64]]:
         """The batches of an epoch: each the numbers of its pairs, ascending.
 

@@ -4,10 +4,9 @@ import json
 import logging
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from nmt.data.corpus import is_blank
 from nmt.data.filters import FilterReport, Filters, PairFilter
-from nmt.data.ragged import RaggedArray, RaggedWriter, open_ragged
+from nmt.data.ragged import RaggedArray, RaggedWriter, create_ragged, open_ragged
 from nmt.text.tokenizer import Tokenizer
 
 _REPORT: Final = "report.json"
@@ -52,7 +51,8 @@ class EncodedSide:
             [
                 self.tokenizer.encode_sampled(text, rng)
                 for text, rng in zip(texts, rngs, strict=True)
-            ]
+            ],
+            self.tokens.values.dtype,
         )
 
 
@@ -64,14 +64,21 @@ class EncodedCorpus:
         source_side: the source language.
         target_side: the target language.
         report: what the filters left out.
+        folder: where it is.
     """
 
     source_side: EncodedSide
     target_side: EncodedSide
     report: FilterReport
+    folder: Path
 
     def __len__(self) -> int:
         return len(self.source_side.tokens)
+
+    @property
+    def samples(self) -> bool:
+        """Whether epochs differ, as a tokenizer splits words at random."""
+        return self.source_side.text is not None or self.target_side.text is not None
 
     def source(self, pair: int) -> NDArray[Any]:
         """Ids of one source sentence, without EOS."""
@@ -108,7 +115,7 @@ class EncodedCorpus:
             M rows of source tokens and M rows of target tokens.
         """
         rngs: list[random.Random] = []
-        if self.source_side.text is not None or self.target_side.text is not None:
+        if self.samples:
             rngs = [random.Random(f"{seed}/{epoch}/{pair}") for pair in pairs.tolist()]
         return self.source_side.draw(pairs, rngs), self.target_side.draw(pairs, rngs)
 
@@ -123,9 +130,10 @@ def write_encoded(
     """Encode the pairs that pass the filters, into files in a folder that exists."""
     report = FilterReport()
     pair_filter = PairFilter(filters)
-    with ExitStack() as stack:
-        source = stack.enter_context(_SideWriter(folder, "source", source_tokenizer))
-        target = stack.enter_context(_SideWriter(folder, "target", target_tokenizer))
+    with (
+        _SideWriter.create(folder, "source", source_tokenizer) as source,
+        _SideWriter.create(folder, "target", target_tokenizer) as target,
+    ):
         for block in _blocks(pairs):
             sources, targets = map(list, zip(*block, strict=True))
             source_tokens, target_tokens = source.encode(sources), target.encode(targets)
@@ -148,6 +156,7 @@ def open_encoded(
         _open_side(folder, "source", source_tokenizer),
         _open_side(folder, "target", target_tokenizer),
         FilterReport(**json.loads((folder / _REPORT).read_text())),
+        folder,
     )
 
 
@@ -160,31 +169,27 @@ def _open_side(folder: Path, side: str, tokenizer: Tokenizer) -> EncodedSide:
 class _SideWriter:
     """Writes one language: tokens, and text where the tokenizer samples."""
 
-    def __init__(self, folder: Path, side: str, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._type = _token_type(tokenizer)
-        self._stack = ExitStack()
-        self._tokens = self._stack.enter_context(RaggedWriter(folder, side, self._type))
-        self._text: RaggedWriter | None = None
-        if tokenizer.samples:
-            writer = RaggedWriter(folder, f"{side}.text", np.uint8)
-            self._text = self._stack.enter_context(writer)
-
-    def __enter__(self) -> "_SideWriter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
+    def __init__(
+        self, tokenizer: Tokenizer, tokens: RaggedWriter, text: RaggedWriter | None
     ) -> None:
-        self._stack.close()
+        self._tokenizer = tokenizer
+        self._tokens = tokens
+        self._text = text
+
+    @classmethod
+    @contextmanager
+    def create(cls, folder: Path, side: str, tokenizer: Tokenizer) -> Iterator["_SideWriter"]:
+        with ExitStack() as stack:
+            tokens = stack.enter_context(create_ragged(folder, side, _token_type(tokenizer)))
+            text = None
+            if tokenizer.samples:
+                text = stack.enter_context(create_ragged(folder, f"{side}.text", np.uint8))
+            yield cls(tokenizer, tokens, text)
 
     def encode(self, texts: Sequence[str]) -> RaggedArray:
         encode = self._tokenizer.encode
         ids = [[] if is_blank(text) else encode(text) for text in texts]
-        return RaggedArray.from_rows(ids, self._type)
+        return RaggedArray.from_rows(ids, _token_type(self._tokenizer))
 
     def append(self, texts: Sequence[str], tokens: RaggedArray, kept: NDArray[np.int64]) -> None:
         self._tokens.append(tokens.select(kept))

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -12,11 +13,21 @@ from torch import Tensor
 
 from nmt.batch import Batch
 from nmt.data.batching import BatchSampler
+from nmt.data.drawing import Drawing, DrawnPairs
 from nmt.data.encoded import EncodedCorpus
 from nmt.data.ragged import RaggedArray
 from nmt.symbols import BOS, EOS, PAD
 
 _READ_AHEAD: Final = 8  # batches
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """What is needed to make any batch of an epoch."""
+
+    number: int
+    corpora: list[DrawnPairs]
+    batches: list[NDArray[np.int64]]
 
 
 class DataLoader:
@@ -30,6 +41,8 @@ class DataLoader:
         sampler: says which pairs are a batch.
         seed: of subword sampling, where the tokenizers do that.
         pin_memory: put the tensors where a GPU can fetch them while the program goes on.
+        num_processes: that do the subword sampling for the next epoch during this one; 0: it is
+            done when the epoch starts. The module that is run must be safe to import.
     """
 
     def __init__(
@@ -39,52 +52,81 @@ class DataLoader:
         *,
         seed: int,
         pin_memory: bool = False,
+        num_processes: int = 0,
     ) -> None:
         self._corpora = list(corpora)
         self._starts = np.cumsum([0, *map(len, corpora)])
         self._sampler = sampler
         self._seed = seed
         self._pin_memory = pin_memory
-        self._latest: tuple[int, list[NDArray[np.int64]]] | None = None
+        self._num_processes = num_processes
+        self._latest: _Epoch | None = None
+        self._drawings: dict[int, list[Drawing]] = {}
 
     def num_batches(self, epoch: int) -> int:
         """Batches in an epoch; chance makes it a few more or less from one to the next."""
-        return len(self._batches(epoch))
+        return len(self._prepared(epoch).batches)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, from batch `start` on.
 
-        What goes wrong in the thread is raised here, in the place of the batch that it was about.
-        The thread ends when the iterator does, or is closed or dropped.
+        What goes wrong in the background is raised here, in the place of the batch that it was
+        about. Threads and processes end when the iterator is closed or dropped before its end.
         """
+        epoch = self._prepared(number)
         pending: deque[Future[Batch]] = deque()
         executor = ThreadPoolExecutor(1, thread_name_prefix="batches")
         try:
-            for pairs in self._batches(number)[start:]:
-                pending.append(executor.submit(self._make, pairs, number))
+            self._draw(number + 1)
+            for pairs in epoch.batches[start:]:
+                pending.append(executor.submit(self._make, epoch, pairs))
                 if len(pending) > _READ_AHEAD:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
+        except BaseException:  # GeneratorExit too
+            self.close()
+            raise
         finally:
             executor.shutdown(cancel_futures=True)
 
-    def _batches(self, epoch: int) -> list[NDArray[np.int64]]:
-        # The last epoch asked for is kept: to sort millions of pairs takes seconds.
-        if self._latest is None or self._latest[0] != epoch:
-            self._latest = (epoch, self._sampler.batches(epoch))
-        return self._latest[1]
+    def close(self) -> None:
+        """End the processes that draw for an epoch to come."""
+        for drawings in self._drawings.values():
+            for drawing in drawings:
+                drawing.cancel()
+        self._drawings.clear()
 
-    def _make(self, pairs: NDArray[np.int64], epoch: int) -> Batch:
+    def _prepared(self, number: int) -> _Epoch:
+        # The latest is kept: to sort millions of pairs takes seconds, to sample subwords minutes.
+        if self._latest is None or self._latest.number != number:
+            self._latest = None  # its files are not needed beside the new ones
+            corpora = [drawing.result() for drawing in self._draw(number)]
+            del self._drawings[number]
+            sampler = self._sampler.with_lengths(
+                [corpus.source.lengths for corpus in corpora],
+                [corpus.target.lengths for corpus in corpora],
+            )
+            self._latest = _Epoch(number, corpora, sampler.batches(number))
+        return self._latest
+
+    def _draw(self, epoch: int) -> list[Drawing]:
+        """The drawings of an epoch, started where they are not; those of other epochs are ended."""
+        if epoch not in self._drawings:
+            self.close()
+            self._drawings[epoch] = [
+                Drawing(corpus, self._seed, epoch, self._num_processes) for corpus in self._corpora
+            ]
+        return self._drawings[epoch]
+
+    def _make(self, epoch: _Epoch, pairs: NDArray[np.int64]) -> Batch:
         bounds = np.searchsorted(pairs, self._starts)  # the pairs ascend, so corpora lie together
         sources, targets = [], []
-        for corpus, offset, first, last in zip(
-            self._corpora, self._starts, bounds, bounds[1:], strict=False
-        ):
-            if first < last:
-                source, target = corpus.draw(pairs[first:last] - offset, self._seed, epoch)
-                sources.append(source)
-                targets.append(target)
+        for index, corpus in enumerate(epoch.corpora):
+            rows = pairs[bounds[index] : bounds[index + 1]] - self._starts[index]
+            if len(rows):
+                sources.append(corpus.source.select(rows))
+                targets.append(corpus.target.select(rows))
         batch = _batch(RaggedArray.concatenate(sources), RaggedArray.concatenate(targets))
         return _pinned(batch) if self._pin_memory else batch
 

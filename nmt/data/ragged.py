@@ -1,11 +1,13 @@
 """Rows of unequal length in one flat array: how tokens and text are kept, in memory and on disk."""
 
-from collections.abc import Sequence, Sized
+from collections.abc import Iterator, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import SEEK_END
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -67,33 +69,20 @@ class RaggedArray:
 
 
 class RaggedWriter:
-    """Writes a `RaggedArray` to disk, some rows at a time; read it again with `open_ragged`.
+    """Writes a `RaggedArray` to disk, some rows at a time.
 
     Args:
-        folder: where the two files go.
-        name: what the two files' names start with.
+        values: a file for the values, opened for writing and reading.
+        offsets: a file for the offsets.
         dtype: of the values.
     """
 
-    def __init__(self, folder: Path, name: str, dtype: DTypeLike) -> None:
+    def __init__(self, values: IO[bytes], offsets: IO[bytes], dtype: DTypeLike) -> None:
         self._dtype = np.dtype(dtype)
-        values, offsets = ragged_files(folder, name)
-        self._values = values.open("wb")
-        self._offsets = offsets.open("wb")
+        self._values = values
+        self._offsets = offsets
         self._end = 0
         self._offsets.write(np.zeros(1, _OFFSET_TYPE).tobytes())
-
-    def __enter__(self) -> "RaggedWriter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._values.close()
-        self._offsets.close()
 
     def append(self, rows: RaggedArray) -> None:
         """Add rows at the end."""
@@ -102,23 +91,44 @@ class RaggedWriter:
         self._offsets.write(offsets.astype(_OFFSET_TYPE, copy=False).tobytes())
         self._end += int(rows.offsets[-1])
 
+    def mapped(self) -> RaggedArray:
+        """What was written, mapped into memory; stays so when the files are closed."""
+        self._values.flush()
+        self._offsets.flush()
+        return RaggedArray(_map(self._values, self._dtype), _map(self._offsets, _OFFSET_TYPE))
 
-def ragged_files(folder: Path, name: str) -> tuple[Path, Path]:
-    """The files of values and of offsets."""
-    return folder / f"{name}.values", folder / f"{name}.offsets"
+
+@contextmanager
+def create_ragged(folder: Path, name: str, dtype: DTypeLike) -> Iterator[RaggedWriter]:
+    """Two new files in a folder, to be written; `open_ragged` reads them."""
+    values, offsets = _paths(folder, name)
+    with values.open("wb+") as value_file, offsets.open("wb+") as offset_file:
+        yield RaggedWriter(value_file, offset_file, dtype)
+
+
+@contextmanager
+def temporary_ragged(folder: Path, dtype: DTypeLike) -> Iterator[RaggedWriter]:
+    """Two files without a name, on the disk of a folder; gone when nobody has them mapped."""
+    with TemporaryFile(dir=folder) as values, TemporaryFile(dir=folder) as offsets:
+        yield RaggedWriter(values, offsets, dtype)
 
 
 def open_ragged(folder: Path, name: str, dtype: DTypeLike) -> RaggedArray:
-    """What a `RaggedWriter` wrote, mapped into memory: only what is looked at is read."""
-    values, offsets = ragged_files(folder, name)
-    return RaggedArray(_map(values, np.dtype(dtype)), _map(offsets, _OFFSET_TYPE))
+    """Files of `create_ragged`, mapped into memory: only what is looked at is read."""
+    values, offsets = _paths(folder, name)
+    with values.open("rb") as value_file, offsets.open("rb") as offset_file:
+        return RaggedArray(_map(value_file, np.dtype(dtype)), _map(offset_file, _OFFSET_TYPE))
 
 
-def _map(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
-    if path.stat().st_size == 0:  # which cannot be mapped
+def _paths(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / f"{name}.values", folder / f"{name}.offsets"
+
+
+def _map(file: IO[bytes], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if file.seek(0, SEEK_END) == 0:  # which cannot be mapped
         return np.empty(0, dtype)
     # A plain view of the map: indexing is several times faster than through np.memmap.
-    return np.asarray(np.memmap(path, dtype, mode="r"))
+    return np.asarray(np.memmap(file, dtype, mode="r"))
 
 
 def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:

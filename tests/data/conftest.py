@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from nmt.text.normalization import Normalizer
+from nmt.text.sentencepiece_trainer import SentencePieceTrainer
 from nmt.text.tokenizer import Options, Tokenizer
 
 
@@ -66,3 +67,11 @@ def make_tokenizer() -> type[NumberTokenizer]:
 def tokenizer() -> NumberTokenizer:
     """One of 1000 numbers, that does not sample."""
     return NumberTokenizer()
+
+
+@pytest.fixture(scope="session")
+def sampling_tokenizer() -> Tokenizer:
+    """A real one, which other processes know too."""
+    lines = [f"one two {n} three vier drei zwei eins" for n in range(100)]
+    trainer = SentencePieceTrainer(Normalizer(), vocabulary_size=40, sampling_alpha=0.3)
+    return trainer.train(lambda: iter(lines))

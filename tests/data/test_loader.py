@@ -1,14 +1,12 @@
 """The loader: batches worked out by hand, epochs that can be resumed, a thread that ends."""
 
-import random
+import multiprocessing
 import threading
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.batch import Batch
@@ -16,6 +14,7 @@ from nmt.data.batching import BatchSampler
 from nmt.data.encoded import EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
 from nmt.data.loader import DataLoader, make_batch, make_source
+from nmt.data.ragged import RaggedArray
 from nmt.symbols import BOS, EOS, PAD
 
 
@@ -151,26 +150,51 @@ def test_the_thread_ends_when_the_reader_stops_early(tokenizer, tmp_path: Path) 
     assert not reading_threads()
 
 
-class OneByOne(BatchSampler):
-    """Each pair is a batch, in order."""
+def test_errors_are_raised_in_the_place_of_their_batch(
+    tokenizer, tmp_path: Path, monkeypatch
+) -> None:
+    made = []
+    batch = make_batch([[4]], [[5]])
 
-    def batches(self, epoch: int) -> list[NDArray[np.int64]]:
-        return [np.array([pair]) for pair in range(len(self._source_lengths))]
+    def fail_at_the_third(sources: RaggedArray, targets: RaggedArray) -> Batch:
+        made.append(sources)
+        if len(made) == 3:
+            raise OSError("the disk is gone")
+        return batch
 
-
-def test_errors_are_raised_in_the_place_of_their_batch(make_tokenizer, tmp_path: Path) -> None:
-    class Failing(make_tokenizer):
-        def encode_sampled(self, text: str, rng: random.Random) -> list[int]:
-            if text == "6":
-                raise LookupError("no six")
-            return self.encode(text)
-
-    corpus = corpus_of([(str(n), "9") for n in range(4, 10)], Failing(samples=True), tmp_path)
-    lengths = [corpus.source_lengths]
-    sampler = OneByOne(lengths, lengths, seed=1, batch_sentences=1)
-    batches = DataLoader([corpus], sampler, seed=1).epoch(0)
-    assert next(batches).source.tolist() == [[4, EOS]]
-    assert next(batches).source.tolist() == [[5, EOS]]
-    with pytest.raises(LookupError, match="no six"):
+    monkeypatch.setattr("nmt.data.loader._batch", fail_at_the_third)
+    batches = loader_of([corpus_of(numbers(50), tokenizer, tmp_path)]).epoch(0)
+    next(batches)
+    next(batches)
+    with pytest.raises(OSError, match="the disk is gone"):
         next(batches)
     assert not reading_threads()
+
+
+def test_the_budget_holds_for_what_was_sampled(make_tokenizer, tmp_path: Path) -> None:
+    corpus = corpus_of(numbers(300), make_tokenizer(samples=True), tmp_path)
+    loader = loader_of([corpus], batch_tokens=60)
+    batches = list(loader.epoch(1))
+    assert all(max(b.source.numel(), b.labels.numel()) <= 60 for b in batches)
+    lengths = torch.cat([batch.source_lengths - 1 for batch in batches])
+    assert int(lengths.sum()) > 1.2 * corpus.source_lengths.sum()
+    assert len(batches) == loader.num_batches(1)
+
+
+def test_processes_do_not_change_the_batches(sampling_tokenizer, tmp_path: Path) -> None:
+    pairs = [(f"one two {n} three", f"drei zwei {n} eins") for n in range(60)]
+    corpus = corpus_of(pairs, sampling_tokenizer, tmp_path)
+    sampler = BatchSampler(
+        [corpus.source_lengths], [corpus.target_lengths], seed=1, batch_tokens=100
+    )
+    plain = DataLoader([corpus], sampler, seed=1)
+    loader = DataLoader([corpus], sampler, seed=1, num_processes=1)
+    assert_same(list(loader.epoch(1)), list(plain.epoch(1)))
+    batches = loader.epoch(2)
+    assert next(batches).source.tolist() == next(plain.epoch(2)).source.tolist()
+    assert multiprocessing.active_children()  # draw epoch 3
+    batches.close()
+    assert not multiprocessing.active_children()
+    assert_same(list(loader.epoch(2, start=2)), list(plain.epoch(2, start=2)))
+    loader.close()
+    assert not multiprocessing.active_children()
