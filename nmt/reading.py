@@ -1,16 +1,10 @@
-"""From raw text to batches of tokens of like length, with bounded reading ahead."""
+"""From raw text to sentences of like length, with bounded reading ahead."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, Literal, TypeVar
 
-import torch
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
-
-from nmt.batch import Batch
-from nmt.symbols import BOS, EOS, PAD
 from nmt.text.tokenizer import EncodedWords, Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -94,26 +88,6 @@ def like_batches(
             most = most if batch_sentences is None else min(most, batch_sentences)
         batches[-1].append(index)
     return batches
-
-
-def make_source(sources: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """What the model reads of tokens: padded, with EOS, `[B S]`; and the lengths `[B]`."""
-    lengths = torch.tensor([len(tokens) + 1 for tokens in sources], device=device)
-    return _pad([[*tokens, EOS] for tokens in sources], device), lengths
-
-
-def make_pairs_batch(
-    sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], device: torch.device
-) -> Batch:
-    """A batch of pairs of tokens, without BOS and EOS, which are added."""
-    source, lengths = make_source(sources, device)
-    target = _pad([[BOS, *tokens, EOS] for tokens in targets], device)
-    return Batch(source, lengths, target, sum(len(tokens) + 1 for tokens in targets))
-
-
-def _pad(sequences: list[list[int]], device: torch.device) -> Tensor:
-    rows = [torch.tensor(tokens) for tokens in sequences]
-    return pad_sequence(rows, batch_first=True, padding_value=PAD).to(device)
 
 
 def _first_tokens(sentence: EncodedWords, num_tokens: int) -> EncodedWords:

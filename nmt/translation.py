@@ -12,13 +12,15 @@ from nmt.batch import Batch
 from nmt.build import build_search, load_model, load_tokenizers
 from nmt.config import DecodingConfig
 from nmt.config_file import load_config
+from nmt.data.loader import make_batch, make_source
 from nmt.device import AUTO, resolve_device, resolve_precision
 from nmt.nn.decoder import DecoderOutput
 from nmt.nn.model import Model
-from nmt.reading import like_batches, make_pairs_batch, make_source, read_words, windows
+from nmt.reading import like_batches, read_words, windows
 from nmt.run import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.search import Search
+from nmt.structure import to
 from nmt.symbols import EOS
 from nmt.teacher_forcing import (
     SentenceAlignment,
@@ -226,7 +228,8 @@ class Translator:
         for batch in like_batches(lengths, self.batch_tokens, self.batch_sentences):
             members = [full[place] for place in batch]
             with self._inference():
-                source, source_lengths = make_source([sources[i] for i in members], self.device)
+                given = make_source([sources[i] for i in members])
+                source, source_lengths = to(given, self.device)
                 state = self.model.start(self.model.encode(source, source_lengths))
                 hypotheses = self.search(self.model.step, state, source_lengths)
             for index, best in zip(members, hypotheses, strict=True):
@@ -254,11 +257,10 @@ class Translator:
         ]
         for members in like_batches(lengths, self.batch_tokens, self.batch_sentences):
             with self._inference():
-                batch = make_pairs_batch(
-                    [sources[i].ids for i in members],
-                    [targets[i].ids for i in members],
-                    self.device,
+                given = make_batch(
+                    [sources[i].ids for i in members], [targets[i].ids for i in members]
                 )
+                batch = to(given, self.device)
                 found.update(zip(members, read(batch, self.model(batch)), strict=True))
         return [found[index] for index in range(len(sources))]
 

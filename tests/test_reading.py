@@ -1,12 +1,10 @@
 import logging
 
 import pytest
-import torch
 from hypothesis import given, strategies as st
 
 from nmt import reading
-from nmt.reading import like_batches, make_pairs_batch, make_source, read_words, windows
-from nmt.symbols import BOS, EOS, PAD
+from nmt.reading import like_batches, read_words, windows
 from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
 
@@ -54,16 +52,6 @@ def test_batches_hold_each_sentence_once_within_the_limits(lengths, tokens, sent
 def test_batches_worked_by_hand():
     # 9 alone; 4, 4 make 8 of 10 tokens; 3, 2, 1 make 9.
     assert like_batches([1, 4, 9, 2, 4, 3], 10, None) == [[2], [1, 4], [5, 3, 0]]
-
-
-def test_a_batch_of_pairs_is_padded_and_framed():
-    batch = make_pairs_batch([[7, 8], [9]], [[], [5, 6]], torch.device("cpu"))
-    assert batch.source.tolist() == [[7, 8, EOS], [9, EOS, PAD]]
-    assert batch.source_lengths.tolist() == [3, 2]
-    assert batch.target.tolist() == [[BOS, EOS, PAD, PAD], [BOS, 5, 6, EOS]]
-    assert batch.num_target_tokens == 4
-    source, lengths = make_source([[7, 8], [9]], torch.device("cpu"))
-    assert torch.equal(source, batch.source) and torch.equal(lengths, batch.source_lengths)
 
 
 def test_a_line_too_long_is_cut_and_named(caplog):
