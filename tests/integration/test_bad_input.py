@@ -1,0 +1,397 @@
+"""What people get wrong: one clear line that says where and what to do, exit code 2, no loss."""
+
+import gzip
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+
+
+@pytest.fixture
+def train(nmt: Any, in_copy: Path) -> Callable[..., Any]:
+    """`nmt train tiny.yaml run=runs/new`, on text that the test has spoilt before."""
+
+    def run(*arguments: str) -> Any:
+        return nmt("train", "tiny.yaml", "run=runs/new", *arguments)
+
+    return run
+
+
+def spoil(path: str, change: Callable[[bytes], bytes]) -> None:
+    Path(path).write_bytes(change(Path(path).read_bytes()))
+
+
+# The corpora: each is refused before a run is begun, so that there is none in the way afterwards.
+
+
+def test_a_missing_corpus(train: Any) -> None:
+    train("data.train.source=nowhere.en").assert_refused("nowhere.en: no such file")
+    train("data.valid.target=nowhere.de").assert_refused("nowhere.de: no such file")
+    assert not Path("runs/new").exists()
+
+
+def test_a_folder_in_the_place_of_a_corpus(train: Any) -> None:
+    train("data.train.source=runs").assert_refused("runs: is a folder, where a file is needed")
+
+
+@needs_permissions
+def test_a_corpus_without_permission(train: Any) -> None:
+    Path("train.en").chmod(0)
+    train().assert_refused("train.en: no permission to read it")
+
+
+def test_line_counts_that_differ(train: Any) -> None:
+    spoil("train.de", lambda text: text + b"noch eins .\n")
+    train().assert_refused("train.en has 400 lines", "train.de has 401")
+    assert not Path("runs/new").exists()
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_a_corpus_that_is_not_utf_8(split: str, train: Any) -> None:
+    spoil(f"{split}.de", lambda text: b"eins .\ngr\xfc\xdfe .\n" + text[2:])
+    train().assert_refused(f"{split}.de, line 2, byte 9", "0xfc is not UTF-8")
+
+
+def test_utf_16(train: Any) -> None:
+    spoil("train.de", lambda text: text.decode().encode("utf-16"))
+    train().assert_refused("train.de, line 1, byte 0", "UTF-16", "convert the file to UTF-8")
+
+
+def test_nul_bytes(train: Any) -> None:
+    spoil("train.en", lambda text: text.replace(b"one", b"o\0ne", 1))
+    train().assert_refused("train.en, line ", "byte ", "a NUL byte")
+
+
+def test_an_empty_corpus(train: Any) -> None:
+    spoil("train.en", lambda text: b"")
+    spoil("train.de", lambda text: b"")
+    train().assert_refused("train.en and train.de: empty")
+
+
+def test_only_blank_lines(train: Any) -> None:
+    spoil("train.en", lambda text: b"  \n" * 400)
+    train().assert_refused("train.en and train.de", "none of the 400 pairs has text on both sides")
+
+
+def test_a_corpus_that_the_filters_leave_empty(train: Any) -> None:
+    outcome = train("data.filters.max_length=1")
+    outcome.assert_refused("the filters leave nothing", "0 of 400 pairs kept (400 too long)")
+    assert not Path("runs/new").exists()
+
+
+def test_a_vocabulary_larger_than_the_text_gives(train: Any) -> None:
+    outcome = train("tokenizer={name: sentencepiece, vocabulary_size: 30000, shared: true}")
+    outcome.assert_refused("tokenizer.vocabulary_size", "30000")
+    assert not Path("runs/new").exists()
+
+
+def test_a_tsv_line_without_a_tab(train: Any) -> None:
+    Path("pairs.tsv").write_text("one .\teins .\ntwo . zwei .\n")
+    train("data.train=[{tsv: pairs.tsv}]").assert_refused("pairs.tsv, line 2: 0 tabs")
+
+
+def test_compressed_text_that_is_cut_short(train: Any) -> None:
+    Path("train.en").write_bytes(gzip.compress(Path("train.en").read_bytes())[:-20])
+    train().assert_refused("train.en: the gzip data is damaged or cut short")
+
+
+def test_check_refuses_the_same(nmt: Any, in_copy: Path) -> None:
+    Path("valid.de").unlink()
+    outcome = nmt("check", "tiny.yaml")
+    assert outcome.code == 2
+    assert outcome.err == "nmt: error: valid.de: no such file\n"
+
+
+# What is no error: it is read as it is meant.
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: b"\xef\xbb\xbf" + text,
+        lambda text: text.replace(b"\n", b"\r\n"),
+        lambda text: text.removesuffix(b"\n"),
+        gzip.compress,
+    ],
+    ids=["BOM", "CRLF", "no last line feed", "gzip"],
+)
+def test_forms_of_the_same_text_make_the_same_vocabulary(
+    change: Callable[[bytes], bytes], train: Any
+) -> None:
+    spoil("train.en", change)
+    spoil("train.de", change)
+    assert (
+        train(
+            "training.max_updates=1",
+            "training.validation.metrics=[]",
+            "training.validation.best=loss",
+            "training.early_stopping=null",
+        ).code
+        == 0
+    )
+    for side in ("source", "target"):
+        for name in os.listdir(f"runs/tiny/tokenizer/{side}"):
+            old, new = (Path(f"runs/{run}/tokenizer/{side}/{name}") for run in ("tiny", "new"))
+            assert old.read_bytes() == new.read_bytes()
+
+
+def test_a_line_of_100_000_words_is_left_out_and_counted(train: Any) -> None:
+    spoil("train.en", lambda text: b"one " * 100_000 + b"\n" + text)
+    spoil("train.de", lambda text: b"eins\n" + text)
+    outcome = train(
+        "training.max_updates=1",
+        "training.validation.metrics=[]",
+        "training.validation.best=loss",
+        "training.early_stopping=null",
+    )
+    assert outcome.code == 0, outcome.err
+    assert "400 of 401 pairs kept (1 too long)" in outcome.err
+
+
+# The run.
+
+
+def test_a_run_that_is_there_is_not_written_over(nmt: Any, in_copy: Path, snapshot: Any) -> None:
+    before = snapshot(in_copy)
+    nmt("train", "tiny.yaml").assert_refused(
+        "runs/tiny: there is a run already", "--resume", "--overwrite"
+    )
+    assert snapshot(in_copy) == before
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        "data.train.source=nowhere.en",
+        "device=cuda:99",
+        "data.filters.max_length=1",
+        "tokenizer={name: sentencepiece, vocabulary_size: 30000, shared: true}",
+    ],
+)
+def test_overwrite_deletes_nothing_until_the_data_is_in_order(
+    mistake: str, nmt: Any, in_copy: Path, snapshot: Any
+) -> None:
+    before = snapshot(in_copy)
+    assert nmt("train", "tiny.yaml", "--overwrite", mistake).code == 2
+    assert snapshot(in_copy) == before
+
+
+def test_overwrite_spares_a_folder_that_is_no_run(nmt: Any, in_copy: Path, snapshot: Any) -> None:
+    Path("mine").mkdir()
+    Path("mine/config.yaml").write_text("somebody: else\n")
+    before = snapshot(in_copy)
+    nmt("train", "tiny.yaml", "run=mine", "--overwrite").assert_refused("mine", "config.yaml")
+    assert snapshot(in_copy) == before
+
+
+def test_nothing_to_resume(nmt: Any, in_copy: Path) -> None:
+    nmt("train", "tiny.yaml", "run=runs/new", "--resume").assert_refused(
+        "runs/new", "there is no run to resume"
+    )
+
+
+def test_resume_with_another_model(nmt: Any, in_copy: Path) -> None:
+    nmt("train", "tiny.yaml", "--resume", "model.decoder.hidden_size=64").assert_refused(
+        "model.decoder.hidden_size (32 -> 64)"
+    )
+
+
+def test_a_file_where_the_run_should_go(nmt: Any, in_copy: Path) -> None:
+    Path("taken").write_text("precious\n")
+    for flags in ([], ["--overwrite"]):
+        nmt("train", "tiny.yaml", "run=taken", *flags).assert_refused("taken: a file is in the way")
+    assert Path("taken").read_text() == "precious\n"
+
+
+@pytest.mark.parametrize("command", ["translate", "evaluate"])
+def test_a_run_that_is_not_there(command: str, nmt: Any, in_trained: Path) -> None:
+    nmt(command, "runs/none").assert_refused("runs/none: no such folder")
+    nmt(command, "tiny.yaml").assert_refused("tiny.yaml: is not a folder")
+    nmt(command, "runs").assert_refused("runs: it has no config.yaml")
+
+
+def test_a_run_of_another_version(nmt: Any, in_copy: Path) -> None:
+    spoil("runs/tiny/config.yaml", lambda text: text.replace(b"version: 1", b"version: 2"))
+    nmt("translate", "runs/tiny").assert_refused("version", "this is version 2")
+
+
+def test_a_config_of_another_version(nmt: Any, in_copy: Path) -> None:
+    spoil("tiny.yaml", lambda text: b"version: 7\n" + text)
+    nmt("train", "tiny.yaml", "run=runs/new").assert_refused(
+        "tiny.yaml", "version", "this is version 7; this nmt reads 1"
+    )
+
+
+def checkpoint_files(suffix: str) -> list[Path]:
+    return sorted(Path("runs/tiny/checkpoints/best").glob(f"*{suffix}"))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".json"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:-5] + bytes([content[-5] ^ 1]) + content[-4:],
+        lambda content: b"",
+    ],
+    ids=["cut short", "changed byte", "empty"],
+)
+def test_a_damaged_checkpoint(
+    suffix: str, change: Callable[[bytes], bytes], nmt: Any, in_copy: Path
+) -> None:
+    for path in checkpoint_files(suffix):
+        shutil.copy(path, "kept")
+        spoil(str(path), change)
+        nmt("translate", "runs/tiny").assert_refused(f"runs/tiny/checkpoints/best/{path.name}")
+        shutil.copy("kept", path)
+    assert nmt("translate", "runs/tiny", stdin=b"one .\n").lines == ["eins ."]
+
+
+def test_a_checkpoint_that_is_not_there(nmt: Any, in_copy: Path) -> None:
+    nmt("translate", "runs/tiny", "--checkpoint", "step-77").assert_refused("step-77")
+    for path in checkpoint_files(".safetensors"):
+        path.unlink()
+    nmt("translate", "runs/tiny").assert_refused("runs/tiny/checkpoints/best/model.safetensors")
+
+
+def test_a_damaged_checkpoint_to_resume_from(nmt: Any, in_copy: Path, snapshot: Any) -> None:
+    path = "runs/tiny/checkpoints/last/model.safetensors"
+    spoil(path, lambda content: content[:100])
+    before = snapshot(Path("runs/tiny/checkpoints"))
+    nmt("train", "tiny.yaml", "--resume", "training.max_epochs=20").assert_refused(path)
+    assert snapshot(Path("runs/tiny/checkpoints")) == before
+
+
+def test_a_run_without_its_tokenizer(nmt: Any, in_copy: Path) -> None:
+    shutil.rmtree("runs/tiny/tokenizer/target")
+    nmt("translate", "runs/tiny").assert_refused("runs/tiny/tokenizer", "missing")
+    shutil.rmtree("runs/tiny/tokenizer")
+    nmt("translate", "runs/tiny").assert_refused("runs/tiny/tokenizer", "missing")
+
+
+def test_a_damaged_tokenizer(nmt: Any, in_copy: Path) -> None:
+    for path in sorted(Path("runs/tiny/tokenizer/source").iterdir()):
+        kept = path.read_bytes()
+        path.write_bytes(kept[: len(kept) // 2])
+        nmt("translate", "runs/tiny").assert_refused(f"runs/tiny/tokenizer/source/{path.name}")
+        path.write_bytes(kept)
+
+
+# The arguments.
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:99", "gpu"])
+def test_an_unknown_device(device: str, nmt: Any, in_copy: Path) -> None:
+    nmt("translate", "runs/tiny", "--device", device).assert_refused("device", device)
+    nmt("train", "tiny.yaml", "run=runs/new", f"device={device}").assert_refused("device", device)
+    assert not Path("runs/new").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--beam-size", "0"], ["decoding.beam_size", "0"]),
+        (["--beam-size", "many"], ["decoding.beam_size", "many"]),
+        (["--n-best", "9"], ["n_best", "beam_size (5)", "9"]),
+        (["--length-penalty", "googol"], ["decoding.length_penalty", "googol", "average"]),
+        (["--batch-tokens", "-1"], ["decoding.batch_tokens", "-1"]),
+        (["--precision", "int3"], ["precision", "int3", "bfloat16"]),
+        (["nowhere.en"], ["nowhere.en: no such file"]),
+        (["runs"], ["runs: is a folder"]),
+        (["-o", "no/out.de"], ["no/out.de: its folder does not exist"]),
+        (["--alignments", "runs"], ["runs: is a folder"]),
+        (["--beem", "3"], ["--beem", "nmt translate --help"]),
+    ],
+)
+def test_arguments_of_translate(
+    arguments: list[str], parts: list[str], nmt: Any, in_trained: Path
+) -> None:
+    nmt("translate", "runs/tiny", *arguments).assert_refused(*parts)
+
+
+def test_an_output_file_survives_a_run_that_cannot_be_loaded(nmt: Any, in_copy: Path) -> None:
+    Path("out.de").write_text("precious\n")
+    spoil(str(checkpoint_files(".safetensors")[0]), lambda content: content[:50])
+    nmt("translate", "runs/tiny", "test.en", "-o", "out.de").assert_refused("best")
+    assert Path("out.de").read_text() == "precious\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--metrics", "blue"], ["--metrics: 'blue' is none of bleu, bleu_lc, chrf, ter"]),
+        (["--source", "test.en"], ["--source and --reference go together"]),
+        (["--source", "test.en", "--reference", "train.de"], ["has 20 lines", "has 400"]),
+        (["--source", "nowhere", "--reference", "test.de"], ["nowhere: no such file"]),
+    ],
+)
+def test_arguments_of_evaluate(
+    arguments: list[str], parts: list[str], nmt: Any, in_trained: Path
+) -> None:
+    nmt("evaluate", "runs/tiny", *arguments).assert_refused(*parts)
+
+
+def test_a_run_without_a_test_set(nmt: Any, in_copy: Path) -> None:
+    lines = Path("runs/tiny/config.yaml").read_text().splitlines(keepends=True)
+    start = lines.index("  test:\n")
+    end = next(n for n in range(start + 1, len(lines)) if not lines[n].startswith("    "))
+    Path("runs/tiny/config.yaml").write_text("".join(lines[:start] + lines[end:]))
+    nmt("evaluate", "runs/tiny").assert_refused("data.test", "give --source and --reference")
+
+
+@pytest.mark.parametrize("command", ["score", "align"])
+def test_pairs_that_do_not_correspond(command: str, nmt: Any, in_trained: Path) -> None:
+    outcome = nmt(command, "runs/tiny", "--source", "test.en", "--target", "train.de")
+    assert outcome.code == 2
+    assert "test.en has 20 lines, train.de has 400" in outcome.err
+
+
+def test_gold_alignments_that_cannot_be(nmt: Any, in_copy: Path) -> None:
+    arguments = ("align", "runs/tiny", "--source", "test.en", "--target", "test.de", "-o", "out")
+    nmt(*arguments, "--gold", "none").assert_refused("none: no such file")
+    spoil("test.align", lambda text: b"0-0 1_1\n" + text)
+    nmt(*arguments, "--gold", "test.align").assert_refused("test.align:1", "1_1")
+    spoil("test.align", lambda text: text.replace(b"1_1", b"1-99"))
+    nmt(*arguments, "--gold", "test.align").assert_refused("test.align:1", "1-99")
+
+
+# The configuration.
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("model.attention.score=dott", ["model.attention.score", "'dott'", "dot"]),
+        ("model.decoder.hiden_size=3", ["hiden_size", "hidden_size"]),
+        ("training.max_epochs=soon", ["training.max_epochs", "soon"]),
+        ("seed", ["seed", "key=value"]),
+    ],
+)
+def test_options_that_cannot_be(
+    override: str, parts: list[str], nmt: Any, in_trained: Path
+) -> None:
+    nmt("train", "tiny.yaml", "run=runs/new", override).assert_refused(*parts)
+    nmt("check", "tiny.yaml", override).assert_refused(*parts)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "parts"),
+    [
+        ("missing.yaml", None, ["missing.yaml: no such file"]),
+        ("list.yaml", b"- a\n- b\n", ["list.yaml"]),
+        ("broken.yaml", b"run: [\n", ["broken.yaml"]),
+        ("latin.yaml", b"run: \xfc\n", ["latin.yaml: not UTF-8"]),
+        ("empty.yaml", b"", ["empty.yaml", "run"]),
+    ],
+)
+def test_files_that_are_no_configuration(
+    name: str, content: bytes | None, parts: list[str], nmt: Any, in_copy: Path
+) -> None:
+    if content is not None:
+        Path(name).write_bytes(content)
+    nmt("train", name).assert_refused(*parts)

@@ -1,0 +1,34 @@
+"""Every file in configs/ loads, and all that it names can be built."""
+
+from pathlib import Path
+
+import pytest
+
+from nmt.build import build_model, build_search
+from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, TOKENIZERS
+from nmt.config_file import load_config
+from nmt.registry import PlugIn
+from nmt.text.normalization import Normalizer
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+
+
+def test_there_are_some() -> None:
+    assert CONFIGS
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_config_loads_and_builds(path: Path) -> None:
+    # What a base leaves open is said by the files that extend it.
+    corpus = "{source: a, target: b}"
+    open_ends = [f"data={{train: {corpus}, valid: {corpus}}}"]
+    config = load_config(path, open_ends if path.name == "base.yaml" else [])
+    model = build_model(config.model, source_size=50, target_size=50)
+    build_search(config.decoding)
+    OPTIMIZERS.create(config.training.optimizer, model)
+    SCHEDULES.create(config.training.schedule, 1000)
+    for name in config.training.validation.metrics:
+        METRICS.get(name)()
+    options = config.tokenizer.model_extra or {}
+    TOKENIZERS.create(PlugIn(name=config.tokenizer.name, **options), Normalizer())

@@ -1,0 +1,265 @@
+"""Train, translate, evaluate, score, align, check: through the command line, on a small run."""
+
+import gzip
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("in_trained")
+
+SENTENCES = "one two three .\nnine nine .\nfive four .\n"
+RIGHT = ["drei zwei eins .", "neun neun .", "vier fünf ."]
+
+
+def test_a_run_holds_what_the_design_says(in_trained: Path) -> None:
+    run = in_trained / "runs" / "tiny"
+    for name in (
+        *("config.yaml", "metrics.jsonl", "train.log", "environment.json", "results.json"),
+        *("tokenizer", "cache", "checkpoints/best", "checkpoints/last", "translations", "plots"),
+    ):
+        assert (run / name).exists(), name
+
+
+def test_translations_are_right(nmt: Any) -> None:
+    outcome = nmt("translate", "runs/tiny", stdin=SENTENCES.encode())
+    assert (outcome.code, outcome.lines) == (0, RIGHT)
+
+
+def test_files_are_translated_in_order_plain_or_compressed(nmt: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.en").write_text("one two three .\nnine nine .")
+    (tmp_path / "b.en.gz").write_bytes(gzip.compress(b"five four .\n"))
+    outcome = nmt("translate", "runs/tiny", tmp_path / "a.en", tmp_path / "b.en.gz")
+    assert outcome.lines == RIGHT
+
+
+def test_whatever_a_line_holds_one_line_comes_out(nmt: Any) -> None:
+    lines = [
+        *(
+            b"",
+            b"   ",
+            b"one .\r",
+            b"\xff\xfe bad",
+            b"nul\0nul",
+            b"\xe2\x80\xa8",
+            b"\x0b \x0c \x85",
+        ),
+        *(
+            b"one " * 3000,
+            "größte 日本語 \N{PILE OF POO}".encode(),
+            b"<s> </s> <pad> <unk>",
+            b"a\tb",
+        ),
+        *(b"\xed\xa0\x80 lone surrogate", b"\xef\xbb\xbf", b"x" * 100_000, b"two ."),
+    ]
+    outcome = nmt("translate", "runs/tiny", stdin=b"\n".join(lines))
+    assert outcome.code == 0
+    assert len(outcome.out.split("\n")) == len(lines) + 1
+    assert outcome.lines[:3] == ["", "", "eins ."]
+    assert outcome.lines[-1] == "zwei ."
+    assert "nmt: warning: stdin, line 4, byte 12: 0xff is no UTF-8 text" in outcome.err
+    assert "nmt: warning: stdin, line 5, byte" in outcome.err
+
+
+def test_nothing_in_nothing_out(nmt: Any) -> None:
+    assert nmt("translate", "runs/tiny", stdin=b"").out == ""
+
+
+def test_a_file_for_the_output_and_one_for_the_alignments(nmt: Any, tmp_path: Path) -> None:
+    output, links = tmp_path / "out.de", tmp_path / "out.align"
+    outcome = nmt(
+        *("translate", "runs/tiny", "-o", output, "--alignments", links),
+        stdin=f"{SENTENCES}\n".encode(),
+    )
+    assert (outcome.code, outcome.out) == (0, "")
+    assert output.read_text() == "".join(f"{line}\n" for line in [*RIGHT, ""])
+    assert [len(line.split()) for line in links.read_text().split("\n")] == [4, 3, 3, 0, 0]
+
+
+def test_n_best_has_the_format_of_moses_and_begins_with_the_best(nmt: Any) -> None:
+    arguments = ("translate", "runs/tiny", "--n-best", 3)
+    rows = [line.split(" ||| ") for line in nmt(*arguments, stdin=SENTENCES.encode() + b"\n").lines]
+    assert [row[0] for row in rows] == [*"000", *"111", *"222", "3"]
+    assert [row[1] for row in rows[::3]] == [*RIGHT, ""]
+    for first in (0, 3, 6):
+        scores = [float(row[2]) for row in rows[first : first + 3]]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_the_score_of_the_search_is_that_of_nmt_score(nmt: Any, tmp_path: Path) -> None:
+    translated = nmt("translate", "runs/tiny", "--scores", "test.en")
+    columns = [line.split("\t") for line in translated.lines]
+    (tmp_path / "out.de").write_text("".join(f"{column[2]}\n" for column in columns))
+    scored = nmt("score", "runs/tiny", "--source", "test.en", "--target", tmp_path / "out.de")
+    assert [float(column[1]) for column in columns] == pytest.approx(
+        [float(line) for line in scored.lines], abs=1e-4
+    )
+
+
+def test_greedy_and_length_penalties_can_be_asked_for(nmt: Any) -> None:
+    plain = nmt("translate", "runs/tiny", "--scores", stdin=b"one two .")
+    for options in (["--beam-size", "1"], ["--length-penalty", "none"]):
+        outcome = nmt("translate", "runs/tiny", "--scores", *options, stdin=b"one two .")
+        assert outcome.lines[0].split("\t")[2] == plain.lines[0].split("\t")[2] == "zwei eins ."
+    # Under no penalty the score is the log-probability; GNMT's with alpha 0 is no penalty either.
+    for penalty in ("none", "0"):
+        outcome = nmt("translate", "runs/tiny", "--scores", "--length-penalty", penalty, "test.en")
+        for line in outcome.lines:
+            score, log_probability, _ = line.split("\t")
+            assert float(score) == pytest.approx(float(log_probability), abs=1e-5)
+
+
+def test_evaluate_scores_the_test_set_of_the_run(nmt: Any, tmp_path: Path) -> None:
+    outcome = nmt(
+        *("evaluate", "runs/tiny", "--json", tmp_path / "x.json", "-o", tmp_path / "out.de")
+    )
+    assert outcome.code == 0
+    record = json.loads((tmp_path / "x.json").read_text())
+    assert [score["name"] for score in record["scores"]] == ["bleu", "bleu_lc", "chrf", "ter"]
+    assert record["num_sentences"] == 20
+    assert record["scores"][0]["value"] > 90.0
+    for score, line in zip(record["scores"], outcome.lines, strict=True):
+        assert f"{score['value']:.2f}" in line
+        assert score["signature"] in line
+    assert len((tmp_path / "out.de").read_text().splitlines()) == 20
+    results = json.loads(Path("runs/tiny/results.json").read_text())
+    assert str(record["scores"][0]["signature"]) in json.dumps(results)
+
+
+def test_evaluate_scores_given_files_with_given_metrics(nmt: Any) -> None:
+    outcome = nmt(
+        *("evaluate", "runs/tiny", "--source", "valid.en", "--reference", "valid.de"),
+        *("--metrics", "ter,bleu", "--beam-size", "1"),
+    )
+    assert [line.split()[0] for line in outcome.lines] == ["TER", "BLEU"]
+
+
+def test_score_prefers_the_right_translation(nmt: Any, tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("one two .\none two .\n")
+    (tmp_path / "t").write_text("zwei eins .\nneun neun .\n")
+    outcome = nmt("score", "runs/tiny", "--source", tmp_path / "s", "--target", tmp_path / "t")
+    right, wrong = map(float, outcome.lines)
+    assert wrong < right < 0
+    num_tokens = 3 + 1 + 3 + 1
+    perplexity = math.exp(-(right + wrong) / num_tokens)
+    assert f"2 sentences, {num_tokens} tokens" in outcome.err
+    assert f"perplexity {perplexity:.3f}" in outcome.err
+
+
+def test_align_writes_a_link_for_each_target_word(nmt: Any) -> None:
+    outcome = nmt(
+        *("align", "runs/tiny", "--source", "test.en", "--target", "test.de"),
+        *("--gold", "test.align"),
+    )
+    targets = Path("test.de").read_text().splitlines()
+    for links, target in zip(outcome.lines, targets, strict=True):
+        words = sorted(int(link.split("-")[1]) for link in links.split())
+        assert words == list(range(len(target.split())))
+    assert "alignment error rate " in outcome.err
+
+
+def test_the_error_rate_of_its_own_alignments_is_zero(nmt: Any, tmp_path: Path) -> None:
+    pair = ("--source", "test.en", "--target", "test.de")
+    nmt("align", "runs/tiny", *pair, "-o", tmp_path / "own.align")
+    outcome = nmt("align", "runs/tiny", *pair, "--gold", tmp_path / "own.align")
+    assert "alignment error rate 0.00% (precision 100.00%, recall 100.00%)" in outcome.err
+
+
+def test_align_as_json_and_as_pictures(nmt: Any, tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("one two .\nthree .\n")
+    (tmp_path / "t").write_text("zwei eins .\ndrei .\n")
+    outcome = nmt(
+        *("align", "runs/tiny", "--source", tmp_path / "s", "--target", tmp_path / "t"),
+        *("--format", "json", "--plot", tmp_path / "plots"),
+    )
+    first, second = map(json.loads, outcome.lines)
+    assert first["source"] == ["one", "two", "."]
+    assert first["target"] == ["zwei", "eins", "."]
+    assert len(second["weights"]) == 2
+    assert all(0 < sum(row) <= 1 + 1e-5 for row in first["weights"])
+    assert sorted(os.listdir(tmp_path / "plots")) == ["1.png", "2.png"]
+
+
+@pytest.mark.parametrize("num_lines", [19, 21])
+def test_gold_alignments_must_be_as_many_as_the_pairs(
+    num_lines: int, nmt: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "gold").write_text("0-0\n" * num_lines)
+    outcome = nmt(
+        *("align", "runs/tiny", "--source", "test.en", "--target", "test.de"),
+        *("--gold", tmp_path / "gold", "-o", tmp_path / "out"),
+    )
+    outcome.assert_refused("gold", f"has {num_lines} lines", "a line for each pair")
+
+
+def test_check_tells_sizes_and_touches_nothing(nmt: Any, snapshot: Any) -> None:
+    before = snapshot(Path.cwd())
+    outcome = nmt("check", "tiny.yaml")
+    assert outcome.code == 0, outcome.err
+    told = {line[:16].strip(): line[16:] for line in outcome.lines if not line.startswith("  ")}
+    assert told["configuration"] == "tiny.yaml: valid"
+    assert told["train"].startswith("400 pairs, ")
+    # 10 number words, the full stop, and the four special symbols.
+    assert told["source"].startswith("15 entries; 1.00 tokens a word, 0.00% of them unknown")
+    parts = [line.split() for line in outcome.lines if line.startswith("  ")]
+    total = sum(int(part[-1].replace(",", "")) for part in parts)
+    assert told["parameters"] == f"{total:,}"
+    assert "MiB (weights " in told["memory"]
+    assert snapshot(Path.cwd()) == before
+
+
+def test_overrides_are_laid_over_the_file(nmt: Any) -> None:
+    wide = nmt("check", "tiny.yaml", "model.decoder.hidden_size=64").out
+    narrow = nmt("check", "tiny.yaml").out
+    assert wide.split("parameters")[1] != narrow.split("parameters")[1]
+
+
+def test_the_checkpoint_can_be_chosen(nmt: Any) -> None:
+    outcome = nmt("translate", "runs/tiny", "--checkpoint", "last", stdin=SENTENCES.encode())
+    assert outcome.lines == RIGHT
+
+
+def test_a_finished_run_is_left_alone_by_resume(nmt: Any, in_copy: Path) -> None:
+    weights = sorted(Path("runs/tiny/checkpoints/best").glob("*.safetensors"))
+    before = [path.read_bytes() for path in weights]
+    assert nmt("train", "tiny.yaml", "--resume").code == 0
+    assert before
+    assert [path.read_bytes() for path in weights] == before
+
+
+def test_overwrite_starts_anew(nmt: Any, in_copy: Path) -> None:
+    outcome = nmt("train", "tiny.yaml", "--overwrite", "training.max_epochs=1")
+    assert outcome.code == 0, outcome.err
+    assert "max_epochs: 1" in Path("runs/tiny/config.yaml").read_text()
+    assert not [name for name in os.listdir("runs") if name.startswith(".")]
+
+
+def test_a_run_can_be_moved_and_its_corpora_deleted(nmt: Any, in_copy: Path) -> None:
+    Path("runs/tiny").rename("shipped")
+    for path in in_copy.glob("*.??"):
+        path.unlink()
+    assert nmt("translate", "shipped", stdin=SENTENCES.encode()).lines == RIGHT
+
+
+def test_from_another_process_through_a_pipe(in_trained: Path) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "nmt", "translate", "runs/tiny"],
+        input=SENTENCES.encode(),
+        capture_output=True,
+        check=True,
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"},
+    )
+    assert process.stdout.decode("utf-8").splitlines() == RIGHT
+    assert process.stderr == b""
+
+
+def test_from_python(in_trained: Path) -> None:
+    from nmt import Translator
+
+    translator = Translator.from_run("runs/tiny", device="cpu", precision="float32")
+    assert [t.text for t in translator.translate(SENTENCES.splitlines())] == RIGHT
