@@ -41,8 +41,8 @@ class DataLoader:
         sampler: says which pairs are a batch.
         seed: of subword sampling, where the tokenizers do that.
         pin_memory: put the tensors where a GPU can fetch them while the program goes on.
-        num_processes: that do the subword sampling for the next epoch during this one; 0: it is
-            done when the epoch starts. The module that is run must be safe to import.
+        num_processes: for each corpus, that sample the subwords of the next epoch during this one
+            (the program's main module must be safe to import); 0: it is done when it starts.
     """
 
     def __init__(

@@ -198,3 +198,16 @@ def test_processes_do_not_change_the_batches(sampling_tokenizer, tmp_path: Path)
     assert_same(list(loader.epoch(2, start=2)), list(plain.epoch(2, start=2)))
     loader.close()
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="memory is pinned for a GPU")
+def test_memory_is_pinned_where_asked_for(tokenizer, tmp_path: Path) -> None:
+    corpus = corpus_of(numbers(20), tokenizer, tmp_path)
+    plain = loader_of([corpus])
+    sampler = BatchSampler(
+        [corpus.source_lengths], [corpus.target_lengths], seed=1, batch_tokens=40
+    )
+    pinned = list(DataLoader([corpus], sampler, seed=1, pin_memory=True).epoch(1))
+    assert all(tensor.is_pinned() for batch in pinned for tensor in tensors(batch))
+    assert_same(pinned, list(plain.epoch(1)))
