@@ -148,7 +148,12 @@ class Translator:
             lines: one translation comes out for each, whatever it holds; of nothing but blanks
                 comes nothing. Some thousands are read ahead.
             with_alignments: align each line with its best translation as well (one pass more).
+
+        Raises:
+            TypeError: it was given one string, whose characters would be taken for lines.
         """
+        if isinstance(lines, str):
+            raise TypeError("translate takes a list of lines; of one line, write translate([line])")
         number = 1
         for window in windows(lines, len):
             yield from self._translate(window, number, with_alignments)

@@ -139,6 +139,11 @@ def test_no_lines_at_all(translator):
     assert list(translator.align([])) == []
 
 
+def test_one_line_must_be_in_a_list(translator):
+    with pytest.raises(TypeError, match=r"write translate\(\[line\]\)"):
+        translator.translate("w1 w2")
+
+
 def test_a_long_line_is_cut_with_a_warning_that_names_it(translator, caplog):
     words = " ".join(["w1 w2 w3 w4 w5"] * 20)
     with caplog.at_level(logging.WARNING):
