@@ -9,7 +9,7 @@ import math
 import random
 from bisect import bisect
 from collections.abc import Callable, Mapping
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Protocol
 
 from nmt.text.word_cache import remember_words
@@ -80,7 +80,12 @@ def merge(word: str, ranks: Mapping[str, float], keep: Callable[[], bool]) -> tu
     end = len(symbols)
     after = list(range(1, end + 1))
     before = list(range(-1, end - 1))
-    possible: list[tuple[float, int, str]] = []
+    possible = [
+        (ranks[pair], left, pair)
+        for left, pair in enumerate(map("".join, pairwise(symbols)))
+        if pair in ranks
+    ]
+    heapq.heapify(possible)
 
     def consider(left: int) -> None:
         if left >= 0 and after[left] < end:
@@ -88,8 +93,6 @@ def merge(word: str, ranks: Mapping[str, float], keep: Callable[[], bool]) -> tu
             if pair in ranks:
                 heapq.heappush(possible, (ranks[pair], left, pair))
 
-    for left in range(end):
-        consider(left)
     refused: list[tuple[float, int, str]] = []
     num_merges = 0
     while possible:
