@@ -2,6 +2,7 @@
 
 import logging
 import time
+from typing import Final
 
 from nmt.errors import UserError
 from nmt.training.engine import Engine
@@ -9,6 +10,8 @@ from nmt.training.signals import Interruption
 from nmt.training.validation import Validation
 
 logger = logging.getLogger(__name__)
+
+_DRAWING_PAUSE: Final = 60.0  # seconds
 
 
 def reason_to_stop(engine: Engine) -> str | None:
@@ -112,4 +115,4 @@ def _report(engine: Engine, validation: Validation, improved: bool, seconds: flo
         note,
         seconds,
     )
-    reporter.draw_curves()
+    reporter.draw_curves(_DRAWING_PAUSE)

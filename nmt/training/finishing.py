@@ -41,6 +41,7 @@ def finish(
         "test": [asdict(score) for score in scores],
     }
     engine.run.results.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    engine.reporter.draw_curves()
     engine.counters.is_finished = True
     engine.save()
     return scores

@@ -1,7 +1,9 @@
 """What a person sees of a training: progress bar, log, metrics, TensorBoard, learning curves."""
 
 import logging
+import math
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -55,6 +57,7 @@ class Reporter:
         self._curves = curves
         self._writer = None if tensorboard is None else _open_tensorboard(tensorboard, first_update)
         self._can_plot = True
+        self._drawn_at = -math.inf
         self._on_terminal = sys.stderr.isatty()
         self._bar: tqdm[Any] = tqdm(
             total=total_updates,
@@ -112,10 +115,16 @@ class Reporter:
         self._metrics.append("validation", {"update": update, **losses, "scores": dict(scores)})
         self._scalars("validation", update, {**losses, **scores})
 
-    def draw_curves(self) -> None:
-        """Draw the learning curves; says so once where they cannot be drawn."""
-        if not self._can_plot:
+    def draw_curves(self, pause: float = 0.0) -> None:
+        """Draw the learning curves; says so once where they cannot be drawn.
+
+        Args:
+            pause: do nothing within so many seconds of the last time: drawing takes one or two.
+        """
+        now = time.monotonic()
+        if not self._can_plot or now < self._drawn_at + pause:
             return
+        self._drawn_at = now
         try:
             plot_learning_curves(read_curves(self._metrics_path), self._curves)
         except UserError as error:

@@ -14,9 +14,13 @@ from typing import Any
 import pytest
 
 import nmt
+from nmt.cli import main
+from nmt.training import reporting
+from nmt.training.engine import Engine
+from nmt.translation import Translator
 
-NUM_PAIRS = 120
-NUM_UPDATES = 48
+NUM_PAIRS = 60
+NUM_UPDATES = 24
 CONFIG = """
 run: {run}
 seed: 3
@@ -24,7 +28,7 @@ device: cpu
 precision: float32
 data:
   train: {{source: {folder}/source.txt, target: {folder}/target.txt}}
-  valid: {{source: {folder}/source.txt, target: {folder}/target.txt}}
+  valid: {{source: {folder}/valid.txt, target: {folder}/valid.txt}}
 tokenizer: {{name: sentencepiece, vocabulary_size: 40, sampling_alpha: 0.5}}
 model:
   embedding: {{size: 8, dropout: 0.1, word_dropout: 0.1}}
@@ -38,38 +42,32 @@ training:
   max_updates: {num_updates}
   ema_decay: 0.9
   schedule: {{name: plateau, warmup: 4, patience: 1}}
-  scheduled_sampling: {{start: 2, end: 20, probability: 0.5}}
-  validation: {{every: 12, metrics: [], best: loss, num_samples: 0}}
+  scheduled_sampling: {{start: 2, end: 20, probability: 0.2}}
+  validation: {{every: 6, metrics: [], best: loss, num_samples: 0}}
   early_stopping: {{metric: loss, patience: 100}}
-  checkpoints: {{every: 5, keep_last: 3, average_last: 2}}
+  checkpoints: {{every: 4, keep_last: 3, average_last: 2}}
   log_every: 1
 """
 
 
 class Run:
-    """A training in a process of its own."""
+    """A run and its training, in a process of its own or in this one."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.path = folder / name
         self.config = folder / f"{name}.yaml"
-        self.config.write_text(
-            CONFIG.format(run=self.path, folder=folder, num_updates=NUM_UPDATES)
-        )
-        self._process: subprocess.Popen[bytes] | None = None
+        self.config.write_text(CONFIG.format(run=self.path, folder=folder, num_updates=NUM_UPDATES))
+
+    def train(self, *options: str) -> int:
+        return main(["train", str(self.config), *options])
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PYTHONPATH": str(Path(nmt.__file__).parents[1])}
         return subprocess.Popen(
             [sys.executable, "-m", "nmt", "train", str(self.config), *options],
             env=environment,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
-
-    def finish(self, *options: str) -> str:
-        process = self.start(*options)
-        _, stderr = process.communicate(timeout=120)
-        assert process.returncode == 0, stderr.decode()
-        return stderr.decode()
 
     def metrics(self) -> list[dict[str, Any]]:
         lines = (self.path / "metrics.jsonl").read_text().splitlines()
@@ -97,14 +95,20 @@ class Run:
             time.sleep(0.005)
 
 
+@pytest.fixture(autouse=True)
+def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "plot_learning_curves", lambda panels, path: None)
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("resume")
     rng = random.Random(1)
     lines = [
-        " ".join("".join(rng.choices("abcdefg", k=3)) for _ in range(rng.randint(1, 5)))
+        " ".join("".join(rng.choices("abcdefg", k=2)) for _ in range(rng.randint(1, 3)))
         for _ in range(NUM_PAIRS)
     ]
+    (folder / "valid.txt").write_text("\n".join(lines[:5]) + "\n")
     (folder / "source.txt").write_text("\n".join(lines) + "\n")
     (folder / "target.txt").write_text("\n".join(line[::-1] for line in lines) + "\n")
     return folder
@@ -113,7 +117,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def unbroken(corpus: Path) -> Run:
     run = Run(corpus, "unbroken")
-    run.finish()
+    assert run.train() == 0
     return run
 
 
@@ -122,7 +126,7 @@ def kill_points() -> Iterator[int]:
     rng = random.Random()
     third = NUM_UPDATES // 3
     for part in range(3):
-        yield part * third + rng.randint(2, third - 2)
+        yield part * third + rng.randint(1, third - 2)
 
 
 def without_times(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -138,32 +142,112 @@ def test_killed_three_times_it_is_the_unbroken_run(corpus: Path, unbroken: Run) 
         run.wait_for_update(process, point)
         time.sleep(random.random() * 0.02)
         process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-    run.finish("--resume")
+        assert process.wait() == -signal.SIGKILL
+    assert run.train("--resume") == 0
     assert run.files() == unbroken.files(), f"killed at updates {points}"
     assert without_times(run.metrics()) == without_times(unbroken.metrics())
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_finishes_the_update_and_saves(
-    corpus: Path, unbroken: Run, number: signal.Signals, code: int
+    corpus: Path,
+    unbroken: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    code: int,
 ) -> None:
+    """In the middle of update 5, the signal comes; of 15, another; then it is left in peace."""
     run = Run(corpus, f"signal-{code}")
-    process = run.start()
-    run.wait_for_update(process, 7)
-    process.send_signal(number)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == code, stderr.decode()
-    assert b"--resume goes on" in stderr
-    counters = json.loads((run.path / "checkpoints/last/metadata.json").read_text())["counters"]
-    assert counters["update"] == run.latest_update()
-    run.finish("--resume")
+    for resume, update in [([], 5), (["--resume"], 15)]:
+        with monkeypatch.context() as patch:
+            send_at(patch, update, number)
+            assert run.train(*resume) == code
+        assert f"interrupted at update {update}, all is saved: --resume" in capsys.readouterr().err
+        metadata = json.loads((run.path / "checkpoints/last/metadata.json").read_text())
+        assert metadata["counters"]["update"] == update == run.latest_update()
+    assert run.train("--resume") == 0
     assert run.files() == unbroken.files()
 
 
-def test_a_finished_run_is_left_alone(unbroken: Run) -> None:
+def send_at(patch: pytest.MonkeyPatch, update: int, number: signal.Signals) -> None:
+    """Let an update send this process a signal before it computes anything."""
+    learning_rate = Engine.learning_rate
+
+    def sends(engine: Engine) -> float:
+        if engine.counters.update == update:
+            patch.setattr(Engine, "learning_rate", learning_rate)
+            os.kill(os.getpid(), number)
+        return learning_rate(engine)
+
+    patch.setattr(Engine, "learning_rate", sends)
+
+
+def test_a_signal_breaks_a_validation_off(
+    corpus: Path, unbroken: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(corpus, "signal-validation")
+    score = Translator.score
+
+    def sends(translator: Translator, pairs: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return score(translator, pairs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Translator, "score", sends)
+        assert run.train() == 130
+    assert not (run.path / "checkpoints/best").exists()
+    assert run.train("--resume") == 0
+    assert run.files() == unbroken.files()
+    assert without_times(run.metrics()) == without_times(unbroken.metrics())
+
+
+def test_a_finished_run_is_left_alone(unbroken: Run, capsys: pytest.CaptureFixture[str]) -> None:
     before = unbroken.files()
-    message = unbroken.finish("--resume")
-    assert f"the run is finished already: max_updates ({NUM_UPDATES}) reached" in message
+    assert unbroken.train("--resume") == 0
+    message = f"the run is finished already: max_updates ({NUM_UPDATES}) reached; nothing to do"
+    assert message in capsys.readouterr().err
     assert unbroken.files() == before
+
+
+def test_a_finished_run_goes_on_where_the_limit_is_raised(
+    corpus: Path, unbroken: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(corpus, "raised")
+    assert run.train("training.max_updates=6") == 0
+    assert run.train("--resume", "training.max_updates=9") == 0
+    assert run.latest_update() == 9
+    assert "training ends at update 9: max_updates (9) reached" in capsys.readouterr().err
+
+
+def test_other_options_are_refused(unbroken: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    before = unbroken.files()
+    assert unbroken.train("--resume", "training.clip_norm=2", "training.log_every=7") == 2
+    error = capsys.readouterr().err
+    assert "started with other options: training.clip_norm (1.0 -> 2.0); put them back" in error
+    assert unbroken.files() == before
+
+
+def test_a_run_without_a_checkpoint_starts_from_the_beginning(
+    corpus: Path, unbroken: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(corpus, "early")
+    with monkeypatch.context() as patch:
+        send_at(patch, 3, signal.SIGINT)
+        patch.setattr(Engine, "save", lambda engine: None)
+        assert run.train() == 130
+    assert run.latest_update() == 3
+    assert run.train("--resume") == 0
+    assert run.files() == unbroken.files()
+    assert without_times(run.metrics()) == without_times(unbroken.metrics())
+
+
+def test_a_damaged_checkpoint_is_named(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run(corpus, "damaged")
+    assert run.train("training.max_updates=2") == 0
+    weights = run.path / "checkpoints/last/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    before = run.files()
+    assert run.train("--resume", "training.max_updates=3") == 2
+    assert f"{weights}: damaged, it has" in capsys.readouterr().err
+    assert run.files() == before
