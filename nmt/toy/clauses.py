@@ -6,6 +6,9 @@ at the end. The comma that German has at either end of a subordinate clause, whe
 is aligned with the word that opens the clause (`that`, `because`, `who`).
 """
 
+# What `english` and `german` do is said once, where they are declared; the class says the rest.
+# ruff: noqa: D102
+
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import chain

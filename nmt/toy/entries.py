@@ -53,7 +53,6 @@ class Determiner:
     english: str
     german: Declension
     adjective_endings: Declension
-    is_definite: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +204,10 @@ def preposition(english: str, german: str, case: Case = Case.DATIVE) -> Preposit
 def determiner(
     english: str, stem: str, endings: Declension, adjective_endings: Declension
 ) -> Determiner:
-    """A definite determiner with regular endings."""
+    """A determiner with regular endings."""
     return Determiner(english, decline(stem, endings), adjective_endings)
 
 
 def numeral(english: str, german: str) -> Determiner:
     """A number above one: it does not change, and an adjective after it has the strong endings."""
-    return Determiner(english, decline(german, (("",) * 4,) * 3), STRONG, is_definite=False)
+    return Determiner(english, decline(german, (("",) * 4,) * 3), STRONG)

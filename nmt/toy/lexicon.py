@@ -41,7 +41,7 @@ _MY = determiner("my", "mein", POSSESSIVE, MIXED)
 _OUR = determiner("our", "unser", POSSESSIVE, MIXED)
 DEFINITE_SINGULAR = (THE, determiner("this", "dies", STRONG, WEAK), _MY, _OUR)
 DEFINITE_PLURAL = (THE, determiner("these", "dies", STRONG, WEAK), _MY, _OUR)
-A = Determiner("a", decline("ein", POSSESSIVE), MIXED, is_definite=False)
+A = Determiner("a", decline("ein", POSSESSIVE), MIXED)
 SINGULAR = (*DEFINITE_SINGULAR, A, A, determiner("every", "jed", STRONG, WEAK))
 PLURAL = (*DEFINITE_PLURAL, numeral("two", "zwei"), numeral("three", "drei"))
 
