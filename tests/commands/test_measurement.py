@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from nmt.batch import Batch
+from nmt.build import build_model
+from nmt.commands.measurement import count_parameters, measure_update
+from nmt.config import OPTIMIZERS, ModelConfig
+from nmt.data.loader import make_batch
+from nmt.nn.model import Model
+from nmt.registry import PlugIn
+
+SOURCE_SIZE, TARGET_SIZE, E = 30, 40, 8
+
+
+def make_model(tie: str = "target") -> Model:
+    config = ModelConfig.model_validate(
+        {
+            "embedding": {"size": E, "tie": tie},
+            "encoder": {"hidden_size": 8},
+            "decoder": {"hidden_size": 8},
+        }
+    )
+    return build_model(config, SOURCE_SIZE, TARGET_SIZE if tie != "all" else SOURCE_SIZE)
+
+
+def make_pairs(num: int) -> Batch:
+    return make_batch([[5, 6, 7]] * num, [[8, 9]] * num)
+
+
+def measure(num_pairs: int, optimizer: str = "adam") -> tuple[Model, int, int, int]:
+    model = make_model()
+    cost = measure_update(
+        *(model, OPTIMIZERS.create(PlugIn(name=optimizer), model), make_pairs(num_pairs)),
+        *(0.1, torch.float32),
+    )
+    assert cost.total == cost.weights + cost.gradients + cost.optimizer + cost.activations
+    assert cost.seconds > 0.0
+    return model, cost.weights, cost.optimizer, cost.activations
+
+
+@pytest.mark.parametrize("tie", ["none", "target", "all"])
+def test_every_parameter_is_counted_once(tie: str) -> None:
+    model = make_model(tie)
+    counts = count_parameters(model)
+    assert sum(counts.values()) == sum(p.numel() for p in set(model.parameters()))
+    assert counts["source embedding"] == SOURCE_SIZE * E
+    assert counts["target embedding"] == (0 if tie == "all" else TARGET_SIZE * E)
+    bias = SOURCE_SIZE if tie == "all" else TARGET_SIZE
+    assert counts["projection"] == bias + (TARGET_SIZE * E if tie == "none" else 0)
+
+
+def test_memory_of_the_weights_and_of_adam_by_hand() -> None:
+    model, weights, optimizer, _ = measure(2)
+    num = sum(p.numel() for p in set(model.parameters()))
+    assert weights == 4 * num
+    # Two float32 means for each parameter, and a step count for each tensor.
+    assert optimizer == 2 * 4 * num + 4 * len(set(model.parameters()))
+
+
+def test_plain_sgd_remembers_nothing() -> None:
+    assert measure(2, "sgd")[2] == 0
+
+
+def test_activations_grow_with_the_batch() -> None:
+    few, many = measure(10)[3], measure(40)[3]
+    assert 2.0 * few < many < 5.0 * few
+
+
+def test_the_loss_before_training_is_near_chance() -> None:
+    model = make_model()
+    optimizer = OPTIMIZERS.create(PlugIn(name="adam"), model)
+    cost = measure_update(model, optimizer, make_pairs(4), 0.0, torch.float32)
+    assert cost.loss == pytest.approx(torch.tensor(float(TARGET_SIZE)).log().item(), abs=1.0)
