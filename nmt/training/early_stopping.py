@@ -37,7 +37,9 @@ class Progress:
         return improved
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.best} at update {self.best_update:,}"
+        if self.best is None:
+            return f"no {self.metric} yet"
+        return f"{self.metric} {self.best:.4f} at update {self.best_update:,}"
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on from here."""

@@ -79,7 +79,7 @@ def train(config: Config, run: RunDirectory, resume: bool = False) -> TrainingRe
         torch.set_num_threads(config.training.num_threads)
     if resume:
         require_same(load_config(run.config), config)
-    run.config.write_text(dump_config(config), encoding="utf-8")
+    run.write_config(dump_config(config))
     with log_to_file(run.log):
         checkpoint = _last_checkpoint(run) if resume else None
         seed_everything(config.seed)

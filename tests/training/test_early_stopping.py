@@ -30,4 +30,4 @@ def test_a_restored_one_goes_on() -> None:
     other = Progress("bleu", higher_is_better=True)
     other.restore(progress.state())
     assert other.state() == {"best": 3.0, "best_update": 10, "without_best": 1}
-    assert str(other) == "bleu 3.0 at update 10"
+    assert str(other) == "bleu 3.0000 at update 10"

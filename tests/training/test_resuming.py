@@ -1,0 +1,74 @@
+from typing import Any
+
+import pytest
+
+from nmt.config import Config
+from nmt.errors import ConfigError
+from nmt.training.resuming import require_same
+
+
+def config(**changes: Any) -> Config:
+    data = {split: {"source": "a", "target": "b"} for split in ("train", "valid", "test")}
+    tree: dict[str, Any] = {"run": "runs/x", "data": data, "training": {}}
+    for path, value in changes.items():
+        *groups, key = path.split("__")
+        node = tree
+        for group in groups:
+            node = node.setdefault(group, {})
+        node[key] = value
+    return Config.model_validate(tree)
+
+
+def test_the_same_is_fine() -> None:
+    require_same(config(), config())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"run": "elsewhere"},
+        {"device": "cpu"},
+        {"data__test": None},
+        {"data__test__source": "c"},
+        {"data__cache": "cache"},
+        {"training__max_epochs": 1000},
+        {"training__max_updates": 1000},
+        {"training__max_bad_updates": 1000},
+        {"training__early_stopping": {"patience": 1000}},
+        {"training__validation": {"num_samples": 0}},
+        {"training__checkpoints": {"every": 7, "keep_last": 7, "average_last": 7}},
+        {"training__log_every": 7},
+        {"training__tensorboard": True},
+        {"training__num_threads": 7},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_does_not_change_an_update_may_change(change: dict[str, Any]) -> None:
+    require_same(config(), config(**change))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 2}, r"seed \(1 -> 2\)"),
+        ({"precision": "float32"}, r"precision \(auto -> float32\)"),
+        ({"training__label_smoothing": 0.0}, r"training\.label_smoothing \(0\.1 -> 0\.0\)"),
+        ({"training__optimizer": "sgd"}, r"training\.optimizer\.name \(adam -> sgd\)"),
+        ({"training__early_stopping": None}, r"training\.early_stopping\.metric \(bleu -> not s"),
+        ({"training__ema_decay": 0.9}, r"training\.ema_decay \(None -> 0\.9\)"),
+        ({"model": {"bridge": "mean"}}, r"model\.bridge\.name \(final -> mean\)"),
+        ({"data__train": {"source": "c", "target": "b"}}, r"data\.train "),
+        ({"tokenizer": {"lowercase": True}}, r"tokenizer\.lowercase \(False -> True\)"),
+    ],
+    ids=lambda value: next(iter(value)) if type(value) is dict else "",
+)
+def test_what_makes_it_another_experiment_is_named(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigError, match=rf"--resume: .* other options: {named}"):
+        require_same(config(), config(**change))
+
+
+def test_all_that_differs_is_named_and_what_to_do() -> None:
+    other = config(seed=2, training__clip_norm=None, training__log_every=7)
+    message = r"seed \(1 -> 2\), training\.clip_norm \(1\.0 -> None\); put them back, or start anot"
+    with pytest.raises(ConfigError, match=message):
+        require_same(config(), other)

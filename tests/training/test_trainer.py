@@ -1,0 +1,272 @@
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.utils import parameters_to_vector
+
+from nmt.checkpoint import is_checkpoint, load_checkpoint
+from nmt.data.loader import make_batch
+from nmt.errors import ConfigError, UserError
+from nmt.training import reporting
+from nmt.training.engine import Engine
+from nmt.training.finishing import keep_average_where_better
+from nmt.training.signals import Interrupted, Interruption
+from nmt.training.trainer import Trainer, group_batches
+
+from .conftest import ListLoader, MakeEngine, ScriptedValidator, batches
+
+
+@pytest.fixture(autouse=True)
+def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "plot_learning_curves", lambda panels, path: None)
+
+
+def train(engine: Engine) -> str:
+    with engine.reporter:
+        return Trainer(engine, Interruption()).run()
+
+
+def weights(engine: Engine) -> torch.Tensor:
+    return parameters_to_vector(engine.model.parameters()).detach().clone()
+
+
+def lines(engine: Engine, kind: str) -> list[dict[str, Any]]:
+    rows = map(json.loads, engine.run.metrics.read_text().splitlines())
+    return [row for row in rows if row["kind"] == kind]
+
+
+def checkpoints(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "checkpoints").iterdir()}
+
+
+def test_groups_say_which_one_is_the_last() -> None:
+    made = batches(5)
+    assert list(group_batches(iter(made), 2)) == [
+        (made[:2], False),
+        (made[2:4], False),
+        (made[4:], True),
+    ]
+    assert list(group_batches(iter(made[:4]), 2))[-1] == (made[2:4], True)
+    assert list(group_batches(iter([]), 2)) == []
+
+
+def test_the_loss_falls(make_engine: MakeEngine) -> None:
+    engine = make_engine(max_updates=40, log_every=1, label_smoothing=0.0, learning_rate=1.0)
+    assert train(engine) == "max_updates (40) reached"
+    losses = [row["loss"] for row in lines(engine, "train")]
+    assert len(losses) == 40
+    assert losses[0] == pytest.approx(math.log(12), rel=0.2)
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_accumulated_batches_are_one_batch_of_all_their_sentences(
+    make_engine: MakeEngine,
+) -> None:
+    """Of different lengths, so that a mean of the means would be another update."""
+    sources, targets = [[4, 5], [6, 7], [8, 9]], [[4, 5, 6, 7, 8], [9], [10, 11]]
+    whole = make_engine(max_updates=1, accumulate=1)
+    whole.loader = ListLoader([make_batch(sources, targets)])
+    parts = make_engine(max_updates=1, accumulate=2)
+    parts.loader = ListLoader(
+        [make_batch(sources[:1], targets[:1]), make_batch(sources[1:], targets[1:])]
+    )
+    before = weights(whole)
+    train(whole)
+    train(parts)
+    assert not torch.allclose(before, weights(whole))
+    torch.testing.assert_close(weights(parts), weights(whole))
+
+
+def test_an_epoch_that_does_not_divide_ends_with_a_smaller_update(make_engine: MakeEngine) -> None:
+    engine = make_engine(num_batches=5, accumulate=2, max_epochs=2)
+    assert train(engine) == "max_epochs (2) reached"
+    assert (engine.counters.update, engine.counters.epoch, engine.counters.batch) == (6, 3, 0)
+    tokens = sum(batch.num_target_tokens for batch in batches(5))
+    assert engine.counters.num_tokens == 2 * tokens
+
+
+def test_an_epoch_without_batches_is_refused(make_engine: MakeEngine) -> None:
+    engine = make_engine(num_batches=0, max_updates=3)
+    with pytest.raises(ConfigError, match=r"data\.train: epoch 1 has no sentences"):
+        train(engine)
+
+
+def test_validation_once_an_epoch_and_at_the_end(make_engine: MakeEngine) -> None:
+    validator = ScriptedValidator([1.0, 2.0, 3.0])
+    engine = make_engine(4, validator, max_updates=10)
+    train(engine)
+    assert [row["update"] for row in lines(engine, "validation")] == [4, 8, 10]
+
+
+def test_validation_every_so_many_updates(make_engine: MakeEngine) -> None:
+    validator = ScriptedValidator([1.0, 2.0, 3.0])
+    engine = make_engine(4, validator, max_updates=9, validation={"every": 3})
+    train(engine)
+    rows = lines(engine, "validation")
+    assert [row["update"] for row in rows] == [3, 6, 9]
+    assert rows[1]["loss"] == 98.0
+    assert rows[1]["perplexity"] == pytest.approx(math.exp(98.0))
+    assert rows[1]["scores"] == {"bleu": 2.0}
+
+
+def test_the_best_weights_and_the_latest_are_kept(make_engine: MakeEngine, tmp_path: Path) -> None:
+    validator = ScriptedValidator([1.0, 5.0, 3.0, 4.0])
+    engine = make_engine(
+        4, validator, max_updates=8, validation={"every": 2}, checkpoints={"keep_last": 2}
+    )
+    train(engine)
+    assert checkpoints(tmp_path) == {"last", "best", "step-6", "step-8"}
+    best = load_checkpoint(engine.run.checkpoint("best"))
+    assert best.metadata == {"update": 4, "loss": 95.0, "scores": {"bleu": 5.0}}
+    name = next(iter(dict(engine.model.named_parameters())))
+    assert torch.equal(best.tensors["model"][name], validator.seen[1])
+    assert (engine.best.best, engine.best.best_update) == (5.0, 4)
+
+
+def test_without_validation_data_the_latest_weights_are_the_best(make_engine: MakeEngine) -> None:
+    engine = make_engine(4, max_updates=6)
+    train(engine)
+    best = load_checkpoint(engine.run.checkpoint("best"))
+    assert best.metadata == {"update": 6}
+    for name, tensor in engine.model.state_dict().items():
+        assert torch.equal(best.tensors["model"][name], tensor)
+
+
+@pytest.mark.parametrize("metric", ["bleu", "loss"])
+def test_stops_early(make_engine: MakeEngine, metric: str) -> None:
+    validator = ScriptedValidator([1.0, 5.0, 3.0, 4.0, 4.5])
+    engine = make_engine(4, validator, early_stopping={"metric": metric, "patience": 3})
+    assert train(engine) == f"3 validations in a row without a better {metric}"
+    assert engine.counters.update == 20
+
+
+def test_the_average_is_what_is_validated_and_kept(make_engine: MakeEngine) -> None:
+    validator = ScriptedValidator([1.0, 2.0])
+    engine = make_engine(4, validator, max_updates=8, ema_decay=0.9)
+    train(engine)
+    assert engine.ema is not None
+    name = next(iter(engine.ema.tensors()))
+    average = engine.ema.tensors()[name]
+    assert torch.equal(validator.seen[-1], average)
+    best = load_checkpoint(engine.run.checkpoint("best")).tensors["model"]
+    assert torch.equal(best[name], average)
+    assert not torch.equal(engine.model.state_dict()[name], average)
+    last = load_checkpoint(engine.run.checkpoint("last")).tensors
+    assert torch.equal(last["model"][name], engine.model.state_dict()[name])
+    assert torch.equal(last["ema"][name], average)
+
+
+@pytest.mark.parametrize(("value", "kept"), [(4.0, True), (1.5, False)])
+def test_the_average_of_the_last_is_kept_where_it_is_better(
+    make_engine: MakeEngine, value: float, kept: bool
+) -> None:
+    validator = ScriptedValidator([1.0, 2.0, 3.0, value])
+    engine = make_engine(4, validator, max_updates=12, checkpoints={"average_last": 2})
+    train(engine)
+    before = weights(engine)
+    keep_average_where_better(engine, Interruption())
+    torch.testing.assert_close(validator.seen[3], (validator.seen[1] + validator.seen[2]) / 2)
+    best = load_checkpoint(engine.run.checkpoint("best"))
+    assert best.metadata.get("average_of") == ([8, 12] if kept else None)
+    assert engine.best.best == max(3.0, value)
+    assert torch.equal(weights(engine), before)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_there_is_no_average_of_less_than_two(make_engine: MakeEngine, count: int) -> None:
+    engine = make_engine(
+        4, ScriptedValidator([1.0]), max_updates=4, checkpoints={"average_last": count}
+    )
+    train(engine)
+    keep_average_where_better(engine, Interruption())
+
+
+def spoil(engine: Engine, updates: set[int]) -> None:
+    """Make the loss of these updates infinite."""
+
+    def infinite(module: object, arguments: object, output: Any) -> None:
+        if engine.counters.update in updates:
+            output.logits.mul_(math.inf)
+
+    engine.model.register_forward_hook(infinite)
+
+
+def test_a_bad_update_is_skipped_and_counted(make_engine: MakeEngine) -> None:
+    spoiled = make_engine(4, max_updates=3, log_every=3)
+    spoil(spoiled, {3})
+    clean = make_engine(4, max_updates=2)
+    train(clean)
+    train(spoiled)
+    assert torch.equal(weights(spoiled), weights(clean))
+    (row,) = lines(spoiled, "train")
+    assert row["num_skipped"] == 1
+    assert math.isfinite(row["loss"])
+
+
+def test_gives_up_after_so_many_bad_updates_in_a_row(
+    make_engine: MakeEngine, tmp_path: Path
+) -> None:
+    engine = make_engine(4, max_updates=30, max_bad_updates=3, checkpoints={"every": 4})
+    spoil(engine, {3, 6, 7, 9, 10, 11, 12})
+    with pytest.raises(UserError, match="max_bad_updates: 3 updates in a row, by update 11, had"):
+        train(engine)
+    last = load_checkpoint(engine.run.checkpoint("last"))
+    assert last.metadata["counters"]["update"] == 8
+    assert all(torch.isfinite(tensor).all() for tensor in last.tensors["model"].values())
+
+
+def test_saves_now_and_then(make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[int] = []
+    monkeypatch.setattr(Engine, "save", lambda engine: saved.append(engine.counters.update))
+    train(make_engine(4, max_updates=9, checkpoints={"every": 3}))
+    assert saved == [3, 4, 6, 8, 9]
+
+
+def test_an_interruption_ends_after_the_update(make_engine: MakeEngine, tmp_path: Path) -> None:
+    engine = make_engine(4, max_updates=9)
+    interruption = Interruption()
+    interruption.signal = 2
+    with engine.reporter, pytest.raises(Interrupted):
+        Trainer(engine, interruption).run()
+    assert not is_checkpoint(tmp_path / "checkpoints/last")
+
+
+def test_an_interrupted_validation_changes_nothing(make_engine: MakeEngine) -> None:
+    engine = make_engine(2, ScriptedValidator([]), max_updates=9, ema_decay=0.5)
+    interruption = Interruption()
+
+    def interrupts(module: object, arguments: object, output: object) -> None:
+        if engine.counters.update == 2:
+            interruption.signal = 2
+
+    engine.model.register_forward_hook(interrupts)
+    other = make_engine(2, ScriptedValidator([1.0]), max_updates=2, ema_decay=0.5)
+    with engine.reporter, pytest.raises(Interrupted):
+        Trainer(engine, interruption).run()
+    train(other)
+    assert torch.equal(weights(engine), weights(other))
+    assert engine.counters.validated_at == 0
+    assert engine.best.best is None
+
+
+def test_the_learning_rate_follows_the_schedule(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine(4, max_updates=4, log_every=1)
+    monkeypatch.setattr(engine.schedule, "factor", lambda update: 1.0 / update)
+    train(engine)
+    rates = [row["learning_rate"] for row in lines(engine, "train")]
+    assert rates == pytest.approx([0.1, 0.05, 0.1 / 3, 0.025])
+    assert {group["lr"] for group in engine.optimizer.param_groups} == {0.025}
+
+
+def test_scheduled_sampling_reaches_the_model(make_engine: MakeEngine) -> None:
+    chances = []
+    sampling = {"start": 1, "end": 3, "probability": 0.8}
+    engine = make_engine(4, max_updates=4, scheduled_sampling=sampling)
+    engine.model.register_forward_pre_hook(lambda module, given: chances.append(given[1]))
+    train(engine)
+    assert chances == pytest.approx([0.0, 0.4, 0.8, 0.8])
