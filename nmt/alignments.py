@@ -6,9 +6,8 @@ blanks.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,25 +83,13 @@ class AlignmentCounts:
 
 
 def count_links(found: Alignment, gold: GoldAlignment) -> AlignmentCounts:
-    """One sentence pair, measured; the sum over a corpus has its error rate."""
+    """One sentence pair, measured; the sum over a corpus has the error rate of the corpus."""
     return AlignmentCounts(
         found=len(found),
         sure=len(gold.sure),
         found_sure=len(found & gold.sure),
         found_possible=len(found & gold.possible),
     )
-
-
-def alignment_error_rate(
-    found: Iterable[Alignment], gold: Iterable[GoldAlignment]
-) -> AlignmentCounts:
-    """A corpus, measured, sentence pair for sentence pair; `error_rate` of the answer is the AER.
-
-    Raises:
-        ValueError: there are more of one than of the other.
-    """
-    pairs = zip(found, gold, strict=True)
-    return sum((count_links(one, other) for one, other in pairs), AlignmentCounts())
 
 
 def format_pharaoh(links: Iterable[Link]) -> str:
@@ -146,23 +133,6 @@ def parse_pharaoh(
         if match[2] == "-":
             sure.add(link)
     return GoldAlignment(frozenset(sure), frozenset(possible))
-
-
-def read_pharaoh(path: Path) -> Iterator[GoldAlignment]:
-    """Alignments of a file, one a line (an empty line: no links).
-
-    Raises:
-        DataError: the file cannot be read, or a line is not in this format.
-    """
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                # What is no ASCII is no link either: the message shows it as it is read.
-                yield parse_pharaoh(
-                    line.decode("ascii", "backslashreplace"), where=f"{path}:{number}"
-                )
-    except OSError as error:
-        raise DataError(f"{path}: cannot read the alignments: {error.strerror}") from error
 
 
 def merge_to_words(
