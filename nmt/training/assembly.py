@@ -11,14 +11,14 @@ from nmt.build import (
     parallel_files,
 )
 from nmt.checkpoint import Checkpoint
-from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, Config
+from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, Config, TrainingConfig
 from nmt.data.corpus import read_pairs
 from nmt.device import resolve_device, resolve_precision
 from nmt.nn.model import Model
 from nmt.run import RunDirectory
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
-from nmt.training.engine import Engine, Loader
+from nmt.training.engine import Counters, Engine
 from nmt.training.optimization import Optimizer
 from nmt.training.reporting import Reporter
 from nmt.training.schedule import Schedule
@@ -41,7 +41,10 @@ def assemble(config: Config, run: RunDirectory, checkpoint: Checkpoint | None) -
     loader = build_loader(config, run, tokenizers, device)
     model = build_model(config.model, len(tokenizers.source), len(tokenizers.target)).to(device)
     optimizer: Optimizer = OPTIMIZERS.create(training.optimizer, model)
-    total_updates = count_updates(config, loader)
+    counters = Counters() if checkpoint is None else Counters(**checkpoint.metadata["counters"])
+    if counters.first_epoch_batches is None:
+        counters.first_epoch_batches = loader.num_batches(1)
+    total_updates = count_updates(training, counters.first_epoch_batches)
     schedule: Schedule = SCHEDULES.create(training.schedule, total_updates)
     engine = Engine(
         config=training,
@@ -64,24 +67,25 @@ def assemble(config: Config, run: RunDirectory, checkpoint: Checkpoint | None) -
             run, max(training.checkpoints.keep_last, training.checkpoints.average_last)
         ),
         reporter=_reporter(config, run, total_updates, checkpoint),
+        counters=counters,
     )
     if checkpoint is not None:
         engine.restore(checkpoint)
     return engine
 
 
-def count_updates(config: Config, loader: Loader) -> int | None:
+def count_updates(config: TrainingConfig, batches_per_epoch: int) -> int | None:
     """How many updates training can have, by its limits; None where there are none.
 
-    Epochs are taken to be as long as the first one.
+    Args:
+        config: holds the limits.
+        batches_per_epoch: of the first epoch; the others are taken to be as long.
     """
     limits = []
-    training = config.training
-    if training.max_epochs is not None:
-        per_epoch = -(-loader.num_batches(1) // training.accumulate)
-        limits.append(per_epoch * training.max_epochs)
-    if training.max_updates is not None:
-        limits.append(training.max_updates)
+    if config.max_epochs is not None:
+        limits.append(-(-batches_per_epoch // config.accumulate) * config.max_epochs)
+    if config.max_updates is not None:
+        limits.append(config.max_updates)
     return min(limits, default=None)
 
 

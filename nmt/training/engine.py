@@ -31,9 +31,6 @@ class Loader(Protocol):
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, from batch `start` on."""
 
-    def num_batches(self, epoch: int) -> int:
-        """Batches in an epoch."""
-
 
 @dataclass
 class Counters:
@@ -48,6 +45,7 @@ class Counters:
         logged_tokens: `num_tokens` at the latest line of training metrics.
         logged_seconds: `seconds` then.
         validated_at: update of the latest validation.
+        first_epoch_batches: batches of the first epoch, which the length of training is told by.
         is_finished: the run has come to its end, with test scores and all.
     """
 
@@ -59,6 +57,7 @@ class Counters:
     logged_tokens: int = 0
     logged_seconds: float = 0.0
     validated_at: int = 0
+    first_epoch_batches: int | None = None
     is_finished: bool = False
 
 
@@ -134,14 +133,13 @@ class Engine:
         save_checkpoint(self.run.checkpoint(LAST), tensors, metadata)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Put everything back to where `save` was called."""
+        """Put everything but the counters back to where `save` was called."""
         tensors, metadata = checkpoint.tensors, checkpoint.metadata
         self.model.load_state_dict(tensors["model"])
         restore_optimizer(self.optimizer, tensors["optimizer"])
         self.tally.restore(tensors["tally"])
         if self.ema is not None:
             self.ema.restore(tensors["ema"])
-        self.counters = Counters(**metadata["counters"])
         self.schedule.restore(metadata["schedule"])
         self.best.restore(metadata["best"])
         if self.stopping is not None:

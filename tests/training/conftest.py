@@ -37,9 +37,6 @@ class ListLoader:
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         yield from self.batches[start:]
 
-    def num_batches(self, epoch: int) -> int:
-        return len(self.batches)
-
 
 class ScriptedValidator(Validator):
     """Says what it is told to, and remembers what weights it was shown."""

@@ -2,10 +2,8 @@ from typing import Any
 
 import pytest
 
-from nmt.config import Config
+from nmt.config import TrainingConfig
 from nmt.training.assembly import count_updates
-
-from .conftest import ListLoader, batches
 
 
 @pytest.mark.parametrize(
@@ -19,12 +17,5 @@ from .conftest import ListLoader, batches
     ],
 )
 def test_how_many_updates_the_limits_allow(limits: dict[str, Any], updates: int | None) -> None:
-    corpus = {"source": "a", "target": "b"}
-    config = Config.model_validate(
-        {
-            "run": "x",
-            "data": {"train": corpus, "valid": corpus},
-            "training": {"accumulate": 2, **limits},
-        }
-    )
-    assert count_updates(config, ListLoader(batches(7))) == updates
+    config = TrainingConfig.model_validate({"accumulate": 2, **limits})
+    assert count_updates(config, 7) == updates
