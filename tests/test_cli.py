@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -228,3 +229,18 @@ def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
     process = python(code)
     _, err = process.communicate()
     assert process.returncode == 0, err.decode()
+
+
+def test_a_bad_configuration_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
+    config = tmp_path / "bad.yaml"
+    config.write_text("run: runs/x\ndata: {}\nmodel: {attention: {score: dott}}\n")
+    code = (
+        "import sys; from nmt import cli\n"
+        f"code = cli.main(['check', {str(config)!r}])\n"
+        "sys.exit(9 if 'torch' in sys.modules or 'numpy' in sys.modules else code)"
+    )
+    process = python(code)
+    out, err = process.communicate()
+    assert process.returncode == 2
+    assert out == b""
+    assert err.count(b"\n") == 1
