@@ -79,6 +79,7 @@ def measure_alignments() -> int:
         "Nobody told the model which word translates which; attention found out. The grammar "
         "knows, so we can count how often it is wrong (alignment error rate, 0% is perfect)."
     )
+    (ROOT / RUN / "translations").mkdir(parents=True, exist_ok=True)
     return nmt(
         *("align", str(RUN), "--source", f"{CORPUS}/test.en", "--target", f"{CORPUS}/test.de"),
         *("--gold", f"{CORPUS}/test.align", "-o", f"{RUN}/translations/test.align"),
@@ -135,4 +136,7 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
