@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from nmt.training.loss import label_smoothed_cross_entropy
 from nmt.training.optimization import (
     OPTIMIZERS,
     SGD,
@@ -15,6 +16,7 @@ from nmt.training.optimization import (
     parameter_groups,
     restore_optimizer,
 )
+from nmt.training.tally import Tally
 
 FINE = torch.tensor(1.0)
 
@@ -142,3 +144,28 @@ def test_a_restored_optimizer_goes_on_as_if_nothing_had_been(name: str) -> None:
             apply_gradients(optimizer, FINE, 1.0)
         results.append(model.weight.detach())
     assert torch.equal(*results)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_on_a_gpu_a_step_waits_for_nothing(name: str) -> None:
+    model = nn.Linear(3, 2).cuda()
+    optimizer = make(name, model)
+    tally = Tally(torch.device("cuda"))
+    logits = torch.randn(2, 3, 8, device="cuda", requires_grad=True)
+    labels = torch.randint(4, 8, (2, 3), device="cuda")
+    for bad in (False, True):
+        for parameter in model.parameters():
+            parameter.grad = torch.full_like(parameter, math.nan if bad else 1.0)
+        before = model.weight.detach().clone()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            loss = label_smoothed_cross_entropy(logits, labels, 0.1)
+            loss.objective.backward()
+            norm = apply_gradients(optimizer, loss.objective.detach(), 1.0)
+            tally.add(loss.objective.detach(), loss.negative_log_likelihood, 6, norm)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        assert torch.equal(before, model.weight) == bad
+    assert tally.most_bad_in_a_row() == 1
