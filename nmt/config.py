@@ -131,7 +131,7 @@ class EmbeddingConfig(Options):
     dropout: Probability = 0.2
     """Dropout on the embedded words."""
     word_dropout: Probability = 0.0
-    """Chance that a whole word is blanked out in training (Gal & Ghahramani 2016)."""
+    """Chance that a whole word is blanked out in training (Sennrich 2016)."""
     tie: Literal["none", "target", "all"] = "target"
     """Share the output projection with the target embedding, or with source and target."""
 

@@ -33,7 +33,7 @@ class BahdanauDecoder(Decoder):
         num_layers: L.
         dropout: on the states between layers.
         fused: run all words as one autograd node where there is one for the parts (one layer of
-            GRU, additive score, softmax); False takes the plain loop.
+            fused GRU, additive score, softmax); False takes the plain loop.
     """
 
     def __init__(
@@ -51,23 +51,18 @@ class BahdanauDecoder(Decoder):
         super().__init__(
             make_cell, attention, input_size, value_size, output_size, num_layers, dropout
         )
-        first = self.cells[0]
-        assert isinstance(first, Cell)
-        self.context_to_gates = nn.Linear(value_size, first.gate_size, bias=False)
+        first = self.layers[0]
+        self.context_to_gates = first.gates_from(value_size)
         self.state_to_output = nn.Linear(self.hidden_size, output_size)
         self.word_to_output = nn.Linear(input_size, output_size, bias=False)
         self.context_to_output = nn.Linear(value_size, output_size, bias=False)
-        for linear in (
-            self.context_to_gates,
-            self.state_to_output,
-            self.word_to_output,
-            self.context_to_output,
-        ):
+        for linear in (self.state_to_output, self.word_to_output, self.context_to_output):
             initialize_linear(linear)
         self.fused = (
             fused
             and num_layers == 1
             and type(first) is GRU
+            and first.fused
             and type(attention.score) is AdditiveScore
             and type(attention.alignment) is SoftmaxAlignment
         )
@@ -88,8 +83,7 @@ class BahdanauDecoder(Decoder):
         self, embedded: Float[Tensor, "B T E"], state: DecoderState
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What the top shows `[B T H]`, contexts `[B T C]`, weights `[B T S]`, state `[B L Z]`."""
-        first = self.cells[0]
-        assert isinstance(first, Cell)
+        first = self.layers[0]
         projected = first.project(embedded)
         recurrent = list(state.recurrent.unbind(1))
         outputs, contexts, weights = [], [], []
@@ -109,7 +103,7 @@ class BahdanauDecoder(Decoder):
         self, embedded: Float[Tensor, "B T E"], state: DecoderState
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The same for one layer of GRU with additive attention and softmax."""
-        cell, score, memory = self.cells[0], self.attention.score, state.memory
+        cell, score, memory = self.layers[0], self.attention.score, state.memory
         assert isinstance(cell, GRU) and isinstance(score, AdditiveScore)
         weights = FusedWeights(
             query=score.query_projection.weight,

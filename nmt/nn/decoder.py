@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -79,7 +80,7 @@ class Decoder(nn.Module, ABC):
         dropout: float,
     ) -> None:
         super().__init__()
-        first = make_cell(self._first_input_size(input_size, output_size))
+        first = make_cell(input_size)
         upper = [make_cell(first.hidden_size) for _ in range(num_layers - 1)]
         self.cells = nn.ModuleList([first, *upper])
         self.attention = attention
@@ -87,9 +88,10 @@ class Decoder(nn.Module, ABC):
         self.hidden_size = first.hidden_size
         self.state_size = first.state_size
 
-    @staticmethod
-    def _first_input_size(input_size: int, output_size: int) -> int:
-        return input_size
+    @property
+    def layers(self) -> list[Cell]:
+        """The cells, the lowest first."""
+        return [cast(Cell, cell) for cell in self.cells]
 
     def start(self, recurrent: Float[Tensor, "B L Z"], memory: Memory) -> DecoderState:
         """The state before the first word."""
@@ -103,15 +105,10 @@ class Decoder(nn.Module, ABC):
         self, projected: Float[Tensor, "B G"], recurrent: list[Tensor]
     ) -> tuple[Float[Tensor, "B H"], list[Tensor]]:
         """One step of the stack: what its top shows, and the states of all layers."""
-        after = [self.cells[0](projected, recurrent[0])]
-        output = _output(self.cells[0], after[0])
-        for cell, before in zip(self.cells[1:], recurrent[1:], strict=True):
-            assert isinstance(cell, Cell)
+        first, *upper = self.layers
+        after = [first(projected, recurrent[0])]
+        output = first.output(after[0])
+        for cell, before in zip(upper, recurrent[1:], strict=True):
             after.append(cell(cell.project(self.dropout(output)), before))
             output = cell.output(after[-1])
         return output, after
-
-
-def _output(cell: nn.Module, state: Tensor) -> Tensor:
-    assert isinstance(cell, Cell)
-    return cell.output(state)

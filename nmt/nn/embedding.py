@@ -35,7 +35,7 @@ class WordEmbedding(nn.Module):
         initialize_embedding(self.table)
 
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T E"]:
-        """The vectors of the words; PAD is the zero vector."""
+        """The vectors of the words. That of PAD starts at zero; whoever reads it masks it."""
         vectors: Tensor = self.table(tokens)
         if self.training and self.word_dropout > 0.0:
             kept = torch.rand(tokens.shape, device=tokens.device) >= self.word_dropout

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -60,8 +61,7 @@ class RecurrentEncoder(nn.Module):
         """Encode sentences padded on the right; padding changes nothing."""
         states, final = embedded, []
         for cells in self.layers:
-            assert isinstance(cells, nn.ModuleList)
-            forth, *back = cells
+            forth, *back = cast(list[Cell], cells)
             outputs = [_read(forth, states, mask)]
             ends = [outputs[0][:, -1]]
             for cell in back:
@@ -73,9 +73,8 @@ class RecurrentEncoder(nn.Module):
 
 
 def _read(
-    cell: nn.Module, inputs: Float[Tensor, "B S I"], mask: Bool[Tensor, "B S"]
+    cell: Cell, inputs: Float[Tensor, "B S I"], mask: Bool[Tensor, "B S"]
 ) -> Float[Tensor, "B S H"]:
     """One cell over the sequence, from a state of zeros; masked steps leave its state as it was."""
-    assert isinstance(cell, Cell)
     start = inputs.new_zeros(inputs.shape[0], cell.state_size)
     return cell.output(cell.unroll(cell.project(inputs), start, mask))

@@ -1,6 +1,6 @@
 """Additive attention and a GRU over all target words as one autograd node.
 
-The fast path beside `decoder.BahdanauDecoder`'s plain loop, which it must equal. Only what depends
+The fast path beside `bahdanau.BahdanauDecoder`'s plain loop, which it must equal. Only what depends
 on the previous word is in the loops. The backward loop carries the gradient of the state back and
 keeps the gradients of everything that a weight was multiplied with; each weight's gradient is then
 one product over all steps. The tanh over the keys is computed again rather than kept: that takes
@@ -15,6 +15,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+
+from nmt.nn.gru_tape import GRUGradient, GRUTape
 
 
 @dataclass(frozen=True)
@@ -86,88 +88,48 @@ class _FusedBahdanau(Function):
         context_weight: Tensor,
         bias: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        num_steps, batch, size, num_keys = len(steps), *state.shape, keys.shape[2]
-        before = steps.new_empty(num_steps + 1, batch, size)
-        before[0] = state
-        queries = steps.new_empty(num_steps, batch, num_keys)
-        contexts = steps.new_empty(num_steps, batch, values.shape[2])
-        attended = steps.new_empty(num_steps, batch, keys.shape[1])
-        gates = steps.new_empty(num_steps, batch, 2 * size)
-        candidates = steps.new_empty(num_steps, batch, size)
-        hidden_candidates = torch.empty_like(candidates)
+        tape = GRUTape.start(len(steps), state)
+        batch, num_positions, num_keys = keys.shape
+        queries = steps.new_empty(len(steps), batch, num_keys)
+        contexts = steps.new_empty(len(steps), batch, values.shape[2])
+        attended = steps.new_empty(len(steps), batch, num_positions)
         padding, least = ~mask, torch.finfo(steps.dtype).min
         merged_bias = torch.cat([bias.new_zeros(num_keys), bias])
-        compared = torch.empty_like(keys)
+        buffer = torch.empty_like(keys)
         for t, step in enumerate(steps):
-            product = torch.addmm(merged_bias, before[t], merged.t())
-            queries[t], hidden = product[:, :num_keys], product[:, num_keys:]
-            scores = _compare(keys, queries[t], compared) @ direction
+            product = torch.addmm(merged_bias, tape.states[t], merged.t())
+            queries[t] = product[:, :num_keys]
+            scores = _compare(keys, queries[t], buffer) @ direction
             weights = torch.softmax(scores.masked_fill_(padding, least), dim=-1).mul_(mask)
             attended[t] = weights
-            context = torch.bmm(weights.unsqueeze(1), values).squeeze(1)
-            contexts[t] = context
-            inputs = torch.addmm(step, context, context_weight.t())
-            gate = torch.add(inputs[:, : 2 * size], hidden[:, : 2 * size], out=gates[t]).sigmoid_()
-            hidden_candidates[t] = hidden[:, 2 * size :]
-            candidate = torch.addcmul(
-                inputs[:, 2 * size :], gate[:, :size], hidden_candidates[t], out=candidates[t]
-            ).tanh_()
-            torch.lerp(candidate, before[t], gate[:, size:], out=before[t + 1])
+            contexts[t] = torch.bmm(weights.unsqueeze(1), values).squeeze(1)
+            inputs = torch.addmm(step, contexts[t], context_weight.t())
+            tape.step(t, inputs, product[:, num_keys:])
         ctx.save_for_backward(
-            before,
-            queries,
-            contexts,
-            attended,
-            gates,
-            candidates,
-            hidden_candidates,
-            keys,
-            values,
-            merged,
-            direction,
-            context_weight,
+            *tape.tensors(),
+            *(queries, contexts, attended, keys, values, merged, direction, context_weight),
         )
-        return before[1:], contexts, attended
+        return tape.states[1:], contexts, attended
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (
-            before,
-            queries,
-            contexts,
-            attended,
-            gates,
-            candidates,
-            hidden_candidates,
-            keys,
-            values,
-            merged,
-            direction,
-            context_weight,
-        ) = ctx.saved_tensors
+        *saved, queries, contexts, attended, keys, values, merged, direction, context_weight = (
+            ctx.saved_tensors
+        )
         d_states, d_contexts_out, d_attended = gradients
-        num_steps, batch, size = candidates.shape
+        tape = GRUTape(*saved)
+        through = GRUGradient(tape)
         num_keys = keys.shape[2]
-        d_inputs = gates.new_empty(num_steps, batch, 3 * size)
-        d_product = gates.new_empty(num_steps, batch, num_keys + 3 * size)
+        d_inputs = keys.new_empty(*d_states.shape[:2], len(context_weight))
+        d_product = keys.new_empty(*d_states.shape[:2], len(merged))
+        d_queries, d_hidden = d_product[..., :num_keys], d_product[..., num_keys:]
         d_contexts = torch.empty_like(contexts)
         d_keys, d_direction = torch.zeros_like(keys), torch.zeros_like(direction)
-        reset, update = gates[..., :size], gates[..., size:]
-        # The factors that need no recurrence, for all steps at once.
-        of_candidate = (1 - update) * (1 - candidates * candidates)
-        of_reset = hidden_candidates * reset * (1 - reset)
-        of_update = (before[:-1] - candidates) * update * (1 - update)
-        d_state = torch.zeros_like(before[0])
+        d_state = torch.zeros_like(d_states[0])
         buffer = torch.empty_like(keys)
-        for t in range(num_steps - 1, -1, -1):
-            d_after = d_state + d_states[t]
-            d_candidate = torch.mul(d_after, of_candidate[t], out=d_inputs[t, :, 2 * size :])
-            torch.mul(d_candidate, of_reset[t], out=d_inputs[t, :, :size])
-            torch.mul(d_after, of_update[t], out=d_inputs[t, :, size : 2 * size])
-            d_hidden = d_product[t, :, num_keys:]
-            d_hidden[:, : 2 * size] = d_inputs[t, :, : 2 * size]
-            torch.mul(d_candidate, reset[t], out=d_hidden[:, 2 * size :])
+        for t in range(len(d_states) - 1, -1, -1):
+            d_before = through.step(t, d_state + d_states[t], d_inputs[t], d_hidden[t])
             d_context = torch.addmm(
                 d_contexts_out[t], d_inputs[t], context_weight, out=d_contexts[t]
             )
@@ -178,21 +140,12 @@ class _FusedBahdanau(Function):
             d_direction += d_scores.flatten() @ compared.flatten(0, 1)
             d_compared = compared.square_().neg_().add_(1).mul_(direction)
             d_compared.mul_(d_scores.unsqueeze(2))
-            torch.sum(d_compared, dim=1, out=d_product[t, :, :num_keys])
+            torch.sum(d_compared, dim=1, out=d_queries[t])
             d_keys += d_compared
-            d_state = torch.addmm(d_after * update[t], d_product[t], merged)
-        d_merged = d_product.flatten(0, 1).t() @ before[:-1].flatten(0, 1)
-        d_context_weight = d_inputs.flatten(0, 1).t() @ contexts.flatten(0, 1)
+            d_state = torch.addmm(d_before, d_product[t], merged)
         d_values = torch.bmm(attended.permute(1, 2, 0), d_contexts.transpose(0, 1))
-        d_bias = d_product[..., num_keys:].sum((0, 1))
-        return (
-            d_inputs,
-            d_state,
-            d_keys,
-            d_values,
-            None,
-            d_merged,
-            d_direction,
-            d_context_weight,
-            d_bias,
-        )
+        d_merged = d_product.flatten(0, 1).t() @ tape.states[:-1].flatten(0, 1)
+        d_context_weight = d_inputs.flatten(0, 1).t() @ contexts.flatten(0, 1)
+        d_bias = d_hidden.sum((0, 1))
+        inner = (d_merged, d_direction, d_context_weight, d_bias)
+        return d_inputs, d_state, d_keys, d_values, None, *inner

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from nmt.nn.gru_tape import GRUGradient, GRUTape
+
 
 def fused_gru(
     projected: Float[Tensor, "B T G"],
@@ -43,53 +45,33 @@ class _FusedGRU(Function):
     def forward(
         ctx: Any, steps: Tensor, state: Tensor, weight: Tensor, bias: Tensor, keep: Tensor | None
     ) -> Tensor:
-        size = weight.shape[1]
-        # What the backward pass needs of each step: the state before it, r and z, n, U_n h.
-        before = steps.new_empty(len(steps) + 1, state.shape[0], size)
-        before[0] = state
-        gates = steps.new_empty(len(steps), state.shape[0], 2 * size)
-        candidates = torch.empty_like(before[1:])
-        hidden_candidates = torch.empty_like(candidates)
+        tape = GRUTape.start(len(steps), state)
         transposed = weight.t()
         for t, step in enumerate(steps):
-            hidden = torch.addmm(bias, before[t], transposed)
-            gate = torch.add(step[:, : 2 * size], hidden[:, : 2 * size], out=gates[t]).sigmoid_()
-            hidden_candidates[t] = hidden[:, 2 * size :]
-            candidate = torch.addcmul(
-                step[:, 2 * size :], gate[:, :size], hidden_candidates[t], out=candidates[t]
-            ).tanh_()
-            after = torch.lerp(candidate, before[t], gate[:, size:], out=before[t + 1])
+            before = tape.states[t]
+            after = tape.step(t, step, torch.addmm(bias, before, transposed))
             if keep is not None:
-                torch.lerp(before[t], after, keep[t], out=after)
-        ctx.save_for_backward(before, gates, candidates, hidden_candidates, weight, keep)
-        return before[1:]
+                torch.lerp(before, after, keep[t], out=after)
+        ctx.save_for_backward(*tape.tensors(), weight, keep)
+        return tape.states[1:]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        before, gates, candidates, hidden_candidates, weight, keep = ctx.saved_tensors
+        *saved, weight, keep = ctx.saved_tensors
         (d_states,) = gradients
-        size = weight.shape[1]
-        d_input = torch.empty(*gates.shape[:2], 3 * size, dtype=gates.dtype, device=gates.device)
-        d_hidden = torch.empty_like(d_input)
-        reset, update = gates[..., :size], gates[..., size:]
-        # The factors that need no recurrence, for all steps at once.
-        of_candidate = (1 - update) * (1 - candidates * candidates)
-        of_reset = hidden_candidates * reset * (1 - reset)
-        of_update = (before[:-1] - candidates) * update * (1 - update)
-        d_state = torch.zeros_like(before[0])
-        for t in range(len(gates) - 1, -1, -1):
+        tape = GRUTape(*saved)
+        through = GRUGradient(tape)
+        d_inputs = weight.new_empty(*d_states.shape[:2], len(weight))
+        d_hidden = torch.empty_like(d_inputs)
+        d_state = torch.zeros_like(d_states[0])
+        for t in range(len(d_states) - 1, -1, -1):
             d_after = d_state + d_states[t]
             d_real = d_after if keep is None else d_after * keep[t]
-            d_candidate = torch.mul(d_real, of_candidate[t], out=d_input[t, :, 2 * size :])
-            torch.mul(d_candidate, of_reset[t], out=d_input[t, :, :size])
-            torch.mul(d_real, of_update[t], out=d_input[t, :, size : 2 * size])
-            d_hidden[t, :, : 2 * size] = d_input[t, :, : 2 * size]
-            torch.mul(d_candidate, reset[t], out=d_hidden[t, :, 2 * size :])
-            through = d_real * update[t]
+            d_before = through.step(t, d_real, d_inputs[t], d_hidden[t])
             if keep is not None:
-                through += d_after - d_real
-            d_state = torch.addmm(through, d_hidden[t], weight)
+                d_before += d_after - d_real
+            d_state = torch.addmm(d_before, d_hidden[t], weight)
         flat = d_hidden.flatten(0, 1)
-        d_weight = flat.t() @ before[:-1].flatten(0, 1)
-        return d_input, d_state, d_weight, flat.sum(0), None
+        d_weight = flat.t() @ tape.states[:-1].flatten(0, 1)
+        return d_inputs, d_state, d_weight, flat.sum(0), None

@@ -11,16 +11,23 @@ def initialize_linear(linear: nn.Linear) -> None:
         nn.init.zeros_(linear.bias)
 
 
-def initialize_gates(weight_input: Tensor, weight_hidden: Tensor, num_gates: int) -> None:
-    """Each gate by itself: Glorot-uniform from the input, orthogonal from the state.
+def initialize_input_gates(weight: Tensor, num_gates: int) -> None:
+    """Glorot-uniform for each gate by itself, what it reads being an input, a context or another.
+
+    Drawn together, the gates would count as one layer that is `num_gates` times as wide, and each
+    of them would start too small.
+    """
+    for gate in weight.chunk(num_gates):
+        nn.init.xavier_uniform_(gate)
+
+
+def initialize_hidden_gates(weight: Tensor, num_gates: int) -> None:
+    """Orthogonal for each gate by itself.
 
     An orthogonal recurrent matrix neither shrinks nor blows up what passes through it many times
-    (Saxe 2014). The gates are drawn one by one: drawn together, their joint matrix would be
-    orthogonal and each gate's own would not.
+    (Saxe 2014). Drawn together, the joint matrix would be orthogonal and no gate's own would.
     """
-    for gate in weight_input.chunk(num_gates):
-        nn.init.xavier_uniform_(gate)
-    for gate in weight_hidden.chunk(num_gates):
+    for gate in weight.chunk(num_gates):
         nn.init.orthogonal_(gate)
 
 

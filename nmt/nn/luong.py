@@ -45,13 +45,10 @@ class LuongDecoder(Decoder):
         super().__init__(
             make_cell, attention, input_size, value_size, output_size, num_layers, dropout
         )
-        first = self.cells[0]
-        assert isinstance(first, Cell)
         self.fed_size = output_size
         self.fed_to_gates: nn.Linear | None = None
         if input_feeding:
-            self.fed_to_gates = nn.Linear(output_size, first.gate_size, bias=False)
-            initialize_linear(self.fed_to_gates)
+            self.fed_to_gates = self.layers[0].gates_from(output_size)
         self.combine = nn.Linear(value_size + self.hidden_size, output_size)
         initialize_linear(self.combine)
 
@@ -70,8 +67,7 @@ class LuongDecoder(Decoder):
 
     def _at_once(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
         inputs, final = embedded, []
-        for layer, cell in enumerate(self.cells):
-            assert isinstance(cell, Cell)
+        for layer, cell in enumerate(self.layers):
             inputs = inputs if layer == 0 else self.dropout(inputs)
             states = cell.unroll(cell.project(inputs), state.recurrent[:, layer])
             inputs = cell.output(states)
@@ -84,9 +80,8 @@ class LuongDecoder(Decoder):
     def _with_feeding(
         self, fed_to_gates: nn.Linear, embedded: Float[Tensor, "B T E"], state: DecoderState
     ) -> Decoded:
-        first = self.cells[0]
-        assert isinstance(first, Cell) and state.fed is not None
-        projected = first.project(embedded)
+        assert state.fed is not None
+        projected = self.layers[0].project(embedded)
         recurrent, fed = list(state.recurrent.unbind(1)), state.fed
         vectors, weights = [], []
         for step in range(embedded.shape[1]):

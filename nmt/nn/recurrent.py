@@ -12,33 +12,41 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nmt.nn.fused_gru import fused_gru
-from nmt.nn.initialization import initialize_gates
+from nmt.nn.initialization import initialize_hidden_gates, initialize_input_gates
 
 
 class Cell(nn.Module, ABC):
     """One recurrent layer in one direction.
 
     Args:
-        input_size: numbers in one input.
+        input_size: I, numbers in one input.
         hidden_size: H, numbers in one output.
-        num_gates: rows of H in the weights.
+        num_gates: blocks of H rows in the weights; G is that times H.
         state_size: Z, numbers in one state.
     """
 
     def __init__(self, input_size: int, hidden_size: int, num_gates: int, state_size: int) -> None:
         super().__init__()
         self.hidden_size = hidden_size
+        self.num_gates = num_gates
         self.gate_size = num_gates * hidden_size
         self.state_size = state_size
         self.weight_input = nn.Parameter(torch.empty(self.gate_size, input_size))
         self.weight_hidden = nn.Parameter(torch.empty(self.gate_size, hidden_size))
         self.bias_input = nn.Parameter(torch.zeros(self.gate_size))
         self.bias_hidden = nn.Parameter(torch.zeros(self.gate_size))
-        initialize_gates(self.weight_input, self.weight_hidden, num_gates)
+        initialize_input_gates(self.weight_input, num_gates)
+        initialize_hidden_gates(self.weight_hidden, num_gates)
 
     def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
         """What the inputs add to the gates."""
         return nn.functional.linear(inputs, self.weight_input, self.bias_input)
+
+    def gates_from(self, size: int) -> nn.Linear:
+        """A layer by which one more input, of that size, adds to the gates."""
+        layer = nn.Linear(size, self.gate_size, bias=False)
+        initialize_input_gates(layer.weight, self.num_gates)
+        return layer
 
     @abstractmethod
     def forward(
@@ -96,6 +104,8 @@ class GRU(Cell):
         self, projected: Float[Tensor, "B G"], state: Float[Tensor, "B Z"]
     ) -> Float[Tensor, "B Z"]:
         """One step: the next state."""
+        # Under autocast a first state of zeros is float32 and the gates are not.
+        state = state.to(projected.dtype)
         hidden = nn.functional.linear(state, self.weight_hidden, self.bias_hidden)
         input_r, input_z, input_n = projected.chunk(3, dim=-1)
         hidden_r, hidden_z, hidden_n = hidden.chunk(3, dim=-1)

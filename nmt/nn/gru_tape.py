@@ -1,0 +1,98 @@
+"""The steps of a GRU with their derivatives by hand: what the fused recurrences are made of."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class GRUTape:
+    """What the backward pass needs of each step of a GRU (see `recurrent.GRU`); time-major.
+
+    Attributes:
+        states: `[T+1 B H]`, the state before each step, and after the last.
+        gates: `[T B 2H]`, reset and update.
+        candidates: `[T B H]`, n.
+        hidden_candidates: `[T B H]`, ``U_n h``.
+    """
+
+    states: Float[Tensor, "T1 B H"]
+    gates: Float[Tensor, "T B H2"]
+    candidates: Float[Tensor, "T B H"]
+    hidden_candidates: Float[Tensor, "T B H"]
+
+    @classmethod
+    def start(cls, num_steps: int, state: Float[Tensor, "B H"]) -> "GRUTape":
+        """A tape for so many steps from `state`."""
+        batch, size = state.shape
+        states = state.new_empty(num_steps + 1, batch, size)
+        states[0] = state
+        return cls(
+            states,
+            state.new_empty(num_steps, batch, 2 * size),
+            state.new_empty(num_steps, batch, size),
+            state.new_empty(num_steps, batch, size),
+        )
+
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What to save for the backward pass, in the order of the constructor."""
+        return self.states, self.gates, self.candidates, self.hidden_candidates
+
+    def step(
+        self, t: int, inputs: Float[Tensor, "B G"], hidden: Float[Tensor, "B G"]
+    ) -> Float[Tensor, "B H"]:
+        """Step t, from what the input and the state add to the gates; returns the new state."""
+        size = self.candidates.shape[2]
+        gate = torch.add(inputs[:, : 2 * size], hidden[:, : 2 * size], out=self.gates[t])
+        gate.sigmoid_()
+        self.hidden_candidates[t] = hidden[:, 2 * size :]
+        candidate = torch.addcmul(
+            inputs[:, 2 * size :], gate[:, :size], self.hidden_candidates[t], out=self.candidates[t]
+        ).tanh_()
+        return torch.lerp(candidate, self.states[t], gate[:, size:], out=self.states[t + 1])
+
+
+class GRUGradient:
+    """Goes back through the steps of a tape.
+
+    Args:
+        tape: of the forward pass.
+    """
+
+    def __init__(self, tape: GRUTape) -> None:
+        size = tape.candidates.shape[2]
+        self._size = size
+        self._reset, self._update = tape.gates[..., :size], tape.gates[..., size:]
+        # The factors that wait for no gradient, for all steps at once.
+        self._of_candidate = (1 - self._update) * (1 - tape.candidates * tape.candidates)
+        self._of_reset = tape.hidden_candidates * self._reset * (1 - self._reset)
+        change = tape.states[:-1] - tape.candidates
+        self._of_update = change * self._update * (1 - self._update)
+
+    def step(
+        self,
+        t: int,
+        d_after: Float[Tensor, "B H"],
+        d_inputs: Float[Tensor, "B G"],
+        d_hidden: Float[Tensor, "B G"],
+    ) -> Float[Tensor, "B H"]:
+        """Back through step t.
+
+        Args:
+            t: which.
+            d_after: gradient of the state after it.
+            d_inputs: here goes the gradient of what the input added to the gates.
+            d_hidden: and here of what the state added.
+
+        Returns:
+            The gradient of the state before it, but for what came through the gates.
+        """
+        size = self._size
+        d_candidate = torch.mul(d_after, self._of_candidate[t], out=d_inputs[:, 2 * size :])
+        torch.mul(d_candidate, self._of_reset[t], out=d_inputs[:, :size])
+        torch.mul(d_after, self._of_update[t], out=d_inputs[:, size : 2 * size])
+        d_hidden[:, : 2 * size] = d_inputs[:, : 2 * size]
+        torch.mul(d_candidate, self._reset[t], out=d_hidden[:, 2 * size :])
+        return d_after * self._update[t]
