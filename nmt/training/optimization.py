@@ -113,6 +113,11 @@ class SGD(Optimizer, torch.optim.SGD):
             momentum=momentum,
             fused=True,
         )
+        # Else the first step makes them without a value, and leaves them so where it is skipped.
+        if momentum > 0.0:
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    self.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 OPTIMIZERS: Final[dict[str, type[Optimizer]]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD}

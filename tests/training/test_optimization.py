@@ -118,6 +118,26 @@ def test_a_bad_step_changes_nothing(
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_bad_first_step_leaves_no_trace(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As good as none, even where memory that nobody has set holds anything."""
+    empty_like = torch.empty_like
+    monkeypatch.setattr(torch, "empty_like", lambda *a, **o: empty_like(*a, **o).fill_(1e3))
+    results = []
+    for bad in (True, False):
+        torch.manual_seed(1)
+        model = nn.Linear(3, 2)
+        optimizer = make(name, model)
+        if bad:
+            with_gradients(model, 1)
+            apply_gradients(optimizer, torch.tensor(math.nan), 1.0)
+        for step in (2, 3):
+            with_gradients(model, step)
+            apply_gradients(optimizer, FINE, 1.0)
+        results.append(model.weight.detach())
+    assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_after_a_bad_step_training_goes_on(model: nn.Module, name: str) -> None:
     optimizer = make(name, model)
     with_gradients(model, 1)
