@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from nmt.symbols import PAD
@@ -78,6 +79,7 @@ class _SmoothedCrossEntropy(Function):
         return (1.0 - smoothing) * likelihood + smoothing * spread, likelihood
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         log_probabilities, labels, real = ctx.saved_tensors
         kept = torch.full_like(real, ctx.smoothing - 1.0).unsqueeze(1)

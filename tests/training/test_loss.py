@@ -81,6 +81,15 @@ def test_bfloat16_logits_are_summed_in_float32() -> None:
     torch.testing.assert_close(low.objective, high.objective)
 
 
+def test_a_gradient_of_the_gradient_is_refused_rather_than_wrong() -> None:
+    logits = torch.randn(1, 2, 5, requires_grad=True)
+    loss = label_smoothed_cross_entropy(logits, torch.tensor([[4, 3]])).objective
+    weight = torch.ones((), requires_grad=True)
+    (gradient,) = torch.autograd.grad(weight * loss, logits, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
 def test_a_second_backward_is_refused_rather_than_wrong() -> None:
     logits = torch.randn(1, 2, 5, requires_grad=True)
     loss = label_smoothed_cross_entropy(logits, torch.tensor([[4, 3]])).objective
