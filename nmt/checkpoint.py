@@ -6,7 +6,8 @@ by renaming. Whatever kills the process, the previous or the new checkpoint can 
     NAME.new    being written; complete once it holds a manifest
     NAME.old    the previous one, for the moment between two renames
 
-`manifest.json` carries the size and the SHA-256 of each file. Nothing here can run code.
+`manifest.json` carries the size and the SHA-256 of each file, and the SHA-256 of what it says
+itself. Nothing here can run code.
 """
 
 import hashlib
@@ -18,12 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from nmt.errors import RunError
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+_WITHOUT_CHECKSUM: Final = 1  # the format before, whose manifest does not vouch for itself
 MANIFEST: Final = "manifest.json"
 METADATA: Final = "metadata.json"
 
@@ -57,8 +59,7 @@ def save_checkpoint(
     """
     fresh, previous = _beside(folder)
     try:
-        _recover(folder)
-        shutil.rmtree(fresh, ignore_errors=True)
+        tidy_checkpoint(folder)
         fresh.mkdir(parents=True)
         _write(fresh, tensors, metadata)
         if folder.exists():
@@ -101,8 +102,24 @@ def is_checkpoint(folder: Path) -> bool:
 
 def delete_checkpoint(folder: Path) -> None:
     """Remove a checkpoint; when cut short, what is left over is no checkpoint any more."""
-    (folder / MANIFEST).unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    for place in (*_beside(folder), folder):
+        (place / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def tidy_checkpoint(folder: Path) -> None:
+    """Put away what a save or a deletion that was cut short has left behind.
+
+    What can be read from the folder is the same after it; where that is nothing, all of it goes.
+    """
+    place = _place(folder)
+    if place != folder:
+        shutil.rmtree(folder, ignore_errors=True)
+        place.rename(folder)
+    for beside in _beside(folder):
+        shutil.rmtree(beside, ignore_errors=True)
+    if not is_checkpoint(folder):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _beside(folder: Path) -> tuple[Path, Path]:
@@ -117,35 +134,33 @@ def _place(folder: Path) -> Path:
     return folder
 
 
-def _recover(folder: Path) -> None:
-    """Put what an interrupted save left behind back in its place."""
-    place = _place(folder)
-    if place != folder and not folder.exists():
-        place.rename(folder)
-    if folder.exists():
-        shutil.rmtree(_beside(folder)[1], ignore_errors=True)
-
-
 def _write(
     folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], metadata: Mapping[str, Any]
 ) -> None:
+    files = {METADATA: _write_file(folder / METADATA, json.dumps(metadata, indent=1).encode())}
     aliases: dict[str, dict[str, str]] = {}
-    names = [METADATA]
-    (folder / METADATA).write_text(json.dumps(metadata, indent=1), encoding="utf-8")
     for part, named in tensors.items():
         owners, aliases[part] = _split_aliases(named)
-        names.append(f"{part}.safetensors")
-        save_file(owners, folder / names[-1])
-    files = {}
-    for name in names:
-        _flush(folder / name)
-        files[name] = {"size": (folder / name).stat().st_size, "sha256": _sha256(folder / name)}
+        name = f"{part}.safetensors"
+        # By Python's own `write`, which says in words why it fails.
+        files[name] = _write_file(folder / name, save(owners))
     manifest = {"format": FORMAT_VERSION, "files": files, "aliases": aliases}
     draft = folder / f"{MANIFEST}.new"
-    draft.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    _flush(draft)
+    # Without blanks: each byte of it says something, so that none can change unseen.
+    _write_file(draft, _compact({**manifest, "sha256": _sha256(_compact(manifest))}))
     draft.rename(folder / MANIFEST)
     _flush(folder)
+
+
+def _write_file(path: Path, content: bytes) -> dict[str, Any]:
+    """Write a file to the disk; what the manifest says of it."""
+    path.write_bytes(content)
+    _flush(path)
+    return {"size": len(content), "sha256": _sha256(content)}
+
+
+def _compact(tree: Mapping[str, Any]) -> bytes:
+    return json.dumps(tree, separators=(",", ":"), sort_keys=True).encode()
 
 
 def _split_aliases(named: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -176,7 +191,10 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise RunError(f"{path}: damaged, it is not JSON; {_remedy(folder)}") from error
     found = manifest.get("format") if type(manifest) is dict else None
-    if found != FORMAT_VERSION:
+    checksum = manifest.pop("sha256", None) if type(manifest) is dict else None
+    if checksum != (None if found == _WITHOUT_CHECKSUM else _sha256(_compact(manifest))):
+        raise RunError(f"{path}: damaged, its SHA-256 is another; {_remedy(folder)}")
+    if found not in (_WITHOUT_CHECKSUM, FORMAT_VERSION):
         raise RunError(
             f"{path}: a checkpoint of format {found!r}, but this nmt reads format "
             f"{FORMAT_VERSION}: use the version of nmt that wrote it"
@@ -216,7 +234,7 @@ def _verified(folder: Path, name: str, manifest: dict[str, Any]) -> bytes:
             f"{path}: damaged, it has {len(content)} bytes and should have {expected['size']}; "
             f"{_remedy(folder)}"
         )
-    if hashlib.sha256(content).hexdigest() != expected["sha256"]:
+    if _sha256(content) != expected["sha256"]:
         raise RunError(
             f"{path}: damaged, its SHA-256 is not the one in {MANIFEST}; {_remedy(folder)}"
         )
@@ -227,9 +245,8 @@ def _remedy(folder: Path) -> str:
     return f"put back a copy of {folder.name}, or use another checkpoint of the run"
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _flush(path: Path) -> None:

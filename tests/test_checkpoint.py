@@ -1,3 +1,4 @@
+import hashlib
 import json
 import multiprocessing
 import os
@@ -10,7 +11,13 @@ import pytest
 import torch
 
 from nmt import checkpoint as module
-from nmt.checkpoint import delete_checkpoint, is_checkpoint, load_checkpoint, save_checkpoint
+from nmt.checkpoint import (
+    delete_checkpoint,
+    is_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    tidy_checkpoint,
+)
 from nmt.errors import RunError
 
 
@@ -99,7 +106,7 @@ def test_stopped_at_any_system_call_the_old_or_the_new_one_is_whole(
         patch.setattr(module.shutil, "rmtree", dies(module.shutil.rmtree))
         patch.setattr(Path, "rename", dies(Path.rename))
         patch.setattr(Path, "mkdir", dies(Path.mkdir))
-        patch.setattr(module, "save_file", dies(module.save_file))
+        patch.setattr(Path, "write_bytes", dies(Path.write_bytes))
         try:
             save(tmp_path / "a", 2.0)
         except Killed:
@@ -213,13 +220,60 @@ def test_a_damaged_manifest_is_named(tmp_path: Path, content: str) -> None:
         load_checkpoint(tmp_path / "a")
 
 
-@pytest.mark.parametrize(("content", "found"), [('{"format": 2}', "2"), ("[]", "None")])
-def test_another_format_is_refused(tmp_path: Path, content: str, found: str) -> None:
+def write_manifest(folder: Path, manifest: object) -> None:
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_another_format_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "a")
-    (tmp_path / "a/manifest.json").write_text(content)
-    message = rf"manifest.json: a checkpoint of format {found}, but this nmt reads format 1"
+    checksum = hashlib.sha256(b'{"format":3}').hexdigest()
+    write_manifest(tmp_path / "a", {"format": 3, "sha256": checksum})
+    message = r"manifest.json: a checkpoint of format 3, but this nmt reads format 2: use the vers"
     with pytest.raises(RunError, match=message):
         load_checkpoint(tmp_path / "a")
+
+
+@pytest.mark.parametrize("content", ['{"format": 2}', "[]", "1", '{"format": 1, "sha256": "0"}'])
+def test_a_manifest_that_is_not_the_one_that_was_written(tmp_path: Path, content: str) -> None:
+    save(tmp_path / "a")
+    (tmp_path / "a/manifest.json").write_text(content)
+    with pytest.raises(RunError, match=r"a/manifest.json: damaged, its SHA-256 is another; put ba"):
+        load_checkpoint(tmp_path / "a")
+
+
+def test_a_changed_byte_of_the_manifest_is_found_wherever_it_is(tmp_path: Path) -> None:
+    table = torch.ones(2)
+    save_checkpoint(tmp_path / "a", {"model": {"a": table, "b": table, "c": table + 1}}, {})
+    path = tmp_path / "a/manifest.json"
+    content = path.read_bytes()
+    for position in range(len(content)):
+        for mask in (1, 3, 32, 128):
+            changed = bytearray(content)
+            changed[position] ^= mask
+            path.write_bytes(changed)
+            with pytest.raises(RunError, match=r"a/manifest.json: damaged"):
+                load_checkpoint(tmp_path / "a")
+
+
+def test_the_format_before_had_no_checksum_of_the_manifest(tmp_path: Path) -> None:
+    save(tmp_path / "a", 5.0)
+    manifest = json.loads((tmp_path / "a/manifest.json").read_text())
+    del manifest["sha256"]
+    write_manifest(tmp_path / "a", {**manifest, "format": 1})
+    assert load_checkpoint(tmp_path / "a").metadata == {"value": 5.0}
+
+
+def test_what_a_killed_save_left_behind_is_put_away(tmp_path: Path) -> None:
+    for name, whole in [("a", True), ("a.new", False), ("a.old", False), ("b", False)]:
+        save(tmp_path / name, 1.0)
+        if not whole:
+            (tmp_path / name / "manifest.json").unlink()
+    save(tmp_path / "c.old", 3.0)
+    (tmp_path / "c").mkdir()
+    for name in ("a", "b", "c"):
+        tidy_checkpoint(tmp_path / name)
+    assert sorted(os.listdir(tmp_path)) == ["a", "c"]
+    assert load_checkpoint(tmp_path / "c").metadata == {"value": 3.0}
 
 
 def test_a_part_that_it_lacks_is_named(tmp_path: Path) -> None:
@@ -236,7 +290,7 @@ def test_where_it_cannot_be_written_the_old_one_stays(
     def fails(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "save_file", fails)
+    monkeypatch.setattr(Path, "write_bytes", fails)
     with pytest.raises(RunError, match=r"a: cannot write the checkpoint \(No space left on"):
         save(tmp_path / "a", 2.0)
     assert load_checkpoint(tmp_path / "a").metadata == {"value": 1.0}

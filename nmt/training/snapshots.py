@@ -1,13 +1,23 @@
 """The weights that a run keeps: the best, and those of the latest validations."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor
 
-from nmt.checkpoint import delete_checkpoint, is_checkpoint, load_checkpoint, save_checkpoint
+from nmt.checkpoint import (
+    delete_checkpoint,
+    is_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    tidy_checkpoint,
+)
 from nmt.run import BEST, RunDirectory
+
+# A save that is going on, or was cut short, has an ending behind the name (see `nmt.checkpoint`).
+_STEP: Final = re.compile(r"step-(0|[1-9][0-9]*)(\.new|\.old)?$")
 
 
 class Snapshots:
@@ -29,12 +39,14 @@ class Snapshots:
     def save(self, update: int, weights: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Keep the weights of a validation, and drop those that are too old."""
         save_checkpoint(self._run.checkpoint(f"step-{update}"), {"model": weights}, facts)
+        for _, folder in self._sorted():
+            tidy_checkpoint(folder)  # left behind by a process that was killed
         for _, folder in self._sorted()[: -self._keep]:
             delete_checkpoint(folder)
 
     def latest(self, count: int) -> list[int]:
         """The updates of the latest snapshots, the oldest first."""
-        updates = [update for update, _ in self._sorted()]
+        updates = [update for update, folder in self._sorted() if is_checkpoint(folder)]
         return updates[max(0, len(updates) - count) :]
 
     def weights(self, updates: list[int]) -> Iterator[Mapping[str, Tensor]]:
@@ -43,9 +55,7 @@ class Snapshots:
             yield load_checkpoint(self._run.checkpoint(f"step-{update}")).tensors["model"]
 
     def _sorted(self) -> list[tuple[int, Path]]:
-        numbers = [
-            (int(number), folder)
-            for folder in self._run.checkpoints.glob("step-*")
-            if (number := folder.name.removeprefix("step-")).isdigit() and is_checkpoint(folder)
-        ]
-        return sorted(numbers)
+        """Every update of which something is there, whole or not, and the folder of its weights."""
+        names = (path.name for path in self._run.checkpoints.iterdir())
+        updates = {int(match[1]) for match in map(_STEP.match, names) if match}
+        return [(update, self._run.checkpoint(f"step-{update}")) for update in sorted(updates)]
