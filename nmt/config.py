@@ -7,7 +7,7 @@ keyword-only arguments of its constructor (see `nmt.registry`).
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from nmt.config_base import (
     ALIGNMENTS as ALIGNMENTS,
@@ -42,6 +42,12 @@ CONFIG_VERSION = 1
 
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
+
+
+def _check_seed(seed: int) -> int:
+    if seed >= 2**64:
+        refuse(((), f"must be less than 2 to the power of 64 ({2**64}), not {seed}"))
+    return seed
 
 
 class CorpusConfig(Options):
@@ -233,7 +239,7 @@ class Config(Options):
     """Version of the format of this file."""
     run: Text = Field(examples=["runs/reference"])
     """Folder for everything of the run."""
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Annotated[int, Field(ge=0), AfterValidator(_check_seed)] = 1
     """Seed of everything random."""
     device: Device = "auto"
     """auto, cpu, cuda, or cuda:N."""
@@ -280,4 +286,7 @@ class Config(Options):
                 "training.validation.best=loss"
             )
             refuse((("data", "valid"), sentence))
+        if self.data.valid is None and self.training.checkpoints.average_last > 0:
+            place = ("training", "checkpoints", "average_last")
+            refuse((place, "needs data.valid, to tell whether the average is better; set it to 0"))
         return self

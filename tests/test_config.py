@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+import torch
 from pydantic import ValidationError
 
 from nmt.config import CONFIG_VERSION, Config, Options
@@ -98,6 +99,23 @@ def test_models_are_compared_by_what_is_measured() -> None:
         )
         == f"training.early_stopping.metric: 'bleu' is not measured; allowed: loss, chrf {rest}"
     )
+
+
+def test_an_average_needs_data_to_be_measured_on() -> None:
+    training = {
+        "early_stopping": None,
+        "validation": {"metrics": [], "best": "loss"},
+        "checkpoints": {"average_last": 2},
+    }
+    assert problem(data={"train": FILES}, training=training) == (
+        "training.checkpoints.average_last: needs data.valid, to tell whether the average is "
+        "better; set it to 0"
+    )
+
+
+def test_the_largest_seed_is_the_largest_that_torch_takes() -> None:
+    torch.manual_seed(make(seed=2**64 - 1).seed)
+    assert problem(seed=2**64).startswith("seed: must be less than 2 to the power of 64")
 
 
 def test_validation_needs_data() -> None:
