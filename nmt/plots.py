@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nmt.errors import UserError
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 Points = Sequence[tuple[int | float, float]]
@@ -23,6 +24,14 @@ Points = Sequence[tuple[int | float, float]]
 _DOTS_PER_INCH = 120
 _INCHES_PER_WORD = 0.32
 _MARGIN_INCHES = 1.6
+# Beyond these a picture shrinks its words, and then leaves them out: time and memory to draw it
+# would grow with the square of the sentence, and nobody reads it.
+_MOST_WORDS_AT_FULL_SIZE = 60
+_MOST_WORDS_NAMED = 150
+_MOST_CHARACTERS_OF_LABEL = 40
+_MOST_CHARACTERS_OF_TITLE = 120
+_POINTS_PER_INCH = 72
+_SHARE_OF_FONT = 0.43  # of the room of a word: 10 points where it has all its inches
 # matplotlib's own font has every European letter; others serve where the system has them.
 _WIDE_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Sans")
 
@@ -37,7 +46,8 @@ def plot_attention(
     """Draw attention as a heat map: a row for each target word, the darker the more it looks there.
 
     Bahdanau et al. 2015, figure 3, with whole words on both axes. The picture grows with the
-    sentence, so that each word stays readable.
+    sentence up to 60 words, so that each word stays readable; of longer sentences the words are
+    drawn smaller, and beyond 150 they are left out.
 
     Args:
         weights: `[T S]`, between 0 and 1.
@@ -47,11 +57,10 @@ def plot_attention(
         title: written above the picture.
 
     Raises:
-        UserError: matplotlib is not installed.
+        UserError: matplotlib is not installed, or the file cannot be written.
     """
     assert weights.shape == (len(target_words), len(source_words)), "weights and words must agree"
-    height = max(len(target_words), 1) * _INCHES_PER_WORD + _MARGIN_INCHES
-    width = max(len(source_words), 1) * _INCHES_PER_WORD + _MARGIN_INCHES
+    height, width = (_inches(len(words)) + _MARGIN_INCHES for words in (target_words, source_words))
     with _figure(width, height, path) as figure:
         axes = figure.add_subplot()
         image = axes.imshow(
@@ -59,23 +68,19 @@ def plot_attention(
             cmap="Blues",
             vmin=0.0,
             vmax=1.0,
-            aspect="equal",
+            aspect="auto" if max(weights.shape) > _MOST_WORDS_AT_FULL_SIZE else "equal",
             interpolation="nearest",
         )
         axes.xaxis.tick_top()
-        axes.set_xticks(
-            range(len(source_words)), source_words, rotation=60, ha="left", rotation_mode="anchor"
-        )
-        axes.set_yticks(range(len(target_words)), target_words)
-        for label in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
-            label.set_parse_math(False)  # a word with two dollar signs is not a formula
-        axes.set_xticks(np.arange(len(source_words) + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(len(target_words) + 1) - 0.5, minor=True)
+        _name_words(axes.xaxis, source_words)
+        _name_words(axes.yaxis, target_words)
+        for label in axes.get_xticklabels():
+            label.set(rotation=60, ha="left", rotation_mode="anchor")
         axes.grid(which="minor", color="0.9", linewidth=0.5)
         axes.tick_params(which="both", length=0)
         figure.colorbar(image, ax=axes, shrink=min(1.0, 3.0 / height), label="attention")
         if title:
-            figure.suptitle(title, parse_math=False)
+            figure.suptitle(_shortened(title, _MOST_CHARACTERS_OF_TITLE), parse_math=False)
 
 
 def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path) -> None:
@@ -87,7 +92,7 @@ def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path)
         path: file to write; the suffix says the format.
 
     Raises:
-        UserError: matplotlib is not installed.
+        UserError: matplotlib is not installed, or the file cannot be written.
     """
     drawn = {title: curves for title, curves in panels.items() if any(curves.values())}
     with _figure(8.0, 2.6 * max(len(drawn), 1) + 0.4, path) as figure:
@@ -108,6 +113,30 @@ def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path)
                 axes.set_xlabel("update")
 
 
+def _inches(num_words: int) -> float:
+    """The length of an axis."""
+    return min(max(num_words, 1), _MOST_WORDS_AT_FULL_SIZE) * _INCHES_PER_WORD
+
+
+def _name_words(axis: "Axis", words: Sequence[str]) -> None:
+    """Write the words along an axis, with lines between them, where there are not too many."""
+    if len(words) > _MOST_WORDS_NAMED:
+        axis.set_ticks([])
+        return
+    room = _inches(len(words)) / max(len(words), 1)
+    axis.set_ticks(
+        range(len(words)), [_shortened(word, _MOST_CHARACTERS_OF_LABEL) for word in words]
+    )
+    for label in axis.get_ticklabels():
+        label.set_fontsize(_SHARE_OF_FONT * room * _POINTS_PER_INCH)
+        label.set_parse_math(False)  # a word with two dollar signs is not a formula
+    axis.set_ticks(np.arange(len(words) + 1) - 0.5, minor=True)
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 @contextmanager
 def _figure(width: float, height: float, path: Path) -> "Iterator[Figure]":
     """A figure to draw on (inches), saved in the end; fonts are chosen for as long as it lasts."""
@@ -124,7 +153,12 @@ def _figure(width: float, height: float, path: Path) -> "Iterator[Figure]":
     with rc_context({"font.family": families}), warnings.catch_warnings():
         # A letter that no installed font has is drawn as a box: a blemish, not a failure.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        # Labels longer than the picture is wide make it larger when it is saved.
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
         figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
         yield figure
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, bbox_inches="tight")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, bbox_inches="tight")
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -78,3 +78,25 @@ def test_without_matplotlib_the_extra_is_named(
     monkeypatch.setattr(builtins, "__import__", no_matplotlib)
     with pytest.raises(UserError, match="not installed: install the extra `plots`"):
         plot_learning_curves({}, tmp_path / "none.png")
+
+
+def test_a_long_sentence_does_not_make_a_huge_picture(tmp_path: Path) -> None:
+    """Beyond 60 words the words shrink, beyond 150 there are none: the picture stays as it is."""
+    for number in (150, 1000):
+        path = tmp_path / f"{number}.png"
+        plot_attention(np.eye(number), words(number), words(number), path)
+        with Image.open(path) as image:
+            assert 60 * 30 < max(image.size) < 2700
+
+
+def test_a_word_of_any_length_is_shortened(tmp_path: Path) -> None:
+    path = tmp_path / "map.png"
+    plot_attention(np.ones((1, 1)), ["x" * 100_000], ["y" * 100_000], path, title="z" * 100_000)
+    with Image.open(path) as image:
+        assert max(image.size) < 2700
+
+
+def test_a_picture_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file/map\.png: cannot be written: "):
+        plot_learning_curves({}, tmp_path / "file" / "map.png")

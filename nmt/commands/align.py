@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.commands.decoding import add_run_arguments, load_run, load_translator
-from nmt.commands.output import open_output
+from nmt.commands.output import make_folder, open_output
 from nmt.commands.text import add_pair_arguments, read_given_pairs
 from nmt.errors import DataError
 
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--plot",
         metavar="FOLDER",
         type=Path,
-        help="draw each pair as a heat map too: FOLDER/1.png for line 1, and so on",
+        help="draw every pair as a heat map too: FOLDER/1.png for line 1, and so on",
     )
     parser.add_argument(
         "--gold",
@@ -65,6 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     folder, config = load_run(arguments)
     pairs = read_given_pairs(arguments)
     gold = None if arguments.gold is None else _Gold(arguments.gold)
+    if arguments.plot is not None:
+        make_folder(arguments.plot)
     translator = load_translator(folder, config, arguments)
     counts = AlignmentCounts()
     number = 0
@@ -75,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
                 counts += count_links(alignment.links, gold.next(number, alignment))
             if arguments.plot is not None:
                 _draw(alignment, arguments.plot / f"{number}.png")
+    if arguments.plot is not None:
+        print(f"{number:,} heat maps are in {arguments.plot}", file=sys.stderr)
     if gold is not None:
         gold.finish(number)
         print(

@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from nmt.commands.decoding import (
     load_run,
     load_translator,
 )
-from nmt.commands.output import open_output
+from nmt.commands.output import open_output, refuse_same_file
 from nmt.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ EXAMPLES = """examples:
   nmt evaluate runs/toy --beam-size 1 --metrics bleu,ter
   nmt evaluate runs/toy --source news.en --reference news.de --json news.json -o news.out"""
 
-ALL_METRICS = "bleu,bleu_lc,chrf,ter"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -42,8 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics",
         metavar="LIST",
-        default=ALL_METRICS,
-        help=f"which, with commas between (default: {ALL_METRICS})",
+        help="which, with commas between: bleu, chrf, ter... (default: all there are)",
     )
     parser.add_argument(
         "--json", metavar="FILE", type=Path, help="write scores, signatures and settings here"
@@ -57,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Translate the test set, score it, and print a line for each metric."""
     names = _metric_names(arguments.metrics)
+    refuse_same_file({"-o": arguments.output, "--json": arguments.json})
     folder, config = load_run(arguments)
     corpus = _test_set(arguments, config)
 
@@ -67,15 +66,18 @@ def run(arguments: argparse.Namespace) -> int:
     sources, references = zip(*read_pairs(parallel_files(corpus)), strict=True)
     metrics: list[Metric] = [METRICS.get(name)() for name in names]
     translator = load_translator(folder, config, arguments)
-    texts = [translation.text for translation in translator.translate(sources)]
-    if arguments.output is not None:
-        with open_output(arguments.output) as output:
+    with ExitStack() as stack:  # both files before the work, for it may be long
+        output, record = (
+            None if path is None else stack.enter_context(open_output(path))
+            for path in (arguments.output, arguments.json)
+        )
+        texts = [translation.text for translation in translator.translate(sources)]
+        if output is not None:
             output.writelines(f"{text}\n" for text in texts)
-    scores = [metric(texts, references) for metric in metrics]
-    if arguments.json is not None:
-        with open_output(arguments.json) as output:
-            json.dump(_record(arguments, config, corpus, scores, len(texts)), output, indent=2)
-            output.write("\n")
+        scores = [metric(texts, references) for metric in metrics]
+        if record is not None:
+            json.dump(_record(arguments, config, corpus, scores, len(texts)), record, indent=2)
+            record.write("\n")
     print(format_scores([metric.title for metric in metrics], scores))
     return 0
 
@@ -89,9 +91,11 @@ def format_scores(titles: Sequence[str], scores: "Sequence[Score]") -> str:
     )
 
 
-def _metric_names(given: str) -> list[str]:
+def _metric_names(given: str | None) -> list[str]:
     from nmt.config import METRICS
 
+    if given is None:
+        return METRICS.names()
     names = [name.strip() for name in given.split(",")]
     for name in names:
         if name not in METRICS.names():
@@ -105,6 +109,9 @@ def _test_set(arguments: argparse.Namespace, config: "Config") -> "CorpusConfig"
     if (arguments.source is None) != (arguments.reference is None):
         raise UserError("--source and --reference go together: give both, or none of them")
     if arguments.source is not None:
+        for argument, name in (("source", arguments.source), ("reference", arguments.reference)):
+            if not name:
+                raise UserError(f"--{argument}: the name of the file is empty")
         return CorpusConfig(source=arguments.source, target=arguments.reference)
     if config.data.test is None:
         raise ConfigError(

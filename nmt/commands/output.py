@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -46,6 +46,41 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
             partial.unlink()
         raise
     os.replace(partial, path)
+
+
+def make_folder(path: Path) -> None:
+    """A folder to write files into, made where it is missing: to complain before the work.
+
+    Raises:
+        DataError: it cannot be made, or not be written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise DataError(f"{path}: a file is in the way; give another folder") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot make the folder: {error.strerror}") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise DataError(f"{path}: no permission to write in this folder")
+
+
+def refuse_same_file(paths: Mapping[str, Path | None]) -> None:
+    """Two results cannot go to one file: the later would take the place of the earlier.
+
+    Args:
+        paths: argument -> what was given for it; None: nothing.
+
+    Raises:
+        DataError: two of them are the same file (devices and pipes may be shared).
+    """
+    seen: dict[str, str] = {}
+    for argument, path in paths.items():
+        if path is None or (os.path.exists(path) and not os.path.isfile(path)):
+            continue
+        real = os.path.realpath(path)
+        if real in seen:
+            raise DataError(f"{seen[real]} and {argument} are both {path}: give two files")
+        seen[real] = argument
 
 
 def _open(path: Path, asked_for: Path) -> TextIO:

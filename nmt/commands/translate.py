@@ -13,7 +13,7 @@ from nmt.commands.decoding import (
     load_run,
     load_translator,
 )
-from nmt.commands.output import open_output
+from nmt.commands.output import open_output, refuse_same_file
 from nmt.commands.text import read_input, stdin_is_typed
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Translate the input as it comes."""
+    refuse_same_file({"-o": arguments.output, "--alignments": arguments.alignments})
     folder, config = load_run(arguments)
     lines = read_input(arguments.input)
     translator = load_translator(folder, config, arguments)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.commands.output import open_output
+from nmt.commands.output import make_folder, open_output, refuse_same_file
 from nmt.errors import DataError
 
 
@@ -86,3 +86,30 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
 def test_a_name_that_cannot_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be written: File name too long"):
         open_output(tmp_path / ("x" * 300)).__enter__()
+
+
+def test_a_folder_is_made_or_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").write_text("precious\n")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(DataError, match=f"{path}: a file is in the way; give another folder"):
+            make_folder(path)
+    with pytest.raises(DataError, match="cannot make the folder: File name too long"):
+        make_folder(tmp_path / ("x" * 300))
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(DataError, match="no permission to write in this folder"):
+        make_folder(tmp_path)
+
+
+def test_two_results_need_two_files(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    refuse_same_file({"-o": one, "--json": other, "--more": None, "--still-more": None})
+    refuse_same_file({"-o": Path(os.devnull), "--json": Path(os.devnull)})
+    other.symlink_to(one)
+    for path in (one, tmp_path / "." / "one", other):
+        with pytest.raises(DataError, match=f"-o and --json are both {path}: give two files"):
+            refuse_same_file({"-o": one, "--json": path})
