@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -80,7 +81,7 @@ class RunDirectory:
         run = cls(Path(path))
         run._require_run("not a run; name the folder that `nmt train` made")
         tokenizers = (run.source_tokenizer, run.target_tokenizer)
-        if not run.shared_tokenizer.is_dir() and not all(map(Path.is_dir, tokenizers)):
+        if not _is_folder(run.shared_tokenizer) and not all(map(_is_folder, tokenizers)):
             raise RunError(
                 f"{run.path / _TOKENIZER}: the run's tokenizer is missing; without it the model "
                 "cannot be used: bring the folder back from a copy of the run, or train again"
@@ -96,10 +97,16 @@ class RunDirectory:
         """Put the resolved configuration in place, whole or not at all.
 
         Without it the folder is no run, so that a process killed here must not leave half of it.
+
+        Raises:
+            RunError: it cannot be written.
         """
         beside = self.config.with_suffix(".new")
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(self.config)
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(self.config)
+        except OSError as error:
+            raise RunError(f"{self.config}: cannot be written: {error.strerror}") from None
 
     @property
     def shared_tokenizer(self) -> Path:
@@ -166,18 +173,24 @@ class RunDirectory:
         return self.path / "results.json"
 
     def _is_run(self) -> bool:
-        """Whether the folder holds a run of ours; just any `config.yaml` is not enough."""
+        """Whether the folder holds a run of ours; just any `config.yaml` is not enough.
+
+        Raises:
+            RunError: that cannot be told without the permission to read it.
+        """
         try:
             text = self.config.read_text(encoding="utf-8")
             tree = parse_yaml(text, str(self.config))
+        except PermissionError:
+            raise RunError(f"{self.config}: no permission to read it") from None
         except (OSError, ValueError, ConfigError):
             return False
         return isinstance(tree, dict) and tree.keys() >= _RUN_KEYS
 
     def _require_run(self, otherwise: str) -> None:
-        if not os.path.lexists(self.path):
+        if not _exists(self.path):
             raise RunError(f"{self.path}: no such folder: {otherwise}")
-        if not self.path.is_dir():
+        if not _is_folder(self.path):
             raise RunError(f"{self.path}: is not a folder: {otherwise}")
         if not os.access(self.path, os.R_OK | os.X_OK):
             raise RunError(f"{self.path}: no permission to read it")
@@ -212,3 +225,27 @@ class RunDirectory:
                     entry.unlink(missing_ok=True)
             except OSError as error:
                 raise RunError(f"{entry}: cannot be deleted: {error.strerror}") from None
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is anything, links that lead nowhere included."""
+    return _mode(path, follow_symlinks=False) is not None
+
+
+def _is_folder(path: Path) -> bool:
+    mode = _mode(path, follow_symlinks=True)
+    return mode is not None and stat.S_ISDIR(mode)
+
+
+def _mode(path: Path, *, follow_symlinks: bool) -> int | None:
+    """What kind of thing it is; None: there is nothing.
+
+    `Path.is_dir` and its like take what may not be looked at for missing, or raise, as the version
+    of Python will have it.
+    """
+    try:
+        return os.stat(path, follow_symlinks=follow_symlinks).st_mode
+    except PermissionError:
+        raise RunError(f"{path}: no permission to look at it") from None
+    except OSError:
+        return None

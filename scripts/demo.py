@@ -28,7 +28,8 @@ def main() -> int:
         "with their German translations, trains a small network on them, and shows which English "
         "words it looked at while it wrote each German word."
     )
-    corpus_is_there = (ROOT / CORPUS / "train.en").is_file()
+    # The last file that is written: where it is, all are.
+    corpus_is_there = (ROOT / CORPUS / "test.align").is_file()
     steps = [
         *([] if corpus_is_there else [prepare]),
         train,

@@ -11,6 +11,7 @@ https://github.com/multi30k/dataset.
 import argparse
 import gzip
 import hashlib
+import http.client
 import os
 import sys
 import urllib.request
@@ -69,7 +70,7 @@ def from_web(url: str) -> Read:
         try:
             with urllib.request.urlopen(file_url, timeout=TIMEOUT_SECONDS) as response:
                 return gzip.decompress(response.read())
-        except (OSError, EOFError, zlib.error) as error:
+        except (OSError, EOFError, zlib.error, http.client.HTTPException) as error:
             reason = str(error) or type(error).__name__
             raise DataError(
                 f"{file_url}: cannot download it: {reason}; without a network, give a folder "

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt.errors import ConfigError
+
 if TYPE_CHECKING:
     from nmt.config import Config
     from nmt.run import RunDirectory
@@ -55,10 +57,12 @@ def load_run(arguments: argparse.Namespace) -> "tuple[RunDirectory, Config]":
     from nmt.run import RunDirectory
 
     run = RunDirectory.open(Path(arguments.run))
-    overrides = [
-        f"{key}={value}" for key, value in _overrides(vars(arguments)) if value is not None
-    ]
-    return run, load_config(run.config, overrides)
+    given = vars(arguments)
+    overrides = {f"{key}={value}": key for key, value in _overrides(given) if value is not None}
+    try:
+        return run, load_config(run.config, list(overrides))
+    except ConfigError as error:
+        raise ConfigError(_as_typed(str(error), overrides, given)) from None
 
 
 def load_translator(
@@ -74,6 +78,17 @@ def load_translator(
         precision=config.precision,
         decoding=config.decoding,
     )
+
+
+def _as_typed(message: str, overrides: dict[str, str], given: dict[str, str]) -> str:
+    """A complaint about an option, as one about the argument that it was given by."""
+    for override, key in overrides.items():
+        origin = f"override {override!r}: "
+        if message.startswith(origin):
+            name = key.removeprefix("decoding.")
+            sentence = message.removeprefix(origin).removeprefix(f"{key}: ")
+            return f"--{name.replace('_', '-')} {given[name]}: {sentence}"
+    return message
 
 
 def _overrides(given: dict[str, str | None]) -> list[tuple[str, str | None]]:

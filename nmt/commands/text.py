@@ -36,18 +36,18 @@ def read_input(names: Sequence[str]) -> Iterator[str]:
     """All lines of the files named, one file after the other, with no line refused.
 
     Args:
-        names: of files, plain or .gz; `-`, or no names, for stdin.
+        names: of files; `-`, or no names, for stdin. All may be compressed with gzip.
 
     Raises:
         DataError: at once, a file cannot be opened.
     """
-    from nmt.data.corpus import decode_lines, read_lines
+    from nmt.data.corpus import decode_lines, read_lines, unpacked
 
     for name in names:
         if name != STDIN:
             _check(Path(name))
     return chain.from_iterable(
-        decode_lines(sys.stdin.buffer, "stdin", "replace")
+        decode_lines(unpacked(sys.stdin.buffer), "stdin", "replace")
         if name == STDIN
         else read_lines(Path(name), "replace")
         for name in names or [STDIN]

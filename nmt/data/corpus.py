@@ -60,9 +60,13 @@ def read_lines(path: Path, on_error: OnError = "raise") -> Iterator[str]:
         DataError: the file cannot be read, its gzip data is damaged, or a line cannot be decoded.
     """
     with open_binary(path) as file:
-        compressed = file.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
-        raw = gzip.GzipFile(fileobj=file) if compressed else file
-        yield from decode_lines(raw, str(path), on_error)
+        yield from decode_lines(unpacked(file), str(path), on_error)
+
+
+def unpacked(file: BufferedReader) -> Iterator[bytes]:
+    """The lines of a binary stream, plain or gzip, told by its first bytes, as they come."""
+    compressed = file.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
+    yield from gzip.GzipFile(fileobj=file) if compressed else file
 
 
 def decode_lines(raw: Iterable[bytes], name: str, on_error: OnError = "raise") -> Iterator[str]:

@@ -12,7 +12,7 @@ from nmt.errors import DataError
 
 
 def give_stdin(monkeypatch: pytest.MonkeyPatch, raw: bytes) -> None:
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(raw)))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(raw))))
 
 
 def pairs_of(source: Path, target: Path) -> list[tuple[str, str]]:
@@ -32,6 +32,14 @@ def test_files_follow_one_another_plain_or_compressed(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1\n2")
     (tmp_path / "b.gz").write_bytes(gzip.compress(b"3\n4\n"))
     assert list(read_input([str(tmp_path / "a"), str(tmp_path / "b.gz")])) == ["1", "2", "3", "4"]
+
+
+def test_stdin_may_be_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    give_stdin(monkeypatch, gzip.compress(b"3\n4\n"))
+    assert list(read_input([])) == ["3", "4"]
+    give_stdin(monkeypatch, gzip.compress(b"3\n4\n" * 1000)[:-9])
+    with pytest.raises(DataError, match="stdin: the gzip data is damaged or cut short"):
+        list(read_input(["-"]))
 
 
 def test_no_line_is_refused_and_the_damage_is_named(

@@ -295,16 +295,19 @@ def test_an_unknown_device(device: str, nmt: Any, in_copy: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["--beam-size", "0"], ["decoding.beam_size", "0"]),
-        (["--beam-size", "many"], ["decoding.beam_size", "many"]),
-        (["--n-best", "9"], ["n_best", "beam_size (5)", "9"]),
-        (["--length-penalty", "googol"], ["decoding.length_penalty", "googol", "average"]),
-        (["--batch-tokens", "-1"], ["decoding.batch_tokens", "-1"]),
-        (["--precision", "int3"], ["precision", "int3", "bfloat16"]),
+        (["--beam-size", "0"], ["error: --beam-size 0: must be at least 1"]),
+        (["--beam-size", "many"], ["error: --beam-size many: ", "whole number"]),
+        (["--n-best", "9"], ["error: --n-best 9: ", "beam_size (5)"]),
+        (["--length-penalty", "googol"], ["error: --length-penalty googol: ", "average"]),
+        (["--length-penalty", "-1"], ["error: --length-penalty -1: "]),
+        (["--batch-tokens", "-1"], ["error: --batch-tokens -1: "]),
+        (["--batch-tokens", "["], ["error: --batch-tokens [: ", "not YAML"]),
+        (["--precision", "int3"], ["error: --precision int3: ", "bfloat16"]),
         (["nowhere.en"], ["nowhere.en: no such file"]),
         (["runs"], ["runs: is a folder"]),
         (["-o", "no/out.de"], ["no/out.de: its folder does not exist"]),
         (["--alignments", "runs"], ["runs: is a folder"]),
+        (["-o", "x", "--alignments", "./x"], ["-o and --alignments are both x: give two files"]),
         (["--beem", "3"], ["--beem", "nmt translate --help"]),
     ],
 )
@@ -328,6 +331,9 @@ def test_an_output_file_survives_a_run_that_cannot_be_loaded(nmt: Any, in_copy: 
         (["--source", "test.en"], ["--source and --reference go together"]),
         (["--source", "test.en", "--reference", "train.de"], ["has 20 lines", "has 400"]),
         (["--source", "nowhere", "--reference", "test.de"], ["nowhere: no such file"]),
+        (["--source", "", "--reference", ""], ["--source: the name of the file is empty"]),
+        (["--source", "test.en", "--reference", ""], ["--reference: the name of the file is"]),
+        (["--json", "x", "-o", "x"], ["-o and --json are both x: give two files"]),
     ],
 )
 def test_arguments_of_evaluate(
@@ -349,6 +355,31 @@ def test_pairs_that_do_not_correspond(command: str, nmt: Any, in_trained: Path) 
     outcome = nmt(command, "runs/tiny", "--source", "test.en", "--target", "train.de")
     assert outcome.code == 2
     assert "test.en has 20 lines, train.de has 400" in outcome.err
+
+
+def test_evaluate_opens_its_files_before_it_translates(
+    nmt: Any, in_trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def translate(*arguments: object) -> None:
+        raise AssertionError("too early")
+
+    monkeypatch.setattr("nmt.translation.Translator.translate", translate)
+    for argument in ("-o", "--json"):
+        nmt("evaluate", "runs/tiny", argument, "no/out").assert_refused(
+            "no/out: its folder does not exist"
+        )
+
+
+def test_pictures_that_cannot_be_drawn(
+    nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*arguments: object, **options: object) -> None:
+        raise AssertionError("too early")
+
+    monkeypatch.setattr("nmt.translation.Translator.from_run", load)
+    nmt(
+        "align", "runs/tiny", "--source", "test.en", "--target", "test.de", "--plot", "test.en"
+    ).assert_refused("test.en: a file is in the way; give another folder")
 
 
 def test_gold_alignments_that_cannot_be(nmt: Any, in_copy: Path) -> None:

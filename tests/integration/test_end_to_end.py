@@ -50,7 +50,7 @@ def test_whatever_a_line_holds_one_line_comes_out(nmt: Any) -> None:
             b"\x0b \x0c \x85",
         ),
         *(
-            b"one " * 3000,
+            b"one " * 100_000,
             "größte 日本語 \N{PILE OF POO}".encode(),
             b"<s> </s> <pad> <unk>",
             b"a\tb",
@@ -183,6 +183,7 @@ def test_align_as_json_and_as_pictures(nmt: Any, tmp_path: Path) -> None:
     assert len(second["weights"]) == 2
     assert all(0 < sum(row) <= 1 + 1e-5 for row in first["weights"])
     assert sorted(os.listdir(tmp_path / "plots")) == ["1.png", "2.png"]
+    assert outcome.err == f"2 heat maps are in {tmp_path / 'plots'}\n"
 
 
 @pytest.mark.parametrize("num_lines", [19, 21])
@@ -214,9 +215,13 @@ def test_check_tells_sizes_and_touches_nothing(nmt: Any, snapshot: Any) -> None:
 
 
 def test_overrides_are_laid_over_the_file(nmt: Any) -> None:
-    wide = nmt("check", "tiny.yaml", "model.decoder.hidden_size=64").out
-    narrow = nmt("check", "tiny.yaml").out
-    assert wide.split("parameters")[1] != narrow.split("parameters")[1]
+    # An LSTM cell has four times what its plain cell has, a GRU cell three times.
+    gates = {}
+    for cell in ("gru", "lstm"):
+        lines = nmt("check", "tiny.yaml", f"model.encoder.cell={cell}").lines
+        (encoder,) = [line.split()[1] for line in lines if line.startswith("  encoder")]
+        gates[cell] = int(encoder.replace(",", ""))
+    assert gates["lstm"] * 3 == gates["gru"] * 4
 
 
 def test_the_checkpoint_can_be_chosen(nmt: Any) -> None:

@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import http.client
 from pathlib import Path
 from types import ModuleType
 
@@ -95,6 +96,17 @@ def test_names_a_file_that_is_missing(script: ModuleType, folder: Path, tmp_path
 def test_says_what_to_do_without_a_network(script: ModuleType, web: Path, tmp_path: Path) -> None:
     (web / "val.de.gz").unlink()
     with pytest.raises(DataError, match=r"/val\.de\.gz: cannot download it: .*--from FOLDER"):
+        script.prepare(script.from_web(web.as_uri()), tmp_path / "out", CHECKSUMS)
+
+
+def test_refuses_a_download_that_is_cut(
+    script: ModuleType, web: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_part(response: object) -> bytes:
+        raise http.client.IncompleteRead(b"part", 1000)
+
+    monkeypatch.setattr("urllib.response.addinfourl.read", read_part, raising=False)
+    with pytest.raises(DataError, match=r"train\.de\.gz: cannot download it: IncompleteRead"):
         script.prepare(script.from_web(web.as_uri()), tmp_path / "out", CHECKSUMS)
 
 
