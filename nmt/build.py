@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from nmt.checkpoint import load_checkpoint
+from nmt.checkpoint import is_checkpoint, load_checkpoint
 from nmt.config import (
     ALIGNMENTS,
     BRIDGES,
@@ -37,7 +37,7 @@ from nmt.nn.encoder import RecurrentEncoder
 from nmt.nn.model import Model
 from nmt.nn.recurrent import Cell
 from nmt.registry import PlugIn
-from nmt.run import RunDirectory
+from nmt.run import BEST, RunDirectory
 from nmt.search.search import Search, SearchLimits
 from nmt.text.normalization import Normalizer
 from nmt.text.tokenizer import Tokenizer, TokenizerTrainer
@@ -149,6 +149,8 @@ def build_loader(
         )
         for corpus in config.data.train
     ]
+    for corpus, encoded in zip(config.data.train, corpora, strict=True):
+        logger.info("%s: %s", parallel_files(corpus), encoded.report)
     sampler = BatchSampler(
         [corpus.source_lengths for corpus in corpora],
         [corpus.target_lengths for corpus in corpora],
@@ -157,7 +159,13 @@ def build_loader(
         batch_tokens=config.training.batch_tokens,
         batch_sentences=config.training.batch_sentences,
     )
-    return DataLoader(corpora, sampler, seed=config.seed, pin_memory=device.type == "cuda")
+    return DataLoader(
+        corpora,
+        sampler,
+        seed=config.seed,
+        pin_memory=device.type == "cuda",
+        num_processes=config.data.num_processes,
+    )
 
 
 def build_search(config: DecodingConfig) -> Search:
@@ -187,6 +195,15 @@ def load_model(run: RunDirectory, checkpoint: str, device: torch.device) -> Mode
     Raises:
         RunError: the checkpoint is missing, damaged, or of another configuration.
     """
+    if (
+        checkpoint == BEST
+        and not run.checkpoint(BEST).exists()
+        and not is_checkpoint(run.checkpoint(BEST))
+    ):
+        raise RunError(
+            f"{run.path}: there is no best checkpoint, as the run was not validated yet: "
+            "`nmt train CONFIG --resume` goes on with it, or use the checkpoint `last`, if any"
+        )
     weights = load_checkpoint(run.checkpoint(checkpoint), ["model"]).tensors["model"]
     source, target = (f"{side}_embedding.table.weight" for side in ("source", "target"))
     try:

@@ -14,6 +14,14 @@ from nmt.symbols import PAD
 from nmt.text.tokenizer import EncodedWords
 
 
+def perplexity(loss: float) -> float:
+    """``exp(loss)`` of a token, in nats; infinite where that is too large for a number."""
+    try:
+        return math.exp(loss)
+    except OverflowError:
+        return math.inf
+
+
 @dataclass(frozen=True)
 class SentenceScore:
     """How probable a target sentence is, given its source.
@@ -39,7 +47,7 @@ class SentenceScore:
     @property
     def perplexity(self) -> float:
         """``exp`` of the mean negative log-probability of a token."""
-        return math.exp(-self.log_probability / self.num_tokens)
+        return perplexity(-self.log_probability / self.num_tokens)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,10 @@ def test_a_score_worked_by_hand():
     assert score.perplexity == pytest.approx(math.exp(2.0))
 
 
+def test_the_perplexity_of_what_is_next_to_impossible_is_infinite():
+    assert SentenceScore(("odd", "</s>"), (-1e6, -1e6)).perplexity == math.inf
+
+
 def test_each_label_has_its_log_probability():
     probabilities = torch.full((2, 2, 5), 0.1)
     probabilities[0, 0] = torch.tensor([0.1, 0.1, 0.1, 0.5, 0.2])

@@ -43,27 +43,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train to the end, or until interrupted."""
     from nmt.config_file import load_config
-    from nmt.run import RunDirectory
+    from nmt.training.disk import explained
 
     config = load_config(arguments.config, arguments.overrides)
     path = Path(config.run)
-    if arguments.resume:
-        folder = RunDirectory.create(path, resume=True)
-    elif arguments.overwrite and path.exists():
-        folder = _replace(path, config)
-    else:
-        # At once, so that what is in the way is told before the work, not after it.
-        folder = RunDirectory.create(path)
-        _fill(folder, config)
+    with explained(path):
+        folder = _folder(path, config, arguments)
 
-    from nmt.training.trainer import train
+        from nmt.training.trainer import train
 
-    result = train(config, folder, resume=arguments.resume)
+        result = train(config, folder, resume=arguments.resume)
     return 0 if result.signal is None else 128 + result.signal
 
 
+def _folder(path: Path, config: "Config", arguments: argparse.Namespace) -> "RunDirectory":
+    """The folder of the run, with all that is needed to train in it."""
+    from nmt.run import RunDirectory
+
+    if arguments.resume:
+        return RunDirectory.create(path, resume=True)
+    if arguments.overwrite and path.exists():
+        return _replace(path, config)
+    # At once, so that what is in the way is told before the work, not after it.
+    folder = RunDirectory.create(path)
+    _fill(folder, config)
+    return folder
+
+
 def _replace(path: Path, config: "Config") -> "RunDirectory":
-    """A new run in the place of an old one, which goes when the data is known to be in order."""
+    """A new run in the place of an old one, which goes when nothing is left that can be refused."""
     from nmt.run import RunDirectory
 
     with _workplace(path.parent) as name:
@@ -90,21 +98,26 @@ def _fill(folder: "RunDirectory", config: "Config") -> None:
 
 
 def _prepare(prepared: "RunDirectory", config: "Config") -> None:
-    """Do all that can fail for what a person wrote, before anything of theirs is changed."""
-    from nmt.build import build_loader, build_tokenizers, parallel_files
-    from nmt.data.corpus import read_pairs
-    from nmt.device import resolve_device, resolve_precision
+    """Do all that can fail for what a person wrote, before anything of theirs is changed.
 
-    device = resolve_device(config.device)
-    resolve_precision(config.precision, device)
+    Every part of the training is made once for that, and let go.
+    """
+    from nmt.build import parallel_files
+    from nmt.config_file import dump_config
+    from nmt.data.corpus import read_pairs
+    from nmt.training.assembly import assemble
+
     for corpus in (config.data.valid, config.data.test):
         if corpus is not None:
             deque(read_pairs(parallel_files(corpus)), maxlen=0)
-    build_loader(config, prepared, build_tokenizers(config, prepared), device)
+    assemble(config, prepared, checkpoint=None)
+    prepared.write_config(dump_config(config))
 
 
 def _move(prepared: "RunDirectory", folder: "RunDirectory") -> None:
-    for item in prepared.path.iterdir():
+    # The configuration first: with it the folder is a run, which can be resumed from anywhere here.
+    others = (item for item in prepared.path.iterdir() if item != prepared.config)
+    for item in (prepared.config, *others):
         shutil.move(item, folder.path / item.name)
 
 

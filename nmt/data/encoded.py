@@ -76,6 +76,11 @@ class EncodedCorpus:
         return len(self.source_side.tokens)
 
     @property
+    def key(self) -> str:
+        """Tells it from other text, and from the same text encoded otherwise."""
+        return self.folder.name
+
+    @property
     def samples(self) -> bool:
         """Whether epochs differ, as a tokenizer splits words at random."""
         return self.source_side.text is not None or self.target_side.text is not None

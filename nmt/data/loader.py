@@ -63,6 +63,11 @@ class DataLoader:
         self._latest: _Epoch | None = None
         self._drawings: dict[int, list[Drawing]] = {}
 
+    @property
+    def corpora(self) -> Sequence[EncodedCorpus]:
+        """What the batches are made of."""
+        return tuple(self._corpora)
+
     def num_batches(self, epoch: int) -> int:
         """Batches in an epoch; chance makes it a few more or less from one to the next."""
         return len(self._prepared(epoch).batches)

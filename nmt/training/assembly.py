@@ -8,12 +8,14 @@ from nmt.build import (
     build_model,
     build_search,
     build_tokenizers,
+    load_tokenizers,
     parallel_files,
 )
 from nmt.checkpoint import Checkpoint
 from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, Config, TrainingConfig
 from nmt.data.corpus import read_pairs
 from nmt.device import resolve_device, resolve_precision
+from nmt.errors import ConfigError
 from nmt.nn.model import Model
 from nmt.run import RunDirectory
 from nmt.training.early_stopping import Progress
@@ -21,6 +23,7 @@ from nmt.training.ema import ExponentialAverage
 from nmt.training.engine import Counters, Engine
 from nmt.training.optimization import Optimizer
 from nmt.training.reporting import Reporter
+from nmt.training.resuming import data_identity, require_same_data
 from nmt.training.schedule import Schedule
 from nmt.training.snapshots import Snapshots
 from nmt.training.tally import Tally
@@ -33,17 +36,31 @@ def assemble(config: Config, run: RunDirectory, checkpoint: Checkpoint | None) -
 
     Makes what the configuration implies and the run does not have yet: tokenizers and the
     encoded corpora. Draws the first weights from torch's global generator.
+
+    Raises:
+        UserError: all that can be refused of what a person wrote; nothing else of the run is
+            changed before, or by this.
     """
     training = config.training
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
-    tokenizers = build_tokenizers(config, run)
+    if checkpoint is None:
+        tokenizers = build_tokenizers(config, run)
+    else:
+        # The weights know the tokens of these alone: none is made in their place.
+        tokenizers = load_tokenizers(RunDirectory.open(run.path))
     loader = build_loader(config, run, tokenizers, device)
+    data = data_identity(tokenizers, loader)
+    if checkpoint is not None and "data" in checkpoint.metadata:  # format 1 does not say it
+        require_same_data(config, run, checkpoint.metadata["data"], data)
+    build_search(config.decoding)  # what it refuses is told now, not at the end, where it is used
     model = build_model(config.model, len(tokenizers.source), len(tokenizers.target)).to(device)
     optimizer: Optimizer = OPTIMIZERS.create(training.optimizer, model)
     counters = Counters() if checkpoint is None else Counters(**checkpoint.metadata["counters"])
     if counters.first_epoch_batches is None:
         counters.first_epoch_batches = loader.num_batches(1)
+        if counters.first_epoch_batches == 0:
+            raise no_sentences(epoch=1)
     total_updates = count_updates(training, counters.first_epoch_batches)
     schedule: Schedule = SCHEDULES.create(training.schedule, total_updates)
     engine = Engine(
@@ -67,11 +84,17 @@ def assemble(config: Config, run: RunDirectory, checkpoint: Checkpoint | None) -
             run, max(training.checkpoints.keep_last, training.checkpoints.average_last)
         ),
         reporter=_reporter(config, run, total_updates, checkpoint),
+        data=data,
         counters=counters,
     )
     if checkpoint is not None:
         engine.restore(checkpoint)
     return engine
+
+
+def no_sentences(epoch: int) -> ConfigError:
+    """The error of an epoch for which no corpus gives a pair."""
+    return ConfigError(f"data.train: epoch {epoch} has no sentences: give a corpus a larger weight")
 
 
 def count_updates(config: TrainingConfig, batches_per_epoch: int) -> int | None:

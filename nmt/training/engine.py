@@ -18,6 +18,7 @@ from nmt.training.ema import ExponentialAverage
 from nmt.training.optimization import Optimizer, optimizer_tensors, restore_optimizer
 from nmt.training.randomness import random_metadata, random_tensors, restore_random
 from nmt.training.reporting import Reporter
+from nmt.training.resuming import DataIdentity
 from nmt.training.schedule import Schedule
 from nmt.training.scheduled_sampling import sampling_chance
 from nmt.training.snapshots import Snapshots
@@ -41,7 +42,7 @@ class Counters:
         epoch: the epoch that goes on, counted from 1.
         batch: batches of it that have been used.
         num_tokens: target tokens seen.
-        seconds: time spent in updates.
+        seconds: time of training, without validations and saves, when it was last noted.
         logged_tokens: `num_tokens` at the latest line of training metrics.
         logged_seconds: `seconds` then.
         validated_at: update of the latest validation.
@@ -70,6 +71,7 @@ class Engine:
         stopping: what early stopping watches; None for never.
         base_learning_rate: what the schedule multiplies.
         ema: averages the weights; None where they are used as they are.
+        data: what the batches are made of, to tell at a resume whether it is still the same.
     """
 
     config: TrainingConfig
@@ -88,6 +90,7 @@ class Engine:
     tally: Tally
     snapshots: Snapshots
     reporter: Reporter
+    data: DataIdentity
     counters: Counters = field(default_factory=Counters)
 
     def used_weights(self) -> AbstractContextManager[None]:
@@ -129,6 +132,7 @@ class Engine:
             "stopping": None if self.stopping is None else self.stopping.state(),
             "random": random_metadata(),
             "metrics_end": self.reporter.metrics_end,
+            "data": self.data,
         }
         save_checkpoint(self.run.checkpoint(LAST), tensors, metadata)
 

@@ -4,7 +4,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,8 @@ class ScalarWriter(Protocol):
 class Reporter:
     """Writes to the terminal and to the files of a run; a context manager.
 
+    Until it is entered, nothing is written, and nothing of what is there is cut off.
+
     Args:
         metrics: path of `metrics.jsonl`.
         metrics_end: bytes of it that belong to the past of this training.
@@ -53,25 +55,27 @@ class Reporter:
         first_update: int,
     ) -> None:
         self._metrics_path = metrics
-        self._metrics = MetricsFile(metrics, metrics_end)
+        self._metrics_end = metrics_end
         self._curves = curves
-        self._writer = None if tensorboard is None else _open_tensorboard(tensorboard, first_update)
+        self._tensorboard = tensorboard
+        self._make_writer = None if tensorboard is None else _tensorboard_writer()
+        self._total_updates = total_updates
+        self._first_update = first_update
         self._can_plot = True
         self._drawn_at = -math.inf
         self._on_terminal = sys.stderr.isatty()
-        self._bar: tqdm[Any] = tqdm(
-            total=total_updates,
-            initial=first_update,
-            unit=" updates",
-            dynamic_ncols=True,
-            disable=not self._on_terminal,
-            file=sys.stderr,
-        )
 
     def __enter__(self) -> Self:
+        self._metrics = MetricsFile(self._metrics_path, self._metrics_end)
         with ExitStack() as stack:
-            stack.callback(self._bar.close)
-            if self._writer is not None:
+            self._bar = stack.enter_context(self._make_bar())
+            self._writer = None
+            if self._make_writer is not None:
+                # What a killed run wrote after the checkpoint is hidden, as it is cut off
+                # metrics.jsonl.
+                self._writer = self._make_writer(
+                    str(self._tensorboard), purge_step=self._first_update + 1
+                )
                 stack.callback(self._writer.close)
             if self._on_terminal:
                 stack.enter_context(logging_redirect_tqdm([_PACKAGE]))
@@ -131,13 +135,24 @@ class Reporter:
             self._can_plot = False
             logger.warning("no learning curves: %s", error)
 
+    def _make_bar(self) -> "tqdm[Any]":
+        return tqdm(
+            total=self._total_updates,
+            initial=self._first_update,
+            unit=" updates",
+            dynamic_ncols=True,
+            disable=not self._on_terminal,
+            file=sys.stderr,
+        )
+
     def _scalars(self, group: str, update: int, values: Mapping[str, float]) -> None:
         if self._writer is not None:
             for name, value in values.items():
                 self._writer.add_scalar(f"{group}/{name}", value, update)
 
 
-def _open_tensorboard(folder: Path, first_update: int) -> ScalarWriter:
+def _tensorboard_writer() -> Callable[..., ScalarWriter]:
+    """The class of TensorBoard's writers."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
@@ -145,15 +160,21 @@ def _open_tensorboard(folder: Path, first_update: int) -> ScalarWriter:
             "training.tensorboard: true, but tensorboard is not installed: install the extra "
             "`tensorboard`, or set it to false"
         ) from error
-    # What a killed run wrote after the checkpoint is hidden, as it is cut off metrics.jsonl.
-    writer: ScalarWriter = SummaryWriter(str(folder), purge_step=first_update + 1)
+    writer: Callable[..., ScalarWriter] = SummaryWriter
     return writer
+
+
+class _LogFile(logging.FileHandler):
+    """A log whose disk may be full: that is raised, where `logging` would print a traceback."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name of `logging`
+        raise
 
 
 @contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
     """Append to a file, with the time, what the package logs inside the `with`."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     _PACKAGE.addHandler(handler)
     try:

@@ -3,17 +3,25 @@
 import fnmatch
 from typing import Any, Final
 
+from nmt.build import Tokenizers, parallel_files
 from nmt.config import Config
-from nmt.errors import ConfigError
+from nmt.data.loader import DataLoader
+from nmt.errors import ConfigError, RunError
+from nmt.run import RunDirectory
 
-# What may change between two legs of a run: where it stops, what it says, where it computes.
-# None of it changes what an update does.
+DataIdentity = dict[str, list[str]]
+
+# What may change between two legs of a run: where it stops, what it says, where it computes, how it
+# translates. None of it changes what an update does, but that on another device, or with another
+# number of threads, the same sums are rounded otherwise. (A schedule that the limits shape refuses
+# other ones by itself.)
 HARMLESS: Final = (
     "run",
     "device",
     "data.test.*",
     "data.test",
     "data.cache",
+    "data.num_processes",
     "training.max_epochs",
     "training.max_updates",
     "training.max_bad_updates",
@@ -23,6 +31,7 @@ HARMLESS: Final = (
     "training.log_every",
     "training.tensorboard",
     "training.num_threads",
+    "decoding.*",
 )
 
 
@@ -44,6 +53,36 @@ def require_same(before: Config, now: Config) -> None:
             f"--resume: the run was started with other options: {', '.join(changed)}; put them "
             "back, or start another run with run=PATH"
         )
+
+
+def data_identity(tokenizers: Tokenizers, loader: DataLoader) -> DataIdentity:
+    """What the updates of a run are made of, as a checkpoint remembers it."""
+    return {
+        "tokenizers": [tokenizers.source.fingerprint(), tokenizers.target.fingerprint()],
+        "corpora": [corpus.key for corpus in loader.corpora],
+    }
+
+
+def require_same_data(
+    config: Config, run: RunDirectory, before: DataIdentity, now: DataIdentity
+) -> None:
+    """Refuse to go on with other text, or other tokenizers, than the run was started with.
+
+    Raises:
+        RunError: names what is not the same.
+    """
+    if before["tokenizers"] != now["tokenizers"]:
+        raise RunError(
+            f"{run.path}: its tokenizers are not those that it was started with; bring them back "
+            "from a copy of the run, or start another run with run=PATH"
+        )
+    keys = zip(config.data.train, before["corpora"], now["corpora"], strict=True)
+    for corpus, old, new in keys:
+        if old != new:
+            raise RunError(
+                f"{parallel_files(corpus)}: the text has changed since the run was started; bring "
+                "it back as it was, or start another run with run=PATH"
+            )
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -149,6 +149,20 @@ class Cosine(Schedule):
         self.end = end
         self.final = final
 
+    def state(self) -> dict[str, float]:
+        """Where the curve ends."""
+        return {"end": self.end}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Go on where the curve is the same; there is no going on from one curve on another."""
+        if state.get("end", self.end) != self.end:  # the first checkpoints do not say it
+            raise ConfigError(
+                f"--resume: training.schedule: the cosine of this run ends at update "
+                f"{state['end']:,.0f}, and with these options it would at {self.end:,}: put "
+                "training.max_updates and training.max_epochs back, or start another run with "
+                "run=PATH"
+            )
+
     def after_warmup(self, update: int) -> float:
         """Falls slowly, then fast, then slowly; stays at `final`."""
         share = min(1.0, (update - self.warmup) / (self.end - self.warmup))

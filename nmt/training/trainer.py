@@ -1,7 +1,6 @@
 """Training: the loop, and the run around it."""
 
 import logging
-import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from nmt.batch import Batch
 from nmt.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
 from nmt.config import Config
 from nmt.config_file import dump_config, load_config
-from nmt.errors import ConfigError
 from nmt.metrics import Score
 from nmt.run import LAST, RunDirectory
 from nmt.structure import to
-from nmt.training.assembly import assemble
+from nmt.training.assembly import assemble, no_sentences
+from nmt.training.clock import Clock
 from nmt.training.engine import Engine
 from nmt.training.environment import write_environment
 from nmt.training.events import (
@@ -95,6 +94,7 @@ def _train(config: Config, engine: Engine, interruption: Interruption) -> Traini
     if counters.is_finished and reason is not None:
         logger.info("the run is finished already: %s; nothing to do", reason)
         return TrainingResult(reason, counters.update, engine.best.best)
+    counters.is_finished = False  # a limit was raised, and what is broken off now is not finished
     try:
         reason = Trainer(engine, interruption).run()
         logger.info("training ends at update %s: %s", f"{counters.update:,}", reason)
@@ -109,8 +109,10 @@ def _train(config: Config, engine: Engine, interruption: Interruption) -> Traini
 
 
 def _last_checkpoint(run: RunDirectory) -> Checkpoint | None:
-    if is_checkpoint(run.checkpoint(LAST)):
-        return load_checkpoint(run.checkpoint(LAST))
+    last = run.checkpoint(LAST)
+    # A folder that is no checkpoint is a damaged one: a save puts it there whole.
+    if is_checkpoint(last) or last.exists():
+        return load_checkpoint(last)
     logger.info("%s: no checkpoint yet; starting from the beginning", run.path)
     return None
 
@@ -129,27 +131,41 @@ class Trainer:
         self._counters = engine.counters
         self._interruption = interruption
         self._resumed_at = engine.counters.update
+        self._clock = Clock(engine.device)
 
     def run(self) -> str:
         """Train, and say why it is the end; raises `Interrupted` where somebody asked for it."""
+        self._clock.restart()
         with closing(self._updates()) as updates:
             while True:
-                if self._validation_is_due():
-                    validate(self._engine, self._interruption)
-                    self._engine.save()
-                elif self._save_is_due():
-                    self._engine.save()
-                self._interruption.check()
+                self._validate_or_save()
+                if self._interruption.signal is not None:
+                    self._note_time()
+                    raise Interrupted
                 if (reason := reason_to_stop(self._engine)) is not None:
                     return reason
-                started = time.perf_counter()
                 batches, is_last_of_epoch = next(updates)
                 self._update(batches)
-                self._count(batches, is_last_of_epoch, time.perf_counter() - started)
+                self._count(batches, is_last_of_epoch)
                 if self._counters.update % self._config.log_every == 0:
+                    self._note_time()
                     log_training(self._engine)
                 if self._bad_updates_are_due():
                     give_up_where_all_is_bad(self._engine)
+
+    def _validate_or_save(self) -> None:
+        """Where one is due; the time that it takes is none of the training's."""
+        validation_is_due = self._validation_is_due()
+        if validation_is_due or self._save_is_due():
+            self._note_time()
+            if validation_is_due:
+                validate(self._engine, self._interruption)
+            self._engine.save()
+            self._clock.restart()
+
+    def _note_time(self) -> None:
+        """Count the time of the updates since the last call; waits for the device."""
+        self._counters.seconds += self._clock.restart()
 
     def _updates(self) -> Generator[PerUpdate, None, None]:
         """The batches of each update from here on, and whether they end an epoch."""
@@ -159,9 +175,7 @@ class Trainer:
             batches = loader.epoch(epoch, counters.batch)
             yield from group_batches(batches, self._config.accumulate)
             if counters.epoch == epoch:
-                raise ConfigError(
-                    f"data.train: epoch {epoch} has no sentences: give a corpus a larger weight"
-                )
+                raise no_sentences(epoch)
 
     def _update(self, batches: list[Batch]) -> None:
         """One step on the gradient of all these batches, divided by all their tokens."""
@@ -187,9 +201,8 @@ class Trainer:
             engine.ema.update(counters.update)
         engine.tally.add(objective, likelihood, num_tokens, norm)
 
-    def _count(self, batches: list[Batch], is_last_of_epoch: bool, seconds: float) -> None:
+    def _count(self, batches: list[Batch], is_last_of_epoch: bool) -> None:
         counters = self._counters
-        counters.seconds += seconds
         counters.num_tokens += sum(batch.num_target_tokens for batch in batches)
         counters.batch += len(batches)
         if is_last_of_epoch:

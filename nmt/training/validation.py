@@ -1,15 +1,17 @@
 """How good the model is now: loss, perplexity, and the scores of its translations."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+
+from jaxtyping import Int
+from torch import Tensor
 
 from nmt.metrics import Metric, Score
+from nmt.search.hypothesis import Hypothesis
+from nmt.search.search import Search, State, StepFunction
+from nmt.teacher_forcing import perplexity
 from nmt.training.signals import Interruption
 from nmt.translation import Translator
-
-_CHUNK: Final = 512  # sentences between two looks for an interruption
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,8 @@ class Validation:
 
     @property
     def perplexity(self) -> float:
-        """``exp(loss)`` of a token; infinite where that is too large for a number."""
-        try:
-            return math.exp(self.loss)
-        except OverflowError:
-            return math.inf
+        """``exp(loss)`` of a token."""
+        return perplexity(self.loss)
 
     def value(self, name: str) -> float:
         """`loss`, or the value of a metric by its name."""
@@ -99,10 +98,9 @@ class Validator:
 
     def _loss(self, interruption: Interruption) -> float:
         log_probability, num_tokens = 0.0, 0
-        for start in range(0, len(self._pairs), _CHUNK):
-            for sentence in self._translator.score(self._pairs[start : start + _CHUNK]):
-                log_probability += sentence.log_probability
-                num_tokens += sentence.num_tokens
+        for sentence in self._translator.score(self._pairs):
+            log_probability += sentence.log_probability
+            num_tokens += sentence.num_tokens
             interruption.check()
         return -log_probability / num_tokens
 
@@ -111,9 +109,20 @@ def translate_lines(
     translator: Translator, lines: Sequence[str], interruption: Interruption
 ) -> list[str]:
     """The best translation of each line; raises `Interrupted` soon after an end is asked for."""
-    texts: list[str] = []
-    for start in range(0, len(lines), _CHUNK):
-        chunk = translator.translate(lines[start : start + _CHUNK])
-        texts += [translation.text for translation in chunk]
-        interruption.check()
-    return texts
+    breakable = replace(translator, search=_Breakable(translator.search, interruption))
+    return [translation.text for translation in breakable.translate(lines)]
+
+
+class _Breakable(Search):
+    """A search that is broken off between two batches where an end is asked for."""
+
+    def __init__(self, search: Search, interruption: Interruption) -> None:
+        super().__init__(search.beam_size, search.n_best, search.penalty, search.limits)
+        self._search = search
+        self._interruption = interruption
+
+    def __call__(
+        self, step: StepFunction[State], state: State, source_lengths: Int[Tensor, " B"]
+    ) -> list[list[Hypothesis]]:
+        self._interruption.check()
+        return self._search(step, state, source_lengths)

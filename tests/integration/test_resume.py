@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +16,9 @@ import pytest
 
 import nmt
 from nmt.cli import main
-from nmt.training import reporting
+from nmt.training import reporting, trainer
 from nmt.training.engine import Engine
+from nmt.training.signals import Interrupted
 from nmt.translation import Translator
 
 NUM_PAIRS = 60
@@ -251,3 +253,148 @@ def test_a_damaged_checkpoint_is_named(corpus: Path, capsys: pytest.CaptureFixtu
     assert run.train("--resume", "training.max_updates=3") == 2
     assert f"{weights}: damaged, it has" in capsys.readouterr().err
     assert run.files() == before
+
+
+def test_a_checkpoint_without_its_manifest_is_damaged_and_not_none(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(corpus, "no-manifest")
+    assert run.train("training.max_updates=2") == 0
+    (run.path / "checkpoints/last/manifest.json").unlink()
+    before = run.files(), run.metrics()
+    assert run.train("--resume", "training.max_updates=3") == 2
+    assert "checkpoints/last: no checkpoint (manifest.json is missing)" in capsys.readouterr().err
+    assert (run.files(), run.metrics()) == before
+
+
+def test_broken_off_after_the_limit_was_raised_it_is_not_finished(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(corpus, "raised-and-broken-off")
+    assert run.train("training.max_updates=2") == 0
+
+    def interrupted(config: Any, engine: Any, reason: str, interruption: Any) -> None:
+        interruption.signal = signal.SIGINT
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "finish", interrupted)
+        assert run.train("--resume", "training.max_updates=3") == 130
+    assert json.loads((run.path / "results.json").read_text())["updates"] == 2
+    assert run.train("--resume", "training.max_updates=3") == 0
+    assert json.loads((run.path / "results.json").read_text())["updates"] == 3
+
+
+def test_no_tokenizer_is_made_in_the_place_of_one_that_is_missing(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(corpus, "no-tokenizer")
+    assert run.train("training.max_updates=2") == 0
+    shutil.rmtree(run.path / "tokenizer/shared")
+    before = run.files(), run.metrics()
+    assert run.train("--resume", "training.max_updates=3") == 2
+    assert f"{run.path}/tokenizer: the run's tokenizer is missing" in capsys.readouterr().err
+    assert (run.files(), run.metrics()) == before
+
+
+def test_text_that_has_changed_is_noticed(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("source", "target", "valid"):
+        shutil.copy(corpus / f"{name}.txt", tmp_path)
+    run = Run(tmp_path, "changed")
+    assert run.train("training.max_updates=2") == 0
+    text = (tmp_path / "source.txt").read_text()
+    (tmp_path / "source.txt").write_text("ab " + text)
+    before = run.files(), run.metrics()
+    assert run.train("--resume", "training.max_updates=3") == 2
+    error = capsys.readouterr().err
+    assert "source.txt" in error and "the text has changed since the run was started" in error
+    assert (run.files(), run.metrics()) == before
+    (tmp_path / "source.txt").write_text(text)
+    assert run.train("--resume", "training.max_updates=3") == 0
+
+
+def test_a_cosine_is_not_stretched(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run(corpus, "cosine")
+    cosine = "training.schedule={name: cosine, warmup: 1}"
+    assert run.train("training.max_updates=4", cosine) == 0
+    before = run.files(), run.metrics()
+    assert run.train("--resume", "training.max_updates=8", cosine) == 2
+    assert "ends at update 4, and with these options it would at 8" in capsys.readouterr().err
+    assert (run.files(), run.metrics()) == before
+
+
+def test_a_full_disk_is_one_line_and_nothing_is_lost(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(corpus, "full")
+    assert run.train("training.max_updates=2") == 0
+    before = run.files()
+    metrics = run.path / "metrics.jsonl"
+    metrics.rename(run.path / "kept")
+    metrics.symlink_to("/dev/full")
+    assert run.train("--resume", "training.max_updates=6") == 2
+    error = capsys.readouterr().err
+    assert f"nmt: error: {run.path}: No space left on device; make room" in error
+    assert "Traceback" not in error
+    assert run.files() == before
+    (run.path / "kept").replace(metrics)
+    assert run.train("--resume", "training.max_updates=6") == 0
+
+
+def test_killed_while_it_is_begun_it_can_be_resumed(
+    corpus: Path, unbroken: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each of the moves that put what was prepared into the folder of the run."""
+    move = shutil.move
+    for count in range(1, 4):
+        run = Run(corpus, f"begun-{count}")
+        moved: list[object] = []
+
+        def dies(source: Any, target: Any) -> None:
+            move(source, target)
+            moved.append(target)
+            if len(moved) == count:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr("nmt.commands.train.shutil.move", dies)
+            assert run.train() == 130
+        assert not (run.path / "checkpoints").exists()
+        assert run.train("--resume", "training.max_updates=2") == 0
+        assert run.metrics()[0]["loss"] == unbroken.metrics()[0]["loss"]
+
+
+def test_before_its_first_validation_a_run_has_no_best_checkpoint(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(corpus, "unvalidated")
+    with monkeypatch.context() as patch:
+        send_at(patch, 2, signal.SIGINT)
+        assert run.train() == 130
+    translate = ["translate", str(run.path), str(corpus / "valid.txt")]
+    assert main(translate) == 2
+    message = "no best checkpoint, as the run was not validated yet: `nmt train CONFIG --resume`"
+    assert message in capsys.readouterr().err
+    assert main([*translate, "--checkpoint", "last"]) == 0
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        ["training.schedule={name: cosine, warmup: 9}", "training.max_updates=4"],
+        ["decoding.search=greedy", "decoding.n_best=2"],
+        ["data.train.weight=0.000001"],
+        ["training.tensorboard=true"],
+    ],
+    ids=["schedule", "search", "weight", "tensorboard"],
+)
+def test_overwrite_deletes_nothing_until_all_is_known_to_be_right(
+    mistake: list[str], unbroken: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    before = unbroken.files(), unbroken.metrics()
+    assert unbroken.train("--overwrite", *mistake) == 2
+    assert (unbroken.files(), unbroken.metrics()) == before
+    assert not list(unbroken.path.parent.glob(".preparing-*"))

@@ -120,6 +120,7 @@ def make_engine(tmp_path: Path) -> MakeEngine:
                 total_updates=config.max_updates,
                 first_update=0,
             ),
+            data={"tokenizers": ["source", "target"], "corpora": ["text"]},
         )
 
     return make

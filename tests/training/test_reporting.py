@@ -106,6 +106,19 @@ def test_tensorboard_that_is_missing_is_named(
         make(tmp_path, tensorboard=tmp_path / "tensorboard")
 
 
+def test_nothing_is_cut_off_before_it_is_entered(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text("of the run\n")
+    reporter = make(tmp_path)
+    assert (tmp_path / "metrics.jsonl").read_text() == "of the run\n"
+    with reporter:
+        assert reporter.metrics_end == 0
+
+
+def test_a_log_on_a_full_disk_is_no_traceback_of_logging() -> None:
+    with pytest.raises(OSError, match="No space left"), log_to_file(Path("/dev/full")):
+        logging.getLogger("nmt.test").warning("one")
+
+
 def test_tensorboard_gets_every_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[tuple[str, float, int]] = []
 
@@ -116,7 +129,11 @@ def test_tensorboard_gets_every_figure(tmp_path: Path, monkeypatch: pytest.Monke
         def close(self) -> None:
             written.append(("closed", 0.0, 0))
 
-    monkeypatch.setattr(reporting, "_open_tensorboard", lambda folder, update: Writer())
+    def make_writer(folder: str, purge_step: int) -> Writer:
+        assert (folder, purge_step) == (str(tmp_path / "tensorboard"), 1)
+        return Writer()
+
+    monkeypatch.setattr(reporting, "_tensorboard_writer", lambda: make_writer)
     with make(tmp_path, tensorboard=tmp_path / "tensorboard") as reporter:
         reporter.training(10, VALUES)
         reporter.validation(10, {"loss": 3.0}, {"bleu": 7.0})

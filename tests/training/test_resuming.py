@@ -1,10 +1,12 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nmt.config import Config
-from nmt.errors import ConfigError
-from nmt.training.resuming import require_same
+from nmt.errors import ConfigError, RunError
+from nmt.run import RunDirectory
+from nmt.training.resuming import require_same, require_same_data
 
 
 def config(**changes: Any) -> Config:
@@ -40,6 +42,7 @@ def test_the_same_is_fine() -> None:
         {"training__log_every": 7},
         {"training__tensorboard": True},
         {"training__num_threads": 7},
+        {"decoding": {"beam_size": 7, "n_best": 2, "length_penalty": "none"}},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -72,3 +75,13 @@ def test_all_that_differs_is_named_and_what_to_do() -> None:
     message = r"seed \(1 -> 2\), training\.clip_norm \(1\.0 -> None\); put them back, or start anot"
     with pytest.raises(ConfigError, match=message):
         require_same(config(), other)
+
+
+def test_other_text_or_tokenizers_are_refused() -> None:
+    run = RunDirectory(Path("runs/x"))
+    before = {"tokenizers": ["s", "t"], "corpora": ["text"]}
+    require_same_data(config(), run, before, dict(before))
+    with pytest.raises(RunError, match="runs/x: its tokenizers are not those that it was started"):
+        require_same_data(config(), run, before, {**before, "tokenizers": ["s", "other"]})
+    with pytest.raises(RunError, match="the text has changed since the run was started"):
+        require_same_data(config(), run, before, {**before, "corpora": ["other"]})

@@ -56,6 +56,14 @@ def test_the_length_of_cosine_can_be_given() -> None:
     assert Cosine(None, num_updates=20).factor(10) == pytest.approx(0.5)
 
 
+def test_there_is_no_going_on_from_one_cosine_on_another() -> None:
+    state = Cosine(110).state()
+    message = r"cosine of this run ends at update 110, .* it would at 220: put training.max_updates"
+    with pytest.raises(ConfigError, match=message):
+        Cosine(220).restore(state)
+    Cosine(220, num_updates=110).restore(state)
+
+
 def test_cosine_needs_an_end() -> None:
     with pytest.raises(ConfigError, match=r"schedule\.num_updates: cosine needs to know where"):
         Cosine(None)

@@ -1,6 +1,7 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from torch.nn.utils import parameters_to_vector
 from nmt.checkpoint import is_checkpoint, load_checkpoint
 from nmt.data.loader import make_batch
 from nmt.errors import ConfigError, UserError
-from nmt.training import reporting
+from nmt.training import clock, reporting
 from nmt.training.engine import Engine
 from nmt.training.finishing import keep_average_where_better
 from nmt.training.signals import Interrupted, Interruption
@@ -270,3 +271,44 @@ def test_scheduled_sampling_reaches_the_model(make_engine: MakeEngine) -> None:
     engine.model.register_forward_pre_hook(lambda module, given: chances.append(given[1]))
     train(engine)
     assert chances == pytest.approx([0.0, 0.4, 0.8, 0.8])
+
+
+def test_time_is_that_of_training_alone(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An update takes 1 s, a validation 100 s, a save 1,000 s."""
+    now = 0.0
+
+    def takes(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    class Slow(ScriptedValidator):
+        def __call__(self, interruption: Interruption) -> Any:
+            takes(100.0)
+            return super().__call__(interruption)
+
+    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(Engine, "save", lambda engine: takes(1000.0))
+    engine = make_engine(4, Slow([1.0, 2.0]), max_updates=8, log_every=2, checkpoints={"every": 3})
+    engine.model.register_forward_hook(lambda *_: takes(1.0))
+    train(engine)
+    rows = lines(engine, "train")
+    assert [row["seconds"] for row in rows] == [2.0, 4.0, 6.0, 8.0]
+    per_second = [row["tokens_per_second"] for row in rows]
+    tokens = [batch.num_target_tokens for batch in batches(4)]
+    assert per_second[:2] == [sum(tokens[:2]) / 2, sum(tokens[2:]) / 2]
+    assert engine.counters.seconds == 8.0
+
+
+def test_the_time_up_to_an_interruption_counts(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter(range(100))
+    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: float(next(now))))
+    engine = make_engine(4, max_updates=9)
+    interruption = Interruption()
+    engine.model.register_forward_hook(lambda *_: setattr(interruption, "signal", 2))
+    with engine.reporter, pytest.raises(Interrupted):
+        Trainer(engine, interruption).run()
+    assert engine.counters.seconds > 0.0

@@ -1,12 +1,16 @@
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import torch
 
 from nmt.metrics import Bleu, Score
+from nmt.reading import windows
 from nmt.search.hypothesis import Hypothesis
+from nmt.search.penalties import NoPenalty
+from nmt.search.search import Search, SearchLimits
 from nmt.teacher_forcing import SentenceScore
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.validation import Validation, Validator, translate_lines
@@ -15,20 +19,29 @@ from nmt.translation import Translation, Translator
 PAIRS = [(f"a b c d {n}", f"A B C D {n}") for n in range(1000)]
 
 
-@dataclass(frozen=True, eq=False, init=False)
-class Shouting(Translator):
-    """Translates into capitals, finds each word half as probable as not; remembers its input."""
-
-    seen: list[int]
+class Counting(Search):
+    """Finds nothing; remembers how many sentences it was asked for."""
 
     def __init__(self) -> None:
-        object.__setattr__(self, "seen", [])
+        super().__init__(1, 1, NoPenalty(), SearchLimits())
+        self.seen: list[int] = []
 
-    def translate(
-        self, lines: Sequence[str], *, with_alignments: bool = False
-    ) -> list[Translation]:
-        self.seen.append(len(lines))
-        return [Translation((line.upper(),), (Hypothesis((), 0.0, 0.0),)) for line in lines]
+    def __call__(self, step: Any, state: Any, source_lengths: Any) -> list[list[Hypothesis]]:
+        self.seen.append(len(source_lengths))
+        return []
+
+
+@dataclass(frozen=True, eq=False)
+class Shouting(Translator):
+    """Translates into capitals, finds each word half as probable as not; counts its lines."""
+
+    def translate_stream(
+        self, lines: Iterable[str], *, with_alignments: bool = False
+    ) -> Iterator[Translation]:
+        for window in windows(lines, lambda line: 10_000):  # batches of 400
+            self.search(lambda tokens, state: (tokens, state), None, torch.ones(len(window)))
+            for line in window:
+                yield Translation((line.upper(),), (Hypothesis((), 0.0, 0.0),))
 
     def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[SentenceScore]:
         for _, target in pairs:
@@ -36,8 +49,13 @@ class Shouting(Translator):
             yield SentenceScore(words, (math.log(0.5),) * len(words))
 
 
+def shouting(search: Search | None = None) -> Shouting:
+    none: Any = None
+    return Shouting(none, none, none, search or Counting(), none, none, 1, 1)
+
+
 def test_loss_scores_and_samples() -> None:
-    validator = Validator(Shouting(), PAIRS, [Bleu()], num_samples=4)
+    validator = Validator(shouting(), PAIRS, [Bleu()], num_samples=4)
     result = validator(Interruption())
     assert result.loss == pytest.approx(math.log(2))
     assert result.perplexity == pytest.approx(2.0)
@@ -53,29 +71,54 @@ def test_loss_scores_and_samples() -> None:
 
 
 def test_without_metrics_only_the_samples_are_translated() -> None:
-    translator = Shouting()
-    result = Validator(translator, PAIRS, [], num_samples=2)(Interruption())
-    assert translator.seen == [2]
+    search = Counting()
+    result = Validator(shouting(search), PAIRS, [], num_samples=2)(Interruption())
+    assert search.seen == [2]
     assert result.scores == []
     assert len(result.samples) == 2
 
 
 def test_there_may_be_fewer_pairs_than_samples() -> None:
-    result = Validator(Shouting(), PAIRS[:2], [], num_samples=5)(Interruption())
+    result = Validator(shouting(), PAIRS[:2], [], num_samples=5)(Interruption())
     assert [sample.source for sample in result.samples] == ["a b c d 0", "a b c d 1"]
-    assert Validator(Shouting(), PAIRS[:2], [], num_samples=0)(Interruption()).samples == []
+    assert Validator(shouting(), PAIRS[:2], [], num_samples=0)(Interruption()).samples == []
 
 
-def test_it_is_broken_off_soon_after_a_signal() -> None:
+def test_it_is_broken_off_between_two_batches() -> None:
     interruption = Interruption()
-    interruption.signal = 15
-    translator = Shouting()
+
+    class Interrupting(Counting):
+        def __call__(self, step: Any, state: Any, source_lengths: Any) -> list[list[Hypothesis]]:
+            interruption.signal = 15
+            return super().__call__(step, state, source_lengths)
+
+    search = Interrupting()
     with pytest.raises(Interrupted):
-        translate_lines(translator, [source for source, _ in PAIRS], interruption)
-    assert len(translator.seen) == 1
+        translate_lines(shouting(search), [source for source, _ in PAIRS], interruption)
+    assert search.seen == [400]
     with pytest.raises(Interrupted):
-        Validator(translator, PAIRS, [Bleu()], 0)(interruption)
-    assert len(translator.seen) == 1
+        Validator(shouting(search), PAIRS, [Bleu()], 0)(interruption)
+    assert search.seen == [400]
+
+
+def test_lines_are_one_stream_so_that_warnings_number_them_right() -> None:
+    streams: list[list[Any]] = []
+
+    class Streaming(Shouting):
+        def translate_stream(
+            self, lines: Iterable[str], *, with_alignments: bool = False
+        ) -> Iterator[Translation]:
+            streams.append(list(lines))
+            return super().translate_stream(streams[-1])
+
+        def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[SentenceScore]:
+            streams.append(list(pairs))
+            return super().score(streams[-1])
+
+    none: Any = None
+    translator = Streaming(none, none, none, Counting(), none, none, 1, 1)
+    Validator(translator, PAIRS, [Bleu()], 0)(Interruption())
+    assert [len(stream) for stream in streams] == [1000, 1000]
 
 
 def test_a_perplexity_beyond_all_numbers_is_infinite() -> None:

@@ -1,0 +1,25 @@
+"""How long a device takes."""
+
+import time
+
+import torch
+
+
+class Clock:
+    """Measures what a device does, which goes on when the program has long asked for more.
+
+    Args:
+        device: is waited for, so that its work counts where it was asked for.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._started = time.perf_counter()
+
+    def restart(self) -> float:
+        """Seconds since the last call."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        now = time.perf_counter()
+        seconds, self._started = now - self._started, now
+        return seconds
