@@ -97,6 +97,8 @@ class DataConfig(Options):
     """Training pairs to leave out."""
     cache: Text | None = None
     """Folder for the encoded corpora, shared between runs; null: inside the run."""
+    num_processes: Annotated[int, Field(ge=0)] = 0
+    """Processes for each corpus that sample the next epoch's subwords during this one; 0: none."""
 
 
 class TokenizerConfig(Options):

@@ -76,9 +76,9 @@ class TrainingConfig(Options):
     """The training engine."""
 
     batch_tokens: Positive | None = 4_000
-    """Most target tokens in a batch, padding counted; null with `batch_sentences`."""
+    """Most tokens of a side in a batch, padding counted; null: any, and `batch_sentences` rules."""
     batch_sentences: Positive | None = None
-    """Most sentences in a batch."""
+    """Most sentences in a batch; null: any. Where `batch_tokens` is set too, both hold."""
     accumulate: Positive = 1
     """Batches to one update; the gradient is divided by the tokens of them all."""
     optimizer: Annotated[PlugIn, OPTIMIZERS] = PlugIn(name="adam")
@@ -114,10 +114,8 @@ class TrainingConfig(Options):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        given = [self.batch_tokens, self.batch_sentences]
-        if given.count(None) != 1:
-            how = "neither is set" if None in given else "both are set"
-            sentence = f"{how} of batch_tokens and batch_sentences; set one, and the other to null"
+        if self.batch_tokens is None and self.batch_sentences is None:
+            sentence = "neither batch_tokens nor batch_sentences is set; set one, or both"
             refuse((("batch_tokens",), sentence))
         if self.early_stopping is None and self.max_epochs is None and self.max_updates is None:
             refuse(

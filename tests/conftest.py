@@ -1,10 +1,15 @@
 """What holds for every test: one thread a process, the shapes of tensors checked at run time."""
 
+import errno
+import io
 import os
+from collections.abc import Callable
+from typing import Any
 
 # Before torch is imported: the tests run side by side, and results must not depend on the machine.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -15,3 +20,55 @@ install_import_hook(CHECKED, "beartype.beartype")
 # How long an example takes says more about what else the machine does than about the code.
 settings.register_profile("nmt", deadline=None)
 settings.load_profile("nmt")
+
+
+@pytest.fixture
+def forbid(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Take a permission: `forbid(path)` to read it, `forbid(folder, "write")` to change it.
+
+    The system's calls answer as they would without it, so that the tests hold for root too.
+    """
+
+    def take(path: str | os.PathLike[str], what: str = "read") -> None:
+        place = os.path.abspath(path)
+
+        def is_at(given: Any) -> bool:
+            return isinstance(given, str | os.PathLike) and os.path.abspath(given) == place
+
+        def is_below(given: Any) -> bool:
+            known = isinstance(given, str | os.PathLike)
+            return known and os.path.abspath(given).startswith(place + os.sep)
+
+        def is_written(given: Any, mode: str = "r", *rest: Any, **others: Any) -> bool:
+            return is_below(given) and mode[0] != "r"
+
+        def patch(module: Any, name: str, is_forbidden: Callable[..., bool]) -> None:
+            real = getattr(module, name)
+
+            def call(given: Any, *arguments: Any, **options: Any) -> Any:
+                if is_forbidden(given, *arguments, **options):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(given))
+                return real(given, *arguments, **options)
+
+            monkeypatch.setattr(module, name, call)
+
+        if what == "write":
+            patch(io, "open", is_written)
+            for name in ("mkdir", "rename", "replace", "unlink", "rmdir"):
+                patch(os, name, lambda given, *rest, **options: is_below(given))
+        else:
+            for name in ("stat", "lstat"):
+                patch(os, name, lambda given, *rest, **options: is_below(given))
+            patch(io, "open", lambda given, *rest, **options: is_at(given) or is_below(given))
+            for name in ("listdir", "scandir"):
+                patch(os, name, lambda given=".", *rest: is_at(given) or is_below(given))
+        access = os.access
+        denied = os.W_OK if what == "write" else os.R_OK | os.X_OK
+
+        def may(given: Any, mode: int, **options: Any) -> bool:
+            is_denied = (is_at(given) or is_below(given)) and bool(mode & denied)
+            return not is_denied and access(given, mode, **options)
+
+        monkeypatch.setattr(os, "access", may)
+
+    return take

@@ -67,12 +67,11 @@ def test_paths_are_texts_that_a_file_can_have() -> None:
     assert problem(run="a\0b") == "run: must not hold NUL characters"
 
 
-def test_batch_size_is_in_tokens_or_in_sentences() -> None:
+def test_batch_size_is_in_tokens_in_sentences_or_both() -> None:
     make(training={"batch_tokens": None, "batch_sentences": 8})
-    rest = "of batch_tokens and batch_sentences; set one, and the other to null"
-    assert problem(training={"batch_sentences": 8}) == f"training.batch_tokens: both are set {rest}"
+    make(training={"batch_tokens": 100, "batch_sentences": 8})
     assert problem(training={"batch_tokens": None}) == (
-        f"training.batch_tokens: neither is set {rest}"
+        "training.batch_tokens: neither batch_tokens nor batch_sentences is set; set one, or both"
     )
 
 

@@ -302,10 +302,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert "cannot be read: embedded null byte" in refused(tmp_path / "x\0y")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_file_without_permission(write: Write) -> None:
+def test_file_without_permission(write: Write, forbid: Callable[[Path], None]) -> None:
     path = write("")
-    path.chmod(0)
+    forbid(path)
     assert refused(path) == "x.yaml: cannot be read: Permission denied"
 
 

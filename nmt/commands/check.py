@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from nmt.commands.measurement import UpdateCost
     from nmt.config import Config, CorpusConfig
     from nmt.text.tokenizer import Tokenizer
+    from nmt.training.engine import Engine
 
 DESCRIPTION = """Try a configuration out without training: read the corpora, make the tokenizers and
-the batches, build the model, make two updates, and say what it all comes to: sentences,
-vocabulary, parameters, memory, speed. What is wrong in the file is told at once. Nothing is kept,
-and a run that is there is not touched."""
+the batches, build all that training needs, make two updates, and say what it all comes to:
+sentences, vocabulary, parameters, memory, speed. What is wrong in the file is told at once. Nothing
+is kept, and a run that is there is not touched."""
 
 EXAMPLES = """examples:
   nmt check configs/toy.yaml
@@ -47,21 +48,29 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"configuration   {arguments.config}: valid", flush=True)
     _report_corpora(config)
 
-    from nmt.build import build_loader, build_tokenizers
-    from nmt.device import resolve_device
-    from nmt.run import RunDirectory
+    import torch
 
-    device = resolve_device(config.device)
+    from nmt.build import build_tokenizers
+    from nmt.run import RunDirectory
+    from nmt.training.assembly import assemble
+
     with tempfile.TemporaryDirectory(prefix="nmt-check-") as folder:
         place = RunDirectory(Path(folder))
         tokenizers = build_tokenizers(config, place)
         _report_tokenizers(config, tokenizers)
-        loader = build_loader(config, place, tokenizers, device)
-        batches = list(islice(loader.epoch(1), _NUM_BATCHES))
-        _report_batches(batches, loader.num_batches(1))
+        torch.manual_seed(config.seed)
+        engine = assemble(_contained(config), place, checkpoint=None)
+        batches = list(islice(engine.loader.epoch(1), _NUM_BATCHES))
+        _report_batches(batches, engine.counters.first_epoch_batches or len(batches))
         largest = max(batches, key=lambda batch: batch.source.numel() * batch.target.shape[1])
-        _report_model(config, tokenizers, largest)
+        _report_model(engine, largest, num_classes=len(tokenizers.target))
     return 0
+
+
+def _contained(config: "Config") -> "Config":
+    """The same, but that encoded corpora go to the folder of the run, and no process is started."""
+    data = config.data.model_copy(update={"cache": None, "num_processes": 0})
+    return config.model_copy(update={"data": data})
 
 
 def _report_corpora(config: "Config") -> None:
@@ -129,39 +138,30 @@ def _report_batches(batches: "list[Batch]", num_batches: int) -> None:
     )
 
 
-def _report_model(config: "Config", tokenizers: "Tokenizers", batch: "Batch") -> None:
-    import torch
-
-    from nmt.build import build_model
+def _report_model(engine: "Engine", batch: "Batch", num_classes: int) -> None:
     from nmt.commands.measurement import count_parameters, measure_update
-    from nmt.config import OPTIMIZERS
-    from nmt.device import resolve_device, resolve_precision
     from nmt.structure import to
 
-    device = resolve_device(config.device)
-    precision = resolve_precision(config.precision, device)
-    torch.manual_seed(config.seed)
-    model = build_model(config.model, len(tokenizers.source), len(tokenizers.target)).to(device)
-    counts = count_parameters(model)
+    counts = count_parameters(engine.model)
     print(f"parameters      {sum(counts.values()):,}")
     for name, count in counts.items():
         print(f"  {name:<18}{count:>14,}")
     cost = measure_update(
-        model,
-        OPTIMIZERS.create(config.training.optimizer, model),
-        to(batch, device),
-        config.training.label_smoothing,
-        precision,
+        engine.model,
+        engine.optimizer,
+        to(batch, engine.device),
+        engine.config.label_smoothing,
+        engine.precision,
     )
     print(
         f"largest batch   {batch.num_sentences:,} pairs of up to {batch.source.shape[1]} and "
         f"{batch.labels.shape[1]} tokens; loss {cost.loss:.2f} before training "
-        f"(chance: {math.log(len(tokenizers.target)):.2f})"
+        f"(chance: {math.log(num_classes):.2f})"
     )
-    print(f"memory          {_describe_memory(cost, config.training.ema_decay is not None)}")
+    print(f"memory          {_describe_memory(cost, engine.ema is not None)}")
     print(
         f"speed           {batch.num_target_tokens / cost.seconds:,.0f} target tokens a second in "
-        f"that batch, on {device} in {str(precision).removeprefix('torch.')}"
+        f"that batch, on {engine.device} in {str(engine.precision).removeprefix('torch.')}"
     )
 
 

@@ -121,7 +121,6 @@ def _make(
         unfinished.rename(entry)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    logger.info("%s: %s", files, report)
 
 
 def _is_whole(entry: Path) -> bool:

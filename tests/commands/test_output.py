@@ -1,5 +1,6 @@
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -76,9 +77,10 @@ def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
         open_output(tmp_path / "no" / "out.txt").__enter__()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
+def test_a_folder_without_permission_is_refused(
+    tmp_path: Path, forbid: Callable[[Path, str], None]
+) -> None:
+    forbid(tmp_path, "write")
     with pytest.raises(DataError, match=r"out\.txt: cannot be written: Permission denied"):
         open_output(tmp_path / "out.txt").__enter__()
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-needs_permissions = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-
 
 @pytest.fixture
 def train(nmt: Any, in_copy: Path) -> Callable[..., Any]:
@@ -39,10 +37,11 @@ def test_a_folder_in_the_place_of_a_corpus(train: Any) -> None:
     train("data.train.source=runs").assert_refused("runs: is a folder, where a file is needed")
 
 
-@needs_permissions
-def test_a_corpus_without_permission(train: Any) -> None:
-    Path("train.en").chmod(0)
-    train().assert_refused("train.en: no permission to read it")
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_a_corpus_without_permission(split: str, train: Any, forbid: Any) -> None:
+    forbid(f"{split}.en")
+    train().assert_refused(f"{split}.en: no permission to read it")
+    assert not Path("runs/new").exists()
 
 
 def test_line_counts_that_differ(train: Any) -> None:
@@ -98,6 +97,22 @@ def test_a_tsv_line_without_a_tab(train: Any) -> None:
 def test_compressed_text_that_is_cut_short(train: Any) -> None:
     Path("train.en").write_bytes(gzip.compress(Path("train.en").read_bytes())[:-20])
     train().assert_refused("train.en: the gzip data is damaged or cut short")
+
+
+@pytest.mark.parametrize(
+    ("override", "part"),
+    [
+        ("data.train.weight=0.00001", "give a corpus a larger weight"),
+        ("decoding={search: greedy, beam_size: 3, n_best: 2}", "n_best"),
+        ("training.schedule={name: cosine, warmup: 1000000}", "warmup"),
+    ],
+)
+def test_check_refuses_what_training_would(
+    override: str, part: str, nmt: Any, in_trained: Path
+) -> None:
+    outcome = nmt("check", "tiny.yaml", override)
+    assert outcome.code == 2, outcome.err
+    assert part in outcome.err.splitlines()[-1]
 
 
 def test_check_refuses_the_same(nmt: Any, in_copy: Path) -> None:
@@ -280,6 +295,63 @@ def test_a_damaged_tokenizer(nmt: Any, in_copy: Path) -> None:
         path.write_bytes(kept[: len(kept) // 2])
         nmt("translate", "runs/tiny").assert_refused(f"runs/tiny/tokenizer/source/{path.name}")
         path.write_bytes(kept)
+
+
+# Permissions.
+
+
+def test_a_configuration_without_permission(nmt: Any, in_trained: Path, forbid: Any) -> None:
+    forbid("tiny.yaml")
+    for command in ("train", "check"):
+        nmt(command, "tiny.yaml").assert_refused("tiny.yaml: cannot be read: Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("runs", "runs/tiny: no permission to look at it"),
+        ("runs/tiny", "runs/tiny: no permission to read it"),
+        ("runs/tiny/config.yaml", "runs/tiny/config.yaml: no permission to read it"),
+        ("runs/tiny/tokenizer", "runs/tiny/tokenizer/shared: no permission to look at it"),
+        ("runs/tiny/tokenizer/source", "runs/tiny/tokenizer/source/tokenizer.json: "),
+        ("runs/tiny/checkpoints/best", "runs/tiny/checkpoints/best"),
+        ("runs/tiny/checkpoints/best/model.safetensors", "best/model.safetensors"),
+    ],
+)
+def test_a_run_without_permission(
+    path: str, message: str, nmt: Any, in_trained: Path, forbid: Any
+) -> None:
+    forbid(path)
+    for command in ("translate", "evaluate"):
+        nmt(command, "runs/tiny").assert_refused(message)
+
+
+@pytest.mark.parametrize("flag", [None, "--resume", "--overwrite"])
+@pytest.mark.parametrize("path", ["runs", "runs/tiny", "runs/tiny/config.yaml"])
+def test_training_in_a_run_without_permission(
+    path: str, flag: str | None, nmt: Any, in_copy: Path, forbid: Any
+) -> None:
+    forbid(path)
+    arguments = [] if flag is None else [flag]
+    nmt("train", "tiny.yaml", *arguments).assert_refused("runs/tiny", "ermission")
+
+
+@pytest.mark.parametrize(
+    ("folder", "arguments"),
+    [
+        ("runs", ["run=runs/new"]),
+        ("runs", ["--overwrite"]),
+        ("runs/tiny", ["--overwrite"]),
+        ("runs/tiny", ["--resume", "training.max_epochs=20"]),
+    ],
+)
+def test_training_in_a_folder_that_cannot_be_written(
+    folder: str, arguments: list[str], nmt: Any, in_copy: Path, forbid: Any, snapshot: Any
+) -> None:
+    before = snapshot(in_copy)
+    forbid(folder, "write")
+    nmt("train", "tiny.yaml", *arguments).assert_refused("runs", "ermission")
+    assert snapshot(in_copy) == before
 
 
 # The arguments.

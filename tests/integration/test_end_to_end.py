@@ -19,6 +19,8 @@ RIGHT = ["drei zwei eins .", "neun neun .", "vier fünf ."]
 
 def test_a_run_holds_what_the_design_says(in_trained: Path) -> None:
     run = in_trained / "runs" / "tiny"
+    log = (run / "train.log").read_text()
+    assert "train.en and train.de: 400 of 400 pairs kept" in log
     for name in (
         *("config.yaml", "metrics.jsonl", "train.log", "environment.json", "results.json"),
         *("tokenizer", "cache", "checkpoints/best", "checkpoints/last", "translations", "plots"),
@@ -200,8 +202,9 @@ def test_gold_alignments_must_be_as_many_as_the_pairs(
 
 def test_check_tells_sizes_and_touches_nothing(nmt: Any, snapshot: Any) -> None:
     before = snapshot(Path.cwd())
-    outcome = nmt("check", "tiny.yaml")
+    outcome = nmt("check", "tiny.yaml", "data.cache=cache")
     assert outcome.code == 0, outcome.err
+    assert "train.en and train.de: 400 of 400 pairs kept" in outcome.err
     told = {line[:16].strip(): line[16:] for line in outcome.lines if not line.startswith("  ")}
     assert told["configuration"] == "tiny.yaml: valid"
     assert told["train"].startswith("400 pairs, ")
