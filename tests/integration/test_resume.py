@@ -343,27 +343,27 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(
     assert run.train("--resume", "training.max_updates=6") == 0
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
 def test_killed_while_it_is_begun_it_can_be_resumed(
-    corpus: Path, unbroken: Run, monkeypatch: pytest.MonkeyPatch
+    corpus: Path, unbroken: Run, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     """After each of the moves that put what was prepared into the folder of the run."""
+    run = Run(corpus, f"begun-{count}")
     move = shutil.move
-    for count in range(1, 4):
-        run = Run(corpus, f"begun-{count}")
-        moved: list[object] = []
+    moved: list[object] = []
 
-        def dies(source: Any, target: Any) -> None:
-            move(source, target)
-            moved.append(target)
-            if len(moved) == count:
-                raise KeyboardInterrupt
+    def dies(source: Any, target: Any) -> None:
+        move(source, target)
+        moved.append(target)
+        if len(moved) == count:
+            raise KeyboardInterrupt
 
-        with monkeypatch.context() as patch:
-            patch.setattr("nmt.commands.train.shutil.move", dies)
-            assert run.train() == 130
-        assert not (run.path / "checkpoints").exists()
-        assert run.train("--resume", "training.max_updates=2") == 0
-        assert run.metrics()[0]["loss"] == unbroken.metrics()[0]["loss"]
+    with monkeypatch.context() as patch:
+        patch.setattr("nmt.commands.train.shutil.move", dies)
+        assert run.train() == 130
+    assert not (run.path / "checkpoints").exists()
+    assert run.train("--resume", "training.max_updates=2") == 0
+    assert run.metrics()[0]["loss"] == unbroken.metrics()[0]["loss"]
 
 
 def test_before_its_first_validation_a_run_has_no_best_checkpoint(

@@ -114,9 +114,12 @@ def test_nothing_is_cut_off_before_it_is_entered(tmp_path: Path) -> None:
         assert reporter.metrics_end == 0
 
 
-def test_a_log_on_a_full_disk_is_no_traceback_of_logging() -> None:
+def test_a_log_on_a_full_disk_is_no_traceback_of_logging(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(OSError, match="No space left"), log_to_file(Path("/dev/full")):
         logging.getLogger("nmt.test").warning("one")
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_tensorboard_gets_every_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
