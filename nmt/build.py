@@ -32,6 +32,7 @@ from nmt.data.filters import Filters
 from nmt.data.loader import DataLoader
 from nmt.errors import RunError
 from nmt.nn.attention.attention import Attention
+from nmt.nn.decoder import Decoder
 from nmt.nn.embedding import WordEmbedding
 from nmt.nn.encoder import RecurrentEncoder
 from nmt.nn.model import Model
@@ -227,9 +228,10 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
         source_size: V of the source.
         target_size: V of the target.
     """
+    size = config.embedding.size
     embed = partial(
         WordEmbedding,
-        size=config.embedding.size,
+        size=size,
         dropout=config.embedding.dropout,
         word_dropout=config.embedding.word_dropout,
     )
@@ -237,26 +239,12 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
     source_embedding = target_embedding if config.embedding.tie == "all" else embed(source_size)
     encoder = RecurrentEncoder(
         partial(_make_cell, config.encoder.cell, config.encoder.hidden_size),
-        config.embedding.size,
+        size,
         num_layers=config.encoder.num_layers,
         bidirectional=config.encoder.bidirectional,
         dropout=config.encoder.dropout,
     )
-    attention = Attention(
-        SCORES.create(config.attention.score, config.decoder.hidden_size, encoder.output_size),
-        ALIGNMENTS.create(config.attention.alignment),
-    )
-    output_size = config.embedding.size
-    decoder = DECODERS.create(
-        config.decoder.style,
-        partial(_make_cell, config.decoder.cell, config.decoder.hidden_size),
-        attention,
-        config.embedding.size,
-        encoder.output_size,
-        output_size,
-        config.decoder.num_layers,
-        config.decoder.dropout,
-    )
+    decoder = _build_decoder(config, size, encoder.output_size)
     bridge = BRIDGES.create(
         config.bridge, encoder.output_size, decoder.state_size, config.decoder.num_layers
     )
@@ -266,10 +254,30 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
         encoder,
         bridge,
         decoder,
-        output_size,
+        size,
         output_dropout=config.decoder.output_dropout,
         tie_projection=config.embedding.tie != "none",
     )
+
+
+def _build_decoder(config: ModelConfig, size: int, value_size: int) -> Decoder:
+    """A decoder with words and output vectors of `size`, over a memory of `value_size`."""
+    hidden_size = config.decoder.hidden_size
+    attention = Attention(
+        SCORES.create(config.attention.score, hidden_size, value_size),
+        ALIGNMENTS.create(config.attention.alignment),
+    )
+    decoder: Decoder = DECODERS.create(
+        config.decoder.style,
+        partial(_make_cell, config.decoder.cell, hidden_size),
+        attention,
+        size,
+        value_size,
+        size,
+        config.decoder.num_layers,
+        config.decoder.dropout,
+    )
+    return decoder
 
 
 def _make_cell(plugin: PlugIn, hidden_size: int, input_size: int) -> Cell:

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,7 @@ from torch import Tensor
 
 from nmt.errors import RunError
 
-FORMAT_VERSION: Final = 2
-_WITHOUT_CHECKSUM: Final = 1  # the format before, whose manifest does not vouch for itself
+FORMAT_VERSION: Final = 1
 MANIFEST: Final = "manifest.json"
 METADATA: Final = "metadata.json"
 
@@ -96,8 +96,12 @@ def load_checkpoint(folder: Path, parts: Sequence[str] | None = None) -> Checkpo
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Whether a checkpoint can be looked for here (its files may still be damaged)."""
-    return (_place(folder) / MANIFEST).is_file()
+    """Whether a checkpoint can be looked for here (its files may still be damaged).
+
+    Raises:
+        RunError: that cannot be told without the permission to look.
+    """
+    return _has_manifest(_place(folder))
 
 
 def delete_checkpoint(folder: Path) -> None:
@@ -129,9 +133,18 @@ def _beside(folder: Path) -> tuple[Path, Path]:
 def _place(folder: Path) -> Path:
     """Where the newest whole checkpoint of this name is; `folder` itself where there is none."""
     for candidate in (folder, *_beside(folder)):
-        if (candidate / MANIFEST).is_file():
+        if _has_manifest(candidate):
             return candidate
     return folder
+
+
+def _has_manifest(folder: Path) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(folder / MANIFEST).st_mode)
+    except PermissionError:
+        raise RunError(f"{folder}: no permission to look into the checkpoint") from None
+    except OSError:
+        return False
 
 
 def _write(
@@ -192,9 +205,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise RunError(f"{path}: damaged, it is not JSON; {_remedy(folder)}") from error
     found = manifest.get("format") if type(manifest) is dict else None
     checksum = manifest.pop("sha256", None) if type(manifest) is dict else None
-    if checksum != (None if found == _WITHOUT_CHECKSUM else _sha256(_compact(manifest))):
+    if checksum != _sha256(_compact(manifest)):
         raise RunError(f"{path}: damaged, its SHA-256 is another; {_remedy(folder)}")
-    if found not in (_WITHOUT_CHECKSUM, FORMAT_VERSION):
+    if found != FORMAT_VERSION:
         raise RunError(
             f"{path}: a checkpoint of format {found!r}, but this nmt reads format "
             f"{FORMAT_VERSION}: use the version of nmt that wrote it"

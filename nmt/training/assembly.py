@@ -51,7 +51,7 @@ def assemble(config: Config, run: RunDirectory, checkpoint: Checkpoint | None) -
         tokenizers = load_tokenizers(RunDirectory.open(run.path))
     loader = build_loader(config, run, tokenizers, device)
     data = data_identity(tokenizers, loader)
-    if checkpoint is not None and "data" in checkpoint.metadata:  # format 1 does not say it
+    if checkpoint is not None:
         require_same_data(config, run, checkpoint.metadata["data"], data)
     build_search(config.decoding)  # what it refuses is told now, not at the end, where it is used
     model = build_model(config.model, len(tokenizers.source), len(tokenizers.target)).to(device)
