@@ -24,7 +24,7 @@ def main() -> int:
     """Go through the steps; returns the exit code of the first that fails, or 0."""
     started = time.monotonic()
     say(
-        "nmt learns to translate from examples alone. This tour makes 20,000 English sentences "
+        "nmt learns to translate from examples alone. This tour makes 30,000 English sentences "
         "with their German translations, trains a small network on them, and shows which English "
         "words it looked at while it wrote each German word."
     )

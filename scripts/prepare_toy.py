@@ -1,6 +1,6 @@
 """Write the toy corpus: English and German sentences with the alignments of their words.
 
-    python scripts/prepare_toy.py --out data/toy --train 20000 --min-length 3 --max-length 20
+    python scripts/prepare_toy.py --out data/toy --train 30000 --min-length 3 --max-length 15
 
 makes {train,valid,test}.{en,de,align}. What is made depends on the options alone.
 """
@@ -19,10 +19,10 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", metavar="FOLDER", type=Path, default=Path("data/toy"))
-    for split, size in (("train", 20_000), ("valid", 500), ("test", 500)):
+    for split, size in (("train", 30_000), ("valid", 500), ("test", 500)):
         parser.add_argument(f"--{split}", metavar="N", type=int, default=size, help="pairs")
     parser.add_argument("--seed", metavar="N", type=int, default=1)
-    for name, default in (("min", SHORTEST), ("max", 20)):
+    for name, default in (("min", SHORTEST), ("max", 15)):
         parser.add_argument(
             f"--{name}-length",
             metavar="N",
