@@ -25,7 +25,7 @@ class Batch:
 
     @property
     def decoder_input(self) -> Tensor:
-        """`[B T]`: what the decoder is fed under teacher forcing: BOS and all but the last token."""
+        """`[B T]`: what teacher forcing feeds the decoder: BOS and all but the last token."""
         return self.target[:, :-1]
 
     @property

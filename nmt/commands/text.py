@@ -3,8 +3,10 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from io import BufferedReader
 from itertools import chain
 from pathlib import Path
+from typing import cast
 
 STDIN = "-"
 
@@ -47,7 +49,7 @@ def read_input(names: Sequence[str]) -> Iterator[str]:
         if name != STDIN:
             _check(Path(name))
     return chain.from_iterable(
-        decode_lines(unpacked(sys.stdin.buffer), "stdin", "replace")
+        decode_lines(unpacked(cast(BufferedReader, sys.stdin.buffer)), "stdin", "replace")
         if name == STDIN
         else read_lines(Path(name), "replace")
         for name in names or [STDIN]
