@@ -198,8 +198,8 @@ def load_model(run: RunDirectory, checkpoint: str, device: torch.device) -> Mode
     """
     if (
         checkpoint == BEST
-        and not run.checkpoint(BEST).exists()
         and not is_checkpoint(run.checkpoint(BEST))
+        and not run.checkpoint(BEST).exists()
     ):
         raise RunError(
             f"{run.path}: there is no best checkpoint, as the run was not validated yet: "

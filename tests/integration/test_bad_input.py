@@ -314,7 +314,8 @@ def test_a_configuration_without_permission(nmt: Any, in_trained: Path, forbid: 
         ("runs/tiny/config.yaml", "runs/tiny/config.yaml: no permission to read it"),
         ("runs/tiny/tokenizer", "runs/tiny/tokenizer/shared: no permission to look at it"),
         ("runs/tiny/tokenizer/source", "runs/tiny/tokenizer/source/tokenizer.json: "),
-        ("runs/tiny/checkpoints/best", "runs/tiny/checkpoints/best"),
+        ("runs/tiny/checkpoints", "runs/tiny/checkpoints/best: no permission to look into"),
+        ("runs/tiny/checkpoints/best", "runs/tiny/checkpoints/best: no permission to look into"),
         ("runs/tiny/checkpoints/best/model.safetensors", "best/model.safetensors"),
     ],
 )
