@@ -122,6 +122,7 @@ def write_corpus(
     for split, size in sizes.items():
         if size < 0:
             raise DataError(f"{split}: {size} sentence pairs cannot be made; give 0 or more")
+    for split, size in sizes.items():
         pairs = sentence_pairs(split, seed=seed, min_length=min_length, max_length=max_length)
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -160,7 +160,8 @@ def test_files_are_line_for_line(tmp_path: Path) -> None:
 
 def test_refuses_a_negative_size(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="valid: -1 sentence pairs cannot be made; give 0 or more"):
-        write_corpus(tmp_path, {"valid": -1})
+        write_corpus(tmp_path, {"train": 1, "valid": -1})
+    assert not list(tmp_path.iterdir())
 
 
 def test_names_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
