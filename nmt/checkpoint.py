@@ -85,13 +85,13 @@ def load_checkpoint(folder: Path, parts: Sequence[str] | None = None) -> Checkpo
         RunError: it is missing, damaged, lacks a part, or is of another format.
     """
     while True:
-        place = _place(folder)
-        manifest = _read_manifest(place)
+        before = _generation(folder)
         try:
-            return _read(place, manifest, parts)
+            place = _place(folder)
+            return _read(place, _read_manifest(place), parts)
         except RunError:
             # A training that is going on may have put a newer one in its place while we read.
-            if _place(folder) == place and _read_manifest(place) == manifest:
+            if _generation(folder) == before:
                 raise
 
 
@@ -128,6 +128,19 @@ def tidy_checkpoint(folder: Path) -> None:
 
 def _beside(folder: Path) -> tuple[Path, Path]:
     return folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
+
+
+def _generation(folder: Path) -> list[tuple[int, int] | None]:
+    """What differs as soon as a save has moved one of the folders of a checkpoint."""
+    found: list[tuple[int, int] | None] = []
+    for place in (folder, *_beside(folder)):
+        try:
+            status = place.stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_ino, status.st_ctime_ns))
+    return found
 
 
 def _place(folder: Path) -> Path:
