@@ -1,0 +1,111 @@
+"""Check the promises of search on a trained run and real text.
+
+    python scripts/check_search.py RUN --source valid.de --reference valid.en
+
+Prints one line for each: beam 5 against greedy (mean log-probability and BLEU), the first of five
+against the only one, the score that search reports against that of `nmt score`, and the same
+translations in batches of 1, 16 and 64 sentences. Exits with 1 if one of them is broken.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from nmt.config_file import load_config
+from nmt.data.corpus import read_lines
+from nmt.metrics import METRICS
+from nmt.run import RunDirectory
+from nmt.translation import Translation, Translator
+
+TOLERANCE = 1e-4
+
+
+def main() -> int:
+    """Check, print, and say by the exit code whether all holds."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", metavar="RUN", type=Path)
+    parser.add_argument("--source", metavar="FILE", type=Path, required=True)
+    parser.add_argument("--reference", metavar="FILE", type=Path, required=True)
+    arguments = parser.parse_args()
+    sources = list(read_lines(arguments.source))
+    references = list(read_lines(arguments.reference))
+    beam = load(arguments.run, beam_size=5)
+    found = beam.translate(sources)
+    kept = [
+        beam_beats_greedy(found, load(arguments.run, beam_size=1).translate(sources), references),
+        first_of_many_is_the_only_one(
+            found, load(arguments.run, beam_size=5, n_best=5).translate(sources)
+        ),
+        reported_is_scored(beam, sources, found),
+        batches_change_nothing(beam, sources),
+    ]
+    return 0 if all(kept) else 1
+
+
+def load(run: Path, **changes: int) -> Translator:
+    """The model in float32, with some options of decoding changed."""
+    decoding = load_config(RunDirectory.open(run).config).decoding.model_copy(update=changes)
+    return Translator.from_run(run, precision="float32", decoding=decoding)
+
+
+def beam_beats_greedy(
+    beam: Sequence[Translation], greedy: Sequence[Translation], references: Sequence[str]
+) -> bool:
+    """In what the model thinks of it, and in what BLEU does."""
+    scores = [mean_score(beam), mean_score(greedy)]
+    bleu = [METRICS["bleu"]()([t.text for t in found], references) for found in (beam, greedy)]
+    print(f"mean score: beam 5 {scores[0]:.4f}, greedy {scores[1]:.4f}")
+    print(f"BLEU: beam 5 {bleu[0].value:.2f}, greedy {bleu[1].value:.2f}  {bleu[0].signature}")
+    return scores[0] > scores[1] and bleu[0].value > bleu[1].value
+
+
+def mean_score(found: Sequence[Translation]) -> float:
+    """The mean of what search ranks by, over the sentences."""
+    return sum(translation.hypotheses[0].score for translation in found) / len(found)
+
+
+def first_of_many_is_the_only_one(one: Sequence[Translation], five: Sequence[Translation]) -> bool:
+    """`n_best: 5` begins with what `n_best: 1` gives."""
+    other = sum(a.text != b.text for a, b in zip(one, five, strict=True))
+    print(f"n-best 5: {other} of {len(one)} first translations differ from those of n-best 1")
+    return other == 0
+
+
+def reported_is_scored(
+    translator: Translator, sources: Sequence[str], found: Sequence[Translation]
+) -> bool:
+    """The log-probability that search reports is that of the text, where it is the same tokens."""
+    pairs = [(source, best.text) for source, best in zip(sources, found, strict=True)]
+    encode = translator.target_tokenizer.encode
+    same = [encode(best.text) == list(best.hypotheses[0].tokens) for best in found]
+    gaps = [
+        abs(scored.log_probability - best.hypotheses[0].log_probability)
+        for scored, best, is_same in zip(translator.score(pairs), found, same, strict=True)
+        if is_same
+    ]
+    print(
+        f"score: at most {max(gaps):.1e} from what search reports, over the {len(gaps)} of "
+        f"{len(found)} translations whose text becomes the same tokens again"
+    )
+    return max(gaps) <= TOLERANCE
+
+
+def batches_change_nothing(translator: Translator, sources: Sequence[str]) -> bool:
+    """Batches of 1, 16 and 64 sentences; ties within the tolerance may fall either way."""
+    by_size = [replace(translator, batch_sentences=size).translate(sources) for size in (1, 16, 64)]
+    different = [best for best in zip(*by_size, strict=True) if len({t.text for t in best}) > 1]
+    worse = 0
+    for best in different:
+        scores = [translation.hypotheses[0].score for translation in best]
+        worse += max(scores) - min(scores) > TOLERANCE
+    print(
+        f"batches of 1, 16 and 64: {len(different)} of {len(sources)} translations differ, "
+        f"{worse} of them by a score of more than {TOLERANCE}"
+    )
+    return worse == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
