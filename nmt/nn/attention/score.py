@@ -71,12 +71,10 @@ class DotScore(Score):
         super().__init__(query_size, value_size)
         self.key_projection: nn.Module = nn.Identity()
         if query_size != value_size:
-            projection = nn.Linear(value_size, query_size, bias=False)
-            initialize_linear(projection)
-            self.key_projection = projection
+            self.key_projection = _bilinear(query_size, value_size)
 
     def keys(self, values: Float[Tensor, "B S H"]) -> Float[Tensor, "B S K"]:
-        """The memory itself, in the size of the query."""
+        """The memory, in the size of the query."""
         projected: Tensor = self.key_projection(values)
         return projected
 
@@ -87,24 +85,18 @@ class DotScore(Score):
         return query @ keys.transpose(1, 2)
 
 
-class GeneralScore(Score):
-    """``q . W h`` (Luong 2015, eq. 8): a learned bilinear form."""
+class GeneralScore(DotScore):
+    """``q . W h`` (Luong 2015, eq. 8): the memory is always projected."""
 
     def __init__(self, query_size: int, value_size: int) -> None:
         super().__init__(query_size, value_size)
-        self.key_projection = nn.Linear(value_size, query_size, bias=False)
-        initialize_linear(self.key_projection)
+        self.key_projection = _bilinear(query_size, value_size)
 
-    def keys(self, values: Float[Tensor, "B S H"]) -> Float[Tensor, "B S K"]:
-        """``W h``."""
-        projected: Tensor = self.key_projection(values)
-        return projected
 
-    def forward(
-        self, query: Float[Tensor, "B T Q"], keys: Float[Tensor, "B S K"]
-    ) -> Float[Tensor, "B T S"]:
-        """The scores."""
-        return query @ keys.transpose(1, 2)
+def _bilinear(query_size: int, value_size: int) -> nn.Linear:
+    projection = nn.Linear(value_size, query_size, bias=False)
+    initialize_linear(projection)
+    return projection
 
 
 SCORES: Final[dict[str, type[Score]]] = {

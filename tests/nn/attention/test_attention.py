@@ -102,7 +102,8 @@ def test_dot_by_hand() -> None:
 def test_general_by_hand() -> None:
     score = GeneralScore(2, 3)
     with torch.no_grad():
-        score.key_projection.weight.copy_(torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]))
+        (weight,) = score.parameters()
+        weight.copy_(torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]))
     values = torch.tensor([[[1.0, 2.0, 3.0]]])
     query = torch.tensor([[[10.0, 1.0]]])
     # W h = (7, 2); q . W h = 72
