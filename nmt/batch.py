@@ -16,12 +16,15 @@ class Batch:
         source_lengths: `[B]`, tokens of each source sentence, EOS included.
         target: `[B T+1]`, BOS, the target tokens, EOS.
         num_target_tokens: labels in the batch that are not padding (EOS counted).
+        alignment: `[B T S]`, float32, where the attention is to look for each label: rows sum to
+            one, or are zero where nothing is known; None: nothing is known of any.
     """
 
     source: Tensor
     source_lengths: Tensor
     target: Tensor
     num_target_tokens: int
+    alignment: Tensor | None = None
 
     @property
     def decoder_input(self) -> Tensor:

@@ -18,6 +18,7 @@ from nmt.config import (
     SCORES,
     SEARCHES,
     TOKENIZERS,
+    AttentionConfig,
     Config,
     CorpusConfig,
     DecodingConfig,
@@ -31,8 +32,10 @@ from nmt.data.corpus import ParallelFiles, read_pairs
 from nmt.data.filters import Filters
 from nmt.data.loader import DataLoader
 from nmt.errors import RunError
-from nmt.nn.attention.attention import Attention
-from nmt.nn.decoder import Decoder
+from nmt.nn.attention.attention import Attention, BaseAttention
+from nmt.nn.attention.fixed import FixedContext
+from nmt.nn.attention.multi_head import MultiHeadAttention
+from nmt.nn.decoder import Decoder, Layers
 from nmt.nn.embedding import WordEmbedding
 from nmt.nn.encoder import RecurrentEncoder
 from nmt.nn.model import Model
@@ -57,10 +60,11 @@ class Tokenizers:
 
 def parallel_files(corpus: CorpusConfig) -> ParallelFiles:
     """Where a configured corpus is."""
+    alignments = None if corpus.alignments is None else Path(corpus.alignments)
     if corpus.tsv is not None:
-        return ParallelFiles(Path(corpus.tsv))
+        return ParallelFiles(Path(corpus.tsv), alignments=alignments)
     assert corpus.source is not None and corpus.target is not None
-    return ParallelFiles(Path(corpus.source), Path(corpus.target))
+    return ParallelFiles(Path(corpus.source), Path(corpus.target), alignments)
 
 
 def build_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
@@ -243,6 +247,8 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
         num_layers=config.encoder.num_layers,
         bidirectional=config.encoder.bidirectional,
         dropout=config.encoder.dropout,
+        recurrent_dropout=config.encoder.recurrent_dropout,
+        residual=config.encoder.residual,
     )
     decoder = _build_decoder(config, size, encoder.output_size)
     bridge = BRIDGES.create(
@@ -262,22 +268,35 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
 
 def _build_decoder(config: ModelConfig, size: int, value_size: int) -> Decoder:
     """A decoder with words and output vectors of `size`, over a memory of `value_size`."""
-    hidden_size = config.decoder.hidden_size
-    attention = Attention(
-        SCORES.create(config.attention.score, hidden_size, value_size),
-        ALIGNMENTS.create(config.attention.alignment),
-    )
+    options = config.decoder
     decoder: Decoder = DECODERS.create(
-        config.decoder.style,
-        partial(_make_cell, config.decoder.cell, hidden_size),
-        attention,
+        options.style,
+        partial(_make_cell, options.cell, options.hidden_size),
+        _build_attention(config.attention, options.hidden_size, value_size),
         size,
         value_size,
         size,
-        config.decoder.num_layers,
-        config.decoder.dropout,
+        Layers(options.num_layers, options.dropout, options.recurrent_dropout, options.residual),
     )
     return decoder
+
+
+def _build_attention(
+    config: AttentionConfig | None, query_size: int, value_size: int
+) -> BaseAttention:
+    if config is None:
+        return FixedContext()
+    make_head = partial(_make_head, config)
+    if config.num_heads == 1:
+        return make_head(query_size, value_size)
+    return MultiHeadAttention(make_head, config.num_heads, query_size, value_size)
+
+
+def _make_head(config: AttentionConfig, query_size: int, value_size: int) -> Attention:
+    return Attention(
+        SCORES.create(config.score, query_size, value_size),
+        ALIGNMENTS.create(config.alignment, query_size),
+    )
 
 
 def _make_cell(plugin: PlugIn, hidden_size: int, input_size: int) -> Cell:

@@ -24,12 +24,20 @@ from nmt.config_base import (
     Device,
     Options,
     Positive,
-    Probability,
     Text,
+)
+from nmt.config_model import (
+    AttentionConfig as AttentionConfig,
+    DecoderConfig as DecoderConfig,
+    EmbeddingConfig as EmbeddingConfig,
+    EncoderConfig as EncoderConfig,
+    ModelConfig as ModelConfig,
 )
 from nmt.config_training import (
     CheckpointConfig as CheckpointConfig,
     EarlyStoppingConfig as EarlyStoppingConfig,
+    GuidedAttentionConfig as GuidedAttentionConfig,
+    ReinforceConfig as ReinforceConfig,
     ScheduledSamplingConfig as ScheduledSamplingConfig,
     TrainingConfig as TrainingConfig,
     ValidationConfig as ValidationConfig,
@@ -59,6 +67,8 @@ class CorpusConfig(Options):
     """File of target sentences, line for line."""
     tsv: Text | None = None
     """One file instead of two: source, a tab, target."""
+    alignments: Text | None = None
+    """Word alignments of the pairs, line for line (Pharaoh: `0-0 1-2`), for guided attention."""
     weight: Annotated[float, Field(gt=0.0)] = 1.0
     """How often the corpus is seen: 2 is twice an epoch, 0.5 every other epoch."""
 
@@ -129,75 +139,6 @@ class TokenizerConfig(Options):
                 )
             )
         return self
-
-
-class EmbeddingConfig(Options):
-    """Word vectors of both sides."""
-
-    size: Positive = 256
-    """E, the size of one vector."""
-    dropout: Probability = 0.2
-    """Dropout on the embedded words."""
-    word_dropout: Probability = 0.0
-    """Chance that a whole word is blanked out in training (Sennrich 2016)."""
-    tie: Literal["none", "target", "all"] = "target"
-    """Share the output projection with the target embedding, or with source and target."""
-
-
-class EncoderConfig(Options):
-    """Reads the source."""
-
-    cell: Annotated[PlugIn, CELLS] = PlugIn(name="gru")
-    """Recurrent cell."""
-    hidden_size: Positive = 256
-    """Units in one direction of one layer."""
-    num_layers: Positive = 1
-    """L."""
-    bidirectional: bool = True
-    """Read from both ends; the states are concatenated."""
-    dropout: Probability = 0.2
-    """Dropout on the states that leave each layer."""
-
-
-class AttentionConfig(Options):
-    """Where the decoder looks."""
-
-    score: Annotated[PlugIn, SCORES] = PlugIn(name="additive")
-    """How well each source position fits."""
-    alignment: Annotated[PlugIn, ALIGNMENTS] = PlugIn(name="softmax")
-    """What weights follow from the scores."""
-
-
-class DecoderConfig(Options):
-    """Writes the target; `style` picks the wiring."""
-
-    style: Annotated[PlugIn, DECODERS] = PlugIn(name="bahdanau")
-    """Wiring of cell, attention and output."""
-    cell: Annotated[PlugIn, CELLS] = PlugIn(name="gru")
-    """Recurrent cell."""
-    hidden_size: Positive = 512
-    """H of the decoder."""
-    num_layers: Positive = 1
-    """L."""
-    dropout: Probability = 0.2
-    """Dropout on the states between layers."""
-    output_dropout: Probability = 0.2
-    """Dropout on the vector before the projection to the vocabulary."""
-
-
-class ModelConfig(Options):
-    """The network."""
-
-    embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)
-    """Word vectors."""
-    encoder: EncoderConfig = Field(default_factory=EncoderConfig)
-    """Source side."""
-    bridge: Annotated[PlugIn, BRIDGES] = PlugIn(name="final")
-    """How the source gives the decoder its first state."""
-    attention: AttentionConfig = Field(default_factory=AttentionConfig)
-    """Where the decoder looks."""
-    decoder: DecoderConfig = Field(default_factory=DecoderConfig)
-    """Target side."""
 
 
 class DecodingConfig(Options):
@@ -288,7 +229,20 @@ class Config(Options):
                 "training.validation.best=loss"
             )
             refuse((("data", "valid"), sentence))
+        self._check_attention()
         if self.data.valid is None and self.training.checkpoints.average_last > 0:
             place = ("training", "checkpoints", "average_last")
             refuse((place, "needs data.valid, to tell whether the average is better; set it to 0"))
         return self
+
+    def _check_attention(self) -> None:
+        """What training asks of the attention must be there to be asked."""
+        training = self.training
+        guided = training.guided_attention is not None
+        for key, asked in (("guided_attention", guided), ("coverage_loss", training.coverage_loss)):
+            if asked and self.model.attention is None:
+                sentence = "needs an attention, and model.attention is null; leave one of them out"
+                refuse((("training", key), sentence))
+        if guided and all(corpus.alignments is None for corpus in self.data.train):
+            sentence = "is missing, and training.guided_attention needs it"
+            refuse((("data", "train", "0", "alignments"), sentence))

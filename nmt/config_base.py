@@ -10,10 +10,10 @@ from nmt.registry import PlugIn, Strict, Table
 
 # Where each kind of plug-in is listed: a torch-free pointer to the table beside the classes.
 TOKENIZERS = Table("tokenizer", "nmt.text.tokenizers", "TOKENIZERS")
-CELLS = Table("cell", "nmt.nn.recurrent", "CELLS")
+CELLS = Table("cell", "nmt.nn.cells", "CELLS")
 BRIDGES = Table("bridge", "nmt.nn.bridge", "BRIDGES")
-SCORES = Table("score", "nmt.nn.attention.score", "SCORES")
-ALIGNMENTS = Table("alignment", "nmt.nn.attention.alignment", "ALIGNMENTS")
+SCORES = Table("score", "nmt.nn.attention.scores", "SCORES")
+ALIGNMENTS = Table("alignment", "nmt.nn.attention.alignments", "ALIGNMENTS")
 DECODERS = Table("decoder style", "nmt.nn.decoders", "DECODERS")
 OPTIMIZERS = Table("optimizer", "nmt.training.optimization", "OPTIMIZERS")
 SCHEDULES = Table("schedule", "nmt.training.schedule", "SCHEDULES")

@@ -1,6 +1,6 @@
 """The options of the training engine."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,26 @@ class ScheduledSamplingConfig(Options):
         if self.end <= self.start:
             refuse((("end",), f"must be more than start ({self.start}), not {self.end}"))
         return self
+
+
+class GuidedAttentionConfig(Options):
+    """Pull the weights to given alignments: `data.train.alignments` (Chen 2016; Liu 2016)."""
+
+    loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
+    """What is made small between the weights and the links."""
+    weight: Annotated[float, Field(gt=0.0)] = 1.0
+    """Of this loss, beside that of the words."""
+
+
+class ReinforceConfig(Options):
+    """How an alignment learns that samples positions (`hard`; Xu 2015, eq. 11-13)."""
+
+    weight: Annotated[float, Field(ge=0.0)] = 1.0
+    """Of this loss, beside that of the words."""
+    entropy: Annotated[float, Field(ge=0.0)] = 0.01
+    """How much an undecided distribution is wished for."""
+    discount: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """How much a position answers for the words after its own; 0: for its own alone."""
 
 
 class EarlyStoppingConfig(Options):
@@ -91,6 +111,12 @@ class TrainingConfig(Options):
     """Share of the probability spread over all words (Szegedy 2016)."""
     scheduled_sampling: ScheduledSamplingConfig | None = None
     """Feed the model its own words; null: teacher forcing alone."""
+    coverage_loss: Annotated[float, Field(ge=0.0)] = 0.0
+    """Weight of the loss against looking twice at one place (See 2017, eq. 13)."""
+    guided_attention: GuidedAttentionConfig | None = None
+    """Pull the weights to given alignments; null: they are learnt from the words alone."""
+    reinforce: ReinforceConfig = Field(default_factory=ReinforceConfig)
+    """How an alignment learns that samples positions."""
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     """Exponential moving average of the weights, used to validate and translate; null: none."""
     max_epochs: Positive | None = 50

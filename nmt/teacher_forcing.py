@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
-from nmt.alignments import Alignment, Weights, hard_alignment, merge_to_words
+from nmt.alignments import Weights, hard_alignment, merge_to_words
 from nmt.batch import Batch
 from nmt.nn.decoder import DecoderOutput
+from nmt.pharaoh import Alignment
 from nmt.symbols import PAD
 from nmt.text.tokenizer import EncodedWords
 

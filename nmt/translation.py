@@ -14,6 +14,7 @@ from nmt.config import DecodingConfig
 from nmt.config_file import load_config
 from nmt.data.loader import make_batch, make_source
 from nmt.device import AUTO, resolve_device, resolve_precision
+from nmt.errors import RunError
 from nmt.nn.decoder import DecoderOutput
 from nmt.nn.model import Model
 from nmt.reading import like_batches, read_words, windows
@@ -245,6 +246,10 @@ class Translator:
         self, sources: list[EncodedWords], targets: list[EncodedWords]
     ) -> list[SentenceAlignment]:
         """Word alignments of pairs, in order."""
+        if not self.model.has_attention:
+            raise RunError(
+                "the model has no attention (model.attention: null), so there is nothing to align"
+            )
         weights = self._force(sources, targets, read_weights)
         return list(map(align_words, sources, targets, weights))
 

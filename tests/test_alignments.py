@@ -4,15 +4,13 @@ from hypothesis import given, strategies as st
 
 from nmt.alignments import (
     AlignmentCounts,
-    GoldAlignment,
     attention_table,
     count_links,
-    format_pharaoh,
     hard_alignment,
     merge_to_words,
-    parse_pharaoh,
 )
 from nmt.errors import DataError
+from nmt.pharaoh import GoldAlignment, format_pharaoh, parse_pharaoh
 
 LINKS = st.frozensets(st.tuples(st.integers(0, 99), st.integers(0, 99)))
 

@@ -176,3 +176,38 @@ def test_other_version_comes_before_all_else() -> None:
         "version: this is version 2; this nmt reads 1: use the nmt that it was written for, "
         "or adapt it to configs/reference.yaml"
     )
+
+
+def test_attentions_that_cannot_be() -> None:
+    for alignment in ("hard", "gumbel", "monotonic"):
+        options = {"score": "uniform", "alignment": alignment}
+        message = problem(model={"attention": options})
+        assert message.startswith("model.attention.alignment: ") and repr(alignment) in message
+        assert "the nearest that works is softmax" in message
+    message = problem(model={"attention": {"num_heads": 3}})
+    assert message == (
+        "model.attention.num_heads: must divide model.decoder.hidden_size (512), which 3 does not"
+    )
+    message = problem(model={"attention": {"num_heads": 2, "score": "uniform"}})
+    assert "would all look alike" in message
+    message = problem(model={"decoder": {"style": "sutskever"}})
+    assert message.startswith("model.decoder.style: ") and "model.attention: null" in message
+    config = make(model={"decoder": {"style": "sutskever"}, "attention": None})
+    assert config.model.attention is None
+
+
+def test_what_is_asked_of_an_attention_needs_one() -> None:
+    for key, value in (("guided_attention", {}), ("coverage_loss", 1.0)):
+        message = problem(model={"attention": None}, training={key: value})
+        assert message.startswith(f"training.{key}: needs an attention")
+    message = problem(training={"guided_attention": {}})
+    assert message.startswith("data.train.0.alignments: is missing")
+    aligned = {"train": FILES | {"alignments": "links"}, "valid": FILES}
+    assert make(data=aligned, training={"guided_attention": {}}).training.guided_attention
+
+
+def test_residual_connections_need_layers_to_connect() -> None:
+    for side in ("encoder", "decoder"):
+        message = problem(model={side: {"residual": True}})
+        assert message.startswith(f"model.{side}.residual: connects layers, and there is one")
+        make(model={side: {"residual": True, "num_layers": 2}})

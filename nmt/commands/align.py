@@ -12,7 +12,7 @@ from nmt.commands.text import add_pair_arguments, read_given_pairs
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
-    from nmt.alignments import GoldAlignment
+    from nmt.pharaoh import GoldAlignment
     from nmt.teacher_forcing import SentenceAlignment
 
 DESCRIPTION = """Align the words of given translations: the model reads each pair, and the attention
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _format(alignment: "SentenceAlignment", style: str) -> str:
-    from nmt.alignments import format_pharaoh
+    from nmt.pharaoh import format_pharaoh
 
     pharaoh = format_pharaoh(alignment.links)
     if style == "pharaoh":
@@ -122,7 +122,7 @@ class _Gold:
 
     def next(self, number: int, alignment: "SentenceAlignment") -> "GoldAlignment":
         """The alignment of pair `number`."""
-        from nmt.alignments import parse_pharaoh
+        from nmt.pharaoh import parse_pharaoh
 
         line = next(self._lines, None)
         if line is None:

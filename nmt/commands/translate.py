@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     lines = read_input(arguments.input)
     translator = load_translator(folder, config, arguments)
 
-    from nmt.alignments import format_pharaoh
+    from nmt.pharaoh import format_pharaoh
 
     with ExitStack() as stack:
         output = stack.enter_context(open_output(arguments.output))

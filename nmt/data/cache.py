@@ -20,6 +20,7 @@ from typing import Final
 from nmt.data.corpus import ParallelFiles, open_binary, read_pairs
 from nmt.data.encoded import EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
+from nmt.data.links import read_links
 from nmt.errors import DataError
 from nmt.text.tokenizer import Tokenizer
 
@@ -50,8 +51,13 @@ def encode_corpus(
 
     Raises:
         DataError: the corpus cannot be read (see `read_pairs`), the filters leave nothing of it,
-            or the cache cannot be written.
+            its alignments do not fit (see `read_links`), or the cache cannot be written.
     """
+    if files.alignments is not None and (source_tokenizer.samples or target_tokenizer.samples):
+        raise DataError(
+            f"{files.alignments}: alignments need tokens that stay the same, and the tokenizer "
+            "samples them: set tokenizer.sampling_alpha: 0, or leave the alignments out"
+        )
     key = _key(files, source_tokenizer, target_tokenizer, filters)
     entry = folder / key
     if not _is_whole(entry):
@@ -110,8 +116,13 @@ def _make(
     shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was killed
     unfinished.mkdir()
     try:
+        links = None
+        if files.alignments is not None:
+            links = read_links(files, source_tokenizer, target_tokenizer)
         pairs = read_pairs(files)
-        report = write_encoded(pairs, source_tokenizer, target_tokenizer, filters, unfinished)
+        report = write_encoded(
+            pairs, source_tokenizer, target_tokenizer, filters, unfinished, links
+        )
         if report.num_kept == 0:
             raise DataError(
                 f"{files}: the filters leave nothing: {report}; check the files, or widen the"

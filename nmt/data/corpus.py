@@ -35,18 +35,22 @@ class ParallelFiles:
     Attributes:
         source: the source sentences; or, without `target`, a TSV file: source, a tab, target.
         target: the target sentences.
+        alignments: links between their words, in Pharaoh format, line for line.
     """
 
     source: Path
     target: Path | None = None
+    alignments: Path | None = None
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The one or two files."""
-        return (self.source,) if self.target is None else (self.source, self.target)
+        """All that there are."""
+        given = (self.source, self.target, self.alignments)
+        return tuple(path for path in given if path is not None)
 
     def __str__(self) -> str:
-        return " and ".join(str(path) for path in self.paths)
+        text = (self.source, self.target)
+        return " and ".join(str(path) for path in text if path is not None)
 
 
 def read_lines(path: Path, on_error: OnError = "raise") -> Iterator[str]:

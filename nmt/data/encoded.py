@@ -4,8 +4,9 @@ import json
 import logging
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 
 from nmt.data.corpus import is_blank
 from nmt.data.filters import FilterReport, Filters, PairFilter
+from nmt.data.links import LINK_TYPE
 from nmt.data.ragged import RaggedArray, RaggedWriter, create_ragged, open_ragged
 from nmt.text.tokenizer import Tokenizer
 
 _REPORT: Final = "report.json"
+_LINKS: Final = "links"
 # One block is in memory at a time, as lists of Python numbers; a line may be of any length.
 _MAX_BLOCK_PAIRS: Final = 4096
 _MAX_BLOCK_CHARACTERS: Final = 2**21
@@ -65,12 +68,14 @@ class EncodedCorpus:
         target_side: the target language.
         report: what the filters left out.
         folder: where it is.
+        links: N rows of links between tokens (see `links.read_links`), where alignments are given.
     """
 
     source_side: EncodedSide
     target_side: EncodedSide
     report: FilterReport
     folder: Path
+    links: RaggedArray | None = None
 
     def __len__(self) -> int:
         return len(self.source_side.tokens)
@@ -131,13 +136,24 @@ def write_encoded(
     target_tokenizer: Tokenizer,
     filters: Filters,
     folder: Path,
+    links: Iterator[list[int]] | None = None,
 ) -> FilterReport:
-    """Encode the pairs that pass the filters, into files in a folder that exists."""
+    """Encode the pairs that pass the filters, into files in a folder that exists.
+
+    Args:
+        pairs: raw text.
+        source_tokenizer: encodes the source side.
+        target_tokenizer: encodes the target side; may be the same.
+        filters: what pairs to leave out.
+        folder: where the files go.
+        links: of each pair, where alignments are given.
+    """
     report = FilterReport()
     pair_filter = PairFilter(filters)
     with (
         _SideWriter.create(folder, "source", source_tokenizer) as source,
         _SideWriter.create(folder, "target", target_tokenizer) as target,
+        nullcontext() if links is None else create_ragged(folder, _LINKS, LINK_TYPE) as linked,
     ):
         for block in _blocks(pairs):
             sources, targets = map(list, zip(*block, strict=True))
@@ -146,9 +162,14 @@ def write_encoded(
             kept = np.flatnonzero(keep)
             source.append(sources, source_tokens, kept)
             target.append(targets, target_tokens, kept)
+            if links is not None and linked is not None:
+                rows = list(islice(links, len(block)))
+                linked.append(RaggedArray.from_rows(rows, LINK_TYPE).select(kept))
             if (report.num_read + part.num_read) // _LOG_EVERY > report.num_read // _LOG_EVERY:
                 logger.info("%s sentence pairs encoded", f"{report.num_read + part.num_read:,}")
             report += part
+    if links is not None:
+        next(links, None)  # that there are as many as pairs is known at their end
     (folder / _REPORT).write_text(json.dumps(asdict(report)))
     return report
 
@@ -162,6 +183,7 @@ def open_encoded(
         _open_side(folder, "target", target_tokenizer),
         FilterReport(**json.loads((folder / _REPORT).read_text())),
         folder,
+        open_ragged(folder, _LINKS, LINK_TYPE) if (folder / f"{_LINKS}.values").exists() else None,
     )
 
 

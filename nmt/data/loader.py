@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,7 +15,9 @@ from nmt.batch import Batch
 from nmt.data.batching import BatchSampler
 from nmt.data.drawing import Drawing, DrawnPairs
 from nmt.data.encoded import EncodedCorpus
+from nmt.data.links import LINK_TYPE, target_weights
 from nmt.data.ragged import RaggedArray
+from nmt.structure import map_tensors
 from nmt.symbols import BOS, EOS, PAD
 
 _READ_AHEAD: Final = 8  # batches
@@ -126,14 +128,29 @@ class DataLoader:
 
     def _make(self, epoch: _Epoch, pairs: NDArray[np.int64]) -> Batch:
         bounds = np.searchsorted(pairs, self._starts)  # the pairs ascend, so corpora lie together
-        sources, targets = [], []
+        sources, targets, links = [], [], []
         for index, corpus in enumerate(epoch.corpora):
             rows = pairs[bounds[index] : bounds[index + 1]] - self._starts[index]
             if len(rows):
                 sources.append(corpus.source.select(rows))
                 targets.append(corpus.target.select(rows))
+                links.append(self._links(index, rows))
         batch = _batch(RaggedArray.concatenate(sources), RaggedArray.concatenate(targets))
+        if self._is_aligned:
+            size = batch.labels.shape[1], batch.source.shape[1]
+            batch = replace(batch, alignment=target_weights(RaggedArray.concatenate(links), *size))
         return _pinned(batch) if self._pin_memory else batch
+
+    @property
+    def _is_aligned(self) -> bool:
+        return any(corpus.links is not None for corpus in self._corpora)
+
+    def _links(self, index: int, rows: NDArray[np.int64]) -> RaggedArray:
+        """Of some pairs of a corpus; none where no alignments are given."""
+        links = self._corpora[index].links
+        if links is None:
+            return RaggedArray.from_rows([()] * len(rows), LINK_TYPE)
+        return links.select(rows)
 
 
 def make_batch(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> Batch:
@@ -170,9 +187,4 @@ def _padded(rows: RaggedArray, *, bos: bool) -> NDArray[np.int64]:
 
 
 def _pinned(batch: Batch) -> Batch:
-    return Batch(
-        source=batch.source.pin_memory(),
-        source_lengths=batch.source_lengths.pin_memory(),
-        target=batch.target.pin_memory(),
-        num_target_tokens=batch.num_target_tokens,
-    )
+    return map_tensors(Tensor.pin_memory, batch)

@@ -2,20 +2,19 @@
 
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from nmt.nn.attention.alignment import SoftmaxAlignment
-from nmt.nn.attention.attention import Attention
-from nmt.nn.attention.score import AdditiveScore
-from nmt.nn.decoder import Decoded, Decoder, DecoderState
+from nmt.nn.attention.additive import AdditiveScore
+from nmt.nn.attention.attention import AnyPast, Attended, Attention, BaseAttention, Memory
+from nmt.nn.attention.dense import SoftmaxAlignment
+from nmt.nn.decoder import Decoded, DecoderState, Layers
+from nmt.nn.deep_output import DeepOutputDecoder
 from nmt.nn.fused_bahdanau import FusedWeights, fused_bahdanau
-from nmt.nn.initialization import initialize_linear
 from nmt.nn.recurrent import GRU, Cell
 
 
-class BahdanauDecoder(Decoder):
+class BahdanauDecoder(DeepOutputDecoder):
     """Attend with the previous state; the context enters the cell; deep output.
 
     ``c_t = attend(s_{t-1})``, ``s_t = cell([y_{t-1}; c_t], s_{t-1})``,
@@ -30,8 +29,7 @@ class BahdanauDecoder(Decoder):
         input_size: E.
         value_size: H of the memory.
         output_size: O.
-        num_layers: L.
-        dropout: on the states between layers.
+        layers: how many, and how they are stacked.
         fused: run all words as one autograd node where there is one for the parts (one layer of
             fused GRU, additive score, softmax); False takes the plain loop.
     """
@@ -39,80 +37,69 @@ class BahdanauDecoder(Decoder):
     def __init__(
         self,
         make_cell: Callable[[int], Cell],
-        attention: Attention,
+        attention: BaseAttention,
         input_size: int,
         value_size: int,
         output_size: int,
-        num_layers: int,
-        dropout: float,
+        layers: Layers,
         *,
         fused: bool = True,
     ) -> None:
-        super().__init__(
-            make_cell, attention, input_size, value_size, output_size, num_layers, dropout
-        )
+        super().__init__(make_cell, attention, input_size, value_size, output_size, layers)
         first = self.layers[0]
         self.context_to_gates = first.gates_from(value_size)
-        self.state_to_output = nn.Linear(self.hidden_size, output_size)
-        self.word_to_output = nn.Linear(input_size, output_size, bias=False)
-        self.context_to_output = nn.Linear(value_size, output_size, bias=False)
-        for linear in (self.state_to_output, self.word_to_output, self.context_to_output):
-            initialize_linear(linear)
         self.fused = (
             fused
-            and num_layers == 1
+            and layers.number == 1
+            and layers.recurrent_dropout == 0.0
             and type(first) is GRU
             and first.fused
+            and type(attention) is Attention
             and type(attention.score) is AdditiveScore
             and type(attention.alignment) is SoftmaxAlignment
+            and attention.alignment.temperature == 1.0
         )
 
     def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
         """Go on from `state` through T words."""
         # One word at a time there is nothing to fuse, and the weights would be merged each time.
-        loop = self._fused_loop if self.fused and embedded.shape[1] > 1 else self._plain_loop
-        outputs, contexts, weights, recurrent = loop(embedded, state)
-        vectors = torch.tanh(
-            self.state_to_output(outputs)
-            + self.word_to_output(embedded)
-            + self.context_to_output(contexts)
-        )
-        return Decoded(vectors, weights, DecoderState(recurrent, None, state.memory))
+        if not self.fused or embedded.shape[1] == 1:
+            return super().forward(embedded, state)
+        outputs, contexts, weights = self._fused_loop(embedded, state)
+        after = DecoderState(outputs[:, -1:], None, state.memory)
+        return Decoded(self._deep_output(outputs, embedded, contexts), weights, after)
 
-    def _plain_loop(
-        self, embedded: Float[Tensor, "B T E"], state: DecoderState
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What the top shows `[B T H]`, contexts `[B T C]`, weights `[B T S]`, state `[B L Z]`."""
-        first = self.layers[0]
-        projected = first.project(embedded)
-        recurrent = list(state.recurrent.unbind(1))
-        outputs, contexts, weights = [], [], []
-        for step in range(embedded.shape[1]):
-            query = first.output(recurrent[0]).unsqueeze(1)
-            attended = self.attention(query, state.memory)
-            context = attended.context.squeeze(1)
-            gates = projected[:, step] + self.context_to_gates(context)
-            output, recurrent = self._step(gates, recurrent)
-            outputs.append(output)
-            contexts.append(context)
-            weights.append(attended.weights.squeeze(1))
-        stacked = (torch.stack(steps, dim=1) for steps in (outputs, contexts, weights, recurrent))
-        return tuple(stacked)  # type: ignore[return-value]
+    def _attend_and_step(
+        self,
+        projected: Float[Tensor, "B G"],
+        recurrent: list[Tensor],
+        keep: list[Tensor | None],
+        state: DecoderState,
+        past: AnyPast,
+    ) -> tuple[Float[Tensor, "B H"], Attended, list[Tensor]]:
+        """One step: what the top shows, what was seen, and the states of all layers."""
+        query = self.layers[0].output(recurrent[0]).unsqueeze(1)
+        attended: Attended = self.attention(query, state.memory, past)
+        gates = projected + self.context_to_gates(attended.context.squeeze(1))
+        output, recurrent = self._step(gates, recurrent, keep)
+        return output, attended, recurrent
 
     def _fused_loop(
         self, embedded: Float[Tensor, "B T E"], state: DecoderState
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The same for one layer of GRU with additive attention and softmax."""
-        cell, score, memory = self.layers[0], self.attention.score, state.memory
-        assert isinstance(cell, GRU) and isinstance(score, AdditiveScore)
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What the top shows `[B T H]`, contexts `[B T C]`, weights `[B T S]`."""
+        cell, attention, memory = self.layers[0], self.attention, state.memory
+        assert isinstance(cell, GRU) and isinstance(attention, Attention)
+        score = attention.score
+        assert isinstance(score, AdditiveScore) and isinstance(memory, Memory)
         weights = FusedWeights(
             query=score.query_projection.weight,
-            direction=score.direction.weight.squeeze(0),
+            direction=score.vector(),
             context=self.context_to_gates.weight,
             hidden=cell.weight_hidden,
             bias=cell.bias_hidden,
         )
-        states, contexts, attended = fused_bahdanau(
+        return fused_bahdanau(
             cell.project(embedded),
             state.recurrent[:, 0],
             memory.keys,
@@ -120,4 +107,3 @@ class BahdanauDecoder(Decoder):
             memory.mask,
             weights,
         )
-        return states, contexts, attended, states[:, -1:]

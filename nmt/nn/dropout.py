@@ -26,9 +26,23 @@ class Dropout(nn.Module):
             return inputs
         if inputs.device.type != "cpu":
             return nn.functional.dropout(inputs, self.probability)
+        return inputs * self._mask(inputs)
+
+    def mask(self, like: Float[Tensor, "*N"]) -> Float[Tensor, "*N"] | None:
+        """What `forward` would multiply with, to be used several times; None: nothing is zeroed.
+
+        One mask for all steps of a sequence is variational dropout (Gal & Ghahramani 2016).
+        """
+        if not self.training or self.probability == 0.0:
+            return None
+        if like.device.type != "cpu":
+            return nn.functional.dropout(torch.ones_like(like), self.probability)
+        return self._mask(like)
+
+    def _mask(self, like: Tensor) -> Tensor:
         zeroed = round(self.probability * 2**16)
-        kept = _draw(inputs.shape) >= zeroed - 2**15
-        return inputs * (kept.to(inputs.dtype) * (2**16 / (2**16 - zeroed)))
+        kept = _draw(like.shape) >= zeroed - 2**15
+        return kept.to(like.dtype) * (2**16 / (2**16 - zeroed))
 
 
 def _draw(shape: torch.Size) -> Tensor:

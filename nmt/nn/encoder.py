@@ -36,6 +36,9 @@ class RecurrentEncoder(nn.Module):
         num_layers: L.
         bidirectional: read from both ends; H is then twice that of a cell.
         dropout: on the states that leave each layer.
+        recurrent_dropout: on what each cell reads of its own state, the same numbers at each step
+            (Gal & Ghahramani 2016).
+        residual: add what goes into a layer, above the first, to what comes out (Wu 2016).
     """
 
     def __init__(
@@ -46,6 +49,8 @@ class RecurrentEncoder(nn.Module):
         num_layers: int = 1,
         bidirectional: bool = True,
         dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         layers = []
@@ -55,26 +60,29 @@ class RecurrentEncoder(nn.Module):
             layers.append(nn.ModuleList(cells))
         self.layers = nn.ModuleList(layers)
         self.dropout = Dropout(dropout)
+        self.recurrent_dropout = Dropout(recurrent_dropout)
+        self.residual = residual
         self.output_size = input_size
 
     def forward(self, embedded: Float[Tensor, "B S E"], mask: Bool[Tensor, "B S"]) -> EncoderOutput:
         """Encode sentences padded on the right; padding changes nothing."""
         states, final = embedded, []
-        for cells in self.layers:
+        for layer, cells in enumerate(self.layers):
             forth, *back = cast(list[Cell], cells)
-            outputs = [_read(forth, states, mask)]
+            outputs = [self._read(forth, states, mask)]
             ends = [outputs[0][:, -1]]
             for cell in back:
-                outputs.append(_read(cell, states.flip(1), mask.flip(1)).flip(1))
+                outputs.append(self._read(cell, states.flip(1), mask.flip(1)).flip(1))
                 ends.append(outputs[1][:, 0])
-            states = self.dropout(torch.cat(outputs, dim=-1))
+            shown = self.dropout(torch.cat(outputs, dim=-1))
+            states = shown + states if self.residual and layer > 0 else shown
             final.append(torch.cat(ends, dim=-1))
         return EncoderOutput(states, torch.stack(final, dim=1), mask)
 
-
-def _read(
-    cell: Cell, inputs: Float[Tensor, "B S I"], mask: Bool[Tensor, "B S"]
-) -> Float[Tensor, "B S H"]:
-    """One cell over the sequence, from a state of zeros; masked steps leave its state as it was."""
-    start = inputs.new_zeros(inputs.shape[0], cell.state_size)
-    return cell.output(cell.unroll(cell.project(inputs), start, mask))
+    def _read(
+        self, cell: Cell, inputs: Float[Tensor, "B S I"], mask: Bool[Tensor, "B S"]
+    ) -> Float[Tensor, "B S H"]:
+        """One cell over the sequence, from zeros; masked steps leave its state as it was."""
+        start = inputs.new_zeros(inputs.shape[0], cell.state_size)
+        keep = self.recurrent_dropout.mask(start[:, : cell.hidden_size])
+        return cell.output(cell.unroll(cell.project(inputs), start, mask, keep))

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.attention import Attention, Memory
-from nmt.nn.decoder import Decoded, Decoder, DecoderState
+from nmt.nn.attention.attention import AnyMemory, AnyPast, Attended, BaseAttention
+from nmt.nn.decoder import Decoded, Decoder, DecoderState, Layers, Steps
 from nmt.nn.initialization import initialize_linear
 from nmt.nn.recurrent import Cell
 
@@ -24,8 +24,7 @@ class LuongDecoder(Decoder):
         input_size: E.
         value_size: H of the memory.
         output_size: O, numbers in the attentional vector.
-        num_layers: L; the top layer attends.
-        dropout: on the states between layers.
+        layers: how many, and how they are stacked; the top one attends.
         input_feeding: feed the attentional vector to the next step. Without it the steps do not
             wait for the attention, and all words are attended at once.
     """
@@ -33,18 +32,15 @@ class LuongDecoder(Decoder):
     def __init__(
         self,
         make_cell: Callable[[int], Cell],
-        attention: Attention,
+        attention: BaseAttention,
         input_size: int,
         value_size: int,
         output_size: int,
-        num_layers: int,
-        dropout: float,
+        layers: Layers,
         *,
         input_feeding: bool = True,
     ) -> None:
-        super().__init__(
-            make_cell, attention, input_size, value_size, output_size, num_layers, dropout
-        )
+        super().__init__(make_cell, attention, input_size, value_size, output_size, layers)
         self.fed_size = output_size
         self.fed_to_gates: nn.Linear | None = None
         if input_feeding:
@@ -52,12 +48,12 @@ class LuongDecoder(Decoder):
         self.combine = nn.Linear(value_size + self.hidden_size, output_size)
         initialize_linear(self.combine)
 
-    def start(self, recurrent: Float[Tensor, "B L Z"], memory: Memory) -> DecoderState:
+    def start(self, recurrent: Float[Tensor, "B L Z"], memory: AnyMemory) -> DecoderState:
         """The state before the first word; a vector of zeros is fed to it."""
         fed = None
         if self.fed_to_gates is not None:
             fed = recurrent.new_zeros(len(recurrent), self.fed_size)
-        return DecoderState(recurrent, fed, memory)
+        return DecoderState(recurrent, fed, memory, self.attention.start(memory))
 
     def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
         """Go on from `state` through T words."""
@@ -66,38 +62,32 @@ class LuongDecoder(Decoder):
         return self._with_feeding(self.fed_to_gates, embedded, state)
 
     def _at_once(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
-        inputs, final = embedded, []
-        for layer, cell in enumerate(self.layers):
-            inputs = inputs if layer == 0 else self.dropout(inputs)
-            states = cell.unroll(cell.project(inputs), state.recurrent[:, layer])
-            inputs = cell.output(states)
-            final.append(states[:, -1])
-        vectors, weights = self._attend(inputs, state.memory)
-        return Decoded(
-            vectors, weights, DecoderState(torch.stack(final, dim=1), None, state.memory)
-        )
+        outputs, recurrent = self._unroll(embedded, state)
+        vectors, attended = self._attend(outputs, state.memory, state.past)
+        after = DecoderState(recurrent, None, state.memory, attended.past)
+        return Decoded(vectors, attended.weights, after, attended.choice)
 
     def _with_feeding(
         self, fed_to_gates: nn.Linear, embedded: Float[Tensor, "B T E"], state: DecoderState
     ) -> Decoded:
         assert state.fed is not None
-        projected = self.layers[0].project(embedded)
-        recurrent, fed = list(state.recurrent.unbind(1)), state.fed
-        vectors, weights = [], []
+        projected, keep = self.layers[0].project(embedded), self._keep(state)
+        recurrent, fed, past = list(state.recurrent.unbind(1)), state.fed, state.past
+        steps = Steps()
         for step in range(embedded.shape[1]):
             gates = projected[:, step] + fed_to_gates(fed)
-            output, recurrent = self._step(gates, recurrent)
-            vector, weight = self._attend(output.unsqueeze(1), state.memory)
-            fed = vector.squeeze(1)
-            vectors.append(fed)
-            weights.append(weight.squeeze(1))
-        after = DecoderState(torch.stack(recurrent, dim=1), fed, state.memory)
-        return Decoded(torch.stack(vectors, dim=1), torch.stack(weights, dim=1), after)
+            output, recurrent = self._step(gates, recurrent, keep)
+            vector, attended = self._attend(output.unsqueeze(1), state.memory, past)
+            fed, past = vector.squeeze(1), attended.past
+            steps.add(fed, attended)
+        vectors, _, weights, choice = steps.stack()
+        after = DecoderState(torch.stack(recurrent, dim=1), fed, state.memory, past)
+        return Decoded(vectors, weights, after, choice)
 
     def _attend(
-        self, outputs: Float[Tensor, "B T H"], memory: Memory
-    ) -> tuple[Float[Tensor, "B T O"], Float[Tensor, "B T S"]]:
-        """The attentional vectors and the weights."""
-        attended = self.attention(outputs, memory)
+        self, outputs: Float[Tensor, "B T H"], memory: AnyMemory, past: AnyPast
+    ) -> tuple[Float[Tensor, "B T O"], Attended]:
+        """The attentional vectors, and what was seen."""
+        attended: Attended = self.attention(outputs, memory, past)
         together = torch.cat([attended.context, outputs], dim=-1)
-        return torch.tanh(self.combine(together)), attended.weights
+        return torch.tanh(self.combine(together)), attended

@@ -5,8 +5,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt.batch import Batch
+from nmt.nn.attention.alignment import Choice
+from nmt.nn.attention.fixed import FixedContext
 from nmt.nn.bridge import Bridge
-from nmt.nn.decoder import Decoder, DecoderOutput, DecoderState
+from nmt.nn.decoder import Decoded, Decoder, DecoderOutput, DecoderState
 from nmt.nn.dropout import Dropout
 from nmt.nn.embedding import WordEmbedding
 from nmt.nn.encoder import EncoderOutput, RecurrentEncoder
@@ -53,6 +55,11 @@ class Model(nn.Module):
             assert self.projection.weight.shape == target_embedding.table.weight.shape
             self.projection.weight = target_embedding.table.weight
 
+    @property
+    def has_attention(self) -> bool:
+        """Whether the decoder looks anywhere; else the source is one fixed vector to it."""
+        return not isinstance(self.decoder.attention, FixedContext)
+
     def encode(self, source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> EncoderOutput:
         """Read the source, padded on the right."""
         mask = length_mask(lengths, source.shape[1])
@@ -61,7 +68,9 @@ class Model(nn.Module):
 
     def start(self, encoded: EncoderOutput) -> DecoderState:
         """The decoder's state before the first word."""
-        memory = self.decoder.attention.prepare(encoded.states, encoded.mask)
+        memory = self.decoder.attention.prepare(
+            encoded.states, encoded.mask, summary=encoded.final[:, -1]
+        )
         return self.decoder.start(self.bridge(encoded), memory)
 
     def forward(self, batch: Batch, feed_own: float = 0.0) -> DecoderOutput:
@@ -75,34 +84,36 @@ class Model(nn.Module):
         state = self.start(self.encode(batch.source, batch.source_lengths))
         if feed_own > 0.0:
             return self._feed_own(batch.decoder_input, state, feed_own)
-        logits, weights, _ = self._decode(batch.decoder_input, state)
-        return DecoderOutput(logits, weights)
+        return self._decode(batch.decoder_input, state)[0]
 
     def step(
         self, tokens: Int[Tensor, " N"], state: DecoderState
     ) -> tuple[Float[Tensor, "N V"], DecoderState]:
         """One word further: log-probabilities (float32) of the next one, and the new state."""
-        logits, _, state = self._decode(tokens.unsqueeze(1), state)
-        return torch.log_softmax(logits.squeeze(1).float(), dim=-1), state
+        output, state = self._decode(tokens.unsqueeze(1), state)
+        return torch.log_softmax(output.logits.squeeze(1).float(), dim=-1), state
 
     def _decode(
         self, tokens: Int[Tensor, "B T"], state: DecoderState
-    ) -> tuple[Float[Tensor, "B T V"], Float[Tensor, "B T S"], DecoderState]:
-        decoded = self.decoder(self.target_embedding(tokens), state)
+    ) -> tuple[DecoderOutput, DecoderState]:
+        decoded: Decoded = self.decoder(self.target_embedding(tokens), state)
         logits = self.projection(self.output_dropout(decoded.vectors))
-        return logits, decoded.weights, decoded.state
+        return DecoderOutput(logits, decoded.weights, decoded.choice), decoded.state
 
     def _feed_own(
         self, reference: Int[Tensor, "B T"], state: DecoderState, chance: float
     ) -> DecoderOutput:
         own = torch.rand(reference.shape, device=reference.device) < chance
         tokens = reference[:, :1]
-        logits, weights = [], []
+        outputs = []
         for step in range(reference.shape[1]):
-            step_logits, step_weights, state = self._decode(tokens, state)
-            logits.append(step_logits)
-            weights.append(step_weights)
+            output, state = self._decode(tokens, state)
+            outputs.append(output)
             following = slice(step + 1, step + 2)
-            best = step_logits.detach().argmax(dim=-1)
+            best = output.logits.detach().argmax(dim=-1)
             tokens = torch.where(own[:, following], best, reference[:, following])
-        return DecoderOutput(torch.cat(logits, dim=1), torch.cat(weights, dim=1))
+        return DecoderOutput(
+            torch.cat([output.logits for output in outputs], dim=1),
+            torch.cat([output.weights for output in outputs], dim=1),
+            Choice.cat([output.choice for output in outputs if output.choice is not None]),
+        )

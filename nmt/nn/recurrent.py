@@ -5,7 +5,6 @@ all steps at once; `forward` is one step. Its state is one tensor `[B Z]`, whate
 """
 
 from abc import ABC, abstractmethod
-from typing import Final
 
 import torch
 from jaxtyping import Bool, Float
@@ -42,6 +41,13 @@ class Cell(nn.Module, ABC):
         """What the inputs add to the gates."""
         return nn.functional.linear(inputs, self.weight_input, self.bias_input)
 
+    def project_hidden(
+        self, hidden: Float[Tensor, "B H"], keep: Float[Tensor, "B H"] | None
+    ) -> Float[Tensor, "B G"]:
+        """What the state adds to the gates."""
+        kept = hidden if keep is None else hidden * keep
+        return nn.functional.linear(kept, self.weight_hidden, self.bias_hidden)
+
     def gates_from(self, size: int) -> nn.Linear:
         """A layer by which one more input, of that size, adds to the gates."""
         layer = nn.Linear(size, self.gate_size, bias=False)
@@ -50,9 +56,18 @@ class Cell(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, projected: Float[Tensor, "B G"], state: Float[Tensor, "B Z"]
+        self,
+        projected: Float[Tensor, "B G"],
+        state: Float[Tensor, "B Z"],
+        keep: Float[Tensor, "B H"] | None = None,
     ) -> Float[Tensor, "B Z"]:
-        """One step: the next state."""
+        """One step: the next state.
+
+        Args:
+            projected: what the inputs add to the gates.
+            state: before the step.
+            keep: recurrent dropout: what is multiplied with the state where the gates read it.
+        """
 
     def output(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
         """What the layer shows of its state."""
@@ -63,9 +78,10 @@ class Cell(nn.Module, ABC):
         projected: Float[Tensor, "B T G"],
         state: Float[Tensor, "B Z"],
         mask: Bool[Tensor, "B T"] | None = None,
+        keep: Float[Tensor, "B H"] | None = None,
     ) -> Float[Tensor, "B T Z"]:
         """The states after each step; a masked step leaves the state as it was."""
-        return unroll(self, projected, state, mask)
+        return unroll(self, projected, state, mask, keep)
 
 
 def unroll(
@@ -73,11 +89,12 @@ def unroll(
     projected: Float[Tensor, "B T G"],
     state: Float[Tensor, "B Z"],
     mask: Bool[Tensor, "B T"] | None = None,
+    keep: Float[Tensor, "B H"] | None = None,
 ) -> Float[Tensor, "B T Z"]:
     """Run a cell over a sequence, step by step; a masked step leaves the state as it was."""
     states = []
     for step in range(projected.shape[1]):
-        after = cell(projected[:, step], state)
+        after = cell(projected[:, step], state, keep)
         state = after if mask is None else torch.where(mask[:, step, None], after, state)
         states.append(state)
     return torch.stack(states, dim=1)
@@ -101,12 +118,15 @@ class GRU(Cell):
         self.fused = fused
 
     def forward(
-        self, projected: Float[Tensor, "B G"], state: Float[Tensor, "B Z"]
+        self,
+        projected: Float[Tensor, "B G"],
+        state: Float[Tensor, "B Z"],
+        keep: Float[Tensor, "B H"] | None = None,
     ) -> Float[Tensor, "B Z"]:
         """One step: the next state."""
         # Under autocast a first state of zeros is float32 and the gates are not.
         state = state.to(projected.dtype)
-        hidden = nn.functional.linear(state, self.weight_hidden, self.bias_hidden)
+        hidden = self.project_hidden(state, keep)
         input_r, input_z, input_n = projected.chunk(3, dim=-1)
         hidden_r, hidden_z, hidden_n = hidden.chunk(3, dim=-1)
         reset = torch.sigmoid(input_r + hidden_r)
@@ -119,10 +139,11 @@ class GRU(Cell):
         projected: Float[Tensor, "B T G"],
         state: Float[Tensor, "B Z"],
         mask: Bool[Tensor, "B T"] | None = None,
+        keep: Float[Tensor, "B H"] | None = None,
     ) -> Float[Tensor, "B T Z"]:
         """The states after each step; a masked step leaves the state as it was."""
-        if not self.fused:
-            return unroll(self, projected, state, mask)
+        if not self.fused or keep is not None:
+            return unroll(self, projected, state, mask, keep)
         return fused_gru(projected, state, self.weight_hidden, self.bias_hidden, mask)
 
 
@@ -140,18 +161,22 @@ class LSTM(Cell):
             self.bias_input[hidden_size : 2 * hidden_size] = 1.0
 
     def forward(
-        self, projected: Float[Tensor, "B G"], state: Float[Tensor, "B Z"]
+        self,
+        projected: Float[Tensor, "B G"],
+        state: Float[Tensor, "B Z"],
+        keep: Float[Tensor, "B H"] | None = None,
     ) -> Float[Tensor, "B Z"]:
         """One step: the next state."""
         hidden, memory = state.chunk(2, dim=-1)
-        gates = projected + nn.functional.linear(hidden, self.weight_hidden, self.bias_hidden)
+        gates = projected + self.project_hidden(hidden, keep)
         entry, forget, candidate, exit_ = gates.chunk(4, dim=-1)
         memory = torch.sigmoid(forget) * memory + torch.sigmoid(entry) * torch.tanh(candidate)
-        return torch.cat([torch.sigmoid(exit_) * torch.tanh(memory), memory], dim=-1)
+        return torch.cat([torch.sigmoid(exit_) * self.show(memory), memory], dim=-1)
+
+    def show(self, memory: Float[Tensor, "B H"]) -> Float[Tensor, "B H"]:
+        """The memory as the output gate lets it through."""
+        return torch.tanh(memory)
 
     def output(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
         """The half of the state that is shown."""
         return state[..., : self.hidden_size]
-
-
-CELLS: Final[dict[str, type[Cell]]] = {"gru": GRU, "lstm": LSTM}

@@ -18,6 +18,7 @@ from nmt.device import resolve_device, resolve_precision
 from nmt.errors import ConfigError
 from nmt.nn.model import Model
 from nmt.run import RunDirectory
+from nmt.training.attention_loss import AttentionLoss, Reinforce
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
 from nmt.training.engine import Counters, Engine
@@ -73,6 +74,7 @@ def assemble(config: Config, run: RunDirectory, checkpoint: Checkpoint | None) -
         optimizer=optimizer,
         base_learning_rate=optimizer.param_groups[0]["lr"],
         schedule=schedule,
+        attention_loss=_attention_loss(training),
         ema=None if training.ema_decay is None else ExponentialAverage(model, training.ema_decay),
         validator=_validator(config, model, tokenizers, device, precision),
         best=_progress(training.validation.best),
@@ -110,6 +112,16 @@ def count_updates(config: TrainingConfig, batches_per_epoch: int) -> int | None:
     if config.max_updates is not None:
         limits.append(config.max_updates)
     return min(limits, default=None)
+
+
+def _attention_loss(config: TrainingConfig) -> AttentionLoss:
+    guided, reinforce = config.guided_attention, config.reinforce
+    return AttentionLoss(
+        coverage=config.coverage_loss,
+        guided=0.0 if guided is None else guided.weight,
+        guided_loss="cross_entropy" if guided is None else guided.loss,
+        reinforce=Reinforce(reinforce.weight, reinforce.entropy, reinforce.discount),
+    )
 
 
 def _validator(

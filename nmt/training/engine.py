@@ -13,6 +13,7 @@ from nmt.checkpoint import Checkpoint, save_checkpoint
 from nmt.config import TrainingConfig
 from nmt.nn.model import Model
 from nmt.run import LAST, RunDirectory
+from nmt.training.attention_loss import AttentionLoss
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
 from nmt.training.optimization import Optimizer, optimizer_tensors, restore_optimizer
@@ -70,6 +71,7 @@ class Engine:
         best: what the best checkpoint is chosen by, so far.
         stopping: what early stopping watches; None for never.
         base_learning_rate: what the schedule multiplies.
+        attention_loss: what is asked of the attention beside the words.
         ema: averages the weights; None where they are used as they are.
         data: what the batches are made of, to tell at a resume whether it is still the same.
     """
@@ -83,6 +85,7 @@ class Engine:
     optimizer: Optimizer
     base_learning_rate: float
     schedule: Schedule
+    attention_loss: AttentionLoss
     ema: ExponentialAverage | None
     validator: Validator | None
     best: Progress

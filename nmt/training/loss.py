@@ -21,10 +21,12 @@ class TokenLoss:
         objective: scalar with a gradient: the smoothed loss.
         negative_log_likelihood: scalar without one: the loss without smoothing, in nats, which
             can be compared between runs whatever their smoothing.
+        log_probabilities: `[B T]` without one: of each label; 0 where it is PAD.
     """
 
     objective: Float[Tensor, ""]
     negative_log_likelihood: Float[Tensor, ""]
+    log_probabilities: Float[Tensor, "B T"]
 
 
 def label_smoothed_cross_entropy(
@@ -46,19 +48,18 @@ def label_smoothed_cross_entropy(
         fused: take the gradient by its formula; False leaves it to autograd (half as fast).
     """
     rows, flat = logits.flatten(0, 1), labels.flatten()
-    if not fused:
-        return _plain(rows, flat, smoothing)
-    objective, likelihood = _SmoothedCrossEntropy.apply(rows, flat, smoothing)  # type: ignore[no-untyped-call]
-    return TokenLoss(objective, likelihood)
+    compute = _SmoothedCrossEntropy.apply if fused else _plain
+    objective, right = compute(rows, flat, smoothing)
+    right = right.detach()
+    return TokenLoss(objective, -right.sum(), right.view(labels.shape))
 
 
-def _plain(logits: Tensor, labels: Tensor, smoothing: float) -> TokenLoss:
+def _plain(logits: Tensor, labels: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
     log_probabilities = functional.log_softmax(logits.float(), dim=-1)
     real = labels != PAD
-    likelihood = -log_probabilities.gather(1, labels.unsqueeze(1)).squeeze(1)[real].sum()
+    right = log_probabilities.gather(1, labels.unsqueeze(1)).squeeze(1) * real
     spread = -log_probabilities.mean(dim=-1)[real].sum()
-    objective = (1.0 - smoothing) * likelihood + smoothing * spread
-    return TokenLoss(objective, likelihood.detach())
+    return -(1.0 - smoothing) * right.sum() + smoothing * spread, right
 
 
 class _SmoothedCrossEntropy(Function):
@@ -70,13 +71,13 @@ class _SmoothedCrossEntropy(Function):
     ) -> tuple[Tensor, Tensor]:
         log_probabilities = functional.log_softmax(logits, dim=-1, dtype=torch.float32)
         real = (labels != PAD).float()
-        likelihood = -(log_probabilities.gather(1, labels.unsqueeze(1)).squeeze(1) * real).sum()
+        right = log_probabilities.gather(1, labels.unsqueeze(1)).squeeze(1) * real
         spread = -(log_probabilities.mean(dim=-1) * real).sum()
         ctx.save_for_backward(log_probabilities, labels, real)
         ctx.smoothing = smoothing
         ctx.kind = logits.dtype
-        ctx.mark_non_differentiable(likelihood)
-        return (1.0 - smoothing) * likelihood + smoothing * spread, likelihood
+        ctx.mark_non_differentiable(right)
+        return -(1.0 - smoothing) * right.sum() + smoothing * spread, right
 
     @staticmethod
     @once_differentiable

@@ -193,8 +193,12 @@ class Trainer:
             loss = label_smoothed_cross_entropy(
                 output.logits, batch.labels, self._config.label_smoothing
             )
-            (loss.objective / num_tokens).backward()  # type: ignore[no-untyped-call]
-            objective += loss.objective.detach()
+            wanted = loss.objective
+            beside = engine.attention_loss(batch, output, loss.log_probabilities)
+            if beside is not None:
+                wanted = wanted + beside
+            (wanted / num_tokens).backward()  # type: ignore[no-untyped-call]
+            objective += wanted.detach()
             likelihood += loss.negative_log_likelihood
         norm = apply_gradients(engine.optimizer, objective, self._config.clip_norm)
         if engine.ema is not None:

@@ -3,8 +3,9 @@ from functools import partial
 import pytest
 import torch
 
+from nmt.nn.cells import CELLS
 from nmt.nn.encoder import RecurrentEncoder
-from nmt.nn.recurrent import CELLS, GRU
+from nmt.nn.recurrent import GRU
 
 
 @pytest.mark.parametrize("cell", sorted(CELLS))

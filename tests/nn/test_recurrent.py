@@ -2,7 +2,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.nn.recurrent import CELLS, GRU, LSTM, Cell, unroll
+from nmt.nn.cell_variants import DeepGRU, LayerNormGRU, LayerNormLSTM, PlainRNN
+from nmt.nn.cells import CELLS
+from nmt.nn.recurrent import GRU, LSTM, Cell, unroll
 
 BATCH, STEPS, INPUT, HIDDEN = 3, 6, 4, 5
 MASK = torch.arange(STEPS) < torch.tensor([[6], [3], [1]])
@@ -121,3 +123,89 @@ def test_the_fused_gru_runs_under_autocast() -> None:
         states = cell.unroll(projected, torch.zeros(BATCH, HIDDEN), MASK)
         states.float().sum().backward()
     assert cell.weight_hidden.grad is not None and cell.weight_hidden.grad.dtype == torch.float32
+
+
+def test_a_plain_rnn_is_torchs() -> None:
+    for activation in ("tanh", "relu"):
+        ours = PlainRNN(INPUT, HIDDEN, activation=activation).double()  # type: ignore[arg-type]
+        library = nn.RNN(INPUT, HIDDEN, nonlinearity=activation, batch_first=True).double()
+        copy_weights(ours, library)  # type: ignore[arg-type]
+        expected, _ = library(inputs())
+        state = torch.zeros(BATCH, HIDDEN, dtype=torch.double)
+        torch.testing.assert_close(ours.unroll(ours.project(inputs()), state), expected)
+
+
+def test_a_relu_rnn_keeps_its_state_until_it_has_learnt() -> None:
+    """Le 2015: the identity; a hundred steps later the state is neither gone nor has it burst."""
+    torch.manual_seed(1)
+    cell = PlainRNN(INPUT, HIDDEN, activation="relu")
+    state = torch.rand(2, HIDDEN)
+    after = cell.unroll(cell.project(torch.randn(2, 100, INPUT)), state)[:, -1]
+    assert 0.3 * state.norm() < after.norm() < 3 * state.norm()
+
+
+def test_layer_norm_gru_by_its_formula() -> None:
+    """Ba 2016, eq. 20-22: each sum normalised by itself."""
+    torch.manual_seed(1)
+    cell = LayerNormGRU(INPUT, HIDDEN)
+    words, state = torch.randn(2, INPUT), torch.randn(2, HIDDEN)
+    of_input = cell.norm_input(words @ cell.weight_input.t() + cell.bias_input)
+    of_state = cell.norm_hidden(state @ cell.weight_hidden.t() + cell.bias_hidden)
+    (xr, xz, xn), (hr, hz, hn) = of_input.chunk(3, -1), of_state.chunk(3, -1)
+    update = torch.sigmoid(xz + hz)
+    expected = (1 - update) * torch.tanh(xn + torch.sigmoid(xr + hr) * hn) + update * state
+    torch.testing.assert_close(cell(cell.project(words), state), expected)
+    loud = cell(cell.project(1000 * words), state)
+    (
+        torch.testing.assert_close(loud, expected, rtol=1e-3, atol=1e-3),
+        "the size of the input is gone",
+    )
+
+
+def test_layer_norm_lstm_by_its_formula() -> None:
+    """Ba 2016, eq. 29-31."""
+    torch.manual_seed(1)
+    cell = LayerNormLSTM(INPUT, HIDDEN)
+    words, state = torch.randn(2, INPUT), torch.randn(2, 2 * HIDDEN)
+    hidden, memory = state.chunk(2, -1)
+    gates = cell.norm_input(words @ cell.weight_input.t() + cell.bias_input)
+    gates = gates + cell.norm_hidden(hidden @ cell.weight_hidden.t() + cell.bias_hidden)
+    entry, forget, candidate, leave = gates.chunk(4, -1)
+    memory = torch.sigmoid(forget) * memory + torch.sigmoid(entry) * torch.tanh(candidate)
+    hidden = torch.sigmoid(leave) * torch.tanh(cell.norm_memory(memory))
+    expected = torch.cat([hidden, memory], -1)
+    torch.testing.assert_close(cell(cell.project(words), state), expected)
+    bias = cell.norm_input.bias.detach().view(4, HIDDEN)
+    assert (bias[1] == 1).all() and bias[[0, 2, 3]].abs().max() == 0, "it remembers at first"
+
+
+def test_a_deep_gru_is_transitions_in_a_row() -> None:
+    """The others are GRUs that read nothing: those of torch with an input of zeros."""
+    torch.manual_seed(1)
+    cell = DeepGRU(INPUT, HIDDEN, depth=3)
+    words, state = torch.randn(2, INPUT), torch.randn(2, HIDDEN)
+    found = cell(cell.project(words), state)
+    expected = GRU.forward(cell, cell.project(words), state)
+    for transition in cell.transitions:
+        library = nn.GRUCell(1, HIDDEN)
+        with torch.no_grad():
+            library.weight_ih.zero_()
+            library.bias_ih.zero_()
+            library.bias_ih[2 * HIDDEN :] = transition.candidate_bias  # type: ignore[union-attr]
+            library.weight_hh.copy_(transition.hidden.weight)  # type: ignore[union-attr, arg-type]
+            library.bias_hh.copy_(transition.hidden.bias)  # type: ignore[union-attr, arg-type]
+        expected = library(torch.zeros(2, 1), expected)
+    torch.testing.assert_close(found, expected)
+
+
+def test_recurrent_dropout_hides_the_same_numbers_of_the_state_from_the_gates(cell: Cell) -> None:
+    keep = torch.ones(BATCH, HIDDEN, dtype=torch.double)
+    keep[:, 0] = 0.0
+    projected = cell.project(inputs())
+    state = torch.randn(BATCH, cell.state_size, dtype=torch.double)
+    dropped = cell.unroll(projected, state, None, keep)
+    with torch.no_grad():
+        for name, weight in cell.named_parameters():
+            if name in ("weight_hidden", "transitions.0.hidden.weight"):
+                weight[:, 0] = 0.0
+    torch.testing.assert_close(dropped, cell.unroll(projected, state))

@@ -13,6 +13,7 @@ from nmt.config import DecoderConfig, EmbeddingConfig, EncoderConfig, ModelConfi
 from nmt.data.loader import make_batch
 from nmt.metrics import Score
 from nmt.run import RunDirectory
+from nmt.training.attention_loss import AttentionLoss
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
 from nmt.training.engine import Engine
@@ -100,6 +101,7 @@ def make_engine(tmp_path: Path) -> MakeEngine:
             optimizer=SGD(model, learning_rate=learning_rate, momentum=0.5),
             base_learning_rate=learning_rate,
             schedule=Constant(None),
+            attention_loss=AttentionLoss(),
             ema=None if config.ema_decay is None else ExponentialAverage(model, config.ema_decay),
             validator=validator,
             best=Progress("bleu", higher_is_better=True),

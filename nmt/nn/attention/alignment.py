@@ -1,34 +1,92 @@
 """Alignment functions: given the scores, where does the decoder look?"""
 
 from abc import ABC, abstractmethod
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 
+@dataclass(frozen=True)
+class Choice:
+    """How likely positions were that have been sampled: what REINFORCE trains.
+
+    Attributes:
+        log_probability: `[B T]`, of the position that was chosen; 0 where the expectation was
+            taken instead.
+        entropy: `[B T]`, of what it was chosen from.
+        is_sampled: `[B T]`, False where the expectation was taken.
+    """
+
+    log_probability: Float[Tensor, "B T"]
+    entropy: Float[Tensor, "B T"]
+    is_sampled: Bool[Tensor, "B T"]
+
+    @staticmethod
+    def cat(choices: "Sequence[Choice]") -> "Choice | None":
+        """Those of several calls in a row as of one; None of none."""
+        if not choices:
+            return None
+        return Choice(
+            torch.cat([choice.log_probability for choice in choices], dim=1),
+            torch.cat([choice.entropy for choice in choices], dim=1),
+            torch.cat([choice.is_sampled for choice in choices], dim=1),
+        )
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Where to look.
+
+    Attributes:
+        weights: `[B T S]`, zero where the mask is False.
+        past: what is remembered after these steps; None: nothing ever.
+        choice: how likely the positions were that have been sampled; None where none were.
+    """
+
+    weights: Float[Tensor, "B T S"]
+    past: Tensor | None = None
+    choice: Choice | None = None
+
+
 class Alignment(nn.Module, ABC):
-    """Turns scores into weights."""
+    """Turns scores into weights.
+
+    Args:
+        query_size: Q, numbers in what is asked.
+    """
+
+    in_turn: ClassVar[bool] = False
+    """Whether a step's weights depend on those of the step before."""
+
+    sums_to_one: ClassVar[bool] = True
+    """Whether the weights of a step do, wherever there is a real position."""
+
+    def __init__(self, query_size: int) -> None:
+        super().__init__()
+
+    def start(self, mask: Bool[Tensor, "B S"]) -> Tensor | None:
+        """What is remembered before the first step, batch first; None: nothing ever."""
+        return None
 
     @abstractmethod
     def forward(
-        self, scores: Float[Tensor, "B T S"], mask: Bool[Tensor, "B S"]
-    ) -> Float[Tensor, "B T S"]:
+        self,
+        scores: Float[Tensor, "B T S"],
+        mask: Bool[Tensor, "B S"],
+        query: Float[Tensor, "B T Q"],
+        past: Tensor | None = None,
+    ) -> Aligned:
         """Weights: zero where the mask is False; all zero where it is False everywhere."""
 
 
-class SoftmaxAlignment(Alignment):
-    """``exp(e_s) / sum_s' exp(e_s')`` over the real tokens (Bahdanau 2015, eq. 6)."""
-
-    def forward(
-        self, scores: Float[Tensor, "B T S"], mask: Bool[Tensor, "B S"]
-    ) -> Float[Tensor, "B T S"]:
-        """Weights: they sum to one."""
-        real = mask.unsqueeze(1)
-        # The least finite number, not -inf: a row without any real token must not become NaN.
-        masked = scores.masked_fill(~real, torch.finfo(scores.dtype).min)
-        return torch.softmax(masked, dim=-1) * real
-
-
-ALIGNMENTS: Final[dict[str, type[Alignment]]] = {"softmax": SoftmaxAlignment}
+def masked_softmax(
+    scores: Float[Tensor, "B T S"], real: Bool[Tensor, "B #T S"]
+) -> Float[Tensor, "B T S"]:
+    """Softmax over the real positions; zeros, not NaN, where there is none."""
+    # The least finite number, not -inf: a row without any real position must not become NaN.
+    least = torch.finfo(scores.dtype).min
+    return torch.softmax(scores.masked_fill(~real, least), dim=-1) * real

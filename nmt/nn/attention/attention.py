@@ -1,17 +1,19 @@
 """Attention as queries over a memory of keys and values; usable alone, in or out of this model."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.alignment import Alignment
+from nmt.nn.attention.alignment import Alignment, Choice
 from nmt.nn.attention.score import Score
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What there is to look at; made once for a sentence by `Attention.prepare`.
+    """What there is to look at; made once for a sentence by `prepare`.
 
     Attributes:
         keys: `[B S K]`, what queries are compared with.
@@ -25,20 +27,99 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Summary:
+    """A source that is one vector, the same for every query.
+
+    Attributes:
+        vector: `[B H]`.
+        mask: `[B S]`, True = a real position of the source.
+    """
+
+    vector: Float[Tensor, "B H"]
+    mask: Bool[Tensor, "B S"]
+
+
+@dataclass(frozen=True)
+class Past:
+    """What an attention remembers of the steps before; batch is dimension 0 of every tensor.
+
+    Attributes:
+        score: of its score (what has been covered, say), or None.
+        alignment: of its alignment (where it looked last, say), or None.
+    """
+
+    score: Tensor | None = None
+    alignment: Tensor | None = None
+
+
+AnyMemory = Memory | Summary | tuple[Memory, ...]
+"""What a decoder carries along without looking into it: a memory, one for each head, a vector."""
+
+AnyPast = Past | tuple[Past | None, ...] | None
+"""The same of what is remembered."""
+
+
+@dataclass(frozen=True)
 class Attended:
     """What was seen.
 
     Attributes:
         context: `[B T H]`, the values, weighted and summed.
         weights: `[B T S]`, how much of each position.
+        past: from which the next call goes on; None where nothing is remembered.
+        choice: how likely the positions were that have been sampled; None where none were.
     """
 
     context: Float[Tensor, "B T H"]
     weights: Float[Tensor, "B T S"]
+    past: AnyPast = None
+    choice: Choice | None = None
 
 
-class Attention(nn.Module):
+class BaseAttention(nn.Module, ABC):
+    """What a decoder reads the source through: prepare once, start, then look, step by step."""
+
+    @abstractmethod
+    def prepare(
+        self,
+        values: Float[Tensor, "B S H"],
+        mask: Bool[Tensor, "B S"],
+        *,
+        keys: Float[Tensor, "B S I"] | None = None,
+        summary: Float[Tensor, "B H"] | None = None,
+    ) -> AnyMemory:
+        """The memory of these values, with all that can be computed beforehand.
+
+        Args:
+            values: what is read.
+            mask: True = a real position.
+            keys: what queries are compared with, where it is not the values.
+            summary: the whole source in one vector, for what does not look at positions.
+        """
+
+    @abstractmethod
+    def start(self, memory: AnyMemory) -> AnyPast:
+        """What is remembered before the first step."""
+
+    @abstractmethod
+    def forward(
+        self, query: Float[Tensor, "B T Q"], memory: AnyMemory, past: AnyPast = None
+    ) -> Attended:
+        """Look at the memory, once for each of T queries.
+
+        Args:
+            query: what is asked.
+            memory: of `prepare`.
+            past: of `start` or of the call before; None: this is the first.
+        """
+
+
+class Attention(BaseAttention):
     """Two questions in sequence: how well does each position fit, and so where to look.
+
+    ``attention(query, attention.prepare(values, mask))`` looks at a sequence, or at the cells of a
+    grid, of vectors. Where the score or the alignment depends on the steps before (coverage,
+    monotonic), their `Past` goes in and comes out, and the steps of one call are taken in turn.
 
     Args:
         score: compares queries with keys.
@@ -50,11 +131,57 @@ class Attention(nn.Module):
         self.score = score
         self.alignment = alignment
 
-    def prepare(self, values: Float[Tensor, "B S H"], mask: Bool[Tensor, "B S"]) -> Memory:
-        """The memory of these values, with what the score can compute beforehand."""
-        return Memory(self.score.keys(values), values, mask)
+    @property
+    def in_turn(self) -> bool:
+        """Whether a step needs to know what the one before it saw."""
+        return self.score.in_turn or self.alignment.in_turn
 
-    def forward(self, query: Float[Tensor, "B T Q"], memory: Memory) -> Attended:
+    def prepare(
+        self,
+        values: Float[Tensor, "B S H"],
+        mask: Bool[Tensor, "B S"],
+        *,
+        keys: Float[Tensor, "B S I"] | None = None,
+        summary: Float[Tensor, "B H"] | None = None,
+    ) -> Memory:
+        """The memory of these values, with what the score can compute beforehand."""
+        return Memory(self.score.keys(values if keys is None else keys), values, mask)
+
+    def start(self, memory: AnyMemory) -> Past | None:
+        """What is remembered before the first step."""
+        assert isinstance(memory, Memory)
+        score = self.score.start(memory.keys, memory.mask)
+        alignment = self.alignment.start(memory.mask)
+        return None if score is None and alignment is None else Past(score, alignment)
+
+    def forward(
+        self, query: Float[Tensor, "B T Q"], memory: AnyMemory, past: AnyPast = None
+    ) -> Attended:
         """Look at the memory, once for each of T queries."""
-        weights = self.alignment(self.score(query, memory.keys), memory.mask)
-        return Attended(weights @ memory.values, weights)
+        assert isinstance(memory, Memory) and not isinstance(past, tuple)
+        past = self.start(memory) if past is None else past
+        if not self.in_turn or query.shape[1] == 1:
+            return self._look(query, memory, past or Past())
+        steps = []
+        for step in query.unbind(1):
+            steps.append(self._look(step.unsqueeze(1), memory, past or Past()))
+            past = steps[-1].past
+            assert not isinstance(past, tuple)
+        choices = [step.choice for step in steps if step.choice is not None]
+        return Attended(
+            torch.cat([step.context for step in steps], dim=1),
+            torch.cat([step.weights for step in steps], dim=1),
+            past,
+            Choice.cat(choices),
+        )
+
+    def _look(self, query: Tensor, memory: Memory, past: Past) -> Attended:
+        scores = self.score(query, memory.keys, past.score)
+        aligned = self.alignment(scores, memory.mask, query, past.alignment)
+        covered = past.score
+        if covered is not None:
+            covered = self.score.look(query, memory.keys, covered, aligned.weights)
+        after = None
+        if covered is not None or aligned.past is not None:
+            after = Past(covered, aligned.past)
+        return Attended(aligned.weights @ memory.values, aligned.weights, after, aligned.choice)

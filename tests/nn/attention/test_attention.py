@@ -1,26 +1,44 @@
-import math
+"""The contract of attention over every score and alignment, with one head and with two."""
+
+from itertools import product
 
 import pytest
 import torch
 from torch import Tensor
 
-from nmt.nn.attention.alignment import ALIGNMENTS, Alignment, SoftmaxAlignment
-from nmt.nn.attention.attention import Attention
-from nmt.nn.attention.score import SCORES, AdditiveScore, DotScore, GeneralScore, Score
+from nmt.nn.attention.alignment import Alignment
+from nmt.nn.attention.alignments import ALIGNMENTS
+from nmt.nn.attention.attention import Attended, Attention, BaseAttention
+from nmt.nn.attention.fixed import FixedContext
+from nmt.nn.attention.multi_head import MultiHeadAttention
+from nmt.nn.attention.multiplicative import DotScore
+from nmt.nn.attention.scores import SCORES
+from nmt.structure import select
 
 QUERY, VALUE = 4, 6
 MASK = torch.tensor([[True, True, True], [True, False, False]])
 
 
-@pytest.fixture(params=sorted(SCORES))
-def score(request: pytest.FixtureRequest) -> Score:
+def make_attention(score: str, alignment: str, num_heads: int) -> BaseAttention:
+    def make_head(query_size: int, value_size: int) -> Attention:
+        return Attention(SCORES[score](query_size, value_size), ALIGNMENTS[alignment](query_size))
+
     torch.manual_seed(1)
-    return SCORES[request.param](QUERY, VALUE).double()
+    if num_heads == 1:
+        return make_head(QUERY, VALUE).double().eval()
+    return MultiHeadAttention(make_head, num_heads, QUERY, VALUE).double().eval()
 
 
-@pytest.fixture(params=sorted(ALIGNMENTS))
-def alignment(request: pytest.FixtureRequest) -> Alignment:
-    return ALIGNMENTS[request.param]().double()
+PARTS = [
+    (score, alignment, num_heads)
+    for score, alignment, num_heads in product(SCORES, ALIGNMENTS, (1, 2))
+    if num_heads == 1 or score == "additive" or (alignment == "softmax" and score != "uniform")
+]
+
+
+@pytest.fixture(params=PARTS, ids=lambda names: "-".join(map(str, names)))
+def attention(request: pytest.FixtureRequest) -> BaseAttention:
+    return make_attention(*request.param)
 
 
 def given(batch: int = 2, targets: int = 5, sources: int = 3) -> tuple[Tensor, Tensor]:
@@ -31,102 +49,143 @@ def given(batch: int = 2, targets: int = 5, sources: int = 3) -> tuple[Tensor, T
     )
 
 
-def test_shapes_and_weights(score: Score, alignment: Alignment) -> None:
+def look(attention: BaseAttention, query: Tensor, values: Tensor, mask: Tensor = MASK) -> Attended:
+    attended: Attended = attention(query, attention.prepare(values, mask))
+    return attended
+
+
+def test_shapes_and_weights(attention: BaseAttention) -> None:
     query, values = given()
-    attention = Attention(score, alignment)
-    seen = attention(query, attention.prepare(values, MASK))
+    seen = look(attention, query, values)
     assert seen.context.shape == (2, 5, VALUE) and seen.weights.shape == (2, 5, 3)
-    torch.testing.assert_close(seen.weights.sum(-1), torch.ones(2, 5, dtype=torch.double))
-    assert (seen.weights[1, :, 1:] == 0).all()
-    torch.testing.assert_close(seen.context, seen.weights @ values)
+    assert (seen.weights >= 0).all() and (seen.weights[1, :, 1:] == 0).all()
+    total = seen.weights.sum(-1)
+    if all(part.sums_to_one for part in attention.modules() if isinstance(part, Alignment)):
+        torch.testing.assert_close(total, torch.ones(2, 5, dtype=torch.double))
+    assert (total < 1 + 1e-9).all()
+    if isinstance(attention, Attention):
+        torch.testing.assert_close(seen.context, seen.weights @ values)
 
 
-def test_what_stands_at_padding_changes_nothing(score: Score, alignment: Alignment) -> None:
+def test_what_stands_at_padding_changes_nothing(attention: BaseAttention) -> None:
     query, values = given()
-    attention = Attention(score, alignment)
-    before = attention(query, attention.prepare(values, MASK)).context
+    before = look(attention, query, values).context
     values[1, 1:] = 1e6
-    torch.testing.assert_close(attention(query, attention.prepare(values, MASK)).context, before)
+    torch.testing.assert_close(look(attention, query, values).context, before)
 
 
-def test_queries_do_not_see_each_other(score: Score, alignment: Alignment) -> None:
+def test_steps_equal_one_call(attention: BaseAttention) -> None:
     query, values = given()
-    attention = Attention(score, alignment)
     memory = attention.prepare(values, MASK)
-    together = attention(query, memory).context
-    alone = torch.cat([attention(query[:, t : t + 1], memory).context for t in range(5)], dim=1)
-    torch.testing.assert_close(together, alone)
+    together = attention(query, memory)
+    past, steps = None, []
+    for t in range(5):
+        step = attention(query[:, t : t + 1], memory, past)
+        past = step.past
+        steps.append(step)
+    torch.testing.assert_close(together.weights, torch.cat([step.weights for step in steps], 1))
+    torch.testing.assert_close(together.context, torch.cat([step.context for step in steps], 1))
 
 
-def test_gradients_are_those_of_finite_differences(score: Score, alignment: Alignment) -> None:
+def test_the_past_moves_with_its_sentence(attention: BaseAttention) -> None:
+    query, values = given()
+    memory, rows = attention.prepare(values, MASK), torch.tensor([1, 0, 0])
+    past = attention(query[:, :2], memory).past
+    after = attention(query[:, 2:3], memory, past)
+    moved = attention(query[rows, 2:3], select(memory, rows), select(past, rows))
+    torch.testing.assert_close(moved.weights, after.weights[rows])
+
+
+def test_gradients_are_those_of_finite_differences(attention: BaseAttention) -> None:
     query, values = given(targets=2)
-    attention = Attention(score, alignment)
+    query.requires_grad_()
+    values.requires_grad_()
 
-    def look(query: Tensor, values: Tensor) -> Tensor:
-        context: Tensor = attention(query, attention.prepare(values, MASK)).context
-        return context
+    def context(query: Tensor, values: Tensor) -> Tensor:
+        return look(attention, query, values).context
 
-    assert torch.autograd.gradcheck(look, (query.requires_grad_(), values.requires_grad_()))
+    assert torch.autograd.gradcheck(context, (query, values))
 
 
+def test_what_comes_first_does_not_see_what_comes_later(attention: BaseAttention) -> None:
+    query, values = given()
+    before = look(attention, query, values).weights
+    query[:, 3:] += 1.0
+    torch.testing.assert_close(look(attention, query, values).weights[:, :3], before[:, :3])
+
+
+@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("size", [1.0, 1e4, 1e30])
 @pytest.mark.parametrize("length", [1, 2, 500])
-def test_no_nan_leaves_it(
-    alignment: Alignment, kind: torch.dtype, size: float, length: int
+@pytest.mark.parametrize("name", ALIGNMENTS)
+def test_no_nan_leaves_an_alignment(
+    name: str, kind: torch.dtype, size: float, length: int, training: bool
 ) -> None:
     torch.manual_seed(3)
-    scores = (size * torch.randn(2, 3, length)).to(kind).requires_grad_()
+    alignment = ALIGNMENTS[name](QUERY).train(training)
     mask = torch.ones(2, length, dtype=torch.bool)
     mask[1] = False
-    weights = alignment.float()(scores, mask)
-    (weights * torch.randn(2, 3, length)).sum().backward()
-    assert scores.grad is not None
-    assert weights.isfinite().all() and scores.grad.isfinite().all()
-    assert (weights[1] == 0).all(), "nothing to look at: no weight"
+    past = alignment.start(mask)
+    total = torch.zeros(())
+    scores = (size * torch.randn(2, 3, length)).to(kind).requires_grad_()
+    for step in range(3):
+        query = torch.randn(2, 1, QUERY)
+        aligned = alignment(scores[:, step : step + 1], mask, query, past)
+        past = aligned.past
+        assert aligned.weights.isfinite().all() and aligned.weights.dtype == kind
+        assert (aligned.weights[1] == 0).all(), "nothing to look at: no weight"
+        total = total + (aligned.weights * torch.randn(2, 1, length)).float().sum()
+    if total.requires_grad:
+        total.backward()
+        assert scores.grad is None or scores.grad.isfinite().all()
 
 
-def test_softmax_by_hand() -> None:
-    scores = torch.tensor([[[0.0, math.log(3.0), 7.0]]])
-    weights = SoftmaxAlignment()(scores, torch.tensor([[True, True, False]]))
-    torch.testing.assert_close(weights, torch.tensor([[[0.25, 0.75, 0.0]]]))
+@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("size", [0.0, 1e4, 1e15])
+def test_no_nan_leaves_a_score(name: str, size: float) -> None:
+    attention = Attention(SCORES[name](QUERY, VALUE), ALIGNMENTS["softmax"](QUERY))
+    torch.manual_seed(3)
+    query = (size * torch.randn(2, 2, QUERY)).requires_grad_()
+    values = (size * torch.randn(2, 3, VALUE)).requires_grad_()
+    seen = look(attention, query, values)
+    assert seen.weights.isfinite().all()
+    (seen.context * torch.randn(seen.context.shape)).sum().backward()
+    for inputs in (query, values):
+        assert inputs.grad is None or inputs.grad.isfinite().all()
 
 
-def test_dot_by_hand() -> None:
-    score = DotScore(2, 2)
-    values = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
-    query = torch.tensor([[[10.0, 1.0]]])
-    assert score(query, score.keys(values)).tolist() == [[[12.0, 34.0]]]
+def test_keys_may_be_others_than_the_values() -> None:
+    """The key-value view: what is compared and what is read, each with a size of its own."""
+    attention = Attention(DotScore(2, 2), ALIGNMENTS["softmax"](2))
+    keys = torch.tensor([[[100.0, 0.0], [0.0, 100.0]]])
+    values = torch.tensor([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]])
+    memory = attention.prepare(values, torch.ones(1, 2, dtype=torch.bool), keys=keys)
+    seen = attention(torch.tensor([[[0.0, 1.0], [1.0, 0.0]]]), memory)
+    torch.testing.assert_close(seen.context, values.flip(1))
 
 
-def test_general_by_hand() -> None:
-    score = GeneralScore(2, 3)
+def test_multi_head_by_hand() -> None:
+    """Two heads with projections that do nothing: each reads its half of the values."""
+    attention = MultiHeadAttention(
+        lambda query, value: Attention(DotScore(query, value), ALIGNMENTS["softmax"](query)),
+        2,
+        4,
+        4,
+    )
     with torch.no_grad():
-        (weight,) = score.parameters()
-        weight.copy_(torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]))
-    values = torch.tensor([[[1.0, 2.0, 3.0]]])
-    query = torch.tensor([[[10.0, 1.0]]])
-    # W h = (7, 2); q . W h = 72
-    assert score(query, score.keys(values)).tolist() == [[[72.0]]]
+        for parameter in attention.parameters():
+            parameter.copy_(torch.eye(4))
+    values = torch.tensor([[[50.0, 0.0, 0.0, 50.0], [0.0, 50.0, 50.0, 0.0]]])
+    seen = look(attention, torch.tensor([[[9.0, 0.0, 9.0, 0.0]]]), values, torch.ones(1, 2).bool())
+    torch.testing.assert_close(seen.context, torch.tensor([[[50.0, 0.0, 50.0, 0.0]]]))
+    torch.testing.assert_close(seen.weights, torch.tensor([[[0.5, 0.5]]]))
 
 
-def test_additive_by_hand() -> None:
-    score = AdditiveScore(1, 1, hidden_size=2)
-    with torch.no_grad():
-        score.query_projection.weight.copy_(torch.tensor([[1.0], [0.0]]))
-        score.key_projection.weight.copy_(torch.tensor([[0.5], [1.0]]))
-        score.key_projection.bias.copy_(torch.tensor([0.0, 0.25]))
-        score.direction.weight.copy_(torch.tensor([[2.0, -1.0]]))
-    found = score(torch.tensor([[[0.3]]]), score.keys(torch.tensor([[[0.8]]])))
-    expected = 2 * math.tanh(0.3 + 0.4) - math.tanh(0.8 + 0.25)
-    assert found.item() == pytest.approx(expected, abs=1e-6)
-
-
-def test_additive_is_as_wide_as_the_query_unless_told() -> None:
-    assert AdditiveScore(QUERY, VALUE).direction.in_features == QUERY
-    assert AdditiveScore(QUERY, VALUE, hidden_size=9).direction.in_features == 9
-
-
-def test_dot_needs_no_parameters_where_the_sizes_agree() -> None:
-    assert list(DotScore(3, 3).parameters()) == []
-    assert [p.shape for p in DotScore(3, 5).parameters()] == [(3, 5)]
+def test_a_fixed_context_is_the_summary_at_each_step() -> None:
+    query, values = given()
+    summary = torch.randn(2, VALUE, dtype=torch.double)
+    attention = FixedContext()
+    seen = attention(query, attention.prepare(values, MASK, summary=summary))
+    assert torch.equal(seen.context, summary.unsqueeze(1).expand(-1, 5, -1))
+    assert seen.weights.shape == (2, 5, 3) and (seen.weights == 0).all()

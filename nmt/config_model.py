@@ -1,0 +1,156 @@
+"""The options of the network."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from nmt.config_base import (
+    ALIGNMENTS,
+    BRIDGES,
+    CELLS,
+    DECODERS,
+    SCORES,
+    Options,
+    Positive,
+    Probability,
+)
+from nmt.explain import refuse
+from nmt.registry import PlugIn
+
+_ONE_OF_EQUALS = ("hard", "gumbel", "monotonic")
+"""Alignments that find their position by the scores alone."""
+
+
+def _check_residual(residual: bool, num_layers: int) -> None:
+    if residual and num_layers == 1:
+        refuse((("residual",), "connects layers, and there is one: set num_layers: 2 or more"))
+
+
+class EmbeddingConfig(Options):
+    """Word vectors of both sides."""
+
+    size: Positive = 256
+    """E, the size of one vector."""
+    dropout: Probability = 0.2
+    """Dropout on the embedded words."""
+    word_dropout: Probability = 0.0
+    """Chance that a whole word is blanked out in training (Sennrich 2016)."""
+    tie: Literal["none", "target", "all"] = "target"
+    """Share the output projection with the target embedding, or with source and target."""
+
+
+class EncoderConfig(Options):
+    """Reads the source."""
+
+    cell: Annotated[PlugIn, CELLS] = PlugIn(name="gru")
+    """Recurrent cell."""
+    hidden_size: Positive = 256
+    """Units in one direction of one layer."""
+    num_layers: Positive = 1
+    """L."""
+    bidirectional: bool = True
+    """Read from both ends; the states are concatenated."""
+    dropout: Probability = 0.2
+    """Dropout on the states that leave each layer."""
+    recurrent_dropout: Probability = 0.0
+    """Dropout on what a cell reads of its own state, the same numbers at each step (Gal 2016)."""
+    residual: bool = False
+    """Add what goes into a layer, above the first, to what comes out (Wu 2016)."""
+
+    @property
+    def output_size(self) -> int:
+        """Numbers in one of its states."""
+        return self.hidden_size * (1 + self.bidirectional)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_residual(self.residual, self.num_layers)
+        return self
+
+
+class AttentionConfig(Options):
+    """Where the decoder looks."""
+
+    score: Annotated[PlugIn, SCORES] = PlugIn(name="additive")
+    """How well each source position fits."""
+    alignment: Annotated[PlugIn, ALIGNMENTS] = PlugIn(name="softmax")
+    """What weights follow from the scores."""
+    num_heads: Positive = 1
+    """Attentions side by side, each with a share of the numbers (Vaswani 2017)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.score.name == "uniform" and self.num_heads > 1:
+            refuse(
+                (("num_heads",), "heads of the score 'uniform' would all look alike; set it to 1")
+            )
+        if self.score.name == "uniform" and self.alignment.name in _ONE_OF_EQUALS:
+            sentence = (
+                f"{self.alignment.name!r} picks a position by its score, and 'uniform' scores all "
+                "alike; the nearest that works is softmax"
+            )
+            refuse((("alignment",), sentence))
+        return self
+
+
+class DecoderConfig(Options):
+    """Writes the target; `style` picks the wiring."""
+
+    style: Annotated[PlugIn, DECODERS] = PlugIn(name="bahdanau")
+    """Wiring of cell, attention and output."""
+    cell: Annotated[PlugIn, CELLS] = PlugIn(name="gru")
+    """Recurrent cell."""
+    hidden_size: Positive = 512
+    """H of the decoder."""
+    num_layers: Positive = 1
+    """L."""
+    dropout: Probability = 0.2
+    """Dropout on the states between layers."""
+    recurrent_dropout: Probability = 0.0
+    """Dropout on what a cell reads of its own state, the same numbers at each step (Gal 2016)."""
+    residual: bool = False
+    """Add what goes into a layer, above the first, to what comes out (Wu 2016)."""
+    output_dropout: Probability = 0.2
+    """Dropout on the vector before the projection to the vocabulary."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_residual(self.residual, self.num_layers)
+        return self
+
+
+class ModelConfig(Options):
+    """The network."""
+
+    embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)
+    """Word vectors."""
+    encoder: EncoderConfig = Field(default_factory=EncoderConfig)
+    """Source side."""
+    bridge: Annotated[PlugIn, BRIDGES] = PlugIn(name="final")
+    """How the source gives the decoder its first state."""
+    attention: AttentionConfig | None = Field(default_factory=AttentionConfig)
+    """Where the decoder looks; null: nowhere, the source is one fixed vector (Cho 2014)."""
+    decoder: DecoderConfig = Field(default_factory=DecoderConfig)
+    """Target side."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.decoder.style.name == "sutskever" and self.attention is not None:
+            sentence = (
+                "'sutskever' is the decoder without attention: set model.attention: null, or take "
+                "another style"
+            )
+            refuse((("decoder", "style"), sentence))
+        self._check_heads()
+        return self
+
+    def _check_heads(self) -> None:
+        heads = 1 if self.attention is None else self.attention.num_heads
+        sizes = {
+            "model.decoder.hidden_size": self.decoder.hidden_size,
+            "the size of the encoder's states": self.encoder.output_size,
+        }
+        for name, size in sizes.items():
+            if size % heads:
+                sentence = f"must divide {name} ({size}), which {heads} does not"
+                refuse((("attention", "num_heads"), sentence))

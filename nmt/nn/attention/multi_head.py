@@ -1,0 +1,114 @@
+"""Several attentions side by side."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from nmt.nn.attention.alignment import Choice
+from nmt.nn.attention.attention import (
+    AnyMemory,
+    AnyPast,
+    Attended,
+    Attention,
+    BaseAttention,
+    Memory,
+    Past,
+)
+from nmt.nn.initialization import initialize_linear
+
+
+class MultiHeadAttention(BaseAttention):
+    """``W_o [head_1; ...; head_N]``, each head an attention of its own (Vaswani 2017, 3.2.2).
+
+    ``head_i = attention_i(W_q^i q, W_k^i h, W_v^i h)``, for any score and alignment. The weights
+    that come out are the mean of the heads'.
+
+    Args:
+        make_head: makes an attention from the sizes of its queries and of its values.
+        num_heads: N; it must divide both sizes.
+        query_size: Q.
+        value_size: H.
+    """
+
+    def __init__(
+        self,
+        make_head: Callable[[int, int], Attention],
+        num_heads: int,
+        query_size: int,
+        value_size: int,
+    ) -> None:
+        super().__init__()
+        assert query_size % num_heads == 0 and value_size % num_heads == 0
+        sizes = query_size // num_heads, value_size // num_heads
+        self.heads = nn.ModuleList([make_head(*sizes) for _ in range(num_heads)])
+        self.query_projection = nn.Linear(query_size, query_size, bias=False)
+        reads_keys = any(head.score.reads_keys for head in self._attentions())
+        self.key_projection = nn.Linear(value_size, value_size, bias=False) if reads_keys else None
+        self.value_projection = nn.Linear(value_size, value_size, bias=False)
+        self.output_projection = nn.Linear(value_size, value_size, bias=False)
+        for linear in (
+            self.query_projection,
+            self.value_projection,
+            self.output_projection,
+        ):
+            initialize_linear(linear)
+        if self.key_projection is not None:
+            initialize_linear(self.key_projection)
+
+    def prepare(
+        self,
+        values: Float[Tensor, "B S H"],
+        mask: Bool[Tensor, "B S"],
+        *,
+        keys: Float[Tensor, "B S I"] | None = None,
+        summary: Float[Tensor, "B H"] | None = None,
+    ) -> tuple[Memory, ...]:
+        """A memory for each head."""
+        keys = values if keys is None else keys
+        keys = keys if self.key_projection is None else self.key_projection(keys)
+        of_keys, of_values = self._split(keys), self._split(self.value_projection(values))
+        return tuple(
+            head.prepare(value, mask, keys=key)
+            for head, key, value in zip(self._attentions(), of_keys, of_values, strict=True)
+        )
+
+    def start(self, memory: AnyMemory) -> tuple[Past | None, ...]:
+        """What each head remembers before the first step."""
+        assert isinstance(memory, tuple)
+        return tuple(
+            head.start(part) for head, part in zip(self._attentions(), memory, strict=True)
+        )
+
+    def forward(
+        self, query: Float[Tensor, "B T Q"], memory: AnyMemory, past: AnyPast = None
+    ) -> Attended:
+        """Look at the memory, once for each of T queries."""
+        past = self.start(memory) if past is None else past
+        assert isinstance(memory, tuple) and isinstance(past, tuple)
+        queries = self._split(self.query_projection(query))
+        seen = [
+            head(*of_head) for head, *of_head in zip(self.heads, queries, memory, past, strict=True)
+        ]
+        context = self.output_projection(torch.cat([head.context for head in seen], dim=-1))
+        weights = torch.stack([head.weights for head in seen]).mean(0)
+        choices = [head.choice for head in seen if head.choice is not None]
+        return Attended(context, weights, tuple(head.past for head in seen), _joint(choices))
+
+    def _attentions(self) -> list[Attention]:
+        return [head for head in self.heads if isinstance(head, Attention)]
+
+    def _split(self, vectors: Tensor) -> tuple[Tensor, ...]:
+        return vectors.chunk(len(self.heads), dim=-1)
+
+
+def _joint(choices: list[Choice]) -> Choice | None:
+    """Heads choose each for itself: their log-probabilities and entropies add up."""
+    if not choices:
+        return None
+    return Choice(
+        torch.stack([choice.log_probability for choice in choices]).sum(0),
+        torch.stack([choice.entropy for choice in choices]).sum(0),
+        torch.stack([choice.is_sampled for choice in choices]).any(0),
+    )

@@ -1,0 +1,84 @@
+"""Scores by a product of query and key."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nmt.nn.attention.score import Score
+from nmt.nn.initialization import initialize_linear
+
+
+class DotScore(Score):
+    """``q . h`` (Luong 2015, eq. 8); the memory is projected first where its size is another."""
+
+    def __init__(self, query_size: int, value_size: int) -> None:
+        super().__init__(query_size, value_size)
+        self.key_projection: nn.Module = nn.Identity()
+        if query_size != value_size:
+            self.key_projection = _bilinear(query_size, value_size)
+
+    def keys(self, values: Float[Tensor, "B S H"]) -> Float[Tensor, "B S K"]:
+        """The memory, in the size of the query."""
+        projected: Tensor = self.key_projection(values)
+        return projected
+
+    def forward(
+        self,
+        query: Float[Tensor, "B T Q"],
+        keys: Float[Tensor, "B S K"],
+        past: Tensor | None = None,
+    ) -> Float[Tensor, "B T S"]:
+        """The scores."""
+        return query @ keys.transpose(1, 2)
+
+
+class ScaledDotScore(DotScore):
+    """``q . h / sqrt(K)`` (Vaswani 2017, eq. 1): scores of the same spread whatever the size."""
+
+    def keys(self, values: Float[Tensor, "B S H"]) -> Float[Tensor, "B S K"]:
+        """The memory, in the size of the query, scaled."""
+        projected = super().keys(values)
+        scale: float = projected.shape[-1] ** -0.5
+        return projected * scale
+
+
+class GeneralScore(DotScore):
+    """``q . W h`` (Luong 2015, eq. 8): the memory is always projected."""
+
+    def __init__(self, query_size: int, value_size: int) -> None:
+        super().__init__(query_size, value_size)
+        self.key_projection = _bilinear(query_size, value_size)
+
+
+class CosineScore(DotScore):
+    """``g cos(q, W h)`` (Graves 2014, eq. 5-6): g, learned, says how sharply to look.
+
+    Args:
+        query_size: Q.
+        value_size: H.
+        initial_gain: g at the start; cosines alone, in [-1, 1], would leave any softmax flat.
+    """
+
+    def __init__(self, query_size: int, value_size: int, *, initial_gain: float = 10.0) -> None:
+        super().__init__(query_size, value_size)
+        self.key_projection = _bilinear(query_size, value_size)
+        self.gain = nn.Parameter(torch.tensor(initial_gain))
+
+    def keys(self, values: Float[Tensor, "B S H"]) -> Float[Tensor, "B S K"]:
+        """The memory, in the size of the query, each vector of length 1."""
+        return nn.functional.normalize(super().keys(values), dim=-1)
+
+    def forward(
+        self,
+        query: Float[Tensor, "B T Q"],
+        keys: Float[Tensor, "B S K"],
+        past: Tensor | None = None,
+    ) -> Float[Tensor, "B T S"]:
+        """The scores."""
+        return self.gain * super().forward(nn.functional.normalize(query, dim=-1), keys)
+
+
+def _bilinear(query_size: int, value_size: int) -> nn.Linear:
+    projection = nn.Linear(value_size, query_size, bias=False)
+    initialize_linear(projection)
+    return projection

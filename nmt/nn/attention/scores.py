@@ -1,0 +1,29 @@
+"""The scores that a configuration can name."""
+
+from typing import Final
+
+from nmt.nn.attention.additive import AdditiveScore, ConcatScore
+from nmt.nn.attention.coverage import (
+    CoverageScore,
+    FertilityCoverageScore,
+    GRUCoverageScore,
+    LocationAwareScore,
+)
+from nmt.nn.attention.multiplicative import CosineScore, DotScore, GeneralScore, ScaledDotScore
+from nmt.nn.attention.score import Score
+from nmt.nn.attention.unconditional import LocationScore, UniformScore
+
+SCORES: Final[dict[str, type[Score]]] = {
+    "additive": AdditiveScore,
+    "concat": ConcatScore,
+    "dot": DotScore,
+    "scaled_dot": ScaledDotScore,
+    "general": GeneralScore,
+    "cosine": CosineScore,
+    "location": LocationScore,
+    "location_aware": LocationAwareScore,
+    "coverage": CoverageScore,
+    "coverage_fertility": FertilityCoverageScore,
+    "coverage_gru": GRUCoverageScore,
+    "uniform": UniformScore,
+}

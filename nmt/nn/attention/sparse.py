@@ -1,0 +1,128 @@
+"""Sparse maps from scores to probabilities, exact, with their gradients.
+
+All are ``argmax_p p . z + H_alpha(p)`` over the simplex for the Tsallis entropy H of order alpha
+(Peters 2019, eq. 10-11): ``p = [(alpha - 1) z - tau]_+ ^ (1 / (alpha - 1))`` with the threshold tau
+that makes p sum to one. Alpha 1 is softmax, 2 is sparsemax.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+
+def sparsemax(scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N S"]:
+    """The Euclidean projection on the simplex (Martins & Astudillo 2016, algorithm 1)."""
+    probabilities: Tensor = _Sparsemax.apply(scores)  # type: ignore[no-untyped-call]
+    return probabilities
+
+
+def entmax15(scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N S"]:
+    """Alpha 1.5 (Peters 2019, algorithm 2)."""
+    probabilities: Tensor = _Entmax15.apply(scores)  # type: ignore[no-untyped-call]
+    return probabilities
+
+
+def entmax(
+    scores: Float[Tensor, "*N S"], alpha: Float[Tensor, ""], num_iterations: int = 50
+) -> Float[Tensor, "*N S"]:
+    """Any alpha above 1, learned if it wants a gradient (Correia 2019, section 3.1).
+
+    Args:
+        scores: z.
+        alpha: the order.
+        num_iterations: halvings of the interval in which the threshold lies.
+    """
+    probabilities: Tensor = _Entmax.apply(scores, alpha, num_iterations)  # type: ignore[no-untyped-call]
+    return probabilities
+
+
+def _through(gradient: Tensor, slope: Tensor) -> Tensor:
+    """The Jacobian ``diag(s) - s s^T / sum(s)``, which they all have, times a gradient."""
+    mean = (gradient * slope).sum(-1, keepdim=True) / slope.sum(-1, keepdim=True)
+    return slope * (gradient - mean)
+
+
+def _ranks(scores: Tensor) -> Tensor:
+    return torch.arange(1, scores.shape[-1] + 1, device=scores.device, dtype=scores.dtype)
+
+
+class _Sparsemax(Function):
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor) -> Tensor:
+        shifted = scores - scores.amax(-1, keepdim=True)
+        ordered = shifted.sort(-1, descending=True).values
+        total = ordered.cumsum(-1) - 1
+        ranks = _ranks(scores)
+        support = (ranks * ordered > total).sum(-1, keepdim=True)
+        threshold = total.gather(-1, support - 1) / support
+        probabilities = (shifted - threshold).clamp(min=0)
+        ctx.save_for_backward(probabilities)
+        return probabilities
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (probabilities,) = ctx.saved_tensors
+        return _through(gradients[0], (probabilities > 0).to(probabilities.dtype))
+
+
+class _Entmax15(Function):
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor) -> Tensor:
+        # Scores that lie more than 2 below the best are outside of every support.
+        halved = ((scores - scores.amax(-1, keepdim=True)) / 2).clamp(min=-2)
+        ordered = halved.sort(-1, descending=True).values
+        ranks = _ranks(scores)
+        mean = ordered.cumsum(-1) / ranks
+        spread = ranks * (ordered.square().cumsum(-1) / ranks - mean.square())
+        thresholds = mean - ((1 - spread) / ranks).clamp(min=0).sqrt()
+        support = (thresholds <= ordered).sum(-1, keepdim=True)
+        root = (halved - thresholds.gather(-1, support - 1)).clamp(min=0)
+        ctx.save_for_backward(root)
+        return root.square()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (root,) = ctx.saved_tensors
+        return _through(gradients[0], root)
+
+
+class _Entmax(Function):
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, alpha: Tensor, num_iterations: int) -> Tensor:
+        power = 1 / (alpha - 1)
+        scaled = (scores - scores.amax(-1, keepdim=True)) * (alpha - 1)
+        # At -1 the best score alone has a probability of one; at the upper end, with all as good
+        # as the best, the sum is one.
+        low = torch.full_like(scaled[..., :1], -1.0)
+        width = 1 - torch.full_like(low, scores.shape[-1]) ** (1 - alpha)
+        for _ in range(num_iterations):
+            width = width / 2
+            enough = (scaled - (low + width)).clamp(min=0).pow(power).sum(-1, keepdim=True) >= 1
+            low = torch.where(enough, low + width, low)
+        probabilities = (scaled - low).clamp(min=0).pow(power)
+        probabilities = probabilities / probabilities.sum(-1, keepdim=True)
+        ctx.save_for_backward(probabilities, alpha)
+        return probabilities
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        probabilities, alpha = ctx.saved_tensors
+        inside = probabilities > 0
+        slope = torch.where(inside, probabilities.pow(2 - alpha), 0.0)
+        d_scores = _through(gradients[0], slope)
+        if not ctx.needs_input_grad[1]:
+            return d_scores, None, None
+        # Correia 2019, proposition 1, with the entropy term of each probability by itself.
+        terms = torch.where(inside, probabilities * probabilities.log(), 0.0)
+        share = slope / slope.sum(-1, keepdim=True)
+        first = (probabilities - share) / (alpha - 1).square()
+        second = (terms - share * terms.sum(-1, keepdim=True)) / (alpha - 1)
+        d_alpha = (gradients[0] * (first - second)).sum().reshape(alpha.shape)
+        return d_scores, d_alpha, None

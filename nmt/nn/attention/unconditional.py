@@ -1,0 +1,66 @@
+"""Scores that do not ask what stands at a position."""
+
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nmt.nn.attention.score import Score
+from nmt.nn.initialization import initialize_linear
+
+_OUT_OF_REACH = -1e4
+
+
+class UniformScore(Score):
+    """``0``: every position alike, so that softmax reads their mean (a baseline)."""
+
+    reads_keys: ClassVar[bool] = False
+
+    def keys(self, values: Float[Tensor, "B S H"]) -> Float[Tensor, "B S K"]:
+        """Nothing: `[B S 0]`."""
+        return values[..., :0]
+
+    def forward(
+        self,
+        query: Float[Tensor, "B T Q"],
+        keys: Float[Tensor, "B S K"],
+        past: Tensor | None = None,
+    ) -> Float[Tensor, "B T S"]:
+        """The scores."""
+        return query.new_zeros(*query.shape[:2], keys.shape[1])
+
+
+class LocationScore(Score):
+    """``W q``, one row of W for each position (Luong 2015, eq. 8): from the query alone.
+
+    Args:
+        query_size: Q.
+        value_size: H.
+        max_positions: rows of W; positions beyond them are not looked at.
+    """
+
+    reads_keys: ClassVar[bool] = False
+
+    def __init__(
+        self, query_size: int, value_size: int, *, max_positions: Annotated[int, Ge(1)] = 100
+    ) -> None:
+        super().__init__(query_size, value_size)
+        self.projection = nn.Linear(query_size, max_positions)
+        initialize_linear(self.projection)
+
+    def keys(self, values: Float[Tensor, "B S H"]) -> Float[Tensor, "B S K"]:
+        """Nothing: `[B S 0]`."""
+        return values[..., :0]
+
+    def forward(
+        self,
+        query: Float[Tensor, "B T Q"],
+        keys: Float[Tensor, "B S K"],
+        past: Tensor | None = None,
+    ) -> Float[Tensor, "B T S"]:
+        """The scores."""
+        num_positions = keys.shape[1]
+        scores: Tensor = self.projection(query)[..., :num_positions]
+        beyond = num_positions - scores.shape[-1]
+        return nn.functional.pad(scores, (0, beyond), value=_OUT_OF_REACH)

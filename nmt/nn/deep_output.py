@@ -1,0 +1,81 @@
+"""Decoders that attend at each step and read words from state, word and context together."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nmt.nn.attention.attention import AnyPast, Attended, BaseAttention
+from nmt.nn.decoder import Decoded, Decoder, DecoderState, Layers, Steps
+from nmt.nn.initialization import initialize_linear
+from nmt.nn.recurrent import Cell
+
+
+class DeepOutputDecoder(Decoder):
+    """``o_t = tanh(W_s s_t + W_y y_{t-1} + W_c c_t)`` (deep output: Pascanu 2014).
+
+    Args:
+        make_cell: makes a cell from its input size; called for each layer.
+        attention: where it looks.
+        input_size: E.
+        value_size: H of the memory.
+        output_size: O.
+        layers: how many, and how they are stacked.
+    """
+
+    def __init__(
+        self,
+        make_cell: Callable[[int], Cell],
+        attention: BaseAttention,
+        input_size: int,
+        value_size: int,
+        output_size: int,
+        layers: Layers,
+    ) -> None:
+        super().__init__(make_cell, attention, input_size, value_size, output_size, layers)
+        self.state_to_output = nn.Linear(self.hidden_size, output_size)
+        self.word_to_output = nn.Linear(input_size, output_size, bias=False)
+        self.context_to_output = nn.Linear(value_size, output_size, bias=False)
+        for linear in (self.state_to_output, self.word_to_output, self.context_to_output):
+            initialize_linear(linear)
+
+    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
+        """Go on from `state` through T words."""
+        projected, keep = self.layers[0].project(embedded), self._keep(state)
+        recurrent, past = list(state.recurrent.unbind(1)), state.past
+        steps = Steps()
+        for step in range(embedded.shape[1]):
+            output, attended, recurrent = self._attend_and_step(
+                projected[:, step], recurrent, keep, state, past
+            )
+            past = attended.past
+            steps.add(output, attended)
+        outputs, contexts, weights, choice = steps.stack()
+        vectors = self._deep_output(outputs, embedded, contexts)
+        after = DecoderState(torch.stack(recurrent, dim=1), None, state.memory, past)
+        return Decoded(vectors, weights, after, choice)
+
+    @abstractmethod
+    def _attend_and_step(
+        self,
+        projected: Float[Tensor, "B G"],
+        recurrent: list[Tensor],
+        keep: list[Tensor | None],
+        state: DecoderState,
+        past: AnyPast,
+    ) -> tuple[Float[Tensor, "B H"], Attended, list[Tensor]]:
+        """One step: what the top shows, what was seen, and the states of all layers."""
+
+    def _deep_output(
+        self,
+        outputs: Float[Tensor, "B T H"],
+        embedded: Float[Tensor, "B T E"],
+        contexts: Float[Tensor, "B T C"],
+    ) -> Float[Tensor, "B T O"]:
+        return torch.tanh(
+            self.state_to_output(outputs)
+            + self.word_to_output(embedded)
+            + self.context_to_output(contexts)
+        )

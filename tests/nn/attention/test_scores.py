@@ -1,0 +1,203 @@
+"""Each score against its formula, by hand or written plainly."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.nn.attention.additive import AdditiveScore, ConcatScore
+from nmt.nn.attention.alignments import ALIGNMENTS
+from nmt.nn.attention.attention import Attention
+from nmt.nn.attention.coverage import (
+    CoverageScore,
+    FertilityCoverageScore,
+    GRUCoverageScore,
+    LocationAwareScore,
+)
+from nmt.nn.attention.multiplicative import CosineScore, DotScore, GeneralScore, ScaledDotScore
+from nmt.nn.attention.score import Score
+from nmt.nn.attention.unconditional import LocationScore, UniformScore
+
+QUERY, VALUE, HIDDEN = 3, 4, 5
+
+
+def given(steps: int = 4, positions: int = 6) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(1)
+    return torch.randn(1, steps, QUERY), torch.randn(1, positions, VALUE)
+
+
+def attend(score: Score, query: Tensor, values: Tensor) -> Tensor:
+    """The weights of softmax over all steps, `[T S]`."""
+    attention = Attention(score, ALIGNMENTS["softmax"](QUERY))
+    mask = torch.ones(values.shape[:2], dtype=torch.bool)
+    weights: Tensor = attention(query, attention.prepare(values, mask)).weights[0]
+    return weights
+
+
+def test_dot_by_hand() -> None:
+    score = DotScore(2, 2)
+    values = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
+    query = torch.tensor([[[10.0, 1.0]]])
+    assert score(query, score.keys(values)).tolist() == [[[12.0, 34.0]]]
+    scaled = ScaledDotScore(2, 2)
+    found = scaled(query, scaled.keys(values))
+    torch.testing.assert_close(found, torch.tensor([[[12.0, 34.0]]]) / math.sqrt(2))
+
+
+def test_dot_needs_no_parameters_where_the_sizes_agree() -> None:
+    assert list(DotScore(3, 3).parameters()) == []
+    assert [p.shape for p in DotScore(3, 5).parameters()] == [(3, 5)]
+
+
+def test_general_by_hand() -> None:
+    score = GeneralScore(2, 3)
+    with torch.no_grad():
+        (weight,) = score.parameters()
+        weight.copy_(torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]))
+    values = torch.tensor([[[1.0, 2.0, 3.0]]])
+    query = torch.tensor([[[10.0, 1.0]]])
+    # W h = (7, 2); q . W h = 72
+    assert score(query, score.keys(values)).tolist() == [[[72.0]]]
+
+
+def test_cosine_by_hand() -> None:
+    score = CosineScore(2, 2, initial_gain=3.0)
+    with torch.no_grad():
+        score.key_projection.weight.copy_(torch.eye(2))  # type: ignore[operator, union-attr]
+    values = torch.tensor([[[0.0, 7.0], [5.0, 5.0], [0.0, 0.0]]])
+    found = score(torch.tensor([[[0.0, 0.1]]]), score.keys(values))
+    torch.testing.assert_close(found, torch.tensor([[[3.0, 3.0 / math.sqrt(2), 0.0]]]))
+
+
+def test_additive_by_hand() -> None:
+    score = AdditiveScore(1, 1, hidden_size=2)
+    with torch.no_grad():
+        score.query_projection.weight.copy_(torch.tensor([[1.0], [0.0]]))
+        score.key_projection.weight.copy_(torch.tensor([[0.5], [1.0]]))
+        score.key_projection.bias.copy_(torch.tensor([0.0, 0.25]))
+        score.direction.weight.copy_(torch.tensor([[2.0, -1.0]]))
+    found = score(torch.tensor([[[0.3]]]), score.keys(torch.tensor([[[0.8]]])))
+    expected = 2 * math.tanh(0.3 + 0.4) - math.tanh(0.8 + 0.25)
+    assert found.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_additive_is_as_wide_as_the_query_unless_told() -> None:
+    assert AdditiveScore(QUERY, VALUE).direction.in_features == QUERY
+    assert AdditiveScore(QUERY, VALUE, hidden_size=9).direction.in_features == 9
+
+
+def test_the_normalized_direction_has_the_length_of_the_gain() -> None:
+    score = AdditiveScore(QUERY, VALUE, hidden_size=16, normalize=True)
+    assert score.vector().norm().item() == pytest.approx(0.25)
+    with torch.no_grad():
+        score.direction.weight *= 100
+    assert score.vector().norm().item() == pytest.approx(0.25)
+    query, values = given()
+    plain = AdditiveScore(QUERY, VALUE, hidden_size=16)
+    plain.load_state_dict(score.state_dict(), strict=False)
+    with torch.no_grad():
+        plain.direction.weight.copy_(score.vector().unsqueeze(0))
+    found, expected = (each(query, each.keys(values)) for each in (score, plain))
+    torch.testing.assert_close(found, expected)
+
+
+def test_concat_is_one_matrix_over_both() -> None:
+    score = ConcatScore(QUERY, VALUE, hidden_size=HIDDEN)
+    query, values = given()
+    joint = torch.cat([score.query_projection.weight, score.key_projection.weight], dim=1)
+    both = torch.cat(
+        [query[0, :, None].expand(-1, 6, -1), values[0, None].expand(4, -1, -1)], dim=-1
+    )
+    expected = torch.tanh(both @ joint.t()) @ score.direction.weight[0]
+    torch.testing.assert_close(score(query, score.keys(values))[0], expected)
+    assert score.key_projection.bias is None
+
+
+def test_uniform_reads_the_mean() -> None:
+    query, values = given()
+    torch.testing.assert_close(
+        attend(UniformScore(QUERY, VALUE), query, values), torch.full((4, 6), 1 / 6)
+    )
+
+
+def test_location_asks_the_query_alone_and_reaches_so_far() -> None:
+    score = LocationScore(QUERY, VALUE, max_positions=4)
+    query, values = given()
+    found = score(query, score.keys(values))
+    torch.testing.assert_close(found[..., :4], score.projection(query))
+    assert (attend(score, query, values)[:, 4:] == 0).all()
+    torch.testing.assert_close(score(query, score.keys(values + 1.0)), found)
+    torch.testing.assert_close(score(query, score.keys(values[:, :2])), found[..., :2])
+
+
+def test_location_aware_is_its_recurrence() -> None:
+    """A convolution by hand over the weights of the step before."""
+    score = LocationAwareScore(QUERY, VALUE, hidden_size=HIDDEN, num_filters=2, width=3)
+    query, values = given()
+    filters = score.filters.weight[:, 0]
+    before, expected = torch.zeros(6), []
+    for asked in query[0]:
+        padded = torch.cat([torch.zeros(1), before, torch.zeros(1)])
+        features = torch.stack([filters @ padded[s : s + 3] for s in range(6)])
+        summed = (
+            score.query_projection(asked)
+            + score.key_projection(values[0])
+            + score.feature_projection(features)
+        )
+        before = torch.softmax(torch.tanh(summed) @ score.direction.weight[0], dim=0)
+        expected.append(before)
+    torch.testing.assert_close(attend(score, query, values), torch.stack(expected))
+
+
+def test_an_even_width_becomes_odd() -> None:
+    assert LocationAwareScore(QUERY, VALUE, width=4).filters.kernel_size == (5,)
+
+
+@pytest.mark.parametrize("fertile", [False, True])
+def test_coverage_is_its_recurrence(fertile: bool) -> None:
+    score = (
+        FertilityCoverageScore(QUERY, VALUE, hidden_size=HIDDEN, max_fertility=3.0)
+        if fertile
+        else CoverageScore(QUERY, VALUE, hidden_size=HIDDEN)
+    )
+    query, values = given()
+    fertility = torch.ones(6)
+    if isinstance(score, FertilityCoverageScore):
+        fertility = 3.0 * torch.sigmoid(score.fertility(values[0]).squeeze(-1))
+    covered, expected = torch.zeros(6), []
+    for asked in query[0]:
+        summed = (
+            score.query_projection(asked)
+            + score.key_projection(values[0])
+            + score.coverage_projection(covered[:, None])
+        )
+        weights = torch.softmax(torch.tanh(summed) @ score.direction.weight[0], dim=0)
+        covered = covered + weights / fertility
+        expected.append(weights)
+    torch.testing.assert_close(attend(score, query, values), torch.stack(expected))
+
+
+def test_gru_coverage_is_a_gru_at_each_position() -> None:
+    """Against torch's own cell, fed with the weight, the value and the query."""
+    score = GRUCoverageScore(QUERY, VALUE, hidden_size=HIDDEN, coverage_size=2)
+    query, values = given()
+    library = torch.nn.GRUCell(1 + VALUE + QUERY, 2)
+    with torch.no_grad():
+        parts = (score.weight_to_gates, score.value_to_gates, score.query_to_gates)
+        library.weight_ih.copy_(torch.cat([part.weight for part in parts], dim=1))
+        library.bias_ih.copy_(score.value_to_gates.bias)
+        library.weight_hh.copy_(score.hidden_to_gates.weight)
+        library.bias_hh.copy_(score.hidden_to_gates.bias)
+    covered, expected = torch.zeros(6, 2), []
+    for asked in query[0]:
+        summed = (
+            score.query_projection(asked)
+            + score.key_projection(values[0])
+            + score.coverage_projection(covered)
+        )
+        weights = torch.softmax(torch.tanh(summed) @ score.direction.weight[0], dim=0)
+        inputs = torch.cat([weights[:, None], values[0], asked.expand(6, -1)], dim=1)
+        covered = library(inputs, covered)
+        expected.append(weights)
+    torch.testing.assert_close(attend(score, query, values), torch.stack(expected))

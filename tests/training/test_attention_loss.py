@@ -1,0 +1,83 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.data.loader import make_batch
+from nmt.nn.attention.alignment import Choice
+from nmt.nn.decoder import DecoderOutput
+from nmt.training.attention_loss import (
+    AttentionLoss,
+    Reinforce,
+    coverage_loss,
+    guided_cross_entropy,
+    guided_squared_error,
+)
+
+REAL = torch.tensor([[True, True, False]])
+
+
+def choice(log_probability: Tensor, is_sampled: bool = True) -> Choice:
+    sampled = torch.full(log_probability.shape, is_sampled)
+    return Choice(log_probability, torch.full_like(log_probability, 0.5), sampled)
+
+
+def test_coverage_loss_by_hand() -> None:
+    weights = torch.tensor([[[0.75, 0.25], [0.5, 0.5], [1.0, 0.0]]])
+    # Nothing is covered at first; then min(0.5, 0.75) + min(0.5, 0.25); the third is padding.
+    assert coverage_loss(weights, REAL).item() == pytest.approx(0.75)
+
+
+def test_guided_losses_by_hand() -> None:
+    weights = torch.tensor([[[0.75, 0.25], [0.5, 0.5], [0.0, 1.0]]])
+    gold = torch.tensor([[[1.0, 0.0], [0.0, 0.0], [0.5, 0.5]]])
+    tiny = math.log(torch.finfo(torch.float32).tiny)
+    expected = -math.log(0.75) - 0.5 * tiny
+    assert guided_cross_entropy(weights, gold).item() == pytest.approx(expected, rel=1e-6)
+    # The second word has no links, and so no wish.
+    expected = 0.5 * (2 * 0.25**2 + 2 * 0.5**2)
+    assert guided_squared_error(weights, gold).item() == pytest.approx(expected)
+
+
+def test_guided_losses_are_least_where_the_weights_are_the_links() -> None:
+    gold = torch.tensor([[[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]])
+    torch.manual_seed(1)
+    other = torch.softmax(torch.randn(1, 2, 3), -1)
+    for loss in (guided_cross_entropy, guided_squared_error):
+        assert loss(gold, gold) < loss(other, gold)
+
+
+def test_reinforce_by_hand() -> None:
+    log_probability = torch.tensor([[-1.0, -2.0, -3.0]], requires_grad=True)
+    rewards = torch.tensor([[-1.0, -3.0, -9.0]])
+    # The mean reward is -2, the standard deviation 1: advantages 1 and -1; padding counts nothing.
+    loss = Reinforce(weight=2.0, entropy=0.1)(choice(log_probability), rewards, REAL)
+    assert loss.item() == pytest.approx(2.0 * -(1 * -1.0 + -1 * -2.0) - 0.1 * 2 * 0.5)
+    (gradient,) = torch.autograd.grad(loss, log_probability)
+    assert gradient.tolist() == [[-2.0, 2.0, 0.0]], "good positions become likelier, bad ones less"
+
+
+def test_reinforce_shares_in_the_rewards_to_come() -> None:
+    returns = Reinforce(discount=0.5)._returns(torch.tensor([[1.0, 2.0, 4.0]]))
+    assert returns.tolist() == [[3.0, 4.0, 4.0]]
+
+
+def test_reinforce_leaves_expectations_alone() -> None:
+    log_probability = torch.zeros(1, 3)
+    loss = Reinforce(entropy=0.0)(
+        choice(log_probability, is_sampled=False), torch.randn(1, 3), REAL
+    )
+    assert loss.item() == 0.0
+
+
+def test_all_together_and_nothing() -> None:
+    batch = make_batch([[5, 6]], [[7]])
+    weights = torch.full((1, 2, 3), 1 / 3)
+    output = DecoderOutput(torch.zeros(1, 2, 9), weights)
+    right = torch.zeros(1, 2)
+    assert AttentionLoss()(batch, output, right) is None
+    assert AttentionLoss(guided=1.0)(batch, output, right) is None, "nothing is known to guide by"
+    loss = AttentionLoss(coverage=2.0)(batch, output, right)
+    assert loss is not None
+    torch.testing.assert_close(loss, 2 * coverage_loss(weights, batch.label_mask))
