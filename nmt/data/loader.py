@@ -3,7 +3,8 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -94,6 +95,17 @@ class DataLoader:
             raise
         finally:
             executor.shutdown(cancel_futures=True)
+
+    def follow(self, old: Path, new: Path) -> None:
+        """Take note that what was in one folder of the cache has been moved to another.
+
+        What is open stays open: an epoch that was drawn is not drawn again.
+        """
+        self.close()
+        self._corpora = [
+            replace(corpus, folder=new / corpus.key) if corpus.folder.parent == old else corpus
+            for corpus in self._corpora
+        ]
 
     def close(self) -> None:
         """End the processes that draw for an epoch to come."""

@@ -2,25 +2,17 @@
 
 import torch
 
-from nmt.build import (
-    Tokenizers,
-    build_loader,
-    build_model,
-    build_search,
-    build_tokenizers,
-    load_tokenizers,
-    parallel_files,
-)
+from nmt.build import Tokenizers, build_model, build_search, parallel_files
 from nmt.checkpoint import Checkpoint
 from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, Config, TrainingConfig
 from nmt.data.corpus import read_pairs
-from nmt.device import resolve_device, resolve_precision
 from nmt.errors import ConfigError
 from nmt.nn.model import Model
 from nmt.run import RunDirectory
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
 from nmt.training.engine import Counters, Engine
+from nmt.training.material import Material
 from nmt.training.optimization import Optimizer
 from nmt.training.reporting import Reporter
 from nmt.training.resuming import data_identity, require_same_data
@@ -31,25 +23,20 @@ from nmt.training.validation import Validator
 from nmt.translation import Translator
 
 
-def assemble(config: Config, run: RunDirectory, checkpoint: Checkpoint | None) -> Engine:
+def assemble(
+    config: Config, run: RunDirectory, material: Material, checkpoint: Checkpoint | None
+) -> Engine:
     """All parts of a training, restored from a checkpoint where there is one.
 
-    Makes what the configuration implies and the run does not have yet: tokenizers and the
-    encoded corpora. Draws the first weights from torch's global generator.
+    Draws the first weights from torch's global generator.
 
     Raises:
-        UserError: all that can be refused of what a person wrote; nothing else of the run is
-            changed before, or by this.
+        UserError: all that `gather` has not refused yet of what a person wrote; nothing of the run
+            is changed before, or by this.
     """
     training = config.training
-    device = resolve_device(config.device)
-    precision = resolve_precision(config.precision, device)
-    if checkpoint is None:
-        tokenizers = build_tokenizers(config, run)
-    else:
-        # The weights know the tokens of these alone: none is made in their place.
-        tokenizers = load_tokenizers(RunDirectory.open(run.path))
-    loader = build_loader(config, run, tokenizers, device)
+    device, precision = material.device, material.precision
+    tokenizers, loader = material.tokenizers, material.loader
     data = data_identity(tokenizers, loader)
     if checkpoint is not None:
         require_same_data(config, run, checkpoint.metadata["data"], data)
