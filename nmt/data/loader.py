@@ -77,7 +77,8 @@ class DataLoader:
         """The batches of an epoch, from batch `start` on.
 
         What goes wrong in the background is raised here, in the place of the batch that it was
-        about. Threads and processes end when the iterator is closed or dropped before its end.
+        about. Threads and processes end when the iterator is closed or dropped before its end;
+        after it, the processes that draw the next epoch go on until `close`.
         """
         epoch = self._prepared(number)
         pending: deque[Future[Batch]] = deque()
@@ -118,7 +119,11 @@ class DataLoader:
         # The latest is kept: to sort millions of pairs takes seconds, to sample subwords minutes.
         if self._latest is None or self._latest.number != number:
             self._latest = None  # its files are not needed beside the new ones
-            corpora = [drawing.result() for drawing in self._draw(number)]
+            try:
+                corpora = [drawing.result() for drawing in self._draw(number)]
+            except BaseException:  # KeyboardInterrupt too
+                self.close()
+                raise
             del self._drawings[number]
             sampler = self._sampler.with_lengths(
                 [corpus.source.lengths for corpus in corpora],

@@ -141,7 +141,8 @@ class Trainer:
     def run(self) -> str:
         """Train, and say why it is the end; raises `Interrupted` where somebody asked for it."""
         self._clock.restart()
-        with closing(self._updates()) as updates:
+        # The loader, as after the last batch of an epoch it prepares one that need not be wanted.
+        with closing(self._engine.loader), closing(self._updates()) as updates:
             while True:
                 self._validate_or_save()
                 if self._interruption.signal is not None:

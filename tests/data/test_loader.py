@@ -201,6 +201,25 @@ def test_processes_do_not_change_the_batches(sampling_tokenizer, tmp_path: Path)
     assert not multiprocessing.active_children()
 
 
+def test_an_interruption_while_an_epoch_is_drawn_ends_the_processes(
+    sampling_tokenizer, tmp_path: Path, monkeypatch
+) -> None:
+    corpus = corpus_of([("one two", "zwei eins")] * 60, sampling_tokenizer, tmp_path)
+    sampler = BatchSampler(
+        [corpus.source_lengths], [corpus.target_lengths], seed=1, batch_tokens=100
+    )
+    loader = DataLoader([corpus], sampler, seed=1, num_processes=1)
+
+    def interrupt(drawing: Drawing) -> None:
+        assert multiprocessing.active_children()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Drawing, "result", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        loader.num_batches(1)
+    assert not multiprocessing.active_children()
+
+
 @pytest.mark.parametrize("num_processes", [0, 1])
 def test_corpora_can_be_moved_and_what_was_drawn_is_not_drawn_again(
     num_processes: int, sampling_tokenizer, tmp_path: Path, monkeypatch
