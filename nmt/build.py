@@ -21,6 +21,7 @@ from nmt.config import (
     AttentionConfig,
     Config,
     CorpusConfig,
+    DataConfig,
     DecodingConfig,
     ModelConfig,
     TokenizerConfig,
@@ -29,6 +30,7 @@ from nmt.config_file import load_config
 from nmt.data.batching import BatchSampler
 from nmt.data.cache import encode_corpus
 from nmt.data.corpus import ParallelFiles, read_pairs
+from nmt.data.encoded import EncodedCorpus
 from nmt.data.filters import Filters
 from nmt.data.loader import DataLoader
 from nmt.errors import RunError
@@ -138,24 +140,8 @@ def build_loader(
     Raises:
         DataError: a corpus cannot be used.
     """
-    filters = config.data.filters
     cache = run.cache if config.data.cache is None else Path(config.data.cache)
-    corpora = [
-        encode_corpus(
-            parallel_files(corpus),
-            tokenizers.source,
-            tokenizers.target,
-            filters=Filters(
-                max_length=filters.max_length,
-                max_length_ratio=filters.max_length_ratio,
-                deduplicate=filters.deduplicate,
-            ),
-            folder=cache,
-        )
-        for corpus in config.data.train
-    ]
-    for corpus, encoded in zip(config.data.train, corpora, strict=True):
-        logger.info("%s: %s", parallel_files(corpus), encoded.report)
+    corpora = _encode(config.data, tokenizers, cache)
     sampler = BatchSampler(
         [corpus.source_lengths for corpus in corpora],
         [corpus.target_lengths for corpus in corpora],
@@ -171,6 +157,23 @@ def build_loader(
         pin_memory=device.type == "cuda",
         num_processes=config.data.num_processes,
     )
+
+
+def _encode(config: DataConfig, tokenizers: Tokenizers, cache: Path) -> list[EncodedCorpus]:
+    """The training corpora, from the cache or put there; what the filters left out is logged."""
+    filters = Filters(
+        max_length=config.filters.max_length,
+        max_length_ratio=config.filters.max_length_ratio,
+        deduplicate=config.filters.deduplicate,
+    )
+    source, target = tokenizers.source, tokenizers.target
+    corpora = [
+        encode_corpus(parallel_files(corpus), source, target, filters=filters, folder=cache)
+        for corpus in config.train
+    ]
+    for corpus, encoded in zip(config.train, corpora, strict=True):
+        logger.info("%s: %s", parallel_files(corpus), encoded.report)
+    return corpora
 
 
 def build_search(config: DecodingConfig) -> Search:

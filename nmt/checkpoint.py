@@ -1,10 +1,8 @@
 """Checkpoints: folders of safetensors and JSON that are whole or not there at all.
 
 A checkpoint is written beside the one that it replaces, flushed to the disk, and moved into place
-by renaming. Whatever kills the process, the previous or the new checkpoint can be read whole:
-
-    NAME.new    being written; complete once it holds a manifest
-    NAME.old    the previous one, for the moment between two renames
+by renaming (see `nmt.files`). It is complete once it holds a manifest: whatever kills the process,
+the previous or the new checkpoint can be read whole, here or beside.
 
 `manifest.json` carries the size and the SHA-256 of each file, and the SHA-256 of what it says
 itself. Nothing here can run code.
@@ -24,6 +22,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nmt.errors import RunError
+from nmt.files import beside_folder, whole_file, whole_folder, write_flushed
 
 FORMAT_VERSION: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -57,16 +56,10 @@ def save_checkpoint(
     Raises:
         RunError: it cannot be written (no space, no permission); what was there is untouched.
     """
-    fresh, previous = _beside(folder)
     try:
         tidy_checkpoint(folder)
-        fresh.mkdir(parents=True)
-        _write(fresh, tensors, metadata)
-        if folder.exists():
-            folder.rename(previous)
-        fresh.rename(folder)
-        _flush(folder.parent)
-        shutil.rmtree(previous, ignore_errors=True)
+        with whole_folder(folder) as fresh:
+            _write(fresh, tensors, metadata)
     except OSError as error:
         raise RunError(
             f"{folder}: cannot write the checkpoint ({error.strerror or error}); the previous one "
@@ -106,7 +99,7 @@ def is_checkpoint(folder: Path) -> bool:
 
 def delete_checkpoint(folder: Path) -> None:
     """Remove a checkpoint; when cut short, what is left over is no checkpoint any more."""
-    for place in (*_beside(folder), folder):
+    for place in (*beside_folder(folder), folder):
         (place / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(place, ignore_errors=True)
 
@@ -120,20 +113,16 @@ def tidy_checkpoint(folder: Path) -> None:
     if place != folder:
         shutil.rmtree(folder, ignore_errors=True)
         place.rename(folder)
-    for beside in _beside(folder):
+    for beside in beside_folder(folder):
         shutil.rmtree(beside, ignore_errors=True)
     if not is_checkpoint(folder):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _beside(folder: Path) -> tuple[Path, Path]:
-    return folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
-
-
 def _generation(folder: Path) -> list[tuple[int, int] | None]:
     """What differs as soon as a save has moved one of the folders of a checkpoint."""
     found: list[tuple[int, int] | None] = []
-    for place in (folder, *_beside(folder)):
+    for place in (folder, *beside_folder(folder)):
         try:
             status = place.stat()
         except OSError:
@@ -145,7 +134,7 @@ def _generation(folder: Path) -> list[tuple[int, int] | None]:
 
 def _place(folder: Path) -> Path:
     """Where the newest whole checkpoint of this name is; `folder` itself where there is none."""
-    for candidate in (folder, *_beside(folder)):
+    for candidate in (folder, *beside_folder(folder)):
         if _has_manifest(candidate):
             return candidate
     return folder
@@ -171,17 +160,14 @@ def _write(
         # By Python's own `write`, which says in words why it fails.
         files[name] = _write_file(folder / name, save(owners))
     manifest = {"format": FORMAT_VERSION, "files": files, "aliases": aliases}
-    draft = folder / f"{MANIFEST}.new"
-    # Without blanks: each byte of it says something, so that none can change unseen.
-    _write_file(draft, _compact({**manifest, "sha256": _sha256(_compact(manifest))}))
-    draft.rename(folder / MANIFEST)
-    _flush(folder)
+    with whole_file(folder / MANIFEST) as partial:
+        # Without blanks: each byte of it says something, so that none can change unseen.
+        write_flushed(partial, _compact({**manifest, "sha256": _sha256(_compact(manifest))}))
 
 
 def _write_file(path: Path, content: bytes) -> dict[str, Any]:
     """Write a file to the disk; what the manifest says of it."""
-    path.write_bytes(content)
-    _flush(path)
+    write_flushed(path, content)
     return {"size": len(content), "sha256": _sha256(content)}
 
 
@@ -273,12 +259,3 @@ def _remedy(folder: Path) -> str:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Make the system write a file, or the entries of a folder, to the disk now."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from nmt.errors import UserError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 Points = Sequence[tuple[int | float, float]]
 
@@ -63,14 +65,7 @@ def plot_attention(
     height, width = (_inches(len(words)) + _MARGIN_INCHES for words in (target_words, source_words))
     with _figure(width, height, path) as figure:
         axes = figure.add_subplot()
-        image = axes.imshow(
-            weights if weights.size else np.zeros((1, 1)),
-            cmap="Blues",
-            vmin=0.0,
-            vmax=1.0,
-            aspect="auto" if max(weights.shape) > _MOST_WORDS_AT_FULL_SIZE else "equal",
-            interpolation="nearest",
-        )
+        image = _draw_cells(axes, weights)
         axes.xaxis.tick_top()
         _name_words(axes.xaxis, source_words)
         _name_words(axes.yaxis, target_words)
@@ -116,6 +111,18 @@ def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path)
 def _inches(num_words: int) -> float:
     """The length of an axis."""
     return min(max(num_words, 1), _MOST_WORDS_AT_FULL_SIZE) * _INCHES_PER_WORD
+
+
+def _draw_cells(axes: "Axes", weights: NDArray[np.floating]) -> "AxesImage":
+    """A square for each weight, from white (0) to dark blue (1)."""
+    return axes.imshow(
+        weights if weights.size else np.zeros((1, 1)),
+        cmap="Blues",
+        vmin=0.0,
+        vmax=1.0,
+        aspect="auto" if max(weights.shape) > _MOST_WORDS_AT_FULL_SIZE else "equal",
+        interpolation="nearest",
+    )
 
 
 def _name_words(axis: "Axis", words: Sequence[str]) -> None:

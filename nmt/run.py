@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from nmt.errors import ConfigError, RunError
+from nmt.files import whole_file
 from nmt.yaml_text import parse_yaml
 
 BEST: Final = "best"
@@ -101,10 +102,9 @@ class RunDirectory:
         Raises:
             RunError: it cannot be written.
         """
-        beside = self.config.with_suffix(".new")
         try:
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(self.config)
+            with whole_file(self.config) as partial:
+                partial.write_text(text, encoding="utf-8")
         except OSError as error:
             raise RunError(f"{self.config}: cannot be written: {error.strerror}") from None
 

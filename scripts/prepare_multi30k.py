@@ -12,15 +12,14 @@ import argparse
 import gzip
 import hashlib
 import http.client
-import os
 import sys
 import urllib.request
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from nmt.errors import DataError, UserError
+from nmt.files import whole_file
 
 URL = "https://github.com/multi30k/dataset/raw/master/data/task1/raw"
 TIMEOUT_SECONDS = 60
@@ -104,14 +103,11 @@ def _sha256(text: bytes) -> str:
 
 
 def _write(path: Path, text: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(text)
-        os.replace(part, path)
+        with whole_file(path) as partial:
+            partial.write_bytes(text)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise DataError(f"{path}: cannot write it: {error.strerror}") from error
 
 

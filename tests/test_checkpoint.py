@@ -81,7 +81,7 @@ def test_a_newer_one_replaces_the_old_one(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a"]
 
 
-@pytest.mark.parametrize("call", range(14))
+@pytest.mark.parametrize("call", range(20))
 def test_stopped_at_any_system_call_the_old_or_the_new_one_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
@@ -105,6 +105,7 @@ def test_stopped_at_any_system_call_the_old_or_the_new_one_is_whole(
         patch.setattr(module.os, "fsync", dies(os.fsync))
         patch.setattr(module.shutil, "rmtree", dies(module.shutil.rmtree))
         patch.setattr(Path, "rename", dies(Path.rename))
+        patch.setattr(Path, "replace", dies(Path.replace))
         patch.setattr(Path, "mkdir", dies(Path.mkdir))
         patch.setattr(Path, "write_bytes", dies(Path.write_bytes))
         try:

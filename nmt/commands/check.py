@@ -53,13 +53,16 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.build import build_tokenizers
     from nmt.run import RunDirectory
     from nmt.training.assembly import assemble
+    from nmt.training.material import gather
 
     with tempfile.TemporaryDirectory(prefix="nmt-check-") as folder:
         place = RunDirectory(Path(folder))
         tokenizers = build_tokenizers(config, place)
         _report_tokenizers(config, tokenizers)
+        contained = _contained(config)
+        material = gather(contained, place)
         torch.manual_seed(config.seed)
-        engine = assemble(_contained(config), place, checkpoint=None)
+        engine = assemble(contained, place, material, checkpoint=None)
         batches = list(islice(engine.loader.epoch(1), _NUM_BATCHES))
         _report_batches(batches, engine.counters.first_epoch_batches or len(batches))
         largest = max(batches, key=lambda batch: batch.source.numel() * batch.target.shape[1])

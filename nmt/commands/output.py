@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from nmt.errors import DataError
+from nmt.files import partial_file, whole_file
 
 
 @contextmanager
@@ -35,17 +36,13 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
         with _open(path, path) as stream:  # /dev/null, a named pipe: not to be replaced
             yield stream
         return
-    partial = path.with_name(f"{path.name}.partial")
     try:
-        with _open(partial, path) as stream:
+        with whole_file(path, keep_partial=True) as partial, _open(partial, path) as stream:
             yield stream
     except BaseException:
-        if os.path.exists(partial) and os.path.getsize(partial):
-            print(f"nmt: what was finished is in {partial}", file=sys.stderr)
-        elif os.path.exists(partial):
-            partial.unlink()
+        if os.path.exists(partial_file(path)):
+            print(f"nmt: what was finished is in {partial_file(path)}", file=sys.stderr)
         raise
-    os.replace(partial, path)
 
 
 def make_folder(path: Path) -> None:

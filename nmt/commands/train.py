@@ -12,6 +12,7 @@ from nmt.errors import RunError
 if TYPE_CHECKING:
     from nmt.config import Config
     from nmt.run import RunDirectory
+    from nmt.training.material import Material
 
 DESCRIPTION = """Train a model as one YAML file says: make the tokenizer where there is none, encode
 the corpus, train, validate, keep the best, score the test set. Everything goes to the folder that
@@ -48,77 +49,85 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, arguments.overrides)
     path = Path(config.run)
     with explained(path):
-        folder = _folder(path, config, arguments)
+        folder, material = _begin(path, config, arguments)
 
         from nmt.training.trainer import train
 
-        result = train(config, folder, resume=arguments.resume)
+        result = train(config, folder, arguments.resume, material)
     return 0 if result.signal is None else 128 + result.signal
 
 
-def _folder(path: Path, config: "Config", arguments: argparse.Namespace) -> "RunDirectory":
-    """The folder of the run, with all that is needed to train in it."""
+def _begin(
+    path: Path, config: "Config", arguments: argparse.Namespace
+) -> "tuple[RunDirectory, Material | None]":
+    """The folder of the run, with all that is needed to train in it; of a new one, the material."""
     from nmt.run import RunDirectory
 
     if arguments.resume:
-        return RunDirectory.create(path, resume=True)
+        return RunDirectory.create(path, resume=True), None
     if arguments.overwrite and path.exists():
         return _replace(path, config)
     # At once, so that what is in the way is told before the work, not after it.
     folder = RunDirectory.create(path)
-    _fill(folder, config)
-    return folder
+    return folder, _fill(folder, config)
 
 
-def _replace(path: Path, config: "Config") -> "RunDirectory":
+def _replace(path: Path, config: "Config") -> "tuple[RunDirectory, Material]":
     """A new run in the place of an old one, which goes when nothing is left that can be refused."""
     from nmt.run import RunDirectory
 
     with _workplace(path.parent) as name:
         prepared = RunDirectory(Path(name))
-        _prepare(prepared, config)
+        material = _prepare(prepared, config)
         folder = RunDirectory.create(path, overwrite=True)
-        _move(prepared, folder)
-    return folder
+        _move(prepared, folder, material)
+    return folder, material
 
 
-def _fill(folder: "RunDirectory", config: "Config") -> None:
+def _fill(folder: "RunDirectory", config: "Config") -> "Material":
     """Give a new run its tokenizers and encoded corpora; where that fails, it is empty again."""
     from nmt.run import RunDirectory
 
     try:
         with _workplace(folder.path) as name:
             prepared = RunDirectory(Path(name))
-            _prepare(prepared, config)
-            _move(prepared, folder)
+            material = _prepare(prepared, config)
+            _move(prepared, folder, material)
     except BaseException:
         if not any(folder.path.iterdir()):
             folder.path.rmdir()
         raise
+    return material
 
 
-def _prepare(prepared: "RunDirectory", config: "Config") -> None:
+def _prepare(prepared: "RunDirectory", config: "Config") -> "Material":
     """Do all that can fail for what a person wrote, before anything of theirs is changed.
 
-    Every part of the training is made once for that, and let go.
+    Every part of the training is made once for that. What takes long to make is kept.
     """
     from nmt.build import parallel_files
     from nmt.config_file import dump_config
     from nmt.data.corpus import read_pairs
     from nmt.training.assembly import assemble
+    from nmt.training.material import gather
+    from nmt.training.reporting import log_to_file
 
     for corpus in (config.data.valid, config.data.test):
         if corpus is not None:
             deque(read_pairs(parallel_files(corpus)), maxlen=0)
-    assemble(config, prepared, checkpoint=None)
+    with log_to_file(prepared.log):
+        material = gather(config, prepared)
+        assemble(config, prepared, material, checkpoint=None)
     prepared.write_config(dump_config(config))
+    return material
 
 
-def _move(prepared: "RunDirectory", folder: "RunDirectory") -> None:
+def _move(prepared: "RunDirectory", folder: "RunDirectory", material: "Material") -> None:
     # The configuration first: with it the folder is a run, which can be resumed from anywhere here.
     others = (item for item in prepared.path.iterdir() if item != prepared.config)
     for item in (prepared.config, *others):
         shutil.move(item, folder.path / item.name)
+    material.loader.follow(prepared.cache, folder.cache)
 
 
 def _workplace(parent: Path) -> "tempfile.TemporaryDirectory[str]":

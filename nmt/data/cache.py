@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import json
 import logging
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from nmt.data.encoded import EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
 from nmt.data.links import read_links
 from nmt.errors import DataError
+from nmt.files import whole_folder
 from nmt.text.tokenizer import Tokenizer
 
 FORMAT_VERSION: Final = 1
@@ -108,30 +108,21 @@ def _make(
     target_tokenizer: Tokenizer,
     filters: Filters,
 ) -> None:
-    """Write an entry beside its place, and put it there; the lock is held."""
+    """Put an entry in its place; the lock is held."""
     if entry.exists():
         logger.warning("%s: the encoded corpus is damaged, and is made anew", entry)
-        shutil.rmtree(entry)
-    unfinished = entry.with_suffix(".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was killed
-    unfinished.mkdir()
-    try:
-        links = None
-        if files.alignments is not None:
-            links = read_links(files, source_tokenizer, target_tokenizer)
+    links = None
+    if files.alignments is not None:
+        links = read_links(files, source_tokenizer, target_tokenizer)
+    with whole_folder(entry) as fresh:
         pairs = read_pairs(files)
-        report = write_encoded(
-            pairs, source_tokenizer, target_tokenizer, filters, unfinished, links
-        )
+        report = write_encoded(pairs, source_tokenizer, target_tokenizer, filters, fresh, links)
         if report.num_kept == 0:
             raise DataError(
                 f"{files}: the filters leave nothing: {report}; check the files, or widen the"
                 " filters"
             )
-        (unfinished / _MANIFEST).write_text(json.dumps(_content(unfinished), indent=1))
-        unfinished.rename(entry)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        (fresh / _MANIFEST).write_text(json.dumps(_content(fresh), indent=1))
 
 
 def _is_whole(entry: Path) -> bool:

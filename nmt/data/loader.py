@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -78,7 +79,8 @@ class DataLoader:
         """The batches of an epoch, from batch `start` on.
 
         What goes wrong in the background is raised here, in the place of the batch that it was
-        about. Threads and processes end when the iterator is closed or dropped before its end.
+        about. Threads and processes end when the iterator is closed or dropped before its end;
+        after it, the processes that draw the next epoch go on until `close`.
         """
         epoch = self._prepared(number)
         pending: deque[Future[Batch]] = deque()
@@ -97,6 +99,17 @@ class DataLoader:
         finally:
             executor.shutdown(cancel_futures=True)
 
+    def follow(self, old: Path, new: Path) -> None:
+        """Take note that what was in one folder of the cache has been moved to another.
+
+        What is open stays open: an epoch that was drawn is not drawn again.
+        """
+        self.close()
+        self._corpora = [
+            replace(corpus, folder=new / corpus.key) if corpus.folder.parent == old else corpus
+            for corpus in self._corpora
+        ]
+
     def close(self) -> None:
         """End the processes that draw for an epoch to come."""
         for drawings in self._drawings.values():
@@ -108,7 +121,11 @@ class DataLoader:
         # The latest is kept: to sort millions of pairs takes seconds, to sample subwords minutes.
         if self._latest is None or self._latest.number != number:
             self._latest = None  # its files are not needed beside the new ones
-            corpora = [drawing.result() for drawing in self._draw(number)]
+            try:
+                corpora = [drawing.result() for drawing in self._draw(number)]
+            except BaseException:  # KeyboardInterrupt too
+                self.close()
+                raise
             del self._drawings[number]
             sampler = self._sampler.with_lengths(
                 [corpus.source.lengths for corpus in corpora],

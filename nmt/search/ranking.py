@@ -51,21 +51,11 @@ def rank_continuations(
     count = min(count, slots.shape[1] * (vocabulary_size - first_token))
     maxima = _block_maxima(log_probabilities[:, first_token:]) + totals.unsqueeze(1)
     num_blocks = maxima.shape[1]
-    # One more row of -inf, for the slots that are empty.
-    maxima = torch.cat([maxima, maxima.new_full((1, num_blocks), -inf)])
-    per_sentence = maxima[slots].flatten(1)
-    blocks = per_sentence.sort(dim=1, descending=True, stable=True).indices[:, :count]
-    blocks = blocks.sort(dim=1).values
-
+    blocks = _best_blocks(maxima, slots, count)
     rows = slots.gather(1, blocks // num_blocks).unsqueeze(2)
-    within = torch.arange(_BLOCK, device=slots.device)
-    tokens = first_token + (blocks % num_blocks * _BLOCK).unsqueeze(2) + within
-    exists = (tokens < vocabulary_size) & (rows < len(totals))
-    safe_rows = rows.clamp(max=len(totals) - 1)
-    index = safe_rows * vocabulary_size + tokens.clamp(max=vocabulary_size - 1)
-    values = log_probabilities.flatten()[index] + totals[safe_rows]
-    values = values.masked_fill(~exists, -inf).flatten(1)
-
+    first_tokens = first_token + (blocks % num_blocks * _BLOCK).unsqueeze(2)
+    tokens = first_tokens + torch.arange(_BLOCK, device=slots.device)
+    values = _values(log_probabilities, totals, rows, tokens).flatten(1)
     best = values.sort(dim=1, descending=True, stable=True)
     order = best.indices[:, :count]
     return Candidates(
@@ -73,6 +63,32 @@ def rank_continuations(
         rows.expand_as(tokens).flatten(1).gather(1, order),
         tokens.flatten(1).gather(1, order),
     )
+
+
+def _best_blocks(
+    maxima: Float[Tensor, "R M"], slots: Int[Tensor, "N W"], count: int
+) -> Int[Tensor, "N P"]:
+    """The blocks with the highest maxima, ascending: of all slots of a sentence, in a row."""
+    # One more row of -inf, for the slots that are empty.
+    maxima = torch.cat([maxima, maxima.new_full((1, maxima.shape[1]), -inf)])
+    per_sentence = maxima[slots].flatten(1)
+    best = per_sentence.sort(dim=1, descending=True, stable=True).indices[:, :count]
+    return best.sort(dim=1).values
+
+
+def _values(
+    log_probabilities: Float[Tensor, "R V"],
+    totals: Float[Tensor, " R"],
+    rows: Int[Tensor, "N P 1"],
+    tokens: Int[Tensor, "N P X"],
+) -> Float[Tensor, "N P X"]:
+    """The total of each hypothesis and token; -inf where there is no such hypothesis or token."""
+    num_rows, vocabulary_size = log_probabilities.shape
+    exists = (tokens < vocabulary_size) & (rows < num_rows)
+    safe_rows = rows.clamp(max=num_rows - 1)
+    index = safe_rows * vocabulary_size + tokens.clamp(max=vocabulary_size - 1)
+    values = log_probabilities.flatten()[index] + totals[safe_rows]
+    return values.masked_fill(~exists, -inf)
 
 
 def _block_maxima(values: Float[Tensor, "R A"]) -> Float[Tensor, "R M"]:

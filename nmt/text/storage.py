@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from nmt.errors import RunError
+from nmt.files import whole_folder, write_flushed
 from nmt.text.normalization import Normalizer
 
 FORMAT_VERSION: Final = 1
@@ -58,17 +57,11 @@ def write_tokenizer(folder: Path, model_file: str, saved: SavedTokenizer) -> Non
         "model_file": model_file,
         "fingerprint": saved.fingerprint(),
     }
-    fresh, previous = (folder.with_name(f".{folder.name}.{end}") for end in ("new", "old"))
     try:
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        _write(fresh / model_file, saved.model)
-        _write(fresh / DESCRIPTION, (json.dumps(description, indent=2) + "\n").encode())
-        if folder.exists():
-            shutil.rmtree(previous, ignore_errors=True)
-            folder.rename(previous)
-        fresh.rename(folder)
-        shutil.rmtree(previous, ignore_errors=True)
+        with whole_folder(folder) as fresh:
+            write_flushed(fresh / model_file, saved.model)
+            content = json.dumps(description, indent=2) + "\n"
+            write_flushed(fresh / DESCRIPTION, content.encode())
     except OSError as error:
         raise RunError(
             f"{folder}: cannot write the tokenizer ({error.strerror or error}); "
@@ -105,13 +98,6 @@ def read_tokenizer(folder: Path) -> SavedTokenizer:
     if saved.fingerprint() != expected[1]:
         raise RunError(f"{path}: damaged or edited (its checksum is wrong); {_MEND}")
     return saved
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _read(path: Path) -> bytes:

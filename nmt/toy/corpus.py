@@ -1,7 +1,6 @@
 """Parallel sentences of the toy language, in splits that share no sentence, and their files."""
 
 import hashlib
-import os
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from nmt.errors import DataError
+from nmt.files import whole_file
 from nmt.toy.clauses import Sentence
 from nmt.toy.phrases import Sense, Token
 from nmt.toy.sampler import Sampler
@@ -135,19 +135,13 @@ def write_corpus(
 
 def _write(folder: Path, split: str, pairs: Iterator[SentencePair]) -> None:
     paths = [folder / f"{split}.{suffix}" for suffix in ("en", "de", "align")]
-    parts = [path.with_name(f"{path.name}.part") for path in paths]
-    try:
-        with ExitStack() as stack:
-            english, german, align = (
-                stack.enter_context(part.open("w", encoding="utf-8", newline="\n"))
-                for part in parts
-            )
-            for pair in pairs:
-                english.write(pair.english + "\n")
-                german.write(pair.german + "\n")
-                align.write(" ".join([f"{i}-{j}" for i, j in pair.alignment]) + "\n")
-        for part, path in zip(parts, paths, strict=True):
-            os.replace(part, path)
-    finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
+    with ExitStack() as places, ExitStack() as streams:  # all are closed before one takes its place
+        partial = [places.enter_context(whole_file(path)) for path in paths]
+        english, german, align = (
+            streams.enter_context(path.open("w", encoding="utf-8", newline="\n"))
+            for path in partial
+        )
+        for pair in pairs:
+            english.write(pair.english + "\n")
+            german.write(pair.german + "\n")
+            align.write(" ".join([f"{i}-{j}" for i, j in pair.alignment]) + "\n")

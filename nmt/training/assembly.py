@@ -1,20 +1,10 @@
 """From a configuration to an engine that can start, or go on."""
 
-import torch
-
-from nmt.build import (
-    Tokenizers,
-    build_loader,
-    build_model,
-    build_search,
-    build_tokenizers,
-    load_tokenizers,
-    parallel_files,
-)
+from nmt.build import build_model, build_search, parallel_files
 from nmt.checkpoint import Checkpoint
 from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, Config, TrainingConfig
 from nmt.data.corpus import read_pairs
-from nmt.device import resolve_device, resolve_precision
+from nmt.data.loader import DataLoader
 from nmt.errors import ConfigError
 from nmt.nn.model import Model
 from nmt.run import RunDirectory
@@ -22,69 +12,53 @@ from nmt.training.attention_loss import AttentionLoss, Reinforce
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
 from nmt.training.engine import Counters, Engine
+from nmt.training.material import Material
 from nmt.training.optimization import Optimizer
 from nmt.training.reporting import Reporter
 from nmt.training.resuming import data_identity, require_same_data
-from nmt.training.schedule import Schedule
 from nmt.training.snapshots import Snapshots
 from nmt.training.tally import Tally
 from nmt.training.validation import Validator
 from nmt.translation import Translator
 
 
-def assemble(config: Config, run: RunDirectory, checkpoint: Checkpoint | None) -> Engine:
+def assemble(
+    config: Config, run: RunDirectory, material: Material, checkpoint: Checkpoint | None
+) -> Engine:
     """All parts of a training, restored from a checkpoint where there is one.
 
-    Makes what the configuration implies and the run does not have yet: tokenizers and the
-    encoded corpora. Draws the first weights from torch's global generator.
+    Draws the first weights from torch's global generator.
 
     Raises:
-        UserError: all that can be refused of what a person wrote; nothing else of the run is
-            changed before, or by this.
+        UserError: all that `gather` has not refused yet of what a person wrote; nothing of the run
+            is changed before, or by this.
     """
-    training = config.training
-    device = resolve_device(config.device)
-    precision = resolve_precision(config.precision, device)
-    if checkpoint is None:
-        tokenizers = build_tokenizers(config, run)
-    else:
-        # The weights know the tokens of these alone: none is made in their place.
-        tokenizers = load_tokenizers(RunDirectory.open(run.path))
-    loader = build_loader(config, run, tokenizers, device)
-    data = data_identity(tokenizers, loader)
+    training, device, tokenizers = config.training, material.device, material.tokenizers
+    data = data_identity(tokenizers, material.loader)
     if checkpoint is not None:
         require_same_data(config, run, checkpoint.metadata["data"], data)
     build_search(config.decoding)  # what it refuses is told now, not at the end, where it is used
     model = build_model(config.model, len(tokenizers.source), len(tokenizers.target)).to(device)
     optimizer: Optimizer = OPTIMIZERS.create(training.optimizer, model)
-    counters = Counters() if checkpoint is None else Counters(**checkpoint.metadata["counters"])
-    if counters.first_epoch_batches is None:
-        counters.first_epoch_batches = loader.num_batches(1)
-        if counters.first_epoch_batches == 0:
-            raise no_sentences(epoch=1)
-    total_updates = count_updates(training, counters.first_epoch_batches)
-    schedule: Schedule = SCHEDULES.create(training.schedule, total_updates)
+    counters, num_batches = _counters(checkpoint, material.loader)
+    total_updates = count_updates(training, num_batches)
     engine = Engine(
         config=training,
         run=run,
         device=device,
-        precision=precision,
+        precision=material.precision,
         model=model,
-        loader=loader,
+        loader=material.loader,
         optimizer=optimizer,
         base_learning_rate=optimizer.param_groups[0]["lr"],
-        schedule=schedule,
+        schedule=SCHEDULES.create(training.schedule, total_updates),
         attention_loss=_attention_loss(training),
         ema=None if training.ema_decay is None else ExponentialAverage(model, training.ema_decay),
-        validator=_validator(config, model, tokenizers, device, precision),
+        validator=_validator(config, model, material),
         best=_progress(training.validation.best),
-        stopping=(
-            None if training.early_stopping is None else _progress(training.early_stopping.metric)
-        ),
+        stopping=_stopping(training),
         tally=Tally(device),
-        snapshots=Snapshots(
-            run, max(training.checkpoints.keep_last, training.checkpoints.average_last)
-        ),
+        snapshots=_snapshots(training, run),
         reporter=_reporter(config, run, total_updates, checkpoint),
         data=data,
         counters=counters,
@@ -92,6 +66,16 @@ def assemble(config: Config, run: RunDirectory, checkpoint: Checkpoint | None) -
     if checkpoint is not None:
         engine.restore(checkpoint)
     return engine
+
+
+def _counters(checkpoint: Checkpoint | None, loader: DataLoader) -> tuple[Counters, int]:
+    """Where training is, and the batches of the first epoch, which are counted once in a run."""
+    counters = Counters() if checkpoint is None else Counters(**checkpoint.metadata["counters"])
+    if counters.first_epoch_batches is None:
+        counters.first_epoch_batches = loader.num_batches(1)
+    if counters.first_epoch_batches == 0:
+        raise no_sentences(epoch=1)
+    return counters, counters.first_epoch_batches
 
 
 def no_sentences(epoch: int) -> ConfigError:
@@ -124,13 +108,7 @@ def _attention_loss(config: TrainingConfig) -> AttentionLoss:
     )
 
 
-def _validator(
-    config: Config,
-    model: Model,
-    tokenizers: Tokenizers,
-    device: torch.device,
-    precision: torch.dtype,
-) -> Validator | None:
+def _validator(config: Config, model: Model, material: Material) -> Validator | None:
     if config.data.valid is None:
         return None
     options, decoding = config.training.validation, config.decoding
@@ -138,17 +116,25 @@ def _validator(
     search = build_search(decoding.model_copy(update={"beam_size": beam_size, "n_best": 1}))
     translator = Translator(
         model=model,
-        source_tokenizer=tokenizers.source,
-        target_tokenizer=tokenizers.target,
+        source_tokenizer=material.tokenizers.source,
+        target_tokenizer=material.tokenizers.target,
         search=search,
-        device=device,
-        precision=precision,
+        device=material.device,
+        precision=material.precision,
         batch_tokens=decoding.batch_tokens,
         max_source_length=decoding.max_source_length,
     )
     pairs = list(read_pairs(parallel_files(config.data.valid)))
     metrics = [METRICS.get(name)() for name in options.metrics]
     return Validator(translator, pairs, metrics, options.num_samples)
+
+
+def _stopping(training: TrainingConfig) -> Progress | None:
+    return None if training.early_stopping is None else _progress(training.early_stopping.metric)
+
+
+def _snapshots(training: TrainingConfig, run: RunDirectory) -> Snapshots:
+    return Snapshots(run, max(training.checkpoints.keep_last, training.checkpoints.average_last))
 
 
 def _progress(metric: str) -> Progress:

@@ -33,6 +33,9 @@ class Loader(Protocol):
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, from batch `start` on."""
 
+    def close(self) -> None:
+        """End what goes on in the background for an epoch to come."""
+
 
 @dataclass
 class Counters:

@@ -27,6 +27,7 @@ from nmt.training.events import (
 )
 from nmt.training.finishing import finish
 from nmt.training.loss import label_smoothed_cross_entropy
+from nmt.training.material import Material, gather
 from nmt.training.optimization import apply_gradients
 from nmt.training.randomness import seed_everything
 from nmt.training.reporting import log_to_file
@@ -57,7 +58,9 @@ class TrainingResult:
     signal: int | None = None
 
 
-def train(config: Config, run: RunDirectory, resume: bool = False) -> TrainingResult:
+def train(
+    config: Config, run: RunDirectory, resume: bool = False, material: Material | None = None
+) -> TrainingResult:
     """Do everything that a configuration implies, in a run directory made for it.
 
     Makes tokenizers and encoded corpora where there are none, trains until a limit or early
@@ -69,6 +72,7 @@ def train(config: Config, run: RunDirectory, resume: bool = False) -> TrainingRe
         run: from `RunDirectory.create`.
         resume: go on from the checkpoint `last`, bit for bit on a CPU; from the start where the
             run had not come to the first one. A finished run is left alone.
+        material: of this run, where it has been gathered before.
 
     Raises:
         UserError: something that a person can mend, in one line.
@@ -82,7 +86,8 @@ def train(config: Config, run: RunDirectory, resume: bool = False) -> TrainingRe
     with log_to_file(run.log):
         checkpoint = _last_checkpoint(run) if resume else None
         seed_everything(config.seed)
-        engine = assemble(config, run, checkpoint)
+        material = material or gather(config, run, is_begun=checkpoint is not None)
+        engine = assemble(config, run, material, checkpoint)
         write_environment(run.environment, engine.device, engine.precision)
         with engine.reporter, listen() as interruption:
             return _train(config, engine, interruption)
@@ -136,7 +141,8 @@ class Trainer:
     def run(self) -> str:
         """Train, and say why it is the end; raises `Interrupted` where somebody asked for it."""
         self._clock.restart()
-        with closing(self._updates()) as updates:
+        # The loader, as after the last batch of an epoch it prepares one that need not be wanted.
+        with closing(self._engine.loader), closing(self._updates()) as updates:
             while True:
                 self._validate_or_save()
                 if self._interruption.signal is not None:

@@ -137,7 +137,7 @@ def test_damage_is_found_and_mended(
 def test_what_a_killed_process_left_is_cleared_away(files, tokenizer, folder: Path) -> None:
     encode(files, tokenizer, folder)
     (entry,) = entries(folder)
-    unfinished = entry.rename(entry.with_suffix(".unfinished"))
+    unfinished = entry.rename(entry.with_suffix(".new"))
     (unfinished / "more").write_text("rest")
     encode(files, tokenizer, folder)
     assert entries(folder) == [entry]

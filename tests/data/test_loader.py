@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nmt.batch import Batch
 from nmt.data.batching import BatchSampler
+from nmt.data.drawing import Drawing
 from nmt.data.encoded import EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
 from nmt.data.loader import DataLoader, make_batch, make_source
@@ -198,6 +199,63 @@ def test_processes_do_not_change_the_batches(sampling_tokenizer, tmp_path: Path)
     assert_same(list(loader.epoch(2, start=2)), list(plain.epoch(2, start=2)))
     loader.close()
     assert not multiprocessing.active_children()
+
+
+def test_an_interruption_while_an_epoch_is_drawn_ends_the_processes(
+    sampling_tokenizer, tmp_path: Path, monkeypatch
+) -> None:
+    corpus = corpus_of([("one two", "zwei eins")] * 60, sampling_tokenizer, tmp_path)
+    sampler = BatchSampler(
+        [corpus.source_lengths], [corpus.target_lengths], seed=1, batch_tokens=100
+    )
+    loader = DataLoader([corpus], sampler, seed=1, num_processes=1)
+
+    def interrupt(drawing: Drawing) -> None:
+        assert multiprocessing.active_children()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Drawing, "result", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        loader.num_batches(1)
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("num_processes", [0, 1])
+def test_corpora_can_be_moved_and_what_was_drawn_is_not_drawn_again(
+    num_processes: int, sampling_tokenizer, tmp_path: Path, monkeypatch
+) -> None:
+    pairs = [(f"one two {n} three", f"drei zwei {n} eins") for n in range(60)]
+    for name in ("old", "elsewhere"):
+        (tmp_path / name).mkdir()
+    moved = corpus_of(pairs[:40], sampling_tokenizer, tmp_path / "old" / "key")
+    other = corpus_of(pairs[40:], sampling_tokenizer, tmp_path / "elsewhere" / "key")
+    sampler = BatchSampler(
+        [moved.source_lengths, other.source_lengths],
+        [moved.target_lengths, other.target_lengths],
+        seed=1,
+        batch_tokens=100,
+    )
+    plain = DataLoader([moved, other], sampler, seed=1)
+    expected = [list(plain.epoch(number)) for number in (1, 2)]
+    loader = DataLoader([moved, other], sampler, seed=1, num_processes=num_processes)
+    assert loader.num_batches(1) == len(expected[0])
+    (tmp_path / "old").rename(tmp_path / "new")
+    loader.follow(tmp_path / "old", tmp_path / "new")
+    assert [corpus.folder for corpus in loader.corpora] == [
+        tmp_path / "new" / "key",
+        tmp_path / "elsewhere" / "key",
+    ]
+    drawn = []
+    monkeypatch.setattr(
+        "nmt.data.loader.Drawing",
+        lambda corpus, seed, epoch, processes: (
+            drawn.append(epoch) or Drawing(corpus, seed, epoch, processes)
+        ),
+    )
+    for number in (1, 2):
+        assert_same(list(loader.epoch(number)), expected[number - 1])
+    loader.close()
+    assert set(drawn) == {2, 3}
 
 
 @pytest.mark.gpu

@@ -16,6 +16,7 @@ import pytest
 
 import nmt
 from nmt.cli import main
+from nmt.data.drawing import Drawing
 from nmt.training import reporting, trainer
 from nmt.training.engine import Engine
 from nmt.training.signals import Interrupted
@@ -343,7 +344,30 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(
     assert run.train("--resume", "training.max_updates=6") == 0
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_prepared_for_a_new_run_is_prepared_and_told_once(
+    corpus: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    overwrite: bool,
+) -> None:
+    run = Run(corpus, f"once-{overwrite}")
+    if overwrite:
+        assert run.train("training.max_updates=1") == 0
+    capsys.readouterr()
+    drawn: list[int] = []
+    draw = Drawing.result
+    monkeypatch.setattr(
+        Drawing, "result", lambda drawing: drawn.append(drawing._epoch) or draw(drawing)
+    )
+    assert run.train("training.max_updates=2", *["--overwrite"] * overwrite) == 0
+    assert drawn == [1]
+    for told in (capsys.readouterr().err, (run.path / "train.log").read_text()):
+        assert told.count("training the sentencepiece tokenizer") == 1
+        assert told.count(f"{NUM_PAIRS} of {NUM_PAIRS} pairs kept") == 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_killed_while_it_is_begun_it_can_be_resumed(
     corpus: Path, unbroken: Run, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:

@@ -34,9 +34,14 @@ class ListLoader:
 
     def __init__(self, batches: list[Batch]) -> None:
         self.batches = batches
+        self.is_at_work = False
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        self.is_at_work = True
         yield from self.batches[start:]
+
+    def close(self) -> None:
+        self.is_at_work = False
 
 
 class ScriptedValidator(Validator):

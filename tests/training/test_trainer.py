@@ -1,5 +1,6 @@
 import json
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -233,6 +234,22 @@ def test_an_interruption_ends_after_the_update(make_engine: MakeEngine, tmp_path
     with engine.reporter, pytest.raises(Interrupted):
         Trainer(engine, interruption).run()
     assert not is_checkpoint(tmp_path / "checkpoints/last")
+
+
+@pytest.mark.parametrize("end", ["epoch", "update", "signal", "error"])
+def test_nothing_goes_on_in_the_background_when_it_ends(make_engine: MakeEngine, end: str) -> None:
+    limit = {"max_epochs": 1} if end == "epoch" else {"max_updates": 3}
+    # One validation is scripted, after the first update; there is an error at the second.
+    validator = ScriptedValidator([1.0] if end == "error" else [1.0] * 9)
+    engine = make_engine(4, validator, validation={"every": 1, "metrics": ["bleu"]}, **limit)
+    interruption = Interruption()
+    if end == "signal":
+        engine.reporter.advance = lambda: setattr(interruption, "signal", 2)  # type: ignore[method-assign]
+    expected = {"signal": Interrupted, "error": IndexError}.get(end)
+    with engine.reporter, nullcontext() if expected is None else pytest.raises(expected):
+        Trainer(engine, interruption).run()
+    assert engine.counters.update == {"epoch": 4, "update": 3, "signal": 1, "error": 2}[end]
+    assert not engine.loader.is_at_work
 
 
 def test_an_interrupted_validation_changes_nothing(make_engine: MakeEngine) -> None:

@@ -1,0 +1,50 @@
+"""What a training is made of before there is a model: where it computes, tokenizers, batches."""
+
+from dataclasses import dataclass
+
+import torch
+
+from nmt.build import Tokenizers, build_loader, build_tokenizers, load_tokenizers
+from nmt.config import Config
+from nmt.data.loader import DataLoader
+from nmt.device import resolve_device, resolve_precision
+from nmt.run import RunDirectory
+
+
+@dataclass(frozen=True)
+class Material:
+    """What takes long to make, and is made once.
+
+    Attributes:
+        device: where it is computed.
+        precision: of the computation.
+        tokenizers: of both sides.
+        loader: the training batches.
+    """
+
+    device: torch.device
+    precision: torch.dtype
+    tokenizers: Tokenizers
+    loader: DataLoader
+
+
+def gather(config: Config, run: RunDirectory, *, is_begun: bool = False) -> Material:
+    """The material of a training; tokenizers and encoded corpora are made where there are none.
+
+    Args:
+        config: the experiment.
+        run: where the tokenizers are, and the corpora, unless they have a cache of their own.
+        is_begun: there are weights that know the tokens of the run's tokenizers alone: none is
+            made in their place.
+
+    Raises:
+        UserError: this machine lacks the device or the precision, or the text cannot be used.
+    """
+    device = resolve_device(config.device)
+    precision = resolve_precision(config.precision, device)
+    if is_begun:
+        tokenizers = load_tokenizers(RunDirectory.open(run.path))
+    else:
+        tokenizers = build_tokenizers(config, run)
+    loader = build_loader(config, run, tokenizers, device)
+    return Material(device, precision, tokenizers, loader)
