@@ -1,0 +1,127 @@
+"""What the command line makes of the attention family: guided, absent, impossible."""
+
+import contextlib
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Command
+
+SHORT = ("training.max_epochs=1", "training.validation.every=null")
+
+
+@pytest.fixture
+def in_corpus(trained: Path, tmp_path: Path) -> Iterator[Path]:
+    """The working directory has a corpus, tiny.yaml and no run."""
+    for path in trained.iterdir():
+        if path.is_file():
+            shutil.copy(path, tmp_path)
+    with contextlib.chdir(tmp_path):
+        yield tmp_path
+
+
+def error_rate(nmt: Command, run: str | Path) -> float:
+    outcome = nmt(
+        *("align", run, "--source", "test.en", "--target", "test.de", "--gold", "test.align")
+    )
+    assert outcome.code == 0, outcome.err
+    found = re.search(r"alignment error rate ([0-9.]+)%", outcome.err)
+    assert found is not None
+    return float(found[1])
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+def test_guided_attention_looks_where_it_is_told(
+    loss: str, nmt: Command, in_corpus: Path, trained: Path
+) -> None:
+    outcome = nmt(
+        *("train", "tiny.yaml", "run=runs/guided"),
+        *("data.train.alignments=train.align", f"training.guided_attention.loss={loss}"),
+    )
+    assert outcome.code == 0, outcome.err
+    guided, free = (error_rate(nmt, run) for run in ("runs/guided", trained / "runs/tiny"))
+    assert guided < 10 and guided < free / 2, (guided, free)
+
+
+def test_alignments_that_do_not_fit(nmt: Command, in_corpus: Path) -> None:
+    lines = Path("train.align").read_text().splitlines(keepends=True)
+    given = ("data.train.alignments=some.align", "training.guided_attention.weight=1")
+    for content, parts in [
+        (lines[:-1], ["some.align has 399 lines", "400"]),
+        ([*lines[:4], "0-99\n", *lines[5:]], ["some.align, line 5", "'0-99'", "target word 99"]),
+        (["nonsense\n", *lines[1:]], ["some.align, line 1", "'nonsense' is no alignment"]),
+    ]:
+        Path("some.align").write_text("".join(content))
+        nmt("train", "tiny.yaml", "run=runs/x", *given).assert_refused(*parts)
+    Path("some.align").unlink()
+    nmt("train", "tiny.yaml", "run=runs/x", *given).assert_refused("some.align: no such file")
+
+
+@pytest.mark.parametrize("style", ["sutskever", "bahdanau"])
+def test_without_attention_there_is_nothing_to_align(
+    style: str, nmt: Command, in_corpus: Path
+) -> None:
+    options = ("model.attention=null", f"model.decoder.style={style}", *SHORT)
+    outcome = nmt("train", "tiny.yaml", "run=runs/none", *options)
+    assert outcome.code == 0, outcome.err
+    assert len(nmt("translate", "runs/none", "test.en").lines) == 20
+    reason = "the model has no attention (model.attention: null), so there is nothing to align"
+    nmt("align", "runs/none", "--source", "test.en", "--target", "test.de").assert_refused(reason)
+    nmt("translate", "runs/none", "test.en", "--alignments", "x.align").assert_refused(reason)
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (
+            ["model.attention.score=uniform", "model.attention.alignment=hard"],
+            ["model.attention.alignment", "'uniform' scores all alike", "softmax"],
+        ),
+        (["model.decoder.style=sutskever"], ["model.decoder.style", "model.attention: null"]),
+        (["model.attention.num_heads=5"], ["model.attention.num_heads", "hidden_size (32)"]),
+        (["model.attention.score=dot", "model.attention.score.width=3"], ["'dot'", "width"]),
+        (["model.attention.alignment.alpha=2"], ["'softmax'", "alpha"]),
+        (["model.attention.alignment=entmx"], ["'entmx'", "did you mean 'entmax'?"]),
+        (["model.encoder.cell=gruu"], ["'gruu'", "did you mean 'gru'?"]),
+        (["training.guided_attention.weight=1"], ["alignments", "guided_attention needs it"]),
+        (["model.attention=null", "training.coverage_loss=1"], ["coverage_loss", "attention"]),
+    ],
+)
+def test_combinations_that_cannot_be(
+    options: list[str], parts: list[str], nmt: Command, in_corpus: Path
+) -> None:
+    nmt("check", "tiny.yaml", *options).assert_refused(*parts)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["model.attention.score=coverage_gru", "training.coverage_loss=1"],
+        ["model.attention.alignment=monotonic", "model.decoder.style=luong"],
+        ["model.attention.alignment=hard", "training.reinforce.discount=0.5"],
+        ["model.attention.num_heads=4", "model.decoder.style=gnmt", "model.decoder.num_layers=2"],
+        ["model.encoder.cell=layer_norm_lstm", "model.decoder.style=conditional"],
+        ["model.decoder.cell=deep_gru", "model.decoder.recurrent_dropout=0.2"],
+    ],
+    ids=lambda options: options[0].rpartition(".")[2],
+)
+def test_others_train_and_translate(options: list[str], nmt: Command, in_corpus: Path) -> None:
+    outcome = nmt("train", "tiny.yaml", "run=runs/other", *SHORT, *options)
+    assert outcome.code == 0, outcome.err
+    outcome = nmt("translate", "runs/other", "test.en", "--alignments", "x.align")
+    assert outcome.code == 0 and len(outcome.lines) == 20
+    assert len(Path("x.align").read_text().splitlines()) == 20
+
+
+def test_a_sentence_of_one_word(nmt: Command, in_corpus: Path) -> None:
+    """No alignment comes to grief over a source of one token and EOS, or over nothing at all."""
+    for alignment in ("local_m", "local_p", "monotonic", "sparsemax", "gumbel"):
+        run = f"runs/{alignment}"
+        outcome = nmt(
+            "train", "tiny.yaml", f"run={run}", *SHORT, f"model.attention.alignment={alignment}"
+        )
+        assert outcome.code == 0, outcome.err
+        assert len(nmt("translate", run, stdin=b"one\n\nunseen\n").lines) == 3
