@@ -135,13 +135,16 @@ class Translator:
         )
 
     def translate(
-        self, lines: Sequence[str], *, with_alignments: bool = False
+        self, lines: Sequence[str], *, with_alignments: bool = False, with_scores: bool = False
     ) -> list[Translation]:
         """Translate lines of raw text; see `translate_stream`."""
-        return list(self.translate_stream(lines, with_alignments=with_alignments))
+        translations = self.translate_stream(
+            lines, with_alignments=with_alignments, with_scores=with_scores
+        )
+        return list(translations)
 
     def translate_stream(
-        self, lines: Iterable[str], *, with_alignments: bool = False
+        self, lines: Iterable[str], *, with_alignments: bool = False, with_scores: bool = False
     ) -> Iterator[Translation]:
         """Translate any number of lines; memory does not grow with their number.
 
@@ -149,6 +152,10 @@ class Translator:
             lines: one translation comes out for each, whatever it holds; of nothing but blanks
                 comes nothing. Some thousands are read ahead.
             with_alignments: align each line with its best translation as well (one pass more).
+            with_scores: the scores of the hypotheses are to be those of their texts, as `score`
+                has them. A search may write a word in other tokens than the tokenizer does (one
+                line in twenty): such a hypothesis then has the tokens of its text, and their
+                scores (one pass more for those lines). The order stays that of the search.
 
         Raises:
             TypeError: it was given one string, whose characters would be taken for lines.
@@ -157,15 +164,14 @@ class Translator:
             raise TypeError("translate takes a list of lines; of one line, write translate([line])")
         number = 1
         for window in windows(lines, len):
-            yield from self._translate(window, number, with_alignments)
+            yield from self._translate(window, number, with_alignments, with_scores)
             number += len(window)
 
     def score(self, pairs: Iterable[Pair]) -> Iterator[SentenceScore]:
         """How probable the model finds each target, given its source.
 
-        Of a translation by this model it is what the search reported, if the text becomes the same
-        tokens again. Of lines longer than `max_source_length`, source or target, the beginning is
-        scored.
+        Of a translation by this model it is what `translate` reports `with_scores`. Of lines longer
+        than `max_source_length`, source or target, the beginning is scored.
 
         Args:
             pairs: source and target, raw text; either may be empty.
@@ -194,7 +200,7 @@ class Translator:
             number += len(window)
 
     def _translate(
-        self, lines: list[str], first_number: int, with_alignments: bool
+        self, lines: list[str], first_number: int, with_alignments: bool, with_scores: bool
     ) -> list[Translation]:
         """One window."""
         sources = self._read("source", lines, first_number)
@@ -211,6 +217,8 @@ class Translator:
                 for hypotheses, text in zip(found, texts, strict=True)
             ]
             alignments = self._align(sources, targets)
+        if with_scores:
+            self._score_texts(sources, texts, found)
         return [
             Translation(text, tuple(hypotheses), alignment)
             for text, hypotheses, alignment in zip(texts, found, alignments, strict=True)
@@ -241,6 +249,30 @@ class Translator:
             for index, best in zip(members, hypotheses, strict=True):
                 found[index] = best
         return found
+
+    def _score_texts(
+        self,
+        sources: Sequence[EncodedWords],
+        texts: Sequence[Sequence[str]],
+        found: list[list[Hypothesis]],
+    ) -> None:
+        """Put the tokens and scores of its text in the place of each hypothesis that has others."""
+        encode = self.target_tokenizer.encode_words
+        other = [
+            (index, rank, target)
+            for index, hypotheses in enumerate(found)
+            for rank, hypothesis in enumerate(hypotheses)
+            if (target := encode(texts[index][rank])).ids != list(hypothesis.tokens)
+        ]
+        scores = self._force(
+            [sources[index] for index, _, _ in other],
+            [target for _, _, target in other],
+            read_log_probabilities,
+        )
+        for (index, rank, target), log_probabilities in zip(other, scores, strict=True):
+            total, length = sum(log_probabilities), len(log_probabilities)
+            score = self.search.penalty.score(torch.tensor(total), torch.tensor(length))
+            found[index][rank] = Hypothesis(tuple(target.ids), total, score.item())
 
     def _align(
         self, sources: list[EncodedWords], targets: list[EncodedWords]

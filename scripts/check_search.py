@@ -76,18 +76,20 @@ def first_of_many_is_the_only_one(one: Sequence[Translation], five: Sequence[Tra
 def reported_is_scored(
     translator: Translator, sources: Sequence[str], found: Sequence[Translation]
 ) -> bool:
-    """The log-probability that search reports is that of the text, where it is the same tokens."""
+    """The log-probability that is reported is that which `nmt score` gives the text."""
     pairs = [(source, best.text) for source, best in zip(sources, found, strict=True)]
-    encode = translator.target_tokenizer.encode
-    same = [encode(best.text) == list(best.hypotheses[0].tokens) for best in found]
+    reported = translator.translate(sources, with_scores=True)
     gaps = [
         abs(scored.log_probability - best.hypotheses[0].log_probability)
-        for scored, best, is_same in zip(translator.score(pairs), found, same, strict=True)
-        if is_same
+        for scored, best in zip(translator.score(pairs), reported, strict=True)
     ]
+    others = sum(
+        one.hypotheses[0].tokens != best.hypotheses[0].tokens
+        for one, best in zip(found, reported, strict=True)
+    )
     print(
-        f"score: at most {max(gaps):.1e} from what search reports, over the {len(gaps)} of "
-        f"{len(found)} translations whose text becomes the same tokens again"
+        f"score: at most {max(gaps):.1e} from what is reported ({others} of {len(found)} "
+        "translations were found in other tokens than those of their text)"
     )
     return max(gaps) <= TOLERANCE
 

@@ -20,6 +20,7 @@ from nmt.run import RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.symbols import EOS
 from nmt.text.normalization import Normalizer
+from nmt.text.sentencepiece_trainer import SentencePieceTrainer
 from nmt.text.words import WordTrainer
 from nmt.translation import Translator
 
@@ -214,6 +215,26 @@ def test_the_score_of_a_translation_is_what_search_reports(tokenizer, search):
         assert score.log_probability == pytest.approx(best.log_probability, abs=1e-4)
         assert score.num_tokens == len(best.tokens) + 1
         assert score.tokens == (*tokenizer.pieces(best.tokens), "</s>")
+
+
+def test_scores_are_those_of_the_text_where_it_was_found_in_other_tokens():
+    """A model that knows nothing writes pieces that the tokenizer would join."""
+    trainer = SentencePieceTrainer(Normalizer(), vocabulary_size=45)
+    pieces = trainer.train(lambda: iter(WORDS + random_lines(50)))
+    translator = make_translator(pieces, n_best=3)
+    lines = random_lines(20)
+    found = translator.translate(lines)
+    reported = translator.translate(lines, with_scores=True)
+    assert [one.texts for one in found] == [other.texts for other in reported]
+    assert [one.hypotheses for one in found] != [other.hypotheses for other in reported]
+    for rank in range(3):
+        pairs = [(line, best.texts[rank]) for line, best in zip(lines, reported, strict=True)]
+        for scored, best in zip(translator.score(pairs), reported, strict=True):
+            hypothesis = best.hypotheses[rank]
+            assert list(hypothesis.tokens) == pieces.encode(best.texts[rank])
+            assert hypothesis.log_probability == pytest.approx(scored.log_probability, abs=1e-4)
+            mean = scored.log_probability / scored.num_tokens
+            assert hypothesis.score == pytest.approx(mean, abs=1e-4), "the average penalty"
 
 
 def test_a_beam_finds_no_worse_scores_than_greedy(tokenizer):

@@ -11,10 +11,8 @@ from nmt.commands.text import add_pair_arguments, read_given_pairs
 
 DESCRIPTION = """Write the log-probability of each target sentence, given its source, as the model
 sees it (natural logarithm, sum over the tokens and the end of the sentence): a line for each pair.
-For what `nmt translate` wrote it is the log-probability that --scores gives there, but where the
-search wrote a text in other tokens than the tokenizer splits it into, for text alone is read here;
-and of an empty line, which translate asks no model about. A summary with the perplexity goes to
-stderr."""
+For what `nmt translate` wrote it is the log-probability that --scores gives there (but of an empty
+line, which translate asks no model about). A summary with the perplexity goes to stderr."""
 
 EXAMPLES = """examples:
   nmt score runs/toy --source data/toy/test.en --target data/toy/test.de

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ EXAMPLES = """output:
   The translation. With --scores: score, log-probability and translation, with tabs between.
   With --n-best N: `line ||| translation ||| score`, lines counted from 0, up to N of them for
   each line of the input, best first; --scores adds ` ||| log-probability`. The score is what the
-  search ranks by: the log-probability under the length penalty.
+  search ranks by: the log-probability under the length penalty. Both are those of the text, as
+  `nmt score` has them, also where the search has found it in other tokens.
 
 examples:
   echo 'Tom chases Jerry .' | nmt translate runs/toy
@@ -97,16 +99,16 @@ def run(arguments: argparse.Namespace) -> int:
 def _translate(
     translator: "Translator", lines: Iterator[str], arguments: argparse.Namespace
 ) -> "Iterator[Translation]":
-    with_alignments = arguments.alignments is not None
+    translate = partial(
+        translator.translate_stream,
+        with_alignments=arguments.alignments is not None,
+        with_scores=arguments.scores or arguments.n_best is not None,
+    )
     if not stdin_is_typed(arguments.input):
-        return translator.translate_stream(lines, with_alignments=with_alignments)
+        return translate(lines)
     # Nothing is read ahead where a person waits for the answer.
     print("type a sentence and press Enter; Ctrl-D ends", file=sys.stderr)
-    return (
-        translation
-        for line in lines
-        for translation in translator.translate([line], with_alignments=with_alignments)
-    )
+    return (translation for line in lines for translation in translate([line]))
 
 
 def _format(number: int, translation: "Translation", arguments: argparse.Namespace) -> str:
