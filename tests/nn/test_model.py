@@ -256,6 +256,23 @@ def test_all_parts_run_in_bfloat16(
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.parametrize(
+    ("score", "alignment"),
+    [*((score, "softmax") for score in SCORES), *(("additive", name) for name in ALIGNMENTS)],
+)
+def test_all_attentions_run_in_bfloat16(score: str, alignment: str) -> None:
+    model = make_model(score=score, alignment=alignment)
+    batch = make_batch()
+    for mode in (True, False):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            output = model.train(mode)(batch)
+        output.logits.float().square().sum().backward()
+        assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+    if alignment not in ("hard", "gumbel", "monotonic"):  # which a rounding sends elsewhere
+        exact = model(batch).logits
+        torch.testing.assert_close(output.logits.float(), exact, rtol=0.05, atol=0.05)
+
+
 def test_the_plain_gru_runs_in_bfloat16() -> None:
     encoder = RecurrentEncoder(lambda size: GRU(size, HIDDEN, fused=False), EMBEDDING)
     with torch.autocast("cpu", dtype=torch.bfloat16):

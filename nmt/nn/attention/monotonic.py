@@ -65,7 +65,8 @@ class MonotonicAlignment(Alignment):
         reach = passed.unsqueeze(1) - passed.unsqueeze(2)
         forward = torch.ones(reach.shape[1:], dtype=torch.bool, device=reach.device).triu()
         going = reach.masked_fill(~forward, -torch.inf).exp()
-        weights = stop * torch.einsum("bk,bks->bs", past.to(stop.dtype), going.to(stop.dtype))
+        # No matrix product, which autocast would make one of bfloat16.
+        weights = stop * (past.to(stop.dtype).unsqueeze(2) * going.to(stop.dtype)).sum(1)
         return Aligned(weights.unsqueeze(1).to(scores.dtype), weights)
 
     def _chances(self, scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
