@@ -1,4 +1,4 @@
-"""A tour in three minutes: a toy language, a small model, and a look at where it looks.
+"""A tour in two minutes: a toy language, a small model, and a look at where it looks.
 
 Run by `make demo`; every step is a command that you can give yourself.
 """
