@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from nmt.training.engine import Engine
 
 DESCRIPTION = """Try a configuration out without training: read the corpora, make the tokenizers and
-the batches, build all that training needs, make two updates, and say what it all comes to:
-sentences, vocabulary, parameters, memory, speed. What is wrong in the file is told at once. Nothing
+the batches, build all that training needs, make a few updates, and say what it all comes to:
+sentences, vocabulary, parameters, memory, time. What is wrong in the file is told at once. Nothing
 is kept, and a run that is there is not touched."""
 
 EXAMPLES = """examples:
@@ -64,9 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
         torch.manual_seed(config.seed)
         engine = assemble(contained, place, material, checkpoint=None)
         batches = list(islice(engine.loader.epoch(1), _NUM_BATCHES))
-        _report_batches(batches, engine.counters.first_epoch_batches or len(batches))
+        num_batches = engine.counters.first_epoch_batches or len(batches)
+        _report_batches(batches, num_batches)
         largest = max(batches, key=lambda batch: batch.source.numel() * batch.target.shape[1])
         _report_model(engine, largest, num_classes=len(tokenizers.target))
+        _report_speed(engine, batches, num_batches)
     return 0
 
 
@@ -162,10 +164,52 @@ def _report_model(engine: "Engine", batch: "Batch", num_classes: int) -> None:
         f"(chance: {math.log(num_classes):.2f})"
     )
     print(f"memory          {_describe_memory(cost, engine.ema is not None)}")
-    print(
-        f"speed           {batch.num_target_tokens / cost.seconds:,.0f} target tokens a second in "
-        f"that batch, on {engine.device} in {str(engine.precision).removeprefix('torch.')}"
+
+
+def _report_speed(engine: "Engine", batches: "list[Batch]", num_batches: int) -> None:
+    """How fast this machine is, and how long training takes then."""
+    from nmt.commands.measurement import measure_speed
+
+    config = engine.config
+    speed = measure_speed(
+        engine.model, engine.optimizer, batches, config.label_smoothing, engine.precision
     )
+    print(
+        f"speed           {speed:,.0f} target tokens a second, on {engine.device} in "
+        f"{str(engine.precision).removeprefix('torch.')}",
+        flush=True,
+    )
+    num_tokens = sum(batch.num_target_tokens for batch in batches) * num_batches / len(batches)
+    num_updates = -(-num_batches // config.accumulate)
+    print(
+        f"time            "
+        f"{describe_time(num_tokens / speed, num_updates, config.max_epochs, config.max_updates)}"
+    )
+
+
+def describe_time(
+    epoch_seconds: float, updates_per_epoch: int, max_epochs: int | None, max_updates: int | None
+) -> str:
+    """How long an epoch takes, and all that the limits allow.
+
+    Args:
+        epoch_seconds: for an epoch.
+        updates_per_epoch: in it.
+        max_epochs: a limit; None for none.
+        max_updates: a limit; None for none.
+    """
+    from nmt.durations import format_duration
+
+    limits = []
+    if max_epochs is not None:
+        limits.append((float(max_epochs), _counted(max_epochs, "epoch")))
+    if max_updates is not None:
+        limits.append((max_updates / updates_per_epoch, _counted(max_updates, "update")))
+    told = f"about {format_duration(epoch_seconds)} an epoch"
+    if limits:
+        num_epochs, limit = min(limits)
+        told += f", {format_duration(epoch_seconds * num_epochs)} for {limit}"
+    return f"{told}, on this machine; validations come on top"
 
 
 def _describe_memory(cost: "UpdateCost", has_average: bool) -> str:
@@ -180,3 +224,7 @@ def _describe_memory(cost: "UpdateCost", has_average: bool) -> str:
     ]
     told = ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in parts if size)
     return f"about {(cost.total + average) / 2**20:,.0f} MiB ({told})"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,16 +1,20 @@
-"""What one update costs: counted on a real one, so that it is true of any wiring."""
+"""What updates cost: counted on real ones, so that it is true of any wiring."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from nmt.batch import Batch
 from nmt.nn.model import Model
+from nmt.structure import to
 from nmt.training.loss import label_smoothed_cross_entropy
 from nmt.training.optimization import Optimizer, optimizer_tensors
+
+_LONGEST_MEASUREMENT: Final = 4.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,6 @@ class UpdateCost:
 
     Attributes:
         loss: negative log-likelihood of a token before the update, in nats.
-        seconds: forward, backward and the update, with the machine warm.
         weights: of the parameters.
         gradients: of the parameters.
         optimizer: what the update rule remembers.
@@ -27,7 +30,6 @@ class UpdateCost:
     """
 
     loss: float
-    seconds: float
     weights: int
     gradients: int
     optimizer: int
@@ -42,7 +44,7 @@ class UpdateCost:
 def measure_update(
     model: Model, optimizer: Optimizer, batch: Batch, smoothing: float, precision: torch.dtype
 ) -> UpdateCost:
-    """Make two updates on a batch and measure the second; the model is changed by them.
+    """Make an update on a batch and measure it; the model is changed by it.
 
     Args:
         model: on the device of the batch.
@@ -51,20 +53,43 @@ def measure_update(
         smoothing: of the labels.
         precision: to compute in.
     """
-    model.train()
-    loss, _ = _update(model, optimizer, batch, smoothing, precision)
-    _wait_for(batch.source)
-    start = time.perf_counter()
-    _, activations = _update(model, optimizer, batch, smoothing, precision)
-    _wait_for(batch.source)
+    kept = _KeptBytes(model)
+    with torch.autograd.graph.saved_tensors_hooks(kept.count, lambda tensor: tensor):
+        loss = _update(model, optimizer, batch, smoothing, precision)
     return UpdateCost(
         loss=loss,
-        seconds=time.perf_counter() - start,
         weights=_bytes(model.parameters()),
         gradients=_bytes(p.grad for p in model.parameters() if p.grad is not None),
         optimizer=_bytes(optimizer_tensors(optimizer).values()),
-        activations=activations,
+        activations=kept.total,
     )
+
+
+def measure_speed(
+    model: Model,
+    optimizer: Optimizer,
+    batches: Sequence[Batch],
+    smoothing: float,
+    precision: torch.dtype,
+) -> float:
+    """Target tokens a second, over updates on ordinary batches; the model is changed by them.
+
+    Args:
+        model: on the device where it will be trained; it has made an update before.
+        optimizer: of its parameters.
+        batches: as they come in training; the first few are enough.
+        smoothing: of the labels.
+        precision: to compute in.
+    """
+    device = next(model.parameters()).device
+    num_tokens = 0
+    start = time.perf_counter()
+    for batch in batches:
+        _update(model, optimizer, to(batch, device), smoothing, precision)
+        num_tokens += batch.num_target_tokens
+        if time.perf_counter() - start > _LONGEST_MEASUREMENT:
+            break
+    return num_tokens / (time.perf_counter() - start)
 
 
 def count_parameters(model: Model) -> dict[str, int]:
@@ -90,17 +115,16 @@ def count_parameters(model: Model) -> dict[str, int]:
 
 def _update(
     model: Model, optimizer: Optimizer, batch: Batch, smoothing: float, precision: torch.dtype
-) -> tuple[float, int]:
-    """The loss of a token, and the bytes that the forward pass kept."""
+) -> float:
+    """The loss of a token before the update; waits for the device."""
+    model.train()
     optimizer.zero_grad(set_to_none=True)
-    kept = _KeptBytes(model)
-    with torch.autograd.graph.saved_tensors_hooks(kept.count, lambda tensor: tensor):
-        with torch.autocast(batch.source.device.type, precision, precision != torch.float32):
-            logits = model(batch).logits
-        loss = label_smoothed_cross_entropy(logits, batch.labels, smoothing)
+    with torch.autocast(batch.source.device.type, precision, precision != torch.float32):
+        logits = model(batch).logits
+    loss = label_smoothed_cross_entropy(logits, batch.labels, smoothing)
     (loss.objective / batch.num_target_tokens).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-    return float(loss.negative_log_likelihood) / batch.num_target_tokens, kept.total
+    return float(loss.negative_log_likelihood) / batch.num_target_tokens
 
 
 class _KeptBytes:
@@ -125,8 +149,3 @@ class _KeptBytes:
 
 def _bytes(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
-
-def _wait_for(tensor: Tensor) -> None:
-    if tensor.is_cuda:
-        torch.cuda.synchronize(tensor.device)

@@ -4,6 +4,7 @@ import logging
 import time
 from typing import Final
 
+from nmt.durations import format_duration
 from nmt.errors import UserError
 from nmt.training.engine import Engine
 from nmt.training.signals import Interruption
@@ -109,10 +110,29 @@ def _report(engine: Engine, validation: Validation, improved: bool, seconds: flo
         logger.info("%s", sample)
     note = " - the best so far" if improved else f" - best {engine.best}"
     logger.info(
-        "validation at update %s: %s%s (%.0f s)",
+        "validation at update %s (%s): %s%s; it took %s, %s",
         f"{counters.update:,}",
+        _epoch(engine),
         validation,
         note,
-        seconds,
+        format_duration(seconds),
+        _training_time(engine),
     )
     reporter.draw_curves(_DRAWING_PAUSE)
+
+
+def _epoch(engine: Engine) -> str:
+    """The epoch that goes on, or has just ended: `epoch 7 of 20`."""
+    counters, most = engine.counters, engine.config.max_epochs
+    number = counters.epoch if counters.batch > 0 else counters.epoch - 1
+    return f"epoch {number:,}" if most is None else f"epoch {number:,} of {most:,}"
+
+
+def _training_time(engine: Engine) -> str:
+    """What has passed and what may be left, without validations and saves."""
+    counters, total = engine.counters, engine.reporter.total_updates
+    passed = f"training {format_duration(counters.seconds)} so far"
+    if total is None or counters.update == 0:
+        return passed
+    left = counters.seconds / counters.update * max(0, total - counters.update)
+    return f"{passed}, at most {format_duration(left)} more" if left else passed

@@ -41,7 +41,8 @@ class Reporter:
         metrics_end: bytes of it that belong to the past of this training.
         curves: path of the plot of the learning curves.
         tensorboard: folder for TensorBoard's files; None for none.
-        total_updates: how far training can go, for the time left; None where nobody knows.
+        total_updates: how far training can go, for the time left; None where nobody knows. Can be
+            read.
         first_update: updates already made.
     """
 
@@ -59,7 +60,7 @@ class Reporter:
         self._curves = curves
         self._tensorboard = tensorboard
         self._make_writer = None if tensorboard is None else _tensorboard_writer()
-        self._total_updates = total_updates
+        self.total_updates = total_updates
         self._first_update = first_update
         self._can_plot = True
         self._drawn_at = -math.inf
@@ -137,7 +138,7 @@ class Reporter:
 
     def _make_bar(self) -> "tqdm[Any]":
         return tqdm(
-            total=self._total_updates,
+            total=self.total_updates,
             initial=self._first_update,
             unit=" updates",
             dynamic_ncols=True,

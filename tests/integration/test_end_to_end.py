@@ -4,6 +4,7 @@ import gzip
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -214,6 +215,11 @@ def test_check_tells_sizes_and_touches_nothing(nmt: Any, snapshot: Any) -> None:
     total = sum(int(part[-1].replace(",", "")) for part in parts)
     assert told["parameters"] == f"{total:,}"
     assert "MiB (weights " in told["memory"]
+    assert told["speed"].endswith("target tokens a second, on cpu in float32")
+    assert re.fullmatch(
+        r"about \d+ s an epoch, \d+ s for 16 epochs, on this machine; validations come on top",
+        told["time"],
+    )
     assert snapshot(Path.cwd()) == before
 
 

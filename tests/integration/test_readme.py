@@ -37,7 +37,7 @@ def in_place_of_the_demo(in_copy: Path) -> Path:
     Path("configs/toy.yaml").write_text(config)
     Path("runs/tiny").rename("runs/toy")
     # The config by hand, on a corpus of 80 lines.
-    (by_hand,) = blocks("yaml")
+    by_hand, _ = blocks("yaml")
     small = re.sub("vocabulary_size: [0-9]+", "vocabulary_size: 45", by_hand)
     Path("mine.yaml").write_text(small.replace("max_epochs: 30", "max_epochs: 1"))
     return in_copy
@@ -58,6 +58,14 @@ def test_every_command_works(nmt: Any, in_place_of_the_demo: Path) -> None:
         assert outcome.code == 0, f"{command}\n{outcome.err}"
         ran += 1
     assert ran >= 10
+
+
+def test_the_groups_for_a_small_corpus_fit_into_the_file(tmp_path: Path) -> None:
+    by_hand, small = blocks("yaml")
+    (tmp_path / "mine.yaml").write_text(by_hand[: by_hand.index("model:")] + small)
+    config = load_config(tmp_path / "mine.yaml")
+    assert config.model.encoder.hidden_size == 128
+    assert config.training.batch_tokens == 1000
 
 
 def test_the_code_works(in_place_of_the_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
