@@ -8,6 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from nmt.commands.corpora import require_corpora
+
 if TYPE_CHECKING:
     from nmt.batch import Batch
     from nmt.build import Tokenizers
@@ -45,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.config_file import load_config
 
     config = load_config(arguments.config, arguments.overrides)
+    require_corpora(config, arguments.config)
     print(f"configuration   {arguments.config}: valid", flush=True)
     _report_corpora(config)
 

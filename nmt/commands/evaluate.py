@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt.commands.corpora import require_test_set
 from nmt.commands.decoding import (
     add_run_arguments,
     add_search_arguments,
@@ -118,6 +119,7 @@ def _test_set(arguments: argparse.Namespace, config: "Config") -> "CorpusConfig"
             f"{arguments.run}: its configuration names no test set (data.test); "
             "give --source and --reference"
         )
+    require_test_set(config.data.test, arguments.run)
     return config.data.test
 
 

@@ -7,6 +7,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt.commands.corpora import require_corpora
 from nmt.errors import RunError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.training.disk import explained
 
     config = load_config(arguments.config, arguments.overrides)
+    require_corpora(config, arguments.config)
     path = Path(config.run)
     with explained(path):
         folder, material = _begin(path, config, arguments)

@@ -28,8 +28,12 @@ def spoil(path: str, change: Callable[[bytes], bytes]) -> None:
 
 
 def test_a_missing_corpus(train: Any) -> None:
-    train("data.train.source=nowhere.en").assert_refused("nowhere.en: no such file")
-    train("data.valid.target=nowhere.de").assert_refused("nowhere.de: no such file")
+    train("data.train.source=nowhere.en").assert_refused(
+        "data.train.source: nowhere.en: no such file"
+    )
+    train("data.valid.target=nowhere.de").assert_refused(
+        "data.valid.target: nowhere.de: no such file"
+    )
     assert not Path("runs/new").exists()
 
 
@@ -119,7 +123,11 @@ def test_check_refuses_the_same(nmt: Any, in_copy: Path) -> None:
     Path("valid.de").unlink()
     outcome = nmt("check", "tiny.yaml")
     assert outcome.code == 2
-    assert outcome.err == "nmt: error: valid.de: no such file\n"
+    assert outcome.out == ""
+    assert outcome.err == (
+        "nmt: error: data.valid.target: valid.de: no such file "
+        f"(paths are relative to the folder that nmt is run in: {in_copy})\n"
+    )
 
 
 # What is no error: it is read as it is meant.
@@ -421,6 +429,14 @@ def test_a_run_without_a_test_set(nmt: Any, in_copy: Path) -> None:
     end = next(n for n in range(start + 1, len(lines)) if not lines[n].startswith("    "))
     Path("runs/tiny/config.yaml").write_text("".join(lines[:start] + lines[end:]))
     nmt("evaluate", "runs/tiny").assert_refused("data.test", "give --source and --reference")
+
+
+def test_a_run_whose_test_set_is_not_here(nmt: Any, in_copy: Path) -> None:
+    Path("test.de").unlink()
+    nmt("evaluate", "runs/tiny").assert_refused(
+        "runs/tiny: the test set of its configuration is not here: data.test.target: test.de: ",
+        "give --source and --reference",
+    )
 
 
 @pytest.mark.parametrize("command", ["score", "align"])

@@ -1,0 +1,80 @@
+"""The corpora of a configuration are looked for before the work, and missed by their keys."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from nmt.errors import DataError
+
+if TYPE_CHECKING:
+    from nmt.config import Config, CorpusConfig
+
+_FILES: Final = ("source", "target", "tsv", "alignments")
+
+
+def require_corpora(config: "Config", path: Path) -> None:
+    """Miss now each file that is not there, with its key.
+
+    Args:
+        config: the experiment.
+        path: the file that it was read from, for a hint: files may lie beside it.
+
+    Raises:
+        DataError: a file is missing; what else is wrong with it is found when it is read.
+    """
+    for key, corpus in _corpora(config):
+        for message in _missing(key, corpus, path):
+            raise DataError(message)
+
+
+def require_test_set(corpus: "CorpusConfig", run: str) -> None:
+    """The same for the test set of a run, which may have come from another machine.
+
+    Raises:
+        DataError: a file is missing.
+    """
+    for message in _missing("data.test", corpus, None):
+        raise DataError(
+            f"{run}: the test set of its configuration is not here: {message}; "
+            "give --source and --reference"
+        )
+
+
+def _corpora(config: "Config") -> "Iterator[tuple[str, CorpusConfig]]":
+    """Each corpus and its key, as it is most likely written."""
+    train = config.data.train
+    for number, corpus in enumerate(train):
+        yield ("data.train" if len(train) == 1 else f"data.train[{number}]"), corpus
+    for key, held_out in (("data.valid", config.data.valid), ("data.test", config.data.test)):
+        if held_out is not None:
+            yield key, held_out
+
+
+def _missing(key: str, corpus: "CorpusConfig", path: Path | None) -> Iterator[str]:
+    """A sentence for each file that is not there."""
+    for option in _FILES:
+        name = getattr(corpus, option)
+        if name is not None and _is_missing(Path(name)):
+            yield f"{key}.{option}: {name}: no such file{_hint(Path(name), path)}"
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether it is not there; what may not be looked at is left to whoever opens it."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _hint(name: Path, path: Path | None) -> str:
+    """What the name was taken to mean, and what it may have been meant to mean."""
+    if name.is_absolute():
+        return ""
+    hint = f"paths are relative to the folder that nmt is run in: {Path.cwd()}"
+    if path is not None and not _is_missing(path.parent / name):
+        hint += f"; there is one beside {path}: write {path.parent / name}, or run nmt there"
+    return f" ({hint})"

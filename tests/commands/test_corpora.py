@@ -1,0 +1,76 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.commands.corpora import require_corpora, require_test_set
+from nmt.config import Config, CorpusConfig
+from nmt.errors import DataError
+
+PLAIN = "(paths are relative to the folder that nmt is run in: {folder})"
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a").touch()
+
+
+def config(**data: Any) -> Config:
+    there = {"source": "a", "target": "a"}
+    given = {"train": there, "valid": there, **data}
+    return Config.model_validate({"run": "runs/x", "data": given})
+
+
+def message(made: Config, path: str = "x.yaml") -> str:
+    with pytest.raises(DataError) as caught:
+        require_corpora(made, Path(path))
+    return str(caught.value)
+
+
+def test_files_that_are_there_are_not_missed() -> None:
+    require_corpora(config(), Path("x.yaml"))
+    require_test_set(CorpusConfig(source="a", target="a"), "runs/x")
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ({"train": {"source": "b", "target": "a"}}, "data.train.source"),
+        ({"train": {"tsv": "b"}}, "data.train.tsv"),
+        ({"train": {"tsv": "a", "alignments": "b"}}, "data.train.alignments"),
+        ({"train": [{"tsv": "a"}, {"tsv": "b"}]}, "data.train[1].tsv"),
+        ({"valid": {"source": "a", "target": "b"}}, "data.valid.target"),
+        ({"test": {"source": "a", "target": "b"}}, "data.test.target"),
+    ],
+)
+def test_a_file_is_missed_by_its_key(data: dict[str, Any], key: str, tmp_path: Path) -> None:
+    assert message(config(**data)) == f"{key}: b: no such file {PLAIN.format(folder=tmp_path)}"
+
+
+def test_a_file_beside_the_configuration_is_named(tmp_path: Path) -> None:
+    Path("my").mkdir()
+    Path("my/b").touch()
+    assert message(config(train={"tsv": "b"}), "my/x.yaml") == (
+        "data.train.tsv: b: no such file (paths are relative to the folder that nmt is run in: "
+        f"{tmp_path}; there is one beside my/x.yaml: write my/b, or run nmt there)"
+    )
+
+
+def test_of_an_absolute_path_nothing_need_be_said() -> None:
+    assert message(config(train={"tsv": "/no/b"})) == "data.train.tsv: /no/b: no such file"
+
+
+def test_the_test_set_of_a_run_may_be_another_one() -> None:
+    with pytest.raises(DataError, match=r"^runs/x: the test set .* data\.test\.target: b: .* give"):
+        require_test_set(CorpusConfig(source="a", target="b"), "runs/x")
+
+
+def test_what_may_not_be_looked_at_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: object) -> None:
+        raise PermissionError
+
+    made = config()
+    monkeypatch.setattr(os, "stat", refuse)
+    require_corpora(made, Path("x.yaml"))
