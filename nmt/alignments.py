@@ -137,7 +137,8 @@ def attention_table(
     empty. Where the source words do not fit beside each other they are written downwards.
 
     Args:
-        weights: `[target words, source words]`, between 0 and 1.
+        weights: `[target words, source words]`, between 0 and 1. A row may sum to less than 1: the
+            rest went to the end of the sentence, which has no column.
         source_words: written along the top.
         target_words: written down the side.
         width: columns to fit into. The narrowest table has two columns for each source word; where

@@ -52,7 +52,8 @@ def plot_attention(
     drawn smaller, and beyond 150 they are left out.
 
     Args:
-        weights: `[T S]`, between 0 and 1.
+        weights: `[T S]`, between 0 and 1. A row of words may sum to less than 1, and looks pale:
+            the rest went to the end of the sentence, which has no column.
         source_words: S words, written along the top.
         target_words: T words, written down the side.
         path: file to write; the suffix says the format (.png, .pdf, .svg).

@@ -59,6 +59,12 @@ def test_each_command_explains_itself_with_examples(
     assert f"  nmt {name} " in out.split("examples:")[1] or f"| nmt {name} " in out
 
 
+def test_align_says_why_weights_do_not_sum_to_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["align", "--help"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "the rest went to the end of the sentence, which is no word" in out
+
+
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_argument_has_a_line_of_help(name: str) -> None:
     parser = argparse.ArgumentParser()

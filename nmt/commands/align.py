@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """Align the words of given translations: the model reads each pair, and the attention
 that it pays says which source word each target word comes from. Words are what stands between
-blanks; the pieces of the tokenizer are merged."""
+blanks, with the punctuation that is glued to it; the pieces of the tokenizer are merged. What a
+target word looks at need not sum to 1: the rest went to the end of the sentence, which is no word
+and has no column (often much of it for words at the end, and for those that have no source)."""
 
 EXAMPLES = """output, a line for each pair:
   pharaoh  pairs i-j of a source word and a target word, counted from 0: `0-0 1-2 2-1`
   json     an object with the words of both sides, the weights (a row for each target word)
            and the pairs
+
+pictures (--plot): a row for each target word, the darker the more it looks there.
 
 examples:
   nmt align runs/toy --source data/toy/test.en --target data/toy/test.de
