@@ -39,7 +39,8 @@ class Progress:
     def __str__(self) -> str:
         if self.best is None:
             return f"no {self.metric} yet"
-        return f"{self.metric} {self.best:.4f} at update {self.best_update:,}"
+        precision = 4 if self.metric == "loss" else 2  # as they are shown everywhere
+        return f"{self.metric} {self.best:.{precision}f} at update {self.best_update:,}"
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on from here."""

@@ -15,6 +15,22 @@ logger = logging.getLogger(__name__)
 _DRAWING_PAUSE: Final = 60.0  # seconds
 
 
+def announce(engine: Engine) -> None:
+    """Say what is trained, where it goes, and how far."""
+    size = sum(parameter.numel() for parameter in engine.model.parameters())
+    precision = str(engine.precision).removeprefix("torch.")
+    start = f", from update {engine.counters.update:,} on" if engine.counters.update else ""
+    logger.info(
+        "%s: %s parameters, %s, %s%s%s",
+        engine.run.path,
+        f"{size:,}",
+        engine.device,
+        precision,
+        _limits(engine),
+        start,
+    )
+
+
 def reason_to_stop(engine: Engine) -> str | None:
     """Why training is over, in words; None while it is not."""
     config, counters = engine.config, engine.counters
@@ -119,6 +135,19 @@ def _report(engine: Engine, validation: Validation, improved: bool, seconds: flo
         _training_time(engine),
     )
     reporter.draw_curves(_DRAWING_PAUSE)
+
+
+def _limits(engine: Engine) -> str:
+    """How far training can go: `, 20 epochs of 59 updates`."""
+    config, num_batches = engine.config, engine.counters.first_epoch_batches
+    limits = ""
+    if config.max_epochs is not None:
+        limits += f", {config.max_epochs:,} epochs"
+        if num_batches is not None:
+            limits += f" of {-(-num_batches // config.accumulate):,} updates"
+    if config.max_updates is not None:
+        limits += f", at most {config.max_updates:,} updates"
+    return limits
 
 
 def _epoch(engine: Engine) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -44,6 +45,7 @@ def finish(
     engine.reporter.draw_curves()
     engine.counters.is_finished = True
     engine.save()
+    logger.info("%s", describe_result(engine))
     return scores
 
 
@@ -84,3 +86,12 @@ def score_test_set(
     for score in scores:
         logger.info("test %s %.2f  %s", score.name, score.value, score.signature)
     return scores
+
+
+def describe_result(engine: Engine) -> str:
+    """Where the model is, and how to use it."""
+    path, best = engine.run.path, engine.best
+    model = f"the best model ({best})"
+    if best.best is None:
+        model = f"the latest model (update {engine.counters.update:,})"
+    return f"{model} is in {path}; `nmt translate {shlex.quote(str(path))} FILE` uses it"

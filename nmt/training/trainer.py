@@ -20,6 +20,7 @@ from nmt.training.clock import Clock
 from nmt.training.engine import Engine
 from nmt.training.environment import write_environment
 from nmt.training.events import (
+    announce,
     give_up_where_all_is_bad,
     log_training,
     reason_to_stop,
@@ -99,6 +100,7 @@ def _train(config: Config, engine: Engine, interruption: Interruption) -> Traini
     if counters.is_finished and reason is not None:
         logger.info("the run is finished already: %s; nothing to do", reason)
         return TrainingResult(reason, counters.update, engine.best.best)
+    announce(engine)
     counters.is_finished = False  # a limit was raised, and what is broken off now is not finished
     try:
         reason = Trainer(engine, interruption).run()

@@ -22,6 +22,14 @@ def test_a_run_holds_what_the_design_says(in_trained: Path) -> None:
     run = in_trained / "runs" / "tiny"
     log = (run / "train.log").read_text()
     assert "train.en and train.de: 400 of 400 pairs kept" in log
+    assert re.search(
+        r" runs/tiny: [\d,]+ parameters, cpu, float32, 16 epochs of \d+ updates\n", log
+    )
+    assert re.search(
+        r" the best model \(bleu [\d.]+ at update [\d,]+\) is in runs/tiny; "
+        r"`nmt translate runs/tiny FILE` uses it\n$",
+        log,
+    )
     for name in (
         *("config.yaml", "metrics.jsonl", "train.log", "environment.json", "results.json"),
         *("tokenizer", "cache", "checkpoints/best", "checkpoints/last", "translations", "plots"),

@@ -30,4 +30,11 @@ def test_a_restored_one_goes_on() -> None:
     other = Progress("bleu", higher_is_better=True)
     other.restore(progress.state())
     assert other.state() == {"best": 3.0, "best_update": 10, "without_best": 1}
-    assert str(other) == "bleu 3.0000 at update 10"
+    assert str(other) == "bleu 3.00 at update 10"
+
+
+def test_a_loss_is_said_with_four_digits_and_a_score_with_two() -> None:
+    progress = Progress("loss", higher_is_better=False)
+    assert str(progress) == "no loss yet"
+    progress.observe(1.23456, 1_000)
+    assert str(progress) == "loss 1.2346 at update 1,000"

@@ -4,7 +4,8 @@ import re
 import pytest
 
 from nmt.training import reporting
-from nmt.training.events import validate
+from nmt.training.events import announce, validate
+from nmt.training.finishing import describe_result
 from nmt.training.signals import Interruption
 
 from .conftest import MakeEngine, ScriptedValidator
@@ -39,3 +40,43 @@ def test_a_validation_says_where_training_is(
     line = caplog.messages[-1]
     assert re.fullmatch(rf"validation at update 8 {told}", line)
     assert "bleu 1.00 - the best so far; it took 0 s" in line
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"max_epochs": 20}, ", 20 epochs of 59 updates"),
+        ({"max_epochs": 20, "accumulate": 2}, ", 20 epochs of 30 updates"),
+        (
+            {"max_epochs": 20, "max_updates": 1000},
+            ", 20 epochs of 59 updates, at most 1,000 updates",
+        ),
+        ({"max_updates": 7}, ", at most 7 updates"),
+        ({}, ""),
+    ],
+)
+def test_the_start_says_what_is_trained(
+    limits: dict[str, int],
+    told: str,
+    make_engine: MakeEngine,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    engine = make_engine(4, **limits)
+    engine.counters.first_epoch_batches = 59
+    size = sum(parameter.numel() for parameter in engine.model.parameters())
+    announce(engine)
+    engine.counters.update = 7
+    announce(engine)
+    start = f"{engine.run.path}: {size:,} parameters, cpu, float32{told}"
+    assert caplog.messages == [start, f"{start}, from update 7 on"]
+
+
+def test_the_end_says_where_the_model_is(make_engine: MakeEngine) -> None:
+    engine = make_engine(4)
+    engine.counters.update = 1_007
+    path = engine.run.path
+    use = f"is in {path}; `nmt translate {path} FILE` uses it"
+    assert describe_result(engine) == f"the latest model (update 1,007) {use}"
+    engine.best.observe(98.87, 500)
+    assert describe_result(engine) == f"the best model (bleu 98.87 at update 500) {use}"
