@@ -88,6 +88,16 @@ def load_checkpoint(folder: Path, parts: Sequence[str] | None = None) -> Checkpo
                 raise
 
 
+def update_of(folder: Path) -> int:
+    """The update after which a checkpoint of a training was made.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    metadata = load_checkpoint(folder, parts=[]).metadata
+    return int(metadata.get("counters", metadata)["update"])
+
+
 def is_checkpoint(folder: Path) -> bool:
     """Whether a checkpoint can be looked for here (its files may still be damaged).
 

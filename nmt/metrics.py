@@ -99,7 +99,7 @@ class Ter(Metric):
     """Translation edit rate (Snover et al. 2006): edits to 100 reference words; low is good."""
 
     name = "ter"
-    title = "TER"
+    title = "TER lowercased"
     higher_is_better = False
 
     def make_scorer(self) -> SacrebleuMetric:

@@ -17,6 +17,7 @@ from nmt.checkpoint import (
     load_checkpoint,
     save_checkpoint,
     tidy_checkpoint,
+    update_of,
 )
 from nmt.errors import RunError
 
@@ -319,3 +320,11 @@ def test_nothing_in_it_can_run_code(tmp_path: Path) -> None:
         "optimizer.safetensors",
     }
     json.loads((tmp_path / "a/manifest.json").read_text())
+
+
+@pytest.mark.parametrize("metadata", [{"update": 7}, {"counters": {"update": 7}}])
+def test_the_update_of_weights_alone_and_of_all(
+    metadata: dict[str, object], tmp_path: Path
+) -> None:
+    save_checkpoint(tmp_path / "best", {}, metadata)
+    assert update_of(tmp_path / "best") == 7

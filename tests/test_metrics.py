@@ -69,3 +69,9 @@ def test_text_that_is_spaced_before_its_full_stops_is_scored_in_silence(
     score = METRICS["bleu"]()(spaced, spaced)
     assert score.value == pytest.approx(100.0)
     assert not caplog.records
+
+
+def test_a_title_says_what_the_signature_says_of_case() -> None:
+    for name, metric in METRICS.items():
+        lowercased = "case:lc" in metric()(["a"], ["a"]).signature
+        assert ("lowercased" in metric.title) == lowercased, name

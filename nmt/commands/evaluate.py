@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -19,12 +20,12 @@ from nmt.commands.output import open_output, refuse_same_file
 from nmt.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
-    from nmt.config import Config, CorpusConfig
+    from nmt.config import Config, CorpusConfig, DecodingConfig
     from nmt.metrics import Metric, Score
 
 DESCRIPTION = """Translate a test set with a trained run and score the translations against the
 references, all as raw, detokenized text. Each figure comes with the signature of sacreBLEU that
-says how it was computed: quote both."""
+says how it was computed: quote both. What was measured is told on stderr."""
 
 EXAMPLES = """examples:
   nmt evaluate runs/toy
@@ -61,12 +62,19 @@ def run(arguments: argparse.Namespace) -> int:
     corpus = _test_set(arguments, config)
 
     from nmt.build import parallel_files
+    from nmt.checkpoint import update_of
     from nmt.config import METRICS
     from nmt.data.corpus import read_pairs
 
     sources, references = zip(*read_pairs(parallel_files(corpus)), strict=True)
     metrics: list[Metric] = [METRICS.get(name)() for name in names]
     translator = load_translator(folder, config, arguments)
+    update = update_of(folder.checkpoint(arguments.checkpoint))
+    print(
+        f"{arguments.run}, checkpoint {arguments.checkpoint} (update {update:,}), on "
+        f"{parallel_files(corpus)}: {len(sources):,} sentences, {_describe(config.decoding)}",
+        file=sys.stderr,
+    )
     with ExitStack() as stack:  # both files before the work, for it may be long
         output, record = (
             None if path is None else stack.enter_context(open_output(path))
@@ -89,6 +97,13 @@ def format_scores(titles: Sequence[str], scores: "Sequence[Score]") -> str:
     return "\n".join(
         f"{title:<{width}}  {score.value:6.2f}  {score.signature}"
         for title, score in zip(titles, scores, strict=True)
+    )
+
+
+def _describe(decoding: "DecodingConfig") -> str:
+    return (
+        f"{decoding.search.name} search of {decoding.beam_size}, "
+        f"length penalty {decoding.length_penalty.name}"
     )
 
 

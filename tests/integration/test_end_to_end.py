@@ -130,6 +130,11 @@ def test_evaluate_scores_the_test_set_of_the_run(nmt: Any, tmp_path: Path) -> No
         *("evaluate", "runs/tiny", "--json", tmp_path / "x.json", "-o", tmp_path / "out.de")
     )
     assert outcome.code == 0
+    assert re.fullmatch(
+        r"runs/tiny, checkpoint best \(update [1-9]\d*\), on test\.en and test\.de: "
+        r"20 sentences, beam search of 5, length penalty average\n",
+        outcome.err,
+    )
     record = json.loads((tmp_path / "x.json").read_text())
     assert [score["name"] for score in record["scores"]] == ["bleu", "bleu_lc", "chrf", "ter"]
     assert record["num_sentences"] == 20
@@ -145,8 +150,10 @@ def test_evaluate_scores_the_test_set_of_the_run(nmt: Any, tmp_path: Path) -> No
 def test_evaluate_scores_given_files_with_given_metrics(nmt: Any) -> None:
     outcome = nmt(
         *("evaluate", "runs/tiny", "--source", "valid.en", "--reference", "valid.de"),
-        *("--metrics", "ter,bleu", "--beam-size", "1"),
+        *("--metrics", "ter,bleu", "--beam-size", "1", "--checkpoint", "last"),
     )
+    assert "checkpoint last (update " in outcome.err
+    assert "on valid.en and valid.de: 20 sentences, beam search of 1, " in outcome.err
     assert [line.split()[0] for line in outcome.lines] == ["TER", "BLEU"]
 
 
