@@ -205,6 +205,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
+        if not folder.exists():
+            raise RunError(f"{folder}: no such checkpoint; {_others(folder)}") from None
         raise RunError(
             f"{folder}: no checkpoint ({MANIFEST} is missing); {_remedy(folder)}"
         ) from None
@@ -265,6 +267,14 @@ def _verified(folder: Path, name: str, manifest: dict[str, Any]) -> bytes:
 
 def _remedy(folder: Path) -> str:
     return f"put back a copy of {folder.name}, or use another checkpoint of the run"
+
+
+def _others(folder: Path) -> str:
+    """What there is beside a checkpoint that is missing."""
+    beside = folder.parent.iterdir() if folder.parent.is_dir() else iter(())
+    # The shorter first, so that numbers follow each other.
+    names = sorted((path.name for path in beside if _has_manifest(path)), key=lambda n: (len(n), n))
+    return f"there is {', '.join(names)}" if names else "the run has none yet"
 
 
 def _sha256(content: bytes) -> str:

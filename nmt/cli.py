@@ -11,6 +11,7 @@ import importlib
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -60,6 +61,10 @@ class Command(Protocol):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        takes_options = any(action.dest == "overrides" for action in self._actions)
+        dashed = re.search(r"unrecognized arguments: --?([\w.]+)(=\S*)?", message)
+        if dashed is not None and ("." in dashed[1] or (takes_options and dashed[2])):
+            message += f": options are given without dashes, as {dashed[1]}{dashed[2] or '=…'}"
         raise UserError(f"{message} (see `{self.prog} --help`)")
 
 
@@ -103,7 +108,7 @@ def _dispatch(words: list[str]) -> int:
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_argument_group("commands", "\n".join(_command_lines()))
-    commands.add_argument("command", nargs="?", choices=COMMANDS, help=argparse.SUPPRESS)
+    commands.add_argument("command", nargs="?", help=argparse.SUPPRESS)
     chosen = parser.parse_args(words[:1])
     if chosen.version:
         from nmt import __version__
@@ -113,6 +118,10 @@ def _dispatch(words: list[str]) -> int:
     if chosen.command is None:
         parser.print_help(sys.stderr)
         return USER_ERROR
+    if chosen.command not in COMMANDS:
+        from nmt.explain import unknown
+
+        raise UserError(f"{unknown('command', chosen.command, list(COMMANDS))} (see `nmt --help`)")
     return _run_command(chosen.command, words[1:])
 
 

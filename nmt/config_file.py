@@ -3,17 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from nmt.config import Config, TokenizerConfig
 from nmt.errors import ConfigError
-from nmt.explain import explain
+from nmt.explain import UNKNOWN_OPTION, explain
+from nmt.option_places import option_places
 from nmt.yaml_text import format_yaml, parse_yaml
 
 Tree = dict[str, Any]
 Place = tuple[str | int, ...]
+
+_MOST_PLACES: Final = 3  # named where an option is at the wrong one
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,9 @@ def read_text(path: Path) -> str:
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except IsADirectoryError:
-        raise ConfigError(f"{path}: is a folder, not a YAML file") from None
+        inside = path / "config.yaml"
+        hint = f"; of a run, give {inside}" if inside.is_file() else ""
+        raise ConfigError(f"{path}: is a folder, not a YAML file{hint}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except (OSError, ValueError) as error:
@@ -85,7 +90,12 @@ def _read_layers(path: Path) -> list[Layer]:
         if tree is None:
             tree = {}
         if not isinstance(tree, dict):
-            raise ConfigError(f"{next_path}: must be options (`key: value`), not a {_sort(tree)}")
+            hint = (
+                " (is a blank missing behind ':'?)" if isinstance(tree, str) and ":" in tree else ""
+            )
+            raise ConfigError(
+                f"{next_path}: must be options (`key: value`), not a {_sort(tree)}{hint}"
+            )
         base = tree.pop("extends", None)
         layers.insert(0, Layer(str(next_path), tree))
         if base is not None and not isinstance(base, str):
@@ -146,7 +156,12 @@ def _first_problem(error: ValidationError, tree: Tree, layers: Sequence[Layer]) 
     place = _written_place(details[0]["loc"], tree)
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     key = _dotted(place)
-    sentence = explain(details[0])
+    elsewhere: Sequence[str] = ()
+    if details[0]["type"] == UNKNOWN_OPTION:
+        places = option_places(details[0]["ctx"]["name"])
+        # At its own place it is an option of another plug-in.
+        elsewhere = [place for place in places if place != key][:_MOST_PLACES]
+    sentence = explain(details[0], elsewhere)
     return f"{_origin(place, layers)}: {key}{': ' if key else ''}{sentence}{more}"
 
 

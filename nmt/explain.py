@@ -3,11 +3,12 @@
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+UNKNOWN_OPTION: Final = "unknown_option"  # among the types of pydantic's errors
 MOST_SHOWN = 60  # characters of a bad value
 _WHOLE_NUMBER = "must be a whole number"
 _NUMBER = "must be a number"
@@ -55,11 +56,29 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     return f" (did you mean {name!r}?)" if name else ""
 
 
-def unknown(what: str, word: str, allowed: Sequence[str], of: str = "") -> str:
-    """The sentence for a name that does not exist; `of` says whose name it is."""
+def unknown(
+    what: str, word: str, allowed: Sequence[str], of: str = "", elsewhere: Sequence[str] = ()
+) -> str:
+    """The sentence for a name that does not exist.
+
+    Args:
+        what: the sort of name.
+        word: the name.
+        allowed: the names that there are.
+        of: whose names they are.
+        elsewhere: where there is that very name.
+    """
     choices = ", ".join(allowed) if allowed else "none"
     owner = f" of {of}" if of else ""
-    return f"unknown {what} {word!r}{owner}{did_you_mean(word, allowed)}; allowed: {choices}"
+    hint = f" (did you mean {' or '.join(elsewhere)}?)" if elsewhere else ""
+    hint = hint or _blank_missing(word) or did_you_mean(word, allowed)
+    return f"unknown {what} {word!r}{owner}{hint}; allowed: {choices}"
+
+
+def _blank_missing(text: Any) -> str:
+    """A hint for `size:128`, which YAML takes for one text."""
+    is_glued = isinstance(text, str) and re.match(r"\w+:\S", text)
+    return " (a blank is missing behind ':')" if is_glued else ""
 
 
 def refuse(*problems: tuple[tuple[str | int, ...], str], value: Any = None) -> NoReturn:
@@ -78,17 +97,28 @@ def refuse(*problems: tuple[tuple[str | int, ...], str], value: Any = None) -> N
 
 def refuse_unknown_keys(given: Iterable[Any], allowed: Sequence[str], of: str = "") -> None:
     """Raise for each key that is not allowed, at that key."""
-    strangers = [str(key) for key in given if key not in allowed]
-    if strangers:
-        refuse(*(((key,), unknown("option", key, allowed, of)) for key in strangers))
+    details = []
+    for key in (str(key) for key in given if key not in allowed):
+        facts = {"name": key, "allowed": list(allowed), "of": of}
+        kind = PydanticCustomError(UNKNOWN_OPTION, "unknown option", facts)
+        details.append(InitErrorDetails(type=kind, loc=(key,), input=key))
+    if details:
+        raise ValidationError.from_exception_data("options", details)
 
 
-def explain(error: ErrorDetails) -> str:
-    """One of pydantic's errors as our sentence."""
+def explain(error: ErrorDetails, elsewhere: Sequence[str] = ()) -> str:
+    """One of pydantic's errors as our sentence.
+
+    Args:
+        error: what pydantic says.
+        elsewhere: of an option that is unknown at its place, the places where there is one.
+    """
     kind, value = error["type"], show(error["input"])
     context = error.get("ctx", {})
     if kind == "refused":
         return error["msg"]
+    if kind == UNKNOWN_OPTION:
+        return unknown("option", context["name"], context["allowed"], context["of"], elsewhere)
     if kind in _WITHOUT_VALUE:
         return _WITHOUT_VALUE[kind]
     if kind == "literal_error":
@@ -99,7 +129,8 @@ def explain(error: ErrorDetails) -> str:
         sentence, bound = _BOUNDS[kind]
         return f"{sentence} {context[bound]:g}, not {value}"
     if kind in _KINDS:
-        return f"{_KINDS[kind]}, not {value}"
+        hint = _blank_missing(error["input"]) if _KINDS[kind] == _GROUP else ""
+        return f"{_KINDS[kind]}, not {value}{hint}"
     return f"{error['msg']}, not {value}"
 
 

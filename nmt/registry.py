@@ -8,7 +8,9 @@ configuration imports no part.
 
 import functools
 import importlib
-from typing import Annotated, Any, Literal
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import (
@@ -46,9 +48,28 @@ class Strict(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_keys(cls, given: Any) -> Any:
-        if isinstance(given, dict) and cls.model_config.get("extra") == "forbid":
+        if not isinstance(given, dict):
+            return given
+        if cls.model_config.get("extra") == "forbid":
             refuse_unknown_keys(given, list(cls.model_fields))
-        return given
+        fields = cls.model_fields
+        return {
+            key: _whole(value) if key in fields and _is_whole(fields[key].annotation) else value
+            for key, value in given.items()
+        }
+
+
+def _is_whole(annotation: Any) -> bool:
+    """Whether whole numbers are what an option takes (or one of the things)."""
+    return annotation is int or any(map(_is_whole, get_args(annotation)))
+
+
+def _whole(value: Any) -> Any:
+    """`1e3` as the whole number that it is; all else as it was."""
+    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?[eE]\+?\d{1,2}", value):
+        number = Decimal(value)
+        return int(number) if number == int(number) else value
+    return value
 
 
 class PlugIn(BaseModel):

@@ -16,6 +16,15 @@ Yaml = dict[str, Any] | list[Any] | str | None
 NULL = "tag:yaml.org,2002:null"
 MERGE = "tag:yaml.org,2002:merge"
 
+_HINTS = {
+    "mapping values are not allowed": "is the line indented as its neighbours, and is there a "
+    "blank behind the ':' here and in the line before?",
+    "expected <block end>": "is the line indented as its neighbours?",
+    "could not find expected ':'": "is there a blank behind each ':'?",
+    "expected ',' or": "is a bracket not closed?",
+    "'\\t' that cannot start": "indent with blanks, not with tabs",
+}
+
 
 def _resolvers() -> dict[str, list[tuple[str, Any]]]:
     """Of YAML's rules for what an unquoted scalar is: those for null and for merge keys."""
@@ -60,11 +69,20 @@ def parse_yaml(text: str, name: str) -> Yaml:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark else ""
-        raise ConfigError(f"{name}: {where}not YAML: {error.problem or error.context}") from None
+        problem = error.problem or error.context or ""
+        raise ConfigError(f"{name}: {where}not YAML: {problem}{_hint(problem)}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{name}: not YAML: {reason}") from None
     return parsed
+
+
+def _hint(problem: str) -> str:
+    """What people do who get these messages of the parser."""
+    for part, hint in _HINTS.items():
+        if part in problem:
+            return f" ({hint})"
+    return ""
 
 
 def format_yaml(value: Yaml) -> str:

@@ -209,7 +209,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "a")
 
 
-def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
     with pytest.raises(RunError, match=r"a: no checkpoint \(manifest.json is missing\)"):
         load_checkpoint(tmp_path / "a")
 
@@ -328,3 +329,14 @@ def test_the_update_of_weights_alone_and_of_all(
 ) -> None:
     save_checkpoint(tmp_path / "best", {}, metadata)
     assert update_of(tmp_path / "best") == 7
+
+
+def test_of_a_checkpoint_that_is_not_there_the_others_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="step-3: no such checkpoint; the run has none yet"):
+        load_checkpoint(tmp_path / "checkpoints" / "step-3")
+    for name in ("last", "step-1000", "step-900", "best"):
+        save(tmp_path / "checkpoints" / name)
+    (tmp_path / "checkpoints" / "step-1").mkdir()
+    found = r"step-3: no such checkpoint; there is best, last, step-900, step-1000$"
+    with pytest.raises(RunError, match=found):
+        load_checkpoint(tmp_path / "checkpoints" / "step-3")

@@ -90,7 +90,7 @@ def test_an_unknown_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> N
     assert cli.main(["trian"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("nmt: error: ")
-    assert "'trian'" in err
+    assert "unknown command 'trian' (did you mean 'train'?); allowed: train, " in err
     assert "translate" in err
     assert err.count("\n") == 1
 
@@ -103,6 +103,36 @@ def test_an_unknown_argument_names_the_help(
     assert capsys.readouterr().err == (
         "nmt: error: unrecognized arguments: --beem=3 (see `nmt check --help`)\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--model.attention.score=dot"], ": options are given without dashes, as model.attention."
+         "score=dot"),
+        (["--seed=3"], ": options are given without dashes, as seed=3"),
+        (["-training.max_epochs", "3"], ": options are given without dashes, as training.max_epoch"
+         "s=…"),
+        (["--resum"], ""),
+    ],
+)  # fmt: skip
+def test_options_are_given_without_dashes(
+    words: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["train", "x.yaml", *words]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"nmt: error: unrecognized arguments: {' '.join(words)}{hint} (see `nmt ")
+
+
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [("check", "CONFIG"), ("train", "CONFIG"), ("translate", "RUN")],
+)
+def test_what_is_missing_is_named_and_nothing_else(
+    command: str, missing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([command]) == 2
+    assert f"arguments are required: {missing} (see `nmt {command}" in capsys.readouterr().err
 
 
 def test_options_may_stand_between_the_positional_arguments(install: Install) -> None:

@@ -7,6 +7,10 @@ from nmt.explain import did_you_mean, explain, nearest, show, unknown
 from nmt.registry import PlugIn, Strict
 
 
+class Inner(Strict):
+    whole: int = 1
+
+
 class Group(Strict):
     whole: Annotated[int, Field(ge=1, le=9)] = 1
     number: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
@@ -14,6 +18,7 @@ class Group(Strict):
     text: Annotated[str, Field(min_length=1)] = "a"
     choice: Literal["nfkc", "none"] = "nfkc"
     several: list[str] = Field(default=[])
+    inner: Inner = Inner()
     plug_in: PlugIn = PlugIn(name="x")
 
 
@@ -35,6 +40,12 @@ class Group(Strict):
         ("text", "", "must not be empty"),
         ("choice", "nfc", "must be 'nfkc' or 'none', not 'nfc' (did you mean 'nfkc'?)"),
         ("several", "a", "must be a list, not 'a'"),
+        (
+            "inner",
+            "whole:3",
+            "must be a group of options (`key: value`), not 'whole:3' "
+            "(a blank is missing behind ':')",
+        ),
         ("plug_in", ["x"], "must be a group of options (`key: value`), not ['x']"),
         (
             "hole",
@@ -68,6 +79,38 @@ def test_unknown_says_whose_name_it_is() -> None:
     assert unknown("option", "x", [], of="cell 'gru'") == (
         "unknown option 'x' of cell 'gru'; allowed: none"
     )
+
+
+def test_unknown_says_where_else_there_is_one() -> None:
+    assert unknown("option", "size", ["sizes"], elsewhere=["a.size", "b.size"]) == (
+        "unknown option 'size' (did you mean a.size or b.size?); allowed: sizes"
+    )
+
+
+def test_a_missing_blank_is_seen() -> None:
+    assert unknown("option", "size:128", ["size"]) == (
+        "unknown option 'size:128' (a blank is missing behind ':'); allowed: size"
+    )
+
+
+@pytest.mark.parametrize(("written", "read"), [("1e3", None), ("5e0", 5), ("0.5e1", 5), ("8", 8)])
+def test_a_whole_number_may_have_an_exponent(written: str, read: int | None) -> None:
+    if read is None:
+        with pytest.raises(ValidationError, match="less than or equal to 9"):
+            Group.model_validate({"whole": written})
+    else:
+        assert Group.model_validate({"whole": written}).whole == read
+
+
+@pytest.mark.parametrize("written", ["1e-1", "1.25e1", "1e999"])
+def test_what_is_no_whole_number_stays_none(written: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Group.model_validate({"whole": written})
+    assert explain(caught.value.errors()[0]) == f"must be a whole number, not {written!r}"
+
+
+def test_a_text_with_an_exponent_stays_text() -> None:
+    assert Group.model_validate({"text": "1e3"}).text == "1e3"
 
 
 def test_long_values_are_shortened() -> None:

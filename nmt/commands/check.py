@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nmt.commands.corpora import require_corpora
+from nmt.commands.preconditions import require_corpora, require_device
 
 if TYPE_CHECKING:
     from nmt.batch import Batch
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides",
         metavar="key=value",
         nargs="*",
+        default=[],
         help="an option other than in the file, by its dotted key: model.attention.score=dot",
     )
 
@@ -47,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.config_file import load_config
 
     config = load_config(arguments.config, arguments.overrides)
+    require_device(config)
     require_corpora(config, arguments.config)
     print(f"configuration   {arguments.config}: valid", flush=True)
     _report_corpora(config)

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.commands.corpora import require_test_set
 from nmt.commands.decoding import (
     add_run_arguments,
     add_search_arguments,
@@ -17,6 +16,7 @@ from nmt.commands.decoding import (
     load_translator,
 )
 from nmt.commands.output import open_output, refuse_same_file
+from nmt.commands.preconditions import require_test_set
 from nmt.errors import ConfigError, UserError
 
 if TYPE_CHECKING:

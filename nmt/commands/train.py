@@ -7,7 +7,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.commands.corpora import require_corpora
+from nmt.commands.preconditions import require_corpora, require_device
 from nmt.errors import RunError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides",
         metavar="key=value",
         nargs="*",
+        default=[],
         help="an option other than in the file, by its dotted key: model.attention.score=dot",
     )
     group = parser.add_mutually_exclusive_group()
@@ -48,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.training.disk import explained
 
     config = load_config(arguments.config, arguments.overrides)
+    require_device(config)
     require_corpora(config, arguments.config)
     path = Path(config.run)
     with explained(path):

@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         metavar="INPUT",
         nargs="*",
+        default=[],
         help="files to translate, one after the other; none, or -: stdin",
     )
     parser.add_argument(

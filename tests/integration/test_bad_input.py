@@ -276,7 +276,8 @@ def test_a_damaged_checkpoint(
 
 
 def test_a_checkpoint_that_is_not_there(nmt: Any, in_copy: Path) -> None:
-    nmt("translate", "runs/tiny", "--checkpoint", "step-77").assert_refused("step-77")
+    outcome = nmt("translate", "runs/tiny", "--checkpoint", "step-77")
+    outcome.assert_refused("checkpoints/step-77: no such checkpoint; there is best, last, step-")
     for path in checkpoint_files(".safetensors"):
         path.unlink()
     nmt("translate", "runs/tiny").assert_refused("runs/tiny/checkpoints/best/model.safetensors")
@@ -371,6 +372,12 @@ def test_an_unknown_device(device: str, nmt: Any, in_copy: Path) -> None:
     nmt("translate", "runs/tiny", "--device", device).assert_refused("device", device)
     nmt("train", "tiny.yaml", "run=runs/new", f"device={device}").assert_refused("device", device)
     assert not Path("runs/new").exists()
+
+
+def test_a_device_is_looked_for_before_the_corpora(nmt: Any, in_copy: Path) -> None:
+    Path("train.de").unlink()
+    for command in ("check", "train"):
+        nmt(command, "tiny.yaml", "device=cuda:99").assert_refused("device: 'cuda:99' is not on")
 
 
 @pytest.mark.parametrize(
@@ -488,6 +495,7 @@ def test_gold_alignments_that_cannot_be(nmt: Any, in_copy: Path) -> None:
     [
         ("model.attention.score=dott", ["model.attention.score", "'dott'", "dot"]),
         ("model.decoder.hiden_size=3", ["hiden_size", "hidden_size"]),
+        ("training.learning_rate=1", ["(did you mean training.optimizer.learning_rate?); allowed"]),
         ("training.max_epochs=soon", ["training.max_epochs", "soon"]),
         ("seed", ["seed", "key=value"]),
     ],
@@ -504,6 +512,7 @@ def test_options_that_cannot_be(
     [
         ("missing.yaml", None, ["missing.yaml: no such file"]),
         ("list.yaml", b"- a\n- b\n", ["list.yaml"]),
+        ("glued.yaml", b"run:runs/x\n", ["not a text (is a blank missing behind ':'?)"]),
         ("broken.yaml", b"run: [\n", ["broken.yaml"]),
         ("latin.yaml", b"run: \xfc\n", ["latin.yaml: not UTF-8"]),
         ("empty.yaml", b"", ["empty.yaml", "run"]),
@@ -515,3 +524,10 @@ def test_files_that_are_no_configuration(
     if content is not None:
         Path(name).write_bytes(content)
     nmt("train", name).assert_refused(*parts)
+
+
+def test_a_run_in_the_place_of_a_configuration(nmt: Any, in_trained: Path) -> None:
+    nmt("train", "runs/tiny", "--resume").assert_refused(
+        "runs/tiny: is a folder, not a YAML file; of a run, give runs/tiny/config.yaml"
+    )
+    nmt("train", "runs").assert_refused("runs: is a folder, not a YAML file")

@@ -1,4 +1,4 @@
-"""The corpora of a configuration are looked for before the work, and missed by their keys."""
+"""What a configuration needs of this machine, looked for before the work: corpora, device."""
 
 import os
 from collections.abc import Iterator
@@ -26,6 +26,19 @@ def require_corpora(config: "Config", path: Path) -> None:
     for key, corpus in _corpora(config):
         for message in _missing(key, corpus, path):
             raise DataError(message)
+
+
+def require_device(config: "Config") -> None:
+    """Refuse now a device or precision that this machine does not have.
+
+    Raises:
+        ConfigError: it does not have it.
+    """
+    if not config.device.startswith("cuda") and config.precision != "bfloat16":
+        return  # what every machine has; to look would load torch, which takes seconds
+    from nmt.device import resolve_device, resolve_precision
+
+    resolve_precision(config.precision, resolve_device(config.device))
 
 
 def require_test_set(corpus: "CorpusConfig", run: str) -> None:

@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
-from nmt.commands.corpora import require_corpora, require_test_set
+from nmt.commands.preconditions import (
+    require_corpora,
+    require_device,
+    require_test_set,
+)
 from nmt.config import Config, CorpusConfig
-from nmt.errors import DataError
+from nmt.errors import ConfigError, DataError
 
 PLAIN = "(paths are relative to the folder that nmt is run in: {folder})"
 
@@ -74,3 +78,15 @@ def test_what_may_not_be_looked_at_is_not_missed(monkeypatch: pytest.MonkeyPatch
     made = config()
     monkeypatch.setattr(os, "stat", refuse)
     require_corpora(made, Path("x.yaml"))
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    made = config()
+    require_device(made)
+    require_device(made.model_copy(update={"device": "cpu", "precision": "float32"}))
+    with pytest.raises(ConfigError, match="device: 'cuda' is not on this machine; there is: cpu"):
+        require_device(made.model_copy(update={"device": "cuda"}))
+    monkeypatch.setattr("nmt.device.has_bfloat16", lambda device: False)
+    with pytest.raises(ConfigError, match="precision: 'bfloat16' is not computed in by this cpu"):
+        require_device(made.model_copy(update={"precision": "bfloat16"}))

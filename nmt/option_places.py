@@ -1,0 +1,38 @@
+"""Where in the tree of options a name is: for who wrote an option at the wrong place."""
+
+import functools
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from nmt.config import Config
+from nmt.registry import Table
+
+
+def option_places(name: str) -> list[str]:
+    """The dotted keys that end in a name, in the order of the tree; imports no part."""
+    return list(dict.fromkeys(key for key in _keys() if key.rpartition(".")[2] == name))
+
+
+@functools.cache
+def _keys() -> tuple[str, ...]:
+    return tuple(_walk(Config, ""))
+
+
+def _walk(model: type[BaseModel], above: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield above + name
+        group = _group(field.annotation)
+        if group is not None:
+            yield from _walk(group, f"{above}{name}.")
+        for table in (part for part in field.metadata if isinstance(part, Table)):
+            for plugin in table.names():
+                yield from (f"{above}{name}.{key}" for key in table.options(plugin).model_fields)
+
+
+def _group(annotation: Any) -> type[BaseModel] | None:
+    """The group of options in a type: itself, or inside a list or a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_group, get_args(annotation))), None)
