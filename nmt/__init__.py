@@ -3,22 +3,24 @@
 >>> from nmt import Translator
 >>> Translator.from_run("runs/toy").translate(["Tom chases Jerry ."])
 
-Importing the package loads nothing heavy: `Translator` (and torch with it) is loaded when it is
-asked for.
+Importing the package loads nothing heavy: `Translator` (and torch with it) and `DecodingConfig` are
+loaded when they are asked for.
 """
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from nmt.config import DecodingConfig as DecodingConfig
     from nmt.translation import Translator as Translator
 
 __version__ = "0.1.0"
 
+_MODULES: Final = {"Translator": "nmt.translation", "DecodingConfig": "nmt.config"}
+
 
 def __getattr__(name: str) -> Any:
-    """Load `Translator` at its first use."""
-    if name == "Translator":
-        from nmt.translation import Translator
-
-        return Translator
+    """Load what the package exports at its first use."""
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,19 +27,23 @@ class Layer:
     tree: Tree
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    path: str | Path, overrides: Sequence[str] = (), options: Mapping[str, Any] | None = None
+) -> Config:
     """Read a configuration.
 
     Args:
         path: a YAML file; `extends:` in it names another one, relative to it, that it refines.
         overrides: ``key=value`` with dotted keys, as in ``model.attention.score=dot``; the value
             is YAML. Later ones win.
+        options: a tree of options from a program, laid over all.
 
     Raises:
         ConfigError: one line that names the file, the key, the bad value and what is allowed.
     """
     layers = _read_layers(Path(path))
     layers += [_parse_override(override) for override in overrides]
+    layers += [] if options is None else [Layer("options", dict(options))]
     tree: Tree = {}
     for layer in layers:
         tree = _merge(tree, layer.tree, (), layer.origin)

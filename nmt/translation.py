@@ -1,10 +1,10 @@
 """Using a model: translate, score and align text, line for line."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 import torch
 
@@ -101,7 +101,7 @@ class Translator:
         checkpoint: str = BEST,
         device: str = AUTO,
         precision: str = AUTO,
-        decoding: DecodingConfig | None = None,
+        decoding: DecodingConfig | Mapping[str, Any] | None = None,
     ) -> Self:
         """Load a trained model.
 
@@ -110,15 +110,16 @@ class Translator:
             checkpoint: best, last or step-N.
             device: auto, cpu, cuda or cuda:N.
             precision: auto, float32 or bfloat16.
-            decoding: how to translate; None: as the run's configuration says.
+            decoding: how to translate. A mapping of options is laid over those of the run's
+                configuration: `{"beam_size": 10, "n_best": 10}`; None: as that says.
 
         Raises:
             RunError: the folder is no run, or incomplete, or damaged.
             ConfigError: this machine does not have the device or the precision, or what `decoding`
-                says contradicts itself.
+                says is unknown, out of range, or contradicts itself.
         """
         folder = RunDirectory.open(run)
-        decoding = decoding or load_config(folder.config).decoding
+        decoding = _decoding(folder, decoding)
         search = build_search(decoding)
         place = resolve_device(device)
         numbers = resolve_precision(precision, place)
@@ -323,6 +324,15 @@ class Translator:
                 yield
         finally:
             self.model.train(was_training)
+
+
+def _decoding(
+    run: RunDirectory, given: DecodingConfig | Mapping[str, Any] | None
+) -> DecodingConfig:
+    """How to translate; single options are laid over those of the run."""
+    if isinstance(given, DecodingConfig):
+        return given
+    return load_config(run.config, options={"decoding": dict(given or {})}).decoding
 
 
 def _num_characters(pair: Pair) -> int:

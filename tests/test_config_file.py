@@ -287,6 +287,16 @@ def test_missing_options_are_those_of_the_file_asked_for(write: Write) -> None:
     assert refused(write("", base="")) == "x.yaml: run: is missing (and 1 more)"
 
 
+def test_a_program_lays_its_options_over_all(write: Write) -> None:
+    path = write("decoding: {beam_size: 7, length_penalty: {name: gnmt, alpha: 0.5}}\n")
+    options = {"decoding": {"n_best": 2, "length_penalty": {"alpha": 0.7}}}
+    config = load_config(path, ["decoding.n_best=3"], options)
+    assert (config.decoding.beam_size, config.decoding.n_best) == (7, 2)
+    assert config.decoding.length_penalty.options == {"alpha": 0.7}
+    with pytest.raises(ConfigError, match=r"^options: decoding\.n_best: must be at most beam_size"):
+        load_config(path, options={"decoding": {"n_best": 9}})
+
+
 def test_file_must_hold_options(write: Write) -> None:
     assert refused(write("[a]", base="")) == "x.yaml: must be options (`key: value`), not a list"
     assert refused(write("hello", base="")) == "x.yaml: must be options (`key: value`), not a text"

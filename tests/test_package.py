@@ -30,6 +30,13 @@ def test_translator_is_there_when_asked_for() -> None:
     assert Translator is translation.Translator
 
 
+def test_the_options_of_decoding_are_there_without_torch() -> None:
+    from nmt import DecodingConfig, config
+
+    assert DecodingConfig is config.DecodingConfig
+    assert "torch" not in loaded_by("from nmt import DecodingConfig")
+
+
 def test_unknown_names_are_unknown() -> None:
     with pytest.raises(AttributeError, match="module 'nmt' has no attribute 'Nonsense'"):
         nmt.Nonsense  # noqa: B018

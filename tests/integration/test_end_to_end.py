@@ -292,3 +292,19 @@ def test_from_python(in_trained: Path) -> None:
 
     translator = Translator.from_run("runs/tiny", device="cpu", precision="float32")
     assert [t.text for t in translator.translate(SENTENCES.splitlines())] == RIGHT
+
+
+def test_from_python_with_other_options(in_trained: Path) -> None:
+    from nmt import DecodingConfig, Translator
+    from nmt.errors import ConfigError
+
+    for decoding in ({"n_best": 3}, DecodingConfig(n_best=3)):
+        translator = Translator.from_run("runs/tiny", device="cpu", decoding=decoding)
+        (translation,) = translator.translate(["one two ."])
+        assert len(translation.texts) == 3
+    for decoding, message in (
+        ({"beam_size": 0}, r"^options: decoding\.beam_size: must be at least 1, not 0$"),
+        ({"beamsize": 3}, r"unknown option 'beamsize' \(did you mean 'beam_size'\?\)"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            Translator.from_run("runs/tiny", decoding=decoding)

@@ -73,7 +73,7 @@ def test_the_groups_for_a_small_corpus_fit_into_the_file(tmp_path: Path) -> None
 def test_the_code_works(in_place_of_the_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = blocks("python")
     exec(code, {})
-    assert capsys.readouterr().out.count("\n") == 1
+    assert capsys.readouterr().out.count("\n") == 3
 
 
 def test_every_file_that_is_named_is_there() -> None:
