@@ -243,7 +243,7 @@ class TestDump:
         (
             "model: {encoder: {cell: grru}}\n",
             "x.yaml: model.encoder.cell: unknown cell 'grru' (did you mean 'gru'?); "
-            "allowed: gru, lstm",
+            "allowed: gru, lstm, rnn, layer_norm_gru, layer_norm_lstm, deep_gru",
         ),
         (
             "model: {encoder: {cell: {name: gru, fusd: 1}}}\n",
