@@ -67,7 +67,7 @@ class ValidationConfig(Options):
     best: str = "bleu"
     """What the best checkpoint is chosen by: `loss` or one of the metrics."""
     num_samples: Annotated[int, Field(ge=0)] = 3
-    """Translations shown in the log at each validation."""
+    """Translations shown in the log at each new best."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -122,7 +122,7 @@ def _report(engine: Engine, validation: Validation, improved: bool, seconds: flo
     reporter, counters = engine.reporter, engine.counters
     losses = {"loss": validation.loss, "perplexity": validation.perplexity}
     reporter.validation(counters.update, losses, validation.as_dict())
-    for sample in validation.samples:
+    for sample in validation.samples if improved else ():  # where there is something new to see
         logger.info("%s", sample)
     note = " - the best so far" if improved else f" - best {engine.best}"
     logger.info(

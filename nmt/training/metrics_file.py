@@ -4,11 +4,15 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nmt.plots import Points
 
 Panels = dict[str, dict[str, Points]]
+
+# Panel and curve. The loss of training is higher than it would be without dropout.
+_TRAINING_LOSS: Final = ("loss", "training (with dropout, if any)")
+_RATE: Final = ("learning rate", "learning rate")
 
 
 class MetricsFile:
@@ -42,7 +46,10 @@ class MetricsFile:
 
 
 def read_curves(path: Path) -> Panels:
-    """The learning curves of a run: panel -> curve -> points `(update, value)`."""
+    """The learning curves of a run: panel -> curve -> points `(update, value)`.
+
+    A learning rate that never moved is left out.
+    """
     panels: Panels = {"loss": {}, "learning rate": {}}
     curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
     with path.open(encoding="utf-8") as file:
@@ -51,6 +58,8 @@ def read_curves(path: Path) -> Panels:
             for (panel, curve), value in _points(row):
                 if value is not None:
                     curves.setdefault((panel, curve), []).append((row["update"], value))
+    if len({rate for _, rate in curves.get(_RATE, [])}) == 1:
+        del curves[_RATE]
     for (panel, curve), points in curves.items():
         panels.setdefault(panel, {})[curve] = points
     return panels
@@ -59,8 +68,8 @@ def read_curves(path: Path) -> Panels:
 def _points(row: dict[str, Any]) -> list[tuple[tuple[str, str], float | None]]:
     if row["kind"] == "train":
         return [
-            (("loss", "training"), row["loss"]),
-            (("learning rate", "learning rate"), row["learning_rate"]),
+            (_TRAINING_LOSS, row["loss"]),
+            (_RATE, row["learning_rate"]),
         ]
     points = [(("loss", "validation"), row["loss"])]
     points += [((name, name), value) for name, value in row["scores"].items()]

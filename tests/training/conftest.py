@@ -23,7 +23,7 @@ from nmt.training.schedule import Constant
 from nmt.training.signals import Interruption
 from nmt.training.snapshots import Snapshots
 from nmt.training.tally import Tally
-from nmt.training.validation import Validation, Validator
+from nmt.training.validation import Sample, Validation, Validator
 
 V = 12
 CPU = torch.device("cpu")
@@ -57,7 +57,8 @@ class ScriptedValidator(Validator):
         value = self.values[len(self.seen)]
         assert self.model is not None
         self.seen.append(next(iter(self.model.parameters())).detach().clone())
-        return Validation(loss=100.0 - value, scores=[Score("bleu", value, "")], samples=[])
+        samples = [Sample("source", "reference", f"translation {value:g}")]
+        return Validation(100.0 - value, [Score("bleu", value, "")], samples)
 
 
 def tiny_model() -> Any:

@@ -42,6 +42,20 @@ def test_a_validation_says_where_training_is(
     assert "bleu 1.00 - the best so far; it took 0 s" in line
 
 
+def test_samples_are_shown_where_the_model_got_better(
+    make_engine: MakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    engine = make_engine(4, ScriptedValidator([1.0, 0.5, 2.0]), max_updates=9)
+    with engine.reporter:
+        for update in (1, 2, 3):
+            engine.counters.update = update
+            validate(engine, Interruption())
+    shown = [line.rpartition("  now: ")[2] for line in caplog.messages if "now: " in line]
+    assert shown == ["translation 1", "translation 2"]
+    assert "bleu 0.50 - best bleu 1.00 at update 1; it took" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("limits", "told"),
     [

@@ -46,7 +46,10 @@ def test_curves(tmp_path: Path) -> None:
         metrics.append("train", values)
     metrics.append("validation", {"update": 20, "loss": 6.0, "scores": {"bleu": 7.0, "ter": 90.0}})
     assert read_curves(tmp_path / "metrics.jsonl") == {
-        "loss": {"training": [(10, 5.0), (30, 4.0)], "validation": [(20, 6.0)]},
+        "loss": {
+            "training (with dropout, if any)": [(10, 5.0), (30, 4.0)],
+            "validation": [(20, 6.0)],
+        },
         "learning rate": {"learning rate": [(10, 0.1), (20, 0.2), (30, 0.3)]},
         "bleu": {"bleu": [(20, 7.0)]},
         "ter": {"ter": [(20, 90.0)]},
@@ -56,3 +59,13 @@ def test_curves(tmp_path: Path) -> None:
 def test_no_lines_make_no_curves(tmp_path: Path) -> None:
     MetricsFile(tmp_path / "metrics.jsonl")
     assert not any(read_curves(tmp_path / "metrics.jsonl").values())
+
+
+def test_a_learning_rate_that_never_moved_is_not_drawn(tmp_path: Path) -> None:
+    metrics = MetricsFile(tmp_path / "metrics.jsonl")
+    for update in (10, 20):
+        metrics.append("train", {"update": update, "loss": 1.0, "learning_rate": 0.1})
+    assert not read_curves(tmp_path / "metrics.jsonl")["learning rate"]
+    metrics.append("train", {"update": 30, "loss": 1.0, "learning_rate": 0.05})
+    moved = {"learning rate": [(10, 0.1), (20, 0.1), (30, 0.05)]}
+    assert read_curves(tmp_path / "metrics.jsonl")["learning rate"] == moved
