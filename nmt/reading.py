@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, Literal, TypeVar
 
+from nmt.symbols import UNK
 from nmt.text.tokenizer import EncodedWords, Tokenizer
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_MOST_NAMED: Final = 10  # lines with unknown tokens
 _MOST_ITEMS: Final = 4_000
 _MOST_CHARACTERS: Final = 4_000_000  # so that lines of any length fit into memory
 
@@ -65,6 +67,40 @@ def read_words(
             sentence = _first_tokens(sentence, max_tokens)
         sentences.append(sentence)
     return sentences
+
+
+def warn_of_unknown(lines: Iterable[str], tokenizer: Tokenizer) -> Iterator[str]:
+    """The lines, with a warning for each that has tokens which the model was never taught.
+
+    It translates them all the same, into something fluent that need not have to do with them.
+
+    Args:
+        lines: raw text, passed on as it is.
+        tokenizer: of the source.
+    """
+    num_warned = 0
+    for number, line in enumerate(lines, start=1):
+        tokens = tokenizer.encode(line)
+        num_unknown = tokens.count(UNK)
+        if num_unknown:
+            num_warned += 1
+            _warn_of_unknown(num_warned, number, num_unknown, len(tokens))
+        yield line
+
+
+def _warn_of_unknown(num_warned: int, number: int, num_unknown: int, num_tokens: int) -> None:
+    """Name the first such lines, and of a text in another script not a million of them."""
+    if num_warned <= _MOST_NAMED:
+        verb = "is" if num_unknown == 1 else "are"
+        logger.warning(
+            "line %d: %d of %d tokens %s unknown to the model",
+            number,
+            num_unknown,
+            num_tokens,
+            verb,
+        )
+    elif num_warned == _MOST_NAMED + 1:
+        logger.warning("there are more lines with unknown tokens; they are not named")
 
 
 def like_batches(

@@ -65,6 +65,12 @@ def test_align_says_why_weights_do_not_sum_to_1(capsys: pytest.CaptureFixture[st
     assert "the rest went to the end of the sentence, which is no word" in out
 
 
+def test_translate_says_that_it_reads_ahead(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["translate", "--help"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "at a terminal is answered line by line; of all else some thousands of lines" in out
+
+
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_argument_has_a_line_of_help(name: str) -> None:
     parser = argparse.ArgumentParser()

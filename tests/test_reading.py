@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from nmt import reading
-from nmt.reading import like_batches, read_words, windows
+from nmt.reading import like_batches, read_words, warn_of_unknown, windows
 from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
 
@@ -68,3 +68,20 @@ def test_a_line_too_long_is_cut_and_named(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "line 42: the source has 5 tokens; only the first 3 are read (decoding.max_source_length)"
     ]
+
+
+def test_a_line_with_unknown_tokens_is_named_once_and_passed_on(caplog):
+    tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["one two three"]))
+    lines = ["one two", "one zwei drei", "", "quattro"]
+    assert list(warn_of_unknown(lines, tokenizer)) == lines
+    assert caplog.messages == [
+        "line 2: 2 of 3 tokens are unknown to the model",
+        "line 4: 1 of 1 tokens is unknown to the model",
+    ]
+
+
+def test_a_text_of_unknown_tokens_does_not_flood_the_terminal(caplog):
+    tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["one"]))
+    assert len(list(warn_of_unknown(["zwei"] * 1000, tokenizer))) == 1000
+    assert len(caplog.messages) == 11
+    assert caplog.messages[-1] == "there are more lines with unknown tokens; they are not named"

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """Translate text files (plain or .gz), or stdin, with a trained run. One line comes
 out for each line that goes in, in order, whatever the line holds: an empty line gives an empty
-line, and bytes that are no UTF-8 are replaced, with a warning. The text streams through, so a file
-may be larger than memory."""
+line, and bytes that are no UTF-8 are replaced, with a warning; so are lines named whose characters
+or words the model does not know, for it makes something fluent of anything. The text streams
+through, so a file may be larger than memory. What is typed at a terminal is answered line by line;
+of all else some thousands of lines are read before the first translations come out."""
 
 EXAMPLES = """output:
   The translation. With --scores: score, log-probability and translation, with tabs between.
@@ -100,11 +102,14 @@ def run(arguments: argparse.Namespace) -> int:
 def _translate(
     translator: "Translator", lines: Iterator[str], arguments: argparse.Namespace
 ) -> "Iterator[Translation]":
+    from nmt.reading import warn_of_unknown
+
     translate = partial(
         translator.translate_stream,
         with_alignments=arguments.alignments is not None,
         with_scores=arguments.scores or arguments.n_best is not None,
     )
+    lines = warn_of_unknown(lines, translator.source_tokenizer)
     if not stdin_is_typed(arguments.input):
         return translate(lines)
     # Nothing is read ahead where a person waits for the answer.

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,31 @@ def test_a_run_holds_what_the_design_says(in_trained: Path) -> None:
 def test_translations_are_right(nmt: Any) -> None:
     outcome = nmt("translate", "runs/tiny", stdin=SENTENCES.encode())
     assert (outcome.code, outcome.lines) == (0, RIGHT)
+
+
+def test_at_a_terminal_each_line_is_answered_before_the_next(in_trained: Path) -> None:
+    keyboard, terminal = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "nmt", "translate", "runs/tiny"],
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        os.close(terminal)
+        assert process.stdout is not None
+        for line, right in zip(SENTENCES.splitlines(), RIGHT, strict=True):
+            os.write(keyboard, f"{line}\n".encode())
+            assert select.select([process.stdout], [], [], 120.0)[0], "no answer"
+            assert process.stdout.readline().decode() == f"{right}\n"
+        os.write(keyboard, b"\x04")  # Ctrl-D
+        assert process.wait(120.0) == 0
+    os.close(keyboard)
+
+
+def test_what_the_model_does_not_know_is_told(nmt: Any) -> None:
+    outcome = nmt("translate", "runs/tiny", stdin=b"one two .\nforty two .\n")
+    assert outcome.err == "nmt: warning: line 2: 1 of 3 tokens is unknown to the model\n"
+    assert len(outcome.lines) == 2
 
 
 def test_files_are_translated_in_order_plain_or_compressed(nmt: Any, tmp_path: Path) -> None:
