@@ -126,7 +126,7 @@ def _report(engine: Engine, validation: Validation, improved: bool, seconds: flo
         logger.info("%s", sample)
     note = " - the best so far" if improved else f" - best {engine.best}"
     logger.info(
-        "validation at update %s (%s): %s%s; it took %s, %s",
+        "validation at update %s (%s): %s%s; took %s; %s",
         f"{counters.update:,}",
         _epoch(engine),
         validation,
@@ -160,8 +160,8 @@ def _epoch(engine: Engine) -> str:
 def _training_time(engine: Engine) -> str:
     """What has passed and what may be left, without validations and saves."""
     counters, total = engine.counters, engine.reporter.total_updates
-    passed = f"training {format_duration(counters.seconds)} so far"
+    passed = f"trained for {format_duration(counters.seconds)}"
     if total is None or counters.update == 0:
         return passed
     left = counters.seconds / counters.update * max(0, total - counters.update)
-    return f"{passed}, at most {format_duration(left)} more" if left else passed
+    return f"{passed}, at most about {format_duration(left)} to go" if left else passed
