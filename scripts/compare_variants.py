@@ -1,0 +1,113 @@
+"""Train variants of one configuration, each with the same budget, and print a table of them.
+
+    python scripts/compare_variants.py configs/toy.yaml --variants scripts/variants/toy.yaml
+
+The file of variants maps a name to the options that make it, as they stand on the command line of
+`nmt train`: `entmax: [model.attention.alignment=entmax]`. Runs go to RUNS/NAME; one that is there
+is resumed, or if it has ended only read, so that a comparison that was broken off goes on. Options
+(KEY=VALUE) are set in all variants. Exits with 1 if a training failed; the others are still run.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+HEADER = "| variant | validation | test BLEU | parameters | training |\n|---|---|---|---|---|"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        metric: the name of the validation metric.
+        validation: its best value.
+        test: BLEU of the test set, beam search as configured; None without a test set.
+        num_parameters: of the model.
+        seconds: of training, validations included.
+    """
+
+    metric: str
+    validation: float
+    test: float | None
+    num_parameters: int
+    seconds: float
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run with these arguments (those of the process without); the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", metavar="CONFIG", type=Path)
+    parser.add_argument("--variants", metavar="FILE", type=Path, required=True)
+    parser.add_argument("--only", metavar="NAMES", help="some of them, with commas between")
+    parser.add_argument("--runs", metavar="FOLDER", type=Path, default=Path("runs/variants"))
+    parser.add_argument("options", metavar="KEY=VALUE", nargs="*")
+    given = parser.parse_intermixed_args(arguments)
+    variants = read_variants(given.variants)
+    wanted = list(variants) if given.only is None else given.only.split(",")
+    if unknown := [name for name in wanted if name not in variants]:
+        parser.error(
+            f"{given.variants}: no variant {unknown[0]!r}; there are {', '.join(variants)}"
+        )
+    print(HEADER, flush=True)
+    complete = True
+    for name in wanted:
+        options = [*given.options, *variants[name]]
+        outcome = train(given.config, given.runs / name, options)
+        complete = complete and outcome is not None
+        print(row(name, outcome), flush=True)
+    return 0 if complete else 1
+
+
+def read_variants(path: Path) -> dict[str, list[str]]:
+    """Names and the options of each."""
+    variants: dict[str, list[str]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return variants
+
+
+def train(config: Path, run: Path, options: list[str]) -> Outcome | None:
+    """Train, or go on with training; None if that failed, with what is wrong on stderr."""
+    results = run / "results.json"
+    if not results.exists():
+        resume = ["--resume"] if (run / "config.yaml").exists() else []
+        command = [sys.executable, "-m", "nmt", "train", str(config), f"run={run}", *options]
+        ended = subprocess.run([*command, *resume], capture_output=True, text=True, check=False)
+        if ended.returncode != 0:
+            print(f"{run.name}: {ended.stderr.strip().splitlines()[-1]}", file=sys.stderr)
+            return None
+    return read_outcome(results)
+
+
+def read_outcome(path: Path) -> Outcome:
+    """What `results.json` says."""
+    results = json.loads(path.read_text(encoding="utf-8"))
+    test = {score["name"]: score["value"] for score in results["test"] or []}
+    return Outcome(
+        results["best"]["metric"],
+        results["best"]["best"],
+        test.get("bleu"),
+        results["num_parameters"],
+        results["training_seconds"],
+    )
+
+
+def row(name: str, outcome: Outcome | None) -> str:
+    """A line of the table."""
+    if outcome is None:
+        return f"| {name} | failed | | | |"
+    test = "" if outcome.test is None else f"{outcome.test:.2f}"
+    return (
+        f"| {name} | {outcome.metric} {outcome.validation:.2f} | {test} "
+        f"| {outcome.num_parameters / 1e6:.2f}M | {outcome.seconds:,.0f} s |"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
