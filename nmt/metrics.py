@@ -4,10 +4,11 @@ Post, "A Call for Clarity in Reporting BLEU Scores", 2018: a score without its s
 be compared. All metrics here read raw, detokenized text; sacreBLEU tokenizes by itself.
 """
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from sacrebleu.metrics.base import Metric as SacrebleuMetric
 from sacrebleu.metrics.bleu import BLEU
@@ -32,6 +33,9 @@ class Score:
     signature: str
 
 
+Scorer: TypeAlias = "SacrebleuMetric | _ExactScorer"
+
+
 class Metric(ABC):
     """A figure for a whole test set, translated line for line."""
 
@@ -40,7 +44,7 @@ class Metric(ABC):
     higher_is_better: ClassVar[bool] = True
 
     @abstractmethod
-    def make_scorer(self) -> SacrebleuMetric:
+    def make_scorer(self) -> Scorer:
         """A new sacreBLEU metric (it holds the references while it works, so none is kept)."""
 
     def __call__(self, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
@@ -107,9 +111,40 @@ class Ter(Metric):
         return TER()
 
 
+class _ExactScorer:
+    """Counts lines that are the same, behind the part of sacreBLEU's face that is used here."""
+
+    @dataclass(frozen=True)
+    class Result:
+        """Percent of the lines."""
+
+        score: float
+
+    def corpus_score(self, hypotheses: list[str], references: list[list[str]]) -> Result:
+        """Of lines with one reference each."""
+        same = sum(map(operator.eq, map(str.strip, hypotheses), map(str.strip, references[0])))
+        return self.Result(100.0 * same / len(hypotheses))
+
+    def get_signature(self) -> str:
+        """How it was counted."""
+        return "nrefs:1|case:mixed|tok:none|match:line"
+
+
+class ExactMatch(Metric):
+    """Percent of the lines that are their reference, but for blanks around them."""
+
+    name = "exact_match"
+    title = "exact match"
+
+    def make_scorer(self) -> Scorer:
+        """Counts the lines that are the same."""
+        return _ExactScorer()
+
+
 METRICS: dict[str, type[Metric]] = {
     "bleu": Bleu,
     "bleu_lc": LowercasedBleu,
     "chrf": Chrf,
     "ter": Ter,
+    "exact_match": ExactMatch,
 }
