@@ -1,0 +1,96 @@
+"""Pictures of coloured shapes on a grid, and what a small grammar says of them."""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.errors import DataError
+from nmt.files import whole_file
+
+COLOURS: Final = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0)}
+SHAPES: Final = ("circle", "square", "triangle")
+CHANNELS: Final = 3 + len(SHAPES)
+_SPLITS: Final = {"train": range(0, 80), "valid": range(80, 90), "test": range(90, 100)}
+"""The hashes, modulo 100, of the pictures of each split."""
+
+Thing = tuple[int, int, str, str]
+"""Row, column, colour, shape."""
+
+
+def describe(things: list[Thing]) -> str:
+    """What is in a picture: the first thing with its place, and where it is of the others.
+
+    Args:
+        things: in the order of rows, then of columns.
+    """
+    row, column, colour, shape = things[0]
+    text = f"a {colour} {shape} in row {row + 1} column {column + 1}"
+    relations = [_relation(things[0], other) for other in things[1:]]
+    return text + (" is " + " and ".join(relations) if relations else "")
+
+
+def _relation(first: Thing, other: Thing) -> str:
+    sides = ["above"] if first[0] < other[0] else []
+    if first[1] != other[1]:
+        sides.append("left of" if first[1] < other[1] else "right of")
+    return f"{' '.join(sides)} a {other[2]} {other[3]}"
+
+
+def draw(rows: int, columns: int, things: list[Thing]) -> NDArray[np.float32]:
+    """`[rows columns CHANNELS]`: red, green, blue, and one channel a shape; 0 where nothing is."""
+    picture = np.zeros((rows, columns, CHANNELS), np.float32)
+    for row, column, colour, shape in things:
+        picture[row, column, :3] = COLOURS[colour]
+        picture[row, column, 3 + SHAPES.index(shape)] = 1.0
+    return picture
+
+
+def pictures(split: str, *, seed: int = 1) -> Iterator[tuple[NDArray[np.float32], str]]:
+    """Pictures of 4 x 4 to 6 x 6 cells with one to three things, without end, none twice.
+
+    A picture belongs to one split, which its hash decides.
+
+    Args:
+        split: train, valid or test.
+        seed: of everything random.
+    """
+    rng = random.Random(f"{seed} {split}")
+    seen: set[bytes] = set()
+    while True:
+        rows, columns = rng.randint(4, 6), rng.randint(4, 6)
+        cells = sorted(rng.sample(range(rows * columns), rng.randint(1, 3)))
+        things = [
+            (*divmod(cell, columns), rng.choice(list(COLOURS)), rng.choice(SHAPES))
+            for cell in cells
+        ]
+        digest = hashlib.blake2b(repr((rows, columns, things)).encode(), digest_size=8).digest()
+        if int.from_bytes(digest, "big") % 100 in _SPLITS[split] and digest not in seen:
+            seen.add(digest)
+            yield draw(rows, columns, things), describe(things)
+
+
+def write_pictures(folder: Path, sizes: dict[str, int], *, seed: int = 1) -> None:
+    """Write `SPLIT.npz` and `SPLIT.txt` for each split.
+
+    Raises:
+        DataError: a size is negative, or a file cannot be written.
+    """
+    for split, size in sizes.items():
+        if size < 0:
+            raise DataError(f"{split}: {size} pictures cannot be made; give 0 or more")
+    for split, size in sizes.items():
+        pairs = list(islice(pictures(split, seed=seed), size))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with whole_file(folder / f"{split}.npz") as path, path.open("wb") as file:
+                np.savez_compressed(file, *(picture for picture, _ in pairs))
+            with whole_file(folder / f"{split}.txt") as path:
+                path.write_text("".join(f"{text}\n" for _, text in pairs), encoding="utf-8")
+        except OSError as error:
+            raise DataError(f"{folder}: cannot write the pictures: {error.strerror}") from error
