@@ -12,7 +12,8 @@ class Batch:
     """Sentence pairs, padded with ``PAD`` on the right; integer tensors of dtype int64.
 
     Attributes:
-        source: `[B S]`, the source tokens, each sentence ended by EOS.
+        source: `[B S]`, the source tokens, each sentence ended by EOS; or `[B S D]`, float32, the
+            cells of grids (channels, row, column), with no EOS.
         source_lengths: `[B]`, tokens of each source sentence, EOS included.
         target: `[B T+1]`, BOS, the target tokens, EOS.
         num_target_tokens: labels in the batch that are not padding (EOS counted).

@@ -23,6 +23,8 @@ from nmt.config import (
     CorpusConfig,
     DataConfig,
     DecodingConfig,
+    EncoderConfig,
+    GridEncoderConfig,
     ModelConfig,
     TokenizerConfig,
 )
@@ -32,6 +34,7 @@ from nmt.data.cache import encode_corpus
 from nmt.data.corpus import ParallelFiles, read_pairs
 from nmt.data.encoded import EncodedCorpus
 from nmt.data.filters import Filters
+from nmt.data.grids import GridTokenizer, read_grids
 from nmt.data.loader import DataLoader
 from nmt.errors import RunError
 from nmt.nn.attention.attention import Attention, BaseAttention
@@ -40,6 +43,7 @@ from nmt.nn.attention.multi_head import MultiHeadAttention
 from nmt.nn.decoder import Decoder, Layers
 from nmt.nn.embedding import WordEmbedding
 from nmt.nn.encoder import RecurrentEncoder
+from nmt.nn.grid_encoder import GridEmbedding, GridEncoder
 from nmt.nn.model import Model
 from nmt.nn.recurrent import Cell
 from nmt.registry import PlugIn
@@ -65,6 +69,8 @@ def parallel_files(corpus: CorpusConfig) -> ParallelFiles:
     alignments = None if corpus.alignments is None else Path(corpus.alignments)
     if corpus.tsv is not None:
         return ParallelFiles(Path(corpus.tsv), alignments=alignments)
+    if corpus.grids is not None and corpus.target is not None:
+        return ParallelFiles(Path(corpus.grids), Path(corpus.target), read_source=read_grids)
     assert corpus.source is not None and corpus.target is not None
     return ParallelFiles(Path(corpus.source), Path(corpus.target), alignments)
 
@@ -80,6 +86,13 @@ def build_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
     if options.shared:
         shared = make(run.shared_tokenizer, options.source_path, "both sides", (0, 1))
         return Tokenizers(shared, shared)
+    encoder = config.model.encoder
+    if isinstance(encoder, GridEncoderConfig):
+        target = make(run.target_tokenizer, options.target_path, "the target", (1,))
+        source = _grid_tokenizer(encoder)
+        if not run.source_tokenizer.is_dir():
+            source.save(run.source_tokenizer)
+        return Tokenizers(source, target)
     return Tokenizers(
         make(run.source_tokenizer, options.source_path, "the source", (0,)),
         make(run.target_tokenizer, options.target_path, "the target", (1,)),
@@ -95,7 +108,14 @@ def load_tokenizers(run: RunDirectory) -> Tokenizers:
     if run.shared_tokenizer.is_dir():
         shared = load_tokenizer(run.shared_tokenizer)
         return Tokenizers(shared, shared)
+    encoder = load_config(run.config).model.encoder
+    if isinstance(encoder, GridEncoderConfig):
+        return Tokenizers(_grid_tokenizer(encoder), load_tokenizer(run.target_tokenizer))
     return Tokenizers(load_tokenizer(run.source_tokenizer), load_tokenizer(run.target_tokenizer))
+
+
+def _grid_tokenizer(options: GridEncoderConfig) -> Tokenizer:
+    return GridTokenizer(options.channels, options.max_rows, options.max_columns)
 
 
 def _tokenizer(
@@ -216,7 +236,7 @@ def load_model(run: RunDirectory, checkpoint: str, device: torch.device) -> Mode
     source, target = (f"{side}_embedding.table.weight" for side in ("source", "target"))
     try:
         model = build_model(
-            load_config(run.config).model, len(weights[source]), len(weights[target])
+            load_config(run.config).model, len(weights.get(source, ())), len(weights[target])
         )
         model.load_state_dict(weights)
     except (KeyError, RuntimeError) as error:
@@ -243,16 +263,14 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
         word_dropout=config.embedding.word_dropout,
     )
     target_embedding = embed(target_size)
-    source_embedding = target_embedding if config.embedding.tie == "all" else embed(source_size)
-    encoder = RecurrentEncoder(
-        partial(_make_cell, config.encoder.cell, config.encoder.hidden_size),
-        size,
-        num_layers=config.encoder.num_layers,
-        bidirectional=config.encoder.bidirectional,
-        dropout=config.encoder.dropout,
-        recurrent_dropout=config.encoder.recurrent_dropout,
-        residual=config.encoder.residual,
-    )
+    source_embedding: WordEmbedding | GridEmbedding
+    encoder: RecurrentEncoder | GridEncoder
+    if isinstance(config.encoder, GridEncoderConfig):
+        source_embedding, encoder = _build_grid_encoder(config.encoder)
+    else:
+        tied = config.embedding.tie == "all"
+        source_embedding = target_embedding if tied else embed(source_size)
+        encoder = _build_recurrent_encoder(config.encoder, size)
     decoder = _build_decoder(config, size, encoder.output_size)
     bridge = BRIDGES.create(
         config.bridge, encoder.output_size, decoder.state_size, config.decoder.num_layers
@@ -267,6 +285,28 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
         output_dropout=config.decoder.output_dropout,
         tie_projection=config.embedding.tie != "none",
     )
+
+
+def _build_recurrent_encoder(options: EncoderConfig, size: int) -> RecurrentEncoder:
+    return RecurrentEncoder(
+        partial(_make_cell, options.cell, options.hidden_size),
+        size,
+        num_layers=options.num_layers,
+        bidirectional=options.bidirectional,
+        dropout=options.dropout,
+        recurrent_dropout=options.recurrent_dropout,
+        residual=options.residual,
+    )
+
+
+def _build_grid_encoder(options: GridEncoderConfig) -> tuple[GridEmbedding, GridEncoder]:
+    embedding = GridEmbedding(
+        options.channels,
+        options.hidden_size,
+        max_rows=options.max_rows,
+        max_columns=options.max_columns,
+    )
+    return embedding, GridEncoder(options.hidden_size, dropout=options.dropout)
 
 
 def _build_decoder(config: ModelConfig, size: int, value_size: int) -> Decoder:

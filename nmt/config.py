@@ -31,6 +31,7 @@ from nmt.config_model import (
     DecoderConfig as DecoderConfig,
     EmbeddingConfig as EmbeddingConfig,
     EncoderConfig as EncoderConfig,
+    GridEncoderConfig as GridEncoderConfig,
     ModelConfig as ModelConfig,
 )
 from nmt.config_training import (
@@ -67,6 +68,8 @@ class CorpusConfig(Options):
     """File of target sentences, line for line."""
     tsv: Text | None = None
     """One file instead of two: source, a tab, target."""
+    grids: Text | None = None
+    """An .npz file of grids in place of source: a grid for each target line."""
     alignments: Text | None = None
     """Word alignments of the pairs, line for line (Pharaoh: `0-0 1-2`), for guided attention."""
     weight: Annotated[float, Field(gt=0.0)] = 1.0
@@ -74,12 +77,13 @@ class CorpusConfig(Options):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        given = (self.source is not None, self.target is not None, self.tsv is not None)
-        if given not in {(True, True, False), (False, False, True)}:
-            keys = [key for key in ("source", "target", "tsv") if getattr(self, key) is not None]
-            refuse(
-                ((), f"needs source and target, or tsv alone; given: {', '.join(keys) or 'none'}")
-            )
+        allowed = (["source", "target"], ["grids", "target"], ["tsv"])
+        keys = [
+            key for key in ("source", "grids", "target", "tsv") if getattr(self, key) is not None
+        ]
+        if keys not in allowed:
+            sentence = "needs source and target, grids and target, or tsv alone; given: "
+            refuse(((), sentence + (", ".join(keys) or "none")))
         return self
 
 
@@ -230,6 +234,7 @@ class Config(Options):
             )
             refuse((("data", "valid"), sentence))
         self._check_attention()
+        self._check_grids()
         if self.data.valid is None and self.training.checkpoints.average_last > 0:
             place = ("training", "checkpoints", "average_last")
             refuse((place, "needs data.valid, to tell whether the average is better; set it to 0"))
@@ -246,3 +251,31 @@ class Config(Options):
         if guided and all(corpus.alignments is None for corpus in self.data.train):
             sentence = "is missing, and training.guided_attention needs it"
             refuse((("data", "train", "0", "alignments"), sentence))
+
+    @property
+    def reads_grids(self) -> bool:
+        """Whether the source is grids, not text."""
+        return self.model.encoder.name == "grid"
+
+    def _check_grids(self) -> None:
+        """Grids need the encoder that reads them, and have no words of their own."""
+        named: list[tuple[tuple[str, ...], CorpusConfig | None]]
+        named = [(("train", str(i)), corpus) for i, corpus in enumerate(self.data.train)]
+        named += [((key,), getattr(self.data, key)) for key in ("valid", "test")]
+        for place, corpus in named:
+            if corpus is None or (corpus.grids is not None) == self.reads_grids:
+                continue
+            wanted = "grids" if self.reads_grids else "text, not grids"
+            sentence = f"model.encoder is {self.model.encoder.name!r}, which reads {wanted}"
+            refuse((("data", *place), sentence))
+        if not self.reads_grids:
+            return
+        if self.tokenizer.shared:
+            sentence = "grids have no vocabulary to share; set it to false"
+            refuse((("tokenizer", "shared"), sentence))
+        if self.data.filters.deduplicate:
+            refuse(
+                (("data", "filters", "deduplicate"), "compares text, not grids; set it to false")
+            )
+        if any(corpus.alignments is not None for corpus in self.data.train):
+            refuse((("data", "train", "0", "alignments"), "are of words, and grids have none"))

@@ -1,8 +1,8 @@
 """The options of the network."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from nmt.config_base import (
     ALIGNMENTS,
@@ -40,7 +40,12 @@ class EmbeddingConfig(Options):
 
 
 class EncoderConfig(Options):
-    """Reads the source."""
+    """Reads the source, a text."""
+
+    name: Literal["recurrent"] = "recurrent"
+    """recurrent reads text; grid reads grids of numbers, as pictures (data.train.grids);
+    its options, in place of those below: `{name: grid, channels: C (required), hidden_size: 256,
+    max_rows: 16, max_columns: 16, dropout: 0.2}`."""
 
     cell: Annotated[PlugIn, CELLS] = PlugIn(name="gru")
     """Recurrent cell."""
@@ -66,6 +71,28 @@ class EncoderConfig(Options):
     def _check(self) -> Self:
         _check_residual(self.residual, self.num_layers)
         return self
+
+
+class GridEncoderConfig(Options):
+    """Reads a grid (a picture), cell by cell, with a vector for each row and column."""
+
+    name: Literal["grid"] = "grid"
+    """Which encoder."""
+    channels: Positive
+    """Numbers in a cell."""
+    hidden_size: Positive = 256
+    """H, of a cell's vector."""
+    max_rows: Positive = 16
+    """Most rows of a grid."""
+    max_columns: Positive = 16
+    """Most columns of a grid."""
+    dropout: Probability = 0.2
+    """Dropout on the vectors of the cells."""
+
+    @property
+    def output_size(self) -> int:
+        """Numbers in one of its states."""
+        return self.hidden_size
 
 
 class AttentionConfig(Options):
@@ -119,12 +146,22 @@ class DecoderConfig(Options):
         return self
 
 
+def _encoder_name(given: Any) -> str | None:
+    """Which of the encoders is configured."""
+    if not isinstance(given, dict):
+        return getattr(given, "name", "recurrent")
+    return str(given.get("name", "recurrent"))
+
+
 class ModelConfig(Options):
     """The network."""
 
     embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)
     """Word vectors."""
-    encoder: EncoderConfig = Field(default_factory=EncoderConfig)
+    encoder: Annotated[
+        Annotated[EncoderConfig, Tag("recurrent")] | Annotated[GridEncoderConfig, Tag("grid")],
+        Discriminator(_encoder_name),
+    ] = Field(default_factory=EncoderConfig)
     """Source side."""
     bridge: Annotated[PlugIn, BRIDGES] = PlugIn(name="final")
     """How the source gives the decoder its first state."""

@@ -79,6 +79,47 @@ def plot_attention(
             figure.suptitle(_shortened(title, _MOST_CHARACTERS_OF_TITLE), parse_math=False)
 
 
+def plot_grid_attention(
+    weights: NDArray[np.floating],
+    grid: NDArray[np.floating],
+    target_words: Sequence[str],
+    path: Path,
+) -> None:
+    """Draw attention on the grid, a panel a word (Xu et al. 2015, figure 2).
+
+    The picture is the first three channels as red, green and blue, where all of these are between
+    0 and 1; it lies faint under the heat map, and by itself in the first panel.
+
+    Args:
+        weights: `[T, rows * columns]`, of the cells row by row.
+        grid: `[rows columns channels]`.
+        target_words: T words, the titles of the panels.
+        path: file to write; the suffix says the format.
+
+    Raises:
+        UserError: matplotlib is not installed, or the file cannot be written.
+    """
+    rows, columns, channels = grid.shape
+    colours = grid[..., :3] if channels >= 3 else np.ones((rows, columns, 3))
+    if colours.min() < 0.0 or colours.max() > 1.0:
+        colours = np.ones((rows, columns, 3))
+    num_panels = len(target_words) + 1
+    width = min(num_panels, 6)
+    height = -(-num_panels // width)
+    with _figure(1.6 * width, 1.8 * height, path) as figure:
+        for number in range(num_panels):
+            axes = figure.add_subplot(height, width, number + 1)
+            axes.imshow(colours, alpha=1.0 if number == 0 else 0.35, interpolation="nearest")
+            title = "picture"
+            if number > 0:
+                title = _shortened(target_words[number - 1], _MOST_CHARACTERS_OF_LABEL)
+                heat = np.clip(weights[number - 1].reshape(rows, columns), 0.0, 1.0)
+                axes.imshow(np.ones_like(heat), cmap="Greys", vmin=0, vmax=1, alpha=heat * 0.85)
+            axes.set_title(title, fontsize=9, parse_math=False)
+            axes.set_xticks([])
+            axes.set_yticks([])
+
+
 def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path) -> None:
     """Draw curves over the updates of a training, one panel below the other.
 

@@ -238,7 +238,7 @@ class Translator:
     def _search(self, sources: Sequence[Sequence[int]]) -> list[list[Hypothesis]]:
         """The best hypotheses of each sentence, in order."""
         found = [[_NOTHING] for _ in sources]
-        full = [index for index, tokens in enumerate(sources) if tokens]
+        full = [index for index, tokens in enumerate(sources) if len(tokens)]
         lengths = [len(sources[index]) + 1 for index in full]
         for batch in like_batches(lengths, self.batch_tokens, self.batch_sentences):
             members = [full[place] for place in batch]

@@ -4,11 +4,11 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nmt.commands.decoding import add_run_arguments, load_run, load_translator
 from nmt.commands.output import make_folder, open_output
-from nmt.commands.text import add_pair_arguments, read_given_pairs
+from nmt.commands.text import add_pair_arguments, read_given_pairs, read_grid_input
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
@@ -67,12 +67,13 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.alignments import AlignmentCounts, count_links
 
     folder, config = load_run(arguments)
-    pairs = read_given_pairs(arguments)
+    pairs = read_given_pairs(arguments, config.reads_grids)
     gold = None if arguments.gold is None else _Gold(arguments.gold)
     if arguments.plot is not None:
         make_folder(arguments.plot)
     translator = load_translator(folder, config, arguments)
     counts = AlignmentCounts()
+    grids = read_grid_input([str(arguments.source)]) if config.reads_grids else iter(())
     number = 0
     with open_output(arguments.output) as output:
         for number, alignment in enumerate(translator.align(pairs), start=1):
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
             if gold is not None:
                 counts += count_links(alignment.links, gold.next(number, alignment))
             if arguments.plot is not None:
-                _draw(alignment, arguments.plot / f"{number}.png")
+                _draw(alignment, arguments.plot / f"{number}.png", next(grids, None))
     if arguments.plot is not None:
         print(f"{number:,} heat maps are in {arguments.plot}", file=sys.stderr)
     if gold is not None:
@@ -108,8 +109,12 @@ def _format(alignment: "SentenceAlignment", style: str) -> str:
     return json.dumps(fields, ensure_ascii=False) + "\n"
 
 
-def _draw(alignment: "SentenceAlignment", path: Path) -> None:
-    from nmt.plots import plot_attention
+def _draw(alignment: "SentenceAlignment", path: Path, grid: Any) -> None:
+    from nmt.plots import plot_attention, plot_grid_attention
+
+    if grid is not None:
+        plot_grid_attention(alignment.weights, grid.values, alignment.target_words, path)
+        return
 
     plot_attention(alignment.weights, alignment.source_words, alignment.target_words, path)
 

@@ -96,6 +96,12 @@ def _report_corpora(config: "Config") -> None:
 def _describe_corpus(corpus: "CorpusConfig") -> str:
     from nmt.data.corpus import ParallelFiles, read_pairs
 
+    if corpus.grids is not None:
+        from nmt.data.grids import read_grids
+
+        given = ParallelFiles(Path(corpus.grids), Path(corpus.target or ""), None, read_grids)
+        lengths = [len(target.split()) for _, target in read_pairs(given)]
+        return f"{len(lengths):,} grids, {sum(lengths):,} target words"
     # As `nmt.build` has it, whose import takes seconds.
     files = (
         ParallelFiles(Path(corpus.tsv))
@@ -118,6 +124,9 @@ def _report_tokenizers(config: "Config", tokenizers: "Tokenizers") -> None:
     pairs = list(islice(read_pairs(parallel_files(corpus)), _NUM_LINES))
     sides = [("source", tokenizers.source), ("target", tokenizers.target)]
     for side, (name, tokenizer) in enumerate(sides):
+        if config.reads_grids and side == 0:
+            print(f"{name:<15} grids of {len(tokenizer)} channels", flush=True)
+            continue
         told = _describe_tokenizer(tokenizer, [pair[side] for pair in pairs])
         shared = " (shared)" if tokenizers.source is tokenizers.target else ""
         print(f"{name:<15} {len(tokenizer):,} entries{shared}; {told}", flush=True)

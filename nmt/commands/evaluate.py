@@ -128,7 +128,8 @@ def _test_set(arguments: argparse.Namespace, config: "Config") -> "CorpusConfig"
         for argument, name in (("source", arguments.source), ("reference", arguments.reference)):
             if not name:
                 raise UserError(f"--{argument}: the name of the file is empty")
-        return CorpusConfig(source=arguments.source, target=arguments.reference)
+        key = "grids" if config.reads_grids else "source"
+        return CorpusConfig.model_validate({key: arguments.source, "target": arguments.reference})
     if config.data.test is None:
         raise ConfigError(
             f"{arguments.run}: its configuration names no test set (data.test); "

@@ -10,7 +10,7 @@ from nmt.errors import DataError
 if TYPE_CHECKING:
     from nmt.config import Config, CorpusConfig
 
-_FILES: Final = ("source", "target", "tsv", "alignments")
+_FILES: Final = ("source", "grids", "target", "tsv", "alignments")
 
 
 def require_corpora(config: "Config", path: Path) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from io import BufferedReader
 from itertools import chain
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
+
+from nmt.errors import UserError
 
 STDIN = "-"
 
@@ -21,7 +23,7 @@ def add_pair_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_given_pairs(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
+def read_given_pairs(arguments: argparse.Namespace, has_grids: bool) -> Iterator[tuple[str, str]]:
     """The pairs of --source and --target, read as they are asked for.
 
     Raises:
@@ -31,6 +33,10 @@ def read_given_pairs(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]
 
     _check(arguments.source)
     _check(arguments.target)
+    if has_grids:
+        from nmt.data.grids import read_grids
+
+        return read_pairs(ParallelFiles(arguments.source, arguments.target, None, read_grids))
     return read_pairs(ParallelFiles(arguments.source, arguments.target))
 
 
@@ -54,6 +60,22 @@ def read_input(names: Sequence[str]) -> Iterator[str]:
         else read_lines(Path(name), "replace")
         for name in names or [STDIN]
     )
+
+
+def read_grid_input(names: Sequence[str]) -> Iterator[Any]:
+    """All grids of the .npz files named, one file after the other.
+
+    Raises:
+        UserError: no file is named: an .npz file cannot be read from a pipe.
+        DataError: a file cannot be read.
+    """
+    from nmt.data.grids import read_grids
+
+    if not names or STDIN in names:
+        raise UserError("this run reads grids: name an .npz file; they are not read from stdin")
+    for name in names:
+        _check(Path(name))
+    return chain.from_iterable(map(read_grids, map(Path, names)))
 
 
 def stdin_is_typed(names: Sequence[str]) -> bool:

@@ -121,9 +121,21 @@ def _prepare(prepared: "RunDirectory", config: "Config") -> "Material":
             deque(read_pairs(parallel_files(corpus)), maxlen=0)
     with log_to_file(prepared.log):
         material = gather(config, prepared)
+        _require_fitting_grids(config, material)
         assemble(config, prepared, material, checkpoint=None)
     prepared.write_config(dump_config(config))
     return material
+
+
+def _require_fitting_grids(config: "Config", material: "Material") -> None:
+    """Refuse now held-out grids that the model cannot read; text of any kind can be read."""
+    from nmt.build import parallel_files
+    from nmt.data.corpus import read_pairs
+
+    for corpus in (config.data.valid, config.data.test):
+        if corpus is not None and corpus.grids is not None:
+            for grid, _ in read_pairs(parallel_files(corpus)):
+                material.tokenizers.source.encode(grid)
 
 
 def _move(prepared: "RunDirectory", folder: "RunDirectory", material: "Material") -> None:

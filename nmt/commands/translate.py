@@ -15,7 +15,7 @@ from nmt.commands.decoding import (
     load_translator,
 )
 from nmt.commands.output import open_output, refuse_same_file
-from nmt.commands.text import read_input, stdin_is_typed
+from nmt.commands.text import read_grid_input, read_input, stdin_is_typed
 
 if TYPE_CHECKING:
     from nmt.translation import Translation, Translator
@@ -78,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Translate the input as it comes."""
     refuse_same_file({"-o": arguments.output, "--alignments": arguments.alignments})
     folder, config = load_run(arguments)
-    lines = read_input(arguments.input)
+    read = read_grid_input if config.reads_grids else read_input
+    lines = read(arguments.input)
     translator = load_translator(folder, config, arguments)
 
     from nmt.pharaoh import format_pharaoh
@@ -102,6 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _translate(
     translator: "Translator", lines: Iterator[str], arguments: argparse.Namespace
 ) -> "Iterator[Translation]":
+    from nmt.data.grids import GridTokenizer
     from nmt.reading import warn_of_unknown
 
     translate = partial(
@@ -109,6 +111,8 @@ def _translate(
         with_alignments=arguments.alignments is not None,
         with_scores=arguments.scores or arguments.n_best is not None,
     )
+    if isinstance(translator.source_tokenizer, GridTokenizer):
+        return translate(lines)
     lines = warn_of_unknown(lines, translator.source_tokenizer)
     if not stdin_is_typed(arguments.input):
         return translate(lines)

@@ -8,12 +8,12 @@ would come apart.
 import gzip
 import logging
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from itertools import zip_longest
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nmt.errors import DataError
 
@@ -36,11 +36,13 @@ class ParallelFiles:
         source: the source sentences; or, without `target`, a TSV file: source, a tab, target.
         target: the target sentences.
         alignments: links between their words, in Pharaoh format, line for line.
+        read_source: reads another source than lines of text (`nmt.data.grids.read_grids`).
     """
 
     source: Path
     target: Path | None = None
     alignments: Path | None = None
+    read_source: Callable[[Path], Iterator[Any]] | None = None
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -110,7 +112,7 @@ def read_pairs(files: ParallelFiles) -> Iterator[tuple[str, str]]:
             all, or no pair has text on both sides. What concerns the corpus as a whole is known,
             and raised, when its end is reached.
     """
-    pairs = _two_files(files.source, files.target) if files.target else _tsv(files.source)
+    pairs = _two_files(files, files.target) if files.target else _tsv(files.source)
     count = 0
     has_text = False
     for source, target in pairs:
@@ -146,17 +148,19 @@ def open_binary(path: Path) -> BufferedReader:
         raise DataError(f"{path}: cannot be opened: {error.strerror}") from None
 
 
-def _two_files(source: Path, target: Path) -> Iterator[tuple[str, str]]:
+def _two_files(files: ParallelFiles, target: Path) -> Iterator[tuple[str, str]]:
+    source, read_source = files.source, files.read_source or read_lines
     num_source = num_target = 0
-    for source_line, target_line in zip_longest(read_lines(source), read_lines(target)):
+    for source_line, target_line in zip_longest(read_source(source), read_lines(target)):
         num_source += source_line is not None
         num_target += target_line is not None
         if source_line is not None and target_line is not None:
             yield source_line, target_line
     if num_source != num_target:
+        item = "grid" if files.read_source else "line"
         raise DataError(
-            f"{source} has {num_source:,} lines, {target} has {num_target:,}: line n of one must"
-            " be the translation of line n of the other"
+            f"{source} has {num_source:,} {item}s, {target} has {num_target:,}: {item} n of one"
+            " must be the translation of line n of the other"
         )
 
 

@@ -127,8 +127,8 @@ class Drawing:
 
     def _collect(self, blocks: Iterator[DrawnPairs]) -> DrawnPairs:
         folder = self._corpus.folder.parent
-        source_type = self._corpus.source_side.tokens.values.dtype
-        target_type = self._corpus.target_side.tokens.values.dtype
+        source_type = self._corpus.source_side.tokens.dtype
+        target_type = self._corpus.target_side.tokens.dtype
         try:
             with (
                 temporary_ragged(folder, source_type) as source,

@@ -188,7 +188,7 @@ def open_encoded(
 
 
 def _open_side(folder: Path, side: str, tokenizer: Tokenizer) -> EncodedSide:
-    tokens = open_ragged(folder, side, _token_type(tokenizer))
+    tokens = open_ragged(folder, side, tokenizer.token_type)
     text = open_ragged(folder, f"{side}.text", np.uint8) if tokenizer.samples else None
     return EncodedSide(tokens, text, tokenizer)
 
@@ -207,7 +207,7 @@ class _SideWriter:
     @contextmanager
     def create(cls, folder: Path, side: str, tokenizer: Tokenizer) -> Iterator["_SideWriter"]:
         with ExitStack() as stack:
-            tokens = stack.enter_context(create_ragged(folder, side, _token_type(tokenizer)))
+            tokens = stack.enter_context(create_ragged(folder, side, tokenizer.token_type))
             text = None
             if tokenizer.samples:
                 text = stack.enter_context(create_ragged(folder, f"{side}.text", np.uint8))
@@ -216,16 +216,12 @@ class _SideWriter:
     def encode(self, texts: Sequence[str]) -> RaggedArray:
         encode = self._tokenizer.encode
         ids = [[] if is_blank(text) else encode(text) for text in texts]
-        return RaggedArray.from_rows(ids, _token_type(self._tokenizer))
+        return RaggedArray.from_rows(ids, self._tokenizer.token_type)
 
     def append(self, texts: Sequence[str], tokens: RaggedArray, kept: NDArray[np.int64]) -> None:
         self._tokens.append(tokens.select(kept))
         if self._text is not None:
             self._text.append(RaggedArray.from_texts([texts[row] for row in kept.tolist()]))
-
-
-def _token_type(tokenizer: Tokenizer) -> np.dtype[Any]:
-    return np.dtype("<u2" if len(tokenizer) <= 2**16 else "<u4")
 
 
 def _blocks(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:

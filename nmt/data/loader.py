@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -173,22 +173,40 @@ class DataLoader:
 def make_batch(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> Batch:
     """A batch of given pairs, in the order given; ids without BOS and EOS, which are put around."""
     assert len(sources) == len(targets) > 0
-    return _batch(RaggedArray.from_rows(sources), RaggedArray.from_rows(targets))
+    return _batch(_source_rows(sources), RaggedArray.from_rows(targets))
 
 
 def make_source(sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Sources alone, as `Batch` has them: `[B S]` with EOS and padding, and lengths, `[B]`."""
-    rows = RaggedArray.from_rows(sources)
-    return torch.from_numpy(_padded(rows, bos=False)), torch.from_numpy(rows.lengths + 1)
+    return _source(_source_rows(sources))
 
 
 def _batch(sources: RaggedArray, targets: RaggedArray) -> Batch:
+    source, source_lengths = _source(sources)
     return Batch(
-        source=torch.from_numpy(_padded(sources, bos=False)),
-        source_lengths=torch.from_numpy(sources.lengths + 1),
+        source=source,
+        source_lengths=source_lengths,
         target=torch.from_numpy(_padded(targets, bos=True)),
         num_target_tokens=len(targets.values) + len(targets),
     )
+
+
+def _source_rows(sources: Sequence[Any]) -> RaggedArray:
+    """Sentences as ids, or grids as cells, `[S D]` each."""
+    if not isinstance(sources[0], np.ndarray):
+        return RaggedArray.from_rows(sources)
+    offsets = np.cumsum([0, *map(len, sources)])
+    return RaggedArray(np.concatenate(sources), offsets)
+
+
+def _source(rows: RaggedArray) -> tuple[Tensor, Tensor]:
+    """Padded tokens with EOS, `[B S]`; cells as they are, `[B S D]`; and the lengths."""
+    if rows.values.ndim == 1:
+        return torch.from_numpy(_padded(rows, bos=False)), torch.from_numpy(rows.lengths + 1)
+    lengths = rows.lengths
+    cells = np.zeros((len(rows), int(lengths.max()), rows.values.shape[1]), np.float32)
+    cells[np.arange(cells.shape[1]) < lengths[:, None]] = rows.values
+    return torch.from_numpy(cells), torch.from_numpy(lengths)
 
 
 def _padded(rows: RaggedArray, *, bos: bool) -> NDArray[np.int64]:

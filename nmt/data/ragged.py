@@ -20,7 +20,7 @@ class RaggedArray:
     """N rows, laid end to end.
 
     Attributes:
-        values: `[sum of the lengths]`.
+        values: `[sum of the lengths]`, or with more dimensions (a type that is an array).
         offsets: `[N+1]`, int64; row i is ``values[offsets[i] : offsets[i + 1]]``.
     """
 
@@ -55,6 +55,11 @@ class RaggedArray:
         return self.values[self.offsets[row] : self.offsets[row + 1]]
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of one value, which may be an array."""
+        return np.dtype((self.values.dtype, self.values.shape[1:]))
+
+    @property
     def lengths(self) -> NDArray[np.int64]:
         """Of the rows, `[N]`."""
         return np.diff(self.offsets)
@@ -87,7 +92,7 @@ class RaggedWriter:
     def append(self, rows: RaggedArray) -> None:
         """Add rows at the end."""
         offsets = rows.offsets[1:] + self._end
-        self._values.write(rows.values.astype(self._dtype, copy=False).tobytes())
+        self._values.write(rows.values.astype(self._dtype.base, copy=False).tobytes())
         self._offsets.write(offsets.astype(_OFFSET_TYPE, copy=False).tobytes())
         self._end += int(rows.offsets[-1])
 

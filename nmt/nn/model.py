@@ -12,6 +12,7 @@ from nmt.nn.decoder import Decoded, Decoder, DecoderOutput, DecoderState
 from nmt.nn.dropout import Dropout
 from nmt.nn.embedding import WordEmbedding
 from nmt.nn.encoder import EncoderOutput, RecurrentEncoder
+from nmt.nn.grid_encoder import GridEmbedding, GridEncoder
 from nmt.nn.initialization import initialize_linear
 from nmt.nn.masks import length_mask
 
@@ -32,9 +33,9 @@ class Model(nn.Module):
 
     def __init__(
         self,
-        source_embedding: WordEmbedding,
+        source_embedding: WordEmbedding | GridEmbedding,
         target_embedding: WordEmbedding,
-        encoder: RecurrentEncoder,
+        encoder: RecurrentEncoder | GridEncoder,
         bridge: Bridge,
         decoder: Decoder,
         output_size: int,
@@ -60,7 +61,9 @@ class Model(nn.Module):
         """Whether the decoder looks anywhere; else the source is one fixed vector to it."""
         return not isinstance(self.decoder.attention, FixedContext)
 
-    def encode(self, source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> EncoderOutput:
+    def encode(
+        self, source: Int[Tensor, "B S"] | Float[Tensor, "B S D"], lengths: Int[Tensor, " B"]
+    ) -> EncoderOutput:
         """Read the source, padded on the right."""
         mask = length_mask(lengths, source.shape[1])
         encoded: EncoderOutput = self.encoder(self.source_embedding(source), mask)

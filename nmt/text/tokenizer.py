@@ -5,7 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
 
 from nmt.symbols import BOS, EOS, PAD
 from nmt.text.normalization import Normalizer
@@ -54,6 +56,11 @@ class Tokenizer(ABC):
 
     def __init__(self, normalizer: Normalizer) -> None:
         self.normalizer = normalizer
+
+    @property
+    def token_type(self) -> np.dtype[Any]:
+        """What a token is kept as on disk."""
+        return np.dtype("<u2" if len(self) <= 2**16 else "<u4")
 
     @abstractmethod
     def __len__(self) -> int:

@@ -1,0 +1,90 @@
+"""Pictures in words, end to end, and what is refused."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nmt.toy.pictures import write_pictures
+
+CONFIG = """
+run: runs/tiny
+device: cpu
+precision: float32
+data:
+  train: {grids: train.npz, target: train.txt}
+  valid: {grids: valid.npz, target: valid.txt}
+  test: {grids: test.npz, target: test.txt}
+tokenizer: {name: words, shared: false}
+model:
+  embedding: {size: 16, dropout: 0}
+  encoder: {name: grid, channels: 6, hidden_size: 16}
+  decoder: {hidden_size: 32}
+training:
+  batch_tokens: 500
+  max_epochs: 1
+  early_stopping: null
+  validation: {metrics: [exact_match], best: loss, num_samples: 1}
+"""
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Iterator[Path]:
+    write_pictures(tmp_path, {"train": 60, "valid": 6, "test": 6})
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    with contextlib.chdir(tmp_path):
+        yield tmp_path
+
+
+def test_train_translate_evaluate_score_align(pictures: Path, nmt: Callable) -> None:
+    outcome = nmt("train", "tiny.yaml")
+    assert outcome.code == 0, outcome.err
+    outcome = nmt("translate", "runs/tiny", "test.npz")
+    assert outcome.code == 0 and len(outcome.lines) == 6, outcome.err
+    outcome = nmt("evaluate", "runs/tiny", "--metrics", "exact_match")
+    assert outcome.code == 0 and "exact match" in outcome.out, outcome.err
+    given = ("--source", "test.npz", "--target", "test.txt")
+    outcome = nmt("score", "runs/tiny", *given)
+    assert outcome.code == 0 and len(outcome.lines) == 6, outcome.err
+    outcome = nmt("align", "runs/tiny", *given, "--plot", "plots")
+    assert outcome.code == 0 and len(outcome.lines) == 6, outcome.err
+    assert len(list(Path("plots").glob("*.png"))) == 6
+    nmt("translate", "runs/tiny").assert_refused("name an .npz file")
+    nmt("translate", "runs/tiny", "test.txt").assert_refused("test.txt: no .npz file")
+
+
+def test_check(pictures: Path, nmt: Callable) -> None:
+    outcome = nmt("check", "tiny.yaml")
+    assert outcome.code == 0 and "grids of 6 channels" in outcome.out, outcome.err
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_bad_grids_are_refused(pictures: Path, nmt: Callable, split: str) -> None:
+    good = dict(np.load(f"{split}.npz"))
+    np.savez(f"{split}.npz", **{**good, "arr_2": np.zeros((2, 2, 5))})
+    nmt("train", "tiny.yaml").assert_refused(f"{split}.npz: array arr_2: 5 channels")
+    np.savez(f"{split}.npz", **{**good, "arr_2": np.full((2, 2, 6), np.nan)})
+    nmt("train", "tiny.yaml").assert_refused(f"{split}.npz: array arr_2: holds NaN")
+    np.savez(f"{split}.npz", **{**good, "arr_2": np.full((2, 2, 6), None)})
+    nmt("train", "tiny.yaml").assert_refused(f"{split}.npz: array arr_2: pickled")
+    np.savez(f"{split}.npz", **good, **{f"arr_{len(good)}": np.zeros((2, 2, 6))})
+    nmt("train", "tiny.yaml").assert_refused(f"{split}.npz has {len(good) + 1} grids")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("tokenizer.shared=true", "tokenizer.shared: grids have no vocabulary to share"),
+        ("model.encoder.cell=gru", "unknown"),
+        ("model.encoder.name=conv", "model.encoder"),
+        ("data.filters.deduplicate=true", "compares text"),
+        ("data.test={source: a, target: b, grids: null}", "data.test: model.encoder is 'grid'"),
+    ],
+)
+def test_options_that_do_not_fit(
+    pictures: Path, nmt: Callable, override: str, message: str
+) -> None:
+    outcome = nmt("check", "tiny.yaml", override)
+    outcome.assert_refused(message)
