@@ -9,7 +9,8 @@ from typing import Any, Final, Literal, Self, TypeVar
 import torch
 
 from nmt.batch import Batch
-from nmt.build import build_search, load_model, load_tokenizers
+from nmt.build import build_search, load_tokenizers
+from nmt.build_model import load_model
 from nmt.config import DecodingConfig
 from nmt.config_file import load_config
 from nmt.data.loader import make_batch, make_source

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from nmt import reading
-from nmt.build import build_model, build_search
+from nmt.build import build_search
+from nmt.build_model import build_model
 from nmt.checkpoint import save_checkpoint
 from nmt.config import Config, DecodingConfig, ModelConfig
 from nmt.config_file import dump_config

@@ -117,11 +117,11 @@ def _describe_corpus(corpus: "CorpusConfig") -> str:
 
 
 def _report_tokenizers(config: "Config", tokenizers: "Tokenizers") -> None:
-    from nmt.build import parallel_files
+    from nmt.build_corpus import build_corpus
     from nmt.data.corpus import read_pairs
 
     corpus = config.data.valid or config.data.train[0]
-    pairs = list(islice(read_pairs(parallel_files(corpus)), _NUM_LINES))
+    pairs = list(islice(read_pairs(build_corpus(corpus)), _NUM_LINES))
     sides = [("source", tokenizers.source), ("target", tokenizers.target)]
     for side, (name, tokenizer) in enumerate(sides):
         if config.reads_grids and side == 0:

@@ -61,18 +61,18 @@ def run(arguments: argparse.Namespace) -> int:
     folder, config = load_run(arguments)
     corpus = _test_set(arguments, config)
 
-    from nmt.build import parallel_files
+    from nmt.build_corpus import build_corpus
     from nmt.checkpoint import update_of
     from nmt.config import METRICS
     from nmt.data.corpus import read_pairs
 
-    sources, references = zip(*read_pairs(parallel_files(corpus)), strict=True)
+    sources, references = zip(*read_pairs(build_corpus(corpus)), strict=True)
     metrics: list[Metric] = [METRICS.get(name)() for name in names]
     translator = load_translator(folder, config, arguments)
     update = update_of(folder.checkpoint(arguments.checkpoint))
     print(
         f"{arguments.run}, checkpoint {arguments.checkpoint} (update {update:,}), on "
-        f"{parallel_files(corpus)}: {len(sources):,} sentences, {_describe(config.decoding)}",
+        f"{build_corpus(corpus)}: {len(sources):,} sentences, {_describe(config.decoding)}",
         file=sys.stderr,
     )
     with ExitStack() as stack:  # both files before the work, for it may be long

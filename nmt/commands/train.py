@@ -109,7 +109,7 @@ def _prepare(prepared: "RunDirectory", config: "Config") -> "Material":
 
     Every part of the training is made once for that. What takes long to make is kept.
     """
-    from nmt.build import parallel_files
+    from nmt.build_corpus import build_corpus
     from nmt.config_file import dump_config
     from nmt.data.corpus import read_pairs
     from nmt.training.assembly import assemble
@@ -118,7 +118,7 @@ def _prepare(prepared: "RunDirectory", config: "Config") -> "Material":
 
     for corpus in (config.data.valid, config.data.test):
         if corpus is not None:
-            deque(read_pairs(parallel_files(corpus)), maxlen=0)
+            deque(read_pairs(build_corpus(corpus)), maxlen=0)
     with log_to_file(prepared.log):
         material = gather(config, prepared)
         _require_fitting_grids(config, material)
@@ -129,12 +129,12 @@ def _prepare(prepared: "RunDirectory", config: "Config") -> "Material":
 
 def _require_fitting_grids(config: "Config", material: "Material") -> None:
     """Refuse now held-out grids that the model cannot read; text of any kind can be read."""
-    from nmt.build import parallel_files
+    from nmt.build_corpus import build_corpus
     from nmt.data.corpus import read_pairs
 
     for corpus in (config.data.valid, config.data.test):
         if corpus is not None and corpus.grids is not None:
-            for grid, _ in read_pairs(parallel_files(corpus)):
+            for grid, _ in read_pairs(build_corpus(corpus)):
                 material.tokenizers.source.encode(grid)
 
 

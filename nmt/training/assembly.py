@@ -1,6 +1,8 @@
 """From a configuration to an engine that can start, or go on."""
 
-from nmt.build import build_model, build_search, parallel_files
+from nmt.build import build_search
+from nmt.build_corpus import build_corpus
+from nmt.build_model import build_model
 from nmt.checkpoint import Checkpoint
 from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, Config, TrainingConfig
 from nmt.data.corpus import read_pairs
@@ -124,7 +126,7 @@ def _validator(config: Config, model: Model, material: Material) -> Validator | 
         batch_tokens=decoding.batch_tokens,
         max_source_length=decoding.max_source_length,
     )
-    pairs = list(read_pairs(parallel_files(config.data.valid)))
+    pairs = list(read_pairs(build_corpus(config.data.valid)))
     metrics = [METRICS.get(name)() for name in options.metrics]
     return Validator(translator, pairs, metrics, options.num_samples)
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from nmt.build import parallel_files
+from nmt.build_corpus import build_corpus
 from nmt.config import METRICS, Config
 from nmt.data.corpus import read_pairs
 from nmt.metrics import Score
@@ -74,7 +74,7 @@ def score_test_set(
     """Translate the test set with the best model, as `nmt translate` would, and score that."""
     if config.data.test is None:
         return []
-    pairs = list(read_pairs(parallel_files(config.data.test)))
+    pairs = list(read_pairs(build_corpus(config.data.test)))
     translator = Translator.from_run(run.path, device=config.device, precision=config.precision)
     texts = translate_lines(translator, [source for source, _ in pairs], interruption)
     run.translations.mkdir(exist_ok=True)

@@ -3,7 +3,8 @@
 import fnmatch
 from typing import Any, Final
 
-from nmt.build import Tokenizers, parallel_files
+from nmt.build import Tokenizers
+from nmt.build_corpus import build_corpus
 from nmt.config import Config
 from nmt.data.loader import DataLoader
 from nmt.errors import ConfigError, RunError
@@ -80,7 +81,7 @@ def require_same_data(
     for corpus, old, new in keys:
         if old != new:
             raise RunError(
-                f"{parallel_files(corpus)}: the text has changed since the run was started; bring "
+                f"{build_corpus(corpus)}: the text has changed since the run was started; bring "
                 "it back as it was, or start another run with run=PATH"
             )
 

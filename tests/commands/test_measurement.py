@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nmt.batch import Batch
-from nmt.build import build_model
+from nmt.build_model import build_model
 from nmt.commands.measurement import count_parameters, measure_speed, measure_update
 from nmt.config import OPTIMIZERS, ModelConfig
 from nmt.data.loader import make_batch

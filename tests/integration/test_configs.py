@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.build import build_model, build_search
+from nmt.build import build_search
+from nmt.build_model import build_model
 from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, TOKENIZERS
 from nmt.config_file import load_config
 from nmt.registry import PlugIn

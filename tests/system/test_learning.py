@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nmt.batch import Batch
-from nmt.build import build_model
+from nmt.build_model import build_model
 from nmt.config import ModelConfig
 from nmt.data.loader import make_batch
 from nmt.nn.attention.alignments import ALIGNMENTS

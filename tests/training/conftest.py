@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nmt.batch import Batch
-from nmt.build import build_model
+from nmt.build_model import build_model
 from nmt.config import DecoderConfig, EmbeddingConfig, EncoderConfig, ModelConfig, TrainingConfig
 from nmt.data.loader import make_batch
 from nmt.metrics import Score

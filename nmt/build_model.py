@@ -1,0 +1,166 @@
+"""From the options of the network to the model, fresh or trained."""
+
+from functools import partial
+
+import torch
+
+from nmt.checkpoint import is_checkpoint, load_checkpoint
+from nmt.config import (
+    ALIGNMENTS,
+    BRIDGES,
+    CELLS,
+    DECODERS,
+    SCORES,
+    AttentionConfig,
+    EncoderConfig,
+    GridEncoderConfig,
+    ModelConfig,
+)
+from nmt.config_file import load_config
+from nmt.errors import RunError
+from nmt.nn.attention.attention import Attention, BaseAttention
+from nmt.nn.attention.fixed import FixedContext
+from nmt.nn.attention.multi_head import MultiHeadAttention
+from nmt.nn.decoder import Decoder, Layers
+from nmt.nn.embedding import WordEmbedding
+from nmt.nn.encoder import RecurrentEncoder
+from nmt.nn.grid_encoder import GridEmbedding, GridEncoder
+from nmt.nn.model import Model
+from nmt.nn.recurrent import Cell
+from nmt.registry import PlugIn
+from nmt.run import BEST, RunDirectory
+
+
+def build_model(config: ModelConfig, source_size: int, target_size: int) -> Model:
+    """A model with fresh parameters (drawn from torch's global generator).
+
+    Args:
+        config: the network.
+        source_size: V of the source.
+        target_size: V of the target.
+    """
+    size = config.embedding.size
+    embed = partial(
+        WordEmbedding,
+        size=size,
+        dropout=config.embedding.dropout,
+        word_dropout=config.embedding.word_dropout,
+    )
+    target_embedding = embed(target_size)
+    source_embedding: WordEmbedding | GridEmbedding
+    encoder: RecurrentEncoder | GridEncoder
+    if isinstance(config.encoder, GridEncoderConfig):
+        source_embedding, encoder = _build_grid_encoder(config.encoder)
+    else:
+        tied = config.embedding.tie == "all"
+        source_embedding = target_embedding if tied else embed(source_size)
+        encoder = _build_recurrent_encoder(config.encoder, size)
+    decoder = _build_decoder(config, size, encoder.output_size)
+    bridge = BRIDGES.create(
+        config.bridge, encoder.output_size, decoder.state_size, config.decoder.num_layers
+    )
+    return Model(
+        source_embedding,
+        target_embedding,
+        encoder,
+        bridge,
+        decoder,
+        size,
+        output_dropout=config.decoder.output_dropout,
+        tie_projection=config.embedding.tie != "none",
+    )
+
+
+def _build_recurrent_encoder(options: EncoderConfig, size: int) -> RecurrentEncoder:
+    return RecurrentEncoder(
+        partial(_make_cell, options.cell, options.hidden_size),
+        size,
+        num_layers=options.num_layers,
+        bidirectional=options.bidirectional,
+        dropout=options.dropout,
+        recurrent_dropout=options.recurrent_dropout,
+        residual=options.residual,
+    )
+
+
+def _build_grid_encoder(options: GridEncoderConfig) -> tuple[GridEmbedding, GridEncoder]:
+    embedding = GridEmbedding(
+        options.channels,
+        options.hidden_size,
+        max_rows=options.max_rows,
+        max_columns=options.max_columns,
+    )
+    return embedding, GridEncoder(options.hidden_size, dropout=options.dropout)
+
+
+def _build_decoder(config: ModelConfig, size: int, value_size: int) -> Decoder:
+    """A decoder with words and output vectors of `size`, over a memory of `value_size`."""
+    options = config.decoder
+    decoder: Decoder = DECODERS.create(
+        options.style,
+        partial(_make_cell, options.cell, options.hidden_size),
+        _build_attention(config.attention, options.hidden_size, value_size),
+        size,
+        value_size,
+        size,
+        Layers(options.num_layers, options.dropout, options.recurrent_dropout, options.residual),
+    )
+    return decoder
+
+
+def _build_attention(
+    config: AttentionConfig | None, query_size: int, value_size: int
+) -> BaseAttention:
+    if config is None:
+        return FixedContext()
+    make_head = partial(_make_head, config)
+    if config.num_heads == 1:
+        return make_head(query_size, value_size)
+    return MultiHeadAttention(make_head, config.num_heads, query_size, value_size)
+
+
+def _make_head(config: AttentionConfig, query_size: int, value_size: int) -> Attention:
+    return Attention(
+        SCORES.create(config.score, query_size, value_size),
+        ALIGNMENTS.create(config.alignment, query_size),
+    )
+
+
+def _make_cell(plugin: PlugIn, hidden_size: int, input_size: int) -> Cell:
+    cell: Cell = CELLS.create(plugin, input_size, hidden_size)
+    return cell
+
+
+def load_model(run: RunDirectory, checkpoint: str, device: torch.device) -> Model:
+    """The model of a trained run, in evaluation mode.
+
+    Args:
+        run: where it is.
+        checkpoint: best, last or step-N.
+        device: where to put it.
+
+    Raises:
+        RunError: the checkpoint is missing, damaged, or of another configuration.
+    """
+    if (
+        checkpoint == BEST
+        and not is_checkpoint(run.checkpoint(BEST))
+        and not run.checkpoint(BEST).exists()
+    ):
+        raise RunError(
+            f"{run.path}: there is no best checkpoint, as the run was not validated yet: "
+            "`nmt train CONFIG --resume` goes on with it, or use the checkpoint `last`, if any"
+        )
+    weights = load_checkpoint(run.checkpoint(checkpoint), ["model"]).tensors["model"]
+    source, target = (f"{side}_embedding.table.weight" for side in ("source", "target"))
+    try:
+        model = build_model(
+            load_config(run.config).model, len(weights.get(source, ())), len(weights[target])
+        )
+        model.load_state_dict(weights)
+    except (KeyError, RuntimeError) as error:
+        raise RunError(
+            f"{run.checkpoint(checkpoint)}: not a model of {run.config}: one of them comes from "
+            "another run; bring back the one that belongs here"
+        ) from error
+    return model.to(device).eval()
