@@ -45,6 +45,20 @@ def test_ter_by_hand() -> None:
     assert METRICS["ter"]()(["a b c x"], ["a b c d"]).value == pytest.approx(25.0)
 
 
+def test_exact_match_by_hand() -> None:
+    # The first and the fourth of four are their references; case, marks and inner blanks count.
+    references = ["a red dot", "A dog .", "b c", "x"]
+    score = METRICS["exact_match"]()([" a red dot\n", "a dog .", "b  c", "x"], references)
+    assert score.value == 50.0
+    assert METRICS["exact_match"]()(["a", "b", "c"], ["a", "x", "y"]).value == pytest.approx(
+        100 / 3
+    )
+
+
+def test_exact_match_takes_lines_as_they_are() -> None:
+    assert METRICS["exact_match"]()(["", "a"], ["", "b"]).value == 50.0
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_an_empty_translation_is_scored(name: str) -> None:
     assert math.isfinite(METRICS[name]()(["", ""], REFERENCES).value)

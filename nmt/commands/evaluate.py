@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from nmt.metrics import Metric, Score
 
 DESCRIPTION = """Translate a test set with a trained run and score the translations against the
-references, all as raw, detokenized text. Each figure comes with the signature of sacreBLEU that
-says how it was computed: quote both. What was measured is told on stderr."""
+references, all as raw, detokenized text. Each figure comes with a signature that says how it was
+computed (sacreBLEU's, but of exact match): quote both. What was measured is told on stderr."""
 
 EXAMPLES = """examples:
   nmt evaluate runs/toy

@@ -415,7 +415,10 @@ def test_an_output_file_survives_a_run_that_cannot_be_loaded(nmt: Any, in_copy: 
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["--metrics", "blue"], ["--metrics: 'blue' is none of bleu, bleu_lc, chrf, ter"]),
+        (
+            ["--metrics", "blue"],
+            ["--metrics: 'blue' is none of bleu, bleu_lc, chrf, ter, exact_match"],
+        ),
         (["--source", "test.en"], ["--source and --reference go together"]),
         (["--source", "test.en", "--reference", "train.de"], ["has 20 lines", "has 400"]),
         (["--source", "nowhere", "--reference", "test.de"], ["nowhere: no such file"]),
