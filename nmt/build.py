@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,12 +27,13 @@ from nmt.data.cache import encode_corpus
 from nmt.data.corpus import read_pairs
 from nmt.data.encoded import EncodedCorpus
 from nmt.data.filters import Filters
-from nmt.data.grids import GridTokenizer
+from nmt.data.grids import GridReader
 from nmt.data.loader import DataLoader
 from nmt.registry import PlugIn
 from nmt.run import RunDirectory
 from nmt.search.search import Search, SearchLimits
 from nmt.text.normalization import Normalizer
+from nmt.text.reader import Reader
 from nmt.text.tokenizer import Tokenizer, TokenizerTrainer
 from nmt.text.tokenizers import load_tokenizer
 
@@ -40,9 +42,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Tokenizers:
-    """The tokenizers of both sides; one object where they share a vocabulary."""
+    """What reads both sides: tokenizers, one object where they share a vocabulary, or grids."""
 
-    source: Tokenizer
+    source: Reader[Any]
     target: Tokenizer
 
 
@@ -59,15 +61,11 @@ def build_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
         return Tokenizers(shared, shared)
     encoder = config.model.encoder
     if isinstance(encoder, GridEncoderConfig):
-        target = make(run.target_tokenizer, options.target_path, "the target", (1,))
-        source = _grid_tokenizer(encoder)
-        if not run.source_tokenizer.is_dir():
-            source.save(run.source_tokenizer)
-        return Tokenizers(source, target)
-    return Tokenizers(
-        make(run.source_tokenizer, options.source_path, "the source", (0,)),
-        make(run.target_tokenizer, options.target_path, "the target", (1,)),
-    )
+        source: Reader[Any] = _grid_reader(encoder)
+    else:
+        source = make(run.source_tokenizer, options.source_path, "the source", (0,))
+    target = make(run.target_tokenizer, options.target_path, "the target", (1,))
+    return Tokenizers(source, target)
 
 
 def load_tokenizers(run: RunDirectory) -> Tokenizers:
@@ -81,12 +79,12 @@ def load_tokenizers(run: RunDirectory) -> Tokenizers:
         return Tokenizers(shared, shared)
     encoder = load_config(run.config).model.encoder
     if isinstance(encoder, GridEncoderConfig):
-        return Tokenizers(_grid_tokenizer(encoder), load_tokenizer(run.target_tokenizer))
+        return Tokenizers(_grid_reader(encoder), load_tokenizer(run.target_tokenizer))
     return Tokenizers(load_tokenizer(run.source_tokenizer), load_tokenizer(run.target_tokenizer))
 
 
-def _grid_tokenizer(options: GridEncoderConfig) -> Tokenizer:
-    return GridTokenizer(options.channels, options.max_rows, options.max_columns)
+def _grid_reader(options: GridEncoderConfig) -> GridReader:
+    return GridReader(options.channels, options.max_rows, options.max_columns)
 
 
 def _tokenizer(

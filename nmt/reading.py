@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, Literal, TypeVar
 
-from nmt.symbols import UNK
-from nmt.text.tokenizer import EncodedWords, Tokenizer
+from nmt.text.reader import EncodedWords, Item, Reader
 
 logger = logging.getLogger(__name__)
 
@@ -14,47 +13,47 @@ T = TypeVar("T")
 
 _MOST_NAMED: Final = 10  # lines with unknown tokens
 _MOST_ITEMS: Final = 4_000
-_MOST_CHARACTERS: Final = 4_000_000  # so that lines of any length fit into memory
+_MOST_SIZE: Final = 4_000_000  # so that items of any length fit into memory
 
 
-def windows(items: Iterable[T], num_characters: Callable[[T], int]) -> Iterator[list[T]]:
+def windows(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
     """Runs of items, in order, as long as a bounded memory allows: at least one item in each.
 
     They are wide enough that batches of like length have hardly any padding.
 
     Args:
         items: read as far as the window that is wanted, and no further.
-        num_characters: the size of an item.
+        size: of an item: characters of a line, numbers of a grid.
     """
     rest = iter(items)
     while window := list(islice(rest, 1)):
-        room = _MOST_CHARACTERS - num_characters(window[0])
+        room = _MOST_SIZE - size(window[0])
         while room > 0 and len(window) < _MOST_ITEMS and (following := list(islice(rest, 1))):
             window += following
-            room -= num_characters(following[0])
+            room -= size(following[0])
         yield window
 
 
 def read_words(
-    tokenizer: Tokenizer,
-    lines: Sequence[str],
+    reader: Reader[Item],
+    items: Sequence[Item],
     *,
     side: Literal["source", "target"],
     first_number: int,
     max_tokens: int,
 ) -> list[EncodedWords]:
-    """The tokens and words of lines; of a line that is too long the beginning, with a warning.
+    """The tokens and words of items; of one that is too long the beginning, with a warning.
 
     Args:
-        tokenizer: of that side.
-        lines: raw text.
-        side: what the lines are, for the warning.
-        first_number: the number of the first line, for the warning.
-        max_tokens: most tokens of a line.
+        reader: of that side.
+        items: lines of text, or grids.
+        side: what the items are, for the warning.
+        first_number: the number of the first item, for the warning.
+        max_tokens: most tokens of an item.
     """
     sentences = []
-    for number, line in enumerate(lines, start=first_number):
-        sentence = tokenizer.encode_words(line)
+    for number, item in enumerate(items, start=first_number):
+        sentence = reader.encode_words(item)
         if len(sentence.ids) > max_tokens:
             logger.warning(
                 "line %d: the %s has %d tokens; only the first %d are read "
@@ -69,23 +68,22 @@ def read_words(
     return sentences
 
 
-def warn_of_unknown(lines: Iterable[str], tokenizer: Tokenizer) -> Iterator[str]:
-    """The lines, with a warning for each that has tokens which the model was never taught.
+def warn_of_unknown(items: Iterable[Item], reader: Reader[Item]) -> Iterator[Item]:
+    """The items, with a warning for each that has tokens which the model was never taught.
 
     It translates them all the same, into something fluent that need not have to do with them.
 
     Args:
-        lines: raw text, passed on as it is.
-        tokenizer: of the source.
+        items: passed on as they are.
+        reader: of the source.
     """
     num_warned = 0
-    for number, line in enumerate(lines, start=1):
-        tokens = tokenizer.encode(line)
-        num_unknown = tokens.count(UNK)
+    for number, item in enumerate(items, start=1):
+        num_unknown = reader.count_unknown(item)
         if num_unknown:
             num_warned += 1
-            _warn_of_unknown(num_warned, number, num_unknown, len(tokens))
-        yield line
+            _warn_of_unknown(num_warned, number, num_unknown, len(reader.encode(item)))
+        yield item
 
 
 def _warn_of_unknown(num_warned: int, number: int, num_unknown: int, num_tokens: int) -> None:

@@ -77,12 +77,11 @@ class RunDirectory:
         """The folder of a run that has been trained.
 
         Raises:
-            RunError: there is no folder, or it is no run, or its tokenizer is missing.
+            RunError: there is no folder, or it is no run, or it has no tokenizer.
         """
         run = cls(Path(path))
         run._require_run("not a run; name the folder that `nmt train` made")
-        tokenizers = (run.source_tokenizer, run.target_tokenizer)
-        if not _is_folder(run.shared_tokenizer) and not all(map(_is_folder, tokenizers)):
+        if not _is_folder(run.shared_tokenizer) and not _is_folder(run.target_tokenizer):
             raise RunError(
                 f"{run.path / _TOKENIZER}: the run's tokenizer is missing; without it the model "
                 "cannot be used: bring the folder back from a copy of the run, or train again"

@@ -12,7 +12,7 @@ from nmt.batch import Batch
 from nmt.nn.decoder import DecoderOutput
 from nmt.pharaoh import Alignment
 from nmt.symbols import PAD
-from nmt.text.tokenizer import EncodedWords
+from nmt.text.reader import EncodedWords
 
 
 def perplexity(loss: float) -> float:

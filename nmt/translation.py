@@ -13,6 +13,7 @@ from nmt.build import build_search, load_tokenizers
 from nmt.build_model import load_model
 from nmt.config import DecodingConfig
 from nmt.config_file import load_config
+from nmt.data.grids import Source
 from nmt.data.loader import make_batch, make_source
 from nmt.device import AUTO, resolve_device, resolve_precision
 from nmt.errors import RunError
@@ -31,10 +32,11 @@ from nmt.teacher_forcing import (
     read_log_probabilities,
     read_weights,
 )
-from nmt.text.tokenizer import EncodedWords, Tokenizer
+from nmt.text.reader import EncodedWords, Item, Reader, Tokens
+from nmt.text.tokenizer import Tokenizer
 
 Result = TypeVar("Result")
-Pair = tuple[str, str]
+Pair = tuple[Source, str]
 Side = Literal["source", "target"]
 
 # What a line without text becomes; no model is asked.
@@ -67,14 +69,14 @@ class Translation:
 class Translator:
     """A model with all that it takes to use it on text.
 
-    Input is raw text, output is detokenized; what comes out has the order of what goes in. Text is
-    read ahead in bounded windows, sorted by length, and computed in batches. What is in a batch
-    together changes no result (but for rounding).
+    Input is raw text, or grids where the model reads these; output is detokenized text, in the
+    order of what goes in. The input is read ahead in bounded windows, sorted by length, and
+    computed in batches. What is in a batch together changes no result (but for rounding).
 
     Attributes:
         model: on `device`. It is left in the mode (training or evaluation) in which it was.
-        source_tokenizer: the one that the model was trained with.
-        target_tokenizer: the same for the other side; may be the same object.
+        source_reader: the tokenizer that the model was trained with, or what reads its grids.
+        target_tokenizer: of the other side; may be the same object.
         search: how translations are looked for.
         device: where it is computed.
         precision: of the computation: torch.float32, or torch.bfloat16 for autocast.
@@ -85,7 +87,7 @@ class Translator:
     """
 
     model: Model
-    source_tokenizer: Tokenizer
+    source_reader: Reader[Any]
     target_tokenizer: Tokenizer
     search: Search
     device: torch.device
@@ -127,7 +129,7 @@ class Translator:
         tokenizers = load_tokenizers(folder)
         return cls(
             model=load_model(folder, checkpoint, place),
-            source_tokenizer=tokenizers.source,
+            source_reader=tokenizers.source,
             target_tokenizer=tokenizers.target,
             search=search,
             device=place,
@@ -137,22 +139,22 @@ class Translator:
         )
 
     def translate(
-        self, lines: Sequence[str], *, with_alignments: bool = False, with_scores: bool = False
+        self, lines: Sequence[Source], *, with_alignments: bool = False, with_scores: bool = False
     ) -> list[Translation]:
-        """Translate lines of raw text; see `translate_stream`."""
+        """Translate lines of raw text, or grids; see `translate_stream`."""
         translations = self.translate_stream(
             lines, with_alignments=with_alignments, with_scores=with_scores
         )
         return list(translations)
 
     def translate_stream(
-        self, lines: Iterable[str], *, with_alignments: bool = False, with_scores: bool = False
+        self, lines: Iterable[Source], *, with_alignments: bool = False, with_scores: bool = False
     ) -> Iterator[Translation]:
         """Translate any number of lines; memory does not grow with their number.
 
         Args:
-            lines: one translation comes out for each, whatever it holds; of nothing but blanks
-                comes nothing. Some thousands are read ahead.
+            lines: raw text, or grids; one translation comes out for each, whatever it holds; of
+                nothing but blanks comes nothing. Some thousands are read ahead.
             with_alignments: align each line with its best translation as well (one pass more).
             with_scores: the scores of the hypotheses are to be those of their texts, as `score`
                 has them. A search may write a word in other tokens than the tokenizer does (one
@@ -176,12 +178,11 @@ class Translator:
         than `max_source_length`, source or target, the beginning is scored.
 
         Args:
-            pairs: source and target, raw text; either may be empty.
+            pairs: source (raw text or a grid) and target; a text may be empty.
         """
         number = 1
-        for window in windows(pairs, _num_characters):
-            sources = self._read("source", [source for source, _ in window], number)
-            targets = self._read("target", [target for _, target in window], number)
+        for window in windows(pairs, _size):
+            sources, targets = self._read_pairs(window, number)
             found = self._force(sources, targets, read_log_probabilities)
             for target, log_probabilities in zip(targets, found, strict=True):
                 pieces = self.target_tokenizer.pieces([*target.ids, EOS])
@@ -192,20 +193,19 @@ class Translator:
         """Which source words the model looked at for each target word.
 
         Args:
-            pairs: source and target, raw text; either may be empty.
+            pairs: source (raw text or a grid) and target; a text may be empty.
         """
         number = 1
-        for window in windows(pairs, _num_characters):
-            sources = self._read("source", [source for source, _ in window], number)
-            targets = self._read("target", [target for _, target in window], number)
+        for window in windows(pairs, _size):
+            sources, targets = self._read_pairs(window, number)
             yield from self._align(sources, targets)
             number += len(window)
 
     def _translate(
-        self, lines: list[str], first_number: int, with_alignments: bool, with_scores: bool
+        self, lines: list[Source], first_number: int, with_alignments: bool, with_scores: bool
     ) -> list[Translation]:
         """One window."""
-        sources = self._read("source", lines, first_number)
+        sources = self._read(self.source_reader, lines, first_number)
         found = self._search([source.ids for source in sources])
         texts = [
             tuple(self.target_tokenizer.decode(hypothesis.tokens) for hypothesis in hypotheses)
@@ -226,17 +226,27 @@ class Translator:
             for text, hypotheses, alignment in zip(texts, found, alignments, strict=True)
         ]
 
-    def _read(self, side: Side, lines: Sequence[str], first_number: int) -> list[EncodedWords]:
-        """The tokens and words of lines, cut where they are too long."""
-        return read_words(
-            self.source_tokenizer if side == "source" else self.target_tokenizer,
-            lines,
-            side=side,
-            first_number=first_number,
-            max_tokens=self.max_source_length,
-        )
+    def _read_pairs(
+        self, pairs: Sequence[Pair], first_number: int
+    ) -> tuple[list[EncodedWords], list[EncodedWords]]:
+        """The tokens and words of both sides."""
+        sources = self._read(self.source_reader, [pair[0] for pair in pairs], first_number)
+        targets = [pair[1] for pair in pairs]
+        return sources, self._read(self.target_tokenizer, targets, first_number, side="target")
 
-    def _search(self, sources: Sequence[Sequence[int]]) -> list[list[Hypothesis]]:
+    def _read(
+        self,
+        reader: Reader[Item],
+        items: Sequence[Item],
+        first_number: int,
+        *,
+        side: Side = "source",
+    ) -> list[EncodedWords]:
+        """The tokens and words of items, cut where they are too long."""
+        most = self.max_source_length
+        return read_words(reader, items, side=side, first_number=first_number, max_tokens=most)
+
+    def _search(self, sources: Sequence[Tokens]) -> list[list[Hypothesis]]:
         """The best hypotheses of each sentence, in order."""
         found = [[_NOTHING] for _ in sources]
         full = [index for index, tokens in enumerate(sources) if len(tokens)]
@@ -336,5 +346,5 @@ def _decoding(
     return load_config(run.config, options={"decoding": dict(given or {})}).decoding
 
 
-def _num_characters(pair: Pair) -> int:
+def _size(pair: Pair) -> int:
     return len(pair[0]) + len(pair[1])

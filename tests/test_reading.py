@@ -10,16 +10,16 @@ from nmt.text.words import WordTrainer
 
 
 @given(st.lists(st.integers(0, 30)), st.integers(1, 5), st.integers(1, 40))
-def test_windows_hold_everything_in_order_and_are_bounded(sizes, most_items, most_characters):
+def test_windows_hold_everything_in_order_and_are_bounded(sizes, most_items, most_size):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "_MOST_ITEMS", most_items)
-        patch.setattr(reading, "_MOST_CHARACTERS", most_characters)
+        patch.setattr(reading, "_MOST_SIZE", most_size)
         found = list(windows(iter(sizes), lambda size: size))
     assert [size for window in found for size in window] == sizes
     assert all(0 < len(window) <= most_items for window in found)
     # Full is what has reached the limit: the last item may go beyond it, the others not.
-    assert all(sum(window[:-1]) < most_characters for window in found if len(window) > 1)
-    assert all(len(window) == most_items or sum(window) >= most_characters for window in found[:-1])
+    assert all(sum(window[:-1]) < most_size for window in found if len(window) > 1)
+    assert all(len(window) == most_items or sum(window) >= most_size for window in found[:-1])
 
 
 def test_a_window_is_not_read_before_it_is_wanted(monkeypatch):

@@ -13,7 +13,7 @@ from nmt.teacher_forcing import (
     read_log_probabilities,
     read_weights,
 )
-from nmt.text.tokenizer import EncodedWords
+from nmt.text.reader import EncodedWords
 
 # Two pairs: one source token and no target token; two source tokens and one target token.
 BATCH = Batch(

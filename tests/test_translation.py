@@ -69,7 +69,7 @@ def make_translator(tokenizer, **decoding) -> Translator:
     options = DecodingConfig.model_validate({"max_length": 9, "beam_size": 3, **decoding})
     return Translator(
         model=model,
-        source_tokenizer=tokenizer,
+        source_reader=tokenizer,
         target_tokenizer=tokenizer,
         search=build_search(options),
         device=torch.device("cpu"),
@@ -97,7 +97,7 @@ def save_run(translator: Translator, folder: Path) -> RunDirectory:
         }
     )
     run.config.write_text(dump_config(config), encoding="utf-8")
-    translator.source_tokenizer.save(run.shared_tokenizer)
+    translator.source_reader.save(run.shared_tokenizer)
     save_checkpoint(run.checkpoint("best"), {"model": translator.model.state_dict()}, {})
     return run
 

@@ -3,15 +3,17 @@
 import argparse
 import json
 import sys
+from itertools import tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nmt.commands.decoding import add_run_arguments, load_run, load_translator
 from nmt.commands.output import make_folder, open_output
-from nmt.commands.text import add_pair_arguments, read_given_pairs, read_grid_input
+from nmt.commands.text import add_pair_arguments, read_given_pairs
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
+    from nmt.data.grids import Source
     from nmt.pharaoh import GoldAlignment
     from nmt.teacher_forcing import SentenceAlignment
 
@@ -26,7 +28,8 @@ EXAMPLES = """output, a line for each pair:
   json     an object with the words of both sides, the weights (a row for each target word)
            and the pairs
 
-pictures (--plot): a row for each target word, the darker the more it looks there.
+pictures (--plot): a row for each target word, the darker the more it looks there; of grids, a
+panel for each target word, with the cells that it looks at.
 
 examples:
   nmt align runs/toy --source data/toy/test.en --target data/toy/test.de
@@ -67,21 +70,21 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.alignments import AlignmentCounts, count_links
 
     folder, config = load_run(arguments)
-    pairs = read_given_pairs(arguments, config.reads_grids)
+    pairs, read_again = tee(read_given_pairs(config, arguments))  # pictures need the grids
     gold = None if arguments.gold is None else _Gold(arguments.gold)
     if arguments.plot is not None:
         make_folder(arguments.plot)
     translator = load_translator(folder, config, arguments)
     counts = AlignmentCounts()
-    grids = read_grid_input([str(arguments.source)]) if config.reads_grids else iter(())
     number = 0
     with open_output(arguments.output) as output:
-        for number, alignment in enumerate(translator.align(pairs), start=1):
+        aligned = zip(translator.align(pairs), read_again, strict=True)
+        for number, (alignment, (source, _)) in enumerate(aligned, start=1):
             output.write(_format(alignment, arguments.format))
             if gold is not None:
                 counts += count_links(alignment.links, gold.next(number, alignment))
             if arguments.plot is not None:
-                _draw(alignment, arguments.plot / f"{number}.png", next(grids, None))
+                _draw(alignment, source, arguments.plot / f"{number}.png")
     if arguments.plot is not None:
         print(f"{number:,} heat maps are in {arguments.plot}", file=sys.stderr)
     if gold is not None:
@@ -109,14 +112,13 @@ def _format(alignment: "SentenceAlignment", style: str) -> str:
     return json.dumps(fields, ensure_ascii=False) + "\n"
 
 
-def _draw(alignment: "SentenceAlignment", path: Path, grid: Any) -> None:
+def _draw(alignment: "SentenceAlignment", source: "Source", path: Path) -> None:
     from nmt.plots import plot_attention, plot_grid_attention
 
-    if grid is not None:
-        plot_grid_attention(alignment.weights, grid.values, alignment.target_words, path)
-        return
-
-    plot_attention(alignment.weights, alignment.source_words, alignment.target_words, path)
+    if isinstance(source, str):
+        plot_attention(alignment.weights, alignment.source_words, alignment.target_words, path)
+    else:
+        plot_grid_attention(alignment.weights, source.values, alignment.target_words, path)
 
 
 class _Gold:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from nmt.build import Tokenizers
     from nmt.commands.measurement import UpdateCost
     from nmt.config import Config, CorpusConfig
-    from nmt.text.tokenizer import Tokenizer
+    from nmt.data.grids import Source
+    from nmt.text.reader import Reader
     from nmt.training.engine import Engine
 
 DESCRIPTION = """Try a configuration out without training: read the corpora, make the tokenizers and
@@ -28,7 +29,7 @@ EXAMPLES = """examples:
   nmt check configs/toy.yaml model.decoder.hidden_size=1024 training.batch_tokens=8000"""
 
 _NUM_BATCHES: Final = 200  # looked at for the largest
-_NUM_LINES: Final = 5_000  # looked at for what the tokenizer makes of them
+_NUM_LINES: Final = 5_000  # looked at for what the tokenizers make of them
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,26 +95,20 @@ def _report_corpora(config: "Config") -> None:
 
 
 def _describe_corpus(corpus: "CorpusConfig") -> str:
-    from nmt.data.corpus import ParallelFiles, read_pairs
+    from nmt.build_corpus import build_corpus
+    from nmt.data.corpus import read_pairs
 
-    if corpus.grids is not None:
-        from nmt.data.grids import read_grids
-
-        given = ParallelFiles(Path(corpus.grids), Path(corpus.target or ""), None, read_grids)
-        lengths = [len(target.split()) for _, target in read_pairs(given)]
-        return f"{len(lengths):,} grids, {sum(lengths):,} target words"
-    # As `nmt.build` has it, whose import takes seconds.
-    files = (
-        ParallelFiles(Path(corpus.tsv))
-        if corpus.tsv is not None
-        else ParallelFiles(Path(corpus.source or ""), Path(corpus.target or ""))
-    )
     num_pairs = num_source = num_target = 0
-    for source, target in read_pairs(files):
+    for source, target in read_pairs(build_corpus(corpus)):
         num_pairs += 1
-        num_source += len(source.split())
-        num_target += len(target.split())
-    return f"{num_pairs:,} pairs, {num_source:,} source words, {num_target:,} target words"
+        num_source += _num_words(source)
+        num_target += _num_words(target)
+    unit = "words" if corpus.grids is None else "cells"
+    return f"{num_pairs:,} pairs, {num_source:,} source {unit}, {num_target:,} target words"
+
+
+def _num_words(item: "Source") -> int:
+    return len(item.split()) if isinstance(item, str) else item.num_cells
 
 
 def _report_tokenizers(config: "Config", tokenizers: "Tokenizers") -> None:
@@ -122,25 +117,22 @@ def _report_tokenizers(config: "Config", tokenizers: "Tokenizers") -> None:
 
     corpus = config.data.valid or config.data.train[0]
     pairs = list(islice(read_pairs(build_corpus(corpus)), _NUM_LINES))
+    shared = " (shared)" if tokenizers.source is tokenizers.target else ""
     sides = [("source", tokenizers.source), ("target", tokenizers.target)]
-    for side, (name, tokenizer) in enumerate(sides):
+    for side, (name, reader) in enumerate(sides):
         if config.reads_grids and side == 0:
-            print(f"{name:<15} grids of {len(tokenizer)} channels", flush=True)
+            print(f"{name:<15} grids of {len(reader):,} channels", flush=True)
             continue
-        told = _describe_tokenizer(tokenizer, [pair[side] for pair in pairs])
-        shared = " (shared)" if tokenizers.source is tokenizers.target else ""
-        print(f"{name:<15} {len(tokenizer):,} entries{shared}; {told}", flush=True)
+        told = _describe_tokens(reader, [pair[side] for pair in pairs])
+        print(f"{name:<15} {len(reader):,} entries{shared}; {told}", flush=True)
 
 
-def _describe_tokenizer(tokenizer: "Tokenizer", lines: Iterable[str]) -> str:
-    from nmt.symbols import UNK
-
+def _describe_tokens(reader: "Reader[str]", lines: Iterable[str]) -> str:
     num_words = num_tokens = num_unknown = 0
     for line in lines:
-        tokens = tokenizer.encode(line)
         num_words += len(line.split())
-        num_tokens += len(tokens)
-        num_unknown += tokens.count(UNK)
+        num_tokens += len(reader.encode(line))
+        num_unknown += reader.count_unknown(line)
     return (
         f"{num_tokens / max(num_words, 1):.2f} tokens a word, "
         f"{num_unknown / max(num_tokens, 1):.2%} of them unknown"

@@ -17,6 +17,7 @@ from nmt.commands.decoding import (
 )
 from nmt.commands.output import open_output, refuse_same_file
 from nmt.commands.preconditions import require_test_set
+from nmt.commands.text import given_corpus
 from nmt.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
@@ -120,16 +121,13 @@ def _metric_names(given: str | None) -> list[str]:
 
 
 def _test_set(arguments: argparse.Namespace, config: "Config") -> "CorpusConfig":
-    from nmt.config import CorpusConfig
-
     if (arguments.source is None) != (arguments.reference is None):
         raise UserError("--source and --reference go together: give both, or none of them")
     if arguments.source is not None:
         for argument, name in (("source", arguments.source), ("reference", arguments.reference)):
             if not name:
                 raise UserError(f"--{argument}: the name of the file is empty")
-        key = "grids" if config.reads_grids else "source"
-        return CorpusConfig.model_validate({key: arguments.source, "target": arguments.reference})
+        return given_corpus(config, arguments.source, arguments.reference)
     if config.data.test is None:
         raise ConfigError(
             f"{arguments.run}: its configuration names no test set (data.test); "

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write a log-probability for each pair, and a summary on stderr."""
     folder, config = load_run(arguments)
-    pairs = read_given_pairs(arguments, config.reads_grids)
+    pairs = read_given_pairs(config, arguments)
     translator = load_translator(folder, config, arguments)
     num_sentences = num_tokens = 0
     total = 0.0

@@ -1,4 +1,4 @@
-"""Text that the commands are given: pairs to score, lines to translate."""
+"""What the commands are given: pairs to score, lines or grids to translate."""
 
 import argparse
 import sys
@@ -6,9 +6,13 @@ from collections.abc import Iterator, Sequence
 from io import BufferedReader
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt.config import Config, CorpusConfig
+    from nmt.data.grids import Grid, Source
 
 STDIN = "-"
 
@@ -16,31 +20,56 @@ STDIN = "-"
 def add_pair_arguments(parser: argparse.ArgumentParser) -> None:
     """--source and --target, two files that correspond line for line."""
     parser.add_argument(
-        "--source", metavar="FILE", type=Path, required=True, help="source sentences, one a line"
+        "--source",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="source sentences, one a line; or, where the run reads grids, an .npz file",
     )
     parser.add_argument(
         "--target", metavar="FILE", type=Path, required=True, help="their translations"
     )
 
 
-def read_given_pairs(arguments: argparse.Namespace, has_grids: bool) -> Iterator[tuple[str, str]]:
+def given_corpus(config: "Config", source: str | Path, target: str | Path) -> "CorpusConfig":
+    """Files that were named on the command line, as a corpus of the kind that the run reads."""
+    from nmt.config import CorpusConfig
+
+    key = "grids" if config.reads_grids else "source"
+    return CorpusConfig.model_validate({key: str(source), "target": str(target)})
+
+
+def read_given_pairs(
+    config: "Config", arguments: argparse.Namespace
+) -> "Iterator[tuple[Source, str]]":
     """The pairs of --source and --target, read as they are asked for.
 
     Raises:
         DataError: at once, a file cannot be opened; while reading, what `read_pairs` raises.
     """
-    from nmt.data.corpus import ParallelFiles, read_pairs
+    from nmt.build_corpus import build_corpus
+    from nmt.data.corpus import read_pairs
 
     _check(arguments.source)
     _check(arguments.target)
-    if has_grids:
-        from nmt.data.grids import read_grids
-
-        return read_pairs(ParallelFiles(arguments.source, arguments.target, None, read_grids))
-    return read_pairs(ParallelFiles(arguments.source, arguments.target))
+    return read_pairs(build_corpus(given_corpus(config, arguments.source, arguments.target)))
 
 
-def read_input(names: Sequence[str]) -> Iterator[str]:
+def read_input(config: "Config", names: Sequence[str]) -> "Iterator[Source]":
+    """What the files named hold, one file after the other: lines, or the grids of a run's kind.
+
+    Args:
+        config: of the run.
+        names: of files; for lines, `-`, or no names, is stdin.
+
+    Raises:
+        UserError: at once, grids are to come from stdin.
+        DataError: at once, a file cannot be opened; while reading, a file of grids is none.
+    """
+    return _read_grids(names) if config.reads_grids else read_text(names)
+
+
+def read_text(names: Sequence[str]) -> Iterator[str]:
     """All lines of the files named, one file after the other, with no line refused.
 
     Args:
@@ -62,20 +91,14 @@ def read_input(names: Sequence[str]) -> Iterator[str]:
     )
 
 
-def read_grid_input(names: Sequence[str]) -> Iterator[Any]:
-    """All grids of the .npz files named, one file after the other.
-
-    Raises:
-        UserError: no file is named: an .npz file cannot be read from a pipe.
-        DataError: a file cannot be read.
-    """
+def _read_grids(names: Sequence[str]) -> "Iterator[Grid]":
     from nmt.data.grids import read_grids
 
     if not names or STDIN in names:
         raise UserError("this run reads grids: name an .npz file; they are not read from stdin")
     for name in names:
         _check(Path(name))
-    return chain.from_iterable(map(read_grids, map(Path, names)))
+    return chain.from_iterable(read_grids(Path(name)) for name in names)
 
 
 def stdin_is_typed(names: Sequence[str]) -> bool:

@@ -121,21 +121,21 @@ def _prepare(prepared: "RunDirectory", config: "Config") -> "Material":
             deque(read_pairs(build_corpus(corpus)), maxlen=0)
     with log_to_file(prepared.log):
         material = gather(config, prepared)
-        _require_fitting_grids(config, material)
+        _require_readable(config, material)
         assemble(config, prepared, material, checkpoint=None)
     prepared.write_config(dump_config(config))
     return material
 
 
-def _require_fitting_grids(config: "Config", material: "Material") -> None:
-    """Refuse now held-out grids that the model cannot read; text of any kind can be read."""
+def _require_readable(config: "Config", material: "Material") -> None:
+    """Refuse now held-out sources that the model cannot read, as grids of other channels."""
     from nmt.build_corpus import build_corpus
     from nmt.data.corpus import read_pairs
 
     for corpus in (config.data.valid, config.data.test):
-        if corpus is not None and corpus.grids is not None:
-            for grid, _ in read_pairs(build_corpus(corpus)):
-                material.tokenizers.source.encode(grid)
+        if corpus is not None:
+            for source, _ in read_pairs(build_corpus(corpus)):
+                material.tokenizers.source.encode(source)
 
 
 def _move(prepared: "RunDirectory", folder: "RunDirectory", material: "Material") -> None:

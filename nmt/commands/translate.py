@@ -15,9 +15,10 @@ from nmt.commands.decoding import (
     load_translator,
 )
 from nmt.commands.output import open_output, refuse_same_file
-from nmt.commands.text import read_grid_input, read_input, stdin_is_typed
+from nmt.commands.text import read_input, stdin_is_typed
 
 if TYPE_CHECKING:
+    from nmt.data.grids import Source
     from nmt.translation import Translation, Translator
 
 DESCRIPTION = """Translate text files (plain or .gz), or stdin, with a trained run. One line comes
@@ -49,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="INPUT",
         nargs="*",
         default=[],
-        help="files to translate, one after the other; none, or -: stdin",
+        help="files to translate, one after the other (.npz, where the run reads grids); none, or "
+        "-: stdin",
     )
     parser.add_argument(
         "-o",
@@ -78,8 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Translate the input as it comes."""
     refuse_same_file({"-o": arguments.output, "--alignments": arguments.alignments})
     folder, config = load_run(arguments)
-    read = read_grid_input if config.reads_grids else read_input
-    lines = read(arguments.input)
+    lines = read_input(config, arguments.input)
     translator = load_translator(folder, config, arguments)
 
     from nmt.pharaoh import format_pharaoh
@@ -101,9 +102,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _translate(
-    translator: "Translator", lines: Iterator[str], arguments: argparse.Namespace
+    translator: "Translator", lines: "Iterator[Source]", arguments: argparse.Namespace
 ) -> "Iterator[Translation]":
-    from nmt.data.grids import GridTokenizer
     from nmt.reading import warn_of_unknown
 
     translate = partial(
@@ -111,9 +111,7 @@ def _translate(
         with_alignments=arguments.alignments is not None,
         with_scores=arguments.scores or arguments.n_best is not None,
     )
-    if isinstance(translator.source_tokenizer, GridTokenizer):
-        return translate(lines)
-    lines = warn_of_unknown(lines, translator.source_tokenizer)
+    lines = warn_of_unknown(lines, translator.source_reader)
     if not stdin_is_typed(arguments.input):
         return translate(lines)
     # Nothing is read ahead where a person waits for the answer.

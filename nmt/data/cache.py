@@ -16,13 +16,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from nmt.data.corpus import ParallelFiles, open_binary, read_pairs
+from nmt.data.corpus import Corpus, open_binary, read_pairs
 from nmt.data.encoded import EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
 from nmt.data.links import read_links
 from nmt.errors import DataError
 from nmt.files import whole_folder
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.reader import Item, Reader
 
 FORMAT_VERSION: Final = 1
 _MANIFEST: Final = "manifest.json"
@@ -31,21 +31,21 @@ logger = logging.getLogger(__name__)
 
 
 def encode_corpus(
-    files: ParallelFiles,
-    source_tokenizer: Tokenizer,
-    target_tokenizer: Tokenizer,
+    files: Corpus[Item],
+    source_reader: Reader[Item],
+    target_reader: Reader[str],
     *,
     filters: Filters,
     folder: Path,
 ) -> EncodedCorpus:
-    """A corpus as token ids: from the cache, or encoded now and put there.
+    """A corpus as tokens: from the cache, or encoded now and put there.
 
     Memory does not grow with the corpus, but for 8 bytes a pair where duplicates are looked for.
 
     Args:
-        files: the raw text.
-        source_tokenizer: encodes the source side.
-        target_tokenizer: encodes the target side; may be the same.
+        files: where the pairs are.
+        source_reader: encodes the sources.
+        target_reader: encodes the target side; may be the same.
         filters: what pairs to leave out.
         folder: of the cache, for any number of corpora; made where it is missing.
 
@@ -53,30 +53,30 @@ def encode_corpus(
         DataError: the corpus cannot be read (see `read_pairs`), the filters leave nothing of it,
             its alignments do not fit (see `read_links`), or the cache cannot be written.
     """
-    if files.alignments is not None and (source_tokenizer.samples or target_tokenizer.samples):
+    if files.alignments is not None and (source_reader.samples or target_reader.samples):
         raise DataError(
             f"{files.alignments}: alignments need tokens that stay the same, and the tokenizer "
             "samples them: set tokenizer.sampling_alpha: 0, or leave the alignments out"
         )
-    key = _key(files, source_tokenizer, target_tokenizer, filters)
+    key = _key(files, source_reader, target_reader, filters)
     entry = folder / key
     if not _is_whole(entry):
         try:
             with _lock(folder, key):
                 if not _is_whole(entry):  # nor did another process make it in the meantime
-                    _make(entry, files, source_tokenizer, target_tokenizer, filters)
+                    _make(entry, files, source_reader, target_reader, filters)
         except OSError as error:
             raise DataError(
                 f"{folder}: cannot write the cache of encoded text: {error.strerror}; make room or"
                 " give permission there, or choose another folder"
             ) from error
-    return open_encoded(entry, source_tokenizer, target_tokenizer)
+    return open_encoded(entry, source_reader, target_reader)
 
 
 def _key(
-    files: ParallelFiles,
-    source_tokenizer: Tokenizer,
-    target_tokenizer: Tokenizer,
+    files: Corpus[Item],
+    source_reader: Reader[Item],
+    target_reader: Reader[str],
     filters: Filters,
 ) -> str:
     """A name for all that the content of an entry follows from, wherever the files are."""
@@ -84,8 +84,8 @@ def _key(
         "version": FORMAT_VERSION,
         "files": [_sha256(path) for path in files.paths],
         "tokenizers": [
-            [tokenizer.fingerprint(), tokenizer.samples]
-            for tokenizer in (source_tokenizer, target_tokenizer)
+            [source_reader.fingerprint(), source_reader.samples],
+            [target_reader.fingerprint(), target_reader.samples],
         ],
         "filters": asdict(filters),
     }
@@ -103,9 +103,9 @@ def _lock(folder: Path, key: str) -> Iterator[None]:
 
 def _make(
     entry: Path,
-    files: ParallelFiles,
-    source_tokenizer: Tokenizer,
-    target_tokenizer: Tokenizer,
+    files: Corpus[Item],
+    source_reader: Reader[Item],
+    target_reader: Reader[str],
     filters: Filters,
 ) -> None:
     """Put an entry in its place; the lock is held."""
@@ -113,10 +113,10 @@ def _make(
         logger.warning("%s: the encoded corpus is damaged, and is made anew", entry)
     links = None
     if files.alignments is not None:
-        links = read_links(files, source_tokenizer, target_tokenizer)
+        links = read_links(files, source_reader, target_reader)
     with whole_folder(entry) as fresh:
         pairs = read_pairs(files)
-        report = write_encoded(pairs, source_tokenizer, target_tokenizer, filters, fresh, links)
+        report = write_encoded(pairs, source_reader, target_reader, filters, fresh, links)
         if report.num_kept == 0:
             raise DataError(
                 f"{files}: the filters leave nothing: {report}; check the files, or widen the"

@@ -1,5 +1,7 @@
 """Raw text in: lines of one file, pairs of two files or of one TSV file, streamed.
 
+What a corpus is, whatever its source, is here too (`Corpus`); `nmt.data.grids` has the other kind.
+
 Only a line feed ends a line (with the carriage return before it, if there is one): the other
 characters that Unicode counts as line breaks are text, or else files that are aligned by ``wc -l``
 would come apart.
@@ -8,14 +10,16 @@ would come apart.
 import gzip
 import logging
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Literal
+from typing import ClassVar, Generic, Literal
 
 from nmt.errors import DataError
+from nmt.text.reader import Item
 
 _GZIP_MAGIC = b"\x1f\x8b"  # starts no UTF-8 text, so that the suffix of a file need not be right
 _BOM = b"\xef\xbb\xbf"
@@ -29,20 +33,23 @@ OnError = Literal["raise", "replace"]
 
 
 @dataclass(frozen=True)
-class ParallelFiles:
-    """Where a parallel corpus is: two files, line for line, or one TSV file.
+class Corpus(ABC, Generic[Item]):
+    """Where pairs of a source, which its class reads, and a line of target text are.
 
     Attributes:
-        source: the source sentences; or, without `target`, a TSV file: source, a tab, target.
-        target: the target sentences.
+        source: the sources.
+        target: the target sentences, one for each source; None: the file of the sources has them.
         alignments: links between their words, in Pharaoh format, line for line.
-        read_source: reads another source than lines of text (`nmt.data.grids.read_grids`).
     """
+
+    item: ClassVar[str]
+    """What one source is called."""
+    correspondence: ClassVar[str]
+    """How two files belong together."""
 
     source: Path
     target: Path | None = None
     alignments: Path | None = None
-    read_source: Callable[[Path], Iterator[Any]] | None = None
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -53,6 +60,40 @@ class ParallelFiles:
     def __str__(self) -> str:
         text = (self.source, self.target)
         return " and ".join(str(path) for path in text if path is not None)
+
+    @abstractmethod
+    def read_sources(self) -> Iterator[Item]:
+        """The sources, in order."""
+
+    def read(self) -> Iterator[tuple[Item, str]]:
+        """The pairs of two files, in order; see `read_pairs`."""
+        assert self.target is not None
+        num_sources = num_targets = 0
+        for source, line in zip_longest(self.read_sources(), read_lines(self.target)):
+            num_sources += source is not None
+            num_targets += line is not None
+            if source is not None and line is not None:
+                yield source, line
+        if num_sources != num_targets:
+            raise DataError(
+                f"{self.source} has {num_sources:,} {self.item}s, {self.target} has "
+                f"{num_targets:,} lines: {self.correspondence}"
+            )
+
+
+class ParallelFiles(Corpus[str]):
+    """Two files of text, line for line; without `target`, a TSV file: source, a tab, target."""
+
+    item = "line"
+    correspondence = "line n of one must be the translation of line n of the other"
+
+    def read_sources(self) -> Iterator[str]:
+        """The lines of the source."""
+        return read_lines(self.source)
+
+    def read(self) -> Iterator[tuple[str, str]]:
+        """The pairs of two files or of a TSV file, in order; see `read_pairs`."""
+        return _tsv(self.source) if self.target is None else super().read()
 
 
 def read_lines(path: Path, on_error: OnError = "raise") -> Iterator[str]:
@@ -103,31 +144,25 @@ def decode_lines(raw: Iterable[bytes], name: str, on_error: OnError = "raise") -
         yield text
 
 
-def read_pairs(files: ParallelFiles) -> Iterator[tuple[str, str]]:
-    """The sentence pairs of a corpus, blank ones too, in order.
+def read_pairs(files: Corpus[Item]) -> Iterator[tuple[Item, str]]:
+    """The pairs of a corpus, blank ones too, in order.
 
     Raises:
         DataError: a file cannot be read (see `read_lines`), the files do not have the same number
-            of lines, a line of a TSV file does not have exactly one tab, there are no lines at
+            of items, a line of a TSV file does not have exactly one tab, there are no lines at
             all, or no pair has text on both sides. What concerns the corpus as a whole is known,
             and raised, when its end is reached.
     """
-    pairs = _two_files(files, files.target) if files.target else _tsv(files.source)
     count = 0
     has_text = False
-    for source, target in pairs:
+    for source, target in files.read():
         count += 1
-        has_text = has_text or not (is_blank(source) or is_blank(target))
+        has_text = has_text or not (_is_blank(source) or _is_blank(target))
         yield source, target
     if count == 0:
         raise DataError(f"{files}: empty; a corpus needs at least one sentence pair")
     if not has_text:
         raise DataError(f"{files}: none of the {count:,} pairs has text on both sides")
-
-
-def is_blank(text: str) -> bool:
-    """Whether there is nothing but white space."""
-    return not text or text.isspace()
 
 
 def open_binary(path: Path) -> BufferedReader:
@@ -148,20 +183,9 @@ def open_binary(path: Path) -> BufferedReader:
         raise DataError(f"{path}: cannot be opened: {error.strerror}") from None
 
 
-def _two_files(files: ParallelFiles, target: Path) -> Iterator[tuple[str, str]]:
-    source, read_source = files.source, files.read_source or read_lines
-    num_source = num_target = 0
-    for source_line, target_line in zip_longest(read_source(source), read_lines(target)):
-        num_source += source_line is not None
-        num_target += target_line is not None
-        if source_line is not None and target_line is not None:
-            yield source_line, target_line
-    if num_source != num_target:
-        item = "grid" if files.read_source else "line"
-        raise DataError(
-            f"{source} has {num_source:,} {item}s, {target} has {num_target:,}: {item} n of one"
-            " must be the translation of line n of the other"
-        )
+def _is_blank(item: object) -> bool:
+    """Whether there is nothing but white space; a grid is never blank."""
+    return isinstance(item, str) and not item.strip()
 
 
 def _tsv(path: Path) -> Iterator[tuple[str, str]]:

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from nmt.data.encoded import EncodedCorpus, open_encoded
 from nmt.data.ragged import RaggedArray, temporary_ragged
 from nmt.errors import DataError
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.reader import Reader
 
 _BLOCK: Final = 2048  # pairs
 
@@ -93,8 +93,8 @@ class Drawing:
             args=(
                 sender,
                 corpus.folder,
-                corpus.source_side.tokenizer,
-                corpus.target_side.tokenizer,
+                corpus.source_side.reader,
+                corpus.target_side.reader,
                 self._seed,
                 self._epoch,
                 number,
@@ -148,8 +148,8 @@ class Drawing:
 def _work(
     sender: Connection,
     folder: Path,
-    source_tokenizer: Tokenizer,
-    target_tokenizer: Tokenizer,
+    source_reader: Reader[Any],
+    target_reader: Reader[str],
     seed: int,
     epoch: int,
     first: int,
@@ -157,7 +157,7 @@ def _work(
 ) -> None:
     """What a process does: send every `step`-th block, from the `first` on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that trains to handle
-    corpus = open_encoded(folder, source_tokenizer, target_tokenizer)
+    corpus = open_encoded(folder, source_reader, target_reader)
     with suppress(BrokenPipeError), sender:  # nobody listens any more
         for block in _blocks(corpus, seed, epoch, first, step):
             sender.send(block)

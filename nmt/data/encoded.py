@@ -8,27 +8,24 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.corpus import is_blank
 from nmt.data.filters import FilterReport, Filters, PairFilter
 from nmt.data.links import LINK_TYPE
 from nmt.data.ragged import RaggedArray, RaggedWriter, create_ragged, open_ragged
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.reader import Item, Reader
 
 _REPORT: Final = "report.json"
 _LINKS: Final = "links"
 # One block is in memory at a time, as lists of Python numbers; a line may be of any length.
 _MAX_BLOCK_PAIRS: Final = 4096
-_MAX_BLOCK_CHARACTERS: Final = 2**21
+_MAX_BLOCK_SIZE: Final = 2**21  # characters; numbers of grids
 _LOG_EVERY: Final = 2**19  # pairs
 
 logger = logging.getLogger(__name__)
-
-Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -36,14 +33,14 @@ class EncodedSide:
     """One language of an encoded corpus of N sentence pairs.
 
     Attributes:
-        tokens: N rows of ids, without BOS and EOS.
-        text: N rows of UTF-8, where the tokenizer samples and so is asked again for each epoch.
-        tokenizer: what made the tokens.
+        tokens: N rows of ids, without BOS and EOS, or of the cells of grids.
+        text: N rows of UTF-8, where a tokenizer samples and so is asked again for each epoch.
+        reader: what made the tokens.
     """
 
     tokens: RaggedArray
     text: RaggedArray | None
-    tokenizer: Tokenizer
+    reader: Reader[Any]
 
     def draw(self, rows: NDArray[np.int64], rngs: Sequence[random.Random]) -> RaggedArray:
         """The tokens of sentences `rows`, `[M]`; `rngs`, M of them, decide what is random."""
@@ -51,10 +48,7 @@ class EncodedSide:
             return self.tokens.select(rows)
         texts = [self.text[row].tobytes().decode() for row in rows.tolist()]
         return RaggedArray.from_rows(
-            [
-                self.tokenizer.encode_sampled(text, rng)
-                for text, rng in zip(texts, rngs, strict=True)
-            ],
+            [self.reader.encode_sampled(text, rng) for text, rng in zip(texts, rngs, strict=True)],
             self.tokens.values.dtype,
         )
 
@@ -131,9 +125,9 @@ class EncodedCorpus:
 
 
 def write_encoded(
-    pairs: Iterable[Pair],
-    source_tokenizer: Tokenizer,
-    target_tokenizer: Tokenizer,
+    pairs: Iterable[tuple[Item, str]],
+    source_reader: Reader[Item],
+    target_reader: Reader[str],
     filters: Filters,
     folder: Path,
     links: Iterator[list[int]] | None = None,
@@ -141,9 +135,9 @@ def write_encoded(
     """Encode the pairs that pass the filters, into files in a folder that exists.
 
     Args:
-        pairs: raw text.
-        source_tokenizer: encodes the source side.
-        target_tokenizer: encodes the target side; may be the same.
+        pairs: as they were read.
+        source_reader: encodes the sources.
+        target_reader: encodes the target side; may be the same.
         filters: what pairs to leave out.
         folder: where the files go.
         links: of each pair, where alignments are given.
@@ -151,12 +145,13 @@ def write_encoded(
     report = FilterReport()
     pair_filter = PairFilter(filters)
     with (
-        _SideWriter.create(folder, "source", source_tokenizer) as source,
-        _SideWriter.create(folder, "target", target_tokenizer) as target,
+        _side_writer(folder, "source", source_reader) as source,
+        _side_writer(folder, "target", target_reader) as target,
         nullcontext() if links is None else create_ragged(folder, _LINKS, LINK_TYPE) as linked,
     ):
         for block in _blocks(pairs):
-            sources, targets = map(list, zip(*block, strict=True))
+            sources = [source for source, _ in block]
+            targets = [target for _, target in block]
             source_tokens, target_tokens = source.encode(sources), target.encode(targets)
             keep, part = pair_filter(block, source_tokens.lengths, target_tokens.lengths)
             kept = np.flatnonzero(keep)
@@ -175,64 +170,63 @@ def write_encoded(
 
 
 def open_encoded(
-    folder: Path, source_tokenizer: Tokenizer, target_tokenizer: Tokenizer
+    folder: Path, source_reader: Reader[Any], target_reader: Reader[str]
 ) -> EncodedCorpus:
-    """What `write_encoded` wrote with the same tokenizers."""
+    """What `write_encoded` wrote with the same readers."""
     return EncodedCorpus(
-        _open_side(folder, "source", source_tokenizer),
-        _open_side(folder, "target", target_tokenizer),
+        _open_side(folder, "source", source_reader),
+        _open_side(folder, "target", target_reader),
         FilterReport(**json.loads((folder / _REPORT).read_text())),
         folder,
         open_ragged(folder, _LINKS, LINK_TYPE) if (folder / f"{_LINKS}.values").exists() else None,
     )
 
 
-def _open_side(folder: Path, side: str, tokenizer: Tokenizer) -> EncodedSide:
-    tokens = open_ragged(folder, side, tokenizer.token_type)
-    text = open_ragged(folder, f"{side}.text", np.uint8) if tokenizer.samples else None
-    return EncodedSide(tokens, text, tokenizer)
+def _open_side(folder: Path, side: str, reader: Reader[Any]) -> EncodedSide:
+    tokens = open_ragged(folder, side, reader.token_type)
+    text = open_ragged(folder, f"{side}.text", np.uint8) if reader.samples else None
+    return EncodedSide(tokens, text, reader)
 
 
-class _SideWriter:
-    """Writes one language: tokens, and text where the tokenizer samples."""
+class _SideWriter(Generic[Item]):
+    """Writes one side: tokens, and text where a tokenizer samples."""
 
     def __init__(
-        self, tokenizer: Tokenizer, tokens: RaggedWriter, text: RaggedWriter | None
+        self, reader: Reader[Item], tokens: RaggedWriter, text: RaggedWriter | None
     ) -> None:
-        self._tokenizer = tokenizer
+        self._reader = reader
         self._tokens = tokens
         self._text = text
 
-    @classmethod
-    @contextmanager
-    def create(cls, folder: Path, side: str, tokenizer: Tokenizer) -> Iterator["_SideWriter"]:
-        with ExitStack() as stack:
-            tokens = stack.enter_context(create_ragged(folder, side, tokenizer.token_type))
-            text = None
-            if tokenizer.samples:
-                text = stack.enter_context(create_ragged(folder, f"{side}.text", np.uint8))
-            yield cls(tokenizer, tokens, text)
+    def encode(self, items: Sequence[Item]) -> RaggedArray:
+        tokens = [self._reader.encode(item) for item in items]
+        return RaggedArray.from_rows(tokens, self._reader.token_type)
 
-    def encode(self, texts: Sequence[str]) -> RaggedArray:
-        encode = self._tokenizer.encode
-        ids = [[] if is_blank(text) else encode(text) for text in texts]
-        return RaggedArray.from_rows(ids, self._tokenizer.token_type)
-
-    def append(self, texts: Sequence[str], tokens: RaggedArray, kept: NDArray[np.int64]) -> None:
+    def append(self, items: Sequence[Item], tokens: RaggedArray, kept: NDArray[np.int64]) -> None:
         self._tokens.append(tokens.select(kept))
         if self._text is not None:
-            self._text.append(RaggedArray.from_texts([texts[row] for row in kept.tolist()]))
+            self._text.append(RaggedArray.from_texts([str(items[row]) for row in kept.tolist()]))
 
 
-def _blocks(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
-    """The pairs in lists, bounded in number and in characters (but for one pair beyond them)."""
-    block: list[Pair] = []
-    num_characters = 0
+@contextmanager
+def _side_writer(folder: Path, side: str, reader: Reader[Item]) -> Iterator[_SideWriter[Item]]:
+    with ExitStack() as stack:
+        tokens = stack.enter_context(create_ragged(folder, side, reader.token_type))
+        text = None
+        if reader.samples:
+            text = stack.enter_context(create_ragged(folder, f"{side}.text", np.uint8))
+        yield _SideWriter(reader, tokens, text)
+
+
+def _blocks(pairs: Iterable[tuple[Item, str]]) -> Iterator[list[tuple[Item, str]]]:
+    """The pairs in lists, bounded in number and in size (but for one pair beyond them)."""
+    block: list[tuple[Item, str]] = []
+    size = 0
     for pair in pairs:
         block.append(pair)
-        num_characters += len(pair[0]) + len(pair[1])
-        if len(block) == _MAX_BLOCK_PAIRS or num_characters >= _MAX_BLOCK_CHARACTERS:
+        size += len(pair[0]) + len(pair[1])
+        if len(block) == _MAX_BLOCK_PAIRS or size >= _MAX_BLOCK_SIZE:
             yield block
-            block, num_characters = [], 0
+            block, size = [], 0
     if block:
         yield block

@@ -15,7 +15,7 @@ class Filters:
     Attributes:
         max_length: most tokens of each side; None: any number.
         max_length_ratio: most tokens of one side for each token of the other; None: any number.
-        deduplicate: of pairs with the same text, keep the first alone.
+        deduplicate: of pairs with the same text, keep the first alone; not for grids.
     """
 
     max_length: int | None = None
@@ -73,14 +73,14 @@ class PairFilter:
 
     def __call__(
         self,
-        pairs: Sequence[tuple[str, str]],
+        pairs: Sequence[tuple[object, str]],
         source_lengths: NDArray[np.int64],
         target_lengths: NDArray[np.int64],
     ) -> tuple[NDArray[np.bool_], FilterReport]:
         """Which of the pairs stay, `[N]`, and the counts.
 
         Args:
-            pairs: N pairs of text.
+            pairs: N pairs; told apart, where that is asked for, by how they read as text.
             source_lengths: `[N]`, tokens of each source sentence.
             target_lengths: `[N]`, tokens of each target sentence.
         """
@@ -102,7 +102,7 @@ class PairFilter:
         limit = self._filters.max_length_ratio
         return longer > (np.inf if limit is None else limit * shorter)
 
-    def _drop_duplicates(self, pairs: Sequence[tuple[str, str]], keep: NDArray[np.bool_]) -> int:
+    def _drop_duplicates(self, pairs: Sequence[tuple[object, str]], keep: NDArray[np.bool_]) -> int:
         """Takes the duplicates out of `keep`, in place, and says how many they were."""
         if not self._filters.deduplicate:
             return 0
@@ -145,7 +145,7 @@ class SeenHashes:
         self._runs.append(run)
 
 
-def _hash_pair(source: str, target: str) -> int:
+def _hash_pair(source: object, target: str) -> int:
     # No line holds a line feed, so it keeps ("a", "b c") and ("a b", "c") apart whatever they hold.
     digest = hashlib.blake2b(f"{source}\n{target}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little")

@@ -1,21 +1,18 @@
 """Grids as a source: pictures as arrays of numbers in an `.npz` file, a vector for each cell."""
 
 import hashlib
-import json
-import random
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.corpus import open_binary
+from nmt.data.corpus import Corpus, open_binary
 from nmt.errors import DataError
-from nmt.text.normalization import Normalizer
-from nmt.text.tokenizer import EncodedWords, Options, Tokenizer
+from nmt.text.reader import EncodedWords, Reader
 
 NUM_POSITIONS: Final = 2
 """Numbers of a cell after its channels: its row and its column, counted from 0."""
@@ -24,7 +21,7 @@ _ALL: Final = "grids"
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """One grid; it stands where a line of source text does.
+    """One grid: what a source is in place of a line of text.
 
     Attributes:
         values: `[rows columns channels]`, float32, all finite.
@@ -40,12 +37,18 @@ class Grid:
     def __str__(self) -> str:
         return self.name
 
-    def isspace(self) -> bool:
-        """Never blank, as text may be."""
-        return False
+    @property
+    def num_cells(self) -> int:
+        """Rows times columns."""
+        rows, columns, _ = self.values.shape
+        return int(rows * columns)
 
 
-def read_grids(path: Path) -> Iterator[Any]:
+Source: TypeAlias = str | Grid
+"""What a model may read."""
+
+
+def read_grids(path: Path) -> Iterator[Grid]:
     """The grids of an `.npz` file: `arr_0`, `arr_1`, …, or `grids`, `[N rows columns channels]`.
 
     One array is in memory at a time; `grids` is one. Nothing that is pickled is loaded.
@@ -109,100 +112,67 @@ def _grid(array: NDArray[Any], path: Path, name: str) -> Grid:
     return Grid(values, f"{path}: array {name}")
 
 
-class GridTokenizer(Tokenizer):
-    """Stands where the source's tokenizer does: the "tokens" of a grid are its cells, row by row.
+class GridFiles(Corpus[Grid]):
+    """An `.npz` file of grids (see `read_grids`) and a file of text, with a line for each grid."""
 
-    Args:
+    item = "grid"
+    correspondence = "line n must be the text of grid n"
+
+    def read_sources(self) -> Iterator[Grid]:
+        """The grids."""
+        return read_grids(self.source)
+
+
+@dataclass(frozen=True)
+class GridReader(Reader[Grid]):
+    """The tokens of a grid are its cells, row by row: channels, row and column, counted from 0.
+
+    Attributes:
         channels: C, numbers of a cell.
-        max_rows: most rows.
-        max_columns: most columns.
+        max_rows: most rows of a grid.
+        max_columns: most columns of a grid.
     """
 
-    name: ClassVar[str] = "grid"
-    samples = False
-
-    def __init__(self, channels: int, max_rows: int, max_columns: int) -> None:
-        super().__init__(Normalizer())
-        self._channels = channels
-        self._most = (max_rows, max_columns)
+    channels: int
+    max_rows: int
+    max_columns: int
 
     def __len__(self) -> int:
-        return self._channels
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return GridTokenizer, (self._channels, *self._most)
+        return self.channels
 
     @property
     def token_type(self) -> np.dtype[Any]:
-        """Of one cell: C channels, row, column."""
-        return np.dtype(("<f4", (self._channels + NUM_POSITIONS,)))
+        """Of a cell: C channels, row, column."""
+        return np.dtype(("<f4", (self.channels + NUM_POSITIONS,)))
 
-    def encode(self, text: Any) -> Any:
-        """A grid as `[S C+2]`: the channels of each cell, its row and its column.
+    def encode(self, grid: Grid) -> NDArray[np.float32]:
+        """The cells, `[S C+2]`.
 
         Raises:
             DataError: it has other channels than the model, or more rows or columns than it knows.
         """
-        rows, columns, channels = text.values.shape
-        if channels != self._channels:
+        rows, columns, channels = grid.values.shape
+        if channels != self.channels:
             raise DataError(
-                f"{text.name}: {channels} channels, where model.encoder.channels is "
-                f"{self._channels}"
+                f"{grid.name}: {channels} channels, where model.encoder.channels is {self.channels}"
             )
-        for size, most, what in zip((rows, columns), self._most, ("rows", "columns"), strict=True):
+        for what, size, most in (
+            ("rows", rows, self.max_rows),
+            ("columns", columns, self.max_columns),
+        ):
             if size > most:
                 raise DataError(
-                    f"{text.name}: {size} {what}, where model.encoder.max_{what} is {most}"
+                    f"{grid.name}: {size} {what}, where model.encoder.max_{what} is {most}"
                 )
-        places = np.indices((rows, columns), np.float32).reshape(2, -1).T
-        return np.concatenate([text.values.reshape(-1, channels), places], axis=1)
+        places = np.indices((rows, columns), np.float32).reshape(NUM_POSITIONS, -1).T
+        return np.concatenate([grid.values.reshape(-1, channels), places], axis=1)
 
-    def encode_sampled(self, text: Any, rng: random.Random) -> Any:
-        """The same: nothing is sampled."""
-        return self.encode(text)
-
-    def encode_words(self, text: Any) -> EncodedWords:
-        """The cells as words, named `row,column`, counted from 1."""
-        cells = self.encode(text)
-        words = [f"{int(row) + 1},{int(column) + 1}" for row, column in cells[:, -2:]]
+    def encode_words(self, grid: Grid) -> EncodedWords:
+        """The cells, each a word of its own, named `row,column`, counted from 1."""
+        cells = self.encode(grid)
+        words = [f"{int(row) + 1},{int(column) + 1}" for row, column in cells[:, -NUM_POSITIONS:]]
         return EncodedWords(cells, words, list(range(len(cells))))
 
-    @classmethod
-    def restore(cls, normalizer: Normalizer, model: bytes, options: Options) -> Self:
-        """Not needed: the configuration says all."""
-        raise NotImplementedError
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """No model writes grids."""
-        raise NotImplementedError
-
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """No model writes grids."""
-        raise NotImplementedError
-
-    def _model(self) -> bytes:
-        raise NotImplementedError
-
-    def _encode_word(self, word: str) -> list[int]:
-        raise NotImplementedError
-
-    def _join(self, ids: Sequence[int]) -> str:
-        raise NotImplementedError
-
-    def _starts_word(self, ids: Sequence[int], position: int) -> bool:
-        raise NotImplementedError
-
-    def save(self, folder: Path) -> None:
-        """Write what it expects, to look at: the configuration says it all again."""
-        folder.mkdir(parents=True)
-        facts = {
-            "channels": self._channels,
-            "max_rows": self._most[0],
-            "max_columns": self._most[1],
-        }
-        (folder / "grid.json").write_text(json.dumps(facts) + "\n")
-
     def fingerprint(self) -> str:
-        """Of all that changes the cells."""
-        settings = f"grid {self._channels} {self._most}"
-        return hashlib.sha256(settings.encode()).hexdigest()
+        """SHA-256 of what changes cells: the bounds only refuse grids."""
+        return hashlib.sha256(f"grid {self.channels}".encode()).hexdigest()

@@ -12,17 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.corpus import ParallelFiles, is_blank, read_lines, read_pairs
+from nmt.data.corpus import Corpus, read_lines, read_pairs
 from nmt.data.ragged import RaggedArray
 from nmt.errors import DataError
 from nmt.pharaoh import Link, parse_pharaoh
-from nmt.text.tokenizer import EncodedWords, Tokenizer
+from nmt.text.reader import EncodedWords, Item, Reader
 
 LINK_TYPE = np.dtype("<u4")
 
 
 def read_links(
-    files: ParallelFiles, source_tokenizer: Tokenizer, target_tokenizer: Tokenizer
+    files: Corpus[Item], source_reader: Reader[Item], target_reader: Reader[str]
 ) -> Iterator[list[int]]:
     """For each pair of a corpus, its links between tokens: source, target, source, target, ...
 
@@ -33,21 +33,19 @@ def read_links(
             word that is not there.
     """
     assert files.alignments is not None
-    for number, (pair, line) in enumerate(_together(files, files.alignments), start=1):
-        words = [
-            _no_words() if is_blank(text) else tokenizer.encode_words(text)
-            for text, tokenizer in zip(pair, (source_tokenizer, target_tokenizer), strict=True)
-        ]
+    for number, ((source, target), line) in enumerate(_together(files, files.alignments), start=1):
+        source_words = source_reader.encode_words(source)
+        target_words = target_reader.encode_words(target)
         gold = parse_pharaoh(
             line,
             where=f"{files.alignments}, line {number}",
-            num_source=len(words[0].words),
-            num_target=len(words[1].words),
+            num_source=len(source_words.words),
+            num_target=len(target_words.words),
         )
-        yield _between_tokens(sorted(gold.possible), *words)
+        yield _between_tokens(sorted(gold.possible), source_words, target_words)
 
 
-def _together(files: ParallelFiles, alignments: Path) -> Iterator[tuple[tuple[str, str], str]]:
+def _together(files: Corpus[Item], alignments: Path) -> Iterator[tuple[tuple[Item, str], str]]:
     num_pairs = num_lines = 0
     for pair, line in zip_longest(read_pairs(files), read_lines(alignments)):
         num_pairs += pair is not None
@@ -59,10 +57,6 @@ def _together(files: ParallelFiles, alignments: Path) -> Iterator[tuple[tuple[st
             f"{alignments} has {num_lines:,} lines, {files} {num_pairs:,}: line n of one must be"
             " the alignment of line n of the others"
         )
-
-
-def _no_words() -> EncodedWords:
-    return EncodedWords([], [], [])
 
 
 def _between_tokens(links: Sequence[Link], source: EncodedWords, target: EncodedWords) -> list[int]:

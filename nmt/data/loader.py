@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from nmt.data.links import LINK_TYPE, target_weights
 from nmt.data.ragged import RaggedArray
 from nmt.structure import map_tensors
 from nmt.symbols import BOS, EOS, PAD
+from nmt.text.reader import Tokens
 
 _READ_AHEAD: Final = 8  # batches
 
@@ -170,15 +171,15 @@ class DataLoader:
         return links.select(rows)
 
 
-def make_batch(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> Batch:
+def make_batch(sources: Sequence[Tokens], targets: Sequence[Tokens]) -> Batch:
     """A batch of given pairs, in the order given; ids without BOS and EOS, which are put around."""
     assert len(sources) == len(targets) > 0
-    return _batch(_source_rows(sources), RaggedArray.from_rows(targets))
+    return _batch(RaggedArray.from_rows(sources), RaggedArray.from_rows(targets))
 
 
-def make_source(sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Sources alone, as `Batch` has them: `[B S]` with EOS and padding, and lengths, `[B]`."""
-    return _source(_source_rows(sources))
+def make_source(sources: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+    """Sources as `Batch` has them, padded: `[B S]` with EOS, or `[B S D]`; lengths, `[B]`."""
+    return _source(RaggedArray.from_rows(sources))
 
 
 def _batch(sources: RaggedArray, targets: RaggedArray) -> Batch:
@@ -189,14 +190,6 @@ def _batch(sources: RaggedArray, targets: RaggedArray) -> Batch:
         target=torch.from_numpy(_padded(targets, bos=True)),
         num_target_tokens=len(targets.values) + len(targets),
     )
-
-
-def _source_rows(sources: Sequence[Any]) -> RaggedArray:
-    """Sentences as ids, or grids as cells, `[S D]` each."""
-    if not isinstance(sources[0], np.ndarray):
-        return RaggedArray.from_rows(sources)
-    offsets = np.cumsum([0, *map(len, sources)])
-    return RaggedArray(np.concatenate(sources), offsets)
 
 
 def _source(rows: RaggedArray) -> tuple[Tensor, Tensor]:

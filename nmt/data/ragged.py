@@ -20,7 +20,7 @@ class RaggedArray:
     """N rows, laid end to end.
 
     Attributes:
-        values: `[sum of the lengths]`, or with more dimensions (a type that is an array).
+        values: `[sum of the lengths]`, or `[sum of the lengths, D]` where the values are vectors.
         offsets: `[N+1]`, int64; row i is ``values[offsets[i] : offsets[i + 1]]``.
     """
 
@@ -28,9 +28,14 @@ class RaggedArray:
     offsets: NDArray[np.int64]
 
     @classmethod
-    def from_rows(cls, rows: Sequence[Sequence[int]], dtype: DTypeLike = np.int64) -> "RaggedArray":
-        """Rows of numbers, laid end to end."""
+    def from_rows(
+        cls, rows: Sequence[Sequence[int] | NDArray[Any]], dtype: DTypeLike = np.int64
+    ) -> "RaggedArray":
+        """Rows of numbers, as `dtype`; or of vectors, `[S D]` each, as they are."""
         offsets = _offsets_of(rows)
+        vectors = [row for row in rows if isinstance(row, np.ndarray) and row.ndim > 1]
+        if vectors:
+            return cls(np.concatenate(vectors), offsets)
         return cls(np.fromiter(chain.from_iterable(rows), dtype, offsets[-1]), offsets)
 
     @classmethod
@@ -56,7 +61,7 @@ class RaggedArray:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of one value, which may be an array."""
+        """Of one value; of vectors, an array type."""
         return np.dtype((self.values.dtype, self.values.shape[1:]))
 
     @property

@@ -3,14 +3,14 @@
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
-from nmt.symbols import BOS, EOS, PAD
+from nmt.symbols import BOS, EOS, PAD, UNK
 from nmt.text.normalization import Normalizer
+from nmt.text.reader import EncodedWords, Reader
 from nmt.text.storage import SavedTokenizer, write_tokenizer
 
 UNKNOWN_TEXT: Final = "⁇"
@@ -19,23 +19,7 @@ UNKNOWN_TEXT: Final = "⁇"
 Options = Mapping[str, str | int | float]
 
 
-@dataclass(frozen=True)
-class EncodedWords:
-    """A sentence as tokens and as words: what attention over tokens is merged by.
-
-    Attributes:
-        ids: the tokens.
-        words: what stands between the blanks of the text.
-        word_of_token: for each token, the index of the word that it is a part of; never falls, and
-            leaves out no word.
-    """
-
-    ids: list[int]
-    words: list[str]
-    word_of_token: list[int]
-
-
-class Tokenizer(ABC):
+class Tokenizer(Reader[str]):
     """Text to tokens and back; immutable, and pickled as its model.
 
     A word (what stands between blanks) is encoded the same wherever it stands, so that tokens
@@ -50,8 +34,6 @@ class Tokenizer(ABC):
     """Its name in the table of tokenizers."""
     model_file: ClassVar[str]
     """The name of the file that holds its model."""
-    samples: bool = False
-    """Whether `encode_sampled` is random."""
     _between_words: tuple[int, ...] = ()
 
     def __init__(self, normalizer: Normalizer) -> None:
@@ -59,12 +41,8 @@ class Tokenizer(ABC):
 
     @property
     def token_type(self) -> np.dtype[Any]:
-        """What a token is kept as on disk."""
+        """The smallest unsigned type that holds every id."""
         return np.dtype("<u2" if len(self) <= 2**16 else "<u4")
-
-    @abstractmethod
-    def __len__(self) -> int:
-        """V, the special symbols counted."""
 
     def encode(self, text: str) -> list[int]:
         """The tokens of any text (normalised here), without BOS and EOS."""
@@ -86,12 +64,18 @@ class Tokenizer(ABC):
 
     def encode_words(self, text: str) -> EncodedWords:
         """The tokens of `encode` and the words of the normalised text that they belong to."""
-        encoded = EncodedWords([], self.normalizer.words(text), [])
-        for index, word in enumerate(encoded.words):
+        ids: list[int] = []
+        word_of_token: list[int] = []
+        words = self.normalizer.words(text)
+        for index, word in enumerate(words):
             tokens = [*(self._between_words if index else ()), *self._encode_word(word)]
-            encoded.ids.extend(tokens)
-            encoded.word_of_token.extend([index] * len(tokens))
-        return encoded
+            ids += tokens
+            word_of_token += [index] * len(tokens)
+        return EncodedWords(ids, words, word_of_token)
+
+    def count_unknown(self, text: str) -> int:
+        """How many tokens of a text are UNK."""
+        return self.encode(text).count(UNK)
 
     def split_words(self, ids: Sequence[int]) -> EncodedWords:
         """The words of any tokens, as a model may write them.

@@ -118,7 +118,7 @@ def _validator(config: Config, model: Model, material: Material) -> Validator | 
     search = build_search(decoding.model_copy(update={"beam_size": beam_size, "n_best": 1}))
     translator = Translator(
         model=model,
-        source_tokenizer=material.tokenizers.source,
+        source_reader=material.tokenizers.source,
         target_tokenizer=material.tokenizers.target,
         search=search,
         device=material.device,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from jaxtyping import Int
 from torch import Tensor
 
+from nmt.data.grids import Source
 from nmt.metrics import Metric, Score
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.search import Search, State, StepFunction
@@ -18,7 +19,7 @@ from nmt.translation import Translator
 class Sample:
     """One translation for the log."""
 
-    source: str
+    source: Source
     reference: str
     translation: str
 
@@ -63,7 +64,7 @@ class Validator:
 
     Args:
         translator: holds the model that is trained, and the search for validation.
-        pairs: sources and references, raw text.
+        pairs: sources and references.
         metrics: of the translations; may be empty, then only the samples are translated.
         num_samples: how many translations to show, spread over the pairs.
     """
@@ -71,7 +72,7 @@ class Validator:
     def __init__(
         self,
         translator: Translator,
-        pairs: Sequence[tuple[str, str]],
+        pairs: Sequence[tuple[Source, str]],
         metrics: Sequence[Metric],
         num_samples: int,
     ) -> None:
@@ -106,7 +107,7 @@ class Validator:
 
 
 def translate_lines(
-    translator: Translator, lines: Sequence[str], interruption: Interruption
+    translator: Translator, lines: Sequence[Source], interruption: Interruption
 ) -> list[str]:
     """The best translation of each line; raises `Interrupted` soon after an end is asked for."""
     breakable = replace(translator, search=_Breakable(translator.search, interruption))

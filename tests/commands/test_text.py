@@ -5,48 +5,63 @@ import os
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from nmt.commands.text import add_pair_arguments, read_given_pairs, read_input
-from nmt.errors import DataError
+from nmt.commands.text import add_pair_arguments, read_given_pairs, read_input, read_text
+from nmt.config import Config
+from nmt.data.grids import Source
+from nmt.errors import DataError, UserError
+
+FILES = {"source": "a", "target": "b"}
+GRID_FILES = {"grids": "a.npz", "target": "b"}
+TEXT = Config.model_validate({"run": "r", "data": {"train": FILES, "valid": FILES}})
+GRIDS = Config.model_validate(
+    {
+        "run": "r",
+        "data": {"train": GRID_FILES, "valid": GRID_FILES},
+        "tokenizer": {"shared": False},
+        "model": {"encoder": {"name": "grid", "channels": 2}},
+    }
+)
 
 
 def give_stdin(monkeypatch: pytest.MonkeyPatch, raw: bytes) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(raw))))
 
 
-def pairs_of(source: Path, target: Path) -> list[tuple[str, str]]:
+def pairs_of(source: Path, target: Path, config: Config = TEXT) -> list[tuple[Source, str]]:
     parser = argparse.ArgumentParser()
     add_pair_arguments(parser)
     arguments = parser.parse_args(["--source", str(source), "--target", str(target)])
-    return list(read_given_pairs(arguments))
+    return list(read_given_pairs(config, arguments))
 
 
 @pytest.mark.parametrize("names", [[], ["-"]])
 def test_no_names_or_a_dash_is_stdin(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     give_stdin(monkeypatch, "eins\r\n\nzwölf".encode())
-    assert list(read_input(names)) == ["eins", "", "zwölf"]
+    assert list(read_text(names)) == ["eins", "", "zwölf"]
 
 
 def test_files_follow_one_another_plain_or_compressed(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1\n2")
     (tmp_path / "b.gz").write_bytes(gzip.compress(b"3\n4\n"))
-    assert list(read_input([str(tmp_path / "a"), str(tmp_path / "b.gz")])) == ["1", "2", "3", "4"]
+    assert list(read_text([str(tmp_path / "a"), str(tmp_path / "b.gz")])) == ["1", "2", "3", "4"]
 
 
 def test_stdin_may_be_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
     give_stdin(monkeypatch, gzip.compress(b"3\n4\n"))
-    assert list(read_input([])) == ["3", "4"]
+    assert list(read_text([])) == ["3", "4"]
     give_stdin(monkeypatch, gzip.compress(b"3\n4\n" * 1000)[:-9])
     with pytest.raises(DataError, match="stdin: the gzip data is damaged or cut short"):
-        list(read_input(["-"]))
+        list(read_text(["-"]))
 
 
 def test_no_line_is_refused_and_the_damage_is_named(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     give_stdin(monkeypatch, b"good\nb\xffd\nn\0l\n\xef\xbb\xbfx\n")
-    lines = list(read_input([]))
+    lines = list(read_text([]))
     assert lines[:3] == ["good", "b\N{REPLACEMENT CHARACTER}d", "n\N{REPLACEMENT CHARACTER}l"]
     assert len(lines) == 4
     assert "stdin, line 2, byte 6" in caplog.text
@@ -55,9 +70,9 @@ def test_no_line_is_refused_and_the_damage_is_named(
 
 def test_a_file_that_cannot_be_opened_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"missing\.txt: no such file"):
-        read_input(["-", str(tmp_path / "missing.txt")])
+        read_text(["-", str(tmp_path / "missing.txt")])
     with pytest.raises(DataError, match="is a folder, where a file is needed"):
-        read_input([str(tmp_path)])
+        read_text([str(tmp_path)])
 
 
 def test_a_named_pipe_is_opened_only_once(tmp_path: Path) -> None:
@@ -65,7 +80,7 @@ def test_a_named_pipe_is_opened_only_once(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_text, args=("through\n",))
     writer.start()
-    assert list(read_input([str(pipe)])) == ["through"]
+    assert list(read_text([str(pipe)])) == ["through"]
     writer.join()
 
 
@@ -88,6 +103,33 @@ def test_a_file_that_is_no_text_does_not_flood_the_terminal(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     give_stdin(monkeypatch, b"\xff\n" * 1000)
-    assert len(list(read_input([]))) == 1000
+    assert len(list(read_text([]))) == 1000
     assert len(caplog.records) == 11
     assert "there are more such lines; they are not named" in caplog.text
+
+
+def test_a_run_says_whether_lines_or_grids_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("1\n2\n")
+    for name, number in (("a.npz", 1.0), ("b.npz", 2.0)):
+        np.savez(tmp_path / name, np.full((1, 1, 2), number))
+    assert list(read_input(TEXT, [str(tmp_path / "a")])) == ["1", "2"]
+    grids = list(read_input(GRIDS, [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]))
+    assert [grid.values[0, 0, 0] for grid in grids] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("names", [[], ["-"], ["a.npz", "-"]])
+def test_grids_are_not_read_from_stdin(names: list[str]) -> None:
+    with pytest.raises(UserError, match=r"this run reads grids: name an \.npz file"):
+        read_input(GRIDS, names)
+
+
+def test_a_file_of_grids_that_cannot_be_opened_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"missing\.npz: no such file"):
+        read_input(GRIDS, [str(tmp_path / "missing.npz")])
+
+
+def test_pairs_of_grids_and_lines(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", np.zeros((1, 1, 2)), np.ones((1, 1, 2)))
+    (tmp_path / "b").write_text("eins\nzwei\n")
+    pairs = pairs_of(tmp_path / "a.npz", tmp_path / "b", GRIDS)
+    assert [(grid.values.max(), line) for grid, line in pairs] == [(0.0, "eins"), (1.0, "zwei")]

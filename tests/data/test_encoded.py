@@ -37,7 +37,7 @@ def test_the_largest_number_of_a_vocabulary_is_kept(make_tokenizer, size, tmp_pa
 def test_blocks_make_no_difference(tokenizer, tmp_path: Path, monkeypatch) -> None:
     pairs = [(f"{n % 7 + 4} " * (n % 5 + 1), f"{n % 3 + 4}") for n in range(100)]
     monkeypatch.setattr("nmt.data.encoded._MAX_BLOCK_PAIRS", 7)
-    monkeypatch.setattr("nmt.data.encoded._MAX_BLOCK_CHARACTERS", 25)
+    monkeypatch.setattr("nmt.data.encoded._MAX_BLOCK_SIZE", 25)
     filters = Filters(max_length=4, deduplicate=True)
     corpus = encoded(pairs, (tokenizer, tokenizer), tmp_path, filters)
     kept = dict.fromkeys(pair for pair in pairs if len(pair[0].split()) <= 4)

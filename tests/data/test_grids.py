@@ -1,12 +1,18 @@
 """Grids are read one by one, and each bad one is named."""
 
 import pickle
+import random
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from nmt.data.grids import Grid, GridTokenizer, read_grids
+from nmt.data.cache import encode_corpus
+from nmt.data.corpus import read_pairs
+from nmt.data.filters import Filters
+from nmt.data.grids import Grid, GridFiles, GridReader, read_grids
+from nmt.data.loader import make_batch, make_source
 from nmt.errors import DataError
 
 
@@ -61,7 +67,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 def test_cells_are_channels_row_and_column() -> None:
     grid = Grid(np.arange(6, dtype=np.float32).reshape(1, 3, 2), "g")
-    encoded = GridTokenizer(2, 4, 4).encode_words(grid)
+    encoded = GridReader(2, 4, 4).encode_words(grid)
     assert encoded.ids.tolist() == [[0, 1, 0, 0], [2, 3, 0, 1], [4, 5, 0, 2]]
     assert encoded.words == ["1,1", "1,2", "1,3"]
 
@@ -72,9 +78,86 @@ def test_cells_are_channels_row_and_column() -> None:
 )
 def test_a_grid_that_the_model_cannot_read(shape: tuple[int, int, int], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        GridTokenizer(2, 4, 4).encode(Grid(np.zeros(shape, np.float32), "g"))
+        GridReader(2, 4, 4).encode(Grid(np.zeros(shape, np.float32), "g"))
 
 
-def test_the_tokenizer_pickles() -> None:
-    tokenizer = GridTokenizer(2, 4, 5)
-    assert pickle.loads(pickle.dumps(tokenizer)).fingerprint() == tokenizer.fingerprint()
+def test_the_reader_pickles() -> None:
+    reader = GridReader(2, 4, 5)
+    copy = pickle.loads(pickle.dumps(reader))
+    assert copy == reader
+    assert copy.fingerprint() == reader.fingerprint() != GridReader(3, 4, 5).fingerprint()
+
+
+def test_nothing_of_a_grid_is_random_or_unknown() -> None:
+    reader, grid = GridReader(2, 4, 4), Grid(np.ones((2, 3, 2), np.float32), "g")
+    assert not reader.samples
+    assert np.array_equal(reader.encode_sampled(grid, random.Random(1)), reader.encode(grid))
+    assert reader.count_unknown(grid) == 0
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> GridFiles:
+    """Two grids of one and of two rows, with a line for each."""
+    np.savez(tmp_path / "a.npz", np.full((1, 2, 2), 0.5), np.ones((2, 2, 2)))
+    (tmp_path / "a.txt").write_text("7\n8 9\n")
+    return GridFiles(tmp_path / "a.npz", tmp_path / "a.txt")
+
+
+def test_pairs_of_grids_and_lines(files: GridFiles) -> None:
+    pairs = list(read_pairs(files))
+    assert [(grid.values.shape, line) for grid, line in pairs] == [
+        ((1, 2, 2), "7"),
+        ((2, 2, 2), "8 9"),
+    ]
+    assert str(files) == f"{files.source} and {files.target}"
+
+
+@pytest.mark.parametrize("lines", ["7\n", "7\n8\n9\n"])
+def test_a_line_for_each_grid(files: GridFiles, lines: str) -> None:
+    assert files.target is not None
+    files.target.write_text(lines)
+    message = rf"has 2 grids, .*a\.txt has {lines.count(chr(10))} lines: line n must be the text of"
+    with pytest.raises(DataError, match=message):
+        list(read_pairs(files))
+
+
+def test_a_corpus_of_grids_is_encoded_and_kept(files: GridFiles, tokenizer, tmp_path: Path) -> None:
+    reader, folder = GridReader(2, 4, 4), tmp_path / "cache"
+    for _ in range(2):  # made, and from the cache
+        corpus = encode_corpus(files, reader, tokenizer, filters=Filters(), folder=folder)
+        assert corpus.source_lengths.tolist() == [2, 4]
+        assert corpus.source(0).tolist() == [[0.5, 0.5, 0, 0], [0.5, 0.5, 0, 1]]
+        assert corpus.source(1).dtype == np.float32
+        assert corpus.target(1).tolist() == [8, 9]
+
+
+def test_the_longest_grids_are_left_out(files: GridFiles, tokenizer, tmp_path: Path) -> None:
+    filters = Filters(max_length=3)
+    corpus = encode_corpus(files, GridReader(2, 4, 4), tokenizer, filters=filters, folder=tmp_path)
+    assert corpus.source_lengths.tolist() == [2]
+    assert corpus.report.num_too_long == 1
+
+
+def test_other_grids_are_another_corpus(files: GridFiles, tokenizer, tmp_path: Path) -> None:
+    """The cache goes by what is in the files: other numbers, or the same again."""
+
+    def key() -> str:
+        reader = GridReader(2, 4, 4)
+        return encode_corpus(files, reader, tokenizer, filters=Filters(), folder=tmp_path).key
+
+    before, content = key(), files.source.read_bytes()
+    np.savez(files.source, np.full((1, 2, 2), 0.25), np.ones((2, 2, 2)))
+    assert key() != before
+    files.source.write_bytes(content)
+    assert key() == before
+
+
+def test_a_batch_of_grids_is_padded_and_has_no_eos() -> None:
+    short, long = np.ones((1, 4), np.float32), np.full((3, 4), 2.0, np.float32)
+    batch = make_batch([short, long], [[5], [6, 7]])
+    assert batch.source.dtype == torch.float32
+    assert batch.source.tolist() == [[[1.0] * 4, [0.0] * 4, [0.0] * 4], [[2.0] * 4] * 3]
+    assert batch.source_lengths.tolist() == [1, 3]
+    source, lengths = make_source([short, long])
+    assert torch.equal(source, batch.source)
+    assert torch.equal(lengths, batch.source_lengths)

@@ -57,7 +57,9 @@ def test_train_translate_evaluate_score_align(pictures: Path, nmt: Callable) -> 
 
 def test_check(pictures: Path, nmt: Callable) -> None:
     outcome = nmt("check", "tiny.yaml")
-    assert outcome.code == 0 and "grids of 6 channels" in outcome.out, outcome.err
+    assert (
+        outcome.code == 0 and "grids of 6 channels" in outcome.out and "source cells" in outcome.out
+    ), outcome.err
 
 
 @pytest.mark.parametrize("split", ["train", "valid"])

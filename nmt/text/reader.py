@@ -1,0 +1,76 @@
+"""What turns an item of a corpus, a line of text or a grid, into the tokens that a model reads."""
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Sequence, Sized
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Item = TypeVar("Item", bound=Sized)
+"""A line of text, or a grid; its length is the memory that it takes: characters, or numbers."""
+Tokens: TypeAlias = Sequence[int] | NDArray[np.float32]
+"""S ids of a vocabulary; or S vectors, `[S D]`."""
+
+
+@dataclass(frozen=True)
+class EncodedWords:
+    """An item as tokens and as words: what attention over tokens is merged by.
+
+    Attributes:
+        ids: the tokens.
+        words: what stands between the blanks of the text; the cells of a grid.
+        word_of_token: for each token, the index of the word that it is a part of; never falls, and
+            leaves out no word.
+    """
+
+    ids: Tokens
+    words: list[str]
+    word_of_token: list[int]
+
+
+class Reader(ABC, Generic[Item]):
+    """Turns items into tokens; immutable, and can be pickled."""
+
+    samples: bool = False
+    """Whether `encode_sampled` is random."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """V of a vocabulary, the special symbols counted; C of the channels of a grid."""
+
+    @property
+    @abstractmethod
+    def token_type(self) -> np.dtype[Any]:
+        """What one token is on disk; of vectors, an array type."""
+
+    @abstractmethod
+    def encode(self, item: Item) -> Tokens:
+        """The tokens of an item, without BOS and EOS; none of a blank line.
+
+        Raises:
+            DataError: the model cannot read the item; it can read any text.
+        """
+
+    def encode_sampled(self, item: Item, rng: random.Random) -> Tokens:
+        """Like `encode`, in a way that is drawn anew each time, where there are several.
+
+        Args:
+            item: any item.
+            rng: decides; the same state gives the same tokens.
+        """
+        return self.encode(item)
+
+    @abstractmethod
+    def encode_words(self, item: Item) -> EncodedWords:
+        """The tokens of `encode` and the words that they belong to."""
+
+    def count_unknown(self, item: Item) -> int:
+        """How many tokens of an item the model was never taught; none, where all are alike."""
+        return 0
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that changes tokens."""
