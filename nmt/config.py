@@ -60,7 +60,7 @@ def _check_seed(seed: int) -> int:
 
 
 class CorpusConfig(Options):
-    """Parallel text: two aligned files, or one TSV file with two columns; plain or .gz."""
+    """Two files of text, one TSV file with two columns (plain or .gz), or grids and text."""
 
     source: Text | None = None
     """File of source sentences, one a line."""
@@ -91,7 +91,7 @@ class FilterConfig(Options):
     """What training pairs are left out; each reason is counted and reported."""
 
     max_length: Positive = 100
-    """Most tokens a side (after the tokenizer)."""
+    """Most tokens a side (after the tokenizer); of a grid, cells."""
     max_length_ratio: Annotated[float, Field(ge=1.0)] | None = None
     """Most tokens of one side for each token of the other; null: any."""
     deduplicate: bool = False
@@ -165,7 +165,7 @@ class DecodingConfig(Options):
     batch_tokens: Positive = 4_000
     """Most source tokens translated at once, padding counted."""
     max_source_length: Positive = 1_000
-    """Tokens of a source line that are read; what is beyond is cut, with a warning."""
+    """Tokens of a line, or cells of a grid, that are read; the rest is cut, with a warning."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -273,6 +273,8 @@ class Config(Options):
         if self.tokenizer.shared:
             sentence = "grids have no vocabulary to share; set it to false"
             refuse((("tokenizer", "shared"), sentence))
+        if self.tokenizer.source_path is not None:
+            refuse((("tokenizer", "source_path"), "grids need no tokenizer; leave it out"))
         if self.data.filters.deduplicate:
             refuse(
                 (("data", "filters", "deduplicate"), "compares text, not grids; set it to false")

@@ -3,9 +3,10 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
 
-from nmt.explain import refuse
+from nmt.explain import refuse, unknown
 from nmt.registry import PlugIn, Strict, Table
 
 # Where each kind of plug-in is listed: a torch-free pointer to the table beside the classes.
@@ -37,6 +38,53 @@ class Options(Strict):
             if field.annotation is PlugIn and isinstance(value, dict) and "name" not in value:
                 named[key] = {"name": field.default.name, **value}
         return named
+
+
+class Variants:
+    """Groups of options of which a field holds one, told by its `name`.
+
+    In `Annotated`, the validator of such a field; ``grid`` is short for ``{name: grid}``. Of what
+    may be chosen it tells in the words of a `Table`.
+
+    Args:
+        kind: what is chosen, for messages.
+        groups: the choices, the default first; each has a field `name` whose default is its name.
+    """
+
+    def __init__(self, kind: str, *groups: type[Options]) -> None:
+        self.kind = kind
+        self._groups = {group.model_fields["name"].default: group for group in groups}
+
+    def names(self) -> list[str]:
+        """The names that may be chosen."""
+        return list(self._groups)
+
+    def options(self, name: str) -> type[Options]:
+        """The options of a choice, its name among them."""
+        return self._groups[name]
+
+    def summary(self, name: str) -> str:
+        """One line on a choice, from its docstring."""
+        return (self._groups[name].__doc__ or "").partition("\n")[0]
+
+    def _read(self, given: Any) -> Any:
+        """The group that is named, made of its options; all else is left to who refuses it."""
+        if isinstance(given, Options):
+            return given
+        if isinstance(given, str):
+            given = {"name": given}
+        name = self.names()[0]
+        if isinstance(given, dict):
+            name = given.get("name", name)
+        if name not in self._groups:
+            refuse(((), unknown(self.kind, str(name), self.names())), value=name)
+        return self._groups[name].model_validate(given)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Hook of pydantic: what to do with a field that is annotated with this."""
+        return core_schema.no_info_before_validator_function(self._read, handler(source))
 
 
 def _check_no_nul(text: str) -> str:

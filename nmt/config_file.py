@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from nmt.config import Config, TokenizerConfig
 from nmt.errors import ConfigError
 from nmt.explain import UNKNOWN_OPTION, explain
-from nmt.option_places import option_places
+from nmt.option_places import group_in, option_places
 from nmt.yaml_text import format_yaml, parse_yaml
 
 Tree = dict[str, Any]
@@ -150,7 +150,7 @@ def _default_name(place: Place) -> str | None:
         field = getattr(model, "model_fields", {}).get(part)
         if field is None:
             return None
-        model, default = field.annotation, field.get_default(call_default_factory=True)
+        model, default = group_in(field.annotation), field.get_default(call_default_factory=True)
     return getattr(default, "name", None)
 
 

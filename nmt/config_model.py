@@ -1,8 +1,8 @@
 """The options of the network."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
 from nmt.config_base import (
     ALIGNMENTS,
@@ -13,6 +13,7 @@ from nmt.config_base import (
     Options,
     Positive,
     Probability,
+    Variants,
 )
 from nmt.explain import refuse
 from nmt.registry import PlugIn
@@ -40,13 +41,10 @@ class EmbeddingConfig(Options):
 
 
 class EncoderConfig(Options):
-    """Reads the source, a text."""
+    """Reads text with recurrent layers."""
 
     name: Literal["recurrent"] = "recurrent"
-    """recurrent reads text; grid reads grids of numbers, as pictures (data.train.grids);
-    its options, in place of those below: `{name: grid, channels: C (required), hidden_size: 256,
-    max_rows: 16, max_columns: 16, dropout: 0.2}`."""
-
+    """Which encoder; the options below are those of `recurrent`."""
     cell: Annotated[PlugIn, CELLS] = PlugIn(name="gru")
     """Recurrent cell."""
     hidden_size: Positive = 256
@@ -74,7 +72,7 @@ class EncoderConfig(Options):
 
 
 class GridEncoderConfig(Options):
-    """Reads a grid (a picture), cell by cell, with a vector for each row and column."""
+    """Reads grids of numbers (data.train.grids), as pictures: a vector for each cell."""
 
     name: Literal["grid"] = "grid"
     """Which encoder."""
@@ -93,6 +91,9 @@ class GridEncoderConfig(Options):
     def output_size(self) -> int:
         """Numbers in one of its states."""
         return self.hidden_size
+
+
+ENCODERS = Variants("encoder", EncoderConfig, GridEncoderConfig)
 
 
 class AttentionConfig(Options):
@@ -146,22 +147,14 @@ class DecoderConfig(Options):
         return self
 
 
-def _encoder_name(given: Any) -> str | None:
-    """Which of the encoders is configured."""
-    if not isinstance(given, dict):
-        return getattr(given, "name", "recurrent")
-    return str(given.get("name", "recurrent"))
-
-
 class ModelConfig(Options):
     """The network."""
 
     embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)
     """Word vectors."""
-    encoder: Annotated[
-        Annotated[EncoderConfig, Tag("recurrent")] | Annotated[GridEncoderConfig, Tag("grid")],
-        Discriminator(_encoder_name),
-    ] = Field(default_factory=EncoderConfig)
+    encoder: Annotated[EncoderConfig | GridEncoderConfig, ENCODERS] = Field(
+        default_factory=EncoderConfig
+    )
     """Source side."""
     bridge: Annotated[PlugIn, BRIDGES] = PlugIn(name="final")
     """How the source gives the decoder its first state."""

@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from nmt.config import Config
+from nmt.config_base import Variants
+from nmt.option_places import group_in
 from nmt.registry import Table
 
 WIDTH = 100
@@ -84,13 +86,13 @@ def _group(model: type[BaseModel], values: dict[str, Any], depth: int) -> Iterat
     """The options of a group, one after the other."""
     for name, field in model.model_fields.items():
         value = values[name]
-        group = _group_class(field.annotation)
-        table = next((part for part in field.metadata if isinstance(part, Table)), None)
+        group = group_in(field.annotation)
+        table = next((part for part in field.metadata if isinstance(part, Table | Variants)), None)
         if depth == 0:
             yield ""
         yield from _comment(field.description or "", depth)
         if table is not None:
-            yield from _choices(table, depth)
+            yield from _choices(table, group, depth)
         if group is None:
             yield _option(name, value, field, depth)
         elif value is None:
@@ -121,21 +123,19 @@ def _commented_out(group: type[BaseModel], depth: int) -> Iterator[str]:
             yield _line(f"#   {line}", depth)
 
 
-def _choices(table: Table, depth: int) -> Iterator[str]:
+def _choices(table: Table | Variants, shown: type[BaseModel] | None, depth: int) -> Iterator[str]:
+    """The names to choose from, each with its options, but for the group that is shown in full."""
     for name in table.names():
         yield from _comment(f"- {name}: {table.summary(name)}", depth, indent="  ")
-        for key, field in table.options(name).model_fields.items():
+        options = table.options(name)
+        fields = {} if options is shown else options.model_fields
+        for key, field in fields.items():
+            if key == "name":
+                continue
             default = "required" if field.is_required() else json.dumps(field.default)
             kind = describe_type(field.annotation, field.metadata)
             text = f"{key}: {default} ({kind}) {field.description or ''}"
             yield from _comment(text, depth, indent="      ")
-
-
-def _group_class(annotation: Any) -> type[BaseModel] | None:
-    """The group of options in a type: itself, or inside a list or a union."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_group_class, get_args(annotation))), None)
 
 
 def _comment(text: str, depth: int, indent: str = "") -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from nmt.config import Config
+from nmt.config_base import Variants
 from nmt.registry import Table
 
 
@@ -23,16 +24,16 @@ def _keys() -> tuple[str, ...]:
 def _walk(model: type[BaseModel], above: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         yield above + name
-        group = _group(field.annotation)
+        group = group_in(field.annotation)
         if group is not None:
             yield from _walk(group, f"{above}{name}.")
-        for table in (part for part in field.metadata if isinstance(part, Table)):
+        for table in (part for part in field.metadata if isinstance(part, Table | Variants)):
             for plugin in table.names():
                 yield from (f"{above}{name}.{key}" for key in table.options(plugin).model_fields)
 
 
-def _group(annotation: Any) -> type[BaseModel] | None:
-    """The group of options in a type: itself, or inside a list or a union."""
+def group_in(annotation: Any) -> type[BaseModel] | None:
+    """The group of options in a type: itself, or the first inside a list or a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next(filter(None, map(_group, get_args(annotation))), None)
+    return next(filter(None, map(group_in, get_args(annotation))), None)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from nmt.config import CONFIG_VERSION, Config, Options
+from nmt.config import CONFIG_VERSION, Config, EncoderConfig, GridEncoderConfig, Options
 from nmt.explain import explain
 
 FILES = {"source": "a.de", "target": "a.en"}
@@ -51,11 +51,13 @@ def test_options_without_a_name_are_those_of_the_default_plug_in() -> None:
 
 def test_corpora() -> None:
     assert make(data={"train": [FILES, {"tsv": "b.tsv"}], "valid": FILES}).data.train[1].tsv
-    sentence = "needs source and target, or tsv alone; given: "
+    sentence = "needs source and target, grids and target, or tsv alone; given: "
     for corpus, given in [
         ({"source": "a"}, "source"),
         ({"target": "a"}, "target"),
         ({"source": "a", "target": "b", "tsv": "c"}, "source, target, tsv"),
+        ({"source": "a", "grids": "b", "target": "c"}, "source, grids, target"),
+        ({"grids": "a"}, "grids"),
         ({"weight": 2}, "none"),
     ]:
         assert problem(data={"train": corpus}) == f"data.train.0: {sentence}{given}"
@@ -211,3 +213,71 @@ def test_residual_connections_need_layers_to_connect() -> None:
         message = problem(model={side: {"residual": True}})
         assert message.startswith(f"model.{side}.residual: connects layers, and there is one")
         make(model={side: {"residual": True, "num_layers": 2}})
+
+
+GRIDS = {"grids": "a.npz", "target": "a.txt"}
+
+
+def grid_config(encoder: Any = None, **groups: Any) -> dict[str, Any]:
+    encoder = {"name": "grid", "channels": 3} if encoder is None else encoder
+    data = {"train": GRIDS, "valid": GRIDS, "test": GRIDS}
+    given = {"data": data, "model": {"encoder": encoder}, "tokenizer": {"shared": False}}
+    return given | groups
+
+
+def test_an_encoder_is_chosen_by_its_name() -> None:
+    assert make().model.encoder == EncoderConfig()
+    assert make(model={"encoder": "recurrent"}).model.encoder == EncoderConfig()
+    assert make(model={"encoder": {"hidden_size": 8}}).model.encoder == EncoderConfig(hidden_size=8)
+    assert make(model={"encoder": EncoderConfig(hidden_size=8)}).model.encoder.hidden_size == 8
+    config = make(**grid_config())
+    assert config.model.encoder == GridEncoderConfig(channels=3)
+    assert config.reads_grids
+    assert not make().reads_grids
+    assert Config.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        ("conv", "model.encoder: unknown encoder 'conv'; allowed: recurrent, grid"),
+        ({"name": "gird"}, "model.encoder: unknown encoder 'gird' (did you mean 'grid'?)"),
+        ("grid", "model.encoder.channels: is missing"),
+        ({"name": "grid", "channels": 0}, "model.encoder.channels: must be at least 1, not 0"),
+        ({"name": "grid", "channels": 1, "cell": "gru"}, "model.encoder.cell: unknown option"),
+        ({"channels": 1}, "model.encoder.channels: unknown option 'channels'"),
+        (3, "model.encoder: must be a group of options"),
+        (None, "model.encoder: must be a group of options"),
+        ({"cell": "grus"}, "model.encoder.cell: unknown cell 'grus'"),
+    ],
+)
+def test_what_is_wrong_with_an_encoder(encoder: Any, message: str) -> None:
+    assert problem(model={"encoder": encoder}).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (
+            {"data": {"train": [GRIDS, FILES], "valid": GRIDS}},
+            "data.train.1: model.encoder is 'grid', which reads grids",
+        ),
+        ({"data": {"train": GRIDS, "valid": FILES}}, "data.valid: model.encoder is 'grid'"),
+        ({"model": {}}, "data.train.0: model.encoder is 'recurrent', which reads text, not grids"),
+        ({"tokenizer": {}}, "tokenizer.shared: grids have no vocabulary to share; set it to false"),
+        (
+            {"tokenizer": {"shared": False, "source_path": "a"}},
+            "tokenizer.source_path: grids need no tokenizer; leave it out",
+        ),
+        (
+            {"data": {"train": GRIDS, "valid": GRIDS, "filters": {"deduplicate": True}}},
+            "data.filters.deduplicate: compares text, not grids; set it to false",
+        ),
+        (
+            {"data": {"train": GRIDS | {"alignments": "a"}, "valid": GRIDS}},
+            "data.train.0.alignments: are of words, and grids have none",
+        ),
+    ],
+)
+def test_what_does_not_go_with_grids(groups: dict[str, Any], message: str) -> None:
+    assert problem(**grid_config(**groups)).startswith(message)

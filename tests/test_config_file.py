@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from nmt.config import Config
+from nmt.config import Config, GridEncoderConfig
 from nmt.config_file import dump_config, load_config
 from nmt.errors import ConfigError
 
@@ -168,6 +168,24 @@ class TestPlugInsMerge:
         )
         assert config.training.optimizer.options["learning_rate"] == 0.001
 
+    def test_options_of_another_encoder_are_not(self, write: Write) -> None:
+        grids = "{source: null, grids: a.npz}"
+        config = self.merged(
+            write,
+            "model: {encoder: {num_layers: 2, hidden_size: 8}}\n",
+            f"data: {{train: {grids}, valid: {grids}}}\ntokenizer: {{shared: false}}\n"
+            "model: {encoder: {name: grid, channels: 3}}\n",
+        )
+        assert config.model.encoder == GridEncoderConfig(channels=3)
+
+    def test_no_name_is_the_default_inside_of_what_has_variants_too(self, write: Write) -> None:
+        below = "model: {encoder: {cell: {fused: false}}}\n"
+        same = self.merged(write, below, "model: {encoder: {cell: {name: gru}}}\n")
+        assert same.model.encoder.cell.options == {"fused": False}
+        below = "model: {attention: {alignment: {temperature: 2}}}\n"
+        same = self.merged(write, below, "model: {attention: {alignment: {name: softmax}}}\n")
+        assert same.model.attention.alignment.options["temperature"] == 2.0
+
     def test_no_name_is_the_name_of_the_default(self, write: Write) -> None:
         below = "training: {optimizer: {learning_rate: 0.7}}\n"
         same = self.merged(write, below, "training: {optimizer: {name: adam, beta1: 0.5}}\n")
@@ -277,7 +295,7 @@ def test_mistakes_are_one_line(write: Write, text: str, message: str) -> None:
 def test_place_in_a_corpus_is_as_written(write: Write) -> None:
     one = "run: x\ndata:\n  train: {source: a}\n"
     many = "run: x\ndata:\n  train: [{tsv: a}, {source: a}]\n"
-    sentence = "needs source and target, or tsv alone; given: source"
+    sentence = "needs source and target, grids and target, or tsv alone; given: source"
     assert refused(write("", base=one)) == f"x.yaml: data.train: {sentence}"
     assert refused(write("", base=many)) == f"x.yaml: data.train[1]: {sentence}"
 

@@ -7,6 +7,7 @@ def test_places_of_groups_and_of_plug_ins() -> None:
     assert option_places("batch_tokens") == ["training.batch_tokens", "decoding.batch_tokens"]
     assert option_places("patience")[0] == "training.schedule.patience"
     assert option_places("run") == ["run"]
+    assert option_places("channels") == ["model.encoder.channels"]
     assert option_places("nonsense") == []
 
 
