@@ -1,4 +1,4 @@
-"""Pictures: where the model looks (heat map) and how it learns (curves).
+"""Pictures: where the model looks (heat maps, of words and of grids) and how it learns (curves).
 
 Needs matplotlib, which comes with the extra `plots`. It is imported when something is drawn, and
 used without `pyplot`, so that no window system is asked for and no global figure is kept.
@@ -32,7 +32,16 @@ _MOST_WORDS_AT_FULL_SIZE = 60
 _MOST_WORDS_NAMED = 150
 _MOST_CHARACTERS_OF_LABEL = 40
 _MOST_CHARACTERS_OF_TITLE = 120
+_MOST_CHARACTERS_OF_PANEL = 14
 _POINTS_PER_INCH = 72
+_PANELS_IN_A_ROW = 8  # of a grid
+_PANEL_INCHES = 1.2
+_TITLE_HEIGHT = 0.3  # in widths of a panel
+_GAP = 0.07
+_GREY = 0.8  # what a cell fades to that a word does not look at
+_KEPT = 0.2  # and how much of its colour it keeps
+_LEAST = 1e-9  # weight that counts as looking
+_MOST_CELLS_WITH_BORDERS = 32
 _SHARE_OF_FONT = 0.43  # of the room of a word: 10 points where it has all its inches
 # matplotlib's own font has every European letter; others serve where the system has them.
 _WIDE_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Sans")
@@ -85,39 +94,42 @@ def plot_grid_attention(
     target_words: Sequence[str],
     path: Path,
 ) -> None:
-    """Draw attention on the grid, a panel a word (Xu et al. 2015, figure 2).
+    """Draw attention on a grid: the picture, and again for each word (Xu et al. 2015, figure 3).
 
-    The picture is the first three channels as red, green and blue, where all of these are between
-    0 and 1; it lies faint under the heat map, and by itself in the first panel.
+    The first three channels are red, green and blue; of fewer, the first is grey. (Where numbers
+    are not between 0 and 1, all are stretched to that.) The cell that a word looks at most has its
+    colour, and the others fade to grey by how much less it looks at them.
 
     Args:
-        weights: `[T, rows * columns]`, of the cells row by row.
-        grid: `[rows columns channels]`.
-        target_words: T words, the titles of the panels.
-        path: file to write; the suffix says the format.
+        weights: `[T, S]`, between 0 and 1, of the first S cells, row by row.
+        grid: `[rows columns channels]`, with at least S cells.
+        target_words: T words, the titles of the panels; beyond 60 they are left out.
+        path: file to write; the suffix says the format (.png, .pdf, .svg).
 
     Raises:
         UserError: matplotlib is not installed, or the file cannot be written.
     """
-    rows, columns, channels = grid.shape
-    colours = grid[..., :3] if channels >= 3 else np.ones((rows, columns, 3))
-    if colours.min() < 0.0 or colours.max() > 1.0:
-        colours = np.ones((rows, columns, 3))
-    num_panels = len(target_words) + 1
-    width = min(num_panels, 6)
-    height = -(-num_panels // width)
-    with _figure(1.6 * width, 1.8 * height, path) as figure:
-        for number in range(num_panels):
-            axes = figure.add_subplot(height, width, number + 1)
-            axes.imshow(colours, alpha=1.0 if number == 0 else 0.35, interpolation="nearest")
-            title = "picture"
-            if number > 0:
-                title = _shortened(target_words[number - 1], _MOST_CHARACTERS_OF_LABEL)
-                heat = np.clip(weights[number - 1].reshape(rows, columns), 0.0, 1.0)
-                axes.imshow(np.ones_like(heat), cmap="Greys", vmin=0, vmax=1, alpha=heat * 0.85)
-            axes.set_title(title, fontsize=9, parse_math=False)
-            axes.set_xticks([])
-            axes.set_yticks([])
+    picture, words = _colours(grid), target_words[:_MOST_WORDS_AT_FULL_SIZE]
+    panels = [picture, *(_faded(picture, row) for row in weights[: len(words)])]
+    num_across = min(len(panels), _PANELS_IN_A_ROW)
+    num_down = -(-len(panels) // num_across)
+    # The unit is the width of a panel; a grid that is long in one direction is drawn shorter.
+    panel_height = min(max(grid.shape[0] / grid.shape[1], 0.25), 4.0)
+    step = panel_height + _TITLE_HEIGHT
+    with _figure(_PANEL_INCHES * num_across, _PANEL_INCHES * num_down * step, path) as figure:
+        # One pair of axes for all: many of them take seconds to lay out.
+        axes = figure.add_subplot()
+        axes.axis("off")
+        for number, (title, panel) in enumerate(zip(["", *words], panels, strict=True)):
+            down, across = divmod(number, num_across)
+            left, top = across * (1.0 + _GAP), down * step
+            _draw_panel(axes, panel, (left, left + 1.0, top + panel_height, top))
+            name = _shortened(title, _MOST_CHARACTERS_OF_PANEL)
+            axes.text(left + 0.5, top - _GAP, name, ha="center", fontsize=10, parse_math=False)
+        axes.set(
+            xlim=(0.0, num_across * (1.0 + _GAP)),
+            ylim=(num_down * step - _TITLE_HEIGHT, -_TITLE_HEIGHT),
+        )
 
 
 def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path) -> None:
@@ -165,6 +177,35 @@ def _draw_cells(axes: "Axes", weights: NDArray[np.floating]) -> "AxesImage":
         aspect="auto" if max(weights.shape) > _MOST_WORDS_AT_FULL_SIZE else "equal",
         interpolation="nearest",
     )
+
+
+def _colours(grid: NDArray[np.floating]) -> NDArray[np.floating]:
+    """`[rows columns 3]`, between 0 and 1."""
+    shown = grid[..., :3] if grid.shape[-1] >= 3 else grid[..., :1].repeat(3, axis=-1)
+    low, high = min(0.0, shown.min()), max(1.0, shown.max())
+    colours: NDArray[np.floating] = (shown - low) / (high - low)
+    return colours
+
+
+def _faded(picture: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The picture with the cells faded that a word does not look at; those without a weight too."""
+    seen = np.zeros(picture.shape[:2])
+    seen.flat[: len(weights)] = weights / max(weights.max(initial=0.0), _LEAST)
+    share = (_KEPT + (1.0 - _KEPT) * seen)[:, :, None]  # of its colour that a cell keeps
+    return share * picture + (1.0 - share) * _GREY
+
+
+def _draw_panel(
+    axes: "Axes", panel: NDArray[np.floating], extent: tuple[float, float, float, float]
+) -> None:
+    """A picture at left, right, bottom, top; with lines between cells that are few enough."""
+    axes.imshow(panel, interpolation="nearest", extent=extent, aspect="auto")
+    left, right, bottom, top = extent
+    rows, columns, _ = panel.shape
+    if max(rows, columns) <= _MOST_CELLS_WITH_BORDERS:
+        between = np.linspace(left, right, columns + 1)[1:-1]
+        axes.vlines(between, top, bottom, color="white", linewidth=0.8)
+        axes.hlines(np.linspace(top, bottom, rows + 1)[1:-1], left, right, "white", linewidth=0.8)
 
 
 def _name_words(axis: "Axis", words: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from nmt.errors import UserError
-from nmt.plots import plot_attention, plot_learning_curves
+from nmt.plots import plot_attention, plot_grid_attention, plot_learning_curves
 
 
 def words(number: int) -> list[str]:
@@ -51,6 +51,57 @@ def test_a_sentence_without_words_is_drawn(shape: tuple[int, int], tmp_path: Pat
     assert (tmp_path / "map.png").is_file()
 
 
+def shades(path: Path) -> np.ndarray:
+    """The numbers of dots that are red, pale red, black and grey (but for blends at edges)."""
+    image = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    wanted = [(255, 0, 0), (214, 163, 163), (0, 0, 0), (163, 163, 163)]
+    return np.array([(abs(image - colour).max(axis=-1) <= 1).sum() for colour in wanted])
+
+
+def test_a_grid_is_drawn_once_and_again_for_each_word_as_far_as_it_is_looked_at(
+    tmp_path: Path,
+) -> None:
+    grid = np.zeros((2, 2, 6))
+    grid[0, 0, 0] = 1.0  # a red cell among three black ones
+    shown = []
+    for name, row in (("none", None), ("red", [0.5, 0, 0, 0]), ("other", [0, 0, 0, 0.9])):
+        weights = np.zeros((0, 4)) if row is None else np.array([row])
+        path = tmp_path / f"{name}.png"
+        plot_grid_attention(weights, grid, words(len(weights)), path)
+        shown.append(shades(path))
+    cell = shown[0][0]
+    assert cell > 1000
+    red, other = shown[1] - shown[0], shown[2] - shown[0]
+    for dots, cells in ((red, (1, 0, 0, 3)), (other, (0, 1, 1, 2))):
+        # A title is black too.
+        assert np.abs(dots - np.multiply(cells, cell)).max() < 0.2 * cell
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 2, 2), (2, 30, 3), (50, 2, 4), (7, 7, 11)])
+def test_a_grid_of_any_shape_and_numbers_is_drawn(
+    shape: tuple[int, int, int], tmp_path: Path
+) -> None:
+    grid = np.random.default_rng(1).normal(size=shape) * 300
+    num_cells = shape[0] * shape[1]
+    for number in (0, 1, num_cells):  # a grid may have been cut, or not be looked at
+        weights = np.full((2, number), 1 / num_cells)
+        plot_grid_attention(weights, grid, ["größte", "$x"], tmp_path / "map.png")
+        with Image.open(tmp_path / "map.png") as image:
+            assert image.format == "PNG"
+            assert min(image.size) > 50
+
+
+def test_panels_stand_in_rows_and_there_are_not_too_many(tmp_path: Path) -> None:
+    sizes = []
+    for number in (7, 8, 60, 1000):
+        weights = np.full((number, 1), 1.0)
+        plot_grid_attention(weights, np.ones((1, 1, 1)), words(number), tmp_path / "map.png")
+        with Image.open(tmp_path / "map.png") as image:
+            sizes.append(image.size)
+    assert sizes[0][1] < sizes[1][1] < sizes[2][1] == sizes[3][1] < 2700
+    assert max(width for width, _ in sizes) < 1.1 * sizes[0][0]
+
+
 def test_learning_curves_are_a_picture_with_a_panel_for_each_quantity(tmp_path: Path) -> None:
     loss = {"training": [(1, 3.0), (2, math.nan), (3, 1.0)], "validation": [(2, 2.0)]}
     one, two = tmp_path / "one.png", tmp_path / "two.png"
@@ -76,8 +127,12 @@ def test_without_matplotlib_the_extra_is_named(
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", no_matplotlib)
-    with pytest.raises(UserError, match="not installed: install the extra `plots`"):
-        plot_learning_curves({}, tmp_path / "none.png")
+    for draw in (
+        lambda path: plot_learning_curves({}, path),
+        lambda path: plot_grid_attention(np.ones((1, 1)), np.ones((1, 1, 1)), ["a"], path),
+    ):
+        with pytest.raises(UserError, match="not installed: install the extra `plots`"):
+            draw(tmp_path / "none.png")
 
 
 def test_a_long_sentence_does_not_make_a_huge_picture(tmp_path: Path) -> None:
@@ -100,3 +155,7 @@ def test_a_picture_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"file/map\.png: cannot be written: "):
         plot_learning_curves({}, tmp_path / "file" / "map.png")
+    with pytest.raises(UserError, match=r"file/map\.png: cannot be written: "):
+        plot_grid_attention(
+            np.ones((1, 1)), np.ones((1, 1, 1)), ["a"], tmp_path / "file" / "map.png"
+        )

@@ -28,8 +28,8 @@ EXAMPLES = """output, a line for each pair:
   json     an object with the words of both sides, the weights (a row for each target word)
            and the pairs
 
-pictures (--plot): a row for each target word, the darker the more it looks there; of grids, a
-panel for each target word, with the cells that it looks at.
+pictures (--plot): a row for each target word, the darker the more it looks there; of grids, the
+picture and a panel for each target word, in which the cells fade that it does not look at.
 
 examples:
   nmt align runs/toy --source data/toy/test.en --target data/toy/test.de
