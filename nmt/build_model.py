@@ -36,7 +36,7 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
 
     Args:
         config: the network.
-        source_size: V of the source.
+        source_size: V of the source; of no account where that is grids.
         target_size: V of the target.
     """
     size = config.embedding.size
@@ -154,9 +154,8 @@ def load_model(run: RunDirectory, checkpoint: str, device: torch.device) -> Mode
     weights = load_checkpoint(run.checkpoint(checkpoint), ["model"]).tensors["model"]
     source, target = (f"{side}_embedding.table.weight" for side in ("source", "target"))
     try:
-        model = build_model(
-            load_config(run.config).model, len(weights.get(source, ())), len(weights[target])
-        )
+        source_size = len(weights.get(source, ()))  # what reads grids has no table
+        model = build_model(load_config(run.config).model, source_size, len(weights[target]))
         model.load_state_dict(weights)
     except (KeyError, RuntimeError) as error:
         raise RunError(
