@@ -27,6 +27,7 @@ training:
   max_epochs: 1
   early_stopping: null
   validation: {metrics: [exact_match], best: loss, num_samples: 1}
+decoding: {max_length: 20}
 """
 
 
@@ -53,6 +54,17 @@ def test_train_translate_evaluate_score_align(pictures: Path, nmt: Callable) -> 
     assert len(list(Path("plots").glob("*.png"))) == 6
     nmt("translate", "runs/tiny").assert_refused("name an .npz file")
     nmt("translate", "runs/tiny", "test.txt").assert_refused("test.txt: no .npz file")
+
+
+def test_large_grids_are_cut_and_a_run_is_resumed(pictures: Path, nmt: Callable) -> None:
+    cut = "decoding.max_source_length=10"
+    assert nmt("train", "tiny.yaml", cut).code == 0
+    assert [path.name for path in Path("runs/tiny/tokenizer").iterdir()] == ["target"]
+    assert nmt("train", "tiny.yaml", cut, "training.max_epochs=2", "--resume").code == 0
+    given = ("--source", "test.npz", "--target", "test.txt", "--plot", "plots")
+    outcome = nmt("align", "runs/tiny", *given)
+    assert outcome.code == 0 and len(outcome.lines) == 6, outcome.err
+    assert "the source has" in outcome.err and "only the first 10 are read" in outcome.err
 
 
 def test_check(pictures: Path, nmt: Callable) -> None:
