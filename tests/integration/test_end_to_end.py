@@ -162,7 +162,8 @@ def test_evaluate_scores_the_test_set_of_the_run(nmt: Any, tmp_path: Path) -> No
         outcome.err,
     )
     record = json.loads((tmp_path / "x.json").read_text())
-    assert [score["name"] for score in record["scores"]] == ["bleu", "bleu_lc", "chrf", "ter"]
+    names = ["bleu", "bleu_lc", "chrf", "ter", "exact_match"]
+    assert [score["name"] for score in record["scores"]] == names
     assert record["num_sentences"] == 20
     assert record["scores"][0]["value"] > 90.0
     for score, line in zip(record["scores"], outcome.lines, strict=True):
