@@ -1,29 +1,25 @@
 """Using a model: translate, score and align text, line for line."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self
 
 import torch
 
-from nmt.batch import Batch
 from nmt.build import build_search, load_tokenizers
 from nmt.build_model import load_model
 from nmt.config import DecodingConfig
 from nmt.config_file import load_config
 from nmt.data.grids import Source
-from nmt.data.loader import make_batch, make_source
 from nmt.device import AUTO, resolve_device, resolve_precision
 from nmt.errors import RunError
-from nmt.nn.decoder import DecoderOutput
+from nmt.inference import Inference
 from nmt.nn.model import Model
-from nmt.reading import like_batches, read_words, windows
+from nmt.reading import read_words, windows
 from nmt.run import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.search import Search
-from nmt.structure import to
 from nmt.symbols import EOS
 from nmt.teacher_forcing import (
     SentenceAlignment,
@@ -32,15 +28,12 @@ from nmt.teacher_forcing import (
     read_log_probabilities,
     read_weights,
 )
-from nmt.text.reader import EncodedWords, Item, Reader, Tokens
+from nmt.text.reader import EncodedWords, Item, Reader
 from nmt.text.tokenizer import Tokenizer
 
-Result = TypeVar("Result")
 Pair = tuple[Source, str]
 Side = Literal["source", "target"]
 
-# What a line without text becomes; no model is asked.
-_NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
 _NO_WORDS: Final = EncodedWords([], [], [])
 
 
@@ -138,6 +131,18 @@ class Translator:
             max_source_length=decoding.max_source_length,
         )
 
+    @property
+    def _inference(self) -> Inference:
+        """Computes batches."""
+        return Inference(
+            self.model,
+            self.search,
+            self.device,
+            self.precision,
+            self.batch_tokens,
+            self.batch_sentences,
+        )
+
     def translate(
         self, lines: Sequence[Source], *, with_alignments: bool = False, with_scores: bool = False
     ) -> list[Translation]:
@@ -183,7 +188,7 @@ class Translator:
         number = 1
         for window in windows(pairs, _size):
             sources, targets = self._read_pairs(window, number)
-            found = self._force(sources, targets, read_log_probabilities)
+            found = self._inference.run_forced(sources, targets, read_log_probabilities)
             for target, log_probabilities in zip(targets, found, strict=True):
                 pieces = self.target_tokenizer.pieces([*target.ids, EOS])
                 yield SentenceScore(tuple(pieces), log_probabilities)
@@ -206,7 +211,7 @@ class Translator:
     ) -> list[Translation]:
         """One window."""
         sources = self._read(self.source_reader, lines, first_number)
-        found = self._search([source.ids for source in sources])
+        found = self._inference.run_search([source.ids for source in sources])
         texts = [
             tuple(self.target_tokenizer.decode(hypothesis.tokens) for hypothesis in hypotheses)
             for hypotheses in found
@@ -246,22 +251,6 @@ class Translator:
         most = self.max_source_length
         return read_words(reader, items, side=side, first_number=first_number, max_tokens=most)
 
-    def _search(self, sources: Sequence[Tokens]) -> list[list[Hypothesis]]:
-        """The best hypotheses of each sentence, in order."""
-        found = [[_NOTHING] for _ in sources]
-        full = [index for index, tokens in enumerate(sources) if len(tokens)]
-        lengths = [len(sources[index]) + 1 for index in full]
-        for batch in like_batches(lengths, self.batch_tokens, self.batch_sentences):
-            members = [full[place] for place in batch]
-            with self._inference():
-                given = make_source([sources[i] for i in members])
-                source, source_lengths = to(given, self.device)
-                state = self.model.start(self.model.encode(source, source_lengths))
-                hypotheses = self.search(self.model.step, state, source_lengths)
-            for index, best in zip(members, hypotheses, strict=True):
-                found[index] = best
-        return found
-
     def _score_texts(
         self,
         sources: Sequence[EncodedWords],
@@ -276,7 +265,7 @@ class Translator:
             for rank, hypothesis in enumerate(hypotheses)
             if (target := encode(texts[index][rank])).ids != list(hypothesis.tokens)
         ]
-        scores = self._force(
+        scores = self._inference.run_forced(
             [sources[index] for index, _, _ in other],
             [target for _, _, target in other],
             read_log_probabilities,
@@ -294,47 +283,8 @@ class Translator:
             raise RunError(
                 "the model has no attention (model.attention: null), so there is nothing to align"
             )
-        weights = self._force(sources, targets, read_weights)
+        weights = self._inference.run_forced(sources, targets, read_weights)
         return list(map(align_words, sources, targets, weights))
-
-    def _force(
-        self,
-        sources: Sequence[EncodedWords],
-        targets: Sequence[EncodedWords],
-        read: Callable[[Batch, DecoderOutput], list[Result]],
-    ) -> list[Result]:
-        """What `read` takes from the model's output for each pair, under teacher forcing."""
-        found: dict[int, Result] = {}
-        lengths = [
-            max(len(source.ids), len(target.ids)) + 1
-            for source, target in zip(sources, targets, strict=True)
-        ]
-        for members in like_batches(lengths, self.batch_tokens, self.batch_sentences):
-            with self._inference():
-                given = make_batch(
-                    [sources[i].ids for i in members], [targets[i].ids for i in members]
-                )
-                batch = to(given, self.device)
-                found.update(zip(members, read(batch, self.model(batch)), strict=True))
-        return [found[index] for index in range(len(sources))]
-
-    @contextmanager
-    def _inference(self) -> Iterator[None]:
-        """The model without dropout and gradients, in the precision; and then as it was.
-
-        Held for one batch, never over a `yield` to the caller, whose code it would change.
-        """
-        was_training = self.model.training
-        self.model.eval()
-        reduced = self.precision == torch.bfloat16
-        try:
-            with (
-                torch.inference_mode(),
-                torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=reduced),
-            ):
-                yield
-        finally:
-            self.model.train(was_training)
 
 
 def _decoding(

@@ -1,0 +1,100 @@
+"""A model at work on any number of encoded sentences: batches of like length, without gradients."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import torch
+
+from nmt.batch import Batch
+from nmt.data.loader import make_batch, make_source
+from nmt.nn.decoder import DecoderOutput
+from nmt.nn.model import Model
+from nmt.reading import like_batches
+from nmt.search.hypothesis import Hypothesis
+from nmt.search.search import Search
+from nmt.structure import to
+from nmt.text.reader import EncodedWords, Tokens
+
+Result = TypeVar("Result")
+
+# What a line without text becomes; no model is asked.
+_NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Inference:
+    """Computes on `device`, in batches; what is in a batch together changes no result.
+
+    Attributes:
+        model: on `device`. It is left in the mode (training or evaluation) in which it was.
+        search: how translations are looked for.
+        device: where it is computed.
+        precision: of the computation: torch.float32, or torch.bfloat16 for autocast.
+        batch_tokens: most tokens of a side in a batch, padding and EOS counted; a sentence that is
+            longer is alone.
+        batch_sentences: most sentences in a batch; None: any number.
+    """
+
+    model: Model
+    search: Search
+    device: torch.device
+    precision: torch.dtype
+    batch_tokens: int
+    batch_sentences: int | None
+
+    def run_search(self, sources: Sequence[Tokens]) -> list[list[Hypothesis]]:
+        """The best hypotheses of each sentence, in order."""
+        found = [[_NOTHING] for _ in sources]
+        full = [index for index, tokens in enumerate(sources) if len(tokens)]
+        lengths = [len(sources[index]) + 1 for index in full]
+        for batch in like_batches(lengths, self.batch_tokens, self.batch_sentences):
+            members = [full[place] for place in batch]
+            with self._evaluation():
+                given = make_source([sources[i] for i in members])
+                source, source_lengths = to(given, self.device)
+                state = self.model.start(self.model.encode(source, source_lengths))
+                hypotheses = self.search(self.model.step, state, source_lengths)
+            for index, best in zip(members, hypotheses, strict=True):
+                found[index] = best
+        return found
+
+    def run_forced(
+        self,
+        sources: Sequence[EncodedWords],
+        targets: Sequence[EncodedWords],
+        read: Callable[[Batch, DecoderOutput], list[Result]],
+    ) -> list[Result]:
+        """What `read` takes from the model's output for each pair, under teacher forcing."""
+        found: dict[int, Result] = {}
+        lengths = [
+            max(len(source.ids), len(target.ids)) + 1
+            for source, target in zip(sources, targets, strict=True)
+        ]
+        for members in like_batches(lengths, self.batch_tokens, self.batch_sentences):
+            with self._evaluation():
+                given = make_batch(
+                    [sources[i].ids for i in members], [targets[i].ids for i in members]
+                )
+                batch = to(given, self.device)
+                found.update(zip(members, read(batch, self.model(batch)), strict=True))
+        return [found[index] for index in range(len(sources))]
+
+    @contextmanager
+    def _evaluation(self) -> Iterator[None]:
+        """The model without dropout and gradients, in the precision; and then as it was.
+
+        Held for one batch, never over a `yield` to the caller, whose code it would change.
+        """
+        was_training = self.model.training
+        self.model.eval()
+        reduced = self.precision == torch.bfloat16
+        try:
+            with (
+                torch.inference_mode(),
+                torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=reduced),
+            ):
+                yield
+        finally:
+            self.model.train(was_training)
