@@ -21,7 +21,7 @@ from nmt.errors import RunError
 from nmt.nn.attention.attention import Attention, BaseAttention
 from nmt.nn.attention.fixed import FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
-from nmt.nn.decoder import Decoder, Layers
+from nmt.nn.decoder import Decoder, DecoderParts, Layers
 from nmt.nn.embedding import WordEmbedding
 from nmt.nn.encoder import RecurrentEncoder
 from nmt.nn.grid_encoder import GridEmbedding, GridEncoder
@@ -96,15 +96,17 @@ def _build_grid_encoder(options: GridEncoderConfig) -> tuple[GridEmbedding, Grid
 def _build_decoder(config: ModelConfig, size: int, value_size: int) -> Decoder:
     """A decoder with words and output vectors of `size`, over a memory of `value_size`."""
     options = config.decoder
-    decoder: Decoder = DECODERS.create(
-        options.style,
-        partial(_make_cell, options.cell, options.hidden_size),
-        _build_attention(config.attention, options.hidden_size, value_size),
-        size,
-        value_size,
-        size,
-        Layers(options.num_layers, options.dropout, options.recurrent_dropout, options.residual),
+    parts = DecoderParts(
+        make_cell=partial(_make_cell, options.cell, options.hidden_size),
+        attention=_build_attention(config.attention, options.hidden_size, value_size),
+        input_size=size,
+        value_size=value_size,
+        output_size=size,
+        layers=Layers(
+            options.num_layers, options.dropout, options.recurrent_dropout, options.residual
+        ),
     )
+    decoder: Decoder = DECODERS.create(options.style, parts)
     return decoder
 
 

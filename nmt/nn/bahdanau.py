@@ -1,17 +1,15 @@
 """The decoder of Bahdanau 2015: attend first, then step."""
 
-from collections.abc import Callable
-
 from jaxtyping import Float
 from torch import Tensor
 
 from nmt.nn.attention.additive import AdditiveScore
-from nmt.nn.attention.attention import AnyPast, Attended, Attention, BaseAttention, Memory
+from nmt.nn.attention.attention import AnyPast, Attended, Attention, Memory
 from nmt.nn.attention.dense import SoftmaxAlignment
-from nmt.nn.decoder import Decoded, DecoderState, Layers
+from nmt.nn.decoder import Decoded, DecoderParts, DecoderState
 from nmt.nn.deep_output import DeepOutputDecoder
 from nmt.nn.fused_bahdanau import FusedWeights, fused_bahdanau
-from nmt.nn.recurrent import GRU, Cell
+from nmt.nn.recurrent import GRU
 
 
 class BahdanauDecoder(DeepOutputDecoder):
@@ -24,34 +22,19 @@ class BahdanauDecoder(DeepOutputDecoder):
     ``s_t`` in the output is the top layer's.
 
     Args:
-        make_cell: makes a cell from its input size; called for each layer.
-        attention: where it looks.
-        input_size: E.
-        value_size: H of the memory.
-        output_size: O.
-        layers: how many, and how they are stacked.
+        parts: what it is made of.
         fused: run all words as one autograd node where there is one for the parts (one layer of
             fused GRU, additive score, softmax); False takes the plain loop.
     """
 
-    def __init__(
-        self,
-        make_cell: Callable[[int], Cell],
-        attention: BaseAttention,
-        input_size: int,
-        value_size: int,
-        output_size: int,
-        layers: Layers,
-        *,
-        fused: bool = True,
-    ) -> None:
-        super().__init__(make_cell, attention, input_size, value_size, output_size, layers)
-        first = self.layers[0]
-        self.context_to_gates = first.gates_from(value_size)
+    def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:
+        super().__init__(parts)
+        first, attention = self.layers[0], parts.attention
+        self.context_to_gates = first.gates_from(parts.value_size)
         self.fused = (
             fused
-            and layers.number == 1
-            and layers.recurrent_dropout == 0.0
+            and parts.layers.number == 1
+            and parts.layers.recurrent_dropout == 0.0
             and type(first) is GRU
             and first.fused
             and type(attention) is Attention

@@ -1,14 +1,11 @@
 """The conditional decoder: half a step, attend, the other half."""
 
-from collections.abc import Callable
-
 from jaxtyping import Float
 from torch import Tensor
 
-from nmt.nn.attention.attention import AnyPast, Attended, BaseAttention
-from nmt.nn.decoder import DecoderState, Layers
+from nmt.nn.attention.attention import AnyPast, Attended
+from nmt.nn.decoder import DecoderParts, DecoderState
 from nmt.nn.deep_output import DeepOutputDecoder
-from nmt.nn.recurrent import Cell
 
 
 class ConditionalDecoder(DeepOutputDecoder):
@@ -18,25 +15,12 @@ class ConditionalDecoder(DeepOutputDecoder):
     output. With several layers the first one attends, and the others stand on ``s_t``.
 
     Args:
-        make_cell: makes a cell from its input size; called for each layer, and for ``cell_2``.
-        attention: where it looks.
-        input_size: E.
-        value_size: H of the memory.
-        output_size: O.
-        layers: how many, and how they are stacked.
+        parts: what it is made of; a second cell is made for ``cell_2``.
     """
 
-    def __init__(
-        self,
-        make_cell: Callable[[int], Cell],
-        attention: BaseAttention,
-        input_size: int,
-        value_size: int,
-        output_size: int,
-        layers: Layers,
-    ) -> None:
-        super().__init__(make_cell, attention, input_size, value_size, output_size, layers)
-        self.second = make_cell(value_size)
+    def __init__(self, parts: DecoderParts) -> None:
+        super().__init__(parts)
+        self.second = parts.make_cell(parts.value_size)
 
     def _attend_and_step(
         self,

@@ -82,32 +82,42 @@ class Layers:
     residual: bool = False
 
 
-class Decoder(nn.Module, ABC):
-    """Writes the target, any number of words at a time: T calls of one word = one call of T.
+@dataclass(frozen=True)
+class DecoderParts:
+    """What a decoder is made of, whatever its wiring.
 
-    Args:
+    Attributes:
         make_cell: makes a cell from its input size; called for each layer.
-        attention: where it looks.
+        attention: where it looks; made for the states of these cells.
         input_size: E, numbers in an embedded word.
         value_size: H of the memory.
         output_size: O, numbers in the vectors that come out.
         layers: how many, and how they are stacked.
     """
 
-    def __init__(
-        self,
-        make_cell: Callable[[int], Cell],
-        attention: BaseAttention,
-        input_size: int,
-        value_size: int,
-        output_size: int,
-        layers: Layers,
-    ) -> None:
+    make_cell: Callable[[int], Cell]
+    attention: BaseAttention
+    input_size: int
+    value_size: int
+    output_size: int
+    layers: Layers
+
+
+class Decoder(nn.Module, ABC):
+    """Writes the target, any number of words at a time: T calls of one word = one call of T.
+
+    Args:
+        parts: what it is made of.
+    """
+
+    def __init__(self, parts: DecoderParts) -> None:
         super().__init__()
-        first = make_cell(input_size)
-        upper = [make_cell(self.upper_size(first, value_size)) for _ in range(layers.number - 1)]
+        layers = parts.layers
+        first = parts.make_cell(parts.input_size)
+        upper_size = self.upper_size(first, parts.value_size)
+        upper = [parts.make_cell(upper_size) for _ in range(layers.number - 1)]
         self.cells = nn.ModuleList([first, *upper])
-        self.attention = attention
+        self.attention = parts.attention
         self.dropout = Dropout(layers.dropout)
         self.recurrent_dropout = Dropout(layers.recurrent_dropout)
         self.residual = layers.residual

@@ -1,43 +1,28 @@
 """Decoders that attend at each step and read words from state, word and context together."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.attention import AnyPast, Attended, BaseAttention
-from nmt.nn.decoder import Decoded, Decoder, DecoderState, Layers, Steps
+from nmt.nn.attention.attention import AnyPast, Attended
+from nmt.nn.decoder import Decoded, Decoder, DecoderParts, DecoderState, Steps
 from nmt.nn.initialization import initialize_linear
-from nmt.nn.recurrent import Cell
 
 
 class DeepOutputDecoder(Decoder):
     """``o_t = tanh(W_s s_t + W_y y_{t-1} + W_c c_t)`` (deep output: Pascanu 2014).
 
     Args:
-        make_cell: makes a cell from its input size; called for each layer.
-        attention: where it looks.
-        input_size: E.
-        value_size: H of the memory.
-        output_size: O.
-        layers: how many, and how they are stacked.
+        parts: what it is made of.
     """
 
-    def __init__(
-        self,
-        make_cell: Callable[[int], Cell],
-        attention: BaseAttention,
-        input_size: int,
-        value_size: int,
-        output_size: int,
-        layers: Layers,
-    ) -> None:
-        super().__init__(make_cell, attention, input_size, value_size, output_size, layers)
-        self.state_to_output = nn.Linear(self.hidden_size, output_size)
-        self.word_to_output = nn.Linear(input_size, output_size, bias=False)
-        self.context_to_output = nn.Linear(value_size, output_size, bias=False)
+    def __init__(self, parts: DecoderParts) -> None:
+        super().__init__(parts)
+        self.state_to_output = nn.Linear(self.hidden_size, parts.output_size)
+        self.word_to_output = nn.Linear(parts.input_size, parts.output_size, bias=False)
+        self.context_to_output = nn.Linear(parts.value_size, parts.output_size, bias=False)
         for linear in (self.state_to_output, self.word_to_output, self.context_to_output):
             initialize_linear(linear)
 

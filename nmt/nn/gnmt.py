@@ -1,13 +1,11 @@
 """The decoder of GNMT: the first layer attends, and all layers read what it saw."""
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.attention import AnyMemory, Attended, BaseAttention
-from nmt.nn.decoder import Decoded, Decoder, DecoderState, Layers, Steps
+from nmt.nn.attention.attention import AnyMemory, Attended
+from nmt.nn.decoder import Decoded, Decoder, DecoderParts, DecoderState, Steps
 from nmt.nn.initialization import initialize_linear
 from nmt.nn.recurrent import Cell
 
@@ -20,27 +18,14 @@ class GNMTDecoder(Decoder):
     gnmt_v2). The output is read from the top layer and the context.
 
     Args:
-        make_cell: makes a cell from its input size; called for each layer.
-        attention: where it looks.
-        input_size: E.
-        value_size: H of the memory.
-        output_size: O.
-        layers: how many, and how they are stacked.
+        parts: what it is made of.
     """
 
-    def __init__(
-        self,
-        make_cell: Callable[[int], Cell],
-        attention: BaseAttention,
-        input_size: int,
-        value_size: int,
-        output_size: int,
-        layers: Layers,
-    ) -> None:
-        super().__init__(make_cell, attention, input_size, value_size, output_size, layers)
-        self.fed_size = value_size
-        self.context_to_gates = self.layers[0].gates_from(value_size)
-        self.combine = nn.Linear(value_size + self.hidden_size, output_size)
+    def __init__(self, parts: DecoderParts) -> None:
+        super().__init__(parts)
+        self.fed_size = parts.value_size
+        self.context_to_gates = self.layers[0].gates_from(parts.value_size)
+        self.combine = nn.Linear(parts.value_size + self.hidden_size, parts.output_size)
         initialize_linear(self.combine)
 
     def upper_size(self, first: Cell, value_size: int) -> int:

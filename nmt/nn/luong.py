@@ -1,15 +1,12 @@
 """The decoder of Luong 2015: step first, then attend."""
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.attention import AnyMemory, AnyPast, Attended, BaseAttention
-from nmt.nn.decoder import Decoded, Decoder, DecoderState, Layers, Steps
+from nmt.nn.attention.attention import AnyMemory, AnyPast, Attended
+from nmt.nn.decoder import Decoded, Decoder, DecoderParts, DecoderState, Steps
 from nmt.nn.initialization import initialize_linear
-from nmt.nn.recurrent import Cell
 
 
 class LuongDecoder(Decoder):
@@ -19,33 +16,18 @@ class LuongDecoder(Decoder):
     ``h~_t = tanh(W_c [c_t; h_t])`` (Luong 2015, eq. 5 and section 3.3).
 
     Args:
-        make_cell: makes a cell from its input size; called for each layer.
-        attention: where it looks.
-        input_size: E.
-        value_size: H of the memory.
-        output_size: O, numbers in the attentional vector.
-        layers: how many, and how they are stacked; the top one attends.
+        parts: what it is made of; the top layer attends, and O is that of the attentional vector.
         input_feeding: feed the attentional vector to the next step. Without it the steps do not
             wait for the attention, and all words are attended at once.
     """
 
-    def __init__(
-        self,
-        make_cell: Callable[[int], Cell],
-        attention: BaseAttention,
-        input_size: int,
-        value_size: int,
-        output_size: int,
-        layers: Layers,
-        *,
-        input_feeding: bool = True,
-    ) -> None:
-        super().__init__(make_cell, attention, input_size, value_size, output_size, layers)
-        self.fed_size = output_size
+    def __init__(self, parts: DecoderParts, *, input_feeding: bool = True) -> None:
+        super().__init__(parts)
+        self.fed_size = parts.output_size
         self.fed_to_gates: nn.Linear | None = None
         if input_feeding:
-            self.fed_to_gates = self.layers[0].gates_from(output_size)
-        self.combine = nn.Linear(value_size + self.hidden_size, output_size)
+            self.fed_to_gates = self.layers[0].gates_from(parts.output_size)
+        self.combine = nn.Linear(parts.value_size + self.hidden_size, parts.output_size)
         initialize_linear(self.combine)
 
     def start(self, recurrent: Float[Tensor, "B L Z"], memory: AnyMemory) -> DecoderState:

@@ -18,7 +18,7 @@ from nmt.nn.attention.scores import SCORES
 from nmt.nn.bahdanau import BahdanauDecoder
 from nmt.nn.bridge import BRIDGES
 from nmt.nn.cells import CELLS
-from nmt.nn.decoder import Decoder, Layers
+from nmt.nn.decoder import Decoder, DecoderParts, Layers
 from nmt.nn.decoders import DECODERS
 from nmt.nn.embedding import WordEmbedding
 from nmt.nn.encoder import RecurrentEncoder
@@ -71,14 +71,15 @@ def make_model(
     reads = CELLS[encoder_cell or cell]
     encoder = RecurrentEncoder(lambda size: reads(size, HIDDEN), EMBEDDING, dropout=dropout)
     attention = make_attention(score, alignment, num_heads, 2 * HIDDEN)
-    decoder: Decoder = WIRINGS[wiring](
-        lambda size: CELLS[cell](size, STATE),
-        FixedContext() if wiring in FIXED else attention,
-        EMBEDDING,
-        2 * HIDDEN,
-        EMBEDDING,
-        layers,
+    parts = DecoderParts(
+        make_cell=lambda size: CELLS[cell](size, STATE),
+        attention=FixedContext() if wiring in FIXED else attention,
+        input_size=EMBEDDING,
+        value_size=2 * HIDDEN,
+        output_size=EMBEDDING,
+        layers=layers,
     )
+    decoder: Decoder = WIRINGS[wiring](parts)
     between = BRIDGES[bridge](2 * HIDDEN, decoder.state_size, layers.number)
     return Model(embedding, embedding, encoder, between, decoder, EMBEDDING, output_dropout=dropout)
 
