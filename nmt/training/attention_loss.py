@@ -34,7 +34,7 @@ class Reinforce:
         log_probabilities: Float[Tensor, "B T"],
         real: Bool[Tensor, "B T"],
     ) -> Float[Tensor, ""]:
-        """The loss, summed over the words whose positions were sampled.
+        """The loss: of the words whose positions were sampled, and the entropy of all.
 
         The reward of a position is the log-probability of its word. Its baseline is the mean
         reward of the batch, and it is divided by the standard deviation, so that the weight means
@@ -74,6 +74,7 @@ def coverage_loss(weights: Float[Tensor, "B T S"], real: Bool[Tensor, "B T"]) ->
     Returns:
         The sum over the words.
     """
+    weights = weights.to(torch.promote_types(weights.dtype, torch.float32))
     before = weights.cumsum(1) - weights
     return (torch.minimum(weights, before).sum(-1) * real).sum()
 

@@ -16,7 +16,7 @@ class AdditiveScore(Score):
 
     Args:
         query_size: Q.
-        value_size: H.
+        key_size: I.
         hidden_size: K, units of the layer that compares; null: as many as the query has.
         normalize: ``g v / |v|`` in place of v, with a learned gain g that starts at
             ``1 / sqrt(K)`` (weight normalisation: Salimans & Kingma 2016; as Luong 2017 has it).
@@ -25,23 +25,23 @@ class AdditiveScore(Score):
     def __init__(
         self,
         query_size: int,
-        value_size: int,
+        key_size: int,
         *,
         hidden_size: Annotated[int, Ge(1)] | None = None,
         normalize: bool = False,
     ) -> None:
-        super().__init__(query_size, value_size)
+        super().__init__(query_size, key_size)
         hidden_size = hidden_size or query_size
         self.query_projection = nn.Linear(query_size, hidden_size, bias=False)
-        self.key_projection = nn.Linear(value_size, hidden_size)
+        self.key_projection = nn.Linear(key_size, hidden_size)
         self.direction = nn.Linear(hidden_size, 1, bias=False)
         for linear in (self.query_projection, self.key_projection, self.direction):
             initialize_linear(linear)
         self.gain = nn.Parameter(torch.tensor(hidden_size**-0.5)) if normalize else None
 
-    def keys(self, values: Float[Tensor, "B S H"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
         """``U h + b``."""
-        projected: Tensor = self.key_projection(values)
+        projected: Tensor = self.key_projection(inputs)
         return projected
 
     def forward(
@@ -70,21 +70,21 @@ class ConcatScore(AdditiveScore):
 
     Args:
         query_size: Q.
-        value_size: H.
+        key_size: I.
         hidden_size: K, units of the layer that compares; null: as many as the query has.
     """
 
     def __init__(
         self,
         query_size: int,
-        value_size: int,
+        key_size: int,
         *,
         hidden_size: Annotated[int, Ge(1)] | None = None,
     ) -> None:
-        super().__init__(query_size, value_size, hidden_size=hidden_size)
-        joint = torch.empty(self.direction.in_features, query_size + value_size)
+        super().__init__(query_size, key_size, hidden_size=hidden_size)
+        joint = torch.empty(self.direction.in_features, query_size + key_size)
         nn.init.xavier_uniform_(joint)
-        self.key_projection = nn.Linear(value_size, len(joint), bias=False)
+        self.key_projection = nn.Linear(key_size, len(joint), bias=False)
         with torch.no_grad():
             self.query_projection.weight.copy_(joint[:, :query_size])
             self.key_projection.weight.copy_(joint[:, query_size:])

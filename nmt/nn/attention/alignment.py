@@ -90,3 +90,19 @@ def masked_softmax(
     # The least finite number, not -inf: a row without any real position must not become NaN.
     least = torch.finfo(scores.dtype).min
     return torch.softmax(scores.masked_fill(~real, least), dim=-1) * real
+
+
+def below_best(
+    scores: Float[Tensor, "B T S"], real: Bool[Tensor, "B #T S"]
+) -> Float[Tensor, "B T S"]:
+    """Scores less the best of the real positions; only differences count.
+
+    Beyond some thousands they all mean zero weight: bounded, they can be scaled, squared and summed
+    and stay finite. Padding lies below all. float32 at least, as sums are to be compared.
+    """
+    kept = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    best = kept.masked_fill(~real, torch.finfo(kept.dtype).min).amax(-1, keepdim=True).detach()
+    return (kept - best).clamp(-_FAR, 0.0).masked_fill(~real, -100 * _FAR)
+
+
+_FAR = 1e4

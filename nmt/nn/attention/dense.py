@@ -4,11 +4,12 @@ import math
 from typing import Annotated
 
 import torch
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.alignment import Aligned, Alignment, masked_softmax
+from nmt.errors import ConfigError
+from nmt.nn.attention.alignment import Aligned, Alignment, below_best, masked_softmax
 from nmt.nn.attention.sparse import entmax, entmax15, sparsemax
 
 
@@ -32,9 +33,11 @@ class SoftmaxAlignment(Alignment):
         past: Tensor | None = None,
     ) -> Aligned:
         """Weights: they sum to one."""
-        if self.temperature != 1.0:
-            scores = (scores / self.temperature).clamp(max=torch.finfo(scores.dtype).max)
-        return Aligned(masked_softmax(scores, mask.unsqueeze(1)))
+        real = mask.unsqueeze(1)
+        if self.temperature == 1.0:
+            return Aligned(masked_softmax(scores, real))
+        tempered = below_best(scores, real) / self.temperature
+        return Aligned(masked_softmax(tempered, real).to(scores.dtype))
 
 
 class SparsemaxAlignment(Alignment):
@@ -48,7 +51,8 @@ class SparsemaxAlignment(Alignment):
         past: Tensor | None = None,
     ) -> Aligned:
         """Weights: they sum to one."""
-        return Aligned((sparsemax(_masked(scores, mask)) * mask.unsqueeze(1)).to(scores.dtype))
+        real = mask.unsqueeze(1)
+        return Aligned((sparsemax(below_best(scores, real)) * real).to(scores.dtype))
 
 
 class EntmaxAlignment(Alignment):
@@ -56,22 +60,30 @@ class EntmaxAlignment(Alignment):
 
     Args:
         query_size: Q.
-        alpha: the order, above 1: the higher, the sparser.
-        learn_alpha: learn the order, in (1, 2), from `alpha` on (Correia 2019).
+        alpha: the order, 1.01 or more: the higher, the sparser.
+        learn_alpha: learn the order, between 1.01 and 1.99, from `alpha` on (Correia 2019).
+
+    Raises:
+        ConfigError: a learned order would start outside of its range.
     """
 
     def __init__(
         self,
         query_size: int,
         *,
-        alpha: Annotated[float, Gt(1)] = 1.5,
+        alpha: Annotated[float, Ge(1.01)] = 1.5,
         learn_alpha: bool = False,
     ) -> None:
         super().__init__(query_size)
         self.alpha = alpha
         self.logit: nn.Parameter | None = None
         if learn_alpha:
-            share = min(max(alpha - 1, 0.01), 0.99)
+            if not _LEAST_ALPHA < alpha < _MOST_LEARNED:
+                raise ConfigError(
+                    f"model.attention.alignment.alpha: {alpha:g}, but a learned order lies between "
+                    f"{_LEAST_ALPHA} and {_MOST_LEARNED}; set learn_alpha: false, or start at 1.5"
+                )
+            share = (alpha - _LEAST_ALPHA) / (_MOST_LEARNED - _LEAST_ALPHA)
             self.logit = nn.Parameter(torch.tensor(math.log(share / (1 - share))))
 
     def forward(
@@ -82,25 +94,22 @@ class EntmaxAlignment(Alignment):
         past: Tensor | None = None,
     ) -> Aligned:
         """Weights: they sum to one."""
-        masked = _masked(scores, mask)
+        real = mask.unsqueeze(1)
+        bounded = below_best(scores, real)
         if self.logit is not None:
-            weights = entmax(masked, 1 + torch.sigmoid(self.logit).to(masked.dtype))
+            weights = entmax(bounded, self._learned(self.logit).to(bounded.dtype))
         elif self.alpha == 1.5:
-            weights = entmax15(masked)
+            weights = entmax15(bounded)
         elif self.alpha == 2.0:
-            weights = sparsemax(masked)
+            weights = sparsemax(bounded)
         else:
-            weights = entmax(masked, masked.new_tensor(self.alpha))
-        return Aligned((weights * mask.unsqueeze(1)).to(scores.dtype))
+            weights = entmax(bounded, bounded.new_tensor(self.alpha))
+        return Aligned((weights * real).to(scores.dtype))
+
+    def _learned(self, logit: Tensor) -> Tensor:
+        return _LEAST_ALPHA + (_MOST_LEARNED - _LEAST_ALPHA) * torch.sigmoid(logit)
 
 
-def _masked(scores: Tensor, mask: Tensor) -> Tensor:
-    """Scores with padding far below the real positions; float32 at least, as sums are compared.
-
-    Only differences count, and beyond some thousands they all mean zero: bounded, their squares
-    and sums stay finite.
-    """
-    kept = scores if scores.dtype == torch.float64 else scores.float()
-    real = mask.unsqueeze(1)
-    best = kept.masked_fill(~real, torch.finfo(kept.dtype).min).amax(-1, keepdim=True).detach()
-    return (kept - best).clamp(min=-1e4).masked_fill(~real, -1e6)
+_LEAST_ALPHA = 1.01
+"""At 1 it is softmax, as a limit; nearer to it the power ``1 / (alpha - 1)`` loses all digits."""
+_MOST_LEARNED = 1.99

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from nmt.nn.attention.alignment import Aligned, Alignment, Choice, masked_softmax
+from nmt.nn.attention.alignment import Aligned, Alignment, Choice, below_best, masked_softmax
 
 
 class HardAlignment(Alignment):
@@ -44,7 +44,8 @@ class HardAlignment(Alignment):
         if past is None:
             return Aligned(_one_hot(soft.argmax(-1), soft, mask))
         # A row without a real position has no distribution; what is drawn there is masked.
-        safe = torch.where(mask.any(-1)[:, None, None], soft, 1.0).float()
+        # What is NaN stays so in `soft`; the draw must not fail for it.
+        safe = torch.where(mask.any(-1)[:, None, None], soft, 1.0).float().nan_to_num(nan=1.0)
         drawn = torch.multinomial(safe.flatten(0, 1), 1).view(soft.shape[:2])
         hard = _one_hot(drawn, soft, mask)
         sampled = past.unsqueeze(1).expand(soft.shape[:2])
@@ -84,10 +85,10 @@ class GumbelAlignment(Alignment):
         if not self.training:
             return Aligned(_one_hot(masked_softmax(scores, real).argmax(-1), scores, mask))
         noise = -torch.empty_like(scores, dtype=torch.float32).exponential_().log()
-        noisy = (scores.float() + noise) / self.temperature
+        noisy = below_best(below_best(scores, real) + noise, real) / self.temperature
         soft = masked_softmax(noisy, real).to(scores.dtype)
         hard = _one_hot(soft.argmax(-1), soft, mask)
-        return Aligned(hard + soft - soft.detach())
+        return Aligned(hard + (soft - soft.detach()))
 
 
 def _one_hot(position: Tensor, like: Tensor, mask: Tensor) -> Tensor:

@@ -74,6 +74,8 @@ class LocalPredictiveAlignment(Alignment):
     ) -> Aligned:
         """Weights: at most one in sum."""
         share = torch.sigmoid(self.direction(torch.tanh(self.query_projection(query))))
+        # bfloat16 knows no odd numbers beyond 256.
+        share = share.to(torch.promote_types(share.dtype, torch.float32))
         # The positions are 0 to S - 1 here, and 1 to S in the paper.
         last = (mask.sum(-1) - 1).clamp(min=0)[:, None, None]
         away = _positions(scores) - last * share

@@ -17,6 +17,8 @@ class MonotonicAlignment(Alignment):
     ``p = sigmoid(e + r + noise)``. Training takes the expectation over all ways to go,
     ``a_t(s) = p_s sum_{k <= s} a_{t-1}(k) prod_{k <= l < s} (1 - p_l)`` (eq. 8-9, in the form that
     divides by nothing); the noise drives p to 0 or 1. Translation stops where p is above 1/2.
+    Training keeps a matrix `[B S S]` of each step: a batch of sentences of 100 words takes a third
+    of a gigabyte for 4,000 tokens, and one of 250 words two gigabytes.
 
     Args:
         query_size: Q.

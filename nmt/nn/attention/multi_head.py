@@ -1,6 +1,7 @@
 """Several attentions side by side."""
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -26,10 +27,11 @@ class MultiHeadAttention(BaseAttention):
     that come out are the mean of the heads'.
 
     Args:
-        make_head: makes an attention from the sizes of its queries and of its values.
+        make_head: makes an attention from the sizes of its queries and of its keys.
         num_heads: N; it must divide both sizes.
         query_size: Q.
         value_size: H.
+        key_size: I, of the keys, where these are not the values.
     """
 
     def __init__(
@@ -38,14 +40,17 @@ class MultiHeadAttention(BaseAttention):
         num_heads: int,
         query_size: int,
         value_size: int,
+        *,
+        key_size: int | None = None,
     ) -> None:
         super().__init__()
         assert query_size % num_heads == 0 and value_size % num_heads == 0
+        key_size = value_size if key_size is None else key_size
         sizes = query_size // num_heads, value_size // num_heads
         self.heads = nn.ModuleList([make_head(*sizes) for _ in range(num_heads)])
         self.query_projection = nn.Linear(query_size, query_size, bias=False)
         reads_keys = any(head.score.reads_keys for head in self._attentions())
-        self.key_projection = nn.Linear(value_size, value_size, bias=False) if reads_keys else None
+        self.key_projection = nn.Linear(key_size, value_size, bias=False) if reads_keys else None
         self.value_projection = nn.Linear(value_size, value_size, bias=False)
         self.output_projection = nn.Linear(value_size, value_size, bias=False)
         for linear in (
@@ -97,7 +102,7 @@ class MultiHeadAttention(BaseAttention):
         return Attended(context, weights, tuple(head.past for head in seen), _joint(choices))
 
     def _attentions(self) -> list[Attention]:
-        return [head for head in self.heads if isinstance(head, Attention)]
+        return [cast(Attention, head) for head in self.heads]
 
     def _split(self, vectors: Tensor) -> tuple[Tensor, ...]:
         return vectors.chunk(len(self.heads), dim=-1)

@@ -1,6 +1,9 @@
 """Scores by a product of query and key."""
 
+from typing import Annotated
+
 import torch
+from annotated_types import Gt
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -11,15 +14,15 @@ from nmt.nn.initialization import initialize_linear
 class DotScore(Score):
     """``q . h`` (Luong 2015, eq. 8); the memory is projected first where its size is another."""
 
-    def __init__(self, query_size: int, value_size: int) -> None:
-        super().__init__(query_size, value_size)
+    def __init__(self, query_size: int, key_size: int) -> None:
+        super().__init__(query_size, key_size)
         self.key_projection: nn.Module = nn.Identity()
-        if query_size != value_size:
-            self.key_projection = _bilinear(query_size, value_size)
+        if query_size != key_size:
+            self.key_projection = _bilinear(query_size, key_size)
 
-    def keys(self, values: Float[Tensor, "B S H"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
         """The memory, in the size of the query."""
-        projected: Tensor = self.key_projection(values)
+        projected: Tensor = self.key_projection(inputs)
         return projected
 
     def forward(
@@ -35,9 +38,9 @@ class DotScore(Score):
 class ScaledDotScore(DotScore):
     """``q . h / sqrt(K)`` (Vaswani 2017, eq. 1): scores of the same spread whatever the size."""
 
-    def keys(self, values: Float[Tensor, "B S H"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
         """The memory, in the size of the query, scaled."""
-        projected = super().keys(values)
+        projected = super().keys(inputs)
         scale: float = projected.shape[-1] ** -0.5
         return projected * scale
 
@@ -45,9 +48,9 @@ class ScaledDotScore(DotScore):
 class GeneralScore(DotScore):
     """``q . W h`` (Luong 2015, eq. 8): the memory is always projected."""
 
-    def __init__(self, query_size: int, value_size: int) -> None:
-        super().__init__(query_size, value_size)
-        self.key_projection = _bilinear(query_size, value_size)
+    def __init__(self, query_size: int, key_size: int) -> None:
+        super().__init__(query_size, key_size)
+        self.key_projection = _bilinear(query_size, key_size)
 
 
 class CosineScore(DotScore):
@@ -55,18 +58,20 @@ class CosineScore(DotScore):
 
     Args:
         query_size: Q.
-        value_size: H.
+        key_size: I.
         initial_gain: g at the start; cosines alone, in [-1, 1], would leave any softmax flat.
     """
 
-    def __init__(self, query_size: int, value_size: int, *, initial_gain: float = 10.0) -> None:
-        super().__init__(query_size, value_size)
-        self.key_projection = _bilinear(query_size, value_size)
+    def __init__(
+        self, query_size: int, key_size: int, *, initial_gain: Annotated[float, Gt(0)] = 10.0
+    ) -> None:
+        super().__init__(query_size, key_size)
+        self.key_projection = _bilinear(query_size, key_size)
         self.gain = nn.Parameter(torch.tensor(initial_gain))
 
-    def keys(self, values: Float[Tensor, "B S H"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
         """The memory, in the size of the query, each vector of length 1."""
-        return nn.functional.normalize(super().keys(values), dim=-1)
+        return nn.functional.normalize(super().keys(inputs), dim=-1)
 
     def forward(
         self,
@@ -78,7 +83,7 @@ class CosineScore(DotScore):
         return self.gain * super().forward(nn.functional.normalize(query, dim=-1), keys)
 
 
-def _bilinear(query_size: int, value_size: int) -> nn.Linear:
-    projection = nn.Linear(value_size, query_size, bias=False)
+def _bilinear(query_size: int, key_size: int) -> nn.Linear:
+    projection = nn.Linear(key_size, query_size, bias=False)
     initialize_linear(projection)
     return projection

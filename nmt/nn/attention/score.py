@@ -12,7 +12,7 @@ class Score(nn.Module, ABC):
 
     Args:
         query_size: Q, numbers in the decoder's state.
-        value_size: H, numbers in one position of the memory.
+        key_size: I, numbers at one position of what it is compared with: of the memory.
     """
 
     in_turn: ClassVar[bool] = False
@@ -21,11 +21,11 @@ class Score(nn.Module, ABC):
     reads_keys: ClassVar[bool] = True
     """Whether what stands at a position matters to its score."""
 
-    def __init__(self, query_size: int, value_size: int) -> None:
+    def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__()
 
     @abstractmethod
-    def keys(self, values: Float[Tensor, "B S H"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
         """What of a score depends on the memory alone: made once for a sentence."""
 
     def start(self, keys: Float[Tensor, "B S K"], mask: Bool[Tensor, "B S"]) -> Tensor | None:

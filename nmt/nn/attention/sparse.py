@@ -50,6 +50,11 @@ def _ranks(scores: Tensor) -> Tensor:
     return torch.arange(1, scores.shape[-1] + 1, device=scores.device, dtype=scores.dtype)
 
 
+def _size(inside: Tensor) -> Tensor:
+    """How many positions are inside, which is none for NaN alone: that goes through as it is."""
+    return inside.sum(-1, keepdim=True).clamp(min=1)
+
+
 class _Sparsemax(Function):
     @staticmethod
     def forward(ctx: Any, scores: Tensor) -> Tensor:
@@ -57,7 +62,7 @@ class _Sparsemax(Function):
         ordered = shifted.sort(-1, descending=True).values
         total = ordered.cumsum(-1) - 1
         ranks = _ranks(scores)
-        support = (ranks * ordered > total).sum(-1, keepdim=True)
+        support = _size(ranks * ordered > total)
         threshold = total.gather(-1, support - 1) / support
         probabilities = (shifted - threshold).clamp(min=0)
         ctx.save_for_backward(probabilities)
@@ -80,7 +85,7 @@ class _Entmax15(Function):
         mean = ordered.cumsum(-1) / ranks
         spread = ranks * (ordered.square().cumsum(-1) / ranks - mean.square())
         thresholds = mean - ((1 - spread) / ranks).clamp(min=0).sqrt()
-        support = (thresholds <= ordered).sum(-1, keepdim=True)
+        support = _size(thresholds <= ordered)
         root = (halved - thresholds.gather(-1, support - 1)).clamp(min=0)
         ctx.save_for_backward(root)
         return root.square()
@@ -119,10 +124,13 @@ class _Entmax(Function):
         d_scores = _through(gradients[0], slope)
         if not ctx.needs_input_grad[1]:
             return d_scores, None, None
-        # Correia 2019, proposition 1, with the entropy term of each probability by itself.
-        terms = torch.where(inside, probabilities * probabilities.log(), 0.0)
+        # Correia 2019, proposition 1, with the entropy term of each probability by itself. Near
+        # alpha 1 the difference of two large terms is what counts.
+        exact, order = probabilities.double(), alpha.double()
+        slope = torch.where(inside, exact.pow(2 - order), 0.0)
+        terms = torch.where(inside, exact * exact.log(), 0.0)
         share = slope / slope.sum(-1, keepdim=True)
-        first = (probabilities - share) / (alpha - 1).square()
-        second = (terms - share * terms.sum(-1, keepdim=True)) / (alpha - 1)
+        first = (exact - share) / (order - 1).square()
+        second = (terms - share * terms.sum(-1, keepdim=True)) / (order - 1)
         d_alpha = (gradients[0] * (first - second)).sum().reshape(alpha.shape)
-        return d_scores, d_alpha, None
+        return d_scores, d_alpha.to(alpha.dtype), None

@@ -17,9 +17,9 @@ class UniformScore(Score):
 
     reads_keys: ClassVar[bool] = False
 
-    def keys(self, values: Float[Tensor, "B S H"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
         """Nothing: `[B S 0]`."""
-        return values[..., :0]
+        return inputs[..., :0]
 
     def forward(
         self,
@@ -36,22 +36,22 @@ class LocationScore(Score):
 
     Args:
         query_size: Q.
-        value_size: H.
-        max_positions: rows of W; positions beyond them are not looked at.
+        key_size: I.
+        max_positions: rows of W: tokens (EOS counted) or cells of a source; none beyond is seen.
     """
 
     reads_keys: ClassVar[bool] = False
 
     def __init__(
-        self, query_size: int, value_size: int, *, max_positions: Annotated[int, Ge(1)] = 100
+        self, query_size: int, key_size: int, *, max_positions: Annotated[int, Ge(1)] = 256
     ) -> None:
-        super().__init__(query_size, value_size)
-        self.projection = nn.Linear(query_size, max_positions)
+        super().__init__(query_size, key_size)
+        self.projection = nn.Linear(query_size, max_positions, bias=False)
         initialize_linear(self.projection)
 
-    def keys(self, values: Float[Tensor, "B S H"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
         """Nothing: `[B S 0]`."""
-        return values[..., :0]
+        return inputs[..., :0]
 
     def forward(
         self,

@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.errors import ConfigError
 from nmt.nn.attention.alignment import Aligned, Alignment
+from nmt.nn.attention.alignments import ALIGNMENTS
 from nmt.nn.attention.dense import EntmaxAlignment, SoftmaxAlignment, SparsemaxAlignment
 from nmt.nn.attention.hard import GumbelAlignment, HardAlignment
 from nmt.nn.attention.local import LocalMonotonicAlignment, LocalPredictiveAlignment
@@ -114,6 +116,87 @@ def test_a_learned_alpha_starts_where_it_is_told_and_gets_a_gradient() -> None:
     weights.square().sum().backward()
     assert learned.logit is not None and learned.logit.grad is not None
     assert learned.logit.grad.abs() > 0
+
+
+@pytest.mark.parametrize("alpha", [1.012, 1.3, 1.95])
+def test_alpha_gets_its_gradient_in_float32(alpha: float) -> None:
+    """Near 1 the formula is a difference of large terms."""
+    torch.manual_seed(1)
+    scores = torch.randn(4, 7)
+    gradients = []
+    for kind in (torch.float32, torch.float64):
+        order = torch.tensor(alpha, dtype=kind, requires_grad=True)
+        (entmax(scores.to(kind), order) * scores.to(kind)).sum().backward()
+        assert order.grad is not None
+        gradients.append(order.grad.double())
+    torch.testing.assert_close(*gradients, rtol=0.05, atol=1e-3)
+
+
+@pytest.mark.parametrize("logit", [-100.0, 100.0])
+def test_a_learned_alpha_cannot_leave_its_range(logit: float) -> None:
+    alignment = EntmaxAlignment(QUERY, learn_alpha=True)
+    assert alignment.logit is not None
+    with torch.no_grad():
+        alignment.logit.fill_(logit)
+    scores = torch.randn(1, 2, 4, requires_grad=True)
+    weights = alignment(
+        scores, torch.tensor([[True, True, True, False]]), torch.zeros(1, 2, QUERY)
+    ).weights
+    torch.testing.assert_close(weights.sum(-1), torch.ones(1, 2))
+    weights.square().sum().backward()
+    assert alignment.logit.grad is not None and alignment.logit.grad.isfinite()
+    assert scores.grad is not None and scores.grad.isfinite().all()
+
+
+def test_a_learned_alpha_must_start_in_its_range() -> None:
+    with pytest.raises(ConfigError) as raised:
+        EntmaxAlignment(QUERY, alpha=3.0, learn_alpha=True)
+    assert str(raised.value) == (
+        "model.attention.alignment.alpha: 3, but a learned order lies between 1.01 and 1.99; set "
+        "learn_alpha: false, or start at 1.5"
+    )
+
+
+@pytest.mark.parametrize("name", ALIGNMENTS)
+def test_nan_comes_out_as_it_went_in(name: str) -> None:
+    """So that the update is skipped and counted; what is drawn of it must not raise."""
+    alignment = ALIGNMENTS[name](QUERY).train()
+    mask = torch.ones(2, 3, dtype=torch.bool)
+    scores = torch.full((2, 1, 3), torch.nan)
+    weights = alignment(scores, mask, torch.zeros(2, 1, QUERY), alignment.start(mask)).weights
+    assert weights.shape == (2, 1, 3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", ["softmax", "gumbel"])
+def test_a_low_temperature_stays_finite(name: str, training: bool) -> None:
+    alignment = ALIGNMENTS[name](QUERY, temperature=0.01).train(training)
+    scores = torch.tensor([[[-1e37, -1e37, 0.0]]])
+    mask = torch.tensor([[True, True, False]])
+    weights = alignment(scores, mask, torch.zeros(1, 1, QUERY)).weights
+    torch.testing.assert_close(weights.sum(-1), torch.ones(1, 1))
+
+
+def test_local_p_knows_positions_beyond_256_in_bfloat16() -> None:
+    torch.manual_seed(1)
+    alignment = LocalPredictiveAlignment(QUERY)
+    query, mask = torch.randn(1, 3, QUERY), torch.ones(1, 500, dtype=torch.bool)
+    centres = []
+    for reduced in (False, True):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=reduced):
+            weights = alignment(torch.zeros(1, 3, 500), mask, query).weights
+        centres.append((weights * torch.arange(500)).sum(-1) / weights.sum(-1))
+    # What is left is bfloat16 of the share itself: one part in 256.
+    torch.testing.assert_close(*centres, rtol=0.0, atol=500 / 256)
+
+
+def test_monotonic_gradients_are_those_of_finite_differences() -> None:
+    torch.manual_seed(1)
+    alignment = MonotonicAlignment(QUERY, noise=0.0).double().train()
+    mask = torch.tensor([[True, True, True, True], [True, True, False, False]])
+
+    scores = torch.randn(2, 3, 4, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda scores: in_turn(alignment, scores, mask), (scores,))
 
 
 def test_local_m_by_hand() -> None:

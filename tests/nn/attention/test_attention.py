@@ -141,16 +141,21 @@ def test_no_nan_leaves_an_alignment(
         assert scores.grad is None or scores.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("reduced", [False, True], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("length", [1, 3, 500])
 @pytest.mark.parametrize("size", [0.0, 1e4, 1e15])
-def test_no_nan_leaves_a_score(name: str, size: float) -> None:
+@pytest.mark.parametrize("name", SCORES)
+def test_no_nan_leaves_a_score(name: str, size: float, length: int, reduced: bool) -> None:
     attention = Attention(SCORES[name](QUERY, VALUE), ALIGNMENTS["softmax"](QUERY))
     torch.manual_seed(3)
     query = (size * torch.randn(2, 2, QUERY)).requires_grad_()
-    values = (size * torch.randn(2, 3, VALUE)).requires_grad_()
-    seen = look(attention, query, values)
+    values = (size * torch.randn(2, length, VALUE)).requires_grad_()
+    mask = torch.ones(2, length, dtype=torch.bool)
+    mask[1, 1:] = False
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=reduced):
+        seen = look(attention, query, values, mask)
     assert seen.weights.isfinite().all()
-    (seen.context * torch.randn(seen.context.shape)).sum().backward()
+    (seen.context * torch.randn(seen.context.shape)).float().sum().backward()
     for inputs in (query, values):
         assert inputs.grad is None or inputs.grad.isfinite().all()
 
@@ -163,6 +168,19 @@ def test_keys_may_be_others_than_the_values() -> None:
     memory = attention.prepare(values, torch.ones(1, 2, dtype=torch.bool), keys=keys)
     seen = attention(torch.tensor([[[0.0, 1.0], [1.0, 0.0]]]), memory)
     torch.testing.assert_close(seen.context, values.flip(1))
+
+
+def test_heads_may_have_keys_of_another_size() -> None:
+    torch.manual_seed(1)
+    attention = MultiHeadAttention(
+        lambda query, key: Attention(DotScore(query, key), ALIGNMENTS["softmax"](query)),
+        num_heads=2,
+        query_size=QUERY,
+        value_size=VALUE,
+        key_size=5,
+    )
+    memory = attention.prepare(torch.randn(2, 3, VALUE), MASK, keys=torch.randn(2, 3, 5))
+    assert attention(torch.randn(2, 1, QUERY), memory).context.shape == (2, 1, VALUE)
 
 
 def test_multi_head_by_hand() -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.errors import ConfigError
 from nmt.nn.attention.additive import AdditiveScore, ConcatScore
 from nmt.nn.attention.alignments import ALIGNMENTS
 from nmt.nn.attention.attention import Attention
@@ -150,8 +151,12 @@ def test_location_aware_is_its_recurrence() -> None:
     torch.testing.assert_close(attend(score, query, values), torch.stack(expected))
 
 
-def test_an_even_width_becomes_odd() -> None:
-    assert LocationAwareScore(QUERY, VALUE, width=4).filters.kernel_size == (5,)
+def test_an_even_width_is_refused() -> None:
+    with pytest.raises(ConfigError) as raised:
+        LocationAwareScore(QUERY, VALUE, width=4)
+    assert str(raised.value) == (
+        "model.attention.score.width: 4, but a filter needs a middle; the nearest that has one is 5"
+    )
 
 
 @pytest.mark.parametrize("fertile", [False, True])
@@ -184,9 +189,9 @@ def test_gru_coverage_is_a_gru_at_each_position() -> None:
     query, values = given()
     library = torch.nn.GRUCell(1 + VALUE + QUERY, 2)
     with torch.no_grad():
-        parts = (score.weight_to_gates, score.value_to_gates, score.query_to_gates)
+        parts = (score.weight_to_gates, score.key_to_gates, score.query_to_gates)
         library.weight_ih.copy_(torch.cat([part.weight for part in parts], dim=1))
-        library.bias_ih.copy_(score.value_to_gates.bias)
+        library.bias_ih.copy_(score.key_to_gates.bias)
         library.weight_hh.copy_(score.hidden_to_gates.weight)
         library.bias_hh.copy_(score.hidden_to_gates.bias)
     covered, expected = torch.zeros(6, 2), []
