@@ -1,7 +1,9 @@
 """The decoder of Bahdanau 2015: attend first, then step."""
 
+from dataclasses import replace
+
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from nmt.nn.attention.additive import AdditiveScore
 from nmt.nn.attention.attention import AnyPast, Attended, Attention, Memory
@@ -49,7 +51,7 @@ class BahdanauDecoder(DeepOutputDecoder):
         if not self.fused or embedded.shape[1] == 1:
             return super().forward(embedded, state)
         outputs, contexts, weights = self._fused_loop(embedded, state)
-        after = DecoderState(outputs[:, -1:], None, state.memory)
+        after = replace(state, recurrent=outputs[:, -1:])
         return Decoded(self._deep_output(outputs, embedded, contexts), weights, after)
 
     def _attend_and_step(
@@ -73,12 +75,13 @@ class BahdanauDecoder(DeepOutputDecoder):
         """What the top shows `[B T H]`, contexts `[B T C]`, weights `[B T S]`."""
         cell, attention, memory = self.layers[0], self.attention, state.memory
         assert isinstance(cell, GRU) and isinstance(attention, Attention)
-        score = attention.score
+        score, to_gates = attention.score, self.context_to_gates
         assert isinstance(score, AdditiveScore) and isinstance(memory, Memory)
+        assert isinstance(to_gates, nn.Linear)
         weights = FusedWeights(
             query=score.query_projection.weight,
             direction=score.vector(),
-            context=self.context_to_gates.weight,
+            context=to_gates.weight,
             hidden=cell.weight_hidden,
             bias=cell.bias_hidden,
         )

@@ -40,9 +40,9 @@ class PlainRNN(Cell):
             nn.init.eye_(self.weight_hidden)
             nn.init.normal_(self.weight_input, std=_SMALL)
 
-    def gates_from(self, size: int) -> nn.Linear:
+    def gates_from(self, size: int) -> nn.Module:
         """A layer by which one more input, of that size, adds to the sum."""
-        layer = super().gates_from(size)
+        layer = self._linear_gates(size)
         if self.activation == "relu":
             nn.init.normal_(layer.weight, std=_SMALL)
         return layer
@@ -61,13 +61,18 @@ class PlainRNN(Cell):
 class LayerNormGRU(GRU):
     """A GRU whose sums are normalised before its gates (Ba 2016, eq. 20-22).
 
-    What comes from the input and what comes from the state have each a normalisation of their own.
+    What comes from the input, from a context and from the state have each normalisations of their
+    own: one for both gates together, and one for the candidate.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, fused=False)
-        self.norm_input = nn.LayerNorm(self.gate_size)
-        self.norm_hidden = nn.LayerNorm(self.gate_size)
+        self.norm_input = _GRUNorm(hidden_size)
+        self.norm_hidden = _GRUNorm(hidden_size)
+
+    def gates_from(self, size: int) -> nn.Module:
+        """A layer by which one more input, of that size, adds to the gates."""
+        return nn.Sequential(self._linear_gates(size), _GRUNorm(self.hidden_size))
 
     def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
         """What the inputs add to the gates."""
@@ -80,6 +85,20 @@ class LayerNormGRU(GRU):
         """What the state adds to the gates."""
         normalized: Tensor = self.norm_hidden(super().project_hidden(hidden, keep))
         return normalized
+
+
+class _GRUNorm(nn.Module):
+    """Normalises what goes to both gates together, and what goes to the candidate."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.gates = nn.LayerNorm(2 * hidden_size)
+        self.candidate = nn.LayerNorm(hidden_size)
+
+    def forward(self, summed: Float[Tensor, "*N G"]) -> Float[Tensor, "*N G"]:
+        hidden_size = summed.shape[-1] // 3
+        gates, candidate = summed[..., : 2 * hidden_size], summed[..., 2 * hidden_size :]
+        return torch.cat([self.gates(gates), self.candidate(candidate)], dim=-1)
 
 
 class LayerNormLSTM(LSTM):
@@ -97,6 +116,10 @@ class LayerNormLSTM(LSTM):
             # The bias of the forget gate would be normalised away: it belongs behind the norm.
             self.norm_input.bias.copy_(self.bias_input)
             self.bias_input.zero_()
+
+    def gates_from(self, size: int) -> nn.Module:
+        """A layer by which one more input, of that size, adds to the gates."""
+        return nn.Sequential(self._linear_gates(size), nn.LayerNorm(self.gate_size))
 
     def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
         """What the inputs add to the gates."""

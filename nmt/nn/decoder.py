@@ -24,12 +24,15 @@ class DecoderState:
         fed: `[B F]`, the attentional vector that is fed back (input feeding), or None.
         memory: what the attention looks at.
         past: what the attention remembers of the steps before.
+        keep: `[B L H]`, the masks of recurrent dropout, the same for all words; None: nothing is
+            dropped.
     """
 
     recurrent: Float[Tensor, "B L Z"]
     fed: Float[Tensor, "B F"] | None
     memory: AnyMemory
     past: AnyPast = None
+    keep: Float[Tensor, "B L H"] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Layers:
         number: L.
         dropout: on the states between layers.
         recurrent_dropout: on what each layer reads of its own state, the same numbers at each step
-            of a call (Gal & Ghahramani 2016).
+            of a sentence (Gal & Ghahramani 2016).
         residual: add what goes into a layer, above the first, to what comes out (Wu 2016).
     """
 
@@ -110,6 +113,9 @@ class Decoder(nn.Module, ABC):
         parts: what it is made of.
     """
 
+    fed_size: int | None = None
+    """Numbers that are fed from each step to the next; None: nothing is."""
+
     def __init__(self, parts: DecoderParts) -> None:
         super().__init__()
         layers = parts.layers
@@ -134,8 +140,12 @@ class Decoder(nn.Module, ABC):
         return [cast(Cell, cell) for cell in self.cells]
 
     def start(self, recurrent: Float[Tensor, "B L Z"], memory: AnyMemory) -> DecoderState:
-        """The state before the first word."""
-        return DecoderState(recurrent, None, memory, self.attention.start(memory))
+        """The state before the first word; zeros are fed to it, where something is fed back."""
+        keep = self.recurrent_dropout.mask(recurrent[..., : self.hidden_size])
+        fed = None
+        if self.fed_size is not None:
+            fed = recurrent.new_zeros(len(recurrent), self.fed_size)
+        return DecoderState(recurrent, fed, memory, self.attention.start(memory), keep)
 
     @abstractmethod
     def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
@@ -155,9 +165,8 @@ class Decoder(nn.Module, ABC):
         return inputs, torch.stack(final, dim=1)
 
     def _keep(self, state: DecoderState) -> list[Tensor | None]:
-        """The masks of recurrent dropout for one call, one for each layer."""
-        like = state.recurrent[:, 0, : self.hidden_size]
-        return [self.recurrent_dropout.mask(like) for _ in self.cells]
+        """The masks of recurrent dropout, one for each layer."""
+        return [None] * len(self.cells) if state.keep is None else list(state.keep.unbind(1))
 
     def _step(
         self,

@@ -1,6 +1,7 @@
 """Decoders that attend at each step and read words from state, word and context together."""
 
 from abc import abstractmethod
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -39,7 +40,7 @@ class DeepOutputDecoder(Decoder):
             steps.add(output, attended)
         outputs, contexts, weights, choice = steps.stack()
         vectors = self._deep_output(outputs, embedded, contexts)
-        after = DecoderState(torch.stack(recurrent, dim=1), None, state.memory, past)
+        after = replace(state, recurrent=torch.stack(recurrent, dim=1), past=past)
         return Decoded(vectors, weights, after, choice)
 
     @abstractmethod

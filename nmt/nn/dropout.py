@@ -40,7 +40,7 @@ class Dropout(nn.Module):
         return self._mask(like)
 
     def _mask(self, like: Tensor) -> Tensor:
-        zeroed = round(self.probability * 2**16)
+        zeroed = min(round(self.probability * 2**16), 2**16 - 1)
         kept = _draw(like.shape) >= zeroed - 2**15
         return kept.to(like.dtype) * (2**16 / (2**16 - zeroed))
 

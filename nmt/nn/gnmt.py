@@ -1,10 +1,12 @@
 """The decoder of GNMT: the first layer attends, and all layers read what it saw."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.attention import AnyMemory, Attended
+from nmt.nn.attention.attention import Attended
 from nmt.nn.decoder import Decoded, Decoder, DecoderParts, DecoderState, Steps
 from nmt.nn.initialization import initialize_linear
 from nmt.nn.recurrent import Cell
@@ -32,11 +34,6 @@ class GNMTDecoder(Decoder):
         """Numbers that go into a layer above the first: of the layer below, and of the context."""
         return first.hidden_size + value_size
 
-    def start(self, recurrent: Float[Tensor, "B L Z"], memory: AnyMemory) -> DecoderState:
-        """The state before the first word; a context of zeros is fed to it."""
-        fed = recurrent.new_zeros(len(recurrent), self.fed_size)
-        return DecoderState(recurrent, fed, memory, self.attention.start(memory))
-
     def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
         """Go on from `state` through T words."""
         assert state.fed is not None
@@ -55,5 +52,5 @@ class GNMTDecoder(Decoder):
             steps.add(output, attended)
         outputs, contexts, weights, choice = steps.stack()
         vectors = torch.tanh(self.combine(torch.cat([contexts, outputs], dim=-1)))
-        after = DecoderState(torch.stack(recurrent, dim=1), context, state.memory, past)
+        after = replace(state, recurrent=torch.stack(recurrent, dim=1), fed=context, past=past)
         return Decoded(vectors, weights, after, choice)

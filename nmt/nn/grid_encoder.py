@@ -51,5 +51,5 @@ class GridEncoder(nn.Module):
         """States `[B S H]` and final `[B 1 H]`; padding changes nothing."""
         states = self.dropout(embedded)
         weight = mask.unsqueeze(-1).to(states.dtype)
-        mean = (states * weight).sum(dim=1) / weight.sum(dim=1)
+        mean = (states * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
         return EncoderOutput(states, mean.unsqueeze(1), mask)

@@ -1,5 +1,7 @@
 """The decoder of Luong 2015: step first, then attend."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -23,19 +25,12 @@ class LuongDecoder(Decoder):
 
     def __init__(self, parts: DecoderParts, *, input_feeding: bool = True) -> None:
         super().__init__(parts)
-        self.fed_size = parts.output_size
-        self.fed_to_gates: nn.Linear | None = None
+        self.fed_to_gates: nn.Module | None = None
         if input_feeding:
+            self.fed_size = parts.output_size
             self.fed_to_gates = self.layers[0].gates_from(parts.output_size)
         self.combine = nn.Linear(parts.value_size + self.hidden_size, parts.output_size)
         initialize_linear(self.combine)
-
-    def start(self, recurrent: Float[Tensor, "B L Z"], memory: AnyMemory) -> DecoderState:
-        """The state before the first word; a vector of zeros is fed to it."""
-        fed = None
-        if self.fed_to_gates is not None:
-            fed = recurrent.new_zeros(len(recurrent), self.fed_size)
-        return DecoderState(recurrent, fed, memory, self.attention.start(memory))
 
     def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
         """Go on from `state` through T words."""
@@ -46,11 +41,11 @@ class LuongDecoder(Decoder):
     def _at_once(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
         outputs, recurrent = self._unroll(embedded, state)
         vectors, attended = self._attend(outputs, state.memory, state.past)
-        after = DecoderState(recurrent, None, state.memory, attended.past)
+        after = replace(state, recurrent=recurrent, past=attended.past)
         return Decoded(vectors, attended.weights, after, attended.choice)
 
     def _with_feeding(
-        self, fed_to_gates: nn.Linear, embedded: Float[Tensor, "B T E"], state: DecoderState
+        self, fed_to_gates: nn.Module, embedded: Float[Tensor, "B T E"], state: DecoderState
     ) -> Decoded:
         assert state.fed is not None
         projected, keep = self.layers[0].project(embedded), self._keep(state)
@@ -63,7 +58,7 @@ class LuongDecoder(Decoder):
             fed, past = vector.squeeze(1), attended.past
             steps.add(fed, attended)
         vectors, _, weights, choice = steps.stack()
-        after = DecoderState(torch.stack(recurrent, dim=1), fed, state.memory, past)
+        after = replace(state, recurrent=torch.stack(recurrent, dim=1), fed=fed, past=past)
         return Decoded(vectors, weights, after, choice)
 
     def _attend(

@@ -48,8 +48,11 @@ class Cell(nn.Module, ABC):
         kept = hidden if keep is None else hidden * keep
         return nn.functional.linear(kept, self.weight_hidden, self.bias_hidden)
 
-    def gates_from(self, size: int) -> nn.Linear:
-        """A layer by which one more input, of that size, adds to the gates."""
+    def gates_from(self, size: int) -> nn.Module:
+        """A layer `[*N size]` to `[*N G]` by which one more input adds to the gates."""
+        return self._linear_gates(size)
+
+    def _linear_gates(self, size: int) -> nn.Linear:
         layer = nn.Linear(size, self.gate_size, bias=False)
         initialize_input_gates(layer.weight, self.num_gates)
         return layer

@@ -1,5 +1,7 @@
 """The decoder without attention: all that it knows of the source is its first state."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -29,4 +31,4 @@ class SutskeverDecoder(Decoder):
         outputs, recurrent = self._unroll(embedded, state)
         nothing: Attended = self.attention(outputs, state.memory)
         vectors = torch.tanh(self.state_to_output(outputs))
-        return Decoded(vectors, nothing.weights, DecoderState(recurrent, None, state.memory))
+        return Decoded(vectors, nothing.weights, replace(state, recurrent=recurrent))

@@ -26,6 +26,10 @@ def test_zeroes_the_asked_share_and_keeps_the_mean(probability: float) -> None:
     torch.testing.assert_close(kept, scaled, rtol=1e-4, atol=0)
 
 
+def test_nearly_all_may_be_dropped() -> None:
+    assert Dropout(1 - 1e-9).train()(torch.ones(1000)).isfinite().all()
+
+
 def test_neighbours_are_independent() -> None:
     """Four elements share one draw of 64 bits; none of them may tell of another."""
     torch.manual_seed(1)

@@ -296,6 +296,22 @@ def test_scheduled_sampling_at_chance_one_feeds_the_models_own_words() -> None:
     torch.testing.assert_close(sampled.logits, expected.logits, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("wiring", WIRINGS)
+def test_recurrent_dropout_is_the_same_for_all_words_of_a_sentence(wiring: str) -> None:
+    """However many calls of the decoder they take: scheduled sampling makes one for each."""
+    model = make_model(wiring, layers=Layers(2, recurrent_dropout=0.5)).train()
+    batch = make_batch()
+    state = model.start(model.encode(batch.source, batch.source_lengths))
+    assert state.keep is not None and state.keep.shape == (3, 2, STATE)
+    together = model.decoder(model.target_embedding(batch.decoder_input), state).vectors
+    steps = []
+    for word in batch.decoder_input.split(1, dim=1):
+        decoded = model.decoder(model.target_embedding(word), state)
+        state = decoded.state
+        steps.append(decoded.vectors)
+    torch.testing.assert_close(torch.cat(steps, dim=1), together)
+
+
 def test_tied_weights_are_one_parameter() -> None:
     model = make_model()
     assert model.projection.weight is model.target_embedding.table.weight

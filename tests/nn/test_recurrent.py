@@ -145,21 +145,31 @@ def test_a_relu_rnn_keeps_its_state_until_it_has_learnt() -> None:
 
 
 def test_layer_norm_gru_by_its_formula() -> None:
-    """Ba 2016, eq. 20-22: each sum normalised by itself."""
+    """Ba 2016, eq. 20-22: one normalisation for the gates, one for the candidate, of each side."""
     torch.manual_seed(1)
     cell = LayerNormGRU(INPUT, HIDDEN)
     words, state = torch.randn(2, INPUT), torch.randn(2, HIDDEN)
-    of_input = cell.norm_input(words @ cell.weight_input.t() + cell.bias_input)
-    of_state = cell.norm_hidden(state @ cell.weight_hidden.t() + cell.bias_hidden)
-    (xr, xz, xn), (hr, hz, hn) = of_input.chunk(3, -1), of_state.chunk(3, -1)
+
+    def normalized(summed: Tensor) -> tuple[Tensor, ...]:
+        gates = nn.functional.layer_norm(summed[:, : 2 * HIDDEN], [2 * HIDDEN])
+        candidate = nn.functional.layer_norm(summed[:, 2 * HIDDEN :], [HIDDEN])
+        return torch.cat([gates, candidate], dim=-1).chunk(3, -1)
+
+    xr, xz, xn = normalized(words @ cell.weight_input.t() + cell.bias_input)
+    hr, hz, hn = normalized(state @ cell.weight_hidden.t() + cell.bias_hidden)
     update = torch.sigmoid(xz + hz)
     expected = (1 - update) * torch.tanh(xn + torch.sigmoid(xr + hr) * hn) + update * state
     torch.testing.assert_close(cell(cell.project(words), state), expected)
     loud = cell(cell.project(1000 * words), state)
-    (
-        torch.testing.assert_close(loud, expected, rtol=1e-3, atol=1e-3),
-        "the size of the input is gone",
-    )
+    torch.testing.assert_close(loud, expected, rtol=1e-3, atol=1e-3)  # the size is gone
+
+
+@pytest.mark.parametrize("name", ["layer_norm_gru", "layer_norm_lstm"])
+def test_layer_norm_knows_no_size_of_a_context_either(name: str) -> None:
+    torch.manual_seed(1)
+    to_gates = CELLS[name](INPUT, HIDDEN).gates_from(3)
+    context = torch.randn(2, 3)
+    torch.testing.assert_close(to_gates(1000 * context), to_gates(context), rtol=1e-3, atol=1e-3)
 
 
 def test_layer_norm_lstm_by_its_formula() -> None:
