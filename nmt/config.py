@@ -7,7 +7,7 @@ keyword-only arguments of its constructor (see `nmt.registry`).
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from nmt.config_base import (
     ALIGNMENTS as ALIGNMENTS,
@@ -25,6 +25,11 @@ from nmt.config_base import (
     Options,
     Positive,
     Text,
+)
+from nmt.config_data import (
+    CorpusConfig as CorpusConfig,
+    DataConfig as DataConfig,
+    FilterConfig as FilterConfig,
 )
 from nmt.config_model import (
     AttentionConfig as AttentionConfig,
@@ -48,71 +53,16 @@ from nmt.registry import PlugIn
 
 CONFIG_VERSION = 1
 
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
+_UNGUIDED = ("hard", "gumbel", "local_m")
+"""Alignments whose weights give no gradient where they are 0, and that are 0 but in few places."""
+_SPARSE = ("sparsemax", "entmax", "local_p")
+"""Alignments whose weights may be exactly 0."""
 
 
 def _check_seed(seed: int) -> int:
     if seed >= 2**64:
         refuse(((), f"must be less than 2 to the power of 64 ({2**64}), not {seed}"))
     return seed
-
-
-class CorpusConfig(Options):
-    """Two files of text, one TSV file with two columns (plain or .gz), or grids and text."""
-
-    source: Text | None = None
-    """File of source sentences, one a line."""
-    target: Text | None = None
-    """File of target sentences, line for line."""
-    tsv: Text | None = None
-    """One file instead of two: source, a tab, target."""
-    grids: Text | None = None
-    """An .npz file of grids in place of source: a grid for each target line."""
-    alignments: Text | None = None
-    """Word alignments of the pairs, line for line (Pharaoh: `0-0 1-2`), for guided attention."""
-    weight: Annotated[float, Field(gt=0.0)] = 1.0
-    """How often the corpus is seen: 2 is twice an epoch, 0.5 every other epoch."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        allowed = (["source", "target"], ["grids", "target"], ["tsv"])
-        keys = [
-            key for key in ("source", "grids", "target", "tsv") if getattr(self, key) is not None
-        ]
-        if keys not in allowed:
-            sentence = "needs source and target, grids and target, or tsv alone; given: "
-            refuse(((), sentence + (", ".join(keys) or "none")))
-        return self
-
-
-class FilterConfig(Options):
-    """What training pairs are left out; each reason is counted and reported."""
-
-    max_length: Positive = 100
-    """Most tokens a side (after the tokenizer); of a grid, cells."""
-    max_length_ratio: Annotated[float, Field(ge=1.0)] | None = None
-    """Most tokens of one side for each token of the other; null: any."""
-    deduplicate: bool = False
-    """Keep only the first of identical pairs."""
-
-
-class DataConfig(Options):
-    """The corpora."""
-
-    train: Annotated[list[CorpusConfig], BeforeValidator(_as_list), Field(min_length=1)]
-    """One corpus or a list of them."""
-    valid: CorpusConfig | None = None
-    """What training is steered by: loss, metrics, early stopping."""
-    test: CorpusConfig | None = None
-    """Scored once, when training ends."""
-    filters: FilterConfig = Field(default_factory=FilterConfig)
-    """Training pairs to leave out."""
-    cache: Text | None = None
-    """Folder for the encoded corpora, shared between runs; null: inside the run."""
-    num_processes: Annotated[int, Field(ge=0)] = 0
-    """Processes for each corpus that sample the next epoch's subwords during this one; 0: none."""
 
 
 class TokenizerConfig(Options):
@@ -248,9 +198,38 @@ class Config(Options):
             if asked and self.model.attention is None:
                 sentence = "needs an attention, and model.attention is null; leave one of them out"
                 refuse((("training", key), sentence))
+            if asked and self.model.attention and self.model.attention.score.name == "uniform":
+                sentence = "has nothing to teach the score 'uniform'; the nearest that works is dot"
+                refuse((("training", key), sentence))
         if guided and all(corpus.alignments is None for corpus in self.data.train):
             sentence = "is missing, and training.guided_attention needs it"
             refuse((("data", "train", "0", "alignments"), sentence))
+        for key in ("valid", "test"):
+            corpus: CorpusConfig | None = getattr(self.data, key)
+            if corpus is not None and corpus.alignments is not None:
+                sentence = "are read in training alone; `nmt align --gold` compares with them"
+                refuse((("data", key, "alignments"), sentence))
+        self._check_alignment()
+
+    def _check_alignment(self) -> None:
+        """What is asked of weights must be what the alignment can learn from."""
+        attention, guided = self.model.attention, self.training.guided_attention
+        name = None if attention is None else attention.alignment.name
+        place = ("training", "guided_attention")
+        if guided is not None and name in _UNGUIDED:
+            sentence = (
+                f"the alignment {name!r} learns nothing from links: elsewhere than it looked its "
+                "weights are 0 whatever the scores; the nearest that works is softmax"
+            )
+            refuse((place, sentence))
+        if guided is not None and guided.loss == "cross_entropy" and name in _SPARSE:
+            sentence = (
+                f"learns nothing from the weights of {name!r} that are exactly 0; the nearest that "
+                "works is squared_error"
+            )
+            refuse(((*place, "loss"), sentence))
+        if self.training.reinforce != ReinforceConfig() and name != "hard":
+            refuse((("training", "reinforce"), "is for model.attention.alignment: hard alone"))
 
     @property
     def reads_grids(self) -> bool:
@@ -279,5 +258,7 @@ class Config(Options):
             refuse(
                 (("data", "filters", "deduplicate"), "compares text, not grids; set it to false")
             )
-        if any(corpus.alignments is not None for corpus in self.data.train):
-            refuse((("data", "train", "0", "alignments"), "are of words, and grids have none"))
+        for index, corpus in enumerate(self.data.train):
+            if corpus.alignments is not None:
+                place = ("data", "train", str(index), "alignments")
+                refuse((place, "are of words, and grids have none"))

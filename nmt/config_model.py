@@ -1,5 +1,6 @@
 """The options of the network."""
 
+from math import gcd
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -171,6 +172,12 @@ class ModelConfig(Options):
                 "another style"
             )
             refuse((("decoder", "style"), sentence))
+        if self.decoder.style.name == "sutskever" and self.bridge.name == "zero":
+            sentence = (
+                "'zero' keeps the source from 'sutskever', which knows it by its first state "
+                "alone; the nearest that works is final"
+            )
+            refuse((("bridge",), sentence))
         self._check_heads()
         return self
 
@@ -182,5 +189,10 @@ class ModelConfig(Options):
         }
         for name, size in sizes.items():
             if size % heads:
-                sentence = f"must divide {name} ({size}), which {heads} does not"
+                common = gcd(*sizes.values())
+                nearest = max(n for n in range(1, heads) if common % n == 0)
+                sentence = (
+                    f"must divide {name} ({size}), which {heads} does not; the nearest that works "
+                    f"is {nearest}"
+                )
                 refuse((("attention", "num_heads"), sentence))

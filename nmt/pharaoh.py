@@ -13,7 +13,7 @@ from nmt.errors import DataError
 Link = tuple[int, int]
 Alignment = frozenset[Link]
 
-_LINK = re.compile(r"([0-9]+)([-p])([0-9]+)")
+_LINK = re.compile(r"([0-9]{1,9})([-p])([0-9]{1,9})")
 
 
 @dataclass(frozen=True)

@@ -188,14 +188,19 @@ def test_attentions_that_cannot_be() -> None:
         assert "the nearest that works is softmax" in message
     message = problem(model={"attention": {"num_heads": 3}})
     assert message == (
-        "model.attention.num_heads: must divide model.decoder.hidden_size (512), which 3 does not"
+        "model.attention.num_heads: must divide model.decoder.hidden_size (512), which 3 does not; "
+        "the nearest that works is 2"
     )
     message = problem(model={"attention": {"num_heads": 2, "score": "uniform"}})
     assert "would all look alike" in message
     message = problem(model={"decoder": {"style": "sutskever"}})
     assert message.startswith("model.decoder.style: ") and "model.attention: null" in message
-    config = make(model={"decoder": {"style": "sutskever"}, "attention": None})
-    assert config.model.attention is None
+    without = {"decoder": {"style": "sutskever"}, "attention": None}
+    assert make(model=without).model.attention is None
+    assert problem(model=without | {"bridge": "zero"}) == (
+        "model.bridge: 'zero' keeps the source from 'sutskever', which knows it by its first state "
+        "alone; the nearest that works is final"
+    )
 
 
 def test_what_is_asked_of_an_attention_needs_one() -> None:
@@ -206,6 +211,51 @@ def test_what_is_asked_of_an_attention_needs_one() -> None:
     assert message.startswith("data.train.0.alignments: is missing")
     aligned = {"train": FILES | {"alignments": "links"}, "valid": FILES}
     assert make(data=aligned, training={"guided_attention": {}}).training.guided_attention
+
+
+def test_guiding_needs_weights_that_can_be_guided() -> None:
+    data = {"train": FILES | {"alignments": "links"}, "valid": FILES}
+    squared = {"guided_attention": {"loss": "squared_error"}}
+    for alignment in ("hard", "gumbel", "local_m"):
+        model = {"attention": {"alignment": alignment}}
+        message = problem(data=data, model=model, training=squared)
+        assert message == (
+            f"training.guided_attention: the alignment {alignment!r} learns nothing from links: "
+            "elsewhere than it looked its weights are 0 whatever the scores; the nearest that "
+            "works is softmax"
+        )
+    for alignment in ("sparsemax", "entmax", "local_p"):
+        model = {"attention": {"alignment": alignment}}
+        message = problem(data=data, model=model, training={"guided_attention": {}})
+        assert message == (
+            f"training.guided_attention.loss: learns nothing from the weights of {alignment!r} "
+            "that are exactly 0; the nearest that works is squared_error"
+        )
+        make(data=data, model=model, training=squared)
+    uniform = {"attention": {"score": "uniform"}}
+    for key, value in (("guided_attention", {}), ("coverage_loss", 1.0)):
+        assert problem(data=data, model=uniform, training={key: value}) == (
+            f"training.{key}: has nothing to teach the score 'uniform'; the nearest that works is "
+            "dot"
+        )
+
+
+def test_reinforce_is_for_what_samples() -> None:
+    options = {"reinforce": {"weight": 2.0}}
+    make(model={"attention": {"alignment": "hard"}}, training=options)
+    for model in ({}, {"attention": None}, {"attention": {"alignment": "gumbel"}}):
+        assert problem(model=model, training=options) == (
+            "training.reinforce: is for model.attention.alignment: hard alone"
+        )
+
+
+@pytest.mark.parametrize("corpus", ["valid", "test"])
+def test_only_training_is_guided(corpus: str) -> None:
+    data = {"train": FILES, "valid": FILES} | {corpus: FILES | {"alignments": "links"}}
+    assert problem(data=data) == (
+        f"data.{corpus}.alignments: are read in training alone; `nmt align --gold` compares with "
+        "them"
+    )
 
 
 def test_residual_connections_need_layers_to_connect() -> None:

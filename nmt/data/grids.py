@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,16 @@ from nmt.text.reader import EncodedWords, Reader
 NUM_POSITIONS: Final = 2
 """Numbers of a cell after its channels: its row and its column, counted from 0."""
 _ALL: Final = "grids"
+# The last two: a compression that zipfile does not know, and an encrypted member.
+_DAMAGES: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +88,7 @@ def read_grids(path: Path) -> Iterator[Grid]:
                     )
             for name in expected:
                 yield _grid(_load(arrays, path, name), path, name)
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except _DAMAGES as error:
         raise DataError(
             f"{path}: no .npz file of arrays, or a damaged one; write it with numpy.savez"
         ) from error
@@ -85,8 +96,10 @@ def read_grids(path: Path) -> Iterator[Grid]:
 
 def _load(arrays: Any, path: Path, name: str) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = arrays[name]
-    except (ValueError, zipfile.BadZipFile, OSError) as error:
+        array = arrays[name]
+        if not isinstance(array, np.ndarray):  # bytes, of what numpy has not written
+            raise ValueError("no array")
+    except _DAMAGES as error:
         raise DataError(
             f"{path}: array {name}: pickled or damaged, and not loaded; save plain numbers"
         ) from error

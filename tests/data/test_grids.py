@@ -2,6 +2,8 @@
 
 import pickle
 import random
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,24 @@ def test_a_bad_array_is_named(tmp_path: Path, array: object, message: str) -> No
     np.savez(path, np.zeros((2, 2, 3)), np.asarray(array))
     with pytest.raises(DataError, match=f"^{path}: {message}"):
         list(read_grids(path))
+
+
+def test_an_array_that_numpy_has_not_written_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("arr_0.npy", "some text")
+    with pytest.raises(DataError, match=f"^{path}: array arr_0: pickled or damaged"):
+        list(read_grids(path))
+
+
+def test_a_changed_byte_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, np.arange(12.0).reshape(2, 2, 3))
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        with suppress(DataError):  # some bytes, as of a date, change nothing
+            list(read_grids(path))
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:

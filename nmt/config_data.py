@@ -1,0 +1,68 @@
+"""The options of the corpora."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from nmt.config_base import Options, Positive, Text
+from nmt.explain import refuse
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+class CorpusConfig(Options):
+    """Two files of text, one TSV file with two columns (plain or .gz), or grids and text."""
+
+    source: Text | None = None
+    """File of source sentences, one a line."""
+    target: Text | None = None
+    """File of target sentences, line for line."""
+    tsv: Text | None = None
+    """One file instead of two: source, a tab, target."""
+    grids: Text | None = None
+    """An .npz file of grids in place of source: a grid for each target line."""
+    alignments: Text | None = None
+    """Word alignments of the pairs, line for line (Pharaoh: `0-0 1-2`), for guided attention."""
+    weight: Annotated[float, Field(gt=0.0)] = 1.0
+    """How often the corpus is seen: 2 is twice an epoch, 0.5 every other epoch."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        allowed = (["source", "target"], ["grids", "target"], ["tsv"])
+        keys = [
+            key for key in ("source", "grids", "target", "tsv") if getattr(self, key) is not None
+        ]
+        if keys not in allowed:
+            sentence = "needs source and target, grids and target, or tsv alone; given: "
+            refuse(((), sentence + (", ".join(keys) or "none")))
+        return self
+
+
+class FilterConfig(Options):
+    """What training pairs are left out; each reason is counted and reported."""
+
+    max_length: Positive = 100
+    """Most tokens a side (after the tokenizer); of a grid, cells."""
+    max_length_ratio: Annotated[float, Field(ge=1.0)] | None = None
+    """Most tokens of one side for each token of the other; null: any."""
+    deduplicate: bool = False
+    """Keep only the first of identical pairs."""
+
+
+class DataConfig(Options):
+    """The corpora."""
+
+    train: Annotated[list[CorpusConfig], BeforeValidator(_as_list), Field(min_length=1)]
+    """One corpus or a list of them."""
+    valid: CorpusConfig | None = None
+    """What training is steered by: loss, metrics, early stopping."""
+    test: CorpusConfig | None = None
+    """Scored once, when training ends."""
+    filters: FilterConfig = Field(default_factory=FilterConfig)
+    """Training pairs to leave out."""
+    cache: Text | None = None
+    """Folder for the encoded corpora, shared between runs; null: inside the run."""
+    num_processes: Annotated[int, Field(ge=0)] = 0
+    """Processes for each corpus that sample the next epoch's subwords during this one; 0: none."""
