@@ -12,18 +12,25 @@ from nmt.nn.initialization import initialize_linear
 
 
 class DotScore(Score):
-    """``q . h`` (Luong 2015, eq. 8); the memory is projected first where its size is another."""
+    """``q . h`` (Luong 2015, eq. 8); the memory is projected first where its size is another.
+
+    The projection is a matrix with Glorot's weights over ``sqrt(Q)``. A score sums over Q times I
+    of its weights: without the root, the softmax would start saturated, and a step of Adam, which
+    moves all weights by the same amount, would throw the scores about by several units.
+    """
 
     def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__(query_size, key_size)
         self.key_projection: nn.Module = nn.Identity()
+        self.scale = 1.0
         if query_size != key_size:
             self.key_projection = _bilinear(query_size, key_size)
+            self.scale = query_size**-0.5
 
     def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
         """The memory, in the size of the query."""
         projected: Tensor = self.key_projection(inputs)
-        return projected
+        return projected if self.scale == 1.0 else projected * self.scale
 
     def forward(
         self,
@@ -36,13 +43,11 @@ class DotScore(Score):
 
 
 class ScaledDotScore(DotScore):
-    """``q . h / sqrt(K)`` (Vaswani 2017, eq. 1): scores of the same spread whatever the size."""
+    """``q . h / sqrt(Q)`` (Vaswani 2017, eq. 1): scores of the same spread whatever the size."""
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
-        """The memory, in the size of the query, scaled."""
-        projected = super().keys(inputs)
-        scale: float = projected.shape[-1] ** -0.5
-        return projected * scale
+    def __init__(self, query_size: int, key_size: int) -> None:
+        super().__init__(query_size, key_size)
+        self.scale = query_size**-0.5
 
 
 class GeneralScore(DotScore):
@@ -51,6 +56,7 @@ class GeneralScore(DotScore):
     def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__(query_size, key_size)
         self.key_projection = _bilinear(query_size, key_size)
+        self.scale = query_size**-0.5
 
 
 class CosineScore(DotScore):
@@ -67,6 +73,7 @@ class CosineScore(DotScore):
     ) -> None:
         super().__init__(query_size, key_size)
         self.key_projection = _bilinear(query_size, key_size)
+        self.scale = 1.0
         self.gain = nn.Parameter(torch.tensor(initial_gain))
 
     def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:

@@ -58,8 +58,8 @@ def test_general_by_hand() -> None:
         weight.copy_(torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]))
     values = torch.tensor([[[1.0, 2.0, 3.0]]])
     query = torch.tensor([[[10.0, 1.0]]])
-    # W h = (7, 2); q . W h = 72
-    assert score(query, score.keys(values)).tolist() == [[[72.0]]]
+    # W is the weight over the root of 2: W h = (7, 2) / sqrt(2)
+    assert score(query, score.keys(values)).item() == pytest.approx(72.0 / math.sqrt(2))
 
 
 def test_cosine_by_hand() -> None:
