@@ -44,11 +44,56 @@ class Schedule(ABC):
 
 
 class Constant(Schedule):
-    """The same rate all the time."""
+    """The same rate all the time, or until a cool-down at the end (Hägele 2024, section 3).
+
+    The longer training lasts at a high rate, the better it ends: unlike a curve over the whole
+    training, a constant rate may be broken off, or go on, anywhere.
+
+    Args:
+        total_updates: where the cool-down ends.
+        warmup: updates over which the factor rises linearly from 0; 0 for none.
+        cooldown: updates at the end of training over which it falls linearly to 0; 0 for none.
+
+    Raises:
+        ConfigError: there is a cool-down and no end, or too few updates for it.
+    """
+
+    def __init__(
+        self,
+        total_updates: int | None,
+        *,
+        warmup: Annotated[int, Ge(0)] = 0,
+        cooldown: Annotated[int, Ge(0)] = 0,
+    ) -> None:
+        super().__init__(total_updates, warmup=warmup)
+        self.cooldown = cooldown
+        self.end = total_updates if cooldown else None
+        if not cooldown:
+            return
+        if total_updates is None:
+            raise ConfigError(
+                "training.schedule.cooldown: needs to know where training ends; give "
+                "training.max_updates or training.max_epochs, or leave it out"
+            )
+        if cooldown + warmup > total_updates:
+            raise ConfigError(
+                f"training.schedule.cooldown: {cooldown} and a warm-up of {warmup} are more than "
+                f"the {total_updates} updates of training"
+            )
+
+    def state(self) -> dict[str, float]:
+        """Where the cool-down ends."""
+        return {} if self.end is None else {"end": self.end}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Go on where the end is the same; a cool-down cannot be put off once it has begun."""
+        _check_end("cool-down", self.end, state)
 
     def after_warmup(self, update: int) -> float:
-        """Always 1."""
-        return 1.0
+        """1, and then down to 0."""
+        if self.end is None:
+            return 1.0
+        return min(1.0, max(0.0, (self.end - update) / self.cooldown))
 
 
 class Plateau(Schedule):
@@ -155,18 +200,22 @@ class Cosine(Schedule):
 
     def restore(self, state: dict[str, float]) -> None:
         """Go on where the curve is the same; there is no going on from one curve on another."""
-        if state.get("end", self.end) != self.end:  # the first checkpoints do not say it
-            raise ConfigError(
-                f"--resume: training.schedule: the cosine of this run ends at update "
-                f"{state['end']:,.0f}, and with these options it would at {self.end:,}: put "
-                "training.max_updates and training.max_epochs back, or start another run with "
-                "run=PATH"
-            )
+        _check_end("cosine", self.end, state)
 
     def after_warmup(self, update: int) -> float:
         """Falls slowly, then fast, then slowly; stays at `final`."""
         share = min(1.0, (update - self.warmup) / (self.end - self.warmup))
         return self.final + (1.0 - self.final) * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+def _check_end(what: str, end: int | None, state: dict[str, float]) -> None:
+    if end is not None and state.get("end", end) != end:  # the first checkpoints do not say it
+        raise ConfigError(
+            f"--resume: training.schedule: the {what} of this run ends at update "
+            f"{state['end']:,.0f}, and with these options it would at {end:,}: put "
+            "training.max_updates and training.max_epochs back, or start another run with "
+            "run=PATH"
+        )
 
 
 SCHEDULES: Final[dict[str, type[Schedule]]] = {

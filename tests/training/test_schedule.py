@@ -35,6 +35,28 @@ def test_constant_stays() -> None:
     assert {Constant(None).factor(update) for update in (1, 10, 10**6)} == {1.0}
 
 
+def test_constant_cools_down_at_the_end() -> None:
+    schedule = Constant(100, warmup=10, cooldown=20)
+    assert {schedule.factor(update) for update in range(10, 81)} == {1.0}
+    assert schedule.factor(90) == pytest.approx(0.5)
+    assert schedule.factor(95) == pytest.approx(0.25)
+    assert schedule.factor(100) == schedule.factor(120) == 0.0
+
+
+def test_a_cooldown_needs_an_end_and_room() -> None:
+    with pytest.raises(ConfigError, match=r"schedule\.cooldown: needs to know where training ends"):
+        Constant(None, cooldown=5)
+    with pytest.raises(ConfigError, match="95 and a warm-up of 10 are more than the 100 updates"):
+        Constant(100, warmup=10, cooldown=95)
+
+
+def test_a_cooldown_is_not_put_off() -> None:
+    state = Constant(100, cooldown=20).state()
+    Constant(100, cooldown=20).restore(state)
+    with pytest.raises(ConfigError, match="the cool-down of this run ends at update 100"):
+        Constant(200, cooldown=20).restore(state)
+
+
 def test_inverse_square_root_by_hand() -> None:
     schedule = InverseSquareRoot(None, warmup=100)
     assert schedule.factor(50) == pytest.approx(0.5)
