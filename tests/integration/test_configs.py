@@ -28,7 +28,7 @@ def test_a_config_loads_and_builds(path: Path) -> None:
     model = build_model(config.model, source_size=50, target_size=50)
     build_search(config.decoding)
     OPTIMIZERS.create(config.training.optimizer, model)
-    SCHEDULES.create(config.training.schedule, 1000)
+    SCHEDULES.create(config.training.schedule, 10_000)
     for name in config.training.validation.metrics:
         METRICS.get(name)()
     options = config.tokenizer.model_extra or {}

@@ -38,7 +38,8 @@ WIRINGS: dict[str, Any] = {
 }
 FIXED = {"sutskever", "bahdanau, one fixed vector"}
 ONE_LAYER = Layers()
-STACKS = (ONE_LAYER, Layers(2), Layers(3, residual=True))
+PLAIN_STACK = Layers(2)
+STACKS = (ONE_LAYER, PLAIN_STACK, Layers(3, residual=True))
 
 
 def works(score: str, alignment: str) -> bool:
@@ -104,6 +105,7 @@ FORMS = [
     *(
         {"wiring": wiring, "cell": cell, "layers": layers}
         for wiring, cell, layers in product(WIRINGS, CELLS, STACKS)
+        if layers != PLAIN_STACK or cell == "gru"
     ),
 ]
 
