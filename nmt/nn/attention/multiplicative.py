@@ -1,6 +1,6 @@
 """Scores by a product of query and key."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Gt
@@ -19,12 +19,16 @@ class DotScore(Score):
     moves all weights by the same amount, would throw the scores about by several units.
     """
 
+    always_projected: ClassVar[bool] = False
+    """Whether the memory is projected where its size is that of the query too."""
+
     def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__(query_size, key_size)
         self.key_projection: nn.Module = nn.Identity()
         self.scale = 1.0
-        if query_size != key_size:
-            self.key_projection = _bilinear(query_size, key_size)
+        if self.always_projected or query_size != key_size:
+            self.key_projection = nn.Linear(key_size, query_size, bias=False)
+            initialize_linear(self.key_projection)
             self.scale = query_size**-0.5
 
     def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
@@ -53,10 +57,7 @@ class ScaledDotScore(DotScore):
 class GeneralScore(DotScore):
     """``q . W h`` (Luong 2015, eq. 8): the memory is always projected."""
 
-    def __init__(self, query_size: int, key_size: int) -> None:
-        super().__init__(query_size, key_size)
-        self.key_projection = _bilinear(query_size, key_size)
-        self.scale = query_size**-0.5
+    always_projected: ClassVar[bool] = True
 
 
 class CosineScore(DotScore):
@@ -68,12 +69,12 @@ class CosineScore(DotScore):
         initial_gain: g at the start; cosines alone, in [-1, 1], would leave any softmax flat.
     """
 
+    always_projected: ClassVar[bool] = True
+
     def __init__(
         self, query_size: int, key_size: int, *, initial_gain: Annotated[float, Gt(0)] = 10.0
     ) -> None:
         super().__init__(query_size, key_size)
-        self.key_projection = _bilinear(query_size, key_size)
-        self.scale = 1.0
         self.gain = nn.Parameter(torch.tensor(initial_gain))
 
     def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
@@ -88,9 +89,3 @@ class CosineScore(DotScore):
     ) -> Float[Tensor, "B T S"]:
         """The scores."""
         return self.gain * super().forward(nn.functional.normalize(query, dim=-1), keys)
-
-
-def _bilinear(query_size: int, key_size: int) -> nn.Linear:
-    projection = nn.Linear(key_size, query_size, bias=False)
-    initialize_linear(projection)
-    return projection
