@@ -5,6 +5,7 @@ configuration is refused at once. A plug-in's own options are not listed here: t
 keyword-only arguments of its constructor (see `nmt.registry`).
 """
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -142,6 +143,8 @@ class Config(Options):
     """auto, cpu, cuda, or cuda:N."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the computation; the weights are float32 always."""
+    start_from: Text | None = None
+    """A run whose best weights, and tokenizers, training starts with; null: with random ones."""
     data: DataConfig
     """The corpora."""
     tokenizer: Annotated[TokenizerConfig, TOKENIZERS] = Field(default_factory=TokenizerConfig)
@@ -183,6 +186,8 @@ class Config(Options):
                 "training.validation.best=loss"
             )
             refuse((("data", "valid"), sentence))
+        if self.start_from is not None and Path(self.start_from) == Path(self.run):
+            refuse((("start_from",), f"is the run itself, {self.run}; give run=PATH elsewhere"))
         self._check_attention()
         self._check_grids()
         if self.data.valid is None and self.training.checkpoints.average_last > 0:

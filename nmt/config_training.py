@@ -109,6 +109,8 @@ class TrainingConfig(Options):
     """Largest norm of the gradient; null: any."""
     label_smoothing: Probability = 0.1
     """Share of the probability spread over all words (Szegedy 2016)."""
+    r_drop: Annotated[float, Field(ge=0.0)] = 0.0
+    """How much two passes of other dropout are to agree (alpha / 2 of Liang 2021); 0: one pass."""
     scheduled_sampling: ScheduledSamplingConfig | None = None
     """Feed the model its own words; null: teacher forcing alone."""
     coverage_loss: Annotated[float, Field(ge=0.0)] = 0.0

@@ -158,11 +158,7 @@ def _report_model(engine: "Engine", batch: "Batch", num_classes: int) -> None:
     for name, count in counts.items():
         print(f"  {name:<18}{count:>14,}")
     cost = measure_update(
-        engine.model,
-        engine.optimizer,
-        to(batch, engine.device),
-        engine.config.label_smoothing,
-        engine.precision,
+        engine.model, engine.optimizer, to(batch, engine.device), engine.objective
     )
     print(
         f"largest batch   {batch.num_sentences:,} pairs of up to {batch.source.shape[1]} and "
@@ -177,9 +173,7 @@ def _report_speed(engine: "Engine", batches: "list[Batch]", num_batches: int) ->
     from nmt.commands.measurement import measure_speed
 
     config = engine.config
-    speed = measure_speed(
-        engine.model, engine.optimizer, batches, config.label_smoothing, engine.precision
-    )
+    speed = measure_speed(engine.model, engine.optimizer, batches, engine.objective)
     print(
         f"speed           {speed:,.0f} target tokens a second, on {engine.device} in "
         f"{str(engine.precision).removeprefix('torch.')}",

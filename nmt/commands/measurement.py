@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nmt.batch import Batch
 from nmt.nn.model import Model
 from nmt.structure import to
-from nmt.training.loss import label_smoothed_cross_entropy
+from nmt.training.objective import Objective
 from nmt.training.optimization import Optimizer, optimizer_tensors
 
 _LONGEST_MEASUREMENT: Final = 4.0  # seconds
@@ -42,7 +42,7 @@ class UpdateCost:
 
 
 def measure_update(
-    model: Model, optimizer: Optimizer, batch: Batch, smoothing: float, precision: torch.dtype
+    model: Model, optimizer: Optimizer, batch: Batch, objective: Objective
 ) -> UpdateCost:
     """Make an update on a batch and measure it; the model is changed by it.
 
@@ -50,12 +50,11 @@ def measure_update(
         model: on the device of the batch.
         optimizer: of its parameters.
         batch: sentence pairs.
-        smoothing: of the labels.
-        precision: to compute in.
+        objective: what it makes small.
     """
     kept = _KeptBytes(model)
     with torch.autograd.graph.saved_tensors_hooks(kept.count, lambda tensor: tensor):
-        loss = _update(model, optimizer, batch, smoothing, precision)
+        loss = _update(model, optimizer, batch, objective)
     return UpdateCost(
         loss=loss,
         weights=_bytes(model.parameters()),
@@ -66,11 +65,7 @@ def measure_update(
 
 
 def measure_speed(
-    model: Model,
-    optimizer: Optimizer,
-    batches: Sequence[Batch],
-    smoothing: float,
-    precision: torch.dtype,
+    model: Model, optimizer: Optimizer, batches: Sequence[Batch], objective: Objective
 ) -> float:
     """Target tokens a second, over updates on ordinary batches; the model is changed by them.
 
@@ -78,14 +73,13 @@ def measure_speed(
         model: on the device where it will be trained; it has made an update before.
         optimizer: of its parameters.
         batches: as they come in training; the first few are enough.
-        smoothing: of the labels.
-        precision: to compute in.
+        objective: what it makes small.
     """
     device = next(model.parameters()).device
     num_tokens = 0
     start = time.perf_counter()
     for batch in batches:
-        _update(model, optimizer, to(batch, device), smoothing, precision)
+        _update(model, optimizer, to(batch, device), objective)
         num_tokens += batch.num_target_tokens
         if time.perf_counter() - start > _LONGEST_MEASUREMENT:
             break
@@ -113,18 +107,14 @@ def count_parameters(model: Model) -> dict[str, int]:
     return counts
 
 
-def _update(
-    model: Model, optimizer: Optimizer, batch: Batch, smoothing: float, precision: torch.dtype
-) -> float:
+def _update(model: Model, optimizer: Optimizer, batch: Batch, objective: Objective) -> float:
     """The loss of a token before the update; waits for the device."""
     model.train()
     optimizer.zero_grad(set_to_none=True)
-    with torch.autocast(batch.source.device.type, precision, precision != torch.float32):
-        logits = model(batch).logits
-    loss = label_smoothed_cross_entropy(logits, batch.labels, smoothing)
-    (loss.objective / batch.num_target_tokens).backward()  # type: ignore[no-untyped-call]
+    losses = objective(model, batch)
+    (losses.objective / batch.num_target_tokens).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-    return float(loss.negative_log_likelihood) / batch.num_target_tokens
+    return float(losses.negative_log_likelihood) / batch.num_target_tokens
 
 
 class _KeptBytes:

@@ -1,8 +1,10 @@
 """From a configuration to an engine that can start, or go on."""
 
+import torch
+
 from nmt.build import build_search
 from nmt.build_corpus import build_corpus
-from nmt.build_model import build_model
+from nmt.build_model import build_model, start_from
 from nmt.checkpoint import Checkpoint
 from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, Config, TrainingConfig
 from nmt.data.corpus import read_pairs
@@ -15,6 +17,7 @@ from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
 from nmt.training.engine import Counters, Engine
 from nmt.training.material import Material
+from nmt.training.objective import Objective
 from nmt.training.optimization import Optimizer
 from nmt.training.reporting import Reporter
 from nmt.training.resuming import data_identity, require_same_data
@@ -40,7 +43,10 @@ def assemble(
     if checkpoint is not None:
         require_same_data(config, run, checkpoint.metadata["data"], data)
     build_search(config.decoding)  # what it refuses is told now, not at the end, where it is used
-    model = build_model(config.model, len(tokenizers.source), len(tokenizers.target)).to(device)
+    model = build_model(config.model, len(tokenizers.source), len(tokenizers.target))
+    if checkpoint is None and config.start_from is not None:
+        start_from(model, RunDirectory.open(config.start_from))
+    model = model.to(device)
     optimizer: Optimizer = OPTIMIZERS.create(training.optimizer, model)
     counters, num_batches = _counters(checkpoint, material.loader)
     total_updates = count_updates(training, num_batches)
@@ -54,7 +60,7 @@ def assemble(
         optimizer=optimizer,
         base_learning_rate=optimizer.param_groups[0]["lr"],
         schedule=SCHEDULES.create(training.schedule, total_updates),
-        attention_loss=_attention_loss(training),
+        objective=_objective(training, material.precision),
         ema=None if training.ema_decay is None else ExponentialAverage(model, training.ema_decay),
         validator=_validator(config, model, material),
         best=_progress(training.validation.best),
@@ -100,14 +106,15 @@ def count_updates(config: TrainingConfig, batches_per_epoch: int) -> int | None:
     return min(limits, default=None)
 
 
-def _attention_loss(config: TrainingConfig) -> AttentionLoss:
+def _objective(config: TrainingConfig, precision: torch.dtype) -> Objective:
     guided, reinforce = config.guided_attention, config.reinforce
-    return AttentionLoss(
+    attention = AttentionLoss(
         coverage=config.coverage_loss,
         guided=0.0 if guided is None else guided.weight,
         guided_loss="cross_entropy" if guided is None else guided.loss,
         reinforce=Reinforce(reinforce.weight, reinforce.entropy, reinforce.discount),
     )
+    return Objective(config.label_smoothing, attention, config.r_drop, precision)
 
 
 def _validator(config: Config, model: Model, material: Material) -> Validator | None:

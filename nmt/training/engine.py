@@ -13,9 +13,9 @@ from nmt.checkpoint import Checkpoint, save_checkpoint
 from nmt.config import TrainingConfig
 from nmt.nn.model import Model
 from nmt.run import LAST, RunDirectory
-from nmt.training.attention_loss import AttentionLoss
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
+from nmt.training.objective import Objective
 from nmt.training.optimization import Optimizer, optimizer_tensors, restore_optimizer
 from nmt.training.randomness import random_metadata, random_tensors, restore_random
 from nmt.training.reporting import Reporter
@@ -74,7 +74,7 @@ class Engine:
         best: what the best checkpoint is chosen by, so far.
         stopping: what early stopping watches; None for never.
         base_learning_rate: what the schedule multiplies.
-        attention_loss: what is asked of the attention beside the words.
+        objective: what an update makes small.
         ema: averages the weights; None where they are used as they are.
         data: what the batches are made of, to tell at a resume whether it is still the same.
     """
@@ -88,7 +88,7 @@ class Engine:
     optimizer: Optimizer
     base_learning_rate: float
     schedule: Schedule
-    attention_loss: AttentionLoss
+    objective: Objective
     ema: ExponentialAverage | None
     validator: Validator | None
     best: Progress
@@ -102,11 +102,6 @@ class Engine:
     def used_weights(self) -> AbstractContextManager[None]:
         """Inside, the model holds the weights that are validated and kept."""
         return nullcontext() if self.ema is None else self.ema.in_place()
-
-    def autocast(self) -> AbstractContextManager[Any]:
-        """Inside, the model computes in the precision of the run."""
-        reduced = self.precision != torch.float32
-        return torch.autocast(self.device.type, dtype=self.precision, enabled=reduced)
 
     def learning_rate(self) -> float:
         """Of the present update."""

@@ -27,7 +27,6 @@ from nmt.training.events import (
     validate,
 )
 from nmt.training.finishing import finish
-from nmt.training.loss import label_smoothed_cross_entropy
 from nmt.training.material import Material, gather
 from nmt.training.optimization import apply_gradients
 from nmt.training.randomness import seed_everything
@@ -195,19 +194,10 @@ class Trainer:
         objective = torch.zeros((), device=engine.device)
         likelihood = torch.zeros((), device=engine.device)
         for batch in batches:
-            batch = to(batch, engine.device)
-            with engine.autocast():
-                output = engine.model(batch, engine.feed_own())
-            loss = label_smoothed_cross_entropy(
-                output.logits, batch.labels, self._config.label_smoothing
-            )
-            wanted = loss.objective
-            beside = engine.attention_loss(batch, output, loss.log_probabilities)
-            if beside is not None:
-                wanted = wanted + beside
-            (wanted / num_tokens).backward()  # type: ignore[no-untyped-call]
-            objective += wanted.detach()
-            likelihood += loss.negative_log_likelihood
+            losses = engine.objective(engine.model, to(batch, engine.device), engine.feed_own())
+            (losses.objective / num_tokens).backward()  # type: ignore[no-untyped-call]
+            objective += losses.objective.detach()
+            likelihood += losses.negative_log_likelihood
         norm = apply_gradients(engine.optimizer, objective, self._config.clip_norm)
         if engine.ema is not None:
             engine.ema.update(counters.update)

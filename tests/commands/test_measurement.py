@@ -8,6 +8,7 @@ from nmt.config import OPTIMIZERS, ModelConfig
 from nmt.data.loader import make_batch
 from nmt.nn.model import Model
 from nmt.registry import PlugIn
+from nmt.training.objective import Objective
 
 SOURCE_SIZE, TARGET_SIZE, E = 30, 40, 8
 
@@ -31,7 +32,7 @@ def measure(num_pairs: int, optimizer: str = "adam") -> tuple[Model, int, int, i
     model = make_model()
     cost = measure_update(
         *(model, OPTIMIZERS.create(PlugIn(name=optimizer), model), make_pairs(num_pairs)),
-        *(0.1, torch.float32),
+        Objective(0.1),
     )
     assert cost.total == cost.weights + cost.gradients + cost.optimizer + cost.activations
     return model, cost.weights, cost.optimizer, cost.activations
@@ -68,7 +69,7 @@ def test_activations_grow_with_the_batch() -> None:
 def test_the_loss_before_training_is_near_chance() -> None:
     model = make_model()
     optimizer = OPTIMIZERS.create(PlugIn(name="adam"), model)
-    cost = measure_update(model, optimizer, make_pairs(4), 0.0, torch.float32)
+    cost = measure_update(model, optimizer, make_pairs(4), Objective())
     assert cost.loss == pytest.approx(torch.tensor(float(TARGET_SIZE)).log().item(), abs=1.0)
 
 
@@ -79,7 +80,7 @@ def test_the_speed_is_that_of_the_updates(monkeypatch: pytest.MonkeyPatch) -> No
     times = iter([0.0, 1.0, 2.0, 2.5])
     monkeypatch.setattr("time.perf_counter", lambda: next(times))
     batches = [make_pairs(4), make_pairs(6)]
-    assert measure_speed(model, optimizer, batches, 0.1, torch.float32) == (4 + 6) * 3 / 2.5
+    assert measure_speed(model, optimizer, batches, Objective(0.1)) == (4 + 6) * 3 / 2.5
 
 
 def test_measuring_the_speed_takes_seconds_at_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,4 +89,4 @@ def test_measuring_the_speed_takes_seconds_at_the_most(monkeypatch: pytest.Monke
     times = iter([0.0, 5.0, 5.0])
     monkeypatch.setattr("time.perf_counter", lambda: next(times))
     batches = [make_pairs(4)] * 100
-    assert measure_speed(model, optimizer, batches, 0.1, torch.float32) == 4 * 3 / 5.0
+    assert measure_speed(model, optimizer, batches, Objective(0.1)) == 4 * 3 / 5.0

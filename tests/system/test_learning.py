@@ -18,8 +18,7 @@ from nmt.search.greedy import GreedySearch
 from nmt.search.penalties import NoPenalty
 from nmt.search.search import SearchLimits
 from nmt.symbols import SPECIAL_SYMBOLS
-from nmt.training.attention_loss import AttentionLoss
-from nmt.training.loss import label_smoothed_cross_entropy
+from nmt.training.objective import Objective
 
 pytestmark = pytest.mark.slow
 
@@ -43,12 +42,8 @@ def train(model: Model, task: str, num_updates: int) -> None:
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, num_updates)
     for update in range(num_updates):
         batch: Batch = make_batch(*make_pairs(task, 64, seed=update))
-        output = model(batch)
-        loss = label_smoothed_cross_entropy(output.logits, batch.labels)
-        beside = AttentionLoss()(batch, output, loss.log_probabilities)
-        wanted = loss.objective if beside is None else loss.objective + beside
         optimizer.zero_grad()
-        (wanted / batch.num_target_tokens).backward()
+        (Objective()(model, batch).objective / batch.num_target_tokens).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()

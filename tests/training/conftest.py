@@ -13,10 +13,10 @@ from nmt.config import DecoderConfig, EmbeddingConfig, EncoderConfig, ModelConfi
 from nmt.data.loader import make_batch
 from nmt.metrics import Score
 from nmt.run import RunDirectory
-from nmt.training.attention_loss import AttentionLoss
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
 from nmt.training.engine import Engine
+from nmt.training.objective import Objective
 from nmt.training.optimization import SGD
 from nmt.training.reporting import Reporter
 from nmt.training.schedule import Constant
@@ -61,10 +61,10 @@ class ScriptedValidator(Validator):
         return Validation(100.0 - value, [Score("bleu", value, "")], samples)
 
 
-def tiny_model() -> Any:
+def tiny_model(dropout: float = 0.0) -> Any:
     torch.manual_seed(1)
     config = ModelConfig(
-        embedding=EmbeddingConfig(size=4, dropout=0.0),
+        embedding=EmbeddingConfig(size=4, dropout=dropout),
         encoder=EncoderConfig(hidden_size=4, dropout=0.0),
         decoder=DecoderConfig(hidden_size=4, dropout=0.0, output_dropout=0.0),
     )
@@ -107,7 +107,7 @@ def make_engine(tmp_path: Path) -> MakeEngine:
             optimizer=SGD(model, learning_rate=learning_rate, momentum=0.5),
             base_learning_rate=learning_rate,
             schedule=Constant(None),
-            attention_loss=AttentionLoss(),
+            objective=Objective(config.label_smoothing, r_drop=config.r_drop),
             ema=None if config.ema_decay is None else ExponentialAverage(model, config.ema_decay),
             validator=validator,
             best=Progress("bleu", higher_is_better=True),

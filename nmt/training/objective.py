@@ -1,0 +1,97 @@
+"""What an update makes small, for one batch: the loss of the words, and what is asked beside it."""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from nmt.batch import Batch
+from nmt.nn.model import Model
+from nmt.structure import map_tensors
+from nmt.symbols import PAD
+from nmt.training.attention_loss import AttentionLoss
+from nmt.training.loss import label_smoothed_cross_entropy
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Sums over the real tokens of a batch; divide by `Batch.num_target_tokens`.
+
+    Attributes:
+        objective: scalar with a gradient: all that training makes small.
+        negative_log_likelihood: scalar without one: of the words alone, in nats.
+    """
+
+    objective: Float[Tensor, ""]
+    negative_log_likelihood: Float[Tensor, ""]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """How the losses of a batch are computed.
+
+    Attributes:
+        label_smoothing: share of the probability spread over all words.
+        attention: what is asked of the attention beside the words.
+        r_drop: weight of `disagreement`; above 0, each sentence is read twice.
+        precision: of the model's computation; the losses are float32 always.
+    """
+
+    label_smoothing: float = 0.0
+    attention: AttentionLoss = field(default_factory=AttentionLoss)
+    r_drop: float = 0.0
+    precision: torch.dtype = torch.float32
+
+    def __call__(self, model: Model, batch: Batch, feed_own: float = 0.0) -> Losses:
+        """The losses of a batch that is on the model's device.
+
+        Args:
+            model: in training mode.
+            batch: sentence pairs.
+            feed_own: the chance that the decoder is fed its own words.
+        """
+        passes = 2 if self.r_drop > 0.0 else 1
+        if passes == 2:
+            batch = twice(batch)
+        reduced = self.precision != torch.float32
+        with torch.autocast(batch.source.device.type, dtype=self.precision, enabled=reduced):
+            output = model(batch, feed_own)
+        words = label_smoothed_cross_entropy(output.logits, batch.labels, self.label_smoothing)
+        objective = words.objective
+        beside = self.attention(batch, output, words.log_probabilities)
+        if beside is not None:
+            objective = objective + beside
+        objective = objective / passes
+        if passes == 2:
+            objective = objective + self.r_drop * disagreement(output.logits, batch.labels)
+        return Losses(objective, words.negative_log_likelihood / passes)
+
+
+def twice(batch: Batch) -> Batch:
+    """`[2B ...]`: all sentences, and then all of them again."""
+    both = map_tensors(lambda tensor: torch.cat((tensor, tensor)), batch)
+    return replace(both, num_target_tokens=2 * batch.num_target_tokens)
+
+
+def disagreement(
+    logits: Float[Tensor, "2*B T V"], labels: Int[Tensor, "2*B T"]
+) -> Float[Tensor, ""]:
+    """``1/2 (KL(p || q) + KL(q || p))`` of the two passes over each word, summed over the words.
+
+    Dropout makes the passes differ; the model is taught that they should not (R-Drop: Liang 2021,
+    eq. 2). The loss there, eq. 4, is that of both passes plus alpha times this: twice ours, with
+    alpha = 2 `r_drop`. Computed in float32 at least.
+
+    Args:
+        logits: scores of all words; the second half is another pass over the sentences of the
+            first.
+        labels: the words that are right; PAD counts nothing.
+    """
+    real = labels.chunk(2)[0] != PAD
+    precise = torch.promote_types(logits.dtype, torch.float32)
+    first, second = (
+        functional.log_softmax(half[real], dim=-1, dtype=precise) for half in logits.chunk(2)
+    )
+    return 0.5 * ((first.exp() - second.exp()) * (first - second)).sum()
