@@ -52,7 +52,7 @@ def test_a_resume_does_not_need_the_other_run(nmt: Any) -> None:
 
 
 def test_check_tries_it(nmt: Any) -> None:
-    outcome = nmt("check", "tiny.yaml", BASE)
+    outcome = nmt("check", "tiny.yaml", "run=runs/tuned", BASE)
     assert outcome.code == 0, outcome.err
     (loss,) = (line for line in outcome.lines if line.startswith("largest batch"))
     assert float(loss.split("loss ")[1].split()[0]) < 0.5, "not that of chance"
