@@ -29,7 +29,6 @@ from nmt.data.encoded import EncodedCorpus
 from nmt.data.filters import Filters
 from nmt.data.grids import GridReader
 from nmt.data.loader import DataLoader
-from nmt.errors import ConfigError
 from nmt.registry import PlugIn
 from nmt.run import RunDirectory
 from nmt.search.search import Search, SearchLimits
@@ -55,8 +54,6 @@ def build_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
     Raises:
         UserError: the text or a saved tokenizer cannot be used.
     """
-    if config.start_from is not None:
-        _adopt_tokenizers(config, RunDirectory.open(config.start_from), run)
     options = config.tokenizer
     make = partial(_tokenizer, options, config.data.train)
     if options.shared:
@@ -69,32 +66,6 @@ def build_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
         source = make(run.source_tokenizer, options.source_path, "the source", (0,))
     target = make(run.target_tokenizer, options.target_path, "the target", (1,))
     return Tokenizers(source, target)
-
-
-def _adopt_tokenizers(config: Config, base: RunDirectory, run: RunDirectory) -> None:
-    """Copy those that the weights of another run know the tokens of.
-
-    Raises:
-        ConfigError: the configuration asks for others.
-        RunError: one of them is damaged.
-    """
-    wanted = config.tokenizer.model_dump(mode="json")
-    there = load_config(base.config).tokenizer.model_dump(mode="json")
-    for key in {**there, **wanted}:
-        if wanted.get(key) != there.get(key):
-            raise ConfigError(
-                f"tokenizer.{key}: {wanted.get(key, 'not set')}, and start_from: {base.path} has "
-                f"{there.get(key, 'not set')}: a model reads the tokens that it was trained with; "
-                "give the same options"
-            )
-    places = [
-        (base.shared_tokenizer, run.shared_tokenizer),
-        (base.source_tokenizer, run.source_tokenizer),
-        (base.target_tokenizer, run.target_tokenizer),
-    ]
-    for theirs, ours in places:
-        if theirs.is_dir() and not ours.is_dir():
-            load_tokenizer(theirs).save(ours)
 
 
 def load_tokenizers(run: RunDirectory) -> Tokenizers:

@@ -17,7 +17,7 @@ from nmt.config import (
     ModelConfig,
 )
 from nmt.config_file import load_config
-from nmt.errors import ConfigError, RunError
+from nmt.errors import RunError
 from nmt.nn.attention.attention import Attention, BaseAttention
 from nmt.nn.attention.fixed import FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
@@ -165,31 +165,3 @@ def load_model(run: RunDirectory, checkpoint: str, device: torch.device) -> Mode
             "another run; bring back the one that belongs here"
         ) from error
     return model.to(device).eval()
-
-
-def start_from(model: Model, run: RunDirectory) -> None:
-    """Give a fresh model the best weights of a trained run.
-
-    Args:
-        model: with as many parameters, of the same names and shapes; its dropout and all else that
-            has no weights may differ.
-        run: the trained one.
-
-    Raises:
-        RunError: there is no best checkpoint, or it is damaged.
-        ConfigError: the models are not alike; names what is not.
-    """
-    weights = load_model(run, BEST, torch.device("cpu")).state_dict()
-    wanted = model.state_dict()
-    for name in {**weights, **wanted}:
-        here, there = (list(t[name].shape) if name in t else None for t in (wanted, weights))
-        if here != there:
-            raise ConfigError(
-                f"start_from: {run.path}: of its model, {name} is {_shape(there)}, and "
-                f"{_shape(here)} in this one; give the options of model: that {run.config} has"
-            )
-    model.load_state_dict(weights)
-
-
-def _shape(sizes: list[int] | None) -> str:
-    return "missing" if sizes is None else " x ".join(map(str, sizes)) or "a number"

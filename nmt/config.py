@@ -5,7 +5,6 @@ configuration is refused at once. A plug-in's own options are not listed here: t
 keyword-only arguments of its constructor (see `nmt.registry`).
 """
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -144,7 +143,7 @@ class Config(Options):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of the computation; the weights are float32 always."""
     start_from: Text | None = None
-    """A run whose best weights, and tokenizers, training starts with; null: with random ones."""
+    """A run whose best weights, and tokenizers, training starts with; null: new ones."""
     data: DataConfig
     """The corpora."""
     tokenizer: Annotated[TokenizerConfig, TOKENIZERS] = Field(default_factory=TokenizerConfig)
@@ -186,8 +185,11 @@ class Config(Options):
                 "training.validation.best=loss"
             )
             refuse((("data", "valid"), sentence))
-        if self.start_from is not None and Path(self.start_from) == Path(self.run):
-            refuse((("start_from",), f"is the run itself, {self.run}; give run=PATH elsewhere"))
+        if self.training.r_drop > 0.0 and not self.model.has_dropout:
+            sentence = (
+                "without any dropout in model: two passes are the same; set one, or this to 0"
+            )
+            refuse((("training", "r_drop"), sentence))
         self._check_attention()
         self._check_grids()
         if self.data.valid is None and self.training.checkpoints.average_last > 0:
@@ -233,6 +235,12 @@ class Config(Options):
                 "works is squared_error"
             )
             refuse(((*place, "loss"), sentence))
+        if self.training.r_drop > 0.0 and name == "hard":
+            sentence = (
+                "two passes over 'hard' look at other positions, and should not agree; the nearest "
+                "alignment that works is softmax"
+            )
+            refuse((("training", "r_drop"), sentence))
         if self.training.reinforce != ReinforceConfig() and name != "hard":
             refuse((("training", "reinforce"), "is for model.attention.alignment: hard alone"))
 

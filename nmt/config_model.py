@@ -164,6 +164,16 @@ class ModelConfig(Options):
     decoder: DecoderConfig = Field(default_factory=DecoderConfig)
     """Target side."""
 
+    @property
+    def has_dropout(self) -> bool:
+        """Whether two passes over a batch differ in training."""
+        embedding, encoder, decoder = self.embedding, self.encoder, self.decoder
+        rates = [embedding.dropout, embedding.word_dropout, encoder.dropout]
+        rates += [decoder.dropout, decoder.recurrent_dropout, decoder.output_dropout]
+        if isinstance(encoder, EncoderConfig):
+            rates.append(encoder.recurrent_dropout)
+        return any(rate > 0.0 for rate in rates)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.decoder.style.name == "sutskever" and self.attention is not None:

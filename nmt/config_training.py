@@ -110,7 +110,7 @@ class TrainingConfig(Options):
     label_smoothing: Probability = 0.1
     """Share of the probability spread over all words (Szegedy 2016)."""
     r_drop: Annotated[float, Field(ge=0.0)] = 0.0
-    """How much two passes of other dropout are to agree (alpha / 2 of Liang 2021); 0: one pass."""
+    """How much two passes are to agree (Liang 2021: alpha / 2), in twice the time; 0: one pass."""
     scheduled_sampling: ScheduledSamplingConfig | None = None
     """Feed the model its own words; null: teacher forcing alone."""
     coverage_loss: Annotated[float, Field(ge=0.0)] = 0.0
@@ -152,6 +152,12 @@ class TrainingConfig(Options):
                     "training would never end; set max_epochs, max_updates or early_stopping",
                 )
             )
+        if self.r_drop > 0.0 and self.scheduled_sampling is not None:
+            sentence = (
+                "two passes that are fed other words should not agree; set it to null, or r_drop "
+                "to 0"
+            )
+            refuse((("scheduled_sampling",), sentence))
         choices = self.validation.choices
         if self.early_stopping is not None and self.early_stopping.metric not in choices:
             place = ("early_stopping", "metric")

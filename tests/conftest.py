@@ -14,7 +14,14 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Where tensors have shapes. Elsewhere mypy is enough (and some types are only there for mypy).
-CHECKED = ["nmt.nn", "nmt.search", "nmt.training.loss", "nmt.structure", "nmt.batch"]
+CHECKED = [
+    "nmt.nn",
+    "nmt.search",
+    "nmt.training.loss",
+    "nmt.training.objective",
+    "nmt.structure",
+    "nmt.batch",
+]
 install_import_hook(CHECKED, "beartype.beartype")
 
 # How long an example takes says more about what else the machine does than about the code.

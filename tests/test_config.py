@@ -240,6 +240,33 @@ def test_guiding_needs_weights_that_can_be_guided() -> None:
         )
 
 
+def test_two_passes_must_differ_by_dropout_alone() -> None:
+    assert make(training={"r_drop": 1.0}).training.r_drop == 1.0
+    dry = {
+        "embedding": {"dropout": 0.0},
+        "encoder": {"dropout": 0.0},
+        "decoder": {"dropout": 0.0, "output_dropout": 0.0},
+    }
+    assert problem(model=dry, training={"r_drop": 1.0}) == (
+        "training.r_drop: without any dropout in model: two passes are the same; set one, or this "
+        "to 0"
+    )
+    for group, name in (
+        *(("embedding", "word_dropout"), ("encoder", "recurrent_dropout")),
+        *(("decoder", "output_dropout"), ("decoder", "recurrent_dropout")),
+    ):
+        make(model={**dry, group: {**dry[group], name: 0.1}}, training={"r_drop": 1.0})
+    hard = {"attention": {"alignment": "hard"}}
+    assert problem(model=hard, training={"r_drop": 1.0}) == (
+        "training.r_drop: two passes over 'hard' look at other positions, and should not agree; "
+        "the nearest alignment that works is softmax"
+    )
+    assert problem(training={"r_drop": 1.0, "scheduled_sampling": {}}) == (
+        "training.scheduled_sampling: two passes that are fed other words should not agree; set "
+        "it to null, or r_drop to 0"
+    )
+
+
 def test_reinforce_is_for_what_samples() -> None:
     options = {"reinforce": {"weight": 2.0}}
     make(model={"attention": {"alignment": "hard"}}, training=options)

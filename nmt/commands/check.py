@@ -56,14 +56,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     import torch
 
-    from nmt.build import build_tokenizers
     from nmt.run import RunDirectory
     from nmt.training.assembly import assemble
-    from nmt.training.material import gather
+    from nmt.training.material import gather, make_tokenizers
 
     with tempfile.TemporaryDirectory(prefix="nmt-check-") as folder:
         place = RunDirectory(Path(folder))
-        tokenizers = build_tokenizers(config, place)
+        tokenizers = make_tokenizers(config, place)
         _report_tokenizers(config, tokenizers)
         contained = _contained(config)
         material = gather(contained, place)

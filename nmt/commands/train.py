@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.commands.preconditions import require_corpora, require_device
-from nmt.errors import RunError
+from nmt.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from nmt.config import Config
@@ -69,11 +69,18 @@ def _begin(
 
     if arguments.resume:
         return RunDirectory.create(path, resume=True), None
+    _require_another(config.start_from, path)
     if arguments.overwrite and path.exists():
         return _replace(path, config)
     # At once, so that what is in the way is told before the work, not after it.
     folder = RunDirectory.create(path)
     return folder, _fill(folder, config)
+
+
+def _require_another(base: str | None, path: Path) -> None:
+    """Refuse to put a run in the place of the one whose weights it starts with."""
+    if base is not None and path.exists() and Path(base).exists() and path.samefile(base):
+        raise ConfigError(f"start_from: {base}: is the run itself; give run=PATH elsewhere")
 
 
 def _replace(path: Path, config: "Config") -> "tuple[RunDirectory, Material]":

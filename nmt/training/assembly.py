@@ -4,7 +4,7 @@ import torch
 
 from nmt.build import build_search
 from nmt.build_corpus import build_corpus
-from nmt.build_model import build_model, start_from
+from nmt.build_model import build_model
 from nmt.checkpoint import Checkpoint
 from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, Config, TrainingConfig
 from nmt.data.corpus import read_pairs
@@ -15,13 +15,14 @@ from nmt.run import RunDirectory
 from nmt.training.attention_loss import AttentionLoss, Reinforce
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
-from nmt.training.engine import Counters, Engine
+from nmt.training.engine import NEVER, Counters, Engine
 from nmt.training.material import Material
 from nmt.training.objective import Objective
 from nmt.training.optimization import Optimizer
 from nmt.training.reporting import Reporter
 from nmt.training.resuming import data_identity, require_same_data
 from nmt.training.snapshots import Snapshots
+from nmt.training.starting import adopt_weights
 from nmt.training.tally import Tally
 from nmt.training.validation import Validator
 from nmt.translation import Translator
@@ -45,10 +46,10 @@ def assemble(
     build_search(config.decoding)  # what it refuses is told now, not at the end, where it is used
     model = build_model(config.model, len(tokenizers.source), len(tokenizers.target))
     if checkpoint is None and config.start_from is not None:
-        start_from(model, RunDirectory.open(config.start_from))
+        adopt_weights(config, model)
     model = model.to(device)
     optimizer: Optimizer = OPTIMIZERS.create(training.optimizer, model)
-    counters, num_batches = _counters(checkpoint, material.loader)
+    counters, num_batches = _counters(config, checkpoint, material.loader)
     total_updates = count_updates(training, num_batches)
     engine = Engine(
         config=training,
@@ -76,9 +77,16 @@ def assemble(
     return engine
 
 
-def _counters(checkpoint: Checkpoint | None, loader: DataLoader) -> tuple[Counters, int]:
+def _counters(
+    config: Config, checkpoint: Checkpoint | None, loader: DataLoader
+) -> tuple[Counters, int]:
     """Where training is, and the batches of the first epoch, which are counted once in a run."""
-    counters = Counters() if checkpoint is None else Counters(**checkpoint.metadata["counters"])
+    if checkpoint is not None:
+        counters = Counters(**checkpoint.metadata["counters"])
+    elif config.start_from is None:
+        counters = Counters()
+    else:
+        counters = Counters(validated_at=NEVER)  # what it starts with competes for the best
     if counters.first_epoch_batches is None:
         counters.first_epoch_batches = loader.num_batches(1)
     if counters.first_epoch_batches == 0:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 from torch import Tensor
@@ -25,6 +25,9 @@ from nmt.training.scheduled_sampling import sampling_chance
 from nmt.training.snapshots import Snapshots
 from nmt.training.tally import Tally
 from nmt.training.validation import Validator
+
+NEVER: Final = -1
+"""Of `Counters.validated_at`: before the first update, where the weights have been trained."""
 
 
 class Loader(Protocol):
@@ -138,14 +141,14 @@ class Engine:
         save_checkpoint(self.run.checkpoint(LAST), tensors, metadata)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Put everything but the counters back to where `save` was called."""
+        """Put everything but the counters, which are there, back to where `save` was called."""
         tensors, metadata = checkpoint.tensors, checkpoint.metadata
         self.model.load_state_dict(tensors["model"])
         restore_optimizer(self.optimizer, tensors["optimizer"])
         self.tally.restore(tensors["tally"])
         if self.ema is not None:
             self.ema.restore(tensors["ema"])
-        self.schedule.restore(metadata["schedule"])
+        self.schedule.restore(metadata["schedule"], self.counters.update)
         self.best.restore(metadata["best"])
         if self.stopping is not None:
             self.stopping.restore(metadata["stopping"])

@@ -9,6 +9,7 @@ from nmt.config import Config
 from nmt.data.loader import DataLoader
 from nmt.device import resolve_device, resolve_precision
 from nmt.run import RunDirectory
+from nmt.training.starting import adopt_tokenizers
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,17 @@ def gather(config: Config, run: RunDirectory, *, is_begun: bool = False) -> Mate
     if is_begun:
         tokenizers = load_tokenizers(RunDirectory.open(run.path))
     else:
-        tokenizers = build_tokenizers(config, run)
+        tokenizers = make_tokenizers(config, run)
     loader = build_loader(config, run, tokenizers, device)
     return Material(device, precision, tokenizers, loader)
+
+
+def make_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
+    """The tokenizers of a new run: those of the run that it starts from, or made for it.
+
+    Raises:
+        UserError: the text, a saved tokenizer or the other run cannot be used.
+    """
+    if config.start_from is not None:
+        return adopt_tokenizers(config, run)
+    return build_tokenizers(config, run)

@@ -52,8 +52,8 @@ class Objective:
             batch: sentence pairs.
             feed_own: the chance that the decoder is fed its own words.
         """
-        passes = 2 if self.r_drop > 0.0 else 1
-        if passes == 2:
+        has_two_passes = self.r_drop > 0.0
+        if has_two_passes:
             batch = twice(batch)
         reduced = self.precision != torch.float32
         with torch.autocast(batch.source.device.type, dtype=self.precision, enabled=reduced):
@@ -63,10 +63,10 @@ class Objective:
         beside = self.attention(batch, output, words.log_probabilities)
         if beside is not None:
             objective = objective + beside
-        objective = objective / passes
-        if passes == 2:
-            objective = objective + self.r_drop * disagreement(output.logits, batch.labels)
-        return Losses(objective, words.negative_log_likelihood / passes)
+        if not has_two_passes:
+            return Losses(objective, words.negative_log_likelihood)
+        apart = self.r_drop * disagreement(output.logits, batch.labels)
+        return Losses(0.5 * objective + apart, 0.5 * words.negative_log_likelihood)
 
 
 def twice(batch: Batch) -> Batch:
@@ -75,9 +75,7 @@ def twice(batch: Batch) -> Batch:
     return replace(both, num_target_tokens=2 * batch.num_target_tokens)
 
 
-def disagreement(
-    logits: Float[Tensor, "2*B T V"], labels: Int[Tensor, "2*B T"]
-) -> Float[Tensor, ""]:
+def disagreement(logits: Float[Tensor, "B T V"], labels: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
     """``1/2 (KL(p || q) + KL(q || p))`` of the two passes over each word, summed over the words.
 
     Dropout makes the passes differ; the model is taught that they should not (R-Drop: Liang 2021,
@@ -85,13 +83,10 @@ def disagreement(
     alpha = 2 `r_drop`. Computed in float32 at least.
 
     Args:
-        logits: scores of all words; the second half is another pass over the sentences of the
-            first.
+        logits: scores of all words; the second half of B is another pass over the first.
         labels: the words that are right; PAD counts nothing.
     """
-    real = labels.chunk(2)[0] != PAD
     precise = torch.promote_types(logits.dtype, torch.float32)
-    first, second = (
-        functional.log_softmax(half[real], dim=-1, dtype=precise) for half in logits.chunk(2)
-    )
-    return 0.5 * ((first.exp() - second.exp()) * (first - second)).sum()
+    first, second = functional.log_softmax(logits, dim=-1, dtype=precise).chunk(2)
+    apart = ((first.exp() - second.exp()) * (first - second)).sum(dim=-1)
+    return 0.5 * (apart * (labels.chunk(2)[0] != PAD)).sum()

@@ -1,12 +1,13 @@
 """Whether a run can go on with the configuration that it is given now."""
 
 import fnmatch
-from typing import Any, Final
+from typing import Final
 
 from nmt.build import Tokenizers
 from nmt.build_corpus import build_corpus
 from nmt.config import Config
 from nmt.data.loader import DataLoader
+from nmt.differences import differences
 from nmt.errors import ConfigError, RunError
 from nmt.run import RunDirectory
 
@@ -42,12 +43,12 @@ def require_same(before: Config, now: Config) -> None:
     Raises:
         ConfigError: names the options that differ, but for those in `HARMLESS`.
     """
-    old, new = _flat(before.model_dump(mode="json")), _flat(now.model_dump(mode="json"))
     changed = [
-        f"{key} ({old.get(key, 'not set')} -> {new.get(key, 'not set')})"
-        for key in {**old, **new}
-        if old.get(key) != new.get(key)
-        and not any(fnmatch.fnmatchcase(key, pattern) for pattern in HARMLESS)
+        f"{key} ({change})"
+        for key, change in differences(
+            before.model_dump(mode="json"), now.model_dump(mode="json")
+        ).items()
+        if not any(fnmatch.fnmatchcase(key, pattern) for pattern in HARMLESS)
     ]
     if changed:
         raise ConfigError(
@@ -84,13 +85,3 @@ def require_same_data(
                 f"{build_corpus(corpus)}: the text has changed since the run was started; bring "
                 "it back as it was, or start another run with run=PATH"
             )
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Every leaf by its dotted key; a list is a leaf, and so is an empty mapping."""
-    if not isinstance(tree, dict) or not tree:
-        return {prefix: tree}
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat.update(_flat(value, f"{prefix}.{key}" if prefix else key))
-    return flat

@@ -38,8 +38,12 @@ class Schedule(ABC):
         """What `restore` needs to go on from here."""
         return {}
 
-    def restore(self, state: dict[str, float]) -> None:
-        """Go on from what `state` gave."""
+    def restore(self, state: dict[str, float], update: int) -> None:
+        """Go on after an update from what `state` gave.
+
+        Raises:
+            ConfigError: the rate of the updates before would have been another.
+        """
         assert not state
 
 
@@ -85,9 +89,10 @@ class Constant(Schedule):
         """Where the cool-down ends."""
         return {} if self.end is None else {"end": self.end}
 
-    def restore(self, state: dict[str, float]) -> None:
-        """Go on where the end is the same; a cool-down cannot be put off once it has begun."""
-        _check_end("cool-down", self.end, state)
+    def restore(self, state: dict[str, float], update: int) -> None:
+        """Go on to any end, but where a cool-down has begun."""
+        if self.end is not None and update > min(self.end, state["end"]) - self.cooldown:
+            _check_end("cool-down", self.end, state)
 
     def after_warmup(self, update: int) -> float:
         """1, and then down to 0."""
@@ -138,7 +143,7 @@ class Plateau(Schedule):
         """The factor and the count."""
         return {"factor": self._factor, "without_best": self._without_best}
 
-    def restore(self, state: dict[str, float]) -> None:
+    def restore(self, state: dict[str, float], update: int) -> None:
         """Go on from what `state` gave."""
         self._factor = state["factor"]
         self._without_best = int(state["without_best"])
@@ -198,7 +203,7 @@ class Cosine(Schedule):
         """Where the curve ends."""
         return {"end": self.end}
 
-    def restore(self, state: dict[str, float]) -> None:
+    def restore(self, state: dict[str, float], update: int) -> None:
         """Go on where the curve is the same; there is no going on from one curve on another."""
         _check_end("cosine", self.end, state)
 

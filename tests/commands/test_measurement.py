@@ -66,6 +66,16 @@ def test_activations_grow_with_the_batch() -> None:
     assert 2.0 * few < many < 5.0 * few
 
 
+def test_two_passes_keep_twice_the_activations() -> None:
+    def activations(r_drop: float) -> int:
+        model = make_model()
+        optimizer = OPTIMIZERS.create(PlugIn(name="sgd"), model)
+        cost = measure_update(model, optimizer, make_pairs(10), Objective(r_drop=r_drop))
+        return cost.activations
+
+    assert 1.8 * activations(0.0) < activations(1.0) < 3.5 * activations(0.0)
+
+
 def test_the_loss_before_training_is_near_chance() -> None:
     model = make_model()
     optimizer = OPTIMIZERS.create(PlugIn(name="adam"), model)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ pytestmark = pytest.mark.usefixtures("in_copy")
 
 BASE = "start_from=runs/tiny"
 HERE = ("run=runs/tuned", BASE, "training.max_epochs=1")
+BEST = Path("runs/tiny/checkpoints/best/model.safetensors")
 
 
 def validations(run: str) -> list[dict[str, Any]]:
@@ -18,30 +20,52 @@ def validations(run: str) -> list[dict[str, Any]]:
     return [fact for fact in map(json.loads, lines) if fact["kind"] == "validation"]
 
 
-def test_training_starts_where_the_other_run_was_best(nmt: Any) -> None:
-    best = min(fact["loss"] for fact in validations("runs/tiny"))
-    rate = "training.optimizer.learning_rate=1e-9"
-    assert nmt("train", "tiny.yaml", *HERE, rate).code == 0
-    assert validations("runs/tuned")[0]["loss"] == pytest.approx(best, rel=1e-4)
+@pytest.mark.parametrize("ema", ["null", "0.999"])
+def test_training_starts_where_the_other_run_was_best(nmt: Any, ema: str) -> None:
+    best = max(validations("runs/tiny"), key=lambda fact: fact["scores"]["bleu"])
+    outcome = nmt("train", "tiny.yaml", *HERE, f"training.ema_decay={ema}")
+    assert outcome.code == 0, outcome.err
+    first, *others = validations("runs/tuned")
+    assert (first["update"], first["loss"]) == (0, pytest.approx(best["loss"], rel=1e-5))
+    assert others, "and then it is trained"
     for file in Path("runs/tiny/tokenizer").rglob("*.*"):
         copy = Path("runs/tuned/tokenizer") / file.relative_to("runs/tiny/tokenizer")
         assert copy.read_bytes() == file.read_bytes()
 
 
-def test_the_moving_average_starts_there_too(nmt: Any) -> None:
-    best = min(fact["loss"] for fact in validations("runs/tiny"))
-    options = ("training.optimizer.learning_rate=1e-9", "training.ema_decay=0.999")
-    assert nmt("train", "tiny.yaml", *HERE, *options).code == 0
-    assert validations("runs/tuned")[0]["loss"] == pytest.approx(best, rel=1e-4)
+def test_a_training_that_only_harms_leaves_the_best_as_it_was(nmt: Any) -> None:
+    assert nmt("train", "tiny.yaml", *HERE, "training.optimizer.learning_rate=10").code == 0
+    tuned = Path("runs/tuned/checkpoints/best/model.safetensors")
+    assert tuned.read_bytes() == BEST.read_bytes()
 
 
-def test_other_text_and_other_dropout_are_welcome(nmt: Any) -> None:
+def test_the_options_of_a_run_can_be_built_on(nmt: Any) -> None:
     Path("more.en").write_text("one two .\nthree .\n")
     Path("more.de").write_text("zwei eins .\ndrei .\n")
-    corpus = "data.train={source: more.en, target: more.de}"
-    assert nmt("train", "tiny.yaml", *HERE, corpus, "model.embedding.dropout=0.5").code == 0
+    Path("mine.yaml").write_text(
+        "extends: runs/tiny/config.yaml\nstart_from: runs/tiny\nrun: runs/tuned\n"
+        "data: {train: {source: more.en, target: more.de}}\n"
+        "model: {embedding: {dropout: 0.5}}\ntraining: {max_epochs: 1, r_drop: 1.0}\n"
+    )
+    outcome = nmt("train", "mine.yaml")
+    assert outcome.code == 0, outcome.err
+    log = Path("runs/tuned/train.log").read_text()
+    assert "not all of its options: model.embedding.dropout: 0.0 -> 0.5\n" in log
     Path("one.txt").write_text("nine nine .\n")
     assert nmt("translate", "runs/tuned", "one.txt").lines == ["neun neun ."]
+
+
+def test_subwords_of_both_sides_in_one_table(nmt: Any) -> None:
+    shared = (
+        *("tokenizer={name: sentencepiece, vocabulary_size: 60, shared: true}",),
+        *("model.embedding.tie=all", "training.max_epochs=1"),
+    )
+    assert nmt("train", "tiny.yaml", "run=runs/base", *shared).code == 0
+    (base,) = validations("runs/base")
+    outcome = nmt("train", "tiny.yaml", "run=runs/tuned", "start_from=runs/base", *shared)
+    assert outcome.code == 0, outcome.err
+    assert validations("runs/tuned")[0]["loss"] == pytest.approx(base["loss"], rel=1e-5)
+    assert [folder.name for folder in Path("runs/tuned/tokenizer").iterdir()] == ["shared"]
 
 
 def test_a_resume_does_not_need_the_other_run(nmt: Any) -> None:
@@ -51,6 +75,17 @@ def test_a_resume_does_not_need_the_other_run(nmt: Any) -> None:
     assert again.code == 0, again.err
 
 
+def test_a_resume_without_a_checkpoint_starts_anew(nmt: Any) -> None:
+    assert nmt("train", "tiny.yaml", *HERE).code == 0
+    shutil.rmtree("runs/tuned/checkpoints")
+    shutil.rmtree("runs/tuned/tokenizer")
+    assert nmt("train", "tiny.yaml", *HERE, "--resume").code == 0
+    shutil.rmtree("runs/tuned/checkpoints")
+    shutil.rmtree("runs/tiny")
+    again = nmt("train", "tiny.yaml", *HERE, "--resume")
+    again.assert_refused("start_from: runs/tiny: no such folder")
+
+
 def test_check_tries_it(nmt: Any) -> None:
     outcome = nmt("check", "tiny.yaml", "run=runs/tuned", BASE)
     assert outcome.code == 0, outcome.err
@@ -58,26 +93,70 @@ def test_check_tries_it(nmt: Any) -> None:
     assert float(loss.split("loss ")[1].split()[0]) < 0.5, "not that of chance"
 
 
+@pytest.mark.parametrize("given", ["runs/tiny", "runs/../runs/tiny", "here", "absolute"])
+def test_a_run_is_not_put_in_the_place_of_its_own_start(
+    nmt: Any, snapshot: Callable[[Path], dict[str, bytes]], given: str
+) -> None:
+    Path("here").symlink_to("runs/tiny")
+    given = given.replace("absolute", str(Path("runs/tiny").resolve()))
+    before = snapshot(Path("runs/tiny"))
+    outcome = nmt("train", "tiny.yaml", f"start_from={given}", "--overwrite")
+    outcome.assert_refused(f"start_from: {given}: is the run itself; give run=PATH elsewhere")
+    assert snapshot(Path("runs/tiny")) == before
+
+
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        (["start_from=runs/none"], ["runs/none: no such folder"]),
-        (["start_from=./runs/tuned"], ["start_from: is the run itself, runs/tuned"]),
-        (["start_from=train.en"], ["train.en: is not a folder"]),
+        (["start_from=runs/none"], ["start_from: runs/none: no such folder"]),
+        (["start_from=train.en"], ["start_from: train.en: is not a folder"]),
         (
             [BASE, "tokenizer.name=characters"],
-            ["tokenizer.name: characters, and start_from: runs/tiny has words", "the same"],
+            [
+                "tokenizer.name: not that of start_from ('words' -> 'characters')",
+                "`extends: runs/tiny/config.yaml` gives all",
+            ],
         ),
         (
             [BASE, "model.decoder.hidden_size=48"],
-            ["start_from: runs/tiny: of its model, ", " in this one; ", "runs/tiny/config.yaml"],
+            ["start_from: runs/tiny has another model (model.decoder.hidden_size: 32 -> 48), and"],
         ),
         (
             [BASE, "model.attention.score=dot"],
-            ["start_from: runs/tiny: of its model, decoder.attention.score.", "missing"],
+            ["has another model (model.attention.score.name: 'additive' -> 'dot'", "do not fit"],
         ),
     ],
 )
 def test_what_does_not_fit_is_refused(nmt: Any, options: list[str], parts: list[str]) -> None:
     nmt("train", "tiny.yaml", "run=runs/tuned", *options).assert_refused(*parts)
+    assert not Path("runs/tuned").exists()
+
+
+def test_tables_that_were_two_are_not_made_one(nmt: Any) -> None:
+    two = ("run=runs/two", "model.embedding.tie=none", "training.max_epochs=1")
+    assert nmt("train", "tiny.yaml", *two).code == 0
+    outcome = nmt("train", "tiny.yaml", "run=runs/tuned", "start_from=runs/two")
+    outcome.assert_refused("(model.embedding.tie: 'none' -> 'target'), and its weights do not fit")
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (
+            lambda: shutil.rmtree(BEST.parent),
+            "checkpoints/best: there is no best checkpoint: train",
+        ),
+        (lambda: BEST.write_bytes(b"?" * 9), "start_from: runs/tiny/checkpoints/best"),
+        (
+            lambda: shutil.rmtree("runs/tiny/tokenizer/source"),
+            "start_from: runs/tiny/tokenizer/source",
+        ),
+        (lambda: Path("runs/tiny/config.yaml").unlink(), "start_from: runs/tiny: it has no config"),
+    ],
+)
+def test_a_damaged_run_is_not_started_from(
+    nmt: Any, harm: Callable[[], None], message: str
+) -> None:
+    harm()
+    nmt("train", "tiny.yaml", *HERE).assert_refused(message)
     assert not Path("runs/tuned").exists()

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -54,8 +55,37 @@ def test_dropout_makes_two_passes_disagree_and_that_is_weighted() -> None:
     assert losses(3.0) - losses(1.0) == pytest.approx(2.0 * apart, rel=1e-4)
 
 
-def test_a_sentence_and_its_second_pass_are_half_a_batch_apart() -> None:
+def test_what_is_asked_of_the_attention_is_asked_of_both_passes() -> None:
+    attention = AttentionLoss(coverage=3.0)
+    model = tiny_model(dropout=0.5)
+    torch.manual_seed(1)
     both = twice(BATCH)
+    output = model(both)
+    words = label_smoothed_cross_entropy(output.logits, both.labels, 0.1)
+    beside = attention(both, output, words.log_probabilities)
+    assert beside is not None
+    apart = disagreement(output.logits, both.labels)
+    torch.manual_seed(1)
+    losses = Objective(0.1, attention, r_drop=2.0)(model, BATCH)
+    torch.testing.assert_close(losses.objective, (words.objective + beside) / 2 + 2.0 * apart)
+    torch.testing.assert_close(losses.negative_log_likelihood, words.negative_log_likelihood / 2)
+
+
+def test_the_model_computes_in_the_precision_and_the_losses_do_not() -> None:
+    model, kinds = tiny_model(), []
+    model.projection.register_forward_hook(lambda _, given, logits: kinds.append(logits.dtype))
+    for r_drop in (0.0, 1.0):
+        losses = Objective(r_drop=r_drop, precision=torch.bfloat16)(model, BATCH)
+        exact = Objective(r_drop=r_drop)(model, BATCH)
+        assert losses.objective.dtype == losses.negative_log_likelihood.dtype == torch.float32
+        torch.testing.assert_close(losses.objective, exact.objective, rtol=2e-2, atol=0.0)
+    assert kinds == [torch.bfloat16, torch.float32] * 2
+
+
+def test_a_sentence_and_its_second_pass_are_half_a_batch_apart() -> None:
+    links = torch.rand(2, 4, 4)
+    both = twice(replace(BATCH, alignment=links))
+    assert both.alignment is not None and torch.equal(both.alignment, torch.cat((links, links)))
     assert both.num_sentences == 4
     assert both.num_target_tokens == 2 * BATCH.num_target_tokens
     first, second = both.source.chunk(2)

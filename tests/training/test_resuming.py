@@ -54,14 +54,16 @@ def test_what_does_not_change_an_update_may_change(change: dict[str, Any]) -> No
     ("change", "named"),
     [
         ({"seed": 2}, r"seed \(1 -> 2\)"),
-        ({"precision": "float32"}, r"precision \(auto -> float32\)"),
+        ({"start_from": "base"}, r"start_from \(null -> 'base'\)"),
+        ({"training__r_drop": 1.0}, r"training\.r_drop \(0\.0 -> 1\.0\)"),
+        ({"precision": "float32"}, r"precision \('auto' -> 'float32'\)"),
         ({"training__label_smoothing": 0.0}, r"training\.label_smoothing \(0\.1 -> 0\.0\)"),
-        ({"training__optimizer": "sgd"}, r"training\.optimizer\.name \(adam -> sgd\)"),
-        ({"training__early_stopping": None}, r"training\.early_stopping\.metric \(bleu -> not s"),
-        ({"training__ema_decay": 0.9}, r"training\.ema_decay \(None -> 0\.9\)"),
-        ({"model": {"bridge": "mean"}}, r"model\.bridge\.name \(final -> mean\)"),
+        ({"training__optimizer": "sgd"}, r"training\.optimizer\.name \('adam' -> 'sgd'\)"),
+        ({"training__early_stopping": None}, r"training\.early_stopping\.metric \('bleu' -> not s"),
+        ({"training__ema_decay": 0.9}, r"training\.ema_decay \(null -> 0\.9\)"),
+        ({"model": {"bridge": "mean"}}, r"model\.bridge\.name \('final' -> 'mean'\)"),
         ({"data__train": {"source": "c", "target": "b"}}, r"data\.train "),
-        ({"tokenizer": {"lowercase": True}}, r"tokenizer\.lowercase \(False -> True\)"),
+        ({"tokenizer": {"lowercase": True}}, r"tokenizer\.lowercase \(false -> true\)"),
     ],
     ids=lambda value: next(iter(value)) if type(value) is dict else "",
 )
@@ -72,7 +74,7 @@ def test_what_makes_it_another_experiment_is_named(change: dict[str, Any], named
 
 def test_all_that_differs_is_named_and_what_to_do() -> None:
     other = config(seed=2, training__clip_norm=None, training__log_every=7)
-    message = r"seed \(1 -> 2\), training\.clip_norm \(1\.0 -> None\); put them back, or start anot"
+    message = r"seed \(1 -> 2\), training\.clip_norm \(1\.0 -> null\); put them back, or start anot"
     with pytest.raises(ConfigError, match=message):
         require_same(config(), other)
 

@@ -24,7 +24,7 @@ def test_every_schedule_goes_on_where_it_was(name: str) -> None:
         if update == 20:
             state = broken.state()
             broken = SCHEDULES[name](50, warmup=3)
-            broken.restore(state)
+            broken.restore(state, update)
         if update % 3 == 0:
             for schedule in (unbroken, broken):
                 schedule.observe(update == 12)
@@ -50,11 +50,15 @@ def test_a_cooldown_needs_an_end_and_room() -> None:
         Constant(100, warmup=10, cooldown=95)
 
 
-def test_a_cooldown_is_not_put_off() -> None:
+def test_a_cooldown_is_not_put_off_once_it_has_begun() -> None:
     state = Constant(100, cooldown=20).state()
-    Constant(100, cooldown=20).restore(state)
-    with pytest.raises(ConfigError, match="the cool-down of this run ends at update 100"):
-        Constant(200, cooldown=20).restore(state)
+    for end in (90, 100, 200):
+        Constant(end, cooldown=20).restore(state, 70)
+    Constant(100, cooldown=20).restore(state, 90)
+    for end, update in ((200, 81), (90, 71)):
+        message = f"the cool-down of this run ends at update 100, .* it would at {end}"
+        with pytest.raises(ConfigError, match=message):
+            Constant(end, cooldown=20).restore(state, update)
 
 
 def test_inverse_square_root_by_hand() -> None:
@@ -82,8 +86,8 @@ def test_there_is_no_going_on_from_one_cosine_on_another() -> None:
     state = Cosine(110).state()
     message = r"cosine of this run ends at update 110, .* it would at 220: put training.max_updates"
     with pytest.raises(ConfigError, match=message):
-        Cosine(220).restore(state)
-    Cosine(220, num_updates=110).restore(state)
+        Cosine(220).restore(state, 1)
+    Cosine(220, num_updates=110).restore(state, 1)
 
 
 def test_cosine_needs_an_end() -> None:

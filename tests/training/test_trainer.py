@@ -82,6 +82,14 @@ def test_accumulated_batches_are_one_batch_of_all_their_sentences(
     torch.testing.assert_close(weights(parts), weights(whole))
 
 
+def test_two_passes_without_dropout_train_as_one(make_engine: MakeEngine) -> None:
+    once = make_engine(num_batches=4, max_updates=4, accumulate=2)
+    train(once)
+    both = make_engine(num_batches=4, max_updates=4, accumulate=2, r_drop=1.0)
+    train(both)
+    torch.testing.assert_close(weights(both), weights(once))
+
+
 def test_an_epoch_that_does_not_divide_ends_with_a_smaller_update(make_engine: MakeEngine) -> None:
     engine = make_engine(num_batches=5, accumulate=2, max_epochs=2)
     assert train(engine) == "max_epochs (2) reached"
