@@ -1,10 +1,11 @@
 """Check the promises of search on a trained run and real text.
 
-    python scripts/check_search.py RUN --source valid.de --reference valid.en
+    python scripts/check_search.py RUN --source valid.de --reference valid.en --batches test.de
 
 Prints one line for each: beam 5 against greedy (mean log-probability and BLEU), the first of five
 against the only one, the score that search reports against that of `nmt score`, and the same
-translations in batches of 1, 16 and 64 sentences. Exits with 1 if one of them is broken.
+translations in batches of 1, 16 and 64 sentences (of another text, if one is given). Exits with 1
+if one of them is broken.
 """
 
 import argparse
@@ -28,6 +29,9 @@ def main() -> int:
     parser.add_argument("run", metavar="RUN", type=Path)
     parser.add_argument("--source", metavar="FILE", type=Path, required=True)
     parser.add_argument("--reference", metavar="FILE", type=Path, required=True)
+    parser.add_argument(
+        "--batches", metavar="FILE", type=Path, help="translated in batches, in place of --source"
+    )
     arguments = parser.parse_args()
     sources = list(read_lines(arguments.source))
     references = list(read_lines(arguments.reference))
@@ -39,7 +43,7 @@ def main() -> int:
             found, load(arguments.run, beam_size=5, n_best=5).translate(sources)
         ),
         reported_is_scored(beam, sources, found),
-        batches_change_nothing(beam, sources),
+        batches_change_nothing(beam, list(read_lines(arguments.batches or arguments.source))),
     ]
     return 0 if all(kept) else 1
 
