@@ -85,6 +85,11 @@ def _read_layers(path: Path) -> list[Layer]:
     seen: list[Path] = []
     next_path: Path | None = path
     while next_path is not None:
+        if layers and _is_missing(next_path):
+            raise ConfigError(
+                f"{layers[0].origin}: extends: {next_path}: no such file (what is extended is "
+                "looked for from the folder of the file that says so)"
+            )
         tree = parse_yaml(read_text(next_path), str(next_path))
         if next_path.resolve() in seen:
             raise ConfigError(
@@ -106,6 +111,17 @@ def _read_layers(path: Path) -> list[Layer]:
             raise ConfigError(f"{next_path}: extends: must be one file name, not a {_sort(base)}")
         next_path = next_path.parent / base if base else None
     return layers
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether it is not there; what may not be looked at is left to whoever reads it."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def _parse_override(override: str) -> Layer:

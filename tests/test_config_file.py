@@ -133,7 +133,10 @@ class TestExtends:
         )
 
     def test_missing_base_is_named(self, write: Write) -> None:
-        assert refused(write("extends: gone.yaml\n")) == "gone.yaml: no such file"
+        assert refused(write("extends: gone.yaml\n")) == (
+            "x.yaml: extends: gone.yaml: no such file (what is extended is looked for from the "
+            "folder of the file that says so)"
+        )
 
     def test_must_be_one_name(self, write: Write) -> None:
         assert refused(write("extends: [a, b]\n")) == (

@@ -9,7 +9,7 @@ from nmt.config import Config
 from nmt.data.loader import DataLoader
 from nmt.device import resolve_device, resolve_precision
 from nmt.run import RunDirectory
-from nmt.training.starting import adopt_tokenizers
+from nmt.training.starting import adopt_tokenizers, warn_of_unknown
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ def gather(config: Config, run: RunDirectory, *, is_begun: bool = False) -> Mate
         tokenizers = load_tokenizers(RunDirectory.open(run.path))
     else:
         tokenizers = make_tokenizers(config, run)
+        if config.start_from is not None:
+            warn_of_unknown(config, tokenizers)
     loader = build_loader(config, run, tokenizers, device)
     return Material(device, precision, tokenizers, loader)
 

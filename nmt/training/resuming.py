@@ -37,24 +37,27 @@ HARMLESS: Final = (
 )
 
 
-def require_same(before: Config, now: Config) -> None:
+def require_same(before: Config, now: Config) -> list[str]:
     """Refuse to go on with options that would make it another experiment.
+
+    Returns:
+        The options that differ and may, each with what it was and is.
 
     Raises:
         ConfigError: names the options that differ, but for those in `HARMLESS`.
     """
-    changed = [
-        f"{key} ({change})"
-        for key, change in differences(
-            before.model_dump(mode="json"), now.model_dump(mode="json")
-        ).items()
-        if not any(fnmatch.fnmatchcase(key, pattern) for pattern in HARMLESS)
-    ]
+    found = differences(before.model_dump(mode="json"), now.model_dump(mode="json"))
+    told = {key: f"{key} ({change})" for key, change in found.items()}
+    harmless = {
+        key for key in told if any(fnmatch.fnmatchcase(key, pattern) for pattern in HARMLESS)
+    }
+    changed = [told[key] for key in told if key not in harmless]
     if changed:
         raise ConfigError(
             f"--resume: the run was started with other options: {', '.join(changed)}; put them "
             "back, or start another run with run=PATH"
         )
+    return [told[key] for key in told if key in harmless]
 
 
 def data_identity(tokenizers: Tokenizers, loader: DataLoader) -> DataIdentity:

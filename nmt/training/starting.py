@@ -3,22 +3,30 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import Any, Final
 
 import torch
 
 from nmt.build import Tokenizers, load_tokenizers
+from nmt.build_corpus import build_corpus
 from nmt.build_model import load_model
 from nmt.checkpoint import is_checkpoint
 from nmt.config import Config
 from nmt.config_file import load_config
+from nmt.data.corpus import read_pairs
 from nmt.differences import differences
 from nmt.errors import ConfigError, RunError
 from nmt.nn.model import Model
 from nmt.run import BEST, RunDirectory
+from nmt.text.reader import Reader
 from nmt.text.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
+
+_NUM_LINES: Final = 2_000  # of a corpus, looked at for what is unknown
+_MOST_UNKNOWN: Final = 0.01  # of the tokens, that nobody is warned of
 
 
 def adopt_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
@@ -91,6 +99,30 @@ def adopt_weights(config: Config, model: Model) -> None:
         )
     if changed:
         logger.info("the weights are those of %s, and not all of its options: %s", base.path, told)
+
+
+def warn_of_unknown(config: Config, tokenizers: Tokenizers) -> None:
+    """Say where the text has much that the tokenizers of another text do not know.
+
+    Args:
+        config: with the corpora, of which the first lines are looked at.
+        tokenizers: that stay as they are.
+    """
+    sides: list[tuple[str, Reader[Any]]] = [
+        ("source", tokenizers.source),
+        ("target", tokenizers.target),
+    ]
+    for number, corpus in enumerate(config.data.train):
+        pairs = list(islice(read_pairs(build_corpus(corpus)), _NUM_LINES))
+        for side, (name, reader) in enumerate(sides):
+            num_tokens = sum(len(reader.encode(pair[side])) for pair in pairs)
+            num_unknown = sum(reader.count_unknown(pair[side]) for pair in pairs)
+            if num_unknown > _MOST_UNKNOWN * num_tokens:
+                logger.warning(
+                    "data.train.%d.%s: %.1f%% of the tokens are unknown to the tokenizer of %s, "
+                    "which cannot learn them any more: the model will not read or write them",
+                    *(number, name, 100 * num_unknown / num_tokens, config.start_from),
+                )
 
 
 @contextmanager

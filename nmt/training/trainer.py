@@ -80,10 +80,11 @@ def train(
     keep_freed_memory()
     if config.training.num_threads is not None:
         torch.set_num_threads(config.training.num_threads)
-    if resume:
-        require_same(load_config(run.config), config)
+    changed = require_same(load_config(run.config), config) if resume else []
     run.write_config(dump_config(config))
     with log_to_file(run.log):
+        if changed:
+            logger.info("goes on with other options: %s", ", ".join(changed))
         checkpoint = _last_checkpoint(run) if resume else None
         seed_everything(config.seed)
         material = material or gather(config, run, is_begun=checkpoint is not None)

@@ -39,7 +39,7 @@ def in_place_of_the_demo(in_copy: Path) -> Path:
     Path("configs/toy.yaml").write_text(config)
     Path("runs/tiny").rename("runs/toy")
     # The config by hand, on a corpus of 80 lines.
-    by_hand, _ = blocks("yaml")
+    by_hand, _, _ = blocks("yaml")
     small = re.sub("vocabulary_size: [0-9]+", "vocabulary_size: 45", by_hand)
     Path("mine.yaml").write_text(small.replace("max_epochs: 30", "max_epochs: 1"))
     return in_copy
@@ -63,11 +63,22 @@ def test_every_command_works(nmt: Any, in_place_of_the_demo: Path) -> None:
 
 
 def test_the_groups_for_a_small_corpus_fit_into_the_file(tmp_path: Path) -> None:
-    by_hand, small = blocks("yaml")
-    (tmp_path / "mine.yaml").write_text(by_hand[: by_hand.index("model:")] + small)
+    by_hand, small, _ = blocks("yaml")
+    (tmp_path / "mine.yaml").write_text(by_hand[: by_hand.index("tokenizer:")] + small)
     config = load_config(tmp_path / "mine.yaml")
     assert config.model.encoder.hidden_size == 128
     assert config.training.batch_tokens == 1000
+
+
+def test_the_file_for_fine_tuning_builds_on_that_of_a_run(tmp_path: Path) -> None:
+    by_hand, _, tuned = blocks("yaml")
+    (tmp_path / "runs/mine").mkdir(parents=True)
+    (tmp_path / "runs/mine/config.yaml").write_text(by_hand)
+    (tmp_path / "tuned.yaml").write_text(tuned)
+    config = load_config(tmp_path / "tuned.yaml")
+    assert (config.run, config.start_from) == ("runs/tuned", "runs/mine")
+    assert config.tokenizer == load_config(tmp_path / "runs/mine/config.yaml").tokenizer
+    assert config.data.test is None
 
 
 def test_the_code_works(in_place_of_the_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ def config(**changes: Any) -> Config:
 
 
 def test_the_same_is_fine() -> None:
-    require_same(config(), config())
+    assert require_same(config(), config()) == []
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,9 @@ def test_the_same_is_fine() -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_what_does_not_change_an_update_may_change(change: dict[str, Any]) -> None:
-    require_same(config(), config(**change))
+def test_what_does_not_change_an_update_may_change_and_is_told(change: dict[str, Any]) -> None:
+    changed = require_same(config(), config(**change))
+    assert changed and all(" -> " in told for told in changed)
 
 
 @pytest.mark.parametrize(
