@@ -185,17 +185,30 @@ class Config(Options):
                 "training.validation.best=loss"
             )
             refuse((("data", "valid"), sentence))
-        if self.training.r_drop > 0.0 and not self.model.has_dropout:
-            sentence = (
-                "without any dropout in model: two passes are the same; set one, or this to 0"
-            )
-            refuse((("training", "r_drop"), sentence))
+        self._check_r_drop()
         self._check_attention()
         self._check_grids()
         if self.data.valid is None and self.training.checkpoints.average_last > 0:
             place = ("training", "checkpoints", "average_last")
             refuse((place, "needs data.valid, to tell whether the average is better; set it to 0"))
         return self
+
+    def _check_r_drop(self) -> None:
+        """Two passes must differ, and be such as should agree."""
+        if self.training.r_drop == 0.0:
+            return
+        place, attention = ("training", "r_drop"), self.model.attention
+        if not self.model.has_dropout:
+            sentence = (
+                "without any dropout in model: two passes are the same; set one, or this to 0"
+            )
+            refuse((place, sentence))
+        if attention is not None and attention.alignment.name == "hard":
+            sentence = (
+                "two passes over 'hard' look at other positions, and should not agree; the nearest "
+                "alignment that works is softmax"
+            )
+            refuse((place, sentence))
 
     def _check_attention(self) -> None:
         """What training asks of the attention must be there to be asked."""
@@ -235,12 +248,6 @@ class Config(Options):
                 "works is squared_error"
             )
             refuse(((*place, "loss"), sentence))
-        if self.training.r_drop > 0.0 and name == "hard":
-            sentence = (
-                "two passes over 'hard' look at other positions, and should not agree; the nearest "
-                "alignment that works is softmax"
-            )
-            refuse((("training", "r_drop"), sentence))
         if self.training.reinforce != ReinforceConfig() and name != "hard":
             refuse((("training", "reinforce"), "is for model.attention.alignment: hard alone"))
 

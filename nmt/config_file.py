@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from nmt.config import Config, TokenizerConfig
 from nmt.errors import ConfigError
 from nmt.explain import UNKNOWN_OPTION, explain
+from nmt.files import is_missing
 from nmt.option_places import group_in, option_places
 from nmt.yaml_text import format_yaml, parse_yaml
 
@@ -85,7 +86,7 @@ def _read_layers(path: Path) -> list[Layer]:
     seen: list[Path] = []
     next_path: Path | None = path
     while next_path is not None:
-        if layers and _is_missing(next_path):
+        if layers and is_missing(next_path):
             raise ConfigError(
                 f"{layers[0].origin}: extends: {next_path}: no such file (what is extended is "
                 "looked for from the folder of the file that says so)"
@@ -111,17 +112,6 @@ def _read_layers(path: Path) -> list[Layer]:
             raise ConfigError(f"{next_path}: extends: must be one file name, not a {_sort(base)}")
         next_path = next_path.parent / base if base else None
     return layers
-
-
-def _is_missing(path: Path) -> bool:
-    """Whether it is not there; what may not be looked at is left to whoever reads it."""
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return True
-    except (OSError, ValueError):
-        return False
-    return False
 
 
 def _parse_override(override: str) -> Layer:

@@ -169,7 +169,9 @@ class ModelConfig(Options):
         """Whether two passes over a batch differ in training."""
         embedding, encoder, decoder = self.embedding, self.encoder, self.decoder
         rates = [embedding.dropout, embedding.word_dropout, encoder.dropout]
-        rates += [decoder.dropout, decoder.recurrent_dropout, decoder.output_dropout]
+        rates += [decoder.recurrent_dropout, decoder.output_dropout]
+        if decoder.num_layers > 1:
+            rates.append(decoder.dropout)
         if isinstance(encoder, EncoderConfig):
             rates.append(encoder.recurrent_dropout)
         return any(rate > 0.0 for rate in rates)

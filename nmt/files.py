@@ -69,6 +69,17 @@ def beside_folder(folder: Path) -> tuple[Path, Path]:
     return folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
 
 
+def is_missing(path: Path) -> bool:
+    """Whether nothing is there; what may not be looked at is left to whoever opens it."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
 def write_flushed(path: Path, content: bytes) -> None:
     """Write a file, down to the disk: power that fails later does not take it away."""
     path.write_bytes(content)

@@ -79,10 +79,11 @@ def warn_of_unknown(items: Iterable[Item], reader: Reader[Item]) -> Iterator[Ite
     """
     num_warned = 0
     for number, item in enumerate(items, start=1):
-        num_unknown = reader.count_unknown(item)
+        tokens = reader.encode(item)
+        num_unknown = reader.count_unknown(tokens)
         if num_unknown:
             num_warned += 1
-            _warn_of_unknown(num_warned, number, num_unknown, len(reader.encode(item)))
+            _warn_of_unknown(num_warned, number, num_unknown, len(tokens))
         yield item
 
 

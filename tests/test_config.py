@@ -256,6 +256,10 @@ def test_two_passes_must_differ_by_dropout_alone() -> None:
         *(("decoder", "output_dropout"), ("decoder", "recurrent_dropout")),
     ):
         make(model={**dry, group: {**dry[group], name: 0.1}}, training={"r_drop": 1.0})
+    between_layers = {"dropout": 0.1, "output_dropout": 0.0}
+    assert problem(model={**dry, "decoder": between_layers}, training={"r_drop": 1.0})
+    deep = {**between_layers, "num_layers": 2}
+    make(model={**dry, "decoder": deep}, training={"r_drop": 1.0})
     hard = {"attention": {"alignment": "hard"}}
     assert problem(model=hard, training={"r_drop": 1.0}) == (
         "training.r_drop: two passes over 'hard' look at other positions, and should not agree; "

@@ -3,7 +3,6 @@
 import argparse
 import math
 import tempfile
-from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -126,12 +125,11 @@ def _report_tokenizers(config: "Config", tokenizers: "Tokenizers") -> None:
         print(f"{name:<15} {len(reader):,} entries{shared}; {told}", flush=True)
 
 
-def _describe_tokens(reader: "Reader[str]", lines: Iterable[str]) -> str:
-    num_words = num_tokens = num_unknown = 0
-    for line in lines:
-        num_words += len(line.split())
-        num_tokens += len(reader.encode(line))
-        num_unknown += reader.count_unknown(line)
+def _describe_tokens(reader: "Reader[str]", lines: list[str]) -> str:
+    from nmt.text.reader import count_tokens
+
+    num_words = sum(len(line.split()) for line in lines)
+    num_tokens, num_unknown = count_tokens(reader, lines)
     return (
         f"{num_tokens / max(num_words, 1):.2f} tokens a word, "
         f"{num_unknown / max(num_tokens, 1):.2%} of them unknown"

@@ -1,11 +1,11 @@
 """What a configuration needs of this machine, looked for before the work: corpora, device."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nmt.errors import DataError
+from nmt.files import is_missing
 
 if TYPE_CHECKING:
     from nmt.config import Config, CorpusConfig
@@ -68,19 +68,8 @@ def _missing(key: str, corpus: "CorpusConfig", path: Path | None) -> Iterator[st
     """A sentence for each file that is not there."""
     for option in _FILES:
         name = getattr(corpus, option)
-        if name is not None and _is_missing(Path(name)):
+        if name is not None and is_missing(Path(name)):
             yield f"{key}.{option}: {name}: no such file{_hint(Path(name), path)}"
-
-
-def _is_missing(path: Path) -> bool:
-    """Whether it is not there; what may not be looked at is left to whoever opens it."""
-    try:
-        os.stat(path)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _hint(name: Path, path: Path | None) -> str:
@@ -88,6 +77,6 @@ def _hint(name: Path, path: Path | None) -> str:
     if name.is_absolute():
         return ""
     hint = f"paths are relative to the folder that nmt is run in: {Path.cwd()}"
-    if path is not None and not _is_missing(path.parent / name):
+    if path is not None and not is_missing(path.parent / name):
         hint += f"; there is one beside {path}: write {path.parent / name}, or run nmt there"
     return f" ({hint})"

@@ -2,7 +2,7 @@
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Sequence, Sized
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -67,10 +67,20 @@ class Reader(ABC, Generic[Item]):
     def encode_words(self, item: Item) -> EncodedWords:
         """The tokens of `encode` and the words that they belong to."""
 
-    def count_unknown(self, item: Item) -> int:
-        """How many tokens of an item the model was never taught; none, where all are alike."""
+    def count_unknown(self, tokens: Tokens) -> int:
+        """How many of these tokens the model was never taught; none, where all are alike."""
         return 0
 
     @abstractmethod
     def fingerprint(self) -> str:
         """SHA-256 of everything that changes tokens."""
+
+
+def count_tokens(reader: Reader[Item], items: Iterable[Item]) -> tuple[int, int]:
+    """How many tokens the items have, and how many of these the model was never taught."""
+    num_tokens = num_unknown = 0
+    for item in items:
+        tokens = reader.encode(item)
+        num_tokens += len(tokens)
+        num_unknown += reader.count_unknown(tokens)
+    return num_tokens, num_unknown

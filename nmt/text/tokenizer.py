@@ -10,7 +10,7 @@ import numpy as np
 
 from nmt.symbols import BOS, EOS, PAD, UNK
 from nmt.text.normalization import Normalizer
-from nmt.text.reader import EncodedWords, Reader
+from nmt.text.reader import EncodedWords, Reader, Tokens
 from nmt.text.storage import SavedTokenizer, write_tokenizer
 
 UNKNOWN_TEXT: Final = "⁇"
@@ -73,9 +73,9 @@ class Tokenizer(Reader[str]):
             word_of_token += [index] * len(tokens)
         return EncodedWords(ids, words, word_of_token)
 
-    def count_unknown(self, text: str) -> int:
-        """How many tokens of a text are UNK."""
-        return self.encode(text).count(UNK)
+    def count_unknown(self, tokens: Tokens) -> int:
+        """How many of these tokens are UNK."""
+        return sum(token == UNK for token in tokens)
 
     def split_words(self, ids: Sequence[int]) -> EncodedWords:
         """The words of any tokens, as a model may write them.

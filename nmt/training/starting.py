@@ -20,7 +20,7 @@ from nmt.differences import differences
 from nmt.errors import ConfigError, RunError
 from nmt.nn.model import Model
 from nmt.run import BEST, RunDirectory
-from nmt.text.reader import Reader
+from nmt.text.reader import Reader, count_tokens
 from nmt.text.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,8 @@ def adopt_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
     changed = differences(
         there.tokenizer.model_dump(mode="json"), config.tokenizer.model_dump(mode="json")
     )
-    for key, change in changed.items():
+    if changed:
+        key, change = next(iter(changed.items()))
         raise ConfigError(
             f"tokenizer.{key}: not that of start_from ({change}), and a model reads the tokens "
             f"that it was trained with; `extends: {base.config}` gives all the options of that run"
@@ -115,8 +116,7 @@ def warn_of_unknown(config: Config, tokenizers: Tokenizers) -> None:
     for number, corpus in enumerate(config.data.train):
         pairs = list(islice(read_pairs(build_corpus(corpus)), _NUM_LINES))
         for side, (name, reader) in enumerate(sides):
-            num_tokens = sum(len(reader.encode(pair[side])) for pair in pairs)
-            num_unknown = sum(reader.count_unknown(pair[side]) for pair in pairs)
+            num_tokens, num_unknown = count_tokens(reader, (pair[side] for pair in pairs))
             if num_unknown > _MOST_UNKNOWN * num_tokens:
                 logger.warning(
                     "data.train.%d.%s: %.1f%% of the tokens are unknown to the tokenizer of %s, "

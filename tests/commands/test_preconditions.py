@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +71,11 @@ def test_the_test_set_of_a_run_may_be_another_one() -> None:
 
 
 def test_what_may_not_be_looked_at_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: object) -> None:
+    def refuse(path: Path) -> None:
         raise PermissionError
 
     made = config()
-    monkeypatch.setattr(os, "stat", refuse)
+    monkeypatch.setattr(Path, "stat", refuse)
     require_corpora(made, Path("x.yaml"))
 
 

@@ -112,7 +112,7 @@ def test_nothing_of_a_grid_is_random_or_unknown() -> None:
     reader, grid = GridReader(2, 4, 4), Grid(np.ones((2, 3, 2), np.float32), "g")
     assert not reader.samples
     assert np.array_equal(reader.encode_sampled(grid, random.Random(1)), reader.encode(grid))
-    assert reader.count_unknown(grid) == 0
+    assert reader.count_unknown(reader.encode(grid)) == 0
 
 
 @pytest.fixture
