@@ -19,7 +19,10 @@ class PlainRNN(Cell):
 
     With ReLU, U starts as the identity, so that the state is kept until something is learnt (Le
     2015), and the input weights start small, so that a state that is never squashed does not
-    grow with the length of the sentence.
+    grow with the length of the sentence. For the same reason U moves slowly: it is
+    ``I + V / sqrt(H)``, and V is what is learnt. One step of Adam moves the largest singular value
+    of a matrix by up to H times the learning rate, and a U that goes beyond 1 makes a state that
+    grows with each word.
 
     Args:
         input_size: numbers in one input.
@@ -37,7 +40,7 @@ class PlainRNN(Cell):
         super().__init__(input_size, hidden_size, num_gates=1, state_size=hidden_size)
         self.activation = activation
         if activation == "relu":
-            nn.init.eye_(self.weight_hidden)
+            nn.init.zeros_(self.weight_hidden)
             nn.init.normal_(self.weight_input, std=_SMALL)
 
     def gates_from(self, size: int) -> nn.Module:
@@ -46,6 +49,15 @@ class PlainRNN(Cell):
         if self.activation == "relu":
             nn.init.normal_(layer.weight, std=_SMALL)
         return layer
+
+    def project_hidden(
+        self, hidden: Float[Tensor, "B H"], keep: Float[Tensor, "B H"] | None
+    ) -> Float[Tensor, "B G"]:
+        """What the state adds to the sum."""
+        if self.activation == "tanh":
+            return super().project_hidden(hidden, keep)
+        # Dropout is of what V reads: the state itself would grow by 1 / (1 - p) with each word.
+        return hidden + super().project_hidden(hidden * self.hidden_size**-0.5, keep)
 
     def forward(
         self,

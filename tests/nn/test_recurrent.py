@@ -130,6 +130,10 @@ def test_a_plain_rnn_is_torchs() -> None:
         ours = PlainRNN(INPUT, HIDDEN, activation=activation).double()  # type: ignore[arg-type]
         library = nn.RNN(INPUT, HIDDEN, nonlinearity=activation, batch_first=True).double()
         copy_weights(ours, library)  # type: ignore[arg-type]
+        if activation == "relu":
+            nn.init.normal_(ours.weight_hidden)
+            learnt = ours.weight_hidden.detach() / HIDDEN**0.5
+            library.weight_hh_l0.data = torch.eye(HIDDEN, dtype=torch.double) + learnt
         expected, _ = library(inputs())
         state = torch.zeros(BATCH, HIDDEN, dtype=torch.double)
         torch.testing.assert_close(ours.unroll(ours.project(inputs()), state), expected)
@@ -142,6 +146,27 @@ def test_a_relu_rnn_keeps_its_state_until_it_has_learnt() -> None:
     state = torch.rand(2, HIDDEN)
     after = cell.unroll(cell.project(torch.randn(2, 100, INPUT)), state)[:, -1]
     assert 0.3 * state.norm() < after.norm() < 3 * state.norm()
+
+
+def test_recurrent_dropout_neither_feeds_nor_starves_a_relu_rnn() -> None:
+    """By a mask of 2 and 0 on the state itself, a hundred steps would come to 2 ** 100 and 0."""
+    cell = PlainRNN(INPUT, HIDDEN, activation="relu")
+    state, silence = torch.rand(2, HIDDEN), torch.zeros(2, 100, INPUT)
+    keep = 2.0 * (torch.arange(HIDDEN) % 2).expand(2, HIDDEN)
+    after = cell.unroll(cell.project(silence), state, keep=keep)[:, -1]
+    torch.testing.assert_close(after, state)
+
+
+def test_a_step_of_adam_leaves_the_memory_of_a_relu_rnn_almost_as_it_was() -> None:
+    """All of the matrix in one direction, as at worst: by lr times the root of H, not times H."""
+    torch.manual_seed(1)
+    cell = PlainRNN(4, 256, activation="relu")
+    optimizer = torch.optim.Adam([cell.weight_hidden], lr=1e-3)
+    state = torch.rand(2, 256)
+    (-cell(cell.project(torch.zeros(2, 4)), state).sum()).backward()
+    optimizer.step()
+    recurrent = cell.project_hidden(torch.eye(256), None).detach()
+    assert torch.linalg.matrix_norm(recurrent, ord=2) == pytest.approx(1 + 1e-3 * 16, abs=1e-4)
 
 
 def test_layer_norm_gru_by_its_formula() -> None:
