@@ -1,35 +1,44 @@
 """In what two configurations differ."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+from typing import Any, Final
 
-from nmt.explain import show
+from nmt.explain import in_full, show
+
+_NOT_SET: Final = object()
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
-    """What each option that differs was and is, as ``before -> now``, by its dotted key.
+    """What each option that differs was and is, as ``before -> now``, by its key.
+
+    A key is dotted, with the number of what is in a list: ``data.train[1].weight``. A group that
+    became null, or is on one side alone, differs as a whole.
 
     Args:
         before: options, as pydantic's `model_dump(mode="json")` gives them.
         now: the same of another configuration.
     """
-    old, new = _flat(before), _flat(now)
-    return {
-        key: f"{_told(old, key)} -> {_told(new, key)}"
-        for key in {**old, **new}
-        if old.get(key) != new.get(key)
-    }
+    return dict(_compare(before, now, ""))
 
 
-def _told(options: Mapping[str, Any], key: str) -> str:
-    return show(options[key]) if key in options else "not set"
+def _compare(before: Any, now: Any, key: str) -> Iterator[tuple[str, str]]:
+    match before, now:
+        case dict(), dict():
+            for name in {**before, **now}:
+                inside = f"{key}.{name}" if key else name
+                old, new = before.get(name, _NOT_SET), now.get(name, _NOT_SET)
+                yield from _compare(old, new, inside)
+        case list(), list():
+            pairs = zip_longest(before, now, fillvalue=_NOT_SET)
+            for number, (old, new) in enumerate(pairs):
+                yield from _compare(old, new, f"{key}[{number}]")
+        case _ if before != now:
+            yield key, f"{_told(before)} -> {_told(now)}"
 
 
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Every leaf by its dotted key; a list is a leaf, and so is an empty mapping."""
-    if not isinstance(tree, dict) or not tree:
-        return {prefix: tree}
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat.update(_flat(value, f"{prefix}.{key}" if prefix else key))
-    return flat
+def _told(value: Any) -> str:
+    """Groups are shortened, but not texts: two paths may be alike for a long way."""
+    if value is _NOT_SET:
+        return "not set"
+    return show(value) if isinstance(value, dict | list) else in_full(value)

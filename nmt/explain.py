@@ -136,9 +136,14 @@ def explain(error: ErrorDetails, elsewhere: Sequence[str] = ()) -> str:
 
 def show(value: Any) -> str:
     """A value as one would write it in YAML, shortened."""
-    text = {None: "null", True: "true", False: "false"}.get(value) if _is_plain(value) else None
-    text = text or repr(value)
+    text = in_full(value)
     return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
+
+
+def in_full(value: Any) -> str:
+    """The same, however long it is."""
+    text = {None: "null", True: "true", False: "false"}.get(value) if _is_plain(value) else None
+    return text or repr(value)
 
 
 def _is_plain(value: Any) -> bool:
