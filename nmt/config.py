@@ -57,6 +57,8 @@ _UNGUIDED = ("hard", "gumbel", "local_m")
 """Alignments whose weights give no gradient where they are 0, and that are 0 but in few places."""
 _SPARSE = ("sparsemax", "entmax", "local_p")
 """Alignments whose weights may be exactly 0."""
+_DRAWN = ("hard", "gumbel")
+"""Alignments that draw a position in training."""
 
 
 def _check_seed(seed: int) -> int:
@@ -194,20 +196,18 @@ class Config(Options):
         return self
 
     def _check_r_drop(self) -> None:
-        """Two passes must differ, and be such as should agree."""
+        """Two passes must be such as should agree, and differ by dropout."""
         if self.training.r_drop == 0.0:
             return
         place, attention = ("training", "r_drop"), self.model.attention
-        if not self.model.has_dropout:
+        if attention is not None and attention.alignment.name in _DRAWN:
             sentence = (
-                "without any dropout in model: two passes are the same; set one, or this to 0"
+                f"two passes over {attention.alignment.name!r} look at other positions, and should "
+                "not agree; the nearest alignment that works is softmax"
             )
             refuse((place, sentence))
-        if attention is not None and attention.alignment.name == "hard":
-            sentence = (
-                "two passes over 'hard' look at other positions, and should not agree; the nearest "
-                "alignment that works is softmax"
-            )
+        if not self.model.has_dropout:
+            sentence = "needs dropout in model, for two passes to differ by; set one, or this to 0"
             refuse((place, sentence))
 
     def _check_attention(self) -> None:

@@ -166,15 +166,27 @@ class ModelConfig(Options):
 
     @property
     def has_dropout(self) -> bool:
-        """Whether two passes over a batch differ in training."""
+        """Whether two passes over a batch differ in training by what is dropped."""
         embedding, encoder, decoder = self.embedding, self.encoder, self.decoder
-        rates = [embedding.dropout, embedding.word_dropout, encoder.dropout]
+        rates = [embedding.dropout, embedding.word_dropout]
         rates += [decoder.recurrent_dropout, decoder.output_dropout]
         if decoder.num_layers > 1:
             rates.append(decoder.dropout)
+        if self._reads_dropped_states():
+            rates.append(encoder.dropout)
         if isinstance(encoder, EncoderConfig):
             rates.append(encoder.recurrent_dropout)
         return any(rate > 0.0 for rate in rates)
+
+    def _reads_dropped_states(self) -> bool:
+        """Whether `encoder.dropout` is before anything that is read.
+
+        The last states of a recurrent layer are taken before it; those of all positions, the layer
+        above and the vectors of grids come after.
+        """
+        if isinstance(self.encoder, EncoderConfig) and self.encoder.num_layers == 1:
+            return self.attention is not None or self.bridge.name == "mean"
+        return True
 
     @model_validator(mode="after")
     def _check(self) -> Self:

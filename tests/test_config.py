@@ -248,8 +248,8 @@ def test_two_passes_must_differ_by_dropout_alone() -> None:
         "decoder": {"dropout": 0.0, "output_dropout": 0.0},
     }
     assert problem(model=dry, training={"r_drop": 1.0}) == (
-        "training.r_drop: without any dropout in model: two passes are the same; set one, or this "
-        "to 0"
+        "training.r_drop: needs dropout in model, for two passes to differ by; set one, or this to "
+        "0"
     )
     for group, name in (
         *(("embedding", "word_dropout"), ("encoder", "recurrent_dropout")),
@@ -260,11 +260,13 @@ def test_two_passes_must_differ_by_dropout_alone() -> None:
     assert problem(model={**dry, "decoder": between_layers}, training={"r_drop": 1.0})
     deep = {**between_layers, "num_layers": 2}
     make(model={**dry, "decoder": deep}, training={"r_drop": 1.0})
-    hard = {"attention": {"alignment": "hard"}}
-    assert problem(model=hard, training={"r_drop": 1.0}) == (
-        "training.r_drop: two passes over 'hard' look at other positions, and should not agree; "
-        "the nearest alignment that works is softmax"
-    )
+    for alignment in ("hard", "gumbel"):
+        for model in ({}, dry):
+            drawn = {**model, "attention": {"alignment": alignment}}
+            assert problem(model=drawn, training={"r_drop": 1.0}) == (
+                f"training.r_drop: two passes over {alignment!r} look at other positions, and "
+                "should not agree; the nearest alignment that works is softmax"
+            )
     assert problem(training={"r_drop": 1.0, "scheduled_sampling": {}}) == (
         "training.scheduled_sampling: two passes that are fed other words should not agree; set "
         "it to null, or r_drop to 0"
