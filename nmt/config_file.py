@@ -18,6 +18,7 @@ Tree = dict[str, Any]
 Place = tuple[str | int, ...]
 
 _MOST_PLACES: Final = 3  # named where an option is at the wrong one
+_CORPORA: Final = (("data", "train"), ("data", "valid"), ("data", "test"))
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,17 @@ def _parse_override(override: str) -> Layer:
 
 
 def _merge(below: Any, above: Any, place: Place, origin: str) -> Any:
-    """Mappings merge, anything else replaces; another plug-in brings its own options."""
+    """Mappings merge, anything else replaces; another plug-in brings its own options.
+
+    A corpus, too, is replaced: the files of two would not belong together. An override reaches into
+    it, to change one of them.
+    """
     if not isinstance(above, dict):
         return above
-    if isinstance(below, list) and origin.startswith("override"):
+    is_override = origin.startswith("override")
+    if place in _CORPORA and not is_override:
+        return above
+    if isinstance(below, list) and is_override:
         key = ".".join(map(str, place))
         raise ConfigError(f"{origin}: {key} is a list; give it whole, as in '{key}=[...]'")
     if isinstance(below, str) and place:

@@ -1,13 +1,15 @@
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from nmt.config import Config, GridEncoderConfig
+from nmt.config import Config, CorpusConfig, GridEncoderConfig
 from nmt.config_file import dump_config, load_config
 from nmt.errors import ConfigError
 
@@ -17,6 +19,8 @@ data:
   train: {source: a.de, target: a.en}
   valid: {source: b.de, target: b.en}
 """
+
+FILES = {"source": "a.de", "target": "a.en"}
 
 Write = Callable[..., Path]
 
@@ -85,6 +89,11 @@ class TestOverrides:
         assert config.training.validation.metrics == ["bleu", "chrf"]
         assert config.run == "a=b"
 
+    def test_one_file_of_a_corpus_is_replaced(self, write: Write) -> None:
+        data = load_config(write(""), ["data.valid.source=c", "data.train.source=d"]).data
+        assert data.valid == CorpusConfig(source="c", target="b.en")
+        assert data.train == [CorpusConfig(source="d", target="a.en")]
+
     def test_later_ones_win(self, write: Write) -> None:
         assert load_config(write(""), ["seed=2", "seed=3"]).seed == 3
 
@@ -119,6 +128,35 @@ class TestExtends:
         assert config.seed == 5
         assert config.training.max_epochs == 3
         assert config.training.validation.metrics == ["bleu"]
+
+    @pytest.mark.parametrize(
+        "below",
+        [
+            {"train": {"tsv": "a.tsv"}, "valid": {"tsv": "b.tsv"}},
+            {"train": [FILES, FILES], "valid": FILES, "test": FILES},
+            {"train": {**FILES, "alignments": "a.links", "weight": "2"}, "valid": FILES},
+        ],
+    )
+    @pytest.mark.parametrize("above", [{"source": "c.de", "target": "c.en"}, {"tsv": "c.tsv"}])
+    def test_a_corpus_is_replaced(
+        self, write: Write, below: dict[str, Any], above: dict[str, str]
+    ) -> None:
+        text = f"run: runs/x\ndata: {json.dumps(below)}\n"
+        resolved = dump_config(load_config(write(text, "written.yaml", base="")))
+        for base in (text, resolved):
+            write(base, "base.yaml", base="")
+            data = dict.fromkeys(("train", "valid", "test"), above)
+            given = f"extends: base.yaml\ndata: {json.dumps(data)}\n"
+            merged = load_config(write(given, base="")).data
+            assert [*merged.train, merged.valid, merged.test] == 3 * [CorpusConfig(**above)]
+
+    def test_of_a_corpus_that_is_replaced_nothing_is_left(self, write: Write) -> None:
+        write("", "base.yaml")
+        text = "extends: base.yaml\ndata: {valid: {source: c.de}}\n"
+        assert refused(write(text, base="")) == (
+            "x.yaml: data.valid: needs source and target, grids and target, or tsv alone; given: "
+            "source"
+        )
 
     def test_chains_are_relative_to_each_file(self, tmp_path: Path, write: Write) -> None:
         (tmp_path / "deep").mkdir()
@@ -172,7 +210,7 @@ class TestPlugInsMerge:
         assert config.training.optimizer.options["learning_rate"] == 0.001
 
     def test_options_of_another_encoder_are_not(self, write: Write) -> None:
-        grids = "{source: null, grids: a.npz}"
+        grids = "{grids: a.npz, target: a.en}"
         config = self.merged(
             write,
             "model: {encoder: {num_layers: 2, hidden_size: 8}}\n",

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from nmt.config_file import load_config
+from nmt.config import CorpusConfig
+from nmt.config_file import dump_config, load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -70,14 +71,22 @@ def test_the_groups_for_a_small_corpus_fit_into_the_file(tmp_path: Path) -> None
     assert config.training.batch_tokens == 1000
 
 
-def test_the_file_for_fine_tuning_builds_on_that_of_a_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_tsv", [False, True])
+def test_the_file_for_fine_tuning_builds_on_that_of_a_run(tmp_path: Path, is_tsv: bool) -> None:
     by_hand, _, tuned = blocks("yaml")
+    if is_tsv:
+        by_hand = re.sub(r"\{source: (\w+)\.\w+, target: .*?\}", r"{tsv: \1.tsv}", by_hand)
+        assert by_hand.count("{tsv: ") == 3
+    (tmp_path / "mine.yaml").write_text(by_hand)
+    base = load_config(tmp_path / "mine.yaml")
     (tmp_path / "runs/mine").mkdir(parents=True)
-    (tmp_path / "runs/mine/config.yaml").write_text(by_hand)
+    (tmp_path / "runs/mine/config.yaml").write_text(dump_config(base))
     (tmp_path / "tuned.yaml").write_text(tuned)
     config = load_config(tmp_path / "tuned.yaml")
     assert (config.run, config.start_from) == ("runs/tuned", "runs/mine")
-    assert config.tokenizer == load_config(tmp_path / "runs/mine/config.yaml").tokenizer
+    assert (config.tokenizer, config.model) == (base.tokenizer, base.model)
+    assert config.data.train == [CorpusConfig(source="new.en", target="new.de")]
+    assert config.data.valid == CorpusConfig(source="new_valid.en", target="new_valid.de")
     assert config.data.test is None
 
 
