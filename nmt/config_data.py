@@ -1,5 +1,6 @@
 """The options of the corpora."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -66,3 +67,15 @@ class DataConfig(Options):
     """Folder for the encoded corpora, shared between runs; null: inside the run."""
     num_processes: Annotated[int, Field(ge=0)] = 0
     """Processes for each corpus that sample the next epoch's subwords during this one; 0: none."""
+
+    def training_corpora(self) -> Iterator[tuple[str, CorpusConfig]]:
+        """Those of `train`, each with its key as it is most likely written."""
+        for number, corpus in enumerate(self.train):
+            yield ("data.train" if len(self.train) == 1 else f"data.train[{number}]"), corpus
+
+    def corpora(self) -> Iterator[tuple[str, CorpusConfig]]:
+        """All that there are, in the same way."""
+        yield from self.training_corpora()
+        for key, held_out in (("data.valid", self.valid), ("data.test", self.test)):
+            if held_out is not None:
+                yield key, held_out

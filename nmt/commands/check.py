@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nmt.commands.preconditions import require_corpora, require_device
+from nmt.commands.preconditions import require_another_run, require_corpora, require_device
 
 if TYPE_CHECKING:
     from nmt.batch import Batch
@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.config_file import load_config
 
     config = load_config(arguments.config, arguments.overrides)
+    require_another_run(config)
     require_device(config)
     require_corpora(config, arguments.config)
     print(f"configuration   {arguments.config}: valid", flush=True)

@@ -1,10 +1,11 @@
 """What a configuration needs of this machine, looked for before the work: corpora, device."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nmt.errors import DataError
+from nmt.errors import ConfigError, DataError
 from nmt.files import is_missing
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def require_corpora(config: "Config", path: Path) -> None:
     Raises:
         DataError: a file is missing; what else is wrong with it is found when it is read.
     """
-    for key, corpus in _corpora(config):
+    for key, corpus in config.data.corpora():
         for message in _missing(key, corpus, path):
             raise DataError(message)
 
@@ -54,14 +55,16 @@ def require_test_set(corpus: "CorpusConfig", run: str) -> None:
         )
 
 
-def _corpora(config: "Config") -> "Iterator[tuple[str, CorpusConfig]]":
-    """Each corpus and its key, as it is most likely written."""
-    train = config.data.train
-    for number, corpus in enumerate(train):
-        yield ("data.train" if len(train) == 1 else f"data.train[{number}]"), corpus
-    for key, held_out in (("data.valid", config.data.valid), ("data.test", config.data.test)):
-        if held_out is not None:
-            yield key, held_out
+def require_another_run(config: "Config") -> None:
+    """Refuse to put a new run in the place of the one whose weights it starts with.
+
+    Raises:
+        ConfigError: both are one folder, whether it is there or not.
+    """
+    base = config.start_from
+    # (os.path, for it never raises: a link may lead to itself.)
+    if base is not None and os.path.realpath(base) == os.path.realpath(config.run):
+        raise ConfigError(f"start_from: {base}: is the run itself; give run=PATH elsewhere")
 
 
 def _missing(key: str, corpus: "CorpusConfig", path: Path | None) -> Iterator[str]:

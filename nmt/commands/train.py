@@ -7,8 +7,8 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.commands.preconditions import require_corpora, require_device
-from nmt.errors import ConfigError, RunError
+from nmt.commands.preconditions import require_another_run, require_corpora, require_device
+from nmt.errors import RunError
 
 if TYPE_CHECKING:
     from nmt.config import Config
@@ -49,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.training.disk import explained
 
     config = load_config(arguments.config, arguments.overrides)
+    if not arguments.resume:  # by then it may stand where its start was
+        require_another_run(config)
     require_device(config)
     require_corpora(config, arguments.config)
     path = Path(config.run)
@@ -69,18 +71,11 @@ def _begin(
 
     if arguments.resume:
         return RunDirectory.create(path, resume=True), None
-    _require_another(config.start_from, path)
     if arguments.overwrite and path.exists():
         return _replace(path, config)
     # At once, so that what is in the way is told before the work, not after it.
     folder = RunDirectory.create(path)
     return folder, _fill(folder, config)
-
-
-def _require_another(base: str | None, path: Path) -> None:
-    """Refuse to put a run in the place of the one whose weights it starts with."""
-    if base is not None and path.exists() and Path(base).exists() and path.samefile(base):
-        raise ConfigError(f"start_from: {base}: is the run itself; give run=PATH elsewhere")
 
 
 def _replace(path: Path, config: "Config") -> "tuple[RunDirectory, Material]":

@@ -1,9 +1,11 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nmt.commands.preconditions import (
+    require_another_run,
     require_corpora,
     require_device,
     require_test_set,
@@ -77,6 +79,26 @@ def test_what_may_not_be_looked_at_is_not_missed(monkeypatch: pytest.MonkeyPatch
     made = config()
     monkeypatch.setattr(Path, "stat", refuse)
     require_corpora(made, Path("x.yaml"))
+
+
+@pytest.mark.parametrize("base", ["locked/x", "locked/../locked/x", "link/x", "absolute"])
+def test_a_run_does_not_start_from_itself(base: str, forbid: Callable[[Path], None]) -> None:
+    Path("locked").mkdir()
+    Path("link").symlink_to("locked")
+    forbid(Path("locked"))
+    base = base.replace("absolute", str(Path("locked/x").absolute()))
+    made = config().model_copy(update={"run": "locked/x", "start_from": base})
+    with pytest.raises(ConfigError) as caught:
+        require_another_run(made)
+    assert str(caught.value) == f"start_from: {base}: is the run itself; give run=PATH elsewhere"
+
+
+@pytest.mark.parametrize("base", [None, "locked/x", "runs", "runs/y", "circle"])
+def test_a_run_may_start_from_another(base: str | None, forbid: Callable[[Path], None]) -> None:
+    Path("locked").mkdir()
+    Path("circle").symlink_to("circle")
+    forbid(Path("locked"))
+    require_another_run(config().model_copy(update={"start_from": base}))
 
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,9 +115,25 @@ def test_a_run_is_not_put_in_the_place_of_its_own_start(
     Path("here").symlink_to("runs/tiny")
     given = given.replace("absolute", str(Path("runs/tiny").resolve()))
     before = snapshot(Path("runs/tiny"))
-    outcome = nmt("train", "tiny.yaml", f"start_from={given}", "--overwrite")
-    outcome.assert_refused(f"start_from: {given}: is the run itself; give run=PATH elsewhere")
+    for command in (["train", "--overwrite"], ["check"]):
+        outcome = nmt(*command, "tiny.yaml", f"start_from={given}")
+        outcome.assert_refused(f"start_from: {given}: is the run itself; give run=PATH elsewhere")
     assert snapshot(Path("runs/tiny")) == before
+
+
+def test_a_run_that_is_not_there_does_not_start_from_itself(nmt: Any) -> None:
+    for command in ("train", "check"):
+        outcome = nmt(command, "tiny.yaml", "run=runs/none", "start_from=runs/none")
+        outcome.assert_refused("start_from: runs/none: is the run itself; give run=PATH elsewhere")
+    assert not Path("runs/none").exists()
+
+
+def test_a_run_in_the_place_of_its_start_is_resumed(nmt: Any) -> None:
+    assert nmt("train", "tiny.yaml", *HERE).code == 0
+    shutil.rmtree("runs/tiny")
+    Path("runs/tuned").rename("runs/tiny")
+    again = nmt("train", "tiny.yaml", BASE, "training.max_epochs=2", "--resume")
+    assert again.code == 0, again.err
 
 
 @pytest.mark.parametrize(
