@@ -9,7 +9,7 @@ from nmt.config import Config
 from nmt.data.loader import DataLoader
 from nmt.device import resolve_device, resolve_precision
 from nmt.run import RunDirectory
-from nmt.training.starting import adopt_tokenizers, warn_of_unknown
+from nmt.training.starting import adopt_tokenizers, tell_differences
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def gather(config: Config, run: RunDirectory, *, is_begun: bool = False) -> Mate
     else:
         tokenizers = make_tokenizers(config, run)
         if config.start_from is not None:
-            warn_of_unknown(config, tokenizers)
+            tell_differences(config, tokenizers)
     loader = build_loader(config, run, tokenizers, device)
     return Material(device, precision, tokenizers, loader)
 

@@ -1,7 +1,7 @@
 """Training that starts from another run (`start_from`): with its tokenizers and best weights."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -22,11 +22,14 @@ from nmt.nn.model import Model
 from nmt.run import BEST, RunDirectory
 from nmt.text.reader import Reader, count_tokens
 from nmt.text.tokenizer import Tokenizer
+from nmt.text.tokenizers import load_tokenizer
 
 logger = logging.getLogger(__name__)
 
 _NUM_LINES: Final = 2_000  # of a corpus, looked at for what is unknown
 _MOST_UNKNOWN: Final = 0.01  # of the tokens, that nobody is warned of
+_FOLDERS: Final = ("source_path", "target_path")  # of tokenizers that are given
+_OF_CELLS: Final = ("channels", "max_rows", "max_columns")
 
 
 def adopt_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
@@ -39,7 +42,7 @@ def adopt_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
         run: the new one.
 
     Raises:
-        ConfigError: the configuration asks for other tokenizers.
+        ConfigError: the configuration asks for other tokens, or another tokenizer.
         RunError: the other run is none, incomplete or damaged.
     """
     with _base(config) as base:
@@ -49,16 +52,9 @@ def adopt_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
                 "first validation, or start from another"
             )
         there = load_config(base.config)
+        _require_same_tokens(config, there, base)
         theirs = load_tokenizers(base)
-    changed = differences(
-        there.tokenizer.model_dump(mode="json"), config.tokenizer.model_dump(mode="json")
-    )
-    if changed:
-        key, change = next(iter(changed.items()))
-        raise ConfigError(
-            f"tokenizer.{key}: not that of start_from ({change}), and a model reads the tokens "
-            f"that it was trained with; `extends: {base.config}` gives all the options of that run"
-        )
+    _require_same_folders(config, there, theirs)
     if config.tokenizer.shared:
         theirs.target.save(run.shared_tokenizer)
         return theirs
@@ -71,7 +67,7 @@ def adopt_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
 def adopt_weights(config: Config, model: Model) -> None:
     """Give a fresh model the best weights of the other run.
 
-    What has no weights may differ, as dropout and the kind of a dot product do; it is logged.
+    What has no weights may differ, as dropout and the kind of a dot product do.
 
     Args:
         config: with `start_from`.
@@ -83,9 +79,7 @@ def adopt_weights(config: Config, model: Model) -> None:
     """
     with _base(config) as base:
         weights = load_model(base, BEST, torch.device("cpu")).state_dict()
-        there = load_config(base.config).model
-    changed = differences(there.model_dump(mode="json"), config.model.model_dump(mode="json"))
-    told = "; ".join(f"model.{key}: {change}" for key, change in changed.items())
+        told = _differences_of_models(config, base)
     ours = model.state_dict()
     same_shapes = {name: w.shape for name, w in weights.items()} == {
         name: w.shape for name, w in ours.items()
@@ -98,31 +92,79 @@ def adopt_weights(config: Config, model: Model) -> None:
             f"start_from: {base.path} has another model ({told}), and its weights do not fit this "
             f"one; `extends: {base.config}` gives all the options of that run"
         )
-    if changed:
-        logger.info("the weights are those of %s, and not all of its options: %s", base.path, told)
 
 
-def warn_of_unknown(config: Config, tokenizers: Tokenizers) -> None:
-    """Say where the text has much that the tokenizers of another text do not know.
+def tell_differences(config: Config, tokenizers: Tokenizers) -> None:
+    """Log what is not as in the other run: options of the model, and tokens of the text.
 
     Args:
-        config: with the corpora, of which the first lines are looked at.
-        tokenizers: that stay as they are.
+        config: with `start_from`; of its corpora the first lines are looked at.
+        tokenizers: those of the other run.
     """
-    sides: list[tuple[str, Reader[Any]]] = [
-        ("source", tokenizers.source),
-        ("target", tokenizers.target),
-    ]
-    for number, corpus in enumerate(config.data.train):
-        pairs = list(islice(read_pairs(build_corpus(corpus)), _NUM_LINES))
-        for side, (name, reader) in enumerate(sides):
-            num_tokens, num_unknown = count_tokens(reader, (pair[side] for pair in pairs))
-            if num_unknown > _MOST_UNKNOWN * num_tokens:
-                logger.warning(
-                    "data.train.%d.%s: %.1f%% of the tokens are unknown to the tokenizer of %s, "
-                    "which cannot learn them any more: the model will not read or write them",
-                    *(number, name, 100 * num_unknown / num_tokens, config.start_from),
-                )
+    with _base(config) as base:
+        told = _differences_of_models(config, base)
+    if told:
+        logger.info("the weights are those of %s, and not all of its options: %s", base.path, told)
+    for key, corpus in config.data.training_corpora():
+        sources, targets = zip(*islice(read_pairs(build_corpus(corpus)), _NUM_LINES), strict=True)
+        if not config.reads_grids:  # of which nothing is unknown
+            _warn_of_unknown(key, "source", tokenizers.source, sources, base)
+        _warn_of_unknown(key, "target", tokenizers.target, targets, base)
+
+
+def _require_same_tokens(config: Config, there: Config, base: RunDirectory) -> None:
+    """Refuse options that ask for other tokens than the weights know."""
+    if there.reads_grids != config.reads_grids:
+        theirs, ours = ("grids" if it.reads_grids else "text" for it in (there, config))
+        raise ConfigError(
+            f"start_from: {base.path} reads {theirs}, and model.encoder "
+            f"{config.model.encoder.name!r} reads {ours}: start from a run that reads {ours}"
+        )
+    for key, change in differences(_of_tokens(there), _of_tokens(config)).items():
+        raise ConfigError(
+            f"{key}: not that of start_from ({change}), whose tokenizers and weights are taken as "
+            f"they are; `extends: {base.config}` gives all the options of that run"
+        )
+
+
+def _of_tokens(config: Config) -> dict[str, Any]:
+    """The options that say what the tokens are, but for folders, which may hold the same."""
+    options = {"tokenizer": config.tokenizer.model_dump(mode="json", exclude=set(_FOLDERS))}
+    if config.reads_grids:
+        encoder = config.model.encoder.model_dump(mode="json", include=set(_OF_CELLS))
+        options["model"] = {"encoder": encoder}
+    return options
+
+
+def _require_same_folders(config: Config, there: Config, theirs: Tokenizers) -> None:
+    """Refuse a tokenizer that is named by its folder and is not that of the other run."""
+    for key, reader in zip(_FOLDERS, (theirs.source, theirs.target), strict=True):
+        given = getattr(config.tokenizer, key)
+        if given is None or given == getattr(there.tokenizer, key):
+            continue
+        if load_tokenizer(Path(given)).fingerprint() != reader.fingerprint():
+            raise ConfigError(
+                f"tokenizer.{key}: {given}: not the tokenizer of start_from, which is taken as it "
+                "is; leave the key out"
+            )
+
+
+def _differences_of_models(config: Config, base: RunDirectory) -> str:
+    there = load_config(base.config).model
+    changed = differences(there.model_dump(mode="json"), config.model.model_dump(mode="json"))
+    return "; ".join(f"model.{key}: {change}" for key, change in changed.items())
+
+
+def _warn_of_unknown(
+    key: str, side: str, reader: Reader[Any], items: Iterable[Any], base: RunDirectory
+) -> None:
+    num_tokens, num_unknown = count_tokens(reader, items)
+    if num_unknown > _MOST_UNKNOWN * num_tokens:
+        logger.warning(
+            "%s: %.1f%% of the %s tokens are unknown to the tokenizer of %s, which cannot learn "
+            "them any more: the model will not read or write them",
+            *(key, 100 * num_unknown / num_tokens, side, base.path),
+        )
 
 
 @contextmanager

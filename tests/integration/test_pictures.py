@@ -1,6 +1,7 @@
 """Pictures in words, end to end, and what is refused."""
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -65,6 +66,18 @@ def test_large_grids_are_cut_and_a_run_is_resumed(pictures: Path, nmt: Callable)
     outcome = nmt("align", "runs/tiny", *given)
     assert outcome.code == 0 and len(outcome.lines) == 6, outcome.err
     assert "the source has" in outcome.err and "only the first 10 are read" in outcome.err
+
+
+def test_training_starts_from_a_run_on_grids(pictures: Path, nmt: Callable) -> None:
+    assert nmt("train", "tiny.yaml").code == 0
+    tuned = ("run=runs/tuned", "start_from=runs/tiny")
+    outcome = nmt("train", "tiny.yaml", *tuned, "model.encoder.dropout=0")
+    assert outcome.code == 0 and "model.encoder.dropout: 0.2 -> 0.0" in outcome.err, outcome.err
+    first = json.loads(Path("runs/tuned/metrics.jsonl").read_text().splitlines()[0])
+    assert (first["kind"], first["update"]) == ("validation", 0)
+    nmt("train", "tiny.yaml", *tuned, "run=runs/other", "model.encoder.max_rows=9").assert_refused(
+        "model.encoder.max_rows: not that of start_from (16 -> 9), whose tokenizers and weights"
+    )
 
 
 def test_check(pictures: Path, nmt: Callable) -> None:
