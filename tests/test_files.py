@@ -1,11 +1,19 @@
 """What is written beside and renamed: the place holds the old or the new, never half of it."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from nmt.files import beside_folder, partial_file, whole_file, whole_folder, write_flushed
+from nmt.files import (
+    beside_folder,
+    is_missing,
+    partial_file,
+    whole_file,
+    whole_folder,
+    write_flushed,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -78,6 +86,20 @@ def test_a_folder_that_is_broken_off_leaves_the_old_one(tmp_path: Path) -> None:
         break_off()
     assert names(folder) == ["old"]
     assert names(tmp_path) == ["a"]
+
+
+def test_what_is_missing_is_not_what_cannot_be_told(
+    tmp_path: Path, forbid: Callable[[Path], None]
+) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "link").symlink_to("gone")
+    assert not is_missing(tmp_path) and not is_missing(tmp_path / "a")
+    for name in ("b", "b/c", "link"):
+        assert is_missing(tmp_path / name)
+    for name in ("a\0", "a/b", "x" * 300):  # no name of anything; whoever opens it says why
+        assert not is_missing(tmp_path / name)
+    forbid(tmp_path)
+    assert not is_missing(tmp_path / "a") and not is_missing(tmp_path / "b")
 
 
 def test_what_is_written_goes_down_to_the_disk(

@@ -27,7 +27,7 @@ from nmt.training.tally import Tally
 from nmt.training.validation import Validator
 
 NEVER: Final = -1
-"""Of `Counters.validated_at`: before the first update, where the weights have been trained."""
+"""Of `Counters.validated_at`: no weights of this run have been validated, not even the first."""
 
 
 class Loader(Protocol):
