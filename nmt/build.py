@@ -31,7 +31,9 @@ from nmt.data.grids import GridReader
 from nmt.data.loader import DataLoader
 from nmt.registry import PlugIn
 from nmt.run import RunDirectory
-from nmt.search.search import Search, SearchLimits
+from nmt.search.penalties import Scoring
+from nmt.search.rules import Rules, SearchLimits
+from nmt.search.search import Search
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import Reader
 from nmt.text.tokenizer import Tokenizer, TokenizerTrainer
@@ -175,7 +177,13 @@ def build_search(config: DecodingConfig) -> Search:
         config.search,
         config.beam_size,
         config.n_best,
-        LENGTH_PENALTIES.create(config.length_penalty),
-        SearchLimits(config.min_length, config.max_length, config.max_length_ratio),
+        Scoring(LENGTH_PENALTIES.create(config.length_penalty)),
+        Rules(
+            SearchLimits(
+                min_length=config.min_length,
+                max_length=config.max_length,
+                max_length_ratio=config.max_length_ratio,
+            )
+        ),
     )
     return search

@@ -13,7 +13,8 @@ from nmt.nn.decoder import DecoderOutput
 from nmt.nn.model import Model
 from nmt.reading import like_batches
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.search import Search
+from nmt.search.request import Request
+from nmt.search.search import Search, Stepper
 from nmt.structure import to
 from nmt.text.reader import EncodedWords, Tokens
 
@@ -46,6 +47,7 @@ class Inference:
 
     def run_search(self, sources: Sequence[Tokens]) -> list[list[Hypothesis]]:
         """The best hypotheses of each sentence, in order."""
+        model = Stepper(self.model.step)
         found = [[_NOTHING] for _ in sources]
         full = [index for index, tokens in enumerate(sources) if len(tokens)]
         lengths = [len(sources[index]) + 1 for index in full]
@@ -55,7 +57,7 @@ class Inference:
                 given = make_source([sources[i] for i in members])
                 source, source_lengths = to(given, self.device)
                 state = self.model.start(self.model.encode(source, source_lengths))
-                hypotheses = self.search(self.model.step, state, source_lengths)
+                hypotheses = self.search(model, state, Request(source_lengths))
             for index, best in zip(members, hypotheses, strict=True):
                 found[index] = best
         return found

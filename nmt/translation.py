@@ -272,7 +272,7 @@ class Translator:
         )
         for (index, rank, target), log_probabilities in zip(other, scores, strict=True):
             total, length = sum(log_probabilities), len(log_probabilities)
-            score = self.search.penalty.score(torch.tensor(total), torch.tensor(length))
+            score = self.search.scoring.score(torch.tensor(total), torch.tensor(length))
             found[index][rank] = Hypothesis(tuple(target.ids), total, score.item())
 
     def _align(

@@ -2,51 +2,58 @@
 
 from dataclasses import dataclass
 from math import inf
-from typing import Generic
+from typing import Generic, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nmt.search.hypothesis import Hypothesis
+from nmt.search.penalties import Scoring
 from nmt.search.ranking import Candidates, rank_continuations
-from nmt.search.search import Search, State, StepFunction
+from nmt.search.request import Request
+from nmt.search.rules import Prefixes, Rules
+from nmt.search.search import Search, State, Stepper
 from nmt.structure import select
 from nmt.symbols import BOS, EOS
 
 
 @dataclass(frozen=True)
-class _Open(Generic[State]):
+class Open(Generic[State]):
     """The open hypotheses of all sentences: R rows, those of one sentence side by side.
 
     Attributes:
         tokens: `[R T]`, from BOS on.
-        totals: `[R]`, log-probability.
+        sentence: `[R]`, row of the request.
+        log_probability: `[R]`, by the model.
+        total: `[R]`, the same as the rules have it: what is ranked by.
         state: what the step function needs.
     """
 
     tokens: Int[Tensor, "R T"]
-    totals: Float[Tensor, " R"]
+    sentence: Int[Tensor, " R"]
+    log_probability: Float[Tensor, " R"]
+    total: Float[Tensor, " R"]
     state: State
 
 
 @dataclass(frozen=True)
-class _Sentences:
+class Sentences:
     """The sentences that have open hypotheses.
 
     Attributes:
-        number: `[N]`, place in the batch.
+        number: `[N]`, row of the request.
         slots: `[N W]`, rows of the open hypotheses, best first; R: an empty slot.
         num_free: `[N]`, places of the beam that no finished hypothesis holds.
         best: `[N n_best]`, scores of the best finished ones; -inf where there are none yet.
-        most: `[N]`, most tokens, EOS not counted.
+        longest: `[N]`, most tokens of a hypothesis, EOS counted.
     """
 
     number: Int[Tensor, " N"]
     slots: Int[Tensor, "N W"]
     num_free: Int[Tensor, " N"]
     best: Float[Tensor, "N K"]
-    most: Int[Tensor, " N"]
+    longest: Int[Tensor, " N"]
 
 
 class BeamSearch(Search):
@@ -63,127 +70,144 @@ class BeamSearch(Search):
     Args:
         beam_size: places in the beam.
         n_best: most hypotheses to return for a sentence.
-        penalty: what finished hypotheses are ranked by. Open ones of a step are equally long, so
-            that they need none.
-        limits: how long translations may be.
+        scoring: what finished hypotheses are ranked by. Open ones of a step are equally long, and
+            are ranked by their log-probability.
+        rules: what may follow, and how long translations may be.
+        stopping: `exact`, or `first`: a sentence is done as soon as `n_best` hypotheses have ended,
+            whatever the open ones might come to. Faster, and the result may be worse.
     """
 
+    def __init__(
+        self,
+        beam_size: int,
+        n_best: int,
+        scoring: Scoring,
+        rules: Rules,
+        *,
+        stopping: Literal["exact", "first"] = "exact",
+    ) -> None:
+        super().__init__(beam_size, n_best, scoring, rules)
+        self.stopping = stopping
+
     def __call__(
-        self, step: StepFunction[State], state: State, source_lengths: Int[Tensor, " B"]
+        self, model: Stepper[State], state: State, request: Request
     ) -> list[list[Hypothesis]]:
         """Translate a batch; see `Search`."""
-        found: list[list[Hypothesis]] = [[] for _ in range(len(source_lengths))]
-        sentences = self._start(source_lengths)
-        totals = torch.zeros(len(found), device=source_lengths.device)
-        beam = _Open(torch.full_like(source_lengths, BOS).unsqueeze(1), totals, state)
+        found: list[list[Hypothesis]] = [[] for _ in range(len(request))]
+        sentences = self._start(request)
+        totals = torch.zeros(len(found), device=request.source_lengths.device)
+        tokens = torch.full_like(request.source_lengths, BOS).unsqueeze(1)
+        beam = Open(tokens, sentences.number, totals, totals, state)
         while len(sentences.number) > 0:
-            length = beam.tokens.shape[1] - 1
-            log_probabilities, state = step(beam.tokens[:, -1], beam.state)
-            candidates = rank_continuations(
-                _force_end(log_probabilities, sentences, length),
-                beam.totals,
-                sentences.slots,
-                self.limits.first_token(length),
-                self.beam_size,
-            )
-            places = torch.arange(candidates.totals.shape[1], device=totals.device)
-            kept = (places < sentences.num_free.unsqueeze(1)) & (candidates.totals != -inf)
+            log_probabilities, state = model.step(beam.tokens[:, -1], beam.state)
+            prefixes = Prefixes(beam.tokens, beam.sentence, request)
+            ranked = self.rules.apply(log_probabilities, prefixes)
+            candidates, kept = self._rank(ranked, beam, sentences, request)
+            beam = Open(beam.tokens, beam.sentence, beam.log_probability, beam.total, state)
             ends = kept & (candidates.tokens == EOS)
-            scores = self.penalty.score(candidates.totals, totals.new_full((), length + 1))
             if ends.any():
-                _collect(found, beam.tokens, sentences.number, candidates, scores, ends)
+                length = beam.tokens.shape[1]
+                scores = self._score(model, state, candidates.totals, candidates.rows, length)
+                _collect(found, beam, log_probabilities, candidates, scores, ends)
                 sentences = _finish(sentences, scores, ends)
-            goes_on = kept & ~ends & self._can_improve(sentences, candidates, kept & ~ends)
-            beam = _advance(_Open(beam.tokens, beam.totals, state), candidates, goes_on)
+            goes_on = kept & ~ends
+            goes_on = goes_on & self._can_improve(sentences, candidates, goes_on)
+            beam = _advance(beam, log_probabilities, candidates, goes_on)
             sentences = _keep_open(sentences, goes_on)
         return [_best_first(hypotheses)[: self.n_best] for hypotheses in found]
 
-    def _start(self, source_lengths: Int[Tensor, " B"]) -> _Sentences:
-        number = torch.arange(len(source_lengths), device=source_lengths.device)
-        return _Sentences(
+    def _start(self, request: Request) -> Sentences:
+        number = torch.arange(len(request), device=request.source_lengths.device)
+        return Sentences(
             number=number,
             slots=number.unsqueeze(1),
             num_free=torch.full_like(number, self.beam_size),
             best=torch.full((len(number), self.n_best), -inf, device=number.device),
-            most=self.limits.most_tokens(source_lengths),
+            longest=self.rules.most_tokens(request) + 1,
         )
 
+    def _rank(
+        self,
+        ranked: Float[Tensor, "R V"],
+        beam: Open[State],
+        sentences: Sentences,
+        request: Request,
+    ) -> tuple[Candidates, Bool[Tensor, "N C"]]:
+        """The continuations of each sentence, best first, and which of them fill its beam."""
+        candidates = rank_continuations(ranked, beam.total, sentences.slots, self.beam_size)
+        places = torch.arange(candidates.totals.shape[1], device=ranked.device)
+        return candidates, (places < sentences.num_free.unsqueeze(1)) & (candidates.totals != -inf)
+
     def _can_improve(
-        self, sentences: _Sentences, candidates: Candidates, is_open: Bool[Tensor, "N C"]
+        self, sentences: Sentences, candidates: Candidates, is_open: Bool[Tensor, "N C"]
     ) -> Bool[Tensor, "N 1"]:
         """Whether an open hypothesis can still displace one of the best finished ones."""
+        worst = sentences.best[:, -1]
+        if self.stopping == "first":
+            return (worst == -inf).unsqueeze(1)
         highest = candidates.totals.masked_fill(~is_open, -inf).amax(dim=1)
-        longest = (sentences.most + 1).to(highest.dtype)
-        bound = self.penalty.bound(highest, longest)
-        return (bound > sentences.best[:, -1]).unsqueeze(1)
-
-
-def _force_end(
-    log_probabilities: Float[Tensor, "R V"], sentences: _Sentences, length: int
-) -> Float[Tensor, "R V"]:
-    """Leave EOS alone to the sentences that are as long as they may be."""
-    at_limit = sentences.most == length
-    if not at_limit.any():
-        return log_probabilities
-    num_rows, vocabulary_size = log_probabilities.shape
-    # One place more than there are rows, for the empty slots.
-    forced = at_limit.new_zeros(num_rows + 1)
-    forced[sentences.slots[at_limit]] = True
-    other = torch.arange(vocabulary_size, device=log_probabilities.device) != EOS
-    return log_probabilities.masked_fill(forced[:-1].unsqueeze(1) & other, -inf)
+        bound = self.scoring.bound(highest, sentences.longest.to(highest.dtype))
+        return (bound > worst).unsqueeze(1)
 
 
 def _collect(
     found: list[list[Hypothesis]],
-    tokens: Int[Tensor, "R T"],
-    number: Int[Tensor, " N"],
+    beam: Open[State],
+    log_probabilities: Float[Tensor, "R V"],
     candidates: Candidates,
     scores: Float[Tensor, "N C"],
     ends: Bool[Tensor, "N C"],
 ) -> None:
     """Add the hypotheses that end now, the best of each sentence first."""
-    for sentence, row, total, score in zip(
-        number[ends.nonzero()[:, 0]].tolist(),
-        tokens[candidates.rows[ends], 1:].tolist(),
-        candidates.totals[ends].tolist(),
+    rows = candidates.rows[ends]
+    for sentence, tokens, log_probability, score in zip(
+        beam.sentence[rows].tolist(),
+        beam.tokens[rows, 1:].tolist(),
+        (beam.log_probability[rows] + log_probabilities[rows, EOS]).tolist(),
         scores[ends].tolist(),
         strict=True,
     ):
-        found[sentence].append(Hypothesis(tuple(row), total, score))
+        found[sentence].append(Hypothesis(tuple(tokens), log_probability, score))
 
 
 def _finish(
-    sentences: _Sentences, scores: Float[Tensor, "N C"], ends: Bool[Tensor, "N C"]
-) -> _Sentences:
+    sentences: Sentences, scores: Float[Tensor, "N C"], ends: Bool[Tensor, "N C"]
+) -> Sentences:
     """Give the hypotheses that end their places."""
     best = torch.cat([sentences.best, scores.masked_fill(~ends, -inf)], dim=1)
-    return _Sentences(
+    return Sentences(
         sentences.number,
         sentences.slots,
         sentences.num_free - ends.sum(dim=1),
         best.topk(sentences.best.shape[1], dim=1).values,
-        sentences.most,
+        sentences.longest,
     )
 
 
 def _advance(
-    beam: _Open[State], candidates: Candidates, goes_on: Bool[Tensor, "N C"]
-) -> _Open[State]:
+    beam: Open[State],
+    log_probabilities: Float[Tensor, "R V"],
+    candidates: Candidates,
+    goes_on: Bool[Tensor, "N C"],
+) -> Open[State]:
     """The hypotheses that go on, each one token longer."""
     rows, tokens = candidates.rows[goes_on], candidates.tokens[goes_on]
-    unmoved = torch.arange(len(beam.totals), device=rows.device)
+    unmoved = torch.arange(len(beam.total), device=rows.device)
+    log_probability = beam.log_probability[rows] + log_probabilities[rows, tokens]
     # Moving the state costs about as much as the attention; often there is nothing to move.
     if not torch.equal(rows, unmoved):
         beam = select(beam, rows)
     longer = torch.cat([beam.tokens, tokens.unsqueeze(1)], dim=1)
-    return _Open(longer, candidates.totals[goes_on], beam.state)
+    return Open(longer, beam.sentence, log_probability, candidates.totals[goes_on], beam.state)
 
 
-def _keep_open(sentences: _Sentences, goes_on: Bool[Tensor, "N C"]) -> _Sentences:
+def _keep_open(sentences: Sentences, goes_on: Bool[Tensor, "N C"]) -> Sentences:
     """The sentences that are not done, with the places of their hypotheses after `_advance`."""
     places = goes_on.flatten().cumsum(dim=0).view_as(goes_on)
     slots = torch.where(goes_on, places - 1, goes_on.sum())
-    moved = _Sentences(sentences.number, slots, sentences.num_free, sentences.best, sentences.most)
+    moved = Sentences(
+        sentences.number, slots, sentences.num_free, sentences.best, sentences.longest
+    )
     not_done = goes_on.any(dim=1)
     return moved if not_done.all() else select(moved, not_done.nonzero().flatten())
 

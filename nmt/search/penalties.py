@@ -1,41 +1,41 @@
-"""Length penalties: how a log-probability becomes a score that is fair to long translations.
+"""How finished hypotheses are scored: length penalties, coverage penalties, both together.
 
 Each further token makes a hypothesis less probable, so log-probability alone prefers the short.
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 import torch
 from annotated_types import Ge
+from jaxtyping import Float
 from torch import Tensor
 
 
 class LengthPenalty(ABC):
-    """The score of a hypothesis is its log-probability divided by something that grows with length.
+    """Makes a score that is fair to long hypotheses of a log-probability.
 
     Lengths count EOS, as the log-probability does, and so are never zero.
     """
 
     @abstractmethod
-    def divisor(self, length: Tensor) -> Tensor:
-        """Positive, and never less for a longer hypothesis: `bound` relies on it."""
-
     def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
         """The score of finished hypotheses.
+
+        It never falls with the log-probability, nor with the length: `bound` relies on it.
 
         Args:
             log_probability: of any shape, at most 0.
             length: tokens of each, EOS counted; of a shape that broadcasts.
         """
-        return log_probability / self.divisor(length)
 
     def bound(self, log_probability: Tensor, longest: Tensor) -> Tensor:
         """The best score that an open hypothesis can still reach, if all goes well.
 
-        Its log-probability can only fall, and what that is divided by can grow only until the
-        hypothesis is as long as it may be; so no continuation scores higher than the
-        log-probability of now over the divisor of then. Rounding keeps this order.
+        Its log-probability can only fall, and its length can grow only until it is as long as it
+        may be; so no continuation scores higher than the log-probability of now at the length of
+        then. Rounding keeps this order.
 
         Args:
             log_probability: so far, at most 0.
@@ -47,37 +47,122 @@ class LengthPenalty(ABC):
 class NoPenalty(LengthPenalty):
     """The log-probability itself."""
 
-    def divisor(self, length: Tensor) -> Tensor:
-        """1."""
-        return torch.ones_like(length)
+    def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
+        """Log P."""
+        return log_probability / torch.ones_like(length)
 
 
 class AveragePenalty(LengthPenalty):
     """The mean log-probability of a token (Jean 2015; Koehn & Knowles 2017, section 3.6)."""
 
-    def divisor(self, length: Tensor) -> Tensor:
-        """|Y|."""
-        return length
+    def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
+        """Log P / |Y|."""
+        return log_probability / length
 
 
 class GNMTPenalty(LengthPenalty):
-    """``log P / ((5 + |Y|) / 6) ** alpha`` (Wu 2016, eq. 14, without its coverage penalty).
+    """``log P / ((5 + |Y|) / 6) ** alpha`` (Wu 2016, eq. 14).
 
     Args:
         alpha: 0 is no penalty; the paper found 0.6 to 0.7 best.
     """
 
     def __init__(self, *, alpha: Annotated[float, Ge(0.0)] = 0.6) -> None:
-        assert alpha >= 0.0, "the divisor would fall with length, and `bound` be wrong"
+        assert alpha >= 0.0, "the score would fall with length, and `bound` be wrong"
         self.alpha = alpha
 
-    def divisor(self, length: Tensor) -> Tensor:
-        """lp(Y)."""
-        return ((5 + length) / 6) ** self.alpha
+    def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
+        """Log P / lp(Y)."""
+        return log_probability / ((5 + length) / 6) ** self.alpha
+
+
+class WordReward(LengthPenalty):
+    """``log P + reward * |Y|``: each token earns as much (He 2016, section 3.2).
+
+    Args:
+        reward: 0 is no penalty.
+    """
+
+    def __init__(self, *, reward: Annotated[float, Ge(0.0)] = 0.5) -> None:
+        assert reward >= 0.0, "the score would fall with length, and `bound` be wrong"
+        self.reward = reward
+
+    def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
+        """Log P and the rewards."""
+        return log_probability + self.reward * length
 
 
 LENGTH_PENALTIES: Final[dict[str, type[LengthPenalty]]] = {
     "none": NoPenalty,
     "average": AveragePenalty,
     "gnmt": GNMTPenalty,
+    "word_reward": WordReward,
 }
+
+
+class CoveragePenalty(ABC):
+    """Takes from the score of a finished hypothesis for what its attention did to the source.
+
+    Args:
+        beta: how much; 0 is no penalty.
+    """
+
+    def __init__(self, *, beta: Annotated[float, Ge(0.0)] = 0.2) -> None:
+        assert beta >= 0.0, "it would add to the score, and the bound of the search be wrong"
+        self.beta = beta
+
+    @abstractmethod
+    def __call__(self, coverage: Float[Tensor, "N S"]) -> Float[Tensor, " N"]:
+        """What is added to the score; at most 0.
+
+        Args:
+            coverage: the attention that each source position has got, summed over the steps; 1
+                where there is no position.
+        """
+
+
+class GNMTCoverage(CoveragePenalty):
+    """``beta * sum_j log min(c_j, 1)``: nothing of the source is left out (Wu 2016, eq. 14)."""
+
+    def __call__(self, coverage: Float[Tensor, "N S"]) -> Float[Tensor, " N"]:
+        """At most 0."""
+        seen = coverage.clamp(min=torch.finfo(coverage.dtype).tiny, max=1.0)
+        return self.beta * seen.log().sum(dim=1)
+
+
+class SummaryCoverage(CoveragePenalty):
+    """``-beta * sum_j (max(c_j, 1) - 1)``: nothing is said twice (Gehrmann 2018, eq. 6).
+
+    As the coverage loss (See 2017) it is against repetition.
+    """
+
+    def __call__(self, coverage: Float[Tensor, "N S"]) -> Float[Tensor, " N"]:
+        """At most 0."""
+        return -self.beta * (coverage.clamp(min=1.0) - 1.0).sum(dim=1)
+
+
+COVERAGE_PENALTIES: Final[dict[str, type[CoveragePenalty]]] = {
+    "gnmt": GNMTCoverage,
+    "summary": SummaryCoverage,
+}
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What finished hypotheses of a sentence are ranked by.
+
+    Attributes:
+        length: makes a score of the log-probability.
+        coverage: adds to it; None: nothing.
+    """
+
+    length: LengthPenalty
+    coverage: CoveragePenalty | None = None
+
+    def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
+        """The score but for the coverage."""
+        return self.length.score(log_probability, length)
+
+    def bound(self, log_probability: Tensor, longest: Tensor) -> Tensor:
+        """The best score that is still in reach; the coverage adds nothing to it at best."""
+        return self.length.bound(log_probability, longest)

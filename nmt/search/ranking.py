@@ -29,7 +29,6 @@ def rank_continuations(
     log_probabilities: Float[Tensor, "R V"],
     totals: Float[Tensor, " R"],
     slots: Int[Tensor, "N W"],
-    first_token: int,
     count: int,
 ) -> Candidates:
     """Rank all that may follow R open hypotheses, for each of N sentences by itself.
@@ -44,16 +43,15 @@ def rank_continuations(
         log_probabilities: of each token after each hypothesis.
         totals: log-probability of each hypothesis so far.
         slots: the hypotheses of each sentence; R stands for none.
-        first_token: the lowest token that is allowed.
         count: C, or fewer where there are fewer continuations.
     """
     vocabulary_size = log_probabilities.shape[1]
-    count = min(count, slots.shape[1] * (vocabulary_size - first_token))
-    maxima = _block_maxima(log_probabilities[:, first_token:]) + totals.unsqueeze(1)
+    count = min(count, slots.shape[1] * vocabulary_size)
+    maxima = _block_maxima(log_probabilities) + totals.unsqueeze(1)
     num_blocks = maxima.shape[1]
     blocks = _best_blocks(maxima, slots, count)
     rows = slots.gather(1, blocks // num_blocks).unsqueeze(2)
-    first_tokens = first_token + (blocks % num_blocks * _BLOCK).unsqueeze(2)
+    first_tokens = (blocks % num_blocks * _BLOCK).unsqueeze(2)
     tokens = first_tokens + torch.arange(_BLOCK, device=slots.device)
     values = _values(log_probabilities, totals, rows, tokens).flatten(1)
     best = values.sort(dim=1, descending=True, stable=True)

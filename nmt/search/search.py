@@ -3,58 +3,37 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float
 from torch import Tensor
 
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.penalties import LengthPenalty
-from nmt.symbols import BOS, EOS, PAD, UNK
+from nmt.search.penalties import Scoring
+from nmt.search.request import Request
+from nmt.search.rules import Rules
 
 State = TypeVar("State")
 
 StepFunction = Callable[[Tensor, State], tuple[Tensor, State]]
 """One word further: the last tokens `[N]` and the state of N hypotheses to the log-probabilities
-of the next token `[N V]`, normalised, and the new state. A row must not depend on the others."""
-
-_GRANTED_TOKENS = 10  # beyond the ratio, as a short source may need a long translation
-
-# A search looks at the tokens from EOS on alone: PAD, UNK and BOS stand before it and are no text.
-assert max(PAD, UNK, BOS) < EOS
+of the next token `[N V]`, normalised, and the new state. A row must not depend on the others. The
+log-probabilities are the search's to change."""
 
 
 @dataclass(frozen=True)
-class SearchLimits:
-    """How long a translation may be, in tokens, EOS not counted.
-
-    At the upper limit EOS follows, however improbable.
+class Stepper(Generic[State]):
+    """A model, as a search sees it.
 
     Attributes:
-        min_length: fewest tokens.
-        max_length: most tokens.
-        max_length_ratio: most tokens for each token of the source; 10 more are granted. None: any
-            number. `min_length`, which is at most `max_length`, goes before it.
+        step: one word further.
+        coverage: reads from a state how much attention each source position has got, `[N S]`; 1
+            where there is no position. None: the state does not say.
     """
 
-    min_length: int = 0
-    max_length: int = 250
-    max_length_ratio: float | None = 3.0
-
-    def __post_init__(self) -> None:
-        assert self.min_length <= self.max_length, "the configuration refuses it"
-
-    def most_tokens(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """The upper limit of each sentence, given the tokens of its source."""
-        if self.max_length_ratio is None:
-            return torch.full_like(source_lengths, self.max_length)
-        relative = (source_lengths * self.max_length_ratio).to(source_lengths.dtype)
-        return (relative + _GRANTED_TOKENS).clamp(self.min_length, self.max_length)
-
-    def first_token(self, length: int) -> int:
-        """The lowest token that may follow `length` tokens: EOS, or the one after it."""
-        return EOS if length >= self.min_length else EOS + 1
+    step: StepFunction[State]
+    coverage: Callable[[State], Float[Tensor, "N S"]] | None = None
 
 
 class Search(ABC):
@@ -63,32 +42,53 @@ class Search(ABC):
     Args:
         beam_size: hypotheses kept at each step.
         n_best: most hypotheses to return for a sentence; at most `beam_size`.
-        penalty: what they are ranked by.
-        limits: how long they may be.
+        scoring: what they are ranked by.
+        rules: what may follow, and how long they may be.
     """
 
-    def __init__(
-        self, beam_size: int, n_best: int, penalty: LengthPenalty, limits: SearchLimits
-    ) -> None:
+    def __init__(self, beam_size: int, n_best: int, scoring: Scoring, rules: Rules) -> None:
         assert n_best <= beam_size, "the configuration refuses it"
         self.beam_size: Final = beam_size
         self.n_best: Final = n_best
-        self.penalty: Final = penalty
-        self.limits: Final = limits
+        self.scoring: Final = scoring
+        self.rules: Final = rules
 
     @abstractmethod
     def __call__(
-        self, step: StepFunction[State], state: State, source_lengths: Int[Tensor, " B"]
+        self, model: Stepper[State], state: State, request: Request
     ) -> list[list[Hypothesis]]:
         """Translate a batch; what a sentence gets depends on no other sentence in it.
 
         Args:
-            step: the model.
+            model: says what may follow, and how probable it is.
             state: before the first word, one row for each sentence.
-            source_lengths: tokens of each source sentence, EOS counted; on the device of the
-                state.
+            request: what is asked for, on the device of the state.
 
         Returns:
             For each sentence the best hypotheses, best first; of equal ones that which was found
             first. There are `n_best`, or all that there are where the limits leave room for fewer.
         """
+
+    def _score(
+        self,
+        model: Stepper[State],
+        state: State,
+        totals: Float[Tensor, "*N"],
+        rows: Tensor,
+        length: int,
+    ) -> Float[Tensor, "*N"]:
+        """The scores of hypotheses that end.
+
+        Args:
+            model: has been asked for the token that ends them.
+            state: after that.
+            totals: what they are ranked by so far.
+            rows: of the state, for each of them; R: there is none.
+            length: tokens of each, EOS counted.
+        """
+        scores = self.scoring.score(totals, totals.new_full((), length))
+        if self.scoring.coverage is None:
+            return scores
+        assert model.coverage is not None, "whoever makes the search sees to it"
+        penalties = self.scoring.coverage(model.coverage(state))
+        return scores + torch.cat([penalties, penalties.new_zeros(1)])[rows]

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from jaxtyping import Int
-from torch import Tensor
-
 from nmt.data.grids import Source
 from nmt.metrics import Metric, Score
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.search import Search, State, StepFunction
+from nmt.search.request import Request
+from nmt.search.search import Search, State, Stepper
 from nmt.teacher_forcing import perplexity
 from nmt.training.signals import Interruption
 from nmt.translation import Translator
@@ -118,12 +116,12 @@ class _Breakable(Search):
     """A search that is broken off between two batches where an end is asked for."""
 
     def __init__(self, search: Search, interruption: Interruption) -> None:
-        super().__init__(search.beam_size, search.n_best, search.penalty, search.limits)
+        super().__init__(search.beam_size, search.n_best, search.scoring, search.rules)
         self._search = search
         self._interruption = interruption
 
     def __call__(
-        self, step: StepFunction[State], state: State, source_lengths: Int[Tensor, " B"]
+        self, model: Stepper[State], state: State, request: Request
     ) -> list[list[Hypothesis]]:
         self._interruption.check()
-        return self._search(step, state, source_lengths)
+        return self._search(model, state, request)

@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.penalties import LengthPenalty
-from nmt.search.search import SearchLimits
-from nmt.symbols import EOS
+from nmt.search.penalties import Scoring
+from nmt.search.request import Request
+from nmt.search.rules import SearchLimits
+from nmt.search.search import Search, Stepper
+from nmt.symbols import BOS, EOS
 
 _NUM_CONTEXTS = 1009
 
@@ -34,7 +37,7 @@ class RandomModel:
         self.num_rows = 0
 
     def start(self, sentences: list[int]) -> History:
-        numbers = torch.tensor(sentences)
+        numbers = torch.tensor(sentences, dtype=torch.int64)
         return History(numbers, numbers * 31)
 
     def step(self, tokens: Tensor, state: History) -> tuple[Tensor, History]:
@@ -44,19 +47,26 @@ class RandomModel:
         context = (state.context * 37 + tokens * 101 + 17) % _NUM_CONTEXTS
         return self.table[context].clone(), History(state.sentence, context)
 
-    def log_probability(self, sentence: int, tokens: tuple[int, ...]) -> float:
-        """What teacher forcing gives for the tokens and EOS."""
+    def translate(
+        self, search: Search, sentences: list[int], lengths: list[int], **asked: Any
+    ) -> list[list[Hypothesis]]:
+        """What a search finds for these sentences, of so many tokens."""
+        request = Request(torch.tensor(lengths, dtype=torch.int64), **asked)
+        return search(Stepper(self.step), self.start(sentences), request)
+
+    def log_probability(self, sentence: int, tokens: tuple[int, ...], *, end: bool = True) -> float:
+        """What teacher forcing gives for the tokens, and for EOS."""
         state = self.start([sentence])
         total = torch.zeros(())
-        previous = 2  # BOS
-        for token in (*tokens, EOS):
+        previous = BOS
+        for token in (*tokens, EOS) if end else tokens:
             log_probabilities, state = self.step(torch.tensor([previous]), state)
             total = total + log_probabilities[0, token]
             previous = token
         return float(total)
 
     def all_hypotheses(
-        self, sentence: int, penalty: LengthPenalty, limits: SearchLimits, source_length: int
+        self, sentence: int, scoring: Scoring, limits: SearchLimits, source_length: int
     ) -> list[Hypothesis]:
         """Everything that the limits allow, best first."""
         longest = int(limits.most_tokens(torch.tensor([source_length])))
@@ -65,7 +75,7 @@ class RandomModel:
         for length in range(limits.min_length, longest + 1):
             for tokens in product(words, repeat=length):
                 total = self.log_probability(sentence, tokens)
-                score = penalty.score(torch.tensor(total), torch.tensor(length + 1.0))
+                score = scoring.score(torch.tensor(total), torch.tensor(length + 1.0))
                 found.append(Hypothesis(tokens, total, float(score)))
         return sorted(found, key=lambda hypothesis: -hypothesis.score)
 

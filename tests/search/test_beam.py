@@ -3,13 +3,15 @@ import torch
 
 from nmt.search.beam import BeamSearch
 from nmt.search.greedy import GreedySearch
-from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, GNMTPenalty, NoPenalty
-from nmt.search.search import SearchLimits
+from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, GNMTPenalty, NoPenalty, Scoring
+from nmt.search.request import Request
+from nmt.search.rules import Rules, SearchLimits
+from nmt.search.search import Stepper
 from nmt.symbols import BOS, EOS
 
 PENALTIES = sorted(LENGTH_PENALTIES)
 LIMITS = SearchLimits(max_length=15, max_length_ratio=None)
-LENGTHS = torch.full((6,), 5)
+SENTENCES, LENGTHS = list(range(6)), [5] * 6
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
@@ -17,21 +19,17 @@ LENGTHS = torch.full((6,), 5)
 def test_a_beam_of_one_is_greedy(random_model, penalty, seed):
     model = random_model(50, seed)
     limits = SearchLimits(min_length=seed % 3, max_length=15, max_length_ratio=1.0)
-    arguments = (1, 1, LENGTH_PENALTIES[penalty](), limits)
-    start = model.start(list(range(6)))
-    assert BeamSearch(*arguments)(model.step, start, LENGTHS) == GreedySearch(*arguments)(
-        model.step, start, LENGTHS
-    )
+    arguments = (1, 1, Scoring(LENGTH_PENALTIES[penalty]()), Rules(limits))
+    beam, greedy = BeamSearch(*arguments), GreedySearch(*arguments)
+    assert model.translate(beam, SENTENCES, LENGTHS) == model.translate(greedy, SENTENCES, LENGTHS)
 
 
 def test_a_beam_of_one_is_greedy_among_equals(random_model):
     model = random_model(200, seed=0)
     model.table[:] = (model.table * 2).round() / 2  # many equal log-probabilities
-    arguments = (1, 1, AveragePenalty(), LIMITS)
-    start = model.start(list(range(6)))
-    assert BeamSearch(*arguments)(model.step, start, LENGTHS) == GreedySearch(*arguments)(
-        model.step, start, LENGTHS
-    )
+    arguments = (1, 1, Scoring(AveragePenalty()), Rules(LIMITS))
+    beam, greedy = BeamSearch(*arguments), GreedySearch(*arguments)
+    assert model.translate(beam, SENTENCES, LENGTHS) == model.translate(greedy, SENTENCES, LENGTHS)
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
@@ -40,11 +38,11 @@ def test_a_beam_of_one_is_greedy_among_equals(random_model):
 def test_a_beam_as_wide_as_the_space_is_exhaustive(random_model, penalty, seed, n_best):
     model = random_model(EOS + 4, seed)
     limits = SearchLimits(min_length=seed % 2, max_length=4, max_length_ratio=None)
-    search = BeamSearch(400, n_best, LENGTH_PENALTIES[penalty](), limits)
+    search = BeamSearch(400, n_best, Scoring(LENGTH_PENALTIES[penalty]()), Rules(limits))
     sentences = [seed, seed + 10]
-    found = search(model.step, model.start(sentences), torch.tensor([3, 3]))
+    found = model.translate(search, sentences, [3, 3])
     for sentence, hypotheses in zip(sentences, found, strict=True):
-        best = model.all_hypotheses(sentence, search.penalty, limits, 3)[:n_best]
+        best = model.all_hypotheses(sentence, search.scoring, limits, 3)[:n_best]
         assert [item.tokens for item in hypotheses] == [item.tokens for item in best]
         assert [item.score for item in hypotheses] == pytest.approx(
             [item.score for item in best], abs=1e-5
@@ -57,8 +55,9 @@ def test_fewer_translations_are_the_first_of_more(random_model, penalty, seed):
     model = random_model(50, seed)
     model.table[:, EOS] += 1.0
     found = {
-        n_best: BeamSearch(5, n_best, LENGTH_PENALTIES[penalty](), LIMITS)(
-            model.step, model.start(list(range(6))), LENGTHS
+        n_best: model.translate(
+            BeamSearch(5, n_best, Scoring(LENGTH_PENALTIES[penalty]()), Rules(LIMITS)),
+            *(SENTENCES, LENGTHS),
         )
         for n_best in (1, 2, 5)
     }
@@ -73,9 +72,8 @@ def test_fewer_translations_are_the_first_of_more(random_model, penalty, seed):
 def test_fewer_translations_than_asked_where_there_are_no_more(random_model):
     model = random_model(EOS + 2, seed=0)
     limits = SearchLimits(max_length=1, max_length_ratio=None)
-    ((*found,),) = BeamSearch(5, 5, NoPenalty(), limits)(
-        model.step, model.start([0]), torch.tensor([3])
-    )
+    search = BeamSearch(5, 5, Scoring(NoPenalty()), Rules(limits))
+    ((*found,),) = model.translate(search, [0], [3])
     assert {item.tokens for item in found} == {(), (4,)}
 
 
@@ -85,10 +83,9 @@ def test_a_beam_of_two_finds_what_greedy_misses():
     table[BOS, [4, 5]] = torch.tensor([0.4, 0.6])
     table[5, [3, 4, 5]] = torch.tensor([0.4, 0.3, 0.3])
     table[4, 3] = 1.0
-    search = BeamSearch(2, 2, NoPenalty(), SearchLimits())
-    ((first, second),) = search(
-        lambda tokens, state: (table[tokens].log(), state), None, torch.tensor([3])
-    )
+    search = BeamSearch(2, 2, Scoring(NoPenalty()), Rules(SearchLimits()))
+    model = Stepper(lambda tokens, state: (table[tokens].log(), state))
+    ((first, second),) = search(model, None, Request(torch.tensor([3])))
     assert (first.tokens, second.tokens) == ((4,), (5,))
     assert first.log_probability == pytest.approx(float(torch.tensor(0.4).log()), abs=1e-6)
     assert second.log_probability == pytest.approx(float(torch.tensor(0.24).log()), abs=1e-6)
@@ -99,10 +96,10 @@ def test_the_search_stops_when_nothing_open_can_win(random_model):
     model.table[:] = -10.0
     model.table[:, EOS] = -0.1
     # EOS alone scores -0.1; without a penalty what is open, at -10, can only fall.
-    BeamSearch(5, 1, NoPenalty(), LIMITS)(model.step, model.start([0]), torch.tensor([3]))
+    model.translate(BeamSearch(5, 1, Scoring(NoPenalty()), Rules(LIMITS)), [0], [3])
     assert model.num_calls == 1
     # ((5 + 16) / 6) ** 0.6 = 2.1: -10 over it is still worse than -0.1.
-    BeamSearch(5, 1, GNMTPenalty(), LIMITS)(model.step, model.start([0]), torch.tensor([3]))
+    model.translate(BeamSearch(5, 1, Scoring(GNMTPenalty()), Rules(LIMITS)), [0], [3])
     assert model.num_calls == 2
 
 
@@ -110,9 +107,8 @@ def test_the_search_goes_on_while_something_open_can_win(random_model):
     # EOS at once: -1.2, the mean of one token. Else -0.3 and then words and EOS at -0.3 each.
     model = random_model(EOS + 2, seed=1)
     model.table[:, EOS], model.table[:, 4] = -1.2, -0.3
-    ((best,),) = BeamSearch(2, 1, AveragePenalty(), LIMITS)(
-        model.step, model.start([0]), torch.tensor([3])
-    )
+    search = BeamSearch(2, 1, Scoring(AveragePenalty()), Rules(LIMITS))
+    ((best,),) = model.translate(search, [0], [3])
     # 15 words: (15 * -0.3 - 1.2) / 16; any shorter hypothesis has a lower mean.
     assert best.tokens == (4,) * 15
     assert best.score == pytest.approx(-5.7 / 16)
@@ -133,4 +129,6 @@ def test_a_state_of_nested_parts_follows_its_hypothesis(random_model):
         return scores, ((history, (words,)), nothing)
 
     start = ((model.start([0, 1]), (torch.zeros(2, 0, dtype=torch.int64),)), None)
-    BeamSearch(4, 1, NoPenalty(), LIMITS)(step, start, torch.tensor([3, 3]))
+    BeamSearch(4, 1, Scoring(NoPenalty()), Rules(LIMITS))(
+        Stepper(step), start, Request(torch.tensor([3, 3]))
+    )

@@ -1,8 +1,10 @@
 import torch
 
 from nmt.search.greedy import GreedySearch
-from nmt.search.penalties import NoPenalty
-from nmt.search.search import SearchLimits
+from nmt.search.penalties import NoPenalty, Scoring
+from nmt.search.request import Request
+from nmt.search.rules import Rules, SearchLimits
+from nmt.search.search import Stepper
 from nmt.symbols import BOS, EOS
 
 
@@ -13,8 +15,9 @@ def test_the_most_probable_token_each_time():
     table[BOS, [4, 5]] = torch.tensor([0.4, 0.6])
     table[5, [3, 4, 5]] = torch.tensor([0.4, 0.5, 0.1])
     table[4, [3, 5]] = torch.tensor([0.9, 0.1])
-    search = GreedySearch(5, 1, NoPenalty(), SearchLimits())
-    ((best,),) = search(lambda tokens, state: (table[tokens].log(), state), None, torch.tensor([3]))
+    search = GreedySearch(5, 1, Scoring(NoPenalty()), Rules(SearchLimits()))
+    model = Stepper(lambda tokens, state: (table[tokens].log(), state))
+    ((best,),) = search(model, None, Request(torch.tensor([3])))
     assert best.tokens == (5, 4)
     assert abs(best.log_probability - float(torch.tensor(0.6 * 0.5 * 0.9).log())) < 1e-6
 
@@ -23,6 +26,7 @@ def test_of_equals_the_lowest():
     table = torch.full((9, 9), 1 / 6).log()
     table[4:, EOS] = -0.1  # one word, then the end
     table[BOS, EOS] = -9.0
-    search = GreedySearch(1, 1, NoPenalty(), SearchLimits())
-    ((best,),) = search(lambda tokens, state: (table[tokens], state), None, torch.tensor([3]))
+    search = GreedySearch(1, 1, Scoring(NoPenalty()), Rules(SearchLimits()))
+    model = Stepper(lambda tokens, state: (table[tokens].clone(), state))
+    ((best,),) = search(model, None, Request(torch.tensor([3])))
     assert best.tokens == (4,)

@@ -7,6 +7,7 @@ from nmt.search.penalties import (
     GNMTPenalty,
     LengthPenalty,
     NoPenalty,
+    WordReward,
 )
 
 PENALTIES = [make() for make in LENGTH_PENALTIES.values()]
@@ -26,6 +27,7 @@ def test_scores_worked_by_hand():
     # ((5 + 7) / 6) ** 0.5 = sqrt(2)
     assert score(GNMTPenalty(alpha=0.5), -6.0, 7) == pytest.approx(-6.0 / 2**0.5)
     assert score(GNMTPenalty(alpha=1.0), -6.0, 13) == pytest.approx(-2.0)
+    assert score(WordReward(reward=0.5), -6.0, 4) == -4.0
 
 
 def test_gnmt_without_alpha_is_no_penalty():

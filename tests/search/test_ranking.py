@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies as st
 from nmt.search.ranking import rank_continuations
 
 
-def plain_ranking(log_probabilities, totals, slots, first_token, count):
+def plain_ranking(log_probabilities, totals, slots, count):
     """(total, row, token) of the best, by sorting everything."""
     ranked = []
     for sentence in slots.tolist():
@@ -15,7 +15,7 @@ def plain_ranking(log_probabilities, totals, slots, first_token, count):
             (float(totals[row] + log_probabilities[row, token]), row, token)
             for row in sentence
             if row < len(totals)
-            for token in range(first_token, log_probabilities.shape[1])
+            for token in range(log_probabilities.shape[1])
         ]
         ranked.append(sorted(everything, key=lambda item: -item[0])[:count])
     return ranked
@@ -25,14 +25,11 @@ def plain_ranking(log_probabilities, totals, slots, first_token, count):
 @given(
     vocabulary_size=st.integers(5, 300),
     widths=st.lists(st.integers(0, 4), min_size=1, max_size=4),
-    first_token=st.sampled_from([3, 4]),
     count=st.integers(1, 12),
     num_values=st.sampled_from([2, 10, 100_000]),
     seed=st.integers(0, 1000),
 )
-def test_equals_sorting_everything_ties_included(
-    vocabulary_size, widths, first_token, count, num_values, seed
-):
+def test_equals_sorting_everything_ties_included(vocabulary_size, widths, count, num_values, seed):
     num_rows = sum(widths)
     if num_rows == 0:
         widths, num_rows = [1], 1
@@ -46,9 +43,9 @@ def test_equals_sorting_everything_ties_included(
         slots[sentence, :width] = torch.arange(row, row + width)
         row += width
 
-    found = rank_continuations(scores, totals, slots, first_token, count)
+    found = rank_continuations(scores, totals, slots, count)
 
-    expected = plain_ranking(scores, totals, slots, first_token, count)
+    expected = plain_ranking(scores, totals, slots, count)
     for sentence, best in enumerate(expected):
         exists = found.totals[sentence] != -inf
         triples = zip(
@@ -62,15 +59,15 @@ def test_equals_sorting_everything_ties_included(
 
 
 def test_what_is_impossible_ranks_last():
-    scores = torch.tensor([[0.0, 0.0, 0.0, -inf, -1.0, -inf]])
-    found = rank_continuations(scores, torch.zeros(1), torch.tensor([[0]]), 3, 2)
-    assert found.tokens[0, 0] == 4
+    scores = torch.tensor([[-inf, -1.0, -inf]])
+    found = rank_continuations(scores, torch.zeros(1), torch.tensor([[0]]), 2)
+    assert found.tokens[0, 0] == 1
     assert found.totals.tolist() == [[-1.0, -inf]]
 
 
 @pytest.mark.parametrize("size", [63, 64, 65, 128, 129])
 def test_the_last_token_is_found(size: int):
-    scores = torch.full((1, size + 3), -5.0)
+    scores = torch.full((1, size), -5.0)
     scores[0, -1] = -1.0
-    found = rank_continuations(scores, torch.zeros(1), torch.tensor([[0]]), 3, 1)
-    assert found.tokens.tolist() == [[size + 2]]
+    found = rank_continuations(scores, torch.zeros(1), torch.tensor([[0]]), 1)
+    assert found.tokens.tolist() == [[size - 1]]

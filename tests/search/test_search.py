@@ -5,8 +5,9 @@ import torch
 
 from nmt.errors import ConfigError
 from nmt.search.greedy import GreedySearch
-from nmt.search.penalties import LENGTH_PENALTIES, NoPenalty
-from nmt.search.search import Search, SearchLimits
+from nmt.search.penalties import LENGTH_PENALTIES, NoPenalty, Scoring
+from nmt.search.rules import Rules, SearchLimits
+from nmt.search.search import Search
 from nmt.search.searches import SEARCHES
 from nmt.symbols import EOS
 
@@ -14,7 +15,7 @@ LIMITS = SearchLimits(max_length=12, max_length_ratio=None)
 
 
 def make(name: str, *, penalty: str = "average", limits: SearchLimits = LIMITS) -> Search:
-    return SEARCHES[name](3, 1, LENGTH_PENALTIES[penalty](), limits)
+    return SEARCHES[name](3, 1, Scoring(LENGTH_PENALTIES[penalty]()), Rules(limits))
 
 
 @pytest.fixture(params=sorted(SEARCHES))
@@ -26,12 +27,12 @@ def test_the_reported_score_is_that_of_teacher_forcing(random_model, name):
     model = random_model(40, seed=1)
     for penalty in LENGTH_PENALTIES:
         search = make(name, penalty=penalty)
-        found = search(model.step, model.start([0, 1, 2, 3]), torch.full((4,), 5))
+        found = model.translate(search, [0, 1, 2, 3], [5] * 4)
         for sentence, hypotheses in enumerate(found):
             for hypothesis in hypotheses:
                 total = model.log_probability(sentence, hypothesis.tokens)
                 assert hypothesis.log_probability == pytest.approx(total, abs=1e-5)
-                score = search.penalty.score(
+                score = search.scoring.score(
                     torch.tensor(total), torch.tensor(len(hypothesis.tokens) + 1.0)
                 )
                 assert hypothesis.score == pytest.approx(float(score), abs=1e-5)
@@ -40,12 +41,12 @@ def test_the_reported_score_is_that_of_teacher_forcing(random_model, name):
 def test_a_sentence_alone_is_as_in_a_batch_in_any_order(random_model, name):
     model = random_model(30, seed=2)
     search = make(name)
-    sentences, lengths = [4, 1, 7, 3, 3, 9, 0], torch.tensor([5, 1, 9, 2, 2, 30, 4])
-    together = search(model.step, model.start(sentences), lengths)
-    backwards = search(model.step, model.start(sentences[::-1]), lengths.flip(0))
+    sentences, lengths = [4, 1, 7, 3, 3, 9, 0], [5, 1, 9, 2, 2, 30, 4]
+    together = model.translate(search, sentences, lengths)
+    backwards = model.translate(search, sentences[::-1], lengths[::-1])
     assert together == backwards[::-1]
     for place, sentence in enumerate(sentences):
-        alone = search(model.step, model.start([sentence]), lengths[place : place + 1])
+        alone = model.translate(search, [sentence], lengths[place : place + 1])
         assert together[place] == alone[0]
 
 
@@ -53,13 +54,13 @@ def test_only_text_is_generated(random_model, name):
     model = random_model(30, seed=3)
     model.table[:, :3] = -0.01  # PAD, UNK and BOS are what the model likes best
     model.table[:, 3:] -= 5.0
-    for hypotheses in make(name)(model.step, model.start([0, 1, 2]), torch.full((3,), 5)):
+    for hypotheses in model.translate(make(name), [0, 1, 2], [5] * 3):
         assert all(token > EOS for token in hypotheses[0].tokens)
 
 
 def test_an_empty_batch(random_model, name):
     model = random_model(30, seed=3)
-    assert make(name)(model.step, model.start([]), torch.zeros(0, dtype=torch.int64)) == []
+    assert model.translate(make(name), [], []) == []
 
 
 def test_the_limits_are_exact(random_model, name):
@@ -68,20 +69,20 @@ def test_the_limits_are_exact(random_model, name):
     eager = random_model(30, seed=4)
     eager.table[:, EOS] = -1e-6
     for shortest, longest in [(0, 1), (0, 7), (3, 7), (7, 7)]:
-        limits = SearchLimits(shortest, longest, None)
+        limits = SearchLimits(min_length=shortest, max_length=longest, max_length_ratio=None)
         for model, expected in [(eager, shortest), (unwilling, longest)]:
             search = make(name, penalty="none", limits=limits)
-            found = search(model.step, model.start([0, 1]), torch.tensor([1, 90]))
+            found = model.translate(search, [0, 1], [1, 90])
             assert [len(best[0].tokens) for best in found] == [expected, expected]
 
 
 def test_finished_sentences_leave_the_batch(random_model, name):
     model = random_model(30, seed=5)
     model.table[:, EOS] = -60.0
-    lengths = torch.tensor([1, 1, 1, 40])
+    lengths = [1, 1, 1, 40]
     limits = SearchLimits(max_length=100, max_length_ratio=1.0)
     search = make(name, limits=limits)
-    search(model.step, model.start([0, 1, 2, 3]), lengths)
+    model.translate(search, [0, 1, 2, 3], lengths)
     width = 1 if name == "greedy" else 3
     # 12 steps are the most for one source token (11 tokens and EOS), 51 for forty; a beam starts
     # with one hypothesis.
@@ -92,7 +93,7 @@ def test_finished_sentences_leave_the_batch(random_model, name):
 def test_a_model_that_gives_no_numbers_ends_the_search(random_model, name):
     model = random_model(30, seed=6)
     model.table[:] = float("nan")
-    found = make(name)(model.step, model.start([0, 1]), torch.tensor([3, 3]))
+    found = model.translate(make(name), [0, 1], [3, 3])
     assert [len(hypotheses) for hypotheses in found] == [1, 1]
 
 
@@ -115,4 +116,4 @@ def test_the_shortest_length_goes_before_the_ratio():
 
 def test_greedy_finds_one_translation():
     with pytest.raises(ConfigError, match=r"decoding\.n_best: 2, but greedy search finds one"):
-        GreedySearch(5, 2, NoPenalty(), LIMITS)
+        GreedySearch(5, 2, Scoring(NoPenalty()), Rules(LIMITS))

@@ -15,8 +15,10 @@ from nmt.nn.cells import CELLS
 from nmt.nn.decoders import DECODERS
 from nmt.nn.model import Model
 from nmt.search.greedy import GreedySearch
-from nmt.search.penalties import NoPenalty
-from nmt.search.search import SearchLimits
+from nmt.search.penalties import NoPenalty, Scoring
+from nmt.search.request import Request
+from nmt.search.rules import Rules, SearchLimits
+from nmt.search.search import Stepper
 from nmt.symbols import SPECIAL_SYMBOLS
 from nmt.training.objective import Objective
 
@@ -53,11 +55,11 @@ def share_right(model: Model, task: str) -> float:
     """Of 200 sentences that were not trained on, those that come out whole."""
     sources, targets = make_pairs(task, 200, seed=10**6)
     batch = make_batch(sources, targets)
-    search = GreedySearch(1, 1, NoPenalty(), SearchLimits(max_length=20))
+    search = GreedySearch(1, 1, Scoring(NoPenalty()), Rules(SearchLimits(max_length=20)))
     model.eval()
     with torch.inference_mode():
         state = model.start(model.encode(batch.source, batch.source_lengths))
-        found = search(model.step, state, batch.source_lengths)
+        found = search(Stepper(model.step), state, Request(batch.source_lengths))
     right = [list(best.tokens) == words for (best,), words in zip(found, targets, strict=True)]
     return sum(right) / len(right)
 

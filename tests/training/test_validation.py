@@ -9,8 +9,10 @@ import torch
 from nmt.metrics import Bleu, Score
 from nmt.reading import windows
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.penalties import NoPenalty
-from nmt.search.search import Search, SearchLimits
+from nmt.search.penalties import NoPenalty, Scoring
+from nmt.search.request import Request
+from nmt.search.rules import Rules, SearchLimits
+from nmt.search.search import Search, Stepper
 from nmt.teacher_forcing import SentenceScore
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.validation import Validation, Validator, translate_lines
@@ -23,11 +25,11 @@ class Counting(Search):
     """Finds nothing; remembers how many sentences it was asked for."""
 
     def __init__(self) -> None:
-        super().__init__(1, 1, NoPenalty(), SearchLimits())
+        super().__init__(1, 1, Scoring(NoPenalty()), Rules(SearchLimits()))
         self.seen: list[int] = []
 
-    def __call__(self, step: Any, state: Any, source_lengths: Any) -> list[list[Hypothesis]]:
-        self.seen.append(len(source_lengths))
+    def __call__(self, model: Any, state: Any, request: Request) -> list[list[Hypothesis]]:
+        self.seen.append(len(request))
         return []
 
 
@@ -39,7 +41,11 @@ class Shouting(Translator):
         self, lines: Iterable[str], *, with_alignments: bool = False, with_scores: bool = False
     ) -> Iterator[Translation]:
         for window in windows(lines, lambda line: 10_000):  # batches of 400
-            self.search(lambda tokens, state: (tokens, state), None, torch.ones(len(window)))
+            self.search(
+                Stepper(lambda tokens, state: (tokens, state)),
+                None,
+                Request(torch.ones(len(window), dtype=torch.int64)),
+            )
             for line in window:
                 yield Translation((line.upper(),), (Hypothesis((), 0.0, 0.0),))
 

@@ -1,0 +1,36 @@
+"""What is asked of a search: one row for each sentence of a batch."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Int
+from torch import Tensor
+
+from nmt.structure import repeat
+from nmt.symbols import PAD
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a search must know of the sentences beside the model's state.
+
+    Attributes:
+        source_lengths: tokens of each source sentence, EOS counted.
+        prefixes: tokens that each translation must begin with, padded with PAD on the right;
+            None: it may begin with any.
+    """
+
+    source_lengths: Int[Tensor, " B"]
+    prefixes: Int[Tensor, "B P"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.source_lengths)
+
+    def prefix_lengths(self) -> Int[Tensor, " B"]:
+        """Tokens of each prefix."""
+        if self.prefixes is None:
+            return self.source_lengths.new_zeros(len(self))
+        return (self.prefixes != PAD).sum(dim=1)
+
+    def repeat(self, times: int) -> "Request":
+        """Each sentence that many times, side by side."""
+        return repeat(self, times)

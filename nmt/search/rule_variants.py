@@ -1,0 +1,99 @@
+"""Rules that a configuration can ask for."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from math import inf
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nmt.search.rules import Prefixes, Rule
+from nmt.symbols import EOS
+
+
+class NoRepeatedNgrams(Rule):
+    """No n tokens in a row come twice (Paulus 2018, section 2.5).
+
+    Args:
+        size: n; of 1, no token comes twice.
+    """
+
+    def __init__(self, size: int) -> None:
+        assert size >= 1
+        self.size: Final = size
+
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
+        """Forbid what would end an n-gram that is there."""
+        written = prefixes.tokens[:, 1:]
+        if written.shape[1] < self.size:
+            return
+        ngrams = written.unfold(1, self.size, 1)
+        last = written[:, written.shape[1] - self.size + 1 :].unsqueeze(1)
+        rows, places = (ngrams[:, :, :-1] == last).all(dim=2).nonzero(as_tuple=True)
+        log_probabilities[rows, ngrams[rows, places, -1]] = -inf
+
+
+class RepetitionPenalty(Rule):
+    """What is in the translation counts ``factor`` times its log-probability (Keskar 2019).
+
+    Args:
+        factor: at least 1; 1 is no penalty, the paper has 1.2.
+    """
+
+    forbids = False
+
+    def __init__(self, factor: float) -> None:
+        assert factor >= 1.0, "the bound of the search would be wrong"
+        self.factor: Final = factor
+
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
+        """Make what was written count less."""
+        written = prefixes.tokens[:, 1:]
+        penalized = log_probabilities.gather(1, written) * self.factor
+        log_probabilities.scatter_(1, written, penalized)
+
+
+class EndThreshold(Rule):
+    """EOS only where ``log P(EOS) > factor * max log P(other)`` (Hannun 2019, section 3).
+
+    Args:
+        factor: the smaller, the surer the end must be: at 1 it must be the most probable token, at
+            0.5 as probable as the root of the next. The paper has 1.5.
+    """
+
+    def __init__(self, factor: float) -> None:
+        assert factor > 0.0
+        self.factor: Final = factor
+
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
+        """Forbid an end that is not sure enough."""
+        best = log_probabilities[:, EOS + 1 :].amax(dim=1)
+        unsure = log_probabilities[:, EOS] <= self.factor * best
+        log_probabilities[:, EOS].masked_fill_(unsure, -inf)
+
+
+class ForbiddenPhrases(Rule):
+    """Some tokens in a row are never written.
+
+    Args:
+        phrases: each of at least one token.
+    """
+
+    def __init__(self, phrases: Iterable[Sequence[int]]) -> None:
+        by_length = groupby(sorted(map(tuple, phrases), key=len), key=len)
+        self.groups: Final = [torch.tensor(list(group)) for _, group in by_length]
+        assert all(group.shape[1] > 0 for group in self.groups)
+
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
+        """Forbid what would end a phrase."""
+        for phrases in self.groups:
+            phrases = phrases.to(prefixes.tokens.device)
+            before = phrases.shape[1] - 1
+            if before == 0:
+                log_probabilities.index_fill_(1, phrases[:, 0], -inf)
+            elif prefixes.length >= before:
+                last = prefixes.tokens[:, -before:].unsqueeze(1)
+                rows, which = (last == phrases[:, :-1]).all(dim=2).nonzero(as_tuple=True)
+                log_probabilities[rows, phrases[which, -1]] = -inf

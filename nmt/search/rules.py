@@ -1,0 +1,176 @@
+"""What may follow a hypothesis, and what is held against it: limits, a forced beginning, rules."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from nmt.search.request import Request
+from nmt.symbols import EOS
+
+_GRANTED_TOKENS: Final = 10  # beyond the ratio, as a short source may need a long translation
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """R hypotheses as far as they are written.
+
+    Attributes:
+        tokens: `[R T]`, from BOS on.
+        sentence: `[R]`, the row of the request that each is a translation of.
+        request: what is asked for.
+    """
+
+    tokens: Int[Tensor, "R T"]
+    sentence: Int[Tensor, " R"]
+    request: Request
+
+    @property
+    def length(self) -> int:
+        """Tokens of each, BOS not counted."""
+        return self.tokens.shape[1] - 1
+
+
+class Rule(ABC):
+    """Changes how probable the next tokens of a hypothesis count, in place.
+
+    What a rule does to a hypothesis depends on its own tokens alone, so that translations do not
+    hang on what else is in the batch. It may only make a token count less.
+    """
+
+    forbids: bool = True
+    """Whether all that it does is to set tokens to -inf; else it changes what is ranked by."""
+
+    @abstractmethod
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
+        """Change the log-probabilities of what may follow."""
+
+
+@dataclass(frozen=True)
+class SearchLimits:
+    """How long a translation may be, in tokens, EOS not counted.
+
+    At the upper limit EOS follows, however improbable.
+
+    Attributes:
+        min_length: fewest tokens.
+        max_length: most tokens; goes before all else.
+        min_length_ratio: fewest tokens for each token of the source.
+        max_length_ratio: most tokens for each token of the source; 10 more are granted. None: any
+            number. The fewest go before it.
+    """
+
+    min_length: int = 0
+    max_length: int = 250
+    min_length_ratio: float = 0.0
+    max_length_ratio: float | None = 3.0
+
+    def __post_init__(self) -> None:
+        assert self.min_length <= self.max_length, "the configuration refuses it"
+
+    def fewest_tokens(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+        """The lower limit of each sentence, given the tokens of its source."""
+        relative = (source_lengths * self.min_length_ratio).to(source_lengths.dtype)
+        return relative.clamp(self.min_length, self.max_length)
+
+    def most_tokens(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+        """The upper limit of each sentence, given the tokens of its source."""
+        if self.max_length_ratio is None:
+            return torch.full_like(source_lengths, self.max_length)
+        relative = (source_lengths * self.max_length_ratio).to(source_lengths.dtype)
+        longest = (relative + _GRANTED_TOKENS).clamp(max=self.max_length)
+        return torch.maximum(longest, self.fewest_tokens(source_lengths))
+
+
+class Rules:
+    """All rules of a search in their order: what is ranked by, of what the model says.
+
+    PAD, UNK and BOS are no text and never follow, but where a prefix has them. A prefix goes before
+    the limits, and the limits before the rules; where rules forbid everything, EOS follows.
+
+    Args:
+        limits: how long translations may be.
+        rules: applied one after the other.
+    """
+
+    def __init__(self, limits: SearchLimits, rules: Sequence[Rule] = ()) -> None:
+        self.limits: Final = limits
+        self.rules: Final = tuple(rules)
+        self.only_forbids: Final = all(rule.forbids for rule in rules)
+
+    def most_tokens(self, request: Request) -> Int[Tensor, " B"]:
+        """Most tokens of a translation of each sentence, EOS not counted."""
+        return torch.maximum(
+            self.limits.most_tokens(request.source_lengths), request.prefix_lengths()
+        )
+
+    def apply(
+        self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes
+    ) -> Float[Tensor, "R V"]:
+        """What the next tokens are ranked by, from their log-probabilities, which it may change.
+
+        Returns:
+            The log-probabilities themselves, changed; or, where a rule does more than to forbid, a
+            copy that is changed.
+        """
+        ranked = log_probabilities if self.only_forbids else log_probabilities.clone()
+        forced = _Forced.of(ranked, prefixes)
+        end = ranked[:, EOS].clone()
+        ranked[:, :EOS] = -inf
+        for rule in self.rules:
+            rule(ranked, prefixes)
+        self._limit(ranked, end, prefixes)
+        if forced is not None:
+            forced.apply(ranked)
+        return ranked
+
+    def _limit(
+        self, ranked: Float[Tensor, "R V"], end: Float[Tensor, " R"], prefixes: Prefixes
+    ) -> None:
+        """No end before the fewest tokens, and nothing else after the most."""
+        lengths = prefixes.request.source_lengths
+        too_short = self.limits.fewest_tokens(lengths) > prefixes.length
+        if too_short.any():
+            ranked[too_short[prefixes.sentence], EOS] = -inf
+        must_end = (self.limits.most_tokens(lengths) <= prefixes.length)[prefixes.sentence]
+        if self.rules:
+            must_end = must_end | (ranked.amax(dim=1) == -inf)
+        if must_end.any():
+            ranked[must_end] = -inf
+            ranked[must_end, EOS] = end[must_end]
+
+
+@dataclass(frozen=True)
+class _Forced:
+    """The tokens that must follow now.
+
+    Attributes:
+        is_forced: `[R]`.
+        tokens: `[R]`; of no meaning where nothing is forced.
+        values: `[R]`, their log-probabilities.
+    """
+
+    is_forced: Bool[Tensor, " R"]
+    tokens: Int[Tensor, " R"]
+    values: Float[Tensor, " R"]
+
+    @classmethod
+    def of(cls, ranked: Float[Tensor, "R V"], prefixes: Prefixes) -> "_Forced | None":
+        """Those of this step; None where no hypothesis is forced."""
+        given = prefixes.request.prefixes
+        if given is None or given.shape[1] <= prefixes.length:
+            return None
+        longer = prefixes.request.prefix_lengths() > prefixes.length
+        tokens = given[prefixes.sentence, prefixes.length]
+        values = ranked.gather(1, tokens.unsqueeze(1)).squeeze(1)
+        return cls(longer[prefixes.sentence], tokens, values)
+
+    def apply(self, ranked: Float[Tensor, "R V"]) -> None:
+        """Leave nothing else."""
+        ranked[self.is_forced] = -inf
+        ranked[self.is_forced, self.tokens[self.is_forced]] = self.values[self.is_forced]

@@ -1,0 +1,182 @@
+"""Rules, one by one by hand, and all of them against everything that they allow."""
+
+from collections.abc import Callable
+from itertools import pairwise, product
+from math import inf
+
+import pytest
+import torch
+
+from nmt.search.beam import BeamSearch
+from nmt.search.penalties import NoPenalty, Scoring
+from nmt.search.request import Request
+from nmt.search.rule_variants import (
+    EndThreshold,
+    ForbiddenPhrases,
+    NoRepeatedNgrams,
+    RepetitionPenalty,
+)
+from nmt.search.rules import Prefixes, Rule, Rules, SearchLimits
+from nmt.search.searches import SEARCHES
+from nmt.symbols import BOS, EOS, UNK
+
+A, B, C = EOS + 1, EOS + 2, EOS + 3
+LIMITS = SearchLimits(max_length=4, max_length_ratio=None)
+
+
+def prefixes(*written: list[int]) -> Prefixes:
+    tokens = torch.tensor([[BOS, *words] for words in written])
+    rows = torch.arange(len(written))
+    return Prefixes(tokens, rows, Request(torch.full((len(written),), 5)))
+
+
+def allowed_after(rule: Rule, *written: list[int]) -> list[list[int]]:
+    """The tokens from EOS on that are not forbidden, where all were as probable."""
+    log_probabilities = torch.full((len(written), C + 1), -1.0)
+    rule(log_probabilities, prefixes(*written))
+    return [
+        [token for token in range(EOS, C + 1) if row[token] > -inf] for row in log_probabilities
+    ]
+
+
+def test_no_bigram_comes_twice() -> None:
+    rule = NoRepeatedNgrams(2)
+    assert allowed_after(rule, [A, B, C, A], [A, A, B, B]) == [[EOS, A, C], [EOS, A, C]]
+    assert allowed_after(rule, []) == [[EOS, A, B, C]]
+    assert allowed_after(rule, [A]) == [[EOS, A, B, C]]
+    assert allowed_after(rule, [A, A]) == [[EOS, B, C]]
+
+
+def test_no_token_comes_twice() -> None:
+    assert allowed_after(NoRepeatedNgrams(1), [A, C]) == [[EOS, B]]
+
+
+def test_phrases_are_forbidden() -> None:
+    rule = ForbiddenPhrases([[B], [A, C], [C, A, A]])
+    assert allowed_after(rule, [C, A], [A, A]) == [[EOS], [EOS, A]]
+    assert allowed_after(rule, []) == [[EOS, A, C]]
+
+
+def test_what_was_written_counts_less() -> None:
+    log_probabilities = torch.tensor([[-9.0, -9.0, -9.0, -1.0, -2.0, -3.0, -4.0]])
+    RepetitionPenalty(1.5)(log_probabilities, prefixes([A, C, A]))
+    assert log_probabilities[0, EOS:].tolist() == [-1.0, -3.0, -3.0, -6.0]
+
+
+def test_the_end_must_be_sure_enough() -> None:
+    log_probabilities = torch.tensor([[-9.0] * 3 + [-2.0, -1.5, -4.0]])
+    for factor, end in ((1.0, -inf), (1.3, -inf), (1.4, -2.0)):
+        changed = log_probabilities.clone()
+        EndThreshold(factor)(changed, prefixes([A]))
+        assert changed[0, EOS] == end
+        assert torch.equal(changed[0, A:], log_probabilities[0, A:])
+
+
+def repeats(tokens: tuple[int, ...], size: int) -> bool:
+    ngrams = [tokens[start : start + size] for start in range(len(tokens) - size + 1)]
+    return len(set(ngrams)) < len(ngrams)
+
+
+Plain = Callable[[tuple[int, ...]], bool]
+FORBIDDING: dict[str, tuple[Rule, Plain]] = {
+    "no bigram twice": (NoRepeatedNgrams(2), lambda tokens: not repeats(tokens, 2)),
+    "no token twice": (NoRepeatedNgrams(1), lambda tokens: not repeats(tokens, 1)),
+    "forbidden": (
+        ForbiddenPhrases([[A, B], [C]]),
+        lambda tokens: C not in tokens and (A, B) not in pairwise(tokens),
+    ),
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", FORBIDDING)
+def test_a_wide_beam_finds_the_best_that_a_rule_allows(random_model, name, seed):
+    rule, is_allowed = FORBIDDING[name]
+    model = random_model(C + 1, seed)
+    search = BeamSearch(200, 200, Scoring(NoPenalty()), Rules(LIMITS, [rule]))
+    ((*found,),) = model.translate(search, [seed], [3])
+    every = model.all_hypotheses(seed, search.scoring, LIMITS, 3)
+    expected = [hypothesis for hypothesis in every if is_allowed(hypothesis.tokens)]
+    assert [item.tokens for item in found] == [item.tokens for item in expected]
+    assert [item.log_probability for item in found] == pytest.approx(
+        [item.log_probability for item in expected], abs=1e-5
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_wide_beam_finds_the_best_under_a_repetition_penalty(random_model, seed):
+    model = random_model(C + 1, seed)
+    search = BeamSearch(200, 200, Scoring(NoPenalty()), Rules(LIMITS, [RepetitionPenalty(2.0)]))
+    ((*found,),) = model.translate(search, [seed], [3])
+
+    def score(tokens: tuple[int, ...]) -> float:
+        total = 0.0
+        for place, token in enumerate((*tokens, EOS)):
+            before = model.log_probability(seed, tokens[:place], end=False)
+            until = model.log_probability(seed, (*tokens, EOS)[: place + 1], end=False)
+            total += (until - before) * (2.0 if token in tokens[:place] else 1.0)
+        return total
+
+    every = [tokens for length in range(5) for tokens in product((A, B, C), repeat=length)]
+    expected = sorted(every, key=lambda tokens: -score(tokens))
+    assert [item.tokens for item in found] == expected
+    for hypothesis in found:
+        assert hypothesis.score == pytest.approx(score(hypothesis.tokens), abs=1e-5)
+        total = model.log_probability(seed, hypothesis.tokens)
+        assert hypothesis.log_probability == pytest.approx(total, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(SEARCHES))
+def test_a_translation_begins_as_it_must(random_model, name):
+    model = random_model(30, seed=1)
+    rules = Rules(SearchLimits(max_length=6, max_length_ratio=None), [NoRepeatedNgrams(1)])
+    search = SEARCHES[name](3, 1, Scoring(NoPenalty()), rules)
+    given = [[9, UNK, 9], [5, 0, 0], [0, 0, 0]]
+    found = model.translate(search, [0, 1, 2], [5] * 3, prefixes=torch.tensor(given))
+    assert found[0][0].tokens[:3] == (9, UNK, 9)  # the rule gives way, and UNK is no obstacle
+    assert found[1][0].tokens[:1] == (5,)
+    free = model.translate(search, [2], [5])
+    assert found[2] == free[0]
+    for sentence, (best,) in enumerate(found):
+        total = model.log_probability(sentence, best.tokens)
+        assert best.log_probability == pytest.approx(total, abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_wide_beam_finds_the_best_that_begins_so(random_model, seed):
+    model = random_model(C + 1, seed)
+    search = BeamSearch(200, 200, Scoring(NoPenalty()), Rules(LIMITS))
+    ((*found,),) = model.translate(search, [seed], [3], prefixes=torch.tensor([[B, A]]))
+    every = model.all_hypotheses(seed, search.scoring, LIMITS, 3)
+    expected = [item.tokens for item in every if item.tokens[:2] == (B, A)]
+    assert [item.tokens for item in found] == expected
+
+
+@pytest.mark.parametrize("name", sorted(SEARCHES))
+def test_a_beginning_longer_than_the_limit_is_all(random_model, name):
+    model = random_model(30, seed=1)
+    rules = Rules(SearchLimits(max_length=2, max_length_ratio=None))
+    search = SEARCHES[name](3, 1, Scoring(NoPenalty()), rules)
+    ((best,),) = model.translate(search, [0], [5], prefixes=torch.tensor([[9, 8, 7]]))
+    assert best.tokens == (9, 8, 7)
+
+
+@pytest.mark.parametrize("name", sorted(SEARCHES))
+def test_where_all_is_forbidden_the_translation_ends(random_model, name):
+    model = random_model(C + 1, seed=1)
+    model.table[:, EOS] = -9.0
+    limits = SearchLimits(min_length=5, max_length=9, max_length_ratio=None)
+    rules = Rules(limits, [NoRepeatedNgrams(1)])
+    ((best,),) = model.translate(SEARCHES[name](3, 1, Scoring(NoPenalty()), rules), [0], [5])
+    assert sorted(best.tokens) == [A, B, C]
+
+
+@pytest.mark.parametrize("name", sorted(SEARCHES))
+def test_the_least_length_follows_the_source(random_model, name):
+    model = random_model(30, seed=1)
+    model.table[:, EOS] = -1e-6
+    limits = SearchLimits(min_length=2, max_length=12, min_length_ratio=0.5)
+    found = model.translate(
+        SEARCHES[name](3, 1, Scoring(NoPenalty()), Rules(limits)), [0, 1, 2, 3], [1, 5, 14, 90]
+    )
+    assert [len(best.tokens) for (best,) in found] == [2, 2, 7, 12]
