@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from nmt.search.hypothesis import Hypothesis
+from nmt.search.hypothesis import Hypothesis, best_first
 from nmt.search.penalties import Scoring
 from nmt.search.ranking import Candidates, rank_continuations
 from nmt.search.request import Request
@@ -114,7 +114,7 @@ class BeamSearch(Search):
             goes_on = goes_on & self._can_improve(sentences, candidates, goes_on)
             beam = _advance(beam, log_probabilities, candidates, goes_on)
             sentences = _keep_open(sentences, goes_on)
-        return [_best_first(hypotheses)[: self.n_best] for hypotheses in found]
+        return [best_first(hypotheses)[: self.n_best] for hypotheses in found]
 
     def _start(self, request: Request) -> Sentences:
         number = torch.arange(len(request), device=request.source_lengths.device)
@@ -210,7 +210,3 @@ def _keep_open(sentences: Sentences, goes_on: Bool[Tensor, "N C"]) -> Sentences:
     )
     not_done = goes_on.any(dim=1)
     return moved if not_done.all() else select(moved, not_done.nonzero().flatten())
-
-
-def _best_first(hypotheses: list[Hypothesis]) -> list[Hypothesis]:
-    return sorted(hypotheses, key=lambda hypothesis: hypothesis.score, reverse=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from jaxtyping import Int
 from torch import Tensor
 
-from nmt.structure import repeat
 from nmt.symbols import PAD
 
 
@@ -17,10 +16,12 @@ class Request:
         source_lengths: tokens of each source sentence, EOS counted.
         prefixes: tokens that each translation must begin with, padded with PAD on the right;
             None: it may begin with any.
+        keys: a number for each sentence, from which chance follows; None: nothing is drawn.
     """
 
     source_lengths: Int[Tensor, " B"]
     prefixes: Int[Tensor, "B P"] | None = None
+    keys: Int[Tensor, " B"] | None = None
 
     def __len__(self) -> int:
         return len(self.source_lengths)
@@ -30,7 +31,3 @@ class Request:
         if self.prefixes is None:
             return self.source_lengths.new_zeros(len(self))
         return (self.prefixes != PAD).sum(dim=1)
-
-    def repeat(self, times: int) -> "Request":
-        """Each sentence that many times, side by side."""
-        return repeat(self, times)

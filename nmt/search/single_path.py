@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from nmt.search.hypothesis import Hypothesis
+from nmt.search.hypothesis import Hypothesis, best_first
 from nmt.search.request import Request
 from nmt.search.rules import Prefixes
 from nmt.search.search import Search, State, Stepper
@@ -76,7 +76,7 @@ class SinglePathSearch(Search):
                 continue
             self._collect(found, model, paths, ~goes_on)
             paths = select(paths, goes_on.nonzero().flatten())
-        return [sorted(paths, key=lambda path: path.score, reverse=True) for paths in found]
+        return list(map(best_first, found))
 
     def _start(self, state: State, request: Request) -> _Paths[State]:
         lengths = repeat(request.source_lengths, self.n_best)

@@ -1,5 +1,6 @@
 """A made-up model with a random distribution after every prefix, and the truth about it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -11,8 +12,9 @@ from torch import Tensor
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
 from nmt.search.request import Request
-from nmt.search.rules import SearchLimits
+from nmt.search.rules import Rules, SearchLimits
 from nmt.search.search import Search, Stepper
+from nmt.search.searches import SEARCHES
 from nmt.symbols import BOS, EOS
 
 _NUM_CONTEXTS = 1009
@@ -51,7 +53,8 @@ class RandomModel:
         self, search: Search, sentences: list[int], lengths: list[int], **asked: Any
     ) -> list[list[Hypothesis]]:
         """What a search finds for these sentences, of so many tokens."""
-        request = Request(torch.tensor(lengths, dtype=torch.int64), **asked)
+        numbers = torch.tensor(sentences, dtype=torch.int64)
+        request = Request(torch.tensor(lengths, dtype=torch.int64), **{"keys": numbers, **asked})
         return search(Stepper(self.step), self.start(sentences), request)
 
     def log_probability(self, sentence: int, tokens: tuple[int, ...], *, end: bool = True) -> float:
@@ -84,3 +87,14 @@ class RandomModel:
 def random_model() -> type[RandomModel]:
     """The class, for tests to make models of (test modules cannot import one another)."""
     return RandomModel
+
+
+@pytest.fixture
+def make_search() -> Callable[..., Search]:
+    """Makes a search of that name, three hypotheses wide where it has a width."""
+
+    def make(name: str, scoring: Scoring, rules: Rules) -> Search:
+        options = {"groups": 3} if name == "diverse_beam" else {}
+        return SEARCHES[name](3, 1, scoring, rules, **options)
+
+    return make

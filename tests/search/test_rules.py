@@ -127,10 +127,10 @@ def test_a_wide_beam_finds_the_best_under_a_repetition_penalty(random_model, see
 
 
 @pytest.mark.parametrize("name", sorted(SEARCHES))
-def test_a_translation_begins_as_it_must(random_model, name):
+def test_a_translation_begins_as_it_must(random_model, make_search, name):
     model = random_model(30, seed=1)
     rules = Rules(SearchLimits(max_length=6, max_length_ratio=None), [NoRepeatedNgrams(1)])
-    search = SEARCHES[name](3, 1, Scoring(NoPenalty()), rules)
+    search = make_search(name, Scoring(NoPenalty()), rules)
     given = [[9, UNK, 9], [5, 0, 0], [0, 0, 0]]
     found = model.translate(search, [0, 1, 2], [5] * 3, prefixes=torch.tensor(given))
     assert found[0][0].tokens[:3] == (9, UNK, 9)  # the rule gives way, and UNK is no obstacle
@@ -153,30 +153,31 @@ def test_a_wide_beam_finds_the_best_that_begins_so(random_model, seed):
 
 
 @pytest.mark.parametrize("name", sorted(SEARCHES))
-def test_a_beginning_longer_than_the_limit_is_all(random_model, name):
+def test_a_beginning_longer_than_the_limit_is_all(random_model, make_search, name):
     model = random_model(30, seed=1)
     rules = Rules(SearchLimits(max_length=2, max_length_ratio=None))
-    search = SEARCHES[name](3, 1, Scoring(NoPenalty()), rules)
+    search = make_search(name, Scoring(NoPenalty()), rules)
     ((best,),) = model.translate(search, [0], [5], prefixes=torch.tensor([[9, 8, 7]]))
     assert best.tokens == (9, 8, 7)
 
 
 @pytest.mark.parametrize("name", sorted(SEARCHES))
-def test_where_all_is_forbidden_the_translation_ends(random_model, name):
+def test_where_all_is_forbidden_the_translation_ends(random_model, make_search, name):
     model = random_model(C + 1, seed=1)
     model.table[:, EOS] = -9.0
     limits = SearchLimits(min_length=5, max_length=9, max_length_ratio=None)
     rules = Rules(limits, [NoRepeatedNgrams(1)])
-    ((best,),) = model.translate(SEARCHES[name](3, 1, Scoring(NoPenalty()), rules), [0], [5])
+    ((best,),) = model.translate(make_search(name, Scoring(NoPenalty()), rules), [0], [5])
     assert sorted(best.tokens) == [A, B, C]
 
 
 @pytest.mark.parametrize("name", sorted(SEARCHES))
-def test_the_least_length_follows_the_source(random_model, name):
+def test_the_least_length_follows_the_source(random_model, make_search, name):
     model = random_model(30, seed=1)
-    model.table[:, EOS] = -1e-6
+    model.table -= 50.0
+    model.table[:, EOS] = 0.0
     limits = SearchLimits(min_length=2, max_length=12, min_length_ratio=0.5)
     found = model.translate(
-        SEARCHES[name](3, 1, Scoring(NoPenalty()), Rules(limits)), [0, 1, 2, 3], [1, 5, 14, 90]
+        make_search(name, Scoring(NoPenalty()), Rules(limits)), [0, 1, 2, 3], [1, 5, 14, 90]
     )
     assert [len(best.tokens) for (best,) in found] == [2, 2, 7, 12]

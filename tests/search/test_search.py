@@ -1,5 +1,7 @@
 """What holds for every search, and for the limits."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -14,33 +16,39 @@ from nmt.symbols import EOS
 LIMITS = SearchLimits(max_length=12, max_length_ratio=None)
 
 
-def make(name: str, *, penalty: str = "average", limits: SearchLimits = LIMITS) -> Search:
-    return SEARCHES[name](3, 1, Scoring(LENGTH_PENALTIES[penalty]()), Rules(limits))
-
-
 @pytest.fixture(params=sorted(SEARCHES))
 def name(request) -> str:
     return request.param
 
 
-def test_the_reported_score_is_that_of_teacher_forcing(random_model, name):
+@pytest.fixture
+def make(name: str, make_search) -> Callable[..., Search]:
+    def of(penalty: str = "average", limits: SearchLimits = LIMITS) -> Search:
+        return make_search(name, Scoring(LENGTH_PENALTIES[penalty]()), Rules(limits))
+
+    return of
+
+
+def test_the_reported_score_is_that_of_teacher_forcing(random_model, make, name):
     model = random_model(40, seed=1)
     for penalty in LENGTH_PENALTIES:
-        search = make(name, penalty=penalty)
+        search = make(penalty=penalty)
         found = model.translate(search, [0, 1, 2, 3], [5] * 4)
         for sentence, hypotheses in enumerate(found):
             for hypothesis in hypotheses:
                 total = model.log_probability(sentence, hypothesis.tokens)
                 assert hypothesis.log_probability == pytest.approx(total, abs=1e-5)
+                if name == "diverse_beam":
+                    continue  # ranked by what it was charged as well
                 score = search.scoring.score(
                     torch.tensor(total), torch.tensor(len(hypothesis.tokens) + 1.0)
                 )
                 assert hypothesis.score == pytest.approx(float(score), abs=1e-5)
 
 
-def test_a_sentence_alone_is_as_in_a_batch_in_any_order(random_model, name):
+def test_a_sentence_alone_is_as_in_a_batch_in_any_order(random_model, make):
     model = random_model(30, seed=2)
-    search = make(name)
+    search = make()
     sentences, lengths = [4, 1, 7, 3, 3, 9, 0], [5, 1, 9, 2, 2, 30, 4]
     together = model.translate(search, sentences, lengths)
     backwards = model.translate(search, sentences[::-1], lengths[::-1])
@@ -50,50 +58,51 @@ def test_a_sentence_alone_is_as_in_a_batch_in_any_order(random_model, name):
         assert together[place] == alone[0]
 
 
-def test_only_text_is_generated(random_model, name):
+def test_only_text_is_generated(random_model, make):
     model = random_model(30, seed=3)
     model.table[:, :3] = -0.01  # PAD, UNK and BOS are what the model likes best
     model.table[:, 3:] -= 5.0
-    for hypotheses in model.translate(make(name), [0, 1, 2], [5] * 3):
+    for hypotheses in model.translate(make(), [0, 1, 2], [5] * 3):
         assert all(token > EOS for token in hypotheses[0].tokens)
 
 
-def test_an_empty_batch(random_model, name):
+def test_an_empty_batch(random_model, make):
     model = random_model(30, seed=3)
-    assert model.translate(make(name), [], []) == []
+    assert model.translate(make(), [], []) == []
 
 
-def test_the_limits_are_exact(random_model, name):
+def test_the_limits_are_exact(random_model, make):
     unwilling = random_model(30, seed=4)
     unwilling.table[:, EOS] = -50.0
     eager = random_model(30, seed=4)
-    eager.table[:, EOS] = -1e-6
+    eager.table -= 50.0
+    eager.table[:, EOS] = 0.0
     for shortest, longest in [(0, 1), (0, 7), (3, 7), (7, 7)]:
         limits = SearchLimits(min_length=shortest, max_length=longest, max_length_ratio=None)
         for model, expected in [(eager, shortest), (unwilling, longest)]:
-            search = make(name, penalty="none", limits=limits)
+            search = make(penalty="none", limits=limits)
             found = model.translate(search, [0, 1], [1, 90])
             assert [len(best[0].tokens) for best in found] == [expected, expected]
 
 
-def test_finished_sentences_leave_the_batch(random_model, name):
+def test_finished_sentences_leave_the_batch(random_model, make, name):
     model = random_model(30, seed=5)
     model.table[:, EOS] = -60.0
     lengths = [1, 1, 1, 40]
     limits = SearchLimits(max_length=100, max_length_ratio=1.0)
-    search = make(name, limits=limits)
+    search = make(limits=limits)
     model.translate(search, [0, 1, 2, 3], lengths)
-    width = 1 if name == "greedy" else 3
     # 12 steps are the most for one source token (11 tokens and EOS), 51 for forty; a beam starts
-    # with one hypothesis.
+    # with one hypothesis, or with one for each group.
+    first, width = {"beam": (1, 3), "diverse_beam": (3, 3)}.get(name, (1, 1))
     assert model.num_calls == 51
-    assert model.num_rows == 4 + width * (3 * 11 + 50)
+    assert model.num_rows == first * 4 + width * (3 * 11 + 50)
 
 
-def test_a_model_that_gives_no_numbers_ends_the_search(random_model, name):
+def test_a_model_that_gives_no_numbers_ends_the_search(random_model, make):
     model = random_model(30, seed=6)
     model.table[:] = float("nan")
-    found = model.translate(make(name), [0, 1], [3, 3])
+    found = model.translate(make(), [0, 1], [3, 3])
     assert [len(hypotheses) for hypotheses in found] == [1, 1]
 
 

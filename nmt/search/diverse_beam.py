@@ -1,0 +1,109 @@
+"""Diverse beam search: groups of hypotheses, each held to say something else than those before."""
+
+from itertools import chain
+from typing import Annotated
+
+import torch
+from annotated_types import Ge
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from nmt.errors import ConfigError
+from nmt.search.beam import BeamSearch, Open, Sentences
+from nmt.search.hypothesis import Hypothesis, best_first
+from nmt.search.penalties import Scoring
+from nmt.search.ranking import Candidates
+from nmt.search.request import Request
+from nmt.search.rules import Rules
+from nmt.search.search import State, Stepper
+from nmt.structure import repeat, select
+
+
+class DiverseBeamSearch(BeamSearch):
+    """A beam in groups (Vijayakumar 2018, algorithm 1, with Hamming diversity).
+
+    Each group is a beam by itself, but that a token costs `strength` for each time that an earlier
+    group has taken it at this step. The first group is beam search, `beam_size / groups` wide.
+
+    Args:
+        beam_size: places of all groups together.
+        n_best: most hypotheses to return for a sentence, no two with the same tokens.
+        scoring: what finished hypotheses are ranked by, what they were charged counted.
+        rules: what may follow, and how long translations may be.
+        groups: of the beam, all equally large.
+        strength: the price; 0 makes all groups the same. The paper finds 0.2 to 0.8 good.
+
+    Raises:
+        ConfigError: the beam cannot be divided into so many groups.
+    """
+
+    def __init__(
+        self,
+        beam_size: int,
+        n_best: int,
+        scoring: Scoring,
+        rules: Rules,
+        *,
+        groups: Annotated[int, Ge(1)] = 5,
+        strength: Annotated[float, Ge(0.0)] = 0.5,
+    ) -> None:
+        if beam_size % groups:
+            raise ConfigError(
+                f"decoding.beam_size: {beam_size} is not a multiple of the {groups} groups of "
+                f"decoding.search; the nearest that works is {-(-beam_size // groups) * groups}"
+            )
+        size = beam_size // groups
+        super().__init__(size, min(n_best, size), scoring, rules)
+        self.groups = groups
+        self.strength = strength
+        self.n_best_of_all = n_best
+
+    def __call__(
+        self, model: Stepper[State], state: State, request: Request
+    ) -> list[list[Hypothesis]]:
+        """Translate a batch; see `Search`."""
+        found = super().__call__(model, repeat(state, self.groups), repeat(request, self.groups))
+        return [
+            self._distinct(found[first : first + self.groups])
+            for first in range(0, len(found), self.groups)
+        ]
+
+    def _distinct(self, groups: list[list[Hypothesis]]) -> list[Hypothesis]:
+        """The best of all groups, each of what they have in common once: as the first has it."""
+        distinct: dict[tuple[int, ...], Hypothesis] = {}
+        for hypothesis in chain.from_iterable(groups):
+            distinct.setdefault(hypothesis.tokens, hypothesis)
+        return best_first(distinct.values())[: self.n_best_of_all]
+
+    def _rank(
+        self,
+        ranked: Float[Tensor, "R V"],
+        beam: Open[State],
+        sentences: Sentences,
+        request: Request,
+    ) -> tuple[Candidates, Bool[Tensor, "N C"]]:
+        """The continuations of each group, which know what the groups before have taken."""
+        charged = ranked.clone()  # what the model says is to be told, and not this
+        times_taken = ranked.new_zeros(len(request) // self.groups, ranked.shape[1])
+        members: list[Tensor] = []
+        parts: list[tuple[Candidates, Tensor]] = []
+        for group in range(self.groups):
+            chosen = (sentences.number % self.groups == group).nonzero().flatten()
+            rows = (beam.sentence % self.groups == group).nonzero().flatten()
+            charged[rows] -= self.strength * times_taken[beam.sentence[rows] // self.groups]
+            own = select(sentences, chosen)
+            candidates, kept = super()._rank(charged, beam, own, request)
+            source = (own.number // self.groups).unsqueeze(1).expand_as(kept)
+            once = times_taken.new_ones(())
+            times_taken.index_put_((source[kept], candidates.tokens[kept]), once, accumulate=True)
+            members.append(chosen)
+            parts.append((candidates, kept))
+        together = (
+            Candidates(
+                torch.cat([candidates.totals for candidates, _ in parts]),
+                torch.cat([candidates.rows for candidates, _ in parts]),
+                torch.cat([candidates.tokens for candidates, _ in parts]),
+            ),
+            torch.cat([kept for _, kept in parts]),
+        )
+        return select(together, torch.cat(members).argsort())

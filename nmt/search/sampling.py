@@ -1,0 +1,104 @@
+"""Sampling: tokens are drawn as probable as they are, or from the more probable ones alone."""
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Gt, Le, Lt
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from nmt.search.penalties import Scoring
+from nmt.search.rules import Prefixes, Rules
+from nmt.search.single_path import SinglePathSearch
+
+# Odd 64-bit constants of SplitMix64 (Steele 2014), as the signed numbers that torch has.
+_STEP = 0x9E3779B97F4A7C15 - 2**64
+_FIRST = 0xBF58476D1CE4E5B9 - 2**64
+_SECOND = 0x94D049BB133111EB - 2**64
+
+
+class SamplingSearch(SinglePathSearch):
+    """Draw each token; what is told of a translation is still what the model says of it.
+
+    What is drawn depends on the seed and on the key of the sentence in the request, which says
+    what stands in its source: not on the batch, on its place in the text, or on the machine.
+
+    Args:
+        beam_size: means nothing here; `n_best` translations are drawn, each by itself. The same
+            may be drawn twice.
+        n_best: translations of each sentence.
+        scoring: orders them.
+        rules: what may follow, and how long translations may be.
+        temperature: log-probabilities are divided by it: below 1 the probable become more so.
+        top_k: draw from the k most probable alone (Fan 2018); 0: from all.
+        top_p: draw from the most probable that have this share together (nucleus sampling: Holtzman
+            2020); 1: from all.
+        epsilon: draw from those that are as probable as this (Hewitt 2022; Freitag 2023 has 0.02),
+            and from the most probable always; 0: from all.
+        seed: another one, another translation.
+    """
+
+    def __init__(
+        self,
+        beam_size: int,
+        n_best: int,
+        scoring: Scoring,
+        rules: Rules,
+        *,
+        temperature: Annotated[float, Gt(0.0)] = 1.0,
+        top_k: Annotated[int, Ge(0)] = 0,
+        top_p: Annotated[float, Gt(0.0), Le(1.0)] = 1.0,
+        epsilon: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0,
+        seed: Annotated[int, Ge(0), Lt(2**31)] = 1,
+    ) -> None:
+        super().__init__(n_best, n_best, scoring, rules)
+        self.temperature = temperature
+        self.top_k = top_k
+        self.top_p = top_p
+        self.epsilon = epsilon
+        self.seed = seed
+
+    def _choose(
+        self, ranked: Float[Tensor, "R V"], prefixes: Prefixes, copy: Int[Tensor, " R"]
+    ) -> Int[Tensor, " R"]:
+        keys = prefixes.request.keys
+        assert keys is not None, "whoever asks for samples gives each sentence a key"
+        chance = _uniform(keys[prefixes.sentence], self.seed, copy, prefixes.length)
+        # A model that gives no numbers must come to an end as well.
+        logits = ranked.double().masked_fill(ranked.isnan(), 0.0) / self.temperature
+        probabilities = torch.softmax(logits, dim=1)
+        best_first = probabilities.sort(dim=1, descending=True, stable=True)
+        shares = self._truncate(best_first.values).cumsum(dim=1)
+        places = (shares <= chance.unsqueeze(1) * shares[:, -1:]).sum(dim=1, keepdim=True)
+        return best_first.indices.gather(1, places).squeeze(1)
+
+    def _truncate(self, probabilities: Float[Tensor, "R V"]) -> Float[Tensor, "R V"]:
+        """The probabilities, best first, with 0 for what is not drawn from."""
+        left_out = probabilities < self.epsilon
+        if self.top_k:
+            left_out[:, self.top_k :] = True
+        if self.top_p < 1.0:
+            left_out |= probabilities.cumsum(dim=1) - probabilities >= self.top_p
+        left_out[:, 0] = False
+        return probabilities.masked_fill(left_out, 0.0)
+
+
+def _uniform(
+    keys: Int[Tensor, " R"], seed: int, copy: Int[Tensor, " R"], step: int
+) -> Float[Tensor, " R"]:
+    """Numbers in [0, 1), evenly spread, each a function of its arguments alone."""
+    mixed = _mix(_mix(_mix(keys + seed * _STEP % 2**63) + copy) + step)
+    return (mixed >> 11 & (1 << 53) - 1).double() / (1 << 53)
+
+
+def _mix(numbers: Int[Tensor, " R"]) -> Int[Tensor, " R"]:
+    """One step of SplitMix64: sums and products wrap around."""
+    mixed = numbers + _STEP
+    mixed = (mixed ^ _shift(mixed, 30)) * _FIRST
+    mixed = (mixed ^ _shift(mixed, 27)) * _SECOND
+    return mixed ^ _shift(mixed, 31)
+
+
+def _shift(numbers: Int[Tensor, " R"], bits: int) -> Int[Tensor, " R"]:
+    """To the right, zeros coming in; torch has the sign come in."""
+    return numbers >> bits & (1 << 64 - bits) - 1

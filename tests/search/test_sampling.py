@@ -1,0 +1,84 @@
+"""Sampling: what is drawn is as probable as it should be, and hangs on nothing else."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from nmt.search.penalties import NoPenalty, Scoring
+from nmt.search.request import Request
+from nmt.search.rules import Rules, SearchLimits
+from nmt.search.sampling import SamplingSearch
+from nmt.search.search import Stepper
+from nmt.symbols import EOS
+
+LIMITS = SearchLimits(max_length=8, max_length_ratio=None)
+LIKELY = torch.tensor([0.0, 0.0, 0.0, 0.1, 0.2, 0.4, 0.05, 0.25])
+
+
+def make(n_best: int = 1, **options: Any) -> SamplingSearch:
+    return SamplingSearch(5, n_best, Scoring(NoPenalty()), Rules(LIMITS), **options)
+
+
+def first_tokens(**options: Any) -> torch.Tensor:
+    """How often each token is drawn first by 40,000 sentences, under a known distribution."""
+    rules = Rules(SearchLimits(max_length=1, max_length_ratio=None))
+    search = SamplingSearch(5, 1, Scoring(NoPenalty()), rules, **options)
+    model = Stepper(lambda tokens, state: (LIKELY.log().repeat(len(tokens), 1), state))
+    count = 40_000
+    request = Request(torch.ones(count, dtype=torch.int64), keys=torch.arange(count))
+    found = search(model, None, request)
+    first = [best.tokens[0] if best.tokens else EOS for (best,) in found]
+    return torch.bincount(torch.tensor(first), minlength=len(LIKELY)) / count
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, LIKELY.tolist()),
+        ({"top_k": 2}, [0, 0, 0, 0, 0, 0.4 / 0.65, 0, 0.25 / 0.65]),
+        ({"top_p": 0.6}, [0, 0, 0, 0, 0, 0.4 / 0.65, 0, 0.25 / 0.65]),
+        ({"top_p": 0.7}, [0, 0, 0, 0, 0.2 / 0.85, 0.4 / 0.85, 0, 0.25 / 0.85]),
+        ({"epsilon": 0.15}, [0, 0, 0, 0, 0.2 / 0.85, 0.4 / 0.85, 0, 0.25 / 0.85]),
+        ({"epsilon": 0.9}, [0, 0, 0, 0, 0, 1, 0, 0]),
+        ({"top_k": 1}, [0, 0, 0, 0, 0, 1, 0, 0]),
+        ({"temperature": 0.5}, (LIKELY**2 / (LIKELY**2).sum()).tolist()),
+    ],
+    ids=str,
+)
+def test_tokens_come_as_often_as_they_should(options: dict[str, Any], expected: list[float]):
+    assert first_tokens(**options).tolist() == pytest.approx(expected, abs=0.01)
+
+
+def test_another_seed_draws_others_and_the_same_the_same(random_model):
+    model = random_model(50, seed=1)
+    asked = {"keys": torch.arange(6)}
+
+    def drawn(seed: int) -> list[tuple[int, ...]]:
+        found = model.translate(make(seed=seed), list(range(6)), [5] * 6, **asked)
+        return [best.tokens for (best,) in found]
+
+    assert drawn(1) == drawn(1)
+    assert all(one != two for one, two in zip(drawn(1), drawn(2), strict=True))
+
+
+def test_what_a_sentence_draws_hangs_on_its_key_alone(random_model):
+    model = random_model(50, seed=2)
+    search, keys = make(n_best=3), torch.tensor([7, -(2**63), 7, 2**63 - 1])
+    together = model.translate(search, [3, 4, 3, 5], [5] * 4, keys=keys)
+    assert together[0] == together[2]
+    for place, sentence in enumerate([3, 4, 3, 5]):
+        (alone,) = model.translate(search, [sentence], [5], keys=keys[place : place + 1])
+        assert alone == together[place]
+
+
+def test_several_are_drawn_each_by_itself_and_ordered(random_model):
+    model = random_model(50, seed=3)
+    (found,) = model.translate(make(n_best=40), [1], [5], keys=torch.tensor([1]))
+    assert len(found) == 40
+    assert len({item.tokens for item in found}) > 30
+    scores = [item.score for item in found]
+    assert scores == sorted(scores, reverse=True)
+    for hypothesis in found[::10]:
+        total = model.log_probability(1, hypothesis.tokens)
+        assert hypothesis.log_probability == pytest.approx(total, abs=1e-5)
