@@ -1,7 +1,7 @@
 """From options to the tokenizers, the training batches and the search."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ import torch
 
 from nmt.build_corpus import build_corpus
 from nmt.config import (
+    COVERAGE_PENALTIES,
     LENGTH_PENALTIES,
     SEARCHES,
     TOKENIZERS,
@@ -32,7 +33,13 @@ from nmt.data.loader import DataLoader
 from nmt.registry import PlugIn
 from nmt.run import RunDirectory
 from nmt.search.penalties import Scoring
-from nmt.search.rules import Rules, SearchLimits
+from nmt.search.rule_variants import (
+    EndThreshold,
+    ForbiddenPhrases,
+    NoRepeatedNgrams,
+    RepetitionPenalty,
+)
+from nmt.search.rules import Rule, Rules, SearchLimits
 from nmt.search.search import Search
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import Reader
@@ -167,23 +174,51 @@ def _encode(config: DataConfig, tokenizers: Tokenizers, cache: Path) -> list[Enc
     return corpora
 
 
-def build_search(config: DecodingConfig) -> Search:
+def build_search(config: DecodingConfig, tokenizer: Tokenizer) -> Search:
     """How translations are looked for.
+
+    Args:
+        config: the options.
+        tokenizer: of the target.
 
     Raises:
         ConfigError: the options contradict each other.
     """
+    scoring = Scoring(
+        LENGTH_PENALTIES.create(config.length_penalty),
+        COVERAGE_PENALTIES.create(config.coverage_penalty),
+    )
     search: Search = SEARCHES.create(
         config.search,
         config.beam_size,
         config.n_best,
-        Scoring(LENGTH_PENALTIES.create(config.length_penalty)),
-        Rules(
-            SearchLimits(
-                min_length=config.min_length,
-                max_length=config.max_length,
-                max_length_ratio=config.max_length_ratio,
-            )
-        ),
+        scoring,
+        Rules(_limits(config), list(_rules(config, tokenizer))),
     )
     return search
+
+
+def _limits(config: DecodingConfig) -> SearchLimits:
+    return SearchLimits(
+        min_length=config.min_length,
+        max_length=config.max_length,
+        min_length_ratio=config.min_length_ratio,
+        max_length_ratio=config.max_length_ratio,
+    )
+
+
+def _rules(config: DecodingConfig, tokenizer: Tokenizer) -> Iterator[Rule]:
+    if config.repetition_penalty > 1.0:
+        yield RepetitionPenalty(config.repetition_penalty)
+    if config.no_repeat_ngram_size > 0:
+        yield NoRepeatedNgrams(config.no_repeat_ngram_size)
+    if config.forbidden:
+        yield ForbiddenPhrases(_forbidden_tokens(config.forbidden, tokenizer))
+    if config.eos_threshold is not None:
+        yield EndThreshold(config.eos_threshold)
+
+
+def _forbidden_tokens(phrases: Sequence[str], tokenizer: Tokenizer) -> list[list[int]]:
+    """The tokens of phrases; what the model cannot write anyway is left out."""
+    encoded = [tokenizer.encode(phrase) for phrase in phrases]
+    return [tokens for tokens in encoded if tokens and not tokenizer.count_unknown(tokens)]

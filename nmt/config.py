@@ -13,6 +13,7 @@ from nmt.config_base import (
     ALIGNMENTS as ALIGNMENTS,
     BRIDGES as BRIDGES,
     CELLS as CELLS,
+    COVERAGE_PENALTIES as COVERAGE_PENALTIES,
     DECODERS as DECODERS,
     LENGTH_PENALTIES as LENGTH_PENALTIES,
     METRICS as METRICS,
@@ -23,7 +24,6 @@ from nmt.config_base import (
     TOKENIZERS as TOKENIZERS,
     Device,
     Options,
-    Positive,
     Text,
 )
 from nmt.config_data import (
@@ -31,6 +31,7 @@ from nmt.config_data import (
     DataConfig as DataConfig,
     FilterConfig as FilterConfig,
 )
+from nmt.config_decoding import DecodingConfig as DecodingConfig
 from nmt.config_model import (
     AttentionConfig as AttentionConfig,
     DecoderConfig as DecoderConfig,
@@ -49,7 +50,6 @@ from nmt.config_training import (
     ValidationConfig as ValidationConfig,
 )
 from nmt.explain import refuse
-from nmt.registry import PlugIn
 
 CONFIG_VERSION = 1
 
@@ -94,40 +94,6 @@ class TokenizerConfig(Options):
                     "is not for a shared tokenizer; set source_path, or shared: false",
                 )
             )
-        return self
-
-
-class DecodingConfig(Options):
-    """How a trained model translates."""
-
-    search: Annotated[PlugIn, SEARCHES] = PlugIn(name="beam")
-    """How the best translation is looked for."""
-    beam_size: Positive = 5
-    """Hypotheses kept at each step (1 is greedy)."""
-    n_best: Positive = 1
-    """Translations for each sentence; at most `beam_size`."""
-    length_penalty: Annotated[PlugIn, LENGTH_PENALTIES] = PlugIn(name="average")
-    """How the log-probability becomes a score that is fair to long translations."""
-    min_length: Annotated[int, Field(ge=0)] = 0
-    """Fewest tokens of a translation, EOS not counted."""
-    max_length: Positive = 250
-    """Most tokens of a translation, EOS not counted."""
-    max_length_ratio: Annotated[float, Field(gt=0.0)] | None = 3.0
-    """Most tokens for each source token (10 more are granted); null: any."""
-    batch_tokens: Positive = 4_000
-    """Most source tokens translated at once, padding counted."""
-    max_source_length: Positive = 1_000
-    """Tokens of a line, or cells of a grid, that are read; the rest is cut, with a warning."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.n_best > self.beam_size:
-            refuse(
-                (("n_best",), f"must be at most beam_size ({self.beam_size}), not {self.n_best}")
-            )
-        if self.min_length > self.max_length:
-            sentence = f"must be at most max_length ({self.max_length}), not {self.min_length}"
-            refuse((("min_length",), sentence))
         return self
 
 
@@ -224,6 +190,9 @@ class Config(Options):
         if guided and all(corpus.alignments is None for corpus in self.data.train):
             sentence = "is missing, and training.guided_attention needs it"
             refuse((("data", "train", "0", "alignments"), sentence))
+        if self.decoding.coverage_penalty.name != "none" and self.model.attention is None:
+            sentence = "needs an attention, and model.attention is null; leave one of them out"
+            refuse((("decoding", "coverage_penalty"), sentence))
         for key in ("valid", "test"):
             corpus: CorpusConfig | None = getattr(self.data, key)
             if corpus is not None and corpus.alignments is not None:

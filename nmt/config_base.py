@@ -20,6 +20,7 @@ OPTIMIZERS = Table("optimizer", "nmt.training.optimization", "OPTIMIZERS")
 SCHEDULES = Table("schedule", "nmt.training.schedule", "SCHEDULES")
 SEARCHES = Table("search", "nmt.search.searches", "SEARCHES")
 LENGTH_PENALTIES = Table("length penalty", "nmt.search.penalties", "LENGTH_PENALTIES")
+COVERAGE_PENALTIES = Table("coverage penalty", "nmt.search.penalties", "COVERAGE_PENALTIES")
 METRICS = Table("metric", "nmt.metrics", "METRICS")
 
 

@@ -1,21 +1,26 @@
 """A model at work on any number of encoded sentences: batches of like length, without gradients."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from nmt.batch import Batch
 from nmt.data.loader import make_batch, make_source
-from nmt.nn.decoder import DecoderOutput
+from nmt.nn.decoder import DecoderOutput, DecoderState
 from nmt.nn.model import Model
 from nmt.reading import like_batches
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Request
 from nmt.search.search import Search, Stepper
 from nmt.structure import to
+from nmt.symbols import PAD
 from nmt.text.reader import EncodedWords, Tokens
 
 Result = TypeVar("Result")
@@ -45,22 +50,37 @@ class Inference:
     batch_tokens: int
     batch_sentences: int | None
 
-    def run_search(self, sources: Sequence[Tokens]) -> list[list[Hypothesis]]:
-        """The best hypotheses of each sentence, in order."""
-        model = Stepper(self.model.step)
+    def run_search(
+        self, sources: Sequence[Tokens], prefixes: Sequence[Sequence[int]] | None = None
+    ) -> list[list[Hypothesis]]:
+        """The best hypotheses of each sentence, in order.
+
+        Args:
+            sources: their tokens; of none comes nothing.
+            prefixes: the tokens that each translation must begin with; None: any.
+        """
         found = [[_NOTHING] for _ in sources]
         full = [index for index, tokens in enumerate(sources) if len(tokens)]
         lengths = [len(sources[index]) + 1 for index in full]
         for batch in like_batches(lengths, self.batch_tokens, self.batch_sentences):
             members = [full[place] for place in batch]
             with self._evaluation():
-                given = make_source([sources[i] for i in members])
-                source, source_lengths = to(given, self.device)
-                state = self.model.start(self.model.encode(source, source_lengths))
-                hypotheses = self.search(model, state, Request(source_lengths))
+                source, source_lengths = make_source([sources[i] for i in members])
+                keys = torch.tensor([_key(sources[i]) for i in members])
+                given = None if prefixes is None else _pad([prefixes[i] for i in members])
+                source, request = to(
+                    (source, Request(source_lengths, given, keys=keys)), self.device
+                )
+                hypotheses = self._search(source, request)
             for index, best in zip(members, hypotheses, strict=True):
                 found[index] = best
         return found
+
+    def _search(self, source: Tensor, request: Request) -> list[list[Hypothesis]]:
+        encoded = self.model.encode(source, request.source_lengths)
+        with_coverage = self.search.scoring.coverage.reads_coverage
+        state = self.model.start(encoded, with_coverage=with_coverage)
+        return self.search(Stepper(self.model.step, _coverage), state, request)
 
     def run_forced(
         self,
@@ -100,3 +120,21 @@ class Inference:
                 yield
         finally:
             self.model.train(was_training)
+
+
+def _coverage(state: DecoderState) -> Tensor:
+    assert state.coverage is not None, "it was not asked for"
+    return state.coverage
+
+
+def _pad(rows: Sequence[Sequence[int]]) -> Tensor:
+    """`[B P]`, padded with PAD on the right."""
+    tensors = [torch.tensor(row, dtype=torch.int64) for row in rows]
+    return pad_sequence(tensors, batch_first=True, padding_value=PAD)
+
+
+def _key(tokens: Tokens) -> int:
+    """A number that says what stands in a source: the same on any machine, for any batch."""
+    values = np.asarray(tokens, None if isinstance(tokens, np.ndarray) else np.int64)
+    digest = hashlib.blake2b(values.tobytes(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)

@@ -116,10 +116,10 @@ class Translator:
         """
         folder = RunDirectory.open(run)
         decoding = _decoding(folder, decoding)
-        search = build_search(decoding)
         place = resolve_device(device)
         numbers = resolve_precision(precision, place)
         tokenizers = load_tokenizers(folder)
+        search = build_search(decoding, tokenizers.target)
         return cls(
             model=load_model(folder, checkpoint, place),
             source_reader=tokenizers.source,
@@ -272,8 +272,15 @@ class Translator:
         )
         for (index, rank, target), log_probabilities in zip(other, scores, strict=True):
             total, length = sum(log_probabilities), len(log_probabilities)
-            score = self.search.scoring.score(torch.tensor(total), torch.tensor(length))
-            found[index][rank] = Hypothesis(tuple(target.ids), total, score.item())
+            score = self._same_penalties(found[index][rank], total, length)
+            found[index][rank] = Hypothesis(tuple(target.ids), total, score)
+
+    def _same_penalties(self, old: Hypothesis, total: float, length: int) -> float:
+        """The score of other tokens of one text: what the search has held against it stays."""
+        score = self.search.scoring.score
+        plain = score(torch.tensor(old.log_probability), torch.tensor(len(old.tokens) + 1))
+        held_against = old.score - plain.item()
+        return score(torch.tensor(total), torch.tensor(length)).item() + held_against
 
     def _align(
         self, sources: list[EncodedWords], targets: list[EncodedWords]

@@ -71,7 +71,7 @@ def make_translator(tokenizer, **decoding) -> Translator:
         model=model,
         source_reader=tokenizer,
         target_tokenizer=tokenizer,
-        search=build_search(options),
+        search=build_search(options, tokenizer),
         device=torch.device("cpu"),
         precision=torch.float32,
         batch_tokens=200,

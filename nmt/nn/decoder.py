@@ -26,6 +26,8 @@ class DecoderState:
         past: what the attention remembers of the steps before.
         keep: `[B L H]`, the masks of recurrent dropout, the same for all words; None: nothing is
             dropped.
+        coverage: `[B S]`, the attention that each position has got so far, 1 where there is none;
+            None: nobody asked.
     """
 
     recurrent: Float[Tensor, "B L Z"]
@@ -33,6 +35,7 @@ class DecoderState:
     memory: AnyMemory
     past: AnyPast = None
     keep: Float[Tensor, "B L H"] | None = None
+    coverage: Float[Tensor, "B S"] | None = None
 
 
 @dataclass(frozen=True)

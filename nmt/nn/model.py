@@ -1,5 +1,7 @@
 """The translation model: four functions, one code path."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -69,12 +71,20 @@ class Model(nn.Module):
         encoded: EncoderOutput = self.encoder(self.source_embedding(source), mask)
         return encoded
 
-    def start(self, encoded: EncoderOutput) -> DecoderState:
-        """The decoder's state before the first word."""
+    def start(self, encoded: EncoderOutput, *, with_coverage: bool = False) -> DecoderState:
+        """The decoder's state before the first word.
+
+        Args:
+            encoded: the source.
+            with_coverage: add up in the state what attention each position gets.
+        """
         memory = self.decoder.attention.prepare(
             encoded.states, encoded.mask, summary=encoded.final[:, -1]
         )
-        return self.decoder.start(self.bridge(encoded), memory)
+        state = self.decoder.start(self.bridge(encoded), memory)
+        if not with_coverage:
+            return state
+        return replace(state, coverage=(~encoded.mask).to(encoded.states.dtype))
 
     def forward(self, batch: Batch, feed_own: float = 0.0) -> DecoderOutput:
         """Teacher forcing: the logits of each label, given the words before it.
@@ -101,7 +111,10 @@ class Model(nn.Module):
     ) -> tuple[DecoderOutput, DecoderState]:
         decoded: Decoded = self.decoder(self.target_embedding(tokens), state)
         logits = self.projection(self.output_dropout(decoded.vectors))
-        return DecoderOutput(logits, decoded.weights, decoded.choice), decoded.state
+        after = decoded.state
+        if state.coverage is not None:
+            after = replace(after, coverage=state.coverage + decoded.weights.sum(dim=1))
+        return DecoderOutput(logits, decoded.weights, decoded.choice), after
 
     def _feed_own(
         self, reference: Int[Tensor, "B T"], state: DecoderState, chance: float

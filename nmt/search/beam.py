@@ -8,6 +8,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from nmt.search.constraints import (
+    add_candidates,
+    allocate,
+    count_unmet,
+    forbid_early_end,
+    measure_progress,
+)
 from nmt.search.hypothesis import Hypothesis, best_first
 from nmt.search.penalties import Scoring
 from nmt.search.ranking import Candidates, rank_continuations
@@ -15,7 +22,7 @@ from nmt.search.request import Request
 from nmt.search.rules import Prefixes, Rules
 from nmt.search.search import Search, State, Stepper
 from nmt.structure import select
-from nmt.symbols import BOS, EOS
+from nmt.symbols import BOS, EOS, PAD
 
 
 @dataclass(frozen=True)
@@ -109,12 +116,15 @@ class BeamSearch(Search):
                 length = beam.tokens.shape[1]
                 scores = self._score(model, state, candidates.totals, candidates.rows, length)
                 _collect(found, beam, log_probabilities, candidates, scores, ends)
+                if request.phrases is not None:
+                    # What lacks a phrase stands behind all that have theirs, and stops nothing.
+                    scores = scores.masked_fill(~_has_phrases(candidates, beam, request), -inf)
                 sentences = _finish(sentences, scores, ends)
             goes_on = kept & ~ends
             goes_on = goes_on & self._can_improve(sentences, candidates, goes_on)
             beam = _advance(beam, log_probabilities, candidates, goes_on)
             sentences = _keep_open(sentences, goes_on)
-        return [best_first(hypotheses)[: self.n_best] for hypotheses in found]
+        return [hypotheses[: self.n_best] for hypotheses in _in_order(found, request)]
 
     def _start(self, request: Request) -> Sentences:
         number = torch.arange(len(request), device=request.source_lengths.device)
@@ -134,6 +144,9 @@ class BeamSearch(Search):
         request: Request,
     ) -> tuple[Candidates, Bool[Tensor, "N C"]]:
         """The continuations of each sentence, best first, and which of them fill its beam."""
+        if request.phrases is not None:
+            phrases = request.phrases[beam.sentence]
+            return _rank_constrained(ranked, beam, sentences, phrases, self.beam_size)
         candidates = rank_continuations(ranked, beam.total, sentences.slots, self.beam_size)
         places = torch.arange(candidates.totals.shape[1], device=ranked.device)
         return candidates, (places < sentences.num_free.unsqueeze(1)) & (candidates.totals != -inf)
@@ -148,6 +161,59 @@ class BeamSearch(Search):
         highest = candidates.totals.masked_fill(~is_open, -inf).amax(dim=1)
         bound = self.scoring.bound(highest, sentences.longest.to(highest.dtype))
         return (bound > worst).unsqueeze(1)
+
+
+def _rank_constrained(
+    ranked: Float[Tensor, "R V"],
+    beam: Open[State],
+    sentences: Sentences,
+    phrases: Int[Tensor, "R P L"],
+    beam_size: int,
+) -> tuple[Candidates, Bool[Tensor, "N C"]]:
+    """The same for translations that must have some phrases; places are dealt out by these."""
+    progress = measure_progress(beam.tokens, phrases)
+    ranked = forbid_early_end(ranked, progress)
+    candidates = rank_continuations(ranked, beam.total, sentences.slots, beam_size)
+    candidates = add_candidates(candidates, ranked, beam.total, sentences.slots, progress, phrases)
+    rows = candidates.rows.clamp(max=len(ranked) - 1).flatten()
+    longer = torch.cat([beam.tokens[rows], candidates.tokens.view(-1, 1)], dim=1)
+    num_met = measure_progress(longer, phrases[rows]).num_tokens(phrases[rows])
+    kept = allocate(candidates, num_met.view_as(candidates.rows), sentences.num_free)
+    # No more columns than the beam has places: each makes slots of the next step.
+    columns = kept.byte().sort(dim=1, descending=True, stable=True).indices[:, :beam_size]
+    compact = Candidates(
+        candidates.totals.gather(1, columns),
+        candidates.rows.gather(1, columns),
+        candidates.tokens.gather(1, columns),
+    )
+    return compact, kept.gather(1, columns)
+
+
+def _has_phrases(
+    candidates: Candidates, beam: Open[State], request: Request
+) -> Bool[Tensor, "N C"]:
+    """Whether the hypotheses that are continued have all of their phrases."""
+    assert request.phrases is not None
+    progress = measure_progress(beam.tokens, request.phrases[beam.sentence])
+    is_complete = progress.is_met.all(dim=1)
+    return torch.cat([is_complete, is_complete.new_zeros(1)])[candidates.rows]
+
+
+def _in_order(found: list[list[Hypothesis]], request: Request) -> list[list[Hypothesis]]:
+    """The hypotheses of each sentence, the best first; of those that lack the fewest phrases."""
+    found = list(map(best_first, found))
+    if request.phrases is None:
+        return found
+    phrases = [
+        [[token for token in phrase if token != PAD] for phrase in of_sentence]
+        for of_sentence in request.phrases.tolist()
+    ]
+    chosen = []
+    for hypotheses, wanted in zip(found, phrases, strict=True):
+        num_unmet = [count_unmet(item.tokens, wanted) for item in hypotheses]
+        least = min(num_unmet)
+        chosen.append([item for item, n in zip(hypotheses, num_unmet, strict=True) if n == least])
+    return chosen
 
 
 def _collect(

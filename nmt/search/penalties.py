@@ -4,7 +4,7 @@ Each further token makes a hypothesis less probable, so log-probability alone pr
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 import torch
@@ -101,15 +101,10 @@ LENGTH_PENALTIES: Final[dict[str, type[LengthPenalty]]] = {
 
 
 class CoveragePenalty(ABC):
-    """Takes from the score of a finished hypothesis for what its attention did to the source.
+    """Takes from the score of a finished hypothesis for what its attention did to the source."""
 
-    Args:
-        beta: how much; 0 is no penalty.
-    """
-
-    def __init__(self, *, beta: Annotated[float, Ge(0.0)] = 0.2) -> None:
-        assert beta >= 0.0, "it would add to the score, and the bound of the search be wrong"
-        self.beta = beta
+    reads_coverage: bool = True
+    """Whether it needs to know what the attention did."""
 
     @abstractmethod
     def __call__(self, coverage: Float[Tensor, "N S"]) -> Float[Tensor, " N"]:
@@ -121,8 +116,26 @@ class CoveragePenalty(ABC):
         """
 
 
+class NoCoverage(CoveragePenalty):
+    """Nothing."""
+
+    reads_coverage = False
+
+    def __call__(self, coverage: Float[Tensor, "N S"]) -> Float[Tensor, " N"]:
+        """0."""
+        return coverage.new_zeros(len(coverage))
+
+
 class GNMTCoverage(CoveragePenalty):
-    """``beta * sum_j log min(c_j, 1)``: nothing of the source is left out (Wu 2016, eq. 14)."""
+    """``beta * sum_j log min(c_j, 1)``: nothing of the source is left out (Wu 2016, eq. 14).
+
+    Args:
+        beta: 0 is no penalty; the paper has 0.2.
+    """
+
+    def __init__(self, *, beta: Annotated[float, Ge(0.0)] = 0.2) -> None:
+        assert beta >= 0.0, "it would add to the score, and the bound of the search be wrong"
+        self.beta = beta
 
     def __call__(self, coverage: Float[Tensor, "N S"]) -> Float[Tensor, " N"]:
         """At most 0."""
@@ -133,8 +146,13 @@ class GNMTCoverage(CoveragePenalty):
 class SummaryCoverage(CoveragePenalty):
     """``-beta * sum_j (max(c_j, 1) - 1)``: nothing is said twice (Gehrmann 2018, eq. 6).
 
-    As the coverage loss (See 2017) it is against repetition.
+    Args:
+        beta: 0 is no penalty.
     """
+
+    def __init__(self, *, beta: Annotated[float, Ge(0.0)] = 0.2) -> None:
+        assert beta >= 0.0, "it would add to the score, and the bound of the search be wrong"
+        self.beta = beta
 
     def __call__(self, coverage: Float[Tensor, "N S"]) -> Float[Tensor, " N"]:
         """At most 0."""
@@ -142,6 +160,7 @@ class SummaryCoverage(CoveragePenalty):
 
 
 COVERAGE_PENALTIES: Final[dict[str, type[CoveragePenalty]]] = {
+    "none": NoCoverage,
     "gnmt": GNMTCoverage,
     "summary": SummaryCoverage,
 }
@@ -153,11 +172,11 @@ class Scoring:
 
     Attributes:
         length: makes a score of the log-probability.
-        coverage: adds to it; None: nothing.
+        coverage: adds to it.
     """
 
     length: LengthPenalty
-    coverage: CoveragePenalty | None = None
+    coverage: CoveragePenalty = field(default_factory=NoCoverage)
 
     def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
         """The score but for the coverage."""

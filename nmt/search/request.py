@@ -16,11 +16,15 @@ class Request:
         source_lengths: tokens of each source sentence, EOS counted.
         prefixes: tokens that each translation must begin with, padded with PAD on the right;
             None: it may begin with any.
+        phrases: `[B P L]`, tokens that must appear in each translation, each phrase in a row,
+            padded with PAD on the right, and with phrases of PAD; None: there are none. Beam search
+            alone knows of them.
         keys: a number for each sentence, from which chance follows; None: nothing is drawn.
     """
 
     source_lengths: Int[Tensor, " B"]
     prefixes: Int[Tensor, "B P"] | None = None
+    phrases: Int[Tensor, "B P L"] | None = None
     keys: Int[Tensor, " B"] | None = None
 
     def __len__(self) -> int:

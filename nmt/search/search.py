@@ -87,7 +87,7 @@ class Search(ABC):
             length: tokens of each, EOS counted.
         """
         scores = self.scoring.score(totals, totals.new_full((), length))
-        if self.scoring.coverage is None:
+        if not self.scoring.coverage.reads_coverage:
             return scores
         assert model.coverage is not None, "whoever makes the search sees to it"
         penalties = self.scoring.coverage(model.coverage(state))

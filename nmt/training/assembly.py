@@ -11,6 +11,7 @@ from nmt.data.corpus import read_pairs
 from nmt.data.loader import DataLoader
 from nmt.errors import ConfigError
 from nmt.nn.model import Model
+from nmt.registry import PlugIn
 from nmt.run import RunDirectory
 from nmt.training.attention_loss import AttentionLoss, Reinforce
 from nmt.training.early_stopping import Progress
@@ -43,7 +44,8 @@ def assemble(
     data = data_identity(tokenizers, material.loader)
     if checkpoint is not None:
         require_same_data(config, run, checkpoint.metadata["data"], data)
-    build_search(config.decoding)  # what it refuses is told now, not at the end, where it is used
+    # What it refuses is told now, not at the end, where it is used.
+    build_search(config.decoding, tokenizers.target)
     model = build_model(config.model, len(tokenizers.source), len(tokenizers.target))
     if checkpoint is None and config.start_from is not None:
         adopt_weights(config, model)
@@ -129,8 +131,11 @@ def _validator(config: Config, model: Model, material: Material) -> Validator | 
     if config.data.valid is None:
         return None
     options, decoding = config.training.validation, config.decoding
-    beam_size = decoding.beam_size if options.beam_size is None else options.beam_size
-    search = build_search(decoding.model_copy(update={"beam_size": beam_size, "n_best": 1}))
+    decoding = decoding.model_copy(update={"n_best": 1})
+    if options.beam_size is not None:
+        other = {"search": PlugIn(name="beam"), "beam_size": options.beam_size}
+        decoding = decoding.model_copy(update=other)
+    search = build_search(decoding, material.tokenizers.target)
     translator = Translator(
         model=model,
         source_reader=material.tokenizers.source,

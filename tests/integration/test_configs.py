@@ -9,6 +9,7 @@ from nmt.build_model import build_model
 from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, TOKENIZERS
 from nmt.config_file import load_config
 from nmt.registry import PlugIn
+from nmt.text.characters import CharacterTrainer
 from nmt.text.normalization import Normalizer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +27,8 @@ def test_a_config_loads_and_builds(path: Path) -> None:
     open_ends = [f"data={{train: {corpus}, valid: {corpus}}}"]
     config = load_config(path, open_ends if path.name == "base.yaml" else [])
     model = build_model(config.model, source_size=50, target_size=50)
-    build_search(config.decoding)
+    tokenizer = CharacterTrainer(Normalizer()).train(lambda: iter(["a b c"]))
+    build_search(config.decoding, tokenizer)
     OPTIMIZERS.create(config.training.optimizer, model)
     SCHEDULES.create(config.training.schedule, 10_000)
     for name in config.training.validation.metrics:

@@ -139,6 +139,16 @@ def test_steps_equal_one_call(model: Model) -> None:
         torch.testing.assert_close(log_probabilities, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_coverage_is_the_sum_of_the_weights_and_one_on_padding(model: Model) -> None:
+    batch = make_batch()
+    state = model.start(model.encode(batch.source, batch.source_lengths), with_coverage=True)
+    for tokens in batch.decoder_input.unbind(1):
+        _, state = model.step(tokens, state)
+    assert state.coverage is not None
+    padding = (batch.source == PAD).float()
+    torch.testing.assert_close(state.coverage, model(batch).weights.sum(dim=1) + padding)
+
+
 def test_shapes_and_weights(model: Model) -> None:
     batch = make_batch()
     output = model(batch)

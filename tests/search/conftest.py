@@ -35,6 +35,7 @@ class RandomModel:
         generator = torch.Generator().manual_seed(seed)
         logits = torch.randn(_NUM_CONTEXTS, vocabulary_size, generator=generator) * spread
         self.table = logits.log_softmax(dim=1)
+        self.coverage = 2 * torch.rand(_NUM_CONTEXTS, 4, generator=generator)
         self.num_calls = 0
         self.num_rows = 0
 
@@ -55,7 +56,8 @@ class RandomModel:
         """What a search finds for these sentences, of so many tokens."""
         numbers = torch.tensor(sentences, dtype=torch.int64)
         request = Request(torch.tensor(lengths, dtype=torch.int64), **{"keys": numbers, **asked})
-        return search(Stepper(self.step), self.start(sentences), request)
+        model = Stepper(self.step, lambda state: self.coverage[state.context])
+        return search(model, self.start(sentences), request)
 
     def log_probability(self, sentence: int, tokens: tuple[int, ...], *, end: bool = True) -> float:
         """What teacher forcing gives for the tokens, and for EOS."""
@@ -68,6 +70,13 @@ class RandomModel:
             previous = token
         return float(total)
 
+    def _coverage(self, sentence: int, tokens: tuple[int, ...]) -> Tensor:
+        """What the source has got when EOS follows these tokens."""
+        state = self.start([sentence])
+        for token in (BOS, *tokens):
+            _, state = self.step(torch.tensor([token]), state)
+        return self.coverage[state.context]
+
     def all_hypotheses(
         self, sentence: int, scoring: Scoring, limits: SearchLimits, source_length: int
     ) -> list[Hypothesis]:
@@ -79,6 +88,7 @@ class RandomModel:
             for tokens in product(words, repeat=length):
                 total = self.log_probability(sentence, tokens)
                 score = scoring.score(torch.tensor(total), torch.tensor(length + 1.0))
+                score = score + scoring.coverage(self._coverage(sentence, tokens))[0]
                 found.append(Hypothesis(tokens, total, float(score)))
         return sorted(found, key=lambda hypothesis: -hypothesis.score)
 

@@ -3,7 +3,14 @@ import torch
 
 from nmt.search.beam import BeamSearch
 from nmt.search.greedy import GreedySearch
-from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, GNMTPenalty, NoPenalty, Scoring
+from nmt.search.penalties import (
+    COVERAGE_PENALTIES,
+    LENGTH_PENALTIES,
+    AveragePenalty,
+    GNMTPenalty,
+    NoPenalty,
+    Scoring,
+)
 from nmt.search.request import Request
 from nmt.search.rules import Rules, SearchLimits
 from nmt.search.search import Stepper
@@ -35,10 +42,12 @@ def test_a_beam_of_one_is_greedy_among_equals(random_model):
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("n_best", [1, 3, 400])
-def test_a_beam_as_wide_as_the_space_is_exhaustive(random_model, penalty, seed, n_best):
+@pytest.mark.parametrize("coverage", sorted(COVERAGE_PENALTIES))
+def test_a_beam_as_wide_as_the_space_is_exhaustive(random_model, penalty, coverage, seed, n_best):
     model = random_model(EOS + 4, seed)
     limits = SearchLimits(min_length=seed % 2, max_length=4, max_length_ratio=None)
-    search = BeamSearch(400, n_best, Scoring(LENGTH_PENALTIES[penalty]()), Rules(limits))
+    scoring = Scoring(LENGTH_PENALTIES[penalty](), COVERAGE_PENALTIES[coverage]())
+    search = BeamSearch(400, n_best, scoring, Rules(limits))
     sentences = [seed, seed + 10]
     found = model.translate(search, sentences, [3, 3])
     for sentence, hypotheses in zip(sentences, found, strict=True):
@@ -101,6 +110,20 @@ def test_the_search_stops_when_nothing_open_can_win(random_model):
     # ((5 + 16) / 6) ** 0.6 = 2.1: -10 over it is still worse than -0.1.
     model.translate(BeamSearch(5, 1, Scoring(GNMTPenalty()), Rules(LIMITS)), [0], [3])
     assert model.num_calls == 2
+
+
+def test_it_may_stop_at_the_first_that_ends(random_model):
+    # As in the test below, where the best is the longest; here the end comes first, and is taken.
+    model = random_model(EOS + 2, seed=1)
+    model.table[:, EOS], model.table[:, 4] = -0.4, -0.3
+    search = BeamSearch(2, 1, Scoring(AveragePenalty()), Rules(LIMITS), stopping="first")
+    ((best,),) = model.translate(search, [0], [3])
+    assert best.tokens == ()
+    assert model.num_calls == 1
+    ((best,),) = model.translate(
+        BeamSearch(2, 1, Scoring(AveragePenalty()), Rules(LIMITS)), [0], [3]
+    )
+    assert len(best.tokens) == 15
 
 
 def test_the_search_goes_on_while_something_open_can_win(random_model):

@@ -1,12 +1,17 @@
+import math
+
 import pytest
 import torch
 
 from nmt.search.penalties import (
     LENGTH_PENALTIES,
     AveragePenalty,
+    GNMTCoverage,
     GNMTPenalty,
     LengthPenalty,
+    NoCoverage,
     NoPenalty,
+    SummaryCoverage,
     WordReward,
 )
 
@@ -55,3 +60,16 @@ def test_no_continuation_beats_the_bound(penalty: LengthPenalty):
 def test_the_bound_is_reached_by_what_costs_nothing_more(penalty: LengthPenalty):
     total, longest = torch.tensor(-3.0), torch.tensor(9.0)
     assert penalty.bound(total, longest) == penalty.score(total, longest)
+
+
+def test_coverage_worked_by_hand():
+    coverage = torch.tensor([[0.5, 1.0, 2.0], [0.25, 0.5, 1.0], [1.0, 1.5, 4.0]])
+    assert GNMTCoverage(beta=2.0)(coverage).tolist() == pytest.approx(
+        [2 * math.log(0.5), 2 * math.log(0.125), 0.0]
+    )
+    assert SummaryCoverage(beta=2.0)(coverage).tolist() == pytest.approx([-2.0, 0.0, -7.0])
+    assert NoCoverage()(coverage).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_what_was_never_looked_at_is_no_infinity():
+    assert GNMTCoverage()(torch.zeros(1, 5)).isfinite().all()

@@ -1,0 +1,58 @@
+"""How a trained model translates."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from nmt.config_base import COVERAGE_PENALTIES, LENGTH_PENALTIES, SEARCHES, Options, Positive, Text
+from nmt.explain import refuse
+from nmt.registry import PlugIn
+
+_DRAWS_EACH = ("sampling",)
+"""Searches that find each of the n best by itself, and have no beam."""
+
+
+class DecodingConfig(Options):
+    """How a trained model translates."""
+
+    search: Annotated[PlugIn, SEARCHES] = PlugIn(name="beam")
+    """How the best translation is looked for."""
+    beam_size: Positive = 5
+    """Hypotheses kept at each step (1 is greedy)."""
+    n_best: Positive = 1
+    """Translations for each sentence; at most `beam_size`, where there is a beam."""
+    length_penalty: Annotated[PlugIn, LENGTH_PENALTIES] = PlugIn(name="average")
+    """How the log-probability becomes a score that is fair to long translations."""
+    coverage_penalty: Annotated[PlugIn, COVERAGE_PENALTIES] = PlugIn(name="none")
+    """What is taken from the score for source words that were left out, or said twice."""
+    min_length: Annotated[int, Field(ge=0)] = 0
+    """Fewest tokens of a translation, EOS not counted."""
+    max_length: Positive = 250
+    """Most tokens of a translation, EOS not counted."""
+    min_length_ratio: Annotated[float, Field(ge=0.0)] = 0.0
+    """Fewest tokens for each source token."""
+    max_length_ratio: Annotated[float, Field(gt=0.0)] | None = 3.0
+    """Most tokens for each source token (10 more are granted); null: any."""
+    no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
+    """No n tokens in a row come twice (Paulus 2018); 0: they may."""
+    repetition_penalty: Annotated[float, Field(ge=1.0)] = 1.0
+    """Times its log-probability that a token counts once it is there (Keskar 2019); 1: as it is."""
+    eos_threshold: Annotated[float, Field(gt=0.0)] | None = None
+    """EOS only where its log-probability is above that of all else times this (Hannun 2019)."""
+    forbidden: list[Text] = Field(default=[], examples=[["a phrase"]])
+    """Words and phrases that are never written."""
+    batch_tokens: Positive = 4_000
+    """Most source tokens translated at once, padding counted."""
+    max_source_length: Positive = 1_000
+    """Tokens of a line, or cells of a grid, that are read; the rest is cut, with a warning."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.n_best > self.beam_size and self.search.name not in _DRAWS_EACH:
+            refuse(
+                (("n_best",), f"must be at most beam_size ({self.beam_size}), not {self.n_best}")
+            )
+        if self.min_length > self.max_length:
+            sentence = f"must be at most max_length ({self.max_length}), not {self.min_length}"
+            refuse((("min_length",), sentence))
+        return self

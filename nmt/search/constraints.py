@@ -1,0 +1,130 @@
+"""Phrases that must appear in a translation: how much of them is there, and who keeps a place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from nmt.search.ranking import Candidates
+from nmt.symbols import EOS, PAD
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How much of their phrases some hypotheses have.
+
+    Attributes:
+        is_met: `[R P]`, whether the phrase is there (or is none).
+        begun: `[R P]`, tokens at the end of the hypothesis that begin the phrase; 0 where it is
+            there.
+    """
+
+    is_met: Bool[Tensor, "R P"]
+    begun: Int[Tensor, "R P"]
+
+    def num_tokens(self, phrases: Int[Tensor, "R P L"]) -> Int[Tensor, " R"]:
+        """Tokens of phrases that are there: of those that are met, and of the one begun most."""
+        lengths = (phrases != PAD).sum(dim=2)
+        return (lengths * self.is_met).sum(dim=1) + self.begun.amax(dim=1)
+
+
+def measure_progress(tokens: Int[Tensor, "R T"], phrases: Int[Tensor, "R P L"]) -> Progress:
+    """Compare hypotheses with their phrases.
+
+    A phrase is met where its tokens stand in a row. Phrases may overlap: "a b" and "b c" are both
+    met by "a b c".
+
+    Args:
+        tokens: from BOS on.
+        phrases: of each hypothesis, padded with PAD on the right; of PAD alone: none.
+    """
+    lengths = (phrases != PAD).sum(dim=2)
+    is_met, begun = lengths == 0, torch.zeros_like(lengths)
+    longest = min(phrases.shape[2], tokens.shape[1])
+    for size in range(1, longest + 1):
+        beginning = phrases[:, :, :size].unsqueeze(2)
+        windows = tokens.unfold(1, size, 1).unsqueeze(1)
+        is_there = (windows == beginning).all(dim=3)
+        is_met = is_met | (is_there.any(dim=2) & (lengths == size))
+        begun = torch.where(is_there[:, :, -1] & (lengths > size), size, begun)
+    return Progress(is_met, begun.masked_fill(is_met, 0))
+
+
+def forbid_early_end(ranked: Float[Tensor, "R V"], progress: Progress) -> Float[Tensor, "R V"]:
+    """A copy in which EOS follows only where all phrases are met, or where nothing else may."""
+    goes_on = ranked[:, EOS + 1 :].amax(dim=1) > -inf
+    changed = ranked.clone()
+    changed[goes_on & ~progress.is_met.all(dim=1), EOS] = -inf
+    return changed
+
+
+def add_candidates(
+    found: Candidates,
+    ranked: Float[Tensor, "R V"],
+    totals: Float[Tensor, " R"],
+    slots: Int[Tensor, "N W"],
+    progress: Progress,
+    phrases: Int[Tensor, "R P L"],
+) -> Candidates:
+    """The candidates, and for each open hypothesis its best token and those that its phrases want.
+
+    (Post & Vilar 2018, section 3.2: without them what is nearly complete would be crowded out by
+    what is merely probable.) Best first; no two the same.
+    """
+    wanted = phrases.gather(2, progress.begun.unsqueeze(2)).squeeze(2)
+    wanted = wanted.masked_fill(progress.is_met, PAD)
+    more = torch.cat([ranked.argmax(dim=1, keepdim=True), wanted], dim=1)
+    values = (ranked.gather(1, more) + totals.unsqueeze(1)).masked_fill(more == PAD, -inf)
+    none = len(ranked)
+    values = torch.cat([values, values.new_full((1, values.shape[1]), -inf)])
+    more = torch.cat([more, more.new_full((1, more.shape[1]), PAD)])
+    rows = slots.unsqueeze(2).expand(-1, -1, more.shape[1])
+    joined = Candidates(
+        torch.cat([found.totals, values[slots].flatten(1)], dim=1),
+        torch.cat([found.rows, rows.flatten(1)], dim=1),
+        torch.cat([found.tokens, more[slots].flatten(1)], dim=1),
+    )
+    same = joined.rows.unsqueeze(2) == joined.rows.unsqueeze(1)
+    same &= joined.tokens.unsqueeze(2) == joined.tokens.unsqueeze(1)
+    is_repeated = same.tril(-1).any(dim=2) | (joined.rows == none)
+    order = joined.totals.masked_fill(is_repeated, -inf).sort(dim=1, descending=True, stable=True)
+    return Candidates(
+        order.values,
+        joined.rows.gather(1, order.indices),
+        joined.tokens.gather(1, order.indices),
+    )
+
+
+def allocate(
+    candidates: Candidates, num_met: Int[Tensor, "N C"], num_free: Int[Tensor, " N"]
+) -> Bool[Tensor, "N C"]:
+    """Which candidates get a place: the best of each bank in turn, the fullest bank first.
+
+    (Dynamic beam allocation: Post & Vilar 2018, section 3.3.) A bank is all candidates that have as
+    many tokens of their phrases; a bank that has too few leaves its places to the others.
+
+    Args:
+        candidates: best first.
+        num_met: tokens of phrases that each has.
+        num_free: places.
+    """
+    exists = candidates.totals != -inf
+    same_bank = (num_met.unsqueeze(2) == num_met.unsqueeze(1)) & exists.unsqueeze(1)
+    rank_in_bank = same_bank.tril(-1).sum(dim=2)
+    # Of equal ranks the fuller bank; the factor is more than any number of tokens.
+    turn = rank_in_bank * (int(num_met.max()) + 1 if num_met.numel() else 1) - num_met
+    turn = turn.masked_fill(~exists, torch.iinfo(turn.dtype).max)
+    place = turn.argsort(dim=1, stable=True).argsort(dim=1)
+    return (place < num_free.unsqueeze(1)) & exists
+
+
+def count_unmet(tokens: Sequence[int], phrases: Sequence[Sequence[int]]) -> int:
+    """How many of the phrases do not stand in a translation."""
+    return sum(
+        all(list(tokens[i : i + len(phrase)]) != list(phrase) for i in range(len(tokens)))
+        for phrase in phrases
+        if phrase
+    )

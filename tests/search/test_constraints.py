@@ -1,0 +1,135 @@
+"""Phrases that must appear: how far a hypothesis is, who keeps a place, and what is found."""
+
+from math import inf
+
+import pytest
+import torch
+
+from nmt.search.beam import BeamSearch
+from nmt.search.constraints import allocate, count_unmet, measure_progress
+from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, NoPenalty, Scoring
+from nmt.search.ranking import Candidates
+from nmt.search.rule_variants import ForbiddenPhrases
+from nmt.search.rules import Rules, SearchLimits
+from nmt.symbols import BOS, EOS
+
+A, B, C = EOS + 1, EOS + 2, EOS + 3
+LIMITS = SearchLimits(max_length=4, max_length_ratio=None)
+
+
+def pad(*phrases: list[int]) -> torch.Tensor:
+    return torch.tensor([[*phrase, *[0] * (3 - len(phrase))] for phrase in phrases])
+
+
+@pytest.mark.parametrize(
+    ("written", "is_met", "begun", "num_tokens"),
+    [
+        ([], [False, False], [0, 0], 0),
+        ([A], [False, False], [1, 0], 1),
+        ([A, B], [True, False], [0, 1], 3),
+        ([A, B, C], [True, True], [0, 0], 4),  # "a b" and "b c" overlap
+        ([A, A, B], [True, False], [0, 1], 3),
+        ([B, A], [False, False], [1, 0], 1),
+        ([B, C, A], [False, True], [1, 0], 3),
+        ([A, C], [False, False], [0, 0], 0),
+    ],
+)
+def test_progress_by_hand(written, is_met, begun, num_tokens):
+    phrases = pad([A, B], [B, C]).unsqueeze(0)
+    progress = measure_progress(torch.tensor([[BOS, *written]]), phrases)
+    assert progress.is_met.tolist() == [is_met]
+    assert progress.begun.tolist() == [begun]
+    assert progress.num_tokens(phrases).tolist() == [num_tokens]
+
+
+def test_a_beginning_may_begin_within_itself():
+    phrases = pad([A, A, B]).unsqueeze(0)
+    progress = measure_progress(torch.tensor([[BOS, A, A, A]]), phrases)
+    assert progress.begun.tolist() == [[2]]
+
+
+def test_no_phrase_is_met_by_anything():
+    progress = measure_progress(torch.tensor([[BOS]]), torch.zeros(1, 1, 3, dtype=torch.int64))
+    assert progress.is_met.all()
+
+
+def test_places_go_to_the_banks_in_turn():
+    totals = torch.tensor([[-1.0, -2.0, -3.0, -4.0, -5.0, -inf]])
+    candidates = Candidates(totals, torch.zeros(1, 6).long(), torch.zeros(1, 6).long())
+    num_met = torch.tensor([[0, 0, 0, 2, 1, 2]])
+
+    def kept(num_free: int) -> list[bool]:
+        return allocate(candidates, num_met, torch.tensor([num_free]))[0].tolist()
+
+    assert kept(1) == [False, False, False, True, False, False]
+    assert kept(2) == [False, False, False, True, True, False]
+    assert kept(3) == [True, False, False, True, True, False]
+    assert kept(4) == [True, True, False, True, True, False]
+    assert kept(9) == [True, True, True, True, True, False]
+
+
+def test_unmet_phrases_are_counted():
+    assert count_unmet((A, B, C), [[A, B], [B, C], [C], []]) == 0
+    assert count_unmet((A, B, C), [[A, C], [C, A], [B]]) == 2
+    assert count_unmet((), [[A]]) == 1
+
+
+PHRASES = [pad([A]), pad([A, B], [B, C]), pad([C, C], [A]), pad([B, A, B]), pad([C], [C])]
+
+
+@pytest.mark.parametrize("penalty", sorted(LENGTH_PENALTIES))
+@pytest.mark.parametrize("phrases", PHRASES, ids=str)
+@pytest.mark.parametrize("seed", range(2))
+def test_a_wide_beam_finds_the_best_that_has_the_phrases(random_model, penalty, phrases, seed):
+    model = random_model(C + 1, seed)
+    scoring = Scoring(LENGTH_PENALTIES[penalty]())
+    search = BeamSearch(130, 10, scoring, Rules(LIMITS))
+    wanted = [[token for token in phrase if token] for phrase in phrases.tolist()]
+    ((*found,),) = model.translate(search, [seed], [3], phrases=phrases.unsqueeze(0))
+    every = model.all_hypotheses(seed, scoring, LIMITS, 3)
+    expected = [item for item in every if count_unmet(item.tokens, wanted) == 0][:10]
+    assert [item.tokens for item in found] == [item.tokens for item in expected]
+    assert [item.score for item in found] == pytest.approx(
+        [item.score for item in expected], abs=1e-5
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_narrow_beam_finds_improbable_phrases(random_model, seed):
+    model = random_model(60, seed)
+    model.table[:, 50:] -= 8.0  # what must appear is what the model would never say
+    phrases = torch.tensor([[[50, 51, 0], [55, 0, 0]], [[52, 53, 54], [0, 0, 0]]])
+    limits = SearchLimits(max_length=12, max_length_ratio=None)
+    search = BeamSearch(4, 2, Scoring(AveragePenalty()), Rules(limits))
+    found = model.translate(search, [0, 1], [5, 5], phrases=phrases)
+    assert all(count_unmet(best.tokens, [[50, 51], [55]]) == 0 for best in found[0])
+    assert all(count_unmet(best.tokens, [[52, 53, 54]]) == 0 for best in found[1])
+    for sentence, hypotheses in enumerate(found):
+        total = model.log_probability(sentence, hypotheses[0].tokens)
+        assert hypotheses[0].log_probability == pytest.approx(total, abs=1e-4)
+
+
+def test_who_must_say_nothing_is_free(random_model):
+    model = random_model(60, seed=3)
+    search = BeamSearch(4, 3, Scoring(AveragePenalty()), Rules(LIMITS))
+    phrases = torch.tensor([[[50, 51, 0]], [[0, 0, 0]], [[9, 0, 0]]])
+    together = model.translate(search, [0, 1, 2], [5] * 3, phrases=phrases)
+    free = model.translate(search, [1], [5])
+    assert together[1] == free[0]
+    for sentence in range(3):
+        one = phrases[sentence : sentence + 1]
+        alone = model.translate(search, [sentence], [5], phrases=one)
+        assert together[sentence] == alone[0]
+
+
+def test_what_cannot_be_said_is_said_as_far_as_it_can(random_model):
+    model = random_model(60, seed=4)
+    rules = Rules(LIMITS, [ForbiddenPhrases([[51]])])
+    search = BeamSearch(4, 1, Scoring(NoPenalty()), rules)
+    forbidden = torch.tensor([[[50, 51, 0], [55, 0, 0]]])
+    ((best,),) = model.translate(search, [0], [5], phrases=forbidden)
+    assert 55 in best.tokens and 51 not in best.tokens
+    too_long = torch.tensor([[[50, 51, 52], [53, 54, 55], [56, 0, 0]]])  # of 4 tokens at most
+    search = BeamSearch(4, 1, Scoring(NoPenalty()), Rules(LIMITS))
+    ((best,),) = model.translate(search, [0], [5], phrases=too_long)
+    assert 1 <= count_unmet(best.tokens, [[50, 51, 52], [53, 54, 55], [56]]) <= 2
