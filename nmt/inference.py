@@ -4,23 +4,22 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from nmt.batch import Batch
 from nmt.data.loader import make_batch, make_source
-from nmt.nn.decoder import DecoderOutput, DecoderState
+from nmt.nn.decoder import DecoderOutput
+from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model
 from nmt.reading import like_batches
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.request import Request
+from nmt.search.request import Demand, Request
 from nmt.search.search import Search, Stepper
 from nmt.structure import to
-from nmt.symbols import PAD
 from nmt.text.reader import EncodedWords, Tokens
 
 Result = TypeVar("Result")
@@ -43,7 +42,7 @@ class Inference:
         batch_sentences: most sentences in a batch; None: any number.
     """
 
-    model: Model
+    model: Model | Ensemble
     search: Search
     device: torch.device
     precision: torch.dtype
@@ -51,14 +50,15 @@ class Inference:
     batch_sentences: int | None
 
     def run_search(
-        self, sources: Sequence[Tokens], prefixes: Sequence[Sequence[int]] | None = None
+        self, sources: Sequence[Tokens], demands: Sequence[Demand] | None = None
     ) -> list[list[Hypothesis]]:
         """The best hypotheses of each sentence, in order.
 
         Args:
             sources: their tokens; of none comes nothing.
-            prefixes: the tokens that each translation must begin with; None: any.
+            demands: what is asked of each translation; None: nothing.
         """
+        demands = [Demand()] * len(sources) if demands is None else demands
         found = [[_NOTHING] for _ in sources]
         full = [index for index, tokens in enumerate(sources) if len(tokens)]
         lengths = [len(sources[index]) + 1 for index in full]
@@ -67,20 +67,17 @@ class Inference:
             with self._evaluation():
                 source, source_lengths = make_source([sources[i] for i in members])
                 keys = torch.tensor([_key(sources[i]) for i in members])
-                given = None if prefixes is None else _pad([prefixes[i] for i in members])
-                source, request = to(
-                    (source, Request(source_lengths, given, keys=keys)), self.device
-                )
-                hypotheses = self._search(source, request)
+                request = Request.of(source_lengths, keys, [demands[i] for i in members])
+                hypotheses = self._search(*to((source, request), self.device))
             for index, best in zip(members, hypotheses, strict=True):
                 found[index] = best
         return found
 
     def _search(self, source: Tensor, request: Request) -> list[list[Hypothesis]]:
-        encoded = self.model.encode(source, request.source_lengths)
+        model: Any = self.model  # of either kind, with a state of its own kind
         with_coverage = self.search.scoring.coverage.reads_coverage
-        state = self.model.start(encoded, with_coverage=with_coverage)
-        return self.search(Stepper(self.model.step, _coverage), state, request)
+        state = model.read(source, request.source_lengths, with_coverage=with_coverage)
+        return self.search(Stepper(model.step, model.coverage), state, request)
 
     def run_forced(
         self,
@@ -120,17 +117,6 @@ class Inference:
                 yield
         finally:
             self.model.train(was_training)
-
-
-def _coverage(state: DecoderState) -> Tensor:
-    assert state.coverage is not None, "it was not asked for"
-    return state.coverage
-
-
-def _pad(rows: Sequence[Sequence[int]]) -> Tensor:
-    """`[B P]`, padded with PAD on the right."""
-    tensors = [torch.tensor(row, dtype=torch.int64) for row in rows]
-    return pad_sequence(tensors, batch_first=True, padding_value=PAD)
 
 
 def _key(tokens: Tokens) -> int:

@@ -8,15 +8,18 @@ from typing import Any, Final, Literal, Self
 import torch
 
 from nmt.build import build_search, load_tokenizers
-from nmt.build_model import load_model
 from nmt.config import DecodingConfig
 from nmt.config_file import load_config
 from nmt.data.grids import Source
+from nmt.demands import Input as Input, encode_demand, warn_of_unmet
 from nmt.device import AUTO, resolve_device, resolve_precision
 from nmt.errors import RunError
 from nmt.inference import Inference
+from nmt.loading import load_models
+from nmt.nn.ensemble import Ensemble, Space
 from nmt.nn.model import Model
 from nmt.reading import read_words, windows
+from nmt.rescoring import score_texts
 from nmt.run import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.search import Search
@@ -79,7 +82,7 @@ class Translator:
         batch_sentences: most sentences in a batch; None: any number.
     """
 
-    model: Model
+    model: Model | Ensemble
     source_reader: Reader[Any]
     target_tokenizer: Tokenizer
     search: Search
@@ -98,6 +101,8 @@ class Translator:
         device: str = AUTO,
         precision: str = AUTO,
         decoding: DecodingConfig | Mapping[str, Any] | None = None,
+        ensemble: Sequence[str | Path] = (),
+        average: Space = "log",
     ) -> Self:
         """Load a trained model.
 
@@ -108,11 +113,14 @@ class Translator:
             precision: auto, float32 or bfloat16.
             decoding: how to translate. A mapping of options is laid over those of the run's
                 configuration: `{"beam_size": 10, "n_best": 10}`; None: as that says.
+            ensemble: other runs, over the same vocabulary, that translate together with it.
+            average: of the probabilities of an ensemble: log or linear (see `Ensemble`).
 
         Raises:
             RunError: the folder is no run, or incomplete, or damaged.
             ConfigError: this machine does not have the device or the precision, or what `decoding`
-                says is unknown, out of range, or contradicts itself.
+                says is unknown, out of range, or contradicts itself; or a run of the ensemble has
+                another vocabulary.
         """
         folder = RunDirectory.open(run)
         decoding = _decoding(folder, decoding)
@@ -121,7 +129,9 @@ class Translator:
         tokenizers = load_tokenizers(folder)
         search = build_search(decoding, tokenizers.target)
         return cls(
-            model=load_model(folder, checkpoint, place),
+            model=load_models(
+                folder, tokenizers, ensemble, checkpoint=checkpoint, device=place, space=average
+            ),
             source_reader=tokenizers.source,
             target_tokenizer=tokenizers.target,
             search=search,
@@ -144,7 +154,11 @@ class Translator:
         )
 
     def translate(
-        self, lines: Sequence[Source], *, with_alignments: bool = False, with_scores: bool = False
+        self,
+        lines: Sequence[Source | Input],
+        *,
+        with_alignments: bool = False,
+        with_scores: bool = False,
     ) -> list[Translation]:
         """Translate lines of raw text, or grids; see `translate_stream`."""
         translations = self.translate_stream(
@@ -153,13 +167,18 @@ class Translator:
         return list(translations)
 
     def translate_stream(
-        self, lines: Iterable[Source], *, with_alignments: bool = False, with_scores: bool = False
+        self,
+        lines: Iterable[Source | Input],
+        *,
+        with_alignments: bool = False,
+        with_scores: bool = False,
     ) -> Iterator[Translation]:
         """Translate any number of lines; memory does not grow with their number.
 
         Args:
-            lines: raw text, or grids; one translation comes out for each, whatever it holds; of
-                nothing but blanks comes nothing. Some thousands are read ahead.
+            lines: raw text, or grids, or an `Input` with what is asked of its translation; one
+                translation comes out for each, whatever it holds; of nothing but blanks comes
+                nothing. Some thousands are read ahead.
             with_alignments: align each line with its best translation as well (one pass more).
             with_scores: the scores of the hypotheses are to be those of their texts, as `score`
                 has them. A search may write a word in other tokens than the tokenizer does (one
@@ -207,11 +226,22 @@ class Translator:
             number += len(window)
 
     def _translate(
-        self, lines: list[Source], first_number: int, with_alignments: bool, with_scores: bool
+        self,
+        lines: Sequence[Source | Input],
+        first_number: int,
+        with_alignments: bool,
+        with_scores: bool,
     ) -> list[Translation]:
         """One window."""
-        sources = self._read(self.source_reader, lines, first_number)
-        found = self._inference.run_search([source.ids for source in sources])
+        given = [line if isinstance(line, Input) else Input(line) for line in lines]
+        sources = self._read(self.source_reader, [line.source for line in given], first_number)
+        tokenizer, max_length = self.target_tokenizer, self.search.rules.limits.max_length
+        demands = [
+            encode_demand(line, number, tokenizer, max_length)
+            for number, line in enumerate(given, start=first_number)
+        ]
+        found = self._inference.run_search([source.ids for source in sources], demands)
+        warn_of_unmet(given, demands, found, tokenizer, first_number)
         texts = [
             tuple(self.target_tokenizer.decode(hypothesis.tokens) for hypothesis in hypotheses)
             for hypotheses in found
@@ -225,7 +255,7 @@ class Translator:
             ]
             alignments = self._align(sources, targets)
         if with_scores:
-            self._score_texts(sources, texts, found)
+            score_texts(found, texts, sources, self.target_tokenizer, self._inference)
         return [
             Translation(text, tuple(hypotheses), alignment)
             for text, hypotheses, alignment in zip(texts, found, alignments, strict=True)
@@ -250,37 +280,6 @@ class Translator:
         """The tokens and words of items, cut where they are too long."""
         most = self.max_source_length
         return read_words(reader, items, side=side, first_number=first_number, max_tokens=most)
-
-    def _score_texts(
-        self,
-        sources: Sequence[EncodedWords],
-        texts: Sequence[Sequence[str]],
-        found: list[list[Hypothesis]],
-    ) -> None:
-        """Put the tokens and scores of its text in the place of each hypothesis that has others."""
-        encode = self.target_tokenizer.encode_words
-        other = [
-            (index, rank, target)
-            for index, hypotheses in enumerate(found)
-            for rank, hypothesis in enumerate(hypotheses)
-            if (target := encode(texts[index][rank])).ids != list(hypothesis.tokens)
-        ]
-        scores = self._inference.run_forced(
-            [sources[index] for index, _, _ in other],
-            [target for _, _, target in other],
-            read_log_probabilities,
-        )
-        for (index, rank, target), log_probabilities in zip(other, scores, strict=True):
-            total, length = sum(log_probabilities), len(log_probabilities)
-            score = self._same_penalties(found[index][rank], total, length)
-            found[index][rank] = Hypothesis(tuple(target.ids), total, score)
-
-    def _same_penalties(self, old: Hypothesis, total: float, length: int) -> float:
-        """The score of other tokens of one text: what the search has held against it stays."""
-        score = self.search.scoring.score
-        plain = score(torch.tensor(old.log_probability), torch.tensor(len(old.tokens) + 1))
-        held_against = old.score - plain.item()
-        return score(torch.tensor(total), torch.tensor(length)).item() + held_against
 
     def _align(
         self, sources: list[EncodedWords], targets: list[EncodedWords]

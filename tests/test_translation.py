@@ -16,14 +16,14 @@ from nmt.build_model import build_model
 from nmt.checkpoint import save_checkpoint
 from nmt.config import Config, DecodingConfig, ModelConfig
 from nmt.config_file import dump_config
-from nmt.errors import ConfigError, RunError
+from nmt.errors import ConfigError, DataError, RunError
 from nmt.run import RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.symbols import EOS
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
 from nmt.text.words import WordTrainer
-from nmt.translation import Translator
+from nmt.translation import Input, Translator
 
 WORDS = [f"w{index}" for index in range(40)]
 MODEL = {
@@ -351,3 +351,97 @@ def test_a_search_that_cannot_be_is_refused_before_the_model_is_read(translator,
 def test_a_run_that_is_not_there(tmp_path):
     with pytest.raises(RunError, match="no such folder"):
         Translator.from_run(tmp_path / "absent")
+
+
+def test_runs_translate_together(tokenizer, tmp_path):
+    one = make_translator(tokenizer)
+    run = save_run(one, tmp_path / "one")
+    for parameter in one.model.parameters():
+        parameter.data.mul_(1.05)
+    other = save_run(one, tmp_path / "other")
+    alone = Translator.from_run(run.path)
+    twice = Translator.from_run(run.path, ensemble=[run.path])
+    both = Translator.from_run(run.path, ensemble=[other.path], average="linear")
+    lines = random_lines(20)
+    assert texts(twice.translate(lines)) == texts(alone.translate(lines))
+    found = both.translate(lines, with_alignments=True)
+    assert texts(found) != texts(alone.translate(lines))
+    scores = both.score(zip(lines, texts(found), strict=True))
+    for translation, score in zip(found, scores, strict=True):
+        assert translation.hypotheses[0].log_probability == pytest.approx(
+            score.log_probability, abs=1e-4
+        )
+
+
+def test_runs_over_other_vocabularies_do_not_translate_together(tokenizer, tmp_path):
+    run = save_run(make_translator(tokenizer), tmp_path / "one")
+    smaller = WordTrainer(Normalizer()).train(lambda: iter([" ".join(WORDS[:30])]))
+    other = save_run(make_translator(smaller), tmp_path / "other")
+    with pytest.raises(ConfigError, match=r"other: its source tokens are not those of .*one"):
+        Translator.from_run(run.path, ensemble=[other.path])
+    with pytest.raises(RunError, match="nowhere"):
+        Translator.from_run(run.path, ensemble=[tmp_path / "nowhere"])
+
+
+def test_a_translation_begins_and_has_what_is_asked(translator):
+    lines = random_lines(6)
+    free = translator.translate(lines)
+    given = [
+        Input(lines[0], prefix="w1 w2"),
+        lines[1],
+        Input(lines[2], phrases=("w5 w6", "w7")),
+        Input(lines[3], prefix="w9", phrases=("w8",)),
+        Input(""),
+        Input("", prefix="w1", phrases=("w2",)),
+    ]
+    found = texts(translator.translate(given))
+    assert found[0].startswith("w1 w2")
+    assert found[1] == free[1].text
+    assert "w5 w6" in found[2] and "w7" in found[2].split()
+    assert found[3].startswith("w9") and "w8" in found[3].split()
+    assert found[4:] == ["", ""]
+
+
+def test_what_cannot_be_had_is_named_and_the_line_is_translated(translator, caplog):
+    line = random_lines(1)[0]
+    many = tuple(f"w{index} w{index + 1} w{index + 2}" for index in range(1, 28, 3))
+    given = [line, Input(line, phrases=("w3", "unheard")), Input(line, phrases=many)]
+    found = texts(translator.translate(given))
+    assert all(found)
+    assert "w3" in found[1].split()
+    assert "line 2: 'unheard' cannot be in the translation" in caplog.text
+    assert "line 3: no translation was found that has 'w" in caplog.text
+
+
+def test_a_prefix_that_is_too_long_is_refused(translator):
+    with pytest.raises(DataError, match="line 2: the prefix has 10 tokens, and a translation at"):
+        translator.translate(["w1", Input("w1", prefix="w1 " * 10)])
+
+
+def test_what_is_drawn_hangs_on_the_line_alone(tokenizer):
+    sampler = make_translator(tokenizer, search={"name": "sampling"}, n_best=2)
+    lines = random_lines(30)
+    together = sampler.translate([*lines, lines[0]])
+    assert together[0] == together[-1]
+    assert [sampler.translate([line])[0].texts for line in lines] == [
+        translation.texts for translation in together[:-1]
+    ]
+    other = make_translator(tokenizer, search={"name": "sampling", "seed": 2}, n_best=2)
+    assert texts(other.translate(lines)) != texts(together[:-1])
+
+
+def test_the_scores_of_texts_keep_what_was_held_against_them(tokenizer):
+    strict = make_translator(tokenizer, repetition_penalty=1.5, coverage_penalty="gnmt")
+    lines = random_lines(10)
+    assert strict.translate(lines, with_scores=True) == strict.translate(lines)
+    for translation in strict.translate(lines):
+        best = translation.hypotheses[0]
+        assert best.score <= best.log_probability / (len(best.tokens) + 1)
+
+
+def test_forbidden_words_are_not_written(tokenizer, translator):
+    lines = random_lines(20)
+    written = {word for text in texts(translator.translate(lines)) for word in text.split()}
+    word = sorted(written)[0]
+    without = make_translator(tokenizer, forbidden=[word, "unheard"])
+    assert word not in " ".join(texts(without.translate(lines))).split()

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nmt.errors import ConfigError
 
@@ -29,6 +29,20 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="auto, float32 or bfloat16 (default: auto: bfloat16 where the device is made for it)",
     )
     group.add_argument(
+        "--ensemble",
+        metavar="RUN",
+        action="append",
+        default=[],
+        help="a further run, over the same vocabulary, whose probabilities are averaged with those "
+        "of RUN; may be given several times",
+    )
+    group.add_argument(
+        "--average",
+        choices=("log", "linear"),
+        default="log",
+        help="what of an ensemble is averaged: log-probabilities or probabilities (default: log)",
+    )
+    group.add_argument(
         "--batch-tokens",
         metavar="N",
         help="most source tokens at once, padding counted; smaller needs less memory "
@@ -40,10 +54,19 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     """How translations are looked for, where not as the run's configuration says."""
     group = parser.add_argument_group("how it searches (default: as the run's configuration says)")
     group.add_argument("--beam-size", metavar="N", help="hypotheses kept at each step; 1 is greedy")
+    group.add_argument("--search", metavar="NAME", help="beam, greedy, diverse_beam or sampling")
     group.add_argument(
         "--length-penalty",
         metavar="X",
-        help="none, average, gnmt; or a number: gnmt with this alpha",
+        help="none, average, gnmt, word_reward; or a number: gnmt with this alpha",
+    )
+    group.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="any option of `decoding` in configs/reference.yaml, by its dotted key: "
+        "no_repeat_ngram_size=3, search.temperature=0.8; may be given several times",
     )
 
 
@@ -59,8 +82,9 @@ def load_run(arguments: argparse.Namespace) -> "tuple[RunDirectory, Config]":
     run = RunDirectory.open(Path(arguments.run))
     given = vars(arguments)
     overrides = {f"{key}={value}": key for key, value in _overrides(given) if value is not None}
+    options = [f"decoding.{option}" for option in given.get("set", [])]
     try:
-        return run, load_config(run.config, list(overrides))
+        return run, load_config(run.config, [*overrides, *options])
     except ConfigError as error:
         raise ConfigError(_as_typed(str(error), overrides, given)) from None
 
@@ -77,10 +101,12 @@ def load_translator(
         device=config.device,
         precision=config.precision,
         decoding=config.decoding,
+        ensemble=arguments.ensemble,
+        average=arguments.average,
     )
 
 
-def _as_typed(message: str, overrides: dict[str, str], given: dict[str, str]) -> str:
+def _as_typed(message: str, overrides: dict[str, str], given: dict[str, Any]) -> str:
     """A complaint about an option, as one about the argument that it was given by."""
     for override, key in overrides.items():
         origin = f"override {override!r}: "
@@ -88,14 +114,20 @@ def _as_typed(message: str, overrides: dict[str, str], given: dict[str, str]) ->
             name = key.removeprefix("decoding.")
             sentence = message.removeprefix(origin).removeprefix(f"{key}: ")
             return f"--{name.replace('_', '-')} {given[name]}: {sentence}"
+    for option in given.get("set", []):
+        origin = f"override {f'decoding.{option}'!r}: "
+        if message.startswith(origin):
+            key = f"decoding.{option.partition('=')[0]}: "
+            return f"--set {option}: {message.removeprefix(origin).removeprefix(key)}"
     return message
 
 
-def _overrides(given: dict[str, str | None]) -> list[tuple[str, str | None]]:
+def _overrides(given: dict[str, Any]) -> list[tuple[str, str | None]]:
     return [
         ("device", given["device"]),
         ("precision", given["precision"]),
         ("decoding.batch_tokens", given["batch_tokens"]),
+        ("decoding.search", given.get("search")),
         ("decoding.beam_size", given.get("beam_size")),
         ("decoding.n_best", given.get("n_best")),
         ("decoding.length_penalty", _penalty(given.get("length_penalty"))),

@@ -2,17 +2,18 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BufferedReader
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from nmt.errors import UserError
+from nmt.errors import DataError, UserError
 
 if TYPE_CHECKING:
     from nmt.config import Config, CorpusConfig
     from nmt.data.grids import Grid, Source
+    from nmt.demands import Input
 
 STDIN = "-"
 
@@ -89,6 +90,49 @@ def read_text(names: Sequence[str]) -> Iterator[str]:
         else read_lines(Path(name), "replace")
         for name in names or [STDIN]
     )
+
+
+def read_demands(
+    prefixes: Path | None, constraints: Path | None
+) -> "Callable[[Iterator[Source]], Iterator[Input]]":
+    """Joins lines with what is asked of their translations, as they are read.
+
+    Args:
+        prefixes: how each begins, line for line; None: anyhow.
+        constraints: what each must have, line for line, with tabs between; None: nothing.
+
+    Raises:
+        DataError: at once, a file cannot be opened; while reading, it has other lines than there
+            are.
+    """
+    for path in (prefixes, constraints):
+        if path is not None:
+            _check(path)
+
+    def join(lines: "Iterator[Source]") -> "Iterator[Input]":
+        from nmt.demands import Input
+
+        begun, wanted = _lines_of(prefixes), _lines_of(constraints)
+        for number, line in enumerate(lines, start=1):
+            prefix, phrases = next(begun, None), next(wanted, None)
+            for path, given in ((prefixes, prefix), (constraints, phrases)):
+                if given is None:
+                    raise DataError(f"{path}: has {number - 1} lines, and the input has more")
+            assert prefix is not None and phrases is not None
+            stripped = (phrase.strip() for phrase in phrases.split("\t"))
+            yield Input(line, prefix.strip(), tuple(filter(None, stripped)))
+        for path, rest in ((prefixes, begun), (constraints, wanted)):
+            if path is not None and next(rest, None) is not None:
+                raise DataError(f"{path}: has more lines than the input")
+
+    return join
+
+
+def _lines_of(path: Path | None) -> Iterator[str]:
+    """The lines of a file; of none, empty ones without end."""
+    from nmt.data.corpus import read_lines
+
+    return repeat("") if path is None else read_lines(path)
 
 
 def _read_grids(names: Sequence[str]) -> "Iterator[Grid]":

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,12 @@ from nmt.commands.decoding import (
     load_translator,
 )
 from nmt.commands.output import open_output, refuse_same_file
-from nmt.commands.text import read_input, stdin_is_typed
+from nmt.commands.text import read_demands, read_input, stdin_is_typed
+from nmt.errors import ConfigError
 
 if TYPE_CHECKING:
     from nmt.data.grids import Source
-    from nmt.translation import Translation, Translator
+    from nmt.translation import Input, Translation, Translator
 
 DESCRIPTION = """Translate text files (plain or .gz), or stdin, with a trained run. One line comes
 out for each line that goes in, in order, whatever the line holds: an empty line gives an empty
@@ -39,7 +40,10 @@ examples:
   echo 'Tom chases Jerry .' | nmt translate runs/toy
   nmt translate runs/toy book.en -o book.de --beam-size 10
   nmt translate runs/toy book.en.gz --alignments book.align > book.de
-  nmt translate runs/toy book.en --n-best 5 --length-penalty 0.8"""
+  nmt translate runs/toy book.en --n-best 5 --length-penalty 0.8
+  nmt translate runs/toy book.en --search sampling --set search.top_k=10 --n-best 20
+  nmt translate runs/one book.en --ensemble runs/two --ensemble runs/three
+  nmt translate runs/toy book.en --prefixes begun.de --constraints terms.tsv"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +74,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scores", action="store_true", help="write scores and log-probabilities as well"
     )
+    parser.add_argument(
+        "--prefixes",
+        metavar="FILE",
+        type=Path,
+        help="how each translation must begin: a line for each line of the input, empty for any",
+    )
+    parser.add_argument(
+        "--constraints",
+        metavar="FILE",
+        type=Path,
+        help="words and phrases that each translation must have: a line for each line of the "
+        "input, with tabs between them, empty for none (beam search alone)",
+    )
     add_search_arguments(parser)
     parser.add_argument(
         "--n-best", metavar="N", help="translations of each line; at most the beam size"
@@ -80,7 +97,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Translate the input as it comes."""
     refuse_same_file({"-o": arguments.output, "--alignments": arguments.alignments})
     folder, config = load_run(arguments)
+    if arguments.constraints is not None and config.decoding.search.name != "beam":
+        raise ConfigError(
+            f"--constraints: the search {config.decoding.search.name!r} knows nothing of them; the "
+            "nearest that does is beam (--search beam)"
+        )
     lines = read_input(config, arguments.input)
+    asked = read_demands(arguments.prefixes, arguments.constraints)
     translator = load_translator(folder, config, arguments)
 
     from nmt.pharaoh import format_pharaoh
@@ -90,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
         alignments = None
         if arguments.alignments is not None:
             alignments = stack.enter_context(open_output(arguments.alignments))
-        translations = _translate(translator, lines, arguments)
+        translations = _translate(translator, lines, asked, arguments)
         for number, translation in enumerate(_with_progress(translations, arguments)):
             output.write(_format(number, translation, arguments))
             if alignments is not None:
@@ -102,7 +125,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _translate(
-    translator: "Translator", lines: "Iterator[Source]", arguments: argparse.Namespace
+    translator: "Translator",
+    lines: "Iterator[Source]",
+    asked: "Callable[[Iterator[Source]], Iterator[Input]]",
+    arguments: argparse.Namespace,
 ) -> "Iterator[Translation]":
     from nmt.reading import warn_of_unknown
 
@@ -111,12 +137,12 @@ def _translate(
         with_alignments=arguments.alignments is not None,
         with_scores=arguments.scores or arguments.n_best is not None,
     )
-    lines = warn_of_unknown(lines, translator.source_reader)
+    given = asked(warn_of_unknown(lines, translator.source_reader))
     if not stdin_is_typed(arguments.input):
-        return translate(lines)
+        return translate(given)
     # Nothing is read ahead where a person waits for the answer.
     print("type a sentence and press Enter; Ctrl-D ends", file=sys.stderr)
-    return (translation for line in lines for translation in translate([line]))
+    return (translation for line in given for translation in translate([line]))
 
 
 def _format(number: int, translation: "Translation", arguments: argparse.Namespace) -> str:

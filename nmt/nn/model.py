@@ -86,6 +86,16 @@ class Model(nn.Module):
             return state
         return replace(state, coverage=(~encoded.mask).to(encoded.states.dtype))
 
+    def read(
+        self,
+        source: Int[Tensor, "B S"] | Float[Tensor, "B S D"],
+        lengths: Int[Tensor, " B"],
+        *,
+        with_coverage: bool = False,
+    ) -> DecoderState:
+        """Encode the source, and be ready for the first word."""
+        return self.start(self.encode(source, lengths), with_coverage=with_coverage)
+
     def forward(self, batch: Batch, feed_own: float = 0.0) -> DecoderOutput:
         """Teacher forcing: the logits of each label, given the words before it.
 
@@ -105,6 +115,11 @@ class Model(nn.Module):
         """One word further: log-probabilities (float32) of the next one, and the new state."""
         output, state = self._decode(tokens.unsqueeze(1), state)
         return torch.log_softmax(output.logits.squeeze(1).float(), dim=-1), state
+
+    def coverage(self, state: DecoderState) -> Float[Tensor, "N S"]:
+        """The attention that each position has got, if `start` was asked for it; 1 on padding."""
+        assert state.coverage is not None, "it was not asked for"
+        return state.coverage
 
     def _decode(
         self, tokens: Int[Tensor, "B T"], state: DecoderState

@@ -1,11 +1,28 @@
 """What is asked of a search: one row for each sentence of a batch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Int
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
+from nmt.structure import to
 from nmt.symbols import PAD
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What is asked of one translation.
+
+    Attributes:
+        prefix: tokens that it begins with.
+        phrases: tokens that stand in it in a row, somewhere; each of at least one.
+    """
+
+    prefix: tuple[int, ...] = ()
+    phrases: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,3 +52,28 @@ class Request:
         if self.prefixes is None:
             return self.source_lengths.new_zeros(len(self))
         return (self.prefixes != PAD).sum(dim=1)
+
+    @classmethod
+    def of(
+        cls,
+        source_lengths: Int[Tensor, " B"],
+        keys: Int[Tensor, " B"],
+        demands: "Sequence[Demand]",
+    ) -> "Request":
+        """What is asked of each sentence, padded; on the device of the lengths."""
+        prefixes = phrases = None
+        if any(demand.prefix for demand in demands):
+            prefixes = _pad([demand.prefix for demand in demands])
+        if any(demand.phrases for demand in demands):
+            longest = max(len(phrase) for demand in demands for phrase in demand.phrases)
+            most = max(len(demand.phrases) for demand in demands)
+            phrases = torch.full((len(demands), most, longest), PAD)
+            for row, demand in enumerate(demands):
+                for place, phrase in enumerate(demand.phrases):
+                    phrases[row, place, : len(phrase)] = torch.tensor(phrase)
+        return to(cls(source_lengths, prefixes, phrases, keys), source_lengths.device)
+
+
+def _pad(rows: Sequence[Sequence[int]]) -> Int[Tensor, "B P"]:
+    tensors = [torch.tensor(row, dtype=torch.int64) for row in rows]
+    return pad_sequence(tensors, batch_first=True, padding_value=PAD)

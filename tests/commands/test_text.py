@@ -8,9 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.commands.text import add_pair_arguments, read_given_pairs, read_input, read_text
+from nmt.commands.text import (
+    add_pair_arguments,
+    read_demands,
+    read_given_pairs,
+    read_input,
+    read_text,
+)
 from nmt.config import Config
 from nmt.data.grids import Source
+from nmt.demands import Input
 from nmt.errors import DataError, UserError
 
 FILES = {"source": "a", "target": "b"}
@@ -133,3 +140,20 @@ def test_pairs_of_grids_and_lines(tmp_path: Path) -> None:
     (tmp_path / "b").write_text("eins\nzwei\n")
     pairs = pairs_of(tmp_path / "a.npz", tmp_path / "b", GRIDS)
     assert [(grid.values.max(), line) for grid, line in pairs] == [(0.0, "eins"), (1.0, "zwei")]
+
+
+def test_lines_meet_what_is_asked_of_their_translations(tmp_path: Path) -> None:
+    prefixes, constraints = tmp_path / "prefixes", tmp_path / "constraints"
+    prefixes.write_text("ein Haus\n\n")
+    constraints.write_text("\nrot\t sehr schön \t\n")
+    assert list(read_demands(prefixes, constraints)(iter(["a", "b"]))) == [
+        Input("a", "ein Haus"),
+        Input("b", "", ("rot", "sehr schön")),
+    ]
+    assert list(read_demands(None, None)(iter(["a"]))) == [Input("a")]
+    with pytest.raises(DataError, match="prefixes: has 2 lines, and the input has more"):
+        list(read_demands(prefixes, constraints)(iter("abc")))
+    with pytest.raises(DataError, match="constraints: has more lines than the input"):
+        list(read_demands(None, constraints)(iter("a")))
+    with pytest.raises(DataError, match="nowhere: no such file"):
+        read_demands(tmp_path / "nowhere", None)

@@ -534,3 +534,32 @@ def test_a_run_in_the_place_of_a_configuration(nmt: Any, in_trained: Path) -> No
         "runs/tiny: is a folder, not a YAML file; of a run, give runs/tiny/config.yaml"
     )
     nmt("train", "runs").assert_refused("runs: is a folder, not a YAML file")
+
+
+def test_what_is_asked_of_translations_and_cannot_be(
+    nmt: Any, in_trained: Path, tmp_path: Path
+) -> None:
+    asked = tmp_path / "asked"
+    asked.write_text("one\n")
+
+    def refused(*arguments: object) -> Any:
+        return nmt("translate", "runs/tiny", "test.en", *arguments)
+
+    refused("--prefixes", asked).assert_refused("asked: has 1 lines, and the input has more")
+    refused("--constraints", "nowhere").assert_refused("nowhere: no such file")
+    refused("--constraints", asked, "--search", "greedy").assert_refused(
+        "--constraints: the search 'greedy' knows nothing of them; the nearest that does is beam"
+    )
+    refused("--set", "forbiden=[x]").assert_refused(
+        "--set forbiden=[x]: unknown option 'forbiden'", "did you mean 'forbidden'?"
+    )
+    refused("--set", "search.temperature=1").assert_refused(
+        "--set search.temperature=1: unknown option 'temperature' of search 'beam'"
+    )
+    refused("--search", "diverse_beam", "--beam-size", "7").assert_refused(
+        "decoding.beam_size: 7 is not a multiple of the 5 groups"
+    )
+    refused("--ensemble", "nowhere").assert_refused("nowhere: no such folder")
+    asked.write_text("one " * 300 + "\n")
+    outcome = nmt("translate", "runs/tiny", "--prefixes", asked, stdin=b"one .\n")
+    outcome.assert_refused("line 1: the prefix has", "decoding.max_length")

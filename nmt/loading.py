@@ -1,0 +1,59 @@
+"""Trained runs, read from disk: one, or several that translate together."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from nmt.build import Tokenizers, load_tokenizers
+from nmt.build_model import load_model
+from nmt.errors import ConfigError
+from nmt.nn.ensemble import Ensemble, Space
+from nmt.nn.model import Model
+from nmt.run import RunDirectory
+
+
+def load_models(
+    run: RunDirectory,
+    tokenizers: Tokenizers,
+    others: Sequence[str | Path],
+    *,
+    checkpoint: str,
+    device: torch.device,
+    space: Space,
+) -> Model | Ensemble:
+    """The model of a run, or the ensemble that it makes with others.
+
+    Args:
+        run: the first.
+        tokenizers: of this run.
+        others: runs whose models are averaged with it.
+        checkpoint: best, last or step-N, of each.
+        device: where to put them.
+        space: what is averaged (`Ensemble`).
+
+    Raises:
+        RunError: a folder is no run, or incomplete, or damaged.
+        ConfigError: a run reads or writes other tokens than the first.
+    """
+    models = [load_model(run, checkpoint, device)]
+    for folder in others:
+        other = RunDirectory.open(folder)
+        _require_same(tokenizers, load_tokenizers(other), run, other)
+        models.append(load_model(other, checkpoint, device))
+    return Ensemble(models, space=space).eval() if others else models[0]
+
+
+def _require_same(
+    ours: Tokenizers, theirs: Tokenizers, run: RunDirectory, other: RunDirectory
+) -> None:
+    for side, mine, yours in (
+        ("source", ours.source, theirs.source),
+        ("target", ours.target, theirs.target),
+    ):
+        if mine.fingerprint() != yours.fingerprint():
+            raise ConfigError(
+                f"{other.path}: its {side} tokens are not those of {run.path}: models translate "
+                "together over one vocabulary; train them with the same tokenizer "
+                "(tokenizer.source_path, or start_from)"
+            )

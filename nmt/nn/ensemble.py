@@ -1,0 +1,92 @@
+"""Several models that write together."""
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nmt.batch import Batch
+from nmt.nn.decoder import DecoderOutput, DecoderState
+from nmt.nn.model import Model
+
+Space = Literal["log", "linear"]
+
+
+class Ensemble(nn.Module):
+    """Models over one vocabulary, whose probabilities are averaged at each step.
+
+    They may differ in everything else: size, cells, attention. It has the functions of a `Model`
+    by which one translates, with a tuple of the states of its members for a state.
+
+    Args:
+        models: at least one.
+        space: `log` averages log-probabilities and normalises them again: what one member holds to
+            be impossible is so. `linear` averages probabilities.
+    """
+
+    def __init__(self, models: Sequence[Model], *, space: Space = "log") -> None:
+        super().__init__()
+        assert models
+        self.members = nn.ModuleList(models)
+        self.space = space
+
+    @property
+    def models(self) -> list[Model]:
+        """The members."""
+        return [cast(Model, member) for member in self.members]
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether any member looks anywhere."""
+        return any(model.has_attention for model in self.models)
+
+    def read(
+        self,
+        source: Int[Tensor, "B S"] | Float[Tensor, "B S D"],
+        lengths: Int[Tensor, " B"],
+        *,
+        with_coverage: bool = False,
+    ) -> tuple[DecoderState, ...]:
+        """Encode the source with each member, and be ready for the first word."""
+        return tuple(
+            model.read(source, lengths, with_coverage=with_coverage) for model in self.models
+        )
+
+    def forward(self, batch: Batch) -> DecoderOutput:
+        """Teacher forcing: averaged log-probabilities for logits, and the mean of the weights."""
+        outputs = [model(batch) for model in self.models]
+        return DecoderOutput(
+            self._average([output.logits for output in outputs]),
+            self._mean_of_lookers([output.weights for output in outputs]),
+        )
+
+    def step(
+        self, tokens: Int[Tensor, " N"], state: tuple[DecoderState, ...]
+    ) -> tuple[Float[Tensor, "N V"], tuple[DecoderState, ...]]:
+        """One word further: log-probabilities (float32) of the next one, and the new states."""
+        steps = [
+            model.step(tokens, before) for model, before in zip(self.models, state, strict=True)
+        ]
+        averaged = self._average([log_probabilities for log_probabilities, _ in steps])
+        return averaged, tuple(after for _, after in steps)
+
+    def coverage(self, state: tuple[DecoderState, ...]) -> Float[Tensor, "N S"]:
+        """The mean of what the members that look anywhere have given each position."""
+        return self._mean_of_lookers(
+            [model.coverage(part) for model, part in zip(self.models, state, strict=True)]
+        )
+
+    def _average(self, logits: list[Tensor]) -> Tensor:
+        log_probabilities = torch.stack([part.float().log_softmax(dim=-1) for part in logits])
+        if self.space == "log":
+            return log_probabilities.mean(dim=0).log_softmax(dim=-1)
+        return log_probabilities.logsumexp(dim=0) - torch.tensor(float(len(logits))).log()
+
+    def _mean_of_lookers(self, parts: list[Tensor]) -> Tensor:
+        """Of what each member says of its attention; of all of them, where none has any."""
+        lookers = [
+            part for model, part in zip(self.models, parts, strict=True) if model.has_attention
+        ]
+        return torch.stack(lookers or parts).mean(dim=0)

@@ -1,0 +1,81 @@
+"""Several models as one: what is averaged, and that nothing else is special about them."""
+
+import math
+
+import pytest
+import torch
+
+from nmt.batch import Batch
+from nmt.build_model import build_model
+from nmt.config import ModelConfig
+from nmt.data.loader import make_batch
+from nmt.nn.ensemble import Ensemble, Space
+from nmt.nn.model import Model
+from nmt.structure import repeat, select
+
+VOCABULARY = 11
+
+
+def make_model(seed: int, **groups: object) -> Model:
+    torch.manual_seed(seed)
+    small = {"embedding": {"size": 4}, "encoder": {"hidden_size": 3}, **groups}
+    config = ModelConfig.model_validate({"decoder": {"hidden_size": 5}, **small})
+    return build_model(config, VOCABULARY, VOCABULARY).eval()
+
+
+@pytest.fixture
+def batch() -> Batch:
+    return make_batch([[4, 5, 6], [7]], [[8, 9], [10, 4, 4]])
+
+
+@pytest.mark.parametrize("space", ["log", "linear"])
+def test_one_model_twice_is_the_model(batch: Batch, space: Space) -> None:
+    model = make_model(1)
+    both = Ensemble([model, model], space=space)
+    expected, seen = model(batch), both(batch)
+    torch.testing.assert_close(seen.logits, expected.logits.log_softmax(-1))
+    torch.testing.assert_close(seen.weights, expected.weights)
+
+
+def test_probabilities_are_averaged_worked_by_hand(batch: Batch) -> None:
+    first, second = make_model(1), make_model(2, decoder={"style": "luong", "hidden_size": 7})
+    one, two = (model(batch).logits.softmax(-1) for model in (first, second))
+    linear = Ensemble([first, second], space="linear")(batch).logits
+    torch.testing.assert_close(linear.exp(), (one + two) / 2)
+    root = (one * two).sqrt()
+    log = Ensemble([first, second], space="log")(batch).logits
+    torch.testing.assert_close(log.exp(), root / root.sum(-1, keepdim=True))
+
+
+@pytest.mark.parametrize("space", ["log", "linear"])
+def test_steps_are_teacher_forcing_and_their_states_are_moved_together(
+    batch: Batch, space: Space
+) -> None:
+    members = [make_model(1), make_model(2, attention=None), make_model(3)]
+    ensemble = Ensemble(members, space=space)
+    state = repeat(ensemble.read(batch.source, batch.source_lengths, with_coverage=True), 2)
+    state = select(state, torch.tensor([3, 1]))  # the second sentence, then the first
+    expected = ensemble(batch)
+    for step, tokens in enumerate(batch.decoder_input.flip(0).unbind(1)):
+        log_probabilities, state = ensemble.step(tokens, state)
+        torch.testing.assert_close(log_probabilities, expected.logits[:, step].flip(0))
+    padding = torch.tensor([[0.0] * 4, [0.0, 0.0, 1.0, 1.0]])
+    covered = expected.weights.sum(dim=1) + padding
+    torch.testing.assert_close(ensemble.coverage(state), covered.flip(0))
+
+
+def test_who_looks_nowhere_does_not_dim_what_the_others_see(batch: Batch) -> None:
+    looker = make_model(1)
+    ensemble = Ensemble([looker, make_model(2, attention=None)])
+    assert ensemble.has_attention
+    torch.testing.assert_close(ensemble(batch).weights, looker(batch).weights)
+    assert not Ensemble([make_model(2, attention=None)]).has_attention
+
+
+def test_what_is_impossible_to_one_is_so_in_log_space_alone() -> None:
+    sure = torch.tensor([[0.0, -math.inf]])
+    open_ = torch.tensor([[0.0, 0.0]])
+    log = Ensemble([make_model(1)])._average([sure, open_])
+    linear = Ensemble([make_model(1)], space="linear")._average([sure, open_])
+    assert log.exp().tolist() == [[1.0, 0.0]]
+    assert linear.exp().tolist() == [pytest.approx([0.75, 0.25])]
