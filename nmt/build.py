@@ -30,6 +30,7 @@ from nmt.data.encoded import EncodedCorpus
 from nmt.data.filters import Filters
 from nmt.data.grids import GridReader
 from nmt.data.loader import DataLoader
+from nmt.minimum_bayes_risk import UTILITIES, MinimumBayesRisk
 from nmt.registry import PlugIn
 from nmt.run import RunDirectory
 from nmt.search.penalties import Scoring
@@ -191,11 +192,20 @@ def build_search(config: DecodingConfig, tokenizer: Tokenizer) -> Search:
     search: Search = SEARCHES.create(
         config.search,
         config.beam_size,
-        config.n_best,
+        config.num_candidates,
         scoring,
         Rules(_limits(config), list(_rules(config, tokenizer))),
     )
     return search
+
+
+def build_reranker(config: DecodingConfig) -> MinimumBayesRisk | None:
+    """What chooses among the candidates of a search; None: the search itself."""
+    if config.mbr == "none":
+        return None
+    return MinimumBayesRisk(
+        UTILITIES[config.mbr](), config.n_best, are_samples=config.draws_samples
+    )
 
 
 def _limits(config: DecodingConfig) -> SearchLimits:

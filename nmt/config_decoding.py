@@ -1,6 +1,6 @@
 """How a trained model translates."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -41,17 +41,34 @@ class DecodingConfig(Options):
     """EOS only where its log-probability is above that of all else times this (Hannun 2019)."""
     forbidden: list[Text] = Field(default=[], examples=[["a phrase"]])
     """Words and phrases that are never written."""
+    mbr: Literal["none", "chrf", "bleu"] = "none"
+    """Of several candidates take those that are most like all of them (minimum Bayes risk)."""
+    mbr_candidates: Positive = 32
+    """How many the search finds for it: samples, all alike; of a beam by their probability."""
     batch_tokens: Positive = 4_000
     """Most source tokens translated at once, padding counted."""
     max_source_length: Positive = 1_000
     """Tokens of a line, or cells of a grid, that are read; the rest is cut, with a warning."""
 
+    @property
+    def draws_samples(self) -> bool:
+        """Whether the search finds each of several translations by itself, and has no beam."""
+        return self.search.name in _DRAWS_EACH
+
+    @property
+    def num_candidates(self) -> int:
+        """Translations of each sentence that the search is to find."""
+        return self.n_best if self.mbr == "none" else self.mbr_candidates
+
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.n_best > self.beam_size and self.search.name not in _DRAWS_EACH:
-            refuse(
-                (("n_best",), f"must be at most beam_size ({self.beam_size}), not {self.n_best}")
-            )
+        if self.mbr != "none" and self.n_best > self.mbr_candidates:
+            sentence = f"must be at most mbr_candidates ({self.mbr_candidates}), not {self.n_best}"
+            refuse((("n_best",), sentence))
+        key = "n_best" if self.mbr == "none" else "mbr_candidates"
+        if self.num_candidates > self.beam_size and not self.draws_samples:
+            sentence = f"must be at most beam_size ({self.beam_size}), not {self.num_candidates}"
+            refuse(((key,), sentence))
         if self.min_length > self.max_length:
             sentence = f"must be at most max_length ({self.max_length}), not {self.min_length}"
             refuse((("min_length",), sentence))

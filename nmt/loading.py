@@ -1,12 +1,15 @@
 """Trained runs, read from disk: one, or several that translate together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from nmt.build import Tokenizers, load_tokenizers
 from nmt.build_model import load_model
+from nmt.config import DecodingConfig
+from nmt.config_file import load_config
 from nmt.errors import ConfigError
 from nmt.nn.ensemble import Ensemble, Space
 from nmt.nn.model import Model
@@ -42,6 +45,15 @@ def load_models(
         _require_same(tokenizers, load_tokenizers(other), run, other)
         models.append(load_model(other, checkpoint, device))
     return Ensemble(models, space=space).eval() if others else models[0]
+
+
+def load_decoding(
+    run: RunDirectory, given: DecodingConfig | Mapping[str, Any] | None
+) -> DecodingConfig:
+    """How to translate; single options are laid over those of the run."""
+    if isinstance(given, DecodingConfig):
+        return given
+    return load_config(run.config, options={"decoding": dict(given or {})}).decoding
 
 
 def _require_same(

@@ -1,15 +1,34 @@
-"""The scores of texts, where a search has found them in other tokens than a tokenizer makes."""
+"""What is done to what a search has found: the best are chosen by their texts, texts are scored."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from nmt.inference import Inference
+from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
 from nmt.teacher_forcing import read_log_probabilities
 from nmt.text.reader import EncodedWords
 from nmt.text.tokenizer import Tokenizer
+
+
+def rerank(
+    found: list[list[Hypothesis]], texts: list[tuple[str, ...]], choose: MinimumBayesRisk
+) -> tuple[list[list[Hypothesis]], list[tuple[str, ...]]]:
+    """What is chosen of each line; its score is what it is worth."""
+    chosen = [
+        choose(of_line, [hypothesis.log_probability for hypothesis in hypotheses])
+        for of_line, hypotheses in zip(texts, found, strict=True)
+    ]
+    return [
+        [replace(hypotheses[place], score=worth) for place, worth in ranked]
+        for hypotheses, ranked in zip(found, chosen, strict=True)
+    ], [
+        tuple(of_line[place] for place, _ in ranked)
+        for of_line, ranked in zip(texts, chosen, strict=True)
+    ]
 
 
 def score_texts(
@@ -18,6 +37,8 @@ def score_texts(
     sources: Sequence[EncodedWords],
     tokenizer: Tokenizer,
     inference: Inference,
+    *,
+    is_worth: bool,
 ) -> None:
     """Put the tokens and scores of its text in the place of each hypothesis that has others.
 
@@ -27,6 +48,7 @@ def score_texts(
         sources: what they translate.
         tokenizer: of the target.
         inference: the model, and the search that has found them.
+        is_worth: the scores are what a text is worth (minimum Bayes risk), whatever its tokens.
     """
     other = [
         (index, rank, target)
@@ -40,8 +62,10 @@ def score_texts(
         read_log_probabilities,
     )
     for (index, rank, target), log_probabilities in zip(other, scores, strict=True):
-        total, length = sum(log_probabilities), len(log_probabilities)
-        score = _same_penalties(found[index][rank], total, length, inference.search.scoring)
+        total, length, old = sum(log_probabilities), len(log_probabilities), found[index][rank]
+        score = old.score
+        if not is_worth:
+            score = _same_penalties(old, total, length, inference.search.scoring)
         found[index][rank] = Hypothesis(tuple(target.ids), total, score)
 
 

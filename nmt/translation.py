@@ -7,19 +7,19 @@ from typing import Any, Final, Literal, Self
 
 import torch
 
-from nmt.build import build_search, load_tokenizers
+from nmt.build import build_reranker, build_search, load_tokenizers
 from nmt.config import DecodingConfig
-from nmt.config_file import load_config
 from nmt.data.grids import Source
 from nmt.demands import Input as Input, encode_demand, warn_of_unmet
 from nmt.device import AUTO, resolve_device, resolve_precision
 from nmt.errors import RunError
 from nmt.inference import Inference
-from nmt.loading import load_models
+from nmt.loading import load_decoding, load_models
+from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.nn.ensemble import Ensemble, Space
 from nmt.nn.model import Model
 from nmt.reading import read_words, windows
-from nmt.rescoring import score_texts
+from nmt.rescoring import rerank, score_texts
 from nmt.run import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.search import Search
@@ -80,6 +80,7 @@ class Translator:
             longer is alone.
         max_source_length: tokens of a line that are read; what is beyond is cut, with a warning.
         batch_sentences: most sentences in a batch; None: any number.
+        reranker: chooses among what the search finds; None: the search does.
     """
 
     model: Model | Ensemble
@@ -91,6 +92,7 @@ class Translator:
     batch_tokens: int
     max_source_length: int
     batch_sentences: int | None = None
+    reranker: MinimumBayesRisk | None = None
 
     @classmethod
     def from_run(
@@ -123,7 +125,7 @@ class Translator:
                 another vocabulary.
         """
         folder = RunDirectory.open(run)
-        decoding = _decoding(folder, decoding)
+        decoding = load_decoding(folder, decoding)
         place = resolve_device(device)
         numbers = resolve_precision(precision, place)
         tokenizers = load_tokenizers(folder)
@@ -139,6 +141,7 @@ class Translator:
             precision=numbers,
             batch_tokens=decoding.batch_tokens,
             max_source_length=decoding.max_source_length,
+            reranker=build_reranker(decoding),
         )
 
     @property
@@ -246,6 +249,8 @@ class Translator:
             tuple(self.target_tokenizer.decode(hypothesis.tokens) for hypothesis in hypotheses)
             for hypotheses in found
         ]
+        if self.reranker is not None:
+            found, texts = rerank(found, texts, self.reranker)
         alignments: Sequence[SentenceAlignment | None] = [None] * len(lines)
         if with_alignments:
             # The words of the tokens that were written, which the text need not become again.
@@ -255,7 +260,8 @@ class Translator:
             ]
             alignments = self._align(sources, targets)
         if with_scores:
-            score_texts(found, texts, sources, self.target_tokenizer, self._inference)
+            is_worth = self.reranker is not None
+            score_texts(found, texts, sources, tokenizer, self._inference, is_worth=is_worth)
         return [
             Translation(text, tuple(hypotheses), alignment)
             for text, hypotheses, alignment in zip(texts, found, alignments, strict=True)
@@ -291,15 +297,6 @@ class Translator:
             )
         weights = self._inference.run_forced(sources, targets, read_weights)
         return list(map(align_words, sources, targets, weights))
-
-
-def _decoding(
-    run: RunDirectory, given: DecodingConfig | Mapping[str, Any] | None
-) -> DecodingConfig:
-    """How to translate; single options are laid over those of the run."""
-    if isinstance(given, DecodingConfig):
-        return given
-    return load_config(run.config, options={"decoding": dict(given or {})}).decoding
 
 
 def _size(pair: Pair) -> int:

@@ -364,3 +364,24 @@ def test_what_is_wrong_with_an_encoder(encoder: Any, message: str) -> None:
 )
 def test_what_does_not_go_with_grids(groups: dict[str, Any], message: str) -> None:
     assert problem(**grid_config(**groups)).startswith(message)
+
+
+def test_a_beam_has_room_for_what_is_chosen_from() -> None:
+    assert problem(decoding={"n_best": 9}) == (
+        "decoding.n_best: must be at most beam_size (5), not 9"
+    )
+    assert problem(decoding={"mbr": "chrf", "mbr_candidates": 9}) == (
+        "decoding.mbr_candidates: must be at most beam_size (5), not 9"
+    )
+    assert problem(decoding={"mbr": "bleu", "mbr_candidates": 4, "n_best": 5}) == (
+        "decoding.n_best: must be at most mbr_candidates (4), not 5"
+    )
+    make(decoding={"search": "sampling", "mbr": "chrf", "n_best": 9})
+    make(decoding={"search": "sampling", "n_best": 99})
+
+
+def test_a_coverage_penalty_needs_an_attention() -> None:
+    assert problem(model={"attention": None}, decoding={"coverage_penalty": "gnmt"}) == (
+        "decoding.coverage_penalty: needs an attention, and model.attention is null; leave one of "
+        "them out"
+    )

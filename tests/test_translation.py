@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from nmt import reading
-from nmt.build import build_search
+from nmt.build import build_reranker, build_search
 from nmt.build_model import build_model
 from nmt.checkpoint import save_checkpoint
 from nmt.config import Config, DecodingConfig, ModelConfig
 from nmt.config_file import dump_config
 from nmt.errors import ConfigError, DataError, RunError
+from nmt.minimum_bayes_risk import ChrfUtility, expected_utilities
 from nmt.run import RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.symbols import EOS
@@ -72,6 +73,7 @@ def make_translator(tokenizer, **decoding) -> Translator:
         source_reader=tokenizer,
         target_tokenizer=tokenizer,
         search=build_search(options, tokenizer),
+        reranker=build_reranker(options),
         device=torch.device("cpu"),
         precision=torch.float32,
         batch_tokens=200,
@@ -445,3 +447,34 @@ def test_forbidden_words_are_not_written(tokenizer, translator):
     word = sorted(written)[0]
     without = make_translator(tokenizer, forbidden=[word, "unheard"])
     assert word not in " ".join(texts(without.translate(lines))).split()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"search": {"name": "sampling"}, "mbr_candidates": 20},
+        {"beam_size": 8, "mbr_candidates": 8},
+    ],
+    ids=["samples", "beam"],
+)
+def test_what_is_most_like_the_others_is_taken(tokenizer, options):
+    lines = [*random_lines(8), ""]
+    finder = make_translator(tokenizer, **options, n_best=options["mbr_candidates"])
+    candidates = finder.translate(lines)
+    chosen = make_translator(tokenizer, **options, mbr="chrf", n_best=3).translate(lines)
+    for line, found in zip(candidates, chosen, strict=True):
+        numbers = [hypothesis.log_probability for hypothesis in line.hypotheses]
+        weights = np.exp(np.array(numbers) - max(numbers))
+        if "search" in options:
+            weights = np.ones(len(numbers))
+        worth = expected_utilities(line.texts, list(weights / weights.sum()), ChrfUtility())
+        best = sorted(dict(zip(line.texts, worth, strict=True)).items(), key=lambda item: -item[1])
+        assert [item.score for item in found.hypotheses] == pytest.approx(
+            [score for _, score in best[:3]]
+        )
+        assert len(set(found.texts)) == len(found.texts) == min(3, len(set(line.texts)))
+    again = make_translator(tokenizer, **options, mbr="chrf", n_best=3)
+    scored = again.translate(lines, with_scores=True)
+    assert [line.hypotheses[0].score for line in scored] == pytest.approx(
+        [line.hypotheses[0].score for line in chosen]
+    )
