@@ -3,14 +3,17 @@
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import tee
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from nmt.commands.decoding import add_run_arguments, load_run, load_translator
 from nmt.commands.output import make_folder, open_output
 from nmt.commands.text import add_pair_arguments, read_given_pairs
-from nmt.errors import DataError
+from nmt.errors import DataError, UserError
 
 if TYPE_CHECKING:
     from nmt.data.grids import Source
@@ -21,12 +24,15 @@ DESCRIPTION = """Align the words of given translations: the model reads each pai
 that it pays says which source word each target word comes from. Words are what stands between
 blanks, with the punctuation that is glued to it; the pieces of the tokenizer are merged. What a
 target word looks at need not sum to 1: the rest went to the end of the sentence, which is no word
-and has no column (often much of it for words at the end, and for those that have no source)."""
+and has no column (often much of it for words at the end, and for those that have no source). With a
+second run, of the opposite direction, the links of both are made one."""
 
 EXAMPLES = """output, a line for each pair:
   pharaoh  pairs i-j of a source word and a target word, counted from 0: `0-0 1-2 2-1`
   json     an object with the words of both sides, the weights (a row for each target word)
            and the pairs
+  npz      the weights alone, for NumPy: arrays line_1, line_2, ... of float32, a row for each
+           target word and a column for each source word (needs -o)
 
 pictures (--plot): a row for each target word, the darker the more it looks there; of grids, the
 picture and a panel for each target word, in which the cells fade that it does not look at.
@@ -34,6 +40,7 @@ picture and a panel for each target word, in which the cells fade that it does n
 examples:
   nmt align runs/toy --source data/toy/test.en --target data/toy/test.de
   nmt align runs/toy --source a.en --target a.de --plot pictures
+  nmt align runs/en-de --reverse runs/de-en --source a.en --target a.de
   nmt align runs/toy --source data/toy/test.en --target data/toy/test.de \\
       --gold data/toy/test.align > test.align"""
 
@@ -44,12 +51,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_pair_arguments(parser)
     parser.add_argument(
         "--format",
-        choices=("pharaoh", "json"),
+        choices=("pharaoh", "json", "npz"),
         default="pharaoh",
         help="of the output, see below (default: pharaoh)",
     )
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="write here, not to stdout"
+    )
+    parser.add_argument(
+        "--reverse",
+        metavar="RUN",
+        type=Path,
+        help="a run that translates the other way: the links of both are made one (--symmetrize); "
+        "the weights stay those of the first",
+    )
+    parser.add_argument(
+        "--symmetrize",
+        metavar="HOW",
+        default="grow-diag-final-and",
+        help="grow-diag-final-and, grow-diag-final, grow-diag, intersection or union (default: "
+        "grow-diag-final-and)",
     )
     parser.add_argument(
         "--plot",
@@ -69,18 +90,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Write a line for each pair; draw it and measure it where asked to."""
     from nmt.alignments import AlignmentCounts, count_links
 
+    _check(arguments)
     folder, config = load_run(arguments)
-    pairs, read_again = tee(read_given_pairs(config, arguments))  # pictures need the grids
+    pairs, read_again, turned = tee(read_given_pairs(config, arguments), 3)
     gold = None if arguments.gold is None else _Gold(arguments.gold)
     if arguments.plot is not None:
         make_folder(arguments.plot)
-    translator = load_translator(folder, config, arguments)
+    found = load_translator(folder, config, arguments).align(pairs)
+    if arguments.reverse is not None:
+        found = _symmetrized(found, turned, arguments)
     counts = AlignmentCounts()
     number = 0
-    with open_output(arguments.output) as output:
-        aligned = zip(translator.align(pairs), read_again, strict=True)
+    with _open_writer(arguments) as write:
+        aligned = zip(found, read_again, strict=True)  # pictures need the grids
         for number, (alignment, (source, _)) in enumerate(aligned, start=1):
-            output.write(_format(alignment, arguments.format))
+            write(alignment)
             if gold is not None:
                 counts += count_links(alignment.links, gold.next(number, alignment))
             if arguments.plot is not None:
@@ -95,6 +119,59 @@ def run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Complain of arguments now, not after the model has been loaded."""
+    from nmt.explain import unknown
+    from nmt.symmetrization import SYMMETRIZATIONS
+
+    if arguments.symmetrize not in SYMMETRIZATIONS:
+        known = list(SYMMETRIZATIONS)
+        raise UserError(f"--symmetrize: {unknown('way', arguments.symmetrize, known)}")
+    if arguments.format == "npz" and arguments.output is None:
+        raise UserError("--format npz: is no text; give a file for it (-o FILE.npz)")
+
+
+def _symmetrized(
+    found: "Iterator[SentenceAlignment]",
+    pairs: "Iterator[tuple[Source, str]]",
+    arguments: argparse.Namespace,
+) -> "Iterator[SentenceAlignment]":
+    """The alignments, with the links that they and those of --reverse come to."""
+    from nmt.symmetrization import SYMMETRIZATIONS
+
+    other = argparse.Namespace(**{**vars(arguments), "run": arguments.reverse, "ensemble": []})
+    folder, config = load_run(other)
+    if config.reads_grids:
+        raise UserError(f"--reverse {folder.path}: reads grids; it must read what the other writes")
+    turned = ((target, cast(str, source)) for source, target in pairs)
+    backward = load_translator(folder, config, other).align(turned)
+    symmetrize = SYMMETRIZATIONS[arguments.symmetrize]
+    for number, (one, two) in enumerate(zip(found, backward, strict=True), start=1):
+        sizes = len(one.source_words), len(one.target_words)
+        if sizes != (len(two.target_words), len(two.source_words)):
+            raise UserError(
+                f"--reverse {folder.path}: line {number} has other words for it: its "
+                "tokenizer.normalization must be that of the first run"
+            )
+        links = frozenset((source, target) for target, source in two.links)
+        yield replace(one, links=symmetrize(one.links, links))
+
+
+@contextmanager
+def _open_writer(
+    arguments: argparse.Namespace,
+) -> "Iterator[Callable[[SentenceAlignment], object]]":
+    """What writes one alignment after the other in the format that was asked for."""
+    if arguments.format != "npz":
+        with open_output(arguments.output) as output:
+            yield lambda alignment: output.write(_format(alignment, arguments.format))
+        return
+    from nmt.commands.arrays import open_arrays
+
+    with open_arrays(arguments.output, "line_{}") as append:
+        yield lambda alignment: append(alignment.weights)
 
 
 def _format(alignment: "SentenceAlignment", style: str) -> str:

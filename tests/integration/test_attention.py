@@ -1,13 +1,16 @@
 """What the command line makes of the attention family: guided, absent, impossible."""
 
 import contextlib
+import json
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from nmt.symmetrization import grow_diag_final_and
 from tests.integration.conftest import Command
 
 SHORT = ("training.max_epochs=1", "training.validation.every=null")
@@ -125,3 +128,62 @@ def test_a_sentence_of_one_word(nmt: Command, in_corpus: Path) -> None:
         )
         assert outcome.code == 0, outcome.err
         assert len(nmt("translate", run, stdin=b"one\n\nunseen\n").lines) == 3
+
+
+@pytest.fixture
+def in_both_directions(nmt: Command, in_corpus: Path, trained: Path) -> Path:
+    """A run of the other direction beside the corpus; its name is runs/back."""
+    corpora = [
+        f"data.{split}={{source: {split}.de, target: {split}.en}}"
+        for split in ("train", "valid", "test")
+    ]
+    outcome = nmt("train", "tiny.yaml", "run=runs/back", *corpora)
+    assert outcome.code == 0, outcome.err
+    return trained / "runs/tiny"
+
+
+def test_the_links_of_two_directions_are_made_one(nmt: Command, in_both_directions: Path) -> None:
+    pair = ("--source", "test.en", "--target", "test.de")
+    both = ("align", in_both_directions, *pair, "--reverse", "runs/back")
+
+    def links(*arguments: object) -> list[set[tuple[int, int]]]:
+        outcome = nmt(*arguments)
+        assert outcome.code == 0, outcome.err
+        found = [[link.split("-") for link in line.split()] for line in outcome.lines]
+        return [{(int(one), int(two)) for one, two in line} for line in found]
+
+    forward = links("align", in_both_directions, *pair)
+    turned = links("align", "runs/back", "--source", "test.de", "--target", "test.en")
+    backward = [{(two, one) for one, two in line} for line in turned]
+    expected = [one & two for one, two in zip(forward, backward, strict=True)]
+    assert links(*both, "--symmetrize", "intersection") == expected
+    expected = [one | two for one, two in zip(forward, backward, strict=True)]
+    assert links(*both, "--symmetrize", "union") == expected
+    grown = [
+        grow_diag_final_and(frozenset(one), frozenset(two))
+        for one, two in zip(forward, backward, strict=True)
+    ]
+    assert links(*both) == [set(line) for line in grown]
+
+
+def test_weights_are_written_as_arrays(nmt: Command, in_corpus: Path, trained: Path) -> None:
+    given = ("align", trained / "runs/tiny", "--source", "test.en", "--target", "test.de")
+    outcome = nmt(*given, "--format", "npz", "-o", "weights.npz")
+    assert (outcome.code, outcome.out) == (0, "")
+    expected = [json.loads(line)["weights"] for line in nmt(*given, "--format", "json").lines]
+    with np.load("weights.npz") as arrays:
+        assert list(arrays) == [f"line_{number}" for number in range(1, 21)]
+        for number, weights in enumerate(expected, start=1):
+            assert arrays[f"line_{number}"].dtype == np.float32
+            assert arrays[f"line_{number}"].tolist() == [
+                pytest.approx(row, abs=1e-6) for row in weights
+            ]
+
+
+def test_alignments_that_cannot_be_had(nmt: Command, in_corpus: Path, trained: Path) -> None:
+    given = ("align", trained / "runs/tiny", "--source", "test.en", "--target", "test.de")
+    nmt(*given, "--format", "npz").assert_refused("--format npz: is no text; give a file for it")
+    nmt(*given, "--symmetrize", "unoin").assert_refused(
+        "--symmetrize: unknown way 'unoin' (did you mean 'union'?)", "grow-diag-final-and"
+    )
+    nmt(*given, "--reverse", "nowhere").assert_refused("nowhere: no such folder")

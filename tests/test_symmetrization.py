@@ -1,0 +1,59 @@
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from nmt.pharaoh import Alignment
+from nmt.symmetrization import (
+    SYMMETRIZATIONS,
+    grow_diag,
+    grow_diag_final,
+    grow_diag_final_and,
+    intersection,
+    union,
+)
+
+LINKS = st.frozensets(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12)
+
+
+def links(text: str) -> Alignment:
+    return frozenset((int(s), int(t)) for s, t in (pair.split("-") for pair in text.split()))
+
+
+FORWARD = links("0-0 1-1 2-2 4-4 6-2")
+BACKWARD = links("0-0 1-1 1-2 3-2 5-5 7-7")
+
+
+def test_worked_by_hand() -> None:
+    assert intersection(FORWARD, BACKWARD) == links("0-0 1-1")
+    assert union(FORWARD, BACKWARD) == FORWARD | BACKWARD
+    # From 1-1: 1-2 (target 2 is new), 2-2 (source 2 is new); from 2-2: 3-2. 4-4 touches nothing.
+    assert grow_diag(FORWARD, BACKWARD) == links("0-0 1-1 1-2 2-2 3-2")
+    # 4-4, 5-5 and 7-7 are new on both sides; 6-2 on one.
+    assert grow_diag_final_and(FORWARD, BACKWARD) == links("0-0 1-1 1-2 2-2 3-2 4-4 5-5 7-7")
+    assert grow_diag_final(FORWARD, BACKWARD) == links("0-0 1-1 1-2 2-2 3-2 4-4 5-5 6-2 7-7")
+
+
+def test_nothing_of_nothing() -> None:
+    for symmetrize in SYMMETRIZATIONS.values():
+        assert symmetrize(frozenset(), frozenset()) == frozenset()
+
+
+@settings(deadline=None)
+@given(forward=LINKS, backward=LINKS)
+def test_each_lies_between_the_intersection_and_the_union(
+    forward: Alignment, backward: Alignment
+) -> None:
+    grown = grow_diag(forward, backward)
+    cautious = grow_diag_final_and(forward, backward)
+    bold = grow_diag_final(forward, backward)
+    assert forward & backward <= grown <= cautious <= forward | backward
+    assert grown <= bold <= forward | backward
+    for words in ({s for s, _ in forward | backward}, {t for _, t in forward | backward}):
+        covered = {s for s, _ in bold} | {t for _, t in bold}
+        assert words <= covered
+
+
+@pytest.mark.parametrize("name", SYMMETRIZATIONS)
+@settings(deadline=None, max_examples=30)
+@given(both=LINKS)
+def test_two_that_agree_are_left_as_they_are(name: str, both: Alignment) -> None:
+    assert SYMMETRIZATIONS[name](both, both) == both
