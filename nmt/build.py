@@ -194,7 +194,11 @@ def build_search(config: DecodingConfig, tokenizer: Tokenizer) -> Search:
         config.beam_size,
         config.num_candidates,
         scoring,
-        Rules(_limits(config), list(_rules(config, tokenizer))),
+        Rules(
+            _limits(config),
+            list(_rules(config, tokenizer)),
+            allow_unknown=config.replace_unknown,
+        ),
     )
     return search
 

@@ -190,9 +190,13 @@ class Config(Options):
         if guided and all(corpus.alignments is None for corpus in self.data.train):
             sentence = "is missing, and training.guided_attention needs it"
             refuse((("data", "train", "0", "alignments"), sentence))
-        if self.decoding.coverage_penalty.name != "none" and self.model.attention is None:
-            sentence = "needs an attention, and model.attention is null; leave one of them out"
-            refuse((("decoding", "coverage_penalty"), sentence))
+        decoding = self.decoding
+        penalized = decoding.coverage_penalty.name != "none"
+        replaced = decoding.replace_unknown
+        for key, asked in (("coverage_penalty", penalized), ("replace_unknown", replaced)):
+            if asked and self.model.attention is None:
+                sentence = "needs an attention, and model.attention is null; leave one of them out"
+                refuse((("decoding", key), sentence))
         for key in ("valid", "test"):
             corpus: CorpusConfig | None = getattr(self.data, key)
             if corpus is not None and corpus.alignments is not None:

@@ -41,6 +41,10 @@ class DecodingConfig(Options):
     """EOS only where its log-probability is above that of all else times this (Hannun 2019)."""
     forbidden: list[Text] = Field(default=[], examples=[["a phrase"]])
     """Words and phrases that are never written."""
+    replace_unknown: bool = False
+    """Write unknown words too, and put the source words in their place that they looked at most."""
+    dictionary: Text | None = None
+    """File of what source words become there, a line each: word, tab, translation; null: copy."""
     mbr: Literal["none", "chrf", "bleu"] = "none"
     """Of several candidates take those that are most like all of them (minimum Bayes risk)."""
     mbr_candidates: Positive = 32
@@ -62,6 +66,8 @@ class DecodingConfig(Options):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.dictionary is not None and not self.replace_unknown:
+            refuse((("dictionary",), "is for replace_unknown: true alone; set that too"))
         if self.mbr != "none" and self.n_best > self.mbr_candidates:
             sentence = f"must be at most mbr_candidates ({self.mbr_candidates}), not {self.n_best}"
             refuse((("n_best",), sentence))

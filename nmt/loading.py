@@ -14,6 +14,7 @@ from nmt.errors import ConfigError
 from nmt.nn.ensemble import Ensemble, Space
 from nmt.nn.model import Model
 from nmt.run import RunDirectory
+from nmt.unknown_words import Dictionary, read_dictionary
 
 
 def load_models(
@@ -54,6 +55,17 @@ def load_decoding(
     if isinstance(given, DecodingConfig):
         return given
     return load_config(run.config, options={"decoding": dict(given or {})}).decoding
+
+
+def load_dictionary(config: DecodingConfig) -> Dictionary | None:
+    """What takes the place of unknown words; None: they are not written.
+
+    Raises:
+        DataError: the file is missing or malformed.
+    """
+    if not config.replace_unknown:
+        return None
+    return {} if config.dictionary is None else read_dictionary(Path(config.dictionary))
 
 
 def _require_same(

@@ -9,9 +9,45 @@ from nmt.inference import Inference
 from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
-from nmt.teacher_forcing import read_log_probabilities
+from nmt.symbols import UNK
+from nmt.teacher_forcing import read_log_probabilities, read_weights
 from nmt.text.reader import EncodedWords
 from nmt.text.tokenizer import Tokenizer
+from nmt.unknown_words import Dictionary, replace_unknown
+
+
+def decode(
+    found: Sequence[Sequence[Hypothesis]],
+    sources: Sequence[EncodedWords],
+    tokenizer: Tokenizer,
+    inference: Inference,
+    dictionary: Dictionary | None,
+) -> list[tuple[str, ...]]:
+    """The text of each hypothesis.
+
+    Args:
+        found: the hypotheses of each sentence.
+        sources: what they translate.
+        tokenizer: of the target.
+        inference: looks where unknown words come from.
+        dictionary: what these become; None: there are none.
+    """
+    texts = [[tokenizer.decode(item.tokens) for item in hypotheses] for hypotheses in found]
+    if dictionary is not None:
+        gaps = [
+            (index, rank, tokenizer.split_words(hypothesis.tokens))
+            for index, hypotheses in enumerate(found)
+            for rank, hypothesis in enumerate(hypotheses)
+            if UNK in hypothesis.tokens
+        ]
+        seen = inference.run_forced(
+            [sources[index] for index, _, _ in gaps], [words for _, _, words in gaps], read_weights
+        )
+        for (index, rank, words), weights in zip(gaps, seen, strict=True):
+            texts[index][rank] = replace_unknown(
+                texts[index][rank], list(words.ids), sources[index], weights, dictionary
+            )
+    return list(map(tuple, texts))
 
 
 def rerank(

@@ -14,12 +14,12 @@ from nmt.demands import Input as Input, encode_demand, warn_of_unmet
 from nmt.device import AUTO, resolve_device, resolve_precision
 from nmt.errors import RunError
 from nmt.inference import Inference
-from nmt.loading import load_decoding, load_models
+from nmt.loading import load_decoding, load_dictionary, load_models
 from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.nn.ensemble import Ensemble, Space
 from nmt.nn.model import Model
 from nmt.reading import read_words, windows
-from nmt.rescoring import rerank, score_texts
+from nmt.rescoring import decode, rerank, score_texts
 from nmt.run import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.search import Search
@@ -33,6 +33,7 @@ from nmt.teacher_forcing import (
 )
 from nmt.text.reader import EncodedWords, Item, Reader
 from nmt.text.tokenizer import Tokenizer
+from nmt.unknown_words import Dictionary
 
 Pair = tuple[Source, str]
 Side = Literal["source", "target"]
@@ -81,6 +82,8 @@ class Translator:
         max_source_length: tokens of a line that are read; what is beyond is cut, with a warning.
         batch_sentences: most sentences in a batch; None: any number.
         reranker: chooses among what the search finds; None: the search does.
+        dictionary: what source words become that stand for unknown ones; None: the search writes
+            none (`Rules`).
     """
 
     model: Model | Ensemble
@@ -93,6 +96,7 @@ class Translator:
     max_source_length: int
     batch_sentences: int | None = None
     reranker: MinimumBayesRisk | None = None
+    dictionary: Dictionary | None = None
 
     @classmethod
     def from_run(
@@ -142,6 +146,7 @@ class Translator:
             batch_tokens=decoding.batch_tokens,
             max_source_length=decoding.max_source_length,
             reranker=build_reranker(decoding),
+            dictionary=load_dictionary(decoding),
         )
 
     @property
@@ -245,10 +250,7 @@ class Translator:
         ]
         found = self._inference.run_search([source.ids for source in sources], demands)
         warn_of_unmet(given, demands, found, tokenizer, first_number)
-        texts = [
-            tuple(self.target_tokenizer.decode(hypothesis.tokens) for hypothesis in hypotheses)
-            for hypotheses in found
-        ]
+        texts = decode(found, sources, tokenizer, self._inference, self.dictionary)
         if self.reranker is not None:
             found, texts = rerank(found, texts, self.reranker)
         alignments: Sequence[SentenceAlignment | None] = [None] * len(lines)

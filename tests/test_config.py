@@ -385,3 +385,13 @@ def test_a_coverage_penalty_needs_an_attention() -> None:
         "decoding.coverage_penalty: needs an attention, and model.attention is null; leave one of "
         "them out"
     )
+
+
+def test_a_dictionary_is_for_unknown_words() -> None:
+    assert problem(decoding={"dictionary": "words.tsv"}) == (
+        "decoding.dictionary: is for replace_unknown: true alone; set that too"
+    )
+    assert problem(model={"attention": None}, decoding={"replace_unknown": True}) == (
+        "decoding.replace_unknown: needs an attention, and model.attention is null; leave one of "
+        "them out"
+    )

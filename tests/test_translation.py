@@ -17,10 +17,11 @@ from nmt.checkpoint import save_checkpoint
 from nmt.config import Config, DecodingConfig, ModelConfig
 from nmt.config_file import dump_config
 from nmt.errors import ConfigError, DataError, RunError
+from nmt.loading import load_dictionary
 from nmt.minimum_bayes_risk import ChrfUtility, expected_utilities
 from nmt.run import RunDirectory
 from nmt.search.hypothesis import Hypothesis
-from nmt.symbols import EOS
+from nmt.symbols import EOS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
 from nmt.text.words import WordTrainer
@@ -74,6 +75,7 @@ def make_translator(tokenizer, **decoding) -> Translator:
         target_tokenizer=tokenizer,
         search=build_search(options, tokenizer),
         reranker=build_reranker(options),
+        dictionary=load_dictionary(options),
         device=torch.device("cpu"),
         precision=torch.float32,
         batch_tokens=200,
@@ -478,3 +480,36 @@ def test_what_is_most_like_the_others_is_taken(tokenizer, options):
     assert [line.hypotheses[0].score for line in scored] == pytest.approx(
         [line.hypotheses[0].score for line in chosen]
     )
+
+
+def test_unknown_words_come_from_the_source(tokenizer, tmp_path):
+    copies = make_translator(tokenizer, replace_unknown=True)
+    copies.model.projection.bias.data[UNK] += 6.0
+    lines = [f"{line} Zorp" for line in random_lines(10)]
+    found = copies.translate(lines, with_scores=True, with_alignments=True)
+    assert any(UNK in translation.hypotheses[0].tokens for translation in found)
+    for line, translation in zip(lines, found, strict=True):
+        assert "⁇" not in translation.text
+        unknown = set(translation.text.split()) - set(WORDS)
+        assert unknown <= {"Zorp"}
+        copied = [
+            word
+            for word, token in zip(
+                translation.text.split(), translation.hypotheses[0].tokens, strict=True
+            )
+            if token == UNK
+        ]
+        assert set(copied) <= set(line.split())
+    (tmp_path / "words").write_text("".join(f"{word}\tjemand\n" for word in [*WORDS, "Zorp"]))
+    options = {"replace_unknown": True, "dictionary": str(tmp_path / "words")}
+    looked_up = replace(copies, dictionary=load_dictionary(DecodingConfig(**options)))
+    for translation in looked_up.translate(lines):
+        tokens = translation.hypotheses[0].tokens
+        assert translation.text.split().count("jemand") == tokens.count(UNK)
+
+
+def test_without_it_unknown_words_are_not_written(tokenizer):
+    plain = make_translator(tokenizer)
+    plain.model.projection.bias.data[UNK] += 6.0
+    for translation in plain.translate(random_lines(10)):
+        assert UNK not in translation.hypotheses[0].tokens

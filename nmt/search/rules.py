@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nmt.search.request import Request
-from nmt.symbols import EOS
+from nmt.symbols import BOS, EOS, PAD, UNK
 
 _GRANTED_TOKENS: Final = 10  # beyond the ratio, as a short source may need a long translation
 
@@ -96,10 +96,14 @@ class Rules:
     Args:
         limits: how long translations may be.
         rules: applied one after the other.
+        allow_unknown: UNK may follow, as it is to be replaced.
     """
 
-    def __init__(self, limits: SearchLimits, rules: Sequence[Rule] = ()) -> None:
+    def __init__(
+        self, limits: SearchLimits, rules: Sequence[Rule] = (), *, allow_unknown: bool = False
+    ) -> None:
         self.limits: Final = limits
+        self.no_text: Final = [PAD, BOS] if allow_unknown else [PAD, UNK, BOS]
         self.rules: Final = tuple(rules)
         self.only_forbids: Final = all(rule.forbids for rule in rules)
 
@@ -121,7 +125,8 @@ class Rules:
         ranked = log_probabilities if self.only_forbids else log_probabilities.clone()
         forced = _Forced.of(ranked, prefixes)
         end = ranked[:, EOS].clone()
-        ranked[:, :EOS] = -inf
+        for token in self.no_text:
+            ranked[:, token] = -inf
         for rule in self.rules:
             rule(ranked, prefixes)
         self._limit(ranked, end, prefixes)

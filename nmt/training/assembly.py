@@ -131,7 +131,7 @@ def _validator(config: Config, model: Model, material: Material) -> Validator | 
     if config.data.valid is None:
         return None
     options, decoding = config.training.validation, config.decoding
-    decoding = decoding.model_copy(update={"n_best": 1, "mbr": "none"})
+    decoding = decoding.model_copy(update={"n_best": 1, "mbr": "none", "replace_unknown": False})
     if options.beam_size is not None:
         other = {"search": PlugIn(name="beam"), "beam_size": options.beam_size}
         decoding = decoding.model_copy(update=other)
