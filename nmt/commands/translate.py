@@ -1,10 +1,12 @@
 """`nmt translate`: raw text in, translations out, line for line."""
 
 import argparse
+import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,10 @@ EXAMPLES = """output:
   each line of the input, best first; --scores adds ` ||| log-probability`. The score is what the
   search ranks by: the log-probability under the length penalty. Both are those of the text, as
   `nmt score` has them, also where the search has found it in other tokens.
+
+  With --json: an object for each line of the input, with `line` (from 1), `source`, `translation`,
+  `score`, `log_probability`, `tokens`, `hypotheses` (the same of each of the n best), and where
+  the model has attention `alignment`: the words of both sides and the pairs of --alignments.
 
 examples:
   echo 'Tom chases Jerry .' | nmt translate runs/toy
@@ -75,6 +81,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scores", action="store_true", help="write scores and log-probabilities as well"
     )
     parser.add_argument(
+        "--json", action="store_true", help="write an object for each line, with all that is known"
+    )
+    parser.add_argument(
         "--prefixes",
         metavar="FILE",
         type=Path,
@@ -102,9 +111,10 @@ def run(arguments: argparse.Namespace) -> int:
             f"--constraints: the search {config.decoding.search.name!r} knows nothing of them; the "
             "nearest that does is beam (--search beam)"
         )
-    lines = read_input(config, arguments.input)
+    lines, sources = tee(read_input(config, arguments.input))
     asked = read_demands(arguments.prefixes, arguments.constraints)
     translator = load_translator(folder, config, arguments)
+    pieces = translator.target_tokenizer.pieces
 
     from nmt.pharaoh import format_pharaoh
 
@@ -114,8 +124,10 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.alignments is not None:
             alignments = stack.enter_context(open_output(arguments.alignments))
         translations = _translate(translator, lines, asked, arguments)
-        for number, translation in enumerate(_with_progress(translations, arguments)):
-            output.write(_format(number, translation, arguments))
+        for number, (translation, source) in enumerate(
+            zip(_with_progress(translations, arguments), sources, strict=False)
+        ):
+            output.write(_format(number, source, translation, arguments, pieces))
             if alignments is not None:
                 assert translation.alignment is not None, "it was asked for"
                 alignments.write(f"{format_pharaoh(translation.alignment.links)}\n")
@@ -134,8 +146,9 @@ def _translate(
 
     translate = partial(
         translator.translate_stream,
-        with_alignments=arguments.alignments is not None,
-        with_scores=arguments.scores or arguments.n_best is not None,
+        with_alignments=arguments.alignments is not None
+        or (arguments.json and translator.model.has_attention),
+        with_scores=arguments.scores or arguments.n_best is not None or arguments.json,
     )
     given = asked(warn_of_unknown(lines, translator.source_reader))
     if not stdin_is_typed(arguments.input):
@@ -145,8 +158,16 @@ def _translate(
     return (translation for line in given for translation in translate([line]))
 
 
-def _format(number: int, translation: "Translation", arguments: argparse.Namespace) -> str:
+def _format(
+    number: int,
+    source: "Source",
+    translation: "Translation",
+    arguments: argparse.Namespace,
+    pieces: "Callable[[Sequence[int]], list[str]]",
+) -> str:
     """What is written for one line of the input, line ends included."""
+    if arguments.json:
+        return _format_json(number, source, translation, pieces)
     hypotheses = list(zip(translation.texts, translation.hypotheses, strict=True))
     if arguments.n_best is None:
         text, best = hypotheses[0]
@@ -160,6 +181,38 @@ def _format(number: int, translation: "Translation", arguments: argparse.Namespa
             fields.append(f"{hypothesis.log_probability:.6f}")
         rows.append(" ||| ".join(fields) + "\n")
     return "".join(rows)
+
+
+def _format_json(
+    number: int,
+    source: "Source",
+    translation: "Translation",
+    pieces: "Callable[[Sequence[int]], list[str]]",
+) -> str:
+    from nmt.pharaoh import format_pharaoh
+
+    hypotheses = [
+        {
+            "translation": text,
+            "score": round(hypothesis.score, 6),
+            "log_probability": round(hypothesis.log_probability, 6),
+            "tokens": pieces(hypothesis.tokens),
+        }
+        for text, hypothesis in zip(translation.texts, translation.hypotheses, strict=True)
+    ]
+    fields: dict[str, object] = {
+        "line": number + 1,
+        "source": source if isinstance(source, str) else source.name,
+        **hypotheses[0],
+        "hypotheses": hypotheses,
+    }
+    if translation.alignment is not None:
+        fields["alignment"] = {
+            "source": translation.alignment.source_words,
+            "target": translation.alignment.target_words,
+            "pairs": format_pharaoh(translation.alignment.links),
+        }
+    return json.dumps(fields, ensure_ascii=False) + "\n"
 
 
 def _with_progress(

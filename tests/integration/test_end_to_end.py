@@ -103,6 +103,49 @@ def test_whatever_a_line_holds_one_line_comes_out(nmt: Any) -> None:
     assert "nmt: warning: stdin, line 5, byte" in outcome.err
 
 
+def test_an_object_for_each_line_has_all_that_is_known(nmt: Any) -> None:
+    given = b"one two .\n\n\xff three .\n"
+    outcome = nmt("translate", "runs/tiny", "--json", "--n-best", "2", stdin=given)
+    first, empty, damaged = (json.loads(line) for line in outcome.lines)
+    assert (first["line"], first["source"], first["translation"]) == (1, "one two .", "zwei eins .")
+    assert first["tokens"] == ["zwei", "eins", "."]
+    assert first["alignment"]["source"] == ["one", "two", "."]
+    assert first["alignment"]["target"] == ["zwei", "eins", "."]
+    plain = nmt("translate", "runs/tiny", "--scores", "--n-best", "2", stdin=given).lines
+    told = [
+        f"0 ||| {item['translation']} ||| {item['score']:.6f} ||| {item['log_probability']:.6f}"
+        for item in first["hypotheses"]
+    ]
+    assert told == plain[:2]
+    assert (empty["line"], empty["source"], empty["translation"]) == (2, "", "")
+    assert empty["alignment"] == {"source": [], "target": [], "pairs": ""}
+    assert damaged["source"] == "\N{REPLACEMENT CHARACTER} three ."
+
+
+def test_every_search_translates_on_the_command_line(nmt: Any, tmp_path: Path) -> None:
+    (tmp_path / "begun").write_text("eins\n\n")
+    (tmp_path / "wanted").write_text("neun\tacht\n\n")
+    stdin = b"one two .\nnine .\n"
+
+    def lines(*arguments: object) -> list[str]:
+        outcome = nmt("translate", "runs/tiny", *arguments, stdin=stdin)
+        assert (outcome.code, outcome.err) == (0, "")
+        return outcome.lines
+
+    plain = lines()
+    assert plain == ["zwei eins .", "neun ."]
+    assert lines("--search", "greedy") == plain
+    assert lines("--search", "diverse_beam", "--set", "search.groups=5") == plain
+    assert lines("--search", "sampling", "--set", "search.top_k=1") == plain
+    assert lines("--set", "mbr=chrf", "--set", "mbr_candidates=3") == plain
+    assert lines("--ensemble", "runs/tiny", "--average", "linear") == plain
+    begun = lines("--prefixes", tmp_path / "begun")
+    assert begun[0].startswith("eins") and begun[1] == plain[1]
+    wanted = lines("--constraints", tmp_path / "wanted")
+    assert {"neun", "acht"} <= set(wanted[0].split()) and wanted[1] == plain[1]
+    assert "zwei" not in lines("--set", "forbidden=[zwei]")[0]
+
+
 def test_nothing_in_nothing_out(nmt: Any) -> None:
     assert nmt("translate", "runs/tiny", stdin=b"").out == ""
 
