@@ -68,7 +68,13 @@ def read_words(
     return sentences
 
 
-def warn_of_unknown(items: Iterable[Item], reader: Reader[Item]) -> Iterator[Item]:
+def warn_of_unknown(
+    items: Iterable[T],
+    reader: Reader[Item],
+    source: Callable[[T], Item],
+    *,
+    first_number: int = 1,
+) -> Iterator[T]:
     """The items, with a warning for each that has tokens which the model was never taught.
 
     It translates them all the same, into something fluent that need not have to do with them.
@@ -76,10 +82,12 @@ def warn_of_unknown(items: Iterable[Item], reader: Reader[Item]) -> Iterator[Ite
     Args:
         items: passed on as they are.
         reader: of the source.
+        source: what it reads of an item.
+        first_number: the number of the first item.
     """
     num_warned = 0
-    for number, item in enumerate(items, start=1):
-        tokens = reader.encode(item)
+    for number, item in enumerate(items, start=first_number):
+        tokens = reader.encode(source(item))
         num_unknown = reader.count_unknown(tokens)
         if num_unknown:
             num_warned += 1

@@ -196,12 +196,34 @@ class Translator:
         Raises:
             TypeError: it was given one string, whose characters would be taken for lines.
         """
+        for window in self.translate_windows(
+            lines, with_alignments=with_alignments, with_scores=with_scores
+        ):
+            yield from window
+
+    def translate_windows(
+        self,
+        lines: Iterable[Source | Input],
+        *,
+        with_alignments: bool = False,
+        with_scores: bool = False,
+        first_number: int = 1,
+    ) -> Iterator[list[Translation]]:
+        """The same by windows: as many lines as are read ahead and computed together.
+
+        What begins at the end of a window gets the same windows as if it had not been broken off.
+
+        Args:
+            lines: as for `translate_stream`.
+            with_alignments: likewise.
+            with_scores: likewise.
+            first_number: of the first line, for warnings.
+        """
         if isinstance(lines, str):
             raise TypeError("translate takes a list of lines; of one line, write translate([line])")
-        number = 1
         for window in windows(lines, len):
-            yield from self._translate(window, number, with_alignments, with_scores)
-            number += len(window)
+            yield self._translate(window, first_number, with_alignments, with_scores)
+            first_number += len(window)
 
     def score(self, pairs: Iterable[Pair]) -> Iterator[SentenceScore]:
         """How probable the model finds each target, given its source.

@@ -73,7 +73,7 @@ def test_a_line_too_long_is_cut_and_named(caplog):
 def test_a_line_with_unknown_tokens_is_named_once_and_passed_on(caplog):
     tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["one two three"]))
     lines = ["one two", "one zwei drei", "", "quattro"]
-    assert list(warn_of_unknown(lines, tokenizer)) == lines
+    assert list(warn_of_unknown(lines, tokenizer, str)) == lines
     assert caplog.messages == [
         "line 2: 2 of 3 tokens are unknown to the model",
         "line 4: 1 of 1 tokens is unknown to the model",
@@ -82,6 +82,6 @@ def test_a_line_with_unknown_tokens_is_named_once_and_passed_on(caplog):
 
 def test_a_text_of_unknown_tokens_does_not_flood_the_terminal(caplog):
     tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["one"]))
-    assert len(list(warn_of_unknown(["zwei"] * 1000, tokenizer))) == 1000
+    assert len(list(warn_of_unknown(["zwei"] * 1000, tokenizer, str))) == 1000
     assert len(caplog.messages) == 11
     assert caplog.messages[-1] == "there are more lines with unknown tokens; they are not named"

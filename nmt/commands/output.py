@@ -5,14 +5,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 from nmt.errors import DataError
 from nmt.files import partial_file, whole_file
 
 
 @contextmanager
-def open_output(path: Path | None) -> Iterator[TextIO]:
+def open_output(path: Path | None, *, keep: int = 0) -> Iterator[TextIO]:
     """A text stream to write lines to, UTF-8, ended by line feeds.
 
     A file is written as `NAME.partial` beside it and takes its name in the end, so that a file that
@@ -21,6 +21,7 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
 
     Args:
         path: the file; None: stdout.
+        keep: bytes of the partial file that stay, where the work is gone on with.
 
     Raises:
         DataError: the file cannot be written.
@@ -37,7 +38,10 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
             yield stream
         return
     try:
-        with whole_file(path, keep_partial=True) as partial, _open(partial, path) as stream:
+        with (
+            whole_file(path, keep_partial=True) as partial,
+            _open(partial, path, mode="a" if keep else "w") as stream,
+        ):
             yield stream
     except BaseException:
         if os.path.exists(partial_file(path)):
@@ -80,9 +84,9 @@ def refuse_same_file(paths: Mapping[str, Path | None]) -> None:
         seen[real] = argument
 
 
-def _open(path: Path, asked_for: Path) -> TextIO:
+def _open(path: Path, asked_for: Path, mode: Literal["w", "a"] = "w") -> TextIO:
     try:
-        return path.open("w", encoding="utf-8", errors="replace", newline="\n")
+        return path.open(mode, encoding="utf-8", errors="replace", newline="\n")
     except FileNotFoundError:
         raise DataError(f"{asked_for}: its folder does not exist; make it first") from None
     except OSError as error:

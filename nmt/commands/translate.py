@@ -2,13 +2,15 @@
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from itertools import tee
+from itertools import islice, tee
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from nmt.commands.decoding import (
     add_run_arguments,
@@ -18,10 +20,15 @@ from nmt.commands.decoding import (
 )
 from nmt.commands.output import open_output, refuse_same_file
 from nmt.commands.text import read_demands, read_input, stdin_is_typed
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from nmt.commands.bookmark import Bookmark, Output
+    from nmt.config import Config
     from nmt.data.grids import Source
+    from nmt.run import RunDirectory
     from nmt.translation import Input, Translation, Translator
 
 DESCRIPTION = """Translate text files (plain or .gz), or stdin, with a trained run. One line comes
@@ -71,6 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write here, not to stdout; the file appears when it is complete",
     )
     parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with an output (-o) that was broken off, by a kill or a power cut, say: what "
+        "is there is checked, and the whole is what it would have been",
+    )
+    parser.add_argument(
         "--alignments",
         metavar="FILE",
         type=Path,
@@ -111,51 +124,110 @@ def run(arguments: argparse.Namespace) -> int:
             f"--constraints: the search {config.decoding.search.name!r} knows nothing of them; the "
             "nearest that does is beam (--search beam)"
         )
-    lines, sources = tee(read_input(config, arguments.input))
-    asked = read_demands(arguments.prefixes, arguments.constraints)
+    if arguments.resume and (arguments.output is None or stdin_is_typed(arguments.input)):
+        raise UserError("--resume: goes on with a file; give the same -o FILE as before")
+    lines = read_input(config, arguments.input)
+    inputs = read_demands(arguments.prefixes, arguments.constraints)(lines)
+    bookmark = _bookmark(folder, config, arguments)
+    if bookmark is not None:
+        bookmark.skip(inputs)
     translator = load_translator(folder, config, arguments)
-    pieces = translator.target_tokenizer.pieces
-
-    from nmt.pharaoh import format_pharaoh
-
-    with ExitStack() as stack:
-        output = stack.enter_context(open_output(arguments.output))
-        alignments = None
-        if arguments.alignments is not None:
-            alignments = stack.enter_context(open_output(arguments.alignments))
-        translations = _translate(translator, lines, asked, arguments)
-        for number, (translation, source) in enumerate(
-            zip(_with_progress(translations, arguments), sources, strict=False)
-        ):
-            output.write(_format(number, source, translation, arguments, pieces))
-            if alignments is not None:
-                assert translation.alignment is not None, "it was asked for"
-                alignments.write(f"{format_pharaoh(translation.alignment.links)}\n")
-            if stdin_is_typed(arguments.input):
-                output.flush()
+    _write(_translated(translator, inputs, bookmark, arguments), translator, bookmark, arguments)
     return 0
 
 
-def _translate(
+def _bookmark(
+    folder: "RunDirectory", config: "Config", arguments: argparse.Namespace
+) -> "Bookmark | None":
+    """Where the state of the work is kept; None where the output is no file."""
+    from nmt.commands.bookmark import Bookmark, identify
+
+    given = {"-o": arguments.output, "--alignments": arguments.alignments}
+    paths = {key: Path(os.path.realpath(path)) for key, path in given.items() if path is not None}
+    if arguments.output is None or any(
+        path.exists() and not path.is_file() for path in paths.values()
+    ):
+        return None
+    told = {name: getattr(arguments, name) for name in ("scores", "json", "n_best", "average")}
+    runs = [folder.path, *map(Path, arguments.ensemble)]
+    identity = identify(runs, arguments.checkpoint, config, told)
+    return Bookmark(paths, identity, resume=arguments.resume)
+
+
+def _translated(
     translator: "Translator",
-    lines: "Iterator[Source]",
-    asked: "Callable[[Iterator[Source]], Iterator[Input]]",
+    inputs: "Iterator[Input]",
+    bookmark: "Bookmark | None",
     arguments: argparse.Namespace,
-) -> "Iterator[Translation]":
+) -> "Iterator[list[tuple[Input, Translation]]]":
+    """The lines and their translations, a window at a time; a line at a time from a terminal."""
     from nmt.reading import warn_of_unknown
 
+    number = 1 if bookmark is None else bookmark.num_lines + 1
+    warned = warn_of_unknown(
+        inputs, translator.source_reader, attrgetter("source"), first_number=number
+    )
+    asks_json = arguments.json and translator.model.has_attention
     translate = partial(
-        translator.translate_stream,
-        with_alignments=arguments.alignments is not None
-        or (arguments.json and translator.model.has_attention),
+        translator.translate_windows,
+        with_alignments=arguments.alignments is not None or asks_json,
         with_scores=arguments.scores or arguments.n_best is not None or arguments.json,
     )
-    given = asked(warn_of_unknown(lines, translator.source_reader))
-    if not stdin_is_typed(arguments.input):
-        return translate(given)
-    # Nothing is read ahead where a person waits for the answer.
-    print("type a sentence and press Enter; Ctrl-D ends", file=sys.stderr)
-    return (translation for line in given for translation in translate([line]))
+    if stdin_is_typed(arguments.input):
+        # Nothing is read ahead where a person waits for the answer.
+        print("type a sentence and press Enter; Ctrl-D ends", file=sys.stderr)
+        for typed, line in enumerate(warned, start=1):
+            for window in translate([line], first_number=typed):
+                yield [(line, window[0])]
+        return
+    ahead, behind = tee(warned)
+    for window in translate(ahead, first_number=number):
+        yield list(zip(islice(behind, len(window)), window, strict=True))
+
+
+def _write(
+    windows: "Iterator[list[tuple[Input, Translation]]]",
+    translator: "Translator",
+    bookmark: "Bookmark | None",
+    arguments: argparse.Namespace,
+) -> None:
+    """Write all that is asked for, and remember after each window how far it is."""
+    from nmt.pharaoh import format_pharaoh
+
+    pieces = translator.target_tokenizer.pieces
+    number = 0 if bookmark is None else bookmark.num_lines
+    with ExitStack() as stack:
+        output = _open(stack, "-o", arguments.output, bookmark)
+        alignments = None
+        if arguments.alignments is not None:
+            alignments = _open(stack, "--alignments", arguments.alignments, bookmark)
+        progress = stack.enter_context(_progress(arguments, number))
+        for window in windows:
+            for given, translation in window:
+                output.write(_format(number, given.source, translation, arguments, pieces))
+                if alignments is not None:
+                    assert translation.alignment is not None, "it was asked for"
+                    alignments.write(f"{format_pharaoh(translation.alignment.links)}\n")
+                if bookmark is not None:
+                    bookmark.add(given)
+                number += 1
+            progress.update(len(window))
+            if bookmark is not None:
+                bookmark.save(len(window))
+            else:
+                output.flush()
+    if bookmark is not None:
+        bookmark.finish()
+
+
+def _open(
+    stack: ExitStack, argument: str, path: Path | None, bookmark: "Bookmark | None"
+) -> "Output":
+    """An output to write to, from where the bookmark says."""
+    if bookmark is None or path is None:
+        return stack.enter_context(open_output(path))
+    stream = stack.enter_context(open_output(path, keep=bookmark.size(argument)))
+    return bookmark.writer(argument, stream)
 
 
 def _format(
@@ -215,12 +287,10 @@ def _format_json(
     return json.dumps(fields, ensure_ascii=False) + "\n"
 
 
-def _with_progress(
-    translations: "Iterable[Translation]", arguments: argparse.Namespace
-) -> "Iterator[Translation]":
+def _progress(arguments: argparse.Namespace, num_done: int) -> "tqdm[NoReturn]":
     """Counts the lines on a terminal, where the translations go elsewhere."""
     from tqdm import tqdm
 
     is_in_the_way = arguments.output is None and sys.stdout.isatty()
     disable = True if is_in_the_way or stdin_is_typed(arguments.input) else None
-    yield from tqdm(translations, unit=" lines", disable=disable, file=sys.stderr)
+    return tqdm(unit=" lines", disable=disable, file=sys.stderr, initial=num_done)

@@ -1,0 +1,158 @@
+"""`nmt translate --resume`: what was broken off becomes what it would have been."""
+
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+
+
+def write_input(path: Path, count: int) -> None:
+    lines = [
+        " ".join(NUMBERS[(row * 7 + column) % 9] for column in range(row % 5)) + " ."
+        for row in range(count)
+    ]
+    path.write_text("".join(f"{line}\n" for line in lines))
+
+
+@pytest.fixture
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.reading._MOST_ITEMS", 10)
+
+
+@pytest.fixture
+def break_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Makes translation end with an error before the window of that number, from 1."""
+    from nmt.translation import Translator
+
+    whole = Translator._translate
+    windows = [0, 10**9]
+
+    def translate(self: Translator, *arguments: Any) -> Any:
+        windows[0] += 1
+        if windows[0] == windows[1]:
+            raise OSError("the power is gone")
+        return whole(self, *arguments)
+
+    def at(number: int) -> None:
+        windows[:] = [0, number]
+
+    monkeypatch.setattr(Translator, "_translate", translate)
+    return at
+
+
+@pytest.mark.parametrize(
+    "options",
+    [[], ["--n-best", "2", "--scores"], ["--json"], ["--alignments", "aligned"]],
+    ids=["text", "n-best", "json", "alignments"],
+)
+def test_it_becomes_what_it_would_have_been(
+    options: list[str], nmt: Any, in_copy: Path, small_windows: None, break_off: Any
+) -> None:
+    write_input(Path("input.en"), 47)
+    command = ("translate", "runs/tiny", "input.en", *options, "-o")
+    assert nmt(*command, "whole").code == 0
+    expected = Path("whole").read_bytes(), Path("aligned").exists() and Path("aligned").read_bytes()
+    Path("aligned").unlink(missing_ok=True)
+    for number in (3, 2, 1):  # windows done: 2, then 1 more, then none
+        break_off(number)
+        assert nmt(*command, "out", "--resume").code == 1
+        assert not Path("out").exists()
+        with Path("out.partial").open("ab") as stream:
+            stream.write(b"what came after the last window \xff")
+    assert json.loads(Path("out.state").read_text())["num_lines"] == 30
+    break_off(10**9)
+    outcome = nmt(*command, "out", "--resume")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert Path("out").read_bytes() == expected[0]
+    assert (Path("aligned").exists() and Path("aligned").read_bytes()) == expected[1]
+    assert not list(Path().glob("*.state")) and not list(Path().glob("*.partial"))
+
+
+def test_warnings_name_the_lines_of_the_whole_input(
+    nmt: Any, in_copy: Path, small_windows: None, break_off: Any
+) -> None:
+    write_input(Path("input.en"), 30)
+    with Path("input.en").open("a") as stream:
+        stream.write("forty .\n")
+    break_off(2)
+    nmt("translate", "runs/tiny", "input.en", "-o", "out")
+    break_off(10**9)
+    outcome = nmt("translate", "runs/tiny", "input.en", "-o", "out", "--resume")
+    assert outcome.err == "nmt: warning: line 31: 1 of 2 tokens is unknown to the model\n"
+
+
+def test_what_cannot_be_gone_on_with_is_refused(
+    nmt: Any, in_copy: Path, small_windows: None, break_off: Any
+) -> None:
+    write_input(Path("input.en"), 40)
+    command = ("translate", "runs/tiny", "input.en", "-o", "out")
+    break_off(3)
+    nmt(*command)
+    break_off(10**9)
+    again = "or begin again without --resume"
+    nmt(*command, "--resume", "--beam-size", "2").assert_refused(
+        "out.state: what is there was made by another model or with other options", again
+    )
+    nmt(*command, "--resume", "--alignments", "x").assert_refused("other options")
+    shutil.copy("input.en", "kept")
+    Path("input.en").write_text("one .\n" * 40)
+    nmt(*command, "--resume").assert_refused(
+        "out.state: 20 lines are done, and they are not the first of this input", again
+    )
+    Path("input.en").write_text("one .\n" * 4)
+    nmt(*command, "--resume").assert_refused("they are not the first of this input")
+    shutil.copy("kept", "input.en")
+    content = Path("out.partial").read_bytes()
+    Path("out.partial").write_bytes(content.replace(b"eins", b"EINS", 1))
+    nmt(*command, "--resume").assert_refused("out.partial: was changed since", "begin again")
+    Path("out.partial").write_bytes(content[:-100])
+    nmt(*command, "--resume").assert_refused("out.partial: was changed since")
+    Path("out.partial").unlink()
+    nmt(*command, "--resume").assert_refused("out.partial: cannot be read (No such file")
+    Path("out.state").write_text("{}")
+    nmt(*command, "--resume").assert_refused("out.state: is damaged; begin again without --resume")
+    assert nmt(*command).code == 0
+    assert len(Path("out").read_text().splitlines()) == 40
+    nmt("translate", "runs/tiny", "input.en", "--resume").assert_refused(
+        "--resume: goes on with a file; give the same -o FILE as before"
+    )
+
+
+def test_nothing_is_there_yet(nmt: Any, in_copy: Path) -> None:
+    write_input(Path("input.en"), 5)
+    Path("input.en.gz").write_bytes(gzip.compress(Path("input.en").read_bytes()))
+    assert nmt("translate", "runs/tiny", "input.en.gz", "-o", "out", "--resume").code == 0
+    assert len(Path("out").read_text().splitlines()) == 5
+
+
+@pytest.mark.slow
+def test_a_killed_one_goes_on(nmt: Any, in_copy: Path) -> None:
+    """SIGKILL at three moments, of a text of five windows."""
+    write_input(Path("input.en"), 20_000)
+    command = ("translate", "runs/tiny", "input.en", "-o")
+    assert nmt(*command, "whole").code == 0
+    for moment in range(1, 4):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nmt", *command, "out", "--resume"], stderr=subprocess.DEVNULL
+        )
+        while process.poll() is None:
+            state = Path("out.state")
+            if state.exists() and json.loads(state.read_text())["num_lines"] >= 4_000 * moment:
+                time.sleep(0.3 * moment)
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+        assert process.returncode == -signal.SIGKILL
+        assert os.path.exists("out.partial") and not os.path.exists("out")
+    assert nmt(*command, "out", "--resume").code == 0
+    assert Path("out").read_bytes() == Path("whole").read_bytes()
