@@ -8,7 +8,6 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from nmt.batch import Batch
 from nmt.data.loader import make_batch, make_source
@@ -21,6 +20,7 @@ from nmt.search.request import Demand, Request
 from nmt.search.search import Search, Stepper
 from nmt.structure import to
 from nmt.text.reader import EncodedWords, Tokens
+from nmt.workers import Workers
 
 Result = TypeVar("Result")
 
@@ -40,6 +40,7 @@ class Inference:
         batch_tokens: most tokens of a side in a batch, padding and EOS counted; a sentence that is
             longer is alone.
         batch_sentences: most sentences in a batch; None: any number.
+        workers: processes that compute the batches, each with a copy of this; None: this one does.
     """
 
     model: Model | Ensemble
@@ -47,7 +48,8 @@ class Inference:
     device: torch.device
     precision: torch.dtype
     batch_tokens: int
-    batch_sentences: int | None
+    batch_sentences: int | None = None
+    workers: "Workers[Inference] | None" = None
 
     def run_search(
         self, sources: Sequence[Tokens], demands: Sequence[Demand] | None = None
@@ -62,22 +64,15 @@ class Inference:
         found = [[_NOTHING] for _ in sources]
         full = [index for index, tokens in enumerate(sources) if len(tokens)]
         lengths = [len(sources[index]) + 1 for index in full]
-        for batch in like_batches(lengths, self.batch_tokens, self.batch_sentences):
-            members = [full[place] for place in batch]
-            with self._evaluation():
-                source, source_lengths = make_source([sources[i] for i in members])
-                keys = torch.tensor([_key(sources[i]) for i in members])
-                request = Request.of(source_lengths, keys, [demands[i] for i in members])
-                hypotheses = self._search(*to((source, request), self.device))
-            for index, best in zip(members, hypotheses, strict=True):
+        batches = [
+            [full[place] for place in batch]
+            for batch in like_batches(lengths, self.batch_tokens, self.batch_sentences)
+        ]
+        jobs = [([sources[i] for i in batch], [demands[i] for i in batch]) for batch in batches]
+        for batch, hypotheses in zip(batches, self._map(_search_batch, jobs), strict=True):
+            for index, best in zip(batch, hypotheses, strict=True):
                 found[index] = best
         return found
-
-    def _search(self, source: Tensor, request: Request) -> list[list[Hypothesis]]:
-        model: Any = self.model  # of either kind, with a state of its own kind
-        with_coverage = self.search.scoring.coverage.reads_coverage
-        state = model.read(source, request.source_lengths, with_coverage=with_coverage)
-        return self.search(Stepper(model.step, model.coverage), state, request)
 
     def run_forced(
         self,
@@ -86,22 +81,30 @@ class Inference:
         read: Callable[[Batch, DecoderOutput], list[Result]],
     ) -> list[Result]:
         """What `read` takes from the model's output for each pair, under teacher forcing."""
-        found: dict[int, Result] = {}
         lengths = [
             max(len(source.ids), len(target.ids)) + 1
             for source, target in zip(sources, targets, strict=True)
         ]
-        for members in like_batches(lengths, self.batch_tokens, self.batch_sentences):
-            with self._evaluation():
-                given = make_batch(
-                    [sources[i].ids for i in members], [targets[i].ids for i in members]
-                )
-                batch = to(given, self.device)
-                found.update(zip(members, read(batch, self.model(batch)), strict=True))
+        batches = like_batches(lengths, self.batch_tokens, self.batch_sentences)
+        jobs = [
+            ([sources[i].ids for i in batch], [targets[i].ids for i in batch], read)
+            for batch in batches
+        ]
+        found: dict[int, Result] = {}
+        for batch, results in zip(batches, self._map(_force_batch, jobs), strict=True):
+            found.update(zip(batch, results, strict=True))
         return [found[index] for index in range(len(sources))]
 
+    def _map(
+        self, function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]]
+    ) -> list[Result]:
+        """A function of a model at work, for each batch; the workers do them, where there are."""
+        if self.workers is not None:
+            return self.workers.map(function, jobs)
+        return [function(self, *job) for job in jobs]
+
     @contextmanager
-    def _evaluation(self) -> Iterator[None]:
+    def evaluation(self) -> Iterator[None]:
         """The model without dropout and gradients, in the precision; and then as it was.
 
         Held for one batch, never over a `yield` to the caller, whose code it would change.
@@ -117,6 +120,33 @@ class Inference:
                 yield
         finally:
             self.model.train(was_training)
+
+
+def _search_batch(
+    inference: Inference, sources: Sequence[Tokens], demands: Sequence[Demand]
+) -> list[list[Hypothesis]]:
+    """The best hypotheses of the sentences of one batch."""
+    model: Any = inference.model  # of either kind, with a state of its own kind
+    search = inference.search
+    source, lengths = make_source(sources)
+    request = Request.of(lengths, torch.tensor([_key(tokens) for tokens in sources]), demands)
+    with inference.evaluation():
+        source, request = to((source, request), inference.device)
+        with_coverage = search.scoring.coverage.reads_coverage
+        state = model.read(source, request.source_lengths, with_coverage=with_coverage)
+        return search(Stepper(model.step, model.coverage), state, request)
+
+
+def _force_batch(
+    inference: Inference,
+    sources: Sequence[Tokens],
+    targets: Sequence[Sequence[int]],
+    read: Callable[[Batch, DecoderOutput], list[Result]],
+) -> list[Result]:
+    """What `read` takes of one batch of pairs."""
+    with inference.evaluation():
+        batch = to(make_batch(sources, targets), inference.device)
+        return read(batch, inference.model(batch))
 
 
 def _key(tokens: Tokens) -> int:

@@ -1,28 +1,25 @@
 """Using a model: translate, score and align text, line for line."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
-
-import torch
 
 from nmt.build import build_reranker, build_search, load_tokenizers
 from nmt.config import DecodingConfig
 from nmt.data.grids import Source
 from nmt.demands import Input as Input, encode_demand, warn_of_unmet
 from nmt.device import AUTO, resolve_device, resolve_precision
-from nmt.errors import RunError
+from nmt.errors import ConfigError, RunError
 from nmt.inference import Inference
 from nmt.loading import load_decoding, load_dictionary, load_models
 from nmt.minimum_bayes_risk import MinimumBayesRisk
-from nmt.nn.ensemble import Ensemble, Space
-from nmt.nn.model import Model
+from nmt.nn.ensemble import Space
 from nmt.reading import read_words, windows
 from nmt.rescoring import decode, rerank, score_texts
 from nmt.run import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.search import Search
 from nmt.symbols import EOS
 from nmt.teacher_forcing import (
     SentenceAlignment,
@@ -34,6 +31,7 @@ from nmt.teacher_forcing import (
 from nmt.text.reader import EncodedWords, Item, Reader
 from nmt.text.tokenizer import Tokenizer
 from nmt.unknown_words import Dictionary
+from nmt.workers import Workers
 
 Pair = tuple[Source, str]
 Side = Literal["source", "target"]
@@ -71,30 +69,20 @@ class Translator:
     computed in batches. What is in a batch together changes no result (but for rounding).
 
     Attributes:
-        model: on `device`. It is left in the mode (training or evaluation) in which it was.
+        inference: the model at work. The model is left in the mode (training or evaluation) in
+            which it was.
         source_reader: the tokenizer that the model was trained with, or what reads its grids.
         target_tokenizer: of the other side; may be the same object.
-        search: how translations are looked for.
-        device: where it is computed.
-        precision: of the computation: torch.float32, or torch.bfloat16 for autocast.
-        batch_tokens: most tokens of a side in a batch, padding and EOS counted; a sentence that is
-            longer is alone.
         max_source_length: tokens of a line that are read; what is beyond is cut, with a warning.
-        batch_sentences: most sentences in a batch; None: any number.
         reranker: chooses among what the search finds; None: the search does.
         dictionary: what source words become that stand for unknown ones; None: the search writes
             none (`Rules`).
     """
 
-    model: Model | Ensemble
+    inference: Inference
     source_reader: Reader[Any]
     target_tokenizer: Tokenizer
-    search: Search
-    device: torch.device
-    precision: torch.dtype
-    batch_tokens: int
     max_source_length: int
-    batch_sentences: int | None = None
     reranker: MinimumBayesRisk | None = None
     dictionary: Dictionary | None = None
 
@@ -134,32 +122,41 @@ class Translator:
         numbers = resolve_precision(precision, place)
         tokenizers = load_tokenizers(folder)
         search = build_search(decoding, tokenizers.target)
+        model = load_models(
+            folder, tokenizers, ensemble, checkpoint=checkpoint, device=place, space=average
+        )
         return cls(
-            model=load_models(
-                folder, tokenizers, ensemble, checkpoint=checkpoint, device=place, space=average
-            ),
+            Inference(model, search, place, numbers, decoding.batch_tokens),
             source_reader=tokenizers.source,
             target_tokenizer=tokenizers.target,
-            search=search,
-            device=place,
-            precision=numbers,
-            batch_tokens=decoding.batch_tokens,
             max_source_length=decoding.max_source_length,
             reranker=build_reranker(decoding),
             dictionary=load_dictionary(decoding),
         )
 
     @property
-    def _inference(self) -> Inference:
-        """Computes batches."""
-        return Inference(
-            self.model,
-            self.search,
-            self.device,
-            self.precision,
-            self.batch_tokens,
-            self.batch_sentences,
-        )
+    def has_attention(self) -> bool:
+        """Whether the model looks anywhere, so that words can be aligned."""
+        return self.inference.model.has_attention
+
+    @contextmanager
+    def with_workers(self, number: int) -> Iterator[Self]:
+        """The same, computing in so many processes, which end with the context.
+
+        The results are the same to the last bit but for what threads of torch do to sums. Batches
+        go to the processes, so it pays from some hundreds of lines at a time.
+
+        Raises:
+            ConfigError: the model is not on the CPU.
+        """
+        device = self.inference.device
+        if device.type != "cpu":
+            raise ConfigError(
+                f"--workers: processes are for the CPU, and the model is on {device}: use larger "
+                "batches there (--batch-tokens)"
+            )
+        with Workers(self.inference, number) as workers:
+            yield replace(self, inference=replace(self.inference, workers=workers))
 
     def translate(
         self,
@@ -237,7 +234,7 @@ class Translator:
         number = 1
         for window in windows(pairs, _size):
             sources, targets = self._read_pairs(window, number)
-            found = self._inference.run_forced(sources, targets, read_log_probabilities)
+            found = self.inference.run_forced(sources, targets, read_log_probabilities)
             for target, log_probabilities in zip(targets, found, strict=True):
                 pieces = self.target_tokenizer.pieces([*target.ids, EOS])
                 yield SentenceScore(tuple(pieces), log_probabilities)
@@ -265,14 +262,14 @@ class Translator:
         """One window."""
         given = [line if isinstance(line, Input) else Input(line) for line in lines]
         sources = self._read(self.source_reader, [line.source for line in given], first_number)
-        tokenizer, max_length = self.target_tokenizer, self.search.rules.limits.max_length
+        tokenizer, max_length = self.target_tokenizer, self.inference.search.rules.limits.max_length
         demands = [
             encode_demand(line, number, tokenizer, max_length)
             for number, line in enumerate(given, start=first_number)
         ]
-        found = self._inference.run_search([source.ids for source in sources], demands)
+        found = self.inference.run_search([source.ids for source in sources], demands)
         warn_of_unmet(given, demands, found, tokenizer, first_number)
-        texts = decode(found, sources, tokenizer, self._inference, self.dictionary)
+        texts = decode(found, sources, tokenizer, self.inference, self.dictionary)
         if self.reranker is not None:
             found, texts = rerank(found, texts, self.reranker)
         alignments: Sequence[SentenceAlignment | None] = [None] * len(lines)
@@ -285,7 +282,7 @@ class Translator:
             alignments = self._align(sources, targets)
         if with_scores:
             is_worth = self.reranker is not None
-            score_texts(found, texts, sources, tokenizer, self._inference, is_worth=is_worth)
+            score_texts(found, texts, sources, tokenizer, self.inference, is_worth=is_worth)
         return [
             Translation(text, tuple(hypotheses), alignment)
             for text, hypotheses, alignment in zip(texts, found, alignments, strict=True)
@@ -315,11 +312,11 @@ class Translator:
         self, sources: list[EncodedWords], targets: list[EncodedWords]
     ) -> list[SentenceAlignment]:
         """Word alignments of pairs, in order."""
-        if not self.model.has_attention:
+        if not self.has_attention:
             raise RunError(
                 "the model has no attention (model.attention: null), so there is nothing to align"
             )
-        weights = self._inference.run_forced(sources, targets, read_weights)
+        weights = self.inference.run_forced(sources, targets, read_weights)
         return list(map(align_words, sources, targets, weights))
 
 

@@ -17,6 +17,7 @@ from nmt.checkpoint import save_checkpoint
 from nmt.config import Config, DecodingConfig, ModelConfig
 from nmt.config_file import dump_config
 from nmt.errors import ConfigError, DataError, RunError
+from nmt.inference import Inference
 from nmt.loading import load_dictionary
 from nmt.minimum_bayes_risk import ChrfUtility, expected_utilities
 from nmt.run import RunDirectory
@@ -69,18 +70,20 @@ def make_translator(tokenizer, **decoding) -> Translator:
                 parameter.mul_(3.0)  # so that the source matters; but recurrence stays tame
         model.projection.bias[EOS] += 3.0
     options = DecodingConfig.model_validate({"max_length": 9, "beam_size": 3, **decoding})
+    search = build_search(options, tokenizer)
     return Translator(
-        model=model,
+        Inference(model, search, torch.device("cpu"), torch.float32, batch_tokens=200),
         source_reader=tokenizer,
         target_tokenizer=tokenizer,
-        search=build_search(options, tokenizer),
+        max_source_length=50,
         reranker=build_reranker(options),
         dictionary=load_dictionary(options),
-        device=torch.device("cpu"),
-        precision=torch.float32,
-        batch_tokens=200,
-        max_source_length=50,
     )
+
+
+def computing(translator: Translator, **how) -> Translator:
+    """The same, computing otherwise."""
+    return replace(translator, inference=replace(translator.inference, **how))
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +105,7 @@ def save_run(translator: Translator, folder: Path) -> RunDirectory:
     )
     run.config.write_text(dump_config(config), encoding="utf-8")
     translator.source_reader.save(run.shared_tokenizer)
-    save_checkpoint(run.checkpoint("best"), {"model": translator.model.state_dict()}, {})
+    save_checkpoint(run.checkpoint("best"), {"model": translator.inference.model.state_dict()}, {})
     return run
 
 
@@ -176,7 +179,7 @@ def test_lines_are_numbered_through_the_windows(translator, caplog, monkeypatch)
 def test_batches_of_1_16_and_64_give_the_same(translator):
     lines = random_lines(40)
     one, sixteen, many = (
-        replace(translator, batch_tokens=100_000, batch_sentences=number).translate(lines)
+        computing(translator, batch_tokens=100_000, batch_sentences=number).translate(lines)
         for number in (1, 16, 64)
     )
     assert texts(one) == texts(sixteen) == texts(many)
@@ -267,7 +270,7 @@ def test_empty_sides_are_scored_and_aligned(translator):
 def test_pairs_alone_are_as_in_a_batch(translator):
     lines = random_lines(30)
     pairs = list(zip(lines, random_lines(30, seed=2), strict=True))
-    alone = replace(translator, batch_sentences=1)
+    alone = computing(translator, batch_sentences=1)
     for one, other in zip(alone.score(pairs), translator.score(pairs), strict=True):
         assert one.token_log_probabilities == pytest.approx(other.token_log_probabilities, abs=1e-4)
     for one, other in zip(alone.align(pairs), translator.align(pairs), strict=True):
@@ -298,28 +301,30 @@ def test_translations_are_aligned_when_asked(translator):
 
 
 def test_the_model_is_left_as_it_was(translator):
-    translator.model.train()
-    before = {name: tensor.clone() for name, tensor in translator.model.state_dict().items()}
+    translator.inference.model.train()
+    before = {
+        name: tensor.clone() for name, tensor in translator.inference.model.state_dict().items()
+    }
     rng = torch.get_rng_state()
     stream = translator.translate_stream(random_lines(5))
     next(stream)
-    assert translator.model.training
+    assert translator.inference.model.training
     assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
     assert torch.equal(torch.get_rng_state(), rng)
-    for name, tensor in translator.model.state_dict().items():
+    for name, tensor in translator.inference.model.state_dict().items():
         assert torch.equal(tensor, before[name])
 
 
 def test_dropout_is_off(translator):
     lines = random_lines(10)
-    translator.model.train()
+    translator.inference.model.train()
     assert texts(translator.translate(lines)) == texts(translator.translate(lines))
     pairs = [("w1 w2", "w3")]
     assert list(translator.score(pairs)) == list(translator.score(pairs))
 
 
 def test_bfloat16_is_close(translator):
-    reduced = replace(translator, precision=torch.bfloat16)
+    reduced = computing(translator, precision=torch.bfloat16)
     lines = random_lines(20)
     assert len(reduced.translate(lines)) == 20
     pairs = list(zip(lines, random_lines(20, seed=2), strict=True))
@@ -332,7 +337,7 @@ def test_a_run_translates_as_its_model_does(translator, tmp_path):
     run = save_run(translator, tmp_path / "run")
     loaded = Translator.from_run(str(run.path), device="cpu", precision="float32")
     lines = random_lines(10)
-    assert loaded.batch_tokens == 300 and loaded.max_source_length == 1000
+    assert loaded.inference.batch_tokens == 300 and loaded.max_source_length == 1000
     assert texts(loaded.translate(lines)) == texts(translator.translate(lines))
 
 
@@ -360,7 +365,7 @@ def test_a_run_that_is_not_there(tmp_path):
 def test_runs_translate_together(tokenizer, tmp_path):
     one = make_translator(tokenizer)
     run = save_run(one, tmp_path / "one")
-    for parameter in one.model.parameters():
+    for parameter in one.inference.model.parameters():
         parameter.data.mul_(1.05)
     other = save_run(one, tmp_path / "other")
     alone = Translator.from_run(run.path)
@@ -484,7 +489,7 @@ def test_what_is_most_like_the_others_is_taken(tokenizer, options):
 
 def test_unknown_words_come_from_the_source(tokenizer, tmp_path):
     copies = make_translator(tokenizer, replace_unknown=True)
-    copies.model.projection.bias.data[UNK] += 6.0
+    copies.inference.model.projection.bias.data[UNK] += 6.0
     lines = [f"{line} Zorp" for line in random_lines(10)]
     found = copies.translate(lines, with_scores=True, with_alignments=True)
     assert any(UNK in translation.hypotheses[0].tokens for translation in found)
@@ -510,6 +515,28 @@ def test_unknown_words_come_from_the_source(tokenizer, tmp_path):
 
 def test_without_it_unknown_words_are_not_written(tokenizer):
     plain = make_translator(tokenizer)
-    plain.model.projection.bias.data[UNK] += 6.0
+    plain.inference.model.projection.bias.data[UNK] += 6.0
     for translation in plain.translate(random_lines(10)):
         assert UNK not in translation.hypotheses[0].tokens
+
+
+def test_workers_find_the_same(translator):
+    lines = [*random_lines(40), ""]
+    alone = translator.translate(lines, with_alignments=True, with_scores=True)
+    with translator.with_workers(2) as parallel:
+        for _ in range(2):
+            found = parallel.translate(lines, with_alignments=True, with_scores=True)
+            assert texts(found) == texts(alone)
+            for one, two in zip(found, alone, strict=True):
+                assert one.alignment.links == two.alignment.links
+                assert one.hypotheses[0].score == pytest.approx(two.hypotheses[0].score, abs=1e-6)
+        assert list(parallel.score([("w1", "w2")])) == list(translator.score([("w1", "w2")]))
+
+
+def test_workers_are_for_the_cpu(translator):
+    on_gpu = computing(translator, device=torch.device("cuda"))
+    with (
+        pytest.raises(ConfigError, match="--workers: processes are for the CPU, and the model is"),
+        on_gpu.with_workers(2),
+    ):
+        pass

@@ -70,6 +70,13 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def at_least_one(text: str) -> int:
+    """A number of things, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1, not {text!r}")
+    return int(text)
+
+
 def load_run(arguments: argparse.Namespace) -> "tuple[RunDirectory, Config]":
     """The run, and its configuration with the arguments laid over it; nothing heavy is loaded.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from nmt.commands.decoding import (
     add_run_arguments,
     add_search_arguments,
+    at_least_one,
     load_run,
     load_translator,
 )
@@ -94,6 +95,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scores", action="store_true", help="write scores and log-probabilities as well"
     )
     parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=at_least_one,
+        default=1,
+        help="processes that compute, on the CPU: for many lines, one for each core (default: 1)",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="write an object for each line, with all that is known"
     )
     parser.add_argument(
@@ -132,7 +140,11 @@ def run(arguments: argparse.Namespace) -> int:
     if bookmark is not None:
         bookmark.skip(inputs)
     translator = load_translator(folder, config, arguments)
-    _write(_translated(translator, inputs, bookmark, arguments), translator, bookmark, arguments)
+    with ExitStack() as stack:
+        if arguments.workers > 1:
+            translator = stack.enter_context(translator.with_workers(arguments.workers))
+        windows = _translated(translator, inputs, bookmark, arguments)
+        _write(windows, translator, bookmark, arguments)
     return 0
 
 
@@ -167,7 +179,7 @@ def _translated(
     warned = warn_of_unknown(
         inputs, translator.source_reader, attrgetter("source"), first_number=number
     )
-    asks_json = arguments.json and translator.model.has_attention
+    asks_json = arguments.json and translator.has_attention
     translate = partial(
         translator.translate_windows,
         with_alignments=arguments.alignments is not None or asks_json,

@@ -10,6 +10,7 @@ from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, Config, TrainingConfig
 from nmt.data.corpus import read_pairs
 from nmt.data.loader import DataLoader
 from nmt.errors import ConfigError
+from nmt.inference import Inference
 from nmt.nn.model import Model
 from nmt.registry import PlugIn
 from nmt.run import RunDirectory
@@ -137,13 +138,9 @@ def _validator(config: Config, model: Model, material: Material) -> Validator | 
         decoding = decoding.model_copy(update=other)
     search = build_search(decoding, material.tokenizers.target)
     translator = Translator(
-        model=model,
+        Inference(model, search, material.device, material.precision, decoding.batch_tokens),
         source_reader=material.tokenizers.source,
         target_tokenizer=material.tokenizers.target,
-        search=search,
-        device=material.device,
-        precision=material.precision,
-        batch_tokens=decoding.batch_tokens,
         max_source_length=decoding.max_source_length,
     )
     pairs = list(read_pairs(build_corpus(config.data.valid)))

@@ -108,7 +108,8 @@ def translate_lines(
     translator: Translator, lines: Sequence[Source], interruption: Interruption
 ) -> list[str]:
     """The best translation of each line; raises `Interrupted` soon after an end is asked for."""
-    breakable = replace(translator, search=_Breakable(translator.search, interruption))
+    search = _Breakable(translator.inference.search, interruption)
+    breakable = replace(translator, inference=replace(translator.inference, search=search))
     return [translation.text for translation in breakable.translate(lines)]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from nmt.inference import Inference
 from nmt.metrics import Bleu, Score
 from nmt.reading import windows
 from nmt.search.hypothesis import Hypothesis
@@ -41,7 +42,7 @@ class Shouting(Translator):
         self, lines: Iterable[str], *, with_alignments: bool = False, with_scores: bool = False
     ) -> Iterator[Translation]:
         for window in windows(lines, lambda line: 10_000):  # batches of 400
-            self.search(
+            self.inference.search(
                 Stepper(lambda tokens, state: (tokens, state)),
                 None,
                 Request(torch.ones(len(window), dtype=torch.int64)),
@@ -57,7 +58,8 @@ class Shouting(Translator):
 
 def shouting(search: Search | None = None) -> Shouting:
     none: Any = None
-    return Shouting(none, none, none, search or Counting(), none, none, 1, 1)
+    inference = Inference(none, search or Counting(), none, none, batch_tokens=1)
+    return Shouting(inference, none, none, max_source_length=1)
 
 
 def test_loss_scores_and_samples() -> None:
@@ -121,8 +123,9 @@ def test_lines_are_one_stream_so_that_warnings_number_them_right() -> None:
             streams.append(list(pairs))
             return super().score(streams[-1])
 
+    plain = shouting()
     none: Any = None
-    translator = Streaming(none, none, none, Counting(), none, none, 1, 1)
+    translator = Streaming(plain.inference, none, none, max_source_length=1)
     Validator(translator, PAIRS, [Bleu()], 0)(Interruption())
     assert [len(stream) for stream in streams] == [1000, 1000]
 
