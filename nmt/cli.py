@@ -34,7 +34,9 @@ COMMANDS: Final = {
     "train": "train a model as one YAML file says, from raw text to a scored run",
     "translate": "translate files, or what comes in on stdin, line for line",
     "evaluate": "score a run on a test set: BLEU, chrF, TER, with signatures",
+    "tune": "choose length and coverage penalty on the validation set",
     "score": "say how probable given translations are",
+    "rescore": "rank the translations of another system by this model",
     "align": "align the words of given translations by attention; draw it",
     "check": "try a configuration out without training: sizes, memory, corpora",
 }

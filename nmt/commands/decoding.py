@@ -137,14 +137,22 @@ def _overrides(given: dict[str, Any]) -> list[tuple[str, str | None]]:
         ("decoding.search", given.get("search")),
         ("decoding.beam_size", given.get("beam_size")),
         ("decoding.n_best", given.get("n_best")),
-        ("decoding.length_penalty", _penalty(given.get("length_penalty"))),
+        ("decoding.length_penalty", _length_penalty(given.get("length_penalty"))),
     ]
 
 
-def _penalty(given: str | None) -> str | None:
-    if given is None:
-        return None
+def _length_penalty(given: str | None) -> str | None:
+    return None if given is None else penalty_option(given, "alpha")
+
+
+def penalty_option(given: str, number: str) -> str:
+    """A penalty as an option: by its name, or by the number of that of GNMT.
+
+    Args:
+        given: what was typed.
+        number: which option of `gnmt` a number is.
+    """
     try:
-        return f"{{name: gnmt, alpha: {float(given)}}}"
+        return f"{{name: gnmt, {number}: {float(given)}}}"
     except ValueError:
         return given

@@ -16,9 +16,8 @@ from nmt.commands.decoding import (
     load_translator,
 )
 from nmt.commands.output import open_output, refuse_same_file
-from nmt.commands.preconditions import require_test_set
-from nmt.commands.text import given_corpus
-from nmt.errors import ConfigError, UserError
+from nmt.commands.preconditions import held_out_corpus
+from nmt.errors import UserError
 
 if TYPE_CHECKING:
     from nmt.config import Config, CorpusConfig, DecodingConfig
@@ -60,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     names = _metric_names(arguments.metrics)
     refuse_same_file({"-o": arguments.output, "--json": arguments.json})
     folder, config = load_run(arguments)
-    corpus = _test_set(arguments, config)
+    corpus = held_out_corpus(arguments, config, "test")
 
     from nmt.build_corpus import build_corpus
     from nmt.checkpoint import update_of
@@ -120,23 +119,6 @@ def _metric_names(given: str | None) -> list[str]:
     return names
 
 
-def _test_set(arguments: argparse.Namespace, config: "Config") -> "CorpusConfig":
-    if (arguments.source is None) != (arguments.reference is None):
-        raise UserError("--source and --reference go together: give both, or none of them")
-    if arguments.source is not None:
-        for argument, name in (("source", arguments.source), ("reference", arguments.reference)):
-            if not name:
-                raise UserError(f"--{argument}: the name of the file is empty")
-        return given_corpus(config, arguments.source, arguments.reference)
-    if config.data.test is None:
-        raise ConfigError(
-            f"{arguments.run}: its configuration names no test set (data.test); "
-            "give --source and --reference"
-        )
-    require_test_set(config.data.test, arguments.run)
-    return config.data.test
-
-
 def _record(
     arguments: argparse.Namespace,
     config: "Config",
@@ -148,6 +130,8 @@ def _record(
     return {
         "run": arguments.run,
         "checkpoint": arguments.checkpoint,
+        "ensemble": arguments.ensemble,
+        "average": arguments.average,
         "test_set": corpus.model_dump(exclude_none=True, exclude={"weight"}),
         "num_sentences": num_sentences,
         "decoding": config.decoding.model_dump(mode="json"),

@@ -1,11 +1,13 @@
 """What a configuration needs of this machine, looked for before the work: corpora, device."""
 
+import argparse
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from nmt.errors import ConfigError, DataError
+from nmt.commands.text import given_corpus
+from nmt.errors import ConfigError, DataError, UserError
 from nmt.files import is_missing
 
 if TYPE_CHECKING:
@@ -42,17 +44,36 @@ def require_device(config: "Config") -> None:
     resolve_precision(config.precision, resolve_device(config.device))
 
 
-def require_test_set(corpus: "CorpusConfig", run: str) -> None:
-    """The same for the test set of a run, which may have come from another machine.
+def held_out_corpus(
+    arguments: argparse.Namespace, config: "Config", key: Literal["valid", "test"]
+) -> "CorpusConfig":
+    """The corpus of --source and --reference; without them, that of a run.
 
     Raises:
-        DataError: a file is missing.
+        UserError: only one of the two is given, or is empty.
+        ConfigError: none is given, and the run has none.
+        DataError: the files of the run are not here: it may have come from another machine.
     """
-    for message in _missing("data.test", corpus, None):
-        raise DataError(
-            f"{run}: the test set of its configuration is not here: {message}; "
+    if (arguments.source is None) != (arguments.reference is None):
+        raise UserError("--source and --reference go together: give both, or none of them")
+    if arguments.source is not None:
+        for argument, name in (("source", arguments.source), ("reference", arguments.reference)):
+            if not name:
+                raise UserError(f"--{argument}: the name of the file is empty")
+        return given_corpus(config, arguments.source, arguments.reference)
+    corpus: CorpusConfig | None = getattr(config.data, key)
+    name = {"valid": "validation set", "test": "test set"}[key]
+    if corpus is None:
+        raise ConfigError(
+            f"{arguments.run}: its configuration names no {name} (data.{key}); "
             "give --source and --reference"
         )
+    for message in _missing(f"data.{key}", corpus, None):
+        raise DataError(
+            f"{arguments.run}: the {name} of its configuration is not here: {message}; "
+            "give --source and --reference"
+        )
+    return corpus
 
 
 def require_another_run(config: "Config") -> None:

@@ -1,13 +1,18 @@
 """`nmt score`: how probable given translations are."""
 
 import argparse
+import json
 import math
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nmt.commands.decoding import add_run_arguments, load_run, load_translator
 from nmt.commands.output import open_output
 from nmt.commands.text import add_pair_arguments, read_given_pairs
+
+if TYPE_CHECKING:
+    from nmt.teacher_forcing import SentenceScore
 
 DESCRIPTION = """Write the log-probability of each target sentence, given its source, as the model
 sees it (natural logarithm, sum over the tokens and the end of the sentence): a line for each pair.
@@ -16,7 +21,7 @@ line, which translate asks no model about). A summary with the perplexity goes t
 
 EXAMPLES = """examples:
   nmt score runs/toy --source data/toy/test.en --target data/toy/test.de
-  nmt score runs/toy --source web.en --target web.de -o web.scores"""
+  nmt score runs/toy --source web.en --target web.de --json -o web.scores"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_pair_arguments(parser)
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="write here, not to stdout"
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="an object for each pair: log-probability, perplexity, and those of the tokens",
     )
 
 
@@ -37,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     total = 0.0
     with open_output(arguments.output) as output:
         for sentence in translator.score(pairs):
-            output.write(f"{sentence.log_probability:.6f}\n")
+            output.write(f"{_format(sentence, as_json=arguments.json)}\n")
             num_sentences += 1
             num_tokens += sentence.num_tokens
             total += sentence.log_probability
@@ -48,3 +58,17 @@ def run(arguments: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return 0
+
+
+def _format(sentence: "SentenceScore", *, as_json: bool) -> str:
+    if not as_json:
+        return f"{sentence.log_probability:.6f}"
+    fields = {
+        "log_probability": round(sentence.log_probability, 6),
+        "perplexity": round(sentence.perplexity, 6),
+        "tokens": sentence.tokens,
+        "token_log_probabilities": [
+            round(number, 6) for number in sentence.token_log_probabilities
+        ],
+    }
+    return json.dumps(fields, ensure_ascii=False)

@@ -1,3 +1,4 @@
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -5,12 +6,12 @@ from typing import Any
 import pytest
 
 from nmt.commands.preconditions import (
+    held_out_corpus,
     require_another_run,
     require_corpora,
     require_device,
-    require_test_set,
 )
-from nmt.config import Config, CorpusConfig
+from nmt.config import Config
 from nmt.errors import ConfigError, DataError
 
 PLAIN = "(paths are relative to the folder that nmt is run in: {folder})"
@@ -36,7 +37,9 @@ def message(made: Config, path: str = "x.yaml") -> str:
 
 def test_files_that_are_there_are_not_missed() -> None:
     require_corpora(config(), Path("x.yaml"))
-    require_test_set(CorpusConfig(source="a", target="a"), "runs/x")
+    made = config()
+    given = argparse.Namespace(run="runs/x", source=None, reference=None)
+    assert held_out_corpus(given, made, "valid") == made.data.valid
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,11 @@ def test_of_an_absolute_path_nothing_need_be_said() -> None:
 
 def test_the_test_set_of_a_run_may_be_another_one() -> None:
     with pytest.raises(DataError, match=r"^runs/x: the test set .* data\.test\.target: b: .* give"):
-        require_test_set(CorpusConfig(source="a", target="b"), "runs/x")
+        held_out_corpus(
+            argparse.Namespace(run="runs/x", source=None, reference=None),
+            config(test={"source": "a", "target": "b"}),
+            "test",
+        )
 
 
 def test_what_may_not_be_looked_at_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from nmt.config_file import load_config
+
 pytestmark = pytest.mark.usefixtures("in_trained")
 
 SENTENCES = "one two three .\nnine nine .\nfive four .\n"
@@ -144,6 +146,81 @@ def test_every_search_translates_on_the_command_line(nmt: Any, tmp_path: Path) -
     wanted = lines("--constraints", tmp_path / "wanted")
     assert {"neun", "acht"} <= set(wanted[0].split()) and wanted[1] == plain[1]
     assert "zwei" not in lines("--set", "forbidden=[zwei]")[0]
+
+
+def test_translations_of_another_system_are_ranked(nmt: Any, tmp_path: Path) -> None:
+    source, n_best = tmp_path / "source", tmp_path / "n-best"
+    source.write_text("one two .\nnine .\nthree .\n")
+    n_best.write_text("0 ||| eins zwei .\n0 ||| zwei eins . ||| LM: 3 ||| -1\n2 ||| drei .\n")
+    given = ("rescore", "runs/tiny", "--source", source, "--n-best")
+    lines = [line.split(" ||| ") for line in nmt(*given, n_best).lines]
+    assert [line[:2] for line in lines] == [
+        ["0", "zwei eins ."],
+        ["0", "eins zwei ."],
+        ["2", "drei ."],
+    ]
+    assert float(lines[0][2]) == pytest.approx(float(lines[0][3]) / 4, abs=1e-5)
+    own = nmt("translate", "runs/tiny", source, "--n-best", "3", "--scores").lines
+    n_best.write_text("".join(f"{line}\n" for line in own))
+    again = nmt(*given, n_best).lines
+    for one, two in zip(own, again, strict=True):
+        *text, score, total = one.split(" ||| ")
+        *same_text, same_score, same_total = two.split(" ||| ")
+        assert same_text == text
+        assert float(same_score) == pytest.approx(float(score), abs=1e-4)
+        assert float(same_total) == pytest.approx(float(total), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ("0 ||| eins\nzwei\n", "n-best, line 2: must be `line ||| translation ||| ...`"),
+        ("3 ||| eins\n", "n-best: has translations of line 3, and"),
+        ("1 ||| eins\n0 ||| zwei\n", "n-best: line 0 comes again after line 1: sort the list"),
+    ],
+)
+def test_an_n_best_list_that_is_none(content: str, part: str, nmt: Any, tmp_path: Path) -> None:
+    (tmp_path / "source").write_text("one .\ntwo .\n")
+    (tmp_path / "n-best").write_text(content)
+    given = ("--source", tmp_path / "source", "--n-best", tmp_path / "n-best")
+    nmt("rescore", "runs/tiny", *given).assert_refused(part)
+
+
+def test_penalties_are_chosen_and_kept(nmt: Any, in_copy: Path) -> None:
+    given = ("tune", "runs/tiny", "--length-penalties", "none, word_reward,0.7")
+    outcome = nmt(*given, "--coverage-penalties", "none,0.3", "--metric", "chrf", "--dry-run")
+    assert outcome.code == 0
+    head, *rows = outcome.lines
+    assert head.split() == ["length", "penalty", "coverage", "penalty", "chrF"]
+    assert len(rows) == 6
+    before = load_config(Path("runs/tiny/config.yaml"))
+    assert before.decoding.length_penalty.name == "average"
+    outcome = nmt(*given)
+    assert outcome.err.endswith("config.yaml has now: length penalty none, coverage penalty none\n")
+    after = load_config(Path("runs/tiny/config.yaml"))
+    decoding = after.decoding.model_copy(update={"length_penalty": before.decoding.length_penalty})
+    assert after.model_copy(update={"decoding": decoding}) == before
+    assert nmt("translate", "runs/tiny", stdin=b"one two .\n").lines == ["zwei eins ."]
+    refused = nmt("tune", "runs/tiny", "--length-penalties", "0.5,avarage")
+    refused.assert_refused("--set length_penalty=avarage: unknown length penalty 'avarage'")
+    nmt("tune", "runs/tiny", "--metric", "blue").assert_refused("--metric: 'blue' is none of bleu")
+    nmt("tune", "runs/tiny", "--coverage-penalties", ",").assert_refused("names no penalty")
+    Path("valid.en").unlink()
+    nmt("tune", "runs/tiny").assert_refused(
+        "the validation set of its configuration is not here", "give --source and --reference"
+    )
+
+
+def test_the_scores_of_tokens(nmt: Any, tmp_path: Path) -> None:
+    (tmp_path / "source").write_text("one two .\n")
+    (tmp_path / "target").write_text("zwei eins .\n")
+    given = ("score", "runs/tiny", "--source", tmp_path / "source", "--target", tmp_path / "target")
+    (line,) = nmt(*given, "--json").lines
+    told = json.loads(line)
+    assert told["tokens"] == ["zwei", "eins", ".", "</s>"]
+    assert sum(told["token_log_probabilities"]) == pytest.approx(told["log_probability"], abs=1e-4)
+    assert told["perplexity"] == pytest.approx(math.exp(-told["log_probability"] / 4), abs=1e-4)
+    assert nmt(*given).lines == [f"{told['log_probability']:.6f}"]
 
 
 def test_nothing_in_nothing_out(nmt: Any) -> None:
