@@ -7,6 +7,7 @@ imported, so that `nmt --help` answers at once.
 """
 
 import argparse
+import errno
 import importlib
 import io
 import logging
@@ -86,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = USER_ERROR
         except BrokenPipeError:
             code = _reader_has_gone()
+        except OSError as error:
+            code = _system_refuses(error)
         except KeyboardInterrupt:
             print("nmt: interrupted", file=sys.stderr)
             code = INTERRUPTED
@@ -95,6 +98,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
             code = INTERNAL_ERROR
     return code
+
+
+def _system_refuses(error: OSError) -> int:
+    """A full disk can be mended by the user; all else that no command has foreseen cannot."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        traceback.print_exc()
+        return INTERNAL_ERROR
+    print(f"nmt: error: {error.strerror}: make room, and do it again", file=sys.stderr)
+    return USER_ERROR
 
 
 def _dispatch(words: list[str]) -> int:

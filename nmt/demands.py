@@ -10,7 +10,7 @@ from nmt.errors import DataError
 from nmt.search.constraints import count_unmet
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Demand
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.tokenizer import UNKNOWN_TEXT, Tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,9 @@ class Input:
     Attributes:
         source: raw text, or a grid.
         prefix: what the translation begins with, whole words.
-        phrases: what must stand in it somewhere, whole words; phrases may overlap.
+        phrases: what must stand in it somewhere; phrases may overlap. They are looked for as the
+            tokens that the tokenizer makes of them: where it splits words, a longer word that
+            begins with these tokens has them too.
     """
 
     source: Source
@@ -50,6 +52,11 @@ def encode_demand(given: Input, number: int, tokenizer: Tokenizer, max_length: i
     if not given.prefix and not given.phrases:
         return NO_DEMAND
     prefix = list(tokenizer.encode(given.prefix))
+    if tokenizer.count_unknown(prefix):
+        logger.warning(
+            "line %d: the model does not know all of the prefix %r; what it does not know reads %s",
+            *(number, given.prefix, UNKNOWN_TEXT),
+        )
     if len(prefix) > max_length:
         raise DataError(
             f"line {number}: the prefix has {len(prefix)} tokens, and a translation at most "
@@ -69,20 +76,33 @@ def encode_demand(given: Input, number: int, tokenizer: Tokenizer, max_length: i
     return Demand(tuple(prefix), tuple(phrases))
 
 
-def warn_of_unmet(
+def drop_unmet(
     given: Sequence[Input],
     demands: Sequence[Demand],
     found: Sequence[Sequence[Hypothesis]],
     tokenizer: Tokenizer,
     first_number: int,
-) -> None:
-    """Name the lines and phrases that did not find a place in the best translation."""
-    for number, (line, demand, hypotheses) in enumerate(
-        zip(given, demands, found, strict=True), start=first_number
-    ):
-        for phrase in demand.phrases:
-            if len(line) and count_unmet(hypotheses[0].tokens, [phrase]):
-                logger.warning(
-                    "line %d: no translation was found that has %r with all else that is asked",
-                    *(number, tokenizer.decode(phrase)),
-                )
+) -> dict[int, Demand]:
+    """What is left to ask of the lines whose best translation lacks a phrase; each is named.
+
+    To hold on to what cannot be had makes a translation that goes on and on in search of it.
+
+    Returns:
+        Index of a line -> what was asked, without the phrases that it lacks.
+    """
+    left: dict[int, Demand] = {}
+    for index, (line, demand, hypotheses) in enumerate(zip(given, demands, found, strict=True)):
+        if not len(line):
+            continue
+        tokens = hypotheses[0].tokens
+        lacking = [phrase for phrase in demand.phrases if count_unmet(tokens, [phrase])]
+        for phrase in lacking:
+            logger.warning(
+                "line %d: no translation was found that has %r with all else that is asked; it is "
+                "translated without",
+                *(first_number + index, tokenizer.decode(phrase)),
+            )
+        if lacking:
+            kept = tuple(phrase for phrase in demand.phrases if phrase not in lacking)
+            left[index] = Demand(demand.prefix, kept)
+    return left

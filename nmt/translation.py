@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Self
 from nmt.build import build_reranker, build_search, load_tokenizers
 from nmt.config import DecodingConfig
 from nmt.data.grids import Source
-from nmt.demands import Input as Input, encode_demand, warn_of_unmet
+from nmt.demands import Input as Input, drop_unmet, encode_demand
 from nmt.device import AUTO, resolve_device, resolve_precision
 from nmt.errors import ConfigError, RunError
 from nmt.inference import Inference
@@ -268,7 +268,11 @@ class Translator:
             for number, line in enumerate(given, start=first_number)
         ]
         found = self.inference.run_search([source.ids for source in sources], demands)
-        warn_of_unmet(given, demands, found, tokenizer, first_number)
+        if left := drop_unmet(given, demands, found, tokenizer, first_number):
+            ids = [sources[index].ids for index in left]
+            again = self.inference.run_search(ids, list(left.values()))
+            for index, hypotheses in zip(left, again, strict=True):
+                found[index] = hypotheses
         texts = decode(found, sources, tokenizer, self.inference, self.dictionary)
         if self.reranker is not None:
             found, texts = rerank(found, texts, self.reranker)

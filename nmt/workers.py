@@ -1,7 +1,10 @@
 """Several processes that compute batches with one model, whose weights they share."""
 
+import pickle
 import signal
+import traceback
 from collections.abc import Callable, Sequence
+from multiprocessing import parent_process
 from multiprocessing.process import BaseProcess
 from queue import Empty
 from types import TracebackType
@@ -10,12 +13,13 @@ from typing import Any, Final, Generic, Self, TypeVar
 import torch
 from torch import multiprocessing
 
-from nmt.errors import RunError
+from nmt.errors import RunError, UserError
 
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
 
-_PATIENCE: Final = 1.0  # seconds after which it is looked whether all are alive
+_PATIENCE: Final = 1.0  # seconds after which it is looked whether the others are alive
+_AHEAD: Final = 2  # jobs for each process that wait in the queue
 
 
 class Workers(Generic[Tool]):
@@ -57,6 +61,9 @@ class Workers(Generic[Tool]):
             process.terminate()
         for process in self._processes:
             process.join()
+        # What still lies in the queue will be read by nobody, and must not be waited for.
+        self._tasks.cancel_join_thread()
+        self._tasks.close()
 
     def map(self, function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]]) -> list[Result]:
         """What the function makes of the tool and each job, in the order of the jobs.
@@ -67,21 +74,32 @@ class Workers(Generic[Tool]):
 
         Raises:
             RunError: a process has died.
-            Exception: what the function has raised.
+            UserError: what the function has raised, the first of the jobs.
+            RuntimeError: the function has raised another exception; its traceback is in it.
         """
+        answers: list[tuple[int, Any, UserError | str | None]] = []
+        most = _AHEAD * len(self._processes)
         for place, job in enumerate(jobs):
+            if place >= most:
+                answers.append(self._next())
             self._tasks.put((place, function, job))
         # All answers are waited for, that none is left for the next call.
-        answers = sorted((self._next() for _ in jobs), key=lambda answer: answer[0])
+        while len(answers) < len(jobs):
+            answers.append(self._next())
+        answers.sort(key=lambda answer: answer[0])
         for _, _, error in answers:
+            if isinstance(error, str):
+                raise RuntimeError(f"in a worker:\n{error}")
             if error is not None:
                 raise error
         return [result for _, result, _ in answers]
 
-    def _next(self) -> tuple[int, Any, BaseException | None]:
+    def _next(self) -> tuple[int, Any, UserError | str | None]:
         while True:
             try:
-                answer: tuple[int, Any, BaseException | None] = self._results.get(timeout=_PATIENCE)
+                answer: tuple[int, Any, UserError | str | None] = pickle.loads(
+                    self._results.get(timeout=_PATIENCE)
+                )
                 return answer
             except Empty:
                 for process in self._processes:
@@ -93,12 +111,23 @@ class Workers(Generic[Tool]):
 
 
 def _work(tool: Any, tasks: Any, results: Any, num_threads: int) -> None:
-    """Do jobs until the process is ended."""
+    """Do jobs until the process is ended, or its parent is no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told as well, and ends this one
     torch.set_num_threads(num_threads)
-    while True:
-        place, function, job = tasks.get()
+    parent = parent_process()
+    while parent is not None and parent.is_alive():
         try:
-            results.put((place, function(tool, *job), None))
-        except Exception as error:
-            results.put((place, None, error))
+            place, function, job = tasks.get(timeout=_PATIENCE)
+        except Empty:
+            continue
+        results.put(_answer(place, function, tool, job))
+
+
+def _answer(place: int, function: Callable[..., Any], tool: Any, job: tuple[Any, ...]) -> bytes:
+    """Pickled here, as what cannot be is an error of the job."""
+    try:
+        return pickle.dumps((place, function(tool, *job), None))
+    except UserError as error:
+        return pickle.dumps((place, None, error))
+    except Exception:
+        return pickle.dumps((place, None, traceback.format_exc()))

@@ -1,4 +1,5 @@
 import argparse
+import errno
 import importlib
 import logging
 import os
@@ -295,3 +296,15 @@ def test_a_bad_configuration_is_refused_before_torch_is_imported(tmp_path: Path)
     assert process.returncode == 2
     assert out == b""
     assert err.count(b"\n") == 1
+
+
+def test_a_full_disk_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(words: list[str]) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("nmt.cli._dispatch", write)
+    assert cli.main(["translate"]) == 2
+    told = capsys.readouterr().err
+    assert told == "nmt: error: No space left on device: make room, and do it again\n"

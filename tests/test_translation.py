@@ -411,7 +411,7 @@ def test_a_translation_begins_and_has_what_is_asked(translator):
     assert found[4:] == ["", ""]
 
 
-def test_what_cannot_be_had_is_named_and_the_line_is_translated(translator, caplog):
+def test_what_cannot_be_had_is_named_and_the_line_is_translated(tokenizer, translator, caplog):
     line = random_lines(1)[0]
     many = tuple(f"w{index} w{index + 1} w{index + 2}" for index in range(1, 28, 3))
     given = [line, Input(line, phrases=("w3", "unheard")), Input(line, phrases=many)]
@@ -420,6 +420,16 @@ def test_what_cannot_be_had_is_named_and_the_line_is_translated(translator, capl
     assert "w3" in found[1].split()
     assert "line 2: 'unheard' cannot be in the translation" in caplog.text
     assert "line 3: no translation was found that has 'w" in caplog.text
+    impossible = make_translator(tokenizer, forbidden=["w3"])
+    (free,), (asked,) = (
+        impossible.translate([Input(line, phrases=phrases)]) for phrases in ((), ("w3",))
+    )
+    assert asked == free  # and not what a search for it would have gone on with
+
+
+def test_a_prefix_that_is_not_all_known_is_told(translator, caplog):
+    translator.translate([Input("w1", prefix="w2 unheard")])
+    assert "line 1: the model does not know all of the prefix 'w2 unheard'" in caplog.text
 
 
 def test_a_prefix_that_is_too_long_is_refused(translator):

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,3 +46,77 @@ def test_a_death_is_told() -> None:
         pytest.raises(RunError, match=r"a worker has died \(exit code -9.*fewer --workers"),
     ):
         workers.map(die, [(1,)])
+
+
+def stumble(tool: torch.Tensor, number: int) -> int:
+    return 1 // (number - number)
+
+
+def keep(tool: torch.Tensor, load: bytes) -> object:
+    return lambda: load
+
+
+def wait(tool: torch.Tensor, load: bytes) -> None:
+    time.sleep(60)
+
+
+def test_what_goes_wrong_in_a_worker_comes_with_its_traceback() -> None:
+    with Workers(torch.ones(1), 1) as workers:
+        with pytest.raises(RuntimeError, match=r"(?s)in a worker:.*stumble.*ZeroDivisionError"):
+            workers.map(stumble, [(1,), (2,)])
+        with pytest.raises(RuntimeError, match="pickle"):
+            workers.map(keep, [(b"x",)])
+
+
+ENDING = """
+import sys, time, torch
+from nmt.workers import Workers
+sys.path.insert(0, {folder!r})
+from test_workers import die, wait
+if __name__ == "__main__":
+    with Workers(torch.ones(1), 2) as workers:
+        print(*[process.pid for process in workers._processes], flush=True)
+        {work}
+"""
+MANY = "workers.map({job}, [(b'x' * 300_000,)] * 40)"
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
+@pytest.mark.parametrize(
+    ("work", "way"),
+    [
+        (MANY.format(job="wait"), "interrupt"),
+        (MANY.format(job="die"), "none"),
+        ("time.sleep(60)", "kill"),
+    ],
+    ids=["interrupted", "a worker dies", "the parent is killed"],
+)
+def test_all_end_soon_whatever_lies_in_the_queues(work: str, way: str, tmp_path: Path) -> None:
+    script = tmp_path / "ending.py"
+    script.write_text(ENDING.format(folder=str(Path(__file__).parent), work=work))
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        workers = [int(pid) for pid in process.stdout.readline().split()]
+        time.sleep(6)
+        if way == "interrupt":
+            os.killpg(process.pid, signal.SIGINT)
+        elif way == "kill":
+            process.kill()
+        process.wait(timeout=20)
+    deadline = time.monotonic() + 10
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not any(map(is_running, workers))

@@ -43,6 +43,9 @@ def identify(
         manifest = RunDirectory.open(path).checkpoint(checkpoint) / MANIFEST
         manifests.append(manifest.read_text(encoding="utf-8") if manifest.is_file() else None)
     options = config.decoding.model_dump(mode="json")
+    dictionary = config.decoding.dictionary
+    if dictionary is not None and os.path.isfile(dictionary):
+        options["dictionary"] = Path(dictionary).read_text(encoding="utf-8", errors="replace")
     told = [manifests, options, config.device, config.precision, dict(arguments)]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
@@ -94,12 +97,10 @@ class Bookmark:
         self._state = State(identity)
         self._digest = hashlib.sha256()
         self._outputs: dict[str, _Digested] = {}
-        if resume and self._path.exists():
+        if resume and os.path.isfile(self._path):
             self._state = self._read(identity)
             for argument, (size, digest) in self._state.outputs.items():
-                _require_same(partial_file(paths[argument]), size, digest)
-        else:
-            self._path.unlink(missing_ok=True)
+                _require_same(paths[argument], size, digest)
 
     @property
     def num_lines(self) -> int:
@@ -136,7 +137,9 @@ class Bookmark:
         self._digest.update(b"\n")
 
     def writer(self, argument: str, stream: TextIO) -> "_Digested":
-        """What to write an output with."""
+        """What to write an output with, which is open."""
+        if self.num_lines == 0:  # what was there is begun anew, and its state is no more
+            self._path.unlink(missing_ok=True)
         self._outputs[argument] = _Digested(stream, self._paths[argument], self.size(argument))
         return self._outputs[argument]
 
@@ -160,7 +163,7 @@ class Bookmark:
             fields: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
             outputs = {name: (size, digest) for name, (size, digest) in fields["outputs"].items()}
             state = State(**{**fields, "outputs": outputs})
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise DataError(f"{self._path}: is damaged; begin again without --resume") from None
         if state.identity != identity or set(state.outputs) != set(self._paths):
             raise UserError(
@@ -201,9 +204,12 @@ def _digest(path: Path, size: int) -> "hashlib._Hash":
     return digest
 
 
-def _require_same(path: Path, size: int, digest: str) -> None:
-    """The file must begin with so many bytes that were written; what is beyond is cut off."""
+def _require_same(output: Path, size: int, digest: str) -> None:
+    """What was written must begin with these bytes; what is beyond is cut off."""
+    path = partial_file(output)
     try:
+        if not path.exists() and output.is_file() and output.stat().st_size == size:
+            output.rename(path)  # it was complete, and killed before it could say so
         if os.path.getsize(path) >= size and _digest(path, size).hexdigest() == digest:
             os.truncate(path, size)
             return

@@ -42,9 +42,10 @@ of all else some thousands of lines are read before the first translations come 
 EXAMPLES = """output:
   The translation. With --scores: score, log-probability and translation, with tabs between.
   With --n-best N: `line ||| translation ||| score`, lines counted from 0, up to N of them for
-  each line of the input, best first; --scores adds ` ||| log-probability`. The score is what the
-  search ranks by: the log-probability under the length penalty. Both are those of the text, as
-  `nmt score` has them, also where the search has found it in other tokens.
+  each line of the input, best first; --scores adds ` ||| log-probability`. The score is what they
+  are ranked by: the log-probability under the length penalty, less what other penalties take; or
+  what a translation is worth (mbr). The log-probability is that of the text, as `nmt score` has it,
+  also where the search has found it in other tokens.
 
   With --json: an object for each line of the input, with `line` (from 1), `source`, `translation`,
   `score`, `log_probability`, `tokens`, `hypotheses` (the same of each of the n best), and where
@@ -115,11 +116,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         help="words and phrases that each translation must have: a line for each line of the "
-        "input, with tabs between them, empty for none (beam search alone)",
+        "input, with tabs between them, empty for none (beam search alone). They are looked for as "
+        "tokens: where the tokenizer splits words, the beginning of a longer word will do",
     )
     add_search_arguments(parser)
     parser.add_argument(
-        "--n-best", metavar="N", help="translations of each line; at most the beam size"
+        "--n-best",
+        metavar="N",
+        help="translations of each line; at most the beam size, where there is a beam",
     )
 
 
@@ -132,8 +136,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"--constraints: the search {config.decoding.search.name!r} knows nothing of them; the "
             "nearest that does is beam (--search beam)"
         )
-    if arguments.resume and (arguments.output is None or stdin_is_typed(arguments.input)):
-        raise UserError("--resume: goes on with a file; give the same -o FILE as before")
+    if arguments.resume:
+        _require_files(arguments)
     lines = read_input(config, arguments.input)
     inputs = read_demands(arguments.prefixes, arguments.constraints)(lines)
     bookmark = _bookmark(folder, config, arguments)
@@ -148,6 +152,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _require_files(arguments: argparse.Namespace) -> None:
+    """What is gone on with must be files, and the input must come again."""
+    if stdin_is_typed(arguments.input):
+        raise UserError("--resume: what is typed at a terminal cannot come again; name a file")
+    if arguments.output is None:
+        raise UserError("--resume: goes on with a file; give the same -o FILE as before")
+    for argument, path in (("-o", arguments.output), ("--alignments", arguments.alignments)):
+        if path is not None and os.path.exists(path) and not os.path.isfile(path):
+            raise UserError(f"--resume: {argument} {path} is no file that can be gone on with")
+
+
 def _bookmark(
     folder: "RunDirectory", config: "Config", arguments: argparse.Namespace
 ) -> "Bookmark | None":
@@ -157,7 +172,7 @@ def _bookmark(
     given = {"-o": arguments.output, "--alignments": arguments.alignments}
     paths = {key: Path(os.path.realpath(path)) for key, path in given.items() if path is not None}
     if arguments.output is None or any(
-        path.exists() and not path.is_file() for path in paths.values()
+        os.path.exists(path) and not os.path.isfile(path) for path in paths.values()
     ):
         return None
     told = {name: getattr(arguments, name) for name in ("scores", "json", "n_best", "average")}

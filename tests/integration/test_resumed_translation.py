@@ -129,6 +129,61 @@ def test_what_cannot_be_gone_on_with_is_refused(
     )
 
 
+def test_a_rerun_that_fails_before_it_writes_loses_nothing(
+    nmt: Any, in_copy: Path, small_windows: None, break_off: Any
+) -> None:
+    write_input(Path("input.en"), 40)
+    command = ("translate", "runs/tiny", "input.en", "-o", "out")
+    assert nmt(*command).code == 0
+    whole = Path("out").read_bytes()
+    Path("out").unlink()
+    break_off(3)
+    nmt(*command)
+    state = Path("out.state").read_bytes()
+    nmt(*command, "--checkpoint", "step-99").assert_refused("step-99")
+    assert Path("out.state").read_bytes() == state
+    break_off(10**9)
+    assert nmt(*command, "--resume").code == 0
+    assert Path("out").read_bytes() == whole
+
+
+def test_one_that_was_killed_when_all_was_written_is_done(
+    nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_input(Path("input.en"), 5)
+    command = ("translate", "runs/tiny", "input.en", "-o", "out")
+    with monkeypatch.context() as patch:
+        patch.setattr("nmt.commands.bookmark.Bookmark.finish", lambda self: None)
+        assert nmt(*command).code == 0
+    whole = Path("out").read_bytes()
+    assert Path("out.state").exists()
+    assert nmt(*command, "--resume").code == 0
+    assert Path("out").read_bytes() == whole and not Path("out.state").exists()
+
+
+def test_what_is_no_file_cannot_be_gone_on_with(nmt: Any, in_copy: Path) -> None:
+    write_input(Path("input.en"), 5)
+    given = ("translate", "runs/tiny", "input.en", "--resume", "-o", "out")
+    nmt(*given, "--alignments", os.devnull).assert_refused(
+        f"--resume: --alignments {os.devnull} is no file that can be gone on with"
+    )
+    nmt("translate", "runs/tiny", "input.en", "-o", "input.en/out").assert_refused("input.en/out")
+    assert nmt("translate", "runs/tiny", "input.en", "-o", "x" * 300).code == 2
+
+
+def test_a_dictionary_that_was_changed(
+    nmt: Any, in_copy: Path, small_windows: None, break_off: Any
+) -> None:
+    write_input(Path("input.en"), 40)
+    Path("words").write_text("one\teins\n")
+    options = ("--set", "replace_unknown=true", "--set", "dictionary=words")
+    command = ("translate", "runs/tiny", "input.en", "-o", "out", *options)
+    break_off(3)
+    nmt(*command)
+    Path("words").write_text("one\tEINS\n")
+    nmt(*command, "--resume").assert_refused("by another model or with other options")
+
+
 def test_nothing_is_there_yet(nmt: Any, in_copy: Path) -> None:
     write_input(Path("input.en"), 5)
     Path("input.en.gz").write_bytes(gzip.compress(Path("input.en").read_bytes()))
