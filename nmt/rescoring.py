@@ -105,11 +105,12 @@ def score_texts(
         found[index][rank] = Hypothesis(tuple(target.ids), total, score)
 
 
+def score_without_coverage(log_probability: float, length: int, scoring: Scoring) -> float:
+    """The score of tokens, EOS counted, but for the coverage: that is known to a search alone."""
+    return scoring.score(torch.tensor(log_probability), torch.tensor(length)).item()
+
+
 def _same_penalties(old: Hypothesis, total: float, length: int, scoring: Scoring) -> float:
     """The score of other tokens of one text: what the search has held against it stays."""
-
-    def plain(log_probability: float, length: int) -> float:
-        return scoring.score(torch.tensor(log_probability), torch.tensor(length)).item()
-
-    held_against = old.score - plain(old.log_probability, len(old.tokens) + 1)
-    return plain(total, length) + held_against
+    before = score_without_coverage(old.log_probability, len(old.tokens) + 1, scoring)
+    return score_without_coverage(total, length, scoring) + (old.score - before)

@@ -169,6 +169,15 @@ def test_translations_of_another_system_are_ranked(nmt: Any, tmp_path: Path) -> 
         assert same_text == text
         assert float(same_score) == pytest.approx(float(score), abs=1e-4)
         assert float(same_total) == pytest.approx(float(total), abs=1e-4)
+    nmt(*given, n_best, "--set", "coverage_penalty=gnmt").assert_refused(
+        "decoding.coverage_penalty: 'gnmt' is for searches", "(--set coverage_penalty=none)"
+    )
+    assert nmt(*given, n_best, "--set", "coverage_penalty=none").lines == again
+    (first, *_) = nmt(*given, n_best, "--length-penalty", "none").lines
+    *_, score, total = first.split(" ||| ")
+    assert score == total
+    for argument in ("--beam-size", "--search"):
+        nmt(*given, n_best, argument, "1").assert_refused("unrecognized arguments")
 
 
 @pytest.mark.parametrize(
