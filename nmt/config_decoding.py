@@ -10,6 +10,8 @@ from nmt.registry import PlugIn
 
 _DRAWS_EACH = ("sampling",)
 """Searches that find each of the n best by itself, and have no beam."""
+_FINDS_ONE = ("greedy",)
+"""Searches that find one translation, and have no beam."""
 
 
 class DecodingConfig(Options):
@@ -60,6 +62,11 @@ class DecodingConfig(Options):
         return self.search.name in _DRAWS_EACH
 
     @property
+    def has_beam(self) -> bool:
+        """Whether `beam_size` means anything to the search."""
+        return self.search.name not in (*_DRAWS_EACH, *_FINDS_ONE)
+
+    @property
     def num_candidates(self) -> int:
         """Translations of each sentence that the search is to find."""
         return self.n_best if self.mbr == "none" else self.mbr_candidates
@@ -68,6 +75,12 @@ class DecodingConfig(Options):
     def _check(self) -> Self:
         if self.dictionary is not None and not self.replace_unknown:
             refuse((("dictionary",), "is for replace_unknown: true alone; set that too"))
+        if self.mbr != "none" and self.search.name in _FINDS_ONE:
+            sentence = (
+                f"chooses among several translations, and {self.search.name} search finds one; "
+                "set search to sampling, beam or diverse_beam"
+            )
+            refuse((("mbr",), sentence))
         if self.mbr != "none" and self.n_best > self.mbr_candidates:
             sentence = f"must be at most mbr_candidates ({self.mbr_candidates}), not {self.n_best}"
             refuse((("n_best",), sentence))

@@ -1,8 +1,8 @@
-"""Minimum Bayes risk: of several translations that which is most like all the others.
+"""Minimum Bayes risk: of several translations that which is most like all of them.
 
 (Kumar & Byrne 2004; over samples: Eikema & Aziz 2020.) What a translation is worth is the mean of
-its chrF or BLEU against each of the others, taken for a reference. These are the figures of
-sacreBLEU for single sentences, for all pairs at once.
+its chrF or BLEU against each of them, taken for a reference; it is itself one of them, and counts
+with its own weight. These are the figures of sacreBLEU for single sentences, for all pairs at once.
 """
 
 from abc import ABC, abstractmethod

@@ -1,6 +1,6 @@
 """What is done to what a search has found: the best are chosen by their texts, texts are scored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -15,6 +15,9 @@ from nmt.text.reader import EncodedWords
 from nmt.text.tokenizer import Tokenizer
 from nmt.unknown_words import Dictionary, replace_unknown
 
+Written = Mapping[tuple[int, tuple[int, ...]], list[str]]
+"""What stands for each word of a hypothesis with unknown ones: by its sentence and its tokens."""
+
 
 def decode(
     found: Sequence[Sequence[Hypothesis]],
@@ -22,8 +25,8 @@ def decode(
     tokenizer: Tokenizer,
     inference: Inference,
     dictionary: Dictionary | None,
-) -> list[tuple[str, ...]]:
-    """The text of each hypothesis.
+) -> tuple[list[tuple[str, ...]], Written]:
+    """The text of each hypothesis, and the words of those in which unknown ones were replaced.
 
     Args:
         found: the hypotheses of each sentence.
@@ -32,22 +35,42 @@ def decode(
         inference: looks where unknown words come from.
         dictionary: what these become; None: there are none.
     """
-    texts = [[tokenizer.decode(item.tokens) for item in hypotheses] for hypotheses in found]
+    written: Written = {}
     if dictionary is not None:
-        gaps = [
-            (index, rank, tokenizer.split_words(hypothesis.tokens))
-            for index, hypotheses in enumerate(found)
-            for rank, hypothesis in enumerate(hypotheses)
-            if UNK in hypothesis.tokens
-        ]
-        seen = inference.run_forced(
-            [sources[index] for index, _, _ in gaps], [words for _, _, words in gaps], read_weights
-        )
-        for (index, rank, words), weights in zip(gaps, seen, strict=True):
-            texts[index][rank] = replace_unknown(
-                texts[index][rank], list(words.ids), sources[index], weights, dictionary
-            )
-    return list(map(tuple, texts))
+        written = _replace_unknown(found, sources, tokenizer, inference, dictionary)
+
+    def text(index: int, hypothesis: Hypothesis) -> str:
+        words = written.get((index, hypothesis.tokens))
+        return tokenizer.decode(hypothesis.tokens) if words is None else " ".join(words)
+
+    texts = [
+        tuple(text(index, hypothesis) for hypothesis in hypotheses)
+        for index, hypotheses in enumerate(found)
+    ]
+    return texts, written
+
+
+def _replace_unknown(
+    found: Sequence[Sequence[Hypothesis]],
+    sources: Sequence[EncodedWords],
+    tokenizer: Tokenizer,
+    inference: Inference,
+    dictionary: Dictionary,
+) -> Written:
+    """One pass more for the hypotheses with unknown words, to see where these looked."""
+    gaps = {
+        (index, hypothesis.tokens): tokenizer.split_words(hypothesis.tokens)
+        for index, hypotheses in enumerate(found)
+        for hypothesis in hypotheses
+        if UNK in hypothesis.tokens
+    }
+    seen = inference.run_forced(
+        [sources[index] for index, _ in gaps], list(gaps.values()), read_weights
+    )
+    return {
+        (index, tokens): replace_unknown(words, sources[index], weights, dictionary)
+        for ((index, tokens), words), weights in zip(gaps.items(), seen, strict=True)
+    }
 
 
 def rerank(
@@ -105,11 +128,12 @@ def score_texts(
         found[index][rank] = Hypothesis(tuple(target.ids), total, score)
 
 
+def score_without_coverage(log_probability: float, length: int, scoring: Scoring) -> float:
+    """The score of tokens, EOS counted, but for the coverage: that is known to a search alone."""
+    return scoring.score(torch.tensor(log_probability), torch.tensor(length)).item()
+
+
 def _same_penalties(old: Hypothesis, total: float, length: int, scoring: Scoring) -> float:
     """The score of other tokens of one text: what the search has held against it stays."""
-
-    def plain(log_probability: float, length: int) -> float:
-        return scoring.score(torch.tensor(log_probability), torch.tensor(length)).item()
-
-    held_against = old.score - plain(old.log_probability, len(old.tokens) + 1)
-    return plain(total, length) + held_against
+    before = score_without_coverage(old.log_probability, len(old.tokens) + 1, scoring)
+    return score_without_coverage(total, length, scoring) + (old.score - before)

@@ -1,6 +1,7 @@
 """What a model says about given sentence pairs: all of it comes from one pass over each."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,4 +101,26 @@ def align_words(
     word_weights = merge_to_words(weights, source.word_of_token, target.word_of_token)
     return SentenceAlignment(
         tuple(source.words), tuple(target.words), word_weights, hard_alignment(word_weights)
+    )
+
+
+def with_target_words(alignment: SentenceAlignment, written: Sequence[str]) -> SentenceAlignment:
+    """The alignment with what was written for each target word.
+
+    A word that became several, with blanks between, becomes as many rows, each with its weights and
+    links.
+    """
+    parts = [text.split() or [text] for text in written]
+    rows = [row for row, words in enumerate(parts) for _ in words]
+    links = frozenset(
+        (source, target)
+        for target, row in enumerate(rows)
+        for source, old in alignment.links
+        if old == row
+    )
+    return SentenceAlignment(
+        alignment.source_words,
+        tuple(word for words in parts for word in words),
+        alignment.weights[rows],
+        links,
     )

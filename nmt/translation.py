@@ -17,7 +17,7 @@ from nmt.loading import load_decoding, load_dictionary, load_models
 from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.nn.ensemble import Space
 from nmt.reading import read_words, windows
-from nmt.rescoring import decode, rerank, score_texts
+from nmt.rescoring import Written, decode, rerank, score_texts
 from nmt.run import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.symbols import EOS
@@ -27,6 +27,7 @@ from nmt.teacher_forcing import (
     align_words,
     read_log_probabilities,
     read_weights,
+    with_target_words,
 )
 from nmt.text.reader import EncodedWords, Item, Reader
 from nmt.text.tokenizer import Tokenizer
@@ -273,17 +274,16 @@ class Translator:
             again = self.inference.run_search(ids, list(left.values()))
             for index, hypotheses in zip(left, again, strict=True):
                 found[index] = hypotheses
-        texts = decode(found, sources, tokenizer, self.inference, self.dictionary)
+        texts, written = decode(found, sources, tokenizer, self.inference, self.dictionary)
         if self.reranker is not None:
             found, texts = rerank(found, texts, self.reranker)
         alignments: Sequence[SentenceAlignment | None] = [None] * len(lines)
         if with_alignments:
-            # The words of the tokens that were written, which the text need not become again.
-            targets = [
-                self.target_tokenizer.split_words(hypotheses[0].tokens) if text[0] else _NO_WORDS
+            best = [
+                hypotheses[0] if text[0] else None
                 for hypotheses, text in zip(found, texts, strict=True)
             ]
-            alignments = self._align(sources, targets)
+            alignments = self._align_found(sources, best, written)
         if with_scores:
             is_worth = self.reranker is not None
             score_texts(found, texts, sources, tokenizer, self.inference, is_worth=is_worth)
@@ -311,6 +311,22 @@ class Translator:
         """The tokens and words of items, cut where they are too long."""
         most = self.max_source_length
         return read_words(reader, items, side=side, first_number=first_number, max_tokens=most)
+
+    def _align_found(
+        self, sources: list[EncodedWords], found: Sequence[Hypothesis | None], written: Written
+    ) -> list[SentenceAlignment]:
+        """Word alignments of what a search has found, in order; None: nothing."""
+        # The words of the tokens that were written, which the text need not become again.
+        targets = [
+            _NO_WORDS if item is None else self.target_tokenizer.split_words(item.tokens)
+            for item in found
+        ]
+        alignments = self._align(sources, targets)
+        for index, item in enumerate(found):
+            words = None if item is None else written.get((index, item.tokens))
+            if words is not None:
+                alignments[index] = with_target_words(alignments[index], words)
+        return alignments
 
     def _align(
         self, sources: list[EncodedWords], targets: list[EncodedWords]

@@ -1,7 +1,7 @@
 """Words that a model cannot write, taken from the source by attention (Luong 2015b; Jean 2015)."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -36,30 +36,31 @@ def read_dictionary(path: Path) -> Dictionary:
 
 
 def replace_unknown(
-    text: str,
-    tokens: Sequence[int],
+    target: EncodedWords,
     source: EncodedWords,
     weights: NDArray[np.float32],
     dictionary: Dictionary,
-) -> str:
-    """A translation in which each unknown word is the source word that it looked at most.
+) -> list[str]:
+    """The words of a translation, an unknown one as the source word that it looked at most.
+
+    There is one for each word of the target; where the dictionary has several words for one, they
+    stand together, with blanks between.
 
     Args:
-        text: of the tokens, with a mark for each that is unknown.
-        tokens: without BOS and EOS.
+        target: tokens without BOS and EOS, and their words, with a mark for each unknown token.
         source: what was translated.
         weights: `[tokens (and EOS), source tokens (and EOS)]`.
         dictionary: says what a source word becomes; one that it does not have is copied, without
             the punctuation around it.
     """
-    parts = text.split(UNKNOWN_TEXT)
-    places = [place for place, token in enumerate(tokens) if token == UNK]
-    if not source.words or len(parts) != len(places) + 1:
-        return text  # the mark is in the text for another reason
+    places = [place for place, token in enumerate(target.ids) if token == UNK]
+    num_marks = sum(word.count(UNKNOWN_TEXT) for word in target.words)
+    if not source.words or num_marks != len(places):
+        return list(target.words)  # the mark is in the text for another reason
     looked_at = weights[places, : len(source.ids)].argmax(axis=1)
     words = [_bare(source.words[source.word_of_token[token]]) for token in looked_at]
-    known = [dictionary.get(word, dictionary.get(word.lower(), word)) for word in words]
-    return parts[0] + "".join(word + part for word, part in zip(known, parts[1:], strict=True))
+    known = iter([dictionary.get(word, dictionary.get(word.lower(), word)) for word in words])
+    return [re.sub(UNKNOWN_TEXT, lambda _: next(known), word) for word in target.words]
 
 
 def _bare(word: str) -> str:

@@ -376,6 +376,11 @@ def test_a_beam_has_room_for_what_is_chosen_from() -> None:
     assert problem(decoding={"mbr": "bleu", "mbr_candidates": 4, "n_best": 5}) == (
         "decoding.n_best: must be at most mbr_candidates (4), not 5"
     )
+    greedy = {"search": "greedy", "beam_size": 32, "mbr": "chrf"}
+    assert problem(decoding=greedy) == (
+        "decoding.mbr: chooses among several translations, and greedy search finds one; set search "
+        "to sampling, beam or diverse_beam"
+    )
     make(decoding={"search": "sampling", "mbr": "chrf", "n_best": 9})
     make(decoding={"search": "sampling", "n_best": 99})
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from nmt import reading
+from nmt.alignments import hard_alignment
 from nmt.build import build_reranker, build_search
 from nmt.build_model import build_model
 from nmt.checkpoint import save_checkpoint
@@ -521,6 +522,29 @@ def test_unknown_words_come_from_the_source(tokenizer, tmp_path):
     for translation in looked_up.translate(lines):
         tokens = translation.hypotheses[0].tokens
         assert translation.text.split().count("jemand") == tokens.count(UNK)
+
+
+@pytest.mark.parametrize("mbr", ["none", "chrf"])
+def test_alignments_are_of_the_words_that_are_written(tokenizer, tmp_path, mbr):
+    entries = "".join(f"{word}\tder {word}\n" for word in [*WORDS, "Zorp"])
+    (tmp_path / "words").write_text(entries)
+    options = {"mbr": mbr, "mbr_candidates": 3, "n_best": 2}
+    copies = make_translator(
+        tokenizer, replace_unknown=True, dictionary=str(tmp_path / "words"), **options
+    )
+    copies.inference.model.projection.bias.data[UNK] += 6.0
+    lines = [f"{line} Zorp" for line in random_lines(10)]
+    found = copies.translate(lines, with_alignments=True)
+    assert any("der Zorp" in translation.text for translation in found)
+    for line, translation in zip(lines, found, strict=True):
+        alignment, words = translation.alignment, translation.text.split()
+        assert list(alignment.target_words) == words
+        assert alignment.weights.shape == (len(words), len(line.split()))
+        assert alignment.links == hard_alignment(alignment.weights)
+        for place in (place for place, word in enumerate(words) if word == "der"):
+            assert (alignment.weights[place] == alignment.weights[place + 1]).all()
+            copied = line.split()[alignment.weights[place].argmax()]
+            assert words[place + 1] == copied
 
 
 def test_without_it_unknown_words_are_not_written(tokenizer):

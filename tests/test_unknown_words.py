@@ -18,21 +18,26 @@ LOOKS = np.array(
 )
 
 
+TARGET = EncodedWords([UNK, 7, UNK], ["⁇", "sieht", "⁇."], [0, 1, 2])
+
+
 def test_the_source_word_that_was_looked_at_most_is_copied() -> None:
-    tokens = [UNK, 7, UNK]
-    assert replace_unknown("⁇ sieht ⁇.", tokens, SOURCE, LOOKS, {}) == "Zorp sieht Glimm."
-    known = {"zorp": "Zorpel", "Glimm": "Glimmer"}
-    assert replace_unknown("⁇ sieht ⁇.", tokens, SOURCE, LOOKS, known) == "Zorpel sieht Glimmer."
+    assert replace_unknown(TARGET, SOURCE, LOOKS, {}) == ["Zorp", "sieht", "Glimm."]
+    known = {"zorp": "Zorpel", "Glimm": "der Glimmer"}
+    assert replace_unknown(TARGET, SOURCE, LOOKS, known) == ["Zorpel", "sieht", "der Glimmer."]
 
 
 def test_punctuation_alone_is_a_word_too() -> None:
-    source = EncodedWords([1], ["…"], [0])
-    assert replace_unknown("⁇", [UNK], source, np.ones((1, 2), np.float32), {}) == "…"
+    source, target = EncodedWords([1], ["…"], [0]), EncodedWords([UNK], ["⁇"], [0])
+    assert replace_unknown(target, source, np.ones((1, 2), np.float32), {}) == ["…"]
 
 
 def test_a_mark_that_is_no_unknown_word_stays() -> None:
-    assert replace_unknown("was ⁇ ⁇", [7, UNK, 9], SOURCE, LOOKS, {}) == "was ⁇ ⁇"
-    assert replace_unknown("⁇", [UNK], EncodedWords([], [], []), LOOKS, {}) == "⁇"
+    words = ["was", "⁇", "⁇"]
+    target = EncodedWords([7, UNK, 9], words, [0, 1, 2])
+    assert replace_unknown(target, SOURCE, LOOKS, {}) == words
+    nothing = EncodedWords([], [], [])
+    assert replace_unknown(EncodedWords([UNK], ["⁇"], [0]), nothing, LOOKS, {}) == ["⁇"]
 
 
 def test_a_dictionary_is_read(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import tee
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from nmt.commands.decoding import add_run_arguments, load_run, load_translator
 from nmt.commands.output import make_folder, open_output
@@ -16,9 +16,13 @@ from nmt.commands.text import add_pair_arguments, read_given_pairs
 from nmt.errors import DataError, UserError
 
 if TYPE_CHECKING:
+    from nmt.config import Config
     from nmt.data.grids import Source
     from nmt.pharaoh import GoldAlignment
+    from nmt.run import RunDirectory
     from nmt.teacher_forcing import SentenceAlignment
+
+_SYMMETRIZATION: Final = "grow-diag-final-and"
 
 DESCRIPTION = """Align the words of given translations: the model reads each pair, and the attention
 that it pays says which source word each target word comes from. Words are what stands between
@@ -68,9 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--symmetrize",
         metavar="HOW",
-        default="grow-diag-final-and",
-        help="grow-diag-final-and, grow-diag-final, grow-diag, intersection or union (default: "
-        "grow-diag-final-and)",
+        help="with --reverse: grow-diag-final-and, grow-diag-final, grow-diag, intersection or "
+        f"union (default: {_SYMMETRIZATION})",
     )
     parser.add_argument(
         "--plot",
@@ -92,13 +95,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     _check(arguments)
     folder, config = load_run(arguments)
+    reverse = None if arguments.reverse is None else _Reverse(arguments, config)
     pairs, read_again, turned = tee(read_given_pairs(config, arguments), 3)
     gold = None if arguments.gold is None else _Gold(arguments.gold)
     if arguments.plot is not None:
         make_folder(arguments.plot)
     found = load_translator(folder, config, arguments).align(pairs)
-    if arguments.reverse is not None:
-        found = _symmetrized(found, turned, arguments)
+    if reverse is not None:
+        how = _SYMMETRIZATION if arguments.symmetrize is None else arguments.symmetrize
+        found = _symmetrized(found, reverse.align(turned), how, reverse.folder)
     counts = AlignmentCounts()
     number = 0
     with _open_writer(arguments) as write:
@@ -126,34 +131,59 @@ def _check(arguments: argparse.Namespace) -> None:
     from nmt.explain import unknown
     from nmt.symmetrization import SYMMETRIZATIONS
 
-    if arguments.symmetrize not in SYMMETRIZATIONS:
-        known = list(SYMMETRIZATIONS)
-        raise UserError(f"--symmetrize: {unknown('way', arguments.symmetrize, known)}")
+    how = arguments.symmetrize
+    if how is not None and how not in SYMMETRIZATIONS:
+        raise UserError(f"--symmetrize: {unknown('way', how, list(SYMMETRIZATIONS))}")
+    if how is not None and arguments.reverse is None:
+        raise UserError(
+            f"--symmetrize {how}: makes the links of two runs one; name the second (--reverse RUN)"
+        )
     if arguments.format == "npz" and arguments.output is None:
         raise UserError("--format npz: is no text; give a file for it (-o FILE.npz)")
 
 
+class _Reverse:
+    """The run of the other direction.
+
+    Raises:
+        UserError: at once, it is no run, or one of the two reads grids.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, config: "Config") -> None:
+        changed = {"run": arguments.reverse, "ensemble": []}
+        self._arguments = argparse.Namespace(**{**vars(arguments), **changed})
+        self.folder: RunDirectory
+        self.folder, self._config = load_run(self._arguments)
+        for run, read in ((arguments.run, config), (self.folder.path, self._config)):
+            if read.reads_grids:
+                raise UserError(
+                    f"--reverse {self.folder.path}: {run} reads grids, and no run writes them; "
+                    "leave --reverse out"
+                )
+
+    def align(self, pairs: "Iterator[tuple[Source, str]]") -> "Iterator[SentenceAlignment]":
+        """The alignments of the targets with their sources; the model is loaded at once."""
+        turned = ((target, cast(str, source)) for source, target in pairs)
+        return load_translator(self.folder, self._config, self._arguments).align(turned)
+
+
 def _symmetrized(
     found: "Iterator[SentenceAlignment]",
-    pairs: "Iterator[tuple[Source, str]]",
-    arguments: argparse.Namespace,
+    backward: "Iterator[SentenceAlignment]",
+    how: str,
+    folder: "RunDirectory",
 ) -> "Iterator[SentenceAlignment]":
-    """The alignments, with the links that they and those of --reverse come to."""
+    """The alignments, with the links that they and those of the other direction come to."""
     from nmt.symmetrization import SYMMETRIZATIONS
 
-    other = argparse.Namespace(**{**vars(arguments), "run": arguments.reverse, "ensemble": []})
-    folder, config = load_run(other)
-    if config.reads_grids:
-        raise UserError(f"--reverse {folder.path}: reads grids; it must read what the other writes")
-    turned = ((target, cast(str, source)) for source, target in pairs)
-    backward = load_translator(folder, config, other).align(turned)
-    symmetrize = SYMMETRIZATIONS[arguments.symmetrize]
+    symmetrize = SYMMETRIZATIONS[how]
     for number, (one, two) in enumerate(zip(found, backward, strict=True), start=1):
         sizes = len(one.source_words), len(one.target_words)
         if sizes != (len(two.target_words), len(two.source_words)):
             raise UserError(
                 f"--reverse {folder.path}: line {number} has other words for it: its "
-                "tokenizer.normalization must be that of the first run"
+                "tokenizer.normalization must be that of the first run; or the line was cut: "
+                "decoding.max_source_length must be larger in both"
             )
         links = frozenset((source, target) for target, source in two.links)
         yield replace(one, links=symmetrize(one.links, links))

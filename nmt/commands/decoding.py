@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nmt.errors import ConfigError
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from nmt.config import Config
     from nmt.run import RunDirectory
     from nmt.translation import Translator
+
+_DEFAULT: Final = "(default: as the run's configuration says)"
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,23 +52,41 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_search_arguments(parser: argparse.ArgumentParser) -> None:
+def add_search_arguments(
+    parser: argparse.ArgumentParser, *, with_length_penalty: bool = True
+) -> None:
     """How translations are looked for, where not as the run's configuration says."""
-    group = parser.add_argument_group("how it searches (default: as the run's configuration says)")
+    group = parser.add_argument_group(f"how it searches {_DEFAULT}")
     group.add_argument("--beam-size", metavar="N", help="hypotheses kept at each step; 1 is greedy")
     group.add_argument("--search", metavar="NAME", help="beam, greedy, diverse_beam or sampling")
+    if with_length_penalty:
+        _add_length_penalty(group)
+    _add_set(group, "no_repeat_ngram_size=3, search.temperature=0.8")
+
+
+def add_scoring_arguments(parser: argparse.ArgumentParser) -> None:
+    """How given translations are ranked, where not as the run's configuration says."""
+    group = parser.add_argument_group(f"how it scores {_DEFAULT}")
+    _add_length_penalty(group)
+    _add_set(group, "length_penalty.alpha=0.8, max_source_length=200")
+
+
+def _add_length_penalty(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--length-penalty",
         metavar="X",
         help="none, average, gnmt, word_reward; or a number: gnmt with this alpha",
     )
+
+
+def _add_set(group: argparse._ArgumentGroup, examples: str) -> None:
     group.add_argument(
         "--set",
         metavar="KEY=VALUE",
         action="append",
         default=[],
         help="any option of `decoding` in configs/reference.yaml, by its dotted key: "
-        "no_repeat_ngram_size=3, search.temperature=0.8; may be given several times",
+        f"{examples}; may be given several times",
     )
 
 

@@ -101,10 +101,15 @@ def format_scores(titles: Sequence[str], scores: "Sequence[Score]") -> str:
 
 
 def _describe(decoding: "DecodingConfig") -> str:
-    return (
-        f"{decoding.search.name} search of {decoding.beam_size}, "
-        f"length penalty {decoding.length_penalty.name}"
-    )
+    """How it was translated, in words."""
+    size = f" of {decoding.beam_size}" if decoding.has_beam else ""
+    parts = [f"{decoding.search.name} search{size}"]
+    parts.append(f"length penalty {decoding.length_penalty.name}")
+    if decoding.coverage_penalty.name != "none":
+        parts.append(f"coverage penalty {decoding.coverage_penalty.name}")
+    if decoding.mbr != "none":
+        parts.append(f"mbr {decoding.mbr} of {decoding.mbr_candidates} candidates")
+    return ", ".join(parts)
 
 
 def _metric_names(given: str | None) -> list[str]:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from nmt.commands.decoding import (
     add_run_arguments,
-    add_search_arguments,
+    add_scoring_arguments,
     load_run,
     load_translator,
 )
 from nmt.commands.output import open_output
-from nmt.errors import DataError
+from nmt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from nmt.config import Config
@@ -28,7 +28,8 @@ of each line in the order that this model would have them in."""
 EXAMPLES = """input:  `line ||| translation ||| whatever else`, lines counted from 0, those of one
   line together; of a line without translations nothing comes.
 output: `line ||| translation ||| score ||| log-probability`, the best of each line first. The score
-  is the log-probability under the length penalty, as `nmt translate --n-best` writes it.
+  is the log-probability under the length penalty, as `nmt translate --n-best` writes it where there
+  is no coverage penalty (--set coverage_penalty=none).
 
 examples:
   nmt rescore runs/toy --source test.en --n-best other.nbest > test.nbest
@@ -60,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="write here, not to stdout"
     )
-    add_search_arguments(parser)
+    add_scoring_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,25 +69,36 @@ def run(arguments: argparse.Namespace) -> int:
     given = arguments.n_best
     arguments.n_best = None  # here it is a file, and no option of decoding
     folder, config = load_run(arguments)
+    _check(config)
     pairs, candidates = tee(_pairs(config, arguments.source, given))
     translator = load_translator(folder, config, arguments)
 
-    import torch
+    from nmt.rescoring import score_without_coverage
 
-    penalty = translator.inference.search.scoring
+    scoring = translator.inference.search.scoring
     scores = translator.score((source, candidate.text) for source, candidate in pairs)
     scored = zip((candidate for _, candidate in candidates), scores, strict=True)
     with open_output(arguments.output) as output:
         for line, group in groupby(scored, key=lambda item: item[0].line):
             rows = []
             for candidate, score in group:
-                total = torch.tensor(score.log_probability)
-                rank = penalty.score(total, torch.tensor(score.num_tokens)).item()
-                rows.append((rank, candidate.text, score.log_probability))
+                total = score.log_probability
+                rank = score_without_coverage(total, score.num_tokens, scoring)
+                rows.append((rank, candidate.text, total))
             rows.sort(key=lambda row: row[0], reverse=True)
             for rank, text, log_probability in rows:
                 output.write(f"{line} ||| {text} ||| {rank:.6f} ||| {log_probability:.6f}\n")
     return 0
+
+
+def _check(config: "Config") -> None:
+    """Complain of what a score cannot have in it, not after the model has been loaded."""
+    coverage = config.decoding.coverage_penalty.name
+    if coverage != "none":
+        raise ConfigError(
+            f"decoding.coverage_penalty: {coverage!r} is for searches; given translations are "
+            "ranked without one (--set coverage_penalty=none)"
+        )
 
 
 def _pairs(config: "Config", source: Path, n_best: Path) -> "Iterator[tuple[Source, Candidate]]":

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,13 @@ from nmt.commands.decoding import (
     penalty_option,
 )
 from nmt.commands.preconditions import held_out_corpus
-from nmt.errors import UserError
+from nmt.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
-    from nmt.config import Config
+    from nmt.config import Config, DecodingConfig
     from nmt.registry import PlugIn
     from nmt.run import RunDirectory
+    from nmt.translation import Translator
 
 DESCRIPTION = """Translate the validation set of a run with each of several length and coverage
 penalties, print what comes of each, and write the best into the run's configuration, so that
@@ -32,6 +34,26 @@ examples:
   nmt tune runs/toy
   nmt tune runs/toy --length-penalties average,0.6,1.0 --coverage-penalties none,0.1 --metric chrf
   nmt tune runs/toy --beam-size 12 --dry-run"""
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """One to try.
+
+    Attributes:
+        key: the option of `decoding` that it is.
+        typed: how it was given.
+        option: what the option becomes.
+    """
+
+    key: str
+    typed: str
+    option: str
+
+    @property
+    def argument(self) -> str:
+        """That it was given by."""
+        return f"--{self.key.replace('_', '-').removesuffix('y')}ies"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="leave the run's configuration as it is"
     )
-    add_search_arguments(parser)
+    add_search_arguments(parser, with_length_penalty=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -73,17 +95,18 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--metric: {arguments.metric!r} is none of {names}")
     grid = _grid(arguments)
     folder, config = load_run(arguments)
-    tried = [_with_penalties(arguments, length, coverage) for length, coverage in grid]
+    tried = [_with_penalties(arguments, pair) for pair in grid]
     corpus = build_corpus(held_out_corpus(arguments, config, "valid"))
     sources, references = zip(*read_pairs(corpus), strict=True)
     metric = METRICS.get(arguments.metric)()
+    translator = load_translator(folder, tried[0], arguments)
     print(f"length penalty                coverage penalty              {metric.title}")
     best: tuple[float, Config] | None = None
     for (length, coverage), candidate in zip(grid, tried, strict=True):
-        translator = load_translator(folder, candidate, arguments)
+        translator = _with_search(translator, candidate.decoding)
         texts = [translation.text for translation in translator.translate(sources)]
         value = metric(texts, references).value
-        print(f"{length:<30}{coverage:<30}{value:.2f}", flush=True)
+        print(f"{length.option:<30}{coverage.option:<30}{value:.2f}", flush=True)
         gain = value if metric.higher_is_better else -value
         if best is None or gain > best[0]:
             best = gain, candidate
@@ -93,23 +116,44 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _grid(arguments: argparse.Namespace) -> list[tuple[str, str]]:
-    """The pairs of penalties, as options."""
-    lengths = _penalties("--length-penalties", arguments.length_penalties, "alpha")
-    coverages = _penalties("--coverage-penalties", arguments.coverage_penalties, "beta")
+def _grid(arguments: argparse.Namespace) -> list[tuple[Penalty, Penalty]]:
+    """The pairs of penalties, in the order in which they are tried."""
+    lengths = _penalties("length_penalty", arguments.length_penalties, "alpha")
+    coverages = _penalties("coverage_penalty", arguments.coverage_penalties, "beta")
+    for penalty in (lengths[0], coverages[0]):
+        for option in arguments.set:
+            if option.startswith((f"{penalty.key}=", f"{penalty.key}.")):
+                raise UserError(f"--set {option}: here {penalty.argument} says which are tried")
     return list(product(lengths, coverages))
 
 
-def _penalties(argument: str, given: str, number: str) -> list[str]:
+def _penalties(key: str, given: str, number: str) -> list[Penalty]:
     names = [name.strip() for name in given.split(",") if name.strip()]
     if not names:
-        raise UserError(f"{argument}: names no penalty")
-    return [penalty_option(name, number) for name in names]
+        raise UserError(f"{Penalty(key, given, given).argument}: names no penalty")
+    return [Penalty(key, name, penalty_option(name, number)) for name in names]
 
 
-def _with_penalties(arguments: argparse.Namespace, length: str, coverage: str) -> "Config":
-    options = [*arguments.set, f"length_penalty={length}", f"coverage_penalty={coverage}"]
-    return load_run(argparse.Namespace(**{**vars(arguments), "set": options}))[1]
+def _with_penalties(arguments: argparse.Namespace, pair: tuple[Penalty, Penalty]) -> "Config":
+    """The run's configuration with these penalties; complaints are of what was typed."""
+    options = [*arguments.set, *(f"{penalty.key}={penalty.option}" for penalty in pair)]
+    try:
+        return load_run(argparse.Namespace(**{**vars(arguments), "set": options}))[1]
+    except ConfigError as error:
+        message = str(error)
+        for penalty in pair:
+            origin = f"--set {penalty.key}={penalty.option}: "
+            if message.startswith(origin):
+                message = f"{penalty.argument} {penalty.typed}: {message.removeprefix(origin)}"
+        raise ConfigError(message) from None
+
+
+def _with_search(translator: "Translator", decoding: "DecodingConfig") -> "Translator":
+    """The same model, searching with other penalties; what chooses afterwards has none."""
+    from nmt.build import build_search
+
+    search = build_search(decoding, translator.target_tokenizer)
+    return replace(translator, inference=replace(translator.inference, search=search))
 
 
 def _keep(folder: "RunDirectory", best: "Config") -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from nmt.symmetrization import grow_diag_final_and
+from nmt.translation import Translator
 from tests.integration.conftest import Command
 
 SHORT = ("training.max_epochs=1", "training.validation.every=null")
@@ -186,4 +187,27 @@ def test_alignments_that_cannot_be_had(nmt: Command, in_corpus: Path, trained: P
     nmt(*given, "--symmetrize", "unoin").assert_refused(
         "--symmetrize: unknown way 'unoin' (did you mean 'union'?)", "grow-diag-final-and"
     )
+    nmt(*given, "--symmetrize", "union").assert_refused(
+        "--symmetrize union: makes the links of two runs one", "(--reverse RUN)"
+    )
+
+
+def test_a_second_run_that_is_none_is_told_before_the_first_is_loaded(
+    nmt: Command, in_corpus: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ("align", trained / "runs/tiny", "--source", "test.en", "--target", "test.de")
+    monkeypatch.setattr(Translator, "from_run", lambda *_, **__: pytest.fail("was loaded"))
     nmt(*given, "--reverse", "nowhere").assert_refused("nowhere: no such folder")
+
+
+def test_lines_that_one_of_two_runs_cuts_are_told(
+    nmt: Command, in_corpus: Path, trained: Path
+) -> None:
+    shutil.copytree(trained / "runs/tiny", "runs/short")
+    config = Path("runs/short/config.yaml")
+    text = config.read_text()
+    assert "max_source_length: 1000" in text
+    config.write_text(text.replace("max_source_length: 1000", "max_source_length: 1"))
+    pair = ("--source", "test.en", "--target", "test.de", "--reverse", "runs/short")
+    outcome = nmt("align", trained / "runs/tiny", *pair)
+    outcome.assert_refused("line 1 has other words", "decoding.max_source_length must be larger")

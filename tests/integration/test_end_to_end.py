@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 
+from nmt.config import METRICS
 from nmt.config_file import load_config
+from nmt.metrics import Score
+from nmt.registry import PlugIn
+from nmt.translation import Translation, Translator
 
 pytestmark = pytest.mark.usefixtures("in_trained")
 
@@ -169,6 +173,15 @@ def test_translations_of_another_system_are_ranked(nmt: Any, tmp_path: Path) -> 
         assert same_text == text
         assert float(same_score) == pytest.approx(float(score), abs=1e-4)
         assert float(same_total) == pytest.approx(float(total), abs=1e-4)
+    nmt(*given, n_best, "--set", "coverage_penalty=gnmt").assert_refused(
+        "decoding.coverage_penalty: 'gnmt' is for searches", "(--set coverage_penalty=none)"
+    )
+    assert nmt(*given, n_best, "--set", "coverage_penalty=none").lines == again
+    (first, *_) = nmt(*given, n_best, "--length-penalty", "none").lines
+    *_, score, total = first.split(" ||| ")
+    assert score == total
+    for argument in ("--beam-size", "--search"):
+        nmt(*given, n_best, argument, "1").assert_refused("unrecognized arguments")
 
 
 @pytest.mark.parametrize(
@@ -202,13 +215,66 @@ def test_penalties_are_chosen_and_kept(nmt: Any, in_copy: Path) -> None:
     assert after.model_copy(update={"decoding": decoding}) == before
     assert nmt("translate", "runs/tiny", stdin=b"one two .\n").lines == ["zwei eins ."]
     refused = nmt("tune", "runs/tiny", "--length-penalties", "0.5,avarage")
-    refused.assert_refused("--set length_penalty=avarage: unknown length penalty 'avarage'")
+    refused.assert_refused("--length-penalties avarage: unknown length penalty 'avarage'")
+    refused = nmt("tune", "runs/tiny", "--coverage-penalties=none,-2")
+    refused.assert_refused("--coverage-penalties -2: ", "must be at least 0")
+    nmt("tune", "runs/tiny", "--length-penalty", "1").assert_refused("unrecognized arguments")
+    nmt("tune", "runs/tiny", "--set", "length_penalty.alpha=1").assert_refused(
+        "--set length_penalty.alpha=1: here --length-penalties says which are tried"
+    )
     nmt("tune", "runs/tiny", "--metric", "blue").assert_refused("--metric: 'blue' is none of bleu")
     nmt("tune", "runs/tiny", "--coverage-penalties", ",").assert_refused("names no penalty")
     Path("valid.en").unlink()
     nmt("tune", "runs/tiny").assert_refused(
         "the validation set of its configuration is not here", "give --source and --reference"
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "higher_is_better"),
+    [([1.0, 2.0, 4.0, 3.0, 4.0, 0.0], True), ([3.0, 2.0, 1.0, 2.0, 1.0, 4.0], False)],
+)
+def test_the_best_penalties_are_kept(
+    values: list[float],
+    higher_is_better: bool,
+    nmt: Any,
+    in_copy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    left, tried, loaded = list(values), [], []
+
+    class Stub:
+        title = "stub"
+
+        def __call__(self, texts: list[str], references: list[str]) -> Score:
+            return Score("stub", left.pop(0), "none")
+
+    def translate(self: Translator, lines: list[str]) -> list[Translation]:
+        scoring = self.inference.search.scoring
+        tried.append((type(scoring.length).__name__, type(scoring.coverage).__name__))
+        return []
+
+    def from_run(*arguments: Any, **options: Any) -> Translator:
+        loaded.append(arguments)
+        return load(*arguments, **options)
+
+    Stub.higher_is_better = higher_is_better
+    load = Translator.from_run
+    monkeypatch.setattr(METRICS, "get", lambda name: Stub)
+    monkeypatch.setattr(Translator, "translate", translate)
+    monkeypatch.setattr(Translator, "from_run", from_run)
+    given = ("--length-penalties", "none,0.7,word_reward", "--coverage-penalties", "none,0.3")
+    outcome = nmt("tune", "runs/tiny", *given)
+    assert [float(row.split()[-1]) for row in outcome.lines[1:]] == values
+    assert tried == [
+        (length, coverage)
+        for length in ("NoPenalty", "GNMTPenalty", "WordReward")
+        for coverage in ("NoCoverage", "GNMTCoverage")
+    ]
+    assert len(loaded) == 1
+    decoding = load_config(Path("runs/tiny/config.yaml")).decoding
+    assert decoding.length_penalty == PlugIn(name="gnmt", alpha=0.7)
+    assert decoding.coverage_penalty.name == "none"
 
 
 def test_the_scores_of_tokens(nmt: Any, tmp_path: Path) -> None:

@@ -53,6 +53,9 @@ def test_train_translate_evaluate_score_align(pictures: Path, nmt: Callable) -> 
     outcome = nmt("align", "runs/tiny", *given, "--plot", "plots")
     assert outcome.code == 0 and len(outcome.lines) == 6, outcome.err
     assert len(list(Path("plots").glob("*.png"))) == 6
+    nmt("align", "runs/tiny", *given, "--reverse", "runs/tiny").assert_refused(
+        "--reverse runs/tiny: runs/tiny reads grids, and no run writes them; leave --reverse out"
+    )
     nmt("translate", "runs/tiny").assert_refused("name an .npz file")
     nmt("translate", "runs/tiny", "test.txt").assert_refused("test.txt: no .npz file")
 
