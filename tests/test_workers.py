@@ -110,7 +110,7 @@ def test_all_end_soon_whatever_lies_in_the_queues(work: str, way: str, tmp_path:
     ) as process:
         assert process.stdout is not None
         workers = [int(pid) for pid in process.stdout.readline().split()]
-        time.sleep(6)
+        time.sleep({"interrupt": 4, "kill": 3, "none": 0}[way])
         if way == "interrupt":
             os.killpg(process.pid, signal.SIGINT)
         elif way == "kill":

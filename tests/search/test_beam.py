@@ -40,9 +40,13 @@ def test_a_beam_of_one_is_greedy_among_equals(random_model):
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("n_best", [1, 3, 400])
-@pytest.mark.parametrize("coverage", sorted(COVERAGE_PENALTIES))
+@pytest.mark.parametrize(
+    ("coverage", "seed", "n_best"),
+    [
+        *(("none", seed, n_best) for seed in range(2) for n_best in (1, 3, 400)),
+        *((coverage, 1, 3) for coverage in COVERAGE_PENALTIES if coverage != "none"),
+    ],
+)
 def test_a_beam_as_wide_as_the_space_is_exhaustive(random_model, penalty, coverage, seed, n_best):
     model = random_model(EOS + 4, seed)
     limits = SearchLimits(min_length=seed % 2, max_length=4, max_length_ratio=None)

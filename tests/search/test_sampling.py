@@ -21,11 +21,11 @@ def make(n_best: int = 1, **options: Any) -> SamplingSearch:
 
 
 def first_tokens(**options: Any) -> torch.Tensor:
-    """How often each token is drawn first by 40,000 sentences, under a known distribution."""
+    """How often each token is drawn first by 20,000 sentences, under a known distribution."""
     rules = Rules(SearchLimits(max_length=1, max_length_ratio=None))
     search = SamplingSearch(5, 1, Scoring(NoPenalty()), rules, **options)
     model = Stepper(lambda tokens, state: (LIKELY.log().repeat(len(tokens), 1), state))
-    count = 40_000
+    count = 20_000
     request = Request(torch.ones(count, dtype=torch.int64), keys=torch.arange(count))
     found = search(model, None, request)
     first = [best.tokens[0] if best.tokens else EOS for (best,) in found]
@@ -47,7 +47,7 @@ def first_tokens(**options: Any) -> torch.Tensor:
     ids=str,
 )
 def test_tokens_come_as_often_as_they_should(options: dict[str, Any], expected: list[float]):
-    assert first_tokens(**options).tolist() == pytest.approx(expected, abs=0.01)
+    assert first_tokens(**options).tolist() == pytest.approx(expected, abs=0.012)
 
 
 def test_another_seed_draws_others_and_the_same_the_same(random_model):
