@@ -16,7 +16,7 @@ from nmt.commands.decoding import (
     load_translator,
 )
 from nmt.commands.output import open_output, refuse_same_file
-from nmt.commands.preconditions import held_out_corpus
+from nmt.commands.preconditions import add_held_out_arguments, held_out_corpus
 from nmt.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,10 +36,7 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_run_arguments(parser)
-    parser.add_argument(
-        "--source", metavar="FILE", help="source sentences (default: the run's test set)"
-    )
-    parser.add_argument("--reference", metavar="FILE", help="their reference translations")
+    add_held_out_arguments(parser, "test")
     parser.add_argument(
         "--metrics",
         metavar="LIST",

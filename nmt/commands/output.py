@@ -33,8 +33,8 @@ def open_output(path: Path | None, *, keep: int = 0) -> Iterator[TextIO]:
     path = Path(os.path.realpath(path))
     if os.path.isdir(path):
         raise DataError(f"{path}: is a folder, where a file is to be written; give a file name")
-    if os.path.exists(path) and not os.path.isfile(path):
-        with _open(path, path) as stream:  # /dev/null, a named pipe: not to be replaced
+    if is_special(path):
+        with _open(path, path) as stream:  # not to be replaced
             yield stream
         return
     try:
@@ -47,6 +47,11 @@ def open_output(path: Path | None, *, keep: int = 0) -> Iterator[TextIO]:
         if os.path.exists(partial_file(path)):
             print(f"nmt: what was finished is in {partial_file(path)}", file=sys.stderr)
         raise
+
+
+def is_special(path: Path) -> bool:
+    """Whether there is something that is no file: /dev/null, a named pipe, a folder."""
+    return os.path.exists(path) and not os.path.isfile(path)  # (os.path, for it never raises)
 
 
 def make_folder(path: Path) -> None:
@@ -76,7 +81,7 @@ def refuse_same_file(paths: Mapping[str, Path | None]) -> None:
     """
     seen: dict[str, str] = {}
     for argument, path in paths.items():
-        if path is None or (os.path.exists(path) and not os.path.isfile(path)):
+        if path is None or is_special(path):
             continue
         real = os.path.realpath(path)
         if real in seen:

@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from nmt.commands.text import given_corpus
 from nmt.errors import ConfigError, DataError, UserError
@@ -13,6 +13,9 @@ from nmt.files import is_missing
 if TYPE_CHECKING:
     from nmt.config import Config, CorpusConfig
 
+HeldOut: TypeAlias = Literal["valid", "test"]
+
+_HELD_OUT: Final = {"valid": "validation set", "test": "test set"}
 _FILES: Final = ("source", "grids", "target", "tsv", "alignments")
 
 
@@ -44,8 +47,18 @@ def require_device(config: "Config") -> None:
     resolve_precision(config.precision, resolve_device(config.device))
 
 
+def add_held_out_arguments(parser: argparse.ArgumentParser, key: HeldOut) -> None:
+    """--source and --reference, which `held_out_corpus` reads."""
+    parser.add_argument(
+        "--source",
+        metavar="FILE",
+        help=f"source sentences (default: the run's {_HELD_OUT[key]})",
+    )
+    parser.add_argument("--reference", metavar="FILE", help="their reference translations")
+
+
 def held_out_corpus(
-    arguments: argparse.Namespace, config: "Config", key: Literal["valid", "test"]
+    arguments: argparse.Namespace, config: "Config", key: HeldOut
 ) -> "CorpusConfig":
     """The corpus of --source and --reference; without them, that of a run.
 
@@ -62,7 +75,7 @@ def held_out_corpus(
                 raise UserError(f"--{argument}: the name of the file is empty")
         return given_corpus(config, arguments.source, arguments.reference)
     corpus: CorpusConfig | None = getattr(config.data, key)
-    name = {"valid": "validation set", "test": "test set"}[key]
+    name = _HELD_OUT[key]
     if corpus is None:
         raise ConfigError(
             f"{arguments.run}: its configuration names no {name} (data.{key}); "

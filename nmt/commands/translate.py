@@ -19,7 +19,7 @@ from nmt.commands.decoding import (
     load_run,
     load_translator,
 )
-from nmt.commands.output import open_output, refuse_same_file
+from nmt.commands.output import is_special, open_output, refuse_same_file
 from nmt.commands.text import read_demands, read_input, stdin_is_typed
 from nmt.errors import ConfigError, UserError
 
@@ -159,7 +159,7 @@ def _require_files(arguments: argparse.Namespace) -> None:
     if arguments.output is None:
         raise UserError("--resume: goes on with a file; give the same -o FILE as before")
     for argument, path in (("-o", arguments.output), ("--alignments", arguments.alignments)):
-        if path is not None and os.path.exists(path) and not os.path.isfile(path):
+        if path is not None and is_special(path):
             raise UserError(f"--resume: {argument} {path} is no file that can be gone on with")
 
 
@@ -171,9 +171,7 @@ def _bookmark(
 
     given = {"-o": arguments.output, "--alignments": arguments.alignments}
     paths = {key: Path(os.path.realpath(path)) for key, path in given.items() if path is not None}
-    if arguments.output is None or any(
-        os.path.exists(path) and not os.path.isfile(path) for path in paths.values()
-    ):
+    if arguments.output is None or any(map(is_special, paths.values())):
         return None
     told = {name: getattr(arguments, name) for name in ("scores", "json", "n_best", "average")}
     runs = [folder.path, *map(Path, arguments.ensemble)]

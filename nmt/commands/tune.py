@@ -13,7 +13,7 @@ from nmt.commands.decoding import (
     load_translator,
     penalty_option,
 )
-from nmt.commands.preconditions import held_out_corpus
+from nmt.commands.preconditions import add_held_out_arguments, held_out_corpus
 from nmt.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
@@ -59,10 +59,7 @@ class Penalty:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_run_arguments(parser)
-    parser.add_argument(
-        "--source", metavar="FILE", help="source sentences (default: the run's validation set)"
-    )
-    parser.add_argument("--reference", metavar="FILE", help="their reference translations")
+    add_held_out_arguments(parser, "valid")
     parser.add_argument(
         "--length-penalties",
         metavar="LIST",

@@ -104,7 +104,7 @@ class Model(nn.Module):
             feed_own: the chance that an input after the first is the model's own best word rather
                 than the reference's (scheduled sampling, Bengio 2015).
         """
-        state = self.start(self.encode(batch.source, batch.source_lengths))
+        state = self.read(batch.source, batch.source_lengths)
         if feed_own > 0.0:
             return self._feed_own(batch.decoder_input, state, feed_own)
         return self._decode(batch.decoder_input, state)[0]

@@ -181,12 +181,7 @@ def _rank_constrained(
     kept = allocate(candidates, num_met.view_as(candidates.rows), sentences.num_free)
     # No more columns than the beam has places: each makes slots of the next step.
     columns = kept.byte().sort(dim=1, descending=True, stable=True).indices[:, :beam_size]
-    compact = Candidates(
-        candidates.totals.gather(1, columns),
-        candidates.rows.gather(1, columns),
-        candidates.tokens.gather(1, columns),
-    )
-    return compact, kept.gather(1, columns)
+    return candidates.take(columns), kept.gather(1, columns)
 
 
 def _has_phrases(

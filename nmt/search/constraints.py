@@ -1,7 +1,7 @@
 """Phrases that must appear in a translation: how much of them is there, and who keeps a place."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import torch
@@ -90,12 +90,8 @@ def add_candidates(
     same = joined.rows.unsqueeze(2) == joined.rows.unsqueeze(1)
     same &= joined.tokens.unsqueeze(2) == joined.tokens.unsqueeze(1)
     is_repeated = same.tril(-1).any(dim=2) | (joined.rows == none)
-    order = joined.totals.masked_fill(is_repeated, -inf).sort(dim=1, descending=True, stable=True)
-    return Candidates(
-        order.values,
-        joined.rows.gather(1, order.indices),
-        joined.tokens.gather(1, order.indices),
-    )
+    distinct = replace(joined, totals=joined.totals.masked_fill(is_repeated, -inf))
+    return distinct.take(distinct.totals.argsort(dim=1, descending=True, stable=True))
 
 
 def allocate(

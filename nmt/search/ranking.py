@@ -24,6 +24,14 @@ class Candidates:
     rows: Int[Tensor, "N C"]
     tokens: Int[Tensor, "N C"]
 
+    def take(self, columns: Int[Tensor, "N D"]) -> "Candidates":
+        """These of each sentence, in this order."""
+        return Candidates(
+            self.totals.gather(1, columns),
+            self.rows.gather(1, columns),
+            self.tokens.gather(1, columns),
+        )
+
 
 def rank_continuations(
     log_probabilities: Float[Tensor, "R V"],
