@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from nmt.cli import main
+from nmt.training import reporting
 
 ENGLISH = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 GERMAN = ["null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"]
@@ -105,6 +106,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert outcome.code == 0, outcome.err
     assert outcome.out == ""
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _draw_no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than such trainings; that of `trained` draws."""
+    monkeypatch.setattr(reporting, "plot_learning_curves", lambda panels, path: None)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 import nmt
 from nmt.cli import main
 from nmt.data.drawing import Drawing
-from nmt.training import reporting, trainer
+from nmt.training import trainer
 from nmt.training.engine import Engine
 from nmt.training.signals import Interrupted
 from nmt.translation import Translator
@@ -96,11 +96,6 @@ class Run:
             assert process.poll() is None, "it ended before it could be killed"
             assert time.monotonic() < end
             time.sleep(0.005)
-
-
-@pytest.fixture(autouse=True)
-def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reporting, "plot_learning_curves", lambda panels, path: None)
 
 
 @pytest.fixture(scope="module")
