@@ -108,8 +108,8 @@ class Config(Options):
     """Seed of everything random."""
     device: Device = "auto"
     """auto, cpu, cuda, or cuda:N."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the computation; the weights are float32 always."""
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    """Of the computation; weights are saved in float32 always. int8 is for translating alone."""
     start_from: Text | None = None
     """A run whose best weights, and tokenizers, training starts with; null: new ones."""
     data: DataConfig

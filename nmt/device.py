@@ -8,7 +8,11 @@ import torch
 from nmt.errors import ConfigError
 
 AUTO: Final = "auto"
-_PRECISIONS: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_PRECISIONS: Final = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "int8": torch.int8,
+}
 
 
 def resolve_device(name: str) -> torch.device:
@@ -35,14 +39,16 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
-    """The dtype of the computation (the weights are float32 always).
+    """The dtype of the computation.
 
     Args:
-        name: float32, bfloat16, or auto: bfloat16 where the hardware computes in it, else float32.
+        name: float32, bfloat16 (of weights in float32), int8 (for translating alone), or auto:
+            bfloat16 where the hardware computes in it, else float32.
         device: where it is computed.
 
     Raises:
-        ConfigError: an unknown name, or bfloat16 on a device that only emulates it.
+        ConfigError: an unknown name, bfloat16 or int8 on a device that only emulates it, or int8 on
+            a GPU.
     """
     if name == AUTO:
         return torch.bfloat16 if has_bfloat16(device) else torch.float32
@@ -53,7 +59,21 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
         raise ConfigError(
             f"precision: 'bfloat16' is not computed in by this {device.type}; use float32 or auto"
         )
+    if name == "int8" and device.type != "cpu":
+        raise ConfigError(
+            f"precision: 'int8' is for the CPU, and this is {device}; use bfloat16 or auto"
+        )
+    if name == "int8" and not has_int8():
+        raise ConfigError(
+            "precision: 'int8' is not computed in by this cpu (AVX-512 VNNI is what it takes); use "
+            "float32 or auto"
+        )
     return _PRECISIONS[name]
+
+
+def has_int8() -> bool:
+    """Whether the CPU multiplies numbers of 8 bits faster than others."""
+    return bool(torch.cpu._is_vnni_supported())
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -36,7 +36,8 @@ class Inference:
         model: on `device`. It is left in the mode (training or evaluation) in which it was.
         search: how translations are looked for.
         device: where it is computed.
-        precision: of the computation: torch.float32, or torch.bfloat16 for autocast.
+        precision: of the computation: torch.float32, torch.bfloat16 for autocast, or torch.int8
+            for a model that has been quantised.
         batch_tokens: most tokens of a side in a batch, padding and EOS counted; a sentence that is
             longer is alone.
         batch_sentences: most sentences in a batch; None: any number.

@@ -14,23 +14,41 @@ from torch import Tensor
 S = TypeVar("S")
 
 
-def map_tensors(function: Callable[[Tensor], Tensor], structure: S) -> S:
-    """The same structure with every tensor replaced by `function` of it."""
+class Shared:
+    """Marks a dataclass whose rows are alike for all hypotheses of a sentence (`reorder`)."""
+
+
+def map_tensors(
+    function: Callable[[Tensor], Tensor], structure: S, *, leave: type[Any] | None = None
+) -> S:
+    """The same structure with every tensor replaced by `function` of it; `leave` stays as it is."""
     node: Any = structure
+    if leave is not None and isinstance(node, leave):
+        return structure
     if isinstance(node, Tensor):
         node = function(node)
     elif isinstance(node, tuple):
-        node = tuple(map_tensors(function, item) for item in node)
+        node = tuple(map_tensors(function, item, leave=leave) for item in node)
     elif is_dataclass(node) and not isinstance(node, type):
-        node = replace(
-            node, **{f.name: map_tensors(function, getattr(node, f.name)) for f in fields(node)}
-        )
+        changed = {
+            field.name: map_tensors(function, getattr(node, field.name), leave=leave)
+            for field in fields(node)
+        }
+        node = replace(node, **changed)
     return node  # type: ignore[no-any-return]
 
 
 def select(structure: S, rows: Tensor) -> S:
     """Rows of the batch, in the order given; `rows` is `[N]` of int64 (a row may come twice)."""
     return map_tensors(lambda tensor: tensor.index_select(0, rows), structure)
+
+
+def reorder(structure: S, rows: Tensor) -> S:
+    """`select`, where every row takes the place of one of the same sentence.
+
+    What is `Shared` is the same there already, and much: it is not copied.
+    """
+    return map_tensors(lambda tensor: tensor.index_select(0, rows), structure, leave=Shared)
 
 
 def repeat(structure: S, times: int) -> S:

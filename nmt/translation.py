@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
+import torch
+
 from nmt.build import build_reranker, build_search, load_tokenizers
 from nmt.config import DecodingConfig
 from nmt.data.grids import Source
@@ -105,7 +107,7 @@ class Translator:
             run: the folder that training made.
             checkpoint: best, last or step-N.
             device: auto, cpu, cuda or cuda:N.
-            precision: auto, float32 or bfloat16.
+            precision: auto, float32, bfloat16, or int8 (see `Model.quantize`).
             decoding: how to translate. A mapping of options is laid over those of the run's
                 configuration: `{"beam_size": 10, "n_best": 10}`; None: as that says.
             ensemble: other runs, over the same vocabulary, that translate together with it.
@@ -126,6 +128,8 @@ class Translator:
         model = load_models(
             folder, tokenizers, ensemble, checkpoint=checkpoint, device=place, space=average
         )
+        if numbers == torch.int8:
+            model.quantize()
         return cls(
             Inference(model, search, place, numbers, decoding.batch_tokens),
             source_reader=tokenizers.source,

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 import torch
 from torch import multiprocessing
 
+from nmt.allocator import keep_freed_memory
 from nmt.errors import RunError, UserError
 
 Tool = TypeVar("Tool")
@@ -114,6 +115,7 @@ def _work(tool: Any, tasks: Any, results: Any, num_threads: int) -> None:
     """Do jobs until the process is ended, or its parent is no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told as well, and ends this one
     torch.set_num_threads(num_threads)
+    keep_freed_memory()
     parent = parent_process()
     while parent is not None and parent.is_alive():
         try:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from nmt.device import has_bfloat16, resolve_device, resolve_precision
+from nmt.device import has_bfloat16, has_int8, resolve_device, resolve_precision
 from nmt.errors import ConfigError
 
 CPU = torch.device("cpu")
@@ -71,6 +71,17 @@ def test_cpu_that_has_no_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_checks_of_the_cpu_are_there() -> None:
     assert has_bfloat16(CPU) in (True, False)
+    assert has_int8() in (True, False)
+
+
+def test_int8_is_for_cpus_that_are_made_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: True)
+    assert resolve_precision("int8", CPU) == torch.int8
+    with pytest.raises(ConfigError, match="'int8' is for the CPU, and this is cuda:0; use bfloat"):
+        resolve_precision("int8", torch.device("cuda:0"))
+    monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: False)
+    with pytest.raises(ConfigError, match=r"'int8' is not computed in by this cpu .* use float32"):
+        resolve_precision("int8", CPU)
 
 
 @pytest.mark.parametrize(("capability", "dtype"), [((7, 5), "float32"), ((8, 0), "bfloat16")])
@@ -82,7 +93,7 @@ def test_gpus_have_bfloat16_since_ampere(
 
 
 def test_unknown_precision() -> None:
-    message = "precision: unknown precision 'float16'; allowed: auto, float32, bfloat16"
+    message = "precision: unknown precision 'float16'; allowed: auto, float32, bfloat16, int8"
     with pytest.raises(ConfigError, match=message):
         resolve_precision("float16", CPU)
 

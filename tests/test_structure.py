@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nmt.structure import map_tensors, repeat, select, to
+from nmt.structure import Shared, map_tensors, reorder, repeat, select, to
 
 
 @dataclass(frozen=True)
@@ -11,6 +11,11 @@ class Inner:
     states: Tensor
     maybe: Tensor | None
     size: int
+
+
+@dataclass(frozen=True)
+class Common(Shared):
+    states: Tensor
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,13 @@ def test_select_takes_rows_of_every_tensor_in_the_order_given() -> None:
         [20, 20, 10],
         [200, 200, 100],
     ]
+
+
+def test_what_is_shared_stays_where_rows_change_places_within_a_sentence() -> None:
+    own, common = torch.tensor([1.0, 2.0]), Common(torch.tensor([3.0, 4.0]))
+    moved, left = reorder((own, common), torch.tensor([1, 0]))
+    assert moved.tolist() == [2.0, 1.0] and left is common
+    assert select((own, common), torch.tensor([1, 0]))[1].states.tolist() == [4.0, 3.0]
 
 
 def test_select_nothing() -> None:

@@ -21,6 +21,7 @@ from nmt.errors import ConfigError, DataError, RunError
 from nmt.inference import Inference
 from nmt.loading import load_dictionary
 from nmt.minimum_bayes_risk import ChrfUtility, expected_utilities
+from nmt.nn import quantization
 from nmt.run import RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.symbols import EOS, UNK
@@ -211,9 +212,15 @@ def test_the_first_of_several_is_the_only_one_of_one(tokenizer):
         assert one.hypotheses[0].tokens == three.hypotheses[0].tokens
 
 
+@pytest.mark.parametrize("is_quantized", [False, True], ids=["float32", "int8"])
 @pytest.mark.parametrize("search", ["beam", "greedy"])
-def test_the_score_of_a_translation_is_what_search_reports(tokenizer, search):
+def test_the_score_of_a_translation_is_what_search_reports(
+    tokenizer, search, is_quantized, monkeypatch
+):
     translator = make_translator(tokenizer, search=search)
+    if is_quantized:
+        monkeypatch.setattr(quantization, "_SMALLEST_WEIGHT", 0)
+        translator.inference.model.quantize()
     lines = random_lines(40)
     found = translator.translate(lines)
     scores = list(translator.score(zip(lines, texts(found), strict=True)))
@@ -328,6 +335,22 @@ def test_bfloat16_is_close(translator):
     reduced = computing(translator, precision=torch.bfloat16)
     lines = random_lines(20)
     assert len(reduced.translate(lines)) == 20
+    pairs = list(zip(lines, random_lines(20, seed=2), strict=True))
+    for one, other in zip(translator.score(pairs), reduced.score(pairs), strict=True):
+        assert one.log_probability != other.log_probability
+        assert one.log_probability == pytest.approx(other.log_probability, rel=0.05)
+
+
+def test_int8_is_close_and_a_line_alone_is_as_in_a_batch(translator, tmp_path, monkeypatch):
+    run = save_run(translator, tmp_path / "run")
+    monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: True)
+    monkeypatch.setattr(quantization, "_SMALLEST_WEIGHT", 0)
+    reduced = Translator.from_run(run.path, device="cpu", precision="int8")
+    assert isinstance(reduced.inference.model.projection, quantization.Int8Linear)
+    lines = random_lines(20)
+    found = reduced.translate(lines)
+    alone = [reduced.translate([line])[0] for line in lines]
+    assert texts(found) == texts(alone)
     pairs = list(zip(lines, random_lines(20, seed=2), strict=True))
     for one, other in zip(translator.score(pairs), reduced.score(pairs), strict=True):
         assert one.log_probability != other.log_probability

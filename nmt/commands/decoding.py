@@ -28,7 +28,8 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         metavar="P",
         default="auto",
-        help="auto, float32 or bfloat16 (default: auto: bfloat16 where the device is made for it)",
+        help="auto, float32, bfloat16 or, to translate on a CPU, int8 (default: auto: bfloat16 "
+        "where the device is made for it)",
     )
     group.add_argument(
         "--ensemble",
@@ -120,8 +121,10 @@ def load_translator(
     run: "RunDirectory", config: "Config", arguments: argparse.Namespace
 ) -> "Translator":
     """The trained model, ready to translate; this takes seconds, so do it after all checks."""
+    from nmt.allocator import keep_freed_memory
     from nmt.translation import Translator
 
+    keep_freed_memory()
     return Translator.from_run(
         run.path,
         checkpoint=arguments.checkpoint,

@@ -42,6 +42,11 @@ class Ensemble(nn.Module):
         """Whether any member looks anywhere."""
         return any(model.has_attention for model in self.models)
 
+    def quantize(self) -> None:
+        """Go over to weights of 8 bits in every member."""
+        for model in self.models:
+            model.quantize()
+
     def read(
         self,
         source: Int[Tensor, "B S"] | Float[Tensor, "B S D"],

@@ -17,6 +17,7 @@ from nmt.nn.encoder import EncoderOutput, RecurrentEncoder
 from nmt.nn.grid_encoder import GridEmbedding, GridEncoder
 from nmt.nn.initialization import initialize_linear
 from nmt.nn.masks import length_mask
+from nmt.nn.quantization import Int8Linear, quantize
 
 
 class Model(nn.Module):
@@ -52,16 +53,26 @@ class Model(nn.Module):
         self.bridge = bridge
         self.decoder = decoder
         self.output_dropout = Dropout(output_dropout)
-        self.projection = nn.Linear(output_size, target_embedding.table.num_embeddings)
-        initialize_linear(self.projection)
+        projection = nn.Linear(output_size, target_embedding.table.num_embeddings)
+        initialize_linear(projection)
         if tie_projection:
-            assert self.projection.weight.shape == target_embedding.table.weight.shape
-            self.projection.weight = target_embedding.table.weight
+            assert projection.weight.shape == target_embedding.table.weight.shape
+            projection.weight = target_embedding.table.weight
+        self.projection: nn.Linear | Int8Linear = projection
 
     @property
     def has_attention(self) -> bool:
         """Whether the decoder looks anywhere; else the source is one fixed vector to it."""
         return not isinstance(self.decoder.attention, FixedContext)
+
+    def quantize(self) -> None:
+        """Go over to weights of 8 bits in all that is computed for each word, for good.
+
+        What reads the source stays as it is: it runs once, and what it loses every word would feel.
+        """
+        quantize(self.decoder)
+        if isinstance(self.projection, nn.Linear):
+            self.projection = Int8Linear(self.projection)
 
     def encode(
         self, source: Int[Tensor, "B S"] | Float[Tensor, "B S D"], lengths: Int[Tensor, " B"]

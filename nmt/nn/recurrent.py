@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nmt.nn.fused_gru import fused_gru
 from nmt.nn.initialization import initialize_hidden_gates, initialize_input_gates
+from nmt.nn.quantization import linear
 
 
 class Cell(nn.Module, ABC):
@@ -39,14 +40,14 @@ class Cell(nn.Module, ABC):
 
     def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
         """What the inputs add to the gates."""
-        return nn.functional.linear(inputs, self.weight_input, self.bias_input)
+        return linear(inputs, self.weight_input, self.bias_input)
 
     def project_hidden(
         self, hidden: Float[Tensor, "B H"], keep: Float[Tensor, "B H"] | None
     ) -> Float[Tensor, "B G"]:
         """What the state adds to the gates."""
         kept = hidden if keep is None else hidden * keep
-        return nn.functional.linear(kept, self.weight_hidden, self.bias_hidden)
+        return linear(kept, self.weight_hidden, self.bias_hidden)
 
     def gates_from(self, size: int) -> nn.Module:
         """A layer `[*N size]` to `[*N G]` by which one more input adds to the gates."""

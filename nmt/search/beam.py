@@ -21,7 +21,7 @@ from nmt.search.ranking import Candidates, rank_continuations
 from nmt.search.request import Request
 from nmt.search.rules import Prefixes, Rules
 from nmt.search.search import Search, State, Stepper
-from nmt.structure import select
+from nmt.structure import reorder, select
 from nmt.symbols import BOS, EOS, PAD
 
 
@@ -255,9 +255,10 @@ def _advance(
     rows, tokens = candidates.rows[goes_on], candidates.tokens[goes_on]
     unmoved = torch.arange(len(beam.total), device=rows.device)
     log_probability = beam.log_probability[rows] + log_probabilities[rows, tokens]
-    # Moving the state costs about as much as the attention; often there is nothing to move.
+    # Moving the state costs about as much as the attention; often there is little to move.
     if not torch.equal(rows, unmoved):
-        beam = select(beam, rows)
+        stay = torch.equal(beam.sentence[rows], beam.sentence)
+        beam = reorder(beam, rows) if stay else select(beam, rows)
     longer = torch.cat([beam.tokens, tokens.unsqueeze(1)], dim=1)
     return Open(longer, beam.sentence, log_probability, candidates.totals[goes_on], beam.state)
 

@@ -8,6 +8,7 @@ from nmt.build import Tokenizers, build_loader, build_tokenizers, load_tokenizer
 from nmt.config import Config
 from nmt.data.loader import DataLoader
 from nmt.device import resolve_device, resolve_precision
+from nmt.errors import ConfigError
 from nmt.run import RunDirectory
 from nmt.training.starting import adopt_tokenizers, tell_differences
 
@@ -43,6 +44,11 @@ def gather(config: Config, run: RunDirectory, *, is_begun: bool = False) -> Mate
     """
     device = resolve_device(config.device)
     precision = resolve_precision(config.precision, device)
+    if precision == torch.int8:
+        raise ConfigError(
+            "precision: 'int8' is for translating; train in float32, bfloat16 or auto, and "
+            "translate with --precision int8"
+        )
     if is_begun:
         tokenizers = load_tokenizers(RunDirectory.open(run.path))
     else:

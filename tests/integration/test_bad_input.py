@@ -98,6 +98,15 @@ def test_a_tsv_line_without_a_tab(train: Any) -> None:
     train("data.train=[{tsv: pairs.tsv}]").assert_refused("pairs.tsv, line 2: 0 tabs")
 
 
+def test_training_in_8_bits(nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: True)
+    for command in (("train", "tiny.yaml", "run=runs/new"), ("check", "tiny.yaml")):
+        nmt(*command, "precision=int8").assert_refused("precision: 'int8' is for translating")
+    assert not Path("runs/new").exists()
+    outcome = nmt("translate", "runs/tiny", "--precision", "int8", stdin=b"one two .\n")
+    assert (outcome.code, len(outcome.lines)) == (0, 1)
+
+
 def test_compressed_text_that_is_cut_short(train: Any) -> None:
     Path("train.en").write_bytes(gzip.compress(Path("train.en").read_bytes())[:-20])
     train().assert_refused("train.en: the gzip data is damaged or cut short")

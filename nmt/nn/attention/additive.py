@@ -54,8 +54,8 @@ class AdditiveScore(Score):
         return self.compare(self.query_projection(query).unsqueeze(2) + keys.unsqueeze(1))
 
     def compare(self, summed: Float[Tensor, "B T S K"]) -> Float[Tensor, "B T S"]:
-        """``v . tanh(sum)``."""
-        return torch.tanh(summed) @ self.vector()
+        """``v . tanh(sum)``; the sum is overwritten, as it is large."""
+        return summed.tanh_() @ self.vector()
 
     def vector(self) -> Float[Tensor, " K"]:
         """``v``, or ``g v / |v|``."""

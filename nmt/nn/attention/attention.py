@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from nmt.nn.attention.alignment import Alignment, Choice
 from nmt.nn.attention.score import Score
+from nmt.structure import Shared
 
 
 @dataclass(frozen=True)
-class Memory:
+class Memory(Shared):
     """What there is to look at; made once for a sentence by `prepare`.
 
     Attributes:
@@ -27,7 +28,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Summary(Shared):
     """A source that is one vector, the same for every query.
 
     Attributes:
