@@ -100,9 +100,11 @@ def test_a_tsv_line_without_a_tab(train: Any) -> None:
 
 def test_training_in_8_bits(nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: True)
-    for command in (("train", "tiny.yaml", "run=runs/new"), ("check", "tiny.yaml")):
-        nmt(*command, "precision=int8").assert_refused("precision: 'int8' is for translating")
+    reason = "precision: 'int8' is for translating"
+    nmt("train", "tiny.yaml", "run=runs/new", "precision=int8").assert_refused(reason)
     assert not Path("runs/new").exists()
+    outcome = nmt("check", "tiny.yaml", "precision=int8")
+    assert outcome.code == 2 and reason in outcome.err
     outcome = nmt("translate", "runs/tiny", "--precision", "int8", stdin=b"one two .\n")
     assert (outcome.code, len(outcome.lines)) == (0, 1)
 
