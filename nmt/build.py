@@ -17,7 +17,6 @@ from nmt.config import (
     TOKENIZERS,
     Config,
     CorpusConfig,
-    DataConfig,
     DecodingConfig,
     GridEncoderConfig,
     TokenizerConfig,
@@ -139,8 +138,7 @@ def build_loader(
     Raises:
         DataError: a corpus cannot be used.
     """
-    cache = run.cache if config.data.cache is None else Path(config.data.cache)
-    corpora = _encode(config.data, tokenizers, cache)
+    corpora = encode_training(config, run, tokenizers)
     sampler = BatchSampler(
         [corpus.source_lengths for corpus in corpora],
         [corpus.target_lengths for corpus in corpora],
@@ -158,19 +156,27 @@ def build_loader(
     )
 
 
-def _encode(config: DataConfig, tokenizers: Tokenizers, cache: Path) -> list[EncodedCorpus]:
-    """The training corpora, from the cache or put there; what the filters left out is logged."""
+def encode_training(
+    config: Config, run: RunDirectory, tokenizers: Tokenizers
+) -> list[EncodedCorpus]:
+    """The training corpora, from the cache or put there; what the filters left out is logged.
+
+    Raises:
+        DataError: a corpus cannot be used.
+    """
+    data = config.data
+    cache = run.cache if data.cache is None else Path(data.cache)
     filters = Filters(
-        max_length=config.filters.max_length,
-        max_length_ratio=config.filters.max_length_ratio,
-        deduplicate=config.filters.deduplicate,
+        max_length=data.filters.max_length,
+        max_length_ratio=data.filters.max_length_ratio,
+        deduplicate=data.filters.deduplicate,
     )
     source, target = tokenizers.source, tokenizers.target
     corpora = [
         encode_corpus(build_corpus(corpus), source, target, filters=filters, folder=cache)
-        for corpus in config.train
+        for corpus in data.train
     ]
-    for corpus, encoded in zip(config.train, corpora, strict=True):
+    for corpus, encoded in zip(data.train, corpora, strict=True):
         logger.info("%s: %s", build_corpus(corpus), encoded.report)
     return corpora
 

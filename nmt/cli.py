@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "score": "say how probable given translations are",
     "rescore": "rank the translations of another system by this model",
     "align": "align the words of given translations by attention; draw it",
+    "lexicon": "learn which words become which, for `translate --shortlist`",
     "check": "try a configuration out without training: sizes, memory, corpora",
 }
 

@@ -14,6 +14,15 @@ _FINDS_ONE = ("greedy",)
 """Searches that find one translation, and have no beam."""
 
 
+class ShortlistConfig(Options):
+    """Of which tokens a translation may be made; all that is asked of it may be in it, too."""
+
+    candidates: Positive = 16
+    """Target tokens for each source token: the most probable of the run's lexicon."""
+    frequent: Annotated[int, Field(ge=0)] = 200
+    """Most frequent target tokens."""
+
+
 class DecodingConfig(Options):
     """How a trained model translates."""
 
@@ -47,6 +56,8 @@ class DecodingConfig(Options):
     """Write unknown words too, and put the source words in their place that they looked at most."""
     dictionary: Text | None = None
     """File of what source words become there, a line each: word, tab, translation; null: copy."""
+    shortlist: ShortlistConfig | None = None
+    """Compute for a few hundred tokens a sentence alone (`nmt lexicon`); null: for all."""
     mbr: Literal["none", "chrf", "bleu"] = "none"
     """Of several candidates take those that are most like all of them (minimum Bayes risk)."""
     mbr_candidates: Positive = 32
@@ -75,6 +86,9 @@ class DecodingConfig(Options):
     def _check(self) -> Self:
         if self.dictionary is not None and not self.replace_unknown:
             refuse((("dictionary",), "is for replace_unknown: true alone; set that too"))
+        if self.shortlist is not None and self.draws_samples:
+            sentence = f"{self.search.name} draws from the whole vocabulary; set it to null"
+            refuse((("shortlist",), sentence))
         if self.mbr != "none" and self.search.name in _FINDS_ONE:
             sentence = (
                 f"chooses among several translations, and {self.search.name} search finds one; "

@@ -8,16 +8,19 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nmt.batch import Batch
 from nmt.data.loader import make_batch, make_source
 from nmt.nn.decoder import DecoderOutput
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model
+from nmt.nn.restricted import RestrictedModel, RestrictedState
 from nmt.reading import like_batches
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Demand, Request
 from nmt.search.search import Search, Stepper
+from nmt.shortlist import Shortlist
 from nmt.structure import to
 from nmt.text.reader import EncodedWords, Tokens
 from nmt.workers import Workers
@@ -42,6 +45,7 @@ class Inference:
             longer is alone.
         batch_sentences: most sentences in a batch; None: any number.
         workers: processes that compute the batches, each with a copy of this; None: this one does.
+        shortlist: what translations may be made of; None: of anything.
     """
 
     model: Model | Ensemble
@@ -51,6 +55,7 @@ class Inference:
     batch_tokens: int
     batch_sentences: int | None = None
     workers: "Workers[Inference] | None" = None
+    shortlist: Shortlist | None = None
 
     def run_search(
         self, sources: Sequence[Tokens], demands: Sequence[Demand] | None = None
@@ -127,15 +132,48 @@ def _search_batch(
     inference: Inference, sources: Sequence[Tokens], demands: Sequence[Demand]
 ) -> list[list[Hypothesis]]:
     """The best hypotheses of the sentences of one batch."""
-    model: Any = inference.model  # of either kind, with a state of its own kind
-    search = inference.search
-    source, lengths = make_source(sources)
-    request = Request.of(lengths, torch.tensor([_key(tokens) for tokens in sources]), demands)
+    if inference.shortlist is not None:
+        return _search_shortlist(inference, inference.shortlist, sources, demands)
     with inference.evaluation():
-        source, request = to((source, request), inference.device)
-        with_coverage = search.scoring.coverage.reads_coverage
-        state = model.read(source, request.source_lengths, with_coverage=with_coverage)
-        return search(Stepper(model.step, model.coverage), state, request)
+        state, request = _read(inference, sources, demands)
+        model = inference.model
+        return inference.search(Stepper(model.step, model.coverage), state, request)
+
+
+def _search_shortlist(
+    inference: Inference,
+    shortlist: Shortlist,
+    sources: Sequence[Tokens],
+    demands: Sequence[Demand],
+) -> list[list[Hypothesis]]:
+    """The same among some tokens; the search sees no others."""
+    columns, allowed = shortlist.choose(sources, demands)
+    demands = [columns.demand(demand) for demand in demands]
+    with inference.evaluation():
+        inner, request = _read(inference, sources, demands, columns.find)
+        tokens, allowed = to((columns.tokens, allowed), inference.device)
+        model = RestrictedModel(inference.model, tokens)
+        state = RestrictedState(inner, allowed)
+        found = inference.search(Stepper(model.step, model.coverage), state, request)
+    return [[columns.restore(item) for item in hypotheses] for hypotheses in found]
+
+
+def _read(
+    inference: Inference,
+    sources: Sequence[Tokens],
+    demands: Sequence[Demand],
+    find: Callable[[Tensor], Tensor] | None = None,
+) -> tuple[Any, Request]:
+    """The model's state before the first word, of the kind of the model, and what is asked for."""
+    source, lengths = make_source(sources)
+    keys = torch.tensor([_key(tokens) for tokens in sources])
+    request = Request.of(lengths, keys, demands, find)
+    source, request = to((source, request), inference.device)
+    with_coverage = inference.search.scoring.coverage.reads_coverage
+    return (
+        inference.model.read(source, request.source_lengths, with_coverage=with_coverage),
+        request,
+    )
 
 
 def _force_batch(

@@ -14,6 +14,7 @@ from nmt.errors import ConfigError
 from nmt.nn.ensemble import Ensemble, Space
 from nmt.nn.model import Model
 from nmt.run import RunDirectory
+from nmt.shortlist import Shortlist, load_lexicon
 from nmt.unknown_words import Dictionary, read_dictionary
 
 
@@ -55,6 +56,21 @@ def load_decoding(
     if isinstance(given, DecodingConfig):
         return given
     return load_config(run.config, options={"decoding": dict(given or {})}).decoding
+
+
+def load_shortlist(
+    config: DecodingConfig, run: RunDirectory, tokenizers: Tokenizers
+) -> Shortlist | None:
+    """What translations may be made of; None: of anything.
+
+    Raises:
+        RunError: the run has no lexicon, or it cannot be used.
+    """
+    if config.shortlist is None:
+        return None
+    lexicon = load_lexicon(run, tokenizers.source, tokenizers.target)
+    copies = tokenizers.source.fingerprint() == tokenizers.target.fingerprint()
+    return Shortlist(lexicon, config.shortlist.candidates, config.shortlist.frequent, copies)
 
 
 def load_dictionary(config: DecodingConfig) -> Dictionary | None:

@@ -101,6 +101,8 @@ def score_texts(
 ) -> None:
     """Put the tokens and scores of its text in the place of each hypothesis that has others.
 
+    Where the search saw some tokens alone (a shortlist), so were its scores: then all have others.
+
     Args:
         found: the hypotheses of each sentence; changed in place.
         texts: of each of them.
@@ -114,6 +116,7 @@ def score_texts(
         for index, hypotheses in enumerate(found)
         for rank, hypothesis in enumerate(hypotheses)
         if (target := tokenizer.encode_words(texts[index][rank])).ids != list(hypothesis.tokens)
+        or inference.shortlist is not None
     ]
     scores = inference.run_forced(
         [sources[index] for index, _, _ in other],

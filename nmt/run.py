@@ -157,6 +157,11 @@ class RunDirectory:
         return self.checkpoints / name
 
     @property
+    def lexicon(self) -> Path:
+        """Folder of the table of translations of tokens, where one was made."""
+        return self.path / "lexicon"
+
+    @property
     def translations(self) -> Path:
         """Folder of the translations of validation and test sets."""
         return self.path / "translations"

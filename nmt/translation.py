@@ -15,7 +15,7 @@ from nmt.demands import Input as Input, drop_unmet, encode_demand
 from nmt.device import AUTO, resolve_device, resolve_precision
 from nmt.errors import ConfigError, RunError
 from nmt.inference import Inference
-from nmt.loading import load_decoding, load_dictionary, load_models
+from nmt.loading import load_decoding, load_dictionary, load_models, load_shortlist
 from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.nn.ensemble import Space
 from nmt.reading import read_words, windows
@@ -130,8 +130,9 @@ class Translator:
         )
         if numbers == torch.int8:
             model.quantize()
+        shortlist = load_shortlist(decoding, folder, tokenizers)
         return cls(
-            Inference(model, search, place, numbers, decoding.batch_tokens),
+            Inference(model, search, place, numbers, decoding.batch_tokens, shortlist=shortlist),
             source_reader=tokenizers.source,
             target_tokenizer=tokenizers.target,
             max_source_length=decoding.max_source_length,

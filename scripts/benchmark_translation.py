@@ -48,7 +48,9 @@ def main() -> int:
     parser.add_argument(
         "--ways", nargs="+", default=["float32"], metavar="P", help="precisions that are timed"
     )
-    parser.add_argument("--shortlist", metavar="FILE", help="time each with this shortlist, too")
+    parser.add_argument(
+        "--shortlist", action="store_true", help="time each with a shortlist, too (`nmt lexicon`)"
+    )
     parser.add_argument("--only", type=int, nargs="+", default=[5, 1], metavar="BEAM_SIZE")
     parser.add_argument("--textbook", metavar="BEAM_SIZE", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -73,9 +75,9 @@ def list_ways(arguments: argparse.Namespace) -> list[Way]:
             command = ["-m", "nmt", "translate", *files, "--device", "cpu", *search]
             command += ["--precision", precision]
             ways.append(Way(f"nmt, {precision}", beam_size, command))
-            if arguments.shortlist is not None:
-                shortlist = ["--set", f"shortlist={arguments.shortlist}"]
-                ways.append(Way(f"nmt, {precision}, shortlist", beam_size, command + shortlist))
+            if arguments.shortlist:
+                with_list = [*command, "--shortlist"]
+                ways.append(Way(f"nmt, {precision}, shortlist", beam_size, with_list))
     return ways
 
 
@@ -99,7 +101,10 @@ def measure(
                         [sys.executable, *way.command], check=True, stdout=stream, env=environment
                     )
                     seconds[index].append(time.perf_counter() - started)
-                print(f"round {number + 1}: {way}: {seconds[index][-1]:.2f} s", file=sys.stderr)
+                print(
+                    f"round {number + 1}: {way.name}, {way.beam_size}: {seconds[index][-1]:.2f} s",
+                    file=sys.stderr,
+                )
                 hypotheses = output.read_text(encoding="utf-8").splitlines()
                 bleu[index] = BLEU().corpus_score(hypotheses, [references]).score
     return seconds, bleu

@@ -40,14 +40,19 @@ def identify(
 
     manifests = []
     for path in runs:
-        manifest = RunDirectory.open(path).checkpoint(checkpoint) / MANIFEST
-        manifests.append(manifest.read_text(encoding="utf-8") if manifest.is_file() else None)
+        manifests.append(_text_of(RunDirectory.open(path).checkpoint(checkpoint) / MANIFEST))
+    if config.decoding.shortlist is not None:
+        manifests.append(_text_of(RunDirectory.open(runs[0]).lexicon / MANIFEST))
     options = config.decoding.model_dump(mode="json")
     dictionary = config.decoding.dictionary
     if dictionary is not None and os.path.isfile(dictionary):
         options["dictionary"] = Path(dictionary).read_text(encoding="utf-8", errors="replace")
     told = [manifests, options, config.device, config.precision, dict(arguments)]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _text_of(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 class Output(Protocol):

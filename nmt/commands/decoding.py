@@ -60,6 +60,13 @@ def add_search_arguments(
     group = parser.add_argument_group(f"how it searches {_DEFAULT}")
     group.add_argument("--beam-size", metavar="N", help="hypotheses kept at each step; 1 is greedy")
     group.add_argument("--search", metavar="NAME", help="beam, greedy, diverse_beam or sampling")
+    group.add_argument(
+        "--shortlist",
+        action="store_const",
+        const="{}",
+        help="compute for a few hundred likely tokens of each sentence alone, which is faster; the "
+        "run must have a lexicon (`nmt lexicon`)",
+    )
     if with_length_penalty:
         _add_length_penalty(group)
     _add_set(group, "no_repeat_ngram_size=3, search.temperature=0.8")
@@ -160,6 +167,7 @@ def _overrides(given: dict[str, Any]) -> list[tuple[str, str | None]]:
         ("decoding.search", given.get("search")),
         ("decoding.beam_size", given.get("beam_size")),
         ("decoding.n_best", given.get("n_best")),
+        ("decoding.shortlist", given.get("shortlist")),
         ("decoding.length_penalty", _length_penalty(given.get("length_penalty"))),
     ]
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Literal, cast
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt.batch import Batch
 from nmt.nn.decoder import DecoderOutput, DecoderState
-from nmt.nn.model import Model
+from nmt.nn.model import Model, Projection
 
 Space = Literal["log", "linear"]
 
@@ -67,12 +67,26 @@ class Ensemble(nn.Module):
             self._mean_of_lookers([output.weights for output in outputs]),
         )
 
+    def restrict(self, tokens: Int[Tensor, " U"]) -> tuple[Projection, ...]:
+        """The projections to these words alone."""
+        return tuple(model.restrict(tokens) for model in self.models)
+
     def step(
-        self, tokens: Int[Tensor, " N"], state: tuple[DecoderState, ...]
+        self,
+        tokens: Int[Tensor, " N"],
+        state: tuple[DecoderState, ...],
+        *,
+        projection: tuple[Projection, ...] | None = None,
+        allowed: Bool[Tensor, "N V"] | None = None,
     ) -> tuple[Float[Tensor, "N V"], tuple[DecoderState, ...]]:
-        """One word further: log-probabilities (float32) of the next one, and the new states."""
+        """One word further: log-probabilities (float32) of the next one, and the new states.
+
+        The arguments are those of `Model.step`, with a projection for each member.
+        """
+        projections = projection or [None] * len(self.models)
         steps = [
-            model.step(tokens, before) for model, before in zip(self.models, state, strict=True)
+            model.step(tokens, before, projection=part, allowed=allowed)
+            for model, before, part in zip(self.models, state, projections, strict=True)
         ]
         averaged = self._average([log_probabilities for log_probabilities, _ in steps])
         return averaged, tuple(after for _, after in steps)

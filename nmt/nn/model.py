@@ -1,9 +1,10 @@
 """The translation model: four functions, one code path."""
 
 from dataclasses import replace
+from math import inf
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt.batch import Batch
@@ -18,6 +19,8 @@ from nmt.nn.grid_encoder import GridEmbedding, GridEncoder
 from nmt.nn.initialization import initialize_linear
 from nmt.nn.masks import length_mask
 from nmt.nn.quantization import Int8Linear, quantize
+
+Projection = nn.Linear | Int8Linear
 
 
 class Model(nn.Module):
@@ -58,7 +61,7 @@ class Model(nn.Module):
         if tie_projection:
             assert projection.weight.shape == target_embedding.table.weight.shape
             projection.weight = target_embedding.table.weight
-        self.projection: nn.Linear | Int8Linear = projection
+        self.projection: Projection = projection
 
     @property
     def has_attention(self) -> bool:
@@ -72,7 +75,7 @@ class Model(nn.Module):
         """
         quantize(self.decoder)
         if isinstance(self.projection, nn.Linear):
-            self.projection = Int8Linear(self.projection)
+            self.projection = Int8Linear.of(self.projection)
 
     def encode(
         self, source: Int[Tensor, "B S"] | Float[Tensor, "B S D"], lengths: Int[Tensor, " B"]
@@ -121,11 +124,36 @@ class Model(nn.Module):
         return self._decode(batch.decoder_input, state)[0]
 
     def step(
-        self, tokens: Int[Tensor, " N"], state: DecoderState
+        self,
+        tokens: Int[Tensor, " N"],
+        state: DecoderState,
+        *,
+        projection: Projection | None = None,
+        allowed: Bool[Tensor, "N V"] | None = None,
     ) -> tuple[Float[Tensor, "N V"], DecoderState]:
-        """One word further: log-probabilities (float32) of the next one, and the new state."""
-        output, state = self._decode(tokens.unsqueeze(1), state)
-        return torch.log_softmax(output.logits.squeeze(1).float(), dim=-1), state
+        """One word further: log-probabilities (float32) of the next one, and the new state.
+
+        Args:
+            tokens: the words before.
+            state: after the words before these.
+            projection: of `restrict`, to a part of the vocabulary, which V then is; None: to all.
+            allowed: what may follow each; None: anything.
+        """
+        output, state = self._decode(tokens.unsqueeze(1), state, projection)
+        logits = output.logits.squeeze(1).float()
+        if allowed is not None:
+            logits = logits.masked_fill(~allowed, -inf)
+        return torch.log_softmax(logits, dim=-1), state
+
+    def restrict(self, tokens: Int[Tensor, " U"]) -> Projection:
+        """The projection to these words alone, in their order."""
+        if isinstance(self.projection, Int8Linear):
+            return self.projection.rows(tokens)
+        whole = self.projection
+        part = nn.Linear(whole.in_features, len(tokens), device="meta")
+        part.weight = nn.Parameter(whole.weight.detach()[tokens], requires_grad=False)
+        part.bias = nn.Parameter(whole.bias.detach()[tokens], requires_grad=False)
+        return part
 
     def coverage(self, state: DecoderState) -> Float[Tensor, "N S"]:
         """The attention that each position has got, if `start` was asked for it; 1 on padding."""
@@ -133,10 +161,11 @@ class Model(nn.Module):
         return state.coverage
 
     def _decode(
-        self, tokens: Int[Tensor, "B T"], state: DecoderState
+        self, tokens: Int[Tensor, "B T"], state: DecoderState, projection: Projection | None = None
     ) -> tuple[DecoderOutput, DecoderState]:
         decoded: Decoded = self.decoder(self.target_embedding(tokens), state)
-        logits = self.projection(self.output_dropout(decoded.vectors))
+        project = self.projection if projection is None else projection
+        logits = project(self.output_dropout(decoded.vectors))
         after = decoded.state
         if state.coverage is not None:
             after = replace(after, coverage=state.coverage + decoded.weights.sum(dim=1))

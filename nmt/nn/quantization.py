@@ -3,7 +3,7 @@
 from typing import Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 _LARGEST: Final = 127
@@ -19,19 +19,28 @@ class Int8Weight(nn.Module):
     products and their sums are exact (dynamic quantisation, symmetric, for each channel).
 
     Args:
-        weight: in float32; K is 2 or more (for 1, torch 2.13 multiplies whole numbers wrongly).
+        values: of int8; K is 2 or more (for 1, torch 2.13 multiplies whole numbers wrongly).
+        scales: what 1 stands for in each row.
     """
 
     values: Tensor
     scales: Tensor
 
-    def __init__(self, weight: Float[Tensor, "N K"]) -> None:
+    def __init__(self, values: Int[Tensor, "N K"], scales: Float[Tensor, " N"]) -> None:
         super().__init__()
-        assert weight.shape[1] > 1
-        scales = _scales(weight)
-        values = (weight / scales).round_().to(torch.int8)
+        assert values.shape[1] > 1
         self.register_buffer("values", values)
-        self.register_buffer("scales", scales.squeeze(1))
+        self.register_buffer("scales", scales)
+
+    @classmethod
+    def of(cls, weight: Float[Tensor, "N K"]) -> "Int8Weight":
+        """The nearest to a matrix."""
+        scales = _scales(weight.detach())
+        return cls((weight.detach() / scales).round_().to(torch.int8), scales.squeeze(1))
+
+    def rows(self, numbers: Int[Tensor, " U"]) -> "Int8Weight":
+        """These rows of it, in their order."""
+        return Int8Weight(self.values[numbers], self.scales[numbers])
 
     def multiply(
         self, inputs: Float[Tensor, "*R K"], bias: Float[Tensor, " N"] | None
@@ -49,16 +58,28 @@ class Int8Weight(nn.Module):
 
 
 class Int8Linear(nn.Module):
-    """A linear layer with such a weight; its bias stays as it is.
+    """A linear layer with such a weight.
 
     Args:
-        linear: what it is made of.
+        weight: W.
+        bias: b, in float32, or None.
     """
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, weight: Int8Weight, bias: Float[Tensor, " N"] | None) -> None:
         super().__init__()
-        self.weight = Int8Weight(linear.weight.detach())
-        self.bias = linear.bias
+        self.weight = weight
+        self.bias = nn.Buffer(bias) if bias is not None else None
+
+    @classmethod
+    def of(cls, layer: nn.Linear) -> "Int8Linear":
+        """The nearest to a layer."""
+        bias = layer.bias
+        return cls(Int8Weight.of(layer.weight), None if bias is None else bias.detach())
+
+    def rows(self, numbers: Int[Tensor, " U"]) -> "Int8Linear":
+        """The layer that gives these outputs alone, in their order."""
+        bias = self.bias
+        return Int8Linear(self.weight.rows(numbers), None if bias is None else bias[numbers])
 
     def forward(self, inputs: Float[Tensor, "*R K"]) -> Float[Tensor, "*R N"]:
         """``W x + b``."""
@@ -85,10 +106,10 @@ def quantize(module: nn.Module) -> None:
         for name in weights.keys() & {"weight_input", "weight_hidden"}:  # of a `Cell`
             if _is_worth_it(weights[name]):
                 delattr(part, name)
-                setattr(part, name, Int8Weight(weights[name].detach()))
+                setattr(part, name, Int8Weight.of(weights[name]))
         for name, child in list(part.named_children()):
             if isinstance(child, nn.Linear) and _is_worth_it(child.weight):
-                setattr(part, name, Int8Linear(child))
+                setattr(part, name, Int8Linear.of(child))
         if hasattr(part, "fused"):  # the nodes of fused loops read weights of float32
             setattr(part, "fused", False)  # noqa: B010 - of which `nn.Module` knows nothing
 

@@ -1,6 +1,6 @@
 """What is asked of a search: one row for each sentence of a batch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,12 +37,15 @@ class Request:
             padded with PAD on the right, and with phrases of PAD; None: there are none. Beam search
             alone knows of them.
         keys: a number for each sentence, from which chance follows; None: nothing is drawn.
+        find: the number that tokens have here, -1 for those that cannot be written; None: they have
+            their own. Prefixes and phrases are in the numbers of here.
     """
 
     source_lengths: Int[Tensor, " B"]
     prefixes: Int[Tensor, "B P"] | None = None
     phrases: Int[Tensor, "B P L"] | None = None
     keys: Int[Tensor, " B"] | None = None
+    find: Callable[[Tensor], Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.source_lengths)
@@ -59,6 +62,7 @@ class Request:
         source_lengths: Int[Tensor, " B"],
         keys: Int[Tensor, " B"],
         demands: "Sequence[Demand]",
+        find: Callable[[Tensor], Tensor] | None = None,
     ) -> "Request":
         """What is asked of each sentence, padded; on the device of the lengths."""
         prefixes = phrases = None
@@ -71,7 +75,7 @@ class Request:
             for row, demand in enumerate(demands):
                 for place, phrase in enumerate(demand.phrases):
                     phrases[row, place, : len(phrase)] = torch.tensor(phrase)
-        return to(cls(source_lengths, prefixes, phrases, keys), source_lengths.device)
+        return to(cls(source_lengths, prefixes, phrases, keys, find), source_lengths.device)
 
 
 def _pad(rows: Sequence[Sequence[int]]) -> Int[Tensor, "B P"]:

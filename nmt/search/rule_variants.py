@@ -88,8 +88,12 @@ class ForbiddenPhrases(Rule):
 
     def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
         """Forbid what would end a phrase."""
-        for phrases in self.groups:
-            phrases = phrases.to(prefixes.tokens.device)
+        find = prefixes.request.find
+        for group in self.groups:
+            phrases = group.to(prefixes.tokens.device)
+            if find is not None:
+                phrases = find(phrases)
+                phrases = phrases[(phrases >= 0).all(dim=1)]
             before = phrases.shape[1] - 1
             if before == 0:
                 log_probabilities.index_fill_(1, phrases[:, 0], -inf)

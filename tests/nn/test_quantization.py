@@ -23,7 +23,7 @@ SIZES = {
 
 def test_a_product_by_hand() -> None:
     # Row 0 has scale 1/127 (its largest is 1), row 1 scale 2/127: 0.5 becomes 32 (31.75 rounded).
-    weight = Int8Weight(torch.tensor([[1.0, -0.5], [2.0, 0.5]]))
+    weight = Int8Weight.of(torch.tensor([[1.0, -0.5], [2.0, 0.5]]))
     assert weight.values.tolist() == [[127, -64], [127, 32]]
     # The input has scale 4/127: it becomes 127 and 32 (31.75 rounded).
     found = weight.multiply(torch.tensor([[4.0, 1.0]]), torch.tensor([0.0, 10.0]))
@@ -45,7 +45,7 @@ def test_no_further_off_than_rounding_allows(
     torch.manual_seed(seed)
     layer = nn.Linear(width, outputs, bias=seed % 2 == 0)
     inputs = size * torch.randn(rows, width)
-    error = (Int8Linear(layer)(inputs) - layer(inputs)).abs()
+    error = (Int8Linear.of(layer)(inputs) - layer(inputs)).abs()
     # Half a unit of each factor, times the other, for each number that is summed.
     weight = layer.weight.detach().abs()
     half_x, half_w = inputs.abs().amax(1) / 254, weight.amax(1) / 254
@@ -54,13 +54,13 @@ def test_no_further_off_than_rounding_allows(
 
 
 def test_zeros_stay_zeros() -> None:
-    weight = Int8Weight(torch.zeros(2, 3))
+    weight = Int8Weight.of(torch.zeros(2, 3))
     assert weight.multiply(torch.zeros(2, 3), None).tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
 def test_a_row_stands_for_itself() -> None:
     torch.manual_seed(1)
-    weight, bias = Int8Weight(torch.randn(100, 65)), torch.randn(100)
+    weight, bias = Int8Weight.of(torch.randn(100, 65)), torch.randn(100)
     inputs = torch.randn(40, 3, 65) * torch.logspace(-3, 3, 40)[:, None, None]
     together = weight.multiply(inputs, bias)
     assert together.shape == (40, 3, 100)

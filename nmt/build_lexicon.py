@@ -1,0 +1,81 @@
+"""A lexicon of a run's tokens: learnt from its training data, or made of a given table."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from nmt.build import Tokenizers, encode_training
+from nmt.config import Config
+from nmt.data.corpus import read_lines
+from nmt.data.encoded import EncodedCorpus
+from nmt.data.ragged import RaggedArray
+from nmt.errors import DataError
+from nmt.lexicon import Block, Ids, Lexicon, make_lexicon, train_lexicon
+from nmt.run import RunDirectory
+
+_MOST_PAIRS: Final = 50_000  # sentence pairs of a block
+_FIELDS: Final = 3
+
+
+def learn_lexicon(
+    config: Config, run: RunDirectory, tokenizers: Tokenizers, *, iterations: int
+) -> Lexicon:
+    """The lexicon of the training data, which is encoded anew where the cache is gone.
+
+    Raises:
+        DataError: a corpus cannot be used.
+    """
+    corpora = encode_training(config, run, tokenizers)
+    return train_lexicon(
+        lambda: _blocks(corpora),
+        len(tokenizers.source),
+        len(tokenizers.target),
+        iterations=iterations,
+    )
+
+
+def read_lexicon(path: Path, tokenizers: Tokenizers) -> Lexicon:
+    """The lexicon of a table: a source text, its translation, their probability; tabs between.
+
+    Each token of the one may become each token of the other, so that a table of words will do.
+
+    Raises:
+        DataError: the file cannot be read, or a line is no such entry.
+    """
+    return make_lexicon(_entries(path, tokenizers), len(tokenizers.source), len(tokenizers.target))
+
+
+def _entries(path: Path, tokenizers: Tokenizers) -> Iterator[tuple[int, int, float]]:
+    for number, line in enumerate(read_lines(path), start=1):
+        fields = line.split("\t")
+        probability = _probability(fields[-1])
+        if len(fields) != _FIELDS or probability is None:
+            raise DataError(
+                f"{path}, line {number}: must be a source word, a target word and a probability "
+                f"above 0 and not above 1, with tabs between, not {line!r}"
+            )
+        for source in tokenizers.source.encode(fields[0]):
+            for target in tokenizers.target.encode(fields[1]):
+                yield int(source), int(target), probability
+
+
+def _probability(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0.0 < value <= 1.0 else None
+
+
+def _blocks(corpora: Sequence[EncodedCorpus]) -> Iterator[Block]:
+    for corpus in corpora:
+        for first in range(0, len(corpus), _MOST_PAIRS):
+            rows = np.arange(first, min(first + _MOST_PAIRS, len(corpus)))
+            source, target = corpus.source_side.tokens, corpus.target_side.tokens
+            yield Block(*_flat(source.select(rows)), *_flat(target.select(rows)))
+
+
+def _flat(tokens: RaggedArray) -> tuple[Ids, Ids]:
+    return tokens.values.astype(np.int64), tokens.lengths

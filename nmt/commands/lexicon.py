@@ -1,0 +1,88 @@
+"""`nmt lexicon`: which target tokens each source token becomes."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.commands.output import open_output
+from nmt.errors import UserError
+from nmt.symbols import SPECIAL_SYMBOLS
+
+if TYPE_CHECKING:
+    from nmt.lexicon import Lexicon
+    from nmt.text.tokenizer import Tokenizer
+
+DESCRIPTION = """Make the lexicon of a run: for each source token the target tokens that it is
+likely to become, learnt from the training data (IBM model 1), or from a table of your own. It is
+put into the run's folder. `nmt translate --shortlist` then computes the probabilities of these
+alone, and of the most frequent ones, which is faster."""
+
+EXAMPLES = """table:  a source word, a target word and the probability of the target word given the
+  source word, with tabs between; a line each. What the tokenizer splits is taken as its tokens.
+output: the same, of the tokens of the run, the most probable of each first.
+
+examples:
+  nmt lexicon runs/toy
+  nmt lexicon runs/toy -o toy.lexicon
+  nmt lexicon runs/toy --table fast_align.tsv.gz"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("run", metavar="RUN", type=Path, help="a trained run")
+    parser.add_argument(
+        "--table", metavar="FILE", type=Path, help="of your own, in place of the training data"
+    )
+    parser.add_argument(
+        "--iterations", metavar="N", type=int, default=5, help="of the learning (default: 5)"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="write the lexicon as a table, too"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make it, keep it, and show it where that is asked for."""
+    from nmt.build import load_tokenizers
+    from nmt.build_lexicon import learn_lexicon, read_lexicon
+    from nmt.config_file import load_config
+    from nmt.run import RunDirectory
+    from nmt.shortlist import save_lexicon
+    from nmt.text.tokenizer import Tokenizer
+
+    if arguments.iterations < 1:
+        raise UserError(f"--iterations: must be at least 1, not {arguments.iterations}")
+    folder = RunDirectory.open(arguments.run)
+    config = load_config(folder.config)
+    tokenizers = load_tokenizers(folder)
+    if not isinstance(tokenizers.source, Tokenizer):
+        raise UserError(f"{folder.path}: reads grids, and these have no words to look up")
+    if arguments.table is not None:
+        lexicon = read_lexicon(arguments.table, tokenizers)
+    else:
+        lexicon = learn_lexicon(config, folder, tokenizers, iterations=arguments.iterations)
+    save_lexicon(folder, lexicon, tokenizers.source, tokenizers.target)
+    if arguments.output is not None:
+        _write(lexicon, tokenizers.source, tokenizers.target, arguments.output)
+    known = int((lexicon.probabilities > 0)[len(SPECIAL_SYMBOLS) :].any(axis=1).sum())
+    print(
+        f"{folder.lexicon}: translations of {known:,} of {len(tokenizers.source):,} source tokens, "
+        f"up to {lexicon.candidates.shape[1]} of each",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _write(lexicon: "Lexicon", source: "Tokenizer", target: "Tokenizer", path: Path) -> None:
+    """A line for each entry, best first."""
+    with open_output(path) as stream:
+        for token, (candidates, probabilities) in enumerate(
+            zip(lexicon.candidates.tolist(), lexicon.probabilities.tolist(), strict=True)
+        ):
+            if token < len(SPECIAL_SYMBOLS):
+                continue  # what comes of the empty word
+            name = source.pieces([token])[0]
+            for piece, probability in zip(target.pieces(candidates), probabilities, strict=True):
+                if probability > 0:
+                    stream.write(f"{name}\t{piece}\t{probability:.6g}\n")

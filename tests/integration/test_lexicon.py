@@ -1,0 +1,91 @@
+"""`nmt lexicon`, and translating by it."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nmt.commands.bookmark import identify
+from nmt.config_file import load_config
+from tests.integration.conftest import ENGLISH, GERMAN, Command
+
+
+def test_words_find_their_translations(nmt: Command, in_copy: Path) -> None:
+    outcome = nmt("lexicon", "runs/tiny", "-o", "lexicon.tsv", "--iterations", 10)
+    assert (outcome.code, outcome.out) == (0, "")
+    assert "runs/tiny/lexicon: translations of 11 of 15 source tokens" in outcome.err
+    best: dict[str, tuple[str, float]] = {}
+    for line in Path("lexicon.tsv").read_text().splitlines():
+        source, target, probability = line.split("\t")
+        best.setdefault(source, (target, float(probability)))
+    assert [best[word][0] for word in ENGLISH] == GERMAN
+    assert all(probability > 0.5 for _, probability in best.values())
+
+
+def test_translations_by_a_shortlist(nmt: Command, in_copy: Path) -> None:
+    nmt("translate", "runs/tiny", "test.en", "--shortlist").assert_refused(
+        "runs/tiny: it has no lexicon", "`nmt lexicon runs/tiny`"
+    )
+    assert nmt("lexicon", "runs/tiny").code == 0
+    whole = nmt("translate", "runs/tiny", "test.en").lines
+    listed = nmt("translate", "runs/tiny", "test.en", "--shortlist", "--beam-size", 3)
+    assert listed.code == 0 and listed.lines == whole
+    few = ("--set", "shortlist.candidates=1", "--set", "shortlist.frequent=0")
+    outcome = nmt("translate", "runs/tiny", *few, stdin=b"one two .\n\none\n")
+    assert outcome.lines[1] == "" and set(outcome.lines[0].split()) <= {"eins", "zwei", "."}
+    # The scores that are told are those of the whole vocabulary.
+    told = nmt("translate", "runs/tiny", "test.en", "--shortlist", "--scores")
+    Path("found.de").write_text("".join(line.split("\t")[2] + "\n" for line in told.lines))
+    scored = nmt("score", "runs/tiny", "--source", "test.en", "--target", "found.de")
+    for one, other in zip(told.lines, scored.lines, strict=True):
+        assert float(one.split("\t")[1]) == pytest.approx(float(other.split("\t")[0]), abs=1e-4)
+    nmt("translate", "runs/tiny", "test.en", "--shortlist", "--search", "sampling").assert_refused(
+        "shortlist", "sampling draws from the whole vocabulary"
+    )
+
+
+def test_an_output_by_another_lexicon_is_another(nmt: Command, in_copy: Path) -> None:
+    """What `--resume` compares."""
+    config = load_config("runs/tiny/config.yaml", ["decoding.shortlist={}"])
+
+    def identity() -> str:
+        return identify([Path("runs/tiny")], "best", config, {})
+
+    nmt("lexicon", "runs/tiny")
+    before = identity()
+    assert identity() == before
+    nmt("lexicon", "runs/tiny", "--iterations", 1)
+    assert identity() != before
+
+
+def test_a_given_table(nmt: Command, in_copy: Path) -> None:
+    with gzip.open("table.tsv.gz", "wt") as stream:
+        for source, target in zip(ENGLISH, GERMAN, strict=True):
+            stream.write(f"{source}\t{target}\t0.9\n{source}\t.\t0.1\n")
+    outcome = nmt("lexicon", "runs/tiny", "--table", "table.tsv.gz", "-o", "out.tsv")
+    assert outcome.code == 0
+    lines = Path("out.tsv").read_text().splitlines()
+    assert len(lines) == 20
+    place = lines.index("one\teins\t0.9")
+    assert lines[place + 1] == "one\t.\t0.1"
+
+
+@pytest.mark.parametrize(
+    "line", ["one eins 0.5", "one\teins", "one\teins\t0", "one\teins\t1.5", "one\teins\tnan", ""]
+)
+def test_a_malformed_table(line: str, nmt: Command, in_copy: Path) -> None:
+    Path("table.tsv").write_text(f"two\tzwei\t1\n{line}\n")
+    nmt("lexicon", "runs/tiny", "--table", "table.tsv").assert_refused(
+        "table.tsv, line 2: must be a source word, a target word and a probability"
+    )
+    assert not Path("runs/tiny/lexicon").exists()
+
+
+def test_what_a_lexicon_cannot_be_made_of(nmt: Command, in_copy: Path) -> None:
+    nmt("lexicon", "runs/none").assert_refused("runs/none: no such folder")
+    nmt("lexicon", "runs/tiny", "--iterations", 0).assert_refused("--iterations: must be at least")
+    nmt("lexicon", "runs/tiny", "--table", "no.tsv").assert_refused("no.tsv: no such file")
+    shutil.rmtree("runs/tiny/cache")
+    Path("train.en").unlink()
+    nmt("lexicon", "runs/tiny").assert_refused("train.en: no such file")

@@ -1,0 +1,29 @@
+"""Tokens numbered anew, there and back."""
+
+import pytest
+import torch
+
+from nmt.search.columns import Columns
+from nmt.search.hypothesis import Hypothesis
+from nmt.search.request import Demand
+
+COLUMNS = Columns([90, 7, 7, 12])
+
+
+def test_tokens_have_columns_and_special_symbols_keep_their_numbers() -> None:
+    assert COLUMNS.tokens.tolist() == [0, 1, 2, 3, 7, 12, 90]
+    found = COLUMNS.find(torch.tensor([[3, 7], [90, 8], [0, 91]]))
+    assert found.tolist() == [[3, 4], [6, -1], [0, -1]]
+
+
+def test_what_is_asked_for_goes_in_and_what_is_found_comes_out() -> None:
+    asked = COLUMNS.demand(Demand(prefix=(7, 90), phrases=((12,), (90, 7))))
+    assert asked == Demand((4, 6), ((5,), (6, 4)))
+    found = COLUMNS.restore(Hypothesis((4, 6, 5), -1.5, -0.5))
+    assert found == Hypothesis((7, 90, 12), -1.5, -0.5)
+    assert COLUMNS.restore(Hypothesis((), -1.0, -1.0)).tokens == ()
+
+
+def test_a_demand_without_a_column_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(AssertionError):
+        COLUMNS.demand(Demand(prefix=(8,)))
