@@ -6,6 +6,7 @@ from typing import Final
 import torch
 
 from nmt.errors import ConfigError
+from nmt.launched import local_rank
 
 AUTO: Final = "auto"
 _PRECISIONS: Final = {
@@ -18,6 +19,8 @@ _PRECISIONS: Final = {
 def resolve_device(name: str) -> torch.device:
     """The device of that name; `auto` is the first GPU, or the CPU where there is none.
 
+    Of several processes that torchrun has started on a machine, each has another GPU as its first.
+
     Args:
         name: auto, cpu, cuda (the first GPU) or cuda:N.
 
@@ -27,15 +30,19 @@ def resolve_device(name: str) -> torch.device:
     num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     present = ["cpu", *(f"cuda:{index}" for index in range(num_gpus))]
     if name == AUTO:
-        return torch.device(present[1] if num_gpus else "cpu")
+        return torch.device(_own_gpu(num_gpus) if num_gpus else "cpu")
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
         raise ConfigError(f"device: unknown device {name!r}; allowed: auto, cpu, cuda, cuda:N")
-    wanted = "cuda:0" if name == "cuda" else name
+    wanted = _own_gpu(num_gpus) if name == "cuda" else name
     if wanted not in present:
         raise ConfigError(
             f"device: {name!r} is not on this machine; there is: {', '.join(present)}"
         )
     return torch.device(wanted)
+
+
+def _own_gpu(num_gpus: int) -> str:
+    return f"cuda:{local_rank() % max(num_gpus, 1)}"
 
 
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:

@@ -16,6 +16,7 @@ from nmt.nn.decoder import DecoderOutput
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model
 from nmt.nn.restricted import RestrictedModel, RestrictedState
+from nmt.ranks import Ranks
 from nmt.reading import like_batches
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Demand, Request
@@ -54,7 +55,7 @@ class Inference:
     precision: torch.dtype
     batch_tokens: int
     batch_sentences: int | None = None
-    workers: "Workers[Inference] | None" = None
+    workers: "Workers[Inference] | Ranks[Inference] | None" = None
     shortlist: Shortlist | None = None
 
     def run_search(

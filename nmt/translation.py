@@ -18,6 +18,7 @@ from nmt.inference import Inference
 from nmt.loading import load_decoding, load_dictionary, load_models, load_shortlist
 from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.nn.ensemble import Space
+from nmt.ranks import Ranks
 from nmt.reading import read_words, windows
 from nmt.rescoring import Written, decode, rerank, score_texts
 from nmt.run import BEST, RunDirectory
@@ -163,6 +164,21 @@ class Translator:
             )
         with Workers(self.inference, number) as workers:
             yield replace(self, inference=replace(self.inference, workers=workers))
+
+    @contextmanager
+    def with_ranks(self) -> Iterator[Self]:
+        """The same, computing in all processes of torchrun; the others `serve_ranks` meanwhile."""
+        with Ranks(self.inference) as ranks:
+            yield replace(self, inference=replace(self.inference, workers=ranks))
+
+    def serve_ranks(self) -> None:
+        """Compute for the first process of torchrun, until it is done.
+
+        Raises:
+            RunError: it has died.
+        """
+        with Ranks(self.inference) as ranks:
+            ranks.serve()
 
     def translate(
         self,

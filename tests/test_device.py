@@ -38,6 +38,22 @@ def test_devices(name: str, device: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("gpus", "rank", "device"),
+    [(2, 1, "cuda:1"), (2, 2, "cuda:0"), (0, 1, "cpu")],
+    indirect=["gpus"],
+)
+def test_processes_of_torchrun_take_a_gpu_each(
+    gpus: int, rank: int, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("WORLD_SIZE", "4"), ("LOCAL_RANK", rank)):
+        monkeypatch.setenv(name, str(value))
+    assert resolve_device("auto") == torch.device(device)
+    if gpus:
+        assert resolve_device("cuda") == torch.device(device)
+        assert resolve_device("cuda:0") == torch.device("cuda:0")
+
+
+@pytest.mark.parametrize(
     ("gpus", "name", "message"),
     [
         (0, "cuda", "device: 'cuda' is not on this machine; there is: cpu$"),

@@ -22,6 +22,7 @@ from nmt.commands.decoding import (
 from nmt.commands.output import is_special, open_output, refuse_same_file
 from nmt.commands.text import read_demands, read_input, stdin_is_typed
 from nmt.errors import ConfigError, UserError
+from nmt.launched import is_first, is_launched
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -58,7 +59,8 @@ examples:
   nmt translate runs/toy book.en --n-best 5 --length-penalty 0.8
   nmt translate runs/toy book.en --search sampling --set search.top_k=10 --n-best 20
   nmt translate runs/one book.en --ensemble runs/two --ensemble runs/three
-  nmt translate runs/toy book.en --prefixes begun.de --constraints terms.tsv"""
+  nmt translate runs/toy book.en --prefixes begun.de --constraints terms.tsv
+  torchrun --nproc-per-node 4 -m nmt translate runs/toy book.en -o book.de"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,7 +130,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Translate the input as it comes."""
+    """Translate the input as it comes; of several that torchrun started, the others compute."""
     refuse_same_file({"-o": arguments.output, "--alignments": arguments.alignments})
     folder, config = load_run(arguments)
     if arguments.constraints is not None and config.decoding.search.name != "beam":
@@ -138,6 +140,11 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.resume:
         _require_files(arguments)
+    if is_launched() and arguments.workers > 1:
+        raise UserError("--workers: torchrun has started the processes already; leave it out")
+    if not is_first():
+        load_translator(folder, config, arguments).serve_ranks()
+        return 0
     lines = read_input(config, arguments.input)
     inputs = read_demands(arguments.prefixes, arguments.constraints)(lines)
     bookmark = _bookmark(folder, config, arguments)
@@ -145,7 +152,9 @@ def run(arguments: argparse.Namespace) -> int:
         bookmark.skip(inputs)
     translator = load_translator(folder, config, arguments)
     with ExitStack() as stack:
-        if arguments.workers > 1:
+        if is_launched():
+            translator = stack.enter_context(translator.with_ranks())
+        elif arguments.workers > 1:
             translator = stack.enter_context(translator.with_workers(arguments.workers))
         windows = _translated(translator, inputs, bookmark, arguments)
         _write(windows, translator, bookmark, arguments)

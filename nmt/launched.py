@@ -1,0 +1,21 @@
+"""Whether torchrun has started this process as one of several, and which it is."""
+
+import os
+from typing import Final
+
+_LAUNCHER: Final = "TORCHELASTIC_RUN_ID"  # torchrun says by it that it was torchrun
+
+
+def is_launched() -> bool:
+    """Whether it is one of several."""
+    return _LAUNCHER in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def is_first() -> bool:
+    """Whether it is the one that reads and writes; so where there is one alone."""
+    return not is_launched() or os.environ["RANK"] == "0"
+
+
+def local_rank() -> int:
+    """Its number on its machine."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if is_launched() else 0

@@ -1,0 +1,113 @@
+"""Processes that torchrun has started, here or elsewhere, computing for the first of them."""
+
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Final, Generic, Self, TypeVar
+
+from torch import distributed
+
+from nmt.errors import RunError, UserError
+from nmt.launched import is_first
+
+Tool = TypeVar("Tool")
+Result = TypeVar("Result")
+
+_PATIENCE: Final = timedelta(days=30)  # of those who wait for work: the input may be a person
+
+_Answer = tuple[list[Any], UserError | str | None]
+
+
+class Ranks(Generic[Tool]):
+    """All ranks with the same tool; a context manager, entered by each of them.
+
+    The first gives out the jobs (`map`), the others do them (`serve`) until it leaves the context.
+    They talk over gloo, whatever device they compute on.
+
+    Args:
+        tool: what the jobs are done with, in this process.
+    """
+
+    def __init__(self, tool: Tool) -> None:
+        self._tool = tool
+        self._is_broken = False
+
+    def __enter__(self) -> Self:
+        distributed.init_process_group("gloo", timeout=_PATIENCE)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if is_first() and not self._is_broken and isinstance(error, Exception | None):
+            self._give_out([None] * distributed.get_world_size())
+        distributed.destroy_process_group()
+
+    def map(self, function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]]) -> list[Result]:
+        """What the function makes of the tool and each job, in the order of the jobs.
+
+        Args:
+            function: of a module's top level, called with the tool and what is in a job.
+            jobs: dealt out in turn, so put those together that take as long.
+
+        Raises:
+            RunError: a rank has died.
+            UserError: what the function has raised, that of the lowest rank.
+            RuntimeError: the function has raised another exception; its traceback is in it.
+        """
+        number = distributed.get_world_size()
+        self._give_out([(function, jobs[rank::number]) for rank in range(number)])
+        answers = self._collect(_answer(function, self._tool, jobs[::number]))
+        for rank, (_, error) in enumerate(answers):
+            if isinstance(error, str):
+                raise RuntimeError(f"in rank {rank}:\n{error}")
+            if error is not None:
+                raise error
+        found: list[Any] = [None] * len(jobs)
+        for rank, (results, _) in enumerate(answers):
+            found[rank::number] = results
+        return found
+
+    def serve(self) -> None:
+        """Do jobs for the first rank until it is done.
+
+        Raises:
+            RunError: it has died.
+        """
+        while (job := self._give_out(None)) is not None:
+            function, jobs = job
+            self._collect(_answer(function, self._tool, jobs))
+
+    def _give_out(self, all_jobs: list[Any] | None) -> Any:
+        """What the first rank has for this one."""
+        received = [None]
+        self._talk(lambda: distributed.scatter_object_list(received, all_jobs))
+        return received[0]
+
+    def _collect(self, answer: _Answer) -> list[_Answer]:
+        """The answers of all ranks, for the first; else nothing."""
+        size = distributed.get_world_size() if is_first() else 0
+        answers: list[Any] = [None] * size
+        self._talk(lambda: distributed.gather_object(answer, answers or None))
+        return answers
+
+    def _talk(self, exchange: Callable[[], None]) -> None:
+        try:
+            exchange()
+        except RuntimeError as error:
+            self._is_broken = True
+            reason = str(error).splitlines()[0]
+            raise RunError(f"another of the processes of torchrun has died ({reason})") from None
+
+
+def _answer(function: Callable[..., Any], tool: Any, jobs: Sequence[tuple[Any, ...]]) -> _Answer:
+    try:
+        return [function(tool, *job) for job in jobs], None
+    except UserError as error:
+        return [], error
+    except Exception:
+        return [], traceback.format_exc()

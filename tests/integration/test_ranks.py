@@ -1,0 +1,122 @@
+"""Several processes of torchrun that translate together."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Command
+
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node")
+
+
+def start(number: int, *words: object, **options: object) -> "subprocess.Popen[str]":
+    command = [*TORCHRUN, str(number), *map(str, words)]
+    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True, **options
+    )
+
+
+def pid_of(rank: int, launcher: int) -> int:
+    """The process that a launcher has started as this rank."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = re.search(r"^PPid:\s+(\d+)", (folder / "status").read_text(), re.M)
+                facts = (folder / "environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if parent and int(parent[1]) == launcher and f"RANK={rank}".encode() in facts:
+                return int(folder.name)
+        time.sleep(0.1)
+    raise AssertionError("it was not started")
+
+
+@pytest.mark.parametrize("number", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_they_write_what_one_would(number: int, nmt: Command, in_copy: Path) -> None:
+    lines = Path("train.en").read_text().splitlines()[:60]
+    Path("some.en").write_text("\n".join(["", *lines, "unseen words", "one"]) + "\n")
+    words = ("translate", "runs/tiny", "some.en", "--n-best", 2, "--batch-tokens", 50)
+    one = nmt(*words, "-o", "one.de", "--alignments", "one.align")
+    assert one.code == 0
+    process = start(number, "-m", "nmt", *words, "-o", "all.de", "--alignments", "all.align")
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    for name in ("de", "align"):
+        assert Path(f"all.{name}").read_bytes() == Path(f"one.{name}").read_bytes()
+    # What is told is told once, by the first.
+    warnings = [line for line in told.splitlines() if line.startswith("nmt: ")]
+    assert warnings == one.err.splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for them in /proc")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_where_one_dies_all_stop_and_nothing_is_as_if_done(rank: int, in_copy: Path) -> None:
+    reading, writing = os.pipe()
+    with open(writing, "wb", buffering=0) as stream:
+        process = start(2, "-m", "nmt", "translate", "runs/tiny", "-o", "out.de", stdin=reading)
+        os.close(reading)
+        stream.write(b"one two .\n" * 5000)  # more than a window; the rest never comes
+        end = time.monotonic() + 60
+        while not Path("out.de.state").exists():
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.1)
+        os.kill(pid_of(rank, process.pid), signal.SIGKILL)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode != 0, told
+    assert not Path("out.de").exists() and Path("out.de.partial").exists()
+
+
+DYING = """
+import os, signal, sys
+from nmt.errors import RunError
+from nmt.launched import is_first
+from nmt.ranks import Ranks
+
+def job(tool, kind):
+    if kind == "die" and not is_first():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return tool * kind
+
+def main():
+    with Ranks(2) as ranks:
+        if not is_first():
+            ranks.serve()
+            return
+        print(ranks.map(job, [(n,) for n in range(7)]), ranks.map(job, []), flush=True)
+        try:
+            ranks.map(job, [("x",), ([],), ({},)])
+        except RuntimeError as error:
+            print("TypeError" in str(error), flush=True)
+        try:
+            ranks.map(job, [("die",), ("die",)])
+        except RunError as error:
+            print("has died" in str(error), flush=True)
+
+main()
+"""
+
+
+@pytest.mark.slow
+def test_jobs_come_back_in_order_and_a_death_is_told(tmp_path: Path) -> None:
+    (tmp_path / "dying.py").write_text(DYING)
+    process = start(2, tmp_path / "dying.py", stdout=subprocess.PIPE)
+    found, _ = process.communicate(timeout=120)
+    assert found.splitlines() == ["[0, 2, 4, 6, 8, 10, 12] []", "True", "True"]
+
+
+def test_workers_and_ranks_at_once(
+    nmt: Command, in_trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("WORLD_SIZE", "2"), ("RANK", "0")):
+        monkeypatch.setenv(name, value)
+    nmt("translate", "runs/tiny", "test.en", "--workers", 2).assert_refused(
+        "--workers: torchrun has started the processes already"
+    )
