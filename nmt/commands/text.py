@@ -1,6 +1,7 @@
 """What the commands are given: pairs to score, lines or grids to translate."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from io import BufferedReader
@@ -68,6 +69,15 @@ def read_input(config: "Config", names: Sequence[str]) -> "Iterator[Source]":
         DataError: at once, a file cannot be opened; while reading, a file of grids is none.
     """
     return _read_grids(names) if config.reads_grids else read_text(names)
+
+
+def count_lines(config: "Config", names: Sequence[str]) -> int | None:
+    """How many lines the files named hold; None where they cannot be read twice, or hold grids."""
+    from nmt.data.corpus import read_lines
+
+    if config.reads_grids or not names or not all(map(os.path.isfile, names)):
+        return None
+    return sum(1 for name in names for _ in read_lines(Path(name), "replace"))
 
 
 def read_text(names: Sequence[str]) -> Iterator[str]:

@@ -1,10 +1,9 @@
 """`nmt translate`: raw text in, translations out, line for line."""
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from itertools import islice, tee
@@ -19,8 +18,9 @@ from nmt.commands.decoding import (
     load_run,
     load_translator,
 )
+from nmt.commands.formats import Format, format_attention, format_translation
 from nmt.commands.output import is_special, open_output, refuse_same_file
-from nmt.commands.text import read_demands, read_input, stdin_is_typed
+from nmt.commands.text import count_lines, read_demands, read_input, stdin_is_typed
 from nmt.errors import ConfigError, UserError
 from nmt.launched import is_first, is_launched
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from nmt.commands.bookmark import Bookmark, Output
     from nmt.config import Config
-    from nmt.data.grids import Source
     from nmt.run import RunDirectory
     from nmt.translation import Input, Translation, Translator
 
@@ -108,6 +107,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="write an object for each line, with all that is known"
     )
     parser.add_argument(
+        "--attention",
+        action="store_true",
+        help="show where the model looked: a table for each translation, on stderr",
+    )
+    parser.add_argument(
         "--prefixes",
         metavar="FILE",
         type=Path,
@@ -138,6 +142,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"--constraints: the search {config.decoding.search.name!r} knows nothing of them; the "
             "nearest that does is beam (--search beam)"
         )
+    if arguments.attention and config.reads_grids:
+        raise UserError("--attention: is for words; of grids `nmt align --plot` draws it")
     if arguments.resume:
         _require_files(arguments)
     if is_launched() and arguments.workers > 1:
@@ -157,7 +163,7 @@ def run(arguments: argparse.Namespace) -> int:
         elif arguments.workers > 1:
             translator = stack.enter_context(translator.with_workers(arguments.workers))
         windows = _translated(translator, inputs, bookmark, arguments)
-        _write(windows, translator, bookmark, arguments)
+        _write(windows, translator, bookmark, config, arguments)
     return 0
 
 
@@ -204,13 +210,13 @@ def _translated(
     asks_json = arguments.json and translator.has_attention
     translate = partial(
         translator.translate_windows,
-        with_alignments=arguments.alignments is not None or asks_json,
+        with_alignments=arguments.alignments is not None or arguments.attention or asks_json,
         with_scores=arguments.scores or arguments.n_best is not None or arguments.json,
     )
     if stdin_is_typed(arguments.input):
         # Nothing is read ahead where a person waits for the answer.
         print("type a sentence and press Enter; Ctrl-D ends", file=sys.stderr)
-        for typed, line in enumerate(warned, start=1):
+        for typed, line in enumerate(_prompted(warned), start=1):
             for window in translate([line], first_number=typed):
                 yield [(line, window[0])]
         return
@@ -219,26 +225,44 @@ def _translated(
         yield list(zip(islice(behind, len(window)), window, strict=True))
 
 
+def _prompted(lines: "Iterator[Input]") -> "Iterator[Input]":
+    """Lines that are typed, with a prompt before each."""
+    while True:
+        print("> ", end="", file=sys.stderr, flush=True)
+        try:
+            yield next(lines)
+        except StopIteration:
+            print(file=sys.stderr)
+            return
+
+
 def _write(
     windows: "Iterator[list[tuple[Input, Translation]]]",
     translator: "Translator",
     bookmark: "Bookmark | None",
+    config: "Config",
     arguments: argparse.Namespace,
 ) -> None:
     """Write all that is asked for, and remember after each window how far it is."""
     from nmt.pharaoh import format_pharaoh
 
     pieces = translator.target_tokenizer.pieces
+    how = Format(
+        with_scores=arguments.scores, n_best=arguments.n_best is not None, json=arguments.json
+    )
     number = 0 if bookmark is None else bookmark.num_lines
     with ExitStack() as stack:
         output = _open(stack, "-o", arguments.output, bookmark)
         alignments = None
         if arguments.alignments is not None:
             alignments = _open(stack, "--alignments", arguments.alignments, bookmark)
-        progress = stack.enter_context(_progress(arguments, number))
+        progress = stack.enter_context(_progress(config, arguments, number))
         for window in windows:
             for given, translation in window:
-                output.write(_format(number, given.source, translation, arguments, pieces))
+                output.write(format_translation(number, given.source, translation, how, pieces))
+                if arguments.attention and translation.text:
+                    output.flush()
+                    print(format_attention(translation), file=sys.stderr)
                 if alignments is not None:
                     assert translation.alignment is not None, "it was asked for"
                     alignments.write(f"{format_pharaoh(translation.alignment.links)}\n")
@@ -264,67 +288,16 @@ def _open(
     return bookmark.writer(argument, stream)
 
 
-def _format(
-    number: int,
-    source: "Source",
-    translation: "Translation",
-    arguments: argparse.Namespace,
-    pieces: "Callable[[Sequence[int]], list[str]]",
-) -> str:
-    """What is written for one line of the input, line ends included."""
-    if arguments.json:
-        return _format_json(number, source, translation, pieces)
-    hypotheses = list(zip(translation.texts, translation.hypotheses, strict=True))
-    if arguments.n_best is None:
-        text, best = hypotheses[0]
-        if arguments.scores:
-            return f"{best.score:.6f}\t{best.log_probability:.6f}\t{text}\n"
-        return f"{text}\n"
-    rows = []
-    for text, hypothesis in hypotheses:
-        fields = [str(number), text, f"{hypothesis.score:.6f}"]
-        if arguments.scores:
-            fields.append(f"{hypothesis.log_probability:.6f}")
-        rows.append(" ||| ".join(fields) + "\n")
-    return "".join(rows)
-
-
-def _format_json(
-    number: int,
-    source: "Source",
-    translation: "Translation",
-    pieces: "Callable[[Sequence[int]], list[str]]",
-) -> str:
-    from nmt.pharaoh import format_pharaoh
-
-    hypotheses = [
-        {
-            "translation": text,
-            "score": round(hypothesis.score, 6),
-            "log_probability": round(hypothesis.log_probability, 6),
-            "tokens": pieces(hypothesis.tokens),
-        }
-        for text, hypothesis in zip(translation.texts, translation.hypotheses, strict=True)
-    ]
-    fields: dict[str, object] = {
-        "line": number + 1,
-        "source": source if isinstance(source, str) else source.name,
-        **hypotheses[0],
-        "hypotheses": hypotheses,
-    }
-    if translation.alignment is not None:
-        fields["alignment"] = {
-            "source": translation.alignment.source_words,
-            "target": translation.alignment.target_words,
-            "pairs": format_pharaoh(translation.alignment.links),
-        }
-    return json.dumps(fields, ensure_ascii=False) + "\n"
-
-
-def _progress(arguments: argparse.Namespace, num_done: int) -> "tqdm[NoReturn]":
-    """Counts the lines on a terminal, where the translations go elsewhere."""
+def _progress(config: "Config", arguments: argparse.Namespace, num_done: int) -> "tqdm[NoReturn]":
+    """Counts the lines on a terminal, with the time left, where the translations go elsewhere."""
     from tqdm import tqdm
 
-    is_in_the_way = arguments.output is None and sys.stdout.isatty()
-    disable = True if is_in_the_way or stdin_is_typed(arguments.input) else None
-    return tqdm(unit=" lines", disable=disable, file=sys.stderr, initial=num_done)
+    is_in_the_way = (arguments.output is None and sys.stdout.isatty()) or arguments.attention
+    is_shown = sys.stderr.isatty() and not is_in_the_way and not stdin_is_typed(arguments.input)
+    return tqdm(
+        unit=" lines",
+        disable=not is_shown,
+        file=sys.stderr,
+        initial=num_done,
+        total=count_lines(config, arguments.input) if is_shown else None,
+    )

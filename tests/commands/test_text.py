@@ -10,6 +10,7 @@ import pytest
 
 from nmt.commands.text import (
     add_pair_arguments,
+    count_lines,
     read_demands,
     read_given_pairs,
     read_input,
@@ -42,6 +43,17 @@ def pairs_of(source: Path, target: Path, config: Config = TEXT) -> list[tuple[So
     add_pair_arguments(parser)
     arguments = parser.parse_args(["--source", str(source), "--target", str(target)])
     return list(read_given_pairs(config, arguments))
+
+
+def test_lines_are_counted_where_they_can_be_read_twice(tmp_path: Path) -> None:
+    plain, packed, pipe = tmp_path / "a", tmp_path / "b.gz", tmp_path / "pipe"
+    plain.write_text("one\ntwo")
+    packed.write_bytes(gzip.compress(b"one\n\xff\n\n"))
+    os.mkfifo(pipe)
+    assert count_lines(TEXT, [str(plain), str(packed)]) == 5
+    for names in ([], ["-"], [str(plain), str(pipe)]):
+        assert count_lines(TEXT, names) is None
+    assert count_lines(GRIDS, [str(plain)]) is None
 
 
 @pytest.mark.parametrize("names", [[], ["-"]])

@@ -55,17 +55,28 @@ def test_at_a_terminal_each_line_is_answered_before_the_next(in_trained: Path) -
         [sys.executable, "-m", "nmt", "translate", "runs/tiny"],
         stdin=terminal,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     ) as process:
         os.close(terminal)
-        assert process.stdout is not None
+        assert process.stdout is not None and process.stderr is not None
         for line, right in zip(SENTENCES.splitlines(), RIGHT, strict=True):
             os.write(keyboard, f"{line}\n".encode())
             assert select.select([process.stdout], [], [], 120.0)[0], "no answer"
             assert process.stdout.readline().decode() == f"{right}\n"
         os.write(keyboard, b"\x04")  # Ctrl-D
         assert process.wait(120.0) == 0
+        told = process.stderr.read().decode()
+        assert told == f"type a sentence and press Enter; Ctrl-D ends\n{'> ' * 4}\n"
     os.close(keyboard)
+
+
+def test_where_the_model_looked_is_shown_beside_the_translation(nmt: Any) -> None:
+    outcome = nmt("translate", "runs/tiny", "--attention", stdin=b"one two .\n\nnine .\n")
+    assert outcome.lines == ["zwei eins .", "", "neun ."]
+    tables = outcome.err.split("from 75%\n")[:-1]
+    assert [len(table.splitlines()) for table in tables] == [6, 5]  # words, blank, legend
+    assert tables[0].split()[:3] == ["one", "two", "."]
+    assert tables[0].splitlines()[1].startswith("zwei") and "█" in tables[0]
 
 
 def test_what_the_model_does_not_know_is_told(nmt: Any) -> None:
