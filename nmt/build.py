@@ -181,12 +181,15 @@ def encode_training(
     return corpora
 
 
-def build_search(config: DecodingConfig, tokenizer: Tokenizer) -> Search:
+def build_search(
+    config: DecodingConfig, tokenizer: Tokenizer, further_rules: Sequence[Rule] = ()
+) -> Search:
     """How translations are looked for.
 
     Args:
         config: the options.
         tokenizer: of the target.
+        further_rules: applied after those of the options.
 
     Raises:
         ConfigError: the options contradict each other.
@@ -202,7 +205,7 @@ def build_search(config: DecodingConfig, tokenizer: Tokenizer) -> Search:
         scoring,
         Rules(
             _limits(config),
-            list(_rules(config, tokenizer)),
+            [*_rules(config, tokenizer), *further_rules],
             allow_unknown=config.replace_unknown,
         ),
     )

@@ -3,12 +3,11 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from nmt.batch import Batch
 from nmt.data.loader import make_batch, make_source
@@ -18,6 +17,7 @@ from nmt.nn.model import Model
 from nmt.nn.restricted import RestrictedModel, RestrictedState
 from nmt.ranks import Ranks
 from nmt.reading import like_batches
+from nmt.search.columns import Columns
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Demand, Request
 from nmt.search.search import Search, Stepper
@@ -149,26 +149,28 @@ def _search_shortlist(
 ) -> list[list[Hypothesis]]:
     """The same among some tokens; the search sees no others."""
     columns, allowed = shortlist.choose(sources, demands)
-    demands = [columns.demand(demand) for demand in demands]
     with inference.evaluation():
-        inner, request = _read(inference, sources, demands, columns.find)
+        inner, request = _read(inference, sources, demands, columns)
         tokens, allowed = to((columns.tokens, allowed), inference.device)
         model = RestrictedModel(inference.model, tokens)
         state = RestrictedState(inner, allowed)
         found = inference.search(Stepper(model.step, model.coverage), state, request)
-    return [[columns.restore(item) for item in hypotheses] for hypotheses in found]
+    return [
+        [replace(item, tokens=columns.restore(item.tokens)) for item in hypotheses]
+        for hypotheses in found
+    ]
 
 
 def _read(
     inference: Inference,
     sources: Sequence[Tokens],
     demands: Sequence[Demand],
-    find: Callable[[Tensor], Tensor] | None = None,
+    columns: Columns | None = None,
 ) -> tuple[Any, Request]:
     """The model's state before the first word, of the kind of the model, and what is asked for."""
     source, lengths = make_source(sources)
     keys = torch.tensor([_key(tokens) for tokens in sources])
-    request = Request.of(lengths, keys, demands, find)
+    request = Request.of(lengths, keys, demands, columns)
     source, request = to((source, request), inference.device)
     with_coverage = inference.search.scoring.coverage.reads_coverage
     return (

@@ -23,6 +23,7 @@ from nmt.reading import read_words, windows
 from nmt.rescoring import Written, decode, rerank, score_texts
 from nmt.run import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
+from nmt.search.rules import Rule
 from nmt.symbols import EOS
 from nmt.teacher_forcing import (
     SentenceAlignment,
@@ -101,6 +102,7 @@ class Translator:
         decoding: DecodingConfig | Mapping[str, Any] | None = None,
         ensemble: Sequence[str | Path] = (),
         average: Space = "log",
+        rules: Sequence[Rule] = (),
     ) -> Self:
         """Load a trained model.
 
@@ -113,6 +115,8 @@ class Translator:
                 configuration: `{"beam_size": 10, "n_best": 10}`; None: as that says.
             ensemble: other runs, over the same vocabulary, that translate together with it.
             average: of the probabilities of an ensemble: log or linear (see `Ensemble`).
+            rules: of your own, applied to each step after those of the options: a language model,
+                say (`nmt.search.rule_variants.ShallowFusion`).
 
         Raises:
             RunError: the folder is no run, or incomplete, or damaged.
@@ -125,7 +129,7 @@ class Translator:
         place = resolve_device(device)
         numbers = resolve_precision(precision, place)
         tokenizers = load_tokenizers(folder)
-        search = build_search(decoding, tokenizers.target)
+        search = build_search(decoding, tokenizers.target, rules)
         model = load_models(
             folder, tokenizers, ensemble, checkpoint=checkpoint, device=place, space=average
         )

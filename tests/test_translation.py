@@ -24,6 +24,7 @@ from nmt.minimum_bayes_risk import ChrfUtility, expected_utilities
 from nmt.nn import quantization
 from nmt.run import RunDirectory
 from nmt.search.hypothesis import Hypothesis
+from nmt.search.rule_variants import ShallowFusion
 from nmt.symbols import EOS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
@@ -384,6 +385,20 @@ def test_a_search_that_cannot_be_is_refused_before_the_model_is_read(translator,
 def test_a_run_that_is_not_there(tmp_path):
     with pytest.raises(RunError, match="no such folder"):
         Translator.from_run(tmp_path / "absent")
+
+
+def test_a_rule_of_ones_own(translator, tmp_path):
+    run = save_run(translator, tmp_path / "run")
+    favourite = translator.target_tokenizer.encode("w7")[0]
+
+    def only(tokens):
+        said = torch.full((len(tokens), len(translator.target_tokenizer)), -50.0)
+        said[:, [favourite, EOS]] = 0.0
+        return said
+
+    fused = Translator.from_run(run.path, device="cpu", rules=[ShallowFusion(only, 1.0)])
+    for translation in fused.translate(random_lines(5)):
+        assert set(translation.text.split()) <= {"w7"}
 
 
 def test_runs_translate_together(tokenizer, tmp_path):

@@ -1,14 +1,11 @@
 """Some tokens of a vocabulary, numbered anew: what a search sees that is to write no others."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from nmt.search.hypothesis import Hypothesis
-from nmt.search.request import Demand
 from nmt.symbols import SPECIAL_SYMBOLS
 
 
@@ -35,15 +32,12 @@ class Columns:
         places = torch.searchsorted(known, tokens).clamp(max=len(known) - 1)
         return torch.where(known[places] == tokens, places, -1)
 
-    def demand(self, given: Demand) -> Demand:
-        """The same in columns; it has one for each token that is asked for."""
-        return Demand(self._row(given.prefix), tuple(map(self._row, given.phrases)))
-
-    def restore(self, hypothesis: Hypothesis) -> Hypothesis:
-        """The same in tokens."""
-        return replace(hypothesis, tokens=tuple(self.tokens[list(hypothesis.tokens)].tolist()))
-
-    def _row(self, tokens: Sequence[int]) -> tuple[int, ...]:
+    def find_all(self, tokens: Sequence[int]) -> tuple[int, ...]:
+        """The columns of these, each of which has one."""
         found = self.find(torch.tensor(tokens, dtype=torch.int64))
         assert (found >= 0).all(), "whoever made the columns was to see to it"
         return tuple(found.tolist())
+
+    def restore(self, columns: Sequence[int]) -> tuple[int, ...]:
+        """The tokens of these."""
+        return tuple(self.tokens[list(columns)].tolist())

@@ -1,6 +1,6 @@
 """What is asked of a search: one row for each sentence of a batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +8,7 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from nmt.search.columns import Columns
 from nmt.structure import to
 from nmt.symbols import PAD
 
@@ -24,6 +25,10 @@ class Demand:
     prefix: tuple[int, ...] = ()
     phrases: tuple[tuple[int, ...], ...] = ()
 
+    def in_columns(self, columns: Columns) -> "Demand":
+        """The same in columns; there must be one for each token."""
+        return Demand(columns.find_all(self.prefix), tuple(map(columns.find_all, self.phrases)))
+
 
 @dataclass(frozen=True)
 class Request:
@@ -37,15 +42,15 @@ class Request:
             padded with PAD on the right, and with phrases of PAD; None: there are none. Beam search
             alone knows of them.
         keys: a number for each sentence, from which chance follows; None: nothing is drawn.
-        find: the number that tokens have here, -1 for those that cannot be written; None: they have
-            their own. Prefixes and phrases are in the numbers of here.
+        columns: the tokens that log-probabilities are of, where these are not all: then all tokens
+            here, and all that is written, are columns.
     """
 
     source_lengths: Int[Tensor, " B"]
     prefixes: Int[Tensor, "B P"] | None = None
     phrases: Int[Tensor, "B P L"] | None = None
     keys: Int[Tensor, " B"] | None = None
-    find: Callable[[Tensor], Tensor] | None = None
+    columns: Columns | None = None
 
     def __len__(self) -> int:
         return len(self.source_lengths)
@@ -62,9 +67,18 @@ class Request:
         source_lengths: Int[Tensor, " B"],
         keys: Int[Tensor, " B"],
         demands: "Sequence[Demand]",
-        find: Callable[[Tensor], Tensor] | None = None,
+        columns: Columns | None = None,
     ) -> "Request":
-        """What is asked of each sentence, padded; on the device of the lengths."""
+        """What is asked of each sentence, padded; on the device of the lengths.
+
+        Args:
+            source_lengths: tokens of each source sentence, EOS counted.
+            keys: a number for each sentence, from which chance follows.
+            demands: in tokens.
+            columns: what becomes of these; None: they stay.
+        """
+        if columns is not None:
+            demands = [demand.in_columns(columns) for demand in demands]
         prefixes = phrases = None
         if any(demand.prefix for demand in demands):
             prefixes = _pad([demand.prefix for demand in demands])
@@ -75,7 +89,7 @@ class Request:
             for row, demand in enumerate(demands):
                 for place, phrase in enumerate(demand.phrases):
                     phrases[row, place, : len(phrase)] = torch.tensor(phrase)
-        return to(cls(source_lengths, prefixes, phrases, keys, find), source_lengths.device)
+        return to(cls(source_lengths, prefixes, phrases, keys, columns), source_lengths.device)
 
 
 def _pad(rows: Sequence[Sequence[int]]) -> Int[Tensor, "B P"]:

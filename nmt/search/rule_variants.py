@@ -1,12 +1,12 @@
 """Rules that a configuration can ask for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from math import inf
 from typing import Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.search.rules import Prefixes, Rule
@@ -74,6 +74,37 @@ class EndThreshold(Rule):
         log_probabilities[:, EOS].masked_fill_(unsure, -inf)
 
 
+class ShallowFusion(Rule):
+    """``log P(y) + weight * log P_LM(y)`` is what is ranked by (Gulcehre 2015, section 4.1).
+
+    Args:
+        language_model: from tokens `[R T]`, from BOS on, to the log-probabilities `[R V]` of the
+            next one, over the vocabulary of the target; at most 0.
+        weight: at least 0.
+    """
+
+    forbids = False
+
+    def __init__(
+        self,
+        language_model: Callable[[Int[Tensor, "R T"]], Float[Tensor, "R V"]],
+        weight: float,
+    ) -> None:
+        assert weight >= 0.0, "the bound of the search would be wrong"
+        self.language_model: Final = language_model
+        self.weight: Final = weight
+
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
+        """Add what the language model says."""
+        columns = prefixes.request.columns
+        if columns is None:
+            said = self.language_model(prefixes.tokens)
+        else:
+            tokens = columns.tokens.to(prefixes.tokens.device)
+            said = self.language_model(tokens[prefixes.tokens])[:, tokens]
+        log_probabilities += self.weight * said
+
+
 class ForbiddenPhrases(Rule):
     """Some tokens in a row are never written.
 
@@ -88,11 +119,11 @@ class ForbiddenPhrases(Rule):
 
     def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
         """Forbid what would end a phrase."""
-        find = prefixes.request.find
+        columns = prefixes.request.columns
         for group in self.groups:
             phrases = group.to(prefixes.tokens.device)
-            if find is not None:
-                phrases = find(phrases)
+            if columns is not None:
+                phrases = columns.find(phrases)
                 phrases = phrases[(phrases >= 0).all(dim=1)]
             before = phrases.shape[1] - 1
             if before == 0:

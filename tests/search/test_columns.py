@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from nmt.search.columns import Columns
-from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Demand
 
 COLUMNS = Columns([90, 7, 7, 12])
@@ -17,13 +16,11 @@ def test_tokens_have_columns_and_special_symbols_keep_their_numbers() -> None:
 
 
 def test_what_is_asked_for_goes_in_and_what_is_found_comes_out() -> None:
-    asked = COLUMNS.demand(Demand(prefix=(7, 90), phrases=((12,), (90, 7))))
+    asked = Demand(prefix=(7, 90), phrases=((12,), (90, 7))).in_columns(COLUMNS)
     assert asked == Demand((4, 6), ((5,), (6, 4)))
-    found = COLUMNS.restore(Hypothesis((4, 6, 5), -1.5, -0.5))
-    assert found == Hypothesis((7, 90, 12), -1.5, -0.5)
-    assert COLUMNS.restore(Hypothesis((), -1.0, -1.0)).tokens == ()
+    assert COLUMNS.restore((4, 6, 5)) == (7, 90, 12) and COLUMNS.restore(()) == ()
 
 
 def test_a_demand_without_a_column_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(AssertionError):
-        COLUMNS.demand(Demand(prefix=(8,)))
+        Demand(prefix=(8,)).in_columns(COLUMNS)

@@ -1,13 +1,16 @@
 """Rules, one by one by hand, and all of them against everything that they allow."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise, product
 from math import inf
 
 import pytest
 import torch
+from torch import Tensor
 
 from nmt.search.beam import BeamSearch
+from nmt.search.columns import Columns
 from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.request import Request
 from nmt.search.rule_variants import (
@@ -15,6 +18,7 @@ from nmt.search.rule_variants import (
     ForbiddenPhrases,
     NoRepeatedNgrams,
     RepetitionPenalty,
+    ShallowFusion,
 )
 from nmt.search.rules import Prefixes, Rule, Rules, SearchLimits
 from nmt.search.searches import SEARCHES
@@ -61,6 +65,48 @@ def test_what_was_written_counts_less() -> None:
     log_probabilities = torch.tensor([[-9.0, -9.0, -9.0, -1.0, -2.0, -3.0, -4.0]])
     RepetitionPenalty(1.5)(log_probabilities, prefixes([A, C, A]))
     assert log_probabilities[0, EOS:].tolist() == [-1.0, -3.0, -3.0, -6.0]
+
+
+def bigrams(tokens: Tensor) -> Tensor:
+    """A language model: after each token another distribution."""
+    table = torch.randn(C + 1, C + 1, generator=torch.Generator().manual_seed(9))
+    return table.log_softmax(dim=1)[tokens[:, -1]]
+
+
+def test_a_language_model_says_its_part() -> None:
+    log_probabilities = torch.full((2, C + 1), -2.0)
+    given = prefixes([A], [B])
+    ShallowFusion(bigrams, 0.5)(log_probabilities, given)
+    expected = -2.0 + 0.5 * bigrams(torch.tensor([[A], [B]]))
+    torch.testing.assert_close(log_probabilities, expected)
+    # Where a search sees A and C alone, as columns 4 and 5, it says the same of them.
+    columns = Columns([A, C])
+    request = replace(given.request, columns=columns)
+    few = torch.full((2, 6), -2.0)
+    after = Prefixes(torch.tensor([[BOS, 4], [BOS, 5]]), given.sentence, request)
+    ShallowFusion(bigrams, 0.5)(few, after)
+    assert columns.tokens.tolist() == [0, 1, 2, 3, A, C]
+    expected = -2.0 + 0.5 * bigrams(torch.tensor([[A], [C]]))
+    torch.testing.assert_close(few, expected[:, columns.tokens])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_wide_beam_finds_the_best_of_two_models_together(random_model, seed):
+    model = random_model(C + 1, seed)
+    rules = Rules(LIMITS, [ShallowFusion(bigrams, 0.7)])
+    ((*found,),) = model.translate(BeamSearch(200, 200, Scoring(NoPenalty()), rules), [seed], [3])
+
+    def score(tokens: tuple[int, ...]) -> float:
+        written = (BOS, *tokens, EOS)[: LIMITS.max_length + 1]  # the last EOS is no choice
+        said = sum(float(bigrams(torch.tensor([[a]]))[0, b]) for a, b in pairwise(written))
+        return model.log_probability(seed, tokens) + 0.7 * said
+
+    every = [tokens for length in range(5) for tokens in product((A, B, C), repeat=length)]
+    assert [item.tokens for item in found] == sorted(every, key=lambda tokens: -score(tokens))
+    for hypothesis in found:
+        assert hypothesis.score == pytest.approx(score(hypothesis.tokens), abs=1e-4)
+        total = model.log_probability(seed, hypothesis.tokens)
+        assert hypothesis.log_probability == pytest.approx(total, abs=1e-5)
 
 
 def test_the_end_must_be_sure_enough() -> None:
