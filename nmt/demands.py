@@ -24,9 +24,8 @@ class Input:
     Attributes:
         source: raw text, or a grid.
         prefix: what the translation begins with, whole words.
-        phrases: what must stand in it somewhere; phrases may overlap. They are looked for as the
-            tokens that the tokenizer makes of them: where it splits words, a longer word that
-            begins with these tokens has them too.
+        phrases: what must stand in it somewhere, whole words; phrases may overlap. They are looked
+            for as the tokens that the tokenizer makes of them.
     """
 
     source: Source
@@ -92,10 +91,11 @@ def drop_unmet(
     """
     left: dict[int, Demand] = {}
     for index, (line, demand, hypotheses) in enumerate(zip(given, demands, found, strict=True)):
-        if not len(line):
+        if not len(line) or not demand.phrases:
             continue
+        starts = tokenizer.word_starts
         tokens = hypotheses[0].tokens
-        lacking = [phrase for phrase in demand.phrases if count_unmet(tokens, [phrase])]
+        lacking = [phrase for phrase in demand.phrases if count_unmet(tokens, [phrase], starts)]
         for phrase in lacking:
             logger.warning(
                 "line %d: no translation was found that has %r with all else that is asked; it is "

@@ -122,8 +122,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         help="words and phrases that each translation must have: a line for each line of the "
-        "input, with tabs between them, empty for none (beam search alone). They are looked for as "
-        "tokens: where the tokenizer splits words, the beginning of a longer word will do",
+        "input, with tabs between them, empty for none (beam search alone)",
     )
     add_search_arguments(parser)
     parser.add_argument(

@@ -31,16 +31,25 @@ class Progress:
         return (lengths * self.is_met).sum(dim=1) + self.begun.amax(dim=1)
 
 
-def measure_progress(tokens: Int[Tensor, "R T"], phrases: Int[Tensor, "R P L"]) -> Progress:
+def measure_progress(
+    tokens: Int[Tensor, "R T"],
+    phrases: Int[Tensor, "R P L"],
+    word_starts: Bool[Tensor, " V"] | None = None,
+) -> Progress:
     """Compare hypotheses with their phrases.
 
-    A phrase is met where its tokens stand in a row. Phrases may overlap: "a b" and "b c" are both
-    met by "a b c".
+    A phrase is met where its tokens stand in a row, and nothing follows that would make its last
+    word longer: at the end of a hypothesis it is met for as long as that stays so. Phrases may
+    overlap: "a b" and "b c" are both met by "a b c".
 
     Args:
         tokens: from BOS on.
         phrases: of each hypothesis, padded with PAD on the right; of PAD alone: none.
+        word_starts: the tokens before which a word ends; None: all.
     """
+    ends = torch.ones_like(tokens, dtype=torch.bool)
+    if word_starts is not None:
+        ends[:, :-1] = word_starts[tokens[:, 1:]]
     lengths = (phrases != PAD).sum(dim=2)
     is_met, begun = lengths == 0, torch.zeros_like(lengths)
     longest = min(phrases.shape[2], tokens.shape[1])
@@ -48,7 +57,8 @@ def measure_progress(tokens: Int[Tensor, "R T"], phrases: Int[Tensor, "R P L"]) 
         beginning = phrases[:, :, :size].unsqueeze(2)
         windows = tokens.unfold(1, size, 1).unsqueeze(1)
         is_there = (windows == beginning).all(dim=3)
-        is_met = is_met | (is_there.any(dim=2) & (lengths == size))
+        ended = is_there & ends[:, size - 1 :].unsqueeze(1)
+        is_met = is_met | (ended.any(dim=2) & (lengths == size))
         begun = torch.where(is_there[:, :, -1] & (lengths > size), size, begun)
     return Progress(is_met, begun.masked_fill(is_met, 0))
 
@@ -117,10 +127,20 @@ def allocate(
     return (place < num_free.unsqueeze(1)) & exists
 
 
-def count_unmet(tokens: Sequence[int], phrases: Sequence[Sequence[int]]) -> int:
-    """How many of the phrases do not stand in a translation."""
+def count_unmet(
+    tokens: Sequence[int],
+    phrases: Sequence[Sequence[int]],
+    word_starts: Sequence[bool] | None = None,
+) -> int:
+    """How many of the phrases do not stand in a translation; see `measure_progress`."""
+
+    def stands(phrase: list[int], start: int) -> bool:
+        end = start + len(phrase)
+        is_end = end >= len(tokens) or word_starts is None or word_starts[tokens[end]]
+        return list(tokens[start:end]) == phrase and is_end
+
     return sum(
-        all(list(tokens[i : i + len(phrase)]) != list(phrase) for i in range(len(tokens)))
+        not any(stands(list(phrase), start) for start in range(len(tokens)))
         for phrase in phrases
         if phrase
     )

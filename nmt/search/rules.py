@@ -1,7 +1,7 @@
 """What may follow a hypothesis, and what is held against it: limits, a forced beginning, rules."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Final
@@ -97,15 +97,32 @@ class Rules:
         limits: how long translations may be.
         rules: applied one after the other.
         allow_unknown: UNK may follow, as it is to be replaced.
+        word_starts: says before which tokens `[V]` a word ends, for phrases that must appear as
+            whole words; None: before any.
     """
 
     def __init__(
-        self, limits: SearchLimits, rules: Sequence[Rule] = (), *, allow_unknown: bool = False
+        self,
+        limits: SearchLimits,
+        rules: Sequence[Rule] = (),
+        *,
+        allow_unknown: bool = False,
+        word_starts: Callable[[], Bool[Tensor, " V"]] | None = None,
     ) -> None:
         self.limits: Final = limits
         self.no_text: Final = [PAD, BOS] if allow_unknown else [PAD, UNK, BOS]
         self.rules: Final = tuple(rules)
         self.only_forbids: Final = all(rule.forbids for rule in rules)
+        self._word_starts: Final = word_starts
+
+    def word_starts(self, request: Request) -> Bool[Tensor, " V"] | None:
+        """The tokens before which a word ends, where phrases are asked for; None: all."""
+        if self._word_starts is None or request.phrases is None:
+            return None
+        starts = self._word_starts()
+        columns = request.columns
+        starts = starts if columns is None else starts[columns.tokens]
+        return starts.to(request.phrases.device)
 
     def most_tokens(self, request: Request) -> Int[Tensor, " B"]:
         """Most tokens of a translation of each sentence, EOS not counted."""

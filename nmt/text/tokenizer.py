@@ -1,5 +1,6 @@
 """The faces of a tokenizer and of its trainer, and what all tokenizers share."""
 
+import functools
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
-from nmt.symbols import BOS, EOS, PAD, UNK
+from nmt.symbols import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import EncodedWords, Reader, Tokens
 from nmt.text.storage import SavedTokenizer, write_tokenizer
@@ -98,6 +99,15 @@ class Tokenizer(Reader[str]):
         return EncodedWords(
             list(ids), words, [index for index, group in enumerate(groups) for _ in group]
         )
+
+    @functools.cached_property
+    def word_starts(self) -> list[bool]:
+        """Of each token, whether the word before it has ended where it stands.
+
+        (Where tokens are joined from both sides, that the one before does not join is supposed.)
+        """
+        marks = len(SPECIAL_SYMBOLS)
+        return [token < marks or self._starts_word([EOS, token], 1) for token in range(len(self))]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Detokenized text on one line; PAD, BOS and EOS dropped, UNK as `UNKNOWN_TEXT`.

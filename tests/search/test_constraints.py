@@ -42,6 +42,22 @@ def test_progress_by_hand(written, is_met, begun, num_tokens):
     assert progress.num_tokens(phrases).tolist() == [num_tokens]
 
 
+def test_the_last_word_of_a_phrase_must_end_where_it_does():
+    starts = torch.ones(C + 1, dtype=torch.bool)
+    starts[C] = False  # C goes on with the word before it
+    phrases = pad([A, B]).unsqueeze(0)
+    for written, is_met in (
+        ([A, B], True),  # as far as one can tell
+        ([A, B, A], True),
+        ([A, B, C], False),
+        ([A, B, C, A, B], True),
+        ([A, B, EOS], True),
+    ):
+        progress = measure_progress(torch.tensor([[BOS, *written]]), phrases, starts)
+        assert progress.is_met.tolist() == [[is_met]], written
+        assert count_unmet(written, [[A, B]], starts.tolist()) == (not is_met)
+
+
 def test_a_beginning_may_begin_within_itself():
     phrases = pad([A, A, B]).unsqueeze(0)
     progress = measure_progress(torch.tensor([[BOS, A, A, A]]), phrases)
@@ -79,15 +95,18 @@ PHRASES = [pad([A]), pad([A, B], [B, C]), pad([C, C], [A]), pad([B, A, B]), pad(
 
 @pytest.mark.parametrize("penalty", sorted(LENGTH_PENALTIES))
 @pytest.mark.parametrize("phrases", PHRASES, ids=str)
-@pytest.mark.parametrize("seed", range(2))
-def test_a_wide_beam_finds_the_best_that_has_the_phrases(random_model, penalty, phrases, seed):
+@pytest.mark.parametrize("continues", [0, B])  # PAD: no token goes on with a word
+def test_a_wide_beam_finds_the_best_that_has_the_phrases(random_model, penalty, phrases, continues):
+    seed = continues
     model = random_model(C + 1, seed)
     scoring = Scoring(LENGTH_PENALTIES[penalty]())
-    search = BeamSearch(130, 10, scoring, Rules(LIMITS))
+    starts = torch.arange(C + 1) != continues
+    search = BeamSearch(130, 10, scoring, Rules(LIMITS, word_starts=lambda: starts))
     wanted = [[token for token in phrase if token] for phrase in phrases.tolist()]
     ((*found,),) = model.translate(search, [seed], [3], phrases=phrases.unsqueeze(0))
     every = model.all_hypotheses(seed, scoring, LIMITS, 3)
-    expected = [item for item in every if count_unmet(item.tokens, wanted) == 0][:10]
+    told = starts.tolist()
+    expected = [item for item in every if count_unmet(item.tokens, wanted, told) == 0][:10]
     assert [item.tokens for item in found] == [item.tokens for item in expected]
     assert [item.score for item in found] == pytest.approx(
         [item.score for item in expected], abs=1e-5

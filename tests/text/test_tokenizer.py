@@ -72,6 +72,19 @@ def test_unseen_words_of_known_characters_come_back(tokenizer, corpus, data):
 
 
 @shared
+@given(data=st.data())
+def test_a_word_has_ended_before_what_starts_the_next(tokenizer, corpus, data):
+    words = st.sampled_from(sorted({word for line in corpus for word in line.split()}))
+    first, second = data.draw(words), data.draw(words)
+    encoded = tokenizer.encode_words(f"{first} {second}")
+    here = encoded.word_of_token.index(1)
+    assert tokenizer.word_starts[encoded.ids[here]] and tokenizer.word_starts[EOS]
+    # Within a word there are continuations; only of words with joiners it takes two tokens to tell.
+    inside = [tokenizer.word_starts[token] for token in encoded.ids[1:here]]
+    assert tokenizer.name == "words" or not any(inside)
+
+
+@shared
 @given(any_text, seeds)
 def test_sampled_tokens_decode_to_the_same_text(tokenizer, text, seed):
     sampled = tokenizer.encode_sampled(text, random.Random(seed))
