@@ -1,4 +1,4 @@
-"""Each wiring, cell, score and alignment learns to copy and to reverse, from nothing."""
+"""Each wiring, cell, score and alignment learns to copy from nothing; wirings also to reverse."""
 
 from typing import Any
 
@@ -66,22 +66,26 @@ def share_right(model: Model, task: str) -> float:
 
 BLIND = {"uniform"}
 """Scores that cannot say where to look."""
-FORWARD = {"local_m", "monotonic"}
-"""Alignments that cannot go back: they copy, and do not reverse."""
-FORMS = [
-    *({"attention": {"score": score}} for score in SCORES if score not in BLIND),
-    *({"attention": {"alignment": alignment}} for alignment in ALIGNMENTS),
-    {"attention": {"score": "scaled_dot", "num_heads": 4}},
+ROUGH = {"hard", "monotonic"}
+"""Alignments that learn from samples, or translate otherwise than they learn."""
+# The first of them has the parts that all others are compared with: GRU, additive, softmax.
+WIRINGS: list[dict[str, dict[str, Any]]] = [
     *({"decoder": {"style": style}} for style in DECODERS if style != "sutskever"),
     {"decoder": {"style": {"name": "luong", "input_feeding": False}}},
-    *({"encoder": {"cell": cell}, "decoder": {"cell": cell}} for cell in CELLS),
-    {
-        "encoder": {"cell": {"name": "rnn", "activation": "relu"}},
-        "decoder": {"cell": {"name": "rnn", "activation": "relu"}},
-    },
     {
         "encoder": {"num_layers": 2, "residual": True},
         "decoder": {"style": "gnmt", "num_layers": 2, "residual": True},
+    },
+]
+FORMS = [
+    *WIRINGS,
+    *({"attention": {"score": score}} for score in SCORES if score not in {"additive", *BLIND}),
+    *({"attention": {"alignment": name}} for name in ALIGNMENTS if name != "softmax"),
+    {"attention": {"score": "scaled_dot", "num_heads": 4}},
+    *({"encoder": {"cell": cell}, "decoder": {"cell": cell}} for cell in CELLS if cell != "gru"),
+    {
+        "encoder": {"cell": {"name": "rnn", "activation": "relu"}},
+        "decoder": {"cell": {"name": "rnn", "activation": "relu"}},
     },
 ]
 SMALL = {
@@ -96,17 +100,18 @@ def configure(form: dict[str, dict[str, Any]]) -> ModelConfig:
     return ModelConfig.model_validate(groups)
 
 
-@pytest.mark.parametrize("task", sorted(TASKS))
-@pytest.mark.parametrize("form", FORMS, ids=str)
-def test_learns(form: dict[str, dict[str, Any]], task: str) -> None:
+CASES = [*(("copy", form) for form in FORMS), *(("reverse", form) for form in WIRINGS)]
+
+
+@pytest.mark.parametrize(("task", "form"), CASES, ids=str)
+def test_learns(task: str, form: dict[str, dict[str, Any]]) -> None:
     config = configure(form)
     assert config.attention is not None
-    if task == "reverse" and config.attention.alignment.name in FORWARD:
-        pytest.skip("it cannot go back")
     torch.manual_seed(1)
     model = build_model(config, VOCABULARY, VOCABULARY)
     train(model, task, num_updates=700)
-    assert share_right(model, task) >= 0.95
+    is_rough = config.attention.alignment.name in ROUGH
+    assert share_right(model, task) >= (0.90 if is_rough else 0.95)
 
 
 @pytest.mark.parametrize("style", ["sutskever", "bahdanau"])
