@@ -19,7 +19,7 @@ from nmt.search.hypothesis import Hypothesis, best_first
 from nmt.search.penalties import Scoring
 from nmt.search.ranking import Candidates, rank_continuations
 from nmt.search.request import Request
-from nmt.search.rules import Prefixes, Rules
+from nmt.search.rules import Bounds, Prefixes, Rules
 from nmt.search.search import Search, State, Stepper
 from nmt.structure import reorder, select
 from nmt.symbols import BOS, EOS, PAD
@@ -102,13 +102,14 @@ class BeamSearch(Search):
         """Translate a batch; see `Search`."""
         found: list[list[Hypothesis]] = [[] for _ in range(len(request))]
         sentences = self._start(request)
+        bounds = Bounds.of(self.rules.limits, request)
         totals = torch.zeros(len(found), device=request.source_lengths.device)
         tokens = torch.full_like(request.source_lengths, BOS).unsqueeze(1)
         beam = Open(tokens, sentences.number, totals, totals, state)
         while len(sentences.number) > 0:
             log_probabilities, state = model.step(beam.tokens[:, -1], beam.state)
             prefixes = Prefixes(beam.tokens, beam.sentence, request)
-            ranked = self.rules.apply(log_probabilities, prefixes)
+            ranked = self.rules.apply(log_probabilities, prefixes, bounds)
             candidates, kept = self._rank(ranked, beam, sentences, request)
             beam = Open(beam.tokens, beam.sentence, beam.log_probability, beam.total, state)
             ends = kept & (candidates.tokens == EOS)
@@ -266,7 +267,8 @@ def _advance(
     goes_on: Bool[Tensor, "N C"],
 ) -> Open[State]:
     """The hypotheses that go on, each one token longer."""
-    rows, tokens = candidates.rows[goes_on], candidates.tokens[goes_on]
+    chosen = goes_on.flatten().nonzero().squeeze(1)
+    rows, tokens = candidates.rows.flatten()[chosen], candidates.tokens.flatten()[chosen]
     unmoved = torch.arange(len(beam.total), device=rows.device)
     log_probability = beam.log_probability[rows] + log_probabilities[rows, tokens]
     # Moving the state costs about as much as the attention; often there is little to move.
@@ -274,7 +276,8 @@ def _advance(
         stay = torch.equal(beam.sentence[rows], beam.sentence)
         beam = reorder(beam, rows) if stay else select(beam, rows)
     longer = torch.cat([beam.tokens, tokens.unsqueeze(1)], dim=1)
-    return Open(longer, beam.sentence, log_probability, candidates.totals[goes_on], beam.state)
+    totals = candidates.totals.flatten()[chosen]
+    return Open(longer, beam.sentence, log_probability, totals, beam.state)
 
 
 def _keep_open(sentences: Sentences, goes_on: Bool[Tensor, "N C"]) -> Sentences:

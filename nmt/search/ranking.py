@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 _BLOCK = 64  # tokens whose maximum stands for them
+_FEW = 2**17  # log-probabilities that are looked through faster than in blocks
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def rank_continuations(
     """
     vocabulary_size = log_probabilities.shape[1]
     count = min(count, slots.shape[1] * vocabulary_size)
+    if slots.numel() * vocabulary_size <= _FEW:
+        return _rank_few(log_probabilities, totals, slots, count)
     maxima = _block_maxima(log_probabilities) + totals.unsqueeze(1)
     num_blocks = maxima.shape[1]
     blocks = _best_blocks(maxima, slots, count)
@@ -68,6 +71,22 @@ def rank_continuations(
         rows.expand_as(tokens).flatten(1).gather(1, order),
         tokens.flatten(1).gather(1, order),
     )
+
+
+def _rank_few(
+    log_probabilities: Float[Tensor, "R V"],
+    totals: Float[Tensor, " R"],
+    slots: Int[Tensor, "N W"],
+    count: int,
+) -> Candidates:
+    """The same, without blocks."""
+    vocabulary_size = log_probabilities.shape[1]
+    values = log_probabilities + totals.unsqueeze(1)
+    values = torch.cat([values, values.new_full((1, vocabulary_size), -inf)])  # of empty slots
+    values = values[slots].flatten(1)
+    order = best_in_order(values, count)
+    rows = slots.gather(1, torch.div(order, vocabulary_size, rounding_mode="floor"))
+    return Candidates(values.gather(1, order), rows, order % vocabulary_size)
 
 
 def _best_blocks(

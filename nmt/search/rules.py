@@ -87,6 +87,30 @@ class SearchLimits:
         return torch.maximum(longest, self.fewest_tokens(source_lengths))
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """How long the translations of a request may be, looked up once for all steps.
+
+    Attributes:
+        fewest: `[B]`, tokens of each, EOS not counted.
+        most: `[B]`, likewise.
+        free: the lengths at which every translation may end or go on.
+    """
+
+    fewest: Int[Tensor, " B"]
+    most: Int[Tensor, " B"]
+    free: range
+
+    @classmethod
+    def of(cls, limits: SearchLimits, request: Request) -> "Bounds":
+        """Those of the limits."""
+        fewest = limits.fewest_tokens(request.source_lengths)
+        most = limits.most_tokens(request.source_lengths)
+        if not len(request):
+            return cls(fewest, most, range(0))
+        return cls(fewest, most, range(int(fewest.max()), int(most.min())))
+
+
 class Rules:
     """All rules of a search in their order: what is ranked by, of what the model says.
 
@@ -110,7 +134,9 @@ class Rules:
         word_starts: Callable[[], Bool[Tensor, " V"]] | None = None,
     ) -> None:
         self.limits: Final = limits
-        self.no_text: Final = [PAD, BOS] if allow_unknown else [PAD, UNK, BOS]
+        assert (PAD, UNK, BOS) == (0, 1, 2)
+        alone = [slice(PAD, PAD + 1), slice(BOS, BOS + 1)]
+        self.no_text: Final = alone if allow_unknown else [slice(PAD, BOS + 1)]
         self.rules: Final = tuple(rules)
         self.only_forbids: Final = all(rule.forbids for rule in rules)
         self._word_starts: Final = word_starts
@@ -131,9 +157,14 @@ class Rules:
         )
 
     def apply(
-        self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes
+        self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes, bounds: Bounds
     ) -> Float[Tensor, "R V"]:
         """What the next tokens are ranked by, from their log-probabilities, which it may change.
+
+        Args:
+            log_probabilities: by the model.
+            prefixes: what they follow.
+            bounds: of the request.
 
         Returns:
             The log-probabilities themselves, changed; or, where a rule does more than to forbid, a
@@ -141,25 +172,31 @@ class Rules:
         """
         ranked = log_probabilities if self.only_forbids else log_probabilities.clone()
         forced = _Forced.of(ranked, prefixes)
-        end = ranked[:, EOS].clone()
-        for token in self.no_text:
-            ranked[:, token] = -inf
+        end = None
+        if self.rules or prefixes.length not in bounds.free:
+            end = ranked[:, EOS].clone()
+        for tokens in self.no_text:
+            ranked[:, tokens] = -inf
         for rule in self.rules:
             rule(ranked, prefixes)
-        self._limit(ranked, end, prefixes)
+        if end is not None:
+            self._limit(ranked, end, prefixes, bounds)
         if forced is not None:
             forced.apply(ranked)
         return ranked
 
     def _limit(
-        self, ranked: Float[Tensor, "R V"], end: Float[Tensor, " R"], prefixes: Prefixes
+        self,
+        ranked: Float[Tensor, "R V"],
+        end: Float[Tensor, " R"],
+        prefixes: Prefixes,
+        bounds: Bounds,
     ) -> None:
         """No end before the fewest tokens, and nothing else after the most."""
-        lengths = prefixes.request.source_lengths
-        too_short = self.limits.fewest_tokens(lengths) > prefixes.length
+        too_short = bounds.fewest > prefixes.length
         if too_short.any():
             ranked[too_short[prefixes.sentence], EOS] = -inf
-        must_end = (self.limits.most_tokens(lengths) <= prefixes.length)[prefixes.sentence]
+        must_end = (bounds.most <= prefixes.length)[prefixes.sentence]
         if self.rules:
             must_end = must_end | (ranked.amax(dim=1) == -inf)
         if must_end.any():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.search.hypothesis import Hypothesis, best_first
 from nmt.search.request import Request
-from nmt.search.rules import Prefixes
+from nmt.search.rules import Bounds, Prefixes
 from nmt.search.search import Search, State, Stepper
 from nmt.structure import repeat, select
 from nmt.symbols import BOS, EOS
@@ -58,10 +58,11 @@ class SinglePathSearch(Search):
         """Translate a batch; see `Search`."""
         found: list[list[Hypothesis]] = [[] for _ in range(len(request))]
         paths = self._start(state, request)
+        bounds = Bounds.of(self.rules.limits, request)
         while len(paths.sentence) > 0:
             log_probabilities, state = model.step(paths.tokens[:, -1], paths.state)
             prefixes = Prefixes(paths.tokens, paths.sentence, request)
-            ranked = self.rules.apply(log_probabilities, prefixes)
+            ranked = self.rules.apply(log_probabilities, prefixes, bounds)
             chosen = self._choose(ranked, prefixes, paths.copy).unsqueeze(1)
             paths = _Paths(
                 torch.cat([paths.tokens, chosen], dim=1),

@@ -1,9 +1,11 @@
 from math import inf
+from unittest import mock
 
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 
+from nmt.search import ranking
 from nmt.search.ranking import rank_continuations
 
 
@@ -28,8 +30,11 @@ def plain_ranking(log_probabilities, totals, slots, count):
     count=st.integers(1, 12),
     num_values=st.sampled_from([2, 10, 100_000]),
     seed=st.integers(0, 1000),
+    few=st.sampled_from([0, 2**17]),
 )
-def test_equals_sorting_everything_ties_included(vocabulary_size, widths, count, num_values, seed):
+def test_equals_sorting_everything_ties_included(
+    vocabulary_size, widths, count, num_values, seed, few
+):
     num_rows = sum(widths)
     if num_rows == 0:
         widths, num_rows = [1], 1
@@ -43,7 +48,8 @@ def test_equals_sorting_everything_ties_included(vocabulary_size, widths, count,
         slots[sentence, :width] = torch.arange(row, row + width)
         row += width
 
-    found = rank_continuations(scores, totals, slots, count)
+    with mock.patch.object(ranking, "_FEW", few):
+        found = rank_continuations(scores, totals, slots, count)
 
     expected = plain_ranking(scores, totals, slots, count)
     for sentence, best in enumerate(expected):
