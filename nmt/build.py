@@ -207,14 +207,14 @@ def build_search(
             _limits(config),
             [*_rules(config, tokenizer), *further_rules],
             allow_unknown=config.replace_unknown,
-            word_starts=partial(_word_starts, tokenizer),
+            word_edges=partial(_word_edges, tokenizer),
         ),
     )
     return search
 
 
-def _word_starts(tokenizer: Tokenizer) -> torch.Tensor:
-    return torch.tensor(tokenizer.word_starts)
+def _word_edges(tokenizer: Tokenizer) -> torch.Tensor:
+    return torch.from_numpy(tokenizer.word_edges)
 
 
 def build_reranker(config: DecodingConfig) -> MinimumBayesRisk | None:

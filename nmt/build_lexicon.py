@@ -14,6 +14,7 @@ from nmt.data.ragged import RaggedArray
 from nmt.errors import DataError
 from nmt.lexicon import Block, Ids, Lexicon, make_lexicon, train_lexicon
 from nmt.run import RunDirectory
+from nmt.symbols import UNK
 
 _MOST_PAIRS: Final = 50_000  # sentence pairs of a block
 _FIELDS: Final = 3
@@ -36,15 +37,21 @@ def learn_lexicon(
     )
 
 
-def read_lexicon(path: Path, tokenizers: Tokenizers) -> Lexicon:
+def read_lexicon(path: Path, config: Config, run: RunDirectory, tokenizers: Tokenizers) -> Lexicon:
     """The lexicon of a table: a source text, its translation, their probability; tabs between.
 
-    Each token of the one may become each token of the other, so that a table of words will do.
+    Each token of the one may become each token of the other, so that a table of words will do. How
+    frequent tokens are, the training data says.
 
     Raises:
-        DataError: the file cannot be read, or a line is no such entry.
+        DataError: the file cannot be read, a line is no such entry, or it has none that the run has
+            tokens for; or a corpus cannot be used.
     """
-    return make_lexicon(_entries(path, tokenizers), len(tokenizers.source), len(tokenizers.target))
+    entries = list(_entries(path, tokenizers))
+    if not entries:
+        raise DataError(f"{path}: has no entry that the run has tokens for")
+    corpora = encode_training(config, run, tokenizers)
+    return make_lexicon(entries, _blocks(corpora), len(tokenizers.source), len(tokenizers.target))
 
 
 def _entries(path: Path, tokenizers: Tokenizers) -> Iterator[tuple[int, int, float]]:
@@ -58,7 +65,8 @@ def _entries(path: Path, tokenizers: Tokenizers) -> Iterator[tuple[int, int, flo
             )
         for source in tokenizers.source.encode(fields[0]):
             for target in tokenizers.target.encode(fields[1]):
-                yield int(source), int(target), probability
+                if UNK not in (source, target):
+                    yield int(source), int(target), probability
 
 
 def _probability(text: str) -> float | None:

@@ -23,12 +23,15 @@ from types import FrameType
 from typing import Final, NoReturn, Protocol, cast
 
 from nmt.errors import UserError
+from nmt.launched import is_launched
 
 OK: Final = 0
 INTERNAL_ERROR: Final = 1
 USER_ERROR: Final = 2
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
+
+_RUN_BY_SEVERAL: Final = ("translate",)
 
 # Name of a command, and of its module in `nmt.commands` -> what `nmt --help` says of it.
 COMMANDS: Final = {
@@ -146,6 +149,11 @@ def _command_lines() -> Iterator[str]:
 
 
 def _run_command(name: str, words: list[str]) -> int:
+    if is_launched() and name not in _RUN_BY_SEVERAL:
+        raise UserError(
+            f"torchrun: of the commands {' and '.join(_RUN_BY_SEVERAL)} alone runs as several "
+            f"processes; start `nmt {name}` by itself"
+        )
     command = cast(Command, importlib.import_module(f"nmt.commands.{name}"))
     parser = _Parser(
         prog=f"nmt {name}",

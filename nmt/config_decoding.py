@@ -17,9 +17,9 @@ _FINDS_ONE = ("greedy",)
 class ShortlistConfig(Options):
     """Of which tokens a translation may be made; all that is asked of it may be in it, too."""
 
-    candidates: Positive = 16
-    """Target tokens for each source token: the most probable of the run's lexicon."""
-    frequent: Annotated[int, Field(ge=0)] = 200
+    candidates: Annotated[int, Field(ge=1, le=64)] = 16
+    """Target tokens for each source token: the most probable of the run's lexicon, which has 64."""
+    frequent: Positive = 200
     """Most frequent target tokens."""
 
 
@@ -87,7 +87,7 @@ class DecodingConfig(Options):
         if self.dictionary is not None and not self.replace_unknown:
             refuse((("dictionary",), "is for replace_unknown: true alone; set that too"))
         if self.shortlist is not None and self.draws_samples:
-            sentence = f"{self.search.name} draws from the whole vocabulary; set it to null"
+            sentence = f"{self.search.name} draws from the whole vocabulary; leave it out"
             refuse((("shortlist",), sentence))
         if self.mbr != "none" and self.search.name in _FINDS_ONE:
             sentence = (

@@ -93,9 +93,9 @@ def drop_unmet(
     for index, (line, demand, hypotheses) in enumerate(zip(given, demands, found, strict=True)):
         if not len(line) or not demand.phrases:
             continue
-        starts = tokenizer.word_starts
+        edges = tokenizer.word_edges.tolist()
         tokens = hypotheses[0].tokens
-        lacking = [phrase for phrase in demand.phrases if count_unmet(tokens, [phrase], starts)]
+        lacking = [phrase for phrase in demand.phrases if count_unmet(tokens, [phrase], edges)]
         for phrase in lacking:
             logger.warning(
                 "line %d: no translation was found that has %r with all else that is asked; it is "

@@ -1,6 +1,6 @@
 """Which target tokens a source token becomes: IBM model 1, for whole corpora at once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Self
@@ -26,7 +26,7 @@ class Block:
     target_lengths: Ids
 
     def split(self) -> Iterator[Self]:
-        """Itself in parts that have no more than so many pairs of tokens; a sentence is not cut."""
+        """Itself in parts of about as many pairs of tokens each; a sentence is not cut."""
         links = np.cumsum((self.source_lengths + 1) * self.target_lengths)
         cuts = np.searchsorted(links, np.arange(_MOST_LINKS, links[-1:].sum(), _MOST_LINKS))
         bounds = np.unique([0, *cuts, len(links)])
@@ -75,52 +75,61 @@ def train_lexicon(
     memory that it takes grows with the number of different pairs of tokens that stand together.
 
     Args:
-        blocks: the corpus; gone through once more than there are iterations, and once to begin.
+        blocks: the corpus; gone through twice more than there are iterations.
         source_size: V of the source.
         target_size: V of the target.
         iterations: of the algorithm.
         num_candidates: C, that are kept for each source token.
     """
-    keys, counts = _find_pairs(blocks, target_size)
+    keys = _find_pairs(blocks, target_size)
     of_source = keys // target_size
     table = np.ones(len(keys))
     for _ in range(iterations):
         expected = np.zeros(len(keys))
         for places, num_sources in _all_links(blocks, keys, target_size):
-            expected += _expected_counts(table[places], places, num_sources, len(keys))
+            np.add.at(expected, places, _shares(table[places], num_sources))
         totals = np.bincount(of_source, expected, minlength=source_size)
         table = expected / np.maximum(totals[of_source], np.finfo(float).tiny)
-    candidates, probabilities = _best(keys, table, source_size, target_size, num_candidates)
-    return Lexicon(candidates, probabilities, _most_frequent(counts))
+    best = _best(keys, table, source_size, target_size, num_candidates)
+    return Lexicon(*best, _most_frequent(blocks(), target_size))
 
 
 def make_lexicon(
-    entries: Iterator[tuple[int, int, float]],
+    entries: Iterable[tuple[int, int, float]],
+    blocks: Iterable[Block],
     source_size: int,
     target_size: int,
     *,
     num_candidates: int = 64,
 ) -> Lexicon:
-    """The table of these `(source token, target token, probability)`; of several the highest."""
+    """The table of these `(source token, target token, probability)`; of several the highest.
+
+    Args:
+        entries: the table.
+        blocks: the corpus, which says how frequent tokens are.
+        source_size: V of the source.
+        target_size: V of the target.
+        num_candidates: C, that are kept for each source token.
+    """
     rows = sorted(entries)
     source, target = (np.array([row[i] for row in rows], dtype=np.int64) for i in (0, 1))
     keys, first = np.unique(source * target_size + target, return_index=True)
     values = np.array([row[2] for row in rows])
     table = np.maximum.reduceat(values, first) if len(rows) else values
-    candidates, probabilities = _best(keys, table, source_size, target_size, num_candidates)
-    weights = np.bincount(keys % target_size, table, minlength=target_size)
-    return Lexicon(candidates, probabilities, _most_frequent(weights))
+    best = _best(keys, table, source_size, target_size, num_candidates)
+    return Lexicon(*best, _most_frequent(blocks, target_size))
 
 
-def _find_pairs(blocks: Callable[[], Iterator[Block]], target_size: int) -> tuple[Ids, Ids]:
-    """The pairs that stand together, ascending, as one number each; how often each target is."""
-    keys = np.zeros(0, dtype=np.int64)
-    counts = np.zeros(target_size, dtype=np.int64)
+def _find_pairs(blocks: Callable[[], Iterator[Block]], target_size: int) -> Ids:
+    """The pairs that stand together, ascending, as one number each."""
+    # What is found is joined with what is as large, so that nothing is sorted often.
+    found: list[Ids] = []
     for block in blocks():
-        counts += np.bincount(block.target, minlength=target_size)
         for part in block.split():
-            keys = np.union1d(keys, _links(part, target_size)[0])
-    return keys, counts
+            found.append(np.unique(_links(part, target_size)[0]))
+            while len(found) > 1 and len(found[-2]) <= 2 * len(found[-1]):
+                found[-2:] = [np.union1d(*found[-2:])]
+    return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
 
 
 def _all_links(
@@ -156,20 +165,22 @@ def _links(block: Block, target_size: int) -> tuple[Ids, Ids]:
     return source[places] * target_size + np.repeat(block.target, num_sources), num_sources
 
 
-def _expected_counts(
-    probabilities: NDArray[np.float64], places: Ids, num_sources: Ids, size: int
-) -> NDArray[np.float64]:
-    """How often each pair is linked, by the table as it is."""
-    if not len(places):
-        return np.zeros(size)
+def _shares(probabilities: NDArray[np.float64], num_sources: Ids) -> NDArray[np.float64]:
+    """How probable each link is among those of its target token."""
+    if not len(probabilities):
+        return probabilities
     starts = np.cumsum(num_sources) - num_sources
-    sums = np.repeat(np.add.reduceat(probabilities, starts), num_sources)
-    shares = np.bincount(places, probabilities / sums, minlength=size)
-    return shares.astype(np.float64, copy=False)
+    shares: NDArray[np.float64] = probabilities / np.repeat(
+        np.add.reduceat(probabilities, starts), num_sources
+    )
+    return shares
 
 
-def _most_frequent(counts: NDArray[np.int64] | NDArray[np.float64]) -> NDArray[np.int32]:
+def _most_frequent(blocks: Iterable[Block], target_size: int) -> NDArray[np.int32]:
     """All tokens of text that are there, the most frequent first."""
+    counts = np.zeros(target_size, dtype=np.int64)
+    for block in blocks:
+        counts += np.bincount(block.target, minlength=target_size)
     order = np.argsort(-counts, kind="stable")
     order = order[(counts[order] > 0) & (order >= len(SPECIAL_SYMBOLS))]
     return order.astype(np.int32)

@@ -27,14 +27,30 @@ class Ranks(Generic[Tool]):
 
     Args:
         tool: what the jobs are done with, in this process.
+        identity: says what the tool is made of; the same in all ranks.
     """
 
-    def __init__(self, tool: Tool) -> None:
+    def __init__(self, tool: Tool, identity: str) -> None:
         self._tool = tool
+        self._identity = identity
         self._is_broken = False
 
     def __enter__(self) -> Self:
+        """Meet the others.
+
+        Raises:
+            RunError: one of them has another tool.
+        """
         distributed.init_process_group("gloo", timeout=_PATIENCE)
+        identities: list[Any] = [None] * distributed.get_world_size()
+        self._talk(lambda: distributed.all_gather_object(identities, self._identity))
+        for rank, identity in enumerate(identities):
+            if identity != identities[0]:
+                distributed.destroy_process_group()
+                raise RunError(
+                    f"rank {rank} of torchrun has another model, other options or precision "
+                    "than rank 0: give all machines the same run and the same arguments"
+                )
         return self
 
     def __exit__(

@@ -115,6 +115,7 @@ def score_texts(
         (index, rank, target)
         for index, hypotheses in enumerate(found)
         for rank, hypothesis in enumerate(hypotheses)
+        if sources[index].ids
         if (target := tokenizer.encode_words(texts[index][rank])).ids != list(hypothesis.tokens)
         or inference.shortlist is not None
     ]

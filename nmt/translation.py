@@ -170,19 +170,29 @@ class Translator:
             yield replace(self, inference=replace(self.inference, workers=workers))
 
     @contextmanager
-    def with_ranks(self) -> Iterator[Self]:
-        """The same, computing in all processes of torchrun; the others `serve_ranks` meanwhile."""
-        with Ranks(self.inference) as ranks:
+    def with_ranks(self, identity: str) -> Iterator[Self]:
+        """The same, computing in all processes of torchrun; the others `serve_ranks` meanwhile.
+
+        Args:
+            identity: of the model and its options, which must be the same in all of them.
+
+        Raises:
+            RunError: they are not.
+        """
+        with self._ranks(identity) as ranks:
             yield replace(self, inference=replace(self.inference, workers=ranks))
 
-    def serve_ranks(self) -> None:
+    def serve_ranks(self, identity: str) -> None:
         """Compute for the first process of torchrun, until it is done.
 
         Raises:
-            RunError: it has died.
+            RunError: it has died, or another model.
         """
-        with Ranks(self.inference) as ranks:
+        with self._ranks(identity) as ranks:
             ranks.serve()
+
+    def _ranks(self, identity: str) -> Ranks[Inference]:
+        return Ranks(self.inference, f"{identity} {self.inference.precision}")
 
     def translate(
         self,

@@ -9,7 +9,8 @@ order of the file, padded, float32, `log_softmax` and `topk` over the whole voca
 hypothesis at each step, until the last sentence of the batch is done. Rounds go around all of
 them, so that what else the machine does falls on all alike; medians and their ratios are printed
 as a Markdown table, with the BLEU of what each has written. Compare nothing but what stands in one
-table.
+table. The run must be of the model that the textbook has: one layer of GRU, the wiring of Bahdanau,
+the additive score, softmax; its length penalty must be the average.
 """
 
 import argparse
@@ -138,6 +139,7 @@ def write_by_the_textbook(run: str, path: str, beam_size: int) -> None:
     from nmt import Translator
 
     translator = Translator.from_run(run, device="cpu", precision="float32")
+    require_textbook(translator.inference.model)
     reader, tokenizer = translator.source_reader, translator.target_tokenizer
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     with torch.inference_mode():
@@ -145,6 +147,25 @@ def write_by_the_textbook(run: str, path: str, beam_size: int) -> None:
             sources = [reader.encode(line) for line in lines[start : start + BATCH]]
             for tokens in search(translator.inference.model, sources, beam_size):
                 print(tokenizer.decode(tokens))
+
+
+def require_textbook(model: Any) -> None:
+    """End where the model is another than `textbook_step` computes."""
+    from nmt.nn.attention.additive import AdditiveScore
+    from nmt.nn.attention.attention import Attention
+    from nmt.nn.attention.dense import SoftmaxAlignment
+    from nmt.nn.bahdanau import BahdanauDecoder
+    from nmt.nn.recurrent import GRU
+
+    decoder = model.decoder
+    attention = decoder.attention
+    parts = [(decoder, BahdanauDecoder), (attention, Attention), (decoder.layers[0], GRU)]
+    if all(type(part) is kind for part, kind in parts) and len(decoder.layers) == 1:
+        score, alignment = attention.score, attention.alignment
+        is_softmax = type(alignment) is SoftmaxAlignment and alignment.temperature == 1.0
+        if type(score) is AdditiveScore and score.gain is None and is_softmax:
+            return
+    sys.exit("the textbook has one layer of GRU, Bahdanau's wiring, additive score and softmax")
 
 
 def search(model: Any, sources: list[Any], beam_size: int) -> list[list[int]]:

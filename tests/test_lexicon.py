@@ -97,15 +97,16 @@ def test_what_stands_together_is_found() -> None:
 
 def test_a_given_table() -> None:
     entries = [(5, 9, 0.2), (5, 8, 0.5), (5, 9, 0.4), (6, 9, 0.1), (6, 2, 0.9), (5, 7, 0.05)]
-    found = make_lexicon(iter(entries), 10, 12, num_candidates=2)
+    corpus = [block_of([([5], [9, 9, 7]), ([6], [9, 8, 8])])]
+    found = make_lexicon(entries, corpus, 10, 12, num_candidates=2)
     assert found.candidates[5].tolist() == [8, 9] and found.candidates[6].tolist() == [9, PAD]
     assert found.probabilities[5].tolist() == pytest.approx([0.5, 0.4])
-    assert found.frequent.tolist() == [8, 9, 7]  # 0.5, 0.4 and 0.1, 0.05
+    assert found.frequent.tolist() == [9, 8, 7]  # as the corpus has them
 
 
 def test_no_pairs_at_all() -> None:
     for found in (
         train_lexicon(lambda: iter([]), 5, 6, num_candidates=2),
-        make_lexicon(iter([]), 5, 6, num_candidates=2),
+        make_lexicon([], [], 5, 6, num_candidates=2),
     ):
         assert (found.candidates == PAD).all() and found.frequent.size == 0

@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     gold = None if arguments.gold is None else _Gold(arguments.gold)
     if arguments.plot is not None:
         make_folder(arguments.plot)
-    found = load_translator(folder, config, arguments).align(pairs)
+    found = load_translator(folder, config, arguments, searches=False).align(pairs)
     if reverse is not None:
         how = _SYMMETRIZATION if arguments.symmetrize is None else arguments.symmetrize
         found = _symmetrized(found, reverse.align(turned), how, reverse.folder)
@@ -164,7 +164,9 @@ class _Reverse:
     def align(self, pairs: "Iterator[tuple[Source, str]]") -> "Iterator[SentenceAlignment]":
         """The alignments of the targets with their sources; the model is loaded at once."""
         turned = ((target, cast(str, source)) for source, target in pairs)
-        return load_translator(self.folder, self._config, self._arguments).align(turned)
+        return load_translator(self.folder, self._config, self._arguments, searches=False).align(
+            turned
+        )
 
 
 def _symmetrized(

@@ -125,19 +125,29 @@ def load_run(arguments: argparse.Namespace) -> "tuple[RunDirectory, Config]":
 
 
 def load_translator(
-    run: "RunDirectory", config: "Config", arguments: argparse.Namespace
+    run: "RunDirectory", config: "Config", arguments: argparse.Namespace, *, searches: bool = True
 ) -> "Translator":
-    """The trained model, ready to translate; this takes seconds, so do it after all checks."""
+    """The trained model, ready for use; this takes seconds, so do it after all checks.
+
+    Args:
+        run: where it is.
+        config: the run's, with the arguments laid over it.
+        arguments: of the command.
+        searches: whether it is to translate; what that alone needs is not looked for else.
+    """
     from nmt.allocator import keep_freed_memory
     from nmt.translation import Translator
 
     keep_freed_memory()
+    decoding = config.decoding
+    if not searches:
+        decoding = decoding.model_copy(update={"shortlist": None})
     return Translator.from_run(
         run.path,
         checkpoint=arguments.checkpoint,
         device=config.device,
         precision=config.precision,
-        decoding=config.decoding,
+        decoding=decoding,
         ensemble=arguments.ensemble,
         average=arguments.average,
     )

@@ -2,9 +2,11 @@
 
 import argparse
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
+from nmt.commands.decoding import at_least_one
 from nmt.commands.output import open_output
 from nmt.errors import UserError
 from nmt.symbols import SPECIAL_SYMBOLS
@@ -20,12 +22,13 @@ alone, and of the most frequent ones, which is faster."""
 
 EXAMPLES = """table:  a source word, a target word and the probability of the target word given the
   source word, with tabs between; a line each. What the tokenizer splits is taken as its tokens.
-output: the same, of the tokens of the run, the most probable of each first.
+output: the same of the tokens of the run, as they are written there, to look at; the most
+  probable of each first.
 
 examples:
   nmt lexicon runs/toy
   nmt lexicon runs/toy -o toy.lexicon
-  nmt lexicon runs/toy --table fast_align.tsv.gz"""
+  nmt lexicon runs/toy --table mine.tsv.gz"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--table", metavar="FILE", type=Path, help="of your own, in place of the training data"
     )
     parser.add_argument(
-        "--iterations", metavar="N", type=int, default=5, help="of the learning (default: 5)"
+        "--iterations", metavar="N", type=at_least_one, help="of the learning (default: 5)"
     )
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="write the lexicon as a table, too"
@@ -51,20 +54,25 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.shortlist import save_lexicon
     from nmt.text.tokenizer import Tokenizer
 
-    if arguments.iterations < 1:
-        raise UserError(f"--iterations: must be at least 1, not {arguments.iterations}")
+    if arguments.iterations is not None and arguments.table is not None:
+        raise UserError("--iterations: is for learning, and a table was given (--table)")
     folder = RunDirectory.open(arguments.run)
     config = load_config(folder.config)
     tokenizers = load_tokenizers(folder)
     if not isinstance(tokenizers.source, Tokenizer):
         raise UserError(f"{folder.path}: reads grids, and these have no words to look up")
-    if arguments.table is not None:
-        lexicon = read_lexicon(arguments.table, tokenizers)
-    else:
-        lexicon = learn_lexicon(config, folder, tokenizers, iterations=arguments.iterations)
+    with ExitStack() as stack:
+        stream = None
+        if arguments.output is not None:
+            stream = stack.enter_context(open_output(arguments.output))
+        if arguments.table is not None:
+            lexicon = read_lexicon(arguments.table, config, folder, tokenizers)
+        else:
+            iterations = arguments.iterations or 5
+            lexicon = learn_lexicon(config, folder, tokenizers, iterations=iterations)
+        if stream is not None:
+            _write(lexicon, tokenizers.source, tokenizers.target, stream)
     save_lexicon(folder, lexicon, tokenizers.source, tokenizers.target)
-    if arguments.output is not None:
-        _write(lexicon, tokenizers.source, tokenizers.target, arguments.output)
     known = int((lexicon.probabilities > 0)[len(SPECIAL_SYMBOLS) :].any(axis=1).sum())
     print(
         f"{folder.lexicon}: translations of {known:,} of {len(tokenizers.source):,} source tokens, "
@@ -74,15 +82,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _write(lexicon: "Lexicon", source: "Tokenizer", target: "Tokenizer", path: Path) -> None:
+def _write(lexicon: "Lexicon", source: "Tokenizer", target: "Tokenizer", stream: TextIO) -> None:
     """A line for each entry, best first."""
-    with open_output(path) as stream:
-        for token, (candidates, probabilities) in enumerate(
-            zip(lexicon.candidates.tolist(), lexicon.probabilities.tolist(), strict=True)
-        ):
-            if token < len(SPECIAL_SYMBOLS):
-                continue  # what comes of the empty word
-            name = source.pieces([token])[0]
-            for piece, probability in zip(target.pieces(candidates), probabilities, strict=True):
-                if probability > 0:
-                    stream.write(f"{name}\t{piece}\t{probability:.6g}\n")
+    for token in range(len(SPECIAL_SYMBOLS), len(source)):  # what is before is the empty word's
+        name = source.pieces([token])[0]
+        pieces = target.pieces(lexicon.candidates[token].tolist())
+        for piece, probability in zip(pieces, lexicon.probabilities[token].tolist(), strict=True):
+            if probability > 0:
+                stream.write(f"{name}\t{piece}\t{probability:.6g}\n")

@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder, config = load_run(arguments)
     _check(config)
     pairs, candidates = tee(_pairs(config, arguments.source, given))
-    translator = load_translator(folder, config, arguments)
+    translator = load_translator(folder, config, arguments, searches=False)
 
     from nmt.rescoring import score_without_coverage
 

@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write a log-probability for each pair, and a summary on stderr."""
     folder, config = load_run(arguments)
     pairs = read_given_pairs(config, arguments)
-    translator = load_translator(folder, config, arguments)
+    translator = load_translator(folder, config, arguments, searches=False)
     num_sentences = num_tokens = 0
     total = 0.0
     with open_output(arguments.output) as output:

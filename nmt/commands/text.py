@@ -73,11 +73,11 @@ def read_input(config: "Config", names: Sequence[str]) -> "Iterator[Source]":
 
 def count_lines(config: "Config", names: Sequence[str]) -> int | None:
     """How many lines the files named hold; None where they cannot be read twice, or hold grids."""
-    from nmt.data.corpus import read_lines
+    from nmt.data.corpus import count_lines_of
 
     if config.reads_grids or not names or not all(map(os.path.isfile, names)):
         return None
-    return sum(1 for name in names for _ in read_lines(Path(name), "replace"))
+    return sum(count_lines_of(Path(name)) for name in names)
 
 
 def read_text(names: Sequence[str]) -> Iterator[str]:

@@ -148,7 +148,8 @@ def run(arguments: argparse.Namespace) -> int:
     if is_launched() and arguments.workers > 1:
         raise UserError("--workers: torchrun has started the processes already; leave it out")
     if not is_first():
-        load_translator(folder, config, arguments).serve_ranks()
+        translator = load_translator(folder, config, arguments)
+        translator.serve_ranks(_identity(folder, config, arguments))
         return 0
     lines = read_input(config, arguments.input)
     inputs = read_demands(arguments.prefixes, arguments.constraints)(lines)
@@ -158,7 +159,8 @@ def run(arguments: argparse.Namespace) -> int:
     translator = load_translator(folder, config, arguments)
     with ExitStack() as stack:
         if is_launched():
-            translator = stack.enter_context(translator.with_ranks())
+            identity = _identity(folder, config, arguments)
+            translator = stack.enter_context(translator.with_ranks(identity))
         elif arguments.workers > 1:
             translator = stack.enter_context(translator.with_workers(arguments.workers))
         windows = _translated(translator, inputs, bookmark, arguments)
@@ -181,16 +183,22 @@ def _bookmark(
     folder: "RunDirectory", config: "Config", arguments: argparse.Namespace
 ) -> "Bookmark | None":
     """Where the state of the work is kept; None where the output is no file."""
-    from nmt.commands.bookmark import Bookmark, identify
+    from nmt.commands.bookmark import Bookmark
 
     given = {"-o": arguments.output, "--alignments": arguments.alignments}
     paths = {key: Path(os.path.realpath(path)) for key, path in given.items() if path is not None}
     if arguments.output is None or any(map(is_special, paths.values())):
         return None
+    return Bookmark(paths, _identity(folder, config, arguments), resume=arguments.resume)
+
+
+def _identity(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> str:
+    """Of all that decides on the output beside the input."""
+    from nmt.commands.bookmark import identify
+
     told = {name: getattr(arguments, name) for name in ("scores", "json", "n_best", "average")}
     runs = [folder.path, *map(Path, arguments.ensemble)]
-    identity = identify(runs, arguments.checkpoint, config, told)
-    return Bookmark(paths, identity, resume=arguments.resume)
+    return identify(runs, arguments.checkpoint, config, told)
 
 
 def _translated(
@@ -260,7 +268,8 @@ def _write(
             for given, translation in window:
                 output.write(format_translation(number, given.source, translation, how, pieces))
                 if arguments.attention and translation.text:
-                    output.flush()
+                    if bookmark is None:
+                        output.flush()  # so that a terminal shows them together
                     print(format_attention(translation), file=sys.stderr)
                 if alignments is not None:
                     assert translation.alignment is not None, "it was asked for"

@@ -119,16 +119,16 @@ class BeamSearch(Search):
                 _collect(found, beam, log_probabilities, candidates, scores, ends)
                 if request.phrases is not None:
                     # What lacks a phrase stands behind all that have theirs, and stops nothing.
-                    starts = self.rules.word_starts(request)
-                    has_all = _has_phrases(candidates, beam, request, starts)
+                    edges = self.rules.word_edges(request)
+                    has_all = _has_phrases(candidates, beam, request, edges)
                     scores = scores.masked_fill(~has_all, -inf)
                 sentences = _finish(sentences, scores, ends)
             goes_on = kept & ~ends
             goes_on = goes_on & self._can_improve(sentences, candidates, goes_on)
             beam = _advance(beam, log_probabilities, candidates, goes_on)
             sentences = _keep_open(sentences, goes_on)
-        starts = self.rules.word_starts(request)
-        return [hypotheses[: self.n_best] for hypotheses in _in_order(found, request, starts)]
+        edges = self.rules.word_edges(request)
+        return [hypotheses[: self.n_best] for hypotheses in _in_order(found, request, edges)]
 
     def _start(self, request: Request) -> Sentences:
         number = torch.arange(len(request), device=request.source_lengths.device)
@@ -150,8 +150,8 @@ class BeamSearch(Search):
         """The continuations of each sentence, best first, and which of them fill its beam."""
         if request.phrases is not None:
             phrases = request.phrases[beam.sentence]
-            starts = self.rules.word_starts(request)
-            return _rank_constrained(ranked, beam, sentences, phrases, starts, self.beam_size)
+            edges = self.rules.word_edges(request)
+            return _rank_constrained(ranked, beam, sentences, phrases, edges, self.beam_size)
         candidates = rank_continuations(ranked, beam.total, sentences.slots, self.beam_size)
         places = torch.arange(candidates.totals.shape[1], device=ranked.device)
         return candidates, (places < sentences.num_free.unsqueeze(1)) & (candidates.totals != -inf)
@@ -173,11 +173,11 @@ def _rank_constrained(
     beam: Open[State],
     sentences: Sentences,
     phrases: Int[Tensor, "R P L"],
-    word_starts: Bool[Tensor, " V"] | None,
+    word_edges: Bool[Tensor, "2 V"] | None,
     beam_size: int,
 ) -> tuple[Candidates, Bool[Tensor, "N C"]]:
     """The same for translations that must have some phrases; places are dealt out by these."""
-    progress = measure_progress(beam.tokens, phrases, word_starts)
+    progress = measure_progress(beam.tokens, phrases, word_edges)
     ranked = forbid_early_end(ranked, progress)
     candidates = rank_continuations(ranked, beam.total, sentences.slots, beam_size)
     candidates = add_candidates(candidates, ranked, beam.total, sentences.slots, progress, phrases)
@@ -185,7 +185,7 @@ def _rank_constrained(
     # Where there are fewer candidates than places, some have tokens that there are not.
     tokens = candidates.tokens.clamp(max=ranked.shape[1] - 1)
     longer = torch.cat([beam.tokens[rows], tokens.view(-1, 1)], dim=1)
-    longer_progress = measure_progress(longer, phrases[rows], word_starts)
+    longer_progress = measure_progress(longer, phrases[rows], word_edges)
     num_met = longer_progress.num_tokens(phrases[rows])
     kept = allocate(candidates, num_met.view_as(candidates.rows), sentences.num_free)
     # No more columns than the beam has places: each makes slots of the next step.
@@ -197,17 +197,17 @@ def _has_phrases(
     candidates: Candidates,
     beam: Open[State],
     request: Request,
-    word_starts: Bool[Tensor, " V"] | None,
+    word_edges: Bool[Tensor, "2 V"] | None,
 ) -> Bool[Tensor, "N C"]:
     """Whether the hypotheses that are continued have all of their phrases."""
     assert request.phrases is not None
-    progress = measure_progress(beam.tokens, request.phrases[beam.sentence], word_starts)
+    progress = measure_progress(beam.tokens, request.phrases[beam.sentence], word_edges)
     is_complete = progress.is_met.all(dim=1)
     return torch.cat([is_complete, is_complete.new_zeros(1)])[candidates.rows]
 
 
 def _in_order(
-    found: list[list[Hypothesis]], request: Request, word_starts: Bool[Tensor, " V"] | None
+    found: list[list[Hypothesis]], request: Request, word_edges: Bool[Tensor, "2 V"] | None
 ) -> list[list[Hypothesis]]:
     """The hypotheses of each sentence, the best first; of those that lack the fewest phrases."""
     found = list(map(best_first, found))
@@ -218,9 +218,9 @@ def _in_order(
         for of_sentence in request.phrases.tolist()
     ]
     chosen = []
-    starts = None if word_starts is None else word_starts.tolist()
+    edges = None if word_edges is None else word_edges.tolist()
     for hypotheses, wanted in zip(found, phrases, strict=True):
-        num_unmet = [count_unmet(item.tokens, wanted, starts) for item in hypotheses]
+        num_unmet = [count_unmet(item.tokens, wanted, edges) for item in hypotheses]
         least = min(num_unmet)
         chosen.append([item for item, n in zip(hypotheses, num_unmet, strict=True) if n == least])
     return chosen

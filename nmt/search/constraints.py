@@ -34,22 +34,25 @@ class Progress:
 def measure_progress(
     tokens: Int[Tensor, "R T"],
     phrases: Int[Tensor, "R P L"],
-    word_starts: Bool[Tensor, " V"] | None = None,
+    word_edges: Bool[Tensor, "2 V"] | None = None,
 ) -> Progress:
     """Compare hypotheses with their phrases.
 
-    A phrase is met where its tokens stand in a row, and nothing follows that would make its last
-    word longer: at the end of a hypothesis it is met for as long as that stays so. Phrases may
+    A phrase is met where its tokens stand in a row, between the edges of words. At the end of a
+    hypothesis it is met for as long as nothing follows that makes its last word longer. Phrases may
     overlap: "a b" and "b c" are both met by "a b c".
 
     Args:
         tokens: from BOS on.
         phrases: of each hypothesis, padded with PAD on the right; of PAD alone: none.
-        word_starts: the tokens before which a word ends; None: all.
+        word_edges: before which tokens a word has ended, and after which one may begin; None: all.
     """
-    ends = torch.ones_like(tokens, dtype=torch.bool)
-    if word_starts is not None:
-        ends[:, :-1] = word_starts[tokens[:, 1:]]
+    begins = torch.ones_like(tokens, dtype=torch.bool)
+    ends = torch.ones_like(begins)
+    if word_edges is not None:
+        before, after = word_edges
+        ends[:, :-1] = before[tokens[:, 1:]]
+        begins[:, 1:] = before[tokens[:, 1:]] | after[tokens[:, :-1]]
     lengths = (phrases != PAD).sum(dim=2)
     is_met, begun = lengths == 0, torch.zeros_like(lengths)
     longest = min(phrases.shape[2], tokens.shape[1])
@@ -57,6 +60,7 @@ def measure_progress(
         beginning = phrases[:, :, :size].unsqueeze(2)
         windows = tokens.unfold(1, size, 1).unsqueeze(1)
         is_there = (windows == beginning).all(dim=3)
+        is_there &= begins[:, : is_there.shape[2]].unsqueeze(1)
         ended = is_there & ends[:, size - 1 :].unsqueeze(1)
         is_met = is_met | (ended.any(dim=2) & (lengths == size))
         begun = torch.where(is_there[:, :, -1] & (lengths > size), size, begun)
@@ -130,14 +134,19 @@ def allocate(
 def count_unmet(
     tokens: Sequence[int],
     phrases: Sequence[Sequence[int]],
-    word_starts: Sequence[bool] | None = None,
+    word_edges: Sequence[Sequence[bool]] | None = None,
 ) -> int:
     """How many of the phrases do not stand in a translation; see `measure_progress`."""
 
     def stands(phrase: list[int], start: int) -> bool:
         end = start + len(phrase)
-        is_end = end >= len(tokens) or word_starts is None or word_starts[tokens[end]]
-        return list(tokens[start:end]) == phrase and is_end
+        if list(tokens[start:end]) != phrase:
+            return False
+        if word_edges is None:
+            return True
+        before, after = word_edges
+        is_begin = start == 0 or before[tokens[start]] or after[tokens[start - 1]]
+        return bool(is_begin and (end == len(tokens) or before[tokens[end]]))
 
     return sum(
         not any(stands(list(phrase), start) for start in range(len(tokens)))

@@ -69,6 +69,8 @@ class EndThreshold(Rule):
 
     def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
         """Forbid an end that is not sure enough."""
+        if log_probabilities.shape[1] == EOS + 1:
+            return  # there is nothing else
         best = log_probabilities[:, EOS + 1 :].amax(dim=1)
         unsure = log_probabilities[:, EOS] <= self.factor * best
         log_probabilities[:, EOS].masked_fill_(unsure, -inf)
@@ -79,8 +81,8 @@ class ShallowFusion(Rule):
 
     Args:
         language_model: from tokens `[R T]`, from BOS on, to the log-probabilities `[R V]` of the
-            next one, over the vocabulary of the target; at most 0.
-        weight: at least 0.
+            next one, over the vocabulary of the target: from -inf to 0.
+        weight: above 0.
     """
 
     forbids = False
@@ -90,18 +92,16 @@ class ShallowFusion(Rule):
         language_model: Callable[[Int[Tensor, "R T"]], Float[Tensor, "R V"]],
         weight: float,
     ) -> None:
-        assert weight >= 0.0, "the bound of the search would be wrong"
+        assert weight > 0.0, "the bound of the search would be wrong"
         self.language_model: Final = language_model
         self.weight: Final = weight
 
     def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
         """Add what the language model says."""
+        said = self.language_model(prefixes.in_vocabulary())
         columns = prefixes.request.columns
-        if columns is None:
-            said = self.language_model(prefixes.tokens)
-        else:
-            tokens = columns.tokens.to(prefixes.tokens.device)
-            said = self.language_model(tokens[prefixes.tokens])[:, tokens]
+        if columns is not None:
+            said = said[:, columns.tokens.to(said.device)]
         log_probabilities += self.weight * said
 
 

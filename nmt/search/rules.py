@@ -21,7 +21,7 @@ class Prefixes:
     """R hypotheses as far as they are written.
 
     Attributes:
-        tokens: `[R T]`, from BOS on.
+        tokens: `[R T]`, from BOS on; columns, where log-probabilities are of some tokens alone.
         sentence: `[R]`, the row of the request that each is a translation of.
         request: what is asked for.
     """
@@ -29,6 +29,13 @@ class Prefixes:
     tokens: Int[Tensor, "R T"]
     sentence: Int[Tensor, " R"]
     request: Request
+
+    def in_vocabulary(self) -> Int[Tensor, "R T"]:
+        """The tokens as the tokenizer numbers them."""
+        columns = self.request.columns
+        return (
+            self.tokens if columns is None else columns.tokens.to(self.tokens.device)[self.tokens]
+        )
 
     @property
     def length(self) -> int:
@@ -40,7 +47,9 @@ class Rule(ABC):
     """Changes how probable the next tokens of a hypothesis count, in place.
 
     What a rule does to a hypothesis depends on its own tokens alone, so that translations do not
-    hang on what else is in the batch. It may only make a token count less.
+    hang on what else is in the batch. It may only make a token count less. Under a shortlist the
+    log-probabilities are of some tokens alone, and what is written is numbered as they are: see
+    `Prefixes.in_vocabulary` and `Request.columns`.
     """
 
     forbids: bool = True
@@ -121,8 +130,8 @@ class Rules:
         limits: how long translations may be.
         rules: applied one after the other.
         allow_unknown: UNK may follow, as it is to be replaced.
-        word_starts: says before which tokens `[V]` a word ends, for phrases that must appear as
-            whole words; None: before any.
+        word_edges: before which tokens a word has ended, and after which one may begin, for phrases
+            that must appear as whole words; None: all.
     """
 
     def __init__(
@@ -131,7 +140,7 @@ class Rules:
         rules: Sequence[Rule] = (),
         *,
         allow_unknown: bool = False,
-        word_starts: Callable[[], Bool[Tensor, " V"]] | None = None,
+        word_edges: Callable[[], Bool[Tensor, "2 V"]] | None = None,
     ) -> None:
         self.limits: Final = limits
         assert (PAD, UNK, BOS) == (0, 1, 2)
@@ -139,16 +148,16 @@ class Rules:
         self.no_text: Final = alone if allow_unknown else [slice(PAD, BOS + 1)]
         self.rules: Final = tuple(rules)
         self.only_forbids: Final = all(rule.forbids for rule in rules)
-        self._word_starts: Final = word_starts
+        self._word_edges: Final = word_edges
 
-    def word_starts(self, request: Request) -> Bool[Tensor, " V"] | None:
-        """The tokens before which a word ends, where phrases are asked for; None: all."""
-        if self._word_starts is None or request.phrases is None:
+    def word_edges(self, request: Request) -> Bool[Tensor, "2 V"] | None:
+        """The edges of words, where phrases are asked for; None: they are everywhere."""
+        if self._word_edges is None or request.phrases is None:
             return None
-        starts = self._word_starts()
+        edges = self._word_edges()
         columns = request.columns
-        starts = starts if columns is None else starts[columns.tokens]
-        return starts.to(request.phrases.device)
+        edges = edges if columns is None else edges[:, columns.tokens]
+        return edges.to(request.phrases.device)
 
     def most_tokens(self, request: Request) -> Int[Tensor, " B"]:
         """Most tokens of a translation of each sentence, EOS not counted."""
@@ -173,7 +182,9 @@ class Rules:
         ranked = log_probabilities if self.only_forbids else log_probabilities.clone()
         forced = _Forced.of(ranked, prefixes)
         end = None
-        if self.rules or prefixes.length not in bounds.free:
+        # A rule may forbid all that there is, and so may a limit where there are few tokens.
+        can_lack_all = bool(self.rules) or prefixes.request.columns is not None
+        if can_lack_all or prefixes.length not in bounds.free:
             end = ranked[:, EOS].clone()
         for tokens in self.no_text:
             ranked[:, tokens] = -inf
@@ -197,7 +208,7 @@ class Rules:
         if too_short.any():
             ranked[too_short[prefixes.sentence], EOS] = -inf
         must_end = (bounds.most <= prefixes.length)[prefixes.sentence]
-        if self.rules:
+        if self.rules or prefixes.request.columns is not None:
             must_end = must_end | (ranked.amax(dim=1) == -inf)
         if must_end.any():
             ranked[must_end] = -inf

@@ -2,12 +2,14 @@
 
 import functools
 import random
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nmt.symbols import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
@@ -18,6 +20,13 @@ UNKNOWN_TEXT: Final = "⁇"
 """How an unknown token reads in decoded text (U+2047, as in SentencePiece)."""
 
 Options = Mapping[str, str | int | float]
+
+
+def _in_word(character: str) -> bool:
+    """Whether it is a letter, a mark or a digit, or part of one that is written in bytes."""
+    return character == "\N{REPLACEMENT CHARACTER}" or (
+        unicodedata.category(character)[0] in "LMN" if character else False
+    )
 
 
 class Tokenizer(Reader[str]):
@@ -101,13 +110,19 @@ class Tokenizer(Reader[str]):
         )
 
     @functools.cached_property
-    def word_starts(self) -> list[bool]:
-        """Of each token, whether the word before it has ended where it stands.
+    def word_edges(self) -> NDArray[np.bool_]:
+        """`[2 V]`: before which tokens a word has ended, and after which one may begin.
 
-        (Where tokens are joined from both sides, that the one before does not join is supposed.)
+        Punctuation is no part of a word here: "hat" stands in "hat," and in "hat's", and not in
+        "hats". (Where tokens are joined from both sides, it is supposed that the other does not.)
         """
-        marks = len(SPECIAL_SYMBOLS)
-        return [token < marks or self._starts_word([EOS, token], 1) for token in range(len(self))]
+        edges = np.ones((2, len(self)), dtype=bool)
+        for token in range(len(SPECIAL_SYMBOLS), len(self)):
+            text = self._join([token])
+            if not self._is_blank(token):
+                edges[0, token] = self._starts_word([EOS, token], 1) or not _in_word(text[:1])
+                edges[1, token] = not _in_word(text[-1:])
+        return edges
 
     def decode(self, ids: Sequence[int]) -> str:
         """Detokenized text on one line; PAD, BOS and EOS dropped, UNK as `UNKNOWN_TEXT`.

@@ -31,9 +31,13 @@ def test_translations_by_a_shortlist(nmt: Command, in_copy: Path) -> None:
     whole = nmt("translate", "runs/tiny", "test.en").lines
     listed = nmt("translate", "runs/tiny", "test.en", "--shortlist", "--beam-size", 3)
     assert listed.code == 0 and listed.lines == whole
-    few = ("--set", "shortlist.candidates=1", "--set", "shortlist.frequent=0")
+    few = ("--set", "shortlist.candidates=1", "--set", "shortlist.frequent=1")
     outcome = nmt("translate", "runs/tiny", *few, stdin=b"one two .\n\none\n")
     assert outcome.lines[1] == "" and set(outcome.lines[0].split()) <= {"eins", "zwei", "."}
+    told = nmt("translate", "runs/tiny", "--shortlist", "--scores", stdin=b"one .\n\n").lines
+    assert told[1] == "0.000000\t0.000000\t"
+    none = ("--set", "min_length=1", "--set", "eos_threshold=1.5")
+    assert len(nmt("translate", "runs/tiny", *few, *none, stdin=b"zzz\n").lines) == 1
     # The scores that are told are those of the whole vocabulary.
     told = nmt("translate", "runs/tiny", "test.en", "--shortlist", "--scores")
     Path("found.de").write_text("".join(line.split("\t")[2] + "\n" for line in told.lines))
@@ -41,8 +45,9 @@ def test_translations_by_a_shortlist(nmt: Command, in_copy: Path) -> None:
     for one, other in zip(told.lines, scored.lines, strict=True):
         assert float(one.split("\t")[1]) == pytest.approx(float(other.split("\t")[0]), abs=1e-4)
     nmt("translate", "runs/tiny", "test.en", "--shortlist", "--search", "sampling").assert_refused(
-        "shortlist", "sampling draws from the whole vocabulary"
+        "shortlist", "sampling draws from the whole vocabulary; leave it out"
     )
+    nmt("translate", "runs/tiny", "--set", "shortlist.candidates=65").assert_refused("64")
 
 
 def test_an_output_by_another_lexicon_is_another(nmt: Command, in_copy: Path) -> None:
@@ -82,9 +87,31 @@ def test_a_malformed_table(line: str, nmt: Command, in_copy: Path) -> None:
     assert not Path("runs/tiny/lexicon").exists()
 
 
+def test_a_table_of_other_words(nmt: Command, in_copy: Path) -> None:
+    Path("table.tsv").write_text("eleven\telf\t1\n")
+    nmt("lexicon", "runs/tiny", "--table", "table.tsv").assert_refused(
+        "table.tsv: has no entry that the run has tokens for"
+    )
+    assert not Path("runs/tiny/lexicon").exists()
+
+
+def test_who_does_not_translate_needs_no_lexicon(nmt: Command, in_copy: Path) -> None:
+    config = Path("runs/tiny/config.yaml")
+    config.write_text(config.read_text().replace("shortlist: null", "shortlist: {frequent: 5}"))
+    assert "shortlist: {frequent" in config.read_text()
+    pair = ("--source", "test.en", "--target", "test.de")
+    assert nmt("score", "runs/tiny", *pair).code == nmt("align", "runs/tiny", *pair).code == 0
+    nmt("translate", "runs/tiny", "test.en").assert_refused("it has no lexicon")
+
+
 def test_what_a_lexicon_cannot_be_made_of(nmt: Command, in_copy: Path) -> None:
     nmt("lexicon", "runs/none").assert_refused("runs/none: no such folder")
-    nmt("lexicon", "runs/tiny", "--iterations", 0).assert_refused("--iterations: must be at least")
+    nmt("lexicon", "runs/tiny", "--iterations", 0).assert_refused("must be a whole number, at leas")
+    nmt("lexicon", "runs/tiny", "--iterations", 2, "--table", "x").assert_refused(
+        "--iterations: is for learning"
+    )
+    nmt("lexicon", "runs/tiny", "-o", "runs").assert_refused("runs: is a folder")
+    assert not Path("runs/tiny/lexicon").exists()
     nmt("lexicon", "runs/tiny", "--table", "no.tsv").assert_refused("no.tsv: no such file")
     shutil.rmtree("runs/tiny/cache")
     Path("train.en").unlink()

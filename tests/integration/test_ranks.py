@@ -86,7 +86,7 @@ def job(tool, kind):
     return tool * kind
 
 def main():
-    with Ranks(2) as ranks:
+    with Ranks(2, "two") as ranks:
         if not is_first():
             ranks.serve()
             return
@@ -102,6 +102,26 @@ def main():
 
 main()
 """
+
+
+MEETING = """
+import os
+from nmt.ranks import Ranks
+
+try:
+    with Ranks(2, os.environ["RANK"]):
+        pass
+except Exception as error:
+    print(error, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_ranks_with_other_models_do_not_compute_together(tmp_path: Path) -> None:
+    (tmp_path / "meeting.py").write_text(MEETING)
+    process = start(2, tmp_path / "meeting.py", stdout=subprocess.PIPE)
+    found, _ = process.communicate(timeout=120)
+    assert found.count("rank 1 of torchrun has another model, other options") == 2
 
 
 @pytest.mark.slow
@@ -120,3 +140,7 @@ def test_workers_and_ranks_at_once(
     nmt("translate", "runs/tiny", "test.en", "--workers", 2).assert_refused(
         "--workers: torchrun has started the processes already"
     )
+    for command in ("train", "score", "lexicon"):
+        nmt(command, "runs/tiny").assert_refused(
+            "translate alone runs as", f"start `nmt {command}`"
+        )

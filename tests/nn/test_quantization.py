@@ -89,6 +89,9 @@ def test_a_model_says_about_the_same_in_steps_as_at_once(form: dict[str, object]
     assert any(isinstance(part, Int8Weight) for part in model.decoder.modules())
     assert isinstance(model.projection, Int8Linear)
     assert not any(isinstance(part, Int8Weight) for part in model.encoder.modules())
+    for name, part in model.named_modules():
+        if name.endswith(("key_projection", "value_projection")):
+            assert isinstance(part, nn.Linear), "it runs once for a sentence"
     source, lengths = torch.tensor([[5, 6, 7, EOS], [8, EOS, 0, 0]]), torch.tensor([4, 2])
     words = torch.tensor([[BOS, 9, 10], [BOS, 11, 12]])
     with torch.inference_mode():

@@ -1,9 +1,11 @@
 """Phrases that must appear: how far a hypothesis is, who keeps a place, and what is found."""
 
+from collections.abc import Sequence
 from math import inf
 
 import pytest
 import torch
+from torch import Tensor
 
 from nmt.search.beam import BeamSearch
 from nmt.search.constraints import allocate, count_unmet, measure_progress
@@ -42,20 +44,34 @@ def test_progress_by_hand(written, is_met, begun, num_tokens):
     assert progress.num_tokens(phrases).tolist() == [num_tokens]
 
 
-def test_the_last_word_of_a_phrase_must_end_where_it_does():
-    starts = torch.ones(C + 1, dtype=torch.bool)
-    starts[C] = False  # C goes on with the word before it
+def edges_where(goes_on: int, begins_after: Sequence[int] = ()) -> Tensor:
+    """Words begin with every token but one, and after some."""
+    edges = torch.ones(2, C + 1, dtype=torch.bool)
+    edges[0, goes_on] = False
+    edges[1, EOS + 1 :] = False
+    edges[1, list(begins_after)] = True
+    return edges
+
+
+def test_a_phrase_is_made_of_whole_words():
     phrases = pad([A, B]).unsqueeze(0)
-    for written, is_met in (
-        ([A, B], True),  # as far as one can tell
-        ([A, B, A], True),
-        ([A, B, C], False),
-        ([A, B, C, A, B], True),
-        ([A, B, EOS], True),
+    for written, goes_on, is_met in (
+        ([A, B], C, True),  # as far as one can tell
+        ([A, B, A], C, True),
+        ([A, B, C], C, False),
+        ([A, B, C, A, B], C, True),
+        ([C, A, B], C, True),
+        ([C, A, B], A, False),  # A goes on with the word before
+        ([A, B], A, True),  # which is not there
     ):
-        progress = measure_progress(torch.tensor([[BOS, *written]]), phrases, starts)
+        edges = edges_where(goes_on)
+        progress = measure_progress(torch.tensor([[BOS, *written]]), phrases, edges)
         assert progress.is_met.tolist() == [[is_met]], written
-        assert count_unmet(written, [[A, B]], starts.tolist()) == (not is_met)
+        assert count_unmet(written, [[A, B]], edges.tolist()) == (not is_met)
+    edges = edges_where(A, begins_after=[C])  # as after a hyphen
+    progress = measure_progress(torch.tensor([[BOS, C, A, B]]), phrases, edges)
+    assert progress.is_met.tolist() == [[True]]
+    assert count_unmet([C, A, B], [[A, B]], edges.tolist()) == 0
 
 
 def test_a_beginning_may_begin_within_itself():
@@ -100,12 +116,12 @@ def test_a_wide_beam_finds_the_best_that_has_the_phrases(random_model, penalty, 
     seed = continues
     model = random_model(C + 1, seed)
     scoring = Scoring(LENGTH_PENALTIES[penalty]())
-    starts = torch.arange(C + 1) != continues
-    search = BeamSearch(130, 10, scoring, Rules(LIMITS, word_starts=lambda: starts))
+    edges = edges_where(continues, begins_after=[A])
+    search = BeamSearch(130, 10, scoring, Rules(LIMITS, word_edges=lambda: edges))
     wanted = [[token for token in phrase if token] for phrase in phrases.tolist()]
     ((*found,),) = model.translate(search, [seed], [3], phrases=phrases.unsqueeze(0))
     every = model.all_hypotheses(seed, scoring, LIMITS, 3)
-    told = starts.tolist()
+    told = edges.tolist()
     expected = [item for item in every if count_unmet(item.tokens, wanted, told) == 0][:10]
     assert [item.tokens for item in found] == [item.tokens for item in expected]
     assert [item.score for item in found] == pytest.approx(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from nmt.errors import DataError
+from nmt.search.constraints import count_unmet
 from nmt.symbols import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.tokenizer import UNKNOWN_TEXT
@@ -71,17 +72,25 @@ def test_unseen_words_of_known_characters_come_back(tokenizer, corpus, data):
     assert UNK in ids or tokenizer.decode(ids) == tokenizer.normalizer(sentence)
 
 
-@shared
-@given(data=st.data())
-def test_a_word_has_ended_before_what_starts_the_next(tokenizer, corpus, data):
-    words = st.sampled_from(sorted({word for line in corpus for word in line.split()}))
-    first, second = data.draw(words), data.draw(words)
-    encoded = tokenizer.encode_words(f"{first} {second}")
-    here = encoded.word_of_token.index(1)
-    assert tokenizer.word_starts[encoded.ids[here]] and tokenizer.word_starts[EOS]
-    # Within a word there are continuations; only of words with joiners it takes two tokens to tell.
-    inside = [tokenizer.word_starts[token] for token in encoded.ids[1:here]]
-    assert tokenizer.name == "words" or not any(inside)
+@pytest.mark.parametrize(
+    ("text", "is_there"),
+    [
+        ("die Straße", True),
+        ("die Straße.", True),
+        ("(die Straße)", True),
+        ("die-Straße", True),
+        ("Straße's", True),
+        ("Straßen", False),
+        ("Straße3", False),
+        ("", False),
+    ],
+)
+def test_a_word_is_found_where_it_stands_alone(tokenizer, text, is_there):
+    """By its tokens, as phrases are that must appear: where these are split as they are alone."""
+    phrase, tokens = tokenizer.encode("Straße"), tokenizer.encode(text)
+    places = [i for i in range(len(tokens)) if tokens[i : i + len(phrase)] == phrase]
+    found = not count_unmet(tokens, [phrase], tokenizer.word_edges.tolist())
+    assert found == (is_there and bool(places))
 
 
 @shared
