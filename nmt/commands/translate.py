@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice, tee
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from nmt.commands.decoding import (
     add_run_arguments,
@@ -20,13 +20,12 @@ from nmt.commands.decoding import (
 )
 from nmt.commands.formats import Format, format_attention, format_translation
 from nmt.commands.output import is_special, open_output, refuse_same_file
-from nmt.commands.text import count_lines, read_demands, read_input, stdin_is_typed
+from nmt.commands.terminal import count_on_terminal, prompted
+from nmt.commands.text import read_demands, read_input, stdin_is_typed
 from nmt.errors import ConfigError, UserError
 from nmt.launched import is_first, is_launched
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
     from nmt.commands.bookmark import Bookmark, Output
     from nmt.config import Config
     from nmt.run import RunDirectory
@@ -222,25 +221,13 @@ def _translated(
     )
     if stdin_is_typed(arguments.input):
         # Nothing is read ahead where a person waits for the answer.
-        print("type a sentence and press Enter; Ctrl-D ends", file=sys.stderr)
-        for typed, line in enumerate(_prompted(warned), start=1):
+        for typed, line in enumerate(prompted(warned), start=1):
             for window in translate([line], first_number=typed):
                 yield [(line, window[0])]
         return
     ahead, behind = tee(warned)
     for window in translate(ahead, first_number=number):
         yield list(zip(islice(behind, len(window)), window, strict=True))
-
-
-def _prompted(lines: "Iterator[Input]") -> "Iterator[Input]":
-    """Lines that are typed, with a prompt before each."""
-    while True:
-        print("> ", end="", file=sys.stderr, flush=True)
-        try:
-            yield next(lines)
-        except StopIteration:
-            print(file=sys.stderr)
-            return
 
 
 def _write(
@@ -263,7 +250,7 @@ def _write(
         alignments = None
         if arguments.alignments is not None:
             alignments = _open(stack, "--alignments", arguments.alignments, bookmark)
-        progress = stack.enter_context(_progress(config, arguments, number))
+        progress = stack.enter_context(count_on_terminal(config, arguments, number))
         for window in windows:
             for given, translation in window:
                 output.write(format_translation(number, given.source, translation, how, pieces))
@@ -294,18 +281,3 @@ def _open(
         return stack.enter_context(open_output(path))
     stream = stack.enter_context(open_output(path, keep=bookmark.size(argument)))
     return bookmark.writer(argument, stream)
-
-
-def _progress(config: "Config", arguments: argparse.Namespace, num_done: int) -> "tqdm[NoReturn]":
-    """Counts the lines on a terminal, with the time left, where the translations go elsewhere."""
-    from tqdm import tqdm
-
-    is_in_the_way = (arguments.output is None and sys.stdout.isatty()) or arguments.attention
-    is_shown = sys.stderr.isatty() and not is_in_the_way and not stdin_is_typed(arguments.input)
-    return tqdm(
-        unit=" lines",
-        disable=not is_shown,
-        file=sys.stderr,
-        initial=num_done,
-        total=count_lines(config, arguments.input) if is_shown else None,
-    )

@@ -1,0 +1,49 @@
+"""What a person at a terminal sees of `nmt translate` beside the translations."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NoReturn
+
+from nmt.commands.text import count_lines, stdin_is_typed
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from nmt.config import Config
+    from nmt.translation import Input
+
+
+def prompted(lines: "Iterator[Input]") -> "Iterator[Input]":
+    """Lines that are typed, with a prompt before each."""
+    print("type a sentence and press Enter; Ctrl-D ends", file=sys.stderr)
+    while True:
+        print("> ", end="", file=sys.stderr, flush=True)
+        try:
+            yield next(lines)
+        except StopIteration:
+            print(file=sys.stderr)
+            return
+
+
+def count_on_terminal(
+    config: "Config", arguments: argparse.Namespace, num_done: int
+) -> "tqdm[NoReturn]":
+    """Counts the lines, with the time left, where the translations go elsewhere.
+
+    Args:
+        config: of the run.
+        arguments: of the command.
+        num_done: lines that were done before.
+    """
+    from tqdm import tqdm
+
+    is_in_the_way = (arguments.output is None and sys.stdout.isatty()) or arguments.attention
+    is_shown = sys.stderr.isatty() and not is_in_the_way and not stdin_is_typed(arguments.input)
+    return tqdm(
+        unit=" lines",
+        disable=not is_shown,
+        file=sys.stderr,
+        initial=num_done,
+        total=count_lines(config, arguments.input) if is_shown else None,
+    )
