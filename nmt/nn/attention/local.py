@@ -1,5 +1,6 @@
 """Alignments that look through a window (Luong 2015, section 3.2)."""
 
+import math
 from typing import Annotated, ClassVar
 
 import torch
@@ -50,6 +51,10 @@ class LocalPredictiveAlignment(Alignment):
     ``p_t = S sigmoid(v . tanh(W q))``, ``sigma = D / 2`` (Luong 2015, eq. 9-10). The Gaussian is
     not normalised again, so that weights sum to less than one.
 
+    What is learnt is ``v sqrt(Q)``: a step of Adam moves every number of it by the rate, all in the
+    same direction if it must be, and a sigmoid that Q of them have driven far out does not come
+    back.
+
     Args:
         query_size: Q.
         window: D.
@@ -73,7 +78,8 @@ class LocalPredictiveAlignment(Alignment):
         past: Tensor | None = None,
     ) -> Aligned:
         """Weights: at most one in sum."""
-        share = torch.sigmoid(self.direction(torch.tanh(self.query_projection(query))))
+        moved = self.direction(torch.tanh(self.query_projection(query)))
+        share = torch.sigmoid(moved / math.sqrt(query.shape[-1]))
         # bfloat16 knows no odd numbers beyond 256.
         share = share.to(torch.promote_types(share.dtype, torch.float32))
         # The positions are 0 to S - 1 here, and 1 to S in the paper.

@@ -214,6 +214,26 @@ def test_local_m_by_hand() -> None:
     torch.testing.assert_close(weights[0], torch.tensor(expected))
 
 
+def test_a_step_of_adam_moves_the_predicted_position_a_little() -> None:
+    """Where every number is pushed the same way; far out the sigmoid would not come back."""
+    torch.manual_seed(1)
+    size, length, window = 512, 21, 40
+    alignment = LocalPredictiveAlignment(size, window=window)
+    optimizer = torch.optim.Adam(alignment.parameters(), lr=2e-3)
+    query, mask = torch.randn(1, 1, size).tanh(), torch.ones(1, length, dtype=torch.bool)
+
+    def position() -> Tensor:
+        weights = alignment(torch.zeros(1, 1, length), mask, query).weights[0, 0]
+        # log w_0 / w_1 = 2 ((1 - p)^2 - p^2) / D^2 = 2 (1 - 2 p) / D^2
+        return (1 - (weights[0] / weights[1]).log() * window**2 / 2) / 2
+
+    before = position()
+    assert 8 < before < 12
+    before.backward()
+    optimizer.step()
+    assert 1 < before - position() < 4
+
+
 def test_local_p_by_hand() -> None:
     alignment = LocalPredictiveAlignment(QUERY, window=2)
     with torch.no_grad():
