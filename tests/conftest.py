@@ -9,9 +9,9 @@ from typing import Any
 # Before torch is imported: the tests run side by side, and results must not depend on the machine.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import jaxtyping
 import pytest
 from hypothesis import settings
-from jaxtyping import install_import_hook
 
 # Where tensors have shapes. Elsewhere mypy is enough (and some types are only there for mypy).
 CHECKED = [
@@ -22,11 +22,17 @@ CHECKED = [
     "nmt.structure",
     "nmt.batch",
 ]
-install_import_hook(CHECKED, "beartype.beartype")
+jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
 
 # How long an example takes says more about what else the machine does than about the code.
 settings.register_profile("nmt", deadline=None)
 settings.load_profile("nmt")
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shapes are not looked at, which takes as long as all else: for what is tested elsewhere."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture

@@ -109,8 +109,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _draw_no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes longer than such trainings; that of `trained` draws."""
+def _draw_no_curves(unchecked: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than such trainings; that of `trained` draws, and looks at shapes."""
     monkeypatch.setattr(reporting, "plot_learning_curves", lambda panels, path: None)
 
 

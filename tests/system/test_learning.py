@@ -22,7 +22,7 @@ from nmt.search.search import Stepper
 from nmt.symbols import SPECIAL_SYMBOLS
 from nmt.training.objective import Objective
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked")]
 
 VOCABULARY = 24
 FIRST = len(SPECIAL_SYMBOLS)
