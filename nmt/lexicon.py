@@ -30,7 +30,8 @@ class Block:
         links = np.cumsum((self.source_lengths + 1) * self.target_lengths)
         cuts = np.searchsorted(links, np.arange(_MOST_LINKS, links[-1:].sum(), _MOST_LINKS))
         bounds = np.unique([0, *cuts, len(links)])
-        starts = [np.concatenate([[0], np.cumsum(side)]) for side in self._lengths()]
+        sides = (self.source_lengths, self.target_lengths)
+        starts = [np.concatenate([[0], np.cumsum(side)]) for side in sides]
         for first, end in pairwise(bounds):
             (s0, s1), (t0, t1) = ((start[first], start[end]) for start in starts)
             rows = slice(first, end)
@@ -40,9 +41,6 @@ class Block:
                 self.target[t0:t1],
                 self.target_lengths[rows],
             )
-
-    def _lengths(self) -> tuple[Ids, Ids]:
-        return self.source_lengths, self.target_lengths
 
 
 @dataclass(frozen=True, eq=False)

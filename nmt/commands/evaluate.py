@@ -16,8 +16,11 @@ from nmt.commands.decoding import (
     load_translator,
 )
 from nmt.commands.output import open_output, refuse_same_file
-from nmt.commands.preconditions import add_held_out_arguments, held_out_corpus
-from nmt.errors import UserError
+from nmt.commands.preconditions import (
+    add_held_out_arguments,
+    held_out_corpus,
+    require_metric,
+)
 
 if TYPE_CHECKING:
     from nmt.config import Config, CorpusConfig, DecodingConfig
@@ -116,8 +119,7 @@ def _metric_names(given: str | None) -> list[str]:
         return METRICS.names()
     names = [name.strip() for name in given.split(",")]
     for name in names:
-        if name not in METRICS.names():
-            raise UserError(f"--metrics: {name!r} is none of {', '.join(METRICS.names())}")
+        require_metric("--metrics", name)
     return names
 
 

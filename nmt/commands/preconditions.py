@@ -34,6 +34,22 @@ def require_corpora(config: "Config", path: Path) -> None:
             raise DataError(message)
 
 
+def require_metric(argument: str, name: str) -> None:
+    """Refuse now a metric that there is not.
+
+    Args:
+        argument: that it was given by, for the message.
+        name: of the metric.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    from nmt.config import METRICS
+
+    if name not in METRICS.names():
+        raise UserError(f"{argument}: {name!r} is none of {', '.join(METRICS.names())}")
+
+
 def require_device(config: "Config") -> None:
     """Refuse now a device or precision that this machine does not have.
 

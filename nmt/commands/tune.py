@@ -13,7 +13,11 @@ from nmt.commands.decoding import (
     load_translator,
     penalty_option,
 )
-from nmt.commands.preconditions import add_held_out_arguments, held_out_corpus
+from nmt.commands.preconditions import (
+    add_held_out_arguments,
+    held_out_corpus,
+    require_metric,
+)
 from nmt.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
@@ -87,9 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.config import METRICS
     from nmt.data.corpus import read_pairs
 
-    if arguments.metric not in METRICS.names():
-        names = ", ".join(METRICS.names())
-        raise UserError(f"--metric: {arguments.metric!r} is none of {names}")
+    require_metric("--metric", arguments.metric)
     grid = _grid(arguments)
     folder, config = load_run(arguments)
     tried = [_with_penalties(arguments, pair) for pair in grid]

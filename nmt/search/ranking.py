@@ -81,9 +81,7 @@ def _rank_few(
 ) -> Candidates:
     """The same, without blocks."""
     vocabulary_size = log_probabilities.shape[1]
-    values = log_probabilities + totals.unsqueeze(1)
-    values = torch.cat([values, values.new_full((1, vocabulary_size), -inf)])  # of empty slots
-    values = values[slots].flatten(1)
+    values = _of_slots(log_probabilities + totals.unsqueeze(1), slots)
     order = best_in_order(values, count)
     rows = slots.gather(1, torch.div(order, vocabulary_size, rounding_mode="floor"))
     return Candidates(values.gather(1, order), rows, order % vocabulary_size)
@@ -93,9 +91,13 @@ def _best_blocks(
     maxima: Float[Tensor, "R M"], slots: Int[Tensor, "N W"], count: int
 ) -> Int[Tensor, "N P"]:
     """The blocks with the highest maxima, ascending: of all slots of a sentence, in a row."""
-    # One more row of -inf, for the slots that are empty.
-    maxima = torch.cat([maxima, maxima.new_full((1, maxima.shape[1]), -inf)])
-    return best_in_order(maxima[slots].flatten(1), count).sort(dim=1).values
+    return best_in_order(_of_slots(maxima, slots), count).sort(dim=1).values
+
+
+def _of_slots(values: Float[Tensor, "R A"], slots: Int[Tensor, "N W"]) -> Float[Tensor, "N B"]:
+    """The values of each sentence's slots in a row; -inf for those that are empty."""
+    padded = torch.cat([values, values.new_full((1, values.shape[1]), -inf)])
+    return padded[slots].flatten(1)
 
 
 def best_in_order(values: Float[Tensor, "N M"], count: int) -> Int[Tensor, "N C"]:

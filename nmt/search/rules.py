@@ -182,9 +182,7 @@ class Rules:
         ranked = log_probabilities if self.only_forbids else log_probabilities.clone()
         forced = _Forced.of(ranked, prefixes)
         end = None
-        # A rule may forbid all that there is, and so may a limit where there are few tokens.
-        can_lack_all = bool(self.rules) or prefixes.request.columns is not None
-        if can_lack_all or prefixes.length not in bounds.free:
+        if self._can_lack_all(prefixes.request) or prefixes.length not in bounds.free:
             end = ranked[:, EOS].clone()
         for tokens in self.no_text:
             ranked[:, tokens] = -inf
@@ -195,6 +193,10 @@ class Rules:
         if forced is not None:
             forced.apply(ranked)
         return ranked
+
+    def _can_lack_all(self, request: Request) -> bool:
+        """Whether nothing may be left: by a rule, or by a limit where there are few tokens."""
+        return bool(self.rules) or request.columns is not None
 
     def _limit(
         self,
@@ -208,7 +210,7 @@ class Rules:
         if too_short.any():
             ranked[too_short[prefixes.sentence], EOS] = -inf
         must_end = (bounds.most <= prefixes.length)[prefixes.sentence]
-        if self.rules or prefixes.request.columns is not None:
+        if self._can_lack_all(prefixes.request):
             must_end = must_end | (ranked.amax(dim=1) == -inf)
         if must_end.any():
             ranked[must_end] = -inf
