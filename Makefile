@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 .PHONY: help install demo test check format reference clean
 
 help:
-	@echo "make install    make the environment .venv (2 minutes, 1.3 GB); the others do so too"
+	@echo "make install    make the environment .venv (2 minutes, 1.4 GB); the others do so too"
 	@echo "make demo       train, score and look into a model of a toy language (2 minutes)"
 	@echo "make test       run the tests"
 	@echo "make check      lint, types, layers"

@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "rescore": "rank the translations of another system by this model",
     "align": "align the words of given translations by attention; draw it",
     "lexicon": "learn which words become which, for `translate --shortlist`",
+    "export": "write a run as one file that runs without this package, and faster",
     "check": "try a configuration out without training: sizes, memory, corpora",
 }
 

@@ -4,7 +4,7 @@ A structure is a tensor, None, or a frozen dataclass or tuple of structures. The
 dimension 0 of every tensor in it. Anything else (an int, a str) is passed through unchanged.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -36,6 +36,39 @@ def map_tensors(
         }
         node = replace(node, **changed)
     return node  # type: ignore[no-any-return]
+
+
+def map_shared(function: Callable[[Tensor], Tensor], structure: S) -> S:
+    """The same structure with `function` of every tensor in what is `Shared`."""
+    node: Any = structure
+    if isinstance(node, Shared):
+        node = map_tensors(function, node)
+    elif isinstance(node, tuple):
+        node = tuple(map_shared(function, item) for item in node)
+    elif is_dataclass(node) and not isinstance(node, type):
+        changed = {
+            field.name: map_shared(function, getattr(node, field.name)) for field in fields(node)
+        }
+        node = replace(node, **changed)
+    return node  # type: ignore[no-any-return]
+
+
+def tensors_of(structure: Any, *, leave: type[Any] | None = None) -> tuple[Tensor, ...]:
+    """All tensors in a row, but for those in `leave`; `fill` puts them back."""
+    found: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        found.append(tensor)
+        return tensor
+
+    map_tensors(keep, structure, leave=leave)
+    return tuple(found)
+
+
+def fill(structure: S, tensors: Iterable[Tensor], *, leave: type[Any] | None = None) -> S:
+    """The same structure with other tensors, in the order of `tensors_of`."""
+    rest = iter(tensors)
+    return map_tensors(lambda _: next(rest), structure, leave=leave)
 
 
 def select(structure: S, rows: Tensor) -> S:

@@ -35,6 +35,7 @@ from nmt.teacher_forcing import (
 )
 from nmt.text.reader import EncodedWords, Item, Reader
 from nmt.text.tokenizer import Tokenizer
+from nmt.translated import Translation as Translation
 from nmt.unknown_words import Dictionary
 from nmt.workers import Workers
 
@@ -42,27 +43,6 @@ Pair = tuple[Source, str]
 Side = Literal["source", "target"]
 
 _NO_WORDS: Final = EncodedWords([], [], [])
-
-
-@dataclass(frozen=True)
-class Translation:
-    """What became of one line.
-
-    Attributes:
-        texts: the text of each hypothesis; none holds a line break.
-        hypotheses: best first; at least one. That of a line without text has no tokens, and
-            log-probability 0.
-        alignment: of the source and the best text, if it was asked for.
-    """
-
-    texts: tuple[str, ...]
-    hypotheses: tuple[Hypothesis, ...]
-    alignment: SentenceAlignment | None = None
-
-    @property
-    def text(self) -> str:
-        """The best text."""
-        return self.texts[0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """Lines a second of `nmt translate`, against a beam search as it is written today.
 
     python scripts/benchmark_translation.py RUN INPUT REFERENCE [--rounds 5] [--threads 2]
-           [--ways float32 int8] [--shortlist]
+           [--ways float32 int8] [--shortlist] [--exported FILE ...]
 
 The whole command is timed, from start to end, on the CPU: `nmt translate` with beam 5 and greedy in
 each precision, and the textbook search below with the same weights: batches of 64 sentences in the
@@ -52,6 +52,9 @@ def main() -> int:
     parser.add_argument(
         "--shortlist", action="store_true", help="time each with a shortlist, too (`nmt lexicon`)"
     )
+    parser.add_argument(
+        "--exported", nargs="+", default=[], metavar="FILE", help="of `nmt export`, timed as well"
+    )
     parser.add_argument("--only", type=int, nargs="+", default=[5, 1], metavar="BEAM_SIZE")
     parser.add_argument("--textbook", metavar="BEAM_SIZE", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -68,17 +71,21 @@ def list_ways(arguments: argparse.Namespace) -> list[Way]:
     """What is timed: for each beam size the textbook first."""
     ways = []
     files = [arguments.run, arguments.input]
+    translate = ["-m", "nmt", "translate"]
     for beam_size in arguments.only:
         textbook = [__file__, *files, arguments.reference, "--textbook", str(beam_size)]
         ways.append(Way("textbook, float32", beam_size, textbook))
+        search = ["--search", "greedy"] if beam_size == 1 else ["--beam-size", str(beam_size)]
         for precision in arguments.ways:
-            search = ["--search", "greedy"] if beam_size == 1 else ["--beam-size", str(beam_size)]
-            command = ["-m", "nmt", "translate", *files, "--device", "cpu", *search]
+            command = [*translate, *files, "--device", "cpu", *search]
             command += ["--precision", precision]
             ways.append(Way(f"nmt, {precision}", beam_size, command))
             if arguments.shortlist:
                 with_list = [*command, "--shortlist"]
                 ways.append(Way(f"nmt, {precision}, shortlist", beam_size, with_list))
+        for path in arguments.exported:
+            command = [*translate, path, arguments.input, *search]
+            ways.append(Way(f"nmt, {Path(path).name}", beam_size, command))
     return ways
 
 

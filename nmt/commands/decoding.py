@@ -60,13 +60,7 @@ def add_search_arguments(
     group = parser.add_argument_group(f"how it searches {_DEFAULT}")
     group.add_argument("--beam-size", metavar="N", help="hypotheses kept at each step; 1 is greedy")
     group.add_argument("--search", metavar="NAME", help="beam, greedy, diverse_beam or sampling")
-    group.add_argument(
-        "--shortlist",
-        action="store_const",
-        const="{}",
-        help="compute for a few hundred likely tokens of each sentence alone, which is faster; the "
-        "run must have a lexicon (`nmt lexicon`)",
-    )
+    _add_shortlist(group)
     if with_length_penalty:
         _add_length_penalty(group)
     _add_set(group, "no_repeat_ngram_size=3, search.temperature=0.8")
@@ -77,6 +71,16 @@ def add_scoring_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(f"how it scores {_DEFAULT}")
     _add_length_penalty(group)
     _add_set(group, "length_penalty.alpha=0.8, max_source_length=200")
+
+
+def _add_shortlist(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--shortlist",
+        action="store_const",
+        const="{}",
+        help="compute for a few hundred likely tokens of each sentence alone, which is faster; the "
+        "run must have a lexicon (`nmt lexicon`)",
+    )
 
 
 def _add_length_penalty(group: argparse._ArgumentGroup) -> None:
@@ -96,6 +100,16 @@ def _add_set(group: argparse._ArgumentGroup, examples: str) -> None:
         help="any option of `decoding` in configs/reference.yaml, by its dotted key: "
         f"{examples}; may be given several times",
     )
+
+
+def add_decoding_options(parser: argparse.ArgumentParser) -> None:
+    """How an exported model is to translate, where not as the run's configuration says."""
+    group = parser.add_argument_group(f"how it searches {_DEFAULT}")
+    group.add_argument("--beam-size", metavar="N", help="hypotheses kept at each step; 1 is greedy")
+    group.add_argument("--search", metavar="NAME", help="beam or greedy")
+    _add_shortlist(group)
+    _add_length_penalty(group)
+    _add_set(group, "max_length_ratio=2, max_source_length=200")
 
 
 def at_least_one(text: str) -> int:
@@ -171,9 +185,9 @@ def _as_typed(message: str, overrides: dict[str, str], given: dict[str, Any]) ->
 
 def _overrides(given: dict[str, Any]) -> list[tuple[str, str | None]]:
     return [
-        ("device", given["device"]),
-        ("precision", given["precision"]),
-        ("decoding.batch_tokens", given["batch_tokens"]),
+        ("device", given.get("device")),
+        ("precision", given.get("precision")),
+        ("decoding.batch_tokens", given.get("batch_tokens")),
         ("decoding.search", given.get("search")),
         ("decoding.beam_size", given.get("beam_size")),
         ("decoding.n_best", given.get("n_best")),

@@ -3,18 +3,17 @@
 import argparse
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from nmt.commands.text import count_lines, stdin_is_typed
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from nmt.config import Config
-    from nmt.translation import Input
+T = TypeVar("T")
 
 
-def prompted(lines: "Iterator[Input]") -> "Iterator[Input]":
+def prompted(lines: "Iterator[T]") -> "Iterator[T]":
     """Lines that are typed, with a prompt before each."""
     print("type a sentence and press Enter; Ctrl-D ends", file=sys.stderr)
     while True:
@@ -27,14 +26,14 @@ def prompted(lines: "Iterator[Input]") -> "Iterator[Input]":
 
 
 def count_on_terminal(
-    config: "Config", arguments: argparse.Namespace, num_done: int
+    arguments: argparse.Namespace, num_done: int, *, reads_grids: bool
 ) -> "tqdm[NoReturn]":
     """Counts the lines, with the time left, where the translations go elsewhere.
 
     Args:
-        config: of the run.
         arguments: of the command.
         num_done: lines that were done before.
+        reads_grids: the input is no text.
     """
     from tqdm import tqdm
 
@@ -45,5 +44,5 @@ def count_on_terminal(
         disable=not is_shown,
         file=sys.stderr,
         initial=num_done,
-        total=count_lines(config, arguments.input) if is_shown else None,
+        total=count_lines(arguments.input) if is_shown and not reads_grids else None,
     )

@@ -71,11 +71,11 @@ def read_input(config: "Config", names: Sequence[str]) -> "Iterator[Source]":
     return _read_grids(names) if config.reads_grids else read_text(names)
 
 
-def count_lines(config: "Config", names: Sequence[str]) -> int | None:
-    """How many lines the files named hold; None where they cannot be read twice, or hold grids."""
+def count_lines(names: Sequence[str]) -> int | None:
+    """How many lines the files named hold; None where they cannot be read twice."""
     from nmt.data.corpus import count_lines_of
 
-    if config.reads_grids or not names or not all(map(os.path.isfile, names)):
+    if not names or not all(map(os.path.isfile, names)):
         return None
     return sum(count_lines_of(Path(name)) for name in names)
 

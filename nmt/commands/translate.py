@@ -18,6 +18,7 @@ from nmt.commands.decoding import (
     load_run,
     load_translator,
 )
+from nmt.commands.exported import is_exported, translate_exported
 from nmt.commands.formats import Format, format_attention, format_translation
 from nmt.commands.output import is_special, open_output, refuse_same_file
 from nmt.commands.terminal import count_on_terminal, prompted
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
     from nmt.run import RunDirectory
     from nmt.translation import Input, Translation, Translator
 
-DESCRIPTION = """Translate text files (plain or .gz), or stdin, with a trained run. One line comes
-out for each line that goes in, in order, whatever the line holds: an empty line gives an empty
-line, and bytes that are no UTF-8 are replaced, with a warning; so are lines named whose characters
-or words the model does not know, for it makes something fluent of anything. The text streams
-through, so a file may be larger than memory. What is typed at a terminal is answered line by line;
-of all else some thousands of lines are read before the first translations come out."""
+DESCRIPTION = """Translate text files (plain or .gz), or stdin, with a trained run, or a file of
+`nmt export`. One line comes out for each line that goes in, in order, whatever the line holds: an
+empty line gives an empty line, and bytes that are no UTF-8 are replaced, with a warning; so are
+lines named whose characters or words the model does not know, for it makes something fluent of
+anything. The text streams through, so a file may be larger than memory. What is typed at a terminal
+is answered line by line; of all else some thousands of lines are read before the first translations
+come out."""
 
 EXAMPLES = """output:
   The translation. With --scores: score, log-probability and translation, with tabs between.
@@ -57,6 +59,7 @@ examples:
   nmt translate runs/toy book.en --n-best 5 --length-penalty 0.8
   nmt translate runs/toy book.en --search sampling --set search.top_k=10 --n-best 20
   nmt translate runs/one book.en --ensemble runs/two --ensemble runs/three
+  nmt translate toy.onnx book.en -o book.de
   nmt translate runs/toy book.en --prefixes begun.de --constraints terms.tsv
   torchrun --nproc-per-node 4 -m nmt translate runs/toy book.en -o book.de"""
 
@@ -134,6 +137,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Translate the input as it comes; of several that torchrun started, the others compute."""
     refuse_same_file({"-o": arguments.output, "--alignments": arguments.alignments})
+    if is_exported(arguments.run):
+        return translate_exported(arguments)
     folder, config = load_run(arguments)
     if arguments.constraints is not None and config.decoding.search.name != "beam":
         raise ConfigError(
@@ -250,7 +255,9 @@ def _write(
         alignments = None
         if arguments.alignments is not None:
             alignments = _open(stack, "--alignments", arguments.alignments, bookmark)
-        progress = stack.enter_context(count_on_terminal(config, arguments, number))
+        progress = stack.enter_context(
+            count_on_terminal(arguments, number, reads_grids=config.reads_grids)
+        )
         for window in windows:
             for given, translation in window:
                 output.write(format_translation(number, given.source, translation, how, pieces))

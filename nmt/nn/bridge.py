@@ -44,7 +44,7 @@ class FinalBridge(Bridge):
 
     def _states(self, summary: Float[Tensor, "B H"]) -> Float[Tensor, "B L Z"]:
         states = torch.tanh(self.projection(summary))
-        return states.view(len(summary), self.num_layers, self.state_size)
+        return states.view(states.shape[0], self.num_layers, self.state_size)
 
 
 class MeanBridge(FinalBridge):
@@ -63,7 +63,7 @@ class ZeroBridge(Bridge):
 
     def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
         """The first state of each decoder layer."""
-        return encoded.final.new_zeros(len(encoded.final), self.num_layers, self.state_size)
+        return encoded.final.new_zeros(encoded.final.shape[0], self.num_layers, self.state_size)
 
 
 BRIDGES: Final[dict[str, type[Bridge]]] = {

@@ -147,7 +147,7 @@ class Decoder(nn.Module, ABC):
         keep = self.recurrent_dropout.mask(recurrent[..., : self.hidden_size])
         fed = None
         if self.fed_size is not None:
-            fed = recurrent.new_zeros(len(recurrent), self.fed_size)
+            fed = recurrent.new_zeros(recurrent.shape[0], self.fed_size)
         return DecoderState(recurrent, fed, memory, self.attention.start(memory), keep)
 
     @abstractmethod

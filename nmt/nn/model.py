@@ -1,6 +1,8 @@
 """The translation model: four functions, one code path."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from math import inf
 
 import torch
@@ -20,7 +22,8 @@ from nmt.nn.initialization import initialize_linear
 from nmt.nn.masks import length_mask
 from nmt.nn.quantization import Int8Linear, quantize
 
-Projection = nn.Linear | Int8Linear
+Projection = Callable[[Tensor], Tensor]
+"""From vectors of the decoder to logits."""
 
 
 class Model(nn.Module):
@@ -61,7 +64,7 @@ class Model(nn.Module):
         if tie_projection:
             assert projection.weight.shape == target_embedding.table.weight.shape
             projection.weight = target_embedding.table.weight
-        self.projection: Projection = projection
+        self.projection: nn.Linear | Int8Linear = projection
 
     @property
     def has_attention(self) -> bool:
@@ -147,13 +150,10 @@ class Model(nn.Module):
 
     def restrict(self, tokens: Int[Tensor, " U"]) -> Projection:
         """The projection to these words alone, in their order."""
-        if isinstance(self.projection, Int8Linear):
-            return self.projection.rows(tokens)
         whole = self.projection
-        part = nn.Linear(whole.in_features, len(tokens), device="meta")
-        part.weight = nn.Parameter(whole.weight.detach()[tokens], requires_grad=False)
-        part.bias = nn.Parameter(whole.bias.detach()[tokens], requires_grad=False)
-        return part
+        if isinstance(whole, Int8Linear):
+            return whole.restrict(tokens)
+        return partial(nn.functional.linear, weight=whole.weight[tokens], bias=whole.bias[tokens])
 
     def coverage(self, state: DecoderState) -> Float[Tensor, "N S"]:
         """The attention that each position has got, if `start` was asked for it; 1 on padding."""

@@ -1,13 +1,15 @@
 """Weights of 8 bits, for translating on a CPU: products of whole numbers, which are faster."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-_LARGEST: Final = 127
-_LEAST: Final = 1e-12  # of a scale, so that a row of zeros divides by something
+LARGEST: Final = 127
+LEAST: Final = 1e-12  # of a scale, so that a row of zeros divides by something
 _ONCE: Final = frozenset({"key_projection", "value_projection"})  # of a memory, when it is made
 _SMALLEST_WEIGHT: Final = 64 * 64  # numbers; less is not worth it
 
@@ -39,23 +41,11 @@ class Int8Weight(nn.Module):
         scales = _scales(weight.detach())
         return cls((weight.detach() / scales).round_().to(torch.int8), scales.squeeze(1))
 
-    def rows(self, numbers: Int[Tensor, " U"]) -> "Int8Weight":
-        """These rows of it, in their order."""
-        return Int8Weight(self.values[numbers], self.scales[numbers])
-
     def multiply(
         self, inputs: Float[Tensor, "*R K"], bias: Float[Tensor, " N"] | None
     ) -> Float[Tensor, "*R N"]:
         """``W x + b``, of rows."""
-        rows = inputs.reshape(-1, inputs.shape[-1])
-        scales = _scales(rows)
-        products = torch._int_mm((rows / scales).round_().to(torch.int8), self.values.t())
-        outputs = products.float().mul_(scales)
-        if bias is None:
-            outputs.mul_(self.scales)
-        else:
-            outputs = torch.addcmul(bias, outputs, self.scales)
-        return outputs.view(*inputs.shape[:-1], len(self.scales))
+        return int8_linear(inputs, self.values, self.scales, bias)
 
 
 class Int8Linear(nn.Module):
@@ -77,14 +67,57 @@ class Int8Linear(nn.Module):
         bias = layer.bias
         return cls(Int8Weight.of(layer.weight), None if bias is None else bias.detach())
 
-    def rows(self, numbers: Int[Tensor, " U"]) -> "Int8Linear":
-        """The layer that gives these outputs alone, in their order."""
-        bias = self.bias
-        return Int8Linear(self.weight.rows(numbers), None if bias is None else bias[numbers])
+    def restrict(self, rows: Int[Tensor, " U"]) -> Callable[[Tensor], Tensor]:
+        """What gives these outputs alone, in their order."""
+        return partial(
+            int8_linear,
+            values=self.weight.values[rows],
+            scales=self.weight.scales[rows],
+            bias=None if self.bias is None else self.bias[rows],
+        )
 
     def forward(self, inputs: Float[Tensor, "*R K"]) -> Float[Tensor, "*R N"]:
         """``W x + b``."""
         return self.weight.multiply(inputs, self.bias)
+
+
+def int8_linear(
+    inputs: Float[Tensor, "*R K"],
+    values: Int[Tensor, "N K"],
+    scales: Float[Tensor, " N"],
+    bias: Float[Tensor, " N"] | None,
+) -> Float[Tensor, "*R N"]:
+    """``W x + b``, of the values and scales of an `Int8Weight`."""
+    rows = inputs.reshape(-1, inputs.shape[-1])
+    if torch.compiler.is_exporting():
+        outputs: Tensor = int8_product(rows, values, scales)
+        outputs = outputs if bias is None else outputs + bias
+    else:
+        outputs = _multiply(rows, values, scales, bias)
+    return outputs.view(*inputs.shape[:-1], scales.shape[0])
+
+
+def _multiply(
+    rows: Float[Tensor, "R K"],
+    values: Int[Tensor, "N K"],
+    scales: Float[Tensor, " N"],
+    bias: Float[Tensor, " N"] | None,
+) -> Float[Tensor, "R N"]:
+    row_scales = _scales(rows)
+    products = torch._int_mm((rows / row_scales).round_().to(torch.int8), values.t())
+    outputs = products.float().mul_(row_scales)
+    return outputs.mul_(scales) if bias is None else torch.addcmul(bias, outputs, scales)
+
+
+@torch.library.custom_op("nmt::int8_product", mutates_args=())
+def int8_product(rows: Tensor, values: Tensor, scales: Tensor) -> Tensor:
+    """``W x`` of `[R K]`, the values `[N K]` and the scales `[N]`: one node of a graph."""
+    return _multiply(rows, values, scales, None)
+
+
+@int8_product.register_fake
+def _(rows: Tensor, values: Tensor, scales: Tensor) -> Tensor:
+    return rows.new_empty(rows.shape[0], scales.shape[0])
 
 
 def linear(
@@ -123,4 +156,4 @@ def _is_worth_it(weight: Tensor) -> bool:
 
 def _scales(rows: Float[Tensor, "R K"]) -> Float[Tensor, "R 1"]:
     """What 1 stands for in each row."""
-    return rows.abs().amax(dim=1, keepdim=True).clamp_(min=_LEAST).div_(_LARGEST)
+    return rows.abs().amax(dim=1, keepdim=True).clamp_(min=LEAST).div_(LARGEST)

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
 
 from nmt.nn.fused_gru import fused_gru
 from nmt.nn.initialization import initialize_hidden_gates, initialize_input_gates
@@ -96,12 +97,35 @@ def unroll(
     keep: Float[Tensor, "B H"] | None = None,
 ) -> Float[Tensor, "B T Z"]:
     """Run a cell over a sequence, step by step; a masked step leaves the state as it was."""
+    if torch.compiler.is_exporting() and projected.shape[1] != 1:
+        return _unroll_in_graph(cell, projected, state, mask, keep)
     states = []
     for step in range(projected.shape[1]):
         after = cell(projected[:, step], state, keep)
         state = after if mask is None else torch.where(mask[:, step, None], after, state)
         states.append(state)
     return torch.stack(states, dim=1)
+
+
+def _unroll_in_graph(
+    cell: Cell,
+    projected: Float[Tensor, "B T G"],
+    state: Float[Tensor, "B Z"],
+    mask: Bool[Tensor, "B T"] | None,
+    keep: Float[Tensor, "B H"] | None,
+) -> Float[Tensor, "B T Z"]:
+    """The same as one loop of a graph, however many steps there will be."""
+    if mask is None:
+        mask = projected.new_ones(projected.shape[:2], dtype=torch.bool)
+
+    def step(before: Tensor, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        gates, is_real = inputs
+        after = torch.where(is_real.unsqueeze(1), cell(gates, before, keep), before)
+        return after, after.clone()
+
+    states: Tensor
+    _, states = scan(step, state, (projected.transpose(0, 1), mask.transpose(0, 1)))
+    return states.transpose(0, 1)
 
 
 class GRU(Cell):
@@ -146,7 +170,7 @@ class GRU(Cell):
         keep: Float[Tensor, "B H"] | None = None,
     ) -> Float[Tensor, "B T Z"]:
         """The states after each step; a masked step leaves the state as it was."""
-        if not self.fused or keep is not None:
+        if not self.fused or keep is not None or torch.compiler.is_exporting():
             return unroll(self, projected, state, mask, keep)
         return fused_gru(projected, state, self.weight_hidden, self.bias_hidden, mask)
 

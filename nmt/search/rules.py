@@ -13,7 +13,7 @@ from torch import Tensor
 from nmt.search.request import Request
 from nmt.symbols import BOS, EOS, PAD, UNK
 
-_GRANTED_TOKENS: Final = 10  # beyond the ratio, as a short source may need a long translation
+GRANTED_TOKENS: Final = 10  # beyond the ratio, as a short source may need a long translation
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class SearchLimits:
         if self.max_length_ratio is None:
             return torch.full_like(source_lengths, self.max_length)
         relative = (source_lengths * self.max_length_ratio).to(source_lengths.dtype)
-        longest = (relative + _GRANTED_TOKENS).clamp(max=self.max_length)
+        longest = (relative + GRANTED_TOKENS).clamp(max=self.max_length)
         return torch.maximum(longest, self.fewest_tokens(source_lengths))
 
 

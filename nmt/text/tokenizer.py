@@ -141,11 +141,11 @@ class Tokenizer(Reader[str]):
         Raises:
             RunError: it cannot be written.
         """
-        write_tokenizer(folder, self.model_file, self._saved())
+        write_tokenizer(folder, self.model_file, self.saved())
 
     def fingerprint(self) -> str:
         """SHA-256 of everything that changes ids."""
-        return self._saved().fingerprint()
+        return self.saved().fingerprint()
 
     @classmethod
     @abstractmethod
@@ -155,7 +155,8 @@ class Tokenizer(Reader[str]):
     def __reduce__(self) -> tuple[object, ...]:
         return type(self).restore, (self.normalizer, self._model(), self._options())
 
-    def _saved(self) -> SavedTokenizer:
+    def saved(self) -> SavedTokenizer:
+        """All that it is made of."""
         return SavedTokenizer(self.name, self.normalizer, self._options(), self._model())
 
     def _options(self) -> Options:

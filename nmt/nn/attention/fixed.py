@@ -32,5 +32,5 @@ class FixedContext(BaseAttention):
         assert isinstance(memory, Summary)
         num_steps = query.shape[1]
         context = memory.vector.unsqueeze(1).expand(-1, num_steps, -1)
-        weights = context.new_zeros(len(context), num_steps, memory.mask.shape[1])
+        weights = context.new_zeros(context.shape[0], num_steps, memory.mask.shape[1])
         return Attended(context, weights)

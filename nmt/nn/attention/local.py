@@ -26,7 +26,7 @@ class LocalMonotonicAlignment(Alignment):
 
     def start(self, mask: Bool[Tensor, "B S"]) -> Tensor:
         """`[B]`, t of the first step."""
-        return torch.zeros(len(mask), dtype=torch.long, device=mask.device)
+        return torch.zeros(mask.shape[0], dtype=torch.long, device=mask.device)
 
     def forward(
         self,

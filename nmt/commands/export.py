@@ -1,0 +1,83 @@
+"""`nmt export`: a trained run as one file."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from nmt.commands.decoding import add_decoding_options, load_run
+from nmt.commands.output import is_special
+from nmt.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTION = """Write a trained run as one file: the model, its beam search, its tokenizers. The
+file runs in ONNX Runtime, without this package and without PyTorch; it starts in a moment, and
+translates faster on a CPU than the run does. `nmt translate FILE` takes it in the place of a run.
+It is tried out beside the run before it gets its name."""
+
+EXAMPLES = """The graph takes `source` (token ids with EOS, 3, padded with 0 on the right, int64),
+`source_lengths`, `beam_size` (1 is greedy search) and `n_best`, and gives `scores`,
+`log_probabilities`, `lengths` and `tokens` of the best translations of each sentence, best first.
+The tokenizers are in its metadata, under `nmt`.
+
+examples:
+  nmt export runs/toy -o toy.onnx
+  nmt export runs/toy -o toy.int8.onnx --precision int8 --shortlist
+  nmt translate toy.onnx book.en -o book.de"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("run", metavar="RUN", help="the folder of a trained run")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, required=True, help="what to write"
+    )
+    parser.add_argument(
+        "--checkpoint", metavar="NAME", default="best", help="best, last or step-N (default: best)"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "int8"),
+        default="float32",
+        help="of the weights and products of what is computed for each word (default: float32)",
+    )
+    add_decoding_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check all that can be checked, then write the file."""
+    _require_packages()
+    output: Path = arguments.output
+    if is_special(output):
+        raise UserError(f"-o {output}: is no file; give the name of one")
+    if not output.parent.is_dir():
+        raise UserError(f"-o {output}: its folder does not exist; make it first")
+    folder, config = load_run(arguments)
+
+    from nmt.exporting.export import export_run
+
+    trial = export_run(
+        folder.path,
+        output,
+        checkpoint=arguments.checkpoint,
+        precision=arguments.precision,
+        decoding=config.decoding,
+    )
+    logger.info(
+        "%s: %.1f MB; of %d sentences of random tokens, %d become the same as with the run, and no "
+        "score is further from its than %.1g",
+        *(output, output.stat().st_size / 1e6),
+        *(trial.num_tried, trial.num_same, trial.furthest),
+    )
+    return 0
+
+
+def _require_packages() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"nmt export: needs {', '.join(missing)}: pip install onnx onnxscript onnxruntime "
+            "(or this package with its extra `export`)"
+        )

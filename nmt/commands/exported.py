@@ -1,0 +1,119 @@
+"""`nmt translate` with a file of `nmt export` in the place of a run; nothing heavy is loaded."""
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from itertools import islice, tee
+from typing import TYPE_CHECKING, Final
+
+from nmt.commands.formats import Format, format_translation
+from nmt.commands.output import open_output
+from nmt.commands.terminal import count_on_terminal, prompted
+from nmt.commands.text import read_text, stdin_is_typed
+from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt.exported import ExportedTranslator
+    from nmt.translated import Translation
+
+_FIXED: Final[Mapping[str, tuple[object, ...]]] = {
+    "checkpoint": ("best",),
+    "device": ("auto", "cpu"),
+    "precision": ("auto",),
+    "ensemble": ([],),
+    "average": ("log",),
+    "shortlist": (None,),
+    "length_penalty": (None,),
+    "set": ([],),
+}
+"""Arguments that were settled when the model was exported -> the values that change nothing."""
+_LACKING: Final[Mapping[str, tuple[object, ...]]] = {
+    "resume": (False,),
+    "alignments": (None,),
+    "attention": (False,),
+    "workers": (1,),
+    "prefixes": (None,),
+    "constraints": (None,),
+}
+"""Arguments that take a run -> likewise."""
+
+
+def is_exported(run: str) -> bool:
+    """Whether RUN is a file, and so no run."""
+    return os.path.isfile(run)
+
+
+def translate_exported(arguments: argparse.Namespace) -> int:
+    """Translate the input as it comes."""
+    _refuse(arguments, _FIXED, "was settled when the model was exported: export it anew with it")
+    _refuse(arguments, _LACKING, "takes a run, and this is an exported model; name the run")
+    lines = read_text(arguments.input)
+
+    from nmt.exported import ExportedTranslator
+
+    translator = ExportedTranslator.open(
+        arguments.run,
+        beam_size=_beam_size(arguments),
+        n_best=_number(arguments.n_best, "n-best") or 1,
+        batch_tokens=_number(arguments.batch_tokens, "batch-tokens"),
+    )
+    how = Format(
+        with_scores=arguments.scores, n_best=arguments.n_best is not None, json=arguments.json
+    )
+    number = 0
+    with ExitStack() as stack:
+        output = stack.enter_context(open_output(arguments.output))
+        progress = stack.enter_context(count_on_terminal(arguments, 0, reads_grids=False))
+        for window in _translated(translator, lines, arguments):
+            for line, translation in window:
+                pieces = translator.target_tokenizer.pieces
+                output.write(format_translation(number, line, translation, how, pieces))
+                number += 1
+            progress.update(len(window))
+            output.flush()
+    return 0
+
+
+def _refuse(
+    arguments: argparse.Namespace, allowed: Mapping[str, tuple[object, ...]], reason: str
+) -> None:
+    for name, values in allowed.items():
+        if getattr(arguments, name) not in values:
+            raise UserError(f"--{name.replace('_', '-')}: {reason}")
+
+
+def _beam_size(arguments: argparse.Namespace) -> int | None:
+    if arguments.search not in (None, "beam", "greedy"):
+        raise UserError(f"--search {arguments.search}: an exported model has beam and greedy")
+    beam_size = _number(arguments.beam_size, "beam-size")
+    if arguments.search == "greedy":
+        if beam_size not in (None, 1):
+            raise UserError(f"--beam-size {beam_size}: greedy search has none; leave one out")
+        return 1
+    return beam_size
+
+
+def _number(text: str | None, name: str) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(f"--{name} {text}: must be a whole number, at least 1")
+    return int(text)
+
+
+def _translated(
+    translator: "ExportedTranslator", lines: Iterator[str], arguments: argparse.Namespace
+) -> "Iterator[list[tuple[str, Translation]]]":
+    """The lines and their translations, a window at a time; a line at a time from a terminal."""
+    from nmt.reading import warn_of_unknown
+
+    warned = warn_of_unknown(lines, translator.source_reader, str)
+    if stdin_is_typed(arguments.input):
+        for number, line in enumerate(prompted(warned), start=1):
+            for window in translator.translate_windows([line], first_number=number):
+                yield [(line, window[0])]
+        return
+    ahead, behind = tee(warned)
+    for window in translator.translate_windows(ahead):
+        yield list(zip(islice(behind, len(window)), window, strict=True))

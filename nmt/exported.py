@@ -1,0 +1,303 @@
+"""An exported model at work: ONNX Runtime, and no PyTorch."""
+
+import base64
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.errors import ConfigError, RunError, UserError
+from nmt.reading import like_batches, read_words, windows
+from nmt.search.hypothesis import Hypothesis
+from nmt.symbols import EOS, PAD
+from nmt.text.normalization import Normalizer
+from nmt.text.reader import Tokens
+from nmt.text.storage import SavedTokenizer
+from nmt.text.tokenizer import Tokenizer
+from nmt.text.tokenizers import restore_tokenizer
+from nmt.translated import Translation
+
+FORMAT: Final = 1
+KEY: Final = "nmt"
+"""Of the file's metadata: a JSON object with the fields of `Description`."""
+_NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file says of itself beside the graph.
+
+    Attributes:
+        precision: float32 or int8.
+        beam_size: places in the beam, if nothing else is asked for; 1 is greedy search.
+        most_places: the widest beam that its vocabulary allows.
+        max_source_length: tokens of a line that are read.
+        batch_tokens: most source tokens at once, padding counted.
+        source: tokenizer of the source.
+        target: tokenizer of the target; may be the same object.
+    """
+
+    precision: str
+    beam_size: int
+    most_places: int
+    max_source_length: int
+    batch_tokens: int
+    source: Tokenizer
+    target: Tokenizer
+
+    def to_json(self) -> str:
+        """The text for the metadata."""
+        shares = self.source is self.target
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "precision": self.precision,
+                "beam_size": self.beam_size,
+                "most_places": self.most_places,
+                "max_source_length": self.max_source_length,
+                "batch_tokens": self.batch_tokens,
+                "source": _pack(self.source),
+                "target": None if shares else _pack(self.target),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str, origin: Path) -> Self:
+        """What `to_json` has written.
+
+        Args:
+            text: of the metadata.
+            origin: the file, for messages.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is something else.
+            RunError: it has a tokenizer that this version does not.
+        """
+        fields = json.loads(text)
+        number, packed = fields.pop("format"), fields.pop("target")
+        if number != FORMAT:
+            raise ValueError(f"it is of format {number}, and this program reads {FORMAT}")
+        source = _unpack(fields.pop("source"), origin)
+        target = source if packed is None else _unpack(packed, origin)
+        return cls(**fields, source=source, target=target)
+
+
+def _pack(tokenizer: Tokenizer) -> dict[str, Any]:
+    saved = tokenizer.saved()
+    return saved.describe() | {"model": base64.b64encode(saved.model).decode("ascii")}
+
+
+def _unpack(fields: dict[str, Any], origin: Path) -> Tokenizer:
+    normalizer = Normalizer(**fields["normalizer"])
+    model = base64.b64decode(fields["model"])
+    saved = SavedTokenizer(fields["name"], normalizer, fields["options"], model)
+    return restore_tokenizer(saved, origin)
+
+
+@dataclass(frozen=True, eq=False)
+class ExportedTranslator:
+    """Translates with a file that `nmt export` has written; it starts and works faster than a run.
+
+    Input is raw text; what is in a batch together changes no result (but for rounding). Batches are
+    computed side by side, each by one thread.
+
+    Attributes:
+        session: ONNX Runtime's.
+        description: of the file.
+        num_threads: batches at once.
+        beam_size: places in the beam; 1 is greedy search.
+        n_best: translations of each line.
+        batch_tokens: most source tokens at once, padding counted.
+    """
+
+    session: Any
+    description: Description
+    num_threads: int
+    beam_size: int
+    n_best: int
+    batch_tokens: int
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        beam_size: int | None = None,
+        n_best: int = 1,
+        batch_tokens: int | None = None,
+        num_threads: int | None = None,
+    ) -> Self:
+        """Load a file.
+
+        Args:
+            path: of the file.
+            beam_size: places in the beam; 1 is greedy search; None: as the file says.
+            n_best: translations of each line, at most the beam size.
+            batch_tokens: most source tokens at once; None: as the file says.
+            num_threads: None: OMP_NUM_THREADS, or as many as there are cores.
+
+        Raises:
+            RunError: it is no such file, or damaged, or of another version.
+            ConfigError: a beam that cannot be.
+            UserError: ONNX Runtime is not installed.
+        """
+        session = _load(Path(path))
+        description = _describe(Path(path), session)
+        beam_size = description.beam_size if beam_size is None else beam_size
+        if not 1 <= beam_size <= description.most_places:
+            raise ConfigError(
+                f"{path}: a beam of {beam_size} is none for its vocabulary: give 1 to "
+                f"{description.most_places}"
+            )
+        if not 1 <= n_best <= beam_size:
+            raise ConfigError(f"n_best: must be 1 to the beam size ({beam_size}), not {n_best}")
+        return cls(
+            session,
+            description,
+            num_threads=num_threads or _num_threads(),
+            beam_size=beam_size,
+            n_best=n_best,
+            batch_tokens=batch_tokens or description.batch_tokens,
+        )
+
+    @property
+    def source_reader(self) -> Tokenizer:
+        """The tokenizer of the source."""
+        return self.description.source
+
+    @property
+    def target_tokenizer(self) -> Tokenizer:
+        """The tokenizer of the target."""
+        return self.description.target
+
+    def translate(self, lines: Sequence[str]) -> list[Translation]:
+        """Translate lines of raw text.
+
+        Raises:
+            TypeError: it was given one string, whose characters would be taken for lines.
+        """
+        return [item for window in self.translate_windows(lines) for item in window]
+
+    def translate_windows(
+        self, lines: Iterable[str], *, first_number: int = 1
+    ) -> Iterator[list[Translation]]:
+        """Translate any number of lines, as many at once as are read ahead.
+
+        Args:
+            lines: raw text; one translation comes out for each.
+            first_number: of the first line, for warnings.
+        """
+        if isinstance(lines, str):
+            raise TypeError("translate takes a list of lines; of one line, write translate([line])")
+        for window in windows(lines, len):
+            sentences = read_words(
+                self.source_reader,
+                window,
+                side="source",
+                first_number=first_number,
+                max_tokens=self.description.max_source_length,
+            )
+            found = self.search([sentence.ids for sentence in sentences])
+            yield [self._write(hypotheses) for hypotheses in found]
+            first_number += len(window)
+
+    def search(self, sources: Sequence[Tokens]) -> list[list[Hypothesis]]:
+        """The best hypotheses of each sentence, in order; of no tokens comes nothing."""
+        found = [[_NOTHING] for _ in sources]
+        full = [index for index, tokens in enumerate(sources) if len(tokens)]
+        lengths = [len(sources[index]) + 1 for index in full]
+        batches = [
+            [full[place] for place in batch]
+            for batch in like_batches(lengths, self.batch_tokens, None)
+        ]
+        jobs = [[sources[index] for index in batch] for batch in batches]
+        for batch, results in zip(batches, self._map(self._search_batch, jobs), strict=True):
+            for index, hypotheses in zip(batch, results, strict=True):
+                found[index] = hypotheses
+        return found
+
+    def _map(
+        self, function: Callable[[Any], list[list[Hypothesis]]], jobs: list[Any]
+    ) -> Iterable[list[list[Hypothesis]]]:
+        if min(self.num_threads, len(jobs)) <= 1:
+            return map(function, jobs)
+        with ThreadPoolExecutor(self.num_threads) as threads:
+            return list(threads.map(function, jobs))
+
+    def _search_batch(self, sources: Sequence[Tokens]) -> list[list[Hypothesis]]:
+        lengths = np.array([len(tokens) + 1 for tokens in sources])
+        source = np.full((len(sources), int(lengths.max())), PAD, dtype=np.int64)
+        for row, tokens in enumerate(sources):
+            source[row, : len(tokens)] = tokens
+            source[row, len(tokens)] = EOS
+        given = {
+            "source": source,
+            "source_lengths": lengths.astype(np.int64),
+            "beam_size": np.array(self.beam_size, dtype=np.int64),
+            "n_best": np.array(self.n_best, dtype=np.int64),
+        }
+        return read_hypotheses(*self.session.run(None, given))
+
+    def _write(self, hypotheses: Sequence[Hypothesis]) -> Translation:
+        decode = self.target_tokenizer.decode
+        return Translation(tuple(decode(item.tokens) for item in hypotheses), tuple(hypotheses))
+
+
+def read_hypotheses(
+    scores: NDArray[np.float32],
+    log_probabilities: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    tokens: NDArray[np.int64],
+) -> list[list[Hypothesis]]:
+    """What came out of the graph, without what there is not."""
+    return [
+        [
+            Hypothesis(tuple(row[:length].tolist()), float(log_probability), float(score))
+            for score, log_probability, length, row in zip(*sentence, strict=True)
+            if score > -np.inf
+        ]
+        for sentence in zip(scores, log_probabilities, lengths, tokens, strict=True)
+    ]
+
+
+def _load(path: Path) -> Any:
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        raise UserError(
+            f"{path}: to use an exported model takes ONNX Runtime: pip install onnxruntime"
+        ) from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # batches go side by side, which leaves no thread waiting
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own kinds have no common name
+        raise RunError(f"{path}: is no exported model that can be read: {error}") from error
+
+
+def _describe(path: Path, session: Any) -> Description:
+    text = session.get_modelmeta().custom_metadata_map.get(KEY)
+    if text is None:
+        raise RunError(f"{path}: was not written by `nmt export`: it does not say how it reads")
+    try:
+        return Description.from_json(text, path)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{path}: its description cannot be read ({error}): export it anew with this version"
+        ) from error
+
+
+def _num_threads() -> int:
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,145 @@
+"""Whatever a model is made of, its file finds what its search finds: what `test_graph.py` runs.
+
+In a process of its own, as the checks of shapes that the tests have on cannot be exported.
+
+    python tests/exporting/compare.py NAME [FORM]
+"""
+
+import json
+import sys
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from nmt.build_model import build_model
+from nmt.config import ModelConfig
+from nmt.data.loader import make_source
+from nmt.exported import read_hypotheses
+from nmt.exporting.graph import make_graph
+from nmt.exporting.parts import Candidates
+from nmt.nn import quantization
+from nmt.nn.model import Model
+from nmt.search.beam import BeamSearch
+from nmt.search.beam_graph import GraphBeam
+from nmt.search.hypothesis import Hypothesis
+from nmt.search.penalties import GNMTPenalty, Scoring
+from nmt.search.request import Request
+from nmt.search.rules import Rules, SearchLimits
+from nmt.search.search import Stepper
+from nmt.symbols import SPECIAL_SYMBOLS
+
+VOCABULARY = 40
+LIMITS = SearchLimits(max_length=12)
+SMALL = {
+    "embedding": {"size": 12, "dropout": 0.0, "tie": "all"},
+    "encoder": {"hidden_size": 8, "dropout": 0.0},
+    "decoder": {"hidden_size": 16, "dropout": 0.0, "output_dropout": 0.0},
+}
+
+
+def make_model(form: dict[str, dict[str, Any] | None]) -> Model:
+    groups: dict[str, Any] = {}
+    for key in {*SMALL, *form}:
+        given = form.get(key, {})
+        groups[key] = None if given is None else {**SMALL.get(key, {}), **given}
+    torch.manual_seed(2)
+    model = build_model(ModelConfig.model_validate(groups), VOCABULARY, VOCABULARY)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2.0)  # so that the model has opinions
+    return model.eval().requires_grad_(False)
+
+
+def make_sources(count: int) -> list[list[int]]:
+    generator = np.random.default_rng(count)
+    first = len(SPECIAL_SYMBOLS)
+    lengths = generator.integers(1, 9, count)
+    return [generator.integers(first, VOCABULARY, length).tolist() for length in lengths]
+
+
+def run_file(
+    proto: onnx.ModelProto, sources: list[list[int]], beam_size: int, n_best: int
+) -> list[list[Hypothesis]]:
+    session = onnxruntime.InferenceSession(proto.SerializeToString())
+    source, lengths = make_source(sources)
+    given = {"source": source.numpy(), "source_lengths": lengths.numpy()}
+    given |= {"beam_size": np.array(beam_size), "n_best": np.array(n_best)}
+    return read_hypotheses(*session.run(None, given))
+
+
+def run_search(
+    model: Model, sources: list[list[int]], beam_size: int, n_best: int
+) -> list[list[Hypothesis]]:
+    source, lengths = make_source(sources)
+    search = BeamSearch(beam_size, n_best, Scoring(GNMTPenalty()), Rules(LIMITS))
+    with torch.inference_mode():
+        return search(Stepper(model.step), model.read(source, lengths), Request(lengths))
+
+
+def assert_same(
+    found: list[list[Hypothesis]], expected: list[list[Hypothesis]], tolerance: float
+) -> None:
+    for mine, theirs in zip(found, expected, strict=True):
+        scores = [item.score for item in theirs]
+        assert [item.score for item in mine] == pytest.approx(scores, abs=tolerance)
+    same = [
+        mine[0].tokens == theirs[0].tokens for mine, theirs in zip(found, expected, strict=True)
+    ]
+    assert sum(same) >= 0.9 * len(same)
+
+
+def each_part(form: dict[str, dict[str, Any] | None]) -> None:
+    model = make_model(form)
+    proto = make_graph(model, GraphBeam(GNMTPenalty(), LIMITS), VOCABULARY, None)
+    for count, beam_size, n_best in ((1, 1, 1), (1, 4, 2), (30, 4, 1), (30, 1, 1), (12, 6, 6)):
+        sources = make_sources(count)
+        assert_same(
+            run_file(proto, sources, beam_size, n_best),
+            run_search(model, sources, beam_size, n_best),
+            tolerance=1e-4,
+        )
+
+
+def int8() -> None:
+    vars(quantization)["_SMALLEST_WEIGHT"] = 0  # so that all are quantised
+    model = make_model({})
+    model.quantize()
+    proto = make_graph(model, GraphBeam(GNMTPenalty(), LIMITS), VOCABULARY, None)
+    sources = make_sources(30)
+    assert_same(run_file(proto, sources, 4, 2), run_search(model, sources, 4, 2), tolerance=0.05)
+
+
+def weights_stand_in_the_file_once() -> None:
+    """Embeddings and projection are one table (`tie: all`), in both pieces of the graph."""
+    model = make_model({})
+    proto = make_graph(model, GraphBeam(GNMTPenalty(), LIMITS), VOCABULARY, None)
+    table = [item for item in proto.graph.initializer if list(item.dims) == [VOCABULARY, 12]]
+    turned = [item for item in proto.graph.initializer if list(item.dims) == [12, VOCABULARY]]
+    assert len(table) == 1 and len(turned) <= 1
+    onnx.checker.check_model(proto)
+
+
+def a_shortlist() -> None:
+    """What may be written is what it says, for each sentence by itself."""
+    model = make_model({})
+    generator = np.random.default_rng(0)
+    table = torch.from_numpy(generator.integers(4, VOCABULARY, (VOCABULARY, 2)))
+    frequent = torch.tensor([5, 6, 7, 8, 9, 10])
+    candidates = Candidates(table, frequent, VOCABULARY, copies=True)
+    proto = make_graph(model, GraphBeam(GNMTPenalty(), LIMITS), VOCABULARY, candidates)
+    sources = make_sources(20)
+    together = run_file(proto, sources, 3, 1)
+    for source, (best,) in zip(sources, together, strict=True):
+        allowed = {*frequent.tolist(), *source, *table[source].flatten().tolist()}
+        assert set(best.tokens) <= allowed
+        alone = run_file(proto, [source], 3, 1)[0][0]
+        assert alone.tokens == best.tokens
+        assert alone.score == pytest.approx(best.score, abs=1e-4)
+
+
+if __name__ == "__main__":
+    each_part(json.loads(sys.argv[2])) if sys.argv[1] == "each_part" else globals()[sys.argv[1]]()

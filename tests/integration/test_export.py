@@ -1,0 +1,171 @@
+"""`nmt export`, and translating with what it has written."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+
+from nmt.exported import KEY, ExportedTranslator
+from tests.integration.conftest import Command
+
+LINES = ["one two three .", "", "nine .", "four four zero ."]
+INPUT = "".join(f"{line}\n" for line in LINES).encode()
+
+ALONE = """
+import json, sys
+import numpy as np, onnxruntime
+sys.modules["nmt"] = sys.modules["torch"] = None
+session = onnxruntime.InferenceSession(sys.argv[1])
+told = json.loads(session.get_modelmeta().custom_metadata_map["nmt"])
+scores, _, lengths, tokens = session.run(None, {
+    "source": np.array(json.loads(sys.argv[2])), "source_lengths": np.array([4, 2]),
+    "beam_size": np.array(told["beam_size"]), "n_best": np.array(1)})
+print(json.dumps([row[0, :n[0]].tolist() for row, n in zip(tokens, lengths)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny run as a file, made in a process of its own, without the checks of shapes."""
+    path = tmp_path_factory.mktemp("exported") / "tiny.onnx"
+    command = [sys.executable, "-m", "nmt", "export", "runs/tiny", "-o", str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=trained)
+    assert ended.returncode == 0, ended.stderr
+    assert "of 32 sentences of random tokens, 32 become the same" in ended.stderr
+    assert os.listdir(path.parent) == ["tiny.onnx"]
+    return path
+
+
+def test_it_translates_as_the_run_does(nmt: Command, in_trained: Path, exported: Path) -> None:
+    for extra in (
+        (),
+        ("--n-best", 3, "--scores"),
+        ("--search", "greedy"),
+        ("--beam-size", 2, "--batch-tokens", 5),
+    ):
+        ours = nmt("translate", "runs/tiny", *extra, "test.en")
+        theirs = nmt("translate", exported, *extra, "test.en")
+        assert (theirs.code, theirs.err) == (0, "")
+        for mine, yours in zip(ours.lines, theirs.lines, strict=True):
+            numbers = [[], []]
+            words = [[], []]
+            for place, line in enumerate((mine, yours)):
+                for word in line.split():
+                    try:
+                        numbers[place].append(float(word))
+                    except ValueError:
+                        words[place].append(word)
+            assert words[0] == words[1]
+            assert numbers[0] == pytest.approx(numbers[1], abs=1e-4)
+
+
+def test_what_goes_in_and_what_comes_out(
+    nmt: Command, in_trained: Path, exported: Path, tmp_path: Path
+) -> None:
+    expected = nmt("translate", "runs/tiny", stdin=INPUT).lines
+    assert expected[1] == ""
+    assert nmt("translate", exported, stdin=INPUT).lines == expected
+    packed, output = tmp_path / "in.gz", tmp_path / "out"
+    packed.write_bytes(gzip.compress(INPUT))
+    assert nmt("translate", exported, packed, "-o", output).code == 0
+    assert output.read_text().splitlines() == expected
+    told = [json.loads(line) for line in nmt("translate", exported, "--json", stdin=INPUT).lines]
+    assert [item["translation"] for item in told] == expected
+    assert [item["source"] for item in told] == LINES
+    assert "alignment" not in told[0]
+    warned = nmt("translate", exported, stdin=b"zzz one .\n").err
+    assert "line 1: 1 of 3 tokens is unknown to the model" in warned
+
+
+def test_it_runs_without_this_package(exported: Path) -> None:
+    translator = ExportedTranslator.open(exported, num_threads=1)
+    ids = [translator.source_reader.encode(line) for line in ("one two three", "nine")]
+    source = [[*ids[0], 3], [*ids[1], 3, 0, 0]]
+    command = [sys.executable, "-c", ALONE, str(exported), json.dumps(source)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = [translator.target_tokenizer.decode(tokens) for tokens in json.loads(ended.stdout)]
+    assert found == [item.text for item in translator.translate(["one two three", "nine"])]
+
+
+def test_in_python(exported: Path) -> None:
+    translator = ExportedTranslator.open(exported, beam_size=4, n_best=2)
+    first, nothing = translator.translate(["one two .", " "])
+    assert len(first.texts) == 2 and first.hypotheses[0].score >= first.hypotheses[1].score
+    assert nothing.text == "" and nothing.hypotheses[0].tokens == ()
+    alone = ExportedTranslator.open(exported, beam_size=4, n_best=2, batch_tokens=1)
+    assert [item.texts for item in alone.translate(LINES)] == [
+        item.texts for item in translator.translate(LINES)
+    ]
+    with pytest.raises(TypeError, match=r"write translate\(\[line\]\)"):
+        translator.translate("one")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("--resume",), ("--resume", "name the run")),
+        (("--alignments", "x"), ("--alignments", "name the run")),
+        (("--shortlist",), ("--shortlist", "export it anew")),
+        (("--precision", "int8"), ("--precision", "export it anew")),
+        (("--set", "max_length=3"), ("--set", "export it anew")),
+        (("--search", "sampling"), ("sampling", "beam and greedy")),
+        (("--search", "greedy", "--beam-size", "3"), ("--beam-size 3", "leave one out")),
+        (("--beam-size", "0"), ("--beam-size 0", "at least 1")),
+        (("--beam-size", "3", "--n-best", "4"), ("1 to the beam size (3), not 4",)),
+        (("--beam-size", "1000"), ("a beam of 1000", "give 1 to")),
+    ],
+)
+def test_what_it_cannot_do(
+    nmt: Command, exported: Path, arguments: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    nmt("translate", exported, *arguments, stdin=b"one\n").assert_refused(*parts)
+
+
+def test_files_that_are_none(nmt: Command, exported: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.onnx"
+    other.write_text("no model")
+    nmt("translate", other, stdin=b"one\n").assert_refused(
+        f"{other}: is no exported model that can be read"
+    )
+    model = onnx.load(exported)
+    onnx.helper.set_model_props(model, {})
+    onnx.save(model, other)
+    nmt("translate", other, stdin=b"one\n").assert_refused("was not written by `nmt export`")
+    model = onnx.load(exported)
+    told = json.loads(model.metadata_props[0].value)
+    for changed, reason in ((told | {"format": 9}, "format 9"), ({"format": 1}, "'target'")):
+        onnx.helper.set_model_props(model, {KEY: json.dumps(changed)})
+        onnx.save(model, other)
+        nmt("translate", other, stdin=b"one\n").assert_refused("export it anew", reason)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("--set", "no_repeat_ngram_size=2"), ("no_repeat_ngram_size", "unset it")),
+        (("--set", "coverage_penalty=gnmt"), ("coverage_penalty", "unset it")),
+        (("--search", "sampling"), ("decoding.search: sampling", "beam and greedy are")),
+        (("--set", "search={name: beam, stopping: first}"), ("stops exactly",)),
+        (("--shortlist",), ("it has no lexicon",)),
+        (("--checkpoint", "step-1"), ("step-1",)),
+    ],
+)
+def test_what_is_not_exported(
+    nmt: Command, in_trained: Path, arguments: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    path = in_trained.parent / "none.onnx"
+    nmt("export", "runs/tiny", "-o", path, *arguments).assert_refused(*parts)
+    assert not path.exists()
+
+
+def test_where_it_goes(nmt: Command, in_trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nmt("export", "runs/tiny", "-o", "none/x.onnx").assert_refused("its folder does not exist")
+    nmt("export", "runs/tiny", "-o", "/dev/null").assert_refused("/dev/null: is no file")
+    nmt("export", "runs/none", "-o", "x.onnx").assert_refused("runs/none")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    nmt("export", "runs/tiny", "-o", "x.onnx").assert_refused("pip install onnx onnxscript")

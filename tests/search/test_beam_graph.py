@@ -1,0 +1,86 @@
+"""The beam of a graph finds what `BeamSearch` finds."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from nmt.search.beam import BeamSearch
+from nmt.search.beam_graph import NUM_NEVER, GraphBeam
+from nmt.search.hypothesis import Hypothesis
+from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, Scoring
+from nmt.search.rules import Rules, SearchLimits
+from nmt.symbols import EOS, SPECIAL_SYMBOLS
+
+
+def search(beam, model, sentences, lengths, beam_size, n_best):
+    """The hypotheses, and the open sentences before each round."""
+    state, lengths = model.start(sentences), torch.tensor(lengths)
+    places, ranks = torch.arange(beam_size), torch.arange(n_best)
+    batch = beam.start(state, lengths, int(lengths.max()), places, ranks)
+    rounds = []
+    while num_open := len(batch.open.number):
+        rounds.append(num_open)
+        batch = beam.round(model.step, batch)
+    found = batch.found
+    return [
+        [
+            Hypothesis(
+                tuple(found.tokens[row, rank, : found.lengths[row, rank]].tolist()),
+                float(found.log_probabilities[row, rank]),
+                float(found.scores[row, rank]),
+            )
+            for rank in range(n_best)
+            if found.scores[row, rank] > -torch.inf
+        ]
+        for row in range(len(sentences))
+    ], rounds
+
+
+LIMITS = [
+    SearchLimits(max_length=15, max_length_ratio=None),
+    SearchLimits(min_length=3, max_length=12, max_length_ratio=1.0),
+    SearchLimits(min_length_ratio=1.5, max_length=20, max_length_ratio=2.0),
+]
+
+
+@pytest.mark.parametrize("limits", LIMITS, ids=["free", "least", "ratio"])
+@pytest.mark.parametrize("penalty", sorted(LENGTH_PENALTIES))
+@pytest.mark.parametrize(("beam_size", "n_best"), [(1, 1), (5, 1), (5, 3), (8, 8)])
+def test_it_finds_what_the_beam_finds(random_model, limits, penalty, beam_size, n_best):
+    model, penalty = random_model(50, seed=beam_size), LENGTH_PENALTIES[penalty]()
+    sentences, lengths = list(range(20)), [1 + number % 7 for number in range(20)]
+    beam = BeamSearch(beam_size, n_best, Scoring(penalty), Rules(limits))
+    expected = model.translate(beam, sentences, lengths)
+    found, _ = search(GraphBeam(penalty, limits), model, sentences, lengths, beam_size, n_best)
+    for mine, theirs in zip(found, expected, strict=True):
+        assert [item.tokens for item in mine] == [item.tokens for item in theirs]
+        assert [item.score for item in mine] == pytest.approx([item.score for item in theirs])
+        log_probabilities = [item.log_probability for item in theirs]
+        assert [item.log_probability for item in mine] == pytest.approx(log_probabilities)
+
+
+def test_sentences_that_are_done_leave(random_model):
+    limits = SearchLimits(min_length_ratio=1.0, max_length=60)
+    sentences, lengths = list(range(40)), list(range(1, 41))
+    beam = GraphBeam(AveragePenalty(), limits)
+    _, rounds = search(beam, random_model(50, 0), sentences, lengths, 4, 1)
+    assert rounds[0] == 40
+    assert len(rounds) > 3
+    assert all(after <= before * 3 / 4 for before, after in pairwise(rounds))
+
+
+def test_the_smallest_vocabulary(random_model):
+    """As many continuations are looked at as may be refused, and one for each place."""
+    beam_size = 2
+    model = random_model(beam_size + NUM_NEVER, seed=3)
+    model.table[:, : len(SPECIAL_SYMBOLS)] += 5.0  # all that is refused is more probable
+    model.table[:] = model.table.log_softmax(dim=1)
+    limits = SearchLimits(min_length=4, max_length=6, max_length_ratio=None)
+    beam = BeamSearch(beam_size, 2, Scoring(AveragePenalty()), Rules(limits))
+    expected = model.translate(beam, [1, 2], [3, 3])
+    found, _ = search(GraphBeam(AveragePenalty(), limits), model, [1, 2], [3, 3], beam_size, 2)
+    assert [[item.tokens for item in each] for each in found] == [
+        [item.tokens for item in each] for each in expected
+    ]
+    assert all(EOS not in item.tokens for each in found for item in each)
