@@ -96,5 +96,6 @@ def _lerp(start: Any, end: Any, weight: Any) -> Any:
 def _stride(tensor: Any, dim: int) -> Any:
     """How a loop may learn a size that it was not told; what goes into it has no gaps."""
     op = _operators()
-    sizes = op.Shape(tensor, start=dim + 1)
+    # (PyTorch counts a size of 0 as 1 here.)
+    sizes = op.Max(op.Shape(tensor, start=dim + 1), op.Constant(value_ints=[1]))
     return op.Squeeze(op.ReduceProd(sizes, op.Constant(value_ints=[0]), keepdims=0))

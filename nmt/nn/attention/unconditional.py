@@ -61,6 +61,5 @@ class LocationScore(Score):
     ) -> Float[Tensor, "B T S"]:
         """The scores."""
         num_positions = keys.shape[1]
-        scores: Tensor = self.projection(query)[..., :num_positions]
-        beyond = num_positions - scores.shape[-1]
-        return nn.functional.pad(scores, (0, beyond), value=_OUT_OF_REACH)
+        padded = nn.functional.pad(self.projection(query), (0, num_positions), value=_OUT_OF_REACH)
+        return padded[..., :num_positions]
