@@ -36,7 +36,7 @@ class Description:
     Attributes:
         precision: float32 or int8.
         beam_size: places in the beam, if nothing else is asked for; 1 is greedy search.
-        most_places: the widest beam that its vocabulary allows.
+        max_beam_size: the widest beam that its vocabulary allows.
         max_source_length: tokens of a line that are read.
         batch_tokens: most source tokens at once, padding counted.
         source: tokenizer of the source.
@@ -45,7 +45,7 @@ class Description:
 
     precision: str
     beam_size: int
-    most_places: int
+    max_beam_size: int
     max_source_length: int
     batch_tokens: int
     source: Tokenizer
@@ -59,7 +59,7 @@ class Description:
                 "format": FORMAT,
                 "precision": self.precision,
                 "beam_size": self.beam_size,
-                "most_places": self.most_places,
+                "max_beam_size": self.max_beam_size,
                 "max_source_length": self.max_source_length,
                 "batch_tokens": self.batch_tokens,
                 "source": _pack(self.source),
@@ -80,6 +80,8 @@ class Description:
             RunError: it has a tokenizer that this version does not.
         """
         fields = json.loads(text)
+        if not isinstance(fields, dict):
+            raise TypeError("it is no object")
         number, packed = fields.pop("format"), fields.pop("target")
         if number != FORMAT:
             raise ValueError(f"it is of format {number}, and this program reads {FORMAT}")
@@ -97,15 +99,18 @@ def _unpack(fields: dict[str, Any], origin: Path) -> Tokenizer:
     normalizer = Normalizer(**fields["normalizer"])
     model = base64.b64decode(fields["model"])
     saved = SavedTokenizer(fields["name"], normalizer, fields["options"], model)
+    if saved.describe() != {key: value for key, value in fields.items() if key != "model"}:
+        raise ValueError("its tokenizer is damaged, or of another format")
     return restore_tokenizer(saved, origin)
 
 
 @dataclass(frozen=True, eq=False)
 class ExportedTranslator:
-    """Translates with a file that `nmt export` has written; it starts and works faster than a run.
+    """Translates with a file that `nmt export` has written; on a CPU, and faster than a run.
 
     Input is raw text; what is in a batch together changes no result (but for rounding). Batches are
-    computed side by side, each by one thread.
+    computed side by side, each by one thread. Scores are those of the search: of the tokens that it
+    has found, which need not be those of their text, and of the shortlist alone, if there is one.
 
     Attributes:
         session: ONNX Runtime's.
@@ -143,28 +148,34 @@ class ExportedTranslator:
             num_threads: None: OMP_NUM_THREADS, or as many as there are cores.
 
         Raises:
-            RunError: it is no such file, or damaged, or of another version.
-            ConfigError: a beam that cannot be.
+            RunError: it is no such file, or cannot be read, or is of another version.
+            ConfigError: a number that cannot be.
             UserError: ONNX Runtime is not installed.
         """
         session = _load(Path(path))
         description = _describe(Path(path), session)
-        beam_size = description.beam_size if beam_size is None else beam_size
-        if not 1 <= beam_size <= description.most_places:
-            raise ConfigError(
-                f"{path}: a beam of {beam_size} is none for its vocabulary: give 1 to "
-                f"{description.most_places}"
-            )
-        if not 1 <= n_best <= beam_size:
-            raise ConfigError(f"n_best: must be 1 to the beam size ({beam_size}), not {n_best}")
-        return cls(
+        translator = cls(
             session,
             description,
-            num_threads=num_threads or _num_threads(),
-            beam_size=beam_size,
+            num_threads=_num_threads() if num_threads is None else num_threads,
+            beam_size=description.beam_size if beam_size is None else beam_size,
             n_best=n_best,
-            batch_tokens=batch_tokens or description.batch_tokens,
+            batch_tokens=description.batch_tokens if batch_tokens is None else batch_tokens,
         )
+        translator._check()
+        return translator
+
+    def _check(self) -> None:
+        most = self.description.max_beam_size
+        for number, name, highest in (
+            (self.beam_size, "a beam", most),
+            (self.n_best, "as number of translations", self.beam_size),
+            (self.batch_tokens, "as number of tokens in a batch", None),
+            (self.num_threads, "as number of threads", None),
+        ):
+            if number < 1 or (highest is not None and number > highest):
+                allowed = "1 or more" if highest is None else f"1 to {highest}"
+                raise ConfigError(f"{number} {name} cannot be: this model and beam allow {allowed}")
 
     @property
     def source_reader(self) -> Tokenizer:
@@ -192,6 +203,9 @@ class ExportedTranslator:
         Args:
             lines: raw text; one translation comes out for each.
             first_number: of the first line, for warnings.
+
+        Raises:
+            TypeError: it was given one string, whose characters would be taken for lines.
         """
         if isinstance(lines, str):
             raise TypeError("translate takes a list of lines; of one line, write translate([line])")
@@ -208,7 +222,11 @@ class ExportedTranslator:
             first_number += len(window)
 
     def search(self, sources: Sequence[Tokens]) -> list[list[Hypothesis]]:
-        """The best hypotheses of each sentence, in order; of no tokens comes nothing."""
+        """The best hypotheses of each sentence, in order.
+
+        Args:
+            sources: their tokens, without EOS; of none comes nothing.
+        """
         found = [[_NOTHING] for _ in sources]
         full = [index for index, tokens in enumerate(sources) if len(tokens)]
         lengths = [len(sources[index]) + 1 for index in full]
@@ -255,8 +273,18 @@ def read_hypotheses(
     lengths: NDArray[np.int64],
     tokens: NDArray[np.int64],
 ) -> list[list[Hypothesis]]:
-    """What came out of the graph, without what there is not."""
-    return [
+    """What came out of the graph, without what there is not.
+
+    Args:
+        scores: `[B N]`, best first; -inf where there are no more.
+        log_probabilities: `[B N]`.
+        lengths: `[B N]`.
+        tokens: `[B N T]`.
+
+    Raises:
+        RunError: for a sentence there is nothing, as the model has come to NaN.
+    """
+    found = [
         [
             Hypothesis(tuple(row[:length].tolist()), float(log_probability), float(score))
             for score, log_probability, length, row in zip(*sentence, strict=True)
@@ -264,6 +292,9 @@ def read_hypotheses(
         ]
         for sentence in zip(scores, log_probabilities, lengths, tokens, strict=True)
     ]
+    if not all(found):
+        raise RunError("the model finds no translation of a sentence: its numbers are NaN")
+    return found
 
 
 def _load(path: Path) -> Any:
@@ -279,7 +310,9 @@ def _load(path: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own kinds have no common name
-        raise RunError(f"{path}: is no exported model that can be read: {error}") from error
+        raise RunError(
+            f"{path}: is not a folder, and no exported model that can be read"
+        ) from error
 
 
 def _describe(path: Path, session: Any) -> Description:

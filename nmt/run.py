@@ -195,7 +195,10 @@ class RunDirectory:
         if not _exists(self.path):
             raise RunError(f"{self.path}: no such folder: {otherwise}")
         if not _is_folder(self.path):
-            raise RunError(f"{self.path}: is not a folder: {otherwise}")
+            raise RunError(
+                f"{self.path}: is not a folder: {otherwise} (a file of `nmt export` is for "
+                "`nmt translate` alone)"
+            )
         if not os.access(self.path, os.R_OK | os.X_OK):
             raise RunError(f"{self.path}: no permission to read it")
         if not os.path.lexists(self.config):

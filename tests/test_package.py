@@ -25,9 +25,10 @@ def test_importing_loads_nothing_heavy(statement: str) -> None:
 
 
 def test_translator_is_there_when_asked_for() -> None:
-    from nmt import Translator, translation
+    from nmt import ExportedTranslator, Translator, exported, translation
 
     assert Translator is translation.Translator
+    assert ExportedTranslator is exported.ExportedTranslator
 
 
 def test_the_options_of_decoding_are_there_without_torch() -> None:

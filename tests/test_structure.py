@@ -3,7 +3,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nmt.structure import Shared, map_tensors, reorder, repeat, select, to
+from nmt.structure import (
+    Shared,
+    fill,
+    map_shared,
+    map_tensors,
+    reorder,
+    repeat,
+    select,
+    tensors_of,
+    to,
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,25 @@ def test_what_is_shared_stays_where_rows_change_places_within_a_sentence() -> No
     moved, left = reorder((own, common), torch.tensor([1, 0]))
     assert moved.tolist() == [2.0, 1.0] and left is common
     assert select((own, common), torch.tensor([1, 0]))[1].states.tolist() == [4.0, 3.0]
+
+
+def test_tensors_are_taken_out_and_put_back_in_order() -> None:
+    given = (make(), None, Common(torch.tensor([5.0])), 7)
+    tensors = tensors_of(given)
+    assert [tensor.flatten().tolist() for tensor in tensors] == [[1, 2], [10, 20], [100, 200], [5]]
+    outer, nothing, common, number = fill(given, [tensor + 1 for tensor in tensors])
+    assert values(outer) == [[2, 3], [11, 21], [101, 201]]
+    assert (nothing, number, common.states.tolist()) == (None, 7, [6.0])
+
+
+def test_what_is_shared_may_be_left_out_or_changed_alone() -> None:
+    own, common = torch.tensor([1.0]), Common(torch.tensor([3.0]))
+    given = ((own, common), None)
+    assert tensors_of(given, leave=Shared) == (own,)
+    (filled, left), _ = fill(given, [own + 1], leave=Shared)
+    assert filled.tolist() == [2.0] and left is common
+    (same, changed), _ = map_shared(torch.neg, given)
+    assert same is own and changed.states.tolist() == [-3.0]
 
 
 def test_select_nothing() -> None:

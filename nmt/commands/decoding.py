@@ -109,7 +109,9 @@ def add_decoding_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--search", metavar="NAME", help="beam or greedy")
     _add_shortlist(group)
     _add_length_penalty(group)
-    _add_set(group, "max_length_ratio=2, max_source_length=200")
+    _add_set(
+        group, "max_length_ratio=2; lengths, the shortlist and max_source_length can be exported"
+    )
 
 
 def at_least_one(text: str) -> int:

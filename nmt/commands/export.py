@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 from pathlib import Path
 
 from nmt.commands.decoding import add_decoding_options, load_run
@@ -18,7 +19,8 @@ It is tried out beside the run before it gets its name."""
 EXAMPLES = """The graph takes `source` (token ids with EOS, 3, padded with 0 on the right, int64),
 `source_lengths`, `beam_size` (1 is greedy search) and `n_best`, and gives `scores`,
 `log_probabilities`, `lengths` and `tokens` of the best translations of each sentence, best first.
-The tokenizers are in its metadata, under `nmt`.
+The tokenizers are in its metadata, under `nmt`. Scores are those of the search: under a shortlist,
+of its tokens alone.
 
 examples:
   nmt export runs/toy -o toy.onnx
@@ -39,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("float32", "int8"),
         default="float32",
-        help="of the weights and products of what is computed for each word (default: float32)",
+        help="of what is computed for each word; int8 pays where the vocabulary has thousands of "
+        "entries (default: float32)",
     )
     add_decoding_options(parser)
 
@@ -52,20 +55,26 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"-o {output}: is no file; give the name of one")
     if not output.parent.is_dir():
         raise UserError(f"-o {output}: its folder does not exist; make it first")
+    if not os.access(output.parent, os.W_OK | os.X_OK):
+        raise UserError(f"-o {output}: no permission to write in its folder")
     folder, config = load_run(arguments)
 
     from nmt.exporting.export import export_run
 
-    trial = export_run(
-        folder.path,
-        output,
-        checkpoint=arguments.checkpoint,
-        precision=arguments.precision,
-        decoding=config.decoding,
-    )
+    logger.info("exporting, which takes half a minute or more")
+    try:
+        trial = export_run(
+            folder.path,
+            output,
+            checkpoint=arguments.checkpoint,
+            precision=arguments.precision,
+            decoding=config.decoding,
+        )
+    except OSError as error:
+        raise UserError(f"-o {output}: cannot be written: {error.strerror or error}") from error
     logger.info(
-        "%s: %.1f MB; of %d sentences of random tokens, %d become the same as with the run, and no "
-        "score is further from its than %.1g",
+        "%s: %.1f MB. Tried on %d sentences of random tokens: %d become the same as with the run in "
+        "this precision; the log-probability of a token is at most %.1g away",
         *(output, output.stat().st_size / 1e6),
         *(trial.num_tried, trial.num_same, trial.furthest),
     )

@@ -5,13 +5,15 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from itertools import islice, tee
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nmt.commands.formats import Format, format_translation
-from nmt.commands.output import open_output
+from nmt.commands.output import open_output, refuse_same_file
 from nmt.commands.terminal import count_on_terminal, prompted
 from nmt.commands.text import read_text, stdin_is_typed
 from nmt.errors import UserError
+from nmt.launched import is_launched
 
 if TYPE_CHECKING:
     from nmt.exported import ExportedTranslator
@@ -19,10 +21,6 @@ if TYPE_CHECKING:
 
 _FIXED: Final[Mapping[str, tuple[object, ...]]] = {
     "checkpoint": ("best",),
-    "device": ("auto", "cpu"),
-    "precision": ("auto",),
-    "ensemble": ([],),
-    "average": ("log",),
     "shortlist": (None,),
     "length_penalty": (None,),
     "set": ([],),
@@ -35,6 +33,8 @@ _LACKING: Final[Mapping[str, tuple[object, ...]]] = {
     "workers": (1,),
     "prefixes": (None,),
     "constraints": (None,),
+    "ensemble": ([],),
+    "average": ("log",),
 }
 """Arguments that take a run -> likewise."""
 
@@ -46,8 +46,16 @@ def is_exported(run: str) -> bool:
 
 def translate_exported(arguments: argparse.Namespace) -> int:
     """Translate the input as it comes."""
-    _refuse(arguments, _FIXED, "was settled when the model was exported: export it anew with it")
+    _refuse(
+        arguments,
+        _FIXED,
+        "was settled when the model was exported; `nmt export --help` has what can be",
+    )
     _refuse(arguments, _LACKING, "takes a run, and this is an exported model; name the run")
+    _refuse(arguments, {"device": ("auto", "cpu")}, "an exported model runs on the CPU")
+    if is_launched():
+        raise UserError("torchrun: an exported model runs in one process; start it by itself")
+    refuse_same_file({"the model": Path(arguments.run), "-o": arguments.output})
     lines = read_text(arguments.input)
 
     from nmt.exported import ExportedTranslator
@@ -58,6 +66,8 @@ def translate_exported(arguments: argparse.Namespace) -> int:
         n_best=_number(arguments.n_best, "n-best") or 1,
         batch_tokens=_number(arguments.batch_tokens, "batch-tokens"),
     )
+    if arguments.precision not in ("auto", translator.description.precision):
+        raise UserError(f"--precision: this model has {translator.description.precision} in it")
     how = Format(
         with_scores=arguments.scores, n_best=arguments.n_best is not None, json=arguments.json
     )

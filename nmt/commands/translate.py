@@ -52,6 +52,9 @@ EXAMPLES = """output:
   `score`, `log_probability`, `tokens`, `hypotheses` (the same of each of the n best), and where
   the model has attention `alignment`: the words of both sides and the pairs of --alignments.
 
+  A file of `nmt export` takes -o, --n-best, --scores, --json, --beam-size, --search greedy or beam
+  and --batch-tokens; it tells the scores of its search, and no alignment.
+
 examples:
   echo 'Tom chases Jerry .' | nmt translate runs/toy
   nmt translate runs/toy book.en -o book.de --beam-size 10

@@ -1,5 +1,6 @@
 """From a run to a file, which is tried out before it gets its name."""
 
+import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import onnx
 import torch
 
-from nmt.build import Tokenizers, build_search, load_tokenizers
+from nmt.build import build_search, load_tokenizers
 from nmt.build_model import load_model
 from nmt.config import DecodingConfig
 from nmt.errors import ConfigError, RunError
@@ -19,26 +20,29 @@ from nmt.exporting.parts import Candidates
 from nmt.files import whole_file
 from nmt.inference import Inference
 from nmt.loading import load_decoding, load_shortlist
+from nmt.nn.model import Model
 from nmt.run import BEST, RunDirectory
 from nmt.search.beam_graph import NUM_NEVER, GraphBeam
+from nmt.search.hypothesis import Hypothesis
 from nmt.shortlist import Shortlist
-from nmt.symbols import SPECIAL_SYMBOLS
+from nmt.symbols import SPECIAL_SYMBOLS, UNK
 from nmt.text.tokenizer import Tokenizer
 
 Precision = Literal["float32", "int8"]
 _NUM_TRIED: Final = 32  # sentences
-_NEAR: Final = {"float32": 1e-3, "int8": 0.1}
-"""How far the score of a translation may be from the run's: int8 rounds, and so may tip over."""
-_UNKNOWN: Final = (
-    "no_repeat_ngram_size",
-    "repetition_penalty",
-    "eos_threshold",
-    "forbidden",
-    "replace_unknown",
-    "coverage_penalty",
-    "mbr",
-)
-"""Options of `decoding` of which a graph knows nothing."""
+_NEAR: Final = {"float32": 1e-3, "int8": 0.02}
+"""How far the log-probability of a token may be from the run's, on average over a translation: in
+float32 of any, in int8 of one like most, as what is rounded may tip over."""
+_MOST_BATCH_TOKENS: Final = 1_000
+"""Where nothing in Python is to be made up for, smaller batches are faster."""
+_MOST_BYTES: Final = 2**31  # of a protocol buffer
+_EXPORTED: Final = {
+    *("search", "beam_size", "n_best", "length_penalty", "shortlist"),
+    *("min_length", "max_length", "min_length_ratio", "max_length_ratio"),
+    *("batch_tokens", "max_source_length"),
+    *("dictionary", "mbr_candidates"),  # which mean nothing without others
+}
+"""Options of `decoding` that may be set; the others must have their defaults."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,15 @@ class Trial:
     Attributes:
         num_tried: sentences.
         num_same: of them with the same translation, token for token.
-        furthest: the greatest difference between the scores of two translations.
+        furthest: the greatest difference between two translations of a sentence, in mean
+            log-probability of a token.
+        median: the middle one.
     """
 
     num_tried: int
     num_same: int
     furthest: float
+    median: float
 
 
 def export_run(
@@ -71,40 +78,38 @@ def export_run(
         path: of the file.
         checkpoint: best, last or step-N.
         precision: float32 or int8 (see `Model.quantize`).
-        decoding: how it is to translate, as for `Translator.from_run`; beam size, number of
-            translations and size of batches may still be changed when it is used.
+        decoding: how it is to translate, as for `Translator.from_run`. Beam size, size of batches
+            (of which there are smaller ones than the run's) and number of translations (which is 1
+            here) may still be changed when it is used.
 
     Raises:
-        RunError: the run is incomplete or damaged; or the file does not do what the run does.
+        RunError: the run is incomplete or damaged; or PyTorch cannot export its model; or the file
+            does not do what the run does.
         ConfigError: it reads grids, or its options ask for what a file cannot do.
+        OSError: the file cannot be written.
     """
     folder = RunDirectory.open(run)
     decoding = load_decoding(folder, decoding)
     _require_simple(decoding)
     tokenizers = load_tokenizers(folder)
-    source = tokenizers.source
+    source, target = tokenizers.source, tokenizers.target
     if not isinstance(source, Tokenizer):
         raise ConfigError(f"{folder.path}: reads grids; models that read text alone are exported")
     model = load_model(folder, checkpoint, torch.device("cpu")).eval().requires_grad_(False)
     if precision == "int8":
         model.quantize()
     shortlist = load_shortlist(decoding, folder, tokenizers)
-    search = build_search(decoding, tokenizers.target)
-    graph = make_graph(
-        model,
-        GraphBeam(search.scoring.length, search.rules.limits),
-        len(source),
-        None if shortlist is None else _candidates(shortlist, len(tokenizers.target)),
-    )
+    candidates = None if shortlist is None else _candidates(shortlist, len(target))
+    description = _describe(decoding, source, target, candidates, precision)
+    search = build_search(decoding, target)
+    beam = GraphBeam(search.scoring.length, search.rules.limits)
+    graph = _make_graph(folder, model, beam, len(source), candidates)
+    numbers = torch.int8 if precision == "int8" else torch.float32
+    place, batch_tokens = torch.device("cpu"), decoding.batch_tokens
+    inference = Inference(model, search, place, numbers, batch_tokens, shortlist=shortlist)
     with whole_file(path) as partial:
-        _write(graph, _describe(decoding, source, tokenizers.target, precision), partial)
-        inference = Inference(
-            *(model, search, torch.device("cpu")),
-            torch.int8 if precision == "int8" else torch.float32,
-            decoding.batch_tokens,
-            shortlist=shortlist,
-        )
-        return _try(partial, inference, tokenizers, precision)
+        _write(graph, description, partial)
+        return _try(partial, inference, len(source), precision)
 
 
 def _require_simple(decoding: DecodingConfig) -> None:
@@ -116,10 +121,11 @@ def _require_simple(decoding: DecodingConfig) -> None:
     if (decoding.search.model_extra or {}).get("stopping", "exact") != "exact":
         raise ConfigError("decoding.search.stopping: an exported beam stops exactly; set it so")
     standard = DecodingConfig()
-    for key in _UNKNOWN:
-        value = getattr(decoding, key)
-        if value != getattr(standard, key):
-            raise ConfigError(f"decoding.{key}: an exported search knows nothing of it; unset it")
+    for key in DecodingConfig.model_fields.keys() - _EXPORTED:
+        if getattr(decoding, key) != getattr(standard, key):
+            raise ConfigError(
+                f"decoding.{key}: an exported search knows nothing of it; leave it out, or give the run to translate"
+            )
 
 
 def _candidates(shortlist: Shortlist, vocabulary_size: int) -> Candidates:
@@ -132,28 +138,50 @@ def _candidates(shortlist: Shortlist, vocabulary_size: int) -> Candidates:
     )
 
 
+def _make_graph(
+    folder: RunDirectory,
+    model: Model,
+    beam: GraphBeam,
+    vocabulary_size: int,
+    candidates: Candidates | None,
+) -> onnx.ModelProto:
+    try:
+        return make_graph(model, beam, vocabulary_size, candidates)
+    except Exception as error:  # there is no end to what an exporter may meet
+        first_line = str(error).strip().partition("\n")[0]
+        raise RunError(
+            f"{folder.path}: PyTorch {torch.__version__} cannot export its model: {first_line}"
+        ) from error
+
+
 def _describe(
-    decoding: DecodingConfig, source: Tokenizer, target: Tokenizer, precision: Precision
+    decoding: DecodingConfig,
+    source: Tokenizer,
+    target: Tokenizer,
+    candidates: Candidates | None,
+    precision: Precision,
 ) -> Description:
-    fewest = len(target)
-    if decoding.shortlist is not None:
-        fewest = len(SPECIAL_SYMBOLS) + min(decoding.shortlist.frequent, fewest)
-    most_places = max(1, fewest - NUM_NEVER)
-    is_greedy = decoding.search.name == "greedy"
+    """What the file is to say of itself.
+
+    Raises:
+        ConfigError: the beam is too wide for the vocabulary.
+    """
+    fewest = len(target) if candidates is None else int(candidates.everywhere.sum())
+    beam_size = 1 if decoding.search.name == "greedy" else decoding.beam_size
+    if beam_size > fewest - NUM_NEVER:
+        raise ConfigError(
+            f"decoding.beam_size: the vocabulary (or the shortlist) of {fewest} tokens leaves room "
+            f"for {max(1, fewest - NUM_NEVER)}, not {beam_size}"
+        )
     return Description(
         precision=precision,
-        beam_size=1 if is_greedy else min(decoding.beam_size, most_places),
-        most_places=most_places,
+        beam_size=beam_size,
+        max_beam_size=fewest - NUM_NEVER,
         max_source_length=decoding.max_source_length,
-        batch_tokens=_batch_tokens(decoding),
+        batch_tokens=min(decoding.batch_tokens, _MOST_BATCH_TOKENS),
         source=source,
         target=target,
     )
-
-
-def _batch_tokens(decoding: DecodingConfig) -> int:
-    """Where nothing in Python is to be made up for, smaller batches are faster."""
-    return min(decoding.batch_tokens, 1_000)
 
 
 def _write(graph: onnx.ModelProto, description: Description, path: Path) -> None:
@@ -161,35 +189,43 @@ def _write(graph: onnx.ModelProto, description: Description, path: Path) -> None
 
     graph.producer_name, graph.producer_version = "nmt", __version__
     onnx.helper.set_model_props(graph, {KEY: description.to_json()})
+    if graph.ByteSize() >= _MOST_BYTES:
+        raise RunError(f"the model has {graph.ByteSize() / 1e9:.1f} GB; one file holds 2")
     onnx.checker.check_model(graph)
     onnx.save(graph, path)
 
 
-def _try(path: Path, inference: Inference, tokenizers: Tokenizers, precision: Precision) -> Trial:
+def _try(path: Path, inference: Inference, vocabulary_size: int, precision: Precision) -> Trial:
     """Translate nonsense with both.
 
     Raises:
         RunError: they differ.
     """
-    exported = ExportedTranslator.open(path)
-    sources = list(_nonsense(len(tokenizers.source)))
+    sources = list(_nonsense(vocabulary_size))
     ours = [found[0] for found in inference.run_search(sources)]
-    theirs = [found[0] for found in exported.search(sources)]
+    theirs = [found[0] for found in ExportedTranslator.open(path).search(sources)]
     pairs = list(zip(ours, theirs, strict=True))
-    trial = Trial(
-        len(pairs),
-        sum(mine.tokens == yours.tokens for mine, yours in pairs),
-        max(abs(mine.score - yours.score) for mine, yours in pairs),
-    )
-    if trial.furthest > _NEAR[precision]:
+    distances = [abs(_mean(mine) - _mean(yours)) for mine, yours in pairs]
+    num_same = sum(mine.tokens == yours.tokens for mine, yours in pairs)
+    trial = Trial(len(pairs), num_same, max(distances), statistics.median(distances))
+    distance = trial.furthest if precision == "float32" else trial.median
+    if distance > _NEAR[precision]:
         raise RunError(
-            f"{path.name}: the exported model scores its translations otherwise than the run, by "
-            f"{trial.furthest:.2g}; it is not kept. Please report it with the run's configuration"
+            f"{path.name}: the exported model is not kept: of {trial.num_tried} sentences "
+            f"{num_same} become the same as with the run, and others are {distance:.2g} from it in "
+            "the log-probability of a token. Please report it with the run's configuration"
         )
     return trial
 
 
+def _mean(hypothesis: Hypothesis) -> float:
+    """The log-probability of a token."""
+    return hypothesis.log_probability / (len(hypothesis.tokens) + 1)
+
+
 def _nonsense(vocabulary_size: int) -> Iterator[list[int]]:
+    """Sentences of tokens drawn at random, some of them unknown."""
     generator = np.random.default_rng(1)
     for length in generator.integers(1, 30, _NUM_TRIED):
-        yield generator.integers(len(SPECIAL_SYMBOLS), vocabulary_size, length).tolist()
+        tokens = generator.integers(len(SPECIAL_SYMBOLS), vocabulary_size, length)
+        yield np.where(generator.random(length) < 0.1, UNK, tokens).tolist()

@@ -12,8 +12,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from nmt.exporting.operators import RUNTIME, merge_products, operators
 from nmt.exporting.parts import Candidates, Example, Reading, Round
-from nmt.exporting.translations import RUNTIME, merge_products, translations
 from nmt.nn.model import Model
 from nmt.search.beam_graph import GraphBeam
 from nmt.structure import map_tensors, tensors_of
@@ -51,16 +51,18 @@ def make_graph(
         vocabulary_size: of the source.
         candidates: of the shortlist; None: translations may be made of any token.
     """
+    torch.compiler.reset()  # what it knows of models that were exported before makes sizes fixed
     example = _example(vocabulary_size)
     reading = Reading(model, search, candidates)
     with torch.no_grad(), _quiet():
         begun = map_tensors(_contiguous, reading.start(example))
-        carried = [f"carried_{number}" for number in range(len(tensors_of(begun)))]
-        first = _export(reading, example, [*Example._fields], carried)
+        tensors = tensors_of(begun)
+        carried = [f"carried_{number}" for number in range(len(tensors))]
+        first = _export(reading, example, _sizes(example), [*Example._fields], carried)
         after = [f"next_{number}" for number in range(len(carried))]
         rounds = Round(model, search, begun)
-        body = _export(rounds, tensors_of(begun), carried, ["goes_on", *after])
-    places = {id(tensor): place for place, tensor in enumerate(tensors_of(begun))}
+        body = _export(rounds, tensors, (_sizes(tensors),), carried, ["goes_on", *after])
+    places = {id(tensor): place for place, tensor in enumerate(tensors)}
     found = [places[id(tensor)] for tensor in tensors_of(begun[1].found)]
     return _join(first, body, carried, found, with_candidates=candidates is not None)
 
@@ -76,16 +78,20 @@ def _contiguous(tensor: Tensor) -> Tensor:
     return tensor.clone(memory_format=torch.contiguous_format)
 
 
+def _sizes(tensors: Sequence[Tensor]) -> tuple[Any, ...]:
+    """All sizes of these may be others."""
+    return tuple(dict.fromkeys(range(tensor.dim()), torch.export.Dim.AUTO) for tensor in tensors)
+
+
 def _export(
-    module: nn.Module, example: tuple[Tensor, ...], inputs: Sequence[str], outputs: Sequence[str]
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    sizes: tuple[Any, ...],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
 ) -> onnx.ModelProto:
-    """A module as a graph for tensors of any size."""
-    sizes = tuple(dict.fromkeys(range(tensor.dim()), torch.export.Dim.AUTO) for tensor in example)
-    program = torch.export.export(
-        module,
-        tuple(example),
-        dynamic_shapes=(sizes,) if isinstance(module, Round) else sizes,
-    )
+    """A module as a graph for tensors of these sizes, as its arguments are nested."""
+    program = torch.export.export(module, tuple(example), dynamic_shapes=sizes)
     exported = torch.onnx.export(
         program,
         (),
@@ -93,7 +99,7 @@ def _export(
         opset_version=OPSET,
         input_names=inputs,
         output_names=outputs,
-        custom_translation_table=translations(),
+        custom_translation_table=operators(),
         verbose=False,
     )
     assert exported is not None
@@ -120,31 +126,23 @@ def _join(
         with_candidates: what is written are places in the first that is carried.
     """
     assert not first.functions and not body.functions, "all is written out"
+    given = {*Example._fields, *carried}
+    _rename(first.graph, lambda name: name if name in given else f"reading/{name}")
     _rename(body.graph, lambda name: f"round/{name}")
-    _rename(first.graph, lambda name: name)
     weights, same = _share([*first.graph.initializer, *body.graph.initializer])
     for graph in (first.graph, body.graph):
         _rename(graph, lambda name: same.get(name, name))
     constants = {"zero": 0, "one": 1, "true": True}
     weights += [numpy_helper.from_array(np.array(value), name) for name, value in constants.items()]
     ended = [f"ended_{number}" for number in range(len(carried))]
+    begun = ["", "true", *(same.get(name, name) for name in carried)]
     nodes = [
         helper.make_node("Range", ["zero", "beam_size", "one"], ["places"]),
         helper.make_node("Range", ["zero", "n_best", "one"], ["ranks"]),
         *first.graph.node,
-        helper.make_node(
-            "Loop",
-            ["", "true", *(same.get(name, name) for name in carried)],
-            ended,
-            body=_loop_body(body.graph),
-            name="rounds",
-        ),
+        helper.make_node("Loop", begun, ended, body=_loop_body(body.graph), name="rounds"),
+        *_outputs(ended, found, with_candidates=with_candidates),
     ]
-    for place, name in zip(found, OUTPUTS, strict=True):
-        if name == "tokens" and with_candidates:
-            nodes.append(helper.make_node("Gather", [ended[0], ended[place]], [name]))
-        else:
-            nodes.append(helper.make_node("Identity", [ended[place]], [name]))
     whole = helper.make_graph(
         nodes,
         "translate",
@@ -154,6 +152,17 @@ def _join(
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(RUNTIME, 1)]
     return helper.make_model(whole, opset_imports=opsets, ir_version=first.ir_version)
+
+
+def _outputs(
+    ended: list[str], found: list[int], *, with_candidates: bool
+) -> Iterator[onnx.NodeProto]:
+    """What comes out, of what the loop has left; see `_join`."""
+    for place, name in zip(found, OUTPUTS, strict=True):
+        if name == "tokens" and with_candidates:
+            yield helper.make_node("Gather", [ended[0], ended[place]], [name])
+        else:
+            yield helper.make_node("Identity", [ended[place]], [name])
 
 
 def _loop_body(graph: onnx.GraphProto) -> onnx.GraphProto:

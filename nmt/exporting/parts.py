@@ -10,7 +10,7 @@ from nmt.nn.model import Model
 from nmt.nn.restricted import Allowed, RestrictedModel, RestrictedState
 from nmt.search.beam_graph import GraphBatch, GraphBeam
 from nmt.structure import fill, tensors_of
-from nmt.symbols import SPECIAL_SYMBOLS
+from nmt.symbols import BOS, EOS, PAD, SPECIAL_SYMBOLS
 
 
 class Example(NamedTuple):
@@ -37,6 +37,9 @@ class Candidates(nn.Module):
         frequent: `[F]`, tokens that all may have.
         vocabulary_size: of the target.
         copies: whether source tokens are target tokens.
+
+    Attributes:
+        everywhere: `[V]`, whether all may have a token: the special ones and the frequent ones.
     """
 
     candidates: Tensor
@@ -52,7 +55,7 @@ class Candidates(nn.Module):
     ) -> None:
         super().__init__()
         candidates = candidates.clone().long()
-        candidates[: len(SPECIAL_SYMBOLS)] = 0  # padding and EOS ask for nothing
+        candidates[[PAD, BOS, EOS]] = PAD  # which ask for nothing
         everywhere = torch.zeros(vocabulary_size, dtype=torch.bool)
         everywhere[: len(SPECIAL_SYMBOLS)] = True
         everywhere[frequent.long()] = True

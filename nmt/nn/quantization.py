@@ -111,12 +111,15 @@ def _multiply(
 
 @torch.library.custom_op("nmt::int8_product", mutates_args=())
 def int8_product(rows: Tensor, values: Tensor, scales: Tensor) -> Tensor:
-    """``W x`` of `[R K]`, the values `[N K]` and the scales `[N]`: one node of a graph."""
+    """``W x`` of `[R K]`, the values `[N K]` and the scales `[N]`: one node of an exported graph.
+
+    An operator with a name, for ONNX has other words for what is in it: `nmt.exporting.operators`.
+    """
     return _multiply(rows, values, scales, None)
 
 
 @int8_product.register_fake
-def _(rows: Tensor, values: Tensor, scales: Tensor) -> Tensor:
+def _shape(rows: Tensor, values: Tensor, scales: Tensor) -> Tensor:
     return rows.new_empty(rows.shape[0], scales.shape[0])
 
 

@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch._higher_order_ops.scan import scan
 
 from nmt.nn.fused_gru import fused_gru
 from nmt.nn.initialization import initialize_hidden_gates, initialize_input_gates
@@ -115,6 +114,8 @@ def _unroll_in_graph(
     keep: Float[Tensor, "B H"] | None,
 ) -> Float[Tensor, "B T Z"]:
     """The same as one loop of a graph, however many steps there will be."""
+    from torch._higher_order_ops.scan import scan  # for the exporter alone
+
     if mask is None:
         mask = projected.new_ones(projected.shape[:2], dtype=torch.bool)
 

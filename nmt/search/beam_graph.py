@@ -9,7 +9,6 @@ from typing import Generic
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
-from torch._higher_order_ops.while_loop import while_loop
 
 from nmt.search.penalties import LengthPenalty
 from nmt.search.rules import GRANTED_TOKENS, SearchLimits
@@ -88,10 +87,12 @@ class GraphBatch(Generic[State]):
 class GraphBeam:
     """`BeamSearch` in tensors whose shapes are known before a round.
 
-    It finds the same, as its rules are the same: at each step all continuations of a sentence's
-    open hypotheses are ranked, the best fill the places that no finished one holds, and a sentence
-    is done when none that is open can still win. It lacks the rules that look at what has been
-    written. Within a round all sentences keep their places; it ends when a quarter of them is done.
+    But for the order of equals it finds the same, as its rules are the same: at each step all
+    continuations of a sentence's open hypotheses are ranked, the best fill the places that no
+    finished one holds, and a sentence is done when none that is open can still win. It lacks the
+    rules that look at what has been written, so that something may always follow. Room for the
+    longest translation is taken at once: `[B K T]` of whole numbers, T by the limits. Within a
+    round all sentences keep their places; it ends when a quarter of them is done.
 
     Attributes:
         length_penalty: what finished hypotheses are ranked by.
@@ -310,6 +311,8 @@ def _loop(
 ) -> Sequence[Tensor]:
     """A loop in Python, or in the graph."""
     if torch.compiler.is_exporting():
+        from torch._higher_order_ops.while_loop import while_loop
+
         looped: Sequence[Tensor] = while_loop(goes_on, advance, tensors)  # type: ignore[no-untyped-call]
         return looped
     while goes_on(*tensors):

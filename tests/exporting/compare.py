@@ -21,16 +21,18 @@ from nmt.data.loader import make_source
 from nmt.exported import read_hypotheses
 from nmt.exporting.graph import make_graph
 from nmt.exporting.parts import Candidates
+from nmt.lexicon import Lexicon
 from nmt.nn import quantization
 from nmt.nn.model import Model
 from nmt.search.beam import BeamSearch
 from nmt.search.beam_graph import GraphBeam
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.penalties import GNMTPenalty, Scoring
-from nmt.search.request import Request
+from nmt.search.penalties import GNMTPenalty, Scoring, WordReward
+from nmt.search.request import Demand, Request
 from nmt.search.rules import Rules, SearchLimits
 from nmt.search.search import Stepper
-from nmt.symbols import SPECIAL_SYMBOLS
+from nmt.shortlist import Shortlist
+from nmt.symbols import SPECIAL_SYMBOLS, UNK
 
 VOCABULARY = 40
 LIMITS = SearchLimits(max_length=12)
@@ -87,7 +89,8 @@ def assert_same(
         scores = [item.score for item in theirs]
         assert [item.score for item in mine] == pytest.approx(scores, abs=tolerance)
     same = [
-        mine[0].tokens == theirs[0].tokens for mine, theirs in zip(found, expected, strict=True)
+        [item.tokens for item in mine] == [item.tokens for item in theirs]
+        for mine, theirs in zip(found, expected, strict=True)
     ]
     assert sum(same) >= 0.9 * len(same)
 
@@ -113,32 +116,55 @@ def int8() -> None:
     assert_same(run_file(proto, sources, 4, 2), run_search(model, sources, 4, 2), tolerance=0.05)
 
 
-def weights_stand_in_the_file_once() -> None:
-    """Embeddings and projection are one table (`tie: all`), in both pieces of the graph."""
+def weights_are_shared() -> None:
+    """Embeddings are one table (`tie: all`) in both pieces; the projection has it once, turned."""
     model = make_model({})
     proto = make_graph(model, GraphBeam(GNMTPenalty(), LIMITS), VOCABULARY, None)
     table = [item for item in proto.graph.initializer if list(item.dims) == [VOCABULARY, 12]]
     turned = [item for item in proto.graph.initializer if list(item.dims) == [12, VOCABULARY]]
-    assert len(table) == 1 and len(turned) <= 1
+    assert len(table) == 1 and len(turned) == 1
     onnx.checker.check_model(proto)
 
 
 def a_shortlist() -> None:
-    """What may be written is what it says, for each sentence by itself."""
+    """It chooses what `Shortlist` chooses, unknown words and all, and what is written is of it."""
     model = make_model({})
     generator = np.random.default_rng(0)
-    table = torch.from_numpy(generator.integers(4, VOCABULARY, (VOCABULARY, 2)))
-    frequent = torch.tensor([5, 6, 7, 8, 9, 10])
-    candidates = Candidates(table, frequent, VOCABULARY, copies=True)
+    table = generator.integers(0, VOCABULARY, (VOCABULARY, 3)).astype(np.int32)
+    frequent = np.array([5, 6, 7, 8, 9, 10], np.int32)
+    lexicon = Lexicon(table, np.ones_like(table, np.float32), frequent)
+    shortlist = Shortlist(lexicon, 2, 5, copies=True)
+    numbers = torch.from_numpy(table[:, :2].astype(np.int64)), torch.from_numpy(frequent[:5])
+    candidates = Candidates(*numbers, VOCABULARY, copies=True)
+    sources = [*make_sources(20), [1, 9], [UNK]]
+    columns, allowed = shortlist.choose(sources, [Demand()] * len(sources))
+    tokens, mask = candidates(make_source(sources)[0])
+    assert torch.equal(tokens, columns.tokens) and torch.equal(mask.mask, allowed.mask)
     proto = make_graph(model, GraphBeam(GNMTPenalty(), LIMITS), VOCABULARY, candidates)
-    sources = make_sources(20)
     together = run_file(proto, sources, 3, 1)
-    for source, (best,) in zip(sources, together, strict=True):
-        allowed = {*frequent.tolist(), *source, *table[source].flatten().tolist()}
-        assert set(best.tokens) <= allowed
+    for source, (best,), row in zip(sources, together, allowed.mask, strict=True):
+        assert set(best.tokens) <= set(columns.tokens[row].tolist())
         alone = run_file(proto, [source], 3, 1)[0][0]
         assert alone.tokens == best.tokens
         assert alone.score == pytest.approx(best.score, abs=1e-4)
+
+
+def other_limits() -> None:
+    """Limits by the source and none, and another penalty; all of the n best."""
+    model = make_model({})
+    for limits in (
+        SearchLimits(min_length=2, max_length=40, min_length_ratio=0.7, max_length_ratio=1.3),
+        SearchLimits(max_length=9, max_length_ratio=None),
+    ):
+        proto = make_graph(model, GraphBeam(WordReward(), limits), VOCABULARY, None)
+        for count in (3, 25):
+            sources = make_sources(count)
+            source, lengths = make_source(sources)
+            search = BeamSearch(4, 4, Scoring(WordReward()), Rules(limits))
+            with torch.inference_mode():
+                state = model.read(source, lengths)
+                expected = search(Stepper(model.step), state, Request(lengths))
+            assert_same(run_file(proto, sources, 4, 4), expected, tolerance=1e-3)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,6 @@ def test_each_part(form: dict[str, dict[str, Any] | None]) -> None:
     run("each_part", json.dumps(form))
 
 
-@pytest.mark.parametrize("name", ["int8", "a_shortlist", "weights_stand_in_the_file_once"])
+@pytest.mark.parametrize("name", ["int8", "a_shortlist", "other_limits", "weights_are_shared"])
 def test_what_is_special(name: str) -> None:
     run(name)

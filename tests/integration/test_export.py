@@ -7,10 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
-from nmt.exported import KEY, ExportedTranslator
+from nmt.config import DecodingConfig
+from nmt.errors import RunError
+from nmt.exported import KEY, ExportedTranslator, read_hypotheses
+from nmt.exporting.export import _EXPORTED
+from nmt.search.hypothesis import Hypothesis
 from tests.integration.conftest import Command
 
 LINES = ["one two three .", "", "nine .", "four four zero ."]
@@ -36,32 +41,30 @@ def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "nmt", "export", "runs/tiny", "-o", str(path)]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=trained)
     assert ended.returncode == 0, ended.stderr
-    assert "of 32 sentences of random tokens, 32 become the same" in ended.stderr
+    assert "on 32 sentences of random tokens: 32 become the same" in ended.stderr
     assert os.listdir(path.parent) == ["tiny.onnx"]
     return path
 
 
-def test_it_translates_as_the_run_does(nmt: Command, in_trained: Path, exported: Path) -> None:
-    for extra in (
-        (),
-        ("--n-best", 3, "--scores"),
-        ("--search", "greedy"),
-        ("--beam-size", 2, "--batch-tokens", 5),
-    ):
-        ours = nmt("translate", "runs/tiny", *extra, "test.en")
-        theirs = nmt("translate", exported, *extra, "test.en")
-        assert (theirs.code, theirs.err) == (0, "")
-        for mine, yours in zip(ours.lines, theirs.lines, strict=True):
-            numbers = [[], []]
-            words = [[], []]
-            for place, line in enumerate((mine, yours)):
-                for word in line.split():
-                    try:
-                        numbers[place].append(float(word))
-                    except ValueError:
-                        words[place].append(word)
-            assert words[0] == words[1]
-            assert numbers[0] == pytest.approx(numbers[1], abs=1e-4)
+@pytest.mark.parametrize(
+    "extra",
+    [("--n-best", 3), ("--search", "greedy"), ("--beam-size", 2, "--batch-tokens", 5)],
+    ids=["n-best", "greedy", "small"],
+)
+def test_it_translates_as_the_run_does(
+    nmt: Command, in_trained: Path, exported: Path, extra: tuple[str | int, ...]
+) -> None:
+    ours = nmt("translate", "runs/tiny", "--json", *extra, "test.en")
+    theirs = nmt("translate", exported, "--json", *extra, "test.en")
+    assert (theirs.code, theirs.err) == (0, "")
+    for mine, yours in zip(ours.lines, theirs.lines, strict=True):
+        for one, other in zip(
+            json.loads(mine)["hypotheses"], json.loads(yours)["hypotheses"], strict=True
+        ):
+            assert one["tokens"] == other["tokens"]
+            assert one["translation"] == other["translation"]
+            assert one["score"] == pytest.approx(other["score"], abs=1e-4)
+            assert one["log_probability"] == pytest.approx(other["log_probability"], abs=1e-4)
 
 
 def test_what_goes_in_and_what_comes_out(
@@ -97,10 +100,12 @@ def test_in_python(exported: Path) -> None:
     first, nothing = translator.translate(["one two .", " "])
     assert len(first.texts) == 2 and first.hypotheses[0].score >= first.hypotheses[1].score
     assert nothing.text == "" and nothing.hypotheses[0].tokens == ()
-    alone = ExportedTranslator.open(exported, beam_size=4, n_best=2, batch_tokens=1)
-    assert [item.texts for item in alone.translate(LINES)] == [
-        item.texts for item in translator.translate(LINES)
-    ]
+    whole = [item.texts for item in translator.translate(LINES)]
+    for num_threads in (1, 3):
+        alone = ExportedTranslator.open(
+            exported, beam_size=4, n_best=2, batch_tokens=1, num_threads=num_threads
+        )
+        assert [item.texts for item in alone.translate(LINES)] == whole
     with pytest.raises(TypeError, match=r"write translate\(\[line\]\)"):
         translator.translate("one")
 
@@ -110,14 +115,16 @@ def test_in_python(exported: Path) -> None:
     [
         (("--resume",), ("--resume", "name the run")),
         (("--alignments", "x"), ("--alignments", "name the run")),
-        (("--shortlist",), ("--shortlist", "export it anew")),
-        (("--precision", "int8"), ("--precision", "export it anew")),
-        (("--set", "max_length=3"), ("--set", "export it anew")),
+        (("--shortlist",), ("--shortlist", "settled when")),
+        (("--precision", "int8"), ("--precision", "has float32 in it")),
+        (("--device", "cuda"), ("--device", "runs on the CPU")),
+        (("--ensemble", "runs/tiny"), ("--ensemble", "name the run")),
+        (("--set", "max_length=3"), ("--set", "settled when")),
         (("--search", "sampling"), ("sampling", "beam and greedy")),
         (("--search", "greedy", "--beam-size", "3"), ("--beam-size 3", "leave one out")),
         (("--beam-size", "0"), ("--beam-size 0", "at least 1")),
-        (("--beam-size", "3", "--n-best", "4"), ("1 to the beam size (3), not 4",)),
-        (("--beam-size", "1000"), ("a beam of 1000", "give 1 to")),
+        (("--beam-size", "3", "--n-best", "4"), ("4 as number of translations", "1 to 3")),
+        (("--beam-size", "1000"), ("1000 a beam cannot be", "1 to ")),
     ],
 )
 def test_what_it_cannot_do(
@@ -126,11 +133,75 @@ def test_what_it_cannot_do(
     nmt("translate", exported, *arguments, stdin=b"one\n").assert_refused(*parts)
 
 
+def test_no_pytorch_is_loaded(exported: Path) -> None:
+    program = (
+        "import sys; sys.modules['torch'] = None; from nmt.cli import main; "
+        f"sys.exit(main(['translate', {str(exported)!r}]))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], input=INPUT, capture_output=True)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert len(ended.stdout.splitlines()) == len(LINES)
+
+
+def test_one_process_alone(
+    nmt: Command, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nmt("translate", exported, "-o", exported, stdin=INPUT).assert_refused("give two files")
+    for name, value in {
+        "RANK": "0",
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "x",
+        "MASTER_PORT": "1",
+        "TORCHELASTIC_RUN_ID": "x",
+        "LOCAL_RANK": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    nmt("translate", exported, stdin=INPUT).assert_refused("an exported model runs in one process")
+
+
+def test_without_onnx_runtime(
+    nmt: Command, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    nmt("translate", exported, stdin=INPUT).assert_refused("pip install onnxruntime")
+
+
+def test_numbers_that_are_none() -> None:
+    scores = np.array([[-1.0, -np.inf], [np.nan, np.nan]], np.float32)
+    ones, tokens = np.ones((2, 2), np.int64), np.full((2, 2, 3), 7)
+    (first,) = read_hypotheses(scores[:1], scores[:1], ones[:1], tokens[:1])
+    assert first == [Hypothesis((7,), -1.0, -1.0)]
+    with pytest.raises(RunError, match="numbers are NaN"):
+        read_hypotheses(scores, scores, ones, tokens)
+
+
+@pytest.mark.slow
+def test_int8_with_a_shortlist(nmt: Command, in_copy: Path) -> None:
+    assert nmt("lexicon", "runs/tiny").code == 0
+    command = [sys.executable, "-m", "nmt", "export", "runs/tiny", "-o", "listed.onnx"]
+    options = ["--precision", "int8", "--shortlist", "--checkpoint", "last", "--search", "greedy"]
+    ended = subprocess.run([*command, *options], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    listed = ("--shortlist", "--precision", "int8", "--checkpoint", "last", "--search", "greedy")
+    ours = nmt("translate", "runs/tiny", *listed, "test.en").lines
+    assert nmt("translate", "listed.onnx", "test.en").lines == ours
+    too_wide = subprocess.run(
+        [*command, "--shortlist", "--set", "shortlist.frequent=2", "--beam-size", "4"],
+        capture_output=True,
+        text=True,
+    )
+    assert too_wide.returncode == 2 and "leaves room for 2, not 4" in too_wide.stderr
+
+
+def test_every_option_of_decoding_is_known() -> None:
+    assert set(_EXPORTED) <= DecodingConfig.model_fields.keys()
+
+
 def test_files_that_are_none(nmt: Command, exported: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.onnx"
     other.write_text("no model")
     nmt("translate", other, stdin=b"one\n").assert_refused(
-        f"{other}: is no exported model that can be read"
+        f"{other}: is not a folder, and no exported model that can be read"
     )
     model = onnx.load(exported)
     onnx.helper.set_model_props(model, {})
@@ -138,17 +209,27 @@ def test_files_that_are_none(nmt: Command, exported: Path, tmp_path: Path) -> No
     nmt("translate", other, stdin=b"one\n").assert_refused("was not written by `nmt export`")
     model = onnx.load(exported)
     told = json.loads(model.metadata_props[0].value)
-    for changed, reason in ((told | {"format": 9}, "format 9"), ({"format": 1}, "'target'")):
+    broken = told | {"source": told["source"] | {"model_sha256": "0"}}
+    unknown = told | {"source": told["source"] | {"name": "magic"}}
+    for changed, reason in (
+        (told | {"format": 9}, "format 9"),
+        ({"format": 1}, "'target'"),
+        (3, "no object"),
+        (broken, "tokenizer is damaged"),
+    ):
         onnx.helper.set_model_props(model, {KEY: json.dumps(changed)})
         onnx.save(model, other)
         nmt("translate", other, stdin=b"one\n").assert_refused("export it anew", reason)
+    onnx.helper.set_model_props(model, {KEY: json.dumps(unknown)})
+    onnx.save(model, other)
+    nmt("translate", other, stdin=b"one\n").assert_refused("a tokenizer 'magic'")
 
 
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (("--set", "no_repeat_ngram_size=2"), ("no_repeat_ngram_size", "unset it")),
-        (("--set", "coverage_penalty=gnmt"), ("coverage_penalty", "unset it")),
+        (("--set", "no_repeat_ngram_size=2"), ("no_repeat_ngram_size", "leave it out")),
+        (("--set", "coverage_penalty=gnmt"), ("coverage_penalty", "leave it out")),
         (("--search", "sampling"), ("decoding.search: sampling", "beam and greedy are")),
         (("--set", "search={name: beam, stopping: first}"), ("stops exactly",)),
         (("--shortlist",), ("it has no lexicon",)),

@@ -11,7 +11,7 @@ from nmt.build_model import build_model
 from nmt.config import ModelConfig
 from nmt.nn.cells import CELLS
 from nmt.nn.decoders import DECODERS
-from nmt.nn.quantization import Int8Linear, Int8Weight, linear, quantize
+from nmt.nn.quantization import Int8Linear, Int8Weight, int8_product, linear, quantize
 from nmt.symbols import BOS, EOS
 
 SIZES = {
@@ -108,3 +108,16 @@ def test_what_is_small_stays_as_it_is() -> None:
     module = nn.Sequential(nn.Linear(8, 8), nn.Linear(1, 9000), nn.Linear(64, 64))
     quantize(module)
     assert [type(layer) for layer in module] == [nn.Linear, nn.Linear, Int8Linear]
+
+
+def test_the_operator_for_graphs_is_the_product() -> None:
+    weight, inputs = torch.randn(6, 8), torch.randn(3, 8)
+    quantised = Int8Weight.of(weight)
+    product = int8_product(inputs, quantised.values, quantised.scales)
+    assert torch.equal(product, quantised.multiply(inputs, None))
+
+
+def test_some_outputs_alone() -> None:
+    layer, rows = Int8Linear.of(torch.nn.Linear(8, 6)), torch.tensor([4, 0])
+    inputs = torch.randn(3, 8)
+    torch.testing.assert_close(layer.restrict(rows)(inputs), layer(inputs)[:, rows])

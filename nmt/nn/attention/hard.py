@@ -6,9 +6,9 @@ import torch
 from annotated_types import Ge, Gt, Le
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional
 
 from nmt.nn.attention.alignment import Aligned, Alignment, Choice, below_best, masked_softmax
+from nmt.nn.masks import is_position
 
 
 class HardAlignment(Alignment):
@@ -93,5 +93,5 @@ class GumbelAlignment(Alignment):
 
 def _one_hot(position: Tensor, like: Tensor, mask: Tensor) -> Tensor:
     """`[B T]` to `[B T S]`; zeros where no position is real."""
-    ones = functional.one_hot(position, like.shape[-1]).to(like.dtype)
+    ones = is_position(position, like.shape[-1]).to(like.dtype)
     return ones * mask.unsqueeze(1)

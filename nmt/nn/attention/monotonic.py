@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nmt.nn.attention.alignment import Aligned, Alignment
+from nmt.nn.masks import is_position
 
 
 class MonotonicAlignment(Alignment):
@@ -80,7 +81,7 @@ class MonotonicAlignment(Alignment):
             energy = torch.where(energy > 0, _SURE, -_SURE).to(energy)
         energy = energy.clamp(-_SURE, _SURE)
         if self.stop_at_end:
-            last = functional.one_hot((mask.sum(-1) - 1).clamp(min=0), mask.shape[1]).bool()
+            last = is_position((mask.sum(-1) - 1).clamp(min=0), mask.shape[1])
             energy = energy.masked_fill(last, _SURE)
         energy = energy.masked_fill(~mask, -_SURE)
         return torch.sigmoid(energy) * mask, functional.logsigmoid(-energy)

@@ -1,5 +1,6 @@
 """How operators of PyTorch are written that ONNX does not have, or has but slowly."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -15,12 +16,13 @@ RUNTIME: Final = "com.microsoft"
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)
 
 
-def translations() -> dict[Any, Callable[..., Any]]:
+def operators() -> dict[Any, Callable[..., Any]]:
     """Operator -> what writes it."""
     return {
         torch.ops.nmt.int8_product.default: _int8_product,
         torch.ops.aten.matmul.default: _matmul,
         torch.ops.aten.lerp.Tensor: _lerp,
+        torch.ops.aten.log_sigmoid.default: _log_sigmoid,
         torch.ops.aten.sym_stride.int: _stride,
     }
 
@@ -31,6 +33,7 @@ def merge_products(graph: onnx.GraphProto) -> None:
     ONNX Runtime has a node for it, of which the exporter knows nothing.
     """
     makers = {output: node for node in graph.node for output in node.output}
+    uses = Counter(name for node in graph.node for name in node.input)
     gone = set()
     for node in graph.node:
         for attribute in node.attribute:
@@ -43,6 +46,7 @@ def merge_products(graph: onnx.GraphProto) -> None:
         left, right, zero = product.input
         one, (output,) = f"{node.output[0]}_one", node.output
         inputs = [left, right, one, node.input[1], zero]
+        assert uses[product.output[0]] == uses[cast.output[0]] == 1
         gone |= {*product.output, *cast.output}
         node.CopyFrom(
             helper.make_node(
@@ -91,6 +95,12 @@ def _lerp(start: Any, end: Any, weight: Any) -> Any:
     """In three nodes, not in the ten that give the last bit of it."""
     op = _operators()
     return op.Add(start, op.Mul(weight, op.Sub(end, start)))
+
+
+def _log_sigmoid(tensor: Any) -> Any:
+    """Finite where the sigmoid is 0 to the last bit."""
+    op = _operators()
+    return op.Neg(op.Softplus(op.Neg(tensor)))
 
 
 def _stride(tensor: Any, dim: int) -> Any:
