@@ -73,8 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise UserError(f"-o {output}: cannot be written: {error.strerror or error}") from error
     logger.info(
-        "%s: %.1f MB. Tried on %d sentences of random tokens: %d become the same as with the run in "
-        "this precision; the log-probability of a token is at most %.1g away",
+        "%s: %.1f MB. Tried on %d sentences of random tokens: %d become the same as with the run "
+        "in this precision; the log-probability of a token is at most %.1g away",
         *(output, output.stat().st_size / 1e6),
         *(trial.num_tried, trial.num_same, trial.furthest),
     )
