@@ -124,7 +124,8 @@ def _require_simple(decoding: DecodingConfig) -> None:
     for key in DecodingConfig.model_fields.keys() - _EXPORTED:
         if getattr(decoding, key) != getattr(standard, key):
             raise ConfigError(
-                f"decoding.{key}: an exported search knows nothing of it; leave it out, or give the run to translate"
+                f"decoding.{key}: an exported search knows nothing of it; leave it out, or "
+                "translate with the run"
             )
 
 
