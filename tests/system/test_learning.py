@@ -38,9 +38,9 @@ def make_pairs(task: str, count: int, seed: int) -> tuple[list[list[int]], list[
     return sources, [TASKS[task](words) for words in sources]
 
 
-def train(model: Model, task: str, num_updates: int) -> None:
+def train(model: Model, task: str, num_updates: int, rate: float = 5e-3) -> None:
     model.train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, num_updates)
     for update in range(num_updates):
         batch: Batch = make_batch(*make_pairs(task, 64, seed=update))
@@ -114,6 +114,24 @@ def test_learns(task: str, form: dict[str, dict[str, Any]]) -> None:
     train(model, task, NUM_UPDATES.get(config.attention.score.name, 700))
     is_rough = config.attention.alignment.name in ROUGH
     assert share_right(model, task) >= (0.90 if is_rough else 0.95)
+
+
+@pytest.mark.parametrize(
+    ("style", "attention"),
+    [("sutskever", None), ("bahdanau", None), ("bahdanau", {"score": "uniform"})],
+)
+def test_what_cannot_look_learns_too(style: str, attention: dict[str, Any] | None) -> None:
+    """With four times the size and six times the updates."""
+    torch.manual_seed(1)
+    large = {
+        "embedding": SMALL["embedding"] | {"size": 64},
+        "encoder": SMALL["encoder"] | {"hidden_size": 128},
+        "decoder": SMALL["decoder"] | {"hidden_size": 256, "style": style},
+        "attention": attention,
+    }
+    model = build_model(ModelConfig.model_validate(large), VOCABULARY, VOCABULARY)
+    train(model, "copy", num_updates=4_000, rate=2e-3)
+    assert share_right(model, "copy") >= 0.95
 
 
 @pytest.mark.parametrize("style", ["sutskever", "bahdanau"])
