@@ -1,5 +1,6 @@
 """What updates cost: counted on real ones, so that it is true of any wiring."""
 
+import statistics
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -67,7 +68,9 @@ def measure_update(
 def measure_speed(
     model: Model, optimizer: Optimizer, batches: Sequence[Batch], objective: Objective
 ) -> float:
-    """Target tokens a second, over updates on ordinary batches; the model is changed by them.
+    """Target tokens a second, the median of updates on ordinary batches; they change the model.
+
+    (A stall of the machine in one of them says nothing of the training.)
 
     Args:
         model: on the device where it will be trained; it has made an update before.
@@ -76,14 +79,16 @@ def measure_speed(
         objective: what it makes small.
     """
     device = next(model.parameters()).device
-    num_tokens = 0
+    rates: list[float] = []
     start = time.perf_counter()
     for batch in batches:
+        begun = time.perf_counter()
         _update(model, optimizer, to(batch, device), objective)
-        num_tokens += batch.num_target_tokens
-        if time.perf_counter() - start > _LONGEST_MEASUREMENT:
+        ended = time.perf_counter()
+        rates.append(batch.num_target_tokens / (ended - begun))
+        if ended - start > _LONGEST_MEASUREMENT:
             break
-    return num_tokens / (time.perf_counter() - start)
+    return statistics.median(rates)
 
 
 def count_parameters(model: Model) -> dict[str, int]:
