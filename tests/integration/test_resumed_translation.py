@@ -193,17 +193,17 @@ def test_nothing_is_there_yet(nmt: Any, in_copy: Path) -> None:
 
 @pytest.mark.slow
 def test_a_killed_one_goes_on(nmt: Any, in_copy: Path) -> None:
-    """SIGKILL at three moments, of a text of five windows."""
-    write_input(Path("input.en"), 20_000)
+    """SIGKILL at three moments, of a text of 25 windows."""
+    write_input(Path("input.en"), 100_000)
     command = ("translate", "runs/tiny", "input.en", "-o")
     assert nmt(*command, "whole").code == 0
-    for moment in range(1, 4):
+    for moment, num_done in enumerate((4_000, 36_000, 72_000), start=1):
         process = subprocess.Popen(
             [sys.executable, "-m", "nmt", *command, "out", "--resume"], stderr=subprocess.DEVNULL
         )
         while process.poll() is None:
             state = Path("out.state")
-            if state.exists() and json.loads(state.read_text())["num_lines"] >= 4_000 * moment:
+            if state.exists() and json.loads(state.read_text())["num_lines"] >= num_done:
                 time.sleep(0.3 * moment)
                 process.send_signal(signal.SIGKILL)
                 process.wait()
