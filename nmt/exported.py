@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.errors import ConfigError, RunError, UserError
-from nmt.reading import like_batches, read_words, windows
+from nmt.reading import full_batches, read_words, windows
 from nmt.search.hypothesis import Hypothesis
 from nmt.symbols import EOS, PAD
 from nmt.text.normalization import Normalizer
@@ -228,12 +228,7 @@ class ExportedTranslator:
             sources: their tokens, without EOS; of none comes nothing.
         """
         found = [[_NOTHING] for _ in sources]
-        full = [index for index, tokens in enumerate(sources) if len(tokens)]
-        lengths = [len(sources[index]) + 1 for index in full]
-        batches = [
-            [full[place] for place in batch]
-            for batch in like_batches(lengths, self.batch_tokens, None)
-        ]
+        batches = full_batches(sources, self.batch_tokens, None)
         jobs = [[sources[index] for index in batch] for batch in batches]
         for batch, results in zip(batches, self._map(self._search_batch, jobs), strict=True):
             for index, hypotheses in zip(batch, results, strict=True):

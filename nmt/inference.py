@@ -16,7 +16,7 @@ from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model
 from nmt.nn.restricted import RestrictedModel, RestrictedState
 from nmt.ranks import Ranks
-from nmt.reading import like_batches
+from nmt.reading import full_batches, like_batches
 from nmt.search.columns import Columns
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Demand, Request
@@ -69,12 +69,7 @@ class Inference:
         """
         demands = [Demand()] * len(sources) if demands is None else demands
         found = [[_NOTHING] for _ in sources]
-        full = [index for index, tokens in enumerate(sources) if len(tokens)]
-        lengths = [len(sources[index]) + 1 for index in full]
-        batches = [
-            [full[place] for place in batch]
-            for batch in like_batches(lengths, self.batch_tokens, self.batch_sentences)
-        ]
+        batches = full_batches(sources, self.batch_tokens, self.batch_sentences)
         jobs = [([sources[i] for i in batch], [demands[i] for i in batch]) for batch in batches]
         for batch, hypotheses in zip(batches, self._map(_search_batch, jobs), strict=True):
             for index, best in zip(batch, hypotheses, strict=True):

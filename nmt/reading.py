@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, Literal, TypeVar
 
-from nmt.text.reader import EncodedWords, Item, Reader
+from nmt.text.reader import EncodedWords, Item, Reader, Tokens
 
 logger = logging.getLogger(__name__)
 
@@ -131,6 +131,18 @@ def like_batches(
             most = most if batch_sentences is None else min(most, batch_sentences)
         batches[-1].append(index)
     return batches
+
+
+def full_batches(
+    sources: Sequence[Tokens], batch_tokens: int, batch_sentences: int | None
+) -> list[list[int]]:
+    """`like_batches` of the sentences that have tokens, to which EOS is yet to be added."""
+    full = [index for index, tokens in enumerate(sources) if len(tokens)]
+    lengths = [len(sources[index]) + 1 for index in full]
+    return [
+        [full[place] for place in batch]
+        for batch in like_batches(lengths, batch_tokens, batch_sentences)
+    ]
 
 
 def _first_tokens(sentence: EncodedWords, num_tokens: int) -> EncodedWords:
