@@ -2,22 +2,17 @@
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
-from itertools import islice, tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from nmt.commands.formats import Format, format_translation
 from nmt.commands.output import open_output, refuse_same_file
-from nmt.commands.terminal import count_on_terminal, prompted
-from nmt.commands.text import read_text, stdin_is_typed
+from nmt.commands.terminal import count_on_terminal, translated
+from nmt.commands.text import read_text
 from nmt.errors import UserError
 from nmt.launched import is_launched
-
-if TYPE_CHECKING:
-    from nmt.exported import ExportedTranslator
-    from nmt.translated import Translation
 
 _FIXED: Final[Mapping[str, tuple[object, ...]]] = {
     "checkpoint": ("best",),
@@ -59,6 +54,7 @@ def translate_exported(arguments: argparse.Namespace) -> int:
     lines = read_text(arguments.input)
 
     from nmt.exported import ExportedTranslator
+    from nmt.reading import warn_of_unknown
 
     translator = ExportedTranslator.open(
         arguments.run,
@@ -71,11 +67,12 @@ def translate_exported(arguments: argparse.Namespace) -> int:
     how = Format(
         with_scores=arguments.scores, n_best=arguments.n_best is not None, json=arguments.json
     )
+    warned = warn_of_unknown(lines, translator.source_reader, str)
     number = 0
     with ExitStack() as stack:
         output = stack.enter_context(open_output(arguments.output))
         progress = stack.enter_context(count_on_terminal(arguments, 0, reads_grids=False))
-        for window in _translated(translator, lines, arguments):
+        for window in translated(translator.translate_windows, warned, arguments.input):
             for line, translation in window:
                 pieces = translator.target_tokenizer.pieces
                 output.write(format_translation(number, line, translation, how, pieces))
@@ -110,20 +107,3 @@ def _number(text: str | None, name: str) -> int | None:
     if not text.isdecimal() or int(text) < 1:
         raise UserError(f"--{name} {text}: must be a whole number, at least 1")
     return int(text)
-
-
-def _translated(
-    translator: "ExportedTranslator", lines: Iterator[str], arguments: argparse.Namespace
-) -> "Iterator[list[tuple[str, Translation]]]":
-    """The lines and their translations, a window at a time; a line at a time from a terminal."""
-    from nmt.reading import warn_of_unknown
-
-    warned = warn_of_unknown(lines, translator.source_reader, str)
-    if stdin_is_typed(arguments.input):
-        for number, line in enumerate(prompted(warned), start=1):
-            for window in translator.translate_windows([line], first_number=number):
-                yield [(line, window[0])]
-        return
-    ahead, behind = tee(warned)
-    for window in translator.translate_windows(ahead):
-        yield list(zip(islice(behind, len(window)), window, strict=True))

@@ -2,13 +2,16 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, tee
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from nmt.commands.text import count_lines, stdin_is_typed
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+    from nmt.translated import Translation
 
 T = TypeVar("T")
 
@@ -23,6 +26,31 @@ def prompted(lines: "Iterator[T]") -> "Iterator[T]":
         except StopIteration:
             print(file=sys.stderr)
             return
+
+
+def translated(
+    translate: "Callable[..., Iterator[list[Translation]]]",
+    lines: "Iterator[T]",
+    names: Sequence[str],
+    first_number: int = 1,
+) -> "Iterator[list[tuple[T, Translation]]]":
+    """Lines and their translations, a window at a time; a line at a time from a terminal.
+
+    Args:
+        translate: `translate_windows` of a translator.
+        lines: what it takes.
+        names: of the files that they come from.
+        first_number: of the first line, for warnings.
+    """
+    if stdin_is_typed(names):
+        # Nothing is read ahead where a person waits for the answer.
+        for typed, line in enumerate(prompted(lines), start=1):
+            for window in translate([line], first_number=typed):
+                yield [(line, window[0])]
+        return
+    ahead, behind = tee(lines)
+    for window in translate(ahead, first_number=first_number):
+        yield list(zip(islice(behind, len(window)), window, strict=True))
 
 
 def count_on_terminal(

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
-from itertools import islice, tee
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from nmt.commands.decoding import (
 from nmt.commands.exported import is_exported, translate_exported
 from nmt.commands.formats import Format, format_attention, format_translation
 from nmt.commands.output import is_special, open_output, refuse_same_file
-from nmt.commands.terminal import count_on_terminal, prompted
+from nmt.commands.terminal import count_on_terminal, translated
 from nmt.commands.text import read_demands, read_input, stdin_is_typed
 from nmt.errors import ConfigError, UserError
 from nmt.launched import is_first, is_launched
@@ -227,15 +226,7 @@ def _translated(
         with_alignments=arguments.alignments is not None or arguments.attention or asks_json,
         with_scores=arguments.scores or arguments.n_best is not None or arguments.json,
     )
-    if stdin_is_typed(arguments.input):
-        # Nothing is read ahead where a person waits for the answer.
-        for typed, line in enumerate(prompted(warned), start=1):
-            for window in translate([line], first_number=typed):
-                yield [(line, window[0])]
-        return
-    ahead, behind = tee(warned)
-    for window in translate(ahead, first_number=number):
-        yield list(zip(islice(behind, len(window)), window, strict=True))
+    return translated(translate, warned, arguments.input, number)
 
 
 def _write(
