@@ -407,9 +407,11 @@ def test_runs_translate_together(tokenizer, tmp_path):
     for parameter in one.inference.model.parameters():
         parameter.data.mul_(1.05)
     other = save_run(one, tmp_path / "other")
-    alone = Translator.from_run(run.path)
-    twice = Translator.from_run(run.path, ensemble=[run.path])
-    both = Translator.from_run(run.path, ensemble=[other.path], average="linear")
+    alone = Translator.from_run(run.path, precision="float32")
+    twice = Translator.from_run(run.path, precision="float32", ensemble=[run.path])
+    both = Translator.from_run(
+        run.path, precision="float32", ensemble=[other.path], average="linear"
+    )
     lines = random_lines(20)
     assert texts(twice.translate(lines)) == texts(alone.translate(lines))
     found = both.translate(lines, with_alignments=True)

@@ -167,7 +167,8 @@ def test_translations_of_another_system_are_ranked(nmt: Any, tmp_path: Path) -> 
     source, n_best = tmp_path / "source", tmp_path / "n-best"
     source.write_text("one two .\nnine .\nthree .\n")
     n_best.write_text("0 ||| eins zwei .\n0 ||| zwei eins . ||| LM: 3 ||| -1\n2 ||| drei .\n")
-    given = ("rescore", "runs/tiny", "--source", source, "--n-best")
+    model = ("runs/tiny", "--precision", "float32")
+    given = ("rescore", *model, "--source", source, "--n-best")
     lines = [line.split(" ||| ") for line in nmt(*given, n_best).lines]
     assert [line[:2] for line in lines] == [
         ["0", "zwei eins ."],
@@ -175,7 +176,7 @@ def test_translations_of_another_system_are_ranked(nmt: Any, tmp_path: Path) -> 
         ["2", "drei ."],
     ]
     assert float(lines[0][2]) == pytest.approx(float(lines[0][3]) / 4, abs=1e-5)
-    own = nmt("translate", "runs/tiny", source, "--n-best", "3", "--scores").lines
+    own = nmt("translate", *model, source, "--n-best", "3", "--scores").lines
     n_best.write_text("".join(f"{line}\n" for line in own))
     again = nmt(*given, n_best).lines
     for one, two in zip(own, again, strict=True):
@@ -326,10 +327,11 @@ def test_n_best_has_the_format_of_moses_and_begins_with_the_best(nmt: Any) -> No
 
 
 def test_the_score_of_the_search_is_that_of_nmt_score(nmt: Any, tmp_path: Path) -> None:
-    translated = nmt("translate", "runs/tiny", "--scores", "test.en")
+    model = ("runs/tiny", "--precision", "float32")
+    translated = nmt("translate", *model, "--scores", "test.en")
     columns = [line.split("\t") for line in translated.lines]
     (tmp_path / "out.de").write_text("".join(f"{column[2]}\n" for column in columns))
-    scored = nmt("score", "runs/tiny", "--source", "test.en", "--target", tmp_path / "out.de")
+    scored = nmt("score", *model, "--source", "test.en", "--target", tmp_path / "out.de")
     assert [float(column[1]) for column in columns] == pytest.approx(
         [float(line) for line in scored.lines], abs=1e-4
     )

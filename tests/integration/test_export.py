@@ -54,7 +54,7 @@ def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_translates_as_the_run_does(
     nmt: Command, in_trained: Path, exported: Path, extra: tuple[str | int, ...]
 ) -> None:
-    ours = nmt("translate", "runs/tiny", "--json", *extra, "test.en")
+    ours = nmt("translate", "runs/tiny", "--precision", "float32", "--json", *extra, "test.en")
     theirs = nmt("translate", exported, "--json", *extra, "test.en")
     assert (theirs.code, theirs.err) == (0, "")
     for mine, yours in zip(ours.lines, theirs.lines, strict=True):
