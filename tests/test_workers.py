@@ -69,9 +69,10 @@ def test_what_goes_wrong_in_a_worker_comes_with_its_traceback() -> None:
 
 
 ENDING = """
-import sys, time, torch
+import signal, sys, time, torch
 from nmt.workers import Workers
 sys.path.insert(0, {folder!r})
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 from test_workers import die, wait
 if __name__ == "__main__":
     with Workers(torch.ones(1), 2) as workers:
@@ -115,7 +116,10 @@ def test_all_end_soon_whatever_lies_in_the_queues(work: str, way: str, tmp_path:
             os.killpg(process.pid, signal.SIGINT)
         elif way == "kill":
             process.kill()
-        process.wait(timeout=20)
+        try:
+            process.wait(timeout=20)
+        finally:
+            process.kill()
     deadline = time.monotonic() + 10
     while any(map(is_running, workers)) and time.monotonic() < deadline:
         time.sleep(0.2)
