@@ -1,13 +1,18 @@
-"""Keep freed memory for the next batch instead of handing it back to the system."""
+"""What stays in memory for the next batch: what was freed, and the last compiled kernels."""
 
 import ctypes
+import os
 import sys
+from typing import Final
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _LARGE = 2**30
 _LARGEST_FOR_SOME = 2**25  # older versions refuse more
+
+_KERNELS: Final = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "16"}
+"""Caches of oneDNN and of PyTorch's way to it -> kernels that they hold; 1,024 by default."""
 
 
 def keep_freed_memory() -> None:
@@ -25,3 +30,14 @@ def keep_freed_memory() -> None:
         if not mallopt(_M_MMAP_THRESHOLD, _LARGE):
             mallopt(_M_MMAP_THRESHOLD, _LARGEST_FOR_SOME)
         mallopt(_M_TRIM_THRESHOLD, _LARGE)
+
+
+def keep_few_kernels() -> None:
+    """Have oneDNN forget the kernels that it compiled long ago; before its first product.
+
+    In bfloat16 on a CPU it compiles one for each shape of a product. Searches come upon ever new
+    ones, as hypotheses end, and those that it holds by default grow to hundreds of megabytes. What
+    the environment says already stands.
+    """
+    for name, number in _KERNELS.items():
+        os.environ.setdefault(name, number)
