@@ -111,14 +111,15 @@ class SentencePieceTokenizer(Tokenizer):
         content = b"".join([self._texts[token] for token in ids])
         # A model that writes bytes can write invalid ones, and those of a line break, which would
         # tear the line apart.
-        return "".join(content.decode(errors="replace").split())
+        text = content.decode(errors="replace").replace(_BLANK_IN_TEXT, BLANK)
+        return "".join(text.split())
 
     def _make_texts(self) -> list[bytes]:
         """What each token stands for in UTF-8, without blanks."""
         texts = [b""] * len(self)
         texts[UNK] = UNKNOWN_TEXT.encode()
         for piece, token in self._ids.items():
-            texts[token] = piece.replace(BLANK, "").replace(_BLANK_IN_TEXT, BLANK).encode()
+            texts[token] = piece.replace(BLANK, "").encode()
         for byte, token in enumerate(self._bytes):
             texts[token] = bytes([byte])
         return texts

@@ -112,3 +112,10 @@ def test_blanks_too_many_make_no_words(subwords):
     split = tokenizer.split_words([blank, blank, *hund, blank])
     assert split.words == ["Hund"]
     assert set(split.word_of_token) == {0}
+
+
+@pytest.mark.parametrize("name", ["bpe", "bytes"])
+def test_the_mark_of_a_blank_is_a_character_like_others(subwords, name):
+    """Known or written in bytes, it comes back as what it was."""
+    tokenizer = subwords[name]
+    assert tokenizer.decode(tokenizer.encode("die ▁ Frau▁")) == "die ▁ Frau▁"

@@ -1,0 +1,107 @@
+"""Translate with a file of `nmt export`, and neither this package nor PyTorch.
+
+    pip install numpy onnxruntime sentencepiece
+    python scripts/translate_exported.py FILE < INPUT > OUTPUT
+
+An example to copy, or to write anew in another language: all that it takes to use such a file in
+a program of your own, where the tokenizers are of SentencePiece. For much text `nmt translate FILE`
+is better, as it sorts lines by length and computes batches side by side.
+"""
+
+import base64
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from sentencepiece import SentencePieceProcessor
+
+PAD, UNK, EOS, NUM_SPECIAL = 0, 1, 3, 4
+BATCH = 32  # lines
+BLANK, BLANK_IN_TEXT = "▁", "\ue581"
+
+
+class Tokenizer:
+    """Text to tokens and back.
+
+    Args:
+        fields: of the file's description; see `SavedTokenizer.describe`.
+    """
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        if fields["name"] != "sentencepiece":
+            sys.exit(
+                f"this example reads tokenizers of SentencePiece, and none of {fields['name']}"
+            )
+        self.normalizer = fields["normalizer"]
+        self.processor = SentencePieceProcessor(model_proto=base64.b64decode(fields["model"]))
+
+    def encode(self, line: str) -> list[int]:
+        """The tokens of each word, one after the other."""
+        words = self._normalize(line).replace(BLANK, BLANK_IN_TEXT).split()
+        return [token for tokens in self.processor.encode(words) for token in tokens]
+
+    def decode(self, tokens: list[int]) -> str:
+        """Text on one line."""
+        content = b"".join(map(self._bytes, tokens)).decode(errors="replace")
+        words = ["".join(word.split()) for word in content.split(BLANK)]
+        return " ".join(word for word in words if word).replace(BLANK_IN_TEXT, BLANK)
+
+    def _bytes(self, token: int) -> bytes:
+        piece: str = self.processor.id_to_piece(token)
+        if self.processor.is_byte(token):
+            return bytes.fromhex(piece[3:-1])  # <0x41>
+        if token < NUM_SPECIAL:
+            return "⁇".encode() if token == UNK else b""
+        return piece.encode()
+
+    def _normalize(self, line: str) -> str:
+        composes = self.normalizer["normalization"] == "nfkc"
+        text = unicodedata.normalize("NFKC", line) if composes else line
+        if self.normalizer["lowercase"]:
+            text = unicodedata.normalize("NFKC", text.lower()) if composes else text.lower()
+        return text
+
+
+def main() -> None:
+    """Translate standard input, batch by batch."""
+    session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+    told = json.loads(session.get_modelmeta().custom_metadata_map["nmt"])
+    source = Tokenizer(told["source"])
+    target = source if told["target"] is None else Tokenizer(told["target"])
+    lines = iter(sys.stdin)
+    while batch := list(islice(lines, BATCH)):
+        ids = [[*source.encode(line)[: told["max_source_length"]], EOS] for line in batch]
+        for tokens in translate(session, ids, told["beam_size"]):
+            print(target.decode(tokens))
+
+
+def translate(session: Any, ids: list[list[int]], beam_size: int) -> Iterator[list[int]]:
+    """The best translation of each sentence; of EOS alone, which is a blank line, nothing."""
+    longest = max(map(len, ids))
+    _, _, lengths, tokens = session.run(
+        None,
+        {
+            "source": np.array([pad(row, longest) for row in ids], dtype=np.int64),
+            "source_lengths": np.array([len(row) for row in ids], dtype=np.int64),
+            "beam_size": np.array(beam_size, dtype=np.int64),
+            "n_best": np.array(1, dtype=np.int64),
+        },
+    )
+    for sentence, length, row in zip(ids, lengths[:, 0], tokens[:, 0], strict=True):
+        yield row[:length].tolist() if len(sentence) > 1 else []
+
+
+def pad(row: Iterable[int], length: int) -> list[int]:
+    """With PAD on the right."""
+    return [*row, *[PAD] * length][:length]
+
+
+if __name__ == "__main__":
+    sys.stdin.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    main()
