@@ -209,11 +209,16 @@ def _digest(path: Path, size: int) -> "hashlib._Hash":
     return digest
 
 
+def _is_whole(path: Path, size: int, digest: str) -> bool:
+    """Whether a file is these bytes and no more."""
+    return path.stat().st_size == size and _digest(path, size).hexdigest() == digest
+
+
 def _require_same(output: Path, size: int, digest: str) -> None:
     """What was written must begin with these bytes; what is beyond is cut off."""
     path = partial_file(output)
     try:
-        if not path.exists() and output.is_file() and output.stat().st_size == size:
+        if not path.exists() and output.is_file() and _is_whole(output, size, digest):
             output.rename(path)  # it was complete, and killed before it could say so
         if os.path.getsize(path) >= size and _digest(path, size).hexdigest() == digest:
             os.truncate(path, size)

@@ -161,6 +161,20 @@ def test_one_that_was_killed_when_all_was_written_is_done(
     assert Path("out").read_bytes() == whole and not Path("out.state").exists()
 
 
+def test_another_file_that_has_its_name_and_size_is_left_alone(
+    nmt: Any, in_copy: Path, small_windows: None, break_off: Any
+) -> None:
+    write_input(Path("input.en"), 40)
+    command = ("translate", "runs/tiny", "input.en", "-o", "out")
+    break_off(3)
+    nmt(*command)
+    Path("out.partial").unlink()
+    size = json.loads(Path("out.state").read_text())["outputs"]["-o"][0]
+    Path("out").write_bytes(b"x" * size)
+    nmt(*command, "--resume").assert_refused("out.partial: cannot be read (No such file")
+    assert Path("out").read_bytes() == b"x" * size
+
+
 def test_what_is_no_file_cannot_be_gone_on_with(nmt: Any, in_copy: Path) -> None:
     write_input(Path("input.en"), 5)
     given = ("translate", "runs/tiny", "input.en", "--resume", "-o", "out")
