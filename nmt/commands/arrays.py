@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.commands.output import open_output
+from nmt.commands.output import open_binary_output
 
 
 @contextmanager
@@ -27,8 +27,8 @@ def open_arrays(path: Path, name: str) -> Iterator[Callable[[NDArray[Any]], None
     """
     number = 0
     with (
-        open_output(path) as output,
-        zipfile.ZipFile(output.buffer, "w", zipfile.ZIP_DEFLATED) as archive,
+        open_binary_output(path) as output,
+        zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
 
         def append(array: NDArray[Any]) -> None:

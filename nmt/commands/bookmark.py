@@ -179,23 +179,26 @@ class Bookmark:
 
 
 class _Digested:
-    """A text stream, with the SHA-256 of all that its file holds."""
+    """A text stream, with the SHA-256 of all that its file holds, compressed or not."""
 
     def __init__(self, stream: TextIO, path: Path, size: int) -> None:
         self._stream = stream
+        self._path = partial_file(path)
         self._size = size
-        self._digest = _digest(partial_file(path), size)
+        self._digest = _digest(self._path, size)
 
     def write(self, text: str) -> None:
-        content = text.encode("utf-8", "replace")
         self._stream.write(text)
-        self._size += len(content)
-        self._digest.update(content)
 
     def flush(self) -> tuple[int, str]:
         """Bring all to the disk; bytes and digest."""
         self._stream.flush()
-        os.fsync(self._stream.fileno())
+        with self._path.open("rb") as written:
+            os.fsync(written.fileno())
+            written.seek(self._size)
+            while chunk := written.read(_CHUNK):
+                self._size += len(chunk)
+                self._digest.update(chunk)
         return self._size, self._digest.hexdigest()
 
 

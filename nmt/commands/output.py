@@ -1,27 +1,25 @@
 """Where results go: stdout, or a file that appears when it is complete."""
 
+import io
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import BinaryIO, Literal, TextIO, cast
 
+from nmt.commands.gzip_members import GzipMembers
 from nmt.errors import DataError
 from nmt.files import partial_file, whole_file
 
 
 @contextmanager
 def open_output(path: Path | None, *, keep: int = 0) -> Iterator[TextIO]:
-    """A text stream to write lines to, UTF-8, ended by line feeds.
-
-    A file is written as `NAME.partial` beside it and takes its name in the end, so that a file that
-    was there is whole until its successor is. Where the work breaks off, what was written stays
-    under the partial name, for it may have taken hours.
+    """A text stream to write lines to, UTF-8, ended by line feeds; compressed for a name in .gz.
 
     Args:
-        path: the file; None: stdout.
-        keep: bytes of the partial file that stay, where the work is gone on with.
+        path: the file, written as by `open_binary_output`; None: stdout.
+        keep: as there.
 
     Raises:
         DataError: the file cannot be written.
@@ -29,6 +27,33 @@ def open_output(path: Path | None, *, keep: int = 0) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
+    with open_binary_output(path, keep=keep) as file:
+        if path.suffix != ".gz":
+            with io.TextIOWrapper(file, "utf-8", "replace", newline="\n") as text:
+                yield text
+            return
+        members = GzipMembers(file, is_begun=keep > 0)
+        with io.TextIOWrapper(cast(BinaryIO, members), "utf-8", "replace", newline="\n") as text:
+            yield text
+            text.flush()
+            members.finish()
+
+
+@contextmanager
+def open_binary_output(path: Path, *, keep: int = 0) -> Iterator[io.BufferedWriter]:
+    """A stream to write bytes to.
+
+    A file is written as `NAME.partial` beside it and takes its name in the end, so that a file that
+    was there is whole until its successor is. Where the work breaks off, what was written stays
+    under the partial name, for it may have taken hours.
+
+    Args:
+        path: the file.
+        keep: bytes of the partial file that stay, where the work is gone on with.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     # What a link points to is written, and the link stays. (os.path, for it never raises.)
     path = Path(os.path.realpath(path))
     if os.path.isdir(path):
@@ -40,7 +65,7 @@ def open_output(path: Path | None, *, keep: int = 0) -> Iterator[TextIO]:
     try:
         with (
             whole_file(path, keep_partial=True) as partial,
-            _open(partial, path, mode="a" if keep else "w") as stream,
+            _open(partial, path, mode="ab" if keep else "wb") as stream,
         ):
             yield stream
     except BaseException:
@@ -89,9 +114,9 @@ def refuse_same_file(paths: Mapping[str, Path | None]) -> None:
         seen[real] = argument
 
 
-def _open(path: Path, asked_for: Path, mode: Literal["w", "a"] = "w") -> TextIO:
+def _open(path: Path, asked_for: Path, mode: Literal["wb", "ab"] = "wb") -> io.BufferedWriter:
     try:
-        return path.open(mode, encoding="utf-8", errors="replace", newline="\n")
+        return path.open(mode)
     except FileNotFoundError:
         raise DataError(f"{asked_for}: its folder does not exist; make it first") from None
     except OSError as error:

@@ -1,3 +1,4 @@
+import gzip
 import os
 import sys
 from collections.abc import Callable
@@ -14,6 +15,44 @@ def test_a_file_is_written_as_utf_8_with_line_feeds(tmp_path: Path) -> None:
         stream.write("größte\n")
     assert (tmp_path / "out.txt").read_bytes() == "größte\n".encode()
     assert os.listdir(tmp_path) == ["out.txt"]
+
+
+def write_members(path: Path, *texts: str, keep: int = 0) -> bytes:
+    with open_output(path, keep=keep) as stream:
+        for text in texts:
+            stream.write(text)
+            stream.flush()
+    return path.read_bytes()
+
+
+def test_a_name_in_gz_is_compressed(tmp_path: Path) -> None:
+    path = tmp_path / "out.gz"
+    content = write_members(path, "größte\n", "", "\ud800\n")
+    assert gzip.decompress(content) == "größte\n?\n".encode()
+    first = write_members(path, "größte\n")
+    assert content.startswith(first), "what is flushed is a member by itself"
+    assert write_members(path) == write_members(path, "") != b""
+    assert gzip.decompress(path.read_bytes()) == b"", "nothing, and yet a gzip file"
+
+
+def test_a_compressed_file_that_is_gone_on_with_is_as_if_unbroken(tmp_path: Path) -> None:
+    whole = write_members(tmp_path / "whole.gz", "one\n", "two\n")
+    begun = write_members(tmp_path / "out.gz", "one\n")
+    (tmp_path / "out.gz").rename(tmp_path / "out.gz.partial")
+    assert write_members(tmp_path / "out.gz", "two\n", keep=len(begun)) == whole
+    (tmp_path / "out.gz").rename(tmp_path / "out.gz.partial")
+    assert write_members(tmp_path / "out.gz", keep=len(whole)) == whole, "no member more"
+
+
+def test_what_was_finished_is_a_gzip_file_too(tmp_path: Path) -> None:
+    output = open_output(tmp_path / "out.gz")
+    output.__enter__().write("half\n")
+    assert not output.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert gzip.decompress((tmp_path / "out.gz.partial").read_bytes()) == b"half\n"
+    (tmp_path / "out.gz.partial").unlink()
+    with pytest.raises(ZeroDivisionError), open_output(tmp_path / "out.gz"):
+        raise ZeroDivisionError
+    assert os.listdir(tmp_path) == []
 
 
 def test_without_a_path_it_is_stdout(capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,6 +92,24 @@ def test_files_are_translated_in_order_plain_or_compressed(nmt: Any, tmp_path: P
     assert outcome.lines == RIGHT
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("score", "--source", "test.en", "--target", "test.de"),
+        ("align", "--source", "test.en", "--target", "test.de"),
+        ("rescore", "--source", "test.en", "--n-best", "n-best"),
+        ("evaluate", "--search", "greedy"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_output_in_gz_is_compressed(nmt: Any, in_copy: Path, words: tuple[str, ...]) -> None:
+    Path("n-best").write_text("0 ||| eins .\n3 ||| zwei .\n")
+    command, *rest = words
+    for name in ("plain", "packed.gz"):
+        assert nmt(command, "runs/tiny", *rest, "-o", name).code == 0
+    assert gzip.decompress(Path("packed.gz").read_bytes()) == Path("plain").read_bytes() != b""
+
+
 def test_whatever_a_line_holds_one_line_comes_out(nmt: Any) -> None:
     lines = [
         *(

@@ -73,10 +73,10 @@ def test_what_goes_in_and_what_comes_out(
     expected = nmt("translate", "runs/tiny", stdin=INPUT).lines
     assert expected[1] == ""
     assert nmt("translate", exported, stdin=INPUT).lines == expected
-    packed, output = tmp_path / "in.gz", tmp_path / "out"
+    packed, output = tmp_path / "in.gz", tmp_path / "out.gz"
     packed.write_bytes(gzip.compress(INPUT))
     assert nmt("translate", exported, packed, "-o", output).code == 0
-    assert output.read_text().splitlines() == expected
+    assert gzip.decompress(output.read_bytes()).decode().splitlines() == expected
     told = [json.loads(line) for line in nmt("translate", exported, "--json", stdin=INPUT).lines]
     assert [item["translation"] for item in told] == expected
     assert [item["source"] for item in told] == LINES

@@ -79,6 +79,29 @@ def test_it_becomes_what_it_would_have_been(
     assert not list(Path().glob("*.state")) and not list(Path().glob("*.partial"))
 
 
+def test_a_compressed_one_becomes_what_it_would_have_been(
+    nmt: Any, in_copy: Path, small_windows: None, break_off: Any
+) -> None:
+    write_input(Path("input.en"), 47)
+    command = ("translate", "runs/tiny", "input.en", "-o")
+    for name in ("plain", "whole.gz"):
+        assert nmt(*command, name, "--alignments", f"a.{name}").code == 0
+    for number in (3, 2):
+        break_off(number)
+        assert nmt(*command, "out.gz", "--alignments", "a.out.gz", "--resume").code == 1
+        size = json.loads(Path("out.gz.state").read_text())["outputs"]["-o"][0]
+        done = gzip.decompress(Path("out.gz.partial").read_bytes()[:size])
+        assert Path("plain").read_bytes().startswith(done) and done
+    with Path("out.gz.partial").open("ab") as stream:
+        stream.write(b"half a member")
+    break_off(10**9)
+    assert nmt(*command, "out.gz", "--alignments", "a.out.gz", "--resume").code == 0
+    for prefix in ("", "a."):
+        content = Path(f"{prefix}out.gz").read_bytes()
+        assert content == Path(f"{prefix}whole.gz").read_bytes()
+        assert gzip.decompress(content) == Path(f"{prefix}plain").read_bytes()
+
+
 def test_warnings_name_the_lines_of_the_whole_input(
     nmt: Any, in_copy: Path, small_windows: None, break_off: Any
 ) -> None:
