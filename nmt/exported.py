@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.errors import ConfigError, RunError, UserError
-from nmt.reading import full_batches, read_words, windows
+from nmt.reading import full_batches, no_report, read_words, windows
 from nmt.search.hypothesis import Hypothesis
 from nmt.symbols import EOS, PAD
 from nmt.text.normalization import Normalizer
@@ -196,13 +196,18 @@ class ExportedTranslator:
         return [item for window in self.translate_windows(lines) for item in window]
 
     def translate_windows(
-        self, lines: Iterable[str], *, first_number: int = 1
+        self,
+        lines: Iterable[str],
+        *,
+        first_number: int = 1,
+        report: Callable[[int], object] = no_report,
     ) -> Iterator[list[Translation]]:
         """Translate any number of lines, as many at once as are read ahead.
 
         Args:
             lines: raw text; one translation comes out for each.
             first_number: of the first line, for warnings.
+            report: is told, whenever a batch is done, how many more lines are.
 
         Raises:
             TypeError: it was given one string, whose characters would be taken for lines.
@@ -217,15 +222,18 @@ class ExportedTranslator:
                 first_number=first_number,
                 max_tokens=self.description.max_source_length,
             )
-            found = self.search([sentence.ids for sentence in sentences])
+            found = self.search([sentence.ids for sentence in sentences], report)
             yield [self._write(hypotheses) for hypotheses in found]
             first_number += len(window)
 
-    def search(self, sources: Sequence[Tokens]) -> list[list[Hypothesis]]:
+    def search(
+        self, sources: Sequence[Tokens], report: Callable[[int], object] = no_report
+    ) -> list[list[Hypothesis]]:
         """The best hypotheses of each sentence, in order.
 
         Args:
             sources: their tokens, without EOS; of none comes nothing.
+            report: is told, whenever a batch is done, how many more sentences are.
         """
         found = [[_NOTHING] for _ in sources]
         batches = full_batches(sources, self.batch_tokens, None)
@@ -233,15 +241,18 @@ class ExportedTranslator:
         for batch, results in zip(batches, self._map(self._search_batch, jobs), strict=True):
             for index, hypotheses in zip(batch, results, strict=True):
                 found[index] = hypotheses
+            report(len(batch))
+        report(len(sources) - sum(map(len, batches)))
         return found
 
     def _map(
         self, function: Callable[[Any], list[list[Hypothesis]]], jobs: list[Any]
-    ) -> Iterable[list[list[Hypothesis]]]:
+    ) -> Iterator[list[list[Hypothesis]]]:
         if min(self.num_threads, len(jobs)) <= 1:
-            return map(function, jobs)
+            yield from map(function, jobs)
+            return
         with ThreadPoolExecutor(self.num_threads) as threads:
-            return list(threads.map(function, jobs))
+            yield from threads.map(function, jobs)
 
     def _search_batch(self, sources: Sequence[Tokens]) -> list[list[Hypothesis]]:
         lengths = np.array([len(tokens) + 1 for tokens in sources])

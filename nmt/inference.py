@@ -1,9 +1,11 @@
 """A model at work on any number of encoded sentences: batches of like length, without gradients."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -16,7 +18,7 @@ from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model
 from nmt.nn.restricted import RestrictedModel, RestrictedState
 from nmt.ranks import Ranks
-from nmt.reading import full_batches, like_batches
+from nmt.reading import full_batches, like_batches, no_report
 from nmt.search.columns import Columns
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Demand, Request
@@ -68,13 +70,42 @@ class Inference:
             demands: what is asked of each translation; None: nothing.
         """
         demands = [Demand()] * len(sources) if demands is None else demands
-        found = [[_NOTHING] for _ in sources]
-        batches = full_batches(sources, self.batch_tokens, self.batch_sentences)
-        jobs = [([sources[i] for i in batch], [demands[i] for i in batch]) for batch in batches]
-        for batch, hypotheses in zip(batches, self._map(_search_batch, jobs), strict=True):
-            for index, best in zip(batch, hypotheses, strict=True):
-                found[index] = best
+        (found,) = self.search_windows([(sources, demands)])
         return found
+
+    def search_windows(
+        self,
+        windows: Iterable[tuple[Sequence[Tokens], Sequence[Demand]]],
+        report: Callable[[int], object] = no_report,
+    ) -> Iterator[list[list[Hypothesis]]]:
+        """What `run_search` finds for one window of sentences after the other.
+
+        No batch has sentences of two windows, but workers begin with a window, which is then read
+        ahead, while some of what is before it is not yet done.
+
+        Args:
+            windows: sources and demands.
+            report: is told, whenever a batch is done, how many more sentences are.
+        """
+        begun: deque[tuple[int, list[list[int]]]] = deque()
+
+        def jobs() -> Iterator[tuple[list[Tokens], list[Demand]]]:
+            for sources, demands in windows:
+                batches = full_batches(sources, self.batch_tokens, self.batch_sentences) or [[]]
+                begun.append((len(sources), batches))
+                for batch in batches:
+                    yield [sources[i] for i in batch], [demands[i] for i in batch]
+
+        results = self._map(_search_batch, jobs())
+        for first in results:
+            size, batches = begun.popleft()
+            found = [[_NOTHING] for _ in range(size)]
+            for batch, hypotheses in zip(batches, chain([first], results), strict=False):
+                for index, best in zip(batch, hypotheses, strict=True):
+                    found[index] = best
+                report(len(batch))
+            report(size - sum(map(len, batches)))
+            yield found
 
     def run_forced(
         self,
@@ -98,12 +129,12 @@ class Inference:
         return [found[index] for index in range(len(sources))]
 
     def _map(
-        self, function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]]
-    ) -> list[Result]:
+        self, function: Callable[..., Result], jobs: Iterable[tuple[Any, ...]]
+    ) -> Iterator[Result]:
         """A function of a model at work, for each batch; the workers do them, where there are."""
         if self.workers is not None:
             return self.workers.map(function, jobs)
-        return [function(self, *job) for job in jobs]
+        return (function(self, *job) for job in jobs)
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
@@ -127,7 +158,9 @@ class Inference:
 def _search_batch(
     inference: Inference, sources: Sequence[Tokens], demands: Sequence[Demand]
 ) -> list[list[Hypothesis]]:
-    """The best hypotheses of the sentences of one batch."""
+    """The best hypotheses of the sentences of one batch, which may have none."""
+    if not sources:
+        return []
     if inference.shortlist is not None:
         return _search_shortlist(inference, inference.shortlist, sources, demands)
     with inference.evaluation():

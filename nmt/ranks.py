@@ -1,8 +1,9 @@
 """Processes that torchrun has started, here or elsewhere, computing for the first of them."""
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
+from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
@@ -15,6 +16,8 @@ Tool = TypeVar("Tool")
 Result = TypeVar("Result")
 
 _PATIENCE: Final = timedelta(days=30)  # of those who wait for work: the input may be a person
+
+_AT_ONCE: Final = 8  # jobs for each process, after which they wait for each other
 
 _Answer = tuple[list[Any], UserError | str | None]
 
@@ -63,18 +66,27 @@ class Ranks(Generic[Tool]):
             self._give_out([None] * distributed.get_world_size())
         distributed.destroy_process_group()
 
-    def map(self, function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]]) -> list[Result]:
+    def map(
+        self, function: Callable[..., Result], jobs: Iterable[tuple[Any, ...]]
+    ) -> Iterator[Result]:
         """What the function makes of the tool and each job, in the order of the jobs.
 
         Args:
             function: of a module's top level, called with the tool and what is in a job.
-            jobs: dealt out in turn, so put those together that take as long.
+            jobs: taken some for each process at a time, and dealt out in turn, so put those
+                together that take as long.
 
         Raises:
             RunError: a rank has died.
             UserError: what the function has raised, that of the lowest rank.
             RuntimeError: the function has raised another exception; its traceback is in it.
         """
+        rest = iter(jobs)
+        while taken := list(islice(rest, _AT_ONCE * distributed.get_world_size())):
+            yield from self._do(function, taken)
+
+    def _do(self, function: Callable[..., Any], jobs: list[tuple[Any, ...]]) -> list[Any]:
+        """What all make of some jobs."""
         number = distributed.get_world_size()
         self._give_out([(function, jobs[rank::number]) for rank in range(number)])
         answers = self._collect(_answer(function, self._tool, jobs[::number]))

@@ -16,6 +16,10 @@ _MOST_ITEMS: Final = 4_000
 _MOST_SIZE: Final = 4_000_000  # so that items of any length fit into memory
 
 
+def no_report(num_done: int) -> None:
+    """For who does not want to know how many more sentences are done."""
+
+
 def windows(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
     """Runs of items, in order, as long as a bounded memory allows: at least one item in each.
 

@@ -1,8 +1,9 @@
 """Using a model: translate, score and align text, line for line."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import tee
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -19,10 +20,11 @@ from nmt.loading import load_decoding, load_dictionary, load_models, load_shortl
 from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.nn.ensemble import Space
 from nmt.ranks import Ranks
-from nmt.reading import read_words, windows
+from nmt.reading import no_report, read_words, windows
 from nmt.rescoring import Written, decode, rerank, score_texts
 from nmt.run import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
+from nmt.search.request import Demand
 from nmt.search.rules import Rule
 from nmt.symbols import EOS
 from nmt.teacher_forcing import (
@@ -43,6 +45,23 @@ Pair = tuple[Source, str]
 Side = Literal["source", "target"]
 
 _NO_WORDS: Final = EncodedWords([], [], [])
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """Lines that are sorted and cut into batches together, with their tokens.
+
+    Attributes:
+        first_number: of the first line, for warnings.
+        lines: with what is asked of each.
+        sources: the tokens and words of each.
+        demands: what is asked, in tokens.
+    """
+
+    first_number: int
+    lines: list[Input]
+    sources: list[EncodedWords]
+    demands: list[Demand]
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,22 +240,27 @@ class Translator:
         with_alignments: bool = False,
         with_scores: bool = False,
         first_number: int = 1,
+        report: Callable[[int], object] = no_report,
     ) -> Iterator[list[Translation]]:
-        """The same by windows: as many lines as are read ahead and computed together.
+        """The same by windows: as many lines as are sorted and cut into batches together.
 
-        What begins at the end of a window gets the same windows as if it had not been broken off.
+        Windows are the same whatever computes them: workers are given more of them at a time. What
+        begins at the end of a window gets the same windows as if it had not been broken off.
 
         Args:
             lines: as for `translate_stream`.
             with_alignments: likewise.
             with_scores: likewise.
             first_number: of the first line, for warnings.
+            report: is told, whenever a batch has been searched, how many more lines are.
         """
         if isinstance(lines, str):
             raise TypeError("translate takes a list of lines; of one line, write translate([line])")
-        for window in windows(lines, len):
-            yield self._translate(window, first_number, with_alignments, with_scores)
-            first_number += len(window)
+        ahead, behind = tee(self._read_windows(lines, first_number))
+        asked = (([source.ids for source in window.sources], window.demands) for window in ahead)
+        searched = self.inference.search_windows(asked, report)
+        for found, window in zip(searched, behind, strict=True):
+            yield self._translate(window, found, with_alignments, with_scores)
 
     def score(self, pairs: Iterable[Pair]) -> Iterator[SentenceScore]:
         """How probable the model finds each target, given its source.
@@ -268,23 +292,31 @@ class Translator:
             yield from self._align(sources, targets)
             number += len(window)
 
+    def _read_windows(
+        self, lines: Iterable[Source | Input], first_number: int
+    ) -> Iterator[_Window]:
+        """The lines of one window after the other, in tokens."""
+        tokenizer, max_length = self.target_tokenizer, self.inference.search.rules.limits.max_length
+        for window in windows(lines, len):
+            given = [line if isinstance(line, Input) else Input(line) for line in window]
+            sources = self._read(self.source_reader, [line.source for line in given], first_number)
+            demands = [
+                encode_demand(line, number, tokenizer, max_length)
+                for number, line in enumerate(given, start=first_number)
+            ]
+            yield _Window(first_number, given, sources, demands)
+            first_number += len(window)
+
     def _translate(
         self,
-        lines: Sequence[Source | Input],
-        first_number: int,
+        window: _Window,
+        found: list[list[Hypothesis]],
         with_alignments: bool,
         with_scores: bool,
     ) -> list[Translation]:
-        """One window."""
-        given = [line if isinstance(line, Input) else Input(line) for line in lines]
-        sources = self._read(self.source_reader, [line.source for line in given], first_number)
-        tokenizer, max_length = self.target_tokenizer, self.inference.search.rules.limits.max_length
-        demands = [
-            encode_demand(line, number, tokenizer, max_length)
-            for number, line in enumerate(given, start=first_number)
-        ]
-        found = self.inference.run_search([source.ids for source in sources], demands)
-        if left := drop_unmet(given, demands, found, tokenizer, first_number):
+        """One window, of which the search has found something."""
+        sources, tokenizer = window.sources, self.target_tokenizer
+        if left := drop_unmet(window.lines, window.demands, found, tokenizer, window.first_number):
             ids = [sources[index].ids for index in left]
             again = self.inference.run_search(ids, list(left.values()))
             for index, hypotheses in zip(left, again, strict=True):
@@ -292,7 +324,7 @@ class Translator:
         texts, written = decode(found, sources, tokenizer, self.inference, self.dictionary)
         if self.reranker is not None:
             found, texts = rerank(found, texts, self.reranker)
-        alignments: Sequence[SentenceAlignment | None] = [None] * len(lines)
+        alignments: Sequence[SentenceAlignment | None] = [None] * len(found)
         if with_alignments:
             best = [
                 hypotheses[0] if text[0] else None

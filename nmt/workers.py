@@ -3,7 +3,9 @@
 import pickle
 import signal
 import traceback
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from multiprocessing import parent_process
 from multiprocessing.process import BaseProcess
 from queue import Empty
@@ -19,8 +21,10 @@ from nmt.errors import RunError, UserError
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
 
+_Answer = tuple[Any, UserError | str | None]
+
 _PATIENCE: Final = 1.0  # seconds after which it is looked whether the others are alive
-_AHEAD: Final = 2  # jobs for each process that wait in the queue
+_AHEAD: Final = 4  # jobs for each process that are given out and not yet read
 
 
 class Workers(Generic[Tool]):
@@ -46,6 +50,9 @@ class Workers(Generic[Tool]):
             )
             for _ in range(number)
         ]
+        self._num_given = 0
+        self._awaited: set[int] = set()  # places of jobs
+        self._answers: dict[int, _Answer] = {}  # of those that were done before their turn
 
     def __enter__(self) -> Self:
         for process in self._processes:
@@ -66,8 +73,13 @@ class Workers(Generic[Tool]):
         self._tasks.cancel_join_thread()
         self._tasks.close()
 
-    def map(self, function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]]) -> list[Result]:
+    def map(
+        self, function: Callable[..., Result], jobs: Iterable[tuple[Any, ...]]
+    ) -> Iterator[Result]:
         """What the function makes of the tool and each job, in the order of the jobs.
+
+        The processes compute while the caller does something else with what has come, another `map`
+        too. Jobs are taken as they are needed, some for each process ahead.
 
         Args:
             function: of a module's top level, called with the tool and what is in a job.
@@ -78,22 +90,43 @@ class Workers(Generic[Tool]):
             UserError: what the function has raised, the first of the jobs.
             RuntimeError: the function has raised another exception; its traceback is in it.
         """
-        answers: list[tuple[int, Any, UserError | str | None]] = []
         most = _AHEAD * len(self._processes)
-        for place, job in enumerate(jobs):
-            if place >= most:
-                answers.append(self._next())
-            self._tasks.put((place, function, job))
-        # All answers are waited for, that none is left for the next call.
-        while len(answers) < len(jobs):
-            answers.append(self._next())
-        answers.sort(key=lambda answer: answer[0])
-        for _, _, error in answers:
-            if isinstance(error, str):
-                raise RuntimeError(f"in a worker:\n{error}")
-            if error is not None:
-                raise error
-        return [result for _, result, _ in answers]
+        rest = iter(jobs)
+        given: deque[int] = deque()
+        try:
+            given.extend(self._give(function, job) for job in islice(rest, most))
+            while given:
+                result = self._take(given[0])
+                given.popleft()
+                yield result
+                given.extend(self._give(function, job) for job in islice(rest, 1))
+        finally:
+            # What is not wanted any more must not be left for the next call.
+            for place in given:
+                self._awaited.discard(place)
+                self._answers.pop(place, None)
+
+    def _give(self, function: Callable[..., Any], job: tuple[Any, ...]) -> int:
+        """Give out a job; its place."""
+        place = self._num_given
+        self._num_given += 1
+        self._awaited.add(place)
+        self._tasks.put((place, function, job))
+        return place
+
+    def _take(self, place: int) -> Any:
+        """What has come of a job."""
+        while place not in self._answers:
+            done, result, error = self._next()
+            if done in self._awaited:
+                self._answers[done] = result, error
+        self._awaited.remove(place)
+        result, error = self._answers.pop(place)
+        if isinstance(error, str):
+            raise RuntimeError(f"in a worker:\n{error}")
+        if error is not None:
+            raise error
+        return result
 
     def _next(self) -> tuple[int, Any, UserError | str | None]:
         while True:

@@ -2,8 +2,9 @@
 
 import logging
 import shutil
+from collections import deque
 from dataclasses import replace
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 import numpy as np
@@ -605,6 +606,47 @@ def test_workers_find_the_same(translator):
                 assert one.alignment.links == two.alignment.links
                 assert one.hypotheses[0].score == pytest.approx(two.hypotheses[0].score, abs=1e-6)
         assert list(parallel.score([("w1", "w2")])) == list(translator.score([("w1", "w2")]))
+
+
+class Hasty:
+    """In the place of workers: it takes three batches before it does the first of them."""
+
+    def __init__(self, tool: Inference) -> None:
+        self.tool = tool
+        self.num_ahead = 0
+
+    def map(self, function, jobs):
+        rest = iter(jobs)
+        given = deque(islice(rest, 3))
+        while given:
+            self.num_ahead = max(self.num_ahead, len(given))
+            yield function(self.tool, *given.popleft())
+            given.extend(islice(rest, 1))
+
+
+@pytest.mark.parametrize("hastily", [False, True])
+def test_windows_are_the_same_though_what_follows_is_begun(translator, monkeypatch, hastily):
+    words = random_lines(12)
+    lines = ["", *words[:6], "", "", "", "", "", *words[6:], ""]
+    expected = translator.translate(lines, with_alignments=True, with_scores=True)
+    monkeypatch.setattr(reading, "_MOST_ITEMS", 4)
+    hasty = Hasty(translator.inference)
+    told = []
+    found = computing(translator, batch_sentences=2, workers=hasty if hastily else None)
+    windows = found.translate_windows(
+        lines, with_alignments=True, with_scores=True, report=told.append
+    )
+    sizes = []
+    for window in windows:
+        sizes.append(len(window))
+        assert sum(told) == sum(sizes)
+        same = expected[sum(sizes) - len(window) : sum(sizes)]
+        assert texts(window) == texts(same)
+        for one, other in zip(window, same, strict=True):
+            assert (one.alignment is None) == (other.alignment is None)
+    assert sizes == [4, 4, 4, 4, 3]
+    assert told == [2, 1, 1, 2, 1, 1, 0, 4, 2, 2, 0, 2, 1], "by batches; then lines without text"
+    assert hasty.num_ahead == (3 if hastily else 0)
 
 
 def test_workers_are_for_the_cpu(translator):

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -31,13 +33,32 @@ def die(tool: torch.Tensor, number: int) -> None:
 
 def test_results_come_in_the_order_of_the_jobs() -> None:
     with Workers(torch.ones(3), 2) as workers:
-        assert workers.map(scale, [(number,) for number in range(20)]) == [
+        assert list(workers.map(scale, [(number,) for number in range(20)])) == [
             3.0 * number for number in range(20)
         ]
-        assert workers.map(scale, []) == []
+        assert list(workers.map(scale, [])) == []
         with pytest.raises(DataError, match="no 3, please"):
-            workers.map(refuse, [(number,) for number in range(6)])
-        assert workers.map(scale, [(5,)]) == [15.0]  # and nothing is left of what went wrong
+            list(workers.map(refuse, [(number,) for number in range(6)]))
+        assert list(workers.map(scale, [(5,)])) == [15.0]  # and nothing is left of what went wrong
+
+
+def test_jobs_are_taken_as_they_are_needed_and_other_jobs_may_come_between() -> None:
+    taken = []
+
+    def jobs() -> Iterator[tuple[int]]:
+        for number in count():
+            taken.append(number)
+            yield (number,)
+
+    with Workers(torch.ones(3), 2) as workers:
+        results = workers.map(scale, jobs())
+        for number in range(5):
+            assert next(results) == 3.0 * number
+            assert number < len(taken) <= number + 1 + 8, "four for each process, and no more"
+            assert list(workers.map(scale, [(100 + number,)])) == [3.0 * (100 + number)]
+        results.close()  # what was given out is wanted no more
+        assert list(workers.map(scale, [(7,), (8,)])) == [21.0, 24.0]
+        assert not workers._answers and not workers._awaited
 
 
 def test_a_death_is_told() -> None:
@@ -45,7 +66,7 @@ def test_a_death_is_told() -> None:
         Workers(torch.ones(1), 2) as workers,
         pytest.raises(RunError, match=r"a worker has died \(exit code -9.*fewer --workers"),
     ):
-        workers.map(die, [(1,)])
+        list(workers.map(die, [(1,)]))
 
 
 def stumble(tool: torch.Tensor, number: int) -> int:
@@ -63,9 +84,9 @@ def wait(tool: torch.Tensor, load: bytes) -> None:
 def test_what_goes_wrong_in_a_worker_comes_with_its_traceback() -> None:
     with Workers(torch.ones(1), 1) as workers:
         with pytest.raises(RuntimeError, match=r"(?s)in a worker:.*stumble.*ZeroDivisionError"):
-            workers.map(stumble, [(1,), (2,)])
+            list(workers.map(stumble, [(1,), (2,)]))
         with pytest.raises(RuntimeError, match="pickle"):
-            workers.map(keep, [(b"x",)])
+            list(workers.map(keep, [(b"x",)]))
 
 
 ENDING = """
@@ -79,7 +100,7 @@ if __name__ == "__main__":
         print(*[process.pid for process in workers._processes], flush=True)
         {work}
 """
-MANY = "workers.map({job}, [(b'x' * 300_000,)] * 40)"
+MANY = "list(workers.map({job}, [(b'x' * 300_000,)] * 40))"
 
 
 def is_running(pid: int) -> bool:

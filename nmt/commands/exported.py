@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -72,12 +73,12 @@ def translate_exported(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         output = stack.enter_context(open_output(arguments.output))
         progress = stack.enter_context(count_on_terminal(arguments, 0, reads_grids=False))
-        for window in translated(translator.translate_windows, warned, arguments.input):
+        translate = partial(translator.translate_windows, report=progress.update)
+        for window in translated(translate, warned, arguments.input):
             for line, translation in window:
                 pieces = translator.target_tokenizer.pieces
                 output.write(format_translation(number, line, translation, how, pieces))
                 number += 1
-            progress.update(len(window))
             output.flush()
     return 0
 

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from operator import attrgetter
@@ -142,17 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
     if is_exported(arguments.run):
         return translate_exported(arguments)
     folder, config = load_run(arguments)
-    if arguments.constraints is not None and config.decoding.search.name != "beam":
-        raise ConfigError(
-            f"--constraints: the search {config.decoding.search.name!r} knows nothing of them; the "
-            "nearest that does is beam (--search beam)"
-        )
-    if arguments.attention and config.reads_grids:
-        raise UserError("--attention: is for words; of grids `nmt align --plot` draws it")
-    if arguments.resume:
-        _require_files(arguments)
-    if is_launched() and arguments.workers > 1:
-        raise UserError("--workers: torchrun has started the processes already; leave it out")
+    _check(config, arguments)
     if not is_first():
         translator = load_translator(folder, config, arguments)
         translator.serve_ranks(_identity(folder, config, arguments))
@@ -169,9 +159,28 @@ def run(arguments: argparse.Namespace) -> int:
             translator = stack.enter_context(translator.with_ranks(identity))
         elif arguments.workers > 1:
             translator = stack.enter_context(translator.with_workers(arguments.workers))
-        windows = _translated(translator, inputs, bookmark, arguments)
-        _write(windows, translator, bookmark, config, arguments)
+        num_done = 0 if bookmark is None else bookmark.num_lines
+        progress = stack.enter_context(
+            count_on_terminal(arguments, num_done, reads_grids=config.reads_grids)
+        )
+        windows = _translated(translator, inputs, bookmark, arguments, progress.update)
+        _write(windows, translator, bookmark, arguments)
     return 0
+
+
+def _check(config: "Config", arguments: argparse.Namespace) -> None:
+    """Complain of arguments that contradict each other or the run."""
+    if arguments.constraints is not None and config.decoding.search.name != "beam":
+        raise ConfigError(
+            f"--constraints: the search {config.decoding.search.name!r} knows nothing of them; the "
+            "nearest that does is beam (--search beam)"
+        )
+    if arguments.attention and config.reads_grids:
+        raise UserError("--attention: is for words; of grids `nmt align --plot` draws it")
+    if arguments.resume:
+        _require_files(arguments)
+    if is_launched() and arguments.workers > 1:
+        raise UserError("--workers: torchrun has started the processes already; leave it out")
 
 
 def _require_files(arguments: argparse.Namespace) -> None:
@@ -212,6 +221,7 @@ def _translated(
     inputs: "Iterator[Input]",
     bookmark: "Bookmark | None",
     arguments: argparse.Namespace,
+    report: Callable[[int], object],
 ) -> "Iterator[list[tuple[Input, Translation]]]":
     """The lines and their translations, a window at a time; a line at a time from a terminal."""
     from nmt.reading import warn_of_unknown
@@ -225,6 +235,7 @@ def _translated(
         translator.translate_windows,
         with_alignments=arguments.alignments is not None or arguments.attention or asks_json,
         with_scores=arguments.scores or arguments.n_best is not None or arguments.json,
+        report=report,
     )
     return translated(translate, warned, arguments.input, number)
 
@@ -233,7 +244,6 @@ def _write(
     windows: "Iterator[list[tuple[Input, Translation]]]",
     translator: "Translator",
     bookmark: "Bookmark | None",
-    config: "Config",
     arguments: argparse.Namespace,
 ) -> None:
     """Write all that is asked for, and remember after each window how far it is."""
@@ -249,9 +259,6 @@ def _write(
         alignments = None
         if arguments.alignments is not None:
             alignments = _open(stack, "--alignments", arguments.alignments, bookmark)
-        progress = stack.enter_context(
-            count_on_terminal(arguments, number, reads_grids=config.reads_grids)
-        )
         for window in windows:
             for given, translation in window:
                 output.write(format_translation(number, given.source, translation, how, pieces))
@@ -265,7 +272,6 @@ def _write(
                 if bookmark is not None:
                     bookmark.add(given)
                 number += 1
-            progress.update(len(window))
             if bookmark is not None:
                 bookmark.save(len(window))
             else:

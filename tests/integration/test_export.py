@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import Mock, call
 
 import numpy as np
 import onnx
@@ -83,6 +85,27 @@ def test_what_goes_in_and_what_comes_out(
     assert "alignment" not in told[0]
     warned = nmt("translate", exported, stdin=b"zzz one .\n").err
     assert "line 1: 1 of 3 tokens is unknown to the model" in warned
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_how_far_it_is_is_told_with_each_batch(exported: Path, num_threads: int) -> None:
+    told: list[int] = []
+    translator = ExportedTranslator.open(exported, batch_tokens=5, num_threads=num_threads)
+    (_,) = translator.translate_windows([*LINES, "", *LINES], report=told.append)
+    assert told == [1, 1, 1, 1, 1, 1, 3], "the last are the lines without text"
+
+
+def test_the_bar_moves_with_it(
+    nmt: Command, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bar = Mock()
+    monkeypatch.setattr(
+        "nmt.commands.exported.count_on_terminal", lambda *_, **__: nullcontext(bar)
+    )
+    (tmp_path / "in").write_bytes(INPUT)
+    words = ("translate", exported, tmp_path / "in", "-o", tmp_path / "out")
+    assert nmt(*words, "--batch-tokens", 5).code == 0
+    assert bar.update.mock_calls == [call(1)] * 4
 
 
 def test_it_runs_without_this_package(exported: Path) -> None:

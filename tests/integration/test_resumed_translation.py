@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,38 @@ def test_it_becomes_what_it_would_have_been(
     assert Path("out").read_bytes() == expected[0]
     assert (Path("aligned").exists() and Path("aligned").read_bytes()) == expected[1]
     assert not list(Path().glob("*.state")) and not list(Path().glob("*.partial"))
+
+
+class Hasty:
+    """Workers that are none, but like them begin with what comes after the batch that is wanted."""
+
+    def __init__(self, tool: Any, number: int, **options: Any) -> None:
+        self.tool, self.number = tool, number
+
+    def __enter__(self) -> "Hasty":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def map(self, function: Callable[..., Any], jobs: Iterable[Any]) -> Iterator[Any]:
+        rest = iter(jobs)
+        while given := list(islice(rest, self.number)):
+            yield from [function(self.tool, *job) for job in given]
+
+
+def test_the_number_of_workers_may_change(
+    nmt: Any, in_copy: Path, small_windows: None, break_off: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.translation.Workers", Hasty)
+    write_input(Path("input.en"), 97)
+    command = ("translate", "runs/tiny", "input.en", "--batch-tokens", "20", "-o")
+    assert nmt(*command, "whole.gz", "--scores").code == 0
+    for number, workers in ((4, "7"), (3, "1"), (10**9, "20")):
+        break_off(number)
+        code = nmt(*command, "out.gz", "--scores", "--workers", workers, "--resume").code
+        assert code == int(number < 100)
+    assert Path("out.gz").read_bytes() == Path("whole.gz").read_bytes()
 
 
 def test_a_compressed_one_becomes_what_it_would_have_been(
