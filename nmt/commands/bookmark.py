@@ -112,9 +112,19 @@ class Bookmark:
         """Lines of the input that are done."""
         return self._state.num_lines
 
-    def size(self, argument: str) -> int:
-        """Bytes of an output that stay."""
-        return self._state.outputs.get(argument, (0, ""))[0]
+    def take_up(self, argument: str) -> int:
+        """Make an output ready to be gone on with, once all else is in order.
+
+        Returns:
+            Bytes of it that stay; what was beyond is cut off.
+        """
+        size, _ = self._state.outputs.get(argument, (0, ""))
+        if size:
+            partial = partial_file(self._paths[argument])
+            if not partial.exists():
+                self._paths[argument].rename(partial)
+            os.truncate(partial, size)
+        return size
 
     def skip(self, given: "Iterator[Input]") -> None:
         """Take from the input what is done.
@@ -145,7 +155,8 @@ class Bookmark:
         """What to write an output with, which is open."""
         if self.num_lines == 0:  # what was there is begun anew, and its state is no more
             self._path.unlink(missing_ok=True)
-        self._outputs[argument] = _Digested(stream, self._paths[argument], self.size(argument))
+        size, _ = self._state.outputs.get(argument, (0, ""))
+        self._outputs[argument] = _Digested(stream, self._paths[argument], size)
         return self._outputs[argument]
 
     def save(self, num_lines: int) -> None:
@@ -212,19 +223,13 @@ def _digest(path: Path, size: int) -> "hashlib._Hash":
     return digest
 
 
-def _is_whole(path: Path, size: int, digest: str) -> bool:
-    """Whether a file is these bytes and no more."""
-    return path.stat().st_size == size and _digest(path, size).hexdigest() == digest
-
-
 def _require_same(output: Path, size: int, digest: str) -> None:
-    """What was written must begin with these bytes; what is beyond is cut off."""
+    """What was written must begin with these bytes, or be them, where it was completed."""
     path = partial_file(output)
     try:
-        if not path.exists() and output.is_file() and _is_whole(output, size, digest):
-            output.rename(path)  # it was complete, and killed before it could say so
+        if not path.exists() and output.is_file() and output.stat().st_size == size:
+            path = output  # it was killed before it could say so
         if os.path.getsize(path) >= size and _digest(path, size).hexdigest() == digest:
-            os.truncate(path, size)
             return
     except OSError as error:
         raise DataError(

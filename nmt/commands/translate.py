@@ -286,5 +286,5 @@ def _open(
     """An output to write to, from where the bookmark says."""
     if bookmark is None or path is None:
         return stack.enter_context(open_output(path))
-    stream = stack.enter_context(open_output(path, keep=bookmark.size(argument)))
+    stream = stack.enter_context(open_output(path, keep=bookmark.take_up(argument)))
     return bookmark.writer(argument, stream)
