@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt import cores
 from nmt.errors import ConfigError, RunError, UserError
 from nmt.reading import full_batches, no_report, read_words, windows
 from nmt.search.hypothesis import Hypothesis
@@ -157,7 +157,7 @@ class ExportedTranslator:
         translator = cls(
             session,
             description,
-            num_threads=_num_threads() if num_threads is None else num_threads,
+            num_threads=cores.num_threads() if num_threads is None else num_threads,
             beam_size=description.beam_size if beam_size is None else beam_size,
             n_best=n_best,
             batch_tokens=description.batch_tokens if batch_tokens is None else batch_tokens,
@@ -331,12 +331,3 @@ def _describe(path: Path, session: Any) -> Description:
         raise RunError(
             f"{path}: its description cannot be read ({error}): export it anew with this version"
         ) from error
-
-
-def _num_threads() -> int:
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdecimal() and int(given) > 0:
-        return int(given)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -11,6 +11,7 @@ import torch
 
 from nmt.build import build_reranker, build_search, load_tokenizers
 from nmt.config import DecodingConfig
+from nmt.cores import num_threads
 from nmt.data.grids import Source
 from nmt.demands import Input as Input, drop_unmet, encode_demand
 from nmt.device import AUTO, resolve_device, resolve_precision
@@ -151,7 +152,7 @@ class Translator:
 
     @contextmanager
     def with_workers(self, number: int) -> Iterator[Self]:
-        """The same, computing in so many processes, which end with the context.
+        """The same, computing in so many processes, which share the cores and end with the context.
 
         The results are the same to the last bit but for what threads of torch do to sums. Batches
         go to the processes, so it pays from some hundreds of lines at a time.
@@ -165,7 +166,7 @@ class Translator:
                 f"--workers: processes are for the CPU, and the model is on {device}: use larger "
                 "batches there (--batch-tokens)"
             )
-        with Workers(self.inference, number) as workers:
+        with Workers(self.inference, number, num_threads=num_threads(number)) as workers:
             yield replace(self, inference=replace(self.inference, workers=workers))
 
     @contextmanager

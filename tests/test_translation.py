@@ -3,9 +3,11 @@
 import logging
 import shutil
 from collections import deque
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain, islice, repeat
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -647,6 +649,15 @@ def test_windows_are_the_same_though_what_follows_is_begun(translator, monkeypat
     assert sizes == [4, 4, 4, 4, 3]
     assert told == [2, 1, 1, 2, 1, 1, 0, 4, 2, 2, 0, 2, 1], "by batches; then lines without text"
     assert hasty.num_ahead == (3 if hastily else 0)
+
+
+def test_workers_share_the_threads(translator, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    made = Mock()
+    monkeypatch.setattr("nmt.translation.Workers", made)
+    made.return_value = nullcontext()
+    with translator.with_workers(3):
+        made.assert_called_once_with(translator.inference, 3, num_threads=2)
 
 
 def test_workers_are_for_the_cpu(translator):

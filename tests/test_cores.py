@@ -1,0 +1,30 @@
+import os
+
+import pytest
+
+from nmt.cores import num_threads
+
+
+@pytest.mark.parametrize(
+    ("given", "num_processes", "expected"),
+    [
+        *((None, 1, 6), (None, 2, 3), (None, 4, 1), (None, 7, 1)),
+        *(("", 1, 6), ("0", 2, 3), ("x", 1, 6)),
+        *(("1", 1, 1), ("1", 4, 1), ("8", 1, 8), ("8", 3, 2)),
+    ],
+)
+def test_processes_share_the_cores_or_what_was_given(
+    given: str | None, num_processes: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(6)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    if given is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert num_threads(num_processes) == expected
+
+
+def test_where_cores_cannot_be_taken_away_all_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert num_threads() == 3
