@@ -9,12 +9,14 @@ from typing import Any, Final, Generic, Self, TypeVar
 
 from torch import distributed
 
+from nmt.durations import format_duration
 from nmt.errors import RunError, UserError
 from nmt.launched import is_first
 
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
 
+_MEETING: Final = timedelta(minutes=10)  # until all have loaded the model and are there
 _PATIENCE: Final = timedelta(days=30)  # of those who wait for work: the input may be a person
 
 _AT_ONCE: Final = 8  # jobs for each process, after which they wait for each other
@@ -37,14 +39,23 @@ class Ranks(Generic[Tool]):
         self._tool = tool
         self._identity = identity
         self._is_broken = False
+        self._group: distributed.ProcessGroup | None = None
 
     def __enter__(self) -> Self:
         """Meet the others.
 
         Raises:
-            RunError: one of them has another tool.
+            RunError: one of them does not come, or has another tool.
         """
-        distributed.init_process_group("gloo", timeout=_PATIENCE)
+        try:
+            distributed.init_process_group("gloo", timeout=_MEETING)
+            self._group = distributed.new_group(timeout=_PATIENCE)
+        except RuntimeError as error:
+            raise RunError(
+                "the processes of torchrun have not all met within "
+                f"{format_duration(_MEETING.total_seconds())}: look at what the others say, and "
+                f"whether they are all started ({str(error).splitlines()[0]})"
+            ) from None
         identities: list[Any] = [None] * distributed.get_world_size()
         self._talk(lambda: distributed.all_gather_object(identities, self._identity))
         for rank, identity in enumerate(identities):
@@ -113,14 +124,14 @@ class Ranks(Generic[Tool]):
     def _give_out(self, all_jobs: list[Any] | None) -> Any:
         """What the first rank has for this one."""
         received = [None]
-        self._talk(lambda: distributed.scatter_object_list(received, all_jobs))
+        self._talk(lambda: distributed.scatter_object_list(received, all_jobs, group=self._group))
         return received[0]
 
     def _collect(self, answer: _Answer) -> list[_Answer]:
         """The answers of all ranks, for the first; else nothing."""
         size = distributed.get_world_size() if is_first() else 0
         answers: list[Any] = [None] * size
-        self._talk(lambda: distributed.gather_object(answer, answers or None))
+        self._talk(lambda: distributed.gather_object(answer, answers or None, group=self._group))
         return answers
 
     def _talk(self, exchange: Callable[[], None]) -> None:

@@ -3,13 +3,17 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from nmt.errors import RunError
+from nmt.ranks import Ranks
 from tests.integration.conftest import Command
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node")
@@ -131,6 +135,21 @@ def test_jobs_come_back_in_order_and_a_death_is_told(tmp_path: Path) -> None:
     process = start(2, tmp_path / "dying.py", stdout=subprocess.PIPE)
     found, _ = process.communicate(timeout=120)
     assert found.splitlines() == [f"{list(range(0, 54, 2))} []", "True", "True"]
+
+
+def test_where_one_does_not_come_the_others_do_not_wait_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, value in (("ADDR", "127.0.0.1"), ("PORT", str(port))):
+        monkeypatch.setenv(f"MASTER_{name}", value)
+    for name, value in (("WORLD_SIZE", "2"), ("RANK", "0")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("nmt.ranks._MEETING", timedelta(seconds=1))
+    with pytest.raises(RunError, match="torchrun have not all met within 1 s: look at what the"):
+        Ranks(None, "alone").__enter__()
 
 
 def test_workers_and_ranks_at_once(
