@@ -574,3 +574,25 @@ def test_what_is_asked_of_translations_and_cannot_be(
     asked.write_text("one " * 300 + "\n")
     outcome = nmt("translate", "runs/tiny", "--prefixes", asked, stdin=b"one .\n")
     outcome.assert_refused("line 1: the prefix has", "decoding.max_length")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev/full")
+@pytest.mark.parametrize("words", [("-o",), ("-o", "out", "--alignments"), ("-o", "x.gz")])
+def test_a_full_disk(nmt: Any, in_copy: Path, words: tuple[str, ...]) -> None:
+    Path("x.gz").symlink_to("/dev/full")
+    words = words if "x.gz" in words else (*words, "/dev/full")
+    nmt("translate", "runs/tiny", "test.en", *words).assert_refused(
+        "No space left on device: make room, and do it again"
+    )
+
+
+def test_a_malformed_dictionary(nmt: Any, in_copy: Path) -> None:
+    Path("words.tsv").write_text("one\teins\ntwo zwei\n")
+    options = ("--set", "replace_unknown=true", "--set", "dictionary=words.tsv")
+    nmt("translate", "runs/tiny", "test.en", "-o", "out", *options).assert_refused(
+        "words.tsv, line 2: must be a word, a tab and its"
+    )
+    assert not Path("out").exists() and not Path("out.partial").exists()
+    nmt("translate", "runs/tiny", *options[:2], "--set", "dictionary=none.tsv").assert_refused(
+        "none.tsv"
+    )

@@ -87,6 +87,27 @@ def test_what_goes_in_and_what_comes_out(
     assert "line 1: 1 of 3 tokens is unknown to the model" in warned
 
 
+def test_a_reader_that_has_enough_is_no_error(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"one two three .\n" * 9000)  # more than a pipe holds
+    command = [sys.executable, "-m", "nmt", "translate", str(exported), str(tmp_path / "in")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == b"drei zwei eins .\n"
+        process.stdout.close()
+        assert (process.wait(60), process.stderr.read()) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev/full")
+@pytest.mark.parametrize("way", ["stdout", "-o"])
+def test_a_full_disk_is_told_in_one_line(exported: Path, way: str) -> None:
+    command = [sys.executable, "-m", "nmt", "translate", str(exported)]
+    command += ["-o", "/dev/full"] if way == "-o" else []
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(command, input=INPUT, stdout=full, stderr=subprocess.PIPE)
+    told = "nmt: error: No space left on device: make room, and do it again\n"
+    assert (ended.returncode, ended.stderr.decode()) == (2, told)
+
+
 @pytest.mark.parametrize("num_threads", [1, 2])
 def test_how_far_it_is_is_told_with_each_batch(exported: Path, num_threads: int) -> None:
     told: list[int] = []
