@@ -32,13 +32,9 @@ from nmt.data.loader import DataLoader
 from nmt.minimum_bayes_risk import UTILITIES, MinimumBayesRisk
 from nmt.registry import PlugIn
 from nmt.run import RunDirectory
+from nmt.search.forbidden import ForbiddenPhrases
 from nmt.search.penalties import Scoring
-from nmt.search.rule_variants import (
-    EndThreshold,
-    ForbiddenPhrases,
-    NoRepeatedNgrams,
-    RepetitionPenalty,
-)
+from nmt.search.rule_variants import EndThreshold, NoRepeatedNgrams, RepetitionPenalty
 from nmt.search.rules import Rule, Rules, SearchLimits
 from nmt.search.search import Search
 from nmt.text.normalization import Normalizer
@@ -240,13 +236,8 @@ def _rules(config: DecodingConfig, tokenizer: Tokenizer) -> Iterator[Rule]:
         yield RepetitionPenalty(config.repetition_penalty)
     if config.no_repeat_ngram_size > 0:
         yield NoRepeatedNgrams(config.no_repeat_ngram_size)
-    if config.forbidden:
-        yield ForbiddenPhrases(_forbidden_tokens(config.forbidden, tokenizer))
+    forbidden = list(filter(None, map(tokenizer.normalizer, config.forbidden)))
+    if forbidden:
+        yield ForbiddenPhrases(forbidden, tokenizer.spellings)
     if config.eos_threshold is not None:
         yield EndThreshold(config.eos_threshold)
-
-
-def _forbidden_tokens(phrases: Sequence[str], tokenizer: Tokenizer) -> list[list[int]]:
-    """The tokens of phrases; what the model cannot write anyway is left out."""
-    encoded = [tokenizer.encode(phrase) for phrase in phrases]
-    return [tokens for tokens in encoded if tokens and not tokenizer.count_unknown(tokens)]

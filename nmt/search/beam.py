@@ -108,7 +108,7 @@ class BeamSearch(Search):
         beam = Open(tokens, sentences.number, totals, totals, state)
         while len(sentences.number) > 0:
             log_probabilities, state = model.step(beam.tokens[:, -1], beam.state)
-            prefixes = Prefixes(beam.tokens, beam.sentence, request)
+            prefixes = Prefixes(beam.tokens, beam.sentence, request, bounds.most)
             ranked = self.rules.apply(log_probabilities, prefixes, bounds)
             candidates, kept = self._rank(ranked, beam, sentences, request)
             beam = Open(beam.tokens, beam.sentence, beam.log_probability, beam.total, state)

@@ -51,8 +51,8 @@ def measure_progress(
     ends = torch.ones_like(begins)
     if word_edges is not None:
         before, after = word_edges
-        ends[:, :-1] = before[tokens[:, 1:]]
         begins[:, 1:] = before[tokens[:, 1:]] | after[tokens[:, :-1]]
+        ends[:, :-1] = begins[:, 1:]
     lengths = (phrases != PAD).sum(dim=2)
     is_met, begun = lengths == 0, torch.zeros_like(lengths)
     longest = min(phrases.shape[2], tokens.shape[1])
@@ -138,15 +138,17 @@ def count_unmet(
 ) -> int:
     """How many of the phrases do not stand in a translation; see `measure_progress`."""
 
+    def is_edge(place: int) -> bool:
+        if word_edges is None or place in (0, len(tokens)):
+            return True
+        before, after = word_edges
+        return before[tokens[place]] or after[tokens[place - 1]]
+
     def stands(phrase: list[int], start: int) -> bool:
         end = start + len(phrase)
         if list(tokens[start:end]) != phrase:
             return False
-        if word_edges is None:
-            return True
-        before, after = word_edges
-        is_begin = start == 0 or before[tokens[start]] or after[tokens[start - 1]]
-        return bool(is_begin and (end == len(tokens) or before[tokens[end]]))
+        return is_edge(start) and is_edge(end)
 
     return sum(
         not any(stands(list(phrase), start) for start in range(len(tokens)))

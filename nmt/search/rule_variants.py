@@ -1,11 +1,9 @@
 """Rules that a configuration can ask for."""
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from collections.abc import Callable
 from math import inf
 from typing import Final
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -103,32 +101,3 @@ class ShallowFusion(Rule):
         if columns is not None:
             said = said[:, columns.tokens.to(said.device)]
         log_probabilities += self.weight * said
-
-
-class ForbiddenPhrases(Rule):
-    """Some tokens in a row are never written.
-
-    Args:
-        phrases: each of at least one token.
-    """
-
-    def __init__(self, phrases: Iterable[Sequence[int]]) -> None:
-        by_length = groupby(sorted(map(tuple, phrases), key=len), key=len)
-        self.groups: Final = [torch.tensor(list(group)) for _, group in by_length]
-        assert all(group.shape[1] > 0 for group in self.groups)
-
-    def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
-        """Forbid what would end a phrase."""
-        columns = prefixes.request.columns
-        for group in self.groups:
-            phrases = group.to(prefixes.tokens.device)
-            if columns is not None:
-                phrases = columns.find(phrases)
-                phrases = phrases[(phrases >= 0).all(dim=1)]
-            before = phrases.shape[1] - 1
-            if before == 0:
-                log_probabilities.index_fill_(1, phrases[:, 0], -inf)
-            elif prefixes.length >= before:
-                last = prefixes.tokens[:, -before:].unsqueeze(1)
-                rows, which = (last == phrases[:, :-1]).all(dim=2).nonzero(as_tuple=True)
-                log_probabilities[rows, phrases[which, -1]] = -inf

@@ -61,7 +61,7 @@ class SinglePathSearch(Search):
         bounds = Bounds.of(self.rules.limits, request)
         while len(paths.sentence) > 0:
             log_probabilities, state = model.step(paths.tokens[:, -1], paths.state)
-            prefixes = Prefixes(paths.tokens, paths.sentence, request)
+            prefixes = Prefixes(paths.tokens, paths.sentence, request, bounds.most)
             ranked = self.rules.apply(log_probabilities, prefixes, bounds)
             chosen = self._choose(ranked, prefixes, paths.copy).unsqueeze(1)
             paths = _Paths(

@@ -2,7 +2,6 @@
 
 import functools
 import random
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.spelling import BLANK, JOIN, Spelling, is_in_word, spell
 from nmt.symbols import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import EncodedWords, Reader, Tokens
@@ -20,13 +20,6 @@ UNKNOWN_TEXT: Final = "⁇"
 """How an unknown token reads in decoded text (U+2047, as in SentencePiece)."""
 
 Options = Mapping[str, str | int | float]
-
-
-def _in_word(character: str) -> bool:
-    """Whether it is a letter, a mark or a digit, or part of one that is written in bytes."""
-    return character == "\N{REPLACEMENT CHARACTER}" or (
-        unicodedata.category(character)[0] in "LMN" if character else False
-    )
 
 
 class Tokenizer(Reader[str]):
@@ -120,9 +113,29 @@ class Tokenizer(Reader[str]):
         for token in range(len(SPECIAL_SYMBOLS), len(self)):
             text = self._join([token])
             if not self._is_blank(token):
-                edges[0, token] = self._starts_word([EOS, token], 1) or not _in_word(text[:1])
-                edges[1, token] = not _in_word(text[-1:])
+                edges[0, token] = self._starts_word([EOS, token], 1) or not is_in_word(text[:1])
+                edges[1, token] = not is_in_word(text[-1:])
         return edges
+
+    @functools.cached_property
+    def spellings(self) -> list[Spelling]:
+        """What each token writes, the blank before it counted (see `nmt.spelling`)."""
+        return [self._spell(token) for token in range(len(self))]
+
+    def _spell(self, token: int) -> Spelling:
+        if token in (PAD, BOS, EOS):
+            return ()
+        before = (BLANK,) if self._starts_word([EOS, token], 1) else ()
+        after = (JOIN,) if self._joins_next(token) else ()
+        return (*before, *self._spell_text(token), *after)
+
+    def _spell_text(self, token: int) -> Spelling:
+        """The spelling of the text of a token alone."""
+        return spell(self._join([token]))
+
+    def _joins_next(self, token: int) -> bool:
+        """Whether no blank comes after a token, whatever follows."""
+        return False
 
     def decode(self, ids: Sequence[int]) -> str:
         """Detokenized text on one line; PAD, BOS and EOS dropped, UNK as `UNKNOWN_TEXT`.

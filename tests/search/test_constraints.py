@@ -9,10 +9,11 @@ from torch import Tensor
 
 from nmt.search.beam import BeamSearch
 from nmt.search.constraints import allocate, count_unmet, measure_progress
+from nmt.search.forbidden import ForbiddenPhrases
 from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, NoPenalty, Scoring
 from nmt.search.ranking import Candidates
-from nmt.search.rule_variants import ForbiddenPhrases
 from nmt.search.rules import Rules, SearchLimits
+from nmt.spelling import BLANK, spell
 from nmt.symbols import BOS, EOS
 
 A, B, C = EOS + 1, EOS + 2, EOS + 3
@@ -68,10 +69,14 @@ def test_a_phrase_is_made_of_whole_words():
         progress = measure_progress(torch.tensor([[BOS, *written]]), phrases, edges)
         assert progress.is_met.tolist() == [[is_met]], written
         assert count_unmet(written, [[A, B]], edges.tolist()) == (not is_met)
-    edges = edges_where(A, begins_after=[C])  # as after a hyphen
-    progress = measure_progress(torch.tensor([[BOS, C, A, B]]), phrases, edges)
-    assert progress.is_met.tolist() == [[True]]
-    assert count_unmet([C, A, B], [[A, B]], edges.tolist()) == 0
+    for written, goes_on, begins_after in (
+        ([C, A, B], A, C),  # as after a hyphen
+        ([A, B, C], C, B),  # as before what follows a phrase that ends with one
+    ):
+        edges = edges_where(goes_on, begins_after=[begins_after])
+        progress = measure_progress(torch.tensor([[BOS, *written]]), phrases, edges)
+        assert progress.is_met.tolist() == [[True]]
+        assert count_unmet(written, [[A, B]], edges.tolist()) == 0
 
 
 def test_a_beginning_may_begin_within_itself():
@@ -159,7 +164,8 @@ def test_who_must_say_nothing_is_free(random_model):
 
 def test_what_cannot_be_said_is_said_as_far_as_it_can(random_model):
     model = random_model(60, seed=4)
-    rules = Rules(LIMITS, [ForbiddenPhrases([[51]])])
+    words = [() if token <= EOS else (BLANK, *spell(f"w{token}")) for token in range(60)]
+    rules = Rules(LIMITS, [ForbiddenPhrases(["w51"], words)])
     search = BeamSearch(4, 1, Scoring(NoPenalty()), rules)
     forbidden = torch.tensor([[[50, 51, 0], [55, 0, 0]]])
     ((best,),) = model.translate(search, [0], [5], phrases=forbidden)

@@ -15,7 +15,6 @@ from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.request import Request
 from nmt.search.rule_variants import (
     EndThreshold,
-    ForbiddenPhrases,
     NoRepeatedNgrams,
     RepetitionPenalty,
     ShallowFusion,
@@ -53,12 +52,6 @@ def test_no_bigram_comes_twice() -> None:
 
 def test_no_token_comes_twice() -> None:
     assert allowed_after(NoRepeatedNgrams(1), [A, C]) == [[EOS, B]]
-
-
-def test_phrases_are_forbidden() -> None:
-    rule = ForbiddenPhrases([[B], [A, C], [C, A, A]])
-    assert allowed_after(rule, [C, A], [A, A]) == [[EOS], [EOS, A]]
-    assert allowed_after(rule, []) == [[EOS, A, C]]
 
 
 def test_what_was_written_counts_less() -> None:
@@ -127,10 +120,6 @@ Plain = Callable[[tuple[int, ...]], bool]
 FORBIDDING: dict[str, tuple[Rule, Plain]] = {
     "no bigram twice": (NoRepeatedNgrams(2), lambda tokens: not repeats(tokens, 2)),
     "no token twice": (NoRepeatedNgrams(1), lambda tokens: not repeats(tokens, 1)),
-    "forbidden": (
-        ForbiddenPhrases([[A, B], [C]]),
-        lambda tokens: C not in tokens and (A, B) not in pairwise(tokens),
-    ),
 }
 
 

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from nmt.errors import DataError
 from nmt.search.constraints import count_unmet
+from nmt.spelling import BLANK, IN_WORD, JOIN
 from nmt.symbols import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.tokenizer import UNKNOWN_TEXT
@@ -91,6 +92,30 @@ def test_a_word_is_found_where_it_stands_alone(tokenizer, text, is_there):
     places = [i for i in range(len(tokens)) if tokens[i : i + len(phrase)] == phrase]
     found = not count_unmet(tokens, [phrase], tokenizer.word_edges.tolist())
     assert found == (is_there and bool(places))
+
+
+@shared
+@given(data=st.data())
+def test_spellings_read_as_the_text_of_any_tokens(tokenizer, data):
+    ids = data.draw(st.lists(st.integers(0, len(tokenizer) - 1), max_size=12))
+    written: list[int] = []
+    for number in (number for token in ids for number in tokenizer.spellings[token]):
+        joins = not written or written[-1] in (BLANK, JOIN)
+        if not (number == BLANK and joins):
+            written.append(number)
+    content = bytes(number % IN_WORD for number in written if number != JOIN)
+    text = content.decode(errors="replace")
+    assert text.split() == tokenizer.decode(ids).split()
+
+
+@shared
+@given(data=st.data())
+def test_spellings_have_the_edges_of_words(tokenizer, data):
+    token = data.draw(st.integers(len(SPECIAL_SYMBOLS), len(tokenizer) - 1))
+    before, after = tokenizer.word_edges[:, token]
+    text = [number for number in tokenizer.spellings[token] if number != JOIN]
+    assert before == (not text or text[0] < IN_WORD)
+    assert after == (not text or text[-1] < IN_WORD)
 
 
 @shared

@@ -1,0 +1,110 @@
+"""Words and phrases that are never written, in whatever tokens."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from nmt.search.phrase_automaton import PhraseAutomaton
+from nmt.search.rules import Prefixes, Rule
+from nmt.spelling import Spelling
+from nmt.structure import to
+from nmt.symbols import BOS, EOS, PAD
+
+
+class ForbiddenPhrases(Rule):
+    """Some words and phrases are never written.
+
+    They stand where their text does, between the edges of words, whatever its tokens are; longer
+    words are others. So a hypothesis may end with one as long as something can still make a longer
+    word of it; what cannot become a text without one is not begun.
+
+    Args:
+        phrases: normalised text of each.
+        vocabulary: the spelling of each token.
+    """
+
+    def __init__(self, phrases: Iterable[str], vocabulary: Sequence[Spelling]) -> None:
+        automaton = PhraseAutomaton.of((phrase.encode() for phrase in phrases), vocabulary)
+        self._tables: Final = _Tables.of(automaton, vocabulary)
+        self._moved: Final[dict[torch.device, _Tables]] = {}
+
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
+        """Forbid what makes a phrase complete, and what can only end with one."""
+        device = log_probabilities.device
+        tables = self._moved.setdefault(device, to(self._tables, device))
+        states = tables.read(prefixes.in_vocabulary())
+        room = prefixes.room().clamp(min=1) - 1
+        columns = prefixes.request.columns
+        if columns is None:
+            log_probabilities.index_fill_(1, tables.never, -inf)
+            rows = (tables.has_more[states] | (room < tables.most_needed)).nonzero().flatten()
+            needed = tables.needed[tables.after[states[rows]]]
+            log_probabilities[rows] = log_probabilities[rows].masked_fill_(
+                needed > room[rows].unsqueeze(1), -inf
+            )
+        else:
+            after = tables.after[:, columns.tokens.to(device)]
+            needed = tables.needed_with(after, log_probabilities > -inf)
+            needed = needed.gather(1, after[states].long())
+            log_probabilities.masked_fill_(needed > room.unsqueeze(1), -inf)
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """What an automaton makes of a vocabulary. A token's state plus S: it completes a phrase.
+
+    Attributes:
+        after: `[S V]`, the state after each token.
+        needed: `[2S]`, fewest tokens before the text may end; inf where there is no way.
+        most_needed: the most of these but inf.
+        never: tokens that are forbidden in every state.
+        has_more: `[S]`, whether any others are.
+    """
+
+    after: Int[Tensor, "S V"]
+    needed: Float[Tensor, " Z"]
+    most_needed: Float[Tensor, ""]
+    never: Int[Tensor, " N"]
+    has_more: Bool[Tensor, " S"]
+
+    @classmethod
+    def of(cls, automaton: PhraseAutomaton, vocabulary: Sequence[Spelling]) -> "_Tables":
+        """Those of all tokens."""
+        after = torch.from_numpy(automaton.read(vocabulary))
+        is_open = torch.from_numpy(automaton.is_open)
+        after[:, [PAD, BOS]] += len(after)
+        after[is_open, EOS] += len(after)
+        needed = torch.where(torch.cat([is_open, torch.ones_like(is_open)]), inf, 0.0)
+        open_states = is_open.nonzero().flatten()
+        while True:
+            fewest = needed[after[open_states]].amin(dim=1) + 1.0
+            if torch.equal(fewest, needed[open_states]):
+                break
+            needed[open_states] = fewest
+        is_forbidden = needed[after] == inf
+        never = is_forbidden.all(dim=0)
+        has_more = (is_forbidden & ~never).any(dim=1)
+        most_needed = needed[needed < inf].amax()
+        return cls(after, needed, most_needed, never.nonzero().flatten(), has_more)
+
+    def read(self, tokens: Int[Tensor, "R T"]) -> Int[Tensor, " R"]:
+        """The state after each hypothesis, BOS being the first token."""
+        states = torch.zeros_like(tokens[:, 0])
+        for place in range(1, tokens.shape[1]):
+            states = self.after[states, tokens[:, place]].long() % len(self.after)
+        return states
+
+    def needed_with(
+        self, after: Int[Tensor, "S U"], may_follow: Bool[Tensor, "R U"]
+    ) -> Float[Tensor, "R Z"]:
+        """`needed`, where each hypothesis has some tokens alone; more than one are as inf."""
+        at_once = (self.needed[after] == 0.0).float()
+        has_way = may_follow.float() @ at_once.T > 0.0
+        has_way = torch.cat([has_way, torch.zeros_like(has_way)], dim=1)
+        one = torch.where(has_way, 1.0, inf)
+        return torch.where(self.needed == 0.0, 0.0, one)

@@ -1,0 +1,30 @@
+"""What tokens write, as numbers: what two parts must agree on that look for words in it.
+
+A spelling is the bytes of a text in UTF-8. Those of letters, marks and digits have `IN_WORD` added,
+as words end where they do. A blank is one with the blanks before it, and none at the beginning.
+"""
+
+import unicodedata
+from typing import Final
+
+BLANK: Final = 0x20
+IN_WORD: Final = 0x100
+JOIN: Final = 0x200  # the blank is left out that follows
+
+Spelling = tuple[int, ...]
+
+
+def is_in_word(character: str) -> bool:
+    """Whether it is a letter, a mark or a digit, or part of one that is written in bytes."""
+    return character == "\N{REPLACEMENT CHARACTER}" or (
+        unicodedata.category(character)[0] in "LMN" if character else False
+    )
+
+
+def spell(text: str) -> Spelling:
+    """The spelling of a text."""
+    return tuple(
+        byte + (IN_WORD if is_in_word(character) else 0)
+        for character in text
+        for byte in character.encode()
+    )

@@ -1,0 +1,130 @@
+"""Forbidden phrases against a plain reading of every text that a few pieces make."""
+
+from itertools import product
+
+import pytest
+import torch
+
+from nmt.search.beam import BeamSearch
+from nmt.search.columns import Columns
+from nmt.search.forbidden import ForbiddenPhrases
+from nmt.search.penalties import NoPenalty, Scoring
+from nmt.search.rules import Rules, SearchLimits
+from nmt.search.searches import SEARCHES
+from nmt.spelling import BLANK, JOIN, spell
+from nmt.symbols import EOS, SPECIAL_SYMBOLS
+
+LIMITS = SearchLimits(max_length=4, max_length_ratio=None)
+SUBWORDS = ["_a", "a", "b", "-", "_"]
+WORDS = ["_a", "_ab", "_b", "-", "_-+"]  # "-" joins both sides, as marks do among whole words
+
+
+def spellings(pieces: list[str]) -> list[tuple[int, ...]]:
+    joins = {"-": JOIN, "_-+": JOIN} if pieces is WORDS else {}
+    return [
+        *[()] * len(SPECIAL_SYMBOLS),
+        *(
+            tuple(BLANK if letter == "_" else spell(letter)[0] for letter in piece.rstrip("+"))
+            + ((joins[piece],) if piece in joins else ())
+            for piece in pieces
+        ),
+    ]
+
+
+def text_of(tokens: tuple[int, ...], pieces: list[str]) -> str:
+    written = "".join(pieces[token - EOS - 1] for token in tokens)
+    if pieces is WORDS:
+        written = written.replace("-+_", "-").replace("-_", "-").replace("+", "")
+    return " ".join(written.replace("_", " ").split())
+
+
+def stands(phrase: str, text: str) -> bool:
+    def is_edge(place: int) -> bool:
+        around = text[max(0, place - 1) : place + 1]
+        return not (0 < place < len(text) and around.isalnum())
+
+    return any(
+        text.startswith(phrase, place) and is_edge(place) and is_edge(place + len(phrase))
+        for place in range(len(text))
+    )
+
+
+def allowed(pieces: list[str], phrases: list[str]) -> set[tuple[int, ...]]:
+    tokens = range(EOS + 1, EOS + 1 + len(pieces))
+    every = (found for length in range(5) for found in product(tokens, repeat=length))
+    return {
+        found
+        for found in every
+        if not any(stands(phrase, text_of(found, pieces)) for phrase in phrases)
+    }
+
+
+PHRASES = [
+    ["a"],
+    ["ab"],
+    ["a b"],
+    ["ab", "a a", "-"],
+    ["a", "ab"],
+    ["b-", "-a b"],
+    ["aab", "ab a", "b b"],
+]
+
+
+@pytest.mark.parametrize("phrases", PHRASES, ids=str)
+@pytest.mark.parametrize("pieces", [SUBWORDS, WORDS], ids=["subwords", "words"])
+def test_a_wide_beam_finds_all_texts_without_the_phrases(random_model, pieces, phrases):
+    model = random_model(EOS + 1 + len(pieces), seed=1)
+    rule = ForbiddenPhrases(phrases, spellings(pieces))
+    search = BeamSearch(800, 800, Scoring(NoPenalty()), Rules(LIMITS, [rule]))
+    ((*found,),) = model.translate(search, [1], [3])
+    expected = allowed(pieces, phrases)
+    assert 1 < len(expected) < 781
+    assert {item.tokens for item in found} == expected
+    for item in found[:20]:
+        total = model.log_probability(1, item.tokens)
+        assert item.log_probability == pytest.approx(total, abs=1e-5)
+
+
+@pytest.mark.parametrize("phrases", PHRASES, ids=str)
+@pytest.mark.parametrize("left_out", ["b", "-", "_"])
+def test_a_shortlist_leaves_no_way_out_that_it_does_not_have(random_model, phrases, left_out):
+    tokens = [EOS + 1 + i for i, piece in enumerate(SUBWORDS) if piece != left_out]
+    columns = Columns(tokens)
+    model = random_model(len(columns), seed=2)
+    rule = ForbiddenPhrases(phrases, spellings(SUBWORDS))
+    search = BeamSearch(400, 400, Scoring(NoPenalty()), Rules(LIMITS, [rule]))
+    ((*found,),) = model.translate(search, [2], [3], columns=columns)
+    expected = {item for item in allowed(SUBWORDS, phrases) if set(item) <= set(tokens)}
+    assert {columns.restore(item.tokens) for item in found} == expected
+
+
+@pytest.mark.parametrize("name", sorted(SEARCHES))
+@pytest.mark.parametrize("phrases", PHRASES[2:5], ids=str)
+def test_no_search_writes_them(random_model, make_search, name, phrases):
+    model = random_model(EOS + 1 + len(SUBWORDS), seed=3)
+    rule = ForbiddenPhrases(phrases, spellings(SUBWORDS))
+    limits = SearchLimits(max_length=12, max_length_ratio=None)
+    search = make_search(name, Scoring(NoPenalty()), Rules(limits, [rule]))
+    sentences = list(range(30))
+    together = model.translate(search, sentences, [5] * 30)
+    texts = [text_of(best.tokens, SUBWORDS) for (best,) in together]
+    assert len(set(texts)) > 3
+    assert not any(stands(phrase, text) for phrase in phrases for text in texts)
+    for sentence in (0, 7, 23):
+        assert model.translate(search, [sentence], [5])[0] == together[sentence]
+
+
+def test_after_a_beginning_that_has_one_it_goes_on(random_model):
+    model = random_model(EOS + 1 + len(SUBWORDS), seed=4)
+    rule = ForbiddenPhrases(["a"], spellings(SUBWORDS))
+    search = BeamSearch(800, 800, Scoring(NoPenalty()), Rules(LIMITS, [rule]))
+    a, b = EOS + 1, EOS + 3
+    given = torch.tensor([[a, a]])  # "a a"
+    ((*found,),) = model.translate(search, [4], [3], prefixes=given)
+    assert {item.tokens for item in found} == {
+        (a, a, *rest)
+        for length in range(1, 3)
+        for rest in product(range(EOS + 1, EOS + 6), repeat=length)
+        if rest[0] in (b - 1, b)  # "a a" may not end, but go on
+        and not stands("a", text_of((b, a, *rest), SUBWORDS))
+    }
