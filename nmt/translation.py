@@ -317,11 +317,7 @@ class Translator:
     ) -> list[Translation]:
         """One window, of which the search has found something."""
         sources, tokenizer = window.sources, self.target_tokenizer
-        if left := drop_unmet(window.lines, window.demands, found, tokenizer, window.first_number):
-            ids = [sources[index].ids for index in left]
-            again = self.inference.run_search(ids, list(left.values()))
-            for index, hypotheses in zip(left, again, strict=True):
-                found[index] = hypotheses
+        self._search_again(window, found)
         texts, written = decode(found, sources, tokenizer, self.inference, self.dictionary)
         if self.reranker is not None:
             found, texts = rerank(found, texts, self.reranker)
@@ -339,6 +335,20 @@ class Translator:
             Translation(text, tuple(hypotheses), alignment)
             for text, hypotheses, alignment in zip(texts, found, alignments, strict=True)
         ]
+
+    def _search_again(self, window: _Window, found: list[list[Hypothesis]]) -> None:
+        """Give up what lines were to have and cannot, search after search; changes all it is given.
+
+        Args:
+            window: of which these have been found.
+            found: the hypotheses of each line.
+        """
+        lines, demands, first_number = window.lines, window.demands, window.first_number
+        while left := drop_unmet(lines, demands, found, self.target_tokenizer, first_number):
+            ids = [window.sources[index].ids for index in left]
+            again = self.inference.run_search(ids, list(left.values()))
+            for (index, demand), hypotheses in zip(left.items(), again, strict=True):
+                found[index], demands[index] = hypotheses, demand
 
     def _read_pairs(
         self, pairs: Sequence[Pair], first_number: int

@@ -472,6 +472,23 @@ def test_what_cannot_be_had_is_named_and_the_line_is_translated(tokenizer, trans
     assert asked == free  # and not what a search for it would have gone on with
 
 
+def test_what_is_lost_by_searching_again_is_named_too(tokenizer, translator, caplog, monkeypatch):
+    asked = []
+
+    def run_search(inference, sources, demands):
+        asked.append([[tokenizer.decode(phrase) for phrase in one.phrases] for one in demands])
+        return [[Hypothesis(tuple(tokenizer.encode(answers.pop(0))), -1.0, -1.0)] for _ in sources]
+
+    monkeypatch.setattr(Inference, "run_search", run_search)
+    answers = ["w8 w1", "w9", "w2 w8", "w5", "w5"]  # the first two come of one search
+    given = [Input("w1", phrases=("w1", "w2", "w8")), Input("w1", phrases=("w9",))]
+    assert texts(translator.translate(given)) == ["w5", "w9"]
+    assert asked == [[["w1", "w2", "w8"], ["w9"]], [["w1", "w8"]], [["w8"]], [[]]]
+    lost = [message.split(" with all")[0] for message in caplog.messages]
+    begun = "line 1: no translation was found that has"
+    assert lost == [f"{begun} '{word}'" for word in ("w2", "w1", "w8")]
+
+
 def test_a_prefix_that_is_not_all_known_is_told(translator, caplog):
     translator.translate([Input("w1", prefix="w2 unheard")])
     assert "line 1: the model does not know all of the prefix 'w2 unheard'" in caplog.text
