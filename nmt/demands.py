@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from nmt.data.grids import Source
-from nmt.errors import DataError
+from nmt.errors import ConfigError, DataError
 from nmt.search.constraints import count_unmet
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Demand
+from nmt.search.search import Search
 from nmt.text.tokenizer import UNKNOWN_TEXT, Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,19 @@ def encode_demand(given: Input, number: int, tokenizer: Tokenizer, max_length: i
         elif tokens:
             phrases.append(tuple(tokens))
     return Demand(tuple(prefix), tuple(phrases))
+
+
+def require_phrases(search: Search | type[Search]) -> None:
+    """Refuse a search that would not heed the phrases that are asked for.
+
+    Raises:
+        ConfigError: it is such a one.
+    """
+    if not search.takes_phrases:
+        raise ConfigError(
+            "phrases that must appear (--constraints): beam search alone knows of them; set "
+            "decoding.search to beam (--search beam)"
+        )
 
 
 def drop_unmet(

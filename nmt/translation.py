@@ -13,7 +13,7 @@ from nmt.build import build_reranker, build_search, load_tokenizers
 from nmt.config import DecodingConfig
 from nmt.cores import num_threads
 from nmt.data.grids import Source
-from nmt.demands import Input as Input, drop_unmet, encode_demand
+from nmt.demands import Input as Input, drop_unmet, encode_demand, require_phrases
 from nmt.device import AUTO, resolve_device, resolve_precision
 from nmt.errors import ConfigError, RunError
 from nmt.inference import Inference
@@ -228,6 +228,7 @@ class Translator:
 
         Raises:
             TypeError: it was given one string, whose characters would be taken for lines.
+            ConfigError: phrases must appear, and the search knows nothing of such.
         """
         for window in self.translate_windows(
             lines, with_alignments=with_alignments, with_scores=with_scores
@@ -305,6 +306,8 @@ class Translator:
                 encode_demand(line, number, tokenizer, max_length)
                 for number, line in enumerate(given, start=first_number)
             ]
+            if any(demand.phrases for demand in demands):
+                require_phrases(self.inference.search)
             yield _Window(first_number, given, sources, demands)
             first_number += len(window)
 

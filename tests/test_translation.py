@@ -472,6 +472,18 @@ def test_what_cannot_be_had_is_named_and_the_line_is_translated(tokenizer, trans
     assert asked == free  # and not what a search for it would have gone on with
 
 
+@pytest.mark.parametrize("search", ["greedy", "sampling", "diverse_beam"])
+def test_phrases_are_refused_where_the_search_knows_nothing_of_them(tokenizer, search):
+    translator = make_translator(tokenizer, search=search, beam_size=5)
+    assert translator.translate(["w1", Input("w1", prefix="w2")])
+    message = re.escape(
+        "phrases that must appear (--constraints): beam search alone knows of them; set "
+        "decoding.search to beam (--search beam)"
+    )
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        translator.translate(["w1", Input("w1", phrases=("w2",))])
+
+
 def test_what_is_lost_by_searching_again_is_named_too(tokenizer, translator, caplog, monkeypatch):
     asked = []
 

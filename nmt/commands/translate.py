@@ -22,7 +22,7 @@ from nmt.commands.formats import Format, format_attention, format_translation
 from nmt.commands.output import is_special, open_output, refuse_same_file
 from nmt.commands.terminal import count_on_terminal, translated
 from nmt.commands.text import read_demands, read_input, stdin_is_typed
-from nmt.errors import ConfigError, UserError
+from nmt.errors import UserError
 from nmt.launched import is_first, is_launched
 
 if TYPE_CHECKING:
@@ -170,17 +170,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(config: "Config", arguments: argparse.Namespace) -> None:
     """Complain of arguments that contradict each other or the run."""
-    if arguments.constraints is not None and config.decoding.search.name != "beam":
-        raise ConfigError(
-            f"--constraints: the search {config.decoding.search.name!r} knows nothing of them; the "
-            "nearest that does is beam (--search beam)"
-        )
+    if arguments.constraints is not None:
+        _require_phrases(config)
     if arguments.attention and config.reads_grids:
         raise UserError("--attention: is for words; of grids `nmt align --plot` draws it")
     if arguments.resume:
         _require_files(arguments)
     if is_launched() and arguments.workers > 1:
         raise UserError("--workers: torchrun has started the processes already; leave it out")
+
+
+def _require_phrases(config: "Config") -> None:
+    """The search must know of phrases that must appear."""
+    from nmt.config import SEARCHES
+    from nmt.demands import require_phrases
+
+    require_phrases(SEARCHES.get(config.decoding.search.name))
 
 
 def _require_files(arguments: argparse.Namespace) -> None:

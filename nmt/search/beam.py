@@ -84,6 +84,8 @@ class BeamSearch(Search):
             whatever the open ones might come to. Faster, and the result may be worse.
     """
 
+    takes_phrases = True
+
     def __init__(
         self,
         beam_size: int,

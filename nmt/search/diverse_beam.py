@@ -37,6 +37,8 @@ class DiverseBeamSearch(BeamSearch):
         ConfigError: the beam cannot be divided into so many groups.
     """
 
+    takes_phrases = False
+
     def __init__(
         self,
         beam_size: int,

@@ -39,8 +39,8 @@ class Request:
         prefixes: tokens that each translation must begin with, padded with PAD on the right;
             None: it may begin with any.
         phrases: `[B P L]`, tokens that must appear in each translation, each phrase in a row,
-            padded with PAD on the right, and with phrases of PAD; None: there are none. Beam search
-            alone knows of them.
+            padded with PAD on the right, and with phrases of PAD; None: there are none. Only for
+            what `takes_phrases`.
         keys: a number for each sentence, from which chance follows; None: nothing is drawn.
         columns: the tokens that log-probabilities are of, where these are not all: then all tokens
             here, and all that is written, are columns.

@@ -46,6 +46,9 @@ class Search(ABC):
         rules: what may follow, and how long they may be.
     """
 
+    takes_phrases: bool = False
+    """Whether it heeds the phrases of a request."""
+
     def __init__(self, beam_size: int, n_best: int, scoring: Scoring, rules: Rules) -> None:
         assert n_best <= beam_size, "the configuration refuses it"
         self.beam_size: Final = beam_size

@@ -559,7 +559,7 @@ def test_what_is_asked_of_translations_and_cannot_be(
     refused("--prefixes", asked).assert_refused("asked: has 1 lines, and the input has more")
     refused("--constraints", "nowhere").assert_refused("nowhere: no such file")
     refused("--constraints", asked, "--search", "greedy").assert_refused(
-        "--constraints: the search 'greedy' knows nothing of them; the nearest that does is beam"
+        "phrases that must appear (--constraints): beam search alone knows of them; set"
     )
     refused("--set", "forbiden=[x]").assert_refused(
         "--set forbiden=[x]: unknown option 'forbiden'", "did you mean 'forbidden'?"
