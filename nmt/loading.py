@@ -58,6 +58,24 @@ def load_decoding(
     return load_config(run.config, options={"decoding": dict(given or {})}).decoding
 
 
+def require_attention(config: DecodingConfig, model: Model | Ensemble) -> None:
+    """Refuse what is read from attention of a model that has none.
+
+    Raises:
+        ConfigError: an option asks for it.
+    """
+    penalized = config.coverage_penalty.name != "none"
+    for key, asked in (
+        ("coverage_penalty", penalized),
+        ("replace_unknown", config.replace_unknown),
+    ):
+        if asked and not model.has_attention:
+            raise ConfigError(
+                f"decoding.{key}: needs an attention, and the model has none (model.attention: "
+                "null); leave it out"
+            )
+
+
 def load_shortlist(
     config: DecodingConfig, run: RunDirectory, tokenizers: Tokenizers
 ) -> Shortlist | None:

@@ -17,7 +17,13 @@ from nmt.demands import Input as Input, drop_unmet, encode_demand, require_phras
 from nmt.device import AUTO, resolve_device, resolve_precision
 from nmt.errors import ConfigError, RunError
 from nmt.inference import Inference
-from nmt.loading import load_decoding, load_dictionary, load_models, load_shortlist
+from nmt.loading import (
+    load_decoding,
+    load_dictionary,
+    load_models,
+    load_shortlist,
+    require_attention,
+)
 from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.nn.ensemble import Space
 from nmt.ranks import Ranks
@@ -121,8 +127,8 @@ class Translator:
         Raises:
             RunError: the folder is no run, or incomplete, or damaged.
             ConfigError: this machine does not have the device or the precision, or what `decoding`
-                says is unknown, out of range, or contradicts itself; or a run of the ensemble has
-                another vocabulary.
+                says is unknown, out of range, or contradicts itself, or needs the attention of a
+                model without; or a run of the ensemble has another vocabulary.
         """
         folder = RunDirectory.open(run)
         decoding = load_decoding(folder, decoding)
@@ -133,6 +139,7 @@ class Translator:
         model = load_models(
             folder, tokenizers, ensemble, checkpoint=checkpoint, device=place, space=average
         )
+        require_attention(decoding, model)
         if numbers == torch.int8:
             model.quantize()
         shortlist = load_shortlist(decoding, folder, tokenizers)
@@ -149,6 +156,17 @@ class Translator:
     def has_attention(self) -> bool:
         """Whether the model looks anywhere, so that words can be aligned."""
         return self.inference.model.has_attention
+
+    def require_attention(self) -> None:
+        """Refuse to align words with a model that looks nowhere.
+
+        Raises:
+            RunError: it is such a one.
+        """
+        if not self.has_attention:
+            raise RunError(
+                "the model has no attention (model.attention: null), so there is nothing to align"
+            )
 
     @contextmanager
     def with_workers(self, number: int) -> Iterator[Self]:
@@ -393,10 +411,7 @@ class Translator:
         self, sources: list[EncodedWords], targets: list[EncodedWords]
     ) -> list[SentenceAlignment]:
         """Word alignments of pairs, in order."""
-        if not self.has_attention:
-            raise RunError(
-                "the model has no attention (model.attention: null), so there is nothing to align"
-            )
+        self.require_attention()
         weights = self.inference.run_forced(sources, targets, read_weights)
         return list(map(align_words, sources, targets, weights))
 

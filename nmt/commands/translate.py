@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder, config = load_run(arguments)
     _check(config, arguments)
     if not is_first():
-        translator = load_translator(folder, config, arguments)
+        translator = _load(folder, config, arguments)
         translator.serve_ranks(_identity(folder, config, arguments))
         return 0
     lines = read_input(config, arguments.input)
@@ -152,7 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
     bookmark = _bookmark(folder, config, arguments)
     if bookmark is not None:
         bookmark.skip(inputs)
-    translator = load_translator(folder, config, arguments)
+    translator = _load(folder, config, arguments)
     with ExitStack() as stack:
         if is_launched():
             identity = _identity(folder, config, arguments)
@@ -178,6 +178,14 @@ def _check(config: "Config", arguments: argparse.Namespace) -> None:
         _require_files(arguments)
     if is_launched() and arguments.workers > 1:
         raise UserError("--workers: torchrun has started the processes already; leave it out")
+
+
+def _load(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> "Translator":
+    """The model, which must have attention where that is asked for."""
+    translator = load_translator(folder, config, arguments)
+    if arguments.alignments is not None or arguments.attention:
+        translator.require_attention()
+    return translator
 
 
 def _require_phrases(config: "Config") -> None:

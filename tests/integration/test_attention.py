@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nmt.config import DecodingConfig
+from nmt.errors import ConfigError
+from nmt.inference import Inference
 from nmt.symmetrization import grow_diag_final_and
 from nmt.translation import Translator
 from tests.integration.conftest import Command
@@ -65,7 +68,7 @@ def test_alignments_that_do_not_fit(nmt: Command, in_corpus: Path) -> None:
 
 @pytest.mark.parametrize("style", ["sutskever", "bahdanau"])
 def test_without_attention_there_is_nothing_to_align(
-    style: str, nmt: Command, in_corpus: Path
+    style: str, nmt: Command, in_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = ("model.attention=null", f"model.decoder.style={style}", *SHORT)
     outcome = nmt("train", "tiny.yaml", "run=runs/none", *options)
@@ -73,7 +76,23 @@ def test_without_attention_there_is_nothing_to_align(
     assert len(nmt("translate", "runs/none", "test.en").lines) == 20
     reason = "the model has no attention (model.attention: null), so there is nothing to align"
     nmt("align", "runs/none", "--source", "test.en", "--target", "test.de").assert_refused(reason)
-    nmt("translate", "runs/none", "test.en", "--alignments", "x.align").assert_refused(reason)
+    with monkeypatch.context() as patch:
+        patch.delattr(Inference, "run_search")  # it is refused before anything is translated
+        for asked in (("--alignments", "x.align"), ("--attention",), ("--attention", "--json")):
+            nmt("translate", "runs/none", "test.en", *asked).assert_refused(reason)
+    told = json.loads(nmt("translate", "runs/none", "test.en", "--json").lines[0])
+    assert told["translation"] and "alignment" not in told
+    needed = "needs an attention, and model.attention is null"
+    for option in ("replace_unknown=true", "coverage_penalty=gnmt", "coverage_penalty=summary"):
+        refused = nmt("translate", "runs/none", "test.en", "--set", option)
+        refused.assert_refused(f"--set {option}: {needed}")
+    refused = nmt("tune", "runs/none", "--coverage-penalties", "none,0.1")
+    refused.assert_refused(f"--coverage-penalties 0.1: {needed}")
+    for key, value in (("coverage_penalty", "gnmt"), ("replace_unknown", True)):
+        decoding = DecodingConfig.model_validate({key: value})
+        message = rf"^decoding\.{key}: needs an attention, and the model has none \(model\."
+        with pytest.raises(ConfigError, match=message):
+            Translator.from_run("runs/none", decoding=decoding)
 
 
 @pytest.mark.parametrize(
