@@ -1,6 +1,7 @@
 """`nmt tune`: length and coverage penalty chosen on the validation set."""
 
 import argparse
+import re
 import sys
 from dataclasses import dataclass, replace
 from itertools import product
@@ -32,11 +33,14 @@ penalties, print what comes of each, and write the best into the run's configura
 report."""
 
 EXAMPLES = """penalties: none, average, word_reward, or a number: gnmt with this alpha; of coverage:
-  none, or a number: gnmt with this beta
+  none, summary, or a number: gnmt with this beta; of either, one with its options in braces, as in
+  a configuration
 
 examples:
   nmt tune runs/toy
   nmt tune runs/toy --length-penalties average,0.6,1.0 --coverage-penalties none,0.1 --metric chrf
+  nmt tune runs/toy --length-penalties '{name: word_reward, reward: 0.2},word_reward'
+  nmt tune runs/toy --coverage-penalties 'none,{name: summary, beta: 0.1},summary'
   nmt tune runs/toy --beam-size 12 --dry-run"""
 
 
@@ -99,13 +103,15 @@ def run(arguments: argparse.Namespace) -> int:
     sources, references = zip(*read_pairs(corpus), strict=True)
     metric = METRICS.get(arguments.metric)()
     translator = load_translator(folder, tried[0], arguments)
-    print(f"length penalty                coverage penalty              {metric.title}")
+    width = max(30, 2 + max(len(penalty.option) for pair in grid for penalty in pair))
+    print(f"{'length penalty':<{width}}{'coverage penalty':<{width}}{metric.title}")
     best: tuple[float, Config] | None = None
     for (length, coverage), candidate in zip(grid, tried, strict=True):
         translator = _with_search(translator, candidate.decoding)
         texts = [translation.text for translation in translator.translate(sources)]
         value = metric(texts, references).value
-        print(f"{length.option:<30}{coverage.option:<30}{value:.2f}", flush=True)
+        row = f"{length.option:<{width}}{coverage.option:<{width}}{value:.2f}"
+        print(row, flush=True)
         gain = value if metric.higher_is_better else -value
         if best is None or gain > best[0]:
             best = gain, candidate
@@ -127,7 +133,8 @@ def _grid(arguments: argparse.Namespace) -> list[tuple[Penalty, Penalty]]:
 
 
 def _penalties(key: str, given: str, number: str) -> list[Penalty]:
-    names = [name.strip() for name in given.split(",") if name.strip()]
+    between = re.split(r",(?![^{]*})", given)  # commas within braces belong to a penalty
+    names = [name.strip() for name in between if name.strip()]
     if not names:
         raise UserError(f"{Penalty(key, given, given).argument}: names no penalty")
     return [Penalty(key, name, penalty_option(name, number)) for name in names]

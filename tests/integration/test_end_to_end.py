@@ -244,6 +244,20 @@ def test_penalties_are_chosen_and_kept(nmt: Any, in_copy: Path) -> None:
     decoding = after.decoding.model_copy(update={"length_penalty": before.decoding.length_penalty})
     assert after.model_copy(update={"decoding": decoding}) == before
     assert nmt("translate", "runs/tiny", stdin=b"one two .\n").lines == ["zwei eins ."]
+    lengths = "{name: word_reward, reward: 0.2},word_reward,{name: none}"
+    coverages = "{name: summary, beta: 0.3}, {beta: 0.4, name: summary},none"
+    outcome = nmt(
+        "tune", "runs/tiny", "--length-penalties", lengths, "--coverage-penalties", coverages
+    )
+    assert [re.split("  +", row)[:2] for row in outcome.lines[1:]] == [
+        [length, coverage]
+        for length in ("{name: word_reward, reward: 0.2}", "word_reward", "{name: none}")
+        for coverage in ("{name: summary, beta: 0.3}", "{beta: 0.4, name: summary}", "none")
+    ]
+    told = "length penalty word_reward (reward 0.2), coverage penalty summary (beta 0.3)\n"
+    assert outcome.err.endswith(told)
+    refused = nmt("tune", "runs/tiny", "--length-penalties", "average,{name: word_reward, beta: 1}")
+    refused.assert_refused("--length-penalties {name: word_reward, beta: 1}: ", "'beta'")
     refused = nmt("tune", "runs/tiny", "--length-penalties", "0.5,avarage")
     refused.assert_refused("--length-penalties avarage: unknown length penalty 'avarage'")
     refused = nmt("tune", "runs/tiny", "--coverage-penalties=none,-2")
