@@ -33,8 +33,8 @@ penalties, print what comes of each, and write the best into the run's configura
 report."""
 
 EXAMPLES = """penalties: none, average, word_reward, or a number: gnmt with this alpha; of coverage:
-  none, summary, or a number: gnmt with this beta; of either, one with its options in braces, as in
-  a configuration
+  none, summary, see, or a number: gnmt with this beta; of either, one with its options in braces,
+  as in a configuration
 
 examples:
   nmt tune runs/toy

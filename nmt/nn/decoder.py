@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nmt.coverage import Coverage
 from nmt.nn.attention.alignment import Choice
 from nmt.nn.attention.attention import AnyMemory, AnyPast, Attended, BaseAttention
 from nmt.nn.dropout import Dropout
@@ -26,8 +27,7 @@ class DecoderState:
         past: what the attention remembers of the steps before.
         keep: `[B L H]`, the masks of recurrent dropout, the same for all words; None: nothing is
             dropped.
-        coverage: `[B S]`, the attention that each position has got so far, 1 where there is none;
-            None: nobody asked.
+        coverage: what attention has done so far; None: nobody asked.
     """
 
     recurrent: Float[Tensor, "B L Z"]
@@ -35,7 +35,7 @@ class DecoderState:
     memory: AnyMemory
     past: AnyPast = None
     keep: Float[Tensor, "B L H"] | None = None
-    coverage: Float[Tensor, "B S"] | None = None
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True)

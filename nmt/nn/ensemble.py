@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt.batch import Batch
+from nmt.coverage import Coverage
 from nmt.nn.decoder import DecoderOutput, DecoderState
 from nmt.nn.model import Model, Projection
 
@@ -91,10 +92,12 @@ class Ensemble(nn.Module):
         averaged = self._average([log_probabilities for log_probabilities, _ in steps])
         return averaged, tuple(after for _, after in steps)
 
-    def coverage(self, state: tuple[DecoderState, ...]) -> Float[Tensor, "N S"]:
-        """The mean of what the members that look anywhere have given each position."""
-        return self._mean_of_lookers(
-            [model.coverage(part) for model, part in zip(self.models, state, strict=True)]
+    def coverage(self, state: tuple[DecoderState, ...]) -> Coverage:
+        """The mean of what the attention of the members that look anywhere has done."""
+        parts = [model.coverage(part) for model, part in zip(self.models, state, strict=True)]
+        return Coverage(
+            self._mean_of_lookers([part.seen for part in parts]),
+            self._mean_of_lookers([part.again for part in parts]),
         )
 
     def _average(self, logits: list[Tensor]) -> Tensor:

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt.batch import Batch
+from nmt.coverage import Coverage
 from nmt.nn.attention.alignment import Choice
 from nmt.nn.attention.fixed import FixedContext
 from nmt.nn.bridge import Bridge
@@ -93,7 +94,7 @@ class Model(nn.Module):
 
         Args:
             encoded: the source.
-            with_coverage: add up in the state what attention each position gets.
+            with_coverage: add up in the state what attention does.
         """
         memory = self.decoder.attention.prepare(
             encoded.states, encoded.mask, summary=encoded.final[:, -1]
@@ -101,7 +102,7 @@ class Model(nn.Module):
         state = self.decoder.start(self.bridge(encoded), memory)
         if not with_coverage:
             return state
-        return replace(state, coverage=(~encoded.mask).to(encoded.states.dtype))
+        return replace(state, coverage=Coverage.none(encoded.mask, encoded.states.dtype))
 
     def read(
         self,
@@ -155,8 +156,8 @@ class Model(nn.Module):
             return whole.restrict(tokens)
         return partial(nn.functional.linear, weight=whole.weight[tokens], bias=whole.bias[tokens])
 
-    def coverage(self, state: DecoderState) -> Float[Tensor, "N S"]:
-        """The attention that each position has got, if `start` was asked for it; 1 on padding."""
+    def coverage(self, state: DecoderState) -> Coverage:
+        """What attention has done so far, if `start` was asked for it."""
         assert state.coverage is not None, "it was not asked for"
         return state.coverage
 
@@ -168,7 +169,7 @@ class Model(nn.Module):
         logits = project(self.output_dropout(decoded.vectors))
         after = decoded.state
         if state.coverage is not None:
-            after = replace(after, coverage=state.coverage + decoded.weights.sum(dim=1))
+            after = replace(after, coverage=state.coverage.add(decoded.weights))
         return DecoderOutput(logits, decoded.weights, decoded.choice), after
 
     def _feed_own(

@@ -6,6 +6,7 @@ from typing import Any
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from nmt.coverage import Coverage
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model
 from nmt.structure import Shared
@@ -51,7 +52,7 @@ class RestrictedModel:
         )
         return log_probabilities, RestrictedState(inner, state.allowed)
 
-    def coverage(self, state: RestrictedState) -> Float[Tensor, "N S"]:
-        """The attention that each position has got, if it was asked for."""
-        coverage: Tensor = self.model.coverage(state.inner)
+    def coverage(self, state: RestrictedState) -> Coverage:
+        """What attention has done so far, if it was asked for."""
+        coverage: Coverage = self.model.coverage(state.inner)
         return coverage

@@ -12,6 +12,8 @@ from annotated_types import Ge
 from jaxtyping import Float
 from torch import Tensor
 
+from nmt.coverage import Coverage
+
 
 class LengthPenalty(ABC):
     """Makes a score that is fair to long hypotheses of a log-probability.
@@ -107,12 +109,11 @@ class CoveragePenalty(ABC):
     """Whether it needs to know what the attention did."""
 
     @abstractmethod
-    def __call__(self, coverage: Float[Tensor, "N S"]) -> Float[Tensor, " N"]:
+    def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
         """What is added to the score; at most 0.
 
         Args:
-            coverage: the attention that each source position has got, summed over the steps; 1
-                where there is no position.
+            coverage: what its attention did, step for step.
         """
 
 
@@ -121,9 +122,9 @@ class NoCoverage(CoveragePenalty):
 
     reads_coverage = False
 
-    def __call__(self, coverage: Float[Tensor, "N S"]) -> Float[Tensor, " N"]:
+    def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
         """0."""
-        return coverage.new_zeros(len(coverage))
+        return torch.zeros_like(coverage.again)
 
 
 class GNMTCoverage(CoveragePenalty):
@@ -137,9 +138,9 @@ class GNMTCoverage(CoveragePenalty):
         assert beta >= 0.0, "it would add to the score, and the bound of the search be wrong"
         self.beta = beta
 
-    def __call__(self, coverage: Float[Tensor, "N S"]) -> Float[Tensor, " N"]:
+    def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
         """At most 0."""
-        seen = coverage.clamp(min=torch.finfo(coverage.dtype).tiny, max=1.0)
+        seen = coverage.seen.clamp(min=torch.finfo(coverage.seen.dtype).tiny, max=1.0)
         return self.beta * seen.log().sum(dim=1)
 
 
@@ -154,15 +155,35 @@ class SummaryCoverage(CoveragePenalty):
         assert beta >= 0.0, "it would add to the score, and the bound of the search be wrong"
         self.beta = beta
 
-    def __call__(self, coverage: Float[Tensor, "N S"]) -> Float[Tensor, " N"]:
+    def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
         """At most 0."""
-        return -self.beta * (coverage.clamp(min=1.0) - 1.0).sum(dim=1)
+        return -self.beta * (coverage.seen.clamp(min=1.0) - 1.0).sum(dim=1)
+
+
+class SeeCoverage(CoveragePenalty):
+    """``-beta * sum_t sum_j min(a_tj, c_<t,j)``: no step looks where others did (See 2017, eq. 12).
+
+    The paper has it for a loss. Unlike `SummaryCoverage` it takes for every second look, be it at a
+    word that has got less than a whole one.
+
+    Args:
+        beta: 0 is no penalty.
+    """
+
+    def __init__(self, *, beta: Annotated[float, Ge(0.0)] = 0.2) -> None:
+        assert beta >= 0.0, "it would add to the score, and the bound of the search be wrong"
+        self.beta = beta
+
+    def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
+        """At most 0."""
+        return -self.beta * coverage.again
 
 
 COVERAGE_PENALTIES: Final[dict[str, type[CoveragePenalty]]] = {
     "none": NoCoverage,
     "gnmt": GNMTCoverage,
     "summary": SummaryCoverage,
+    "see": SeeCoverage,
 }
 
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nmt.coverage import Coverage
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
 from nmt.search.request import Request
@@ -28,12 +29,11 @@ class Stepper(Generic[State]):
 
     Attributes:
         step: one word further.
-        coverage: reads from a state how much attention each source position has got, `[N S]`; 1
-            where there is no position. None: the state does not say.
+        coverage: reads from a state what attention has done; None: the state does not say.
     """
 
     step: StepFunction[State]
-    coverage: Callable[[State], Float[Tensor, "N S"]] | None = None
+    coverage: Callable[[State], Coverage] | None = None
 
 
 class Search(ABC):

@@ -61,7 +61,11 @@ def test_steps_are_teacher_forcing_and_their_states_are_moved_together(
         torch.testing.assert_close(log_probabilities, expected.logits[:, step].flip(0))
     padding = torch.tensor([[0.0] * 4, [0.0, 0.0, 1.0, 1.0]])
     covered = expected.weights.sum(dim=1) + padding
-    torch.testing.assert_close(ensemble.coverage(state), covered.flip(0))
+    coverage = ensemble.coverage(state)
+    torch.testing.assert_close(coverage.seen, covered.flip(0))
+    lookers = [model.coverage(part).again for model, part in zip(members, state, strict=True)][::2]
+    assert (coverage.again > 0.1).all()
+    torch.testing.assert_close(coverage.again, (lookers[0] + lookers[1]) / 2)
 
 
 def test_who_looks_nowhere_does_not_dim_what_the_others_see(batch: Batch) -> None:

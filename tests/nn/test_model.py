@@ -147,9 +147,14 @@ def test_coverage_is_the_sum_of_the_weights_and_one_on_padding(model: Model) -> 
     state = model.start(model.encode(batch.source, batch.source_lengths), with_coverage=True)
     for tokens in batch.decoder_input.unbind(1):
         _, state = model.step(tokens, state)
-    assert state.coverage is not None
-    padding = (batch.source == PAD).float()
-    torch.testing.assert_close(state.coverage, model(batch).weights.sum(dim=1) + padding)
+    padding, weights = (batch.source == PAD).float(), model(batch).weights
+    coverage = model.coverage(state)
+    torch.testing.assert_close(coverage.seen, weights.sum(dim=1) + padding)
+    again = sum(
+        torch.minimum(weights[:, step], weights[:, :step].sum(dim=1)).sum(dim=1)
+        for step in range(weights.shape[1])
+    )
+    torch.testing.assert_close(coverage.again, again)
 
 
 def test_shapes_and_weights(model: Model) -> None:

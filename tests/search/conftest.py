@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.coverage import Coverage
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
 from nmt.search.request import Request
@@ -35,7 +36,8 @@ class RandomModel:
         generator = torch.Generator().manual_seed(seed)
         logits = torch.randn(_NUM_CONTEXTS, vocabulary_size, generator=generator) * spread
         self.table = logits.log_softmax(dim=1)
-        self.coverage = 2 * torch.rand(_NUM_CONTEXTS, 4, generator=generator)
+        self.seen = 2 * torch.rand(_NUM_CONTEXTS, 4, generator=generator)
+        self.again = 2 * torch.rand(_NUM_CONTEXTS, generator=generator)
         self.num_calls = 0
         self.num_rows = 0
 
@@ -56,7 +58,7 @@ class RandomModel:
         """What a search finds for these sentences, of so many tokens."""
         numbers = torch.tensor(sentences, dtype=torch.int64)
         request = Request(torch.tensor(lengths, dtype=torch.int64), **{"keys": numbers, **asked})
-        model = Stepper(self.step, lambda state: self.coverage[state.context])
+        model = Stepper(self.step, self.coverage)
         return search(model, self.start(sentences), request)
 
     def log_probability(self, sentence: int, tokens: tuple[int, ...], *, end: bool = True) -> float:
@@ -70,12 +72,15 @@ class RandomModel:
             previous = token
         return float(total)
 
-    def _coverage(self, sentence: int, tokens: tuple[int, ...]) -> Tensor:
+    def coverage(self, state: History) -> Coverage:
+        return Coverage(self.seen[state.context], self.again[state.context])
+
+    def _coverage(self, sentence: int, tokens: tuple[int, ...]) -> Coverage:
         """What the source has got when EOS follows these tokens."""
         state = self.start([sentence])
         for token in (BOS, *tokens):
             _, state = self.step(torch.tensor([token]), state)
-        return self.coverage[state.context]
+        return self.coverage(state)
 
     def all_hypotheses(
         self, sentence: int, scoring: Scoring, limits: SearchLimits, source_length: int

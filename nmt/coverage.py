@@ -1,0 +1,32 @@
+"""What attention has done to a source so far: what penalties of a search read of a model."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The attention of all steps so far, added up.
+
+    Attributes:
+        seen: `[N S]`, what each position has got, c; 1 where there is no position.
+        again: `[N]`, how much went where some had gone before: ``sum_t sum_j min(a_tj, c_<t,j)``.
+    """
+
+    seen: Float[Tensor, "N S"]
+    again: Float[Tensor, " N"]
+
+    @classmethod
+    def none(cls, mask: Bool[Tensor, "N S"], dtype: torch.dtype) -> Self:
+        """Before the first step, of the positions that there are."""
+        return cls((~mask).to(dtype), torch.zeros(len(mask), dtype=dtype, device=mask.device))
+
+    def add(self, weights: Float[Tensor, "N T S"]) -> Self:
+        """The same after T steps more."""
+        before = self.seen.unsqueeze(1) + weights.cumsum(dim=1) - weights
+        again = torch.minimum(weights, before).sum(dim=(1, 2))
+        return type(self)(self.seen + weights.sum(dim=1), self.again + again)
