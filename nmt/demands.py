@@ -24,7 +24,9 @@ class Input:
 
     Attributes:
         source: raw text, or a grid.
-        prefix: what the translation begins with, whole words.
+        prefix: what the translation begins with, character for character: where nothing in the text
+            says that its last word is whole, the translation may go on with it ("Haus", "Haustür"),
+            as interactive translation wants it (Barrachina 2009).
         phrases: what must stand in it somewhere, whole words; phrases may overlap. They are looked
             for as the tokens that the tokenizer makes of them.
     """

@@ -501,6 +501,16 @@ def test_what_is_lost_by_searching_again_is_named_too(tokenizer, translator, cap
     assert lost == [f"{begun} '{word}'" for word in ("w2", "w1", "w8")]
 
 
+def test_the_last_word_of_a_prefix_may_go_on():
+    text = ["one t-shirt", "two shirts", "a yellow-shirt (shirt)", "on to one onto one"] * 3
+    pieces = SentencePieceTrainer(Normalizer(), vocabulary_size=36).train(lambda: iter(text))
+    translator = make_translator(pieces, n_best=3)
+    found = translator.translate([Input(line, prefix="a on ") for line in text[:4]])
+    written = [text for translation in found for text in translation.texts]
+    assert all(text.startswith("a on") for text in written)
+    assert any(re.match(r"a on\w", text) for text in written)
+
+
 def test_a_prefix_that_is_not_all_known_is_told(translator, caplog):
     translator.translate([Input("w1", prefix="w2 unheard")])
     assert "line 1: the model does not know all of the prefix 'w2 unheard'" in caplog.text

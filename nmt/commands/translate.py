@@ -119,7 +119,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--prefixes",
         metavar="FILE",
         type=Path,
-        help="how each translation must begin: a line for each line of the input, empty for any",
+        help="how each translation must begin: a line for each line of the input, empty for any; "
+        "its last word may go on",
     )
     parser.add_argument(
         "--constraints",
