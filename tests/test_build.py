@@ -6,8 +6,17 @@ import pytest
 import torch
 
 from nmt import build
-from nmt.config import Config
+from nmt.config import Config, DecodingConfig
+from nmt.minimum_bayes_risk import BleuUtility, ChrfUtility
 from nmt.run import RunDirectory
+from nmt.search.beam import BeamSearch
+from nmt.search.forbidden import ForbiddenPhrases
+from nmt.search.rule_variants import EndThreshold, NoRepeatedNgrams, RepetitionPenalty
+from nmt.search.rules import SearchLimits
+from nmt.search.sampling import SamplingSearch
+from nmt.search.search import Search
+from nmt.text.normalization import Normalizer
+from nmt.text.words import WordTrainer
 
 
 @pytest.fixture
@@ -44,3 +53,51 @@ def test_the_processes_that_sample_can_be_set(
     run = RunDirectory(tmp_path / "run")
     build.build_loader(config, run, build.build_tokenizers(config, run), torch.device("cpu"))
     assert given["num_processes"] == 3
+
+
+def search_of(**decoding: Any) -> Search:
+    tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["one two"]))
+    return build.build_search(DecodingConfig.model_validate(decoding), tokenizer)
+
+
+def test_each_option_makes_its_rule() -> None:
+    assert search_of().rules.rules == ()
+    repetition, ngrams, forbidden, end = search_of(
+        eos_threshold=1.5, forbidden=["one"], no_repeat_ngram_size=3, repetition_penalty=1.2
+    ).rules.rules
+    assert isinstance(repetition, RepetitionPenalty) and repetition.factor == 1.2
+    assert isinstance(ngrams, NoRepeatedNgrams) and ngrams.size == 3
+    assert isinstance(forbidden, ForbiddenPhrases)
+    assert isinstance(end, EndThreshold) and end.factor == 1.5
+    assert search_of(forbidden=[" "]).rules.rules == ()
+
+
+def test_each_limit_is_that_of_its_option() -> None:
+    limits = search_of(
+        min_length=3, max_length=90, min_length_ratio=0.4, max_length_ratio=2.5
+    ).rules.limits
+    assert limits == SearchLimits(3, 90, 0.4, 2.5)
+    assert limits.fewest_tokens(torch.tensor([5, 20])).tolist() == [3, 8]
+    assert limits.most_tokens(torch.tensor([4, 50])).tolist() == [20, 90]
+    assert search_of(max_length_ratio=None).rules.limits.max_length_ratio is None
+
+
+def test_each_option_of_a_search_reaches_it() -> None:
+    for given, expected in (("beam", "exact"), ({"name": "beam", "stopping": "first"}, "first")):
+        beam = search_of(search=given)
+        assert isinstance(beam, BeamSearch) and beam.stopping == expected
+    sampling = search_of(
+        search={"name": "sampling", "top_p": 0.9, "epsilon": 0.02, "top_k": 7, "temperature": 0.5}
+    )
+    assert isinstance(sampling, SamplingSearch)
+    told = (sampling.top_p, sampling.epsilon, sampling.top_k, sampling.temperature)
+    assert told == (0.9, 0.02, 7, 0.5)
+
+
+def test_what_is_chosen_by_is_that_of_the_option() -> None:
+    assert build.build_reranker(DecodingConfig()) is None
+    for name, utility in (("bleu", BleuUtility), ("chrf", ChrfUtility)):
+        options = {"mbr": name, "search": "sampling", "n_best": 2}
+        chooser = build.build_reranker(DecodingConfig.model_validate(options))
+        assert chooser is not None and type(chooser.utility) is utility
+        assert (chooser.n_best, chooser.are_samples) == (2, True)

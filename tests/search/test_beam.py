@@ -159,3 +159,22 @@ def test_a_state_of_nested_parts_follows_its_hypothesis(random_model):
     BeamSearch(4, 1, Scoring(NoPenalty()), Rules(LIMITS))(
         Stepper(step), start, Request(torch.tensor([3, 3]))
     )
+
+
+@pytest.mark.parametrize("n_best", [1, 3])
+def test_the_first_to_end_may_be_all_that_is_waited_for(random_model, n_best):
+    found, num_calls = {}, {}
+    for stopping in ("exact", "first"):
+        model = random_model(50, seed=2)
+        model.table[:, EOS] += 2.0
+        search = BeamSearch(5, n_best, Scoring(AveragePenalty()), Rules(LIMITS), stopping=stopping)
+        found[stopping] = [model.translate(search, [n], [12])[0] for n in range(10)]
+        num_calls[stopping] = model.num_calls
+    assert num_calls["first"] < num_calls["exact"]
+    assert found["first"] != found["exact"]
+    for first, exact in zip(found["first"], found["exact"], strict=True):
+        assert len(first) == n_best
+        assert first[-1].score <= exact[-1].score
+        # What has ended last has ended in the step in which the n-th did.
+        shorter = [item for item in first if len(item.tokens) < max(len(i.tokens) for i in first)]
+        assert len(shorter) < n_best
