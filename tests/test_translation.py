@@ -487,11 +487,13 @@ def test_phrases_are_refused_where_the_search_knows_nothing_of_them(tokenizer, s
 def test_what_is_lost_by_searching_again_is_named_too(tokenizer, translator, caplog, monkeypatch):
     asked = []
 
-    def run_search(inference, sources, demands):
-        asked.append([[tokenizer.decode(phrase) for phrase in one.phrases] for one in demands])
-        return [[Hypothesis(tuple(tokenizer.encode(answers.pop(0))), -1.0, -1.0)] for _ in sources]
+    def search_windows(inference, windows, report=None):
+        for sources, demands in windows:
+            asked.append([[tokenizer.decode(phrase) for phrase in one.phrases] for one in demands])
+            found = [tuple(tokenizer.encode(answers.pop(0))) for _ in sources]
+            yield [[Hypothesis(tokens, -1.0, -1.0)] for tokens in found]
 
-    monkeypatch.setattr(Inference, "run_search", run_search)
+    monkeypatch.setattr(Inference, "search_windows", search_windows)
     answers = ["w8 w1", "w9", "w2 w8", "w5", "w5"]  # the first two come of one search
     given = [Input("w1", phrases=("w1", "w2", "w8")), Input("w1", phrases=("w9",))]
     assert texts(translator.translate(given)) == ["w5", "w9"]

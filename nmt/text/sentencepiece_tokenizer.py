@@ -117,7 +117,7 @@ class SentencePieceTokenizer(Tokenizer):
     def _join(self, ids: Sequence[int]) -> str:
         content = b"".join([self._texts[token] for token in ids])
         # A model that writes bytes can write invalid ones, and those of a line break, which would
-        # tear the line apart.
+        # tear the line apart; and it writes the blank's mark in those of what stands for it.
         text = content.decode(errors="replace").replace(_BLANK_IN_TEXT, BLANK)
         return "".join(text.split())
 
@@ -126,7 +126,7 @@ class SentencePieceTokenizer(Tokenizer):
         texts = [b""] * len(self)
         texts[UNK] = UNKNOWN_TEXT.encode()
         for piece, token in self._ids.items():
-            texts[token] = piece.replace(BLANK, "").encode()
+            texts[token] = piece.replace(BLANK, "").replace(_BLANK_IN_TEXT, BLANK).encode()
         for byte, token in enumerate(self._bytes):
             texts[token] = bytes([byte])
         return texts
