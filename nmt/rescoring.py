@@ -132,6 +132,37 @@ def score_texts(
         found[index][rank] = Hypothesis(tuple(target.ids), total, score)
 
 
+def score_tokens(
+    found: Sequence[Sequence[Hypothesis]],
+    sources: Sequence[EncodedWords],
+    tokenizer: Tokenizer,
+    inference: Inference,
+) -> list[tuple[tuple[float, ...], ...]]:
+    """For each hypothesis of each sentence the log-probability of each token and of EOS.
+
+    Args:
+        found: the hypotheses of each sentence.
+        sources: what they translate; what has no tokens was not translated, and nothing is told.
+        tokenizer: of the target.
+        inference: the model.
+    """
+    asked = [
+        (source, tokenizer.split_words(hypothesis.tokens))
+        for source, hypotheses in zip(sources, found, strict=True)
+        for hypothesis in hypotheses
+        if source.ids
+    ]
+    told = iter(
+        inference.run_forced(
+            [source for source, _ in asked], [words for _, words in asked], read_log_probabilities
+        )
+    )
+    return [
+        tuple(next(told) if source.ids else () for _ in hypotheses)
+        for source, hypotheses in zip(sources, found, strict=True)
+    ]
+
+
 def score_without_coverage(log_probability: float, length: int, scoring: Scoring) -> float:
     """The score of tokens, EOS counted, but for the coverage: that is known to a search alone."""
     return scoring.score(torch.tensor(log_probability), torch.tensor(length)).item()

@@ -18,11 +18,13 @@ class Translation:
         hypotheses: best first; at least one. That of a line without text has no tokens, and
             log-probability 0.
         alignment: of the source and the best text, if it was asked for.
+        token_log_probabilities: of each token of each hypothesis, EOS the last; if asked for.
     """
 
     texts: tuple[str, ...]
     hypotheses: tuple[Hypothesis, ...]
     alignment: "SentenceAlignment | None" = None
+    token_log_probabilities: tuple[tuple[float, ...], ...] | None = None
 
     @property
     def text(self) -> str:

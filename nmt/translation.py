@@ -28,7 +28,7 @@ from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.nn.ensemble import Space
 from nmt.ranks import Ranks
 from nmt.reading import no_report, read_words, windows
-from nmt.rescoring import Written, decode, rerank, score_texts
+from nmt.rescoring import Written, decode, rerank, score_texts, score_tokens
 from nmt.run import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Demand
@@ -218,10 +218,14 @@ class Translator:
         *,
         with_alignments: bool = False,
         with_scores: bool = False,
+        with_token_scores: bool = False,
     ) -> list[Translation]:
         """Translate lines of raw text, or grids; see `translate_stream`."""
         translations = self.translate_stream(
-            lines, with_alignments=with_alignments, with_scores=with_scores
+            lines,
+            with_alignments=with_alignments,
+            with_scores=with_scores,
+            with_token_scores=with_token_scores,
         )
         return list(translations)
 
@@ -231,6 +235,7 @@ class Translator:
         *,
         with_alignments: bool = False,
         with_scores: bool = False,
+        with_token_scores: bool = False,
     ) -> Iterator[Translation]:
         """Translate any number of lines; memory does not grow with their number.
 
@@ -243,13 +248,17 @@ class Translator:
                 has them. A search may write a word in other tokens than the tokenizer does (one
                 line in twenty): such a hypothesis then has the tokens of its text, and their
                 scores (one pass more for those lines). The order stays that of the search.
+            with_token_scores: the log-probabilities of their tokens, too (one pass more).
 
         Raises:
             TypeError: it was given one string, whose characters would be taken for lines.
             ConfigError: phrases must appear, and the search knows nothing of such.
         """
         for window in self.translate_windows(
-            lines, with_alignments=with_alignments, with_scores=with_scores
+            lines,
+            with_alignments=with_alignments,
+            with_scores=with_scores,
+            with_token_scores=with_token_scores,
         ):
             yield from window
 
@@ -259,6 +268,7 @@ class Translator:
         *,
         with_alignments: bool = False,
         with_scores: bool = False,
+        with_token_scores: bool = False,
         first_number: int = 1,
         report: Callable[[int], object] = no_report,
     ) -> Iterator[list[Translation]]:
@@ -271,6 +281,7 @@ class Translator:
             lines: as for `translate_stream`.
             with_alignments: likewise.
             with_scores: likewise.
+            with_token_scores: likewise.
             first_number: of the first line, for warnings.
             report: is told, whenever a batch has been searched, how many more lines are.
         """
@@ -280,7 +291,7 @@ class Translator:
         asked = (([source.ids for source in window.sources], window.demands) for window in ahead)
         searched = self.inference.search_windows(asked, report)
         for found, window in zip(searched, behind, strict=True):
-            yield self._translate(window, found, with_alignments, with_scores)
+            yield self._translate(window, found, with_alignments, with_scores, with_token_scores)
 
     def score(self, pairs: Iterable[Pair]) -> Iterator[SentenceScore]:
         """How probable the model finds each target, given its source.
@@ -335,6 +346,7 @@ class Translator:
         found: list[list[Hypothesis]],
         with_alignments: bool,
         with_scores: bool,
+        with_token_scores: bool,
     ) -> list[Translation]:
         """One window, of which the search has found something."""
         sources, tokenizer = window.sources, self.target_tokenizer
@@ -352,9 +364,14 @@ class Translator:
         if with_scores:
             is_worth = self.reranker is not None
             score_texts(found, texts, sources, tokenizer, self.inference, is_worth=is_worth)
+        of_tokens: Sequence[tuple[tuple[float, ...], ...] | None] = [None] * len(found)
+        if with_token_scores:
+            of_tokens = score_tokens(found, sources, tokenizer, self.inference)
         return [
-            Translation(text, tuple(hypotheses), alignment)
-            for text, hypotheses, alignment in zip(texts, found, alignments, strict=True)
+            Translation(text, tuple(hypotheses), alignment, told)
+            for text, hypotheses, alignment, told in zip(
+                texts, found, alignments, of_tokens, strict=True
+            )
         ]
 
     def _search_again(self, window: _Window, found: list[list[Hypothesis]]) -> None:

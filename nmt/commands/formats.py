@@ -67,7 +67,7 @@ def _format_json(
 ) -> str:
     from nmt.pharaoh import format_pharaoh
 
-    hypotheses = [
+    hypotheses: list[dict[str, object]] = [
         {
             "translation": text,
             "score": round(hypothesis.score, 6),
@@ -76,6 +76,10 @@ def _format_json(
         }
         for text, hypothesis in zip(translation.texts, translation.hypotheses, strict=True)
     ]
+    of_tokens = translation.token_log_probabilities
+    if of_tokens is not None:
+        for told, numbers in zip(hypotheses, of_tokens, strict=True):
+            told["token_log_probabilities"] = [round(number, 6) for number in numbers]
     fields: dict[str, object] = {
         "line": number + 1,
         "source": source if isinstance(source, str) else source.name,
@@ -87,6 +91,7 @@ def _format_json(
             "source": translation.alignment.source_words,
             "target": translation.alignment.target_words,
             "pairs": format_pharaoh(translation.alignment.links),
+            "weights": translation.alignment.weights.round(6).tolist(),
         }
     return json.dumps(fields, ensure_ascii=False) + "\n"
 

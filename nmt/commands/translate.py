@@ -48,11 +48,12 @@ EXAMPLES = """output:
   also where the search has found it in other tokens.
 
   With --json: an object for each line of the input, with `line` (from 1), `source`, `translation`,
-  `score`, `log_probability`, `tokens`, `hypotheses` (the same of each of the n best), and where
-  the model has attention `alignment`: the words of both sides and the pairs of --alignments.
+  `score`, `log_probability`, `tokens`, `token_log_probabilities` (the end's is the last),
+  `hypotheses` (the same of each of the n best), and where the model has attention `alignment`: the
+  words of both sides, the pairs of --alignments, and the weights, a row for each target word.
 
   A file of `nmt export` takes -o, --n-best, --scores, --json, --beam-size, --search greedy or beam
-  and --batch-tokens; it tells the scores of its search, and no alignment.
+  and --batch-tokens; it tells the scores of its search, of no token alone, and no alignment.
 
 examples:
   echo 'Tom chases Jerry .' | nmt translate runs/toy
@@ -249,6 +250,7 @@ def _translated(
         translator.translate_windows,
         with_alignments=arguments.alignments is not None or arguments.attention or asks_json,
         with_scores=arguments.scores or arguments.n_best is not None or arguments.json,
+        with_token_scores=arguments.json,
         report=report,
     )
     return translated(translate, warned, arguments.input, number)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nmt.config import METRICS
@@ -140,20 +141,28 @@ def test_whatever_a_line_holds_one_line_comes_out(nmt: Any) -> None:
 
 def test_an_object_for_each_line_has_all_that_is_known(nmt: Any) -> None:
     given = b"one two .\n\n\xff three .\n"
-    outcome = nmt("translate", "runs/tiny", "--json", "--n-best", "2", stdin=given)
+    model = ("runs/tiny", "--precision", "float32")
+    outcome = nmt("translate", *model, "--json", "--n-best", "2", stdin=given)
     first, empty, damaged = (json.loads(line) for line in outcome.lines)
     assert (first["line"], first["source"], first["translation"]) == (1, "one two .", "zwei eins .")
     assert first["tokens"] == ["zwei", "eins", "."]
     assert first["alignment"]["source"] == ["one", "two", "."]
     assert first["alignment"]["target"] == ["zwei", "eins", "."]
-    plain = nmt("translate", "runs/tiny", "--scores", "--n-best", "2", stdin=given).lines
+    weights = np.array(first["alignment"]["weights"])
+    assert weights.shape == (3, 3) and weights.argmax(axis=1).tolist()[:2] == [1, 0]
+    for item in (first, *first["hypotheses"]):
+        assert len(item["token_log_probabilities"]) == len(item["tokens"]) + 1
+        total = sum(item["token_log_probabilities"])
+        assert total == pytest.approx(item["log_probability"], abs=1e-4)
+    plain = nmt("translate", *model, "--scores", "--n-best", "2", stdin=given).lines
     told = [
         f"0 ||| {item['translation']} ||| {item['score']:.6f} ||| {item['log_probability']:.6f}"
         for item in first["hypotheses"]
     ]
     assert told == plain[:2]
     assert (empty["line"], empty["source"], empty["translation"]) == (2, "", "")
-    assert empty["alignment"] == {"source": [], "target": [], "pairs": ""}
+    assert empty["alignment"] == {"source": [], "target": [], "pairs": "", "weights": []}
+    assert empty["token_log_probabilities"] == []
     assert damaged["source"] == "\N{REPLACEMENT CHARACTER} three ."
 
 
