@@ -27,6 +27,6 @@ class Coverage:
 
     def add(self, weights: Float[Tensor, "N T S"]) -> Self:
         """The same after T steps more."""
-        before = self.seen.unsqueeze(1) + weights.cumsum(dim=1) - weights
+        before = self.seen.unsqueeze(1) + (weights.cumsum(dim=1) - weights)
         again = torch.minimum(weights, before).sum(dim=(1, 2))
         return type(self)(self.seen + weights.sum(dim=1), self.again + again)

@@ -12,6 +12,7 @@ from torch import distributed
 from nmt.durations import format_duration
 from nmt.errors import RunError, UserError
 from nmt.launched import is_first
+from nmt.until_error import UntilError
 
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
@@ -51,6 +52,8 @@ class Ranks(Generic[Tool]):
             distributed.init_process_group("gloo", timeout=_MEETING)
             self._group = distributed.new_group(timeout=_PATIENCE)
         except RuntimeError as error:
+            if distributed.is_initialized():
+                distributed.destroy_process_group()
             raise RunError(
                 "the processes of torchrun have not all met within "
                 f"{format_duration(_MEETING.total_seconds())}: look at what the others say, and "
@@ -85,16 +88,18 @@ class Ranks(Generic[Tool]):
         Args:
             function: of a module's top level, called with the tool and what is in a job.
             jobs: taken some for each process at a time, and dealt out in turn, so put those
-                together that take as long.
+                together that take as long. An error in taking one is raised after the results of those
+            before it.
 
         Raises:
             RunError: a rank has died.
             UserError: what the function has raised, that of the lowest rank.
             RuntimeError: the function has raised another exception; its traceback is in it.
         """
-        rest = iter(jobs)
+        rest = UntilError(jobs)
         while taken := list(islice(rest, _AT_ONCE * distributed.get_world_size())):
             yield from self._do(function, taken)
+        rest.raise_error()
 
     def _do(self, function: Callable[..., Any], jobs: list[tuple[Any, ...]]) -> list[Any]:
         """What all make of some jobs."""

@@ -1,10 +1,12 @@
-"""What is done to what a search has found: the best are chosen by their texts, texts are scored."""
+"""What is done to what a search has found: searched again, chosen by its text, scored by it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
 
+from nmt.asked import Window
+from nmt.demands import drop_unmet
 from nmt.inference import Inference
 from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.search.hypothesis import Hypothesis
@@ -17,6 +19,25 @@ from nmt.unknown_words import Dictionary, replace_unknown
 
 Written = Mapping[tuple[int, tuple[int, ...]], list[str]]
 """What stands for each word of a hypothesis with unknown ones: by its sentence and its tokens."""
+
+
+def search_again(
+    window: Window, found: list[list[Hypothesis]], tokenizer: Tokenizer, inference: Inference
+) -> None:
+    """Give up what lines were to have and cannot, search after search.
+
+    Args:
+        window: what was asked for; its demands become what is left of them.
+        found: the hypotheses of each line; changed in place.
+        tokenizer: of the target.
+        inference: the search that has found them.
+    """
+    lines, demands, first_number = window.lines, window.demands, window.first_number
+    while left := drop_unmet(lines, demands, found, tokenizer, first_number):
+        ids = [window.sources[index].ids for index in left]
+        again = inference.run_search(ids, list(left.values()))
+        for (index, demand), hypotheses in zip(left.items(), again, strict=True):
+            found[index], demands[index] = hypotheses, demand
 
 
 def decode(

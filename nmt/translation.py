@@ -9,11 +9,12 @@ from typing import Any, Final, Literal, Self
 
 import torch
 
+from nmt.asked import Window, read_windows
 from nmt.build import build_reranker, build_search, load_tokenizers
 from nmt.config import DecodingConfig
 from nmt.cores import num_threads
 from nmt.data.grids import Source
-from nmt.demands import Input as Input, drop_unmet, encode_demand, require_phrases
+from nmt.demands import Input as Input
 from nmt.device import AUTO, resolve_device, resolve_precision
 from nmt.errors import ConfigError, RunError
 from nmt.inference import Inference
@@ -28,10 +29,9 @@ from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.nn.ensemble import Space
 from nmt.ranks import Ranks
 from nmt.reading import no_report, read_words, windows
-from nmt.rescoring import Written, decode, rerank, score_texts, score_tokens
+from nmt.rescoring import Written, decode, rerank, score_texts, score_tokens, search_again
 from nmt.run import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.request import Demand
 from nmt.search.rules import Rule
 from nmt.symbols import EOS
 from nmt.teacher_forcing import (
@@ -52,23 +52,6 @@ Pair = tuple[Source, str]
 Side = Literal["source", "target"]
 
 _NO_WORDS: Final = EncodedWords([], [], [])
-
-
-@dataclass(frozen=True, eq=False)
-class _Window:
-    """Lines that are sorted and cut into batches together, with their tokens.
-
-    Attributes:
-        first_number: of the first line, for warnings.
-        lines: with what is asked of each.
-        sources: the tokens and words of each.
-        demands: what is asked, in tokens.
-    """
-
-    first_number: int
-    lines: list[Input]
-    sources: list[EncodedWords]
-    demands: list[Demand]
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,7 +270,15 @@ class Translator:
         """
         if isinstance(lines, str):
             raise TypeError("translate takes a list of lines; of one line, write translate([line])")
-        ahead, behind = tee(self._read_windows(lines, first_number))
+        read = read_windows(
+            lines,
+            self.source_reader,
+            self.target_tokenizer,
+            self.inference.search,
+            max_tokens=self.max_source_length,
+            first_number=first_number,
+        )
+        ahead, behind = tee(read)
         asked = (([source.ids for source in window.sources], window.demands) for window in ahead)
         searched = self.inference.search_windows(asked, report)
         for found, window in zip(searched, behind, strict=True):
@@ -323,26 +314,9 @@ class Translator:
             yield from self._align(sources, targets)
             number += len(window)
 
-    def _read_windows(
-        self, lines: Iterable[Source | Input], first_number: int
-    ) -> Iterator[_Window]:
-        """The lines of one window after the other, in tokens."""
-        tokenizer, max_length = self.target_tokenizer, self.inference.search.rules.limits.max_length
-        for window in windows(lines, len):
-            given = [line if isinstance(line, Input) else Input(line) for line in window]
-            sources = self._read(self.source_reader, [line.source for line in given], first_number)
-            demands = [
-                encode_demand(line, number, tokenizer, max_length)
-                for number, line in enumerate(given, start=first_number)
-            ]
-            if any(demand.phrases for demand in demands):
-                require_phrases(self.inference.search)
-            yield _Window(first_number, given, sources, demands)
-            first_number += len(window)
-
     def _translate(
         self,
-        window: _Window,
+        window: Window,
         found: list[list[Hypothesis]],
         with_alignments: bool,
         with_scores: bool,
@@ -350,7 +324,7 @@ class Translator:
     ) -> list[Translation]:
         """One window, of which the search has found something."""
         sources, tokenizer = window.sources, self.target_tokenizer
-        self._search_again(window, found)
+        search_again(window, found, tokenizer, self.inference)
         texts, written = decode(found, sources, tokenizer, self.inference, self.dictionary)
         if self.reranker is not None:
             found, texts = rerank(found, texts, self.reranker)
@@ -373,20 +347,6 @@ class Translator:
                 texts, found, alignments, of_tokens, strict=True
             )
         ]
-
-    def _search_again(self, window: _Window, found: list[list[Hypothesis]]) -> None:
-        """Give up what lines were to have and cannot, search after search; changes all it is given.
-
-        Args:
-            window: of which these have been found.
-            found: the hypotheses of each line.
-        """
-        lines, demands, first_number = window.lines, window.demands, window.first_number
-        while left := drop_unmet(lines, demands, found, self.target_tokenizer, first_number):
-            ids = [window.sources[index].ids for index in left]
-            again = self.inference.run_search(ids, list(left.values()))
-            for (index, demand), hypotheses in zip(left.items(), again, strict=True):
-                found[index], demands[index] = hypotheses, demand
 
     def _read_pairs(
         self, pairs: Sequence[Pair], first_number: int

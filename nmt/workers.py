@@ -17,6 +17,7 @@ from torch import multiprocessing
 
 from nmt.allocator import keep_few_kernels, keep_freed_memory
 from nmt.errors import RunError, UserError
+from nmt.until_error import UntilError
 
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
@@ -79,7 +80,9 @@ class Workers(Generic[Tool]):
         """What the function makes of the tool and each job, in the order of the jobs.
 
         The processes compute while the caller does something else with what has come, another `map`
-        too. Jobs are taken as they are needed, some for each process ahead.
+        too. Jobs are taken as they are needed, some for each process ahead; an error in taking one
+        is raised after the results of those before it. What is given out is computed, though
+        the caller may want no more.
 
         Args:
             function: of a module's top level, called with the tool and what is in a job.
@@ -89,9 +92,10 @@ class Workers(Generic[Tool]):
             RunError: a process has died.
             UserError: what the function has raised, the first of the jobs.
             RuntimeError: the function has raised another exception; its traceback is in it.
+            Exception: of the jobs themselves, those too that cannot be pickled.
         """
         most = _AHEAD * len(self._processes)
-        rest = iter(jobs)
+        rest = UntilError(jobs)
         given: deque[int] = deque()
         try:
             given.extend(self._give(function, job) for job in islice(rest, most))
@@ -100,6 +104,7 @@ class Workers(Generic[Tool]):
                 given.popleft()
                 yield result
                 given.extend(self._give(function, job) for job in islice(rest, 1))
+            rest.raise_error()
         finally:
             # What is not wanted any more must not be left for the next call.
             for place in given:
@@ -109,9 +114,10 @@ class Workers(Generic[Tool]):
     def _give(self, function: Callable[..., Any], job: tuple[Any, ...]) -> int:
         """Give out a job; its place."""
         place = self._num_given
+        packed = pickle.dumps((place, function, job))  # the queue would only print what it cannot
         self._num_given += 1
         self._awaited.add(place)
-        self._tasks.put((place, function, job))
+        self._tasks.put(packed)
         return place
 
     def _take(self, place: int) -> Any:
@@ -153,7 +159,7 @@ def _work(tool: Any, tasks: Any, results: Any, num_threads: int) -> None:
     parent = parent_process()
     while parent is not None and parent.is_alive():
         try:
-            place, function, job = tasks.get(timeout=_PATIENCE)
+            place, function, job = pickle.loads(tasks.get(timeout=_PATIENCE))
         except Empty:
             continue
         results.put(_answer(place, function, tool, job))

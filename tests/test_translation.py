@@ -658,7 +658,9 @@ def test_without_it_unknown_words_are_not_written(tokenizer):
         assert UNK not in translation.hypotheses[0].tokens
 
 
-def test_workers_find_the_same(translator):
+def test_workers_find_the_same(translator, monkeypatch):
+    """Alignments and scores of a window are computed while what follows it is searched."""
+    monkeypatch.setattr(reading, "_MOST_ITEMS", 15)
     lines = [*random_lines(40), ""]
     alone = translator.translate(lines, with_alignments=True, with_scores=True)
     with translator.with_workers(2) as parallel:

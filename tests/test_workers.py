@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
@@ -75,6 +75,21 @@ def stumble(tool: torch.Tensor, number: int) -> int:
 
 def keep(tool: torch.Tensor, load: bytes) -> object:
     return lambda: load
+
+
+def test_what_came_before_an_error_in_the_jobs_is_not_lost() -> None:
+    def jobs() -> Iterator[tuple[int]]:
+        yield from ((number,) for number in range(20))
+        raise DataError("line 21 is missing")
+
+    with Workers(torch.ones(1), 2) as workers:
+        results = workers.map(scale, jobs())
+        assert list(islice(results, 20)) == list(range(20))
+        with pytest.raises(DataError, match="line 21"):
+            next(results)
+        with pytest.raises(AttributeError, match="pickle"):
+            list(workers.map(lambda tool: tool, [()]))
+        assert list(workers.map(scale, [(3,)])) == [3]
 
 
 def wait(tool: torch.Tensor, load: bytes) -> None:

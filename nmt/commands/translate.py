@@ -48,12 +48,13 @@ EXAMPLES = """output:
   also where the search has found it in other tokens.
 
   With --json: an object for each line of the input, with `line` (from 1), `source`, `translation`,
-  `score`, `log_probability`, `tokens`, `token_log_probabilities` (the end's is the last),
+  `score`, `log_probability`, `tokens`, `token_log_probabilities` (the last is that of the
+  end of the sentence; by one pass more, so that their sum is `log_probability` but for rounding),
   `hypotheses` (the same of each of the n best), and where the model has attention `alignment`: the
   words of both sides, the pairs of --alignments, and the weights, a row for each target word.
 
   A file of `nmt export` takes -o, --n-best, --scores, --json, --beam-size, --search greedy or beam
-  and --batch-tokens; it tells the scores of its search, of no token alone, and no alignment.
+  and --batch-tokens; it tells the scores of its search; no scores of tokens, no alignments.
 
 examples:
   echo 'Tom chases Jerry .' | nmt translate runs/toy
@@ -83,7 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         metavar="FILE",
         type=Path,
-        help="write here, not to stdout; the file appears when it is complete",
+        help="write here, not to stdout; the file appears when it is complete, compressed if its "
+        "name ends in .gz",
     )
     parser.add_argument(
         "--resume",
@@ -152,8 +154,6 @@ def run(arguments: argparse.Namespace) -> int:
     lines = read_input(config, arguments.input)
     inputs = read_demands(arguments.prefixes, arguments.constraints)(lines)
     bookmark = _bookmark(folder, config, arguments)
-    if bookmark is not None:
-        bookmark.skip(inputs)
     translator = _load(folder, config, arguments)
     with ExitStack() as stack:
         if is_launched():
@@ -161,6 +161,8 @@ def run(arguments: argparse.Namespace) -> int:
             translator = stack.enter_context(translator.with_ranks(identity))
         elif arguments.workers > 1:
             translator = stack.enter_context(translator.with_workers(arguments.workers))
+        if bookmark is not None:
+            bookmark.skip(inputs)  # the others, who have met, may wait for long
         num_done = 0 if bookmark is None else bookmark.num_lines
         progress = stack.enter_context(
             count_on_terminal(arguments, num_done, reads_grids=config.reads_grids)
