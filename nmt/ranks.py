@@ -88,8 +88,8 @@ class Ranks(Generic[Tool]):
         Args:
             function: of a module's top level, called with the tool and what is in a job.
             jobs: taken some for each process at a time, and dealt out in turn, so put those
-                together that take as long. An error in taking one is raised after the results of those
-            before it.
+                together that take as long. An error in taking one is raised after the results of
+                those before it.
 
         Raises:
             RunError: a rank has died.
