@@ -238,6 +238,6 @@ def _rules(config: DecodingConfig, tokenizer: Tokenizer) -> Iterator[Rule]:
         yield NoRepeatedNgrams(config.no_repeat_ngram_size)
     forbidden = list(filter(None, map(tokenizer.normalizer, config.forbidden)))
     if forbidden:
-        yield ForbiddenPhrases(forbidden, tokenizer.spellings)
+        yield ForbiddenPhrases(forbidden, lambda: tokenizer.spellings)
     if config.eos_threshold is not None:
         yield EndThreshold(config.eos_threshold)

@@ -1,6 +1,6 @@
 """Words and phrases that are never written, in whatever tokens."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Final
@@ -25,18 +25,20 @@ class ForbiddenPhrases(Rule):
 
     Args:
         phrases: normalised text of each.
-        vocabulary: the spelling of each token.
+        vocabulary: gives the spelling of each token.
     """
 
-    def __init__(self, phrases: Iterable[str], vocabulary: Sequence[Spelling]) -> None:
-        automaton = PhraseAutomaton.of((phrase.encode() for phrase in phrases), vocabulary)
-        self._tables: Final = _Tables.of(automaton, vocabulary)
-        self._moved: Final[dict[torch.device, _Tables]] = {}
+    def __init__(
+        self, phrases: Iterable[str], vocabulary: Callable[[], Sequence[Spelling]]
+    ) -> None:
+        self._phrases: Final = tuple(phrase.encode() for phrase in phrases)
+        self._vocabulary: Final = vocabulary
+        self._tables: Final[dict[torch.device, _Tables]] = {}
 
     def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
         """Forbid what makes a phrase complete, and what can only end with one."""
         device = log_probabilities.device
-        tables = self._moved.setdefault(device, to(self._tables, device))
+        tables = self._tables_on(device)
         states = tables.read(prefixes.in_vocabulary())
         room = prefixes.room().clamp(min=1) - 1
         columns = prefixes.request.columns
@@ -52,6 +54,14 @@ class ForbiddenPhrases(Rule):
             needed = tables.needed_with(after, log_probabilities > -inf)
             needed = needed.gather(1, after[states].long())
             log_probabilities.masked_fill_(needed > room.unsqueeze(1), -inf)
+
+    def _tables_on(self, device: torch.device) -> "_Tables":
+        """Those for its steps; made at the first, as many a search is built and never run."""
+        if device not in self._tables:
+            vocabulary = self._vocabulary()
+            automaton = PhraseAutomaton.of(self._phrases, vocabulary)
+            self._tables[device] = to(_Tables.of(automaton, vocabulary), device)
+        return self._tables[device]
 
 
 @dataclass(frozen=True)

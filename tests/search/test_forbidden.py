@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 import torch
 
+from nmt.search import forbidden
 from nmt.search.beam import BeamSearch
 from nmt.search.columns import Columns
 from nmt.search.forbidden import ForbiddenPhrases
@@ -12,6 +13,7 @@ from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.rules import Rules, SearchLimits
 from nmt.search.searches import SEARCHES
 from nmt.spelling import BLANK, JOIN, spell
+from nmt.structure import to
 from nmt.symbols import EOS, SPECIAL_SYMBOLS
 
 LIMITS = SearchLimits(max_length=4, max_length_ratio=None)
@@ -74,7 +76,7 @@ PHRASES = [
 @pytest.mark.parametrize("pieces", [SUBWORDS, WORDS], ids=["subwords", "words"])
 def test_a_wide_beam_finds_all_texts_without_the_phrases(random_model, pieces, phrases):
     model = random_model(EOS + 1 + len(pieces), seed=1)
-    rule = ForbiddenPhrases(phrases, spellings(pieces))
+    rule = ForbiddenPhrases(phrases, lambda: spellings(pieces))
     search = BeamSearch(800, 800, Scoring(NoPenalty()), Rules(LIMITS, [rule]))
     ((*found,),) = model.translate(search, [1], [3])
     expected = allowed(pieces, phrases)
@@ -91,7 +93,7 @@ def test_a_shortlist_leaves_no_way_out_that_it_does_not_have(random_model, phras
     tokens = [EOS + 1 + i for i, piece in enumerate(SUBWORDS) if piece != left_out]
     columns = Columns(tokens)
     model = random_model(len(columns), seed=2)
-    rule = ForbiddenPhrases(phrases, spellings(SUBWORDS))
+    rule = ForbiddenPhrases(phrases, lambda: spellings(SUBWORDS))
     search = BeamSearch(400, 400, Scoring(NoPenalty()), Rules(LIMITS, [rule]))
     ((*found,),) = model.translate(search, [2], [3], columns=columns)
     expected = {item for item in allowed(SUBWORDS, phrases) if set(item) <= set(tokens)}
@@ -102,7 +104,7 @@ def test_a_shortlist_leaves_no_way_out_that_it_does_not_have(random_model, phras
 @pytest.mark.parametrize("phrases", PHRASES[2:5], ids=str)
 def test_no_search_writes_them(random_model, make_search, name, phrases):
     model = random_model(EOS + 1 + len(SUBWORDS), seed=3)
-    rule = ForbiddenPhrases(phrases, spellings(SUBWORDS))
+    rule = ForbiddenPhrases(phrases, lambda: spellings(SUBWORDS))
     limits = SearchLimits(max_length=12, max_length_ratio=None)
     search = make_search(name, Scoring(NoPenalty()), Rules(limits, [rule]))
     sentences = list(range(30))
@@ -116,7 +118,7 @@ def test_no_search_writes_them(random_model, make_search, name, phrases):
 
 def test_after_a_beginning_that_has_one_it_goes_on(random_model):
     model = random_model(EOS + 1 + len(SUBWORDS), seed=4)
-    rule = ForbiddenPhrases(["a"], spellings(SUBWORDS))
+    rule = ForbiddenPhrases(["a"], lambda: spellings(SUBWORDS))
     search = BeamSearch(800, 800, Scoring(NoPenalty()), Rules(LIMITS, [rule]))
     a, b = EOS + 1, EOS + 3
     given = torch.tensor([[a, a]])  # "a a"
@@ -128,3 +130,23 @@ def test_after_a_beginning_that_has_one_it_goes_on(random_model):
         if rest[0] in (b - 1, b)  # "a a" may not end, but go on
         and not stands("a", text_of((b, a, *rest), SUBWORDS))
     }
+
+
+@pytest.mark.parametrize("name", sorted(SEARCHES))
+def test_tables_are_made_by_the_first_step_and_moved_no_more(
+    random_model, make_search, monkeypatch, name
+):
+    made, moved = [], []
+
+    def vocabulary() -> list[tuple[int, ...]]:
+        made.append(name)
+        return spellings(SUBWORDS)
+
+    monkeypatch.setattr(forbidden, "to", lambda *given: moved.append(name) or to(*given))
+    model = random_model(EOS + 1 + len(SUBWORDS), seed=3)
+    rule = ForbiddenPhrases(["a b"], vocabulary)
+    search = make_search(name, Scoring(NoPenalty()), Rules(LIMITS, [rule]))
+    assert made == moved == []
+    for _ in range(2):
+        model.translate(search, [0, 1], [5, 5])
+    assert made == moved == [name]
