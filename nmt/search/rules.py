@@ -24,13 +24,13 @@ class Prefixes:
         tokens: `[R T]`, from BOS on; columns, where log-probabilities are of some tokens alone.
         sentence: `[R]`, the row of the request that each is a translation of.
         request: what is asked for.
-        most: `[B]`, most tokens of a translation of each sentence; None: any number.
+        most: `[B]`, most tokens of a translation of each sentence, EOS not counted.
     """
 
     tokens: Int[Tensor, "R T"]
     sentence: Int[Tensor, " R"]
     request: Request
-    most: Int[Tensor, " B"] | None = None
+    most: Int[Tensor, " B"]
 
     def in_vocabulary(self) -> Int[Tensor, "R T"]:
         """The tokens as the tokenizer numbers them."""
@@ -45,9 +45,7 @@ class Prefixes:
         return self.tokens.shape[1] - 1
 
     def room(self) -> Float[Tensor, " R"]:
-        """Tokens that may still follow each; inf: any number."""
-        if self.most is None:
-            return torch.full(self.sentence.shape, inf, device=self.sentence.device)
+        """Tokens that may still follow each, EOS not counted."""
         return (self.most[self.sentence] - self.length).float()
 
 

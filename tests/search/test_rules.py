@@ -30,7 +30,8 @@ LIMITS = SearchLimits(max_length=4, max_length_ratio=None)
 def prefixes(*written: list[int]) -> Prefixes:
     tokens = torch.tensor([[BOS, *words] for words in written])
     rows = torch.arange(len(written))
-    return Prefixes(tokens, rows, Request(torch.full((len(written),), 5)))
+    lengths = torch.full((len(written),), 5)
+    return Prefixes(tokens, rows, Request(lengths), most=lengths)
 
 
 def allowed_after(rule: Rule, *written: list[int]) -> list[list[int]]:
@@ -40,6 +41,12 @@ def allowed_after(rule: Rule, *written: list[int]) -> list[list[int]]:
     return [
         [token for token in range(EOS, C + 1) if row[token] > -inf] for row in log_probabilities
     ]
+
+
+def test_room_is_what_is_left_of_the_most_tokens() -> None:
+    assert prefixes([A, B], [B, C]).room().tolist() == [3, 3]
+    twice = replace(prefixes([A, B]), sentence=torch.tensor([1]), most=torch.tensor([4, 9]))
+    assert twice.room().tolist() == [7]
 
 
 def test_no_bigram_comes_twice() -> None:
@@ -76,7 +83,7 @@ def test_a_language_model_says_its_part() -> None:
     columns = Columns([A, C])
     request = replace(given.request, columns=columns)
     few = torch.full((2, 6), -2.0)
-    after = Prefixes(torch.tensor([[BOS, 4], [BOS, 5]]), given.sentence, request)
+    after = replace(given, tokens=torch.tensor([[BOS, 4], [BOS, 5]]), request=request)
     ShallowFusion(bigrams, 0.5)(few, after)
     assert columns.tokens.tolist() == [0, 1, 2, 3, A, C]
     expected = -2.0 + 0.5 * bigrams(torch.tensor([[A], [C]]))
