@@ -1,7 +1,9 @@
 """What tokens write, as numbers: what two parts must agree on that look for words in it.
 
 A spelling is the bytes of a text in UTF-8. Those of letters, marks and digits have `IN_WORD` added,
-as words end where they do. A blank is one with the blanks before it, and none at the beginning.
+as words end where they do. Those that are a token each, a part of a character, have not: what they
+become is not known yet, and where a word is taken to end beside them none is overlooked. A blank
+is one with the blanks before it, and none at the beginning.
 """
 
 import unicodedata

@@ -6,7 +6,7 @@ from typing import Final, Literal, Self, cast
 
 from sentencepiece import SentencePieceProcessor
 
-from nmt.spelling import IN_WORD, Spelling, spell
+from nmt.spelling import Spelling, spell
 from nmt.symbols import SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.subword_sampling import MergeDropout, Sampler, UnigramSampler
@@ -112,7 +112,7 @@ class SentencePieceTokenizer(Tokenizer):
         content = self._texts[token]
         # A byte alone is none of a character; that of a blank is left out of a word (`_join`).
         is_part = content >= b"\x80" and len(content) == 1
-        return (content[0] + IN_WORD,) if is_part else spell("".join(content.decode().split()))
+        return (content[0],) if is_part else spell("".join(content.decode().split()))
 
     def _join(self, ids: Sequence[int]) -> str:
         content = b"".join([self._texts[token] for token in ids])

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from sentencepiece import SentencePieceProcessor
 
+from nmt.search.phrase_automaton import PhraseAutomaton
 from nmt.symbols import UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer
@@ -103,6 +104,29 @@ def test_bytes_that_are_no_text_keep_the_line_whole(subwords):
     first = tokenizer.pieces(range(len(tokenizer))).index("<0x00>")
     a, newline, broken = (first + byte for byte in (0x61, 0x0A, 0xFF))
     assert tokenizer.decode([a, newline, a, broken]) == "aa\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text", "is_found"),
+    [
+        ("Hund", "Hund“", True),
+        ("Hund", "“Hund", True),
+        ("Hund", "die 日Hund日", True),  # whether these are letters is not known in time
+        ("Hund", "“Hunde“", False),
+        ("Hund“", "Hund“e", True),
+        ("Hund“", "Hund”", False),
+        ("日", "日本", True),
+    ],
+)
+def test_next_to_bytes_of_a_character_a_word_is_found(subwords, phrase, text, is_found):
+    tokenizer = subwords["bytes"]
+    automaton = PhraseAutomaton.of([phrase.encode()], tokenizer.spellings)
+    after = automaton.read(tokenizer.spellings)
+    state, found = 0, False
+    for token in tokenizer.encode(text):
+        completes, state = divmod(int(after[state, token]), len(after))
+        found = found or completes == 1
+    assert (found or bool(automaton.is_open[state])) == is_found
 
 
 def test_blanks_too_many_make_no_words(subwords):
