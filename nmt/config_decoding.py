@@ -51,7 +51,7 @@ class DecodingConfig(Options):
     eos_threshold: Annotated[float, Field(gt=0.0)] | None = None
     """EOS only where its log-probability is above that of all else times this (Hannun 2019)."""
     forbidden: list[Text] = Field(default=[], examples=[["a phrase"]])
-    """Words and phrases never to be written, whatever their tokens; longer words may be."""
+    """Phrases never to be written; longer words that contain them are allowed. For wide beams."""
     replace_unknown: bool = False
     """Write unknown words too, and put the source words in their place that they looked at most."""
     dictionary: Text | None = None

@@ -17,11 +17,13 @@ from nmt.symbols import BOS, EOS, PAD
 
 
 class ForbiddenPhrases(Rule):
-    """Some words and phrases are never written.
+    """Some words and phrases are never written, unless nothing else is left.
 
     They stand where their text does, between the edges of words, whatever its tokens are; longer
     words are others. So a hypothesis may end with one as long as something can still make a longer
-    word of it; what cannot become a text without one is not begun.
+    word of it; what cannot become a text without one is not begun. What has begun like that must
+    go on to a longer word, however improbable: a wide beam drops it for a better one, and a search
+    with one path cannot. What lies in a forced prefix as a whole may stand there.
 
     Args:
         phrases: normalised text of each.
@@ -39,7 +41,7 @@ class ForbiddenPhrases(Rule):
         """Forbid what makes a phrase complete, and what can only end with one."""
         device = log_probabilities.device
         tables = self._tables_on(device)
-        states = tables.read(prefixes.in_vocabulary())
+        states = tables.read(prefixes)
         room = prefixes.room().clamp(min=1) - 1
         columns = prefixes.request.columns
         if columns is None:
@@ -74,6 +76,7 @@ class _Tables:
         most_needed: the most of these but inf.
         never: tokens that are forbidden in every state.
         has_more: `[S]`, whether any others are.
+        excused: `[S]`, the state instead where a forced prefix ends.
     """
 
     after: Int[Tensor, "S V"]
@@ -81,6 +84,7 @@ class _Tables:
     most_needed: Float[Tensor, ""]
     never: Int[Tensor, " N"]
     has_more: Bool[Tensor, " S"]
+    excused: Int[Tensor, " S"]
 
     @classmethod
     def of(cls, automaton: PhraseAutomaton, vocabulary: Sequence[Spelling]) -> "_Tables":
@@ -100,13 +104,19 @@ class _Tables:
         never = is_forbidden.all(dim=0)
         has_more = (is_forbidden & ~never).any(dim=1)
         most_needed = needed[needed < inf].amax()
-        return cls(after, needed, most_needed, never.nonzero().flatten(), has_more)
+        excused = torch.from_numpy(automaton.excused)
+        return cls(after, needed, most_needed, never.nonzero().flatten(), has_more, excused)
 
-    def read(self, tokens: Int[Tensor, "R T"]) -> Int[Tensor, " R"]:
-        """The state after each hypothesis, BOS being the first token."""
+    def read(self, prefixes: Prefixes) -> Int[Tensor, " R"]:
+        """The state after each hypothesis; what is in its forced prefix is excused."""
+        tokens = prefixes.in_vocabulary()
         states = torch.zeros_like(tokens[:, 0])
+        forced = prefixes.request.prefix_lengths()[prefixes.sentence]
+        longest = 0 if prefixes.request.prefixes is None else prefixes.request.prefixes.shape[1]
         for place in range(1, tokens.shape[1]):
             states = self.after[states, tokens[:, place]].long() % len(self.after)
+            if place <= longest:
+                states = torch.where(forced == place, self.excused[states], states)
         return states
 
     def needed_with(

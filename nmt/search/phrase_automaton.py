@@ -21,11 +21,13 @@ class _Written:
         begun: what it ends with, from the edge of a word, that phrases begin with, or are.
         in_word: whether it ends with a letter, a mark or a digit.
         takes_blank: whether a blank that follows is seen.
+        is_excused: whether the phrases that it ends with may stand there.
     """
 
     begun: frozenset[bytes] = frozenset()
     in_word: bool = False
     takes_blank: bool = False
+    is_excused: bool = False
 
 
 _PLAIN = [_Written(frozenset(), *flags) for flags in product((False, True), repeat=2)]
@@ -42,12 +44,14 @@ class PhraseAutomaton:
         after: `[S L]`, the state after each letter; plus S where that completes a phrase.
         plain: `[S]`, the state that is the same but for the phrases that have begun.
         is_open: `[S]`, whether a phrase is at the end, which stands there if its word is over.
+        excused: `[S]`, the state that is the same, but that the phrases at its end may stand there.
     """
 
     letters: NDArray[np.int64]
     after: NDArray[np.int32]
     plain: NDArray[np.int64]
     is_open: NDArray[np.bool_]
+    excused: NDArray[np.int64]
 
     @classmethod
     def of(cls, phrases: Iterable[bytes], vocabulary: Iterable[Spelling]) -> "PhraseAutomaton":
@@ -62,15 +66,20 @@ class PhraseAutomaton:
             following = [search.follow(state, *letter) for letter in known]
             if JOIN in numbers:
                 following.append((replace(state, takes_blank=False), False))
-            for then, _ in following:
+            for then in (search.excuse(state), *(then for then, _ in following)):
                 if then not in states:
                     states[then] = len(states)
                     reached.append(then)
             rows.append([(states[then], completes) for then, completes in following])
         after = [[then + completes * len(states) for then, completes in row] for row in rows]
-        plain = [states[replace(state, begun=frozenset())] for state in reached]
-        is_open = [bool(state.begun & search.phrases) for state in reached]
-        return cls(letters, np.array(after, np.int32), np.array(plain), np.array(is_open))
+        plain = [states[_Written(frozenset(), s.in_word, s.takes_blank)] for s in reached]
+        return cls(
+            letters,
+            np.array(after, np.int32),
+            np.array(plain),
+            np.array([search.is_open(state) for state in reached]),
+            np.array([states[search.excuse(state)] for state in reached]),
+        )
 
     def read(self, vocabulary: Sequence[Spelling]) -> NDArray[np.int32]:
         """`[S V]`: the state after each token; plus S where that completes a phrase."""
@@ -134,6 +143,14 @@ class _Phrases:
         told = [(bytes([number % IN_WORD]), number >= IN_WORD) for number in known]
         return letters, [(b"", False), (b"", True), *told]
 
+    def is_open(self, state: _Written) -> bool:
+        """Whether a phrase is at the end that must not stand there."""
+        return not (state.is_excused or state.begun.isdisjoint(self.phrases))
+
+    def excuse(self, state: _Written) -> _Written:
+        """The same, but that what is at its end may stand there."""
+        return replace(state, is_excused=True) if self.is_open(state) else state
+
     def follow(self, state: _Written, byte: bytes, in_word: bool) -> tuple[_Written, bool]:
         """What is there with a letter more, and whether that completes a phrase.
 
@@ -145,7 +162,7 @@ class _Phrases:
         if byte == _BLANK and not state.takes_blank:
             return state, False
         is_edge = not (state.in_word and in_word)
-        completes = is_edge and not state.begun.isdisjoint(self.phrases)
+        completes = is_edge and self.is_open(state)
         before = state.begun | {b""} if is_edge else state.begun
         now = frozenset(text + byte for text in before) & self.beginnings if byte else frozenset()
         if not in_word:  # what ends here can no longer become a part of a longer word

@@ -40,15 +40,22 @@ def text_of(tokens: tuple[int, ...], pieces: list[str]) -> str:
     return " ".join(written.replace("_", " ").split())
 
 
-def stands(phrase: str, text: str) -> bool:
+def ends(phrase: str, text: str) -> list[int]:
+    """Where the phrase ends in the text, as often as it stands there."""
+
     def is_edge(place: int) -> bool:
         around = text[max(0, place - 1) : place + 1]
         return not (0 < place < len(text) and around.isalnum())
 
-    return any(
-        text.startswith(phrase, place) and is_edge(place) and is_edge(place + len(phrase))
+    return [
+        place + len(phrase)
         for place in range(len(text))
-    )
+        if text.startswith(phrase, place) and is_edge(place) and is_edge(place + len(phrase))
+    ]
+
+
+def stands(phrase: str, text: str) -> bool:
+    return bool(ends(phrase, text))
 
 
 def allowed(pieces: list[str], phrases: list[str]) -> set[tuple[int, ...]]:
@@ -116,20 +123,48 @@ def test_no_search_writes_them(random_model, make_search, name, phrases):
         assert model.translate(search, [sentence], [5])[0] == together[sentence]
 
 
-def test_after_a_beginning_that_has_one_it_goes_on(random_model):
-    model = random_model(EOS + 1 + len(SUBWORDS), seed=4)
-    rule = ForbiddenPhrases(["a"], lambda: spellings(SUBWORDS))
+@pytest.mark.parametrize(
+    ("phrases", "given"),
+    [
+        (["a"], ["a", "a"]),
+        (["a"], ["_a"]),
+        (["a"], ["_a", "_"]),
+        (["a", "ab"], ["_a"]),  # "a" may stand there, and "ab" not
+        (["a", "a a"], ["_a"]),
+        (["a b", "a"], ["b", "_a"]),
+        (["ab", "a a", "-"], ["a", "b"]),
+        (["b-", "b"], ["b", "-"]),
+        (["aa"], ["_a"]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("left_out", [None, "_"])
+def test_what_is_all_in_a_forced_prefix_may_stand_there(random_model, phrases, given, left_out):
+    kept = [piece for piece in SUBWORDS if piece != left_out or piece in given]
+    tokens = [EOS + 1 + SUBWORDS.index(piece) for piece in kept]
+    prefix = tuple(EOS + 1 + SUBWORDS.index(piece) for piece in given)
+    columns = None if left_out is None else Columns(tokens)
+    model = random_model(EOS + 1 + len(tokens), seed=4)
+    rule = ForbiddenPhrases(phrases, lambda: spellings(SUBWORDS))
     search = BeamSearch(800, 800, Scoring(NoPenalty()), Rules(LIMITS, [rule]))
-    a, b = EOS + 1, EOS + 3
-    given = torch.tensor([[a, a]])  # "a a"
-    ((*found,),) = model.translate(search, [4], [3], prefixes=given)
-    assert {item.tokens for item in found} == {
-        (a, a, *rest)
-        for length in range(1, 3)
-        for rest in product(range(EOS + 1, EOS + 6), repeat=length)
-        if rest[0] in (b - 1, b)  # "a a" may not end, but go on
-        and not stands("a", text_of((b, a, *rest), SUBWORDS))
+    forced = prefix if columns is None else columns.find_all(prefix)
+    ((*found,),) = model.translate(
+        search, [4], [3], prefixes=torch.tensor([forced]), columns=columns
+    )
+    texts = {
+        (*prefix, *rest): text_of((*prefix, *rest), SUBWORDS)
+        for length in range(5 - len(prefix))
+        for rest in product(tokens, repeat=length)
     }
+    in_prefix = len(text_of(prefix, SUBWORDS))
+    expected = {
+        written
+        for written, text in texts.items()
+        if all(end <= in_prefix for phrase in phrases for end in ends(phrase, text))
+    }
+    assert prefix in expected and len(expected) < len(texts)
+    restore = tuple if columns is None else columns.restore
+    assert {restore(item.tokens) for item in found} == expected
 
 
 @pytest.mark.parametrize("name", sorted(SEARCHES))
