@@ -47,12 +47,12 @@ class ForbiddenPhrases(Rule):
         if columns is None:
             log_probabilities.index_fill_(1, tables.never, -inf)
             rows = (tables.has_more[states] | (room < tables.most_needed)).nonzero().flatten()
-            needed = tables.needed[tables.after[states[rows]]]
+            needed = tables.needed[tables.after[states[rows]].int()]
             log_probabilities[rows] = log_probabilities[rows].masked_fill_(
                 needed > room[rows].unsqueeze(1), -inf
             )
         else:
-            after = tables.after[:, columns.tokens.to(device)]
+            after = tables.after[:, columns.tokens.to(device)].int()
             needed = tables.needed_with(after, log_probabilities > -inf)
             needed = needed.gather(1, after[states].long())
             log_probabilities.masked_fill_(needed > room.unsqueeze(1), -inf)
@@ -69,6 +69,12 @@ class ForbiddenPhrases(Rule):
 @dataclass(frozen=True)
 class _Tables:
     """What an automaton makes of a vocabulary. A token's state plus S: it completes a phrase.
+
+    Take the phrase "a" and the pieces ``_a`` and ``b``. State 0 is the beginning, and let 3 be that
+    after other words and 4 that after the word "a". Then `after[0]` is 4 for ``_a`` and 3 for
+    ``b``; `after[4]` is 3 for ``b``, which makes another word, and 4 + S for ``_a`` and EOS, with
+    which "a" stands there. `needed[4]` is 1, a ``b``, and `needed[4 + S]` is inf. So ``_a`` and EOS
+    are forbidden in state 4, and in all states ``_a`` is where it must be the last token.
 
     Attributes:
         after: `[S V]`, the state after each token.
@@ -96,14 +102,20 @@ class _Tables:
         needed = torch.where(torch.cat([is_open, torch.ones_like(is_open)]), inf, 0.0)
         open_states = is_open.nonzero().flatten()
         while True:
-            fewest = needed[after[open_states]].amin(dim=1) + 1.0
+            fewest = torch.full(open_states.shape, inf)
+            for place, state in enumerate(open_states):
+                fewest[place] = needed[after[state].int()].amin() + 1.0
             if torch.equal(fewest, needed[open_states]):
                 break
             needed[open_states] = fewest
-        is_forbidden = needed[after] == inf
-        never = is_forbidden.all(dim=0)
-        has_more = (is_forbidden & ~never).any(dim=1)
+        never = torch.ones(after.shape[1], dtype=torch.bool)
+        num_forbidden = torch.empty(len(after), dtype=torch.int64)
+        for state, following in enumerate(after):  # all at once would take more than what is kept
+            is_forbidden = needed[following.int()] == inf
+            never &= is_forbidden
+            num_forbidden[state] = is_forbidden.sum()
         most_needed = needed[needed < inf].amax()
+        has_more = num_forbidden > never.sum()
         excused = torch.from_numpy(automaton.excused)
         return cls(after, needed, most_needed, never.nonzero().flatten(), has_more, excused)
 

@@ -81,13 +81,18 @@ class PhraseAutomaton:
             np.array([states[search.excuse(state)] for state in reached]),
         )
 
-    def read(self, vocabulary: Sequence[Spelling]) -> NDArray[np.int32]:
-        """`[S V]`: the state after each token; plus S where that completes a phrase."""
+    def read(self, vocabulary: Sequence[Spelling]) -> NDArray[np.signedinteger]:
+        """`[S V]`: the state after each token; plus S where that completes a phrase.
+
+        Of 16 bits where these suffice, as this is what is large.
+        """
         lengths = np.array([len(spelling) for spelling in vocabulary])
         letters = np.zeros((len(vocabulary), lengths.max()), dtype=np.int64)
         for token, spelling in enumerate(vocabulary):
             letters[token, : len(spelling)] = self.letters[list(spelling)]
-        after = np.empty((len(self.after), len(vocabulary)), dtype=np.int32)
+        suffices = 2 * len(self.after) <= np.iinfo(np.int16).max
+        dtype = np.int16 if suffices else np.int32
+        after: NDArray[np.signedinteger] = np.empty((len(self.after), len(vocabulary)), dtype)
         for state, plain in enumerate(self.plain):
             # Few tokens go on with what has begun; where none does the state makes no difference.
             tokens: NDArray[np.intp] = np.arange(len(vocabulary))

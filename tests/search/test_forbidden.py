@@ -2,6 +2,7 @@
 
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,11 +11,13 @@ from nmt.search.beam import BeamSearch
 from nmt.search.columns import Columns
 from nmt.search.forbidden import ForbiddenPhrases
 from nmt.search.penalties import NoPenalty, Scoring
-from nmt.search.rules import Rules, SearchLimits
+from nmt.search.phrase_automaton import PhraseAutomaton
+from nmt.search.request import Request
+from nmt.search.rules import Prefixes, Rules, SearchLimits
 from nmt.search.searches import SEARCHES
 from nmt.spelling import BLANK, JOIN, spell
 from nmt.structure import to
-from nmt.symbols import EOS, SPECIAL_SYMBOLS
+from nmt.symbols import BOS, EOS, SPECIAL_SYMBOLS
 
 LIMITS = SearchLimits(max_length=4, max_length_ratio=None)
 SUBWORDS = ["_a", "a", "b", "-", "_"]
@@ -165,6 +168,43 @@ def test_what_is_all_in_a_forced_prefix_may_stand_there(random_model, phrases, g
     assert prefix in expected and len(expected) < len(texts)
     restore = tuple if columns is None else columns.restore
     assert {restore(item.tokens) for item in found} == expected
+
+
+@pytest.mark.parametrize(("num_states", "bits"), [(2**14 - 1, 16), (2**14 + 1, 32)])
+def test_states_are_told_apart_however_many(num_states, bits):
+    """Each letter leads from one to the next, and completes a phrase in the last."""
+    following = np.arange(1, num_states + 1)
+    following[-1] = 2 * num_states - 1
+    automaton = PhraseAutomaton(
+        letters=np.zeros(JOIN + 1, np.int64),
+        after=following[:, None].astype(np.int32),
+        plain=np.arange(num_states),
+        is_open=np.zeros(num_states, bool),
+        excused=np.arange(num_states),
+    )
+    after = automaton.read([spell("a")])
+    assert after.itemsize * 8 == bits
+    assert after[:, 0].tolist() == following.tolist()
+
+
+def test_the_tables_of_one_letter_and_two_pieces():
+    """The example of `_Tables`."""
+    vocabulary = [*[()] * len(SPECIAL_SYMBOLS), (BLANK, *spell("a")), spell("b")]
+    rule = ForbiddenPhrases(["a"], lambda: vocabulary)
+    a, b = EOS + 1, EOS + 2
+
+    def allowed_after(*written: int, most: int) -> set[int]:
+        request = Request(torch.tensor([3]))
+        tokens = torch.tensor([[BOS, *written]])
+        following = torch.zeros(1, len(vocabulary))
+        rule(following, Prefixes(tokens, torch.tensor([0]), request, torch.tensor([most])))
+        return {token for token in (EOS, a, b) if following[0, token] == 0.0}
+
+    assert allowed_after(most=2) == {EOS, a, b}
+    assert allowed_after(most=1) == {EOS, b}
+    assert allowed_after(a, most=3) == {b}
+    assert allowed_after(a, b, most=4) == {EOS, a, b}
+    assert allowed_after(a, b, most=3) == {EOS, b}
 
 
 @pytest.mark.parametrize("name", sorted(SEARCHES))
