@@ -101,6 +101,8 @@ class DecodingConfig(Options):
         key = "n_best" if self.mbr == "none" else "mbr_candidates"
         if self.num_candidates > self.beam_size and not self.draws_samples:
             sentence = f"must be at most beam_size ({self.beam_size}), not {self.num_candidates}"
+            if key == "mbr_candidates":
+                sentence += "; set the search to sampling, or make one of them the other"
             refuse(((key,), sentence))
         if self.min_length > self.max_length:
             sentence = f"must be at most max_length ({self.max_length}), not {self.min_length}"

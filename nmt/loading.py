@@ -10,6 +10,7 @@ from nmt.build import Tokenizers, load_tokenizers
 from nmt.build_model import load_model
 from nmt.config import DecodingConfig
 from nmt.config_file import load_config
+from nmt.device import AUTO, resolve_precision
 from nmt.errors import ConfigError
 from nmt.nn.ensemble import Ensemble, Space
 from nmt.nn.model import Model
@@ -56,6 +57,20 @@ def load_decoding(
     if isinstance(given, DecodingConfig):
         return given
     return load_config(run.config, options={"decoding": dict(given or {})}).decoding
+
+
+def load_precision(run: RunDirectory, given: str | None, device: torch.device) -> torch.dtype:
+    """What to compute in: what is given, or as the run was trained where the device can.
+
+    Raises:
+        ConfigError: the device cannot compute in what is given.
+    """
+    if given is not None:
+        return resolve_precision(given, device)
+    try:
+        return resolve_precision(load_config(run.config).precision, device)
+    except ConfigError:
+        return resolve_precision(AUTO, device)
 
 
 def require_attention(config: DecodingConfig, model: Model | Ensemble) -> None:

@@ -15,13 +15,14 @@ from nmt.config import DecodingConfig
 from nmt.cores import num_threads
 from nmt.data.grids import Source
 from nmt.demands import Input as Input
-from nmt.device import AUTO, resolve_device, resolve_precision
+from nmt.device import AUTO, resolve_device
 from nmt.errors import ConfigError, RunError
 from nmt.inference import Inference
 from nmt.loading import (
     load_decoding,
     load_dictionary,
     load_models,
+    load_precision,
     load_shortlist,
     require_attention,
 )
@@ -87,7 +88,7 @@ class Translator:
         *,
         checkpoint: str = BEST,
         device: str = AUTO,
-        precision: str = AUTO,
+        precision: str | None = None,
         decoding: DecodingConfig | Mapping[str, Any] | None = None,
         ensemble: Sequence[str | Path] = (),
         average: Space = "log",
@@ -99,7 +100,8 @@ class Translator:
             run: the folder that training made.
             checkpoint: best, last or step-N.
             device: auto, cpu, cuda or cuda:N.
-            precision: auto, float32, bfloat16, or int8 (see `Model.quantize`).
+            precision: auto, float32, bfloat16, or int8 (see `Model.quantize`); None: as the run was
+                trained where the device can.
             decoding: how to translate. A mapping of options is laid over those of the run's
                 configuration: `{"beam_size": 10, "n_best": 10}`; None: as that says.
             ensemble: other runs, over the same vocabulary, that translate together with it.
@@ -116,7 +118,7 @@ class Translator:
         folder = RunDirectory.open(run)
         decoding = load_decoding(folder, decoding)
         place = resolve_device(device)
-        numbers = resolve_precision(precision, place)
+        numbers = load_precision(folder, precision, place)
         tokenizers = load_tokenizers(folder)
         search = build_search(decoding, tokenizers.target, rules)
         model = load_models(

@@ -427,6 +427,24 @@ def test_runs_translate_together(tokenizer, tmp_path):
         )
 
 
+def test_a_run_computes_as_it_was_trained_where_that_can_be(tokenizer, tmp_path, monkeypatch):
+    run = save_run(make_translator(tokenizer), tmp_path / "run")
+    for trained, has_it, expected in (
+        ("float32", True, torch.float32),
+        ("bfloat16", True, torch.bfloat16),
+        ("bfloat16", False, torch.float32),
+        ("auto", True, torch.bfloat16),
+    ):
+        monkeypatch.setattr("nmt.device.has_bfloat16", lambda device, has_it=has_it: has_it)
+        options = run.config.read_text().splitlines()
+        kept = [line for line in options if not line.startswith("precision:")]
+        run.config.write_text("\n".join([*kept, f"precision: {trained}", ""]))
+        assert Translator.from_run(run.path, device="cpu").inference.precision == expected
+    monkeypatch.setattr("nmt.device.has_bfloat16", lambda device: False)
+    with pytest.raises(ConfigError, match="'bfloat16' is not computed in"):
+        Translator.from_run(run.path, device="cpu", precision="bfloat16")
+
+
 def test_runs_over_other_vocabularies_do_not_translate_together(tokenizer, tmp_path):
     run = save_run(make_translator(tokenizer), tmp_path / "one")
     smaller = WordTrainer(Normalizer()).train(lambda: iter([" ".join(WORDS[:30])]))

@@ -27,9 +27,8 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--precision",
         metavar="P",
-        default="auto",
-        help="auto, float32, bfloat16 or, to translate on a CPU, int8 (default: auto: bfloat16 "
-        "where the device is made for it)",
+        help="auto (bfloat16 where the device is made for it), float32, bfloat16 or, to translate "
+        "on a CPU, int8 (default: as the run was trained, where the device can)",
     )
     group.add_argument(
         "--ensemble",
@@ -163,7 +162,7 @@ def load_translator(
         run.path,
         checkpoint=arguments.checkpoint,
         device=config.device,
-        precision=config.precision,
+        precision=arguments.precision,
         decoding=decoding,
         ensemble=arguments.ensemble,
         average=arguments.average,

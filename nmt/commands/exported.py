@@ -63,7 +63,7 @@ def translate_exported(arguments: argparse.Namespace) -> int:
         n_best=_number(arguments.n_best, "n-best") or 1,
         batch_tokens=_number(arguments.batch_tokens, "batch-tokens"),
     )
-    if arguments.precision not in ("auto", translator.description.precision):
+    if arguments.precision not in (None, "auto", translator.description.precision):
         raise UserError(f"--precision: this model has {translator.description.precision} in it")
     how = Format(
         with_scores=arguments.scores, n_best=arguments.n_best is not None, json=arguments.json

@@ -14,7 +14,7 @@ def overrides(*words: str) -> dict[str, str]:
 
 
 def test_what_is_not_given_is_left_to_the_run() -> None:
-    assert overrides() == {"device": "auto", "precision": "auto"}
+    assert overrides() == {"device": "auto"}
 
 
 def test_arguments_are_options_of_the_configuration() -> None:
