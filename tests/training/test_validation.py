@@ -39,7 +39,12 @@ class Shouting(Translator):
     """Translates into capitals, finds each word half as probable as not; counts its lines."""
 
     def translate_stream(
-        self, lines: Iterable[str], *, with_alignments: bool = False, with_scores: bool = False
+        self,
+        lines: Iterable[str],
+        *,
+        with_alignments: bool = False,
+        with_scores: bool = False,
+        with_token_scores: bool = False,
     ) -> Iterator[Translation]:
         for window in windows(lines, lambda line: 10_000):  # batches of 400
             self.inference.search(
@@ -114,7 +119,12 @@ def test_lines_are_one_stream_so_that_warnings_number_them_right() -> None:
 
     class Streaming(Shouting):
         def translate_stream(
-            self, lines: Iterable[str], *, with_alignments: bool = False, with_scores: bool = False
+            self,
+            lines: Iterable[str],
+            *,
+            with_alignments: bool = False,
+            with_scores: bool = False,
+            with_token_scores: bool = False,
         ) -> Iterator[Translation]:
             streams.append(list(lines))
             return super().translate_stream(streams[-1])
