@@ -67,8 +67,9 @@ def load_precision(run: RunDirectory, given: str | None, device: torch.device) -
     """
     if given is not None:
         return resolve_precision(given, device)
+    trained = load_config(run.config).precision
     try:
-        return resolve_precision(load_config(run.config).precision, device)
+        return resolve_precision(trained, device)
     except ConfigError:
         return resolve_precision(AUTO, device)
 

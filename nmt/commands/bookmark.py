@@ -118,7 +118,7 @@ class Bookmark:
         Returns:
             Bytes of it that stay; what was beyond is cut off.
         """
-        size, _ = self._state.outputs.get(argument, (0, ""))
+        size = self._size(argument)
         if size:
             partial = partial_file(self._paths[argument])
             if not partial.exists():
@@ -155,9 +155,13 @@ class Bookmark:
         """What to write an output with, which is open."""
         if self.num_lines == 0:  # what was there is begun anew, and its state is no more
             self._path.unlink(missing_ok=True)
-        size, _ = self._state.outputs.get(argument, (0, ""))
-        self._outputs[argument] = _Digested(stream, self._paths[argument], size)
+        path = self._paths[argument]
+        self._outputs[argument] = _Digested(stream, path, self._size(argument))
         return self._outputs[argument]
+
+    def _size(self, argument: str) -> int:
+        """Bytes of an output that stay."""
+        return self._state.outputs.get(argument, (0, ""))[0]
 
     def save(self, num_lines: int) -> None:
         """So many more lines are done, those that were added; what came of them is written."""
