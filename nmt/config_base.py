@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
 from nmt.explain import refuse, unknown
@@ -26,6 +26,8 @@ METRICS = Table("metric", "nmt.metrics", "METRICS")
 
 class Options(Strict):
     """A group of options, every field with a line of help."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -63,7 +63,7 @@ class DecodingConfig(Options):
     mbr_candidates: Positive = 32
     """How many the search finds for it: samples, all alike; of a beam by their probability."""
     batch_tokens: Positive = 4_000
-    """Most source tokens translated at once, padding counted."""
+    """Most source tokens translated at once, padding counted; fewer for beams of more than 10."""
     max_source_length: Positive = 1_000
     """Tokens of a line, or cells of a grid, that are read; the rest is cut, with a warning."""
 

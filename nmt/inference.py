@@ -30,6 +30,9 @@ from nmt.workers import Workers
 
 Result = TypeVar("Result")
 
+# Batches of wider beams have fewer sentences, so that they take no more memory than those of this.
+_BEAM: Final = 10
+
 # What a line without text becomes; no model is asked.
 _NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
 
@@ -45,7 +48,7 @@ class Inference:
         precision: of the computation: torch.float32, torch.bfloat16 for autocast, or torch.int8
             for a model that has been quantised.
         batch_tokens: most tokens of a side in a batch, padding and EOS counted; a sentence that is
-            longer is alone.
+            longer is alone. A search of more than 10 hypotheses a sentence has as many fewer.
         batch_sentences: most sentences in a batch; None: any number.
         workers: processes that compute the batches, each with a copy of this; None: this one does.
         shortlist: what translations may be made of; None: of anything.
@@ -88,10 +91,11 @@ class Inference:
             report: is told, whenever a batch is done, how many more sentences are.
         """
         begun: deque[tuple[int, list[list[int]]]] = deque()
+        most = self.batch_tokens * _BEAM // max(self.search.beam_size, _BEAM)
 
         def jobs() -> Iterator[tuple[list[Tokens], list[Demand]]]:
             for sources, demands in windows:
-                batches = full_batches(sources, self.batch_tokens, self.batch_sentences) or [[]]
+                batches = full_batches(sources, most, self.batch_sentences) or [[]]
                 begun.append((len(sources), batches))
                 for batch in batches:
                     yield [sources[i] for i in batch], [demands[i] for i in batch]

@@ -42,7 +42,6 @@ class Strict(BaseModel):
         validate_default=True,
         allow_inf_nan=False,
         protected_namespaces=(),
-        use_attribute_docstrings=True,
     )
 
     @model_validator(mode="before")

@@ -16,6 +16,8 @@ _STEP = 0x9E3779B97F4A7C15 - 2**64
 _FIRST = 0xBF58476D1CE4E5B9 - 2**64
 _SECOND = 0x94D049BB133111EB - 2**64
 
+_NUCLEUS = 256  # tokens that are looked at first
+
 
 class SamplingSearch(SinglePathSearch):
     """Draw each token; what is told of a translation is still what the model says of it.
@@ -65,30 +67,42 @@ class SamplingSearch(SinglePathSearch):
         assert keys is not None, "whoever asks for samples gives each sentence a key"
         chance = _uniform(keys[prefixes.sentence], self.seed, copy, prefixes.length)
         # A model that gives no numbers must come to an end as well.
-        logits = ranked.double().masked_fill(ranked.isnan(), 0.0) / self.temperature
-        probabilities = torch.softmax(logits, dim=1)
-        best_first = probabilities.sort(dim=1, descending=True, stable=True)
-        shares = self._truncate(best_first.values).cumsum(dim=1)
-        places = (shares <= chance.unsqueeze(1) * shares[:, -1:]).sum(dim=1, keepdim=True)
-        return best_first.indices.gather(1, places).squeeze(1)
+        logits = ranked.float().masked_fill(ranked.isnan(), 0.0) / self.temperature
+        candidates, tokens = self._truncate(torch.softmax(logits, dim=1))
+        shares = candidates.cumsum(dim=1, dtype=torch.float64)
+        places = torch.searchsorted(shares, chance.unsqueeze(1) * shares[:, -1:], right=True)
+        return tokens.gather(1, places).squeeze(1)
 
-    def _truncate(self, probabilities: Float[Tensor, "R V"]) -> Float[Tensor, "R V"]:
-        """The probabilities, best first, with 0 for what is not drawn from."""
-        left_out = probabilities < self.epsilon
-        if self.top_k:
-            left_out[:, self.top_k :] = True
-        if self.top_p < 1.0:
-            left_out |= probabilities.cumsum(dim=1) - probabilities >= self.top_p
+    def _truncate(
+        self, probabilities: Float[Tensor, "R V"]
+    ) -> tuple[Float[Tensor, "R M"], Int[Tensor, "R M"]]:
+        """What is drawn from: probabilities, with 0 for what is not, and the tokens they are of."""
+        size = probabilities.shape[1]
+        most = min(self.top_k or size, size if self.epsilon == 0.0 else int(1 / self.epsilon) + 1)
+        if most >= size and self.top_p == 1.0:
+            return probabilities, torch.arange(size, device=probabilities.device).expand_as(
+                probabilities
+            )
+        # Few are in a nucleus as a rule, and to sort a vocabulary takes longer than all the rest.
+        for number in (min(most, _NUCLEUS), min(most, size)):
+            best = probabilities.topk(number, dim=1)
+            so_far = best.values.cumsum(dim=1, dtype=torch.float64)
+            if number == most or (so_far[:, -1] >= self.top_p).all():
+                break
+        left_out = (best.values < self.epsilon) | (so_far - best.values >= self.top_p)
         left_out[:, 0] = False
-        return probabilities.masked_fill(left_out, 0.0)
+        return best.values.masked_fill(left_out, 0.0), best.indices
 
 
 def _uniform(
     keys: Int[Tensor, " R"], seed: int, copy: Int[Tensor, " R"], step: int
 ) -> Float[Tensor, " R"]:
-    """Numbers in [0, 1), evenly spread, each a function of its arguments alone."""
+    """Numbers in [0, 1), evenly spread, each a function of its arguments alone.
+
+    Of 48 bits, so that their product with a sum of shares is never rounded up to that.
+    """
     mixed = _mix(_mix(_mix(keys + seed * _STEP % 2**63) + copy) + step)
-    return (mixed >> 11 & (1 << 53) - 1).double() / (1 << 53)
+    return _shift(mixed, 16).double() / (1 << 48)
 
 
 def _mix(numbers: Int[Tensor, " R"]) -> Int[Tensor, " R"]:

@@ -20,16 +20,16 @@ def make(n_best: int = 1, **options: Any) -> SamplingSearch:
     return SamplingSearch(5, n_best, Scoring(NoPenalty()), Rules(LIMITS), **options)
 
 
-def first_tokens(**options: Any) -> torch.Tensor:
+def first_tokens(likely: torch.Tensor = LIKELY, **options: Any) -> torch.Tensor:
     """How often each token is drawn first by 20,000 sentences, under a known distribution."""
     rules = Rules(SearchLimits(max_length=1, max_length_ratio=None))
     search = SamplingSearch(5, 1, Scoring(NoPenalty()), rules, **options)
-    model = Stepper(lambda tokens, state: (LIKELY.log().repeat(len(tokens), 1), state))
+    model = Stepper(lambda tokens, state: (likely.log().repeat(len(tokens), 1), state))
     count = 20_000
     request = Request(torch.ones(count, dtype=torch.int64), keys=torch.arange(count))
     found = search(model, None, request)
     first = [best.tokens[0] if best.tokens else EOS for (best,) in found]
-    return torch.bincount(torch.tensor(first), minlength=len(LIKELY)) / count
+    return torch.bincount(torch.tensor(first), minlength=len(likely)) / count
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,23 @@ def first_tokens(**options: Any) -> torch.Tensor:
 )
 def test_tokens_come_as_often_as_they_should(options: dict[str, Any], expected: list[float]):
     assert first_tokens(**options).tolist() == pytest.approx(expected, abs=0.012)
+
+
+def test_a_nucleus_may_be_wide():
+    likely = 1 / torch.arange(10.0, 1010.0).double()
+    likely[:3] = 0.0  # PAD, UNK and BOS are never drawn
+    likely /= likely.sum()
+    inside = likely.cumsum(0) - likely < 0.9
+    assert inside.sum() > 600
+    often = first_tokens(likely, top_p=0.9)
+    assert often[~inside].sum() == 0
+    expected = torch.where(inside, likely, 0.0) / likely[inside].sum()
+    assert (often - expected).abs().max() < 0.006
+
+
+def test_of_equals_no_more_are_drawn_than_asked():
+    often = first_tokens(torch.tensor([0.0] * 3 + [0.002] * 500), top_k=100)
+    assert (often > 0).sum() == 100
 
 
 def test_another_seed_draws_others_and_the_same_the_same(random_model):
