@@ -116,8 +116,16 @@ def run(arguments: argparse.Namespace) -> int:
         if best is None or gain > best[0]:
             best = gain, candidate
     assert best is not None, "the grid is not empty"
-    if not arguments.dry_run:
-        _keep(folder, best[1])
+    chosen = {
+        "length_penalty": best[1].decoding.length_penalty,
+        "coverage_penalty": best[1].decoding.coverage_penalty,
+    }
+    told = ", ".join(f"{key.replace('_', ' ')} {_told(plugin)}" for key, plugin in chosen.items())
+    if arguments.dry_run:
+        print(f"the best: {told}", file=sys.stderr)
+        return 0
+    _keep(folder, chosen)
+    print(f"{folder.config} has now: {told}", file=sys.stderr)
     return 0
 
 
@@ -162,19 +170,13 @@ def _with_search(translator: "Translator", decoding: "DecodingConfig") -> "Trans
     return replace(translator, inference=replace(translator.inference, search=search))
 
 
-def _keep(folder: "RunDirectory", best: "Config") -> None:
+def _keep(folder: "RunDirectory", chosen: "dict[str, PlugIn]") -> None:
     """Write the penalties, and nothing else, into a run's configuration."""
     from nmt.config_file import dump_config, load_config
 
     was = load_config(folder.config)
-    chosen = {
-        "length_penalty": best.decoding.length_penalty,
-        "coverage_penalty": best.decoding.coverage_penalty,
-    }
     decoding = was.decoding.model_copy(update=chosen)
     folder.write_config(dump_config(was.model_copy(update={"decoding": decoding})))
-    told = ", ".join(f"{key.replace('_', ' ')} {_told(plugin)}" for key, plugin in chosen.items())
-    print(f"{folder.config} has now: {told}", file=sys.stderr)
 
 
 def _told(plugin: "PlugIn") -> str:

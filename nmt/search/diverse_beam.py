@@ -30,7 +30,8 @@ class DiverseBeamSearch(BeamSearch):
         n_best: most hypotheses to return for a sentence, no two with the same tokens.
         scoring: what finished hypotheses are ranked by, what they were charged counted.
         rules: what may follow, and how long translations may be.
-        groups: of the beam, all equally large.
+        groups: of the beam, all equally large; None: as many as it has places (which the paper
+            finds best).
         strength: the price; 0 makes all groups the same. The paper finds 0.2 to 0.8 good.
 
     Raises:
@@ -46,9 +47,10 @@ class DiverseBeamSearch(BeamSearch):
         scoring: Scoring,
         rules: Rules,
         *,
-        groups: Annotated[int, Ge(1)] = 5,
+        groups: Annotated[int, Ge(1)] | None = None,
         strength: Annotated[float, Ge(0.0)] = 0.5,
     ) -> None:
+        groups = groups or beam_size
         if beam_size % groups:
             raise ConfigError(
                 f"decoding.beam_size: {beam_size} is not a multiple of the {groups} groups of "

@@ -245,6 +245,7 @@ def test_penalties_are_chosen_and_kept(nmt: Any, in_copy: Path) -> None:
     head, *rows = outcome.lines
     assert head.split() == ["length", "penalty", "coverage", "penalty", "chrF"]
     assert len(rows) == 6
+    assert outcome.err == "the best: length penalty none, coverage penalty none\n"
     before = load_config(Path("runs/tiny/config.yaml"))
     assert before.decoding.length_penalty.name == "average"
     outcome = nmt(*given)

@@ -12,7 +12,7 @@ LIMITS = SearchLimits(max_length=6, max_length_ratio=None)
 PLAIN = Scoring(NoPenalty())
 
 
-def make(beam_size: int, n_best: int, groups: int, strength: float) -> DiverseBeamSearch:
+def make(beam_size: int, n_best: int, groups: int | None, strength: float) -> DiverseBeamSearch:
     rules = Rules(LIMITS)
     return DiverseBeamSearch(beam_size, n_best, PLAIN, rules, groups=groups, strength=strength)
 
@@ -77,6 +77,14 @@ def test_without_a_price_all_groups_say_the_same(random_model):
     found = model.translate(make(6, 6, groups=3, strength=0.0), [0, 1], [5, 5])
     alone = model.translate(BeamSearch(2, 2, PLAIN, Rules(LIMITS)), [0, 1], [5, 5])
     assert found == alone
+
+
+def test_there_are_as_many_groups_as_places_unless_said_otherwise(random_model):
+    model = random_model(6, seed=5)
+    given = ([0, 1, 2], [4, 4, 4])
+    assert model.translate(make(4, 4, None, 0.7), *given) == model.translate(
+        make(4, 4, 4, 0.7), *given
+    )
 
 
 def test_with_a_high_price_no_two_groups_begin_alike(random_model):
