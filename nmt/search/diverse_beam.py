@@ -30,7 +30,7 @@ class DiverseBeamSearch(BeamSearch):
         n_best: most hypotheses to return for a sentence, no two with the same tokens.
         scoring: what finished hypotheses are ranked by, what they were charged counted.
         rules: what may follow, and how long translations may be.
-        groups: of the beam, all equally large; None: as many as it has places (which the paper
+        groups: of the beam, all equally large; null: as many as it has places (which the paper
             finds best).
         strength: the price; 0 makes all groups the same. The paper finds 0.2 to 0.8 good.
 
