@@ -37,6 +37,7 @@ from nmt.search.penalties import Scoring
 from nmt.search.rule_variants import EndThreshold, NoRepeatedNgrams, RepetitionPenalty
 from nmt.search.rules import Rule, Rules, SearchLimits
 from nmt.search.search import Search
+from nmt.spelling import Spelling
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import Reader
 from nmt.text.tokenizer import Tokenizer, TokenizerTrainer
@@ -209,8 +210,13 @@ def build_search(
     return search
 
 
+# Of the top level, as workers get what they search with pickled.
 def _word_edges(tokenizer: Tokenizer) -> torch.Tensor:
     return torch.from_numpy(tokenizer.word_edges)
+
+
+def _spellings(tokenizer: Tokenizer) -> list[Spelling]:
+    return tokenizer.spellings
 
 
 def build_reranker(config: DecodingConfig) -> MinimumBayesRisk | None:
@@ -238,6 +244,6 @@ def _rules(config: DecodingConfig, tokenizer: Tokenizer) -> Iterator[Rule]:
         yield NoRepeatedNgrams(config.no_repeat_ngram_size)
     forbidden = list(filter(None, map(tokenizer.normalizer, config.forbidden)))
     if forbidden:
-        yield ForbiddenPhrases(forbidden, lambda: tokenizer.spellings)
+        yield ForbiddenPhrases(forbidden, partial(_spellings, tokenizer))
     if config.eos_threshold is not None:
         yield EndThreshold(config.eos_threshold)

@@ -1,4 +1,6 @@
 import logging
+import pickle
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,12 @@ from nmt.minimum_bayes_risk import BleuUtility, ChrfUtility
 from nmt.run import RunDirectory
 from nmt.search.beam import BeamSearch
 from nmt.search.forbidden import ForbiddenPhrases
+from nmt.search.request import Request
 from nmt.search.rule_variants import EndThreshold, NoRepeatedNgrams, RepetitionPenalty
-from nmt.search.rules import SearchLimits
+from nmt.search.rules import Prefixes, SearchLimits
 from nmt.search.sampling import SamplingSearch
 from nmt.search.search import Search
+from nmt.symbols import BOS, EOS
 from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
 
@@ -70,6 +74,20 @@ def test_each_option_makes_its_rule() -> None:
     assert isinstance(forbidden, ForbiddenPhrases)
     assert isinstance(end, EndThreshold) and end.factor == 1.5
     assert search_of(forbidden=[" "]).rules.rules == ()
+
+
+def test_a_search_with_all_rules_goes_to_workers() -> None:
+    search = search_of(
+        eos_threshold=1.5, forbidden=["one"], no_repeat_ngram_size=3, repetition_penalty=1.2
+    )
+    there = pickle.loads(pickle.dumps(search))
+    assert [type(rule) for rule in there.rules.rules] == [type(rule) for rule in search.rules.rules]
+    request = Request(torch.tensor([1]))
+    for each in (search, there):
+        following = torch.zeros(1, 6)
+        prefixes = Prefixes(torch.tensor([[BOS]]), torch.tensor([0]), request, torch.tensor([1]))
+        each.rules.rules[2](following, prefixes)
+        assert following[0, EOS:].tolist() == [0.0, -inf, 0.0]
 
 
 def test_each_limit_is_that_of_its_option() -> None:
