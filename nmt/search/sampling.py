@@ -78,16 +78,17 @@ class SamplingSearch(SinglePathSearch):
     ) -> tuple[Float[Tensor, "R M"], Int[Tensor, "R M"]]:
         """What is drawn from: probabilities, with 0 for what is not, and the tokens they are of."""
         size = probabilities.shape[1]
-        most = min(self.top_k or size, size if self.epsilon == 0.0 else int(1 / self.epsilon) + 1)
-        if most >= size and self.top_p == 1.0:
+        most = min(self.top_k or size, size)
+        if most == size and self.top_p == 1.0 and self.epsilon == 0.0:
             return probabilities, torch.arange(size, device=probabilities.device).expand_as(
                 probabilities
             )
         # Few are in a nucleus as a rule, and to sort a vocabulary takes longer than all the rest.
-        for number in (min(most, _NUCLEUS), min(most, size)):
+        for number in (min(most, _NUCLEUS), most):
             best = probabilities.topk(number, dim=1)
             so_far = best.values.cumsum(dim=1, dtype=torch.float64)
-            if number == most or (so_far[:, -1] >= self.top_p).all():
+            has_all = (so_far[:, -1] >= self.top_p) | (best.values[:, -1] < self.epsilon)
+            if number == most or has_all.all():
                 break
         left_out = (best.values < self.epsilon) | (so_far - best.values >= self.top_p)
         left_out[:, 0] = False
