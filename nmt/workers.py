@@ -163,6 +163,7 @@ def _work(tool: Any, tasks: Any, results: Any, num_threads: int) -> None:
         except Empty:
             continue
         results.put(_answer(place, function, tool, job))
+    results.cancel_join_thread()  # nobody reads any more, and what is full would keep it for ever
 
 
 def _answer(place: int, function: Callable[..., Any], tool: Any, job: tuple[Any, ...]) -> bytes:

@@ -96,6 +96,10 @@ def wait(tool: torch.Tensor, load: bytes) -> None:
     time.sleep(60)
 
 
+def give_back(tool: torch.Tensor, load: bytes) -> bytes:
+    return load
+
+
 def test_what_goes_wrong_in_a_worker_comes_with_its_traceback() -> None:
     with Workers(torch.ones(1), 1) as workers:
         with pytest.raises(RuntimeError, match=r"(?s)in a worker:.*stumble.*ZeroDivisionError"):
@@ -109,13 +113,16 @@ import signal, sys, time, torch
 from nmt.workers import Workers
 sys.path.insert(0, {folder!r})
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
-from test_workers import die, wait
+from test_workers import die, give_back, wait
 if __name__ == "__main__":
     with Workers(torch.ones(1), 2) as workers:
         print(*[process.pid for process in workers._processes], flush=True)
         {work}
 """
 MANY = "list(workers.map({job}, [(b'x' * 300_000,)] * 40))"
+UNREAD = """results = workers.map(give_back, [(b'x' * 300_000,)] * 40)
+        print(len(next(results)), flush=True)
+        time.sleep(60)"""
 
 
 def is_running(pid: int) -> bool:
@@ -131,7 +138,7 @@ def is_running(pid: int) -> bool:
     [
         (MANY.format(job="wait"), "interrupt"),
         (MANY.format(job="die"), "none"),
-        ("time.sleep(60)", "kill"),
+        (UNREAD, "kill"),
     ],
     ids=["interrupted", "a worker dies", "the parent is killed"],
 )
@@ -147,7 +154,9 @@ def test_all_end_soon_whatever_lies_in_the_queues(work: str, way: str, tmp_path:
     ) as process:
         assert process.stdout is not None
         workers = [int(pid) for pid in process.stdout.readline().split()]
-        time.sleep({"interrupt": 4, "kill": 3, "none": 0}[way])
+        if way == "kill":
+            assert process.stdout.readline() == "300000\n"
+        time.sleep({"interrupt": 4, "kill": 1, "none": 0}[way])
         if way == "interrupt":
             os.killpg(process.pid, signal.SIGINT)
         elif way == "kill":
