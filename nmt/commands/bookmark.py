@@ -45,14 +45,18 @@ def identify(
         manifests.append(_text_of(RunDirectory.open(runs[0]).lexicon / MANIFEST))
     options = config.decoding.model_dump(mode="json")
     dictionary = config.decoding.dictionary
-    if dictionary is not None and os.path.isfile(dictionary):
-        options["dictionary"] = Path(dictionary).read_text(encoding="utf-8", errors="replace")
+    if dictionary is not None:
+        options["dictionary"] = _text_of(Path(dictionary)) or dictionary
     told = [manifests, options, config.device, config.precision, dict(arguments)]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _text_of(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+    """None: it cannot be read, or not twice. Whoever uses it complains, of damage, too."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+    except OSError:
+        return None
 
 
 class Output(Protocol):

@@ -286,6 +286,17 @@ def test_a_damaged_checkpoint(
     assert nmt("translate", "runs/tiny", stdin=b"one .\n").lines == ["eins ."]
 
 
+@pytest.mark.parametrize("output", [[], ["-o", "out"]], ids=["stdout", "file"])
+def test_a_checkpoint_that_cannot_be_read(
+    output: list[str], nmt: Any, in_copy: Path, forbid: Callable[..., None]
+) -> None:
+    manifest = "runs/tiny/checkpoints/best/manifest.json"
+    spoil(manifest, lambda content: b"\xff\xfe" + content)
+    nmt("translate", "runs/tiny", *output).assert_refused(f"{manifest}: damaged")
+    forbid(manifest)
+    nmt("translate", "runs/tiny", *output).assert_refused(manifest, "ermission")
+
+
 def test_a_checkpoint_that_is_not_there(nmt: Any, in_copy: Path) -> None:
     outcome = nmt("translate", "runs/tiny", "--checkpoint", "step-77")
     outcome.assert_refused("checkpoints/step-77: no such checkpoint; there is best, last, step-")
