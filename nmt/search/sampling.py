@@ -85,14 +85,32 @@ class SamplingSearch(SinglePathSearch):
             )
         # Few are in a nucleus as a rule, and to sort a vocabulary takes longer than all the rest.
         for number in (min(most, _NUCLEUS), most):
-            best = probabilities.topk(number, dim=1)
-            so_far = best.values.cumsum(dim=1, dtype=torch.float64)
-            has_all = (so_far[:, -1] >= self.top_p) | (best.values[:, -1] < self.epsilon)
+            values, tokens = _best(probabilities, number)
+            last = values[:, -1:]  # of its equals some may be left out
+            share = values.masked_fill(values == last, 0.0).sum(dim=1, dtype=torch.float64)
+            has_all = (share >= self.top_p) | (last.squeeze(1) < self.epsilon)
             if number == most or has_all.all():
                 break
-        left_out = (best.values < self.epsilon) | (so_far - best.values >= self.top_p)
+        so_far = values.cumsum(dim=1, dtype=torch.float64)
+        left_out = (values < self.epsilon) | (so_far - values >= self.top_p)
         left_out[:, 0] = False
-        return best.values.masked_fill(left_out, 0.0), best.indices
+        return values.masked_fill(left_out, 0.0), tokens
+
+
+def _best(
+    values: Float[Tensor, "R V"], number: int
+) -> tuple[Float[Tensor, "R M"], Int[Tensor, "R M"]]:
+    """The highest values of each row and where they are, the highest first; equals by their place.
+
+    (`torch.topk` has these in an order that hangs on how many values are wanted. Which of those are
+    taken that equal the last is left to it.)
+    """
+    if number == values.shape[1]:
+        everything = values.sort(dim=1, descending=True, stable=True)
+        return everything.values, everything.indices
+    places = values.topk(number, dim=1).indices.sort(dim=1).values
+    ordered = values.gather(1, places).sort(dim=1, descending=True, stable=True)
+    return ordered.values, places.gather(1, ordered.indices)
 
 
 def _uniform(

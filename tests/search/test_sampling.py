@@ -69,6 +69,22 @@ def test_of_equals_no_more_are_drawn_than_asked():
     assert (often > 0).sum() == 100
 
 
+def test_which_of_equals_is_drawn_hangs_on_no_other_sentence():
+    narrow, wide = torch.full((1000,), 1e-6), torch.full((1000,), 0.001)
+    narrow[10:1000:25] = 0.025
+    likely = torch.stack([narrow] * 300 + [wide])
+    model = Stepper(lambda tokens, state: (state.log(), state))
+    rules = Rules(SearchLimits(max_length=1, max_length_ratio=None))
+    search = SamplingSearch(5, 1, Scoring(NoPenalty()), rules, top_p=0.7)
+
+    def drawn(count: int) -> list[tuple[int, ...]]:
+        keys = torch.arange(count)
+        found = search(model, likely[:count], Request(torch.ones_like(keys), keys=keys))
+        return [best.tokens for (best,) in found]
+
+    assert drawn(300) == drawn(301)[:300]
+
+
 def test_another_seed_draws_others_and_the_same_the_same(random_model):
     model = random_model(50, seed=1)
     asked = {"keys": torch.arange(6)}
