@@ -1,9 +1,14 @@
 """The example that uses an exported model without this package."""
 
 import base64
-from types import ModuleType
+import io
+import json
+import runpy
+import sys
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nmt.text.normalization import Normalizer
@@ -48,3 +53,41 @@ def test_it_reads_and_writes_as_the_tokenizer(
 def test_another_tokenizer_is_refused(script: ModuleType) -> None:
     with pytest.raises(SystemExit, match=r"tokenizers of SentencePiece, and none of words"):
         script.Tokenizer({"name": "words"})
+
+
+class Copying:
+    """In the place of a session: the translation of a sentence is its tokens."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        told = {
+            "source": describe(tokenizer),
+            "target": None,
+            "max_source_length": 50,
+            "beam_size": 1,
+        }
+        self._metadata = {"nmt": json.dumps(told)}
+
+    def get_modelmeta(self) -> SimpleNamespace:
+        return SimpleNamespace(custom_metadata_map=self._metadata)
+
+    def run(self, outputs: None, given: dict[str, Any]) -> list[Any]:
+        zeros = np.zeros((len(given["source"]), 1))
+        return [zeros, zeros, given["source_lengths"][:, None] - 1, given["source"][:, None]]
+
+
+def test_line_for_line_whatever_the_bytes(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["alte Frau", "", "eine Straße", *["Mann"] * 40, "und"]
+    trainer = SentencePieceTrainer(Normalizer(), vocabulary_size=60)
+    tokenizer = trainer.train(lambda: iter(lines * 9))
+    session = SimpleNamespace(InferenceSession=lambda path, **options: Copying(tokenizer))
+    monkeypatch.setitem(sys.modules, "onnxruntime", session)
+    monkeypatch.setattr(sys, "argv", ["translate_exported.py", "copying.onnx"])
+    content = b"\xef\xbb\xbf" + "\r\n".join(lines).encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), "latin-1"))
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "latin-1"))
+    assert script.__file__ is not None
+    runpy.run_path(script.__file__, run_name="__main__")
+    sys.stdout.flush()
+    assert sys.stdout.buffer.getvalue().decode() == "".join(f"{line}\n" for line in lines)  # type: ignore[attr-defined]
