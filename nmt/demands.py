@@ -11,6 +11,7 @@ from nmt.search.constraints import count_unmet
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Demand
 from nmt.search.search import Search
+from nmt.text.reader import EncodedWords
 from nmt.text.tokenizer import UNKNOWN_TEXT, Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def require_phrases(search: Search | type[Search]) -> None:
 
 
 def drop_unmet(
-    given: Sequence[Input],
+    sources: Sequence[EncodedWords],
     demands: Sequence[Demand],
     found: Sequence[Sequence[Hypothesis]],
     tokenizer: Tokenizer,
@@ -106,8 +107,8 @@ def drop_unmet(
         Index of a line -> what was asked, without the phrases that it lacks.
     """
     left: dict[int, Demand] = {}
-    for index, (line, demand, hypotheses) in enumerate(zip(given, demands, found, strict=True)):
-        if not len(line) or not demand.phrases:
+    for index, (source, demand, hypotheses) in enumerate(zip(sources, demands, found, strict=True)):
+        if not source.ids or not demand.phrases:
             continue
         edges = tokenizer.word_edges.tolist()
         tokens = hypotheses[0].tokens

@@ -57,7 +57,7 @@ class Ranks(Generic[Tool]):
             raise RunError(
                 "the processes of torchrun have not all met within "
                 f"{format_duration(_MEETING.total_seconds())}: look at what the others say, and "
-                f"whether they are all started ({str(error).splitlines()[0]})"
+                f"whether they are all started ({_first_line(error)})"
             ) from None
         identities: list[Any] = [None] * distributed.get_world_size()
         self._talk(lambda: distributed.all_gather_object(identities, self._identity))
@@ -144,8 +144,9 @@ class Ranks(Generic[Tool]):
             exchange()
         except RuntimeError as error:
             self._is_broken = True
-            reason = str(error).splitlines()[0]
-            raise RunError(f"another of the processes of torchrun has died ({reason})") from None
+            raise RunError(
+                f"another of the processes of torchrun has died ({_first_line(error)})"
+            ) from None
 
 
 def _answer(function: Callable[..., Any], tool: Any, jobs: Sequence[tuple[Any, ...]]) -> _Answer:
@@ -155,3 +156,8 @@ def _answer(function: Callable[..., Any], tool: Any, jobs: Sequence[tuple[Any, .
         return [], error
     except Exception:
         return [], traceback.format_exc()
+
+
+def _first_line(error: RuntimeError) -> str:
+    """Of what torch says; the rest is where in its code that was."""
+    return str(error).partition("\n")[0]

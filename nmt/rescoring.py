@@ -32,9 +32,9 @@ def search_again(
         tokenizer: of the target.
         inference: the search that has found them.
     """
-    lines, demands, first_number = window.lines, window.demands, window.first_number
-    while left := drop_unmet(lines, demands, found, tokenizer, first_number):
-        ids = [window.sources[index].ids for index in left]
+    sources, demands = window.sources, window.demands
+    while left := drop_unmet(sources, demands, found, tokenizer, window.first_number):
+        ids = [sources[index].ids for index in left]
         again = inference.run_search(ids, list(left.values()))
         for (index, demand), hypotheses in zip(left.items(), again, strict=True):
             found[index], demands[index] = hypotheses, demand

@@ -67,7 +67,8 @@ class SamplingSearch(SinglePathSearch):
         assert keys is not None, "whoever asks for samples gives each sentence a key"
         chance = _uniform(keys[prefixes.sentence], self.seed, copy, prefixes.length)
         # A model that gives no numbers must come to an end as well.
-        logits = ranked.float().masked_fill(ranked.isnan(), 0.0) / self.temperature
+        logits = ranked.float().masked_fill(ranked.isnan(), 0.0)
+        logits = (logits - logits.amax(dim=1, keepdim=True)) / self.temperature
         candidates, tokens = self._truncate(torch.softmax(logits, dim=1))
         shares = candidates.cumsum(dim=1, dtype=torch.float64)
         places = torch.searchsorted(shares, chance.unsqueeze(1) * shares[:, -1:], right=True)

@@ -161,6 +161,7 @@ def test_what_cannot_be_gone_on_with_is_refused(
         "out.state: what is there was made by another model or with other options", again
     )
     nmt(*command, "--resume", "--alignments", "x").assert_refused("other options")
+    nmt(*command, "--resume", "--precision", "int8").assert_refused("other options")
     shutil.copy("input.en", "kept")
     Path("input.en").write_text("one .\n" * 40)
     nmt(*command, "--resume").assert_refused(

@@ -44,6 +44,7 @@ def first_tokens(likely: torch.Tensor = LIKELY, **options: Any) -> torch.Tensor:
         ({"epsilon": 1e-320}, LIKELY.tolist()),
         ({"epsilon": 0.9}, [0, 0, 0, 0, 0, 1, 0, 0]),
         ({"top_k": 1}, [0, 0, 0, 0, 0, 1, 0, 0]),
+        ({"temperature": 1e-40}, [0, 0, 0, 0, 0, 1, 0, 0]),
         ({"temperature": 0.5}, (LIKELY**2 / (LIKELY**2).sum()).tolist()),
     ],
     ids=str,
