@@ -91,7 +91,7 @@ class Translator:
         precision: str | None = None,
         decoding: DecodingConfig | Mapping[str, Any] | None = None,
         ensemble: Sequence[str | Path] = (),
-        average: Space = "log",
+        average: Space = "linear",
         rules: Sequence[Rule] = (),
     ) -> Self:
         """Load a trained model.

@@ -40,9 +40,10 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--average",
-        choices=("log", "linear"),
-        default="log",
-        help="what of an ensemble is averaged: log-probabilities or probabilities (default: log)",
+        choices=("linear", "log"),
+        default="linear",
+        help="what of an ensemble is averaged: probabilities (linear) or their logarithms "
+        "(default: linear)",
     )
     group.add_argument(
         "--batch-tokens",

@@ -30,7 +30,7 @@ _LACKING: Final[Mapping[str, tuple[object, ...]]] = {
     "prefixes": (None,),
     "constraints": (None,),
     "ensemble": ([],),
-    "average": ("log",),
+    "average": ("linear",),
 }
 """Arguments that take a run -> likewise."""
 

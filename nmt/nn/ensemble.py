@@ -23,11 +23,11 @@ class Ensemble(nn.Module):
 
     Args:
         models: at least one.
-        space: `log` averages log-probabilities and normalises them again: what one member holds to
-            be impossible is so. `linear` averages probabilities.
+        space: `linear` averages probabilities. `log` averages log-probabilities and normalises them
+            again: what one member holds to be impossible is so.
     """
 
-    def __init__(self, models: Sequence[Model], *, space: Space = "log") -> None:
+    def __init__(self, models: Sequence[Model], *, space: Space = "linear") -> None:
         super().__init__()
         assert models
         self.members = nn.ModuleList(models)

@@ -182,7 +182,7 @@ def test_every_search_translates_on_the_command_line(nmt: Any, tmp_path: Path) -
     assert lines("--search", "diverse_beam", "--set", "search.groups=5") == plain
     assert lines("--search", "sampling", "--set", "search.top_k=1") == plain
     assert lines("--set", "mbr=chrf", "--set", "mbr_candidates=3") == plain
-    assert lines("--ensemble", "runs/tiny", "--average", "linear") == plain
+    assert lines("--ensemble", "runs/tiny", "--average", "log") == plain
     begun = lines("--prefixes", tmp_path / "begun")
     assert begun[0].startswith("eins") and begun[1] == plain[1]
     wanted = lines("--constraints", tmp_path / "wanted")

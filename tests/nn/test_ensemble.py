@@ -79,7 +79,7 @@ def test_who_looks_nowhere_does_not_dim_what_the_others_see(batch: Batch) -> Non
 def test_what_is_impossible_to_one_is_so_in_log_space_alone() -> None:
     sure = torch.tensor([[0.0, -math.inf]])
     open_ = torch.tensor([[0.0, 0.0]])
-    log = Ensemble([make_model(1)])._average([sure, open_])
-    linear = Ensemble([make_model(1)], space="linear")._average([sure, open_])
+    log = Ensemble([make_model(1)], space="log")._average([sure, open_])
+    linear = Ensemble([make_model(1)])._average([sure, open_])
     assert log.exp().tolist() == [[1.0, 0.0]]
     assert linear.exp().tolist() == [pytest.approx([0.75, 0.25])]
