@@ -266,6 +266,8 @@ def _verified(folder: Path, name: str, manifest: dict[str, Any]) -> bytes:
 
 
 def _remedy(folder: Path) -> str:
+    if folder.name == "lexicon":  # of a run (`RunDirectory.lexicon`), kept as checkpoints are
+        return f"make it anew with `nmt lexicon {folder.parent}`"
     return f"put back a copy of {folder.name}, or use another checkpoint of the run"
 
 

@@ -98,12 +98,15 @@ class DecodingConfig(Options):
         if self.mbr != "none" and self.n_best > self.mbr_candidates:
             sentence = f"must be at most mbr_candidates ({self.mbr_candidates}), not {self.n_best}"
             refuse((("n_best",), sentence))
-        key = "n_best" if self.mbr == "none" else "mbr_candidates"
         if self.num_candidates > self.beam_size and not self.draws_samples:
-            sentence = f"must be at most beam_size ({self.beam_size}), not {self.num_candidates}"
-            if key == "mbr_candidates":
-                sentence += "; set the search to sampling, or make one of them the other"
-            refuse(((key,), sentence))
+            most = f"at most beam_size ({self.beam_size})"
+            if self.mbr == "none":
+                refuse((("n_best",), f"must be {most}, not {self.n_best}"))
+            sentence = (
+                f"chooses among mbr_candidates ({self.mbr_candidates}), of which a beam finds "
+                f"{most}; set search to sampling, or one of these numbers to the other"
+            )
+            refuse((("mbr",), sentence))
         if self.min_length > self.max_length:
             sentence = f"must be at most max_length ({self.max_length}), not {self.min_length}"
             refuse((("min_length",), sentence))

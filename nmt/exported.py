@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nmt import cores
 from nmt.errors import ConfigError, RunError, UserError
 from nmt.reading import full_batches, no_report, read_words, windows
+from nmt.seal import is_sealed
 from nmt.search.hypothesis import Hypothesis
 from nmt.symbols import EOS, PAD
 from nmt.text.normalization import Normalizer
@@ -154,6 +155,11 @@ class ExportedTranslator:
         """
         session = _load(Path(path))
         description = _describe(Path(path), session)
+        if not is_sealed(Path(path)):
+            raise RunError(
+                f"{path}: damaged, its SHA-256 is not the one in it; copy it again, or export it "
+                "anew (`nmt export RUN -o FILE`)"
+            )
         translator = cls(
             session,
             description,
@@ -317,7 +323,8 @@ def _load(path: Path) -> Any:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own kinds have no common name
         raise RunError(
-            f"{path}: is not a folder, and no exported model that can be read"
+            f"{path}: is neither a run nor an exported model that can be read: name one, or export "
+            "it anew (`nmt export RUN -o FILE`)"
         ) from error
 
 

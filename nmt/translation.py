@@ -1,9 +1,9 @@
 """Using a model: translate, score and align text, line for line."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import tee
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -33,6 +33,7 @@ from nmt.reading import no_report, read_words, windows
 from nmt.rescoring import Written, decode, rerank, score_texts, score_tokens, search_again
 from nmt.run import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
+from nmt.search.request import Demand
 from nmt.search.rules import Rule
 from nmt.symbols import EOS
 from nmt.teacher_forcing import (
@@ -43,7 +44,7 @@ from nmt.teacher_forcing import (
     read_weights,
     with_target_words,
 )
-from nmt.text.reader import EncodedWords, Item, Reader
+from nmt.text.reader import EncodedWords, Item, Reader, Tokens
 from nmt.text.tokenizer import Tokenizer
 from nmt.translated import Translation as Translation
 from nmt.unknown_words import Dictionary
@@ -280,10 +281,15 @@ class Translator:
             max_tokens=self.max_source_length,
             first_number=first_number,
         )
-        ahead, behind = tee(read)
-        asked = (([source.ids for source in window.sources], window.demands) for window in ahead)
-        searched = self.inference.search_windows(asked, report)
-        for found, window in zip(searched, behind, strict=True):
+        begun: deque[Window] = deque()  # (`tee` would keep dozens that are done)
+
+        def asked() -> Iterator[tuple[list[Tokens], list[Demand]]]:
+            for window in read:
+                begun.append(window)
+                yield [source.ids for source in window.sources], window.demands
+
+        for found in self.inference.search_windows(asked(), report):
+            window = begun.popleft()
             yield self._translate(window, found, with_alignments, with_scores, with_token_scores)
 
     def score(self, pairs: Iterable[Pair]) -> Iterator[SentenceScore]:

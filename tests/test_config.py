@@ -371,8 +371,8 @@ def test_a_beam_has_room_for_what_is_chosen_from() -> None:
         "decoding.n_best: must be at most beam_size (5), not 9"
     )
     assert problem(decoding={"mbr": "chrf", "mbr_candidates": 9}) == (
-        "decoding.mbr_candidates: must be at most beam_size (5), not 9; set the search to "
-        "sampling, or make one of them the other"
+        "decoding.mbr: chooses among mbr_candidates (9), of which a beam finds at most beam_size "
+        "(5); set search to sampling, or one of these numbers to the other"
     )
     assert problem(decoding={"mbr": "bleu", "mbr_candidates": 4, "n_best": 5}) == (
         "decoding.n_best: must be at most mbr_candidates (4), not 5"

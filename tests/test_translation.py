@@ -3,6 +3,7 @@
 import logging
 import re
 import shutil
+import weakref
 from collections import deque
 from contextlib import nullcontext
 from dataclasses import replace
@@ -472,6 +473,25 @@ def test_a_translation_begins_and_has_what_is_asked(translator):
     assert "w5 w6" in found[2] and "w7" in found[2].split()
     assert found[3].startswith("w9") and "w8" in found[3].split()
     assert found[4:] == ["", ""]
+
+
+def test_of_what_is_done_nothing_is_kept(translator, monkeypatch):
+    monkeypatch.setattr("nmt.reading._MOST_ITEMS", 3)
+    alive: set[int] = set()
+    most = 0
+
+    def inputs():
+        nonlocal most
+        for number, line in enumerate(random_lines(60)):
+            given = Input(line)
+            alive.add(number)
+            weakref.finalize(given, alive.discard, number)
+            yield given
+            del given
+            most = max(most, len(alive))
+
+    assert sum(len(window) for window in translator.translate_windows(inputs())) == 60
+    assert most <= 9  # a window that is read, one that is searched, one that is written
 
 
 def test_what_cannot_be_had_is_named_and_the_line_is_translated(tokenizer, translator, caplog):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from nmt.commands.decoding import add_run_arguments, load_run, load_translator
-from nmt.commands.output import make_folder, open_output
+from nmt.commands.output import make_folder, open_output, refuse_same_file
 from nmt.commands.text import add_pair_arguments, read_given_pairs
 from nmt.errors import DataError, UserError
 
@@ -94,6 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.alignments import AlignmentCounts, count_links
 
     _check(arguments)
+    refuse_same_file({"-o": arguments.output}, [arguments.source, arguments.target, arguments.gold])
     folder, config = load_run(arguments)
     reverse = None if arguments.reverse is None else _Reverse(arguments, config)
     pairs, read_again, turned = tee(read_given_pairs(config, arguments), 3)

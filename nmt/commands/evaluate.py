@@ -57,9 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Translate the test set, score it, and print a line for each metric."""
     names = _metric_names(arguments.metrics)
-    refuse_same_file({"-o": arguments.output, "--json": arguments.json})
     folder, config = load_run(arguments)
     corpus = held_out_corpus(arguments, config, "test")
+    outputs = {"-o": arguments.output, "--json": arguments.json}
+    refuse_same_file(outputs, [corpus.source, corpus.target, corpus.tsv])
 
     from nmt.build_corpus import build_corpus
     from nmt.checkpoint import update_of

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from nmt.commands.decoding import at_least_one
-from nmt.commands.output import open_output
+from nmt.commands.output import open_output, refuse_same_file
 from nmt.errors import UserError
 from nmt.symbols import SPECIAL_SYMBOLS
 
@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.iterations is not None and arguments.table is not None:
         raise UserError("--iterations: is for learning, and a table was given (--table)")
+    refuse_same_file({"-o": arguments.output}, [arguments.table])
     folder = RunDirectory.open(arguments.run)
     config = load_config(folder.config)
     tokenizers = load_tokenizers(folder)

@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal, TextIO, cast
@@ -95,20 +95,26 @@ def make_folder(path: Path) -> None:
         raise DataError(f"{path}: no permission to write in this folder")
 
 
-def refuse_same_file(paths: Mapping[str, Path | None]) -> None:
-    """Two results cannot go to one file: the later would take the place of the earlier.
+def refuse_same_file(
+    paths: Mapping[str, Path | None], inputs: Iterable[str | Path | None] = ()
+) -> None:
+    """Two results cannot go to one file, nor a result to what is read: one would be lost.
 
     Args:
         paths: argument -> what was given for it; None: nothing.
+        inputs: what is read; None: nothing.
 
     Raises:
         DataError: two of them are the same file (devices and pipes may be shared).
     """
     seen: dict[str, str] = {}
+    read = {os.path.realpath(path) for path in inputs if path is not None}
     for argument, path in paths.items():
         if path is None or is_special(path):
             continue
         real = os.path.realpath(path)
+        if real in read:
+            raise DataError(f"{argument} {path}: is read, too; give another name")
         if real in seen:
             raise DataError(f"{seen[real]} and {argument} are both {path}: give two files")
         seen[real] = argument

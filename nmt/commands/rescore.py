@@ -15,7 +15,7 @@ from nmt.commands.decoding import (
     load_run,
     load_translator,
 )
-from nmt.commands.output import open_output
+from nmt.commands.output import open_output, refuse_same_file
 from nmt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Score all translations as they come, and write those of a line when it is complete."""
     given = arguments.n_best
+    refuse_same_file({"-o": arguments.output}, [arguments.source, given])
     arguments.n_best = None  # here it is a file, and no option of decoding
     folder, config = load_run(arguments)
     _check(config)

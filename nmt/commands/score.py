@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.commands.decoding import add_run_arguments, load_run, load_translator
-from nmt.commands.output import open_output
+from nmt.commands.output import open_output, refuse_same_file
 from nmt.commands.text import add_pair_arguments, read_given_pairs
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write a log-probability for each pair, and a summary on stderr."""
+    refuse_same_file({"-o": arguments.output}, [arguments.source, arguments.target])
     folder, config = load_run(arguments)
     pairs = read_given_pairs(config, arguments)
     translator = load_translator(folder, config, arguments, searches=False)

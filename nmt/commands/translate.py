@@ -123,7 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         help="how each translation must begin: a line for each line of the input, empty for any; "
-        "its last word may go on",
+        "its last word may go on (where words are written in parts)",
     )
     parser.add_argument(
         "--constraints",
@@ -142,7 +142,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Translate the input as it comes; of several that torchrun started, the others compute."""
-    refuse_same_file({"-o": arguments.output, "--alignments": arguments.alignments})
+    refuse_same_file(
+        {"-o": arguments.output, "--alignments": arguments.alignments},
+        [*arguments.input, arguments.prefixes, arguments.constraints],
+    )
     if is_exported(arguments.run):
         return translate_exported(arguments)
     folder, config = load_run(arguments)

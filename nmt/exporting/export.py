@@ -22,6 +22,7 @@ from nmt.inference import Inference
 from nmt.loading import load_decoding, load_shortlist
 from nmt.nn.model import Model
 from nmt.run import BEST, RunDirectory
+from nmt.seal import UNSEALED, seal
 from nmt.search.beam_graph import NUM_NEVER, GraphBeam
 from nmt.search.hypothesis import Hypothesis
 from nmt.shortlist import Shortlist
@@ -189,11 +190,12 @@ def _write(graph: onnx.ModelProto, description: Description, path: Path) -> None
     from nmt import __version__
 
     graph.producer_name, graph.producer_version = "nmt", __version__
-    onnx.helper.set_model_props(graph, {KEY: description.to_json()})
+    onnx.helper.set_model_props(graph, {KEY: description.to_json(), "seal": UNSEALED})
     if graph.ByteSize() >= _MOST_BYTES:
         raise RunError(f"the model has {graph.ByteSize() / 1e9:.1f} GB; one file holds 2")
     onnx.checker.check_model(graph)
     onnx.save(graph, path)
+    seal(path)
 
 
 def _try(path: Path, inference: Inference, vocabulary_size: int, precision: Precision) -> Trial:

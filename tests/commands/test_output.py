@@ -146,6 +146,16 @@ def test_a_folder_is_made_or_refused_before_the_work(
         make_folder(tmp_path)
 
 
+def test_a_result_does_not_go_where_it_is_made_from(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    refuse_same_file({"-o": one}, [other, None])
+    refuse_same_file({"-o": Path(os.devnull)}, [os.devnull])
+    other.symlink_to(one)
+    for path in (one, str(tmp_path / "." / "one"), other):
+        with pytest.raises(DataError, match=f"-o {one}: is read, too; give another name"):
+            refuse_same_file({"-o": one}, ["another", path])
+
+
 def test_two_results_need_two_files(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     refuse_same_file({"-o": one, "--json": other, "--more": None, "--still-more": None})

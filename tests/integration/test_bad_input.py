@@ -418,6 +418,8 @@ def test_a_device_is_looked_for_before_the_corpora(nmt: Any, in_copy: Path) -> N
         (["-o", "no/out.de"], ["no/out.de: its folder does not exist"]),
         (["--alignments", "runs"], ["runs: is a folder"]),
         (["-o", "x", "--alignments", "./x"], ["-o and --alignments are both x: give two files"]),
+        (["test.en", "-o", "./test.en"], ["-o test.en: is read, too; give another name"]),
+        (["--prefixes", "x", "--alignments", "x", "-o", "y"], ["--alignments x: is read, too"]),
         (["--beem", "3"], ["--beem", "nmt translate --help"]),
     ],
 )
@@ -447,6 +449,7 @@ def test_an_output_file_survives_a_run_that_cannot_be_loaded(nmt: Any, in_copy: 
         (["--source", "", "--reference", ""], ["--source: the name of the file is empty"]),
         (["--source", "test.en", "--reference", ""], ["--reference: the name of the file is"]),
         (["--json", "x", "-o", "x"], ["-o and --json are both x: give two files"]),
+        (["-o", "test.de"], ["-o test.de: is read, too; give another name"]),
     ],
 )
 def test_arguments_of_evaluate(
@@ -578,7 +581,8 @@ def test_what_is_asked_of_translations_and_cannot_be(
     refused("--set", "search.temperature=1").assert_refused(
         "--set search.temperature=1: unknown option 'temperature' of search 'beam'"
     )
-    refused("--search", "diverse_beam", "--beam-size", "7").assert_refused(
+    groups = ("--set", "search.groups=5")
+    refused("--search", "diverse_beam", "--beam-size", "7", *groups).assert_refused(
         "decoding.beam_size: 7 is not a multiple of the 5 groups"
     )
     refused("--ensemble", "nowhere").assert_refused("nowhere: no such folder")

@@ -245,7 +245,7 @@ def test_files_that_are_none(nmt: Command, exported: Path, tmp_path: Path) -> No
     other = tmp_path / "other.onnx"
     other.write_text("no model")
     nmt("translate", other, stdin=b"one\n").assert_refused(
-        f"{other}: is not a folder, and no exported model that can be read"
+        f"{other}: is neither a run nor an exported model that can be read: name one, or export it"
     )
     model = onnx.load(exported)
     onnx.helper.set_model_props(model, {})
@@ -267,6 +267,16 @@ def test_files_that_are_none(nmt: Command, exported: Path, tmp_path: Path) -> No
     onnx.helper.set_model_props(model, {KEY: json.dumps(unknown)})
     onnx.save(model, other)
     nmt("translate", other, stdin=b"one\n").assert_refused("a tokenizer 'magic'")
+
+
+def test_a_file_that_was_damaged_on_its_way(nmt: Command, exported: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.onnx"
+    content = bytearray(exported.read_bytes())
+    constants = (bytes(tensor.raw_data) for tensor in onnx.load(exported).graph.initializer)
+    weights = max(constants, key=len)
+    content[content.find(weights) + len(weights) // 2] ^= 1
+    other.write_bytes(content)
+    nmt("translate", other, stdin=b"one\n").assert_refused("other.onnx: damaged", "export it anew")
 
 
 @pytest.mark.parametrize(
