@@ -108,7 +108,7 @@ def drop_unmet(
     """
     left: dict[int, Demand] = {}
     for index, (source, demand, hypotheses) in enumerate(zip(sources, demands, found, strict=True)):
-        if not source.ids or not demand.phrases:
+        if len(source.ids) == 0 or not demand.phrases:
             continue
         edges = tokenizer.word_edges.tolist()
         tokens = hypotheses[0].tokens

@@ -323,8 +323,8 @@ def _load(path: Path) -> Any:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own kinds have no common name
         raise RunError(
-            f"{path}: is neither a run nor an exported model that can be read: name one, or export "
-            "it anew (`nmt export RUN -o FILE`)"
+            f"{path}: is not a folder, and no exported model that can be read: name a run, or "
+            "export it anew (`nmt export RUN -o FILE`)"
         ) from error
 
 

@@ -4,8 +4,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 import torch
 
@@ -44,14 +45,13 @@ from nmt.teacher_forcing import (
     read_weights,
     with_target_words,
 )
-from nmt.text.reader import EncodedWords, Item, Reader, Tokens
+from nmt.text.reader import EncodedWords, Reader, Tokens
 from nmt.text.tokenizer import Tokenizer
 from nmt.translated import Translation as Translation
 from nmt.unknown_words import Dictionary
 from nmt.workers import Workers
 
 Pair = tuple[Source, str]
-Side = Literal["source", "target"]
 
 _NO_WORDS: Final = EncodedWords([], [], [])
 
@@ -301,14 +301,11 @@ class Translator:
         Args:
             pairs: source (raw text or a grid) and target; a text may be empty.
         """
-        number = 1
-        for window in windows(pairs, _size):
-            sources, targets = self._read_pairs(window, number)
+        for sources, targets in self._read_pairs(pairs):
             found = self.inference.run_forced(sources, targets, read_log_probabilities)
             for target, log_probabilities in zip(targets, found, strict=True):
                 pieces = self.target_tokenizer.pieces([*target.ids, EOS])
                 yield SentenceScore(tuple(pieces), log_probabilities)
-            number += len(window)
 
     def align(self, pairs: Iterable[Pair]) -> Iterator[SentenceAlignment]:
         """Which source words the model looked at for each target word.
@@ -316,11 +313,8 @@ class Translator:
         Args:
             pairs: source (raw text or a grid) and target; a text may be empty.
         """
-        number = 1
-        for window in windows(pairs, _size):
-            sources, targets = self._read_pairs(window, number)
+        for sources, targets in self._read_pairs(pairs):
             yield from self._align(sources, targets)
-            number += len(window)
 
     def _translate(
         self,
@@ -357,24 +351,18 @@ class Translator:
         ]
 
     def _read_pairs(
-        self, pairs: Sequence[Pair], first_number: int
-    ) -> tuple[list[EncodedWords], list[EncodedWords]]:
-        """The tokens and words of both sides."""
-        sources = self._read(self.source_reader, [pair[0] for pair in pairs], first_number)
-        targets = [pair[1] for pair in pairs]
-        return sources, self._read(self.target_tokenizer, targets, first_number, side="target")
-
-    def _read(
-        self,
-        reader: Reader[Item],
-        items: Sequence[Item],
-        first_number: int,
-        *,
-        side: Side = "source",
-    ) -> list[EncodedWords]:
-        """The tokens and words of items, cut where they are too long."""
-        most = self.max_source_length
-        return read_words(reader, items, side=side, first_number=first_number, max_tokens=most)
+        self, pairs: Iterable[Pair]
+    ) -> Iterator[tuple[list[EncodedWords], list[EncodedWords]]]:
+        """The tokens and words of both sides, cut where they are too long, a window at a time."""
+        read = partial(read_words, max_tokens=self.max_source_length)
+        number = 1
+        for window in windows(pairs, _size):
+            sources, targets = zip(*window, strict=True)
+            yield (
+                read(self.source_reader, sources, side="source", first_number=number),
+                read(self.target_tokenizer, targets, side="target", first_number=number),
+            )
+            number += len(window)
 
     def _align_found(
         self, sources: list[EncodedWords], found: Sequence[Hypothesis | None], written: Written

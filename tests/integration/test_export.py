@@ -245,7 +245,7 @@ def test_files_that_are_none(nmt: Command, exported: Path, tmp_path: Path) -> No
     other = tmp_path / "other.onnx"
     other.write_text("no model")
     nmt("translate", other, stdin=b"one\n").assert_refused(
-        f"{other}: is neither a run nor an exported model that can be read: name one, or export it"
+        f"{other}: is not a folder, and no exported model that can be read", "export it anew"
     )
     model = onnx.load(exported)
     onnx.helper.set_model_props(model, {})
