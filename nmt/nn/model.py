@@ -122,10 +122,15 @@ class Model(nn.Module):
             feed_own: the chance that an input after the first is the model's own best word rather
                 than the reference's (scheduled sampling, Bengio 2015).
         """
+        decoded = self.decode(batch, feed_own)
+        return DecoderOutput(self.projection(decoded.vectors), decoded.weights, decoded.choice)
+
+    def decode(self, batch: Batch, feed_own: float = 0.0) -> Decoded:
+        """The same before the projection, which `vectors` are ready for."""
         state = self.read(batch.source, batch.source_lengths)
         if feed_own > 0.0:
             return self._feed_own(batch.decoder_input, state, feed_own)
-        return self._decode(batch.decoder_input, state)[0]
+        return self._decode(batch.decoder_input, state)
 
     def step(
         self,
@@ -143,11 +148,12 @@ class Model(nn.Module):
             projection: of `restrict`, to a part of the vocabulary, which V then is; None: to all.
             allowed: what may follow each; None: anything.
         """
-        output, state = self._decode(tokens.unsqueeze(1), state, projection)
-        logits = output.logits.squeeze(1).float()
+        decoded = self._decode(tokens.unsqueeze(1), state)
+        project = self.projection if projection is None else projection
+        logits = project(decoded.vectors.squeeze(1)).float()
         if allowed is not None:
             logits = logits.masked_fill(~allowed, -inf)
-        return torch.log_softmax(logits, dim=-1), state
+        return torch.log_softmax(logits, dim=-1), decoded.state
 
     def restrict(self, tokens: Int[Tensor, " U"]) -> Projection:
         """The projection to these words alone, in their order."""
@@ -161,31 +167,29 @@ class Model(nn.Module):
         assert state.coverage is not None, "it was not asked for"
         return state.coverage
 
-    def _decode(
-        self, tokens: Int[Tensor, "B T"], state: DecoderState, projection: Projection | None = None
-    ) -> tuple[DecoderOutput, DecoderState]:
+    def _decode(self, tokens: Int[Tensor, "B T"], state: DecoderState) -> Decoded:
         decoded: Decoded = self.decoder(self.target_embedding(tokens), state)
-        project = self.projection if projection is None else projection
-        logits = project(self.output_dropout(decoded.vectors))
         after = decoded.state
         if state.coverage is not None:
             after = replace(after, coverage=state.coverage.add(decoded.weights))
-        return DecoderOutput(logits, decoded.weights, decoded.choice), after
+        return replace(decoded, vectors=self.output_dropout(decoded.vectors), state=after)
 
     def _feed_own(
         self, reference: Int[Tensor, "B T"], state: DecoderState, chance: float
-    ) -> DecoderOutput:
+    ) -> Decoded:
         own = torch.rand(reference.shape, device=reference.device) < chance
         tokens = reference[:, :1]
-        outputs = []
+        steps: list[Decoded] = []
         for step in range(reference.shape[1]):
-            output, state = self._decode(tokens, state)
-            outputs.append(output)
+            steps.append(self._decode(tokens, state))
+            state = steps[-1].state
             following = slice(step + 1, step + 2)
-            best = output.logits.detach().argmax(dim=-1)
+            with torch.no_grad():
+                best = self.projection(steps[-1].vectors).argmax(dim=-1)
             tokens = torch.where(own[:, following], best, reference[:, following])
-        return DecoderOutput(
-            torch.cat([output.logits for output in outputs], dim=1),
-            torch.cat([output.weights for output in outputs], dim=1),
-            Choice.cat([output.choice for output in outputs if output.choice is not None]),
+        return Decoded(
+            torch.cat([step.vectors for step in steps], dim=1),
+            torch.cat([step.weights for step in steps], dim=1),
+            state,
+            Choice.cat([step.choice for step in steps if step.choice is not None]),
         )

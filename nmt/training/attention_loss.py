@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.batch import Batch
 from nmt.nn.attention.alignment import Choice
-from nmt.nn.decoder import DecoderOutput
+from nmt.nn.decoder import Decoded
 
 
 @dataclass(frozen=True)
@@ -130,22 +130,22 @@ class AttentionLoss:
     def __call__(
         self,
         batch: Batch,
-        output: DecoderOutput,
+        decoded: Decoded,
         log_probabilities: Float[Tensor, "B T"],
     ) -> Float[Tensor, ""] | None:
         """The sum over the words, to be added to that of the words themselves; None: nothing.
 
         Args:
             batch: with `alignment` where the attention is guided.
-            output: of the model.
+            decoded: of the model.
             log_probabilities: of the labels, without a gradient.
         """
         parts = []
         if self.coverage > 0.0:
-            parts.append(self.coverage * coverage_loss(output.weights, batch.label_mask))
+            parts.append(self.coverage * coverage_loss(decoded.weights, batch.label_mask))
         if self.guided > 0.0 and batch.alignment is not None:
             guide = GUIDED[self.guided_loss]
-            parts.append(self.guided * guide(output.weights, batch.alignment))
-        if output.choice is not None:
-            parts.append(self.reinforce(output.choice, log_probabilities, batch.label_mask))
+            parts.append(self.guided * guide(decoded.weights, batch.alignment))
+        if decoded.choice is not None:
+            parts.append(self.reinforce(decoded.choice, log_probabilities, batch.label_mask))
         return torch.stack(parts).sum() if parts else None

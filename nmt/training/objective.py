@@ -4,15 +4,17 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from nmt.batch import Batch
+from nmt.nn.decoder import Decoded
 from nmt.nn.model import Model
 from nmt.structure import map_tensors
 from nmt.symbols import PAD
 from nmt.training.attention_loss import AttentionLoss
-from nmt.training.loss import label_smoothed_cross_entropy
+from nmt.training.loss import TokenLoss, label_smoothed_cross_entropy
+from nmt.training.projected_loss import projected_cross_entropy
 
 
 @dataclass(frozen=True)
@@ -57,16 +59,32 @@ class Objective:
             batch = twice(batch)
         reduced = self.precision != torch.float32
         with torch.autocast(batch.source.device.type, dtype=self.precision, enabled=reduced):
-            output = model(batch, feed_own)
-        words = label_smoothed_cross_entropy(output.logits, batch.labels, self.label_smoothing)
+            decoded = model.decode(batch, feed_own)
+            logits = model.projection(decoded.vectors) if has_two_passes else None
+        words = self._of_words(model, batch, decoded, logits)
         objective = words.objective
-        beside = self.attention(batch, output, words.log_probabilities)
+        beside = self.attention(batch, decoded, words.log_probabilities)
         if beside is not None:
             objective = objective + beside
-        if not has_two_passes:
+        if logits is None:
             return Losses(objective, words.negative_log_likelihood)
-        apart = self.r_drop * disagreement(output.logits, batch.labels)
+        apart = self.r_drop * disagreement(logits, batch.labels)
         return Losses(0.5 * objective + apart, 0.5 * words.negative_log_likelihood)
+
+    def _of_words(
+        self, model: Model, batch: Batch, decoded: Decoded, logits: Tensor | None
+    ) -> TokenLoss:
+        if logits is not None:
+            return label_smoothed_cross_entropy(logits, batch.labels, self.label_smoothing)
+        projection = model.projection
+        assert isinstance(projection, nn.Linear), "weights of 8 bits are not trained"
+        return projected_cross_entropy(
+            decoded.vectors,
+            projection.weight,
+            projection.bias,
+            batch.labels,
+            self.label_smoothing,
+        )
 
 
 def twice(batch: Batch) -> Batch:

@@ -96,7 +96,7 @@ def test_a_model_says_about_the_same_in_steps_as_at_once(form: dict[str, object]
     words = torch.tensor([[BOS, 9, 10], [BOS, 11, 12]])
     with torch.inference_mode():
         state, plain = model.read(source, lengths), exact.read(source, lengths)
-        together = model._decode(words, state)[0].logits.log_softmax(-1)
+        together = model.projection(model._decode(words, state).vectors).log_softmax(-1)
         for step in range(3):
             found, state = model.step(words[:, step], state)
             expected, plain = exact.step(words[:, step], plain)

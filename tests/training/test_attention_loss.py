@@ -6,7 +6,8 @@ from torch import Tensor
 
 from nmt.data.loader import make_batch
 from nmt.nn.attention.alignment import Choice
-from nmt.nn.decoder import DecoderOutput
+from nmt.nn.attention.attention import Memory
+from nmt.nn.decoder import Decoded, DecoderState
 from nmt.training.attention_loss import (
     AttentionLoss,
     Reinforce,
@@ -74,7 +75,9 @@ def test_reinforce_leaves_expectations_alone() -> None:
 def test_all_together_and_nothing() -> None:
     batch = make_batch([[5, 6]], [[7]])
     weights = torch.full((1, 2, 3), 1 / 3)
-    output = DecoderOutput(torch.zeros(1, 2, 9), weights)
+    nothing = torch.zeros(1, 1, 1)
+    state = DecoderState(nothing, None, Memory(nothing, nothing, nothing[0].bool()))
+    output = Decoded(torch.zeros(1, 2, 9), weights, state)
     right = torch.zeros(1, 2)
     assert AttentionLoss()(batch, output, right) is None
     assert AttentionLoss(guided=1.0)(batch, output, right) is None, "nothing is known to guide by"

@@ -26,9 +26,9 @@ def test_of_words_alone() -> None:
 
 
 def test_what_is_asked_of_the_attention_is_added() -> None:
-    output = tiny_model()(BATCH)
+    decoded = tiny_model().decode(BATCH)
     attention = AttentionLoss(coverage=3.0)
-    beside = attention(BATCH, output, torch.zeros_like(BATCH.labels, dtype=torch.float32))
+    beside = attention(BATCH, decoded, torch.zeros_like(BATCH.labels, dtype=torch.float32))
     assert beside is not None
     objective = Objective(0.1, attention)(tiny_model(), BATCH).objective
     torch.testing.assert_close(objective, of_words(0.1)[0] + beside)
@@ -60,11 +60,12 @@ def test_what_is_asked_of_the_attention_is_asked_of_both_passes() -> None:
     model = tiny_model(dropout=0.5)
     torch.manual_seed(1)
     both = twice(BATCH)
-    output = model(both)
-    words = label_smoothed_cross_entropy(output.logits, both.labels, 0.1)
-    beside = attention(both, output, words.log_probabilities)
+    decoded = model.decode(both)
+    logits = model.projection(decoded.vectors)
+    words = label_smoothed_cross_entropy(logits, both.labels, 0.1)
+    beside = attention(both, decoded, words.log_probabilities)
     assert beside is not None
-    apart = disagreement(output.logits, both.labels)
+    apart = disagreement(logits, both.labels)
     torch.manual_seed(1)
     losses = Objective(0.1, attention, r_drop=2.0)(model, BATCH)
     torch.testing.assert_close(losses.objective, (words.objective + beside) / 2 + 2.0 * apart)
@@ -73,7 +74,7 @@ def test_what_is_asked_of_the_attention_is_asked_of_both_passes() -> None:
 
 def test_the_model_computes_in_the_precision_and_the_losses_do_not() -> None:
     model, kinds = tiny_model(), []
-    model.projection.register_forward_hook(lambda _, given, logits: kinds.append(logits.dtype))
+    model.decoder.register_forward_hook(lambda _, given, seen: kinds.append(seen.vectors.dtype))
     for r_drop in (0.0, 1.0):
         losses = Objective(r_drop=r_drop, precision=torch.bfloat16)(model, BATCH)
         exact = Objective(r_drop=r_drop)(model, BATCH)

@@ -1,6 +1,7 @@
 import json
 import math
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,12 +10,16 @@ import pytest
 import torch
 from torch.nn.utils import parameters_to_vector
 
+from nmt.batch import Batch
 from nmt.checkpoint import is_checkpoint, load_checkpoint
 from nmt.data.loader import make_batch
 from nmt.errors import ConfigError, UserError
+from nmt.nn.decoder import Decoded
+from nmt.nn.model import Model
 from nmt.training import clock, reporting
 from nmt.training.engine import Engine
 from nmt.training.finishing import keep_average_where_better
+from nmt.training.objective import Losses
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.trainer import Trainer, group_batches
 
@@ -197,11 +202,11 @@ def test_there_is_no_average_of_less_than_two(make_engine: MakeEngine, count: in
 def spoil(engine: Engine, updates: set[int]) -> None:
     """Make the loss of these updates infinite."""
 
-    def infinite(module: object, arguments: object, output: Any) -> None:
-        if engine.counters.update in updates:
-            output.logits.mul_(math.inf)
+    def infinite(module: object, arguments: object, decoded: Decoded) -> Decoded:
+        factor = math.inf if engine.counters.update in updates else 1.0
+        return replace(decoded, vectors=factor * decoded.vectors)
 
-    engine.model.register_forward_hook(infinite)
+    engine.model.decoder.register_forward_hook(infinite)
 
 
 def test_a_bad_update_is_skipped_and_counted(make_engine: MakeEngine) -> None:
@@ -268,7 +273,7 @@ def test_an_interrupted_validation_changes_nothing(make_engine: MakeEngine) -> N
         if engine.counters.update == 2:
             interruption.signal = 2
 
-    engine.model.register_forward_hook(interrupts)
+    engine.model.decoder.register_forward_hook(interrupts)
     other = make_engine(2, ScriptedValidator([1.0]), max_updates=2, ema_decay=0.5)
     with engine.reporter, pytest.raises(Interrupted):
         Trainer(engine, interruption).run()
@@ -293,7 +298,13 @@ def test_scheduled_sampling_reaches_the_model(make_engine: MakeEngine) -> None:
     chances = []
     sampling = {"start": 1, "end": 3, "probability": 0.8}
     engine = make_engine(4, max_updates=4, scheduled_sampling=sampling)
-    engine.model.register_forward_pre_hook(lambda module, given: chances.append(given[1]))
+    objective = engine.objective
+
+    def watched(model: Model, batch: Batch, feed_own: float) -> Losses:
+        chances.append(feed_own)
+        return objective(model, batch, feed_own)
+
+    engine.objective = watched  # type: ignore[assignment]
     train(engine)
     assert chances == pytest.approx([0.0, 0.4, 0.8, 0.8])
 
@@ -316,7 +327,7 @@ def test_time_is_that_of_training_alone(
     monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: now))
     monkeypatch.setattr(Engine, "save", lambda engine: takes(1000.0))
     engine = make_engine(4, Slow([1.0, 2.0]), max_updates=8, log_every=2, checkpoints={"every": 3})
-    engine.model.register_forward_hook(lambda *_: takes(1.0))
+    engine.model.decoder.register_forward_hook(lambda *_: takes(1.0))
     train(engine)
     rows = lines(engine, "train")
     assert [row["seconds"] for row in rows] == [2.0, 4.0, 6.0, 8.0]
@@ -333,7 +344,7 @@ def test_the_time_up_to_an_interruption_counts(
     monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: float(next(now))))
     engine = make_engine(4, max_updates=9)
     interruption = Interruption()
-    engine.model.register_forward_hook(lambda *_: setattr(interruption, "signal", 2))
+    engine.model.decoder.register_forward_hook(lambda *_: setattr(interruption, "signal", 2))
     with engine.reporter, pytest.raises(Interrupted):
         Trainer(engine, interruption).run()
     assert engine.counters.seconds > 0.0
