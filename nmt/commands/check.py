@@ -155,6 +155,8 @@ def _report_model(engine: "Engine", batch: "Batch", num_classes: int) -> None:
     print(f"parameters      {sum(counts.values()):,}")
     for name, count in counts.items():
         print(f"  {name:<18}{count:>14,}")
+    slow = engine.model.decoder.why_stepwise
+    print(f"decoder         {'all words at once' if slow is None else f'word by word: {slow}'}")
     cost = measure_update(
         engine.model, engine.optimizer, to(batch, engine.device), engine.objective
     )

@@ -3,15 +3,13 @@
 from dataclasses import replace
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from nmt.nn.attention.additive import AdditiveScore
-from nmt.nn.attention.attention import AnyPast, Attended, Attention, Memory
-from nmt.nn.attention.dense import SoftmaxAlignment
+from nmt.nn.attention.attention import AnyPast, Attended
 from nmt.nn.decoder import Decoded, DecoderParts, DecoderState
 from nmt.nn.deep_output import DeepOutputDecoder
-from nmt.nn.fused_bahdanau import FusedWeights, fused_bahdanau
-from nmt.nn.recurrent import GRU
+from nmt.nn.fused_decoders import fused_bahdanau
+from nmt.nn.fusing import looking_at, tape_of, weight_of, why_stepwise
 
 
 class BahdanauDecoder(DeepOutputDecoder):
@@ -26,33 +24,31 @@ class BahdanauDecoder(DeepOutputDecoder):
     Args:
         parts: what it is made of.
         fused: run all words as one autograd node where there is one for the parts (one layer of
-            fused GRU, additive score, softmax); False takes the plain loop.
+            GRU or LSTM; additive score or a product; softmax); False takes the plain loop.
     """
 
     def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:
         super().__init__(parts)
-        first, attention = self.layers[0], parts.attention
-        self.context_to_gates = first.gates_from(parts.value_size)
-        self.fused = (
-            fused
-            and parts.layers.number == 1
-            and parts.layers.recurrent_dropout == 0.0
-            and type(first) is GRU
-            and first.fused
-            and type(attention) is Attention
-            and type(attention.score) is AdditiveScore
-            and type(attention.alignment) is SoftmaxAlignment
-            and attention.alignment.temperature == 1.0
-        )
+        self.context_to_gates = self.layers[0].gates_from(parts.value_size)
+        self.why_stepwise = why_stepwise(fused, parts, self.layers)
 
     def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
         """Go on from `state` through T words."""
         # One word at a time there is nothing to fuse, and the weights would be merged each time.
-        if not self.fused or embedded.shape[1] == 1:
+        if self.why_stepwise is not None or embedded.shape[1] == 1:
             return super().forward(embedded, state)
-        outputs, contexts, weights = self._fused_loop(embedded, state)
-        after = replace(state, recurrent=outputs[:, -1:])
-        return Decoded(self._deep_output(outputs, embedded, contexts), weights, after)
+        cell = self.layers[0]
+        states, contexts, weights = fused_bahdanau(
+            tape_of(cell),
+            cell.project(embedded),
+            state.recurrent[:, 0],
+            looking_at(self.attention, state.memory),
+            weight_of(self.context_to_gates),
+            cell.weight_hidden,
+            cell.bias_hidden,
+        )
+        vectors = self._deep_output(cell.output(states), embedded, contexts)
+        return Decoded(vectors, weights, replace(state, recurrent=states[:, -1:]))
 
     def _attend_and_step(
         self,
@@ -68,28 +64,3 @@ class BahdanauDecoder(DeepOutputDecoder):
         gates = projected + self.context_to_gates(attended.context.squeeze(1))
         output, recurrent = self._step(gates, recurrent, keep)
         return output, attended, recurrent
-
-    def _fused_loop(
-        self, embedded: Float[Tensor, "B T E"], state: DecoderState
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """What the top shows `[B T H]`, contexts `[B T C]`, weights `[B T S]`."""
-        cell, attention, memory = self.layers[0], self.attention, state.memory
-        assert isinstance(cell, GRU) and isinstance(attention, Attention)
-        score, to_gates = attention.score, self.context_to_gates
-        assert isinstance(score, AdditiveScore) and isinstance(memory, Memory)
-        assert isinstance(to_gates, nn.Linear)
-        weights = FusedWeights(
-            query=score.query_projection.weight,
-            direction=score.vector(),
-            context=to_gates.weight,
-            hidden=cell.weight_hidden,
-            bias=cell.bias_hidden,
-        )
-        return fused_bahdanau(
-            cell.project(embedded),
-            state.recurrent[:, 0],
-            memory.keys,
-            memory.values,
-            memory.mask,
-            weights,
-        )

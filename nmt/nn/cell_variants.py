@@ -120,7 +120,7 @@ class LayerNormLSTM(LSTM):
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__(input_size, hidden_size)
+        super().__init__(input_size, hidden_size, fused=False)
         self.norm_input = nn.LayerNorm(self.gate_size)
         self.norm_hidden = nn.LayerNorm(self.gate_size)
         self.norm_memory = nn.LayerNorm(hidden_size)

@@ -1,11 +1,15 @@
 """The conditional decoder: half a step, attend, the other half."""
 
+from dataclasses import replace
+
 from jaxtyping import Float
 from torch import Tensor
 
 from nmt.nn.attention.attention import AnyPast, Attended
-from nmt.nn.decoder import DecoderParts, DecoderState
+from nmt.nn.decoder import Decoded, DecoderParts, DecoderState
 from nmt.nn.deep_output import DeepOutputDecoder
+from nmt.nn.fused_decoders import fused_conditional
+from nmt.nn.fusing import looking_at, tape_of, why_stepwise
 
 
 class ConditionalDecoder(DeepOutputDecoder):
@@ -16,11 +20,32 @@ class ConditionalDecoder(DeepOutputDecoder):
 
     Args:
         parts: what it is made of; a second cell is made for ``cell_2``.
+        fused: run all words as one autograd node where there is one for the parts (one layer of
+            GRU or LSTM; additive score or a product; softmax); False takes the plain loop.
     """
 
-    def __init__(self, parts: DecoderParts) -> None:
+    def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:
         super().__init__(parts)
         self.second = parts.make_cell(parts.value_size)
+        self.why_stepwise = why_stepwise(fused, parts, self.layers)
+
+    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
+        """Go on from `state` through T words."""
+        # One word at a time there is nothing to fuse, and the weights would be merged each time.
+        if self.why_stepwise is not None or embedded.shape[1] == 1:
+            return super().forward(embedded, state)
+        first, second = self.layers[0], self.second
+        states, contexts, weights = fused_conditional(
+            tape_of(first),
+            first.project(embedded),
+            state.recurrent[:, 0],
+            looking_at(self.attention, state.memory),
+            (first.weight_hidden, first.bias_hidden),
+            (second.weight_input, second.bias_input),
+            (second.weight_hidden, second.bias_hidden),
+        )
+        vectors = self._deep_output(second.output(states), embedded, contexts)
+        return Decoded(vectors, weights, replace(state, recurrent=states[:, -1:]))
 
     def _attend_and_step(
         self,

@@ -119,6 +119,9 @@ class Decoder(nn.Module, ABC):
     fed_size: int | None = None
     """Numbers that are fed from each step to the next; None: nothing is."""
 
+    why_stepwise: str | None = None
+    """What makes training run it word by word, the slow path; None: nothing does."""
+
     def __init__(self, parts: DecoderParts) -> None:
         super().__init__()
         layers = parts.layers

@@ -23,6 +23,8 @@ class GNMTDecoder(Decoder):
         parts: what it is made of.
     """
 
+    why_stepwise = "the style gnmt"
+
     def __init__(self, parts: DecoderParts) -> None:
         super().__init__(parts)
         self.fed_size = parts.value_size

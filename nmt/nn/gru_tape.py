@@ -1,27 +1,36 @@
 """The steps of a GRU with their derivatives by hand: what the fused recurrences are made of."""
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nmt.nn.tape import Tape, TapeGradient
 
-@dataclass(frozen=True)
-class GRUTape:
+
+class GRUTape(Tape):
     """What the backward pass needs of each step of a GRU (see `recurrent.GRU`); time-major.
 
-    Attributes:
+    Args:
         states: `[T+1 B H]`, the state before each step, and after the last.
         gates: `[T B 2H]`, reset and update.
         candidates: `[T B H]`, n.
         hidden_candidates: `[T B H]`, ``U_n h``.
     """
 
-    states: Float[Tensor, "T1 B H"]
-    gates: Float[Tensor, "T B H2"]
-    candidates: Float[Tensor, "T B H"]
-    hidden_candidates: Float[Tensor, "T B H"]
+    num_gates = 3
+
+    def __init__(
+        self,
+        states: Float[Tensor, "T1 B H"],
+        gates: Float[Tensor, "T B H2"],
+        candidates: Float[Tensor, "T B H"],
+        hidden_candidates: Float[Tensor, "T B H"],
+    ) -> None:
+        self.states = states
+        self.size = states.shape[2]
+        self.gates = gates
+        self.candidates = candidates
+        self.hidden_candidates = hidden_candidates
 
     @classmethod
     def start(cls, num_steps: int, state: Float[Tensor, "B H"]) -> "GRUTape":
@@ -44,7 +53,7 @@ class GRUTape:
         self, t: int, inputs: Float[Tensor, "B G"], hidden: Float[Tensor, "B G"]
     ) -> Float[Tensor, "B H"]:
         """Step t, from what the input and the state add to the gates; returns the new state."""
-        size = self.candidates.shape[2]
+        size = self.size
         gate = torch.add(inputs[:, : 2 * size], hidden[:, : 2 * size], out=self.gates[t])
         gate.sigmoid_()
         self.hidden_candidates[t] = hidden[:, 2 * size :]
@@ -53,8 +62,12 @@ class GRUTape:
         ).tanh_()
         return torch.lerp(candidate, self.states[t], gate[:, size:], out=self.states[t + 1])
 
+    def gradient(self) -> "GRUGradient":
+        """The way back."""
+        return GRUGradient(self)
 
-class GRUGradient:
+
+class GRUGradient(TapeGradient):
     """Goes back through the steps of a tape.
 
     Args:
@@ -62,8 +75,7 @@ class GRUGradient:
     """
 
     def __init__(self, tape: GRUTape) -> None:
-        size = tape.candidates.shape[2]
-        self._size = size
+        size = self._size = tape.size
         self._reset, self._update = tape.gates[..., :size], tape.gates[..., size:]
         # The factors that wait for no gradient, for all steps at once.
         self._of_candidate = (1 - self._update) * (1 - tape.candidates * tape.candidates)
@@ -78,17 +90,7 @@ class GRUGradient:
         d_inputs: Float[Tensor, "B G"],
         d_hidden: Float[Tensor, "B G"],
     ) -> Float[Tensor, "B H"]:
-        """Back through step t.
-
-        Args:
-            t: which.
-            d_after: gradient of the state after it.
-            d_inputs: here goes the gradient of what the input added to the gates.
-            d_hidden: and here of what the state added.
-
-        Returns:
-            The gradient of the state before it, but for what came through the gates.
-        """
+        """Back through step t; see `TapeGradient`."""
         size = self._size
         d_candidate = torch.mul(d_after, self._of_candidate[t], out=d_inputs[:, 2 * size :])
         torch.mul(d_candidate, self._of_reset[t], out=d_inputs[:, :size])

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from nmt.nn.attention.attention import AnyMemory, AnyPast, Attended
 from nmt.nn.decoder import Decoded, Decoder, DecoderParts, DecoderState, Steps
+from nmt.nn.fused_luong import fused_luong
+from nmt.nn.fusing import looking_at, tape_of, weight_of, why_stepwise
 from nmt.nn.initialization import initialize_linear
 
 
@@ -21,10 +23,16 @@ class LuongDecoder(Decoder):
         parts: what it is made of; the top layer attends, and O is that of the attentional vector.
         input_feeding: feed the attentional vector to the next step. Without it the steps do not
             wait for the attention, and all words are attended at once.
+        fused: with input feeding, run all words as one autograd node where there is one for the
+            parts (one layer of GRU or LSTM; additive score or a product; softmax); False takes the
+            plain loop.
     """
 
-    def __init__(self, parts: DecoderParts, *, input_feeding: bool = True) -> None:
+    def __init__(
+        self, parts: DecoderParts, *, input_feeding: bool = True, fused: bool = True
+    ) -> None:
         super().__init__(parts)
+        self.why_stepwise = why_stepwise(fused, parts, self.layers) if input_feeding else None
         self.fed_to_gates: nn.Module | None = None
         if input_feeding:
             self.fed_size = parts.output_size
@@ -36,6 +44,9 @@ class LuongDecoder(Decoder):
         """Go on from `state` through T words."""
         if self.fed_to_gates is None:
             return self._at_once(embedded, state)
+        # One word at a time there is nothing to fuse, and the weights would be merged each time.
+        if self.why_stepwise is None and embedded.shape[1] > 1:
+            return self._fused(self.fed_to_gates, embedded, state)
         return self._with_feeding(self.fed_to_gates, embedded, state)
 
     def _at_once(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
@@ -43,6 +54,24 @@ class LuongDecoder(Decoder):
         vectors, attended = self._attend(outputs, state.memory, state.past)
         after = replace(state, recurrent=recurrent, past=attended.past)
         return Decoded(vectors, attended.weights, after, attended.choice)
+
+    def _fused(
+        self, fed_to_gates: nn.Module, embedded: Float[Tensor, "B T E"], state: DecoderState
+    ) -> Decoded:
+        cell = self.layers[0]
+        assert state.fed is not None
+        vectors, states, weights = fused_luong(
+            tape_of(cell),
+            cell.project(embedded),
+            state.recurrent[:, 0],
+            state.fed,
+            looking_at(self.attention, state.memory),
+            (cell.weight_hidden, cell.bias_hidden),
+            weight_of(fed_to_gates),
+            (self.combine.weight, self.combine.bias),
+        )
+        after = replace(state, recurrent=states[:, -1:], fed=vectors[:, -1])
+        return Decoded(vectors, weights, after)
 
     def _with_feeding(
         self, fed_to_gates: nn.Module, embedded: Float[Tensor, "B T E"], state: DecoderState

@@ -149,8 +149,10 @@ def quantize(module: nn.Module) -> None:
                 continue
             if isinstance(child, nn.Linear) and _is_worth_it(child.weight):
                 setattr(part, name, Int8Linear.of(child))
-        if hasattr(part, "fused"):  # the nodes of fused loops read weights of float32
-            setattr(part, "fused", False)  # noqa: B010 - of which `nn.Module` knows nothing
+        # The nodes of fused loops read weights of float32. (`nn.Module` knows not of these two.)
+        for name, plain in (("tape", None), ("why_stepwise", "weights of 8 bits")):
+            if hasattr(part, name):
+                setattr(part, name, plain)
 
 
 def _is_worth_it(weight: Tensor) -> bool:

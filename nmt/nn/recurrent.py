@@ -10,9 +10,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nmt.nn.fused_gru import fused_gru
+from nmt.nn.fused_recurrence import fused_recurrence
+from nmt.nn.gru_tape import GRUTape
 from nmt.nn.initialization import initialize_hidden_gates, initialize_input_gates
+from nmt.nn.lstm_tape import LSTMTape
 from nmt.nn.quantization import linear
+from nmt.nn.tape import Tape
 
 
 class Cell(nn.Module, ABC):
@@ -24,6 +27,9 @@ class Cell(nn.Module, ABC):
         num_gates: blocks of H rows in the weights; G is that times H.
         state_size: Z, numbers in one state.
     """
+
+    tape: type[Tape] | None = None
+    """Its steps by hand, for whole sequences as one autograd node; None: the plain loop."""
 
     def __init__(self, input_size: int, hidden_size: int, num_gates: int, state_size: int) -> None:
         super().__init__()
@@ -85,7 +91,11 @@ class Cell(nn.Module, ABC):
         keep: Float[Tensor, "B H"] | None = None,
     ) -> Float[Tensor, "B T Z"]:
         """The states after each step; a masked step leaves the state as it was."""
-        return unroll(self, projected, state, mask, keep)
+        if self.tape is None or keep is not None or torch.compiler.is_exporting():
+            return unroll(self, projected, state, mask, keep)
+        return fused_recurrence(
+            self.tape, projected, state, self.weight_hidden, self.bias_hidden, mask
+        )
 
 
 def unroll(
@@ -144,7 +154,7 @@ class GRU(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
         super().__init__(input_size, hidden_size, num_gates=3, state_size=hidden_size)
-        self.fused = fused
+        self.tape = GRUTape if fused else None
 
     def forward(
         self,
@@ -163,18 +173,6 @@ class GRU(Cell):
         candidate = torch.tanh(input_n + reset * hidden_n)
         return torch.lerp(candidate, state, update)
 
-    def unroll(
-        self,
-        projected: Float[Tensor, "B T G"],
-        state: Float[Tensor, "B Z"],
-        mask: Bool[Tensor, "B T"] | None = None,
-        keep: Float[Tensor, "B H"] | None = None,
-    ) -> Float[Tensor, "B T Z"]:
-        """The states after each step; a masked step leaves the state as it was."""
-        if not self.fused or keep is not None or torch.compiler.is_exporting():
-            return unroll(self, projected, state, mask, keep)
-        return fused_gru(projected, state, self.weight_hidden, self.bias_hidden, mask)
-
 
 class LSTM(Cell):
     """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers 2000).
@@ -182,10 +180,16 @@ class LSTM(Cell):
     ``i, f, o = sigmoid(x + U h)``, ``g = tanh(x_g + U_g h)``, ``c' = f * c + i * g``,
     ``h' = o * tanh(c')``. The state is ``[h c]``. The forget gate starts at a bias of 1, so that
     the memory is kept until the cell has learnt what to forget (Jozefowicz 2015).
+
+    Args:
+        input_size: numbers in one input.
+        hidden_size: H.
+        fused: run whole sequences as one autograd node; False takes the plain loop.
     """
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
         super().__init__(input_size, hidden_size, num_gates=4, state_size=2 * hidden_size)
+        self.tape = LSTMTape if fused else None
         with torch.no_grad():
             self.bias_input[hidden_size : 2 * hidden_size] = 1.0
 

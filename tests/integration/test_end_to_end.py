@@ -497,6 +497,7 @@ def test_check_tells_sizes_and_touches_nothing(nmt: Any, snapshot: Any) -> None:
     parts = [line.split() for line in outcome.lines if line.startswith("  ")]
     total = sum(int(part[-1].replace(",", "")) for part in parts)
     assert told["parameters"] == f"{total:,}"
+    assert told["decoder"] == "all words at once"
     assert "MiB (weights " in told["memory"]
     assert told["speed"].endswith("target tokens a second, on cpu in float32")
     assert re.fullmatch(
@@ -513,6 +514,8 @@ def test_overrides_are_laid_over_the_file(nmt: Any) -> None:
         lines = nmt("check", "tiny.yaml", f"model.encoder.cell={cell}").lines
         (encoder,) = [line.split()[1] for line in lines if line.startswith("  encoder")]
         gates[cell] = int(encoder.replace(",", ""))
+    slow = nmt("check", "tiny.yaml", "model.attention.score=cosine").lines
+    assert "decoder         word by word: the score CosineScore" in slow
     assert gates["lstm"] * 3 == gates["gru"] * 4
 
 

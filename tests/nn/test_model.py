@@ -18,6 +18,7 @@ from nmt.nn.attention.scores import SCORES
 from nmt.nn.bahdanau import BahdanauDecoder
 from nmt.nn.bridge import BRIDGES
 from nmt.nn.cells import CELLS
+from nmt.nn.conditional import ConditionalDecoder
 from nmt.nn.decoder import Decoder, DecoderOutput, DecoderParts, Layers
 from nmt.nn.decoders import DECODERS
 from nmt.nn.embedding import WordEmbedding
@@ -30,10 +31,15 @@ from nmt.symbols import BOS, EOS, PAD
 
 VOCABULARY, EMBEDDING, HIDDEN, STATE = 13, 4, 5, 6
 
+FUSED: dict[str, Any] = {
+    "bahdanau": BahdanauDecoder,
+    "conditional": ConditionalDecoder,
+    "luong": LuongDecoder,
+}
 WIRINGS: dict[str, Any] = {
     **DECODERS,
     "bahdanau, one fixed vector": BahdanauDecoder,
-    "bahdanau, plain loop": partial(BahdanauDecoder, fused=False),
+    **{f"{name}, plain loop": partial(FUSED[name], fused=False) for name in FUSED},
     "luong without input feeding": partial(LuongDecoder, input_feeding=False),
 }
 FIXED = {"sutskever", "bahdanau, one fixed vector"}
@@ -83,6 +89,12 @@ def make_model(
     decoder: Decoder = WIRINGS[wiring](parts)
     between = BRIDGES[bridge](2 * HIDDEN, decoder.state_size, layers.number)
     return Model(embedding, embedding, encoder, between, decoder, EMBEDDING, output_dropout=dropout)
+
+
+def is_fused(model: Model) -> bool:
+    decoder = model.decoder
+    assert isinstance(decoder, BahdanauDecoder | ConditionalDecoder | LuongDecoder)
+    return decoder.why_stepwise is None
 
 
 def make_batch() -> Batch:
@@ -214,45 +226,46 @@ def test_every_parameter_gets_a_gradient(model: Model) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
-def test_the_fused_decoder_equals_the_plain_one_in_values_and_gradients() -> None:
-    fast, plain = make_model("bahdanau").double(), make_model("bahdanau, plain loop").double()
+@pytest.mark.parametrize("score", ["additive", "concat", "dot", "scaled_dot", "general"])
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("wiring", list(FUSED))
+def test_the_fused_decoder_equals_the_plain_one_in_values_and_gradients(
+    wiring: str, cell: str, score: str
+) -> None:
+    parts: dict[str, Any] = {"cell": cell, "score": score, "dropout": 0.3}
+    fast = make_model(wiring, **parts).double().train()
+    plain = make_model(f"{wiring}, plain loop", **parts).double().train()
     plain.load_state_dict(fast.state_dict())
-    assert isinstance(fast.decoder, BahdanauDecoder) and fast.decoder.fused
-    assert isinstance(plain.decoder, BahdanauDecoder) and not plain.decoder.fused
+    assert is_fused(fast) and not is_fused(plain)
     gradients = []
     for model in (fast, plain):
-        output = model(make_batch())
-        torch.manual_seed(2)
-        loss = (output.logits * torch.randn(output.logits.shape)).sum()
-        loss = loss + (output.weights * torch.randn(output.weights.shape)).sum()
-        gradients.append([output.logits, *torch.autograd.grad(loss, list(model.parameters()))])
+        torch.manual_seed(2)  # for the same masks of dropout
+        decoded = model.decode(make_batch())
+        state = decoded.state
+        given = [decoded.vectors, decoded.weights, state.recurrent]
+        given += [] if state.fed is None else [state.fed]
+        loss = sum((tensor * torch.randn(tensor.shape)).sum() for tensor in given)
+        assert isinstance(loss, torch.Tensor)
+        used = [p for name, p in model.named_parameters() if name != "projection.bias"]
+        gradients.append([*given, *torch.autograd.grad(loss, used)])
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
 
 
-def test_the_fused_decoder_stands_aside_for_other_parts() -> None:
+@pytest.mark.parametrize("wiring", list(FUSED))
+def test_the_fused_decoder_stands_aside_for_other_parts(wiring: str) -> None:
     for parts in (
-        {"cell": "lstm"},
+        {"cell": "layer_norm_lstm"},
         {"cell": "layer_norm_gru"},
         {"cell": "deep_gru"},
-        {"score": "dot"},
-        {"score": "concat"},
+        {"score": "cosine"},
+        {"score": "location_aware"},
         {"alignment": "entmax"},
         {"num_heads": 2},
         {"layers": Layers(2)},
         {"layers": Layers(recurrent_dropout=0.1)},
     ):
-        decoder = make_model("bahdanau", **parts).decoder  # type: ignore[arg-type]
-        assert isinstance(decoder, BahdanauDecoder) and not decoder.fused
-
-
-def test_fused_and_plain_agree_under_dropout() -> None:
-    outputs = []
-    for wiring in ("bahdanau", "bahdanau, plain loop"):
-        model = make_model(wiring, dropout=0.3).train()
-        torch.manual_seed(5)
-        outputs.append(model(make_batch()).logits)
-    torch.testing.assert_close(*outputs)
+        assert not is_fused(make_model(wiring, **parts))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -307,7 +320,9 @@ def test_scheduled_sampling_at_chance_zero_is_teacher_forcing() -> None:
     model, batch = make_model().eval(), make_batch()
     state = model.start(model.encode(batch.source, batch.source_lengths))
     sampled = model._feed_own(batch.decoder_input, state, 0.0)
-    torch.testing.assert_close(sampled.logits, model(batch).logits, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        model.projection(sampled.vectors), model(batch).logits, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_scheduled_sampling_at_chance_one_feeds_the_models_own_words() -> None:

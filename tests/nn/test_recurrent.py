@@ -116,11 +116,12 @@ def test_the_lstm_starts_by_remembering() -> None:
     assert cell.bias_input.view(4, HIDDEN)[:, 0].tolist() == [0.0, 1.0, 0.0, 0.0]
 
 
-def test_the_fused_gru_runs_under_autocast() -> None:
-    cell = GRU(INPUT, HIDDEN)
+@pytest.mark.parametrize("kind", [GRU, LSTM])
+def test_fused_cells_run_under_autocast(kind: type[GRU] | type[LSTM]) -> None:
+    cell = kind(INPUT, HIDDEN)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         projected = cell.project(inputs().float())
-        states = cell.unroll(projected, torch.zeros(BATCH, HIDDEN), MASK)
+        states = cell.unroll(projected, torch.zeros(BATCH, cell.state_size), MASK)
         states.float().sum().backward()
     assert cell.weight_hidden.grad is not None and cell.weight_hidden.grad.dtype == torch.float32
 
