@@ -15,7 +15,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from nmt.nn.attention_tape import AttentionGradient, AttentionTape, Looked
-from nmt.nn.fused_parts import Given, Looking, Merged, unpack
+from nmt.nn.fused_parts import Given, Looking, Merged, pack, unpack
 from nmt.nn.tape import Tape
 
 
@@ -120,9 +120,7 @@ class _FusedBahdanau(Function):
             query, hidden = merged.split(product, tape.shown(t))
             context = attention.look(t, query)
             tape.step(t, torch.addmm(step, context, context_weight.t()), hidden)
-        ctx.kind = kind
-        ctx.num_saved = len(tape.tensors())
-        ctx.save_for_backward(*tape.tensors(), *looked.tensors(), merged_weight, context_weight)
+        pack(ctx, tape, looked, merged_weight, context_weight)
         return tape.states[1:], looked.contexts, looked.weights
 
     @staticmethod
@@ -137,16 +135,13 @@ class _FusedBahdanau(Function):
         d_inputs = d_states.new_empty(*d_states.shape[:2], num_gates)
         d_product = d_states.new_empty(*d_states.shape[:2], len(merged_weight))
         d_state = torch.zeros_like(d_states[0])
-        d_query_of_shown = d_states.new_zeros(d_states.shape[1], tape.size)
         for t in range(len(d_states) - 1, -1, -1):
             d_hidden = d_product[t, :, merged.num_queries :]
             d_state = through.step(t, d_state + d_states[t], d_inputs[t], d_hidden)
             d_context = torch.addmm(d_contexts[t], d_inputs[t], context_weight)
-            room = merged.room(d_product[t], d_query_of_shown)
-            attention.step(t, d_context, d_attended[t], room)
-            d_shown = d_state[:, : tape.size].addmm_(d_product[t], merged_weight)
-            if merged.num_queries == 0:
-                d_shown += d_query_of_shown
+            d_query = merged.room(d_product[t])
+            attention.step(t, d_context, d_attended[t], d_query)
+            merged.back(d_product[t], d_query, d_state[:, : tape.size])
         shown = tape.states[:-1, :, : tape.size].flatten(0, 1)
         d_merged = d_product.flatten(0, 1).t() @ shown
         d_context_weight = d_inputs.flatten(0, 1).t() @ looked.contexts.flatten(0, 1)
@@ -189,10 +184,7 @@ class _FusedConditional(Function):
             context = attention.look(t, query)
             inputs = torch.addmm(context_bias, context, context_weight.t())
             tape.step(2 * t + 1, inputs, hidden)
-        ctx.kind = kind
-        ctx.num_saved = len(tape.tensors())
-        weights = (merged_weight, first_weight, context_weight)
-        ctx.save_for_backward(*tape.tensors(), *looked.tensors(), *weights)
+        pack(ctx, tape, looked, merged_weight, first_weight, context_weight)
         return tape.states[2::2], looked.contexts, looked.weights
 
     @staticmethod
@@ -208,16 +200,13 @@ class _FusedConditional(Function):
         d_first, d_second, d_first_hidden = (d_states.new_empty(*shape, num_gates) for _ in "123")
         d_product = d_states.new_empty(*shape, len(merged_weight))
         d_state = torch.zeros_like(d_states[0])
-        d_query_of_shown = d_states.new_zeros(shape[1], size)
         for t in range(len(d_states) - 1, -1, -1):
             d_hidden = d_product[t, :, merged.num_queries :]
             d_state = through.step(2 * t + 1, d_state + d_states[t], d_second[t], d_hidden)
             d_context = torch.addmm(d_contexts[t], d_second[t], context_weight)
-            room = merged.room(d_product[t], d_query_of_shown)
-            attention.step(t, d_context, d_attended[t], room)
-            d_shown = d_state[:, :size].addmm_(d_product[t], merged_weight)
-            if merged.num_queries == 0:
-                d_shown += d_query_of_shown
+            d_query = merged.room(d_product[t])
+            attention.step(t, d_context, d_attended[t], d_query)
+            merged.back(d_product[t], d_query, d_state[:, :size])
             d_state = through.step(2 * t, d_state, d_first[t], d_first_hidden[t])
             d_state[:, :size].addmm_(d_first_hidden[t], first_weight)
         before, between = (tape.states[i:-1:2, :, :size].flatten(0, 1) for i in (0, 1))

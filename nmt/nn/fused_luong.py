@@ -12,7 +12,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from nmt.nn.attention_tape import AttentionGradient, AttentionTape, Looked
-from nmt.nn.fused_parts import Given, Looking, Merged, unpack
+from nmt.nn.fused_parts import Given, Looking, Merged, pack, unpack
 from nmt.nn.tape import Tape
 
 
@@ -97,10 +97,7 @@ class _FusedLuong(Function):
             query, hidden = merged.split(product, shown)
             together = torch.cat([attention.look(t, query), shown], dim=1)
             torch.addmm(combine_bias, together, combine.t(), out=vectors[t + 1]).tanh_()
-        ctx.kind = kind
-        ctx.num_saved = len(tape.tensors())
-        weights = (vectors, merged_weight, feeding, combine)
-        ctx.save_for_backward(*tape.tensors(), *looked.tensors(), *weights)
+        pack(ctx, tape, looked, vectors, merged_weight, feeding, combine)
         return vectors[1:], tape.states[1:], looked.weights
 
     @staticmethod
@@ -118,18 +115,16 @@ class _FusedLuong(Function):
         d_combined = torch.empty_like(d_vectors)
         d_state = torch.zeros_like(d_states[0])
         d_fed = torch.zeros_like(d_vectors[0])
-        d_query_of_shown = d_states.new_zeros(batch, size)
         for t in range(num_steps - 1, -1, -1):
             made = vectors[t + 1]
             torch.mul(d_vectors[t] + d_fed, 1 - made * made, out=d_combined[t])
             d_together = d_combined[t] @ combine
-            room = merged.room(d_product[t + 1], d_query_of_shown)
-            attention.step(t, d_together[:, :num_values], d_attended[t], room)
+            d_query = merged.room(d_product[t + 1])
+            attention.step(t, d_together[:, :num_values], d_attended[t], d_query)
             d_state = d_state + d_states[t]
-            d_shown = d_state[:, :size].addmm_(d_product[t + 1], merged_weight)
+            d_shown = d_state[:, :size]
             d_shown += d_together[:, num_values:]
-            if merged.num_queries == 0:
-                d_shown += d_query_of_shown
+            merged.back(d_product[t + 1], d_query, d_shown)
             d_state = through.step(t, d_state, d_inputs[t], d_hidden[t])
             d_fed = d_inputs[t] @ feeding
         d_state[:, :size].addmm_(d_hidden[0], merged.hidden())

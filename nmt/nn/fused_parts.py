@@ -29,7 +29,14 @@ class Looking:
 
 @dataclass(frozen=True)
 class Given:
-    """What all of them are given, in one precision, time-major."""
+    """What all of them are given, in one precision, time-major.
+
+    Attributes:
+        number: the precision, that of the projected words.
+        steps: `[T B G]`, what the words add to the gates.
+        looked: keys, values and mask of the memory, and the direction.
+        merged: the weight of `Merged`.
+    """
 
     number: torch.dtype
     steps: Tensor
@@ -79,11 +86,26 @@ class Merged:
         """What makes the gates alone."""
         return self.weight[self.num_queries :]
 
-    def room(self, d_product: Tensor, d_shown: Tensor) -> Tensor:
-        """Where the gradient of the query of one step goes."""
-        return d_product[:, : self.num_queries] if self.num_queries else d_shown
+    def room(self, d_product: Tensor) -> Tensor:
+        """Where the gradient of the query of one step goes, before `back`."""
+        if self.num_queries:
+            return d_product[:, : self.num_queries]
+        return d_product.new_empty(len(d_product), self.weight.shape[1])
+
+    def back(self, d_product: Tensor, d_query: Tensor, d_shown: Tensor) -> None:
+        """Add what comes through product and query to the gradient of what a state shows."""
+        d_shown.addmm_(d_product, self.weight)
+        if self.num_queries == 0:
+            d_shown += d_query
+
+
+def pack(ctx: Any, tape: Tape, looked: Looked, *others: Tensor) -> None:
+    """Keep what the way back needs; `others` come last."""
+    ctx.kind = type(tape)
+    ctx.num_saved = len(tape.tensors())
+    ctx.save_for_backward(*tape.tensors(), *looked.tensors(), *others)
 
 
 def unpack(ctx: Any, saved: list[Any]) -> tuple[Tape, Looked]:
-    """What was written down going forward."""
+    """What was written down going forward, of what `pack` has kept but for the others."""
     return ctx.kind(*saved[: ctx.num_saved]), Looked(*saved[ctx.num_saved :])
