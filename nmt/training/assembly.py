@@ -56,6 +56,7 @@ def assemble(
     total_updates = count_updates(training, num_batches)
     engine = Engine(
         config=training,
+        seed=config.seed,
         run=run,
         device=device,
         precision=material.precision,

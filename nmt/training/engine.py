@@ -17,7 +17,6 @@ from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
 from nmt.training.objective import Objective
 from nmt.training.optimization import Optimizer, optimizer_tensors, restore_optimizer
-from nmt.training.randomness import random_metadata, random_tensors, restore_random
 from nmt.training.reporting import Reporter
 from nmt.training.resuming import DataIdentity
 from nmt.training.schedule import Schedule
@@ -74,6 +73,7 @@ class Engine:
     """The parts that train together; made by `assembly`, driven by `Trainer`.
 
     Attributes:
+        seed: of the run; what an update draws follows from it and the update.
         best: what the best checkpoint is chosen by, so far.
         stopping: what early stopping watches; None for never.
         base_learning_rate: what the schedule multiplies.
@@ -83,6 +83,7 @@ class Engine:
     """
 
     config: TrainingConfig
+    seed: int
     run: RunDirectory
     device: torch.device
     precision: torch.dtype
@@ -124,7 +125,6 @@ class Engine:
         tensors: dict[str, dict[str, Tensor]] = {
             "model": self.model.state_dict(),
             "optimizer": optimizer_tensors(self.optimizer),
-            "random": random_tensors(self.device),
             "tally": self.tally.tensors(),
         }
         if self.ema is not None:
@@ -134,7 +134,6 @@ class Engine:
             "schedule": self.schedule.state(),
             "best": self.best.state(),
             "stopping": None if self.stopping is None else self.stopping.state(),
-            "random": random_metadata(),
             "metrics_end": self.reporter.metrics_end,
             "data": self.data,
         }
@@ -152,4 +151,3 @@ class Engine:
         self.best.restore(metadata["best"])
         if self.stopping is not None:
             self.stopping.restore(metadata["stopping"])
-        restore_random(tensors["random"], metadata["random"], self.device)

@@ -1,14 +1,14 @@
-"""The one place for random numbers: seeding, and carrying the states over a resume.
+"""The one place for random numbers: all of an update follow from the seed and the update alone.
 
-The order of the data does not depend on these states: it follows from the seed and the epoch.
+So a run that is resumed draws what the unbroken run would have drawn, with nothing to carry over;
+and each of several processes draws numbers of its own. The order of the data follows from the seed
+and the epoch in the same way (see `nmt.data.batching`).
 """
 
 import random
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 
 def seed_everything(seed: int) -> None:
@@ -18,32 +18,13 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def random_tensors(device: torch.device) -> dict[str, Tensor]:
-    """The states of torch's generators, for a checkpoint."""
-    states = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
+def seed_update(seed: int, update: int, rank: int = 0) -> None:
+    """Start all generators for one update.
 
-
-def random_metadata() -> dict[str, Any]:
-    """The states of python's and numpy's generators, as JSON can hold them."""
-    version, words, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
-    return {
-        "python": [version, list(words), gauss],
-        "numpy": [name, np.asarray(keys).tolist(), position, has_gauss, cached],
-    }
-
-
-def restore_random(
-    tensors: dict[str, Tensor], metadata: dict[str, Any], device: torch.device
-) -> None:
-    """Put all generators back to the states that were saved."""
-    version, words, gauss = metadata["python"]
-    random.setstate((version, tuple(words), gauss))
-    name, keys, position, has_gauss, cached = metadata["numpy"]
-    np.random.set_state((name, np.array(keys, dtype=np.uint32), position, has_gauss, cached))
-    torch.set_rng_state(tensors["cpu"])
-    if device.type == "cuda" and "cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["cuda"], device)
+    Args:
+        seed: of the run.
+        update: counted from 1.
+        rank: of this process among those that share the update.
+    """
+    words = np.random.SeedSequence([seed, update, rank]).generate_state(1, np.uint64)
+    seed_everything(int(words[0]))

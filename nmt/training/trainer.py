@@ -29,7 +29,7 @@ from nmt.training.events import (
 from nmt.training.finishing import finish
 from nmt.training.material import Material, gather
 from nmt.training.optimization import apply_gradients
-from nmt.training.randomness import seed_everything
+from nmt.training.randomness import seed_everything, seed_update
 from nmt.training.reporting import log_to_file
 from nmt.training.resuming import require_same
 from nmt.training.signals import Interrupted, Interruption, listen
@@ -189,6 +189,7 @@ class Trainer:
         """One step on the gradient of all these batches, divided by all their tokens."""
         engine, counters = self._engine, self._counters
         counters.update += 1
+        seed_update(engine.seed, counters.update)
         engine.model.train()
         engine.optimizer.set_learning_rate(engine.learning_rate())
         num_tokens = sum(batch.num_target_tokens for batch in batches)

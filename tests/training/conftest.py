@@ -99,6 +99,7 @@ def make_engine(tmp_path: Path) -> MakeEngine:
         early = config.early_stopping
         return Engine(
             config=config,
+            seed=1,
             run=run,
             device=CPU,
             precision=torch.float32,

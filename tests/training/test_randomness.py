@@ -1,28 +1,21 @@
-import json
 import random
+from itertools import product
 
 import numpy as np
 import torch
 
-from nmt.training.randomness import (
-    random_metadata,
-    random_tensors,
-    restore_random,
-    seed_everything,
-)
-
-CPU = torch.device("cpu")
+from nmt.training.randomness import seed_everything, seed_update
 
 
-def draw() -> list[float]:
-    return [
+def draw() -> tuple[float, ...]:
+    return (
         random.random(),
         random.gauss(0.0, 1.0),
         float(np.random.random()),
         float(np.random.standard_normal()),
         float(torch.rand(())),
         float(torch.randn(())),
-    ]
+    )
 
 
 def test_one_seed_gives_the_same_numbers_and_another_one_others() -> None:
@@ -34,12 +27,18 @@ def test_one_seed_gives_the_same_numbers_and_another_one_others() -> None:
     assert all(a != b for a, b in zip(drawn[0], drawn[2], strict=True))
 
 
-def test_restored_generators_go_on_where_they_were() -> None:
-    seed_everything(3)
-    draw()  # leaves the second number of a pair of normal ones behind, which is state as well
-    tensors = {name: tensor.clone() for name, tensor in random_tensors(CPU).items()}
-    metadata = json.loads(json.dumps(random_metadata()))
+def test_an_update_draws_the_same_whatever_was_drawn_before() -> None:
+    seed_update(3, 7)
     expected = draw()
-    seed_everything(4)
-    restore_random(tensors, metadata, CPU)
+    draw()
+    seed_update(3, 7)
     assert draw() == expected
+
+
+def test_each_seed_update_and_rank_has_numbers_of_its_own() -> None:
+    drawn = []
+    for place in product((1, 2, 2**63), (1, 2), (0, 1)):
+        seed_update(*place)
+        drawn.append(draw())
+    for numbers in zip(*drawn, strict=True):
+        assert len(set(numbers)) == len(drawn)
