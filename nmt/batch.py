@@ -1,4 +1,4 @@
-"""The batch: what data makes and what the model and the loss read."""
+"""The batch: what data makes and what the model and the loss read; and those of one update."""
 
 from dataclasses import dataclass
 
@@ -46,3 +46,20 @@ class Batch:
     def num_sentences(self) -> int:
         """B."""
         return self.source.shape[0]
+
+
+@dataclass(frozen=True)
+class Portion:
+    """What one process computes of an update, which may be all of it.
+
+    Attributes:
+        batches: with the sentences of this process; none where others have them all.
+        num_batches: of the whole update, before they were dealt out.
+        num_target_tokens: of the whole update, by which its gradient is divided.
+        is_last: whether the update is the last of an epoch.
+    """
+
+    batches: list[Batch]
+    num_batches: int
+    num_target_tokens: int
+    is_last: bool

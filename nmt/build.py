@@ -29,6 +29,7 @@ from nmt.data.encoded import EncodedCorpus
 from nmt.data.filters import Filters
 from nmt.data.grids import GridReader
 from nmt.data.loader import DataLoader
+from nmt.data.portions import ALONE, Place
 from nmt.minimum_bayes_risk import UTILITIES, MinimumBayesRisk
 from nmt.registry import PlugIn
 from nmt.run import RunDirectory
@@ -128,9 +129,20 @@ def _lines(corpora: list[CorpusConfig], sides: tuple[int, ...]) -> Callable[[], 
 
 
 def build_loader(
-    config: Config, run: RunDirectory, tokenizers: Tokenizers, device: torch.device
+    config: Config,
+    run: RunDirectory,
+    tokenizers: Tokenizers,
+    device: torch.device,
+    place: Place = ALONE,
 ) -> DataLoader:
     """The training batches; the corpora are encoded into the cache where they are not yet.
+
+    Args:
+        config: the experiment.
+        run: whose cache it is, unless the corpora have one of their own.
+        tokenizers: of both sides.
+        device: where the batches go.
+        place: of this process among those that share each update.
 
     Raises:
         DataError: a corpus cannot be used.
@@ -148,6 +160,8 @@ def build_loader(
         corpora,
         sampler,
         seed=config.seed,
+        accumulate=config.training.accumulate,
+        place=place,
         pin_memory=device.type == "cuda",
         num_processes=config.data.num_processes,
     )

@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         material = gather(contained, place)
         torch.manual_seed(config.seed)
         engine = assemble(contained, place, material, checkpoint=None)
-        batches = list(islice(engine.loader.epoch(1), _NUM_BATCHES))
+        batches = list(islice(material.loader.epoch(1), _NUM_BATCHES))
         num_batches = engine.counters.first_epoch_batches or len(batches)
         _report_batches(batches, num_batches)
         largest = max(batches, key=lambda batch: batch.source.numel() * batch.target.shape[1])

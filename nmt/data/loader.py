@@ -1,8 +1,9 @@
 """Tensors out: makes batches of what the sampler chose, ahead of the time that they are wanted."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -12,17 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.batch import Batch
+from nmt.batch import Batch, Portion
 from nmt.data.batching import BatchSampler
 from nmt.data.drawing import Drawing, DrawnPairs
 from nmt.data.encoded import EncodedCorpus
 from nmt.data.links import LINK_TYPE, target_weights
+from nmt.data.portions import ALONE, Place
 from nmt.data.ragged import RaggedArray
 from nmt.structure import map_tensors
 from nmt.symbols import BOS, EOS, PAD
 from nmt.text.reader import Tokens
 
-_READ_AHEAD: Final = 8  # batches
+_READ_AHEAD: Final = 8  # updates
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class _Epoch:
 
 
 class DataLoader:
-    """The batches of an epoch, from any of them on, made by a thread that reads ahead.
+    """The batches of an epoch by updates, made by a thread that reads ahead.
 
     What it gives is a function of the seeds, the epoch and the number of the batch alone, so that
     a run that is resumed sees what the unbroken run would have seen.
@@ -44,6 +46,8 @@ class DataLoader:
         corpora: the corpora, in the order that the sampler knows them in.
         sampler: says which pairs are a batch.
         seed: of subword sampling, where the tokenizers do that.
+        accumulate: batches to one update; the last one of an epoch may have fewer.
+        place: of this process among those that share each update; it reads its own sentences alone.
         pin_memory: put the tensors where a GPU can fetch them while the program goes on.
         num_processes: for each corpus, that sample the subwords of the next epoch during this one
             (the program's main module must be safe to import); 0: it is done when it starts.
@@ -55,6 +59,8 @@ class DataLoader:
         sampler: BatchSampler,
         *,
         seed: int,
+        accumulate: int = 1,
+        place: Place = ALONE,
         pin_memory: bool = False,
         num_processes: int = 0,
     ) -> None:
@@ -62,6 +68,8 @@ class DataLoader:
         self._starts = np.cumsum([0, *map(len, corpora)])
         self._sampler = sampler
         self._seed = seed
+        self._accumulate = accumulate
+        self._place = place
         self._pin_memory = pin_memory
         self._num_processes = num_processes
         self._latest: _Epoch | None = None
@@ -77,19 +85,25 @@ class DataLoader:
         return len(self._prepared(epoch).batches)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, from batch `start` on.
+        """The batches that `updates` gives to this process, one after the other."""
+        with closing(self.updates(number, start)) as portions:
+            for portion in portions:
+                yield from portion.batches
 
-        What goes wrong in the background is raised here, in the place of the batch that it was
+    def updates(self, number: int, start: int = 0) -> Generator[Portion, None, None]:
+        """What this process computes of each update of an epoch, from batch `start` on.
+
+        What goes wrong in the background is raised here, in the place of the update that it was
         about. Threads and processes end when the iterator is closed or dropped before its end;
         after it, the processes that draw the next epoch go on until `close`.
         """
         epoch = self._prepared(number)
-        pending: deque[Future[Batch]] = deque()
+        pending: deque[Future[Portion]] = deque()
         executor = ThreadPoolExecutor(1, thread_name_prefix="batches")
         try:
             self._draw(number + 1)
-            for pairs in epoch.batches[start:]:
-                pending.append(executor.submit(self._make, epoch, pairs))
+            for first in range(start, len(epoch.batches), self._accumulate):
+                pending.append(executor.submit(self._portion, epoch, first))
                 if len(pending) > _READ_AHEAD:
                     yield pending.popleft().result()
             while pending:
@@ -144,15 +158,38 @@ class DataLoader:
             ]
         return self._drawings[epoch]
 
-    def _make(self, epoch: _Epoch, pairs: NDArray[np.int64]) -> Batch:
+    def _portion(self, epoch: _Epoch, first: int) -> Portion:
+        """Of the update that begins with batch `first`."""
+        end = min(first + self._accumulate, len(epoch.batches))
+        batches = epoch.batches[first:end]
+        return Portion(
+            batches=[self._make(epoch, pairs) for pairs in self._place.portion(batches)],
+            num_batches=len(batches),
+            num_target_tokens=sum(self._num_target_tokens(epoch, pairs) for pairs in batches),
+            is_last=end == len(epoch.batches),
+        )
+
+    def _num_target_tokens(self, epoch: _Epoch, pairs: NDArray[np.int64]) -> int:
+        """Labels of a batch, EOS counted."""
+        return len(pairs) + sum(
+            epoch.corpora[index].target.count(rows) for index, rows in self._rows(pairs)
+        )
+
+    def _rows(self, pairs: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """The corpora that have some of the pairs, and their numbers in each."""
         bounds = np.searchsorted(pairs, self._starts)  # the pairs ascend, so corpora lie together
-        sources, targets, links = [], [], []
-        for index, corpus in enumerate(epoch.corpora):
-            rows = pairs[bounds[index] : bounds[index + 1]] - self._starts[index]
+        for index, start in enumerate(self._starts[:-1]):
+            rows = pairs[bounds[index] : bounds[index + 1]] - start
             if len(rows):
-                sources.append(corpus.source.select(rows))
-                targets.append(corpus.target.select(rows))
-                links.append(self._links(index, rows))
+                yield index, rows
+
+    def _make(self, epoch: _Epoch, pairs: NDArray[np.int64]) -> Batch:
+        sources, targets, links = [], [], []
+        for index, rows in self._rows(pairs):
+            corpus = epoch.corpora[index]
+            sources.append(corpus.source.select(rows))
+            targets.append(corpus.target.select(rows))
+            links.append(self._links(index, rows))
         batch = _batch(RaggedArray.concatenate(sources), RaggedArray.concatenate(targets))
         if self._is_aligned:
             size = batch.labels.shape[1], batch.source.shape[1]

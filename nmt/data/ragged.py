@@ -69,6 +69,10 @@ class RaggedArray:
         """Of the rows, `[N]`."""
         return np.diff(self.offsets)
 
+    def count(self, rows: NDArray[np.int64]) -> int:
+        """Values in some rows together; only the offsets are read."""
+        return int((self.offsets[rows + 1] - self.offsets[rows]).sum())
+
     def select(self, rows: NDArray[np.int64]) -> "RaggedArray":
         """A copy of some rows, in the order given: `[M]`, each from 0 to N - 1."""
         starts = self.offsets[rows]

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 import torch
 from torch import Tensor
 
-from nmt.batch import Batch
+from nmt.batch import Portion
 from nmt.checkpoint import Checkpoint, save_checkpoint
 from nmt.config import TrainingConfig
 from nmt.nn.model import Model
@@ -32,8 +32,8 @@ NEVER: Final = -1
 class Loader(Protocol):
     """What is used of `nmt.data.loader.DataLoader`."""
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, from batch `start` on."""
+    def updates(self, number: int, start: int = 0) -> Iterator[Portion]:
+        """What this process computes of each update of an epoch, from batch `start` on."""
 
     def close(self) -> None:
         """End what goes on in the background for an epoch to come."""

@@ -1,14 +1,14 @@
 """Training: the loop, and the run around it."""
 
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 
 import torch
 
 from nmt.allocator import keep_freed_memory
-from nmt.batch import Batch
+from nmt.batch import Portion
 from nmt.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
 from nmt.config import Config
 from nmt.config_file import dump_config, load_config
@@ -35,8 +35,6 @@ from nmt.training.resuming import require_same
 from nmt.training.signals import Interrupted, Interruption, listen
 
 logger = logging.getLogger(__name__)
-
-PerUpdate = tuple[list[Batch], bool]
 
 
 @dataclass(frozen=True)
@@ -152,9 +150,9 @@ class Trainer:
                     raise Interrupted
                 if (reason := reason_to_stop(self._engine)) is not None:
                     return reason
-                batches, is_last_of_epoch = next(updates)
-                self._update(batches)
-                self._count(batches, is_last_of_epoch)
+                portion = next(updates)
+                self._update(portion)
+                self._count(portion)
                 if self._counters.update % self._config.log_every == 0:
                     self._note_time()
                     log_training(self._engine)
@@ -175,27 +173,26 @@ class Trainer:
         """Count the time of the updates since the last call; waits for the device."""
         self._counters.seconds += self._clock.restart()
 
-    def _updates(self) -> Generator[PerUpdate, None, None]:
-        """The batches of each update from here on, and whether they end an epoch."""
+    def _updates(self) -> Generator[Portion, None, None]:
+        """What this process computes of each update from here on."""
         counters, loader = self._counters, self._engine.loader
         while True:
             epoch = counters.epoch
-            batches = loader.epoch(epoch, counters.batch)
-            yield from group_batches(batches, self._config.accumulate)
+            yield from loader.updates(epoch, counters.batch)
             if counters.epoch == epoch:
                 raise no_sentences(epoch)
 
-    def _update(self, batches: list[Batch]) -> None:
-        """One step on the gradient of all these batches, divided by all their tokens."""
+    def _update(self, portion: Portion) -> None:
+        """One step on the gradient of all batches of an update, divided by all their tokens."""
         engine, counters = self._engine, self._counters
         counters.update += 1
         seed_update(engine.seed, counters.update)
         engine.model.train()
         engine.optimizer.set_learning_rate(engine.learning_rate())
-        num_tokens = sum(batch.num_target_tokens for batch in batches)
+        num_tokens = portion.num_target_tokens
         objective = torch.zeros((), device=engine.device)
         likelihood = torch.zeros((), device=engine.device)
-        for batch in batches:
+        for batch in portion.batches:
             losses = engine.objective(engine.model, to(batch, engine.device), engine.feed_own())
             (losses.objective / num_tokens).backward()  # type: ignore[no-untyped-call]
             objective += losses.objective.detach()
@@ -205,11 +202,11 @@ class Trainer:
             engine.ema.update(counters.update)
         engine.tally.add(objective, likelihood, num_tokens, norm)
 
-    def _count(self, batches: list[Batch], is_last_of_epoch: bool) -> None:
+    def _count(self, portion: Portion) -> None:
         counters = self._counters
-        counters.num_tokens += sum(batch.num_target_tokens for batch in batches)
-        counters.batch += len(batches)
-        if is_last_of_epoch:
+        counters.num_tokens += portion.num_target_tokens
+        counters.batch += portion.num_batches
+        if portion.is_last:
             counters.epoch += 1
             counters.batch = 0
         self._engine.reporter.advance()
@@ -234,15 +231,3 @@ class Trainer:
             or self._save_is_due()
             or self._validation_is_due()
         )
-
-
-def group_batches(batches: Iterator[Batch], size: int) -> Iterator[PerUpdate]:
-    """Groups of `size` batches, the last one perhaps smaller, each with whether it is the last."""
-    group: list[Batch] = []
-    for batch in batches:
-        if len(group) == size:
-            yield group, False
-            group = []
-        group.append(batch)
-    if group:
-        yield group, True

@@ -15,6 +15,7 @@ from nmt.data.drawing import Drawing
 from nmt.data.encoded import EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
 from nmt.data.loader import DataLoader, make_batch, make_source
+from nmt.data.portions import Place
 from nmt.data.ragged import RaggedArray
 from nmt.symbols import BOS, EOS, PAD
 
@@ -132,6 +133,43 @@ def test_sampling_is_other_each_epoch(make_tokenizer, tmp_path: Path) -> None:
     loader = loader_of([corpus])
     widths = {next(loader.epoch(epoch)).source.shape[1] for epoch in range(8)}
     assert len(widths) > 1
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_all_processes_together_compute_each_update(
+    accumulate: int, size: int, tokenizer, tmp_path: Path
+) -> None:
+    corpora = [
+        corpus_of(part, tokenizer, tmp_path / str(n))
+        for n, part in enumerate((numbers(60)[:20], numbers(60)[20:]))
+    ]
+    sampler = BatchSampler(
+        [corpus.source_lengths for corpus in corpora],
+        [corpus.target_lengths for corpus in corpora],
+        seed=1,
+        batch_tokens=30,
+    )
+    whole = list(DataLoader(corpora, sampler, seed=1).epoch(2, start=2))
+    loaders = [
+        DataLoader(corpora, sampler, seed=1, accumulate=accumulate, place=Place(rank, size))
+        for rank in range(size)
+    ]
+    updates = list(zip(*(loader.updates(2, start=2) for loader in loaders), strict=True))
+    assert [update[0].is_last for update in updates] == [False] * (len(updates) - 1) + [True]
+    done = 0
+    for update in updates:
+        assert len({portion.num_target_tokens for portion in update}) == 1
+        batches = [batch for portion in update for batch in portion.batches]
+        tokens = sum(batch.num_target_tokens for batch in batches)
+        expected = whole[done : done + update[0].num_batches]
+        assert update[0].num_target_tokens == tokens == sum(b.num_target_tokens for b in expected)
+        firsts = [
+            sorted(chain(*(b.source[:, 0].tolist() for b in of))) for of in (batches, expected)
+        ]
+        assert firsts[0] == firsts[1]
+        done += update[0].num_batches
+    assert done == len(whole)
 
 
 def reading_threads() -> list[threading.Thread]:

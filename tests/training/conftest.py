@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.batch import Batch
+from nmt.batch import Batch, Portion
 from nmt.build_model import build_model
 from nmt.config import DecoderConfig, EmbeddingConfig, EncoderConfig, ModelConfig, TrainingConfig
 from nmt.data.loader import make_batch
@@ -32,13 +32,18 @@ CPU = torch.device("cpu")
 class ListLoader:
     """Gives the same batches in every epoch."""
 
-    def __init__(self, batches: list[Batch]) -> None:
+    def __init__(self, batches: list[Batch], accumulate: int = 1) -> None:
         self.batches = batches
+        self.accumulate = accumulate
         self.is_at_work = False
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+    def updates(self, number: int, start: int = 0) -> Iterator[Portion]:
         self.is_at_work = True
-        yield from self.batches[start:]
+        for first in range(start, len(self.batches), self.accumulate):
+            group = self.batches[first : first + self.accumulate]
+            tokens = sum(batch.num_target_tokens for batch in group)
+            is_last = first + len(group) == len(self.batches)
+            yield Portion(group, len(group), tokens, is_last)
 
     def close(self) -> None:
         self.is_at_work = False
@@ -104,7 +109,7 @@ def make_engine(tmp_path: Path) -> MakeEngine:
             device=CPU,
             precision=torch.float32,
             model=model,
-            loader=ListLoader(batches(num_batches)),
+            loader=ListLoader(batches(num_batches), config.accumulate),
             optimizer=SGD(model, learning_rate=learning_rate, momentum=0.5),
             base_learning_rate=learning_rate,
             schedule=Constant(None),

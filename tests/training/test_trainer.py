@@ -21,7 +21,7 @@ from nmt.training.engine import Engine
 from nmt.training.finishing import keep_average_where_better
 from nmt.training.objective import Losses
 from nmt.training.signals import Interrupted, Interruption
-from nmt.training.trainer import Trainer, group_batches
+from nmt.training.trainer import Trainer
 
 from .conftest import ListLoader, MakeEngine, ScriptedValidator, batches
 
@@ -49,17 +49,6 @@ def checkpoints(folder: Path) -> set[str]:
     return {path.name for path in (folder / "checkpoints").iterdir()}
 
 
-def test_groups_say_which_one_is_the_last() -> None:
-    made = batches(5)
-    assert list(group_batches(iter(made), 2)) == [
-        (made[:2], False),
-        (made[2:4], False),
-        (made[4:], True),
-    ]
-    assert list(group_batches(iter(made[:4]), 2))[-1] == (made[2:4], True)
-    assert list(group_batches(iter([]), 2)) == []
-
-
 def test_the_loss_falls(make_engine: MakeEngine) -> None:
     engine = make_engine(max_updates=40, log_every=1, label_smoothing=0.0, learning_rate=1.0)
     assert train(engine) == "max_updates (40) reached"
@@ -78,7 +67,7 @@ def test_accumulated_batches_are_one_batch_of_all_their_sentences(
     whole.loader = ListLoader([make_batch(sources, targets)])
     parts = make_engine(max_updates=1, accumulate=2)
     parts.loader = ListLoader(
-        [make_batch(sources[:1], targets[:1]), make_batch(sources[1:], targets[1:])]
+        [make_batch(sources[:1], targets[:1]), make_batch(sources[1:], targets[1:])], accumulate=2
     )
     before = weights(whole)
     train(whole)
