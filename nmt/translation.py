@@ -29,6 +29,7 @@ from nmt.loading import (
 )
 from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.nn.ensemble import Space
+from nmt.process_group import Launched, LostProcess, meet
 from nmt.ranks import Ranks
 from nmt.reading import no_report, read_words, windows
 from nmt.rescoring import Written, decode, rerank, score_texts, score_tokens, search_again
@@ -184,7 +185,14 @@ class Translator:
             RunError: they are not.
         """
         with self._ranks(identity) as ranks:
-            yield replace(self, inference=replace(self.inference, workers=ranks))
+            try:
+                yield replace(self, inference=replace(self.inference, workers=ranks))
+            except LostProcess:
+                raise
+            except Exception:
+                ranks.let_go()
+                raise
+            ranks.let_go()
 
     def serve_ranks(self, identity: str) -> None:
         """Compute for the first process of torchrun, until it is done.
@@ -195,8 +203,13 @@ class Translator:
         with self._ranks(identity) as ranks:
             ranks.serve()
 
-    def _ranks(self, identity: str) -> Ranks[Inference]:
-        return Ranks(self.inference, f"{identity} {self.inference.precision}")
+    @contextmanager
+    def _ranks(self, identity: str) -> Iterator[Ranks[Inference]]:
+        with meet() as group:
+            assert isinstance(group, Launched)
+            ranks = Ranks(self.inference, group)
+            ranks.require_same(f"{identity} {self.inference.precision}")
+            yield ranks
 
     def translate(
         self,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import RunError
-from nmt.ranks import Ranks
+from nmt.process_group import meet
 from tests.integration.conftest import Command
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node")
@@ -82,17 +82,18 @@ def test_where_one_dies_all_stop_and_nothing_is_as_if_done(rank: int, in_copy: P
 DYING = """
 import os, signal, sys
 from nmt.errors import RunError
-from nmt.launched import is_first
+from nmt.process_group import meet
 from nmt.ranks import Ranks
 
 def job(tool, kind):
-    if kind == "die" and not is_first():
+    if kind == "die" and os.environ["RANK"] == "1":
         os.kill(os.getpid(), signal.SIGKILL)
     return tool * kind
 
 def main():
-    with Ranks(2, "two") as ranks:
-        if not is_first():
+    with meet() as group:
+        ranks = Ranks(2, group)
+        if not group.is_first:
             ranks.serve()
             return
         print(list(ranks.map(job, ((n,) for n in range(27)))), list(ranks.map(job, [])), flush=True)
@@ -111,11 +112,12 @@ main()
 
 MEETING = """
 import os
+from nmt.process_group import meet
 from nmt.ranks import Ranks
 
 try:
-    with Ranks(2, os.environ["RANK"]):
-        pass
+    with meet() as group:
+        Ranks(2, group).require_same(os.environ["RANK"])
 except Exception as error:
     print(error, flush=True)
 """
@@ -147,9 +149,13 @@ def test_where_one_does_not_come_the_others_do_not_wait_for_ever(
         monkeypatch.setenv(f"MASTER_{name}", value)
     for name, value in (("WORLD_SIZE", "2"), ("RANK", "0")):
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("nmt.ranks._MEETING", timedelta(seconds=1))
-    with pytest.raises(RunError, match="torchrun have not all met within 1 s: look at what the"):
-        Ranks(None, "alone").__enter__()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setattr("nmt.process_group._MEETING", timedelta(seconds=1))
+    with (
+        pytest.raises(RunError, match="torchrun have not all met within 1 s: look at what the"),
+        meet(),
+    ):
+        pass
 
 
 def test_workers_and_ranks_at_once(

@@ -1,0 +1,197 @@
+"""The processes that torchrun has started, here or elsewhere, and what they say to each other.
+
+Each runs the same code. They talk over gloo, but for tensors on GPUs, which go over NCCL.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+import torch
+from torch import Tensor, distributed
+
+from nmt.durations import format_duration
+from nmt.errors import RunError
+from nmt.launched import is_launched
+
+Value = TypeVar("Value")
+
+_MEETING: Final = timedelta(minutes=10)  # until all have started
+_PATIENCE: Final = timedelta(days=30)  # of those who wait for others: the input may be a person
+
+
+class LostProcess(RunError):
+    """Another process has died, or cannot be reached any more."""
+
+
+class ProcessGroup(ABC):
+    """All processes that work together.
+
+    What is called here is called by each of them, in the same order.
+
+    Attributes:
+        rank: number of this process, from 0 on.
+        size: how many there are.
+    """
+
+    rank: int
+    size: int
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the one that reads and writes for all."""
+        return self.rank == 0
+
+    @abstractmethod
+    def add_up(self, tensor: Tensor) -> None:
+        """Put the sum over all processes in the place of a tensor."""
+
+    @abstractmethod
+    def largest(self, number: int) -> int:
+        """The largest of the numbers that the processes have."""
+
+    @abstractmethod
+    def tell(self, value: Value) -> Value:
+        """What the first process has; that of the others counts for nothing."""
+
+    @abstractmethod
+    def hear(self, value: Value) -> list[Value]:
+        """What each process has, by rank."""
+
+    @contextmanager
+    def first_goes_ahead(self) -> Iterator[None]:
+        """For work of the first alone: the others come out when it is done.
+
+        Where the first fails, the others end too, with nothing said: it says why.
+        """
+        if not self.is_first:
+            if not self.tell(False):
+                raise SystemExit(2)
+            yield
+            return
+        try:
+            yield
+        except BaseException:
+            self.tell(False)
+            raise
+        self.tell(True)
+
+
+class Alone(ProcessGroup):
+    """One process, which torchrun has not started, or by itself."""
+
+    rank = 0
+    size = 1
+
+    def add_up(self, tensor: Tensor) -> None:
+        """Nothing to add."""
+
+    def largest(self, number: int) -> int:
+        """That one."""
+        return number
+
+    def tell(self, value: Value) -> Value:
+        """That one."""
+        return value
+
+    def hear(self, value: Value) -> list[Value]:
+        """That one."""
+        return [value]
+
+
+class Launched(ProcessGroup):
+    """Several; made by `meet`."""
+
+    def __init__(self) -> None:
+        self.rank = distributed.get_rank()
+        self.size = distributed.get_world_size()
+        self._patient = distributed.new_group(timeout=_PATIENCE, backend="gloo")
+
+    def add_up(self, tensor: Tensor) -> None:
+        """Put the sum over all processes in the place of a tensor, on the CPU or on GPUs.
+
+        Raises:
+            LostProcess: so for all methods.
+        """
+        group = self._patient if tensor.device.type == "cpu" else None
+        _talk(lambda: distributed.all_reduce(tensor, group=group))
+
+    def largest(self, number: int) -> int:
+        """The largest of the numbers that the processes have."""
+        found = torch.tensor(number)
+        maximum = distributed.ReduceOp.MAX
+        _talk(lambda: distributed.all_reduce(found, maximum, group=self._patient))
+        return int(found)
+
+    def tell(self, value: Value) -> Value:
+        """What the first process has; that of the others counts for nothing."""
+        values: list[Any] = [value if self.is_first else None]
+        _talk(lambda: distributed.broadcast_object_list(values, group=self._patient))
+        found: Value = values[0]
+        return found
+
+    def hear(self, value: Value) -> list[Value]:
+        """What each process has, by rank."""
+        values: list[Any] = [None] * self.size
+        _talk(lambda: distributed.all_gather_object(values, value, group=self._patient))
+        return values
+
+    def give_out(self, values: Sequence[Any] | None) -> Any:
+        """What the first process has for this one: it gives one to each, the others None."""
+        received = [None]
+        given = None if values is None else list(values)
+        _talk(lambda: distributed.scatter_object_list(received, given, group=self._patient))
+        return received[0]
+
+    def collect(self, value: Value) -> list[Value]:
+        """What each process has, by rank, for the first; else nothing."""
+        values: list[Any] = [None] * (self.size if self.is_first else 0)
+        _talk(lambda: distributed.gather_object(value, values or None, group=self._patient))
+        return values
+
+
+@contextmanager
+def meet(device: str = "cpu") -> Iterator[ProcessGroup]:
+    """All processes that torchrun has started, for as long as the context lasts; else this one.
+
+    Args:
+        device: type of the one that tensors will be added up on.
+
+    Raises:
+        RunError: one of them does not come.
+    """
+    if not is_launched():
+        yield Alone()
+        return
+    backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
+    try:
+        distributed.init_process_group(backend, timeout=_MEETING)
+        group = Launched()
+    except RuntimeError as error:
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+        raise RunError(
+            "the processes of torchrun have not all met within "
+            f"{format_duration(_MEETING.total_seconds())}: look at what the others say, and "
+            f"whether they are all started ({_first_line(error)})"
+        ) from None
+    try:
+        yield group
+    finally:
+        distributed.destroy_process_group()
+
+
+def _talk(exchange: Callable[[], object]) -> None:
+    try:
+        exchange()
+    except RuntimeError as error:
+        raise LostProcess(
+            f"another of the processes of torchrun has died ({_first_line(error)})"
+        ) from None
+
+
+def _first_line(error: RuntimeError) -> str:
+    """Of what torch says; the rest is where in its code that was."""
+    return str(error).partition("\n")[0]
