@@ -23,7 +23,7 @@ from types import FrameType
 from typing import Final, NoReturn, Protocol, cast
 
 from nmt.errors import UserError
-from nmt.launched import is_launched
+from nmt.launched import is_first, is_launched
 
 OK: Final = 0
 INTERNAL_ERROR: Final = 1
@@ -31,7 +31,7 @@ USER_ERROR: Final = 2
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
 
-_RUN_BY_SEVERAL: Final = ("translate",)
+_RUN_BY_SEVERAL: Final = ("train", "translate")
 
 # Name of a command, and of its module in `nmt.commands` -> what `nmt --help` says of it.
 COMMANDS: Final = {
@@ -88,7 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = _dispatch(words)
             sys.stdout.flush()
         except UserError as error:
-            print(f"nmt: error: {' '.join(str(error).split())}", file=sys.stderr)
+            where = "" if is_first() else f"rank {os.environ['RANK']}: "
+            print(f"nmt: error: {where}{' '.join(str(error).split())}", file=sys.stderr)
             code = USER_ERROR
         except BrokenPipeError:
             code = _reader_has_gone()
@@ -152,7 +153,7 @@ def _command_lines() -> Iterator[str]:
 def _run_command(name: str, words: list[str]) -> int:
     if is_launched() and name not in _RUN_BY_SEVERAL:
         raise UserError(
-            f"torchrun: of the commands {' and '.join(_RUN_BY_SEVERAL)} alone runs as several "
+            f"torchrun: of the commands {' and '.join(_RUN_BY_SEVERAL)} alone run as several "
             f"processes; start `nmt {name}` by itself"
         )
     command = cast(Command, importlib.import_module(f"nmt.commands.{name}"))
@@ -185,13 +186,16 @@ def _stdout_in_utf8() -> Iterator[None]:
 
 @contextmanager
 def _log_on_stderr() -> Iterator[None]:
-    """Show what the package logs while a command runs: warnings are marked, news are not."""
+    """Show what the package logs while a command runs: warnings are marked, news are not.
+
+    Of several processes that do the same the first says it for all.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_LogFormatter())
     logger = logging.getLogger("nmt")
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.INFO if is_first() else logging.CRITICAL)
     logger.propagate = False
     try:
         yield

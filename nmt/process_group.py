@@ -3,6 +3,7 @@
 Each runs the same code. They talk over gloo, but for tensors on GPUs, which go over NCCL.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
 from nmt.durations import format_duration
 from nmt.errors import RunError
@@ -167,7 +169,13 @@ def meet(device: str = "cpu") -> Iterator[ProcessGroup]:
         return
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
     try:
-        distributed.init_process_group(backend, timeout=_MEETING)
+        distributed.init_process_group(
+            backend,
+            store=_meeting_place(),
+            rank=int(os.environ["RANK"]),
+            world_size=int(os.environ["WORLD_SIZE"]),
+            timeout=_MEETING,
+        )
         group = Launched()
     except RuntimeError as error:
         if distributed.is_initialized():
@@ -181,6 +189,31 @@ def meet(device: str = "cpu") -> Iterator[ProcessGroup]:
         yield group
     finally:
         distributed.destroy_process_group()
+
+
+def memory_of_torchrun(timeout: timedelta = _MEETING) -> TCPStore | None:
+    """What lives as long as torchrun itself, whatever happens to its processes; None: nothing.
+
+    Args:
+        timeout: of all that is asked of it.
+    """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    return TCPStore(address, port, is_master=False, timeout=timeout)
+
+
+def _meeting_place() -> PrefixStore:
+    """Where processes find each other: a place of its own for each time that they are started.
+
+    By torch's own way they would find the addresses of those that have died.
+    """
+    store = memory_of_torchrun()
+    if store is None:
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = TCPStore(address, port, is_master=os.environ["RANK"] == "0", timeout=_MEETING)
+    start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return PrefixStore(f"nmt/start {start} of {os.environ['WORLD_SIZE']}", store)
 
 
 def _talk(exchange: Callable[[], object]) -> None:

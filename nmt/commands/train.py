@@ -12,6 +12,7 @@ from nmt.errors import RunError
 
 if TYPE_CHECKING:
     from nmt.config import Config
+    from nmt.process_group import ProcessGroup
     from nmt.run import RunDirectory
     from nmt.training.material import Material
 
@@ -54,50 +55,83 @@ def run(arguments: argparse.Namespace) -> int:
     require_device(config)
     require_corpora(config, arguments.config)
     path = Path(config.run)
-    with explained(path):
-        folder, material = _begin(path, config, arguments)
 
-        from nmt.training.trainer import train
+    from nmt.device import resolve_device
+    from nmt.process_group import meet
 
-        result = train(config, folder, arguments.resume, material)
+    with explained(path), meet(resolve_device(config.device).type) as group:
+        return _train(path, config, arguments, group)
+
+
+def _train(
+    path: Path, config: "Config", arguments: argparse.Namespace, group: "ProcessGroup"
+) -> int:
+    """Begin or go on, the first process before the others, and train to the end."""
+    from nmt.training.agreement import has_begun, note_begun, require_alike
+    from nmt.training.trainer import train
+
+    require_alike(group, config)
+    resume = group.tell(arguments.resume or (group.is_first and has_begun(path)))
+    material = None
+    with group.first_goes_ahead():
+        if group.is_first:
+            folder, material = _begin(path, config, resume, arguments.overwrite, group)
+            note_begun(path)
+    if not group.is_first:
+        folder = _open_beside_first(path)
+    result = train(config, folder, resume, material, group)
     return 0 if result.signal is None else 128 + result.signal
 
 
+def _open_beside_first(path: Path) -> "RunDirectory":
+    """The run that the first process has begun, which this one must be able to read."""
+    from nmt.run import RunDirectory
+
+    try:
+        return RunDirectory.create(path, resume=True)
+    except RunError as error:
+        raise RunError(
+            f"{error} (that is where rank 0 has its run: all machines must share the folder)"
+        ) from None
+
+
 def _begin(
-    path: Path, config: "Config", arguments: argparse.Namespace
+    path: Path, config: "Config", resume: bool, overwrite: bool, group: "ProcessGroup"
 ) -> "tuple[RunDirectory, Material | None]":
     """The folder of the run, with all that is needed to train in it; of a new one, the material."""
     from nmt.run import RunDirectory
 
-    if arguments.resume:
+    if resume:
         return RunDirectory.create(path, resume=True), None
-    if arguments.overwrite and path.exists():
-        return _replace(path, config)
+    if overwrite and path.exists():
+        return _replace(path, config, group)
     # At once, so that what is in the way is told before the work, not after it.
     folder = RunDirectory.create(path)
-    return folder, _fill(folder, config)
+    return folder, _fill(folder, config, group)
 
 
-def _replace(path: Path, config: "Config") -> "tuple[RunDirectory, Material]":
+def _replace(
+    path: Path, config: "Config", group: "ProcessGroup"
+) -> "tuple[RunDirectory, Material]":
     """A new run in the place of an old one, which goes when nothing is left that can be refused."""
     from nmt.run import RunDirectory
 
     with _workplace(path.parent) as name:
         prepared = RunDirectory(Path(name))
-        material = _prepare(prepared, config)
+        material = _prepare(prepared, config, group)
         folder = RunDirectory.create(path, overwrite=True)
         _move(prepared, folder, material)
     return folder, material
 
 
-def _fill(folder: "RunDirectory", config: "Config") -> "Material":
+def _fill(folder: "RunDirectory", config: "Config", group: "ProcessGroup") -> "Material":
     """Give a new run its tokenizers and encoded corpora; where that fails, it is empty again."""
     from nmt.run import RunDirectory
 
     try:
         with _workplace(folder.path) as name:
             prepared = RunDirectory(Path(name))
-            material = _prepare(prepared, config)
+            material = _prepare(prepared, config, group)
             _move(prepared, folder, material)
     except BaseException:
         if not any(folder.path.iterdir()):
@@ -106,7 +140,7 @@ def _fill(folder: "RunDirectory", config: "Config") -> "Material":
     return material
 
 
-def _prepare(prepared: "RunDirectory", config: "Config") -> "Material":
+def _prepare(prepared: "RunDirectory", config: "Config", group: "ProcessGroup") -> "Material":
     """Do all that can fail for what a person wrote, before anything of theirs is changed.
 
     Every part of the training is made once for that. What takes long to make is kept.
@@ -114,6 +148,7 @@ def _prepare(prepared: "RunDirectory", config: "Config") -> "Material":
     from nmt.build_corpus import build_corpus
     from nmt.config_file import dump_config
     from nmt.data.corpus import read_pairs
+    from nmt.data.portions import Place
     from nmt.training.assembly import assemble
     from nmt.training.material import gather
     from nmt.training.reporting import log_to_file
@@ -122,7 +157,7 @@ def _prepare(prepared: "RunDirectory", config: "Config") -> "Material":
         if corpus is not None:
             deque(read_pairs(build_corpus(corpus)), maxlen=0)
     with log_to_file(prepared.log):
-        material = gather(config, prepared)
+        material = gather(config, prepared, place=Place(group.rank, group.size))
         _require_readable(config, material)
         assemble(config, prepared, material, checkpoint=None)
     prepared.write_config(dump_config(config))

@@ -12,6 +12,7 @@ from nmt.data.loader import DataLoader
 from nmt.errors import ConfigError
 from nmt.inference import Inference
 from nmt.nn.model import Model
+from nmt.process_group import Alone, ProcessGroup
 from nmt.registry import PlugIn
 from nmt.run import RunDirectory
 from nmt.training.attention_loss import AttentionLoss, Reinforce
@@ -21,7 +22,7 @@ from nmt.training.engine import NEVER, Counters, Engine
 from nmt.training.material import Material
 from nmt.training.objective import Objective
 from nmt.training.optimization import Optimizer
-from nmt.training.reporting import Reporter
+from nmt.training.reporting import Reporter, SilentReporter
 from nmt.training.resuming import data_identity, require_same_data
 from nmt.training.snapshots import Snapshots
 from nmt.training.starting import adopt_weights
@@ -31,17 +32,29 @@ from nmt.translation import Translator
 
 
 def assemble(
-    config: Config, run: RunDirectory, material: Material, checkpoint: Checkpoint | None
+    config: Config,
+    run: RunDirectory,
+    material: Material,
+    checkpoint: Checkpoint | None,
+    group: ProcessGroup | None = None,
 ) -> Engine:
     """All parts of a training, restored from a checkpoint where there is one.
 
     Draws the first weights from torch's global generator.
+
+    Args:
+        config: the experiment.
+        run: its folder.
+        material: tokenizers and batches.
+        checkpoint: where to go on from; None: from the beginning.
+        group: the processes that train together; None: this one does, alone.
 
     Raises:
         UserError: all that `gather` has not refused yet of what a person wrote; nothing of the run
             is changed before, or by this.
     """
     training, device, tokenizers = config.training, material.device, material.tokenizers
+    group = group or Alone()
     data = data_identity(tokenizers, material.loader)
     if checkpoint is not None:
         require_same_data(config, run, checkpoint.metadata["data"], data)
@@ -56,6 +69,7 @@ def assemble(
     total_updates = count_updates(training, num_batches)
     engine = Engine(
         config=training,
+        group=group,
         seed=config.seed,
         run=run,
         device=device,
@@ -67,12 +81,12 @@ def assemble(
         schedule=SCHEDULES.create(training.schedule, total_updates),
         objective=_objective(training, material.precision),
         ema=None if training.ema_decay is None else ExponentialAverage(model, training.ema_decay),
-        validator=_validator(config, model, material),
+        validator=_validator(config, model, material, group),
         best=_progress(training.validation.best),
         stopping=_stopping(training),
         tally=Tally(device),
         snapshots=_snapshots(training, run),
-        reporter=_reporter(config, run, total_updates, checkpoint),
+        reporter=_reporter(config, run, total_updates, checkpoint, is_silent=not group.is_first),
         data=data,
         counters=counters,
     )
@@ -129,7 +143,9 @@ def _objective(config: TrainingConfig, precision: torch.dtype) -> Objective:
     return Objective(config.label_smoothing, attention, config.r_drop, precision)
 
 
-def _validator(config: Config, model: Model, material: Material) -> Validator | None:
+def _validator(
+    config: Config, model: Model, material: Material, group: ProcessGroup
+) -> Validator | None:
     if config.data.valid is None:
         return None
     options, decoding = config.training.validation, config.decoding
@@ -146,7 +162,7 @@ def _validator(config: Config, model: Model, material: Material) -> Validator | 
     )
     pairs = list(read_pairs(build_corpus(config.data.valid)))
     metrics = [METRICS.get(name)() for name in options.metrics]
-    return Validator(translator, pairs, metrics, options.num_samples)
+    return Validator(translator, pairs, metrics, options.num_samples, group)
 
 
 def _stopping(training: TrainingConfig) -> Progress | None:
@@ -163,13 +179,19 @@ def _progress(metric: str) -> Progress:
 
 
 def _reporter(
-    config: Config, run: RunDirectory, total_updates: int | None, checkpoint: Checkpoint | None
+    config: Config,
+    run: RunDirectory,
+    total_updates: int | None,
+    checkpoint: Checkpoint | None,
+    *,
+    is_silent: bool,
 ) -> Reporter:
     update, end = 0, 0
     if checkpoint is not None:
         update = checkpoint.metadata["counters"]["update"]
         end = checkpoint.metadata["metrics_end"]
-    return Reporter(
+    kind = SilentReporter if is_silent else Reporter
+    return kind(
         metrics=run.metrics,
         metrics_end=end,
         curves=run.plots / "learning_curves.png",

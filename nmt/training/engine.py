@@ -12,6 +12,7 @@ from nmt.batch import Portion
 from nmt.checkpoint import Checkpoint, save_checkpoint
 from nmt.config import TrainingConfig
 from nmt.nn.model import Model
+from nmt.process_group import ProcessGroup
 from nmt.run import LAST, RunDirectory
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
@@ -73,6 +74,7 @@ class Engine:
     """The parts that train together; made by `assembly`, driven by `Trainer`.
 
     Attributes:
+        group: the processes that train together.
         seed: of the run; what an update draws follows from it and the update.
         best: what the best checkpoint is chosen by, so far.
         stopping: what early stopping watches; None for never.
@@ -83,6 +85,7 @@ class Engine:
     """
 
     config: TrainingConfig
+    group: ProcessGroup
     seed: int
     run: RunDirectory
     device: torch.device
@@ -121,10 +124,16 @@ class Engine:
         )
 
     def save(self) -> None:
-        """Write the checkpoint `last`: all that a resume needs to go on bit for bit."""
+        """Write the checkpoint `last`: all that a resume needs to go on bit for bit.
+
+        The first process does; all must call it.
+        """
+        optimizer = optimizer_tensors(self.optimizer)
+        if not self.group.is_first:
+            return
         tensors: dict[str, dict[str, Tensor]] = {
             "model": self.model.state_dict(),
-            "optimizer": optimizer_tensors(self.optimizer),
+            "optimizer": optimizer,
             "tally": self.tally.tensors(),
         }
         if self.ema is not None:

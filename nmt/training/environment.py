@@ -13,8 +13,10 @@ import nmt
 _PACKAGES: Final = ("torch", "numpy", "sentencepiece", "sacrebleu", "safetensors")
 
 
-def write_environment(path: Path, device: torch.device, precision: torch.dtype) -> None:
-    """Write the versions and the hardware of this process as JSON."""
+def write_environment(
+    path: Path, device: torch.device, precision: torch.dtype, num_processes: int = 1
+) -> None:
+    """Write the versions and the hardware of this process, and how many there are, as JSON."""
     is_gpu = device.type == "cuda"
     facts = {
         "nmt": nmt.__version__,
@@ -23,6 +25,7 @@ def write_environment(path: Path, device: torch.device, precision: torch.dtype) 
         **{name: version(name) for name in _PACKAGES},
         "device": torch.cuda.get_device_name(device) if is_gpu else platform.machine(),
         "precision": str(precision).removeprefix("torch."),
+        "num_processes": num_processes,
         "num_threads": torch.get_num_threads(),
     }
     path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

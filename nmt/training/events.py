@@ -6,6 +6,7 @@ from typing import Final
 
 from nmt.durations import format_duration
 from nmt.errors import UserError
+from nmt.training.agreement import require_same_weights
 from nmt.training.engine import Engine
 from nmt.training.signals import Interruption
 from nmt.training.validation import Validation
@@ -48,11 +49,13 @@ def reason_to_stop(engine: Engine) -> str | None:
 def validate(engine: Engine, interruption: Interruption) -> None:
     """Measure the weights, steer by the result, and keep them where they are the best.
 
+    All processes compute, and steer by what the first has found; it alone keeps the weights.
     Without validation data the latest weights are the best. Raises `Interrupted` with nothing
     changed.
     """
     started = time.perf_counter()
     update = engine.counters.update
+    require_same_weights(engine.group, engine.model)
     with engine.used_weights():
         weights = engine.model.state_dict()
         facts: dict[str, object] = {"update": update}
@@ -62,9 +65,10 @@ def validate(engine: Engine, interruption: Interruption) -> None:
             facts.update(loss=validation.loss, scores=validation.as_dict())
             improved = _observe(engine, validation)
             _report(engine, validation, improved, time.perf_counter() - started)
-        engine.snapshots.save(update, weights, facts)
-        if improved:
-            engine.snapshots.save_best(weights, facts)
+        if engine.group.is_first:
+            engine.snapshots.save(update, weights, facts)
+            if improved:
+                engine.snapshots.save_best(weights, facts)
     engine.counters.validated_at = update
 
 

@@ -10,11 +10,10 @@ from nmt.build_corpus import build_corpus
 from nmt.config import METRICS, Config
 from nmt.data.corpus import read_pairs
 from nmt.metrics import Score
-from nmt.run import RunDirectory
 from nmt.training.averaging import average_weights
 from nmt.training.engine import Engine
 from nmt.training.signals import Interruption
-from nmt.training.validation import translate_lines
+from nmt.training.validation import together, translate_lines
 from nmt.training.weights import holding
 from nmt.translation import Translator
 
@@ -31,7 +30,7 @@ def finish(
     Raises `Interrupted` where an end is asked for in the meantime; resuming does this part again.
     """
     keep_average_where_better(engine, interruption)
-    scores = score_test_set(config, engine.run, interruption)
+    scores = score_test_set(config, engine, interruption)
     results = {
         "reason": reason,
         "updates": engine.counters.update,
@@ -41,7 +40,8 @@ def finish(
         "best": {"metric": engine.best.metric, **engine.best.state()},
         "test": [asdict(score) for score in scores],
     }
-    engine.run.results.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    if engine.group.is_first:
+        engine.run.results.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     engine.reporter.draw_curves()
     engine.counters.is_finished = True
     engine.save()
@@ -51,7 +51,8 @@ def finish(
 
 def keep_average_where_better(engine: Engine, interruption: Interruption) -> None:
     """Average the last snapshots, and keep that as the best where it validates better."""
-    updates = engine.snapshots.latest(engine.config.checkpoints.average_last)
+    # (The first, which has written them all by the time that it tells.)
+    updates = engine.group.tell(engine.snapshots.latest(engine.config.checkpoints.average_last))
     if engine.validator is None or len(updates) < 2:
         return
     average = average_weights(engine.snapshots.weights(updates))
@@ -65,21 +66,29 @@ def keep_average_where_better(engine: Engine, interruption: Interruption) -> Non
         update = engine.counters.update
         engine.best.observe(value, update)
         facts = {"loss": validation.loss, "scores": validation.as_dict(), "average_of": updates}
-        engine.snapshots.save_best(average, {"update": update, **facts})
+        if engine.group.is_first:
+            engine.snapshots.save_best(average, {"update": update, **facts})
 
 
-def score_test_set(
-    config: Config, run: RunDirectory, interruption: Interruption
-) -> Sequence[Score]:
+def score_test_set(config: Config, engine: Engine, interruption: Interruption) -> Sequence[Score]:
     """Translate the test set with the best model, as `nmt translate` would, and score that."""
     if config.data.test is None:
         return []
+    run, group = engine.run, engine.group
     pairs = list(read_pairs(build_corpus(config.data.test)))
+    sources = [source for source, _ in pairs]
+    group.tell(None)  # the best model has been written
     translator = Translator.from_run(run.path, device=config.device, precision=config.precision)
-    texts = translate_lines(translator, [source for source, _ in pairs], interruption)
-    run.translations.mkdir(exist_ok=True)
-    path = run.translations / "test.txt"
-    path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    texts = together(
+        group,
+        translator,
+        interruption,
+        lambda shared: translate_lines(shared, sources, interruption),
+    )
+    if group.is_first:
+        run.translations.mkdir(exist_ok=True)
+        path = run.translations / "test.txt"
+        path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
     references = [reference for _, reference in pairs]
     names = dict.fromkeys([*_TEST_METRICS, *config.training.validation.metrics])
     scores: list[Score] = [METRICS.get(name)()(texts, references) for name in names]

@@ -7,6 +7,7 @@ import torch
 from nmt.build import Tokenizers, build_loader, build_tokenizers, load_tokenizers
 from nmt.config import Config
 from nmt.data.loader import DataLoader
+from nmt.data.portions import ALONE, Place
 from nmt.device import resolve_device, resolve_precision
 from nmt.errors import ConfigError
 from nmt.run import RunDirectory
@@ -30,12 +31,15 @@ class Material:
     loader: DataLoader
 
 
-def gather(config: Config, run: RunDirectory, *, is_begun: bool = False) -> Material:
+def gather(
+    config: Config, run: RunDirectory, *, place: Place = ALONE, is_begun: bool = False
+) -> Material:
     """The material of a training; tokenizers and encoded corpora are made where there are none.
 
     Args:
         config: the experiment.
         run: where the tokenizers are, and the corpora, unless they have a cache of their own.
+        place: of this process among those that train together.
         is_begun: there are weights that know the tokens of the run's tokenizers alone: none is
             made in their place.
 
@@ -55,7 +59,7 @@ def gather(config: Config, run: RunDirectory, *, is_begun: bool = False) -> Mate
         tokenizers = make_tokenizers(config, run)
         if config.start_from is not None:
             tell_differences(config, tokenizers)
-    loader = build_loader(config, run, tokenizers, device)
+    loader = build_loader(config, run, tokenizers, device, place)
     return Material(device, precision, tokenizers, loader)
 
 

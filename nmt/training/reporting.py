@@ -152,6 +152,35 @@ class Reporter:
                 self._writer.add_scalar(f"{group}/{name}", value, update)
 
 
+class SilentReporter(Reporter):
+    """Of the processes that are not the first: it says nothing, and writes nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+    def advance(self) -> None:
+        """Nothing."""
+
+    def training(self, update: int, values: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def validation(
+        self, update: int, losses: Mapping[str, float], scores: Mapping[str, float]
+    ) -> None:
+        """Nothing."""
+
+    def draw_curves(self, pause: float = 0.0) -> None:
+        """Nothing."""
+
+
 def _tensorboard_writer() -> Callable[..., ScalarWriter]:
     """The class of TensorBoard's writers."""
     try:

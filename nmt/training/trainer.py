@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +12,12 @@ from nmt.batch import Portion
 from nmt.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
 from nmt.config import Config
 from nmt.config_file import dump_config, load_config
+from nmt.data.portions import Place
 from nmt.metrics import Score
+from nmt.process_group import Alone, ProcessGroup
 from nmt.run import LAST, RunDirectory
 from nmt.structure import to
+from nmt.training.agreement import require_same_start
 from nmt.training.assembly import assemble, no_sentences
 from nmt.training.clock import Clock
 from nmt.training.engine import Engine
@@ -27,6 +30,7 @@ from nmt.training.events import (
     validate,
 )
 from nmt.training.finishing import finish
+from nmt.training.gradients import add_up
 from nmt.training.material import Material, gather
 from nmt.training.optimization import apply_gradients
 from nmt.training.randomness import seed_everything, seed_update
@@ -57,7 +61,11 @@ class TrainingResult:
 
 
 def train(
-    config: Config, run: RunDirectory, resume: bool = False, material: Material | None = None
+    config: Config,
+    run: RunDirectory,
+    resume: bool = False,
+    material: Material | None = None,
+    group: ProcessGroup | None = None,
 ) -> TrainingResult:
     """Do everything that a configuration implies, in a run directory made for it.
 
@@ -71,23 +79,31 @@ def train(
         resume: go on from the checkpoint `last`, bit for bit on a CPU; from the start where the
             run had not come to the first one. A finished run is left alone.
         material: of this run, where it has been gathered before.
+        group: the processes that train together, each of which calls this; None: this one alone.
+            The first writes, into a folder that all of them can read.
 
     Raises:
         UserError: something that a person can mend, in one line.
     """
+    group = group or Alone()
     keep_freed_memory()
     if config.training.num_threads is not None:
         torch.set_num_threads(config.training.num_threads)
     changed = require_same(load_config(run.config), config) if resume else []
-    run.write_config(dump_config(config))
-    with log_to_file(run.log):
+    if group.is_first:
+        run.write_config(dump_config(config))
+    with log_to_file(run.log) if group.is_first else nullcontext():
         if changed:
             logger.info("goes on with other options: %s", ", ".join(changed))
         checkpoint = _last_checkpoint(run) if resume else None
         seed_everything(config.seed)
-        material = material or gather(config, run, is_begun=checkpoint is not None)
-        engine = assemble(config, run, material, checkpoint)
-        write_environment(run.environment, engine.device, engine.precision)
+        if material is None:
+            place = Place(group.rank, group.size)
+            material = gather(config, run, place=place, is_begun=checkpoint is not None)
+        engine = assemble(config, run, material, checkpoint, group)
+        require_same_start(group, engine.data, engine.counters.update)
+        if group.is_first:
+            write_environment(run.environment, engine.device, engine.precision, group.size)
         with engine.reporter, listen() as interruption:
             return _train(config, engine, interruption)
 
@@ -145,6 +161,7 @@ class Trainer:
         with closing(self._engine.loader), closing(self._updates()) as updates:
             while True:
                 self._validate_or_save()
+                self._agree_on_interruption()
                 if self._interruption.signal is not None:
                     self._note_time()
                     raise Interrupted
@@ -169,6 +186,11 @@ class Trainer:
             self._engine.save()
             self._clock.restart()
 
+    def _agree_on_interruption(self) -> None:
+        """What any process was asked for, all do at the same update."""
+        signal = self._interruption.signal or 0
+        self._interruption.signal = self._engine.group.largest(signal) or None
+
     def _note_time(self) -> None:
         """Count the time of the updates since the last call; waits for the device."""
         self._counters.seconds += self._clock.restart()
@@ -186,17 +208,17 @@ class Trainer:
         """One step on the gradient of all batches of an update, divided by all their tokens."""
         engine, counters = self._engine, self._counters
         counters.update += 1
-        seed_update(engine.seed, counters.update)
+        seed_update(engine.seed, counters.update, engine.group.rank)
         engine.model.train()
         engine.optimizer.set_learning_rate(engine.learning_rate())
         num_tokens = portion.num_target_tokens
-        objective = torch.zeros((), device=engine.device)
-        likelihood = torch.zeros((), device=engine.device)
+        sums = torch.zeros(2, device=engine.device)  # objective, likelihood
         for batch in portion.batches:
             losses = engine.objective(engine.model, to(batch, engine.device), engine.feed_own())
             (losses.objective / num_tokens).backward()  # type: ignore[no-untyped-call]
-            objective += losses.objective.detach()
-            likelihood += losses.negative_log_likelihood
+            sums += torch.stack((losses.objective.detach(), losses.negative_log_likelihood))
+        add_up(engine.group, engine.model, sums)
+        objective, likelihood = sums.unbind()
         norm = apply_gradients(engine.optimizer, objective, self._config.clip_norm)
         if engine.ema is not None:
             engine.ema.update(counters.update)

@@ -1,16 +1,20 @@
 """How good the model is now: loss, perplexity, and the scores of its translations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 from nmt.data.grids import Source
 from nmt.metrics import Metric, Score
-from nmt.search.hypothesis import Hypothesis
-from nmt.search.request import Request
-from nmt.search.search import Search, State, Stepper
+from nmt.process_group import Launched, ProcessGroup
+from nmt.ranks import Ranks
 from nmt.teacher_forcing import perplexity
-from nmt.training.signals import Interruption
+from nmt.training.signals import Interrupted, Interruption
 from nmt.translation import Translator
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Validator:
         pairs: sources and references.
         metrics: of the translations; may be empty, then only the samples are translated.
         num_samples: how many translations to show, spread over the pairs.
+        group: the processes that compute it, all of them with the same weights.
     """
 
     def __init__(
@@ -73,7 +78,9 @@ class Validator:
         pairs: Sequence[tuple[Source, str]],
         metrics: Sequence[Metric],
         num_samples: int,
+        group: ProcessGroup,
     ) -> None:
+        self._group = group
         self._translator = translator
         self._pairs = list(pairs)
         self._metrics = list(metrics)
@@ -82,12 +89,15 @@ class Validator:
 
     def __call__(self, interruption: Interruption) -> Validation:
         """Measure; raises `Interrupted` soon after somebody asked for an end."""
-        loss = self._loss(interruption)
+        return together(
+            self._group, self._translator, interruption, partial(self._measure, interruption)
+        )
+
+    def _measure(self, interruption: Interruption, translator: Translator) -> Validation:
+        loss = self._loss(interruption, translator)
         wanted = range(len(self._pairs)) if self._metrics else self._sampled
         sources = [self._pairs[index][0] for index in wanted]
-        texts = dict(
-            zip(wanted, translate_lines(self._translator, sources, interruption), strict=True)
-        )
+        texts = dict(zip(wanted, translate_lines(translator, sources, interruption), strict=True))
         references = [reference for _, reference in self._pairs]
         return Validation(
             loss=loss,
@@ -95,9 +105,9 @@ class Validator:
             samples=[Sample(*self._pairs[index], texts[index]) for index in self._sampled],
         )
 
-    def _loss(self, interruption: Interruption) -> float:
+    def _loss(self, interruption: Interruption, translator: Translator) -> float:
         log_probability, num_tokens = 0.0, 0
-        for sentence in self._translator.score(self._pairs):
+        for sentence in translator.score(self._pairs):
             log_probability += sentence.log_probability
             num_tokens += sentence.num_tokens
             interruption.check()
@@ -108,21 +118,43 @@ def translate_lines(
     translator: Translator, lines: Sequence[Source], interruption: Interruption
 ) -> list[str]:
     """The best translation of each line; raises `Interrupted` soon after an end is asked for."""
-    search = _Breakable(translator.inference.search, interruption)
-    breakable = replace(translator, inference=replace(translator.inference, search=search))
-    return [translation.text for translation in breakable.translate(lines)]
+
+    def check(num_done: int) -> None:
+        interruption.check()
+
+    windows = translator.translate_windows(lines, report=check)
+    return [translation.text for window in windows for translation in window]
 
 
-class _Breakable(Search):
-    """A search that is broken off between two batches where an end is asked for."""
+def together(
+    group: ProcessGroup,
+    translator: Translator,
+    interruption: Interruption,
+    measure: Callable[[Translator], Result],
+) -> Result:
+    """What the first process measures with a translator whose batches all of them compute.
 
-    def __init__(self, search: Search, interruption: Interruption) -> None:
-        super().__init__(search.beam_size, search.n_best, search.scoring, search.rules)
-        self._search = search
-        self._interruption = interruption
+    Args:
+        group: the processes.
+        translator: of this process; the same in all.
+        interruption: of this process; that of the first is told to all.
+        measure: what is done with a translator; called in the first process.
 
-    def __call__(
-        self, model: Stepper[State], state: State, request: Request
-    ) -> list[list[Hypothesis]]:
-        self._interruption.check()
-        return self._search(model, state, request)
+    Raises:
+        Interrupted: in all processes, soon after the first was asked for an end.
+    """
+    if not isinstance(group, Launched):
+        return measure(translator)
+    ranks = Ranks(translator.inference, group)
+    found = None
+    if group.is_first:
+        shared = replace(translator.inference, workers=ranks)
+        with suppress(Interrupted):
+            found = measure(replace(translator, inference=shared))
+        ranks.let_go()
+    else:
+        ranks.serve()
+    found, interruption.signal = group.tell((found, interruption.signal))
+    interruption.check()
+    assert found is not None
+    return found

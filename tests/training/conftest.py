@@ -12,13 +12,14 @@ from nmt.build_model import build_model
 from nmt.config import DecoderConfig, EmbeddingConfig, EncoderConfig, ModelConfig, TrainingConfig
 from nmt.data.loader import make_batch
 from nmt.metrics import Score
+from nmt.process_group import Alone, ProcessGroup
 from nmt.run import RunDirectory
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
 from nmt.training.engine import Engine
 from nmt.training.objective import Objective
 from nmt.training.optimization import SGD
-from nmt.training.reporting import Reporter
+from nmt.training.reporting import Reporter, SilentReporter
 from nmt.training.schedule import Constant
 from nmt.training.signals import Interruption
 from nmt.training.snapshots import Snapshots
@@ -94,8 +95,10 @@ def make_engine(tmp_path: Path) -> MakeEngine:
         validator: ScriptedValidator | None = None,
         learning_rate: float = 0.1,
         metrics_end: int = 0,
+        group: ProcessGroup | None = None,
         **options: Any,
     ) -> Engine:
+        group = group or Alone()
         config = TrainingConfig.model_validate({"max_epochs": None, **options})
         run = RunDirectory(tmp_path)
         model = tiny_model()
@@ -104,6 +107,7 @@ def make_engine(tmp_path: Path) -> MakeEngine:
         early = config.early_stopping
         return Engine(
             config=config,
+            group=group,
             seed=1,
             run=run,
             device=CPU,
@@ -126,7 +130,7 @@ def make_engine(tmp_path: Path) -> MakeEngine:
             snapshots=Snapshots(
                 run, max(config.checkpoints.keep_last, config.checkpoints.average_last)
             ),
-            reporter=Reporter(
+            reporter=(Reporter if group.is_first else SilentReporter)(
                 metrics=run.metrics,
                 metrics_end=metrics_end,
                 curves=run.plots / "curves.png",

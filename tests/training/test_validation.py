@@ -1,5 +1,5 @@
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,8 @@ import torch
 
 from nmt.inference import Inference
 from nmt.metrics import Bleu, Score
-from nmt.reading import windows
+from nmt.process_group import Alone
+from nmt.reading import no_report, windows
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.request import Request
@@ -38,22 +39,24 @@ class Counting(Search):
 class Shouting(Translator):
     """Translates into capitals, finds each word half as probable as not; counts its lines."""
 
-    def translate_stream(
+    def translate_windows(
         self,
         lines: Iterable[str],
         *,
         with_alignments: bool = False,
         with_scores: bool = False,
         with_token_scores: bool = False,
-    ) -> Iterator[Translation]:
+        first_number: int = 1,
+        report: Callable[[int], object] = no_report,
+    ) -> Iterator[list[Translation]]:
         for window in windows(lines, lambda line: 10_000):  # batches of 400
             self.inference.search(
                 Stepper(lambda tokens, state: (tokens, state)),
                 None,
                 Request(torch.ones(len(window), dtype=torch.int64)),
             )
-            for line in window:
-                yield Translation((line.upper(),), (Hypothesis((), 0.0, 0.0),))
+            report(len(window))
+            yield [Translation((line.upper(),), (Hypothesis((), 0.0, 0.0),)) for line in window]
 
     def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[SentenceScore]:
         for _, target in pairs:
@@ -68,7 +71,7 @@ def shouting(search: Search | None = None) -> Shouting:
 
 
 def test_loss_scores_and_samples() -> None:
-    validator = Validator(shouting(), PAIRS, [Bleu()], num_samples=4)
+    validator = Validator(shouting(), PAIRS, [Bleu()], num_samples=4, group=Alone())
     result = validator(Interruption())
     assert result.loss == pytest.approx(math.log(2))
     assert result.perplexity == pytest.approx(2.0)
@@ -85,16 +88,19 @@ def test_loss_scores_and_samples() -> None:
 
 def test_without_metrics_only_the_samples_are_translated() -> None:
     search = Counting()
-    result = Validator(shouting(search), PAIRS, [], num_samples=2)(Interruption())
+    result = Validator(shouting(search), PAIRS, [], num_samples=2, group=Alone())(Interruption())
     assert search.seen == [2]
     assert result.scores == []
     assert len(result.samples) == 2
 
 
 def test_there_may_be_fewer_pairs_than_samples() -> None:
-    result = Validator(shouting(), PAIRS[:2], [], num_samples=5)(Interruption())
+    result = Validator(shouting(), PAIRS[:2], [], num_samples=5, group=Alone())(Interruption())
     assert [sample.source for sample in result.samples] == ["a b c d 0", "a b c d 1"]
-    assert Validator(shouting(), PAIRS[:2], [], num_samples=0)(Interruption()).samples == []
+    assert (
+        Validator(shouting(), PAIRS[:2], [], num_samples=0, group=Alone())(Interruption()).samples
+        == []
+    )
 
 
 def test_it_is_broken_off_between_two_batches() -> None:
@@ -110,7 +116,7 @@ def test_it_is_broken_off_between_two_batches() -> None:
         translate_lines(shouting(search), [source for source, _ in PAIRS], interruption)
     assert search.seen == [400]
     with pytest.raises(Interrupted):
-        Validator(shouting(search), PAIRS, [Bleu()], 0)(interruption)
+        Validator(shouting(search), PAIRS, [Bleu()], 0, group=Alone())(interruption)
     assert search.seen == [400]
 
 
@@ -118,16 +124,18 @@ def test_lines_are_one_stream_so_that_warnings_number_them_right() -> None:
     streams: list[list[Any]] = []
 
     class Streaming(Shouting):
-        def translate_stream(
+        def translate_windows(
             self,
             lines: Iterable[str],
             *,
             with_alignments: bool = False,
             with_scores: bool = False,
             with_token_scores: bool = False,
-        ) -> Iterator[Translation]:
+            first_number: int = 1,
+            report: Callable[[int], object] = no_report,
+        ) -> Iterator[list[Translation]]:
             streams.append(list(lines))
-            return super().translate_stream(streams[-1])
+            return super().translate_windows(streams[-1], report=report)
 
         def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[SentenceScore]:
             streams.append(list(pairs))
@@ -136,7 +144,7 @@ def test_lines_are_one_stream_so_that_warnings_number_them_right() -> None:
     plain = shouting()
     none: Any = None
     translator = Streaming(plain.inference, none, none, max_source_length=1)
-    Validator(translator, PAIRS, [Bleu()], 0)(Interruption())
+    Validator(translator, PAIRS, [Bleu()], 0, group=Alone())(Interruption())
     assert [len(stream) for stream in streams] == [1000, 1000]
 
 

@@ -1,0 +1,90 @@
+"""What the processes of a training agree on before it begins, and what torchrun remembers of it."""
+
+import hashlib
+import platform
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from torch import nn
+
+import nmt
+from nmt.config import Config
+from nmt.differences import differences
+from nmt.errors import RunError
+from nmt.process_group import ProcessGroup, memory_of_torchrun
+from nmt.training.resuming import DataIdentity
+
+_PACKAGES: Final = ("torch", "numpy", "sentencepiece")  # that results may depend on
+_REMEDY: Final = "give all machines the same files, options and versions"
+_TIMEOUT: Final = timedelta(minutes=1)
+
+
+def require_alike(group: ProcessGroup, config: Config) -> None:
+    """Refuse processes with other options, or other versions of what results may depend on.
+
+    Raises:
+        RunError: names what differs, and where.
+    """
+    _require_one(group, {**config.model_dump(mode="json"), "version of": _versions()})
+
+
+def require_same_start(group: ProcessGroup, data: DataIdentity, update: int) -> None:
+    """Refuse processes that would go on from other data, or from other checkpoints.
+
+    Raises:
+        RunError: names what differs, and where.
+    """
+    _require_one(group, {"data": data, "update of the checkpoint": update})
+
+
+def require_same_weights(group: ProcessGroup, model: nn.Module) -> None:
+    """Refuse to go on where the weights of the processes have come apart.
+
+    They do the same to the same numbers, so this is a sign of a fault of the hardware, or of ours.
+
+    Raises:
+        RunError: they are not the same to the last bit.
+    """
+    if group.size > 1:
+        facts = {"SHA-256 of the weights": _digest(model)}
+        _require_one(group, facts, "go on from the last checkpoint with --resume")
+
+
+def _require_one(group: ProcessGroup, facts: dict[str, Any], remedy: str = _REMEDY) -> None:
+    all_facts = group.hear(facts)
+    for rank, other in enumerate(all_facts):
+        found = differences(all_facts[0], other)
+        told = ", ".join(f"{key} ({change})" for key, change in found.items())
+        if told:
+            raise RunError(f"rank {rank} of torchrun is not like rank 0: {told}; {remedy}")
+
+
+def _versions() -> dict[str, str]:
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"nmt": nmt.__version__, "python": python, **{name: version(name) for name in _PACKAGES}}
+
+
+def _digest(model: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for parameter in model.parameters():
+        digest.update(parameter.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def note_begun(run: Path) -> None:
+    """Tell torchrun that the run is one of its own: processes started anew go on with it."""
+    store = memory_of_torchrun(_TIMEOUT)
+    if store is not None:
+        store.set(_key(run), "begun")
+
+
+def has_begun(run: Path) -> bool:
+    """Whether this torchrun has started processes before, and they came to begin the run."""
+    store = memory_of_torchrun(_TIMEOUT)
+    return store is not None and bool(store.check([_key(run)]))
+
+
+def _key(run: Path) -> str:
+    return f"nmt/{run.absolute()}"

@@ -1,0 +1,226 @@
+"""Several processes that train together, as threads of this one."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector
+
+from nmt.batch import Portion
+from nmt.data.loader import make_batch
+from nmt.data.portions import Place
+from nmt.errors import RunError
+from nmt.process_group import Alone, ProcessGroup
+from nmt.training.agreement import require_same_start, require_same_weights
+from nmt.training.gradients import add_up
+from nmt.training.signals import Interrupted, Interruption
+from nmt.training.trainer import Trainer
+
+from .conftest import MakeEngine
+
+DRAWING = threading.Lock()  # first weights, from the one generator that all threads have
+
+Value = TypeVar("Value")
+Result = TypeVar("Result")
+
+
+class Threads(ProcessGroup):
+    """One of several that meet at a barrier."""
+
+    def __init__(self, rank: int, barrier: threading.Barrier, table: list[Any]) -> None:
+        self.rank = rank
+        self.size = len(table)
+        self._barrier = barrier
+        self._table = table
+
+    def hear(self, value: Value) -> list[Value]:
+        self._table[self.rank] = value
+        self._barrier.wait(30)
+        values = list(self._table)
+        self._barrier.wait(30)
+        return values
+
+    def add_up(self, tensor: Tensor) -> None:
+        tensor.copy_(torch.stack(self.hear(tensor.clone())).sum(0))
+
+    def largest(self, number: int) -> int:
+        return max(self.hear(number))
+
+    def tell(self, value: Value) -> Value:
+        return self.hear(value)[0]
+
+
+def together(size: int, work: Callable[[ProcessGroup], Result]) -> list[Result]:
+    """What each of so many makes of its place among them."""
+    barrier, table = threading.Barrier(size), [None] * size
+
+    def do(rank: int) -> Result:
+        try:
+            return work(Threads(rank, barrier, table))
+        except BaseException:
+            barrier.abort()
+            raise
+
+    with ThreadPoolExecutor(size) as pool:
+        futures = [pool.submit(do, rank) for rank in range(size)]
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    for error in sorted(errors, key=lambda error: isinstance(error, threading.BrokenBarrierError)):
+        raise error
+    return [future.result() for future in futures]
+
+
+SOURCES = [[4, 5], [6, 7, 8], [9], [10, 4, 5, 6], [7], [8, 9], [11, 10], [5]]
+TARGETS = [[5, 4], [8, 7, 6, 9], [9, 4, 9], [6], [7, 7], [9, 8], [10], [5, 5, 5]]
+
+
+class PlacedLoader:
+    """Three batches of two, three and one pair, and then one of two."""
+
+    def __init__(self, place: Place, accumulate: int) -> None:
+        self.place = place
+        self.accumulate = accumulate
+
+    def updates(self, number: int, start: int = 0) -> Any:
+        batches = [np.arange(0, 2), np.arange(2, 5), np.arange(5, 6), np.arange(6, 8)]
+        for first in range(start, len(batches), self.accumulate):
+            group = batches[first : first + self.accumulate]
+            yield Portion(
+                batches=[
+                    make_batch([SOURCES[n] for n in part], [TARGETS[n] for n in part])
+                    for part in self.place.portion(group)
+                ],
+                num_batches=len(group),
+                num_target_tokens=sum(len(TARGETS[n]) + 1 for part in group for n in part),
+                is_last=first + len(group) == len(batches),
+            )
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("size", "accumulate"), [(2, 1), (2, 2), (3, 4), (5, 2)])
+def test_together_they_make_the_updates_of_one(
+    size: int, accumulate: int, make_engine: MakeEngine
+) -> None:
+    """Batches that do not divide; with a learning rate at which a difference would grow."""
+    options: dict[str, Any] = {"learning_rate": 1.0, "accumulate": accumulate, "max_updates": 8}
+
+    def train(group: ProcessGroup) -> tuple[Tensor, list[float], int]:
+        with DRAWING:
+            engine = make_engine(group=group, **options)
+        engine.loader = PlacedLoader(Place(group.rank, group.size), accumulate)
+        losses: list[float] = []
+        add = engine.tally.add
+
+        def watched(objective: Tensor, likelihood: Tensor, num_tokens: int, norm: Tensor) -> None:
+            losses.append(float(likelihood) / num_tokens)
+            add(objective, likelihood, num_tokens, norm)
+
+        engine.tally.add = watched  # type: ignore[method-assign]
+        with engine.reporter:
+            Trainer(engine, Interruption()).run()
+        weights = parameters_to_vector(engine.model.parameters()).detach()
+        return weights, losses, engine.counters.num_tokens
+
+    alone = train(Alone())
+    assert alone[1][-1] < 0.9 * alone[1][0]
+    for weights, losses, num_tokens in together(size, train):
+        torch.testing.assert_close(weights, alone[0], rtol=1e-5, atol=1e-5)
+        assert losses == pytest.approx(alone[1], rel=1e-5)
+        assert num_tokens == alone[2]
+
+
+def test_what_one_is_asked_for_all_do_after_the_same_update(make_engine: MakeEngine) -> None:
+    def train(group: ProcessGroup) -> tuple[int, int | None]:
+        with DRAWING:
+            engine = make_engine(group=group, max_updates=9)
+        interruption = Interruption()
+        if group.rank == 1:
+            engine.reporter.advance = lambda: setattr(interruption, "signal", 15)  # type: ignore[method-assign]
+        with engine.reporter, pytest.raises(Interrupted):
+            Trainer(engine, interruption).run()
+        return engine.counters.update, interruption.signal
+
+    assert together(3, train) == [(1, 15)] * 3
+
+
+def test_the_first_alone_writes(make_engine: MakeEngine, tmp_path: Path) -> None:
+    def train(group: ProcessGroup) -> str:
+        with DRAWING:
+            engine = make_engine(group=group, max_updates=4, log_every=1)
+        with engine.reporter:
+            return Trainer(engine, Interruption()).run()
+
+    assert together(2, train) == ["max_updates (4) reached"] * 2
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4
+    names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
+    assert names == {"last", "best", "step-4"}
+
+
+def test_gradients_are_added_up_and_those_that_are_missing_are_zero() -> None:
+    def work(group: ProcessGroup) -> tuple[list[list[float]], list[float]]:
+        model = nn.Linear(2, 1)
+        model.weight.grad = torch.tensor([[1.0, 2.0]]) * (group.rank + 1)
+        if group.rank == 0:
+            model.bias.grad = torch.tensor([5.0])
+        sums = torch.tensor([float(group.rank), 1.0])
+        add_up(group, model, sums)
+        assert model.weight.grad is not None and model.bias.grad is not None
+        return [model.weight.grad[0].tolist(), model.bias.grad.tolist()], sums.tolist()
+
+    assert together(2, work) == [([[3.0, 6.0], [5.0]], [1.0, 2.0])] * 2
+
+
+def test_what_has_come_apart_is_told() -> None:
+    def work(group: ProcessGroup) -> None:
+        model = nn.Linear(1, 1)
+        with torch.no_grad():
+            model.weight.fill_(1.0)
+            model.bias.fill_(0.0 if group.rank < 2 else 1e-7)
+        require_same_weights(group, model)
+
+    together(2, work)
+    with pytest.raises(RunError, match=r"rank 2 .* SHA-256 of the weights .* go on from the last"):
+        together(3, work)
+
+
+def test_other_data_are_refused() -> None:
+    def work(group: ProcessGroup) -> None:
+        data = {"tokenizers": ["a", "b"], "corpora": ["x" if group.is_first else "y"]}
+        require_same_start(group, data, update=3)
+
+    with pytest.raises(RunError, match=r"rank 1 .* data\.corpora\[0\] \('x' -> 'y'\); give all"):
+        together(2, work)
+
+
+def test_the_first_goes_ahead() -> None:
+    order: list[int] = []
+
+    def work(group: ProcessGroup) -> None:
+        with group.first_goes_ahead():
+            if group.is_first:
+                order.append(0)
+        if not group.is_first:
+            order.append(group.rank)
+
+    together(3, work)
+    assert order[0] == 0 and sorted(order) == [0, 1, 2]
+
+
+def test_where_the_first_fails_the_others_end_without_a_word() -> None:
+    def work(group: ProcessGroup) -> str:
+        try:
+            with group.first_goes_ahead():
+                if group.is_first:
+                    raise RunError("no")
+        except (RunError, SystemExit) as end:
+            return str(end)
+        return "went on"
+
+    assert together(3, work) == ["no", "2", "2"]
