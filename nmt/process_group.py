@@ -118,39 +118,39 @@ class Launched(ProcessGroup):
             LostProcess: so for all methods.
         """
         group = self._patient if tensor.device.type == "cpu" else None
-        _talk(lambda: distributed.all_reduce(tensor, group=group))
+        talk(lambda: distributed.all_reduce(tensor, group=group))
 
     def largest(self, number: int) -> int:
         """The largest of the numbers that the processes have."""
         found = torch.tensor(number)
         maximum = distributed.ReduceOp.MAX
-        _talk(lambda: distributed.all_reduce(found, maximum, group=self._patient))
+        talk(lambda: distributed.all_reduce(found, maximum, group=self._patient))
         return int(found)
 
     def tell(self, value: Value) -> Value:
         """What the first process has; that of the others counts for nothing."""
         values: list[Any] = [value if self.is_first else None]
-        _talk(lambda: distributed.broadcast_object_list(values, group=self._patient))
+        talk(lambda: distributed.broadcast_object_list(values, group=self._patient))
         found: Value = values[0]
         return found
 
     def hear(self, value: Value) -> list[Value]:
         """What each process has, by rank."""
         values: list[Any] = [None] * self.size
-        _talk(lambda: distributed.all_gather_object(values, value, group=self._patient))
+        talk(lambda: distributed.all_gather_object(values, value, group=self._patient))
         return values
 
     def give_out(self, values: Sequence[Any] | None) -> Any:
         """What the first process has for this one: it gives one to each, the others None."""
         received = [None]
         given = None if values is None else list(values)
-        _talk(lambda: distributed.scatter_object_list(received, given, group=self._patient))
+        talk(lambda: distributed.scatter_object_list(received, given, group=self._patient))
         return received[0]
 
     def collect(self, value: Value) -> list[Value]:
         """What each process has, by rank, for the first; else nothing."""
         values: list[Any] = [None] * (self.size if self.is_first else 0)
-        _talk(lambda: distributed.gather_object(value, values or None, group=self._patient))
+        talk(lambda: distributed.gather_object(value, values or None, group=self._patient))
         return values
 
 
@@ -216,7 +216,12 @@ def _meeting_place() -> PrefixStore:
     return PrefixStore(f"nmt/start {start} of {os.environ['WORLD_SIZE']}", store)
 
 
-def _talk(exchange: Callable[[], object]) -> None:
+def talk(exchange: Callable[[], object]) -> None:
+    """Do what needs all processes.
+
+    Raises:
+        LostProcess: in the place of what torch says where one of them is not there any more.
+    """
     try:
         exchange()
     except RuntimeError as error:

@@ -65,6 +65,10 @@ def assemble(
         adopt_weights(config, model)
     model = model.to(device)
     optimizer: Optimizer = OPTIMIZERS.create(training.optimizer, model)
+    if training.ranks.shard_optimizer and group.size > 1:
+        from nmt.training.sharding import ShardedOptimizer  # it loads more of torch, with warnings
+
+        optimizer = ShardedOptimizer(optimizer, group)
     counters, num_batches = _counters(config, checkpoint, material.loader)
     total_updates = count_updates(training, num_batches)
     engine = Engine(

@@ -113,14 +113,20 @@ class SGD(Optimizer, torch.optim.SGD):
             momentum=momentum,
             fused=True,
         )
-        # Else the first step makes them without a value, and leaves them so where it is skipped.
-        if momentum > 0.0:
-            for group in self.param_groups:
-                for parameter in group["params"]:
-                    self.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        start_momenta(self)
 
 
 OPTIMIZERS: Final[dict[str, type[Optimizer]]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
+
+
+def start_momenta(optimizer: torch.optim.Optimizer) -> None:
+    """Make those of SGD, if it has any.
+
+    Else the first step makes them without a value, and leaves them so where it is skipped.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group.get("momentum", 0.0) > 0.0 else ():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> ParameterGroups:

@@ -30,6 +30,7 @@ HARMLESS: Final = (
     "training.early_stopping.patience",
     "training.validation.num_samples",
     "training.checkpoints.*",
+    "training.ranks.*",
     "training.log_every",
     "training.tensorboard",
     "training.num_threads",

@@ -30,7 +30,7 @@ from nmt.training.events import (
     validate,
 )
 from nmt.training.finishing import finish
-from nmt.training.gradients import add_up
+from nmt.training.gradients import SENT_AS, add_up
 from nmt.training.material import Material, gather
 from nmt.training.optimization import apply_gradients
 from nmt.training.randomness import seed_everything, seed_update
@@ -217,7 +217,7 @@ class Trainer:
             losses = engine.objective(engine.model, to(batch, engine.device), engine.feed_own())
             (losses.objective / num_tokens).backward()  # type: ignore[no-untyped-call]
             sums += torch.stack((losses.objective.detach(), losses.negative_log_likelihood))
-        add_up(engine.group, engine.model, sums)
+        add_up(engine.group, engine.model, sums, SENT_AS[self._config.ranks.gradients])
         objective, likelihood = sums.unbind()
         norm = apply_gradients(engine.optimizer, objective, self._config.clip_norm)
         if engine.ema is not None:

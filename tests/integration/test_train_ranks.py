@@ -40,6 +40,7 @@ training:
   early_stopping: {metric: loss, patience: 100}
   checkpoints: {every: 3, keep_last: 3, average_last: 2}
   log_every: 1
+decoding: {batch_tokens: 40}
 """
 
 # `nmt train` in which one process is killed, the first time that it comes to a place.
@@ -150,6 +151,30 @@ def test_several_processes_train_as_one(number: int, launch: Launch, one: str) -
     assert len(said) == 4, "the first alone says it"
     assert json.loads(Path(run, "environment.json").read_text())["num_processes"] == number
     assert Path(run, "translations/test.txt").read_text().count("\n") == 30
+
+
+@pytest.mark.slow
+def test_shares_of_the_optimizer_are_gathered_and_dealt_out_again(launch: Launch, one: str) -> None:
+    words = ("-m", "nmt", "train", "config.yaml", "run=runs/sharded")
+    sharded = "training.ranks.shard_optimizer=true"
+    for number, updates, more in ((2, 4, ()), (3, 9, ("--resume",))):
+        result = launch(number, *words, sharded, f"training.max_updates={updates}", *more)
+        assert result.returncode == 0, result.stderr
+    result = launch(2, *words, "--resume")
+    assert result.returncode == 0, result.stderr
+    assert_same_training("runs/sharded", one)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_gradients_in_16_bits_train_nearly_alike(precision: str, launch: Launch, one: str) -> None:
+    run = f"runs/{precision}"
+    option = f"training.ranks.gradients={precision}"
+    result = launch(2, "-m", "nmt", "train", "config.yaml", f"run={run}", option)
+    assert result.returncode == 0, result.stderr
+    left, right = (metrics(name)[-1]["loss"] for name in (run, one))
+    assert left != right
+    assert left == pytest.approx(right, rel=1e-3)
 
 
 @pytest.fixture(scope="module")

@@ -177,6 +177,18 @@ def test_gradients_are_added_up_and_those_that_are_missing_are_zero() -> None:
     assert together(2, work) == [([[3.0, 6.0], [5.0]], [1.0, 2.0])] * 2
 
 
+def test_on_the_way_gradients_may_have_less_precision() -> None:
+    def work(group: ProcessGroup) -> tuple[float, float]:
+        model = nn.Linear(1, 1, bias=False)
+        model.weight.grad = torch.tensor([[1.0 + 2**-9]])
+        sums = torch.tensor([1.0 + 2**-9])
+        add_up(group, model, sums, torch.bfloat16)
+        assert model.weight.grad.dtype == torch.float32
+        return model.weight.grad.item(), sums.item()
+
+    assert together(2, work) == [(2.0, 2.0 + 2**-8)] * 2
+
+
 def test_what_has_come_apart_is_told() -> None:
     def work(group: ProcessGroup) -> None:
         model = nn.Linear(1, 1)
