@@ -47,6 +47,24 @@ class Batch:
         """B."""
         return self.source.shape[0]
 
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """The first sentences and the others, each padded no further than to its own longest."""
+        middle = self.num_sentences // 2
+        assert middle > 0
+        return self._part(slice(None, middle)), self._part(slice(middle, None))
+
+    def _part(self, rows: slice) -> "Batch":
+        lengths, real = self.source_lengths[rows], self.label_mask[rows]
+        num_sources, num_labels = int(lengths.max()), int(real.sum(dim=1).max())
+        links = self.alignment
+        return Batch(
+            source=self.source[rows, :num_sources],
+            source_lengths=lengths,
+            target=self.target[rows, : num_labels + 1],
+            num_target_tokens=int(real.sum()),
+            alignment=None if links is None else links[rows, :num_labels, :num_sources],
+        )
+
 
 @dataclass(frozen=True)
 class Portion:

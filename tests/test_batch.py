@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import torch
 
 from nmt.batch import Batch
@@ -23,6 +25,19 @@ def test_label_mask_is_true_on_real_tokens() -> None:
     batch = make()
     assert batch.label_mask.tolist() == [[True, True, True], [True, True, False]]
     assert int(batch.label_mask.sum()) == batch.num_target_tokens
+
+
+def test_halves_are_padded_no_further_than_needed() -> None:
+    alignment = torch.arange(18.0).view(2, 3, 3)
+    first, second = replace(make(), alignment=alignment).halves()
+    assert first.source.tolist() == [[7, 8, EOS]]
+    assert first.target.tolist() == [[BOS, 4, 5, EOS]]
+    assert second.source.tolist() == [[9, EOS]]
+    assert second.source_lengths.tolist() == [2]
+    assert second.target.tolist() == [[BOS, 6, EOS]]
+    assert (first.num_target_tokens, second.num_target_tokens) == (3, 2)
+    assert second.alignment is not None
+    assert second.alignment.tolist() == [[[9.0, 10.0], [12.0, 13.0]]]
 
 
 def test_number_of_sentences() -> None:

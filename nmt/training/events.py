@@ -88,6 +88,7 @@ def log_training(engine: Engine) -> None:
             "learning_rate": engine.learning_rate(),
             "gradient_norm": reading.gradient_norm,
             "num_skipped": reading.num_skipped,
+            "num_split": counters.num_split,
             "feed_own": engine.feed_own(),
             "num_tokens": counters.num_tokens,
             "tokens_per_second": tokens / seconds,

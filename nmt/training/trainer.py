@@ -1,14 +1,16 @@
 """Training: the loop, and the run around it."""
 
 import logging
+from collections import deque
 from collections.abc import Generator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from nmt.allocator import keep_freed_memory
-from nmt.batch import Portion
+from nmt.batch import Batch, Portion
 from nmt.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
 from nmt.config import Config
 from nmt.config_file import dump_config, load_config
@@ -33,6 +35,7 @@ from nmt.training.finishing import finish
 from nmt.training.gradients import SENT_AS, add_up
 from nmt.training.material import Material, gather
 from nmt.training.optimization import apply_gradients
+from nmt.training.out_of_memory import describe, is_out_of_memory, not_at_a_batch, split
 from nmt.training.randomness import seed_everything, seed_update
 from nmt.training.reporting import log_to_file
 from nmt.training.resuming import require_same
@@ -126,6 +129,10 @@ def _train(config: Config, engine: Engine, interruption: Interruption) -> Traini
         return TrainingResult(
             "interrupted", counters.update, engine.best.best, signal=interruption.signal
         )
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise not_at_a_batch() from error
+        raise
     return TrainingResult(reason, counters.update, engine.best.best, tuple(scores))
 
 
@@ -206,23 +213,60 @@ class Trainer:
 
     def _update(self, portion: Portion) -> None:
         """One step on the gradient of all batches of an update, divided by all their tokens."""
-        engine, counters = self._engine, self._counters
+        engine, counters, num_tokens = self._engine, self._counters, portion.num_target_tokens
         counters.update += 1
-        seed_update(engine.seed, counters.update, engine.group.rank)
         engine.model.train()
         engine.optimizer.set_learning_rate(engine.learning_rate())
-        num_tokens = portion.num_target_tokens
-        sums = torch.zeros(2, device=engine.device)  # objective, likelihood
-        for batch in portion.batches:
-            losses = engine.objective(engine.model, to(batch, engine.device), engine.feed_own())
-            (losses.objective / num_tokens).backward()  # type: ignore[no-untyped-call]
-            sums += torch.stack((losses.objective.detach(), losses.negative_log_likelihood))
+        sums = self._make_gradients(portion.batches, num_tokens)
         add_up(engine.group, engine.model, sums, SENT_AS[self._config.ranks.gradients])
         objective, likelihood = sums.unbind()
         norm = apply_gradients(engine.optimizer, objective, self._config.clip_norm)
         if engine.ema is not None:
             engine.ema.update(counters.update)
         engine.tally.add(objective, likelihood, num_tokens, norm)
+
+    def _make_gradients(self, batches: list[Batch], num_tokens: int) -> Tensor:
+        """Give the weights the gradient of some batches; a batch that is too large is split.
+
+        Returns:
+            `[2]`: objective and negative log-likelihood, summed over the tokens.
+        """
+        engine = self._engine
+        rest, sums = deque(batches), torch.zeros(2, device=engine.device)
+        seed_update(engine.seed, self._counters.update, engine.group.rank)
+        while rest:
+            try:
+                sums += self._make_gradient(rest[0], num_tokens)
+                rest.popleft()
+                continue
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Of the batch some weights may have a gradient, and some not: all is done again. (Out
+            # here, where the error is gone, and with it what it held.)
+            engine.optimizer.zero_grad(set_to_none=True)
+            return self._make_gradients(self._split(batches, len(batches) - len(rest)), num_tokens)
+        return sums
+
+    def _make_gradient(self, batch: Batch, num_tokens: int) -> Tensor:
+        engine = self._engine
+        losses = engine.objective(engine.model, to(batch, engine.device), engine.feed_own())
+        (losses.objective / num_tokens).backward()  # type: ignore[no-untyped-call]
+        return torch.stack((losses.objective.detach(), losses.negative_log_likelihood))
+
+    def _split(self, batches: list[Batch], index: int) -> list[Batch]:
+        """The batches with one in two."""
+        counters, batch = self._counters, batches[index]
+        parts = split(batch)
+        if self._engine.device.type == "cuda":
+            torch.cuda.empty_cache()
+        counters.num_split += 1
+        logger.warning(
+            "update %s: out of memory at %s; it is split and done again (batches split so far: "
+            "%s): half as many as training.batch_tokens, or `auto`, would fit",
+            *(f"{counters.update:,}", describe(batch), f"{counters.num_split:,}"),
+        )
+        return [*batches[:index], *parts, *batches[index + 1 :]]
 
     def _count(self, portion: Portion) -> None:
         counters = self._counters

@@ -188,6 +188,58 @@ def test_there_is_no_average_of_less_than_two(make_engine: MakeEngine, count: in
     keep_average_where_better(engine, Interruption())
 
 
+def runs_out_above(engine: Engine, num_sentences: int) -> list[int]:
+    """Have memory for so many sentences, and no more; the batches that were tried."""
+    tried: list[int] = []
+    objective = engine.objective
+
+    def small(model: Model, batch: Batch, feed_own: float) -> Losses:
+        tried.append(batch.num_sentences)
+        losses = objective(model, batch, feed_own)
+        if batch.num_sentences > num_sentences:
+            # In the midst of the backward pass, when some weights have their gradients already.
+            weight = next(model.source_embedding.parameters())
+            handles.append(weight.register_hook(run_out))
+        return losses
+
+    handles: list[Any] = []
+
+    def run_out(gradient: torch.Tensor) -> None:
+        handles.pop().remove()
+        raise torch.OutOfMemoryError
+
+    engine.objective = small  # type: ignore[assignment]
+    return tried
+
+
+def test_a_batch_that_runs_out_of_memory_is_split_and_not_lost(
+    make_engine: MakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    sources, targets = [[4, 5], [6, 7, 8], [8], [9, 10]], [[4, 5, 6], [9], [10, 11, 4, 5], [7]]
+    whole = [make_batch(sources, targets), make_batch(sources[:1], targets[:1])]
+    engines = [make_engine(max_updates=1, accumulate=2, log_every=1) for _ in "12"]
+    for engine in engines:
+        engine.loader = ListLoader(whole, accumulate=2)
+    tried = runs_out_above(engines[1], 1)
+    for engine in engines:
+        train(engine)
+    torch.testing.assert_close(weights(engines[1]), weights(engines[0]))
+    assert tried == [4, 2, 1, 1, 2, 1, 1, 1, 1, 1]
+    assert engines[1].counters.num_split == 3
+    assert [row["num_split"] for row in lines(engines[1], "train")][-1] == 3
+    assert next(message for message in caplog.messages if "memory" in message) == (
+        "update 1: out of memory at 4 pairs of up to 4 and 5 tokens; it is split and done again "
+        "(batches split so far: 1): half as many as training.batch_tokens, or `auto`, would fit"
+    )
+
+
+def test_one_sentence_that_does_not_fit(make_engine: MakeEngine) -> None:
+    engine = make_engine(max_updates=1)
+    runs_out_above(engine, 0)
+    with pytest.raises(UserError, match=r"out of memory at one pair of 3 and 2 tokens: leave out"):
+        train(engine)
+
+
 def spoil(engine: Engine, updates: set[int]) -> None:
     """Make the loss of these updates infinite."""
 
