@@ -137,8 +137,7 @@ def build_loader(
     """
     corpora = encode_training(config, run, tokenizers)
     sampler = BatchSampler(
-        [corpus.source_lengths for corpus in corpora],
-        [corpus.target_lengths for corpus in corpora],
+        [len(corpus) for corpus in corpora],
         seed=config.seed,
         weights=[corpus.weight for corpus in config.data.train],
         batch_tokens=config.training.batch_tokens,

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 
 from nmt.data.filters import FilterReport, Filters, PairFilter
 from nmt.data.links import LINK_TYPE
-from nmt.data.ragged import RaggedArray, RaggedWriter, create_ragged, open_ragged
+from nmt.data.ragged import (
+    RaggedArray,
+    RaggedWriter,
+    compact_lengths,
+    create_ragged,
+    open_ragged,
+)
 from nmt.text.reader import Item, Reader
 
 _REPORT: Final = "report.json"
@@ -93,14 +99,14 @@ class EncodedCorpus:
         return self.target_side.tokens[pair]
 
     @property
-    def source_lengths(self) -> NDArray[np.int64]:
+    def source_lengths(self) -> NDArray[np.unsignedinteger[Any]]:
         """`[N]`, tokens of each source sentence, without EOS (and without sampling)."""
-        return self.source_side.tokens.lengths
+        return compact_lengths([self.source_side.tokens])
 
     @property
-    def target_lengths(self) -> NDArray[np.int64]:
+    def target_lengths(self) -> NDArray[np.unsignedinteger[Any]]:
         """`[N]`, tokens of each target sentence, without BOS and EOS (and without sampling)."""
-        return self.target_side.tokens.lengths
+        return compact_lengths([self.target_side.tokens])
 
     def draw(
         self, pairs: NDArray[np.int64], seed: int, epoch: int

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.batch import Batch
-from nmt.data.batching import BatchSampler
+from nmt.data.batching import Batches, BatchSampler, PairLengths
 from nmt.data.drawing import Drawing, DrawnPairs
 from nmt.data.encoded import EncodedCorpus
 from nmt.data.links import LINK_TYPE, target_weights
-from nmt.data.ragged import RaggedArray
+from nmt.data.ragged import RaggedArray, compact_lengths
 from nmt.structure import map_tensors
 from nmt.symbols import BOS, EOS, PAD
 from nmt.text.reader import Tokens
@@ -31,7 +31,7 @@ class _Epoch:
 
     number: int
     corpora: list[DrawnPairs]
-    batches: list[NDArray[np.int64]]
+    batches: Batches
 
 
 class DataLoader:
@@ -88,8 +88,8 @@ class DataLoader:
         executor = ThreadPoolExecutor(1, thread_name_prefix="batches")
         try:
             self._draw(number + 1)
-            for pairs in epoch.batches[start:]:
-                pending.append(executor.submit(self._make, epoch, pairs))
+            for batch in range(start, len(epoch.batches)):
+                pending.append(executor.submit(self._make, epoch, batch))
                 if len(pending) > _READ_AHEAD:
                     yield pending.popleft().result()
             while pending:
@@ -121,18 +121,18 @@ class DataLoader:
     def _prepared(self, number: int) -> _Epoch:
         # The latest is kept: to sort millions of pairs takes seconds, to sample subwords minutes.
         if self._latest is None or self._latest.number != number:
-            self._latest = None  # its files are not needed beside the new ones
+            self._latest = None  # it is not needed beside the new one, nor are its files
             try:
                 corpora = [drawing.result() for drawing in self._draw(number)]
             except BaseException:  # KeyboardInterrupt too
                 self.close()
                 raise
             del self._drawings[number]
-            sampler = self._sampler.with_lengths(
-                [corpus.source.lengths for corpus in corpora],
-                [corpus.target.lengths for corpus in corpora],
+            lengths = PairLengths(
+                compact_lengths([corpus.source for corpus in corpora]),
+                compact_lengths([corpus.target for corpus in corpora]),
             )
-            self._latest = _Epoch(number, corpora, sampler.batches(number))
+            self._latest = _Epoch(number, corpora, self._sampler.batches(number, lengths))
         return self._latest
 
     def _draw(self, epoch: int) -> list[Drawing]:
@@ -144,7 +144,8 @@ class DataLoader:
             ]
         return self._drawings[epoch]
 
-    def _make(self, epoch: _Epoch, pairs: NDArray[np.int64]) -> Batch:
+    def _make(self, epoch: _Epoch, number: int) -> Batch:
+        pairs = epoch.batches[number]
         bounds = np.searchsorted(pairs, self._starts)  # the pairs ascend, so corpora lie together
         sources, targets, links = [], [], []
         for index, corpus in enumerate(epoch.corpora):
