@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -22,6 +22,7 @@ from nmt.config import (
     TokenizerConfig,
 )
 from nmt.config_file import load_config
+from nmt.cores import num_cores
 from nmt.data.batching import BatchSampler
 from nmt.data.cache import encode_corpus
 from nmt.data.corpus import read_pairs
@@ -42,6 +43,8 @@ from nmt.text.normalization import Normalizer
 from nmt.text.reader import Reader
 from nmt.text.tokenizer import Tokenizer, TokenizerTrainer
 from nmt.text.tokenizers import load_tokenizer
+
+_MOST_PROCESSES: Final = 8  # the one that reads for them cannot keep more of them at work
 
 logger = logging.getLogger(__name__)
 
@@ -167,9 +170,19 @@ def encode_training(
         max_length_ratio=data.filters.max_length_ratio,
         deduplicate=data.filters.deduplicate,
     )
+    num_processes = data.encoding_processes
+    if num_processes is None:
+        num_processes = min(num_cores(), _MOST_PROCESSES)
     source, target = tokenizers.source, tokenizers.target
     corpora = [
-        encode_corpus(build_corpus(corpus), source, target, filters=filters, folder=cache)
+        encode_corpus(
+            build_corpus(corpus),
+            source,
+            target,
+            filters=filters,
+            folder=cache,
+            num_processes=num_processes,
+        )
         for corpus in data.train
     ]
     for corpus, encoded in zip(data.train, corpora, strict=True):

@@ -9,6 +9,8 @@ import torch
 
 from nmt import build
 from nmt.config import Config, DecodingConfig
+from nmt.data.cache import encode_corpus
+from nmt.data.encoded import EncodedCorpus
 from nmt.minimum_bayes_risk import BleuUtility, ChrfUtility
 from nmt.run import RunDirectory
 from nmt.search.beam import BeamSearch
@@ -57,6 +59,25 @@ def test_the_processes_that_sample_can_be_set(
     run = RunDirectory(tmp_path / "run")
     build.build_loader(config, run, build.build_tokenizers(config, run), torch.device("cpu"))
     assert given["num_processes"] == 3
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, 8), (3, 3), (0, 0), (20, 20)])
+def test_the_processes_that_encode_are_as_many_as_cores_or_as_asked(
+    given: int | None, expected: int, config: Config, tmp_path: Path, monkeypatch
+) -> None:
+    taken = []
+
+    def encode(*parts: Any, num_processes: int, **options: Any) -> EncodedCorpus:
+        taken.append(num_processes)
+        return encode_corpus(*parts, **options)
+
+    monkeypatch.setattr(build, "encode_corpus", encode)
+    monkeypatch.setattr(build, "num_cores", lambda: 16)
+    run = RunDirectory(tmp_path / "run")
+    data = config.data.model_copy(update={"encoding_processes": given})
+    config = config.model_copy(update={"data": data})
+    build.encode_training(config, run, build.build_tokenizers(config, run))
+    assert taken == [expected]
 
 
 def search_of(**decoding: Any) -> Search:
