@@ -103,8 +103,8 @@ class BatchSampler:
         """The batches of an epoch.
 
         Pairs are numbered through the corpora: those of the second follow the last of the first.
-        To make them takes 8 bytes a pair of the epoch besides the lengths, to keep them 4, and 8 a
-        batch.
+        To make them takes 8 bytes a pair of the epoch besides the lengths, and a few megabytes; to
+        keep them 4 a pair and 8 a batch.
 
         Args:
             epoch: which pass over the data.
@@ -149,7 +149,8 @@ class BatchSampler:
                 block = np.arange(start + first, start + end)
                 yield from [block] * int(weight)
                 rest = int(weight % 1 * end + offset) - int(weight % 1 * first + offset)
-                yield rng.permutation(block)[:rest]
+                if rest:
+                    yield rng.permutation(block)[:rest]
             start += size
 
     def _make_keys(
@@ -229,11 +230,11 @@ def _blocks(keys: NDArray[np.uint64]) -> Iterator[NDArray[np.uint64]]:
 
 def _take_pairs(keys: NDArray[np.uint64], inverse: int) -> NDArray[np.uint32]:
     """The pairs in keys, `[P]`, in the memory of the keys, of which the rest is given back."""
-    words = keys.view(np.uint32)
-    start = 0
-    for block in _blocks(keys):  # what is written over has been read before
-        words[start : start + len(block)] = block.astype(np.uint32) * np.uint32(inverse)
-        start += len(block)
-    del words, block
-    keys.resize(-(-start // 2), refcheck=False)
-    return keys.view(np.uint32)[:start]
+    count = len(keys)
+    pairs = keys.view(np.uint32)
+    for start in range(0, count, _BLOCK):  # what is written over has been read before
+        end = min(start + _BLOCK, count)
+        pairs[start:end] = keys[start:end].astype(np.uint32) * np.uint32(inverse)
+    del pairs  # no view may be left of what is given back
+    keys.resize(-(-count // 2), refcheck=False)
+    return keys.view(np.uint32)[:count]

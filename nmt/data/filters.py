@@ -114,7 +114,7 @@ class PairFilter:
 
 
 class SeenHashes:
-    """A set of 64-bit numbers at 8 bytes each: sorted runs, merged as they grow alike.
+    """A set of 64-bit numbers at 8 bytes each, 16 while they are merged: sorted runs.
 
     Each run is more than twice as long as the next, so there are few to search, and a number is
     moved few times. Among 5 million pairs, two that differ share a hash with a chance of 1e-6.
@@ -139,7 +139,8 @@ class SeenHashes:
         if not len(run):
             return
         while self._runs and len(self._runs[-1]) <= 2 * len(run):
-            run = np.sort(np.concatenate([self._runs.pop(), run]), kind="stable")
+            run = np.concatenate([self._runs.pop(), run])
+            run.sort(kind="stable")  # in place, as there may be much of it
         self._runs.append(run)
 
 

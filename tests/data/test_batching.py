@@ -156,6 +156,11 @@ def test_a_fraction_of_a_single_pair_is_right_on_average() -> None:
     assert abs(seen - 300) < 60
 
 
+def test_an_epoch_may_be_empty() -> None:
+    sampler = BatchSampler([1], weights=[0.01], seed=1, batch_sentences=2)
+    assert {len(sampler.batches(epoch, alike(1))) for epoch in range(9)} == {0}
+
+
 def test_a_share_is_drawn_from_all_of_a_large_corpus() -> None:
     sampler = BatchSampler([100_000], weights=[0.01], seed=1, batch_sentences=100)
     chosen = [set(flat(sampler.batches(epoch, alike(100_000)))) for epoch in (0, 1)]
