@@ -170,9 +170,7 @@ def encode_training(
         max_length_ratio=data.filters.max_length_ratio,
         deduplicate=data.filters.deduplicate,
     )
-    num_processes = data.encoding_processes
-    if num_processes is None:
-        num_processes = min(num_cores(), _MOST_PROCESSES)
+    num_processes = _num_encoding_processes(config)
     source, target = tokenizers.source, tokenizers.target
     corpora = [
         encode_corpus(
@@ -188,6 +186,14 @@ def encode_training(
     for corpus, encoded in zip(data.train, corpora, strict=True):
         logger.info("%s: %s", build_corpus(corpus), encoded.report)
     return corpora
+
+
+def _num_encoding_processes(config: Config) -> int:
+    if config.data.encoding_processes is not None:
+        return config.data.encoding_processes
+    if config.reads_grids:
+        return 1  # to send grids to others takes longer than to encode them
+    return min(num_cores(), _MOST_PROCESSES)
 
 
 def build_search(

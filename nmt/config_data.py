@@ -66,7 +66,7 @@ class DataConfig(Options):
     cache: Text | None = None
     """Folder for the encoded corpora, shared between runs; null: inside the run."""
     encoding_processes: Annotated[int, Field(ge=0)] | None = None
-    """Processes that encode a large corpus; null: one for each core, 8 at most; 1: no other."""
+    """Processes that encode a large corpus; null: as many as cores, up to 8 (grids: 1); 1: none."""
     num_processes: Annotated[int, Field(ge=0)] = 0
     """Processes for each corpus that sample the next epoch's subwords during this one; 0: none."""
 
