@@ -6,9 +6,10 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Final, TypeVar
@@ -45,8 +46,9 @@ def map_in_processes(
     workers: list[_Worker] = []
     executor = ThreadPoolExecutor(number, thread_name_prefix="processes")
     try:
-        for _ in range(number):
-            workers.append(_start(function))
+        with _no_interruption():
+            for _ in range(number):
+                workers.append(_start(function))
         idle = list(workers)
         rest = iter(jobs)
         pending: deque[Future[_Answer]] = deque()
@@ -69,6 +71,17 @@ def map_in_processes(
 class _Worker:
     process: SpawnProcess
     connection: Connection
+
+
+@contextmanager
+def _no_interruption() -> Iterator[None]:
+    """Ctrl-C comes afterwards, and never to processes that are started within."""
+    resource_tracker.ensure_running()  # which is started with the first of them, and ends all this
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(function: Callable[[Any], Any]) -> _Worker:
@@ -109,7 +122,6 @@ def _result(answer: _Answer) -> Any:
 
 def _work(connection: Connection, function: Callable[[Any], Any]) -> None:
     """What a process does: jobs, until there is nobody to have them from."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told as well, and ends this one
     with suppress(EOFError, ConnectionError), connection:
         while True:
             connection.send(_answer(function, connection.recv()))
