@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -22,6 +22,7 @@ from nmt.config import (
     TokenizerConfig,
 )
 from nmt.config_file import load_config
+from nmt.cores import num_cores
 from nmt.data.batching import BatchSampler
 from nmt.data.cache import encode_corpus
 from nmt.data.corpus import read_pairs
@@ -43,6 +44,8 @@ from nmt.text.normalization import Normalizer
 from nmt.text.reader import Reader
 from nmt.text.tokenizer import Tokenizer, TokenizerTrainer
 from nmt.text.tokenizers import load_tokenizer
+
+_MOST_PROCESSES: Final = 8  # the one that reads for them cannot keep more of them at work
 
 logger = logging.getLogger(__name__)
 
@@ -149,8 +152,7 @@ def build_loader(
     """
     corpora = encode_training(config, run, tokenizers)
     sampler = BatchSampler(
-        [corpus.source_lengths for corpus in corpora],
-        [corpus.target_lengths for corpus in corpora],
+        [len(corpus) for corpus in corpora],
         seed=config.seed,
         weights=[corpus.weight for corpus in config.data.train],
         batch_tokens=config.training.batch_tokens,
@@ -182,14 +184,30 @@ def encode_training(
         max_length_ratio=data.filters.max_length_ratio,
         deduplicate=data.filters.deduplicate,
     )
+    num_processes = _num_encoding_processes(config)
     source, target = tokenizers.source, tokenizers.target
     corpora = [
-        encode_corpus(build_corpus(corpus), source, target, filters=filters, folder=cache)
+        encode_corpus(
+            build_corpus(corpus),
+            source,
+            target,
+            filters=filters,
+            folder=cache,
+            num_processes=num_processes,
+        )
         for corpus in data.train
     ]
     for corpus, encoded in zip(data.train, corpora, strict=True):
         logger.info("%s: %s", build_corpus(corpus), encoded.report)
     return corpora
+
+
+def _num_encoding_processes(config: Config) -> int:
+    if config.data.encoding_processes is not None:
+        return config.data.encoding_processes
+    if config.reads_grids:
+        return 1  # to send grids to others takes longer than to encode them
+    return min(num_cores(), _MOST_PROCESSES)
 
 
 def build_search(

@@ -65,6 +65,8 @@ class DataConfig(Options):
     """Training pairs to leave out."""
     cache: Text | None = None
     """Folder for the encoded corpora, shared between runs; null: inside the run."""
+    encoding_processes: Annotated[int, Field(ge=0)] | None = None
+    """Processes that encode a large corpus; null: as many as cores, up to 8 (grids: 1); 1: none."""
     num_processes: Annotated[int, Field(ge=0)] = 0
     """Processes for each corpus that sample the next epoch's subwords during this one; 0: none."""
 

@@ -1,4 +1,4 @@
-"""How many threads may compute at once."""
+"""How many threads and processes may compute at once."""
 
 import os
 
@@ -15,6 +15,11 @@ def _num_in_all() -> int:
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdecimal() and int(given) > 0:
         return int(given)
+    return num_cores()
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,79 +1,212 @@
-"""Measure the peak memory of the data pipeline: generated pairs, encoded, then batches of an epoch.
+"""Measure time and memory of the data pipeline: generated pairs, encoded, then batches of an epoch.
 
-    python scripts/measure_cache_memory.py --pairs 5000000
+    python scripts/measure_cache_memory.py --pairs 10000 100000 1000000 10000000 --folder BIG_DISK
 
-Prints one line of JSON: pairs, seconds for each stage, and the peak of resident memory (GB),
-memory-mapped files counted. The corpus and its cache lie in a temporary folder.
+Prints a row of a table for each number of pairs. Each stage is a process of its own, so that its
+peak is of that stage alone:
+
+    encode      seconds with one process and with several, the corpus hashed and the entry, too; on
+                a machine that others use, seconds of CPU say more: of the process that reads and
+                writes, and of all that encode for it. The peak of resident memory (MB): of the
+                first, and the sum of the others', each at its own time, so that it is no less than
+                what they ever had at once. (Read in /proc: RUSAGE_CHILDREN knows the largest alone,
+                and counts what its parent had when it was started.)
+    open        seconds to find the corpus in the cache: the files and the entry are hashed.
+    plan        seconds until the first batch of an epoch can be made; most bytes a pair meanwhile,
+                and those that stay (of allocated memory; the cache is mapped, and not counted).
+    batch       milliseconds for each of the next 1,000.
+    read        the peak of resident memory (MB) of the process that opened, planned and made
+                batches; what it has read of the cache, which is mapped, is in it.
+
+The corpus and its cache lie in a temporary folder.
 """
 
 import argparse
-import json
+import os
 import random
 import resource
+import shutil
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
-from nmt.data.batching import BatchSampler
-from nmt.data.cache import encode_corpus
+# What imports torch is imported where it is used: processes that encode import this file again.
+from nmt.cores import num_cores
 from nmt.data.corpus import ParallelFiles, read_lines
 from nmt.data.filters import Filters
-from nmt.data.loader import DataLoader
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
+from nmt.text.tokenizers import load_tokenizer
 
 NUM_BATCHES = 1000
 NUM_WORDS = 5000
+COLUMNS = (
+    "pairs",
+    "kept",
+    "encode 1, s (CPU)",
+    "encode {n}, s (CPU)",
+    "encode 1, MB",
+    "encode {n}, MB",
+    "open, s",
+    "plan, s",
+    "bytes a pair: most, kept",
+    "batch, ms",
+    "read, MB",
+)
 
 
 def main() -> None:
-    """Generate, encode, read, and print what it took."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=1_000_000)
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pairs", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--processes", type=int, default=num_cores(), help="that encode")
     parser.add_argument("--folder", type=Path, help="where there is room; default: the system's")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        print(json.dumps(measure(arguments.pairs, Path(folder))))
+    columns = [column.format(n=arguments.processes) for column in COLUMNS]
+    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns), flush=True)
+    for num_pairs in arguments.pairs:
+        with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+            row = measure(num_pairs, arguments.processes, Path(folder))
+        print("| " + " | ".join(row) + " |", flush=True)
 
 
-def measure(num_pairs: int, folder: Path) -> dict[str, float]:
-    """Run the pipeline once; seconds of each stage, and memory."""
-    files = ParallelFiles(folder / "train.source", folder / "train.target")
+def measure(num_pairs: int, num_processes: int, folder: Path) -> list[str]:
+    """A row of the table."""
+    alone(prepare, folder, num_pairs)
+    one = alone(encode, folder, 1)
+    shutil.rmtree(folder / "cache")
+    several = alone(encode, folder, num_processes)
+    read = alone(read_epoch, folder)
+    return [
+        f"{num_pairs:,}",
+        f"{read['kept']:,}",
+        f"{one['seconds']:.1f} ({one['cpu']:.1f})",
+        f"{several['seconds']:.1f} ({several['cpu']:.1f} + {several['cpu_of_others']:.1f})",
+        f"{one['megabytes']:.0f}",
+        f"{several['megabytes']:.0f} + {several['megabytes_of_others']:.0f}",
+        f"{read['open_seconds']:.2f}",
+        f"{read['plan_seconds']:.2f}",
+        f"{read['most_bytes']:.2f}, {read['kept_bytes']:.2f}",
+        f"{read['batch_milliseconds']:.2f}",
+        f"{read['megabytes']:.0f}",
+    ]
+
+
+def alone(stage: Callable[..., Any], *arguments: Any) -> Any:
+    """What a stage returns, done by a new process."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        return executor.submit(stage, *arguments).result()
+
+
+def prepare(folder: Path, num_pairs: int) -> None:
+    """The corpus and its tokenizer."""
+    files = files_in(folder)
     generate(files, num_pairs)
     trainer = SentencePieceTrainer(Normalizer(), vocabulary_size=4000)
-    tokenizer = trainer.train(lambda: islice(read_lines(files.source), 20_000))
-    start = time.perf_counter()
-    filters = Filters(max_length=100, deduplicate=True)
-    corpus = encode_corpus(files, tokenizer, tokenizer, filters=filters, folder=folder / "cache")
-    encoded = time.perf_counter()
-    corpus = encode_corpus(files, tokenizer, tokenizer, filters=filters, folder=folder / "cache")
-    opened = time.perf_counter()
-    sampler = BatchSampler(
-        [corpus.source_lengths], [corpus.target_lengths], seed=1, batch_tokens=4000
-    )
-    loader = DataLoader([corpus], sampler, seed=1)
-    batches = loader.epoch(1)
-    next(batches)
-    planned = time.perf_counter()
-    num_batches = sum(1 for _ in islice(batches, NUM_BATCHES))
-    end = time.perf_counter()
-    batches.close()
+    trainer.train(lambda: islice(read_lines(files.source), 20_000)).save(folder / "tokenizer")
+
+
+def encode(folder: Path, num_processes: int) -> dict[str, float]:
+    """Fill the cache."""
+    import nmt.data.cache  # noqa: F401  (which takes seconds, and is not what is measured)
+
+    peaks: dict[str, float] = {}
+    is_done = threading.Event()
+    watching = threading.Thread(target=watch, args=(peaks, is_done))
+    watching.start()
+    start, start_of_cpu = time.perf_counter(), time.process_time()
+    open_corpus(folder, num_processes)
+    end, end_of_cpu = time.perf_counter(), time.process_time()
+    is_done.set()
+    watching.join()
+    others = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
-        "pairs": num_pairs,
-        "kept": len(corpus),
-        "encode_seconds": round(encoded - start, 1),
-        "open_seconds": round(opened - encoded, 2),
-        "first_batch_seconds": round(planned - opened, 2),
-        "milliseconds_per_batch": round((end - planned) / num_batches * 1000, 3),
-        "batches_per_epoch": loader.num_batches(1),
-        "peak_gigabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 3),
+        "seconds": end - start,
+        "cpu": end_of_cpu - start_of_cpu,
+        "cpu_of_others": others.ru_utime + others.ru_stime,
+        "megabytes": peak("self"),
+        "megabytes_of_others": sum(peaks.values()),
     }
 
 
+def watch(peaks: dict[str, float], is_done: threading.Event) -> None:
+    """Take down the peak of each process that this one has started."""
+    started = Path(f"/proc/self/task/{os.getpid()}/children")
+    while not is_done.wait(0.1):
+        for pid in started.read_text().split():
+            with suppress(FileNotFoundError, ProcessLookupError, IndexError):  # it has ended
+                peaks[pid] = peak(pid)
+
+
+def read_epoch(folder: Path) -> dict[str, float]:
+    """Open the corpus that is there, plan an epoch and make the first batches."""
+    import nmt.data.cache  # noqa: F401
+    from nmt.data.batching import BatchSampler
+    from nmt.data.loader import DataLoader
+
+    start = time.perf_counter()
+    corpus = open_corpus(folder)
+    opened = time.perf_counter()
+    sampler = BatchSampler([len(corpus)], seed=1, batch_tokens=4000)
+    loader = DataLoader([corpus], sampler, seed=1)
+    loader.num_batches(1)
+    planned = time.perf_counter()
+    num_batches = sum(1 for _ in islice(loader.epoch(1), NUM_BATCHES))
+    end = time.perf_counter()
+    megabytes = peak("self")
+    tracemalloc.start()
+    traced = DataLoader([corpus], sampler, seed=1)
+    traced.num_batches(2)
+    kept, most = tracemalloc.get_traced_memory()
+    return {
+        "kept": len(corpus),
+        "open_seconds": opened - start,
+        "plan_seconds": planned - opened,
+        "batch_milliseconds": (end - planned) / num_batches * 1000,
+        "megabytes": megabytes,
+        "most_bytes": most / len(corpus),
+        "kept_bytes": kept / len(corpus),
+    }
+
+
+def open_corpus(folder: Path, num_processes: int = 1) -> Any:
+    """From the cache, or put there."""
+    from nmt.data.cache import encode_corpus
+
+    tokenizer = load_tokenizer(folder / "tokenizer")
+    return encode_corpus(
+        files_in(folder),
+        tokenizer,
+        tokenizer,
+        filters=Filters(max_length=100, deduplicate=True),
+        folder=folder / "cache",
+        num_processes=num_processes,
+    )
+
+
+def peak(process: str) -> float:
+    """Of resident memory, in MB."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1000
+
+
+def files_in(folder: Path) -> ParallelFiles:
+    """Where the generated corpus is."""
+    return ParallelFiles(folder / "train.source", folder / "train.target")
+
+
 def generate(files: ParallelFiles, num_pairs: int) -> None:
-    """Write sentences of 3 to 20 words, the target a shuffled source, a word more or less."""
+    """Write sentences of 3 to 20 words, the target the source backwards."""
     rng = random.Random(1)
     words = [
         "".join(rng.choices("abcdefghijklmnop", k=rng.randint(2, 9))) for _ in range(NUM_WORDS)

@@ -2,6 +2,7 @@ import logging
 import pickle
 from math import inf
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -57,6 +58,47 @@ def test_the_processes_that_sample_can_be_set(
     run = RunDirectory(tmp_path / "run")
     build.build_loader(config, run, build.build_tokenizers(config, run), torch.device("cpu"))
     assert given["num_processes"] == 3
+
+
+TEXT = {"source": "train.en", "target": "train.de"}
+GRIDS = {"grids": "train.npz", "target": "train.de"}
+
+
+@pytest.mark.parametrize(
+    ("corpus", "asked", "cores", "expected"),
+    [
+        *((TEXT, None, 16, 8), (TEXT, None, 3, 3), (TEXT, 20, 3, 20), (TEXT, 0, 3, 0)),
+        *((GRIDS, None, 16, 1), (GRIDS, 2, 16, 2)),
+    ],
+)
+def test_the_processes_that_encode_are_as_many_as_cores_or_as_asked(
+    corpus: dict[str, str],
+    asked: int | None,
+    cores: int,
+    expected: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = []
+
+    def encode(*parts: Any, num_processes: int, **options: Any) -> SimpleNamespace:
+        taken.append(num_processes)
+        return SimpleNamespace(report="")
+
+    monkeypatch.setattr(build, "encode_corpus", encode)
+    monkeypatch.setattr(build, "num_cores", lambda: cores)
+    encoder = {"name": "grid", "channels": 3} if corpus is GRIDS else {}
+    config = Config.model_validate(
+        {
+            "run": "unused",
+            "data": {"train": corpus, "valid": corpus, "encoding_processes": asked},
+            "tokenizer": {"name": "words", "shared": False},
+            "model": {"encoder": encoder},
+        }
+    )
+    words = WordTrainer(Normalizer()).train(lambda: iter(["one two"]))
+    build.encode_training(config, RunDirectory(tmp_path), build.Tokenizers(words, words))
+    assert taken == [expected]
 
 
 def search_of(**decoding: Any) -> Search:

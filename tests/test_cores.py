@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from nmt.cores import num_threads
+from nmt.cores import num_cores, num_threads
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ def test_processes_share_the_cores_or_what_was_given(
     if given is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", given)
     assert num_threads(num_processes) == expected
+    assert num_cores() == 6
 
 
 def test_where_cores_cannot_be_taken_away_all_count(monkeypatch: pytest.MonkeyPatch) -> None:

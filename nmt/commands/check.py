@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _contained(config: "Config") -> "Config":
-    """The same, but that encoded corpora go to the folder of the run, and no process is started."""
+    """The same, but that encoded corpora go to the folder of the run, and none draws ahead."""
     data = config.data.model_copy(update={"cache": None, "num_processes": 0})
     return config.model_copy(update={"data": data})
 

@@ -1,7 +1,12 @@
-"""Which pairs go into a batch together, and in which order: a function of seed and epoch alone."""
+"""Which pairs go into a batch together, and in which order: a function of seed and epoch alone.
 
-from collections.abc import Sequence
-from itertools import pairwise
+For each pair of an epoch there is one number of 64 bits, made and sorted in place: what to sort by
+above, the pair below. The sorted pairs alone are kept, at 4 bytes each.
+"""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +16,51 @@ from numpy.typing import NDArray
 # bands of 1 to 8 batches there is 4.5 to 4.9% of padding in Multi30k at 4,000 tokens a batch.
 _BATCHES_IN_BAND: Final = 6
 _LONGEST_KEY: Final = 2**15 - 1
+_PAIR_BITS: Final = 32
+_BLOCK: Final = 2**14  # pairs for which there is more at a time than their 64 bits
+
+
+@dataclass(frozen=True, eq=False)
+class PairLengths:
+    """Tokens of N pairs, of all corpora one after the other.
+
+    Attributes:
+        source: `[N]`: of each source sentence, without EOS.
+        target: `[N]`: of each target sentence, without BOS and EOS.
+    """
+
+    source: NDArray[np.integer[Any]]
+    target: NDArray[np.integer[Any]]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def of_batch(self, pairs: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.int64]:
+        """What some pairs, `[M]`, take of a batch: tokens of the longer side, and EOS."""
+        longer: NDArray[np.integer[Any]] = np.maximum(self.source[pairs], self.target[pairs])
+        return longer.astype(np.int64) + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """The batches of an epoch: each the numbers of its pairs, ascending.
+
+    Attributes:
+        pairs: `[P]`, uint32: those of a batch lie together.
+        cuts: `[batches + 1]`: where they start and end.
+        order: `[batches]`: which comes first.
+    """
+
+    pairs: NDArray[np.uint32]
+    cuts: NDArray[np.uintc]
+    order: NDArray[np.uintc]
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, number: int) -> NDArray[np.int64]:
+        index = int(self.order[number])
+        return np.sort(self.pairs[self.cuts[index] : self.cuts[index + 1]]).astype(np.int64)
 
 
 class BatchSampler:
@@ -22,8 +72,7 @@ class BatchSampler:
     among equal lengths, where bands and batches start, and which bands go up.
 
     Args:
-        source_lengths: for each corpus, `[N]`: tokens of each source sentence, without EOS.
-        target_lengths: for each corpus, `[N]`: tokens of each target sentence, without BOS and EOS.
+        sizes: pairs of each corpus; fewer than 2^32 in all, and in an epoch.
         seed: of everything random here.
         weights: for each corpus, how often its pairs are seen in an epoch: the integer part is so
             many times, the rest a random share of the pairs, other each epoch; None: once.
@@ -34,8 +83,7 @@ class BatchSampler:
 
     def __init__(
         self,
-        source_lengths: Sequence[NDArray[np.integer[Any]]],
-        target_lengths: Sequence[NDArray[np.integer[Any]]],
+        sizes: Sequence[int],
         *,
         seed: int,
         weights: Sequence[float] | None = None,
@@ -43,98 +91,150 @@ class BatchSampler:
         batch_sentences: int | None = None,
     ) -> None:
         assert batch_tokens is not None or batch_sentences is not None
-        self._sizes = [len(lengths) for lengths in source_lengths]
+        self._sizes = list(sizes)
         self._weights = [1.0] * len(self._sizes) if weights is None else list(weights)
-        assert len(source_lengths) == len(target_lengths) == len(self._weights)
-        # 4 bytes a number: these stay in memory, for each pair.
-        self._source_lengths = np.concatenate(source_lengths).astype(np.int32)
-        self._target_lengths = np.concatenate(target_lengths).astype(np.int32)
+        assert len(self._sizes) == len(self._weights)
+        assert sum(self._sizes) < 2**_PAIR_BITS
         self._seed = seed
         self._batch_tokens = batch_tokens
         self._batch_sentences = batch_sentences
 
-    def with_lengths(
-        self,
-        source_lengths: Sequence[NDArray[np.integer[Any]]],
-        target_lengths: Sequence[NDArray[np.integer[Any]]],
-    ) -> "BatchSampler":
-        """One that is the same in all but the lengths of the pairs."""
-        return BatchSampler(
-            source_lengths,
-            target_lengths,
-            seed=self._seed,
-            weights=self._weights,
-            batch_tokens=self._batch_tokens,
-            batch_sentences=self._batch_sentences,
-        )
-
-    def batches(self, epoch: int) -> list[NDArray[np.int64]]:
-        """The batches of an epoch: each the numbers of its pairs, ascending.
+    def batches(self, epoch: int, lengths: PairLengths) -> Batches:
+        """The batches of an epoch.
 
         Pairs are numbered through the corpora: those of the second follow the last of the first.
+        To make them takes 8 bytes a pair of the epoch besides the lengths, and a few megabytes; to
+        keep them 4 a pair and 8 a batch.
+
+        Args:
+            epoch: which pass over the data.
+            lengths: of all pairs, as this epoch sees them.
         """
+        assert len(lengths) == sum(self._sizes)
         rng = np.random.default_rng([self._seed, epoch])
-        pairs = self._chosen(rng)
-        pairs = pairs[np.argsort(self._keys(pairs, rng))]
-        cuts = self._cuts(self._sizes_with_end(pairs), rng.random())
-        batches = [np.sort(pairs[start:end]) for start, end in pairwise(cuts)]
-        return [batches[index] for index in rng.permutation(len(batches))]
+        keys = self._chosen(rng)
+        # So that where all else is equal, the order is not that of the corpus; odd, to be undone.
+        factor = int(rng.integers(2 ** (_PAIR_BITS - 1))) * 2 + 1
+        self._make_keys(keys, lengths, factor, rng)
+        keys.sort()
+        pairs = _take_pairs(keys, pow(factor, -1, 2**_PAIR_BITS))
+        cuts = self._cuts(pairs, lengths, rng.random())
+        order = np.arange(len(cuts) - 1, dtype=np.uintc)
+        rng.shuffle(order)
+        return Batches(pairs, cuts, order)
 
-    def _chosen(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """The pairs of an epoch, each as often as it is to be seen."""
-        parts = []
+    def _chosen(self, rng: np.random.Generator) -> NDArray[np.uint64]:
+        """The pairs of an epoch, `[P]`, each as often as it is to be seen."""
+        # Rounded at random, so that the mean is right for the smallest corpus too.
+        offsets = rng.random(len(self._sizes)).tolist()
+        counts = [
+            int(weight) * size + int(weight % 1 * size + offset)
+            for size, weight, offset in zip(self._sizes, self._weights, offsets, strict=True)
+        ]
+        assert sum(counts) < 2**_PAIR_BITS
+        keys = np.empty(sum(counts), np.uint64)
+        end = 0
+        for block in self._chosen_blocks(offsets, rng):
+            keys[end : end + len(block)] = block
+            end += len(block)
+        return keys
+
+    def _chosen_blocks(
+        self, offsets: Sequence[float], rng: np.random.Generator
+    ) -> Iterator[NDArray[np.int64]]:
         start = 0
-        for size, weight in zip(self._sizes, self._weights, strict=True):
-            copies = int(weight)
-            parts += [np.arange(start, start + size)] * copies
-            # Rounded at random, so that the mean is right for the smallest corpus too.
-            rest = int((weight - copies) * size + rng.random())
-            parts.append(start + rng.permutation(size)[:rest])
+        for size, weight, offset in zip(self._sizes, self._weights, offsets, strict=True):
+            for first in range(0, size, _BLOCK):
+                end = min(first + _BLOCK, size)
+                block = np.arange(start + first, start + end)
+                yield from [block] * int(weight)
+                rest = int(weight % 1 * end + offset) - int(weight % 1 * first + offset)
+                if rest:
+                    yield rng.permutation(block)[:rest]
             start += size
-        return np.concatenate(parts)
 
-    def _sizes_with_end(self, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What a pair takes of a batch, `[P]`: tokens of its longer side, and EOS."""
-        longer = np.maximum(self._source_lengths[pairs], self._target_lengths[pairs])
-        return longer.astype(np.int64) + 1
+    def _make_keys(
+        self,
+        keys: NDArray[np.uint64],
+        lengths: PairLengths,
+        factor: int,
+        rng: np.random.Generator,
+    ) -> None:
+        """Turn pairs, `[P]`, into what is sorted: band, source length up or down, chance, pair."""
+        bands = self._bands(keys, lengths, rng)
+        longest = _longest(lengths.source)
+        source_bits = longest.bit_length()
+        chance_bits = 64 - _PAIR_BITS - source_bits - int(bands[-1]).bit_length()
+        parity = rng.integers(2, dtype=np.uint64)
+        for block in _blocks(keys):
+            band = bands[np.minimum(lengths.target[block], len(bands) - 1)]
+            source = np.minimum(lengths.source[block], longest).astype(np.uint64)
+            source = np.where((band + parity) % 2 == 0, source, longest - source)
+            chance = rng.integers(2**chance_bits, size=len(block), dtype=np.uint64)
+            pair = block * np.uint64(factor) % 2**_PAIR_BITS
+            high = (band << source_bits | source) << chance_bits | chance
+            block[:] = high << _PAIR_BITS | pair
 
-    def _keys(self, pairs: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """What to sort by, `[P]`: band, source length up or down, chance; in 15, 15 and 32 bits."""
-        band = self._bands(pairs, rng)
-        source = np.minimum(self._source_lengths[pairs], _LONGEST_KEY).astype(np.int64)
-        is_up = (band + rng.integers(2)) % 2 == 0
-        source = np.where(is_up, source, _LONGEST_KEY - source)
-        return band << 47 | source << 32 | rng.integers(2**32, size=len(pairs))
-
-    def _bands(self, pairs: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """The band of each pair, `[P]`: from 0 on, of neighbouring target lengths."""
-        lengths = np.minimum(self._target_lengths[pairs], _LONGEST_KEY)
-        shares = np.zeros(len(pairs))  # of a batch, that each pair fills
-        if self._batch_tokens is not None:
-            shares = self._sizes_with_end(pairs) / self._batch_tokens
-        if self._batch_sentences is not None:
-            shares = np.maximum(shares, 1 / self._batch_sentences)
-        before = np.cumsum(np.bincount(lengths, weights=shares)) / _BATCHES_IN_BAND
+    def _bands(
+        self, pairs: NDArray[np.uint64], lengths: PairLengths, rng: np.random.Generator
+    ) -> NDArray[np.uint64]:
+        """The band of each target length: from 0 on, of neighbouring lengths."""
+        filled = np.zeros(_longest(lengths.target) + 1)  # batches
+        for block in _blocks(pairs):
+            shares = np.zeros(len(block))  # of a batch, that each pair fills
+            if self._batch_tokens is not None:
+                shares = lengths.of_batch(block) / self._batch_tokens
+            if self._batch_sentences is not None:
+                shares = np.maximum(shares, 1 / self._batch_sentences)
+            target = np.minimum(lengths.target[block], len(filled) - 1)
+            filled += np.bincount(target, weights=shares, minlength=len(filled))
+        before = np.cumsum(filled) / _BATCHES_IN_BAND
         is_first_of_band = np.diff(np.floor(before + rng.random()), prepend=0) > 0
-        return np.cumsum(is_first_of_band, dtype=np.int64)[lengths]
+        return np.cumsum(is_first_of_band, dtype=np.uint64)
 
-    def _cuts(self, sizes: NDArray[np.int64], first: float) -> list[int]:
+    def _cuts(
+        self, pairs: NDArray[np.uint32], lengths: PairLengths, first: float
+    ) -> NDArray[np.uintc]:
         """Where batches start and end, `[batches + 1]`; the first fills `first` of the limits."""
-        cuts = [0]
+        cuts = array("I", [0])
         share = first
-        while cuts[-1] < len(sizes):
-            cuts.append(cuts[-1] + self._size_of_batch(sizes[cuts[-1] :], share))
+        while cuts[-1] < len(pairs):
+            cuts.append(cuts[-1] + self._size_of_batch(pairs[cuts[-1] :], lengths, share))
             share = 1.0
-        return cuts
+        return np.frombuffer(cuts, np.uintc)
 
-    def _size_of_batch(self, sizes: NDArray[np.int64], share: float) -> int:
+    def _size_of_batch(self, pairs: NDArray[np.uint32], lengths: PairLengths, share: float) -> int:
         """How many pairs, from the first on, fit into that share of a batch; one always does."""
-        most = len(sizes)
+        most = len(pairs)
         if self._batch_sentences is not None:
             most = min(most, int(share * self._batch_sentences))
         if self._batch_tokens is not None:
             budget = int(share * self._batch_tokens)
-            most = min(most, budget // int(sizes[0]))  # not to look at all of the corpus each time
-            tokens = np.maximum.accumulate(sizes[:most]) * np.arange(1, most + 1)
+            # Not to look at all of the corpus each time.
+            most = min(most, budget // int(lengths.of_batch(pairs[:1])[0]))
+            sizes = np.maximum.accumulate(lengths.of_batch(pairs[:most]))
+            tokens = sizes * np.arange(1, most + 1)
             most = int(np.searchsorted(tokens, budget, side="right"))
         return max(1, most)
+
+
+def _longest(lengths: NDArray[np.integer[Any]]) -> int:
+    return min(int(lengths.max(initial=0)), _LONGEST_KEY)
+
+
+def _blocks(keys: NDArray[np.uint64]) -> Iterator[NDArray[np.uint64]]:
+    """Views of all of it, in turn."""
+    for start in range(0, len(keys), _BLOCK):
+        yield keys[start : start + _BLOCK]
+
+
+def _take_pairs(keys: NDArray[np.uint64], inverse: int) -> NDArray[np.uint32]:
+    """The pairs in keys, `[P]`, in the memory of the keys, of which the rest is given back."""
+    count = len(keys)
+    pairs = keys.view(np.uint32)
+    for start in range(0, count, _BLOCK):  # what is written over has been read before
+        end = min(start + _BLOCK, count)
+        pairs[start:end] = keys[start:end].astype(np.uint32) * np.uint32(inverse)
+    del pairs  # no view may be left of what is given back
+    keys.resize(-(-count // 2), refcheck=False)
+    return keys.view(np.uint32)[:count]

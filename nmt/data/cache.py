@@ -3,7 +3,8 @@
 An entry is a folder named by a hash of all that its content follows from: the bytes of the corpus,
 the tokenizers, the filters. It is written beside and then renamed, so that an entry that can be
 seen is whole; a lock lets one of several processes do the work. The SHA-256 of each file is kept,
-so that an entry that was damaged later is found when it is opened, and made anew.
+so that an entry that was damaged later is found when it is opened, and made anew. A corpus that has
+changed has another entry; notes beside the entries say which one it had last.
 """
 
 import fcntl
@@ -14,9 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from nmt.data.corpus import Corpus, open_binary, read_pairs
+from nmt.data.changes import Note, Snapshot, sha256
+from nmt.data.corpus import Corpus, read_pairs
 from nmt.data.encoded import EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
 from nmt.data.links import read_links
@@ -37,10 +39,12 @@ def encode_corpus(
     *,
     filters: Filters,
     folder: Path,
+    num_processes: int = 1,
 ) -> EncodedCorpus:
     """A corpus as tokens: from the cache, or encoded now and put there.
 
-    Memory does not grow with the corpus, but for 8 bytes a pair where duplicates are looked for.
+    Memory does not grow with the corpus, but where duplicates are looked for: by 8 bytes a pair,
+    and 16 now and then.
 
     Args:
         files: where the pairs are.
@@ -48,48 +52,57 @@ def encode_corpus(
         target_reader: encodes the target side; may be the same.
         filters: what pairs to leave out.
         folder: of the cache, for any number of corpora; made where it is missing.
+        num_processes: that encode a large corpus; up to 1: it is done here.
 
     Raises:
         DataError: the corpus cannot be read (see `read_pairs`), the filters leave nothing of it,
-            its alignments do not fit (see `read_links`), or the cache cannot be written.
+            its alignments do not fit (see `read_links`), a file changes while it is read, or the
+            cache cannot be written.
+        RunError: a process has died.
     """
     if files.alignments is not None and (source_reader.samples or target_reader.samples):
         raise DataError(
             f"{files.alignments}: alignments need tokens that stay the same, and the tokenizer "
             "samples them: set tokenizer.sampling_alpha: 0, or leave the alignments out"
         )
-    key = _key(files, source_reader, target_reader, filters)
-    entry = folder / key
-    if not _is_whole(entry):
+    snapshot = Snapshot.take(files)
+    settings = _settings(source_reader, target_reader, filters)
+    key = _key(settings, snapshot.digests)
+    entry, note = folder / key, Note(folder, files, settings)
+    is_whole = _is_whole(entry)
+    note.tell_change(key, is_encoded=is_whole)
+    if not is_whole:
         try:
             with _lock(folder, key):
                 if not _is_whole(entry):  # nor did another process make it in the meantime
-                    _make(entry, files, source_reader, target_reader, filters)
+                    _make(entry, snapshot, source_reader, target_reader, filters, num_processes)
         except OSError as error:
             raise DataError(
                 f"{folder}: cannot write the cache of encoded text: {error.strerror}; make room or"
                 " give permission there, or choose another folder"
             ) from error
+    note.write(key)
     return open_encoded(entry, source_reader, target_reader)
 
 
-def _key(
-    files: Corpus[Item],
-    source_reader: Reader[Item],
-    target_reader: Reader[str],
-    filters: Filters,
-) -> str:
-    """A name for all that the content of an entry follows from, wherever the files are."""
-    settings = {
+def _settings(
+    source_reader: Reader[Item], target_reader: Reader[str], filters: Filters
+) -> dict[str, Any]:
+    """All that the content of an entry follows from besides the files."""
+    return {
         "version": FORMAT_VERSION,
-        "files": [_sha256(path) for path in files.paths],
         "tokenizers": [
             [source_reader.fingerprint(), source_reader.samples],
             [target_reader.fingerprint(), target_reader.samples],
         ],
         "filters": asdict(filters),
     }
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _key(settings: dict[str, Any], digests: list[str]) -> str:
+    """A name for all that the content of an entry follows from, wherever the files are."""
+    everything = json.dumps(settings | {"files": digests}, sort_keys=True)
+    return hashlib.sha256(everything.encode()).hexdigest()[:32]
 
 
 @contextmanager
@@ -103,20 +116,30 @@ def _lock(folder: Path, key: str) -> Iterator[None]:
 
 def _make(
     entry: Path,
-    files: Corpus[Item],
+    snapshot: Snapshot,
     source_reader: Reader[Item],
     target_reader: Reader[str],
     filters: Filters,
+    num_processes: int,
 ) -> None:
     """Put an entry in its place; the lock is held."""
     if entry.exists():
         logger.warning("%s: the encoded corpus is damaged, and is made anew", entry)
+    files = snapshot.files
     links = None
     if files.alignments is not None:
         links = read_links(files, source_reader, target_reader)
     with whole_folder(entry) as fresh:
-        pairs = read_pairs(files)
-        report = write_encoded(pairs, source_reader, target_reader, filters, fresh, links)
+        with snapshot.unchanged():
+            report = write_encoded(
+                read_pairs(files),
+                source_reader,
+                target_reader,
+                filters,
+                fresh,
+                links,
+                num_processes,
+            )
         if report.num_kept == 0:
             raise DataError(
                 f"{files}: the filters leave nothing: {report}; check the files, or widen the"
@@ -137,9 +160,4 @@ def _is_whole(entry: Path) -> bool:
 def _content(entry: Path) -> dict[str, str]:
     """The SHA-256 of each file of an entry."""
     paths = sorted(path for path in entry.iterdir() if path.name != _MANIFEST)
-    return {path.name: _sha256(path) for path in paths}
-
-
-def _sha256(path: Path) -> str:
-    with open_binary(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {path.name: sha256(path) for path in paths}

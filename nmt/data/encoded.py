@@ -4,23 +4,30 @@ import json
 import logging
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Generic
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.encoding import Block, BlockEncoder, EncodedSideOfBlock, encode_blocks
 from nmt.data.filters import FilterReport, Filters, PairFilter
 from nmt.data.links import LINK_TYPE
-from nmt.data.ragged import RaggedArray, RaggedWriter, create_ragged, open_ragged
+from nmt.data.ragged import (
+    RaggedArray,
+    RaggedWriter,
+    compact_lengths,
+    create_ragged,
+    open_ragged,
+)
 from nmt.text.reader import Item, Reader
 
 _REPORT: Final = "report.json"
 _LINKS: Final = "links"
-# One block is in memory at a time, as lists of Python numbers; a line may be of any length.
+# Few blocks are in memory at a time, as lists of Python objects; a line may be of any length.
 _MAX_BLOCK_PAIRS: Final = 4096
 _MAX_BLOCK_SIZE: Final = 2**21  # characters; numbers of grids
 _LOG_EVERY: Final = 2**19  # pairs
@@ -93,14 +100,14 @@ class EncodedCorpus:
         return self.target_side.tokens[pair]
 
     @property
-    def source_lengths(self) -> NDArray[np.int64]:
+    def source_lengths(self) -> NDArray[np.unsignedinteger[Any]]:
         """`[N]`, tokens of each source sentence, without EOS (and without sampling)."""
-        return self.source_side.tokens.lengths
+        return compact_lengths([self.source_side.tokens])
 
     @property
-    def target_lengths(self) -> NDArray[np.int64]:
+    def target_lengths(self) -> NDArray[np.unsignedinteger[Any]]:
         """`[N]`, tokens of each target sentence, without BOS and EOS (and without sampling)."""
-        return self.target_side.tokens.lengths
+        return compact_lengths([self.target_side.tokens])
 
     def draw(
         self, pairs: NDArray[np.int64], seed: int, epoch: int
@@ -131,6 +138,7 @@ def write_encoded(
     filters: Filters,
     folder: Path,
     links: Iterator[list[int]] | None = None,
+    num_processes: int = 1,
 ) -> FilterReport:
     """Encode the pairs that pass the filters, into files in a folder that exists.
 
@@ -141,27 +149,29 @@ def write_encoded(
         filters: what pairs to leave out.
         folder: where the files go.
         links: of each pair, where alignments are given.
+        num_processes: that encode, where there are many pairs (see `map_in_processes`); up to 1: it
+            is done here. What is written is the same.
     """
+    encode = BlockEncoder(source_reader, target_reader, filters.deduplicate)
     report = FilterReport()
     pair_filter = PairFilter(filters)
     with (
         _side_writer(folder, "source", source_reader) as source,
         _side_writer(folder, "target", target_reader) as target,
+        closing(encode_blocks(_blocks(pairs), encode, num_processes)) as blocks,
         nullcontext() if links is None else create_ragged(folder, _LINKS, LINK_TYPE) as linked,
     ):
-        for block in _blocks(pairs):
-            sources = [source for source, _ in block]
-            targets = [target for _, target in block]
-            source_tokens, target_tokens = source.encode(sources), target.encode(targets)
-            keep, part = pair_filter(block, source_tokens.lengths, target_tokens.lengths)
+        for block in blocks:
+            keep, part = pair_filter(
+                block.source.tokens.lengths, block.target.tokens.lengths, block.hashes
+            )
             kept = np.flatnonzero(keep)
-            source.append(sources, source_tokens, kept)
-            target.append(targets, target_tokens, kept)
+            source.append(block.source, kept)
+            target.append(block.target, kept)
             if links is not None and linked is not None:
                 rows = list(islice(links, len(block)))
                 linked.append(RaggedArray.from_rows(rows, LINK_TYPE).select(kept))
-            if (report.num_read + part.num_read) // _LOG_EVERY > report.num_read // _LOG_EVERY:
-                logger.info("%s sentence pairs encoded", f"{report.num_read + part.num_read:,}")
+            _log_progress(report.num_read, report.num_read + part.num_read)
             report += part
     if links is not None:
         next(links, None)  # that there are as many as pairs is known at their end
@@ -188,39 +198,37 @@ def _open_side(folder: Path, side: str, reader: Reader[Any]) -> EncodedSide:
     return EncodedSide(tokens, text, reader)
 
 
-class _SideWriter(Generic[Item]):
+def _log_progress(before: int, now: int) -> None:
+    if now // _LOG_EVERY > before // _LOG_EVERY:
+        logger.info("%s sentence pairs encoded", f"{now:,}")
+
+
+@dataclass(frozen=True)
+class _SideWriter:
     """Writes one side: tokens, and text where a tokenizer samples."""
 
-    def __init__(
-        self, reader: Reader[Item], tokens: RaggedWriter, text: RaggedWriter | None
-    ) -> None:
-        self._reader = reader
-        self._tokens = tokens
-        self._text = text
+    tokens: RaggedWriter
+    text: RaggedWriter | None
 
-    def encode(self, items: Sequence[Item]) -> RaggedArray:
-        tokens = [self._reader.encode(item) for item in items]
-        return RaggedArray.from_rows(tokens, self._reader.token_type)
-
-    def append(self, items: Sequence[Item], tokens: RaggedArray, kept: NDArray[np.int64]) -> None:
-        self._tokens.append(tokens.select(kept))
-        if self._text is not None:
-            self._text.append(RaggedArray.from_texts([str(items[row]) for row in kept.tolist()]))
+    def append(self, side: EncodedSideOfBlock, kept: NDArray[np.int64]) -> None:
+        self.tokens.append(side.tokens.select(kept))
+        if self.text is not None and side.text is not None:
+            self.text.append(side.text.select(kept))
 
 
 @contextmanager
-def _side_writer(folder: Path, side: str, reader: Reader[Item]) -> Iterator[_SideWriter[Item]]:
+def _side_writer(folder: Path, side: str, reader: Reader[Any]) -> Iterator[_SideWriter]:
     with ExitStack() as stack:
         tokens = stack.enter_context(create_ragged(folder, side, reader.token_type))
         text = None
         if reader.samples:
             text = stack.enter_context(create_ragged(folder, f"{side}.text", np.uint8))
-        yield _SideWriter(reader, tokens, text)
+        yield _SideWriter(tokens, text)
 
 
-def _blocks(pairs: Iterable[tuple[Item, str]]) -> Iterator[list[tuple[Item, str]]]:
+def _blocks(pairs: Iterable[tuple[Item, str]]) -> Iterator[Block[Item]]:
     """The pairs in lists, bounded in number and in size (but for one pair beyond them)."""
-    block: list[tuple[Item, str]] = []
+    block: Block[Item] = []
     size = 0
     for pair in pairs:
         block.append(pair)

@@ -73,16 +73,16 @@ class PairFilter:
 
     def __call__(
         self,
-        pairs: Sequence[tuple[object, str]],
         source_lengths: NDArray[np.int64],
         target_lengths: NDArray[np.int64],
+        hashes: NDArray[np.uint64] | None = None,
     ) -> tuple[NDArray[np.bool_], FilterReport]:
         """Which of the pairs stay, `[N]`, and the counts.
 
         Args:
-            pairs: N pairs; told apart, where that is asked for, by how they read as text.
             source_lengths: `[N]`, tokens of each source sentence.
             target_lengths: `[N]`, tokens of each target sentence.
+            hashes: `[N]`, of `hash_pairs`; needed where duplicates are to be left out.
         """
         shorter = np.minimum(source_lengths, target_lengths)
         longer = np.maximum(source_lengths, target_lengths)
@@ -91,8 +91,8 @@ class PairFilter:
         for refused in (self._too_long(longer), self._unequal(shorter, longer)):
             counts.append(int(np.sum(keep & refused)))
             keep &= ~refused
-        counts.append(self._drop_duplicates(pairs, keep))
-        return keep, FilterReport(len(pairs), *counts)
+        counts.append(self._drop_duplicates(hashes, keep))
+        return keep, FilterReport(len(keep), *counts)
 
     def _too_long(self, longer: NDArray[np.int64]) -> NDArray[np.bool_]:
         limit = self._filters.max_length
@@ -102,21 +102,19 @@ class PairFilter:
         limit = self._filters.max_length_ratio
         return longer > (np.inf if limit is None else limit * shorter)
 
-    def _drop_duplicates(self, pairs: Sequence[tuple[object, str]], keep: NDArray[np.bool_]) -> int:
+    def _drop_duplicates(self, hashes: NDArray[np.uint64] | None, keep: NDArray[np.bool_]) -> int:
         """Takes the duplicates out of `keep`, in place, and says how many they were."""
         if not self._filters.deduplicate:
             return 0
+        assert hashes is not None
         rows = np.flatnonzero(keep)
-        hashes = np.fromiter(
-            (_hash_pair(*pairs[row]) for row in rows.tolist()), np.uint64, len(rows)
-        )
-        new = self._seen.add(hashes)
+        new = self._seen.add(hashes[rows])
         keep[rows] = new
         return int(np.sum(~new))
 
 
 class SeenHashes:
-    """A set of 64-bit numbers at 8 bytes each: sorted runs, merged as they grow alike.
+    """A set of 64-bit numbers at 8 bytes each, 16 while they are merged: sorted runs.
 
     Each run is more than twice as long as the next, so there are few to search, and a number is
     moved few times. Among 5 million pairs, two that differ share a hash with a chance of 1e-6.
@@ -141,8 +139,14 @@ class SeenHashes:
         if not len(run):
             return
         while self._runs and len(self._runs[-1]) <= 2 * len(run):
-            run = np.sort(np.concatenate([self._runs.pop(), run]), kind="stable")
+            run = np.concatenate([self._runs.pop(), run])
+            run.sort(kind="stable")  # in place, as there may be much of it
         self._runs.append(run)
+
+
+def hash_pairs(pairs: Sequence[tuple[object, str]]) -> NDArray[np.uint64]:
+    """What N pairs are told apart by, `[N]`: how they read as text."""
+    return np.fromiter((_hash_pair(*pair) for pair in pairs), np.uint64, len(pairs))
 
 
 def _hash_pair(source: object, target: str) -> int:

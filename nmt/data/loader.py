@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.batch import Batch, Portion
-from nmt.data.batching import BatchSampler
+from nmt.data.batching import Batches, BatchSampler, PairLengths
 from nmt.data.drawing import Drawing, DrawnPairs
 from nmt.data.encoded import EncodedCorpus
 from nmt.data.links import LINK_TYPE, target_weights
 from nmt.data.portions import ALONE, Place
-from nmt.data.ragged import RaggedArray
+from nmt.data.ragged import RaggedArray, compact_lengths
 from nmt.structure import map_tensors
 from nmt.symbols import BOS, EOS, PAD
 from nmt.text.reader import Tokens
@@ -33,7 +33,7 @@ class _Epoch:
 
     number: int
     corpora: list[DrawnPairs]
-    batches: list[NDArray[np.int64]]
+    batches: Batches
 
 
 class DataLoader:
@@ -135,18 +135,18 @@ class DataLoader:
     def _prepared(self, number: int) -> _Epoch:
         # The latest is kept: to sort millions of pairs takes seconds, to sample subwords minutes.
         if self._latest is None or self._latest.number != number:
-            self._latest = None  # its files are not needed beside the new ones
+            self._latest = None  # it is not needed beside the new one, nor are its files
             try:
                 corpora = [drawing.result() for drawing in self._draw(number)]
             except BaseException:  # KeyboardInterrupt too
                 self.close()
                 raise
             del self._drawings[number]
-            sampler = self._sampler.with_lengths(
-                [corpus.source.lengths for corpus in corpora],
-                [corpus.target.lengths for corpus in corpora],
+            lengths = PairLengths(
+                compact_lengths([corpus.source for corpus in corpora]),
+                compact_lengths([corpus.target for corpus in corpora]),
             )
-            self._latest = _Epoch(number, corpora, sampler.batches(number))
+            self._latest = _Epoch(number, corpora, self._sampler.batches(number, lengths))
         return self._latest
 
     def _draw(self, epoch: int) -> list[Drawing]:
@@ -161,7 +161,7 @@ class DataLoader:
     def _portion(self, epoch: _Epoch, first: int) -> Portion:
         """Of the update that begins with batch `first`."""
         end = min(first + self._accumulate, len(epoch.batches))
-        batches = epoch.batches[first:end]
+        batches = [epoch.batches[number] for number in range(first, end)]
         return Portion(
             batches=[self._make(epoch, pairs) for pairs in self._place.portion(batches)],
             num_batches=len(batches),

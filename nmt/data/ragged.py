@@ -7,12 +7,13 @@ from io import SEEK_END
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 _OFFSET_TYPE = np.dtype("<i8")
+_BLOCK: Final = 2**14  # rows
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,23 @@ def open_ragged(folder: Path, name: str, dtype: DTypeLike) -> RaggedArray:
     values, offsets = _paths(folder, name)
     with values.open("rb") as value_file, offsets.open("rb") as offset_file:
         return RaggedArray(_map(value_file, np.dtype(dtype)), _map(offset_file, _OFFSET_TYPE))
+
+
+def compact_lengths(parts: Sequence[RaggedArray]) -> NDArray[np.unsignedinteger[Any]]:
+    """Lengths of the rows of all the parts, `[N]`, in the smallest type that holds them."""
+    longest = max((int(lengths.max()) for lengths in _lengths_by_block(parts)), default=0)
+    compact = np.empty(sum(map(len, parts)), np.min_scalar_type(longest))
+    end = 0
+    for lengths in _lengths_by_block(parts):
+        compact[end : end + len(lengths)] = lengths
+        end += len(lengths)
+    return compact
+
+
+def _lengths_by_block(parts: Sequence[RaggedArray]) -> Iterator[NDArray[np.int64]]:
+    for part in parts:
+        for start in range(0, len(part), _BLOCK):
+            yield np.diff(part.offsets[start : start + _BLOCK + 1])
 
 
 def _paths(folder: Path, name: str) -> tuple[Path, Path]:

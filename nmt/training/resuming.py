@@ -23,6 +23,7 @@ HARMLESS: Final = (
     "data.test.*",
     "data.test",
     "data.cache",
+    "data.encoding_processes",
     "data.num_processes",
     "training.max_epochs",
     "training.max_updates",

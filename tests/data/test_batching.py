@@ -1,29 +1,39 @@
 """The sampler: every pair once, within the limits, little padding, the same for the same seed."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 from numpy.typing import NDArray
 
-from nmt.data.batching import BatchSampler
+from nmt.data.batching import Batches, BatchSampler, PairLengths
+from nmt.data.ragged import RaggedArray, compact_lengths
 
 LENGTHS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=200)
 
 
-def sampler_of(lengths: list[tuple[int, int]], **options: int) -> BatchSampler:
+def batches_of(lengths: list[tuple[int, int]], epoch: int = 0, **options: int) -> Batches:
     source, target = np.array(lengths).T
-    return BatchSampler([source], [target], **({"seed": 1} | options))
+    sampler = BatchSampler([len(lengths)], **({"seed": 1} | options))
+    return sampler.batches(epoch, PairLengths(source, target))
 
 
-def random_lengths(count: int, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def random_lengths(count: int, seed: int = 0) -> PairLengths:
     """Source and target lengths like those of sentences: spread, and alike in a pair."""
     rng = np.random.default_rng(seed)
     source = rng.poisson(12, count) + 1
-    return source, np.maximum(1, source + rng.integers(-3, 4, count))
+    target = np.maximum(1, source + rng.integers(-3, 4, count))
+    return PairLengths(source.astype(np.uint8), target.astype(np.uint8))
 
 
-def flat(batches: list[NDArray[np.int64]]) -> list[int]:
-    return np.concatenate(batches).tolist()
+def alike(count: int) -> PairLengths:
+    """Sentences of 5 tokens."""
+    return PairLengths(np.full(count, 5), np.full(count, 5))
+
+
+def flat(batches: Batches) -> list[int]:
+    return np.concatenate(list(batches)).tolist()
 
 
 def size_of(lengths: list[tuple[int, int]], batch: NDArray[np.int64]) -> int:
@@ -35,7 +45,7 @@ def size_of(lengths: list[tuple[int, int]], batch: NDArray[np.int64]) -> int:
 def test_every_pair_is_seen_exactly_once_and_within_the_budget(
     lengths: list[tuple[int, int]], budget: int, seed: int, epoch: int
 ) -> None:
-    batches = sampler_of(lengths, seed=seed, batch_tokens=budget).batches(epoch)
+    batches = batches_of(lengths, epoch, seed=seed, batch_tokens=budget)
     assert sorted(flat(batches)) == list(range(len(lengths)))
     for batch in batches:
         assert size_of(lengths, batch) <= budget or len(batch) == 1
@@ -46,14 +56,14 @@ def test_every_pair_is_seen_exactly_once_and_within_the_budget(
 def test_every_pair_is_seen_exactly_once_with_batches_by_sentences(
     lengths: list[tuple[int, int]], size: int
 ) -> None:
-    batches = sampler_of(lengths, batch_sentences=size).batches(0)
+    batches = batches_of(lengths, batch_sentences=size)
     assert sorted(flat(batches)) == list(range(len(lengths)))
     assert max(map(len, batches)) <= size
 
 
 @given(LENGTHS)
 def test_both_limits_hold_together(lengths: list[tuple[int, int]]) -> None:
-    batches = sampler_of(lengths, batch_tokens=100, batch_sentences=4).batches(0)
+    batches = batches_of(lengths, batch_tokens=100, batch_sentences=4)
     assert sorted(flat(batches)) == list(range(len(lengths)))
     assert all(len(batch) <= 4 for batch in batches)
     assert all(size_of(lengths, batch) <= 100 or len(batch) == 1 for batch in batches)
@@ -62,14 +72,14 @@ def test_both_limits_hold_together(lengths: list[tuple[int, int]]) -> None:
 def test_batches_are_filled() -> None:
     # 5 tokens and EOS: 16 sentences fill 96 of 100 tokens, a 17th has no room. The first cut
     # is anywhere, so that besides the full batches there is a part of one at either end.
-    sizes = sorted(map(len, sampler_of([(5, 5)] * 160, batch_tokens=100).batches(0)))
+    sizes = sorted(map(len, batches_of([(5, 5)] * 160, batch_tokens=100)))
     assert sizes[-9:] == [16] * 9
     assert sum(sizes) == 160
     assert len(sizes) <= 11
 
 
 def test_a_sentence_over_the_budget_is_a_batch_by_itself() -> None:
-    batches = sampler_of([(3, 3), (500, 3), (3, 500), (3, 3)], batch_tokens=50).batches(0)
+    batches = batches_of([(3, 3), (500, 3), (3, 500), (3, 3)], batch_tokens=50)
     by_themselves = sorted(batch.tolist() for batch in batches)
     assert [1] in by_themselves
     assert [2] in by_themselves
@@ -77,61 +87,59 @@ def test_a_sentence_over_the_budget_is_a_batch_by_itself() -> None:
 
 def test_lengths_that_are_too_large_for_the_sorting_key_are_batched_all_the_same() -> None:
     lengths = [(100_000, 1), (1, 100_000), (40_000, 40_000), (2, 2), (2, 2)]
-    batches = sampler_of(lengths, batch_tokens=1000).batches(0)
+    batches = batches_of(lengths, batch_tokens=1000)
     assert sorted(flat(batches)) == [0, 1, 2, 3, 4]
 
 
 def test_the_same_seed_and_epoch_give_the_same_batches() -> None:
-    source, target = random_lengths(2000)
-    samplers = [BatchSampler([source], [target], seed=3, batch_tokens=500) for _ in range(2)]
-    samplers[1].batches(1)  # what was asked before does not matter
-    for left, right in zip(samplers[0].batches(4), samplers[1].batches(4), strict=True):
-        assert left.tolist() == right.tolist()
+    lengths = random_lengths(2000)
+    samplers = [BatchSampler([2000], seed=3, batch_tokens=500) for _ in range(2)]
+    samplers[1].batches(1, lengths)  # what was asked before does not matter
+    one, other = (sampler.batches(4, lengths) for sampler in samplers)
+    assert [batch.tolist() for batch in one] == [batch.tolist() for batch in other]
 
 
 @pytest.mark.parametrize(("seed", "epoch"), [(3, 5), (4, 4)])
 def test_another_seed_or_epoch_gives_other_batches_in_another_order(seed: int, epoch: int) -> None:
-    source, target = random_lengths(2000)
-    one = BatchSampler([source], [target], seed=3, batch_tokens=500).batches(4)
-    other = BatchSampler([source], [target], seed=seed, batch_tokens=500).batches(epoch)
+    lengths = random_lengths(2000)
+    one = BatchSampler([2000], seed=3, batch_tokens=500).batches(4, lengths)
+    other = BatchSampler([2000], seed=seed, batch_tokens=500).batches(epoch, lengths)
     assert flat(one) != flat(other)
     assert {tuple(batch) for batch in one} != {tuple(batch) for batch in other}
 
 
 def test_batches_do_not_come_by_length() -> None:
-    source, target = random_lengths(5000)
-    batches = BatchSampler([source], [target], seed=1, batch_tokens=500).batches(0)
-    means = np.array([target[batch].mean() for batch in batches])
+    lengths = random_lengths(5000)
+    batches = BatchSampler([5000], seed=1, batch_tokens=500).batches(0, lengths)
+    means = np.array([lengths.target[batch].mean() for batch in batches])
     # Of independent numbers, neighbours correlate by 0 with a deviation of 1 / sqrt(150).
     assert abs(np.corrcoef(means[:-1], means[1:])[0, 1]) < 0.35
 
 
 def test_little_of_a_batch_is_padding() -> None:
-    source, target = random_lengths(29_000)
-    batches = BatchSampler([source], [target], seed=1, batch_tokens=4000).batches(0)
+    lengths = random_lengths(29_000)
+    source, target = lengths.source.astype(np.int64), lengths.target.astype(np.int64)
+    batches = BatchSampler([29_000], seed=1, batch_tokens=4000).batches(0, lengths)
     cells = sum(len(b) * (source[b].max() + target[b].max() + 2) for b in batches)
     tokens = source.sum() + target.sum() + 2 * len(source)
     assert 1 - tokens / cells < 0.05
 
 
 def test_pairs_are_numbered_through_the_corpora() -> None:
-    lengths = [np.full(3, 5), np.full(4, 5)]
-    batches = BatchSampler(lengths, lengths, seed=1, batch_sentences=2).batches(0)
+    batches = BatchSampler([3, 4], seed=1, batch_sentences=2).batches(0, alike(7))
     assert sorted(flat(batches)) == list(range(7))
 
 
 def test_whole_weights_are_copies() -> None:
-    lengths = [np.full(3, 5), np.full(4, 5)]
-    sampler = BatchSampler(lengths, lengths, weights=[2.0, 1.0], seed=1, batch_sentences=5)
-    assert sorted(flat(sampler.batches(0))) == [0, 0, 1, 1, 2, 2, 3, 4, 5, 6]
+    sampler = BatchSampler([3, 4], weights=[2.0, 1.0], seed=1, batch_sentences=5)
+    assert sorted(flat(sampler.batches(0, alike(7)))) == [0, 0, 1, 1, 2, 2, 3, 4, 5, 6]
 
 
 def test_fractions_of_a_weight_are_a_share_of_the_pairs_that_changes() -> None:
-    lengths = [np.full(100, 5), np.full(10, 5)]
-    sampler = BatchSampler(lengths, lengths, weights=[0.25, 1.5], seed=1, batch_sentences=7)
+    sampler = BatchSampler([100, 10], weights=[0.25, 1.5], seed=1, batch_sentences=7)
     counts = np.zeros(110)
     for epoch in range(200):
-        seen = np.bincount(flat(sampler.batches(epoch)), minlength=110)
+        seen = np.bincount(flat(sampler.batches(epoch, alike(110))), minlength=110)
         assert seen[:100].sum() == 25
         assert seen[100:].sum() == 15
         assert seen[:100].max() == 1
@@ -143,7 +151,66 @@ def test_fractions_of_a_weight_are_a_share_of_the_pairs_that_changes() -> None:
 
 
 def test_a_fraction_of_a_single_pair_is_right_on_average() -> None:
-    lengths = [np.full(1, 5), np.full(1, 5)]
-    sampler = BatchSampler(lengths, lengths, weights=[0.3, 1.0], seed=1, batch_sentences=2)
-    seen = sum(len(flat(sampler.batches(epoch))) - 1 for epoch in range(1000))
+    sampler = BatchSampler([1, 1], weights=[0.3, 1.0], seed=1, batch_sentences=2)
+    seen = sum(len(flat(sampler.batches(epoch, alike(2)))) - 1 for epoch in range(1000))
     assert abs(seen - 300) < 60
+
+
+def test_an_epoch_may_be_empty() -> None:
+    sampler = BatchSampler([1], weights=[0.01], seed=1, batch_sentences=2)
+    assert {len(sampler.batches(epoch, alike(1))) for epoch in range(9)} == {0}
+
+
+def test_a_share_is_drawn_from_all_of_a_large_corpus() -> None:
+    sampler = BatchSampler([100_000], weights=[0.01], seed=1, batch_sentences=100)
+    chosen = [set(flat(sampler.batches(epoch, alike(100_000)))) for epoch in (0, 1)]
+    assert [len(pairs) for pairs in chosen] == [1000, 1000]
+    assert len(chosen[0] & chosen[1]) < 40  # 10 are expected
+    tenths = np.bincount([pair // 10_000 for pair in chosen[0]])
+    assert tenths.min() > 80 and tenths.max() < 120
+
+
+def test_a_batch_holds_pairs_from_all_over_the_corpus() -> None:
+    batches = BatchSampler([100_000], seed=1, batch_sentences=1000).batches(0, alike(100_000))
+    for batch in list(batches)[1:-1]:
+        # The mean of 1,000 numbers from 0 to 99,999 has a deviation of 913.
+        assert abs(batch.mean() - 50_000) < 5000 or len(batch) < 1000
+
+
+def test_chance_decides_where_long_sentences_leave_few_bits_for_it() -> None:
+    ends = np.arange(40_000)  # as many lengths as there can be
+    lengths = np.concatenate([np.full(60_000, 5), ends])
+    sampler = BatchSampler([100_000], seed=1, batch_tokens=6000)
+    batches = list(sampler.batches(0, PairLengths(lengths, lengths)))
+    alike = [batch for batch in batches if len(batch) == 1000 and batch[-1] < 60_000]
+    assert len(alike) > 50
+    assert all(abs(batch.mean() - 30_000) < 4000 for batch in alike)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.5]])
+def test_an_epoch_takes_few_bytes_a_pair(weights: list[float]) -> None:
+    size = 1_000_000
+    seen = size * weights[0]
+    sampler = BatchSampler([size], weights=weights, seed=1, batch_tokens=4000)
+    tracemalloc.start()
+    try:
+        rows = RaggedArray(np.empty(0), np.arange(0, 20 * size + 1, 20))
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        lengths = PairLengths(compact_lengths([rows]), compact_lengths([rows]))
+        batches = sampler.batches(0, lengths)
+        peak = tracemalloc.get_traced_memory()[1] - before
+        del lengths
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert len(batches) > 5000
+    assert peak <= 12 * seen
+    assert held <= 4.2 * seen
+
+
+def test_batches_of_one_take_no_more_than_others_when_they_are_made() -> None:
+    lengths = PairLengths(np.full(30_000, 9, np.uint8), np.full(30_000, 9, np.uint8))
+    batches = BatchSampler([30_000], seed=1, batch_sentences=1).batches(0, lengths)
+    held = batches.pairs.nbytes + batches.cuts.nbytes + batches.order.nbytes
+    assert held == 12 * 30_000 + 4

@@ -1,16 +1,19 @@
 """The cache: encoded once, found again by content, whole or made anew."""
 
 import logging
+import os
 import re
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from nmt.data import cache
 from nmt.data.cache import encode_corpus
-from nmt.data.corpus import ParallelFiles
+from nmt.data.corpus import ParallelFiles, read_pairs
 from nmt.data.filters import Filters
 from nmt.errors import DataError
 
@@ -33,7 +36,7 @@ def encode(files: ParallelFiles, tokenizer, folder: Path, filters: Filters | Non
 
 
 def entries(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix != ".lock")
+    return sorted(path for path in folder.iterdir() if path.suffix not in (".lock", ".latest"))
 
 
 def test_encodes_what_the_files_hold(files, tokenizer, folder: Path) -> None:
@@ -75,8 +78,6 @@ def test_the_same_text_under_another_name_is_the_same_corpus(
 
 
 def test_other_content_of_the_same_size_is_another_corpus(files, tokenizer, folder: Path) -> None:
-    import os
-
     encode(files, tokenizer, folder)
     time = files.source.stat().st_mtime_ns
     files.source.write_text("5 9\n7\n\n")
@@ -102,6 +103,99 @@ def test_other_settings_are_another_corpus(files, make_tokenizer, folder: Path) 
     for tokenizer, filters in settings:
         encode(files, tokenizer, folder, filters)
     assert len(entries(folder)) == len(settings)
+
+
+def warnings_of(caplog: pytest.LogCaptureFixture) -> str:
+    text = "\n".join(record.getMessage() for record in caplog.records)
+    caplog.clear()
+    return text
+
+
+def test_a_corpus_that_has_changed_is_told_and_encoded_anew(
+    files, make_tokenizer, folder: Path, caplog
+) -> None:
+    caplog.set_level(logging.WARNING)
+    encode(files, make_tokenizer(), folder)
+    before = files.source.read_text(), files.target.read_text()
+    files.source.write_text(before[0] + "12\n")
+    with pytest.raises(DataError):  # the target has not grown
+        encode(files, make_tokenizer(), folder)
+    files.target.write_text(before[1] + "13\n")
+    caplog.clear()
+    for expected in ("encoding anew", ""):
+        corpus = encode(files, make_tokenizer(), folder)
+        assert corpus.target(2).tolist() == [13]
+        told = warnings_of(caplog)
+        assert bool(expected) == bool(told)
+        if expected:
+            date = r"\d{4}-\d\d-\d\d \d\d:\d\d"
+            assert re.fullmatch(
+                rf"{files}: changed since {date}, when last encoded; {expected}", told
+            )
+    files.source.write_text(before[0])
+    files.target.write_text(before[1])
+    tokenizer = make_tokenizer()
+    assert len(encode(files, tokenizer, folder)) == 2
+    assert warnings_of(caplog).endswith("when last encoded; what is there now is in the cache, too")
+    assert tokenizer.num_calls == 0
+
+
+def test_other_settings_and_other_files_are_no_change(
+    files, make_tokenizer, folder: Path, tmp_path: Path, monkeypatch, caplog
+) -> None:
+    encode(files, make_tokenizer(), folder)
+    encode(files, make_tokenizer(2000), folder)
+    encode(files, make_tokenizer(), folder, Filters(max_length=2))
+    other = ParallelFiles(tmp_path / "other.tsv")
+    other.source.write_text("5\t6\n")
+    encode(other, make_tokenizer(), folder)
+    assert not caplog.records
+    other.source.write_text("7\t8\n")
+    monkeypatch.chdir(tmp_path)
+    encode(ParallelFiles(Path("other.tsv")), make_tokenizer(), folder)
+    assert warnings_of(caplog).startswith("other.tsv: changed since")
+
+
+def test_a_cache_in_which_nothing_can_be_noted_is_read(files, tokenizer, folder: Path) -> None:
+    encode(files, tokenizer, folder)
+    (note,) = folder.glob("*.latest")
+    note.unlink()
+    note.mkdir()
+    assert len(encode(files, tokenizer, folder)) == 2
+
+
+def reading_that_does(event: Callable[[], None]) -> Callable[..., Iterator[tuple[str, str]]]:
+    """`read_pairs`, with something that happens after the first pair."""
+
+    def read(files: ParallelFiles) -> Iterator[tuple[str, str]]:
+        pairs = read_pairs(files)
+        yield next(pairs)
+        event()
+        yield from pairs
+
+    return read
+
+
+@pytest.mark.parametrize("grown", ["12\n", ""])
+def test_a_file_that_grows_while_it_is_encoded(
+    grown: str, files, tokenizer, folder: Path, monkeypatch
+) -> None:
+    def grow() -> None:
+        for path, more in ((files.source, "12\n"), (files.target, grown)):
+            path.write_text(path.read_text() + more)
+
+    monkeypatch.setattr(cache, "read_pairs", reading_that_does(grow))
+    message = f"{files.source}: changed while it was being encoded; start again when nothing writes"
+    with pytest.raises(DataError, match=re.escape(message)):
+        encode(files, tokenizer, folder)
+    assert not [path for path in folder.iterdir() if path.suffix != ".lock"]
+
+
+def test_a_file_that_is_touched_while_it_is_encoded_is_the_same(
+    files, tokenizer, folder: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(cache, "read_pairs", reading_that_does(lambda: os.utime(files.source)))
+    assert len(encode(files, tokenizer, folder)) == 2
 
 
 def cut_short(path: Path) -> None:

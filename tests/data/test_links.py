@@ -52,9 +52,7 @@ def test_a_batch_says_where_each_label_is_to_look(letters: Tokenizer, tmp_path: 
     too_long = "abcd" * 5
     files = write(tmp_path, f"{too_long}\na b\nab\n", f"{too_long}\nx y\nx\n", "0-0\n0-1 1-0\n\n")
     corpus = encode(files, letters, tmp_path / "cache")
-    sampler = BatchSampler(
-        [corpus.source_lengths], [corpus.target_lengths], seed=1, batch_sentences=9
-    )
+    sampler = BatchSampler([len(corpus)], seed=2, batch_sentences=99)
     (batch,) = DataLoader([corpus], sampler, seed=1).epoch(1)
     assert batch.alignment is not None
     assert batch.alignment.shape == (2, batch.labels.shape[1], batch.source.shape[1])

@@ -28,10 +28,7 @@ def corpus_of(pairs: list[tuple[str, str]], tokenizer, folder: Path) -> EncodedC
 
 def loader_of(corpora: list[EncodedCorpus], seed: int = 1, **limits: int) -> DataLoader:
     sampler = BatchSampler(
-        [corpus.source_lengths for corpus in corpora],
-        [corpus.target_lengths for corpus in corpora],
-        seed=seed,
-        **(limits or {"batch_tokens": 40}),
+        [len(corpus) for corpus in corpora], seed=seed, **(limits or {"batch_tokens": 40})
     )
     return DataLoader(corpora, sampler, seed=seed)
 
@@ -144,12 +141,7 @@ def test_all_processes_together_compute_each_update(
         corpus_of(part, tokenizer, tmp_path / str(n))
         for n, part in enumerate((numbers(60)[:20], numbers(60)[20:]))
     ]
-    sampler = BatchSampler(
-        [corpus.source_lengths for corpus in corpora],
-        [corpus.target_lengths for corpus in corpora],
-        seed=1,
-        batch_tokens=30,
-    )
+    sampler = BatchSampler([len(corpus) for corpus in corpora], seed=1, batch_tokens=30)
     whole = list(DataLoader(corpora, sampler, seed=1).epoch(2, start=2))
     loaders = [
         DataLoader(corpora, sampler, seed=1, accumulate=accumulate, place=Place(rank, size))
@@ -223,9 +215,7 @@ def test_the_budget_holds_for_what_was_sampled(make_tokenizer, tmp_path: Path) -
 def test_processes_do_not_change_the_batches(sampling_tokenizer, tmp_path: Path) -> None:
     pairs = [(f"one two {n} three", f"drei zwei {n} eins") for n in range(60)]
     corpus = corpus_of(pairs, sampling_tokenizer, tmp_path)
-    sampler = BatchSampler(
-        [corpus.source_lengths], [corpus.target_lengths], seed=1, batch_tokens=100
-    )
+    sampler = BatchSampler([len(corpus)], seed=1, batch_tokens=100)
     plain = DataLoader([corpus], sampler, seed=1)
     loader = DataLoader([corpus], sampler, seed=1, num_processes=1)
     assert_same(list(loader.epoch(1)), list(plain.epoch(1)))
@@ -243,9 +233,7 @@ def test_an_interruption_while_an_epoch_is_drawn_ends_the_processes(
     sampling_tokenizer, tmp_path: Path, monkeypatch
 ) -> None:
     corpus = corpus_of([("one two", "zwei eins")] * 60, sampling_tokenizer, tmp_path)
-    sampler = BatchSampler(
-        [corpus.source_lengths], [corpus.target_lengths], seed=1, batch_tokens=100
-    )
+    sampler = BatchSampler([len(corpus)], seed=1, batch_tokens=100)
     loader = DataLoader([corpus], sampler, seed=1, num_processes=1)
 
     def interrupt(drawing: Drawing) -> None:
@@ -267,12 +255,7 @@ def test_corpora_can_be_moved_and_what_was_drawn_is_not_drawn_again(
         (tmp_path / name).mkdir()
     moved = corpus_of(pairs[:40], sampling_tokenizer, tmp_path / "old" / "key")
     other = corpus_of(pairs[40:], sampling_tokenizer, tmp_path / "elsewhere" / "key")
-    sampler = BatchSampler(
-        [moved.source_lengths, other.source_lengths],
-        [moved.target_lengths, other.target_lengths],
-        seed=1,
-        batch_tokens=100,
-    )
+    sampler = BatchSampler([len(moved), len(other)], seed=1, batch_tokens=100)
     plain = DataLoader([moved, other], sampler, seed=1)
     expected = [list(plain.epoch(number)) for number in (1, 2)]
     loader = DataLoader([moved, other], sampler, seed=1, num_processes=num_processes)
@@ -301,9 +284,7 @@ def test_corpora_can_be_moved_and_what_was_drawn_is_not_drawn_again(
 def test_memory_is_pinned_where_asked_for(tokenizer, tmp_path: Path) -> None:
     corpus = corpus_of(numbers(20), tokenizer, tmp_path)
     plain = loader_of([corpus])
-    sampler = BatchSampler(
-        [corpus.source_lengths], [corpus.target_lengths], seed=1, batch_tokens=40
-    )
+    sampler = BatchSampler([len(corpus)], seed=1, batch_tokens=40)
     pinned = list(DataLoader([corpus], sampler, seed=1, pin_memory=True).epoch(1))
     assert all(tensor.is_pinned() for batch in pinned for tensor in tensors(batch))
     assert_same(pinned, list(plain.epoch(1)))

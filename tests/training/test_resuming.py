@@ -33,6 +33,7 @@ def test_the_same_is_fine() -> None:
         {"data__test": None},
         {"data__test__source": "c"},
         {"data__cache": "cache"},
+        {"data__encoding_processes": 2},
         {"training__max_epochs": 1000},
         {"training__max_updates": 1000},
         {"training__max_bad_updates": 1000},
