@@ -1,15 +1,15 @@
 """Milliseconds an update, against a training loop as it is written today; and how they grow.
 
     python scripts/benchmark_training.py [--rounds 5] [--updates 10] [--threads 2]
-           [--ways plain fused bfloat16] [--vocabulary 8000] [--hidden 512] [--length 16]
+           [--ways plain fused bfloat16] [--vocabulary 8000] [--hidden 512] [--length 15]
            [--sentences 64] [--kinds] [--profile]
     python scripts/benchmark_training.py --grow vocabulary|hidden|length [--to 8000 64000]
 
 The model: embedding 256 tied with the projection, bidirectional GRU of half the decoder's size in
-each direction, GRU 512, additive attention 512, deep output; Adam; batches of 64 pairs whose
-lengths are spread as those of Multi30k (16 and 17 pieces), and whose pieces are drawn by Zipf's
-law. The textbook is the same model with the same weights: `nn.GRU` reads the source, and then in
-each step come attention, `nn.GRUCell` and the projection, float32; `cross_entropy` over all logits.
+each direction, GRU 512, additive attention 512, deep output; Adam; batches of 64 pairs of generated
+pieces, as long as those of Multi30k (15 pieces). The textbook is the same model with the same
+weights: `nn.GRU` reads the source, and then in each step come attention, `nn.GRUCell` and the
+projection, float32; `cross_entropy` over all logits.
 All ways make the same updates in one process, in turn; medians and their ratios are printed as a
 Markdown table. Beside them stands what the matrix products of an update would take at the rate of
 one large product, measured in the same rounds: the share of the machine's limit that is reached.

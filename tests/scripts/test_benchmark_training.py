@@ -66,14 +66,26 @@ def test_dropout_is_where_the_model_has_it(ways: ModuleType, sizes) -> None:
     assert outputs == [(3, 6)] * batch.labels.shape[1]
 
 
-def test_the_lengths_of_batches(ways: ModuleType) -> None:
-    sizes = ways.Sizes(length=50, sentences=20)
-    batches = ways.draw_batches(sizes, 4)
-    sources = [float(batch.source_lengths.float().mean()) - 1 for batch in batches]
-    assert sources == pytest.approx([35, 45, 55, 65], rel=0.08)
-    assert all(batch.num_sentences == 20 for batch in batches)
-    words = torch.cat([batch.source.flatten() for batch in batches])
-    assert int(words.min()) >= 0 and int(words.max()) < 8000
+def test_batches_are_as_long_as_those_of_multi30k(ways: ModuleType) -> None:
+    batches = ways.draw_batches(ways.Sizes(), 50)
+    sources = torch.stack([batch.source_lengths.float().mean() - 1 for batch in batches])
+    targets = torch.tensor([batch.num_target_tokens / 64 - 1 for batch in batches])
+    for means in (sources, targets):
+        assert float(means.mean()) == pytest.approx(15, rel=0.02)
+        wanted = torch.tensor([0.61, 0.75, 0.93, 1.2, 1.45]) * 15
+        quantiles = torch.quantile(means, torch.tensor([0.1, 0.25, 0.5, 0.75, 0.9]))
+        torch.testing.assert_close(quantiles, wanted, rtol=0.05, atol=0.0)
+    for side, largest in (("source", 0.05), ("labels", 0.01)):
+        matrices = [getattr(batch, side) for batch in batches]
+        padding = sum(int((matrix == 0).sum()) for matrix in matrices)
+        assert padding / sum(matrix.numel() for matrix in matrices) < largest
+
+
+def test_frequent_words_are_frequent(ways: ModuleType) -> None:
+    (batch,) = ways.draw_batches(ways.Sizes(vocabulary=1004, sentences=500), 1)
+    words = batch.source[batch.source >= ways.FIRST_WORD] - ways.FIRST_WORD
+    assert int(words.max()) < 1000
+    assert float((words < 32).float().mean()) == pytest.approx(0.5, abs=0.03)  # log 32 / log 1000
 
 
 def test_operations_by_hand(script: ModuleType, ways: ModuleType) -> None:
