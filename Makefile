@@ -4,12 +4,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install demo test check format reference clean
+PAIRS ?= 10000 100000 1000000
+
+.PHONY: help install demo test benchmark check format reference clean
 
 help:
 	@echo "make install    make the environment .venv (2 minutes, 1.4 GB); the others do so too"
 	@echo "make demo       train, score and look into a model of a toy language (2 minutes)"
 	@echo "make test       run the tests"
+	@echo "make benchmark  speed, memory and growth of training (docs/benchmarks.md; 15 minutes on a quiet machine)"
 	@echo "make check      lint, types, layers"
 	@echo "make format     format the code"
 	@echo "make reference  write configs/reference.yaml anew from the code"
@@ -29,6 +32,18 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2
+
+# What it prints is Markdown; 10 million pairs take much longer: make benchmark PAIRS="10000 10000000".
+benchmark: $(INSTALLED)
+	$(BIN)/python scripts/benchmark_training.py --kinds
+	$(BIN)/python scripts/benchmark_training.py --grow vocabulary --ways fused bfloat16 --rounds 3 --updates 2
+	$(BIN)/python scripts/benchmark_training.py --grow hidden --ways fused bfloat16 --rounds 3 --updates 2
+	$(BIN)/python scripts/benchmark_training.py --grow length --ways fused bfloat16 --rounds 3 --updates 2
+	$(BIN)/python scripts/measure_training_memory.py
+	$(BIN)/python scripts/measure_cache_memory.py --pairs $(PAIRS)
+	@if test -d data/multi30k; then set -x; \
+		$(BIN)/python scripts/measure_data_loading.py configs/multi30k/de_en.yaml training.batch_tokens=4000; \
+	else echo "data/multi30k is not there (scripts/prepare_multi30k.py): padding and data loading left out"; fi
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

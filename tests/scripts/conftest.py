@@ -1,5 +1,5 @@
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -9,8 +9,8 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 @pytest.fixture(scope="session")
-def load_script() -> Callable[[str], ModuleType]:
-    """Scripts are no package: each is loaded by its path."""
+def load_script() -> Iterator[Callable[[str], ModuleType]]:
+    """Scripts are no package: each is loaded by its path, with its neighbours within reach."""
 
     def load(name: str) -> ModuleType:
         spec = importlib.util.spec_from_file_location(f"scripts_{name}", SCRIPTS / f"{name}.py")
@@ -19,4 +19,6 @@ def load_script() -> Callable[[str], ModuleType]:
         spec.loader.exec_module(module)
         return module
 
-    return load
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPTS)
+        yield load

@@ -1,0 +1,80 @@
+"""The losses whose memory is compared, by themselves and in whole updates."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.ways import CLIP_NORM, FIRST_WORD, SMOOTHING, Sizes, make_model
+from nmt.data.loader import make_batch
+from nmt.symbols import PAD
+from nmt.training.loss import label_smoothed_cross_entropy
+from nmt.training.optimization import Adam, apply_gradients
+from nmt.training.projected_loss import projected_cross_entropy
+
+
+def loss_of(
+    name: str, vectors: Tensor, projection: nn.Linear, labels: Tensor, precision: torch.dtype
+) -> Tensor:
+    """The smoothed loss, summed over the labels.
+
+    Args:
+        name: torch (its cross-entropy), whole (this package's, of logits) or chunks (that with the
+            projection in it).
+        vectors: `[B T E]` of the decoder.
+        projection: to the vocabulary.
+        labels: `[B T]`.
+        precision: of the logits.
+    """
+    weight, bias = projection.weight, projection.bias
+    if name == "chunks":
+        return projected_cross_entropy(vectors, weight, bias, labels, SMOOTHING).objective
+    with torch.autocast("cpu", dtype=precision, enabled=precision != torch.float32):
+        logits = projection(vectors)
+    if name == "whole":
+        return label_smoothed_cross_entropy(logits, labels, SMOOTHING).objective
+    return functional.cross_entropy(
+        logits.flatten(0, 1),
+        labels.flatten(),
+        ignore_index=PAD,
+        label_smoothing=SMOOTHING,
+        reduction="sum",
+    )
+
+
+def prepare_loss(
+    name: str, precision: torch.dtype, vocabulary: int, sentences: int, length: int
+) -> Callable[[], None]:
+    """What goes from vectors to the gradients of vectors and projection; made ready to run."""
+    torch.manual_seed(1)
+    size = Sizes().embedding
+    vectors = torch.randn(sentences, length, size).to(precision).requires_grad_()
+    projection = nn.Linear(size, vocabulary)
+    labels = torch.randint(FIRST_WORD, vocabulary, (sentences, length))
+
+    def run() -> None:
+        loss_of(name, vectors, projection, labels, precision).backward()
+
+    return run
+
+
+def prepare_update(
+    name: str, precision: torch.dtype, vocabulary: int, sentences: int, length: int
+) -> Callable[[], None]:
+    """What makes the first update of a training; made ready to run."""
+    model = make_model(Sizes(vocabulary))
+    optimizer = Adam(model)
+    words = torch.randint(FIRST_WORD, vocabulary, (2, sentences, length - 1)).tolist()
+    batch = make_batch(*words)  # EOS makes `length` of them
+    assert isinstance(model.projection, nn.Linear)
+    projection = model.projection
+
+    def run() -> None:
+        with torch.autocast("cpu", dtype=precision, enabled=precision != torch.float32):
+            vectors = model.decode(batch).vectors
+        loss = loss_of(name, vectors, projection, batch.labels, precision)
+        (loss / batch.num_target_tokens).backward()
+        apply_gradients(optimizer, loss.detach(), CLIP_NORM)
+
+    return run

@@ -1,0 +1,171 @@
+"""Padding of the batches of a configuration, and how long training waits for them.
+
+    python scripts/measure_data_loading.py configs/multi30k/de_en.yaml training.batch_tokens=4000
+
+Trains as the configuration says, for some updates, in a folder that is deleted at the end (data:
+see `prepare_multi30k.py`). Padding is the share of the source and label matrices that is PAD, over
+all batches of some epochs. The time that is waited is that of `next(batches)`, with the reading
+ahead that training has, the planning of each epoch but the first counted; the rest is the update.
+What it takes to make a batch when nothing else is done, planning counted, is told beside it.
+Prints a Markdown table.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from itertools import count
+
+import torch
+
+from nmt.allocator import keep_freed_memory
+from nmt.batch import Batch
+from nmt.config import Config
+from nmt.config_file import load_config
+from nmt.data.loader import DataLoader
+from nmt.errors import UserError
+from nmt.run import RunDirectory
+from nmt.structure import to
+from nmt.symbols import PAD
+from nmt.training.assembly import assemble
+from nmt.training.clock import Clock
+from nmt.training.engine import Engine
+from nmt.training.material import gather
+from nmt.training.optimization import apply_gradients
+
+SIDES = ("source", "labels")
+
+
+@dataclass
+class Batches:
+    """What batches hold, added up.
+
+    Attributes:
+        number: of batches.
+        tokens: of the target, padding left out.
+        sizes: numbers in the matrices of each side.
+        pads: how many of them are PAD.
+    """
+
+    number: int = 0
+    tokens: int = 0
+    sizes: Counter[str] = field(default_factory=Counter)
+    pads: Counter[str] = field(default_factory=Counter)
+
+    def add(self, batch: Batch) -> None:
+        """Count one more."""
+        self.number += 1
+        self.tokens += batch.num_target_tokens
+        for side, matrix in zip(SIDES, (batch.source, batch.labels), strict=True):
+            self.sizes[side] += matrix.numel()
+            self.pads[side] += int((matrix == PAD).sum())
+
+    def padding(self, *sides: str) -> float:
+        """The share of these sides that is PAD."""
+        return sum(self.pads[side] for side in sides) / sum(self.sizes[side] for side in sides)
+
+
+@dataclass(frozen=True)
+class Times:
+    """Of some updates, in seconds.
+
+    Attributes:
+        waiting: for batches.
+        total: of all.
+    """
+
+    waiting: float
+    total: float
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run with these arguments (those of the process without); the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", metavar="CONFIG")
+    parser.add_argument("options", metavar="KEY=VALUE", nargs="*")
+    parser.add_argument("--epochs", type=int, default=3, metavar="N", help="of padding, default: 3")
+    parser.add_argument("--updates", type=int, default=200, metavar="N", help="default: 200")
+    given = parser.parse_intermixed_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            config = load_config(given.config, [*given.options, f"run={folder}/run"])
+            measure(config, given.epochs, given.updates)
+        except UserError as error:
+            print(f"measure_data_loading: error: {error}", file=sys.stderr)
+            return 2
+    return 0
+
+
+def measure(config: Config, num_epochs: int, num_updates: int) -> None:
+    """Print the table."""
+    keep_freed_memory()
+    if config.training.num_threads is not None:
+        torch.set_num_threads(config.training.num_threads)
+    torch.manual_seed(config.seed)
+    run = RunDirectory.create(config.run)
+    material = gather(config, run)
+    loader = material.loader
+    started = time.perf_counter()
+    batches = count_batches(loader, num_epochs)
+    making = time.perf_counter() - started
+    times = time_updates(assemble(config, run, material, None), loader, num_updates)
+    loader.close()
+    print("| what | measured |\n|---|---|")
+    per_epoch = f"{len(loader.corpora[0]):,}, {batches.number / num_epochs:,.0f}"
+    shares = [batches.padding(*sides) for sides in (SIDES, *((side,) for side in SIDES))]
+    padding = "{:.2%}: {:.2%} and {:.2%}".format(*shares)
+    print(f"| pairs, batches an epoch | {per_epoch} |")
+    print(f"| target tokens a batch, on average | {batches.tokens / batches.number:,.0f} |")
+    print(f"| padding, {num_epochs} epochs: both sides, source and target | {padding} |")
+    print(f"| an update | {1000 * times.total / num_updates:,.0f} ms |")
+    print(f"| making a batch, by itself | {1000 * making / batches.number:.2f} ms |")
+    print(f"| waiting for a batch | {1000 * times.waiting / num_updates:.2f} ms |")
+    print(f"| share of the time, {num_updates} updates | {times.waiting / times.total:.2%} |")
+
+
+def count_batches(loader: DataLoader, num_epochs: int) -> Batches:
+    """Go through so many epochs, from the first on."""
+    batches = Batches()
+    for epoch in range(1, num_epochs + 1):
+        for batch in loader.epoch(epoch):
+            batches.add(batch)
+    return batches
+
+
+def time_updates(engine: Engine, loader: DataLoader, number: int) -> Times:
+    """Make so many updates, from the first epoch on, and time what is waited for each batch."""
+    engine.model.train()
+    batches = all_batches(loader)
+    clock = Clock(engine.device)
+    waiting = 0.0
+    update(engine, next(batches))  # what is made ready once
+    clock.restart()
+    for _ in range(number):
+        started = time.perf_counter()
+        batch = next(batches)
+        waiting += time.perf_counter() - started
+        update(engine, batch)
+    batches.close()
+    return Times(waiting, clock.restart())
+
+
+def all_batches(loader: DataLoader) -> Generator[Batch, None, None]:
+    """Epoch after epoch."""
+    for epoch in count(1):
+        yield from loader.epoch(epoch)
+
+
+def update(engine: Engine, batch: Batch) -> None:
+    """As `Trainer` makes them."""
+    losses = engine.objective(engine.model, to(batch, engine.device))
+    (losses.objective / batch.num_target_tokens).backward()
+    apply_gradients(engine.optimizer, losses.objective.detach(), engine.config.clip_norm)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

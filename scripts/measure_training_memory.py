@@ -1,0 +1,100 @@
+"""Peak memory of the loss and of a whole update, at a large vocabulary: all logits, or chunks.
+
+    python scripts/measure_training_memory.py [--vocabulary 32000] [--tokens 8000]
+
+The model of `benchmark_training.py`, on sentences of 15 pieces and EOS, so many target tokens in a
+batch. Three losses, each in float32 and in bfloat16: `cross_entropy` of torch, this package's loss
+of all logits (`label_smoothed_cross_entropy`), and the projection and its loss in chunks
+(`projected_cross_entropy`), which is what training has. "The loss" is from the decoder's vectors to
+the gradients of vectors and projection; "an update" is from the batch to the new weights, the first
+of a training. Each is measured in a process of its own: its peak of resident memory, less what was
+resident before, when weights and batch were there. Prints a Markdown table. For Linux.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+# Torch is imported only where it is measured: the peak of a process counts that of the one which
+# it was started from.
+
+LENGTH = 16
+WHAT = ("loss", "update")
+LOSSES = {
+    "torch": "`cross_entropy` of all logits",
+    "whole": "`label_smoothed_cross_entropy` of all logits",
+    "chunks": "`projected_cross_entropy`",
+}
+PRECISIONS = ("float32", "bfloat16")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run with these arguments (those of the process without); the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--vocabulary", type=int, default=32_000, metavar="V")
+    parser.add_argument("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS)
+    parser.add_argument("--tokens", type=int, default=8_000, metavar="N", help="target, of a batch")
+    parser.add_argument("--only", nargs=3, metavar="NAME", help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    if given.only is not None:
+        print(peak(*given.only, given.vocabulary, given.tokens))
+        return 0
+    print("| precision | loss | MB, the loss | MB, an update |")
+    print("|---|---|---|---|")
+    for precision in given.precisions:
+        megabytes = {
+            (loss, what): in_process(loss, precision, what, given.vocabulary, given.tokens)
+            for loss in LOSSES
+            for what in WHAT
+        }
+        for loss in LOSSES:
+            print(row(loss, precision, megabytes), flush=True)
+    return 0
+
+
+def row(loss: str, precision: str, megabytes: dict[tuple[str, str], float]) -> str:
+    """A line of the table: how much, and how many times less than with all logits."""
+    cells = []
+    for what in WHAT:
+        mine, whole = megabytes[loss, what], megabytes["whole", what]
+        cells.append(
+            f"{mine:,.0f} ({whole / mine:.1f}x less)" if loss == "chunks" else f"{mine:,.0f}"
+        )
+    return f"| {precision} | {LOSSES[loss]} | {' | '.join(cells)} |"
+
+
+def in_process(loss: str, precision: str, what: str, vocabulary: int, tokens: int) -> float:
+    """The peak, in megabytes (10**6 bytes), measured in a process of its own."""
+    command = [sys.executable, __file__, "--only", loss, precision, what]
+    command += ["--vocabulary", str(vocabulary), "--tokens", str(tokens)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout)
+
+
+def peak(loss: str, precision: str, what: str, vocabulary: int, tokens: int) -> float:
+    """The peak of this process over what it holds before, in megabytes."""
+    import torch
+    from benchmarks.losses import prepare_loss, prepare_update
+
+    from nmt.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    prepare = prepare_loss if what == "loss" else prepare_update
+    run = prepare(loss, getattr(torch, precision), vocabulary, tokens // LENGTH, LENGTH)
+    before = resident_megabytes()
+    run()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6 - before
+
+
+def resident_megabytes() -> float:
+    """What this process holds now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+if __name__ == "__main__":
+    sys.exit(main())
