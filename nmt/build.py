@@ -133,29 +133,25 @@ def _lines(corpora: list[CorpusConfig], sides: tuple[int, ...]) -> Callable[[], 
 
 def build_loader(
     config: Config,
-    run: RunDirectory,
-    tokenizers: Tokenizers,
+    corpora: Sequence[EncodedCorpus],
+    batch_tokens: int | None,
     device: torch.device,
     place: Place = ALONE,
 ) -> DataLoader:
-    """The training batches; the corpora are encoded into the cache where they are not yet.
+    """The training batches.
 
     Args:
         config: the experiment.
-        run: whose cache it is, unless the corpora have one of their own.
-        tokenizers: of both sides.
+        corpora: those that `encode_training` gives.
+        batch_tokens: most tokens of a side in a batch; None: any.
         device: where the batches go.
         place: of this process among those that share each update.
-
-    Raises:
-        DataError: a corpus cannot be used.
     """
-    corpora = encode_training(config, run, tokenizers)
     sampler = BatchSampler(
         [len(corpus) for corpus in corpora],
         seed=config.seed,
         weights=[corpus.weight for corpus in config.data.train],
-        batch_tokens=config.training.batch_tokens,
+        batch_tokens=batch_tokens,
         batch_sentences=config.training.batch_sentences,
     )
     return DataLoader(

@@ -104,8 +104,9 @@ class RanksConfig(Options):
 class TrainingConfig(Options):
     """The training engine."""
 
-    batch_tokens: Positive | None = 4_000
-    """Most tokens of a side in a batch, padding counted; null: any, and `batch_sentences` rules."""
+    batch_tokens: Positive | Literal["auto"] | None = 4_000
+    """Most tokens of a side in a batch, padding counted; auto: what fits in memory, up to 25,000
+    and to a hundredth of an epoch; null: any, and `batch_sentences` rules."""
     batch_sentences: Positive | None = None
     """Most sentences in a batch; null: any. Where `batch_tokens` is set too, both hold."""
     accumulate: Positive = 1

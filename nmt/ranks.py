@@ -2,11 +2,12 @@
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
 from nmt.errors import RunError, UserError
-from nmt.process_group import Launched
+from nmt.process_group import Launched, LostProcess, meet
 from nmt.until_error import UntilError
 
 Tool = TypeVar("Tool")
@@ -97,6 +98,47 @@ class Ranks(Generic[Tool]):
     def let_go(self) -> None:
         """Tell the others that all is done; they come out of `serve`."""
         self._group.give_out([None] * self._group.size)
+
+
+@contextmanager
+def leading(tool: Tool, identity: str) -> Iterator[Ranks[Tool]]:
+    """All processes of torchrun, which `serve` the first of them, as long as the context lasts.
+
+    Args:
+        tool: what jobs are done with.
+        identity: says what it is made of; the same in all of them.
+
+    Raises:
+        RunError: they have not all met, or one of them has another tool.
+    """
+    with _met(tool, identity) as ranks:
+        try:
+            yield ranks
+        except LostProcess:
+            raise
+        except Exception:
+            ranks.let_go()
+            raise
+        ranks.let_go()
+
+
+def serve(tool: Tool, identity: str) -> None:
+    """Meet the others, and do jobs for the first until it is done; see `leading`.
+
+    Raises:
+        RunError: it has died, or another tool.
+    """
+    with _met(tool, identity) as ranks:
+        ranks.serve()
+
+
+@contextmanager
+def _met(tool: Tool, identity: str) -> Iterator[Ranks[Tool]]:
+    with meet() as group:
+        assert isinstance(group, Launched)
+        ranks = Ranks(tool, group)
+        ranks.require_same(identity)
+        yield ranks
 
 
 def _answer(function: Callable[..., Any], tool: Any, jobs: Sequence[tuple[Any, ...]]) -> _Answer:

@@ -29,8 +29,7 @@ from nmt.loading import (
 )
 from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.nn.ensemble import Space
-from nmt.process_group import Launched, LostProcess, meet
-from nmt.ranks import Ranks
+from nmt.ranks import leading, serve
 from nmt.reading import no_report, read_words, windows
 from nmt.rescoring import Written, decode, rerank, score_texts, score_tokens, search_again
 from nmt.run import BEST, RunDirectory
@@ -184,15 +183,8 @@ class Translator:
         Raises:
             RunError: they are not.
         """
-        with self._ranks(identity) as ranks:
-            try:
-                yield replace(self, inference=replace(self.inference, workers=ranks))
-            except LostProcess:
-                raise
-            except Exception:
-                ranks.let_go()
-                raise
-            ranks.let_go()
+        with leading(self.inference, self._told(identity)) as ranks:
+            yield replace(self, inference=replace(self.inference, workers=ranks))
 
     def serve_ranks(self, identity: str) -> None:
         """Compute for the first process of torchrun, until it is done.
@@ -200,16 +192,10 @@ class Translator:
         Raises:
             RunError: it has died, or another model.
         """
-        with self._ranks(identity) as ranks:
-            ranks.serve()
+        serve(self.inference, self._told(identity))
 
-    @contextmanager
-    def _ranks(self, identity: str) -> Iterator[Ranks[Inference]]:
-        with meet() as group:
-            assert isinstance(group, Launched)
-            ranks = Ranks(self.inference, group)
-            ranks.require_same(f"{identity} {self.inference.precision}")
-            yield ranks
+    def _told(self, identity: str) -> str:
+        return f"{identity} {self.inference.precision}"
 
     def translate(
         self,

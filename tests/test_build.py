@@ -46,7 +46,7 @@ def test_what_the_filters_left_out_is_told_from_the_cache_too(
     for _ in range(2):
         caplog.clear()
         with caplog.at_level(logging.INFO):
-            build.build_loader(config, run, tokenizers, torch.device("cpu"))
+            build.encode_training(config, run, tokenizers)
         assert "train.de: 2 of 3 pairs kept (1 empty)" in caplog.text
 
 
@@ -56,7 +56,8 @@ def test_the_processes_that_sample_can_be_set(
     given: dict[str, Any] = {}
     monkeypatch.setattr(build, "DataLoader", lambda *parts, **options: given.update(options))
     run = RunDirectory(tmp_path / "run")
-    build.build_loader(config, run, build.build_tokenizers(config, run), torch.device("cpu"))
+    corpora = build.encode_training(config, run, build.build_tokenizers(config, run))
+    build.build_loader(config, corpora, 100, torch.device("cpu"))
     assert given["num_processes"] == 3
 
 

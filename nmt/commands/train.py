@@ -150,7 +150,7 @@ def _prepare(prepared: "RunDirectory", config: "Config", group: "ProcessGroup") 
     from nmt.data.corpus import read_pairs
     from nmt.data.portions import Place
     from nmt.training.assembly import assemble
-    from nmt.training.material import gather
+    from nmt.training.material import gather, settle
     from nmt.training.reporting import log_to_file
 
     for corpus in (config.data.valid, config.data.test):
@@ -160,7 +160,7 @@ def _prepare(prepared: "RunDirectory", config: "Config", group: "ProcessGroup") 
         material = gather(config, prepared, place=Place(group.rank, group.size))
         _require_readable(config, material)
         assemble(config, prepared, material, checkpoint=None)
-    prepared.write_config(dump_config(config))
+    prepared.write_config(dump_config(settle(config, material.batch_tokens)))
     return material
 
 

@@ -1,7 +1,5 @@
 """From a configuration to an engine that can start, or go on."""
 
-import torch
-
 from nmt.build import build_search
 from nmt.build_corpus import build_corpus
 from nmt.build_model import build_model
@@ -15,12 +13,11 @@ from nmt.nn.model import Model
 from nmt.process_group import Alone, ProcessGroup
 from nmt.registry import PlugIn
 from nmt.run import RunDirectory
-from nmt.training.attention_loss import AttentionLoss, Reinforce
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
 from nmt.training.engine import NEVER, Counters, Engine
 from nmt.training.material import Material
-from nmt.training.objective import Objective
+from nmt.training.objective import build_objective
 from nmt.training.optimization import Optimizer
 from nmt.training.reporting import Reporter, SilentReporter
 from nmt.training.resuming import data_identity, require_same_data
@@ -83,7 +80,7 @@ def assemble(
         optimizer=optimizer,
         base_learning_rate=optimizer.param_groups[0]["lr"],
         schedule=SCHEDULES.create(training.schedule, total_updates),
-        objective=_objective(training, material.precision),
+        objective=build_objective(training, material.precision),
         ema=None if training.ema_decay is None else ExponentialAverage(model, training.ema_decay),
         validator=_validator(config, model, material, group),
         best=_progress(training.validation.best),
@@ -134,17 +131,6 @@ def count_updates(config: TrainingConfig, batches_per_epoch: int) -> int | None:
     if config.max_updates is not None:
         limits.append(config.max_updates)
     return min(limits, default=None)
-
-
-def _objective(config: TrainingConfig, precision: torch.dtype) -> Objective:
-    guided, reinforce = config.guided_attention, config.reinforce
-    attention = AttentionLoss(
-        coverage=config.coverage_loss,
-        guided=0.0 if guided is None else guided.weight,
-        guided_loss="cross_entropy" if guided is None else guided.loss,
-        reinforce=Reinforce(reinforce.weight, reinforce.entropy, reinforce.discount),
-    )
-    return Objective(config.label_smoothing, attention, config.r_drop, precision)
 
 
 def _validator(

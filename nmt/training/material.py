@@ -4,13 +4,21 @@ from dataclasses import dataclass
 
 import torch
 
-from nmt.build import Tokenizers, build_loader, build_tokenizers, load_tokenizers
+from nmt.build import (
+    Tokenizers,
+    build_loader,
+    build_tokenizers,
+    encode_training,
+    load_tokenizers,
+)
 from nmt.config import Config
+from nmt.config_file import load_config
 from nmt.data.loader import DataLoader
 from nmt.data.portions import ALONE, Place
 from nmt.device import resolve_device, resolve_precision
 from nmt.errors import ConfigError
 from nmt.run import RunDirectory
+from nmt.training.probing import probe_batch_tokens
 from nmt.training.starting import adopt_tokenizers, tell_differences
 
 
@@ -23,12 +31,14 @@ class Material:
         precision: of the computation.
         tokenizers: of both sides.
         loader: the training batches.
+        batch_tokens: most tokens of a side in one of them; None: any.
     """
 
     device: torch.device
     precision: torch.dtype
     tokenizers: Tokenizers
     loader: DataLoader
+    batch_tokens: int | None
 
 
 def gather(
@@ -59,8 +69,31 @@ def gather(
         tokenizers = make_tokenizers(config, run)
         if config.start_from is not None:
             tell_differences(config, tokenizers)
-    loader = build_loader(config, run, tokenizers, device, place)
-    return Material(device, precision, tokenizers, loader)
+    corpora = encode_training(config, run, tokenizers)
+    batch_tokens = config.training.batch_tokens
+    if batch_tokens == "auto":
+        sharing = place.size if config.training.accumulate < place.size else 1
+        batch_tokens = probe_batch_tokens(
+            config, corpora, tokenizers, device, precision, num_processes=sharing
+        )
+    loader = build_loader(config, corpora, batch_tokens, device, place)
+    return Material(device, precision, tokenizers, loader, batch_tokens)
+
+
+def settle(config: Config, batch_tokens: int | None) -> Config:
+    """The configuration with what was found for `training.batch_tokens: auto`, if it says so."""
+    if config.training.batch_tokens != "auto" or batch_tokens is None:
+        return config
+    training = config.training.model_copy(update={"batch_tokens": batch_tokens})
+    return config.model_copy(update={"training": training})
+
+
+def settle_as_before(config: Config, run: RunDirectory) -> Config:
+    """The same with what was found when the run was begun; unchanged where it was not."""
+    if config.training.batch_tokens != "auto" or not run.config.exists():
+        return config
+    found = load_config(run.config).training.batch_tokens
+    return config if found == "auto" else settle(config, found)
 
 
 def make_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nmt.batch import Batch
+from nmt.config import TrainingConfig
 from nmt.nn.decoder import Decoded
 from nmt.nn.model import Model
 from nmt.structure import map_tensors
 from nmt.symbols import PAD
-from nmt.training.attention_loss import AttentionLoss
+from nmt.training.attention_loss import AttentionLoss, Reinforce
 from nmt.training.loss import TokenLoss, label_smoothed_cross_entropy
 from nmt.training.projected_loss import projected_cross_entropy
 
@@ -85,6 +86,18 @@ class Objective:
             batch.labels,
             self.label_smoothing,
         )
+
+
+def build_objective(config: TrainingConfig, precision: torch.dtype) -> Objective:
+    """As the options say, in a precision."""
+    guided, reinforce = config.guided_attention, config.reinforce
+    attention = AttentionLoss(
+        coverage=config.coverage_loss,
+        guided=0.0 if guided is None else guided.weight,
+        guided_loss="cross_entropy" if guided is None else guided.loss,
+        reinforce=Reinforce(reinforce.weight, reinforce.entropy, reinforce.discount),
+    )
+    return Objective(config.label_smoothing, attention, config.r_drop, precision)
 
 
 def twice(batch: Batch) -> Batch:

@@ -33,7 +33,7 @@ from nmt.training.events import (
 )
 from nmt.training.finishing import finish
 from nmt.training.gradients import SENT_AS, add_up
-from nmt.training.material import Material, gather
+from nmt.training.material import Material, gather, settle, settle_as_before
 from nmt.training.optimization import apply_gradients
 from nmt.training.out_of_memory import describe, is_out_of_memory, not_at_a_batch, split
 from nmt.training.randomness import seed_everything, seed_update
@@ -92,6 +92,7 @@ def train(
     keep_freed_memory()
     if config.training.num_threads is not None:
         torch.set_num_threads(config.training.num_threads)
+    config = settle_as_before(config, run)
     changed = require_same(load_config(run.config), config) if resume else []
     if group.is_first:
         run.write_config(dump_config(config))
@@ -103,6 +104,9 @@ def train(
         if material is None:
             place = Place(group.rank, group.size)
             material = gather(config, run, place=place, is_begun=checkpoint is not None)
+            config = settle(config, material.batch_tokens)
+            if group.is_first:
+                run.write_config(dump_config(config))
         engine = assemble(config, run, material, checkpoint, group)
         require_same_start(group, engine.data, engine.counters.update)
         if group.is_first:

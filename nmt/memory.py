@@ -1,0 +1,64 @@
+"""How much memory a device has, and how much was in use at the most."""
+
+import os
+import re
+import resource
+import sys
+from pathlib import Path
+from typing import Final
+
+import torch
+
+_STATUS: Final = Path("/proc/self/status")
+_CLEAR: Final = Path("/proc/self/clear_refs")
+_MEMORY: Final = Path("/proc/meminfo")
+_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")  # of a container
+_USED: Final = Path("/sys/fs/cgroup/memory.current")
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that may still be taken, about."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free)
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", _read(_MEMORY), re.MULTILINE)
+    free = int(found[1]) * 1024 if found else _physical() // 2
+    limit = _read(_LIMIT).strip()
+    if limit.isdecimal():
+        free = min(free, int(limit) - int(_read(_USED).strip() or 0))
+    return free
+
+
+def start_peak(device: torch.device) -> int:
+    """Bytes in use now, from where `peak` counts anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device)
+    try:
+        _CLEAR.write_text("5")
+    except OSError:  # another system: what was in use before counts as well
+        return peak(device)
+    return peak(device)
+
+
+def peak(device: torch.device) -> int:
+    """Most bytes in use since `start_peak`; of a CPU, by the whole process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    found = re.search(r"^VmHWM:\s+(\d+) kB", _read(_STATUS), re.MULTILINE)
+    if found:
+        return int(found[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _physical() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _read(path: Path) -> str:
+    """Of a file of the system, which another one may not have."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,129 @@
+"""`training.batch_tokens: auto`: as many tokens in a batch as there is memory for."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+import torch
+
+from nmt.build import Tokenizers
+from nmt.build_model import build_model
+from nmt.config import OPTIMIZERS, Config
+from nmt.data.encoded import EncodedCorpus
+from nmt.data.loader import make_batch
+from nmt.data.ragged import compact_lengths
+from nmt.memory import free_memory, peak, start_peak
+from nmt.structure import to
+from nmt.text.reader import Tokens
+from nmt.training.objective import build_objective
+
+_MOST: Final = 25_000  # where larger batches take longer and teach no more, on any hardware
+_UPDATES_OF_EPOCH: Final = 100  # at least: a small corpus needs small batches
+_SHARE: Final = 0.8  # of what is free: lengths differ, and memory comes in blocks
+_FEW: Final = 1_500  # tokens, and twice as many, that are tried
+
+logger = logging.getLogger(__name__)
+
+
+def probe_batch_tokens(
+    config: Config,
+    corpora: Sequence[EncodedCorpus],
+    tokenizers: Tokenizers,
+    device: torch.device,
+    precision: torch.dtype,
+    num_processes: int = 1,
+) -> int:
+    """As many tokens as fit in memory, up to 25,000 and to a hundredth of an epoch.
+
+    Two updates are made with a model that is thrown away, on sentences as long as the filters let
+    through: memory grows in proportion to the tokens.
+
+    Args:
+        config: the experiment; what it allows.
+        corpora: of an epoch.
+        tokenizers: of both sides.
+        device: where the updates will be made.
+        precision: of the computation.
+        num_processes: that share a batch.
+    """
+    useful = _useful(config, corpora)
+    with torch.random.fork_rng():
+        update = _updater(config, corpora, tokenizers, device, precision)
+        fitting = num_processes * fitting_tokens(update, device)
+    found = max(1, min(fitting, useful))
+    logger.info(
+        "training.batch_tokens: auto: %s (%s would fit, %s are useful)",
+        *(f"{found:,}", f"{fitting:,}", f"{useful:,}"),
+    )
+    return found
+
+
+def fitting_tokens(update: Callable[[int], None], device: torch.device) -> int:
+    """How many tokens there is memory for.
+
+    Args:
+        update: makes one with so many tokens.
+        device: whose memory it takes.
+    """
+    free, base = free_memory(device), start_peak(device)
+    peaks = []
+    for size in (_FEW, 2 * _FEW):
+        start_peak(device)
+        update(size)
+        peaks.append(peak(device) - base)
+    per_token = max(1.0, (peaks[1] - peaks[0]) / _FEW)
+    fixed = max(0.0, peaks[0] - per_token * _FEW)
+    return int((_SHARE * free - fixed) / per_token)
+
+
+def _updater(
+    config: Config,
+    corpora: Sequence[EncodedCorpus],
+    tokenizers: Tokenizers,
+    device: torch.device,
+    precision: torch.dtype,
+) -> Callable[[int], None]:
+    """Makes updates with so many tokens in sentences as long as there are."""
+    model = build_model(config.model, len(tokenizers.source), len(tokenizers.target)).to(device)
+    optimizer = OPTIMIZERS.create(config.training.optimizer, model)
+    objective = build_objective(config.training, precision)
+    source, target = _longest_pair(corpora)
+
+    def update(num_tokens: int) -> None:
+        copies = max(1, num_tokens // (max(len(source), len(target)) + 1))
+        batch = make_batch([source] * copies, [target] * copies)
+        losses = objective(model.train(), to(batch, device))
+        (losses.objective / batch.num_target_tokens).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return update
+
+
+def _longest_pair(corpora: Sequence[EncodedCorpus]) -> tuple[Tokens, Tokens]:
+    """The one that takes most of a batch."""
+    sizes = [
+        np.maximum(
+            compact_lengths([corpus.source_side.tokens]),
+            compact_lengths([corpus.target_side.tokens]),
+        )
+        for corpus in corpora
+    ]
+    index = int(np.argmax([size.max() for size in sizes]))
+    pair = int(np.argmax(sizes[index]))
+    return corpora[index].source(pair), corpora[index].target(pair)
+
+
+def _useful(config: Config, corpora: Sequence[EncodedCorpus]) -> int:
+    """Tokens in a batch where an epoch has just enough updates; no more than ever help."""
+    num_tokens = sum(
+        given.weight * (len(corpus) + _most(corpus))
+        for given, corpus in zip(config.data.train, corpora, strict=True)
+    )
+    return min(_MOST, int(num_tokens / (_UPDATES_OF_EPOCH * config.training.accumulate)))
+
+
+def _most(corpus: EncodedCorpus) -> int:
+    """Tokens of the larger side."""
+    return max(int(side.tokens.offsets[-1]) for side in (corpus.source_side, corpus.target_side))
