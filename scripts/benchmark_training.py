@@ -1,8 +1,8 @@
 """Milliseconds an update, against a training loop as it is written today; and how they grow.
 
     python scripts/benchmark_training.py [--rounds 5] [--updates 10] [--threads 2]
-           [--ways plain fused bfloat16] [--vocabulary 8000] [--hidden 512] [--length 15]
-           [--sentences 64] [--kinds] [--profile]
+           [--ways textbook-kept plain fused bfloat16] [--vocabulary 8000] [--hidden 512]
+           [--length 15] [--sentences 64] [--kinds] [--profile]
     python scripts/benchmark_training.py --grow vocabulary|hidden|length [--to 8000 64000]
 
 The model: embedding 256 tied with the projection, bidirectional GRU of half the decoder's size in
@@ -10,11 +10,11 @@ each direction, GRU 512, additive attention 512, deep output; Adam; batches of 6
 pieces, as long as those of Multi30k (15 pieces). The textbook is the same model with the same
 weights: `nn.GRU` reads the source, and then in each step come attention, `nn.GRUCell` and the
 projection, float32; `cross_entropy` over all logits.
-All ways make the same updates in one process, in turn; medians and their ratios are printed as a
-Markdown table. Beside them stands what the matrix products of an update would take at the rate of
-one large product, measured in the same rounds: the share of the machine's limit that is reached.
-Freed memory stays with the process, as in `nmt train`, which the textbook gains by, too;
---give-back leaves that to the C library, as a program does that says nothing of it.
+Each way is a process of its own, and all make the same updates in turn; medians and their ratios
+are printed as a Markdown table. Beside them stands what the matrix products of an update would take
+at the rate of one large product, measured in the same rounds: the share of the machine's limit that
+is reached. In the processes of this package freed memory stays, as in `nmt train`; in that of the
+textbook it goes as the C library has it, and textbook-kept says what that alone does.
 
 --kinds says where the time goes; --grow has one size grow, all else being as it was.
 """
@@ -27,12 +27,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from benchmarks.kinds import KINDS, PARTS, measure_kinds, table
+from benchmarks.kinds import KINDS, PARTS, table
 from benchmarks.operations import SIDE, count_operations, large_product
-from benchmarks.ways import WAYS, Sizes, Update, draw_batches
-from torch.profiler import ProfilerActivity, profile
+from benchmarks.processes import (
+    WayProcess,
+    kinds_of_two,
+    profile_of,
+    seconds_of,
+    started,
+)
+from benchmarks.ways import WAYS, Sizes, draw_batches
 
-from nmt.allocator import keep_freed_memory
 from nmt.batch import Batch
 from nmt.cores import num_threads
 from nmt.device import has_bfloat16
@@ -50,16 +55,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run with these arguments (those of the process without); the exit code."""
     given = _parser().parse_args(arguments)
     torch.set_num_threads(given.threads)
-    if not given.give_back:
-        keep_freed_memory()
     names = [name for name in WAYS if name == "textbook" or name in given.ways]
     if not has_bfloat16(torch.device("cpu")):
         names = [name for name in names if WAYS[name].precision != torch.bfloat16]
         print("bfloat16 is left out: this CPU only emulates it\n")
     sizes = Sizes(given.vocabulary, given.embedding, given.hidden, given.length, given.sentences)
     if given.grow is not None:
-        values = given.to or GROWTH[given.grow]
-        grow(sizes, given.grow, values, names, given.rounds, given.updates)
+        grow(sizes, names, given)
     else:
         compare(sizes, names, given)
     return 0
@@ -67,63 +69,56 @@ def main(arguments: list[str] | None = None) -> int:
 
 def compare(sizes: Sizes, names: list[str], given: argparse.Namespace) -> None:
     """Print the table of all ways, and where their time goes."""
-    batches = draw_batches(sizes, given.updates)
-    updates = {name: WAYS[name].make(sizes) for name in names}
     kinds = {WAYS[name].precision: large_product(WAYS[name].precision) for name in names}
-    tasks: dict[str, Callable[[], object]] = {
-        **{name: over(update, batches) for name, update in updates.items()},
-        **{str(kind): product for kind, product in kinds.items()},
-    }
-    seconds = time_in_turn(tasks, given.rounds)
-    for name in names:
-        seconds[name] = [value / len(batches) for value in seconds[name]]
-    operations = mean_operations(sizes, batches)
-    print("\n".join(compare_table(seconds, names, operations)))
-    if given.kinds:
-        some = draw_batches(sizes, 2)  # a profile of many takes long to read
-        measured = {name: measure_kinds(update, some) for name, update in updates.items()}
-        for index, (rows, title) in enumerate([(PARTS, "part"), (KINDS, "kind of operation")]):
-            columns = {name: pair[index] for name, pair in measured.items()}
-            print("\n" + "\n".join(table(columns, rows, title)))
-    if given.profile:
-        for name, update in updates.items():
-            print_profile(name, update, batches)
+    products = {str(kind): product for kind, product in kinds.items()}
+    with started(names, sizes, given.updates, given.threads) as processes:
+        seconds = time_in_turn(processes, given.rounds, products)
+        operations = mean_operations(sizes, draw_batches(sizes, given.updates))
+        print("\n".join(compare_table(seconds, names, operations)))
+        if given.kinds:
+            measured = {name: process.do(kinds_of_two) for name, process in processes.items()}
+            for index, (rows, title) in enumerate([(PARTS, "part"), (KINDS, "kind of operation")]):
+                columns = {name: pair[index] for name, pair in measured.items()}
+                print("\n" + "\n".join(table(columns, rows, title)))
+        if given.profile:
+            for name, process in processes.items():
+                print(f"\n{name}\n{process.do(profile_of)}")
 
 
-def grow(
-    sizes: Sizes, what: str, values: list[int], names: list[str], rounds: int, num_updates: int
-) -> None:
+def grow(sizes: Sizes, names: list[str], given: argparse.Namespace) -> None:
     """Print a table with a row for each value of one size."""
-    others = [name for name in names if name != "textbook"]
+    what, others = given.grow, [name for name in names if name != "textbook"]
     print(f"| {what} | GFLOP | {' | '.join(f'{name}, ms' for name in names)} |", end="")
     print(f" {' | '.join(f'textbook / {name}' for name in others)} |")
     print("|---" * (2 + len(names) + len(others)) + "|")
-    for value in values:
+    for value in given.to or GROWTH[what]:
         of_value = replace(sizes, **{what: value})
-        batches = draw_batches(of_value, num_updates)
-        tasks = {name: over(WAYS[name].make(of_value), batches) for name in names}
-        seconds = time_in_turn(tasks, rounds)
-        medians = {name: statistics.median(seconds[name]) / len(batches) for name in names}
-        cells = [f"{value:,}", f"{mean_operations(of_value, batches) / 1e9:.1f}"]
+        with started(names, of_value, given.updates, given.threads) as processes:
+            seconds = time_in_turn(processes, given.rounds)
+        medians = {name: statistics.median(seconds[name]) for name in names}
+        operations = mean_operations(of_value, draw_batches(of_value, given.updates))
+        cells = [f"{value:,}", f"{operations / 1e9:.1f}"]
         cells += [f"{1000 * median:.0f}" for median in medians.values()]
         cells += [f"{medians['textbook'] / medians[name]:.2f}" for name in others]
         print(f"| {' | '.join(cells)} |", flush=True)
 
 
-def over(update: Update, batches: list[Batch]) -> Callable[[], object]:
-    """An update on each batch."""
-    return lambda: [update(batch) for batch in batches]
-
-
-def time_in_turn(tasks: dict[str, Callable[[], object]], rounds: int) -> Seconds:
-    """Seconds of each task in each round; a round before them warms up."""
-    seconds: Seconds = {name: [] for name in tasks}
+def time_in_turn(
+    processes: dict[str, WayProcess],
+    rounds: int,
+    products: dict[str, Callable[[], object]] | None = None,
+) -> Seconds:
+    """Seconds of an update of each way, and of each product, in each round; one before warms up."""
+    products = products or {}
+    seconds: Seconds = {name: [] for name in [*processes, *products]}
     for number in range(rounds + 1):
-        for name, task in tasks.items():
-            started = time.perf_counter()
-            task()
-            if number > 0:
-                seconds[name].append(time.perf_counter() - started)
+        found = {name: process.do(seconds_of) for name, process in processes.items()}
+        for name, product in products.items():
+            began = time.perf_counter()
+            product()
+            found[name] = time.perf_counter() - began
+        for name, value in found.items() if number > 0 else ():
+            seconds[name].append(value)
     return seconds
 
 
@@ -167,15 +162,6 @@ def compare_table(seconds: Seconds, names: list[str], operations: float) -> list
     return lines
 
 
-def print_profile(name: str, update: Update, batches: list[Batch]) -> None:
-    """What takes the time of a way, by the operation of torch."""
-    with profile(activities=[ProfilerActivity.CPU]) as recorded:
-        for batch in batches:
-            update(batch)
-    print(f"\n{name}")
-    print(recorded.key_averages().table(sort_by="self_cpu_time_total", row_limit=20))
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -194,7 +180,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--sentences", type=int, default=sizes.sentences, metavar="N", help="of a batch")
     add("--kinds", action="store_true", help="where the time goes, by part and kind of operation")
     add("--profile", action="store_true", help="where it goes, by the operation of torch")
-    add("--give-back", action="store_true", help="freed memory, as the C library has it")
     add("--grow", choices=list(GROWTH), help="have this size grow")
     add("--to", type=int, nargs="+", metavar="N", help="the sizes that --grow goes through")
     return parser

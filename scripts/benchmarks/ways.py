@@ -59,10 +59,12 @@ class Way:
     Attributes:
         make: the updates of a model of these sizes, made anew.
         precision: of its matrix products.
+        keeps_memory: what is freed stays with the process, as in `nmt train`.
     """
 
     make: Callable[[Sizes], Update]
     precision: torch.dtype = torch.float32
+    keeps_memory: bool = True
 
 
 def draw_batches(sizes: Sizes, number: int) -> list[Batch]:
@@ -245,7 +247,8 @@ def _textbook(sizes: Sizes) -> Update:
 
 
 WAYS = {
-    "textbook": Way(_textbook),
+    "textbook": Way(_textbook, keeps_memory=False),
+    "textbook-kept": Way(_textbook),
     "plain": Way(lambda sizes: updates(make_model(sizes, fused=False))),
     "fused": Way(lambda sizes: updates(make_model(sizes))),
     "bfloat16": Way(lambda sizes: updates(make_model(sizes), torch.bfloat16), torch.bfloat16),

@@ -1,5 +1,7 @@
 import importlib
+import multiprocessing
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 from types import ModuleType
 
@@ -110,12 +112,30 @@ def test_operations_are_those_of_torch(script: ModuleType, ways: ModuleType) -> 
     )
 
 
+class InThisProcess:
+    """Stands for a process of its own, which takes seconds to start."""
+
+    def __init__(self, do) -> None:
+        self.do = do
+
+
 def test_ways_take_turns_and_warm_up_first(script: ModuleType) -> None:
     seen: list[str] = []
-    tasks = {"a": lambda: seen.append("a"), "b": lambda: seen.append("b")}
-    seconds = script.time_in_turn(tasks, 2)
-    assert seen == ["a", "b"] * 3
-    assert {name: len(values) for name, values in seconds.items()} == {"a": 2, "b": 2}
+    processes = {
+        name: InThisProcess(lambda function, name=name: seen.append(name) or len(seen))
+        for name in "ab"
+    }
+    seconds = script.time_in_turn(processes, 2, {"c": lambda: seen.append("c")})
+    assert seen == ["a", "b", "c"] * 3
+    assert (seconds["a"], seconds["b"], len(seconds["c"])) == ([4, 7], [5, 8], 2)
+
+
+def test_a_way_in_a_process_of_its_own(script: ModuleType, sizes) -> None:
+    processes = importlib.import_module("benchmarks.processes")
+    with processes.started(["fused"], sizes, 2, threads=1) as given:
+        assert 0 < given["fused"].do(processes.seconds_of) < 10
+        assert "aten::addmm" in given["fused"].do(processes.profile_of)
+    assert not multiprocessing.active_children()
 
 
 def test_the_table(script: ModuleType) -> None:
@@ -139,16 +159,25 @@ TINY = "--rounds 1 --updates 2 --threads 1 --vocabulary 40 --embedding 6 --hidde
 
 
 @pytest.fixture
-def small_product(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(script: ModuleType, ways: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def started(names, sizes, num_batches, threads):
+        def process(name):
+            update, batches = ways.WAYS[name].make(sizes), ways.draw_batches(sizes, num_batches)
+            return InThisProcess(lambda function: function(update, batches))
+
+        yield {name: process(name) for name in names}
+
+    monkeypatch.setattr(script, "started", started)
     monkeypatch.setattr(script, "large_product", lambda kind: lambda: None)
 
 
-@pytest.mark.usefixtures("small_product")
+@pytest.mark.usefixtures("quick")
 def test_ways_side_by_side_and_where_their_time_goes(
     script: ModuleType, kinds: ModuleType, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = Counter(dict.fromkeys(kinds.PARTS, 1.0)), Counter(dict.fromkeys(kinds.KINDS, 1.0))
-    monkeypatch.setattr(script, "measure_kinds", lambda update, batches: measured)
+    monkeypatch.setattr(script, "kinds_of_two", lambda update, batches: measured)
     assert script.main([*TINY.split(), "--ways", "fused", "--kinds"]) == 0
     rows = [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines() if "|" in line]
     assert [row.removeprefix("| ") for row in rows if "---" not in row] == [
@@ -160,7 +189,7 @@ def test_ways_side_by_side_and_where_their_time_goes(
     ]
 
 
-@pytest.mark.usefixtures("small_product")
+@pytest.mark.usefixtures("quick")
 def test_bfloat16_is_left_out_where_it_is_emulated(
     script: ModuleType, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +200,7 @@ def test_bfloat16_is_left_out_where_it_is_emulated(
     assert "| fused |" in told and "| bfloat16 |" not in told
 
 
+@pytest.mark.usefixtures("quick")
 def test_growth(script: ModuleType, capsys) -> None:
     assert (
         script.main([*TINY.split(), "--ways", "fused", "--grow", "hidden", "--to", "4", "8"]) == 0

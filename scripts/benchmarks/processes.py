@@ -1,0 +1,91 @@
+"""Each way in a process of its own, set up as those who use it would find it."""
+
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.kinds import measure_kinds
+from benchmarks.ways import WAYS, Sizes, Update, draw_batches
+from nmt.allocator import keep_freed_memory
+from nmt.batch import Batch
+
+Result = TypeVar("Result")
+
+
+class WayProcess:
+    """A process that makes updates in one way, when it is told to.
+
+    Args:
+        connection: to it.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def do(self, function: Callable[[Update, list[Batch]], Result]) -> Result:
+        """What a function of a module's top level makes of its updates and batches."""
+        self._connection.send(function)
+        result: Result = self._connection.recv()
+        return result
+
+
+@contextmanager
+def started(
+    names: list[str], sizes: Sizes, num_batches: int, threads: int
+) -> Iterator[dict[str, WayProcess]]:
+    """A process for each of the ways; they end with the context."""
+    context = multiprocessing.get_context("spawn")
+    with ExitStack() as stack:
+        processes = {}
+        for name in names:
+            ours, theirs = context.Pipe()
+            arguments = (theirs, name, sizes, num_batches, threads)
+            process = context.Process(target=_serve, args=arguments, daemon=True)
+            process.start()
+            theirs.close()
+            stack.callback(process.join)
+            stack.callback(ours.close)
+            processes[name] = WayProcess(ours)
+        yield processes
+
+
+def seconds_of(update: Update, batches: list[Batch]) -> float:
+    """Of an update, the mean over the batches."""
+    began = time.perf_counter()
+    for batch in batches:
+        update(batch)
+    return (time.perf_counter() - began) / len(batches)
+
+
+def kinds_of_two(update: Update, batches: list[Batch]) -> tuple[Counter[str], Counter[str]]:
+    """Where the time of two updates goes; a profile of many takes long to read."""
+    return measure_kinds(update, batches[len(batches) // 2 :][:2])
+
+
+def profile_of(update: Update, batches: list[Batch]) -> str:
+    """What takes the time, by the operation of torch."""
+    with profile(activities=[ProfilerActivity.CPU]) as recorded:
+        for batch in batches:
+            update(batch)
+    return str(recorded.key_averages().table(sort_by="self_cpu_time_total", row_limit=20))
+
+
+def _serve(connection: Connection, name: str, sizes: Sizes, num_batches: int, threads: int) -> None:
+    way = WAYS[name]
+    torch.set_num_threads(threads)
+    if way.keeps_memory:
+        keep_freed_memory()
+    update, batches = way.make(sizes), draw_batches(sizes, num_batches)
+    while True:
+        try:
+            function = connection.recv()
+        except EOFError:
+            return
+        connection.send(function(update, batches))
