@@ -18,17 +18,18 @@ MEGABYTE = 2**20
 def test_memory_that_grows_with_the_tokens_is_divided_by_what_one_takes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """90 MB, and 60 kB for each token, of a gigabyte."""
-    fixed: list[torch.Tensor] = []
+    """90 MB, and 60 kB for each token, of a gigabyte; 500 MB are in use already."""
+    in_use = [500 * MEGABYTE]
+    monkeypatch.setattr(probing, "free_memory", lambda device: 1024 * MEGABYTE)
+    monkeypatch.setattr(probing, "start_peak", lambda device: 500 * MEGABYTE)
+    monkeypatch.setattr(probing, "peak", lambda device: in_use[-1])
 
     def update(num_tokens: int) -> None:
-        if not fixed:
-            fixed.append(torch.ones(90 * MEGABYTE, dtype=torch.uint8))
-        torch.ones(num_tokens * 60_000, dtype=torch.uint8)
+        in_use.append((500 + 90) * MEGABYTE + num_tokens * 60_000)
 
-    monkeypatch.setattr(probing, "free_memory", lambda device: 1024 * MEGABYTE)
-    expected = (0.8 * 1024 - 90) * MEGABYTE / 60_000
-    assert fitting_tokens(update, CPU) == pytest.approx(expected, rel=0.1)
+    expected = int((0.8 * 1024 - 90) * MEGABYTE / 60_000)
+    assert fitting_tokens(update, CPU) == expected
+    assert len(in_use) == 3
 
 
 @pytest.fixture
