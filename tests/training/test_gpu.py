@@ -1,0 +1,89 @@
+"""Updates on a GPU: the same as on a CPU, without waiting, and in the memory that there is."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.utils import parameters_to_vector
+
+from nmt.batch import Portion
+from nmt.data.loader import make_batch
+from nmt.structure import map_tensors
+from nmt.training.engine import Engine
+from nmt.training.objective import Objective
+from nmt.training.optimization import SGD
+from nmt.training.signals import Interruption
+from nmt.training.tally import Tally
+from nmt.training.trainer import Trainer
+
+from .conftest import MakeEngine, batches, tiny_model
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+GPU = torch.device("cuda")
+
+
+def on_gpu(engine: Engine, precision: torch.dtype = torch.float32) -> Engine:
+    engine.device = GPU
+    engine.model = tiny_model().to(GPU)
+    engine.optimizer = SGD(engine.model, learning_rate=0.1, momentum=0.5)
+    engine.objective = Objective(engine.config.label_smoothing, precision=precision)
+    engine.tally = Tally(GPU)
+    return engine
+
+
+def portions(number: int) -> list[Portion]:
+    """As the loader gives them: in memory that a GPU can fetch."""
+    pinned = [map_tensors(Tensor.pin_memory, batch) for batch in batches(number)]
+    return [Portion([batch], 1, batch.num_target_tokens, False) for batch in pinned]
+
+
+def update(engine: Engine, given: list[Portion]) -> Tensor:
+    with engine.reporter:
+        trainer = Trainer(engine, Interruption())
+        for portion in given:
+            trainer._update(portion)
+    return parameters_to_vector(engine.model.parameters()).detach().cpu()
+
+
+def test_updates_are_those_of_a_cpu(make_engine: MakeEngine) -> None:
+    given = portions(6)
+    torch.testing.assert_close(
+        update(on_gpu(make_engine()), given), update(make_engine(), given), rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_an_update_waits_for_nothing(make_engine: MakeEngine, precision: torch.dtype) -> None:
+    engine, given = on_gpu(make_engine(), precision), portions(4)
+    update(engine, given[:2])  # the first ones compile and choose kernels
+    with engine.reporter:
+        trainer = Trainer(engine, Interruption())
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for portion in given[2:]:
+                trainer._update(portion)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
+def test_a_batch_that_does_not_fit_is_split(make_engine: MakeEngine) -> None:
+    large = make_batch([[4, 5, 6] * 30] * 4096, [[7, 8] * 40] * 4096)
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(GPU).total_memory
+    torch.cuda.set_per_process_memory_fraction(2**30 / total)
+    try:
+        engine = on_gpu(make_engine())
+        update(engine, [Portion([large], 1, large.num_target_tokens, True)])
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert engine.counters.num_split > 0
+    small = replace(large, source=large.source[:1], source_lengths=large.source_lengths[:1])
+    small = replace(small, target=large.target[:1], num_target_tokens=81)
+    other = on_gpu(make_engine())
+    alone = update(other, [Portion([small], 1, 81, True)])
+    after = parameters_to_vector(engine.model.parameters()).detach().cpu()
+    torch.testing.assert_close(after, alone, rtol=1e-3, atol=1e-4)  # all its sentences are alike
