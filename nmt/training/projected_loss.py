@@ -15,6 +15,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from nmt.nn.fused_products import add_product, product, weight_gradient
 from nmt.symbols import PAD
 from nmt.training.loss import TokenLoss
 
@@ -72,7 +73,7 @@ class _ProjectedCrossEntropy(Function):
         number = max(1, _CHUNK // size)
         for first in range(0, len(labels), number):
             rows = slice(first, first + number)
-            logits = torch.addmm(shift, vectors[rows], matrix.t())
+            logits = add_product(shift, vectors[rows], matrix.t())
             gradient = logits  # in its place
             for label, block, right_of, normaliser_of in _blocks(
                 (labels[rows].unsqueeze(1), logits, right[rows], normaliser[rows]), size
@@ -83,11 +84,8 @@ class _ProjectedCrossEntropy(Function):
                 right_of.copy_(block.gather(1, label).squeeze(1) - normaliser_of)
                 p.scatter_(1, label, (right_of.exp() - (1.0 - smoothing)).unsqueeze(1))
                 block.copy_(p)
-            torch.mm(gradient, matrix, out=d_vectors[rows])
-            if kind == torch.float32:
-                d_weight.addmm_(gradient.t(), counted[rows])
-            else:
-                d_weight += gradient.t() @ counted[rows]
+            d_vectors[rows] = product(gradient, matrix)
+            d_weight += weight_gradient(gradient, counted[rows])
             d_bias += gradient.t() @ real[rows].to(kind)
         right *= real
         sums = vectors.float() @ sum_weight + bias.sum()  # of all logits of a row
