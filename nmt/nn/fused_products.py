@@ -6,11 +6,13 @@ the others. Torch takes it for a linear layer only where a compiler asks for it,
 """
 
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+_MANY_ROWS: Final = 256  # from which on adding a bias takes longer than what calls oneDNN
 
 
 def product(left: Float[Tensor, "M K"], right: Float[Tensor, "K N"]) -> Float[Tensor, "M N"]:
@@ -26,10 +28,10 @@ def add_product(
     right: Float[Tensor, "K N"],
 ) -> Float[Tensor, "M N"]:
     """``base + left @ right``, a fresh tensor without a gradient."""
+    if base.ndim == 1 and (_is_for_onednn(left) or _is_long(left)):
+        return _linear()(left, right.t(), base, "none", [], "")  # type: ignore[no-any-return]
     if not _is_for_onednn(left):
         return torch.addmm(base, left, right)
-    if base.ndim == 1:
-        return _linear()(left, right.t(), base, "none", [], "")  # type: ignore[no-any-return]
     return _linear().binary(left, base, right.t(), None, "add")  # type: ignore[no-any-return]
 
 
@@ -47,6 +49,12 @@ def weight_gradient(
 def _is_for_onednn(tensor: Tensor) -> bool:
     """Whether oneDNN is the faster one, and torch would not take it by itself."""
     return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and _has_onednn()
+
+
+def _is_long(tensor: Tensor) -> bool:
+    """Whether torch would write a bias to so many rows before it multiplies that it shows."""
+    is_many = tensor.dtype == torch.bfloat16 and len(tensor) >= _MANY_ROWS
+    return is_many and tensor.device.type == "cpu" and _has_onednn()
 
 
 @cache

@@ -19,8 +19,8 @@ from nmt.nn.fused_products import add_product, product, weight_gradient
 from nmt.symbols import PAD
 from nmt.training.loss import TokenLoss
 
-_CHUNK: Final = 1 << 23  # logits at a time: each time the gradient of the weight is gone over
-_BLOCK: Final = 1 << 20  # of them at a time in float32: so that they stay in the caches of a CPU
+_CHUNK: Final = 1 << 25  # bytes of logits at a time: each goes over the gradient of the weight
+_BLOCK: Final = 1 << 19  # of them at a time in float32: so that they stay in the caches of a CPU
 
 
 def projected_cross_entropy(
@@ -70,7 +70,7 @@ class _ProjectedCrossEntropy(Function):
         d_vectors = torch.empty_like(vectors)
         d_weight = torch.zeros_like(weight, dtype=torch.float32)
         d_bias = torch.zeros_like(bias, dtype=torch.float32)
-        number = max(1, _CHUNK // size)
+        number = max(1, _CHUNK // (size * vectors.element_size()))
         for first in range(0, len(labels), number):
             rows = slice(first, first + number)
             logits = add_product(shift, vectors[rows], matrix.t())
@@ -86,7 +86,7 @@ class _ProjectedCrossEntropy(Function):
                 block.copy_(p)
             d_vectors[rows] = product(gradient, matrix)
             d_weight += weight_gradient(gradient, counted[rows])
-            d_bias += gradient.t() @ real[rows].to(kind)
+            d_bias += real[rows].to(kind) @ gradient
         right *= real
         sums = vectors.float() @ sum_weight + bias.sum()  # of all logits of a row
         spread = ((normaliser - sums / size) * real).sum()

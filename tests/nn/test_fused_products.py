@@ -49,6 +49,13 @@ def test_the_gradient_of_a_weight_is_that_of_autograd(kind: torch.dtype) -> None
     assert found.is_contiguous()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_is_added_to_many_rows(kind: torch.dtype) -> None:
+    left, right, row = (whole(*shape, kind=kind) for shape in ((300, 7), (7, 6), (6,)))
+    exact = left.double() @ right.double() + row.double()
+    torch.testing.assert_close(add_product(row, left, right), exact.to(kind), rtol=0.0, atol=0.0)
+
+
 def test_float32_is_not_rounded_to_less() -> None:
     torch.manual_seed(1)
     left, right = torch.randn(64, 300), torch.randn(300, 40)

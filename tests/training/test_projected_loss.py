@@ -14,7 +14,7 @@ from nmt.training.projected_loss import projected_cross_entropy
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five rows at a time, and two of them in float32: neither divides the fifteen evenly."""
-    monkeypatch.setattr(projected_loss, "_CHUNK", 66)
+    monkeypatch.setattr(projected_loss, "_CHUNK", 4 * 66)
     monkeypatch.setattr(projected_loss, "_BLOCK", 22)
 
 
