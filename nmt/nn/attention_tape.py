@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nmt.nn.score_tape import ScoreTape, score_tape
+from nmt.nn.score_tape import ScoreTape, rows_times, score_tape
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,7 @@ class AttentionGradient:
         """
         looked, weights = self._looked, self._looked.weights[t]
         self._d_contexts[t] = d_context
-        through = torch.bmm(self._values, self._d_contexts[t].unsqueeze(2)).squeeze(2)
-        d_weights = through + d_weights
+        d_weights = rows_times(self._values, self._d_contexts[t]) + d_weights
         d_scores = weights * (d_weights - (weights * d_weights).sum(1, keepdim=True))
         d_query.copy_(self._scores.back(looked.queries[t], d_scores))
 

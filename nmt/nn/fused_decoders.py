@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from nmt.nn.attention_tape import AttentionGradient, AttentionTape, Looked
 from nmt.nn.fused_parts import Given, Looking, Merged, pack, unpack
-from nmt.nn.fused_products import add_product, product, weight_gradient
+from nmt.nn.fused_products import accumulate_product, add_product, weight_gradient
 from nmt.nn.tape import Tape
 
 
@@ -208,7 +208,7 @@ class _FusedConditional(Function):
             attention.step(t, d_context, d_attended[t], d_query)
             merged.back(d_product[t], d_query, d_state[:, :size])
             d_state = through.step(2 * t, d_state, d_first[t], d_first_hidden[t])
-            d_state[:, :size] += product(d_first_hidden[t], first_weight)
+            accumulate_product(d_state[:, :size], d_first_hidden[t], first_weight)
         before, between = (tape.states[i:-1:2, :, :size] for i in (0, 1))
         d_merged = weight_gradient(d_product, between)
         d_first_weight = weight_gradient(d_first_hidden, before)

@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from nmt.nn.attention_tape import AttentionGradient, AttentionTape, Looked
 from nmt.nn.fused_parts import Given, Looking, Merged, pack, unpack
-from nmt.nn.fused_products import add_product, product, weight_gradient
+from nmt.nn.fused_products import accumulate_product, add_product, product, weight_gradient
 from nmt.nn.tape import Tape
 
 
@@ -128,7 +128,7 @@ class _FusedLuong(Function):
             merged.back(d_product[t + 1], d_query, d_shown)
             d_state = through.step(t, d_state, d_inputs[t], d_hidden[t])
             d_fed = product(d_inputs[t], feeding)
-        d_state[:, :size] += product(d_hidden[0], merged.hidden())
+        accumulate_product(d_state[:, :size], d_hidden[0], merged.hidden())
         shown = tape.states[..., :size]
         d_merged = weight_gradient(d_product, shown)
         together = torch.cat([looked.contexts, shown[1:]], dim=2)

@@ -35,6 +35,16 @@ def add_product(
     return _linear().binary(left, base, right.t(), None, "add")  # type: ignore[no-any-return]
 
 
+def accumulate_product(
+    total: Float[Tensor, "M N"], left: Float[Tensor, "M K"], right: Float[Tensor, "K N"]
+) -> None:
+    """Add ``left @ right`` to `total`, in its place."""
+    if _is_for_onednn(left):
+        total += product(left, right)
+    else:
+        total.addmm_(left, right)
+
+
 def weight_gradient(
     gradients: Float[Tensor, "*R N"], inputs: Float[Tensor, "*R K"]
 ) -> Float[Tensor, "N K"]:

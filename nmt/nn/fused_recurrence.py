@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from nmt.nn.fused_products import add_product, product, weight_gradient
+from nmt.nn.fused_products import accumulate_product, add_product, weight_gradient
 from nmt.nn.tape import Tape
 
 
@@ -79,6 +79,6 @@ class _FusedRecurrence(Function):
             d_state = through.step(t, d_real, d_inputs[t], d_hidden[t])
             if keep is not None:
                 d_state += d_after - d_real
-            d_state[:, : tape.size] += product(d_hidden[t], weight)
+            accumulate_product(d_state[:, : tape.size], d_hidden[t], weight)
         d_weight = weight_gradient(d_hidden, tape.states[:-1, :, : tape.size])
         return None, d_inputs, d_state, d_weight, d_hidden.sum((0, 1)), None

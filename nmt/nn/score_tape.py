@@ -52,7 +52,7 @@ class ProductTape(ScoreTape):
 
     def scores(self, query: Float[Tensor, "B K"]) -> Float[Tensor, "B S"]:
         """Of one query with all keys; a fresh tensor."""
-        return torch.bmm(self._keys, query.unsqueeze(2)).squeeze(2)
+        return rows_times(self._keys, query)
 
     def back(
         self, query: Float[Tensor, "B K"], d_scores: Float[Tensor, "B S"]
@@ -108,5 +108,15 @@ class AdditiveTape(ScoreTape):
 
     def _compare(self, query: Tensor) -> Tensor:
         """s, `[B S K]`; the next call overwrites it."""
-        doubled = torch.add(self._doubled, query.unsqueeze(1), alpha=2.0, out=self._buffer)
-        return doubled.sigmoid_()
+        doubled = (2.0 * query).unsqueeze(1)
+        return torch.add(self._doubled, doubled, out=self._buffer).sigmoid_()
+
+
+def rows_times(rows: Float[Tensor, "B S K"], vector: Float[Tensor, "B K"]) -> Float[Tensor, "B S"]:
+    """The products of rows with a vector; MKL takes eight times as long with a vector that stands.
+
+    Args:
+        rows: of each batch entry.
+        vector: of each as well.
+    """
+    return torch.bmm(vector.unsqueeze(1), rows.transpose(1, 2)).squeeze(1)

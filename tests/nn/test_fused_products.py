@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.nn.fused_products import add_product, product, weight_gradient
+from nmt.nn.fused_products import accumulate_product, add_product, product, weight_gradient
 
 KINDS = [torch.float32, torch.float64, torch.bfloat16]
 LAYOUTS = ["as it is", "transposed", "every other column"]
@@ -37,6 +37,8 @@ def test_products_and_sums(kind: torch.dtype, left_layout: str, right_layout: st
     torch.testing.assert_close(add_product(row, left, right), exact + row, rtol=0.0, atol=0.0)
     torch.testing.assert_close(add_product(base, left, right), exact + base, rtol=0.0, atol=0.0)
     assert torch.equal(base, kept)
+    accumulate_product(base, left, right)
+    torch.testing.assert_close(base, exact + kept, rtol=0.0, atol=0.0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
