@@ -1,17 +1,15 @@
 """Softmax attention step by step with its derivatives by hand, for the fused decoders.
 
-The scores are those of `additive.AdditiveScore`, where there is a direction, or products of query
-and key (`multiplicative.DotScore` and its kin). The tanh over the keys is computed again in the
-backward pass rather than kept: that takes as long as reading it back would, and saves `T` times
-the memory.
+All of it is computed in float32 at least: a CPU is no faster over the keys in bfloat16.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+from nmt.nn.score_tape import ScoreTape, rows_times, score_tape
 
 
 @dataclass(frozen=True)
@@ -23,9 +21,9 @@ class Looked:
         values: `[B S C]`.
         mask: `[B S]`, True = a real position.
         direction: `[K]`, from the compared layer to the score; None: scores are products.
-        queries: `[T B K]`, in the space of the keys.
-        weights: `[T B S]`.
-        contexts: `[T B C]`.
+        queries: `[T B K]`, in the space of the keys; float32 at least.
+        weights: `[T B S]`; float32 at least.
+        contexts: `[T B C]`, in the precision of the values.
     """
 
     keys: Float[Tensor, "B S K"]
@@ -47,9 +45,17 @@ class Looked:
     ) -> "Looked":
         """Room for so many steps."""
         batch, num_positions, num_keys = keys.shape
-        sizes = (num_keys, num_positions, values.shape[2])
-        room = (keys.new_empty(num_steps, batch, size) for size in sizes)
-        return cls(keys, values, mask, direction, *room)
+        kind = torch.promote_types(keys.dtype, torch.float32)
+        queries = keys.new_empty(num_steps, batch, num_keys, dtype=kind)
+        weights = keys.new_empty(num_steps, batch, num_positions, dtype=kind)
+        contexts = values.new_empty(num_steps, batch, values.shape[2])
+        return cls(keys, values, mask, direction, queries, weights, contexts)
+
+    def precisely(self) -> tuple[ScoreTape, Tensor]:
+        """The scores of its keys, and its values, in the precision that is computed in."""
+        kind, direction = self.weights.dtype, self.direction
+        direction = None if direction is None else direction.to(kind)
+        return score_tape(self.keys.to(kind), direction), self.values.to(kind)
 
     def tensors(self) -> tuple[Tensor | None, ...]:
         """What to save for the backward pass, in the order of the constructor."""
@@ -66,21 +72,18 @@ class AttentionTape:
 
     def __init__(self, looked: Looked) -> None:
         self._looked = looked
+        self._scores, self._values = looked.precisely()
         self._padding = ~looked.mask
-        self._least = torch.finfo(looked.keys.dtype).min
-        self._buffer = None if looked.direction is None else torch.empty_like(looked.keys)
+        self._least = torch.finfo(looked.weights.dtype).min
 
     def look(self, t: int, query: Float[Tensor, "B K"]) -> Float[Tensor, "B C"]:
         """Step t: the context."""
         looked = self._looked
         looked.queries[t] = query
-        if looked.direction is None:
-            scores = torch.bmm(looked.keys, query.unsqueeze(2)).squeeze(2)
-        else:
-            scores = _compare(looked.keys, query, self._buffer) @ looked.direction
+        scores = self._scores.scores(looked.queries[t])
         weights = torch.softmax(scores.masked_fill_(self._padding, self._least), dim=-1)
         looked.weights[t] = weights.mul_(looked.mask)
-        looked.contexts[t] = torch.bmm(weights.unsqueeze(1), looked.values).squeeze(1)
+        looked.contexts[t] = torch.bmm(weights.unsqueeze(1), self._values).squeeze(1)
         return looked.contexts[t]
 
 
@@ -93,11 +96,8 @@ class AttentionGradient:
 
     def __init__(self, looked: Looked) -> None:
         self._looked = looked
-        self._d_contexts = torch.empty_like(looked.contexts)
-        self._d_scores = torch.empty_like(looked.weights)
-        self._buffer = None if looked.direction is None else torch.empty_like(looked.keys)
-        self._d_keys = torch.zeros_like(looked.keys)
-        self._d_direction = None if looked.direction is None else torch.zeros_like(looked.direction)
+        self._scores, self._values = looked.precisely()
+        self._d_contexts = torch.empty_like(looked.contexts, dtype=self._values.dtype)
 
     def step(
         self,
@@ -114,33 +114,16 @@ class AttentionGradient:
             d_weights: of where it was seen, beside that.
             d_query: here goes the gradient of the query.
         """
-        looked = self._looked
+        looked, weights = self._looked, self._looked.weights[t]
         self._d_contexts[t] = d_context
-        weights = looked.weights[t]
-        d_weights = torch.bmm(looked.values, d_context.unsqueeze(2)).squeeze(2) + d_weights
+        d_weights = rows_times(self._values, self._d_contexts[t]) + d_weights
         d_scores = weights * (d_weights - (weights * d_weights).sum(1, keepdim=True))
-        if looked.direction is None:
-            self._d_scores[t] = d_scores
-            d_query.copy_(torch.bmm(d_scores.unsqueeze(1), looked.keys).squeeze(1))
-            return
-        compared = _compare(looked.keys, looked.queries[t], self._buffer)
-        assert self._d_direction is not None
-        self._d_direction += d_scores.flatten() @ compared.flatten(0, 1)
-        d_compared = compared.square_().neg_().add_(1).mul_(looked.direction)
-        d_compared.mul_(d_scores.unsqueeze(2))
-        torch.sum(d_compared, dim=1, out=d_query)
-        self._d_keys += d_compared
+        d_query.copy_(self._scores.back(looked.queries[t], d_scores))
 
     def finish(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """The gradients of keys, values and direction, once all steps are done."""
         looked = self._looked
         d_values = torch.bmm(looked.weights.permute(1, 2, 0), self._d_contexts.transpose(0, 1))
-        d_keys = self._d_keys
-        if looked.direction is None:
-            d_keys = torch.bmm(self._d_scores.permute(1, 2, 0), looked.queries.transpose(0, 1))
-        return d_keys, d_values, self._d_direction
-
-
-def _compare(keys: Tensor, query: Tensor, out: Any) -> Tensor:
-    """``tanh(U h + W q)`` of one step, `[B S K]`, into a buffer: a fresh one would be paged in."""
-    return torch.add(keys, query.unsqueeze(1), out=out).tanh_()
+        d_keys, d_direction = self._scores.finish()
+        direction = None if d_direction is None else d_direction.to(looked.keys.dtype)
+        return d_keys.to(looked.keys.dtype), d_values.to(looked.values.dtype), direction

@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from nmt.nn.attention_tape import AttentionGradient, AttentionTape, Looked
 from nmt.nn.fused_parts import Given, Looking, Merged, pack, unpack
+from nmt.nn.fused_products import accumulate_product, add_product, weight_gradient
 from nmt.nn.tape import Tape
 
 
@@ -116,10 +117,10 @@ class _FusedBahdanau(Function):
         merged = Merged(merged_weight, len(bias))
         merged_bias = merged.bias(bias)
         for t, step in enumerate(steps):
-            product = torch.addmm(merged_bias, tape.shown(t), merged_weight.t())
+            product = add_product(merged_bias, tape.shown(t), merged_weight.t())
             query, hidden = merged.split(product, tape.shown(t))
             context = attention.look(t, query)
-            tape.step(t, torch.addmm(step, context, context_weight.t()), hidden)
+            tape.step(t, add_product(step, context, context_weight.t()), hidden)
         pack(ctx, tape, looked, merged_weight, context_weight)
         return tape.states[1:], looked.contexts, looked.weights
 
@@ -138,13 +139,12 @@ class _FusedBahdanau(Function):
         for t in range(len(d_states) - 1, -1, -1):
             d_hidden = d_product[t, :, merged.num_queries :]
             d_state = through.step(t, d_state + d_states[t], d_inputs[t], d_hidden)
-            d_context = torch.addmm(d_contexts[t], d_inputs[t], context_weight)
+            d_context = add_product(d_contexts[t], d_inputs[t], context_weight)
             d_query = merged.room(d_product[t])
             attention.step(t, d_context, d_attended[t], d_query)
             merged.back(d_product[t], d_query, d_state[:, : tape.size])
-        shown = tape.states[:-1, :, : tape.size].flatten(0, 1)
-        d_merged = d_product.flatten(0, 1).t() @ shown
-        d_context_weight = d_inputs.flatten(0, 1).t() @ looked.contexts.flatten(0, 1)
+        d_merged = weight_gradient(d_product, tape.states[:-1, :, : tape.size])
+        d_context_weight = weight_gradient(d_inputs, looked.contexts)
         d_bias = d_product[..., merged.num_queries :].sum((0, 1))
         d_keys, d_values, d_direction = attention.finish()
         of_memory = (d_keys, d_values, None, d_direction)
@@ -177,12 +177,12 @@ class _FusedConditional(Function):
         merged = Merged(merged_weight, len(second_bias))
         merged_bias = merged.bias(second_bias)
         for t, step in enumerate(steps):
-            tape.step(2 * t, step, torch.addmm(first_bias, tape.shown(2 * t), first_weight.t()))
+            tape.step(2 * t, step, add_product(first_bias, tape.shown(2 * t), first_weight.t()))
             between = tape.shown(2 * t + 1)
-            product = torch.addmm(merged_bias, between, merged_weight.t())
+            product = add_product(merged_bias, between, merged_weight.t())
             query, hidden = merged.split(product, between)
             context = attention.look(t, query)
-            inputs = torch.addmm(context_bias, context, context_weight.t())
+            inputs = add_product(context_bias, context, context_weight.t())
             tape.step(2 * t + 1, inputs, hidden)
         pack(ctx, tape, looked, merged_weight, first_weight, context_weight)
         return tape.states[2::2], looked.contexts, looked.weights
@@ -203,16 +203,16 @@ class _FusedConditional(Function):
         for t in range(len(d_states) - 1, -1, -1):
             d_hidden = d_product[t, :, merged.num_queries :]
             d_state = through.step(2 * t + 1, d_state + d_states[t], d_second[t], d_hidden)
-            d_context = torch.addmm(d_contexts[t], d_second[t], context_weight)
+            d_context = add_product(d_contexts[t], d_second[t], context_weight)
             d_query = merged.room(d_product[t])
             attention.step(t, d_context, d_attended[t], d_query)
             merged.back(d_product[t], d_query, d_state[:, :size])
             d_state = through.step(2 * t, d_state, d_first[t], d_first_hidden[t])
-            d_state[:, :size].addmm_(d_first_hidden[t], first_weight)
-        before, between = (tape.states[i:-1:2, :, :size].flatten(0, 1) for i in (0, 1))
-        d_merged = d_product.flatten(0, 1).t() @ between
-        d_first_weight = d_first_hidden.flatten(0, 1).t() @ before
-        d_context_weight = d_second.flatten(0, 1).t() @ looked.contexts.flatten(0, 1)
+            accumulate_product(d_state[:, :size], d_first_hidden[t], first_weight)
+        before, between = (tape.states[i:-1:2, :, :size] for i in (0, 1))
+        d_merged = weight_gradient(d_product, between)
+        d_first_weight = weight_gradient(d_first_hidden, before)
+        d_context_weight = weight_gradient(d_second, looked.contexts)
         d_keys, d_values, d_direction = attention.finish()
         return (
             *(None, d_first, d_state, d_keys, d_values, None, d_direction, d_merged),

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nmt.nn.attention.attention import Memory
 from nmt.nn.attention_tape import Looked
+from nmt.nn.fused_products import accumulate_product
 from nmt.nn.tape import Tape
 
 
@@ -94,7 +95,7 @@ class Merged:
 
     def back(self, d_product: Tensor, d_query: Tensor, d_shown: Tensor) -> None:
         """Add what comes through product and query to the gradient of what a state shows."""
-        d_shown.addmm_(d_product, self.weight)
+        accumulate_product(d_shown, d_product, self.weight)
         if self.num_queries == 0:
             d_shown += d_query
 

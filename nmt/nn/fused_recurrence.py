@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from nmt.nn.fused_products import accumulate_product, add_product, weight_gradient
 from nmt.nn.tape import Tape
 
 
@@ -55,7 +56,7 @@ class _FusedRecurrence(Function):
         tape = kind.start(len(steps), state)
         transposed = weight.t()
         for t, step in enumerate(steps):
-            after = tape.step(t, step, torch.addmm(bias, tape.shown(t), transposed))
+            after = tape.step(t, step, add_product(bias, tape.shown(t), transposed))
             if keep is not None:
                 torch.lerp(tape.states[t], after, keep[t], out=after)
         ctx.kind = kind
@@ -78,7 +79,6 @@ class _FusedRecurrence(Function):
             d_state = through.step(t, d_real, d_inputs[t], d_hidden[t])
             if keep is not None:
                 d_state += d_after - d_real
-            d_state[:, : tape.size].addmm_(d_hidden[t], weight)
-        flat = d_hidden.flatten(0, 1)
-        d_weight = flat.t() @ tape.states[:-1, :, : tape.size].flatten(0, 1)
-        return None, d_inputs, d_state, d_weight, flat.sum(0), None
+            accumulate_product(d_state[:, : tape.size], d_hidden[t], weight)
+        d_weight = weight_gradient(d_hidden, tape.states[:-1, :, : tape.size])
+        return None, d_inputs, d_state, d_weight, d_hidden.sum((0, 1)), None

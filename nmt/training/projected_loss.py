@@ -15,11 +15,12 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from nmt.nn.fused_products import add_product, product, weight_gradient
 from nmt.symbols import PAD
 from nmt.training.loss import TokenLoss
 
-_CHUNK: Final = 1 << 23  # logits at a time: each time the gradient of the weight is gone over
-_BLOCK: Final = 1 << 20  # of them at a time in float32: so that they stay in the caches of a CPU
+_CHUNK: Final = 1 << 25  # bytes of logits at a time: each goes over the gradient of the weight
+_BLOCK: Final = 1 << 19  # of them at a time in float32: so that they stay in the caches of a CPU
 
 
 def projected_cross_entropy(
@@ -69,10 +70,10 @@ class _ProjectedCrossEntropy(Function):
         d_vectors = torch.empty_like(vectors)
         d_weight = torch.zeros_like(weight, dtype=torch.float32)
         d_bias = torch.zeros_like(bias, dtype=torch.float32)
-        number = max(1, _CHUNK // size)
+        number = max(1, _CHUNK // (size * vectors.element_size()))
         for first in range(0, len(labels), number):
             rows = slice(first, first + number)
-            logits = torch.addmm(shift, vectors[rows], matrix.t())
+            logits = add_product(shift, vectors[rows], matrix.t())
             gradient = logits  # in its place
             for label, block, right_of, normaliser_of in _blocks(
                 (labels[rows].unsqueeze(1), logits, right[rows], normaliser[rows]), size
@@ -83,12 +84,9 @@ class _ProjectedCrossEntropy(Function):
                 right_of.copy_(block.gather(1, label).squeeze(1) - normaliser_of)
                 p.scatter_(1, label, (right_of.exp() - (1.0 - smoothing)).unsqueeze(1))
                 block.copy_(p)
-            torch.mm(gradient, matrix, out=d_vectors[rows])
-            if kind == torch.float32:
-                d_weight.addmm_(gradient.t(), counted[rows])
-            else:
-                d_weight += gradient.t() @ counted[rows]
-            d_bias += gradient.t() @ real[rows].to(kind)
+            d_vectors[rows] = product(gradient, matrix)
+            d_weight += weight_gradient(gradient, counted[rows])
+            d_bias += real[rows].to(kind) @ gradient
         right *= real
         sums = vectors.float() @ sum_weight + bias.sum()  # of all logits of a row
         spread = ((normaliser - sums / size) * real).sum()

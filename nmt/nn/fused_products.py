@@ -1,0 +1,77 @@
+"""The matrix products of the fused nodes, each by the library that is faster at it.
+
+In float32 torch multiplies on a CPU by MKL, which keeps its kernels for AVX-512 to the processors
+of one maker. oneDNN, by which torch multiplies bfloat16, has them for all, and is twice as fast on
+the others. Torch takes it for a linear layer only where a compiler asks for it, as is done here.
+"""
+
+from functools import cache
+from typing import Any, Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+_MANY_ROWS: Final = 256  # from which on adding a bias takes longer than what calls oneDNN
+
+
+def product(left: Float[Tensor, "M K"], right: Float[Tensor, "K N"]) -> Float[Tensor, "M N"]:
+    """``left @ right``, without a gradient."""
+    if not _is_for_onednn(left):
+        return left @ right
+    return _linear()(left, right.t(), None, "none", [], "")  # type: ignore[no-any-return]
+
+
+def add_product(
+    base: Float[Tensor, "M N"] | Float[Tensor, " N"],
+    left: Float[Tensor, "M K"],
+    right: Float[Tensor, "K N"],
+) -> Float[Tensor, "M N"]:
+    """``base + left @ right``, a fresh tensor without a gradient."""
+    if base.ndim == 1 and (_is_for_onednn(left) or _is_long(left)):
+        return _linear()(left, right.t(), base, "none", [], "")  # type: ignore[no-any-return]
+    if not _is_for_onednn(left):
+        return torch.addmm(base, left, right)
+    return _linear().binary(left, base, right.t(), None, "add")  # type: ignore[no-any-return]
+
+
+def accumulate_product(
+    total: Float[Tensor, "M N"], left: Float[Tensor, "M K"], right: Float[Tensor, "K N"]
+) -> None:
+    """Add ``left @ right`` to `total`, in its place."""
+    if _is_for_onednn(left):
+        total += product(left, right)
+    else:
+        total.addmm_(left, right)
+
+
+def weight_gradient(
+    gradients: Float[Tensor, "*R N"], inputs: Float[Tensor, "*R K"]
+) -> Float[Tensor, "N K"]:
+    """Of W, where all rows of ``inputs @ W.t()`` have these gradients."""
+    gradients, inputs = gradients.flatten(0, -2), inputs.flatten(0, -2)
+    if not _is_for_onednn(gradients):
+        return gradients.t() @ inputs
+    # Its left factor is laid out anew: better the narrow one.
+    return product(inputs.t(), gradients).t().contiguous()
+
+
+def _is_for_onednn(tensor: Tensor) -> bool:
+    """Whether oneDNN is the faster one, and torch would not take it by itself."""
+    return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and _has_onednn()
+
+
+def _is_long(tensor: Tensor) -> bool:
+    """Whether torch would write a bias to so many rows before it multiplies that it shows."""
+    is_many = tensor.dtype == torch.bfloat16 and len(tensor) >= _MANY_ROWS
+    return is_many and tensor.device.type == "cpu" and _has_onednn()
+
+
+@cache
+def _has_onednn() -> bool:
+    has_library: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return has_library and torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
+def _linear() -> Any:
+    return torch.ops.mkldnn._linear_pointwise
