@@ -11,8 +11,11 @@ _M_MMAP_THRESHOLD = -3
 _LARGE = 2**30
 _LARGEST_FOR_SOME = 2**25  # older versions refuse more
 
-_KERNELS: Final = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "16"}
-"""Caches of oneDNN and of PyTorch's way to it -> kernels that they hold; 1,024 by default."""
+_CACHES: Final = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+"""Of oneDNN, and of PyTorch's way to it, which hold 1,024 kernels each by default."""
+
+FOR_SEARCH: Final = (64, 16)
+FOR_TRAINING: Final = (256, 64)  # whose batches come again in much the same shapes
 
 
 def keep_freed_memory() -> None:
@@ -32,12 +35,15 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, _LARGE)
 
 
-def keep_few_kernels() -> None:
+def keep_few_kernels(numbers: tuple[int, int]) -> None:
     """Have oneDNN forget the kernels that it compiled long ago; before its first product.
 
-    In bfloat16 on a CPU it compiles one for each shape of a product. Searches come upon ever new
-    ones, as hypotheses end, and those that it holds by default grow to hundreds of megabytes. What
-    the environment says already stands.
+    On a CPU it compiles one for each shape of a product. Searches come upon ever new ones, as
+    hypotheses end, and so does training with batches of all lengths: those that it holds by default
+    grow to a gigabyte. What the environment says already stands.
+
+    Args:
+        numbers: of kernels in each of the caches.
     """
-    for name, number in _KERNELS.items():
-        os.environ.setdefault(name, number)
+    for name, number in zip(_CACHES, numbers, strict=True):
+        os.environ.setdefault(name, str(number))

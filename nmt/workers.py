@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, Self, TypeVar
 import torch
 from torch import multiprocessing
 
-from nmt.allocator import keep_few_kernels, keep_freed_memory
+from nmt.allocator import FOR_SEARCH, keep_few_kernels, keep_freed_memory
 from nmt.errors import RunError, UserError
 from nmt.until_error import UntilError
 
@@ -155,7 +155,7 @@ def _work(tool: Any, tasks: Any, results: Any, num_threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told as well, and ends this one
     torch.set_num_threads(num_threads)
     keep_freed_memory()
-    keep_few_kernels()
+    keep_few_kernels(FOR_SEARCH)
     parent = parent_process()
     while parent is not None and parent.is_alive():
         try:

@@ -151,11 +151,11 @@ def load_translator(
         arguments: of the command.
         searches: whether it is to translate; what that alone needs is not looked for else.
     """
-    from nmt.allocator import keep_few_kernels, keep_freed_memory
+    from nmt.allocator import FOR_SEARCH, keep_few_kernels, keep_freed_memory
     from nmt.translation import Translator
 
     keep_freed_memory()
-    keep_few_kernels()
+    keep_few_kernels(FOR_SEARCH)
     decoding = config.decoding
     if not searches:
         decoding = decoding.model_copy(update={"shortlist": None})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nmt.allocator import keep_freed_memory
+from nmt.allocator import FOR_TRAINING, keep_few_kernels, keep_freed_memory
 from nmt.batch import Batch, Portion
 from nmt.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
 from nmt.config import Config
@@ -90,6 +90,7 @@ def train(
     """
     group = group or Alone()
     keep_freed_memory()
+    keep_few_kernels(FOR_TRAINING)
     if config.training.num_threads is not None:
         torch.set_num_threads(config.training.num_threads)
     config = settle_as_before(config, run)
