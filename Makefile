@@ -39,6 +39,7 @@ benchmark: $(INSTALLED)
 	$(BIN)/python scripts/benchmark_training.py --grow vocabulary --ways fused bfloat16 --rounds 3 --updates 2
 	$(BIN)/python scripts/benchmark_training.py --grow hidden --ways fused bfloat16 --rounds 3 --updates 2
 	$(BIN)/python scripts/benchmark_training.py --grow length --ways fused bfloat16 --rounds 3 --updates 2
+	$(BIN)/python scripts/benchmark_ranks.py
 	$(BIN)/python scripts/measure_training_memory.py
 	$(BIN)/python scripts/measure_cache_memory.py --pairs $(PAIRS)
 	@if test -d data/multi30k; then set -x; \

@@ -32,6 +32,11 @@ def split(batch: Batch) -> tuple[Batch, Batch]:
     return batch.halves()
 
 
+def num_cells(batch: Batch) -> int:
+    """What `training.batch_tokens` is a limit of: of the larger side, padding counted."""
+    return batch.num_sentences * max(batch.source.shape[1], batch.labels.shape[1])
+
+
 def describe(batch: Batch) -> str:
     """How large a batch is, for a message."""
     return (

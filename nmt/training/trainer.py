@@ -1,7 +1,6 @@
 """Training: the loop, and the run around it."""
 
 import logging
-from collections import deque
 from collections.abc import Generator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
@@ -35,7 +34,13 @@ from nmt.training.finishing import finish
 from nmt.training.gradients import SENT_AS, add_up
 from nmt.training.material import Material, gather, settle, settle_as_before
 from nmt.training.optimization import apply_gradients
-from nmt.training.out_of_memory import describe, is_out_of_memory, not_at_a_batch, split
+from nmt.training.out_of_memory import (
+    describe,
+    is_out_of_memory,
+    not_at_a_batch,
+    num_cells,
+    split,
+)
 from nmt.training.randomness import seed_everything, seed_update
 from nmt.training.reporting import log_to_file
 from nmt.training.resuming import require_same
@@ -236,22 +241,30 @@ class Trainer:
         Returns:
             `[2]`: objective and negative log-likelihood, summed over the tokens.
         """
-        engine = self._engine
-        rest, sums = deque(batches), torch.zeros(2, device=engine.device)
-        seed_update(engine.seed, self._counters.update, engine.group.rank)
-        while rest:
+        engine, parts = self._engine, batches
+        while True:
+            seed_update(engine.seed, self._counters.update, engine.group.rank)
+            sums = torch.zeros(2, device=engine.device)
+            too_large = self._first_too_large(parts, num_tokens, sums)
+            if too_large is None:
+                break
+            # Of it some weights may have a gradient, and some not: all is done again.
+            engine.optimizer.zero_grad(set_to_none=True)
+            parts = self._split(parts, too_large)
+        if len(parts) > len(batches):
+            logger.warning("batches of up to %s tokens fit", f"{max(map(num_cells, parts)):,}")
+        return sums
+
+    def _first_too_large(self, batches: list[Batch], num_tokens: int, sums: Tensor) -> int | None:
+        """Make the gradients, up to a batch that runs out of memory, if any does; which."""
+        for index, batch in enumerate(batches):
             try:
-                sums += self._make_gradient(rest[0], num_tokens)
-                rest.popleft()
-                continue
+                sums += self._make_gradient(batch, num_tokens)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-            # Of the batch some weights may have a gradient, and some not: all is done again. (Out
-            # here, where the error is gone, and with it what it held.)
-            engine.optimizer.zero_grad(set_to_none=True)
-            return self._make_gradients(self._split(batches, len(batches) - len(rest)), num_tokens)
-        return sums
+                return index
+        return None
 
     def _make_gradient(self, batch: Batch, num_tokens: int) -> Tensor:
         engine = self._engine
@@ -268,7 +281,7 @@ class Trainer:
         counters.num_split += 1
         logger.warning(
             "update %s: out of memory at %s; it is split and done again (batches split so far: "
-            "%s): half as many as training.batch_tokens, or `auto`, would fit",
+            "%s): lower training.batch_tokens, or set it to auto",
             *(f"{counters.update:,}", describe(batch), f"{counters.num_split:,}"),
         )
         return [*batches[:index], *parts, *batches[index + 1 :]]

@@ -227,10 +227,13 @@ def test_a_batch_that_runs_out_of_memory_is_split_and_not_lost(
     assert tried == [4, 2, 1, 1, 2, 1, 1, 1, 1, 1]
     assert engines[1].counters.num_split == 3
     assert [row["num_split"] for row in lines(engines[1], "train")][-1] == 3
-    assert next(message for message in caplog.messages if "memory" in message) == (
+    told = [message for message in caplog.messages if "memory" in message or "fit" in message]
+    assert told[0] == (
         "update 1: out of memory at 4 pairs of up to 4 and 5 tokens; it is split and done again "
-        "(batches split so far: 1): half as many as training.batch_tokens, or `auto`, would fit"
+        "(batches split so far: 1): lower training.batch_tokens, or set it to auto"
     )
+    assert len(told) == 4
+    assert told[-1] == "batches of up to 5 tokens fit"
 
 
 def test_one_sentence_that_does_not_fit(make_engine: MakeEngine) -> None:

@@ -1,0 +1,56 @@
+"""The script for Slurm, with stand-ins for the commands of the cluster."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "train.slurm"
+
+
+@pytest.fixture
+def submit(tmp_path: Path):
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name, line in (("scontrol", "printf 'node7\\nnode8\\n'"), ("srun", 'printf "%s\\n" "$@"')):
+        (commands / name).write_text(f"#!/bin/sh\n{line}\n")
+        (commands / name).chmod(0o755)
+    corpus = "{source: a, target: b}"
+    (tmp_path / "mine.yaml").write_text(
+        f"run: runs/mine\ndata: {{train: {corpus}, valid: {corpus}}}\n"
+    )
+
+    def run(*words: str) -> list[str]:
+        given = {
+            **{"SLURM_JOB_NODELIST": "node[7-8]", "SLURM_NNODES": "2", "SLURM_JOB_ID": "41234"},
+            **{"SLURM_CPUS_PER_TASK": "16", "PROCESSES": "4", "NMT": sys.executable},
+            "PATH": f"{commands}:{os.environ['PATH']}",
+        }
+        output = subprocess.run(
+            ["bash", SCRIPT, *words],
+            cwd=tmp_path,
+            env={**os.environ, **given},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return output.stdout.splitlines()
+
+    return run
+
+
+def test_it_starts_all_machines_and_goes_on_with_a_run_that_is_there(
+    submit, tmp_path: Path
+) -> None:
+    expected = [
+        *("--kill-on-bad-exit=1", sys.executable, "-m", "torch.distributed.run"),
+        *("--nnodes", "2", "--nproc-per-node", "4", "--max-restarts", "9"),
+        *("--rdzv-id", "41234", "--rdzv-backend", "c10d", "--rdzv-endpoint", "node7:21234"),
+        *("-m", "nmt", "train", "mine.yaml", "run=runs/other"),
+    ]
+    assert submit("mine.yaml", "run=runs/other") == expected
+    (tmp_path / "runs/other").mkdir(parents=True)
+    (tmp_path / "runs/other/config.yaml").touch()
+    assert submit("mine.yaml", "run=runs/other") == [*expected, "--resume"]
