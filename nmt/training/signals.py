@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from nmt.launched import is_launched
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -29,7 +31,9 @@ class Interruption:
 def listen() -> Iterator[Interruption]:
     """Turn the first signal into a note, which the loop reads; the second one has its usual effect.
 
-    The handlers that were there are put back at the end.
+    Not so under torchrun, which passes on what Slurm, say, has sent to all processes already: there
+    all are notes (it kills those that take longer than 30 seconds). The handlers that were there
+    are put back at the end.
     """
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
@@ -38,6 +42,10 @@ def listen() -> Iterator[Interruption]:
 
     def note(number: int, frame: FrameType | None) -> None:
         interruption.signal = number
+        if not is_launched():
+            put_back()
+
+    def put_back() -> None:
         for each, handler in before.items():
             signal.signal(each, handler)
 
@@ -47,5 +55,4 @@ def listen() -> Iterator[Interruption]:
     try:
         yield interruption
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        put_back()

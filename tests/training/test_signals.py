@@ -29,6 +29,22 @@ def test_the_second_signal_has_its_usual_effect() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def test_under_torchrun_which_repeats_them_all_signals_are_notes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with listen() as interruption:
+            for _ in "12":
+                os.kill(os.getpid(), signal.SIGTERM)
+            assert interruption.signal == signal.SIGTERM
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @pytest.mark.parametrize("sent", [True, False])
 def test_the_handlers_that_were_there_come_back(sent: bool) -> None:
     def handler(number: int, frame: object) -> None:
