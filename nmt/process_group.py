@@ -4,15 +4,17 @@ Each runs the same code. They talk over gloo, but for tensors on GPUs, which go 
 """
 
 import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final, TypeVar
+from uuid import uuid4
 
 import torch
 from torch import Tensor, distributed
-from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
+from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from nmt.durations import format_duration
 from nmt.errors import RunError
@@ -21,6 +23,7 @@ from nmt.launched import is_launched
 Value = TypeVar("Value")
 
 _MEETING: Final = timedelta(minutes=10)  # until all have started
+_PAUSE: Final = 0.05  # seconds between two looks for those who are missing
 _PATIENCE: Final = timedelta(days=30)  # of those who wait for others: the input may be a person
 
 
@@ -212,8 +215,41 @@ def _meeting_place() -> PrefixStore:
     if store is None:
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         store = TCPStore(address, port, is_master=os.environ["RANK"] == "0", timeout=_MEETING)
-    start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return PrefixStore(f"nmt/start {start} of {os.environ['WORLD_SIZE']}", store)
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    place = agree_on_place(store, rank, size, _MEETING)
+    return PrefixStore(place, store)
+
+
+def agree_on_place(store: Store, rank: int, size: int, timeout: timedelta) -> str:
+    """A name that only processes learn which have been started together.
+
+    The number of restarts is no such name: each machine's torchrun counts its own, and not those
+    that another one asked for.
+
+    Args:
+        store: holds what those have left there who have died.
+        rank: of this process.
+        size: how many there are.
+        timeout: of the first; the others have that of the store.
+
+    Raises:
+        RuntimeError: some do not come.
+    """
+    name = f"nmt/{uuid4().hex}"
+    if rank > 0:
+        store.set(f"nmt/rank {rank}", name)
+        place = store.get(f"{name} meets at").decode()  # waits until it is there
+        store.add(place, 1)
+        return place
+    end = time.monotonic() + timeout.total_seconds()
+    while (num_missing := size - 1 - store.add(name, 0)) > 0:
+        if time.monotonic() > end:
+            raise RuntimeError(f"{num_missing} of {size} have not come")
+        for other in range(1, size):
+            if store.check([f"nmt/rank {other}"]):  # perhaps by one that has died
+                store.set(f"{store.get(f'nmt/rank {other}').decode()} meets at", name)
+        time.sleep(_PAUSE)
+    return name
 
 
 def talk(exchange: Callable[[], object]) -> None:
@@ -224,6 +260,8 @@ def talk(exchange: Callable[[], object]) -> None:
     """
     try:
         exchange()
+    except torch.OutOfMemoryError:  # a RuntimeError, but of this process
+        raise
     except RuntimeError as error:
         raise LostProcess(
             f"another of the processes of torchrun has died ({_first_line(error)})"

@@ -178,8 +178,7 @@ class Trainer:
         with closing(self._engine.loader), closing(self._updates()) as updates:
             while True:
                 self._validate_or_save()
-                self._agree_on_interruption()
-                if self._interruption.signal is not None:
+                if self._is_interrupted():
                     self._note_time()
                     raise Interrupted
                 if (reason := reason_to_stop(self._engine)) is not None:
@@ -203,10 +202,12 @@ class Trainer:
             self._engine.save()
             self._clock.restart()
 
-    def _agree_on_interruption(self) -> None:
-        """What any process was asked for, all do at the same update."""
-        signal = self._interruption.signal or 0
-        self._interruption.signal = self._engine.group.largest(signal) or None
+    def _is_interrupted(self) -> bool:
+        """Whether any process was asked for an end, so that all come to it at the same update."""
+        signal = self._engine.group.largest(self._interruption.signal or 0)
+        if signal:  # else what came in the meantime stays noted, for the next time
+            self._interruption.signal = signal
+        return signal > 0
 
     def _note_time(self) -> None:
         """Count the time of the updates since the last call; waits for the device."""

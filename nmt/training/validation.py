@@ -154,7 +154,9 @@ def together(
         ranks.let_go()
     else:
         ranks.serve()
-    found, interruption.signal = group.tell((found, interruption.signal))
-    interruption.check()
+    found, signal = group.tell((found, interruption.signal))
+    if signal is not None:  # else what others were asked for stays noted, for the next update
+        interruption.signal = signal
+        raise Interrupted
     assert found is not None
     return found

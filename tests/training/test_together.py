@@ -1,8 +1,9 @@
 """Several processes that train together, as threads of this one."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,19 +11,22 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.distributed import HashStore  # type: ignore[attr-defined]
 from torch.nn.utils import parameters_to_vector
 
 from nmt.batch import Portion
 from nmt.data.loader import make_batch
 from nmt.data.portions import Place
 from nmt.errors import RunError
-from nmt.process_group import Alone, ProcessGroup
+from nmt.process_group import Alone, Launched, ProcessGroup, agree_on_place
 from nmt.training.agreement import require_same_start, require_same_weights
 from nmt.training.gradients import add_up
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.trainer import Trainer
+from nmt.training.validation import together as measured_together
 
 from .conftest import MakeEngine
+from .test_validation import shouting
 
 DRAWING = threading.Lock()  # first weights, from the one generator that all threads have
 
@@ -148,6 +152,74 @@ def test_what_one_is_asked_for_all_do_after_the_same_update(make_engine: MakeEng
         return engine.counters.update, interruption.signal
 
     assert together(3, train) == [(1, 15)] * 3
+
+
+def test_a_signal_that_comes_while_they_agree_counts_at_the_next_update(
+    make_engine: MakeEngine,
+) -> None:
+    interruption = Interruption()
+
+    class Asked(Alone):
+        def largest(self, number: int) -> int:
+            interruption.signal = 15
+            return number
+
+    engine = make_engine(group=Asked(), max_updates=9)
+    with engine.reporter, pytest.raises(Interrupted):
+        Trainer(engine, interruption).run()
+    assert engine.counters.update == 1
+
+
+class Serving(Threads, Launched):
+    """Threads that compute for the first of them."""
+
+    def give_out(self, values: Sequence[Any] | None) -> Any:
+        return self.tell(values)[self.rank]
+
+    def collect(self, value: Value) -> list[Value]:
+        return self.hear(value)
+
+
+@pytest.mark.parametrize(("asked", "measured"), [(1, True), (0, False)])
+def test_a_signal_during_a_validation(asked: int, measured: bool) -> None:
+    """To the first it ends it for all; to another one it is kept for the next update."""
+
+    def work(group: ProcessGroup) -> tuple[int | None, int | None]:
+        interruption = Interruption()
+
+        def measure(translator: Any) -> int:
+            interruption.check()
+            return 7
+
+        if group.rank == asked:
+            interruption.signal = 15
+        serving = Serving(group.rank, group._barrier, group._table)  # type: ignore[attr-defined]
+        try:
+            found = measured_together(serving, shouting(), interruption, measure)
+        except Interrupted:
+            return None, interruption.signal
+        return found, interruption.signal
+
+    expected = [(7, None), (7, 15)] if measured else [(None, 15), (None, 15)]
+    assert together(2, work) == expected
+
+
+def test_who_is_started_anew_meets_none_that_has_died() -> None:
+    """Two starts of three, of which the second finds all that the first has left."""
+    store = HashStore()
+    minute = timedelta(minutes=1)
+    for other in (1, 2):
+        store.set(f"nmt/rank {other}", "one that died")
+    first, second = (
+        together(3, lambda group: agree_on_place(store, group.rank, 3, minute)) for _ in "12"
+    )
+    assert len({*first}) == len({*second}) == 1
+    assert first != second
+
+
+def test_who_does_not_come_is_not_waited_for_without_end() -> None:
+    with pytest.raises(RuntimeError, match="2 of 3 have not come"):
+        agree_on_place(HashStore(), 0, 3, timedelta(seconds=0))
 
 
 def test_the_first_alone_writes(make_engine: MakeEngine, tmp_path: Path) -> None:
