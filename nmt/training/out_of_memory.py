@@ -7,8 +7,15 @@ import torch
 from nmt.batch import Batch
 from nmt.errors import UserError
 
-# What torch says on a CPU, where there is no exception of its own for it.
-_SAID: Final = ("can't allocate memory", "not enough memory")
+# What torch says on a CPU, where there is no exception of its own for it; what cuBLAS and cuDNN say
+# where the allocator has left them nothing; and what another process has said.
+_SAID: Final = (
+    "can't allocate memory",
+    "not enough memory",
+    "_STATUS_ALLOC_FAILED",
+    "CUDA error: out of memory",
+    "CUDA out of memory",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
