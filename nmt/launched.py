@@ -19,3 +19,8 @@ def is_first() -> bool:
 def local_rank() -> int:
     """Its number on its machine."""
     return int(os.environ.get("LOCAL_RANK", "0")) if is_launched() else 0
+
+
+def local_size() -> int:
+    """How many there are on its machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if is_launched() else 1

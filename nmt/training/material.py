@@ -72,7 +72,7 @@ def gather(
     corpora = encode_training(config, run, tokenizers)
     batch_tokens = config.training.batch_tokens
     if batch_tokens == "auto":
-        sharing = place.size if config.training.accumulate < place.size else 1
+        sharing = max(1, place.size // config.training.accumulate)  # see `Place.portion`
         batch_tokens = probe_batch_tokens(
             config, corpora, tokenizers, device, precision, num_processes=sharing
         )

@@ -1,7 +1,8 @@
 """`training.batch_tokens: auto`: as many tokens in a batch as there is memory for."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import numpy as np
@@ -13,15 +14,18 @@ from nmt.config import OPTIMIZERS, Config
 from nmt.data.encoded import EncodedCorpus
 from nmt.data.loader import make_batch
 from nmt.data.ragged import compact_lengths
+from nmt.errors import UserError
+from nmt.launched import local_size
 from nmt.memory import free_memory, peak, start_peak
 from nmt.structure import to
 from nmt.text.reader import Tokens
 from nmt.training.objective import build_objective
+from nmt.training.out_of_memory import is_out_of_memory
 
 _MOST: Final = 25_000  # where larger batches take longer and teach no more, on any hardware
 _UPDATES_OF_EPOCH: Final = 100  # at least: a small corpus needs small batches
 _SHARE: Final = 0.8  # of what is free: lengths differ, and memory comes in blocks
-_FEW: Final = 1_500  # tokens, and twice as many, that are tried
+_FEW: Final = 1_500  # tokens, or a sentence, and twice as many, that are tried
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +40,7 @@ def probe_batch_tokens(
 ) -> int:
     """As many tokens as fit in memory, up to 25,000 and to a hundredth of an epoch.
 
-    Two updates are made with a model that is thrown away, on sentences as long as the filters let
+    Three updates are made with a model that is thrown away, on sentences as long as the filters let
     through: memory grows in proportion to the tokens.
 
     Args:
@@ -46,11 +50,16 @@ def probe_batch_tokens(
         device: where the updates will be made.
         precision: of the computation.
         num_processes: that share a batch.
+
+    Raises:
+        UserError: there is not even the memory for these updates.
     """
     useful = _useful(config, corpora)
-    with torch.random.fork_rng():
-        update = _updater(config, corpora, tokenizers, device, precision)
-        fitting = num_processes * fitting_tokens(update, device)
+    pair = _longest_pair(corpora)
+    longest = max(map(len, pair)) + 1
+    with _explained(longest), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        update = _updater(config, pair, tokenizers, device, precision)
+        fitting = num_processes * fitting_tokens(update, longest, device)
     found = max(1, min(fitting, useful))
     logger.info(
         "training.batch_tokens: auto: %s (%s would fit, %s are useful)",
@@ -59,39 +68,62 @@ def probe_batch_tokens(
     return found
 
 
-def fitting_tokens(update: Callable[[int], None], device: torch.device) -> int:
+@contextmanager
+def _explained(longest: int) -> Iterator[None]:
+    """Inside, a lack of memory is something that a person can mend."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise UserError(
+                f"training.batch_tokens: auto: out of memory at pairs of {longest:,} tokens: leave "
+                "out pairs as long (data.filters.max_length), or make the model smaller"
+            ) from error
+        raise
+
+
+def fitting_tokens(update: Callable[[int], None], length: int, device: torch.device) -> int:
     """How many tokens there is memory for.
 
     Args:
-        update: makes one with so many tokens.
+        update: makes one with so many sentences.
+        length: tokens of each.
         device: whose memory it takes.
     """
-    free, base = free_memory(device), start_peak(device)
+    few = max(1, _FEW // length)
+    free, base = _free(device), start_peak(device)
+    update(
+        few
+    )  # which makes the optimizer's state, that is no part of the difference of the others
     peaks = []
-    for size in (_FEW, 2 * _FEW):
+    for size in (few, 2 * few):
         start_peak(device)
         update(size)
         peaks.append(peak(device) - base)
-    per_token = max(1.0, (peaks[1] - peaks[0]) / _FEW)
-    fixed = max(0.0, peaks[0] - per_token * _FEW)
+    per_token = max(1.0, (peaks[1] - peaks[0]) / (few * length))
+    fixed = max(0.0, peaks[0] - per_token * few * length)
     return int((_SHARE * free - fixed) / per_token)
+
+
+def _free(device: torch.device) -> int:
+    """Bytes for this process: those of a CPU are for all that torchrun has started there."""
+    return free_memory(device) // (local_size() if device.type == "cpu" else 1)
 
 
 def _updater(
     config: Config,
-    corpora: Sequence[EncodedCorpus],
+    pair: tuple[Tokens, Tokens],
     tokenizers: Tokenizers,
     device: torch.device,
     precision: torch.dtype,
 ) -> Callable[[int], None]:
-    """Makes updates with so many tokens in sentences as long as there are."""
+    """Makes updates with so many copies of a pair."""
     model = build_model(config.model, len(tokenizers.source), len(tokenizers.target)).to(device)
     optimizer = OPTIMIZERS.create(config.training.optimizer, model)
     objective = build_objective(config.training, precision)
-    source, target = _longest_pair(corpora)
+    source, target = pair
 
-    def update(num_tokens: int) -> None:
-        copies = max(1, num_tokens // (max(len(source), len(target)) + 1))
+    def update(copies: int) -> None:
         batch = make_batch([source] * copies, [target] * copies)
         losses = objective(model.train(), to(batch, device))
         (losses.objective / batch.num_target_tokens).backward()  # type: ignore[no-untyped-call]

@@ -6,6 +6,8 @@ import torch
 
 from nmt.config import Config
 from nmt.config_file import dump_config
+from nmt.data.portions import Place
+from nmt.errors import UserError
 from nmt.run import RunDirectory
 from nmt.training import probing
 from nmt.training.material import gather, settle, settle_as_before
@@ -15,21 +17,32 @@ CPU = torch.device("cpu")
 MEGABYTE = 2**20
 
 
+@pytest.mark.parametrize("length", [10, 4_000])
 def test_memory_that_grows_with_the_tokens_is_divided_by_what_one_takes(
-    monkeypatch: pytest.MonkeyPatch,
+    length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """90 MB, and 60 kB for each token, of a gigabyte; 500 MB are in use already."""
+    """90 MB, 200 MB from the first step on, and 60 kB a token, of a gigabyte beside 500 MB."""
     in_use = [500 * MEGABYTE]
     monkeypatch.setattr(probing, "free_memory", lambda device: 1024 * MEGABYTE)
     monkeypatch.setattr(probing, "start_peak", lambda device: 500 * MEGABYTE)
     monkeypatch.setattr(probing, "peak", lambda device: in_use[-1])
 
-    def update(num_tokens: int) -> None:
-        in_use.append((500 + 90) * MEGABYTE + num_tokens * 60_000)
+    def update(num_sentences: int) -> None:
+        state = 0 if len(in_use) == 1 else 200
+        in_use.append((500 + 90 + state) * MEGABYTE + num_sentences * length * 60_000)
 
-    expected = int((0.8 * 1024 - 90) * MEGABYTE / 60_000)
-    assert fitting_tokens(update, CPU) == expected
-    assert len(in_use) == 3
+    expected = int((0.8 * 1024 - 90 - 200) * MEGABYTE / 60_000)
+    assert fitting_tokens(update, length, CPU) == pytest.approx(expected, abs=1)
+
+
+def test_the_memory_of_a_machine_is_for_all_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probing, "free_memory", lambda device: 1024)
+    assert probing._free(CPU) == 1024
+    for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("WORLD_SIZE", "8")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert probing._free(CPU) == 256
+    assert probing._free(torch.device("cuda")) == 1024, "each has a GPU of its own"
 
 
 @pytest.fixture
@@ -69,8 +82,29 @@ def test_a_hundredth_of_an_epoch_is_as_much_as_is_useful(
 
 
 def test_no_more_than_fits(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probing, "fitting_tokens", lambda update, device: 120)
+    monkeypatch.setattr(probing, "fitting_tokens", lambda update, length, device: 120)
     assert gathered(config) == 120
+
+
+@pytest.mark.parametrize(("size", "accumulate", "sharing"), [(2, 1, 2), (3, 2, 1), (5, 2, 2)])
+def test_a_batch_that_processes_share_is_larger(
+    size: int, accumulate: int, sharing: int, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By as many as there are at a batch at least: of three at two batches one has a whole."""
+    monkeypatch.setattr(probing, "fitting_tokens", lambda update, length, device: 20)
+    training = config.training.model_copy(update={"accumulate": accumulate})
+    config = config.model_copy(update={"training": training})
+    run = RunDirectory(Path(config.run))
+    assert gather(config, run, place=Place(0, size)).batch_tokens == 20 * sharing
+
+
+def test_no_memory_even_for_what_is_tried(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_out(*arguments: object) -> int:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(probing, "fitting_tokens", run_out)
+    with pytest.raises(UserError, match="auto: out of memory at pairs of 5 tokens: leave out"):
+        gathered(config)
 
 
 def test_first_weights_do_not_depend_on_it(config: Config) -> None:
