@@ -7,17 +7,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from torch import nn
 
 import nmt
 from nmt.config import Config
+from nmt.device import resolve_device, resolve_precision
 from nmt.differences import differences
-from nmt.errors import RunError
+from nmt.errors import ConfigError, RunError
 from nmt.process_group import ProcessGroup, memory_of_torchrun
 from nmt.training.resuming import DataIdentity
 
 _PACKAGES: Final = ("torch", "numpy", "sentencepiece")  # that results may depend on
 _REMEDY: Final = "give all machines the same files, options and versions"
+_WEIGHTS: Final = "SHA-256 of the weights"
 _TIMEOUT: Final = timedelta(minutes=1)
 
 
@@ -26,30 +29,69 @@ def require_alike(group: ProcessGroup, config: Config) -> None:
 
     Raises:
         RunError: names what differs, and where.
+        ConfigError: this machine lacks the device or the precision.
     """
-    _require_one(group, {**config.model_dump(mode="json"), "version of": _versions()})
+    device = resolve_device(config.device)
+    found = {
+        "kind of device": device.type,
+        "kind of precision": str(resolve_precision(config.precision, device)),
+        "version of": _versions(),
+    }
+    _require_one(group, {**config.model_dump(mode="json"), **found})
+    if device.type == "cuda":
+        require_own_gpus(group, str(torch.cuda.get_device_properties(device).uuid))
 
 
-def require_same_start(group: ProcessGroup, data: DataIdentity, update: int) -> None:
-    """Refuse processes that would go on from other data, or from other checkpoints.
+def require_own_gpus(group: ProcessGroup, gpu: str) -> None:
+    """Refuse two processes on one GPU, between which NCCL carries nothing.
+
+    Args:
+        group: the processes.
+        gpu: of this one; tells it from all others, those of other machines too.
+
+    Raises:
+        ConfigError: names two that share one.
+    """
+    gpus = group.hear(gpu)
+    for rank, other in enumerate(gpus):
+        if other in gpus[:rank]:
+            raise ConfigError(
+                f"device: ranks {gpus.index(other)} and {rank} of torchrun have the same GPU: "
+                "start as many processes on a machine as it has GPUs (--nproc-per-node), with "
+                "device: cuda"
+            )
+
+
+def require_same_start(
+    group: ProcessGroup, data: DataIdentity, batch_tokens: int | None, update: int, model: nn.Module
+) -> None:
+    """Refuse processes that would begin with other data or weights, or go on from other ones.
 
     Raises:
         RunError: names what differs, and where.
     """
-    _require_one(group, {"data": data, "update of the checkpoint": update})
+    if group.size > 1:
+        facts = {
+            "data": data,
+            "training.batch_tokens": batch_tokens,
+            "update of the checkpoint": update,
+            _WEIGHTS: _digest(model),
+        }
+        _require_one(group, facts)
 
 
 def require_same_weights(group: ProcessGroup, model: nn.Module) -> None:
     """Refuse to go on where the weights of the processes have come apart.
 
-    They do the same to the same numbers, so this is a sign of a fault of the hardware, or of ours.
+    They do the same to the same numbers, so this is a sign of processors that round otherwise, or
+    of a fault of the hardware, or of ours.
 
     Raises:
         RunError: they are not the same to the last bit.
     """
     if group.size > 1:
-        facts = {"SHA-256 of the weights": _digest(model)}
-        _require_one(group, facts, "go on from the last checkpoint with --resume")
+        remedy = "go on from the last checkpoint with --resume, on machines of one kind"
+        _require_one(group, {_WEIGHTS: _digest(model)}, remedy)
 
 
 def _require_one(group: ProcessGroup, facts: dict[str, Any], remedy: str = _REMEDY) -> None:

@@ -114,7 +114,8 @@ def train(
             if group.is_first:
                 run.write_config(dump_config(config))
         engine = assemble(config, run, material, checkpoint, group)
-        require_same_start(group, engine.data, engine.counters.update)
+        update = engine.counters.update
+        require_same_start(group, engine.data, material.batch_tokens, update, engine.model)
         if group.is_first:
             write_environment(run.environment, engine.device, engine.precision, group.size)
         with engine.reporter, listen() as interruption:

@@ -17,9 +17,9 @@ from torch.nn.utils import parameters_to_vector
 from nmt.batch import Portion
 from nmt.data.loader import make_batch
 from nmt.data.portions import Place
-from nmt.errors import RunError
+from nmt.errors import ConfigError, RunError
 from nmt.process_group import Alone, Launched, ProcessGroup, agree_on_place
-from nmt.training.agreement import require_same_start, require_same_weights
+from nmt.training.agreement import require_own_gpus, require_same_start, require_same_weights
 from nmt.training.gradients import add_up
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.trainer import Trainer
@@ -274,13 +274,32 @@ def test_what_has_come_apart_is_told() -> None:
         together(3, work)
 
 
-def test_other_data_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        ("corpus", r"data\.corpora\[0\] \('x' -> 'y'\)"),
+        ("batch_tokens", r"training\.batch_tokens \(100 -> 90\)"),
+        ("update", r"update of the checkpoint \(3 -> 2\)"),
+        ("weights", "SHA-256 of the weights"),
+    ],
+)
+def test_who_would_not_begin_alike_is_refused(odd: str, told: str) -> None:
     def work(group: ProcessGroup) -> None:
-        data = {"tokenizers": ["a", "b"], "corpora": ["x" if group.is_first else "y"]}
-        require_same_start(group, data, update=3)
+        is_odd = {odd: group.rank == 1}.get
+        data = {"tokenizers": ["a", "b"], "corpora": ["y" if is_odd("corpus") else "x"]}
+        model = nn.Linear(1, 1, bias=False)
+        nn.init.constant_(model.weight, 1.5 if is_odd("weights") else 1.0)
+        batch_tokens = 90 if is_odd("batch_tokens") else 100
+        require_same_start(group, data, batch_tokens, 2 if is_odd("update") else 3, model)
 
-    with pytest.raises(RunError, match=r"rank 1 .* data\.corpora\[0\] \('x' -> 'y'\); give all"):
+    with pytest.raises(RunError, match=rf"rank 1 .* {told}.*; give all"):
         together(2, work)
+
+
+def test_two_processes_on_one_gpu_are_refused() -> None:
+    together(3, lambda group: require_own_gpus(group, f"GPU {group.rank}"))
+    with pytest.raises(ConfigError, match="ranks 1 and 2 of torchrun have the same GPU: start as"):
+        together(3, lambda group: require_own_gpus(group, f"GPU {group.rank > 0}"))
 
 
 def test_the_first_goes_ahead() -> None:
