@@ -170,6 +170,7 @@ class Trainer:
         self._counters = engine.counters
         self._interruption = interruption
         self._resumed_at = engine.counters.update
+        self._num_split = 0  # by this process, not yet counted for all
         self._clock = Clock(engine.device)
 
     def run(self) -> str:
@@ -180,7 +181,7 @@ class Trainer:
             while True:
                 self._validate_or_save()
                 if self._is_interrupted():
-                    self._note_time()
+                    self._note_progress()
                     raise Interrupted
                 if (reason := reason_to_stop(self._engine)) is not None:
                     return reason
@@ -188,7 +189,7 @@ class Trainer:
                 self._update(portion)
                 self._count(portion)
                 if self._counters.update % self._config.log_every == 0:
-                    self._note_time()
+                    self._note_progress()
                     log_training(self._engine)
                 if self._bad_updates_are_due():
                     give_up_where_all_is_bad(self._engine)
@@ -197,7 +198,7 @@ class Trainer:
         """Where one is due; the time that it takes is none of the training's."""
         validation_is_due = self._validation_is_due()
         if validation_is_due or self._save_is_due():
-            self._note_time()
+            self._note_progress()
             if validation_is_due:
                 validate(self._engine, self._interruption)
             self._engine.save()
@@ -210,9 +211,13 @@ class Trainer:
             self._interruption.signal = signal
         return signal > 0
 
-    def _note_time(self) -> None:
-        """Count the time of the updates since the last call; waits for the device."""
+    def _note_progress(self) -> None:
+        """Count time and split batches since the last call, of all; waits for the device."""
         self._counters.seconds += self._clock.restart()
+        num_split = torch.tensor(self._num_split)
+        self._engine.group.add_up(num_split)
+        self._counters.num_split += int(num_split)
+        self._num_split = 0
 
     def _updates(self) -> Generator[Portion, None, None]:
         """What this process computes of each update from here on."""
@@ -276,15 +281,17 @@ class Trainer:
 
     def _split(self, batches: list[Batch], index: int) -> list[Batch]:
         """The batches with one in two."""
-        counters, batch = self._counters, batches[index]
+        batch = batches[index]
         parts = split(batch)
         if self._engine.device.type == "cuda":
             torch.cuda.empty_cache()
-        counters.num_split += 1
+        self._num_split += 1
         logger.warning(
             "update %s: out of memory at %s; it is split and done again (batches split so far: "
             "%s): lower training.batch_tokens, or set it to auto",
-            *(f"{counters.update:,}", describe(batch), f"{counters.num_split:,}"),
+            f"{self._counters.update:,}",
+            describe(batch),
+            f"{self._counters.num_split + self._num_split:,}",
         )
         return [*batches[:index], *parts, *batches[index + 1 :]]
 

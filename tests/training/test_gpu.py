@@ -46,6 +46,7 @@ def update(engine: Engine, given: list[Portion]) -> Tensor:
         trainer = Trainer(engine, Interruption())
         for portion in given:
             trainer._update(portion)
+        trainer._note_progress()
     return parameters_to_vector(engine.model.parameters()).detach().cpu()
 
 

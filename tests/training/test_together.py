@@ -1,5 +1,6 @@
 """Several processes that train together, as threads of this one."""
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from nmt.training.trainer import Trainer
 from nmt.training.validation import together as measured_together
 
 from .conftest import MakeEngine
+from .test_trainer import runs_out_above
 from .test_validation import shouting
 
 DRAWING = threading.Lock()  # first weights, from the one generator that all threads have
@@ -168,6 +170,24 @@ def test_a_signal_that_comes_while_they_agree_counts_at_the_next_update(
     with engine.reporter, pytest.raises(Interrupted):
         Trainer(engine, interruption).run()
     assert engine.counters.update == 1
+
+
+def test_batches_that_any_of_them_splits_are_counted(
+    make_engine: MakeEngine, tmp_path: Path
+) -> None:
+    def train(group: ProcessGroup) -> int:
+        with DRAWING:
+            engine = make_engine(group=group, max_updates=2, log_every=1)
+        if group.rank == 1:
+            runs_out_above(engine, 1)
+        with engine.reporter:
+            Trainer(engine, Interruption()).run()
+        return engine.counters.num_split
+
+    first, second = together(2, train)
+    assert first == second > 0
+    last = (tmp_path / "metrics.jsonl").read_text().splitlines()[-1]
+    assert json.loads(last)["num_split"] == first
 
 
 class Serving(Threads, Launched):
