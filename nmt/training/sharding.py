@@ -45,3 +45,11 @@ class ShardedOptimizer(Optimizer, ZeroRedundancyOptimizer):
             whole: dict[str, Any] = ZeroRedundancyOptimizer.state_dict(self)
             return whole
         return {**torch.optim.Optimizer.state_dict(self), "state": {}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take this process's share of the state of the whole."""
+        ZeroRedundancyOptimizer.load_state_dict(self, state_dict)
+        self.state.clear()  # a second copy of it, which nothing reads
+        for parameter, entries in self.optim.state.items():
+            for key, value in entries.items():  # counts too, which torch has put on the CPU:
+                entries[key] = value.to(parameter.device)  # fused kernels read them where they are
