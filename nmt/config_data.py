@@ -68,7 +68,8 @@ class DataConfig(Options):
     encoding_processes: Annotated[int, Field(ge=0)] | None = None
     """Processes that encode a large corpus; null: as many as cores, up to 8 (grids: 1); 1: none."""
     num_processes: Annotated[int, Field(ge=0)] = 0
-    """Processes for each corpus that sample the next epoch's subwords during this one; 0: none."""
+    """Processes for each corpus that sample the next epoch's subwords during this one; 0: none.
+    Under torchrun each process has its own."""
 
     def training_corpora(self) -> Iterator[tuple[str, CorpusConfig]]:
         """Those of `train`, each with its key as it is most likely written."""

@@ -24,7 +24,8 @@ All options, with their defaults: configs/reference.yaml."""
 EXAMPLES = """examples:
   nmt train configs/toy.yaml
   nmt train configs/toy.yaml run=runs/dot model.attention.score=dot seed=2
-  nmt train configs/toy.yaml --resume"""
+  nmt train configs/toy.yaml --resume
+  torchrun --nproc-per-node 4 -m nmt train configs/toy.yaml"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -79,7 +79,7 @@ def train(
 
     Makes tokenizers and encoded corpora where there are none, trains until a limit or early
     stopping, and scores the best model on the test set. The first SIGINT or SIGTERM finishes the
-    update, saves and returns; a second one has its usual effect.
+    update, saves and returns; a second one has its usual effect (see `listen`).
 
     Args:
         config: the experiment.

@@ -139,6 +139,34 @@ def test_jobs_come_back_in_order_and_a_death_is_told(tmp_path: Path) -> None:
     assert found.splitlines() == [f"{list(range(0, 54, 2))} []", "True", "True"]
 
 
+REMEETING = """
+import os
+import signal
+from nmt.process_group import meet
+
+with meet() as group:
+    if group.rank == 1 and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        os.kill(os.getpid(), signal.SIGKILL)
+    group.hear(1)
+    print("met", *group.hear(os.environ["TORCHELASTIC_RESTART_COUNT"]), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_after_a_death_on_one_machine_all_meet_again(tmp_path: Path) -> None:
+    """Though the torchrun of each counts restarts of its own, and may not call this one of them."""
+    (tmp_path / "meeting.py").write_text(REMEETING)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ("--nnodes", 2, "--max-restarts", 2, "--rdzv-backend", "c10d", "--rdzv-id", "x")
+    words = (*words, "--rdzv-endpoint", f"127.0.0.1:{port}", tmp_path / "meeting.py")
+    machines = [start(1, *words, stdout=subprocess.PIPE) for _ in "12"]
+    for machine in machines:
+        found, _ = machine.communicate(timeout=120)
+        assert found.startswith("met ")
+
+
 def test_where_one_does_not_come_the_others_do_not_wait_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
