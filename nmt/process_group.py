@@ -7,7 +7,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 from uuid import uuid4
@@ -23,6 +23,7 @@ from nmt.launched import is_launched
 Value = TypeVar("Value")
 
 _MEETING: Final = timedelta(minutes=10)  # until all have started
+_SILENCE: Final = timedelta(hours=1)  # of a process on a GPU, while others wait for its gradients
 _PAUSE: Final = 0.05  # seconds between two looks for those who are missing
 _PATIENCE: Final = timedelta(days=30)  # of those who wait for others: the input may be a person
 
@@ -79,7 +80,8 @@ class ProcessGroup(ABC):
         try:
             yield
         except BaseException:
-            self.tell(False)
+            with suppress(LostProcess):
+                self.tell(False)
             raise
         self.tell(True)
 
@@ -177,7 +179,7 @@ def meet(device: str = "cpu") -> Iterator[ProcessGroup]:
             store=_meeting_place(),
             rank=int(os.environ["RANK"]),
             world_size=int(os.environ["WORLD_SIZE"]),
-            timeout=_MEETING,
+            timeout=_SILENCE,
         )
         group = Launched()
     except RuntimeError as error:
@@ -269,5 +271,5 @@ def talk(exchange: Callable[[], object]) -> None:
 
 
 def _first_line(error: RuntimeError) -> str:
-    """Of what torch says; the rest is where in its code that was."""
-    return str(error).partition("\n")[0]
+    """Of what torch says; the rest is where in its code that was, and what it is often due to."""
+    return str(error).partition("\n")[0].partition(". ")[0]

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nmt.commands.preconditions import require_another_run, require_corpora, require_device
 from nmt.errors import RunError
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nmt.process_group import ProcessGroup
     from nmt.run import RunDirectory
     from nmt.training.material import Material
+
+_PREPARING: Final = ".preparing-"
 
 DESCRIPTION = """Train a model as one YAML file says: make the tokenizer where there is none, encode
 the corpus, train, validate, keep the best, score the test set. Everything goes to the folder that
@@ -68,20 +70,27 @@ def _train(
     path: Path, config: "Config", arguments: argparse.Namespace, group: "ProcessGroup"
 ) -> int:
     """Begin or go on, the first process before the others, and train to the end."""
-    from nmt.training.agreement import has_begun, note_begun, require_alike
+    from nmt.training.agreement import require_alike
     from nmt.training.trainer import train
 
     require_alike(group, config)
-    resume = group.tell(arguments.resume or (group.is_first and has_begun(path)))
+    resume = group.tell(arguments.resume or (group.is_first and _was_begun(path)))
     material = None
     with group.first_goes_ahead():
         if group.is_first:
             folder, material = _begin(path, config, resume, arguments.overwrite, group)
-            note_begun(path)
     if not group.is_first:
         folder = _open_beside_first(path)
     result = train(config, folder, resume, material, group)
     return 0 if result.signal is None else 128 + result.signal
+
+
+def _was_begun(path: Path) -> bool:
+    """Whether processes that this torchrun started before have begun the run that is there."""
+    from nmt.run import RunDirectory
+    from nmt.training.agreement import has_begun
+
+    return RunDirectory(path).config.exists() and has_begun(path)
 
 
 def _open_beside_first(path: Path) -> "RunDirectory":
@@ -129,6 +138,8 @@ def _fill(folder: "RunDirectory", config: "Config", group: "ProcessGroup") -> "M
     """Give a new run its tokenizers and encoded corpora; where that fails, it is empty again."""
     from nmt.run import RunDirectory
 
+    for left in folder.path.glob(f"{_PREPARING}*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
     try:
         with _workplace(folder.path) as name:
             prepared = RunDirectory(Path(name))
@@ -177,6 +188,9 @@ def _require_readable(config: "Config", material: "Material") -> None:
 
 
 def _move(prepared: "RunDirectory", folder: "RunDirectory", material: "Material") -> None:
+    from nmt.training.agreement import note_begun
+
+    note_begun(folder.path)
     # The configuration first: with it the folder is a run, which can be resumed from anywhere here.
     others = (item for item in prepared.path.iterdir() if item != prepared.config)
     for item in (prepared.config, *others):
@@ -187,6 +201,6 @@ def _move(prepared: "RunDirectory", folder: "RunDirectory", material: "Material"
 def _workplace(parent: Path) -> "tempfile.TemporaryDirectory[str]":
     """On the disk of the run, so that moving from there copies nothing."""
     try:
-        return tempfile.TemporaryDirectory(prefix=".preparing-", dir=parent)
+        return tempfile.TemporaryDirectory(prefix=_PREPARING, dir=parent)
     except OSError as error:
         raise RunError(f"{parent}: cannot write in this folder: {error.strerror}") from None

@@ -91,7 +91,10 @@ def score_test_set(config: Config, engine: Engine, interruption: Interruption) -
         path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
     references = [reference for _, reference in pairs]
     names = dict.fromkeys([*_TEST_METRICS, *config.training.validation.metrics])
-    scores: list[Score] = [METRICS.get(name)()(texts, references) for name in names]
+    scores: list[Score] = []
+    if group.is_first:
+        scores = [METRICS.get(name)()(texts, references) for name in names]
+    scores = group.tell(scores)
     for score in scores:
         logger.info("test %s %.2f  %s", score.name, score.value, score.signature)
     return scores

@@ -107,12 +107,9 @@ def train(
             logger.info("goes on with other options: %s", ", ".join(changed))
         checkpoint = _last_checkpoint(run) if resume else None
         seed_everything(config.seed)
-        if material is None:
-            place = Place(group.rank, group.size)
-            material = gather(config, run, place=place, is_begun=checkpoint is not None)
+        if material is None or group.size > 1:
+            material = _gather_in_turn(config, run, material, group, checkpoint is not None)
             config = settle(config, material.batch_tokens)
-            if group.is_first:
-                run.write_config(dump_config(config))
         engine = assemble(config, run, material, checkpoint, group)
         update = engine.counters.update
         require_same_start(group, engine.data, material.batch_tokens, update, engine.model)
@@ -145,6 +142,25 @@ def _train(config: Config, engine: Engine, interruption: Interruption) -> Traini
             raise not_at_a_batch() from error
         raise
     return TrainingResult(reason, counters.update, engine.best.best, tuple(scores))
+
+
+def _gather_in_turn(
+    config: Config,
+    run: RunDirectory,
+    material: Material | None,
+    group: ProcessGroup,
+    is_begun: bool,
+) -> Material:
+    """The material of each process; the others find made what the first has made."""
+    place = Place(group.rank, group.size)
+    with group.first_goes_ahead():
+        if group.is_first and material is None:
+            material = gather(config, run, place=place, is_begun=is_begun)
+            run.write_config(dump_config(settle(config, material.batch_tokens)))
+    if material is None:
+        config = settle_as_before(config, run)
+        material = gather(config, run, place=place, is_begun=is_begun)
+    return material
 
 
 def _last_checkpoint(run: RunDirectory) -> Checkpoint | None:
