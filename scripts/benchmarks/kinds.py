@@ -36,6 +36,8 @@ KINDS = (*(kind for kind in _OPERATIONS if kind != REST), OTHER, STEP, REST)
 
 def kind_of(operation: str) -> str:
     """The kind of an operation of torch by its name in a profile; `REST` where it is none."""
+    if operation.startswith("mkldnn::"):
+        return "matrix products"
     if not operation.startswith("aten::"):
         return REST
     return _KIND_OF.get(operation.removeprefix("aten::").strip("_"), OTHER)

@@ -213,6 +213,7 @@ def test_growth(script: ModuleType, capsys) -> None:
 
 def test_each_operation_has_its_kind(kinds: ModuleType) -> None:
     assert kinds.kind_of("aten::addmm") == "matrix products"
+    assert kinds.kind_of("mkldnn::_linear_pointwise") == "matrix products"
     assert kinds.kind_of("aten::tanh_") == "tanh and sigmoid"
     assert kinds.kind_of("aten::_log_softmax") == "softmax, loss and its gradient"
     assert kinds.kind_of("aten::_to_copy") == "copies, casts, look-ups"
