@@ -56,6 +56,32 @@ def weight_gradient(
     return product(inputs.t(), gradients).t().contiguous()
 
 
+class WeightGradient:
+    """`weight_gradient` of rows that come in parts, added up in float32.
+
+    Args:
+        weight: W.
+    """
+
+    def __init__(self, weight: Float[Tensor, "N K"]) -> None:
+        num_rows, num_columns = weight.shape
+        # Its left factor is laid out anew: better the narrow one.
+        self._is_turned = _is_for_onednn(weight)
+        shape = (num_columns, num_rows) if self._is_turned else (num_rows, num_columns)
+        self._total = torch.zeros(shape, device=weight.device)
+
+    def add(self, gradients: Float[Tensor, "R N"], inputs: Float[Tensor, "R K"]) -> None:
+        """Some more rows."""
+        if self._is_turned:
+            self._total += product(inputs.t(), gradients)
+        else:
+            self._total += gradients.t() @ inputs
+
+    def total(self) -> Float[Tensor, "N K"]:
+        """Of all rows so far."""
+        return self._total.t().contiguous() if self._is_turned else self._total
+
+
 def _is_for_onednn(tensor: Tensor) -> bool:
     """Whether oneDNN is the faster one, and torch would not take it by itself."""
     return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and _has_onednn()

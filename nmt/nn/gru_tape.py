@@ -77,11 +77,7 @@ class GRUGradient(TapeGradient):
     def __init__(self, tape: GRUTape) -> None:
         size = self._size = tape.size
         self._reset, self._update = tape.gates[..., :size], tape.gates[..., size:]
-        # The factors that wait for no gradient, for all steps at once.
-        self._of_candidate = (1 - self._update) * (1 - tape.candidates * tape.candidates)
-        self._of_reset = tape.hidden_candidates * self._reset * (1 - self._reset)
-        change = tape.states[:-1] - tape.candidates
-        self._of_update = change * self._update * (1 - self._update)
+        self._tape = tape
 
     def step(
         self,
@@ -91,10 +87,15 @@ class GRUGradient(TapeGradient):
         d_hidden: Float[Tensor, "B G"],
     ) -> Float[Tensor, "B H"]:
         """Back through step t; see `TapeGradient`."""
-        size = self._size
-        d_candidate = torch.mul(d_after, self._of_candidate[t], out=d_inputs[:, 2 * size :])
-        torch.mul(d_candidate, self._of_reset[t], out=d_inputs[:, :size])
-        torch.mul(d_after, self._of_update[t], out=d_inputs[:, size : 2 * size])
+        size, tape = self._size, self._tape
+        reset, update, candidate = self._reset[t], self._update[t], tape.candidates[t]
+        open_update = 1 - update
+        of_candidate = torch.addcmul(open_update, open_update, candidate * candidate, value=-1)
+        d_candidate = torch.mul(d_after, of_candidate, out=d_inputs[:, 2 * size :])
+        of_reset = tape.hidden_candidates[t] * reset * (1 - reset)
+        torch.mul(d_candidate, of_reset, out=d_inputs[:, :size])
+        of_update = (tape.states[t] - candidate) * update * open_update
+        torch.mul(d_after, of_update, out=d_inputs[:, size : 2 * size])
         d_hidden[:, : 2 * size] = d_inputs[:, : 2 * size]
-        torch.mul(d_candidate, self._reset[t], out=d_hidden[:, 2 * size :])
-        return d_after * self._update[t]
+        torch.mul(d_candidate, reset, out=d_hidden[:, 2 * size :])
+        return d_after * update

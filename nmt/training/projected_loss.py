@@ -15,7 +15,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from nmt.nn.fused_products import add_product, product, weight_gradient
+from nmt.nn.fused_products import WeightGradient, add_product, product
 from nmt.symbols import PAD
 from nmt.training.loss import TokenLoss
 
@@ -68,7 +68,7 @@ class _ProjectedCrossEntropy(Function):
         right = torch.empty(len(labels), device=labels.device)
         normaliser = torch.empty_like(right)
         d_vectors = torch.empty_like(vectors)
-        d_weight = torch.zeros_like(weight, dtype=torch.float32)
+        of_weight = WeightGradient(matrix)
         d_bias = torch.zeros_like(bias, dtype=torch.float32)
         number = max(1, _CHUNK // (size * vectors.element_size()))
         for first in range(0, len(labels), number):
@@ -85,12 +85,13 @@ class _ProjectedCrossEntropy(Function):
                 p.scatter_(1, label, (right_of.exp() - (1.0 - smoothing)).unsqueeze(1))
                 block.copy_(p)
             d_vectors[rows] = product(gradient, matrix)
-            d_weight += weight_gradient(gradient, counted[rows])
+            of_weight.add(gradient, counted[rows])
             d_bias += real[rows].to(kind) @ gradient
         right *= real
         sums = vectors.float() @ sum_weight + bias.sum()  # of all logits of a row
         spread = ((normaliser - sums / size) * real).sum()
         d_vectors.sub_((uniform * sum_weight).to(kind)).mul_(real.unsqueeze(1))
+        d_weight = of_weight.total()
         d_weight.sub_(uniform * counted.sum(0, dtype=torch.float32))
         d_bias.sub_(uniform * real.sum())
         ctx.save_for_backward(d_vectors, d_weight.to(weight.dtype), d_bias.to(bias.dtype))
