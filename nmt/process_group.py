@@ -4,6 +4,7 @@ Each runs the same code. They talk over gloo, but for tensors on GPUs, which go 
 """
 
 import os
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -272,4 +273,5 @@ def talk(exchange: Callable[[], object]) -> None:
 
 def _first_line(error: RuntimeError) -> str:
     """Of what torch says; the rest is where in its code that was, and what it is often due to."""
-    return str(error).partition("\n")[0].partition(". ")[0]
+    line = str(error).partition("\n")[0].partition(". ")[0]
+    return re.sub(r"^\[[^]]*\] *", "", line)  # a file of theirs

@@ -1,8 +1,11 @@
 """The folder of a run: the only place that knows the names of the files in it."""
 
+import fcntl
 import os
 import shutil
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -87,6 +90,25 @@ class RunDirectory:
                 "cannot be used: bring the folder back from a copy of the run, or train again"
             )
         return run
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """For one process at a time that trains in it; however it ends, the system lets go.
+
+        Raises:
+            RunError: another one holds it.
+        """
+        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # some file systems have no locks
+                if not _lock(folder):
+                    raise RunError(
+                        f"{self.path}: another process trains in this folder; wait for it, or end "
+                        "it"
+                    )
+            yield
+        finally:
+            os.close(folder)
 
     @property
     def config(self) -> Path:
@@ -232,6 +254,15 @@ class RunDirectory:
                     entry.unlink(missing_ok=True)
             except OSError as error:
                 raise RunError(f"{entry}: cannot be deleted: {error.strerror}") from None
+
+
+def _lock(file: int) -> bool:
+    """Lock what is open, if no other process has."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _exists(path: Path) -> bool:

@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,24 @@ class TestOpen:
         monkeypatch.setattr("os.access", lambda path, mode: False)
         with pytest.raises(RunError, match=r"run: no permission to read it"):
             RunDirectory.open(run.path)
+
+
+def test_one_process_at_a_time_trains_in_a_run(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    with run.held():
+        error = "another process trains in this folder; wait for it, or end it"
+        with pytest.raises(RunError, match=error), RunDirectory(tmp_path).held():
+            pass
+    with run.held():
+        pass
+
+
+def test_where_there_are_no_locks_nothing_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr("nmt.run.fcntl.flock", refuse)
+    with RunDirectory(tmp_path).held():
+        pass

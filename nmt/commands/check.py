@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.training.assembly import assemble
     from nmt.training.material import gather, make_tokenizers
 
+    if config.training.num_threads is not None:
+        torch.set_num_threads(config.training.num_threads)
     with tempfile.TemporaryDirectory(prefix="nmt-check-") as folder:
         place = RunDirectory(Path(folder))
         tokenizers = make_tokenizers(config, place)

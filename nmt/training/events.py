@@ -22,11 +22,12 @@ def announce(engine: Engine) -> None:
     precision = str(engine.precision).removeprefix("torch.")
     start = f", from update {engine.counters.update:,} on" if engine.counters.update else ""
     logger.info(
-        "%s: %s parameters, %s, %s%s%s",
+        "%s: %s parameters, %s, %s%s%s%s",
         engine.run.path,
         f"{size:,}",
         engine.device,
         precision,
+        f", {engine.group.size:,} processes" if engine.group.size > 1 else "",
         _limits(engine),
         start,
     )

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Generator
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 import torch
@@ -100,9 +100,11 @@ def train(
         torch.set_num_threads(config.training.num_threads)
     config = settle_as_before(config, run)
     changed = require_same(load_config(run.config), config) if resume else []
-    if group.is_first:
-        run.write_config(dump_config(config))
-    with log_to_file(run.log) if group.is_first else nullcontext():
+    with ExitStack() as stack:
+        if group.is_first:
+            stack.enter_context(run.held())
+            run.write_config(dump_config(config))
+            stack.enter_context(log_to_file(run.log))
         if changed:
             logger.info("goes on with other options: %s", ", ".join(changed))
         checkpoint = _last_checkpoint(run) if resume else None
