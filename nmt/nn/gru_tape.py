@@ -1,10 +1,14 @@
 """The steps of a GRU with their derivatives by hand: what the fused recurrences are made of."""
 
+from typing import Final
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from nmt.nn.tape import Tape, TapeGradient
+
+_STEPS_AT_ONCE: Final = 4
 
 
 class GRUTape(Tape):
@@ -75,9 +79,10 @@ class GRUGradient(TapeGradient):
     """
 
     def __init__(self, tape: GRUTape) -> None:
-        size = self._size = tape.size
-        self._reset, self._update = tape.gates[..., :size], tape.gates[..., size:]
         self._tape = tape
+        self._size = tape.size
+        self._block: tuple[Tensor, Tensor, Tensor] | None = None
+        self._first = len(tape.gates)  # step of the block
 
     def step(
         self,
@@ -87,15 +92,34 @@ class GRUGradient(TapeGradient):
         d_hidden: Float[Tensor, "B G"],
     ) -> Float[Tensor, "B H"]:
         """Back through step t; see `TapeGradient`."""
-        size, tape = self._size, self._tape
-        reset, update, candidate = self._reset[t], self._update[t], tape.candidates[t]
-        open_update = 1 - update
-        of_candidate = torch.addcmul(open_update, open_update, candidate * candidate, value=-1)
+        size, gates = self._size, self._tape.gates[t]
+        of_candidate, of_reset, of_update = self._factors(t)
         d_candidate = torch.mul(d_after, of_candidate, out=d_inputs[:, 2 * size :])
-        of_reset = tape.hidden_candidates[t] * reset * (1 - reset)
         torch.mul(d_candidate, of_reset, out=d_inputs[:, :size])
-        of_update = (tape.states[t] - candidate) * update * open_update
         torch.mul(d_after, of_update, out=d_inputs[:, size : 2 * size])
         d_hidden[:, : 2 * size] = d_inputs[:, : 2 * size]
-        torch.mul(d_candidate, reset, out=d_hidden[:, 2 * size :])
-        return d_after * update
+        torch.mul(d_candidate, gates[:, :size], out=d_hidden[:, 2 * size :])
+        return d_after * gates[:, size:]
+
+    def _factors(self, t: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Of candidate, reset and update gate at step t: what waits for no gradient."""
+        if t < self._first:  # of some steps at once, which is faster; of all they are large
+            self._block = None
+            self._first = max(0, t + 1 - _STEPS_AT_ONCE)
+            self._block = self._factors_of(slice(self._first, t + 1))
+        assert self._block is not None
+        of_candidate, of_reset, of_update = self._block
+        row = t - self._first
+        return of_candidate[row], of_reset[row], of_update[row]
+
+    def _factors_of(self, steps: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """Of some steps."""
+        tape = self._tape
+        reset, update = torch.split(tape.gates[steps], self._size, dim=-1)
+        candidates = tape.candidates[steps]
+        closed = 1 - update
+        return (
+            closed * (1 - candidates * candidates),
+            tape.hidden_candidates[steps] * reset * (1 - reset),
+            (tape.states[steps] - candidates) * update * closed,
+        )
