@@ -52,8 +52,7 @@ def weight_gradient(
     gradients, inputs = gradients.flatten(0, -2), inputs.flatten(0, -2)
     if not _is_for_onednn(gradients):
         return gradients.t() @ inputs
-    # Its left factor is laid out anew: better the narrow one.
-    return product(inputs.t(), gradients).t().contiguous()
+    return _turned_gradient(gradients, inputs).t().contiguous()
 
 
 class WeightGradient:
@@ -65,7 +64,6 @@ class WeightGradient:
 
     def __init__(self, weight: Float[Tensor, "N K"]) -> None:
         num_rows, num_columns = weight.shape
-        # Its left factor is laid out anew: better the narrow one.
         self._is_turned = _is_for_onednn(weight)
         shape = (num_columns, num_rows) if self._is_turned else (num_rows, num_columns)
         self._total = torch.zeros(shape, device=weight.device)
@@ -73,13 +71,18 @@ class WeightGradient:
     def add(self, gradients: Float[Tensor, "R N"], inputs: Float[Tensor, "R K"]) -> None:
         """Some more rows."""
         if self._is_turned:
-            self._total += product(inputs.t(), gradients)
+            self._total += _turned_gradient(gradients, inputs)
         else:
             self._total += gradients.t() @ inputs
 
     def total(self) -> Float[Tensor, "N K"]:
         """Of all rows so far."""
         return self._total.t().contiguous() if self._is_turned else self._total
+
+
+def _turned_gradient(gradients: Tensor, inputs: Tensor) -> Tensor:
+    """`[K N]`: of the two factors oneDNN lays the left one out anew, and this is the narrow one."""
+    return product(inputs.t(), gradients)
 
 
 def _is_for_onednn(tensor: Tensor) -> bool:

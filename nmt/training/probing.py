@@ -92,9 +92,7 @@ def fitting_tokens(update: Callable[[int], None], length: int, device: torch.dev
     """
     few = max(1, _FEW // length)
     free, base = _free(device), start_peak(device)
-    update(
-        few
-    )  # which makes the optimizer's state, that is no part of the difference of the others
+    update(few)  # makes the optimizer's state, which is no part of what the others differ in
     peaks = []
     for size in (few, 2 * few):
         start_peak(device)

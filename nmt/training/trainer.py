@@ -109,9 +109,8 @@ def train(
             logger.info("goes on with other options: %s", ", ".join(changed))
         checkpoint = _last_checkpoint(run) if resume else None
         seed_everything(config.seed)
-        if material is None or group.size > 1:
-            material = _gather_in_turn(config, run, material, group, checkpoint is not None)
-            config = settle(config, material.batch_tokens)
+        material = _gather_in_turn(config, run, material, group, checkpoint is not None)
+        config = settle(config, material.batch_tokens)
         engine = assemble(config, run, material, checkpoint, group)
         update = engine.counters.update
         require_same_start(group, engine.data, material.batch_tokens, update, engine.model)
