@@ -112,6 +112,7 @@ def _system_refuses(error: OSError) -> int:
         traceback.print_exc()
         return INTERNAL_ERROR
     print(f"nmt: error: {error.strerror}: make room, and do it again", file=sys.stderr)
+    _leave_unwritten()
     return USER_ERROR
 
 
@@ -232,9 +233,17 @@ def _sigterm_raises() -> Iterator[None]:
 
 
 def _reader_has_gone() -> int:
-    """`nmt … | head` has read enough: no error; Python must not flush into the closed pipe."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """`nmt … | head` has read enough: no error."""
+    _leave_unwritten()
     return OK
+
+
+def _leave_unwritten() -> None:
+    """Python writes the rest of stdout as it ends, and must not fail at it again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

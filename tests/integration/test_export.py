@@ -102,8 +102,11 @@ def test_a_reader_that_has_enough_is_no_error(exported: Path, tmp_path: Path) ->
 def test_a_full_disk_is_told_in_one_line(exported: Path, way: str) -> None:
     command = [sys.executable, "-m", "nmt", "translate", str(exported)]
     command += ["-o", "/dev/full"] if way == "-o" else []
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with Path("/dev/full").open("wb") as full:
-        ended = subprocess.run(command, input=INPUT, stdout=full, stderr=subprocess.PIPE)
+        ended = subprocess.run(
+            command, input=INPUT, stdout=full, stderr=subprocess.PIPE, env=environment
+        )
     told = "nmt: error: No space left on device: make room, and do it again\n"
     assert (ended.returncode, ended.stderr.decode()) == (2, told)
 
