@@ -4,6 +4,7 @@ import argparse
 import shutil
 import tempfile
 from collections import deque
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -76,12 +77,15 @@ def _train(
     require_alike(group, config)
     resume = group.tell(arguments.resume or (group.is_first and _was_begun(path)))
     material = None
-    with group.first_goes_ahead():
-        if group.is_first:
-            folder, material = _begin(path, config, resume, arguments.overwrite, group)
-    if not group.is_first:
-        folder = _open_beside_first(path)
-    result = train(config, folder, resume, material, group)
+    with ExitStack() as stack:
+        with group.first_goes_ahead():
+            if group.is_first:
+                folder = _open(path, resume, arguments.overwrite)
+                stack.enter_context(folder.held())
+                material = _begin(folder, config, resume, arguments.overwrite, group)
+        if not group.is_first:
+            folder = _open_beside_first(path)
+        result = train(config, folder, resume, material, group, is_held=True)
     return 0 if result.signal is None else 128 + result.signal
 
 
@@ -105,45 +109,40 @@ def _open_beside_first(path: Path) -> "RunDirectory":
         ) from None
 
 
+def _open(path: Path, resume: bool, overwrite: bool) -> "RunDirectory":
+    """The folder of the run; what is in the way there is told before the work, not after it."""
+    from nmt.run import RunDirectory
+
+    if overwrite and not resume and path.is_dir():
+        return RunDirectory(path)
+    return RunDirectory.create(path, resume=resume)
+
+
 def _begin(
-    path: Path, config: "Config", resume: bool, overwrite: bool, group: "ProcessGroup"
-) -> "tuple[RunDirectory, Material | None]":
-    """The folder of the run, with all that is needed to train in it; of a new one, the material."""
-    from nmt.run import RunDirectory
-
+    folder: "RunDirectory", config: "Config", resume: bool, overwrite: bool, group: "ProcessGroup"
+) -> "Material | None":
+    """Put all that is needed to train into a folder that is held; of a new run, the material."""
     if resume:
-        return RunDirectory.create(path, resume=True), None
-    if overwrite and path.exists():
-        return _replace(path, config, group)
-    # At once, so that what is in the way is told before the work, not after it.
-    folder = RunDirectory.create(path)
-    return folder, _fill(folder, config, group)
-
-
-def _replace(
-    path: Path, config: "Config", group: "ProcessGroup"
-) -> "tuple[RunDirectory, Material]":
-    """A new run in the place of an old one, which goes when nothing is left that can be refused."""
-    from nmt.run import RunDirectory
-
-    with _workplace(path.parent) as name:
-        prepared = RunDirectory(Path(name))
-        material = _prepare(prepared, config, group)
-        folder = RunDirectory.create(path, overwrite=True)
-        _move(prepared, folder, material)
-    return folder, material
-
-
-def _fill(folder: "RunDirectory", config: "Config", group: "ProcessGroup") -> "Material":
-    """Give a new run its tokenizers and encoded corpora; where that fails, it is empty again."""
-    from nmt.run import RunDirectory
-
+        return None
     for left in folder.path.glob(f"{_PREPARING}*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
+    return _fill(folder, config, overwrite, group)
+
+
+def _fill(
+    folder: "RunDirectory", config: "Config", overwrite: bool, group: "ProcessGroup"
+) -> "Material":
+    """Give a new run its tokenizers and encoded corpora; where that fails, all is as it was.
+
+    A run that is there goes when nothing is left that can be refused.
+    """
+    from nmt.run import RunDirectory
+
     try:
         with _workplace(folder.path) as name:
             prepared = RunDirectory(Path(name))
             material = _prepare(prepared, config, group)
+            RunDirectory.create(folder.path, overwrite=overwrite)
             _move(prepared, folder, material)
     except BaseException:
         if not any(folder.path.iterdir()):
@@ -198,9 +197,9 @@ def _move(prepared: "RunDirectory", folder: "RunDirectory", material: "Material"
     material.loader.follow(prepared.cache, folder.cache)
 
 
-def _workplace(parent: Path) -> "tempfile.TemporaryDirectory[str]":
-    """On the disk of the run, so that moving from there copies nothing."""
+def _workplace(folder: Path) -> "tempfile.TemporaryDirectory[str]":
+    """In the folder of the run, so that moving from there copies nothing."""
     try:
-        return tempfile.TemporaryDirectory(prefix=_PREPARING, dir=parent)
+        return tempfile.TemporaryDirectory(prefix=_PREPARING, dir=folder)
     except OSError as error:
-        raise RunError(f"{parent}: cannot write in this folder: {error.strerror}") from None
+        raise RunError(f"{folder}: cannot write in this folder: {error.strerror}") from None

@@ -74,6 +74,7 @@ def train(
     resume: bool = False,
     material: Material | None = None,
     group: ProcessGroup | None = None,
+    is_held: bool = False,
 ) -> TrainingResult:
     """Do everything that a configuration implies, in a run directory made for it.
 
@@ -89,6 +90,7 @@ def train(
         material: of this run, where it has been gathered before.
         group: the processes that train together, each of which calls this; None: this one alone.
             The first writes, into a folder that all of them can read.
+        is_held: the caller is within `run.held()`, which is entered here otherwise.
 
     Raises:
         UserError: something that a person can mend, in one line.
@@ -102,7 +104,8 @@ def train(
     changed = require_same(load_config(run.config), config) if resume else []
     with ExitStack() as stack:
         if group.is_first:
-            stack.enter_context(run.held())
+            if not is_held:
+                stack.enter_context(run.held())
             run.write_config(dump_config(config))
             stack.enter_context(log_to_file(run.log))
         if changed:

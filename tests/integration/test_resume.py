@@ -16,7 +16,11 @@ import pytest
 
 import nmt
 from nmt.cli import main
+from nmt.commands import train as train_command
+from nmt.config_file import load_config
 from nmt.data.drawing import Drawing
+from nmt.errors import RunError
+from nmt.run import RunDirectory
 from nmt.training import trainer
 from nmt.training.engine import Engine
 from nmt.training.signals import Interrupted
@@ -416,4 +420,49 @@ def test_overwrite_deletes_nothing_until_all_is_known_to_be_right(
     before = unbroken.files(), unbroken.metrics()
     assert unbroken.train("--overwrite", *mistake) == 2
     assert (unbroken.files(), unbroken.metrics()) == before
-    assert not list(unbroken.path.parent.glob(".preparing-*"))
+    assert not list(unbroken.path.glob(".preparing-*"))
+
+
+@pytest.mark.parametrize("option", ["--overwrite", "--resume"])
+def test_of_a_run_that_another_process_trains_in_nothing_is_touched(
+    option: str, corpus: Path, snapshot: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(corpus, f"held{option}")
+    assert run.train("training.max_updates=1") == 0
+    before = snapshot(run.path)
+    with RunDirectory(run.path).held():
+        assert run.train(option, "training.max_updates=2") == 2
+        with pytest.raises(RunError, match="another process trains in this folder"):
+            trainer.train(load_config(run.path / "config.yaml"), RunDirectory(run.path))
+    assert f"{run.path}: another process trains in this folder" in capsys.readouterr().err
+    assert snapshot(run.path) == before
+
+
+def test_what_another_process_prepares_for_the_same_new_run_stays(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(corpus, "twice")
+    (run.path / ".preparing-x").mkdir(parents=True)
+    with RunDirectory(run.path).held():
+        assert run.train("training.max_updates=1") == 2
+    assert f"{run.path}: another process trains in this folder" in capsys.readouterr().err
+    assert (run.path / ".preparing-x").exists()
+    assert run.train("training.max_updates=1") == 0, "that process was killed"
+    assert not (run.path / ".preparing-x").exists()
+
+
+def test_while_a_run_is_prepared_it_is_held(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, codes = Run(corpus, "preparing"), []
+    prepare = train_command._prepare
+
+    def prepares(*given: Any) -> Any:
+        monkeypatch.setattr(train_command, "_prepare", prepare)
+        codes.append(run.train("training.max_updates=1"))
+        return prepare(*given)
+
+    monkeypatch.setattr(train_command, "_prepare", prepares)
+    assert run.train("training.max_updates=1") == 0
+    assert codes == [2]
+    assert f"{run.path}: another process trains in this folder" in capsys.readouterr().err
