@@ -122,11 +122,9 @@ def _begin(
     folder: "RunDirectory", config: "Config", resume: bool, overwrite: bool, group: "ProcessGroup"
 ) -> "Material | None":
     """Put all that is needed to train into a folder that is held; of a new run, the material."""
-    if resume:
-        return None
     for left in folder.path.glob(f"{_PREPARING}*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
-    return _fill(folder, config, overwrite, group)
+    return None if resume else _fill(folder, config, overwrite, group)
 
 
 def _fill(

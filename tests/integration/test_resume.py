@@ -385,7 +385,9 @@ def test_killed_while_it_is_begun_it_can_be_resumed(
         patch.setattr("nmt.commands.train.shutil.move", dies)
         assert run.train() == 130
     assert not (run.path / "checkpoints").exists()
+    (run.path / ".preparing-x" / "cache").mkdir(parents=True)
     assert run.train("--resume", "training.max_updates=2") == 0
+    assert not (run.path / ".preparing-x").exists()
     assert run.metrics()[0]["loss"] == unbroken.metrics()[0]["loss"]
 
 
