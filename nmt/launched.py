@@ -1,4 +1,4 @@
-"""Whether torchrun has started this process as one of several, and which it is."""
+"""Whether torchrun has started this process, as one of several perhaps, and which it is."""
 
 import os
 from typing import Final
@@ -6,9 +6,14 @@ from typing import Final
 _LAUNCHER: Final = "TORCHELASTIC_RUN_ID"  # torchrun says by it that it was torchrun
 
 
+def is_by_torchrun() -> bool:
+    """Whether torchrun has started it, be it alone."""
+    return _LAUNCHER in os.environ
+
+
 def is_launched() -> bool:
     """Whether it is one of several."""
-    return _LAUNCHER in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return is_by_torchrun() and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def is_first() -> bool:

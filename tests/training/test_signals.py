@@ -29,11 +29,12 @@ def test_the_second_signal_has_its_usual_effect() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.parametrize("num_processes", ["1", "2"])
 def test_under_torchrun_which_repeats_them_all_signals_are_notes(
-    monkeypatch: pytest.MonkeyPatch,
+    num_processes: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("WORLD_SIZE", num_processes)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with listen() as interruption:
