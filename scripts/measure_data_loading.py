@@ -21,7 +21,6 @@ from itertools import count
 
 import torch
 
-from nmt.allocator import keep_freed_memory
 from nmt.batch import Batch
 from nmt.config import Config
 from nmt.config_file import load_config
@@ -35,6 +34,7 @@ from nmt.training.clock import Clock
 from nmt.training.engine import Engine
 from nmt.training.material import gather
 from nmt.training.optimization import apply_gradients
+from nmt.training.process import settle_process
 
 SIDES = ("source", "labels")
 
@@ -103,9 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def measure(config: Config, num_epochs: int, num_updates: int) -> None:
     """Print the table."""
-    keep_freed_memory()
-    if config.training.num_threads is not None:
-        torch.set_num_threads(config.training.num_threads)
+    settle_process(config.training.num_threads)
     torch.manual_seed(config.seed)
     run = RunDirectory.create(config.run)
     material = gather(config, run)

@@ -59,9 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.run import RunDirectory
     from nmt.training.assembly import assemble
     from nmt.training.material import gather, make_tokenizers
+    from nmt.training.process import settle_process
 
-    if config.training.num_threads is not None:
-        torch.set_num_threads(config.training.num_threads)
+    settle_process(config.training.num_threads)
     with tempfile.TemporaryDirectory(prefix="nmt-check-") as folder:
         place = RunDirectory(Path(folder))
         tokenizers = make_tokenizers(config, place)

@@ -62,7 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from nmt.device import resolve_device
     from nmt.process_group import meet
+    from nmt.training.process import settle_process
 
+    settle_process(config.training.num_threads)
     with explained(path), meet(resolve_device(config.device).type) as group:
         return _train(path, config, arguments, group)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nmt.allocator import FOR_TRAINING, keep_few_kernels, keep_freed_memory
 from nmt.batch import Batch, Portion
 from nmt.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
 from nmt.config import Config
@@ -41,6 +40,7 @@ from nmt.training.out_of_memory import (
     num_cells,
     split,
 )
+from nmt.training.process import settle_process
 from nmt.training.randomness import seed_everything, seed_update
 from nmt.training.reporting import log_to_file
 from nmt.training.resuming import require_same
@@ -96,10 +96,7 @@ def train(
         UserError: something that a person can mend, in one line.
     """
     group = group or Alone()
-    keep_freed_memory()
-    keep_few_kernels(FOR_TRAINING)
-    if config.training.num_threads is not None:
-        torch.set_num_threads(config.training.num_threads)
+    settle_process(config.training.num_threads)
     config = settle_as_before(config, run)
     changed = require_same(load_config(run.config), config) if resume else []
     with ExitStack() as stack:

@@ -13,8 +13,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.kinds import measure_kinds
 from benchmarks.ways import WAYS, Sizes, Update, draw_batches
-from nmt.allocator import keep_freed_memory
 from nmt.batch import Batch
+from nmt.training.process import settle_process
 
 Result = TypeVar("Result")
 
@@ -79,9 +79,10 @@ def profile_of(update: Update, batches: list[Batch]) -> str:
 
 def _serve(connection: Connection, name: str, sizes: Sizes, num_batches: int, threads: int) -> None:
     way = WAYS[name]
-    torch.set_num_threads(threads)
-    if way.keeps_memory:
-        keep_freed_memory()
+    if way.is_settled:
+        settle_process(threads)
+    else:
+        torch.set_num_threads(threads)
     update, batches = way.make(sizes), draw_batches(sizes, num_batches)
     while True:
         try:

@@ -59,12 +59,12 @@ class Way:
     Attributes:
         make: the updates of a model of these sizes, made anew.
         precision: of its matrix products.
-        keeps_memory: what is freed stays with the process, as in `nmt train`.
+        is_settled: its process is set up as that of `nmt train`, where freed memory stays.
     """
 
     make: Callable[[Sizes], Update]
     precision: torch.dtype = torch.float32
-    keeps_memory: bool = True
+    is_settled: bool = True
 
 
 def draw_batches(sizes: Sizes, number: int) -> list[Batch]:
@@ -247,7 +247,7 @@ def _textbook(sizes: Sizes) -> Update:
 
 
 WAYS = {
-    "textbook": Way(_textbook, keeps_memory=False),
+    "textbook": Way(_textbook, is_settled=False),
     "textbook-kept": Way(_textbook),
     "plain": Way(lambda sizes: updates(make_model(sizes, fused=False))),
     "fused": Way(lambda sizes: updates(make_model(sizes))),
