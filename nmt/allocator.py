@@ -35,6 +35,18 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, _LARGE)
 
 
+def return_freed_memory() -> None:
+    """Give to the system, for once, what `keep_freed_memory` has kept.
+
+    Does nothing where the C library is another.
+    """
+    if sys.platform != "linux":
+        return
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
 def keep_few_kernels(numbers: tuple[int, int]) -> None:
     """Have oneDNN forget the kernels that it compiled long ago; before its first product.
 

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import torch
 
+from nmt.allocator import return_freed_memory
 from nmt.build import Tokenizers
 from nmt.build_model import build_model
 from nmt.config import OPTIMIZERS, Config
@@ -91,10 +92,12 @@ def fitting_tokens(update: Callable[[int], None], length: int, device: torch.dev
         device: whose memory it takes.
     """
     few = max(1, _FEW // length)
+    return_freed_memory()  # it is no part of what is free, and what is taken of it shows in no peak
     free, base = _free(device), start_peak(device)
     update(few)  # makes the optimizer's state, which is no part of what the others differ in
     peaks = []
     for size in (few, 2 * few):
+        return_freed_memory()
         start_peak(device)
         update(size)
         peaks.append(peak(device) - base)

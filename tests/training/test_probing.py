@@ -1,9 +1,12 @@
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from nmt import memory
 from nmt.config import Config
 from nmt.config_file import dump_config
 from nmt.data.portions import Place
@@ -33,6 +36,30 @@ def test_memory_that_grows_with_the_tokens_is_divided_by_what_one_takes(
 
     expected = int((0.8 * 1024 - 90 - 200) * MEGABYTE / 60_000)
     assert fitting_tokens(update, length, CPU) == pytest.approx(expected, abs=1)
+
+
+# Each token takes 20 kB, of a gigabyte that is free.
+AFTER_OTHER_WORK = """
+import torch
+from nmt.allocator import keep_freed_memory
+from nmt.training import probing
+
+keep_freed_memory()
+torch.ones(400 * 2**20, dtype=torch.uint8)
+probing.free_memory = lambda device: 2**30
+
+def update(num_sentences):
+    torch.ones(num_sentences * 10 * 20_000, dtype=torch.uint8)
+
+print(probing.fitting_tokens(update, 10, torch.device("cpu")))
+"""
+
+
+@pytest.mark.skipif(not memory._CLEAR.exists(), reason="the peak can be reset on Linux alone")
+def test_memory_that_was_freed_before_and_kept_hides_nothing() -> None:
+    command = [sys.executable, "-c", AFTER_OTHER_WORK]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert int(output) == pytest.approx(0.8 * 2**30 / 20_000, rel=0.1)
 
 
 def test_the_memory_of_a_machine_is_for_all_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
