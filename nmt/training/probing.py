@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from nmt.allocator import return_freed_memory
 from nmt.build import Tokenizers
@@ -14,7 +15,6 @@ from nmt.build_model import build_model
 from nmt.config import OPTIMIZERS, Config
 from nmt.data.encoded import EncodedCorpus
 from nmt.data.loader import make_batch
-from nmt.data.ragged import compact_lengths
 from nmt.errors import UserError
 from nmt.launched import local_size
 from nmt.memory import free_memory, peak, start_peak
@@ -41,8 +41,8 @@ def probe_batch_tokens(
 ) -> int:
     """As many tokens as fit in memory, up to 25,000 and to a hundredth of an epoch.
 
-    Three updates are made with a model that is thrown away, on sentences as long as the filters let
-    through: memory grows in proportion to the tokens.
+    Three updates are made with a model that is thrown away, on sentences for each of whose tokens
+    memory grows by the most (see `_fullest_pair`).
 
     Args:
         config: the experiment; what it allows.
@@ -56,7 +56,7 @@ def probe_batch_tokens(
         UserError: there is not even the memory for these updates.
     """
     useful = _useful(config, corpora)
-    pair = _longest_pair(corpora)
+    pair = _fullest_pair(corpora)
     longest = max(map(len, pair)) + 1
     with _explained(longest), torch.random.fork_rng([device] if device.type == "cuda" else []):
         update = _updater(config, pair, tokenizers, device, precision)
@@ -134,18 +134,35 @@ def _updater(
     return update
 
 
-def _longest_pair(corpora: Sequence[EncodedCorpus]) -> tuple[Tokens, Tokens]:
-    """The one that takes most of a batch."""
-    sizes = [
-        np.maximum(
-            compact_lengths([corpus.source_side.tokens]),
-            compact_lengths([corpus.target_side.tokens]),
-        )
-        for corpus in corpora
-    ]
-    index = int(np.argmax([size.max() for size in sizes]))
-    pair = int(np.argmax(sizes[index]))
-    return corpora[index].source(pair), corpora[index].target(pair)
+def _fullest_pair(corpora: Sequence[EncodedCorpus]) -> tuple[Tokens, Tokens]:
+    """Sentences so long that no batch of the corpora takes more memory for each of its tokens.
+
+    Of S and T tokens, padding counted, a pair takes a S + b T + c S T, and in a batch it counts as
+    max(S, T). What a token takes is at its most where S / max(S, T), T / max(S, T) and min(S, T)
+    are: the first two no larger than of some pair, the last no larger than both longest sides.
+    """
+    sides = [(corpus.source_lengths, corpus.target_lengths) for corpus in corpora]
+    longest_source = max(int(source.max()) for source, _ in sides)
+    longest_target = max(int(target.max()) for _, target in sides)
+    both = min(longest_source, longest_target)
+    source_share = max(_largest_share(source, target) for source, target in sides)
+    target_share = max(_largest_share(target, source) for source, target in sides)
+    return (
+        _repeated(corpora[0].source(0), min(round(both / target_share), longest_source)),
+        _repeated(corpora[0].target(0), min(round(both / source_share), longest_target)),
+    )
+
+
+def _largest_share(
+    lengths: NDArray[np.unsignedinteger[Any]], others: NDArray[np.unsignedinteger[Any]]
+) -> float:
+    """The most that a side has of the larger one, in any pair; up to 1."""
+    return float(np.divide(lengths, np.maximum(lengths, others), dtype=np.float32).max())
+
+
+def _repeated(tokens: NDArray[Any], length: int) -> NDArray[Any]:
+    """So many tokens: those that are given, over and over."""
+    return np.resize(tokens, (length, *tokens.shape[1:]))
 
 
 def _useful(config: Config, corpora: Sequence[EncodedCorpus]) -> int:

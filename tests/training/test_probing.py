@@ -2,14 +2,19 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 
 from nmt import memory
 from nmt.config import Config
 from nmt.config_file import dump_config
+from nmt.data.encoded import EncodedCorpus, EncodedSide
+from nmt.data.filters import FilterReport
 from nmt.data.portions import Place
+from nmt.data.ragged import RaggedArray
 from nmt.errors import UserError
 from nmt.run import RunDirectory
 from nmt.training import probing
@@ -123,6 +128,50 @@ def test_a_batch_that_processes_share_is_larger(
     config = config.model_copy(update={"training": training})
     run = RunDirectory(Path(config.run))
     assert gather(config, run, place=Place(0, size)).batch_tokens == 20 * sharing
+
+
+def corpus_of(lengths: list[tuple[int, int]], width: tuple[int, ...] = ()) -> EncodedCorpus:
+    """Of pairs of so many tokens, or of vectors and tokens."""
+    sides = [
+        RaggedArray.from_rows([np.full((length, *shape), 4) for length in of_side])
+        for of_side, shape in zip(zip(*lengths, strict=True), (width, ()), strict=True)
+    ]
+    source, target = (EncodedSide(side, None, cast(Any, None)) for side in sides)
+    return EncodedCorpus(source, target, FilterReport(), Path())
+
+
+@pytest.mark.parametrize(
+    ("corpora", "expected"),
+    [
+        ([[(99, 99), (5, 3)]], (99, 99)),
+        ([[(99, 3), (3, 99)]], (99, 99)),  # a batch of both has them padded to that
+        ([[(99, 3)], [(3, 99)]], (99, 99)),
+        ([[(99, 3)] * 2], (99, 3)),
+        # Attention looks at 20 positions for each token at the most, and a batch of short pairs
+        # has as many tokens on both sides.
+        ([[(20, 99), (5, 5), (4, 3)]], (20, 20)),
+        # Here the target never has more than a fifth: 30 = 150 / 5.
+        ([[(300, 30), (50, 10)]], (150, 30)),
+        ([[(300, 260)]], (300, 260)),
+    ],
+)
+def test_no_batch_takes_more_for_a_token_than_the_pair_that_is_tried(
+    corpora: list[list[tuple[int, int]]], expected: tuple[int, int]
+) -> None:
+    source, target = probing._fullest_pair([corpus_of(lengths) for lengths in corpora])
+    assert (len(source), len(target)) == expected
+    for a, b, c in ((1, 0, 0), (0, 1, 0), (0, 0, 1), (9, 5, 1), (1, 9, 0.1)):
+
+        def memory(s: int, t: int, a: float = a, b: float = b, c: float = c) -> float:
+            return (a * s + b * t + c * s * t) / max(s, t)
+
+        most = max(memory(*pair) for lengths in corpora for pair in lengths)
+        assert memory(*expected) >= most - 1e-9
+
+
+def test_grids_are_tried_as_rows_of_numbers() -> None:
+    source, target = probing._fullest_pair([corpus_of([(6, 2), (9, 3)], width=(5,))])
+    assert np.shape(source) == (9, 5) and np.shape(target) == (3,)
 
 
 def test_no_memory_even_for_what_is_tried(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
