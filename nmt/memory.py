@@ -14,6 +14,7 @@ _CLEAR: Final = Path("/proc/self/clear_refs")
 _MEMORY: Final = Path("/proc/meminfo")
 _LIMIT: Final = Path("/sys/fs/cgroup/memory.max")  # of a container
 _USED: Final = Path("/sys/fs/cgroup/memory.current")
+_USED_FOR: Final = Path("/sys/fs/cgroup/memory.stat")
 
 
 def free_memory(device: torch.device) -> int:
@@ -25,7 +26,7 @@ def free_memory(device: torch.device) -> int:
     free = int(found[1]) * 1024 if found else _physical() // 2
     limit = _read(_LIMIT).strip()
     if limit.isdecimal():
-        free = min(free, int(limit) - int(_read(_USED).strip() or 0))
+        free = min(free, int(limit) - int(_read(_USED).strip() or 0) + _cached_files())
     return free
 
 
@@ -50,6 +51,12 @@ def peak(device: torch.device) -> int:
         return int(found[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _cached_files() -> int:
+    """Of what a container uses, what the system drops where memory is wanted, as a corpus read."""
+    found = re.findall(r"^(?:in)?active_file (\d+)$", _read(_USED_FOR), re.MULTILINE)
+    return sum(map(int, found))
 
 
 def _physical() -> int:

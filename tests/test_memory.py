@@ -37,7 +37,7 @@ def test_the_peak_counts_from_its_start() -> None:
 def test_free_memory_is_what_the_machine_and_the_container_have(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("_MEMORY", "_LIMIT", "_USED"):
+    for name in ("_MEMORY", "_LIMIT", "_USED", "_USED_FOR"):
         monkeypatch.setattr(memory, name, tmp_path / name)
     (tmp_path / "_MEMORY").write_text("MemTotal:  9000 kB\nMemAvailable:    5000 kB\n")
     assert free_memory(CPU) == 5000 * 1024
@@ -46,6 +46,11 @@ def test_free_memory_is_what_the_machine_and_the_container_have(
     (tmp_path / "_LIMIT").write_text("4000000\n")
     (tmp_path / "_USED").write_text("1000000\n")
     assert free_memory(CPU) == 3000000
+    used_for = "anon 300000\nfile 700000\ninactive_file 500000\nactive_file 100000\nslab 9\n"
+    (tmp_path / "_USED_FOR").write_text(used_for)
+    assert free_memory(CPU) == 3600000, "files that were read make room"
+    (tmp_path / "_LIMIT").write_text("99000000\n")
+    assert free_memory(CPU) == 5000 * 1024
 
 
 def test_of_another_system_half_of_what_is_there_is_taken_for_free(

@@ -53,14 +53,17 @@ def probe_batch_tokens(
         num_processes: that share a batch.
 
     Raises:
-        UserError: there is not even the memory for these updates.
+        UserError: there is not even the memory for these updates, or for the longest pair.
     """
     useful = _useful(config, corpora)
     pair = _fullest_pair(corpora)
-    longest = max(map(len, pair)) + 1
-    with _explained(longest), torch.random.fork_rng([device] if device.type == "cuda" else []):
+    tried, longest = max(map(len, pair)) + 1, max(map(_longest, corpora)) + 1
+    with _explained(tried), torch.random.fork_rng([device] if device.type == "cuda" else []):
         update = _updater(config, pair, tokenizers, device, precision)
-        fitting = num_processes * fitting_tokens(update, longest, device)
+        fitting = fitting_tokens(update, tried, device)
+    if fitting < longest:
+        raise _too_little_for(longest)
+    fitting *= num_processes
     found = max(1, min(fitting, useful))
     logger.info(
         "training.batch_tokens: auto: %s (%s would fit, %s are useful)",
@@ -70,17 +73,21 @@ def probe_batch_tokens(
 
 
 @contextmanager
-def _explained(longest: int) -> Iterator[None]:
+def _explained(length: int) -> Iterator[None]:
     """Inside, a lack of memory is something that a person can mend."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
-            raise UserError(
-                f"training.batch_tokens: auto: out of memory at pairs of {longest:,} tokens: leave "
-                "out pairs as long (data.filters.max_length), or make the model smaller"
-            ) from error
+            raise _too_little_for(length) from error
         raise
+
+
+def _too_little_for(length: int) -> UserError:
+    return UserError(
+        f"training.batch_tokens: auto: out of memory at pairs of {length:,} tokens: leave out "
+        "pairs as long (data.filters.max_length), or make the model smaller"
+    )
 
 
 def fitting_tokens(update: Callable[[int], None], length: int, device: torch.device) -> int:
@@ -151,6 +158,11 @@ def _fullest_pair(corpora: Sequence[EncodedCorpus]) -> tuple[Tokens, Tokens]:
         _repeated(corpora[0].source(0), min(round(both / target_share), longest_source)),
         _repeated(corpora[0].target(0), min(round(both / source_share), longest_target)),
     )
+
+
+def _longest(corpus: EncodedCorpus) -> int:
+    """Tokens of the longest sentence of both sides."""
+    return max(int(corpus.source_lengths.max()), int(corpus.target_lengths.max()))
 
 
 def _largest_share(

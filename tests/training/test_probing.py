@@ -183,6 +183,16 @@ def test_no_memory_even_for_what_is_tried(config: Config, monkeypatch: pytest.Mo
         gathered(config)
 
 
+@pytest.mark.parametrize("fitting", [-1_263, 4])
+def test_no_memory_for_the_longest_pair(
+    fitting: int, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probing, "fitting_tokens", lambda update, length, device: fitting)
+    run = RunDirectory(Path(config.run))
+    with pytest.raises(UserError, match="auto: out of memory at pairs of 5 tokens: leave out"):
+        gather(config, run, place=Place(0, 2))
+
+
 def test_first_weights_do_not_depend_on_it(config: Config) -> None:
     torch.manual_seed(1)
     gathered(config)
