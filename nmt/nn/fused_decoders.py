@@ -117,8 +117,8 @@ class _FusedBahdanau(Function):
         merged = Merged(merged_weight, len(bias))
         merged_bias = merged.bias(bias)
         for t, step in enumerate(steps):
-            product = add_product(merged_bias, tape.shown(t), merged_weight.t())
-            query, hidden = merged.split(product, tape.shown(t))
+            both = add_product(merged_bias, tape.shown(t), merged_weight.t())
+            query, hidden = merged.split(both, tape.shown(t))
             context = attention.look(t, query)
             tape.step(t, add_product(step, context, context_weight.t()), hidden)
         pack(ctx, tape, looked, merged_weight, context_weight)
@@ -179,8 +179,8 @@ class _FusedConditional(Function):
         for t, step in enumerate(steps):
             tape.step(2 * t, step, add_product(first_bias, tape.shown(2 * t), first_weight.t()))
             between = tape.shown(2 * t + 1)
-            product = add_product(merged_bias, between, merged_weight.t())
-            query, hidden = merged.split(product, between)
+            both = add_product(merged_bias, between, merged_weight.t())
+            query, hidden = merged.split(both, between)
             context = attention.look(t, query)
             inputs = add_product(context_bias, context, context_weight.t())
             tape.step(2 * t + 1, inputs, hidden)

@@ -94,8 +94,8 @@ class _FusedLuong(Function):
         for t, step in enumerate(steps):
             tape.step(t, add_product(step, vectors[t], feeding.t()), hidden)
             shown = tape.shown(t + 1)
-            product = add_product(merged_bias, shown, merged_weight.t())
-            query, hidden = merged.split(product, shown)
+            both = add_product(merged_bias, shown, merged_weight.t())
+            query, hidden = merged.split(both, shown)
             together = torch.cat([attention.look(t, query), shown], dim=1)
             torch.tanh(add_product(combine_bias, together, combine.t()), out=vectors[t + 1])
         pack(ctx, tape, looked, vectors, merged_weight, feeding, combine)

@@ -78,10 +78,10 @@ class Merged:
         """Of the product: the query has none."""
         return torch.cat([of_gates.new_zeros(self.num_queries), of_gates])
 
-    def split(self, product: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
+    def split(self, both: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
         """The query, and what is added to the gates."""
-        query = product[:, : self.num_queries] if self.num_queries else shown
-        return query, product[:, self.num_queries :]
+        query = both[:, : self.num_queries] if self.num_queries else shown
+        return query, both[:, self.num_queries :]
 
     def hidden(self) -> Tensor:
         """What makes the gates alone."""

@@ -1,14 +1,10 @@
 """The steps of a GRU with their derivatives by hand: what the fused recurrences are made of."""
 
-from typing import Final
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from nmt.nn.tape import Tape, TapeGradient
-
-_STEPS_AT_ONCE: Final = 4
 
 
 class GRUTape(Tape):
@@ -79,10 +75,9 @@ class GRUGradient(TapeGradient):
     """
 
     def __init__(self, tape: GRUTape) -> None:
+        super().__init__(len(tape.gates))
         self._tape = tape
         self._size = tape.size
-        self._block: tuple[Tensor, Tensor, Tensor] | None = None
-        self._first = len(tape.gates)  # step of the block
 
     def step(
         self,
@@ -101,19 +96,8 @@ class GRUGradient(TapeGradient):
         torch.mul(d_candidate, gates[:, :size], out=d_hidden[:, 2 * size :])
         return d_after * gates[:, size:]
 
-    def _factors(self, t: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Of candidate, reset and update gate at step t: what waits for no gradient."""
-        if t < self._first:  # of some steps at once, which is faster; of all they are large
-            self._block = None
-            self._first = max(0, t + 1 - _STEPS_AT_ONCE)
-            self._block = self._factors_of(slice(self._first, t + 1))
-        assert self._block is not None
-        of_candidate, of_reset, of_update = self._block
-        row = t - self._first
-        return of_candidate[row], of_reset[row], of_update[row]
-
     def _factors_of(self, steps: slice) -> tuple[Tensor, Tensor, Tensor]:
-        """Of some steps."""
+        """Of candidate, reset and update gate; see `TapeGradient`."""
         tape = self._tape
         reset, update = torch.split(tape.gates[steps], self._size, dim=-1)
         candidates = tape.candidates[steps]

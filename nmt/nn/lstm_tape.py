@@ -74,20 +74,9 @@ class LSTMGradient(TapeGradient):
     """
 
     def __init__(self, tape: LSTMTape) -> None:
-        size = self._size = tape.size
-        entry, self._forget, candidate, exit_ = tape.gates.chunk(4, dim=2)
-        before = tape.states[:-1, :, size:]
-        # The factors that wait for no gradient, for all steps at once.
-        self._of_memory = exit_ * (1 - tape.shown_memory * tape.shown_memory)
-        self._of_exit = tape.shown_memory * exit_ * (1 - exit_)
-        self._of_gates = torch.stack(
-            (
-                candidate * entry * (1 - entry),
-                before * self._forget * (1 - self._forget),
-                entry * (1 - candidate * candidate),
-            ),
-            dim=2,
-        )
+        super().__init__(len(tape.gates))
+        self._tape = tape
+        self._size = tape.size
 
     def step(
         self,
@@ -97,13 +86,27 @@ class LSTMGradient(TapeGradient):
         d_hidden: Float[Tensor, "B G"],
     ) -> Float[Tensor, "B H2"]:
         """Back through step t; see `TapeGradient`."""
-        size = self._size
+        size, forget = self._size, self._tape.gates[t, :, self._size : 2 * self._size]
+        of_memory, of_exit, of_gates = self._factors(t)
         d_shown = d_after[:, :size]
-        d_memory = torch.addcmul(d_after[:, size:], d_shown, self._of_memory[t])
-        d_gates = d_memory.unsqueeze(1) * self._of_gates[t]
+        d_memory = torch.addcmul(d_after[:, size:], d_shown, of_memory)
+        d_gates = d_memory.unsqueeze(1) * of_gates
         d_inputs[:, : 3 * size] = d_gates.flatten(1)
-        torch.mul(d_shown, self._of_exit[t], out=d_inputs[:, 3 * size :])
+        torch.mul(d_shown, of_exit, out=d_inputs[:, 3 * size :])
         d_hidden.copy_(d_inputs)
         d_before = torch.zeros_like(d_after)
-        torch.mul(d_memory, self._forget[t], out=d_before[:, size:])
+        torch.mul(d_memory, forget, out=d_before[:, size:])
         return d_before
+
+    def _factors_of(self, steps: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """Of the memory, the exit, and the other three gates; see `TapeGradient`."""
+        tape = self._tape
+        entry, forget, candidate, exit_ = tape.gates[steps].chunk(4, dim=2)
+        shown, before = tape.shown_memory[steps], tape.states[steps, :, self._size :]
+        of_gates = (
+            candidate * entry * (1 - entry),
+            before * forget * (1 - forget),
+            entry * (1 - candidate * candidate),
+        )
+        closed = shown * exit_ * (1 - exit_)
+        return exit_ * (1 - shown * shown), closed, torch.stack(of_gates, dim=2)

@@ -1,14 +1,24 @@
 """What the fused recurrences write down going forward, and read going back."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from jaxtyping import Float
 from torch import Tensor
 
+_STEPS_AT_ONCE: Final = 4
+
 
 class TapeGradient(ABC):
-    """Goes back through the steps of a tape, the last first."""
+    """Goes back through the steps of a tape, the last first.
+
+    Args:
+        num_steps: of the tape.
+    """
+
+    def __init__(self, num_steps: int) -> None:
+        self._first = num_steps  # step of the block
+        self._block: tuple[Tensor, ...] = ()
 
     @abstractmethod
     def step(
@@ -29,6 +39,18 @@ class TapeGradient(ABC):
         Returns:
             The gradient of the state before it, but for what came through the gates; a fresh one.
         """
+
+    @abstractmethod
+    def _factors_of(self, steps: slice) -> tuple[Tensor, ...]:
+        """What the gradients of some steps are multiplied with, and waits for none of them."""
+
+    def _factors(self, t: int) -> tuple[Tensor, ...]:
+        """Those of step t."""
+        if t < self._first:  # of some steps at once, which is faster; of all they are large
+            self._block = ()
+            self._first = max(0, t + 1 - _STEPS_AT_ONCE)
+            self._block = self._factors_of(slice(self._first, t + 1))
+        return tuple(factor[t - self._first] for factor in self._block)
 
 
 class Tape(ABC):

@@ -40,11 +40,11 @@ def test_the_textbook_makes_the_same_updates(ways: ModuleType, sizes, fused: boo
     model, textbook = ways.make_model(sizes, fused=fused).double(), ways.Textbook(sizes)
     textbook.take(model)
     textbook = textbook.double()
+    before = [parameter.detach().clone() for parameter in textbook.parameters()]
     ours, theirs = ways.updates(model), ways.textbook_updates(textbook)
     for batch in ways.draw_batches(sizes, 4):
         torch.testing.assert_close(ours(batch), theirs(batch).float())
     after = ways.Textbook(sizes).double()
-    before = [parameter.clone() for parameter in after.parameters()]
     after.take(model)
     for start, one, other in zip(before, after.parameters(), textbook.parameters(), strict=True):
         assert not torch.equal(start, one)
