@@ -17,19 +17,21 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final, NoReturn, Protocol, cast
+from typing import Any, Final, NoReturn, Protocol, cast
 
 from nmt.errors import UserError
-from nmt.launched import is_first, is_launched
+from nmt.launched import has_memory, is_first, is_launched
 
 OK: Final = 0
 INTERNAL_ERROR: Final = 1
 USER_ERROR: Final = 2
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
+
+_Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 
 _RUN_BY_SEVERAL: Final = ("train", "translate")
 
@@ -83,18 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what stands behind `nmt`; None: those of the process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with _stdout_in_utf8(), _log_on_stderr(), _sigterm_raises():
+    with _stdout_in_utf8(), _log_on_stderr(), _at_sigterm(_unwind):
         try:
-            code = _dispatch(words)
+            code = _dispatch(words) if not _is_refused(words) else USER_ERROR
             sys.stdout.flush()
         except UserError as error:
-            where = "" if is_first() else f"rank {os.environ['RANK']}: "
-            print(f"nmt: error: {where}{' '.join(str(error).split())}", file=sys.stderr)
-            code = USER_ERROR
+            code = _refuse(error, words)
         except BrokenPipeError:
             code = _reader_has_gone()
         except OSError as error:
-            code = _system_refuses(error)
+            code = _system_refuses(error, words)
         except KeyboardInterrupt:
             print("nmt: interrupted", file=sys.stderr)
             code = INTERRUPTED
@@ -106,14 +106,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _system_refuses(error: OSError) -> int:
+def _is_refused(words: Sequence[str]) -> bool:
+    """Whether processes that torchrun has started before have told why this cannot be done."""
+    if not has_memory():
+        return False
+    from nmt.refusals import is_refused
+
+    return is_refused(words)
+
+
+def _refuse(error: UserError, words: Sequence[str]) -> int:
+    """Tell an error of the user; of several processes that meet the same, one does."""
+    with _at_sigterm(signal.SIG_IGN):  # by torchrun, where another has ended sooner
+        if has_memory():
+            from nmt.refusals import refuse
+
+            if not refuse(error, words):
+                return USER_ERROR
+        where = "" if is_first() else f"rank {os.environ['RANK']}: "
+        print(f"nmt: error: {where}{' '.join(str(error).split())}", file=sys.stderr)
+    return USER_ERROR
+
+
+def _system_refuses(error: OSError, words: Sequence[str]) -> int:
     """A full disk can be mended by the user; all else that no command has foreseen cannot."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
         traceback.print_exc()
         return INTERNAL_ERROR
-    print(f"nmt: error: {error.strerror}: make room, and do it again", file=sys.stderr)
     _leave_unwritten()
-    return USER_ERROR
+    return _refuse(UserError(f"{error.strerror}: make room, and do it again"), words)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -215,21 +236,24 @@ class _LogFormatter(logging.Formatter):
 
 
 @contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM unwind the stack, so that files half written are put away."""
+def _at_sigterm(handler: _Handler) -> Iterator[None]:
+    """Inside, have SIGTERM handled so."""
     if threading.current_thread() is not threading.main_thread():
         yield  # handlers can be set by the main thread only
         return
 
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        print("nmt: terminated", file=sys.stderr)
-        raise SystemExit(TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, handler)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _unwind(number: int, frame: FrameType | None) -> NoReturn:
+    """Let SIGTERM unwind the stack, so that files half written are put away."""
+    if is_first():
+        print("nmt: terminated", file=sys.stderr)
+    raise SystemExit(TERMINATED)
 
 
 def _reader_has_gone() -> int:

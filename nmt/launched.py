@@ -16,6 +16,11 @@ def is_launched() -> bool:
     return is_by_torchrun() and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
+def has_memory() -> bool:
+    """Whether its torchrun remembers what processes leave there, also where it is one alone."""
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
 def is_first() -> bool:
     """Whether it is the one that reads and writes; so where there is one alone."""
     return not is_launched() or os.environ["RANK"] == "0"

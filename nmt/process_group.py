@@ -18,8 +18,8 @@ from torch import Tensor, distributed
 from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from nmt.durations import format_duration
-from nmt.errors import RunError
-from nmt.launched import is_launched
+from nmt.errors import PassingError
+from nmt.launched import has_memory, is_launched
 
 Value = TypeVar("Value")
 
@@ -29,7 +29,7 @@ _PAUSE: Final = 0.05  # seconds between two looks for those who are missing
 _PATIENCE: Final = timedelta(days=30)  # of those who wait for others: the input may be a person
 
 
-class LostProcess(RunError):
+class LostProcess(PassingError):
     """Another process has died, or cannot be reached any more."""
 
 
@@ -168,7 +168,7 @@ def meet(device: str = "cpu") -> Iterator[ProcessGroup]:
         device: type of the one that tensors will be added up on.
 
     Raises:
-        RunError: one of them does not come.
+        LostProcess: one of them does not come.
     """
     if not is_launched():
         yield Alone()
@@ -186,7 +186,7 @@ def meet(device: str = "cpu") -> Iterator[ProcessGroup]:
     except RuntimeError as error:
         if distributed.is_initialized():
             distributed.destroy_process_group()
-        raise RunError(
+        raise LostProcess(
             "the processes of torchrun have not all met within "
             f"{format_duration(_MEETING.total_seconds())}: look at what the others say, and "
             f"whether they are all started ({_first_line(error)})"
@@ -203,7 +203,7 @@ def memory_of_torchrun(timeout: timedelta = _MEETING) -> TCPStore | None:
     Args:
         timeout: of all that is asked of it.
     """
-    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+    if not has_memory():
         return None
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     return TCPStore(address, port, is_master=False, timeout=timeout)

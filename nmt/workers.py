@@ -16,7 +16,7 @@ import torch
 from torch import multiprocessing
 
 from nmt.allocator import FOR_SEARCH, keep_few_kernels, keep_freed_memory
-from nmt.errors import RunError, UserError
+from nmt.errors import PassingError, UserError
 from nmt.until_error import UntilError
 
 Tool = TypeVar("Tool")
@@ -89,7 +89,7 @@ class Workers(Generic[Tool]):
             jobs: begun in this order, so put the longest first.
 
         Raises:
-            RunError: a process has died.
+            PassingError: a process has died.
             UserError: what the function has raised, the first of the jobs.
             RuntimeError: the function has raised another exception; its traceback is in it.
             Exception: of the jobs themselves, those too that cannot be pickled.
@@ -144,7 +144,7 @@ class Workers(Generic[Tool]):
             except Empty:
                 for process in self._processes:
                     if not process.is_alive():
-                        raise RunError(
+                        raise PassingError(
                             f"a worker has died (exit code {process.exitcode}; -9 is often a lack "
                             "of memory): use fewer --workers, or a smaller --batch-tokens"
                         ) from None

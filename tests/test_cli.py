@@ -194,6 +194,17 @@ def test_sigterm_unwinds_and_is_143(install: Install, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == "nmt: terminated\n"
 
 
+def test_of_several_processes_the_first_says_that_they_are_terminated(
+    install: Install, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("WORLD_SIZE", "2"), ("RANK", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(cli, "_RUN_BY_SEVERAL", ("check",))
+    install(lambda arguments: os.kill(os.getpid(), signal.SIGTERM))
+    assert cli.main(["check", "a"]) == 143
+    assert capsys.readouterr().err == ""
+
+
 def test_the_commands_own_code_is_returned(install: Install) -> None:
     install(lambda arguments: 143)
     assert cli.main(["check", "a"]) == 143

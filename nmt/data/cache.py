@@ -58,7 +58,7 @@ def encode_corpus(
         DataError: the corpus cannot be read (see `read_pairs`), the filters leave nothing of it,
             its alignments do not fit (see `read_links`), a file changes while it is read, or the
             cache cannot be written.
-        RunError: a process has died.
+        PassingError: a process has died.
     """
     if files.alignments is not None and (source_reader.samples or target_reader.samples):
         raise DataError(

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Final, TypeVar
 
-from nmt.errors import RunError, UserError
+from nmt.errors import PassingError, UserError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -39,7 +39,7 @@ def map_in_processes(
         number: of processes; the program's main module must be safe to import.
 
     Raises:
-        RunError: a process has died.
+        PassingError: a process has died.
         UserError: what the function has raised, the first of the jobs.
         RuntimeError: the function has raised another exception; its traceback is in it.
     """
@@ -102,7 +102,7 @@ def _ask(idle: list[_Worker], job: object) -> _Answer:
         return answer
     except (EOFError, OSError):
         worker.process.join(_PATIENCE)
-        raise RunError(
+        raise PassingError(
             f"a process that encodes text has died (exit code {worker.process.exitcode}; -9 is "
             "often a lack of memory): set data.encoding_processes to a smaller number; 1 starts "
             "none"

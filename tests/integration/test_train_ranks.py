@@ -247,14 +247,14 @@ def test_a_signal_to_any_of_them_ends_all_at_the_same_update(launch: Launch, one
 
 
 @pytest.mark.slow
-def test_a_run_that_is_there_is_refused_at_each_start(launch: Launch, one: str) -> None:
+def test_a_run_that_is_there_is_refused_once(launch: Launch, one: str) -> None:
     """A restart by torchrun goes on with what that torchrun has begun, and with nothing else."""
     before = weights(one)
     words = ("--max-restarts", 1, "-m", "nmt", "train", "config.yaml")
     result = launch(2, *words)
     assert result.returncode != 0
     refusals = [line for line in result.stderr.splitlines() if "there is a run already" in line]
-    assert len(refusals) == 2
+    assert len(refusals) == 1
     assert weights(one) == before
 
 
@@ -267,9 +267,10 @@ def test_what_is_not_alike_is_refused_by_name(launch: Launch, folder: Path) -> N
         "sys.exit(main(words))\n"
     )
     result = launch(2, "unlike.py", "train", "config.yaml", "run=runs/unlike")
-    assert (
-        "rank 1 of torchrun is not like rank 0: seed (3 -> 4); give all machines" in result.stderr
-    )
+    assert told(result) == [
+        "nmt: error: rank 1 of torchrun is not like rank 0: seed (3 -> 4); give all machines the "
+        "same files, options and versions"
+    ]
     assert not Path("runs/unlike").exists()
 
 
@@ -288,6 +289,44 @@ def test_a_file_that_one_of_them_lacks(launch: Launch, folder: Path) -> None:
     error = "nmt: error: rank 1: data.train.source: source.txt: no such file"
     assert error in result.stderr
     assert not Path("runs/lacking").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_an_error_in_training_is_told_once_and_not_tried_again(
+    rank: int, launch: Launch, folder: Path
+) -> None:
+    """Nor is it told that the other, which cannot go on without this one, is lost."""
+    (folder / "failing.py").write_text(
+        "import os, sys\n"
+        "from nmt.cli import main\n"
+        "from nmt.errors import UserError\n"
+        "from nmt.training import trainer\n"
+        "def fails(*arguments):\n"
+        "    print('a try', file=sys.stderr)\n"
+        "    raise UserError('no more')\n"
+        f"if os.environ['RANK'] == '{rank}':\n"
+        "    trainer.add_up = fails\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    words = ("--max-restarts", 2, "failing.py", "train", "config.yaml", f"run=runs/failing-{rank}")
+    result = launch(2, *words)
+    assert result.returncode != 0
+    assert told(result) == [f"nmt: error: {'rank 1: ' if rank else ''}no more"]
+    assert result.stderr.count("a try") == 1
+
+
+@pytest.mark.slow
+def test_an_error_that_all_meet_is_told_once(launch: Launch) -> None:
+    words = ("--max-restarts", 2, "-m", "nmt", "train", "config.yaml", "data.train.source=none")
+    result = launch(2, *words, "run=runs/none")
+    assert result.returncode != 0
+    (line,) = told(result)
+    assert line.startswith("nmt: error: data.train.source: none: no such file")
+
+
+def told(result: "subprocess.CompletedProcess[str]") -> list[str]:
+    return [line for line in result.stderr.splitlines() if line.startswith("nmt: error")]
 
 
 @pytest.mark.slow
