@@ -7,7 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nmt.commands.preconditions import require_another_run, require_corpora, require_device
+from nmt.commands.preconditions import (
+    require_another_run,
+    require_corpora,
+    require_device,
+    require_schedule,
+)
 
 if TYPE_CHECKING:
     from nmt.batch import Batch
@@ -49,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.config, arguments.overrides)
     require_another_run(config)
+    require_schedule(config)
     require_device(config)
     require_corpora(config, arguments.config)
     print(f"configuration   {arguments.config}: valid", flush=True)

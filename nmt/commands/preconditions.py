@@ -1,7 +1,8 @@
-"""What a configuration needs of this machine, looked for before the work: corpora, device."""
+"""What can be refused of a configuration before the work: corpora, device, schedule."""
 
 import argparse
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -61,6 +62,23 @@ def require_device(config: "Config") -> None:
     from nmt.device import resolve_device, resolve_precision
 
     resolve_precision(config.precision, resolve_device(config.device))
+
+
+def require_schedule(config: "Config") -> None:
+    """Refuse now a schedule that has no end where it needs one, or too few updates.
+
+    How many make an epoch is not known yet, so that `training.max_updates` is the most.
+
+    Raises:
+        ConfigError: as the schedule itself would, once the corpus is read.
+    """
+    from nmt.config import SCHEDULES
+
+    training = config.training
+    most = training.max_updates
+    if most is None and training.max_epochs is not None:
+        most = sys.maxsize
+    SCHEDULES.create(training.schedule, most)
 
 
 def add_held_out_arguments(parser: argparse.ArgumentParser, key: HeldOut) -> None:

@@ -8,7 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nmt.commands.preconditions import require_another_run, require_corpora, require_device
+from nmt.commands.preconditions import (
+    require_another_run,
+    require_corpora,
+    require_device,
+    require_schedule,
+)
 from nmt.errors import RunError
 
 if TYPE_CHECKING:
@@ -56,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config, arguments.overrides)
     if not arguments.resume:  # by then it may stand where its start was
         require_another_run(config)
+    require_schedule(config)
     require_device(config)
     require_corpora(config, arguments.config)
     path = Path(config.run)

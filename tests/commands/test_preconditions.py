@@ -10,6 +10,7 @@ from nmt.commands.preconditions import (
     require_another_run,
     require_corpora,
     require_device,
+    require_schedule,
 )
 from nmt.config import Config
 from nmt.errors import ConfigError, DataError
@@ -118,3 +119,65 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("nmt.device.has_bfloat16", lambda device: False)
     with pytest.raises(ConfigError, match="precision: 'bfloat16' is not computed in by this cpu"):
         require_device(made.model_copy(update={"precision": "bfloat16"}))
+
+
+def scheduled(schedule: dict[str, Any], **limits: int | None) -> Config:
+    corpus = {"source": "a", "target": "a"}
+    training = {"schedule": schedule, **limits}
+    return Config.model_validate(
+        {"run": "runs/x", "data": {"train": corpus, "valid": corpus}, "training": training}
+    )
+
+
+@pytest.mark.parametrize(
+    ("schedule", "limits", "reason"),
+    [
+        (
+            {"name": "cosine", "warmup": 40},
+            {"max_updates": 40},
+            "schedule.warmup: 40 is not less than the 40 updates of the whole schedule",
+        ),
+        (
+            {"name": "cosine", "warmup": 40, "num_updates": 30},
+            {},
+            "schedule.warmup: 40 is not less than the 30 updates of the whole schedule",
+        ),
+        (
+            {"name": "cosine"},
+            {"max_epochs": None},
+            "schedule.num_updates: cosine needs to know where training ends",
+        ),
+        (
+            {"name": "constant", "warmup": 20, "cooldown": 30},
+            {"max_updates": 40},
+            "schedule.cooldown: 30 and a warm-up of 20 are more than the 40 updates of training",
+        ),
+        (
+            {"name": "constant", "cooldown": 30},
+            {"max_epochs": None},
+            "schedule.cooldown: needs to know where training ends",
+        ),
+    ],
+)
+def test_a_schedule_without_room(
+    schedule: dict[str, Any], limits: dict[str, int | None], reason: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^training.{reason}"):
+        require_schedule(scheduled(schedule, **limits))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "limits"),
+    [
+        ({"name": "cosine", "warmup": 39}, {"max_updates": 40}),
+        ({"name": "constant", "warmup": 20, "cooldown": 20}, {"max_updates": 40}),
+        ({"name": "constant", "warmup": 40}, {"max_updates": 40}),
+        ({"name": "cosine", "warmup": 10**6}, {"max_epochs": 1}),
+        ({"name": "constant", "cooldown": 10**6}, {"max_epochs": 1}),
+    ],
+    ids=str,
+)
+def test_a_schedule_that_has_room_or_may_have(
+    schedule: dict[str, Any], limits: dict[str, int]
+) -> None:
+    require_schedule(scheduled(schedule, **limits))

@@ -114,6 +114,15 @@ def test_compressed_text_that_is_cut_short(train: Any) -> None:
     train().assert_refused("train.en: the gzip data is damaged or cut short")
 
 
+@pytest.mark.parametrize("command", ["train", "check"])
+def test_a_schedule_without_room_is_refused_before_a_corpus_is_looked_for(
+    command: str, nmt: Any, in_copy: Path
+) -> None:
+    limits = ("training.schedule={name: cosine, warmup: 9}", "training.max_updates=9")
+    outcome = nmt(command, "tiny.yaml", "run=runs/new", "data.train.source=nowhere.en", *limits)
+    outcome.assert_refused("training.schedule.warmup: 9 is not less than the 9 updates")
+
+
 @pytest.mark.parametrize(
     ("override", "part"),
     [
