@@ -22,21 +22,19 @@ def submit(tmp_path: Path):
         f"run: runs/mine\ndata: {{train: {corpus}, valid: {corpus}}}\n"
     )
 
-    def run(*words: str) -> list[str]:
+    def run(*words: str) -> "subprocess.CompletedProcess[str]":
         given = {
             **{"SLURM_JOB_NODELIST": "node[7-8]", "SLURM_NNODES": "2", "SLURM_JOB_ID": "41234"},
-            **{"SLURM_CPUS_PER_TASK": "16", "PROCESSES": "4", "NMT": sys.executable},
+            **{"SLURM_CPUS_PER_TASK": "16", "PROCESSES": "4", "PYTHON": sys.executable},
             "PATH": f"{commands}:{os.environ['PATH']}",
         }
-        output = subprocess.run(
+        return subprocess.run(
             ["bash", SCRIPT, *words],
             cwd=tmp_path,
             env={**os.environ, **given},
-            check=True,
             capture_output=True,
             text=True,
         )
-        return output.stdout.splitlines()
 
     return run
 
@@ -50,7 +48,26 @@ def test_it_starts_all_machines_and_goes_on_with_a_run_that_is_there(
         *("--rdzv-id", "41234", "--rdzv-backend", "c10d", "--rdzv-endpoint", "node7:21234"),
         *("-m", "nmt", "train", "mine.yaml", "run=runs/other"),
     ]
-    assert submit("mine.yaml", "run=runs/other") == expected
+    assert submit("mine.yaml", "run=runs/other").stdout.splitlines() == expected
     (tmp_path / "runs/other").mkdir(parents=True)
     (tmp_path / "runs/other/config.yaml").touch()
-    assert submit("mine.yaml", "run=runs/other") == [*expected, "--resume"]
+    started = submit("mine.yaml", "run=runs/other")
+    assert started.stdout.splitlines() == [*expected, "--resume"]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ((), "no configuration; submit it with one"),
+        (("none.yaml",), "none.yaml: no such file"),
+        (("mine.yaml", "--overwrite"), "--overwrite: this script takes no options"),
+    ],
+)
+def test_what_is_wrong_is_told_and_nothing_is_started(
+    words: tuple[str, ...], reason: str, submit
+) -> None:
+    started = submit(*words)
+    assert started.returncode != 0
+    assert started.stdout == ""
+    assert f"nmt: error: {reason}" in started.stderr
+    assert started.stderr.count("\n") == 1
