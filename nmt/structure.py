@@ -23,8 +23,8 @@ def map_tensors(
 ) -> S:
     """The same structure with every tensor replaced by `function` of it; `leave` stays as it is."""
     node: Any = structure
-    if leave is not None and isinstance(node, leave):
-        return structure
+    if node is None or (leave is not None and isinstance(node, leave)):
+        return structure  # None first: torch 2.11 cannot trace what is asked of others
     if isinstance(node, Tensor):
         node = function(node)
     elif isinstance(node, tuple):

@@ -80,9 +80,9 @@ def peak(loss: str, precision: str, what: str, vocabulary: int, tokens: int) -> 
     import torch
     from benchmarks.losses import prepare_loss, prepare_update
 
-    from nmt.allocator import keep_freed_memory
+    from nmt.training.process import settle_process
 
-    keep_freed_memory()
+    settle_process(num_threads=None)
     prepare = prepare_loss if what == "loss" else prepare_update
     run = prepare(loss, getattr(torch, precision), vocabulary, tokens // LENGTH, LENGTH)
     before = resident_megabytes()

@@ -10,7 +10,7 @@ import torch
 
 import nmt
 
-_PACKAGES: Final = ("torch", "numpy", "sentencepiece", "sacrebleu", "safetensors")
+_PACKAGES: Final = ("numpy", "sentencepiece", "sacrebleu", "safetensors")
 
 
 def write_environment(
@@ -22,6 +22,7 @@ def write_environment(
         "nmt": nmt.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "torch": torch.__version__,  # with the build
         **{name: version(name) for name in _PACKAGES},
         "device": torch.cuda.get_device_name(device) if is_gpu else platform.machine(),
         "precision": str(precision).removeprefix("torch."),

@@ -71,7 +71,7 @@ def kinds_of_two(update: Update, batches: list[Batch]) -> tuple[Counter[str], Co
 
 def profile_of(update: Update, batches: list[Batch]) -> str:
     """What takes the time, by the operation of torch."""
-    with profile(activities=[ProfilerActivity.CPU]) as recorded:
+    with profile(activities=[ProfilerActivity.CPU], acc_events=True) as recorded:
         for batch in batches:
             update(batch)
     return str(recorded.key_averages().table(sort_by="self_cpu_time_total", row_limit=20))
