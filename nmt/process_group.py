@@ -20,6 +20,7 @@ from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-
 from nmt.durations import format_duration
 from nmt.errors import PassingError
 from nmt.launched import has_memory, is_launched
+from nmt.out_of_memory import is_out_of_memory
 
 Value = TypeVar("Value")
 
@@ -27,6 +28,12 @@ _MEETING: Final = timedelta(minutes=10)  # until all have started
 _SILENCE: Final = timedelta(hours=1)  # of a process on a GPU, while others wait for its gradients
 _PAUSE: Final = 0.05  # seconds between two looks for those who are missing
 _PATIENCE: Final = timedelta(days=30)  # of those who wait for others: the input may be a person
+
+# What gloo says, which has no exception of its own: where in its code a connection was lost or took
+# too long; where that was in an exchange before, these words.
+_LOST: Final = re.compile(
+    r"^\[\S*gloo/transport/\S+:\d+\] |Application timeout caused pair closure|Operation timed out!"
+)
 
 
 class LostProcess(PassingError):
@@ -260,15 +267,21 @@ def talk(exchange: Callable[[], object]) -> None:
 
     Raises:
         LostProcess: in the place of what torch says where one of them is not there any more.
+        Exception: any other, as it is: it is of this process.
     """
     try:
         exchange()
-    except torch.OutOfMemoryError:  # a RuntimeError, but of this process
-        raise
     except RuntimeError as error:
+        if is_out_of_memory(error) or not _is_loss(error):
+            raise
         raise LostProcess(
             f"another of the processes of torchrun has died ({_first_line(error)})"
         ) from None
+
+
+def _is_loss(error: RuntimeError) -> bool:
+    """Whether it is what torch says where a process is not there any more."""
+    return isinstance(error, distributed.DistError) or _LOST.search(str(error)) is not None
 
 
 def _first_line(error: RuntimeError) -> str:

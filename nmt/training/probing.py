@@ -18,10 +18,10 @@ from nmt.data.loader import make_batch
 from nmt.errors import UserError
 from nmt.launched import local_size
 from nmt.memory import free_memory, peak, start_peak
+from nmt.out_of_memory import is_out_of_memory
 from nmt.structure import to
 from nmt.text.reader import Tokens
 from nmt.training.objective import build_objective
-from nmt.training.out_of_memory import is_out_of_memory
 
 _MOST: Final = 25_000  # where larger batches take longer and teach no more, on any hardware
 _UPDATES_OF_EPOCH: Final = 100  # at least: a small corpus needs small batches

@@ -14,6 +14,7 @@ from nmt.config import Config
 from nmt.config_file import dump_config, load_config
 from nmt.data.portions import Place
 from nmt.metrics import Score
+from nmt.out_of_memory import is_out_of_memory
 from nmt.process_group import Alone, ProcessGroup
 from nmt.run import LAST, RunDirectory
 from nmt.structure import to
@@ -33,13 +34,7 @@ from nmt.training.finishing import finish
 from nmt.training.gradients import SENT_AS, add_up
 from nmt.training.material import Material, gather, settle, settle_as_before
 from nmt.training.optimization import apply_gradients
-from nmt.training.out_of_memory import (
-    describe,
-    is_out_of_memory,
-    not_at_a_batch,
-    num_cells,
-    split,
-)
+from nmt.training.out_of_memory import describe, not_at_a_batch, num_cells, split
 from nmt.training.process import settle_process
 from nmt.training.randomness import seed_everything, seed_update
 from nmt.training.reporting import log_to_file
