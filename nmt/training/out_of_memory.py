@@ -1,7 +1,23 @@
 """What to do where the memory is not enough for a batch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
 from nmt.batch import Batch
 from nmt.errors import UserError
+from nmt.out_of_memory import is_out_of_memory
+
+AT_A_STEP: Final = (
+    "out of memory in an update, after its batches, where gradients are added up and the optimizer "
+    "steps: start another run with lower training.batch_tokens or a smaller model; where several "
+    "processes train, --resume training.ranks.shard_optimizer=true goes on with less memory in each"
+)
+IN_A_VALIDATION: Final = (
+    "out of memory, and not in an update: lower decoding.batch_tokens, which is how much is "
+    "translated at once in a validation, or make the model smaller; --resume goes on from the last "
+    "checkpoint"
+)
 
 
 def split(batch: Batch) -> tuple[Batch, Batch]:
@@ -31,10 +47,12 @@ def describe(batch: Batch) -> str:
     )
 
 
-def not_at_a_batch() -> UserError:
-    """The error where it is no batch of training that could be split."""
-    return UserError(
-        "out of memory, and not at a batch of training: lower decoding.batch_tokens, which is how "
-        "much is translated at once in a validation, or make the model smaller; --resume goes on "
-        "from the last checkpoint"
-    )
+@contextmanager
+def explained(message: str) -> Iterator[None]:
+    """Inside, a lack of memory is something that a person can mend, as the message says."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise UserError(message) from error
+        raise

@@ -1,8 +1,7 @@
 """`training.batch_tokens: auto`: as many tokens in a batch as there is memory for."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,10 +17,10 @@ from nmt.data.loader import make_batch
 from nmt.errors import UserError
 from nmt.launched import local_size
 from nmt.memory import free_memory, peak, start_peak
-from nmt.out_of_memory import is_out_of_memory
 from nmt.structure import to
 from nmt.text.reader import Tokens
 from nmt.training.objective import build_objective
+from nmt.training.out_of_memory import explained
 
 _MOST: Final = 25_000  # where larger batches take longer and teach no more, on any hardware
 _UPDATES_OF_EPOCH: Final = 100  # at least: a small corpus needs small batches
@@ -58,11 +57,12 @@ def probe_batch_tokens(
     useful = _useful(config, corpora)
     pair = _fullest_pair(corpora)
     tried, longest = max(map(len, pair)) + 1, max(map(_longest, corpora)) + 1
-    with _explained(tried), torch.random.fork_rng([device] if device.type == "cuda" else []):
+    devices = [device] if device.type == "cuda" else []
+    with explained(_no_room_for(tried)), torch.random.fork_rng(devices):
         update = _updater(config, pair, tokenizers, device, precision)
         fitting = fitting_tokens(update, tried, device)
     if fitting < longest:
-        raise _too_little_for(longest)
+        raise UserError(_no_room_for(longest))
     fitting *= num_processes
     found = max(1, min(fitting, useful))
     logger.info(
@@ -72,19 +72,8 @@ def probe_batch_tokens(
     return found
 
 
-@contextmanager
-def _explained(length: int) -> Iterator[None]:
-    """Inside, a lack of memory is something that a person can mend."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if is_out_of_memory(error):
-            raise _too_little_for(length) from error
-        raise
-
-
-def _too_little_for(length: int) -> UserError:
-    return UserError(
+def _no_room_for(length: int) -> str:
+    return (
         f"training.batch_tokens: auto: out of memory at pairs of {length:,} tokens: leave out "
         "pairs as long (data.filters.max_length), or make the model smaller"
     )

@@ -34,7 +34,14 @@ from nmt.training.finishing import finish
 from nmt.training.gradients import SENT_AS, add_up
 from nmt.training.material import Material, gather, settle, settle_as_before
 from nmt.training.optimization import apply_gradients
-from nmt.training.out_of_memory import describe, not_at_a_batch, num_cells, split
+from nmt.training.out_of_memory import (
+    AT_A_STEP,
+    IN_A_VALIDATION,
+    describe,
+    explained,
+    num_cells,
+    split,
+)
 from nmt.training.process import settle_process
 from nmt.training.randomness import seed_everything, seed_update
 from nmt.training.reporting import log_to_file
@@ -124,19 +131,16 @@ def _train(config: Config, engine: Engine, interruption: Interruption) -> Traini
     announce(engine)
     counters.is_finished = False  # a limit was raised, and what is broken off now is not finished
     try:
-        reason = Trainer(engine, interruption).run()
-        logger.info("training ends at update %s: %s", f"{counters.update:,}", reason)
-        scores = finish(config, engine, reason, interruption)
+        with explained(IN_A_VALIDATION):
+            reason = Trainer(engine, interruption).run()
+            logger.info("training ends at update %s: %s", f"{counters.update:,}", reason)
+            scores = finish(config, engine, reason, interruption)
     except Interrupted:
         engine.save()
         logger.info("interrupted at update %s, all is saved: --resume goes on", counters.update)
         return TrainingResult(
             "interrupted", counters.update, engine.best.best, signal=interruption.signal
         )
-    except (RuntimeError, MemoryError) as error:
-        if is_out_of_memory(error):
-            raise not_at_a_batch() from error
-        raise
     return TrainingResult(reason, counters.update, engine.best.best, tuple(scores))
 
 
@@ -247,9 +251,10 @@ class Trainer:
         engine.model.train()
         engine.optimizer.set_learning_rate(engine.learning_rate())
         sums = self._make_gradients(portion.batches, num_tokens)
-        add_up(engine.group, engine.model, sums, SENT_AS[self._config.ranks.gradients])
-        objective, likelihood = sums.unbind()
-        norm = apply_gradients(engine.optimizer, objective, self._config.clip_norm)
+        with explained(AT_A_STEP):
+            add_up(engine.group, engine.model, sums, SENT_AS[self._config.ranks.gradients])
+            objective, likelihood = sums.unbind()
+            norm = apply_gradients(engine.optimizer, objective, self._config.clip_norm)
         if engine.ema is not None:
             engine.ema.update(counters.update)
         engine.tally.add(objective, likelihood, num_tokens, norm)

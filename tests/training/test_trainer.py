@@ -12,6 +12,7 @@ from torch.nn.utils import parameters_to_vector
 
 from nmt.batch import Batch
 from nmt.checkpoint import is_checkpoint, load_checkpoint
+from nmt.config import Config
 from nmt.data.loader import make_batch
 from nmt.errors import ConfigError, UserError
 from nmt.nn.decoder import Decoded
@@ -21,7 +22,8 @@ from nmt.training.engine import Engine
 from nmt.training.finishing import keep_average_where_better
 from nmt.training.objective import Losses
 from nmt.training.signals import Interrupted, Interruption
-from nmt.training.trainer import Trainer
+from nmt.training.trainer import Trainer, _train
+from nmt.training.validation import Validation
 
 from .conftest import ListLoader, MakeEngine, ScriptedValidator, batches
 
@@ -241,6 +243,47 @@ def test_one_sentence_that_does_not_fit(make_engine: MakeEngine) -> None:
     runs_out_above(engine, 0)
     with pytest.raises(UserError, match=r"out of memory at one pair of 3 and 2 tokens: leave out"):
         train(engine)
+
+
+NO_MEMORY = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        (
+            NO_MEMORY,
+            UserError,
+            r"^out of memory in an update, after its batches, .* lower training\.",
+        ),
+        (RuntimeError("a bug"), RuntimeError, "^a bug$"),
+    ],
+)
+def test_a_step_that_runs_out_of_memory(
+    error: Exception,
+    kind: type[Exception],
+    told: str,
+    make_engine: MakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise error
+
+    engine = make_engine(max_updates=1)
+    monkeypatch.setattr(engine.optimizer, "step", fail)
+    with engine.reporter, pytest.raises(kind, match=told):
+        _train(Config.model_construct(), engine, Interruption())
+
+
+def test_a_validation_that_runs_out_of_memory(make_engine: MakeEngine) -> None:
+    class Large(ScriptedValidator):
+        def __call__(self, interruption: Interruption) -> Validation:
+            raise NO_MEMORY
+
+    engine = make_engine(1, Large([]), max_updates=1)
+    told = "^out of memory, and not in an update: lower decoding.batch_tokens, .* --resume goes on"
+    with engine.reporter, pytest.raises(UserError, match=told):
+        _train(Config.model_construct(), engine, Interruption())
 
 
 def spoil(engine: Engine, updates: set[int]) -> None:
