@@ -233,6 +233,16 @@ class Trainer:
         num_split = torch.tensor(self._num_split)
         self._engine.group.add_up(num_split)
         self._counters.num_split += int(num_split)
+        if (num_elsewhere := int(num_split) - self._num_split) > 0:
+            logger.warning(
+                "by update %s: out of memory in other processes, at batches that were split and "
+                "done again: %s (batches split so far: %s): lower training.batch_tokens, or set "
+                "it to auto",
+                *(
+                    f"{n:,}"
+                    for n in (self._counters.update, num_elsewhere, self._counters.num_split)
+                ),
+            )
         self._num_split = 0
 
     def _updates(self) -> Generator[Portion, None, None]:

@@ -173,9 +173,14 @@ def test_a_signal_that_comes_while_they_agree_counts_at_the_next_update(
 
 
 def test_batches_that_any_of_them_splits_are_counted(
-    make_engine: MakeEngine, tmp_path: Path
+    make_engine: MakeEngine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """And told by the first, whose words alone are shown."""
+    first_thread: list[str] = []
+
     def train(group: ProcessGroup) -> int:
+        if group.is_first:
+            first_thread.append(threading.current_thread().name)
         with DRAWING:
             engine = make_engine(group=group, max_updates=2, log_every=1)
         if group.rank == 1:
@@ -188,6 +193,14 @@ def test_batches_that_any_of_them_splits_are_counted(
     assert first == second > 0
     last = (tmp_path / "metrics.jsonl").read_text().splitlines()[-1]
     assert json.loads(last)["num_split"] == first
+    told = [record.message for record in caplog.records if record.threadName == first_thread[0]]
+    warnings = [message for message in told if "out of memory" in message]
+    assert warnings == [
+        f"by update {update}: out of memory in other processes, at batches that were split and "
+        f"done again: {num} (batches split so far: {so_far}): lower training.batch_tokens, or set "
+        "it to auto"
+        for update, num, so_far in ((1, 1, 1), (2, 1, 2))
+    ]
 
 
 class Serving(Threads, Launched):
