@@ -25,7 +25,9 @@ from nmt.out_of_memory import is_out_of_memory
 Value = TypeVar("Value")
 
 _MEETING: Final = timedelta(minutes=10)  # until all have started
-_SILENCE: Final = timedelta(hours=1)  # of a process on a GPU, while others wait for its gradients
+# Of one that all wait for while they compute, and for the first's saves: a machine that is lost may
+# leave its connections open. An update takes seconds, and a save of what fits in memory minutes.
+_SILENCE: Final = timedelta(minutes=30)
 _PAUSE: Final = 0.05  # seconds between two looks for those who are missing
 _PATIENCE: Final = timedelta(days=30)  # of those who wait for others: the input may be a person
 
@@ -117,7 +119,11 @@ class Alone(ProcessGroup):
 
 
 class Launched(ProcessGroup):
-    """Several; made by `meet`."""
+    """Several; made by `meet`.
+
+    What all compute at once is waited for half an hour (`add_up`, `largest`, `collect`); what the
+    first may have to read before, for ever, as good as.
+    """
 
     def __init__(self) -> None:
         self.rank = distributed.get_rank()
@@ -130,14 +136,13 @@ class Launched(ProcessGroup):
         Raises:
             LostProcess: so for all methods.
         """
-        group = self._patient if tensor.device.type == "cpu" else None
-        talk(lambda: distributed.all_reduce(tensor, group=group))
+        talk(lambda: distributed.all_reduce(tensor))
 
     def largest(self, number: int) -> int:
         """The largest of the numbers that the processes have."""
         found = torch.tensor(number)
         maximum = distributed.ReduceOp.MAX
-        talk(lambda: distributed.all_reduce(found, maximum, group=self._patient))
+        talk(lambda: distributed.all_reduce(found, maximum))
         return int(found)
 
     def tell(self, value: Value) -> Value:
@@ -163,7 +168,7 @@ class Launched(ProcessGroup):
     def collect(self, value: Value) -> list[Value]:
         """What each process has, by rank, for the first; else nothing."""
         values: list[Any] = [None] * (self.size if self.is_first else 0)
-        talk(lambda: distributed.gather_object(value, values or None, group=self._patient))
+        talk(lambda: distributed.gather_object(value, values or None))
         return values
 
 
@@ -275,7 +280,8 @@ def talk(exchange: Callable[[], object]) -> None:
         if is_out_of_memory(error) or not _is_loss(error):
             raise
         raise LostProcess(
-            f"another of the processes of torchrun has died ({_first_line(error)})"
+            "another of the processes of torchrun has died, or cannot be reached any more "
+            f"({_first_line(error)})"
         ) from None
 
 

@@ -1,10 +1,18 @@
 """What torch says between processes; `tests/integration/test_train_ranks.py` has several."""
 
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+
 import pytest
 import torch
 from torch.distributed import DistBackendError, DistNetworkError
 
-from nmt.process_group import LostProcess, talk
+from nmt.process_group import Launched, LostProcess, meet, talk
 
 GLOO = "[/build/third_party/gloo/gloo/transport/tcp"
 
@@ -41,7 +49,7 @@ def fail(error: Exception) -> None:
     ],
 )
 def test_the_death_of_another_is_told_as_such(error: Exception, told: str) -> None:
-    with pytest.raises(LostProcess, match=rf"of torchrun has died \({told}\)$"):
+    with pytest.raises(LostProcess, match=rf"of torchrun has died, or .* any more \({told}\)$"):
         talk(lambda: fail(error))
 
 
@@ -64,3 +72,58 @@ def test_what_goes_wrong_in_this_process_is_not_taken_for_the_death_of_another(
     with pytest.raises(type(error)) as raised:
         talk(lambda: fail(error))
     assert raised.value is error
+
+
+# The second of two processes; stopped, it answers no more, and none of its connections is closed.
+STOPPING = """
+import os
+import signal
+from nmt.process_group import meet
+
+with meet() as group:
+    group.hear(None)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    group.hear(None)
+"""
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        "largest",
+        pytest.param("add_up", marks=pytest.mark.slow),
+        pytest.param("collect", marks=pytest.mark.slow),
+    ],
+)
+def test_who_is_silent_is_not_waited_for_without_end(
+    exchange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    names = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": "0"}
+    for name, value in {**names, "TORCHELASTIC_RUN_ID": "x"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("nmt.process_group._SILENCE", timedelta(seconds=0.5))
+    other = subprocess.Popen([sys.executable, "-c", STOPPING], env={**os.environ, "RANK": "1"})
+    end = threading.Timer(20, other.kill)  # who waits for it then finds a connection closed
+    end.start()
+    try:
+        with meet() as group:
+            assert isinstance(group, Launched)
+            exchanges = {
+                "largest": lambda: group.largest(1),
+                "add_up": lambda: group.add_up(torch.ones(3)),
+                "collect": lambda: group.collect(1),
+            }
+            group.hear(None)
+            while os.waitpid(other.pid, os.WUNTRACED | os.WNOHANG) == (0, 0):
+                time.sleep(0.01)
+            with pytest.raises(
+                LostProcess, match=r"cannot be reached any more \(Timed out waiting"
+            ):
+                exchanges[exchange]()
+    finally:
+        end.cancel()
+        other.kill()
+        other.wait()
