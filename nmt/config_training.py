@@ -95,8 +95,8 @@ class CheckpointConfig(Options):
 class RanksConfig(Options):
     """How the processes of torchrun train together."""
 
-    gradients: Literal["float32", "bfloat16", "float16"] = "float32"
-    """What gradients are sent as; in 16 bits they take half the time of a slow network."""
+    gradients: Literal["float32", "bfloat16"] = "float32"
+    """What gradients are sent as; in bfloat16 they take half the time of a slow network."""
     shard_optimizer: bool = False
     """Each process keeps a share of the optimizer's state (ZeRO-1: Rajbhandari 2020)."""
 

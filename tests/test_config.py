@@ -77,6 +77,14 @@ def test_batch_size_is_in_tokens_in_sentences_or_both() -> None:
     )
 
 
+def test_gradients_are_sent_in_a_precision_of_their_range() -> None:
+    make(training={"ranks": {"gradients": "bfloat16"}})
+    told = problem(training={"ranks": {"gradients": "float16"}})
+    assert told.startswith(
+        "training.ranks.gradients: must be 'float32' or 'bfloat16', not 'float16'"
+    )
+
+
 def test_training_must_end() -> None:
     make(training={"max_epochs": None})
     assert problem(training={"max_epochs": None, "early_stopping": None}) == (

@@ -7,12 +7,8 @@ from torch import Tensor, nn
 
 from nmt.process_group import ProcessGroup
 
-SENT_AS: Final = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
-"""Names of the precisions that gradients may have on the way."""
+SENT_AS: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Names of the precisions that gradients may have on the way; float16 has not their range."""
 
 
 def add_up(
