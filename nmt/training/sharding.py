@@ -27,7 +27,7 @@ class ShardedOptimizer(Optimizer, ZeroRedundancyOptimizer):
         options = signature(kind).parameters
         given = {key: value for key, value in whole.defaults.items() if key in options}
         groups = [
-            {key: group[key] for key in ("params", "weight_decay")} for group in whole.param_groups
+            {key: each[key] for key in ("params", "weight_decay")} for each in whole.param_groups
         ]
         ZeroRedundancyOptimizer.__init__(self, groups, kind, **given)
         self._is_first = group.is_first
@@ -43,6 +43,8 @@ class ShardedOptimizer(Optimizer, ZeroRedundancyOptimizer):
         talk(lambda: self.consolidate_state_dict(to=0))
         if self._is_first:
             whole: dict[str, Any] = ZeroRedundancyOptimizer.state_dict(self)
+            # Torch would keep the whole state till the next time.
+            self._all_state_dicts.clear()  # type: ignore[attr-defined]
             return whole
         return {**torch.optim.Optimizer.state_dict(self), "state": {}}
 

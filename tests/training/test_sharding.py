@@ -35,6 +35,8 @@ def train(model: nn.Linear, optimizer: Optimizer, steps: int) -> Tensor:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def test_steps_after_restoring_are_those_of_the_whole(device: str) -> None:
+    from torch.distributed.optim import ZeroRedundancyOptimizer
+
     from nmt.training.sharding import ShardedOptimizer
 
     if device == "cuda" and not torch.cuda.is_available():
@@ -51,6 +53,8 @@ def test_steps_after_restoring_are_those_of_the_whole(device: str) -> None:
     sharded = ShardedOptimizer(rule, Alone())
     assert torch.equal(train(model, sharded, 2), expected[0])
     saved = {name: value.cpu() for name, value in optimizer_tensors(sharded).items()}
+    with pytest.raises(RuntimeError, match="has not been consolidated"):
+        ZeroRedundancyOptimizer.state_dict(sharded)  # what was gathered of it is not kept
     again = ShardedOptimizer(AdamW(model, learning_rate=0.1), Alone())
     restore_optimizer(again, saved)
     assert not again.state, "the share is there once"
