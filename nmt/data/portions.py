@@ -19,25 +19,34 @@ class Place:
     rank: int = 0
     size: int = 1
 
+    def sharing(self, num_batches: int) -> list[int]:
+        """How many processes compute each of the batches of one update.
+
+        Of as many batches as there are processes each has one whole, as a recurrent network takes
+        hardly less time for half the sentences. Those that are left over are each cut among some.
+        """
+        num_left = num_batches % self.size
+        cut = [rank * num_left // self.size for rank in range(self.size)]
+        return [1] * (num_batches - num_left) + [cut.count(index) for index in range(num_left)]
+
     def portion(self, batches: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """What this process computes of the batches of one update; perhaps nothing.
 
-        Of as many batches as there are processes each has one whole, as a recurrent network takes
-        hardly less time for half the sentences. Those that are left over are each cut among some
-        processes. All portions together are the batches.
+        They are dealt out as `sharing` says. All portions together are the batches.
 
         Args:
             batches: the numbers of their pairs, `[B]` each.
         """
         num_whole = len(batches) - len(batches) % self.size
         mine = batches[self.rank : num_whole : self.size]
-        left = batches[num_whole:]
-        if left:
-            sharing = [rank * len(left) // self.size for rank in range(self.size)]
-            index = sharing[self.rank]
-            pieces = np.array_split(left[index], sharing.count(index))
-            piece = pieces[self.rank - sharing.index(index)]
-            mine += [piece] if len(piece) else []
+        left = zip(batches[num_whole:], self.sharing(len(batches))[num_whole:], strict=True)
+        pieces = [
+            piece
+            for batch, number in left
+            for piece in np.array_split(batch, number)  # one for each process, all together
+        ]
+        if pieces and len(pieces[self.rank]):
+            mine.append(pieces[self.rank])
         return mine
 
 

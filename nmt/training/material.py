@@ -72,7 +72,7 @@ def gather(
     corpora = encode_training(config, run, tokenizers)
     batch_tokens = config.training.batch_tokens
     if batch_tokens == "auto":
-        sharing = max(1, place.size // config.training.accumulate)  # see `Place.portion`
+        sharing = min(place.sharing(config.training.accumulate))
         batch_tokens = probe_batch_tokens(
             config, corpora, tokenizers, device, precision, num_processes=sharing
         )

@@ -38,3 +38,16 @@ def test_each_sentence_is_computed_once(sizes: list[int], number: int) -> None:
     assert sorted(pairs) == list(range(sum(sizes)))
     assert all(batch for portion in found for batch in portion)
     assert max(map(len, found)) - min(map(len, found)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("num_batches", "number", "expected"),
+    [(3, 1, [1, 1, 1]), (1, 4, [4]), (2, 4, [2, 2]), (2, 5, [3, 2]), (3, 2, [1, 1, 2])],
+)
+def test_how_many_compute_a_batch(num_batches: int, number: int, expected: list[int]) -> None:
+    """As many as have a part of it, where it has sentences for all of them."""
+    assert Place(0, number).sharing(num_batches) == expected
+    found = portions([9] * num_batches, number)
+    for index, num_sharing in enumerate(expected):
+        parts = [batch for portion in found for batch in portion if batch[0] // 9 == index]
+        assert len(parts) == num_sharing
