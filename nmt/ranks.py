@@ -1,12 +1,12 @@
 """Processes that torchrun has started, computing for the first of them."""
 
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
-from nmt.errors import RunError, UserError
+from nmt.answers import answer, result_of
+from nmt.errors import RunError
 from nmt.process_group import Launched, LostProcess, meet
 from nmt.until_error import UntilError
 
@@ -14,8 +14,6 @@ Tool = TypeVar("Tool")
 Result = TypeVar("Result")
 
 _AT_ONCE: Final = 8  # jobs for each process, after which they wait for each other
-
-_Answer = tuple[list[Any], UserError | str | None]
 
 
 class Ranks(Generic[Tool]):
@@ -74,15 +72,10 @@ class Ranks(Generic[Tool]):
         """What all make of some jobs."""
         number = self._group.size
         self._group.give_out([(function, jobs[rank::number]) for rank in range(number)])
-        answers = self._group.collect(_answer(function, self._tool, jobs[::number]))
-        for rank, (_, error) in enumerate(answers):
-            if isinstance(error, str):
-                raise RuntimeError(f"in rank {rank}:\n{error}")
-            if error is not None:
-                raise error
+        answers = self._group.collect(answer(_do, function, self._tool, jobs[::number]))
         found: list[Any] = [None] * len(jobs)
-        for rank, (results, _) in enumerate(answers):
-            found[rank::number] = results
+        for rank, each in enumerate(answers):
+            found[rank::number] = result_of(each, f"rank {rank}")
         return found
 
     def serve(self) -> None:
@@ -93,7 +86,7 @@ class Ranks(Generic[Tool]):
         """
         while (job := self._group.give_out(None)) is not None:
             function, jobs = job
-            self._group.collect(_answer(function, self._tool, jobs))
+            self._group.collect(answer(_do, function, self._tool, jobs))
 
     def let_go(self) -> None:
         """Tell the others that all is done; they come out of `serve`."""
@@ -141,10 +134,5 @@ def _met(tool: Tool, identity: str) -> Iterator[Ranks[Tool]]:
         yield ranks
 
 
-def _answer(function: Callable[..., Any], tool: Any, jobs: Sequence[tuple[Any, ...]]) -> _Answer:
-    try:
-        return [function(tool, *job) for job in jobs], None
-    except UserError as error:
-        return [], error
-    except Exception:
-        return [], traceback.format_exc()
+def _do(function: Callable[..., Any], tool: Any, jobs: list[tuple[Any, ...]]) -> list[Any]:
+    return [function(tool, *job) for job in jobs]

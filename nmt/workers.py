@@ -2,7 +2,6 @@
 
 import pickle
 import signal
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -16,13 +15,12 @@ import torch
 from torch import multiprocessing
 
 from nmt.allocator import FOR_SEARCH, keep_few_kernels, keep_freed_memory
-from nmt.errors import PassingError, UserError
+from nmt.answers import Answer, answer, result_of
+from nmt.errors import PassingError
 from nmt.until_error import UntilError
 
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
-
-_Answer = tuple[Any, UserError | str | None]
 
 _PATIENCE: Final = 1.0  # seconds after which it is looked whether the others are alive
 _AHEAD: Final = 4  # jobs for each process that are given out and not yet read
@@ -53,7 +51,7 @@ class Workers(Generic[Tool]):
         ]
         self._num_given = 0
         self._awaited: set[int] = set()  # places of jobs
-        self._answers: dict[int, _Answer] = {}  # of those that were done before their turn
+        self._answers: dict[int, Answer] = {}  # of those that were done before their turn
 
     def __enter__(self) -> Self:
         for process in self._processes:
@@ -123,24 +121,17 @@ class Workers(Generic[Tool]):
     def _take(self, place: int) -> Any:
         """What has come of a job."""
         while place not in self._answers:
-            done, result, error = self._next()
+            done, come = self._next()
             if done in self._awaited:
-                self._answers[done] = result, error
+                self._answers[done] = come
         self._awaited.remove(place)
-        result, error = self._answers.pop(place)
-        if isinstance(error, str):
-            raise RuntimeError(f"in a worker:\n{error}")
-        if error is not None:
-            raise error
-        return result
+        return pickle.loads(result_of(self._answers.pop(place), "a worker"))
 
-    def _next(self) -> tuple[int, Any, UserError | str | None]:
+    def _next(self) -> tuple[int, Answer]:
         while True:
             try:
-                answer: tuple[int, Any, UserError | str | None] = pickle.loads(
-                    self._results.get(timeout=_PATIENCE)
-                )
-                return answer
+                come: tuple[int, Answer] = self._results.get(timeout=_PATIENCE)
+                return come
             except Empty:
                 for process in self._processes:
                     if not process.is_alive():
@@ -162,15 +153,10 @@ def _work(tool: Any, tasks: Any, results: Any, num_threads: int) -> None:
             place, function, job = pickle.loads(tasks.get(timeout=_PATIENCE))
         except Empty:
             continue
-        results.put(_answer(place, function, tool, job))
+        results.put((place, answer(_pickled, function, tool, job)))
     results.cancel_join_thread()  # nobody reads any more, and what is full would keep it for ever
 
 
-def _answer(place: int, function: Callable[..., Any], tool: Any, job: tuple[Any, ...]) -> bytes:
-    """Pickled here, as what cannot be is an error of the job."""
-    try:
-        return pickle.dumps((place, function(tool, *job), None))
-    except UserError as error:
-        return pickle.dumps((place, None, error))
-    except Exception:
-        return pickle.dumps((place, None, traceback.format_exc()))
+def _pickled(function: Callable[..., Any], tool: Any, job: tuple[Any, ...]) -> bytes:
+    """What the function makes of a job; pickled here, as what cannot be is an error of the job."""
+    return pickle.dumps(function(tool, *job))

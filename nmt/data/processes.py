@@ -2,7 +2,6 @@
 
 import multiprocessing
 import signal
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,15 +13,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Final, TypeVar
 
-from nmt.errors import PassingError, UserError
+from nmt.answers import Answer, answer, result_of
+from nmt.errors import PassingError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 _AHEAD: Final = 2  # jobs for each process that are taken and not yet read
 _PATIENCE: Final = 5.0  # seconds that a process may take to end by itself
-
-_Answer = tuple[Any, UserError | str | None]
 
 
 def map_in_processes(
@@ -51,13 +49,13 @@ def map_in_processes(
                 workers.append(_start(function))
         idle = list(workers)
         rest = iter(jobs)
-        pending: deque[Future[_Answer]] = deque()
+        pending: deque[Future[Answer]] = deque()
         while True:
             for job in islice(rest, _AHEAD * number - len(pending)):
                 pending.append(executor.submit(_ask, idle, job))
             if not pending:
                 return
-            yield _result(pending.popleft().result())
+            yield result_of(pending.popleft().result(), "a process that encodes text")
     finally:
         for worker in workers:
             worker.process.terminate()
@@ -93,13 +91,13 @@ def _start(function: Callable[[Any], Any]) -> _Worker:
     return _Worker(process, ours)
 
 
-def _ask(idle: list[_Worker], job: object) -> _Answer:
+def _ask(idle: list[_Worker], job: object) -> Answer:
     """Have a process do a job; in a thread, of which there are as many."""
     worker = idle.pop()
     try:
         worker.connection.send(job)
-        answer: _Answer = worker.connection.recv()
-        return answer
+        answered: Answer = worker.connection.recv()
+        return answered
     except (EOFError, OSError):
         worker.process.join(_PATIENCE)
         raise PassingError(
@@ -111,26 +109,8 @@ def _ask(idle: list[_Worker], job: object) -> _Answer:
         idle.append(worker)
 
 
-def _result(answer: _Answer) -> Any:
-    result, error = answer
-    if isinstance(error, str):
-        raise RuntimeError(f"in a process that encodes text:\n{error}")
-    if error is not None:
-        raise error
-    return result
-
-
 def _work(connection: Connection, function: Callable[[Any], Any]) -> None:
     """What a process does: jobs, until there is nobody to have them from."""
     with suppress(EOFError, ConnectionError), connection:
         while True:
-            connection.send(_answer(function, connection.recv()))
-
-
-def _answer(function: Callable[[Any], Any], job: object) -> _Answer:
-    try:
-        return function(job), None
-    except UserError as error:
-        return None, error
-    except Exception:
-        return None, traceback.format_exc()
+            connection.send(answer(function, connection.recv()))
