@@ -38,7 +38,10 @@ training:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run with these arguments (those of the process without); the exit code."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.updates < 2 or given.updates % 2:
+        parser.error(f"--updates: must be even and at least 2, not {given.updates}")
     speeds: dict[int, list[float]] = {number: [] for number in given.ranks}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -65,7 +68,7 @@ def write_corpus(folder: Path, num_batches: int) -> None:
 
 
 def train(folder: Path, run: Path, number: int, given: argparse.Namespace) -> None:
-    """One training, with so many processes."""
+    """One training, with so many processes; where it fails, what it has said."""
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(number)]
     options = [
         f"run={run}",
@@ -77,13 +80,17 @@ def train(folder: Path, run: Path, number: int, given: argparse.Namespace) -> No
     ]
     command = [sys.executable, *(launcher if number > 1 else []), "-m", "nmt", "train"]
     environment = {**os.environ, "OMP_NUM_THREADS": str(given.threads)}
-    subprocess.run(
+    ended = subprocess.run(
         [*command, "config.yaml", *options],
         cwd=folder,
         env=environment,
-        check=True,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
+    if ended.returncode != 0:
+        print(ended.stderr, end="", file=sys.stderr)
+        raise SystemExit(f"--ranks {number}: the training has failed")
 
 
 def speed(run: Path, update: int) -> float:

@@ -46,3 +46,18 @@ def test_a_training(script: ModuleType, tmp_path: Path) -> None:
     given = script._parser().parse_args([*options, "--set", *(f"model.{key}" for key in small)])
     script.train(tmp_path, tmp_path / "run", 1, given)
     assert script.speed(tmp_path / "run", 2) > 0
+
+
+@pytest.mark.parametrize("updates", ["5", "0", "-2"])
+def test_updates_that_have_no_second_half(script: ModuleType, updates: str, capsys) -> None:
+    with pytest.raises(SystemExit, match=r"^2$"):
+        script.main([f"--updates={updates}"])
+    assert f"--updates: must be even and at least 2, not {updates}" in capsys.readouterr().err
+
+
+def test_a_training_that_fails_says_why(script: ModuleType, tmp_path: Path, capsys) -> None:
+    (tmp_path / "config.yaml").write_text(script.CONFIG)
+    given = script._parser().parse_args(["--set", "training.clip_nrm=3"])
+    with pytest.raises(SystemExit, match="--ranks 1: the training has failed"):
+        script.train(tmp_path, tmp_path / "run", 1, given)
+    assert "training.clip_nrm" in capsys.readouterr().err
