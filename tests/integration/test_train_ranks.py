@@ -208,6 +208,7 @@ def test_after_a_kill_the_others_start_anew_and_end_as_if_unbroken(
     result = launch(2, *words, "train", "config.yaml", f"run={run}", *DROPOUT)
     assert result.returncode == 0, result.stderr
     assert "exitcode: -9" in result.stderr and "goes on from" not in result.stderr
+    assert "Traceback" not in result.stderr, "the others take it for the death that it is"
     assert weights(run) == weights(unbroken)
     assert metrics(run) == metrics(unbroken)
 
