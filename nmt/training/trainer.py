@@ -5,19 +5,14 @@ from collections.abc import Generator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
-from nmt.batch import Batch, Portion
+from nmt.batch import Portion
 from nmt.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
 from nmt.config import Config
 from nmt.config_file import dump_config, load_config
 from nmt.data.portions import Place
 from nmt.metrics import Score
-from nmt.out_of_memory import is_out_of_memory
 from nmt.process_group import Alone, ProcessGroup
 from nmt.run import LAST, RunDirectory
-from nmt.structure import to
 from nmt.training.agreement import require_same_start
 from nmt.training.assembly import assemble, no_sentences
 from nmt.training.clock import Clock
@@ -34,19 +29,13 @@ from nmt.training.finishing import finish
 from nmt.training.gradients import SENT_AS, add_up
 from nmt.training.material import Material, gather, settle, settle_as_before
 from nmt.training.optimization import apply_gradients
-from nmt.training.out_of_memory import (
-    AT_A_STEP,
-    IN_A_VALIDATION,
-    describe,
-    explained,
-    num_cells,
-    split,
-)
+from nmt.training.out_of_memory import AT_A_STEP, IN_A_VALIDATION, explained
 from nmt.training.process import settle_process
-from nmt.training.randomness import seed_everything, seed_update
+from nmt.training.randomness import seed_everything
 from nmt.training.reporting import log_to_file
 from nmt.training.resuming import require_same
 from nmt.training.signals import Interrupted, Interruption, listen
+from nmt.training.splitting import GradientMaker
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +175,7 @@ class Trainer:
         self._counters = engine.counters
         self._interruption = interruption
         self._resumed_at = engine.counters.update
-        self._num_split = 0  # by this process, not yet counted for all
+        self._gradients = GradientMaker(engine)
         self._clock = Clock(engine.device)
 
     def run(self) -> str:
@@ -230,20 +219,7 @@ class Trainer:
     def _note_progress(self) -> None:
         """Count time and split batches since the last call, of all; waits for the device."""
         self._counters.seconds += self._clock.restart()
-        num_split = torch.tensor(self._num_split)
-        self._engine.group.add_up(num_split)
-        self._counters.num_split += int(num_split)
-        if (num_elsewhere := int(num_split) - self._num_split) > 0:
-            logger.warning(
-                "by update %s: out of memory in other processes, at batches that were split and "
-                "done again: %s (batches split so far: %s): lower training.batch_tokens, or set "
-                "it to auto",
-                *(
-                    f"{n:,}"
-                    for n in (self._counters.update, num_elsewhere, self._counters.num_split)
-                ),
-            )
-        self._num_split = 0
+        self._gradients.count_split()
 
     def _updates(self) -> Generator[Portion, None, None]:
         """What this process computes of each update from here on."""
@@ -260,7 +236,7 @@ class Trainer:
         counters.update += 1
         engine.model.train()
         engine.optimizer.set_learning_rate(engine.learning_rate())
-        sums = self._make_gradients(portion.batches, num_tokens)
+        sums = self._gradients.make(portion.batches, num_tokens)
         with explained(AT_A_STEP):
             add_up(engine.group, engine.model, sums, SENT_AS[self._config.ranks.gradients])
             objective, likelihood = sums.unbind()
@@ -268,59 +244,6 @@ class Trainer:
         if engine.ema is not None:
             engine.ema.update(counters.update)
         engine.tally.add(objective, likelihood, num_tokens, norm)
-
-    def _make_gradients(self, batches: list[Batch], num_tokens: int) -> Tensor:
-        """Give the weights the gradient of some batches; a batch that is too large is split.
-
-        Returns:
-            `[2]`: objective and negative log-likelihood, summed over the tokens.
-        """
-        engine, parts = self._engine, batches
-        while True:
-            seed_update(engine.seed, self._counters.update, engine.group.rank)
-            sums = torch.zeros(2, device=engine.device)
-            too_large = self._first_too_large(parts, num_tokens, sums)
-            if too_large is None:
-                break
-            # Of it some weights may have a gradient, and some not: all is done again.
-            engine.optimizer.zero_grad(set_to_none=True)
-            parts = self._split(parts, too_large)
-        if len(parts) > len(batches):
-            logger.warning("batches of up to %s tokens fit", f"{max(map(num_cells, parts)):,}")
-        return sums
-
-    def _first_too_large(self, batches: list[Batch], num_tokens: int, sums: Tensor) -> int | None:
-        """Make the gradients, up to a batch that runs out of memory, if any does; which."""
-        for index, batch in enumerate(batches):
-            try:
-                sums += self._make_gradient(batch, num_tokens)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                return index
-        return None
-
-    def _make_gradient(self, batch: Batch, num_tokens: int) -> Tensor:
-        engine = self._engine
-        losses = engine.objective(engine.model, to(batch, engine.device), engine.feed_own())
-        (losses.objective / num_tokens).backward()  # type: ignore[no-untyped-call]
-        return torch.stack((losses.objective.detach(), losses.negative_log_likelihood))
-
-    def _split(self, batches: list[Batch], index: int) -> list[Batch]:
-        """The batches with one in two."""
-        batch = batches[index]
-        parts = split(batch)
-        if self._engine.device.type == "cuda":
-            torch.cuda.empty_cache()
-        self._num_split += 1
-        logger.warning(
-            "update %s: out of memory at %s; it is split and done again (batches split so far: "
-            "%s): lower training.batch_tokens, or set it to auto",
-            f"{self._counters.update:,}",
-            describe(batch),
-            f"{self._counters.num_split + self._num_split:,}",
-        )
-        return [*batches[:index], *parts, *batches[index + 1 :]]
 
     def _count(self, portion: Portion) -> None:
         counters = self._counters
