@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final, NoReturn, Protocol, cast
 
+from nmt.cores import wait_briefly
 from nmt.errors import UserError
 from nmt.launched import has_memory, is_first, is_launched
 
@@ -85,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what stands behind `nmt`; None: those of the process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    wait_briefly()
     with _stdout_in_utf8(), _log_on_stderr(), _at_sigterm(_unwind):
         try:
             code = _dispatch(words) if not _is_refused(words) else USER_ERROR

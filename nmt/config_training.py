@@ -150,7 +150,7 @@ class TrainingConfig(Options):
     tensorboard: bool = False
     """Write the metrics for TensorBoard as well (needs the extra `tensorboard`)."""
     num_threads: Positive | None = None
-    """CPU threads; null: what torch chooses."""
+    """CPU threads; null: what torch chooses. Fewer are faster where others use the same cores."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

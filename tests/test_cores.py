@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from nmt.cores import num_cores, num_threads
+from nmt.cores import num_cores, num_threads, wait_briefly
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,22 @@ def test_processes_share_the_cores_or_what_was_given(
         monkeypatch.setenv("OMP_NUM_THREADS", given)
     assert num_threads(num_processes) == expected
     assert num_cores() == 6
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"GOMP_SPINCOUNT": "10000"}),
+        ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE"}),
+    ],
+)
+def test_threads_wait_as_the_environment_says_or_briefly(
+    given: dict[str, str], expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(given))
+    wait_briefly()
+    assert os.environ == expected
 
 
 def test_where_cores_cannot_be_taken_away_all_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,9 @@ def fail(error: Exception) -> None:
     ],
 )
 def test_the_death_of_another_is_told_as_such(error: Exception, told: str) -> None:
-    with pytest.raises(LostProcess, match=rf"of torchrun has died, or .* any more \({told}\)$"):
+    with pytest.raises(
+        LostProcess, match=rf"of torchrun has died, or .* any more \({told}\); --resume "
+    ):
         talk(lambda: fail(error))
 
 

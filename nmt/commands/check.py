@@ -178,13 +178,17 @@ def _report_model(engine: "Engine", batch: "Batch", num_classes: int) -> None:
 
 def _report_speed(engine: "Engine", batches: "list[Batch]", num_batches: int) -> None:
     """How fast this machine is, and how long training takes then."""
+    import torch
+
     from nmt.commands.measurement import measure_speed
 
     config = engine.config
     speed = measure_speed(engine.model, engine.optimizer, batches, engine.objective)
+    number = torch.get_num_threads()
+    threads = f", {number} thread{'s' * (number > 1)}" if engine.device.type == "cpu" else ""
     print(
         f"speed           {speed:,.0f} target tokens a second, on {engine.device} in "
-        f"{str(engine.precision).removeprefix('torch.')}",
+        f"{str(engine.precision).removeprefix('torch.')}{threads}",
         flush=True,
     )
     num_tokens = sum(batch.num_target_tokens for batch in batches) * num_batches / len(batches)

@@ -1,12 +1,14 @@
 """Each way in a process of its own, set up as those who use it would find it."""
 
 import multiprocessing
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
 from typing import TypeVar
+from unittest.mock import patch
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -14,6 +16,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.kinds import measure_kinds
 from benchmarks.ways import WAYS, Sizes, Update, draw_batches
 from nmt.batch import Batch
+from nmt.cores import wait_briefly
 from nmt.training.process import settle_process
 
 Result = TypeVar("Result")
@@ -48,7 +51,10 @@ def started(
             ours, theirs = context.Pipe()
             arguments = (theirs, name, sizes, num_batches, threads)
             process = context.Process(target=_serve, args=arguments, daemon=True)
-            process.start()
+            with patch.dict(os.environ):
+                if WAYS[name].is_settled:
+                    wait_briefly()
+                process.start()
             theirs.close()
             stack.callback(process.join)
             stack.callback(ours.close)

@@ -22,11 +22,12 @@ def submit(tmp_path: Path):
         f"run: runs/mine\ndata: {{train: {corpus}, valid: {corpus}}}\n"
     )
 
-    def run(*words: str) -> "subprocess.CompletedProcess[str]":
+    def run(*words: str, **others: str) -> "subprocess.CompletedProcess[str]":
         given = {
             **{"SLURM_JOB_NODELIST": "node[7-8]", "SLURM_NNODES": "2", "SLURM_JOB_ID": "41234"},
             **{"SLURM_CPUS_PER_TASK": "16", "PROCESSES": "4", "PYTHON": sys.executable},
             "PATH": f"{commands}:{os.environ['PATH']}",
+            **others,
         }
         return subprocess.run(
             ["bash", SCRIPT, *words],
@@ -66,8 +67,22 @@ def test_it_starts_all_machines_and_goes_on_with_a_run_that_is_there(
 def test_what_is_wrong_is_told_and_nothing_is_started(
     words: tuple[str, ...], reason: str, submit
 ) -> None:
-    started = submit(*words)
+    refused(submit(*words), reason)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("SLURM_JOB_ID", "", "no job of Slurm; submit it, as sbatch"),
+        ("PYTHON", "nowhere/python", "nowhere/python: no such program; submit it from the folder"),
+    ],
+)
+def test_where_it_cannot_run_it_says_so(variable: str, value: str, reason: str, submit) -> None:
+    refused(submit("mine.yaml", **{variable: value}), reason)
+
+
+def refused(started: "subprocess.CompletedProcess[str]", reason: str) -> None:
     assert started.returncode != 0
     assert started.stdout == ""
-    assert f"nmt: error: {reason}" in started.stderr
+    assert started.stderr.startswith(f"nmt: error: {reason}")
     assert started.stderr.count("\n") == 1
