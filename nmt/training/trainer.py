@@ -89,23 +89,26 @@ def train(
     group = group or Alone()
     settle_process(config.training.num_threads)
     config = settle_as_before(config, run)
-    changed = require_same(load_config(run.config), config) if resume else []
+    before = load_config(run.config) if resume else config
+    changed = require_same(before, config)
     with ExitStack() as stack:
         if group.is_first:
             if not is_held:
                 stack.enter_context(run.held())
-            run.write_config(dump_config(config))
+            if not resume:
+                run.write_config(dump_config(config))
             stack.enter_context(log_to_file(run.log))
         if changed:
             logger.info("goes on with other options: %s", ", ".join(changed))
         checkpoint = _last_checkpoint(run) if resume else None
         seed_everything(config.seed)
-        material = _gather_in_turn(config, run, material, group, checkpoint is not None)
+        material = _gather_in_turn(config, before, run, material, group, checkpoint is not None)
         config = settle(config, material.batch_tokens)
         engine = assemble(config, run, material, checkpoint, group)
         update = engine.counters.update
         require_same_start(group, engine.data, material.batch_tokens, update, engine.model)
         if group.is_first:
+            run.write_config(dump_config(config))  # not before nothing is left that is refused
             write_environment(run.environment, engine.device, engine.precision, group.size)
         with engine.reporter, listen() as interruption:
             return _train(config, engine, interruption)
@@ -135,17 +138,23 @@ def _train(config: Config, engine: Engine, interruption: Interruption) -> Traini
 
 def _gather_in_turn(
     config: Config,
+    before: Config,
     run: RunDirectory,
     material: Material | None,
     group: ProcessGroup,
     is_begun: bool,
 ) -> Material:
-    """The material of each process; the others find made what the first has made."""
+    """The material of each process; the others find made what the first has made.
+
+    What it found for `training.batch_tokens: auto` they find in the run's configuration, in which
+    all else stays as it was: `before`.
+    """
     place = Place(group.rank, group.size)
     with group.first_goes_ahead():
         if group.is_first and material is None:
             material = gather(config, run, place=place, is_begun=is_begun)
-            run.write_config(dump_config(settle(config, material.batch_tokens)))
+            if settle(before, material.batch_tokens) != before:
+                run.write_config(dump_config(settle(before, material.batch_tokens)))
     if material is None:
         config = settle_as_before(config, run)
         material = gather(config, run, place=place, is_begun=is_begun)

@@ -315,6 +315,50 @@ def test_text_that_has_changed_is_noticed(
     assert run.train("--resume", "training.max_updates=3") == 0
 
 
+def test_a_resume_that_is_refused_leaves_the_configuration_as_it_was(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("source", "target", "valid"):
+        shutil.copy(corpus / f"{name}.txt", tmp_path)
+    run = Run(tmp_path, "refused")
+    assert run.train("training.max_updates=2") == 0
+    config = run.path / "config.yaml"
+    before = config.read_bytes()
+    with (
+        (tmp_path / "source.txt").open("a") as source,
+        (tmp_path / "target.txt").open("a") as target,
+    ):
+        source.write("ab\n")
+        target.write("ba\n")
+    assert run.train("--resume", "training.max_updates=3") == 2
+    assert config.read_bytes() == before
+    for name in ("source", "target"):
+        shutil.copy(corpus / f"{name}.txt", tmp_path)
+    capsys.readouterr()
+    assert run.train("--resume", "training.max_updates=3") == 0
+    told = "goes on with other options: training.max_updates (2 -> 3)"
+    assert told in capsys.readouterr().err
+    assert load_config(config).training.max_updates == 3
+
+
+def test_of_a_refused_resume_only_what_it_found_for_auto_is_kept(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other processes read that in the configuration, before anything can be refused."""
+    monkeypatch.setattr("nmt.training.material.probe_batch_tokens", lambda *_, **__: 99)
+    for name in ("source", "target", "valid"):
+        shutil.copy(corpus / f"{name}.txt", tmp_path)
+    run, auto = Run(tmp_path, "refused-auto"), "training.batch_tokens=auto"
+    assert run.train(auto, "training.max_updates=2") == 0
+    config = run.path / "config.yaml"
+    before = config.read_text()
+    config.write_text(before.replace("batch_tokens: 99", "batch_tokens: auto"))
+    assert config.read_text() != before
+    (tmp_path / "source.txt").write_text("ab " + (tmp_path / "source.txt").read_text())
+    assert run.train("--resume", auto, "training.max_updates=3") == 2
+    assert config.read_text() == before
+
+
 def test_a_cosine_is_not_stretched(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = Run(corpus, "cosine")
     cosine = "training.schedule={name: cosine, warmup: 1}"
