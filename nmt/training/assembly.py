@@ -52,7 +52,7 @@ def assemble(
     """
     training, device, tokenizers = config.training, material.device, material.tokenizers
     group = group or Alone()
-    data = data_identity(tokenizers, material.loader)
+    data = data_identity(config, tokenizers, material.loader)
     if checkpoint is not None:
         require_same_data(config, run, checkpoint.metadata["data"], data)
     # What it refuses is told now, not at the end, where it is used.

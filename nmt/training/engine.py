@@ -83,7 +83,7 @@ class Engine:
         base_learning_rate: what the schedule multiplies.
         objective: what an update makes small.
         ema: averages the weights; None where they are used as they are.
-        data: what the batches are made of, to tell at a resume whether it is still the same.
+        data: what is trained and validated on, to tell at a resume whether it is still the same.
     """
 
     config: TrainingConfig

@@ -5,7 +5,8 @@ from typing import Final
 
 from nmt.build import Tokenizers
 from nmt.build_corpus import build_corpus
-from nmt.config import Config
+from nmt.config import Config, CorpusConfig
+from nmt.data.changes import sha256
 from nmt.data.loader import DataLoader
 from nmt.differences import differences
 from nmt.errors import ConfigError, RunError
@@ -62,11 +63,17 @@ def require_same(before: Config, now: Config) -> list[str]:
     return [told[key] for key in told if key in harmless]
 
 
-def data_identity(tokenizers: Tokenizers, loader: DataLoader) -> DataIdentity:
-    """What the updates of a run are made of, as a checkpoint remembers it."""
+def data_identity(config: Config, tokenizers: Tokenizers, loader: DataLoader) -> DataIdentity:
+    """What the updates of a run are made of, and validated on, as a checkpoint remembers it.
+
+    Raises:
+        DataError: a file of the validation set cannot be read.
+    """
+    valid = config.data.valid
     return {
         "tokenizers": [tokenizers.source.fingerprint(), tokenizers.target.fingerprint()],
         "corpora": [corpus.key for corpus in loader.corpora],
+        "valid": [] if valid is None else [sha256(path) for path in build_corpus(valid).paths],
     }
 
 
@@ -74,6 +81,8 @@ def require_same_data(
     config: Config, run: RunDirectory, before: DataIdentity, now: DataIdentity
 ) -> None:
     """Refuse to go on with other text, or other tokenizers, than the run was started with.
+
+    Scores on another validation set would not compare with the best so far.
 
     Raises:
         RunError: names what is not the same.
@@ -86,7 +95,15 @@ def require_same_data(
     keys = zip(config.data.train, before["corpora"], now["corpora"], strict=True)
     for corpus, old, new in keys:
         if old != new:
-            raise RunError(
-                f"{build_corpus(corpus)}: the text has changed since the run was started; bring "
-                "it back as it was, or start another run with run=PATH"
-            )
+            raise _changed(corpus, "the text")
+    valid = config.data.valid
+    is_told = "valid" in before  # not by checkpoints of former versions
+    if valid is not None and is_told and before["valid"] != now["valid"]:
+        raise _changed(valid, "the validation set")
+
+
+def _changed(corpus: CorpusConfig, what: str) -> RunError:
+    return RunError(
+        f"{build_corpus(corpus)}: {what} has changed since the run was started; bring it back as "
+        "it was, or start another run with run=PATH"
+    )

@@ -359,6 +359,24 @@ def test_of_a_refused_resume_only_what_it_found_for_auto_is_kept(
     assert config.read_text() == before
 
 
+def test_a_validation_set_that_has_changed_is_noticed(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("source", "target", "valid"):
+        shutil.copy(corpus / f"{name}.txt", tmp_path)
+    run, valid = Run(tmp_path, "other-valid"), tmp_path / "valid.txt"
+    assert run.train("training.max_updates=2") == 0
+    text = valid.read_text()
+    valid.write_text(text.upper())
+    before = run.files(), run.metrics()
+    assert run.train("--resume", "training.max_updates=3") == 2
+    told = f"{valid} and {valid}: the validation set has changed since the run was started; bring"
+    assert told in capsys.readouterr().err
+    assert (run.files(), run.metrics()) == before
+    valid.write_text(text)
+    assert run.train("--resume", "training.max_updates=3") == 0
+
+
 def test_a_cosine_is_not_stretched(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = Run(corpus, "cosine")
     cosine = "training.schedule={name: cosine, warmup: 1}"

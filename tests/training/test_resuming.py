@@ -93,3 +93,21 @@ def test_other_text_or_tokenizers_are_refused() -> None:
         require_same_data(config(), run, before, {**before, "tokenizers": ["s", "other"]})
     with pytest.raises(RunError, match="the text has changed since the run was started"):
         require_same_data(config(), run, before, {**before, "corpora": ["other"]})
+
+
+def test_another_validation_set_is_refused() -> None:
+    run = RunDirectory(Path("runs/x"))
+    before = {"tokenizers": ["s", "t"], "corpora": ["text"], "valid": ["source", "target"]}
+    require_same_data(config(), run, before, dict(before))
+    message = (
+        "a and b: the validation set has changed since the run was started; bring it back as it "
+        "was, or start another run with run=PATH"
+    )
+    with pytest.raises(RunError, match=f"^{message}$"):
+        require_same_data(config(), run, before, {**before, "valid": ["source", "other"]})
+
+
+def test_a_checkpoint_that_does_not_say_what_it_was_validated_on_is_taken() -> None:
+    before = {"tokenizers": ["s", "t"], "corpora": ["text"]}
+    now = {**before, "valid": ["source", "target"]}
+    require_same_data(config(), RunDirectory(Path("runs/x")), before, now)
