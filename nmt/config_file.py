@@ -123,6 +123,10 @@ def _parse_override(override: str) -> Layer:
             f"override {override!r}: must be key=value with a dotted key, "
             "as in model.attention.score=dot"
         )
+    if not text.strip():
+        raise ConfigError(
+            f"override {override!r}: has no value; nothing is written null, and no text ''"
+        )
     value: Any = parse_yaml(text, f"override {override!r}")
     for part in reversed(parts):
         value = {part: value}

@@ -97,6 +97,12 @@ class TestOverrides:
     def test_later_ones_win(self, write: Write) -> None:
         assert load_config(write(""), ["seed=2", "seed=3"]).seed == 3
 
+    @pytest.mark.parametrize("override", ["seed=", "run= "])
+    def test_must_have_a_value(self, write: Write, override: str) -> None:
+        assert refused(write(""), override) == (
+            f"override {override!r}: has no value; nothing is written null, and no text ''"
+        )
+
     @pytest.mark.parametrize("override", ["seed", "=1", "a..b=1", ".a=1"])
     def test_must_be_key_and_value(self, write: Write, override: str) -> None:
         assert refused(write(""), override) == (

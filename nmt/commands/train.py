@@ -121,8 +121,12 @@ def _open(path: Path, resume: bool, overwrite: bool) -> "RunDirectory":
     """The folder of the run; what is in the way there is told before the work, not after it."""
     from nmt.run import RunDirectory
 
+    folder = RunDirectory(path)
+    if folder.config.exists():
+        with folder.held():  # at once, as neither --resume nor --overwrite would help
+            pass
     if overwrite and not resume and path.is_dir():
-        return RunDirectory(path)
+        return folder
     return RunDirectory.create(path, resume=resume)
 
 

@@ -148,12 +148,16 @@ def _limits(engine: Engine) -> str:
     config, num_batches = engine.config, engine.counters.first_epoch_batches
     limits = ""
     if config.max_epochs is not None:
-        limits += f", {config.max_epochs:,} epochs"
+        limits += f", {_count(config.max_epochs, 'epoch')}"
         if num_batches is not None:
-            limits += f" of {-(-num_batches // config.accumulate):,} updates"
+            limits += f" of {_count(-(-num_batches // config.accumulate), 'update')}"
     if config.max_updates is not None:
-        limits += f", at most {config.max_updates:,} updates"
+        limits += f", at most {_count(config.max_updates, 'update')}"
     return limits
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def _epoch(engine: Engine) -> str:

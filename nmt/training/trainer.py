@@ -95,8 +95,7 @@ def train(
         if group.is_first:
             if not is_held:
                 stack.enter_context(run.held())
-            if not resume:
-                run.write_config(dump_config(config))
+            run.write_config(dump_config(before))  # where that cannot be done nothing else is
             stack.enter_context(log_to_file(run.log))
         if changed:
             logger.info("goes on with other options: %s", ", ".join(changed))

@@ -487,15 +487,15 @@ def test_overwrite_deletes_nothing_until_all_is_known_to_be_right(
     assert not list(unbroken.path.glob(".preparing-*"))
 
 
-@pytest.mark.parametrize("option", ["--overwrite", "--resume"])
+@pytest.mark.parametrize("options", [[], ["--overwrite"], ["--resume"]])
 def test_of_a_run_that_another_process_trains_in_nothing_is_touched(
-    option: str, corpus: Path, snapshot: Any, capsys: pytest.CaptureFixture[str]
+    options: list[str], corpus: Path, snapshot: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = Run(corpus, f"held{option}")
+    run = Run(corpus, f"held{''.join(options)}")
     assert run.train("training.max_updates=1") == 0
     before = snapshot(run.path)
     with RunDirectory(run.path).held():
-        assert run.train(option, "training.max_updates=2") == 2
+        assert run.train(*options, "training.max_updates=2") == 2
         with pytest.raises(RunError, match="another process trains in this folder"):
             trainer.train(load_config(run.path / "config.yaml"), RunDirectory(run.path))
     assert f"{run.path}: another process trains in this folder" in capsys.readouterr().err

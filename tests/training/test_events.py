@@ -66,6 +66,7 @@ def test_samples_are_shown_where_the_model_got_better(
             ", 20 epochs of 59 updates, at most 1,000 updates",
         ),
         ({"max_updates": 7}, ", at most 7 updates"),
+        ({"max_updates": 1}, ", at most 1 update"),
         ({}, ""),
     ],
 )
