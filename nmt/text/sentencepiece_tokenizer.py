@@ -110,7 +110,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     def _spell_text(self, token: int) -> Spelling:
         content = self._texts[token]
-        # A byte alone is none of a character; that of a blank is left out of a word (`_join`).
+        # A byte alone is none of a character; that of a blank writes nothing.
         is_part = content >= b"\x80" and len(content) == 1
         return (content[0],) if is_part else spell("".join(content.decode().split()))
 
@@ -122,13 +122,14 @@ class SentencePieceTokenizer(Tokenizer):
         return "".join(text.split())
 
     def _make_texts(self) -> list[bytes]:
-        """What each token stands for in UTF-8, without blanks."""
+        """What each token stands for in UTF-8, without blanks, those written in bytes included."""
         texts = [b""] * len(self)
         texts[UNK] = UNKNOWN_TEXT.encode()
         for piece, token in self._ids.items():
             texts[token] = piece.replace(BLANK, "").replace(_BLANK_IN_TEXT, BLANK).encode()
         for byte, token in enumerate(self._bytes):
-            texts[token] = bytes([byte])
+            is_blank = byte < 0x80 and chr(byte).isspace()
+            texts[token] = b"" if is_blank else bytes([byte])
         return texts
 
     def _make_sampler(self) -> Sampler:

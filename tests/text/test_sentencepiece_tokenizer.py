@@ -104,6 +104,8 @@ def test_bytes_that_are_no_text_keep_the_line_whole(subwords):
     first = tokenizer.pieces(range(len(tokenizer))).index("<0x00>")
     a, newline, broken = (first + byte for byte in (0x61, 0x0A, 0xFF))
     assert tokenizer.decode([a, newline, a, broken]) == "aa\ufffd"
+    lead, tab, follows = (first + byte for byte in (0xC3, 0x09, 0xA9))
+    assert tokenizer.decode([lead, tab, follows]) == "é", "as if the tab had not been written"
 
 
 @pytest.mark.parametrize(

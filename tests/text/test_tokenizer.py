@@ -106,8 +106,9 @@ def test_spellings_read_as_the_text_of_any_tokens(tokenizer, data):
         if not (number == BLANK and joins):
             written.append(number)
     content = bytes(number % IN_WORD for number in written if number != JOIN)
-    text = content.decode(errors="replace")
-    assert text.split() == tokenizer.decode(ids).split()
+    # Other blanks than those between words are bytes that a model has put together.
+    words = ("".join(word.split()) for word in content.decode(errors="replace").split(" "))
+    assert [word for word in words if word] == tokenizer.decode(ids).split()
 
 
 @shared
