@@ -152,8 +152,9 @@ def _gather_in_turn(
     with group.first_goes_ahead():
         if group.is_first and material is None:
             material = gather(config, run, place=place, is_begun=is_begun)
-            if settle(before, material.batch_tokens) != before:
-                run.write_config(dump_config(settle(before, material.batch_tokens)))
+            settled = settle(before, material.batch_tokens)
+            if settled != before:
+                run.write_config(dump_config(settled))
     if material is None:
         config = settle_as_before(config, run)
         material = gather(config, run, place=place, is_begun=is_begun)

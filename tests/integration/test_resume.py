@@ -116,6 +116,14 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def own_corpus(corpus: Path, tmp_path: Path) -> Path:
+    """A copy of the corpus that a test may change."""
+    for name in ("source", "target", "valid"):
+        shutil.copy(corpus / f"{name}.txt", tmp_path)
+    return tmp_path
+
+
 @pytest.fixture(scope="module")
 def unbroken(corpus: Path) -> Run:
     run = Run(corpus, "unbroken")
@@ -298,42 +306,38 @@ def test_no_tokenizer_is_made_in_the_place_of_one_that_is_missing(
 
 
 def test_text_that_has_changed_is_noticed(
-    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own_corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("source", "target", "valid"):
-        shutil.copy(corpus / f"{name}.txt", tmp_path)
-    run = Run(tmp_path, "changed")
+    run = Run(own_corpus, "changed")
     assert run.train("training.max_updates=2") == 0
-    text = (tmp_path / "source.txt").read_text()
-    (tmp_path / "source.txt").write_text("ab " + text)
+    text = (own_corpus / "source.txt").read_text()
+    (own_corpus / "source.txt").write_text("ab " + text)
     before = run.files(), run.metrics()
     assert run.train("--resume", "training.max_updates=3") == 2
     error = capsys.readouterr().err
     assert "source.txt" in error and "the text has changed since the run was started" in error
     assert (run.files(), run.metrics()) == before
-    (tmp_path / "source.txt").write_text(text)
+    (own_corpus / "source.txt").write_text(text)
     assert run.train("--resume", "training.max_updates=3") == 0
 
 
 def test_a_resume_that_is_refused_leaves_the_configuration_as_it_was(
-    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    corpus: Path, own_corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("source", "target", "valid"):
-        shutil.copy(corpus / f"{name}.txt", tmp_path)
-    run = Run(tmp_path, "refused")
+    run = Run(own_corpus, "refused")
     assert run.train("training.max_updates=2") == 0
     config = run.path / "config.yaml"
     before = config.read_bytes()
     with (
-        (tmp_path / "source.txt").open("a") as source,
-        (tmp_path / "target.txt").open("a") as target,
+        (own_corpus / "source.txt").open("a") as source,
+        (own_corpus / "target.txt").open("a") as target,
     ):
         source.write("ab\n")
         target.write("ba\n")
     assert run.train("--resume", "training.max_updates=3") == 2
     assert config.read_bytes() == before
     for name in ("source", "target"):
-        shutil.copy(corpus / f"{name}.txt", tmp_path)
+        shutil.copy(corpus / f"{name}.txt", own_corpus)
     capsys.readouterr()
     assert run.train("--resume", "training.max_updates=3") == 0
     told = "goes on with other options: training.max_updates (2 -> 3)"
@@ -342,29 +346,25 @@ def test_a_resume_that_is_refused_leaves_the_configuration_as_it_was(
 
 
 def test_of_a_refused_resume_only_what_it_found_for_auto_is_kept(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other processes read that in the configuration, before anything can be refused."""
     monkeypatch.setattr("nmt.training.material.probe_batch_tokens", lambda *_, **__: 99)
-    for name in ("source", "target", "valid"):
-        shutil.copy(corpus / f"{name}.txt", tmp_path)
-    run, auto = Run(tmp_path, "refused-auto"), "training.batch_tokens=auto"
+    run, auto = Run(own_corpus, "refused-auto"), "training.batch_tokens=auto"
     assert run.train(auto, "training.max_updates=2") == 0
     config = run.path / "config.yaml"
     before = config.read_text()
     config.write_text(before.replace("batch_tokens: 99", "batch_tokens: auto"))
     assert config.read_text() != before
-    (tmp_path / "source.txt").write_text("ab " + (tmp_path / "source.txt").read_text())
+    (own_corpus / "source.txt").write_text("ab " + (own_corpus / "source.txt").read_text())
     assert run.train("--resume", auto, "training.max_updates=3") == 2
     assert config.read_text() == before
 
 
 def test_a_validation_set_that_has_changed_is_noticed(
-    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own_corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("source", "target", "valid"):
-        shutil.copy(corpus / f"{name}.txt", tmp_path)
-    run, valid = Run(tmp_path, "other-valid"), tmp_path / "valid.txt"
+    run, valid = Run(own_corpus, "other-valid"), own_corpus / "valid.txt"
     assert run.train("training.max_updates=2") == 0
     text = valid.read_text()
     valid.write_text(text.upper())
