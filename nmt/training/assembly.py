@@ -50,22 +50,14 @@ def assemble(
         UserError: all that `gather` has not refused yet of what a person wrote; nothing of the run
             is changed before, or by this.
     """
-    training, device, tokenizers = config.training, material.device, material.tokenizers
-    group = group or Alone()
-    data = data_identity(config, tokenizers, material.loader)
+    training, device, group = config.training, material.device, group or Alone()
+    data = data_identity(config, material.tokenizers, material.loader)
     if checkpoint is not None:
         require_same_data(config, run, checkpoint.metadata["data"], data)
     # What it refuses is told now, not at the end, where it is used.
-    build_search(config.decoding, tokenizers.target)
-    model = build_model(config.model, len(tokenizers.source), len(tokenizers.target))
-    if checkpoint is None and config.start_from is not None:
-        adopt_weights(config, model)
-    model = model.to(device)
-    optimizer: Optimizer = OPTIMIZERS.create(training.optimizer, model)
-    if training.ranks.shard_optimizer and group.size > 1:
-        from nmt.training.sharding import ShardedOptimizer  # it loads more of torch, with warnings
-
-        optimizer = ShardedOptimizer(optimizer, group)
+    build_search(config.decoding, material.tokenizers.target)
+    model = _model(config, material, is_new=checkpoint is None)
+    optimizer = _optimizer(training, model, group)
     counters, num_batches = _counters(config, checkpoint, material.loader)
     total_updates = count_updates(training, num_batches)
     engine = Engine(
@@ -94,6 +86,23 @@ def assemble(
     if checkpoint is not None:
         engine.restore(checkpoint)
     return engine
+
+
+def _model(config: Config, material: Material, *, is_new: bool) -> Model:
+    tokenizers = material.tokenizers
+    model = build_model(config.model, len(tokenizers.source), len(tokenizers.target))
+    if is_new and config.start_from is not None:
+        adopt_weights(config, model)
+    return model.to(material.device)
+
+
+def _optimizer(training: TrainingConfig, model: Model, group: ProcessGroup) -> Optimizer:
+    optimizer: Optimizer = OPTIMIZERS.create(training.optimizer, model)
+    if not training.ranks.shard_optimizer or group.size == 1:
+        return optimizer
+    from nmt.training.sharding import ShardedOptimizer  # it loads more of torch, with warnings
+
+    return ShardedOptimizer(optimizer, group)
 
 
 def _counters(
