@@ -1,6 +1,7 @@
 """What happens now and then in a training: validation, a line of metrics, giving up, the end."""
 
 import logging
+import math
 import time
 from typing import Final
 
@@ -140,6 +141,15 @@ def _report(engine: Engine, validation: Validation, improved: bool, seconds: flo
         format_duration(seconds),
         _training_time(engine),
     )
+    num_tokens = engine.model.target_embedding.table.num_embeddings
+    if validation.loss > (guess := math.log(num_tokens)):
+        logger.warning(
+            "a loss of %.4f is worse than a guess among all %s tokens, which has %.4f: if it stays "
+            "there, lower training.optimizer.learning_rate and start anew",
+            validation.loss,
+            f"{num_tokens:,}",
+            guess,
+        )
     reporter.draw_curves(_DRAWING_PAUSE)
 
 

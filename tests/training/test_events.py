@@ -37,9 +37,25 @@ def test_a_validation_says_where_training_is(
     counters.update, counters.epoch, counters.batch, counters.seconds = 8, 3, batch, 40.0
     with engine.reporter:
         validate(engine, Interruption())
-    line = caplog.messages[-1]
+    (line,) = (line for line in caplog.messages if line.startswith("validation"))
     assert re.fullmatch(rf"validation at update 8 {told}", line)
     assert "bleu 1.00 - the best so far; took 0 s" in line
+
+
+def test_a_loss_beyond_that_of_a_guess_is_told(
+    make_engine: MakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = make_engine(4, ScriptedValidator([97.52, 97.51]), max_updates=9)
+    with engine.reporter:
+        engine.counters.update = 1
+        validate(engine, Interruption())
+        assert caplog.messages == []  # 2.48 is less than ln 12
+        engine.counters.update = 2
+        validate(engine, Interruption())
+    assert caplog.messages == [
+        "a loss of 2.4900 is worse than a guess among all 12 tokens, which has 2.4849: if it stays "
+        "there, lower training.optimizer.learning_rate and start anew"
+    ]
 
 
 def test_samples_are_shown_where_the_model_got_better(
