@@ -125,7 +125,8 @@ def _parse_override(override: str) -> Layer:
         )
     if not text.strip():
         raise ConfigError(
-            f"override {override!r}: has no value; nothing is written null, and no text ''"
+            f"override {override!r}: has no value; write null for nothing, and \"''\" (with both "
+            "kinds of quotes) for an empty text"
         )
     value: Any = parse_yaml(text, f"override {override!r}")
     for part in reversed(parts):

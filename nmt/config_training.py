@@ -150,7 +150,7 @@ class TrainingConfig(Options):
     tensorboard: bool = False
     """Write the metrics for TensorBoard as well (needs the extra `tensorboard`)."""
     num_threads: Positive | None = None
-    """CPU threads; null: what torch chooses. Fewer are faster where others use the same cores."""
+    """CPU threads; null: what torch chooses. Fewer may be faster where others use its cores."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

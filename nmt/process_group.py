@@ -281,7 +281,7 @@ def talk(exchange: Callable[[], object]) -> None:
             raise
         raise LostProcess(
             "another of the processes of torchrun has died, or cannot be reached any more "
-            f"({_first_line(error)}); --resume goes on from what was saved"
+            f"({_first_line(error)})"
         ) from None
 
 

@@ -96,9 +96,12 @@ class RunDirectory:
         """For one process at a time that trains in it; however it ends, the system lets go.
 
         Raises:
-            RunError: another one holds it.
+            RunError: another one holds it, or it may not be read.
         """
-        folder = os.open(self.path, os.O_RDONLY)
+        try:
+            folder = os.open(self.path, os.O_RDONLY)
+        except PermissionError:
+            raise RunError(f"{self.path}: no permission to read it") from None
         try:
             with suppress(OSError):  # some file systems have no locks
                 if not _lock(folder):

@@ -72,7 +72,10 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         else:
             for name in ("stat", "lstat"):
                 patch(os, name, lambda given, *rest, **options: is_below(given))
-            patch(io, "open", lambda given, *rest, **options: is_at(given) or is_below(given))
+            for module in (io, os):
+                patch(
+                    module, "open", lambda given, *rest, **options: is_at(given) or is_below(given)
+                )
             for name in ("listdir", "scandir"):
                 patch(os, name, lambda given=".", *rest: is_at(given) or is_below(given))
         access = os.access

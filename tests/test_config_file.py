@@ -100,7 +100,8 @@ class TestOverrides:
     @pytest.mark.parametrize("override", ["seed=", "run= "])
     def test_must_have_a_value(self, write: Write, override: str) -> None:
         assert refused(write(""), override) == (
-            f"override {override!r}: has no value; nothing is written null, and no text ''"
+            f"override {override!r}: has no value; write null for nothing, and \"''\" (with "
+            "both kinds of quotes) for an empty text"
         )
 
     @pytest.mark.parametrize("override", ["seed", "=1", "a..b=1", ".a=1"])

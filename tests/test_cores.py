@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -38,6 +40,20 @@ def test_threads_wait_as_the_environment_says_or_briefly(
     monkeypatch.setattr(os, "environ", dict(given))
     wait_briefly()
     assert os.environ == expected
+
+
+def test_a_command_sets_how_threads_wait_before_torch_is_there() -> None:
+    code = (
+        "import os, sys, nmt.cli\n"
+        "nmt.cli.main(['check'])\n"
+        "print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+    )
+    unset = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    kept = {name: value for name, value in os.environ.items() if name not in unset}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "10000 False\n"
 
 
 def test_where_cores_cannot_be_taken_away_all_count(monkeypatch: pytest.MonkeyPatch) -> None:

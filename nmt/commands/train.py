@@ -1,6 +1,7 @@
 """`nmt train`: everything that a configuration implies."""
 
 import argparse
+import os
 import shutil
 import tempfile
 from collections import deque
@@ -102,7 +103,7 @@ def _was_begun(path: Path) -> bool:
     from nmt.run import RunDirectory
     from nmt.training.agreement import has_begun
 
-    return RunDirectory(path).config.exists() and has_begun(path)
+    return has_begun(path) and os.path.lexists(RunDirectory(path).config)
 
 
 def _open_beside_first(path: Path) -> "RunDirectory":
@@ -122,10 +123,10 @@ def _open(path: Path, resume: bool, overwrite: bool) -> "RunDirectory":
     from nmt.run import RunDirectory
 
     folder = RunDirectory(path)
-    if folder.config.exists():
+    if os.path.lexists(folder.config):  # where that may not be seen it is told below
         with folder.held():  # at once, as neither --resume nor --overwrite would help
             pass
-    if overwrite and not resume and path.is_dir():
+    if overwrite and not resume and os.path.isdir(path):
         return folder
     return RunDirectory.create(path, resume=resume)
 

@@ -106,7 +106,7 @@ class SentencePieceTokenizer(Tokenizer):
         return self._pieces[ids[position]].startswith(BLANK)
 
     def _is_blank(self, token: int) -> bool:
-        return self._pieces[token] == BLANK or super()._is_blank(token)
+        return not self._texts[token]
 
     def _spell_text(self, token: int) -> Spelling:
         content = self._texts[token]

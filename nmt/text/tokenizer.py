@@ -94,13 +94,16 @@ class Tokenizer(Reader[str]):
                 has_text = False
             groups[-1].append(token)
             has_text = has_text or not self._is_blank(token)
-        if not has_text and len(groups) > 1:
-            blanks = groups.pop()
-            groups[-1] += blanks
-        words = [self._join(group) for group in groups]
-        return EncodedWords(
-            list(ids), words, [index for index, group in enumerate(groups) for _ in group]
-        )
+        words: list[str] = []
+        word_of_token: list[int] = []
+        for group in groups:
+            word = self._join(group)
+            if words and not (word and words[-1]):  # blanks, which several bytes can write too
+                words[-1] += word
+            else:
+                words.append(word)
+            word_of_token += [len(words) - 1] * len(group)
+        return EncodedWords(list(ids), words, word_of_token)
 
     @functools.cached_property
     def word_edges(self) -> NDArray[np.bool_]:

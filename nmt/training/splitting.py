@@ -19,7 +19,7 @@ class GradientMaker:
     """Computes what one process has to of the gradient of an update.
 
     Args:
-        engine: of which model and objective are used.
+        engine: its model, optimizer and objective are used, and its counters told of what is split.
     """
 
     def __init__(self, engine: Engine) -> None:

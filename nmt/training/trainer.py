@@ -11,7 +11,7 @@ from nmt.config import Config
 from nmt.config_file import dump_config, load_config
 from nmt.data.portions import Place
 from nmt.metrics import Score
-from nmt.process_group import Alone, ProcessGroup
+from nmt.process_group import Alone, LostProcess, ProcessGroup
 from nmt.run import LAST, RunDirectory
 from nmt.training.agreement import require_same_start
 from nmt.training.assembly import assemble, no_sentences
@@ -95,10 +95,9 @@ def train(
         if group.is_first:
             if not is_held:
                 stack.enter_context(run.held())
-            run.write_config(dump_config(before))  # where that cannot be done nothing else is
+            text = run.config.read_text(encoding="utf-8") if resume else dump_config(before)
+            run.write_config(text)  # where that cannot be done nothing else is
             stack.enter_context(log_to_file(run.log))
-        if changed:
-            logger.info("goes on with other options: %s", ", ".join(changed))
         checkpoint = _last_checkpoint(run) if resume else None
         seed_everything(config.seed)
         material = _gather_in_turn(config, before, run, material, group, checkpoint is not None)
@@ -109,6 +108,8 @@ def train(
         if group.is_first:
             run.write_config(dump_config(config))  # not before nothing is left that is refused
             write_environment(run.environment, engine.device, engine.precision, group.size)
+        if changed:
+            logger.info("goes on with other options: %s", ", ".join(changed))
         with engine.reporter, listen() as interruption:
             return _train(config, engine, interruption)
 
@@ -132,6 +133,10 @@ def _train(config: Config, engine: Engine, interruption: Interruption) -> Traini
         return TrainingResult(
             "interrupted", counters.update, engine.best.best, signal=interruption.signal
         )
+    except LostProcess as error:
+        if not is_checkpoint(engine.run.checkpoint(LAST)):
+            raise
+        raise LostProcess(f"{error}; --resume goes on from the last checkpoint") from None
     return TrainingResult(reason, counters.update, engine.best.best, tuple(scores))
 
 

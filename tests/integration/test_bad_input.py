@@ -374,7 +374,7 @@ def test_training_in_a_run_without_permission(
 ) -> None:
     forbid(path)
     arguments = [] if flag is None else [flag]
-    nmt("train", "tiny.yaml", *arguments).assert_refused("runs/tiny", "ermission")
+    nmt("train", "tiny.yaml", *arguments).assert_refused("runs/tiny", "no permission")
 
 
 @pytest.mark.parametrize(

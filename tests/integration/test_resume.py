@@ -20,10 +20,12 @@ from nmt.commands import train as train_command
 from nmt.config_file import load_config
 from nmt.data.drawing import Drawing
 from nmt.errors import RunError
+from nmt.process_group import LostProcess
 from nmt.run import RunDirectory
 from nmt.training import trainer
 from nmt.training.engine import Engine
 from nmt.training.signals import Interrupted
+from nmt.training.trainer import Trainer
 from nmt.translation import Translator
 
 NUM_PAIRS = 60
@@ -327,6 +329,8 @@ def test_a_resume_that_is_refused_leaves_the_configuration_as_it_was(
     run = Run(own_corpus, "refused")
     assert run.train("training.max_updates=2") == 0
     config = run.path / "config.yaml"
+    with config.open("a") as file:
+        file.write("# of a person's own\n")
     before = config.read_bytes()
     with (
         (own_corpus / "source.txt").open("a") as source,
@@ -336,11 +340,12 @@ def test_a_resume_that_is_refused_leaves_the_configuration_as_it_was(
         target.write("ba\n")
     assert run.train("--resume", "training.max_updates=3") == 2
     assert config.read_bytes() == before
+    told = "goes on with other options: training.max_updates (2 -> 3)"
+    assert told not in (run.path / "train.log").read_text()
     for name in ("source", "target"):
         shutil.copy(corpus / f"{name}.txt", own_corpus)
     capsys.readouterr()
     assert run.train("--resume", "training.max_updates=3") == 0
-    told = "goes on with other options: training.max_updates (2 -> 3)"
     assert told in capsys.readouterr().err
     assert load_config(config).training.max_updates == 3
 
@@ -359,6 +364,25 @@ def test_of_a_refused_resume_only_what_it_found_for_auto_is_kept(
     (own_corpus / "source.txt").write_text("ab " + (own_corpus / "source.txt").read_text())
     assert run.train("--resume", auto, "training.max_updates=3") == 2
     assert config.read_text() == before
+
+
+def test_where_a_process_is_lost_a_resume_is_named_if_there_is_one(
+    own_corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lose(trainer: Trainer) -> str:
+        raise LostProcess("another has died")
+
+    run = Run(own_corpus, "lost")
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "run", lose)
+        assert run.train("training.max_updates=2") == 2
+        assert capsys.readouterr().err.endswith("nmt: error: another has died\n")
+    assert run.train("--resume", "training.max_updates=2") == 0
+    monkeypatch.setattr(Trainer, "run", lose)
+    capsys.readouterr()
+    assert run.train("--resume", "training.max_updates=3") == 2
+    told = "nmt: error: another has died; --resume goes on from the last checkpoint\n"
+    assert capsys.readouterr().err.endswith(told)
 
 
 def test_a_validation_set_that_has_changed_is_noticed(

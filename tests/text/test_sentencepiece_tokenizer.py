@@ -108,6 +108,28 @@ def test_bytes_that_are_no_text_keep_the_line_whole(subwords):
     assert tokenizer.decode([lead, tab, follows]) == "é", "as if the tab had not been written"
 
 
+def test_bytes_of_blanks_make_no_words(subwords):
+    tokenizer = subwords["bytes"]
+    first = tokenizer.pieces(range(len(tokenizer))).index("<0x00>")
+    tab, blank, lead, follows = (first + byte for byte in (0x09, 0x20, 0xC2, 0xA0))
+    mark = tokenizer.pieces(range(len(tokenizer))).index("▁")
+    cat, dog = tokenizer.encode("Katze"), tokenizer.encode("Hund")
+    no_break = [lead, follows]  # U+00A0
+    for ids in (
+        [tab, *cat, *dog],
+        [*cat, mark, blank, *dog],
+        [*cat, tab, *dog],
+        [*no_break, *cat, mark, *no_break, *dog, *no_break, mark],
+    ):
+        assert tokenizer.decode(ids) == "Katze Hund"
+        split = tokenizer.split_words(ids)
+        assert split.words == ["Katze", "Hund"]
+        assert len(split.word_of_token) == len(ids)
+        assert split.word_of_token == sorted(split.word_of_token)
+        assert {split.word_of_token[ids.index(token)] for token in cat} == {0}
+        assert {split.word_of_token[ids.index(token)] for token in dog if token not in cat} == {1}
+
+
 @pytest.mark.parametrize(
     ("phrase", "text", "is_found"),
     [
