@@ -136,7 +136,10 @@ def _train(config: Config, engine: Engine, interruption: Interruption) -> Traini
     except LostProcess as error:
         if not is_checkpoint(engine.run.checkpoint(LAST)):
             raise
-        raise LostProcess(f"{error}; --resume goes on from the last checkpoint") from None
+        raise LostProcess(
+            f"{error}; where torchrun does not start anew by itself, --resume goes on from what "
+            "was saved"
+        ) from None
     return TrainingResult(reason, counters.update, engine.best.best, tuple(scores))
 
 

@@ -381,8 +381,10 @@ def test_where_a_process_is_lost_a_resume_is_named_if_there_is_one(
     monkeypatch.setattr(Trainer, "run", lose)
     capsys.readouterr()
     assert run.train("--resume", "training.max_updates=3") == 2
-    told = "nmt: error: another has died; --resume goes on from the last checkpoint\n"
-    assert capsys.readouterr().err.endswith(told)
+    assert capsys.readouterr().err.endswith(
+        "nmt: error: another has died; where torchrun does not start anew by itself, --resume goes "
+        "on from what was saved\n"
+    )
 
 
 def test_a_validation_set_that_has_changed_is_noticed(
