@@ -40,24 +40,31 @@ class Metric(ABC):
     title: ClassVar[str]
     higher_is_better: ClassVar[bool] = True
 
-    def __call__(self, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
-        """Score translations against one reference each.
+    def __call__(self, hypotheses: Sequence[str], *references: Sequence[str]) -> Score:
+        """Score translations against one reference each, or several.
+
+        Args:
+            hypotheses: the translations.
+            references: one set of references, a line for each translation, or more such sets.
 
         Raises:
-            DataError: there is nothing to score, or not one reference for each translation.
+            DataError: there is nothing to score, or not one reference of each set for each
+                translation.
         """
-        if len(hypotheses) != len(references):
-            raise DataError(
-                f"{len(hypotheses)} translations but {len(references)} references: "
-                "they must correspond line for line"
-            )
+        assert references, "a metric compares with at least one set of references"
+        for lines in references:
+            if len(hypotheses) != len(lines):
+                raise DataError(
+                    f"{len(hypotheses)} translations but {len(lines)} references: "
+                    "they must correspond line for line"
+                )
         if not hypotheses:
             raise DataError("no sentences to score: the test set is empty")
         return self._score(hypotheses, references)
 
     @abstractmethod
-    def _score(self, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
-        """Score at least one translation against as many references."""
+    def _score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
+        """Score at least one translation against sets of as many references."""
 
 
 class SacrebleuMetric(Metric):
@@ -67,9 +74,9 @@ class SacrebleuMetric(Metric):
     def make_scorer(self) -> SacrebleuScorer:
         """A new sacreBLEU metric (it holds the references while it works, so none is kept)."""
 
-    def _score(self, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+    def _score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         scorer = self.make_scorer()
-        value = float(scorer.corpus_score(list(hypotheses), [list(references)]).score)
+        value = float(scorer.corpus_score(list(hypotheses), list(map(list, references))).score)
         return Score(self.name, value, str(scorer.get_signature()))
 
 
@@ -120,19 +127,22 @@ class Ter(SacrebleuMetric):
 
 
 # The version is of this way to count; sacreBLEU has no part in it.
-_EXACT_SIGNATURE: Final = "nrefs:1|case:mixed|tok:none|match:line|version:1"
+_EXACT_SIGNATURE: Final = "nrefs:{}|case:mixed|tok:none|match:line|version:1"
 
 
 class ExactMatch(Metric):
-    """Percent of the lines that are their reference, but for blanks around them."""
+    """Percent of the lines that equal a reference, apart from white space around them."""
 
     name = "exact_match"
     title = "exact match"
 
-    def _score(self, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
-        pairs = zip(hypotheses, references, strict=True)
-        same = sum(hypothesis.strip() == reference.strip() for hypothesis, reference in pairs)
-        return Score(self.name, 100.0 * same / len(hypotheses), _EXACT_SIGNATURE)
+    def _score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
+        same = sum(
+            any(hypothesis.strip() == reference.strip() for reference in allowed)
+            for hypothesis, *allowed in zip(hypotheses, *references, strict=True)
+        )
+        signature = _EXACT_SIGNATURE.format(len(references))
+        return Score(self.name, 100.0 * same / len(hypotheses), signature)
 
 
 METRICS: dict[str, type[Metric]] = {

@@ -60,6 +60,25 @@ def test_exact_match_takes_lines_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("name", METRICS)
+def test_each_line_may_match_any_of_several_references(name: str) -> None:
+    metric = METRICS[name]()
+    # Each set has the right reference for one line only; against both sets both lines are right.
+    first, second = [REFERENCES[0], "No."], ["No.", REFERENCES[1]]
+    score = metric(REFERENCES, first, second)
+    assert score.value == pytest.approx(100.0 if metric.higher_is_better else 0.0)
+    assert "nrefs:2" in score.signature
+    with pytest.raises(DataError, match="2 translations but 1 references"):
+        metric(REFERENCES, first, ["No."])
+
+
+def test_exact_match_against_two_references_by_hand() -> None:
+    score = METRICS["exact_match"]()(
+        ["a", "b", "c", "d"], ["a", "x", "x", "x"], ["y", "b ", "y", "y"]
+    )
+    assert score.value == 50.0
+
+
+@pytest.mark.parametrize("name", METRICS)
 def test_an_empty_translation_is_scored(name: str) -> None:
     assert math.isfinite(METRICS[name]()(["", ""], REFERENCES).value)
 
