@@ -24,7 +24,7 @@ from typing import Any, Final, NoReturn, Protocol, cast
 
 from nmt.cores import wait_briefly
 from nmt.errors import UserError
-from nmt.launched import has_memory, is_first, is_launched
+from nmt.launched import has_memory, is_first, is_launched, show_at_the_end
 
 OK: Final = 0
 INTERNAL_ERROR: Final = 1
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wait_briefly()
     with _stdout_in_utf8(), _log_on_stderr(), _at_sigterm(_unwind):
         try:
-            code = _dispatch(words) if not _is_refused(words) else USER_ERROR
+            code = _dispatch(words) if not _was_refused(words) else USER_ERROR
             sys.stdout.flush()
         except UserError as error:
             code = _refuse(error, words)
@@ -108,26 +108,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _is_refused(words: Sequence[str]) -> bool:
-    """Whether processes that torchrun has started before have told why this cannot be done."""
+def _was_refused(words: Sequence[str]) -> bool:
+    """Return whether processes that torchrun started before have printed a user's error."""
     if not has_memory():
         return False
-    from nmt.refusals import is_refused
+    from nmt.refusals import find_refusal
 
-    return is_refused(words)
+    message = find_refusal(words)
+    if message is not None:
+        show_at_the_end(_error_line(message))
+    return message is not None
 
 
 def _refuse(error: UserError, words: Sequence[str]) -> int:
     """Tell an error of the user; of several processes that meet the same, one does."""
     with _at_sigterm(signal.SIG_IGN):  # by torchrun, where another has ended sooner
         if has_memory():
-            from nmt.refusals import refuse
+            from nmt.refusals import find_refusal, refuse
 
             if not refuse(error, words):
+                show_at_the_end(_error_line(find_refusal(words) or str(error)))
                 return USER_ERROR
+        show_at_the_end(_error_line(str(error)))
         where = "" if is_first() else f"rank {os.environ['RANK']}: "
-        print(f"nmt: error: {where}{' '.join(str(error).split())}", file=sys.stderr)
+        print(_error_line(f"{where}{error}"), file=sys.stderr)
     return USER_ERROR
+
+
+def _error_line(message: str) -> str:
+    return f"nmt: error: {' '.join(message.split())}"
 
 
 def _system_refuses(error: OSError, words: Sequence[str]) -> int:

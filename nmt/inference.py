@@ -1,10 +1,12 @@
 """A model at work on any number of encoded sentences: batches of like length, without gradients."""
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
 from typing import Any, Final, TypeVar
 
@@ -62,6 +64,9 @@ class Inference:
     batch_sentences: int | None = None
     workers: "Workers[Inference] | Ranks[Inference] | None" = None
     shortlist: Shortlist | None = None
+
+    def __post_init__(self) -> None:
+        _use_one_thread_after_forks()
 
     def run_search(
         self, sources: Sequence[Tokens], demands: Sequence[Demand] | None = None
@@ -157,6 +162,16 @@ class Inference:
                 yield
         finally:
             self.model.train(was_training)
+
+
+@cache
+def _use_one_thread_after_forks() -> None:
+    """Have every child that is forked from now on compute in one thread.
+
+    A fork copies no other thread. A child whose parent has used OpenMP would wait forever for
+    the threads of the parent.
+    """
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def _search_batch(

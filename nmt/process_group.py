@@ -19,7 +19,7 @@ from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-
 
 from nmt.durations import format_duration
 from nmt.errors import PassingError
-from nmt.launched import has_memory, is_launched
+from nmt.launched import has_memory, is_launched, show_at_the_end
 from nmt.out_of_memory import is_out_of_memory
 
 Value = TypeVar("Value")
@@ -80,20 +80,23 @@ class ProcessGroup(ABC):
     def first_goes_ahead(self) -> Iterator[None]:
         """For work of the first alone: the others come out when it is done.
 
-        Where the first fails, the others end too, with nothing said: it says why.
+        Where the first fails, the others end too. They print nothing, but torchrun may report any
+        of them, so each gives it the error of the first to show.
         """
         if not self.is_first:
-            if not self.tell(False):
+            error = self.tell("")
+            if error:
+                show_at_the_end(f"nmt: error: {error}")
                 raise SystemExit(2)
             yield
             return
         try:
             yield
-        except BaseException:
+        except BaseException as failure:
             with suppress(LostProcess):
-                self.tell(False)
+                self.tell(" ".join(str(failure).split()) or type(failure).__name__)
             raise
-        self.tell(True)
+        self.tell("")
 
 
 class Alone(ProcessGroup):

@@ -21,17 +21,19 @@ _PAUSE: Final = 0.05  # seconds between two looks for what it has left
 _TIMEOUT: Final = timedelta(seconds=10)
 
 
-def is_refused(words: Sequence[str]) -> bool:
-    """Whether a user's error has ended this command before, under the torchrun of this process.
+def find_refusal(words: Sequence[str]) -> str | None:
+    """Return the user's error that has ended this command before, under the same torchrun.
 
     Args:
         words: of the command.
     """
     try:
         store = memory_of_torchrun(_TIMEOUT)
-        return store is not None and bool(store.check([_told(words)]))
+        if store is None or not store.check([_told(words)]):
+            return None
+        return store.get(_told(words)).decode()
     except RuntimeError:  # it cannot be asked
-        return False
+        return None
 
 
 def refuse(error: UserError, words: Sequence[str]) -> bool:
@@ -65,7 +67,7 @@ def is_the_one(store: Store, message: str, told: str, is_first: bool) -> bool:
     store.set(_MET, "")
     if not is_first and _appears(store, key):
         return False
-    store.set(told, "")
+    store.set(told, message)
     return bool(store.add(key, 1) == 1)
 
 

@@ -1,5 +1,6 @@
 """Several processes that compute batches with one model, whose weights they share."""
 
+import os
 import pickle
 import signal
 from collections import deque
@@ -49,6 +50,7 @@ class Workers(Generic[Tool]):
             )
             for _ in range(number)
         ]
+        self._owner = os.getpid()
         self._num_given = 0
         self._awaited: set[int] = set()  # places of jobs
         self._answers: dict[int, Answer] = {}  # of those that were done before their turn
@@ -89,9 +91,16 @@ class Workers(Generic[Tool]):
         Raises:
             PassingError: a process has died.
             UserError: what the function has raised, the first of the jobs.
-            RuntimeError: the function has raised another exception; its traceback is in it.
+            RuntimeError: the function has raised another exception; its traceback is in it. Or
+                this is a forked child: the workers send their results to the parent.
             Exception: of the jobs themselves, those too that cannot be pickled.
         """
+        if os.getpid() != self._owner:
+            raise RuntimeError(
+                f"the workers belong to process {self._owner}, and this is a forked child, process "
+                f"{os.getpid()}; use the translator without workers here, or start workers of its "
+                "own (with_workers)"
+            )
         most = _AHEAD * len(self._processes)
         rest = UntilError(jobs)
         given: deque[int] = deque()

@@ -1,15 +1,17 @@
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from torch.distributed import HashStore, TCPStore
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from nmt import cli, refusals
 from nmt.errors import DataError, PassingError
 from nmt.process_group import LostProcess
-from nmt.refusals import is_refused, is_the_one, refuse
+from nmt.refusals import find_refusal, is_the_one, refuse
 
 WORDS = ("train", "nowhere.yaml")
 
@@ -42,13 +44,59 @@ def test_an_error_is_told_by_the_first_and_not_again(as_rank, capsys) -> None:
     assert capsys.readouterr().err == "nmt: error: nowhere.yaml: no such file\n"
 
 
+@pytest.fixture
+def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """Return what torchrun prints last when this process fails."""
+    path = tmp_path / "error.json"
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(path))
+
+    def last_words() -> str:
+        failure = ProcessFailure(local_rank=0, pid=1, exitcode=2, error_file=str(path))
+        path.unlink()
+        *_, last, border = str(ChildFailedError("nmt", {0: failure})).splitlines()
+        assert set(border) == {"="}
+        return last
+
+    return last_words
+
+
+@pytest.mark.usefixtures("impatient")
+def test_torchrun_repeats_the_error_last_whichever_process_it_reports(as_rank, report) -> None:
+    """It reports the first to end of the latest start, often a process that prints nothing."""
+    for rank in (0, 1, 1, 0):
+        as_rank(rank)
+        assert cli.main(WORDS) == 2
+        assert report() == (
+            "  traceback : nmt: error: nowhere.yaml: no such file "
+            "(see above; the traceback is torchrun's)"
+        )
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_process_that_lost_another_reports_the_error_of_that_one(as_rank, report, capsys) -> None:
+    as_rank(0)
+    assert refuse(DataError("a.txt: no such file"), WORDS)
+    as_rank(1)
+    assert cli._refuse(LostProcess("another has died"), WORDS) == 2
+    assert "nmt: error: a.txt: no such file (see above" in report()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_single_process_of_torchrun_repeats_its_error(
+    report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
+    assert cli.main(["translate", "nowhere"]) == 2
+    assert "nmt: error: nowhere: no such folder" in report()
+
+
 @pytest.mark.usefixtures("impatient")
 def test_who_alone_meets_an_error_tells_it_and_the_others_end_in_silence(as_rank, capsys) -> None:
     as_rank(1)
     assert cli.main(WORDS) == 2
     assert capsys.readouterr().err == "nmt: error: rank 1: nowhere.yaml: no such file\n"
     as_rank(0)
-    assert is_refused(WORDS)
+    assert find_refusal(WORDS) == "nowhere.yaml: no such file"
     assert not refuse(LostProcess("another has died"), WORDS)
 
 
@@ -57,15 +105,15 @@ def test_a_process_that_died_is_told_and_may_start_anew(as_rank) -> None:
     as_rank(0)
     for _ in "12":
         assert refuse(PassingError("a worker has died"), WORDS)
-        assert not is_refused(WORDS)
+        assert find_refusal(WORDS) is None
 
 
 @pytest.mark.usefixtures("impatient")
 def test_another_command_of_the_same_process_is_not_refused(as_rank) -> None:
     as_rank(0)
     assert refuse(DataError("a.txt: no such file"), WORDS)
-    assert is_refused(WORDS)
-    assert not is_refused(("train", "other.yaml"))
+    assert find_refusal(WORDS) == "a.txt: no such file"
+    assert find_refusal(("train", "other.yaml")) is None
 
 
 def test_others_wait_for_the_first_to_tell_it() -> None:
@@ -84,4 +132,4 @@ def test_others_wait_for_the_first_to_tell_it() -> None:
 def test_where_nothing_is_remembered_each_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
     assert refuse(DataError("a.txt: no such file"), WORDS)
-    assert not is_refused(WORDS)
+    assert find_refusal(WORDS) is None

@@ -19,6 +19,7 @@ from nmt.exported import KEY, ExportedTranslator, read_hypotheses
 from nmt.exporting.export import _EXPORTED
 from nmt.search.hypothesis import Hypothesis
 from tests.integration.conftest import Command
+from tests.test_forking import in_forked_child
 
 LINES = ["one two three .", "", "nine .", "four four zero ."]
 INPUT = "".join(f"{line}\n" for line in LINES).encode()
@@ -85,6 +86,18 @@ def test_what_goes_in_and_what_comes_out(
     assert "alignment" not in told[0]
     warned = nmt("translate", exported, stdin=b"zzz one .\n").err
     assert "line 1: 1 of 3 tokens is unknown to the model" in warned
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_forked_child_translates_as_its_parent_does(in_trained: Path, exported: Path) -> None:
+    translator = ExportedTranslator.open(exported, batch_tokens=20, num_threads=2)
+    lines = Path("test.en").read_text().splitlines()
+
+    def work() -> list[str]:
+        return [translation.text for translation in translator.translate(lines)]
+
+    expected = repr(work())
+    assert in_forked_child(work) == expected
 
 
 def test_a_reader_that_has_enough_is_no_error(exported: Path, tmp_path: Path) -> None:

@@ -253,8 +253,11 @@ def test_a_run_that_is_there_is_refused_once(launch: Launch, one: str) -> None:
     words = ("--max-restarts", 1, "-m", "nmt", "train", "config.yaml")
     result = launch(2, *words)
     assert result.returncode != 0
-    refusals = [line for line in result.stderr.splitlines() if "there is a run already" in line]
-    assert len(refusals) == 1
+    (refusal,) = told(result)
+    assert "there is a run already" in refusal
+    assert result.stderr.rstrip("=\n").endswith(
+        f"{refusal} (see above; the traceback is torchrun's)"
+    )
     assert weights(one) == before
 
 

@@ -349,7 +349,12 @@ def test_the_first_goes_ahead() -> None:
     assert order[0] == 0 and sorted(order) == [0, 1, 2]
 
 
-def test_where_the_first_fails_the_others_end_without_a_word() -> None:
+def test_where_the_first_fails_the_others_end_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They give torchrun the error of the first, which it repeats at the end."""
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
+
     def work(group: ProcessGroup) -> str:
         try:
             with group.first_goes_ahead():
@@ -360,3 +365,4 @@ def test_where_the_first_fails_the_others_end_without_a_word() -> None:
         return "went on"
 
     assert together(3, work) == ["no", "2", "2"]
+    assert "nmt: error: no (see above" in (tmp_path / "error.json").read_text()
