@@ -51,7 +51,7 @@ from nmt.config_training import (
 )
 from nmt.explain import refuse
 
-CONFIG_VERSION = 1
+CONFIG_VERSION = 2
 
 _UNGUIDED = ("hard", "gumbel", "local_m")
 """Alignments whose weights give no gradient where they are 0, and that are 0 but in few places."""
@@ -132,8 +132,8 @@ class Config(Options):
         )
         if str(version) != str(CONFIG_VERSION):
             sentence = (
-                f"this is version {version}; this nmt reads {CONFIG_VERSION}: use the nmt that it "
-                "was written for, or adapt it to configs/reference.yaml"
+                f"this is version {version}; this nmt reads up to {CONFIG_VERSION}: use the nmt "
+                "that it was written for, or adapt it to configs/reference.yaml"
             )
             refuse((("version",), sentence))
         return given
@@ -185,7 +185,9 @@ class Config(Options):
                 sentence = "needs an attention, and model.attention is null; leave one of them out"
                 refuse((("training", key), sentence))
             if asked and self.model.attention and self.model.attention.score.name == "uniform":
-                sentence = "has nothing to teach the score 'uniform'; the nearest that works is dot"
+                sentence = (
+                    "has nothing to teach the score 'uniform'; the nearest that works is general"
+                )
                 refuse((("training", key), sentence))
         if guided and all(corpus.alignments is None for corpus in self.data.train):
             sentence = "is missing, and training.guided_attention needs it"

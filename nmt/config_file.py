@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from nmt.config import Config, TokenizerConfig
+from nmt.config_versions import name_trained_score, upgrade
 from nmt.errors import ConfigError
 from nmt.explain import UNKNOWN_OPTION, explain
 from nmt.files import is_missing
@@ -30,7 +31,11 @@ class Layer:
 
 
 def load_config(
-    path: str | Path, overrides: Sequence[str] = (), options: Mapping[str, Any] | None = None
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+    *,
+    resume: bool = False,
 ) -> Config:
     """Read a configuration.
 
@@ -39,6 +44,7 @@ def load_config(
         overrides: ``key=value`` with dotted keys, as in ``model.attention.score=dot``; the value
             is YAML. Later ones win.
         options: a tree of options from a program, laid over all.
+        resume: a run is there that these options may have started, with an earlier version.
 
     Raises:
         ConfigError: one line that names the file, the key, the bad value and what is allowed.
@@ -49,6 +55,8 @@ def load_config(
     tree: Tree = {}
     for layer in layers:
         tree = _merge(tree, layer.tree, (), layer.origin)
+    if resume:
+        tree = name_trained_score(tree)
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
@@ -108,7 +116,7 @@ def _read_layers(path: Path) -> list[Layer]:
                 f"{next_path}: must be options (`key: value`), not a {_sort(tree)}{hint}"
             )
         base = tree.pop("extends", None)
-        layers.insert(0, Layer(str(next_path), tree))
+        layers.insert(0, Layer(str(next_path), upgrade(tree)))
         if base is not None and not isinstance(base, str):
             raise ConfigError(f"{next_path}: extends: must be one file name, not a {_sort(base)}")
         next_path = next_path.parent / base if base else None

@@ -21,6 +21,8 @@ from nmt.registry import PlugIn
 
 _ONE_OF_EQUALS = ("hard", "gumbel", "monotonic")
 """Alignments that find their position by the scores alone."""
+DOT_PRODUCTS = ("dot", "scaled_dot")
+"""Scores without weights, which compare vectors of one size."""
 
 
 def _check_residual(residual: bool, num_layers: int) -> None:
@@ -203,7 +205,23 @@ class ModelConfig(Options):
             )
             refuse((("bridge",), sentence))
         self._check_heads()
+        self._check_dot_product()
         return self
+
+    def _check_dot_product(self) -> None:
+        """Refuse a product of vectors of unequal sizes."""
+        query, value = self.decoder.hidden_size, self.encoder.output_size
+        if self.attention is None or query == value:
+            return
+        name, heads = self.attention.score.name, self.attention.num_heads
+        if name in DOT_PRODUCTS:
+            each = f" ({query // heads} and {value // heads} for each head)" if heads > 1 else ""
+            sentence = (
+                f"{name!r} needs decoder and encoder states of one size, not {query} and {value}"
+                f"{each}; set model.decoder.hidden_size: {value}, or model.attention.score: "
+                "general (what earlier versions trained under this name)"
+            )
+            refuse((("attention", "score"), sentence))
 
     def _check_heads(self) -> None:
         heads = 1 if self.attention is None else self.attention.num_heads

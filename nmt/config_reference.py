@@ -26,7 +26,7 @@ HEADER = """\
 #
 # A configuration of your own says only what differs (`run` and `data` must be there), and may start
 # from another file with `extends: other.yaml`, relative to it. On the command line, key=value sets
-# an option: `nmt train my.yaml training.batch_tokens=8000 model.attention.score=dot`.
+# an option: `nmt train my.yaml training.batch_tokens=8000 model.attention.score=general`.
 #
 # A plug-in is a name with options of its own: `cell: {name: gru, fused: true}`; `cell: gru` is
 # short for `{name: gru}`. Paths are relative to the folder that nmt is run in.

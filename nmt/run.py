@@ -33,7 +33,7 @@ _CONTENTS = (
     "results.json",
 )
 # What the resolved configuration of any run has, and hardly any other tool's `config.yaml`.
-_RUN_KEYS = {"version", "run", "data", "tokenizer", "model", "training", "decoding"}
+RUN_KEYS = {"version", "run", "data", "tokenizer", "model", "training", "decoding"}
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class RunDirectory:
             raise RunError(f"{self.config}: no permission to read it") from None
         except (OSError, ValueError, ConfigError):
             return False
-        return isinstance(tree, dict) and tree.keys() >= _RUN_KEYS
+        return isinstance(tree, dict) and tree.keys() >= RUN_KEYS
 
     def _require_run(self, otherwise: str) -> None:
         if not _exists(self.path):

@@ -182,10 +182,32 @@ def test_unknown_devices(device: str) -> None:
 
 
 def test_other_version_comes_before_all_else() -> None:
-    assert problem(version="2", strange=1) == (
-        "version: this is version 2; this nmt reads 1: use the nmt that it was written for, "
-        "or adapt it to configs/reference.yaml"
+    assert problem(version="3", strange=1) == (
+        "version: this is version 3; this nmt reads up to 2: use the nmt that it was written "
+        "for, or adapt it to configs/reference.yaml"
     )
+
+
+@pytest.mark.parametrize("name", ["dot", "scaled_dot"])
+def test_a_dot_product_needs_states_of_one_size(name: str) -> None:
+    attention: dict[str, Any] = {"score": name}
+    sizes: dict[str, Any] = {"encoder": {"hidden_size": 96}, "decoder": {"hidden_size": 128}}
+    message = problem(model={"attention": attention, **sizes})
+    assert message == (
+        f"model.attention.score: {name!r} needs decoder and encoder states of one size, not 128 "
+        "and 192; set model.decoder.hidden_size: 192, or model.attention.score: general (what "
+        "earlier versions trained under this name)"
+    )
+    message = problem(model={"attention": attention | {"num_heads": 2}, **sizes})
+    assert "not 128 and 192 (64 and 96 for each head); set" in message
+    grid = {"name": "grid", "channels": 1, "hidden_size": 64}
+    files = {"train": {"grids": "a.npz", "target": "a"}}
+    groups = {"data": {**files, "valid": files["train"]}, "tokenizer": {"shared": False}}
+    message = problem(model={"attention": attention, "encoder": grid}, **groups)
+    assert "not 512 and 64; set model.decoder.hidden_size: 64" in message
+    sizes["decoder"]["hidden_size"] = 192
+    make(model={"attention": attention | {"num_heads": 2}, **sizes})
+    make(model={"attention": {"score": "general"}, "encoder": grid}, **groups)
 
 
 def test_attentions_that_cannot_be() -> None:
@@ -244,7 +266,7 @@ def test_guiding_needs_weights_that_can_be_guided() -> None:
     for key, value in (("guided_attention", {}), ("coverage_loss", 1.0)):
         assert problem(data=data, model=uniform, training={key: value}) == (
             f"training.{key}: has nothing to teach the score 'uniform'; the nearest that works is "
-            "dot"
+            "general"
         )
 
 

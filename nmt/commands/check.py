@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="key=value",
         nargs="*",
         default=[],
-        help="an option other than in the file, by its dotted key: model.attention.score=dot",
+        help="an option other than in the file, by its dotted key: model.attention.score=general",
     )
 
 

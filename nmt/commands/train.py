@@ -32,7 +32,7 @@ All options, with their defaults: configs/reference.yaml."""
 
 EXAMPLES = """examples:
   nmt train configs/toy.yaml
-  nmt train configs/toy.yaml run=runs/dot model.attention.score=dot seed=2
+  nmt train configs/toy.yaml run=runs/general model.attention.score=general seed=2
   nmt train configs/toy.yaml --resume
   torchrun --nproc-per-node 4 -m nmt train configs/toy.yaml"""
 
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="key=value",
         nargs="*",
         default=[],
-        help="an option other than in the file, by its dotted key: model.attention.score=dot",
+        help="an option other than in the file, by its dotted key: model.attention.score=general",
     )
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--resume", action="store_true", help="go on with a run that was broken off")
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.config_file import load_config
     from nmt.training.disk import explained
 
-    config = load_config(arguments.config, arguments.overrides)
+    config = load_config(arguments.config, arguments.overrides, resume=arguments.resume)
     if not arguments.resume:  # by then it may stand where its start was
         require_another_run(config)
     require_schedule(config)

@@ -76,18 +76,19 @@ def make_model(
     torch.manual_seed(1)
     embedding = WordEmbedding(VOCABULARY, EMBEDDING, dropout=dropout)
     reads = CELLS[encoder_cell or cell]
-    encoder = RecurrentEncoder(lambda size: reads(size, HIDDEN), EMBEDDING, dropout=dropout)
-    attention = make_attention(score, alignment, num_heads, 2 * HIDDEN)
+    hidden = STATE // 2 if score in ("dot", "scaled_dot") else HIDDEN  # which compare one size
+    encoder = RecurrentEncoder(lambda size: reads(size, hidden), EMBEDDING, dropout=dropout)
+    attention = make_attention(score, alignment, num_heads, 2 * hidden)
     parts = DecoderParts(
         make_cell=lambda size: CELLS[cell](size, STATE),
         attention=FixedContext() if wiring in FIXED else attention,
         input_size=EMBEDDING,
-        value_size=2 * HIDDEN,
+        value_size=2 * hidden,
         output_size=EMBEDDING,
         layers=layers,
     )
     decoder: Decoder = WIRINGS[wiring](parts)
-    between = BRIDGES[bridge](2 * HIDDEN, decoder.state_size, layers.number)
+    between = BRIDGES[bridge](2 * hidden, decoder.state_size, layers.number)
     return Model(embedding, embedding, encoder, between, decoder, EMBEDDING, output_dropout=dropout)
 
 

@@ -1,6 +1,6 @@
 """Scores by a product of query and key."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from annotated_types import Gt
@@ -12,29 +12,15 @@ from nmt.nn.initialization import initialize_linear
 
 
 class DotScore(Score):
-    """``q . h`` (Luong 2015, eq. 8); the memory is projected first where its size is another.
-
-    The projection is a matrix with Glorot's weights over ``sqrt(Q)``. A score sums over Q times I
-    of its weights: without the root, the softmax would start saturated, and a step of Adam, which
-    moves all weights by the same amount, would throw the scores about by several units.
-    """
-
-    always_projected: ClassVar[bool] = False
-    """Whether the memory is projected where its size is that of the query too."""
+    """``q . h`` (Luong 2015, eq. 8), for queries and memory of one size."""
 
     def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__(query_size, key_size)
-        self.key_projection: nn.Module = nn.Identity()
-        self.scale = 1.0
-        if self.always_projected or query_size != key_size:
-            self.key_projection = nn.Linear(key_size, query_size, bias=False)
-            initialize_linear(self.key_projection)
-            self.scale = query_size**-0.5
+        assert query_size == key_size
 
     def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
-        """The memory, in the size of the query."""
-        projected: Tensor = self.key_projection(inputs)
-        return projected if self.scale == 1.0 else projected * self.scale
+        """Return the memory as it is."""
+        return inputs
 
     def forward(
         self,
@@ -51,16 +37,43 @@ class ScaledDotScore(DotScore):
 
     def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__(query_size, key_size)
-        self.scale = query_size**-0.5
+        self.scale: float = query_size**-0.5
+
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+        """Return the memory over ``sqrt(Q)``."""
+        return inputs * self.scale
 
 
-class GeneralScore(DotScore):
-    """``q . W h`` (Luong 2015, eq. 8): the memory is always projected."""
+class GeneralScore(Score):
+    """``q . W h`` (Luong 2015, eq. 8), for queries and memory of any sizes.
 
-    always_projected: ClassVar[bool] = True
+    W is a matrix with Glorot's weights over ``sqrt(Q)``. A score sums over Q times I
+    of its weights: without the root, the softmax would start saturated, and a step of Adam, which
+    moves all weights by the same amount, would throw the scores about by several units.
+    """
+
+    def __init__(self, query_size: int, key_size: int) -> None:
+        super().__init__(query_size, key_size)
+        self.key_projection = nn.Linear(key_size, query_size, bias=False)
+        initialize_linear(self.key_projection)
+        self.scale: float = query_size**-0.5
+
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+        """Return the memory, in the size of the query."""
+        projected: Tensor = self.key_projection(inputs)
+        return projected * self.scale
+
+    def forward(
+        self,
+        query: Float[Tensor, "B T Q"],
+        keys: Float[Tensor, "B S K"],
+        past: Tensor | None = None,
+    ) -> Float[Tensor, "B T S"]:
+        """The scores."""
+        return query @ keys.transpose(1, 2)
 
 
-class CosineScore(DotScore):
+class CosineScore(GeneralScore):
     """``g cos(q, W h)`` (Graves 2014, eq. 5-6): g, learned, says how sharply to look.
 
     Args:
@@ -68,8 +81,6 @@ class CosineScore(DotScore):
         key_size: I.
         initial_gain: g at the start; cosines alone, in [-1, 1], would leave any softmax flat.
     """
-
-    always_projected: ClassVar[bool] = True
 
     def __init__(
         self, query_size: int, key_size: int, *, initial_gain: Annotated[float, Gt(0)] = 10.0

@@ -11,11 +11,13 @@ from nmt.nn.attention.alignments import ALIGNMENTS
 from nmt.nn.attention.attention import Attended, Attention, BaseAttention
 from nmt.nn.attention.fixed import FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
-from nmt.nn.attention.multiplicative import DotScore
+from nmt.nn.attention.multiplicative import DotScore, GeneralScore
 from nmt.nn.attention.scores import SCORES
 from nmt.structure import select
 
 QUERY, VALUE = 4, 6
+ONE_SIZE = ("dot", "scaled_dot")
+"""Scores that compare vectors of one size."""
 MASK = torch.tensor([[True, True, True], [True, False, False]])
 
 
@@ -24,9 +26,10 @@ def make_attention(score: str, alignment: str, num_heads: int) -> BaseAttention:
         return Attention(SCORES[score](query_size, value_size), ALIGNMENTS[alignment](query_size))
 
     torch.manual_seed(1)
+    size = QUERY if score in ONE_SIZE else VALUE
     if num_heads == 1:
-        return make_head(QUERY, VALUE).double().eval()
-    return MultiHeadAttention(make_head, num_heads, QUERY, VALUE).double().eval()
+        return make_head(QUERY, size).double().eval()
+    return MultiHeadAttention(make_head, num_heads, QUERY, size).double().eval()
 
 
 PARTS = [
@@ -41,11 +44,12 @@ def attention(request: pytest.FixtureRequest) -> BaseAttention:
     return make_attention(*request.param)
 
 
-def given(batch: int = 2, targets: int = 5, sources: int = 3) -> tuple[Tensor, Tensor]:
+def given(attention: BaseAttention, targets: int = 5) -> tuple[Tensor, Tensor]:
+    is_dot = any(isinstance(part, DotScore) for part in attention.modules())
     torch.manual_seed(2)
     return (
-        torch.randn(batch, targets, QUERY, dtype=torch.double),
-        torch.randn(batch, sources, VALUE, dtype=torch.double),
+        torch.randn(2, targets, QUERY, dtype=torch.double),
+        torch.randn(2, 3, QUERY if is_dot else VALUE, dtype=torch.double),
     )
 
 
@@ -55,9 +59,9 @@ def look(attention: BaseAttention, query: Tensor, values: Tensor, mask: Tensor =
 
 
 def test_shapes_and_weights(attention: BaseAttention) -> None:
-    query, values = given()
+    query, values = given(attention)
     seen = look(attention, query, values)
-    assert seen.context.shape == (2, 5, VALUE) and seen.weights.shape == (2, 5, 3)
+    assert seen.context.shape == (2, 5, values.shape[-1]) and seen.weights.shape == (2, 5, 3)
     assert (seen.weights >= 0).all() and (seen.weights[1, :, 1:] == 0).all()
     total = seen.weights.sum(-1)
     if all(part.sums_to_one for part in attention.modules() if isinstance(part, Alignment)):
@@ -68,14 +72,14 @@ def test_shapes_and_weights(attention: BaseAttention) -> None:
 
 
 def test_what_stands_at_padding_changes_nothing(attention: BaseAttention) -> None:
-    query, values = given()
+    query, values = given(attention)
     before = look(attention, query, values).context
     values[1, 1:] = 1e6
     torch.testing.assert_close(look(attention, query, values).context, before)
 
 
 def test_steps_equal_one_call(attention: BaseAttention) -> None:
-    query, values = given()
+    query, values = given(attention)
     memory = attention.prepare(values, MASK)
     together = attention(query, memory)
     past, steps = None, []
@@ -88,7 +92,7 @@ def test_steps_equal_one_call(attention: BaseAttention) -> None:
 
 
 def test_the_past_moves_with_its_sentence(attention: BaseAttention) -> None:
-    query, values = given()
+    query, values = given(attention)
     memory, rows = attention.prepare(values, MASK), torch.tensor([1, 0, 0])
     past = attention(query[:, :2], memory).past
     after = attention(query[:, 2:3], memory, past)
@@ -97,7 +101,7 @@ def test_the_past_moves_with_its_sentence(attention: BaseAttention) -> None:
 
 
 def test_gradients_are_those_of_finite_differences(attention: BaseAttention) -> None:
-    query, values = given(targets=2)
+    query, values = given(attention, targets=2)
     query.requires_grad_()
     values.requires_grad_()
 
@@ -109,7 +113,7 @@ def test_gradients_are_those_of_finite_differences(attention: BaseAttention) -> 
 
 
 def test_what_comes_first_does_not_see_what_comes_later(attention: BaseAttention) -> None:
-    query, values = given()
+    query, values = given(attention)
     before = look(attention, query, values).weights
     query[:, 3:] += 1.0
     torch.testing.assert_close(look(attention, query, values).weights[:, :3], before[:, :3])
@@ -147,10 +151,11 @@ def test_no_nan_leaves_an_alignment(
 @pytest.mark.parametrize("size", [0.0, 1e4, 1e15])
 @pytest.mark.parametrize("name", SCORES)
 def test_no_nan_leaves_a_score(name: str, size: float, length: int, reduced: bool) -> None:
-    attention = Attention(SCORES[name](QUERY, VALUE), ALIGNMENTS["softmax"](QUERY))
+    value_size = QUERY if name in ONE_SIZE else VALUE
+    attention = Attention(SCORES[name](QUERY, value_size), ALIGNMENTS["softmax"](QUERY))
     torch.manual_seed(3)
     query = (size * torch.randn(2, 2, QUERY)).requires_grad_()
-    values = (size * torch.randn(2, length, VALUE)).requires_grad_()
+    values = (size * torch.randn(2, length, value_size)).requires_grad_()
     mask = torch.ones(2, length, dtype=torch.bool)
     mask[1, 1:] = False
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=reduced):
@@ -174,7 +179,7 @@ def test_keys_may_be_others_than_the_values() -> None:
 def test_heads_may_have_keys_of_another_size() -> None:
     torch.manual_seed(1)
     attention = MultiHeadAttention(
-        lambda query, key: Attention(DotScore(query, key), ALIGNMENTS["softmax"](query)),
+        lambda query, key: Attention(GeneralScore(query, key), ALIGNMENTS["softmax"](query)),
         num_heads=2,
         query_size=QUERY,
         value_size=VALUE,
@@ -202,9 +207,9 @@ def test_multi_head_by_hand() -> None:
 
 
 def test_a_fixed_context_is_the_summary_at_each_step() -> None:
-    query, values = given()
-    summary = torch.randn(2, VALUE, dtype=torch.double)
     attention = FixedContext()
+    query, values = given(attention)
+    summary = torch.randn(2, VALUE, dtype=torch.double)
     seen = attention(query, attention.prepare(values, MASK, summary=summary))
     assert torch.equal(seen.context, summary.unsqueeze(1).expand(-1, 5, -1))
     assert seen.weights.shape == (2, 5, 3) and (seen.weights == 0).all()

@@ -46,9 +46,11 @@ def test_dot_by_hand() -> None:
     torch.testing.assert_close(found, torch.tensor([[[12.0, 34.0]]]) / math.sqrt(2))
 
 
-def test_dot_needs_no_parameters_where_the_sizes_agree() -> None:
-    assert list(DotScore(3, 3).parameters()) == []
-    assert [p.shape for p in DotScore(3, 5).parameters()] == [(3, 5)]
+@pytest.mark.parametrize("score", [DotScore, ScaledDotScore])
+def test_dot_products_have_no_parameters_and_need_one_size(score: type[DotScore]) -> None:
+    assert list(score(3, 3).parameters()) == []
+    with pytest.raises(AssertionError):
+        score(3, 5)
 
 
 def test_general_by_hand() -> None:
@@ -65,7 +67,7 @@ def test_general_by_hand() -> None:
 def test_cosine_by_hand() -> None:
     score = CosineScore(2, 2, initial_gain=3.0)
     with torch.no_grad():
-        score.key_projection.weight.copy_(torch.eye(2))  # type: ignore[operator, union-attr]
+        score.key_projection.weight.copy_(torch.eye(2))
     values = torch.tensor([[[0.0, 7.0], [5.0, 5.0], [0.0, 0.0]]])
     found = score(torch.tensor([[[0.0, 0.1]]]), score.keys(values))
     torch.testing.assert_close(found, torch.tensor([[[3.0, 3.0 / math.sqrt(2), 0.0]]]))
