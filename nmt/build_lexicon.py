@@ -16,6 +16,8 @@ from nmt.lexicon import Block, Ids, Lexicon, make_lexicon, train_lexicon
 from nmt.run import RunDirectory
 from nmt.symbols import UNK
 
+ITERATIONS: Final = 5
+"""Of the learning, where nothing else is said."""
 _MOST_PAIRS: Final = 50_000  # sentence pairs of a block
 _FIELDS: Final = 3
 
@@ -28,7 +30,13 @@ def learn_lexicon(
     Raises:
         DataError: a corpus cannot be used.
     """
-    corpora = encode_training(config, run, tokenizers)
+    return lexicon_of(encode_training(config, run, tokenizers), tokenizers, iterations)
+
+
+def lexicon_of(
+    corpora: Sequence[EncodedCorpus], tokenizers: Tokenizers, iterations: int = ITERATIONS
+) -> Lexicon:
+    """Return the lexicon of encoded corpora, by IBM model 1."""
     return train_lexicon(
         lambda: _blocks(corpora),
         len(tokenizers.source),

@@ -231,6 +231,12 @@ class Config(Options):
         """Whether the source is grids, not text."""
         return self.model.encoder.name == "grid"
 
+    @property
+    def validation_decoding(self) -> DecodingConfig:
+        """The options that validation translates with."""
+        size = self.training.validation.beam_size
+        return self.decoding if size is None else self.decoding.with_beam(size)
+
     def _check_grids(self) -> None:
         """Grids need the encoder that reads them, and have no words of their own."""
         named: list[tuple[tuple[str, ...], CorpusConfig | None]]
@@ -249,6 +255,10 @@ class Config(Options):
             refuse((("tokenizer", "shared"), sentence))
         if self.tokenizer.source_path is not None:
             refuse((("tokenizer", "source_path"), "grids need no tokenizer; leave it out"))
+        if self.decoding.shortlist is not None:
+            refuse(
+                (("decoding", "shortlist"), "needs source words, and grids have none; leave it out")
+            )
         if self.data.filters.deduplicate:
             refuse(
                 (("data", "filters", "deduplicate"), "compares text, not grids; set it to false")

@@ -82,6 +82,22 @@ class DecodingConfig(Options):
         """Translations of each sentence that the search is to find."""
         return self.n_best if self.mbr == "none" else self.mbr_candidates
 
+    def with_beam(self, size: int) -> "DecodingConfig":
+        """Return the options for a quick beam search that finds one translation of a sentence.
+
+        All other options are kept. With a beam of 1 no penalty changes what is found, so that it
+        has none.
+
+        Args:
+            size: of the beam; 1 is greedy search.
+        """
+        search = self.search if self.search.name == "beam" else PlugIn(name="beam")
+        changed: dict[str, object] = {"search": search, "beam_size": size, "n_best": 1}
+        if size == 1:
+            no_penalty = PlugIn(name="none")
+            changed |= {"length_penalty": no_penalty, "coverage_penalty": no_penalty}
+        return self.model_copy(update=changed | {"mbr": "none"})
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.dictionary is not None and not self.replace_unknown:

@@ -63,7 +63,8 @@ class ValidationConfig(Options):
     metrics: list[Annotated[str, METRICS]] = Field(default=["bleu"])
     """Metrics of translations made as `translate` makes them; [] for the loss alone."""
     beam_size: Positive | None = 1
-    """Beam for these translations (1 is greedy); null: that of `decoding`."""
+    """Beam of a quick search for these translations, without `decoding.mbr` (1 is greedy); null:
+    the search of `decoding`. All other options of `decoding` hold."""
     best: str = "bleu"
     """What the best checkpoint is chosen by: `loss` or one of the metrics."""
     num_samples: Annotated[int, Field(ge=0)] = 3

@@ -23,6 +23,7 @@ _CONTENTS = (
     _CONFIG,
     _TOKENIZER,
     "cache",
+    "lexicon",
     "metrics.jsonl",
     "tensorboard",
     "train.log",

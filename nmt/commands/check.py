@@ -86,9 +86,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _contained(config: "Config") -> "Config":
-    """The same, but that encoded corpora go to the folder of the run, and none draws ahead."""
+    """Return the options for a folder that is thrown away, without what takes long to make."""
     data = config.data.model_copy(update={"cache": None, "num_processes": 0})
-    return config.model_copy(update={"data": data})
+    decoding = config.decoding.model_copy(update={"shortlist": None})
+    return config.model_copy(update={"data": data, "decoding": decoding})
 
 
 def _report_corpora(config: "Config") -> None:

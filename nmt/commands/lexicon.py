@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Make it, keep it, and show it where that is asked for."""
     from nmt.build import load_tokenizers
-    from nmt.build_lexicon import learn_lexicon, read_lexicon
+    from nmt.build_lexicon import ITERATIONS, learn_lexicon, read_lexicon
     from nmt.config_file import load_config
     from nmt.run import RunDirectory
     from nmt.shortlist import save_lexicon
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.table is not None:
             lexicon = read_lexicon(arguments.table, config, folder, tokenizers)
         else:
-            iterations = arguments.iterations or 5
+            iterations = arguments.iterations or ITERATIONS
             lexicon = learn_lexicon(config, folder, tokenizers, iterations=iterations)
         if stream is not None:
             _write(lexicon, tokenizers.source, tokenizers.target, stream)

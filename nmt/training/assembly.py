@@ -1,18 +1,15 @@
 """From a configuration to an engine that can start, or go on."""
 
 from nmt.build import build_search
-from nmt.build_corpus import build_corpus
 from nmt.build_model import build_model
 from nmt.checkpoint import Checkpoint
 from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, Config, TrainingConfig
-from nmt.data.corpus import read_pairs
 from nmt.data.loader import DataLoader
 from nmt.errors import ConfigError
-from nmt.inference import Inference
 from nmt.nn.model import Model
 from nmt.process_group import Alone, ProcessGroup
-from nmt.registry import PlugIn
 from nmt.run import RunDirectory
+from nmt.training.build_validator import build_validator
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
 from nmt.training.engine import NEVER, Counters, Engine
@@ -24,8 +21,6 @@ from nmt.training.resuming import data_identity, require_same_data
 from nmt.training.snapshots import Snapshots
 from nmt.training.starting import adopt_weights
 from nmt.training.tally import Tally
-from nmt.training.validation import Validator
-from nmt.translation import Translator
 
 
 def assemble(
@@ -74,7 +69,7 @@ def assemble(
         schedule=SCHEDULES.create(training.schedule, total_updates),
         objective=build_objective(training, material.precision),
         ema=None if training.ema_decay is None else ExponentialAverage(model, training.ema_decay),
-        validator=_validator(config, model, material, group),
+        validator=build_validator(config, run, model, material, group),
         best=_progress(training.validation.best),
         stopping=_stopping(training),
         tally=Tally(device),
@@ -142,28 +137,6 @@ def count_updates(config: TrainingConfig, batches_per_epoch: int) -> int | None:
     return min(limits, default=None)
 
 
-def _validator(
-    config: Config, model: Model, material: Material, group: ProcessGroup
-) -> Validator | None:
-    if config.data.valid is None:
-        return None
-    options, decoding = config.training.validation, config.decoding
-    decoding = decoding.model_copy(update={"n_best": 1, "mbr": "none", "replace_unknown": False})
-    if options.beam_size is not None:
-        other = {"search": PlugIn(name="beam"), "beam_size": options.beam_size}
-        decoding = decoding.model_copy(update=other)
-    search = build_search(decoding, material.tokenizers.target)
-    translator = Translator(
-        Inference(model, search, material.device, material.precision, decoding.batch_tokens),
-        source_reader=material.tokenizers.source,
-        target_tokenizer=material.tokenizers.target,
-        max_source_length=decoding.max_source_length,
-    )
-    pairs = list(read_pairs(build_corpus(config.data.valid)))
-    metrics = [METRICS.get(name)() for name in options.metrics]
-    return Validator(translator, pairs, metrics, options.num_samples, group)
-
-
 def _stopping(training: TrainingConfig) -> Progress | None:
     return None if training.early_stopping is None else _progress(training.early_stopping.metric)
 
@@ -173,8 +146,10 @@ def _snapshots(training: TrainingConfig, run: RunDirectory) -> Snapshots:
 
 
 def _progress(metric: str) -> Progress:
-    higher = metric != "loss" and METRICS.get(metric).higher_is_better
-    return Progress(metric, higher_is_better=higher)
+    if metric == "loss":
+        return Progress(metric, higher_is_better=False)
+    higher = METRICS.get(metric).higher_is_better
+    return Progress(metric, higher_is_better=higher, perfect=100.0 if higher else 0.0)
 
 
 def _reporter(

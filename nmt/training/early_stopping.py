@@ -1,37 +1,58 @@
 """Whether training still gets better: the best value so far and how long ago it was."""
 
 import math
-from typing import Any
+from typing import Any, Final
+
+_SAME: Final = 1e-9  # relative difference up to which two values of a metric are equal
 
 
 class Progress:
-    """The best value of one metric and the validations since.
+    """The best value of one metric and the validations since; equal values are ranked by the loss.
 
     Args:
         metric: what is watched.
         higher_is_better: whether a larger value is better.
+        perfect: the value that nothing can beat; None: there is none.
     """
 
-    def __init__(self, metric: str, *, higher_is_better: bool) -> None:
+    def __init__(
+        self, metric: str, *, higher_is_better: bool, perfect: float | None = None
+    ) -> None:
         self.metric = metric
         self.higher_is_better = higher_is_better
+        self.perfect = perfect
         self.best: float | None = None
+        self.best_loss: float | None = None
         self.best_update = 0
         self.without_best = 0
 
-    def is_better(self, value: float) -> bool:
-        """Whether this beats the best so far; a value that is not a number never does."""
+    @property
+    def is_perfect(self) -> bool:
+        """Whether the best value is one that nothing can beat."""
+        return self.best is not None and self.perfect is not None and self._is_best(self.perfect)
+
+    def is_better(self, value: float, loss: float | None = None) -> bool:
+        """Return whether this beats the best so far; a value that is not a number never does.
+
+        Args:
+            value: of the metric.
+            loss: of the same validation, which decides between equal values; None: the first one
+                stays the best.
+        """
         if math.isnan(value):
             return False
         if self.best is None:
             return True
+        if self._is_best(value):
+            return loss is not None and self.best_loss is not None and loss < self.best_loss
         return value > self.best if self.higher_is_better else value < self.best
 
-    def observe(self, value: float, update: int) -> bool:
-        """Take a validation into account; whether it is the new best."""
-        improved = self.is_better(value)
+    def observe(self, value: float, update: int, loss: float | None = None) -> bool:
+        """Take a validation into account; return whether it is the new best."""
+        improved = self.is_better(value, loss)
         if improved:
             self.best, self.best_update, self.without_best = value, update, 0
+            self.best_loss = loss
         else:
             self.without_best += 1
         return improved
@@ -46,6 +67,7 @@ class Progress:
         """What `restore` needs to go on from here."""
         return {
             "best": self.best,
+            "best_loss": self.best_loss,
             "best_update": self.best_update,
             "without_best": self.without_best,
         }
@@ -53,5 +75,12 @@ class Progress:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
         self.best = state["best"]
+        self.best_loss = state.get("best_loss")  # checkpoints of former versions have none
         self.best_update = state["best_update"]
         self.without_best = state["without_best"]
+
+    def _is_best(self, value: float) -> bool:
+        """Return whether a value equals the best so far, but for rounding."""
+        return self.best is not None and math.isclose(
+            value, self.best, rel_tol=_SAME, abs_tol=_SAME
+        )

@@ -8,6 +8,7 @@ from typing import Final
 from nmt.durations import format_duration
 from nmt.errors import UserError
 from nmt.training.agreement import require_same_weights
+from nmt.training.early_stopping import Progress
 from nmt.training.engine import Engine
 from nmt.training.signals import Interruption
 from nmt.training.validation import Validation
@@ -116,13 +117,23 @@ def give_up_where_all_is_bad(engine: Engine) -> None:
 
 
 def _observe(engine: Engine, validation: Validation) -> bool:
-    """Steer by a validation; whether it is the best so far."""
-    update = engine.counters.update
+    """Steer by a validation; return whether it is the best so far."""
     if engine.stopping is not None:
-        engine.stopping.observe(validation.value(engine.stopping.metric), update)
-    improved = engine.best.observe(validation.value(engine.best.metric), update)
+        _take_into_account(engine.stopping, validation, engine.counters.update)
+    was_perfect = engine.best.is_perfect
+    improved = _take_into_account(engine.best, validation, engine.counters.update)
+    if engine.best.is_perfect and not was_perfect:
+        logger.warning(
+            "training.validation.best: %s is perfect on the validation set and cannot get better, "
+            "so that from now on the loss decides; use a larger validation set, or best: loss",
+            engine.best.metric,
+        )
     engine.schedule.observe(improved)
     return improved
+
+
+def _take_into_account(progress: Progress, validation: Validation, update: int) -> bool:
+    return progress.observe(validation.value(progress.metric), update, validation.loss)
 
 
 def _report(engine: Engine, validation: Validation, improved: bool, seconds: float) -> None:

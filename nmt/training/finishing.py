@@ -59,12 +59,12 @@ def keep_average_where_better(engine: Engine, interruption: Interruption) -> Non
     with holding(engine.model, average):
         validation = engine.validator(interruption)
     value = validation.value(engine.best.metric)
-    improved = engine.best.is_better(value)
+    improved = engine.best.is_better(value, validation.loss)
     verdict = "kept as the best" if improved else f"not kept, better is {engine.best}"
     logger.info("average of %d snapshots: %s - %s", len(updates), validation, verdict)
     if improved:
         update = engine.counters.update
-        engine.best.observe(value, update)
+        engine.best.observe(value, update, validation.loss)
         facts = {"loss": validation.loss, "scores": validation.as_dict(), "average_of": updates}
         if engine.group.is_first:
             engine.snapshots.save_best(average, {"update": update, **facts})

@@ -1,5 +1,6 @@
 """What a training is made of before there is a model: where it computes, tokenizers, batches."""
 
+import logging
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from nmt.build import (
     encode_training,
     load_tokenizers,
 )
+from nmt.build_lexicon import lexicon_of
 from nmt.config import Config
 from nmt.config_file import load_config
 from nmt.data.loader import DataLoader
@@ -18,8 +20,11 @@ from nmt.data.portions import ALONE, Place
 from nmt.device import resolve_device, resolve_precision
 from nmt.errors import ConfigError
 from nmt.run import RunDirectory
+from nmt.shortlist import save_lexicon
 from nmt.training.probing import probe_batch_tokens
 from nmt.training.starting import adopt_tokenizers, tell_differences
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,9 @@ def gather(
         if config.start_from is not None:
             tell_differences(config, tokenizers)
     corpora = encode_training(config, run, tokenizers)
+    if config.decoding.shortlist is not None and not run.lexicon.exists():
+        logger.info("learning the lexicon for decoding.shortlist")
+        save_lexicon(run, lexicon_of(corpora, tokenizers), tokenizers.source, tokenizers.target)
     batch_tokens = config.training.batch_tokens
     if batch_tokens == "auto":
         sharing = min(place.sharing(config.training.accumulate))

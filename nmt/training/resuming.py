@@ -1,7 +1,7 @@
 """Whether a run can go on with the configuration that it is given now."""
 
 import fnmatch
-from typing import Final
+from typing import Any, Final
 
 from nmt.build import Tokenizers
 from nmt.build_corpus import build_corpus
@@ -12,7 +12,7 @@ from nmt.differences import differences
 from nmt.errors import ConfigError, RunError
 from nmt.run import RunDirectory
 
-DataIdentity = dict[str, list[str]]
+DataIdentity = dict[str, Any]
 
 # What may change between two legs of a run: where it stops, what it says, where it computes, how it
 # translates. None of it changes what an update does, but that on another device, or with another
@@ -69,11 +69,14 @@ def data_identity(config: Config, tokenizers: Tokenizers, loader: DataLoader) ->
     Raises:
         DataError: a file of the validation set cannot be read.
     """
-    valid = config.data.valid
+    valid, decoding = config.data.valid, {}
+    if valid is not None and config.training.validation.metrics:
+        decoding = config.validation_decoding.model_dump(mode="json", exclude={"batch_tokens"})
     return {
         "tokenizers": [tokenizers.source.fingerprint(), tokenizers.target.fingerprint()],
         "corpora": [corpus.key for corpus in loader.corpora],
         "valid": [] if valid is None else [sha256(path) for path in build_corpus(valid).paths],
+        "decoding": decoding,
     }
 
 
@@ -82,7 +85,8 @@ def require_same_data(
 ) -> None:
     """Refuse to go on with other text, or other tokenizers, than the run was started with.
 
-    Scores on another validation set would not compare with the best so far.
+    Scores on another validation set, or of translations made in another way, would not compare
+    with the best so far.
 
     Raises:
         RunError: names what is not the same.
@@ -100,6 +104,15 @@ def require_same_data(
     is_told = "valid" in before  # not by checkpoints of former versions
     if valid is not None and is_told and before["valid"] != now["valid"]:
         raise _changed(valid, "the validation set")
+    if "decoding" not in before:  # a checkpoint of a former version
+        return
+    changed = differences(before["decoding"], now["decoding"])
+    if changed:
+        told = ", ".join(f"decoding.{key} ({change})" for key, change in changed.items())
+        raise RunError(
+            f"--resume: validation would translate with other options than before: {told}; put "
+            "them back, so that the scores compare, or start another run with start_from"
+        )
 
 
 def _changed(corpus: CorpusConfig, what: str) -> RunError:

@@ -15,6 +15,7 @@ from nmt.process_group import Alone, LostProcess, ProcessGroup
 from nmt.run import LAST, RunDirectory
 from nmt.training.agreement import require_same_start
 from nmt.training.assembly import assemble, no_sentences
+from nmt.training.build_validator import describe_validation
 from nmt.training.clock import Clock
 from nmt.training.engine import Engine
 from nmt.training.environment import write_environment
@@ -108,6 +109,8 @@ def train(
         if group.is_first:
             run.write_config(dump_config(config))  # not before nothing is left that is refused
             write_environment(run.environment, engine.device, engine.precision, group.size)
+        if (difference := describe_validation(config)) is not None:
+            logger.info("%s", difference)
         if changed:
             logger.info("goes on with other options: %s", ", ".join(changed))
         with engine.reporter, listen() as interruption:

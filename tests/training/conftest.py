@@ -53,18 +53,19 @@ class ListLoader:
 class ScriptedValidator(Validator):
     """Says what it is told to, and remembers what weights it was shown."""
 
-    def __init__(self, values: list[float]) -> None:
+    def __init__(self, values: list[float], losses: list[float] | None = None) -> None:
         self.values = values
+        self.losses = [100.0 - value for value in values] if losses is None else losses
         self.seen: list[torch.Tensor] = []
         self.model: torch.nn.Module | None = None
 
     def __call__(self, interruption: Interruption) -> Validation:
         interruption.check()
-        value = self.values[len(self.seen)]
+        value, loss = self.values[len(self.seen)], self.losses[len(self.seen)]
         assert self.model is not None
         self.seen.append(next(iter(self.model.parameters())).detach().clone())
         samples = [Sample("source", "reference", f"translation {value:g}")]
-        return Validation(100.0 - value, [Score("bleu", value, "")], samples)
+        return Validation(loss, [Score("bleu", value, "")], samples)
 
 
 def tiny_model(dropout: float = 0.0) -> Any:
@@ -120,7 +121,7 @@ def make_engine(tmp_path: Path) -> MakeEngine:
             objective=Objective(config.label_smoothing, r_drop=config.r_drop),
             ema=None if config.ema_decay is None else ExponentialAverage(model, config.ema_decay),
             validator=validator,
-            best=Progress("bleu", higher_is_better=True),
+            best=Progress("bleu", higher_is_better=True, perfect=100.0),
             stopping=(
                 None
                 if early is None or validator is None

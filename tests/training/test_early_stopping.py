@@ -29,7 +29,12 @@ def test_a_restored_one_goes_on() -> None:
     progress.observe(2.0, 20)
     other = Progress("bleu", higher_is_better=True)
     other.restore(progress.state())
-    assert other.state() == {"best": 3.0, "best_update": 10, "without_best": 1}
+    assert other.state() == {
+        "best": 3.0,
+        "best_loss": None,
+        "best_update": 10,
+        "without_best": 1,
+    }
     assert str(other) == "bleu 3.00 at update 10"
 
 
@@ -38,3 +43,41 @@ def test_a_loss_is_said_with_four_digits_and_a_score_with_two() -> None:
     assert str(progress) == "no loss yet"
     progress.observe(1.23456, 1_000)
     assert str(progress) == "loss 1.2346 at update 1,000"
+
+
+def test_of_equal_values_the_one_with_the_lower_loss_is_the_best() -> None:
+    progress = Progress("bleu", higher_is_better=True, perfect=100.0)
+    values = [(99.0, 0.9), (100.0, 0.8), (100.00000000000001, 0.7), (100.0, 0.75), (100.0, 0.6)]
+    seen = [progress.observe(value, n, loss) for n, (value, loss) in enumerate(values)]
+    assert seen == [True, True, True, False, True]
+    assert (progress.best_update, progress.without_best, progress.best_loss) == (4, 0, 0.6)
+
+
+def test_of_equal_losses_the_first_is_the_best() -> None:
+    progress = Progress("loss", higher_is_better=False)
+    assert [progress.observe(loss, 1, loss) for loss in (0.5, 0.5, 0.4)] == [True, False, True]
+
+
+def test_equal_values_with_a_loss_that_is_not_a_number_change_nothing() -> None:
+    progress = Progress("bleu", higher_is_better=True)
+    progress.observe(5.0, 1, 2.0)
+    assert not progress.observe(5.0, 2, math.nan)
+
+
+@pytest.mark.parametrize(("higher_is_better", "perfect"), [(True, 100.0), (False, 0.0)])
+def test_knows_when_nothing_can_be_better(higher_is_better: bool, perfect: float) -> None:
+    progress = Progress("metric", higher_is_better=higher_is_better, perfect=perfect)
+    assert not progress.is_perfect
+    progress.observe(50.0, 1)
+    assert not progress.is_perfect
+    progress.observe(perfect, 2)
+    assert progress.is_perfect
+
+
+def test_a_state_without_the_loss_of_the_best_is_restored() -> None:
+    """Checkpoints of former versions have none: then the first of equal values stays the best."""
+    progress = Progress("bleu", higher_is_better=True)
+    progress.restore({"best": 3.0, "best_update": 10, "without_best": 1})
+    assert not progress.observe(3.0, 20, 0.1)
+    assert progress.observe(4.0, 30, 0.2)
+    assert progress.observe(4.0, 40, 0.1)

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,19 @@ def test_a_checkpoint_that_does_not_say_what_it_was_validated_on_is_taken() -> N
     before = {"tokenizers": ["s", "t"], "corpora": ["text"]}
     now = {**before, "valid": ["source", "target"]}
     require_same_data(config(), RunDirectory(Path("runs/x")), before, now)
+
+
+def test_other_options_of_the_search_of_validation_are_refused() -> None:
+    run, text = RunDirectory(Path("runs/x")), {"tokenizers": ["s", "t"], "corpora": ["text"]}
+    before = {**text, "decoding": {"beam_size": 1, "replace_unknown": False}}
+    require_same_data(config(), run, before, dict(before))
+    require_same_data(config(), run, text, before)  # a checkpoint of a former version
+    message = (
+        "--resume: validation would translate with other options than before: "
+        "decoding.replace_unknown (false -> true); put them back, so that the scores compare, or "
+        "start another run with start_from"
+    )
+    with pytest.raises(RunError, match=f"^{re.escape(message)}$"):
+        require_same_data(
+            config(), run, before, {**text, "decoding": {"beam_size": 1, "replace_unknown": True}}
+        )

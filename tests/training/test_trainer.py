@@ -149,6 +149,23 @@ def test_stops_early(make_engine: MakeEngine, metric: str) -> None:
     assert engine.counters.update == 20
 
 
+def test_the_loss_decides_between_equal_scores_for_the_best_and_for_patience(
+    make_engine: MakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At 100 BLEU from the second validation on, the loss falls until the fourth."""
+    losses = [9.0, 8.0, 7.0, 6.0, 6.5, 6.0]
+    validator = ScriptedValidator([99.0, 100.0, 100.0, 100.0, 100.0, 100.0], losses)
+    engine = make_engine(4, validator, early_stopping={"metric": "bleu", "patience": 2})
+    assert train(engine) == "2 validations in a row without a better bleu"
+    assert engine.counters.update == 24
+    assert load_checkpoint(engine.run.checkpoint("best")).metadata["update"] == 16
+    warnings = [line for line in caplog.messages if "cannot get better" in line]
+    assert warnings == [
+        "training.validation.best: bleu is perfect on the validation set and cannot get better, so "
+        "that from now on the loss decides; use a larger validation set, or best: loss"
+    ]
+
+
 def test_the_average_is_what_is_validated_and_kept(make_engine: MakeEngine) -> None:
     validator = ScriptedValidator([1.0, 2.0])
     engine = make_engine(4, validator, max_updates=8, ema_decay=0.9)

@@ -1,0 +1,74 @@
+"""From the options to what validates: the same translator as `nmt translate` uses."""
+
+from typing import Final
+
+from nmt.build import build_reranker, build_search
+from nmt.build_corpus import build_corpus
+from nmt.config import METRICS, Config
+from nmt.data.corpus import read_pairs
+from nmt.differences import differences
+from nmt.inference import Inference
+from nmt.loading import load_dictionary, load_shortlist
+from nmt.nn.model import Model
+from nmt.process_group import ProcessGroup
+from nmt.run import RunDirectory
+from nmt.training.material import Material
+from nmt.training.validation import Validator
+from nmt.translation import Translator
+
+_OPTION: Final = "training.validation.beam_size"
+_SEARCH: Final = {"search", "beam_size", "n_best", "mbr"}
+"""What that option replaces, and what can make a difference then."""
+
+
+def build_validator(
+    config: Config, run: RunDirectory, model: Model, material: Material, group: ProcessGroup
+) -> Validator | None:
+    """Return what measures the model on the validation set; None where there is none.
+
+    Args:
+        config: the experiment.
+        run: its folder, with the lexicon where `decoding.shortlist` is set.
+        model: that is trained.
+        material: tokenizers, device and precision.
+        group: the processes that train together.
+
+    Raises:
+        UserError: the validation set, the dictionary or the lexicon cannot be used.
+    """
+    if config.data.valid is None:
+        return None
+    options, decoding = config.training.validation, config.validation_decoding
+    tokenizers = material.tokenizers
+    inference = Inference(
+        model,
+        build_search(decoding, tokenizers.target),
+        material.device,
+        material.precision,
+        decoding.batch_tokens,
+        shortlist=load_shortlist(decoding, run, tokenizers),
+    )
+    translator = Translator(
+        inference,
+        source_reader=tokenizers.source,
+        target_tokenizer=tokenizers.target,
+        max_source_length=decoding.max_source_length,
+        reranker=build_reranker(decoding),
+        dictionary=load_dictionary(decoding),
+    )
+    pairs = list(read_pairs(build_corpus(config.data.valid)))
+    metrics = [METRICS.get(name)() for name in options.metrics]
+    return Validator(translator, pairs, metrics, options.num_samples, group)
+
+
+def describe_validation(config: Config) -> str | None:
+    """Say how the search of validation differs from that of `nmt translate`; None: not at all."""
+    if config.data.valid is None or not config.training.validation.metrics:
+        return None
+    both = (config.decoding, config.validation_decoding)
+    theirs, ours = (it.model_dump(mode="json", include=_SEARCH) for it in both)
+    found = differences(theirs, ours)
+    if not found:
+        return None
+    told = ", ".join(f"decoding.{key}: {change}" for key, change in found.items())
+    return f"validation uses a quicker search than `nmt translate` ({_OPTION}): {told}"
