@@ -2,28 +2,28 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from nmt.batch import Batch, Portion
+from nmt.build import Tokenizers
 from nmt.build_model import build_model
-from nmt.config import DecoderConfig, EmbeddingConfig, EncoderConfig, ModelConfig, TrainingConfig
+from nmt.checkpoint import Checkpoint
+from nmt.config import Config, ModelConfig
 from nmt.data.loader import make_batch
 from nmt.metrics import Score
-from nmt.process_group import Alone, ProcessGroup
+from nmt.process_group import ProcessGroup
 from nmt.run import RunDirectory
-from nmt.training.early_stopping import Progress
-from nmt.training.ema import ExponentialAverage
+from nmt.text.normalization import Normalizer
+from nmt.text.words import WordTrainer
+from nmt.training import assembly
+from nmt.training.assembly import assemble
 from nmt.training.engine import Engine
-from nmt.training.objective import Objective
-from nmt.training.optimization import SGD
-from nmt.training.reporting import Reporter, SilentReporter
-from nmt.training.schedule import Constant
+from nmt.training.material import Material
 from nmt.training.signals import Interruption
-from nmt.training.snapshots import Snapshots
-from nmt.training.tally import Tally
 from nmt.training.validation import Sample, Validation, Validator
 
 V = 12
@@ -37,6 +37,10 @@ class ListLoader:
         self.batches = batches
         self.accumulate = accumulate
         self.is_at_work = False
+        self.corpora = [SimpleNamespace(key="text")]
+
+    def num_batches(self, epoch: int) -> int:
+        return len(self.batches)
 
     def updates(self, number: int, start: int = 0) -> Iterator[Portion]:
         self.is_at_work = True
@@ -68,14 +72,17 @@ class ScriptedValidator(Validator):
         return Validation(loss, [Score("bleu", value, "")], samples)
 
 
+TINY = {
+    "embedding": {"size": 4, "dropout": 0.0},
+    "encoder": {"hidden_size": 4, "dropout": 0.0},
+    "decoder": {"hidden_size": 4, "dropout": 0.0, "output_dropout": 0.0},
+}
+
+
 def tiny_model(dropout: float = 0.0) -> Any:
     torch.manual_seed(1)
-    config = ModelConfig(
-        embedding=EmbeddingConfig(size=4, dropout=dropout),
-        encoder=EncoderConfig(hidden_size=4, dropout=0.0),
-        decoder=DecoderConfig(hidden_size=4, dropout=0.0, output_dropout=0.0),
-    )
-    return build_model(config, V, V)
+    options = {**TINY, "embedding": {"size": 4, "dropout": dropout}}
+    return build_model(ModelConfig.model_validate(options), V, V)
 
 
 def batches(count: int) -> list[Batch]:
@@ -90,56 +97,34 @@ MakeEngine = Callable[..., Engine]
 
 
 @pytest.fixture
-def make_engine(tmp_path: Path) -> MakeEngine:
+def make_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeEngine:
+    """Assemble trainings in one folder, as `nmt train` does, on batches made by hand."""
+    tokenizer = WordTrainer(Normalizer()).train(lambda: iter([" ".join("abcdefgh")]))
+    assert len(tokenizer) == V
+    valid = tmp_path / "valid.tsv"
+    valid.write_text("a\tb\n")
+    data = {"train": {"tsv": "train.tsv"}, "valid": {"tsv": str(valid)}}
+
     def make(
         num_batches: int = 4,
         validator: ScriptedValidator | None = None,
         learning_rate: float = 0.1,
-        metrics_end: int = 0,
         group: ProcessGroup | None = None,
+        checkpoint: Checkpoint | None = None,
         **options: Any,
     ) -> Engine:
-        group = group or Alone()
-        config = TrainingConfig.model_validate({"max_epochs": None, **options})
-        run = RunDirectory(tmp_path)
-        model = tiny_model()
+        optimizer = {"name": "sgd", "learning_rate": learning_rate, "momentum": 0.5}
+        training = {"max_epochs": None, "optimizer": optimizer, **options}
+        facts = {"run": str(tmp_path), "data": data, "model": TINY, "training": training}
+        config = Config.model_validate(facts)
+        loader: Any = ListLoader(batches(num_batches), config.training.accumulate)
+        material = Material(CPU, torch.float32, Tokenizers(tokenizer, tokenizer), loader, None)
+        with monkeypatch.context() as patch:
+            patch.setattr(assembly, "build_validator", lambda *_: validator)
+            torch.manual_seed(1)
+            engine = assemble(config, RunDirectory(tmp_path), material, checkpoint, group)
         if validator is not None:
-            validator.model = model
-        early = config.early_stopping
-        return Engine(
-            config=config,
-            group=group,
-            seed=1,
-            run=run,
-            device=CPU,
-            precision=torch.float32,
-            model=model,
-            loader=ListLoader(batches(num_batches), config.accumulate),
-            optimizer=SGD(model, learning_rate=learning_rate, momentum=0.5),
-            base_learning_rate=learning_rate,
-            schedule=Constant(None),
-            objective=Objective(config.label_smoothing, r_drop=config.r_drop),
-            ema=None if config.ema_decay is None else ExponentialAverage(model, config.ema_decay),
-            validator=validator,
-            best=Progress("bleu", higher_is_better=True, perfect=100.0),
-            stopping=(
-                None
-                if early is None or validator is None
-                else Progress(early.metric, higher_is_better=early.metric != "loss")
-            ),
-            tally=Tally(CPU),
-            snapshots=Snapshots(
-                run, max(config.checkpoints.keep_last, config.checkpoints.average_last)
-            ),
-            reporter=(Reporter if group.is_first else SilentReporter)(
-                metrics=run.metrics,
-                metrics_end=metrics_end,
-                curves=run.plots / "curves.png",
-                tensorboard=None,
-                total_updates=config.max_updates,
-                first_update=0,
-            ),
-            data={"tokenizers": ["source", "target"], "corpora": ["text"]},
-        )
+            validator.model = engine.model
+        return engine
 
     return make

@@ -21,7 +21,11 @@ def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"max_updates": 20}, 0, r"\(epoch 2\): .*; trained for 40 s, at most about 60 s to go"),
         ({"max_updates": 8}, 3, r"\(epoch 3\): .*; trained for 40 s"),
-        ({"max_epochs": 9}, 3, r"\(epoch 3 of 9\): .*; trained for 40 s"),
+        (
+            {"max_epochs": 9},
+            3,
+            r"\(epoch 3 of 9\): .*; trained for 40 s, at most about 2 min to go",
+        ),
     ],
 )
 def test_a_validation_says_where_training_is(

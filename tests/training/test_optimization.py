@@ -1,9 +1,12 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parameters_to_vector
 
+from nmt import config
 from nmt.training.loss import label_smoothed_cross_entropy
 from nmt.training.optimization import (
     OPTIMIZERS,
@@ -55,6 +58,59 @@ def test_the_first_step_of_adam_is_the_learning_rate_whatever_the_gradient() -> 
     model.weight.grad = torch.tensor([[1e-3, -50.0]])
     apply_gradients(Adam(model, learning_rate=0.01), FINE, None)
     torch.testing.assert_close(model.weight - before, torch.tensor([[-0.01, 0.01]]))
+
+
+# Of each optimizer: its rule in torch, one tensor after the other, with the options of torch.
+PLAIN: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": lambda groups, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8: (
+        torch.optim.Adam(groups, learning_rate, (beta1, beta2), epsilon, foreach=False)
+    ),
+    "adamw": lambda groups, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, **_: (
+        torch.optim.AdamW(groups, learning_rate, (beta1, beta2), epsilon, foreach=False)
+    ),
+    "sgd": lambda groups, learning_rate=1.0, momentum=0.0, **_: torch.optim.SGD(
+        groups, learning_rate, momentum, foreach=False
+    ),
+}
+DECAY = {"adam": 0.0, "adamw": 0.01, "sgd": 0.0}
+ODD = {
+    "learning_rate": 0.03,
+    "beta1": 0.5,
+    "beta2": 0.7,
+    "epsilon": 0.3,
+    "weight_decay": 0.4,
+    "momentum": 0.6,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [(name, option.name) for name in OPTIMIZERS for option in config.OPTIMIZERS.signature(name)],
+)
+def test_every_option_has_the_effect_that_it_has_in_torch(name: str, option: str) -> None:
+    """Three steps with one option off its default, weight decay being for matrices only."""
+    options = {option: ODD[option]}
+
+    def three_steps(make: Callable[[nn.Module], torch.optim.Optimizer]) -> torch.Tensor:
+        torch.manual_seed(1)
+        model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
+        optimizer = make(model)
+        for step in range(3):
+            with_gradients(model, step)
+            optimizer.step()
+        return parameters_to_vector(model.parameters()).detach()
+
+    def plain(model: nn.Module) -> torch.optim.Optimizer:
+        decay = options.get("weight_decay", DECAY[name])
+        groups = [
+            {"params": [parameter], "weight_decay": decay if parameter.ndim > 1 else 0.0}
+            for parameter in model.parameters()
+        ]
+        return PLAIN[name](groups, **options)
+
+    found = three_steps(lambda model: OPTIMIZERS[name](model, **options))
+    torch.testing.assert_close(found, three_steps(plain))
+    assert not torch.allclose(found, three_steps(OPTIMIZERS[name]), atol=1e-5)
 
 
 def test_only_matrices_decay(model: nn.Module) -> None:

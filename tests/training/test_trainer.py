@@ -20,7 +20,7 @@ from nmt.nn.model import Model
 from nmt.training import clock, reporting
 from nmt.training.engine import Engine
 from nmt.training.finishing import keep_average_where_better
-from nmt.training.objective import Losses
+from nmt.training.objective import Losses, Objective
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.trainer import Trainer, _train
 from nmt.training.validation import Validation
@@ -60,28 +60,33 @@ def test_the_loss_falls(make_engine: MakeEngine) -> None:
     assert losses[-1] < 0.5 * losses[0]
 
 
+@pytest.mark.parametrize("clip_norm", [None, 1e-3])
 def test_accumulated_batches_are_one_batch_of_all_their_sentences(
-    make_engine: MakeEngine,
+    make_engine: MakeEngine, clip_norm: float | None
 ) -> None:
-    """Of different lengths, so that a mean of the means would be another update."""
+    """Batches of different lengths: a mean of means, or of clipped gradients, would differ."""
     sources, targets = [[4, 5], [6, 7], [8, 9]], [[4, 5, 6, 7, 8], [9], [10, 11]]
-    whole = make_engine(max_updates=1, accumulate=1)
+    options = {"max_updates": 1, "learning_rate": 100.0, "clip_norm": clip_norm}
+    whole = make_engine(accumulate=1, **options)
     whole.loader = ListLoader([make_batch(sources, targets)])
-    parts = make_engine(max_updates=1, accumulate=2)
+    parts = make_engine(accumulate=2, **options)
     parts.loader = ListLoader(
         [make_batch(sources[:1], targets[:1]), make_batch(sources[1:], targets[1:])], accumulate=2
     )
     before = weights(whole)
     train(whole)
     train(parts)
-    assert not torch.allclose(before, weights(whole))
-    torch.testing.assert_close(weights(parts), weights(whole))
+    step = weights(whole) - before
+    if clip_norm is not None:
+        assert step.norm().item() == pytest.approx(100.0 * clip_norm, rel=1e-3)
+    torch.testing.assert_close(weights(parts) - before, step, rtol=1e-3, atol=1e-5)
 
 
 def test_two_passes_without_dropout_train_as_one(make_engine: MakeEngine) -> None:
     once = make_engine(num_batches=4, max_updates=4, accumulate=2)
     train(once)
-    both = make_engine(num_batches=4, max_updates=4, accumulate=2, r_drop=1.0)
+    both = make_engine(num_batches=4, max_updates=4, accumulate=2)
+    both.objective = Objective(both.config.label_smoothing, r_drop=1.0)
     train(both)
     torch.testing.assert_close(weights(both), weights(once))
 
@@ -95,7 +100,10 @@ def test_an_epoch_that_does_not_divide_ends_with_a_smaller_update(make_engine: M
 
 
 def test_an_epoch_without_batches_is_refused(make_engine: MakeEngine) -> None:
-    engine = make_engine(num_batches=0, max_updates=3)
+    with pytest.raises(ConfigError, match=r"data\.train: epoch 1 has no sentences"):
+        make_engine(num_batches=0, max_updates=3)
+    engine = make_engine(num_batches=1, max_updates=3)
+    engine.loader = ListLoader([])
     with pytest.raises(ConfigError, match=r"data\.train: epoch 1 has no sentences"):
         train(engine)
 
@@ -180,6 +188,40 @@ def test_the_average_is_what_is_validated_and_kept(make_engine: MakeEngine) -> N
     last = load_checkpoint(engine.run.checkpoint("last")).tensors
     assert torch.equal(last["model"][name], engine.model.state_dict()[name])
     assert torch.equal(last["ema"][name], average)
+
+
+def test_the_moving_average_is_that_of_the_weights_after_each_update(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its decay warms up by updates, not by epochs of two: (1 + n) / (10 + n), up to 0.4."""
+    engine = make_engine(2, max_updates=7, ema_decay=0.4)
+    names = list(dict(engine.model.named_parameters()))
+    seen = [weights(engine)]
+    monkeypatch.setattr(engine.reporter, "advance", lambda: seen.append(weights(engine)))
+    train(engine)
+    average, *after = seen
+    assert len(after) == 7
+    for number, vector in enumerate(after, start=1):
+        decay = min(0.4, (1 + number) / (10 + number))
+        average = decay * average + (1 - decay) * vector
+    assert engine.ema is not None
+    kept = engine.ema.tensors()
+    torch.testing.assert_close(parameters_to_vector([kept[name] for name in names]), average)
+
+
+@pytest.mark.parametrize(("keep_last", "kept"), [(1, [8, 12, 16]), (4, [4, 8, 12, 16])])
+def test_as_many_snapshots_are_kept_as_are_averaged(
+    make_engine: MakeEngine, keep_last: int, kept: list[int]
+) -> None:
+    validator = ScriptedValidator([1.0, 2.0, 3.0, 4.0, 5.0])
+    options = {"keep_last": keep_last, "average_last": 3}
+    engine = make_engine(4, validator, max_updates=16, checkpoints=options)
+    train(engine)
+    assert engine.snapshots.latest(9) == kept
+    keep_average_where_better(engine, Interruption())
+    torch.testing.assert_close(validator.seen[4], sum(validator.seen[1:4]) / 3)
+    best = load_checkpoint(engine.run.checkpoint("best"))
+    assert best.metadata["average_of"] == [8, 12, 16]
 
 
 @pytest.mark.parametrize(("value", "kept"), [(4.0, True), (1.5, False)])

@@ -1,0 +1,103 @@
+"""A training that is broken off after any update and restored is the one that never stopped."""
+
+import json
+from typing import Any
+
+import pytest
+import torch
+
+from nmt.checkpoint import load_checkpoint
+from nmt.training import reporting
+from nmt.training.engine import Engine
+from nmt.training.signals import Interrupted, Interruption
+from nmt.training.trainer import Trainer
+
+from .conftest import MakeEngine, ScriptedValidator
+
+# The best comes second; then two plateaus of one validation each, and the end after three.
+BLEU = [5.0, 6.0, 5.5, 5.2, 5.1, 9.0]
+NUM_UPDATES = 10
+OPTIONS: dict[str, Any] = {
+    "max_updates": 30,
+    "ema_decay": 0.9,
+    "schedule": {"name": "plateau", "warmup": 3, "patience": 1, "decay": 0.5},
+    "validation": {"every": 2, "num_samples": 0},
+    "early_stopping": {"metric": "bleu", "patience": 3},
+    "checkpoints": {"every": 4},
+    "log_every": 5,
+}
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+
+
+@pytest.fixture(autouse=True)
+def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "plot_learning_curves", lambda panels, path: None)
+
+
+def train(engine: Engine, stop_at: int | None = None) -> str:
+    """Train to the end, or up to an update after which somebody asks for an end."""
+    interruption = Interruption()
+    advance = engine.reporter.advance
+
+    def advances() -> None:
+        advance()
+        if engine.counters.update == stop_at:
+            interruption.signal = 2
+
+    engine.reporter.advance = advances  # type: ignore[method-assign]
+    with engine.reporter:
+        try:
+            reason = Trainer(engine, interruption).run()
+        except Interrupted:
+            reason = "interrupted"
+        engine.save()
+    return reason
+
+
+def without_times(tree: Any) -> Any:
+    times = {"seconds", "logged_seconds", "tokens_per_second", "metrics_end"}
+    if isinstance(tree, dict):
+        return {key: without_times(value) for key, value in tree.items() if key not in times}
+    return tree
+
+
+def everything(engine: Engine) -> tuple[Any, Any, Any]:
+    """Return all that a training has left: tensors, metadata and metrics, without times."""
+    paths = sorted(engine.run.checkpoints.iterdir())
+    found = {path.name: load_checkpoint(path) for path in paths}
+    rows = map(json.loads, engine.run.metrics.read_text().splitlines())
+    return (
+        {name: checkpoint.tensors for name, checkpoint in found.items()},
+        {name: without_times(checkpoint.metadata) for name, checkpoint in found.items()},
+        [without_times(row) for row in rows],
+    )
+
+
+@pytest.mark.parametrize("update", [1, 4, 5, 7, 9])
+def test_a_restored_training_leaves_what_an_unbroken_one_does(
+    make_engine: MakeEngine, update: int
+) -> None:
+    unbroken = make_engine(5, ScriptedValidator(BLEU), **OPTIONS)
+    reason = train(unbroken)
+    assert reason == "3 validations in a row without a better bleu"
+    assert unbroken.counters.update == NUM_UPDATES
+    assert unbroken.learning_rate() == pytest.approx(0.1 * 0.5**3)
+    tensors, metadata, rows = everything(unbroken)
+    for path in unbroken.run.checkpoints.iterdir():
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()
+    unbroken.run.metrics.unlink()
+
+    validator = ScriptedValidator(BLEU)
+    assert train(make_engine(5, validator, **OPTIONS), update) == "interrupted"
+    rest = ScriptedValidator(BLEU[len(validator.seen) :])
+    last = load_checkpoint(unbroken.run.checkpoint("last"))
+    restored = make_engine(5, rest, checkpoint=last, **OPTIONS)
+    assert restored.counters.update == update
+    assert train(restored) == reason
+    found, found_metadata, found_rows = everything(restored)
+    assert found_rows == rows
+    assert found_metadata == metadata
+    torch.testing.assert_close(found, tensors, rtol=0, atol=0)
