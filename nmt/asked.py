@@ -6,6 +6,7 @@ from typing import Any
 
 from nmt.data.grids import Source
 from nmt.demands import Input, encode_demand, require_phrases
+from nmt.input_types import check_lines
 from nmt.reading import read_words, windows
 from nmt.search.request import Demand
 from nmt.search.search import Search
@@ -50,10 +51,12 @@ def read_windows(
         first_number: of the first line, for warnings.
 
     Raises:
+        TypeError: a line is neither an item of the reader nor an `Input`.
         ConfigError: phrases must appear, and the search knows nothing of such.
     """
     max_length = search.rules.limits.max_length
-    for window in windows(lines, len):
+    checked = check_lines(lines, source_reader.item_type, Input, first_number=first_number)
+    for window in windows(checked, len):
         given = [line if isinstance(line, Input) else Input(line) for line in window]
         sources = read_words(
             source_reader,

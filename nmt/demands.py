@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from nmt.data.grids import Source
+from nmt.data.grids import Grid, Source
 from nmt.errors import ConfigError, DataError
 from nmt.search.constraints import count_unmet
 from nmt.search.hypothesis import Hypothesis
@@ -35,6 +35,16 @@ class Input:
     source: Source
     prefix: str = ""
     phrases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        phrases: Any = self.phrases
+        texts = [self.prefix, *([None] if isinstance(phrases, str) else phrases)]
+        is_source = isinstance(self.source, str | Grid)
+        if not is_source or not all(isinstance(text, str) for text in texts):
+            raise TypeError(
+                "Input takes a source (str or Grid), a prefix (str) and phrases (a tuple of str), "
+                f"not {self!r}"
+            )
 
     def __len__(self) -> int:
         return len(self.source)

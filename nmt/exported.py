@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nmt import cores
 from nmt.errors import ConfigError, RunError, UserError
+from nmt.input_types import check_lines
 from nmt.reading import full_batches, no_report, read_words, windows
 from nmt.seal import is_sealed
 from nmt.search.hypothesis import Hypothesis
@@ -197,7 +198,7 @@ class ExportedTranslator:
         """Translate lines of raw text.
 
         Raises:
-            TypeError: it was given one string, whose characters would be taken for lines.
+            TypeError: a line is not a text, or lines are one string.
         """
         return [item for window in self.translate_windows(lines) for item in window]
 
@@ -216,11 +217,10 @@ class ExportedTranslator:
             report: is told, whenever a batch is done, how many more lines are.
 
         Raises:
-            TypeError: it was given one string, whose characters would be taken for lines.
+            TypeError: a line is not a text, or lines are one string.
         """
-        if isinstance(lines, str):
-            raise TypeError("translate takes a list of lines; of one line, write translate([line])")
-        for window in windows(lines, len):
+        checked = check_lines(lines, self.source_reader.item_type, first_number=first_number)
+        for window in windows(checked, len):
             sentences = read_words(
                 self.source_reader,
                 window,

@@ -19,6 +19,7 @@ from nmt.demands import Input as Input
 from nmt.device import AUTO, resolve_device
 from nmt.errors import ConfigError, RunError
 from nmt.inference import Inference
+from nmt.input_types import check_pairs
 from nmt.loading import (
     load_decoding,
     load_dictionary,
@@ -236,7 +237,7 @@ class Translator:
             with_token_scores: the log-probabilities of their tokens, too (one pass more).
 
         Raises:
-            TypeError: it was given one string, whose characters would be taken for lines.
+            TypeError: a line is neither a text (or grid) nor an `Input`, or lines are one string.
             ConfigError: phrases must appear, and the search knows nothing of such.
         """
         for window in self.translate_windows(
@@ -270,8 +271,6 @@ class Translator:
             first_number: of the first line, for warnings.
             report: is told, whenever a batch has been searched, how many more lines are.
         """
-        if isinstance(lines, str):
-            raise TypeError("translate takes a list of lines; of one line, write translate([line])")
         read = read_windows(
             lines,
             self.source_reader,
@@ -299,8 +298,11 @@ class Translator:
 
         Args:
             pairs: source (raw text or a grid) and target; a text may be empty.
+
+        Raises:
+            TypeError: a pair is something else.
         """
-        for sources, targets in self._read_pairs(pairs):
+        for sources, targets in self._read_pairs(pairs, "score"):
             found = self.inference.run_forced(sources, targets, read_log_probabilities)
             for target, log_probabilities in zip(targets, found, strict=True):
                 pieces = self.target_tokenizer.pieces([*target.ids, EOS])
@@ -311,8 +313,11 @@ class Translator:
 
         Args:
             pairs: source (raw text or a grid) and target; a text may be empty.
+
+        Raises:
+            TypeError: a pair is something else.
         """
-        for sources, targets in self._read_pairs(pairs):
+        for sources, targets in self._read_pairs(pairs, "align"):
             yield from self._align(sources, targets)
 
     def _translate(
@@ -350,12 +355,12 @@ class Translator:
         ]
 
     def _read_pairs(
-        self, pairs: Iterable[Pair]
+        self, pairs: Iterable[Pair], function: str
     ) -> Iterator[tuple[list[EncodedWords], list[EncodedWords]]]:
         """The tokens and words of both sides, cut where they are too long, a window at a time."""
         read = partial(read_words, max_tokens=self.max_source_length)
         number = 1
-        for window in windows(pairs, _size):
+        for window in windows(check_pairs(pairs, self.source_reader.item_type, function), _size):
             sources, targets = zip(*window, strict=True)
             yield (
                 read(self.source_reader, sources, side="source", first_number=number),

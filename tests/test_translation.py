@@ -161,6 +161,66 @@ def test_one_line_must_be_in_a_list(translator):
         translator.translate("w1 w2")
 
 
+@pytest.mark.parametrize(
+    ("line", "kind"), [(None, "None"), (3, "int"), (b"w1", "bytes"), (("w1",), "(str)")]
+)
+def test_a_line_of_another_type_is_refused(translator, line, kind):
+    with pytest.raises(TypeError) as raised:
+        translator.translate(["w1", line])
+    assert str(raised.value) == (f"translate: line 2 is {kind}; each line must be str or Input")
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind"), [(None, "None"), (3, "int"), (b"w1", "bytes"), ("w1", "str")]
+)
+def test_what_is_not_a_list_of_lines_is_refused(translator, lines, kind):
+    with pytest.raises(TypeError) as raised:
+        translator.translate(lines)
+    assert str(raised.value) == (
+        f"translate takes a list of lines, not {kind}; of one line, write translate([line])"
+    )
+
+
+@pytest.mark.parametrize("name", ["score", "align"])
+def test_a_pair_of_other_types_is_refused(translator, name):
+    function = getattr(translator, name)
+    for pair, kind in [
+        (("w1", None), "(str, None)"),
+        ((b"w1", "w2"), "(bytes, str)"),
+        (("w1",), "(str)"),
+        (("w1", "w2", "w3"), "(str, str, str)"),
+        ("ab", "str"),
+        (3, "int"),
+    ]:
+        with pytest.raises(TypeError) as raised:
+            list(function([["w1", "w2"], pair]))
+        assert str(raised.value) == (
+            f"{name}: pair 2 is {kind}; each pair must be (source, target): (str, str)"
+        )
+    with pytest.raises(TypeError, match=rf"^{name}: pair 1 is str; each pair must be"):
+        list(function(("w1", "w2")))
+    for pairs in ("ab", None):
+        with pytest.raises(TypeError, match=rf"^{name} takes a list of pairs, not "):
+            list(function(pairs))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"source": None},
+        {"source": b"w1"},
+        {"source": "w1", "prefix": None},
+        {"source": "w1", "phrases": "w2"},
+        {"source": "w1", "phrases": ("w2", 3)},
+    ],
+)
+def test_an_input_of_other_types_is_refused(fields):
+    with pytest.raises(
+        TypeError, match=r"^Input takes a source \(str or Grid\), a prefix \(str\) and "
+    ):
+        Input(**fields)
+
+
 def test_a_long_line_is_cut_with_a_warning_that_names_it(translator, caplog):
     words = " ".join(["w1 w2 w3 w4 w5"] * 20)
     with caplog.at_level(logging.WARNING):

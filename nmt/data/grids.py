@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,6 +146,7 @@ class GridReader(Reader[Grid]):
         max_columns: most columns of a grid.
     """
 
+    item_type: ClassVar[type] = Grid
     channels: int
     max_rows: int
     max_columns: int

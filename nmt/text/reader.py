@@ -4,7 +4,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ class EncodedWords:
 class Reader(ABC, Generic[Item]):
     """Turns items into tokens; immutable, and can be pickled."""
 
+    item_type: ClassVar[type]
+    """The type of an item."""
     samples: bool = False
     """Whether `encode_sampled` is random."""
 

@@ -33,6 +33,7 @@ class Tokenizer(Reader[str]):
         normalizer: what is done to text first.
     """
 
+    item_type: ClassVar[type] = str
     name: ClassVar[str]
     """Its name in the table of tokenizers."""
     model_file: ClassVar[str]

@@ -168,6 +168,11 @@ def test_in_python(exported: Path) -> None:
         assert [item.texts for item in alone.translate(LINES)] == whole
     with pytest.raises(TypeError, match=r"write translate\(\[line\]\)"):
         translator.translate("one")
+    for line, kind in ((None, "None"), (3, "int"), (b"one", "bytes")):
+        with pytest.raises(
+            TypeError, match=f"^translate: line 2 is {kind}; each line must be str$"
+        ):
+            translator.translate(["one", line])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize(
