@@ -2,6 +2,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import pickle
 import signal
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from nmt import checkpoint as module
 from nmt.checkpoint import (
@@ -311,16 +313,39 @@ def test_a_manifest_that_cannot_be_read_is_named(
         load_checkpoint(tmp_path / "a")
 
 
-def test_nothing_in_it_can_run_code(tmp_path: Path) -> None:
+class Armed:
+    """Makes a file when it is read from a pickle."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.mkdir, (str(self.marker),))
+
+
+@pytest.mark.parametrize("write", [pickle.dump, torch.save], ids=["pickle", "torch.save"])
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "metadata.json"])
+def test_a_pickle_in_the_place_of_a_file_is_not_run(
+    name: str, write: Callable[..., None], tmp_path: Path
+) -> None:
+    """Nor where the manifest has its size and checksum, as a stranger can write these too."""
     save(tmp_path / "a")
-    names = {path.name for path in (tmp_path / "a").iterdir()}
-    assert names == {
-        "manifest.json",
-        "metadata.json",
-        "model.safetensors",
-        "optimizer.safetensors",
-    }
-    json.loads((tmp_path / "a/manifest.json").read_text())
+    marker = tmp_path / "ran"
+    with (tmp_path / "a" / name).open("wb") as file:
+        write(Armed(marker), file)
+    content = (tmp_path / "a" / name).read_bytes()
+    manifest = json.loads((tmp_path / "a/manifest.json").read_text())
+    manifest["files"][name] = {"size": len(content), "sha256": module._sha256(content)}
+    del manifest["sha256"]
+    manifest["sha256"] = module._sha256(module._compact(manifest))
+    (tmp_path / "a/manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises((RunError, SafetensorError, ValueError)) as refused:
+        load_checkpoint(tmp_path / "a")
+    assert "SHA-256" not in str(refused.value), "the checksums are right"
+    assert not marker.exists()
+    if write is pickle.dump:
+        pickle.loads(content)
+        assert marker.exists(), "the pickle is armed"
 
 
 @pytest.mark.parametrize("metadata", [{"update": 7}, {"counters": {"update": 7}}])

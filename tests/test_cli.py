@@ -272,26 +272,20 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert err == b""
 
 
-def test_nothing_heavy_is_imported_for_help() -> None:
+def test_help_answers_at_once_as_it_imports_the_standard_library_alone() -> None:
+    """Reading torch alone takes a second; a limit in seconds would fail on a busy machine."""
     code = (
         "import sys\n"
+        "before = set(sys.modules)\n"
         "from nmt import cli; cli.main(['--help'])\n"
         "for name in cli.COMMANDS: cli.main([name, '--help'])\n"
-        "heavy = {'torch', 'numpy', 'pydantic', 'yaml', 'sacrebleu'} & set(sys.modules)\n"
-        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+        "names = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "others = names - set(sys.stdlib_module_names) - {'nmt'}\n"
+        "sys.exit(f'imported: {others}' if others else 0)"
     )
     process = python(code)
     _, err = process.communicate()
     assert process.returncode == 0, err.decode()
-
-
-def test_help_is_quick() -> None:
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        assert python("from nmt import cli; cli.main(['--help'])").communicate()[1] == b""
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 1.0  # torch alone takes longer
 
 
 def test_a_bad_configuration_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
@@ -309,13 +303,22 @@ def test_a_bad_configuration_is_refused_before_torch_is_imported(tmp_path: Path)
     assert err.count(b"\n") == 1
 
 
-def test_a_full_disk_is_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_or_quota_is_told(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def write(words: list[str]) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("nmt.cli._dispatch", write)
     assert cli.main(["translate"]) == 2
     told = capsys.readouterr().err
-    assert told == "nmt: error: No space left on device: make room, and do it again\n"
+    assert told == f"nmt: error: {os.strerror(number)}: make room, and do it again\n"
+
+
+def test_what_no_command_foresees_of_the_system_is_an_internal_error(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(raising(OSError(errno.ENOTRECOVERABLE, "State not recoverable")))
+    assert cli.main(["check", "a"]) == 1
+    assert "Traceback" in capsys.readouterr().err

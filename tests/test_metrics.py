@@ -1,6 +1,7 @@
 import math
 
 import pytest
+import sacrebleu
 
 from nmt.errors import DataError
 from nmt.metrics import METRICS
@@ -17,12 +18,48 @@ def test_the_references_themselves_score_best(name: str) -> None:
     assert (worse.value < perfect.value) == metric.higher_is_better
 
 
+VERSION = f"version:{sacrebleu.__version__}"
+SIGNATURES = {
+    "bleu": f"nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|{VERSION}",
+    "bleu_lc": f"nrefs:1|case:lc|eff:no|tok:13a|smooth:exp|{VERSION}",
+    "chrf": f"nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|{VERSION}",
+    "ter": f"nrefs:1|case:lc|tok:tercom|norm:no|punct:yes|asian:no|{VERSION}",
+    "exact_match": "nrefs:1|case:mixed|tok:none|match:line|version:1",
+}
+
+
 @pytest.mark.parametrize("name", METRICS)
-def test_a_score_carries_its_name_and_signature(name: str) -> None:
+def test_a_score_carries_its_name_and_whole_signature(name: str) -> None:
     score = METRICS[name]()(WORSE, REFERENCES)
     assert score.name == name == METRICS[name].name
-    assert "version:" in score.signature
-    assert "nrefs:1" in score.signature
+    assert score.signature == SIGNATURES[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bleu", 100.0),  # 13a sets a full stop apart, and compares four tokens with four
+        ("bleu_lc", 100.0),
+        ("chrf", 100.0),  # spaces do not count
+        ("ter", 100 * 2 / 4),  # tercom does not: a word is replaced, and another inserted
+        ("exact_match", 0.0),
+    ],
+)
+def test_a_full_stop_that_is_set_apart(name: str, value: float) -> None:
+    assert METRICS[name]()(["a cat sat."], ["a cat sat ."]).value == pytest.approx(value)
+
+
+def test_bleu_of_three_tokens_has_no_4_grams() -> None:
+    assert METRICS["bleu"]()(["a cat."], ["a cat ."]).value == 0.0
+    assert METRICS["chrf"]()(["a cat."], ["a cat ."]).value == pytest.approx(100.0)
+    assert METRICS["ter"]()(["a cat."], ["a cat ."]).value == pytest.approx(100 * 2 / 3)
+
+
+def test_chrf_by_hand() -> None:
+    # Half of the characters and none of the bigrams, on both sides; words do not count.
+    assert METRICS["chrf"]()(["ab"], ["ac"]).value == pytest.approx(100 * (1 / 2 + 0) / 2)
+    # Precision 1, recall 1/2, which counts twice: F2 = 5 P R / (4 P + R).
+    assert METRICS["chrf"]()(["a"], ["ab"]).value == pytest.approx(100 * 2.5 / 4.5)
 
 
 def test_only_lowercased_bleu_is_blind_to_case() -> None:

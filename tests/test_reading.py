@@ -70,6 +70,17 @@ def test_a_line_too_long_is_cut_and_named(caplog):
     ]
 
 
+@pytest.mark.parametrize(("most", "is_cut"), [(4, True), (5, False), (6, False)])
+def test_a_line_of_exactly_the_limit_is_not_cut(most, is_cut, caplog):
+    tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["a b c d e"]))
+    (sentence,) = read_words(
+        tokenizer, ["a b c d e"], side="target", first_number=1, max_tokens=most
+    )
+    assert len(sentence.ids) == min(most, 5)
+    assert " ".join(sentence.words) == "a b c d e"[: 2 * most - 1]
+    assert len(caplog.messages) == is_cut
+
+
 def test_a_line_with_unknown_tokens_is_named_once_and_passed_on(caplog):
     tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["one two three"]))
     lines = ["one two", "one zwei drei", "", "quattro"]

@@ -633,13 +633,34 @@ def test_what_is_drawn_hangs_on_the_line_alone(tokenizer):
     assert texts(other.translate(lines)) != texts(together[:-1])
 
 
-def test_the_scores_of_texts_keep_what_was_held_against_them(tokenizer):
-    strict = make_translator(tokenizer, repetition_penalty=1.5, coverage_penalty="gnmt")
-    lines = random_lines(10)
-    assert strict.translate(lines, with_scores=True) == strict.translate(lines)
-    for translation in strict.translate(lines):
-        best = translation.hypotheses[0]
-        assert best.score <= best.log_probability / (len(best.tokens) + 1)
+def test_the_scores_of_texts_keep_what_was_held_against_them():
+    """The penalties stay though a text in the tokenizer's own pieces has another probability."""
+    text = ["one t-shirt", "two shirts", "a yellow-shirt (shirt)", "on to one onto one"] * 3
+    pieces = SentencePieceTrainer(Normalizer(), vocabulary_size=36).train(lambda: iter(text))
+    strict = make_translator(pieces, repetition_penalty=1.5, coverage_penalty="gnmt", n_best=3)
+    found = strict.translate(text[:4])
+    scored = strict.translate(text[:4], with_scores=True)
+
+    def penalties(translations) -> list[float]:
+        """Return what each score is below the mean log-probability of its tokens."""
+        return [
+            item.score - item.log_probability / (len(item.tokens) + 1)
+            for translation in translations
+            for item in translation.hypotheses
+        ]
+
+    assert texts(scored) == texts(found)
+    assert penalties(scored) == pytest.approx(penalties(found), abs=1e-5)
+    assert min(penalties(found)) < -0.1
+    pairs = zip(found, scored, strict=True)
+    others = [
+        (old, new)
+        for one, other in pairs
+        for old, new in zip(one.hypotheses, other.hypotheses, strict=True)
+        if old.tokens != new.tokens
+    ]
+    assert len(others) > 3, "the search has written pieces that the tokenizer does not"
+    assert all(old.log_probability != new.log_probability for old, new in others)
 
 
 def test_forbidden_words_are_not_written(tokenizer, translator):

@@ -125,6 +125,21 @@ def test_little_of_a_batch_is_padding() -> None:
     assert 1 - tokens / cells < 0.05
 
 
+def test_a_band_goes_up_where_the_one_before_went_down() -> None:
+    """So there is no jump in source length from one band to the next, and no padding there."""
+    source, target = (side.flatten() for side in np.meshgrid(np.arange(20), np.arange(40)))
+    sampler = BatchSampler([800], seed=1, batch_sentences=10)
+    first_steps = set()
+    for epoch in range(9):
+        row = sampler.batches(epoch, PairLengths(source, target)).pairs
+        steps = np.diff(source[row])
+        assert abs(steps).max() == 1
+        directions = steps[steps != 0]
+        assert (np.diff(directions) != 0).sum() >= 8, "there are a dozen bands of 6 batches"
+        first_steps.add(int(directions[0]))
+    assert first_steps == {-1, 1}, "which bands go up is chance"
+
+
 def test_pairs_are_numbered_through_the_corpora() -> None:
     batches = BatchSampler([3, 4], seed=1, batch_sentences=2).batches(0, alike(7))
     assert sorted(flat(batches)) == list(range(7))

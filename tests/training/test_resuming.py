@@ -1,5 +1,7 @@
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,6 +79,80 @@ def test_what_does_not_change_an_update_may_change_and_is_told(change: dict[str,
 def test_what_makes_it_another_experiment_is_named(change: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigError, match=rf"--resume: .* other options: {named}"):
         require_same(config(), config(**change))
+
+
+# Every group that may be null is there, so that its options are walked over.
+ALL_GROUPS = {
+    "training__scheduled_sampling": {},
+    "training__guided_attention": {},
+    "decoding__shortlist": {},
+    "data__train": {"source": "a", "target": "b", "alignments": "c"},
+}
+# All but `decoding`, which changes no update.
+MAY_CHANGE = {
+    "run",
+    "device",
+    "data.test.source",
+    "data.test.target",
+    "data.test.tsv",
+    "data.test.grids",
+    "data.test.alignments",
+    "data.test.weight",
+    "data.cache",
+    "data.encoding_processes",
+    "data.num_processes",
+    "training.max_epochs",
+    "training.max_updates",
+    "training.max_bad_updates",
+    "training.early_stopping.patience",
+    "training.validation.num_samples",
+    "training.checkpoints.every",
+    "training.checkpoints.keep_last",
+    "training.checkpoints.average_last",
+    "training.ranks.gradients",
+    "training.ranks.shard_optimizer",
+    "training.log_every",
+    "training.tensorboard",
+    "training.num_threads",
+}
+
+
+def leaves(tree: dict[str, Any], key: str = "") -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Yield each option's key, with the group that it is in and its name there."""
+    for name, value in list(tree.items()):
+        inside = f"{key}.{name}" if key else name
+        if isinstance(value, dict):
+            yield from leaves(value, inside)
+        elif inside == "data.train":
+            for number, corpus in enumerate(value):
+                yield from leaves(corpus, f"{inside}[{number}]")
+        else:
+            yield inside, tree, name
+
+
+def test_every_option_is_refused_but_for_a_known_few() -> None:
+    """An option that is added, or taken off the list of those that may change, is noticed."""
+    before = config(**ALL_GROUPS)
+    tree = before.model_dump(mode="json")
+    now: Any = SimpleNamespace(model_dump=lambda mode: tree)
+    assert {"training.accumulate", "training.batch_tokens", "data.train[0].weight"} <= {
+        key for key, _, _ in leaves(tree)
+    }
+    allowed = set()
+    for key, group, name in leaves(tree):
+        value = group[name]
+        group[name] = "another"
+        try:
+            changes = require_same(before, now)
+        except ConfigError as error:
+            told = str(error)
+        else:
+            told = f"other options: {changes[0]}"
+            allowed.add(key)
+        assert f"other options: {key} (" in told
+        group[name] = value
+    assert {key for key in allowed if not key.startswith("decoding.")} == MAY_CHANGE
+    assert {key for key, _, _ in leaves(tree) if key.startswith("decoding.")} <= allowed
 
 
 def test_all_that_differs_is_named_and_what_to_do() -> None:

@@ -1,0 +1,194 @@
+"""The smallest and largest value of each option with a bound, and the next one beyond."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from nmt import config_base
+from nmt.config import (
+    CorpusConfig,
+    DecoderConfig,
+    DecodingConfig,
+    EmbeddingConfig,
+    EncoderConfig,
+    FilterConfig,
+    GridEncoderConfig,
+    TrainingConfig,
+)
+from nmt.config_base import Options
+from nmt.config_data import DataConfig
+from nmt.config_decoding import ShortlistConfig
+from nmt.config_model import AttentionConfig
+from nmt.config_training import (
+    CheckpointConfig,
+    EarlyStoppingConfig,
+    GuidedAttentionConfig,
+    ReinforceConfig,
+    ScheduledSamplingConfig,
+    ValidationConfig,
+)
+
+TINY = 1e-9
+# What must be there for a group to be valid at all, and what another option would forbid.
+NEEDED: dict[type[Options], dict[str, Any]] = {
+    CorpusConfig: {"tsv": "a"},
+    DataConfig: {"train": {"tsv": "a"}},
+    GridEncoderConfig: {"channels": 1},
+    ScheduledSamplingConfig: {"end": 9},
+}
+
+AT_LEAST_0 = ([0, 7], [-1])
+AT_LEAST_1 = ([1, 7], [0, -1])
+SHARE = ([0.0, 1.0 - TINY], [-TINY, 1.0])  # of what is dropped, which all of it cannot be
+CHANCE = ([0.0, 1.0], [-TINY, 1.0 + TINY])
+NOT_NEGATIVE = ([0.0, 9.0], [-TINY])
+POSITIVE = ([TINY, 9.0], [0.0, -1.0])
+DECAY = ([0.0, 1.0 - TINY], [-TINY, 1.0])
+BETWEEN = ([TINY, 1.0 - TINY], [0.0, 1.0])
+
+GROUPS = [
+    (CorpusConfig, "weight", POSITIVE),
+    (FilterConfig, "max_length", AT_LEAST_1),
+    (FilterConfig, "max_length_ratio", ([1.0, None], [1.0 - TINY])),
+    (DataConfig, "encoding_processes", AT_LEAST_0),
+    (DataConfig, "num_processes", AT_LEAST_0),
+    (EmbeddingConfig, "size", AT_LEAST_1),
+    (EmbeddingConfig, "dropout", SHARE),
+    (EmbeddingConfig, "word_dropout", SHARE),
+    (EncoderConfig, "hidden_size", AT_LEAST_1),
+    (EncoderConfig, "num_layers", AT_LEAST_1),
+    (EncoderConfig, "dropout", SHARE),
+    (EncoderConfig, "recurrent_dropout", SHARE),
+    (GridEncoderConfig, "channels", AT_LEAST_1),
+    (GridEncoderConfig, "hidden_size", AT_LEAST_1),
+    (GridEncoderConfig, "max_rows", AT_LEAST_1),
+    (GridEncoderConfig, "max_columns", AT_LEAST_1),
+    (GridEncoderConfig, "dropout", SHARE),
+    (AttentionConfig, "num_heads", AT_LEAST_1),
+    (DecoderConfig, "hidden_size", AT_LEAST_1),
+    (DecoderConfig, "num_layers", AT_LEAST_1),
+    (DecoderConfig, "dropout", SHARE),
+    (DecoderConfig, "recurrent_dropout", SHARE),
+    (DecoderConfig, "output_dropout", SHARE),
+    (ScheduledSamplingConfig, "start", AT_LEAST_0),
+    (ScheduledSamplingConfig, "end", AT_LEAST_1),
+    (ScheduledSamplingConfig, "probability", CHANCE),
+    (GuidedAttentionConfig, "weight", POSITIVE),
+    (ReinforceConfig, "weight", NOT_NEGATIVE),
+    (ReinforceConfig, "entropy", NOT_NEGATIVE),
+    (ReinforceConfig, "discount", CHANCE),
+    (EarlyStoppingConfig, "patience", AT_LEAST_1),
+    (ValidationConfig, "every", AT_LEAST_1),
+    (ValidationConfig, "beam_size", AT_LEAST_1),
+    (ValidationConfig, "num_samples", AT_LEAST_0),
+    (CheckpointConfig, "every", AT_LEAST_1),
+    (CheckpointConfig, "keep_last", AT_LEAST_1),
+    (CheckpointConfig, "average_last", AT_LEAST_0),
+    (TrainingConfig, "batch_tokens", AT_LEAST_1),
+    (TrainingConfig, "batch_sentences", AT_LEAST_1),
+    (TrainingConfig, "accumulate", AT_LEAST_1),
+    (TrainingConfig, "clip_norm", POSITIVE),
+    (TrainingConfig, "label_smoothing", SHARE),
+    (TrainingConfig, "r_drop", NOT_NEGATIVE),
+    (TrainingConfig, "coverage_loss", NOT_NEGATIVE),
+    (TrainingConfig, "ema_decay", BETWEEN),
+    (TrainingConfig, "max_epochs", AT_LEAST_1),
+    (TrainingConfig, "max_updates", AT_LEAST_1),
+    (TrainingConfig, "max_bad_updates", AT_LEAST_1),
+    (TrainingConfig, "log_every", AT_LEAST_1),
+    (TrainingConfig, "num_threads", AT_LEAST_1),
+    (ShortlistConfig, "candidates", ([1, 64], [0, 65])),  # the lexicon of a run has 64
+    (ShortlistConfig, "frequent", AT_LEAST_1),
+    (DecodingConfig, "beam_size", AT_LEAST_1),
+    (DecodingConfig, "n_best", ([1, 5], [0, 6])),  # of a beam of 5
+    (DecodingConfig, "min_length", AT_LEAST_0),
+    (DecodingConfig, "max_length", AT_LEAST_1),
+    (DecodingConfig, "min_length_ratio", NOT_NEGATIVE),
+    (DecodingConfig, "max_length_ratio", POSITIVE),
+    (DecodingConfig, "no_repeat_ngram_size", AT_LEAST_0),
+    (DecodingConfig, "repetition_penalty", ([1.0, 9.0], [1.0 - TINY])),
+    (DecodingConfig, "eos_threshold", POSITIVE),
+    (DecodingConfig, "mbr_candidates", AT_LEAST_1),
+    (DecodingConfig, "batch_tokens", AT_LEAST_1),
+    (DecodingConfig, "max_source_length", AT_LEAST_1),
+]
+
+PLUG_INS = [
+    ("TOKENIZERS", "sentencepiece", "vocabulary_size", ([5], [4])),
+    ("TOKENIZERS", "sentencepiece", "character_coverage", ([TINY, 1.0], [0.0, 1.0 + TINY])),
+    ("TOKENIZERS", "sentencepiece", "sampling_alpha", DECAY),
+    ("TOKENIZERS", "sentencepiece", "max_sentences", AT_LEAST_1),
+    ("TOKENIZERS", "sentencepiece", "seed", AT_LEAST_0),
+    ("TOKENIZERS", "characters", "vocabulary_size", ([6], [5])),
+    ("TOKENIZERS", "characters", "min_count", AT_LEAST_1),
+    ("TOKENIZERS", "words", "vocabulary_size", ([5], [4])),
+    ("TOKENIZERS", "words", "min_count", AT_LEAST_1),
+    ("CELLS", "deep_gru", "depth", AT_LEAST_1),
+    ("SCORES", "additive", "hidden_size", AT_LEAST_1),
+    ("SCORES", "concat", "hidden_size", AT_LEAST_1),
+    ("SCORES", "cosine", "initial_gain", POSITIVE),
+    ("SCORES", "location", "max_positions", AT_LEAST_1),
+    ("SCORES", "location_aware", "num_filters", AT_LEAST_1),
+    ("SCORES", "location_aware", "width", AT_LEAST_1),
+    ("ALIGNMENTS", "local_m", "window", AT_LEAST_0),
+    ("ALIGNMENTS", "local_p", "window", AT_LEAST_1),
+    ("ALIGNMENTS", "softmax", "temperature", POSITIVE),
+    ("ALIGNMENTS", "entmax", "alpha", ([1.01, 2.0], [1.0])),
+    ("ALIGNMENTS", "gumbel", "temperature", POSITIVE),
+    ("ALIGNMENTS", "monotonic", "noise", NOT_NEGATIVE),
+    ("ALIGNMENTS", "hard", "expected", CHANCE),
+    *(("OPTIMIZERS", name, "learning_rate", POSITIVE) for name in ("adam", "adamw", "sgd")),
+    *(("OPTIMIZERS", name, "beta1", DECAY) for name in ("adam", "adamw")),
+    *(("OPTIMIZERS", name, "beta2", DECAY) for name in ("adam", "adamw")),
+    *(("OPTIMIZERS", name, "epsilon", POSITIVE) for name in ("adam", "adamw")),
+    *(("OPTIMIZERS", name, "weight_decay", NOT_NEGATIVE) for name in ("adamw", "sgd")),
+    ("OPTIMIZERS", "sgd", "momentum", DECAY),
+    *(("SCHEDULES", name, "warmup", AT_LEAST_0) for name in ("constant", "plateau", "cosine")),
+    ("SCHEDULES", "constant", "cooldown", AT_LEAST_0),
+    ("SCHEDULES", "inverse_square_root", "warmup", AT_LEAST_1),
+    ("SCHEDULES", "plateau", "patience", AT_LEAST_1),
+    ("SCHEDULES", "plateau", "decay", BETWEEN),
+    ("SCHEDULES", "plateau", "minimum", CHANCE),
+    ("SCHEDULES", "cosine", "num_updates", AT_LEAST_1),
+    ("SCHEDULES", "cosine", "final", CHANCE),
+    ("SEARCHES", "diverse_beam", "groups", AT_LEAST_1),
+    ("SEARCHES", "diverse_beam", "strength", NOT_NEGATIVE),
+    ("SEARCHES", "sampling", "temperature", POSITIVE),
+    ("SEARCHES", "sampling", "top_k", AT_LEAST_0),
+    ("SEARCHES", "sampling", "top_p", ([TINY, 1.0], [0.0, 1.0 + TINY])),
+    ("SEARCHES", "sampling", "epsilon", DECAY),
+    ("SEARCHES", "sampling", "seed", ([0, 2**31 - 1], [-1, 2**31])),
+]
+
+
+def named(case: tuple[Any, ...]) -> str:
+    return ".".join(part if isinstance(part, str) else part.__name__ for part in case[:-1])
+
+
+@pytest.mark.parametrize(("group", "option", "bounds"), GROUPS, ids=map(named, GROUPS))
+def test_the_bounds_of_an_option(
+    group: type[Options], option: str, bounds: tuple[list[Any], list[Any]]
+) -> None:
+    allowed, refused = bounds
+    for value in allowed:
+        found = group.model_validate({**NEEDED.get(group, {}), option: value})
+        assert getattr(found, option) == value
+    for value in refused:
+        with pytest.raises(ValidationError) as error:
+            group.model_validate({**NEEDED.get(group, {}), option: value})
+        assert option in str(error.value)
+
+
+@pytest.mark.parametrize(("table", "name", "option", "bounds"), PLUG_INS, ids=map(named, PLUG_INS))
+def test_the_bounds_of_an_option_of_a_plug_in(
+    table: str, name: str, option: str, bounds: tuple[list[Any], list[Any]]
+) -> None:
+    allowed, refused = bounds
+    options = getattr(config_base, table).options(name)
+    for value in allowed:
+        assert getattr(options.model_validate({option: value}), option) == value
+    for value in refused:
+        with pytest.raises(ValidationError) as error:
+            options.model_validate({option: value})
+        assert option in str(error.value)
