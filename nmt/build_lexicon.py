@@ -10,6 +10,7 @@ from nmt.build import Tokenizers, encode_training
 from nmt.config import Config
 from nmt.data.corpus import read_lines
 from nmt.data.encoded import EncodedCorpus
+from nmt.data.lines import MAX_LINE_BYTES
 from nmt.data.ragged import RaggedArray
 from nmt.errors import DataError
 from nmt.lexicon import Block, Ids, Lexicon, make_lexicon, train_lexicon
@@ -45,8 +46,14 @@ def lexicon_of(
     )
 
 
-def read_lexicon(path: Path, config: Config, run: RunDirectory, tokenizers: Tokenizers) -> Lexicon:
-    """The lexicon of a table: a source text, its translation, their probability; tabs between.
+def read_lexicon(
+    path: Path,
+    config: Config,
+    run: RunDirectory,
+    tokenizers: Tokenizers,
+    max_line_bytes: int = MAX_LINE_BYTES,
+) -> Lexicon:
+    """Make the lexicon of a table: a source text, its translation, their probability; tabs between.
 
     Each token of the one may become each token of the other, so that a table of words will do. How
     frequent tokens are, the training data says.
@@ -55,15 +62,18 @@ def read_lexicon(path: Path, config: Config, run: RunDirectory, tokenizers: Toke
         DataError: the file cannot be read, a line is no such entry, or it has none that the run has
             tokens for; or a corpus cannot be used.
     """
-    entries = list(_entries(path, tokenizers))
+    entries = list(_entries(path, tokenizers, max_line_bytes))
     if not entries:
         raise DataError(f"{path}: has no entry that the run has tokens for")
     corpora = encode_training(config, run, tokenizers)
     return make_lexicon(entries, _blocks(corpora), len(tokenizers.source), len(tokenizers.target))
 
 
-def _entries(path: Path, tokenizers: Tokenizers) -> Iterator[tuple[int, int, float]]:
-    for number, line in enumerate(read_lines(path), start=1):
+def _entries(
+    path: Path, tokenizers: Tokenizers, max_line_bytes: int
+) -> Iterator[tuple[int, int, float]]:
+    lines = read_lines(path, max_line_bytes=max_line_bytes)
+    for number, line in enumerate(lines, start=1):
         fields = line.split("\t")
         probability = _probability(fields[-1])
         if len(fields) != _FIELDS or probability is None:

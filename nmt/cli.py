@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final, NoReturn, Protocol, cast
 
+from nmt.console import EscapingFormatter, OnceFilter, escape_controls
 from nmt.cores import wait_briefly
 from nmt.errors import UserError
 from nmt.launched import has_memory, is_first, is_launched, show_at_the_end
@@ -31,6 +32,8 @@ INTERNAL_ERROR: Final = 1
 USER_ERROR: Final = 2
 INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
+
+_MOST_SHOWN: Final = 4_000  # characters of an error
 
 _Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 
@@ -85,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: what stands behind `nmt`; None: those of the process.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = [_expand_home(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     wait_briefly()
     with _stdout_in_utf8(), _log_on_stderr(), _at_sigterm(_unwind):
         try:
@@ -106,6 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
             code = INTERNAL_ERROR
     return code
+
+
+def _expand_home(word: str) -> str:
+    """Replace `~` where no shell does, as in ``--output=~/x``; configurations do it themselves."""
+    found = re.fullmatch(r"((?:-\w=?|--[\w-]+=)?)(~.*)", word, re.DOTALL)
+    return word if found is None else found[1] + os.path.expanduser(found[2])
 
 
 def _was_refused(words: Sequence[str]) -> bool:
@@ -136,7 +145,11 @@ def _refuse(error: UserError, words: Sequence[str]) -> int:
 
 
 def _error_line(message: str) -> str:
-    return f"nmt: error: {' '.join(message.split())}"
+    """Return the line of an error; the middle of what no person reads to its end is left out."""
+    line, half = " ".join(message.split()), _MOST_SHOWN // 2
+    if len(line) > _MOST_SHOWN:
+        line = f"{line[:half]} […] {line[-half:]}"
+    return f"nmt: error: {escape_controls(line)}"
 
 
 def _system_refuses(error: OSError, words: Sequence[str]) -> int:
@@ -225,6 +238,7 @@ def _log_on_stderr() -> Iterator[None]:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_LogFormatter())
+    handler.addFilter(OnceFilter())
     logger = logging.getLogger("nmt")
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
@@ -238,7 +252,7 @@ def _log_on_stderr() -> Iterator[None]:
         logger.propagate = propagate
 
 
-class _LogFormatter(logging.Formatter):
+class _LogFormatter(EscapingFormatter):
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         if record.levelno < logging.WARNING:

@@ -24,7 +24,7 @@ from nmt.config_base import (
     TOKENIZERS as TOKENIZERS,
     Device,
     Options,
-    Text,
+    PathText,
 )
 from nmt.config_data import (
     CorpusConfig as CorpusConfig,
@@ -80,9 +80,9 @@ class TokenizerConfig(Options):
     """Unicode normal form applied to all text before it is split."""
     lowercase: bool = False
     """Lowercase all text first."""
-    source_path: Text | None = None
+    source_path: PathText | None = None
     """Folder of a saved tokenizer for the source (for both, if shared); null: train one."""
-    target_path: Text | None = None
+    target_path: PathText | None = None
     """The same for the target, where the vocabulary is not shared."""
 
     @model_validator(mode="after")
@@ -102,7 +102,7 @@ class Config(Options):
 
     version: int = CONFIG_VERSION
     """Version of the format of this file."""
-    run: Text = Field(examples=["runs/reference"])
+    run: PathText = Field(examples=["runs/reference"])
     """Folder for everything of the run."""
     seed: Annotated[int, Field(ge=0), AfterValidator(_check_seed)] = 1
     """Seed of everything random."""
@@ -110,7 +110,7 @@ class Config(Options):
     """auto, cpu, cuda, or cuda:N."""
     precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     """Of the computation; weights are saved in float32 always. int8 is for translating alone."""
-    start_from: Text | None = None
+    start_from: PathText | None = None
     """A run whose best weights, and tokenizers, training starts with; null: new ones."""
     data: DataConfig
     """The corpora."""

@@ -1,5 +1,6 @@
 """What the groups of options are made of: their base, the tables of plug-ins, common types."""
 
+import os
 import re
 from typing import Annotated, Any
 
@@ -96,8 +97,17 @@ def _check_no_nul(text: str) -> str:
     return text
 
 
+def _expand_home(path: str) -> str:
+    """Return a path with `~` replaced; refuse variables, which no command expands."""
+    variable = re.search(r"\$(\w+|\{\w+\})", path)
+    if variable is not None:
+        sentence = f"{path!r}: {variable[0]} is not expanded; write the path itself, or ~ for home"
+        refuse(((), sentence))
+    return os.path.expanduser(path)
+
+
 def _check_device(name: str) -> str:
-    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", name):
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", name):
         refuse(((), f"unknown device {name!r}; allowed: auto, cpu, cuda, cuda:N"))
     return name
 
@@ -107,4 +117,6 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 Text = Annotated[str, Field(min_length=1), AfterValidator(_check_no_nul)]
+PathText = Annotated[Text, AfterValidator(_expand_home)]
+"""Name of a file or folder."""
 Device = Annotated[str, AfterValidator(_check_device)]

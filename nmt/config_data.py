@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from nmt.config_base import Options, Positive, Text
+from nmt.config_base import Options, PathText, Positive
 from nmt.explain import refuse
 
 
@@ -16,15 +16,15 @@ def _as_list(value: Any) -> Any:
 class CorpusConfig(Options):
     """Two files of text, one TSV file with two columns (plain or .gz), or grids and text."""
 
-    source: Text | None = None
+    source: PathText | None = None
     """File of source sentences, one a line."""
-    target: Text | None = None
+    target: PathText | None = None
     """File of target sentences, line for line."""
-    tsv: Text | None = None
+    tsv: PathText | None = None
     """One file instead of two: source, a tab, target."""
-    grids: Text | None = None
+    grids: PathText | None = None
     """An .npz file of grids in place of source: a grid for each target line."""
-    alignments: Text | None = None
+    alignments: PathText | None = None
     """Word alignments of the pairs, line for line (Pharaoh: `0-0 1-2`), for guided attention."""
     weight: Annotated[float, Field(gt=0.0)] = 1.0
     """How often the corpus is seen: 2 is twice an epoch, 0.5 every other epoch."""
@@ -63,7 +63,7 @@ class DataConfig(Options):
     """Scored once, when training ends."""
     filters: FilterConfig = Field(default_factory=FilterConfig)
     """Training pairs to leave out."""
-    cache: Text | None = None
+    cache: PathText | None = None
     """Folder for the encoded corpora, shared between runs; null: inside the run."""
     encoding_processes: Annotated[int, Field(ge=0)] | None = None
     """Processes that encode a large corpus; null: as many as cores, up to 8 (grids: 1); 1: none."""

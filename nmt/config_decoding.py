@@ -4,7 +4,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nmt.config_base import COVERAGE_PENALTIES, LENGTH_PENALTIES, SEARCHES, Options, Positive, Text
+from nmt.config_base import (
+    COVERAGE_PENALTIES,
+    LENGTH_PENALTIES,
+    SEARCHES,
+    Options,
+    PathText,
+    Positive,
+    Text,
+)
 from nmt.explain import refuse
 from nmt.registry import PlugIn
 
@@ -54,7 +62,7 @@ class DecodingConfig(Options):
     """Phrases never to be written; longer words that contain them are allowed. For wide beams."""
     replace_unknown: bool = False
     """Write unknown words too, and put the source words in their place that they looked at most."""
-    dictionary: Text | None = None
+    dictionary: PathText | None = None
     """File of what source words become there, a line each: word, tab, translation; null: copy."""
     shortlist: ShortlistConfig | None = None
     """Compute for a few hundred tokens a sentence alone (`nmt lexicon`); null: for all."""

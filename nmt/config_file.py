@@ -1,5 +1,6 @@
 """From a YAML file, `extends:` and ``key=value`` overrides to a checked `Config`, and back."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,14 @@ from nmt.errors import ConfigError
 from nmt.explain import UNKNOWN_OPTION, explain
 from nmt.files import is_missing
 from nmt.option_places import group_in, option_places
+from nmt.untrusted import read_regular
 from nmt.yaml_text import format_yaml, parse_yaml
 
 Tree = dict[str, Any]
 Place = tuple[str | int, ...]
 
+MAX_CONFIG_BYTES: Final = 500_000
+_MOST_FILES: Final = 20  # that extend one another
 _MOST_PLACES: Final = 3  # named where an option is at the wrong one
 _CORPORA: Final = (("data", "train"), ("data", "valid"), ("data", "test"))
 
@@ -69,13 +73,13 @@ def dump_config(config: Config) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The text of a small file that a person named.
+    """Read a small text file that a person or a stranger's file named.
 
     Raises:
-        ConfigError: it cannot be read, or is not UTF-8.
+        ConfigError: it cannot be read, is not a regular file, is too large, or is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_regular(path, MAX_CONFIG_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except IsADirectoryError:
@@ -84,9 +88,8 @@ def read_text(path: Path) -> str:
         raise ConfigError(f"{path}: is a folder, not a YAML file{hint}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{path}: cannot be read: {reason}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _read_layers(path: Path) -> list[Layer]:
@@ -100,6 +103,8 @@ def _read_layers(path: Path) -> list[Layer]:
                 f"{layers[0].origin}: extends: {next_path}: no such file (what is extended is "
                 "looked for from the folder of the file that says so)"
             )
+        if len(layers) == _MOST_FILES:
+            raise ConfigError(f"{path}: extends: more than {_MOST_FILES} files, one by another")
         tree = parse_yaml(read_text(next_path), str(next_path))
         if next_path.resolve() in seen:
             raise ConfigError(
@@ -119,7 +124,7 @@ def _read_layers(path: Path) -> list[Layer]:
         layers.insert(0, Layer(str(next_path), upgrade(tree)))
         if base is not None and not isinstance(base, str):
             raise ConfigError(f"{next_path}: extends: must be one file name, not a {_sort(base)}")
-        next_path = next_path.parent / base if base else None
+        next_path = next_path.parent / os.path.expanduser(base) if base else None
     return layers
 
 

@@ -65,7 +65,7 @@ def _is_whole(annotation: Any) -> bool:
 
 def _whole(value: Any) -> Any:
     """`1e3` as the whole number that it is; all else as it was."""
-    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?[eE]\+?\d{1,2}", value):
+    if isinstance(value, str) and re.fullmatch(r"\d{1,40}(\.\d{1,40})?[eE]\+?\d{1,2}", value):
         number = Decimal(value)
         return int(number) if number == int(number) else value
     return value

@@ -7,7 +7,7 @@ text is, whatever YAML 1.1 makes of them.
 
 import copy
 import functools
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -15,6 +15,9 @@ from nmt.errors import ConfigError
 
 Yaml = dict[str, Any] | list[Any] | str | None
 
+_MOST_VALUES: Final = 50_000
+"""Values of a text, aliases written out: a few lines of aliases may stand for billions."""
+_MOST_LEVELS: Final = 50
 NULL = "tag:yaml.org,2002:null"
 MERGE = "tag:yaml.org,2002:merge"
 
@@ -37,9 +40,40 @@ def _resolvers() -> dict[str, list[tuple[str, Any]]]:
 
 
 class _TextLoader(yaml.SafeLoader):
-    """Leaves scalars as text and refuses a key that comes twice."""
+    """Leaves scalars as text; refuses a key that comes twice, and more than a person writes."""
 
     yaml_implicit_resolvers = _resolvers()
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._num_levels = 0
+        self._num_values = 0
+        self._sizes: dict[yaml.Node, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose a value, and add up how many values it stands for.
+
+        Where an alias refers to it, what is inside counts again.
+        """
+        is_alias = self.check_event(yaml.AliasEvent)
+        line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+        if self._num_levels == _MOST_LEVELS:
+            raise _Refused(f"line {line}: nested more than {_MOST_LEVELS} levels deep")
+        before = self._num_values
+        self._num_levels += 1
+        node = super().compose_node(parent, index)
+        self._num_levels -= 1
+        assert node is not None
+        if is_alias:
+            if node not in self._sizes:
+                raise _Refused(f"line {line}: an alias of what it is in")
+            self._num_values += self._sizes[node]
+        else:
+            self._num_values += 1
+            self._sizes[node] = self._num_values - before
+        if self._num_values > _MOST_VALUES:
+            raise _Refused(f"line {line}: more than {_MOST_VALUES:,} values, aliases written out")
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """A mapping whose keys are texts, each there once."""
@@ -74,7 +108,7 @@ def parse_yaml(text: str, name: str) -> Yaml:
         where = f"line {mark.line + 1}: " if mark else ""
         problem = error.problem or error.context or ""
         raise ConfigError(f"{name}: {where}not YAML: {problem}{_hint(problem)}") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{name}: not YAML: {reason}") from None
 

@@ -271,7 +271,10 @@ class TestDump:
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
     @given(
-        name=st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1),
+        name=st.text(
+            st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"], exclude_characters="$"),
+            min_size=1,
+        ),
         rate=st.floats(min_value=0.0, exclude_min=True, allow_infinity=False),
         ratio=st.none() | st.floats(min_value=1.0, max_value=9.0),
     )
@@ -363,6 +366,44 @@ def test_a_program_lays_its_options_over_all(write: Write) -> None:
         load_config(path, options={"decoding": {"n_best": 9}})
 
 
+def test_home_is_expanded_in_every_path(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    config = load_config(
+        write(
+            "start_from: ~/base\ntokenizer: {source_path: ~/t}\ndecoding: {replace_unknown: true}\n"
+        ),
+        ["run=~/x", "data.train.source=~/a", "data.cache=~", "decoding.dictionary=~/d.tsv"],
+    )
+    assert config.run == "/home/me/x"
+    assert config.start_from == "/home/me/base"
+    assert config.data.train[0].source == "/home/me/a"
+    assert config.data.cache is None, "~ alone is null in YAML"
+    assert config.tokenizer.source_path == "/home/me/t"
+    assert config.decoding.dictionary == "/home/me/d.tsv"
+
+
+def test_home_is_expanded_in_extends(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write("seed: 5\n")
+    monkeypatch.setenv("HOME", str(path.parent))
+    (path.parent / "sub").mkdir()
+    (path.parent / "sub" / "y.yaml").write_text(f"extends: ~/{path.name}\n")
+    assert load_config(path.parent / "sub" / "y.yaml").seed == 5
+
+
+@pytest.mark.parametrize("path", ["$HOME/x", "${HOME}/x", "/data/$USER", "a$b"])
+@pytest.mark.parametrize("key", ["run", "data.train.source", "data.cache", "start_from"])
+def test_a_variable_in_a_path_is_refused(write: Write, key: str, path: str) -> None:
+    message = refused(write(""), f"{key}={path}")
+    variable = path[path.index("$") :].partition("/")[0]
+    assert message.endswith(
+        f"{key}: {path!r}: {variable} is not expanded; write the path itself, or ~ for home"
+    )
+
+
+def test_a_dollar_that_is_no_variable_is_a_name(write: Write) -> None:
+    assert load_config(write(""), ["run=a$/5$ b"]).run == "a$/5$ b"
+
+
 def test_file_must_hold_options(write: Write) -> None:
     assert refused(write("[a]", base="")) == "x.yaml: must be options (`key: value`), not a list"
     assert refused(write("hello", base="")) == "x.yaml: must be options (`key: value`), not a text"
@@ -375,7 +416,47 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "folder.yaml").mkdir()
     assert refused(tmp_path / "folder.yaml") == "folder.yaml: is a folder, not a YAML file"
     assert "cannot be read: " in refused(tmp_path / ("x" * 300))
-    assert "cannot be read: embedded null byte" in refused(tmp_path / "x\0y")
+    assert "cannot be read: not a valid file name" in refused(tmp_path / "x\0y")
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert refused(tmp_path / "pipe.yaml") == (
+        "pipe.yaml: cannot be read: a named pipe, not a regular file"
+    )
+    with (tmp_path / "sparse.yaml").open("wb") as file:
+        file.truncate(20 * 10**9)
+    assert refused(tmp_path / "sparse.yaml") == (
+        "sparse.yaml: cannot be read: larger than 500,000 bytes, the limit here"
+    )
+
+
+@pytest.mark.parametrize("kind", ["pipe", "sparse", "device"])
+def test_what_is_extended_must_be_a_small_file(write: Write, kind: str, tmp_path: Path) -> None:
+    path = write("", base="extends: other.yaml\n")
+    other = path.parent / "other.yaml"
+    if kind == "pipe":
+        os.mkfifo(other)
+    elif kind == "device":
+        other.symlink_to("/dev/zero")
+    else:
+        with other.open("wb") as file:
+            file.truncate(20 * 10**9)
+    assert refused(path).startswith("other.yaml: cannot be read: ")
+
+
+def test_a_chain_of_files_is_refused_early(write: Write) -> None:
+    path = write("", base="run: x\n")
+    for number in range(30):
+        (path.parent / f"{number}.yaml").write_text(f"extends: {number + 1}.yaml\n")
+    (path.parent / "30.yaml").write_text("extends: missing.yaml\n")
+    assert refused(path.parent / "0.yaml") == (
+        "0.yaml: extends: more than 20 files, one by another"
+    )
+    (path.parent / "19.yaml").write_text("run: last\n")
+    assert refused(path.parent / "0.yaml") == "0.yaml: data: is missing"
+
+
+def test_a_number_of_thousands_of_digits_is_no_number(write: Write) -> None:
+    for number in ("9" * 100_000, "9" * 100_000 + "e9"):
+        assert "seed: must be a whole number, not '999" in refused(write(""), f"seed={number}")
 
 
 def test_file_without_permission(write: Write, forbid: Callable[[Path], None]) -> None:

@@ -1,5 +1,4 @@
-import inspect
-import sys
+import itertools
 
 import pytest
 from hypothesis import given, strategies as st
@@ -73,11 +72,34 @@ def test_bad_yaml_is_one_line(text: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_nesting_without_end_is_one_line() -> None:
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(len(inspect.stack()) + 150)
-    try:
-        with pytest.raises(ConfigError, match=r"^x: not YAML: maximum recursion depth exceeded"):
-            parse_yaml("[" * 200 + "]" * 200, "x")
-    finally:
-        sys.setrecursionlimit(limit)
+def bomb(item: str) -> str:
+    """A few lines that stand for 9 to the power of 15 values."""
+    lines = ["a: &a {x: 1}"]
+    for name, below in itertools.pairwise("abcdefghijklmnop"):
+        lines.append(f"{below}: &{below} {item.format(','.join([f'*{name}'] * 9))}")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("item", ["[{}]", "{{<<: [{}]}}"], ids=["aliases", "merge keys"])
+def test_aliases_that_stand_for_billions_of_values_are_refused(item: str) -> None:
+    text = bomb(item)
+    assert len(text) < 1_000
+    with pytest.raises(ConfigError, match=r"^x: line \d: more than 50,000 values, aliases written"):
+        parse_yaml(text, "x")
+
+
+@pytest.mark.parametrize("text", ["&a [*a]", "a: &a {b: [*a]}", "a: &a\n  <<: *a\n"])
+def test_an_alias_of_what_it_is_in_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^x: line \d: an alias of what it is in$"):
+        parse_yaml(text, "x")
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "{a: " * 100_000, "- " * 100_000, "? " * 100_000])
+def test_nesting_without_end_is_refused_at_once(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^x: line 1: nested more than 50 levels deep$"):
+        parse_yaml(text, "x")
+
+
+def test_many_values_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^x: line 50001: more than 50,000 values"):
+        parse_yaml("- a\n" * 60_000, "x")

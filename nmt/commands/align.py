@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from nmt.commands.decoding import add_run_arguments, load_run, load_translator
 from nmt.commands.output import make_folder, open_output, refuse_same_file
-from nmt.commands.text import add_pair_arguments, read_given_pairs
+from nmt.commands.text import add_pair_arguments, read_given_pairs, require_readable
+from nmt.console import print_notice
 from nmt.errors import DataError, UserError
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder, config = load_run(arguments)
     reverse = None if arguments.reverse is None else _Reverse(arguments, config)
     pairs, read_again, turned = tee(read_given_pairs(config, arguments), 3)
-    gold = None if arguments.gold is None else _Gold(arguments.gold)
+    gold = None if arguments.gold is None else _Gold(arguments.gold, arguments.max_line_bytes)
     if arguments.plot is not None:
         make_folder(arguments.plot)
     found = load_translator(folder, config, arguments, searches=False).align(pairs)
@@ -116,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.plot is not None:
                 _draw(alignment, source, arguments.plot / f"{number}.png")
     if arguments.plot is not None:
-        print(f"{number:,} heat maps are in {arguments.plot}", file=sys.stderr)
+        print_notice(f"{number:,} heat maps are in {arguments.plot}")
     if gold is not None:
         gold.finish(number)
         print(
@@ -234,12 +235,12 @@ def _draw(alignment: "SentenceAlignment", source: "Source", path: Path) -> None:
 class _Gold:
     """The alignments of a file, asked for one after the other."""
 
-    def __init__(self, path: Path) -> None:
-        from nmt.data.corpus import open_binary, read_lines
+    def __init__(self, path: Path, max_line_bytes: int) -> None:
+        from nmt.data.corpus import read_lines
 
-        open_binary(path).close()  # complain now, not after the model has been loaded
+        require_readable(path)
         self._path = path
-        self._lines = read_lines(path)
+        self._lines = read_lines(path, max_line_bytes=max_line_bytes)
 
     def next(self, number: int, alignment: "SentenceAlignment") -> "GoldAlignment":
         """The alignment of pair `number`."""

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -21,6 +20,8 @@ from nmt.commands.preconditions import (
     held_out_corpus,
     require_metric,
 )
+from nmt.commands.text import add_line_limit
+from nmt.console import print_notice
 
 if TYPE_CHECKING:
     from nmt.config import Config, CorpusConfig, DecodingConfig
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="write the translations here"
     )
+    add_line_limit(parser)
     add_search_arguments(parser)
 
 
@@ -67,14 +69,14 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.config import METRICS
     from nmt.data.corpus import read_pairs
 
-    sources, references = zip(*read_pairs(build_corpus(corpus)), strict=True)
+    files = build_corpus(corpus, arguments.max_line_bytes)
+    sources, references = zip(*read_pairs(files), strict=True)
     metrics: list[Metric] = [METRICS.get(name)() for name in names]
     translator = load_translator(folder, config, arguments)
     update = update_of(folder.checkpoint(arguments.checkpoint))
-    print(
+    print_notice(
         f"{arguments.run}, checkpoint {arguments.checkpoint} (update {update:,}), on "
-        f"{build_corpus(corpus)}: {len(sources):,} sentences, {_describe(config.decoding)}",
-        file=sys.stderr,
+        f"{files}: {len(sources):,} sentences, {_describe(config.decoding)}"
     )
     with ExitStack() as stack:  # both files before the work, for it may be long
         output, record = (

@@ -52,7 +52,7 @@ def translate_exported(arguments: argparse.Namespace) -> int:
     if is_launched():
         raise UserError("torchrun: an exported model runs in one process; start it by itself")
     refuse_same_file({"the model": Path(arguments.run), "-o": arguments.output})
-    lines = read_text(arguments.input)
+    lines = read_text(arguments.input, arguments.max_line_bytes)
 
     from nmt.exported import ExportedTranslator
     from nmt.reading import warn_of_unknown

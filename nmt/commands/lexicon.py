@@ -1,13 +1,14 @@
 """`nmt lexicon`: which target tokens each source token becomes."""
 
 import argparse
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from nmt.commands.decoding import at_least_one
 from nmt.commands.output import open_output, refuse_same_file
+from nmt.commands.text import add_line_limit
+from nmt.console import print_notice
 from nmt.errors import UserError
 from nmt.symbols import SPECIAL_SYMBOLS
 
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="write the lexicon as a table, too"
     )
+    add_line_limit(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -67,7 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.output is not None:
             stream = stack.enter_context(open_output(arguments.output))
         if arguments.table is not None:
-            lexicon = read_lexicon(arguments.table, config, folder, tokenizers)
+            lexicon = read_lexicon(
+                arguments.table, config, folder, tokenizers, arguments.max_line_bytes
+            )
         else:
             iterations = arguments.iterations or ITERATIONS
             lexicon = learn_lexicon(config, folder, tokenizers, iterations=iterations)
@@ -75,10 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
             _write(lexicon, tokenizers.source, tokenizers.target, stream)
     save_lexicon(folder, lexicon, tokenizers.source, tokenizers.target)
     known = int((lexicon.probabilities > 0)[len(SPECIAL_SYMBOLS) :].any(axis=1).sum())
-    print(
+    print_notice(
         f"{folder.lexicon}: translations of {known:,} of {len(tokenizers.source):,} source tokens, "
-        f"up to {lexicon.candidates.shape[1]} of each",
-        file=sys.stderr,
+        f"up to {lexicon.candidates.shape[1]} of each"
     )
     return 0
 

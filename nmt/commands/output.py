@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, TextIO, cast
 
 from nmt.commands.gzip_members import GzipMembers
+from nmt.console import print_notice
 from nmt.errors import DataError
 from nmt.files import partial_file, whole_file
 
@@ -70,7 +71,7 @@ def open_binary_output(path: Path, *, keep: int = 0) -> Iterator[io.BufferedWrit
             yield stream
     except BaseException:
         if os.path.exists(partial_file(path)):
-            print(f"nmt: what was finished is in {partial_file(path)}", file=sys.stderr)
+            print_notice(f"nmt: what was finished is in {partial_file(path)}")
         raise
 
 

@@ -21,17 +21,18 @@ _FILES: Final = ("source", "grids", "target", "tsv", "alignments")
 
 
 def require_corpora(config: "Config", path: Path) -> None:
-    """Miss now each file that is not there, with its key.
+    """Refuse now each file that is missing or not a regular file, naming its key.
 
     Args:
         config: the experiment.
         path: the file that it was read from, for a hint: files may lie beside it.
 
     Raises:
-        DataError: a file is missing; what else is wrong with it is found when it is read.
+        DataError: a file is missing, or can be read only once; what else is wrong with it is found
+            when it is read.
     """
     for key, corpus in config.data.corpora():
-        for message in _missing(key, corpus, path):
+        for message in (*_missing(key, corpus, path), *_irregular(key, corpus)):
             raise DataError(message)
 
 
@@ -120,6 +121,8 @@ def held_out_corpus(
             f"{arguments.run}: the {name} of its configuration is not here: {message}; "
             "give --source and --reference"
         )
+    for message in _irregular(f"data.{key}", corpus):
+        raise DataError(f"{arguments.run}: the {name} of its configuration: {message}")
     return corpus
 
 
@@ -141,6 +144,20 @@ def _missing(key: str, corpus: "CorpusConfig", path: Path | None) -> Iterator[st
         name = getattr(corpus, option)
         if name is not None and is_missing(Path(name)):
             yield f"{key}.{option}: {name}: no such file{_hint(Path(name), path)}"
+
+
+def _irregular(key: str, corpus: "CorpusConfig") -> Iterator[str]:
+    """Yield a sentence for each pipe or device; what cannot be looked at is left to the reader."""
+    from nmt.data.lines import require_regular
+
+    for option in _FILES:
+        name = getattr(corpus, option)
+        if name is None:
+            continue
+        try:
+            require_regular(Path(name))
+        except DataError as error:
+            yield f"{key}.{option}: {error}"
 
 
 def _hint(name: Path, path: Path | None) -> str:

@@ -16,6 +16,8 @@ from nmt.commands.decoding import (
     load_translator,
 )
 from nmt.commands.output import open_output, refuse_same_file
+from nmt.commands.text import add_line_limit, read_input, require_readable
+from nmt.data.lines import MAX_LINE_BYTES
 from nmt.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="write here, not to stdout"
     )
+    add_line_limit(parser)
     add_scoring_arguments(parser)
 
 
@@ -71,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.n_best = None  # here it is a file, and no option of decoding
     folder, config = load_run(arguments)
     _check(config)
-    pairs, candidates = tee(_pairs(config, arguments.source, given))
+    pairs, candidates = tee(_pairs(config, arguments.source, given, arguments.max_line_bytes))
     translator = load_translator(folder, config, arguments, searches=False)
 
     from nmt.rescoring import score_without_coverage
@@ -102,18 +105,18 @@ def _check(config: "Config") -> None:
         )
 
 
-def _pairs(config: "Config", source: Path, n_best: Path) -> "Iterator[tuple[Source, Candidate]]":
+def _pairs(
+    config: "Config", source: Path, n_best: Path, max_line_bytes: int
+) -> "Iterator[tuple[Source, Candidate]]":
     """Each translation with its source, read as they are asked for.
 
     Raises:
         DataError: at once, a file cannot be opened; while reading, a line is no such thing, or is
             of a source line that is not there, or was passed.
     """
-    from nmt.commands.text import read_input
-    from nmt.data.corpus import open_binary
-
-    open_binary(n_best).close()
-    return _join(read_input(config, [str(source)]), source, read_n_best(n_best), n_best)
+    require_readable(n_best)
+    sources = read_input(config, [str(source)], max_line_bytes)
+    return _join(sources, source, read_n_best(n_best, max_line_bytes), n_best)
 
 
 def _join(
@@ -134,15 +137,15 @@ def _join(
             yield found, candidate
 
 
-def read_n_best(path: Path) -> Iterator[Candidate]:
-    """The translations of a list.
+def read_n_best(path: Path, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Candidate]:
+    """Read the translations of a list.
 
     Raises:
         DataError: the file cannot be read, or a line is no `number ||| translation`.
     """
     from nmt.data.corpus import read_lines
 
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in enumerate(read_lines(path, max_line_bytes=max_line_bytes), start=1):
         fields = re.split(r"\s*\|\|\|\s*", line.strip())
         if len(fields) < 2 or not fields[0].isdecimal():
             raise DataError(

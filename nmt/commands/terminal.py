@@ -72,5 +72,7 @@ def count_on_terminal(
         disable=not is_shown,
         file=sys.stderr,
         initial=num_done,
-        total=count_lines(arguments.input) if is_shown and not reads_grids else None,
+        total=count_lines(arguments.input, arguments.max_line_bytes)
+        if is_shown and not reads_grids
+        else None,
     )

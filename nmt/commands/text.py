@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from io import BufferedReader
 from itertools import chain, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
+from nmt.data.lines import MAX_LINE_BYTES
 from nmt.errors import DataError, UserError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from nmt.demands import Input
 
 STDIN = "-"
+_MOST_LINE_BYTES: Final = 10**12
 
 
 def add_pair_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +33,27 @@ def add_pair_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target", metavar="FILE", type=Path, required=True, help="their translations"
     )
+    add_line_limit(parser)
+
+
+def add_line_limit(parser: argparse.ArgumentParser) -> None:
+    """Declare --max-line-bytes, for all text that the command reads."""
+    parser.add_argument(
+        "--max-line-bytes",
+        metavar="N",
+        type=_line_bytes,
+        default=MAX_LINE_BYTES,
+        help="read a longer line as an empty one, with a warning "
+        f"(default: {MAX_LINE_BYTES:,}; memory grows with it)",
+    )
+
+
+def _line_bytes(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_LINE_BYTES:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 1 to {_MOST_LINE_BYTES:,}, not {text!r}"
+        )
+    return int(text)
 
 
 def given_corpus(config: "Config", source: str | Path, target: str | Path) -> "CorpusConfig":
@@ -52,64 +75,70 @@ def read_given_pairs(
     from nmt.build_corpus import build_corpus
     from nmt.data.corpus import read_pairs
 
-    _check(arguments.source)
-    _check(arguments.target)
-    return read_pairs(build_corpus(given_corpus(config, arguments.source, arguments.target)))
+    require_readable(arguments.source)
+    require_readable(arguments.target)
+    corpus = given_corpus(config, arguments.source, arguments.target)
+    return read_pairs(build_corpus(corpus, arguments.max_line_bytes))
 
 
-def read_input(config: "Config", names: Sequence[str]) -> "Iterator[Source]":
-    """What the files named hold, one file after the other: lines, or the grids of a run's kind.
+def read_input(
+    config: "Config", names: Sequence[str], max_line_bytes: int = MAX_LINE_BYTES
+) -> "Iterator[Source]":
+    """Read the files named, one after the other: lines, or grids where the run reads these.
 
     Args:
         config: of the run.
         names: of files; for lines, `-`, or no names, is stdin.
+        max_line_bytes: of lines, as in `read_text`.
 
     Raises:
         UserError: at once, grids are to come from stdin.
         DataError: at once, a file cannot be opened; while reading, a file of grids is none.
     """
-    return _read_grids(names) if config.reads_grids else read_text(names)
+    return _read_grids(names) if config.reads_grids else read_text(names, max_line_bytes)
 
 
-def count_lines(names: Sequence[str]) -> int | None:
-    """How many lines the files named hold; None where they cannot be read twice."""
+def count_lines(names: Sequence[str], max_line_bytes: int = MAX_LINE_BYTES) -> int | None:
+    """Return how many lines the files named hold; None where they cannot be read twice."""
     from nmt.data.corpus import count_lines_of
 
     if not names or not all(map(os.path.isfile, names)):
         return None
-    return sum(count_lines_of(Path(name)) for name in names)
+    return sum(count_lines_of(Path(name), max_line_bytes) for name in names)
 
 
-def read_text(names: Sequence[str]) -> Iterator[str]:
-    """All lines of the files named, one file after the other, with no line refused.
+def read_text(names: Sequence[str], max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[str]:
+    """Read all lines of the files named, one file after the other, with no line refused.
 
     Args:
-        names: of files; `-`, or no names, for stdin. All may be compressed with gzip.
+        names: of files; `-`, or no names, for stdin. All may be compressed.
+        max_line_bytes: the most bytes of a line; a longer one is read as an empty line.
 
     Raises:
         DataError: at once, a file cannot be opened.
     """
-    from nmt.data.corpus import decode_lines, read_lines, unpacked
+    from nmt.data.corpus import decode_lines, read_lines
 
     for name in names:
         if name != STDIN:
-            _check(Path(name))
+            require_readable(Path(name))
     return chain.from_iterable(
-        decode_lines(unpacked(cast(BufferedReader, sys.stdin.buffer)), "stdin", "replace")
+        decode_lines(cast(BufferedReader, sys.stdin.buffer), "stdin", "replace", max_line_bytes)
         if name == STDIN
-        else read_lines(Path(name), "replace")
+        else read_lines(Path(name), "replace", max_line_bytes)
         for name in names or [STDIN]
     )
 
 
 def read_demands(
-    prefixes: Path | None, constraints: Path | None
+    prefixes: Path | None, constraints: Path | None, max_line_bytes: int = MAX_LINE_BYTES
 ) -> "Callable[[Iterator[Source]], Iterator[Input]]":
     """Joins lines with what is asked of their translations, as they are read.
 
     Args:
         prefixes: how each begins, line for line; None: anyhow.
         constraints: what each must have, line for line, with tabs between; None: nothing.
+        max_line_bytes: the most bytes of a line; a longer one is read as an empty line.
 
     Raises:
         DataError: at once, a file cannot be opened; while reading, it has other lines than there
@@ -117,12 +146,13 @@ def read_demands(
     """
     for path in (prefixes, constraints):
         if path is not None:
-            _check(path)
+            require_readable(path)
 
     def join(lines: "Iterator[Source]") -> "Iterator[Input]":
         from nmt.demands import Input
 
-        begun, wanted = _lines_of(prefixes), _lines_of(constraints)
+        begun = _lines_of(prefixes, max_line_bytes)
+        wanted = _lines_of(constraints, max_line_bytes)
         for number, line in enumerate(lines, start=1):
             prefix, phrases = next(begun, None), next(wanted, None)
             for path, given in ((prefixes, prefix), (constraints, phrases)):
@@ -138,11 +168,11 @@ def read_demands(
     return join
 
 
-def _lines_of(path: Path | None) -> Iterator[str]:
-    """The lines of a file; of none, empty ones without end."""
+def _lines_of(path: Path | None, max_line_bytes: int) -> Iterator[str]:
+    """Read the lines of a file; of none, empty ones without end."""
     from nmt.data.corpus import read_lines
 
-    return repeat("") if path is None else read_lines(path)
+    return repeat("") if path is None else read_lines(path, max_line_bytes=max_line_bytes)
 
 
 def _read_grids(names: Sequence[str]) -> "Iterator[Grid]":
@@ -151,7 +181,7 @@ def _read_grids(names: Sequence[str]) -> "Iterator[Grid]":
     if not names or STDIN in names:
         raise UserError("this run reads grids: name an .npz file; they are not read from stdin")
     for name in names:
-        _check(Path(name))
+        require_readable(Path(name))
     return chain.from_iterable(read_grids(Path(name)) for name in names)
 
 
@@ -160,9 +190,9 @@ def stdin_is_typed(names: Sequence[str]) -> bool:
     return (not names or STDIN in names) and sys.stdin.isatty()
 
 
-def _check(path: Path) -> None:
-    """Complain now of a file that cannot be opened, not after the model has been loaded."""
-    from nmt.data.corpus import open_binary
+def require_readable(path: Path) -> None:
+    """Refuse now a file that cannot be opened, not after the model has been loaded."""
+    from nmt.data.lines import open_binary
 
     if not path.is_fifo():  # a pipe can be opened only once
         open_binary(path).close()

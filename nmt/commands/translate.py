@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -21,7 +20,8 @@ from nmt.commands.exported import is_exported, translate_exported
 from nmt.commands.formats import Format, format_attention, format_translation
 from nmt.commands.output import is_special, open_output, refuse_same_file
 from nmt.commands.terminal import count_on_terminal, translated
-from nmt.commands.text import read_demands, read_input, stdin_is_typed
+from nmt.commands.text import add_line_limit, read_demands, read_input, stdin_is_typed
+from nmt.console import print_notice
 from nmt.errors import UserError
 from nmt.launched import is_first, is_launched
 
@@ -132,6 +132,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="words and phrases that each translation must have: a line for each line of the "
         "input, with tabs between them, empty for none (beam search alone)",
     )
+    add_line_limit(parser)
     add_search_arguments(parser)
     parser.add_argument(
         "--n-best",
@@ -154,8 +155,10 @@ def run(arguments: argparse.Namespace) -> int:
         translator = _load(folder, config, arguments)
         translator.serve_ranks(_identity(folder, config, arguments))
         return 0
-    lines = read_input(config, arguments.input)
-    inputs = read_demands(arguments.prefixes, arguments.constraints)(lines)
+    lines = read_input(config, arguments.input, arguments.max_line_bytes)
+    inputs = read_demands(arguments.prefixes, arguments.constraints, arguments.max_line_bytes)(
+        lines
+    )
     bookmark = _bookmark(folder, config, arguments)
     translator = _load(folder, config, arguments)
     with ExitStack() as stack:
@@ -291,7 +294,7 @@ def _write(
                 if arguments.attention and translation.text:
                     if bookmark is None:
                         output.flush()  # so that a terminal shows them together
-                    print(format_attention(translation), file=sys.stderr)
+                    print_notice(format_attention(translation))
                 if alignments is not None:
                     assert translation.alignment is not None, "it was asked for"
                     alignments.write(f"{format_pharaoh(translation.alignment.links)}\n")

@@ -2,7 +2,6 @@
 
 import argparse
 import re
-import sys
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from nmt.commands.preconditions import (
     held_out_corpus,
     require_metric,
 )
+from nmt.console import print_notice
 from nmt.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
@@ -122,10 +122,10 @@ def run(arguments: argparse.Namespace) -> int:
     }
     told = ", ".join(f"{key.replace('_', ' ')} {_told(plugin)}" for key, plugin in chosen.items())
     if arguments.dry_run:
-        print(f"the best: {told}", file=sys.stderr)
+        print_notice(f"the best: {told}")
         return 0
     _keep(folder, chosen)
-    print(f"{folder.config} has now: {told}", file=sys.stderr)
+    print_notice(f"{folder.config} has now: {told}")
     return 0
 
 

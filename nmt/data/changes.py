@@ -10,7 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from nmt.data.corpus import Corpus, open_binary
+from nmt.data.corpus import Corpus
+from nmt.data.lines import open_binary, require_regular
 from nmt.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class Snapshot:
         Raises:
             DataError: a file cannot be read.
         """
+        for path in files.paths:
+            require_regular(path)
         states = [_state(path) for path in files.paths]  # before they are read: nothing is missed
         return cls(files, [sha256(path) for path in files.paths], states)
 

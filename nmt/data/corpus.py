@@ -7,24 +7,23 @@ characters that Unicode counts as line breaks are text, or else files that are a
 would come apart.
 """
 
-import gzip
 import logging
-import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from itertools import zip_longest
 from pathlib import Path
 from typing import ClassVar, Generic, Literal
 
+from nmt.console import ONCE
+from nmt.data.lines import MAX_LINE_BYTES, open_binary, raw_lines, without_end
 from nmt.errors import DataError
 from nmt.text.reader import Item
 
-_GZIP_MAGIC = b"\x1f\x8b"  # starts no UTF-8 text, so that the suffix of a file need not be right
 _BOM = b"\xef\xbb\xbf"
 _UTF16_FIRST_BYTES = b"\xff\xfe"  # of its byte order marks
-_MOST_NAMED = 10  # lines with bytes that are replaced
+_MOST_NAMED = 10  # lines of a kind, as those with bytes that are replaced
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 logger = logging.getLogger(__name__)
@@ -40,6 +39,7 @@ class Corpus(ABC, Generic[Item]):
         source: the sources.
         target: the target sentences, one for each source; None: the file of the sources has them.
         alignments: links between their words, in Pharaoh format, line for line.
+        max_line_bytes: the most bytes of a line; a longer one is read as an empty line.
     """
 
     item: ClassVar[str]
@@ -50,6 +50,7 @@ class Corpus(ABC, Generic[Item]):
     source: Path
     target: Path | None = None
     alignments: Path | None = None
+    max_line_bytes: int = MAX_LINE_BYTES
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -69,7 +70,8 @@ class Corpus(ABC, Generic[Item]):
         """The pairs of two files, in order; see `read_pairs`."""
         assert self.target is not None
         num_sources = num_targets = 0
-        for source, line in zip_longest(self.read_sources(), read_lines(self.target)):
+        targets = read_lines(self.target, max_line_bytes=self.max_line_bytes)
+        for source, line in zip_longest(self.read_sources(), targets):
             num_sources += source is not None
             num_targets += line is not None
             if source is not None and line is not None:
@@ -89,69 +91,107 @@ class ParallelFiles(Corpus[str]):
 
     def read_sources(self) -> Iterator[str]:
         """The lines of the source."""
-        return read_lines(self.source)
+        return read_lines(self.source, max_line_bytes=self.max_line_bytes)
 
     def read(self) -> Iterator[tuple[str, str]]:
         """The pairs of two files or of a TSV file, in order; see `read_pairs`."""
-        return _tsv(self.source) if self.target is None else super().read()
+        return self._read_tsv() if self.target is None else super().read()
+
+    def _read_tsv(self) -> Iterator[tuple[str, str]]:
+        lines = _read_texts(self.source, "raise", self.max_line_bytes)
+        for number, line in enumerate(lines, start=1):
+            columns = ["", ""] if line is None else line.split("\t")
+            if len(columns) != 2:
+                raise DataError(
+                    f"{self.source}, line {number}: {len(columns) - 1} tabs, where one is needed, "
+                    "between source and target"
+                )
+            yield columns[0], columns[1]
 
 
-def read_lines(path: Path, on_error: OnError = "raise") -> Iterator[str]:
-    """The lines of a UTF-8 file, plain or gzip (told by its content), without their ends.
+def read_lines(
+    path: Path, on_error: OnError = "raise", max_line_bytes: int = MAX_LINE_BYTES
+) -> Iterator[str]:
+    """Read the lines of a UTF-8 file, without their ends.
 
     Args:
-        path: a file, or anything else that can be read once from start to end, as a pipe.
+        path: a file, or a pipe, which is read once; plain, gzip, bzip2 or xz, whatever its name.
         on_error: what to do with bytes that are no UTF-8 and with NUL; see `decode_lines`.
+        max_line_bytes: the most bytes of a line; a longer one is read as an empty line.
 
     Raises:
-        DataError: the file cannot be read, its gzip data is damaged, or a line cannot be decoded.
+        DataError: the file cannot be read, is compressed in another way, its compressed data is
+            damaged, or a line cannot be decoded.
     """
-    with open_binary(path) as file:
-        yield from decode_lines(unpacked(file), str(path), on_error)
+    return ("" if line is None else line for line in _read_texts(path, on_error, max_line_bytes))
 
 
-def count_lines_of(path: Path) -> int:
-    """How many lines `read_lines` finds in a file, without looking at what they hold.
+def count_lines_of(path: Path, max_line_bytes: int = MAX_LINE_BYTES) -> int:
+    """Return how many lines `read_lines` finds in a file, whatever they hold.
 
     Raises:
-        DataError: the file cannot be read, or its gzip data is damaged.
+        DataError: the file cannot be read, or its compressed data is damaged.
     """
     with open_binary(path) as file:
-        return sum(1 for _ in _name_damage(unpacked(file), str(path)))
+        return sum(1 for _ in raw_lines(file, str(path), max_line_bytes))
 
 
-def unpacked(file: BufferedReader) -> Iterator[bytes]:
-    """The lines of a binary stream, plain or gzip, told by its first bytes, as they come."""
-    compressed = file.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
-    yield from gzip.GzipFile(fileobj=file) if compressed else file
-
-
-def decode_lines(raw: Iterable[bytes], name: str, on_error: OnError = "raise") -> Iterator[str]:
-    """Lines of bytes (a binary stream, for one) as text, without a byte order mark and line ends.
+def decode_lines(
+    stream: BufferedReader,
+    name: str,
+    on_error: OnError = "raise",
+    max_line_bytes: int = MAX_LINE_BYTES,
+) -> Iterator[str]:
+    """Read the lines of a binary stream as text, without a byte order mark and line ends.
 
     Args:
-        raw: lines, each with its line feed.
+        stream: UTF-8; plain, gzip, bzip2 or xz.
         name: of the input, for messages.
         on_error: "raise", or "replace" the bytes that are no UTF-8, and NUL, with U+FFFD and a
             warning, where one bad line must not stop the others.
+        max_line_bytes: the most bytes of a line; a longer one is read past in constant memory, and
+            is an empty line, with a warning.
 
     Raises:
-        DataError: a line is no UTF-8 or holds a NUL byte (and `on_error` is "raise").
+        DataError: the compressed data cannot be read, or a line is no UTF-8 or holds a NUL byte
+            (and `on_error` is "raise").
     """
+    lines = _decode_lines(stream, name, on_error, max_line_bytes)
+    return ("" if line is None else line for line in lines)
+
+
+def _read_texts(path: Path, on_error: OnError, max_line_bytes: int) -> Iterator[str | None]:
+    with open_binary(path) as file:
+        yield from _decode_lines(file, str(path), on_error, max_line_bytes)
+
+
+def _decode_lines(
+    stream: BufferedReader, name: str, on_error: OnError, max_line_bytes: int
+) -> Iterator[str | None]:
+    """Read lines as `decode_lines` does; one that is too long is None."""
     start = 0  # of the line, in bytes
-    num_bad = 0
-    for number, line in enumerate(_name_damage(raw, name), start=1):
+    bad_lines, long_lines = _FirstWarnings(name), _FirstWarnings(name)
+    lines = raw_lines(stream, name, max_line_bytes)
+    for number, (line, size, is_too_long) in enumerate(lines, start=1):
         skipped = len(_BOM) if number == 1 and line.startswith(_BOM) else 0
-        content = _without_end(line)[skipped:]
+        content = without_end(line)[skipped:]
         text, bad = _decode(content)
+        if is_too_long:
+            # Where it was cut there may be half a character; a file of NULs is no text at all.
+            bad = _index(content, 0) if on_error == "raise" else None
         if bad is not None:
+            offset, byte = start + skipped + bad, content[bad]
             if on_error == "raise":
-                raise _undecodable(name, number, start + skipped + bad, content[bad])
-            num_bad += 1
-            _warn(num_bad, name, number, start + skipped + bad, content[bad])
+                raise _undecodable(name, number, offset, byte)
+            bad_lines.warn(
+                number, f", byte {offset}: 0x{byte:02x} is no UTF-8 text; read as U+FFFD"
+            )
             text = content.decode("utf-8", errors="replace").replace("\0", _REPLACEMENT)
-        start += len(line)
-        yield text
+        if is_too_long:
+            sentence = f": longer than {max_line_bytes:,} bytes; read as an empty line"
+            long_lines.warn(number, sentence)
+        start += size
+        yield None if is_too_long else text
 
 
 def read_pairs(files: Corpus[Item]) -> Iterator[tuple[Item, str]]:
@@ -175,77 +215,44 @@ def read_pairs(files: Corpus[Item]) -> Iterator[tuple[Item, str]]:
         raise DataError(f"{files}: none of the {count:,} pairs has text on both sides")
 
 
-def open_binary(path: Path) -> BufferedReader:
-    """A file opened for reading.
-
-    Raises:
-        DataError: it is missing, a folder, not readable by this user, or cannot be opened.
-    """
-    try:
-        return path.open("rb")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: is a folder, where a file is needed") from None
-    except PermissionError:
-        raise DataError(f"{path}: no permission to read it") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be opened: {error.strerror}") from None
-
-
 def _is_blank(item: object) -> bool:
     """Whether there is nothing but white space; a grid is never blank."""
     return isinstance(item, str) and not item.strip()
 
 
-def _tsv(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(read_lines(path), start=1):
-        columns = line.split("\t")
-        if len(columns) != 2:
-            raise DataError(
-                f"{path}, line {number}: {len(columns) - 1} tabs, where one is needed, between"
-                " source and target"
-            )
-        yield columns[0], columns[1]
-
-
-def _name_damage(raw: Iterable[bytes], name: str) -> Iterator[bytes]:
-    number = 0
-    try:
-        for line in raw:
-            number += 1
-            yield line
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        raise DataError(
-            f"{name}: the gzip data is damaged or cut short after line {number}; make the file anew"
-        ) from None
-
-
-def _without_end(line: bytes) -> bytes:
-    return line[:-1].removesuffix(b"\r") if line.endswith(b"\n") else line
-
-
 def _decode(content: bytes) -> tuple[str, int | None]:
-    """The text, and where the first byte is that cannot be in a text."""
+    """Return the text, and where the first byte is that cannot be in a text."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         return "", error.start
-    return text, content.index(0) if b"\0" in content else None
+    return text, _index(content, 0)
 
 
-def _warn(num_bad: int, name: str, number: int, offset: int, byte: int) -> None:
-    """Name the first bad lines, and of a file that is no text not a million of them."""
-    if num_bad <= _MOST_NAMED:
-        logger.warning(
-            "%s, line %d, byte %d: 0x%02x is no UTF-8 text; read as U+FFFD",
-            name,
-            number,
-            offset,
-            byte,
-        )
-    elif num_bad == _MOST_NAMED + 1:
-        logger.warning("%s: there are more such lines; they are not named", name)
+def _index(content: bytes, byte: int) -> int | None:
+    return content.index(byte) if byte in content else None
+
+
+class _FirstWarnings:
+    """The first warnings of a kind: of a file that is no text not a million of them.
+
+    Args:
+        name: of the file.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._num_lines = 0
+
+    def warn(self, number: int, sentence: str) -> None:
+        """Log what is wrong with a line; after the first ones, that there are more."""
+        self._num_lines += 1
+        if self._num_lines <= _MOST_NAMED:
+            logger.warning("%s, line %d%s", self._name, number, sentence, extra=ONCE)
+        elif self._num_lines == _MOST_NAMED + 1:
+            logger.warning(
+                "%s: there are more such lines; they are not named", self._name, extra=ONCE
+            )
 
 
 def _undecodable(name: str, number: int, offset: int, byte: int) -> DataError:
@@ -255,5 +262,5 @@ def _undecodable(name: str, number: int, offset: int, byte: int) -> DataError:
     if byte == 0:
         return DataError(f"{where}: a NUL byte, which no text holds; is the file UTF-8 text?")
     return DataError(
-        f"{where}: 0x{byte:02x} is not UTF-8; convert the file to UTF-8, or mend the line"
+        f"{where}: 0x{byte:02x} is not UTF-8; convert the file to UTF-8, or correct the line"
     )

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.corpus import Corpus, open_binary
+from nmt.data.corpus import Corpus
+from nmt.data.lines import open_binary
 from nmt.errors import DataError
 from nmt.text.reader import EncodedWords, Reader
 

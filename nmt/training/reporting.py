@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from nmt.console import EscapingFormatter, OnceFilter
 from nmt.errors import UserError
 from nmt.plots import plot_learning_curves
 from nmt.training.metrics_file import MetricsFile, read_curves
@@ -205,7 +206,8 @@ class _LogFile(logging.FileHandler):
 def log_to_file(path: Path) -> Iterator[None]:
     """Append to a file, with the time, what the package logs inside the `with`."""
     handler = _LogFile(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler.setFormatter(EscapingFormatter("%(asctime)s %(message)s"))
+    handler.addFilter(OnceFilter())
     _PACKAGE.addHandler(handler)
     try:
         yield

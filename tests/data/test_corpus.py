@@ -1,6 +1,7 @@
 """Raw text in: every way that a file can be wrong has its line."""
 
 import gzip
+import io
 import re
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from nmt.errors import DataError
 def write(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
+
+
+def stream_of(content: bytes) -> io.BufferedReader:
+    return io.BufferedReader(io.BytesIO(content))
 
 
 def lines_of(content: bytes, tmp_path: Path) -> list[str]:
@@ -49,8 +54,8 @@ def test_a_byte_order_mark_is_dropped_at_the_start_alone(tmp_path: Path) -> None
     st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n\ufeff")))
 )
 def test_what_is_written_is_read(lines: list[str]) -> None:
-    raw = [f"{line}\n".encode() for line in lines]
-    assert list(decode_lines(raw, "text")) == lines
+    raw = "".join(f"{line}\n" for line in lines).encode()
+    assert list(decode_lines(stream_of(raw), "text")) == lines
 
 
 @pytest.mark.parametrize("name", ["text.gz", "text"])
@@ -126,7 +131,7 @@ def test_nul_bytes_are_refused(tmp_path: Path) -> None:
 
 
 def test_bad_bytes_can_be_replaced_so_that_each_line_gives_a_line() -> None:
-    raw = [b"a\xffb\n", b"c\0d\n", b"e\n"]
+    raw = stream_of(b"a\xffb\nc\0d\ne\n")
     assert list(decode_lines(raw, "stdin", "replace")) == ["a\ufffdb", "c\ufffdd", "e"]
 
 

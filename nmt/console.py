@@ -1,0 +1,49 @@
+"""Text for a terminal: control characters escaped, and a repeated warning shown once."""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+ONCE: Final[Mapping[str, object]] = {"once": True}
+"""`extra` of a log record whose text is shown once by each handler with a `OnceFilter`."""
+
+# C0, C1 and DEL move the cursor or rename the window, and bidirectional controls show text in
+# another order than it is in: names and values of a stranger may hold them.
+_CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def escape_controls(text: str) -> str:
+    r"""Write control characters as in Python's strings (``\x1b``); keep tabs and line feeds."""
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def print_notice(text: str) -> None:
+    """Print something for the user on stderr, with control characters escaped."""
+    print(escape_controls(text), file=sys.stderr)
+
+
+class OnceFilter(logging.Filter):
+    """Drops a record marked with `ONCE` whose text was shown before: files are read repeatedly."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record is new, or not marked."""
+        if not getattr(record, "once", False):
+            return True
+        text = record.getMessage()
+        is_new = text not in self._shown
+        self._shown.add(text)
+        return is_new
+
+
+class EscapingFormatter(logging.Formatter):
+    """A formatter whose lines hold no control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text, with control characters escaped."""
+        return escape_controls(super().format(record))
