@@ -14,7 +14,7 @@ def _as_list(value: Any) -> Any:
 
 
 class CorpusConfig(Options):
-    """Two files of text, one TSV file with two columns (plain or .gz), or grids and text."""
+    """Two files of text, one TSV file (plain, .gz, .bz2 or .xz), or grids and text."""
 
     source: PathText | None = None
     """File of source sentences, one a line."""

@@ -14,7 +14,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import onnxruntime
@@ -22,6 +22,7 @@ from sentencepiece import SentencePieceProcessor
 
 PAD, UNK, EOS, NUM_SPECIAL = 0, 1, 3, 4
 BATCH = 32  # lines
+LONGEST = 1_000_000  # characters of a line; a longer one is read as an empty line
 BLANK, BLANK_IN_TEXT = "▁", "\ue581"
 
 
@@ -73,11 +74,20 @@ def main() -> None:
     told = json.loads(session.get_modelmeta().custom_metadata_map["nmt"])
     source = Tokenizer(told["source"])
     target = source if told["target"] is None else Tokenizer(told["target"])
-    lines = iter(sys.stdin)
+    lines = bounded(sys.stdin)
     while batch := list(islice(lines, BATCH)):
         ids = [[*source.encode(line)[: told["max_source_length"]], EOS] for line in batch]
         for tokens in translate(session, ids, told["beam_size"]):
             print(target.decode(tokens))
+
+
+def bounded(stream: TextIO) -> Iterator[str]:
+    """Read lines; one that is too long is read past, and is empty."""
+    while line := stream.readline(LONGEST + 1):
+        rest = line
+        while len(rest) > LONGEST and not rest.endswith("\n"):
+            rest = stream.readline(LONGEST + 1)
+        yield line if rest is line else ""
 
 
 def translate(session: Any, ids: list[list[int]], beam_size: int) -> Iterator[list[int]]:

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from nmt.run import RunDirectory
     from nmt.translation import Input, Translation, Translator
 
-DESCRIPTION = """Translate text files (plain or .gz), or stdin, with a trained run, or a file of
-`nmt export`. One line comes out for each line that goes in, in order, whatever the line holds: an
-empty line gives an empty line, and bytes that are no UTF-8 are replaced, with a warning; so are
-lines named whose characters or words the model does not know, for it makes something fluent of
-anything. The text streams through, so a file may be larger than memory. What is typed at a terminal
-is answered line by line; of all else some thousands of lines are read before the first translations
-come out."""
+DESCRIPTION = """Translate text files (plain, .gz, .bz2 or .xz), or stdin, with a trained run, or a
+file of `nmt export`. One line comes out for each line that goes in, in order, whatever the line
+holds: an empty line gives an empty line, as does one that is too long, and bytes that are no UTF-8
+are replaced, with a warning; so are lines named whose characters or words the model does not know,
+for it makes something fluent of anything. The text streams through, so a file may be larger than
+memory. What is typed at a terminal is answered line by line; of all else some thousands of lines
+are read before the first translations come out."""
 
 EXAMPLES = """output:
   The translation. With --scores: score, log-probability and translation, with tabs between.

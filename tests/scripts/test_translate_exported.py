@@ -84,7 +84,9 @@ def test_line_for_line_whatever_the_bytes(
     session = SimpleNamespace(InferenceSession=lambda path, **options: Copying(tokenizer))
     monkeypatch.setitem(sys.modules, "onnxruntime", session)
     monkeypatch.setattr(sys, "argv", ["translate_exported.py", "copying.onnx"])
-    content = b"\xef\xbb\xbf" + "\r\n".join(lines).encode()
+    long = ["x" * 1_000_001, "x" * 1_000_000 + "\r\n", "x " * 1_500_000]
+    content = b"\xef\xbb\xbf" + "\r\n".join([*lines, *long]).encode()
+    lines += ["", "", "", ""]  # that of the second ends twice
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), "latin-1"))
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "latin-1"))
     assert script.__file__ is not None
