@@ -10,6 +10,7 @@ from nmt.nn.model import Model
 from nmt.process_group import Alone, ProcessGroup
 from nmt.run import RunDirectory
 from nmt.training.build_validator import build_validator
+from nmt.training.divergence import DivergenceGuard
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
 from nmt.training.engine import NEVER, Counters, Engine
@@ -18,6 +19,7 @@ from nmt.training.objective import build_objective
 from nmt.training.optimization import Optimizer
 from nmt.training.reporting import Reporter, SilentReporter
 from nmt.training.resuming import data_identity, require_same_data
+from nmt.training.schedule import Schedule
 from nmt.training.snapshots import Snapshots
 from nmt.training.starting import adopt_weights
 from nmt.training.tally import Tally
@@ -55,6 +57,7 @@ def assemble(
     optimizer = _optimizer(training, model, group)
     counters, num_batches = _counters(config, checkpoint, material.loader)
     total_updates = count_updates(training, num_batches)
+    schedule: Schedule = SCHEDULES.create(training.schedule, total_updates)
     engine = Engine(
         config=training,
         group=group,
@@ -66,13 +69,14 @@ def assemble(
         loader=material.loader,
         optimizer=optimizer,
         base_learning_rate=optimizer.param_groups[0]["lr"],
-        schedule=SCHEDULES.create(training.schedule, total_updates),
+        schedule=schedule,
         objective=build_objective(training, material.precision),
         ema=None if training.ema_decay is None else ExponentialAverage(model, training.ema_decay),
         validator=build_validator(config, run, model, material, group),
         best=_progress(training.validation.best),
         stopping=_stopping(training),
         tally=Tally(device),
+        guard=DivergenceGuard(len(material.tokenizers.target), schedule.warmup, device),
         snapshots=_snapshots(training, run),
         reporter=_reporter(config, run, total_updates, checkpoint, is_silent=not group.is_first),
         data=data,

@@ -14,6 +14,7 @@ from nmt.config import TrainingConfig
 from nmt.nn.model import Model
 from nmt.process_group import ProcessGroup
 from nmt.run import LAST, RunDirectory
+from nmt.training.divergence import DivergenceGuard
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
 from nmt.training.objective import Objective
@@ -103,6 +104,7 @@ class Engine:
     best: Progress
     stopping: Progress | None
     tally: Tally
+    guard: DivergenceGuard
     snapshots: Snapshots
     reporter: Reporter
     data: DataIdentity
@@ -145,6 +147,7 @@ class Engine:
             "schedule": self.schedule.state(),
             "best": self.best.state(),
             "stopping": None if self.stopping is None else self.stopping.state(),
+            "divergence": self.guard.state(),
             "metrics_end": self.reporter.metrics_end,
             "data": self.data,
         }
@@ -160,5 +163,7 @@ class Engine:
             self.ema.restore(tensors["ema"])
         self.schedule.restore(metadata["schedule"], self.counters.update)
         self.best.restore(metadata["best"])
+        if "divergence" in metadata:  # checkpoints of former versions have none
+            self.guard.restore(metadata["divergence"])
         if self.stopping is not None:
             self.stopping.restore(metadata["stopping"])

@@ -5,8 +5,10 @@ import math
 import time
 from typing import Final
 
+from nmt.checkpoint import is_checkpoint
 from nmt.durations import format_duration
 from nmt.errors import UserError
+from nmt.run import BEST
 from nmt.training.agreement import require_same_weights
 from nmt.training.early_stopping import Progress
 from nmt.training.engine import Engine
@@ -114,6 +116,28 @@ def give_up_where_all_is_bad(engine: Engine) -> None:
             "skipped and the weights are good: lower training.optimizer.learning_rate or "
             "training.clip_norm and start anew"
         )
+
+
+def stop_where_diverged(engine: Engine) -> None:
+    """Stop where the loss has risen too far; what was saved stays as it is.
+
+    All processes have the same sums, so that all stop at the same update.
+
+    Raises:
+        UserError: the mean loss of the last 100 updates is beyond what training comes back from.
+    """
+    divergence = engine.guard.check(engine.counters.update, engine.feed_own())
+    if divergence is None:
+        return
+    kept = "no model had been kept yet"
+    if is_checkpoint(engine.run.checkpoint(BEST)):
+        score = "" if engine.best.best is None else f" ({engine.best})"
+        kept = f"the best model before that{score} is kept"
+    raise UserError(
+        f"{engine.run.path}: training diverged: {divergence}, and {kept}; lower "
+        f"training.optimizer.learning_rate ({engine.base_learning_rate:g}) or training.clip_norm, "
+        "or raise training.schedule.warmup, and start another run"
+    )
 
 
 def _observe(engine: Engine, validation: Validation) -> bool:

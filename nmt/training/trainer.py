@@ -24,6 +24,7 @@ from nmt.training.events import (
     give_up_where_all_is_bad,
     log_training,
     reason_to_stop,
+    stop_where_diverged,
     validate,
 )
 from nmt.training.finishing import finish
@@ -218,6 +219,7 @@ class Trainer:
                     log_training(self._engine)
                 if self._bad_updates_are_due():
                     give_up_where_all_is_bad(self._engine)
+                stop_where_diverged(self._engine)
 
     def _validate_or_save(self) -> None:
         """Where one is due; the time that it takes is none of the training's."""
@@ -264,6 +266,7 @@ class Trainer:
         if engine.ema is not None:
             engine.ema.update(counters.update)
         engine.tally.add(objective, likelihood, num_tokens, norm)
+        engine.guard.add(likelihood, num_tokens, norm)
 
     def _count(self, portion: Portion) -> None:
         counters = self._counters
