@@ -39,6 +39,16 @@ def test_neighbours_are_independent() -> None:
     assert (lanes.mean(0) - 0.5).abs().max().item() < 0.01
 
 
+def test_each_sentence_and_each_step_has_a_mask_of_its_own() -> None:
+    torch.manual_seed(1)
+    for dropped in (Dropout(0.5)(torch.ones(2, 3, 64)), Dropout(0.5).mask(torch.ones(2, 3, 64))):
+        assert dropped is not None
+        masks = (dropped != 0).flatten(0, 1)
+        differ = (masks.unsqueeze(0) != masks.unsqueeze(1)).float().mean(-1)
+        others = differ[~torch.eye(6, dtype=torch.bool)]
+        assert others.min() > 0.2 and others.max() < 0.8, "half of the numbers, if by chance"
+
+
 def test_the_gradient_has_the_same_mask() -> None:
     inputs = torch.ones(100, requires_grad=True)
     outputs = Dropout(0.5)(inputs)

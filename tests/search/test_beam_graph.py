@@ -10,7 +10,7 @@ from nmt.search.beam_graph import NUM_NEVER, GraphBeam
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, Scoring
 from nmt.search.rules import Rules, SearchLimits
-from nmt.symbols import EOS, SPECIAL_SYMBOLS
+from nmt.symbols import BOS, EOS, SPECIAL_SYMBOLS
 
 
 def search(beam, model, sentences, lengths, beam_size, n_best):
@@ -58,6 +58,30 @@ def test_it_finds_what_the_beam_finds(random_model, limits, penalty, beam_size, 
         assert [item.score for item in mine] == pytest.approx([item.score for item in theirs])
         log_probabilities = [item.log_probability for item in theirs]
         assert [item.log_probability for item in mine] == pytest.approx(log_probabilities)
+
+
+@pytest.mark.parametrize("kind", ["graph", "beam"])
+def test_a_hypothesis_that_wins_by_its_longest_length_alone_is_waited_for(random_model, kind):
+    """X ends with a mean of -0.58 / 2; A B has -1 and costs nothing more: -1 / 4 at 3 tokens."""
+    model = random_model(12, 0)
+    model.table[:] = -50.0
+    first, second, third, short = range(4, 8)
+    costs = {(): {first: -1.0, short: -0.58}, (short,): {EOS: 0.0}, (first,): {second: 0.0}}
+    costs |= {(first, second): {third: 0.0}, (first, second, third): {EOS: 0.0}}
+    for words, following in costs.items():
+        state = model.start([0])
+        for token in (BOS, *words):
+            _, state = model.step(torch.tensor([token]), state)
+        for token, cost in following.items():
+            model.table[state.context, token] = cost
+    limits = SearchLimits(max_length=3, max_length_ratio=None)
+    if kind == "graph":
+        ((best,),), _ = search(GraphBeam(AveragePenalty(), limits), model, [0], [3], 2, 1)
+    else:
+        ((best,),) = model.translate(
+            BeamSearch(2, 1, Scoring(AveragePenalty()), Rules(limits)), [0], [3]
+        )
+    assert (best.tokens, best.score) == ((first, second, third), -0.25)
 
 
 def test_sentences_that_are_done_leave(random_model):

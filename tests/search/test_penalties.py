@@ -52,7 +52,8 @@ def test_no_continuation_beats_the_bound(penalty: LengthPenalty):
     longest = 40
     for now in range(longest):
         total = -20 * torch.rand(200, generator=generator)
-        further = -0.5 * torch.rand(200, generator=generator) * (torch.rand(200) > 0.3)
+        costs = torch.rand(200, generator=generator) > 0.3
+        further = -0.5 * torch.rand(200, generator=generator) * costs
         bound = penalty.bound(total, torch.tensor(float(longest)))
         for length in range(now + 1, longest + 1):
             assert (penalty.score(total + further, torch.tensor(float(length))) <= bound).all()

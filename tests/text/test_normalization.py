@@ -35,6 +35,12 @@ def test_lowercase_reaches_capitals_that_composing_brings_to_light():
     assert Normalizer("nfkc", lowercase=False)("ÄRGER") == "ÄRGER"
 
 
+def test_what_lowercasing_takes_apart_is_composed_again():
+    """J with a caron has no capital letter of its own, and the small one has."""
+    assert Normalizer("nfkc", lowercase=True)("J\u030c") == "\u01f0"
+    assert Normalizer("none", lowercase=True)("J\u030c") == "j\u030c"
+
+
 @given(settings, any_text)
 def test_normalised_text_stays_as_it_is(normalizer, text):
     assert normalizer(normalizer(text)) == normalizer(text)

@@ -161,10 +161,18 @@ def test_a_learned_alpha_must_start_in_its_range() -> None:
 def test_nan_comes_out_as_it_went_in(name: str) -> None:
     """So that the update is skipped and counted; what is drawn of it must not raise."""
     alignment = ALIGNMENTS[name](QUERY).train()
-    mask = torch.ones(2, 3, dtype=torch.bool)
-    scores = torch.full((2, 1, 3), torch.nan)
-    weights = alignment(scores, mask, torch.zeros(2, 1, QUERY), alignment.start(mask)).weights
-    assert weights.shape == (2, 1, 3)
+    mask = torch.ones(8, 3, dtype=torch.bool)
+    scores = torch.zeros(8, 1, 3)
+    scores[4:] = torch.nan
+    torch.manual_seed(1)
+    aligned = alignment(scores, mask, torch.zeros(8, 1, QUERY), alignment.start(mask))
+    assert aligned.weights[:4].isfinite().all()
+    if aligned.choice is None:
+        assert aligned.weights[4:].isnan().any(-1).all()
+    else:  # the position that is drawn is one, and how likely it was is not known
+        assert set(aligned.weights[4:].nan_to_num(nan=-1.0).unique().tolist()) <= {-1.0, 0.0, 1.0}
+        assert aligned.choice.entropy[4:].isnan().all()
+        assert aligned.choice.entropy[:4].isfinite().all()
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -296,6 +304,27 @@ def test_gumbel_draws_one_position_and_passes_the_gradient_of_softmax() -> None:
     torch.testing.assert_close(weights, weights.round(), rtol=0, atol=1e-6)
     weights[..., 0].sum().backward()
     assert scores.grad is not None and (scores.grad[..., 0] > 0).all()
+
+
+@pytest.mark.parametrize("temperature", [0.5, 3.0])
+def test_gumbel_is_its_formula(temperature: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``argmax(e + g)`` forward, ``J(softmax((e + g) / t)) / t`` backward."""
+    drawn = torch.tensor([[[0.2, 1.5, 0.9, 0.01, 3.0], [1.0, 1.0, 0.1, 0.01, 0.5]]])
+    monkeypatch.setattr(torch.Tensor, "exponential_", lambda self: self.copy_(drawn))
+    mask = torch.tensor([[True, True, True, False, True]])
+    scores = torch.tensor([[[0.3, 1.0, 0.2, 9.0, 1.5], [2.0, 0.0, 0.5, 9.0, 0.1]]])
+    scores.requires_grad_()
+    upstream = torch.tensor([0.5, -1.0, 2.0, 7.0, 0.1])
+    alignment = GumbelAlignment(QUERY, temperature=temperature).train()
+    weights = alignment(scores, mask, torch.zeros(1, 2, QUERY)).weights
+    (found,) = torch.autograd.grad((weights * upstream).sum(), scores)
+    noisy = (scores.detach() - drawn.log())[:, :, mask[0]]  # g = -log of an exponential number
+    torch.testing.assert_close(weights[:, :, mask[0]].argmax(-1), noisy.argmax(-1))
+    soft = torch.softmax(noisy / temperature, dim=-1)
+    given = upstream[mask[0]]
+    expected = soft * (given - (soft * given).sum(-1, keepdim=True)) / temperature
+    torch.testing.assert_close(found[:, :, mask[0]], expected)
+    assert (found[:, :, ~mask[0]] == 0).all()
 
 
 def expected_alignment(stop: Tensor) -> Tensor:
