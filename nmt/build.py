@@ -1,6 +1,7 @@
 """From options to the tokenizers, the training batches and the search."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +32,7 @@ from nmt.data.filters import Filters
 from nmt.data.grids import GridReader
 from nmt.data.loader import DataLoader
 from nmt.data.portions import ALONE, Place
+from nmt.errors import ConfigError, RunError
 from nmt.minimum_bayes_risk import UTILITIES, MinimumBayesRisk
 from nmt.registry import PlugIn
 from nmt.run import RunDirectory
@@ -43,7 +45,7 @@ from nmt.spelling import Spelling
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import Reader
 from nmt.text.tokenizer import Tokenizer, TokenizerTrainer
-from nmt.text.tokenizers import load_tokenizer
+from nmt.text.tokenizers import load_sentencepiece, load_tokenizer
 
 _MOST_PROCESSES: Final = 8  # the one that reads for them cannot keep more of them at work
 
@@ -109,7 +111,7 @@ def _tokenizer(
     if folder.is_dir():
         return load_tokenizer(folder)
     if given is not None:
-        tokenizer = load_tokenizer(Path(given))
+        tokenizer = load_given_tokenizer(options, given)
     else:
         logger.info("training the %s tokenizer of %s", options.name, name)
         plugin = PlugIn(name=options.name, **(options.model_extra or {}))
@@ -118,6 +120,30 @@ def _tokenizer(
         tokenizer = trainer.train(_lines(corpora, sides))
     tokenizer.save(folder)
     return tokenizer
+
+
+def load_given_tokenizer(options: TokenizerConfig, path: str) -> Tokenizer:
+    """Read a tokenizer that the options name: a folder of nmt's, or a model of SentencePiece.
+
+    Raises:
+        ConfigError: the options are of another tokenizer than the model.
+        RunError: there is nothing at this path, or it cannot be used.
+    """
+    if Path(path).is_dir():
+        return load_tokenizer(Path(path))
+    if not os.path.lexists(path):
+        raise RunError(
+            f"{path}: no such tokenizer: give the folder of one that nmt has saved, or the .model "
+            "file of SentencePiece"
+        )
+    if options.name != "sentencepiece":
+        raise ConfigError(
+            f"tokenizer.name: {options.name!r} cannot be combined with a file as source_path or "
+            f"target_path ({path}), which is a model of SentencePiece; set it to sentencepiece"
+        )
+    normalizer = Normalizer(options.normalization, options.lowercase)
+    alpha = float((options.model_extra or {}).get("sampling_alpha", 0.0))
+    return load_sentencepiece(Path(path), normalizer, sampling_alpha=alpha)
 
 
 def _lines(corpora: list[CorpusConfig], sides: tuple[int, ...]) -> Callable[[], Iterator[str]]:

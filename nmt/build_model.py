@@ -1,10 +1,14 @@
 """From the options of the network to the model, fresh or trained."""
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any, Final
 
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
-from nmt.checkpoint import is_checkpoint, load_checkpoint
+from nmt.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
 from nmt.config import (
     ALIGNMENTS,
     BRIDGES,
@@ -29,6 +33,9 @@ from nmt.nn.model import Model
 from nmt.nn.recurrent import Cell
 from nmt.registry import PlugIn
 from nmt.run import BEST, RunDirectory
+from nmt.tensor_checks import count_bytes, find_misfit, find_not_finite
+
+_HEADER_BYTES: Final = 2**22  # of a safetensors file: about 100 for each tensor
 
 
 def build_model(config: ModelConfig, source_size: int, target_size: int) -> Model:
@@ -133,16 +140,93 @@ def _make_cell(plugin: PlugIn, hidden_size: int, input_size: int) -> Cell:
     return cell
 
 
-def load_model(run: RunDirectory, checkpoint: str, device: torch.device) -> Model:
-    """The model of a trained run, in evaluation mode.
+class _WithoutDrawing(TorchFunctionMode):
+    """Skip `normal_`, whose version for the device "meta" takes a second to import."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0] if func is Tensor.normal_ else func(*args, **(kwargs or {}))
+
+
+def describe_weights(config: ModelConfig, source_size: int, target_size: int) -> dict[str, Tensor]:
+    """Return the weights of a model by name, with shape and dtype but without memory.
+
+    Args:
+        config: the network.
+        source_size: V of the source.
+        target_size: V of the target.
+
+    Raises:
+        RuntimeError: a size overflows.
+    """
+    with torch.device("meta"), _WithoutDrawing():
+        return build_model(config, source_size, target_size).state_dict()
+
+
+def load_weights(
+    run: RunDirectory,
+    checkpoint: str,
+    parts: Sequence[str],
+    *,
+    source_size: int,
+    target_size: int,
+) -> Checkpoint:
+    """Read parts of a checkpoint of a run, whose model is the one of the run's configuration.
+
+    No file is read that is too large for it.
+
+    Args:
+        run: where it is.
+        checkpoint: best, last or step-N.
+        parts: which ones; "model" is one of them.
+        source_size: tokens of the run's source tokenizer.
+        target_size: tokens of the run's target tokenizer.
+
+    Raises:
+        RunError: the checkpoint is missing, damaged, of another configuration or of other
+            tokenizers, or holds NaN or infinite weights.
+    """
+    folder = run.checkpoint(checkpoint)
+    try:
+        needed = describe_weights(load_config(run.config).model, source_size, target_size)
+    except RuntimeError as error:
+        raise RunError(f"{run.config}: the model is too large: {error}") from None
+    # The states of optimizers are at most twice as large.
+    most = 2 * count_bytes(needed) + _HEADER_BYTES
+    loaded = load_checkpoint(folder, parts, max_bytes=most)
+    weights = loaded.tensors["model"]
+    if (misfit := find_misfit(weights, needed)) is not None:
+        raise RunError(
+            f"{folder}: not a model of {run.config} and the run's tokenizers ({misfit}): one of "
+            "them comes from another run; bring back the one that belongs here"
+        )
+    for part in parts:
+        if (name := find_not_finite(loaded.tensors[part])) is not None:
+            raise RunError(
+                f"{folder}: tensor {name!r} of {part} holds NaN or infinite numbers; use another "
+                "checkpoint, or train again with a lower learning rate"
+            )
+    return loaded
+
+
+def load_model(
+    run: RunDirectory,
+    checkpoint: str,
+    device: torch.device,
+    *,
+    source_size: int,
+    target_size: int,
+) -> Model:
+    """Return the model of a trained run, in evaluation mode.
 
     Args:
         run: where it is.
         checkpoint: best, last or step-N.
         device: where to put it.
+        source_size: tokens of the run's source tokenizer.
+        target_size: tokens of the run's target tokenizer.
 
     Raises:
-        RunError: the checkpoint is missing, damaged, or of another configuration.
+        RunError: see `load_weights`.
     """
     if (
         checkpoint == BEST
@@ -153,15 +237,8 @@ def load_model(run: RunDirectory, checkpoint: str, device: torch.device) -> Mode
             f"{run.path}: there is no best checkpoint, as the run was not validated yet: "
             "`nmt train CONFIG --resume` goes on with it, or use the checkpoint `last`, if any"
         )
-    weights = load_checkpoint(run.checkpoint(checkpoint), ["model"]).tensors["model"]
-    source, target = (f"{side}_embedding.table.weight" for side in ("source", "target"))
-    try:
-        source_size = len(weights.get(source, ()))  # what reads grids has no table
-        model = build_model(load_config(run.config).model, source_size, len(weights[target]))
-        model.load_state_dict(weights)
-    except (KeyError, RuntimeError) as error:
-        raise RunError(
-            f"{run.checkpoint(checkpoint)}: not a model of {run.config}: one of them comes from "
-            "another run; bring back the one that belongs here"
-        ) from error
+    sizes = {"source_size": source_size, "target_size": target_size}
+    weights = load_weights(run, checkpoint, ["model"], **sizes).tensors["model"]
+    model = build_model(load_config(run.config).model, **sizes)
+    model.load_state_dict(weights)
     return model.to(device).eval()

@@ -11,22 +11,27 @@ itself. Nothing here can run code.
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from nmt.errors import RunError
 from nmt.files import beside_folder, whole_file, whole_folder, write_flushed
+from nmt.untrusted import MAX_JSON_BYTES, open_regular, parse_json, read_regular
 
 FORMAT_VERSION: Final = 1
 MANIFEST: Final = "manifest.json"
 METADATA: Final = "metadata.json"
+_PART: Final = re.compile(r"\w+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -67,21 +72,25 @@ def save_checkpoint(
         ) from error
 
 
-def load_checkpoint(folder: Path, parts: Sequence[str] | None = None) -> Checkpoint:
+def load_checkpoint(
+    folder: Path, parts: Sequence[str] | None = None, *, max_bytes: int | None = None
+) -> Checkpoint:
     """Read a checkpoint, checked against its manifest; the tensors are on the CPU.
 
     Args:
         folder: where it is.
         parts: read only these parts; None reads them all.
+        max_bytes: refuse a part whose file is larger, without reading it; None accepts any size.
 
     Raises:
-        RunError: it is missing, damaged, lacks a part, or is of another format.
+        RunError: it is missing, damaged, lacks a part, has a part that is too large, or is of
+            another format.
     """
     while True:
         before = _generation(folder)
         try:
             place = _place(folder)
-            return _read(place, _read_manifest(place), parts)
+            return _read(place, _read_manifest(place), parts, max_bytes)
         except RunError:
             # A training that is going on may have put a newer one in its place while we read.
             if _generation(folder) == before:
@@ -95,7 +104,11 @@ def update_of(folder: Path) -> int:
         RunError: it is missing or damaged.
     """
     metadata = load_checkpoint(folder, parts=[]).metadata
-    return int(metadata.get("counters", metadata)["update"])
+    counters = metadata.get("counters", metadata)
+    update = counters.get("update") if isinstance(counters, dict) else None
+    if type(update) is not int:
+        raise RunError(f"{folder / METADATA}: does not give the update; {_remedy(folder)}")
+    return update
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -166,7 +179,7 @@ def _write(
     aliases: dict[str, dict[str, str]] = {}
     for part, named in tensors.items():
         owners, aliases[part] = _split_aliases(named)
-        name = f"{part}.safetensors"
+        name = _tensor_file(part)
         # By Python's own `write`, which says in words why it fails.
         files[name] = _write_file(folder / name, save(owners))
     manifest = {"format": FORMAT_VERSION, "files": files, "aliases": aliases}
@@ -203,7 +216,7 @@ def _split_aliases(named: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = parse_json(read_regular(path, MAX_JSON_BYTES))
     except FileNotFoundError:
         if not folder.exists():
             raise RunError(f"{folder}: no such checkpoint; {_others(folder)}") from None
@@ -223,10 +236,39 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"{path}: a checkpoint of format {found!r}, but this nmt reads format "
             f"{FORMAT_VERSION}: use the version of nmt that wrote it"
         )
+    if not _is_valid(manifest):
+        raise RunError(f"{path}: does not describe a checkpoint; {_remedy(folder)}")
     return dict(manifest)
 
 
-def _read(folder: Path, manifest: dict[str, Any], parts: Sequence[str] | None) -> Checkpoint:
+def _is_valid(manifest: dict[str, Any]) -> bool:
+    """Whether everything that is used of a manifest has the right type."""
+    files, aliases = manifest.get("files"), manifest.get("aliases")
+    return (
+        isinstance(files, dict)
+        and isinstance(aliases, dict)
+        and files.keys() == {METADATA, *map(_tensor_file, aliases)}
+        and all(
+            isinstance(entry, dict)
+            and type(entry.get("size")) is int
+            and isinstance(entry.get("sha256"), str)
+            for entry in files.values()
+        )
+        and all(_PART.fullmatch(part) for part in aliases)
+        and all(
+            isinstance(twins, dict) and all(isinstance(owner, str) for owner in twins.values())
+            for twins in aliases.values()
+        )
+    )
+
+
+def _tensor_file(part: str) -> str:
+    return f"{part}.safetensors"
+
+
+def _read(
+    folder: Path, manifest: dict[str, Any], parts: Sequence[str] | None, max_bytes: int | None
+) -> Checkpoint:
     aliases = manifest["aliases"]
     missing = [part for part in parts or () if part not in aliases]
     if missing:
@@ -234,30 +276,71 @@ def _read(folder: Path, manifest: dict[str, Any], parts: Sequence[str] | None) -
             f"{folder}: holds no {missing[0]!r}, only {', '.join(aliases)}: it is a checkpoint of "
             "weights alone; resume from `last`"
         )
-    metadata = json.loads(_verified(folder, METADATA, manifest))
-    tensors = {}
-    for part in aliases if parts is None else parts:
-        tensors[part] = load(_verified(folder, f"{part}.safetensors", manifest))
-        for alias, owner in aliases[part].items():
-            tensors[part][alias] = tensors[part][owner]
-    return Checkpoint(tensors, metadata)
+    tensors = {
+        part: _read_tensors(folder, part, manifest, max_bytes)
+        for part in (aliases if parts is None else parts)
+    }
+    return Checkpoint(tensors, _read_metadata(folder, manifest))
 
 
-def _verified(folder: Path, name: str, manifest: dict[str, Any]) -> bytes:
+def _read_metadata(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    content = _verified(folder, METADATA, manifest, MAX_JSON_BYTES)
+    try:
+        metadata = parse_json(content)
+    except ValueError as error:
+        raise RunError(f"{folder / METADATA}: not JSON ({error}); {_remedy(folder)}") from None
+    if not isinstance(metadata, dict):
+        raise RunError(f"{folder / METADATA}: must be a JSON object; {_remedy(folder)}")
+    return metadata
+
+
+def _read_tensors(
+    folder: Path, part: str, manifest: dict[str, Any], max_bytes: int | None
+) -> dict[str, Tensor]:
+    name = _tensor_file(part)
+    content = _verified(folder, name, manifest, max_bytes)
+    try:
+        tensors = load(content)
+        # What reads it takes the last of two tensors of one name.
+        parse_json(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
+    # A name of a dtype that torch does not have, and a shape that overflows.
+    except (SafetensorError, KeyError, RuntimeError, ValueError, OverflowError) as error:
+        raise RunError(
+            f"{folder / name}: not a valid safetensors file ({error}); {_remedy(folder)}"
+        ) from None
+    for alias, owner in manifest["aliases"][part].items():
+        if owner not in tensors or alias in tensors:
+            raise RunError(
+                f"{folder / MANIFEST}: {alias!r} is an alias of {owner!r}, which does not fit the "
+                f"tensors of {name}; {_remedy(folder)}"
+            )
+    return tensors | {a: tensors[owner] for a, owner in manifest["aliases"][part].items()}
+
+
+def _verified(
+    folder: Path, name: str, manifest: dict[str, Any], max_bytes: int | None = None
+) -> bytes:
     """The content of a file; read once, so that what is checked is what is used."""
     path = folder / name
     expected = manifest["files"][name]
     try:
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != expected["size"]:
+                raise RunError(
+                    f"{path}: damaged, it has {size} bytes and should have {expected['size']}; "
+                    f"{_remedy(folder)}"
+                )
+            if max_bytes is not None and size > max_bytes:
+                raise RunError(
+                    f"{path}: has {size:,} bytes, and what belongs here has at most {max_bytes:,}; "
+                    f"{_remedy(folder)}"
+                )
+            content = file.read(size)
     except FileNotFoundError:
         raise RunError(f"{path}: missing from the checkpoint; {_remedy(folder)}") from None
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(content) != expected["size"]:
-        raise RunError(
-            f"{path}: damaged, it has {len(content)} bytes and should have {expected['size']}; "
-            f"{_remedy(folder)}"
-        )
     if _sha256(content) != expected["sha256"]:
         raise RunError(
             f"{path}: damaged, its SHA-256 is not the one in {MANIFEST}; {_remedy(folder)}"

@@ -81,7 +81,10 @@ class TokenizerConfig(Options):
     lowercase: bool = False
     """Lowercase all text first."""
     source_path: PathText | None = None
-    """Folder of a saved tokenizer for the source (for both, if shared); null: train one."""
+    """Folder of a saved tokenizer for the source (for both, if shared), or a `.model` file of
+    SentencePiece (bpe or unigram; `normalization` and `lowercase` take the place of its own
+    normalisation, and special symbols besides pad, unk, bos and eos are left out); null: train
+    one."""
     target_path: PathText | None = None
     """The same for the target, where the vocabulary is not shared."""
 

@@ -42,11 +42,12 @@ def load_models(
         RunError: a folder is no run, or incomplete, or damaged.
         ConfigError: a run reads or writes other tokens than the first.
     """
-    models = [load_model(run, checkpoint, device)]
+    sizes = {"source_size": len(tokenizers.source), "target_size": len(tokenizers.target)}
+    models = [load_model(run, checkpoint, device, **sizes)]
     for folder in others:
         other = RunDirectory.open(folder)
         _require_same(tokenizers, load_tokenizers(other), run, other)
-        models.append(load_model(other, checkpoint, device))
+        models.append(load_model(other, checkpoint, device, **sizes))
     return Ensemble(models, space=space).eval() if others else models[0]
 
 

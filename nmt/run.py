@@ -179,7 +179,16 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     def checkpoint(self, name: str) -> Path:
-        """Folder of one checkpoint: `best`, `last` or `step-N`."""
+        """Folder of one checkpoint: `best`, `last` or `step-N`.
+
+        Raises:
+            RunError: the name leads out of the folder of the checkpoints.
+        """
+        if name in ("", ".", "..") or "/" in name or "\0" in name:
+            raise RunError(
+                f"--checkpoint {name!r}: must be the name of a checkpoint of the run: {BEST}, "
+                f"{LAST} or step-N"
+            )
         return self.checkpoints / name
 
     @property

@@ -71,15 +71,23 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
 
 
 def parse_json(content: bytes | str) -> Any:
-    """Parse JSON; nesting that is too deep is an error like any other.
+    """Parse JSON; nesting that is too deep is an error like any other, and so is a key given twice.
 
     Raises:
         ValueError: not JSON, or not UTF-8.
     """
+    text = content.decode() if isinstance(content, bytes) else content
     try:
-        return json.loads(content.decode() if isinstance(content, bytes) else content)
+        return json.loads(text, object_pairs_hook=_unique)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def _refusal(path: Path, reason: str) -> OSError:

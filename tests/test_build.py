@@ -1,3 +1,4 @@
+import io
 import logging
 import pickle
 from math import inf
@@ -6,10 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import sentencepiece
 import torch
 
 from nmt import build
 from nmt.config import Config, DecodingConfig
+from nmt.config_file import dump_config
+from nmt.errors import ConfigError, RunError
 from nmt.minimum_bayes_risk import BleuUtility, ChrfUtility
 from nmt.run import RunDirectory
 from nmt.search.beam import BeamSearch
@@ -162,3 +166,49 @@ def test_what_is_chosen_by_is_that_of_the_option() -> None:
         chooser = build.build_reranker(DecodingConfig.model_validate(options))
         assert chooser is not None and type(chooser.utility) is utility
         assert (chooser.n_best, chooser.are_samples) == (2, True)
+
+
+def spm_model(path: Path, **options: Any) -> Path:
+    """A model that SentencePiece itself has trained."""
+    content = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["one two .", "eins zwei ."] * 20),
+        model_writer=content,
+        model_type="bpe",
+        vocab_size=30,
+        minloglevel=2,
+        **options,
+    )
+    path.write_bytes(content.getvalue())
+    return path
+
+
+def test_a_run_takes_models_of_sentencepiece(config: Config, tmp_path: Path) -> None:
+    source = spm_model(tmp_path / "source.model")
+    target = spm_model(tmp_path / "target.model", unk_id=3, pad_id=0, user_defined_symbols="eins")
+    given = {"shared": False, "source_path": str(source), "target_path": str(target)}
+    config = Config.model_validate({**config.model_dump(mode="json"), "tokenizer": given})
+    run = RunDirectory(tmp_path / "run")
+    made = build.build_tokenizers(config, run)
+    assert made.source.pieces(made.source.encode("one two .")) == ["▁one", "▁two", "▁."]
+    assert made.target.pieces(made.target.encode("eins .")) == ["▁", "eins", "▁."]
+    source.unlink()  # the run has copies
+    target.unlink()
+    (tmp_path / "run" / "config.yaml").write_text(dump_config(config))
+    again = build.load_tokenizers(run)
+    assert again.target.fingerprint() == made.target.fingerprint()
+    assert again.source.decode(again.source.encode("two one .")) == "two one ."
+
+
+def test_a_model_of_sentencepiece_needs_its_tokenizer(config: Config, tmp_path: Path) -> None:
+    given = {"name": "words", "source_path": str(spm_model(tmp_path / "my.model"))}
+    config = Config.model_validate({**config.model_dump(mode="json"), "tokenizer": given})
+    message = r"tokenizer.name: 'words' cannot be combined .*my.model.*; set it to sentencepiece"
+    with pytest.raises(ConfigError, match=message):
+        build.build_tokenizers(config, RunDirectory(tmp_path / "run"))
+
+
+def test_a_tokenizer_that_is_not_there_is_named(config: Config, tmp_path: Path) -> None:
+    tree = {**config.model_dump(mode="json"), "tokenizer": {"source_path": "no.model"}}
+    with pytest.raises(RunError, match=r"no.model: no such tokenizer: give the folder of one"):
+        build.build_tokenizers(Config.model_validate(tree), RunDirectory(tmp_path / "run"))

@@ -302,13 +302,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_manifest_that_cannot_be_read_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, forbid: Callable[[Path], None]
 ) -> None:
-    def fails(path: Path, encoding: str) -> str:
-        raise PermissionError(13, "Permission denied")
-
     save(tmp_path / "a")
-    monkeypatch.setattr(Path, "read_text", fails)
+    forbid(tmp_path / "a/manifest.json")
     with pytest.raises(RunError, match=r"a/manifest.json: cannot be read: Permission denied"):
         load_checkpoint(tmp_path / "a")
 

@@ -79,7 +79,17 @@ def test_parses_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"\xff", b"[1,]", b"1" * 5000, b"[" * 200_000, b'{"a":' * 200_000]
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"[1,]",
+        b"1" * 5000,
+        b"[" * 200_000,
+        b'{"a":' * 200_000,
+        b'{"a": 1, "a": 1}',
+    ],
 )
 def test_what_is_not_json_is_one_kind_of_error(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):

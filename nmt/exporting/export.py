@@ -96,7 +96,8 @@ def export_run(
     source, target = tokenizers.source, tokenizers.target
     if not isinstance(source, Tokenizer):
         raise ConfigError(f"{folder.path}: reads grids; models that read text alone are exported")
-    model = load_model(folder, checkpoint, torch.device("cpu")).eval().requires_grad_(False)
+    cpu, sizes = torch.device("cpu"), {"source_size": len(source), "target_size": len(target)}
+    model = load_model(folder, checkpoint, cpu, **sizes).requires_grad_(False)
     if precision == "int8":
         model.quantize()
     shortlist = load_shortlist(decoding, folder, tokenizers)
@@ -106,8 +107,8 @@ def export_run(
     beam = GraphBeam(search.scoring.length, search.rules.limits)
     graph = _make_graph(folder, model, beam, len(source), candidates)
     numbers = torch.int8 if precision == "int8" else torch.float32
-    place, batch_tokens = torch.device("cpu"), decoding.batch_tokens
-    inference = Inference(model, search, place, numbers, batch_tokens, shortlist=shortlist)
+    batch_tokens = decoding.batch_tokens
+    inference = Inference(model, search, cpu, numbers, batch_tokens, shortlist=shortlist)
     with whole_file(path) as partial:
         _write(graph, description, partial)
         return _try(partial, inference, len(source), precision)

@@ -3,7 +3,9 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
+
+Normalization = Literal["nfkc", "none"]
 
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _REPLACEMENT: Final = "\ufffd"
@@ -22,8 +24,13 @@ class Normalizer:
         lowercase: lowercase it as well.
     """
 
-    normalization: Literal["nfkc", "none"] = "nfkc"
+    normalization: Normalization = "nfkc"
     lowercase: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what a file may say and no `Normalizer` does."""
+        if self.normalization not in get_args(Normalization) or type(self.lowercase) is not bool:
+            raise ValueError(f"unknown normalization: {self}")
 
     def __call__(self, text: str) -> str:
         """The normalised text: its words, a single space between them."""

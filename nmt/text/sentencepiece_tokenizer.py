@@ -9,12 +9,12 @@ from sentencepiece import SentencePieceProcessor
 from nmt.spelling import Spelling, spell
 from nmt.symbols import SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
+from nmt.text.sentencepiece_model import BLANK, check_model, parse_model
 from nmt.text.subword_sampling import MergeDropout, Sampler, UnigramSampler
 from nmt.text.tokenizer import UNKNOWN_TEXT, Options, Tokenizer
 from nmt.text.word_cache import remember_words
 
 ModelType = Literal["bpe", "unigram"]
-BLANK: Final = "▁"
 _BLANK_IN_TEXT: Final = "\ue581"  # for private use: no text has it, and it comes back as the blank
 
 
@@ -83,11 +83,18 @@ class SentencePieceTokenizer(Tokenizer):
     @classmethod
     def restore(cls, normalizer: Normalizer, model: bytes, options: Options) -> Self:
         """See `Tokenizer.restore`."""
+        found = parse_model(model)
+        check_model(found)
+        alpha = options["sampling_alpha"]
+        if type(alpha) not in (int, float) or not 0.0 <= float(alpha) < 1.0:
+            raise ValueError("sampling_alpha is not from 0 to 1")
+        if options != {"model_type": found.model_type, "sampling_alpha": alpha}:
+            raise ValueError(f"the options are not those of a {found.model_type} model")
         return cls(
             normalizer,
             model,
-            model_type=cast(ModelType, options["model_type"]),
-            sampling_alpha=float(options["sampling_alpha"]),
+            model_type=cast(ModelType, found.model_type),
+            sampling_alpha=float(alpha),
         )
 
     def _options(self) -> Options:

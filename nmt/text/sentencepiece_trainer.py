@@ -11,8 +11,9 @@ import sentencepiece
 from annotated_types import Ge, Gt, Le, Lt
 
 from nmt.errors import ConfigError, DataError, UserError
-from nmt.symbols import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
+from nmt.symbols import BOS, EOS, PAD, UNK
 from nmt.text.normalization import Normalizer
+from nmt.text.sentencepiece_model import hide
 from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer, escape
 from nmt.text.tokenizer import UNKNOWN_TEXT, TokenizerTrainer
 from nmt.text.vocabulary import EMPTY_TEXT, count_words
@@ -95,10 +96,10 @@ class SentencePieceTrainer(TokenizerTrainer):
                 unk_id=UNK,
                 bos_id=BOS,
                 eos_id=EOS,
-                pad_piece=_hide(PAD),
-                unk_piece=_hide(UNK),
-                bos_piece=_hide(BOS),
-                eos_piece=_hide(EOS),
+                pad_piece=hide(PAD),
+                unk_piece=hide(UNK),
+                bos_piece=hide(BOS),
+                eos_piece=hide(EOS),
                 unk_surface=UNKNOWN_TEXT,
                 num_threads=_NUM_THREADS,
                 minloglevel=_LOG_ERRORS_ONLY,
@@ -125,11 +126,6 @@ class SentencePieceTrainer(TokenizerTrainer):
             f"SentencePiece can make no {self.model_type} vocabulary of the training text: "
             f"{message.rpartition(']')[2].strip() or message}"
         )
-
-
-def _hide(special: int) -> str:
-    """A name for a special symbol that no text has: SentencePiece leaves out what has the name."""
-    return f"\ue580{SPECIAL_SYMBOLS[special]}"
 
 
 def sample_lines(lines: Callable[[], Iterator[str]], most: int, seed: int) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any, Final
 from nmt.errors import RunError
 from nmt.files import whole_folder, write_flushed
 from nmt.text.normalization import Normalizer
+from nmt.untrusted import MAX_JSON_BYTES, parse_json, read_regular
 
 FORMAT_VERSION: Final = 1
 DESCRIPTION: Final = "tokenizer.json"
+MAX_MODEL_BYTES: Final = 2**25
+"""Limit of a model file; half a million subwords take less."""
 _MEND: Final = "copy the folder again from where the tokenizer was trained, or train anew"
 
 
@@ -77,19 +81,14 @@ def read_tokenizer(folder: Path) -> SavedTokenizer:
     """
     path = folder / DESCRIPTION
     try:
-        description = json.loads(_read(path))
-        if description["format"] != FORMAT_VERSION:
+        description = parse_json(_read(path, MAX_JSON_BYTES))
+        if type(description["format"]) is int and description["format"] != FORMAT_VERSION:
             raise RunError(
                 f"{path}: format {description['format']} of the tokenizer, but this program reads "
                 f"format {FORMAT_VERSION}: use the version of nmt that wrote it, or train anew"
             )
-        model_path = folder / description["model_file"]
-        saved = SavedTokenizer(
-            name=description["name"],
-            normalizer=Normalizer(**description["normalizer"]),
-            options=description["options"],
-            model=_read(model_path),
-        )
+        model_path = folder / _plain_name(description["model_file"])
+        saved = restore_saved(description, _read(model_path, MAX_MODEL_BYTES))
         expected = description["model_sha256"], description["fingerprint"]
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}: damaged (it does not describe a tokenizer); {_MEND}") from error
@@ -100,9 +99,28 @@ def read_tokenizer(folder: Path) -> SavedTokenizer:
     return saved
 
 
-def _read(path: Path) -> bytes:
+def restore_saved(description: Mapping[str, Any], model: bytes) -> SavedTokenizer:
+    """Put together what `SavedTokenizer.describe` and its model say.
+
+    Raises:
+        ValueError, KeyError, TypeError: they are something else.
+    """
+    name, options = description["name"], description["options"]
+    if not isinstance(name, str) or not isinstance(options, dict):
+        raise TypeError("the name or the options of the tokenizer are of another type")
+    return SavedTokenizer(name, Normalizer(**description["normalizer"]), options, model)
+
+
+def _plain_name(name: object) -> str:
+    """The name of a file in the folder itself."""
+    if not isinstance(name, str) or name in ("", ".", "..") or os.path.basename(name) != name:
+        raise ValueError("the model file must be in the folder")
+    return name
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, max_bytes)
     except FileNotFoundError:
         raise RunError(f"{path}: this file of the tokenizer is missing; {_MEND}") from None
     except OSError as error:

@@ -167,7 +167,11 @@ class Tokenizer(Reader[str]):
     @classmethod
     @abstractmethod
     def restore(cls, normalizer: Normalizer, model: bytes, options: Options) -> Self:
-        """The tokenizer that `_model` and `_options` were taken from."""
+        """Return the tokenizer that `_model` and `_options` were taken from.
+
+        Raises:
+            ValueError, KeyError, TypeError, RuntimeError: they were taken from none of this kind.
+        """
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self).restore, (self.normalizer, self._model(), self._options())

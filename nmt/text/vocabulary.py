@@ -8,6 +8,7 @@ from nmt.errors import DataError
 from nmt.symbols import SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 
+_MAX_TOKENS: Final = 2**21
 EMPTY_TEXT: Final = (
     "the training text is empty or blank, so that no tokenizer can be made of it: "
     "check the files of data.train"
@@ -70,5 +71,20 @@ class Vocabulary:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """What `to_bytes` has written."""
-        return cls(content.decode().split("\n")[len(SPECIAL_SYMBOLS) : -1])
+        """Read what `to_bytes` has written.
+
+        Raises:
+            ValueError: it is something else: not UTF-8, without the special symbols, or with a
+                token that is there twice or has a blank in it.
+        """
+        if content.count(b"\n") > _MAX_TOKENS:
+            raise ValueError(f"a vocabulary has at most {_MAX_TOKENS:,} tokens")
+        *lines, end = content.decode().split("\n")
+        specials, tokens = lines[: len(SPECIAL_SYMBOLS)], lines[len(SPECIAL_SYMBOLS) :]
+        if end or tuple(specials) != SPECIAL_SYMBOLS:
+            raise ValueError("a vocabulary starts with the special symbols and ends with a line")
+        if len(set(tokens)) < len(tokens):
+            raise ValueError("a token is there twice")
+        if not all(token == " " or "".join(token.split()) == token for token in tokens):
+            raise ValueError("a token has a blank in it")
+        return cls(tokens)

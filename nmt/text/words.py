@@ -66,6 +66,8 @@ class WordTokenizer(Tokenizer):
     @classmethod
     def restore(cls, normalizer: Normalizer, model: bytes, options: Options) -> Self:
         """See `Tokenizer.restore`."""
+        if options:
+            raise ValueError(f"{cls.name} has no options")
         return cls(normalizer, Vocabulary.from_bytes(model))
 
     def _model(self) -> bytes:

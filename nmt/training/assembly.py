@@ -5,7 +5,7 @@ from nmt.build_model import build_model
 from nmt.checkpoint import Checkpoint
 from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, Config, TrainingConfig
 from nmt.data.loader import DataLoader
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, RunError
 from nmt.nn.model import Model
 from nmt.process_group import Alone, ProcessGroup
 from nmt.run import RunDirectory
@@ -91,7 +91,7 @@ def _model(config: Config, material: Material, *, is_new: bool) -> Model:
     tokenizers = material.tokenizers
     model = build_model(config.model, len(tokenizers.source), len(tokenizers.target))
     if is_new and config.start_from is not None:
-        adopt_weights(config, model)
+        adopt_weights(config, model, tokenizers)
     return model.to(material.device)
 
 
@@ -109,7 +109,7 @@ def _counters(
 ) -> tuple[Counters, int]:
     """Where training is, and the batches of the first epoch, which are counted once in a run."""
     if checkpoint is not None:
-        counters = Counters(**checkpoint.metadata["counters"])
+        counters = _saved_counters(checkpoint)
     elif config.start_from is None:
         counters = Counters()
     else:
@@ -119,6 +119,16 @@ def _counters(
     if counters.first_epoch_batches == 0:
         raise no_sentences(epoch=1)
     return counters, counters.first_epoch_batches
+
+
+def _saved_counters(checkpoint: Checkpoint) -> Counters:
+    try:
+        return Counters(**checkpoint.metadata["counters"])
+    except TypeError as error:
+        raise RunError(
+            f"--resume: the counters of the checkpoint are not known here ({error}); use the "
+            "version of nmt that wrote it"
+        ) from None
 
 
 def no_sentences(epoch: int) -> ConfigError:

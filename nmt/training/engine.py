@@ -18,9 +18,15 @@ from nmt.training.divergence import DivergenceGuard
 from nmt.training.early_stopping import Progress
 from nmt.training.ema import ExponentialAverage
 from nmt.training.objective import Objective
-from nmt.training.optimization import Optimizer, optimizer_tensors, restore_optimizer
+from nmt.training.optimization import (
+    Optimizer,
+    optimizer_shapes,
+    optimizer_tensors,
+    restore_optimizer,
+)
 from nmt.training.reporting import Reporter
 from nmt.training.resuming import DataIdentity
+from nmt.training.saved_state import require_same_schedule, require_same_tensors
 from nmt.training.schedule import Schedule
 from nmt.training.scheduled_sampling import sampling_chance
 from nmt.training.snapshots import Snapshots
@@ -154,14 +160,30 @@ class Engine:
         save_checkpoint(self.run.checkpoint(LAST), tensors, metadata)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Put everything but the counters, which are there, back to where `save` was called."""
+        """Put everything but the counters, which are there, back to where `save` was called.
+
+        Args:
+            checkpoint: from `load_state`.
+
+        Raises:
+            RunError: a part of it does not fit this training; nothing of it is used then.
+            ConfigError: the schedule cannot be continued with these options.
+        """
         tensors, metadata = checkpoint.tensors, checkpoint.metadata
+        require_same_tensors(self.run, "tally", tensors["tally"], self.tally.tensors())
+        needed = optimizer_shapes(self.optimizer, tensors["optimizer"])
+        require_same_tensors(self.run, "optimizer", tensors["optimizer"], needed)
+        if self.ema is not None:
+            require_same_tensors(self.run, "ema", tensors["ema"], self.ema.tensors())
+        require_same_schedule(self.run, metadata["schedule"], self.schedule.state())
         self.model.load_state_dict(tensors["model"])
         restore_optimizer(self.optimizer, tensors["optimizer"])
         self.tally.restore(tensors["tally"])
         if self.ema is not None:
             self.ema.restore(tensors["ema"])
-        self.schedule.restore(metadata["schedule"], self.counters.update)
+        # What the first checkpoints do not say stays as it is.
+        schedule = {**self.schedule.state(), **metadata["schedule"]}
+        self.schedule.restore(schedule, self.counters.update)
         self.best.restore(metadata["best"])
         if "divergence" in metadata:  # checkpoints of former versions have none
             self.guard.restore(metadata["divergence"])

@@ -1,5 +1,6 @@
 """Update rules, and the step that leaves the weights alone where the gradient is not finite."""
 
+from collections.abc import Collection
 from typing import Annotated, Final
 
 import torch
@@ -171,6 +172,24 @@ def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
         for index, entries in state.items()
         for key, value in entries.items()
         if isinstance(value, Tensor)
+    }
+
+
+def optimizer_shapes(optimizer: Optimizer, found: Collection[str]) -> dict[str, Tensor]:
+    """Return tensors as those of `optimizer_tensors`, without memory.
+
+    Args:
+        optimizer: holds the parameters.
+        found: names of the saved tensors. A parameter that no gradient has come to has no state.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    options = optimizer.param_groups[0]
+    keys = ("step", "exp_avg", "exp_avg_sq") if "betas" in options else ("momentum_buffer",)
+    begun = {name.partition(".")[0] for name in found}
+    return {
+        f"{index}.{key}": torch.empty(() if key == "step" else parameter.shape, device="meta")
+        for index, parameter in enumerate(parameters)
+        for key in (keys if str(index) in begun else ())
     }
 
 

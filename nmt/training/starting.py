@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import torch
 
-from nmt.build import Tokenizers, load_tokenizers
+from nmt.build import Tokenizers, load_given_tokenizer, load_tokenizers
 from nmt.build_corpus import build_corpus
 from nmt.build_model import load_model
 from nmt.checkpoint import is_checkpoint
@@ -22,7 +22,6 @@ from nmt.nn.model import Model
 from nmt.run import BEST, RunDirectory
 from nmt.text.reader import Reader, count_tokens
 from nmt.text.tokenizer import Tokenizer
-from nmt.text.tokenizers import load_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ def adopt_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
     return theirs
 
 
-def adopt_weights(config: Config, model: Model) -> None:
+def adopt_weights(config: Config, model: Model, tokenizers: Tokenizers) -> None:
     """Give a fresh model the best weights of the other run.
 
     What has no weights may differ, as dropout and the kind of a dot product do.
@@ -72,13 +71,15 @@ def adopt_weights(config: Config, model: Model) -> None:
     Args:
         config: with `start_from`.
         model: with as many parameters as that of the other run, of the same names and shapes.
+        tokenizers: those of the other run.
 
     Raises:
         ConfigError: the models are not alike; names what is not.
         RunError: the other run is none, incomplete or damaged.
     """
     with _base(config) as base:
-        weights = load_model(base, BEST, torch.device("cpu")).state_dict()
+        sizes = {"source_size": len(tokenizers.source), "target_size": len(tokenizers.target)}
+        weights = load_model(base, BEST, torch.device("cpu"), **sizes).state_dict()
         told = _differences_of_models(config, base)
     ours = model.state_dict()
     same_shapes = {name: w.shape for name, w in weights.items()} == {
@@ -142,7 +143,7 @@ def _require_same_folders(config: Config, there: Config, theirs: Tokenizers) -> 
         given = getattr(config.tokenizer, key)
         if given is None or given == getattr(there.tokenizer, key):
             continue
-        if load_tokenizer(Path(given)).fingerprint() != reader.fingerprint():
+        if load_given_tokenizer(config.tokenizer, given).fingerprint() != reader.fingerprint():
             raise ConfigError(
                 f"tokenizer.{key}: {given}: not the tokenizer of start_from, which is taken as it "
                 "is; leave the key out"

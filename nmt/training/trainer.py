@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from nmt.batch import Portion
-from nmt.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
+from nmt.checkpoint import Checkpoint, is_checkpoint
 from nmt.config import Config
 from nmt.config_file import dump_config, load_config
 from nmt.data.portions import Place
@@ -36,6 +36,7 @@ from nmt.training.process import settle_process
 from nmt.training.randomness import seed_everything
 from nmt.training.reporting import log_to_file
 from nmt.training.resuming import require_same
+from nmt.training.saved_state import load_state
 from nmt.training.signals import Interrupted, Interruption, listen
 from nmt.training.splitting import GradientMaker
 
@@ -100,7 +101,7 @@ def train(
             text = run.config.read_text(encoding="utf-8") if resume else dump_config(before)
             run.write_config(text)  # where that cannot be done nothing else is
             stack.enter_context(log_to_file(run.log))
-        checkpoint = _last_checkpoint(run) if resume else None
+        checkpoint = _last_checkpoint(config, run) if resume else None
         seed_everything(config.seed)
         material = _gather_in_turn(config, before, run, material, group, checkpoint is not None)
         config = settle(config, material.batch_tokens)
@@ -173,11 +174,11 @@ def _gather_in_turn(
     return material
 
 
-def _last_checkpoint(run: RunDirectory) -> Checkpoint | None:
+def _last_checkpoint(config: Config, run: RunDirectory) -> Checkpoint | None:
     last = run.checkpoint(LAST)
     # A folder that is no checkpoint is a damaged one: a save puts it there whole.
     if is_checkpoint(last) or last.exists():
-        return load_checkpoint(last)
+        return load_state(config, run)
     logger.info("%s: no checkpoint yet; starting from the beginning", run.path)
     return None
 

@@ -36,11 +36,27 @@ def test_no_tokens_are_refused():
         Vocabulary.from_counts(Counter(), size=10, min_count=1)
 
 
-@given(st.lists(st.text().filter(lambda token: "\n" not in token), unique=True))
+@given(st.lists(st.just(" ") | st.text().map(lambda text: "".join(text.split())), unique=True))
 def test_bytes_hold_all_of_it(tokens):
     vocabulary = Vocabulary(tokens)
     again = Vocabulary.from_bytes(vocabulary.to_bytes())
     assert entries(again) == entries(vocabulary) == [*SPECIAL_SYMBOLS, *tokens]
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    ["a\na\n", "a b\n", "a\u2028b\n", "a", "a\n" * 2**22, "\xff"],
+    ids=["twice", "blank", "line separator", "cut short", "too many", "not UTF-8"],
+)
+def test_bytes_that_are_no_vocabulary_are_refused(tokens):
+    content = "".join(f"{symbol}\n" for symbol in SPECIAL_SYMBOLS) + tokens
+    with pytest.raises(ValueError, match=r"."):
+        Vocabulary.from_bytes(content.encode("latin-1" if tokens == "\xff" else "utf-8"))
+
+
+def test_bytes_without_the_special_symbols_are_refused():
+    with pytest.raises(ValueError, match="starts with the special symbols"):
+        Vocabulary.from_bytes(b"a\nb\nc\nd\ne\n")
 
 
 def test_words_are_counted_after_normalisation():
