@@ -45,6 +45,12 @@ class _Progress(TypedDict):
     without_best: _Count
 
 
+class _Divergence(TypedDict):
+    sums: Annotated[list[float], Field(min_length=2, max_length=2)]
+    best: float | None
+    feed_own: Annotated[float, Ge(0.0)]
+
+
 class _Data(TypedDict):
     tokenizers: list[str]
     corpora: list[str]
@@ -61,6 +67,7 @@ class _Metadata(TypedDict):
     schedule: dict[str, Annotated[float, Ge(0.0)]]
     best: _Progress
     stopping: _Progress | None
+    divergence: NotRequired[_Divergence]
     metrics_end: _Count
     data: _Data
 
