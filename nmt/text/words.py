@@ -1,6 +1,5 @@
 """Each word a token, and each punctuation mark, with marks that say where there was no blank."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -8,6 +7,7 @@ from typing import Annotated, Final, Self
 
 from annotated_types import Ge
 
+from nmt.scripts import is_punctuation
 from nmt.symbols import UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.tokenizer import UNKNOWN_TEXT, Options, Tokenizer, TokenizerTrainer
@@ -28,7 +28,7 @@ def split_word(word: str) -> list[str]:
     if word.isalnum():
         return [word]
     tokens: list[str] = []
-    for is_mark, run in groupby(word.replace(JOINER, _JOINER_IN_TEXT), _is_mark):
+    for is_mark, run in groupby(word.replace(JOINER, _JOINER_IN_TEXT), is_punctuation):
         for token in run if is_mark else ("".join(run),):
             if tokens and not is_mark:
                 tokens[-1] += JOINER
@@ -36,12 +36,25 @@ def split_word(word: str) -> list[str]:
     return tokens
 
 
-def _is_mark(character: str) -> bool:
-    return unicodedata.category(character)[0] in "PS"
+def _other_joins(token: str) -> list[str]:
+    """Return the same mark with other joiners, the most similar first; nothing for a word."""
+    mark = token.strip(JOINER)
+    if len(mark) != 1 or not is_punctuation(mark):
+        return []
+    others = (mark, JOINER + mark, mark + JOINER, JOINER + mark + JOINER)
+
+    def difference(other: str) -> int:
+        ends = zip((token[0], token[-1]), (other[0], other[-1]), strict=True)
+        return sum((here == JOINER) != (there == JOINER) for here, there in ends)
+
+    return sorted(filter(difference, others), key=difference)
 
 
 class WordTokenizer(Tokenizer):
     """Words and punctuation are tokens (see `split_word`); the rare ones are unknown.
+
+    A mark that is unknown with its joiners is looked up with others before it is unknown: "Jerry."
+    can be read by a vocabulary of text in which a space stands before each full stop.
 
     Args:
         normalizer: what is done to text first.
@@ -77,7 +90,12 @@ class WordTokenizer(Tokenizer):
         return self._known_words(word)
 
     def _look_up(self, word: str) -> tuple[int, ...]:
-        return tuple(self._vocabulary.id_of(token) for token in split_word(word))
+        return tuple(map(self._find, split_word(word)))
+
+    def _find(self, token: str) -> int:
+        """Return the id of a token, or of the same mark with other joiners, or UNK."""
+        found = map(self._vocabulary.id_of, [token, *_other_joins(token)])
+        return next((index for index in found if index != UNK), UNK)
 
     def _starts_word(self, ids: Sequence[int], position: int) -> bool:
         before, here = self.pieces(ids[position - 1 : position + 1])

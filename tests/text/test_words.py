@@ -5,6 +5,7 @@ from hypothesis import given, strategies as st
 
 from nmt.symbols import UNK
 from nmt.text.normalization import Normalizer
+from nmt.text.tokenizers import load_tokenizer
 from nmt.text.words import JOINER, WordTrainer, split_word
 
 
@@ -64,3 +65,44 @@ def test_the_word_for_unknown_in_text_is_text():
     tokenizer = train("<unk> x")
     assert tokenizer.decode(tokenizer.encode("<unk>")) == "<unk>"
     assert UNK not in tokenizer.encode("<unk>")
+
+
+@pytest.mark.parametrize(
+    ("corpus", "text", "tokens"),
+    [
+        ("Tom chases Jerry .", "Tom chases Jerry.", "Tom chases Jerry ."),
+        ("Tom chases Jerry.", "Tom chases Jerry .", "Tom chases Jerry ￭."),
+        ("( a )", "(a)", "( a )"),
+        ("(a)", "( a )", "(￭ a ￭)"),
+        ("a . b", "a.b", "a . b"),
+        ("a.b", "a. b", "a ￭.￭ b"),
+        ("x !", "x!!!", "x ! ! !"),
+        ("a ... b", "a. ...", "a ￭. . ￭. ￭."),
+    ],
+)
+def test_an_unknown_mark_is_looked_up_with_other_joiners(corpus, text, tokens):
+    tokenizer = train(corpus)
+    assert " ".join(tokenizer.pieces(tokenizer.encode(text))) == tokens
+
+
+def test_of_several_known_joiners_the_nearest_is_taken():
+    tokenizer = train("a . ( .b")
+    assert tokenizer.pieces(tokenizer.encode("a.b")) == ["a", ".￭", "b"]
+    assert tokenizer.pieces(tokenizer.encode("a.")) == ["a", "."]
+
+
+def test_a_mark_that_is_unknown_whatever_its_joiners_is_unknown():
+    assert train("a . b").encode("a! b")[1:2] == [UNK]
+
+
+@given(st.lists(st.text("ab.,!()-", min_size=1), min_size=1))
+def test_known_text_comes_back_whatever_else_is_known(words):
+    text = " ".join(words)
+    tokenizer = train(text, ". , ! ( ) - a b", "a.b, (a)! -a-")
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_a_tokenizer_that_was_saved_before_reads_other_joiners_as_it_is(tmp_path):
+    train("Tom sleeps .").save(tmp_path)
+    loaded = load_tokenizer(tmp_path)
+    assert loaded.pieces(loaded.encode("Tom sleeps.")) == ["Tom", "sleeps", "."]
