@@ -15,8 +15,9 @@ CONFIG = "configs/toy.yaml"
 CORPUS = Path("data/toy")
 RUN = Path("runs/toy")
 SENTENCES = (
-    "Tom chases Jerry .",
-    "Anna knows that the old dog chases the small cat .",
+    "Tom chases Jerry.",
+    "I love my dog!",
+    "Anna knows that the old dog chases the small cat.",
 )
 
 
@@ -88,7 +89,7 @@ def measure_alignments() -> int:
 
 
 def show_attention() -> int:
-    """Translate two sentences, with the attention as tables and as pictures."""
+    """Translate some sentences, with the attention as tables and as pictures."""
     # Here, so that the first words appear at once: this loads torch.
     from nmt import Translator
     from nmt.alignments import attention_table
@@ -96,7 +97,7 @@ def show_attention() -> int:
 
     say(
         "Where does it look? A row for each German word that it wrote, a column for each English "
-        "word; the darker the cell, the more it looked there. In the second sentence the verb of "
+        "word; the darker the cell, the more it looked there. In the last sentence the verb of "
         "the subordinate clause goes to the end: see how the attention jumps back to it."
     )
     translations = Translator.from_run(ROOT / RUN).translate(SENTENCES, with_alignments=True)

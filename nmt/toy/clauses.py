@@ -18,6 +18,8 @@ from nmt.toy.lexicon import DO
 from nmt.toy.morphology import Agreement, Case
 from nmt.toy.phrases import Complement, Nominal, Phrase, Token, token, tokens
 
+END_MARKS = (".", "!", "?")
+
 
 class VerbGroup(ABC):
     """The verbs of a clause: what agrees with the subject, and what goes with it."""
@@ -273,7 +275,7 @@ class Coordination(Phrase):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Sentence(Phrase):
-    """Anything that ends with a full stop or a question mark."""
+    """Anything that ends with one of `END_MARKS`."""
 
     body: Phrase
     mark: str
@@ -294,5 +296,5 @@ def merge_commas(words: list[Token]) -> list[Token]:
     return [
         word
         for word, after in zip(words, following, strict=True)
-        if word.form != "," or (after is not None and after.form not in (",", ".", "?"))
+        if word.form != "," or (after is not None and after.form not in (",", *END_MARKS))
     ]

@@ -18,7 +18,7 @@ SHORTEST: Final = 3
 LONGEST: Final = 80
 
 _SPLITS = {"train": range(0, 80), "valid": range(80, 90), "test": range(90, 100)}
-"""The hashes, modulo 100, of the English sentences of each split."""
+"""The hashes, modulo 100, of the English sentences of each split, without the mark at the end."""
 
 
 class SentencePair(NamedTuple):
@@ -59,8 +59,9 @@ def sentence_pairs(
 ) -> Iterator[SentencePair]:
     """Sentence pairs without end, in constant memory; the same for the same arguments.
 
-    A sentence belongs to one split, which its hash decides: none is in two, whatever the seeds, the
-    lengths and the sizes. Within a split a sentence may come twice, as a short one must in the end.
+    A sentence belongs to one split, which the hash of its words decides: none is in two, not even
+    with another mark at its end, whatever the seeds, the lengths and the sizes. Within a split a
+    sentence may come twice, as a short one must in the end.
 
     Args:
         split: train, valid or test.
@@ -88,7 +89,7 @@ def _sample(
     while True:
         sentence = sampler.sentence(rng.randint(min_length, max_length))
         english = sentence.english()
-        if min_length <= len(english) <= max_length and _hash(_text(english)) in hashes:
+        if min_length <= len(english) <= max_length and _hash(_text(english[:-1])) in hashes:
             yield _translate(sentence, english)
 
 

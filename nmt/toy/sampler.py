@@ -58,7 +58,8 @@ class Sampler:
         """A sentence of about `words` words (3 or more), the mark at its end counted."""
         if 4 <= words <= _LONGEST_CLAUSE and self._dice.chance(0.08):
             return Sentence(Question(self._question(words - 1)), "?")
-        return Sentence(self._main_clauses(words - 1), ".")
+        mark = "!" if self._dice.chance(0.08) else "."
+        return Sentence(self._main_clauses(words - 1), mark)
 
     def _main_clauses(self, words: int) -> Phrase:
         longest = 2 * _LONGEST_CLAUSE
