@@ -18,7 +18,8 @@ from nmt.text.tokenizer import Tokenizer
 from nmt.unknown_words import Dictionary, replace_unknown
 
 Written = Mapping[tuple[int, tuple[int, ...]], list[str]]
-"""What stands for each word of a hypothesis with unknown ones: by its sentence and its tokens."""
+"""What stands for each word of a hypothesis with unknown ones (see `replace_unknown`): by its
+sentence and its tokens."""
 
 
 def search_again(
@@ -62,7 +63,9 @@ def decode(
 
     def text(index: int, hypothesis: Hypothesis) -> str:
         words = written.get((index, hypothesis.tokens))
-        return tokenizer.decode(hypothesis.tokens) if words is None else " ".join(words)
+        return (
+            tokenizer.decode(hypothesis.tokens) if words is None else " ".join(filter(None, words))
+        )
 
     texts = [
         tuple(text(index, hypothesis) for hypothesis in hypotheses)

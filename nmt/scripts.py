@@ -37,6 +37,8 @@ SCRIPTS_WITHOUT_SPACES: Final[Mapping[str, str]] = {
 _SCRIPTS: Final = {
     name: re.compile(f"[{characters}]") for name, characters in SCRIPTS_WITHOUT_SPACES.items()
 }
+_AFTER: Final = frozenset({"Sc", "So", *"+#%‰‱′″׳"})  # categories and marks that stay at the end
+_JOINERS: Final = "\u200c\u200d"  # between letters, of Persian or Hindi
 _ANY: Final = re.compile(f"[{''.join(SCRIPTS_WITHOUT_SPACES.values())}]")
 
 
@@ -55,3 +57,28 @@ def scripts_of(text: str) -> frozenset[str]:
 def is_punctuation(character: str) -> bool:
     """Return whether a character is punctuation or a symbol (Unicode categories P and S)."""
     return unicodedata.category(character)[0] in "PS"
+
+
+def strip_punctuation(word: str) -> str:
+    """Return a word without the punctuation and symbols around it; all of it if it has no letters.
+
+    What belongs to the word stays: signs of numbers (`-17`, `.5`, `$5`, `20°`, `50%`), and marks of
+    names (`@nmt`, `#nmt`, `C++`, `C#`). Vowel signs and vocalisation are no punctuation.
+    """
+    inner = [place for place, character in enumerate(word) if not _is_strippable(character)]
+    if not inner:
+        return word
+    first, last = inner[0], inner[-1] + 1
+    signs = {"Sc"} if unicodedata.category(word[first])[0] != "N" else {"Sc", "Sm", "Pd"}
+    marks = "@#." if len(signs) > 1 and ".." not in word[:first] else "@#"
+    while first and (word[first - 1] in marks or unicodedata.category(word[first - 1]) in signs):
+        first -= 1
+    while word[last:] and (word[last] in _AFTER or unicodedata.category(word[last]) in _AFTER):
+        last += 1
+    return word[first:last]
+
+
+def _is_strippable(character: str) -> bool:
+    """Return whether it is punctuation, a symbol, or invisible and joins no letters."""
+    is_invisible = unicodedata.category(character) == "Cf" and character not in _JOINERS
+    return is_punctuation(character) or is_invisible

@@ -1,7 +1,7 @@
 """Words that a model cannot write, taken from the source by attention (Luong 2015b; Jean 2015)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nmt.data.corpus import read_lines
 from nmt.errors import DataError
+from nmt.scripts import is_punctuation, strip_punctuation
 from nmt.symbols import UNK
 from nmt.text.reader import EncodedWords
 from nmt.text.tokenizer import UNKNOWN_TEXT
@@ -41,10 +42,15 @@ def replace_unknown(
     weights: NDArray[np.float32],
     dictionary: Dictionary,
 ) -> list[str]:
-    """The words of a translation, an unknown one as the source word that it looked at most.
+    """Return the words of a translation, with source words in place of unknown tokens.
 
-    There is one for each word of the target; where the dictionary has several words for one, they
-    stand together, with blanks between.
+    Each unknown token becomes the source word that it looked at most. Neighbours that looked at
+    the same word become one copy, with what stands between them: in one word always, in several
+    where the copy has it too ("⁇ : // ⁇", of a URL). What a copy begins or ends with is not
+    written twice: "⁇.com" becomes "nmt.com", not "nmt.com.com".
+
+    There is one text for each word of the target. It is empty where a copy before it has taken
+    the word in, and has blanks where the dictionary has several words for one.
 
     Args:
         target: tokens without BOS and EOS, and their words, with a mark for each unknown token.
@@ -54,15 +60,57 @@ def replace_unknown(
             the punctuation around it.
     """
     places = [place for place, token in enumerate(target.ids) if token == UNK]
-    num_marks = sum(word.count(UNKNOWN_TEXT) for word in target.words)
-    if not source.words or num_marks != len(places):
+    # Each word is its known texts and its marks in turn, known texts first and last.
+    parts = [re.split(f"({UNKNOWN_TEXT})", word) for word in target.words]
+    marks = [(word, at) for word, texts in enumerate(parts) for at in range(1, len(texts), 2)]
+    if not source.words or len(marks) != len(places):
         return list(target.words)  # the mark is in the text for another reason
     looked_at = weights[places, : len(source.ids)].argmax(axis=1)
-    words = [_bare(source.words[source.word_of_token[token]]) for token in looked_at]
-    known = iter([dictionary.get(word, dictionary.get(word.lower(), word)) for word in words])
-    return [re.sub(UNKNOWN_TEXT, lambda _: next(known), word) for word in target.words]
+    chosen = [source.word_of_token[token] for token in looked_at]
+    for number, (word, at) in enumerate(marks):
+        original = source.words[chosen[number]]
+        if number and chosen[number] == chosen[number - 1]:
+            between = _between(parts, marks[number - 1], (word, at))
+            is_one_word = word == marks[number - 1][0]
+            if is_one_word or "".join(parts[i][j] for i, j in between) in original:
+                for i, j in (*between, (word, at)):
+                    parts[i][j] = ""
+                continue
+        bare = strip_punctuation(original)
+        parts[word][at] = dictionary.get(bare, dictionary.get(bare.lower(), bare))
+    for number, (word, at) in enumerate(marks):
+        _take_in(parts[word], at, source.words[chosen[number]])
+    return ["".join(texts) for texts in parts]
 
 
-def _bare(word: str) -> str:
-    """A word without the punctuation around it; what is nothing else stays."""
-    return re.sub(r"^\W+|\W+$", "", word) or word
+def _between(
+    parts: Sequence[Sequence[str]], first: tuple[int, int], last: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """Return the places of the known texts between two marks."""
+    return [
+        (word, at)
+        for word in range(first[0], last[0] + 1)
+        for at in range(len(parts[word]))
+        if first < (word, at) < last
+    ]
+
+
+def _take_in(texts: list[str], at: int, original: str) -> None:
+    """Cut the known texts next to a copy where the copied source word has them too."""
+    copy = texts[at]
+    if not copy or copy not in original:
+        return  # taken in by the mark before it, or translated by the dictionary
+    after = next((place for place in range(at + 1, len(texts)) if texts[place]), at + 1)
+    texts[after] = _without_end_of(copy, texts[after])
+    texts[at - 1] = _without_end_of(copy[::-1], texts[at - 1][::-1])[::-1]
+
+
+def _without_end_of(copy: str, after: str) -> str:
+    """Return the text after a copy, less what the copy ends with: "," of ".com," after "a.com"."""
+    letters = len(after)
+    while letters and is_punctuation(after[letters - 1]):
+        letters -= 1
+    for size in (len(after), letters):
+        if size and copy.endswith(after[:size]):
+            return after[size:]
+    return after

@@ -3,7 +3,7 @@ import unicodedata
 
 import pytest
 
-from nmt.scripts import has_no_spaces, is_punctuation, scripts_of
+from nmt.scripts import has_no_spaces, is_punctuation, scripts_of, strip_punctuation
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,48 @@ def test_punctuation_and_symbols(character: str) -> None:
 @pytest.mark.parametrize("character", "aß7हिंॽ्ְֿؐ我½\u200c\u200d")
 def test_letters_marks_digits_and_joiners_are_no_punctuation(character: str) -> None:
     assert not is_punctuation(character)
+
+
+@pytest.mark.parametrize(
+    ("word", "stripped"),
+    [
+        ("(Glimm).", "Glimm"),
+        ("„Straße“,", "Straße"),
+        ("«été»", "été"),
+        ("don't!", "don't"),
+        ("हिन्दी।", "हिन्दी"),
+        ("हिन्दी", "हिन्दी"),
+        (
+            "\u0643\u0650\u062a\u064e\u0627\u0628\u064c،",
+            "\u0643\u0650\u062a\u064e\u0627\u0628\u064c",
+        ),
+        (
+            "\u05e9\u05c1\u05b8\u05dc\u05d5\u05b9\u05dd\u05bc",
+            "\u05e9\u05c1\u05b8\u05dc\u05d5\u05b9\u05dd\u05bc",
+        ),
+        ("ג׳", "ג׳"),
+        ("\u0d28\u0d4d\u200d", "\u0d28\u0d4d\u200d"),  # a joiner is a part of the last letter
+        ('\u200f"שלום"\u200f', "שלום"),
+        ("-17", "-17"),
+        ("(-17),", "-17"),
+        ("−17.5%;", "−17.5%"),
+        ("+3", "+3"),
+        ("$5.", "$5"),
+        ("5€,", "5€"),
+        (".5", ".5"),
+        ("...5", "5"),
+        ("20°.", "20°"),
+        ("-Foo-", "Foo"),
+        ("C++,", "C++"),
+        ("C#", "C#"),
+        ("(@nmt)", "@nmt"),
+        ("#nmt!", "#nmt"),
+        ("「犬」。", "犬"),
+        ("https://a.b/c_(d).", "https://a.b/c_(d"),
+        ("...", "..."),
+        ("-", "-"),
+        ("", ""),
+    ],
+)
+def test_punctuation_is_stripped_and_the_word_stays_whole(word: str, stripped: str) -> None:
+    assert strip_punctuation(word) == stripped

@@ -1,5 +1,6 @@
 """Unknown words: what takes their place."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +53,53 @@ def test_a_malformed_dictionary_is_refused(line: str, tmp_path: Path) -> None:
     path.write_text(f"cat\tKatze\n{line}\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"words\.tsv, line 2: must be a word, a tab and its"):
         read_dictionary(path)
+
+
+def replaced(words: str, source: str, *looks: int, ids: list[int] | None = None) -> list[str]:
+    """What becomes of words in which the n-th mark looks at source word `looks[n]`."""
+    pieces = [piece for word in words.split() for piece in re.split("(⁇)", word) if piece]
+    word_of_token = [
+        number
+        for number, word in enumerate(words.split())
+        for piece in re.split("(⁇)", word)
+        if piece
+    ]
+    tokens = [UNK if piece == "⁇" else 9 for piece in pieces]
+    source_words = source.split()
+    weights = np.full((len(tokens) + 1, len(source_words) + 1), 0.01, np.float32)
+    for place, look in zip(
+        [at for at, token in enumerate(tokens) if token == UNK], looks, strict=True
+    ):
+        weights[place, look] = 0.9
+    target = EncodedWords(tokens, words.split(), word_of_token)
+    numbers = list(range(len(source_words)))
+    return replace_unknown(
+        target, EncodedWords([8] * len(numbers), source_words, numbers), weights, {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "source", "looks", "text"),
+    [
+        ("⁇://⁇.⁇/⁇", "see http://a.org/x", [1, 1, 1, 1], "http://a.org/x"),
+        ("⁇ :// ⁇ . ⁇ / ⁇ .", "http://a.org/x", [0, 0, 0, 0], "http://a.org/x ."),
+        ("⁇ ⁇ schläft", "Zorp sleeps", [0, 0], "Zorp schläft"),
+        ("⁇ ⁇ schläft", "Bora Bora sleeps", [0, 1], "Bora Bora schläft"),
+        ("⁇ und ⁇", "Zorp and Glimm", [0, 2], "Zorp und Glimm"),
+        ("⁇ , dass ⁇", "Zorp that", [0, 0], "Zorp , dass Zorp"),
+        ("⁇-⁇", "Zorp", [0, 0], "Zorp"),
+        ("⁇⁇", "Zorp Glimm", [0, 1], "ZorpGlimm"),
+        ("⁇.com", "nmt.com,", [0], "nmt.com"),
+        ("www.⁇.de", "(www.nmt.de)", [0], "www.nmt.de"),
+        ("⁇'s", "Zorp's", [0], "Zorp's"),
+        ("Pr⁇ha,", "Praha", [0], "Praha,"),
+        ("(⁇).", "Zorp", [0], "(Zorp)."),
+        ("⁇ %", "-17", [0], "-17 %"),
+        ("⁇%", "-17%", [0], "-17%"),
+        ("⁇", "हिन्दी।", [0], "हिन्दी"),
+    ],
+)
+def test_a_source_word_is_copied_once(words: str, source: str, looks: list[int], text: str) -> None:
+    found = replaced(words, source, *looks)
+    assert len(found) == len(words.split())
+    assert " ".join(filter(None, found)) == text
