@@ -67,12 +67,10 @@ def count_links(found: Alignment, gold: GoldAlignment) -> AlignmentCounts:
     )
 
 
-def merge_to_words(
-    weights: Weights,
-    source_word_of_token: Sequence[int],
-    target_word_of_token: Sequence[int],
+def merge_tokens(
+    weights: Weights, source_shares: NDArray[np.float64], target_weights: NDArray[np.float64]
 ) -> Weights:
-    """Attention between words from attention between tokens.
+    """Return attention between words (or other units) from attention between tokens.
 
     What a word is looked at is the sum over its tokens, and what a word looks at is the mean over
     its tokens: a row still sums to at most 1. The weight on the EOS of the source is left out, and
@@ -81,29 +79,22 @@ def merge_to_words(
     Args:
         weights: `[T S]` or with one more column or row or both, for EOS: attention as the model
             gives it, without padding.
-        source_word_of_token: for each source token but EOS, the index of its word; never falls,
-            and leaves out no word.
-        target_word_of_token: the same for the target.
+        source_shares: `[source tokens, source words]`: how much of each token, but EOS, is in each
+            word.
+        target_weights: `[target tokens, target words]`: how much each token counts in the mean of
+            each word; a word of none has a row of zeros.
 
     Returns:
         `[target words, source words]`, float64.
     """
-    num_targets, num_sources = len(target_word_of_token), len(source_word_of_token)
+    num_targets, num_sources = len(target_weights), len(source_shares)
     assert weights.shape[0] - num_targets in (0, 1), "a row for each target token, and EOS"
     assert weights.shape[1] - num_sources in (0, 1), "a column for each source token, and EOS"
-    source = _membership(source_word_of_token)
-    target = _membership(target_word_of_token)
+    total = target_weights.sum(axis=0)
+    mean = np.divide(target_weights, total, out=np.zeros_like(target_weights), where=total > 0)
     tokens = weights[:num_targets, :num_sources].astype(np.float64)
-    merged: Weights = (target / target.sum(axis=0)).T @ tokens @ source
+    merged: Weights = mean.T @ tokens @ source_shares
     return merged
-
-
-def _membership(word_of_token: Sequence[int]) -> NDArray[np.float64]:
-    """`[tokens, words]`: 1 where the token is a part of the word."""
-    words = word_of_token[-1] + 1 if len(word_of_token) else 0
-    member = np.zeros((len(word_of_token), words))
-    member[np.arange(len(word_of_token)), np.asarray(word_of_token, dtype=np.int64)] = 1.0
-    return member
 
 
 def hard_alignment(word_weights: Weights, threshold: float = 0.0) -> Alignment:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from nmt.alignment_units import AlignmentUnits
 from nmt.config_base import Options, PathText, Positive
 from nmt.explain import refuse
 
@@ -26,6 +27,9 @@ class CorpusConfig(Options):
     """An .npz file of grids in place of source: a grid for each target line."""
     alignments: PathText | None = None
     """Word alignments of the pairs, line for line (Pharaoh: `0-0 1-2`), for guided attention."""
+    alignment_units: AlignmentUnits = "words"
+    """What the links of `alignments` count. With auto, words are split into characters where their
+    script has no spaces, as `nmt align` does."""
     weight: Annotated[float, Field(gt=0.0)] = 1.0
     """How often the corpus is seen: 2 is twice an epoch, 0.5 every other epoch."""
 
@@ -38,6 +42,8 @@ class CorpusConfig(Options):
         if keys not in allowed:
             sentence = "needs source and target, grids and target, or tsv alone; given: "
             refuse(((), sentence + (", ".join(keys) or "none")))
+        if self.alignments is None and self.alignment_units != "words":
+            refuse((("alignment_units",), "is for alignments only; set these too, or leave it out"))
         return self
 
 

@@ -1,7 +1,7 @@
 """The Pharaoh format of word alignments: ``0-0 1-2 2p1``, one line for each sentence pair.
 
 A link is a pair (source word, target word), both counted from 0; a word is what stands between
-blanks.
+blanks of the raw text, or another unit that both sides agree on (`nmt.alignment_units`).
 """
 
 import re
@@ -38,7 +38,12 @@ def format_pharaoh(links: Iterable[Link]) -> str:
 
 
 def parse_pharaoh(
-    text: str, *, where: str, num_source: int | None = None, num_target: int | None = None
+    text: str,
+    *,
+    where: str,
+    num_source: int | None = None,
+    num_target: int | None = None,
+    hint: str = "",
 ) -> GoldAlignment:
     """Read one line: ``i-j`` is a sure link and ``ipj`` one that is only possible.
 
@@ -47,6 +52,7 @@ def parse_pharaoh(
         where: file and line, for messages.
         num_source: source words, where known.
         num_target: target words, where known.
+        hint: what to do where a word is named that is not there.
 
     Raises:
         DataError: an item is no link, or names a word that is not there.
@@ -67,7 +73,7 @@ def parse_pharaoh(
             if words is not None and index >= words:
                 raise DataError(
                     f"{where}: {item!r} names {side} word {index}, but the {side} has {words} "
-                    f"words, counted from 0"
+                    f"words, counted from 0{hint}"
                 )
         possible.add(link)
         if match[2] == "-":

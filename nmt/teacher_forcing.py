@@ -1,19 +1,19 @@
 """What a model says about given sentence pairs: all of it comes from one pass over each."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
-from nmt.alignments import Weights, hard_alignment, merge_to_words
+from nmt.alignment_units import AlignmentUnits
+from nmt.alignments import Weights, hard_alignment, merge_tokens
 from nmt.batch import Batch
 from nmt.nn.decoder import DecoderOutput
 from nmt.pharaoh import Alignment
 from nmt.symbols import PAD
-from nmt.text.reader import EncodedWords
+from nmt.text.unit_tokens import UnitTokens
 
 
 def perplexity(loss: float) -> float:
@@ -57,16 +57,18 @@ class SentenceAlignment:
     """Which source words each target word was made from, as the attention has it.
 
     Attributes:
-        source_words: what stands between the blanks of the normalised source.
+        source_words: of the raw source, or other units of it (the cells of a grid).
         target_words: the same of the target.
         weights: `[target words, source words]`; a row sums to at most 1.
         links: from each target word to the source word that it looked at most.
+        units: what a word is here.
     """
 
     source_words: tuple[str, ...]
     target_words: tuple[str, ...]
     weights: Weights
     links: Alignment
+    units: AlignmentUnits = "words"
 
 
 def read_log_probabilities(batch: Batch, output: DecoderOutput) -> list[tuple[float, ...]]:
@@ -94,33 +96,11 @@ def read_weights(batch: Batch, output: DecoderOutput) -> list[NDArray[np.float32
     ]
 
 
-def align_words(
-    source: EncodedWords, target: EncodedWords, weights: NDArray[np.float32]
+def align_units(
+    source: UnitTokens, target: UnitTokens, weights: NDArray[np.float32], units: AlignmentUnits
 ) -> SentenceAlignment:
-    """Attention between the tokens of a pair as an alignment of its words."""
-    word_weights = merge_to_words(weights, source.word_of_token, target.word_of_token)
+    """Return attention between the tokens of a pair as an alignment of its units."""
+    merged = merge_tokens(weights, source.shares, target.weights)
     return SentenceAlignment(
-        tuple(source.words), tuple(target.words), word_weights, hard_alignment(word_weights)
-    )
-
-
-def with_target_words(alignment: SentenceAlignment, written: Sequence[str]) -> SentenceAlignment:
-    """The alignment with what was written for each target word.
-
-    A word that became several, with blanks between, becomes as many rows, each with its weights and
-    links.
-    """
-    parts = [text.split() or [text] for text in written]
-    rows = [row for row, words in enumerate(parts) for _ in words]
-    links = frozenset(
-        (source, target)
-        for target, row in enumerate(rows)
-        for source, old in alignment.links
-        if old == row
-    )
-    return SentenceAlignment(
-        alignment.source_words,
-        tuple(word for words in parts for word in words),
-        alignment.weights[rows],
-        links,
+        tuple(source.texts), tuple(target.texts), merged, hard_alignment(merged), units
     )

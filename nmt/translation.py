@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 import torch
 
+from nmt.alignment_units import AlignmentUnits
 from nmt.asked import Window, read_windows
 from nmt.build import build_reranker, build_search, load_tokenizers
 from nmt.config import DecodingConfig
@@ -41,10 +42,9 @@ from nmt.symbols import EOS
 from nmt.teacher_forcing import (
     SentenceAlignment,
     SentenceScore,
-    align_words,
+    align_units,
     read_log_probabilities,
     read_weights,
-    with_target_words,
 )
 from nmt.text.reader import EncodedWords, Reader, Tokens
 from nmt.text.tokenizer import Tokenizer
@@ -74,6 +74,8 @@ class Translator:
         reranker: chooses among what the search finds; None: the search does.
         dictionary: what source words become that stand for unknown ones; None: the search writes
             none (`Rules`).
+        alignment_units: what alignments link: words, characters, pieces of the tokenizers; "auto":
+            words, and characters of scripts without spaces.
     """
 
     inference: Inference
@@ -82,6 +84,7 @@ class Translator:
     max_source_length: int
     reranker: MinimumBayesRisk | None = None
     dictionary: Dictionary | None = None
+    alignment_units: AlignmentUnits = "auto"
 
     @classmethod
     def from_run(
@@ -95,6 +98,7 @@ class Translator:
         ensemble: Sequence[str | Path] = (),
         average: Space = "linear",
         rules: Sequence[Rule] = (),
+        alignment_units: AlignmentUnits = "auto",
     ) -> Self:
         """Load a trained model.
 
@@ -110,6 +114,7 @@ class Translator:
             average: of the probabilities of an ensemble: log or linear (see `Ensemble`).
             rules: of your own, applied to each step after those of the options: a language model,
                 say (`nmt.search.rule_variants.ShallowFusion`).
+            alignment_units: what alignments link (see the attribute).
 
         Raises:
             RunError: the folder is no run, or incomplete, or damaged.
@@ -137,6 +142,7 @@ class Translator:
             max_source_length=decoding.max_source_length,
             reranker=build_reranker(decoding),
             dictionary=load_dictionary(decoding),
+            alignment_units=alignment_units,
         )
 
     @property
@@ -377,12 +383,11 @@ class Translator:
             _NO_WORDS if item is None else self.target_tokenizer.split_words(item.tokens)
             for item in found
         ]
-        alignments = self._align(sources, targets)
         for index, item in enumerate(found):
             words = None if item is None else written.get((index, item.tokens))
             if words is not None:
-                alignments[index] = with_target_words(alignments[index], words)
-        return alignments
+                targets[index] = replace(targets[index], words=words)
+        return self._align(sources, targets)
 
     def _align(
         self, sources: list[EncodedWords], targets: list[EncodedWords]
@@ -390,7 +395,16 @@ class Translator:
         """Word alignments of pairs, in order."""
         self.require_attention()
         weights = self.inference.run_forced(sources, targets, read_weights)
-        return list(map(align_words, sources, targets, weights))
+        units = self.alignment_units
+        return [
+            align_units(
+                self.source_reader.split_units(source, units),
+                self.target_tokenizer.split_units(target, units),
+                of_pair,
+                units,
+            )
+            for source, target, of_pair in zip(sources, targets, weights, strict=True)
+        ]
 
 
 def _size(pair: Pair) -> int:

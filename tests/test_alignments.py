@@ -7,7 +7,7 @@ from nmt.alignments import (
     attention_table,
     count_links,
     hard_alignment,
-    merge_to_words,
+    merge_tokens,
 )
 from nmt.errors import DataError
 from nmt.pharaoh import GoldAlignment, format_pharaoh, parse_pharaoh
@@ -83,7 +83,16 @@ class TestPharaoh:
             parse_pharaoh("2-2", where="x:1", num_source=3, num_target=2)
 
 
-class TestMergeToWords:
+def merge_to_words(weights, source_word_of_token, target_word_of_token):
+    return merge_tokens(weights, *map(membership, (source_word_of_token, target_word_of_token)))
+
+
+def membership(word_of_token):
+    """A row for each token: 1 for its word, 0 for the others."""
+    return np.eye(max(word_of_token, default=-1) + 1)[np.array(word_of_token, dtype=int)]
+
+
+class TestMergeTokens:
     # Tokens of the source: 0 0 1 EOS; of the target: 0 1 1 EOS.
     WEIGHTS = np.array(
         [[0.5, 0.2, 0.2, 0.1], [0.1, 0.1, 0.6, 0.2], [0.0, 0.0, 0.2, 0.8], [0.0, 0.0, 0.0, 1.0]]
@@ -113,6 +122,19 @@ class TestMergeToWords:
     def test_takes_empty_sentences(self, source, target, shape):
         weights = np.ones((len(target) + 1, len(source) + 1)) / (len(source) + 1)
         assert merge_to_words(weights, source, target).shape == shape
+
+    def test_a_token_in_two_words_is_shared(self):
+        """A third of the token is in the first word; the second looks at both tokens alike."""
+        weights = np.array([[0.6, 0.4], [0.2, 0.8]])
+        shares = np.array([[1 / 3, 2 / 3], [0.0, 1.0]])
+        counts = np.array([[1.0, 2.0], [0.0, 2.0]])
+        merged = merge_tokens(weights, shares, counts)
+        np.testing.assert_allclose(merged, [[0.2, 0.8], [0.4 / 3, 1 - 0.4 / 3]])
+
+    def test_a_word_without_tokens_looks_at_nothing(self):
+        merged = merge_tokens(np.array([[0.9, 0.1]]), np.ones((1, 1)), np.array([[1.0, 0.0]]))
+        np.testing.assert_allclose(merged, [[0.9], [0.0]])
+        assert hard_alignment(merged) == {(0, 0)}
 
 
 class TestHardAlignment:

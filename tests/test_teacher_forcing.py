@@ -9,11 +9,11 @@ from nmt.nn.decoder import DecoderOutput
 from nmt.symbols import BOS, EOS, PAD
 from nmt.teacher_forcing import (
     SentenceScore,
-    align_words,
+    align_units,
     read_log_probabilities,
     read_weights,
 )
-from nmt.text.reader import EncodedWords
+from nmt.text.unit_tokens import UnitTokens
 
 # Two pairs: one source token and no target token; two source tokens and one target token.
 BATCH = Batch(
@@ -55,11 +55,12 @@ def test_weights_are_those_of_the_tokens_alone():
 
 
 def test_words_are_aligned_by_their_tokens():
-    source = EncodedWords([4, 5, 6], ["ab", "c"], [0, 0, 1])
-    target = EncodedWords([7], ["x"], [0])
+    source = UnitTokens(["ab", "c"], np.array([[1.0, 0], [1, 0], [0, 1]]), np.ones(3))
+    target = UnitTokens(["x"], np.ones((1, 1)), np.ones(1))
     # A row for the token and one for EOS, a column more for EOS.
     weights = np.array([[0.3, 0.3, 0.4, 0.0], [0.0, 0.0, 0.0, 1.0]], dtype=np.float32)
-    alignment = align_words(source, target, weights)
+    alignment = align_units(source, target, weights, "words")
+    assert alignment.units == "words"
     assert alignment.source_words == ("ab", "c")
     assert alignment.target_words == ("x",)
     assert alignment.weights == pytest.approx(np.array([[0.6, 0.4]]), abs=1e-6)

@@ -7,7 +7,7 @@ import weakref
 from collections import deque
 from contextlib import nullcontext
 from dataclasses import replace
-from itertools import chain, islice, product, repeat
+from itertools import chain, groupby, islice, product, repeat
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -744,7 +744,8 @@ def test_unknown_words_come_from_the_source(tokenizer, tmp_path):
     looked_up = replace(copies, dictionary=load_dictionary(DecodingConfig(**options)))
     for translation in looked_up.translate(lines):
         tokens = translation.hypotheses[0].tokens
-        assert translation.text.split().count("jemand") == tokens.count(UNK)
+        runs = [UNK for token, _ in groupby(tokens) if token == UNK]
+        assert len(runs) <= translation.text.split().count("jemand") <= tokens.count(UNK)
 
 
 @pytest.mark.parametrize("mbr", ["none", "chrf"])

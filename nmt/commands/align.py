@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,8 @@ from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from nmt.commands.decoding import add_run_arguments, load_run, load_translator
+from nmt.alignment_units import DESCRIPTIONS
+from nmt.commands.decoding import add_alignment_units, add_run_arguments, load_run, load_translator
 from nmt.commands.output import make_folder, open_output, refuse_same_file
 from nmt.commands.text import add_pair_arguments, read_given_pairs, require_readable
 from nmt.console import print_notice
@@ -23,19 +25,22 @@ if TYPE_CHECKING:
     from nmt.run import RunDirectory
     from nmt.teacher_forcing import SentenceAlignment
 
+logger = logging.getLogger(__name__)
+
 _SYMMETRIZATION: Final = "grow-diag-final-and"
 
 DESCRIPTION = """Align the words of given translations: the model reads each pair, and the attention
 that it pays says which source word each target word comes from. Words are what stands between
-blanks, with the punctuation that is glued to it; the pieces of the tokenizer are merged. What a
-target word looks at need not sum to 1: the rest went to the end of the sentence, which is no word
-and has no column (often much of it for words at the end, and for those that have no source). With a
-second run, of the opposite direction, the links of both are made one."""
+blanks, with the punctuation that is glued to it; the pieces of the tokenizer are merged. In scripts
+without spaces (Chinese, Japanese, Thai) words are characters (--alignment-units). What a target
+word looks at need not sum to 1: the rest went to the end of the sentence, which is no word and has
+no column (often much of it for words at the end, and for those that have no source). With a second
+run, of the opposite direction, the links of both are made one."""
 
 EXAMPLES = """output, a line for each pair:
   pharaoh  pairs i-j of a source word and a target word, counted from 0: `0-0 1-2 2-1`
-  json     an object with the words of both sides, the weights (a row for each target word)
-           and the pairs
+  json     an object with the words of both sides, the units that they are, the weights (a row
+           for each target word) and the pairs
   npz      the weights alone, for NumPy: arrays line_1, line_2, ... of float32, a row for each
            target word and a column for each source word (needs -o)
 
@@ -63,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="write here, not to stdout"
     )
+    add_alignment_units(parser, default="auto")
     parser.add_argument(
         "--reverse",
         metavar="RUN",
@@ -86,7 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--gold",
         metavar="FILE",
         type=Path,
-        help="alignments made by hand, in Pharaoh format: the error rate goes to stderr",
+        help="alignments made by hand, in Pharaoh format and the same units: the error rate goes "
+        "to stderr",
     )
 
 
@@ -110,10 +117,10 @@ def run(arguments: argparse.Namespace) -> int:
     number = 0
     with _open_writer(arguments) as write:
         aligned = zip(found, read_again, strict=True)  # pictures need the grids
-        for number, (alignment, (source, _)) in enumerate(aligned, start=1):
+        for number, (alignment, (source, target)) in enumerate(aligned, start=1):
             write(alignment)
             if gold is not None:
-                counts += count_links(alignment.links, gold.next(number, alignment))
+                counts += count_links(alignment.links, gold.next(number, alignment, target))
             if arguments.plot is not None:
                 _draw(alignment, source, arguments.plot / f"{number}.png")
     if arguments.plot is not None:
@@ -185,9 +192,9 @@ def _symmetrized(
         sizes = len(one.source_words), len(one.target_words)
         if sizes != (len(two.target_words), len(two.source_words)):
             raise UserError(
-                f"--reverse {folder.path}: line {number} has other words for it: its "
-                "tokenizer.normalization must be that of the first run; or the line was cut: "
-                "decoding.max_source_length must be larger in both"
+                f"--reverse {folder.path}: line {number} has other words for it: the line was cut "
+                "(decoding.max_source_length must be larger in both), or its tokenizer has other "
+                "pieces (--alignment-units must not be pieces)"
             )
         links = frozenset((source, target) for target, source in two.links)
         yield replace(one, links=symmetrize(one.links, links))
@@ -217,6 +224,7 @@ def _format(alignment: "SentenceAlignment", style: str) -> str:
     fields = {
         "source": alignment.source_words,
         "target": alignment.target_words,
+        "units": alignment.units,
         "weights": alignment.weights.round(6).tolist(),
         "alignment": pharaoh,
     }
@@ -227,7 +235,13 @@ def _draw(alignment: "SentenceAlignment", source: "Source", path: Path) -> None:
     from nmt.plots import plot_attention, plot_grid_attention
 
     if isinstance(source, str):
-        plot_attention(alignment.weights, alignment.source_words, alignment.target_words, path)
+        plot_attention(
+            alignment.weights,
+            alignment.source_words,
+            alignment.target_words,
+            path,
+            units=DESCRIPTIONS[alignment.units],
+        )
     else:
         plot_grid_attention(alignment.weights, source.values, alignment.target_words, path)
 
@@ -240,10 +254,12 @@ class _Gold:
 
         require_readable(path)
         self._path = path
+        self._num_split = 0  # lines with links whose target has more units than words
+        self._counts_words = True  # as far as seen, their links could be of words
         self._lines = read_lines(path, max_line_bytes=max_line_bytes)
 
-    def next(self, number: int, alignment: "SentenceAlignment") -> "GoldAlignment":
-        """The alignment of pair `number`."""
+    def next(self, number: int, alignment: "SentenceAlignment", target: str) -> "GoldAlignment":
+        """The alignment of pair `number`, whose target is given as it was read."""
         from nmt.pharaoh import parse_pharaoh
 
         line = next(self._lines, None)
@@ -252,15 +268,27 @@ class _Gold:
                 f"{self._path} has {number - 1:,} lines, but there are more pairs: "
                 "it needs a line for each pair"
             )
-        return parse_pharaoh(
+        gold = parse_pharaoh(
             line,
             where=f"{self._path}:{number}",
             num_source=len(alignment.source_words),
             num_target=len(alignment.target_words),
+            hint="; --alignment-units must be those of the file",
         )
+        num_words = len(target.split())
+        if alignment.units == "auto" and len(alignment.target_words) > num_words:
+            self._num_split += bool(gold.possible)
+            self._counts_words &= all(word < num_words for _, word in gold.possible)
+        return gold
 
     def finish(self, num_pairs: int) -> None:
-        """There must be no more than the pairs."""
+        """Refuse more lines than pairs, and warn of links that seem to count other units."""
+        if self._num_split and self._counts_words:
+            logger.warning(
+                "%s: no link is beyond the words between spaces, but some of these were split "
+                "into characters; if it counts words, give --alignment-units words",
+                self._path,
+            )
         rest = sum(1 for _ in self._lines)
         if rest:
             raise DataError(

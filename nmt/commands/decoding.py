@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from nmt.alignment_units import DESCRIPTIONS
 from nmt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -114,6 +115,18 @@ def add_decoding_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_alignment_units(parser: argparse.ArgumentParser, *, default: str | None) -> None:
+    """Declare the option that says what alignments link."""
+    parser.add_argument(
+        "--alignment-units",
+        choices=tuple(DESCRIPTIONS),
+        default=default,
+        help="what alignments link: words (of the raw text, between spaces), characters, pieces of "
+        "the tokenizer; auto: words, where a script without spaces is split into its characters "
+        "(default: auto)",
+    )
+
+
 def at_least_one(text: str) -> int:
     """A number of things, for argparse."""
     if not text.isdecimal() or int(text) < 1:
@@ -167,6 +180,7 @@ def load_translator(
         decoding=decoding,
         ensemble=arguments.ensemble,
         average=arguments.average,
+        alignment_units=getattr(arguments, "alignment_units", None) or "auto",
     )
 
 

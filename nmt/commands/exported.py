@@ -25,6 +25,7 @@ _FIXED: Final[Mapping[str, tuple[object, ...]]] = {
 _LACKING: Final[Mapping[str, tuple[object, ...]]] = {
     "resume": (False,),
     "alignments": (None,),
+    "alignment_units": (None,),
     "attention": (False,),
     "workers": (1,),
     "prefixes": (None,),

@@ -90,6 +90,7 @@ def _format_json(
         fields["alignment"] = {
             "source": translation.alignment.source_words,
             "target": translation.alignment.target_words,
+            "units": translation.alignment.units,
             "pairs": format_pharaoh(translation.alignment.links),
             "weights": translation.alignment.weights.round(6).tolist(),
         }

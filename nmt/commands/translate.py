@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.commands.decoding import (
+    add_alignment_units,
     add_run_arguments,
     add_search_arguments,
     at_least_one,
@@ -51,7 +52,8 @@ EXAMPLES = """output:
   `score`, `log_probability`, `tokens`, `token_log_probabilities` (the last is that of the
   end of the sentence; by one pass more, so that their sum is `log_probability` but for rounding),
   `hypotheses` (the same of each of the n best), and where the model has attention `alignment`: the
-  words of both sides, the pairs of --alignments, and the weights, a row for each target word.
+  words of both sides, the units that they are, the pairs of --alignments, and the weights, a row
+  for each target word.
 
   A file of `nmt export` takes -o, --n-best, --scores, --json, --beam-size, --search greedy or beam
   and --batch-tokens; it tells the scores of its search; no scores of tokens, no alignments.
@@ -100,6 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write which word comes from which, by attention: pairs i-j of source and target "
         "word, counted from 0 (Pharaoh format), a line for each best translation",
     )
+    add_alignment_units(parser, default=None)
     parser.add_argument(
         "--scores", action="store_true", help="write scores and log-probabilities as well"
     )
@@ -184,10 +187,19 @@ def _check(config: "Config", arguments: argparse.Namespace) -> None:
         _require_phrases(config)
     if arguments.attention and config.reads_grids:
         raise UserError("--attention: is for words; of grids `nmt align --plot` draws it")
+    if arguments.alignment_units is not None and not _asks_alignments(arguments):
+        raise UserError(
+            f"--alignment-units {arguments.alignment_units}: nothing is aligned; give --alignments "
+            "FILE, --attention or --json as well, or leave it out"
+        )
     if arguments.resume:
         _require_files(arguments)
     if is_launched() and arguments.workers > 1:
         raise UserError("--workers: torchrun has started the processes already; leave it out")
+
+
+def _asks_alignments(arguments: argparse.Namespace) -> bool:
+    return arguments.alignments is not None or arguments.attention or arguments.json
 
 
 def _load(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> "Translator":
@@ -237,6 +249,7 @@ def _identity(folder: "RunDirectory", config: "Config", arguments: argparse.Name
     from nmt.loading import load_precision
 
     told = {name: getattr(arguments, name) for name in ("scores", "json", "n_best", "average")}
+    told["alignment_units"] = arguments.alignment_units or "auto"
     told["computed_in"] = str(
         load_precision(folder, arguments.precision, resolve_device(config.device))
     )
@@ -258,10 +271,9 @@ def _translated(
     warned = warn_of_unknown(
         inputs, translator.source_reader, attrgetter("source"), first_number=number
     )
-    asks_json = arguments.json and translator.has_attention
     translate = partial(
         translator.translate_windows,
-        with_alignments=arguments.alignments is not None or arguments.attention or asks_json,
+        with_alignments=_asks_alignments(arguments) and translator.has_attention,
         with_scores=arguments.scores or arguments.n_best is not None or arguments.json,
         with_token_scores=arguments.json,
         report=report,

@@ -67,6 +67,8 @@ def encode_corpus(
         )
     snapshot = Snapshot.take(files)
     settings = _settings(source_reader, target_reader, filters)
+    if files.alignments is not None and files.alignment_units != "words":
+        settings["alignment_units"] = files.alignment_units
     key = _key(settings, snapshot.digests)
     entry, note = folder / key, Note(folder, files, settings)
     is_whole = _is_whole(entry)

@@ -16,6 +16,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import ClassVar, Generic, Literal
 
+from nmt.alignment_units import AlignmentUnits
 from nmt.console import ONCE
 from nmt.data.lines import MAX_LINE_BYTES, open_binary, raw_lines, without_end
 from nmt.errors import DataError
@@ -40,6 +41,7 @@ class Corpus(ABC, Generic[Item]):
         target: the target sentences, one for each source; None: the file of the sources has them.
         alignments: links between their words, in Pharaoh format, line for line.
         max_line_bytes: the most bytes of a line; a longer one is read as an empty line.
+        alignment_units: what a word of `alignments` is.
     """
 
     item: ClassVar[str]
@@ -51,6 +53,7 @@ class Corpus(ABC, Generic[Item]):
     target: Path | None = None
     alignments: Path | None = None
     max_line_bytes: int = MAX_LINE_BYTES
+    alignment_units: AlignmentUnits = "words"
 
     @property
     def paths(self) -> tuple[Path, ...]:

@@ -12,11 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.alignment_units import AlignmentUnits
 from nmt.data.corpus import Corpus, read_lines, read_pairs
 from nmt.data.ragged import RaggedArray
 from nmt.errors import DataError
 from nmt.pharaoh import Link, parse_pharaoh
-from nmt.text.reader import EncodedWords, Item, Reader
+from nmt.text.reader import Item, Reader
+from nmt.text.unit_tokens import UnitTokens
 
 LINK_TYPE = np.dtype("<u4")
 
@@ -24,9 +26,10 @@ LINK_TYPE = np.dtype("<u4")
 def read_links(
     files: Corpus[Item], source_reader: Reader[Item], target_reader: Reader[str]
 ) -> Iterator[list[int]]:
-    """For each pair of a corpus, its links between tokens: source, target, source, target, ...
+    """Yield the links between tokens of each pair of a corpus: source, target, source, target, ...
 
-    Links that are only possible count as the sure ones do.
+    Links that are only possible count as the sure ones do. Words are those of the raw text, or the
+    units that the corpus names.
 
     Raises:
         DataError: the alignments are not as many as the pairs, an item is no link, or it names a
@@ -34,15 +37,20 @@ def read_links(
     """
     assert files.alignments is not None
     for number, ((source, target), line) in enumerate(_together(files, files.alignments), start=1):
-        source_words = source_reader.encode_words(source)
-        target_words = target_reader.encode_words(target)
+        source_units = _units(source_reader, source, files.alignment_units)
+        target_units = _units(target_reader, target, files.alignment_units)
         gold = parse_pharaoh(
             line,
             where=f"{files.alignments}, line {number}",
-            num_source=len(source_words.words),
-            num_target=len(target_words.words),
+            num_source=len(source_units.texts),
+            num_target=len(target_units.texts),
+            hint="; if the links count other units, set alignment_units of the corpus",
         )
-        yield _between_tokens(sorted(gold.possible), source_words, target_words)
+        yield _between_tokens(sorted(gold.possible), source_units, target_units)
+
+
+def _units(reader: Reader[Item], item: Item, units: AlignmentUnits) -> UnitTokens:
+    return reader.split_units(reader.encode_words(item), units)
 
 
 def _together(files: Corpus[Item], alignments: Path) -> Iterator[tuple[tuple[Item, str], str]]:
@@ -59,18 +67,15 @@ def _together(files: Corpus[Item], alignments: Path) -> Iterator[tuple[tuple[Ite
         )
 
 
-def _between_tokens(links: Sequence[Link], source: EncodedWords, target: EncodedWords) -> list[int]:
-    """Each token of a word is linked to each token of the other."""
-    tokens: list[int] = []
-    for source_word, target_word in links:
-        for target_token in _tokens(target, target_word):
-            for source_token in _tokens(source, source_word):
-                tokens += (source_token, target_token)
-    return tokens
-
-
-def _tokens(sentence: EncodedWords, word: int) -> list[int]:
-    return [token for token, of in enumerate(sentence.word_of_token) if of == word]
+def _between_tokens(links: Sequence[Link], source: UnitTokens, target: UnitTokens) -> list[int]:
+    """Link each token of a unit to each token of the other."""
+    pairs = {
+        (source_token, target_token): None
+        for source_unit, target_unit in links
+        for target_token in target.tokens_of(target_unit)
+        for source_token in source.tokens_of(source_unit)
+    }  # once each, as a token may be in several units
+    return [token for pair in pairs for token in pair]
 
 
 def target_weights(links: RaggedArray, num_labels: int, num_positions: int) -> Tensor:

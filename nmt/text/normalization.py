@@ -45,5 +45,13 @@ class Normalizer:
             text = self._compose(text.lower())
         return text.split()
 
+    def split(self, text: str) -> list[tuple[str, list[str]]]:
+        """Return each word of the raw text, with the words that it becomes.
+
+        Those are several where a form has a blank ("l´homme" of which NFKC makes "l ́homme").
+        """
+        words = _SURROGATES.sub(_REPLACEMENT, text).split()
+        return [(word, self.words(word)) for word in words]
+
     def _compose(self, text: str) -> str:
         return unicodedata.normalize("NFKC", text) if self.normalization == "nfkc" else text

@@ -9,6 +9,9 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.alignment_units import AlignmentUnits
+from nmt.text.unit_tokens import UnitTokens, one_to_one
+
 Item = TypeVar("Item", bound=Sized)
 """A line of text, or a grid; its length is the memory that it takes: characters, or numbers."""
 Tokens: TypeAlias = Sequence[int] | NDArray[np.float32]
@@ -21,7 +24,7 @@ class EncodedWords:
 
     Attributes:
         ids: the tokens.
-        words: what stands between the blanks of the text; the cells of a grid.
+        words: what stands between the blanks of the raw text; the cells of a grid.
         word_of_token: for each token, the index of the word that it is a part of; never falls, and
             leaves out no word.
     """
@@ -68,6 +71,15 @@ class Reader(ABC, Generic[Item]):
     @abstractmethod
     def encode_words(self, item: Item) -> EncodedWords:
         """The tokens of `encode` and the words that they belong to."""
+
+    def split_units(self, sentence: EncodedWords, units: AlignmentUnits) -> UnitTokens:
+        """Return the units of alignments, and the tokens in them; the cells of a grid are units.
+
+        Args:
+            sentence: from `encode_words`; its words may be replaced by what is written for them.
+            units: what a unit is.
+        """
+        return one_to_one(sentence.words)
 
     def count_unknown(self, tokens: Tokens) -> int:
         """How many of these tokens the model was never taught; none, where all are alike."""

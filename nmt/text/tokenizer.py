@@ -10,11 +10,13 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.alignment_units import AlignmentUnits
 from nmt.spelling import BLANK, JOIN, Spelling, is_in_word, spell
 from nmt.symbols import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import EncodedWords, Reader, Tokens
 from nmt.text.storage import SavedTokenizer, write_tokenizer
+from nmt.text.unit_tokens import UnitTokens, one_to_one, split_sentence
 
 UNKNOWN_TEXT: Final = "⁇"
 """How an unknown token reads in decoded text (U+2047, as in SentencePiece)."""
@@ -67,15 +69,28 @@ class Tokenizer(Reader[str]):
         return self.encode(text)
 
     def encode_words(self, text: str) -> EncodedWords:
-        """The tokens of `encode` and the words of the normalised text that they belong to."""
+        """The tokens of `encode` and the words of the raw text that they belong to."""
         ids: list[int] = []
         word_of_token: list[int] = []
-        words = self.normalizer.words(text)
-        for index, word in enumerate(words):
-            tokens = [*(self._between_words if index else ()), *self._encode_word(word)]
-            ids += tokens
-            word_of_token += [index] * len(tokens)
-        return EncodedWords(ids, words, word_of_token)
+        words = self.normalizer.split(text)
+        for index, (_, parts) in enumerate(words):
+            for part in parts:
+                ids += [*(self._between_words if ids else ()), *self._encode_word(part)]
+            word_of_token += [index] * (len(ids) - len(word_of_token))
+        return EncodedWords(ids, [word for word, _ in words], word_of_token)
+
+    def split_units(self, sentence: EncodedWords, units: AlignmentUnits) -> UnitTokens:
+        """See `Reader.split_units`."""
+        ids = [int(token) for token in sentence.ids]
+        if units == "pieces":
+            return one_to_one(self.pieces(ids))
+        return split_sentence(
+            sentence.words,
+            sentence.word_of_token,
+            units,
+            lambda: [None if token == UNK else len(self._spell_text(token)) for token in ids],
+            lambda text: len("".join(self.normalizer.words(text)).encode()),
+        )
 
     def count_unknown(self, tokens: Tokens) -> int:
         """How many of these tokens are UNK."""
