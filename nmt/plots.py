@@ -4,8 +4,10 @@ Needs matplotlib, which comes with the extra `plots`. It is imported when someth
 used without `pyplot`, so that no window system is asked for and no global figure is kept.
 """
 
+import math
+import textwrap
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.errors import UserError
+from nmt.fonts import choose_families
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,14 +40,13 @@ _POINTS_PER_INCH = 72
 _PANELS_IN_A_ROW = 8  # of a grid
 _PANEL_INCHES = 1.2
 _TITLE_HEIGHT = 0.3  # in widths of a panel
+_UNITS_WIDTH = 24  # characters of a line next to the scale
 _GAP = 0.07
 _GREY = 0.8  # what a cell fades to that a word does not look at
 _KEPT = 0.2  # and how much of its colour it keeps
 _LEAST = 1e-9  # weight that counts as looking
 _MOST_CELLS_WITH_BORDERS = 32
 _SHARE_OF_FONT = 0.43  # of the room of a word: 10 points where it has all its inches
-# matplotlib's own font has every European letter; others serve where the system has them.
-_WIDE_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Sans")
 
 
 def plot_attention(
@@ -53,6 +55,8 @@ def plot_attention(
     target_words: Sequence[str],
     path: Path,
     title: str = "",
+    *,
+    units: str = "words",
 ) -> None:
     """Draw attention as a heat map: a row for each target word, the darker the more it looks there.
 
@@ -67,13 +71,14 @@ def plot_attention(
         target_words: T words, written down the side.
         path: file to write; the suffix says the format (.png, .pdf, .svg).
         title: written above the picture.
+        units: what the words are, written next to the scale.
 
     Raises:
         UserError: matplotlib is not installed, or the file cannot be written.
     """
     assert weights.shape == (len(target_words), len(source_words)), "weights and words must agree"
     height, width = (_inches(len(words)) + _MARGIN_INCHES for words in (target_words, source_words))
-    with _figure(width, height, path) as figure:
+    with _figure(width, height, path, [*source_words, *target_words, title]) as figure:
         axes = figure.add_subplot()
         image = _draw_cells(axes, weights)
         axes.xaxis.tick_top()
@@ -83,7 +88,8 @@ def plot_attention(
             label.set(rotation=60, ha="left", rotation_mode="anchor")
         axes.grid(which="minor", color="0.9", linewidth=0.5)
         axes.tick_params(which="both", length=0)
-        figure.colorbar(image, ax=axes, shrink=min(1.0, 3.0 / height), label="attention")
+        scale = figure.colorbar(image, ax=axes, shrink=min(1.0, 3.0 / height))
+        scale.set_label("\n".join(["attention", *textwrap.wrap(units, _UNITS_WIDTH)]))
         if title:
             figure.suptitle(_shortened(title, _MOST_CHARACTERS_OF_TITLE), parse_math=False)
 
@@ -116,7 +122,8 @@ def plot_grid_attention(
     # The unit is the width of a panel; a grid that is long in one direction is drawn shorter.
     panel_height = min(max(grid.shape[0] / grid.shape[1], 0.25), 4.0)
     step = panel_height + _TITLE_HEIGHT
-    with _figure(_PANEL_INCHES * num_across, _PANEL_INCHES * num_down * step, path) as figure:
+    size = _PANEL_INCHES * num_across, _PANEL_INCHES * num_down * step
+    with _figure(*size, path, words) as figure:
         # One pair of axes for all: many of them take seconds to lay out.
         axes = figure.add_subplot()
         axes.axis("off")
@@ -144,22 +151,46 @@ def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path)
         UserError: matplotlib is not installed, or the file cannot be written.
     """
     drawn = {title: curves for title, curves in panels.items() if any(curves.values())}
-    with _figure(8.0, 2.6 * max(len(drawn), 1) + 0.4, path) as figure:
-        first = None
+    with _figure(8.0, 2.6 * max(len(drawn), 1) + 0.4, path, drawn) as figure:
+        from matplotlib.ticker import MaxNLocator
+
+        first, all_updates = None, set[float]()
         for row, (title, curves) in enumerate(drawn.items(), start=1):
             axes = figure.add_subplot(len(drawn), 1, row, sharex=first)
             first = first or axes
             for name, points in curves.items():
                 updates = [update for update, _ in points]
                 values = [value for _, value in points]
-                # A marker for each point where there are few: a curve of one point is seen too.
-                axes.plot(updates, values, marker="." if len(points) < 60 else "", label=name)
+                marked = [
+                    at for at in range(len(values)) if len(values) < 60 or _is_alone(values, at)
+                ]
+                axes.plot(updates, values, marker=".", markevery=marked, label=name)
+            seen = {
+                point for points in curves.values() for point in points if math.isfinite(point[1])
+            }
+            all_updates |= {float(update) for update, _ in seen}
+            _start_at_zero(axes.set_ylim, {value for _, value in seen})
             axes.set_ylabel(title)
             axes.grid(color="0.9")
             if len(curves) > 1:
                 axes.legend(frameon=False)
             if row == len(drawn):
                 axes.set_xlabel("update")
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+                _start_at_zero(axes.set_xlim, all_updates)
+
+
+def _is_alone(values: Sequence[float], at: int) -> bool:
+    """Return whether a point has no neighbour, so that no line makes it visible."""
+    around = values[max(at - 1, 0) : at + 2]
+    return math.isfinite(values[at]) and sum(map(math.isfinite, around)) == 1
+
+
+def _start_at_zero(set_limits: Callable[[float, float], object], values: set[float]) -> None:
+    """Let an axis of one value start at 0, instead of a hair's breadth before the value."""
+    if len(values) == 1:
+        (value,) = values
+        set_limits(*((min(0.0, 2 * value), max(0.0, 2 * value)) if value else (-1.0, 1.0)))
 
 
 def _inches(num_words: int) -> float:
@@ -228,20 +259,18 @@ def _shortened(text: str, most: int) -> str:
 
 
 @contextmanager
-def _figure(width: float, height: float, path: Path) -> "Iterator[Figure]":
-    """A figure to draw on (inches), saved in the end; fonts are chosen for as long as it lasts."""
+def _figure(width: float, height: float, path: Path, texts: Iterable[str]) -> "Iterator[Figure]":
+    """Give a figure to draw texts on (inches), saved in the end; it has fonts for them."""
     try:
-        from matplotlib import font_manager, rc_context
+        from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UserError(
             "drawing needs matplotlib, which is not installed: install the extra `plots` "
             "(in the folder of nmt: pip install '.[plots]')"
         ) from error
-    installed = set(font_manager.fontManager.get_font_names())
-    families = ["DejaVu Sans", *(font for font in _WIDE_FONTS if font in installed)]
-    with rc_context({"font.family": families}), warnings.catch_warnings():
-        # A letter that no installed font has is drawn as a box: a blemish, not a failure.
+    with rc_context({"font.family": choose_families(texts)}), warnings.catch_warnings():
+        # A letter that no installed font has is drawn as a box, and `choose_families` has said so.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         # Labels longer than the picture is wide make it larger when it is saved.
         warnings.filterwarnings("ignore", message="constrained_layout not applied")

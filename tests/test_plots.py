@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from nmt.errors import UserError
@@ -159,3 +160,72 @@ def test_a_picture_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         plot_grid_attention(
             np.ones((1, 1)), np.ones((1, 1, 1)), ["a"], tmp_path / "file" / "map.png"
         )
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The figures that are saved from now on."""
+    saved: list[Any] = []
+    save = Figure.savefig
+
+    def keep(figure: Figure, *arguments: Any, **options: Any) -> None:
+        saved.append(figure)
+        save(figure, *arguments, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return saved
+
+
+@pytest.mark.parametrize(
+    ("update", "value", "right", "limits"),
+    [(500, 2.3, 1000, (0, 4.6)), (1, -3.0, 2, (-6, 0)), (3, 0.0, 6, (-1, 1))],
+)
+def test_one_point_is_drawn_in_the_middle_of_its_axes(
+    update: int,
+    value: float,
+    right: float,
+    limits: tuple[float, float],
+    figures: list[Any],
+    tmp_path: Path,
+) -> None:
+    plot_learning_curves({"loss": {"training": [(update, value)]}}, tmp_path / "one.png")
+    (axes,) = figures[0].axes
+    (line,) = axes.get_lines()
+    assert line.get_marker() == "." and line.get_markevery() == [0]
+    assert axes.get_xlim() == (0, right)
+    assert axes.get_ylim() == limits
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+
+
+def test_a_panel_of_one_point_shares_the_updates_of_the_others(
+    figures: list[Any], tmp_path: Path
+) -> None:
+    curves = {"loss": {"a": [(1, 3.0), (90, 2.0)]}, "bleu": {"b": [(10, 20.0)]}}
+    plot_learning_curves(curves, tmp_path / "both.png")
+    for axes in figures[0].axes:
+        left, right = axes.get_xlim()
+        assert left < 1 and right > 90
+
+
+def test_a_point_between_gaps_of_a_long_curve_is_seen(figures: list[Any], tmp_path: Path) -> None:
+    points = [(number, math.nan if number in (50, 52) else 1.0) for number in range(100)]
+    plot_learning_curves({"loss": {"training": points}}, tmp_path / "gaps.png")
+    (line,) = figures[0].axes[0].get_lines()
+    assert line.get_markevery() == [51]
+
+
+def test_a_heat_map_says_what_its_words_are(figures: list[Any], tmp_path: Path) -> None:
+    plot_attention(np.ones((1, 2)), ["我", "爱"], ["x"], tmp_path / "a.png", units="characters")
+    (label,) = [axes.get_ylabel() for axes in figures[0].axes if axes.get_ylabel()]
+    assert label == "attention\ncharacters"
+
+
+def test_words_are_drawn_in_the_fonts_that_have_them(
+    figures: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.plots.choose_families", lambda texts: ["DejaVu Sans", *texts])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matplotlib.font_manager._log.warning", lambda *_: None)
+        plot_attention(np.ones((1, 1)), ["犬"], ["x"], tmp_path / "a.png", title="t")
+    (name, *_) = figures[0].axes[0].get_xticklabels()
+    assert name.get_fontfamily() == ["DejaVu Sans", "犬", "x", "t"]
