@@ -19,4 +19,6 @@ def build_corpus(corpus: CorpusConfig, max_line_bytes: int = MAX_LINE_BYTES) -> 
     if corpus.grids is not None:
         return GridFiles(Path(corpus.grids), Path(corpus.target), alignments, max_line_bytes, units)
     assert corpus.source is not None
-    return ParallelFiles(Path(corpus.source), Path(corpus.target), alignments, max_line_bytes, units)
+    return ParallelFiles(
+        Path(corpus.source), Path(corpus.target), alignments, max_line_bytes, units
+    )

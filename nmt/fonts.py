@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from nmt.console import ONCE
+
 if TYPE_CHECKING:
     from matplotlib.font_manager import FontEntry
     from matplotlib.ft2font import FT2Font
@@ -32,8 +34,13 @@ _CJK_NAMES: Final = (
     "IDEOGRAPHIC",
     "FULLWIDTH",
 )
+_BOXES: Final = (
+    "plots: no installed font has some characters (%s), and boxes are drawn; install a font "
+    "(Debian: apt-get install %s)"
+)
 _CJK_PACKAGE: Final = "fonts-noto-cjk"
 _OTHER_PACKAGE: Final = "fonts-noto-core"
+_SCRIPTS: Final = {_CJK_PACKAGE: "Chinese, Japanese or Korean", _OTHER_PACKAGE: "of other scripts"}
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,8 @@ def choose_families(texts: Iterable[str], fonts: Iterable[Font] | None = None) -
         missing = left
         if not missing:
             break
-    for package in sorted({_package(character) for character in missing}):
-        _warn(package, next(character for character in missing if _package(character) == package))
+    for package in sorted(set(map(_package, missing))):
+        logger.warning(_BOXES, _SCRIPTS[package], package, extra=ONCE)
     return families
 
 
@@ -142,14 +149,3 @@ def _package(character: str) -> str:
     """Return the package of Debian with a font that has a character."""
     is_cjk = unicodedata.name(character, "").startswith(_CJK_NAMES)
     return _CJK_PACKAGE if is_cjk else _OTHER_PACKAGE
-
-
-@functools.cache
-def _warn(package: str, character: str) -> None:
-    logger.warning(
-        "plots: no installed font has %r (U+%04X), and boxes are drawn for such; install a font "
-        "(Debian: apt-get install %s)",
-        character,
-        ord(character),
-        package,
-    )
