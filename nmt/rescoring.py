@@ -97,6 +97,27 @@ def _replace_unknown(
     }
 
 
+def written_words(
+    found: Sequence[Hypothesis | None], written: Written, tokenizer: Tokenizer
+) -> list[EncodedWords]:
+    """Return the words of hypotheses, as they were written.
+
+    They are the words of their tokens, which the text need not become again.
+
+    Args:
+        found: a hypothesis for each sentence; None: nothing.
+        written: from `decode`.
+        tokenizer: of the target.
+    """
+    sentences = []
+    for index, item in enumerate(found):
+        tokens = () if item is None else item.tokens
+        encoded = tokenizer.split_words(tokens)
+        texts = written.get((index, tokens))
+        sentences.append(encoded if texts is None else replace(encoded, words=texts))
+    return sentences
+
+
 def rerank(
     found: list[list[Hypothesis]], texts: list[tuple[str, ...]], choose: MinimumBayesRisk
 ) -> tuple[list[list[Hypothesis]], list[tuple[str, ...]]]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import torch
 
@@ -33,7 +33,14 @@ from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.nn.ensemble import Space
 from nmt.ranks import leading, serve
 from nmt.reading import no_report, read_words, windows
-from nmt.rescoring import Written, decode, rerank, score_texts, score_tokens, search_again
+from nmt.rescoring import (
+    decode,
+    rerank,
+    score_texts,
+    score_tokens,
+    search_again,
+    written_words,
+)
 from nmt.run import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Demand
@@ -53,8 +60,6 @@ from nmt.unknown_words import Dictionary
 from nmt.workers import Workers
 
 Pair = tuple[Source, str]
-
-_NO_WORDS: Final = EncodedWords([], [], [])
 
 
 @dataclass(frozen=True, eq=False)
@@ -346,7 +351,7 @@ class Translator:
                 hypotheses[0] if text[0] else None
                 for hypotheses, text in zip(found, texts, strict=True)
             ]
-            alignments = self._align_found(sources, best, written)
+            alignments = self._align(sources, written_words(best, written, tokenizer))
         if with_scores:
             is_worth = self.reranker is not None
             score_texts(found, texts, sources, tokenizer, self.inference, is_worth=is_worth)
@@ -374,21 +379,6 @@ class Translator:
             )
             number += len(window)
 
-    def _align_found(
-        self, sources: list[EncodedWords], found: Sequence[Hypothesis | None], written: Written
-    ) -> list[SentenceAlignment]:
-        """Word alignments of what a search has found, in order; None: nothing."""
-        # The words of the tokens that were written, which the text need not become again.
-        targets = [
-            _NO_WORDS if item is None else self.target_tokenizer.split_words(item.tokens)
-            for item in found
-        ]
-        for index, item in enumerate(found):
-            words = None if item is None else written.get((index, item.tokens))
-            if words is not None:
-                targets[index] = replace(targets[index], words=words)
-        return self._align(sources, targets)
-
     def _align(
         self, sources: list[EncodedWords], targets: list[EncodedWords]
     ) -> list[SentenceAlignment]:
@@ -396,15 +386,10 @@ class Translator:
         self.require_attention()
         weights = self.inference.run_forced(sources, targets, read_weights)
         units = self.alignment_units
-        return [
-            align_units(
-                self.source_reader.split_units(source, units),
-                self.target_tokenizer.split_units(target, units),
-                of_pair,
-                units,
-            )
-            for source, target, of_pair in zip(sources, targets, weights, strict=True)
-        ]
+        of_sources = [self.source_reader.split_units(source, units) for source in sources]
+        of_targets = [self.target_tokenizer.split_units(target, units) for target in targets]
+        pairs = zip(of_sources, of_targets, weights, strict=True)
+        return [align_units(*pair, units) for pair in pairs]
 
 
 def _size(pair: Pair) -> int:
