@@ -13,6 +13,8 @@ _WORSE_THAN_GUESSING: Final = 1.0  # nats above the loss of a guess among all to
 _FACTOR: Final = 2.0  # of the best mean
 _LEAST_RISE: Final = 0.5  # nats: what is near 0 doubles without meaning anything
 
+_LARGEST: Final = 1e300  # in place of a loss that no number can be, as a saved state has numbers
+
 
 @dataclass(frozen=True)
 class Divergence:
@@ -68,7 +70,8 @@ class DivergenceGuard:
             norm: scalar, of the gradient.
         """
         row = torch.stack([likelihood, torch.full_like(likelihood, num_tokens)])
-        self._sums += torch.where(torch.isfinite(norm), row.double(), 0.0)
+        finite = torch.nan_to_num(row.double(), nan=_LARGEST, posinf=_LARGEST)
+        self._sums += torch.where(torch.isfinite(norm), finite, 0.0)
 
     def check(self, update: int, feed_own: float = 0.0) -> Divergence | None:
         """Return what is wrong with the window that ends with an update, if anything is.

@@ -5,11 +5,13 @@ import logging
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from nmt.build_corpus import build_corpus
 from nmt.config import METRICS, Config
 from nmt.data.corpus import read_pairs
 from nmt.metrics import Score
+from nmt.run import RunDirectory
 from nmt.training.averaging import average_weights
 from nmt.training.engine import Engine
 from nmt.training.signals import Interruption
@@ -47,6 +49,14 @@ def finish(
     engine.save()
     logger.info("%s", describe_result(engine))
     return scores
+
+
+def has_results(config: Config, engine: Engine) -> bool:
+    """Return whether the files that `finish` writes are all there; every process must call it."""
+    files = [engine.run.results]
+    if config.data.test is not None:
+        files.append(_test_translations(engine.run))
+    return engine.group.tell(all(path.exists() for path in files))
 
 
 def keep_average_where_better(engine: Engine, interruption: Interruption) -> None:
@@ -87,8 +97,7 @@ def score_test_set(config: Config, engine: Engine, interruption: Interruption) -
     )
     if group.is_first:
         run.translations.mkdir(exist_ok=True)
-        path = run.translations / "test.txt"
-        path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+        _test_translations(run).write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
     references = [reference for _, reference in pairs]
     names = dict.fromkeys([*_TEST_METRICS, *config.training.validation.metrics])
     scores: list[Score] = []
@@ -98,6 +107,10 @@ def score_test_set(config: Config, engine: Engine, interruption: Interruption) -
     for score in scores:
         logger.info("test %s %.2f  %s", score.name, score.value, score.signature)
     return scores
+
+
+def _test_translations(run: RunDirectory) -> Path:
+    return run.translations / "test.txt"
 
 
 def describe_result(engine: Engine) -> str:

@@ -1,12 +1,15 @@
 """`metrics.jsonl`: one JSON object a line, and the learning curves that follow from them."""
 
 import json
+import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from nmt.plots import Points
+
+logger = logging.getLogger(__name__)
 
 Panels = dict[str, dict[str, Points]]
 
@@ -26,7 +29,15 @@ class MetricsFile:
     def __init__(self, path: Path, end: int = 0) -> None:
         self._path = path
         path.touch()
-        if path.stat().st_size > end:
+        size = path.stat().st_size
+        if size < end:
+            logger.warning(
+                "%s: %s of %s bytes are missing, so that it lacks what was measured before",
+                path,
+                f"{end - size:,}",
+                f"{end:,}",
+            )
+        if size > end:
             with path.open("rb+") as file:
                 file.truncate(end)
 
@@ -43,6 +54,14 @@ class MetricsFile:
     def end(self) -> int:
         """Bytes so far, for the checkpoint."""
         return self._path.stat().st_size
+
+
+def has_validations(path: Path) -> bool:
+    """Return whether a file, if it is there, has the line of a validation."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return any(line.startswith(b'{"kind": "validation"') for line in file)
 
 
 def read_curves(path: Path) -> Panels:

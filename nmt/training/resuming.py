@@ -5,12 +5,15 @@ from typing import Any, Final
 
 from nmt.build import Tokenizers
 from nmt.build_corpus import build_corpus
+from nmt.checkpoint import is_checkpoint
 from nmt.config import Config, CorpusConfig
 from nmt.data.changes import sha256
 from nmt.data.loader import DataLoader
 from nmt.differences import differences
 from nmt.errors import ConfigError, RunError
-from nmt.run import RunDirectory
+from nmt.run import BEST, LAST, RunDirectory
+from nmt.training.early_stopping import Progress
+from nmt.training.metrics_file import has_validations
 
 DataIdentity = dict[str, Any]
 
@@ -61,6 +64,39 @@ def require_same(before: Config, now: Config) -> list[str]:
             "back, or start another run with run=PATH"
         )
     return [told[key] for key in told if key in harmless]
+
+
+def require_untrained(run: RunDirectory) -> None:
+    """Refuse to start from the beginning over what a run has come to.
+
+    A process that is killed leaves no such run: `last` is saved before anything else is kept.
+
+    Raises:
+        RunError: names what is missing and what can be done.
+    """
+    kept = sorted(path.name for path in run.checkpoints.glob("*") if is_checkpoint(path))
+    if not kept and not run.results.exists() and not has_validations(run.metrics):
+        return
+    start = f"start another run with its best weights (start_from={run.path} run=PATH), "
+    raise RunError(
+        f"{run.checkpoint(LAST)}: missing, but the run has trained, and without it cannot be "
+        f"resumed; bring it back from a copy of the run, {start if BEST in kept else ''}or train "
+        "from the beginning with --overwrite, which deletes all that is there"
+    )
+
+
+def require_best(run: RunDirectory, best: Progress) -> None:
+    """Refuse to continue a run whose best checkpoint is gone: nothing worse would take its place.
+
+    Raises:
+        RunError: names it and what can be done.
+    """
+    if best.best is None or is_checkpoint(run.checkpoint(BEST)):
+        return
+    raise RunError(
+        f"{run.checkpoint(BEST)}: missing, but the run has had one ({best}); bring it back from a "
+        f"copy of the run, or put another checkpoint of {run.checkpoints} in its place"
+    )
 
 
 def data_identity(config: Config, tokenizers: Tokenizers, loader: DataLoader) -> DataIdentity:

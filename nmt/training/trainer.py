@@ -27,7 +27,7 @@ from nmt.training.events import (
     stop_where_diverged,
     validate,
 )
-from nmt.training.finishing import finish
+from nmt.training.finishing import finish, has_results
 from nmt.training.gradients import SENT_AS, add_up
 from nmt.training.material import Material, gather, settle, settle_as_before
 from nmt.training.optimization import apply_gradients
@@ -35,7 +35,7 @@ from nmt.training.out_of_memory import AT_A_STEP, IN_A_VALIDATION, explained
 from nmt.training.process import settle_process
 from nmt.training.randomness import seed_everything
 from nmt.training.reporting import log_to_file
-from nmt.training.resuming import require_same
+from nmt.training.resuming import require_best, require_same, require_untrained
 from nmt.training.saved_state import load_state
 from nmt.training.signals import Interrupted, Interruption, listen
 from nmt.training.splitting import GradientMaker
@@ -106,6 +106,7 @@ def train(
         material = _gather_in_turn(config, before, run, material, group, checkpoint is not None)
         config = settle(config, material.batch_tokens)
         engine = assemble(config, run, material, checkpoint, group)
+        require_best(engine.run, engine.best)
         update = engine.counters.update
         require_same_start(group, engine.data, material.batch_tokens, update, engine.model)
         if group.is_first:
@@ -122,7 +123,7 @@ def train(
 def _train(config: Config, engine: Engine, interruption: Interruption) -> TrainingResult:
     counters = engine.counters
     reason = reason_to_stop(engine)
-    if counters.is_finished and reason is not None:
+    if counters.is_finished and reason is not None and has_results(config, engine):
         logger.info("the run is finished already: %s; nothing to do", reason)
         return TrainingResult(reason, counters.update, engine.best.best)
     announce(engine)
@@ -179,6 +180,7 @@ def _last_checkpoint(config: Config, run: RunDirectory) -> Checkpoint | None:
     # A folder that is no checkpoint is a damaged one: a save puts it there whole.
     if is_checkpoint(last) or last.exists():
         return load_state(config, run)
+    require_untrained(run)
     logger.info("%s: no checkpoint yet; starting from the beginning", run.path)
     return None
 
@@ -197,6 +199,7 @@ class Trainer:
         self._counters = engine.counters
         self._interruption = interruption
         self._resumed_at = engine.counters.update
+        self._has_saved = self._resumed_at > 0
         self._gradients = GradientMaker(engine)
         self._clock = Clock(engine.device)
 
@@ -228,8 +231,11 @@ class Trainer:
         if validation_is_due or self._save_is_due():
             self._note_progress()
             if validation_is_due:
+                if not self._has_saved:  # there is never a `best` without a `last`
+                    self._engine.save()
                 validate(self._engine, self._interruption)
             self._engine.save()
+            self._has_saved = True
             self._clock.restart()
 
     def _is_interrupted(self) -> bool:

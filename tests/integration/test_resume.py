@@ -25,6 +25,7 @@ from nmt.run import RunDirectory
 from nmt.training import trainer
 from nmt.training.engine import Engine
 from nmt.training.signals import Interrupted
+from nmt.training.snapshots import Snapshots
 from nmt.training.trainer import Trainer
 from nmt.translation import Translator
 
@@ -293,6 +294,100 @@ def test_broken_off_after_the_limit_was_raised_it_is_not_finished(
     assert json.loads((run.path / "results.json").read_text())["updates"] == 2
     assert run.train("--resume", "training.max_updates=3") == 0
     assert json.loads((run.path / "results.json").read_text())["updates"] == 3
+
+
+@pytest.mark.parametrize("lost", ["last", "last best", "last step-6", "last best step-6"])
+def test_a_run_that_has_trained_and_lacks_its_last_checkpoint_is_refused(
+    lost: str, corpus: Path, snapshot: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(corpus, f"lost-{lost.replace(' ', '-')}")
+    assert run.train("training.max_updates=6") == 0
+    for name in lost.split():
+        shutil.rmtree(run.path / "checkpoints" / name)
+    (run.path / "results.json").unlink()
+    before = snapshot(run.path)
+    assert run.train("--resume") == 2
+    best = f"start another run with its best weights (start_from={run.path} run=PATH), "
+    assert capsys.readouterr().err.endswith(
+        f"nmt: error: {run.path}/checkpoints/last: missing, but the run has trained, and without "
+        "it cannot be resumed; bring it back from a copy of the run, "
+        f"{'' if 'best' in lost else best}or train from the beginning with --overwrite, which "
+        "deletes all that is there\n"
+    )
+    assert {**snapshot(run.path), f"{run.path}/train.log": b""} == {
+        **before,
+        f"{run.path}/train.log": b"",
+    }
+
+
+def test_a_kill_in_the_first_validation_leaves_a_run_that_can_be_resumed(
+    corpus: Path, unbroken: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(corpus, "killed-first-validation")
+    save_best = Snapshots.save_best
+
+    def dies(snapshots: Snapshots, *given: Any) -> None:
+        save_best(snapshots, *given)
+        raise KeyboardInterrupt
+
+    checkpoints = "training.checkpoints={every: null, keep_last: 3, average_last: 2}"
+    with monkeypatch.context() as patch:
+        patch.setattr(Snapshots, "save_best", dies)
+        assert run.train(checkpoints) == 130
+    assert run.train("--resume", checkpoints) == 0
+    assert run.files() == unbroken.files()
+
+
+def test_a_finished_run_without_results_makes_them_again(
+    corpus: Path, snapshot: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(corpus, "without-results")
+    test = f"data.test={{source: {corpus}/valid.txt, target: {corpus}/valid.txt}}"
+    assert run.train("training.max_updates=12", test) == 0
+    before = snapshot(run.path)
+    for lost in ("results.json", "translations"):
+        if (run.path / lost).is_dir():
+            shutil.rmtree(run.path / lost)
+        else:
+            (run.path / lost).unlink()
+        assert run.train("--resume", "training.max_updates=12", test) == 0
+        assert "nothing to do" not in capsys.readouterr().err
+        after = snapshot(run.path)
+        for name in ("train.log", "environment.json", "plots/learning_curves.png"):
+            before.pop(f"{run.path}/{name}", None)
+            after.pop(f"{run.path}/{name}", None)
+        assert after == before
+
+
+def test_a_run_that_has_lost_its_best_checkpoint_is_refused(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(corpus, "lost-best")
+    assert run.train("training.max_updates=6") == 0
+    checkpoints = run.path / "checkpoints"
+    (checkpoints / "best").rename(run.path / "kept")
+    before = run.files()
+    for most in (6, 12):  # it is finished, and it is not
+        assert run.train("--resume", f"training.max_updates={most}") == 2
+        error = capsys.readouterr().err
+        assert f"{checkpoints}/best: missing, but the run has had one (loss " in error
+        assert f"or put another checkpoint of {checkpoints} in its place" in error
+        assert run.files() == before
+    shutil.copytree(checkpoints / "step-6", checkpoints / "best")
+    assert run.train("--resume", "training.max_updates=12") == 0
+
+
+def test_measurements_that_are_missing_are_mentioned(
+    corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(corpus, "lost-metrics")
+    assert run.train("training.max_updates=2") == 0
+    size = (run.path / "metrics.jsonl").stat().st_size
+    (run.path / "metrics.jsonl").unlink()
+    assert run.train("--resume", "training.max_updates=4") == 0
+    told = f"metrics.jsonl: {size:,} of {size:,} bytes are missing, so that it lacks what was"
+    assert told in capsys.readouterr().err
+    assert [row["update"] for row in run.metrics() if row["kind"] == "train"] == [3, 4]
 
 
 def test_no_tokenizer_is_made_in_the_place_of_one_that_is_missing(

@@ -46,6 +46,7 @@ def feed(guard: DivergenceGuard, losses: list[float], first: int = 1, norm: floa
         ([3.99], None),  # ln 20 + 1 is 3.9957
         ([4.0], 100),
         ([2.9, math.inf], 200),
+        ([2.9, math.nan], 200),
         ([1.5, 2.99], None),
         ([1.5, 3.01], 200),
         ([1.0, 1.9, 1.2, 1.9], None),
