@@ -273,13 +273,20 @@ def _spellings(tokenizer: Tokenizer) -> list[Spelling]:
     return tokenizer.spellings
 
 
-def build_reranker(config: DecodingConfig) -> MinimumBayesRisk | None:
-    """What chooses among the candidates of a search; None: the search itself."""
+def build_reranker(config: DecodingConfig, bleu_tokenizer: str = "auto") -> MinimumBayesRisk | None:
+    """Return what chooses among the candidates of a search; None: the search itself.
+
+    Args:
+        config: the options.
+        bleu_tokenizer: what BLEU counts as words; auto: by the script of the candidates.
+
+    Raises:
+        ConfigError: the tokenizer needs an extra that is not installed.
+    """
     if config.mbr == "none":
         return None
-    return MinimumBayesRisk(
-        UTILITIES[config.mbr](), config.n_best, are_samples=config.draws_samples
-    )
+    utility = UTILITIES[config.mbr](bleu_tokenizer)
+    return MinimumBayesRisk(utility, config.n_best, are_samples=config.draws_samples)
 
 
 def _limits(config: DecodingConfig) -> SearchLimits:

@@ -76,8 +76,8 @@ class TokenizerConfig(Options):
     """Which tokenizer."""
     shared: bool = True
     """One vocabulary for both languages (needed to tie all embeddings)."""
-    normalization: Literal["nfkc", "none"] = "nfkc"
-    """Unicode normal form applied to all text before it is split."""
+    normalization: Literal["nfc", "nfkc", "none"] = "nfc"
+    """Unicode normal form of all text before it is split; nfkc also replaces … ½ ² and the like."""
     lowercase: bool = False
     """Lowercase all text first."""
     source_path: PathText | None = None

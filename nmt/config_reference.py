@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from nmt.config import Config
 from nmt.config_base import Variants
-from nmt.option_places import group_in
+from nmt.option_places import group_in, table_in
 from nmt.registry import Table
 
 WIDTH = 100
@@ -84,10 +84,11 @@ def _describe_bounds(constraint: Any) -> Iterator[str]:
 
 def _group(model: type[BaseModel], values: dict[str, Any], depth: int) -> Iterator[str]:
     """The options of a group, one after the other."""
-    for name, field in model.model_fields.items():
+    for key, field in model.model_fields.items():
+        name = field.alias or key
         value = values[name]
         group = group_in(field.annotation)
-        table = next((part for part in field.metadata if isinstance(part, Table | Variants)), None)
+        table = table_in(field)
         if depth == 0:
             yield ""
         yield from _comment(field.description or "", depth)
@@ -100,7 +101,7 @@ def _group(model: type[BaseModel], values: dict[str, Any], depth: int) -> Iterat
             yield from _commented_out(group, depth)
         else:
             yield _line(f"{name}:", depth)
-            # One corpus need not be a list.
+            # One corpus, or one metric, need not be a list.
             inner = value[0] if isinstance(value, list) else value
             yield from _group(group, inner, depth + 1)
             yield from _plug_in_options(group, inner, depth + 1)
@@ -113,7 +114,8 @@ def _option(name: str, value: Any, field: FieldInfo, depth: int) -> str:
 
 def _plug_in_options(group: type[BaseModel], values: dict[str, Any], depth: int) -> Iterator[str]:
     """The options of the default plug-in; its choices were listed above it, with their help."""
-    for name in (key for key in values if key not in group.model_fields):
+    fields = {field.alias or key for key, field in group.model_fields.items()}
+    for name in (key for key in values if key not in fields):
         yield _line(f"{name}: {json.dumps(values[name], ensure_ascii=False)}", depth)
 
 

@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nmt.config_base import METRICS, OPTIMIZERS, SCHEDULES, Options, Positive, Probability
+from nmt.config_base import OPTIMIZERS, SCHEDULES, Options, Positive, Probability
+from nmt.config_metrics import MetricConfig, MetricList, make_metric
 from nmt.explain import refuse
 from nmt.registry import PlugIn
 
@@ -50,7 +51,7 @@ class EarlyStoppingConfig(Options):
     """When to stop before the limits are reached."""
 
     metric: str = "bleu"
-    """`loss`, or one of `training.validation.metrics`."""
+    """`loss`, or one of `training.validation.metrics`, by its `as` or name."""
     patience: Positive = 10
     """Validations in a row without a new best."""
 
@@ -60,13 +61,13 @@ class ValidationConfig(Options):
 
     every: Positive | None = None
     """Updates between validations; null: once an epoch."""
-    metrics: list[Annotated[str, METRICS]] = Field(default=["bleu"])
-    """Metrics of translations made as `translate` makes them; [] for the loss alone."""
+    metrics: MetricList = Field(default=[MetricConfig(name="bleu")])
+    """Metrics of translations made as `translate` makes them; [] for the loss only."""
     beam_size: Positive | None = 1
     """Beam of a quick search for these translations, without `decoding.mbr` (1 is greedy); null:
     the search of `decoding`. All other options of `decoding` hold."""
     best: str = "bleu"
-    """What the best checkpoint is chosen by: `loss` or one of the metrics."""
+    """What the best checkpoint is chosen by: `loss` or one of the metrics, by its `as` or name."""
     num_samples: Annotated[int, Field(ge=0)] = 3
     """Translations shown in the log at each new best."""
 
@@ -79,7 +80,28 @@ class ValidationConfig(Options):
     @property
     def choices(self) -> list[str]:
         """What a model can be chosen by."""
-        return ["loss", *self.metrics]
+        return ["loss", *(metric.label for metric in self.metrics)]
+
+    @property
+    def bleu_tokenizer(self) -> str:
+        """The tokenizer of BLEU that `best`, or else the first metric, has; auto: none is set."""
+        metrics = sorted(self.metrics, key=lambda metric: metric.label != self.best)
+        chosen = (metric.options.get("tokenize", "auto") for metric in metrics)
+        return next((name for name in chosen if name != "auto"), "auto")
+
+    def with_tokenizer(self, tokenizer: str) -> Self:
+        """Return the same with a tokenizer in the place of `tokenize: auto`."""
+        metrics = [metric.with_tokenizer(tokenizer) for metric in self.metrics]
+        return self.model_copy(update={"metrics": metrics})
+
+    def named(self, label: str) -> MetricConfig:
+        """Return the metric of that label; else the plain one of that name, with their tokenizer.
+
+        Raises:
+            ConfigError: there is none of that name.
+        """
+        own = (metric for metric in self.metrics if metric.label == label)
+        return next(own, None) or make_metric(label).with_tokenizer(self.bleu_tokenizer)
 
 
 class CheckpointConfig(Options):

@@ -60,6 +60,11 @@ def load_decoding(
     return load_config(run.config, options={"decoding": dict(given or {})}).decoding
 
 
+def load_bleu_tokenizer(run: RunDirectory) -> str:
+    """Return what BLEU counts as words in a run; auto: none is stored."""
+    return load_config(run.config).training.validation.bleu_tokenizer
+
+
 def load_precision(run: RunDirectory, given: str | None, device: torch.device) -> torch.dtype:
     """What to compute in: what is given, or as the run was trained where the device can.
 

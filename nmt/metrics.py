@@ -1,148 +1,258 @@
-"""How good translations are: each metric gives a value with the signature to quote.
+"""How good translations are: the metrics that a run can be measured with.
 
 Post, "A Call for Clarity in Reporting BLEU Scores", 2018: a score without its signature cannot
 be compared. All metrics here read raw, detokenized text; those of sacreBLEU tokenize it by
 themselves.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, Final, Literal
 
-from sacrebleu.metrics.base import Metric as SacrebleuScorer
+from annotated_types import Ge
+from sacrebleu.metrics.base import Metric as SacrebleuScorer, Score as SacrebleuScore
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
+from sacrebleu.significance import PairedTest
 
-from nmt.errors import DataError
+from nmt.bleu_tokenizers import AUTO, load_tokenizer, resolve_tokenizer
+from nmt.metric import Metric as Metric, Score as Score
 
-
-@dataclass(frozen=True)
-class Score:
-    """One figure.
-
-    Attributes:
-        name: the metric's name in `METRICS`.
-        value: the figure, on the scale on which it is published (0 to 100; TER may exceed it).
-        signature: how it was computed, in sacreBLEU's notation; it belongs beside the value.
-    """
-
-    name: str
-    value: float
-    signature: str
-
-
-class Metric(ABC):
-    """A figure for a whole test set, translated line for line."""
-
-    name: ClassVar[str]
-    title: ClassVar[str]
-    higher_is_better: ClassVar[bool] = True
-
-    def __call__(self, hypotheses: Sequence[str], *references: Sequence[str]) -> Score:
-        """Score translations against one reference each, or several.
-
-        Args:
-            hypotheses: the translations.
-            references: one set of references, a line for each translation, or more such sets.
-
-        Raises:
-            DataError: there is nothing to score, or not one reference of each set for each
-                translation.
-        """
-        assert references, "a metric compares with at least one set of references"
-        for lines in references:
-            if len(hypotheses) != len(lines):
-                raise DataError(
-                    f"{len(hypotheses)} translations but {len(lines)} references: "
-                    "they must correspond line for line"
-                )
-        if not hypotheses:
-            raise DataError("no sentences to score: the test set is empty")
-        return self._score(hypotheses, references)
-
-    @abstractmethod
-    def _score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
-        """Score at least one translation against sets of as many references."""
+NUM_RESAMPLES: Final = 1_000
+"""Resamples of the paired bootstrap (Koehn 2004)."""
 
 
 class SacrebleuMetric(Metric):
-    """A metric that sacreBLEU computes."""
+    """A metric that a scorer of sacreBLEU computes."""
+
+    unsigned: Mapping[str, int] = {}
+    """Options that sacreBLEU leaves out of its signatures, where they are not the default."""
 
     @abstractmethod
-    def make_scorer(self) -> SacrebleuScorer:
-        """A new sacreBLEU metric (it holds the references while it works, so none is kept)."""
+    def make_scorer(self, references: Iterable[str]) -> SacrebleuScorer:
+        """Return a new scorer (it holds the references while it works, so none is kept).
+
+        Args:
+            references: what it is going to score against, for options that depend on them.
+        """
+
+    def _signature(self, scorer: SacrebleuScorer) -> str:
+        """Return the signature of a scorer that has scored."""
+        signature = scorer.get_signature()
+        for key, value in self.unsigned.items():
+            signature.update(key, value)
+        return str(signature)
 
     def _score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
-        scorer = self.make_scorer()
+        scorer = self.make_scorer(line for lines in references for line in lines)
         value = float(scorer.corpus_score(list(hypotheses), list(map(list, references))).score)
-        return Score(self.name, value, str(scorer.get_signature()))
+        return Score(self.label, value, self._signature(scorer))
+
+    def _p_value(
+        self, baseline: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]
+    ) -> float:
+        test = PairedTest(
+            [("baseline", baseline), ("system", hypotheses)],
+            {self.name: self.make_scorer(references)},
+            [references],
+            test_type="bs",
+            n_samples=NUM_RESAMPLES,
+        )
+        found: dict[str, list[Any]] = test()[1]
+        (results,) = (results for key, results in found.items() if key != "System")
+        return float(results[1].p_value)
 
 
 class Bleu(SacrebleuMetric):
-    """BLEU (Papineni et al. 2002), cased, on sacreBLEU's standard "13a" tokens."""
+    """BLEU (Papineni et al. 2002): precision of word n-grams.
+
+    Args:
+        tokenize: what it counts as words; auto: zh for Chinese, char for other scripts without
+            spaces, 13a otherwise. In training, the references of validation decide once.
+        lowercase: ignore case.
+        smooth_method: what stands for precisions of 0.
+        smooth_value: of floor and add-k; null: sacreBLEU's default.
+        max_ngram_order: words in the longest n-gram.
+        effective_order: leave out orders that the text is too short for.
+    """
 
     name = "bleu"
     title = "BLEU"
 
-    def make_scorer(self) -> SacrebleuScorer:
-        """Cased BLEU."""
+    def __init__(
+        self,
+        label: str | None = None,
+        *,
+        tokenize: Literal[
+            "auto", "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "none"
+        ] = "auto",
+        lowercase: bool = False,
+        smooth_method: Literal["exp", "floor", "add-k", "none"] = "exp",
+        smooth_value: Annotated[float, Ge(0.0)] | None = None,
+        max_ngram_order: Annotated[int, Ge(1)] = 4,
+        effective_order: bool = False,
+    ) -> None:
+        super().__init__(label)
+        if tokenize != AUTO:
+            load_tokenizer(tokenize)  # complain before the work, not after it
+        self.tokenize: Final = tokenize
+        self.ignores_case = lowercase
+        self.unsigned = {} if max_ngram_order == 4 else {"order": max_ngram_order}
         # force: no warning about text that ends in " .": corpora such as the toy's are written so.
-        return BLEU(force=True)
+        self._make: Final = partial(
+            BLEU,
+            force=True,
+            lowercase=lowercase,
+            smooth_method=smooth_method,
+            smooth_value=smooth_value,
+            max_ngram_order=max_ngram_order,
+            effective_order=effective_order,
+        )
+
+    def make_scorer(self, references: Iterable[str]) -> SacrebleuScorer:
+        """See `SacrebleuMetric.make_scorer`."""
+        return self._make(tokenize=resolve_tokenizer(self.tokenize, references))
 
 
-class LowercasedBleu(SacrebleuMetric):
-    """BLEU of lowercased text: how well it is translated where casing does not matter."""
+class LowercasedBleu(Bleu):
+    """BLEU of lowercased text, short for bleu with lowercase: true.
+
+    Args:
+        tokenize: as of bleu.
+    """
 
     name = "bleu_lc"
-    title = "BLEU lowercased"
 
-    def make_scorer(self) -> SacrebleuScorer:
-        """BLEU without case."""
-        return BLEU(lowercase=True, force=True)
+    def __init__(
+        self,
+        label: str | None = None,
+        *,
+        tokenize: Literal[
+            "auto", "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "none"
+        ] = "auto",
+    ) -> None:
+        super().__init__(label, tokenize=tokenize, lowercase=True)
 
 
 class Chrf(SacrebleuMetric):
-    """chrF2 (Popovic 2015): F-score of character n-grams; kind to rich morphology."""
+    """chrF (Popovic 2015): F-score of character n-grams; kind to rich morphology.
+
+    Args:
+        char_order: characters in the longest n-gram.
+        word_order: words in the longest n-gram of words; 2: chrF++; 0: characters only.
+        beta: how many times as much recall counts as precision.
+        lowercase: ignore case.
+        whitespace: count spaces as characters.
+        eps_smoothing: smooth as chrF++.py does, where sacreBLEU leaves out empty orders.
+    """
 
     name = "chrf"
-    title = "chrF"
 
-    def make_scorer(self) -> SacrebleuScorer:
-        """The chrF2 of sacreBLEU's defaults: 6-grams of characters, no words."""
-        return CHRF()
+    def __init__(
+        self,
+        label: str | None = None,
+        *,
+        char_order: Annotated[int, Ge(1)] = 6,
+        word_order: Annotated[int, Ge(0)] = 0,
+        beta: Annotated[int, Ge(1)] = 2,
+        lowercase: bool = False,
+        whitespace: bool = False,
+        eps_smoothing: bool = False,
+    ) -> None:
+        super().__init__(label)
+        self.title = "chrF" + "+" * word_order
+        self.ignores_case = lowercase
+        self.unsigned = {} if beta == 2 else {"beta": beta}
+        self._make: Final = partial(
+            CHRF,
+            char_order=char_order,
+            word_order=word_order,
+            beta=beta,
+            lowercase=lowercase,
+            whitespace=whitespace,
+            eps_smoothing=eps_smoothing,
+        )
+
+    def make_scorer(self, references: Iterable[str]) -> SacrebleuScorer:
+        """See `SacrebleuMetric.make_scorer`."""
+        return self._make()
 
 
 class Ter(SacrebleuMetric):
-    """Translation edit rate (Snover et al. 2006): edits to 100 reference words; low is good."""
+    """Translation edit rate (Snover et al. 2006): edits to 100 reference words; low is good.
+
+    Args:
+        normalized: split off punctuation first, as tercom does.
+        no_punct: leave out punctuation.
+        asian_support: with normalized or no_punct, treat CJK characters and punctuation as such.
+        case_sensitive: tell case apart.
+    """
 
     name = "ter"
-    title = "TER lowercased"
+    title = "TER"
     higher_is_better = False
 
-    def make_scorer(self) -> SacrebleuScorer:
-        """The TER of sacreBLEU's defaults: uncased, as tercom counts."""
-        return TER()
+    def __init__(
+        self,
+        label: str | None = None,
+        *,
+        normalized: bool = False,
+        no_punct: bool = False,
+        asian_support: bool = False,
+        case_sensitive: bool = False,
+    ) -> None:
+        super().__init__(label)
+        self.ignores_case = not case_sensitive
+        self._make: Final = partial(
+            TER,
+            normalized=normalized,
+            no_punct=no_punct,
+            asian_support=asian_support,
+            case_sensitive=case_sensitive,
+        )
+
+    def make_scorer(self, references: Iterable[str]) -> SacrebleuScorer:
+        """See `SacrebleuMetric.make_scorer`."""
+        return self._make()
 
 
 # The version is of this way to count; sacreBLEU has no part in it.
 _EXACT_SIGNATURE: Final = "nrefs:{}|case:mixed|tok:none|match:line|version:1"
 
 
-class ExactMatch(Metric):
+class ExactMatch(SacrebleuMetric):
     """Percent of the lines that equal a reference, apart from white space around them."""
 
     name = "exact_match"
     title = "exact match"
 
-    def _score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
-        same = sum(
-            any(hypothesis.strip() == reference.strip() for reference in allowed)
-            for hypothesis, *allowed in zip(hypotheses, *references, strict=True)
-        )
-        signature = _EXACT_SIGNATURE.format(len(references))
-        return Score(self.name, 100.0 * same / len(hypotheses), signature)
+    def make_scorer(self, references: Iterable[str]) -> SacrebleuScorer:
+        """See `SacrebleuMetric.make_scorer`."""
+        return _ExactMatchScorer()  # type: ignore[no-untyped-call]
+
+    def _signature(self, scorer: SacrebleuScorer) -> str:
+        return _EXACT_SIGNATURE.format(scorer.num_refs)
+
+
+class _ExactMatchScorer(SacrebleuScorer):
+    """Exact match for sacreBLEU: the statistics of a line are whether it matches, and 1."""
+
+    def _preprocess_segment(self, sent: str) -> str:
+        return sent.strip()
+
+    def _extract_reference_info(self, refs: Sequence[str]) -> dict[str, Any]:
+        return {"allowed": set(refs)}
+
+    def _compute_segment_statistics(self, hypothesis: str, ref_kwargs: dict[str, Any]) -> list[int]:
+        return [int(hypothesis in ref_kwargs["allowed"]), 1]
+
+    def _compute_score_from_stats(self, stats: list[Any]) -> SacrebleuScore:
+        return SacrebleuScore("exact match", float(100 * stats[0] / stats[1]))
+
+    def _aggregate_and_compute(self, stats: list[list[Any]]) -> SacrebleuScore:
+        return self._compute_score_from_stats([sum(column) for column in zip(*stats, strict=True)])
 
 
 METRICS: dict[str, type[Metric]] = {

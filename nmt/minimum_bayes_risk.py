@@ -12,13 +12,25 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+
+from nmt.bleu_tokenizers import AUTO, load_tokenizer, resolve_tokenizer
+from nmt.metric import compose
 
 Matrix = NDArray[np.float64]
 
 
 class Utility(ABC):
-    """How good a translation is if another one is the reference."""
+    """How good a translation is if another one is the reference.
+
+    Args:
+        tokenizer: sacreBLEU's name of what makes the words of BLEU; auto: by the script of the
+            texts.
+    """
+
+    def __init__(self, tokenizer: str = AUTO) -> None:
+        if tokenizer != AUTO:
+            load_tokenizer(tokenizer)  # complain before the work, not after it
+        self.tokenizer: Final = tokenizer
 
     @abstractmethod
     def __call__(self, texts: Sequence[str]) -> Matrix:
@@ -51,16 +63,14 @@ class ChrfUtility(Utility):
 
 
 class BleuUtility(Utility):
-    """BLEU of the tokens of 13a, with sacreBLEU's smoothing and effective order for sentences."""
+    """BLEU with sacreBLEU's smoothing and effective order for sentences."""
 
     order: Final = 4
 
-    def __init__(self) -> None:
-        self._tokenize: Final = Tokenizer13a()  # type: ignore[no-untyped-call]
-
     def __call__(self, texts: Sequence[str]) -> Matrix:
         """`[N N]`: the geometric mean of the precisions times the brevity penalty."""
-        words = [tuple(self._tokenize(text.rstrip()).split()) for text in texts]
+        tokenize = load_tokenizer(resolve_tokenizer(self.tokenizer, texts))
+        words = [tuple(tokenize(text.rstrip()).split()) for text in texts]
         lengths = np.array([len(tokens) for tokens in words], np.float64)
         logarithms, smoothing = np.zeros((len(texts), len(texts))), np.ones((len(texts),) * 2)
         num_orders = np.zeros((len(texts), len(texts)))
@@ -122,8 +132,9 @@ class MinimumBayesRisk:
     ) -> list[tuple[int, float]]:
         """The best candidates of one sentence, best first: which, and what each is worth.
 
-        No two have the same text; of equal ones that which comes first.
+        No two have canonically equal texts; of equal ones that which comes first.
         """
+        texts = compose(texts)
         numbers = np.zeros(len(texts)) if self.are_samples else np.array(log_probabilities)
         weights = np.exp(numbers - numbers.max())
         worth = expected_utilities(texts, list(weights / weights.sum()), self.utility)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from nmt.config import Config
 from nmt.config_base import Variants
@@ -22,14 +23,26 @@ def _keys() -> tuple[str, ...]:
 
 
 def _walk(model: type[BaseModel], above: str) -> Iterator[str]:
-    for name, field in model.model_fields.items():
+    for key, field in model.model_fields.items():
+        name = field.alias or key
         yield above + name
         group = group_in(field.annotation)
         if group is not None:
             yield from _walk(group, f"{above}{name}.")
-        for table in (part for part in field.metadata if isinstance(part, Table | Variants)):
+        table = table_in(field)
+        if table is not None:
             for plugin in table.names():
-                yield from (f"{above}{name}.{key}" for key in table.options(plugin).model_fields)
+                options = table.options(plugin).model_fields
+                yield from (f"{above}{name}.{option}" for option in options)
+
+
+def table_in(field: FieldInfo) -> Table | Variants | None:
+    """Return the table that a field is checked against; a list's may be that of its items."""
+    items = get_args(field.annotation)
+    nested = getattr(items[0], "__metadata__", ()) if items else ()
+    return next(
+        (part for part in (*field.metadata, *nested) if isinstance(part, Table | Variants)), None
+    )
 
 
 def group_in(annotation: Any) -> type[BaseModel] | None:

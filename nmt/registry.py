@@ -163,7 +163,8 @@ class Table:
         return dict(schema.model_validate(options))
 
     def _check_model(self, value: Any) -> Any:
-        others = tuple(key for key in type(value).model_fields if key != "name")
+        fields = type(value).model_fields
+        others = tuple(field.alias or key for key, field in fields.items() if key != "name")
         return value.model_copy(
             update=self._check(value.name, dict(value.model_extra or {}), others)
         )

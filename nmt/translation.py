@@ -22,6 +22,7 @@ from nmt.errors import ConfigError, RunError
 from nmt.inference import Inference
 from nmt.input_types import check_pairs
 from nmt.loading import (
+    load_bleu_tokenizer,
     load_decoding,
     load_dictionary,
     load_models,
@@ -145,7 +146,7 @@ class Translator:
             source_reader=tokenizers.source,
             target_tokenizer=tokenizers.target,
             max_source_length=decoding.max_source_length,
-            reranker=build_reranker(decoding),
+            reranker=build_reranker(decoding, load_bleu_tokenizer(folder)),
             dictionary=load_dictionary(decoding),
             alignment_units=alignment_units,
         )

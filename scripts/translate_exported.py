@@ -61,11 +61,12 @@ class Tokenizer:
         return piece.encode()
 
     def _normalize(self, line: str) -> str:
-        composes = self.normalizer["normalization"] == "nfkc"
-        text = unicodedata.normalize("NFKC", line) if composes else line
-        if self.normalizer["lowercase"]:
-            text = unicodedata.normalize("NFKC", text.lower()) if composes else text.lower()
-        return text
+        text = self._compose(line)
+        return self._compose(text.lower()) if self.normalizer["lowercase"] else text
+
+    def _compose(self, text: str) -> str:
+        form = self.normalizer["normalization"]
+        return text if form == "none" else unicodedata.normalize(form.upper(), text)
 
 
 def main() -> None:

@@ -163,8 +163,9 @@ def test_what_is_chosen_by_is_that_of_the_option() -> None:
     assert build.build_reranker(DecodingConfig()) is None
     for name, utility in (("bleu", BleuUtility), ("chrf", ChrfUtility)):
         options = {"mbr": name, "search": "sampling", "n_best": 2}
-        chooser = build.build_reranker(DecodingConfig.model_validate(options))
+        chooser = build.build_reranker(DecodingConfig.model_validate(options), "zh")
         assert chooser is not None and type(chooser.utility) is utility
+        assert chooser.utility.tokenizer == "zh"
         assert (chooser.n_best, chooser.are_samples) == (2, True)
 
 

@@ -86,7 +86,7 @@ class TestOverrides:
         assert config.training.optimizer.options["learning_rate"] == 3e-4
         assert config.data.train[0].source == "c"
         assert config.training.early_stopping is None
-        assert config.training.validation.metrics == ["bleu", "chrf"]
+        assert [metric.name for metric in config.training.validation.metrics] == ["bleu", "chrf"]
         assert config.run == "a=b"
 
     def test_one_file_of_a_corpus_is_replaced(self, write: Write) -> None:
@@ -134,7 +134,7 @@ class TestExtends:
         config = load_config(write(text, base=""))
         assert config.seed == 5
         assert config.training.max_epochs == 3
-        assert config.training.validation.metrics == ["bleu"]
+        assert [metric.name for metric in config.training.validation.metrics] == ["bleu"]
 
     @pytest.mark.parametrize(
         "below",

@@ -1,13 +1,20 @@
 """Minimum Bayes risk against sacreBLEU, sentence by sentence."""
 
 import random
+import unicodedata
 
 import numpy as np
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from nmt.minimum_bayes_risk import UTILITIES, BleuUtility, ChrfUtility, expected_utilities
+from nmt.minimum_bayes_risk import (
+    UTILITIES,
+    BleuUtility,
+    ChrfUtility,
+    MinimumBayesRisk,
+    expected_utilities,
+)
 
 WORDS = ["Hund", "Katze", "rot", "blau", "sieht", "den", "die", "Haus,", "1.5", "Bäume", "."]
 
@@ -41,6 +48,25 @@ def test_what_is_expected_is_the_mean_against_all(name: str) -> None:
         sum(weight * matrix[i, j] for j, weight in enumerate(weights)) for i in range(len(texts))
     ]
     assert expected_utilities(texts, weights, utility) == pytest.approx(expected)
+
+
+def test_bleu_counts_the_words_of_the_tokenizer() -> None:
+    texts = ["我不像那样工作。", "我不像他那样工作。", "应该多读书。"]
+    for tokenizer in ("auto", "zh", "char", "13a"):
+        scorer = BLEU(effective_order=True, tokenize="zh" if tokenizer == "auto" else tokenizer)
+        expected = [[scorer.sentence_score(one, [two]).score for two in texts] for one in texts]
+        assert np.allclose(BleuUtility(tokenizer)(texts), expected, rtol=0, atol=1e-9)
+    assert BleuUtility("zh")(texts)[0, 1] > 50 > BleuUtility("13a")(texts)[0, 1]
+
+
+@pytest.mark.parametrize("name", UTILITIES)
+def test_canonically_equal_candidates_are_one(name: str) -> None:
+    texts = ["tôi đọc sách", "nó đọc báo"]
+    texts = [texts[0], *(unicodedata.normalize("NFD", text) for text in texts)]
+    choose = MinimumBayesRisk(UTILITIES[name](), 3, are_samples=True)
+    (first, worth), (second, _) = choose(texts, [0.0, 0.0, 0.0])
+    assert (first, second) == (0, 2), "no two of them have canonically equal texts"
+    assert worth > 200 / 3, "each of the two counts for both"
 
 
 def test_the_middle_is_worth_most() -> None:

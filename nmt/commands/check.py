@@ -11,6 +11,7 @@ from nmt.commands.preconditions import (
     require_another_run,
     require_corpora,
     require_device,
+    require_metrics,
     require_schedule,
 )
 
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     require_another_run(config)
     require_schedule(config)
     require_device(config)
+    require_metrics(config)
     require_corpora(config, arguments.config)
     print(f"configuration   {arguments.config}: valid", flush=True)
     _report_corpora(config)

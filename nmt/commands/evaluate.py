@@ -14,18 +14,15 @@ from nmt.commands.decoding import (
     load_run,
     load_translator,
 )
+from nmt.commands.metric_arguments import HELP, named_metrics
 from nmt.commands.output import open_output, refuse_same_file
-from nmt.commands.preconditions import (
-    add_held_out_arguments,
-    held_out_corpus,
-    require_metric,
-)
+from nmt.commands.preconditions import add_held_out_arguments, held_out_corpus
 from nmt.commands.text import add_line_limit
 from nmt.console import print_notice
 
 if TYPE_CHECKING:
     from nmt.config import Config, CorpusConfig, DecodingConfig
-    from nmt.metrics import Metric, Score
+    from nmt.metric import Metric, Score
 
 DESCRIPTION = """Translate a test set with a trained run and score the translations against the
 references, all as raw, detokenized text. Each figure comes with a signature that says how it was
@@ -34,6 +31,7 @@ computed (sacreBLEU's, but of exact match): quote both. What was measured is tol
 EXAMPLES = """examples:
   nmt evaluate runs/toy
   nmt evaluate runs/toy --beam-size 1 --metrics bleu,ter
+  nmt evaluate runs/toy --metrics 'bleu,{name: bleu, tokenize: zh, as: zh},{name: chrf, beta: 1}'
   nmt evaluate runs/toy --source news.en --reference news.de --json news.json -o news.out"""
 
 
@@ -44,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics",
         metavar="LIST",
-        help="which, with commas between: bleu, chrf, ter... (default: all there are)",
+        help=f"which, with commas between, each {HELP} (default: all there are)",
     )
     parser.add_argument(
         "--json", metavar="FILE", type=Path, help="write scores, signatures and settings here"
@@ -58,21 +56,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Translate the test set, score it, and print a line for each metric."""
-    names = _metric_names(arguments.metrics)
     folder, config = load_run(arguments)
+    metrics = _metrics(arguments.metrics, config)
     corpus = held_out_corpus(arguments, config, "test")
     outputs = {"-o": arguments.output, "--json": arguments.json}
     refuse_same_file(outputs, [corpus.source, corpus.target, corpus.tsv])
 
     from nmt.build_corpus import build_corpus
+    from nmt.build_metrics import warn_of_references
     from nmt.checkpoint import update_of
-    from nmt.config import METRICS
     from nmt.data.corpus import read_pairs
 
     files = build_corpus(corpus, arguments.max_line_bytes)
     sources, references = zip(*read_pairs(files), strict=True)
-    metrics: list[Metric] = [METRICS.get(name)() for name in names]
     translator = load_translator(folder, config, arguments)
+    warn_of_references(str(files), references, translator.target_tokenizer.normalizer, metrics)
     update = update_of(folder.checkpoint(arguments.checkpoint))
     print_notice(
         f"{arguments.run}, checkpoint {arguments.checkpoint} (update {update:,}), on "
@@ -90,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         if record is not None:
             json.dump(_record(arguments, config, corpus, scores, len(texts)), record, indent=2)
             record.write("\n")
-    print(format_scores([metric.title for metric in metrics], scores))
+    print(format_scores([metric.describe() for metric in metrics], scores))
     return 0
 
 
@@ -115,15 +113,16 @@ def _describe(decoding: "DecodingConfig") -> str:
     return ", ".join(parts)
 
 
-def _metric_names(given: str | None) -> list[str]:
+def _metrics(given: str | None, config: "Config") -> "list[Metric]":
+    """Return the metrics that were named; without names, those of the table and of the run."""
+    from nmt.build_metrics import build_metrics
     from nmt.config import METRICS
 
-    if given is None:
-        return METRICS.names()
-    names = [name.strip() for name in given.split(",")]
-    for name in names:
-        require_metric("--metrics", name)
-    return names
+    if given is not None:
+        return build_metrics(named_metrics("--metrics", given, config))
+    validation = config.training.validation
+    own = [metric.label for metric in validation.metrics]
+    return build_metrics(map(validation.named, dict.fromkeys([*METRICS.names(), *own])))
 
 
 def _record(

@@ -36,20 +36,15 @@ def require_corpora(config: "Config", path: Path) -> None:
             raise DataError(message)
 
 
-def require_metric(argument: str, name: str) -> None:
-    """Refuse now a metric that there is not.
-
-    Args:
-        argument: that it was given by, for the message.
-        name: of the metric.
+def require_metrics(config: "Config") -> None:
+    """Refuse now a metric of validation that needs an extra which is not installed.
 
     Raises:
-        UserError: there is none of that name.
+        ConfigError: it does, and names the extra.
     """
-    from nmt.config import METRICS
+    from nmt.build_metrics import build_metrics
 
-    if name not in METRICS.names():
-        raise UserError(f"{argument}: {name!r} is none of {', '.join(METRICS.names())}")
+    build_metrics(config.training.validation.metrics)
 
 
 def require_device(config: "Config") -> None:

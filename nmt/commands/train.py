@@ -13,6 +13,7 @@ from nmt.commands.preconditions import (
     require_another_run,
     require_corpora,
     require_device,
+    require_metrics,
     require_schedule,
 )
 from nmt.errors import RunError
@@ -64,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         require_another_run(config)
     require_schedule(config)
     require_device(config)
+    require_metrics(config)
     require_corpora(config, arguments.config)
     path = Path(config.run)
 
@@ -182,7 +184,7 @@ def _prepare(prepared: "RunDirectory", config: "Config", group: "ProcessGroup") 
         material = gather(config, prepared, place=Place(group.rank, group.size))
         _require_readable(config, material)
         assemble(config, prepared, material, checkpoint=None)
-    prepared.write_config(dump_config(settle(config, material.batch_tokens)))
+    prepared.write_config(dump_config(settle(config, material)))
     return material
 
 

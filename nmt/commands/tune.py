@@ -2,9 +2,10 @@
 
 import argparse
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nmt.commands.decoding import (
     add_run_arguments,
@@ -13,24 +14,23 @@ from nmt.commands.decoding import (
     load_translator,
     penalty_option,
 )
-from nmt.commands.preconditions import (
-    add_held_out_arguments,
-    held_out_corpus,
-    require_metric,
-)
+from nmt.commands.metric_arguments import HELP, named_metrics
+from nmt.commands.preconditions import add_held_out_arguments, held_out_corpus
 from nmt.console import print_notice
 from nmt.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from nmt.config import Config, DecodingConfig
+    from nmt.metric import Metric
     from nmt.registry import PlugIn
     from nmt.run import RunDirectory
     from nmt.translation import Translator
 
 DESCRIPTION = """Translate the validation set of a run with each of several length and coverage
 penalties, print what comes of each, and write the best into the run's configuration, so that
-`nmt translate` has it from now on. Of equal ones the first is taken. Never tune on the set that you
-report."""
+`nmt translate` has it from now on. The penalties that the run has are among them, and are kept
+unless the best is significantly better: p < 0.05 in a paired bootstrap (Koehn 2004). Never tune on
+the set that you report."""
 
 EXAMPLES = """penalties: none, average, word_reward, or a number: gnmt with this alpha; of coverage:
   none, summary, see, or a number: gnmt with this beta; of either, one with its options in braces,
@@ -42,6 +42,9 @@ examples:
   nmt tune runs/toy --length-penalties '{name: word_reward, reward: 0.2},word_reward'
   nmt tune runs/toy --coverage-penalties 'none,{name: summary, beta: 0.1},summary'
   nmt tune runs/toy --beam-size 12 --dry-run"""
+
+SIGNIFICANT: Final = 0.05
+_HEADS: Final = ("length penalty", "coverage penalty")
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,37 @@ class Penalty:
         return f"--{self.key.replace('_', '-').removesuffix('y')}ies"
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A configuration to try.
+
+    Attributes:
+        config: the run's, with these penalties.
+        names: of the length and the coverage penalty, as they are printed.
+    """
+
+    config: "Config"
+    names: tuple[str, ...]
+
+    def is_own(self, config: "Config") -> bool:
+        """Return whether its penalties are those of a configuration."""
+        return _penalties_of(self.config.decoding) == _penalties_of(config.decoding)
+
+    def describe(self) -> str:
+        """Return both penalties with their options, in words."""
+        told = map(_told, _penalties_of(self.config.decoding))
+        return ", ".join(f"{head} {name}" for head, name in zip(_HEADS, told, strict=True))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a trial: `worth` is the value of the metric, negative where low is good."""
+
+    trial: Trial
+    worth: float
+    texts: list[str]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_run_arguments(parser)
@@ -81,7 +115,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which to try with each of them (default: none)",
     )
     parser.add_argument(
-        "--metric", metavar="NAME", default="bleu", help="what is best (default: bleu)"
+        "--metric", metavar="NAME", default="bleu", help=f"what is best, {HELP} (default: bleu)"
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="leave the run's configuration as it is"
@@ -90,43 +124,67 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Try them all, print a line for each, and keep the best."""
+    """Try them all, print a line for each, and keep the best where it is significantly better."""
     from nmt.build_corpus import build_corpus
-    from nmt.config import METRICS
+    from nmt.build_metrics import build_metrics
     from nmt.data.corpus import read_pairs
 
-    require_metric("--metric", arguments.metric)
     grid = _grid(arguments)
     folder, config = load_run(arguments)
-    tried = [_with_penalties(arguments, pair) for pair in grid]
+    named = named_metrics("--metric", arguments.metric, config)
+    if len(named) > 1:
+        raise UserError(f"--metric {arguments.metric}: must be one metric; name the one to tune by")
+    (metric,) = build_metrics(named)
+    trials = _trials(arguments, grid, config)
     corpus = build_corpus(held_out_corpus(arguments, config, "valid"))
     sources, references = zip(*read_pairs(corpus), strict=True)
-    metric = METRICS.get(arguments.metric)()
-    translator = load_translator(folder, tried[0], arguments)
-    width = max(30, 2 + max(len(penalty.option) for pair in grid for penalty in pair))
-    print(f"{'length penalty':<{width}}{'coverage penalty':<{width}}{metric.title}")
-    best: tuple[float, Config] | None = None
-    for (length, coverage), candidate in zip(grid, tried, strict=True):
-        translator = _with_search(translator, candidate.decoding)
+    translator = load_translator(folder, trials[0].config, arguments)
+    width = max(30, 2 + max(len(name) for trial in trials for name in trial.names))
+    print("".join(f"{head:<{width}}" for head in _HEADS) + metric.describe())
+    results = []
+    for trial in trials:
+        translator = _with_search(translator, trial.config.decoding)
         texts = [translation.text for translation in translator.translate(sources)]
         value = metric(texts, references).value
-        row = f"{length.option:<{width}}{coverage.option:<{width}}{value:.2f}"
-        print(row, flush=True)
-        gain = value if metric.higher_is_better else -value
-        if best is None or gain > best[0]:
-            best = gain, candidate
-    assert best is not None, "the grid is not empty"
-    chosen = {
-        "length_penalty": best[1].decoding.length_penalty,
-        "coverage_penalty": best[1].decoding.coverage_penalty,
-    }
-    told = ", ".join(f"{key.replace('_', ' ')} {_told(plugin)}" for key, plugin in chosen.items())
-    if arguments.dry_run:
-        print_notice(f"the best: {told}")
+        print("".join(f"{name:<{width}}" for name in trial.names) + f"{value:.2f}", flush=True)
+        results.append(Result(trial, value if metric.higher_is_better else -value, texts))
+    own = next(result for result in results if result.trial.is_own(config))
+    best = max(results, key=lambda result: result.worth)  # the first of equal ones
+    if not _is_significant(metric, own, best, references):
         return 0
-    _keep(folder, chosen)
-    print_notice(f"{folder.config} has now: {told}")
+    if not arguments.dry_run:
+        _keep(folder, best.trial.config.decoding)
+        print_notice(f"{folder.config} has them now")
     return 0
+
+
+def _is_significant(metric: "Metric", own: Result, best: Result, references: Sequence[str]) -> bool:
+    """Say on stderr whether the best is significantly better than what the run has."""
+    has = f"the run's own ({own.trial.describe()})"
+    if best.worth <= own.worth:
+        print_notice(f"the best: {has}; they are kept")
+        return False
+    p_value = metric.p_value(own.texts, best.texts, references)
+    is_significant = p_value < SIGNIFICANT
+    verdict = "" if is_significant else f", not below {SIGNIFICANT}: the run's own are kept"
+    print_notice(
+        f"the best: {best.trial.describe()}, {best.worth - own.worth:.2f} {metric.describe()} "
+        f"better than {has}; p = {p_value:.3f} by paired bootstrap{verdict}"
+    )
+    return is_significant
+
+
+def _trials(
+    arguments: argparse.Namespace, grid: Sequence[tuple[Penalty, Penalty]], config: "Config"
+) -> list[Trial]:
+    """Return what is tried: the grid, after the penalties of the run where these are not in it."""
+    trials = [
+        Trial(_with_penalties(arguments, pair), tuple(penalty.option for penalty in pair))
+        for pair in grid
+    ]
+    if not any(trial.is_own(config) for trial in trials):
+        trials.insert(0, Trial(config, tuple(map(_told, _penalties_of(config.decoding)))))
+    return trials
 
 
 def _grid(arguments: argparse.Namespace) -> list[tuple[Penalty, Penalty]]:
@@ -170,13 +228,19 @@ def _with_search(translator: "Translator", decoding: "DecodingConfig") -> "Trans
     return replace(translator, inference=replace(translator.inference, search=search))
 
 
-def _keep(folder: "RunDirectory", chosen: "dict[str, PlugIn]") -> None:
+def _keep(folder: "RunDirectory", best: "DecodingConfig") -> None:
     """Write the penalties, and nothing else, into a run's configuration."""
     from nmt.config_file import dump_config, load_config
 
     was = load_config(folder.config)
+    length, coverage = _penalties_of(best)
+    chosen = {"length_penalty": length, "coverage_penalty": coverage}
     decoding = was.decoding.model_copy(update=chosen)
     folder.write_config(dump_config(was.model_copy(update={"decoding": decoding})))
+
+
+def _penalties_of(decoding: "DecodingConfig") -> "tuple[PlugIn, PlugIn]":
+    return decoding.length_penalty, decoding.coverage_penalty
 
 
 def _told(plugin: "PlugIn") -> str:

@@ -3,9 +3,10 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final, Literal, get_args
 
-Normalization = Literal["nfkc", "none"]
+Normalization = Literal["nfc", "nfkc", "none"]
 
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _REPLACEMENT: Final = "\ufffd"
@@ -19,12 +20,13 @@ class Normalizer:
     sentence is a line of words; and half a surrogate pair, which is no text, becomes U+FFFD.
 
     Attributes:
-        normalization: "nfkc" maps what differs by form alone (ligatures, full width, composed and
-            decomposed accents) to one form, Unicode Standard Annex 15; "none" leaves it.
+        normalization: Unicode normal form (Standard Annex 15). "nfc" writes canonically equal text,
+            as composed and decomposed accents, in one form; "nfkc" also replaces ligatures, full
+            width, ``… ½ ²`` and the like by plain characters; "none" leaves it.
         lowercase: lowercase it as well.
     """
 
-    normalization: Normalization = "nfkc"
+    normalization: Normalization = "nfc"
     lowercase: bool = False
 
     def __post_init__(self) -> None:
@@ -53,5 +55,19 @@ class Normalizer:
         words = _SURROGATES.sub(_REPLACEMENT, text).split()
         return [(word, self.words(word)) for word in words]
 
+    def first_change(self, text: str, *, ignore_case: bool = False) -> tuple[str, str] | None:
+        """Return the first word that becomes another one, and that one; None: no word does.
+
+        Canonically equal words are the same word.
+        """
+        before, after = (unicodedata.normalize("NFC", form) for form in (text, self(text)))
+        if ignore_case:
+            before, after = before.lower(), after.lower()
+        pairs = zip_longest(before.split(), after.split(), fillvalue="")
+        return next((pair for pair in pairs if pair[0] != pair[1]), None)
+
     def _compose(self, text: str) -> str:
-        return unicodedata.normalize("NFKC", text) if self.normalization == "nfkc" else text
+        if self.normalization == "none":
+            return text
+        form: Literal["NFC", "NFKC"] = "NFC" if self.normalization == "nfc" else "NFKC"
+        return unicodedata.normalize(form, text)

@@ -15,7 +15,7 @@ from nmt.text.vocabulary import Vocabulary, count_words
 from nmt.text.word_cache import remember_words
 
 JOINER: Final = "￭"
-_JOINER_IN_TEXT: Final = "■"  # what NFKC makes of the joiner
+_JOINER_IN_TEXT: Final = "■"  # of the joiner in a text; NFKC writes it so, too
 
 
 def split_word(word: str) -> list[str]:

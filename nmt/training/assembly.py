@@ -73,7 +73,7 @@ def assemble(
         objective=build_objective(training, material.precision),
         ema=None if training.ema_decay is None else ExponentialAverage(model, training.ema_decay),
         validator=build_validator(config, run, model, material, group),
-        best=_progress(training.validation.best),
+        best=_progress(training, training.validation.best),
         stopping=_stopping(training),
         tally=Tally(device),
         guard=DivergenceGuard(len(material.tokenizers.target), schedule.warmup, device),
@@ -152,18 +152,19 @@ def count_updates(config: TrainingConfig, batches_per_epoch: int) -> int | None:
 
 
 def _stopping(training: TrainingConfig) -> Progress | None:
-    return None if training.early_stopping is None else _progress(training.early_stopping.metric)
+    early = training.early_stopping
+    return None if early is None else _progress(training, early.metric)
 
 
 def _snapshots(training: TrainingConfig, run: RunDirectory) -> Snapshots:
     return Snapshots(run, max(training.checkpoints.keep_last, training.checkpoints.average_last))
 
 
-def _progress(metric: str) -> Progress:
-    if metric == "loss":
-        return Progress(metric, higher_is_better=False)
-    higher = METRICS.get(metric).higher_is_better
-    return Progress(metric, higher_is_better=higher, perfect=100.0 if higher else 0.0)
+def _progress(training: TrainingConfig, label: str) -> Progress:
+    if label == "loss":
+        return Progress(label, higher_is_better=False)
+    higher = METRICS.get(training.validation.named(label).name).higher_is_better
+    return Progress(label, higher_is_better=higher, perfect=100.0 if higher else 0.0)
 
 
 def _reporter(

@@ -4,7 +4,8 @@ from typing import Final
 
 from nmt.build import build_reranker, build_search
 from nmt.build_corpus import build_corpus
-from nmt.config import METRICS, Config
+from nmt.build_metrics import build_metrics
+from nmt.config import Config
 from nmt.data.corpus import read_pairs
 from nmt.differences import differences
 from nmt.inference import Inference
@@ -53,11 +54,11 @@ def build_validator(
         source_reader=tokenizers.source,
         target_tokenizer=tokenizers.target,
         max_source_length=decoding.max_source_length,
-        reranker=build_reranker(decoding),
+        reranker=build_reranker(decoding, options.bleu_tokenizer),
         dictionary=load_dictionary(decoding),
     )
     pairs = list(read_pairs(build_corpus(config.data.valid)))
-    metrics = [METRICS.get(name)() for name in options.metrics]
+    metrics = build_metrics(options.metrics)
     return Validator(translator, pairs, metrics, options.num_samples, group)
 
 

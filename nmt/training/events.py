@@ -70,6 +70,7 @@ def validate(engine: Engine, interruption: Interruption) -> None:
             facts.update(loss=validation.loss, scores=validation.as_dict())
             improved = _observe(engine, validation)
             _report(engine, validation, improved, time.perf_counter() - started)
+            _write_translations(engine, validation)
         if engine.group.is_first:
             engine.snapshots.save(update, weights, facts)
             if improved:
@@ -158,6 +159,14 @@ def _observe(engine: Engine, validation: Validation) -> bool:
 
 def _take_into_account(progress: Progress, validation: Validation, update: int) -> bool:
     return progress.observe(validation.value(progress.metric), update, validation.loss)
+
+
+def _write_translations(engine: Engine, validation: Validation) -> None:
+    """Keep the translations of a validation in the run, to be scored again or compared."""
+    if engine.group.is_first and validation.translations:
+        path = engine.run.translations / f"valid-{engine.counters.update}.txt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(f"{text}\n" for text in validation.translations), encoding="utf-8")
 
 
 def _report(engine: Engine, validation: Validation, improved: bool, seconds: float) -> None:

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nmt.build_corpus import build_corpus
-from nmt.config import METRICS, Config
+from nmt.build_metrics import TEST_METRICS, build_metrics
+from nmt.config import Config
 from nmt.data.corpus import read_pairs
-from nmt.metrics import Score
+from nmt.metric import Score
 from nmt.run import RunDirectory
 from nmt.training.averaging import average_weights
 from nmt.training.engine import Engine
@@ -20,8 +21,6 @@ from nmt.training.weights import holding
 from nmt.translation import Translator
 
 logger = logging.getLogger(__name__)
-
-_TEST_METRICS = ("bleu", "chrf")
 
 
 def finish(
@@ -99,10 +98,13 @@ def score_test_set(config: Config, engine: Engine, interruption: Interruption) -
         run.translations.mkdir(exist_ok=True)
         _test_translations(run).write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
     references = [reference for _, reference in pairs]
-    names = dict.fromkeys([*_TEST_METRICS, *config.training.validation.metrics])
+    validation = config.training.validation
+    own = [metric.label for metric in validation.metrics]
+    labels = dict.fromkeys([*TEST_METRICS, *own])
     scores: list[Score] = []
     if group.is_first:
-        scores = [METRICS.get(name)()(texts, references) for name in names]
+        metrics = build_metrics(map(validation.named, labels))
+        scores = [metric(texts, references) for metric in metrics]
     scores = group.tell(scores)
     for score in scores:
         logger.info("test %s %.2f  %s", score.name, score.value, score.signature)

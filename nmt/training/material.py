@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from nmt.bleu_tokenizers import AUTO
 from nmt.build import (
     Tokenizers,
     build_loader,
@@ -12,9 +13,12 @@ from nmt.build import (
     encode_training,
     load_tokenizers,
 )
+from nmt.build_corpus import build_corpus
 from nmt.build_lexicon import lexicon_of
+from nmt.build_metrics import TEST_METRICS, build_metrics, find_tokenizer, warn_of_references
 from nmt.config import Config
 from nmt.config_file import load_config
+from nmt.data.corpus import read_pairs
 from nmt.data.loader import DataLoader
 from nmt.data.portions import ALONE, Place
 from nmt.device import resolve_device, resolve_precision
@@ -37,6 +41,7 @@ class Material:
         tokenizers: of both sides.
         loader: the training batches.
         batch_tokens: most tokens of a side in one of them; None: any.
+        bleu_tokenizer: what BLEU counts as words; auto: it depends on the text that is scored.
     """
 
     device: torch.device
@@ -44,6 +49,7 @@ class Material:
     tokenizers: Tokenizers
     loader: DataLoader
     batch_tokens: int | None
+    bleu_tokenizer: str = AUTO
 
 
 def gather(
@@ -74,6 +80,7 @@ def gather(
         tokenizers = make_tokenizers(config, run)
         if config.start_from is not None:
             tell_differences(config, tokenizers)
+        _look_at_references(config, tokenizers)
     corpora = encode_training(config, run, tokenizers)
     if config.decoding.shortlist is not None and not run.lexicon.exists():
         logger.info("learning the lexicon for decoding.shortlist")
@@ -85,23 +92,70 @@ def gather(
             config, corpora, tokenizers, device, precision, num_processes=sharing
         )
     loader = build_loader(config, corpora, batch_tokens, device, place)
-    return Material(device, precision, tokenizers, loader, batch_tokens)
+    return Material(device, precision, tokenizers, loader, batch_tokens, _bleu_tokenizer(config))
 
 
-def settle(config: Config, batch_tokens: int | None) -> Config:
-    """The configuration with what was found for `training.batch_tokens: auto`, if it says so."""
-    if config.training.batch_tokens != "auto" or batch_tokens is None:
-        return config
-    training = config.training.model_copy(update={"batch_tokens": batch_tokens})
-    return config.model_copy(update={"training": training})
+def settle(config: Config, material: Material) -> Config:
+    """Return the configuration with what was found in the place of each option that says auto.
+
+    The Unicode normal form that is not set is the one of the tokenizers, which may be older.
+    """
+    form = material.tokenizers.target.normalizer.normalization
+    return _settle(config, material.batch_tokens, material.bleu_tokenizer, form)
 
 
 def settle_as_before(config: Config, run: RunDirectory) -> Config:
-    """The same with what was found when the run was begun; unchanged where it was not."""
-    if config.training.batch_tokens != "auto" or not run.config.exists():
+    """Return the same with what was found when the run was begun; unchanged where it was not."""
+    if not run.config.exists():
         return config
-    found = load_config(run.config).training.batch_tokens
-    return config if found == "auto" else settle(config, found)
+    before = load_config(run.config)
+    found = before.training.batch_tokens
+    return _settle(
+        config,
+        None if found == "auto" else found,
+        before.training.validation.bleu_tokenizer,
+        before.tokenizer.normalization,
+    )
+
+
+def _settle(
+    config: Config, batch_tokens: int | None, bleu_tokenizer: str, normalization: str
+) -> Config:
+    training, tokenizer = config.training, config.tokenizer
+    found: dict[str, object] = {
+        "validation": training.validation.with_tokenizer(bleu_tokenizer),
+    }
+    if training.batch_tokens == "auto" and batch_tokens is not None:
+        found["batch_tokens"] = batch_tokens
+    if "normalization" not in tokenizer.model_fields_set:
+        tokenizer = tokenizer.model_copy(update={"normalization": normalization})
+    training = training.model_copy(update=found)
+    return config.model_copy(update={"training": training, "tokenizer": tokenizer})
+
+
+def _look_at_references(config: Config, tokenizers: Tokenizers) -> None:
+    """Warn of references that the model cannot write, in the sets that it is measured on."""
+    metrics = build_metrics(config.training.validation.metrics)
+    on_test = [*metrics, *build_metrics(map(config.training.validation.named, TEST_METRICS))]
+    for key, corpus, measured in (
+        ("data.valid", config.data.valid, metrics),
+        ("data.test", config.data.test, on_test),
+    ):
+        if corpus is not None and measured:
+            references = [target for _, target in read_pairs(build_corpus(corpus))]
+            warn_of_references(key, references, tokenizers.target.normalizer, measured)
+
+
+def _bleu_tokenizer(config: Config) -> str:
+    """Return what BLEU is going to count as words, and log it where the references decided it."""
+    found = find_tokenizer(config)
+    if config.training.validation.with_tokenizer(found) != config.training.validation:
+        logger.info(
+            "BLEU counts the words of sacreBLEU's tokenizer %s, by the script of the validation "
+            "references; for others set training.validation.metrics=[{name: bleu, tokenize: ...}]",
+            found,
+        )
+    return found
 
 
 def make_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:

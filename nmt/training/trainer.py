@@ -10,7 +10,7 @@ from nmt.checkpoint import Checkpoint, is_checkpoint
 from nmt.config import Config
 from nmt.config_file import dump_config, load_config
 from nmt.data.portions import Place
-from nmt.metrics import Score
+from nmt.metric import Score
 from nmt.process_group import Alone, LostProcess, ProcessGroup
 from nmt.run import LAST, RunDirectory
 from nmt.training.agreement import require_same_start
@@ -104,7 +104,7 @@ def train(
         checkpoint = _last_checkpoint(config, run) if resume else None
         seed_everything(config.seed)
         material = _gather_in_turn(config, before, run, material, group, checkpoint is not None)
-        config = settle(config, material.batch_tokens)
+        config = settle(config, material)
         engine = assemble(config, run, material, checkpoint, group)
         require_best(engine.run, engine.best)
         update = engine.counters.update
@@ -159,14 +159,14 @@ def _gather_in_turn(
 ) -> Material:
     """The material of each process; the others find made what the first has made.
 
-    What it found for `training.batch_tokens: auto` they find in the run's configuration, in which
-    all else stays as it was: `before`.
+    What it found for options that say auto they find in the run's configuration, in which all else
+    stays as it was: `before`.
     """
     place = Place(group.rank, group.size)
     with group.first_goes_ahead():
         if group.is_first and material is None:
             material = gather(config, run, place=place, is_begun=is_begun)
-            settled = settle(before, material.batch_tokens)
+            settled = settle(before, material)
             if settled != before:
                 run.write_config(dump_config(settled))
     if material is None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 from nmt.data.grids import Source
-from nmt.metrics import Metric, Score
+from nmt.metric import Metric, Score
 from nmt.process_group import Launched, ProcessGroup
 from nmt.ranks import Ranks
 from nmt.teacher_forcing import perplexity
@@ -37,11 +37,13 @@ class Validation:
         loss: negative log-likelihood of a token, in nats, without smoothing.
         scores: one for each metric.
         samples: translations to look at.
+        translations: of all sources, in order; empty where there are no metrics.
     """
 
     loss: float
     scores: list[Score]
     samples: list[Sample]
+    translations: list[str] = field(default_factory=list)
 
     @property
     def perplexity(self) -> float:
@@ -103,6 +105,7 @@ class Validator:
             loss=loss,
             scores=[metric(list(texts.values()), references) for metric in self._metrics],
             samples=[Sample(*self._pairs[index], texts[index]) for index in self._sampled],
+            translations=list(texts.values()) if self._metrics else [],
         )
 
     def _loss(self, interruption: Interruption, translator: Translator) -> float:

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from nmt.build import build_search
+from nmt.build_metrics import build_metrics
 from nmt.build_model import build_model
-from nmt.config import METRICS, OPTIMIZERS, SCHEDULES, TOKENIZERS
+from nmt.config import OPTIMIZERS, SCHEDULES, TOKENIZERS
 from nmt.config_file import load_config
 from nmt.registry import PlugIn
 from nmt.text.characters import CharacterTrainer
@@ -31,7 +32,6 @@ def test_a_config_loads_and_builds(path: Path) -> None:
     build_search(config.decoding, tokenizer)
     OPTIMIZERS.create(config.training.optimizer, model)
     SCHEDULES.create(config.training.schedule, 10_000)
-    for name in config.training.validation.metrics:
-        METRICS.get(name)()
+    build_metrics(config.training.validation.metrics)
     options = config.tokenizer.model_extra or {}
     TOKENIZERS.create(PlugIn(name=config.tokenizer.name, **options), Normalizer())

@@ -8,6 +8,7 @@ import re
 import select
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 
 from nmt.config import METRICS
 from nmt.config_file import load_config
-from nmt.metrics import Score
+from nmt.metric import Metric, Score
 from nmt.registry import PlugIn
 from nmt.translation import Translation, Translator
 
@@ -238,34 +239,39 @@ def test_an_n_best_list_that_is_none(content: str, part: str, nmt: Any, tmp_path
     nmt("rescore", "runs/tiny", *given).assert_refused(part)
 
 
-def test_penalties_are_chosen_and_kept(nmt: Any, in_copy: Path) -> None:
+def test_penalties_of_the_run_are_tried_and_kept_where_none_is_better(
+    nmt: Any, in_copy: Path
+) -> None:
     given = ("tune", "runs/tiny", "--length-penalties", "none, word_reward,0.7")
+    before = Path("runs/tiny/config.yaml").read_bytes()
     outcome = nmt(*given, "--coverage-penalties", "none,0.3", "--metric", "chrf", "--dry-run")
     assert outcome.code == 0
-    head, *rows = outcome.lines
+    head, own, *rows = outcome.lines
     assert head.split() == ["length", "penalty", "coverage", "penalty", "chrF"]
+    assert own.split()[:2] == ["average", "none"], "what the run has is measured, too"
     assert len(rows) == 6
-    assert outcome.err == "the best: length penalty none, coverage penalty none\n"
-    before = load_config(Path("runs/tiny/config.yaml"))
-    assert before.decoding.length_penalty.name == "average"
-    outcome = nmt(*given)
-    assert outcome.err.endswith("config.yaml has now: length penalty none, coverage penalty none\n")
-    after = load_config(Path("runs/tiny/config.yaml"))
-    decoding = after.decoding.model_copy(update={"length_penalty": before.decoding.length_penalty})
-    assert after.model_copy(update={"decoding": decoding}) == before
-    assert nmt("translate", "runs/tiny", stdin=b"one two .\n").lines == ["zwei eins ."]
+    kept = (
+        "the best: the run's own (length penalty average, coverage penalty none); they are kept\n"
+    )
+    assert outcome.err == kept
+    assert nmt(*given).err == kept
+    assert Path("runs/tiny/config.yaml").read_bytes() == before
+    outcome = nmt("tune", "runs/tiny", "--metric", "{name: chrf, word_order: 2}")
+    assert len(outcome.lines) == 1 + 6, "average is one of the default grid"
+    assert outcome.lines[0].endswith("chrF++")
+
+
+def test_a_grid_of_penalties_with_options(nmt: Any, in_copy: Path) -> None:
     lengths = "{name: word_reward, reward: 0.2},word_reward,{name: none}"
     coverages = "{name: summary, beta: 0.3}, {beta: 0.4, name: summary},none"
     outcome = nmt(
         "tune", "runs/tiny", "--length-penalties", lengths, "--coverage-penalties", coverages
     )
-    assert [re.split("  +", row)[:2] for row in outcome.lines[1:]] == [
+    assert [re.split("  +", row)[:2] for row in outcome.lines[2:]] == [
         [length, coverage]
         for length in ("{name: word_reward, reward: 0.2}", "word_reward", "{name: none}")
         for coverage in ("{name: summary, beta: 0.3}", "{beta: 0.4, name: summary}", "none")
     ]
-    told = "length penalty word_reward (reward 0.2), coverage penalty summary (beta 0.3)\n"
-    assert outcome.err.endswith(told)
     refused = nmt("tune", "runs/tiny", "--length-penalties", "average,{name: word_reward, beta: 1}")
     refused.assert_refused("--length-penalties {name: word_reward, beta: 1}: ", "'beta'")
     refused = nmt("tune", "runs/tiny", "--length-penalties", "0.5,avarage")
@@ -276,7 +282,12 @@ def test_penalties_are_chosen_and_kept(nmt: Any, in_copy: Path) -> None:
     nmt("tune", "runs/tiny", "--set", "length_penalty.alpha=1").assert_refused(
         "--set length_penalty.alpha=1: here --length-penalties says which are tried"
     )
-    nmt("tune", "runs/tiny", "--metric", "blue").assert_refused("--metric: 'blue' is none of bleu")
+    nmt("tune", "runs/tiny", "--metric", "blue").assert_refused(
+        "--metric blue: unknown metric 'blue' (did you mean 'bleu'?); allowed: bleu, bleu_lc"
+    )
+    nmt("tune", "runs/tiny", "--metric", "bleu,chrf").assert_refused(
+        "--metric bleu,chrf: must be one metric; name the one to tune by"
+    )
     nmt("tune", "runs/tiny", "--coverage-penalties", ",").assert_refused("names no penalty")
     Path("valid.en").unlink()
     nmt("tune", "runs/tiny").assert_refused(
@@ -284,29 +295,42 @@ def test_penalties_are_chosen_and_kept(nmt: Any, in_copy: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("p_value", [0.049, 0.05])
 @pytest.mark.parametrize(
     ("values", "higher_is_better"),
-    [([1.0, 2.0, 4.0, 3.0, 4.0, 0.0], True), ([3.0, 2.0, 1.0, 2.0, 1.0, 4.0], False)],
+    [([1.5, 1.0, 2.0, 4.0, 3.0, 4.0, 0.0], True), ([3.5, 3.0, 2.0, 1.0, 2.0, 1.0, 4.0], False)],
 )
-def test_the_best_penalties_are_kept(
+def test_the_best_penalties_are_written_where_they_are_significantly_better(
     values: list[float],
     higher_is_better: bool,
+    p_value: float,
     nmt: Any,
     in_copy: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    left, tried, loaded = list(values), [], []
+    left, tried, loaded, compared = list(values), [], [], []
 
-    class Stub:
-        title = "stub"
+    class Stub(Metric):
+        name = title = "stub"
 
-        def __call__(self, texts: list[str], references: list[str]) -> Score:
+        def __init__(self, label: str, **options: Any) -> None:
+            super().__init__()
+
+        def __call__(self, hypotheses: Sequence[str], *references: Sequence[str]) -> Score:
             return Score("stub", left.pop(0), "none")
+
+        def p_value(
+            self, baseline: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]
+        ) -> float:
+            compared.append((baseline[0], hypotheses[0]))
+            return p_value
+
+        _score = _p_value = Metric.__call__
 
     def translate(self: Translator, lines: list[str]) -> list[Translation]:
         scoring = self.inference.search.scoring
         tried.append((type(scoring.length).__name__, type(scoring.coverage).__name__))
-        return []
+        return [Translation((" ".join(tried[-1]),), ())]
 
     def from_run(*arguments: Any, **options: Any) -> Translator:
         loaded.append(arguments)
@@ -317,18 +341,34 @@ def test_the_best_penalties_are_kept(
     monkeypatch.setattr(METRICS, "get", lambda name: Stub)
     monkeypatch.setattr(Translator, "translate", translate)
     monkeypatch.setattr(Translator, "from_run", from_run)
+    before = load_config(Path("runs/tiny/config.yaml"))
     given = ("--length-penalties", "none,0.7,word_reward", "--coverage-penalties", "none,0.3")
     outcome = nmt("tune", "runs/tiny", *given)
     assert [float(row.split()[-1]) for row in outcome.lines[1:]] == values
     assert tried == [
-        (length, coverage)
-        for length in ("NoPenalty", "GNMTPenalty", "WordReward")
-        for coverage in ("NoCoverage", "GNMTCoverage")
+        ("AveragePenalty", "NoCoverage"),
+        *(
+            (length, coverage)
+            for length in ("NoPenalty", "GNMTPenalty", "WordReward")
+            for coverage in ("NoCoverage", "GNMTCoverage")
+        ),
     ]
     assert len(loaded) == 1
-    decoding = load_config(Path("runs/tiny/config.yaml")).decoding
-    assert decoding.length_penalty == PlugIn(name="gnmt", alpha=0.7)
-    assert decoding.coverage_penalty.name == "none"
+    assert compared == [("AveragePenalty NoCoverage", "GNMTPenalty NoCoverage")]
+    told = (
+        "the best: length penalty gnmt (alpha 0.7), coverage penalty none, 2.50 stub better than "
+        "the run's own (length penalty average, coverage penalty none); "
+        f"p = {p_value:.3f} by paired bootstrap"
+    )
+    after = load_config(Path("runs/tiny/config.yaml"))
+    if p_value < 0.05:
+        assert outcome.err == f"{told}\nruns/tiny/config.yaml has them now\n"
+        chosen = {"length_penalty": PlugIn(name="gnmt", alpha=0.7)}
+        decoding = before.decoding.model_copy(update=chosen)
+        assert after == before.model_copy(update={"decoding": decoding})
+    else:
+        assert outcome.err == f"{told}, not below 0.05: the run's own are kept\n"
+        assert after == before
 
 
 def test_the_scores_of_tokens(nmt: Any, tmp_path: Path) -> None:

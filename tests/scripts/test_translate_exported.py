@@ -6,7 +6,7 @@ import json
 import runpy
 import sys
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from nmt.text.sentencepiece_trainer import SentencePieceTrainer
 from nmt.text.tokenizer import Tokenizer
 
 LINES = ["Ein alter Mann läuft.", "eine ﬁne  Straße", " 日本 ▁ x\u200by ", "<s> </s> <0x41>", ""]
+LINES += ["cafe\u0301 ½ … １", "\u09ac\u09be\u09a1\u09bc\u09bf"]
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +31,15 @@ def describe(tokenizer: Tokenizer) -> dict[str, Any]:
 
 @pytest.mark.parametrize("byte_fallback", [False, True])
 @pytest.mark.parametrize("lowercase", [False, True])
+@pytest.mark.parametrize("form", ["nfc", "nfkc", "none"])
 def test_it_reads_and_writes_as_the_tokenizer(
-    script: ModuleType, byte_fallback: bool, lowercase: bool
+    script: ModuleType,
+    byte_fallback: bool,
+    lowercase: bool,
+    form: Literal["nfc", "nfkc", "none"],
 ) -> None:
     tokenizer = SentencePieceTrainer(
-        Normalizer(lowercase=lowercase),
+        Normalizer(form, lowercase=lowercase),
         vocabulary_size=300 if byte_fallback else 60,
         model_type="bpe",
         character_coverage=1.0,

@@ -7,24 +7,27 @@ from nmt.text.normalization import Normalizer
 
 any_text = st.text(st.characters(codec=None, exclude_categories=[]))
 settings = st.builds(
-    Normalizer, normalization=st.sampled_from(["nfkc", "none"]), lowercase=st.booleans()
+    Normalizer, normalization=st.sampled_from(["nfc", "nfkc", "none"]), lowercase=st.booleans()
 )
 
 
 @pytest.mark.parametrize(
-    ("raw", "nfkc", "untouched"),
+    ("raw", "nfc", "nfkc", "untouched"),
     [
-        ("ﬁne ２０", "fine 20", "ﬁne ２０"),
-        ("cafe\u0301", "café", "cafe\u0301"),
-        (" a\tb\u00a0c\r\n", "a b c", "a b c"),
-        ("a\x85b\u2028c", "a b c", "a b c"),
-        ("\ud800x", "\ufffdx", "\ufffdx"),
-        ("\0", "\0", "\0"),
-        ("   \t", "", ""),
-        ("", "", ""),
+        ("ﬁne ２０", "ﬁne ２０", "fine 20", "ﬁne ２０"),
+        ("… ½ ² ™", "… ½ ² ™", "... 1⁄2 2 TM", "… ½ ² ™"),
+        ("cafe\u0301", "café", "café", "cafe\u0301"),
+        ("\u09dc", "\u09a1\u09bc", "\u09a1\u09bc", "\u09dc"),
+        (" a\tb\u00a0c\r\n", "a b c", "a b c", "a b c"),
+        ("a\x85b\u2028c", "a b c", "a b c", "a b c"),
+        ("\ud800x", "\ufffdx", "\ufffdx", "\ufffdx"),
+        ("\0", "\0", "\0", "\0"),
+        ("   \t", "", "", ""),
+        ("", "", "", ""),
     ],
 )
-def test_text_is_brought_to_one_form(raw, nfkc, untouched):
+def test_text_is_brought_to_one_form(raw, nfc, nfkc, untouched):
+    assert Normalizer()(raw) == Normalizer("nfc")(raw) == nfc
     assert Normalizer("nfkc")(raw) == nfkc
     assert Normalizer("none")(raw) == untouched
 
@@ -56,3 +59,30 @@ def test_words_are_what_stands_between_single_spaces(normalizer, text):
 @given(st.text())
 def test_nfkc_is_that_of_unicode(text):
     assert Normalizer("nfkc")(text).split() == unicodedata.normalize("NFKC", text).split()
+
+
+@pytest.mark.parametrize("form", ["nfc", "nfkc"])
+@given(st.text())
+def test_canonically_equal_text_becomes_the_same(form, text):
+    assert Normalizer(form)(text) == Normalizer(form)(unicodedata.normalize("NFD", text))
+
+
+@pytest.mark.parametrize(
+    ("normalizer", "text", "change"),
+    [
+        (Normalizer("nfkc"), "a ½ b …", ("½", "1⁄2")),
+        (Normalizer("nfkc"), "l´homme", ("l´homme", "l")),
+        (Normalizer("nfc"), "a ½ cafe\u0301  \u09dc", None),
+        (Normalizer("nfkc"), "a cafe\u0301  \u09dc\u00a0b", None),
+        (Normalizer("none"), "a ½ cafe\u0301  \u09dc", None),
+        (Normalizer(lowercase=True), "ein Hund", ("Hund", "hund")),
+    ],
+)
+def test_the_first_word_that_becomes_another_one(normalizer, text, change):
+    assert normalizer.first_change(text) == change
+
+
+def test_case_can_be_left_out_of_account():
+    assert Normalizer(lowercase=True).first_change("ein Hund", ignore_case=True) is None
+    change = Normalizer("nfkc", lowercase=True).first_change("Hund ½ Ö", ignore_case=True)
+    assert change == ("½", "1⁄2")

@@ -60,5 +60,5 @@ def test_bytes_without_the_special_symbols_are_refused():
 
 
 def test_words_are_counted_after_normalisation():
-    counts = count_words(Normalizer(lowercase=True), ["A  b", "", "ａ\tB b"])
+    counts = count_words(Normalizer("nfkc", lowercase=True), ["A  b", "", "ａ\tB b"])
     assert counts == {"a": 2, "b": 3}

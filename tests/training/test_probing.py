@@ -1,6 +1,7 @@
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -204,10 +205,32 @@ def test_first_weights_do_not_depend_on_it(config: Config) -> None:
 def test_what_was_found_stands_for_auto_when_the_run_goes_on(config: Config) -> None:
     run = RunDirectory(Path(config.run))
     assert settle_as_before(config, run) == config
-    settled = settle(config, 77)
+    material = gather(config, run)
+    settled = settle(config, replace(material, batch_tokens=77))
     assert settled.training.batch_tokens == 77
-    run.path.mkdir()
     run.write_config(dump_config(settled))
     assert settle_as_before(config, run) == settled
-    fixed = settle(config, 88)
+    fixed = settle(config, replace(material, batch_tokens=88))
     assert settle_as_before(fixed, run) == fixed
+
+
+def test_the_tokenizer_of_bleu_and_the_normal_form_are_kept_from_when_the_run_began(
+    config: Config,
+) -> None:
+    run = RunDirectory(Path(config.run))
+    Path(config.data.train[0].target or "").write_text("我们 去 吧\n" * 6_000)
+    material = gather(config, run)
+    assert material.bleu_tokenizer == "zh"
+    settled = settle(config, material)
+    assert settled.training.validation.metrics[0].options["tokenize"] == "zh"
+    older = settled.tokenizer.model_copy(update={"normalization": "nfkc"})
+    settled = settled.model_copy(update={"tokenizer": older})
+    run.write_config(dump_config(settled))
+    # What the file does not say is as it was, whatever the defaults are by now.
+    again = settle_as_before(config, run)
+    assert again.training.validation == settled.training.validation
+    assert again.tokenizer.normalization == "nfkc"
+    said = Config.model_validate(
+        {**config.model_dump(mode="json"), "tokenizer": {"name": "words", "normalization": "nfc"}}
+    )
+    assert settle_as_before(said, run).tokenizer.normalization == "nfc"
