@@ -6,12 +6,13 @@ INSTALLED := .venv/.installed
 
 PAIRS ?= 10000 100000 1000000
 
-.PHONY: help install demo test benchmark check format reference clean
+.PHONY: help install demo test test-slow benchmark check format reference clean
 
 help:
 	@echo "make install    make the environment .venv (2 minutes, 1.4 GB); the others do so too"
 	@echo "make demo       train, score and look into a model of a toy language (2 minutes)"
 	@echo "make test       run the tests"
+	@echo "make test-slow  run the slow tests: what takes minutes to learn, and many processes (SLOWTIME)"
 	@echo "make benchmark  speed, memory and growth of training (docs/benchmarks.md; 17 minutes on a quiet machine)"
 	@echo "make check      lint, types, layers"
 	@echo "make format     format the code"
@@ -32,6 +33,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2
+
+# One at a time: they start processes of their own. The last line sums up.
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow
 
 # What it prints is Markdown; 10 million pairs take much longer: make benchmark PAIRS="10000 10000000".
 benchmark: $(INSTALLED)

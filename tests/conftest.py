@@ -1,9 +1,12 @@
 """What holds for every test: one thread a process, the shapes of tensors checked at run time."""
 
 import errno
+import importlib.util
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 # Before torch is imported: the tests run side by side, and results must not depend on the machine.
@@ -27,6 +30,25 @@ jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
 # How long an example takes says more about what else the machine does than about the code.
 settings.register_profile("nmt", deadline=None)
 settings.load_profile("nmt")
+
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+@pytest.fixture(scope="session")
+def load_script() -> Iterator[Callable[[str], ModuleType]]:
+    """Scripts are no package: each is loaded by its path, with its neighbours within reach."""
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"scripts_{name}", SCRIPTS / f"{name}.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPTS)
+        yield load
 
 
 @pytest.fixture

@@ -50,17 +50,96 @@ def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) < 200
 
 
-def test_every_command_works(nmt: Any, in_place_of_the_demo: Path) -> None:
-    ran = 0
+NUMBER = r"[0-9]+\.[0-9]+"
+# What a command has to give where it is run as the README has it: what its output looks like as a
+# whole (lines of translations: one for each of the input), and files that it makes, with a
+# pattern of their content.
+GIVES: dict[str, tuple[str, dict[str, str]]] = {
+    "nmt train configs/toy.yaml run=runs/first": ("", {"runs/first/results.json": '"bleu"'}),
+    "nmt translate runs/toy": (r"[^\n]*\n", {}),
+    "nmt evaluate runs/toy": (rf"BLEU +{NUMBER}  nrefs:1\|(.*\n)+", {}),
+    "nmt align runs/toy --source data/toy/few.en --target data/toy/few.de --plot runs/toy/plots": (
+        r"((\d+-\d+ ?)*\n){5}",
+        {"runs/toy/plots/1.png": "PNG"},
+    ),
+    "nmt score runs/toy --source data/toy/few.en --target data/toy/few.de": (
+        rf"(-{NUMBER}.*\n){{5}}",
+        {},
+    ),
+    "nmt check configs/toy.yaml": (r"configuration(.*\n)+time (.*\n)", {}),
+    "nmt train configs/toy.yaml run=runs/luong model.decoder.style=luong "
+    "model.attention.score=general": ("", {"runs/luong/config.yaml": "name: luong"}),
+    "nmt translate runs/toy data/toy/test.en -o test.out --beam-size 10 --alignments test.align": (
+        "",
+        {"test.out": r"^([^\n]*\n){20}$", "test.align": r"^((\d+-\d+ ?)*\n){20}$"},
+    ),
+    "nmt translate runs/toy data/toy/test.en --n-best 3 --beam-size 5": (r"(.*\n){60}", {}),
+    "nmt evaluate runs/toy --source data/toy/valid.en --reference data/toy/valid.de "
+    "--json valid.json": (rf"BLEU +{NUMBER}  nrefs:1\|(.*\n)+", {"valid.json": '"signature"'}),
+    "nmt check mine.yaml": (r"configuration(.*\n)+time (.*\n)", {}),
+    "nmt train mine.yaml": ("", {"runs/mine/results.json": '"bleu"'}),
+    "nmt translate runs/mine test.en": (r"(.*\n){20}", {}),
+    "nmt translate runs/toy data/toy/few.en --search sampling --set search.top_k=10 --set "
+    "search.seed=2": (r"(.*\n){5}", {}),
+    "nmt translate runs/toy data/toy/few.en --set no_repeat_ngram_size=3 --set "
+    "'forbidden=[Hunde]'": (r"(.*\n){5}", {}),
+    "nmt tune runs/toy --dry-run": (rf"length penalty .*\n(.* {NUMBER}.*\n)+(.*\n)*", {}),
+}
+
+
+def test_every_command_gives_what_the_readme_says(nmt: Any, in_place_of_the_demo: Path) -> None:
+    ran, odd = set(), []
     for command in commands():
         piped = re.fullmatch(r"echo '(?P<text>.*)' \| (?P<command>nmt .*)", command)
-        words = shlex.split(piped["command"] if piped else command)
+        plain = piped["command"] if piped else command
+        words = shlex.split(plain)
         if words[0] != "nmt" or "configs/multi30k" in command:
             continue  # what these name is looked at below
         outcome = nmt(*words[1:], stdin=f"{piped['text']}\n".encode() if piped else b"")
         assert outcome.code == 0, f"{command}\n{outcome.err}"
-        ran += 1
-    assert ran >= 10
+        if plain.endswith(" --resume"):
+            assert "the run is finished already" in outcome.err
+            continue
+        output, files = GIVES[plain]
+        if not re.fullmatch(output, outcome.out):
+            odd.append(f"{command}\n{outcome.out}")
+        for name, content in files.items():
+            text = Path(name).read_text(encoding="utf-8", errors="replace")
+            if not re.search(content, text):
+                odd.append(f"{command}: {name}\n{text[:500]}")
+        ran.add(plain)
+    assert odd == []
+    assert ran == GIVES.keys()
+
+
+def test_every_step_of_the_demo_works(
+    nmt: Any,
+    in_place_of_the_demo: Path,
+    load_script: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In this process, with the small corpus: each step ends well, and shows what it promises."""
+    demo = load_script("demo")
+    outcomes = []
+
+    def run(command: list[str]) -> int:
+        assert command[1:3] == ["-m", "nmt"], "the corpus is there"
+        outcomes.append(nmt(*command[3:]))
+        return int(outcomes[-1].code)
+
+    monkeypatch.setattr(demo, "ROOT", in_place_of_the_demo)
+    monkeypatch.setattr(demo, "run", run)
+    assert demo.main() == 0, outcomes[-1].err
+    trained, evaluated, aligned = outcomes
+    assert "the best model" in trained.err
+    assert re.match(rf"BLEU +{NUMBER}  nrefs:1", evaluated.out)
+    assert re.search(r"alignment error rate \d", aligned.err + aligned.out)
+    shown = capsys.readouterr().out
+    for number, sentence in enumerate(demo.SENTENCES, start=1):
+        assert f"\n{sentence}  ->  " in shown
+        assert (demo.ROOT / demo.RUN / f"plots/attention-{number}.png").stat().st_size > 1_000
+    assert "Done in " in shown
 
 
 def test_the_groups_for_a_small_corpus_fit_into_the_file(tmp_path: Path) -> None:
