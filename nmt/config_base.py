@@ -80,7 +80,7 @@ class Variants:
         name = self.names()[0]
         if isinstance(given, dict):
             name = given.get("name", name)
-        if name not in self._groups:
+        if not isinstance(name, str) or name not in self._groups:
             refuse(((), unknown(self.kind, str(name), self.names())), value=name)
         return self._groups[name].model_validate(given)
 

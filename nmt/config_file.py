@@ -4,14 +4,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from types import NoneType
+from typing import Any, Final, get_args
 
 from pydantic import ValidationError
 
 from nmt.config import Config, TokenizerConfig
 from nmt.config_versions import name_trained_score, upgrade
 from nmt.errors import ConfigError
-from nmt.explain import UNKNOWN_OPTION, explain
+from nmt.explain import UNKNOWN_OPTION, explain, explain_alternatives
 from nmt.files import is_missing
 from nmt.option_places import group_in, option_places
 from nmt.untrusted import read_regular
@@ -189,16 +190,35 @@ def _default_name(place: Place) -> str | None:
 def _first_problem(error: ValidationError, tree: Tree, layers: Sequence[Layer]) -> str:
     """The first error in the order of the keys, and how many more there are."""
     details = error.errors(include_url=False)
-    place = _written_place(details[0]["loc"], tree)
-    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    option, or_null = _alternatives(details[0]["loc"])
+    same = [it for it in details if it["loc"][: len(option)] == option] if option else details[:1]
+    place = _written_place(option or details[0]["loc"], tree)
+    num_more = len(details) - len(same)
+    more = f" (and {num_more} more)" if num_more else ""
     key = _dotted(place)
     elsewhere: Sequence[str] = ()
     if details[0]["type"] == UNKNOWN_OPTION:
         places = option_places(details[0]["ctx"]["name"])
         # At its own place it is an option of another plug-in.
         elsewhere = [place for place in places if place != key][:_MOST_PLACES]
-    sentence = explain(details[0], elsewhere)
+    sentence = explain_alternatives(same, or_null) if option else explain(details[0], elsewhere)
     return f"{_origin(place, layers)}: {key}{': ' if key else ''}{sentence}{more}"
+
+
+def _alternatives(place: Place) -> tuple[Place, bool]:
+    """Return the option whose type has alternatives, and whether null is one; (): it has none.
+
+    Behind that place pydantic names the alternative, which nobody has written.
+    """
+    model: Any = Config
+    for depth, part in enumerate(place):
+        field = getattr(model, "model_fields", {}).get(part)
+        if field is not None:
+            model = group_in(field.annotation)
+            kinds = get_args(field.annotation) if model is None else ()
+            if len([kind for kind in kinds if kind is not NoneType]) > 1:
+                return place[: depth + 1], NoneType in kinds
+    return (), False
 
 
 def _written_place(place: Place, tree: Any) -> Place:

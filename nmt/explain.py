@@ -134,6 +134,20 @@ def explain(error: ErrorDetails, elsewhere: Sequence[str] = ()) -> str:
     return f"{error['msg']}, not {value}"
 
 
+def explain_alternatives(errors: Sequence[ErrorDetails], or_null: bool) -> str:
+    """Return one sentence for a value that none of the alternatives of an option takes.
+
+    Args:
+        errors: of one value, one for each alternative.
+        or_null: null is allowed as well.
+    """
+    value = show(errors[0]["input"])
+    sentences = [explain(error).partition(f", not {value}")[0] for error in errors]
+    allowed = [sentence.removeprefix("must be ") for sentence in sentences]
+    allowed += ["null"] if or_null else []
+    return f"must be {', '.join(allowed[:-1])} or {allowed[-1]}, not {value}"
+
+
 def show(value: Any) -> str:
     """A value as one would write it in YAML, shortened."""
     text = in_full(value)

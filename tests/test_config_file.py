@@ -1,8 +1,9 @@
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -472,3 +473,53 @@ def test_no_torch_is_loaded(write: Write) -> None:
         "sys.exit(bool({'torch', 'numpy', 'sentencepiece'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "wrong"),
+    [
+        ("lots", "must be a whole number, 'auto' or null, not 'lots'"),
+        ("1.5", "must be a whole number, 'auto' or null, not '1.5'"),
+        ("0", "must be at least 1, 'auto' or null, not '0'"),
+        ("[1]", "must be a whole number, 'auto' or null, not ['1']"),
+    ],
+)
+def test_of_alternatives_all_are_named(value: str, wrong: str, write: Write) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(""), [f"training.batch_tokens={value}"])
+    origin = f"override 'training.batch_tokens={value}'"
+    assert str(caught.value) == f"{origin}: training.batch_tokens: {wrong}"
+    path = write(f"training: {{batch_tokens: {value}, seed: 1}}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert str(caught.value).startswith(f"{path}: training.")
+
+
+def _leaves(tree: Any, above: str) -> Iterator[str]:
+    if isinstance(tree, dict) and tree:
+        for key, value in tree.items():
+            yield from _leaves(value, f"{above}.{key}" if above else key)
+    else:
+        yield above
+
+
+# Of pydantic, of typing and of Python: what a person who writes YAML has not heard of.
+LIBRARY_WORDS = re.compile(
+    r"Input should|constrained|literal\[|[Uu]nion|valid (integer|string|number|list)|unable to|"
+    r"NoneType|instance of|\bdict\b|\bint\b|\bstr\b|_type="
+)
+
+
+@pytest.mark.parametrize("value", ["lots", "[{a: 1}]"])
+def test_no_option_is_refused_in_the_words_of_a_library(value: str, write: Write) -> None:
+    path = write("")
+    keys = list(_leaves(load_config(path).model_dump(mode="json"), ""))
+    refused = 0
+    for key in keys:
+        try:
+            load_config(path, [f"{key}={value}"])
+        except ConfigError as error:
+            message, refused = str(error), refused + 1
+            assert not LIBRARY_WORDS.search(message), message
+            assert "\n" not in message
+    assert refused > len(keys) / 2

@@ -1,6 +1,7 @@
 """Whether a run can go on with the configuration that it is given now."""
 
 import fnmatch
+import shlex
 from typing import Any, Final
 
 from nmt.build import Tokenizers
@@ -61,7 +62,8 @@ def require_same(before: Config, now: Config) -> list[str]:
     if changed:
         raise ConfigError(
             f"--resume: the run was started with other options: {', '.join(changed)}; put them "
-            "back, or start another run with run=PATH"
+            "back, or start another run with run=PATH: start_from="
+            f"{shlex.quote(before.run)} gives it the weights that this one has"
         )
     return [told[key] for key in told if key in harmless]
 

@@ -98,6 +98,7 @@ MAY_CHANGE = {
     "data.test.grids",
     "data.test.alignments",
     "data.test.weight",
+    "data.test.alignment_units",
     "data.cache",
     "data.encoding_processes",
     "data.num_processes",
@@ -156,9 +157,13 @@ def test_every_option_is_refused_but_for_a_known_few() -> None:
 
 
 def test_all_that_differs_is_named_and_what_to_do() -> None:
-    other = config(seed=2, training__clip_norm=None, training__log_every=7)
-    message = r"seed \(1 -> 2\), training\.clip_norm \(1\.0 -> null\); put them back, or start anot"
-    with pytest.raises(ConfigError, match=message):
+    other = config(seed=2, training__clip_norm=None, training__log_every=7, run="runs/y")
+    message = (
+        "--resume: the run was started with other options: seed (1 -> 2), training.clip_norm "
+        "(1.0 -> null); put them back, or start another run with run=PATH: start_from=runs/x "
+        "gives it the weights that this one has"
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         require_same(config(), other)
 
 
