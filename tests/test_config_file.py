@@ -506,7 +506,7 @@ def _leaves(tree: Any, above: str) -> Iterator[str]:
 # Of pydantic, of typing and of Python: what a person who writes YAML has not heard of.
 LIBRARY_WORDS = re.compile(
     r"Input should|constrained|literal\[|[Uu]nion|valid (integer|string|number|list)|unable to|"
-    r"NoneType|instance of|\bdict\b|\bint\b|\bstr\b|_type="
+    r"NoneType|instance of|\bdict\b|\bint\b|\bstr\b|input_type"
 )
 
 
