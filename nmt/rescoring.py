@@ -118,6 +118,20 @@ def written_words(
     return sentences
 
 
+def drop_equal_texts(
+    found: list[list[Hypothesis]], texts: list[tuple[str, ...]]
+) -> tuple[list[list[Hypothesis]], list[tuple[str, ...]]]:
+    """Return the first hypothesis of each text: a text may be written in several tokens."""
+    places = [[at for at, text in enumerate(line) if text not in line[:at]] for line in texts]
+    return [
+        [hypotheses[place] for place in chosen]
+        for hypotheses, chosen in zip(found, places, strict=True)
+    ], [
+        tuple(of_line[place] for place in chosen)
+        for of_line, chosen in zip(texts, places, strict=True)
+    ]
+
+
 def rerank(
     found: list[list[Hypothesis]], texts: list[tuple[str, ...]], choose: MinimumBayesRisk
 ) -> tuple[list[list[Hypothesis]], list[tuple[str, ...]]]:

@@ -36,6 +36,7 @@ from nmt.ranks import leading, serve
 from nmt.reading import no_report, read_words, windows
 from nmt.rescoring import (
     decode,
+    drop_equal_texts,
     rerank,
     score_texts,
     score_tokens,
@@ -346,6 +347,8 @@ class Translator:
         texts, written = decode(found, sources, tokenizer, self.inference, self.dictionary)
         if self.reranker is not None:
             found, texts = rerank(found, texts, self.reranker)
+        elif self.inference.search.finds_other_texts:
+            found, texts = drop_equal_texts(found, texts)
         alignments: Sequence[SentenceAlignment | None] = [None] * len(found)
         if with_alignments:
             best = [

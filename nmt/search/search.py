@@ -48,6 +48,8 @@ class Search(ABC):
 
     takes_phrases: bool = False
     """Whether it heeds the phrases of a request."""
+    finds_other_texts: bool = False
+    """Whether its hypotheses are to differ in their text, not in their tokens only."""
 
     def __init__(self, beam_size: int, n_best: int, scoring: Scoring, rules: Rules) -> None:
         assert n_best <= beam_size, "the configuration refuses it"

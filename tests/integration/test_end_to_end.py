@@ -191,6 +191,20 @@ def test_every_search_translates_on_the_command_line(nmt: Any, tmp_path: Path) -
     assert "zwei" not in lines("--set", "forbidden=[zwei]")[0]
 
 
+def test_diverse_beam_finds_other_lines_by_default(nmt: Any) -> None:
+    outcome = nmt(
+        *("translate", "runs/tiny", "test.en", "--search", "diverse_beam"),
+        *("--beam-size", "4", "--n-best", "4"),
+    )
+    found: dict[str, list[str]] = {}
+    for line in outcome.lines:
+        number, text, _ = line.split(" ||| ")
+        found.setdefault(number, []).append(text)
+    assert len(found) == 20
+    assert all(len(set(texts)) == len(texts) for texts in found.values())
+    assert sum(len(texts) > 1 for texts in found.values()) >= 16
+
+
 def test_translations_of_another_system_are_ranked(nmt: Any, tmp_path: Path) -> None:
     source, n_best = tmp_path / "source", tmp_path / "n-best"
     source.write_text("one two .\nnine .\nthree .\n")
