@@ -1,7 +1,7 @@
 """Recurrent neural machine translation with attention.
 
 >>> from nmt import Translator
->>> Translator.from_run("runs/toy").translate(["Tom chases Jerry ."])
+>>> Translator.from_run("runs/toy").translate(["Tom chases Jerry."])
 
 Importing the package loads nothing heavy: `Translator` (and torch with it), `ExportedTranslator`
 and `DecodingConfig` are loaded when they are asked for.

@@ -55,7 +55,7 @@ COMMANDS: Final = {
 
 _EPILOG: Final = """examples:
   nmt train configs/toy.yaml
-  echo 'Tom chases Jerry .' | nmt translate runs/toy
+  echo 'Tom chases Jerry.' | nmt translate runs/toy
 
 `nmt COMMAND --help` explains a command."""
 

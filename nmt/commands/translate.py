@@ -59,7 +59,7 @@ EXAMPLES = """output:
   and --batch-tokens; it tells the scores of its search; no scores of tokens, no alignments.
 
 examples:
-  echo 'Tom chases Jerry .' | nmt translate runs/toy
+  echo 'Tom chases Jerry.' | nmt translate runs/toy
   nmt translate runs/toy book.en -o book.de --beam-size 10
   nmt translate runs/toy book.en.gz --alignments book.align > book.de
   nmt translate runs/toy book.en --n-best 5 --length-penalty 0.8
