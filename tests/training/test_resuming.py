@@ -97,6 +97,7 @@ MAY_CHANGE = {
     "data.test.tsv",
     "data.test.grids",
     "data.test.alignments",
+    "data.test.alignment_units",
     "data.test.weight",
     "data.test.alignment_units",
     "data.cache",
