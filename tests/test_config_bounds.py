@@ -192,3 +192,39 @@ def test_the_bounds_of_an_option_of_a_plug_in(
         with pytest.raises(ValidationError) as error:
             options.model_validate({option: value})
         assert option in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("group", "allowed", "refused", "told"),
+    [
+        (ScheduledSamplingConfig, {"start": 8, "end": 9}, {"start": 9, "end": 9}, "end"),
+        (
+            DecodingConfig,
+            {"min_length": 9, "max_length": 9},
+            {"min_length": 10, "max_length": 9},
+            "min_length",
+        ),
+        (DecodingConfig, {"beam_size": 9, "n_best": 9}, {"beam_size": 9, "n_best": 10}, "n_best"),
+        (
+            DecodingConfig,
+            {"mbr": "bleu", "beam_size": 9, "mbr_candidates": 9},
+            {"mbr": "bleu", "beam_size": 9, "mbr_candidates": 10},
+            "mbr",
+        ),
+        (
+            DecodingConfig,
+            {"mbr": "bleu", "search": "sampling", "mbr_candidates": 9, "n_best": 9},
+            {"mbr": "bleu", "search": "sampling", "mbr_candidates": 9, "n_best": 10},
+            "n_best",
+        ),
+        (EncoderConfig, {"num_layers": 2, "residual": True}, {"residual": True}, "residual"),
+        (DecoderConfig, {"num_layers": 2, "residual": True}, {"residual": True}, "residual"),
+    ],
+)
+def test_the_bounds_of_one_option_by_another(
+    group: type[Options], allowed: dict[str, Any], refused: dict[str, Any], told: str
+) -> None:
+    group.model_validate(allowed)
+    with pytest.raises(ValidationError) as error:
+        group.model_validate(refused)
+    assert told in str(error.value)

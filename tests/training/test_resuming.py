@@ -99,7 +99,6 @@ MAY_CHANGE = {
     "data.test.alignments",
     "data.test.alignment_units",
     "data.test.weight",
-    "data.test.alignment_units",
     "data.cache",
     "data.encoding_processes",
     "data.num_processes",
