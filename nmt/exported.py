@@ -18,16 +18,32 @@ from nmt.reading import full_batches, no_report, read_words, windows
 from nmt.seal import is_sealed
 from nmt.search.hypothesis import Hypothesis
 from nmt.symbols import EOS, PAD
-from nmt.text.normalization import Normalizer
 from nmt.text.reader import Tokens
-from nmt.text.storage import SavedTokenizer
+from nmt.text.storage import restore_saved
 from nmt.text.tokenizer import Tokenizer
 from nmt.text.tokenizers import restore_tokenizer
 from nmt.translated import Translation
+from nmt.untrusted import open_regular, parse_json
 
 FORMAT: Final = 1
 KEY: Final = "nmt"
 """Of the file's metadata: a JSON object with the fields of `Description`."""
+INPUTS: Final = {
+    "source": ("int64", ("B", "S")),
+    "source_lengths": ("int64", ("B",)),
+    "beam_size": ("int64", ()),
+    "n_best": ("int64", ()),
+}
+"""What goes into the file: tokens with EOS, padded with 0 on the right; their numbers; K; N."""
+OUTPUTS: Final = {
+    "scores": ("float", ("B", "N")),
+    "log_probabilities": ("float", ("B", "N")),
+    "lengths": ("int64", ("B", "N")),
+    "tokens": ("int64", ("B", "N", "T")),
+}
+"""What comes out of it: best first; a score of -inf: there are no more."""
+_MAX_BYTES: Final = 2**31  # of a protocol buffer
+_MAX_NUMBER: Final = 2**31
 _NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
 
 
@@ -81,7 +97,7 @@ class Description:
             ValueError, KeyError, TypeError: it is something else.
             RunError: it has a tokenizer that this version does not.
         """
-        fields = json.loads(text)
+        fields = parse_json(text)
         if not isinstance(fields, dict):
             raise TypeError("it is no object")
         number, packed = fields.pop("format"), fields.pop("target")
@@ -89,7 +105,22 @@ class Description:
             raise ValueError(f"it is of format {number}, and this program reads {FORMAT}")
         source = _unpack(fields.pop("source"), origin)
         target = source if packed is None else _unpack(packed, origin)
-        return cls(**fields, source=source, target=target)
+        described = cls(**fields, source=source, target=target)
+        described._check()
+        return described
+
+    def _check(self) -> None:
+        if self.precision not in ("float32", "int8"):
+            raise ValueError(f"precision: {self.precision!r}")
+        for name, most in (
+            ("max_beam_size", len(self.target)),
+            ("beam_size", self.max_beam_size),
+            ("max_source_length", _MAX_NUMBER),
+            ("batch_tokens", _MAX_NUMBER),
+        ):
+            number = getattr(self, name)
+            if type(number) is not int or not 1 <= number <= most:
+                raise ValueError(f"{name}: {number!r} is not a whole number from 1 to {most}")
 
 
 def _pack(tokenizer: Tokenizer) -> dict[str, Any]:
@@ -98,9 +129,7 @@ def _pack(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _unpack(fields: dict[str, Any], origin: Path) -> Tokenizer:
-    normalizer = Normalizer(**fields["normalizer"])
-    model = base64.b64decode(fields["model"])
-    saved = SavedTokenizer(fields["name"], normalizer, fields["options"], model)
+    saved = restore_saved(fields, base64.b64decode(fields["model"], validate=True))
     if saved.describe() != {key: value for key, value in fields.items() if key != "model"}:
         raise ValueError("its tokenizer is damaged, or of another format")
     return restore_tokenizer(saved, origin)
@@ -272,7 +301,19 @@ class ExportedTranslator:
             "beam_size": np.array(self.beam_size, dtype=np.int64),
             "n_best": np.array(self.n_best, dtype=np.int64),
         }
-        return read_hypotheses(*self.session.run(None, given))
+        try:
+            found = self.session.run(list(OUTPUTS), given)
+        except Exception as error:  # its own kinds have no common name
+            first_line = str(error).strip().partition("\n")[0]
+            raise RunError(f"the exported model cannot translate: {first_line}") from error
+        tokens, lengths = found[3], found[2]
+        if tokens.size and not 0 <= tokens.min() <= tokens.max() < len(self.target_tokenizer):
+            raise RunError(
+                "the exported model writes tokens that its tokenizer does not have; export it again"
+            )
+        if found[0].shape != lengths.shape or len(lengths) != len(sources):
+            raise RunError("the exported model does not give what was asked for; export it again")
+        return read_hypotheses(*found)
 
     def _write(self, hypotheses: Sequence[Hypothesis]) -> Translation:
         decode = self.target_tokenizer.decode
@@ -318,14 +359,27 @@ def _load(path: Path) -> Any:
         ) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # batches go side by side, which leaves no thread waiting
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what it says of a file that it refuses is in its error
     try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        with open_regular(path, _MAX_BYTES):
+            pass
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own kinds have no common name
         raise RunError(
             f"{path}: is not a folder, and no exported model that can be read: name a run, or "
             "export it anew (`nmt export RUN -o FILE`)"
         ) from error
+    for needed, found in ((INPUTS, session.get_inputs()), (OUTPUTS, session.get_outputs())):
+        types = {name: (f"tensor({kind})", len(sizes)) for name, (kind, sizes) in needed.items()}
+        if {item.name: (item.type, len(item.shape)) for item in found} != types:
+            raise RunError(
+                f"{path}: is another model than those of `nmt export`: its inputs or outputs are "
+                "not the same; export it again with this version"
+            )
+    return session
 
 
 def _describe(path: Path, session: Any) -> Description:

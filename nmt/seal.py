@@ -1,11 +1,15 @@
 """A file that holds its own SHA-256, so that one that was damaged on its way is told."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
+
+from nmt.untrusted import open_regular
 
 _MARK: Final = b"sealed by nmt, SHA-256 "
 _BLANK: Final = b"0" * 64
+_CHUNK: Final = 2**20
 
 UNSEALED: Final = (_MARK + _BLANK).decode()
 """What must stand in a file, as it is, to be sealed: the digest takes the place of the zeros."""
@@ -31,13 +35,40 @@ def is_sealed(path: Path) -> bool:
 
 
 def _find(path: Path) -> tuple[int | None, bytes]:
-    """Where the digest belongs (None: the mark is missing), and what it is, with zeros there."""
-    content = path.read_bytes()
-    found = content.rfind(_MARK)
-    if found < 0:
-        return None, b""
-    at, view = found + len(_MARK), memoryview(content)
-    digest = hashlib.sha256()
-    for part in (view[:at], _BLANK, view[at + len(_BLANK) :]):
-        digest.update(part)
-    return at, digest.hexdigest().encode()
+    """Where the digest belongs (None: the mark is missing), and what it is, with zeros there.
+
+    A file may be of any size: little of it is in memory at a time.
+    """
+    with open_regular(path) as file:
+        at = _end_of_mark(file)
+        if at is None:
+            return None, b""
+        digest = hashlib.sha256()
+        file.seek(0)
+        for chunk in _chunks(file, at):
+            digest.update(chunk)
+        digest.update(_BLANK)
+        file.seek(at + len(_BLANK))
+        for chunk in _chunks(file, None):
+            digest.update(chunk)
+        return at, digest.hexdigest().encode()
+
+
+def _end_of_mark(file: BinaryIO) -> int | None:
+    """Where the last mark ends."""
+    at, start, tail = None, 0, b""
+    while chunk := file.read(_CHUNK):
+        block = tail + chunk
+        found = block.rfind(_MARK)
+        if found >= 0:
+            at = start - len(tail) + found + len(_MARK)
+        start += len(chunk)
+        tail = block[1 - len(_MARK) :]
+    return at
+
+
+def _chunks(file: BinaryIO, size: int | None) -> Iterator[bytes]:
+    """So many bytes from where the file is; None: the rest."""
+    while size != 0 and (chunk := file.read(_CHUNK if size is None else min(size, _CHUNK))):
+        size = None if size is None else size - len(chunk)
+        yield chunk

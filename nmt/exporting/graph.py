@@ -12,6 +12,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from nmt.exported import INPUTS, OUTPUTS
 from nmt.exporting.operators import RUNTIME, merge_products, operators
 from nmt.exporting.parts import Candidates, Example, Reading, Round
 from nmt.nn.model import Model
@@ -20,21 +21,7 @@ from nmt.structure import map_tensors, tensors_of
 from nmt.symbols import EOS
 
 OPSET: Final = 20
-_INT, _FLOAT = TensorProto.INT64, TensorProto.FLOAT
-INPUTS: Final = {
-    "source": (_INT, ["B", "S"]),
-    "source_lengths": (_INT, ["B"]),
-    "beam_size": (_INT, []),
-    "n_best": (_INT, []),
-}
-"""What goes into the file: tokens with EOS, padded with 0 on the right; their numbers; K; N."""
-OUTPUTS: Final = {
-    "scores": (_FLOAT, ["B", "N"]),
-    "log_probabilities": (_FLOAT, ["B", "N"]),
-    "lengths": (_INT, ["B", "N"]),
-    "tokens": (_INT, ["B", "N", "T"]),
-}
-"""What comes out of it: best first; a score of -inf: there are no more."""
+_TYPES: Final = {"int64": TensorProto.INT64, "float": TensorProto.FLOAT}
 
 
 def make_graph(
@@ -65,6 +52,10 @@ def make_graph(
     places = {id(tensor): place for place, tensor in enumerate(tensors)}
     found = [places[id(tensor)] for tensor in tensors_of(begun[1].found)]
     return _join(first, body, carried, found, with_candidates=candidates is not None)
+
+
+def _describe(name: str, kind: str, sizes: Sequence[str]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, _TYPES[kind], list(sizes))
 
 
 def _example(vocabulary_size: int) -> Example:
@@ -146,8 +137,8 @@ def _join(
     whole = helper.make_graph(
         nodes,
         "translate",
-        [helper.make_tensor_value_info(name, *kind) for name, kind in INPUTS.items()],
-        [helper.make_tensor_value_info(name, *kind) for name, kind in OUTPUTS.items()],
+        [_describe(name, *kind) for name, kind in INPUTS.items()],
+        [_describe(name, *kind) for name, kind in OUTPUTS.items()],
         initializer=weights,
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(RUNTIME, 1)]
@@ -168,7 +159,7 @@ def _outputs(
 def _loop_body(graph: onnx.GraphProto) -> onnx.GraphProto:
     """A graph as the body of a loop; its weights are those of the graph around it."""
     inputs = [
-        helper.make_tensor_value_info("round/number", _INT, []),
+        _describe("round/number", "int64", ()),
         helper.make_tensor_value_info("round/is_open", TensorProto.BOOL, []),
         *map(_without_shape, graph.input),
     ]
