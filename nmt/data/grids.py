@@ -1,6 +1,8 @@
 """Grids as a source: pictures as arrays of numbers in an `.npz` file, a vector for each cell."""
 
 import hashlib
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -9,13 +11,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, TypeAlias
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 from numpy.typing import NDArray
 
 from nmt.data.corpus import Corpus
-from nmt.data.lines import open_binary
+from nmt.data.lines import open_binary, require_regular
+from nmt.data.npz import MAX_ROW_BYTES, StoredArray, members, open_array
 from nmt.errors import DataError
 from nmt.text.reader import EncodedWords, Reader
 
+_NUM_DIMENSIONS: Final = 3
 NUM_POSITIONS: Final = 2
 """Numbers of a cell after its channels: its row and its column, counted from 0."""
 _ALL: Final = "grids"
@@ -28,6 +33,12 @@ _DAMAGES: Final = (
     ValueError,
     NotImplementedError,
     RuntimeError,
+    struct.error,
+    # Of a header that is no dictionary of literals.
+    SyntaxError,
+    TypeError,
+    MemoryError,
+    tokenize.TokenError,
 )
 
 
@@ -63,62 +74,77 @@ Source: TypeAlias = str | Grid
 def read_grids(path: Path) -> Iterator[Grid]:
     """The grids of an `.npz` file: `arr_0`, `arr_1`, …, or `grids`, `[N rows columns channels]`.
 
-    One array is in memory at a time; `grids` is one. Nothing that is pickled is loaded.
+    One grid is in memory at a time. Nothing that is pickled is loaded.
 
     Raises:
         DataError: it is no such file, or an array is none of finite numbers, or of another shape.
     """
+    require_regular(path)
     try:
         with open_binary(path) as file:
-            arrays = np.load(file, allow_pickle=False)
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
+            if file.peek(len(MAGIC_PREFIX)).startswith(MAGIC_PREFIX):
                 raise DataError(f"{path}: one array; grids are read from an .npz file of arrays")
-            names = list(arrays.files)
-            if names == [_ALL]:
-                many = _load(arrays, path, _ALL)
-                _check(many, path, _ALL, 4)
-                for index in range(len(many)):
-                    yield _grid(many[index], path, f"{_ALL}[{index}]")
-                return
-            expected = [f"arr_{index}" for index in range(len(names))]
-            for name in expected:
-                if name not in names:
-                    raise DataError(
-                        f"{path}: array {name} is missing; needed are arr_0, arr_1, … or `{_ALL}`"
-                        " alone"
-                    )
-            for name in expected:
-                yield _grid(_load(arrays, path, name), path, name)
+            with zipfile.ZipFile(file) as archive:
+                yield from _read_all(archive, path)
     except _DAMAGES as error:
         raise DataError(
             f"{path}: no .npz file of arrays, or a damaged one; write it with numpy.savez"
         ) from error
 
 
-def _load(arrays: Any, path: Path, name: str) -> NDArray[Any]:
+def _read_all(archive: zipfile.ZipFile, path: Path) -> Iterator[Grid]:
+    found = members(archive)
+    if list(found) == [_ALL]:
+        yield from _read_array(archive, found[_ALL], path, _ALL, 4)
+        return
+    expected = [f"arr_{index}" for index in range(len(found))]
+    for name in expected:
+        if name not in found:
+            raise DataError(
+                f"{path}: array {name} is missing; needed are arr_0, arr_1, … or `{_ALL}` alone"
+            )
+    for name in expected:
+        yield from _read_array(archive, found[name], path, name, _NUM_DIMENSIONS)
+
+
+def _read_array(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, name: str, num_dimensions: int
+) -> Iterator[Grid]:
+    """The grid, or the grids, of an array that must have so many dimensions."""
     try:
-        array = arrays[name]
-        if not isinstance(array, np.ndarray):  # bytes, of what numpy has not written
-            raise ValueError("no array")
+        with open_array(archive, info) as array:
+            _check(array, path, name, num_dimensions)
+            for index, values in enumerate(array.rows(_NUM_DIMENSIONS)):
+                place = name if num_dimensions == _NUM_DIMENSIONS else f"{name}[{index}]"
+                yield _grid(values, path, place)
     except _DAMAGES as error:
         raise DataError(
             f"{path}: array {name}: pickled or damaged, and not loaded; save plain numbers"
         ) from error
-    return array
 
 
-def _check(array: NDArray[Any], path: Path, name: str, num_dimensions: int) -> None:
+def _check(array: StoredArray, path: Path, name: str, num_dimensions: int) -> None:
+    shape = list(array.shape)
     if array.dtype.kind not in "fiub":
         raise DataError(f"{path}: array {name}: type {array.dtype}, where numbers are needed")
     if array.ndim != num_dimensions or 0 in array.shape[1:]:
-        wanted = "[N rows columns channels]" if num_dimensions == 4 else "[rows columns channels]"
-        raise DataError(f"{path}: array {name}: shape {list(array.shape)}, needed is {wanted}")
+        wanted = "[rows columns channels]"
+        wanted = wanted if num_dimensions == _NUM_DIMENSIONS else f"[N {wanted[1:]}"
+        raise DataError(f"{path}: array {name}: shape {shape}, needed is {wanted}")
+    if num_dimensions == _NUM_DIMENSIONS and 0 in array.shape:
+        raise DataError(f"{path}: array {name}: shape {shape}, which has no cells")
+    if array.row_bytes(_NUM_DIMENSIONS) > MAX_ROW_BYTES:
+        raise DataError(
+            f"{path}: array {name}: shape {shape} has grids of more than {MAX_ROW_BYTES:,} bytes, "
+            "the limit; make them smaller"
+        )
+    if array.is_fortran and num_dimensions > _NUM_DIMENSIONS:
+        raise DataError(
+            f"{path}: array {name}: is in Fortran order; save numpy.ascontiguousarray of it"
+        )
 
 
 def _grid(array: NDArray[Any], path: Path, name: str) -> Grid:
-    _check(array, path, name, 3)
-    if not array.size:
-        raise DataError(f"{path}: array {name}: shape {list(array.shape)}, which has no cells")
     with np.errstate(over="ignore"):  # what float32 cannot hold is told as infinite
         values = array.astype(np.float32)
     if not np.isfinite(values).all():

@@ -1,9 +1,12 @@
 """Grids are read one by one, and each bad one is named."""
 
+import os
 import pickle
 import random
+import tracemalloc
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,6 +60,90 @@ def test_an_array_that_numpy_has_not_written_is_refused(tmp_path: Path) -> None:
         archive.writestr("arr_0.npy", "some text")
     with pytest.raises(DataError, match=f"^{path}: array arr_0: pickled or damaged"):
         list(read_grids(path))
+
+
+def write_member(path: Path, header: str, body: bytes = b"", **options: Any) -> None:
+    """An `.npz` file with one array that says of itself what `header` says."""
+    text = header.encode().ljust(118) + b"\n"
+    content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + body
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        archive.writestr("arr_0.npy", content)
+
+
+SIZES = "'fortran_order': False, 'shape': (1000000, 1000000, 3)"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        f"{{'descr': '<f8', {SIZES}}}",
+        f"{{'descr': '|O', {SIZES}}}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (-1, 1, 1)}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (1.0, 1, 1)}",
+        "{'descr': '<f8', 'fortran_order': 1, 'shape': (1, 1, 1)}",
+        "{'descr': 'nonsense', 'fortran_order': False, 'shape': (1, 1, 1)}",
+        "{'descr': '<f8', 'shape': (1, 1, 1)}",
+        "[1]",
+        "exit()",
+        "(" * 118,
+    ],
+)
+def test_an_array_that_declares_what_it_does_not_have_is_refused(
+    header: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.npz"
+    write_member(path, header)
+    assert path.stat().st_size < 300
+    with pytest.raises(DataError, match=f"^{path}: array arr_0: pickled or damaged"):
+        list(read_grids(path))
+
+
+def test_an_array_of_another_compression_than_numpys_is_refused(tmp_path: Path) -> None:
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1)}"
+    write_member(tmp_path / "a.npz", header, bytes(4))
+    assert len(list(read_grids(tmp_path / "a.npz"))) == 1
+    write_member(tmp_path / "b.npz", header, bytes(4), compression=zipfile.ZIP_LZMA)
+    with pytest.raises(DataError, match="array arr_0: pickled or damaged"):
+        list(read_grids(tmp_path / "b.npz"))
+
+
+def test_grids_that_are_too_large_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", np.zeros((2**13, 2**13, 2), np.uint8))
+    assert (tmp_path / "a.npz").stat().st_size < 2**20
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"more than 67,108,864 bytes, the limit; make them small"):
+        list(read_grids(tmp_path / "a.npz"))
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
+
+
+def test_of_many_grids_one_is_in_memory_at_a_time(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "a.npz", grids=np.zeros((1000, 20, 200, 4), np.uint8))
+    tracemalloc.start()
+    assert sum(1 for _ in read_grids(tmp_path / "a.npz")) == 1000
+    assert tracemalloc.get_traced_memory()[1] < 2**21
+    tracemalloc.stop()
+
+
+def test_arrays_in_fortran_order(tmp_path: Path) -> None:
+    values = np.arange(24).reshape(2, 3, 4)
+    np.savez(tmp_path / "a.npz", np.asfortranarray(values))
+    (grid,) = read_grids(tmp_path / "a.npz")
+    assert np.array_equal(grid.values, values)
+    np.savez(tmp_path / "b.npz", grids=np.asfortranarray([values]))
+    with pytest.raises(DataError, match=r"array grids: is in Fortran order; save numpy.ascontig"):
+        list(read_grids(tmp_path / "b.npz"))
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.npz")
+    for path in (tmp_path / "fifo.npz", Path("/dev/zero"), tmp_path, tmp_path / "missing.npz"):
+        with pytest.raises(DataError, match=f"^{path}: "):
+            list(read_grids(path))
+    with (tmp_path / "sparse.npz").open("wb") as file:
+        file.truncate(20 * 10**9)
+    with pytest.raises(DataError, match=r"no \.npz file of arrays, or a damaged one"):
+        list(read_grids(tmp_path / "sparse.npz"))
 
 
 def test_a_changed_byte_is_told(tmp_path: Path) -> None:
