@@ -1,11 +1,12 @@
 """A few hundred tokens for each sentence in the place of the whole vocabulary (Jean 2015)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nmt.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from nmt.errors import RunError
@@ -14,9 +15,12 @@ from nmt.nn.restricted import Allowed
 from nmt.run import RunDirectory
 from nmt.search.columns import Columns
 from nmt.search.request import Demand
-from nmt.symbols import SPECIAL_SYMBOLS
+from nmt.symbols import PAD, SPECIAL_SYMBOLS
+from nmt.tensor_checks import find_misfit, find_not_finite
 from nmt.text.reader import Reader, Tokens
 
+_MOST_CANDIDATES: Final = 256  # of a token; `nmt lexicon` keeps 64
+_HEADER_BYTES: Final = 2**16
 _PART = "model"  # every checkpoint has this part
 
 
@@ -100,11 +104,43 @@ def load_lexicon(run: RunDirectory, source: Reader[Any], target: Reader[Any]) ->
             f"{run.path}: it has no lexicon, from which a shortlist is made: `nmt lexicon "
             f"{run.path}` makes one of its training data"
         )
-    saved: Checkpoint = load_checkpoint(run.lexicon)
+    sizes = len(source), len(target)
+    # Two numbers of 4 bytes for each candidate, and the list of frequent tokens.
+    most = 8 * _MOST_CANDIDATES * sizes[0] + 4 * sizes[1] + _HEADER_BYTES
+    saved: Checkpoint = load_checkpoint(run.lexicon, [_PART], max_bytes=most)
     if saved.metadata != {"source": source.fingerprint(), "target": target.fingerprint()}:
         raise RunError(
             f"{run.lexicon}: is of other tokens than the run's: make it anew with `nmt lexicon "
             f"{run.path}`"
         )
     tensors = saved.tensors[_PART]
+    if (misfit := _find_misfit(tensors, *sizes)) is not None:
+        raise RunError(
+            f"{run.lexicon}: not a lexicon of this run ({misfit}); make it again with `nmt lexicon "
+            f"{run.path}`"
+        )
     return Lexicon(*(tensors[name].numpy() for name in ("candidates", "probabilities", "frequent")))
+
+
+def _find_misfit(tensors: Mapping[str, Tensor], source_size: int, target_size: int) -> str | None:
+    """Say what of a lexicon is not as `save_lexicon` writes it; None: all is."""
+    num_candidates = tensors["candidates"].shape[-1:].numel() if "candidates" in tensors else 0
+    num_frequent = tensors["frequent"].numel() if "frequent" in tensors else 0
+    table = (source_size, num_candidates)
+    needed = {
+        "candidates": torch.empty(table, dtype=torch.int32, device="meta"),
+        "probabilities": torch.empty(table, device="meta"),
+        "frequent": torch.empty(num_frequent, dtype=torch.int32, device="meta"),
+    }
+    if (misfit := find_misfit(tensors, needed)) is not None:
+        return misfit
+    for name in ("candidates", "frequent"):
+        tokens = tensors[name]
+        if name == "candidates":
+            tokens = tokens[tokens != PAD]
+        is_text = (tokens >= len(SPECIAL_SYMBOLS)) & (tokens < target_size)
+        if not bool(is_text.all()):
+            return f"{name} has tokens that the target does not have"
+    if find_not_finite(tensors) or bool((tensors["probabilities"] < 0).any()):
+        return "probabilities are negative, infinite or NaN"
+    return None
