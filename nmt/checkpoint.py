@@ -26,6 +26,7 @@ from torch import Tensor
 
 from nmt.errors import RunError
 from nmt.files import beside_folder, whole_file, whole_folder, write_flushed
+from nmt.system_errors import advice
 from nmt.untrusted import MAX_JSON_BYTES, open_regular, parse_json, read_regular
 
 FORMAT_VERSION: Final = 1
@@ -68,7 +69,7 @@ def save_checkpoint(
     except OSError as error:
         raise RunError(
             f"{folder}: cannot write the checkpoint ({error.strerror or error}); the previous one "
-            "is untouched: make room or change the permissions, then resume"
+            f"is untouched: {advice(error) or 'change the permissions'}, then resume"
         ) from error
 
 

@@ -7,9 +7,7 @@ imported, so that `nmt --help` answers at once.
 """
 
 import argparse
-import errno
 import importlib
-import io
 import logging
 import os
 import re
@@ -19,6 +17,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn, Protocol, cast
 
@@ -26,6 +25,8 @@ from nmt.console import EscapingFormatter, OnceFilter, escape_controls
 from nmt.cores import wait_briefly
 from nmt.errors import UserError
 from nmt.launched import has_memory, is_first, is_launched, show_at_the_end
+from nmt.standard_streams import leave_unwritten, open_closed_streams, stdout_in_utf8
+from nmt.system_errors import explain_shortage
 
 OK: Final = 0
 INTERNAL_ERROR: Final = 1
@@ -73,7 +74,30 @@ class Command(Protocol):
         """Do the work and return the exit code; heavy imports belong in here."""
 
 
+class _StoreOnce(argparse._StoreAction):
+    """Stores the value of an option; of several, one would be lost, so that they are refused."""
+
+    _was_given = False  # a parser parses once
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        if option_string is not None and self._was_given:
+            parser.error(f"{option_string}: given twice, and one value counts; give it once")
+        self._was_given = option_string is not None
+        super().__call__(parser, namespace, values, option_string)
+
+
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for name in (None, "store"):  # what `add_argument` means without an action, or by it
+            self.register("action", name, _StoreOnce)
+
     def error(self, message: str) -> NoReturn:
         takes_options = any(action.dest == "overrides" for action in self._actions)
         dashed = re.search(r"unrecognized arguments: --?([\w.]+)(=\S*)?", message)
@@ -89,8 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what stands behind `nmt`; None: those of the process.
     """
     words = [_expand_home(word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    open_closed_streams()
     wait_briefly()
-    with _stdout_in_utf8(), _log_on_stderr(), _at_sigterm(_unwind):
+    with stdout_in_utf8(), _log_on_stderr(), _at_sigterm(_unwind):
         try:
             code = _dispatch(words) if not _was_refused(words) else USER_ERROR
             sys.stdout.flush()
@@ -98,16 +123,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = _refuse(error, words)
         except BrokenPipeError:
             code = _reader_has_gone()
-        except OSError as error:
-            code = _system_refuses(error, words)
         except KeyboardInterrupt:
             print("nmt: interrupted", file=sys.stderr)
             code = INTERRUPTED
         except SystemExit as exit_request:  # --help, and signals that ended the work in order
             code = cast(int, exit_request.code or OK)
-        except Exception:
-            traceback.print_exc()
-            code = INTERNAL_ERROR
+        except Exception as error:
+            code = _fail(error, words)
     return code
 
 
@@ -152,13 +174,15 @@ def _error_line(message: str) -> str:
     return f"nmt: error: {escape_controls(line)}"
 
 
-def _system_refuses(error: OSError, words: Sequence[str]) -> int:
-    """A full disk can be mended by the user; all else that no command has foreseen cannot."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+def _fail(error: Exception, words: Sequence[str]) -> int:
+    """Report what the system refuses in one line; all that no command foresees with a traceback."""
+    told = explain_shortage(error)
+    if told is None:
         traceback.print_exc()
         return INTERNAL_ERROR
-    _leave_unwritten()
-    return _refuse(UserError(f"{error.strerror}: make room, and do it again"), words)
+    if leave_unwritten() and isinstance(error, OSError) and error.filename is None:
+        told = f"stdout: {told}"
+    return _refuse(UserError(told), words)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -211,23 +235,19 @@ def _run_command(name: str, words: list[str]) -> int:
         allow_abbrev=False,
     )
     command.add_arguments(parser)
-    return command.run(parser.parse_intermixed_args(words))
+    arguments = parser.parse_intermixed_args(words)
+    _require_working_directory()
+    return command.run(arguments)
 
 
-@contextmanager
-def _stdout_in_utf8() -> Iterator[None]:
-    """Write what Python's strings can hold, and the same bytes everywhere."""
-    stream = sys.stdout
-    if isinstance(stream, io.TextIOWrapper):  # a notebook's, or a test's, may be another kind
-        before = (stream.encoding, stream.errors)
-        stream.reconfigure(encoding="utf-8", errors="replace", newline="\n")
-        try:
-            yield
-        finally:
-            if not stream.closed:
-                stream.reconfigure(encoding=before[0], errors=before[1])
-    else:
-        yield
+def _require_working_directory() -> None:
+    """Refuse to work in a folder that was deleted, where no relative path means anything."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UserError(
+            "the working directory was deleted; change to one that exists (cd FOLDER)"
+        ) from None
 
 
 @contextmanager
@@ -283,16 +303,8 @@ def _unwind(number: int, frame: FrameType | None) -> NoReturn:
 
 def _reader_has_gone() -> int:
     """`nmt … | head` has read enough: no error."""
-    _leave_unwritten()
+    leave_unwritten()
     return OK
-
-
-def _leave_unwritten() -> None:
-    """Python writes the rest of stdout as it ends, and must not fail at it again."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -240,6 +240,21 @@ class Config(Options):
         size = self.training.validation.beam_size
         return self.decoding if size is None else self.decoding.with_beam(size)
 
+    def input_paths(self) -> dict[str, str]:
+        """Return every file or folder that the configuration names as an input, by its key."""
+        paths = {
+            f"{key}.{option}": name
+            for key, corpus in self.data.corpora()
+            for option, name in corpus.files().items()
+        }
+        others = {
+            "start_from": self.start_from,
+            "tokenizer.source_path": self.tokenizer.source_path,
+            "tokenizer.target_path": self.tokenizer.target_path,
+            "decoding.dictionary": self.decoding.dictionary,
+        }
+        return paths | {key: name for key, name in others.items() if name is not None}
+
     def _check_grids(self) -> None:
         """Grids need the encoder that reads them, and have no words of their own."""
         named: list[tuple[tuple[str, ...], CorpusConfig | None]]

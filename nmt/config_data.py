@@ -14,6 +14,9 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+_FILES = ("source", "grids", "target", "tsv", "alignments")
+
+
 class CorpusConfig(Options):
     """Two files of text, one TSV file (plain, .gz, .bz2 or .xz), or grids and text."""
 
@@ -32,6 +35,11 @@ class CorpusConfig(Options):
     script has no spaces, as `nmt align` does."""
     weight: Annotated[float, Field(gt=0.0)] = 1.0
     """How often the corpus is seen: 2 is twice an epoch, 0.5 every other epoch."""
+
+    def files(self) -> dict[str, str]:
+        """Return every file of the corpus by its option."""
+        given = {option: getattr(self, option) for option in _FILES}
+        return {option: name for option, name in given.items() if name is not None}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,8 +1,10 @@
 """From a YAML file, `extends:` and ``key=value`` overrides to a checked `Config`, and back."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from types import NoneType
 from typing import Any, Final, get_args
@@ -15,6 +17,7 @@ from nmt.errors import ConfigError
 from nmt.explain import UNKNOWN_OPTION, explain, explain_alternatives
 from nmt.files import is_missing
 from nmt.option_places import group_in, option_places
+from nmt.system_errors import describe
 from nmt.untrusted import read_regular
 from nmt.yaml_text import format_yaml, parse_yaml
 
@@ -29,10 +32,17 @@ _CORPORA: Final = (("data", "train"), ("data", "valid"), ("data", "test"))
 
 @dataclass(frozen=True)
 class Layer:
-    """Options from one place; the later layer wins."""
+    """Options from one place; the later layer wins.
+
+    Attributes:
+        origin: the file or the override, for messages.
+        tree: the options.
+        place: of an override, the place of what it sets.
+    """
 
     origin: str
     tree: Tree
+    place: Place = ()
 
 
 def load_config(
@@ -47,7 +57,7 @@ def load_config(
     Args:
         path: a YAML file; `extends:` in it names another one, relative to it, that it refines.
         overrides: ``key=value`` with dotted keys, as in ``model.attention.score=dot``; the value
-            is YAML. Later ones win.
+            is YAML. None may set or replace what one before it has set.
         options: a tree of options from a program, laid over all.
         resume: a run is there that these options may have started, with an earlier version.
 
@@ -55,11 +65,13 @@ def load_config(
         ConfigError: one line that names the file, the key, the bad value and what is allowed.
     """
     layers = _read_layers(Path(path))
-    layers += [_parse_override(override) for override in overrides]
+    given = [_parse_override(override) for override in overrides]
+    layers += given
     layers += [] if options is None else [Layer("options", dict(options))]
     tree: Tree = {}
     for layer in layers:
         tree = _merge(tree, layer.tree, (), layer.origin)
+    _require_each_counts(given, tree)
     if resume:
         tree = name_trained_score(tree)
     try:
@@ -90,7 +102,7 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{path}: cannot be read: {describe(error)}") from None
 
 
 def _read_layers(path: Path) -> list[Layer]:
@@ -145,7 +157,28 @@ def _parse_override(override: str) -> Layer:
     value: Any = parse_yaml(text, f"override {override!r}")
     for part in reversed(parts):
         value = {part: value}
-    return Layer(f"override {override!r}", value)
+    return Layer(f"override {override!r}", value, tuple(parts))
+
+
+def _require_each_counts(overrides: Sequence[Layer], tree: Tree) -> None:
+    """Refuse an override that a later one repeats or replaces, so that it counts for nothing."""
+    for override, later in combinations(overrides, 2):
+        place, key = override.place, _dotted(later.place)
+        if later.place == place:
+            raise ConfigError(f"{later.origin}: {override.origin} sets {key} too; give it once")
+        is_above = later.place == place[: len(later.place)]
+        if is_above and _at(tree, place) != _at(override.tree, place):
+            raise ConfigError(
+                f"{override.origin}: has no effect, as {later.origin} after it replaces all of "
+                f"{key}; give it after that"
+            )
+
+
+def _at(tree: Any, place: Place) -> Any:
+    """Return what is at a place of a tree; None: nothing."""
+    for part in place:
+        tree = _child(tree, part)
+    return tree
 
 
 def _merge(below: Any, above: Any, place: Place, origin: str) -> Any:
@@ -248,7 +281,28 @@ def _origin(place: Place, layers: Sequence[Layer]) -> str:
         else:
             return layer.origin
     files = [layer for layer in layers if not layer.origin.startswith("override")]
-    return files[-1].origin
+    group = [layer.origin for layer in files[:-1] if _at(layer.tree, place[:-1]) is not None]
+    extended = f" (with what it extends: {', '.join(group)})" if place[:-1] and group else ""
+    return files[-1].origin + extended
+
+
+def inherited_from(path: str | Path, overrides: Sequence[str], key: str) -> str | None:
+    """Return the file of `extends:` that an option comes from.
+
+    Args:
+        path: the file that was asked for.
+        overrides: that were laid over it.
+        key: dotted key of the option, as in ``data.train[1].source``.
+
+    Returns:
+        None: the option is set in the file itself, by an override, or nowhere.
+    """
+    place = [int(part) if part.isdecimal() else part for part in re.findall(r"[^.\[\]]+", key)]
+    layers = _read_layers(Path(path))
+    for layer in reversed([*layers, *map(_parse_override, overrides)]):
+        if place and _at(layer.tree, tuple(place)) is not None:
+            return layer.origin if layer in layers[:-1] else None
+    return None
 
 
 def _child(node: Any, part: str | int) -> Any:

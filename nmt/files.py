@@ -7,6 +7,7 @@ Whoever reads the place finds the previous content until the new one is complete
     NAME.old        the previous folder, for the moment between two renames
 """
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -67,6 +68,22 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 def beside_folder(folder: Path) -> tuple[Path, Path]:
     """Where a folder is while it is being written, and where the previous one goes meanwhile."""
     return folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
+
+
+def lock(descriptor: int) -> bool:
+    """Lock an open file or folder for this process, until it is closed or the process ends.
+
+    Returns:
+        Whether it is locked now: False where another process has it. On a file system without
+        locks it always succeeds.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def is_missing(path: Path) -> bool:

@@ -79,16 +79,17 @@ class Metric(ABC):
         return score
 
     def p_value(
-        self, baseline: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]
+        self, baseline: Sequence[str], hypotheses: Sequence[str], *references: Sequence[str]
     ) -> float:
         """Return how probable a difference like that of two systems is by chance.
 
         Args:
             baseline: translations of one system.
             hypotheses: translations of the other.
-            references: one for each line.
+            references: one set of references, a line for each translation, or more such sets.
         """
-        return self._p_value(compose(baseline), compose(hypotheses), compose(references))
+        sets = list(map(compose, references))
+        return self._p_value(compose(baseline), compose(hypotheses), sets)
 
     @abstractmethod
     def _score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
@@ -96,7 +97,10 @@ class Metric(ABC):
 
     @abstractmethod
     def _p_value(
-        self, baseline: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]
+        self,
+        baseline: Sequence[str],
+        hypotheses: Sequence[str],
+        references: Sequence[Sequence[str]],
     ) -> float:
         """Do what `p_value` says on text in NFC."""
 

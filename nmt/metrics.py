@@ -51,12 +51,15 @@ class SacrebleuMetric(Metric):
         return Score(self.label, value, self._signature(scorer))
 
     def _p_value(
-        self, baseline: Sequence[str], hypotheses: Sequence[str], references: Sequence[str]
+        self,
+        baseline: Sequence[str],
+        hypotheses: Sequence[str],
+        references: Sequence[Sequence[str]],
     ) -> float:
         test = PairedTest(
             [("baseline", baseline), ("system", hypotheses)],
-            {self.name: self.make_scorer(references)},
-            [references],
+            {self.name: self.make_scorer(line for lines in references for line in lines)},
+            references,
             test_type="bs",
             n_samples=NUM_RESAMPLES,
         )

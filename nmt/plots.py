@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from nmt.errors import UserError
 from nmt.fonts import choose_families
+from nmt.system_errors import describe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -280,4 +281,4 @@ def _figure(width: float, height: float, path: Path, texts: Iterable[str]) -> "I
             path.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(path, bbox_inches="tight")
         except OSError as error:
-            raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+            raise UserError(f"{path}: cannot be written: {describe(error)}") from error

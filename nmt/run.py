@@ -1,17 +1,17 @@
 """The folder of a run: the only place that knows the names of the files in it."""
 
-import fcntl
 import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from nmt.errors import ConfigError, RunError
-from nmt.files import whole_file
+from nmt.files import lock, whole_file
+from nmt.system_errors import advice, describe
 from nmt.yaml_text import parse_yaml
 
 BEST: Final = "best"
@@ -33,6 +33,9 @@ _CONTENTS = (
     "plots",
     "results.json",
 )
+_LEXICON = "lexicon"
+# Not these two: what people look at may get company.
+_NOT_TO_BE_WRITTEN = {*_CONTENTS, _LEXICON} - {"translations", "plots"}
 # What the resolved configuration of any run has, and hardly any other tool's `config.yaml`.
 RUN_KEYS = {"version", "run", "data", "tokenizer", "model", "training", "decoding"}
 
@@ -104,15 +107,27 @@ class RunDirectory:
         except PermissionError:
             raise RunError(f"{self.path}: no permission to read it") from None
         try:
-            with suppress(OSError):  # some file systems have no locks
-                if not _lock(folder):
-                    raise RunError(
-                        f"{self.path}: another process trains in this folder; wait for it, or end "
-                        "it"
-                    )
+            if not lock(folder):
+                raise RunError(
+                    f"{self.path}: another process trains in this folder; wait for it, or end it"
+                )
             yield
         finally:
             os.close(folder)
+
+    def protects(self, path: str | Path) -> bool:
+        """Return whether a path is a file of the run, or inside a folder of it, that nmt reads."""
+        return self._entry_of(path) in _NOT_TO_BE_WRITTEN
+
+    def would_delete(self, path: str | Path) -> bool:
+        """Return whether a path is among the contents that a new run with `overwrite` deletes."""
+        return self._entry_of(path) in _CONTENTS
+
+    def _entry_of(self, path: str | Path) -> str | None:
+        """Return the entry of the folder that a path is, or lies in, after following links."""
+        below = os.path.relpath(os.path.realpath(path), os.path.realpath(self.path))
+        first = below.split(os.sep, 1)[0]
+        return None if first in (os.curdir, os.pardir) else first
 
     @property
     def config(self) -> Path:
@@ -131,7 +146,7 @@ class RunDirectory:
             with whole_file(self.config) as partial:
                 partial.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise RunError(f"{self.config}: cannot be written: {error.strerror}") from None
+            raise RunError(f"{self.config}: cannot be written: {describe(error)}") from None
 
     @property
     def shared_tokenizer(self) -> Path:
@@ -194,7 +209,7 @@ class RunDirectory:
     @property
     def lexicon(self) -> Path:
         """Folder of the table of translations of tokens, where one was made."""
-        return self.path / "lexicon"
+        return self.path / _LEXICON
 
     @property
     def translations(self) -> Path:
@@ -222,7 +237,11 @@ class RunDirectory:
             tree = parse_yaml(text, str(self.config))
         except PermissionError:
             raise RunError(f"{self.config}: no permission to read it") from None
-        except (OSError, ValueError, ConfigError):
+        except OSError as error:
+            if advice(error) is not None:
+                raise RunError(f"{self.config}: cannot be read: {describe(error)}") from None
+            return False
+        except (ValueError, ConfigError):
             return False
         return isinstance(tree, dict) and tree.keys() >= RUN_KEYS
 
@@ -248,7 +267,7 @@ class RunDirectory:
         except (FileExistsError, NotADirectoryError):
             raise RunError(f"{self.path}: a file is in the way; give run=PATH elsewhere") from None
         except OSError as error:
-            raise RunError(f"{self.path}: cannot make the run: {error.strerror}") from None
+            raise RunError(f"{self.path}: cannot make the run: {describe(error)}") from None
         ours = [name for name in in_the_way if name in _CONTENTS]
         if ours:
             raise RunError(
@@ -266,16 +285,7 @@ class RunDirectory:
                 else:
                     entry.unlink(missing_ok=True)
             except OSError as error:
-                raise RunError(f"{entry}: cannot be deleted: {error.strerror}") from None
-
-
-def _lock(file: int) -> bool:
-    """Lock what is open, if no other process has."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+                raise RunError(f"{entry}: cannot be deleted: {describe(error)}") from None
 
 
 def _exists(path: Path) -> bool:
@@ -298,5 +308,7 @@ def _mode(path: Path, *, follow_symlinks: bool) -> int | None:
         return os.stat(path, follow_symlinks=follow_symlinks).st_mode
     except PermissionError:
         raise RunError(f"{path}: no permission to look at it") from None
-    except OSError:
+    except OSError as error:
+        if advice(error) is not None:
+            raise RunError(f"{path}: {describe(error)}") from None
         return None

@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -42,8 +43,13 @@ class Workers(Generic[Tool]):
     def __init__(self, tool: Tool, number: int, *, num_threads: int = 1) -> None:
         assert number >= 1
         context = multiprocessing.get_context("spawn")
-        self._tasks: Any = context.Queue()
-        self._results: Any = context.Queue()
+        try:
+            self._tasks: Any = context.Queue()
+            self._results: Any = context.Queue()
+        except OSError as error:
+            if sys.platform == "linux":
+                error.filename = "/dev/shm"  # where the semaphores of a queue are
+            raise
         self._processes: list[BaseProcess] = [
             context.Process(
                 target=_work, args=(tool, self._tasks, self._results, num_threads), daemon=True

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from nmt.config import Config, CorpusConfig, GridEncoderConfig
-from nmt.config_file import dump_config, load_config
+from nmt.config_file import dump_config, inherited_from, load_config
 from nmt.errors import ConfigError
 
 SMALLEST = """\
@@ -71,6 +71,42 @@ def test_declared_type_says_what_a_text_means(write: Write) -> None:
 
 
 class TestOverrides:
+    @pytest.mark.parametrize(
+        ("overrides", "message"),
+        [
+            (
+                ["seed=1", "device=cpu", "seed=1"],
+                "override 'seed=1': override 'seed=1' sets seed too; give it once",
+            ),
+            (
+                ["data.train.source=c", " data.train.source = d"],
+                "override ' data.train.source = d': override 'data.train.source=c' sets "
+                "data.train.source too; give it once",
+            ),
+            (
+                ["model.encoder.hidden_size=8", "model.encoder={num_layers: 2}"],
+                None,
+            ),
+            (
+                ["model.decoder.style.feed=false", "model.decoder.style=conditional"],
+                "override 'model.decoder.style.feed=false': has no effect, as override "
+                "'model.decoder.style=conditional' after it replaces all of model.decoder.style; "
+                "give it after that",
+            ),
+            (
+                ["training.early_stopping.patience=3", "training.early_stopping=null"],
+                "override 'training.early_stopping.patience=3': has no effect, as override "
+                "'training.early_stopping=null' after it replaces all of training.early_stopping; "
+                "give it after that",
+            ),
+        ],
+    )
+    def test_each_counts(self, overrides: list[str], message: str | None, write: Write) -> None:
+        if message is None:
+            assert load_config(write(""), overrides).model.encoder.hidden_size == 8
+        else:
+            assert refused(write(""), *overrides) == message
+
     def test_dotted_keys_reach_everything(self, write: Write) -> None:
         config = load_config(
             write("model: {attention: {score: additive}}\n"),
@@ -94,9 +130,6 @@ class TestOverrides:
         data = load_config(write(""), ["data.valid.source=c", "data.train.source=d"]).data
         assert data.valid == CorpusConfig(source="c", target="b.en")
         assert data.train == [CorpusConfig(source="d", target="a.en")]
-
-    def test_later_ones_win(self, write: Write) -> None:
-        assert load_config(write(""), ["seed=2", "seed=3"]).seed == 3
 
     @pytest.mark.parametrize("override", ["seed=", "run= "])
     def test_must_have_a_value(self, write: Write, override: str) -> None:
@@ -193,6 +226,25 @@ class TestExtends:
         write("seed: x\n", "base.yaml")
         assert refused(write("extends: base.yaml\n", base="")).startswith("base.yaml: seed: ")
         assert refused(write("extends: base.yaml\nseed: y\n", base="")).startswith("x.yaml: seed: ")
+
+    def test_what_a_value_is_refused_for_may_be_inherited(self, write: Write) -> None:
+        write("training: {validation: {metrics: [chrf]}}\n", "base.yaml")
+        text = "extends: base.yaml\ntraining: {validation: {every: 3}}\n"
+        assert refused(write(text, base="")).startswith(
+            "x.yaml (with what it extends: base.yaml): training.validation.best: 'bleu' is not"
+        )
+
+    def test_the_file_of_an_inherited_option_is_known(self, write: Write) -> None:
+        base = write("seed: 3\n", "base.yaml")
+        path = write("extends: base.yaml\ndevice: cpu\n", base="")
+        for key in ("seed", "data.train", "data.train.source", "run"):
+            assert inherited_from(path, [], key) == str(base)
+        for key in ("device", "precision", "data.test", "nothing", "", "data.train[3].source"):
+            assert inherited_from(path, [], key) is None
+        assert inherited_from(path, ["seed=4"], "seed") is None
+        corpora = "run: r\ndata: {train: [{source: a, target: b}, {tsv: c}]}\n"
+        base = write("", "base.yaml", base=corpora)
+        assert inherited_from(path, [], "data.train[1].tsv") == str(base)
 
 
 class TestPlugInsMerge:

@@ -1,5 +1,6 @@
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -180,6 +181,19 @@ def test_where_there_are_no_locks_nothing_is_held(
     def refuse(file: int, how: int) -> None:
         raise OSError(errno.ENOLCK, "no locks available")
 
-    monkeypatch.setattr("nmt.run.fcntl.flock", refuse)
+    monkeypatch.setattr("nmt.files.fcntl.flock", refuse)
     with RunDirectory(tmp_path).held():
         pass
+
+
+def test_too_many_open_files_do_not_make_a_run_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+
+    def refuse(*arguments: Any, **options: Any) -> str:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(RunError, match=r"config.yaml: cannot be read: Too many open .*ulimit -n"):
+        RunDirectory.open(tmp_path)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from nmt.alignment_units import DESCRIPTIONS
 from nmt.commands.decoding import add_alignment_units, add_run_arguments, load_run, load_translator
-from nmt.commands.output import make_folder, open_output, refuse_same_file
+from nmt.commands.output import make_folder, open_output
+from nmt.commands.reservation import reserve_outputs
 from nmt.commands.text import add_pair_arguments, read_given_pairs, require_readable
 from nmt.console import print_notice
 from nmt.errors import DataError, UserError
@@ -99,16 +100,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write a line for each pair; draw it and measure it where asked to."""
-    from nmt.alignments import AlignmentCounts, count_links
-
     _check(arguments)
-    refuse_same_file({"-o": arguments.output}, [arguments.source, arguments.target, arguments.gold])
     folder, config = load_run(arguments)
     reverse = None if arguments.reverse is None else _Reverse(arguments, config)
-    pairs, read_again, turned = tee(read_given_pairs(config, arguments), 3)
-    gold = None if arguments.gold is None else _Gold(arguments.gold, arguments.max_line_bytes)
+    inputs = [arguments.source, arguments.target, arguments.gold, *config.input_paths().values()]
+    runs = [folder.path, *arguments.ensemble, *([] if reverse is None else [reverse.folder.path])]
     if arguments.plot is not None:
         make_folder(arguments.plot)
+    with reserve_outputs({"-o": arguments.output, "--plot": arguments.plot}, inputs, runs):
+        return _align(folder, config, reverse, arguments)
+
+
+def _align(
+    folder: "RunDirectory",
+    config: "Config",
+    reverse: "_Reverse | None",
+    arguments: argparse.Namespace,
+) -> int:
+    """Align into outputs that nothing else writes."""
+    from nmt.alignments import AlignmentCounts, count_links
+
+    pairs, read_again, turned = tee(read_given_pairs(config, arguments), 3)
+    gold = None if arguments.gold is None else _Gold(arguments.gold, arguments.max_line_bytes)
     found = load_translator(folder, config, arguments, searches=False).align(pairs)
     if reverse is not None:
         how = _SYMMETRIZATION if arguments.symmetrize is None else arguments.symmetrize

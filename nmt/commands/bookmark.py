@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from nmt.commands.reservation import state_file
 from nmt.errors import DataError, UserError
 from nmt.files import partial_file, whole_file, write_flushed
 
@@ -102,7 +103,7 @@ class Bookmark:
     def __init__(self, paths: dict[str, Path], identity: str, *, resume: bool) -> None:
         self._paths = paths
         main = next(iter(paths.values()))
-        self._path = main.with_name(f"{main.name}.state")
+        self._path = state_file(main)
         self._state = State(identity)
         self._digest = hashlib.sha256()
         self._outputs: dict[str, _Digested] = {}

@@ -7,7 +7,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from nmt.commands.effects import warn_of_ineffective
 from nmt.commands.preconditions import (
+    naming_origin,
     require_another_run,
     require_corpora,
     require_device,
@@ -54,11 +56,13 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.config_file import load_config
 
     config = load_config(arguments.config, arguments.overrides)
-    require_another_run(config)
-    require_schedule(config)
-    require_device(config)
-    require_metrics(config)
-    require_corpora(config, arguments.config)
+    warn_of_ineffective(config, arguments.overrides)
+    with naming_origin(arguments):
+        require_another_run(config)
+        require_schedule(config)
+        require_device(config)
+        require_metrics(config)
+        require_corpora(config, arguments.config)
     print(f"configuration   {arguments.config}: valid", flush=True)
     _report_corpora(config)
 

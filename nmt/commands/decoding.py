@@ -1,10 +1,12 @@
 """The arguments that the commands share: which run, where it works, and how it searches."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nmt.alignment_units import DESCRIPTIONS
+from nmt.commands.effects import key_of, refuse_ineffective
 from nmt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -147,10 +149,21 @@ def load_run(arguments: argparse.Namespace) -> "tuple[RunDirectory, Config]":
     given = vars(arguments)
     overrides = {f"{key}={value}": key for key, value in _overrides(given) if value is not None}
     options = [f"decoding.{option}" for option in given.get("set", [])]
+    typed = {
+        override: f"{_argument(key)} {given[_name(key)]}" for override, key in overrides.items()
+    }
+    typed |= {option: f"--set {option.removeprefix('decoding.')}" for option in options}
     try:
-        return run, load_config(run.config, [*overrides, *options])
+        config = load_config(run.config, [*overrides, *options])
     except ConfigError as error:
-        raise ConfigError(_as_typed(str(error), overrides, given)) from None
+        raise ConfigError(_as_typed(str(error), typed)) from None
+    refuse_ineffective(config, typed)
+    if given.get("average", "linear") != "linear" and not given["ensemble"]:
+        raise ConfigError(
+            f"--average {given['average']}: has no effect without further runs; name one "
+            "(--ensemble RUN), or leave it out"
+        )
+    return run, config
 
 
 def load_translator(
@@ -184,20 +197,24 @@ def load_translator(
     )
 
 
-def _as_typed(message: str, overrides: dict[str, str], given: dict[str, Any]) -> str:
-    """A complaint about an option, as one about the argument that it was given by."""
-    for override, key in overrides.items():
-        origin = f"override {override!r}: "
-        if message.startswith(origin):
-            name = key.removeprefix("decoding.")
-            sentence = message.removeprefix(origin).removeprefix(f"{key}: ")
-            return f"--{name.replace('_', '-')} {given[name]}: {sentence}"
-    for option in given.get("set", []):
-        origin = f"override {f'decoding.{option}'!r}: "
-        if message.startswith(origin):
-            key = f"decoding.{option.partition('=')[0]}: "
-            return f"--set {option}: {message.removeprefix(origin).removeprefix(key)}"
+def _as_typed(message: str, typed: Mapping[str, str]) -> str:
+    """Return an error about an override as one about the argument that it was given by."""
+    for override, argument in typed.items():
+        origin, key = f"override {override!r}", key_of(override)
+        if message.startswith(f"{origin}: "):
+            sentence = message.removeprefix(f"{origin}: ").removeprefix(f"{key}: ")
+            message = f"{argument}: {sentence}"
+        message = message.replace(origin, argument)
     return message
+
+
+def _name(key: str) -> str:
+    """Return the argument that sets an option, as an attribute of the arguments."""
+    return key.removeprefix("decoding.")
+
+
+def _argument(key: str) -> str:
+    return f"--{_name(key).replace('_', '-')}"
 
 
 def _overrides(given: dict[str, Any]) -> list[tuple[str, str | None]]:

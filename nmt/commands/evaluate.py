@@ -15,14 +15,16 @@ from nmt.commands.decoding import (
     load_translator,
 )
 from nmt.commands.metric_arguments import HELP, named_metrics
-from nmt.commands.output import open_output, refuse_same_file
-from nmt.commands.preconditions import add_held_out_arguments, held_out_corpus
+from nmt.commands.output import open_output
+from nmt.commands.preconditions import add_held_out_arguments, held_out_corpus, read_held_out
+from nmt.commands.reservation import reserve_outputs
 from nmt.commands.text import add_line_limit
 from nmt.console import print_notice
 
 if TYPE_CHECKING:
     from nmt.config import Config, CorpusConfig, DecodingConfig
     from nmt.metric import Metric, Score
+    from nmt.run import RunDirectory
 
 DESCRIPTION = """Translate a test set with a trained run and score the translations against the
 references, all as raw, detokenized text. Each figure comes with a signature that says how it was
@@ -60,17 +62,29 @@ def run(arguments: argparse.Namespace) -> int:
     metrics = _metrics(arguments.metrics, config)
     corpus = held_out_corpus(arguments, config, "test")
     outputs = {"-o": arguments.output, "--json": arguments.json}
-    refuse_same_file(outputs, [corpus.source, corpus.target, corpus.tsv])
+    inputs = [*corpus.files().values(), *arguments.reference, *config.input_paths().values()]
+    with reserve_outputs(outputs, inputs, [folder.path, *arguments.ensemble]):
+        return _evaluate(folder, config, corpus, metrics, arguments)
 
+
+def _evaluate(
+    folder: "RunDirectory",
+    config: "Config",
+    corpus: "CorpusConfig",
+    metrics: "Sequence[Metric]",
+    arguments: argparse.Namespace,
+) -> int:
+    """Translate and score into outputs that nothing else writes."""
     from nmt.build_corpus import build_corpus
     from nmt.build_metrics import warn_of_references
     from nmt.checkpoint import update_of
-    from nmt.data.corpus import read_pairs
 
-    files = build_corpus(corpus, arguments.max_line_bytes)
-    sources, references = zip(*read_pairs(files), strict=True)
+    files = build_corpus(corpus)
+    sources, references = read_held_out(corpus, arguments, arguments.max_line_bytes)
     translator = load_translator(folder, config, arguments)
-    warn_of_references(str(files), references, translator.target_tokenizer.normalizer, metrics)
+    normalizer = translator.target_tokenizer.normalizer
+    for name, lines in zip([str(files), *arguments.reference[1:]], references, strict=True):
+        warn_of_references(name, lines, normalizer, metrics)
     update = update_of(folder.checkpoint(arguments.checkpoint))
     print_notice(
         f"{arguments.run}, checkpoint {arguments.checkpoint} (update {update:,}), on "
@@ -84,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         texts = [translation.text for translation in translator.translate(sources)]
         if output is not None:
             output.writelines(f"{text}\n" for text in texts)
-        scores = [metric(texts, references) for metric in metrics]
+        scores = [metric(texts, *references) for metric in metrics]
         if record is not None:
             json.dump(_record(arguments, config, corpus, scores, len(texts)), record, indent=2)
             record.write("\n")
@@ -139,6 +153,7 @@ def _record(
         "ensemble": arguments.ensemble,
         "average": arguments.average,
         "test_set": corpus.model_dump(exclude_none=True, exclude={"weight"}),
+        "references": arguments.reference,
         "num_sentences": num_sentences,
         "decoding": config.decoding.model_dump(mode="json"),
         "scores": [asdict(score) for score in scores],

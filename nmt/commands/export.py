@@ -3,11 +3,21 @@
 import argparse
 import logging
 import os
+import shutil
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nmt.commands.decoding import add_decoding_options, load_run
-from nmt.commands.output import is_special
+from nmt.commands.output import open_binary_output
+from nmt.commands.reservation import reserve_outputs
+from nmt.commands.streams import is_stream
 from nmt.errors import UserError
+from nmt.system_errors import describe
+
+if TYPE_CHECKING:
+    from nmt.config import Config
+    from nmt.run import RunDirectory
 
 logger = logging.getLogger(__name__)
 
@@ -51,14 +61,26 @@ def run(arguments: argparse.Namespace) -> int:
     """Check all that can be checked, then write the file."""
     _require_packages()
     output: Path = arguments.output
-    if is_special(output):
-        raise UserError(f"-o {output}: is no file; give the name of one")
-    if not output.parent.is_dir():
-        raise UserError(f"-o {output}: its folder does not exist; make it first")
-    if not os.access(output.parent, os.W_OK | os.X_OK):
-        raise UserError(f"-o {output}: no permission to write in its folder")
+    if os.path.isdir(output):
+        raise UserError(f"-o {output}: is a folder; give the name of a file")
     folder, config = load_run(arguments)
+    with reserve_outputs({"-o": output}, config.input_paths().values(), [folder.path]):
+        if not is_stream(output):
+            # What a link points to is written, and the link stays.
+            _export(folder, config, Path(os.path.realpath(output)), arguments)
+            return 0
+        with tempfile.TemporaryDirectory(prefix="nmt-export-") as name:
+            whole = Path(name) / "model.onnx"
+            _export(folder, config, whole, arguments)
+            with whole.open("rb") as file, open_binary_output(output) as stream:
+                shutil.copyfileobj(file, stream)
+    return 0
 
+
+def _export(
+    folder: "RunDirectory", config: "Config", output: Path, arguments: argparse.Namespace
+) -> None:
+    """Write the file, and report how it did beside the run."""
     from nmt.exporting.export import export_run
 
     logger.info("exporting, which takes half a minute or more")
@@ -71,14 +93,13 @@ def run(arguments: argparse.Namespace) -> int:
             decoding=config.decoding,
         )
     except OSError as error:
-        raise UserError(f"-o {output}: cannot be written: {error.strerror or error}") from error
+        raise UserError(f"-o {arguments.output}: cannot be written: {describe(error)}") from error
     logger.info(
         "%s: %.1f MB. Tried on %d sentences of random tokens: %d become the same as with the run "
         "in this precision; the log-probability of a token is at most %.1g away",
-        *(output, output.stat().st_size / 1e6),
+        *(arguments.output, output.stat().st_size / 1e6),
         *(trial.num_tried, trial.num_same, trial.furthest),
     )
-    return 0
 
 
 def _require_packages() -> None:

@@ -5,11 +5,11 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from nmt.commands.formats import Format, format_translation
-from nmt.commands.output import open_output, refuse_same_file
+from nmt.commands.output import open_output
+from nmt.commands.reservation import reserve_outputs
 from nmt.commands.terminal import count_on_terminal, translated
 from nmt.commands.text import read_text
 from nmt.errors import UserError
@@ -52,7 +52,12 @@ def translate_exported(arguments: argparse.Namespace) -> int:
     _refuse(arguments, {"device": ("auto", "cpu")}, "an exported model runs on the CPU")
     if is_launched():
         raise UserError("torchrun: an exported model runs in one process; start it by itself")
-    refuse_same_file({"the model": Path(arguments.run), "-o": arguments.output})
+    with reserve_outputs({"-o": arguments.output}, [arguments.run, *arguments.input]):
+        return _translate(arguments)
+
+
+def _translate(arguments: argparse.Namespace) -> int:
+    """Translate into an output that nothing else writes."""
     lines = read_text(arguments.input, arguments.max_line_bytes)
 
     from nmt.exported import ExportedTranslator

@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from nmt.commands.decoding import at_least_one
-from nmt.commands.output import open_output, refuse_same_file
+from nmt.commands.output import open_output
+from nmt.commands.reservation import held, reserve_outputs
 from nmt.commands.text import add_line_limit
 from nmt.console import print_notice
 from nmt.errors import UserError
 from nmt.symbols import SPECIAL_SYMBOLS
 
 if TYPE_CHECKING:
+    from nmt.config import Config
     from nmt.lexicon import Lexicon
+    from nmt.run import RunDirectory
     from nmt.text.tokenizer import Tokenizer
 
 DESCRIPTION = """Make the lexicon of a run: for each source token the target tokens that it is
@@ -49,18 +52,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make it, keep it, and show it where that is asked for."""
-    from nmt.build import load_tokenizers
-    from nmt.build_lexicon import ITERATIONS, learn_lexicon, read_lexicon
     from nmt.config_file import load_config
     from nmt.run import RunDirectory
-    from nmt.shortlist import save_lexicon
-    from nmt.text.tokenizer import Tokenizer
 
     if arguments.iterations is not None and arguments.table is not None:
         raise UserError("--iterations: is for learning, and a table was given (--table)")
-    refuse_same_file({"-o": arguments.output}, [arguments.table])
     folder = RunDirectory.open(arguments.run)
     config = load_config(folder.config)
+    table = arguments.table
+    if table is not None and folder.protects(table):
+        raise UserError(f"--table {table}: belongs to the run, whose lexicon is replaced; copy it")
+    inputs = [table, *config.input_paths().values()]
+    with (
+        reserve_outputs({"-o": arguments.output}, inputs, [folder.path]),
+        held("the lexicon", folder.lexicon),
+    ):
+        return _make(folder, config, arguments)
+
+
+def _make(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> int:
+    """Make the lexicon, in a place that nothing else writes."""
+    from nmt.build import load_tokenizers
+    from nmt.build_lexicon import ITERATIONS, learn_lexicon, read_lexicon
+    from nmt.shortlist import save_lexicon
+    from nmt.text.tokenizer import Tokenizer
+
     tokenizers = load_tokenizers(folder)
     if not isinstance(tokenizers.source, Tokenizer):
         raise UserError(f"{folder.path}: reads grids, and these have no words to look up")

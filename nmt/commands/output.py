@@ -3,15 +3,17 @@
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal, TextIO, cast
+from typing import Any, BinaryIO, Literal, TextIO, cast
 
 from nmt.commands.gzip_members import GzipMembers
+from nmt.commands.streams import cannot_write, is_stream, open_binary_stream, open_text_stream
 from nmt.console import print_notice
 from nmt.errors import DataError
 from nmt.files import partial_file, whole_file
+from nmt.system_errors import describe
 
 
 @contextmanager
@@ -28,8 +30,13 @@ def open_output(path: Path | None, *, keep: int = 0) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
+    is_compressed = path.suffix == ".gz"
+    if is_stream(path) and not is_compressed:
+        with open_text_stream(path) as text:
+            yield text
+        return
     with open_binary_output(path, keep=keep) as file:
-        if path.suffix != ".gz":
+        if not is_compressed:
             with io.TextIOWrapper(file, "utf-8", "replace", newline="\n") as text:
                 yield text
             return
@@ -46,38 +53,39 @@ def open_binary_output(path: Path, *, keep: int = 0) -> Iterator[io.BufferedWrit
 
     A file is written as `NAME.partial` beside it and takes its name in the end, so that a file that
     was there is whole until its successor is. Where the work breaks off, what was written stays
-    under the partial name, for it may have taken hours.
+    under the partial name, for it may have taken hours. What `is_stream` is written straight to.
 
     Args:
         path: the file.
         keep: bytes of the partial file that stay, where the work is gone on with.
 
     Raises:
-        DataError: the file cannot be written.
+        DataError: the file cannot be written, or stays incomplete because the reader of another
+            output has closed it.
     """
+    if is_stream(path):
+        with open_binary_stream(path) as stream:
+            yield stream
+        return
     # What a link points to is written, and the link stays. (os.path, for it never raises.)
     path = Path(os.path.realpath(path))
     if os.path.isdir(path):
         raise DataError(f"{path}: is a folder, where a file is to be written; give a file name")
-    if is_special(path):
-        with _open(path, path) as stream:  # not to be replaced
-            yield stream
-        return
     try:
         with (
             whole_file(path, keep_partial=True) as partial,
             _open(partial, path, mode="ab" if keep else "wb") as stream,
         ):
             yield stream
-    except BaseException:
+    except BaseException as error:
         if os.path.exists(partial_file(path)):
             print_notice(f"nmt: what was finished is in {partial_file(path)}")
+        if isinstance(error, BrokenPipeError):
+            raise DataError(
+                f"{path}: is incomplete, as the program that reads the other output has closed it; "
+                "run the command again and read that output to its end"
+            ) from None
         raise
-
-
-def is_special(path: Path) -> bool:
-    """Whether there is something that is no file: /dev/null, a named pipe, a folder."""
-    return os.path.exists(path) and not os.path.isfile(path)  # (os.path, for it never raises)
 
 
 def make_folder(path: Path) -> None:
@@ -91,40 +99,33 @@ def make_folder(path: Path) -> None:
     except (FileExistsError, NotADirectoryError):
         raise DataError(f"{path}: a file is in the way; give another folder") from None
     except OSError as error:
-        raise DataError(f"{path}: cannot make the folder: {error.strerror}") from None
+        raise DataError(f"{path}: cannot make the folder: {describe(error)}") from None
     if not os.access(path, os.W_OK | os.X_OK):
         raise DataError(f"{path}: no permission to write in this folder")
 
 
-def refuse_same_file(
-    paths: Mapping[str, Path | None], inputs: Iterable[str | Path | None] = ()
-) -> None:
-    """Two results cannot go to one file, nor a result to what is read: one would be lost.
+def _open(path: Path, asked_for: Path, mode: Literal["wb", "ab"]) -> io.BufferedWriter:
+    try:
+        with path.open(mode, buffering=0) as file:
+            return io.BufferedWriter(_Named(file))
+    except OSError as error:
+        raise cannot_write(asked_for, error) from None
+
+
+class _Named(io.FileIO):
+    """A file whose errors name it when it is written to, too.
 
     Args:
-        paths: argument -> what was given for it; None: nothing.
-        inputs: what is read; None: nothing.
-
-    Raises:
-        DataError: two of them are the same file (devices and pipes may be shared).
+        file: that is open; it may be closed then.
     """
-    seen: dict[str, str] = {}
-    read = {os.path.realpath(path) for path in inputs if path is not None}
-    for argument, path in paths.items():
-        if path is None or is_special(path):
-            continue
-        real = os.path.realpath(path)
-        if real in read:
-            raise DataError(f"{argument} {path}: is read, too; give another name")
-        if real in seen:
-            raise DataError(f"{seen[real]} and {argument} are both {path}: give two files")
-        seen[real] = argument
 
+    def __init__(self, file: io.FileIO) -> None:
+        super().__init__(os.dup(file.fileno()), file.mode)
+        self._place = str(file.name)
 
-def _open(path: Path, asked_for: Path, mode: Literal["wb", "ab"] = "wb") -> io.BufferedWriter:
-    try:
-        return path.open(mode)
-    except FileNotFoundError:
-        raise DataError(f"{asked_for}: its folder does not exist; make it first") from None
-    except OSError as error:
-        raise DataError(f"{asked_for}: cannot be written: {error.strerror}") from None
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except OSError as error:
+            error.filename = self._place
+            raise

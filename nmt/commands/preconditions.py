@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -13,11 +14,31 @@ from nmt.files import is_missing
 
 if TYPE_CHECKING:
     from nmt.config import Config, CorpusConfig
+    from nmt.data.grids import Source
 
 HeldOut: TypeAlias = Literal["valid", "test"]
 
 _HELD_OUT: Final = {"valid": "validation set", "test": "test set"}
-_FILES: Final = ("source", "grids", "target", "tsv", "alignments")
+
+
+@contextmanager
+def naming_origin(arguments: argparse.Namespace) -> Iterator[None]:
+    """Name, in an error about an option that was inherited, the file that it comes from.
+
+    Args:
+        arguments: of a command that takes a configuration and overrides.
+    """
+    from nmt.config_file import inherited_from
+
+    try:
+        yield
+    except UserError as error:
+        origin = inherited_from(
+            arguments.config, arguments.overrides, str(error).partition(": ")[0]
+        )
+        if origin is None:
+            raise
+        raise type(error)(f"{origin}: {error}") from error
 
 
 def require_corpora(config: "Config", path: Path) -> None:
@@ -84,7 +105,14 @@ def add_held_out_arguments(parser: argparse.ArgumentParser, key: HeldOut) -> Non
         metavar="FILE",
         help=f"source sentences (default: the run's {_HELD_OUT[key]})",
     )
-    parser.add_argument("--reference", metavar="FILE", help="their reference translations")
+    parser.add_argument(
+        "--reference",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="their reference translations, line for line; give it several times where each line "
+        "has several",
+    )
 
 
 def held_out_corpus(
@@ -97,13 +125,14 @@ def held_out_corpus(
         ConfigError: none is given, and the run has none.
         DataError: the files of the run are not here: it may have come from another machine.
     """
-    if (arguments.source is None) != (arguments.reference is None):
+    if (arguments.source is None) != (not arguments.reference):
         raise UserError("--source and --reference go together: give both, or none of them")
     if arguments.source is not None:
-        for argument, name in (("source", arguments.source), ("reference", arguments.reference)):
+        named = [("source", arguments.source), *(("reference", it) for it in arguments.reference)]
+        for argument, name in named:
             if not name:
                 raise UserError(f"--{argument}: the name of the file is empty")
-        return given_corpus(config, arguments.source, arguments.reference)
+        return given_corpus(config, arguments.source, arguments.reference[0])
     corpus: CorpusConfig | None = getattr(config.data, key)
     name = _HELD_OUT[key]
     if corpus is None:
@@ -121,6 +150,31 @@ def held_out_corpus(
     return corpus
 
 
+def read_held_out(
+    corpus: "CorpusConfig", arguments: argparse.Namespace, max_line_bytes: int | None = None
+) -> "tuple[list[Source], list[list[str]]]":
+    """Read what `held_out_corpus` returned: the sources, and each set of references.
+
+    Raises:
+        DataError: a file cannot be read, or has other lines than there are sources.
+    """
+    from nmt.build_corpus import build_corpus
+    from nmt.data.corpus import read_lines, read_pairs
+    from nmt.data.lines import MAX_LINE_BYTES
+
+    limit = MAX_LINE_BYTES if max_line_bytes is None else max_line_bytes
+    sources, references = map(list, zip(*read_pairs(build_corpus(corpus, limit)), strict=True))
+    sets = [references]
+    for name in arguments.reference[1:]:
+        sets.append(list(read_lines(Path(name), max_line_bytes=limit)))
+        if len(sets[-1]) != len(sources):
+            raise DataError(
+                f"{name}: has {len(sets[-1]):,} lines, and there are {len(sources):,} sources; "
+                "each set of references needs a line for each"
+            )
+    return sources, sets
+
+
 def require_another_run(config: "Config") -> None:
     """Refuse to put a new run in the place of the one whose weights it starts with.
 
@@ -133,11 +187,26 @@ def require_another_run(config: "Config") -> None:
         raise ConfigError(f"start_from: {base}: is the run itself; give run=PATH elsewhere")
 
 
+def require_inputs_elsewhere(config: "Config") -> None:
+    """Refuse to delete, with the run that `--overwrite` replaces, what the new one is made from.
+
+    Raises:
+        ConfigError: an input is among the contents of the run.
+    """
+    from nmt.run import RunDirectory
+
+    for key, name in config.input_paths().items():
+        if RunDirectory(Path(config.run)).would_delete(name):
+            raise ConfigError(
+                f"{key}: {name}: --overwrite would delete it with the run {config.run}; move it "
+                "elsewhere, or give run=PATH"
+            )
+
+
 def _missing(key: str, corpus: "CorpusConfig", path: Path | None) -> Iterator[str]:
     """A sentence for each file that is not there."""
-    for option in _FILES:
-        name = getattr(corpus, option)
-        if name is not None and is_missing(Path(name)):
+    for option, name in corpus.files().items():
+        if is_missing(Path(name)):
             yield f"{key}.{option}: {name}: no such file{_hint(Path(name), path)}"
 
 
@@ -145,10 +214,7 @@ def _irregular(key: str, corpus: "CorpusConfig") -> Iterator[str]:
     """Yield a sentence for each pipe or device; what cannot be looked at is left to the reader."""
     from nmt.data.lines import require_regular
 
-    for option in _FILES:
-        name = getattr(corpus, option)
-        if name is None:
-            continue
+    for option, name in corpus.files().items():
         try:
             require_regular(Path(name))
         except DataError as error:

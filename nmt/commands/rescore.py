@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby, islice, tee
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from nmt.commands.decoding import (
     add_run_arguments,
@@ -15,7 +15,9 @@ from nmt.commands.decoding import (
     load_run,
     load_translator,
 )
-from nmt.commands.output import open_output, refuse_same_file
+from nmt.commands.effects import key_of
+from nmt.commands.output import open_output
+from nmt.commands.reservation import reserve_outputs
 from nmt.commands.text import add_line_limit, read_input, require_readable
 from nmt.data.lines import MAX_LINE_BYTES
 from nmt.errors import ConfigError, DataError
@@ -23,6 +25,7 @@ from nmt.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from nmt.config import Config
     from nmt.data.grids import Source
+    from nmt.run import RunDirectory
 
 DESCRIPTION = """Score an n-best list, as this or another system writes it, and put the translations
 of each line in the order that this model would have them in."""
@@ -36,6 +39,9 @@ output: `line ||| translation ||| score ||| log-probability`, the best of each l
 examples:
   nmt rescore runs/toy --source test.en --n-best other.nbest > test.nbest
   nmt rescore runs/right-to-left --source test.en --n-best test.nbest --length-penalty none"""
+
+_OF_SCORES: Final = ("length_penalty", "coverage_penalty", "max_source_length", "batch_tokens")
+"""Options of `decoding` that mean something where translations are given."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +76,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Score all translations as they come, and write those of a line when it is complete."""
     given = arguments.n_best
-    refuse_same_file({"-o": arguments.output}, [arguments.source, given])
     arguments.n_best = None  # here it is a file, and no option of decoding
     folder, config = load_run(arguments)
-    _check(config)
+    _check(config, arguments)
+    inputs = [arguments.source, given, *config.input_paths().values()]
+    with reserve_outputs({"-o": arguments.output}, inputs, [folder.path, *arguments.ensemble]):
+        return _rescore(folder, config, given, arguments)
+
+
+def _rescore(
+    folder: "RunDirectory", config: "Config", given: Path, arguments: argparse.Namespace
+) -> int:
+    """Rank into an output that nothing else writes."""
     pairs, candidates = tee(_pairs(config, arguments.source, given, arguments.max_line_bytes))
     translator = load_translator(folder, config, arguments, searches=False)
 
@@ -95,8 +109,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check(config: "Config") -> None:
+def _check(config: "Config", arguments: argparse.Namespace) -> None:
     """Complain of what a score cannot have in it, not after the model has been loaded."""
+    for option in arguments.set:
+        key = key_of(option).partition(".")[0]
+        if key not in _OF_SCORES:
+            raise ConfigError(
+                f"--set {option}: has no effect, as {key} is for searches, and translations are "
+                "given here; leave it out"
+            )
     coverage = config.decoding.coverage_penalty.name
     if coverage != "none":
         raise ConfigError(

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.commands.decoding import add_run_arguments, load_run, load_translator
-from nmt.commands.output import open_output, refuse_same_file
+from nmt.commands.output import open_output
+from nmt.commands.reservation import reserve_outputs
 from nmt.commands.text import add_pair_arguments, read_given_pairs
 
 if TYPE_CHECKING:
+    from nmt.config import Config
+    from nmt.run import RunDirectory
     from nmt.teacher_forcing import SentenceScore
 
 DESCRIPTION = """Write the log-probability of each target sentence, given its source, as the model
@@ -40,8 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write a log-probability for each pair, and a summary on stderr."""
-    refuse_same_file({"-o": arguments.output}, [arguments.source, arguments.target])
     folder, config = load_run(arguments)
+    inputs = [arguments.source, arguments.target, *config.input_paths().values()]
+    with reserve_outputs({"-o": arguments.output}, inputs, [folder.path, *arguments.ensemble]):
+        return _score(folder, config, arguments)
+
+
+def _score(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> int:
+    """Score into an output that nothing else writes."""
     pairs = read_given_pairs(config, arguments)
     translator = load_translator(folder, config, arguments, searches=False)
     num_sentences = num_tokens = 0

@@ -9,14 +9,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from nmt.commands.effects import warn_of_ineffective
 from nmt.commands.preconditions import (
+    naming_origin,
     require_another_run,
     require_corpora,
     require_device,
+    require_inputs_elsewhere,
     require_metrics,
     require_schedule,
 )
 from nmt.errors import RunError
+from nmt.system_errors import describe
 
 if TYPE_CHECKING:
     from nmt.config import Config
@@ -61,12 +65,16 @@ def run(arguments: argparse.Namespace) -> int:
     from nmt.training.disk import explained
 
     config = load_config(arguments.config, arguments.overrides, resume=arguments.resume)
-    if not arguments.resume:  # by then it may stand where its start was
-        require_another_run(config)
-    require_schedule(config)
-    require_device(config)
-    require_metrics(config)
-    require_corpora(config, arguments.config)
+    warn_of_ineffective(config, arguments.overrides)
+    with naming_origin(arguments):
+        if not arguments.resume:  # by then it may stand where its start was
+            require_another_run(config)
+        if arguments.overwrite:
+            require_inputs_elsewhere(config)
+        require_schedule(config)
+        require_device(config)
+        require_metrics(config)
+        require_corpora(config, arguments.config)
     path = Path(config.run)
 
     from nmt.device import resolve_device
@@ -215,4 +223,4 @@ def _workplace(folder: Path) -> "tempfile.TemporaryDirectory[str]":
     try:
         return tempfile.TemporaryDirectory(prefix=_PREPARING, dir=folder)
     except OSError as error:
-        raise RunError(f"{folder}: cannot write in this folder: {error.strerror}") from None
+        raise RunError(f"{folder}: cannot write in this folder: {describe(error)}") from None

@@ -17,9 +17,12 @@ from nmt.commands.decoding import (
     load_run,
     load_translator,
 )
+from nmt.commands.effects import key_of
 from nmt.commands.exported import is_exported, translate_exported
 from nmt.commands.formats import Format, format_attention, format_translation
-from nmt.commands.output import is_special, open_output, refuse_same_file
+from nmt.commands.output import open_output
+from nmt.commands.reservation import reserve_outputs
+from nmt.commands.streams import is_stream
 from nmt.commands.terminal import count_on_terminal, translated
 from nmt.commands.text import add_line_limit, read_demands, read_input, stdin_is_typed
 from nmt.console import print_notice
@@ -146,10 +149,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Translate the input as it comes; of several that torchrun started, the others compute."""
-    refuse_same_file(
-        {"-o": arguments.output, "--alignments": arguments.alignments},
-        [*arguments.input, arguments.prefixes, arguments.constraints],
-    )
     if is_exported(arguments.run):
         return translate_exported(arguments)
     folder, config = load_run(arguments)
@@ -158,6 +157,16 @@ def run(arguments: argparse.Namespace) -> int:
         translator = _load(folder, config, arguments)
         translator.serve_ranks(_identity(folder, config, arguments))
         return 0
+    inputs = [*arguments.input, arguments.prefixes, arguments.constraints]
+    outputs = {"-o": arguments.output, "--alignments": arguments.alignments}
+    with reserve_outputs(
+        outputs, [*inputs, *config.input_paths().values()], [folder.path, *arguments.ensemble]
+    ):
+        return _translate(folder, config, arguments)
+
+
+def _translate(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> int:
+    """Translate into outputs that nothing else writes."""
     lines = read_input(config, arguments.input, arguments.max_line_bytes)
     inputs = read_demands(arguments.prefixes, arguments.constraints, arguments.max_line_bytes)(
         lines
@@ -194,6 +203,12 @@ def _check(config: "Config", arguments: argparse.Namespace) -> None:
         )
     if arguments.resume:
         _require_files(arguments)
+    if arguments.json and arguments.scores:
+        raise UserError("--scores: has no effect with --json, which has all scores; leave it out")
+    if arguments.n_best is None and not arguments.json and not config.decoding.draws_samples:
+        for option in arguments.set:
+            if key_of(option) == "n_best":
+                raise UserError(f"--set {option}: has no effect here; give --n-best N")
     if is_launched() and arguments.workers > 1:
         raise UserError("--workers: torchrun has started the processes already; leave it out")
 
@@ -225,7 +240,7 @@ def _require_files(arguments: argparse.Namespace) -> None:
     if arguments.output is None:
         raise UserError("--resume: goes on with a file; give the same -o FILE as before")
     for argument, path in (("-o", arguments.output), ("--alignments", arguments.alignments)):
-        if path is not None and is_special(path):
+        if path is not None and is_stream(path):
             raise UserError(f"--resume: {argument} {path} is no file that can be gone on with")
 
 
@@ -236,9 +251,10 @@ def _bookmark(
     from nmt.commands.bookmark import Bookmark
 
     given = {"-o": arguments.output, "--alignments": arguments.alignments}
-    paths = {key: Path(os.path.realpath(path)) for key, path in given.items() if path is not None}
-    if arguments.output is None or any(map(is_special, paths.values())):
+    paths = {key: path for key, path in given.items() if path is not None}
+    if arguments.output is None or any(map(is_stream, paths.values())):
         return None
+    paths = {key: Path(os.path.realpath(path)) for key, path in paths.items()}
     return Bookmark(paths, _identity(folder, config, arguments), resume=arguments.resume)
 
 

@@ -3,6 +3,7 @@
 import argparse
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Final
@@ -15,7 +16,8 @@ from nmt.commands.decoding import (
     penalty_option,
 )
 from nmt.commands.metric_arguments import HELP, named_metrics
-from nmt.commands.preconditions import add_held_out_arguments, held_out_corpus
+from nmt.commands.preconditions import add_held_out_arguments, held_out_corpus, read_held_out
+from nmt.commands.reservation import held
 from nmt.console import print_notice
 from nmt.errors import ConfigError, UserError
 
@@ -124,10 +126,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Try the penalties, and keep the best in a configuration that nothing else writes."""
+    from nmt.run import RunDirectory
+
+    config = RunDirectory.open(arguments.run).config
+    with nullcontext() if arguments.dry_run else held("the configuration", config):
+        return _tune(arguments)
+
+
+def _tune(arguments: argparse.Namespace) -> int:
     """Try them all, print a line for each, and keep the best where it is significantly better."""
-    from nmt.build_corpus import build_corpus
     from nmt.build_metrics import build_metrics
-    from nmt.data.corpus import read_pairs
 
     grid = _grid(arguments)
     folder, config = load_run(arguments)
@@ -136,8 +145,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--metric {arguments.metric}: must be one metric; name the one to tune by")
     (metric,) = build_metrics(named)
     trials = _trials(arguments, grid, config)
-    corpus = build_corpus(held_out_corpus(arguments, config, "valid"))
-    sources, references = zip(*read_pairs(corpus), strict=True)
+    _require_choice(config.decoding)
+    sources, references = read_held_out(held_out_corpus(arguments, config, "valid"), arguments)
     translator = load_translator(folder, trials[0].config, arguments)
     width = max(30, 2 + max(len(name) for trial in trials for name in trial.names))
     print("".join(f"{head:<{width}}" for head in _HEADS) + metric.describe())
@@ -145,7 +154,7 @@ def run(arguments: argparse.Namespace) -> int:
     for trial in trials:
         translator = _with_search(translator, trial.config.decoding)
         texts = [translation.text for translation in translator.translate(sources)]
-        value = metric(texts, references).value
+        value = metric(texts, *references).value
         print("".join(f"{name:<{width}}" for name in trial.names) + f"{value:.2f}", flush=True)
         results.append(Result(trial, value if metric.higher_is_better else -value, texts))
     own = next(result for result in results if result.trial.is_own(config))
@@ -158,13 +167,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _is_significant(metric: "Metric", own: Result, best: Result, references: Sequence[str]) -> bool:
+def _is_significant(
+    metric: "Metric", own: Result, best: Result, references: Sequence[Sequence[str]]
+) -> bool:
     """Say on stderr whether the best is significantly better than what the run has."""
     has = f"the run's own ({own.trial.describe()})"
     if best.worth <= own.worth:
         print_notice(f"the best: {has}; they are kept")
         return False
-    p_value = metric.p_value(own.texts, best.texts, references)
+    p_value = metric.p_value(own.texts, best.texts, *references)
     is_significant = p_value < SIGNIFICANT
     verdict = "" if is_significant else f", not below {SIGNIFICANT}: the run's own are kept"
     print_notice(
@@ -196,6 +207,15 @@ def _grid(arguments: argparse.Namespace) -> list[tuple[Penalty, Penalty]]:
             if option.startswith((f"{penalty.key}=", f"{penalty.key}.")):
                 raise UserError(f"--set {option}: here {penalty.argument} says which are tried")
     return list(product(lengths, coverages))
+
+
+def _require_choice(decoding: "DecodingConfig") -> None:
+    """Refuse a search of one hypothesis, which all penalties leave as it is."""
+    if not decoding.draws_samples and (not decoding.has_beam or decoding.beam_size == 1):
+        raise ConfigError(
+            "decoding: a search that keeps one hypothesis finds the same with all penalties; take "
+            "a beam (--search beam --beam-size 5)"
+        )
 
 
 def _penalties(key: str, given: str, number: str) -> list[Penalty]:

@@ -24,6 +24,7 @@ from nmt.data.filters import Filters
 from nmt.data.links import read_links
 from nmt.errors import DataError
 from nmt.files import whole_folder
+from nmt.system_errors import advice
 from nmt.text.reader import Item, Reader
 
 FORMAT_VERSION: Final = 1
@@ -80,8 +81,8 @@ def encode_corpus(
                     _make(entry, snapshot, source_reader, target_reader, filters, num_processes)
         except OSError as error:
             raise DataError(
-                f"{folder}: cannot write the cache of encoded text: {error.strerror}; make room or"
-                " give permission there, or choose another folder"
+                f"{folder}: cannot write the cache of encoded text: {error.strerror}; "
+                + (advice(error) or "give permission there, or choose another folder")
             ) from error
     note.write(key)
     return open_encoded(entry, source_reader, target_reader)

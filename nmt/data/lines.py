@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 from nmt.errors import DataError
+from nmt.system_errors import describe
 
 MAX_LINE_BYTES: Final = 1_000_000
 """Default limit of a line, without its end."""
@@ -139,7 +140,7 @@ def _reason(error: OSError) -> str:
             return "is a folder, where a file is needed"
         case PermissionError():
             return "no permission to read it"
-    return f"cannot be opened: {error.strerror}"
+    return f"cannot be opened: {describe(error)}"
 
 
 def _is_endless(file: BufferedReader) -> bool:
@@ -177,7 +178,7 @@ def raw_lines(
             yield line, size, is_too_long
     except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise DataError(f"{name}: cannot be read: {error.strerror}") from None
+            raise DataError(f"{name}: cannot be read: {describe(error)}") from None
         raise DataError(
             f"{name}: the {compression} data is damaged or cut short after line {number}; "
             "make the file again"

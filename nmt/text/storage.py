@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from nmt.errors import RunError
 from nmt.files import whole_folder, write_flushed
+from nmt.system_errors import advice
 from nmt.text.normalization import Normalizer
 from nmt.untrusted import MAX_JSON_BYTES, parse_json, read_regular
 
@@ -69,7 +70,7 @@ def write_tokenizer(folder: Path, model_file: str, saved: SavedTokenizer) -> Non
     except OSError as error:
         raise RunError(
             f"{folder}: cannot write the tokenizer ({error.strerror or error}); "
-            "make room or change the permissions"
+            f"{advice(error) or 'change the permissions'}"
         ) from error
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from nmt.errors import RunError
+from nmt.system_errors import advice
 
 # Of a write to a file that is open, whose name the error does not know.
 _WITHOUT_NAME: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
@@ -28,6 +29,7 @@ def explained(folder: Path) -> Iterator[None]:
         if error.filename is None and error.errno not in _WITHOUT_NAME:
             raise
         raise RunError(
-            f"{error.filename or folder}: {error.strerror}; make room or change the permissions; "
-            "--resume goes on from the last checkpoint"
+            f"{error.filename or folder}: {error.strerror}; "
+            f"{advice(error) or 'change the permissions'}; --resume continues from the last "
+            "checkpoint"
         ) from error

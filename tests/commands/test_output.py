@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.commands.output import make_folder, open_output, refuse_same_file
+from nmt.commands.output import make_folder, open_output
 from nmt.errors import DataError
 
 
@@ -144,23 +144,3 @@ def test_a_folder_is_made_or_refused_before_the_work(
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(DataError, match="no permission to write in this folder"):
         make_folder(tmp_path)
-
-
-def test_a_result_does_not_go_where_it_is_made_from(tmp_path: Path) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    refuse_same_file({"-o": one}, [other, None])
-    refuse_same_file({"-o": Path(os.devnull)}, [os.devnull])
-    other.symlink_to(one)
-    for path in (one, str(tmp_path / "." / "one"), other):
-        with pytest.raises(DataError, match=f"-o {one}: is read, too; give another name"):
-            refuse_same_file({"-o": one}, ["another", path])
-
-
-def test_two_results_need_two_files(tmp_path: Path) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    refuse_same_file({"-o": one, "--json": other, "--more": None, "--still-more": None})
-    refuse_same_file({"-o": Path(os.devnull), "--json": Path(os.devnull)})
-    other.symlink_to(one)
-    for path in (one, tmp_path / "." / "one", other):
-        with pytest.raises(DataError, match=f"-o and --json are both {path}: give two files"):
-            refuse_same_file({"-o": one, "--json": path})

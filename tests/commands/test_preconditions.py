@@ -7,6 +7,7 @@ import pytest
 
 from nmt.commands.preconditions import (
     held_out_corpus,
+    naming_origin,
     require_another_run,
     require_corpora,
     require_device,
@@ -181,3 +182,19 @@ def test_a_schedule_that_has_room_or_may_have(
     schedule: dict[str, Any], limits: dict[str, int]
 ) -> None:
     require_schedule(scheduled(schedule, **limits))
+
+
+def test_an_inherited_option_is_refused_with_its_file(tmp_path: Path) -> None:
+    base, path = tmp_path / "base.yaml", tmp_path / "x.yaml"
+    base.write_text("run: r\ndata: {train: {source: a, target: b}}\n")
+    path.write_text("extends: base.yaml\ndevice: cpu\n")
+    arguments = argparse.Namespace(config=path, overrides=["seed=3"])
+    for message, told in (
+        ("data.train.source: a: no such file", f"{base}: data.train.source: a: no such file"),
+        ("device: 'cpu': is not here", "device: 'cpu': is not here"),
+        ("seed: 3: is unlucky", "seed: 3: is unlucky"),
+        ("r: no such folder", "r: no such folder"),
+    ):
+        with pytest.raises(DataError) as caught, naming_origin(arguments):
+            raise DataError(message)
+        assert str(caught.value) == told

@@ -427,8 +427,11 @@ def test_a_device_is_looked_for_before_the_corpora(nmt: Any, in_copy: Path) -> N
         (["-o", "no/out.de"], ["no/out.de: its folder does not exist"]),
         (["--alignments", "runs"], ["runs: is a folder"]),
         (["-o", "x", "--alignments", "./x"], ["-o and --alignments are both x: give two files"]),
-        (["test.en", "-o", "./test.en"], ["-o test.en: is read, too; give another name"]),
-        (["--prefixes", "x", "--alignments", "x", "-o", "y"], ["--alignments x: is read, too"]),
+        (
+            ["test.en", "-o", "./test.en"],
+            ["-o test.en: is also an input; choose another output file"],
+        ),
+        (["--prefixes", "x", "--alignments", "x", "-o", "y"], ["--alignments x: is also an input"]),
         (["--beem", "3"], ["--beem", "nmt translate --help"]),
     ],
 )
@@ -436,6 +439,33 @@ def test_arguments_of_translate(
     arguments: list[str], parts: list[str], nmt: Any, in_trained: Path
 ) -> None:
     nmt("translate", "runs/tiny", *arguments).assert_refused(*parts)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["translate", "--search", "greedy", "--beam-size", "3"],
+         "--beam-size 3: has no effect, as greedy search has no beam; leave it out"),
+        (["translate", "--set", "mbr_candidates=3"], "--set mbr_candidates=3: has no effect"),
+        (["translate", "--set", "n_best=3"], "--set n_best=3: has no effect here; give --n-best"),
+        (["translate", "--json", "--scores"], "--scores: has no effect with --json"),
+        (["translate", "--average", "log"], "--average log: has no effect without further runs"),
+        (["translate", "--beam-size", "3", "--set", "beam_size=4"],
+         "--set beam_size=4: --beam-size 3 sets decoding.beam_size too; give it once"),
+        (["translate", "--set", "search.groups=3", "--set", "search=beam"],
+         "--set search.groups=3: has no effect, as --set search=beam after it replaces"),
+        (["rescore", "--source", "test.en", "--n-best", "x", "--set", "beam_size=3"],
+         "--set beam_size=3: has no effect, as beam_size is for searches"),
+        (["tune", "--search", "greedy"], "a search that keeps one hypothesis finds the same"),
+        (["tune", "--beam-size", "1"], "a search that keeps one hypothesis finds the same"),
+        (["evaluate", "--search", "sampling", "--beam-size", "3"], "sampling search has no beam"),
+        (["export", "--search", "greedy", "--beam-size", "3", "-o", "x"], "greedy search has no"),
+    ],
+)  # fmt: skip
+def test_arguments_without_effect_are_refused(
+    words: list[str], message: str, nmt: Any, in_trained: Path
+) -> None:
+    nmt(words[0], "runs/tiny", *words[1:]).assert_refused(message)
 
 
 def test_an_output_file_survives_a_run_that_cannot_be_loaded(nmt: Any, in_copy: Path) -> None:
@@ -458,13 +488,22 @@ def test_an_output_file_survives_a_run_that_cannot_be_loaded(nmt: Any, in_copy: 
         (["--source", "", "--reference", ""], ["--source: the name of the file is empty"]),
         (["--source", "test.en", "--reference", ""], ["--reference: the name of the file is"]),
         (["--json", "x", "-o", "x"], ["-o and --json are both x: give two files"]),
-        (["-o", "test.de"], ["-o test.de: is read, too; give another name"]),
+        (["-o", "test.de"], ["-o test.de: is also an input; choose another output file"]),
     ],
 )
 def test_arguments_of_evaluate(
     arguments: list[str], parts: list[str], nmt: Any, in_trained: Path
 ) -> None:
     nmt("evaluate", "runs/tiny", *arguments).assert_refused(*parts)
+
+
+def test_references_must_correspond_to_the_sources(nmt: Any, in_trained: Path) -> None:
+    given = ("--source", "test.en", "--reference", "test.de", "--reference")
+    nmt("evaluate", "runs/tiny", *given, "train.de").assert_refused(
+        "train.de: has 400 lines, and there are 20 sources; each set of references needs a line"
+    )
+    nmt("tune", "runs/tiny", *given, "").assert_refused("--reference: the name of the file is")
+    nmt("evaluate", "runs/tiny", *given, "none").assert_refused("none: no such file")
 
 
 def test_a_run_without_a_test_set(nmt: Any, in_copy: Path) -> None:
@@ -606,7 +645,7 @@ def test_a_full_disk(nmt: Any, in_copy: Path, words: tuple[str, ...]) -> None:
     Path("x.gz").symlink_to("/dev/full")
     words = words if "x.gz" in words else (*words, "/dev/full")
     nmt("translate", "runs/tiny", "test.en", *words).assert_refused(
-        "No space left on device: make room, and do it again"
+        f"{words[-1]}: No space left on device; make room"
     )
 
 

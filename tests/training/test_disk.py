@@ -7,7 +7,7 @@ from nmt.training.disk import explained
 
 
 def test_a_full_disk_is_one_line() -> None:
-    full = r"^runs/x: No space left on device; make room .* --resume goes on from the last check"
+    full = r"^runs/x: No space left on device; make room; --resume continues from the last check"
     with (
         pytest.raises(RunError, match=full),
         explained(Path("runs/x")),

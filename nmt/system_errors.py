@@ -1,0 +1,68 @@
+"""What the system refuses a program, in one line that says what to do about it."""
+
+import errno
+import os
+from typing import Final
+
+OUT_OF_MEMORY: Final = (
+    "can't allocate memory",
+    "not enough memory",
+    "_STATUS_ALLOC_FAILED",
+    "CUDA error: out of memory",
+    "CUDA out of memory",
+    "Cuda failure 2 'out of memory'",
+)
+"""What torch says on a CPU, where it has no exception of its own for it; what cuBLAS, cuDNN and
+NCCL say where the allocator has left them nothing; and what another process has said."""
+
+_ADVICE: Final = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room, or have the quota raised",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EMFILE: "raise the limit on open files (ulimit -n), or use fewer processes",
+    errno.ENFILE: "end other programs, as the system has too many files open",
+    errno.ENOMEM: "free memory, raise the limit on it (ulimit -v), or use smaller batches",
+    errno.EROFS: "choose a place on a file system that can be written",
+    errno.EIO: "check the disk, or choose a place on another one",
+    errno.EAGAIN: "raise the limit on processes (ulimit -u), or use fewer",
+}
+# Libraries say it in words, and in their own kinds of exception.
+_SAID: Final = {
+    **{os.strerror(code): code for code in _ADVICE},
+    **dict.fromkeys((*OUT_OF_MEMORY, "failed to map segment"), errno.ENOMEM),
+    "can't start new thread": errno.EAGAIN,
+}
+
+
+def advice(error: OSError) -> str | None:
+    """Return what to do where the system is short of something; None: the error is another."""
+    if error.errno is None or error.strerror != os.strerror(error.errno):
+        return None  # of what nmt itself refuses as an `OSError`, it says more
+    return _ADVICE.get(error.errno)
+
+
+def describe(error: OSError) -> str:
+    """Return what the system says, and what to do where it is short of something."""
+    said, told = error.strerror or str(error), advice(error)
+    return said if told is None else f"{said}; {told}"
+
+
+def explain_shortage(error: BaseException) -> str | None:
+    """Return an error about the system as one line; None: it is about something else.
+
+    Args:
+        error: of the system, of memory, or of a library that has met one of them.
+    """
+    if isinstance(error, OSError) and advice(error) is not None:
+        place = "" if error.filename is None else f"{error.filename}: "
+        return f"{place}{describe(error)}"
+    if isinstance(error, MemoryError):
+        return f"memory: {os.strerror(errno.ENOMEM)}; {_ADVICE[errno.ENOMEM]}"
+    if not isinstance(error, RuntimeError | ImportError | OSError):
+        return None
+    said = str(error)
+    for words, code in _SAID.items():
+        if words in said:
+            place = said.partition("\n")[0]
+            return f"{place}; {_ADVICE[code]}"
+    return None
