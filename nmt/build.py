@@ -208,19 +208,21 @@ def encode_training(
     )
     num_processes = _num_encoding_processes(config)
     source, target = tokenizers.source, tokenizers.target
+    files = [build_corpus(corpus) for corpus in data.train]
     corpora = [
         encode_corpus(
-            build_corpus(corpus),
+            corpus,
             source,
             target,
             filters=filters,
             folder=cache,
             num_processes=num_processes,
+            before=files[:number],
         )
-        for corpus in data.train
+        for number, corpus in enumerate(files)
     ]
-    for corpus, encoded in zip(data.train, corpora, strict=True):
-        logger.info("%s: %s", build_corpus(corpus), encoded.report)
+    for corpus, encoded in zip(files, corpora, strict=True):
+        logger.info("%s: %s", corpus, encoded.report)
     return corpora
 
 

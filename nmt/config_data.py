@@ -63,7 +63,7 @@ class FilterConfig(Options):
     max_length_ratio: Annotated[float, Field(ge=1.0)] | None = None
     """Most tokens of one side for each token of the other; null: any."""
     deduplicate: bool = False
-    """Keep only the first of identical pairs."""
+    """Keep only the first of identical pairs, in whichever of the corpora it is."""
 
 
 class DataConfig(Options):

@@ -11,17 +11,22 @@ import fcntl
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nmt.data.changes import Note, Snapshot, sha256
 from nmt.data.corpus import Corpus, read_pairs
 from nmt.data.encoded import EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
 from nmt.data.links import read_links
+from nmt.data.repeats import hash_corpus
 from nmt.errors import DataError
 from nmt.files import whole_folder
 from nmt.system_errors import advice
@@ -41,6 +46,7 @@ def encode_corpus(
     filters: Filters,
     folder: Path,
     num_processes: int = 1,
+    before: Sequence[Corpus[Item]] = (),
 ) -> EncodedCorpus:
     """A corpus as tokens: from the cache, or encoded now and put there.
 
@@ -54,6 +60,7 @@ def encode_corpus(
         filters: what pairs to leave out.
         folder: of the cache, for any number of corpora; made where it is missing.
         num_processes: that encode a large corpus; up to 1: it is done here.
+        before: the corpora whose pairs are left out here, where duplicates are left out.
 
     Raises:
         DataError: the corpus cannot be read (see `read_pairs`), the filters leave nothing of it,
@@ -67,7 +74,10 @@ def encode_corpus(
             "samples them: set tokenizer.sampling_alpha: 0, or leave the alignments out"
         )
     snapshot = Snapshot.take(files)
+    before = before if filters.deduplicate else ()
     settings = _settings(source_reader, target_reader, filters)
+    if before:  # else the key is the one that it has always been
+        settings["before"] = [Snapshot.take(corpus).digests for corpus in before]
     if files.alignments is not None and files.alignment_units != "words":
         settings["alignment_units"] = files.alignment_units
     key = _key(settings, snapshot.digests)
@@ -78,7 +88,15 @@ def encode_corpus(
         try:
             with _lock(folder, key):
                 if not _is_whole(entry):  # nor did another process make it in the meantime
-                    _make(entry, snapshot, source_reader, target_reader, filters, num_processes)
+                    _make(
+                        entry,
+                        snapshot,
+                        source_reader,
+                        target_reader,
+                        filters,
+                        num_processes,
+                        chain.from_iterable(map(hash_corpus, before)),
+                    )
         except OSError as error:
             raise DataError(
                 f"{folder}: cannot write the cache of encoded text: {error.strerror}; "
@@ -124,6 +142,7 @@ def _make(
     target_reader: Reader[str],
     filters: Filters,
     num_processes: int,
+    before: Iterable[NDArray[np.uint64]],
 ) -> None:
     """Put an entry in its place; the lock is held."""
     if entry.exists():
@@ -142,6 +161,7 @@ def _make(
                 fresh,
                 links,
                 num_processes,
+                before,
             )
         if report.num_kept == 0:
             raise DataError(

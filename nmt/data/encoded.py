@@ -139,6 +139,7 @@ def write_encoded(
     folder: Path,
     links: Iterator[list[int]] | None = None,
     num_processes: int = 1,
+    before: Iterable[NDArray[np.uint64]] = (),
 ) -> FilterReport:
     """Encode the pairs that pass the filters, into files in a folder that exists.
 
@@ -151,10 +152,11 @@ def write_encoded(
         links: of each pair, where alignments are given.
         num_processes: that encode, where there are many pairs (see `map_in_processes`); up to 1: it
             is done here. What is written is the same.
+        before: hashes of pairs of other corpora, to be left out where duplicates are.
     """
     encode = BlockEncoder(source_reader, target_reader, filters.deduplicate)
     report = FilterReport()
-    pair_filter = PairFilter(filters)
+    pair_filter = PairFilter(filters, before)
     with (
         _side_writer(folder, "source", source_reader) as source,
         _side_writer(folder, "target", target_reader) as target,

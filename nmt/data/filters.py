@@ -1,7 +1,7 @@
 """Which training pairs are left out, and how many for what reason."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -15,7 +15,7 @@ class Filters:
     Attributes:
         max_length: most tokens of each side; None: any number.
         max_length_ratio: most tokens of one side for each token of the other; None: any number.
-        deduplicate: of pairs with the same text, keep the first alone; not for grids.
+        deduplicate: of pairs with the same text keep only the first; not for grids.
     """
 
     max_length: int | None = None
@@ -32,7 +32,7 @@ class FilterReport:
         num_empty: pairs with a side without tokens.
         num_too_long: pairs with a side longer than the most allowed.
         num_unequal: pairs with a side too long for the other.
-        num_duplicates: pairs that came before.
+        num_duplicates: pairs that came before, in this corpus or in one before it.
     """
 
     num_read: int = 0
@@ -65,11 +65,18 @@ class FilterReport:
 
 
 class PairFilter:
-    """Applies `Filters` to a corpus, block after block; one for each corpus, for it remembers."""
+    """Applies `Filters` to a corpus, block after block; one for each corpus, for it remembers.
 
-    def __init__(self, filters: Filters) -> None:
+    Args:
+        filters: what is left out.
+        before: the hashes of pairs of other corpora, of which these are duplicates.
+    """
+
+    def __init__(self, filters: Filters, before: Iterable[NDArray[np.uint64]] = ()) -> None:
         self._filters = filters
         self._seen = SeenHashes()
+        for hashes in before:
+            self._seen.add(hashes)
 
     def __call__(
         self,
@@ -126,14 +133,19 @@ class SeenHashes:
     def add(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Put numbers in, `[N]`; `[N]`: which were not there yet (of equals, the first alone)."""
         unique, first = np.unique(hashes, return_index=True)
-        new = np.ones(len(unique), np.bool_)
-        for run in self._runs:
-            nearest = np.minimum(run.searchsorted(unique), len(run) - 1)
-            new &= run[nearest] != unique
+        new = ~self.contain(unique)
         self._insert(unique[new])
         mask = np.zeros(len(hashes), np.bool_)
         mask[first[new]] = True
         return mask
+
+    def contain(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Return which of the numbers are there, `[N]`."""
+        found = np.zeros(len(hashes), np.bool_)
+        for run in self._runs:
+            nearest = np.minimum(run.searchsorted(hashes), len(run) - 1)
+            found |= run[nearest] == hashes
+        return found
 
     def _insert(self, run: NDArray[np.uint64]) -> None:
         if not len(run):
@@ -145,11 +157,12 @@ class SeenHashes:
 
 
 def hash_pairs(pairs: Sequence[tuple[object, str]]) -> NDArray[np.uint64]:
-    """What N pairs are told apart by, `[N]`: how they read as text."""
+    """Return what N pairs are told apart by, `[N]`: their text, or the values of a grid."""
     return np.fromiter((_hash_pair(*pair) for pair in pairs), np.uint64, len(pairs))
 
 
 def _hash_pair(source: object, target: str) -> int:
     # No line holds a line feed, so it keeps ("a", "b c") and ("a b", "c") apart whatever they hold.
-    digest = hashlib.blake2b(f"{source}\n{target}".encode(), digest_size=8).digest()
+    first = source.encode() if isinstance(source, str) else bytes(source)  # type: ignore[call-overload]
+    digest = hashlib.blake2b(b"%b\n%b" % (first, target.encode()), digest_size=8).digest()
     return int.from_bytes(digest, "little")

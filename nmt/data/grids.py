@@ -60,6 +60,9 @@ class Grid:
     def __str__(self) -> str:
         return self.name
 
+    def __bytes__(self) -> bytes:
+        return str(self.values.shape).encode() + self.values.tobytes()
+
     @property
     def num_cells(self) -> int:
         """Rows times columns."""

@@ -25,6 +25,7 @@ from nmt.device import resolve_device, resolve_precision
 from nmt.errors import ConfigError
 from nmt.run import RunDirectory
 from nmt.shortlist import save_lexicon
+from nmt.training.data_warnings import warn_of_case, warn_of_repeats
 from nmt.training.probing import probe_batch_tokens
 from nmt.training.starting import adopt_tokenizers, tell_differences
 
@@ -81,6 +82,9 @@ def gather(
         if config.start_from is not None:
             tell_differences(config, tokenizers)
         _look_at_references(config, tokenizers)
+        warn_of_case(config)
+        if place.rank == 0:  # which does not wait for the others
+            warn_of_repeats(config)
     corpora = encode_training(config, run, tokenizers)
     if config.decoding.shortlist is not None and not run.lexicon.exists():
         logger.info("learning the lexicon for decoding.shortlist")

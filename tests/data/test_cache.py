@@ -14,7 +14,8 @@ import pytest
 from nmt.data import cache
 from nmt.data.cache import encode_corpus
 from nmt.data.corpus import ParallelFiles, read_pairs
-from nmt.data.filters import Filters
+from nmt.data.encoded import EncodedCorpus
+from nmt.data.filters import FilterReport, Filters
 from nmt.errors import DataError
 
 
@@ -311,3 +312,27 @@ def test_a_process_waits_for_another_that_holds_the_lock(files, tokenizer, folde
         num_calls = tokenizer.num_calls
         assert encode(files, tokenizer, folder).source(0).tolist() == [5, 6]
         assert tokenizer.num_calls == num_calls
+
+
+def test_duplicates_of_pairs_of_other_corpora_are_left_out(
+    files: ParallelFiles, folder: Path, tokenizer, tmp_path: Path
+) -> None:
+    other = ParallelFiles(tmp_path / "other.de", tmp_path / "other.en")
+    other.source.write_text("7\n5 6\n7\n")
+    other.target.write_text("9 10\n9\n9 10\n")
+    filters = Filters(deduplicate=True)
+
+    def encode_after(before: list[ParallelFiles], filters: Filters = filters) -> EncodedCorpus:
+        return encode_corpus(
+            other, tokenizer, tokenizer, filters=filters, folder=folder, before=before
+        )
+
+    one, both = encode_after([]), encode_after([files])
+    assert one.report == FilterReport(num_read=3, num_duplicates=1)
+    assert both.report == FilterReport(num_read=3, num_duplicates=2)
+    assert (both.source(0).tolist(), both.target(0).tolist()) == ([5, 6], [9])
+    assert one.key != both.key
+    assert encode_after([files]).key == both.key
+    assert encode_after([], Filters()).key == encode_after([files], Filters()).key
+    files.source.write_text("5 6\n8\n\n")
+    assert encode_after([files]).report == FilterReport(num_read=3, num_duplicates=1)

@@ -73,3 +73,12 @@ def test_seen_hashes_is_a_set(blocks: list[list[int]]) -> None:
             expected.append(number not in seen)
             seen.add(number)
         assert hashes.add(np.array(block, np.uint64)).tolist() == expected
+
+
+def test_what_other_corpora_have_is_a_duplicate() -> None:
+    before = [hash_pairs([("a", "b")]), hash_pairs([("c", "d")])]
+    pair_filter = PairFilter(Filters(deduplicate=True), before)
+    ones = np.ones(3, np.int64)
+    keep, report = pair_filter(ones, ones, hash_pairs([("c", "d"), ("a", "d"), ("a", "b")]))
+    assert keep.tolist() == [False, True, False]
+    assert report == FilterReport(num_read=3, num_duplicates=2)

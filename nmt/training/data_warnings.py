@@ -1,0 +1,62 @@
+"""Warnings of data that would train, and give figures that mislead."""
+
+import logging
+
+from nmt.build_corpus import build_corpus
+from nmt.build_metrics import build_metrics
+from nmt.config import Config
+from nmt.data.corpus import read_pairs
+from nmt.data.repeats import count_repeats
+
+logger = logging.getLogger(__name__)
+
+
+def warn_of_repeats(config: Config) -> None:
+    """Warn of validation and test pairs that are training pairs; log how many repeat each other.
+
+    Raises:
+        DataError: a corpus cannot be read.
+    """
+    data = config.data
+    named = [
+        (key, it) for key, it in (("valid", data.valid), ("test", data.test)) if it is not None
+    ]
+    held_out = [build_corpus(corpus) for _, corpus in named]
+    repeats = count_repeats([build_corpus(corpus) for corpus in data.train], held_out)
+    if repeats.num_repeated and not data.filters.deduplicate:
+        logger.info(
+            "data.train: %s of %s pairs repeat another one; data.filters.deduplicate: true leaves "
+            "them out",
+            *(f"{repeats.num_repeated:,}", f"{repeats.num_training:,}"),
+        )
+    for (key, _), (size, num_known) in zip(named, repeats.held_out, strict=True):
+        if num_known:
+            logger.warning(
+                "data.%s: %s of %s pairs (%.1f%%) are training pairs as well, so that its scores "
+                "are too good; take them out of one of the two",
+                *(key, f"{num_known:,}", f"{size:,}", 100 * num_known / size),
+            )
+
+
+def warn_of_case(config: Config) -> None:
+    """Warn of a metric that counts case and steers the training of a model that writes none.
+
+    Raises:
+        DataError: the validation set cannot be read.
+    """
+    training, corpus = config.training, config.data.valid
+    if corpus is None or not config.tokenizer.lowercase:
+        return
+    if all(target == target.lower() for _, target in read_pairs(build_corpus(corpus))):
+        return
+    steering = {"training.validation.best": training.validation.best}
+    if training.early_stopping is not None:
+        steering["training.early_stopping.metric"] = training.early_stopping.metric
+    for key, label in steering.items():
+        named = [] if label == "loss" else [training.validation.named(label)]
+        if any(not metric.ignores_case for metric in build_metrics(named)):
+            logger.warning(
+                "%s: %s counts case, and with tokenizer.lowercase: true the model writes none; set "
+                "it to bleu_lc (listed in training.validation.metrics) or loss",
+                *(key, label),
+            )
