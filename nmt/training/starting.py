@@ -121,7 +121,10 @@ def _require_same_tokens(config: Config, there: Config, base: RunDirectory) -> N
             f"start_from: {base.path} reads {theirs}, and model.encoder "
             f"{config.model.encoder.name!r} reads {ours}: start from a run that reads {ours}"
         )
-    for key, change in differences(_of_tokens(there), _of_tokens(config)).items():
+    before, now = _of_tokens(there), _of_tokens(config)
+    if "normalization" not in config.tokenizer.model_fields_set:  # the default has changed
+        now["tokenizer"]["normalization"] = before["tokenizer"]["normalization"]
+    for key, change in differences(before, now).items():
         raise ConfigError(
             f"{key}: not that of start_from ({change}), whose tokenizers and weights are taken as "
             f"they are; `extends: {base.config}` gives all the options of that run"

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from nmt.config_file import load_config
+
 pytestmark = pytest.mark.usefixtures("in_copy")
 
 BASE = "start_from=runs/tiny"
@@ -55,6 +57,21 @@ def test_the_options_of_a_run_can_be_built_on(nmt: Any) -> None:
     assert nmt("check", "mine.yaml").err.count(told) == 1
     Path("one.txt").write_text("nine nine .\n")
     assert nmt("translate", "runs/tuned", "one.txt").lines == ["neun neun ."]
+
+
+def test_the_normal_form_of_an_older_run_stays_where_no_other_is_set(nmt: Any) -> None:
+    short = ("training.max_epochs=1", "training.validation.every=null")
+    old = ("train", "tiny.yaml", "run=runs/old", *short)
+    assert nmt(*old, "tokenizer.normalization=nfkc").code == 0
+    assert nmt(*old, "--resume").code == 0
+    tuned = ("train", "tiny.yaml", "run=runs/tuned", "start_from=runs/old", *short)
+    outcome = nmt(*tuned)
+    assert outcome.code == 0, outcome.err
+    for run in ("runs/old", "runs/tuned"):
+        assert load_config(f"{run}/config.yaml").tokenizer.normalization == "nfkc"
+    nmt(*tuned, "--overwrite", "tokenizer.normalization=nfc").assert_refused(
+        "tokenizer.normalization: not that of start_from ('nfkc' -> 'nfc')"
+    )
 
 
 def test_text_that_the_tokenizers_do_not_know_is_told(nmt: Any) -> None:
