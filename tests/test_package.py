@@ -1,3 +1,4 @@
+import ast
 import re
 import subprocess
 import sys
@@ -59,6 +60,28 @@ def test_package_is_typed() -> None:
     assert (PACKAGE / "py.typed").exists()
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.name)
-def test_files_are_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+LONG_FILES = {"commands/translate.py", "exported.py", "search/beam_graph.py", "translation.py"}
+"""Files of more than 300 lines; no new one may come."""
+LONG_FUNCTIONS = {"commands/translate.py: add_arguments", "training/assembly.py: assemble"}
+"""Functions of more than 40 lines; no new one may come."""
+
+
+def length(function: ast.AST) -> int:
+    """Lines of a function, its docstring not counted."""
+    assert isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+    assert function.end_lineno is not None
+    docstring = ast.get_docstring(function, clean=False)
+    num_documented = 0 if docstring is None else len(docstring.splitlines())
+    return function.end_lineno - function.lineno + 1 - num_documented
+
+
+def test_files_and_functions_are_short() -> None:
+    files, functions = set(), set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text, name = path.read_text(encoding="utf-8"), path.relative_to(PACKAGE).as_posix()
+        if len(text.splitlines()) > 300:
+            files.add(name)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and length(node) > 40:
+                functions.add(f"{name}: {node.name}")
+    assert (files, functions) == (LONG_FILES, LONG_FUNCTIONS), "what got short leaves the lists"

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from nmt.config import DecodingConfig
+from nmt.config_file import load_config
 from nmt.errors import ConfigError
 from nmt.inference import Inference
 from nmt.symmetrization import grow_diag_final_and
@@ -133,9 +135,25 @@ def test_combinations_that_cannot_be(
 def test_others_train_and_translate(options: list[str], nmt: Command, in_corpus: Path) -> None:
     outcome = nmt("train", "tiny.yaml", "run=runs/other", *SHORT, *options)
     assert outcome.code == 0, outcome.err
-    outcome = nmt("translate", "runs/other", "test.en", "--alignments", "x.align")
+    trained = load_config("runs/other/config.yaml").model
+    assert trained == load_config("tiny.yaml", options).model != load_config("tiny.yaml").model
+    facts = map(json.loads, Path("runs/other/metrics.jsonl").read_text().splitlines())
+    (loss,) = [fact["loss"] for fact in facts if fact["kind"] == "validation"]
+    assert loss < math.log(15), "better than a guess among the words and the end of the sentence"
+    outcome = nmt("translate", "runs/other", "test.en", "--alignments", "x.align", "--scores")
     assert outcome.code == 0 and len(outcome.lines) == 20
-    assert len(Path("x.align").read_text().splitlines()) == 20
+    sources = Path("test.en").read_text().splitlines()
+    links = Path("x.align").read_text().splitlines()
+    assert len(links) == 20
+    for number, (source, line, linked) in enumerate(
+        zip(sources, outcome.lines, links, strict=True)
+    ):
+        text = line.rpartition("\t")[2]
+        for one, other in (link.split("-") for link in linked.split()):
+            assert int(one) < len(source.split()) and int(other) < len(text.split())
+        if number < 3:
+            alone = nmt("translate", "runs/other", stdin=f"{source}\n".encode())
+            assert alone.lines == [text], "alone as among others"
 
 
 def test_a_sentence_of_one_word(nmt: Command, in_corpus: Path) -> None:

@@ -43,15 +43,40 @@ def pictures(tmp_path: Path) -> Iterator[Path]:
 def test_train_translate_evaluate_score_align(pictures: Path, nmt: Callable) -> None:
     outcome = nmt("train", "tiny.yaml")
     assert outcome.code == 0, outcome.err
-    outcome = nmt("translate", "runs/tiny", "test.npz")
-    assert outcome.code == 0 and len(outcome.lines) == 6, outcome.err
-    outcome = nmt("evaluate", "runs/tiny", "--metrics", "exact_match")
+    translated = nmt("translate", "runs/tiny", "test.npz")
+    assert translated.code == 0 and len(translated.lines) == 6, translated.err
+    grids = [array for _, array in sorted(np.load("test.npz").items())]
+    for grid, line in zip(grids, translated.lines, strict=True):
+        np.savez("one.npz", grid)
+        assert nmt("translate", "runs/tiny", "one.npz").lines == [line], "alone as among others"
+    references = Path("test.txt").read_text().splitlines()
+    # The references of the first half are what the model wrote: 3 and what it gets right by itself.
+    mixed = [*translated.lines[:3], *references[3:]]
+    Path("mixed.txt").write_text("".join(f"{line}\n" for line in mixed))
+    held_out = ("--source", "test.npz", "--reference", "mixed.txt")
+    outcome = nmt(
+        "evaluate", "runs/tiny", *held_out, "--metrics", "exact_match", "--json", "s.json"
+    )
     assert outcome.code == 0 and "exact match" in outcome.out, outcome.err
+    right = sum(map(str.__eq__, translated.lines, mixed))
+    assert right >= 3
+    (score,) = json.loads(Path("s.json").read_text())["scores"]
+    assert score["value"] == pytest.approx(100 * right / 6)
     given = ("--source", "test.npz", "--target", "test.txt")
-    outcome = nmt("score", "runs/tiny", *given)
-    assert outcome.code == 0 and len(outcome.lines) == 6, outcome.err
+    scored = nmt("score", "runs/tiny", *given, "--json")
+    assert scored.code == 0 and len(scored.lines) == 6, scored.err
+    for line, reference in zip(map(json.loads, scored.lines), references, strict=True):
+        assert [*reference.split(), "</s>"] == line["tokens"]
+        tokens = line["token_log_probabilities"]
+        assert line["log_probability"] == pytest.approx(sum(tokens), abs=1e-4)
+        assert max(tokens) < 0
     outcome = nmt("align", "runs/tiny", *given, "--plot", "plots")
     assert outcome.code == 0 and len(outcome.lines) == 6, outcome.err
+    for line, grid, reference in zip(outcome.lines, grids, references, strict=True):
+        rows, columns, _ = grid.shape
+        links = [tuple(map(int, link.split("-"))) for link in line.split()]
+        assert {target for _, target in links} == set(range(len(reference.split())))
+        assert all(0 <= cell < rows * columns for cell, _ in links)
     assert len(list(Path("plots").glob("*.png"))) == 6
     nmt("align", "runs/tiny", *given, "--reverse", "runs/tiny").assert_refused(
         "--reverse runs/tiny: runs/tiny reads grids, and no run writes them; leave --reverse out"
