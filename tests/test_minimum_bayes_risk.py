@@ -1,7 +1,10 @@
 """Minimum Bayes risk against sacreBLEU, sentence by sentence."""
 
+import math
 import random
 import unicodedata
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from nmt.minimum_bayes_risk import (
     UTILITIES,
     BleuUtility,
     ChrfUtility,
+    Matrix,
     MinimumBayesRisk,
     expected_utilities,
 )
@@ -74,3 +78,35 @@ def test_the_middle_is_worth_most() -> None:
     worth = expected_utilities(texts, [0.25] * 4, ChrfUtility())
     assert worth.index(max(worth)) == 1
     assert worth.index(min(worth)) == 3
+
+
+def by_length(texts: Sequence[str]) -> Matrix:
+    """One minus the difference of two lengths: so that a mean can be had by hand."""
+    lengths = np.array([len(text) for text in texts], float)
+    return 1.0 - np.abs(lengths[:, None] - lengths[None, :])
+
+
+def choose(
+    texts: list[str], log_probabilities: list[float], *, n_best: int = 9, are_samples: bool
+) -> list[tuple[int, float]]:
+    utility: Any = by_length
+    chooser = MinimumBayesRisk(utility, n_best, are_samples=are_samples)
+    return chooser(texts, log_probabilities)
+
+
+def test_candidates_of_a_beam_count_by_their_probabilities() -> None:
+    """Which are 1/2, 1/4 and 1/4 after normalising."""
+    logarithms = [math.log(share) - 3.0 for share in (0.2, 0.1, 0.1)]
+    found = choose(["dddd", "bb", "a"], logarithms[::-1], are_samples=False)
+    # a: 1/2 + 0/4 - 2/4; bb: 0/2 + 1/4 - 1/4; dddd: -2/2 - 1/4 + 1/4; of equals the first.
+    assert sorted(place for place, _ in found[:2]) == [1, 2] and found[2][0] == 0
+    assert [worth for _, worth in found] == pytest.approx([0.0, 0.0, -1.0], abs=1e-12)
+
+
+def test_samples_count_as_often_as_they_were_drawn() -> None:
+    texts = ["a", "bb", "a", "dddd"]
+    found = choose(texts, [-9.0, -0.1, -9.0, -0.1], are_samples=True)
+    # a: 2/4 + 0 - 2/4; bb: 0 + 1/4 - 1/4; dddd: (-2 - 2 - 1 + 1) / 4; each text once, the first.
+    assert [place for place, _ in found] == [0, 1, 3]
+    assert [worth for _, worth in found] == pytest.approx([0.0, 0.0, -1.0])
+    assert choose(texts, [0.0] * 4, n_best=2, are_samples=True) == found[:2]

@@ -32,6 +32,25 @@ def test_worked_by_hand() -> None:
     assert grow_diag_final(FORWARD, BACKWARD) == links("0-0 1-1 1-2 2-2 3-2 4-4 5-5 6-2 7-7")
 
 
+@pytest.mark.parametrize("down", [-1, 0, 1])
+@pytest.mark.parametrize("right", [-1, 0, 1])
+def test_a_link_grows_to_all_eight_sides_and_no_further(down: int, right: int) -> None:
+    start, beside = (4, 4), (4 + down, 4 + right)
+    further = {(4 + 2 * down, 4 + 3 * right)} if down and right else {(6, 7)}
+    assert grow_diag(frozenset({start}), frozenset({start, beside, *further})) == {start, beside}
+
+
+def test_what_is_added_last_needs_both_words_free_or_one() -> None:
+    """1-3 has a source that is linked, 4-1 a target that is, 5-5 neither."""
+    both, one = links("1-1"), links("1-1 1-3 4-1 5-5")
+    assert grow_diag(both, one) == links("1-1")
+    assert grow_diag_final_and(both, one) == links("1-1 5-5")
+    assert grow_diag_final(both, one) == links("1-1 1-3 4-1 5-5")
+    # Of two that want the same word, the forward direction's comes first, and then the smaller.
+    assert grow_diag_final_and(links("3-9"), links("2-9")) == links("3-9")
+    assert grow_diag_final_and(links("3-9 2-9"), links("")) == links("2-9")
+
+
 def test_nothing_of_nothing() -> None:
     for symmetrize in SYMMETRIZATIONS.values():
         assert symmetrize(frozenset(), frozenset()) == frozenset()
