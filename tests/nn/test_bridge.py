@@ -31,5 +31,19 @@ def test_mean_leaves_padding_out() -> None:
     torch.testing.assert_close(bridge(given)[:, 0], torch.tanh(bridge.projection(mean)))
 
 
+@pytest.mark.parametrize("kind", [FinalBridge, MeanBridge])
+def test_each_layer_has_rows_of_its_own(kind: type[FinalBridge]) -> None:
+    bridge, given = kind(4, 6, 3), encoded()
+    torch.nn.init.normal_(bridge.projection.bias)
+    states = bridge(given)
+    for layer in range(3):
+        one = kind(4, 6, 1)
+        rows = slice(6 * layer, 6 * layer + 6)
+        with torch.no_grad():
+            one.projection.weight.copy_(bridge.projection.weight[rows])
+            one.projection.bias.copy_(bridge.projection.bias[rows])
+        torch.testing.assert_close(states[:, layer], one(given)[:, 0])
+
+
 def test_zero_is_zero() -> None:
     assert not BRIDGES["zero"](4, 6, 3)(encoded()).any()

@@ -1,7 +1,9 @@
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from nmt.nn.cells import CELLS
 from nmt.nn.encoder import RecurrentEncoder
@@ -54,3 +56,48 @@ def test_dropout_is_on_the_states_of_each_layer() -> None:
     dropped = (encoder(torch.randn(8, 9, 4), mask).states == 0).float().mean().item()
     assert dropped == pytest.approx(0.5, abs=0.05)
     assert not (encoder.eval()(torch.randn(8, 9, 4), mask).states == 0).any()
+
+
+class FixedMasks(nn.Module):
+    """Dropout with known masks: `forward` has one for all calls, `mask` another for each."""
+
+    def __init__(self, given: Tensor, kept: Iterator[Tensor]) -> None:
+        super().__init__()
+        self.given, self.kept = given, kept
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs * self.given
+
+    def mask(self, like: Tensor) -> Tensor:
+        return next(self.kept).expand_as(like)
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_an_encoder_of_three_layers_is_its_equations(residual: bool) -> None:
+    """Each cell from both ends; what leaves a layer is dropped, and what enters is added to it."""
+    torch.manual_seed(1)
+    encoder = RecurrentEncoder(
+        lambda size: GRU(size, 3), 4, num_layers=3, dropout=0.5, recurrent_dropout=0.5,
+        residual=residual,
+    ).double()  # fmt: skip
+    given = 2.0 * torch.tensor([1, 0, 1, 1, 1, 0], dtype=torch.double)
+    kept = 2.0 * (torch.rand(6, 3, dtype=torch.double) < 0.5)
+    encoder.dropout = FixedMasks(given, iter([]))  # type: ignore[assignment]
+    encoder.recurrent_dropout = FixedMasks(given, iter(kept))  # type: ignore[assignment]
+    words = torch.randn(1, 5, 4, dtype=torch.double)
+    encoded = encoder(words, torch.ones(1, 5, dtype=torch.bool))
+    inputs, masks = list(words[0]), iter(kept)
+    for number, cells in enumerate(encoder.layers):
+        sides: list[list[Tensor]] = []
+        for cell, order in zip(cells, (1, -1), strict=True):  # type: ignore[arg-type]
+            state, keep, shown = torch.zeros(1, 3, dtype=torch.double), next(masks), []
+            for vector in inputs[::order]:
+                state = cell(cell.project(vector.unsqueeze(0)), state, keep.unsqueeze(0))
+                shown.append(state[0])
+            sides.append(shown[::order])
+        torch.testing.assert_close(encoded.final[0, number], torch.cat([sides[0][-1], sides[1][0]]))
+        outputs = [torch.cat(both) * given for both in zip(*sides, strict=True)]
+        if residual and number > 0:
+            outputs = [out + entered for out, entered in zip(outputs, inputs, strict=True)]
+        inputs = outputs
+    torch.testing.assert_close(encoded.states[0], torch.stack(inputs))

@@ -33,6 +33,16 @@ def test_the_vector_of_a_cell_by_hand() -> None:
     assert vector == pytest.approx(torch.tensor(0.75).tanh().item())
 
 
+def test_places_start_with_half_a_unit_and_features_as_a_layer_of_glorots() -> None:
+    torch.manual_seed(1)
+    embedding = GridEmbedding(30, 70, max_rows=50, max_columns=60)
+    for table in (embedding.rows, embedding.columns):
+        assert table.weight.std().item() == pytest.approx(0.5, rel=0.05)
+    bound = (6 / 100) ** 0.5
+    assert 0.95 * bound < embedding.features.weight.abs().max() <= bound
+    assert not embedding.features.bias.any()
+
+
 def test_the_same_cell_at_another_place_is_another_vector(embedding: GridEmbedding) -> None:
     vectors = embedding(cells_of(torch.ones(3, 4, 3, dtype=torch.double)))[0]
     distances = torch.cdist(vectors, vectors) + torch.eye(12)

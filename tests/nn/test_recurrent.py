@@ -198,21 +198,69 @@ def test_layer_norm_knows_no_size_of_a_context_either(name: str) -> None:
     torch.testing.assert_close(to_gates(1000 * context), to_gates(context), rtol=1e-3, atol=1e-3)
 
 
+def normalized(summed: Tensor, norm: nn.LayerNorm) -> Tensor:
+    """``(x - mean) / sqrt(variance + 1e-5) * weight + bias``, of each row."""
+    away = summed - summed.mean(-1, keepdim=True)
+    spread = (away.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+    return away / spread * norm.weight + norm.bias
+
+
 def test_layer_norm_lstm_by_its_formula() -> None:
     """Ba 2016, eq. 29-31."""
     torch.manual_seed(1)
     cell = LayerNormLSTM(INPUT, HIDDEN)
+    bias = cell.norm_input.bias.detach().clone().view(4, HIDDEN)
+    assert (bias[1] == 1).all() and bias[[0, 2, 3]].abs().max() == 0, "it remembers at first"
+    for parameter in cell.parameters():
+        nn.init.normal_(parameter, std=0.1)  # small, so that what is added to the variance counts
     words, state = torch.randn(2, INPUT), torch.randn(2, 2 * HIDDEN)
     hidden, memory = state.chunk(2, -1)
-    gates = cell.norm_input(words @ cell.weight_input.t() + cell.bias_input)
-    gates = gates + cell.norm_hidden(hidden @ cell.weight_hidden.t() + cell.bias_hidden)
+    gates = normalized(words @ cell.weight_input.t() + cell.bias_input, cell.norm_input)
+    gates = gates + normalized(hidden @ cell.weight_hidden.t() + cell.bias_hidden, cell.norm_hidden)
     entry, forget, candidate, leave = gates.chunk(4, -1)
     memory = torch.sigmoid(forget) * memory + torch.sigmoid(entry) * torch.tanh(candidate)
-    hidden = torch.sigmoid(leave) * torch.tanh(cell.norm_memory(memory))
+    hidden = torch.sigmoid(leave) * torch.tanh(normalized(memory, cell.norm_memory))
     expected = torch.cat([hidden, memory], -1)
     torch.testing.assert_close(cell(cell.project(words), state), expected)
-    bias = cell.norm_input.bias.detach().view(4, HIDDEN)
-    assert (bias[1] == 1).all() and bias[[0, 2, 3]].abs().max() == 0, "it remembers at first"
+
+
+def test_one_more_input_is_normalized_by_itself() -> None:
+    torch.manual_seed(1)
+    context = torch.randn(2, 3)
+    lstm = LayerNormLSTM(INPUT, HIDDEN).gates_from(3)
+    gru = LayerNormGRU(INPUT, HIDDEN).gates_from(3)
+    assert isinstance(lstm, nn.Sequential) and isinstance(gru, nn.Sequential)
+    for layer in (lstm, gru):
+        for parameter in layer.parameters():
+            nn.init.normal_(parameter, std=0.1)
+    torch.testing.assert_close(lstm(context), normalized(lstm[0](context), lstm[1]))
+    summed = gru[0](context)
+    gates = normalized(summed[:, : 2 * HIDDEN], gru[1].gates)  # type: ignore[arg-type]
+    candidate = normalized(summed[:, 2 * HIDDEN :], gru[1].candidate)  # type: ignore[arg-type]
+    torch.testing.assert_close(gru(context), torch.cat([gates, candidate], dim=-1))
+
+
+@pytest.mark.parametrize("kind", [GRU, LSTM, PlainRNN])
+def test_each_gate_starts_as_wide_as_glorot_has_it_for_one_layer(kind: type[Cell]) -> None:
+    torch.manual_seed(1)
+    cell = kind(60, 40)
+    from_context = cell.gates_from(80)
+    assert isinstance(from_context, nn.Linear) and from_context.bias is None
+    for weight, size in ((cell.weight_input, 60), (from_context.weight, 80)):
+        bound = (6 / (size + 40)) ** 0.5
+        for gate in weight.detach().chunk(cell.num_gates):
+            assert 0.95 * bound < gate.abs().max() <= bound
+            assert gate.std().item() == pytest.approx(bound / 3**0.5, rel=0.05)
+    assert not cell.bias_hidden.any()
+
+
+def test_what_a_relu_reads_starts_small() -> None:
+    torch.manual_seed(1)
+    cell = PlainRNN(60, 40, activation="relu")
+    from_context = cell.gates_from(80)
+    assert isinstance(from_context, nn.Linear)
+    for weight in (cell.weight_input, from_context.weight):
+        assert weight.std().item() == pytest.approx(0.01, rel=0.05)
 
 
 def test_a_deep_gru_is_transitions_in_a_row() -> None:
