@@ -1,6 +1,7 @@
 """An interrupted run is the unbroken one byte for byte, whatever the recipe."""
 
 import json
+import math
 import signal
 from pathlib import Path
 from typing import Any
@@ -50,14 +51,23 @@ def guided(folder: Path) -> list[str]:
 RECIPES: dict[str, Any] = {
     "weighted corpora": two_corpora,
     "guided attention, R-Drop": guided,
-    "sampled alignments": ["model.attention.alignment=hard"],
-    "sgd": ["training.optimizer={name: sgd, learning_rate: 0.5, momentum: 0.9}"],
-    "adamw, inverse square root": [
+    "sampled alignments, sgd": [
+        "model.attention.alignment=hard",
+        "training.optimizer={name: sgd, learning_rate: 0.5, momentum: 0.9, weight_decay: 0.01}",
+    ],
+    "bfloat16, adamw, inverse square root": [
+        "precision=bfloat16",
         "training.optimizer={name: adamw, learning_rate: 0.01, weight_decay: 0.1}",
         "training.schedule={name: inverse_square_root, warmup: 3}",
     ],
-    "bfloat16": ["precision=bfloat16", "training.optimizer.learning_rate=0.01"],
 }
+
+
+def learning_rate(recipe: str, update: int) -> float:
+    """Return what optimizer and schedule say: a warm-up of 4 updates where nothing else does."""
+    if "inverse square root" in recipe:
+        return 0.01 * (update / 3 if update < 3 else math.sqrt(3 / update))
+    return (0.5 if "sgd" in recipe else 0.001) * min(1.0, update / 4)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -75,7 +85,10 @@ def test_an_interrupted_run_is_the_unbroken_one(
     assert broken.latest_update() == 7
     assert broken.train("--resume", *options) == 0
     broken.assert_equal(unbroken)
-    losses = [row["objective"] for row in unbroken.metrics() if row["kind"] == "train"]
+    rows = [row for row in unbroken.metrics() if row["kind"] == "train"]
+    for row in rows:
+        assert row["learning_rate"] == pytest.approx(learning_rate(recipe, row["update"]))
+    losses = [row["objective"] for row in rows]
     assert sum(losses[-3:]) < sum(losses[:3]), "it learns"
 
 
@@ -115,7 +128,7 @@ def stopped(corpus: Path) -> Run:
     return run
 
 
-@pytest.mark.parametrize("left", [1, 2, 5])
+@pytest.mark.parametrize("left", [1, 5])
 def test_validations_without_a_better_one_count_across_a_resume(
     corpus: Path,
     stopped: Run,
