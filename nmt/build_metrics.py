@@ -9,6 +9,7 @@ from nmt.build_corpus import build_corpus
 from nmt.config import METRICS, Config
 from nmt.config_metrics import MetricConfig
 from nmt.data.corpus import read_pairs
+from nmt.errors import ConfigError
 from nmt.metric import Metric
 from nmt.text.normalization import Normalizer
 
@@ -24,7 +25,13 @@ def build_metrics(metrics: Iterable[MetricConfig]) -> list[Metric]:
     Raises:
         ConfigError: a tokenizer needs an extra that is not installed.
     """
-    return [METRICS.create(metric, metric.label) for metric in metrics]
+    built = []
+    for metric in metrics:
+        try:
+            built.append(METRICS.create(metric, metric.label))
+        except ConfigError as error:
+            raise ConfigError(f"metric {metric.label}: {error}") from None
+    return built
 
 
 def find_tokenizer(config: Config) -> str:

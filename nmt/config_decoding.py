@@ -67,7 +67,8 @@ class DecodingConfig(Options):
     shortlist: ShortlistConfig | None = None
     """Compute for a few hundred tokens a sentence alone (`nmt lexicon`); null: for all."""
     mbr: Literal["none", "chrf", "bleu"] = "none"
-    """Of several candidates take those that are most like all of them (minimum Bayes risk)."""
+    """Of several candidates take those that are most like all of them (minimum Bayes risk); bleu
+    counts the words that the run's metrics count."""
     mbr_candidates: Positive = 32
     """How many the search finds for it: samples, all alike; of a beam by their probability."""
     batch_tokens: Positive = 4_000

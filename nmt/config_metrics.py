@@ -46,8 +46,10 @@ class MetricConfig(PlugIn):
 
 
 def _as_list(given: Any) -> Any:
-    """One metric need not be a list."""
-    return [given] if isinstance(given, str | dict | MetricConfig) else given
+    """One metric need not be a list; options without a name are those of the default, bleu."""
+    if isinstance(given, dict):
+        return [{"name": "bleu", **given}]
+    return [given] if isinstance(given, str | MetricConfig) else given
 
 
 def _check_labels(metrics: list[MetricConfig]) -> list[MetricConfig]:

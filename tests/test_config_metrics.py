@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,18 @@ def test_one_metric_need_not_be_a_list() -> None:
     given = {"metrics": {"name": "chrf", "beta": 1}, "best": "chrf"}
     (metric,) = ValidationConfig.model_validate(given).metrics
     assert metric.options["beta"] == 1
+    (metric,) = ValidationConfig.model_validate({"metrics": {"tokenize": "char"}}).metrics
+    assert (metric.name, metric.options["tokenize"]) == ("bleu", "char")
+
+
+def test_an_override_reaches_the_options_of_the_default_metric(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(DATA)
+    tokenize = "training.validation.metrics.tokenize"
+    config = load_config(tmp_path / "a.yaml", [f"{tokenize}=char"])
+    assert config.training.validation.bleu_tokenizer == "char"
+    message = f"override '{tokenize}=caracter': {tokenize}: must be "
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_config(tmp_path / "a.yaml", [f"{tokenize}=caracter"])
 
 
 @pytest.mark.parametrize(

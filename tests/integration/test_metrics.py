@@ -138,7 +138,10 @@ def test_metrics_that_training_refuses_at_once(nmt: Any, in_chinese: Path) -> No
             "training.validation.metrics[1]: 'bleu' is in the list before; give this one a name"
         )
         mecab = "training.validation.metrics=[{name: bleu, tokenize: ja-mecab}]"
-        nmt(command, "tiny.yaml", "run=x", mecab).assert_refused("pip install 'sacrebleu[ja]'")
+        nmt(command, "tiny.yaml", "run=x", mecab).assert_refused(
+            "metric bleu: tokenize: 'ja-mecab' needs an extra of sacreBLEU that is not installed; "
+            "pip install 'sacrebleu[ja]', or choose 'char'"
+        )
 
 
 def test_two_metrics_of_one_name_steer_by_their_labels(nmt: Any, in_chinese: Path) -> None:
