@@ -1,19 +1,23 @@
 """From raw text to sentences of like length, with bounded reading ahead."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
-from nmt.text.reader import EncodedWords, Item, Reader, Tokens
+from nmt.text.reader import EncodedWords, Item, Reader, Tokens, count_tokens
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+P = TypeVar("P", bound=tuple[Any, ...])
 
 _MOST_NAMED: Final = 10  # lines with unknown tokens
 _MOST_ITEMS: Final = 4_000
 _MOST_SIZE: Final = 4_000_000  # so that items of any length fit into memory
+
+_MANY: Final = 0.2  # of the tokens: more than names and rare words come to
+_HINT: Final = "; is the {} text in the right language?"
 
 
 def no_report(num_done: int) -> None:
@@ -112,6 +116,31 @@ def _warn_of_unknown(num_warned: int, number: int, num_unknown: int, num_tokens:
         )
     elif num_warned == _MOST_NAMED + 1:
         logger.warning("there are more lines with unknown tokens; they are not named")
+
+
+def sum_up_unknown(pairs: Iterable[P], readers: Mapping[str, Reader[Any]]) -> Iterator[P]:
+    """Pass pairs on, and warn at their end of tokens that the model was never taught.
+
+    Args:
+        pairs: of a source and a target, or sources without targets.
+        readers: of the sides, by their names, in this order.
+    """
+    sums = {side: [0, 0, 0] for side in readers}
+    num_pairs = 0
+    for pair in pairs:
+        num_pairs += 1
+        for item, (side, reader) in zip(pair, readers.items(), strict=True):
+            num_tokens, num_unknown = count_tokens(reader, [item])
+            counts = (num_unknown, num_tokens, int(num_unknown > 0))
+            sums[side] = [before + count for before, count in zip(sums[side], counts, strict=True)]
+        yield pair
+    for side, (num_unknown, num_tokens, num_lines) in sums.items():
+        if num_unknown:
+            logger.warning(
+                "%s of %s %s tokens, in %s of %s lines, are unknown to the model%s",
+                *(f"{num_unknown:,}", f"{num_tokens:,}", side, f"{num_lines:,}", f"{num_pairs:,}"),
+                _HINT.format(side) if num_unknown > _MANY * num_tokens else "",
+            )
 
 
 def like_batches(

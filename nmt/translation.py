@@ -153,6 +153,11 @@ class Translator:
         )
 
     @property
+    def readers(self) -> dict[str, Reader[Any]]:
+        """What reads the source and the target."""
+        return {"source": self.source_reader, "target": self.target_tokenizer}
+
+    @property
     def has_attention(self) -> bool:
         """Whether the model looks anywhere, so that words can be aligned."""
         return self.inference.model.has_attention

@@ -119,10 +119,12 @@ def _align(
 ) -> int:
     """Align into outputs that nothing else writes."""
     from nmt.alignments import AlignmentCounts, count_links
+    from nmt.reading import sum_up_unknown
 
     pairs, read_again, turned = tee(read_given_pairs(config, arguments), 3)
     gold = None if arguments.gold is None else _Gold(arguments.gold, arguments.max_line_bytes)
-    found = load_translator(folder, config, arguments, searches=False).align(pairs)
+    translator = load_translator(folder, config, arguments, searches=False)
+    found = translator.align(sum_up_unknown(pairs, translator.readers))
     if reverse is not None:
         how = _SYMMETRIZATION if arguments.symmetrize is None else arguments.symmetrize
         found = _symmetrized(found, reverse.align(turned), how, reverse.folder)

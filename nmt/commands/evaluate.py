@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -78,10 +79,12 @@ def _evaluate(
     from nmt.build_corpus import build_corpus
     from nmt.build_metrics import warn_of_references
     from nmt.checkpoint import update_of
+    from nmt.reading import sum_up_unknown
 
     files = build_corpus(corpus)
     sources, references = read_held_out(corpus, arguments, arguments.max_line_bytes)
     translator = load_translator(folder, config, arguments)
+    deque(sum_up_unknown(zip(sources), {"source": translator.source_reader}), maxlen=0)
     normalizer = translator.target_tokenizer.normalizer
     for name, lines in zip([str(files), *arguments.reference[1:]], references, strict=True):
         warn_of_references(name, lines, normalizer, metrics)

@@ -51,8 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _score(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> int:
     """Score into an output that nothing else writes."""
+    from nmt.reading import sum_up_unknown
+
     pairs = read_given_pairs(config, arguments)
     translator = load_translator(folder, config, arguments, searches=False)
+    pairs = sum_up_unknown(pairs, translator.readers)
     num_sentences = num_tokens = 0
     total = 0.0
     with open_output(arguments.output) as output:

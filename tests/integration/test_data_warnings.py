@@ -18,3 +18,33 @@ def test_a_validation_set_of_training_pairs_is_warned_of(
     assert outcome.code == 0, outcome.err
     told = "data.valid: 400 of 400 pairs (100.0%) are training pairs as well, so that its scores"
     assert outcome.err.count(told) == 1
+
+
+@pytest.mark.parametrize("command", ["score", "align"])
+def test_unknown_tokens_of_both_sides_are_summed_up(
+    command: str, nmt: Command, in_trained: Path
+) -> None:
+    num_lines = 20
+    for source, target, are_swapped in (("en", "de", False), ("de", "en", True)):
+        files = ("--source", f"test.{source}", "--target", f"test.{target}")
+        outcome = nmt(command, "runs/tiny", *files)
+        assert outcome.code == 0 and len(outcome.lines) == num_lines
+        for side, name in (("source", source), ("target", target)):
+            words = [line.split() for line in Path(f"test.{name}").read_text().splitlines()]
+            num_words = sum(map(len, words))  # all are unknown but for the stop
+            told = (
+                f"{num_words - num_lines} of {num_words} {side} tokens, in 20 of 20 lines, are "
+                f"unknown to the model; is the {side} text in the right language?\n"
+            )
+            assert (told in outcome.err) == are_swapped
+        assert ("unknown" in outcome.err) == are_swapped
+
+
+def test_evaluate_sums_up_unknown_source_tokens(nmt: Command, in_copy: Path) -> None:
+    lines = Path("test.en").read_text().splitlines()
+    Path("some.en").write_text("\n".join([f"Zeppelin {lines[0]}", *lines[1:]]) + "\n")
+    num_tokens = sum(len(line.split()) for line in lines) + 1
+    given = ("--source", "some.en", "--reference", "test.de")
+    outcome = nmt("evaluate", "runs/tiny", *given, "--beam-size", 1, "--metrics", "bleu")
+    told = f"1 of {num_tokens} source tokens, in 1 of 20 lines, are unknown to the model\n"
+    assert outcome.code == 0 and told in outcome.err
