@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from nmt.data.grids import Grid, Source
-from nmt.errors import ConfigError, DataError
+from nmt.errors import ConfigError
 from nmt.search.constraints import count_unmet
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Demand
@@ -51,29 +51,28 @@ class Input:
 
 
 def encode_demand(given: Input, number: int, tokenizer: Tokenizer, max_length: int) -> Demand:
-    """The tokens of what is asked; phrases that cannot be written are left out, with a warning.
+    """Return the tokens of what is asked; what cannot be written is left out, with a warning.
 
     Args:
         given: the line.
         number: of the line, for messages.
         tokenizer: of the target.
-        max_length: most tokens of a translation.
-
-    Raises:
-        DataError: the prefix alone is longer than that.
+        max_length: most tokens of a translation; a prefix that is longer is left out.
     """
     if not given.prefix and not given.phrases:
         return NO_DEMAND
     prefix = list(tokenizer.encode(given.prefix))
-    if tokenizer.count_unknown(prefix):
+    if len(prefix) > max_length:
+        logger.warning(
+            "line %d: the prefix has %d tokens, and a translation at most %d "
+            "(decoding.max_length); it is translated without it",
+            *(number, len(prefix), max_length),
+        )
+        prefix = []
+    elif tokenizer.count_unknown(prefix):
         logger.warning(
             "line %d: the model does not know all of the prefix %r; what it does not know reads %s",
             *(number, given.prefix, UNKNOWN_TEXT),
-        )
-    if len(prefix) > max_length:
-        raise DataError(
-            f"line {number}: the prefix has {len(prefix)} tokens, and a translation at most "
-            f"{max_length} (decoding.max_length)"
         )
     phrases = []
     for phrase in given.phrases:

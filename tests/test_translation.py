@@ -22,7 +22,7 @@ from nmt.build_model import build_model
 from nmt.checkpoint import save_checkpoint
 from nmt.config import Config, DecodingConfig, ModelConfig
 from nmt.config_file import dump_config
-from nmt.errors import ConfigError, DataError, RunError
+from nmt.errors import ConfigError, RunError
 from nmt.inference import Inference
 from nmt.loading import load_dictionary
 from nmt.minimum_bayes_risk import ChrfUtility, expected_utilities
@@ -616,9 +616,13 @@ def test_a_prefix_that_is_not_all_known_is_told(translator, caplog):
     assert "line 1: the model does not know all of the prefix 'w2 unheard'" in caplog.text
 
 
-def test_a_prefix_that_is_too_long_is_refused(translator):
-    with pytest.raises(DataError, match="line 2: the prefix has 10 tokens, and a translation at"):
-        translator.translate(["w1", Input("w1", prefix="w1 " * 10)])
+def test_a_prefix_that_is_too_long_costs_no_other_line(translator, caplog):
+    expected = translator.translate(["w1", "w2", Input("w1", prefix="w2")])
+    given = ["w1", Input("w2", prefix="w1 " * 10), Input("w1", prefix="w2")]
+    assert [one.texts for one in translator.translate(given)] == [one.texts for one in expected]
+    (message,) = caplog.messages
+    assert message.startswith("line 2: the prefix has 10 tokens, and a translation at most ")
+    assert message.endswith("(decoding.max_length); it is translated without it")
 
 
 def test_what_is_drawn_hangs_on_the_line_alone(tokenizer):

@@ -10,7 +10,7 @@ from typing import Final
 from nmt.commands.formats import Format, format_translation
 from nmt.commands.output import open_output
 from nmt.commands.reservation import reserve_outputs
-from nmt.commands.terminal import count_on_terminal, translated
+from nmt.commands.terminal import count_on_terminal, require_line_buffering, translated
 from nmt.commands.text import read_text
 from nmt.errors import UserError
 from nmt.launched import is_launched
@@ -52,6 +52,7 @@ def translate_exported(arguments: argparse.Namespace) -> int:
     _refuse(arguments, {"device": ("auto", "cpu")}, "an exported model runs on the CPU")
     if is_launched():
         raise UserError("torchrun: an exported model runs in one process; start it by itself")
+    require_line_buffering(arguments)
     with reserve_outputs({"-o": arguments.output}, [arguments.run, *arguments.input]):
         return _translate(arguments)
 
@@ -80,7 +81,9 @@ def _translate(arguments: argparse.Namespace) -> int:
         output = stack.enter_context(open_output(arguments.output))
         progress = stack.enter_context(count_on_terminal(arguments, 0, reads_grids=False))
         translate = partial(translator.translate_windows, report=progress.update)
-        for window in translated(translate, warned, arguments.input):
+        for window in translated(
+            translate, warned, arguments.input, line_buffered=arguments.line_buffered
+        ):
             for line, translation in window:
                 pieces = translator.target_tokenizer.pieces
                 output.write(format_translation(number, line, translation, how, pieces))

@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, tee
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from nmt.commands.streams import is_stream
 from nmt.commands.text import count_lines, stdin_is_typed
+from nmt.errors import UserError
+from nmt.launched import is_launched
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -33,6 +36,8 @@ def translated(
     lines: "Iterator[T]",
     names: Sequence[str],
     first_number: int = 1,
+    *,
+    line_buffered: bool = False,
 ) -> "Iterator[list[tuple[T, Translation]]]":
     """Lines and their translations, a window at a time; a line at a time from a terminal.
 
@@ -41,16 +46,36 @@ def translated(
         lines: what it takes.
         names: of the files that they come from.
         first_number: of the first line, for warnings.
+        line_buffered: a program waits for the answer to each line before it writes the next.
     """
-    if stdin_is_typed(names):
-        # Nothing is read ahead where a person waits for the answer.
-        for typed, line in enumerate(prompted(lines), start=1):
+    is_typed = stdin_is_typed(names)
+    if is_typed or line_buffered:
+        # Nothing is read ahead where somebody waits for the answer.
+        for typed, line in enumerate(prompted(lines) if is_typed else lines, start=1):
             for window in translate([line], first_number=typed):
                 yield [(line, window[0])]
         return
     ahead, behind = tee(lines)
     for window in translate(ahead, first_number=first_number):
         yield list(zip(islice(behind, len(window)), window, strict=True))
+
+
+def require_line_buffering(arguments: argparse.Namespace) -> None:
+    """Refuse --line-buffered where nothing can be answered line by line, or several compute.
+
+    Raises:
+        UserError: it cannot be done with the other arguments.
+    """
+    if not arguments.line_buffered:
+        return
+    output = arguments.output
+    if output is not None and not is_stream(output):
+        raise UserError(
+            f"--line-buffered: has no effect with -o {output}, which appears when it is complete; "
+            "leave one of them out"
+        )
+    if arguments.workers > 1 or is_launched():
+        raise UserError("--line-buffered: cannot be combined with several processes; use one")
 
 
 def count_on_terminal(

@@ -136,8 +136,9 @@ def read_demands(
     """Joins lines with what is asked of their translations, as they are read.
 
     Args:
-        prefixes: how each begins, line for line; None: anyhow.
-        constraints: what each must have, line for line, with tabs between; None: nothing.
+        prefixes: how each begins, line for line; None: anyhow. A line that is not UTF-8 is read as
+            an empty one, with a warning, so that its translation is free.
+        constraints: what each must have, line for line, with tabs between; likewise.
         max_line_bytes: the most bytes of a line; a longer one is read as an empty line.
 
     Raises:
@@ -172,7 +173,7 @@ def _lines_of(path: Path | None, max_line_bytes: int) -> Iterator[str]:
     """Read the lines of a file; of none, empty ones without end."""
     from nmt.data.corpus import read_lines
 
-    return repeat("") if path is None else read_lines(path, max_line_bytes=max_line_bytes)
+    return repeat("") if path is None else read_lines(path, "blank", max_line_bytes)
 
 
 def _read_grids(names: Sequence[str]) -> "Iterator[Grid]":

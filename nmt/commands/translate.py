@@ -23,7 +23,7 @@ from nmt.commands.formats import Format, format_attention, format_translation
 from nmt.commands.output import open_output
 from nmt.commands.reservation import reserve_outputs
 from nmt.commands.streams import is_stream
-from nmt.commands.terminal import count_on_terminal, translated
+from nmt.commands.terminal import count_on_terminal, require_line_buffering, translated
 from nmt.commands.text import add_line_limit, read_demands, read_input, stdin_is_typed
 from nmt.console import print_notice
 from nmt.errors import UserError
@@ -41,7 +41,7 @@ holds: an empty line gives an empty line, as does one that is too long, and byte
 are replaced, with a warning; so are lines named whose characters or words the model does not know,
 for it makes something fluent of anything. The text streams through, so a file may be larger than
 memory. What is typed at a terminal is answered line by line; of all else some thousands of lines
-are read before the first translations come out."""
+are read before the first translations come out (--line-buffered answers each)."""
 
 EXAMPLES = """output:
   The translation. With --scores: score, log-probability and translation, with tabs between.
@@ -129,7 +129,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         help="how each translation must begin: a line for each line of the input, empty for any; "
-        "its last word may go on (where words are written in parts)",
+        "its last word may go on (where words are written in parts); one that is too long or not "
+        "UTF-8 is left out, with a warning",
     )
     parser.add_argument(
         "--constraints",
@@ -139,6 +140,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input, with tabs between them, empty for none (beam search alone)",
     )
     add_line_limit(parser)
+    parser.add_argument(
+        "--line-buffered",
+        action="store_true",
+        help="answer each line as soon as it is read, for a program at the other end of a pipe "
+        "that waits for it; slower where there are many lines",
+    )
     add_search_arguments(parser)
     parser.add_argument(
         "--n-best",
@@ -203,6 +210,7 @@ def _check(config: "Config", arguments: argparse.Namespace) -> None:
         )
     if arguments.resume:
         _require_files(arguments)
+    require_line_buffering(arguments)
     if arguments.json and arguments.scores:
         raise UserError("--scores: has no effect with --json, which has all scores; leave it out")
     if arguments.n_best is None and not arguments.json and not config.decoding.draws_samples:
@@ -294,7 +302,9 @@ def _translated(
         with_token_scores=arguments.json,
         report=report,
     )
-    return translated(translate, warned, arguments.input, number)
+    return translated(
+        translate, warned, arguments.input, number, line_buffered=arguments.line_buffered
+    )
 
 
 def _write(

@@ -29,7 +29,7 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 logger = logging.getLogger(__name__)
 
-OnError = Literal["raise", "replace"]
+OnError = Literal["raise", "replace", "blank"]
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def decode_lines(
         stream: UTF-8; plain, gzip, bzip2 or xz.
         name: of the input, for messages.
         on_error: "raise", or "replace" the bytes that are no UTF-8, and NUL, with U+FFFD and a
-            warning, where one bad line must not stop the others.
+            warning, where one bad line must not stop the others; or read the line as "blank".
         max_line_bytes: the most bytes of a line; a longer one is read past in constant memory, and
             is an empty line, with a warning.
 
@@ -186,10 +186,12 @@ def _decode_lines(
             offset, byte = start + skipped + bad, content[bad]
             if on_error == "raise":
                 raise _undecodable(name, number, offset, byte)
+            read_as = "U+FFFD" if on_error == "replace" else "an empty line"
             bad_lines.warn(
-                number, f", byte {offset}: 0x{byte:02x} is no UTF-8 text; read as U+FFFD"
+                number, f", byte {offset}: 0x{byte:02x} is no UTF-8 text; read as {read_as}"
             )
             text = content.decode("utf-8", errors="replace").replace("\0", _REPLACEMENT)
+            text = text if on_error == "replace" else ""
         if is_too_long:
             sentence = f": longer than {max_line_bytes:,} bytes; read as an empty line"
             long_lines.warn(number, sentence)

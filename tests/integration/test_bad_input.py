@@ -634,9 +634,30 @@ def test_what_is_asked_of_translations_and_cannot_be(
         "decoding.beam_size: 7 is not a multiple of the 5 groups"
     )
     refused("--ensemble", "nowhere").assert_refused("nowhere: no such folder")
-    asked.write_text("one " * 300 + "\n")
-    outcome = nmt("translate", "runs/tiny", "--prefixes", asked, stdin=b"one .\n")
-    outcome.assert_refused("line 1: the prefix has", "decoding.max_length")
+
+
+@pytest.mark.parametrize(
+    ("argument", "bad", "warning"),
+    [
+        ("--prefixes", b"null " * 300, "line 2: the prefix has 300 tokens, and a translation at"),
+        ("--prefixes", b"ne\xffun", "asked, line 2, byte 12: 0xff is no UTF-8 text; read as an em"),
+        ("--constraints", b"\xff", "asked, line 2, byte 10: 0xff is no UTF-8 text; read as an em"),
+    ],
+)
+def test_a_bad_line_of_what_is_asked_costs_no_other(
+    argument: str, bad: bytes, warning: str, nmt: Any, in_trained: Path, tmp_path: Path
+) -> None:
+    asked = tmp_path / "asked"
+    words = ("translate", "runs/tiny", argument, asked)
+    source = b"two .\none four .\nthree .\n"
+    asked.write_bytes(b"neun neun\n\nacht acht\n")
+    expected = nmt(*words, stdin=source).lines
+    asked.write_bytes(b"neun neun\n" + bad + b"\nacht acht\n")
+    outcome = nmt(*words, stdin=source)
+    assert outcome.code == 0, outcome.err
+    assert warning in outcome.err
+    assert outcome.err.count("line 2") == 1
+    assert outcome.lines == expected
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev/full")

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -198,3 +200,38 @@ def test_several_references_of_each_line(nmt: Any, in_copy: Path) -> None:
     tuned = nmt("tune", "runs/tiny", "--dry-run", "--source", "test.en", "--length-penalties",
                 "none", "--reference", "first", "--reference", "second")  # fmt: skip
     assert tuned.lines[-1].split()[-1] == "100.00"
+
+
+def test_each_line_is_answered_before_the_next_is_written(in_trained: Path) -> None:
+    words = [sys.executable, "-m", "nmt", "translate", "runs/tiny", "--line-buffered", "--scores"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for line in ("one two .", "", "five ."):
+            process.stdin.write(f"{line}\n".encode())
+            process.stdin.flush()
+            _, _, answer = process.stdout.readline().decode().split("\t")
+            assert (answer == "\n") == (line == "")
+        process.stdin.close()
+        assert process.stdout.read() == b""
+        assert process.wait() == 0
+
+
+def test_line_buffering_gives_what_reading_ahead_does(nmt: Any, in_trained: Path) -> None:
+    with_prefixes = ("translate", "runs/tiny", "test.en", "--prefixes", "test.de", "--json")
+    expected = [json.loads(line)["translation"] for line in nmt(*with_prefixes).lines]
+    outcome = nmt(*with_prefixes, "--line-buffered", "-o", "/dev/stdout")
+    assert [json.loads(line)["translation"] for line in outcome.lines] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("-o", "out"), "--line-buffered: has no effect with -o out, which appears when it is"),
+        (("--workers", "2"), "--line-buffered: cannot be combined with several processes; use one"),
+    ],
+)
+def test_what_cannot_be_line_buffered_is_refused(
+    words: tuple[str, ...], message: str, nmt: Any, in_trained: Path
+) -> None:
+    nmt("translate", "runs/tiny", "test.en", "--line-buffered", *words).assert_refused(message)
