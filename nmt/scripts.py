@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
+JOINERS: Final = "\u200c\u200d"
+"""Zero width joiner and non-joiner: between letters, of Persian or Hindi, say."""
 HAN: Final = "Han"
 KANA: Final = frozenset({"Hiragana", "Katakana"})
 SCRIPTS_WITHOUT_SPACES: Final[Mapping[str, str]] = {
@@ -38,7 +40,6 @@ _SCRIPTS: Final = {
     name: re.compile(f"[{characters}]") for name, characters in SCRIPTS_WITHOUT_SPACES.items()
 }
 _AFTER: Final = frozenset({"Sc", "So", *"+#%‰‱′″׳"})  # categories and marks that stay at the end
-_JOINERS: Final = "\u200c\u200d"  # between letters, of Persian or Hindi
 _ANY: Final = re.compile(f"[{''.join(SCRIPTS_WITHOUT_SPACES.values())}]")
 
 
@@ -52,6 +53,11 @@ def scripts_of(text: str) -> frozenset[str]:
     if not has_no_spaces(text):
         return frozenset()
     return frozenset(name for name, script in _SCRIPTS.items() if script.search(text))
+
+
+def is_letter(character: str) -> bool:
+    """Return whether a character is a letter, a mark or a digit (Unicode categories L, M and N)."""
+    return unicodedata.category(character)[0] in "LMN"
 
 
 def is_punctuation(character: str) -> bool:
@@ -80,5 +86,5 @@ def strip_punctuation(word: str) -> str:
 
 def _is_strippable(character: str) -> bool:
     """Return whether it is punctuation, a symbol, or invisible and joins no letters."""
-    is_invisible = unicodedata.category(character) == "Cf" and character not in _JOINERS
+    is_invisible = unicodedata.category(character) == "Cf" and character not in JOINERS
     return is_punctuation(character) or is_invisible

@@ -6,8 +6,9 @@ become is not known yet, and where a word is taken to end beside them none is ov
 is one with the blanks before it, and none at the beginning.
 """
 
-import unicodedata
 from typing import Final
+
+from nmt.scripts import JOINERS, is_letter
 
 BLANK: Final = 0x20
 IN_WORD: Final = 0x100
@@ -17,9 +18,9 @@ Spelling = tuple[int, ...]
 
 
 def is_in_word(character: str) -> bool:
-    """Whether it is a letter, a mark or a digit, or part of one that is written in bytes."""
+    """Return whether it is a letter, a mark, a digit or a joiner, or a byte of such a one."""
     return character == "\N{REPLACEMENT CHARACTER}" or (
-        unicodedata.category(character)[0] in "LMN" if character else False
+        character != "" and (is_letter(character) or character in JOINERS)
     )
 
 

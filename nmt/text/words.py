@@ -25,7 +25,7 @@ def split_word(word: str) -> list[str]:
     shows where two tokens touch. It is put on punctuation, so that ``word`` is the same token in
     ``word`` and in ``(word)``: "(don't)." becomes ``(￭ don ￭'￭ t ￭) ￭.``
     """
-    if word.isalnum():
+    if not any(map(is_punctuation, word)):
         return [word]
     tokens: list[str] = []
     for is_mark, run in groupby(word.replace(JOINER, _JOINER_IN_TEXT), is_punctuation):
