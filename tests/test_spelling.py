@@ -14,6 +14,6 @@ def test_all_else_ends_a_word(character: str) -> None:
     assert not is_in_word(character)
 
 
-def test_a_persian_word_goes_on_after_a_non_joiner() -> None:
+def test_a_persian_word_continues_after_a_non_joiner() -> None:
     """So that "می", which stands in it, is not found or forbidden there as a word."""
     assert all(number >= IN_WORD for number in spell("می\u200cخواهم"))
