@@ -51,7 +51,12 @@ class CorpusConfig(Options):
             sentence = "needs source and target, grids and target, or tsv alone; given: "
             refuse(((), sentence + (", ".join(keys) or "none")))
         if self.alignments is None and self.alignment_units != "words":
-            refuse((("alignment_units",), "is for alignments only; set these too, or leave it out"))
+            refuse(
+                (
+                    ("alignment_units",),
+                    "is only supported with alignments; set these too, or leave it out",
+                )
+            )
         return self
 
 

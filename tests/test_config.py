@@ -423,6 +423,14 @@ def test_a_coverage_penalty_needs_an_attention() -> None:
     )
 
 
+def test_units_of_alignments_are_for_alignments() -> None:
+    corpus = {"source": "x", "target": "y", "alignment_units": "auto"}
+    assert problem(data={"train": corpus, "valid": {"tsv": "z"}}) == (
+        "data.train.0.alignment_units: is only supported with alignments; set these too, or "
+        "leave it out"
+    )
+
+
 def test_a_dictionary_is_for_unknown_words() -> None:
     assert problem(decoding={"dictionary": "words.tsv"}) == (
         "decoding.dictionary: is for replace_unknown: true alone; set that too"

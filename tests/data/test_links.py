@@ -1,5 +1,6 @@
 """Given alignments: from a Pharaoh file to where each label is to look."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,28 @@ def test_alignments_need_tokens_that_stay(make_tokenizer, tmp_path: Path) -> Non
     tokenizer = make_tokenizer(samples=True)
     with pytest.raises(DataError, match=r"links: alignments need tokens that stay the same"):
         encode_corpus(files, tokenizer, tokenizer, filters=Filters(), folder=tmp_path / "cache")
+
+
+def test_links_count_the_words_of_the_raw_text(tmp_path: Path) -> None:
+    """NFKC makes a space of U+00B4, which is no end of a word."""
+    tokenizer = CharacterTrainer(Normalizer("nfkc")).train(lambda: iter(["l´ab cd"]))
+    files = write(tmp_path, "l´ab cd\n", "cd\n", "1-0\n")
+    (links,) = read_links(files, tokenizer, tokenizer)
+    source = tokenizer.encode("l´ab cd")
+    assert {source[token] for token in links[::2]} == set(tokenizer.encode("x cd")[1:])
+    assert min(links[::2]) == len(tokenizer.encode("l´ab"))
+
+
+def test_links_may_count_characters(tmp_path: Path) -> None:
+    tokenizer = CharacterTrainer(Normalizer()).train(lambda: iter(["我爱你。", "ab c"]))
+    files = replace(write(tmp_path, "ab c\n", "我爱你。\n", "0-0 1-2\n"), alignment_units="auto")
+    (links,) = read_links(files, tokenizer, tokenizer)
+    pairs = set(zip(links[::2], links[1::2], strict=True))
+    assert pairs == {(0, 0), (1, 0), (2, 2), (3, 2)}  # tokens of the source: a, b, blank, c
+    keys = {
+        encode(other, tokenizer, tmp_path / "cache").key
+        for other in (files, replace(files, alignment_units="characters"))
+    }
+    assert len(keys) == 2
+    with pytest.raises(DataError, match=r"target word 2, .* has 1 words.*; .* set alignment_units"):
+        list(read_links(replace(files, alignment_units="words"), tokenizer, tokenizer))
