@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nmt.data.grids import Source
     from nmt.text.reader import Reader
     from nmt.training.engine import Engine
+    from nmt.training.material import Material
 
 DESCRIPTION = """Try a configuration out without training: read the corpora, make the tokenizers and
 the batches, build all that training needs, make a few updates, and say what it all comes to:
@@ -87,6 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         _report_batches(batches, num_batches)
         largest = max(batches, key=lambda batch: batch.source.numel() * batch.target.shape[1])
         _report_model(engine, largest, num_classes=len(tokenizers.target))
+        _advise(config, engine, material)
         _report_speed(engine, batches, num_batches)
     return 0
 
@@ -181,6 +183,28 @@ def _report_model(engine: "Engine", batch: "Batch", num_classes: int) -> None:
         f"(chance: {math.log(num_classes):.2f})"
     )
     print(f"memory          {_describe_memory(cost, engine.ema is not None)}")
+
+
+def _advise(config: "Config", engine: "Engine", material: "Material") -> None:
+    """Warn of options that can be trained with and should hardly be, with what to set."""
+    import logging
+
+    from nmt.training.advice import advise_on_rate, advise_on_size, advise_on_warmup
+
+    corpora, tokenizers = material.loader.corpora, material.tokenizers
+    for advice in (
+        advise_on_rate(config, engine.schedule),
+        advise_on_warmup(engine.schedule),
+        advise_on_size(
+            config,
+            sum(parameter.numel() for parameter in engine.model.parameters()),
+            sum(int(corpus.target_side.tokens.offsets[-1]) for corpus in corpora),
+            len(tokenizers.source),
+            len(tokenizers.target),
+        ),
+    ):
+        if advice is not None:
+            logging.getLogger(__name__).warning("%s", advice)
 
 
 def _report_speed(engine: "Engine", batches: "list[Batch]", num_batches: int) -> None:

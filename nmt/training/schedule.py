@@ -194,7 +194,7 @@ class Cosine(Schedule):
         if end <= warmup:
             raise ConfigError(
                 f"training.schedule.warmup: {warmup} is not less than the {end} updates of the "
-                "whole schedule"
+                f"whole schedule; set it to {end // 10}, a tenth of them"
             )
         self.end = end
         self.final = final

@@ -136,12 +136,14 @@ def scheduled(schedule: dict[str, Any], **limits: int | None) -> Config:
         (
             {"name": "cosine", "warmup": 40},
             {"max_updates": 40},
-            "schedule.warmup: 40 is not less than the 40 updates of the whole schedule",
+            "schedule.warmup: 40 is not less than the 40 updates of the whole schedule; "
+            "set it to 4, a tenth of them",
         ),
         (
             {"name": "cosine", "warmup": 40, "num_updates": 30},
             {},
-            "schedule.warmup: 40 is not less than the 30 updates of the whole schedule",
+            "schedule.warmup: 40 is not less than the 30 updates of the whole schedule; "
+            "set it to 3, a tenth of them",
         ),
         (
             {"name": "cosine"},
