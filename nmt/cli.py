@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn, Protocol, cast
 
-from nmt.console import EscapingFormatter, OnceFilter, escape_controls
+from nmt.console import escape_controls, log_on_stderr
 from nmt.cores import wait_briefly
 from nmt.errors import UserError
 from nmt.launched import has_memory, is_first, is_launched, show_at_the_end
@@ -115,7 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = [_expand_home(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     open_closed_streams()
     wait_briefly()
-    with stdout_in_utf8(), _log_on_stderr(), _at_sigterm(_unwind):
+    # Of several processes that log the same, the first shows it for all.
+    level = logging.INFO if is_first() else logging.CRITICAL
+    with stdout_in_utf8(), log_on_stderr(level), _at_sigterm(_unwind):
         try:
             code = _dispatch(words) if not _was_refused(words) else USER_ERROR
             sys.stdout.flush()
@@ -248,36 +250,6 @@ def _require_working_directory() -> None:
         raise UserError(
             "the working directory was deleted; change to one that exists (cd FOLDER)"
         ) from None
-
-
-@contextmanager
-def _log_on_stderr() -> Iterator[None]:
-    """Show what the package logs while a command runs: warnings are marked, news are not.
-
-    Of several processes that do the same the first says it for all.
-    """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_LogFormatter())
-    handler.addFilter(OnceFilter())
-    logger = logging.getLogger("nmt")
-    level, propagate = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO if is_first() else logging.CRITICAL)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = propagate
-
-
-class _LogFormatter(EscapingFormatter):
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        if record.levelno < logging.WARNING:
-            return text
-        return f"nmt: {record.levelname.lower()}: {text}"
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 ONCE: Final[Mapping[str, object]] = {"once": True}
@@ -47,3 +48,34 @@ class EscapingFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text, with control characters escaped."""
         return escape_controls(super().format(record))
+
+
+@contextmanager
+def log_on_stderr(level: int) -> Iterator[None]:
+    """Show what the package logs while a command runs: warnings are marked, news are not.
+
+    Args:
+        level: of what is shown.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LogFormatter())
+    handler.addFilter(OnceFilter())
+    logger = logging.getLogger("nmt")
+    before, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+        logger.propagate = propagate
+
+
+class _LogFormatter(EscapingFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if record.levelno < logging.WARNING:
+            return text
+        return f"nmt: {record.levelname.lower()}: {text}"
