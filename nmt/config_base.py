@@ -114,6 +114,14 @@ def _check_device(name: str) -> str:
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
+# Limits beyond all use: what they refuse would take hours or all memory before it failed.
+Size = Annotated[int, Field(ge=1, le=100_000)]
+NumLayers = Annotated[int, Field(ge=1, le=100)]
+NumCandidates = Annotated[int, Field(ge=1, le=10_000)]
+NumTokens = Annotated[int, Field(ge=1, le=10_000_000)]
+NumProcesses = Annotated[int, Field(ge=0, le=256)]
+Strength = Annotated[float, Field(ge=0.0, le=1_000.0)]
+PositiveStrength = Annotated[float, Field(gt=0.0, le=1_000.0)]
 
 
 Text = Annotated[str, Field(min_length=1), AfterValidator(_check_no_nul)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from nmt.alignment_units import AlignmentUnits
-from nmt.config_base import Options, PathText, Positive
+from nmt.config_base import NumProcesses, Options, PathText, Positive, PositiveStrength
 from nmt.explain import refuse
 
 
@@ -33,7 +33,7 @@ class CorpusConfig(Options):
     alignment_units: AlignmentUnits = "words"
     """What the links of `alignments` count. With auto, words are split into characters where their
     script has no spaces, as `nmt align` does."""
-    weight: Annotated[float, Field(gt=0.0)] = 1.0
+    weight: PositiveStrength = 1.0
     """How often the corpus is seen: 2 is twice an epoch, 0.5 every other epoch."""
 
     def files(self) -> dict[str, str]:
@@ -84,9 +84,9 @@ class DataConfig(Options):
     """Training pairs to leave out."""
     cache: PathText | None = None
     """Folder for the encoded corpora, shared between runs; null: inside the run."""
-    encoding_processes: Annotated[int, Field(ge=0)] | None = None
+    encoding_processes: NumProcesses | None = None
     """Processes that encode a large corpus; null: as many as cores, up to 8 (grids: 1); 1: none."""
-    num_processes: Annotated[int, Field(ge=0)] = 0
+    num_processes: NumProcesses = 0
     """Processes for each corpus that sample the next epoch's subwords during this one; 0: none.
     Under torchrun each process has its own."""
 

@@ -8,9 +8,14 @@ from nmt.config_base import (
     COVERAGE_PENALTIES,
     LENGTH_PENALTIES,
     SEARCHES,
+    NumCandidates,
+    NumTokens,
     Options,
     PathText,
     Positive,
+    PositiveStrength,
+    Size,
+    Strength,
     Text,
 )
 from nmt.explain import refuse
@@ -36,27 +41,27 @@ class DecodingConfig(Options):
 
     search: Annotated[PlugIn, SEARCHES] = PlugIn(name="beam")
     """How the best translation is looked for."""
-    beam_size: Positive = 5
+    beam_size: NumCandidates = 5
     """Hypotheses kept at each step (1 is greedy)."""
-    n_best: Positive = 1
+    n_best: NumCandidates = 1
     """Translations for each sentence; at most `beam_size`, where there is a beam."""
     length_penalty: Annotated[PlugIn, LENGTH_PENALTIES] = PlugIn(name="average")
     """How the log-probability becomes a score that is fair to long translations."""
     coverage_penalty: Annotated[PlugIn, COVERAGE_PENALTIES] = PlugIn(name="none")
     """What is taken from the score for source words that were left out, or said twice."""
-    min_length: Annotated[int, Field(ge=0)] = 0
+    min_length: Annotated[int, Field(ge=0, le=10_000)] = 0
     """Fewest tokens of a translation, EOS not counted."""
-    max_length: Positive = 250
+    max_length: Annotated[int, Field(ge=1, le=10_000)] = 250
     """Most tokens of a translation, EOS not counted."""
-    min_length_ratio: Annotated[float, Field(ge=0.0)] = 0.0
+    min_length_ratio: Strength = 0.0
     """Fewest tokens for each source token."""
-    max_length_ratio: Annotated[float, Field(gt=0.0)] | None = 3.0
+    max_length_ratio: PositiveStrength | None = 3.0
     """Most tokens for each source token (10 more are granted); null: any."""
     no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
     """No n tokens in a row come twice (Paulus 2018); 0: they may."""
-    repetition_penalty: Annotated[float, Field(ge=1.0)] = 1.0
+    repetition_penalty: Annotated[float, Field(ge=1.0, le=1_000.0)] = 1.0
     """Times its log-probability that a token counts once it is there (Keskar 2019); 1: as it is."""
-    eos_threshold: Annotated[float, Field(gt=0.0)] | None = None
+    eos_threshold: PositiveStrength | None = None
     """EOS only where its log-probability is above that of all else times this (Hannun 2019)."""
     forbidden: list[Text] = Field(default=[], examples=[["a phrase"]])
     """Phrases never to be written; longer words that contain them are allowed. For wide beams."""
@@ -69,11 +74,11 @@ class DecodingConfig(Options):
     mbr: Literal["none", "chrf", "bleu"] = "none"
     """Of several candidates take those that are most like all of them (minimum Bayes risk); bleu
     counts the words that the run's metrics count."""
-    mbr_candidates: Positive = 32
+    mbr_candidates: NumCandidates = 32
     """How many the search finds for it: samples, all alike; of a beam by their probability."""
-    batch_tokens: Positive = 4_000
+    batch_tokens: NumTokens = 4_000
     """Most source tokens translated at once, padding counted; fewer for beams of more than 10."""
-    max_source_length: Positive = 1_000
+    max_source_length: Size = 1_000
     """Tokens of a line, or cells of a grid, that are read; the rest is cut, with a warning."""
 
     @property

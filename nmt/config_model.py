@@ -11,9 +11,10 @@ from nmt.config_base import (
     CELLS,
     DECODERS,
     SCORES,
+    NumLayers,
     Options,
-    Positive,
     Probability,
+    Size,
     Variants,
 )
 from nmt.explain import refuse
@@ -33,7 +34,7 @@ def _check_residual(residual: bool, num_layers: int) -> None:
 class EmbeddingConfig(Options):
     """Word vectors of both sides."""
 
-    size: Positive = 256
+    size: Size = 256
     """E, the size of one vector."""
     dropout: Probability = 0.2
     """Dropout on the embedded words."""
@@ -50,9 +51,9 @@ class EncoderConfig(Options):
     """Which encoder; the options below are those of `recurrent`."""
     cell: Annotated[PlugIn, CELLS] = PlugIn(name="gru")
     """Recurrent cell."""
-    hidden_size: Positive = 256
+    hidden_size: Size = 256
     """Units in one direction of one layer."""
-    num_layers: Positive = 1
+    num_layers: NumLayers = 1
     """L."""
     bidirectional: bool = True
     """Read from both ends; the states are concatenated."""
@@ -79,13 +80,13 @@ class GridEncoderConfig(Options):
 
     name: Literal["grid"] = "grid"
     """Which encoder."""
-    channels: Positive
+    channels: Size
     """Numbers in a cell."""
-    hidden_size: Positive = 256
+    hidden_size: Size = 256
     """H, of a cell's vector."""
-    max_rows: Positive = 16
+    max_rows: Annotated[int, Field(ge=1, le=10_000)] = 16
     """Most rows of a grid."""
-    max_columns: Positive = 16
+    max_columns: Annotated[int, Field(ge=1, le=10_000)] = 16
     """Most columns of a grid."""
     dropout: Probability = 0.2
     """Dropout on the vectors of the cells."""
@@ -106,7 +107,7 @@ class AttentionConfig(Options):
     """How well each source position fits."""
     alignment: Annotated[PlugIn, ALIGNMENTS] = PlugIn(name="softmax")
     """What weights follow from the scores."""
-    num_heads: Positive = 1
+    num_heads: Annotated[int, Field(ge=1, le=1_000)] = 1
     """Attentions side by side, each with a share of the numbers (Vaswani 2017)."""
 
     @model_validator(mode="after")
@@ -131,9 +132,9 @@ class DecoderConfig(Options):
     """Wiring of cell, attention and output."""
     cell: Annotated[PlugIn, CELLS] = PlugIn(name="gru")
     """Recurrent cell."""
-    hidden_size: Positive = 512
+    hidden_size: Size = 512
     """H of the decoder."""
-    num_layers: Positive = 1
+    num_layers: NumLayers = 1
     """L."""
     dropout: Probability = 0.2
     """Dropout on the states between layers."""

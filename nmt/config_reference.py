@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from nmt.config import Config
 from nmt.config_base import Variants
+from nmt.explain import format_bound
 from nmt.option_places import group_in, table_in
 from nmt.registry import Table
 
@@ -79,7 +80,7 @@ def _describe_bounds(constraint: Any) -> Iterator[str]:
     for part in getattr(constraint, "metadata", [constraint]):
         if type(part) in _BOUNDS:
             words, bound = _BOUNDS[type(part)]
-            yield f"{words} {getattr(part, bound):g}"
+            yield f"{words} {format_bound(getattr(part, bound))}"
 
 
 def _group(model: type[BaseModel], values: dict[str, Any], depth: int) -> Iterator[str]:

@@ -4,7 +4,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nmt.config_base import OPTIMIZERS, SCHEDULES, Options, Positive, Probability
+from nmt.config_base import (
+    OPTIMIZERS,
+    SCHEDULES,
+    NumCandidates,
+    Options,
+    Positive,
+    PositiveStrength,
+    Probability,
+    Strength,
+)
 from nmt.config_metrics import MetricConfig, MetricList, make_metric
 from nmt.explain import refuse
 from nmt.registry import PlugIn
@@ -32,16 +41,16 @@ class GuidedAttentionConfig(Options):
 
     loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
     """What is made small between the weights and the links."""
-    weight: Annotated[float, Field(gt=0.0)] = 1.0
+    weight: PositiveStrength = 1.0
     """Of this loss, beside that of the words."""
 
 
 class ReinforceConfig(Options):
     """How an alignment learns that samples positions (`hard`; Xu 2015, eq. 11-13)."""
 
-    weight: Annotated[float, Field(ge=0.0)] = 1.0
+    weight: Strength = 1.0
     """Of this loss, beside that of the words."""
-    entropy: Annotated[float, Field(ge=0.0)] = 0.01
+    entropy: Strength = 0.01
     """How much an undecided distribution is wished for."""
     discount: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     """How much a position answers for the words after its own; 0: for its own alone."""
@@ -63,7 +72,7 @@ class ValidationConfig(Options):
     """Updates between validations; null: once an epoch."""
     metrics: MetricList = Field(default=[MetricConfig(name="bleu")])
     """Metrics of translations made as `translate` makes them; [] for the loss only."""
-    beam_size: Positive | None = 1
+    beam_size: NumCandidates | None = 1
     """Beam of a quick search for these translations, without `decoding.mbr` (1 is greedy); null:
     the search of `decoding`. All other options of `decoding` hold."""
     best: str = "bleu"
@@ -142,11 +151,11 @@ class TrainingConfig(Options):
     """Largest norm of the gradient; null: any."""
     label_smoothing: Probability = 0.1
     """Share of the probability spread over all words (Szegedy 2016)."""
-    r_drop: Annotated[float, Field(ge=0.0)] = 0.0
+    r_drop: Strength = 0.0
     """How much two passes are to agree (Liang 2021: alpha / 2), in twice the time; 0: one pass."""
     scheduled_sampling: ScheduledSamplingConfig | None = None
     """Feed the model its own words; null: teacher forcing alone."""
-    coverage_loss: Annotated[float, Field(ge=0.0)] = 0.0
+    coverage_loss: Strength = 0.0
     """Weight of the loss against looking twice at one place (See 2017, eq. 13)."""
     guided_attention: GuidedAttentionConfig | None = None
     """Pull the weights to given alignments; null: they are learnt from the words alone."""
@@ -172,7 +181,7 @@ class TrainingConfig(Options):
     """Updates between lines of `metrics.jsonl`."""
     tensorboard: bool = False
     """Write the metrics for TensorBoard as well (needs the extra `tensorboard`)."""
-    num_threads: Positive | None = None
+    num_threads: Annotated[int, Field(ge=1, le=1_024)] | None = None
     """CPU threads; null: what torch chooses. Fewer may be faster where others use its cores."""
 
     @model_validator(mode="after")

@@ -127,7 +127,7 @@ def explain(error: ErrorDetails, elsewhere: Sequence[str] = ()) -> str:
         return f"must be {context['expected']}, not {value}{hint}"
     if kind in _BOUNDS:
         sentence, bound = _BOUNDS[kind]
-        return f"{sentence} {context[bound]:g}, not {value}"
+        return f"{sentence} {format_bound(context[bound])}, not {value}"
     if kind in _KINDS:
         hint = _blank_missing(error["input"]) if _KINDS[kind] == _GROUP else ""
         return f"{_KINDS[kind]}, not {value}{hint}"
@@ -146,6 +146,11 @@ def explain_alternatives(errors: Sequence[ErrorDetails], or_null: bool) -> str:
     allowed = [sentence.removeprefix("must be ") for sentence in sentences]
     allowed += ["null"] if or_null else []
     return f"must be {', '.join(allowed[:-1])} or {allowed[-1]}, not {value}"
+
+
+def format_bound(bound: float) -> str:
+    """Write the limit of an option."""
+    return f"{int(bound):,}" if bound == int(bound) else f"{bound:g}"
 
 
 def show(value: Any) -> str:

@@ -3,7 +3,7 @@
 from typing import Annotated, Final, Literal
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -162,7 +162,7 @@ class DeepGRU(GRU):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, *, depth: Annotated[int, Ge(1)] = 2
+        self, input_size: int, hidden_size: int, *, depth: Annotated[int, Ge(1), Le(100)] = 2
     ) -> None:
         super().__init__(input_size, hidden_size, fused=False)
         self.transitions = nn.ModuleList([_Transition(hidden_size) for _ in range(depth - 1)])

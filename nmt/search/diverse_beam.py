@@ -4,7 +4,7 @@ from itertools import chain
 from typing import Annotated
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -50,8 +50,8 @@ class DiverseBeamSearch(BeamSearch):
         scoring: Scoring,
         rules: Rules,
         *,
-        groups: Annotated[int, Ge(1)] | None = None,
-        strength: Annotated[float, Ge(0.0)] = 2.0,
+        groups: Annotated[int, Ge(1), Le(10_000)] | None = None,
+        strength: Annotated[float, Ge(0.0), Le(1_000)] = 2.0,
     ) -> None:
         groups = groups or beam_size
         if beam_size % groups:

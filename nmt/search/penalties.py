@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor
 
@@ -69,7 +69,7 @@ class GNMTPenalty(LengthPenalty):
         alpha: 0 is no penalty; the paper found 0.6 to 0.7 best.
     """
 
-    def __init__(self, *, alpha: Annotated[float, Ge(0.0)] = 0.6) -> None:
+    def __init__(self, *, alpha: Annotated[float, Ge(0.0), Le(10)] = 0.6) -> None:
         assert alpha >= 0.0, "the score would fall with length, and `bound` be wrong"
         self.alpha = alpha
 
@@ -85,7 +85,7 @@ class WordReward(LengthPenalty):
         reward: 0 is no penalty.
     """
 
-    def __init__(self, *, reward: Annotated[float, Ge(0.0)] = 0.5) -> None:
+    def __init__(self, *, reward: Annotated[float, Ge(0.0), Le(1_000)] = 0.5) -> None:
         assert reward >= 0.0, "the score would fall with length, and `bound` be wrong"
         self.reward = reward
 
@@ -134,7 +134,7 @@ class GNMTCoverage(CoveragePenalty):
         beta: 0 is no penalty; the paper has 0.2.
     """
 
-    def __init__(self, *, beta: Annotated[float, Ge(0.0)] = 0.2) -> None:
+    def __init__(self, *, beta: Annotated[float, Ge(0.0), Le(1_000)] = 0.2) -> None:
         assert beta >= 0.0, "it would add to the score, and the bound of the search be wrong"
         self.beta = beta
 
@@ -151,7 +151,7 @@ class SummaryCoverage(CoveragePenalty):
         beta: 0 is no penalty.
     """
 
-    def __init__(self, *, beta: Annotated[float, Ge(0.0)] = 0.2) -> None:
+    def __init__(self, *, beta: Annotated[float, Ge(0.0), Le(1_000)] = 0.2) -> None:
         assert beta >= 0.0, "it would add to the score, and the bound of the search be wrong"
         self.beta = beta
 
@@ -170,7 +170,7 @@ class SeeCoverage(CoveragePenalty):
         beta: 0 is no penalty.
     """
 
-    def __init__(self, *, beta: Annotated[float, Ge(0.0)] = 0.2) -> None:
+    def __init__(self, *, beta: Annotated[float, Ge(0.0), Le(1_000)] = 0.2) -> None:
         assert beta >= 0.0, "it would add to the score, and the bound of the search be wrong"
         self.beta = beta
 

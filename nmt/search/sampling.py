@@ -47,7 +47,7 @@ class SamplingSearch(SinglePathSearch):
         scoring: Scoring,
         rules: Rules,
         *,
-        temperature: Annotated[float, Gt(0.0)] = 1.0,
+        temperature: Annotated[float, Ge(0.001), Le(1_000)] = 1.0,
         top_k: Annotated[int, Ge(0)] = 0,
         top_p: Annotated[float, Gt(0.0), Le(1.0)] = 1.0,
         epsilon: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Final, Self
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from nmt.symbols import UNK
 from nmt.text.normalization import Normalizer
@@ -82,7 +82,7 @@ class CharacterTrainer(TokenizerTrainer):
         self,
         normalizer: Normalizer,
         *,
-        vocabulary_size: Annotated[int, Ge(6)] = 5_000,
+        vocabulary_size: Annotated[int, Ge(6), Le(10_000_000)] = 5_000,
         min_count: Annotated[int, Ge(1)] = 1,
     ) -> None:
         super().__init__(normalizer)

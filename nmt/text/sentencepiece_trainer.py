@@ -49,12 +49,12 @@ class SentencePieceTrainer(TokenizerTrainer):
         self,
         normalizer: Normalizer,
         *,
-        vocabulary_size: Annotated[int, Ge(5)] = 8_000,
+        vocabulary_size: Annotated[int, Ge(5), Le(10_000_000)] = 8_000,
         model_type: Literal["bpe", "unigram"] = "bpe",
         character_coverage: Annotated[float, Gt(0.0), Le(1.0)] = 0.99999,
         byte_fallback: bool = False,
         sampling_alpha: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0,
-        max_sentences: Annotated[int, Ge(1)] = 1_000_000,
+        max_sentences: Annotated[int, Ge(1), Le(100_000_000)] = 1_000_000,
         seed: Annotated[int, Ge(0)] = 1,
     ) -> None:
         super().__init__(normalizer)

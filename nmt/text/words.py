@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Annotated, Final, Self
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from nmt.scripts import is_punctuation
 from nmt.symbols import UNK
@@ -127,7 +127,7 @@ class WordTrainer(TokenizerTrainer):
         self,
         normalizer: Normalizer,
         *,
-        vocabulary_size: Annotated[int, Ge(5)] = 30_000,
+        vocabulary_size: Annotated[int, Ge(5), Le(10_000_000)] = 30_000,
         min_count: Annotated[int, Ge(1)] = 1,
     ) -> None:
         super().__init__(normalizer)

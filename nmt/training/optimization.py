@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Annotated, Final
 
 import torch
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
@@ -42,10 +42,10 @@ class Adam(Optimizer, torch.optim.Adam):
         self,
         model: nn.Module,
         *,
-        learning_rate: Annotated[float, Gt(0.0)] = 1e-3,
+        learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 1e-3,
         beta1: Annotated[float, Ge(0.0), Lt(1.0)] = 0.9,
         beta2: Annotated[float, Ge(0.0), Lt(1.0)] = 0.999,
-        epsilon: Annotated[float, Gt(0.0)] = 1e-8,
+        epsilon: Annotated[float, Ge(1e-30), Le(1)] = 1e-8,
     ) -> None:
         torch.optim.Adam.__init__(
             self,
@@ -73,11 +73,11 @@ class AdamW(Optimizer, torch.optim.AdamW):
         self,
         model: nn.Module,
         *,
-        learning_rate: Annotated[float, Gt(0.0)] = 1e-3,
+        learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 1e-3,
         beta1: Annotated[float, Ge(0.0), Lt(1.0)] = 0.9,
         beta2: Annotated[float, Ge(0.0), Lt(1.0)] = 0.999,
-        epsilon: Annotated[float, Gt(0.0)] = 1e-8,
-        weight_decay: Annotated[float, Ge(0.0)] = 0.01,
+        epsilon: Annotated[float, Ge(1e-30), Le(1)] = 1e-8,
+        weight_decay: Annotated[float, Ge(0.0), Le(1_000)] = 0.01,
     ) -> None:
         torch.optim.AdamW.__init__(
             self,
@@ -103,9 +103,9 @@ class SGD(Optimizer, torch.optim.SGD):
         self,
         model: nn.Module,
         *,
-        learning_rate: Annotated[float, Gt(0.0)] = 1.0,
+        learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 1.0,
         momentum: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0,
-        weight_decay: Annotated[float, Ge(0.0)] = 0.0,
+        weight_decay: Annotated[float, Ge(0.0), Le(1_000)] = 0.0,
     ) -> None:
         torch.optim.SGD.__init__(
             self,

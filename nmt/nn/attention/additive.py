@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -27,7 +27,7 @@ class AdditiveScore(Score):
         query_size: int,
         key_size: int,
         *,
-        hidden_size: Annotated[int, Ge(1)] | None = None,
+        hidden_size: Annotated[int, Ge(1), Le(100_000)] | None = None,
         normalize: bool = False,
     ) -> None:
         super().__init__(query_size, key_size)
@@ -79,7 +79,7 @@ class ConcatScore(AdditiveScore):
         query_size: int,
         key_size: int,
         *,
-        hidden_size: Annotated[int, Ge(1)] | None = None,
+        hidden_size: Annotated[int, Ge(1), Le(100_000)] | None = None,
     ) -> None:
         super().__init__(query_size, key_size, hidden_size=hidden_size)
         joint = torch.empty(self.direction.in_features, query_size + key_size)

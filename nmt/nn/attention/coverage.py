@@ -4,7 +4,7 @@ from abc import abstractmethod
 from typing import Annotated, ClassVar
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Le
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -31,7 +31,11 @@ class RememberingScore(AdditiveScore):
     in_turn: ClassVar[bool] = True
 
     def __init__(
-        self, query_size: int, key_size: int, *, hidden_size: Annotated[int, Ge(1)] | None = None
+        self,
+        query_size: int,
+        key_size: int,
+        *,
+        hidden_size: Annotated[int, Ge(1), Le(100_000)] | None = None,
     ) -> None:
         super().__init__(query_size, key_size, hidden_size=hidden_size)
         self.compared_size = self.direction.in_features
@@ -86,9 +90,9 @@ class LocationAwareScore(RememberingScore):
         query_size: int,
         key_size: int,
         *,
-        hidden_size: Annotated[int, Ge(1)] | None = None,
-        num_filters: Annotated[int, Ge(1)] = 10,
-        width: Annotated[int, Ge(1)] = 7,
+        hidden_size: Annotated[int, Ge(1), Le(100_000)] | None = None,
+        num_filters: Annotated[int, Ge(1), Le(10_000)] = 10,
+        width: Annotated[int, Ge(1), Le(10_000)] = 7,
     ) -> None:
         if width % 2 == 0:
             raise ConfigError(
@@ -129,7 +133,11 @@ class CoverageScore(RememberingScore):
     """
 
     def __init__(
-        self, query_size: int, key_size: int, *, hidden_size: Annotated[int, Ge(1)] | None = None
+        self,
+        query_size: int,
+        key_size: int,
+        *,
+        hidden_size: Annotated[int, Ge(1), Le(100_000)] | None = None,
     ) -> None:
         super().__init__(query_size, key_size, hidden_size=hidden_size)
         self.coverage_projection = nn.Linear(1, self.compared_size, bias=False)
@@ -168,8 +176,8 @@ class FertilityCoverageScore(CoverageScore):
         query_size: int,
         key_size: int,
         *,
-        hidden_size: Annotated[int, Ge(1)] | None = None,
-        max_fertility: Annotated[float, Gt(0)] = 2.0,
+        hidden_size: Annotated[int, Ge(1), Le(100_000)] | None = None,
+        max_fertility: Annotated[float, Ge(0.001), Le(1_000)] = 2.0,
     ) -> None:
         super().__init__(query_size, key_size, hidden_size=hidden_size)
         self.max_fertility = max_fertility
@@ -207,8 +215,8 @@ class GRUCoverageScore(RememberingScore):
         query_size: int,
         key_size: int,
         *,
-        hidden_size: Annotated[int, Ge(1)] | None = None,
-        coverage_size: Annotated[int, Ge(1)] = 10,
+        hidden_size: Annotated[int, Ge(1), Le(100_000)] | None = None,
+        coverage_size: Annotated[int, Ge(1), Le(10_000)] = 10,
     ) -> None:
         super().__init__(query_size, key_size, hidden_size=hidden_size)
         self.coverage_size = coverage_size

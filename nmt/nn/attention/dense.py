@@ -4,7 +4,7 @@ import math
 from typing import Annotated
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Le
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -21,7 +21,9 @@ class SoftmaxAlignment(Alignment):
         temperature: t; below 1 the weights are sharper, above 1 flatter.
     """
 
-    def __init__(self, query_size: int, *, temperature: Annotated[float, Gt(0)] = 1.0) -> None:
+    def __init__(
+        self, query_size: int, *, temperature: Annotated[float, Ge(0.001), Le(1_000)] = 1.0
+    ) -> None:
         super().__init__(query_size)
         self.temperature = temperature
 
@@ -71,7 +73,7 @@ class EntmaxAlignment(Alignment):
         self,
         query_size: int,
         *,
-        alpha: Annotated[float, Ge(1.01)] = 1.5,
+        alpha: Annotated[float, Ge(1.01), Le(10)] = 1.5,
         learn_alpha: bool = False,
     ) -> None:
         super().__init__(query_size)

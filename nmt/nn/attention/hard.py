@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import torch
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -69,7 +69,9 @@ class GumbelAlignment(Alignment):
         temperature: t.
     """
 
-    def __init__(self, query_size: int, *, temperature: Annotated[float, Gt(0)] = 1.0) -> None:
+    def __init__(
+        self, query_size: int, *, temperature: Annotated[float, Ge(0.001), Le(1_000)] = 1.0
+    ) -> None:
         super().__init__(query_size)
         self.temperature = temperature
 

@@ -4,7 +4,7 @@ import math
 from typing import Annotated, ClassVar
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -20,7 +20,7 @@ class LocalMonotonicAlignment(Alignment):
         window: D.
     """
 
-    def __init__(self, query_size: int, *, window: Annotated[int, Ge(0)] = 10) -> None:
+    def __init__(self, query_size: int, *, window: Annotated[int, Ge(0), Le(100_000)] = 10) -> None:
         super().__init__(query_size)
         self.window = window
 
@@ -62,7 +62,7 @@ class LocalPredictiveAlignment(Alignment):
 
     sums_to_one: ClassVar[bool] = False
 
-    def __init__(self, query_size: int, *, window: Annotated[int, Ge(1)] = 10) -> None:
+    def __init__(self, query_size: int, *, window: Annotated[int, Ge(1), Le(100_000)] = 10) -> None:
         super().__init__(query_size)
         self.window = window
         self.query_projection = nn.Linear(query_size, query_size, bias=False)

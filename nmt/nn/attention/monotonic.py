@@ -3,7 +3,7 @@
 from typing import Annotated, ClassVar
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -37,8 +37,8 @@ class MonotonicAlignment(Alignment):
         self,
         query_size: int,
         *,
-        initial_offset: float = -1.0,
-        noise: Annotated[float, Ge(0)] = 1.0,
+        initial_offset: Annotated[float, Ge(-1_000), Le(1_000)] = -1.0,
+        noise: Annotated[float, Ge(0), Le(1_000)] = 1.0,
         stop_at_end: bool = True,
     ) -> None:
         super().__init__(query_size)

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import torch
-from annotated_types import Gt
+from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -83,7 +83,11 @@ class CosineScore(GeneralScore):
     """
 
     def __init__(
-        self, query_size: int, key_size: int, *, initial_gain: Annotated[float, Gt(0)] = 10.0
+        self,
+        query_size: int,
+        key_size: int,
+        *,
+        initial_gain: Annotated[float, Ge(0.001), Le(1_000)] = 10.0,
     ) -> None:
         super().__init__(query_size, key_size)
         self.gain = nn.Parameter(torch.tensor(initial_gain))

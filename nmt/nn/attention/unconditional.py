@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -43,7 +43,11 @@ class LocationScore(Score):
     reads_keys: ClassVar[bool] = False
 
     def __init__(
-        self, query_size: int, key_size: int, *, max_positions: Annotated[int, Ge(1)] = 256
+        self,
+        query_size: int,
+        key_size: int,
+        *,
+        max_positions: Annotated[int, Ge(1), Le(100_000)] = 256,
     ) -> None:
         super().__init__(query_size, key_size)
         self.projection = nn.Linear(query_size, max_positions, bias=False)
