@@ -1,5 +1,6 @@
 """From the options of the network to the model, fresh or trained."""
 
+import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
@@ -21,7 +22,8 @@ from nmt.config import (
     ModelConfig,
 )
 from nmt.config_file import load_config
-from nmt.errors import RunError
+from nmt.errors import ConfigError, RunError
+from nmt.memory import free_memory
 from nmt.nn.attention.attention import Attention, BaseAttention
 from nmt.nn.attention.fixed import FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
@@ -158,8 +160,42 @@ def describe_weights(config: ModelConfig, source_size: int, target_size: int) ->
     Raises:
         RuntimeError: a size overflows.
     """
+    return _build_without_memory(config, source_size, target_size).state_dict()
+
+
+def _build_without_memory(config: ModelConfig, source_size: int, target_size: int) -> Model:
     with torch.device("meta"), _WithoutDrawing():
-        return build_model(config, source_size, target_size).state_dict()
+        return build_model(config, source_size, target_size)
+
+
+def require_memory(
+    config: ModelConfig, source_size: int, target_size: int, device: torch.device, copies: int
+) -> None:
+    """Refuse a model that is larger than the memory of a device, before it is built.
+
+    Args:
+        config: the network.
+        source_size: V of the source.
+        target_size: V of the target.
+        device: where it would be.
+        copies: of the weights that are needed at least, with gradients and averages.
+
+    Raises:
+        ConfigError: it does not fit.
+    """
+    free = free_memory(device)
+    try:
+        parameters = _build_without_memory(config, source_size, target_size).parameters()
+        size = sum(parameter.numel() for parameter in parameters)
+    except RuntimeError:  # a size overflows
+        size = sys.maxsize
+    needed = copies * size * torch.float32.itemsize
+    if needed > free:
+        raise ConfigError(
+            f"model: {size:,} parameters take at least {needed / 2**30:,.1f} GiB in training, and "
+            f"{free / 2**30:,.1f} GiB are free on {device}; lower the hidden_size or num_layers of "
+            "model.encoder and model.decoder, model.embedding.size, or the vocabulary"
+        )
 
 
 def load_weights(

@@ -1,13 +1,14 @@
 """The arguments that the commands share: which run, where it works, and how it searches."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nmt.alignment_units import DESCRIPTIONS
 from nmt.commands.effects import key_of, refuse_ineffective
 from nmt.errors import ConfigError
+from nmt.explain import show
 
 if TYPE_CHECKING:
     from nmt.config import Config
@@ -129,11 +130,17 @@ def add_alignment_units(parser: argparse.ArgumentParser, *, default: str | None)
     )
 
 
-def at_least_one(text: str) -> int:
-    """A number of things, for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1, not {text!r}")
-    return int(text)
+def whole_number(most: int) -> Callable[[str], int]:
+    """Return what argparse reads an argument with: a whole number from 1 to `most`."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number from 1 to {most:,}, not {show(text)}"
+            )
+        return int(text)
+
+    return read
 
 
 def load_run(arguments: argparse.Namespace) -> "tuple[RunDirectory, Config]":

@@ -2,11 +2,13 @@
 
 import argparse
 import os
+from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
+from nmt.commands.decoding import whole_number
 from nmt.commands.formats import Format, format_translation
 from nmt.commands.output import open_output
 from nmt.commands.reservation import reserve_outputs
@@ -68,7 +70,7 @@ def _translate(arguments: argparse.Namespace) -> int:
         arguments.run,
         beam_size=_beam_size(arguments),
         n_best=_number(arguments.n_best, "n-best") or 1,
-        batch_tokens=_number(arguments.batch_tokens, "batch-tokens"),
+        batch_tokens=_number(arguments.batch_tokens, "batch-tokens", 10_000_000),
     )
     if arguments.precision not in (None, "auto", translator.description.precision):
         raise UserError(f"--precision: this model has {translator.description.precision} in it")
@@ -111,9 +113,10 @@ def _beam_size(arguments: argparse.Namespace) -> int | None:
     return beam_size
 
 
-def _number(text: str | None, name: str) -> int | None:
+def _number(text: str | None, name: str, most: int = 10_000) -> int | None:
     if text is None:
         return None
-    if not text.isdecimal() or int(text) < 1:
-        raise UserError(f"--{name} {text}: must be a whole number, at least 1")
-    return int(text)
+    try:
+        return whole_number(most)(text)
+    except ArgumentTypeError as error:
+        raise UserError(f"--{name}: {error}") from None

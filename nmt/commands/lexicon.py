@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from nmt.commands.decoding import at_least_one
+from nmt.commands.decoding import whole_number
 from nmt.commands.output import open_output
 from nmt.commands.reservation import held, reserve_outputs
 from nmt.commands.text import add_line_limit
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--table", metavar="FILE", type=Path, help="of your own, in place of the training data"
     )
     parser.add_argument(
-        "--iterations", metavar="N", type=at_least_one, help="of the learning (default: 5)"
+        "--iterations", metavar="N", type=whole_number(1_000), help="of the learning (default: 5)"
     )
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="write the lexicon as a table, too"

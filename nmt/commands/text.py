@@ -9,6 +9,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
+from nmt.commands.decoding import whole_number
 from nmt.data.lines import MAX_LINE_BYTES
 from nmt.errors import DataError, UserError
 
@@ -41,19 +42,11 @@ def add_line_limit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-line-bytes",
         metavar="N",
-        type=_line_bytes,
+        type=whole_number(_MOST_LINE_BYTES),
         default=MAX_LINE_BYTES,
         help="read a longer line as an empty one, with a warning "
         f"(default: {MAX_LINE_BYTES:,}; memory grows with it)",
     )
-
-
-def _line_bytes(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= _MOST_LINE_BYTES:
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number from 1 to {_MOST_LINE_BYTES:,}, not {text!r}"
-        )
-    return int(text)
 
 
 def given_corpus(config: "Config", source: str | Path, target: str | Path) -> "CorpusConfig":

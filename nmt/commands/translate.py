@@ -13,9 +13,9 @@ from nmt.commands.decoding import (
     add_alignment_units,
     add_run_arguments,
     add_search_arguments,
-    at_least_one,
     load_run,
     load_translator,
+    whole_number,
 )
 from nmt.commands.effects import key_of
 from nmt.commands.exported import is_exported, translate_exported
@@ -112,7 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         metavar="N",
-        type=at_least_one,
+        type=whole_number(256),
         default=1,
         help="processes that compute, on the CPU: for many lines, one for each core (default: 1)",
     )

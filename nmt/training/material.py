@@ -16,6 +16,7 @@ from nmt.build import (
 from nmt.build_corpus import build_corpus
 from nmt.build_lexicon import lexicon_of
 from nmt.build_metrics import TEST_METRICS, build_metrics, find_tokenizer, warn_of_references
+from nmt.build_model import require_memory
 from nmt.config import Config
 from nmt.config_file import load_config
 from nmt.data.corpus import read_pairs
@@ -85,6 +86,13 @@ def gather(
         warn_of_case(config)
         if place.rank == 0:  # which does not wait for the others
             warn_of_repeats(config)
+    require_memory(
+        config.model,
+        len(tokenizers.source),
+        len(tokenizers.target),
+        device,
+        copies=2 if config.training.ema_decay is None else 3,
+    )
     corpora = encode_training(config, run, tokenizers)
     if config.decoding.shortlist is not None and not run.lexicon.exists():
         logger.info("learning the lexicon for decoding.shortlist")
