@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.corpus import read_lines
+from nmt.data.lines import require_regular
 from nmt.errors import DataError
 from nmt.scripts import is_punctuation, strip_punctuation
 from nmt.symbols import UNK
@@ -23,6 +24,7 @@ def read_dictionary(path: Path) -> Dictionary:
     Raises:
         DataError: the file cannot be read, or a line is no such pair.
     """
+    require_regular(path)  # the file's name comes with a run, and a resume reads it again
     entries: dict[str, str] = {}
     for number, line in enumerate(read_lines(path), start=1):
         fields = [field.strip() for field in line.split("\t")]

@@ -1,5 +1,6 @@
 """Unknown words: what takes their place."""
 
+import os
 import re
 from pathlib import Path
 
@@ -103,3 +104,18 @@ def test_a_source_word_is_copied_once(words: str, source: str, looks: list[int],
     found = replaced(words, source, *looks)
     assert len(found) == len(words.split())
     assert " ".join(filter(None, found)) == text
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "sparse"])
+def test_a_dictionary_is_a_file_of_text(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "dictionary"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as file:
+            file.truncate(20 * 10**9)
+    reason = "a NUL byte, which no text holds" if kind == "sparse" else "not a regular file"
+    with pytest.raises(DataError, match=rf"dictionary.*: {reason}"):
+        read_dictionary(path)

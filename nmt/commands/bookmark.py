@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 from nmt.commands.reservation import state_file
 from nmt.errors import DataError, UserError
 from nmt.files import partial_file, whole_file, write_flushed
+from nmt.untrusted import MAX_JSON_BYTES, parse_json, read_regular
 
 if TYPE_CHECKING:
     from nmt.config import Config
     from nmt.demands import Input
 
 _CHUNK = 1 << 20
+_MOST_BYTES = 1 << 26  # of a file that is compared as a whole, as a dictionary
 
 
 def identify(
@@ -55,7 +57,7 @@ def identify(
 def _text_of(path: Path) -> str | None:
     """None: it cannot be read, or not twice. Whoever uses it complains, of damage, too."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+        return read_regular(path, _MOST_BYTES).decode("utf-8", errors="replace")
     except OSError:
         return None
 
@@ -185,7 +187,7 @@ class Bookmark:
 
     def _read(self, identity: str) -> State:
         try:
-            fields: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
+            fields: dict[str, Any] = parse_json(read_regular(self._path, MAX_JSON_BYTES))
             outputs = {name: (size, digest) for name, (size, digest) in fields["outputs"].items()}
             state = State(**{**fields, "outputs": outputs})
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -31,6 +31,7 @@ from nmt.errors import DataError
 from nmt.files import whole_folder
 from nmt.system_errors import advice
 from nmt.text.reader import Item, Reader
+from nmt.untrusted import MAX_JSON_BYTES, parse_json, read_regular
 
 FORMAT_VERSION: Final = 1
 _MANIFEST: Final = "manifest.json"
@@ -174,7 +175,7 @@ def _make(
 def _is_whole(entry: Path) -> bool:
     """Whether there is an entry, and it holds what was put there."""
     try:
-        manifest = json.loads((entry / _MANIFEST).read_text())
+        manifest = parse_json(read_regular(entry / _MANIFEST, MAX_JSON_BYTES))
     except (OSError, ValueError):
         return False
     return bool(manifest == _content(entry))

@@ -114,7 +114,7 @@ def open_binary(path: Path) -> BufferedReader:
 
 
 def require_regular(path: Path) -> None:
-    """Refuse what can be read only once, as a pipe: a corpus is read several times.
+    """Refuse what can be read only once, as a pipe, where a file is read several times.
 
     What is missing, or may not be looked at, is left to whoever opens it.
 
@@ -127,8 +127,7 @@ def require_regular(path: Path) -> None:
         return
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise DataError(
-            f"{path}: not a regular file, and a corpus is read several times; write it to a file "
-            "first"
+            f"{path}: not a regular file, and it is read several times; write it to a file first"
         )
 
 

@@ -139,7 +139,7 @@ def test_a_pipe_as_a_corpus_is_refused_at_once(
 ) -> None:
     os.mkfifo("pipe")
     nmt(command, "tiny.yaml", "run=runs/new", f"{key}=pipe").assert_refused(
-        f"{key}: pipe: not a regular file, and a corpus is read several times; write it to a file"
+        f"{key}: pipe: not a regular file, and it is read several times; write it to a file"
     )
     nmt(command, "tiny.yaml", "run=runs/new", f"{key}=/dev/zero").assert_refused(
         f"{key}: /dev/zero: not a regular file"
