@@ -377,6 +377,10 @@ def test_what_is_wrong_with_an_encoder(encoder: Any, message: str) -> None:
         ),
         ({"data": {"train": GRIDS, "valid": FILES}}, "data.valid: model.encoder is 'grid'"),
         ({"model": {}}, "data.train.0: model.encoder is 'recurrent', which reads text, not grids"),
+        (
+            {"decoding": {"shortlist": {}}},
+            "decoding.shortlist: needs source words, and grids have none; leave it out",
+        ),
         ({"tokenizer": {}}, "tokenizer.shared: grids have no vocabulary to share; set it to false"),
         (
             {"tokenizer": {"shared": False, "source_path": "a"}},

@@ -116,3 +116,16 @@ def test_what_a_lexicon_cannot_be_made_of(nmt: Command, in_copy: Path) -> None:
     shutil.rmtree("runs/tiny/cache")
     Path("train.en").unlink()
     nmt("lexicon", "runs/tiny").assert_refused("train.en: no such file")
+
+
+def test_training_makes_the_lexicon_that_its_decoding_needs(nmt: Command, in_copy: Path) -> None:
+    """And scores the test set with it, as translate does; --overwrite makes another one."""
+    train = ("train", "tiny.yaml", "run=runs/listed", "decoding.shortlist={frequent: 20}")
+    assert nmt(*train, "training.max_updates=1").code == 0
+    texts = Path("runs/listed/translations/test.txt").read_text().splitlines()
+    assert nmt("translate", "runs/listed", "test.en").lines == texts
+    assert (
+        nmt("train", "tiny.yaml", "run=runs/listed", "training.max_updates=1", "--overwrite").code
+        == 0
+    )
+    assert not Path("runs/listed/lexicon").exists()
