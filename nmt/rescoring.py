@@ -1,6 +1,6 @@
 """What is done to what a search has found: searched again, chosen by its text, scored by it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -47,6 +47,7 @@ def decode(
     tokenizer: Tokenizer,
     inference: Inference,
     dictionary: Dictionary | None,
+    smallest_parts: Callable[[EncodedWords], EncodedWords],
 ) -> tuple[list[tuple[str, ...]], Written]:
     """The text of each hypothesis, and the words of those in which unknown ones were replaced.
 
@@ -56,10 +57,12 @@ def decode(
         tokenizer: of the target.
         inference: looks where unknown words come from.
         dictionary: what these become; None: there are none.
+        smallest_parts: of the reader of the source.
     """
     written: Written = {}
     if dictionary is not None:
-        written = _replace_unknown(found, sources, tokenizer, inference, dictionary)
+        parts = [smallest_parts(source) for source in sources]
+        written = _replace_unknown(found, parts, tokenizer, inference, dictionary)
 
     def text(index: int, hypothesis: Hypothesis) -> str:
         words = written.get((index, hypothesis.tokens))
@@ -116,6 +119,20 @@ def written_words(
         texts = written.get((index, tokens))
         sentences.append(encoded if texts is None else replace(encoded, words=texts))
     return sentences
+
+
+def choose(
+    found: list[list[Hypothesis]],
+    texts: list[tuple[str, ...]],
+    inference: Inference,
+    reranker: MinimumBayesRisk | None,
+) -> tuple[list[list[Hypothesis]], list[tuple[str, ...]]]:
+    """Return what is kept of each line: the reranker's choice, or the hypotheses of the search."""
+    if reranker is not None:
+        return rerank(found, texts, reranker)
+    if inference.search.finds_other_texts:
+        return drop_equal_texts(found, texts)
+    return found, texts
 
 
 def drop_equal_texts(

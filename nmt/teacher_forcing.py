@@ -1,7 +1,9 @@
 """What a model says about given sentence pairs: all of it comes from one pass over each."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from nmt.batch import Batch
 from nmt.nn.decoder import DecoderOutput
 from nmt.pharaoh import Alignment
 from nmt.symbols import PAD
+from nmt.text.reader import EncodedWords, Reader
 from nmt.text.unit_tokens import UnitTokens
 
 
@@ -93,6 +96,25 @@ def read_weights(batch: Batch, output: DecoderOutput) -> list[NDArray[np.float32
     return [
         row[:num_target, :num_source].copy()
         for row, num_target, num_source in zip(weights, target_lengths, source_lengths, strict=True)
+    ]
+
+
+def align_pairs(
+    pairs: Iterable[tuple[EncodedWords, EncodedWords]],
+    weights: Iterable[NDArray[np.float32]],
+    readers: tuple[Reader[Any], Reader[str]],
+    units: AlignmentUnits,
+) -> list[SentenceAlignment]:
+    """Return attention between the tokens of pairs as alignments of their units, in order."""
+    source_reader, target_reader = readers
+    return [
+        align_units(
+            source_reader.split_units(source, units),
+            target_reader.split_units(target, units),
+            of_pair,
+            units,
+        )
+        for (source, target), of_pair in zip(pairs, weights, strict=True)
     ]
 
 

@@ -34,15 +34,7 @@ from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.nn.ensemble import Space
 from nmt.ranks import leading, serve
 from nmt.reading import no_report, read_words, windows
-from nmt.rescoring import (
-    decode,
-    drop_equal_texts,
-    rerank,
-    score_texts,
-    score_tokens,
-    search_again,
-    written_words,
-)
+from nmt.rescoring import choose, decode, score_texts, score_tokens, search_again, written_words
 from nmt.run import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Demand
@@ -51,7 +43,7 @@ from nmt.symbols import EOS
 from nmt.teacher_forcing import (
     SentenceAlignment,
     SentenceScore,
-    align_units,
+    align_pairs,
     read_log_probabilities,
     read_weights,
 )
@@ -349,11 +341,9 @@ class Translator:
         """One window, of which the search has found something."""
         sources, tokenizer = window.sources, self.target_tokenizer
         search_again(window, found, tokenizer, self.inference)
-        texts, written = decode(found, sources, tokenizer, self.inference, self.dictionary)
-        if self.reranker is not None:
-            found, texts = rerank(found, texts, self.reranker)
-        elif self.inference.search.finds_other_texts:
-            found, texts = drop_equal_texts(found, texts)
+        parts = self.source_reader.smallest_parts
+        texts, written = decode(found, sources, tokenizer, self.inference, self.dictionary, parts)
+        found, texts = choose(found, texts, self.inference, self.reranker)
         alignments: Sequence[SentenceAlignment | None] = [None] * len(found)
         if with_alignments:
             best = [
@@ -393,12 +383,10 @@ class Translator:
     ) -> list[SentenceAlignment]:
         """Word alignments of pairs, in order."""
         self.require_attention()
+        pairs = zip(sources, targets, strict=True)
         weights = self.inference.run_forced(sources, targets, read_weights)
-        units = self.alignment_units
-        of_sources = [self.source_reader.split_units(source, units) for source in sources]
-        of_targets = [self.target_tokenizer.split_units(target, units) for target in targets]
-        pairs = zip(of_sources, of_targets, weights, strict=True)
-        return [align_units(*pair, units) for pair in pairs]
+        readers = self.source_reader, self.target_tokenizer
+        return align_pairs(pairs, weights, readers, self.alignment_units)
 
 
 def _size(pair: Pair) -> int:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nmt.data.corpus import read_lines
 from nmt.data.lines import require_regular
 from nmt.errors import DataError
-from nmt.scripts import is_punctuation, strip_punctuation
+from nmt.scripts import has_no_spaces, is_punctuation, strip_punctuation
 from nmt.symbols import UNK
 from nmt.text.reader import EncodedWords
 from nmt.text.tokenizer import UNKNOWN_TEXT
@@ -73,8 +73,9 @@ def replace_unknown(
         original = source.words[chosen[number]]
         if number and chosen[number] == chosen[number - 1]:
             between = _between(parts, marks[number - 1], (word, at))
-            is_one_word = word == marks[number - 1][0]
-            if is_one_word or "".join(parts[i][j] for i, j in between) in original:
+            text = "".join(parts[i][j] for i, j in between)
+            is_one_word = word == marks[number - 1][0] and not has_no_spaces(text)
+            if is_one_word or text in original:
                 for i, j in (*between, (word, at)):
                     parts[i][j] = ""
                 continue

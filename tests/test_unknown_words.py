@@ -89,6 +89,7 @@ def replaced(words: str, source: str, *looks: int, ids: list[int] | None = None)
         ("⁇ und ⁇", "Zorp and Glimm", [0, 2], "Zorp und Glimm"),
         ("⁇ , dass ⁇", "Zorp that", [0, 0], "Zorp , dass Zorp"),
         ("⁇-⁇", "Zorp", [0, 0], "Zorp"),
+        ("⁇说⁇好。", "Zorp said", [0, 0], "Zorp说Zorp好。"),  # no spaces: these are several words
         ("⁇⁇", "Zorp Glimm", [0, 1], "ZorpGlimm"),
         ("⁇.com", "nmt.com,", [0], "nmt.com"),
         ("www.⁇.de", "(www.nmt.de)", [0], "www.nmt.de"),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.alignment_units import AlignmentUnits
-from nmt.text.unit_tokens import UnitTokens, one_to_one
+from nmt.text.unit_tokens import UnitTokens, merge_crossed, one_to_one
 
 Item = TypeVar("Item", bound=Sized)
 """A line of text, or a grid; its length is the memory that it takes: characters, or numbers."""
@@ -80,6 +80,15 @@ class Reader(ABC, Generic[Item]):
             units: what a unit is.
         """
         return one_to_one(sentence.words)
+
+    def smallest_parts(self, sentence: EncodedWords) -> EncodedWords:
+        """Return the sentence with the smallest units as its words that no token is a part of two.
+
+        They are its words; in a script without spaces they are the characters of a token.
+        """
+        units = self.split_units(sentence, "auto")
+        words, word_of_token = merge_crossed(units)
+        return EncodedWords(sentence.ids, words, word_of_token)
 
     def count_unknown(self, tokens: Tokens) -> int:
         """How many of these tokens the model was never taught; none, where all are alike."""

@@ -107,3 +107,14 @@ def _overlap(sizes: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArra
     shares[empty, at] = 1.0
     of_tokens: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
     return of_tokens
+
+
+def merge_crossed(units: UnitTokens) -> tuple[list[str], list[int]]:
+    """Merge neighbouring units that share a token; return the texts, and the one of each token."""
+    is_in = units.shares > 0.0
+    is_crossed = (is_in[:, 1:] & is_in[:, :-1]).any(axis=0)
+    groups = np.concatenate([[0], (~is_crossed).cumsum()]).astype(np.int64)[: len(units.texts)]
+    texts = [""] * (int(groups[-1]) + 1 if len(groups) else 0)
+    for group, text in zip(groups, units.texts, strict=True):
+        texts[group] += text
+    return texts, groups[units.shares.argmax(axis=1)].tolist() if texts else []

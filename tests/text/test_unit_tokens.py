@@ -10,7 +10,7 @@ from nmt.text.normalization import Normalizer
 from nmt.text.reader import EncodedWords
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
 from nmt.text.tokenizer import Tokenizer
-from nmt.text.unit_tokens import split_sentence
+from nmt.text.unit_tokens import merge_crossed, split_sentence
 from nmt.text.words import WordTrainer
 
 
@@ -129,3 +129,16 @@ def test_words_written_for_tokens_are_the_units(tokenizer):
     units = tokenizer.split_units(target, "auto")
     assert units.texts == ["张", "三"]
     np.testing.assert_allclose(units.shares, [[0.5, 0.5]])
+
+
+def test_the_smallest_parts_of_a_source_are_words_or_the_text_of_tokens() -> None:
+    units = split("ab 我爱你。 c", [0, 0, 1, 1, 2], [1, 1, 2, 2, 1])
+    assert merge_crossed(units) == (["ab", "我爱", "你。", "c"], [0, 0, 1, 2, 3])
+    assert merge_crossed(split("", [], [])) == ([], [])
+
+
+def test_the_smallest_parts_of_unsegmented_text_are_not_the_sentence(tokenizer):
+    parts = tokenizer.smallest_parts(tokenizer.encode_words("ab 我爱。"))
+    assert "".join(parts.words) == "ab我爱。"
+    assert parts.words in (["ab", "我", "爱", "。"], ["ab", "我爱", "。"])
+    assert sorted(set(parts.word_of_token)) == list(range(len(parts.words)))
