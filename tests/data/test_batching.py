@@ -129,15 +129,21 @@ def test_a_band_goes_up_where_the_one_before_went_down() -> None:
     """So there is no jump in source length from one band to the next, and no padding there."""
     source, target = (side.flatten() for side in np.meshgrid(np.arange(20), np.arange(40)))
     sampler = BatchSampler([800], seed=1, batch_sentences=10)
-    first_steps = set()
     for epoch in range(9):
         row = sampler.batches(epoch, PairLengths(source, target)).pairs
         steps = np.diff(source[row])
         assert abs(steps).max() == 1
         directions = steps[steps != 0]
         assert (np.diff(directions) != 0).sum() >= 8, "there are a dozen bands of 6 batches"
-        first_steps.add(int(directions[0]))
-    assert first_steps == {-1, 1}, "which bands go up is chance"
+
+
+def test_whether_the_first_band_goes_up_is_chance() -> None:
+    source, target = (side.flatten() for side in np.meshgrid(np.arange(20), np.arange(40)))
+    # The shortest targets fill 3% of a band: the first band starts with them in any epoch.
+    sampler = BatchSampler([800], seed=1, batch_sentences=100)
+    rows = [sampler.batches(epoch, PairLengths(source, target)).pairs for epoch in range(20)]
+    num_up = sum(int(source[row[0]] == 0) for row in rows)
+    assert 4 <= num_up <= 16  # 10 are expected, with a deviation of 2.2
 
 
 def test_pairs_are_numbered_through_the_corpora() -> None:
