@@ -9,8 +9,9 @@ import errno
 import json
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 MAX_JSON_BYTES: Final = 2**22
 """Default limit of a JSON file: parsed, the worst that fits takes about 100 MB of memory."""
@@ -23,7 +24,7 @@ _KINDS: Final = {
 }
 
 
-def open_regular(path: Path, max_bytes: int | None = None) -> BinaryIO:
+def open_regular(path: Path, max_bytes: int | None = None) -> BufferedReader:
     """Open a regular file for reading, without ever waiting for someone to write it.
 
     Args:

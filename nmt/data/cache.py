@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -21,9 +22,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.changes import Note, Snapshot, sha256
+from nmt.data.changes import Note, Snapshot
 from nmt.data.corpus import Corpus, read_pairs
-from nmt.data.encoded import EncodedCorpus, open_encoded, write_encoded
+from nmt.data.encoded import FILES, EncodedCorpus, open_encoded, write_encoded
+from nmt.data.encoded_checks import has_right_sizes, is_well_formed
 from nmt.data.filters import Filters
 from nmt.data.links import read_links
 from nmt.data.repeats import hash_corpus
@@ -31,7 +33,7 @@ from nmt.errors import DataError
 from nmt.files import whole_folder
 from nmt.system_errors import advice
 from nmt.text.reader import Item, Reader
-from nmt.untrusted import MAX_JSON_BYTES, parse_json, read_regular
+from nmt.untrusted import MAX_JSON_BYTES, open_regular, parse_json, read_regular
 
 FORMAT_VERSION: Final = 1
 _MANIFEST: Final = "manifest.json"
@@ -83,12 +85,13 @@ def encode_corpus(
         settings["alignment_units"] = files.alignment_units
     key = _key(settings, snapshot.digests)
     entry, note = folder / key, Note(folder, files, settings)
-    is_whole = _is_whole(entry)
+    is_whole = _is_whole(entry, source_reader, target_reader)
     note.tell_change(key, is_encoded=is_whole)
     if not is_whole:
         try:
             with _lock(folder, key):
-                if not _is_whole(entry):  # nor did another process make it in the meantime
+                # Another process may have made it in the meantime.
+                if not _is_whole(entry, source_reader, target_reader):
                     _make(
                         entry,
                         snapshot,
@@ -131,9 +134,14 @@ def _key(settings: dict[str, Any], digests: list[str]) -> str:
 def _lock(folder: Path, key: str) -> Iterator[None]:
     """Held by one process at a time; the system frees it when the process ends, however it ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{key}.lock").open("w") as file:
+    # (Neither waiting nor failing where it is a named pipe.)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    file = os.open(folder / f"{key}.lock", flags, 0o666)
+    try:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(file)
 
 
 def _make(
@@ -172,16 +180,30 @@ def _make(
         (fresh / _MANIFEST).write_text(json.dumps(_content(fresh), indent=1))
 
 
-def _is_whole(entry: Path) -> bool:
-    """Whether there is an entry, and it holds what was put there."""
+def _is_whole(entry: Path, source_reader: Reader[Any], target_reader: Reader[str]) -> bool:
+    """Whether there is an entry, and it holds what was put there; a sum alone proves nothing."""
     try:
         manifest = parse_json(read_regular(entry / _MANIFEST, MAX_JSON_BYTES))
-    except (OSError, ValueError):
+        corpus = open_encoded(entry, source_reader, target_reader)
+        return (
+            isinstance(manifest, dict)
+            and manifest.keys() == {path.name for path in _files(entry)} <= FILES
+            and has_right_sizes(corpus)  # before all is read
+            and manifest == _content(entry)
+            and is_well_formed(corpus)
+        )
+    except (OSError, ValueError, TypeError):
         return False
-    return bool(manifest == _content(entry))
 
 
 def _content(entry: Path) -> dict[str, str]:
     """The SHA-256 of each file of an entry."""
-    paths = sorted(path for path in entry.iterdir() if path.name != _MANIFEST)
-    return {path.name: sha256(path) for path in paths}
+    sums = {}
+    for path in _files(entry):
+        with open_regular(path) as file:
+            sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return sums
+
+
+def _files(entry: Path) -> list[Path]:
+    return sorted(path for path in entry.iterdir() if path.name != _MANIFEST)

@@ -3,16 +3,20 @@
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from nmt.data.corpus import Corpus
 from nmt.data.lines import open_binary, require_regular
 from nmt.errors import DataError
+from nmt.untrusted import read_regular
+
+_KEY_BYTES: Final = 64  # of the name of an entry; it has 32
 
 logger = logging.getLogger(__name__)
 
@@ -99,14 +103,14 @@ class Note:
 
     def write(self, key: str) -> None:
         """Note the entry that it has now."""
-        if self._read() != key:
+        if self._read() != key and (self._path.is_file() or not os.path.lexists(self._path)):
             with suppress(OSError):  # a cache that is whole may be one that is only read
                 self._path.write_text(key)
 
     def _read(self) -> str | None:
         try:
-            return self._path.read_text()
-        except OSError:
+            return read_regular(self._path, _KEY_BYTES).decode()
+        except (OSError, ValueError):
             return None
 
 

@@ -24,9 +24,16 @@ from nmt.data.ragged import (
     open_ragged,
 )
 from nmt.text.reader import Item, Reader
+from nmt.untrusted import MAX_JSON_BYTES, parse_json, read_regular
 
 _REPORT: Final = "report.json"
 _LINKS: Final = "links"
+FILES: Final = {_REPORT} | {
+    f"{name}.{kind}"
+    for name in ("source", "source.text", "target", "target.text", _LINKS)
+    for kind in ("values", "offsets")
+}
+"""Names of the files that there may be in the folder."""
 # Few blocks are in memory at a time, as lists of Python objects; a line may be of any length.
 _MAX_BLOCK_PAIRS: Final = 4096
 _MAX_BLOCK_SIZE: Final = 2**21  # characters; numbers of grids
@@ -53,7 +60,7 @@ class EncodedSide:
         """The tokens of sentences `rows`, `[M]`; `rngs`, M of them, decide what is random."""
         if self.text is None:
             return self.tokens.select(rows)
-        texts = [self.text[row].tobytes().decode() for row in rows.tolist()]
+        texts = [self.text[row].tobytes().decode(errors="replace") for row in rows.tolist()]
         return RaggedArray.from_rows(
             [self.reader.encode_sampled(text, rng) for text, rng in zip(texts, rngs, strict=True)],
             self.tokens.values.dtype,
@@ -184,11 +191,18 @@ def write_encoded(
 def open_encoded(
     folder: Path, source_reader: Reader[Any], target_reader: Reader[str]
 ) -> EncodedCorpus:
-    """What `write_encoded` wrote with the same readers."""
+    """What `write_encoded` wrote with the same readers.
+
+    Raises:
+        OSError, ValueError, TypeError: a file is missing, or is none of that kind.
+    """
+    fields = parse_json(read_regular(folder / _REPORT, MAX_JSON_BYTES))
+    if not isinstance(fields, dict) or not all(type(number) is int for number in fields.values()):
+        raise ValueError(f"{folder / _REPORT}: no report of filters")
     return EncodedCorpus(
         _open_side(folder, "source", source_reader),
         _open_side(folder, "target", target_reader),
-        FilterReport(**json.loads((folder / _REPORT).read_text())),
+        FilterReport(**fields),
         folder,
         open_ragged(folder, _LINKS, LINK_TYPE) if (folder / f"{_LINKS}.values").exists() else None,
     )

@@ -12,6 +12,8 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from nmt.untrusted import open_regular
+
 _OFFSET_TYPE = np.dtype("<i8")
 _BLOCK: Final = 2**14  # rows
 
@@ -129,10 +131,18 @@ def temporary_ragged(folder: Path, dtype: DTypeLike) -> Iterator[RaggedWriter]:
 
 
 def open_ragged(folder: Path, name: str, dtype: DTypeLike) -> RaggedArray:
-    """Files of `create_ragged`, mapped into memory: only what is looked at is read."""
+    """Files of `create_ragged`, mapped into memory: only what is looked at is read.
+
+    Raises:
+        OSError: a file cannot be opened, or is not a regular file.
+        ValueError: its size is none of a whole number of values, or there are no offsets.
+    """
     values, offsets = _paths(folder, name)
-    with values.open("rb") as value_file, offsets.open("rb") as offset_file:
-        return RaggedArray(_map(value_file, np.dtype(dtype)), _map(offset_file, _OFFSET_TYPE))
+    with open_regular(values) as value_file, open_regular(offsets) as offset_file:
+        found = RaggedArray(_map(value_file, np.dtype(dtype)), _map(offset_file, _OFFSET_TYPE))
+    if not len(found.offsets):
+        raise ValueError(f"{offsets}: is empty")
+    return found
 
 
 def compact_lengths(parts: Sequence[RaggedArray]) -> NDArray[np.unsignedinteger[Any]]:

@@ -1,14 +1,20 @@
 """The cache: encoded once, found again by content, whole or made anew."""
 
+import hashlib
+import json
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from nmt.data import cache
@@ -336,3 +342,92 @@ def test_duplicates_of_pairs_of_other_corpora_are_left_out(
     assert encode_after([], Filters()).key == encode_after([files], Filters()).key
     files.source.write_text("5 6\n8\n\n")
     assert encode_after([files]).report == FilterReport(num_read=3, num_duplicates=1)
+
+
+Spoil = Callable[[Path], object]
+
+
+def write_array(name: str, dtype: str, change: Callable[[Any], Any]) -> Spoil:
+    """Change the numbers in a file of an entry."""
+
+    def spoil(entry: Path) -> None:
+        values = np.fromfile(entry / name, dtype)
+        (entry / name).write_bytes(np.asarray(change(values)).astype(dtype).tobytes())
+
+    return spoil
+
+
+def put(name: str, make: Callable[[Path], object]) -> Spoil:
+    """Put something else in the place of a file of an entry."""
+
+    def spoil(entry: Path) -> None:
+        (entry / name).unlink(missing_ok=True)
+        make(entry / name)
+
+    return spoil
+
+
+def sparse(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(20 * 10**9)
+
+
+def last_offset_too_large(offsets: Any) -> Any:
+    return [*offsets[:-1], offsets[-1] + 10**12]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        write_array("source.offsets", "<i8", last_offset_too_large),
+        write_array("source.offsets", "<i8", lambda offsets: [0, 10**12, *offsets[2:]]),
+        write_array("source.offsets", "<i8", lambda offsets: [0, -5, *offsets[2:]]),
+        write_array("source.offsets", "<i8", lambda offsets: []),
+        write_array("source.offsets", "<i8", lambda offsets: offsets[:-1]),
+        write_array("target.values", "<u2", lambda values: values + 60_000),
+        put("source.values", os.mkfifo),
+        put("source.values", sparse),
+        put("source.offsets", sparse),
+        put("target.values", Path.mkdir),
+        put("more", os.mkfifo),
+        put("report.json", sparse),
+        put("report.json", lambda path: path.write_text("[" * 200_000)),
+        put("report.json", lambda path: path.write_text("[]")),
+        put("report.json", lambda path: path.write_text('{"num_read": "2"}')),
+        put("report.json", lambda path: path.write_text('{"num_read": 2, "more": 2}')),
+        put("manifest.json", lambda path: path.write_text("[" * 200_000)),
+        put("manifest.json", os.mkfifo),
+        put("manifest.json", sparse),
+    ],
+)
+def test_an_entry_with_right_sums_and_wrong_content_is_made_again(
+    files, tokenizer, folder: Path, spoil: Spoil, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = encode(files, tokenizer, folder)
+    (entry,) = entries(folder)
+    expected = before.source(0).tolist()
+    spoil(entry)
+    manifest = entry / "manifest.json"
+    if manifest.is_file() and manifest.stat().st_size < 10_000:
+        small = [p for p in entry.iterdir() if p.is_file() and p.stat().st_size < 10**9]
+        sums = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in small}
+        sums = {name: sums.get(name, "0") for name in os.listdir(entry) if name != manifest.name}
+        manifest.write_text(json.dumps(sums))
+    start = time.process_time()
+    again = encode(files, tokenizer, folder)
+    assert time.process_time() - start < 2.0
+    assert "the encoded corpus is damaged, and is made anew" in caplog.text
+    assert again.source(0).tolist() == expected
+    caplog.clear()
+    encode(files, tokenizer, folder)
+    assert "damaged" not in caplog.text
+
+
+def test_named_pipes_beside_the_entries_are_not_waited_for(files, tokenizer, folder: Path) -> None:
+    encode(files, tokenizer, folder)
+    (entry,) = entries(folder)
+    for path in (*folder.glob("*.lock"), *folder.glob("*.latest")):
+        path.unlink()
+        os.mkfifo(path)
+    shutil.rmtree(entry)
+    assert len(encode(files, tokenizer, folder)) == 2
