@@ -157,7 +157,7 @@ class SeenHashes:
 
 
 def hash_pairs(pairs: Sequence[tuple[object, str]]) -> NDArray[np.uint64]:
-    """Return what N pairs are told apart by, `[N]`: their text, or the values of a grid."""
+    """Return hashes of N pairs, `[N]`, by their text or by the values of a grid."""
     return np.fromiter((_hash_pair(*pair) for pair in pairs), np.uint64, len(pairs))
 
 

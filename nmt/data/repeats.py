@@ -50,7 +50,7 @@ def count_repeats(training: Sequence[Corpus[Any]], held_out: Sequence[Corpus[Any
 
 
 def hash_corpus(corpus: Corpus[Any]) -> Iterator[NDArray[np.uint64]]:
-    """Return what the pairs of a corpus are told apart by, in blocks; blank pairs are left out."""
+    """Return the hashes of the pairs of a corpus, in blocks; blank pairs are left out."""
     pairs = (
         (source, target)
         for source, target in read_pairs(corpus)

@@ -71,5 +71,5 @@ def describe_validation(config: Config) -> str | None:
     found = differences(theirs, ours)
     if not found:
         return None
-    told = ", ".join(f"decoding.{key}: {change}" for key, change in found.items())
-    return f"validation uses a quicker search than `nmt translate` ({_OPTION}): {told}"
+    listed = ", ".join(f"decoding.{key}: {change}" for key, change in found.items())
+    return f"validation uses a quicker search than `nmt translate` ({_OPTION}): {listed}"

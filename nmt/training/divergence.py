@@ -35,10 +35,10 @@ class Divergence:
     guess: float
 
     def __str__(self) -> str:
-        told = f"the mean loss of updates {self.first:,} to {self.last:,} is {self.loss:.4g}"
+        text = f"the mean loss of updates {self.first:,} to {self.last:,} is {self.loss:.4g}"
         if self.loss > self.guess + _WORSE_THAN_GUESSING:
-            return f"{told}, worse than a guess among all tokens ({self.guess:.2f})"
-        return f"{told}, more than twice the best one before ({self.best:.2f})"
+            return f"{text}, worse than a guess among all tokens ({self.guess:.2f})"
+        return f"{text}, more than twice the best one before ({self.best:.2f})"
 
 
 class DivergenceGuard:

@@ -80,7 +80,7 @@ class Progress:
         self.without_best = state["without_best"]
 
     def _is_best(self, value: float) -> bool:
-        """Return whether a value equals the best so far, but for rounding."""
+        """Return whether a value equals the best so far, apart from rounding."""
         return self.best is not None and math.isclose(
             value, self.best, rel_tol=_SAME, abs_tol=_SAME
         )

@@ -146,9 +146,9 @@ def require_same_data(
         return
     changed = differences(before["decoding"], now["decoding"])
     if changed:
-        told = ", ".join(f"decoding.{key} ({change})" for key, change in changed.items())
+        listed = ", ".join(f"decoding.{key} ({change})" for key, change in changed.items())
         raise RunError(
-            f"--resume: validation would translate with other options than before: {told}; put "
+            f"--resume: validation would translate with other options than before: {listed}; put "
             "them back, so that the scores compare, or start another run with start_from"
         )
 
