@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,20 +12,18 @@ from typing import TYPE_CHECKING, Final, cast
 
 from nmt.alignment_units import DESCRIPTIONS
 from nmt.commands.decoding import add_alignment_units, add_run_arguments, load_run, load_translator
+from nmt.commands.gold import Gold
 from nmt.commands.output import make_folder, open_output
 from nmt.commands.reservation import reserve_outputs
-from nmt.commands.text import add_pair_arguments, read_given_pairs, require_readable
+from nmt.commands.text import add_pair_arguments, read_given_pairs
 from nmt.console import print_notice
-from nmt.errors import DataError, UserError
+from nmt.errors import UserError
 
 if TYPE_CHECKING:
     from nmt.config import Config
     from nmt.data.grids import Source
-    from nmt.pharaoh import GoldAlignment
     from nmt.run import RunDirectory
     from nmt.teacher_forcing import SentenceAlignment
-
-logger = logging.getLogger(__name__)
 
 _SYMMETRIZATION: Final = "grow-diag-final-and"
 
@@ -122,7 +119,7 @@ def _align(
     from nmt.reading import sum_up_unknown
 
     pairs, read_again, turned = tee(read_given_pairs(config, arguments), 3)
-    gold = None if arguments.gold is None else _Gold(arguments.gold, arguments.max_line_bytes)
+    gold = None if arguments.gold is None else Gold(arguments.gold, arguments.max_line_bytes)
     translator = load_translator(folder, config, arguments, searches=False)
     found = translator.align(sum_up_unknown(pairs, translator.readers))
     if reverse is not None:
@@ -132,12 +129,12 @@ def _align(
     number = 0
     with _open_writer(arguments) as write:
         aligned = zip(found, read_again, strict=True)  # pictures need the grids
-        for number, (alignment, (source, target)) in enumerate(aligned, start=1):
+        for number, (alignment, pair) in enumerate(aligned, start=1):
             write(alignment)
             if gold is not None:
-                counts += count_links(alignment.links, gold.next(number, alignment, target))
+                counts += count_links(alignment.links, gold.next(number, alignment, pair))
             if arguments.plot is not None:
-                _draw(alignment, source, arguments.plot / f"{number}.png")
+                _draw(alignment, pair[0], arguments.plot / f"{number}.png")
     if arguments.plot is not None:
         print_notice(f"{number:,} heat maps are in {arguments.plot}")
     if gold is not None:
@@ -259,54 +256,3 @@ def _draw(alignment: "SentenceAlignment", source: "Source", path: Path) -> None:
         )
     else:
         plot_grid_attention(alignment.weights, source.values, alignment.target_words, path)
-
-
-class _Gold:
-    """The alignments of a file, asked for one after the other."""
-
-    def __init__(self, path: Path, max_line_bytes: int) -> None:
-        from nmt.data.corpus import read_lines
-
-        require_readable(path)
-        self._path = path
-        self._num_split = 0  # lines with links whose target has more units than words
-        self._counts_words = True  # as far as seen, their links could be of words
-        self._lines = read_lines(path, max_line_bytes=max_line_bytes)
-
-    def next(self, number: int, alignment: "SentenceAlignment", target: str) -> "GoldAlignment":
-        """The alignment of pair `number`, whose target is given as it was read."""
-        from nmt.pharaoh import parse_pharaoh
-
-        line = next(self._lines, None)
-        if line is None:
-            raise DataError(
-                f"{self._path} has {number - 1:,} lines, but there are more pairs: "
-                "it needs a line for each pair"
-            )
-        gold = parse_pharaoh(
-            line,
-            where=f"{self._path}:{number}",
-            num_source=len(alignment.source_words),
-            num_target=len(alignment.target_words),
-            hint="; --alignment-units must be those of the file",
-        )
-        num_words = len(target.split())
-        if alignment.units == "auto" and len(alignment.target_words) > num_words:
-            self._num_split += bool(gold.possible)
-            self._counts_words &= all(word < num_words for _, word in gold.possible)
-        return gold
-
-    def finish(self, num_pairs: int) -> None:
-        """Refuse more lines than pairs, and warn of links that seem to count other units."""
-        if self._num_split and self._counts_words:
-            logger.warning(
-                "%s: no link is beyond the words between spaces, but some of these were split "
-                "into characters; if it counts words, give --alignment-units words",
-                self._path,
-            )
-        rest = sum(1 for _ in self._lines)
-        if rest:
-            raise DataError(
-                f"{self._path} has {num_pairs + rest:,} lines, but there are {num_pairs:,} pairs: "
-                "it needs a line for each pair"
-            )
