@@ -232,7 +232,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     checksum = manifest.pop("sha256", None) if type(manifest) is dict else None
     if checksum != _sha256(_compact(manifest)):
         raise RunError(f"{path}: damaged, its SHA-256 is another; {_remedy(folder)}")
-    if found != FORMAT_VERSION:
+    if type(found) is not int or found != FORMAT_VERSION:
         raise RunError(
             f"{path}: a checkpoint of format {found!r}, but this nmt reads format "
             f"{FORMAT_VERSION}: use the version of nmt that wrote it"

@@ -12,12 +12,14 @@ from typing import Final
 from nmt.errors import ConfigError, RunError
 from nmt.files import lock, whole_file
 from nmt.system_errors import advice, describe
+from nmt.untrusted import read_regular
 from nmt.yaml_text import parse_yaml
 
 BEST: Final = "best"
 LAST: Final = "last"
 
 _CONFIG = "config.yaml"
+_MAX_CONFIG_BYTES = 500_000
 _TOKENIZER = "tokenizer"
 _CONTENTS = (
     _CONFIG,
@@ -233,7 +235,7 @@ class RunDirectory:
             RunError: that cannot be told without the permission to read it.
         """
         try:
-            text = self.config.read_text(encoding="utf-8")
+            text = read_regular(self.config, _MAX_CONFIG_BYTES).decode()
             tree = parse_yaml(text, str(self.config))
         except PermissionError:
             raise RunError(f"{self.config}: no permission to read it") from None

@@ -194,6 +194,6 @@ def test_too_many_open_files_do_not_make_a_run_none(
     def refuse(*arguments: Any, **options: Any) -> str:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr("nmt.run.read_regular", refuse)
     with pytest.raises(RunError, match=r"config.yaml: cannot be read: Too many open .*ulimit -n"):
         RunDirectory.open(tmp_path)

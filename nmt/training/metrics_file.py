@@ -3,16 +3,20 @@
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from nmt.errors import RunError
 from nmt.plots import Points
+from nmt.untrusted import open_regular, parse_json
 
 logger = logging.getLogger(__name__)
 
 Panels = dict[str, dict[str, Points]]
 
+_MAX_LINE_BYTES: Final = 2**16
 # Panel and curve. The loss of training is higher than it would be without dropout.
 _TRAINING_LOSS: Final = ("loss", "training (with dropout, if any)")
 _RATE: Final = ("learning rate", "learning rate")
@@ -29,6 +33,8 @@ class MetricsFile:
     def __init__(self, path: Path, end: int = 0) -> None:
         self._path = path
         path.touch()
+        if not path.is_file():
+            raise RunError(f"{path}: is not a regular file; move it away, then resume")
         size = path.stat().st_size
         if size < end:
             logger.warning(
@@ -60,28 +66,44 @@ def has_validations(path: Path) -> bool:
     """Return whether a file, if it is there, has the line of a validation."""
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        return any(line.startswith(b'{"kind": "validation"') for line in file)
+    return any(line.startswith(b'{"kind": "validation"') for line in _lines(path))
 
 
 def read_curves(path: Path) -> Panels:
     """The learning curves of a run: panel -> curve -> points `(update, value)`.
 
     A learning rate that never moved is left out.
+
+    Raises:
+        RunError: the file cannot be read, or a line is none of `MetricsFile`.
     """
     panels: Panels = {"loss": {}, "learning rate": {}}
     curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            row = json.loads(line)
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            row = parse_json(line)
             for (panel, curve), value in _points(row):
                 if value is not None:
-                    curves.setdefault((panel, curve), []).append((row["update"], value))
+                    point = (float(row["update"]), float(value))
+                    curves.setdefault((panel, curve), []).append(point)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            raise RunError(
+                f"{path}, line {number}: not a line of metrics; put back a copy of the file"
+            ) from None
     if len({rate for _, rate in curves.get(_RATE, [])}) == 1:
         del curves[_RATE]
     for (panel, curve), points in curves.items():
         panels.setdefault(panel, {})[curve] = points
     return panels
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of the file, and parts of those that are too long to be one of them."""
+    try:
+        with open_regular(path) as file:
+            yield from iter(partial(file.readline, _MAX_LINE_BYTES), b"")
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _points(row: dict[str, Any]) -> list[tuple[tuple[str, str], float | None]]:
