@@ -223,3 +223,15 @@ def test_the_least_length_follows_the_source(random_model, make_search, name):
         make_search(name, Scoring(NoPenalty()), Rules(limits)), [0, 1, 2, 3], [1, 5, 14, 90]
     )
     assert [len(best.tokens) for (best,) in found] == [2, 2, 7, 12]
+
+
+@pytest.mark.parametrize("name", sorted(SEARCHES))
+def test_the_most_length_follows_the_source(random_model, make_search, name):
+    """Twice the source and the 10 that are granted, 16 at most: who may go on does."""
+    model = random_model(30, seed=1)
+    model.table[:, EOS] = -50.0
+    limits = SearchLimits(max_length=16, max_length_ratio=2.0)
+    found = model.translate(
+        make_search(name, Scoring(NoPenalty()), Rules(limits)), [0, 1, 2, 3], [1, 2, 3, 90]
+    )
+    assert [len(best.tokens) for (best,) in found] == [12, 14, 16, 16]

@@ -73,6 +73,24 @@ def test_cosine_by_hand() -> None:
     torch.testing.assert_close(found, torch.tensor([[[3.0, 3.0 / math.sqrt(2), 0.0]]]))
 
 
+def test_products_are_those_of_each_step_and_each_position() -> None:
+    """Of several steps, positions and unequal sizes, against one pair of vectors at a time."""
+    query, values = given()
+    general, cosine = GeneralScore(QUERY, VALUE), CosineScore(QUERY, VALUE)
+    same, scaled = DotScore(QUERY, QUERY), ScaledDotScore(QUERY, QUERY)
+    found = {score: score(query, score.keys(values))[0] for score in (general, cosine)}
+    found |= {score: score(query, score.keys(values[..., :QUERY]))[0] for score in (same, scaled)}
+    for t, q in enumerate(query[0]):
+        for s, h in enumerate(values[0]):
+            projected = general.key_projection.weight @ h / math.sqrt(QUERY)
+            expected = {general: q @ projected, same: q @ h[:QUERY]}
+            expected[scaled] = q @ h[:QUERY] / math.sqrt(QUERY)
+            turned = cosine.key_projection.weight @ h
+            expected[cosine] = 10.0 * (q @ turned) / (q.norm() * turned.norm())
+            for score, value in expected.items():
+                torch.testing.assert_close(found[score][t, s], value)
+
+
 def test_additive_by_hand() -> None:
     score = AdditiveScore(1, 1, hidden_size=2)
     with torch.no_grad():
