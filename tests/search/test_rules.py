@@ -61,6 +61,12 @@ def test_no_token_comes_twice() -> None:
     assert allowed_after(NoRepeatedNgrams(1), [A, C]) == [[EOS, B]]
 
 
+def test_no_trigram_comes_twice() -> None:
+    rule = NoRepeatedNgrams(3)
+    assert allowed_after(rule, [A, B, C, A, B], [A, B, C, B, B]) == [[EOS, A, B], [EOS, A, B, C]]
+    assert allowed_after(rule, [A, B], [A, A]) == [[EOS, A, B, C]] * 2
+
+
 def test_what_was_written_counts_less() -> None:
     log_probabilities = torch.tensor([[-9.0, -9.0, -9.0, -1.0, -2.0, -3.0, -4.0]])
     RepetitionPenalty(1.5)(log_probabilities, prefixes([A, C, A]))
@@ -116,6 +122,15 @@ def test_the_end_must_be_sure_enough() -> None:
         EndThreshold(factor)(changed, prefixes([A]))
         assert changed[0, EOS] == end
         assert torch.equal(changed[0, A:], log_probabilities[0, A:])
+
+
+def test_an_end_that_is_the_most_probable_stays() -> None:
+    log_probabilities = torch.tensor([[-0.1] * 3 + [-1.0, -1.5, -4.0], [-9.0] * 3 + [-4.0] * 3])
+    EndThreshold(1.0)(log_probabilities, prefixes([A], [A]))
+    assert log_probabilities[:, EOS].tolist() == [-1.0, -inf]  # of equals it is not sure enough
+    alone = torch.full((1, EOS + 1), -1.0)
+    EndThreshold(1.0)(alone, prefixes([]))
+    assert alone[0, EOS] == -1.0, "where nothing else is, it ends"
 
 
 def repeats(tokens: tuple[int, ...], size: int) -> bool:

@@ -18,6 +18,7 @@ from nmt.nn.attention.coverage import (
 )
 from nmt.nn.attention.multiplicative import CosineScore, DotScore, GeneralScore, ScaledDotScore
 from nmt.nn.attention.score import Score
+from nmt.nn.attention.scores import SCORES
 from nmt.nn.attention.unconditional import LocationScore, UniformScore
 
 QUERY, VALUE, HIDDEN = 3, 4, 5
@@ -152,15 +153,17 @@ def test_location_asks_the_query_alone_and_reaches_so_far() -> None:
     torch.testing.assert_close(score(query, score.keys(values[:, :2])), found[..., :2])
 
 
-def test_location_aware_is_its_recurrence() -> None:
+@pytest.mark.parametrize("width", [1, 3, 5])
+def test_location_aware_is_its_recurrence(width: int) -> None:
     """A convolution by hand over the weights of the step before."""
-    score = LocationAwareScore(QUERY, VALUE, hidden_size=HIDDEN, num_filters=2, width=3)
+    score = LocationAwareScore(QUERY, VALUE, hidden_size=HIDDEN, num_filters=2, width=width)
     query, values = given()
     filters = score.filters.weight[:, 0]
     before, expected = torch.zeros(6), []
     for asked in query[0]:
-        padded = torch.cat([torch.zeros(1), before, torch.zeros(1)])
-        features = torch.stack([filters @ padded[s : s + 3] for s in range(6)])
+        beyond = torch.zeros(width // 2)
+        padded = torch.cat([beyond, before, beyond])
+        features = torch.stack([filters @ padded[s : s + width] for s in range(6)])
         summed = (
             score.query_projection(asked)
             + score.key_projection(values[0])
@@ -226,3 +229,30 @@ def test_gru_coverage_is_a_gru_at_each_position() -> None:
         covered = library(inputs, covered)
         expected.append(weights)
     torch.testing.assert_close(attend(score, query, values), torch.stack(expected))
+
+
+ADDITIVE = {"query_projection.weight", "key_projection.weight", "direction.weight"}
+BIASED = ADDITIVE | {"key_projection.bias"}
+COVERED = BIASED | {"coverage_projection.weight"}
+PARAMETERS = {
+    "additive": BIASED,
+    "concat": ADDITIVE,
+    "dot": set(),
+    "scaled_dot": set(),
+    "general": {"key_projection.weight"},
+    "cosine": {"key_projection.weight", "gain"},
+    "location": {"projection.weight"},
+    "location_aware": BIASED | {"filters.weight", "feature_projection.weight"},
+    "coverage": COVERED,
+    "coverage_fertility": COVERED | {"fertility.weight"},
+    "coverage_gru": COVERED
+    | {f"{part}_to_gates.weight" for part in ("key", "query", "weight", "hidden")}
+    | {"key_to_gates.bias", "hidden_to_gates.bias"},
+    "uniform": set(),
+}
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_a_run_keeps_its_weights_under_these_names(name: str) -> None:
+    """Runs that were trained before have them, and must still load."""
+    assert set(SCORES[name](QUERY, QUERY).state_dict()) == PARAMETERS[name]
