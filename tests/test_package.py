@@ -64,6 +64,7 @@ LONG_FILES = {
     "build.py",
     "checkpoint.py",
     "commands/translate.py",
+    "config_file.py",
     "exported.py",
     "run.py",
     "search/beam_graph.py",
