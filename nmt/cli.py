@@ -178,13 +178,13 @@ def _error_line(message: str) -> str:
 
 def _fail(error: Exception, words: Sequence[str]) -> int:
     """Report what the system refuses in one line; all that no command foresees with a traceback."""
-    told = explain_shortage(error)
-    if told is None:
+    message = explain_shortage(error)
+    if message is None:
         traceback.print_exc()
         return INTERNAL_ERROR
     if leave_unwritten() and isinstance(error, OSError) and error.filename is None:
-        told = f"stdout: {told}"
-    return _refuse(UserError(told), words)
+        message = f"stdout: {message}"
+    return _refuse(UserError(message), words)
 
 
 def _dispatch(words: list[str]) -> int:

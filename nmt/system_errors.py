@@ -43,8 +43,8 @@ def advice(error: OSError) -> str | None:
 
 def describe(error: OSError) -> str:
     """Return what the system says, and what to do where it is short of something."""
-    said, told = error.strerror or str(error), advice(error)
-    return said if told is None else f"{said}; {told}"
+    said, what_to_do = error.strerror or str(error), advice(error)
+    return said if what_to_do is None else f"{said}; {what_to_do}"
 
 
 def explain_shortage(error: BaseException) -> str | None:

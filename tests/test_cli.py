@@ -369,7 +369,7 @@ def test_what_no_command_foresees_of_the_system_is_an_internal_error(
         (RuntimeError("unable to mmap: Cannot allocate memory (12)"), "unable to mmap: Cannot all"),
     ],
 )
-def test_a_system_that_is_short_of_something_is_told_in_one_line(
+def test_a_system_that_is_short_of_something_is_one_line(
     error: Exception, told: str, install: Install, capsys: pytest.CaptureFixture[str]
 ) -> None:
     install(raising(error))
@@ -379,7 +379,7 @@ def test_a_system_that_is_short_of_something_is_told_in_one_line(
     assert err.count("\n") == 1
 
 
-def test_a_working_directory_that_was_deleted_is_told(
+def test_a_working_directory_that_was_deleted_is_refused(
     install: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     install(lambda arguments: 0)

@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _export(
     folder: "RunDirectory", config: "Config", output: Path, arguments: argparse.Namespace
 ) -> None:
-    """Write the file, and report how it did beside the run."""
+    """Write the file, and report how it compares with the run."""
     from nmt.exporting.export import export_run
 
     logger.info("exporting, which takes half a minute or more")

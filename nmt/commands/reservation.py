@@ -85,13 +85,13 @@ def refuse_overwriting(
 
 
 def _touched_by(path: Path) -> set[Identity]:
-    """Return what writing an output touches: the file, and what lies beside it meanwhile."""
+    """Return what writing an output touches: the file, and its neighbours until it is complete."""
     if is_stream(path):
-        beside = [path]
+        names = [path]
     else:
         real = Path(os.path.realpath(path))
-        beside = [real, partial_file(real), state_file(real), _lock_file(real)]
-    return {identity for name in beside if (identity := _identity(name)) is not None}
+        names = [real, partial_file(real), state_file(real), _lock_file(real)]
+    return {identity for name in names if (identity := _identity(name)) is not None}
 
 
 def state_file(path: Path) -> Path:
@@ -120,7 +120,7 @@ def _identity(path: Path) -> Identity | None:
 def held(argument: str, path: Path) -> Iterator[None]:
     """Hold an output until the `with` ends; however the process ends, the system lets go.
 
-    A folder is locked itself, a file by another one beside it, which is removed in the end.
+    A folder is locked itself, a file by a hidden one in its folder, which is removed in the end.
     """
     real = Path(os.path.realpath(path))
     is_folder = os.path.isdir(real)
