@@ -59,7 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(HEADER, flush=True)
     complete = True
     for name in wanted:
-        options = [*given.options, *variants[name]]
+        named = {option.partition("=")[0]: option for option in [*given.options, *variants[name]]}
+        options = list(named.values())  # those of the variant replace the given ones
         outcome = train(given.config, given.runs / name, options)
         complete = complete and outcome is not None
         print(row(name, outcome), flush=True)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from nmt.alignment_units import DESCRIPTIONS
 from nmt.commands.effects import key_of, refuse_ineffective
 from nmt.errors import ConfigError
-from nmt.explain import show
 
 if TYPE_CHECKING:
     from nmt.config import Config
@@ -135,6 +134,8 @@ def whole_number(most: int) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         if not text.isdecimal() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
+            from nmt.explain import show  # which imports pydantic
+
             raise argparse.ArgumentTypeError(
                 f"must be a whole number from 1 to {most:,}, not {show(text)}"
             )

@@ -103,7 +103,8 @@ def test_training_starts_from_a_run_on_grids(pictures: Path, nmt: Callable) -> N
     assert outcome.code == 0 and "model.encoder.dropout: 0.2 -> 0.0" in outcome.err, outcome.err
     first = json.loads(Path("runs/tuned/metrics.jsonl").read_text().splitlines()[0])
     assert (first["kind"], first["update"]) == ("validation", 0)
-    nmt("train", "tiny.yaml", *tuned, "run=runs/other", "model.encoder.max_rows=9").assert_refused(
+    other = ("run=runs/other", tuned[1], "model.encoder.max_rows=9")
+    nmt("train", "tiny.yaml", *other).assert_refused(
         "model.encoder.max_rows: not that of start_from (16 -> 9), whose tokenizers and weights"
     )
 
