@@ -171,9 +171,10 @@ class TestAttentionTable:
             "░ from 5%, ▒ from 25%, ▓ from 50%, █ from 75%",
         ]
 
-    def test_writes_words_downwards_where_they_do_not_fit(self):
+    @pytest.mark.parametrize("width", [12, 13])  # a margin of 3, and three times 3
+    def test_writes_words_downwards_where_they_do_not_fit(self, width):
         weights = np.eye(3)
-        table = attention_table(weights, ["ab", "c", "def"], ["x", "y", "z"], width=13)
+        table = attention_table(weights, ["ab", "c", "def"], ["x", "y", "z"], width=width)
         assert table.splitlines()[:6] == [
             "         d",
             "   a     e",
