@@ -65,7 +65,7 @@ class FilterConfig(Options):
 
     max_length: Positive = 100
     """Most tokens a side (after the tokenizer); of a grid, cells."""
-    max_length_ratio: Annotated[float, Field(ge=1.0)] | None = None
+    max_length_ratio: Annotated[float, Field(ge=1.0, le=1_000.0)] | None = None
     """Most tokens of one side for each token of the other; null: any."""
     deduplicate: bool = False
     """Keep only the first of identical pairs, in whichever of the corpora it is."""

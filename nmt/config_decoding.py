@@ -63,7 +63,9 @@ class DecodingConfig(Options):
     """Times its log-probability that a token counts once it is there (Keskar 2019); 1: as it is."""
     eos_threshold: PositiveStrength | None = None
     """EOS only where its log-probability is above that of all else times this (Hannun 2019)."""
-    forbidden: list[Text] = Field(default=[], examples=[["a phrase"]])
+    forbidden: list[Annotated[Text, Field(max_length=1_000)]] = Field(
+        default=[], examples=[["a phrase"]]
+    )
     """Phrases never to be written; longer words that contain them are allowed. For wide beams."""
     replace_unknown: bool = False
     """Write unknown words too, and put the source words in their place that they looked at most."""

@@ -125,6 +125,8 @@ def explain(error: ErrorDetails, elsewhere: Sequence[str] = ()) -> str:
         choices = re.findall(r"'([^']*)'", context["expected"])
         hint = did_you_mean(str(error["input"]), choices)
         return f"must be {context['expected']}, not {value}{hint}"
+    if kind == "string_too_long":
+        return f"must be at most {context['max_length']:,} characters, not {value}"
     if kind in _BOUNDS:
         sentence, bound = _BOUNDS[kind]
         return f"{sentence} {format_bound(context[bound])}, not {value}"

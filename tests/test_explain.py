@@ -15,7 +15,7 @@ class Group(Strict):
     whole: Annotated[int, Field(ge=1, le=9)] = 1
     number: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     yes: bool = True
-    text: Annotated[str, Field(min_length=1)] = "a"
+    text: Annotated[str, Field(min_length=1, max_length=9)] = "a"
     choice: Literal["nfkc", "none"] = "nfkc"
     several: list[str] = Field(default=[])
     inner: Inner = Inner()
@@ -38,6 +38,7 @@ class Group(Strict):
         ("yes", "maybe", "must be true or false, not 'maybe'"),
         ("text", ["a"], "must be a text, not ['a']"),
         ("text", "", "must not be empty"),
+        ("text", "a" * 10, "must be at most 9 characters, not 'aaaaaaaaaa'"),
         ("choice", "nfc", "must be 'nfkc' or 'none', not 'nfc' (did you mean 'nfkc'?)"),
         ("several", "a", "must be a list, not 'a'"),
         (

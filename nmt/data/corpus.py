@@ -172,19 +172,18 @@ def _decode_lines(
     stream: BufferedReader, name: str, on_error: OnError, max_line_bytes: int
 ) -> Iterator[str | None]:
     """Read lines as `decode_lines` does; one that is too long is None."""
-    start = 0  # of the line, in bytes
     bad_lines, long_lines = _FirstWarnings(name), _FirstWarnings(name)
     lines = raw_lines(stream, name, max_line_bytes)
-    for number, (line, size, is_too_long) in enumerate(lines, start=1):
+    for number, (line, start, is_too_long) in enumerate(lines, start=1):
         skipped = len(_BOM) if number == 1 and line.startswith(_BOM) else 0
         content = without_end(line)[skipped:]
         text, bad = _decode(content)
         if is_too_long:
             # Where it was cut there may be half a character; a file of NULs is no text at all.
-            bad = _index(content, 0) if on_error == "raise" else None
+            bad = None if on_error == "replace" else _index(content, 0)
         if bad is not None:
             offset, byte = start + skipped + bad, content[bad]
-            if on_error == "raise":
+            if on_error == "raise" or is_too_long:
                 raise _undecodable(name, number, offset, byte)
             read_as = "U+FFFD" if on_error == "replace" else "an empty line"
             bad_lines.warn(
@@ -195,7 +194,6 @@ def _decode_lines(
         if is_too_long:
             sentence = f": longer than {max_line_bytes:,} bytes; read as an empty line"
             long_lines.warn(number, sentence)
-        start += size
         yield None if is_too_long else text
 
 

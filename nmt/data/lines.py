@@ -38,7 +38,7 @@ _NOT_READ: Final = (
 
 RawLine: TypeAlias = tuple[bytes, int, bool]
 """A line as it stands in the text: its bytes, with the line feed, or of one over the limit the
-first bytes; how many bytes the whole line has; whether it is over the limit."""
+first bytes; how many bytes are before it; whether it is over the limit."""
 
 
 class _Decompressor(Protocol):
@@ -165,16 +165,17 @@ def raw_lines(
     """
     compression, stream = _decompressed(file, name)
     limit = max_line_bytes + len(b"\r\n")
-    number = 0
+    number = start = 0
     try:
         while line := stream.readline(limit):
             number += 1
             size = len(line)
             is_too_long = size > max_line_bytes and len(without_end(line)) > max_line_bytes
+            yield line, start, is_too_long  # before the rest is read, which may be endless
             rest = line
             while is_too_long and not rest.endswith(b"\n") and (rest := stream.readline(_CHUNK)):
                 size += len(rest)
-            yield line, size, is_too_long
+            start += size
     except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise DataError(f"{name}: cannot be read: {describe(error)}") from None

@@ -4,6 +4,7 @@ import bz2
 import lzma
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,32 @@ def test_a_pipe_in_the_configuration_of_a_run_is_refused(nmt: Any, in_copy: Path
     os.remove("train.en")
     os.mkfifo("train.en")
     nmt("lexicon", "runs/tiny").assert_refused("train.en: not a regular file")
+
+
+def test_a_sparse_file_of_20_gb_is_no_text(nmt: Any, in_copy: Path) -> None:
+    with Path("sparse").open("wb") as file:
+        file.truncate(20 * 10**9)
+    write("list", "0 ||| eins .")
+    run = ("runs/tiny",)
+    pair = ("--source", "test.en", "--target", "test.de")
+    commands = [
+        ("train", "tiny.yaml", "run=runs/new", "data.train.source=sparse"),
+        ("train", "tiny.yaml", "run=runs/new", "data.test.source=sparse"),
+        ("check", "tiny.yaml", "data.valid.target=sparse"),
+        ("evaluate", *run, "--source", "sparse", "--reference", "test.de"),
+        ("translate", *run, "test.en", "--prefixes", "sparse"),
+        ("translate", *run, "test.en", "--constraints", "sparse"),
+        ("score", *run, "--source", "sparse", "--target", "test.de"),
+        ("rescore", *run, "--source", "test.en", "--n-best", "sparse"),
+        ("align", *run, *pair, "--gold", "sparse"),
+        ("lexicon", *run, "--table", "sparse"),
+    ]
+    for words in commands:
+        begun = time.process_time()
+        outcome = nmt(*words)
+        assert outcome.code == 2, words
+        assert "sparse, line 1, byte 0: a NUL byte" in outcome.err.splitlines()[-1], words
+        assert time.process_time() - begun < 4, words  # with what the command takes anyway
 
 
 def test_a_pipe_that_is_read_once_works(nmt: Any, in_copy: Path) -> None:
