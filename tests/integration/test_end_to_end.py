@@ -17,7 +17,7 @@ import pytest
 
 from nmt.config import METRICS
 from nmt.config_file import load_config
-from nmt.metric import Metric, Score
+from nmt.metrics import Metric, Score
 from nmt.registry import PlugIn
 from nmt.translation import Translation, Translator
 
