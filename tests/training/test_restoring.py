@@ -1,13 +1,14 @@
 """A training that is broken off after any update and restored is the one that never stopped."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from nmt.checkpoint import load_checkpoint
-from nmt.training import reporting
+from nmt.training import clock, reporting
 from nmt.training.engine import Engine
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.trainer import Trainer
@@ -35,13 +36,22 @@ def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reporting, "plot_learning_curves", lambda panels, path: None)
 
 
-def train(engine: Engine, stop_at: int | None = None) -> str:
+@pytest.fixture(autouse=True)
+def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Have the clock say what is in this list, to which each update adds one second."""
+    seconds = [0.0]
+    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: seconds[0]))
+    return seconds
+
+
+def train(engine: Engine, seconds: list[float], stop_at: int | None = None) -> str:
     """Train to the end, or up to an update after which somebody asks for an end."""
     interruption = Interruption()
     advance = engine.reporter.advance
 
     def advances() -> None:
         advance()
+        seconds[0] += 1.0
         if engine.counters.update == stop_at:
             interruption.signal = 2
 
@@ -55,31 +65,24 @@ def train(engine: Engine, stop_at: int | None = None) -> str:
     return reason
 
 
-def without_times(tree: Any) -> Any:
-    times = {"seconds", "logged_seconds", "tokens_per_second", "metrics_end"}
-    if isinstance(tree, dict):
-        return {key: without_times(value) for key, value in tree.items() if key not in times}
-    return tree
-
-
 def everything(engine: Engine) -> tuple[Any, Any, Any]:
-    """Return all that a training has left: tensors, metadata and metrics, without times."""
+    """Return all that a training has left: tensors, metadata and metrics."""
     paths = sorted(engine.run.checkpoints.iterdir())
     found = {path.name: load_checkpoint(path) for path in paths}
     rows = map(json.loads, engine.run.metrics.read_text().splitlines())
     return (
         {name: checkpoint.tensors for name, checkpoint in found.items()},
-        {name: without_times(checkpoint.metadata) for name, checkpoint in found.items()},
-        [without_times(row) for row in rows],
+        {name: checkpoint.metadata for name, checkpoint in found.items()},
+        list(rows),
     )
 
 
 @pytest.mark.parametrize("update", [1, 4, 5, 7, 9])
 def test_a_restored_training_leaves_what_an_unbroken_one_does(
-    make_engine: MakeEngine, update: int
+    make_engine: MakeEngine, seconds: list[float], update: int
 ) -> None:
     unbroken = make_engine(5, ScriptedValidator(BLEU), **OPTIONS)
-    reason = train(unbroken)
+    reason = train(unbroken, seconds)
     assert reason == "3 validations in a row without a better bleu"
     assert unbroken.counters.update == NUM_UPDATES
     assert unbroken.learning_rate() == pytest.approx(0.1 * 0.5**3)
@@ -91,12 +94,12 @@ def test_a_restored_training_leaves_what_an_unbroken_one_does(
     unbroken.run.metrics.unlink()
 
     validator = ScriptedValidator(BLEU)
-    assert train(make_engine(5, validator, **OPTIONS), update) == "interrupted"
+    assert train(make_engine(5, validator, **OPTIONS), seconds, update) == "interrupted"
     rest = ScriptedValidator(BLEU[len(validator.seen) :])
     last = load_checkpoint(unbroken.run.checkpoint("last"))
     restored = make_engine(5, rest, checkpoint=last, **OPTIONS)
     assert restored.counters.update == update
-    assert train(restored) == reason
+    assert train(restored, seconds) == reason
     found, found_metadata, found_rows = everything(restored)
     assert found_rows == rows
     assert found_metadata == metadata
