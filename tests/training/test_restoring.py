@@ -44,7 +44,13 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return seconds
 
 
-def train(engine: Engine, seconds: list[float], stop_at: int | None = None) -> str:
+class Killed(BaseException):
+    """In the place of a signal that no process survives."""
+
+
+def train(
+    engine: Engine, seconds: list[float], stop_at: int | None = None, *, is_killed: bool = False
+) -> str:
     """Train to the end, or up to an update after which somebody asks for an end."""
     interruption = Interruption()
     advance = engine.reporter.advance
@@ -53,6 +59,8 @@ def train(engine: Engine, seconds: list[float], stop_at: int | None = None) -> s
         advance()
         seconds[0] += 1.0
         if engine.counters.update == stop_at:
+            if is_killed:
+                raise Killed
             interruption.signal = 2
 
     engine.reporter.advance = advances  # type: ignore[method-assign]
@@ -61,6 +69,8 @@ def train(engine: Engine, seconds: list[float], stop_at: int | None = None) -> s
             reason = Trainer(engine, interruption).run()
         except Interrupted:
             reason = "interrupted"
+        except Killed:
+            return "killed"
         engine.save()
     return reason
 
@@ -77,9 +87,16 @@ def everything(engine: Engine) -> tuple[Any, Any, Any]:
     )
 
 
-@pytest.mark.parametrize("update", [1, 4, 5, 7, 9])
+@pytest.mark.parametrize(
+    ("end", "update", "saved_at"),
+    [
+        *(("interrupted", update, update) for update in (1, 4, 5, 7, 9)),
+        ("killed", 5, 4),  # what was saved after the validation at update 4
+        ("killed", 8, 6),
+    ],
+)
 def test_a_restored_training_leaves_what_an_unbroken_one_does(
-    make_engine: MakeEngine, seconds: list[float], update: int
+    make_engine: MakeEngine, seconds: list[float], end: str, update: int, saved_at: int
 ) -> None:
     unbroken = make_engine(5, ScriptedValidator(BLEU), **OPTIONS)
     reason = train(unbroken, seconds)
@@ -94,11 +111,12 @@ def test_a_restored_training_leaves_what_an_unbroken_one_does(
     unbroken.run.metrics.unlink()
 
     validator = ScriptedValidator(BLEU)
-    assert train(make_engine(5, validator, **OPTIONS), seconds, update) == "interrupted"
-    rest = ScriptedValidator(BLEU[len(validator.seen) :])
+    broken = make_engine(5, validator, **OPTIONS)
+    assert train(broken, seconds, update, is_killed=end == "killed") == end
     last = load_checkpoint(unbroken.run.checkpoint("last"))
+    rest = ScriptedValidator(BLEU[len(validator.seen) :])
     restored = make_engine(5, rest, checkpoint=last, **OPTIONS)
-    assert restored.counters.update == update
+    assert restored.counters.update == saved_at
     assert train(restored, seconds) == reason
     found, found_metadata, found_rows = everything(restored)
     assert found_rows == rows
