@@ -38,6 +38,9 @@ class TestErrorRate:
         counts = count_links(one, gold(one)) + count_links(other, gold({(0, 0)}))
         assert counts.error_rate == pytest.approx(1 / 4)
 
+    def test_nothing_adds_nothing(self):
+        assert AlignmentCounts() + AlignmentCounts(4, 3, 2, 1) == AlignmentCounts(4, 3, 2, 1)
+
     def test_of_nothing_is_zero(self):
         counts = AlignmentCounts()
         assert (counts.error_rate, counts.precision, counts.recall) == (0.0, 1.0, 1.0)
@@ -170,6 +173,11 @@ class TestAttentionTable:
             "",
             "░ from 5%, ▒ from 25%, ▓ from 50%, █ from 75%",
         ]
+
+    def test_a_shade_begins_at_its_share(self):
+        weights = np.array([[0.75, 0.5, 0.25, 0.05, 0.04]])
+        table = attention_table(weights, ["a", "b", "c", "d", "e"], ["x"])
+        assert table.splitlines()[1].split() == ["x", "█", "75", "▓", "50", "▒", "25", "░", "5"]
 
     @pytest.mark.parametrize("width", [12, 13])  # a margin of 3, and three times 3
     def test_writes_words_downwards_where_they_do_not_fit(self, width):
