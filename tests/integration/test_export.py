@@ -291,6 +291,59 @@ def test_files_that_are_none(nmt: Command, exported: Path, tmp_path: Path) -> No
     nmt("translate", other, stdin=b"one\n").assert_refused("a tokenizer 'magic'")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"max_source_length": -3},
+        {"max_source_length": "9"},
+        {"beam_size": 0},
+        {"beam_size": True},
+        {"beam_size": 10**9, "max_beam_size": 10**9},
+        {"batch_tokens": 1e300},
+        {"precision": ["float32"]},
+        {"source": []},
+        {"target": 3},
+        {"more": 1},
+    ],
+)
+def test_a_description_of_other_types_is_refused(
+    changes: dict[str, object], nmt: Command, exported: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(exported)
+    told = json.loads(model.metadata_props[0].value)
+    onnx.helper.set_model_props(model, {KEY: json.dumps(told | changes)})
+    other = tmp_path / "other.onnx"
+    onnx.save(model, other)
+    nmt("translate", other, stdin=b"one\n").assert_refused(
+        f"{other}: its description cannot be read", "export it anew"
+    )
+
+
+def test_another_graph_is_refused(nmt: Command, exported: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.onnx"
+    numbers = [onnx.helper.make_tensor_value_info(name, 1, ["N"]) for name in ("source", "scores")]
+    node = onnx.helper.make_node("Identity", ["source"], ["scores"])
+    graph = onnx.helper.make_graph([node], "other", numbers[:1], numbers[1:])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)])
+    model.ir_version = onnx.load(exported, load_external_data=False).ir_version
+    onnx.save(model, other)
+    nmt("translate", other, stdin=b"one\n").assert_refused(
+        f"{other}: is another model than those of `nmt export`: its inputs or outputs"
+    )
+
+
+def test_an_exported_file_is_regular_and_not_too_large(nmt: Command, tmp_path: Path) -> None:
+    other = tmp_path / "other.onnx"
+    with other.open("wb") as file:
+        file.truncate(20 * 10**9)
+    nmt("translate", other, stdin=b"one\n").assert_refused(f"{other}: cannot be read: larger than")
+    other.unlink()
+    os.mkfifo(other)
+    nmt("translate", other, stdin=b"one\n").assert_refused(f"{other}: is not a folder")
+    with pytest.raises(RunError, match="cannot be read: a named pipe, not a regular file"):
+        ExportedTranslator.open(other)
+
+
 def test_a_file_that_was_damaged_on_its_way(nmt: Command, exported: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.onnx"
     content = bytearray(exported.read_bytes())

@@ -3,7 +3,10 @@
 import hashlib
 import json
 import os
+import shutil
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -343,3 +346,118 @@ def test_a_file_of_metrics_that_is_none_is_refused(nmt: Any, in_copy: Path) -> N
     os.mkfifo("runs/tiny/metrics.jsonl")
     outcome = nmt("train", "tiny.yaml", "training.max_epochs=17", "--resume")
     outcome.assert_refused("runs/tiny/metrics.jsonl: is not a regular file")
+
+
+def set_number(name: str, value: float) -> Callable[[dict[str, torch.Tensor]], None]:
+    def change(tensors: dict[str, torch.Tensor]) -> None:
+        tensors[name].view(-1)[0] = value
+
+    return change
+
+
+def test_a_lexicon_that_does_not_fit_the_run_is_refused(nmt: Any, in_copy: Path) -> None:
+    assert nmt("lexicon", "runs/tiny", "--iterations", 1).code == 0
+    lexicon = "runs/tiny/lexicon"
+    whole = {path: path.read_bytes() for path in Path(lexicon).iterdir()}
+    for change, reason in (
+        (set_number("candidates", -1), "candidates has tokens that the target does not have"),
+        (set_number("candidates", 10**6), "candidates has tokens that the target does not have"),
+        (set_number("frequent", 2), "frequent has tokens that the target does not have"),
+        (set_number("probabilities", float("nan")), "probabilities are negative, infinite or NaN"),
+        (set_number("probabilities", -0.5), "probabilities are negative, infinite or NaN"),
+        (lambda tensors: tensors.pop("frequent"), "tensor 'frequent' is missing"),
+        (
+            lambda tensors: tensors.update(candidates=tensors["candidates"].long()),
+            "tensor 'candidates' is int64, not int32",
+        ),
+        (
+            lambda tensors: tensors.update(candidates=tensors["candidates"][1:].clone()),
+            "tensor 'candidates' has the shape",
+        ),
+        (
+            lambda tensors: tensors.update(frequent=torch.zeros(10**6, dtype=torch.int32)),
+            "what belongs here has at most",
+        ),
+    ):
+        change_tensors(lexicon, "model", change)
+        outcome = nmt("translate", "runs/tiny", "--shortlist", stdin=b"one .\n")
+        outcome.assert_refused(lexicon, reason, "`nmt lexicon runs/tiny`")
+        for path, content in whole.items():
+            path.write_bytes(content)
+    assert nmt("translate", "runs/tiny", "--shortlist", stdin=b"one .\n").code == 0
+
+
+def test_the_weights_of_an_ensemble_are_checked(nmt: Any, in_copy: Path) -> None:
+    shutil.copytree("runs/tiny", "runs/other")
+    change_tensors("runs/other/checkpoints/best", "model", set_first(with_value(float("nan"))))
+    outcome = nmt("translate", "runs/tiny", "--ensemble", "runs/other", stdin=b"one .\n")
+    outcome.assert_refused("runs/other/checkpoints/best: tensor '", "NaN or infinite numbers")
+
+
+def measure(folder: Path) -> tuple[int, float, float]:
+    """Translate in a process of its own: exit code, seconds of CPU time, and most bytes at once."""
+    command = [sys.executable, "-m", "nmt", "translate", "runs/tiny"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder
+    ) as process:
+        assert process.stdin is not None and process.stderr is not None
+        process.stdin.write(b"one two .\n")
+        process.stdin.close()
+        errors = process.stderr.read().decode()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert "Traceback" not in errors and len(errors.splitlines()) <= 1
+    return process.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024.0
+
+
+def claim_sparse() -> None:
+    """Let the manifest say that a file of 20 GB is as it should be."""
+    os.unlink(f"{BEST}/model.safetensors")
+    sparse(f"{BEST}/model.safetensors")
+    path = Path(BEST, "manifest.json")
+    manifest = json.loads(path.read_text())
+    manifest.pop("sha256")
+    manifest["files"]["model.safetensors"]["size"] = 20 * 10**9
+    path.write_bytes(compact(manifest | {"sha256": hashlib.sha256(compact(manifest)).hexdigest()}))
+
+
+def claim_wide() -> None:
+    """Let the configuration say that the model is far larger than its weights."""
+    path = Path("runs/tiny/config.yaml")
+    text = path.read_text()
+    assert "hidden_size: 32" in text
+    path.write_text(text.replace("hidden_size: 32", "hidden_size: 60000"))
+
+
+def replace_by(kind: str, path: str) -> Spoil:
+    def spoil() -> None:
+        os.unlink(path)
+        KINDS[kind](path)
+
+    return spoil
+
+
+SWEEP: dict[str, Spoil] = {
+    "claimed 20 GB": claim_sparse,
+    "claimed wide": claim_wide,
+    "many vocabulary lines": lambda: describe_tokenizer([*SPECIALS, *map(str, range(3 * 10**6))]),
+    "deep JSON": lambda: Path(BEST, "manifest.json").write_text("[" * 4_000_000),
+    "long JSON": lambda: Path(BEST, "manifest.json").write_text("[" + "[]," * 10**6 + "[]]"),
+    **{
+        f"{kind} {os.path.basename(path)}": replace_by(kind, path)
+        for kind in ("device", "sparse")
+        for path in (f"{BEST}/model.safetensors", f"{BEST}/metadata.json")
+    },
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SWEEP)
+def test_what_is_refused_takes_little_time_and_memory(name: str, in_copy: Path) -> None:
+    code, seconds, memory = measure(in_copy)
+    assert code == 0
+    SWEEP[name]()
+    code, seconds_then, memory_then = measure(in_copy)
+    assert code == 2
+    assert seconds_then < seconds + 2.0
+    assert memory_then < memory + 500e6
