@@ -78,29 +78,19 @@ def encode_corpus(
         )
     snapshot = Snapshot.take(files)
     before = before if filters.deduplicate else ()
-    settings = _settings(source_reader, target_reader, filters)
-    if before:  # else the key is the one that it has always been
-        settings["before"] = [Snapshot.take(corpus).digests for corpus in before]
-    if files.alignments is not None and files.alignment_units != "words":
-        settings["alignment_units"] = files.alignment_units
+    settings = _settings(files, source_reader, target_reader, filters, before)
     key = _key(settings, snapshot.digests)
     entry, note = folder / key, Note(folder, files, settings)
-    is_whole = _is_whole(entry, source_reader, target_reader)
+    readers = (source_reader, target_reader)
+    is_whole = _is_whole(entry, *readers)
     note.tell_change(key, is_encoded=is_whole)
     if not is_whole:
         try:
             with _lock(folder, key):
                 # Another process may have made it in the meantime.
-                if not _is_whole(entry, source_reader, target_reader):
-                    _make(
-                        entry,
-                        snapshot,
-                        source_reader,
-                        target_reader,
-                        filters,
-                        num_processes,
-                        chain.from_iterable(map(hash_corpus, before)),
-                    )
+                if not _is_whole(entry, *readers):
+                    hashes = chain.from_iterable(map(hash_corpus, before))
+                    _make(entry, snapshot, *readers, filters, num_processes, hashes)
         except OSError as error:
             raise DataError(
                 f"{folder}: cannot write the cache of encoded text: {error.strerror}; "
@@ -111,10 +101,14 @@ def encode_corpus(
 
 
 def _settings(
-    source_reader: Reader[Item], target_reader: Reader[str], filters: Filters
+    files: Corpus[Item],
+    source_reader: Reader[Item],
+    target_reader: Reader[str],
+    filters: Filters,
+    before: Sequence[Corpus[Item]],
 ) -> dict[str, Any]:
     """All that the content of an entry follows from besides the files."""
-    return {
+    settings: dict[str, Any] = {
         "version": FORMAT_VERSION,
         "tokenizers": [
             [source_reader.fingerprint(), source_reader.samples],
@@ -122,6 +116,12 @@ def _settings(
         ],
         "filters": asdict(filters),
     }
+    # Without these the key is the one that it has always been.
+    if before:
+        settings["before"] = [Snapshot.take(corpus).digests for corpus in before]
+    if files.alignments is not None and files.alignment_units != "words":
+        settings["alignment_units"] = files.alignment_units
+    return settings
 
 
 def _key(settings: dict[str, Any], digests: list[str]) -> str:

@@ -109,12 +109,19 @@ def test_a_resume_does_not_need_the_other_run(nmt: Any) -> None:
     assert again.code == 0, again.err
 
 
-def test_a_resume_without_a_checkpoint_starts_anew(nmt: Any) -> None:
+def test_a_resume_without_a_checkpoint_starts_from_the_other_run(nmt: Any) -> None:
+    """As after a kill before the first save, which leaves no measurements either."""
+
+    def lose_all() -> None:
+        shutil.rmtree("runs/tuned/checkpoints")
+        for name in ("results.json", "metrics.jsonl"):
+            Path("runs/tuned", name).unlink()
+
     assert nmt("train", "tiny.yaml", *HERE).code == 0
-    shutil.rmtree("runs/tuned/checkpoints")
+    lose_all()
     shutil.rmtree("runs/tuned/tokenizer")
     assert nmt("train", "tiny.yaml", *HERE, "--resume").code == 0
-    shutil.rmtree("runs/tuned/checkpoints")
+    lose_all()
     shutil.rmtree("runs/tiny")
     again = nmt("train", "tiny.yaml", *HERE, "--resume")
     again.assert_refused("start_from: runs/tiny: no such folder")
