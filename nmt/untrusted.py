@@ -65,7 +65,7 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
         OSError: see `open_regular`.
     """
     with open_regular(path, max_bytes) as file:
-        content = file.read(max_bytes + 1)  # it may have grown, or be one whose size is not told
+        content = file.read(max_bytes + 1)  # it may have grown, or its size is not known
     if len(content) > max_bytes:
         raise _too_large(path, max_bytes)
     return content

@@ -59,7 +59,7 @@ class _Data(TypedDict):
 
 
 class _Metadata(TypedDict):
-    """What is used of the metadata; what else is there is left alone."""
+    """What is used of the metadata; other fields are ignored."""
 
     __pydantic_config__ = ConfigDict(strict=True, allow_inf_nan=False)  # type: ignore[misc]
 
