@@ -1,5 +1,6 @@
 """A run that was killed and resumed is the run that nobody disturbed, byte for byte."""
 
+import errno
 import json
 import os
 import random
@@ -23,6 +24,7 @@ from nmt.process_group import LostProcess
 from nmt.run import RunDirectory
 from nmt.training import trainer
 from nmt.training.engine import Engine
+from nmt.training.metrics_file import MetricsFile
 from nmt.training.signals import Interrupted
 from nmt.training.snapshots import Snapshots
 from nmt.training.trainer import Trainer
@@ -524,20 +526,21 @@ def test_a_cosine_is_not_stretched(corpus: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_full_disk_is_one_line_and_nothing_is_lost(
-    corpus: Path, capsys: pytest.CaptureFixture[str]
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def fill(metrics: MetricsFile, kind: str, values: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     run = Run(corpus, "full")
     assert run.train("training.max_updates=2") == 0
     before = run.files()
-    metrics = run.path / "metrics.jsonl"
-    metrics.rename(run.path / "kept")
-    metrics.symlink_to("/dev/full")
-    assert run.train("--resume", "training.max_updates=6") == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsFile, "append", fill)
+        assert run.train("--resume", "training.max_updates=6") == 2
     error = capsys.readouterr().err
     assert f"nmt: error: {run.path}: No space left on device; make room" in error
     assert "Traceback" not in error
     assert run.files() == before
-    (run.path / "kept").replace(metrics)
     assert run.train("--resume", "training.max_updates=6") == 0
 
 
