@@ -243,7 +243,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _is_valid(manifest: dict[str, Any]) -> bool:
-    """Whether everything that is used of a manifest has the right type."""
+    """Return whether everything that is used of a manifest has the right type."""
     files, aliases = manifest.get("files"), manifest.get("aliases")
     return (
         isinstance(files, dict)

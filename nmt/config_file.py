@@ -17,6 +17,7 @@ from nmt.errors import ConfigError
 from nmt.explain import UNKNOWN_OPTION, explain, explain_alternatives
 from nmt.files import is_missing
 from nmt.option_places import group_in, option_places
+from nmt.run import MAX_CONFIG_BYTES
 from nmt.system_errors import describe
 from nmt.untrusted import read_regular
 from nmt.yaml_text import format_yaml, parse_yaml
@@ -24,7 +25,6 @@ from nmt.yaml_text import format_yaml, parse_yaml
 Tree = dict[str, Any]
 Place = tuple[str | int, ...]
 
-MAX_CONFIG_BYTES: Final = 500_000
 _MOST_FILES: Final = 20  # that extend one another
 _MOST_PLACES: Final = 3  # named where an option is at the wrong one
 _CORPORA: Final = (("data", "train"), ("data", "valid"), ("data", "test"))
@@ -117,7 +117,9 @@ def _read_layers(path: Path) -> list[Layer]:
                 "looked for from the folder of the file that says so)"
             )
         if len(layers) == _MOST_FILES:
-            raise ConfigError(f"{path}: extends: more than {_MOST_FILES} files, one by another")
+            raise ConfigError(
+                f"{path}: extends: a chain of more than {_MOST_FILES} files; merge some"
+            )
         tree = parse_yaml(read_text(next_path), str(next_path))
         if next_path.resolve() in seen:
             raise ConfigError(

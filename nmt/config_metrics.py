@@ -1,4 +1,4 @@
-"""Which metrics are measured: plug-ins, told apart by labels of their own."""
+"""Which metrics are measured: plug-ins with options and labels of their own."""
 
 from typing import Annotated, Any, Self
 
@@ -46,7 +46,7 @@ class MetricConfig(PlugIn):
 
 
 def _as_list(given: Any) -> Any:
-    """One metric need not be a list; options without a name are those of the default, bleu."""
+    """Accept one metric for a list of it; options without a name are those of the default, bleu."""
     if isinstance(given, dict):
         return [{"name": "bleu", **given}]
     return [given] if isinstance(given, str | MetricConfig) else given
@@ -97,4 +97,6 @@ def read_metrics(given: Any) -> list[MetricConfig]:
     try:
         return TypeAdapter(MetricList).validate_python(given)
     except ValidationError as error:
-        raise ConfigError(explain(error.errors(include_url=False)[0])) from None
+        problem = error.errors(include_url=False)[0]
+        option = "".join(f"{part}: " for part in problem["loc"] if isinstance(part, str))
+        raise ConfigError(f"{option}{explain(problem)}") from None

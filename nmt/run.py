@@ -18,14 +18,16 @@ from nmt.yaml_text import parse_yaml
 BEST: Final = "best"
 LAST: Final = "last"
 
+MAX_CONFIG_BYTES: Final = 500_000
+
 _CONFIG = "config.yaml"
-_MAX_CONFIG_BYTES = 500_000
 _TOKENIZER = "tokenizer"
+_LEXICON = "lexicon"
 _CONTENTS = (
     _CONFIG,
     _TOKENIZER,
     "cache",
-    "lexicon",
+    _LEXICON,
     "metrics.jsonl",
     "tensorboard",
     "train.log",
@@ -35,9 +37,8 @@ _CONTENTS = (
     "plots",
     "results.json",
 )
-_LEXICON = "lexicon"
-# Not these two: what people look at may get company.
-_NOT_TO_BE_WRITTEN = {*_CONTENTS, _LEXICON} - {"translations", "plots"}
+# nmt reads neither of the two, and people may keep files of their own there.
+_PROTECTED = {*_CONTENTS} - {"translations", "plots"}
 # What the resolved configuration of any run has, and hardly any other tool's `config.yaml`.
 RUN_KEYS = {"version", "run", "data", "tokenizer", "model", "training", "decoding"}
 
@@ -119,7 +120,7 @@ class RunDirectory:
 
     def protects(self, path: str | Path) -> bool:
         """Return whether a path is a file of the run, or inside a folder of it, that nmt reads."""
-        return self._entry_of(path) in _NOT_TO_BE_WRITTEN
+        return self._entry_of(path) in _PROTECTED
 
     def would_delete(self, path: str | Path) -> bool:
         """Return whether a path is among the contents that a new run with `overwrite` deletes."""
@@ -196,7 +197,7 @@ class RunDirectory:
         return self.path / "checkpoints"
 
     def checkpoint(self, name: str) -> Path:
-        """Folder of one checkpoint: `best`, `last` or `step-N`.
+        """Return the folder of one checkpoint: `best`, `last` or `step-N`.
 
         Raises:
             RunError: the name leads out of the folder of the checkpoints.
@@ -235,7 +236,7 @@ class RunDirectory:
             RunError: that cannot be told without the permission to read it.
         """
         try:
-            text = read_regular(self.config, _MAX_CONFIG_BYTES).decode()
+            text = read_regular(self.config, MAX_CONFIG_BYTES).decode()
             tree = parse_yaml(text, str(self.config))
         except PermissionError:
             raise RunError(f"{self.config}: no permission to read it") from None

@@ -501,7 +501,7 @@ def test_a_chain_of_files_is_refused_early(write: Write) -> None:
         (path.parent / f"{number}.yaml").write_text(f"extends: {number + 1}.yaml\n")
     (path.parent / "30.yaml").write_text("extends: missing.yaml\n")
     assert refused(path.parent / "0.yaml") == (
-        "0.yaml: extends: more than 20 files, one by another"
+        "0.yaml: extends: a chain of more than 20 files; merge some"
     )
     (path.parent / "19.yaml").write_text("run: last\n")
     assert refused(path.parent / "0.yaml") == "0.yaml: data: is missing"

@@ -56,41 +56,53 @@ def test_an_override_reaches_the_options_of_the_default_metric(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("metrics", "message"),
+    ("metrics", "option", "message"),
     [
         (
             ["bleu", {"name": "bleu", "tokenize": "char"}],
+            "",
             "'bleu' is in the list before; give this one a name of its own, as in "
             "{name: bleu, as: bleu_2}",
         ),
         (
             [{"name": "bleu", "as": "x"}, {"name": "chrf", "as": "x"}],
+            "",
             "'x' is in the list before; give this one a name of its own, as in "
             "{name: chrf, as: chrf_2}",
         ),
-        ([{"name": "bleu", "as": "loss"}], "'loss' is the name of something else; choose another"),
-        ([{"name": "bleu", "as": "ter"}], "'ter' is the name of something else; choose another"),
-        ([{"name": "bleu", "as": ""}], "must not be empty"),
+        (
+            [{"name": "bleu", "as": "loss"}],
+            "as: ",
+            "'loss' is the name of something else; choose another",
+        ),
+        (
+            [{"name": "bleu", "as": "ter"}],
+            "as: ",
+            "'ter' is the name of something else; choose another",
+        ),
+        ([{"name": "bleu", "as": ""}], "as: ", "must not be empty"),
         (
             ["blue"],
+            "",
             "unknown metric 'blue' (did you mean 'bleu'?); allowed: bleu, bleu_lc, chrf, ter, "
             "exact_match",
         ),
         (
             [{"name": "ter", "no_punkt": "true"}],
+            "no_punkt: ",
             "unknown option 'no_punkt' of metric 'ter' (did you mean 'no_punct'?); allowed: as, "
             "normalized, no_punct, asian_support, case_sensitive",
         ),
-        ([{"name": "chrf", "beta": 0}], "must be at least 1, not 0"),
+        ([{"name": "chrf", "beta": 0}], "beta: ", "must be at least 1, not 0"),
     ],
 )
-def test_metrics_that_cannot_be(metrics: list[Any], message: str) -> None:
+def test_metrics_that_cannot_be(metrics: list[Any], option: str, message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         ValidationConfig.model_validate({"metrics": metrics, "best": "loss"})
     assert explain(caught.value.errors()[0]) == message
     with pytest.raises(ConfigError) as refused:
         read_metrics(metrics)
-    assert str(refused.value) == message
+    assert str(refused.value) == option + message
 
 
 def test_two_of_one_name_are_told_apart_by_their_labels() -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -13,7 +12,7 @@ from nmt.commands.formats import Format, format_translation
 from nmt.commands.output import open_output
 from nmt.commands.reservation import reserve_outputs
 from nmt.commands.terminal import count_on_terminal, require_line_buffering, translated
-from nmt.commands.text import read_text
+from nmt.commands.text import input_files, read_text
 from nmt.errors import UserError
 from nmt.launched import is_launched
 
@@ -55,7 +54,7 @@ def translate_exported(arguments: argparse.Namespace) -> int:
     if is_launched():
         raise UserError("torchrun: an exported model runs in one process; start it by itself")
     require_line_buffering(arguments)
-    with reserve_outputs({"-o": arguments.output}, [arguments.run, *arguments.input]):
+    with reserve_outputs({"-o": arguments.output}, [arguments.run, *input_files(arguments.input)]):
         return _translate(arguments)
 
 
@@ -118,5 +117,5 @@ def _number(text: str | None, name: str, most: int = 10_000) -> int | None:
         return None
     try:
         return whole_number(most)(text)
-    except ArgumentTypeError as error:
+    except argparse.ArgumentTypeError as error:
         raise UserError(f"--{name}: {error}") from None

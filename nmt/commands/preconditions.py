@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from nmt.commands.text import given_corpus
+from nmt.data.lines import MAX_LINE_BYTES, require_regular
 from nmt.errors import ConfigError, DataError, UserError
 from nmt.files import is_missing
 
@@ -151,7 +152,7 @@ def held_out_corpus(
 
 
 def read_held_out(
-    corpus: "CorpusConfig", arguments: argparse.Namespace, max_line_bytes: int | None = None
+    corpus: "CorpusConfig", arguments: argparse.Namespace, max_line_bytes: int = MAX_LINE_BYTES
 ) -> "tuple[list[Source], list[list[str]]]":
     """Read what `held_out_corpus` returned: the sources, and each set of references.
 
@@ -160,13 +161,12 @@ def read_held_out(
     """
     from nmt.build_corpus import build_corpus
     from nmt.data.corpus import read_lines, read_pairs
-    from nmt.data.lines import MAX_LINE_BYTES
 
-    limit = MAX_LINE_BYTES if max_line_bytes is None else max_line_bytes
-    sources, references = map(list, zip(*read_pairs(build_corpus(corpus, limit)), strict=True))
+    pairs = read_pairs(build_corpus(corpus, max_line_bytes))
+    sources, references = map(list, zip(*pairs, strict=True))
     sets = [references]
     for name in arguments.reference[1:]:
-        sets.append(list(read_lines(Path(name), max_line_bytes=limit)))
+        sets.append(list(read_lines(Path(name), max_line_bytes=max_line_bytes)))
         if len(sets[-1]) != len(sources):
             raise DataError(
                 f"{name}: has {len(sets[-1]):,} lines, and there are {len(sources):,} sources; "
@@ -204,7 +204,7 @@ def require_inputs_elsewhere(config: "Config") -> None:
 
 
 def _missing(key: str, corpus: "CorpusConfig", path: Path | None) -> Iterator[str]:
-    """A sentence for each file that is not there."""
+    """Yield a sentence for each file that is not found."""
     for option, name in corpus.files().items():
         if is_missing(Path(name)):
             yield f"{key}.{option}: {name}: no such file{_hint(Path(name), path)}"
@@ -212,8 +212,6 @@ def _missing(key: str, corpus: "CorpusConfig", path: Path | None) -> Iterator[st
 
 def _irregular(key: str, corpus: "CorpusConfig") -> Iterator[str]:
     """Yield a sentence for each pipe or device; what cannot be looked at is left to the reader."""
-    from nmt.data.lines import require_regular
-
     for option, name in corpus.files().items():
         try:
             require_regular(Path(name))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nmt.demands import Input
 
 STDIN = "-"
+_STDIN_PATH: Final = "/dev/stdin"
 _MOST_LINE_BYTES: Final = 10**12
 
 
@@ -89,6 +90,11 @@ def read_input(
         DataError: at once, a file cannot be opened; while reading, a file of grids is none.
     """
     return _read_grids(names) if config.reads_grids else read_text(names, max_line_bytes)
+
+
+def input_files(names: Sequence[str]) -> list[str]:
+    """Return the files that `read_input` reads, with the one that stdin may come from."""
+    return [_STDIN_PATH if name == STDIN else name for name in names or [STDIN]]
 
 
 def count_lines(names: Sequence[str], max_line_bytes: int = MAX_LINE_BYTES) -> int | None:

@@ -24,7 +24,13 @@ from nmt.commands.output import open_output
 from nmt.commands.reservation import reserve_outputs
 from nmt.commands.streams import is_stream
 from nmt.commands.terminal import count_on_terminal, require_line_buffering, translated
-from nmt.commands.text import add_line_limit, read_demands, read_input, stdin_is_typed
+from nmt.commands.text import (
+    add_line_limit,
+    input_files,
+    read_demands,
+    read_input,
+    stdin_is_typed,
+)
 from nmt.console import print_notice
 from nmt.errors import UserError
 from nmt.launched import is_first, is_launched
@@ -164,7 +170,7 @@ def run(arguments: argparse.Namespace) -> int:
         translator = _load(folder, config, arguments)
         translator.serve_ranks(_identity(folder, config, arguments))
         return 0
-    inputs = [*arguments.input, arguments.prefixes, arguments.constraints]
+    inputs = [*input_files(arguments.input), arguments.prefixes, arguments.constraints]
     outputs = {"-o": arguments.output, "--alignments": arguments.alignments}
     with reserve_outputs(
         outputs, [*inputs, *config.input_paths().values()], [folder.path, *arguments.ensemble]

@@ -87,8 +87,8 @@ class Trial:
 
     def describe(self) -> str:
         """Return both penalties with their options, in words."""
-        told = map(_told, _penalties_of(self.config.decoding))
-        return ", ".join(f"{head} {name}" for head, name in zip(_HEADS, told, strict=True))
+        names = map(_describe, _penalties_of(self.config.decoding))
+        return ", ".join(f"{head} {name}" for head, name in zip(_HEADS, names, strict=True))
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def _trials(
         for pair in grid
     ]
     if not any(trial.is_own(config) for trial in trials):
-        trials.insert(0, Trial(config, tuple(map(_told, _penalties_of(config.decoding)))))
+        trials.insert(0, Trial(config, tuple(map(_describe, _penalties_of(config.decoding)))))
     return trials
 
 
@@ -263,6 +263,6 @@ def _penalties_of(decoding: "DecodingConfig") -> "tuple[PlugIn, PlugIn]":
     return decoding.length_penalty, decoding.coverage_penalty
 
 
-def _told(plugin: "PlugIn") -> str:
+def _describe(plugin: "PlugIn") -> str:
     options = ", ".join(f"{key} {value}" for key, value in plugin.options.items())
     return f"{plugin.name} ({options})" if options else plugin.name

@@ -121,10 +121,10 @@ def test_evaluate_takes_metrics_with_options(nmt: Any, tmp_path: Path) -> None:
     [
         ("bleu,bleu", "'bleu' is in the list before; give this one a name of its own, as in "),
         ("{name: chrf, word_ordr: 2}", "unknown option 'word_ordr' of metric 'chrf' (did you mean"),
-        ("{name: chrf, word_order: two}", "must be a whole number, not 'two'"),
+        ("{name: chrf, word_order: two}", "word_order: must be a whole number, not 'two'"),
         ("{name: chrf", "--metrics {name: chrf: line 1: not YAML: expected ',' or '}'"),
         ("", "--metrics: names no metric; leave it out, or name one"),
-        ("{word_order: 2}", "is missing"),
+        ("{word_order: 2}", "{word_order: 2}: name: is missing"),
     ],
 )
 def test_metrics_that_evaluate_refuses(given: str, message: str, nmt: Any) -> None:

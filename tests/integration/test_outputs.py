@@ -163,6 +163,22 @@ def test_an_input_is_not_appended_to(nmt: Any, in_copy: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("given", [(), ("-",)])
+def test_what_stdin_comes_from_is_not_overwritten(
+    given: tuple[str, ...], nmt: Any, in_copy: Path
+) -> None:
+    stdin = os.dup(0)
+    try:
+        with Path("test.en").open("rb") as file:
+            os.dup2(file.fileno(), 0)
+        nmt("translate", "runs/tiny", *given, "-o", "test.en").assert_refused(
+            "-o test.en: is also an input; choose another output file"
+        )
+    finally:
+        os.dup2(stdin, 0)
+        os.close(stdin)
+
+
 def test_an_exported_model_goes_through_a_pipe(
     nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
