@@ -61,8 +61,7 @@ def decode(
     """
     written: Written = {}
     if dictionary is not None:
-        parts = [smallest_parts(source) for source in sources]
-        written = _replace_unknown(found, parts, tokenizer, inference, dictionary)
+        written = _replace_unknown(found, sources, tokenizer, inference, dictionary, smallest_parts)
 
     def text(index: int, hypothesis: Hypothesis) -> str:
         words = written.get((index, hypothesis.tokens))
@@ -83,19 +82,21 @@ def _replace_unknown(
     tokenizer: Tokenizer,
     inference: Inference,
     dictionary: Dictionary,
+    smallest_parts: Callable[[EncodedWords], EncodedWords],
 ) -> Written:
-    """One pass more for the hypotheses with unknown words, to see where these looked."""
+    """Look in one pass more where the unknown words of hypotheses come from, and replace them."""
     gaps = {
         (index, hypothesis.tokens): tokenizer.split_words(hypothesis.tokens)
         for index, hypotheses in enumerate(found)
         for hypothesis in hypotheses
         if UNK in hypothesis.tokens
     }
+    parts = {index: smallest_parts(sources[index]) for index, _ in gaps}
     seen = inference.run_forced(
-        [sources[index] for index, _ in gaps], list(gaps.values()), read_weights
+        [parts[index] for index, _ in gaps], list(gaps.values()), read_weights
     )
     return {
-        (index, tokens): replace_unknown(words, sources[index], weights, dictionary)
+        (index, tokens): replace_unknown(words, parts[index], weights, dictionary)
         for ((index, tokens), words), weights in zip(gaps.items(), seen, strict=True)
     }
 

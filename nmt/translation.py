@@ -74,7 +74,8 @@ class Translator:
         dictionary: what source words become that stand for unknown ones; None: the search writes
             none (`Rules`).
         alignment_units: what alignments link: words, characters, pieces of the tokenizers; "auto":
-            words, and characters of scripts without spaces.
+            words, and characters of scripts without spaces. The words of very long lines are not
+            split into characters.
     """
 
     inference: Inference

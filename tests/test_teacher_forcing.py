@@ -55,8 +55,8 @@ def test_weights_are_those_of_the_tokens_alone():
 
 
 def test_words_are_aligned_by_their_tokens():
-    source = UnitTokens(["ab", "c"], np.array([[1.0, 0], [1, 0], [0, 1]]), np.ones(3))
-    target = UnitTokens(["x"], np.ones((1, 1)), np.ones(1))
+    source = UnitTokens(["ab", "c"], [{0: 1.0, 1: 1.0}, {2: 1.0}], np.ones(3))
+    target = UnitTokens(["x"], [{0: 1.0}], np.ones(1))
     # A row for the token and one for EOS, a column more for EOS.
     weights = np.array([[0.3, 0.3, 0.4, 0.0], [0.0, 0.0, 0.0, 1.0]], dtype=np.float32)
     alignment = align_units(source, target, weights, "words")

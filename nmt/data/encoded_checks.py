@@ -26,7 +26,11 @@ def has_right_sizes(corpus: EncodedCorpus) -> bool:
 def is_well_formed(corpus: EncodedCorpus) -> bool:
     """Return whether all that the files hold can be used; they are read once."""
     return all(map(_is_side, _sides(corpus))) and (
-        corpus.links is None or all(_are_links(corpus, *rows) for rows in _row_blocks(corpus))
+        corpus.links is None
+        or (
+            _has_rows(corpus.links)
+            and all(_are_links(corpus, *rows) for rows in _row_blocks(corpus))
+        )
     )
 
 
@@ -42,7 +46,7 @@ def _is_side(side: EncodedSide) -> bool:
 
 
 def _has_rows(array: RaggedArray) -> bool:
-    """Whether offsets start at 0 and never fall."""
+    """Return whether offsets start at 0 and never fall."""
     starts = range(0, len(array.offsets), _BLOCK)
     parts = (array.offsets[start : start + _BLOCK + 1] for start in starts)
     return bool(array.offsets[0] == 0) and all(bool((np.diff(part) >= 0).all()) for part in parts)
@@ -65,10 +69,8 @@ def _row_blocks(corpus: EncodedCorpus) -> Iterator[tuple[int, int]]:
 
 
 def _are_links(corpus: EncodedCorpus, start: int, end: int) -> bool:
-    """Whether the links of some pairs are between tokens that there are."""
+    """Return whether the links of some pairs are between tokens that there are."""
     assert corpus.links is not None
-    if not _has_rows(corpus.links):
-        return False
     links = corpus.links.select(np.arange(start, end))
     if bool((links.lengths % 2).any()):
         return False

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmt.alignment_units import AlignmentUnits, split_text
+
+_MOST_CHARACTERS: Final = 5_000
+"""Of a line whose words are split: the alignment of two such lines takes 200 MB."""
 
 
 @dataclass(frozen=True)
@@ -15,14 +19,22 @@ class UnitTokens:
 
     Attributes:
         texts: of each unit.
-        shares: `[tokens, units]`: how much of each token is in each unit. A row sums to 1, or to 0
-            where a token is in none.
+        members: of each unit: its tokens, and how much of each is in it. The shares of a token sum
+            to 1, or to 0 where it is in no unit.
         sizes: `[tokens]`: how much each token counts in the mean over the tokens of a unit.
     """
 
     texts: list[str]
-    shares: NDArray[np.float64]
+    members: list[dict[int, float]]
     sizes: NDArray[np.float64]
+
+    @property
+    def shares(self) -> NDArray[np.float64]:
+        """`[tokens, units]`: how much of each token is in each unit."""
+        shares = np.zeros((len(self.sizes), len(self.texts)))
+        for unit, member in enumerate(self.members):
+            shares[list(member), unit] = list(member.values())
+        return shares
 
     @property
     def weights(self) -> NDArray[np.float64]:
@@ -31,12 +43,13 @@ class UnitTokens:
 
     def tokens_of(self, unit: int) -> list[int]:
         """Return the tokens that a unit has a share of."""
-        return [int(token) for token in self.shares[:, unit].nonzero()[0]]
+        return list(self.members[unit])
 
 
 def one_to_one(texts: Sequence[str]) -> UnitTokens:
     """Return units that are a token each."""
-    return UnitTokens(list(texts), np.eye(len(texts)), np.ones(len(texts)))
+    members = [{token: 1.0} for token in range(len(texts))]
+    return UnitTokens(list(texts), members, np.ones(len(texts)))
 
 
 def split_sentence(
@@ -49,7 +62,8 @@ def split_sentence(
     """Return the units of the words of a sentence.
 
     A word that is one unit has all of its tokens, which count alike. In one that is several, the
-    text of the tokens and of the units is laid side by side.
+    text of the tokens and of the units is laid side by side. The units of a line of more than 5,000
+    characters are its words.
 
     Args:
         words: raw text; one without text has no unit, but where all are so.
@@ -59,27 +73,29 @@ def split_sentence(
             left of its word.
         length: of the text of a unit, measured as that of tokens is.
     """
+    if sum(map(len, words)) > _MOST_CHARACTERS:
+        units = "words"
     parts = [split_text(word, units) for word in words]
     if words and not any(parts):
         parts[0] = [""]
         word_of_token = [0] * len(word_of_token)
-    texts = [text for of_word in parts for text in of_word]
-    shares = np.zeros((len(word_of_token), len(texts)))
+    tokens_of_word: list[list[int]] = [[] for _ in words]
+    for token, word in enumerate(word_of_token):
+        tokens_of_word[word].append(token)
+    members: list[dict[int, float]] = []
     sizes = np.ones(len(word_of_token))
     known = token_sizes() if any(len(of_word) > 1 for of_word in parts) else ()
-    owners = np.asarray(word_of_token, dtype=np.int64)
-    first = 0
-    for word, of_word in enumerate(parts):
-        tokens = (owners == word).nonzero()[0]
-        last = first + len(of_word)
+    for of_word, tokens in zip(parts, tokens_of_word, strict=True):
         if len(of_word) == 1:
-            shares[tokens, first] = 1.0
+            members.append(dict.fromkeys(tokens, 1.0))
         elif of_word:
             lengths = [max(1, length(text)) for text in of_word]
             sizes[tokens] = _fill([known[token] for token in tokens], sum(lengths))
-            shares[tokens, first:last] = _overlap(sizes[tokens], np.array(lengths, np.float64))
-        first = last
-    return UnitTokens(texts, shares, sizes)
+            shares = _overlap(sizes[tokens], np.array(lengths, np.float64))
+            members += [{} for _ in of_word]
+            for at, unit in np.argwhere(shares).tolist():
+                members[unit - len(of_word)][tokens[at]] = float(shares[at, unit])
+    return UnitTokens([text for of_word in parts for text in of_word], members, sizes)
 
 
 def _fill(sizes: Sequence[int | None], total: int) -> NDArray[np.float64]:
@@ -111,10 +127,15 @@ def _overlap(sizes: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArra
 
 def merge_crossed(units: UnitTokens) -> tuple[list[str], list[int]]:
     """Merge neighbouring units that share a token; return the texts, and the one of each token."""
-    is_in = units.shares > 0.0
-    is_crossed = (is_in[:, 1:] & is_in[:, :-1]).any(axis=0)
-    groups = np.concatenate([[0], (~is_crossed).cumsum()]).astype(np.int64)[: len(units.texts)]
-    texts = [""] * (int(groups[-1]) + 1 if len(groups) else 0)
-    for group, text in zip(groups, units.texts, strict=True):
-        texts[group] += text
-    return texts, groups[units.shares.argmax(axis=1)].tolist() if texts else []
+    texts: list[str] = []
+    of_token = [0] * len(units.sizes)
+    before: dict[int, float] = {}
+    for text, member in zip(units.texts, units.members, strict=True):
+        if before.keys() & member.keys():
+            texts[-1] += text
+        else:
+            texts.append(text)
+        for token in member:
+            of_token[token] = len(texts) - 1
+        before = member
+    return texts, of_token if texts else []

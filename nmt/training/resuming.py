@@ -144,7 +144,9 @@ def require_same_data(
         raise _changed(valid, "the validation set")
     if "decoding" not in before:  # a checkpoint of a former version
         return
-    changed = differences(before["decoding"], now["decoding"])
+    # An option of a later version than the run's is not in the checkpoint.
+    known = {key: value for key, value in now["decoding"].items() if key in before["decoding"]}
+    changed = differences(before["decoding"], known)
     if changed:
         listed = ", ".join(f"decoding.{key} ({change})" for key, change in changed.items())
         raise RunError(

@@ -142,3 +142,17 @@ def test_the_smallest_parts_of_unsegmented_text_are_not_the_sentence(tokenizer):
     assert "".join(parts.words) == "ab我爱。"
     assert parts.words in (["ab", "我", "爱", "。"], ["ab", "我爱", "。"])
     assert sorted(set(parts.word_of_token)) == list(range(len(parts.words)))
+
+
+def test_the_units_of_a_very_long_line_are_its_words() -> None:
+    """Else the alignment of two lines of a megabyte would need terabytes."""
+    assert split("我" * 5_000, [0], [1]).texts == ["我"] * 5_000
+    assert split("我" * 5_001, [0], [1]).texts == ["我" * 5_001]
+    long = split("我" * 4_999 + " 你好", [0, 1], [1, 1], units="characters")
+    assert long.texts == ["我" * 4_999, "你好"]
+
+
+def test_a_line_of_many_words_takes_no_table_of_tokens_and_units() -> None:
+    units = split_sentence(["a"] * 200_000, range(200_000), "auto", list, len)
+    assert len(units.texts) == 200_000
+    assert units.tokens_of(199_999) == [199_999]

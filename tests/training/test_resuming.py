@@ -200,6 +200,8 @@ def test_other_options_of_the_search_of_validation_are_refused() -> None:
     before = {**text, "decoding": {"beam_size": 1, "replace_unknown": False}}
     require_same_data(config(), run, before, dict(before))
     require_same_data(config(), run, text, before)  # a checkpoint of a former version
+    later = {**text, "decoding": {**before["decoding"], "an_option_of_a_later_version": None}}
+    require_same_data(config(), run, before, later)
     message = (
         "--resume: validation would translate with other options than before: "
         "decoding.replace_unknown (false -> true); put them back, so that the scores compare, or "
