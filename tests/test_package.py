@@ -74,7 +74,6 @@ LONG_FILES = {
 """Files of more than 300 lines; no new one may come."""
 LONG_FUNCTIONS = {
     "commands/translate.py: add_arguments",
-    "data/cache.py: encode_corpus",
     "training/assembly.py: assemble",
 }
 """Functions of more than 40 lines; no new one may come."""
