@@ -22,7 +22,7 @@ class Score:
     Attributes:
         name: the metric's label: its name in `METRICS`, or the one given by `as`.
         value: the figure, on the scale on which it is published (0 to 100; TER may exceed it).
-        signature: how it was computed, in sacreBLEU's notation; it belongs beside the value.
+        signature: how it was computed, in sacreBLEU's notation; quote it with the value.
     """
 
     name: str

@@ -35,7 +35,7 @@ def is_sealed(path: Path) -> bool:
 
 
 def _find(path: Path) -> tuple[int | None, bytes]:
-    """Where the digest belongs (None: the mark is missing), and what it is, with zeros there.
+    """Return where the digest belongs (None: no mark), and what it is with zeros there.
 
     A file may be of any size: little of it is in memory at a time.
     """
@@ -55,7 +55,7 @@ def _find(path: Path) -> tuple[int | None, bytes]:
 
 
 def _end_of_mark(file: BinaryIO) -> int | None:
-    """Where the last mark ends."""
+    """Return where the last mark ends; None: there is none."""
     at, start, tail = None, 0, b""
     while chunk := file.read(_CHUNK):
         block = tail + chunk
@@ -68,7 +68,7 @@ def _end_of_mark(file: BinaryIO) -> int | None:
 
 
 def _chunks(file: BinaryIO, size: int | None) -> Iterator[bytes]:
-    """So many bytes from where the file is; None: the rest."""
+    """Read the next `size` bytes of a file in chunks; None: all that is left."""
     while size != 0 and (chunk := file.read(_CHUNK if size is None else min(size, _CHUNK))):
         size = None if size is None else size - len(chunk)
         yield chunk

@@ -18,7 +18,7 @@ Spelling = tuple[int, ...]
 
 
 def is_in_word(character: str) -> bool:
-    """Return whether it is a letter, a mark, a digit or a joiner, or a byte of such a one."""
+    """Return whether it is a letter, a mark, a digit or a joiner, or a byte of one."""
     return character == "\N{REPLACEMENT CHARACTER}" or (
         character != "" and (is_letter(character) or character in JOINERS)
     )

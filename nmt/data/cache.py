@@ -181,7 +181,7 @@ def _make(
 
 
 def _is_whole(entry: Path, source_reader: Reader[Any], target_reader: Reader[str]) -> bool:
-    """Whether there is an entry, and it holds what was put there; a sum alone proves nothing."""
+    """Return whether an entry is complete; right checksums of wrong content are not enough."""
     try:
         manifest = parse_json(read_regular(entry / _MANIFEST, MAX_JSON_BYTES))
         corpus = open_encoded(entry, source_reader, target_reader)

@@ -191,10 +191,10 @@ def write_encoded(
 def open_encoded(
     folder: Path, source_reader: Reader[Any], target_reader: Reader[str]
 ) -> EncodedCorpus:
-    """What `write_encoded` wrote with the same readers.
+    """Open what `write_encoded` wrote with the same readers.
 
     Raises:
-        OSError, ValueError, TypeError: a file is missing, or is none of that kind.
+        OSError, ValueError, TypeError: a file is missing, or is not of that kind.
     """
     fields = parse_json(read_regular(folder / _REPORT, MAX_JSON_BYTES))
     if not isinstance(fields, dict) or not all(type(number) is int for number in fields.values()):

@@ -113,7 +113,7 @@ def _read_all(archive: zipfile.ZipFile, path: Path) -> Iterator[Grid]:
 def _read_array(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, name: str, num_dimensions: int
 ) -> Iterator[Grid]:
-    """The grid, or the grids, of an array that must have so many dimensions."""
+    """Read the grid, or the grids, of an array that must have so many dimensions."""
     try:
         with open_array(archive, info) as array:
             _check(array, path, name, num_dimensions)

@@ -156,7 +156,7 @@ def raw_lines(
     """Read the lines of a stream, plain or compressed with gzip, bzip2 or xz.
 
     Args:
-        file: the stream, told by its first bytes; it is read as far as lines are asked for.
+        file: the stream; its first bytes say how it is compressed. No more is read than needed.
         name: of the stream, for messages.
         max_line_bytes: the most bytes of a line, without its end.
 

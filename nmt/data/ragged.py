@@ -131,11 +131,11 @@ def temporary_ragged(folder: Path, dtype: DTypeLike) -> Iterator[RaggedWriter]:
 
 
 def open_ragged(folder: Path, name: str, dtype: DTypeLike) -> RaggedArray:
-    """Files of `create_ragged`, mapped into memory: only what is looked at is read.
+    """Map files of `create_ragged` into memory: only what is looked at is read.
 
     Raises:
         OSError: a file cannot be opened, or is not a regular file.
-        ValueError: its size is none of a whole number of values, or there are no offsets.
+        ValueError: its size is not a whole number of values, or there are no offsets.
     """
     values, offsets = _paths(folder, name)
     with open_regular(values) as value_file, open_regular(offsets) as offset_file:

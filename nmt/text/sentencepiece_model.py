@@ -255,7 +255,7 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
 
 
 def _signed(value: int) -> int:
-    """The number that is meant: -1 is written as 2**64 - 1."""
+    """Return the signed number: -1 is written as 2**64 - 1."""
     return value - 2**64 if value >= 2**63 else value
 
 

@@ -113,7 +113,7 @@ def restore_saved(description: Mapping[str, Any], model: bytes) -> SavedTokenize
 
 
 def _plain_name(name: object) -> str:
-    """The name of a file in the folder itself."""
+    """Return the name, which must be of a file in the folder itself."""
     if not isinstance(name, str) or name in ("", ".", "..") or os.path.basename(name) != name:
         raise ValueError("the model file must be in the folder")
     return name

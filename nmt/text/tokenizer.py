@@ -69,7 +69,7 @@ class Tokenizer(Reader[str]):
         return self.encode(text)
 
     def encode_words(self, text: str) -> EncodedWords:
-        """The tokens of `encode` and the words of the raw text that they belong to."""
+        """Return the tokens of `encode` and the words of the raw text that they belong to."""
         ids: list[int] = []
         word_of_token: list[int] = []
         words = self.normalizer.split(text)

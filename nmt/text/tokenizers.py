@@ -102,5 +102,5 @@ def load_sentencepiece(
 
 
 def _normalization(name: str) -> Normalizer:
-    """What is nearest to a normalisation of SentencePiece."""
+    """Return what is nearest to a normalisation of SentencePiece."""
     return Normalizer("nfkc", lowercase=name.endswith("_cf"))

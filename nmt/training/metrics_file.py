@@ -75,7 +75,7 @@ def read_curves(path: Path) -> Panels:
     A learning rate that never moved is left out.
 
     Raises:
-        RunError: the file cannot be read, or a line is none of `MetricsFile`.
+        RunError: the file cannot be read, or a line is not one of `MetricsFile`.
     """
     panels: Panels = {"loss": {}, "learning rate": {}}
     curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
@@ -98,7 +98,7 @@ def read_curves(path: Path) -> Panels:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """The lines of the file, and parts of those that are too long to be one of them."""
+    """Yield the lines of the file; one that is too long for a row of metrics comes in parts."""
     try:
         with open_regular(path) as file:
             yield from iter(partial(file.readline, _MAX_LINE_BYTES), b"")

@@ -11,7 +11,20 @@ from nmt.nn.attention.score import Score
 from nmt.nn.initialization import initialize_linear
 
 
-class DotScore(Score):
+class _ProductScore(Score):
+    """A product of each query with each key."""
+
+    def forward(
+        self,
+        query: Float[Tensor, "B T Q"],
+        keys: Float[Tensor, "B S K"],
+        past: Tensor | None = None,
+    ) -> Float[Tensor, "B T S"]:
+        """Return the scores."""
+        return query @ keys.transpose(1, 2)
+
+
+class DotScore(_ProductScore):
     """``q . h`` (Luong 2015, eq. 8), for queries and memory of one size."""
 
     def __init__(self, query_size: int, key_size: int) -> None:
@@ -21,15 +34,6 @@ class DotScore(Score):
     def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
         """Return the memory as it is."""
         return inputs
-
-    def forward(
-        self,
-        query: Float[Tensor, "B T Q"],
-        keys: Float[Tensor, "B S K"],
-        past: Tensor | None = None,
-    ) -> Float[Tensor, "B T S"]:
-        """The scores."""
-        return query @ keys.transpose(1, 2)
 
 
 class ScaledDotScore(DotScore):
@@ -44,7 +48,7 @@ class ScaledDotScore(DotScore):
         return inputs * self.scale
 
 
-class GeneralScore(Score):
+class GeneralScore(_ProductScore):
     """``q . W h`` (Luong 2015, eq. 8), for queries and memory of any sizes.
 
     W is a matrix with Glorot's weights over ``sqrt(Q)``. A score sums over Q times I
@@ -62,15 +66,6 @@ class GeneralScore(Score):
         """Return the memory, in the size of the query."""
         projected: Tensor = self.key_projection(inputs)
         return projected * self.scale
-
-    def forward(
-        self,
-        query: Float[Tensor, "B T Q"],
-        keys: Float[Tensor, "B S K"],
-        past: Tensor | None = None,
-    ) -> Float[Tensor, "B T S"]:
-        """The scores."""
-        return query @ keys.transpose(1, 2)
 
 
 class CosineScore(GeneralScore):
