@@ -210,7 +210,7 @@ def read_pairs(files: Corpus[Item]) -> Iterator[tuple[Item, str]]:
     has_text = False
     for source, target in files.read():
         count += 1
-        has_text = has_text or not (_is_blank(source) or _is_blank(target))
+        has_text = has_text or not (is_blank(source) or is_blank(target))
         yield source, target
     if count == 0:
         raise DataError(f"{files}: empty; a corpus needs at least one sentence pair")
@@ -218,8 +218,8 @@ def read_pairs(files: Corpus[Item]) -> Iterator[tuple[Item, str]]:
         raise DataError(f"{files}: none of the {count:,} pairs has text on both sides")
 
 
-def _is_blank(item: object) -> bool:
-    """Whether there is nothing but white space; a grid is never blank."""
+def is_blank(item: object) -> bool:
+    """Return whether there is nothing but white space; a grid is never blank."""
     return isinstance(item, str) and not item.strip()
 
 

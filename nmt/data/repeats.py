@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.corpus import Corpus, read_pairs
+from nmt.data.corpus import Corpus, is_blank, read_pairs
 from nmt.data.filters import SeenHashes, hash_pairs
 
 _BLOCK: Final = 4096  # pairs in memory at a time
@@ -54,7 +54,7 @@ def hash_corpus(corpus: Corpus[Any]) -> Iterator[NDArray[np.uint64]]:
     pairs = (
         (source, target)
         for source, target in read_pairs(corpus)
-        if target.strip() and not (isinstance(source, str) and not source.strip())
+        if not (is_blank(source) or is_blank(target))
     )
     while block := list(islice(pairs, _BLOCK)):
         yield hash_pairs(block)

@@ -52,8 +52,10 @@ class Normalizer:
 
         Those are several where a form has a blank ("l´homme" of which NFKC makes "l ́homme").
         """
-        words = _SURROGATES.sub(_REPLACEMENT, text).split()
-        return [(word, self.words(word)) for word in words]
+        before, after = _SURROGATES.sub(_REPLACEMENT, text).split(), self.words(text)
+        if len(before) == len(after):  # no word vanishes, so that none is several either
+            return [(word, [same]) for word, same in zip(before, after, strict=True)]
+        return [(word, self.words(word)) for word in before]
 
     def first_change(self, text: str, *, ignore_case: bool = False) -> tuple[str, str] | None:
         """Return the first word that becomes another one, and that one; None: no word does.

@@ -86,3 +86,11 @@ def test_case_can_be_left_out_of_account():
     assert Normalizer(lowercase=True).first_change("ein Hund", ignore_case=True) is None
     change = Normalizer("nfkc", lowercase=True).first_change("Hund ½ Ö", ignore_case=True)
     assert change == ("½", "1⁄2")
+
+
+@given(settings, any_text)
+def test_the_words_of_a_text_are_those_that_its_words_become(normalizer, text):
+    pairs = normalizer.split(text)
+    assert [part for _, parts in pairs for part in parts] == normalizer.words(text)
+    assert [(word, normalizer.words(word)) for word, _ in pairs] == pairs
+    assert all(parts for _, parts in pairs)
