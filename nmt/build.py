@@ -59,6 +59,11 @@ class Tokenizers:
     source: Reader[Any]
     target: Tokenizer
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """V of both sides, by the arguments of `load_model`."""
+        return {"source_size": len(self.source), "target_size": len(self.target)}
+
 
 def build_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
     """The run's tokenizers; where it has none yet, they are copied or trained, and saved in it.

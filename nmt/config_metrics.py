@@ -80,7 +80,7 @@ def make_metric(name: str) -> MetricConfig:
     """Return a metric with the defaults of its options.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: the name is unknown.
     """
     return read_metrics([name])[0]
 

@@ -107,7 +107,7 @@ class ValidationConfig(Options):
         """Return the metric of that label; else the plain one of that name, with their tokenizer.
 
         Raises:
-            ConfigError: there is none of that name.
+            ConfigError: the name is unknown.
         """
         own = (metric for metric in self.metrics if metric.label == label)
         return next(own, None) or make_metric(label).with_tokenizer(self.bleu_tokenizer)

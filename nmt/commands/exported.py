@@ -118,4 +118,4 @@ def _number(text: str | None, name: str, most: int = 10_000) -> int | None:
     try:
         return whole_number(most)(text)
     except argparse.ArgumentTypeError as error:
-        raise UserError(f"--{name}: {error}") from None
+        raise UserError(f"--{name} {text}: {error}") from None

@@ -21,7 +21,7 @@ def named_metrics(argument: str, given: str, config: "Config") -> "list[MetricCo
         config: of the run, whose BLEU says what `tokenize: auto` is.
 
     Raises:
-        UserError: there is none of that name, or its options are not allowed.
+        UserError: the name is unknown, or its options are not allowed.
     """
     from nmt.config_metrics import read_metrics
     from nmt.yaml_text import parse_yaml

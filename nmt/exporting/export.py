@@ -96,8 +96,8 @@ def export_run(
     source, target = tokenizers.source, tokenizers.target
     if not isinstance(source, Tokenizer):
         raise ConfigError(f"{folder.path}: reads grids; models that read text alone are exported")
-    cpu, sizes = torch.device("cpu"), {"source_size": len(source), "target_size": len(target)}
-    model = load_model(folder, checkpoint, cpu, **sizes).requires_grad_(False)
+    cpu = torch.device("cpu")
+    model = load_model(folder, checkpoint, cpu, **tokenizers.sizes).requires_grad_(False)
     if precision == "int8":
         model.quantize()
     shortlist = load_shortlist(decoding, folder, tokenizers)

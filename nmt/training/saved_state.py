@@ -86,8 +86,7 @@ def load_state(config: Config, run: RunDirectory) -> Checkpoint:
     parts = ["model", "optimizer", "tally"]
     if config.training.ema_decay is not None:
         parts.append("ema")
-    sizes = {"source_size": len(tokenizers.source), "target_size": len(tokenizers.target)}
-    checkpoint = load_weights(run, LAST, parts, **sizes)
+    checkpoint = load_weights(run, LAST, parts, **tokenizers.sizes)
     for name, tensor in checkpoint.tensors["optimizer"].items():
         # Counts, and means of squares.
         if name.endswith((".step", ".exp_avg_sq")) and bool((tensor < 0).any()):

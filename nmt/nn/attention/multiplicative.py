@@ -74,7 +74,7 @@ class CosineScore(GeneralScore):
     Args:
         query_size: Q.
         key_size: I.
-        initial_gain: g at the start; cosines alone, in [-1, 1], would leave any softmax flat.
+        initial_gain: g at the start; cosines, which are in [-1, 1], would leave any softmax flat.
     """
 
     def __init__(
