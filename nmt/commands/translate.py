@@ -273,18 +273,18 @@ def _bookmark(
 
 
 def _identity(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> str:
-    """Of all that decides on the output beside the input."""
+    """Return a digest of all that the output depends on, except the input."""
     from nmt.commands.bookmark import identify
     from nmt.device import resolve_device
     from nmt.loading import load_precision
 
-    told = {name: getattr(arguments, name) for name in ("scores", "json", "n_best", "average")}
-    told["alignment_units"] = arguments.alignment_units or "auto"
-    told["computed_in"] = str(
+    options = {name: getattr(arguments, name) for name in ("scores", "json", "n_best", "average")}
+    options["alignment_units"] = arguments.alignment_units or "auto"
+    options["computed_in"] = str(
         load_precision(folder, arguments.precision, resolve_device(config.device))
     )
     runs = [folder.path, *map(Path, arguments.ensemble)]
-    return identify(runs, arguments.checkpoint, config, told)
+    return identify(runs, arguments.checkpoint, config, options)
 
 
 def _translated(

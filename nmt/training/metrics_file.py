@@ -70,7 +70,7 @@ def has_validations(path: Path) -> bool:
 
 
 def read_curves(path: Path) -> Panels:
-    """The learning curves of a run: panel -> curve -> points `(update, value)`.
+    """Read the learning curves of a run: panel -> curve -> points `(update, value)`.
 
     A learning rate that never moved is left out.
 
