@@ -88,6 +88,14 @@ class State:
     input_digest: str = ""
     outputs: dict[str, tuple[int, str]] = field(default_factory=dict)
 
+    def is_valid(self) -> bool:
+        """Return whether the fields, which a file may have given, have the right types."""
+        numbers = [self.num_lines, *(size for size, _ in self.outputs.values())]
+        digests = [self.identity, self.input_digest, *(it for _, it in self.outputs.values())]
+        return all(type(number) is int and number >= 0 for number in numbers) and all(
+            isinstance(digest, str) for digest in digests
+        )
+
 
 class Bookmark:
     """Keeps the state file of one translation.
@@ -190,6 +198,8 @@ class Bookmark:
             fields: dict[str, Any] = parse_json(read_regular(self._path, MAX_JSON_BYTES))
             outputs = {name: (size, digest) for name, (size, digest) in fields["outputs"].items()}
             state = State(**{**fields, "outputs": outputs})
+            if not state.is_valid():
+                raise ValueError("a field of another type, or a negative number")
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise DataError(f"{self._path}: is damaged; begin again without --resume") from None
         if state.identity != identity or set(state.outputs) != set(self._paths):
