@@ -30,5 +30,5 @@ def test_a_state_with_fields_of_other_types_is_damaged(
     changed: dict[str, Any], tmp_path: Path
 ) -> None:
     (tmp_path / "out.state").write_text(json.dumps(WHOLE | changed))
-    with pytest.raises(DataError, match="out.state: is damaged; begin again without --resume"):
+    with pytest.raises(DataError, match=r"out\.state: is damaged; begin again without --resume"):
         Bookmark({"-o": tmp_path / "out"}, "x", resume=True)
