@@ -124,14 +124,14 @@ GROUPS = [
 ]
 
 PLUG_INS = [
-    ("TOKENIZERS", "sentencepiece", "vocabulary_size", whole(5, 10_000_000)),
+    ("TOKENIZERS", "sentencepiece", "vocabulary_size", whole(5, 500_000)),
     ("TOKENIZERS", "sentencepiece", "character_coverage", ([TINY, 1.0], [0.0, 1.0 + TINY])),
     ("TOKENIZERS", "sentencepiece", "sampling_alpha", DECAY),
     ("TOKENIZERS", "sentencepiece", "max_sentences", whole(1, 100_000_000)),
     ("TOKENIZERS", "sentencepiece", "seed", AT_LEAST_0),
-    ("TOKENIZERS", "characters", "vocabulary_size", whole(6, 10_000_000)),
+    ("TOKENIZERS", "characters", "vocabulary_size", whole(6, 2_000_000)),
     ("TOKENIZERS", "characters", "min_count", AT_LEAST_1),
-    ("TOKENIZERS", "words", "vocabulary_size", whole(5, 10_000_000)),
+    ("TOKENIZERS", "words", "vocabulary_size", whole(5, 2_000_000)),
     ("TOKENIZERS", "words", "min_count", AT_LEAST_1),
     ("CELLS", "deep_gru", "depth", whole(1, 100)),
     ("SCORES", "additive", "hidden_size", SIZE),

@@ -82,7 +82,7 @@ class CharacterTrainer(TokenizerTrainer):
         self,
         normalizer: Normalizer,
         *,
-        vocabulary_size: Annotated[int, Ge(6), Le(10_000_000)] = 5_000,
+        vocabulary_size: Annotated[int, Ge(6), Le(2_000_000)] = 5_000,
         min_count: Annotated[int, Ge(1)] = 1,
     ) -> None:
         super().__init__(normalizer)

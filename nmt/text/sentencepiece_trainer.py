@@ -49,7 +49,7 @@ class SentencePieceTrainer(TokenizerTrainer):
         self,
         normalizer: Normalizer,
         *,
-        vocabulary_size: Annotated[int, Ge(5), Le(10_000_000)] = 8_000,
+        vocabulary_size: Annotated[int, Ge(5), Le(500_000)] = 8_000,
         model_type: Literal["bpe", "unigram"] = "bpe",
         character_coverage: Annotated[float, Gt(0.0), Le(1.0)] = 0.99999,
         byte_fallback: bool = False,

@@ -56,8 +56,14 @@ def write_tokenizer(folder: Path, model_file: str, saved: SavedTokenizer) -> Non
     """Write a folder with both files, in place of what is there; whole, or not at all.
 
     Raises:
-        RunError: it cannot be written; what was there is untouched.
+        RunError: it cannot be written, or is larger than what `read_tokenizer` takes; what was
+            there is untouched.
     """
+    if len(saved.model) > MAX_MODEL_BYTES:
+        raise RunError(
+            f"{folder}: the vocabulary takes {len(saved.model):,} bytes, and {MAX_MODEL_BYTES:,} "
+            "are the limit; lower tokenizer.vocabulary_size, or put spaces between the words"
+        )
     description = saved.describe() | {
         "model_file": model_file,
         "fingerprint": saved.fingerprint(),

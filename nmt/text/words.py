@@ -127,7 +127,7 @@ class WordTrainer(TokenizerTrainer):
         self,
         normalizer: Normalizer,
         *,
-        vocabulary_size: Annotated[int, Ge(5), Le(10_000_000)] = 30_000,
+        vocabulary_size: Annotated[int, Ge(5), Le(2_000_000)] = 30_000,
         min_count: Annotated[int, Ge(1)] = 1,
     ) -> None:
         super().__init__(normalizer)

@@ -7,7 +7,7 @@ import pytest
 
 from nmt.errors import RunError
 from nmt.text.normalization import Normalizer
-from nmt.text.storage import SavedTokenizer, read_tokenizer, write_tokenizer
+from nmt.text.storage import MAX_MODEL_BYTES, SavedTokenizer, read_tokenizer, write_tokenizer
 
 SAVED = SavedTokenizer("words", Normalizer("none"), {"size": 3, "alpha": 0.5}, b"a model\n")
 MEND = "copy the folder again from where the tokenizer was trained, or train anew"
@@ -113,6 +113,16 @@ def test_a_place_that_cannot_be_written_is_named_and_left_alone(tmp_path):
     with pytest.raises(RunError, match=r"file/tokenizer: cannot write the tokenizer \(Not a dir"):
         write_tokenizer(tmp_path / "file" / "tokenizer", "model.bin", SAVED)
     assert (tmp_path / "file").read_text() == "text"
+
+
+def test_a_model_too_large_to_be_read_is_not_written(folder):
+    large = SavedTokenizer("words", Normalizer(), {}, bytes(MAX_MODEL_BYTES + 1))
+    message = (
+        f"{folder}: the vocabulary takes 33,554,433 bytes, and 33,554,432 are the limit; lower"
+    )
+    with pytest.raises(RunError, match=f"^{re.escape(message)}"):
+        write_tokenizer(folder, "model.bin", large)
+    assert read_tokenizer(folder) == SAVED
 
 
 def test_a_write_that_fails_leaves_the_old_one(folder, monkeypatch):
