@@ -52,7 +52,8 @@ class Progress:
         improved = self.is_better(value, loss)
         if improved:
             self.best, self.best_update, self.without_best = value, update, 0
-            self.best_loss = loss
+            # Any loss beats one that is not a number.
+            self.best_loss = math.inf if loss is not None and math.isnan(loss) else loss
         else:
             self.without_best += 1
         return improved

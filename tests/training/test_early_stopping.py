@@ -64,6 +64,15 @@ def test_equal_values_with_a_loss_that_is_not_a_number_change_nothing() -> None:
     assert not progress.observe(5.0, 2, math.nan)
 
 
+def test_any_loss_beats_one_that_is_not_a_number() -> None:
+    """What is kept is a number that a resume takes."""
+    progress = Progress("bleu", higher_is_better=True)
+    assert progress.observe(0.0, 1, math.nan)
+    assert progress.state()["best_loss"] == math.inf
+    assert progress.observe(0.0, 2, 9.0)
+    assert progress.state()["best_loss"] == 9.0
+
+
 @pytest.mark.parametrize(("higher_is_better", "perfect"), [(True, 100.0), (False, 0.0)])
 def test_knows_when_nothing_can_be_better(higher_is_better: bool, perfect: float) -> None:
     progress = Progress("metric", higher_is_better=higher_is_better, perfect=perfect)
