@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nmt.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
@@ -143,10 +143,13 @@ def _make_cell(plugin: PlugIn, hidden_size: int, input_size: int) -> Cell:
 
 
 class _WithoutDrawing(TorchFunctionMode):
-    """Skip `normal_`, whose version for the device "meta" takes a second to import."""
+    """Skip `normal_`, whose version for the device "meta" takes seconds to import."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return args[0] if func is Tensor.normal_ else func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func is nn.init.normal_:  # which calls the method where this does not see it
+            return kwargs["tensor"]
+        return args[0] if func is Tensor.normal_ else func(*args, **kwargs)
 
 
 def describe_weights(config: ModelConfig, source_size: int, target_size: int) -> dict[str, Tensor]:

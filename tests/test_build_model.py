@@ -1,5 +1,7 @@
 """What is built reads grids, in every wiring and with every bridge, and drops what it says."""
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -121,3 +123,15 @@ def test_two_passes_differ_where_something_is_dropped(
     batch = make_grids() if "name" in encoder else make_batch([[4, 5], [6, 7, 8]], [[9], [5, 4]])
     same = torch.equal(model(batch).logits, model(batch).logits)
     assert config.has_dropout != same
+
+
+def test_weights_are_described_without_memory_and_without_the_compiler_of_torch() -> None:
+    """In a new process, as every command that loads a run waits for what is imported."""
+    program = (
+        "import sys; from nmt.build_model import describe_weights; from nmt.config import *;"
+        "weights = describe_weights(ModelConfig(), 5, 7);"
+        "assert weights['target_embedding.table.weight'].shape == (7, 256);"
+        "assert all(weight.is_meta for weight in weights.values());"
+        "assert not {'torch._dynamo', 'sympy'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
