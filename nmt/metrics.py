@@ -5,8 +5,7 @@ be compared. All metrics here read raw, detokenized text; those of sacreBLEU tok
 themselves.
 """
 
-from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
@@ -29,14 +28,15 @@ class SacrebleuMetric(Metric):
 
     unsigned: Mapping[str, int] = {}
     """Options that sacreBLEU leaves out of its signatures, where they are not the default."""
+    _make: Callable[..., SacrebleuScorer]
 
-    @abstractmethod
     def make_scorer(self, references: Iterable[str]) -> SacrebleuScorer:
         """Return a new scorer (it holds the references while it works, so none is kept).
 
         Args:
             references: what it is going to score against, for options that depend on them.
         """
+        return self._make()
 
     def _signature(self, scorer: SacrebleuScorer) -> str:
         """Return the signature of a scorer that has scored."""
@@ -104,7 +104,7 @@ class Bleu(SacrebleuMetric):
         self.ignores_case = lowercase
         self.unsigned = {} if max_ngram_order == 4 else {"order": max_ngram_order}
         # force: no warning about text that ends in " .": corpora such as the toy's are written so.
-        self._make: Final = partial(
+        self._make = partial(
             BLEU,
             force=True,
             lowercase=lowercase,
@@ -168,7 +168,7 @@ class Chrf(SacrebleuMetric):
         self.title = "chrF" + "+" * word_order
         self.ignores_case = lowercase
         self.unsigned = {} if beta == 2 else {"beta": beta}
-        self._make: Final = partial(
+        self._make = partial(
             CHRF,
             char_order=char_order,
             word_order=word_order,
@@ -177,10 +177,6 @@ class Chrf(SacrebleuMetric):
             whitespace=whitespace,
             eps_smoothing=eps_smoothing,
         )
-
-    def make_scorer(self, references: Iterable[str]) -> SacrebleuScorer:
-        """See `SacrebleuMetric.make_scorer`."""
-        return self._make()
 
 
 class Ter(SacrebleuMetric):
@@ -208,17 +204,13 @@ class Ter(SacrebleuMetric):
     ) -> None:
         super().__init__(label)
         self.ignores_case = not case_sensitive
-        self._make: Final = partial(
+        self._make = partial(
             TER,
             normalized=normalized,
             no_punct=no_punct,
             asian_support=asian_support,
             case_sensitive=case_sensitive,
         )
-
-    def make_scorer(self, references: Iterable[str]) -> SacrebleuScorer:
-        """See `SacrebleuMetric.make_scorer`."""
-        return self._make()
 
 
 # The version is of this way to count; sacreBLEU has no part in it.
