@@ -1,6 +1,7 @@
 """Words that a model cannot write, taken from the source by attention (Luong 2015b; Jean 2015)."""
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ Dictionary = Mapping[str, str]
 
 
 def read_dictionary(path: Path) -> Dictionary:
-    """Words and their translations: a line each, with a tab between; of several the first counts.
+    """Read words (in NFC) and their translations, a line each with a tab between; the first counts.
 
     Raises:
         DataError: the file cannot be read, or a line is no such pair.
@@ -34,7 +35,7 @@ def read_dictionary(path: Path) -> Dictionary:
             raise DataError(
                 f"{path}, line {number}: must be a word, a tab and its translation, not {line!r}"
             )
-        entries.setdefault(fields[0], fields[1])
+        entries.setdefault(unicodedata.normalize("NFC", fields[0]), fields[1])
     return entries
 
 
@@ -80,7 +81,8 @@ def replace_unknown(
                     parts[i][j] = ""
                 continue
         bare = strip_punctuation(original)
-        parts[word][at] = dictionary.get(bare, dictionary.get(bare.lower(), bare))
+        key = unicodedata.normalize("NFC", bare)
+        parts[word][at] = dictionary.get(key, dictionary.get(key.lower(), bare))
     for number, (word, at) in enumerate(marks):
         _take_in(parts[word], at, source.words[chosen[number]])
     return ["".join(texts) for texts in parts]

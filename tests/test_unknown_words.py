@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,16 @@ def test_a_dictionary_is_read(tmp_path: Path) -> None:
     path = tmp_path / "words.tsv"
     path.write_text("dog\tHund\n\nbig dog \t großer Hund\ndog\tKöter\n", encoding="utf-8")
     assert read_dictionary(path) == {"dog": "Hund", "big dog": "großer Hund"}
+
+
+def test_a_dictionary_knows_a_word_in_each_form_of_unicode(tmp_path: Path) -> None:
+    target = EncodedWords([UNK], ["⁇"], [0])
+    for one, other in (("NFC", "NFD"), ("NFD", "NFC")):
+        path = tmp_path / one
+        path.write_text(f"{unicodedata.normalize(one, 'café')}\tKaffeehaus\n", encoding="utf-8")
+        source = EncodedWords([1], [unicodedata.normalize(other, "Café")], [0])
+        words = replace_unknown(target, source, np.ones((1, 2), np.float32), read_dictionary(path))
+        assert words == ["Kaffeehaus"]
 
 
 @pytest.mark.parametrize("line", ["dog", "dog\t", "\tHund", "dog\tHund\tx"])
