@@ -104,7 +104,7 @@ def _read_all(archive: zipfile.ZipFile, path: Path) -> Iterator[Grid]:
     for name in expected:
         if name not in found:
             raise DataError(
-                f"{path}: array {name} is missing; needed are arr_0, arr_1, … or `{_ALL}` alone"
+                f"{path}: array {name} is missing; needed are arr_0, arr_1, … or only `{_ALL}`"
             )
     for name in expected:
         yield from _read_array(archive, found[name], path, name, _NUM_DIMENSIONS)

@@ -80,12 +80,6 @@ def gather(
         tokenizers = load_tokenizers(RunDirectory.open(run.path))
     else:
         tokenizers = make_tokenizers(config, run)
-        if config.start_from is not None:
-            tell_differences(config, tokenizers)
-        _look_at_references(config, tokenizers)
-        warn_of_case(config)
-        if place.rank == 0:  # which does not wait for the others
-            warn_of_repeats(config)
     require_memory(
         config.model,
         len(tokenizers.source),
@@ -93,6 +87,8 @@ def gather(
         device,
         copies=2 if config.training.ema_decay is None else 3,
     )
+    if not is_begun:
+        _look_at_data(config, tokenizers, is_first=place.rank == 0)
     corpora = encode_training(config, run, tokenizers)
     if config.decoding.shortlist is not None and not run.lexicon.exists():
         logger.info("learning the lexicon for decoding.shortlist")
@@ -143,6 +139,16 @@ def _settle(
         tokenizer = tokenizer.model_copy(update={"normalization": normalization})
     training = training.model_copy(update=found)
     return config.model_copy(update={"training": training, "tokenizer": tokenizer})
+
+
+def _look_at_data(config: Config, tokenizers: Tokenizers, *, is_first: bool) -> None:
+    """Warn of data that would train, and give figures that mislead."""
+    if config.start_from is not None:
+        tell_differences(config, tokenizers)
+    _look_at_references(config, tokenizers)
+    warn_of_case(config)
+    if is_first:  # which does not wait for the others
+        warn_of_repeats(config)
 
 
 def _look_at_references(config: Config, tokenizers: Tokenizers) -> None:
