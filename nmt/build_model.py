@@ -147,9 +147,7 @@ class _WithoutDrawing(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func is nn.init.normal_:  # which calls the method where this does not see it
-            return kwargs["tensor"]
-        return args[0] if func is Tensor.normal_ else func(*args, **kwargs)
+        return kwargs["tensor"] if func is nn.init.normal_ else func(*args, **kwargs)
 
 
 def describe_weights(config: ModelConfig, source_size: int, target_size: int) -> dict[str, Tensor]:
