@@ -25,6 +25,9 @@ def whole_file(path: Path, *, keep_partial: bool = False) -> Iterator[Path]:
         keep_partial: in that case, keep what was written beside it, if anything was.
     """
     partial = partial_file(path)
+    # A pipe in its place would block, and a link lead to a file of someone else.
+    if os.path.islink(partial) or (os.path.exists(partial) and not os.path.isfile(partial)):
+        partial.unlink()
     try:
         yield partial
         partial.replace(path)
@@ -33,6 +36,12 @@ def whole_file(path: Path, *, keep_partial: bool = False) -> Iterator[Path]:
         if os.path.exists(partial) and not (keep_partial and os.path.getsize(partial)):
             partial.unlink()
         raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all; a link or a pipe in its place is replaced."""
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def partial_file(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from nmt.files import (
     whole_file,
     whole_folder,
     write_flushed,
+    write_text,
 )
 
 
@@ -29,6 +31,18 @@ def test_a_file_takes_its_place_at_the_end(tmp_path: Path) -> None:
         assert path.read_text() == "old"
     assert path.read_text() == "new"
     assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, partial(os.symlink, "precious")])
+def test_a_pipe_or_a_link_under_the_partial_name_is_replaced(
+    make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    (tmp_path / "precious").write_text("mine")
+    make(tmp_path / "a.txt.partial")
+    write_text(tmp_path / "a.txt", "new")
+    assert not (tmp_path / "a.txt").is_symlink()
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert (tmp_path / "precious").read_text() == "mine"
 
 
 @pytest.mark.parametrize(

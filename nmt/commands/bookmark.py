@@ -250,7 +250,9 @@ def _require_same(output: Path, size: int, digest: str) -> None:
     try:
         if not path.exists() and output.is_file() and output.stat().st_size == size:
             path = output  # it was killed before it could say so
-        if os.path.getsize(path) >= size and _digest(path, size).hexdigest() == digest:
+        is_long_enough = os.path.getsize(path) >= size
+        is_ours = os.path.isfile(path) and not os.path.islink(path)
+        if is_long_enough and is_ours and _digest(path, size).hexdigest() == digest:
             return
     except OSError as error:
         raise DataError(

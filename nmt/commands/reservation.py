@@ -138,7 +138,7 @@ def held(argument: str, path: Path) -> Iterator[None]:
 def _open_lock(argument: str, path: Path, name: Path, flags: int) -> int:
     while True:
         try:
-            descriptor = os.open(name, flags, 0o666)
+            descriptor = os.open(name, flags | os.O_NONBLOCK, 0o666)  # no pipe may block
         except OSError as error:
             raise cannot_write(path, error) from None
         if not lock(descriptor):

@@ -4,6 +4,7 @@
 are never replaced: `-o /dev/stdout >> log` appends to the log.
 """
 
+import fcntl
 import io
 import os
 import re
@@ -82,6 +83,9 @@ def open_binary_stream(path: Path) -> Iterator[io.BufferedWriter]:
         raw = io.FileIO(path if descriptor is None else os.dup(descriptor), "w")
     except OSError as error:
         raise cannot_write(path, error) from None
+    if fcntl.fcntl(raw, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+        raw.close()
+        raise DataError(f"{path}: is open for reading only; choose another output")
     with raw, _forward(raw, path) as stream:
         yield stream
 

@@ -9,6 +9,7 @@ from typing import Final
 import torch
 
 import nmt
+from nmt.files import write_text
 
 _PACKAGES: Final = ("numpy", "sentencepiece", "sacrebleu", "safetensors")
 
@@ -29,4 +30,4 @@ def write_environment(
         "num_processes": num_processes,
         "num_threads": torch.get_num_threads(),
     }
-    path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(facts, indent=2) + "\n")

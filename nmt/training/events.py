@@ -8,6 +8,7 @@ from typing import Final
 from nmt.checkpoint import is_checkpoint
 from nmt.durations import format_duration
 from nmt.errors import UserError
+from nmt.files import write_text
 from nmt.run import BEST
 from nmt.training.agreement import require_same_weights
 from nmt.training.early_stopping import Progress
@@ -166,7 +167,7 @@ def _write_translations(engine: Engine, validation: Validation) -> None:
     if engine.group.is_first and validation.translations:
         path = engine.run.translations / f"valid-{engine.counters.update}.txt"
         path.parent.mkdir(exist_ok=True)
-        path.write_text("".join(f"{text}\n" for text in validation.translations), encoding="utf-8")
+        write_text(path, "".join(f"{text}\n" for text in validation.translations))
 
 
 def _report(engine: Engine, validation: Validation, improved: bool, seconds: float) -> None:

@@ -11,6 +11,7 @@ from nmt.build_corpus import build_corpus
 from nmt.build_metrics import TEST_METRICS, build_metrics
 from nmt.config import Config
 from nmt.data.corpus import read_pairs
+from nmt.files import write_text
 from nmt.metric import Score
 from nmt.run import RunDirectory
 from nmt.training.averaging import average_weights
@@ -42,7 +43,7 @@ def finish(
         "test": [asdict(score) for score in scores],
     }
     if engine.group.is_first:
-        engine.run.results.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        write_text(engine.run.results, json.dumps(results, indent=2) + "\n")
     engine.reporter.draw_curves()
     engine.counters.is_finished = True
     engine.save()
@@ -55,7 +56,7 @@ def has_results(config: Config, engine: Engine) -> bool:
     files = [engine.run.results]
     if config.data.test is not None:
         files.append(_test_translations(engine.run))
-    return engine.group.tell(all(path.exists() for path in files))
+    return engine.group.tell(all(path.is_file() for path in files))
 
 
 def keep_average_where_better(engine: Engine, interruption: Interruption) -> None:
@@ -96,7 +97,7 @@ def score_test_set(config: Config, engine: Engine, interruption: Interruption) -
     )
     if group.is_first:
         run.translations.mkdir(exist_ok=True)
-        _test_translations(run).write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+        write_text(_test_translations(run), "".join(f"{text}\n" for text in texts))
     references = [reference for _, reference in pairs]
     validation = config.training.validation
     own = [metric.label for metric in validation.metrics]

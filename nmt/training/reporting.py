@@ -14,7 +14,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from nmt.console import EscapingFormatter, OnceFilter
-from nmt.errors import UserError
+from nmt.errors import RunError, UserError
 from nmt.plots import plot_learning_curves
 from nmt.training.metrics_file import MetricsFile, read_curves
 
@@ -204,7 +204,13 @@ class _LogFile(logging.FileHandler):
 
 @contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
-    """Append to a file, with the time, what the package logs inside the `with`."""
+    """Append to a file, with the time, what the package logs inside the `with`.
+
+    Raises:
+        RunError: a named pipe is in its place, which would wait for a reader.
+    """
+    if path.is_fifo():
+        raise RunError(f"{path}: is not a regular file; move it away, then resume")
     handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(EscapingFormatter("%(asctime)s %(message)s"))
     handler.addFilter(OnceFilter())

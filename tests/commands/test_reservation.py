@@ -115,3 +115,10 @@ def test_a_lock_cannot_be_made_where_nothing_can_be_written(tmp_path: Path) -> N
         held("-o", tmp_path / "no" / "out"),
     ):
         pass
+
+
+def test_a_pipe_in_the_place_of_the_lock_blocks_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".out.nmt-lock")
+    with held("-o", tmp_path / "out"):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ import pytest
 
 from nmt.commands.arrays import open_arrays
 from nmt.commands.output import open_output
-from nmt.commands.streams import find_descriptor, is_stream
+from nmt.commands.streams import find_descriptor, is_stream, open_text_stream
 from nmt.errors import DataError
 
 
@@ -134,3 +134,11 @@ def test_a_file_stays_incomplete_where_the_reader_of_another_output_has_gone(
         write()
     os.close(ends[1])
     assert os.listdir(tmp_path) == ["out.partial"]
+
+
+def test_a_descriptor_that_is_read_from_is_no_output(tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("mine")
+    with (tmp_path / "in.txt").open() as file:
+        place = Path(f"/dev/fd/{file.fileno()}")
+        with pytest.raises(DataError, match="is open for reading only"), open_text_stream(place):
+            pass

@@ -461,3 +461,26 @@ def test_what_is_refused_takes_little_time_and_memory(name: str, in_copy: Path) 
     assert code == 2
     assert seconds_then < seconds + 2.0
     assert memory_then < memory + 500e6
+
+
+@pytest.mark.parametrize("name", ["environment.json", "results.json", "train.log"])
+def test_a_pipe_where_training_writes_does_not_block_it(name: str, nmt: Any, in_copy: Path) -> None:
+    path = Path("runs/tiny", name)
+    path.unlink()
+    os.mkfifo(path)
+    outcome = nmt("train", "tiny.yaml", "--resume", "training.max_epochs=17")
+    if name == "train.log":
+        outcome.assert_refused("train.log: is not a regular file; move it away, then resume")
+    else:
+        assert outcome.code == 0, outcome.err
+        assert path.is_file()
+
+
+def test_a_link_where_training_writes_is_replaced(nmt: Any, in_copy: Path) -> None:
+    Path("precious").write_text("mine")
+    for name in ("environment.json", "results.json"):
+        Path("runs/tiny", name).unlink()
+        Path("runs/tiny", name).symlink_to("../../precious")
+    outcome = nmt("train", "tiny.yaml", "--resume", "training.max_epochs=17")
+    assert outcome.code == 0, outcome.err
+    assert Path("precious").read_text() == "mine"
