@@ -35,9 +35,10 @@ from nmt.nn.model import Model
 from nmt.nn.recurrent import Cell
 from nmt.registry import PlugIn
 from nmt.run import BEST, RunDirectory
-from nmt.tensor_checks import count_bytes, find_misfit, find_not_finite
+from nmt.tensor_checks import count_bytes, find_above, find_misfit, find_not_finite
 
 _HEADER_BYTES: Final = 2**22  # of a safetensors file: about 100 for each tensor
+_LARGEST_WEIGHT: Final = 1e12  # the product of two, summed over all units, fits in float32
 
 
 def build_model(config: ModelConfig, source_size: int, target_size: int) -> Model:
@@ -220,7 +221,7 @@ def load_weights(
 
     Raises:
         RunError: the checkpoint is missing, damaged, of another configuration or of other
-            tokenizers, or holds NaN or infinite weights.
+            tokenizers, or holds weights that are NaN, infinite, or above 10^12.
     """
     folder = run.checkpoint(checkpoint)
     try:
@@ -242,6 +243,12 @@ def load_weights(
                 f"{folder}: tensor {name!r} of {part} holds NaN or infinite numbers; use another "
                 "checkpoint, or train again with a lower learning rate"
             )
+    if (name := find_above(weights, _LARGEST_WEIGHT)) is not None:
+        raise RunError(
+            f"{folder}: tensor {name!r} of model holds numbers above {_LARGEST_WEIGHT:g}, whose "
+            "products are infinite; use another checkpoint, or train again with a lower learning "
+            "rate"
+        )
     return loaded
 
 

@@ -38,6 +38,14 @@ def find_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
     return None
 
 
+def find_above(tensors: Mapping[str, Tensor], most: float) -> str | None:
+    """Name the first tensor with a number whose size is above `most`; None: there is none."""
+    for name, tensor in tensors.items():
+        if bool((tensor.abs() > most).any()):
+            return name
+    return None
+
+
 def count_bytes(tensors: Mapping[str, Tensor]) -> int:
     """Add up the sizes of tensors; those that share memory count each."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())

@@ -120,6 +120,7 @@ def with_value(value: float) -> Callable[[torch.Tensor], torch.Tensor]:
     [
         (set_first(with_value(float("nan"))), "of model holds NaN or infinite numbers"),
         (set_first(with_value(float("-inf"))), "of model holds NaN or infinite numbers"),
+        (set_first(with_value(-3e38)), "of model holds numbers above 1e+12"),
         (set_first(torch.Tensor.double), "is float64, not float32"),
         (set_first(torch.Tensor.bfloat16), "is bfloat16, not float32"),
         (set_first(lambda tensor: tensor[1:].clone()), "has the shape"),
