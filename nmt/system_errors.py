@@ -32,6 +32,7 @@ _SAID: Final = {
     **dict.fromkeys((*OUT_OF_MEMORY, "failed to map segment"), errno.ENOMEM),
     "can't start new thread": errno.EAGAIN,
 }
+_NO_TEMPORARY: Final = "No usable temporary directory"  # what `tempfile` says
 
 
 def advice(error: OSError) -> str | None:
@@ -61,6 +62,8 @@ def explain_shortage(error: BaseException) -> str | None:
     if not isinstance(error, RuntimeError | ImportError | OSError):
         return None
     said = str(error)
+    if isinstance(error, OSError) and _NO_TEMPORARY in said:
+        return f"{error.strerror}; set TMPDIR to a folder that can be written, or make room"
     for words, code in _SAID.items():
         if words in said:
             place = said.partition("\n")[0]

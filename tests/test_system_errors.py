@@ -72,3 +72,11 @@ def test_libraries_that_meet_one_are_understood(error: Exception, told: str) -> 
 )
 def test_all_else_is_no_shortage(error: Exception) -> None:
     assert explain_shortage(error) is None
+
+
+def test_a_system_without_a_temporary_folder_is_one_line() -> None:
+    error = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+    assert explain_shortage(error) == (
+        "No usable temporary directory found in ['/tmp']; set TMPDIR to a folder that can be "
+        "written, or make room"
+    )

@@ -106,7 +106,9 @@ def test_who_does_not_translate_needs_no_lexicon(nmt: Command, in_copy: Path) ->
 
 def test_what_a_lexicon_cannot_be_made_of(nmt: Command, in_copy: Path) -> None:
     nmt("lexicon", "runs/none").assert_refused("runs/none: no such folder")
-    nmt("lexicon", "runs/tiny", "--iterations", 0).assert_refused("must be a whole number from 1 to")
+    nmt("lexicon", "runs/tiny", "--iterations", 0).assert_refused(
+        "must be a whole number from 1 to"
+    )
     nmt("lexicon", "runs/tiny", "--iterations", 2, "--table", "x").assert_refused(
         "--iterations: is for learning"
     )
