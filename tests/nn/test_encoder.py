@@ -101,3 +101,14 @@ def test_an_encoder_of_three_layers_is_its_equations(residual: bool) -> None:
             outputs = [out + entered for out, entered in zip(outputs, inputs, strict=True)]
         inputs = outputs
     torch.testing.assert_close(encoded.states[0], torch.stack(inputs))
+
+
+def test_each_sentence_has_a_recurrent_dropout_mask_of_its_own() -> None:
+    torch.manual_seed(1)
+    encoder = RecurrentEncoder(lambda size: GRU(size, 50), 4, recurrent_dropout=0.5)
+    words = torch.randn(1, 3, 4).expand(2, -1, -1)
+    one, other = encoder(words, torch.ones(2, 3, dtype=torch.bool)).states
+    # Each direction starts from zeros, of which nothing can be dropped.
+    torch.testing.assert_close(one[0, :50], other[0, :50])
+    assert not torch.isclose(one[1:, :50], other[1:, :50]).all(0).any()
+    assert not torch.isclose(one[:2, 50:], other[:2, 50:]).all(0).any()

@@ -11,6 +11,7 @@ from nmt.config import ModelConfig
 from nmt.data.loader import make_batch
 from nmt.nn.ensemble import Ensemble, Space
 from nmt.nn.model import Model
+from nmt.nn.quantization import Int8Linear
 from nmt.structure import repeat, select
 
 VOCABULARY = 11
@@ -83,3 +84,27 @@ def test_what_is_impossible_to_one_is_so_in_log_space_alone() -> None:
     linear = Ensemble([make_model(1)])._average([sure, open_])
     assert log.exp().tolist() == [[1.0, 0.0]]
     assert linear.exp().tolist() == [pytest.approx([0.75, 0.25])]
+
+
+@pytest.mark.parametrize("space", ["log", "linear"])
+def test_each_member_projects_to_the_allowed_words_of_a_restricted_step(
+    batch: Batch, space: Space
+) -> None:
+    members = [make_model(1), make_model(2, decoder={"style": "luong", "hidden_size": 7})]
+    with torch.no_grad():
+        for member in members:
+            torch.nn.init.normal_(member.projection.bias)  # type: ignore[arg-type]
+    ensemble, words = Ensemble(members, space=space), torch.tensor([9, 2, 5, 7])
+    allowed = torch.tensor([[True, True, False, True], [True, False, True, True]])
+    state, first = ensemble.read(batch.source, batch.source_lengths), batch.decoder_input[:, 0]
+    found, _ = ensemble.step(first, state, projection=ensemble.restrict(words), allowed=allowed)
+    parts = [member(batch).logits[:, 0, words].exp() * allowed for member in members]
+    one, two = (part / part.sum(-1, keepdim=True) for part in parts)
+    mean = (one + two) / 2 if space == "linear" else (one * two).sqrt()
+    torch.testing.assert_close(found.exp(), mean / mean.sum(-1, keepdim=True))
+
+
+def test_every_member_gets_weights_of_8_bits() -> None:
+    ensemble = Ensemble([make_model(1), make_model(2)])
+    ensemble.quantize()
+    assert all(isinstance(model.projection, Int8Linear) for model in ensemble.models)

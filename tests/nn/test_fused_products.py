@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.nn.fused_products import accumulate_product, add_product, product, weight_gradient
+from nmt.nn.fused_products import (
+    WeightGradient,
+    accumulate_product,
+    add_product,
+    product,
+    weight_gradient,
+)
 
 KINDS = [torch.float32, torch.float64, torch.bfloat16]
 LAYOUTS = ["as it is", "transposed", "every other column"]
@@ -63,3 +69,10 @@ def test_float32_is_not_rounded_to_less() -> None:
     left, right = torch.randn(64, 300), torch.randn(300, 40)
     exact = left.double() @ right.double()
     torch.testing.assert_close(product(left, right).double(), exact, rtol=0.0, atol=1e-4)
+
+
+def test_parts_of_a_gradient_in_bfloat16_are_added_up_in_float32() -> None:
+    total = WeightGradient(torch.zeros(2, 3, dtype=torch.bfloat16))
+    for _ in range(300):  # bfloat16 ends at 256, to which 1 can no longer be added
+        total.add(torch.ones(1, 2).bfloat16(), torch.ones(1, 3).bfloat16())
+    assert total.total().tolist() == [[300.0] * 3] * 2

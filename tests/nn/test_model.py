@@ -9,10 +9,13 @@ import pytest
 import torch
 
 from nmt.batch import Batch
+from nmt.build_model import build_model
+from nmt.config import ModelConfig
 from nmt.nn.attention.alignment import Alignment
 from nmt.nn.attention.alignments import ALIGNMENTS
 from nmt.nn.attention.attention import Attention, BaseAttention
 from nmt.nn.attention.fixed import FixedContext
+from nmt.nn.attention.hard import HardAlignment
 from nmt.nn.attention.multi_head import MultiHeadAttention
 from nmt.nn.attention.scores import SCORES
 from nmt.nn.bahdanau import BahdanauDecoder
@@ -371,3 +374,47 @@ def test_tied_weights_are_one_parameter() -> None:
 def test_logits_start_near_zero() -> None:
     """A tied projection must not start out certain of anything."""
     assert make_model()(make_batch()).logits.abs().max().item() < 3.0
+
+
+def test_scheduled_sampling_draws_for_each_word_by_itself() -> None:
+    model, batch = make_model().eval(), make_batch()
+    with torch.no_grad():
+        assert isinstance(model.projection, torch.nn.Linear)
+        model.projection.bias[12] = 1e4  # so that its own word is one that no reference has
+    target = batch.target[1:2].expand(1000, -1)
+    source, lengths = batch.source[:1].expand(1000, -1), torch.full((1000,), 5)
+    seen: list[torch.Tensor] = []
+    model.target_embedding.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    torch.manual_seed(1)
+    model(Batch(source, lengths, target, 1000), 0.3)
+    words = torch.cat(seen[1:] if seen[0].shape[1] > 1 else seen, dim=1)
+    own = words == 12
+    assert torch.equal(words[~own], target[:, :-1][~own])
+    assert own.float().mean(0).tolist() == pytest.approx([0.0, 0.3, 0.3, 0.3], abs=0.05)
+    assert (own[:, 1:].sum(1).bincount() > 10).all(), "some words of a sentence, and not others"
+
+
+def test_scheduled_sampling_keeps_weights_and_choices_of_each_word_in_order() -> None:
+    model, batch = make_model().eval(), make_batch()
+    state = model.start(model.encode(batch.source, batch.source_lengths))
+    sampled = model._feed_own(batch.decoder_input, state, 0.0)
+    torch.testing.assert_close(sampled.weights, model(batch).weights)
+    hard = make_model(alignment="hard").train()
+    attention = hard.decoder.attention
+    assert isinstance(attention, Attention) and isinstance(attention.alignment, HardAlignment)
+    attention.alignment.expected = 0.0
+    choices = [hard.decode(batch, chance).choice for chance in (0.0, 1e-9)]
+    assert choices[0] is not None and choices[1] is not None
+    assert choices[1].entropy.shape == batch.decoder_input.shape
+    torch.testing.assert_close(choices[1].entropy[:, 0], choices[0].entropy[:, 0])
+
+
+def test_output_dropout_is_on_what_is_projected_in_training_alone() -> None:
+    groups = {"embedding": {"size": 64}, "encoder": {"hidden_size": 8}}
+    decoder = {"hidden_size": 8, "dropout": 0.0, "output_dropout": 0.25}
+    torch.manual_seed(1)
+    config = ModelConfig.model_validate({**groups, "decoder": decoder})
+    model, batch = build_model(config, VOCABULARY, VOCABULARY), make_batch()
+    zeros = model.decode(batch).vectors == 0
+    assert zeros.float().mean().item() == pytest.approx(0.25, abs=0.05)
+    assert not (model.eval().decode(batch).vectors == 0).any()

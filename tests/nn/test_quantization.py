@@ -121,3 +121,20 @@ def test_some_outputs_alone() -> None:
     layer, rows = Int8Linear.of(torch.nn.Linear(8, 6)), torch.tensor([4, 0])
     inputs = torch.randn(3, 8)
     torch.testing.assert_close(layer.restrict(rows)(inputs), layer(inputs)[:, rows])
+
+
+def test_small_inputs_are_as_precise_as_large_ones() -> None:
+    torch.manual_seed(1)
+    weight, inputs = Int8Weight.of(torch.randn(6, 8)), torch.randn(3, 8)
+    tiny = weight.multiply(inputs * 2.0**-30, None)
+    assert torch.equal(tiny, weight.multiply(inputs, None) * 2.0**-30)
+
+
+def test_the_product_in_a_graph_has_its_bias(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(1)
+    layers = [Int8Linear.of(nn.Linear(8, 6, bias=bias)) for bias in (True, False)]
+    inputs = torch.randn(3, 2, 8)
+    expected = [layer(inputs) for layer in layers]
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    for layer, outputs in zip(layers, expected, strict=True):
+        torch.testing.assert_close(layer(inputs), outputs)

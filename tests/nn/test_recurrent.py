@@ -111,9 +111,19 @@ def test_each_recurrent_gate_starts_orthogonal(cell: Cell) -> None:
         )
 
 
-def test_the_lstm_starts_by_remembering() -> None:
-    cell = LSTM(INPUT, HIDDEN)
-    assert cell.bias_input.view(4, HIDDEN)[:, 0].tolist() == [0.0, 1.0, 0.0, 0.0]
+def test_each_gate_of_a_further_transition_starts_orthogonal() -> None:
+    for gate in DeepGRU(INPUT, HIDDEN).get_parameter("transitions.0.hidden.weight").chunk(3):
+        torch.testing.assert_close(gate @ gate.t(), torch.eye(HIDDEN), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [LSTM, LayerNormLSTM])
+def test_the_lstm_starts_by_remembering(kind: type[LSTM]) -> None:
+    """The bias of the forget gate is 1; it stands behind a norm, which would take it away."""
+    cell = kind(INPUT, HIDDEN)
+    name = "norm_input.bias" if kind is LayerNormLSTM else "bias_input"
+    assert cell.get_parameter(name).view(4, HIDDEN)[:, 0].tolist() == [0.0, 1.0, 0.0, 0.0]
+    if kind is LayerNormLSTM:
+        assert (cell.bias_input == 0).all()
 
 
 @pytest.mark.parametrize("kind", [GRU, LSTM])

@@ -95,5 +95,15 @@ def test_with_a_high_price_no_two_groups_begin_alike(random_model):
 
 
 def test_a_beam_that_cannot_be_divided_is_refused():
-    with pytest.raises(ConfigError, match=r"decoding\.beam_size: 5 is not a multiple of the 2"):
+    with pytest.raises(ConfigError, match=r"not a multiple of the 2 groups .* that works is 6$"):
         make(5, 1, groups=2, strength=0.5)
+
+
+def test_fewer_translations_are_the_best_of_all_groups(random_model):
+    model = random_model(12, seed=1)
+    for n_best in (1, 2, 4):
+        found = model.translate(make(6, n_best, groups=3, strength=0.7), [0, 1], [5, 5])
+        whole = model.translate(make(6, 6, groups=3, strength=0.7), [0, 1], [5, 5])
+        assert [len(hypotheses) for hypotheses in found] == [n_best] * 2
+        if n_best > 1:  # a group gives no more than it is wide
+            assert found == [hypotheses[:n_best] for hypotheses in whole]

@@ -8,7 +8,7 @@ import torch
 from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.request import Request
 from nmt.search.rules import Rules, SearchLimits
-from nmt.search.sampling import SamplingSearch
+from nmt.search.sampling import SamplingSearch, _mix, _uniform
 from nmt.search.search import Stepper
 from nmt.symbols import EOS
 
@@ -118,3 +118,42 @@ def test_several_are_drawn_each_by_itself_and_ordered(random_model):
     for hypothesis in found[::10]:
         total = model.log_probability(1, hypothesis.tokens)
         assert hypothesis.log_probability == pytest.approx(total, abs=1e-5)
+
+
+def test_the_mixing_is_that_of_splitmix64():
+    """The numbers that Vigna's `splitmix64.c` gives for the seed 1234567."""
+    expected = [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423 - 2**64,
+        4593380528125082431,
+        16408922859458223821 - 2**64,
+    ]
+    states = [1234567]
+    for _ in expected[1:]:
+        states.append((states[-1] + 0x9E3779B97F4A7C15) % 2**64)
+    signed = [state - 2**64 if state >= 2**63 else state for state in states]
+    assert _mix(torch.tensor(signed)).tolist() == expected
+
+
+@pytest.mark.parametrize("varied", ["key", "seed", "copy", "step"])
+def test_draws_are_even_and_independent_over_all_that_they_depend_on(varied):
+    given = {name: [3] * 2000 for name in ("key", "seed", "copy", "step")}
+    given[varied] = list(range(2000))
+    draws = torch.cat(
+        [
+            _uniform(torch.tensor([key]), seed, torch.tensor([copy]), step)
+            for key, seed, copy, step in zip(*given.values(), strict=True)
+        ]
+    )
+    assert ((draws >= 0) & (draws < 1)).all()
+    assert torch.histc(draws, 10, 0.0, 1.0).sub(200).abs().max() < 60
+    assert abs(torch.corrcoef(torch.stack([draws[:-1], draws[1:]]))[0, 1].item()) < 0.08
+
+
+def test_what_is_as_probable_as_epsilon_is_kept_and_a_nucleus_ends_with_its_share():
+    likely = torch.tensor([[0.125, 0.5, 0.125, 0.25]])
+    kept, tokens = make(epsilon=0.25)._truncate(likely)
+    assert kept.tolist() == [[0.5, 0.25, 0.0, 0.0]] and tokens[0, :2].tolist() == [1, 3]
+    assert make(top_p=0.5)._truncate(likely)[0].tolist() == [[0.5, 0.0, 0.0, 0.0]]
+    assert make(top_p=0.75)._truncate(likely)[0].tolist() == [[0.5, 0.25, 0.0, 0.0]]

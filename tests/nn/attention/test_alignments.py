@@ -376,3 +376,30 @@ def test_monotonic_weights_sum_to_one_where_it_stops_at_the_end() -> None:
     mask = torch.tensor([[True] * 5, [True, True, False, False, False]])
     weights = in_turn(alignment, torch.randn(2, 4, 5), mask)
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 4))
+
+
+def test_monotonic_adds_its_offset_in_translation() -> None:
+    scores = torch.tensor([[[0.5, 1.5, 0.5, 0.5, 0.5]]])
+    for offset, stop in ((0.0, 0), (-1.0, 1), (-2.0, 4)):
+        alignment = MonotonicAlignment(QUERY, initial_offset=offset).eval()
+        assert in_turn(alignment, scores, ALL).argmax().item() == stop
+
+
+def test_monotonic_noise_is_drawn_for_each_position_and_sentence() -> None:
+    alignment = MonotonicAlignment(QUERY, initial_offset=0.0, noise=0.5, stop_at_end=False).train()
+    torch.manual_seed(1)
+    weights = in_turn(alignment, torch.zeros(4000, 1, 2), torch.ones(4000, 2, dtype=torch.bool))
+    first = weights[:, 0, 0]
+    second = weights[:, 0, 1] / (1 - first)
+    noise = torch.stack([first.logit(), second.logit()])
+    assert noise.mean(1).tolist() == pytest.approx([0.0, 0.0], abs=0.03)
+    assert noise.std(1).tolist() == pytest.approx([0.5, 0.5], abs=0.03)
+    assert abs(torch.corrcoef(noise)[0, 1].item()) < 0.06
+
+
+@pytest.mark.parametrize("alpha", [1.2, 1.5, 1.8, 2.0, 3.0])
+def test_an_entmax_alignment_has_its_order(alpha: float) -> None:
+    torch.manual_seed(1)
+    scores = torch.randn(1, 4, 5, dtype=torch.double)
+    found = align(EntmaxAlignment(QUERY, alpha=alpha), scores).weights
+    torch.testing.assert_close(found, published.entmax_bisect(scores, alpha=alpha))

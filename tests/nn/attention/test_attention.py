@@ -1,5 +1,6 @@
 """The contract of attention over every score and alignment, with one head and with two."""
 
+import math
 from itertools import product
 
 import pytest
@@ -10,6 +11,7 @@ from nmt.nn.attention.alignment import Alignment
 from nmt.nn.attention.alignments import ALIGNMENTS
 from nmt.nn.attention.attention import Attended, Attention, BaseAttention
 from nmt.nn.attention.fixed import FixedContext
+from nmt.nn.attention.hard import HardAlignment
 from nmt.nn.attention.multi_head import MultiHeadAttention
 from nmt.nn.attention.multiplicative import DotScore, GeneralScore
 from nmt.nn.attention.scores import SCORES
@@ -213,3 +215,22 @@ def test_a_fixed_context_is_the_summary_at_each_step() -> None:
     seen = attention(query, attention.prepare(values, MASK, summary=summary))
     assert torch.equal(seen.context, summary.unsqueeze(1).expand(-1, 5, -1))
     assert seen.weights.shape == (2, 5, 3) and (seen.weights == 0).all()
+
+
+def test_the_choices_of_heads_add_up() -> None:
+    """Each head draws one of two equal positions, or takes the expectation, for itself."""
+    attention = MultiHeadAttention(
+        lambda query, value: Attention(DotScore(query, value), HardAlignment(query, expected=0.5)),
+        2,
+        4,
+        4,
+    ).train()
+    torch.manual_seed(1)
+    mask = torch.ones(200, 2, dtype=torch.bool)
+    choice = look(attention, torch.zeros(200, 1, 4), torch.randn(200, 2, 4), mask).choice
+    assert choice is not None
+    num_drawn = choice.log_probability / math.log(0.5)
+    assert set(num_drawn.round().flatten().tolist()) == {0.0, 1.0, 2.0}
+    torch.testing.assert_close(num_drawn, num_drawn.round())
+    assert torch.equal(choice.is_sampled, num_drawn > 0.5)
+    torch.testing.assert_close(choice.entropy, torch.full((200, 1), 2 * math.log(2)))

@@ -185,14 +185,14 @@ def test_an_even_width_is_refused() -> None:
 @pytest.mark.parametrize("fertile", [False, True])
 def test_coverage_is_its_recurrence(fertile: bool) -> None:
     score = (
-        FertilityCoverageScore(QUERY, VALUE, hidden_size=HIDDEN, max_fertility=3.0)
+        FertilityCoverageScore(QUERY, VALUE, hidden_size=HIDDEN, max_fertility=0.5)
         if fertile
         else CoverageScore(QUERY, VALUE, hidden_size=HIDDEN)
     )
     query, values = given()
     fertility = torch.ones(6)
     if isinstance(score, FertilityCoverageScore):
-        fertility = 3.0 * torch.sigmoid(score.fertility(values[0]).squeeze(-1))
+        fertility = 0.5 * torch.sigmoid(score.fertility(values[0]).squeeze(-1))
     covered, expected = torch.zeros(6), []
     for asked in query[0]:
         summed = (
@@ -256,3 +256,14 @@ PARAMETERS = {
 def test_a_run_keeps_its_weights_under_these_names(name: str) -> None:
     """Runs that were trained before have them, and must still load."""
     assert set(SCORES[name](QUERY, QUERY).state_dict()) == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("kind", [CoverageScore, FertilityCoverageScore])
+def test_coverage_is_added_up_in_float32(kind: type[CoverageScore]) -> None:
+    score = kind(QUERY, VALUE).bfloat16()
+    keys = score.keys(torch.zeros(1, 2, VALUE).bfloat16())
+    covered = score.start(keys, torch.ones(1, 2, dtype=torch.bool))
+    query, weights = torch.zeros(1, 1, QUERY).bfloat16(), torch.tensor([[[1.0, 0.0]]]).bfloat16()
+    for _ in range(300):  # bfloat16 ends at 256; a fertility of two times one half is one
+        covered = score.look(query, keys, covered, weights)
+    assert covered.tolist() == [[300.0, 0.0]]
