@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.config import TrainingConfig
 from nmt.data.loader import make_batch
-from nmt.training.attention_loss import AttentionLoss
+from nmt.training.attention_loss import AttentionLoss, Reinforce
 from nmt.training.loss import label_smoothed_cross_entropy
-from nmt.training.objective import Objective, disagreement, twice
+from nmt.training.objective import Objective, build_objective, disagreement, twice
 
 from .conftest import tiny_model
 
@@ -107,3 +108,18 @@ def test_the_gradient_of_disagreement_by_finite_differences() -> None:
     logits = torch.randn(4, 3, 5, dtype=torch.float64, requires_grad=True)
     labels = torch.tensor([[4, 5, 0], [6, 0, 0]]).repeat(2, 1)
     assert torch.autograd.gradcheck(lambda given: disagreement(given, labels), logits)
+
+
+def test_every_option_reaches_the_objective() -> None:
+    config = TrainingConfig.model_validate(
+        {
+            "label_smoothing": 0.3,
+            "coverage_loss": 0.4,
+            "r_drop": 0.5,
+            "guided_attention": {"weight": 0.6, "loss": "squared_error"},
+            "reinforce": {"weight": 0.7, "entropy": 0.8, "discount": 0.9},
+        }
+    )
+    attention = AttentionLoss(0.4, 0.6, "squared_error", Reinforce(0.7, 0.8, 0.9))
+    found = build_objective(config, torch.bfloat16)
+    assert found == Objective(0.3, attention, 0.5, torch.bfloat16)

@@ -107,3 +107,30 @@ def test_plateau_waits_then_lowers_then_waits_anew() -> None:
         schedule.observe(improved)
         factors.append(schedule.factor(100))
     assert factors == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2, 0.2]
+
+
+def test_the_warmup_rises_to_what_the_validations_have_left() -> None:
+    schedule = Plateau(None, warmup=10, patience=1, decay=0.5)
+    schedule.observe(False)
+    assert schedule.factor(5) == pytest.approx(0.25)
+    assert schedule.factor(10) == schedule.factor(11) == 0.5
+
+
+def test_a_restored_plateau_remembers_how_long_it_has_waited() -> None:
+    schedule, restored = (Plateau(None, patience=2, decay=0.5) for _ in range(2))
+    schedule.observe(False)
+    restored.restore(schedule.state(), 7)
+    restored.observe(False)
+    assert restored.factor(8) == 0.5
+
+
+def test_warmup_and_cooldown_may_fill_the_training() -> None:
+    schedule = Constant(100, warmup=40, cooldown=60)
+    assert [schedule.factor(update) for update in (20, 40, 70)] == [0.5, 1.0, 0.5]
+
+
+def test_the_given_length_of_cosine_counts_the_warmup() -> None:
+    schedule = Cosine(1_000, warmup=10, num_updates=50)
+    assert [schedule.factor(update) for update in (5, 10, 30, 50)] == pytest.approx(
+        [0.5, 1.0, 0.5, 0.0]
+    )
