@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given, strategies as st
 
 from nmt import reading
-from nmt.reading import like_batches, read_words, warn_of_unknown, windows
+from nmt.reading import (
+    full_batches,
+    like_batches,
+    read_words,
+    sum_up_unknown,
+    warn_of_unknown,
+    windows,
+)
 from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
 
@@ -96,3 +103,37 @@ def test_a_text_of_unknown_tokens_does_not_flood_the_terminal(caplog):
     assert len(list(warn_of_unknown(["zwei"] * 1000, tokenizer, str))) == 1000
     assert len(caplog.messages) == 11
     assert caplog.messages[-1] == "there are more lines with unknown tokens; they are not named"
+
+
+def test_eos_counts_in_a_batch_and_lines_without_tokens_are_in_none():
+    sources = [[5] * 4, [], [5] * 4, [5] * 2]
+    assert full_batches(sources, 10, None) == [[0, 2], [3]]
+    assert full_batches(sources, 9, None) == [[0], [2], [3]]
+    assert full_batches(sources, 99, 2) == [[0, 2], [3]]
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("zwei zwei" + " ein" * 10, "2 of 13 target tokens, in 1 of 2 lines"),
+        ("ein zwei", "1 of 3 target tokens, in 1 of 2 lines"),
+    ],
+)
+def test_unknown_tokens_are_summed_up_for_each_side(target, told, caplog):
+    tokenizers = {
+        "source": WordTrainer(Normalizer()).train(lambda: iter(["one two"])),
+        "target": WordTrainer(Normalizer()).train(lambda: iter(["ein"])),
+    }
+    pairs = [("one two", target), ("two one", "ein")]
+    passed = sum_up_unknown(pairs, tokenizers)
+    assert next(passed) == pairs[0]
+    assert caplog.messages == []
+    assert list(passed) == pairs[1:]
+    many = "; is the target text in the right language?" if target == "ein zwei" else ""
+    assert caplog.messages == [f"{told}, are unknown to the model{many}"]
+
+
+def test_a_fifth_of_unknown_tokens_raises_no_doubt_of_the_language(caplog):
+    tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["ein"]))
+    assert len(list(sum_up_unknown([("ein ein zwei ein ein",)], {"source": tokenizer}))) == 1
+    assert caplog.messages == ["1 of 5 source tokens, in 1 of 1 lines, are unknown to the model"]

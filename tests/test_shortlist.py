@@ -151,3 +151,24 @@ def test_a_lexicon_is_kept_in_a_run(tmp_path: Path) -> None:
     (run.lexicon / "model.safetensors").write_bytes(b"x")
     with pytest.raises(RunError, match=r"damaged.* make it anew with `nmt lexicon"):
         load_lexicon(run, TOKENIZER, TOKENIZER)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "misfit"),
+    [
+        ("candidates", SIZE, "candidates has tokens that the target does not have"),
+        ("candidates", EOS, "candidates has tokens that the target does not have"),
+        ("frequent", SIZE, "frequent has tokens that the target does not have"),
+        ("frequent", PAD, "frequent has tokens that the target does not have"),
+        ("probabilities", -0.1, "probabilities are negative, infinite or NaN"),
+        ("probabilities", np.nan, "probabilities are negative, infinite or NaN"),
+    ],
+)
+def test_a_lexicon_of_impossible_numbers_is_refused(
+    name: str, value: float, misfit: str, tmp_path: Path
+) -> None:
+    run, lexicon = RunDirectory(tmp_path), random_lexicon()
+    getattr(lexicon, name)[-1] = value
+    save_lexicon(run, lexicon, TOKENIZER, TOKENIZER)
+    with pytest.raises(RunError, match=rf"lexicon: not a lexicon of this run \({misfit}\)"):
+        load_lexicon(run, TOKENIZER, TOKENIZER)

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -76,3 +78,43 @@ def test_each_lies_between_the_intersection_and_the_union(
 @given(both=LINKS)
 def test_two_that_agree_are_left_as_they_are(name: str, both: Alignment) -> None:
     assert SYMMETRIZATIONS[name](both, both) == both
+
+
+def plainly_grown(forward: Alignment, backward: Alignment) -> set[tuple[int, int]]:
+    """Koehn's grow-diag, with loops over the words: source words first, both ascending."""
+    found = set(forward & backward)
+    steps = [(-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
+    has_grown = True
+    while has_grown:
+        has_grown, before = False, set(found)
+        for source in range(6):
+            for target in range(6):
+                if (source, target) not in before:
+                    continue
+                for down, right in steps:
+                    s, t = source + down, target + right
+                    is_new = all(s != a for a, _ in found) or all(t != b for _, b in found)
+                    if (s, t) in forward | backward and is_new:
+                        found.add((s, t))
+                        has_grown = True
+    return found
+
+
+@settings(deadline=None, max_examples=200)
+@given(both=LINKS, one=LINKS, other=LINKS)
+def test_growing_goes_from_the_first_word_to_the_last(
+    both: Alignment, one: Alignment, other: Alignment
+) -> None:
+    assert grow_diag(both | one, both | other) == plainly_grown(both | one, both | other)
+
+
+@pytest.mark.parametrize("finish", [grow_diag_final, grow_diag_final_and])
+def test_the_last_links_are_added_in_the_order_of_the_words(
+    finish: Callable[[Alignment, Alignment], Alignment],
+) -> None:
+    nothing: Alignment = frozenset()
+    for first in range(8):
+        for second in range(first + 1, 8):
+            found = finish(nothing, frozenset({(second, 9), (first, 9), (first, 20)}))
+            rest = {(second, 9), (first, 20)} if finish is grow_diag_final else set()
+            assert found == {(first, 9), *rest}

@@ -10,8 +10,9 @@ from nmt.data.cache import encode_corpus
 from nmt.data.corpus import ParallelFiles
 from nmt.data.encoded import EncodedCorpus
 from nmt.data.filters import Filters
-from nmt.data.links import read_links
+from nmt.data.links import read_links, target_weights
 from nmt.data.loader import DataLoader
+from nmt.data.ragged import RaggedArray
 from nmt.errors import DataError
 from nmt.text.characters import CharacterTrainer
 from nmt.text.normalization import Normalizer
@@ -81,6 +82,7 @@ def test_other_alignments_are_another_corpus(letters: Tokenizer, tmp_path: Path)
         ("0-0\n", r"links has 1 lines, .*a and .*b 2: line n of one must be the alignment"),
         ("0-0\n\n\n", r"links has 3 lines, .* 2: line n"),
         ("0-0\n0-7\n", r"links, line 2: '0-7' names target word 7, but the target has 1 words"),
+        ("0-0\n7-0\n", r"links, line 2: '7-0' names source word 7, but the source has 1 words"),
         ("0-0\n0_0\n", r"links, line 2: '0_0' is no alignment"),
     ],
 )
@@ -122,3 +124,13 @@ def test_links_may_count_characters(tmp_path: Path) -> None:
     assert len(keys) == 2
     with pytest.raises(DataError, match=r"target word 2, .* has 1 words.*; .* set alignment_units"):
         list(read_links(replace(files, alignment_units="words"), tokenizer, tokenizer))
+
+
+def test_each_row_has_its_own_links() -> None:
+    """Rows of source, target, source, target, ...; the second has none."""
+    links = RaggedArray.from_rows([[0, 0, 1, 0], [], [2, 1, 0, 0, 1, 1]])
+    assert target_weights(links, num_labels=2, num_positions=3).tolist() == [
+        [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]],
+        [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+        [[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]],
+    ]

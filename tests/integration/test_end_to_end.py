@@ -490,6 +490,8 @@ def test_score_prefers_the_right_translation(nmt: Any, tmp_path: Path) -> None:
     perplexity = math.exp(-(right + wrong) / num_tokens)
     assert f"2 sentences, {num_tokens} tokens" in outcome.err
     assert f"perplexity {perplexity:.3f}" in outcome.err
+    total, mean = right + wrong, (right + wrong) / num_tokens
+    assert f"log-probability {total:.2f}, {mean:.4f} a token" in outcome.err
 
 
 def test_align_writes_a_link_for_each_target_word(nmt: Any) -> None:
@@ -509,6 +511,17 @@ def test_the_error_rate_of_its_own_alignments_is_zero(nmt: Any, tmp_path: Path) 
     nmt("align", "runs/tiny", *pair, "-o", tmp_path / "own.align")
     outcome = nmt("align", "runs/tiny", *pair, "--gold", tmp_path / "own.align")
     assert "alignment error rate 0.00% (precision 100.00%, recall 100.00%)" in outcome.err
+
+
+def test_sure_and_possible_links_count_for_recall_and_precision(nmt: Any, tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("one two .\n")
+    (tmp_path / "t").write_text("zwei eins .\n")
+    pair = ("--source", tmp_path / "s", "--target", tmp_path / "t")
+    first, second, _ = nmt("align", "runs/tiny", *pair).lines[0].split()
+    (tmp_path / "gold").write_text(f"{first} {second.replace('-', 'p')}\n")
+    outcome = nmt("align", "runs/tiny", *pair, "--gold", tmp_path / "gold")
+    # Three links are found; one is sure, and two are possible: 1 - (1 + 2) / (3 + 1).
+    assert outcome.err == "alignment error rate 25.00% (precision 66.67%, recall 100.00%)\n"
 
 
 def test_align_as_json_and_as_pictures(nmt: Any, tmp_path: Path) -> None:

@@ -114,9 +114,10 @@ def test_reinforce_learns_nothing_from_equal_rewards() -> None:
 
 
 def test_reinforce_takes_no_rewards_from_padding() -> None:
-    given = choice(torch.tensor([[-1.0, -2.0, -3.0]]))
+    given = choice(torch.tensor([[-1.0, -2.0, -3.0, -4.0]]))
+    real = torch.tensor([[True, True, True, False]])
     losses = [
-        Reinforce(discount=0.5)(given, torch.tensor([[-1.0, -3.0, padding]]), REAL)
+        Reinforce(discount=0.5)(given, torch.tensor([[-1.0, -3.0, -4.0, padding]]), real)
         for padding in (0.0, -100.0)
     ]
     assert losses[0] == losses[1]
