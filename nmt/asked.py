@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from nmt.console import FirstWarnings
 from nmt.data.grids import Source
 from nmt.demands import Input, encode_demand, require_phrases
 from nmt.input_types import check_lines
@@ -39,6 +40,7 @@ def read_windows(
     *,
     max_tokens: int,
     first_number: int,
+    warnings: FirstWarnings,
 ) -> Iterator[Window]:
     """The lines of one window after the other, in tokens.
 
@@ -49,6 +51,7 @@ def read_windows(
         search: that is to find it.
         max_tokens: of a line that are read.
         first_number: of the first line, for warnings.
+        warnings: of lines that are cut.
 
     Raises:
         TypeError: a line is neither an item of the reader nor an `Input`.
@@ -64,6 +67,7 @@ def read_windows(
             side="source",
             first_number=first_number,
             max_tokens=max_tokens,
+            warnings=warnings,
         )
         demands = [
             encode_demand(line, number, target_tokenizer, max_length)

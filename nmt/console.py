@@ -1,4 +1,4 @@
-"""Text for a terminal: control characters escaped, and a repeated warning shown once."""
+"""Text for a terminal: control characters escaped, and repeated warnings limited."""
 
 import logging
 import re
@@ -9,6 +9,10 @@ from typing import Final
 
 ONCE: Final[Mapping[str, object]] = {"once": True}
 """`extra` of a log record whose text is shown once by each handler with a `OnceFilter`."""
+
+_MOST_NAMED: Final = 10  # lines with warnings of one kind
+
+logger = logging.getLogger(__name__)
 
 # C0, C1 and DEL move the cursor or rename the window, and bidirectional controls show text in
 # another order than it is in: names and values of a stranger may hold them.
@@ -40,6 +44,28 @@ class OnceFilter(logging.Filter):
         is_new = text not in self._shown
         self._shown.add(text)
         return is_new
+
+
+class FirstWarnings:
+    """Warnings of one kind about lines: the first ten are logged, then one says there are more.
+
+    Args:
+        more: the message that stands for all warnings after the first ten.
+        extra: of the log records, as `ONCE`.
+    """
+
+    def __init__(self, more: str, extra: Mapping[str, object] | None = None) -> None:
+        self._more = more
+        self._extra = extra
+        self._num_lines = 0
+
+    def warn(self, message: str, *values: object) -> None:
+        """Log what is wrong with a line, or that there are more such lines, or nothing."""
+        self._num_lines += 1
+        if self._num_lines <= _MOST_NAMED:
+            logger.warning(message, *values, extra=self._extra)
+        elif self._num_lines == _MOST_NAMED + 1:
+            logger.warning("%s", self._more, extra=self._extra)
 
 
 class EscapingFormatter(logging.Formatter):

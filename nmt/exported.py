@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt import cores
+from nmt.console import FirstWarnings
 from nmt.errors import ConfigError, RunError, UserError
 from nmt.input_types import check_lines
-from nmt.reading import full_batches, no_report, read_words, windows
+from nmt.reading import cut_warnings, full_batches, no_report, read_words, windows
 from nmt.seal import is_sealed
 from nmt.search.hypothesis import Hypothesis
 from nmt.symbols import EOS, PAD
@@ -236,6 +237,7 @@ class ExportedTranslator:
         lines: Iterable[str],
         *,
         first_number: int = 1,
+        warnings: FirstWarnings | None = None,
         report: Callable[[int], object] = no_report,
     ) -> Iterator[list[Translation]]:
         """Translate any number of lines, as many at once as are read ahead.
@@ -243,12 +245,14 @@ class ExportedTranslator:
         Args:
             lines: raw text; one translation comes out for each.
             first_number: of the first line, for warnings.
+            warnings: of lines that are cut, where these lines are a part of a stream.
             report: is told, whenever a batch is done, how many more lines are.
 
         Raises:
             TypeError: a line is not a text, or lines are one string.
         """
         checked = check_lines(lines, self.source_reader.item_type, first_number=first_number)
+        warnings = warnings or cut_warnings()
         for window in windows(checked, len):
             sentences = read_words(
                 self.source_reader,
@@ -256,6 +260,7 @@ class ExportedTranslator:
                 side="source",
                 first_number=first_number,
                 max_tokens=self.description.max_source_length,
+                warnings=warnings,
             )
             found = self.search([sentence.ids for sentence in sentences], report)
             yield [self._write(hypotheses) for hypotheses in found]

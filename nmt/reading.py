@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, Literal, TypeVar
 
+from nmt.console import FirstWarnings
 from nmt.text.reader import EncodedWords, Item, Reader, Tokens, count_tokens
 
 logger = logging.getLogger(__name__)
@@ -12,7 +13,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 P = TypeVar("P", bound=tuple[Any, ...])
 
-_MOST_NAMED: Final = 10  # lines with unknown tokens
 _MOST_ITEMS: Final = 4_000
 _MOST_SIZE: Final = 4_000_000  # so that items of any length fit into memory
 
@@ -42,6 +42,11 @@ def windows(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
         yield window
 
 
+def cut_warnings() -> FirstWarnings:
+    """Return the warnings of `read_words` for one stream of lines."""
+    return FirstWarnings("there are more lines that are too long; they are not named")
+
+
 def read_words(
     reader: Reader[Item],
     items: Sequence[Item],
@@ -49,6 +54,7 @@ def read_words(
     side: Literal["source", "target"],
     first_number: int,
     max_tokens: int,
+    warnings: FirstWarnings,
 ) -> list[EncodedWords]:
     """The tokens and words of items; of one that is too long the beginning, with a warning.
 
@@ -58,12 +64,13 @@ def read_words(
         side: what the items are, for the warning.
         first_number: the number of the first item, for the warning.
         max_tokens: most tokens of an item.
+        warnings: of the stream that the items are from (`cut_warnings`).
     """
     sentences = []
     for number, item in enumerate(items, start=first_number):
         sentence = reader.encode_words(item)
         if len(sentence.ids) > max_tokens:
-            logger.warning(
+            warnings.warn(
                 "line %d: the %s has %d tokens; only the first %d are read "
                 "(decoding.max_source_length)",
                 number,
@@ -93,29 +100,17 @@ def warn_of_unknown(
         source: what it reads of an item.
         first_number: the number of the first item.
     """
-    num_warned = 0
+    warnings = FirstWarnings("there are more lines with unknown tokens; they are not named")
     for number, item in enumerate(items, start=first_number):
         tokens = reader.encode(source(item))
         num_unknown = reader.count_unknown(tokens)
         if num_unknown:
-            num_warned += 1
-            _warn_of_unknown(num_warned, number, num_unknown, len(tokens))
+            verb = "is" if num_unknown == 1 else "are"
+            warnings.warn(
+                "line %d: %d of %d tokens %s unknown to the model",
+                *(number, num_unknown, len(tokens), verb),
+            )
         yield item
-
-
-def _warn_of_unknown(num_warned: int, number: int, num_unknown: int, num_tokens: int) -> None:
-    """Name the first such lines, and of a text in another script not a million of them."""
-    if num_warned <= _MOST_NAMED:
-        verb = "is" if num_unknown == 1 else "are"
-        logger.warning(
-            "line %d: %d of %d tokens %s unknown to the model",
-            number,
-            num_unknown,
-            num_tokens,
-            verb,
-        )
-    elif num_warned == _MOST_NAMED + 1:
-        logger.warning("there are more lines with unknown tokens; they are not named")
 
 
 def sum_up_unknown(pairs: Iterable[P], readers: Mapping[str, Reader[Any]]) -> Iterator[P]:

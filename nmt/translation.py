@@ -14,6 +14,7 @@ from nmt.alignment_units import AlignmentUnits
 from nmt.asked import Window, read_windows
 from nmt.build import build_reranker, build_search, load_tokenizers
 from nmt.config import DecodingConfig
+from nmt.console import FirstWarnings
 from nmt.cores import num_threads
 from nmt.data.grids import Source
 from nmt.demands import Input as Input
@@ -33,7 +34,7 @@ from nmt.loading import (
 from nmt.minimum_bayes_risk import MinimumBayesRisk
 from nmt.nn.ensemble import Space
 from nmt.ranks import leading, serve
-from nmt.reading import no_report, read_words, windows
+from nmt.reading import cut_warnings, no_report, read_words, windows
 from nmt.rescoring import choose, decode, score_texts, score_tokens, search_again, written_words
 from nmt.run import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
@@ -267,6 +268,7 @@ class Translator:
         with_scores: bool = False,
         with_token_scores: bool = False,
         first_number: int = 1,
+        warnings: FirstWarnings | None = None,
         report: Callable[[int], object] = no_report,
     ) -> Iterator[list[Translation]]:
         """The same by windows: as many lines as are sorted and cut into batches together.
@@ -280,6 +282,7 @@ class Translator:
             with_scores: likewise.
             with_token_scores: likewise.
             first_number: of the first line, for warnings.
+            warnings: of lines that are cut, where these lines are a part of a stream.
             report: is told, whenever a batch has been searched, how many more lines are.
         """
         read = read_windows(
@@ -289,6 +292,7 @@ class Translator:
             self.inference.search,
             max_tokens=self.max_source_length,
             first_number=first_number,
+            warnings=warnings or cut_warnings(),
         )
         begun: deque[Window] = deque()  # (`tee` would keep dozens that are done)
 
@@ -369,7 +373,7 @@ class Translator:
         self, pairs: Iterable[Pair], function: str
     ) -> Iterator[tuple[list[EncodedWords], list[EncodedWords]]]:
         """The tokens and words of both sides, cut where they are too long, a window at a time."""
-        read = partial(read_words, max_tokens=self.max_source_length)
+        read = partial(read_words, max_tokens=self.max_source_length, warnings=cut_warnings())
         number = 1
         for window in windows(check_pairs(pairs, self.source_reader.item_type, function), _size):
             sources, targets = zip(*window, strict=True)

@@ -5,6 +5,7 @@ from hypothesis import given, strategies as st
 
 from nmt import reading
 from nmt.reading import (
+    cut_warnings,
     full_batches,
     like_batches,
     read_words,
@@ -65,7 +66,12 @@ def test_a_line_too_long_is_cut_and_named(caplog):
     tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["one (two) three"]))
     with caplog.at_level(logging.WARNING):
         short, long = read_words(
-            tokenizer, ["one", "one (two) three"], side="source", first_number=41, max_tokens=3
+            tokenizer,
+            ["one", "one (two) three"],
+            side="source",
+            first_number=41,
+            max_tokens=3,
+            warnings=cut_warnings(),
         )
     assert short.words == ["one"]
     # "(", "two" and ")" are three tokens of one word: that it is cut keeps it a word.
@@ -81,7 +87,12 @@ def test_a_line_too_long_is_cut_and_named(caplog):
 def test_a_line_of_exactly_the_limit_is_not_cut(most, is_cut, caplog):
     tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["a b c d e"]))
     (sentence,) = read_words(
-        tokenizer, ["a b c d e"], side="target", first_number=1, max_tokens=most
+        tokenizer,
+        ["a b c d e"],
+        side="target",
+        first_number=1,
+        max_tokens=most,
+        warnings=cut_warnings(),
     )
     assert len(sentence.ids) == min(most, 5)
     assert " ".join(sentence.words) == "a b c d e"[: 2 * most - 1]

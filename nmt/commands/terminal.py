@@ -51,8 +51,11 @@ def translated(
     is_typed = stdin_is_typed(names)
     if is_typed or line_buffered:
         # Nothing is read ahead where somebody waits for the answer.
+        from nmt.reading import cut_warnings
+
+        warnings = cut_warnings()
         for typed, line in enumerate(prompted(lines) if is_typed else lines, start=1):
-            for window in translate([line], first_number=typed):
+            for window in translate([line], first_number=typed, warnings=warnings):
                 yield [(line, window[0])]
         return
     ahead, behind = tee(lines)

@@ -7,7 +7,6 @@ characters that Unicode counts as line breaks are text, or else files that are a
 would come apart.
 """
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,17 +16,14 @@ from pathlib import Path
 from typing import ClassVar, Generic, Literal
 
 from nmt.alignment_units import AlignmentUnits
-from nmt.console import ONCE
+from nmt.console import ONCE, FirstWarnings
 from nmt.data.lines import MAX_LINE_BYTES, open_binary, raw_lines, without_end
 from nmt.errors import DataError
 from nmt.text.reader import Item
 
 _BOM = b"\xef\xbb\xbf"
 _UTF16_FIRST_BYTES = b"\xff\xfe"  # of its byte order marks
-_MOST_NAMED = 10  # lines of a kind, as those with bytes that are replaced
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-
-logger = logging.getLogger(__name__)
 
 OnError = Literal["raise", "replace", "blank"]
 
@@ -172,7 +168,8 @@ def _decode_lines(
     stream: BufferedReader, name: str, on_error: OnError, max_line_bytes: int
 ) -> Iterator[str | None]:
     """Read lines as `decode_lines` does; one that is too long is None."""
-    bad_lines, long_lines = _FirstWarnings(name), _FirstWarnings(name)
+    more = f"{name}: there are more such lines; they are not named"
+    bad_lines, long_lines = FirstWarnings(more, ONCE), FirstWarnings(more, ONCE)
     lines = raw_lines(stream, name, max_line_bytes)
     for number, (line, start, is_too_long) in enumerate(lines, start=1):
         skipped = len(_BOM) if number == 1 and line.startswith(_BOM) else 0
@@ -187,13 +184,16 @@ def _decode_lines(
                 raise _undecodable(name, number, offset, byte)
             read_as = "U+FFFD" if on_error == "replace" else "an empty line"
             bad_lines.warn(
-                number, f", byte {offset}: 0x{byte:02x} is no UTF-8 text; read as {read_as}"
+                "%s, line %d, byte %d: 0x%02x is no UTF-8 text; read as %s",
+                *(name, number, offset, byte, read_as),
             )
             text = content.decode("utf-8", errors="replace").replace("\0", _REPLACEMENT)
             text = text if on_error == "replace" else ""
         if is_too_long:
-            sentence = f": longer than {max_line_bytes:,} bytes; read as an empty line"
-            long_lines.warn(number, sentence)
+            limit = f"{max_line_bytes:,}"
+            long_lines.warn(
+                "%s, line %d: longer than %s bytes; read as an empty line", name, number, limit
+            )
         yield None if is_too_long else text
 
 
@@ -234,28 +234,6 @@ def _decode(content: bytes) -> tuple[str, int | None]:
 
 def _index(content: bytes, byte: int) -> int | None:
     return content.index(byte) if byte in content else None
-
-
-class _FirstWarnings:
-    """The first warnings of a kind: of a file that is no text not a million of them.
-
-    Args:
-        name: of the file.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._num_lines = 0
-
-    def warn(self, number: int, sentence: str) -> None:
-        """Log what is wrong with a line; after the first ones, that there are more."""
-        self._num_lines += 1
-        if self._num_lines <= _MOST_NAMED:
-            logger.warning("%s, line %d%s", self._name, number, sentence, extra=ONCE)
-        elif self._num_lines == _MOST_NAMED + 1:
-            logger.warning(
-                "%s: there are more such lines; they are not named", self._name, extra=ONCE
-            )
 
 
 def _undecodable(name: str, number: int, offset: int, byte: int) -> DataError:

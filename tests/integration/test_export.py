@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock, call
 
@@ -174,6 +175,15 @@ def test_in_python(exported: Path) -> None:
             TypeError, match=f"^translate: line 2 is {kind}; each line must be str$"
         ):
             translator.translate(["one", line])  # type: ignore[list-item]
+
+
+def test_ten_lines_that_are_cut_are_named(exported: Path, caplog: pytest.LogCaptureFixture) -> None:
+    translator = ExportedTranslator.open(exported)
+    short = replace(translator.description, max_source_length=2)
+    with caplog.at_level("WARNING"):
+        assert len(replace(translator, description=short).translate(["one two ."] * 30)) == 30
+    assert len(caplog.messages) == 11
+    assert caplog.messages[-1] == "there are more lines that are too long; they are not named"
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,34 @@ def test_the_limit_is_an_option(nmt: Any, in_copy: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("how", [(), ("--line-buffered",)])
+def test_translate_names_ten_lines_that_are_cut(
+    how: tuple[str, ...], nmt: Any, in_copy: Path
+) -> None:
+    write("in", *["one two ."] * 30)
+    outcome = nmt("translate", "runs/tiny", "in", "--set", "max_source_length=2", *how)
+    assert (outcome.code, len(outcome.lines)) == (0, 30)
+    named = [
+        f"nmt: warning: line {number}: the source has 3 tokens; only" for number in range(1, 11)
+    ]
+    warnings = outcome.err.splitlines()
+    assert [line[: len(start)] for line, start in zip(warnings, named, strict=False)] == named
+    assert warnings[10:] == [
+        "nmt: warning: there are more lines that are too long; they are not named"
+    ]
+
+
+def test_score_names_ten_lines_that_are_cut(nmt: Any, in_copy: Path) -> None:
+    write("a", *["one two ."] * 30)
+    write("b", *["zwei eins ."] * 30)
+    config = in_copy / "runs" / "tiny" / "config.yaml"
+    config.write_text(config.read_text().replace("max_source_length: 1000", "max_source_length: 2"))
+    outcome = nmt("score", "runs/tiny", "--source", "a", "--target", "b")
+    assert (outcome.code, len(outcome.lines)) == (0, 30)
+    assert outcome.err.count("only the first 2 are read") == 10
+    assert outcome.err.count("there are more lines that are too long") == 1
+
+
 def test_prefixes_and_constraints_keep_their_lines(nmt: Any, in_copy: Path) -> None:
     write("in", "one two .", "one two .")
     for option in ("--prefixes", "--constraints"):
