@@ -1,5 +1,6 @@
 """The sampler: every pair once, within the limits, little padding, the same for the same seed."""
 
+import math
 import tracemalloc
 
 import numpy as np
@@ -235,3 +236,49 @@ def test_batches_of_one_take_no_more_than_others_when_they_are_made() -> None:
     batches = BatchSampler([30_000], seed=1, batch_sentences=1).batches(0, lengths)
     held = batches.pairs.nbytes + batches.cuts.nbytes + batches.order.nbytes
     assert held == 12 * 30_000 + 4
+
+
+@pytest.mark.parametrize(
+    ("limits", "num_batches"),
+    [
+        ({"batch_sentences": 10}, 60),
+        # Each pair takes its longer side and EOS: 10 * (2 + 3 + ... + 61) tokens.
+        ({"batch_tokens": 315}, 60),
+        ({"batch_tokens": 315, "batch_sentences": 5}, 120),  # each pair takes a fifth
+    ],
+)
+def test_a_band_is_six_batches_of_neighbouring_lengths(
+    limits: dict[str, int], num_batches: float
+) -> None:
+    target = np.repeat(np.arange(1, 61), 10)
+    lengths = PairLengths(np.ones_like(target), target)
+    sampler = BatchSampler([600], seed=1, **limits)
+    keys = np.arange(600, dtype=np.uint64)
+    numbers = [
+        int(sampler._bands(keys, lengths, np.random.default_rng(seed))[-1]) for seed in range(40)
+    ]
+    # The first band begins anywhere within six batches.
+    assert set(numbers) <= {math.floor(num_batches / 6), math.ceil(num_batches / 6)}
+    assert np.mean(numbers) == pytest.approx(num_batches / 6, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"batch_sentences": 10},
+        {"batch_tokens": 69},  # eleven sentences of 5 tokens and EOS make 66
+        {"batch_sentences": 10, "batch_tokens": 999},
+        {"batch_sentences": 999, "batch_tokens": 69},
+    ],
+)
+def test_all_batches_are_full_but_the_first_and_the_last(limits: dict[str, int]) -> None:
+    most = 11 if limits.get("batch_tokens") == 69 else 10
+    lengths = PairLengths(np.full(100, 5), np.full(100, 4))
+    firsts = set()
+    for epoch in range(30):
+        batches = BatchSampler([100], seed=1, **limits).batches(epoch, lengths)
+        first, *middle, last = np.diff(batches.cuts.astype(np.int64)).tolist()
+        assert set(middle) == {most}
+        assert 1 <= first <= most and 1 <= last <= most
+        firsts.add(first)
+    assert len(firsts) > 5, "the first is as large as chance has it"
