@@ -15,7 +15,10 @@ from nmt.text.vocabulary import Vocabulary, count_words
 from nmt.text.word_cache import remember_words
 
 JOINER: Final = "￭"
-_JOINER_IN_TEXT: Final = "■"  # of the joiner in a text; NFKC writes it so, too
+_JOINER_IN_TEXT: Final = (
+    "■■"  # stands for the joiner in a text: each mark of a text is one character
+)
+_FORMER_JOINER_IN_TEXT: Final = "■"  # in vocabularies of earlier versions; NFKC writes it so, too
 
 
 def split_word(word: str) -> list[str]:
@@ -28,8 +31,9 @@ def split_word(word: str) -> list[str]:
     if not any(map(is_punctuation, word)):
         return [word]
     tokens: list[str] = []
-    for is_mark, run in groupby(word.replace(JOINER, _JOINER_IN_TEXT), is_punctuation):
-        for token in run if is_mark else ("".join(run),):
+    for is_mark, run in groupby(word, is_punctuation):
+        for text in run if is_mark else ("".join(run),):
+            token = _JOINER_IN_TEXT if text == JOINER else text
             if tokens and not is_mark:
                 tokens[-1] += JOINER
             tokens.append(JOINER + token if tokens and is_mark else token)
@@ -39,6 +43,9 @@ def split_word(word: str) -> list[str]:
 def _other_joins(token: str) -> list[str]:
     """Return the same mark with other joiners, the most similar first; nothing for a word."""
     mark = token.strip(JOINER)
+    if mark == _JOINER_IN_TEXT:
+        former = token.replace(mark, _FORMER_JOINER_IN_TEXT)
+        return [former, *_other_joins(former)]
     if len(mark) != 1 or not is_punctuation(mark):
         return []
     others = (mark, JOINER + mark, mark + JOINER, JOINER + mark + JOINER)
@@ -48,6 +55,12 @@ def _other_joins(token: str) -> list[str]:
         return sum((here == JOINER) != (there == JOINER) for here, there in ends)
 
     return sorted(filter(difference, others), key=difference)
+
+
+def _text_of(token: str) -> str:
+    """Return what a token writes."""
+    text = token.strip(JOINER)
+    return JOINER if text == _JOINER_IN_TEXT else text
 
 
 class WordTokenizer(Tokenizer):
@@ -106,7 +119,7 @@ class WordTokenizer(Tokenizer):
 
     def _join(self, ids: Sequence[int]) -> str:
         return "".join(
-            UNKNOWN_TEXT if token == UNK else self._vocabulary.token(token).strip(JOINER)
+            UNKNOWN_TEXT if token == UNK else _text_of(self._vocabulary.token(token))
             for token in ids
             if not self._is_blank(token)
         )

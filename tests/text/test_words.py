@@ -27,7 +27,8 @@ def train(*lines, **options):
         ("हिन्दी", "हिन्दी"),  # vowel signs are part of a word
         ("a_b", "a ￭_￭ b"),
         ("<s>", "<￭ s ￭>"),
-        ("a￭b", "a ￭■￭ b"),
+        ("a￭b", "a ￭■■￭ b"),
+        ("■■￭", "■ ￭■ ￭■■"),
     ],
 )
 def test_punctuation_stands_alone_and_says_where_it_touches(word, tokens):
@@ -37,9 +38,21 @@ def test_punctuation_stands_alone_and_says_where_it_touches(word, tokens):
 @given(st.text(min_size=1).filter(lambda text: text.split() == [text]))
 def test_split_words_can_be_joined_again(word):
     tokens = split_word(word)
-    assert "".join(token.strip(JOINER) for token in tokens) == word.replace(JOINER, "■")
+    assert "".join(token.strip(JOINER) for token in tokens) == word.replace(JOINER, "■■")
     for left, right in pairwise(tokens):
         assert left.endswith(JOINER) != right.startswith(JOINER)
+
+
+def test_joiners_and_squares_of_a_text_come_back():
+    text = "a￭b ￭ ■ ■■ ￭■￭ (￭)"
+    tokenizer = train(text)
+    assert UNK not in tokenizer.encode(text)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_a_vocabulary_of_earlier_versions_reads_a_joiner_as_a_square():
+    tokenizer = train("a ■ b")
+    assert tokenizer.decode(tokenizer.encode("a ￭ b")) == "a ■ b"
 
 
 def test_blanks_are_put_where_there_were_some():
