@@ -178,3 +178,22 @@ def test_the_first_to_end_may_be_all_that_is_waited_for(random_model, n_best):
         # What has ended last has ended in the step in which the n-th did.
         shorter = [item for item in first if len(item.tokens) < max(len(i.tokens) for i in first)]
         assert len(shorter) < n_best
+
+
+def test_hypotheses_that_end_together_hold_a_place_each():
+    """Words 4 and 5 end at once; of the two that go on from 6, a beam of three has room for one."""
+    table = torch.full((9, 9), -50.0)
+    table[BOS, 4:7] = -1.0
+    table[4:6, EOS] = -0.1
+    table[6, 7], table[6, 8] = -0.5, -0.6
+    table[7:, EOS] = -0.1
+    num_rows = []
+
+    def step(tokens, state):
+        num_rows.append(len(tokens))
+        return table[tokens], state
+
+    search = BeamSearch(3, 3, Scoring(NoPenalty()), Rules(LIMITS))
+    (found,) = search(Stepper(step), None, Request(torch.tensor([3])))
+    assert [item.tokens for item in found] == [(4,), (5,), (6, 7)]
+    assert num_rows == [1, 3, 1]

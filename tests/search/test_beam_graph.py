@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nmt.search.beam import BeamSearch
-from nmt.search.beam_graph import NUM_NEVER, GraphBeam
+from nmt.search.beam_graph import GraphBeam
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, Scoring
 from nmt.search.rules import Rules, SearchLimits
@@ -94,10 +94,30 @@ def test_sentences_that_are_done_leave(random_model):
     assert all(after <= before * 3 / 4 for before, after in pairwise(rounds))
 
 
-def test_the_smallest_vocabulary(random_model):
+def test_there_is_room_for_the_shortest_length_where_it_goes_beyond_the_longest(random_model):
+    limits = SearchLimits(min_length_ratio=3.0, max_length=60, max_length_ratio=1.0)
+    model, given = random_model(50, seed=1), ([0, 1], [7, 12])
+    found, _ = search(GraphBeam(AveragePenalty(), limits), model, *given, 2, 1)
+    expected = model.translate(BeamSearch(2, 1, Scoring(AveragePenalty()), Rules(limits)), *given)
+    tokens = [best.tokens for (best,) in found]
+    assert tokens == [best.tokens for (best,) in expected]
+    assert [len(each) for each in tokens] == [21, 36]
+
+
+def test_eight_sentences_go_on_to_the_end_together(random_model):
+    limits = SearchLimits(min_length_ratio=1.0, max_length=60)
+    for count, together in ((8, True), (9, False)):
+        lengths = list(range(1, 5 * count, 5))
+        beam = GraphBeam(AveragePenalty(), limits)
+        _, rounds = search(beam, random_model(50, 0), list(range(count)), lengths, 4, 1)
+        assert (rounds == [count]) == together
+
+
+@pytest.mark.parametrize("spare", [0, 3])
+def test_the_smallest_vocabulary(random_model, spare):
     """As many continuations are looked at as may be refused, and one for each place."""
     beam_size = 2
-    model = random_model(beam_size + NUM_NEVER, seed=3)
+    model = random_model(beam_size + len(SPECIAL_SYMBOLS) + spare, seed=3)
     model.table[:, : len(SPECIAL_SYMBOLS)] += 5.0  # all that is refused is more probable
     model.table[:] = model.table.log_softmax(dim=1)
     limits = SearchLimits(min_length=4, max_length=6, max_length_ratio=None)
