@@ -181,19 +181,15 @@ def test_the_first_to_end_may_be_all_that_is_waited_for(random_model, n_best):
 
 
 def test_hypotheses_that_end_together_hold_a_place_each():
-    """Words 4 and 5 end at once; of the two that go on from 6, a beam of three has room for one."""
+    """Words 4 and 5 end at once; that leaves one place of three, which 6 7 8 takes from 6 7."""
     table = torch.full((9, 9), -50.0)
     table[BOS, 4:7] = -1.0
     table[4:6, EOS] = -0.1
-    table[6, 7], table[6, 8] = -0.5, -0.6
-    table[7:, EOS] = -0.1
-    num_rows = []
-
-    def step(tokens, state):
-        num_rows.append(len(tokens))
-        return table[tokens], state
-
+    table[6, 7] = -0.5
+    table[7, 8], table[7, EOS] = -0.1, -0.5
+    table[8, EOS] = -3.0
+    model = Stepper(lambda tokens, state: (table[tokens], state))
     search = BeamSearch(3, 3, Scoring(NoPenalty()), Rules(LIMITS))
-    (found,) = search(Stepper(step), None, Request(torch.tensor([3])))
-    assert [item.tokens for item in found] == [(4,), (5,), (6, 7)]
-    assert num_rows == [1, 3, 1]
+    (found,) = search(model, None, Request(torch.tensor([3])))
+    assert [item.tokens for item in found] == [(4,), (5,), (6, 7, 8)]
+    assert [item.score for item in found] == pytest.approx([-1.1, -1.1, -4.6])
