@@ -11,8 +11,11 @@ import pytest
 from nmt.data import cache
 from nmt.data.cache import encode_corpus
 from nmt.data.corpus import ParallelFiles, read_pairs
+from nmt.data.encoding import BlockEncoder
 from nmt.data.filters import Filters
 from nmt.errors import DataError, RunError
+from nmt.text.normalization import Normalizer
+from nmt.text.words import WordTrainer
 
 FILTERS = Filters(max_length=9, deduplicate=True)
 
@@ -125,3 +128,16 @@ def test_what_is_broken_off_leaves_nothing(
         encode_corpus(files, *tokenizers, filters=FILTERS, folder=folder, num_processes=2)
     assert not entries(folder)
     assert not multiprocessing.active_children()
+
+
+def test_each_side_is_read_by_its_own_tokenizer() -> None:
+    source = WordTrainer(Normalizer()).train(lambda: iter(["a b c"]))
+    target = WordTrainer(Normalizer()).train(lambda: iter(["x a"]))
+    block = BlockEncoder(source, target, with_hashes=False)([("c a", "a x a"), ("b", "")])
+    for side, reader, texts in (
+        (block.source, source, ["c a", "b"]),
+        (block.target, target, ["a x a", ""]),
+    ):
+        assert [side.tokens[row].tolist() for row in (0, 1)] == [reader.encode(t) for t in texts]
+        assert side.text is None
+    assert block.hashes is None

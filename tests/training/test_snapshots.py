@@ -24,3 +24,11 @@ def test_what_killed_processes_left_behind_is_cleared_away(tmp_path: Path) -> No
     snapshots.save(10, {"a": torch.ones(1)}, {})
     assert names(run) == ["step-10", "step-6", "step-by-step"]
     assert snapshots.latest(9) == [6, 10]
+
+
+def test_the_latest_come_with_the_oldest_first(tmp_path: Path) -> None:
+    snapshots = Snapshots(RunDirectory(tmp_path), keep=3)
+    for update in (8, 9, 10, 11):
+        snapshots.save(update, {"a": torch.full((1,), float(update))}, {})
+    assert [snapshots.latest(count) for count in (0, 1, 2, 9)] == [[], [11], [10, 11], [9, 10, 11]]
+    assert [weights["a"].item() for weights in snapshots.weights([10, 11])] == [10.0, 11.0]
