@@ -8,6 +8,7 @@ a program of your own, where the tokenizers are of SentencePiece. For much text 
 is better, as it sorts lines by length and computes batches side by side.
 """
 
+import argparse
 import base64
 import json
 import sys
@@ -71,8 +72,18 @@ class Tokenizer:
 
 def main() -> None:
     """Translate standard input, batch by batch."""
-    session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
-    told = json.loads(session.get_modelmeta().custom_metadata_map["nmt"])
+    parser = argparse.ArgumentParser(
+        usage="%(prog)s FILE < INPUT > OUTPUT",
+        description="Translate text on standard input with a file of `nmt export`.",
+    )
+    parser.add_argument("file", metavar="FILE", help="the file that `nmt export` wrote")
+    path = parser.parse_args().file
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        told = json.loads(session.get_modelmeta().custom_metadata_map["nmt"])
+    except Exception as error:  # ONNX Runtime has a class for each reason, with no base of its own
+        reason = " ".join(str(error).split())
+        parser.error(f"{path}: not a readable file of `nmt export`: {reason}")
     source = Tokenizer(told["source"])
     target = source if told["target"] is None else Tokenizer(told["target"])
     lines = bounded(sys.stdin)

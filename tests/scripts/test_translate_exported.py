@@ -5,6 +5,7 @@ import io
 import json
 import runpy
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, Literal
 
@@ -58,6 +59,37 @@ def test_it_reads_and_writes_as_the_tokenizer(
 def test_another_tokenizer_is_refused(script: ModuleType) -> None:
     with pytest.raises(SystemExit, match=r"tokenizers of SentencePiece, and none of words"):
         script.Tokenizer({"name": "words"})
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--help"], 0, ""),
+        ([], 2, "the following arguments are required: FILE"),
+        (["{folder}/missing.onnx"], 2, "missing.onnx: not a readable file of `nmt export`"),
+        (["{folder}/text.onnx"], 2, "text.onnx: not a readable file of `nmt export`"),
+        (["{folder}"], 2, "not a readable file of `nmt export`"),
+    ],
+)
+def test_wrong_arguments_get_the_usage(
+    script: ModuleType,
+    words: list[str],
+    code: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "text.onnx").write_text("Tom chases Jerry.\n")
+    given = [word.format(folder=tmp_path) for word in words]
+    monkeypatch.setattr(sys, "argv", ["translate_exported.py", *given])
+    with pytest.raises(SystemExit) as ended:
+        script.main()
+    out, err = capsys.readouterr()
+    assert ended.value.code == code
+    shown = err if code else out
+    assert shown.startswith("usage: translate_exported.py FILE < INPUT > OUTPUT\n")
+    assert message in shown.splitlines()[-1]
 
 
 class Copying:
