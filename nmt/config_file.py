@@ -1,5 +1,6 @@
 """From a YAML file, `extends:` and ``key=value`` overrides to a checked `Config`, and back."""
 
+import errno
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -102,7 +103,8 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {describe(error)}") from None
+        hint = "; give a YAML configuration" if error.errno == errno.EFBIG else ""
+        raise ConfigError(f"{path}: cannot be read: {describe(error)}{hint}") from None
 
 
 def _read_layers(path: Path) -> list[Layer]:
@@ -167,7 +169,8 @@ def _require_each_counts(overrides: Sequence[Layer], tree: Tree) -> None:
     for override, later in combinations(overrides, 2):
         place, key = override.place, _dotted(later.place)
         if later.place == place:
-            raise ConfigError(f"{later.origin}: {override.origin} sets {key} too; give it once")
+            given = f"{override.origin} and {later.origin}"
+            raise ConfigError(f"{key}: given twice ({given}); give it once")
         is_above = later.place == place[: len(later.place)]
         if is_above and _at(tree, place) != _at(override.tree, place):
             raise ConfigError(

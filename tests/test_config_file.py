@@ -76,12 +76,12 @@ class TestOverrides:
         [
             (
                 ["seed=1", "device=cpu", "seed=1"],
-                "override 'seed=1': override 'seed=1' sets seed too; give it once",
+                "seed: given twice (override 'seed=1' and override 'seed=1'); give it once",
             ),
             (
                 ["data.train.source=c", " data.train.source = d"],
-                "override ' data.train.source = d': override 'data.train.source=c' sets "
-                "data.train.source too; give it once",
+                "data.train.source: given twice (override 'data.train.source=c' and override "
+                "' data.train.source = d'); give it once",
             ),
             (
                 ["model.encoder.hidden_size=8", "model.encoder={num_layers: 2}"],
@@ -477,7 +477,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with (tmp_path / "sparse.yaml").open("wb") as file:
         file.truncate(20 * 10**9)
     assert refused(tmp_path / "sparse.yaml") == (
-        "sparse.yaml: cannot be read: larger than 500,000 bytes, the limit here"
+        "sparse.yaml: cannot be read: larger than 500,000 bytes, the limit here; give a YAML "
+        "configuration"
     )
 
 
