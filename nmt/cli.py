@@ -103,7 +103,21 @@ class _Parser(argparse.ArgumentParser):
         dashed = re.search(r"unrecognized arguments: --?([\w.]+)(=\S*)?", message)
         if dashed is not None and ("." in dashed[1] or (takes_options and dashed[2])):
             message += f": options are given without dashes, as {dashed[1]}{dashed[2] or '=…'}"
+        else:
+            message += self._nearest_option(message)
         raise UserError(f"{message} (see `{self.prog} --help`)")
+
+    def _nearest_option(self, message: str) -> str:
+        """Return a hint where an option that does not exist is almost the name of one."""
+        unknown = re.search(r"unrecognized arguments: (?:[^-]\S* )*--([\w-]+)", message)
+        if unknown is None:
+            return ""
+        from nmt.explain import nearest
+
+        options = [option for action in self._actions for option in action.option_strings]
+        names = [option[2:] for option in options if option.startswith("--")]
+        name = nearest(unknown[1], names)
+        return f" (did you mean --{name}?)" if name else ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -121,7 +121,9 @@ def test_an_unknown_argument_names_the_help(
         (["--seed=3"], ": options are given without dashes, as seed=3"),
         (["-training.max_epochs", "3"], ": options are given without dashes, as training.max_epoch"
          "s=…"),
-        (["--resum"], ""),
+        (["--resum"], " (did you mean --resume?)"),
+        (["--over-write", "--zzz"], " (did you mean --overwrite?)"),
+        (["--zzz"], ""),
     ],
 )  # fmt: skip
 def test_options_are_given_without_dashes(

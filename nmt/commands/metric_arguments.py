@@ -1,5 +1,6 @@
 """Metrics that are named on the command line."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,8 @@ def named_metrics(argument: str, given: str, config: "Config") -> "list[MetricCo
 
     validation = config.training.validation
     try:
+        if re.search(r"(^|,)\s*,", given):
+            raise ConfigError("a metric is missing before a comma; write them as in bleu,chrf")
         items = parse_yaml(f"[{given}]", argument) or []
         metrics = read_metrics([_of_run(item, validation.metrics) for item in items])
     except ConfigError as error:

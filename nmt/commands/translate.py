@@ -163,6 +163,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Translate the input as it comes; of several that torchrun started, the others compute."""
     if is_exported(arguments.run):
+        _require_run_first(arguments)
         return translate_exported(arguments)
     folder, config = load_run(arguments)
     _check(config, arguments)
@@ -201,6 +202,18 @@ def _translate(folder: "RunDirectory", config: "Config", arguments: argparse.Nam
         windows = _translated(translator, inputs, bookmark, arguments, progress.update)
         _write(windows, translator, bookmark, arguments)
     return 0
+
+
+def _require_run_first(arguments: argparse.Namespace) -> None:
+    """Refuse a run that is given behind the file to translate."""
+    from nmt.run import RunDirectory
+
+    for name in arguments.input:
+        if RunDirectory(Path(name)).config.is_file():
+            raise UserError(
+                f"{name}: is a run, and {arguments.run} is not; the run comes first, as in "
+                f"`nmt translate {name} {arguments.run}`"
+            )
 
 
 def _check(config: "Config", arguments: argparse.Namespace) -> None:

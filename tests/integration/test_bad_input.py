@@ -423,6 +423,7 @@ def test_a_device_is_looked_for_before_the_corpora(nmt: Any, in_copy: Path) -> N
         (["--batch-tokens", "["], ["error: --batch-tokens [: ", "not YAML"]),
         (["--precision", "int3"], ["error: --precision int3: ", "bfloat16"]),
         (["nowhere.en"], ["nowhere.en: no such file"]),
+        (["--beam-sise", "3"], ["--beam-sise 3 (did you mean --beam-size?) (see `nmt translate "]),
         (["runs"], ["runs: is a folder"]),
         (["-o", "no/out.de"], ["no/out.de: its folder does not exist"]),
         (["--alignments", "runs"], ["runs: is a folder"]),
@@ -451,7 +452,7 @@ def test_arguments_of_translate(
         (["translate", "--json", "--scores"], "--scores: has no effect with --json"),
         (["translate", "--average", "log"], "--average log: has no effect without further runs"),
         (["translate", "--beam-size", "3", "--set", "beam_size=4"],
-         "--set beam_size=4: --beam-size 3 sets decoding.beam_size too; give it once"),
+         "decoding.beam_size: given twice (--beam-size 3 and --set beam_size=4); give it once"),
         (["translate", "--set", "search.groups=3", "--set", "search=beam"],
          "--set search.groups=3: has no effect, as --set search=beam after it replaces"),
         (["rescore", "--source", "test.en", "--n-best", "x", "--set", "beam_size=3"],
@@ -482,6 +483,11 @@ def test_an_output_file_survives_a_run_that_cannot_be_loaded(nmt: Any, in_copy: 
             ["--metrics", "blue"],
             ["--metrics blue: unknown metric 'blue' (did you mean 'bleu'?); allowed: bleu, "],
         ),
+        (
+            ["--metrics", ","],
+            ["--metrics ,: a metric is missing before a comma; write them as in "],
+        ),
+        (["--metrics", "bleu,,ter"], ["--metrics bleu,,ter: a metric is missing before a comma"]),
         (["--source", "test.en"], ["--source and --reference go together"]),
         (["--source", "test.en", "--reference", "train.de"], ["has 20 lines", "has 400"]),
         (["--source", "nowhere", "--reference", "test.de"], ["nowhere: no such file"]),
@@ -600,6 +606,14 @@ def test_files_that_are_no_configuration(
     if content is not None:
         Path(name).write_bytes(content)
     nmt("train", name).assert_refused(*parts)
+
+
+@pytest.mark.parametrize("words", [("test.en", "runs/tiny"), ("test.en", "test.de", "runs/tiny")])
+def test_a_run_behind_its_input(words: tuple[str, ...], nmt: Any, in_trained: Path) -> None:
+    nmt("translate", *words).assert_refused(
+        "runs/tiny: is a run, and test.en is not; the run comes first, as in `nmt translate "
+        "runs/tiny test.en`"
+    )
 
 
 def test_a_run_in_the_place_of_a_configuration(nmt: Any, in_trained: Path) -> None:
