@@ -151,3 +151,12 @@ def test_lines_are_one_stream_so_that_warnings_number_them_right() -> None:
 def test_a_perplexity_beyond_all_numbers_is_infinite() -> None:
     scores: list[Any] = [Score("bleu", 1.0, "")]
     assert Validation(1e6, scores, []).perplexity == math.inf
+
+
+def test_translations_are_scored_against_references_and_not_the_other_way_round() -> None:
+    pairs = [("a b c d e", "A B C D E F G H")]
+    (score,) = Validator(shouting(), pairs, [Bleu()], num_samples=0, group=Alone())(
+        Interruption()
+    ).scores
+    # All words are right, and the brevity penalty is that of 5 words for 8.
+    assert score.value == pytest.approx(100.0 * math.exp(1 - 8 / 5))
