@@ -1,17 +1,20 @@
 """Units of word alignments: what the links of a sentence pair are counted in."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from nmt.scripts import has_no_spaces, is_punctuation
 
 AlignmentUnits = Literal["auto", "words", "characters", "pieces"]
 
-DESCRIPTIONS: Final[Mapping[AlignmentUnits, str]] = {
-    "auto": "words, characters of scripts without spaces",
+ActualUnits = Literal["words", "characters", "words and characters", "pieces"]
+"""What "auto" and the others come to for a pair of sentences."""
+
+DESCRIPTIONS: Final[Mapping[ActualUnits, str]] = {
     "words": "words",
     "characters": "characters",
+    "words and characters": "words and characters",
     "pieces": "pieces of the tokenizer",
 }
 
@@ -40,6 +43,22 @@ def split_text(text: str, units: AlignmentUnits) -> list[str]:
     if units == "words" or (units == "auto" and not has_no_spaces(text)):
         return words
     return [unit for word in words for unit in _split_word(word, every=units == "characters")]
+
+
+def find_units(parts: Sequence[Sequence[str]]) -> ActualUnits | None:
+    """Return what the units are that "auto" has split words into; None: there are none.
+
+    Args:
+        parts: the units of each word.
+    """
+    if not any(parts):
+        return None
+    if all(len(units) <= 1 for units in parts):
+        return "words"
+    are_characters = all(
+        len(_split_word(unit, every=True)) == 1 for units in parts for unit in units
+    )
+    return "characters" if are_characters else "words and characters"
 
 
 def _split_word(word: str, *, every: bool) -> list[str]:

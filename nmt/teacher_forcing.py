@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
-from nmt.alignment_units import AlignmentUnits
+from nmt.alignment_units import ActualUnits, AlignmentUnits
 from nmt.alignments import Weights, hard_alignment, merge_tokens
 from nmt.batch import Batch
 from nmt.nn.decoder import DecoderOutput
@@ -71,7 +71,7 @@ class SentenceAlignment:
     target_words: tuple[str, ...]
     weights: Weights
     links: Alignment
-    units: AlignmentUnits = "words"
+    units: ActualUnits = "words"
 
 
 def read_log_probabilities(batch: Batch, output: DecoderOutput) -> list[tuple[float, ...]]:
@@ -112,17 +112,22 @@ def align_pairs(
             source_reader.split_units(source, units),
             target_reader.split_units(target, units),
             of_pair,
-            units,
         )
         for (source, target), of_pair in zip(pairs, weights, strict=True)
     ]
 
 
 def align_units(
-    source: UnitTokens, target: UnitTokens, weights: NDArray[np.float32], units: AlignmentUnits
+    source: UnitTokens, target: UnitTokens, weights: NDArray[np.float32]
 ) -> SentenceAlignment:
     """Return attention between the tokens of a pair as an alignment of its units."""
     merged = merge_tokens(weights, source.shares, target.weights)
+    of_sides = [side.units for side in (source, target) if side.units is not None]
+    are_alike = all(units == of_sides[0] for units in of_sides)
     return SentenceAlignment(
-        tuple(source.texts), tuple(target.texts), merged, hard_alignment(merged), units
+        tuple(source.texts),
+        tuple(target.texts),
+        merged,
+        hard_alignment(merged),
+        [*of_sides, "words"][0] if are_alike else "words and characters",
     )

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from nmt.alignment_units import split_text
+from nmt.alignment_units import find_units, split_text
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,23 @@ def test_words_of_scripts_without_spaces_are_characters(text: str, units: str) -
 )
 def test_characters_are_those_that_people_see(text: str, units: str) -> None:
     assert split_text(text, "characters") == units.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "units"),
+    [
+        ("the dog", "words"),
+        ("我", "words"),
+        ("我爱你。", "characters"),
+        ("我爱你 x", "characters"),
+        ("ที่น้ำ", "characters"),
+        ("我爱Python。", "words and characters"),
+        ("我爱 the dog", "words and characters"),
+        ("", None),
+    ],
+)
+def test_units_are_named_by_what_was_split(text: str, units: str | None) -> None:
+    assert find_units([split_text(word, "auto") for word in text.split()]) == units
 
 
 @given(st.text(), st.sampled_from(["auto", "words", "characters"]))

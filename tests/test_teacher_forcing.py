@@ -55,13 +55,30 @@ def test_weights_are_those_of_the_tokens_alone():
 
 
 def test_words_are_aligned_by_their_tokens():
-    source = UnitTokens(["ab", "c"], [{0: 1.0, 1: 1.0}, {2: 1.0}], np.ones(3))
-    target = UnitTokens(["x"], [{0: 1.0}], np.ones(1))
+    source = UnitTokens(["ab", "c"], [{0: 1.0, 1: 1.0}, {2: 1.0}], np.ones(3), "words")
+    target = UnitTokens(["x"], [{0: 1.0}], np.ones(1), "words")
     # A row for the token and one for EOS, a column more for EOS.
     weights = np.array([[0.3, 0.3, 0.4, 0.0], [0.0, 0.0, 0.0, 1.0]], dtype=np.float32)
-    alignment = align_units(source, target, weights, "words")
+    alignment = align_units(source, target, weights)
     assert alignment.units == "words"
     assert alignment.source_words == ("ab", "c")
     assert alignment.target_words == ("x",)
     assert alignment.weights == pytest.approx(np.array([[0.6, 0.4]]), abs=1e-6)
     assert alignment.links == {(0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "units"),
+    [
+        ("words", "words", "words"),
+        ("characters", "characters", "characters"),
+        ("words", "characters", "words and characters"),
+        ("words and characters", "characters", "words and characters"),
+        (None, "characters", "characters"),
+        ("pieces", None, "pieces"),
+        (None, None, "words"),
+    ],
+)
+def test_an_alignment_states_the_units_of_both_sides(source, target, units):
+    of_sides = [UnitTokens(["x"], [{0: 1.0}], np.ones(1), side) for side in (source, target)]
+    assert align_units(*of_sides, np.eye(2, dtype=np.float32)).units == units

@@ -37,8 +37,8 @@ run, of the opposite direction, the links of both are made one."""
 
 EXAMPLES = """output, a line for each pair:
   pharaoh  pairs i-j of a source word and a target word, counted from 0: `0-0 1-2 2-1`
-  json     an object with the words of both sides, the units that they are, the weights (a row
-           for each target word) and the pairs
+  json     an object with the words of both sides, the units that they are (words, characters,
+           "words and characters" or pieces), the weights (a row for each target word) and the pairs
   npz      the weights alone, for NumPy: arrays line_1, line_2, ... of float32, a row for each
            target word and a column for each source word (needs -o)
 
@@ -119,7 +119,7 @@ def _align(
     from nmt.reading import sum_up_unknown
 
     pairs, read_again, turned = tee(read_given_pairs(config, arguments), 3)
-    gold = None if arguments.gold is None else Gold(arguments.gold, arguments.max_line_bytes)
+    gold = None if arguments.gold is None else Gold(arguments)
     translator = load_translator(folder, config, arguments, searches=False)
     found = translator.align(sum_up_unknown(pairs, translator.readers))
     if reverse is not None:

@@ -3,9 +3,9 @@
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
-from nmt.alignment_units import DESCRIPTIONS
+from nmt.alignment_units import AlignmentUnits
 from nmt.commands.effects import key_of, refuse_ineffective
 from nmt.errors import ConfigError
 
@@ -121,7 +121,7 @@ def add_alignment_units(parser: argparse.ArgumentParser, *, default: str | None)
     """Declare the option that says what alignments link."""
     parser.add_argument(
         "--alignment-units",
-        choices=tuple(DESCRIPTIONS),
+        choices=get_args(AlignmentUnits),
         default=default,
         help="what alignments link: words (of the raw text, between spaces), characters, pieces of "
         "the tokenizer; auto: words, where a script without spaces is split into its characters "

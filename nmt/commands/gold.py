@@ -1,5 +1,6 @@
 """Alignments made by hand, which `nmt align --gold` compares with."""
 
+import argparse
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +19,15 @@ logger = logging.getLogger(__name__)
 class Gold:
     """The alignments of a file, asked for one after the other."""
 
-    def __init__(self, path: Path, max_line_bytes: int) -> None:
+    def __init__(self, arguments: argparse.Namespace) -> None:
         from nmt.data.corpus import read_lines
 
-        require_readable(path)
-        self._path = path
+        self._path: Path = arguments.gold
+        require_readable(self._path)
+        self._is_auto = arguments.alignment_units == "auto"
         self._num_split = 0  # sides of lines with links that have more units than words
         self._counts_words = True  # as far as seen, their links could be of words
-        self._lines = read_lines(path, max_line_bytes=max_line_bytes)
+        self._lines = read_lines(self._path, max_line_bytes=arguments.max_line_bytes)
 
     def next(
         self, number: int, alignment: "SentenceAlignment", pair: "tuple[Source, str]"
@@ -44,9 +46,9 @@ class Gold:
             where=f"{self._path}:{number}",
             num_source=len(alignment.source_words),
             num_target=len(alignment.target_words),
-            hint="; --alignment-units must be those of the file",
+            hint=f" (units here: {alignment.units}); --alignment-units must be those of the file",
         )
-        if alignment.units == "auto":
+        if self._is_auto:
             sides = alignment.source_words, alignment.target_words
             for side, (text, words) in enumerate(zip(pair, sides, strict=True)):
                 num_words = len(text.split()) if isinstance(text, str) else len(words)

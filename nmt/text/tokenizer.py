@@ -83,7 +83,7 @@ class Tokenizer(Reader[str]):
         """See `Reader.split_units`."""
         ids = [int(token) for token in sentence.ids]
         if units == "pieces":
-            return one_to_one(self.pieces(ids))
+            return one_to_one(self.pieces(ids), "pieces")
         return split_sentence(
             sentence.words,
             sentence.word_of_token,

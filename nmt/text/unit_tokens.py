@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.alignment_units import AlignmentUnits, split_text
+from nmt.alignment_units import ActualUnits, AlignmentUnits, find_units, split_text
 
 _MOST_CHARACTERS: Final = 5_000
 """Of a line whose words are split: the alignment of two such lines takes 200 MB."""
@@ -22,11 +22,13 @@ class UnitTokens:
         members: of each unit: its tokens, and how much of each is in it. The shares of a token sum
             to 1, or to 0 where it is in no unit.
         sizes: `[tokens]`: how much each token counts in the mean over the tokens of a unit.
+        units: what the units are; None: cells of a grid, or there are none.
     """
 
     texts: list[str]
     members: list[dict[int, float]]
     sizes: NDArray[np.float64]
+    units: ActualUnits | None = None
 
     @property
     def shares(self) -> NDArray[np.float64]:
@@ -46,10 +48,10 @@ class UnitTokens:
         return list(self.members[unit])
 
 
-def one_to_one(texts: Sequence[str]) -> UnitTokens:
+def one_to_one(texts: Sequence[str], units: ActualUnits | None = None) -> UnitTokens:
     """Return units that are a token each."""
     members = [{token: 1.0} for token in range(len(texts))]
-    return UnitTokens(list(texts), members, np.ones(len(texts)))
+    return UnitTokens(list(texts), members, np.ones(len(texts)), units)
 
 
 def split_sentence(
@@ -76,6 +78,7 @@ def split_sentence(
     if sum(map(len, words)) > _MOST_CHARACTERS:
         units = "words"
     parts = [split_text(word, units) for word in words]
+    actual = find_units(parts) if units == "auto" else units
     if words and not any(parts):
         parts[0] = [""]
         word_of_token = [0] * len(word_of_token)
@@ -95,7 +98,7 @@ def split_sentence(
             members += [{} for _ in of_word]
             for at, unit in np.argwhere(shares).tolist():
                 members[unit - len(of_word)][tokens[at]] = float(shares[at, unit])
-    return UnitTokens([text for of_word in parts for text in of_word], members, sizes)
+    return UnitTokens([text for of_word in parts for text in of_word], members, sizes, actual)
 
 
 def _fill(sizes: Sequence[int | None], total: int) -> NDArray[np.float64]:

@@ -29,22 +29,27 @@ def align(nmt: Command, given: tuple[object, ...], *units: str) -> dict[str, Any
 
 
 @pytest.mark.parametrize(
-    ("units", "source", "target"),
+    ("units", "source", "target", "stated"),
     [
-        (None, ["one", "two."], ["我", "爱", "Python", "。"]),
-        ("auto", ["one", "two."], ["我", "爱", "Python", "。"]),
-        ("words", ["one", "two."], ["我爱Python。"]),
-        ("characters", [*"onetwo."], [*"我爱Python。"]),
-        ("pieces", ["one", "two", "."], ["<unk>", "<unk>"]),
+        (None, ["one", "two."], ["我", "爱", "Python", "。"], "words and characters"),
+        ("auto", ["one", "two."], ["我", "爱", "Python", "。"], "words and characters"),
+        ("words", ["one", "two."], ["我爱Python。"], "words"),
+        ("characters", [*"onetwo."], [*"我爱Python。"], "characters"),
+        ("pieces", ["one", "two", "."], ["<unk>", "<unk>"], "pieces"),
     ],
 )
 def test_a_target_without_spaces(
-    units: str | None, source: list[str], target: list[str], nmt: Command, tmp_path: Path
+    units: str | None,
+    source: list[str],
+    target: list[str],
+    stated: str,
+    nmt: Command,
+    tmp_path: Path,
 ) -> None:
     given = write(tmp_path, "one two.", "我爱Python。")
     found = align(nmt, given, *(() if units is None else ("--alignment-units", units)))
     assert (found["source"], found["target"]) == (source, target)
-    assert found["units"] == (units or "auto")
+    assert found["units"] == stated
     assert {int(link.split("-")[1]) for link in found["alignment"].split()} == set(
         range(len(target))
     )
@@ -57,7 +62,12 @@ def test_a_target_without_spaces(
             tmp_path / "plots",
             *(() if units is None else ("--alignment-units", units)),
         )
-    assert drawn[0].startswith("words, characters of scripts" if units in (None, "auto") else units)
+    assert drawn[0].removesuffix(" of the tokenizer") == stated
+
+
+def test_words_of_both_sides_are_called_words(nmt: Command, tmp_path: Path) -> None:
+    assert align(nmt, write(tmp_path, "one two.", "zwei eins ."))["units"] == "words"
+    assert align(nmt, write(tmp_path, "我爱", "你。"))["units"] == "characters"
 
 
 def test_a_gold_alignment_counts_the_same_units(nmt: Command, tmp_path: Path) -> None:
@@ -68,7 +78,8 @@ def test_a_gold_alignment_counts_the_same_units(nmt: Command, tmp_path: Path) ->
     nmt(
         *given, "--gold", tmp_path / "gold", "--alignment-units", "words", "-o", tmp_path / "x"
     ).assert_refused(
-        "'1-1' names target word 1, but the target has 1 words", "--alignment-units must be those"
+        "'1-1' names target word 1, but the target has 1 words, counted from 0 (units here: "
+        "words); --alignment-units must be those",
     )
 
 
@@ -101,21 +112,21 @@ def test_links_are_those_of_the_raw_words(nmt: Command, tmp_path: Path) -> None:
 
 def test_translations_state_their_units(nmt: Command, tmp_path: Path) -> None:
     (tmp_path / "s").write_text("one 我爱 two .\n")
-    for units, source in {
-        "auto": ["one", "我", "爱", "two", "."],
-        "words": ["one", "我爱", "two", "."],
-        "characters": [*"one我爱two."],
-    }.items():
+    for units, source, stated in (
+        ("auto", ["one", "我", "爱", "two", "."], "words and characters"),
+        ("words", ["one", "我爱", "two", "."], "words"),
+        ("characters", [*"one我爱two."], "characters"),
+    ):
         (line,) = nmt(
             *("translate", "runs/tiny", tmp_path / "s", "--json", "--alignment-units", units)
         ).lines
         alignment = json.loads(line)["alignment"]
-        assert (alignment["source"], alignment["units"]) == (source, units)
+        assert (alignment["source"], alignment["units"]) == (source, stated)
         translator = Translator.from_run("runs/tiny", alignment_units=units)
         (translation,) = translator.translate(["one 我爱 two ."], with_alignments=True)
         assert translation.alignment is not None
         assert list(translation.alignment.source_words) == source
-        assert translation.alignment.units == units
+        assert translation.alignment.units == stated
 
 
 def test_units_without_an_alignment_are_refused(nmt: Command) -> None:

@@ -162,7 +162,7 @@ def test_an_object_for_each_line_has_all_that_is_known(nmt: Any) -> None:
     ]
     assert told == plain[:2]
     assert (empty["line"], empty["source"], empty["translation"]) == (2, "", "")
-    nothing = {"source": [], "target": [], "units": "auto", "pairs": "", "weights": []}
+    nothing = {"source": [], "target": [], "units": "words", "pairs": "", "weights": []}
     assert empty["alignment"] == nothing
     assert empty["token_log_probabilities"] == []
     assert damaged["source"] == "\N{REPLACEMENT CHARACTER} three ."
