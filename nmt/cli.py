@@ -109,7 +109,7 @@ class _Parser(argparse.ArgumentParser):
 
     def _nearest_option(self, message: str) -> str:
         """Return a hint where an option that does not exist is almost the name of one."""
-        unknown = re.search(r"unrecognized arguments: (?:[^-]\S* )*--([\w-]+)", message)
+        unknown = re.search(r"unrecognized arguments:.*? --([\w-]+)", message)
         if unknown is None:
             return ""
         from nmt.explain import nearest

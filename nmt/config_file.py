@@ -169,8 +169,8 @@ def _require_each_counts(overrides: Sequence[Layer], tree: Tree) -> None:
     for override, later in combinations(overrides, 2):
         place, key = override.place, _dotted(later.place)
         if later.place == place:
-            given = f"{override.origin} and {later.origin}"
-            raise ConfigError(f"{key}: given twice ({given}); give it once")
+            given = [layer.origin.removeprefix("override ") for layer in (override, later)]
+            raise ConfigError(f"{key}: given twice ({' and '.join(given)}); give it once")
         is_above = later.place == place[: len(later.place)]
         if is_above and _at(tree, place) != _at(override.tree, place):
             raise ConfigError(

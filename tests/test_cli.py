@@ -123,6 +123,7 @@ def test_an_unknown_argument_names_the_help(
          "s=…"),
         (["--resum"], " (did you mean --resume?)"),
         (["--over-write", "--zzz"], " (did you mean --overwrite?)"),
+        (["-k", "--resum"], " (did you mean --resume?)"),
         (["--zzz"], ""),
     ],
 )  # fmt: skip

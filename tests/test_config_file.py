@@ -76,11 +76,11 @@ class TestOverrides:
         [
             (
                 ["seed=1", "device=cpu", "seed=1"],
-                "seed: given twice (override 'seed=1' and override 'seed=1'); give it once",
+                "seed: given twice ('seed=1' and 'seed=1'); give it once",
             ),
             (
                 ["data.train.source=c", " data.train.source = d"],
-                "data.train.source: given twice (override 'data.train.source=c' and override "
+                "data.train.source: given twice ('data.train.source=c' and "
                 "' data.train.source = d'); give it once",
             ),
             (

@@ -212,7 +212,7 @@ def _as_typed(message: str, typed: Mapping[str, str]) -> str:
         if message.startswith(f"{origin}: "):
             sentence = message.removeprefix(f"{origin}: ").removeprefix(f"{key}: ")
             message = f"{argument}: {sentence}"
-        message = message.replace(origin, argument)
+        message = message.replace(origin, argument).replace(repr(override), argument)
     return message
 
 
