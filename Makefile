@@ -12,7 +12,7 @@ help:
 	@echo "make install    make the environment .venv (2 minutes, 1.4 GB); the others do so too"
 	@echo "make demo       train, score and look into a model of a toy language (2 minutes)"
 	@echo "make test       run the tests"
-	@echo "make test-slow  run the tests that take minutes each (an hour or so)"
+	@echo "make test-slow  run the tests that take minutes each (half an hour)"
 	@echo "make benchmark  speed, memory and growth of training (docs/benchmarks.md; 17 minutes on a quiet machine)"
 	@echo "make check      lint, types, layers"
 	@echo "make format     format the code"
@@ -36,7 +36,7 @@ test: $(INSTALLED)
 
 # One at a time: they start processes of their own. The last line sums up.
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2
 
 # What it prints is Markdown; 10 million pairs take much longer: make benchmark PAIRS="10000 10000000".
 benchmark: $(INSTALLED)
