@@ -5,6 +5,8 @@ import io
 import os
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +136,35 @@ def in_copy(trained: Path, tmp_path: Path) -> Iterator[Path]:
     shutil.copytree(trained, copy)
     with contextlib.chdir(copy):
         yield copy
+
+
+Measure = Callable[..., tuple[int, float, float]]
+
+
+@pytest.fixture
+def measure() -> Measure:
+    """Run `nmt` in a folder, as a process: exit code, seconds of CPU time, most bytes at once."""
+
+    def run(folder: Path, *arguments: str) -> tuple[int, float, float]:
+        command = [sys.executable, "-m", "nmt", *arguments]
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+        ) as process:
+            assert process.stdin is not None and process.stderr is not None
+            process.stdin.write(b"one two .\n")
+            process.stdin.close()
+            errors = process.stderr.read().decode()
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        assert "Traceback" not in errors
+        assert process.returncode == 0 or errors.splitlines()[-1].startswith("nmt: error: ")
+        return process.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024.0
+
+    return run
 
 
 @pytest.fixture

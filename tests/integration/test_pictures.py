@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,6 +39,24 @@ def pictures(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     with contextlib.chdir(tmp_path):
         yield tmp_path
+
+
+@pytest.mark.slow
+def test_a_small_file_that_declares_a_huge_array_takes_little(
+    pictures: Path, nmt: Callable, measure: Callable
+) -> None:
+    assert nmt("train", "tiny.yaml").code == 0
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 1000000, 3), }"
+    header += b" " * (-(len(header) + 11) % 64) + b"\n"
+    with zipfile.ZipFile("huge.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
+        archive.writestr("arr_0.npy", start + header)
+    assert Path("huge.npz").stat().st_size < 300
+    code, seconds, memory = measure(pictures, "translate", "runs/tiny", "test.npz")
+    assert code == 0
+    code, seconds_then, memory_then = measure(pictures, "translate", "runs/tiny", "huge.npz")
+    assert code == 2
+    assert seconds_then < seconds + 2.0 and memory_then < memory + 500e6
 
 
 def test_train_translate_evaluate_score_align(pictures: Path, nmt: Callable) -> None:

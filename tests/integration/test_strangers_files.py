@@ -5,8 +5,6 @@ import json
 import os
 import shutil
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -395,22 +393,6 @@ def test_the_weights_of_an_ensemble_are_checked(nmt: Any, in_copy: Path) -> None
     outcome.assert_refused("runs/other/checkpoints/best: tensor '", "NaN or infinite numbers")
 
 
-def measure(folder: Path) -> tuple[int, float, float]:
-    """Translate in a process of its own: exit code, seconds of CPU time, and most bytes at once."""
-    command = [sys.executable, "-m", "nmt", "translate", "runs/tiny"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder
-    ) as process:
-        assert process.stdin is not None and process.stderr is not None
-        process.stdin.write(b"one two .\n")
-        process.stdin.close()
-        errors = process.stderr.read().decode()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert "Traceback" not in errors and len(errors.splitlines()) <= 1
-    return process.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024.0
-
-
 def claim_sparse() -> None:
     """Let the manifest say that a file of 20 GB is as it should be."""
     os.unlink(f"{BEST}/model.safetensors")
@@ -438,27 +420,73 @@ def replace_by(kind: str, path: str) -> Spoil:
     return spoil
 
 
-SWEEP: dict[str, Spoil] = {
-    "claimed 20 GB": claim_sparse,
-    "claimed wide": claim_wide,
-    "many vocabulary lines": lambda: describe_tokenizer([*SPECIALS, *map(str, range(3 * 10**6))]),
-    "deep JSON": lambda: Path(BEST, "manifest.json").write_text("[" * 4_000_000),
-    "long JSON": lambda: Path(BEST, "manifest.json").write_text("[" + "[]," * 10**6 + "[]]"),
+def chain_configurations() -> None:
+    """Let 20,000 configurations extend one another."""
+    for number in range(20_000):
+        Path(f"{number}.yaml").write_text(f"extends: {number + 1}.yaml\n")
+    os.replace("0.yaml", "tiny.yaml")
+
+
+def repeat_aliases() -> str:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 20)]
+    return "\n".join(lines)
+
+
+TRANSLATE = ("translate", "runs/tiny")
+CHECK = ("check", "tiny.yaml")
+RESUME = ("train", "tiny.yaml", "--resume", "training.max_epochs=17")
+EXPORTED = ("translate", "tiny.onnx")
+MANIFEST = Path(BEST, "manifest.json")
+
+SWEEP: dict[str, tuple[tuple[str, ...], Spoil]] = {
+    "claimed 20 GB": (TRANSLATE, claim_sparse),
+    "claimed wide": (TRANSLATE, claim_wide),
+    "many vocabulary lines": (
+        TRANSLATE,
+        lambda: describe_tokenizer([*SPECIALS, *map(str, range(3 * 10**6))]),
+    ),
+    "deep JSON": (TRANSLATE, lambda: MANIFEST.write_text("[" * 4_000_000)),
+    "long JSON": (TRANSLATE, lambda: MANIFEST.write_text("[" + "[]," * 10**6 + "[]]")),
+    "aliases in a run": (
+        TRANSLATE,
+        lambda: Path("runs/tiny/config.yaml").write_text(repeat_aliases()),
+    ),
+    "aliases": (CHECK, lambda: Path("tiny.yaml").write_text(repeat_aliases())),
+    "extends": (CHECK, chain_configurations),
     **{
-        f"{kind} {os.path.basename(path)}": replace_by(kind, path)
+        f"{kind} {path}": (command, replace_by(kind, path))
         for kind in ("device", "sparse")
-        for path in (f"{BEST}/model.safetensors", f"{BEST}/metadata.json")
+        for command, paths in {
+            TRANSLATE: (
+                f"{BEST}/model.safetensors",
+                f"{BEST}/metadata.json",
+                f"{TOKENIZER}/tokenizer.json",
+                f"{TOKENIZER}/vocabulary.txt",
+                "runs/tiny/config.yaml",
+            ),
+            RESUME: (f"{LAST}/optimizer.safetensors", f"{LAST}/metadata.json"),
+            CHECK: ("tiny.yaml", "train.en", "valid.de"),
+            EXPORTED: ("tiny.onnx",),
+        }.items()
+        for path in paths
     },
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SWEEP)
-def test_what_is_refused_takes_little_time_and_memory(name: str, in_copy: Path) -> None:
-    code, seconds, memory = measure(in_copy)
+def test_what_is_refused_takes_little_time_and_memory(
+    name: str, in_copy: Path, measure: Any
+) -> None:
+    arguments, spoil = SWEEP[name]
+    if arguments == EXPORTED:
+        assert measure(in_copy, "export", "runs/tiny", "-o", "tiny.onnx")[0] == 0
+    shutil.copytree(in_copy, "again")  # a resume changes what it measures
+    code, seconds, memory = measure(in_copy / "again", *arguments)
     assert code == 0
-    SWEEP[name]()
-    code, seconds_then, memory_then = measure(in_copy)
+    spoil()
+    code, seconds_then, memory_then = measure(in_copy, *arguments)
     assert code == 2
     assert seconds_then < seconds + 2.0
     assert memory_then < memory + 500e6
