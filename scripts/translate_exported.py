@@ -80,16 +80,16 @@ def main() -> None:
     path = parser.parse_args().file
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        told = json.loads(session.get_modelmeta().custom_metadata_map["nmt"])
+        description = json.loads(session.get_modelmeta().custom_metadata_map["nmt"])
     except Exception as error:  # ONNX Runtime has a class for each reason, with no base of its own
         reason = " ".join(str(error).split())
         parser.error(f"{path}: not a readable file of `nmt export`: {reason}")
-    source = Tokenizer(told["source"])
-    target = source if told["target"] is None else Tokenizer(told["target"])
+    source = Tokenizer(description["source"])
+    target = source if description["target"] is None else Tokenizer(description["target"])
     lines = bounded(sys.stdin)
     while batch := list(islice(lines, BATCH)):
-        ids = [[*source.encode(line)[: told["max_source_length"]], EOS] for line in batch]
-        for tokens in translate(session, ids, told["beam_size"]):
+        ids = [[*source.encode(line)[: description["max_source_length"]], EOS] for line in batch]
+        for tokens in translate(session, ids, description["beam_size"]):
             print(target.decode(tokens))
 
 
