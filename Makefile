@@ -12,7 +12,7 @@ help:
 	@echo "make install    make the environment .venv (2 minutes, 1.4 GB); the others do so too"
 	@echo "make demo       train, score and look into a model of a toy language (2 minutes)"
 	@echo "make test       run the tests"
-	@echo "make test-slow  run the tests that take minutes each (half an hour)"
+	@echo "make test-slow  run the slow tests (they train models)"
 	@echo "make benchmark  speed, memory and growth of training (docs/benchmarks.md; 17 minutes on a quiet machine)"
 	@echo "make check      lint, types, layers"
 	@echo "make format     format the code"
