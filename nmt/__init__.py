@@ -10,17 +10,17 @@ and `DecodingConfig` are loaded when they are asked for.
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
-if TYPE_CHECKING:
-    from nmt.config import DecodingConfig as DecodingConfig
-    from nmt.exported import ExportedTranslator as ExportedTranslator
-    from nmt.translation import Translator as Translator
+from nmt.core.version import __version__ as __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from nmt.config.experiment import DecodingConfig as DecodingConfig
+    from nmt.export.exported_translator import ExportedTranslator as ExportedTranslator
+    from nmt.inference.translator import Translator as Translator
 
 _MODULES: Final = {
-    "Translator": "nmt.translation",
-    "ExportedTranslator": "nmt.exported",
-    "DecodingConfig": "nmt.config",
+    "Translator": "nmt.inference.translator",
+    "ExportedTranslator": "nmt.export.exported_translator",
+    "DecodingConfig": "nmt.config.experiment",
 }
 
 

@@ -74,7 +74,7 @@ def run(command: list[str], model: str, sentence: str, arguments: argparse.Names
 def call(model: str, precision: str | None, sentence: str) -> float:
     """Milliseconds of a call, once all is loaded."""
     from nmt import Translator
-    from nmt.exported import ExportedTranslator
+    from nmt.export.exported_translator import ExportedTranslator
 
     translator: Translator | ExportedTranslator
     if Path(model).is_dir():

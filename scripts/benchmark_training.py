@@ -38,9 +38,9 @@ from benchmarks.processes import (
 )
 from benchmarks.ways import WAYS, Sizes, draw_batches
 
-from nmt.batch import Batch
-from nmt.cores import num_threads
-from nmt.device import has_bfloat16
+from nmt.core.batch import Batch
+from nmt.system.device import has_bfloat16
+from nmt.system.threads import num_threads
 
 GROWTH = {
     "vocabulary": [8000, 16000, 32000, 64000],

@@ -158,11 +158,11 @@ def write_by_the_textbook(run: str, path: str, beam_size: int) -> None:
 
 def require_textbook(model: Any) -> None:
     """End where the model is another than `textbook_step` computes."""
-    from nmt.nn.attention.additive import AdditiveScore
+    from nmt.nn.attention.alignments.softmax import SoftmaxAlignment
     from nmt.nn.attention.attention import Attention
-    from nmt.nn.attention.dense import SoftmaxAlignment
-    from nmt.nn.bahdanau import BahdanauDecoder
-    from nmt.nn.recurrent import GRU
+    from nmt.nn.attention.scores.additive import AdditiveScore
+    from nmt.nn.decoders.bahdanau import BahdanauDecoder
+    from nmt.nn.recurrent.recurrent import GRU
 
     decoder = model.decoder
     attention = decoder.attention
@@ -179,8 +179,8 @@ def search(model: Any, sources: list[Any], beam_size: int) -> list[list[int]]:
     """The best translation of each sentence of a batch, by its mean log-probability."""
     import torch
 
+    from nmt.core.special_tokens import BOS, EOS, PAD
     from nmt.data.loader import make_source
-    from nmt.symbols import BOS, EOS, PAD
 
     source, lengths = make_source(sources)
     num = len(sources)

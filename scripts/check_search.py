@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nmt.config_file import load_config
+from nmt.config.file import load_config
 from nmt.data.corpus import read_lines
-from nmt.metrics import METRICS
-from nmt.run import RunDirectory
-from nmt.translation import Translation, Translator
+from nmt.evaluation.metrics import METRICS
+from nmt.inference.translator import Translation, Translator
+from nmt.runs.directory import RunDirectory
 
 TOLERANCE = 1e-4
 

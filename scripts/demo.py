@@ -92,8 +92,8 @@ def show_attention() -> int:
     """Translate some sentences, with the attention as tables and as pictures."""
     # Here, so that the first words appear at once: this loads torch.
     from nmt import Translator
-    from nmt.alignments import attention_table
-    from nmt.plots import plot_attention
+    from nmt.alignment.word_alignment import attention_table
+    from nmt.visualization.plots import plot_attention
 
     say(
         "Where does it look? A row for each German word that it wrote, a column for each English "

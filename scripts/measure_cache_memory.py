@@ -38,10 +38,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-# What imports torch is imported where it is used: processes that encode import this file again.
-from nmt.cores import num_cores
 from nmt.data.corpus import ParallelFiles, read_lines
 from nmt.data.filters import Filters
+
+# What imports torch is imported where it is used: processes that encode import this file again.
+from nmt.system.threads import num_cores
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
 from nmt.text.tokenizers import load_tokenizer

@@ -21,20 +21,20 @@ from itertools import count
 
 import torch
 
-from nmt.batch import Batch
-from nmt.config import Config
-from nmt.config_file import load_config
+from nmt.config.experiment import Config
+from nmt.config.file import load_config
+from nmt.core.batch import Batch
+from nmt.core.errors import UserError
+from nmt.core.special_tokens import PAD
+from nmt.core.tensor_tree import to
 from nmt.data.loader import DataLoader
-from nmt.errors import UserError
-from nmt.run import RunDirectory
-from nmt.structure import to
-from nmt.symbols import PAD
-from nmt.training.assembly import assemble
-from nmt.training.clock import Clock
-from nmt.training.engine import Engine
-from nmt.training.material import gather
-from nmt.training.optimization import apply_gradients
-from nmt.training.process import settle_process
+from nmt.runs.directory import RunDirectory
+from nmt.training.build_state import assemble
+from nmt.training.logs.timer import Clock
+from nmt.training.optim.optimizers import apply_gradients
+from nmt.training.prepare_data import gather
+from nmt.training.process_setup import settle_process
+from nmt.training.state import Engine
 
 SIDES = ("source", "labels")
 

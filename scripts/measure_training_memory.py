@@ -80,7 +80,7 @@ def peak(loss: str, precision: str, what: str, vocabulary: int, tokens: int) -> 
     import torch
     from benchmarks.losses import prepare_loss, prepare_update
 
-    from nmt.training.process import settle_process
+    from nmt.training.process_setup import settle_process
 
     settle_process(num_threads=None)
     prepare = prepare_loss if what == "loss" else prepare_update

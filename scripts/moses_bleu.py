@@ -29,8 +29,8 @@ from pathlib import Path
 from sacrebleu.metrics import BLEU
 from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
+from nmt.core.errors import DataError, UserError
 from nmt.data.corpus import read_lines
-from nmt.errors import DataError, UserError
 
 LANGUAGES = ("cs", "de", "en", "fr")
 

@@ -18,8 +18,8 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from nmt.errors import DataError, UserError
-from nmt.files import whole_file
+from nmt.core.errors import DataError, UserError
+from nmt.system.atomic_files import whole_file
 
 URL = "https://github.com/multi30k/dataset/raw/master/data/task1/raw"
 TIMEOUT_SECONDS = 60

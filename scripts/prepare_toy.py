@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from nmt.errors import UserError
+from nmt.core.errors import UserError
 from nmt.toy.corpus import LONGEST, SHORTEST, write_corpus
 
 

@@ -20,10 +20,10 @@ from hypothesis import settings
 CHECKED = [
     "nmt.nn",
     "nmt.search",
-    "nmt.training.loss",
-    "nmt.training.objective",
-    "nmt.structure",
-    "nmt.batch",
+    "nmt.training.objective.cross_entropy",
+    "nmt.training.objective.objective",
+    "nmt.core.tensor_tree",
+    "nmt.core.batch",
 ]
 jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
 

@@ -22,18 +22,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.changes import Note, Snapshot
+from nmt.core.errors import DataError
+from nmt.core.os_errors import advice
 from nmt.data.corpus import Corpus, read_pairs
-from nmt.data.encoded import FILES, EncodedCorpus, open_encoded, write_encoded
 from nmt.data.encoded_checks import has_right_sizes, is_well_formed
+from nmt.data.encoded_corpus import FILES, EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
 from nmt.data.links import read_links
 from nmt.data.repeats import hash_corpus
-from nmt.errors import DataError
-from nmt.files import whole_folder
-from nmt.system_errors import advice
+from nmt.data.source_changes import Note, Snapshot
+from nmt.system.atomic_files import whole_folder
+from nmt.system.untrusted_files import MAX_JSON_BYTES, open_regular, parse_json, read_regular
 from nmt.text.reader import Item, Reader
-from nmt.untrusted import MAX_JSON_BYTES, open_regular, parse_json, read_regular
 
 FORMAT_VERSION: Final = 1
 _MANIFEST: Final = "manifest.json"

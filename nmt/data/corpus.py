@@ -15,10 +15,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import ClassVar, Generic, Literal
 
-from nmt.alignment_units import AlignmentUnits
-from nmt.console import ONCE, FirstWarnings
+from nmt.alignment.units import AlignmentUnits
+from nmt.core.console import ONCE, FirstWarnings
+from nmt.core.errors import DataError
 from nmt.data.lines import MAX_LINE_BYTES, open_binary, raw_lines, without_end
-from nmt.errors import DataError
 from nmt.text.reader import Item
 
 _BOM = b"\xef\xbb\xbf"

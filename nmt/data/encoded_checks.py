@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.encoded import EncodedCorpus, EncodedSide
+from nmt.data.encoded_corpus import EncodedCorpus, EncodedSide
 from nmt.data.ragged import RaggedArray
 
 _BLOCK: Final = 2**20  # values, or rows, that are looked at together

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.lib.format import MAGIC_PREFIX
 from numpy.typing import NDArray
 
+from nmt.core.errors import DataError
 from nmt.data.corpus import Corpus
 from nmt.data.lines import open_binary, require_regular
 from nmt.data.npz import MAX_ROW_BYTES, StoredArray, members, open_array
-from nmt.errors import DataError
 from nmt.text.reader import EncodedWords, Reader
 
 _NUM_DIMENSIONS: Final = 3

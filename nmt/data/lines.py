@@ -17,8 +17,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
-from nmt.errors import DataError
-from nmt.system_errors import describe
+from nmt.core.errors import DataError
+from nmt.core.os_errors import describe
 
 MAX_LINE_BYTES: Final = 1_000_000
 """Default limit of a line, without its end."""

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.alignment_units import AlignmentUnits
+from nmt.alignment.pharaoh import Link, parse_pharaoh
+from nmt.alignment.units import AlignmentUnits
+from nmt.core.errors import DataError
 from nmt.data.corpus import Corpus, read_lines, read_pairs
 from nmt.data.ragged import RaggedArray
-from nmt.errors import DataError
-from nmt.pharaoh import Link, parse_pharaoh
 from nmt.text.reader import Item, Reader
 from nmt.text.unit_tokens import UnitTokens
 

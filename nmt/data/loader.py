@@ -13,15 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.batch import Batch, Portion
+from nmt.core.batch import Batch, Portion
+from nmt.core.special_tokens import BOS, EOS, PAD
+from nmt.core.tensor_tree import map_tensors
 from nmt.data.batching import Batches, BatchSampler, PairLengths
-from nmt.data.drawing import Drawing, DrawnPairs
-from nmt.data.encoded import EncodedCorpus
+from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.links import LINK_TYPE, target_weights
-from nmt.data.portions import ALONE, Place
 from nmt.data.ragged import RaggedArray, compact_lengths
-from nmt.structure import map_tensors
-from nmt.symbols import BOS, EOS, PAD
+from nmt.data.shard import ALONE, Place
+from nmt.data.subword_epochs import Drawing, DrawnPairs
 from nmt.text.reader import Tokens
 
 _READ_AHEAD: Final = 8  # updates

@@ -13,8 +13,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Final, TypeVar
 
-from nmt.answers import Answer, answer, result_of
-from nmt.errors import PassingError
+from nmt.core.errors import PassingError
+from nmt.distributed.remote_result import Answer, answer, result_of
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

@@ -12,7 +12,7 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from nmt.untrusted import open_regular
+from nmt.system.untrusted_files import open_regular
 
 _OFFSET_TYPE = np.dtype("<i8")
 _BLOCK: Final = 2**14  # rows

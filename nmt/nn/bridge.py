@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.nn.encoder import EncoderOutput
-from nmt.nn.initialization import initialize_linear
+from nmt.nn.encoders.encoder import EncoderOutput
+from nmt.nn.layers.initialization import initialize_linear
 
 
 class Bridge(nn.Module, ABC):

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from nmt.batch import Batch
-from nmt.coverage import Coverage
-from nmt.nn.decoder import DecoderOutput, DecoderState
+from nmt.core.batch import Batch
+from nmt.core.coverage import Coverage
+from nmt.nn.decoders.decoder import DecoderOutput, DecoderState
 from nmt.nn.model import Model, Projection
 
 Space = Literal["log", "linear"]

@@ -9,19 +9,19 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from nmt.batch import Batch
-from nmt.coverage import Coverage
-from nmt.nn.attention.alignment import Choice
+from nmt.core.batch import Batch
+from nmt.core.coverage import Coverage
+from nmt.nn.attention.alignments.alignment import Choice
 from nmt.nn.attention.fixed import FixedContext
 from nmt.nn.bridge import Bridge
-from nmt.nn.decoder import Decoded, Decoder, DecoderOutput, DecoderState
-from nmt.nn.dropout import Dropout
-from nmt.nn.embedding import WordEmbedding
-from nmt.nn.encoder import EncoderOutput, RecurrentEncoder
-from nmt.nn.grid_encoder import GridEmbedding, GridEncoder
-from nmt.nn.initialization import initialize_linear
-from nmt.nn.masks import length_mask
-from nmt.nn.quantization import Int8Linear, quantize
+from nmt.nn.decoders.decoder import Decoded, Decoder, DecoderOutput, DecoderState
+from nmt.nn.encoders.encoder import EncoderOutput, RecurrentEncoder
+from nmt.nn.encoders.grid import GridEmbedding, GridEncoder
+from nmt.nn.layers.dropout import Dropout
+from nmt.nn.layers.embedding import WordEmbedding
+from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.layers.int8 import Int8Linear, quantize
+from nmt.nn.layers.masks import length_mask
 
 Projection = Callable[[Tensor], Tensor]
 """From vectors of the decoder to logits."""

@@ -6,10 +6,10 @@ from typing import Any
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from nmt.coverage import Coverage
+from nmt.core.coverage import Coverage
+from nmt.core.tensor_tree import Shared
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model
-from nmt.structure import Shared
 
 
 @dataclass(frozen=True)

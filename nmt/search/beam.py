@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from nmt.core.special_tokens import BOS, EOS, PAD
+from nmt.core.tensor_tree import reorder, select
 from nmt.search.constraints import (
     add_candidates,
     allocate,
@@ -21,8 +23,6 @@ from nmt.search.ranking import Candidates, rank_continuations
 from nmt.search.request import Request
 from nmt.search.rules import Bounds, Prefixes, Rules
 from nmt.search.search import Search, State, Stepper
-from nmt.structure import reorder, select
-from nmt.symbols import BOS, EOS, PAD
 
 
 @dataclass(frozen=True)

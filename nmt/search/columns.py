@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from nmt.symbols import SPECIAL_SYMBOLS
+from nmt.core.special_tokens import SPECIAL_SYMBOLS
 
 
 class Columns:

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from nmt.core.special_tokens import EOS, PAD
 from nmt.search.ranking import Candidates
-from nmt.symbols import EOS, PAD
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from annotated_types import Ge, Le
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nmt.errors import ConfigError
+from nmt.core.errors import ConfigError
+from nmt.core.tensor_tree import repeat, select
 from nmt.search.beam import BeamSearch, Open, Sentences
 from nmt.search.hypothesis import Hypothesis, best_first
 from nmt.search.penalties import Scoring
@@ -16,7 +17,6 @@ from nmt.search.ranking import Candidates
 from nmt.search.request import Request
 from nmt.search.rules import Rules
 from nmt.search.search import State, Stepper
-from nmt.structure import repeat, select
 
 
 class DiverseBeamSearch(BeamSearch):

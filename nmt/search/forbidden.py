@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from nmt.core.byte_spelling import Spelling
+from nmt.core.special_tokens import BOS, EOS, PAD
+from nmt.core.tensor_tree import to
 from nmt.search.phrase_automaton import PhraseAutomaton
 from nmt.search.rules import Prefixes, Rule
-from nmt.spelling import Spelling
-from nmt.structure import to
-from nmt.symbols import BOS, EOS, PAD
 
 
 class ForbiddenPhrases(Rule):

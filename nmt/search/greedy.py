@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nmt.errors import ConfigError
+from nmt.core.errors import ConfigError
 from nmt.search.penalties import Scoring
 from nmt.search.rules import Prefixes, Rules
 from nmt.search.single_path import SinglePathSearch

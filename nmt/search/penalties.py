@@ -12,7 +12,7 @@ from annotated_types import Ge, Le
 from jaxtyping import Float
 from torch import Tensor
 
-from nmt.coverage import Coverage
+from nmt.core.coverage import Coverage
 
 
 class LengthPenalty(ABC):

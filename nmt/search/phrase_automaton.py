@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.spelling import BLANK, IN_WORD, JOIN, Spelling
+from nmt.core.byte_spelling import BLANK, IN_WORD, JOIN, Spelling
 
 _BLANK = bytes([BLANK])
 

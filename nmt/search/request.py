@@ -8,9 +8,9 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from nmt.core.special_tokens import PAD
+from nmt.core.tensor_tree import to
 from nmt.search.columns import Columns
-from nmt.structure import to
-from nmt.symbols import PAD
 
 
 @dataclass(frozen=True)

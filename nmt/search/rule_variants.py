@@ -7,8 +7,8 @@ from typing import Final
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nmt.core.special_tokens import EOS
 from nmt.search.rules import Prefixes, Rule
-from nmt.symbols import EOS
 
 
 class NoRepeatedNgrams(Rule):

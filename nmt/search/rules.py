@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from nmt.core.special_tokens import BOS, EOS, PAD, UNK
 from nmt.search.request import Request
-from nmt.symbols import BOS, EOS, PAD, UNK
 
 GRANTED_TOKENS: Final = 10  # beyond the ratio, as a short source may need a long translation
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nmt.coverage import Coverage
+from nmt.core.coverage import Coverage
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
 from nmt.search.request import Request

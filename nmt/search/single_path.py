@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from nmt.core.special_tokens import BOS, EOS
+from nmt.core.tensor_tree import repeat, select
 from nmt.search.hypothesis import Hypothesis, best_first
 from nmt.search.request import Request
 from nmt.search.rules import Bounds, Prefixes
 from nmt.search.search import Search, State, Stepper
-from nmt.structure import repeat, select
-from nmt.symbols import BOS, EOS
 
 
 @dataclass(frozen=True)

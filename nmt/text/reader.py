@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.alignment_units import AlignmentUnits
+from nmt.alignment.units import AlignmentUnits
 from nmt.text.unit_tokens import UnitTokens, merge_crossed, one_to_one
 
 Item = TypeVar("Item", bound=Sized)

@@ -1,9 +1,9 @@
 """Model files of SentencePiece: checked before its C++ sees them, and adopted from other tools.
 
 The file is a protocol buffer (`sentencepiece_model.proto`). A model that nmt has trained has the
-four special symbols at the ids of `nmt.symbols`, and normalises nothing. A model of another tool is
-brought into that form: its special symbols move to these ids, the other pieces keep their order
-and their scores, so that a word is split as before.
+four special symbols at the ids of `nmt.core.special_tokens`, and normalises nothing. A model of
+another tool is brought into that form: its special symbols move to these ids, the other pieces keep
+their order and their scores, so that a word is split as before.
 """
 
 import math
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from nmt.symbols import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
+from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.text.tokenizer import UNKNOWN_TEXT
 
 BLANK: Final = "▁"
@@ -60,7 +60,7 @@ class SentencePieceModel:
         pieces: the vocabulary.
         model_type: "bpe" or "unigram".
         byte_fallback: whether unknown characters are split into bytes.
-        ids: of the special symbols of `nmt.symbols`; -1 where the model has none.
+        ids: of the special symbols of `nmt.core.special_tokens`; -1 where the model has none.
         normalizer: name of the normalisation that the model was trained with.
         rules: of that normalisation, compiled.
     """

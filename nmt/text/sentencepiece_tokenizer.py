@@ -6,8 +6,8 @@ from typing import Final, Literal, Self, cast
 
 from sentencepiece import SentencePieceProcessor
 
-from nmt.spelling import Spelling, spell
-from nmt.symbols import SPECIAL_SYMBOLS, UNK
+from nmt.core.byte_spelling import Spelling, spell
+from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_model import BLANK, check_model, parse_model
 from nmt.text.subword_sampling import MergeDropout, Sampler, UnigramSampler

@@ -10,8 +10,8 @@ from typing import Annotated, Final, Literal
 import sentencepiece
 from annotated_types import Ge, Gt, Le, Lt
 
-from nmt.errors import ConfigError, DataError, UserError
-from nmt.symbols import BOS, EOS, PAD, UNK
+from nmt.core.errors import ConfigError, DataError, UserError
+from nmt.core.special_tokens import BOS, EOS, PAD, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_model import hide
 from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer, escape

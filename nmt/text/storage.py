@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from nmt.errors import RunError
-from nmt.files import whole_folder, write_flushed
-from nmt.system_errors import advice
+from nmt.core.errors import RunError
+from nmt.core.os_errors import advice
+from nmt.system.atomic_files import whole_folder, write_flushed
+from nmt.system.untrusted_files import MAX_JSON_BYTES, parse_json, read_regular
 from nmt.text.normalization import Normalizer
-from nmt.untrusted import MAX_JSON_BYTES, parse_json, read_regular
 
 FORMAT_VERSION: Final = 1
 DESCRIPTION: Final = "tokenizer.json"

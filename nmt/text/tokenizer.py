@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.alignment_units import AlignmentUnits
-from nmt.spelling import BLANK, JOIN, Spelling, is_in_word, spell
-from nmt.symbols import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
+from nmt.alignment.units import AlignmentUnits
+from nmt.core.byte_spelling import BLANK, JOIN, Spelling, is_in_word, spell
+from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import EncodedWords, Reader, Tokens
 from nmt.text.storage import SavedTokenizer, write_tokenizer
@@ -138,7 +138,7 @@ class Tokenizer(Reader[str]):
 
     @functools.cached_property
     def spellings(self) -> list[Spelling]:
-        """What each token writes, the blank before it counted (see `nmt.spelling`)."""
+        """What each token writes, the blank before it counted (see `nmt.core.byte_spelling`)."""
         return [self._spell(token) for token in range(len(self))]
 
     def _spell(self, token: int) -> Spelling:

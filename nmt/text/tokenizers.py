@@ -4,7 +4,8 @@ import logging
 from pathlib import Path
 from typing import Final, cast
 
-from nmt.errors import RunError
+from nmt.core.errors import RunError
+from nmt.system.untrusted_files import read_regular
 from nmt.text.characters import CharacterTrainer
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_model import adopt_model, parse_model
@@ -13,7 +14,6 @@ from nmt.text.sentencepiece_trainer import SentencePieceTrainer
 from nmt.text.storage import MAX_MODEL_BYTES, SavedTokenizer, read_tokenizer
 from nmt.text.tokenizer import Tokenizer, TokenizerTrainer
 from nmt.text.words import WordTrainer
-from nmt.untrusted import read_regular
 
 TOKENIZERS: Final[dict[str, type[TokenizerTrainer]]] = {
     "sentencepiece": SentencePieceTrainer,
@@ -63,8 +63,9 @@ def load_sentencepiece(
 ) -> SentencePieceTokenizer:
     """Read a model that SentencePiece itself has trained (`spm_train`), BPE or unigram.
 
-    Its pieces and scores are kept, and get the ids of `nmt.symbols`. Its own normalisation is not
-    used: `normalizer` takes its place, so that text comes back as that leaves it.
+    Its pieces and scores are kept, and get the ids of `nmt.core.special_tokens`. Its own
+    normalisation is not used: `normalizer` takes its place, so that text comes back as that
+    leaves it.
 
     Args:
         path: the file, `NAME.model`.

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final, Self
 
-from nmt.errors import DataError
-from nmt.symbols import SPECIAL_SYMBOLS, UNK
+from nmt.core.errors import DataError
+from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 
 _MAX_TOKENS: Final = 2**21

@@ -7,8 +7,8 @@ from typing import Annotated, Final, Self
 
 from annotated_types import Ge, Le
 
-from nmt.scripts import is_punctuation
-from nmt.symbols import UNK
+from nmt.core.scripts import is_punctuation
+from nmt.core.special_tokens import UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.tokenizer import UNKNOWN_TEXT, Options, Tokenizer, TokenizerTrainer
 from nmt.text.vocabulary import Vocabulary, count_words

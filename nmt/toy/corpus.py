@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from nmt.errors import DataError
-from nmt.files import whole_file
+from nmt.core.errors import DataError
+from nmt.system.atomic_files import whole_file
 from nmt.toy.clauses import Sentence
 from nmt.toy.phrases import Sense, Token
 from nmt.toy.sampler import Sampler

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.errors import DataError
-from nmt.files import whole_file
+from nmt.core.errors import DataError
+from nmt.system.atomic_files import whole_file
 
 COLOURS: Final = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0)}
 SHAPES: Final = ("circle", "square", "triangle")

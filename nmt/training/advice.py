@@ -5,9 +5,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from nmt.build_model import build_model
-from nmt.config import TOKENIZERS, Config, EncoderConfig, ModelConfig
-from nmt.training.schedule import Schedule
+from nmt.build.model import build_model
+from nmt.config.experiment import TOKENIZERS, Config, EncoderConfig, ModelConfig
+from nmt.training.optim.schedules import Schedule
 
 
 @dataclass(frozen=True)

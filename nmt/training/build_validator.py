@@ -2,20 +2,20 @@
 
 from typing import Final
 
-from nmt.build import build_reranker, build_search
-from nmt.build_corpus import build_corpus
-from nmt.build_metrics import build_metrics
-from nmt.config import Config
+from nmt.build.corpus import build_corpus
+from nmt.build.data import build_reranker, build_search
+from nmt.build.metrics import build_metrics
+from nmt.config.diff import differences
+from nmt.config.experiment import Config
 from nmt.data.corpus import read_pairs
-from nmt.differences import differences
-from nmt.inference import Inference
-from nmt.loading import load_dictionary, load_shortlist
+from nmt.distributed.process_group import ProcessGroup
+from nmt.inference.batch_inference import Inference
+from nmt.inference.loading import load_dictionary, load_shortlist
+from nmt.inference.translator import Translator
 from nmt.nn.model import Model
-from nmt.process_group import ProcessGroup
-from nmt.run import RunDirectory
-from nmt.training.material import Material
+from nmt.runs.directory import RunDirectory
+from nmt.training.prepare_data import Material
 from nmt.training.validation import Validator
-from nmt.translation import Translator
 
 _OPTION: Final = "training.validation.beam_size"
 _SEARCH: Final = {"search", "beam_size", "n_best", "mbr"}

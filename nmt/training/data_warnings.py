@@ -2,9 +2,9 @@
 
 import logging
 
-from nmt.build_corpus import build_corpus
-from nmt.build_metrics import build_metrics
-from nmt.config import Config
+from nmt.build.corpus import build_corpus
+from nmt.build.metrics import build_metrics
+from nmt.config.experiment import Config
 from nmt.data.corpus import read_pairs
 from nmt.data.repeats import count_repeats
 

@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from nmt.build_corpus import build_corpus
-from nmt.build_metrics import TEST_METRICS, build_metrics
-from nmt.config import Config
+from nmt.build.corpus import build_corpus
+from nmt.build.metrics import TEST_METRICS, build_metrics
+from nmt.config.experiment import Config
 from nmt.data.corpus import read_pairs
-from nmt.files import write_text
-from nmt.metric import Score
-from nmt.run import RunDirectory
-from nmt.training.averaging import average_weights
-from nmt.training.engine import Engine
+from nmt.evaluation.metric import Score
+from nmt.inference.translator import Translator
+from nmt.runs.directory import RunDirectory
+from nmt.system.atomic_files import write_text
+from nmt.training.optim.checkpoint_averaging import average_weights
 from nmt.training.signals import Interruption
+from nmt.training.state import Engine
+from nmt.training.swapped_weights import holding
 from nmt.training.validation import together, translate_lines
-from nmt.training.weights import holding
-from nmt.translation import Translator
 
 logger = logging.getLogger(__name__)
 

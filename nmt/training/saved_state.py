@@ -10,13 +10,13 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor
 from typing_extensions import TypedDict
 
-from nmt.build import load_tokenizers
-from nmt.build_model import load_weights
-from nmt.checkpoint import METADATA, Checkpoint
-from nmt.config import Config
-from nmt.errors import RunError
-from nmt.run import LAST, RunDirectory
-from nmt.tensor_checks import find_misfit
+from nmt.build.data import load_tokenizers
+from nmt.build.model import load_weights
+from nmt.config.experiment import Config
+from nmt.core.errors import RunError
+from nmt.core.tensor_checks import find_misfit
+from nmt.runs.checkpoint import METADATA, Checkpoint
+from nmt.runs.directory import LAST, RunDirectory
 
 _Count = Annotated[int, Ge(0)]
 

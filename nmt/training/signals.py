@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from nmt.launched import is_by_torchrun
+from nmt.system.torchrun import is_by_torchrun
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -7,16 +7,16 @@ from typing import Any, Final
 
 from torch import Tensor
 
-from nmt.checkpoint import (
+from nmt.runs.checkpoint import (
     delete_checkpoint,
     is_checkpoint,
     load_checkpoint,
     save_checkpoint,
     tidy_checkpoint,
 )
-from nmt.run import BEST, RunDirectory
+from nmt.runs.directory import BEST, RunDirectory
 
-# A save that is going on, or was cut short, has an ending behind the name (see `nmt.checkpoint`).
+# A save in progress, or cut short, has an ending after the name (see `nmt.runs.checkpoint`).
 _STEP: Final = re.compile(r"step-(0|[1-9][0-9]*)(\.new|\.old)?$")
 
 

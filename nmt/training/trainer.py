@@ -5,21 +5,17 @@ from collections.abc import Generator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
-from nmt.batch import Portion
-from nmt.checkpoint import Checkpoint, is_checkpoint
-from nmt.config import Config
-from nmt.config_file import dump_config, load_config
-from nmt.data.portions import Place
-from nmt.metric import Score
-from nmt.process_group import Alone, LostProcess, ProcessGroup
-from nmt.run import LAST, RunDirectory
-from nmt.training.agreement import require_same_start
-from nmt.training.assembly import assemble, no_sentences
+from nmt.config.experiment import Config
+from nmt.config.file import dump_config, load_config
+from nmt.core.batch import Portion
+from nmt.data.shard import Place
+from nmt.distributed.process_group import Alone, LostProcess, ProcessGroup
+from nmt.evaluation.metric import Score
+from nmt.runs.checkpoint import Checkpoint, is_checkpoint
+from nmt.runs.directory import LAST, RunDirectory
+from nmt.training.build_state import assemble, no_sentences
 from nmt.training.build_validator import describe_validation
-from nmt.training.clock import Clock
-from nmt.training.engine import Engine
-from nmt.training.environment import write_environment
-from nmt.training.events import (
+from nmt.training.callbacks import (
     announce,
     give_up_where_all_is_bad,
     log_training,
@@ -28,17 +24,21 @@ from nmt.training.events import (
     validate,
 )
 from nmt.training.finishing import finish, has_results
-from nmt.training.gradients import SENT_AS, add_up
-from nmt.training.material import Material, gather, settle, settle_as_before
-from nmt.training.optimization import apply_gradients
-from nmt.training.out_of_memory import AT_A_STEP, IN_A_VALIDATION, explained
-from nmt.training.process import settle_process
+from nmt.training.logs.environment import write_environment
+from nmt.training.logs.reporter import log_to_file
+from nmt.training.logs.timer import Clock
+from nmt.training.oom_advice import AT_A_STEP, IN_A_VALIDATION, explained
+from nmt.training.oom_splitting import GradientMaker
+from nmt.training.optim.all_reduce import SENT_AS, add_up
+from nmt.training.optim.optimizers import apply_gradients
+from nmt.training.prepare_data import Material, gather, settle, settle_as_before
+from nmt.training.process_setup import settle_process
 from nmt.training.randomness import seed_everything
-from nmt.training.reporting import log_to_file
-from nmt.training.resuming import require_best, require_same, require_untrained
+from nmt.training.rank_checks import require_same_start
+from nmt.training.resume_checks import require_best, require_same, require_untrained
 from nmt.training.saved_state import load_state
 from nmt.training.signals import Interrupted, Interruption, listen
-from nmt.training.splitting import GradientMaker
+from nmt.training.state import Engine
 
 logger = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from functools import partial
 from typing import TypeVar
 
 from nmt.data.grids import Source
-from nmt.metric import Metric, Score
-from nmt.process_group import Launched, ProcessGroup
-from nmt.ranks import Ranks
-from nmt.teacher_forcing import perplexity
+from nmt.distributed.process_group import Launched, ProcessGroup
+from nmt.distributed.rank_pool import Ranks
+from nmt.evaluation.metric import Metric, Score
+from nmt.inference.forced_decoding import perplexity
+from nmt.inference.translator import Translator
 from nmt.training.signals import Interrupted, Interruption
-from nmt.translation import Translator
 
 Result = TypeVar("Result")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.ways import BACKWARD, FORWARD, STEP, Update
-from nmt.batch import Batch
+from nmt.core.batch import Batch
 
 PARTS = (FORWARD, BACKWARD, STEP)
 OTHER = "other arithmetic: gates, sums, dropout"

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.ways import CLIP_NORM, FIRST_WORD, SMOOTHING, Sizes, make_model
+from nmt.core.special_tokens import PAD
 from nmt.data.loader import make_batch
-from nmt.symbols import PAD
-from nmt.training.loss import label_smoothed_cross_entropy
-from nmt.training.optimization import Adam, apply_gradients
-from nmt.training.projected_loss import projected_cross_entropy
+from nmt.training.objective.chunked_cross_entropy import projected_cross_entropy
+from nmt.training.objective.cross_entropy import label_smoothed_cross_entropy
+from nmt.training.optim.optimizers import Adam, apply_gradients
 
 
 def loss_of(

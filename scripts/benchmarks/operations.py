@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.ways import Sizes
-from nmt.batch import Batch
-from nmt.nn.fused_products import product
-from nmt.symbols import PAD
+from nmt.core.batch import Batch
+from nmt.core.special_tokens import PAD
+from nmt.nn.fused.products import product
 
 SIDE = 2048
 """Of the square matrices whose product stands for what the machine can."""

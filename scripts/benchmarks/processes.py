@@ -15,9 +15,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.kinds import measure_kinds
 from benchmarks.ways import WAYS, Sizes, Update, draw_batches
-from nmt.batch import Batch
-from nmt.cores import wait_briefly
-from nmt.training.process import settle_process
+from nmt.core.batch import Batch
+from nmt.system.threads import wait_briefly
+from nmt.training.process_setup import settle_process
 
 Result = TypeVar("Result")
 

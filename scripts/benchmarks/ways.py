@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.profiler import record_function
 
-from nmt.batch import Batch
-from nmt.build_model import build_model
-from nmt.config import ModelConfig
+from nmt.build.model import build_model
+from nmt.config.experiment import ModelConfig
+from nmt.core.batch import Batch
+from nmt.core.special_tokens import PAD
 from nmt.data.loader import make_batch
 from nmt.nn.model import Model
-from nmt.symbols import PAD
-from nmt.training.objective import Objective
-from nmt.training.optimization import Adam, apply_gradients
+from nmt.training.objective.objective import Objective
+from nmt.training.optim.optimizers import Adam, apply_gradients
 
 FIRST_WORD = 4
 SMOOTHING = 0.1

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nmt.core.errors import DataError
 from nmt.data import cache
 from nmt.data.cache import encode_corpus
 from nmt.data.corpus import ParallelFiles, read_pairs
-from nmt.data.encoded import EncodedCorpus
+from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.filters import FilterReport, Filters
-from nmt.errors import DataError
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
+from nmt.core.errors import DataError
 from nmt.data.corpus import ParallelFiles, decode_lines, read_lines, read_pairs
-from nmt.errors import DataError
 
 
 def write(path: Path, content: bytes) -> Path:

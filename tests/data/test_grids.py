@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from nmt.core.errors import DataError
 from nmt.data.cache import encode_corpus
 from nmt.data.corpus import read_pairs
 from nmt.data.filters import Filters
 from nmt.data.grids import Grid, GridFiles, GridReader, read_grids
 from nmt.data.loader import make_batch, make_source
-from nmt.errors import DataError
 
 
 def test_arrays_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
+from nmt.core.errors import DataError
 from nmt.data.corpus import ParallelFiles, count_lines_of, decode_lines, read_lines, read_pairs
 from nmt.data.lines import MAX_LINE_BYTES, raw_lines
-from nmt.errors import DataError
 
 COMPRESSIONS = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
 Compress = Callable[[bytes], bytes]

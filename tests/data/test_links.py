@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from nmt.core.errors import DataError
 from nmt.data.batching import BatchSampler
 from nmt.data.cache import encode_corpus
 from nmt.data.corpus import ParallelFiles
-from nmt.data.encoded import EncodedCorpus
+from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.filters import Filters
 from nmt.data.links import read_links, target_weights
 from nmt.data.loader import DataLoader
 from nmt.data.ragged import RaggedArray
-from nmt.errors import DataError
 from nmt.text.characters import CharacterTrainer
 from nmt.text.normalization import Normalizer
 from nmt.text.tokenizer import Tokenizer

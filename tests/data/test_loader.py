@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.batch import Batch
+from nmt.core.batch import Batch
+from nmt.core.special_tokens import BOS, EOS, PAD
 from nmt.data.batching import BatchSampler
-from nmt.data.drawing import Drawing
-from nmt.data.encoded import EncodedCorpus, open_encoded, write_encoded
+from nmt.data.encoded_corpus import EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
 from nmt.data.loader import DataLoader, make_batch, make_source
-from nmt.data.portions import Place
 from nmt.data.ragged import RaggedArray
-from nmt.symbols import BOS, EOS, PAD
+from nmt.data.shard import Place
+from nmt.data.subword_epochs import Drawing
 
 
 def corpus_of(pairs: list[tuple[str, str]], tokenizer, folder: Path) -> EncodedCorpus:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from nmt.core.errors import DataError, RunError
 from nmt.data.processes import map_in_processes
-from nmt.errors import DataError, RunError
 
 
 def work(number: int) -> int:

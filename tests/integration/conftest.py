@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.cli import main
-from nmt.training import reporting
+from nmt.cli.main import main
+from nmt.training.logs import reporter
 
 ENGLISH = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 GERMAN = ["null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"]
@@ -113,7 +113,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _draw_no_curves(unchecked: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than such trainings; that of `trained` draws, and looks at shapes."""
-    monkeypatch.setattr(reporting, "plot_learning_curves", lambda panels, path: None)
+    monkeypatch.setattr(reporter, "plot_learning_curves", lambda panels, path: None)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nmt.translation import Translator
+from nmt.inference.translator import Translator
 from tests.integration.conftest import GERMAN, Command
 
 pytestmark = pytest.mark.usefixtures("in_trained")
@@ -55,7 +55,9 @@ def test_a_target_without_spaces(
     )
     with pytest.MonkeyPatch.context() as patch:
         drawn: list[str] = []
-        patch.setattr("nmt.plots.plot_attention", lambda *_, units: drawn.append(units))
+        patch.setattr(
+            "nmt.visualization.plots.plot_attention", lambda *_, units: drawn.append(units)
+        )
         nmt(
             *given,
             "--plot",

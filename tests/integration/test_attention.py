@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.config import DecodingConfig
-from nmt.config_file import load_config
-from nmt.errors import ConfigError
-from nmt.inference import Inference
-from nmt.symmetrization import grow_diag_final_and
-from nmt.translation import Translator
+from nmt.alignment.symmetrization import grow_diag_final_and
+from nmt.config.experiment import DecodingConfig
+from nmt.config.file import load_config
+from nmt.core.errors import ConfigError
+from nmt.inference.batch_inference import Inference
+from nmt.inference.translator import Translator
 from tests.integration.conftest import Command
 
 SHORT = ("training.max_epochs=1", "training.validation.every=null")

@@ -541,7 +541,7 @@ def test_evaluate_opens_its_files_before_it_translates(
     def translate(*arguments: object) -> None:
         raise AssertionError("too early")
 
-    monkeypatch.setattr("nmt.translation.Translator.translate", translate)
+    monkeypatch.setattr("nmt.inference.translator.Translator.translate", translate)
     for argument in ("-o", "--json"):
         nmt("evaluate", "runs/tiny", argument, "no/out").assert_refused(
             "no/out: its folder does not exist"
@@ -554,7 +554,7 @@ def test_pictures_that_cannot_be_drawn(
     def load(*arguments: object, **options: object) -> None:
         raise AssertionError("too early")
 
-    monkeypatch.setattr("nmt.translation.Translator.from_run", load)
+    monkeypatch.setattr("nmt.inference.translator.Translator.from_run", load)
     nmt(
         "align", "runs/tiny", "--source", "test.en", "--target", "test.de", "--plot", "test.en"
     ).assert_refused("test.en: a file is in the way; give another folder")

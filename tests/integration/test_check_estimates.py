@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from nmt.batch import Batch
-from nmt.commands import measurement
+from nmt.cli import training_cost
+from nmt.core.batch import Batch
 
 from .conftest import Command
 
@@ -33,15 +33,15 @@ def number(text: str) -> float:
 def steady_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let an update take 0.03 s for each target token, whatever this machine does."""
     now = 0.0
-    make_update = measurement._update
+    make_update = training_cost._update
 
     def takes(model: Any, optimizer: Any, batch: Batch, objective: Any) -> float:
         nonlocal now
         now += SECONDS_PER_TOKEN * batch.num_target_tokens
         return make_update(model, optimizer, batch, objective)
 
-    monkeypatch.setattr(measurement, "_update", takes)
-    monkeypatch.setattr(measurement, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(training_cost, "_update", takes)
+    monkeypatch.setattr(training_cost, "time", SimpleNamespace(perf_counter=lambda: now))
 
 
 @pytest.mark.usefixtures("steady_machine")
@@ -84,16 +84,17 @@ def test_the_memory_of_weights_gradients_and_optimizer_by_hand(
 
 
 PEAK = """
-import resource, sys
-from nmt.cli import main
+import re, sys
+from pathlib import Path
+from nmt.cli.main import main
 code = main(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 sys.exit(code)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has another unit elsewhere")
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_a_training_takes_the_memory_that_is_estimated(nmt: Command, in_copy: Path) -> None:
     """Beyond what a small training takes: between half of the estimate and twice as much."""
     large = [

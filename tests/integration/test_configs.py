@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from nmt.build import build_search
-from nmt.build_metrics import build_metrics
-from nmt.build_model import build_model
-from nmt.config import OPTIMIZERS, SCHEDULES, TOKENIZERS
-from nmt.config_file import load_config
-from nmt.registry import PlugIn
+from nmt.build.data import build_search
+from nmt.build.metrics import build_metrics
+from nmt.build.model import build_model
+from nmt.config.experiment import OPTIMIZERS, SCHEDULES, TOKENIZERS
+from nmt.config.file import load_config
+from nmt.config.registry import PlugIn
 from nmt.text.characters import CharacterTrainer
 from nmt.text.normalization import Normalizer
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nmt.config import METRICS
-from nmt.config_file import load_config
-from nmt.metrics import Metric, Score
-from nmt.registry import PlugIn
-from nmt.translation import Translation, Translator
+from nmt.config.experiment import METRICS
+from nmt.config.file import load_config
+from nmt.config.registry import PlugIn
+from nmt.evaluation.metrics import Metric, Score
+from nmt.inference.translator import Translation, Translator
 
 pytestmark = pytest.mark.usefixtures("in_trained")
 
@@ -635,7 +635,7 @@ def test_from_python(in_trained: Path) -> None:
 
 def test_from_python_with_other_options(in_trained: Path) -> None:
     from nmt import DecodingConfig, Translator
-    from nmt.errors import ConfigError
+    from nmt.core.errors import ConfigError
 
     for decoding in ({"n_best": 3}, DecodingConfig(n_best=3)):
         translator = Translator.from_run("runs/tiny", device="cpu", decoding=decoding)

@@ -14,13 +14,13 @@ import numpy as np
 import onnx
 import pytest
 
-from nmt.config import DecodingConfig
-from nmt.errors import RunError
-from nmt.exported import KEY, ExportedTranslator, read_hypotheses
-from nmt.exporting.export import _EXPORTED
+from nmt.config.experiment import DecodingConfig
+from nmt.core.errors import RunError
+from nmt.export.exported_translator import KEY, ExportedTranslator, read_hypotheses
+from nmt.export.exporter import _EXPORTED
 from nmt.search.hypothesis import Hypothesis
+from tests.inference.test_forking import in_forked_child
 from tests.integration.conftest import Command
-from tests.test_forking import in_forked_child
 
 LINES = ["one two three .", "", "nine .", "four four zero ."]
 INPUT = "".join(f"{line}\n" for line in LINES).encode()
@@ -139,7 +139,7 @@ def test_the_bar_moves_with_it(
 ) -> None:
     bar = Mock()
     monkeypatch.setattr(
-        "nmt.commands.exported.count_on_terminal", lambda *_, **__: nullcontext(bar)
+        "nmt.cli.translate_exported.count_on_terminal", lambda *_, **__: nullcontext(bar)
     )
     (tmp_path / "in").write_bytes(INPUT)
     words = ("translate", exported, tmp_path / "in", "-o", tmp_path / "out")
@@ -211,7 +211,7 @@ def test_what_it_cannot_do(
 
 def test_no_pytorch_is_loaded(exported: Path) -> None:
     program = (
-        "import sys; sys.modules['torch'] = None; from nmt.cli import main; "
+        "import sys; sys.modules['torch'] = None; from nmt.cli.main import main; "
         f"sys.exit(main(['translate', {str(exported)!r}]))"
     )
     ended = subprocess.run([sys.executable, "-c", program], input=INPUT, capture_output=True)

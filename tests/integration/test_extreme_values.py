@@ -10,13 +10,13 @@ import pytest
 import torch
 from pydantic import BaseModel
 
-from nmt.config import Config
-from nmt.config_base import Variants
-from nmt.config_file import load_config
-from nmt.errors import ConfigError
-from nmt.memory import peak, start_peak
-from nmt.option_places import group_in
-from nmt.registry import Table
+from nmt.config.base import Variants
+from nmt.config.experiment import Config
+from nmt.config.file import load_config
+from nmt.config.option_paths import group_in
+from nmt.config.registry import Table
+from nmt.core.errors import ConfigError
+from nmt.system.memory import peak, start_peak
 
 EXTREMES: dict[type, list[str]] = {
     int: ["1000000000", "1000000000000000000"],

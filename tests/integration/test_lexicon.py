@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.commands.bookmark import identify
-from nmt.config_file import load_config
+from nmt.cli.resume import identify
+from nmt.config.file import load_config
 from tests.integration.conftest import ENGLISH, GERMAN, Command
 
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from sacrebleu.metrics.bleu import BLEU
 
-from nmt.config_file import load_config
-from nmt.minimum_bayes_risk import BleuUtility
-from nmt.translation import Translator
+from nmt.config.file import load_config
+from nmt.evaluation.minimum_bayes_risk import BleuUtility
+from nmt.inference.translator import Translator
 
 from .conftest import GERMAN, run_nmt, write_corpus
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nmt.commands.reservation import held
+from nmt.cli.output_locks import held
 
 PAIR = ("--source", "test.en", "--target", "test.de")
 # Each command that writes a file, with what it needs besides the argument that names the file.
@@ -182,13 +182,13 @@ def test_what_stdin_comes_from_is_not_overwritten(
 def test_an_exported_model_goes_through_a_pipe(
     nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nmt.exporting import export
+    from nmt.export import exporter
 
-    def write(run: Path, path: Path, **options: object) -> export.Trial:
+    def write(run: Path, path: Path, **options: object) -> exporter.Trial:
         path.write_bytes(b"model" * 100_000)
-        return export.Trial(1, 1, 0.0, 0.0)
+        return exporter.Trial(1, 1, 0.0, 0.0)
 
-    monkeypatch.setattr(export, "export_run", write)
+    monkeypatch.setattr(exporter, "export_run", write)
     os.mkfifo("pipe")
     read: list[bytes] = []
     reader = threading.Thread(target=lambda: read.append(Path("pipe").read_bytes()), daemon=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tqdm import tqdm
 
-from nmt.cli import main
+from nmt.cli.main import main
 
 
 class Terminal(io.StringIO):
@@ -43,10 +43,10 @@ def test_it_moves_with_each_batch(in_copy: Path) -> None:
 
 
 def test_what_was_done_before_counts(in_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.reading._MOST_ITEMS", 2)
+    monkeypatch.setattr("nmt.inference.length_batching._MOST_ITEMS", 2)
     Path("input.en").write_text("one .\n" * 5)
     words = ("translate", "runs/tiny", "input.en", "-o", "out")
     with monkeypatch.context() as patch:
-        patch.setattr("nmt.commands.translate.Format", lambda **options: None)
+        patch.setattr("nmt.cli.translate.Format", lambda **options: None)
         assert main(list(words)) == 1
     assert steps(*words, "--resume") == ["0/5", "2/5", "4/5", "5/5"]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.errors import RunError
-from nmt.process_group import meet
+from nmt.core.errors import RunError
+from nmt.distributed.process_group import meet
 from tests.integration.conftest import Command
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node")
@@ -81,9 +81,9 @@ def test_where_one_dies_all_stop_and_nothing_is_as_if_done(rank: int, in_copy: P
 
 DYING = """
 import os, signal, sys
-from nmt.errors import RunError
-from nmt.process_group import meet
-from nmt.ranks import Ranks
+from nmt.core.errors import RunError
+from nmt.distributed.process_group import meet
+from nmt.distributed.rank_pool import Ranks
 
 def job(tool, kind):
     if kind == "die" and os.environ["RANK"] == "1":
@@ -112,8 +112,8 @@ main()
 
 MEETING = """
 import os
-from nmt.process_group import meet
-from nmt.ranks import Ranks
+from nmt.distributed.process_group import meet
+from nmt.distributed.rank_pool import Ranks
 
 try:
     with meet() as group:
@@ -142,7 +142,7 @@ def test_jobs_come_back_in_order_and_a_death_is_told(tmp_path: Path) -> None:
 REMEETING = """
 import os
 import signal
-from nmt.process_group import meet
+from nmt.distributed.process_group import meet
 
 with meet() as group:
     if group.rank == 1 and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
@@ -178,7 +178,7 @@ def test_where_one_does_not_come_the_others_do_not_wait_for_ever(
     for name, value in (("WORLD_SIZE", "2"), ("RANK", "0")):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
-    monkeypatch.setattr("nmt.process_group._MEETING", timedelta(seconds=1))
+    monkeypatch.setattr("nmt.distributed.process_group._MEETING", timedelta(seconds=1))
     with (
         pytest.raises(RunError, match="torchrun have not all met within 1 s: look at what the"),
         meet(),

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nmt.config import CorpusConfig
-from nmt.config_file import dump_config, load_config
+from nmt.config.experiment import CorpusConfig
+from nmt.config.file import dump_config, load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -15,20 +15,20 @@ from typing import Any
 import pytest
 
 import nmt
-from nmt.cli import main
-from nmt.commands import train as train_command
-from nmt.config_file import load_config
-from nmt.data.drawing import Drawing
-from nmt.errors import RunError
-from nmt.process_group import LostProcess
-from nmt.run import RunDirectory
+from nmt.cli import train as train_command
+from nmt.cli.main import main
+from nmt.config.file import load_config
+from nmt.core.errors import RunError
+from nmt.data.subword_epochs import Drawing
+from nmt.distributed.process_group import LostProcess
+from nmt.inference.translator import Translator
+from nmt.runs.directory import RunDirectory
 from nmt.training import trainer
-from nmt.training.engine import Engine
-from nmt.training.metrics_file import MetricsFile
+from nmt.training.logs.metrics_file import MetricsFile
 from nmt.training.signals import Interrupted
 from nmt.training.snapshots import Snapshots
+from nmt.training.state import Engine
 from nmt.training.trainer import Trainer
-from nmt.translation import Translator
 
 NUM_PAIRS = 60
 NUM_UPDATES = 24
@@ -466,7 +466,7 @@ def test_of_a_refused_resume_only_what_it_found_for_auto_is_kept(
     own_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other processes read that in the configuration, before anything can be refused."""
-    monkeypatch.setattr("nmt.training.material.probe_batch_tokens", lambda *_, **__: 99)
+    monkeypatch.setattr("nmt.training.prepare_data.probe_batch_tokens", lambda *_, **__: 99)
     run, auto = Run(own_corpus, "refused-auto"), "training.batch_tokens=auto"
     assert run.train(auto, "training.max_updates=2") == 0
     config = run.path / "config.yaml"
@@ -583,7 +583,7 @@ def test_killed_while_it_is_begun_it_can_be_resumed(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("nmt.commands.train.shutil.move", dies)
+        patch.setattr("nmt.cli.train.shutil.move", dies)
         assert run.train() == 130
     assert not (run.path / "checkpoints").exists()
     (run.path / ".preparing-x" / "cache").mkdir(parents=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.checkpoint import load_checkpoint
+from nmt.runs.checkpoint import load_checkpoint
 
 from .test_resume import Run, send_at, write_lines
 

@@ -28,13 +28,13 @@ def write_input(path: Path, count: int) -> None:
 
 @pytest.fixture
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.reading._MOST_ITEMS", 10)
+    monkeypatch.setattr("nmt.inference.length_batching._MOST_ITEMS", 10)
 
 
 @pytest.fixture
 def break_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Makes translation end with an error before the window of that number, from 1."""
-    from nmt.translation import Translator
+    from nmt.inference.translator import Translator
 
     whole = Translator._translate
     windows = [0, 10**9]
@@ -101,7 +101,7 @@ class Hasty:
 def test_the_number_of_workers_may_change(
     nmt: Any, in_copy: Path, small_windows: None, break_off: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nmt.translation.Workers", Hasty)
+    monkeypatch.setattr("nmt.inference.translator.Workers", Hasty)
     write_input(Path("input.en"), 97)
     command = ("translate", "runs/tiny", "input.en", "--batch-tokens", "20", "-o")
     assert nmt(*command, "whole.gz", "--scores").code == 0
@@ -210,7 +210,7 @@ def test_one_that_was_killed_when_all_was_written_is_done(
     write_input(Path("input.en"), 5)
     command = ("translate", "runs/tiny", "input.en", "-o", "out")
     with monkeypatch.context() as patch:
-        patch.setattr("nmt.commands.bookmark.Bookmark.finish", lambda self: None)
+        patch.setattr("nmt.cli.resume.Bookmark.finish", lambda self: None)
         assert nmt(*command).code == 0
     whole = Path("out").read_bytes()
     assert Path("out.state").exists()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nmt.config_file import load_config
+from nmt.config.file import load_config
 
 pytestmark = pytest.mark.usefixtures("in_copy")
 

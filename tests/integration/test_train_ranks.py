@@ -49,13 +49,14 @@ import os
 import signal
 import sys
 
-from nmt import checkpoint, inference
-from nmt.cli import main
+from nmt.cli.main import main
+from nmt.inference import batch_inference
+from nmt.runs import checkpoint
 from nmt.training import trainer
 
 PLACES = {
     "update": (trainer, "add_up"),
-    "validation": (inference.Inference, "evaluation"),
+    "validation": (batch_inference.Inference, "evaluation"),
     "save": (checkpoint, "_write_file"),
 }
 
@@ -265,7 +266,7 @@ def test_a_run_that_is_there_is_refused_once(launch: Launch, one: str) -> None:
 def test_what_is_not_alike_is_refused_by_name(launch: Launch, folder: Path) -> None:
     (folder / "unlike.py").write_text(
         "import os, sys\n"
-        "from nmt.cli import main\n"
+        "from nmt.cli.main import main\n"
         "words = sys.argv[1:] + (['seed=4'] if os.environ['RANK'] == '1' else [])\n"
         "sys.exit(main(words))\n"
     )
@@ -281,7 +282,7 @@ def test_what_is_not_alike_is_refused_by_name(launch: Launch, folder: Path) -> N
 def test_a_file_that_one_of_them_lacks(launch: Launch, folder: Path) -> None:
     (folder / "lacking.py").write_text(
         "import os, sys\n"
-        "from nmt.cli import main\n"
+        "from nmt.cli.main import main\n"
         "if os.environ['RANK'] == '1':\n"
         "    os.mkdir('elsewhere')\n"
         "    os.chdir('elsewhere')\n"
@@ -302,8 +303,8 @@ def test_an_error_in_training_is_told_once_and_not_tried_again(
     """Nor is it told that the other, which cannot go on without this one, is lost."""
     (folder / "failing.py").write_text(
         "import os, sys\n"
-        "from nmt.cli import main\n"
-        "from nmt.errors import UserError\n"
+        "from nmt.cli.main import main\n"
+        "from nmt.core.errors import UserError\n"
         "from nmt.training import trainer\n"
         "def fails(*arguments):\n"
         "    print('a try', file=sys.stderr)\n"

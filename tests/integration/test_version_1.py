@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from nmt.config_file import load_config
+from nmt.config.file import load_config
 from tests.integration.conftest import Command
 
 TRANSLATIONS = [(". .", -4.753817), (". .", -5.159721), ("eins .", -5.034941), (". . .", -6.157367)]

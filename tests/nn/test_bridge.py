@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nmt.nn.bridge import BRIDGES, FinalBridge, MeanBridge
-from nmt.nn.encoder import EncoderOutput
+from nmt.nn.encoders.encoder import EncoderOutput
 
 
 def encoded() -> EncoderOutput:

@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.nn.attention.additive import AdditiveScore
-from nmt.nn.attention.alignments import ALIGNMENTS
+from nmt.nn.attention.alignments.table import ALIGNMENTS
 from nmt.nn.attention.attention import Attention
 from nmt.nn.attention.fixed import FixedContext
-from nmt.nn.bahdanau import BahdanauDecoder
-from nmt.nn.conditional import ConditionalDecoder
-from nmt.nn.decoder import Decoded, Decoder, DecoderParts, Layers
-from nmt.nn.gnmt import GNMTDecoder
-from nmt.nn.luong import LuongDecoder
-from nmt.nn.recurrent import GRU, LSTM, Cell
-from nmt.nn.sutskever import SutskeverDecoder
+from nmt.nn.attention.scores.additive import AdditiveScore
+from nmt.nn.decoders.bahdanau import BahdanauDecoder
+from nmt.nn.decoders.conditional import ConditionalDecoder
+from nmt.nn.decoders.decoder import Decoded, Decoder, DecoderParts, Layers
+from nmt.nn.decoders.gnmt import GNMTDecoder
+from nmt.nn.decoders.luong import LuongDecoder
+from nmt.nn.decoders.sutskever import SutskeverDecoder
+from nmt.nn.recurrent.recurrent import GRU, LSTM, Cell
 
 BATCH, STEPS, SOURCES = 2, 3, 4
 EMBEDDING, HIDDEN, VALUE, OUTPUT = 3, 4, 5, 6

@@ -21,11 +21,11 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 _setup_privateuseone_for_python_backend("npy")
 torch.npy.get_amp_supported_dtype = lambda: [torch.bfloat16, torch.float16]
 
-from nmt.build_model import build_model
-from nmt.config import ModelConfig
+from nmt.build.model import build_model
+from nmt.config.experiment import ModelConfig
 from nmt.data.loader import make_batch
-from nmt.structure import to
-from nmt.training.objective import Objective
+from nmt.core.tensor_tree import to
+from nmt.training.objective.objective import Objective
 
 DEVICE = torch.device("npy")
 COMBINATIONS = [

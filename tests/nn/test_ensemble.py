@@ -5,14 +5,14 @@ import math
 import pytest
 import torch
 
-from nmt.batch import Batch
-from nmt.build_model import build_model
-from nmt.config import ModelConfig
+from nmt.build.model import build_model
+from nmt.config.experiment import ModelConfig
+from nmt.core.batch import Batch
+from nmt.core.tensor_tree import repeat, select
 from nmt.data.loader import make_batch
 from nmt.nn.ensemble import Ensemble, Space
+from nmt.nn.layers.int8 import Int8Linear
 from nmt.nn.model import Model
-from nmt.nn.quantization import Int8Linear
-from nmt.structure import repeat, select
 
 VOCABULARY = 11
 

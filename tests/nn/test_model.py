@@ -8,29 +8,29 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.batch import Batch
-from nmt.build_model import build_model
-from nmt.config import ModelConfig
-from nmt.nn.attention.alignment import Alignment
-from nmt.nn.attention.alignments import ALIGNMENTS
+from nmt.build.model import build_model
+from nmt.config.experiment import ModelConfig
+from nmt.core.batch import Batch
+from nmt.core.special_tokens import BOS, EOS, PAD
+from nmt.core.tensor_tree import repeat, select
+from nmt.nn.attention.alignments.alignment import Alignment
+from nmt.nn.attention.alignments.hard import HardAlignment
+from nmt.nn.attention.alignments.table import ALIGNMENTS
 from nmt.nn.attention.attention import Attention, BaseAttention
 from nmt.nn.attention.fixed import FixedContext
-from nmt.nn.attention.hard import HardAlignment
 from nmt.nn.attention.multi_head import MultiHeadAttention
-from nmt.nn.attention.scores import SCORES
-from nmt.nn.bahdanau import BahdanauDecoder
+from nmt.nn.attention.scores.table import SCORES
 from nmt.nn.bridge import BRIDGES
-from nmt.nn.cells import CELLS
-from nmt.nn.conditional import ConditionalDecoder
-from nmt.nn.decoder import Decoder, DecoderOutput, DecoderParts, Layers
-from nmt.nn.decoders import DECODERS
-from nmt.nn.embedding import WordEmbedding
-from nmt.nn.encoder import RecurrentEncoder
-from nmt.nn.luong import LuongDecoder
+from nmt.nn.decoders.bahdanau import BahdanauDecoder
+from nmt.nn.decoders.conditional import ConditionalDecoder
+from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderParts, Layers
+from nmt.nn.decoders.luong import LuongDecoder
+from nmt.nn.decoders.table import DECODERS
+from nmt.nn.encoders.encoder import RecurrentEncoder
+from nmt.nn.layers.embedding import WordEmbedding
 from nmt.nn.model import Model
-from nmt.nn.recurrent import GRU
-from nmt.structure import repeat, select
-from nmt.symbols import BOS, EOS, PAD
+from nmt.nn.recurrent.recurrent import GRU
+from nmt.nn.recurrent.table import CELLS
 
 VOCABULARY, EMBEDDING, HIDDEN, STATE = 13, 4, 5, 6
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nmt.config_file import load_config
+from nmt.config.file import load_config
 
 ROOT = Path(__file__).parents[2]
 RESULTS = {

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from nmt.symbols import PAD
+from nmt.core.special_tokens import PAD
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

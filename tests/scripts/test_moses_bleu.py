@@ -4,7 +4,7 @@ from types import ModuleType
 
 import pytest
 
-from nmt.errors import DataError
+from nmt.core.errors import DataError
 
 pytest.importorskip("sacremoses")
 

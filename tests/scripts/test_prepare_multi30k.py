@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from nmt.errors import DataError
+from nmt.core.errors import DataError
 
 TEXTS = {
     "train.de": "Ein Hund schläft.\nEine Katze.\n".encode(),

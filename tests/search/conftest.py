@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.coverage import Coverage
+from nmt.core.coverage import Coverage
+from nmt.core.special_tokens import BOS, EOS
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
 from nmt.search.request import Request
 from nmt.search.rules import Rules, SearchLimits
 from nmt.search.search import Search, Stepper
-from nmt.search.searches import SEARCHES
-from nmt.symbols import BOS, EOS
+from nmt.search.table import SEARCHES
 
 _NUM_CONTEXTS = 1009
 

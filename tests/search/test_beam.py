@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from nmt.core.special_tokens import BOS, EOS
 from nmt.search.beam import BeamSearch
 from nmt.search.greedy import GreedySearch
 from nmt.search.penalties import (
@@ -14,7 +15,6 @@ from nmt.search.penalties import (
 from nmt.search.request import Request
 from nmt.search.rules import Rules, SearchLimits
 from nmt.search.search import Stepper
-from nmt.symbols import BOS, EOS
 
 PENALTIES = sorted(LENGTH_PENALTIES)
 LIMITS = SearchLimits(max_length=15, max_length_ratio=None)

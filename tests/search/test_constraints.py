@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.core.byte_spelling import BLANK, spell
+from nmt.core.special_tokens import BOS, EOS
 from nmt.search.beam import BeamSearch
 from nmt.search.constraints import allocate, count_unmet, measure_progress
 from nmt.search.forbidden import ForbiddenPhrases
 from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, NoPenalty, Scoring
 from nmt.search.ranking import Candidates
 from nmt.search.rules import Rules, SearchLimits
-from nmt.spelling import BLANK, spell
-from nmt.symbols import BOS, EOS
 
 A, B, C = EOS + 1, EOS + 2, EOS + 3
 LIMITS = SearchLimits(max_length=4, max_length_ratio=None)

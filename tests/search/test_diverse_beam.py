@@ -1,12 +1,12 @@
 import pytest
 import torch
 
-from nmt.errors import ConfigError
+from nmt.core.errors import ConfigError
+from nmt.core.special_tokens import BOS, EOS
 from nmt.search.beam import BeamSearch
 from nmt.search.diverse_beam import DiverseBeamSearch
 from nmt.search.penalties import AveragePenalty, NoPenalty, Scoring
 from nmt.search.rules import Rules, SearchLimits
-from nmt.symbols import BOS, EOS
 
 LIMITS = SearchLimits(max_length=6, max_length_ratio=None)
 PLAIN = Scoring(NoPenalty())

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from nmt.core.byte_spelling import BLANK, JOIN, spell
+from nmt.core.special_tokens import BOS, EOS, SPECIAL_SYMBOLS
+from nmt.core.tensor_tree import to
 from nmt.search import forbidden
 from nmt.search.beam import BeamSearch
 from nmt.search.columns import Columns
@@ -14,10 +17,7 @@ from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.phrase_automaton import PhraseAutomaton
 from nmt.search.request import Request
 from nmt.search.rules import Prefixes, Rules, SearchLimits
-from nmt.search.searches import SEARCHES
-from nmt.spelling import BLANK, JOIN, spell
-from nmt.structure import to
-from nmt.symbols import BOS, EOS, SPECIAL_SYMBOLS
+from nmt.search.table import SEARCHES
 
 LIMITS = SearchLimits(max_length=4, max_length_ratio=None)
 SUBWORDS = ["_a", "a", "b", "-", "_"]

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from nmt.coverage import Coverage
+from nmt.core.coverage import Coverage
 from nmt.search.penalties import (
     LENGTH_PENALTIES,
     AveragePenalty,

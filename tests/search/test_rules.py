@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.core.special_tokens import BOS, EOS, UNK
 from nmt.search.beam import BeamSearch
 from nmt.search.columns import Columns
 from nmt.search.penalties import NoPenalty, Scoring
@@ -20,8 +21,7 @@ from nmt.search.rule_variants import (
     ShallowFusion,
 )
 from nmt.search.rules import Prefixes, Rule, Rules, SearchLimits
-from nmt.search.searches import SEARCHES
-from nmt.symbols import BOS, EOS, UNK
+from nmt.search.table import SEARCHES
 
 A, B, C = EOS + 1, EOS + 2, EOS + 3
 LIMITS = SearchLimits(max_length=4, max_length_ratio=None)

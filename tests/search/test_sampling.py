@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 import torch
 
+from nmt.core.special_tokens import EOS
 from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.request import Request
 from nmt.search.rules import Rules, SearchLimits
 from nmt.search.sampling import SamplingSearch, _mix, _uniform
 from nmt.search.search import Stepper
-from nmt.symbols import EOS
 
 LIMITS = SearchLimits(max_length=8, max_length_ratio=None)
 LIKELY = torch.tensor([0.0, 0.0, 0.0, 0.1, 0.2, 0.4, 0.05, 0.25])

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from nmt.errors import ConfigError
+from nmt.core.errors import ConfigError
+from nmt.core.special_tokens import EOS
 from nmt.search.greedy import GreedySearch
 from nmt.search.penalties import LENGTH_PENALTIES, NoPenalty, Scoring
 from nmt.search.rules import Rules, SearchLimits
 from nmt.search.search import Search
-from nmt.search.searches import SEARCHES
-from nmt.symbols import EOS
+from nmt.search.table import SEARCHES
 
 LIMITS = SearchLimits(max_length=12, max_length_ratio=None)
 

@@ -1,4 +1,4 @@
-from nmt.symbols import UNK
+from nmt.core.special_tokens import UNK
 from nmt.text.characters import CharacterTrainer
 from nmt.text.normalization import Normalizer
 

@@ -11,8 +11,8 @@ import pytest
 import sentencepiece
 from sentencepiece import SentencePieceProcessor
 
-from nmt.errors import RunError
-from nmt.symbols import BOS, EOS, UNK
+from nmt.core.errors import RunError
+from nmt.core.special_tokens import BOS, EOS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_model import (
     BYTE,

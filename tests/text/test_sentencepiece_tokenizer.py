@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from sentencepiece import SentencePieceProcessor
 
+from nmt.core.special_tokens import UNK
 from nmt.search.phrase_automaton import PhraseAutomaton
-from nmt.symbols import UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from nmt.text.subword_sampling import merge

@@ -5,8 +5,8 @@ import sys
 import pytest
 from hypothesis import given, strategies as st
 
-from nmt.errors import ConfigError, DataError
-from nmt.symbols import UNK
+from nmt.core.errors import ConfigError, DataError
+from nmt.core.special_tokens import UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer, sample_lines
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.errors import RunError
+from nmt.core.errors import RunError
 from nmt.text.normalization import Normalizer
 from nmt.text.storage import MAX_MODEL_BYTES, SavedTokenizer, read_tokenizer, write_tokenizer
 

@@ -7,10 +7,10 @@ import re
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from nmt.errors import DataError
+from nmt.core.byte_spelling import BLANK, IN_WORD, JOIN
+from nmt.core.errors import DataError
+from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.search.constraints import count_unmet
-from nmt.spelling import BLANK, IN_WORD, JOIN
-from nmt.symbols import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.tokenizer import UNKNOWN_TEXT
 from nmt.text.tokenizers import TOKENIZERS, load_tokenizer

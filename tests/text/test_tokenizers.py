@@ -1,6 +1,6 @@
 import pytest
 
-from nmt.errors import RunError
+from nmt.core.errors import RunError
 from nmt.text.normalization import Normalizer
 from nmt.text.storage import SavedTokenizer, write_tokenizer
 from nmt.text.tokenizers import TOKENIZERS, load_tokenizer

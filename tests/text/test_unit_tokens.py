@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from nmt.symbols import UNK
+from nmt.core.special_tokens import UNK
 from nmt.text.characters import CharacterTrainer
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import EncodedWords

@@ -3,8 +3,8 @@ from collections import Counter
 import pytest
 from hypothesis import given, strategies as st
 
-from nmt.errors import DataError
-from nmt.symbols import SPECIAL_SYMBOLS, UNK
+from nmt.core.errors import DataError
+from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.vocabulary import Vocabulary, count_words
 

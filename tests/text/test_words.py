@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, strategies as st
 
-from nmt.symbols import UNK
+from nmt.core.special_tokens import UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.tokenizers import load_tokenizer
 from nmt.text.words import JOINER, WordTrainer, split_word

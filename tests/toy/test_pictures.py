@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.errors import DataError
+from nmt.core.errors import DataError
 from nmt.toy.pictures import CHANNELS, COLOURS, SHAPES, describe, draw, pictures, write_pictures
 
 SPLITS = ("train", "valid", "test")

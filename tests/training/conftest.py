@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.batch import Batch, Portion
-from nmt.build import Tokenizers
-from nmt.build_model import build_model
-from nmt.checkpoint import Checkpoint
-from nmt.config import Config, ModelConfig
+from nmt.build.data import Tokenizers
+from nmt.build.model import build_model
+from nmt.config.experiment import Config, ModelConfig
+from nmt.core.batch import Batch, Portion
 from nmt.data.loader import make_batch
-from nmt.metrics import Score
-from nmt.process_group import ProcessGroup
-from nmt.run import RunDirectory
+from nmt.distributed.process_group import ProcessGroup
+from nmt.evaluation.metrics import Score
+from nmt.runs.checkpoint import Checkpoint
+from nmt.runs.directory import RunDirectory
 from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
-from nmt.training import assembly
-from nmt.training.assembly import assemble
-from nmt.training.engine import Engine
-from nmt.training.material import Material
+from nmt.training import build_state
+from nmt.training.build_state import assemble
+from nmt.training.prepare_data import Material
 from nmt.training.signals import Interruption
+from nmt.training.state import Engine
 from nmt.training.validation import Sample, Validation, Validator
 
 V = 12
@@ -120,7 +120,7 @@ def make_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeEngine:
         loader: Any = ListLoader(batches(num_batches), config.training.accumulate)
         material = Material(CPU, torch.float32, Tokenizers(tokenizer, tokenizer), loader, None)
         with monkeypatch.context() as patch:
-            patch.setattr(assembly, "build_validator", lambda *_: validator)
+            patch.setattr(build_state, "build_validator", lambda *_: validator)
             torch.manual_seed(1)
             engine = assemble(config, RunDirectory(tmp_path), material, checkpoint, group)
         if validator is not None:

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from nmt.build_model import build_model
-from nmt.config import SCHEDULES, Config
-from nmt.config_file import load_config
-from nmt.registry import PlugIn
+from nmt.build.model import build_model
+from nmt.config.experiment import SCHEDULES, Config
+from nmt.config.file import load_config
+from nmt.config.registry import PlugIn
 from nmt.training.advice import advise_on_rate, advise_on_size, advise_on_warmup
-from nmt.training.schedule import Schedule
+from nmt.training.optim.schedules import Schedule
 
 
 def schedule(total: int | None = 100, name: str = "constant", **options: Any) -> Schedule:

@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from nmt.checkpoint import load_checkpoint
-from nmt.cli import main
-from nmt.config import Config, DecodingConfig
-from nmt.config_file import load_config
-from nmt.run import BEST, RunDirectory
-from nmt.training import reporting
-from nmt.training.assembly import assemble
+from nmt.cli.main import main
+from nmt.config.experiment import Config, DecodingConfig
+from nmt.config.file import load_config
+from nmt.inference.translator import Translator
+from nmt.runs.checkpoint import load_checkpoint
+from nmt.runs.directory import BEST, RunDirectory
+from nmt.training.build_state import assemble
 from nmt.training.build_validator import describe_validation
-from nmt.training.material import gather
+from nmt.training.logs import reporter
+from nmt.training.prepare_data import gather
 from nmt.training.signals import Interruption
-from nmt.translation import Translator
 
 NUM_VALID = 10
 CONFIG = f"""
@@ -85,7 +85,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "dictionary.tsv").write_text("".join(entries))
     (folder / "run.yaml").write_text(CONFIG)
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reporting, "plot_learning_curves", lambda panels, path: None)
+        patch.setattr(reporter, "plot_learning_curves", lambda panels, path: None)
         assert main(["train", "run.yaml"]) == 0
     return folder
 

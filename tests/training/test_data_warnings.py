@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nmt.config import Config
+from nmt.config.experiment import Config
 from nmt.training.data_warnings import warn_of_case, warn_of_repeats
 
 

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.checkpoint import load_checkpoint
-from nmt.data.portions import Place
-from nmt.errors import UserError
-from nmt.training import divergence, reporting
+from nmt.core.errors import UserError
+from nmt.data.shard import Place
+from nmt.runs.checkpoint import load_checkpoint
+from nmt.training import divergence
 from nmt.training.divergence import DivergenceGuard
-from nmt.training.engine import Engine
+from nmt.training.logs import reporter
 from nmt.training.signals import Interruption
+from nmt.training.state import Engine
 from nmt.training.trainer import Trainer
 
 from .conftest import CPU, MakeEngine, ScriptedValidator
@@ -150,7 +151,7 @@ def train(engine: Engine) -> str:
 
 @pytest.fixture(autouse=True)
 def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reporting, "plot_learning_curves", lambda panels, path: None)
+    monkeypatch.setattr(reporter, "plot_learning_curves", lambda panels, path: None)
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
-from nmt.batch import Portion
+from nmt.core.batch import Portion
+from nmt.core.tensor_tree import map_tensors
 from nmt.data.loader import make_batch
-from nmt.structure import map_tensors
-from nmt.training.engine import Engine
-from nmt.training.objective import Objective
-from nmt.training.optimization import SGD
+from nmt.training.logs.running_metrics import Tally
+from nmt.training.objective.objective import Objective
+from nmt.training.optim.optimizers import SGD
 from nmt.training.signals import Interruption
-from nmt.training.tally import Tally
+from nmt.training.state import Engine
 from nmt.training.trainer import Trainer
 
 from .conftest import MakeEngine, batches, tiny_model

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.checkpoint import load_checkpoint
-from nmt.training import clock, reporting
-from nmt.training.engine import Engine
+from nmt.runs.checkpoint import load_checkpoint
+from nmt.training.logs import reporter, timer
 from nmt.training.signals import Interrupted, Interruption
+from nmt.training.state import Engine
 from nmt.training.trainer import Trainer
 
 from .conftest import MakeEngine, ScriptedValidator
@@ -33,14 +33,14 @@ pytestmark = pytest.mark.usefixtures("unchecked")
 
 @pytest.fixture(autouse=True)
 def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reporting, "plot_learning_curves", lambda panels, path: None)
+    monkeypatch.setattr(reporter, "plot_learning_curves", lambda panels, path: None)
 
 
 @pytest.fixture(autouse=True)
 def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Have the clock say what is in this list, to which each update adds one second."""
     seconds = [0.0]
-    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: seconds[0]))
+    monkeypatch.setattr(timer, "time", SimpleNamespace(perf_counter=lambda: seconds[0]))
     return seconds
 
 

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from torch.distributed import HashStore  # type: ignore[attr-defined]
 from torch.nn.utils import parameters_to_vector
 
-from nmt.batch import Portion
+from nmt.core.batch import Portion
+from nmt.core.errors import ConfigError, RunError
 from nmt.data.loader import make_batch
-from nmt.data.portions import Place
-from nmt.errors import ConfigError, RunError
-from nmt.process_group import Alone, Launched, ProcessGroup, agree_on_place
-from nmt.training.agreement import require_own_gpus, require_same_start, require_same_weights
-from nmt.training.gradients import add_up
+from nmt.data.shard import Place
+from nmt.distributed.process_group import Alone, Launched, ProcessGroup, agree_on_place
+from nmt.training.optim.all_reduce import add_up
+from nmt.training.rank_checks import require_own_gpus, require_same_start, require_same_weights
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.trainer import Trainer
 from nmt.training.validation import together as measured_together

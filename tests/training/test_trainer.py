@@ -10,18 +10,18 @@ import pytest
 import torch
 from torch.nn.utils import parameters_to_vector
 
-from nmt.batch import Batch
-from nmt.checkpoint import is_checkpoint, load_checkpoint
-from nmt.config import Config
+from nmt.config.experiment import Config
+from nmt.core.batch import Batch
+from nmt.core.errors import ConfigError, UserError
 from nmt.data.loader import make_batch
-from nmt.errors import ConfigError, UserError
-from nmt.nn.decoder import Decoded
+from nmt.nn.decoders.decoder import Decoded
 from nmt.nn.model import Model
-from nmt.training import clock, reporting
-from nmt.training.engine import Engine
+from nmt.runs.checkpoint import is_checkpoint, load_checkpoint
 from nmt.training.finishing import keep_average_where_better
-from nmt.training.objective import Losses, Objective
+from nmt.training.logs import reporter, timer
+from nmt.training.objective.objective import Losses, Objective
 from nmt.training.signals import Interrupted, Interruption
+from nmt.training.state import Engine
 from nmt.training.trainer import Trainer, _train
 from nmt.training.validation import Validation
 
@@ -30,7 +30,7 @@ from .conftest import ListLoader, MakeEngine, ScriptedValidator, batches
 
 @pytest.fixture(autouse=True)
 def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reporting, "plot_learning_curves", lambda panels, path: None)
+    monkeypatch.setattr(reporter, "plot_learning_curves", lambda panels, path: None)
 
 
 def train(engine: Engine) -> str:
@@ -470,7 +470,7 @@ def test_time_is_that_of_training_alone(
             takes(100.0)
             return super().__call__(interruption)
 
-    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(timer, "time", SimpleNamespace(perf_counter=lambda: now))
     monkeypatch.setattr(Engine, "save", lambda engine: takes(1000.0))
     engine = make_engine(4, Slow([1.0, 2.0]), max_updates=8, log_every=2, checkpoints={"every": 3})
     engine.model.decoder.register_forward_hook(lambda *_: takes(1.0))
@@ -487,7 +487,7 @@ def test_the_time_up_to_an_interruption_counts(
     make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = iter(range(100))
-    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: float(next(now))))
+    monkeypatch.setattr(timer, "time", SimpleNamespace(perf_counter=lambda: float(next(now))))
     engine = make_engine(4, max_updates=9)
     interruption = Interruption()
     engine.model.decoder.register_forward_hook(lambda *_: setattr(interruption, "signal", 2))

@@ -6,19 +6,19 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.inference import Inference
-from nmt.metrics import Bleu, Score
-from nmt.process_group import Alone
-from nmt.reading import no_report, windows
+from nmt.distributed.process_group import Alone
+from nmt.evaluation.metrics import Bleu, Score
+from nmt.inference.batch_inference import Inference
+from nmt.inference.forced_decoding import SentenceScore
+from nmt.inference.length_batching import no_report, windows
+from nmt.inference.translator import Translation, Translator
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.request import Request
 from nmt.search.rules import Rules, SearchLimits
 from nmt.search.search import Search, Stepper
-from nmt.teacher_forcing import SentenceScore
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.validation import Validation, Validator, translate_lines
-from nmt.translation import Translation, Translator
 
 PAIRS = [(f"a b c d {n}", f"A B C D {n}") for n in range(1000)]
 

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.alignment import Alignment, Choice
-from nmt.nn.attention.score import Score
-from nmt.structure import Shared
+from nmt.core.tensor_tree import Shared
+from nmt.nn.attention.alignments.alignment import Alignment, Choice
+from nmt.nn.attention.scores.score import Score
 
 
 @dataclass(frozen=True)

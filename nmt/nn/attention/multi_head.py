@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.alignment import Choice
+from nmt.nn.attention.alignments.alignment import Choice
 from nmt.nn.attention.attention import (
     AnyMemory,
     AnyPast,
@@ -17,7 +17,7 @@ from nmt.nn.attention.attention import (
     Memory,
     Past,
 )
-from nmt.nn.initialization import initialize_linear
+from nmt.nn.layers.initialization import initialize_linear
 
 
 class MultiHeadAttention(BaseAttention):

@@ -7,14 +7,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.errors import ConfigError
-from nmt.nn.attention.alignment import Aligned, Alignment
-from nmt.nn.attention.alignments import ALIGNMENTS
-from nmt.nn.attention.dense import EntmaxAlignment, SoftmaxAlignment, SparsemaxAlignment
-from nmt.nn.attention.hard import GumbelAlignment, HardAlignment
-from nmt.nn.attention.local import LocalMonotonicAlignment, LocalPredictiveAlignment
-from nmt.nn.attention.monotonic import MonotonicAlignment
-from nmt.nn.attention.sparse import entmax, entmax15, sparsemax
+from nmt.core.errors import ConfigError
+from nmt.nn.attention.alignments.alignment import Aligned, Alignment
+from nmt.nn.attention.alignments.entmax import entmax, entmax15, sparsemax
+from nmt.nn.attention.alignments.hard import GumbelAlignment, HardAlignment
+from nmt.nn.attention.alignments.local import LocalMonotonicAlignment, LocalPredictiveAlignment
+from nmt.nn.attention.alignments.monotonic import MonotonicAlignment
+from nmt.nn.attention.alignments.softmax import (
+    EntmaxAlignment,
+    SoftmaxAlignment,
+    SparsemaxAlignment,
+)
+from nmt.nn.attention.alignments.table import ALIGNMENTS
 
 QUERY = 3
 ALL = torch.ones(1, 5, dtype=torch.bool)

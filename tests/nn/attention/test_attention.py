@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.nn.attention.alignment import Alignment
-from nmt.nn.attention.alignments import ALIGNMENTS
+from nmt.core.tensor_tree import select
+from nmt.nn.attention.alignments.alignment import Alignment
+from nmt.nn.attention.alignments.hard import HardAlignment
+from nmt.nn.attention.alignments.table import ALIGNMENTS
 from nmt.nn.attention.attention import Attended, Attention, BaseAttention
 from nmt.nn.attention.fixed import FixedContext
-from nmt.nn.attention.hard import HardAlignment
 from nmt.nn.attention.multi_head import MultiHeadAttention
-from nmt.nn.attention.multiplicative import DotScore, GeneralScore
-from nmt.nn.attention.scores import SCORES
-from nmt.structure import select
+from nmt.nn.attention.scores.multiplicative import DotScore, GeneralScore
+from nmt.nn.attention.scores.table import SCORES
 
 QUERY, VALUE = 4, 6
 ONE_SIZE = ("dot", "scaled_dot")

@@ -6,20 +6,25 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.errors import ConfigError
-from nmt.nn.attention.additive import AdditiveScore, ConcatScore
-from nmt.nn.attention.alignments import ALIGNMENTS
+from nmt.core.errors import ConfigError
+from nmt.nn.attention.alignments.table import ALIGNMENTS
 from nmt.nn.attention.attention import Attention
-from nmt.nn.attention.coverage import (
+from nmt.nn.attention.scores.additive import AdditiveScore, ConcatScore
+from nmt.nn.attention.scores.content_free import LocationScore, UniformScore
+from nmt.nn.attention.scores.coverage import (
     CoverageScore,
     FertilityCoverageScore,
     GRUCoverageScore,
     LocationAwareScore,
 )
-from nmt.nn.attention.multiplicative import CosineScore, DotScore, GeneralScore, ScaledDotScore
-from nmt.nn.attention.score import Score
-from nmt.nn.attention.scores import SCORES
-from nmt.nn.attention.unconditional import LocationScore, UniformScore
+from nmt.nn.attention.scores.multiplicative import (
+    CosineScore,
+    DotScore,
+    GeneralScore,
+    ScaledDotScore,
+)
+from nmt.nn.attention.scores.score import Score
+from nmt.nn.attention.scores.table import SCORES
 
 QUERY, VALUE, HIDDEN = 3, 4, 5
 

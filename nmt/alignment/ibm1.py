@@ -1,0 +1,206 @@
+"""Which target tokens a source token becomes: IBM model 1, for whole corpora at once."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.core.special_tokens import PAD, SPECIAL_SYMBOLS
+
+Ids = NDArray[np.int64]
+
+_NULL: Final = PAD  # the source's empty word stands where no text has a token
+_MOST_LINKS: Final = 4_000_000  # pairs of tokens that are looked at together
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some sentence pairs: the tokens of all sources in a row, of all targets, and the lengths."""
+
+    source: Ids
+    source_lengths: Ids
+    target: Ids
+    target_lengths: Ids
+
+    def split(self) -> Iterator[Self]:
+        """Itself in parts of about as many pairs of tokens each; a sentence is not cut."""
+        links = np.cumsum((self.source_lengths + 1) * self.target_lengths)
+        cuts = np.searchsorted(links, np.arange(_MOST_LINKS, links[-1:].sum(), _MOST_LINKS))
+        bounds = np.unique([0, *cuts, len(links)])
+        sides = (self.source_lengths, self.target_lengths)
+        starts = [np.concatenate([[0], np.cumsum(side)]) for side in sides]
+        for first, end in pairwise(bounds):
+            (s0, s1), (t0, t1) = ((start[first], start[end]) for start in starts)
+            rows = slice(first, end)
+            yield type(self)(
+                self.source[s0:s1],
+                self.source_lengths[rows],
+                self.target[t0:t1],
+                self.target_lengths[rows],
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """A table of translations of tokens.
+
+    Attributes:
+        candidates: `[V C]`, target tokens for each source token, the most probable first; PAD where
+            there are no more.
+        probabilities: `[V C]`, of each of them, ``t(target | source)``.
+        frequent: `[F]`, target tokens of the corpus, the most frequent first.
+    """
+
+    candidates: NDArray[np.int32]
+    probabilities: NDArray[np.float32]
+    frequent: NDArray[np.int32]
+
+
+def train_lexicon(
+    blocks: Callable[[], Iterator[Block]],
+    source_size: int,
+    target_size: int,
+    *,
+    iterations: int = 5,
+    num_candidates: int = 64,
+) -> Lexicon:
+    """``t(f | e)`` by expectation maximisation (IBM model 1: Brown 1993, section 4.1).
+
+    Each target token comes from one source token of its sentence, or from the empty word. The
+    memory that it takes grows with the number of different pairs of tokens that stand together.
+
+    Args:
+        blocks: the corpus; gone through twice more than there are iterations.
+        source_size: V of the source.
+        target_size: V of the target.
+        iterations: of the algorithm.
+        num_candidates: C, that are kept for each source token.
+    """
+    keys = _find_pairs(blocks, target_size)
+    of_source = keys // target_size
+    table = np.ones(len(keys))
+    for _ in range(iterations):
+        expected = np.zeros(len(keys))
+        for places, num_sources in _all_links(blocks, keys, target_size):
+            np.add.at(expected, places, _shares(table[places], num_sources))
+        totals = np.bincount(of_source, expected, minlength=source_size)
+        table = expected / np.maximum(totals[of_source], np.finfo(float).tiny)
+    best = _best(keys, table, source_size, target_size, num_candidates)
+    return Lexicon(*best, _most_frequent(blocks(), target_size))
+
+
+def make_lexicon(
+    entries: Iterable[tuple[int, int, float]],
+    blocks: Iterable[Block],
+    source_size: int,
+    target_size: int,
+    *,
+    num_candidates: int = 64,
+) -> Lexicon:
+    """The table of these `(source token, target token, probability)`; of several the highest.
+
+    Args:
+        entries: the table.
+        blocks: the corpus, which says how frequent tokens are.
+        source_size: V of the source.
+        target_size: V of the target.
+        num_candidates: C, that are kept for each source token.
+    """
+    rows = sorted(entries)
+    source, target = (np.array([row[i] for row in rows], dtype=np.int64) for i in (0, 1))
+    keys, first = np.unique(source * target_size + target, return_index=True)
+    values = np.array([row[2] for row in rows])
+    table = np.maximum.reduceat(values, first) if len(rows) else values
+    best = _best(keys, table, source_size, target_size, num_candidates)
+    return Lexicon(*best, _most_frequent(blocks, target_size))
+
+
+def _find_pairs(blocks: Callable[[], Iterator[Block]], target_size: int) -> Ids:
+    """The pairs that stand together, ascending, as one number each."""
+    # What is found is joined with what is as large, so that nothing is sorted often.
+    found: list[Ids] = []
+    for block in blocks():
+        for part in block.split():
+            found.append(np.unique(_links(part, target_size)[0]))
+            while len(found) > 1 and len(found[-2]) <= 2 * len(found[-1]):
+                found[-2:] = [np.union1d(*found[-2:])]
+    return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
+
+
+def _all_links(
+    blocks: Callable[[], Iterator[Block]], keys: Ids, target_size: int
+) -> Iterator[tuple[Ids, Ids]]:
+    """Part after part of the corpus: the place in `keys` of each link; how many a target has."""
+    for block in blocks():
+        for part in block.split():
+            links, num_sources = _links(part, target_size)
+            yield np.searchsorted(keys, links), num_sources
+
+
+def _links(block: Block, target_size: int) -> tuple[Ids, Ids]:
+    """All pairs of a target token and a source token, or the empty word, of its sentence.
+
+    Returns:
+        Each pair as one number, those of a target token in a row; and how many each one has.
+    """
+    # Before each source stands the empty word.
+    lengths = block.source_lengths + 1
+    starts = np.cumsum(lengths) - lengths
+    source = np.full(lengths.sum(), _NULL, dtype=np.int64)
+    is_text = np.ones(len(source), dtype=bool)
+    is_text[starts] = False
+    source[is_text] = block.source
+    # Each target token is there once for each token of the source.
+    sentence = np.repeat(np.arange(len(lengths)), block.target_lengths)
+    num_sources = lengths[sentence]
+    ends = np.cumsum(num_sources)
+    total = ends[-1] if len(ends) else 0
+    offset = np.arange(total) - np.repeat(ends - num_sources, num_sources)
+    places = np.repeat(starts[sentence], num_sources) + offset
+    return source[places] * target_size + np.repeat(block.target, num_sources), num_sources
+
+
+def _shares(probabilities: NDArray[np.float64], num_sources: Ids) -> NDArray[np.float64]:
+    """How probable each link is among those of its target token."""
+    if not len(probabilities):
+        return probabilities
+    starts = np.cumsum(num_sources) - num_sources
+    shares: NDArray[np.float64] = probabilities / np.repeat(
+        np.add.reduceat(probabilities, starts), num_sources
+    )
+    return shares
+
+
+def _most_frequent(blocks: Iterable[Block], target_size: int) -> NDArray[np.int32]:
+    """All tokens of text that are there, the most frequent first."""
+    counts = np.zeros(target_size, dtype=np.int64)
+    for block in blocks:
+        counts += np.bincount(block.target, minlength=target_size)
+    order = np.argsort(-counts, kind="stable")
+    order = order[(counts[order] > 0) & (order >= len(SPECIAL_SYMBOLS))]
+    return order.astype(np.int32)
+
+
+def _best(
+    keys: Ids,
+    table: NDArray[np.float64],
+    source_size: int,
+    target_size: int,
+    num_candidates: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The most probable of each source token; of equals, the lower number. Specials are no text."""
+    source, target = keys // target_size, keys % target_size
+    order = np.lexsort((-table, source))
+    order = order[target[order] >= len(SPECIAL_SYMBOLS)]
+    source, target, table = source[order], target[order], table[order]
+    firsts = np.searchsorted(source, np.arange(source_size))
+    rank = np.arange(len(source)) - firsts[source]
+    kept = rank < num_candidates
+    candidates = np.full((source_size, num_candidates), PAD, dtype=np.int32)
+    probabilities = np.zeros((source_size, num_candidates), dtype=np.float32)
+    candidates[source[kept], rank[kept]] = target[kept]
+    probabilities[source[kept], rank[kept]] = table[kept]
+    return candidates, probabilities

@@ -1,0 +1,91 @@
+"""One word alignment from those of two directions (Och & Ney 2003, section 5.2; Koehn 2003)."""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from nmt.alignment.pharaoh import Alignment
+
+_NEIGHBOURS: Final = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
+
+
+def intersection(forward: Alignment, backward: Alignment) -> Alignment:
+    """The links that both have: few, and nearly all right.
+
+    Args:
+        forward: of one direction, links of source word and target word.
+        backward: of the other direction, its links turned round to be the same.
+    """
+    return forward & backward
+
+
+def union(forward: Alignment, backward: Alignment) -> Alignment:
+    """The links that either has."""
+    return forward | backward
+
+
+def grow_diag(forward: Alignment, backward: Alignment) -> Alignment:
+    """The intersection, and links of the union beside it that give a word its first link.
+
+    Beside is next to, across the corner too; what was added has neighbours as well.
+    """
+    found, candidates = set(forward & backward), forward | backward
+    has_grown = True
+    while has_grown:
+        has_grown = False
+        for source, target in sorted(found):
+            for down, right in _NEIGHBOURS:
+                link = (source + down, target + right)
+                if link in candidates and link not in found and _is_first(link, found):
+                    found.add(link)
+                    has_grown = True
+    return frozenset(found)
+
+
+def grow_diag_final(forward: Alignment, backward: Alignment) -> Alignment:
+    """`grow_diag`, and every link of either direction that gives a word its first."""
+    return _finish(grow_diag(forward, backward), (forward, backward), _is_first)
+
+
+def grow_diag_final_and(forward: Alignment, backward: Alignment) -> Alignment:
+    """`grow_diag`, and every link of either direction that gives both of its words their first."""
+    return _finish(grow_diag(forward, backward), (forward, backward), _is_first_of_both)
+
+
+SYMMETRIZATIONS: Final[dict[str, Callable[[Alignment, Alignment], Alignment]]] = {
+    "grow-diag-final-and": grow_diag_final_and,
+    "grow-diag-final": grow_diag_final,
+    "grow-diag": grow_diag,
+    "intersection": intersection,
+    "union": union,
+}
+
+
+def _finish(
+    grown: Alignment,
+    directions: Iterable[Alignment],
+    may_be_added: Callable[[tuple[int, int], set[tuple[int, int]]], bool],
+) -> Alignment:
+    found = set(grown)
+    for links in directions:
+        for link in sorted(links):
+            if may_be_added(link, found):
+                found.add(link)
+    return frozenset(found)
+
+
+def _is_first(link: tuple[int, int], found: set[tuple[int, int]]) -> bool:
+    """Whether one of its words has no link yet."""
+    has_source, has_target = _linked(link, found)
+    return not (has_source and has_target)
+
+
+def _is_first_of_both(link: tuple[int, int], found: set[tuple[int, int]]) -> bool:
+    """Whether neither of its words has a link yet."""
+    has_source, has_target = _linked(link, found)
+    return not (has_source or has_target)
+
+
+def _linked(link: tuple[int, int], found: set[tuple[int, int]]) -> tuple[bool, bool]:
+    return any(link[0] == source for source, _ in found), any(
+        link[1] == target for _, target in found
+    )

@@ -1,0 +1,74 @@
+"""From options to metrics, and the tokenizer that suits the references of a run."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from nmt.build.corpus import build_corpus
+from nmt.config.experiment import METRICS, Config
+from nmt.config.metrics import MetricConfig
+from nmt.core.errors import ConfigError
+from nmt.data.corpus import read_pairs
+from nmt.evaluation.bleu_tokenizers import choose_tokenizer
+from nmt.evaluation.metric import Metric
+from nmt.text.normalization import Normalizer
+
+TEST_METRICS: Final = ("bleu", "chrf")
+"""What training measures on the test set, besides the metrics of validation."""
+
+logger = logging.getLogger(__name__)
+
+
+def build_metrics(metrics: Iterable[MetricConfig]) -> list[Metric]:
+    """Return the metrics that these options describe.
+
+    Raises:
+        ConfigError: a tokenizer needs an extra that is not installed.
+    """
+    built = []
+    for metric in metrics:
+        try:
+            built.append(METRICS.create(metric, metric.label))
+        except ConfigError as error:
+            raise ConfigError(f"metric {metric.label}: {error}") from None
+    return built
+
+
+def find_tokenizer(config: Config) -> str:
+    """Return the tokenizer of the run's BLEU, by the validation references where none is set.
+
+    ``auto`` where there are no references, or no metric that counts tokens.
+
+    Raises:
+        DataError: the validation set cannot be read.
+    """
+    validation = config.training.validation
+    is_open = any(metric.options.get("tokenize") == "auto" for metric in validation.metrics)
+    if not is_open or config.data.valid is None:
+        return validation.bleu_tokenizer
+    return choose_tokenizer(target for _, target in read_pairs(build_corpus(config.data.valid)))
+
+
+def warn_of_references(
+    name: str, references: Sequence[str], normalizer: Normalizer, metrics: Sequence[Metric]
+) -> None:
+    """Warn where the model cannot write references as they are, which costs score.
+
+    Args:
+        name: of the references, for the message.
+        references: one for each line.
+        normalizer: of the tokenizer that the model writes with.
+        metrics: that are measured; case does not matter where all of them ignore it.
+    """
+    ignore_case = all(metric.ignores_case for metric in metrics)
+    changes = (normalizer.first_change(line, ignore_case=ignore_case) for line in references)
+    found = [change for change in changes if change is not None]
+    if found:
+        logger.warning(
+            "%s: the model cannot write %s of %s references as they are, which costs score: its "
+            "tokenizer changes %r to %r (normalization: %s, lowercase: %s); train with "
+            "tokenizer.normalization=nfc and tokenizer.lowercase=false, or measure on text that is "
+            "changed in the same way",
+            *(name, f"{len(found):,}", f"{len(references):,}", *found[0]),
+            *(normalizer.normalization, str(normalizer.lowercase).lower()),
+        )

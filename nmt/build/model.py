@@ -1,0 +1,288 @@
+"""From the options of the network to the model, fresh or trained."""
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from nmt.config.experiment import (
+    ALIGNMENTS,
+    BRIDGES,
+    CELLS,
+    DECODERS,
+    SCORES,
+    AttentionConfig,
+    EncoderConfig,
+    GridEncoderConfig,
+    ModelConfig,
+)
+from nmt.config.file import load_config
+from nmt.config.registry import PlugIn
+from nmt.core.errors import ConfigError, RunError
+from nmt.core.tensor_checks import count_bytes, find_above, find_misfit, find_not_finite
+from nmt.nn.attention.attention import Attention, BaseAttention
+from nmt.nn.attention.fixed import FixedContext
+from nmt.nn.attention.multi_head import MultiHeadAttention
+from nmt.nn.decoders.decoder import Decoder, DecoderParts, Layers
+from nmt.nn.encoders.encoder import RecurrentEncoder
+from nmt.nn.encoders.grid import GridEmbedding, GridEncoder
+from nmt.nn.layers.embedding import WordEmbedding
+from nmt.nn.model import Model
+from nmt.nn.recurrent.recurrent import Cell
+from nmt.runs.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
+from nmt.runs.directory import BEST, RunDirectory
+from nmt.system.memory import free_memory
+
+_HEADER_BYTES: Final = 2**22  # of a safetensors file: about 100 for each tensor
+_LARGEST_WEIGHT: Final = 1e12  # the product of two, summed over all units, fits in float32
+
+
+def build_model(config: ModelConfig, source_size: int, target_size: int) -> Model:
+    """A model with fresh parameters (drawn from torch's global generator).
+
+    Args:
+        config: the network.
+        source_size: V of the source; of no account where that is grids.
+        target_size: V of the target.
+    """
+    size = config.embedding.size
+    embed = partial(
+        WordEmbedding,
+        size=size,
+        dropout=config.embedding.dropout,
+        word_dropout=config.embedding.word_dropout,
+    )
+    target_embedding = embed(target_size)
+    source_embedding: WordEmbedding | GridEmbedding
+    encoder: RecurrentEncoder | GridEncoder
+    if isinstance(config.encoder, GridEncoderConfig):
+        source_embedding, encoder = _build_grid_encoder(config.encoder)
+    else:
+        tied = config.embedding.tie == "all"
+        source_embedding = target_embedding if tied else embed(source_size)
+        encoder = _build_recurrent_encoder(config.encoder, size)
+    decoder = _build_decoder(config, size, encoder.output_size)
+    bridge = BRIDGES.create(
+        config.bridge, encoder.output_size, decoder.state_size, config.decoder.num_layers
+    )
+    return Model(
+        source_embedding,
+        target_embedding,
+        encoder,
+        bridge,
+        decoder,
+        size,
+        output_dropout=config.decoder.output_dropout,
+        tie_projection=config.embedding.tie != "none",
+    )
+
+
+def _build_recurrent_encoder(options: EncoderConfig, size: int) -> RecurrentEncoder:
+    return RecurrentEncoder(
+        partial(_make_cell, options.cell, options.hidden_size),
+        size,
+        num_layers=options.num_layers,
+        bidirectional=options.bidirectional,
+        dropout=options.dropout,
+        recurrent_dropout=options.recurrent_dropout,
+        residual=options.residual,
+    )
+
+
+def _build_grid_encoder(options: GridEncoderConfig) -> tuple[GridEmbedding, GridEncoder]:
+    embedding = GridEmbedding(
+        options.channels,
+        options.hidden_size,
+        max_rows=options.max_rows,
+        max_columns=options.max_columns,
+    )
+    return embedding, GridEncoder(options.hidden_size, dropout=options.dropout)
+
+
+def _build_decoder(config: ModelConfig, size: int, value_size: int) -> Decoder:
+    """A decoder with words and output vectors of `size`, over a memory of `value_size`."""
+    options = config.decoder
+    parts = DecoderParts(
+        make_cell=partial(_make_cell, options.cell, options.hidden_size),
+        attention=_build_attention(config.attention, options.hidden_size, value_size),
+        input_size=size,
+        value_size=value_size,
+        output_size=size,
+        layers=Layers(
+            options.num_layers, options.dropout, options.recurrent_dropout, options.residual
+        ),
+    )
+    decoder: Decoder = DECODERS.create(options.style, parts)
+    return decoder
+
+
+def _build_attention(
+    config: AttentionConfig | None, query_size: int, value_size: int
+) -> BaseAttention:
+    if config is None:
+        return FixedContext()
+    make_head = partial(_make_head, config)
+    if config.num_heads == 1:
+        return make_head(query_size, value_size)
+    return MultiHeadAttention(make_head, config.num_heads, query_size, value_size)
+
+
+def _make_head(config: AttentionConfig, query_size: int, value_size: int) -> Attention:
+    return Attention(
+        SCORES.create(config.score, query_size, value_size),
+        ALIGNMENTS.create(config.alignment, query_size),
+    )
+
+
+def _make_cell(plugin: PlugIn, hidden_size: int, input_size: int) -> Cell:
+    cell: Cell = CELLS.create(plugin, input_size, hidden_size)
+    return cell
+
+
+class _WithoutDrawing(TorchFunctionMode):
+    """Skip `normal_`, whose version for the device "meta" takes seconds to import."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        return kwargs["tensor"] if func is nn.init.normal_ else func(*args, **kwargs)
+
+
+def describe_weights(config: ModelConfig, source_size: int, target_size: int) -> dict[str, Tensor]:
+    """Return the weights of a model by name, with shape and dtype but without memory.
+
+    Args:
+        config: the network.
+        source_size: V of the source.
+        target_size: V of the target.
+
+    Raises:
+        RuntimeError: a size overflows.
+    """
+    return _build_without_memory(config, source_size, target_size).state_dict()
+
+
+def _build_without_memory(config: ModelConfig, source_size: int, target_size: int) -> Model:
+    with torch.device("meta"), _WithoutDrawing():
+        return build_model(config, source_size, target_size)
+
+
+def require_memory(
+    config: ModelConfig, source_size: int, target_size: int, device: torch.device, copies: int
+) -> None:
+    """Refuse a model that is larger than the memory of a device, before it is built.
+
+    Args:
+        config: the network.
+        source_size: V of the source.
+        target_size: V of the target.
+        device: where it would be.
+        copies: of the weights that are needed at least, with gradients and averages.
+
+    Raises:
+        ConfigError: it does not fit.
+    """
+    free = free_memory(device)
+    try:
+        parameters = _build_without_memory(config, source_size, target_size).parameters()
+        size = sum(parameter.numel() for parameter in parameters)
+    except RuntimeError:  # a size overflows
+        size = sys.maxsize
+    needed = copies * size * torch.float32.itemsize
+    if needed > free:
+        raise ConfigError(
+            f"model: {size:,} parameters take at least {needed / 2**30:,.1f} GiB in training, and "
+            f"{free / 2**30:,.1f} GiB are free on {device}; lower the hidden_size or num_layers of "
+            "model.encoder and model.decoder, model.embedding.size, or the vocabulary"
+        )
+
+
+def load_weights(
+    run: RunDirectory,
+    checkpoint: str,
+    parts: Sequence[str],
+    *,
+    source_size: int,
+    target_size: int,
+) -> Checkpoint:
+    """Read parts of a checkpoint of a run, whose model is the one of the run's configuration.
+
+    No file is read that is too large for it.
+
+    Args:
+        run: where it is.
+        checkpoint: best, last or step-N.
+        parts: which ones; "model" is one of them.
+        source_size: tokens of the run's source tokenizer.
+        target_size: tokens of the run's target tokenizer.
+
+    Raises:
+        RunError: the checkpoint is missing, damaged, of another configuration or of other
+            tokenizers, or holds weights that are NaN, infinite, or above 10^12.
+    """
+    folder = run.checkpoint(checkpoint)
+    try:
+        needed = describe_weights(load_config(run.config).model, source_size, target_size)
+    except RuntimeError as error:
+        raise RunError(f"{run.config}: the model is too large: {error}") from None
+    # The states of optimizers are at most twice as large.
+    most = 2 * count_bytes(needed) + _HEADER_BYTES
+    loaded = load_checkpoint(folder, parts, max_bytes=most)
+    weights = loaded.tensors["model"]
+    if (misfit := find_misfit(weights, needed)) is not None:
+        raise RunError(
+            f"{folder}: not a model of {run.config} and the run's tokenizers ({misfit}): one of "
+            "them comes from another run; bring back the one that belongs here"
+        )
+    for part in parts:
+        if (name := find_not_finite(loaded.tensors[part])) is not None:
+            raise RunError(
+                f"{folder}: tensor {name!r} of {part} holds NaN or infinite numbers; use another "
+                "checkpoint, or train again with a lower learning rate"
+            )
+    if (name := find_above(weights, _LARGEST_WEIGHT)) is not None:
+        raise RunError(
+            f"{folder}: tensor {name!r} of model holds numbers above {_LARGEST_WEIGHT:g}, whose "
+            "products are infinite; use another checkpoint, or train again with a lower learning "
+            "rate"
+        )
+    return loaded
+
+
+def load_model(
+    run: RunDirectory,
+    checkpoint: str,
+    device: torch.device,
+    *,
+    source_size: int,
+    target_size: int,
+) -> Model:
+    """Return the model of a trained run, in evaluation mode.
+
+    Args:
+        run: where it is.
+        checkpoint: best, last or step-N.
+        device: where to put it.
+        source_size: tokens of the run's source tokenizer.
+        target_size: tokens of the run's target tokenizer.
+
+    Raises:
+        RunError: see `load_weights`.
+    """
+    if (
+        checkpoint == BEST
+        and not is_checkpoint(run.checkpoint(BEST))
+        and not run.checkpoint(BEST).exists()
+    ):
+        raise RunError(
+            f"{run.path}: there is no best checkpoint, as the run was not validated yet: "
+            "`nmt train CONFIG --resume` goes on with it, or use the checkpoint `last`, if any"
+        )
+    sizes = {"source_size": source_size, "target_size": target_size}
+    weights = load_weights(run, checkpoint, ["model"], **sizes).tensors["model"]
+    model = build_model(load_config(run.config).model, **sizes)
+    model.load_state_dict(weights)
+    return model.to(device).eval()

@@ -1,0 +1,273 @@
+"""`nmt check`: all that training would do before it trains, and what it would cost."""
+
+import argparse
+import math
+import tempfile
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from nmt.cli.config_checks import (
+    naming_origin,
+    require_another_run,
+    require_corpora,
+    require_device,
+    require_metrics,
+    require_schedule,
+)
+from nmt.cli.ineffective_options import warn_of_ineffective
+
+if TYPE_CHECKING:
+    from nmt.build.data import Tokenizers
+    from nmt.cli.training_cost import UpdateCost
+    from nmt.config.experiment import Config, CorpusConfig
+    from nmt.core.batch import Batch
+    from nmt.data.grids import Source
+    from nmt.text.reader import Reader
+    from nmt.training.prepare_data import Material
+    from nmt.training.state import Engine
+
+DESCRIPTION = """Try a configuration out without training: read the corpora, make the tokenizers and
+the batches, build all that training needs, make a few updates, and say what it all comes to:
+sentences, vocabulary, parameters, memory, time. What is wrong in the file is told at once. Nothing
+is kept, and a run that is there is not touched."""
+
+EXAMPLES = """examples:
+  nmt check configs/toy.yaml
+  nmt check configs/toy.yaml model.decoder.hidden_size=1024 training.batch_tokens=8000"""
+
+_NUM_BATCHES: Final = 200  # looked at for the largest
+_NUM_LINES: Final = 5_000  # looked at for what the tokenizers make of them
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("config", metavar="CONFIG", type=Path, help="a YAML file")
+    parser.add_argument(
+        "overrides",
+        metavar="key=value",
+        nargs="*",
+        default=[],
+        help="an option other than in the file, by its dotted key: model.attention.score=general",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what was found out, part by part, as it is found out."""
+    from nmt.config.file import load_config
+
+    config = load_config(arguments.config, arguments.overrides)
+    warn_of_ineffective(config, arguments.overrides)
+    with naming_origin(arguments):
+        require_another_run(config)
+        require_schedule(config)
+        require_device(config)
+        require_metrics(config)
+        require_corpora(config, arguments.config)
+    print(f"configuration   {arguments.config}: valid", flush=True)
+    _report_corpora(config)
+
+    import torch
+
+    from nmt.runs.directory import RunDirectory
+    from nmt.training.build_state import assemble
+    from nmt.training.prepare_data import gather, make_tokenizers
+    from nmt.training.process_setup import settle_process
+
+    settle_process(config.training.num_threads)
+    with tempfile.TemporaryDirectory(prefix="nmt-check-") as folder:
+        place = RunDirectory(Path(folder))
+        tokenizers = make_tokenizers(config, place)
+        _report_tokenizers(config, tokenizers)
+        contained = _contained(config)
+        material = gather(contained, place)
+        torch.manual_seed(config.seed)
+        engine = assemble(contained, place, material, checkpoint=None)
+        batches = list(islice(material.loader.epoch(1), _NUM_BATCHES))
+        num_batches = engine.counters.first_epoch_batches or len(batches)
+        _report_batches(batches, num_batches)
+        largest = max(batches, key=lambda batch: batch.source.numel() * batch.target.shape[1])
+        _report_model(engine, largest, num_classes=len(tokenizers.target))
+        _advise(config, engine, material)
+        _report_speed(engine, batches, num_batches)
+    return 0
+
+
+def _contained(config: "Config") -> "Config":
+    """Return the options for a folder that is thrown away, without what takes long to make."""
+    data = config.data.model_copy(update={"cache": None, "num_processes": 0})
+    decoding = config.decoding.model_copy(update={"shortlist": None})
+    return config.model_copy(update={"data": data, "decoding": decoding})
+
+
+def _report_corpora(config: "Config") -> None:
+    """Read every line of every corpus: what cannot be read is told before anything is computed."""
+    named = [(f"train {number}", corpus) for number, corpus in enumerate(config.data.train, 1)]
+    if len(named) == 1:
+        named = [("train", config.data.train[0])]
+    for name, corpus in [*named, ("valid", config.data.valid), ("test", config.data.test)]:
+        if corpus is not None:
+            print(f"{name:<15} {_describe_corpus(corpus)}", flush=True)
+
+
+def _describe_corpus(corpus: "CorpusConfig") -> str:
+    from nmt.build.corpus import build_corpus
+    from nmt.data.corpus import read_pairs
+
+    num_pairs = num_source = num_target = 0
+    for source, target in read_pairs(build_corpus(corpus)):
+        num_pairs += 1
+        num_source += _num_words(source)
+        num_target += _num_words(target)
+    unit = "words" if corpus.grids is None else "cells"
+    return f"{num_pairs:,} pairs, {num_source:,} source {unit}, {num_target:,} target words"
+
+
+def _num_words(item: "Source") -> int:
+    return len(item.split()) if isinstance(item, str) else item.num_cells
+
+
+def _report_tokenizers(config: "Config", tokenizers: "Tokenizers") -> None:
+    from nmt.build.corpus import build_corpus
+    from nmt.data.corpus import read_pairs
+
+    corpus = config.data.valid or config.data.train[0]
+    pairs = list(islice(read_pairs(build_corpus(corpus)), _NUM_LINES))
+    shared = " (shared)" if tokenizers.source is tokenizers.target else ""
+    sides = [("source", tokenizers.source), ("target", tokenizers.target)]
+    for side, (name, reader) in enumerate(sides):
+        if config.reads_grids and side == 0:
+            print(f"{name:<15} grids of {len(reader):,} channels", flush=True)
+            continue
+        told = _describe_tokens(reader, [pair[side] for pair in pairs])
+        print(f"{name:<15} {len(reader):,} entries{shared}; {told}", flush=True)
+
+
+def _describe_tokens(reader: "Reader[str]", lines: list[str]) -> str:
+    from nmt.text.reader import count_tokens
+
+    num_words = sum(len(line.split()) for line in lines)
+    num_tokens, num_unknown = count_tokens(reader, lines)
+    return (
+        f"{num_tokens / max(num_words, 1):.2f} tokens a word, "
+        f"{num_unknown / max(num_tokens, 1):.2%} of them unknown"
+    )
+
+
+def _report_batches(batches: "list[Batch]", num_batches: int) -> None:
+    cells = sum(batch.labels.numel() for batch in batches)
+    real = sum(batch.num_target_tokens for batch in batches)
+    print(
+        f"batches         {num_batches:,} an epoch, {real / len(batches):,.0f} target tokens each, "
+        f"{1 - real / cells:.1%} padding",
+        flush=True,
+    )
+
+
+def _report_model(engine: "Engine", batch: "Batch", num_classes: int) -> None:
+    from nmt.cli.training_cost import count_parameters, measure_update
+    from nmt.core.tensor_tree import to
+
+    counts = count_parameters(engine.model)
+    print(f"parameters      {sum(counts.values()):,}")
+    for name, count in counts.items():
+        print(f"  {name:<18}{count:>14,}")
+    slow = engine.model.decoder.why_stepwise
+    print(f"decoder         {'all words at once' if slow is None else f'word by word: {slow}'}")
+    cost = measure_update(
+        engine.model, engine.optimizer, to(batch, engine.device), engine.objective
+    )
+    print(
+        f"largest batch   {batch.num_sentences:,} pairs of up to {batch.source.shape[1]} and "
+        f"{batch.labels.shape[1]} tokens; loss {cost.loss:.2f} before training "
+        f"(chance: {math.log(num_classes):.2f})"
+    )
+    print(f"memory          {_describe_memory(cost, engine.ema is not None)}")
+
+
+def _advise(config: "Config", engine: "Engine", material: "Material") -> None:
+    """Warn of options that can be trained with and should hardly be, with what to set."""
+    import logging
+
+    from nmt.training.advice import advise_on_rate, advise_on_size, advise_on_warmup
+
+    corpora, tokenizers = material.loader.corpora, material.tokenizers
+    for advice in (
+        advise_on_rate(config, engine.schedule),
+        advise_on_warmup(engine.schedule),
+        advise_on_size(
+            config,
+            sum(parameter.numel() for parameter in engine.model.parameters()),
+            sum(int(corpus.target_side.tokens.offsets[-1]) for corpus in corpora),
+            len(tokenizers.source),
+            len(tokenizers.target),
+        ),
+    ):
+        if advice is not None:
+            logging.getLogger(__name__).warning("%s", advice)
+
+
+def _report_speed(engine: "Engine", batches: "list[Batch]", num_batches: int) -> None:
+    """How fast this machine is, and how long training takes then."""
+    import torch
+
+    from nmt.cli.training_cost import measure_speed
+
+    config = engine.config
+    speed = measure_speed(engine.model, engine.optimizer, batches, engine.objective)
+    number = torch.get_num_threads()
+    threads = f", {number} thread{'s' * (number > 1)}" if engine.device.type == "cpu" else ""
+    print(
+        f"speed           {speed:,.0f} target tokens a second, on {engine.device} in "
+        f"{str(engine.precision).removeprefix('torch.')}{threads}",
+        flush=True,
+    )
+    num_tokens = sum(batch.num_target_tokens for batch in batches) * num_batches / len(batches)
+    num_updates = -(-num_batches // config.accumulate)
+    print(
+        f"time            "
+        f"{describe_time(num_tokens / speed, num_updates, config.max_epochs, config.max_updates)}"
+    )
+
+
+def describe_time(
+    epoch_seconds: float, updates_per_epoch: int, max_epochs: int | None, max_updates: int | None
+) -> str:
+    """How long an epoch takes, and all that the limits allow.
+
+    Args:
+        epoch_seconds: for an epoch.
+        updates_per_epoch: in it.
+        max_epochs: a limit; None for none.
+        max_updates: a limit; None for none.
+    """
+    from nmt.core.durations import format_duration
+
+    limits = []
+    if max_epochs is not None:
+        limits.append((float(max_epochs), _counted(max_epochs, "epoch")))
+    if max_updates is not None:
+        limits.append((max_updates / updates_per_epoch, _counted(max_updates, "update")))
+    told = f"about {format_duration(epoch_seconds)} an epoch"
+    if limits:
+        num_epochs, limit = min(limits)
+        told += f", {format_duration(epoch_seconds * num_epochs)} for {limit}"
+    return f"{told}, on this machine; validations come on top"
+
+
+def _describe_memory(cost: "UpdateCost", has_average: bool) -> str:
+    """What training needs at the most, beside what Python and torch take themselves."""
+    average = cost.weights if has_average else 0
+    parts = [
+        ("weights", cost.weights),
+        ("gradients", cost.gradients),
+        ("optimizer", cost.optimizer),
+        ("moving average", average),
+        ("activations of the largest batch", cost.activations),
+    ]
+    told = ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in parts if size)
+    return f"about {(cost.total + average) / 2**20:,.0f} MiB ({told})"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

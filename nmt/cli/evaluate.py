@@ -1,0 +1,163 @@
+"""`nmt evaluate`: scores of a run on a test set, with signatures."""
+
+import argparse
+import json
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.cli.arguments import (
+    add_run_arguments,
+    add_search_arguments,
+    load_run,
+    load_translator,
+)
+from nmt.cli.config_checks import add_held_out_arguments, held_out_corpus, read_held_out
+from nmt.cli.inputs import add_line_limit
+from nmt.cli.metric_arguments import HELP, named_metrics
+from nmt.cli.output_locks import reserve_outputs
+from nmt.cli.outputs import open_output
+from nmt.core.console import print_notice
+
+if TYPE_CHECKING:
+    from nmt.config.experiment import Config, CorpusConfig, DecodingConfig
+    from nmt.evaluation.metric import Metric, Score
+    from nmt.runs.directory import RunDirectory
+
+DESCRIPTION = """Translate a test set with a trained run and score the translations against the
+references, all as raw, detokenized text. Each figure comes with a signature that says how it was
+computed (sacreBLEU's, but of exact match): quote both. What was measured is told on stderr."""
+
+EXAMPLES = """examples:
+  nmt evaluate runs/toy
+  nmt evaluate runs/toy --beam-size 1 --metrics bleu,ter
+  nmt evaluate runs/toy --metrics 'bleu,{name: bleu, tokenize: zh, as: zh},{name: chrf, beta: 1}'
+  nmt evaluate runs/toy --source news.en --reference news.de --json news.json -o news.out"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_run_arguments(parser)
+    add_held_out_arguments(parser, "test")
+    parser.add_argument(
+        "--metrics",
+        metavar="LIST",
+        help=f"which, with commas between, each {HELP} (default: all there are)",
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", type=Path, help="write scores, signatures and settings here"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="write the translations here"
+    )
+    add_line_limit(parser)
+    add_search_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Translate the test set, score it, and print a line for each metric."""
+    folder, config = load_run(arguments)
+    metrics = _metrics(arguments.metrics, config)
+    corpus = held_out_corpus(arguments, config, "test")
+    outputs = {"-o": arguments.output, "--json": arguments.json}
+    inputs = [*corpus.files().values(), *arguments.reference, *config.input_paths().values()]
+    with reserve_outputs(outputs, inputs, [folder.path, *arguments.ensemble]):
+        return _evaluate(folder, config, corpus, metrics, arguments)
+
+
+def _evaluate(
+    folder: "RunDirectory",
+    config: "Config",
+    corpus: "CorpusConfig",
+    metrics: "Sequence[Metric]",
+    arguments: argparse.Namespace,
+) -> int:
+    """Translate and score into outputs that nothing else writes."""
+    from nmt.build.corpus import build_corpus
+    from nmt.build.metrics import warn_of_references
+    from nmt.inference.length_batching import sum_up_unknown
+    from nmt.runs.checkpoint import update_of
+
+    files = build_corpus(corpus)
+    sources, references = read_held_out(corpus, arguments, arguments.max_line_bytes)
+    translator = load_translator(folder, config, arguments)
+    deque(sum_up_unknown(zip(sources), {"source": translator.source_reader}), maxlen=0)
+    normalizer = translator.target_tokenizer.normalizer
+    for name, lines in zip([str(files), *arguments.reference[1:]], references, strict=True):
+        warn_of_references(name, lines, normalizer, metrics)
+    update = update_of(folder.checkpoint(arguments.checkpoint))
+    print_notice(
+        f"{arguments.run}, checkpoint {arguments.checkpoint} (update {update:,}), on "
+        f"{files}: {len(sources):,} sentences, {_describe(config.decoding)}"
+    )
+    with ExitStack() as stack:  # both files before the work, for it may be long
+        output, record = (
+            None if path is None else stack.enter_context(open_output(path))
+            for path in (arguments.output, arguments.json)
+        )
+        texts = [translation.text for translation in translator.translate(sources)]
+        if output is not None:
+            output.writelines(f"{text}\n" for text in texts)
+        scores = [metric(texts, *references) for metric in metrics]
+        if record is not None:
+            json.dump(_record(arguments, config, corpus, scores, len(texts)), record, indent=2)
+            record.write("\n")
+    print(format_scores([metric.describe() for metric in metrics], scores))
+    return 0
+
+
+def format_scores(titles: Sequence[str], scores: "Sequence[Score]") -> str:
+    """A table for the terminal: a line for each score, with its signature."""
+    width = max(len(title) for title in titles)
+    return "\n".join(
+        f"{title:<{width}}  {score.value:6.2f}  {score.signature}"
+        for title, score in zip(titles, scores, strict=True)
+    )
+
+
+def _describe(decoding: "DecodingConfig") -> str:
+    """How it was translated, in words."""
+    size = f" of {decoding.beam_size}" if decoding.has_beam else ""
+    parts = [f"{decoding.search.name} search{size}"]
+    parts.append(f"length penalty {decoding.length_penalty.name}")
+    if decoding.coverage_penalty.name != "none":
+        parts.append(f"coverage penalty {decoding.coverage_penalty.name}")
+    if decoding.mbr != "none":
+        parts.append(f"mbr {decoding.mbr} of {decoding.mbr_candidates} candidates")
+    return ", ".join(parts)
+
+
+def _metrics(given: str | None, config: "Config") -> "list[Metric]":
+    """Return the metrics that were named; without names, those of the table and of the run."""
+    from nmt.build.metrics import build_metrics
+    from nmt.config.experiment import METRICS
+
+    if given is not None:
+        return build_metrics(named_metrics("--metrics", given, config))
+    validation = config.training.validation
+    own = [metric.label for metric in validation.metrics]
+    return build_metrics(map(validation.named, dict.fromkeys([*METRICS.names(), *own])))
+
+
+def _record(
+    arguments: argparse.Namespace,
+    config: "Config",
+    corpus: "CorpusConfig",
+    scores: "Sequence[Score]",
+    num_sentences: int,
+) -> dict[str, object]:
+    """All that is needed to tell what the figures are of."""
+    return {
+        "run": arguments.run,
+        "checkpoint": arguments.checkpoint,
+        "ensemble": arguments.ensemble,
+        "average": arguments.average,
+        "test_set": corpus.model_dump(exclude_none=True, exclude={"weight"}),
+        "references": arguments.reference,
+        "num_sentences": num_sentences,
+        "decoding": config.decoding.model_dump(mode="json"),
+        "scores": [asdict(score) for score in scores],
+    }

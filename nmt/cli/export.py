@@ -1,0 +1,113 @@
+"""`nmt export`: a trained run as one file."""
+
+import argparse
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.cli.arguments import add_decoding_options, load_run
+from nmt.cli.output_locks import reserve_outputs
+from nmt.cli.output_streams import is_stream
+from nmt.cli.outputs import open_binary_output
+from nmt.core.errors import UserError
+from nmt.core.os_errors import describe
+
+if TYPE_CHECKING:
+    from nmt.config.experiment import Config
+    from nmt.runs.directory import RunDirectory
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTION = """Write a trained run as one file: the model, its beam search, its tokenizers. The
+file runs in ONNX Runtime, without this package and without PyTorch; it starts in a moment, and
+translates faster on a CPU than the run does. `nmt translate FILE` takes it in the place of a run.
+It is tried out beside the run before it gets its name."""
+
+EXAMPLES = """The graph takes `source` (token ids with EOS, 3, padded with 0 on the right, int64),
+`source_lengths`, `beam_size` (1 is greedy search) and `n_best`, and gives `scores`,
+`log_probabilities`, `lengths` and `tokens` of the best translations of each sentence, best first.
+The tokenizers are in its metadata, under `nmt`. Scores are those of the search: under a shortlist,
+of its tokens alone.
+
+examples:
+  nmt export runs/toy -o toy.onnx
+  nmt export runs/toy -o toy.int8.onnx --precision int8 --shortlist
+  nmt translate toy.onnx book.en -o book.de"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("run", metavar="RUN", help="the folder of a trained run")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, required=True, help="what to write"
+    )
+    parser.add_argument(
+        "--checkpoint", metavar="NAME", default="best", help="best, last or step-N (default: best)"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "int8"),
+        default="float32",
+        help="of what is computed for each word; int8 pays where the vocabulary has thousands of "
+        "entries (default: float32)",
+    )
+    add_decoding_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check all that can be checked, then write the file."""
+    _require_packages()
+    output: Path = arguments.output
+    if os.path.isdir(output):
+        raise UserError(f"-o {output}: is a folder; give the name of a file")
+    folder, config = load_run(arguments)
+    with reserve_outputs({"-o": output}, config.input_paths().values(), [folder.path]):
+        if not is_stream(output):
+            # What a link points to is written, and the link stays.
+            _export(folder, config, Path(os.path.realpath(output)), arguments)
+            return 0
+        with tempfile.TemporaryDirectory(prefix="nmt-export-") as name:
+            whole = Path(name) / "model.onnx"
+            _export(folder, config, whole, arguments)
+            with whole.open("rb") as file, open_binary_output(output) as stream:
+                shutil.copyfileobj(file, stream)
+    return 0
+
+
+def _export(
+    folder: "RunDirectory", config: "Config", output: Path, arguments: argparse.Namespace
+) -> None:
+    """Write the file, and report how it compares with the run."""
+    from nmt.export.exporter import export_run
+
+    logger.info("exporting, which takes half a minute or more")
+    try:
+        trial = export_run(
+            folder.path,
+            output,
+            checkpoint=arguments.checkpoint,
+            precision=arguments.precision,
+            decoding=config.decoding,
+        )
+    except OSError as error:
+        raise UserError(f"-o {arguments.output}: cannot be written: {describe(error)}") from error
+    logger.info(
+        "%s: %.1f MB. Tried on %d sentences of random tokens: %d become the same as with the run "
+        "in this precision; the log-probability of a token is at most %.1g away",
+        *(arguments.output, output.stat().st_size / 1e6),
+        *(trial.num_tried, trial.num_same, trial.furthest),
+    )
+
+
+def _require_packages() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"nmt export: needs {', '.join(missing)}: pip install onnx onnxscript onnxruntime "
+            "(or this package with its extra `export`)"
+        )

@@ -1,0 +1,112 @@
+"""`nmt lexicon`: which target tokens each source token becomes."""
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from nmt.cli.arguments import whole_number
+from nmt.cli.inputs import add_line_limit
+from nmt.cli.output_locks import held, reserve_outputs
+from nmt.cli.outputs import open_output
+from nmt.core.console import print_notice
+from nmt.core.errors import UserError
+from nmt.core.special_tokens import SPECIAL_SYMBOLS
+
+if TYPE_CHECKING:
+    from nmt.alignment.ibm1 import Lexicon
+    from nmt.config.experiment import Config
+    from nmt.runs.directory import RunDirectory
+    from nmt.text.tokenizer import Tokenizer
+
+DESCRIPTION = """Make the lexicon of a run: for each source token the target tokens that it is
+likely to become, learnt from the training data (IBM model 1), or from a table of your own. It is
+put into the run's folder. `nmt translate --shortlist` then computes the probabilities of these
+alone, and of the most frequent ones, which is faster."""
+
+EXAMPLES = """table:  a source word, a target word and the probability of the target word given the
+  source word, with tabs between; a line each. What the tokenizer splits is taken as its tokens.
+output: the same of the tokens of the run, as they are written there, to look at; the most
+  probable of each first.
+
+examples:
+  nmt lexicon runs/toy
+  nmt lexicon runs/toy -o toy.lexicon
+  nmt lexicon runs/toy --table mine.tsv.gz"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("run", metavar="RUN", type=Path, help="a trained run")
+    parser.add_argument(
+        "--table", metavar="FILE", type=Path, help="of your own, in place of the training data"
+    )
+    parser.add_argument(
+        "--iterations", metavar="N", type=whole_number(1_000), help="of the learning (default: 5)"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="write the lexicon as a table, too"
+    )
+    add_line_limit(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make it, keep it, and show it where that is asked for."""
+    from nmt.config.file import load_config
+    from nmt.runs.directory import RunDirectory
+
+    if arguments.iterations is not None and arguments.table is not None:
+        raise UserError("--iterations: is for learning, and a table was given (--table)")
+    folder = RunDirectory.open(arguments.run)
+    config = load_config(folder.config)
+    table = arguments.table
+    if table is not None and folder.protects(table):
+        raise UserError(f"--table {table}: belongs to the run, whose lexicon is replaced; copy it")
+    inputs = [table, *config.input_paths().values()]
+    with (
+        reserve_outputs({"-o": arguments.output}, inputs, [folder.path]),
+        held("the lexicon", folder.lexicon),
+    ):
+        return _make(folder, config, arguments)
+
+
+def _make(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> int:
+    """Make the lexicon, in a place that nothing else writes."""
+    from nmt.build.data import load_tokenizers
+    from nmt.build.lexicon import ITERATIONS, learn_lexicon, read_lexicon
+    from nmt.inference.shortlist import save_lexicon
+    from nmt.text.tokenizer import Tokenizer
+
+    tokenizers = load_tokenizers(folder)
+    if not isinstance(tokenizers.source, Tokenizer):
+        raise UserError(f"{folder.path}: reads grids, and these have no words to look up")
+    with ExitStack() as stack:
+        stream = None
+        if arguments.output is not None:
+            stream = stack.enter_context(open_output(arguments.output))
+        if arguments.table is not None:
+            lexicon = read_lexicon(
+                arguments.table, config, folder, tokenizers, arguments.max_line_bytes
+            )
+        else:
+            iterations = arguments.iterations or ITERATIONS
+            lexicon = learn_lexicon(config, folder, tokenizers, iterations=iterations)
+        if stream is not None:
+            _write(lexicon, tokenizers.source, tokenizers.target, stream)
+    save_lexicon(folder, lexicon, tokenizers.source, tokenizers.target)
+    known = int((lexicon.probabilities > 0)[len(SPECIAL_SYMBOLS) :].any(axis=1).sum())
+    print_notice(
+        f"{folder.lexicon}: translations of {known:,} of {len(tokenizers.source):,} source tokens, "
+        f"up to {lexicon.candidates.shape[1]} of each"
+    )
+    return 0
+
+
+def _write(lexicon: "Lexicon", source: "Tokenizer", target: "Tokenizer", stream: TextIO) -> None:
+    """A line for each entry, best first."""
+    for token in range(len(SPECIAL_SYMBOLS), len(source)):  # what is before is the empty word's
+        name = source.pieces([token])[0]
+        pieces = target.pieces(lexicon.candidates[token].tolist())
+        for piece, probability in zip(pieces, lexicon.probabilities[token].tolist(), strict=True):
+            if probability > 0:
+                stream.write(f"{name}\t{piece}\t{probability:.6g}\n")

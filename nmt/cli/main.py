@@ -1,0 +1,297 @@
+"""The command line: arguments in, exit code out.
+
+Exit codes: 0 done, 1 an internal error (with a traceback), 2 something that the user can mend (one
+line), 130 interrupted, 143 terminated. Data goes to stdout, in UTF-8 whatever the locale; all else
+goes to stderr. Nothing heavy is imported here, nor by the modules of the commands when they are
+imported, so that `nmt --help` answers at once.
+"""
+
+import argparse
+import importlib
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, NoReturn, Protocol, cast
+
+from nmt.core.console import escape_controls, log_on_stderr
+from nmt.core.errors import UserError
+from nmt.core.os_errors import explain_shortage
+from nmt.system.standard_streams import leave_unwritten, open_closed_streams, stdout_in_utf8
+from nmt.system.threads import wait_briefly
+from nmt.system.torchrun import has_memory, is_first, is_launched, show_at_the_end
+
+OK: Final = 0
+INTERNAL_ERROR: Final = 1
+USER_ERROR: Final = 2
+INTERRUPTED: Final = 128 + signal.SIGINT
+TERMINATED: Final = 128 + signal.SIGTERM
+
+_MOST_SHOWN: Final = 4_000  # characters of an error
+
+_Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
+
+_RUN_BY_SEVERAL: Final = ("train", "translate")
+
+# Name of a command, and of its module in `nmt.cli` -> what `nmt --help` says of it.
+COMMANDS: Final = {
+    "train": "train a model as one YAML file says, from raw text to a scored run",
+    "translate": "translate files, or what comes in on stdin, line for line",
+    "evaluate": "score a run on a test set: BLEU, chrF, TER, with signatures",
+    "tune": "choose length and coverage penalty on the validation set",
+    "score": "say how probable given translations are",
+    "rescore": "rank the translations of another system by this model",
+    "align": "align the words of given translations by attention; draw it",
+    "lexicon": "learn which words become which, for `translate --shortlist`",
+    "export": "write a run as one file that runs without this package, and faster",
+    "check": "try a configuration out without training: sizes, memory, corpora",
+}
+
+_EPILOG: Final = """examples:
+  nmt train configs/toy.yaml
+  echo 'Tom chases Jerry.' | nmt translate runs/toy
+
+`nmt COMMAND --help` explains a command."""
+
+
+class Command(Protocol):
+    """What a module of `nmt.cli` holds."""
+
+    DESCRIPTION: str
+    EXAMPLES: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the command's arguments."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Do the work and return the exit code; heavy imports belong in here."""
+
+
+class _StoreOnce(argparse._StoreAction):
+    """Stores the value of an option; of several, one would be lost, so that they are refused."""
+
+    _was_given = False  # a parser parses once
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        if option_string is not None and self._was_given:
+            parser.error(f"{option_string}: given twice, and one value counts; give it once")
+        self._was_given = option_string is not None
+        super().__call__(parser, namespace, values, option_string)
+
+
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for name in (None, "store"):  # what `add_argument` means without an action, or by it
+            self.register("action", name, _StoreOnce)
+
+    def error(self, message: str) -> NoReturn:
+        takes_options = any(action.dest == "overrides" for action in self._actions)
+        dashed = re.search(r"unrecognized arguments: --?([\w.]+)(=\S*)?", message)
+        if dashed is not None and ("." in dashed[1] or (takes_options and dashed[2])):
+            message += f": options are given without dashes, as {dashed[1]}{dashed[2] or '=…'}"
+        else:
+            message += self._nearest_option(message)
+        raise UserError(f"{message} (see `{self.prog} --help`)")
+
+    def _nearest_option(self, message: str) -> str:
+        """Return a hint where an option that does not exist is almost the name of one."""
+        unknown = re.search(r"unrecognized arguments:.*? --([\w-]+)", message)
+        if unknown is None:
+            return ""
+        from nmt.config.messages import nearest
+
+        options = [option for action in self._actions for option in action.option_strings]
+        names = [option[2:] for option in options if option.startswith("--")]
+        name = nearest(unknown[1], names)
+        return f" (did you mean --{name}?)" if name else ""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code.
+
+    Args:
+        arguments: what stands behind `nmt`; None: those of the process.
+    """
+    words = [_expand_home(word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    open_closed_streams()
+    wait_briefly()
+    # Of several processes that log the same, the first shows it for all.
+    level = logging.INFO if is_first() else logging.CRITICAL
+    with stdout_in_utf8(), log_on_stderr(level), _at_sigterm(_unwind):
+        try:
+            code = _dispatch(words) if not _was_refused(words) else USER_ERROR
+            sys.stdout.flush()
+        except UserError as error:
+            code = _refuse(error, words)
+        except BrokenPipeError:
+            code = _reader_has_gone()
+        except KeyboardInterrupt:
+            print("nmt: interrupted", file=sys.stderr)
+            code = INTERRUPTED
+        except SystemExit as exit_request:  # --help, and signals that ended the work in order
+            code = cast(int, exit_request.code or OK)
+        except Exception as error:
+            code = _fail(error, words)
+    return code
+
+
+def _expand_home(word: str) -> str:
+    """Replace `~` where no shell does, as in ``--output=~/x``; configurations do it themselves."""
+    found = re.fullmatch(r"((?:-\w=?|--[\w-]+=)?)(~.*)", word, re.DOTALL)
+    return word if found is None else found[1] + os.path.expanduser(found[2])
+
+
+def _was_refused(words: Sequence[str]) -> bool:
+    """Return whether processes that torchrun started before have printed a user's error."""
+    if not has_memory():
+        return False
+    from nmt.distributed.error_reporting import find_refusal
+
+    message = find_refusal(words)
+    if message is not None:
+        show_at_the_end(_error_line(message))
+    return message is not None
+
+
+def _refuse(error: UserError, words: Sequence[str]) -> int:
+    """Tell an error of the user; of several processes that meet the same, one does."""
+    with _at_sigterm(signal.SIG_IGN):  # by torchrun, where another has ended sooner
+        if has_memory():
+            from nmt.distributed.error_reporting import find_refusal, refuse
+
+            if not refuse(error, words):
+                show_at_the_end(_error_line(find_refusal(words) or str(error)))
+                return USER_ERROR
+        show_at_the_end(_error_line(str(error)))
+        where = "" if is_first() else f"rank {os.environ['RANK']}: "
+        print(_error_line(f"{where}{error}"), file=sys.stderr)
+    return USER_ERROR
+
+
+def _error_line(message: str) -> str:
+    """Return the line of an error; the middle of what no person reads to its end is left out."""
+    line, half = " ".join(message.split()), _MOST_SHOWN // 2
+    if len(line) > _MOST_SHOWN:
+        line = f"{line[:half]} […] {line[-half:]}"
+    return f"nmt: error: {escape_controls(line)}"
+
+
+def _fail(error: Exception, words: Sequence[str]) -> int:
+    """Report what the system refuses in one line; all that no command foresees with a traceback."""
+    message = explain_shortage(error)
+    if message is None:
+        traceback.print_exc()
+        return INTERNAL_ERROR
+    if leave_unwritten() and isinstance(error, OSError) and error.filename is None:
+        message = f"stdout: {message}"
+    return _refuse(UserError(message), words)
+
+
+def _dispatch(words: list[str]) -> int:
+    # By hand, and not with subparsers: these cannot mix options with a list of positional
+    # arguments (`nmt train x.yaml --resume seed=2`), and would import every command for any one.
+    parser = _Parser(
+        prog="nmt",
+        usage="nmt COMMAND [arguments]",
+        description="Recurrent neural machine translation with attention.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = parser.add_argument_group("commands", "\n".join(_command_lines()))
+    commands.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    chosen = parser.parse_args(words[:1])
+    if chosen.version:
+        from nmt.core.version import __version__
+
+        print(f"nmt {__version__}")
+        return OK
+    if chosen.command is None:
+        parser.print_help(sys.stderr)
+        return USER_ERROR
+    if chosen.command not in COMMANDS:
+        from nmt.config.messages import unknown
+
+        raise UserError(f"{unknown('command', chosen.command, list(COMMANDS))} (see `nmt --help`)")
+    return _run_command(chosen.command, words[1:])
+
+
+def _command_lines() -> Iterator[str]:
+    for name, summary in COMMANDS.items():
+        yield f"{name:<11}{summary}"
+
+
+def _run_command(name: str, words: list[str]) -> int:
+    if is_launched() and name not in _RUN_BY_SEVERAL:
+        raise UserError(
+            f"torchrun: of the commands {' and '.join(_RUN_BY_SEVERAL)} alone run as several "
+            f"processes; start `nmt {name}` by itself"
+        )
+    command = cast(Command, importlib.import_module(f"nmt.cli.{name}"))
+    parser = _Parser(
+        prog=f"nmt {name}",
+        description=command.DESCRIPTION,
+        epilog=command.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_arguments(parser)
+    arguments = parser.parse_intermixed_args(words)
+    _require_working_directory()
+    return command.run(arguments)
+
+
+def _require_working_directory() -> None:
+    """Refuse to work in a folder that was deleted, where no relative path means anything."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UserError(
+            "the working directory was deleted; change to one that exists (cd FOLDER)"
+        ) from None
+
+
+@contextmanager
+def _at_sigterm(handler: _Handler) -> Iterator[None]:
+    """Inside, have SIGTERM handled so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers can be set by the main thread only
+        return
+
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _unwind(number: int, frame: FrameType | None) -> NoReturn:
+    """Let SIGTERM unwind the stack, so that files half written are put away."""
+    if is_first():
+        print("nmt: terminated", file=sys.stderr)
+    raise SystemExit(TERMINATED)
+
+
+def _reader_has_gone() -> int:
+    """`nmt … | head` has read enough: no error."""
+    leave_unwritten()
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""What `nmt translate` writes of a translation: text, n-best lists, JSON, a table of attention."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nmt.data.grids import Source
+    from nmt.inference.translator import Translation
+
+
+@dataclass(frozen=True)
+class Format:
+    """What is written of a translation.
+
+    Attributes:
+        with_scores: the score and the log-probability, too.
+        n_best: all that were found, each on a line of its own.
+        json: all that is known, as one object.
+    """
+
+    with_scores: bool
+    n_best: bool
+    json: bool
+
+
+def format_translation(
+    number: int,
+    source: "Source",
+    translation: "Translation",
+    how: Format,
+    pieces: "Callable[[Sequence[int]], list[str]]",
+) -> str:
+    """What is written for one line of the input, line ends included.
+
+    Args:
+        number: of the line, from 0.
+        source: the line.
+        translation: what became of it.
+        how: what is written.
+        pieces: shows the tokens of the target.
+    """
+    if how.json:
+        return _format_json(number, source, translation, pieces)
+    hypotheses = list(zip(translation.texts, translation.hypotheses, strict=True))
+    if not how.n_best:
+        text, best = hypotheses[0]
+        if how.with_scores:
+            return f"{best.score:.6f}\t{best.log_probability:.6f}\t{text}\n"
+        return f"{text}\n"
+    rows = []
+    for text, hypothesis in hypotheses:
+        fields = [str(number), text, f"{hypothesis.score:.6f}"]
+        if how.with_scores:
+            fields.append(f"{hypothesis.log_probability:.6f}")
+        rows.append(" ||| ".join(fields) + "\n")
+    return "".join(rows)
+
+
+def _format_json(
+    number: int,
+    source: "Source",
+    translation: "Translation",
+    pieces: "Callable[[Sequence[int]], list[str]]",
+) -> str:
+    from nmt.alignment.pharaoh import format_pharaoh
+
+    hypotheses: list[dict[str, object]] = [
+        {
+            "translation": text,
+            "score": round(hypothesis.score, 6),
+            "log_probability": round(hypothesis.log_probability, 6),
+            "tokens": pieces(hypothesis.tokens),
+        }
+        for text, hypothesis in zip(translation.texts, translation.hypotheses, strict=True)
+    ]
+    of_tokens = translation.token_log_probabilities
+    if of_tokens is not None:
+        for told, numbers in zip(hypotheses, of_tokens, strict=True):
+            told["token_log_probabilities"] = [round(number, 6) for number in numbers]
+    fields: dict[str, object] = {
+        "line": number + 1,
+        "source": source if isinstance(source, str) else source.name,
+        **hypotheses[0],
+        "hypotheses": hypotheses,
+    }
+    if translation.alignment is not None:
+        fields["alignment"] = {
+            "source": translation.alignment.source_words,
+            "target": translation.alignment.target_words,
+            "units": translation.alignment.units,
+            "pairs": format_pharaoh(translation.alignment.links),
+            "weights": translation.alignment.weights.round(6).tolist(),
+        }
+    return json.dumps(fields, ensure_ascii=False) + "\n"
+
+
+def format_attention(translation: "Translation") -> str:
+    """Where the model looked, as a table that fits the terminal; it must have been asked for."""
+    from nmt.alignment.word_alignment import attention_table
+
+    alignment = translation.alignment
+    assert alignment is not None
+    return attention_table(
+        alignment.weights,
+        alignment.source_words,
+        alignment.target_words,
+        width=shutil.get_terminal_size().columns,
+    )

@@ -1,0 +1,131 @@
+"""Where results go: stdout, or a file that appears when it is complete."""
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TextIO, cast
+
+from nmt.cli.gzip_members import GzipMembers
+from nmt.cli.output_streams import cannot_write, is_stream, open_binary_stream, open_text_stream
+from nmt.core.console import print_notice
+from nmt.core.errors import DataError
+from nmt.core.os_errors import describe
+from nmt.system.atomic_files import partial_file, whole_file
+
+
+@contextmanager
+def open_output(path: Path | None, *, keep: int = 0) -> Iterator[TextIO]:
+    """A text stream to write lines to, UTF-8, ended by line feeds; compressed for a name in .gz.
+
+    Args:
+        path: the file, written as by `open_binary_output`; None: stdout.
+        keep: as there.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    if path is None:
+        yield sys.stdout
+        return
+    is_compressed = path.suffix == ".gz"
+    if is_stream(path) and not is_compressed:
+        with open_text_stream(path) as text:
+            yield text
+        return
+    with open_binary_output(path, keep=keep) as file:
+        if not is_compressed:
+            with io.TextIOWrapper(file, "utf-8", "replace", newline="\n") as text:
+                yield text
+            return
+        members = GzipMembers(file, is_begun=keep > 0)
+        with io.TextIOWrapper(cast(BinaryIO, members), "utf-8", "replace", newline="\n") as text:
+            yield text
+            text.flush()
+            members.finish()
+
+
+@contextmanager
+def open_binary_output(path: Path, *, keep: int = 0) -> Iterator[io.BufferedWriter]:
+    """A stream to write bytes to.
+
+    A file is written as `NAME.partial` beside it and takes its name in the end, so that a file that
+    was there is whole until its successor is. Where the work breaks off, what was written stays
+    under the partial name, for it may have taken hours. What `is_stream` is written straight to.
+
+    Args:
+        path: the file.
+        keep: bytes of the partial file that stay, where the work is gone on with.
+
+    Raises:
+        DataError: the file cannot be written, or stays incomplete because the reader of another
+            output has closed it.
+    """
+    if is_stream(path):
+        with open_binary_stream(path) as stream:
+            yield stream
+        return
+    # What a link points to is written, and the link stays. (os.path, for it never raises.)
+    path = Path(os.path.realpath(path))
+    if os.path.isdir(path):
+        raise DataError(f"{path}: is a folder, where a file is to be written; give a file name")
+    try:
+        with (
+            whole_file(path, keep_partial=True) as partial,
+            _open(partial, path, mode="ab" if keep else "wb") as stream,
+        ):
+            yield stream
+    except BaseException as error:
+        if os.path.exists(partial_file(path)):
+            print_notice(f"nmt: what was finished is in {partial_file(path)}")
+        if isinstance(error, BrokenPipeError):
+            raise DataError(
+                f"{path}: is incomplete, as the program that reads the other output has closed it; "
+                "run the command again and read that output to its end"
+            ) from None
+        raise
+
+
+def make_folder(path: Path) -> None:
+    """A folder to write files into, made where it is missing: to complain before the work.
+
+    Raises:
+        DataError: it cannot be made, or not be written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise DataError(f"{path}: a file is in the way; give another folder") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot make the folder: {describe(error)}") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise DataError(f"{path}: no permission to write in this folder")
+
+
+def _open(path: Path, asked_for: Path, mode: Literal["wb", "ab"]) -> io.BufferedWriter:
+    try:
+        with path.open(mode, buffering=0) as file:
+            return io.BufferedWriter(_Named(file))
+    except OSError as error:
+        raise cannot_write(asked_for, error) from None
+
+
+class _Named(io.FileIO):
+    """A file whose errors name it when it is written to, too.
+
+    Args:
+        file: that is open; it may be closed then.
+    """
+
+    def __init__(self, file: io.FileIO) -> None:
+        super().__init__(os.dup(file.fileno()), file.mode)
+        self._place = str(file.name)
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except OSError as error:
+            error.filename = self._place
+            raise

@@ -1,0 +1,87 @@
+"""`nmt score`: how probable given translations are."""
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.cli.arguments import add_run_arguments, load_run, load_translator
+from nmt.cli.inputs import add_pair_arguments, read_given_pairs
+from nmt.cli.output_locks import reserve_outputs
+from nmt.cli.outputs import open_output
+
+if TYPE_CHECKING:
+    from nmt.config.experiment import Config
+    from nmt.inference.forced_decoding import SentenceScore
+    from nmt.runs.directory import RunDirectory
+
+DESCRIPTION = """Write the log-probability of each target sentence, given its source, as the model
+sees it (natural logarithm, sum over the tokens and the end of the sentence): a line for each pair.
+For what `nmt translate` wrote it is the log-probability that --scores gives there (but of an empty
+line, which translate asks no model about). A summary with the perplexity goes to stderr."""
+
+EXAMPLES = """examples:
+  nmt score runs/toy --source data/toy/test.en --target data/toy/test.de
+  nmt score runs/toy --source web.en --target web.de --json -o web.scores"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_run_arguments(parser)
+    add_pair_arguments(parser)
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="write here, not to stdout"
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="an object for each pair: log-probability, perplexity, and those of the tokens",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write a log-probability for each pair, and a summary on stderr."""
+    folder, config = load_run(arguments)
+    inputs = [arguments.source, arguments.target, *config.input_paths().values()]
+    with reserve_outputs({"-o": arguments.output}, inputs, [folder.path, *arguments.ensemble]):
+        return _score(folder, config, arguments)
+
+
+def _score(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> int:
+    """Score into an output that nothing else writes."""
+    from nmt.inference.length_batching import sum_up_unknown
+
+    pairs = read_given_pairs(config, arguments)
+    translator = load_translator(folder, config, arguments, searches=False)
+    pairs = sum_up_unknown(pairs, translator.readers)
+    num_sentences = num_tokens = 0
+    total = 0.0
+    with open_output(arguments.output) as output:
+        for sentence in translator.score(pairs):
+            output.write(f"{_format(sentence, as_json=arguments.json)}\n")
+            num_sentences += 1
+            num_tokens += sentence.num_tokens
+            total += sentence.log_probability
+    mean = total / max(num_tokens, 1)
+    print(
+        f"{num_sentences:,} sentences, {num_tokens:,} tokens: log-probability {total:.2f}, "
+        f"{mean:.4f} a token, perplexity {math.exp(-mean):.3f}",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _format(sentence: "SentenceScore", *, as_json: bool) -> str:
+    if not as_json:
+        return f"{sentence.log_probability:.6f}"
+    fields = {
+        "log_probability": round(sentence.log_probability, 6),
+        "perplexity": round(sentence.perplexity, 6),
+        "tokens": sentence.tokens,
+        "token_log_probabilities": [
+            round(number, 6) for number in sentence.token_log_probabilities
+        ],
+    }
+    return json.dumps(fields, ensure_ascii=False)

@@ -1,0 +1,106 @@
+"""What a person at a terminal sees of `nmt translate` beside the translations."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, tee
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from nmt.cli.inputs import count_lines, stdin_is_typed
+from nmt.cli.output_streams import is_stream
+from nmt.core.errors import UserError
+from nmt.system.torchrun import is_launched
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from nmt.inference.translation import Translation
+
+T = TypeVar("T")
+
+
+def prompted(lines: "Iterator[T]") -> "Iterator[T]":
+    """Lines that are typed, with a prompt before each."""
+    print("type a sentence and press Enter; Ctrl-D ends", file=sys.stderr)
+    while True:
+        print("> ", end="", file=sys.stderr, flush=True)
+        try:
+            yield next(lines)
+        except StopIteration:
+            print(file=sys.stderr)
+            return
+
+
+def translated(
+    translate: "Callable[..., Iterator[list[Translation]]]",
+    lines: "Iterator[T]",
+    names: Sequence[str],
+    first_number: int = 1,
+    *,
+    line_buffered: bool = False,
+) -> "Iterator[list[tuple[T, Translation]]]":
+    """Lines and their translations, a window at a time; a line at a time from a terminal.
+
+    Args:
+        translate: `translate_windows` of a translator.
+        lines: what it takes.
+        names: of the files that they come from.
+        first_number: of the first line, for warnings.
+        line_buffered: a program waits for the answer to each line before it writes the next.
+    """
+    is_typed = stdin_is_typed(names)
+    if is_typed or line_buffered:
+        # Nothing is read ahead where somebody waits for the answer.
+        from nmt.inference.length_batching import cut_warnings
+
+        warnings = cut_warnings()
+        for typed, line in enumerate(prompted(lines) if is_typed else lines, start=1):
+            for window in translate([line], first_number=typed, warnings=warnings):
+                yield [(line, window[0])]
+        return
+    ahead, behind = tee(lines)
+    for window in translate(ahead, first_number=first_number):
+        yield list(zip(islice(behind, len(window)), window, strict=True))
+
+
+def require_line_buffering(arguments: argparse.Namespace) -> None:
+    """Refuse --line-buffered where nothing can be answered line by line, or several compute.
+
+    Raises:
+        UserError: it cannot be done with the other arguments.
+    """
+    if not arguments.line_buffered:
+        return
+    output = arguments.output
+    if output is not None and not is_stream(output):
+        raise UserError(
+            f"--line-buffered: has no effect with -o {output}, which appears when it is complete; "
+            "leave one of them out"
+        )
+    if arguments.workers > 1 or is_launched():
+        raise UserError("--line-buffered: cannot be combined with several processes; use one")
+
+
+def count_on_terminal(
+    arguments: argparse.Namespace, num_done: int, *, reads_grids: bool
+) -> "tqdm[NoReturn]":
+    """Counts the lines, with the time left, where the translations go elsewhere.
+
+    Args:
+        arguments: of the command.
+        num_done: lines that were done before.
+        reads_grids: the input is no text.
+    """
+    from tqdm import tqdm
+
+    is_in_the_way = (arguments.output is None and sys.stdout.isatty()) or arguments.attention
+    is_shown = sys.stderr.isatty() and not is_in_the_way and not stdin_is_typed(arguments.input)
+    return tqdm(
+        unit=" lines",
+        disable=not is_shown,
+        file=sys.stderr,
+        initial=num_done,
+        total=count_lines(arguments.input, arguments.max_line_bytes)
+        if is_shown and not reads_grids
+        else None,
+    )

@@ -1,0 +1,226 @@
+"""`nmt train`: everything that a configuration implies."""
+
+import argparse
+import os
+import shutil
+import tempfile
+from collections import deque
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from nmt.cli.config_checks import (
+    naming_origin,
+    require_another_run,
+    require_corpora,
+    require_device,
+    require_inputs_elsewhere,
+    require_metrics,
+    require_schedule,
+)
+from nmt.cli.ineffective_options import warn_of_ineffective
+from nmt.core.errors import RunError
+from nmt.core.os_errors import describe
+
+if TYPE_CHECKING:
+    from nmt.config.experiment import Config
+    from nmt.distributed.process_group import ProcessGroup
+    from nmt.runs.directory import RunDirectory
+    from nmt.training.prepare_data import Material
+
+_PREPARING: Final = ".preparing-"
+
+DESCRIPTION = """Train a model as one YAML file says: make the tokenizer where there is none, encode
+the corpus, train, validate, keep the best, score the test set. Everything goes to the folder that
+`run:` names. Ctrl-C finishes the update and saves; `--resume` goes on as if nothing had happened.
+All options, with their defaults: configs/reference.yaml."""
+
+EXAMPLES = """examples:
+  nmt train configs/toy.yaml
+  nmt train configs/toy.yaml run=runs/general model.attention.score=general seed=2
+  nmt train configs/toy.yaml --resume
+  torchrun --nproc-per-node 4 -m nmt train configs/toy.yaml"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("config", metavar="CONFIG", type=Path, help="a YAML file")
+    parser.add_argument(
+        "overrides",
+        metavar="key=value",
+        nargs="*",
+        default=[],
+        help="an option other than in the file, by its dotted key: model.attention.score=general",
+    )
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--resume", action="store_true", help="go on with a run that was broken off")
+    group.add_argument(
+        "--overwrite", action="store_true", help="delete the run that is there, and start anew"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train to the end, or until interrupted."""
+    from nmt.config.file import load_config
+    from nmt.training.disk_errors import explained
+
+    config = load_config(arguments.config, arguments.overrides, resume=arguments.resume)
+    warn_of_ineffective(config, arguments.overrides)
+    with naming_origin(arguments):
+        if not arguments.resume:  # by then it may stand where its start was
+            require_another_run(config)
+        if arguments.overwrite:
+            require_inputs_elsewhere(config)
+        require_schedule(config)
+        require_device(config)
+        require_metrics(config)
+        require_corpora(config, arguments.config)
+    path = Path(config.run)
+
+    from nmt.distributed.process_group import meet
+    from nmt.system.device import resolve_device
+    from nmt.training.process_setup import settle_process
+
+    settle_process(config.training.num_threads)
+    with explained(path), meet(resolve_device(config.device).type) as group:
+        return _train(path, config, arguments, group)
+
+
+def _train(
+    path: Path, config: "Config", arguments: argparse.Namespace, group: "ProcessGroup"
+) -> int:
+    """Begin or go on, the first process before the others, and train to the end."""
+    from nmt.training.rank_checks import require_alike
+    from nmt.training.trainer import train
+
+    require_alike(group, config)
+    resume = group.tell(arguments.resume or (group.is_first and _was_begun(path)))
+    material = None
+    with ExitStack() as stack:
+        with group.first_goes_ahead():
+            if group.is_first:
+                folder = _open(path, resume, arguments.overwrite)
+                stack.enter_context(folder.held())
+                material = _begin(folder, config, resume, arguments.overwrite, group)
+        if not group.is_first:
+            folder = _open_beside_first(path)
+        result = train(config, folder, resume, material, group, is_held=True)
+    return 0 if result.signal is None else 128 + result.signal
+
+
+def _was_begun(path: Path) -> bool:
+    """Whether processes that this torchrun started before have begun the run that is there."""
+    from nmt.runs.directory import RunDirectory
+    from nmt.training.rank_checks import has_begun
+
+    return has_begun(path) and os.path.lexists(RunDirectory(path).config)
+
+
+def _open_beside_first(path: Path) -> "RunDirectory":
+    """The run that the first process has begun, which this one must be able to read."""
+    from nmt.runs.directory import RunDirectory
+
+    try:
+        return RunDirectory.create(path, resume=True)
+    except RunError as error:
+        raise RunError(
+            f"{error} (that is where rank 0 has its run: all machines must share the folder)"
+        ) from None
+
+
+def _open(path: Path, resume: bool, overwrite: bool) -> "RunDirectory":
+    """The folder of the run; what is in the way there is told before the work, not after it."""
+    from nmt.runs.directory import RunDirectory
+
+    folder = RunDirectory(path)
+    if os.path.lexists(folder.config):  # where that may not be seen it is told below
+        with folder.held():  # at once, as neither --resume nor --overwrite would help
+            pass
+    if overwrite and not resume and os.path.isdir(path):
+        return folder
+    return RunDirectory.create(path, resume=resume)
+
+
+def _begin(
+    folder: "RunDirectory", config: "Config", resume: bool, overwrite: bool, group: "ProcessGroup"
+) -> "Material | None":
+    """Put all that is needed to train into a folder that is held; of a new run, the material."""
+    for left in folder.path.glob(f"{_PREPARING}*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    return None if resume else _fill(folder, config, overwrite, group)
+
+
+def _fill(
+    folder: "RunDirectory", config: "Config", overwrite: bool, group: "ProcessGroup"
+) -> "Material":
+    """Give a new run its tokenizers and encoded corpora; where that fails, all is as it was.
+
+    A run that is there goes when nothing is left that can be refused.
+    """
+    from nmt.runs.directory import RunDirectory
+
+    try:
+        with _workplace(folder.path) as name:
+            prepared = RunDirectory(Path(name))
+            material = _prepare(prepared, config, group)
+            RunDirectory.create(folder.path, overwrite=overwrite)
+            _move(prepared, folder, material)
+    except BaseException:
+        if not any(folder.path.iterdir()):
+            folder.path.rmdir()
+        raise
+    return material
+
+
+def _prepare(prepared: "RunDirectory", config: "Config", group: "ProcessGroup") -> "Material":
+    """Do all that can fail for what a person wrote, before anything of theirs is changed.
+
+    Every part of the training is made once for that. What takes long to make is kept.
+    """
+    from nmt.build.corpus import build_corpus
+    from nmt.config.file import dump_config
+    from nmt.data.corpus import read_pairs
+    from nmt.data.shard import Place
+    from nmt.training.build_state import assemble
+    from nmt.training.logs.reporter import log_to_file
+    from nmt.training.prepare_data import gather, settle
+
+    for corpus in (config.data.valid, config.data.test):
+        if corpus is not None:
+            deque(read_pairs(build_corpus(corpus)), maxlen=0)
+    with log_to_file(prepared.log):
+        material = gather(config, prepared, place=Place(group.rank, group.size))
+        _require_readable(config, material)
+        assemble(config, prepared, material, checkpoint=None)
+    prepared.write_config(dump_config(settle(config, material)))
+    return material
+
+
+def _require_readable(config: "Config", material: "Material") -> None:
+    """Refuse now held-out sources that the model cannot read, as grids of other channels."""
+    from nmt.build.corpus import build_corpus
+    from nmt.data.corpus import read_pairs
+
+    for corpus in (config.data.valid, config.data.test):
+        if corpus is not None:
+            for source, _ in read_pairs(build_corpus(corpus)):
+                material.tokenizers.source.encode(source)
+
+
+def _move(prepared: "RunDirectory", folder: "RunDirectory", material: "Material") -> None:
+    from nmt.training.rank_checks import note_begun
+
+    note_begun(folder.path)
+    # The configuration first: with it the folder is a run, which can be resumed from anywhere here.
+    others = (item for item in prepared.path.iterdir() if item != prepared.config)
+    for item in (prepared.config, *others):
+        shutil.move(item, folder.path / item.name)
+    material.loader.follow(prepared.cache, folder.cache)
+
+
+def _workplace(folder: Path) -> "tempfile.TemporaryDirectory[str]":
+    """In the folder of the run, so that moving from there copies nothing."""
+    try:
+        return tempfile.TemporaryDirectory(prefix=_PREPARING, dir=folder)
+    except OSError as error:
+        raise RunError(f"{folder}: cannot write in this folder: {describe(error)}") from None

@@ -1,0 +1,121 @@
+"""`nmt translate` with a file of `nmt export` in the place of a run; nothing heavy is loaded."""
+
+import argparse
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import partial
+from typing import Final
+
+from nmt.cli.arguments import whole_number
+from nmt.cli.inputs import input_files, read_text
+from nmt.cli.output_formats import Format, format_translation
+from nmt.cli.output_locks import reserve_outputs
+from nmt.cli.outputs import open_output
+from nmt.cli.terminal import count_on_terminal, require_line_buffering, translated
+from nmt.core.errors import UserError
+from nmt.system.torchrun import is_launched
+
+_FIXED: Final[Mapping[str, tuple[object, ...]]] = {
+    "checkpoint": ("best",),
+    "shortlist": (None,),
+    "length_penalty": (None,),
+    "set": ([],),
+}
+"""Arguments that were settled when the model was exported -> the values that change nothing."""
+_LACKING: Final[Mapping[str, tuple[object, ...]]] = {
+    "resume": (False,),
+    "alignments": (None,),
+    "alignment_units": (None,),
+    "attention": (False,),
+    "workers": (1,),
+    "prefixes": (None,),
+    "constraints": (None,),
+    "ensemble": ([],),
+    "average": ("linear",),
+}
+"""Arguments that take a run -> likewise."""
+
+
+def is_exported(run: str) -> bool:
+    """Whether RUN is a file, and so no run."""
+    return os.path.isfile(run)
+
+
+def translate_exported(arguments: argparse.Namespace) -> int:
+    """Translate the input as it comes."""
+    _refuse(
+        arguments,
+        _FIXED,
+        "was settled when the model was exported; `nmt export --help` has what can be",
+    )
+    _refuse(arguments, _LACKING, "takes a run, and this is an exported model; name the run")
+    _refuse(arguments, {"device": ("auto", "cpu")}, "an exported model runs on the CPU")
+    if is_launched():
+        raise UserError("torchrun: an exported model runs in one process; start it by itself")
+    require_line_buffering(arguments)
+    with reserve_outputs({"-o": arguments.output}, [arguments.run, *input_files(arguments.input)]):
+        return _translate(arguments)
+
+
+def _translate(arguments: argparse.Namespace) -> int:
+    """Translate into an output that nothing else writes."""
+    lines = read_text(arguments.input, arguments.max_line_bytes)
+
+    from nmt.export.exported_translator import ExportedTranslator
+    from nmt.inference.length_batching import warn_of_unknown
+
+    translator = ExportedTranslator.open(
+        arguments.run,
+        beam_size=_beam_size(arguments),
+        n_best=_number(arguments.n_best, "n-best") or 1,
+        batch_tokens=_number(arguments.batch_tokens, "batch-tokens", 10_000_000),
+    )
+    if arguments.precision not in (None, "auto", translator.description.precision):
+        raise UserError(f"--precision: this model has {translator.description.precision} in it")
+    how = Format(
+        with_scores=arguments.scores, n_best=arguments.n_best is not None, json=arguments.json
+    )
+    warned = warn_of_unknown(lines, translator.source_reader, str)
+    number = 0
+    with ExitStack() as stack:
+        output = stack.enter_context(open_output(arguments.output))
+        progress = stack.enter_context(count_on_terminal(arguments, 0, reads_grids=False))
+        translate = partial(translator.translate_windows, report=progress.update)
+        for window in translated(
+            translate, warned, arguments.input, line_buffered=arguments.line_buffered
+        ):
+            for line, translation in window:
+                pieces = translator.target_tokenizer.pieces
+                output.write(format_translation(number, line, translation, how, pieces))
+                number += 1
+            output.flush()
+    return 0
+
+
+def _refuse(
+    arguments: argparse.Namespace, allowed: Mapping[str, tuple[object, ...]], reason: str
+) -> None:
+    for name, values in allowed.items():
+        if getattr(arguments, name) not in values:
+            raise UserError(f"--{name.replace('_', '-')}: {reason}")
+
+
+def _beam_size(arguments: argparse.Namespace) -> int | None:
+    if arguments.search not in (None, "beam", "greedy"):
+        raise UserError(f"--search {arguments.search}: an exported model has beam and greedy")
+    beam_size = _number(arguments.beam_size, "beam-size")
+    if arguments.search == "greedy":
+        if beam_size not in (None, 1):
+            raise UserError(f"--beam-size {beam_size}: greedy search has none; leave one out")
+        return 1
+    return beam_size
+
+
+def _number(text: str | None, name: str, most: int = 10_000) -> int | None:
+    if text is None:
+        return None
+    try:
+        return whole_number(most)(text)
+    except argparse.ArgumentTypeError as error:
+        raise UserError(f"--{name} {text}: {error}") from None

@@ -1,0 +1,241 @@
+"""The options of the network."""
+
+from math import gcd
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from nmt.config.base import (
+    ALIGNMENTS,
+    BRIDGES,
+    CELLS,
+    DECODERS,
+    SCORES,
+    NumLayers,
+    Options,
+    Probability,
+    Size,
+    Variants,
+)
+from nmt.config.messages import refuse
+from nmt.config.registry import PlugIn
+
+_ONE_OF_EQUALS = ("hard", "gumbel", "monotonic")
+"""Alignments that find their position by the scores alone."""
+DOT_PRODUCTS = ("dot", "scaled_dot")
+"""Scores without weights, which compare vectors of one size."""
+
+
+def _check_residual(residual: bool, num_layers: int) -> None:
+    if residual and num_layers == 1:
+        refuse((("residual",), "connects layers, and there is one: set num_layers: 2 or more"))
+
+
+class EmbeddingConfig(Options):
+    """Word vectors of both sides."""
+
+    size: Size = 256
+    """E, the size of one vector."""
+    dropout: Probability = 0.2
+    """Dropout on the embedded words."""
+    word_dropout: Probability = 0.0
+    """Chance that a whole word is blanked out in training (Sennrich 2016)."""
+    tie: Literal["none", "target", "all"] = "target"
+    """Share the output projection with the target embedding, or with source and target."""
+
+
+class EncoderConfig(Options):
+    """Reads text with recurrent layers."""
+
+    name: Literal["recurrent"] = "recurrent"
+    """Which encoder; the options below are those of `recurrent`."""
+    cell: Annotated[PlugIn, CELLS] = PlugIn(name="gru")
+    """Recurrent cell."""
+    hidden_size: Size = 256
+    """Units in one direction of one layer."""
+    num_layers: NumLayers = 1
+    """L."""
+    bidirectional: bool = True
+    """Read from both ends; the states are concatenated."""
+    dropout: Probability = 0.2
+    """Dropout on the states that leave each layer."""
+    recurrent_dropout: Probability = 0.0
+    """Dropout on what a cell reads of its own state, the same numbers at each step (Gal 2016)."""
+    residual: bool = False
+    """Add what goes into a layer, above the first, to what comes out (Wu 2016)."""
+
+    @property
+    def output_size(self) -> int:
+        """Numbers in one of its states."""
+        return self.hidden_size * (1 + self.bidirectional)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_residual(self.residual, self.num_layers)
+        return self
+
+
+class GridEncoderConfig(Options):
+    """Reads grids of numbers (data.train.grids), as pictures: a vector for each cell."""
+
+    name: Literal["grid"] = "grid"
+    """Which encoder."""
+    channels: Size
+    """Numbers in a cell."""
+    hidden_size: Size = 256
+    """H, of a cell's vector."""
+    max_rows: Annotated[int, Field(ge=1, le=10_000)] = 16
+    """Most rows of a grid."""
+    max_columns: Annotated[int, Field(ge=1, le=10_000)] = 16
+    """Most columns of a grid."""
+    dropout: Probability = 0.2
+    """Dropout on the vectors of the cells."""
+
+    @property
+    def output_size(self) -> int:
+        """Numbers in one of its states."""
+        return self.hidden_size
+
+
+ENCODERS = Variants("encoder", EncoderConfig, GridEncoderConfig)
+
+
+class AttentionConfig(Options):
+    """Where the decoder looks."""
+
+    score: Annotated[PlugIn, SCORES] = PlugIn(name="additive")
+    """How well each source position fits."""
+    alignment: Annotated[PlugIn, ALIGNMENTS] = PlugIn(name="softmax")
+    """What weights follow from the scores."""
+    num_heads: Annotated[int, Field(ge=1, le=1_000)] = 1
+    """Attentions side by side, each with a share of the numbers (Vaswani 2017)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.score.name == "uniform" and self.num_heads > 1:
+            refuse(
+                (("num_heads",), "heads of the score 'uniform' would all look alike; set it to 1")
+            )
+        if self.score.name == "uniform" and self.alignment.name in _ONE_OF_EQUALS:
+            sentence = (
+                f"{self.alignment.name!r} picks a position by its score, and 'uniform' scores all "
+                "alike; the nearest that works is softmax"
+            )
+            refuse((("alignment",), sentence))
+        return self
+
+
+class DecoderConfig(Options):
+    """Writes the target; `style` picks the wiring."""
+
+    style: Annotated[PlugIn, DECODERS] = PlugIn(name="bahdanau")
+    """Wiring of cell, attention and output."""
+    cell: Annotated[PlugIn, CELLS] = PlugIn(name="gru")
+    """Recurrent cell."""
+    hidden_size: Size = 512
+    """H of the decoder."""
+    num_layers: NumLayers = 1
+    """L."""
+    dropout: Probability = 0.2
+    """Dropout on the states between layers."""
+    recurrent_dropout: Probability = 0.0
+    """Dropout on what a cell reads of its own state, the same numbers at each step (Gal 2016)."""
+    residual: bool = False
+    """Add what goes into a layer, above the first, to what comes out (Wu 2016)."""
+    output_dropout: Probability = 0.2
+    """Dropout on the vector before the projection to the vocabulary."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_residual(self.residual, self.num_layers)
+        return self
+
+
+class ModelConfig(Options):
+    """The network."""
+
+    embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)
+    """Word vectors."""
+    encoder: Annotated[EncoderConfig | GridEncoderConfig, ENCODERS] = Field(
+        default_factory=EncoderConfig
+    )
+    """Source side."""
+    bridge: Annotated[PlugIn, BRIDGES] = PlugIn(name="final")
+    """How the source gives the decoder its first state."""
+    attention: AttentionConfig | None = Field(default_factory=AttentionConfig)
+    """Where the decoder looks; null: nowhere, the source is one fixed vector (Cho 2014)."""
+    decoder: DecoderConfig = Field(default_factory=DecoderConfig)
+    """Target side."""
+
+    @property
+    def has_dropout(self) -> bool:
+        """Whether two passes over a batch differ in training by what is dropped."""
+        embedding, encoder, decoder = self.embedding, self.encoder, self.decoder
+        rates = [embedding.dropout, embedding.word_dropout]
+        rates += [decoder.recurrent_dropout, decoder.output_dropout]
+        if decoder.num_layers > 1:
+            rates.append(decoder.dropout)
+        if self._reads_dropped_states():
+            rates.append(encoder.dropout)
+        if isinstance(encoder, EncoderConfig):
+            rates.append(encoder.recurrent_dropout)
+        return any(rate > 0.0 for rate in rates)
+
+    def _reads_dropped_states(self) -> bool:
+        """Whether `encoder.dropout` is before anything that is read.
+
+        The last states of a recurrent layer are taken before it; those of all positions, the layer
+        above and the vectors of grids come after.
+        """
+        if isinstance(self.encoder, EncoderConfig) and self.encoder.num_layers == 1:
+            return self.attention is not None or self.bridge.name == "mean"
+        return True
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.decoder.style.name == "sutskever" and self.attention is not None:
+            sentence = (
+                "'sutskever' is the decoder without attention: set model.attention: null, or take "
+                "another style"
+            )
+            refuse((("decoder", "style"), sentence))
+        if self.decoder.style.name == "sutskever" and self.bridge.name == "zero":
+            sentence = (
+                "'zero' keeps the source from 'sutskever', which knows it by its first state "
+                "alone; the nearest that works is final"
+            )
+            refuse((("bridge",), sentence))
+        self._check_heads()
+        self._check_dot_product()
+        return self
+
+    def _check_dot_product(self) -> None:
+        """Refuse a product of vectors of unequal sizes."""
+        query, value = self.decoder.hidden_size, self.encoder.output_size
+        if self.attention is None or query == value:
+            return
+        name, heads = self.attention.score.name, self.attention.num_heads
+        if name in DOT_PRODUCTS:
+            each = f" ({query // heads} and {value // heads} for each head)" if heads > 1 else ""
+            sentence = (
+                f"{name!r} needs decoder and encoder states of one size, not {query} and {value}"
+                f"{each}; set model.decoder.hidden_size: {value}, or model.attention.score: "
+                "general (what earlier versions trained under this name)"
+            )
+            refuse((("attention", "score"), sentence))
+
+    def _check_heads(self) -> None:
+        heads = 1 if self.attention is None else self.attention.num_heads
+        sizes = {
+            "model.decoder.hidden_size": self.decoder.hidden_size,
+            "the size of the encoder's states": self.encoder.output_size,
+        }
+        for name, size in sizes.items():
+            if size % heads:
+                common = gcd(*sizes.values())
+                nearest = max(n for n in range(1, heads) if common % n == 0)
+                sentence = (
+                    f"must divide {name} ({size}), which {heads} does not; the nearest that works "
+                    f"is {nearest}"
+                )
+                refuse((("attention", "num_heads"), sentence))

@@ -1,0 +1,52 @@
+"""Where in the tree of options a name is: for who wrote an option at the wrong place."""
+
+import functools
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from nmt.config.base import Variants
+from nmt.config.experiment import Config
+from nmt.config.registry import Table
+
+
+def option_places(name: str) -> list[str]:
+    """The dotted keys that end in a name, in the order of the tree; imports no part."""
+    return list(dict.fromkeys(key for key in _keys() if key.rpartition(".")[2] == name))
+
+
+@functools.cache
+def _keys() -> tuple[str, ...]:
+    return tuple(_walk(Config, ""))
+
+
+def _walk(model: type[BaseModel], above: str) -> Iterator[str]:
+    for key, field in model.model_fields.items():
+        name = field.alias or key
+        yield above + name
+        group = group_in(field.annotation)
+        if group is not None:
+            yield from _walk(group, f"{above}{name}.")
+        table = table_in(field)
+        if table is not None:
+            for plugin in table.names():
+                options = table.options(plugin).model_fields
+                yield from (f"{above}{name}.{option}" for option in options)
+
+
+def table_in(field: FieldInfo) -> Table | Variants | None:
+    """Return the table that a field is checked against; a list's may be that of its items."""
+    items = get_args(field.annotation)
+    nested = getattr(items[0], "__metadata__", ()) if items else ()
+    return next(
+        (part for part in (*field.metadata, *nested) if isinstance(part, Table | Variants)), None
+    )
+
+
+def group_in(annotation: Any) -> type[BaseModel] | None:
+    """The group of options in a type: itself, or the first inside a list or a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(group_in, get_args(annotation))), None)

@@ -1,0 +1,50 @@
+"""What configurations that earlier versions wrote mean in this one.
+
+Version 1 let `dot` and `scaled_dot` project a memory of another size than the query, and so train
+what `general` trains, number for number. Since version 2 only `general` has a projection.
+"""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from nmt.config.experiment import CONFIG_VERSION
+from nmt.config.model import DOT_PRODUCTS, ENCODERS, DecoderConfig
+from nmt.config.yaml import RUN_KEYS
+
+Tree = dict[str, Any]
+
+
+def upgrade(tree: Tree) -> Tree:
+    """Return the options of one file in the words of this version.
+
+    Args:
+        tree: as it was read. The scores of a whole configuration of version 1, as a run keeps it,
+            get the names of what was trained; a file by hand means what it says.
+    """
+    if str(tree.get("version")) != "1":
+        return tree
+    tree = {**tree, "version": CONFIG_VERSION}
+    return name_trained_score(tree) if tree.keys() >= RUN_KEYS else tree
+
+
+def name_trained_score(tree: Tree) -> Tree:
+    """Return the options with `general` for dot products of states of unequal sizes."""
+    match tree.get("model"):
+        case {"attention": {"score": str(name) | {"name": str(name)}} as attention, **others}:
+            if name in DOT_PRODUCTS and _have_unequal_sizes(others):
+                attention = {**attention, "score": "general"}
+                return {**tree, "model": {**others, "attention": attention}}
+    return tree
+
+
+def _have_unequal_sizes(model: Any) -> bool:
+    encoder = model.get("encoder", {})
+    if isinstance(encoder, str):
+        encoder = {"name": encoder}
+    try:
+        group = ENCODERS.options(encoder.get("name", ENCODERS.names()[0]))
+        size: int = group.model_validate(encoder).output_size  # type: ignore[attr-defined]
+        return size != DecoderConfig.model_validate(model.get("decoder", {})).hidden_size
+    except (AttributeError, KeyError, TypeError, ValidationError):
+        return False  # which is refused where the whole is read

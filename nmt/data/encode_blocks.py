@@ -1,0 +1,104 @@
+"""Blocks of pairs to blocks of tokens: what is done in several processes where there is much of it.
+
+Imports no torch, which each of them would have to load.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, Final, Generic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.filters import hash_pairs
+from nmt.data.processes import map_in_processes
+from nmt.data.ragged import RaggedArray
+from nmt.distributed.until_error import UntilError
+from nmt.text.reader import Item, Reader
+
+_FEW_BLOCKS: Final = 24  # some 100,000 pairs, which take as long as processes take to start
+
+Block = list[tuple[Item, str]]
+
+
+@dataclass(frozen=True)
+class EncodedSideOfBlock:
+    """One language of N pairs.
+
+    Attributes:
+        tokens: N rows.
+        text: N rows of UTF-8, where a tokenizer samples.
+    """
+
+    tokens: RaggedArray
+    text: RaggedArray | None
+
+
+@dataclass(frozen=True)
+class EncodedBlock:
+    """N pairs as tokens.
+
+    Attributes:
+        source: the source language.
+        target: the target language.
+        hashes: `[N]`, of the text, where duplicates are looked for.
+    """
+
+    source: EncodedSideOfBlock
+    target: EncodedSideOfBlock
+    hashes: NDArray[np.uint64] | None
+
+    def __len__(self) -> int:
+        return len(self.source.tokens)
+
+
+@dataclass(frozen=True)
+class BlockEncoder(Generic[Item]):
+    """Makes the one of the other.
+
+    Attributes:
+        source_reader: encodes the sources.
+        target_reader: encodes the target side.
+        with_hashes: whether duplicates are looked for.
+    """
+
+    source_reader: Reader[Item]
+    target_reader: Reader[str]
+    with_hashes: bool
+
+    def __call__(self, block: Block[Item]) -> EncodedBlock:
+        """The tokens of all pairs of a block."""
+        return EncodedBlock(
+            _encode(self.source_reader, [source for source, _ in block]),
+            _encode(self.target_reader, [target for _, target in block]),
+            hash_pairs(block) if self.with_hashes else None,
+        )
+
+
+def encode_blocks(
+    blocks: Iterable[Block[Item]],
+    encode: Callable[[Block[Item]], EncodedBlock],
+    num_processes: int,
+) -> Generator[EncodedBlock, None, None]:
+    """The blocks, encoded, in order; many of them by processes, if more than one is given.
+
+    What is raised is the same as with one: an error in reading comes after those of the blocks
+    before it. What else may be raised, see `map_in_processes`.
+    """
+    rest = UntilError(blocks)
+    first = list(islice(rest, _FEW_BLOCKS)) if num_processes > 1 else []
+    are_many = len(first) == _FEW_BLOCKS
+    ahead = chain(first, rest)
+    del first  # not to be kept while the rest is encoded
+    if are_many:
+        yield from map_in_processes(encode, ahead, num_processes)
+    else:
+        yield from map(encode, ahead)
+    rest.raise_error()
+
+
+def _encode(reader: Reader[Any], items: Sequence[Any]) -> EncodedSideOfBlock:
+    tokens = RaggedArray.from_rows([reader.encode(item) for item in items], reader.token_type)
+    text = RaggedArray.from_texts([str(item) for item in items]) if reader.samples else None
+    return EncodedSideOfBlock(tokens, text)

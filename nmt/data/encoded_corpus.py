@@ -1,0 +1,256 @@
+"""A corpus as token ids on disk: written block after block, read through a memory map."""
+
+import json
+import logging
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.encode_blocks import Block, BlockEncoder, EncodedSideOfBlock, encode_blocks
+from nmt.data.filters import FilterReport, Filters, PairFilter
+from nmt.data.links import LINK_TYPE
+from nmt.data.ragged import (
+    RaggedArray,
+    RaggedWriter,
+    compact_lengths,
+    create_ragged,
+    open_ragged,
+)
+from nmt.system.untrusted_files import MAX_JSON_BYTES, parse_json, read_regular
+from nmt.text.reader import Item, Reader
+
+_REPORT: Final = "report.json"
+_LINKS: Final = "links"
+FILES: Final = {_REPORT} | {
+    f"{name}.{kind}"
+    for name in ("source", "source.text", "target", "target.text", _LINKS)
+    for kind in ("values", "offsets")
+}
+"""Names of the files that there may be in the folder."""
+# Few blocks are in memory at a time, as lists of Python objects; a line may be of any length.
+_MAX_BLOCK_PAIRS: Final = 4096
+_MAX_BLOCK_SIZE: Final = 2**21  # characters; numbers of grids
+_LOG_EVERY: Final = 2**19  # pairs
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EncodedSide:
+    """One language of an encoded corpus of N sentence pairs.
+
+    Attributes:
+        tokens: N rows of ids, without BOS and EOS, or of the cells of grids.
+        text: N rows of UTF-8, where a tokenizer samples and so is asked again for each epoch.
+        reader: what made the tokens.
+    """
+
+    tokens: RaggedArray
+    text: RaggedArray | None
+    reader: Reader[Any]
+
+    def draw(self, rows: NDArray[np.int64], rngs: Sequence[random.Random]) -> RaggedArray:
+        """The tokens of sentences `rows`, `[M]`; `rngs`, M of them, decide what is random."""
+        if self.text is None:
+            return self.tokens.select(rows)
+        texts = [self.text[row].tobytes().decode(errors="replace") for row in rows.tolist()]
+        return RaggedArray.from_rows(
+            [self.reader.encode_sampled(text, rng) for text, rng in zip(texts, rngs, strict=True)],
+            self.tokens.values.dtype,
+        )
+
+
+@dataclass(frozen=True)
+class EncodedCorpus:
+    """N sentence pairs as token ids, on disk.
+
+    Attributes:
+        source_side: the source language.
+        target_side: the target language.
+        report: what the filters left out.
+        folder: where it is.
+        links: N rows of links between tokens (see `links.read_links`), where alignments are given.
+    """
+
+    source_side: EncodedSide
+    target_side: EncodedSide
+    report: FilterReport
+    folder: Path
+    links: RaggedArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.source_side.tokens)
+
+    @property
+    def key(self) -> str:
+        """Tells it from other text, and from the same text encoded otherwise."""
+        return self.folder.name
+
+    @property
+    def samples(self) -> bool:
+        """Whether epochs differ, as a tokenizer splits words at random."""
+        return self.source_side.text is not None or self.target_side.text is not None
+
+    def source(self, pair: int) -> NDArray[Any]:
+        """Ids of one source sentence, without EOS."""
+        return self.source_side.tokens[pair]
+
+    def target(self, pair: int) -> NDArray[Any]:
+        """Ids of one target sentence, without BOS and EOS."""
+        return self.target_side.tokens[pair]
+
+    @property
+    def source_lengths(self) -> NDArray[np.unsignedinteger[Any]]:
+        """`[N]`, tokens of each source sentence, without EOS (and without sampling)."""
+        return compact_lengths([self.source_side.tokens])
+
+    @property
+    def target_lengths(self) -> NDArray[np.unsignedinteger[Any]]:
+        """`[N]`, tokens of each target sentence, without BOS and EOS (and without sampling)."""
+        return compact_lengths([self.target_side.tokens])
+
+    def draw(
+        self, pairs: NDArray[np.int64], seed: int, epoch: int
+    ) -> tuple[RaggedArray, RaggedArray]:
+        """The tokens of some pairs, as one epoch sees them.
+
+        Where a tokenizer samples, the text is split anew, by a chance that depends on the seed,
+        the epoch and the pair alone: not on the batch or on what was drawn before.
+
+        Args:
+            pairs: `[M]`, which pairs.
+            seed: of the run.
+            epoch: which pass over the data.
+
+        Returns:
+            M rows of source tokens and M rows of target tokens.
+        """
+        rngs: list[random.Random] = []
+        if self.samples:
+            rngs = [random.Random(f"{seed}/{epoch}/{pair}") for pair in pairs.tolist()]
+        return self.source_side.draw(pairs, rngs), self.target_side.draw(pairs, rngs)
+
+
+def write_encoded(
+    pairs: Iterable[tuple[Item, str]],
+    source_reader: Reader[Item],
+    target_reader: Reader[str],
+    filters: Filters,
+    folder: Path,
+    links: Iterator[list[int]] | None = None,
+    num_processes: int = 1,
+    before: Iterable[NDArray[np.uint64]] = (),
+) -> FilterReport:
+    """Encode the pairs that pass the filters, into files in a folder that exists.
+
+    Args:
+        pairs: as they were read.
+        source_reader: encodes the sources.
+        target_reader: encodes the target side; may be the same.
+        filters: what pairs to leave out.
+        folder: where the files go.
+        links: of each pair, where alignments are given.
+        num_processes: that encode, where there are many pairs (see `map_in_processes`); up to 1: it
+            is done here. What is written is the same.
+        before: hashes of pairs of other corpora, to be left out where duplicates are.
+    """
+    encode = BlockEncoder(source_reader, target_reader, filters.deduplicate)
+    report = FilterReport()
+    pair_filter = PairFilter(filters, before)
+    with (
+        _side_writer(folder, "source", source_reader) as source,
+        _side_writer(folder, "target", target_reader) as target,
+        closing(encode_blocks(_blocks(pairs), encode, num_processes)) as blocks,
+        nullcontext() if links is None else create_ragged(folder, _LINKS, LINK_TYPE) as linked,
+    ):
+        for block in blocks:
+            keep, part = pair_filter(
+                block.source.tokens.lengths, block.target.tokens.lengths, block.hashes
+            )
+            kept = np.flatnonzero(keep)
+            source.append(block.source, kept)
+            target.append(block.target, kept)
+            if links is not None and linked is not None:
+                rows = list(islice(links, len(block)))
+                linked.append(RaggedArray.from_rows(rows, LINK_TYPE).select(kept))
+            _log_progress(report.num_read, report.num_read + part.num_read)
+            report += part
+    if links is not None:
+        next(links, None)  # that there are as many as pairs is known at their end
+    (folder / _REPORT).write_text(json.dumps(asdict(report)))
+    return report
+
+
+def open_encoded(
+    folder: Path, source_reader: Reader[Any], target_reader: Reader[str]
+) -> EncodedCorpus:
+    """Open what `write_encoded` wrote with the same readers.
+
+    Raises:
+        OSError, ValueError, TypeError: a file is missing, or is not of that kind.
+    """
+    fields = parse_json(read_regular(folder / _REPORT, MAX_JSON_BYTES))
+    if not isinstance(fields, dict) or not all(type(number) is int for number in fields.values()):
+        raise ValueError(f"{folder / _REPORT}: no report of filters")
+    return EncodedCorpus(
+        _open_side(folder, "source", source_reader),
+        _open_side(folder, "target", target_reader),
+        FilterReport(**fields),
+        folder,
+        open_ragged(folder, _LINKS, LINK_TYPE) if (folder / f"{_LINKS}.values").exists() else None,
+    )
+
+
+def _open_side(folder: Path, side: str, reader: Reader[Any]) -> EncodedSide:
+    tokens = open_ragged(folder, side, reader.token_type)
+    text = open_ragged(folder, f"{side}.text", np.uint8) if reader.samples else None
+    return EncodedSide(tokens, text, reader)
+
+
+def _log_progress(before: int, now: int) -> None:
+    if now // _LOG_EVERY > before // _LOG_EVERY:
+        logger.info("%s sentence pairs encoded", f"{now:,}")
+
+
+@dataclass(frozen=True)
+class _SideWriter:
+    """Writes one side: tokens, and text where a tokenizer samples."""
+
+    tokens: RaggedWriter
+    text: RaggedWriter | None
+
+    def append(self, side: EncodedSideOfBlock, kept: NDArray[np.int64]) -> None:
+        self.tokens.append(side.tokens.select(kept))
+        if self.text is not None and side.text is not None:
+            self.text.append(side.text.select(kept))
+
+
+@contextmanager
+def _side_writer(folder: Path, side: str, reader: Reader[Any]) -> Iterator[_SideWriter]:
+    with ExitStack() as stack:
+        tokens = stack.enter_context(create_ragged(folder, side, reader.token_type))
+        text = None
+        if reader.samples:
+            text = stack.enter_context(create_ragged(folder, f"{side}.text", np.uint8))
+        yield _SideWriter(tokens, text)
+
+
+def _blocks(pairs: Iterable[tuple[Item, str]]) -> Iterator[Block[Item]]:
+    """The pairs in lists, bounded in number and in size (but for one pair beyond them)."""
+    block: Block[Item] = []
+    size = 0
+    for pair in pairs:
+        block.append(pair)
+        size += len(pair[0]) + len(pair[1])
+        if len(block) == _MAX_BLOCK_PAIRS or size >= _MAX_BLOCK_SIZE:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block

@@ -1,0 +1,299 @@
+"""The processes that torchrun has started, here or elsewhere, and what they say to each other.
+
+Each runs the same code. They talk over gloo, but for tensors on GPUs, which go over NCCL.
+"""
+
+import os
+import re
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+from uuid import uuid4
+
+import torch
+from torch import Tensor, distributed
+from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
+
+from nmt.core.durations import format_duration
+from nmt.core.errors import PassingError
+from nmt.system.out_of_memory import is_out_of_memory
+from nmt.system.torchrun import has_memory, is_launched, show_at_the_end
+
+Value = TypeVar("Value")
+
+_MEETING: Final = timedelta(minutes=10)  # until all have started
+# Of one that all wait for while they compute, and for the first's saves: a machine that is lost may
+# leave its connections open. An update takes seconds, and a save of what fits in memory minutes.
+_SILENCE: Final = timedelta(minutes=30)
+_PAUSE: Final = 0.05  # seconds between two looks for those who are missing
+_PATIENCE: Final = timedelta(days=30)  # of those who wait for others: the input may be a person
+
+# What gloo says, which has no exception of its own: where in its code a connection was lost or took
+# too long; where that was in an exchange before, these words.
+_LOST: Final = re.compile(
+    r"^\[\S*gloo/transport/\S+:\d+\] |Application timeout caused pair closure|Operation timed out!"
+)
+
+
+class LostProcess(PassingError):
+    """Another process has died, or cannot be reached any more."""
+
+
+class ProcessGroup(ABC):
+    """All processes that work together.
+
+    What is called here is called by each of them, in the same order.
+
+    Attributes:
+        rank: number of this process, from 0 on.
+        size: how many there are.
+    """
+
+    rank: int
+    size: int
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the one that reads and writes for all."""
+        return self.rank == 0
+
+    @abstractmethod
+    def add_up(self, tensor: Tensor) -> None:
+        """Put the sum over all processes in the place of a tensor."""
+
+    @abstractmethod
+    def largest(self, number: int) -> int:
+        """The largest of the numbers that the processes have."""
+
+    @abstractmethod
+    def tell(self, value: Value) -> Value:
+        """What the first process has; that of the others counts for nothing."""
+
+    @abstractmethod
+    def hear(self, value: Value) -> list[Value]:
+        """What each process has, by rank."""
+
+    @contextmanager
+    def first_goes_ahead(self) -> Iterator[None]:
+        """For work of the first alone: the others come out when it is done.
+
+        Where the first fails, the others end too. They print nothing, but torchrun may report any
+        of them, so each gives it the error of the first to show.
+        """
+        if not self.is_first:
+            error = self.tell("")
+            if error:
+                show_at_the_end(f"nmt: error: {error}")
+                raise SystemExit(2)
+            yield
+            return
+        try:
+            yield
+        except BaseException as failure:
+            with suppress(LostProcess):
+                self.tell(" ".join(str(failure).split()) or type(failure).__name__)
+            raise
+        self.tell("")
+
+
+class Alone(ProcessGroup):
+    """One process, which torchrun has not started, or by itself."""
+
+    rank = 0
+    size = 1
+
+    def add_up(self, tensor: Tensor) -> None:
+        """Nothing to add."""
+
+    def largest(self, number: int) -> int:
+        """That one."""
+        return number
+
+    def tell(self, value: Value) -> Value:
+        """That one."""
+        return value
+
+    def hear(self, value: Value) -> list[Value]:
+        """That one."""
+        return [value]
+
+
+class Launched(ProcessGroup):
+    """Several; made by `meet`.
+
+    What all compute at once is waited for half an hour (`add_up`, `largest`, `collect`); what the
+    first may have to read before, for ever, as good as.
+    """
+
+    def __init__(self) -> None:
+        self.rank = distributed.get_rank()
+        self.size = distributed.get_world_size()
+        self._patient = distributed.new_group(timeout=_PATIENCE, backend="gloo")
+
+    def add_up(self, tensor: Tensor) -> None:
+        """Put the sum over all processes in the place of a tensor, on the CPU or on GPUs.
+
+        Raises:
+            LostProcess: so for all methods.
+        """
+        talk(lambda: distributed.all_reduce(tensor))
+
+    def largest(self, number: int) -> int:
+        """The largest of the numbers that the processes have."""
+        found = torch.tensor(number)
+        maximum = distributed.ReduceOp.MAX
+        talk(lambda: distributed.all_reduce(found, maximum))
+        return int(found)
+
+    def tell(self, value: Value) -> Value:
+        """What the first process has; that of the others counts for nothing."""
+        values: list[Any] = [value if self.is_first else None]
+        talk(lambda: distributed.broadcast_object_list(values, group=self._patient))
+        found: Value = values[0]
+        return found
+
+    def hear(self, value: Value) -> list[Value]:
+        """What each process has, by rank."""
+        values: list[Any] = [None] * self.size
+        talk(lambda: distributed.all_gather_object(values, value, group=self._patient))
+        return values
+
+    def give_out(self, values: Sequence[Any] | None) -> Any:
+        """What the first process has for this one: it gives one to each, the others None."""
+        received = [None]
+        given = None if values is None else list(values)
+        talk(lambda: distributed.scatter_object_list(received, given, group=self._patient))
+        return received[0]
+
+    def collect(self, value: Value) -> list[Value]:
+        """What each process has, by rank, for the first; else nothing."""
+        values: list[Any] = [None] * (self.size if self.is_first else 0)
+        talk(lambda: distributed.gather_object(value, values or None))
+        return values
+
+
+@contextmanager
+def meet(device: str = "cpu") -> Iterator[ProcessGroup]:
+    """All processes that torchrun has started, for as long as the context lasts; else this one.
+
+    Args:
+        device: type of the one that tensors will be added up on.
+
+    Raises:
+        LostProcess: one of them does not come.
+    """
+    if not is_launched():
+        yield Alone()
+        return
+    backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
+    try:
+        distributed.init_process_group(
+            backend,
+            store=_meeting_place(),
+            rank=int(os.environ["RANK"]),
+            world_size=int(os.environ["WORLD_SIZE"]),
+            timeout=_SILENCE,
+        )
+        group = Launched()
+    except RuntimeError as error:
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+        raise LostProcess(
+            "the processes of torchrun have not all met within "
+            f"{format_duration(_MEETING.total_seconds())}: look at what the others say, and "
+            f"whether they are all started ({_first_line(error)})"
+        ) from None
+    try:
+        yield group
+    finally:
+        distributed.destroy_process_group()
+
+
+def memory_of_torchrun(timeout: timedelta = _MEETING) -> TCPStore | None:
+    """What lives as long as torchrun itself, whatever happens to its processes; None: nothing.
+
+    Args:
+        timeout: of all that is asked of it.
+    """
+    if not has_memory():
+        return None
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    return TCPStore(address, port, is_master=False, timeout=timeout)
+
+
+def _meeting_place() -> PrefixStore:
+    """Where processes find each other: a place of its own for each time that they are started.
+
+    By torch's own way they would find the addresses of those that have died.
+    """
+    store = memory_of_torchrun()
+    if store is None:
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = TCPStore(address, port, is_master=os.environ["RANK"] == "0", timeout=_MEETING)
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    place = agree_on_place(store, rank, size, _MEETING)
+    return PrefixStore(place, store)
+
+
+def agree_on_place(store: Store, rank: int, size: int, timeout: timedelta) -> str:
+    """A name that only processes learn which have been started together.
+
+    The number of restarts is no such name: each machine's torchrun counts its own, and not those
+    that another one asked for.
+
+    Args:
+        store: holds what those have left there who have died.
+        rank: of this process.
+        size: how many there are.
+        timeout: of the first; the others have that of the store.
+
+    Raises:
+        RuntimeError: some do not come.
+    """
+    name = f"nmt/{uuid4().hex}"
+    if rank > 0:
+        store.set(f"nmt/rank {rank}", name)
+        place = store.get(f"{name} meets at").decode()  # waits until it is there
+        store.add(place, 1)
+        return place
+    end = time.monotonic() + timeout.total_seconds()
+    while (num_missing := size - 1 - store.add(name, 0)) > 0:
+        if time.monotonic() > end:
+            raise RuntimeError(f"{num_missing} of {size} have not come")
+        for other in range(1, size):
+            if store.check([f"nmt/rank {other}"]):  # perhaps by one that has died
+                store.set(f"{store.get(f'nmt/rank {other}').decode()} meets at", name)
+        time.sleep(_PAUSE)
+    return name
+
+
+def talk(exchange: Callable[[], object]) -> None:
+    """Do what needs all processes.
+
+    Raises:
+        LostProcess: in the place of what torch says where one of them is not there any more.
+        Exception: any other, as it is: it is of this process.
+    """
+    try:
+        exchange()
+    except RuntimeError as error:
+        if is_out_of_memory(error) or not _is_loss(error):
+            raise
+        raise LostProcess(
+            "another of the processes of torchrun has died, or cannot be reached any more "
+            f"({_first_line(error)})"
+        ) from None
+
+
+def _is_loss(error: RuntimeError) -> bool:
+    """Whether it is what torch says where a process is not there any more."""
+    return isinstance(error, distributed.DistError) or _LOST.search(str(error)) is not None
+
+
+def _first_line(error: RuntimeError) -> str:
+    """Of what torch says; the rest is where in its code that was, and what it is often due to."""
+    line = str(error).partition("\n")[0].partition(". ")[0]
+    return re.sub(r"^\[[^]]*\] *", "", line)  # a file of theirs

@@ -1,0 +1,58 @@
+"""The tokenizers of sacreBLEU that BLEU may count, and the choice of one for a text."""
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from sacrebleu.metrics.bleu import BLEU
+
+from nmt.core.errors import ConfigError
+from nmt.core.scripts import HAN, KANA, scripts_of
+
+AUTO: Final = "auto"
+"""The choice of `choose_tokenizer`, not a tokenizer of its own."""
+_MOST_KANA: Final = 0.1  # of the letters of Chinese text, which may quote Japanese
+
+
+def choose_tokenizer(lines: Iterable[str]) -> str:
+    """Return the name of the tokenizer that suits the script of a text.
+
+    ``13a`` where most letters belong to scripts with spaces between words; ``zh`` where they are
+    Han without the kana of Japanese; ``char`` otherwise.
+    """
+    letters: Counter[str] = Counter()
+    for line in lines:
+        letters.update(filter(str.isalpha, line))
+    scripts: Counter[str] = Counter()
+    for letter, count in letters.items():
+        scripts[next(iter(scripts_of(letter)), "")] += count
+    num_without_spaces = scripts.total() - scripts[""]
+    if 2 * num_without_spaces <= scripts.total():
+        return "13a"
+    num_kana = sum(scripts[name] for name in KANA)
+    is_chinese = 2 * scripts[HAN] > num_without_spaces and num_kana < _MOST_KANA * scripts[HAN]
+    return "zh" if is_chinese else "char"
+
+
+def resolve_tokenizer(name: str, lines: Iterable[str]) -> str:
+    """Return the name itself, or for `AUTO` the choice for these lines."""
+    return choose_tokenizer(lines) if name == AUTO else name
+
+
+@functools.cache
+def load_tokenizer(name: str) -> Callable[[str], str]:
+    """Return sacreBLEU's function from a line to its tokens with spaces between them.
+
+    Raises:
+        ConfigError: it needs an extra of sacreBLEU that is not installed.
+    """
+    try:
+        tokenize: Callable[[str], str] = BLEU(tokenize=name, force=True).tokenizer
+    except RuntimeError:
+        extra = name.partition("-")[0]
+        raise ConfigError(
+            f"tokenize: {name!r} needs an extra of sacreBLEU that is not installed; "
+            f"pip install 'sacrebleu[{extra}]', or choose 'char'"
+        ) from None
+    return tokenize

@@ -1,0 +1,110 @@
+"""What a metric is: a figure for a test set, with the signature to quote.
+
+Text that is canonically equal (Unicode Standard Annex 15) scores as equal: hypotheses and
+references are compared in NFC.
+"""
+
+import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Final
+
+from nmt.core.errors import DataError
+
+_COMPOSED: Final = "|norm:nfc"  # at the end of a signature
+
+
+@dataclass(frozen=True)
+class Score:
+    """One figure.
+
+    Attributes:
+        name: the metric's label: its name in `METRICS`, or the one given by `as`.
+        value: the figure, on the scale on which it is published (0 to 100; TER may exceed it).
+        signature: how it was computed, in sacreBLEU's notation; quote it with the value.
+    """
+
+    name: str
+    value: float
+    signature: str
+
+
+class Metric(ABC):
+    """A figure for a whole test set, translated line for line.
+
+    Args:
+        label: name of its scores; None: that of the metric.
+    """
+
+    name: ClassVar[str]
+    title: str
+    higher_is_better: ClassVar[bool] = True
+    ignores_case: bool = False
+
+    def __init__(self, label: str | None = None) -> None:
+        self.label: Final = label or self.name
+
+    def describe(self) -> str:
+        """Return its name for people: the label where one was given, else the title."""
+        if self.label != self.name:
+            return self.label
+        return f"{self.title} lowercased" if self.ignores_case else self.title
+
+    def __call__(self, hypotheses: Sequence[str], *references: Sequence[str]) -> Score:
+        """Score translations against one reference each, or several.
+
+        Args:
+            hypotheses: the translations.
+            references: one set of references, a line for each translation, or more such sets.
+
+        Raises:
+            DataError: there is nothing to score, or not one reference of each set for each
+                translation.
+        """
+        assert references, "a metric compares with at least one set of references"
+        for lines in references:
+            if len(hypotheses) != len(lines):
+                raise DataError(
+                    f"{len(hypotheses)} translations but {len(lines)} references: "
+                    "they must correspond line for line"
+                )
+        if not hypotheses:
+            raise DataError("no sentences to score: the test set is empty")
+        given = [hypotheses, *references]
+        composed = [compose(lines) for lines in given]
+        score = self._score(composed[0], composed[1:])
+        if any(list(lines) != same for lines, same in zip(given, composed, strict=True)):
+            score = replace(score, signature=score.signature + _COMPOSED)
+        return score
+
+    def p_value(
+        self, baseline: Sequence[str], hypotheses: Sequence[str], *references: Sequence[str]
+    ) -> float:
+        """Return how probable a difference like that of two systems is by chance.
+
+        Args:
+            baseline: translations of one system.
+            hypotheses: translations of the other.
+            references: one set of references, a line for each translation, or more such sets.
+        """
+        sets = list(map(compose, references))
+        return self._p_value(compose(baseline), compose(hypotheses), sets)
+
+    @abstractmethod
+    def _score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
+        """Score at least one translation against sets of as many references, all in NFC."""
+
+    @abstractmethod
+    def _p_value(
+        self,
+        baseline: Sequence[str],
+        hypotheses: Sequence[str],
+        references: Sequence[Sequence[str]],
+    ) -> float:
+        """Do what `p_value` says on text in NFC."""
+
+
+def compose(lines: Iterable[str]) -> list[str]:
+    """Return lines in NFC, the one form of all canonically equal texts."""
+    return [unicodedata.normalize("NFC", line) for line in lines]

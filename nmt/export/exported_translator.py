@@ -1,0 +1,399 @@
+"""An exported model at work: ONNX Runtime, and no PyTorch."""
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.core.console import FirstWarnings
+from nmt.core.errors import ConfigError, RunError, UserError
+from nmt.core.special_tokens import EOS, PAD
+from nmt.inference.input_types import check_lines
+from nmt.inference.length_batching import cut_warnings, full_batches, no_report, read_words, windows
+from nmt.inference.translation import Translation
+from nmt.search.hypothesis import Hypothesis
+from nmt.system import threads
+from nmt.system.checksum import is_sealed
+from nmt.system.untrusted_files import open_regular, parse_json
+from nmt.text.reader import Tokens
+from nmt.text.storage import restore_saved
+from nmt.text.tokenizer import Tokenizer
+from nmt.text.tokenizers import restore_tokenizer
+
+FORMAT: Final = 1
+KEY: Final = "nmt"
+"""Of the file's metadata: a JSON object with the fields of `Description`."""
+INPUTS: Final = {
+    "source": ("int64", ("B", "S")),
+    "source_lengths": ("int64", ("B",)),
+    "beam_size": ("int64", ()),
+    "n_best": ("int64", ()),
+}
+"""What goes into the file: tokens with EOS, padded with 0 on the right; their numbers; K; N."""
+OUTPUTS: Final = {
+    "scores": ("float", ("B", "N")),
+    "log_probabilities": ("float", ("B", "N")),
+    "lengths": ("int64", ("B", "N")),
+    "tokens": ("int64", ("B", "N", "T")),
+}
+"""What comes out of it: best first; a score of -inf: there are no more."""
+_MAX_BYTES: Final = 2**31  # of a protocol buffer
+_MAX_NUMBER: Final = 2**31
+_NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file says of itself beside the graph.
+
+    Attributes:
+        precision: float32 or int8.
+        beam_size: places in the beam, if nothing else is asked for; 1 is greedy search.
+        max_beam_size: the widest beam that its vocabulary allows.
+        max_source_length: tokens of a line that are read.
+        batch_tokens: most source tokens at once, padding counted.
+        source: tokenizer of the source.
+        target: tokenizer of the target; may be the same object.
+    """
+
+    precision: str
+    beam_size: int
+    max_beam_size: int
+    max_source_length: int
+    batch_tokens: int
+    source: Tokenizer
+    target: Tokenizer
+
+    def to_json(self) -> str:
+        """The text for the metadata."""
+        shares = self.source is self.target
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "precision": self.precision,
+                "beam_size": self.beam_size,
+                "max_beam_size": self.max_beam_size,
+                "max_source_length": self.max_source_length,
+                "batch_tokens": self.batch_tokens,
+                "source": _pack(self.source),
+                "target": None if shares else _pack(self.target),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str, origin: Path) -> Self:
+        """What `to_json` has written.
+
+        Args:
+            text: of the metadata.
+            origin: the file, for messages.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is something else.
+            RunError: it has a tokenizer that this version does not.
+        """
+        fields = parse_json(text)
+        if not isinstance(fields, dict):
+            raise TypeError("it is no object")
+        number, packed = fields.pop("format"), fields.pop("target")
+        if number != FORMAT:
+            raise ValueError(f"it is of format {number}, and this program reads {FORMAT}")
+        source = _unpack(fields.pop("source"), origin)
+        target = source if packed is None else _unpack(packed, origin)
+        described = cls(**fields, source=source, target=target)
+        described._check()
+        return described
+
+    def _check(self) -> None:
+        if self.precision not in ("float32", "int8"):
+            raise ValueError(f"precision: {self.precision!r}")
+        for name, most in (
+            ("max_beam_size", len(self.target)),
+            ("beam_size", self.max_beam_size),
+            ("max_source_length", _MAX_NUMBER),
+            ("batch_tokens", _MAX_NUMBER),
+        ):
+            number = getattr(self, name)
+            if type(number) is not int or not 1 <= number <= most:
+                raise ValueError(f"{name}: {number!r} is not a whole number from 1 to {most}")
+
+
+def _pack(tokenizer: Tokenizer) -> dict[str, Any]:
+    saved = tokenizer.saved()
+    return saved.describe() | {"model": base64.b64encode(saved.model).decode("ascii")}
+
+
+def _unpack(fields: dict[str, Any], origin: Path) -> Tokenizer:
+    saved = restore_saved(fields, base64.b64decode(fields["model"], validate=True))
+    if saved.describe() != {key: value for key, value in fields.items() if key != "model"}:
+        raise ValueError("its tokenizer is damaged, or of another format")
+    return restore_tokenizer(saved, origin)
+
+
+@dataclass(frozen=True, eq=False)
+class ExportedTranslator:
+    """Translates with a file that `nmt export` has written; on a CPU, and faster than a run.
+
+    Input is raw text; what is in a batch together changes no result (but for rounding). Batches are
+    computed side by side, each by one thread. Scores are those of the search: of the tokens that it
+    has found, which need not be those of their text, and of the shortlist alone, if there is one.
+
+    Attributes:
+        session: ONNX Runtime's.
+        description: of the file.
+        num_threads: batches at once.
+        beam_size: places in the beam; 1 is greedy search.
+        n_best: translations of each line.
+        batch_tokens: most source tokens at once, padding counted.
+    """
+
+    session: Any
+    description: Description
+    num_threads: int
+    beam_size: int
+    n_best: int
+    batch_tokens: int
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        beam_size: int | None = None,
+        n_best: int = 1,
+        batch_tokens: int | None = None,
+        num_threads: int | None = None,
+    ) -> Self:
+        """Load a file.
+
+        Args:
+            path: of the file.
+            beam_size: places in the beam; 1 is greedy search; None: as the file says.
+            n_best: translations of each line, at most the beam size.
+            batch_tokens: most source tokens at once; None: as the file says.
+            num_threads: None: OMP_NUM_THREADS, or as many as there are cores.
+
+        Raises:
+            RunError: it is no such file, or cannot be read, or is of another version.
+            ConfigError: a number that cannot be.
+            UserError: ONNX Runtime is not installed.
+        """
+        session = _load(Path(path))
+        description = _describe(Path(path), session)
+        if not is_sealed(Path(path)):
+            raise RunError(
+                f"{path}: damaged, its SHA-256 is not the one in it; copy it again, or export it "
+                "anew (`nmt export RUN -o FILE`)"
+            )
+        translator = cls(
+            session,
+            description,
+            num_threads=threads.num_threads() if num_threads is None else num_threads,
+            beam_size=description.beam_size if beam_size is None else beam_size,
+            n_best=n_best,
+            batch_tokens=description.batch_tokens if batch_tokens is None else batch_tokens,
+        )
+        translator._check()
+        return translator
+
+    def _check(self) -> None:
+        most = self.description.max_beam_size
+        for number, name, highest in (
+            (self.beam_size, "a beam", most),
+            (self.n_best, "as number of translations", self.beam_size),
+            (self.batch_tokens, "as number of tokens in a batch", None),
+            (self.num_threads, "as number of threads", None),
+        ):
+            if number < 1 or (highest is not None and number > highest):
+                allowed = "1 or more" if highest is None else f"1 to {highest}"
+                raise ConfigError(f"{number} {name} cannot be: this model and beam allow {allowed}")
+
+    @property
+    def source_reader(self) -> Tokenizer:
+        """The tokenizer of the source."""
+        return self.description.source
+
+    @property
+    def target_tokenizer(self) -> Tokenizer:
+        """The tokenizer of the target."""
+        return self.description.target
+
+    def translate(self, lines: Sequence[str]) -> list[Translation]:
+        """Translate lines of raw text.
+
+        Raises:
+            TypeError: a line is not a text, or lines are one string.
+        """
+        return [item for window in self.translate_windows(lines) for item in window]
+
+    def translate_windows(
+        self,
+        lines: Iterable[str],
+        *,
+        first_number: int = 1,
+        warnings: FirstWarnings | None = None,
+        report: Callable[[int], object] = no_report,
+    ) -> Iterator[list[Translation]]:
+        """Translate any number of lines, as many at once as are read ahead.
+
+        Args:
+            lines: raw text; one translation comes out for each.
+            first_number: of the first line, for warnings.
+            warnings: of lines that are cut, where these lines are a part of a stream.
+            report: is told, whenever a batch is done, how many more lines are.
+
+        Raises:
+            TypeError: a line is not a text, or lines are one string.
+        """
+        checked = check_lines(lines, self.source_reader.item_type, first_number=first_number)
+        warnings = warnings or cut_warnings()
+        for window in windows(checked, len):
+            sentences = read_words(
+                self.source_reader,
+                window,
+                side="source",
+                first_number=first_number,
+                max_tokens=self.description.max_source_length,
+                warnings=warnings,
+            )
+            found = self.search([sentence.ids for sentence in sentences], report)
+            yield [self._write(hypotheses) for hypotheses in found]
+            first_number += len(window)
+
+    def search(
+        self, sources: Sequence[Tokens], report: Callable[[int], object] = no_report
+    ) -> list[list[Hypothesis]]:
+        """The best hypotheses of each sentence, in order.
+
+        Args:
+            sources: their tokens, without EOS; of none comes nothing.
+            report: is told, whenever a batch is done, how many more sentences are.
+        """
+        found = [[_NOTHING] for _ in sources]
+        batches = full_batches(sources, self.batch_tokens, None)
+        jobs = [[sources[index] for index in batch] for batch in batches]
+        for batch, results in zip(batches, self._map(self._search_batch, jobs), strict=True):
+            for index, hypotheses in zip(batch, results, strict=True):
+                found[index] = hypotheses
+            report(len(batch))
+        report(len(sources) - sum(map(len, batches)))
+        return found
+
+    def _map(
+        self, function: Callable[[Any], list[list[Hypothesis]]], jobs: list[Any]
+    ) -> Iterator[list[list[Hypothesis]]]:
+        if min(self.num_threads, len(jobs)) <= 1:
+            yield from map(function, jobs)
+            return
+        with ThreadPoolExecutor(self.num_threads) as threads:
+            yield from threads.map(function, jobs)
+
+    def _search_batch(self, sources: Sequence[Tokens]) -> list[list[Hypothesis]]:
+        lengths = np.array([len(tokens) + 1 for tokens in sources])
+        source = np.full((len(sources), int(lengths.max())), PAD, dtype=np.int64)
+        for row, tokens in enumerate(sources):
+            source[row, : len(tokens)] = tokens
+            source[row, len(tokens)] = EOS
+        given = {
+            "source": source,
+            "source_lengths": lengths.astype(np.int64),
+            "beam_size": np.array(self.beam_size, dtype=np.int64),
+            "n_best": np.array(self.n_best, dtype=np.int64),
+        }
+        try:
+            found = self.session.run(list(OUTPUTS), given)
+        except Exception as error:  # its own kinds have no common name
+            first_line = str(error).strip().partition("\n")[0]
+            raise RunError(f"the exported model cannot translate: {first_line}") from error
+        tokens, lengths = found[3], found[2]
+        if tokens.size and not 0 <= tokens.min() <= tokens.max() < len(self.target_tokenizer):
+            raise RunError(
+                "the exported model writes tokens that its tokenizer does not have; export it again"
+            )
+        if found[0].shape != lengths.shape or len(lengths) != len(sources):
+            raise RunError("the exported model does not give what was asked for; export it again")
+        return read_hypotheses(*found)
+
+    def _write(self, hypotheses: Sequence[Hypothesis]) -> Translation:
+        decode = self.target_tokenizer.decode
+        return Translation(tuple(decode(item.tokens) for item in hypotheses), tuple(hypotheses))
+
+
+def read_hypotheses(
+    scores: NDArray[np.float32],
+    log_probabilities: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    tokens: NDArray[np.int64],
+) -> list[list[Hypothesis]]:
+    """What came out of the graph, without what there is not.
+
+    Args:
+        scores: `[B N]`, best first; -inf where there are no more.
+        log_probabilities: `[B N]`.
+        lengths: `[B N]`.
+        tokens: `[B N T]`.
+
+    Raises:
+        RunError: for a sentence there is nothing, as the model has come to NaN.
+    """
+    found = [
+        [
+            Hypothesis(tuple(row[:length].tolist()), float(log_probability), float(score))
+            for score, log_probability, length, row in zip(*sentence, strict=True)
+            if score > -np.inf
+        ]
+        for sentence in zip(scores, log_probabilities, lengths, tokens, strict=True)
+    ]
+    if not all(found):
+        raise RunError("the model finds no translation of a sentence: its numbers are NaN")
+    return found
+
+
+def _load(path: Path) -> Any:
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        raise UserError(
+            f"{path}: to use an exported model takes ONNX Runtime: pip install onnxruntime"
+        ) from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # batches go side by side, which leaves no thread waiting
+    options.log_severity_level = 4  # what it says of a file that it refuses is in its error
+    try:
+        with open_regular(path, _MAX_BYTES):
+            pass
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own kinds have no common name
+        raise RunError(
+            f"{path}: is not a folder, and no exported model that can be read: name a run, or "
+            "export it anew (`nmt export RUN -o FILE`)"
+        ) from error
+    for needed, found in ((INPUTS, session.get_inputs()), (OUTPUTS, session.get_outputs())):
+        types = {name: (f"tensor({kind})", len(sizes)) for name, (kind, sizes) in needed.items()}
+        if {item.name: (item.type, len(item.shape)) for item in found} != types:
+            raise RunError(
+                f"{path}: is another model than those of `nmt export`: its inputs or outputs are "
+                "not the same; export it again with this version"
+            )
+    return session
+
+
+def _describe(path: Path, session: Any) -> Description:
+    text = session.get_modelmeta().custom_metadata_map.get(KEY)
+    if text is None:
+        raise RunError(f"{path}: was not written by `nmt export`: it does not say how it reads")
+    try:
+        return Description.from_json(text, path)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{path}: its description cannot be read ({error}): export it anew with this version"
+        ) from error

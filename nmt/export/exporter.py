@@ -1,0 +1,235 @@
+"""From a run to a file, which is tried out before it gets its name."""
+
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import onnx
+import torch
+
+from nmt.build.data import build_search, load_tokenizers
+from nmt.build.model import load_model
+from nmt.config.experiment import DecodingConfig
+from nmt.core.errors import ConfigError, RunError
+from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
+from nmt.export.beam_graph import NUM_NEVER, GraphBeam
+from nmt.export.exported_translator import KEY, Description, ExportedTranslator
+from nmt.export.modules import Candidates
+from nmt.export.onnx_graph import make_graph
+from nmt.inference.batch_inference import Inference
+from nmt.inference.loading import load_decoding, load_shortlist
+from nmt.inference.shortlist import Shortlist
+from nmt.nn.model import Model
+from nmt.runs.directory import BEST, RunDirectory
+from nmt.search.hypothesis import Hypothesis
+from nmt.system.atomic_files import whole_file
+from nmt.system.checksum import UNSEALED, seal
+from nmt.text.tokenizer import Tokenizer
+
+Precision = Literal["float32", "int8"]
+_NUM_TRIED: Final = 32  # sentences
+_NEAR: Final = {"float32": 1e-3, "int8": 0.02}
+"""How far the log-probability of a token may be from the run's, on average over a translation: in
+float32 of any, in int8 of one like most, as what is rounded may tip over."""
+_MOST_BATCH_TOKENS: Final = 1_000
+"""Where nothing in Python is to be made up for, smaller batches are faster."""
+_MOST_BYTES: Final = 2**31  # of a protocol buffer
+_EXPORTED: Final = {
+    *("search", "beam_size", "n_best", "length_penalty", "shortlist"),
+    *("min_length", "max_length", "min_length_ratio", "max_length_ratio"),
+    *("batch_tokens", "max_source_length"),
+    *("dictionary", "mbr_candidates"),  # which mean nothing without others
+}
+"""Options of `decoding` that may be set; the others must have their defaults."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How the file did beside the run, on sentences of tokens drawn at random.
+
+    Attributes:
+        num_tried: sentences.
+        num_same: of them with the same translation, token for token.
+        furthest: the greatest difference between two translations of a sentence, in mean
+            log-probability of a token.
+        median: the middle one.
+    """
+
+    num_tried: int
+    num_same: int
+    furthest: float
+    median: float
+
+
+def export_run(
+    run: str | Path,
+    path: Path,
+    *,
+    checkpoint: str = BEST,
+    precision: Precision = "float32",
+    decoding: DecodingConfig | Mapping[str, Any] | None = None,
+) -> Trial:
+    """Write a trained model with its search and its tokenizers as one file.
+
+    Args:
+        run: the folder that training made.
+        path: of the file.
+        checkpoint: best, last or step-N.
+        precision: float32 or int8 (see `Model.quantize`).
+        decoding: how it is to translate, as for `Translator.from_run`. Beam size, size of batches
+            (of which there are smaller ones than the run's) and number of translations (which is 1
+            here) may still be changed when it is used.
+
+    Raises:
+        RunError: the run is incomplete or damaged; or PyTorch cannot export its model; or the file
+            does not do what the run does.
+        ConfigError: it reads grids, or its options ask for what a file cannot do.
+        OSError: the file cannot be written.
+    """
+    folder = RunDirectory.open(run)
+    decoding = load_decoding(folder, decoding)
+    _require_simple(decoding)
+    tokenizers = load_tokenizers(folder)
+    source, target = tokenizers.source, tokenizers.target
+    if not isinstance(source, Tokenizer):
+        raise ConfigError(f"{folder.path}: reads grids; models that read text alone are exported")
+    cpu = torch.device("cpu")
+    model = load_model(folder, checkpoint, cpu, **tokenizers.sizes).requires_grad_(False)
+    if precision == "int8":
+        model.quantize()
+    shortlist = load_shortlist(decoding, folder, tokenizers)
+    candidates = None if shortlist is None else _candidates(shortlist, len(target))
+    description = _describe(decoding, source, target, candidates, precision)
+    search = build_search(decoding, target)
+    beam = GraphBeam(search.scoring.length, search.rules.limits)
+    graph = _make_graph(folder, model, beam, len(source), candidates)
+    numbers = torch.int8 if precision == "int8" else torch.float32
+    batch_tokens = decoding.batch_tokens
+    inference = Inference(model, search, cpu, numbers, batch_tokens, shortlist=shortlist)
+    with whole_file(path) as partial:
+        _write(graph, description, partial)
+        return _try(partial, inference, len(source), precision)
+
+
+def _require_simple(decoding: DecodingConfig) -> None:
+    """What a graph does not know must not be asked for."""
+    if decoding.search.name not in ("beam", "greedy"):
+        raise ConfigError(
+            f"decoding.search: {decoding.search.name} is not exported; beam and greedy are"
+        )
+    if (decoding.search.model_extra or {}).get("stopping", "exact") != "exact":
+        raise ConfigError("decoding.search.stopping: an exported beam stops exactly; set it so")
+    standard = DecodingConfig()
+    for key in DecodingConfig.model_fields.keys() - _EXPORTED:
+        if getattr(decoding, key) != getattr(standard, key):
+            raise ConfigError(
+                f"decoding.{key}: an exported search knows nothing of it; leave it out, or "
+                "translate with the run"
+            )
+
+
+def _candidates(shortlist: Shortlist, vocabulary_size: int) -> Candidates:
+    lexicon = shortlist.lexicon
+    return Candidates(
+        torch.from_numpy(lexicon.candidates[:, : shortlist.num_candidates].astype(np.int64)),
+        torch.from_numpy(lexicon.frequent[: shortlist.num_frequent].astype(np.int64)),
+        vocabulary_size,
+        copies=shortlist.copies,
+    )
+
+
+def _make_graph(
+    folder: RunDirectory,
+    model: Model,
+    beam: GraphBeam,
+    vocabulary_size: int,
+    candidates: Candidates | None,
+) -> onnx.ModelProto:
+    try:
+        return make_graph(model, beam, vocabulary_size, candidates)
+    except Exception as error:  # there is no end to what an exporter may meet
+        first_line = str(error).strip().partition("\n")[0]
+        raise RunError(
+            f"{folder.path}: PyTorch {torch.__version__} cannot export its model: {first_line}"
+        ) from error
+
+
+def _describe(
+    decoding: DecodingConfig,
+    source: Tokenizer,
+    target: Tokenizer,
+    candidates: Candidates | None,
+    precision: Precision,
+) -> Description:
+    """What the file is to say of itself.
+
+    Raises:
+        ConfigError: the beam is too wide for the vocabulary.
+    """
+    fewest = len(target) if candidates is None else int(candidates.everywhere.sum())
+    beam_size = 1 if decoding.search.name == "greedy" else decoding.beam_size
+    if beam_size > fewest - NUM_NEVER:
+        raise ConfigError(
+            f"decoding.beam_size: the vocabulary (or the shortlist) of {fewest} tokens leaves room "
+            f"for {max(1, fewest - NUM_NEVER)}, not {beam_size}"
+        )
+    return Description(
+        precision=precision,
+        beam_size=beam_size,
+        max_beam_size=fewest - NUM_NEVER,
+        max_source_length=decoding.max_source_length,
+        batch_tokens=min(decoding.batch_tokens, _MOST_BATCH_TOKENS),
+        source=source,
+        target=target,
+    )
+
+
+def _write(graph: onnx.ModelProto, description: Description, path: Path) -> None:
+    from nmt.core.version import __version__
+
+    graph.producer_name, graph.producer_version = "nmt", __version__
+    onnx.helper.set_model_props(graph, {KEY: description.to_json(), "seal": UNSEALED})
+    if graph.ByteSize() >= _MOST_BYTES:
+        raise RunError(f"the model has {graph.ByteSize() / 1e9:.1f} GB; one file holds 2")
+    onnx.checker.check_model(graph)
+    onnx.save(graph, path)
+    seal(path)
+
+
+def _try(path: Path, inference: Inference, vocabulary_size: int, precision: Precision) -> Trial:
+    """Translate nonsense with both.
+
+    Raises:
+        RunError: they differ.
+    """
+    sources = list(_nonsense(vocabulary_size))
+    ours = [found[0] for found in inference.run_search(sources)]
+    theirs = [found[0] for found in ExportedTranslator.open(path).search(sources)]
+    pairs = list(zip(ours, theirs, strict=True))
+    distances = [abs(_mean(mine) - _mean(yours)) for mine, yours in pairs]
+    num_same = sum(mine.tokens == yours.tokens for mine, yours in pairs)
+    trial = Trial(len(pairs), num_same, max(distances), statistics.median(distances))
+    distance = trial.furthest if precision == "float32" else trial.median
+    if distance > _NEAR[precision]:
+        raise RunError(
+            f"{path.name}: the exported model is not kept: of {trial.num_tried} sentences "
+            f"{num_same} become the same as with the run, and others are {distance:.2g} from it in "
+            "the log-probability of a token. Please report it with the run's configuration"
+        )
+    return trial
+
+
+def _mean(hypothesis: Hypothesis) -> float:
+    """The log-probability of a token."""
+    return hypothesis.log_probability / (len(hypothesis.tokens) + 1)
+
+
+def _nonsense(vocabulary_size: int) -> Iterator[list[int]]:
+    """Sentences of tokens drawn at random, some of them unknown."""
+    generator = np.random.default_rng(1)
+    for length in generator.integers(1, 30, _NUM_TRIED):
+        tokens = generator.integers(len(SPECIAL_SYMBOLS), vocabulary_size, length)
+        yield np.where(generator.random(length) < 0.1, UNK, tokens).tolist()

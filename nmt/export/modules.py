@@ -1,0 +1,139 @@
+"""The model and its search as modules that `torch.export` can follow: tensors in, tensors out."""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS
+from nmt.core.tensor_tree import fill, tensors_of
+from nmt.export.beam_graph import GraphBatch, GraphBeam
+from nmt.nn.model import Model
+from nmt.nn.restricted import Allowed, RestrictedModel, RestrictedState
+
+
+class Example(NamedTuple):
+    """What goes into the file, in a size that stands for all: no two numbers are alike, none is 1.
+
+    Attributes:
+        source: `[B S]`, tokens, EOS counted, padded with PAD on the right.
+        source_lengths: `[B]`.
+        places: `[K]`, 0 to K - 1, for a beam of K.
+        ranks: `[N]`, 0 to N - 1, for the N best.
+    """
+
+    source: Int[Tensor, "B S"]
+    source_lengths: Int[Tensor, " B"]
+    places: Int[Tensor, " K"]
+    ranks: Int[Tensor, " N"]
+
+
+class Candidates(nn.Module):
+    """A shortlist as a graph has it: which tokens the translations of a batch may be made of.
+
+    Args:
+        candidates: `[V C]`, target tokens for each source token.
+        frequent: `[F]`, tokens that all may have.
+        vocabulary_size: of the target.
+        copies: whether source tokens are target tokens.
+
+    Attributes:
+        everywhere: `[V]`, whether all may have a token: the special ones and the frequent ones.
+    """
+
+    candidates: Tensor
+    everywhere: Tensor
+
+    def __init__(
+        self,
+        candidates: Int[Tensor, "V C"],
+        frequent: Int[Tensor, " F"],
+        vocabulary_size: int,
+        *,
+        copies: bool,
+    ) -> None:
+        super().__init__()
+        candidates = candidates.clone().long()
+        candidates[[PAD, BOS, EOS]] = PAD  # which ask for nothing
+        everywhere = torch.zeros(vocabulary_size, dtype=torch.bool)
+        everywhere[: len(SPECIAL_SYMBOLS)] = True
+        everywhere[frequent.long()] = True
+        self.register_buffer("candidates", candidates)
+        self.register_buffer("everywhere", everywhere)
+        self.copies = copies
+
+    def forward(self, source: Int[Tensor, "B S"]) -> tuple[Int[Tensor, " U"], Allowed]:
+        """The tokens of a batch in order, and which of them each sentence may have."""
+        wanted = self.candidates[source].flatten(1)
+        if self.copies:
+            wanted = torch.cat([wanted, source], dim=1)
+        everywhere = self.everywhere.unsqueeze(0)
+        none = everywhere & torch.zeros_like(source[:, :1], dtype=torch.bool)
+        mask = none.scatter(1, wanted, torch.ones_like(wanted, dtype=torch.bool)) | everywhere
+        tokens = mask.any(dim=0).nonzero().squeeze(1)
+        return tokens, Allowed(mask.index_select(1, tokens))
+
+
+class Reading(nn.Module):
+    """All that comes before the first round.
+
+    Args:
+        model: in evaluation mode.
+        search: how it translates.
+        candidates: of the shortlist; None: translations may be made of any token.
+    """
+
+    def __init__(self, model: Model, search: GraphBeam, candidates: Candidates | None) -> None:
+        super().__init__()
+        self.model = model
+        self.search = search
+        self.candidates = candidates
+
+    def start(self, given: Example) -> tuple[tuple[Tensor, ...], GraphBatch[Any]]:
+        """What stays as it is (the tokens of the shortlist), and what the first round finds."""
+        state: Any = self.model.read(given.source, given.source_lengths)
+        fixed: tuple[Tensor, ...] = ()
+        if self.candidates is not None:
+            tokens, allowed = self.candidates(given.source)
+            state, fixed = RestrictedState(state, allowed), (tokens,)
+        lengths, longest = given.source_lengths, given.source.shape[1]
+        return fixed, self.search.start(state, lengths, longest, given.places, given.ranks)
+
+    def forward(
+        self,
+        source: Int[Tensor, "B S"],
+        source_lengths: Int[Tensor, " B"],
+        places: Int[Tensor, " K"],
+        ranks: Int[Tensor, " N"],
+    ) -> tuple[Tensor, ...]:
+        """The same, tensor by tensor."""
+        return tensors_of(self.start(Example(source, source_lengths, places, ranks)))
+
+
+class Round(nn.Module):
+    """One round of the search: what the file does over and over.
+
+    Args:
+        model: in evaluation mode.
+        search: how it translates.
+        like: what `Reading.start` has given for an example.
+    """
+
+    def __init__(
+        self, model: Model, search: GraphBeam, like: tuple[tuple[Tensor, ...], GraphBatch[Any]]
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.search = search
+        self.like = like
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Whether sentences are open after it; and what the next one finds, tensor by tensor."""
+        fixed, batch = fill(self.like, tensors)
+        step: Any = self.model.step
+        if fixed:
+            step = RestrictedModel(self.model, *fixed).step
+        batch = self.search.round(step, batch)
+        is_open = torch.ones_like(batch.open.number).sum() > 0
+        return (is_open, *map(torch.clone, fixed), *tensors_of(batch))

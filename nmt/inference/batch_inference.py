@@ -1,0 +1,245 @@
+"""A model at work on any number of encoded sentences: batches of like length, without gradients."""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import chain
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import torch
+
+from nmt.core.batch import Batch
+from nmt.core.tensor_tree import to
+from nmt.data.loader import make_batch, make_source
+from nmt.distributed.rank_pool import Ranks
+from nmt.distributed.worker_pool import Workers
+from nmt.inference.length_batching import full_batches, like_batches, no_report
+from nmt.inference.shortlist import Shortlist
+from nmt.nn.decoders.decoder import DecoderOutput
+from nmt.nn.ensemble import Ensemble
+from nmt.nn.model import Model
+from nmt.nn.restricted import RestrictedModel, RestrictedState
+from nmt.search.columns import Columns
+from nmt.search.hypothesis import Hypothesis
+from nmt.search.request import Demand, Request
+from nmt.search.search import Search, Stepper
+from nmt.text.reader import EncodedWords, Tokens
+
+Result = TypeVar("Result")
+
+# Batches of wider beams have fewer sentences, so that they take no more memory than those of this.
+_BEAM: Final = 10
+
+# What a line without text becomes; no model is asked.
+_NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Inference:
+    """Computes on `device`, in batches; what is in a batch together changes no result.
+
+    Attributes:
+        model: on `device`. It is left in the mode (training or evaluation) in which it was.
+        search: how translations are looked for.
+        device: where it is computed.
+        precision: of the computation: torch.float32, torch.bfloat16 for autocast, or torch.int8
+            for a model that has been quantised.
+        batch_tokens: most tokens of a side in a batch, padding and EOS counted; a sentence that is
+            longer is alone. A search of more than 10 hypotheses a sentence has as many fewer.
+        batch_sentences: most sentences in a batch; None: any number.
+        workers: processes that compute the batches, each with a copy of this; None: this one does.
+        shortlist: what translations may be made of; None: of anything.
+    """
+
+    model: Model | Ensemble
+    search: Search
+    device: torch.device
+    precision: torch.dtype
+    batch_tokens: int
+    batch_sentences: int | None = None
+    workers: "Workers[Inference] | Ranks[Inference] | None" = None
+    shortlist: Shortlist | None = None
+
+    def __post_init__(self) -> None:
+        _use_one_thread_after_forks()
+
+    def run_search(
+        self, sources: Sequence[Tokens], demands: Sequence[Demand] | None = None
+    ) -> list[list[Hypothesis]]:
+        """The best hypotheses of each sentence, in order.
+
+        Args:
+            sources: their tokens; of none comes nothing.
+            demands: what is asked of each translation; None: nothing.
+        """
+        demands = [Demand()] * len(sources) if demands is None else demands
+        (found,) = self.search_windows([(sources, demands)])
+        return found
+
+    def search_windows(
+        self,
+        windows: Iterable[tuple[Sequence[Tokens], Sequence[Demand]]],
+        report: Callable[[int], object] = no_report,
+    ) -> Iterator[list[list[Hypothesis]]]:
+        """What `run_search` finds for one window of sentences after the other.
+
+        No batch has sentences of two windows, but workers begin with a window, which is then read
+        ahead, while some of what is before it is not yet done.
+
+        Args:
+            windows: sources and demands.
+            report: is told, whenever a batch is done, how many more sentences are.
+        """
+        begun: deque[tuple[int, list[list[int]]]] = deque()
+        most = self.batch_tokens * _BEAM // max(self.search.beam_size, _BEAM)
+
+        def jobs() -> Iterator[tuple[list[Tokens], list[Demand]]]:
+            for sources, demands in windows:
+                batches = full_batches(sources, most, self.batch_sentences) or [[]]
+                begun.append((len(sources), batches))
+                for batch in batches:
+                    yield [sources[i] for i in batch], [demands[i] for i in batch]
+
+        results = self._map(_search_batch, jobs())
+        for first in results:
+            size, batches = begun.popleft()
+            found = [[_NOTHING] for _ in range(size)]
+            for batch, hypotheses in zip(batches, chain([first], results), strict=False):
+                for index, best in zip(batch, hypotheses, strict=True):
+                    found[index] = best
+                report(len(batch))
+            report(size - sum(map(len, batches)))
+            yield found
+
+    def run_forced(
+        self,
+        sources: Sequence[EncodedWords],
+        targets: Sequence[EncodedWords],
+        read: Callable[[Batch, DecoderOutput], list[Result]],
+    ) -> list[Result]:
+        """What `read` takes from the model's output for each pair, under teacher forcing."""
+        lengths = [
+            max(len(source.ids), len(target.ids)) + 1
+            for source, target in zip(sources, targets, strict=True)
+        ]
+        batches = like_batches(lengths, self.batch_tokens, self.batch_sentences)
+        jobs = [
+            ([sources[i].ids for i in batch], [targets[i].ids for i in batch], read)
+            for batch in batches
+        ]
+        found: dict[int, Result] = {}
+        for batch, results in zip(batches, self._map(_force_batch, jobs), strict=True):
+            found.update(zip(batch, results, strict=True))
+        return [found[index] for index in range(len(sources))]
+
+    def _map(
+        self, function: Callable[..., Result], jobs: Iterable[tuple[Any, ...]]
+    ) -> Iterator[Result]:
+        """A function of a model at work, for each batch; the workers do them, where there are."""
+        if self.workers is not None:
+            return self.workers.map(function, jobs)
+        return (function(self, *job) for job in jobs)
+
+    @contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """The model without dropout and gradients, in the precision; and then as it was.
+
+        Held for one batch, never over a `yield` to the caller, whose code it would change.
+        """
+        was_training = self.model.training
+        self.model.eval()
+        reduced = self.precision == torch.bfloat16
+        try:
+            with (
+                torch.inference_mode(),
+                torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=reduced),
+            ):
+                yield
+        finally:
+            self.model.train(was_training)
+
+
+@cache
+def _use_one_thread_after_forks() -> None:
+    """Have every child that is forked from now on compute in one thread.
+
+    A fork copies no other thread. A child whose parent has used OpenMP would wait forever for
+    the threads of the parent.
+    """
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
+def _search_batch(
+    inference: Inference, sources: Sequence[Tokens], demands: Sequence[Demand]
+) -> list[list[Hypothesis]]:
+    """The best hypotheses of the sentences of one batch, which may have none."""
+    if not sources:
+        return []
+    if inference.shortlist is not None:
+        return _search_shortlist(inference, inference.shortlist, sources, demands)
+    with inference.evaluation():
+        state, request = _read(inference, sources, demands)
+        model = inference.model
+        return inference.search(Stepper(model.step, model.coverage), state, request)
+
+
+def _search_shortlist(
+    inference: Inference,
+    shortlist: Shortlist,
+    sources: Sequence[Tokens],
+    demands: Sequence[Demand],
+) -> list[list[Hypothesis]]:
+    """The same among some tokens; the search sees no others."""
+    columns, allowed = shortlist.choose(sources, demands)
+    with inference.evaluation():
+        inner, request = _read(inference, sources, demands, columns)
+        tokens, allowed = to((columns.tokens, allowed), inference.device)
+        model = RestrictedModel(inference.model, tokens)
+        state = RestrictedState(inner, allowed)
+        found = inference.search(Stepper(model.step, model.coverage), state, request)
+    return [
+        [replace(item, tokens=columns.restore(item.tokens)) for item in hypotheses]
+        for hypotheses in found
+    ]
+
+
+def _read(
+    inference: Inference,
+    sources: Sequence[Tokens],
+    demands: Sequence[Demand],
+    columns: Columns | None = None,
+) -> tuple[Any, Request]:
+    """The model's state before the first word, of the kind of the model, and what is asked for."""
+    source, lengths = make_source(sources)
+    keys = torch.tensor([_key(tokens) for tokens in sources])
+    request = Request.of(lengths, keys, demands, columns)
+    source, request = to((source, request), inference.device)
+    with_coverage = inference.search.scoring.coverage.reads_coverage
+    return (
+        inference.model.read(source, request.source_lengths, with_coverage=with_coverage),
+        request,
+    )
+
+
+def _force_batch(
+    inference: Inference,
+    sources: Sequence[Tokens],
+    targets: Sequence[Sequence[int]],
+    read: Callable[[Batch, DecoderOutput], list[Result]],
+) -> list[Result]:
+    """What `read` takes of one batch of pairs."""
+    with inference.evaluation():
+        batch = to(make_batch(sources, targets), inference.device)
+        return read(batch, inference.model(batch))
+
+
+def _key(tokens: Tokens) -> int:
+    """A number that says what stands in a source: the same on any machine, for any batch."""
+    values = np.asarray(tokens, None if isinstance(tokens, np.ndarray) else np.int64)
+    digest = hashlib.blake2b(values.tobytes(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)

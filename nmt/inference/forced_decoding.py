@@ -1,0 +1,133 @@
+"""What a model says about given sentence pairs: all of it comes from one pass over each."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.nn.functional import cross_entropy
+
+from nmt.alignment.pharaoh import Alignment
+from nmt.alignment.units import ActualUnits, AlignmentUnits
+from nmt.alignment.word_alignment import Weights, hard_alignment, merge_tokens
+from nmt.core.batch import Batch
+from nmt.core.special_tokens import PAD
+from nmt.nn.decoders.decoder import DecoderOutput
+from nmt.text.reader import EncodedWords, Reader
+from nmt.text.unit_tokens import UnitTokens
+
+
+def perplexity(loss: float) -> float:
+    """``exp(loss)`` of a token, in nats; infinite where that is too large for a number."""
+    try:
+        return math.exp(loss)
+    except OverflowError:
+        return math.inf
+
+
+@dataclass(frozen=True)
+class SentenceScore:
+    """How probable a target sentence is, given its source.
+
+    Attributes:
+        tokens: of the target, to look at; EOS is the last.
+        token_log_probabilities: of each token, given those before it; natural logarithms.
+    """
+
+    tokens: tuple[str, ...]
+    token_log_probabilities: tuple[float, ...]
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of the target, EOS counted."""
+        return len(self.token_log_probabilities)
+
+    @property
+    def log_probability(self) -> float:
+        """Of the sentence: the sum."""
+        return math.fsum(self.token_log_probabilities)
+
+    @property
+    def perplexity(self) -> float:
+        """``exp`` of the mean negative log-probability of a token."""
+        return perplexity(-self.log_probability / self.num_tokens)
+
+
+@dataclass(frozen=True)
+class SentenceAlignment:
+    """Which source words each target word was made from, as the attention has it.
+
+    Attributes:
+        source_words: of the raw source, or other units of it (the cells of a grid).
+        target_words: the same of the target.
+        weights: `[target words, source words]`; a row sums to at most 1.
+        links: from each target word to the source word that it looked at most.
+        units: what a word is here.
+    """
+
+    source_words: tuple[str, ...]
+    target_words: tuple[str, ...]
+    weights: Weights
+    links: Alignment
+    units: ActualUnits = "words"
+
+
+def read_log_probabilities(batch: Batch, output: DecoderOutput) -> list[tuple[float, ...]]:
+    """For each sentence of the batch the log-probability of each label."""
+    losses = cross_entropy(
+        output.logits.float().flatten(0, 1),
+        batch.labels.flatten(),
+        ignore_index=PAD,
+        reduction="none",
+    )
+    rows = (-losses).view_as(batch.labels).tolist()
+    lengths = batch.label_mask.sum(dim=1).tolist()
+    return [tuple(row[:length]) for row, length in zip(rows, lengths, strict=True)]
+
+
+def read_weights(batch: Batch, output: DecoderOutput) -> list[NDArray[np.float32]]:
+    """For each sentence of the batch the attention, `[tokens and EOS, source tokens and EOS]`."""
+    weights = output.weights.float().cpu().numpy()
+    target_lengths = batch.label_mask.sum(dim=1).tolist()
+    source_lengths = batch.source_lengths.tolist()
+    # Copies, as a view would keep the padded batch alive.
+    return [
+        row[:num_target, :num_source].copy()
+        for row, num_target, num_source in zip(weights, target_lengths, source_lengths, strict=True)
+    ]
+
+
+def align_pairs(
+    pairs: Iterable[tuple[EncodedWords, EncodedWords]],
+    weights: Iterable[NDArray[np.float32]],
+    readers: tuple[Reader[Any], Reader[str]],
+    units: AlignmentUnits,
+) -> list[SentenceAlignment]:
+    """Return attention between the tokens of pairs as alignments of their units, in order."""
+    source_reader, target_reader = readers
+    return [
+        align_units(
+            source_reader.split_units(source, units),
+            target_reader.split_units(target, units),
+            of_pair,
+        )
+        for (source, target), of_pair in zip(pairs, weights, strict=True)
+    ]
+
+
+def align_units(
+    source: UnitTokens, target: UnitTokens, weights: NDArray[np.float32]
+) -> SentenceAlignment:
+    """Return attention between the tokens of a pair as an alignment of its units."""
+    merged = merge_tokens(weights, source.shares, target.weights)
+    of_sides = [side.units for side in (source, target) if side.units is not None]
+    are_alike = all(units == of_sides[0] for units in of_sides)
+    return SentenceAlignment(
+        tuple(source.texts),
+        tuple(target.texts),
+        merged,
+        hard_alignment(merged),
+        [*of_sides, "words"][0] if are_alike else "words and characters",
+    )

@@ -1,0 +1,138 @@
+"""Trained runs, read from disk: one, or several that translate together."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nmt.build.data import Tokenizers, load_tokenizers
+from nmt.build.model import load_model
+from nmt.config.experiment import DecodingConfig
+from nmt.config.file import load_config
+from nmt.core.errors import ConfigError
+from nmt.inference.shortlist import Shortlist, load_lexicon
+from nmt.inference.unknown_words import Dictionary, read_dictionary
+from nmt.nn.ensemble import Ensemble, Space
+from nmt.nn.model import Model
+from nmt.runs.directory import RunDirectory
+from nmt.system.device import AUTO, resolve_precision
+
+
+def load_models(
+    run: RunDirectory,
+    tokenizers: Tokenizers,
+    others: Sequence[str | Path],
+    *,
+    checkpoint: str,
+    device: torch.device,
+    space: Space,
+) -> Model | Ensemble:
+    """The model of a run, or the ensemble that it makes with others.
+
+    Args:
+        run: the first.
+        tokenizers: of this run.
+        others: runs whose models are averaged with it.
+        checkpoint: best, last or step-N, of each.
+        device: where to put them.
+        space: what is averaged (`Ensemble`).
+
+    Raises:
+        RunError: a folder is no run, or incomplete, or damaged.
+        ConfigError: a run reads or writes other tokens than the first.
+    """
+    models = [load_model(run, checkpoint, device, **tokenizers.sizes)]
+    for folder in others:
+        other = RunDirectory.open(folder)
+        _require_same(tokenizers, load_tokenizers(other), run, other)
+        models.append(load_model(other, checkpoint, device, **tokenizers.sizes))
+    return Ensemble(models, space=space).eval() if others else models[0]
+
+
+def load_decoding(
+    run: RunDirectory, given: DecodingConfig | Mapping[str, Any] | None
+) -> DecodingConfig:
+    """How to translate; single options are laid over those of the run."""
+    if isinstance(given, DecodingConfig):
+        return given
+    return load_config(run.config, options={"decoding": dict(given or {})}).decoding
+
+
+def load_bleu_tokenizer(run: RunDirectory) -> str:
+    """Return what BLEU counts as words in a run; auto: none is stored."""
+    return load_config(run.config).training.validation.bleu_tokenizer
+
+
+def load_precision(run: RunDirectory, given: str | None, device: torch.device) -> torch.dtype:
+    """What to compute in: what is given, or as the run was trained where the device can.
+
+    Raises:
+        ConfigError: the device cannot compute in what is given.
+    """
+    if given is not None:
+        return resolve_precision(given, device)
+    trained = load_config(run.config).precision
+    try:
+        return resolve_precision(trained, device)
+    except ConfigError:
+        return resolve_precision(AUTO, device)
+
+
+def require_attention(config: DecodingConfig, model: Model | Ensemble) -> None:
+    """Refuse what is read from attention of a model that has none.
+
+    Raises:
+        ConfigError: an option asks for it.
+    """
+    penalized = config.coverage_penalty.name != "none"
+    for key, asked in (
+        ("coverage_penalty", penalized),
+        ("replace_unknown", config.replace_unknown),
+    ):
+        if asked and not model.has_attention:
+            raise ConfigError(
+                f"decoding.{key}: needs an attention, and the model has none (model.attention: "
+                "null); leave it out"
+            )
+
+
+def load_shortlist(
+    config: DecodingConfig, run: RunDirectory, tokenizers: Tokenizers
+) -> Shortlist | None:
+    """What translations may be made of; None: of anything.
+
+    Raises:
+        RunError: the run has no lexicon, or it cannot be used.
+    """
+    if config.shortlist is None:
+        return None
+    lexicon = load_lexicon(run, tokenizers.source, tokenizers.target)
+    copies = tokenizers.source.fingerprint() == tokenizers.target.fingerprint()
+    return Shortlist(lexicon, config.shortlist.candidates, config.shortlist.frequent, copies)
+
+
+def load_dictionary(config: DecodingConfig) -> Dictionary | None:
+    """What takes the place of unknown words; None: they are not written.
+
+    Raises:
+        DataError: the file is missing or malformed.
+    """
+    if not config.replace_unknown:
+        return None
+    return {} if config.dictionary is None else read_dictionary(Path(config.dictionary))
+
+
+def _require_same(
+    ours: Tokenizers, theirs: Tokenizers, run: RunDirectory, other: RunDirectory
+) -> None:
+    for side, mine, yours in (
+        ("source", ours.source, theirs.source),
+        ("target", ours.target, theirs.target),
+    ):
+        if mine.fingerprint() != yours.fingerprint():
+            raise ConfigError(
+                f"{other.path}: its {side} tokens are not those of {run.path}: models translate "
+                "together over one vocabulary; train them with the same tokenizer "
+                "(tokenizer.source_path, or start_from)"
+            )

@@ -1,0 +1,405 @@
+"""Using a model: translate, score and align text, line for line."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from nmt.alignment.units import AlignmentUnits
+from nmt.build.data import build_reranker, build_search, load_tokenizers
+from nmt.config.experiment import DecodingConfig
+from nmt.core.console import FirstWarnings
+from nmt.core.errors import ConfigError, RunError
+from nmt.core.special_tokens import EOS
+from nmt.data.grids import Source
+from nmt.distributed.rank_pool import leading, serve
+from nmt.distributed.worker_pool import Workers
+from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk
+from nmt.inference.batch_inference import Inference
+from nmt.inference.forced_decoding import (
+    SentenceAlignment,
+    SentenceScore,
+    align_pairs,
+    read_log_probabilities,
+    read_weights,
+)
+from nmt.inference.input_types import check_pairs
+from nmt.inference.inputs import Input as Input
+from nmt.inference.length_batching import cut_warnings, no_report, read_words, windows
+from nmt.inference.loading import (
+    load_bleu_tokenizer,
+    load_decoding,
+    load_dictionary,
+    load_models,
+    load_precision,
+    load_shortlist,
+    require_attention,
+)
+from nmt.inference.postprocessing import (
+    choose,
+    decode,
+    score_texts,
+    score_tokens,
+    search_again,
+    written_words,
+)
+from nmt.inference.translation import Translation as Translation
+from nmt.inference.unknown_words import Dictionary
+from nmt.inference.windows import Window, read_windows
+from nmt.nn.ensemble import Space
+from nmt.runs.directory import BEST, RunDirectory
+from nmt.search.hypothesis import Hypothesis
+from nmt.search.request import Demand
+from nmt.search.rules import Rule
+from nmt.system.device import AUTO, resolve_device
+from nmt.system.threads import num_threads
+from nmt.text.reader import EncodedWords, Reader, Tokens
+from nmt.text.tokenizer import Tokenizer
+
+Pair = tuple[Source, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Translator:
+    """A model with all that it takes to use it on text.
+
+    Input is raw text, or grids where the model reads these; output is detokenized text, in the
+    order of what goes in. The input is read ahead in bounded windows, sorted by length, and
+    computed in batches. What is in a batch together changes no result (but for rounding).
+
+    Attributes:
+        inference: the model at work. The model is left in the mode (training or evaluation) in
+            which it was.
+        source_reader: the tokenizer that the model was trained with, or what reads its grids.
+        target_tokenizer: of the other side; may be the same object.
+        max_source_length: tokens of a line that are read; what is beyond is cut, with a warning.
+        reranker: chooses among what the search finds; None: the search does.
+        dictionary: what source words become that stand for unknown ones; None: the search writes
+            none (`Rules`).
+        alignment_units: what alignments link: words, characters, pieces of the tokenizers; "auto":
+            words, and characters of scripts without spaces. The words of very long lines are not
+            split into characters.
+    """
+
+    inference: Inference
+    source_reader: Reader[Any]
+    target_tokenizer: Tokenizer
+    max_source_length: int
+    reranker: MinimumBayesRisk | None = None
+    dictionary: Dictionary | None = None
+    alignment_units: AlignmentUnits = "auto"
+
+    @classmethod
+    def from_run(
+        cls,
+        run: str | Path,
+        *,
+        checkpoint: str = BEST,
+        device: str = AUTO,
+        precision: str | None = None,
+        decoding: DecodingConfig | Mapping[str, Any] | None = None,
+        ensemble: Sequence[str | Path] = (),
+        average: Space = "linear",
+        rules: Sequence[Rule] = (),
+        alignment_units: AlignmentUnits = "auto",
+    ) -> Self:
+        """Load a trained model.
+
+        Args:
+            run: the folder that training made.
+            checkpoint: best, last or step-N.
+            device: auto, cpu, cuda or cuda:N.
+            precision: auto, float32, bfloat16, or int8 (see `Model.quantize`); None: as the run was
+                trained where the device can.
+            decoding: how to translate. A mapping of options is laid over those of the run's
+                configuration: `{"beam_size": 10, "n_best": 10}`; None: as that says.
+            ensemble: other runs, over the same vocabulary, that translate together with it.
+            average: of the probabilities of an ensemble: log or linear (see `Ensemble`).
+            rules: of your own, applied to each step after those of the options: a language model,
+                say (`nmt.search.rule_variants.ShallowFusion`).
+            alignment_units: what alignments link (see the attribute).
+
+        Raises:
+            RunError: the folder is no run, or incomplete, or damaged.
+            ConfigError: this machine does not have the device or the precision, or what `decoding`
+                says is unknown, out of range, or contradicts itself, or needs the attention of a
+                model without; or a run of the ensemble has another vocabulary.
+        """
+        folder = RunDirectory.open(run)
+        decoding = load_decoding(folder, decoding)
+        place = resolve_device(device)
+        numbers = load_precision(folder, precision, place)
+        tokenizers = load_tokenizers(folder)
+        search = build_search(decoding, tokenizers.target, rules)
+        model = load_models(
+            folder, tokenizers, ensemble, checkpoint=checkpoint, device=place, space=average
+        )
+        require_attention(decoding, model)
+        if numbers == torch.int8:
+            model.quantize()
+        shortlist = load_shortlist(decoding, folder, tokenizers)
+        return cls(
+            Inference(model, search, place, numbers, decoding.batch_tokens, shortlist=shortlist),
+            source_reader=tokenizers.source,
+            target_tokenizer=tokenizers.target,
+            max_source_length=decoding.max_source_length,
+            reranker=build_reranker(decoding, load_bleu_tokenizer(folder)),
+            dictionary=load_dictionary(decoding),
+            alignment_units=alignment_units,
+        )
+
+    @property
+    def readers(self) -> dict[str, Reader[Any]]:
+        """What reads the source and the target."""
+        return {"source": self.source_reader, "target": self.target_tokenizer}
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether the model looks anywhere, so that words can be aligned."""
+        return self.inference.model.has_attention
+
+    def require_attention(self) -> None:
+        """Refuse to align words with a model that looks nowhere.
+
+        Raises:
+            RunError: it is such a one.
+        """
+        if not self.has_attention:
+            raise RunError(
+                "the model has no attention (model.attention: null), so there is nothing to align"
+            )
+
+    @contextmanager
+    def with_workers(self, number: int) -> Iterator[Self]:
+        """The same, computing in so many processes, which share the cores and end with the context.
+
+        The results are the same to the last bit but for what threads of torch do to sums. Batches
+        go to the processes, so it pays from some hundreds of lines at a time.
+
+        Raises:
+            ConfigError: the model is not on the CPU.
+        """
+        device = self.inference.device
+        if device.type != "cpu":
+            raise ConfigError(
+                f"--workers: processes are for the CPU, and the model is on {device}: use larger "
+                "batches there (--batch-tokens)"
+            )
+        with Workers(self.inference, number, num_threads=num_threads(number)) as workers:
+            yield replace(self, inference=replace(self.inference, workers=workers))
+
+    @contextmanager
+    def with_ranks(self, identity: str) -> Iterator[Self]:
+        """The same, computing in all processes of torchrun; the others `serve_ranks` meanwhile.
+
+        Args:
+            identity: of the model and its options, which must be the same in all of them.
+
+        Raises:
+            RunError: they are not.
+        """
+        with leading(self.inference, self._told(identity)) as ranks:
+            yield replace(self, inference=replace(self.inference, workers=ranks))
+
+    def serve_ranks(self, identity: str) -> None:
+        """Compute for the first process of torchrun, until it is done.
+
+        Raises:
+            RunError: it has died, or another model.
+        """
+        serve(self.inference, self._told(identity))
+
+    def _told(self, identity: str) -> str:
+        return f"{identity} {self.inference.precision}"
+
+    def translate(
+        self,
+        lines: Sequence[Source | Input],
+        *,
+        with_alignments: bool = False,
+        with_scores: bool = False,
+        with_token_scores: bool = False,
+    ) -> list[Translation]:
+        """Translate lines of raw text, or grids; see `translate_stream`."""
+        translations = self.translate_stream(
+            lines,
+            with_alignments=with_alignments,
+            with_scores=with_scores,
+            with_token_scores=with_token_scores,
+        )
+        return list(translations)
+
+    def translate_stream(
+        self,
+        lines: Iterable[Source | Input],
+        *,
+        with_alignments: bool = False,
+        with_scores: bool = False,
+        with_token_scores: bool = False,
+    ) -> Iterator[Translation]:
+        """Translate any number of lines; memory does not grow with their number.
+
+        Args:
+            lines: raw text, or grids, or an `Input` with what is asked of its translation; one
+                translation comes out for each, whatever it holds; of nothing but blanks comes
+                nothing. Some thousands are read ahead.
+            with_alignments: align each line with its best translation as well (one pass more).
+            with_scores: the scores of the hypotheses are to be those of their texts, as `score`
+                has them. A search may write a word in other tokens than the tokenizer does (one
+                line in twenty): such a hypothesis then has the tokens of its text, and their
+                scores (one pass more for those lines). The order stays that of the search.
+            with_token_scores: the log-probabilities of their tokens, too (one pass more).
+
+        Raises:
+            TypeError: a line is neither a text (or grid) nor an `Input`, or lines are one string.
+            ConfigError: phrases must appear, and the search knows nothing of such.
+        """
+        for window in self.translate_windows(
+            lines,
+            with_alignments=with_alignments,
+            with_scores=with_scores,
+            with_token_scores=with_token_scores,
+        ):
+            yield from window
+
+    def translate_windows(
+        self,
+        lines: Iterable[Source | Input],
+        *,
+        with_alignments: bool = False,
+        with_scores: bool = False,
+        with_token_scores: bool = False,
+        first_number: int = 1,
+        warnings: FirstWarnings | None = None,
+        report: Callable[[int], object] = no_report,
+    ) -> Iterator[list[Translation]]:
+        """The same by windows: as many lines as are sorted and cut into batches together.
+
+        Windows are the same whatever computes them: workers are given more of them at a time. What
+        begins at the end of a window gets the same windows as if it had not been broken off.
+
+        Args:
+            lines: as for `translate_stream`.
+            with_alignments: likewise.
+            with_scores: likewise.
+            with_token_scores: likewise.
+            first_number: of the first line, for warnings.
+            warnings: of lines that are cut, where these lines are a part of a stream.
+            report: is told, whenever a batch has been searched, how many more lines are.
+        """
+        read = read_windows(
+            lines,
+            self.source_reader,
+            self.target_tokenizer,
+            self.inference.search,
+            max_tokens=self.max_source_length,
+            first_number=first_number,
+            warnings=warnings or cut_warnings(),
+        )
+        begun: deque[Window] = deque()  # (`tee` would keep dozens that are done)
+
+        def asked() -> Iterator[tuple[list[Tokens], list[Demand]]]:
+            for window in read:
+                begun.append(window)
+                yield [source.ids for source in window.sources], window.demands
+
+        for found in self.inference.search_windows(asked(), report):
+            window = begun.popleft()
+            yield self._translate(window, found, with_alignments, with_scores, with_token_scores)
+
+    def score(self, pairs: Iterable[Pair]) -> Iterator[SentenceScore]:
+        """How probable the model finds each target, given its source.
+
+        Of a translation by this model it is what `translate` reports `with_scores`. Of lines longer
+        than `max_source_length`, source or target, the beginning is scored.
+
+        Args:
+            pairs: source (raw text or a grid) and target; a text may be empty.
+
+        Raises:
+            TypeError: a pair is something else.
+        """
+        for sources, targets in self._read_pairs(pairs, "score"):
+            found = self.inference.run_forced(sources, targets, read_log_probabilities)
+            for target, log_probabilities in zip(targets, found, strict=True):
+                pieces = self.target_tokenizer.pieces([*target.ids, EOS])
+                yield SentenceScore(tuple(pieces), log_probabilities)
+
+    def align(self, pairs: Iterable[Pair]) -> Iterator[SentenceAlignment]:
+        """Which source words the model looked at for each target word.
+
+        Args:
+            pairs: source (raw text or a grid) and target; a text may be empty.
+
+        Raises:
+            TypeError: a pair is something else.
+        """
+        for sources, targets in self._read_pairs(pairs, "align"):
+            yield from self._align(sources, targets)
+
+    def _translate(
+        self,
+        window: Window,
+        found: list[list[Hypothesis]],
+        with_alignments: bool,
+        with_scores: bool,
+        with_token_scores: bool,
+    ) -> list[Translation]:
+        """One window, of which the search has found something."""
+        sources, tokenizer = window.sources, self.target_tokenizer
+        search_again(window, found, tokenizer, self.inference)
+        parts = self.source_reader.smallest_parts
+        texts, written = decode(found, sources, tokenizer, self.inference, self.dictionary, parts)
+        found, texts = choose(found, texts, self.inference, self.reranker)
+        alignments: Sequence[SentenceAlignment | None] = [None] * len(found)
+        if with_alignments:
+            best = [
+                hypotheses[0] if text[0] else None
+                for hypotheses, text in zip(found, texts, strict=True)
+            ]
+            alignments = self._align(sources, written_words(best, written, tokenizer))
+        if with_scores:
+            is_worth = self.reranker is not None
+            score_texts(found, texts, sources, tokenizer, self.inference, is_worth=is_worth)
+        of_tokens: Sequence[tuple[tuple[float, ...], ...] | None] = [None] * len(found)
+        if with_token_scores:
+            of_tokens = score_tokens(found, sources, tokenizer, self.inference)
+        return [
+            Translation(text, tuple(hypotheses), alignment, told)
+            for text, hypotheses, alignment, told in zip(
+                texts, found, alignments, of_tokens, strict=True
+            )
+        ]
+
+    def _read_pairs(
+        self, pairs: Iterable[Pair], function: str
+    ) -> Iterator[tuple[list[EncodedWords], list[EncodedWords]]]:
+        """The tokens and words of both sides, cut where they are too long, a window at a time."""
+        read = partial(read_words, max_tokens=self.max_source_length, warnings=cut_warnings())
+        number = 1
+        for window in windows(check_pairs(pairs, self.source_reader.item_type, function), _size):
+            sources, targets = zip(*window, strict=True)
+            yield (
+                read(self.source_reader, sources, side="source", first_number=number),
+                read(self.target_tokenizer, targets, side="target", first_number=number),
+            )
+            number += len(window)
+
+    def _align(
+        self, sources: list[EncodedWords], targets: list[EncodedWords]
+    ) -> list[SentenceAlignment]:
+        """Word alignments of pairs, in order."""
+        self.require_attention()
+        pairs = zip(sources, targets, strict=True)
+        weights = self.inference.run_forced(sources, targets, read_weights)
+        readers = self.source_reader, self.target_tokenizer
+        return align_pairs(pairs, weights, readers, self.alignment_units)
+
+
+def _size(pair: Pair) -> int:
+    return len(pair[0]) + len(pair[1])

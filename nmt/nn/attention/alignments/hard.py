@@ -1,0 +1,105 @@
+"""Alignments that look at one position."""
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Le
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from nmt.nn.attention.alignments.alignment import (
+    Aligned,
+    Alignment,
+    Choice,
+    below_best,
+    masked_softmax,
+)
+from nmt.nn.layers.masks import is_position
+
+
+class HardAlignment(Alignment):
+    """One position, sampled in training (Xu 2015, section 4.1); the best one in translation.
+
+    The scores learn by REINFORCE: `training.reinforce` says how.
+
+    Args:
+        query_size: Q.
+        expected: share of sentences for which training takes the expectation, that is softmax, in
+            place of a sample, to calm the estimate (Xu 2015).
+    """
+
+    def __init__(self, query_size: int, *, expected: Annotated[float, Ge(0), Le(1)] = 0.5) -> None:
+        super().__init__(query_size)
+        self.expected = expected
+
+    def start(self, mask: Bool[Tensor, "B S"]) -> Tensor | None:
+        """`[B]`, the sentences whose positions are sampled; None in translation."""
+        if not self.training:
+            return None
+        return torch.rand(len(mask), device=mask.device) >= self.expected
+
+    def forward(
+        self,
+        scores: Float[Tensor, "B T S"],
+        mask: Bool[Tensor, "B S"],
+        query: Float[Tensor, "B T Q"],
+        past: Tensor | None = None,
+    ) -> Aligned:
+        """Weights: a one and zeros, but for the sentences that take the expectation."""
+        soft = masked_softmax(scores, mask.unsqueeze(1))
+        if past is None:
+            return Aligned(_one_hot(soft.argmax(-1), soft, mask))
+        # A row without a real position has no distribution; what is drawn there is masked.
+        # What is NaN stays so in `soft`; the draw must not fail for it.
+        safe = torch.where(mask.any(-1)[:, None, None], soft, 1.0).float().nan_to_num(nan=1.0)
+        drawn = torch.multinomial(safe.flatten(0, 1), 1).view(soft.shape[:2])
+        hard = _one_hot(drawn, soft, mask)
+        sampled = past.unsqueeze(1).expand(soft.shape[:2])
+        log_soft = soft.float().clamp(min=torch.finfo(torch.float32).tiny).log()
+        choice = Choice(
+            log_soft.gather(-1, drawn.unsqueeze(-1)).squeeze(-1) * sampled,
+            -(soft.float() * log_soft).sum(-1),
+            sampled,
+        )
+        return Aligned(torch.where(sampled.unsqueeze(-1), hard, soft), past, choice)
+
+
+class GumbelAlignment(Alignment):
+    """One position, drawn with Gumbel noise; the gradient is softmax's (straight through).
+
+    ``one_hot(argmax(e + g))`` forward, ``softmax((e + g) / t)`` backward (Jang 2017); the best
+    position, without noise, in translation.
+
+    Args:
+        query_size: Q.
+        temperature: t.
+    """
+
+    def __init__(
+        self, query_size: int, *, temperature: Annotated[float, Ge(0.001), Le(1_000)] = 1.0
+    ) -> None:
+        super().__init__(query_size)
+        self.temperature = temperature
+
+    def forward(
+        self,
+        scores: Float[Tensor, "B T S"],
+        mask: Bool[Tensor, "B S"],
+        query: Float[Tensor, "B T Q"],
+        past: Tensor | None = None,
+    ) -> Aligned:
+        """Weights: a one and zeros."""
+        real = mask.unsqueeze(1)
+        if not self.training:
+            return Aligned(_one_hot(masked_softmax(scores, real).argmax(-1), scores, mask))
+        noise = -torch.empty_like(scores, dtype=torch.float32).exponential_().log()
+        noisy = below_best(below_best(scores, real) + noise, real) / self.temperature
+        soft = masked_softmax(noisy, real).to(scores.dtype)
+        hard = _one_hot(soft.argmax(-1), soft, mask)
+        return Aligned(hard + (soft - soft.detach()))
+
+
+def _one_hot(position: Tensor, like: Tensor, mask: Tensor) -> Tensor:
+    """`[B T]` to `[B T S]`; zeros where no position is real."""
+    ones = is_position(position, like.shape[-1]).to(like.dtype)
+    return ones * mask.unsqueeze(1)

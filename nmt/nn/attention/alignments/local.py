@@ -1,0 +1,94 @@
+"""Alignments that look through a window (Luong 2015, section 3.2)."""
+
+import math
+from typing import Annotated, ClassVar
+
+import torch
+from annotated_types import Ge, Le
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from nmt.nn.attention.alignments.alignment import Aligned, Alignment, masked_softmax
+from nmt.nn.layers.initialization import initialize_linear
+
+
+class LocalMonotonicAlignment(Alignment):
+    """local-m: softmax within D positions of ``p_t = t``, the last position beyond the end.
+
+    Args:
+        query_size: Q.
+        window: D.
+    """
+
+    def __init__(self, query_size: int, *, window: Annotated[int, Ge(0), Le(100_000)] = 10) -> None:
+        super().__init__(query_size)
+        self.window = window
+
+    def start(self, mask: Bool[Tensor, "B S"]) -> Tensor:
+        """`[B]`, t of the first step."""
+        return torch.zeros(mask.shape[0], dtype=torch.long, device=mask.device)
+
+    def forward(
+        self,
+        scores: Float[Tensor, "B T S"],
+        mask: Bool[Tensor, "B S"],
+        query: Float[Tensor, "B T Q"],
+        past: Tensor | None = None,
+    ) -> Aligned:
+        """Weights: they sum to one."""
+        past = self.start(mask) if past is None else past
+        num_steps = scores.shape[1]
+        steps = past.unsqueeze(1) + torch.arange(num_steps, device=scores.device)
+        last = (mask.sum(-1, keepdim=True) - 1).clamp(min=0)
+        away = _positions(scores) - torch.minimum(steps, last).unsqueeze(-1)
+        inside = mask.unsqueeze(1) & (away.abs() <= self.window)
+        return Aligned(masked_softmax(scores, inside), past + num_steps)
+
+
+class LocalPredictiveAlignment(Alignment):
+    """local-p: ``softmax * exp(-(s - p_t)^2 / 2 sigma^2)`` within D positions of p_t.
+
+    ``p_t = S sigmoid(v . tanh(W q))``, ``sigma = D / 2`` (Luong 2015, eq. 9-10). The Gaussian is
+    not normalised again, so that weights sum to less than one.
+
+    What is learnt is ``v sqrt(Q)``: a step of Adam moves every number of it by the rate, all in the
+    same direction if it must be, and a sigmoid that Q of them have driven far out does not come
+    back.
+
+    Args:
+        query_size: Q.
+        window: D.
+    """
+
+    sums_to_one: ClassVar[bool] = False
+
+    def __init__(self, query_size: int, *, window: Annotated[int, Ge(1), Le(100_000)] = 10) -> None:
+        super().__init__(query_size)
+        self.window = window
+        self.query_projection = nn.Linear(query_size, query_size, bias=False)
+        self.direction = nn.Linear(query_size, 1, bias=False)
+        for linear in (self.query_projection, self.direction):
+            initialize_linear(linear)
+
+    def forward(
+        self,
+        scores: Float[Tensor, "B T S"],
+        mask: Bool[Tensor, "B S"],
+        query: Float[Tensor, "B T Q"],
+        past: Tensor | None = None,
+    ) -> Aligned:
+        """Weights: at most one in sum."""
+        moved = self.direction(torch.tanh(self.query_projection(query)))
+        share = torch.sigmoid(moved / math.sqrt(query.shape[-1]))
+        # bfloat16 knows no odd numbers beyond 256.
+        share = share.to(torch.promote_types(share.dtype, torch.float32))
+        # The positions are 0 to S - 1 here, and 1 to S in the paper.
+        last = (mask.sum(-1) - 1).clamp(min=0)[:, None, None]
+        away = _positions(scores) - last * share
+        inside = mask.unsqueeze(1) & (away.abs() <= self.window)
+        gaussian = torch.exp(-2 * (away / self.window).square()).to(scores.dtype)
+        return Aligned(masked_softmax(scores, inside) * gaussian)
+
+
+def _positions(scores: Tensor) -> Tensor:
+    return torch.arange(scores.shape[-1], device=scores.device)

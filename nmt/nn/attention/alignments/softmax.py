@@ -1,0 +1,117 @@
+"""Alignments that spread over the whole source: softmax and its sparse kin."""
+
+import math
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Le
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from nmt.core.errors import ConfigError
+from nmt.nn.attention.alignments.alignment import Aligned, Alignment, below_best, masked_softmax
+from nmt.nn.attention.alignments.entmax import entmax, entmax15, sparsemax
+
+
+class SoftmaxAlignment(Alignment):
+    """``exp(e_s / t) / sum_s' exp(e_s' / t)`` over the real tokens (Bahdanau 2015, eq. 6).
+
+    Args:
+        query_size: Q.
+        temperature: t; below 1 the weights are sharper, above 1 flatter.
+    """
+
+    def __init__(
+        self, query_size: int, *, temperature: Annotated[float, Ge(0.001), Le(1_000)] = 1.0
+    ) -> None:
+        super().__init__(query_size)
+        self.temperature = temperature
+
+    def forward(
+        self,
+        scores: Float[Tensor, "B T S"],
+        mask: Bool[Tensor, "B S"],
+        query: Float[Tensor, "B T Q"],
+        past: Tensor | None = None,
+    ) -> Aligned:
+        """Weights: they sum to one."""
+        real = mask.unsqueeze(1)
+        if self.temperature == 1.0:
+            return Aligned(masked_softmax(scores, real))
+        tempered = below_best(scores, real) / self.temperature
+        return Aligned(masked_softmax(tempered, real).to(scores.dtype))
+
+
+class SparsemaxAlignment(Alignment):
+    """The nearest point on the simplex: most weights are exactly 0 (Martins & Astudillo 2016)."""
+
+    def forward(
+        self,
+        scores: Float[Tensor, "B T S"],
+        mask: Bool[Tensor, "B S"],
+        query: Float[Tensor, "B T Q"],
+        past: Tensor | None = None,
+    ) -> Aligned:
+        """Weights: they sum to one."""
+        real = mask.unsqueeze(1)
+        return Aligned((sparsemax(below_best(scores, real)) * real).to(scores.dtype))
+
+
+class EntmaxAlignment(Alignment):
+    """Between softmax (alpha 1) and sparsemax (alpha 2) (Peters 2019).
+
+    Args:
+        query_size: Q.
+        alpha: the order, 1.01 or more: the higher, the sparser.
+        learn_alpha: learn the order, between 1.01 and 1.99, from `alpha` on (Correia 2019).
+
+    Raises:
+        ConfigError: a learned order would start outside of its range.
+    """
+
+    def __init__(
+        self,
+        query_size: int,
+        *,
+        alpha: Annotated[float, Ge(1.01), Le(10)] = 1.5,
+        learn_alpha: bool = False,
+    ) -> None:
+        super().__init__(query_size)
+        self.alpha = alpha
+        self.logit: nn.Parameter | None = None
+        if learn_alpha:
+            if not _LEAST_ALPHA < alpha < _MOST_LEARNED:
+                raise ConfigError(
+                    f"model.attention.alignment.alpha: {alpha:g}, but a learned order lies between "
+                    f"{_LEAST_ALPHA} and {_MOST_LEARNED}; set learn_alpha: false, or start at 1.5"
+                )
+            share = (alpha - _LEAST_ALPHA) / (_MOST_LEARNED - _LEAST_ALPHA)
+            self.logit = nn.Parameter(torch.tensor(math.log(share / (1 - share))))
+
+    def forward(
+        self,
+        scores: Float[Tensor, "B T S"],
+        mask: Bool[Tensor, "B S"],
+        query: Float[Tensor, "B T Q"],
+        past: Tensor | None = None,
+    ) -> Aligned:
+        """Weights: they sum to one."""
+        real = mask.unsqueeze(1)
+        bounded = below_best(scores, real)
+        if self.logit is not None:
+            weights = entmax(bounded, self._learned(self.logit).to(bounded.dtype))
+        elif self.alpha == 1.5:
+            weights = entmax15(bounded)
+        elif self.alpha == 2.0:
+            weights = sparsemax(bounded)
+        else:
+            weights = entmax(bounded, bounded.new_tensor(self.alpha))
+        return Aligned((weights * real).to(scores.dtype))
+
+    def _learned(self, logit: Tensor) -> Tensor:
+        return _LEAST_ALPHA + (_MOST_LEARNED - _LEAST_ALPHA) * torch.sigmoid(logit)
+
+
+_LEAST_ALPHA = 1.01
+"""At 1 it is softmax, as a limit; nearer to it the power ``1 / (alpha - 1)`` loses all digits."""
+_MOST_LEARNED = 1.99

@@ -1,0 +1,69 @@
+"""Scores that do not ask what stands at a position."""
+
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Le
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nmt.nn.attention.scores.score import Score
+from nmt.nn.layers.initialization import initialize_linear
+
+_OUT_OF_REACH = -1e4
+
+
+class UniformScore(Score):
+    """``0``: every position alike, so that softmax reads their mean (a baseline)."""
+
+    reads_keys: ClassVar[bool] = False
+
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+        """Nothing: `[B S 0]`."""
+        return inputs[..., :0]
+
+    def forward(
+        self,
+        query: Float[Tensor, "B T Q"],
+        keys: Float[Tensor, "B S K"],
+        past: Tensor | None = None,
+    ) -> Float[Tensor, "B T S"]:
+        """The scores."""
+        return query.new_zeros(*query.shape[:2], keys.shape[1])
+
+
+class LocationScore(Score):
+    """``W q``, one row of W for each position (Luong 2015, eq. 8): from the query alone.
+
+    Args:
+        query_size: Q.
+        key_size: I.
+        max_positions: rows of W: tokens (EOS counted) or cells of a source; none beyond is seen.
+    """
+
+    reads_keys: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        query_size: int,
+        key_size: int,
+        *,
+        max_positions: Annotated[int, Ge(1), Le(100_000)] = 256,
+    ) -> None:
+        super().__init__(query_size, key_size)
+        self.projection = nn.Linear(query_size, max_positions, bias=False)
+        initialize_linear(self.projection)
+
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+        """Nothing: `[B S 0]`."""
+        return inputs[..., :0]
+
+    def forward(
+        self,
+        query: Float[Tensor, "B T Q"],
+        keys: Float[Tensor, "B S K"],
+        past: Tensor | None = None,
+    ) -> Float[Tensor, "B T S"]:
+        """The scores."""
+        num_positions = keys.shape[1]
+        padded = nn.functional.pad(self.projection(query), (0, num_positions), value=_OUT_OF_REACH)
+        return padded[..., :num_positions]

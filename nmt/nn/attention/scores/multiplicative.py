@@ -1,0 +1,101 @@
+"""Scores by a product of query and key."""
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Le
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nmt.nn.attention.scores.score import Score
+from nmt.nn.layers.initialization import initialize_linear
+
+
+class _ProductScore(Score):
+    """A product of each query with each key."""
+
+    def forward(
+        self,
+        query: Float[Tensor, "B T Q"],
+        keys: Float[Tensor, "B S K"],
+        past: Tensor | None = None,
+    ) -> Float[Tensor, "B T S"]:
+        """Return the scores."""
+        return query @ keys.transpose(1, 2)
+
+
+class DotScore(_ProductScore):
+    """``q . h`` (Luong 2015, eq. 8), for queries and memory of one size."""
+
+    def __init__(self, query_size: int, key_size: int) -> None:
+        super().__init__(query_size, key_size)
+        assert query_size == key_size
+
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+        """Return the memory as it is."""
+        return inputs
+
+
+class ScaledDotScore(DotScore):
+    """``q . h / sqrt(Q)`` (Vaswani 2017, eq. 1): scores of the same spread whatever the size."""
+
+    def __init__(self, query_size: int, key_size: int) -> None:
+        super().__init__(query_size, key_size)
+        self.scale: float = query_size**-0.5
+
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+        """Return the memory over ``sqrt(Q)``."""
+        return inputs * self.scale
+
+
+class GeneralScore(_ProductScore):
+    """``q . W h`` (Luong 2015, eq. 8), for queries and memory of any sizes.
+
+    W is a matrix with Glorot's weights over ``sqrt(Q)``. A score sums over Q times I
+    of its weights: without the root, the softmax would start saturated, and a step of Adam, which
+    moves all weights by the same amount, would throw the scores about by several units.
+    """
+
+    def __init__(self, query_size: int, key_size: int) -> None:
+        super().__init__(query_size, key_size)
+        self.key_projection = nn.Linear(key_size, query_size, bias=False)
+        initialize_linear(self.key_projection)
+        self.scale: float = query_size**-0.5
+
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+        """Return the memory, in the size of the query."""
+        projected: Tensor = self.key_projection(inputs)
+        return projected * self.scale
+
+
+class CosineScore(GeneralScore):
+    """``g cos(q, W h)`` (Graves 2014, eq. 5-6): g, learned, says how sharply to look.
+
+    Args:
+        query_size: Q.
+        key_size: I.
+        initial_gain: g at the start; cosines, which are in [-1, 1], would leave any softmax flat.
+    """
+
+    def __init__(
+        self,
+        query_size: int,
+        key_size: int,
+        *,
+        initial_gain: Annotated[float, Ge(0.001), Le(1_000)] = 10.0,
+    ) -> None:
+        super().__init__(query_size, key_size)
+        self.gain = nn.Parameter(torch.tensor(initial_gain))
+
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+        """The memory, in the size of the query, each vector of length 1."""
+        return nn.functional.normalize(super().keys(inputs), dim=-1)
+
+    def forward(
+        self,
+        query: Float[Tensor, "B T Q"],
+        keys: Float[Tensor, "B S K"],
+        past: Tensor | None = None,
+    ) -> Float[Tensor, "B T S"]:
+        """The scores."""
+        return self.gain * super().forward(nn.functional.normalize(query, dim=-1), keys)

@@ -1,0 +1,34 @@
+"""The decoder without attention: all that it knows of the source is its first state."""
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nmt.nn.attention.attention import Attended
+from nmt.nn.decoders.decoder import Decoded, Decoder, DecoderParts, DecoderState
+from nmt.nn.layers.initialization import initialize_linear
+
+
+class SutskeverDecoder(Decoder):
+    """``h_t = cell(y_{t-1}, h_{t-1})``, ``o_t = tanh(W h_t)``, the source only in h_0.
+
+    The baseline that shows why attention exists (Sutskever 2014). One fixed vector at every step
+    (Cho 2014) is another wiring with `model.attention: null`.
+
+    Args:
+        parts: what it is made of; the attention, a `FixedContext`, is not read.
+    """
+
+    def __init__(self, parts: DecoderParts) -> None:
+        super().__init__(parts)
+        self.state_to_output = nn.Linear(self.hidden_size, parts.output_size)
+        initialize_linear(self.state_to_output)
+
+    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
+        """Go on from `state` through T words."""
+        outputs, recurrent = self._unroll(embedded, state)
+        nothing: Attended = self.attention(outputs, state.memory)
+        vectors = torch.tanh(self.state_to_output(outputs))
+        return Decoded(vectors, nothing.weights, replace(state, recurrent=recurrent))

@@ -1,0 +1,91 @@
+"""Where to compute, and in which precision: `auto` made definite."""
+
+import re
+from typing import Final
+
+import torch
+
+from nmt.core.errors import ConfigError
+from nmt.system.torchrun import local_rank
+
+AUTO: Final = "auto"
+_PRECISIONS: Final = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "int8": torch.int8,
+}
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of that name; `auto` is the first GPU, or the CPU where there is none.
+
+    Of several processes that torchrun has started on a machine, each has another GPU as its first.
+
+    Args:
+        name: auto, cpu, cuda (the first GPU) or cuda:N.
+
+    Raises:
+        ConfigError: an unknown name, or a device that this machine does not have.
+    """
+    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    present = ["cpu", *(f"cuda:{index}" for index in range(num_gpus))]
+    if name == AUTO:
+        return torch.device(_own_gpu(num_gpus) if num_gpus else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", name):
+        raise ConfigError(f"device: unknown device {name!r}; allowed: auto, cpu, cuda, cuda:N")
+    wanted = _own_gpu(num_gpus) if name == "cuda" else name
+    if wanted not in present:
+        raise ConfigError(
+            f"device: {name!r} is not on this machine; there is: {', '.join(present)}"
+        )
+    return torch.device(wanted)
+
+
+def _own_gpu(num_gpus: int) -> str:
+    return f"cuda:{local_rank() % max(num_gpus, 1)}"
+
+
+def resolve_precision(name: str, device: torch.device) -> torch.dtype:
+    """The dtype of the computation.
+
+    Args:
+        name: float32, bfloat16 (of weights in float32), int8 (for translating alone), or auto:
+            bfloat16 where the hardware computes in it, else float32.
+        device: where it is computed.
+
+    Raises:
+        ConfigError: an unknown name, bfloat16 or int8 on a device that only emulates it, or int8 on
+            a GPU.
+    """
+    if name == AUTO:
+        return torch.bfloat16 if has_bfloat16(device) else torch.float32
+    if name not in _PRECISIONS:
+        allowed = ", ".join([AUTO, *_PRECISIONS])
+        raise ConfigError(f"precision: unknown precision {name!r}; allowed: {allowed}")
+    if name == "bfloat16" and not has_bfloat16(device):
+        raise ConfigError(
+            f"precision: 'bfloat16' is not computed in by this {device.type}; use float32 or auto"
+        )
+    if name == "int8" and device.type != "cpu":
+        raise ConfigError(
+            f"precision: 'int8' is for the CPU, and this is {device}; use bfloat16 or auto"
+        )
+    if name == "int8" and not has_int8():
+        raise ConfigError(
+            "precision: 'int8' is not computed in by this cpu (AVX-512 VNNI is what it takes); use "
+            "float32 or auto"
+        )
+    return _PRECISIONS[name]
+
+
+def has_int8() -> bool:
+    """Whether the CPU multiplies numbers of 8 bits faster than others."""
+    return bool(torch.cpu._is_vnni_supported())
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies in bfloat16 itself (emulation is slower than float32)."""
+    if device.type == "cuda":
+        # Since Ampere (compute capability 8.0); torch.cuda.is_bf16_supported counts emulation.
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -1,0 +1,190 @@
+"""From a configuration to an engine that can start, or go on."""
+
+from nmt.build.data import build_search
+from nmt.build.model import build_model
+from nmt.config.experiment import METRICS, OPTIMIZERS, SCHEDULES, Config, TrainingConfig
+from nmt.core.errors import ConfigError, RunError
+from nmt.data.loader import DataLoader
+from nmt.distributed.process_group import Alone, ProcessGroup
+from nmt.nn.model import Model
+from nmt.runs.checkpoint import Checkpoint
+from nmt.runs.directory import RunDirectory
+from nmt.training.build_validator import build_validator
+from nmt.training.divergence import DivergenceGuard
+from nmt.training.early_stopping import Progress
+from nmt.training.fine_tuning import adopt_weights
+from nmt.training.logs.reporter import Reporter, SilentReporter
+from nmt.training.logs.running_metrics import Tally
+from nmt.training.objective.objective import build_objective
+from nmt.training.optim.ema import ExponentialAverage
+from nmt.training.optim.optimizers import Optimizer
+from nmt.training.optim.schedules import Schedule
+from nmt.training.prepare_data import Material
+from nmt.training.resume_checks import data_identity, require_same_data
+from nmt.training.snapshots import Snapshots
+from nmt.training.state import NEVER, Counters, Engine
+
+
+def assemble(
+    config: Config,
+    run: RunDirectory,
+    material: Material,
+    checkpoint: Checkpoint | None,
+    group: ProcessGroup | None = None,
+) -> Engine:
+    """All parts of a training, restored from a checkpoint where there is one.
+
+    Draws the first weights from torch's global generator.
+
+    Args:
+        config: the experiment.
+        run: its folder.
+        material: tokenizers and batches.
+        checkpoint: where to go on from; None: from the beginning.
+        group: the processes that train together; None: this one does, alone.
+
+    Raises:
+        UserError: all that `gather` has not refused yet of what a person wrote; nothing of the run
+            is changed before, or by this.
+    """
+    training, device, group = config.training, material.device, group or Alone()
+    data = data_identity(config, material.tokenizers, material.loader)
+    if checkpoint is not None:
+        require_same_data(config, run, checkpoint.metadata["data"], data)
+    # What it refuses is told now, not at the end, where it is used.
+    build_search(config.decoding, material.tokenizers.target)
+    model = _model(config, material, is_new=checkpoint is None)
+    optimizer = _optimizer(training, model, group)
+    counters, num_batches = _counters(config, checkpoint, material.loader)
+    total_updates = count_updates(training, num_batches)
+    schedule: Schedule = SCHEDULES.create(training.schedule, total_updates)
+    engine = Engine(
+        config=training,
+        group=group,
+        seed=config.seed,
+        run=run,
+        device=device,
+        precision=material.precision,
+        model=model,
+        loader=material.loader,
+        optimizer=optimizer,
+        base_learning_rate=optimizer.param_groups[0]["lr"],
+        schedule=schedule,
+        objective=build_objective(training, material.precision),
+        ema=None if training.ema_decay is None else ExponentialAverage(model, training.ema_decay),
+        validator=build_validator(config, run, model, material, group),
+        best=_progress(training, training.validation.best),
+        stopping=_stopping(training),
+        tally=Tally(device),
+        guard=DivergenceGuard(len(material.tokenizers.target), schedule.warmup, device),
+        snapshots=_snapshots(training, run),
+        reporter=_reporter(config, run, total_updates, checkpoint, is_silent=not group.is_first),
+        data=data,
+        counters=counters,
+    )
+    if checkpoint is not None:
+        engine.restore(checkpoint)
+    return engine
+
+
+def _model(config: Config, material: Material, *, is_new: bool) -> Model:
+    tokenizers = material.tokenizers
+    model = build_model(config.model, len(tokenizers.source), len(tokenizers.target))
+    if is_new and config.start_from is not None:
+        adopt_weights(config, model, tokenizers)
+    return model.to(material.device)
+
+
+def _optimizer(training: TrainingConfig, model: Model, group: ProcessGroup) -> Optimizer:
+    optimizer: Optimizer = OPTIMIZERS.create(training.optimizer, model)
+    if not training.ranks.shard_optimizer or group.size == 1:
+        return optimizer
+    from nmt.training.optim.zero import ShardedOptimizer  # it loads more of torch, with warnings
+
+    return ShardedOptimizer(optimizer, group)
+
+
+def _counters(
+    config: Config, checkpoint: Checkpoint | None, loader: DataLoader
+) -> tuple[Counters, int]:
+    """Where training is, and the batches of the first epoch, which are counted once in a run."""
+    if checkpoint is not None:
+        counters = _saved_counters(checkpoint)
+    elif config.start_from is None:
+        counters = Counters()
+    else:
+        counters = Counters(validated_at=NEVER)  # what it starts with competes for the best
+    if counters.first_epoch_batches is None:
+        counters.first_epoch_batches = loader.num_batches(1)
+    if counters.first_epoch_batches == 0:
+        raise no_sentences(epoch=1)
+    return counters, counters.first_epoch_batches
+
+
+def _saved_counters(checkpoint: Checkpoint) -> Counters:
+    try:
+        return Counters(**checkpoint.metadata["counters"])
+    except TypeError as error:
+        raise RunError(
+            f"--resume: the counters of the checkpoint are not known here ({error}); use the "
+            "version of nmt that wrote it"
+        ) from None
+
+
+def no_sentences(epoch: int) -> ConfigError:
+    """The error of an epoch for which no corpus gives a pair."""
+    return ConfigError(f"data.train: epoch {epoch} has no sentences: give a corpus a larger weight")
+
+
+def count_updates(config: TrainingConfig, batches_per_epoch: int) -> int | None:
+    """How many updates training can have, by its limits; None where there are none.
+
+    Args:
+        config: holds the limits.
+        batches_per_epoch: of the first epoch; the others are taken to be as long.
+    """
+    limits = []
+    if config.max_epochs is not None:
+        limits.append(-(-batches_per_epoch // config.accumulate) * config.max_epochs)
+    if config.max_updates is not None:
+        limits.append(config.max_updates)
+    return min(limits, default=None)
+
+
+def _stopping(training: TrainingConfig) -> Progress | None:
+    early = training.early_stopping
+    return None if early is None else _progress(training, early.metric)
+
+
+def _snapshots(training: TrainingConfig, run: RunDirectory) -> Snapshots:
+    return Snapshots(run, max(training.checkpoints.keep_last, training.checkpoints.average_last))
+
+
+def _progress(training: TrainingConfig, label: str) -> Progress:
+    if label == "loss":
+        return Progress(label, higher_is_better=False)
+    higher = METRICS.get(training.validation.named(label).name).higher_is_better
+    return Progress(label, higher_is_better=higher, perfect=100.0 if higher else 0.0)
+
+
+def _reporter(
+    config: Config,
+    run: RunDirectory,
+    total_updates: int | None,
+    checkpoint: Checkpoint | None,
+    *,
+    is_silent: bool,
+) -> Reporter:
+    update, end = 0, 0
+    if checkpoint is not None:
+        update = checkpoint.metadata["counters"]["update"]
+        end = checkpoint.metadata["metrics_end"]
+    kind = SilentReporter if is_silent else Reporter
+    return kind(
+        metrics=run.metrics,
+        metrics_end=end,
+        curves=run.plots / "learning_curves.png",
+        tensorboard=run.tensorboard if config.training.tensorboard else None,
+        total_updates=total_updates,
+        first_update=update,
+    )

@@ -1,0 +1,180 @@
+"""Training that starts from another run (`start_from`): with its tokenizers and best weights."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from nmt.build.corpus import build_corpus
+from nmt.build.data import Tokenizers, load_given_tokenizer, load_tokenizers
+from nmt.build.model import load_model
+from nmt.config.diff import differences
+from nmt.config.experiment import Config
+from nmt.config.file import load_config
+from nmt.core.errors import ConfigError, RunError
+from nmt.data.corpus import read_pairs
+from nmt.nn.model import Model
+from nmt.runs.checkpoint import is_checkpoint
+from nmt.runs.directory import BEST, RunDirectory
+from nmt.text.reader import Reader, count_tokens
+from nmt.text.tokenizer import Tokenizer
+
+logger = logging.getLogger(__name__)
+
+_NUM_LINES: Final = 2_000  # of a corpus, looked at for what is unknown
+_MOST_UNKNOWN: Final = 0.01  # of the tokens, that nobody is warned of
+_FOLDERS: Final = ("source_path", "target_path")  # of tokenizers that are given
+_OF_CELLS: Final = ("channels", "max_rows", "max_columns")
+
+
+def adopt_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
+    """Those that the weights of the other run know the tokens of, saved in this run as well.
+
+    Its checkpoint is looked for too, as encoding comes next, which may take long.
+
+    Args:
+        config: with `start_from`.
+        run: the new one.
+
+    Raises:
+        ConfigError: the configuration asks for other tokens, or another tokenizer.
+        RunError: the other run is none, incomplete or damaged.
+    """
+    with _base(config) as base:
+        if not is_checkpoint(base.checkpoint(BEST)):
+            raise RunError(
+                f"{base.checkpoint(BEST)}: there is no best checkpoint: train that run to its "
+                "first validation, or start from another"
+            )
+        there = load_config(base.config)
+        _require_same_tokens(config, there, base)
+        theirs = load_tokenizers(base)
+    _require_same_folders(config, there, theirs)
+    if config.tokenizer.shared:
+        theirs.target.save(run.shared_tokenizer)
+        return theirs
+    if isinstance(theirs.source, Tokenizer):
+        theirs.source.save(run.source_tokenizer)
+    theirs.target.save(run.target_tokenizer)
+    return theirs
+
+
+def adopt_weights(config: Config, model: Model, tokenizers: Tokenizers) -> None:
+    """Give a fresh model the best weights of the other run.
+
+    What has no weights may differ, as dropout and the kind of a dot product do.
+
+    Args:
+        config: with `start_from`.
+        model: with as many parameters as that of the other run, of the same names and shapes.
+        tokenizers: those of the other run.
+
+    Raises:
+        ConfigError: the models are not alike; names what is not.
+        RunError: the other run is none, incomplete or damaged.
+    """
+    with _base(config) as base:
+        weights = load_model(base, BEST, torch.device("cpu"), **tokenizers.sizes).state_dict()
+        told = _differences_of_models(config, base)
+    ours = model.state_dict()
+    same_shapes = {name: w.shape for name, w in weights.items()} == {
+        name: w.shape for name, w in ours.items()
+    }
+    if same_shapes:
+        model.load_state_dict(weights)
+    # Of matrices that are one in this model, and were several in the other, the last one wins.
+    if not same_shapes or any(not torch.equal(ours[name], weights[name]) for name in weights):
+        raise ConfigError(
+            f"start_from: {base.path} has another model ({told}), and its weights do not fit this "
+            f"one; `extends: {base.config}` gives all the options of that run"
+        )
+
+
+def tell_differences(config: Config, tokenizers: Tokenizers) -> None:
+    """Log what is not as in the other run: options of the model, and tokens of the text.
+
+    Args:
+        config: with `start_from`; of its corpora the first lines are looked at.
+        tokenizers: those of the other run.
+    """
+    with _base(config) as base:
+        told = _differences_of_models(config, base)
+    if told:
+        logger.info("the weights are those of %s, and not all of its options: %s", base.path, told)
+    for key, corpus in config.data.training_corpora():
+        sources, targets = zip(*islice(read_pairs(build_corpus(corpus)), _NUM_LINES), strict=True)
+        if not config.reads_grids:  # of which nothing is unknown
+            _warn_of_unknown(key, "source", tokenizers.source, sources, base)
+        _warn_of_unknown(key, "target", tokenizers.target, targets, base)
+
+
+def _require_same_tokens(config: Config, there: Config, base: RunDirectory) -> None:
+    """Refuse options that ask for other tokens than the weights know."""
+    if there.reads_grids != config.reads_grids:
+        theirs, ours = ("grids" if it.reads_grids else "text" for it in (there, config))
+        raise ConfigError(
+            f"start_from: {base.path} reads {theirs}, and model.encoder "
+            f"{config.model.encoder.name!r} reads {ours}: start from a run that reads {ours}"
+        )
+    before, now = _of_tokens(there), _of_tokens(config)
+    if "normalization" not in config.tokenizer.model_fields_set:  # the default has changed
+        now["tokenizer"]["normalization"] = before["tokenizer"]["normalization"]
+    for key, change in differences(before, now).items():
+        raise ConfigError(
+            f"{key}: not that of start_from ({change}), whose tokenizers and weights are taken as "
+            f"they are; `extends: {base.config}` gives all the options of that run"
+        )
+
+
+def _of_tokens(config: Config) -> dict[str, Any]:
+    """The options that say what the tokens are, but for folders, which may hold the same."""
+    options = {"tokenizer": config.tokenizer.model_dump(mode="json", exclude=set(_FOLDERS))}
+    if config.reads_grids:
+        encoder = config.model.encoder.model_dump(mode="json", include=set(_OF_CELLS))
+        options["model"] = {"encoder": encoder}
+    return options
+
+
+def _require_same_folders(config: Config, there: Config, theirs: Tokenizers) -> None:
+    """Refuse a tokenizer that is named by its folder and is not that of the other run."""
+    for key, reader in zip(_FOLDERS, (theirs.source, theirs.target), strict=True):
+        given = getattr(config.tokenizer, key)
+        if given is None or given == getattr(there.tokenizer, key):
+            continue
+        if load_given_tokenizer(config.tokenizer, given).fingerprint() != reader.fingerprint():
+            raise ConfigError(
+                f"tokenizer.{key}: {given}: not the tokenizer of start_from, which is taken as it "
+                "is; leave the key out"
+            )
+
+
+def _differences_of_models(config: Config, base: RunDirectory) -> str:
+    there = load_config(base.config).model
+    changed = differences(there.model_dump(mode="json"), config.model.model_dump(mode="json"))
+    return "; ".join(f"model.{key}: {change}" for key, change in changed.items())
+
+
+def _warn_of_unknown(
+    key: str, side: str, reader: Reader[Any], items: Iterable[Any], base: RunDirectory
+) -> None:
+    num_tokens, num_unknown = count_tokens(reader, items)
+    if num_unknown > _MOST_UNKNOWN * num_tokens:
+        logger.warning(
+            "%s: %.1f%% of the %s tokens are unknown to the tokenizer of %s, which cannot learn "
+            "them any more: the model will not read or write them",
+            *(key, 100 * num_unknown / num_tokens, side, base.path),
+        )
+
+
+@contextmanager
+def _base(config: Config) -> Iterator[RunDirectory]:
+    """The run to start from; what is wrong with it is said with the key that names it."""
+    assert config.start_from is not None
+    try:
+        yield RunDirectory.open(Path(config.start_from))
+    except RunError as error:
+        raise RunError(f"start_from: {error}") from error

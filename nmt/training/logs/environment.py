@@ -1,0 +1,33 @@
+"""What a run was trained with: versions and hardware."""
+
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from nmt.core.version import __version__
+from nmt.system.atomic_files import write_text
+
+_PACKAGES: Final = ("numpy", "sentencepiece", "sacrebleu", "safetensors")
+
+
+def write_environment(
+    path: Path, device: torch.device, precision: torch.dtype, num_processes: int = 1
+) -> None:
+    """Write the versions and the hardware of this process, and how many there are, as JSON."""
+    is_gpu = device.type == "cuda"
+    facts = {
+        "nmt": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "torch": torch.__version__,  # with the build
+        **{name: version(name) for name in _PACKAGES},
+        "device": torch.cuda.get_device_name(device) if is_gpu else platform.machine(),
+        "precision": str(precision).removeprefix("torch."),
+        "num_processes": num_processes,
+        "num_threads": torch.get_num_threads(),
+    }
+    write_text(path, json.dumps(facts, indent=2) + "\n")

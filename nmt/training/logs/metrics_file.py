@@ -1,0 +1,117 @@
+"""`metrics.jsonl`: one JSON object a line, and the learning curves that follow from them."""
+
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from nmt.core.errors import RunError
+from nmt.system.untrusted_files import open_regular, parse_json
+from nmt.visualization.plots import Points
+
+logger = logging.getLogger(__name__)
+
+Panels = dict[str, dict[str, Points]]
+
+_MAX_LINE_BYTES: Final = 2**16
+# Panel and curve. The loss of training is higher than it would be without dropout.
+_TRAINING_LOSS: Final = ("loss", "training (with dropout, if any)")
+_RATE: Final = ("learning rate", "learning rate")
+
+
+class MetricsFile:
+    """Appends lines; at a resume, what was written after the checkpoint is cut off.
+
+    Args:
+        path: the file; made where it is missing.
+        end: bytes to keep of it, as `end` gave them at the checkpoint.
+    """
+
+    def __init__(self, path: Path, end: int = 0) -> None:
+        self._path = path
+        path.touch()
+        if not path.is_file():
+            raise RunError(f"{path}: is not a regular file; move it away, then resume")
+        size = path.stat().st_size
+        if size < end:
+            logger.warning(
+                "%s: %s of %s bytes are missing, so that it lacks what was measured before",
+                path,
+                f"{end - size:,}",
+                f"{end:,}",
+            )
+        if size > end:
+            with path.open("rb+") as file:
+                file.truncate(end)
+
+    def append(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Write one line; a value that is not finite becomes null, which JSON can hold."""
+        finite = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in values.items()
+        }
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, **finite}) + "\n")
+
+    @property
+    def end(self) -> int:
+        """Bytes so far, for the checkpoint."""
+        return self._path.stat().st_size
+
+
+def has_validations(path: Path) -> bool:
+    """Return whether a file, if it is there, has the line of a validation."""
+    if not path.is_file():
+        return False
+    return any(line.startswith(b'{"kind": "validation"') for line in _lines(path))
+
+
+def read_curves(path: Path) -> Panels:
+    """Read the learning curves of a run: panel -> curve -> points `(update, value)`.
+
+    A learning rate that never moved is left out.
+
+    Raises:
+        RunError: the file cannot be read, or a line is not one of `MetricsFile`.
+    """
+    panels: Panels = {"loss": {}, "learning rate": {}}
+    curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            row = parse_json(line)
+            for (panel, curve), value in _points(row):
+                if value is not None:
+                    point = (float(row["update"]), float(value))
+                    curves.setdefault((panel, curve), []).append(point)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            raise RunError(
+                f"{path}, line {number}: not a line of metrics; put back a copy of the file"
+            ) from None
+    if len({rate for _, rate in curves.get(_RATE, [])}) == 1:
+        del curves[_RATE]
+    for (panel, curve), points in curves.items():
+        panels.setdefault(panel, {})[curve] = points
+    return panels
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of the file; one that is too long for a row of metrics comes in parts."""
+    try:
+        with open_regular(path) as file:
+            yield from iter(partial(file.readline, _MAX_LINE_BYTES), b"")
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _points(row: dict[str, Any]) -> list[tuple[tuple[str, str], float | None]]:
+    if row["kind"] == "train":
+        return [
+            (_TRAINING_LOSS, row["loss"]),
+            (_RATE, row["learning_rate"]),
+        ]
+    points = [(("loss", "validation"), row["loss"])]
+    points += [((name, name), value) for name, value in row["scores"].items()]
+    return points

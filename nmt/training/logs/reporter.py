@@ -1,0 +1,222 @@
+"""What a person sees of a training: progress bar, log, metrics, TensorBoard, learning curves."""
+
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from nmt.core.console import EscapingFormatter, OnceFilter
+from nmt.core.errors import RunError, UserError
+from nmt.training.logs.metrics_file import MetricsFile, read_curves
+from nmt.visualization.plots import plot_learning_curves
+
+logger = logging.getLogger(__name__)
+_PACKAGE = logging.getLogger("nmt")
+
+
+class ScalarWriter(Protocol):
+    """What is used of TensorBoard's `SummaryWriter`."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+        """Write one point."""
+
+    def close(self) -> None:
+        """Flush and end."""
+
+
+class Reporter:
+    """Writes to the terminal and to the files of a run; a context manager.
+
+    Until it is entered, nothing is written, and nothing of what is there is cut off.
+
+    Args:
+        metrics: path of `metrics.jsonl`.
+        metrics_end: bytes of it that belong to the past of this training.
+        curves: path of the plot of the learning curves.
+        tensorboard: folder for TensorBoard's files; None for none.
+        total_updates: how far training can go, for the time left; None where nobody knows. Can be
+            read.
+        first_update: updates already made.
+    """
+
+    def __init__(
+        self,
+        metrics: Path,
+        metrics_end: int,
+        curves: Path,
+        tensorboard: Path | None,
+        total_updates: int | None,
+        first_update: int,
+    ) -> None:
+        self._metrics_path = metrics
+        self._metrics_end = metrics_end
+        self._curves = curves
+        self._tensorboard = tensorboard
+        self._make_writer = None if tensorboard is None else _tensorboard_writer()
+        self.total_updates = total_updates
+        self._first_update = first_update
+        self._can_plot = True
+        self._drawn_at = -math.inf
+        self._on_terminal = sys.stderr.isatty()
+
+    def __enter__(self) -> Self:
+        self._metrics = MetricsFile(self._metrics_path, self._metrics_end)
+        with ExitStack() as stack:
+            self._bar = stack.enter_context(self._make_bar())
+            self._writer = None
+            if self._make_writer is not None:
+                # What a killed run wrote after the checkpoint is hidden, as it is cut off
+                # metrics.jsonl.
+                self._writer = self._make_writer(
+                    str(self._tensorboard), purge_step=self._first_update + 1
+                )
+                stack.callback(self._writer.close)
+            if self._on_terminal:
+                stack.enter_context(logging_redirect_tqdm([_PACKAGE]))
+            self._exit = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._exit.close()
+
+    @property
+    def metrics_end(self) -> int:
+        """Bytes of `metrics.jsonl` so far."""
+        return self._metrics.end
+
+    def advance(self) -> None:
+        """One update more."""
+        self._bar.update()
+
+    def training(self, update: int, values: Mapping[str, float]) -> None:
+        """The training metrics of the last updates."""
+        self._metrics.append("train", {"update": update, **values})
+        self._scalars("train", update, values)
+        speed = f"{values['tokens_per_second']:,.0f} tokens/s"
+        self._bar.set_postfix_str(f"loss {values['loss']:.3f}, {speed}", refresh=False)
+        # Where there is a bar, it says the same all the time.
+        logger.log(
+            logging.DEBUG if self._on_terminal else logging.INFO,
+            f"update {update:,} (epoch {values['epoch']:g}): loss {values['loss']:.4f}, {speed}, "
+            f"learning rate {values['learning_rate']:.3g}, gradient {values['gradient_norm']:.3g}",
+        )
+
+    def validation(
+        self, update: int, losses: Mapping[str, float], scores: Mapping[str, float]
+    ) -> None:
+        """The figures of a validation: of the loss, and of the translations."""
+        self._metrics.append("validation", {"update": update, **losses, "scores": dict(scores)})
+        self._scalars("validation", update, {**losses, **scores})
+
+    def draw_curves(self, pause: float = 0.0) -> None:
+        """Draw the learning curves; says so once where they cannot be drawn.
+
+        Args:
+            pause: do nothing within so many seconds of the last time: drawing takes one or two.
+        """
+        now = time.monotonic()
+        if not self._can_plot or now < self._drawn_at + pause:
+            return
+        self._drawn_at = now
+        try:
+            plot_learning_curves(read_curves(self._metrics_path), self._curves)
+        except UserError as error:
+            self._can_plot = False
+            logger.warning("no learning curves: %s", error)
+
+    def _make_bar(self) -> "tqdm[Any]":
+        return tqdm(
+            total=self.total_updates,
+            initial=self._first_update,
+            unit=" updates",
+            dynamic_ncols=True,
+            disable=not self._on_terminal,
+            file=sys.stderr,
+        )
+
+    def _scalars(self, group: str, update: int, values: Mapping[str, float]) -> None:
+        if self._writer is not None:
+            for name, value in values.items():
+                self._writer.add_scalar(f"{group}/{name}", value, update)
+
+
+class SilentReporter(Reporter):
+    """Of the processes that are not the first: it says nothing, and writes nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+    def advance(self) -> None:
+        """Nothing."""
+
+    def training(self, update: int, values: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def validation(
+        self, update: int, losses: Mapping[str, float], scores: Mapping[str, float]
+    ) -> None:
+        """Nothing."""
+
+    def draw_curves(self, pause: float = 0.0) -> None:
+        """Nothing."""
+
+
+def _tensorboard_writer() -> Callable[..., ScalarWriter]:
+    """The class of TensorBoard's writers."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise UserError(
+            "training.tensorboard: true, but tensorboard is not installed: install the extra "
+            "`tensorboard`, or set it to false"
+        ) from error
+    writer: Callable[..., ScalarWriter] = SummaryWriter
+    return writer
+
+
+class _LogFile(logging.FileHandler):
+    """A log whose disk may be full: that is raised, where `logging` would print a traceback."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name of `logging`
+        raise
+
+
+@contextmanager
+def log_to_file(path: Path) -> Iterator[None]:
+    """Append to a file, with the time, what the package logs inside the `with`.
+
+    Raises:
+        RunError: a named pipe is in its place, which would wait for a reader.
+    """
+    if path.is_fifo():
+        raise RunError(f"{path}: is not a regular file; move it away, then resume")
+    handler = _LogFile(path, encoding="utf-8")
+    handler.setFormatter(EscapingFormatter("%(asctime)s %(message)s"))
+    handler.addFilter(OnceFilter())
+    _PACKAGE.addHandler(handler)
+    try:
+        yield
+    finally:
+        _PACKAGE.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,113 @@
+"""Projection to the vocabulary and cross-entropy together, in chunks of rows.
+
+``[N V]`` logits, their log-softmax and its gradient are what training takes most memory for, and on
+a CPU a fifth of the time. Here a chunk of rows is projected, its loss and its gradient are taken
+while it is in the caches, and only what the gradient is multiplied with leaves it.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from nmt.core.special_tokens import PAD
+from nmt.nn.fused.products import WeightGradient, add_product, product
+from nmt.training.objective.cross_entropy import TokenLoss
+
+_CHUNK: Final = 1 << 25  # bytes of logits at a time: each goes over the gradient of the weight
+_BLOCK: Final = 1 << 19  # of them at a time in float32: so that they stay in the caches of a CPU
+
+
+def projected_cross_entropy(
+    vectors: Float[Tensor, "B T O"],
+    weight: Float[Tensor, "V O"],
+    bias: Float[Tensor, " V"],
+    labels: Int[Tensor, "B T"],
+    smoothing: float = 0.0,
+) -> TokenLoss:
+    """`label_smoothed_cross_entropy` of ``W o + b``; the logits are never kept.
+
+    The gradients are made with the loss, so that it is only worth it where they are wanted. The
+    products are computed in the precision of `vectors`, all else in float32.
+
+    Args:
+        vectors: o, of the decoder.
+        weight: W of the projection.
+        bias: b of the projection.
+        labels: the words that are right; PAD counts nothing.
+        smoothing: share of the probability spread over all words.
+    """
+    with torch.autocast(vectors.device.type, enabled=False):
+        objective, right = _ProjectedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+            vectors.flatten(0, 1), weight, bias, labels.flatten(), smoothing
+        )
+    return TokenLoss(objective, -right.sum(), right.view(labels.shape))
+
+
+class _ProjectedCrossEntropy(Function):
+    """``-sum_v q(v) (x_v - lse x)`` with ``q = e / V + (1 - e) [v = y]``, gradient ``p - q``.
+
+    Of the gradient only p and its label are in the large products: what ``e / V`` gives is the same
+    for all words, and so a sum over them times one number.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, vectors: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        size, kind = len(weight), vectors.dtype
+        matrix, shift = weight.to(kind), bias.to(kind)
+        real = labels != PAD
+        counted = vectors * real.unsqueeze(1)
+        uniform, sum_weight = smoothing / size, weight.sum(0).float()
+        right = torch.empty(len(labels), device=labels.device)
+        normaliser = torch.empty_like(right)
+        d_vectors = torch.empty_like(vectors)
+        of_weight = WeightGradient(matrix)
+        d_bias = torch.zeros_like(bias, dtype=torch.float32)
+        number = max(1, _CHUNK // (size * vectors.element_size()))
+        for first in range(0, len(labels), number):
+            rows = slice(first, first + number)
+            logits = add_product(shift, vectors[rows], matrix.t())
+            gradient = logits  # in its place
+            for label, block, right_of, normaliser_of in _blocks(
+                (labels[rows].unsqueeze(1), logits, right[rows], normaliser[rows]), size
+            ):
+                p = functional.softmax(block, dim=-1, dtype=torch.float32)
+                # The largest p is at least 1 / V, so that its logarithm is exact.
+                normaliser_of.copy_(block.amax(dim=-1).float() - p.amax(dim=-1).log())
+                right_of.copy_(block.gather(1, label).squeeze(1) - normaliser_of)
+                p.scatter_(1, label, (right_of.exp() - (1.0 - smoothing)).unsqueeze(1))
+                block.copy_(p)
+            d_vectors[rows] = product(gradient, matrix)
+            of_weight.add(gradient, counted[rows])
+            d_bias += real[rows].to(kind) @ gradient
+        right *= real
+        sums = vectors.float() @ sum_weight + bias.sum()  # of all logits of a row
+        spread = ((normaliser - sums / size) * real).sum()
+        d_vectors.sub_((uniform * sum_weight).to(kind)).mul_(real.unsqueeze(1))
+        d_weight = of_weight.total()
+        d_weight.sub_(uniform * counted.sum(0, dtype=torch.float32))
+        d_bias.sub_(uniform * real.sum())
+        ctx.save_for_backward(d_vectors, d_weight.to(weight.dtype), d_bias.to(bias.dtype))
+        ctx.mark_non_differentiable(right)
+        return -(1.0 - smoothing) * right.sum() + smoothing * spread, right
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        d_vectors, d_weight, d_bias = ctx.saved_tensors
+        scale = gradients[0]
+        # In place, as they are large; torch refuses a second backward.
+        return d_vectors.mul_(scale), d_weight.mul_(scale), d_bias.mul_(scale), None, None
+
+
+def _blocks(tensors: tuple[Tensor, ...], size: int) -> Iterator[tuple[Tensor, ...]]:
+    """The same rows of each, some at a time."""
+    number = max(1, _BLOCK // size)
+    return zip(*(torch.split(tensor, number) for tensor in tensors), strict=True)

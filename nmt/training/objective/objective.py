@@ -1,0 +1,123 @@
+"""What an update makes small, for one batch: the loss of the words, and what is asked beside it."""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nmt.config.experiment import TrainingConfig
+from nmt.core.batch import Batch
+from nmt.core.special_tokens import PAD
+from nmt.core.tensor_tree import map_tensors
+from nmt.nn.decoders.decoder import Decoded
+from nmt.nn.model import Model
+from nmt.training.objective.attention_loss import AttentionLoss, Reinforce
+from nmt.training.objective.chunked_cross_entropy import projected_cross_entropy
+from nmt.training.objective.cross_entropy import TokenLoss, label_smoothed_cross_entropy
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Sums over the real tokens of a batch; divide by `Batch.num_target_tokens`.
+
+    Attributes:
+        objective: scalar with a gradient: all that training makes small.
+        negative_log_likelihood: scalar without one: of the words alone, in nats.
+    """
+
+    objective: Float[Tensor, ""]
+    negative_log_likelihood: Float[Tensor, ""]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """How the losses of a batch are computed.
+
+    Attributes:
+        label_smoothing: share of the probability spread over all words.
+        attention: what is asked of the attention beside the words.
+        r_drop: weight of `disagreement`; above 0, each sentence is read twice.
+        precision: of the model's computation; the losses are float32 always.
+    """
+
+    label_smoothing: float = 0.0
+    attention: AttentionLoss = field(default_factory=AttentionLoss)
+    r_drop: float = 0.0
+    precision: torch.dtype = torch.float32
+
+    def __call__(self, model: Model, batch: Batch, feed_own: float = 0.0) -> Losses:
+        """The losses of a batch that is on the model's device.
+
+        Args:
+            model: in training mode.
+            batch: sentence pairs.
+            feed_own: the chance that the decoder is fed its own words.
+        """
+        has_two_passes = self.r_drop > 0.0
+        if has_two_passes:
+            batch = twice(batch)
+        reduced = self.precision != torch.float32
+        with torch.autocast(batch.source.device.type, dtype=self.precision, enabled=reduced):
+            decoded = model.decode(batch, feed_own)
+            logits = model.projection(decoded.vectors) if has_two_passes else None
+        words = self._of_words(model, batch, decoded, logits)
+        objective = words.objective
+        beside = self.attention(batch, decoded, words.log_probabilities)
+        if beside is not None:
+            objective = objective + beside
+        if logits is None:
+            return Losses(objective, words.negative_log_likelihood)
+        apart = self.r_drop * disagreement(logits, batch.labels)
+        return Losses(0.5 * objective + apart, 0.5 * words.negative_log_likelihood)
+
+    def _of_words(
+        self, model: Model, batch: Batch, decoded: Decoded, logits: Tensor | None
+    ) -> TokenLoss:
+        if logits is not None:
+            return label_smoothed_cross_entropy(logits, batch.labels, self.label_smoothing)
+        projection = model.projection
+        assert isinstance(projection, nn.Linear), "weights of 8 bits are not trained"
+        return projected_cross_entropy(
+            decoded.vectors,
+            projection.weight,
+            projection.bias,
+            batch.labels,
+            self.label_smoothing,
+        )
+
+
+def build_objective(config: TrainingConfig, precision: torch.dtype) -> Objective:
+    """As the options say, in a precision."""
+    guided, reinforce = config.guided_attention, config.reinforce
+    attention = AttentionLoss(
+        coverage=config.coverage_loss,
+        guided=0.0 if guided is None else guided.weight,
+        guided_loss="cross_entropy" if guided is None else guided.loss,
+        reinforce=Reinforce(reinforce.weight, reinforce.entropy, reinforce.discount),
+    )
+    return Objective(config.label_smoothing, attention, config.r_drop, precision)
+
+
+def twice(batch: Batch) -> Batch:
+    """`[2B ...]`: all sentences, and then all of them again."""
+    both = map_tensors(lambda tensor: torch.cat((tensor, tensor)), batch)
+    return replace(both, num_target_tokens=2 * batch.num_target_tokens)
+
+
+def disagreement(logits: Float[Tensor, "B T V"], labels: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
+    """``1/2 (KL(p || q) + KL(q || p))`` of the two passes over each word, summed over the words.
+
+    Dropout makes the passes differ; the model is taught that they should not (R-Drop: Liang 2021,
+    eq. 2). The loss there, eq. 4, is that of both passes plus alpha times this: twice ours, with
+    alpha = 2 `r_drop`. Computed in float32 at least.
+
+    Args:
+        logits: scores of all words; the second half of B is another pass over the first.
+        labels: the words that are right; PAD counts nothing.
+    """
+    precise = torch.promote_types(logits.dtype, torch.float32)
+    first, second = functional.log_softmax(logits, dim=-1, dtype=precise).chunk(2)
+    apart = ((first.exp() - second.exp()) * (first - second)).sum(dim=-1)
+    return 0.5 * (apart * (labels.chunk(2)[0] != PAD)).sum()

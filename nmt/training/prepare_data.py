@@ -1,0 +1,187 @@
+"""What a training is made of before there is a model: where it computes, tokenizers, batches."""
+
+import logging
+from dataclasses import dataclass
+
+import torch
+
+from nmt.build.corpus import build_corpus
+from nmt.build.data import (
+    Tokenizers,
+    build_loader,
+    build_tokenizers,
+    encode_training,
+    load_tokenizers,
+)
+from nmt.build.lexicon import lexicon_of
+from nmt.build.metrics import TEST_METRICS, build_metrics, find_tokenizer, warn_of_references
+from nmt.build.model import require_memory
+from nmt.config.experiment import Config
+from nmt.config.file import load_config
+from nmt.core.errors import ConfigError
+from nmt.data.corpus import read_pairs
+from nmt.data.loader import DataLoader
+from nmt.data.shard import ALONE, Place
+from nmt.evaluation.bleu_tokenizers import AUTO
+from nmt.inference.shortlist import save_lexicon
+from nmt.runs.directory import RunDirectory
+from nmt.system.device import resolve_device, resolve_precision
+from nmt.training.batch_size_probing import probe_batch_tokens
+from nmt.training.data_warnings import warn_of_case, warn_of_repeats
+from nmt.training.fine_tuning import adopt_tokenizers, tell_differences
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What takes long to make, and is made once.
+
+    Attributes:
+        device: where it is computed.
+        precision: of the computation.
+        tokenizers: of both sides.
+        loader: the training batches.
+        batch_tokens: most tokens of a side in one of them; None: any.
+        bleu_tokenizer: what BLEU counts as words; auto: it depends on the text that is scored.
+    """
+
+    device: torch.device
+    precision: torch.dtype
+    tokenizers: Tokenizers
+    loader: DataLoader
+    batch_tokens: int | None
+    bleu_tokenizer: str = AUTO
+
+
+def gather(
+    config: Config, run: RunDirectory, *, place: Place = ALONE, is_begun: bool = False
+) -> Material:
+    """The material of a training; tokenizers and encoded corpora are made where there are none.
+
+    Args:
+        config: the experiment.
+        run: where the tokenizers are, and the corpora, unless they have a cache of their own.
+        place: of this process among those that train together.
+        is_begun: there are weights that know the tokens of the run's tokenizers alone: none is
+            made in their place.
+
+    Raises:
+        UserError: this machine lacks the device or the precision, or the text cannot be used.
+    """
+    device = resolve_device(config.device)
+    precision = resolve_precision(config.precision, device)
+    if precision == torch.int8:
+        raise ConfigError(
+            "precision: 'int8' is for translating; train in float32, bfloat16 or auto, and "
+            "translate with --precision int8"
+        )
+    if is_begun:
+        tokenizers = load_tokenizers(RunDirectory.open(run.path))
+    else:
+        tokenizers = make_tokenizers(config, run)
+    require_memory(
+        config.model,
+        len(tokenizers.source),
+        len(tokenizers.target),
+        device,
+        copies=2 if config.training.ema_decay is None else 3,
+    )
+    if not is_begun:
+        _look_at_data(config, tokenizers, is_first=place.rank == 0)
+    corpora = encode_training(config, run, tokenizers)
+    if config.decoding.shortlist is not None and not run.lexicon.exists():
+        logger.info("learning the lexicon for decoding.shortlist")
+        save_lexicon(run, lexicon_of(corpora, tokenizers), tokenizers.source, tokenizers.target)
+    batch_tokens = config.training.batch_tokens
+    if batch_tokens == "auto":
+        sharing = min(place.sharing(config.training.accumulate))
+        batch_tokens = probe_batch_tokens(
+            config, corpora, tokenizers, device, precision, num_processes=sharing
+        )
+    loader = build_loader(config, corpora, batch_tokens, device, place)
+    return Material(device, precision, tokenizers, loader, batch_tokens, _bleu_tokenizer(config))
+
+
+def settle(config: Config, material: Material) -> Config:
+    """Return the configuration with what was found in the place of each option that says auto.
+
+    The Unicode normal form that is not set is the one of the tokenizers, which may be older.
+    """
+    form = material.tokenizers.target.normalizer.normalization
+    return _settle(config, material.batch_tokens, material.bleu_tokenizer, form)
+
+
+def settle_as_before(config: Config, run: RunDirectory) -> Config:
+    """Return the same with what was found when the run was begun; unchanged where it was not."""
+    if not run.config.exists():
+        return config
+    before = load_config(run.config)
+    found = before.training.batch_tokens
+    return _settle(
+        config,
+        None if found == "auto" else found,
+        before.training.validation.bleu_tokenizer,
+        before.tokenizer.normalization,
+    )
+
+
+def _settle(
+    config: Config, batch_tokens: int | None, bleu_tokenizer: str, normalization: str
+) -> Config:
+    training, tokenizer = config.training, config.tokenizer
+    found: dict[str, object] = {
+        "validation": training.validation.with_tokenizer(bleu_tokenizer),
+    }
+    if training.batch_tokens == "auto" and batch_tokens is not None:
+        found["batch_tokens"] = batch_tokens
+    if "normalization" not in tokenizer.model_fields_set:
+        tokenizer = tokenizer.model_copy(update={"normalization": normalization})
+    training = training.model_copy(update=found)
+    return config.model_copy(update={"training": training, "tokenizer": tokenizer})
+
+
+def _look_at_data(config: Config, tokenizers: Tokenizers, *, is_first: bool) -> None:
+    """Warn of data that would train, and give figures that mislead."""
+    if config.start_from is not None:
+        tell_differences(config, tokenizers)
+    _look_at_references(config, tokenizers)
+    warn_of_case(config)
+    if is_first:  # which does not wait for the others
+        warn_of_repeats(config)
+
+
+def _look_at_references(config: Config, tokenizers: Tokenizers) -> None:
+    """Warn of references that the model cannot write, in the sets that it is measured on."""
+    metrics = build_metrics(config.training.validation.metrics)
+    on_test = [*metrics, *build_metrics(map(config.training.validation.named, TEST_METRICS))]
+    for key, corpus, measured in (
+        ("data.valid", config.data.valid, metrics),
+        ("data.test", config.data.test, on_test),
+    ):
+        if corpus is not None and measured:
+            references = [target for _, target in read_pairs(build_corpus(corpus))]
+            warn_of_references(key, references, tokenizers.target.normalizer, measured)
+
+
+def _bleu_tokenizer(config: Config) -> str:
+    """Return what BLEU is going to count as words, and log it where the references decided it."""
+    found = find_tokenizer(config)
+    if config.training.validation.with_tokenizer(found) != config.training.validation:
+        logger.info(
+            "BLEU counts the words of sacreBLEU's tokenizer %s, by the script of the validation "
+            "references; for others set training.validation.metrics=[{name: bleu, tokenize: ...}]",
+            found,
+        )
+    return found
+
+
+def make_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
+    """The tokenizers of a new run: those of the run that it starts from, or made for it.
+
+    Raises:
+        UserError: the text, a saved tokenizer or the other run cannot be used.
+    """
+    if config.start_from is not None:
+        return adopt_tokenizers(config, run)
+    return build_tokenizers(config, run)

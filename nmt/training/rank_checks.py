@@ -1,0 +1,134 @@
+"""What the processes of a training agree on before it begins, and what torchrun remembers of it."""
+
+import hashlib
+import platform
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from nmt.config.diff import differences
+from nmt.config.experiment import Config
+from nmt.core.errors import ConfigError, RunError
+from nmt.core.version import __version__
+from nmt.distributed.process_group import ProcessGroup, memory_of_torchrun
+from nmt.system.device import resolve_device, resolve_precision
+from nmt.training.resume_checks import DataIdentity
+
+_PACKAGES: Final = ("torch", "numpy", "sentencepiece")  # that results may depend on
+_REMEDY: Final = "give all machines the same files, options and versions"
+_WEIGHTS: Final = "SHA-256 of the weights"
+_TIMEOUT: Final = timedelta(minutes=1)
+
+
+def require_alike(group: ProcessGroup, config: Config) -> None:
+    """Refuse processes with other options, or other versions of what results may depend on.
+
+    Raises:
+        RunError: names what differs, and where.
+        ConfigError: this machine lacks the device or the precision.
+    """
+    if group.size == 1:
+        return
+    device = resolve_device(config.device)
+    found = {
+        "kind of device": device.type,
+        "kind of precision": str(resolve_precision(config.precision, device)),
+        "version of": _versions(),
+    }
+    _require_one(group, {**config.model_dump(mode="json"), **found})
+    if device.type == "cuda":
+        require_own_gpus(group, str(torch.cuda.get_device_properties(device).uuid))
+
+
+def require_own_gpus(group: ProcessGroup, gpu: str) -> None:
+    """Refuse two processes on one GPU, between which NCCL carries nothing.
+
+    Args:
+        group: the processes.
+        gpu: of this one; tells it from all others, those of other machines too.
+
+    Raises:
+        ConfigError: names two that share one.
+    """
+    gpus = group.hear(gpu)
+    for rank, other in enumerate(gpus):
+        if other in gpus[:rank]:
+            raise ConfigError(
+                f"device: ranks {gpus.index(other)} and {rank} of torchrun have the same GPU: "
+                "start as many processes on a machine as it has GPUs (--nproc-per-node), with "
+                "device: cuda"
+            )
+
+
+def require_same_start(
+    group: ProcessGroup, data: DataIdentity, batch_tokens: int | None, update: int, model: nn.Module
+) -> None:
+    """Refuse processes that would begin with other data or weights, or go on from other ones.
+
+    Raises:
+        RunError: names what differs, and where.
+    """
+    if group.size > 1:
+        facts = {
+            "data": data,
+            "training.batch_tokens": batch_tokens,
+            "update of the checkpoint": update,
+            _WEIGHTS: _digest(model),
+        }
+        _require_one(group, facts)
+
+
+def require_same_weights(group: ProcessGroup, model: nn.Module) -> None:
+    """Refuse to go on where the weights of the processes have come apart.
+
+    They do the same to the same numbers, so this is a sign of processors that round otherwise, or
+    of a fault of the hardware, or of ours.
+
+    Raises:
+        RunError: they are not the same to the last bit.
+    """
+    if group.size > 1:
+        remedy = "go on from the last checkpoint with --resume, on machines of one kind"
+        _require_one(group, {_WEIGHTS: _digest(model)}, remedy)
+
+
+def _require_one(group: ProcessGroup, facts: dict[str, Any], remedy: str = _REMEDY) -> None:
+    all_facts = group.hear(facts)
+    for rank, other in enumerate(all_facts):
+        found = differences(all_facts[0], other)
+        told = ", ".join(f"{key} ({change})" for key, change in found.items())
+        if told:
+            raise RunError(f"rank {rank} of torchrun is not like rank 0: {told}; {remedy}")
+
+
+def _versions() -> dict[str, str]:
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"nmt": __version__, "python": python, **{name: version(name) for name in _PACKAGES}}
+
+
+def _digest(model: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for parameter in model.parameters():
+        digest.update(parameter.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def note_begun(run: Path) -> None:
+    """Tell torchrun that the run is one of its own: processes started anew go on with it."""
+    store = memory_of_torchrun(_TIMEOUT)
+    if store is not None:
+        store.set(_key(run), "begun")
+
+
+def has_begun(run: Path) -> bool:
+    """Whether this torchrun has started processes before, and they came to begin the run."""
+    store = memory_of_torchrun(_TIMEOUT)
+    return store is not None and bool(store.check([_key(run)]))
+
+
+def _key(run: Path) -> str:
+    return f"nmt/{run.absolute()}"

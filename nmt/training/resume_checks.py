@@ -1,0 +1,162 @@
+"""Whether a run can go on with the configuration that it is given now."""
+
+import fnmatch
+import shlex
+from typing import Any, Final
+
+from nmt.build.corpus import build_corpus
+from nmt.build.data import Tokenizers
+from nmt.config.diff import differences
+from nmt.config.experiment import Config, CorpusConfig
+from nmt.core.errors import ConfigError, RunError
+from nmt.data.loader import DataLoader
+from nmt.data.source_changes import sha256
+from nmt.runs.checkpoint import is_checkpoint
+from nmt.runs.directory import BEST, LAST, RunDirectory
+from nmt.training.early_stopping import Progress
+from nmt.training.logs.metrics_file import has_validations
+
+DataIdentity = dict[str, Any]
+
+# What may change between two legs of a run: where it stops, what it says, where it computes, how it
+# translates. None of it changes what an update does, but that on another device, or with another
+# number of threads, the same sums are rounded otherwise. (A schedule that the limits shape refuses
+# other ones by itself.)
+HARMLESS: Final = (
+    "run",
+    "device",
+    "data.test.*",
+    "data.test",
+    "data.cache",
+    "data.encoding_processes",
+    "data.num_processes",
+    "training.max_epochs",
+    "training.max_updates",
+    "training.max_bad_updates",
+    "training.early_stopping.patience",
+    "training.validation.num_samples",
+    "training.checkpoints.*",
+    "training.ranks.*",
+    "training.log_every",
+    "training.tensorboard",
+    "training.num_threads",
+    "decoding.*",
+)
+
+
+def require_same(before: Config, now: Config) -> list[str]:
+    """Refuse to go on with options that would make it another experiment.
+
+    Returns:
+        The options that differ and may, each with what it was and is.
+
+    Raises:
+        ConfigError: names the options that differ, but for those in `HARMLESS`.
+    """
+    found = differences(before.model_dump(mode="json"), now.model_dump(mode="json"))
+    told = {key: f"{key} ({change})" for key, change in found.items()}
+    harmless = {
+        key for key in told if any(fnmatch.fnmatchcase(key, pattern) for pattern in HARMLESS)
+    }
+    changed = [told[key] for key in told if key not in harmless]
+    if changed:
+        raise ConfigError(
+            f"--resume: the run was started with other options: {', '.join(changed)}; put them "
+            "back, or start another run with run=PATH: start_from="
+            f"{shlex.quote(before.run)} gives it the weights that this one has"
+        )
+    return [told[key] for key in told if key in harmless]
+
+
+def require_untrained(run: RunDirectory) -> None:
+    """Refuse to start from the beginning over what a run has come to.
+
+    A process that is killed leaves no such run: `last` is saved before anything else is kept.
+
+    Raises:
+        RunError: names what is missing and what can be done.
+    """
+    kept = sorted(path.name for path in run.checkpoints.glob("*") if is_checkpoint(path))
+    if not kept and not run.results.exists() and not has_validations(run.metrics):
+        return
+    start = f"start another run with its best weights (start_from={run.path} run=PATH), "
+    raise RunError(
+        f"{run.checkpoint(LAST)}: missing, but the run has trained, and without it cannot be "
+        f"resumed; bring it back from a copy of the run, {start if BEST in kept else ''}or train "
+        "from the beginning with --overwrite, which deletes all that is there"
+    )
+
+
+def require_best(run: RunDirectory, best: Progress) -> None:
+    """Refuse to continue a run whose best checkpoint is gone: nothing worse would take its place.
+
+    Raises:
+        RunError: names it and what can be done.
+    """
+    if best.best is None or is_checkpoint(run.checkpoint(BEST)):
+        return
+    raise RunError(
+        f"{run.checkpoint(BEST)}: missing, but the run has had one ({best}); bring it back from a "
+        f"copy of the run, or put another checkpoint of {run.checkpoints} in its place"
+    )
+
+
+def data_identity(config: Config, tokenizers: Tokenizers, loader: DataLoader) -> DataIdentity:
+    """What the updates of a run are made of, and validated on, as a checkpoint remembers it.
+
+    Raises:
+        DataError: a file of the validation set cannot be read.
+    """
+    valid, decoding = config.data.valid, {}
+    if valid is not None and config.training.validation.metrics:
+        decoding = config.validation_decoding.model_dump(mode="json", exclude={"batch_tokens"})
+    return {
+        "tokenizers": [tokenizers.source.fingerprint(), tokenizers.target.fingerprint()],
+        "corpora": [corpus.key for corpus in loader.corpora],
+        "valid": [] if valid is None else [sha256(path) for path in build_corpus(valid).paths],
+        "decoding": decoding,
+    }
+
+
+def require_same_data(
+    config: Config, run: RunDirectory, before: DataIdentity, now: DataIdentity
+) -> None:
+    """Refuse to go on with other text, or other tokenizers, than the run was started with.
+
+    Scores on another validation set, or of translations made in another way, would not compare
+    with the best so far.
+
+    Raises:
+        RunError: names what is not the same.
+    """
+    if before["tokenizers"] != now["tokenizers"]:
+        raise RunError(
+            f"{run.path}: its tokenizers are not those that it was started with; bring them back "
+            "from a copy of the run, or start another run with run=PATH"
+        )
+    keys = zip(config.data.train, before["corpora"], now["corpora"], strict=True)
+    for corpus, old, new in keys:
+        if old != new:
+            raise _changed(corpus, "the text")
+    valid = config.data.valid
+    is_told = "valid" in before  # not by checkpoints of former versions
+    if valid is not None and is_told and before["valid"] != now["valid"]:
+        raise _changed(valid, "the validation set")
+    if "decoding" not in before:  # a checkpoint of a former version
+        return
+    # An option of a later version than the run's is not in the checkpoint.
+    known = {key: value for key, value in now["decoding"].items() if key in before["decoding"]}
+    changed = differences(before["decoding"], known)
+    if changed:
+        listed = ", ".join(f"decoding.{key} ({change})" for key, change in changed.items())
+        raise RunError(
+            f"--resume: validation would translate with other options than before: {listed}; put "
+            "them back, so that the scores compare, or start another run with start_from"
+        )
+
+
+def _changed(corpus: CorpusConfig, what: str) -> RunError:
+    return RunError(
+        f"{build_corpus(corpus)}: {what} has changed since the run was started; bring it back as "
+        "it was, or start another run with run=PATH"
+    )

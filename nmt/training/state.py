@@ -1,0 +1,191 @@
+"""Everything that a training is made of, and its state as a checkpoint."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Protocol
+
+import torch
+from torch import Tensor
+
+from nmt.config.experiment import TrainingConfig
+from nmt.core.batch import Portion
+from nmt.distributed.process_group import ProcessGroup
+from nmt.nn.model import Model
+from nmt.runs.checkpoint import Checkpoint, save_checkpoint
+from nmt.runs.directory import LAST, RunDirectory
+from nmt.training.divergence import DivergenceGuard
+from nmt.training.early_stopping import Progress
+from nmt.training.logs.reporter import Reporter
+from nmt.training.logs.running_metrics import Tally
+from nmt.training.objective.objective import Objective
+from nmt.training.optim.ema import ExponentialAverage
+from nmt.training.optim.optimizers import (
+    Optimizer,
+    optimizer_shapes,
+    optimizer_tensors,
+    restore_optimizer,
+)
+from nmt.training.optim.schedules import Schedule
+from nmt.training.resume_checks import DataIdentity
+from nmt.training.saved_state import require_same_schedule, require_same_tensors
+from nmt.training.scheduled_sampling import sampling_chance
+from nmt.training.snapshots import Snapshots
+from nmt.training.validation import Validator
+
+NEVER: Final = -1
+"""Of `Counters.validated_at`: no weights of this run have been validated, not even the first."""
+
+
+class Loader(Protocol):
+    """What is used of `nmt.data.loader.DataLoader`."""
+
+    def updates(self, number: int, start: int = 0) -> Iterator[Portion]:
+        """What this process computes of each update of an epoch, from batch `start` on."""
+
+    def close(self) -> None:
+        """End what goes on in the background for an epoch to come."""
+
+
+@dataclass
+class Counters:
+    """Where training is.
+
+    Attributes:
+        update: updates made, skipped ones too.
+        epoch: the epoch that goes on, counted from 1.
+        batch: batches of it that have been used.
+        num_tokens: target tokens seen.
+        seconds: time of training, without validations and saves, when it was last noted.
+        logged_tokens: `num_tokens` at the latest line of training metrics.
+        logged_seconds: `seconds` then.
+        validated_at: update of the latest validation.
+        first_epoch_batches: batches of the first epoch, which the length of training is told by.
+        num_split: batches that ran out of memory and were done in parts, by any process.
+        is_finished: the run has come to its end, with test scores and all.
+    """
+
+    update: int = 0
+    epoch: int = 1
+    batch: int = 0
+    num_tokens: int = 0
+    seconds: float = 0.0
+    logged_tokens: int = 0
+    logged_seconds: float = 0.0
+    validated_at: int = 0
+    first_epoch_batches: int | None = None
+    num_split: int = 0
+    is_finished: bool = False
+
+
+@dataclass
+class Engine:
+    """The parts that train together; made by `assembly`, driven by `Trainer`.
+
+    Attributes:
+        group: the processes that train together.
+        seed: of the run; what an update draws follows from it and the update.
+        best: what the best checkpoint is chosen by, so far.
+        stopping: what early stopping watches; None for never.
+        base_learning_rate: what the schedule multiplies.
+        objective: what an update makes small.
+        ema: averages the weights; None where they are used as they are.
+        data: what is trained and validated on, to tell at a resume whether it is still the same.
+    """
+
+    config: TrainingConfig
+    group: ProcessGroup
+    seed: int
+    run: RunDirectory
+    device: torch.device
+    precision: torch.dtype
+    model: Model
+    loader: Loader
+    optimizer: Optimizer
+    base_learning_rate: float
+    schedule: Schedule
+    objective: Objective
+    ema: ExponentialAverage | None
+    validator: Validator | None
+    best: Progress
+    stopping: Progress | None
+    tally: Tally
+    guard: DivergenceGuard
+    snapshots: Snapshots
+    reporter: Reporter
+    data: DataIdentity
+    counters: Counters = field(default_factory=Counters)
+
+    def used_weights(self) -> AbstractContextManager[None]:
+        """Inside, the model holds the weights that are validated and kept."""
+        return nullcontext() if self.ema is None else self.ema.in_place()
+
+    def learning_rate(self) -> float:
+        """Of the present update."""
+        return self.base_learning_rate * self.schedule.factor(self.counters.update)
+
+    def feed_own(self) -> float:
+        """The chance that the decoder is fed its own words, at the present update."""
+        sampling = self.config.scheduled_sampling
+        if sampling is None:
+            return 0.0
+        return sampling_chance(
+            self.counters.update, sampling.start, sampling.end, sampling.probability
+        )
+
+    def save(self) -> None:
+        """Write the checkpoint `last`: all that a resume needs to go on bit for bit.
+
+        The first process does; all must call it.
+        """
+        optimizer = optimizer_tensors(self.optimizer)
+        if not self.group.is_first:
+            return
+        tensors: dict[str, dict[str, Tensor]] = {
+            "model": self.model.state_dict(),
+            "optimizer": optimizer,
+            "tally": self.tally.tensors(),
+        }
+        if self.ema is not None:
+            tensors["ema"] = self.ema.tensors()
+        metadata: dict[str, Any] = {
+            "counters": asdict(self.counters),
+            "schedule": self.schedule.state(),
+            "best": self.best.state(),
+            "stopping": None if self.stopping is None else self.stopping.state(),
+            "divergence": self.guard.state(),
+            "metrics_end": self.reporter.metrics_end,
+            "data": self.data,
+        }
+        save_checkpoint(self.run.checkpoint(LAST), tensors, metadata)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Put everything but the counters, which are there, back to where `save` was called.
+
+        Args:
+            checkpoint: from `load_state`.
+
+        Raises:
+            RunError: a part of it does not fit this training; nothing of it is used then.
+            ConfigError: the schedule cannot be continued with these options.
+        """
+        tensors, metadata = checkpoint.tensors, checkpoint.metadata
+        require_same_tensors(self.run, "tally", tensors["tally"], self.tally.tensors())
+        needed = optimizer_shapes(self.optimizer, tensors["optimizer"])
+        require_same_tensors(self.run, "optimizer", tensors["optimizer"], needed)
+        if self.ema is not None:
+            require_same_tensors(self.run, "ema", tensors["ema"], self.ema.tensors())
+        require_same_schedule(self.run, metadata["schedule"], self.schedule.state())
+        self.model.load_state_dict(tensors["model"])
+        restore_optimizer(self.optimizer, tensors["optimizer"])
+        self.tally.restore(tensors["tally"])
+        if self.ema is not None:
+            self.ema.restore(tensors["ema"])
+        # What the first checkpoints do not say stays as it is.
+        schedule = {**self.schedule.state(), **metadata["schedule"]}
+        self.schedule.restore(schedule, self.counters.update)
+        self.best.restore(metadata["best"])
+        if "divergence" in metadata:  # checkpoints of former versions have none
+            self.guard.restore(metadata["divergence"])
+        if self.stopping is not None:
+            self.stopping.restore(metadata["stopping"])

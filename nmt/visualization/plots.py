@@ -1,0 +1,284 @@
+"""Pictures: where the model looks (heat maps, of words and of grids) and how it learns (curves).
+
+Needs matplotlib, which comes with the extra `plots`. It is imported when something is drawn, and
+used without `pyplot`, so that no window system is asked for and no global figure is kept.
+"""
+
+import math
+import textwrap
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.core.errors import UserError
+from nmt.core.os_errors import describe
+from nmt.visualization.fonts import choose_families
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+Points = Sequence[tuple[int | float, float]]
+
+_DOTS_PER_INCH = 120
+_INCHES_PER_WORD = 0.32
+_MARGIN_INCHES = 1.6
+# Beyond these a picture shrinks its words, and then leaves them out: time and memory to draw it
+# would grow with the square of the sentence, and nobody reads it.
+_MOST_WORDS_AT_FULL_SIZE = 60
+_MOST_WORDS_NAMED = 150
+_MOST_CHARACTERS_OF_LABEL = 40
+_MOST_CHARACTERS_OF_TITLE = 120
+_MOST_CHARACTERS_OF_PANEL = 14
+_POINTS_PER_INCH = 72
+_PANELS_IN_A_ROW = 8  # of a grid
+_PANEL_INCHES = 1.2
+_TITLE_HEIGHT = 0.3  # in widths of a panel
+_UNITS_WIDTH = 24  # characters of a line next to the scale
+_GAP = 0.07
+_GREY = 0.8  # what a cell fades to that a word does not look at
+_KEPT = 0.2  # and how much of its colour it keeps
+_LEAST = 1e-9  # weight that counts as looking
+_MOST_CELLS_WITH_BORDERS = 32
+_SHARE_OF_FONT = 0.43  # of the room of a word: 10 points where it has all its inches
+
+
+def plot_attention(
+    weights: NDArray[np.floating],
+    source_words: Sequence[str],
+    target_words: Sequence[str],
+    path: Path,
+    title: str = "",
+    *,
+    units: str = "words",
+) -> None:
+    """Draw attention as a heat map: a row for each target word, the darker the more it looks there.
+
+    Bahdanau et al. 2015, figure 3, with whole words on both axes. The picture grows with the
+    sentence up to 60 words, so that each word stays readable; of longer sentences the words are
+    drawn smaller, and beyond 150 they are left out.
+
+    Args:
+        weights: `[T S]`, between 0 and 1. A row of words may sum to less than 1, and looks pale:
+            the rest went to the end of the sentence, which has no column.
+        source_words: S words, written along the top.
+        target_words: T words, written down the side.
+        path: file to write; the suffix says the format (.png, .pdf, .svg).
+        title: written above the picture.
+        units: what the words are, written next to the scale.
+
+    Raises:
+        UserError: matplotlib is not installed, or the file cannot be written.
+    """
+    assert weights.shape == (len(target_words), len(source_words)), "weights and words must agree"
+    height, width = (_inches(len(words)) + _MARGIN_INCHES for words in (target_words, source_words))
+    with _figure(width, height, path, [*source_words, *target_words, title]) as figure:
+        axes = figure.add_subplot()
+        image = _draw_cells(axes, weights)
+        axes.xaxis.tick_top()
+        _name_words(axes.xaxis, source_words)
+        _name_words(axes.yaxis, target_words)
+        for label in axes.get_xticklabels():
+            label.set(rotation=60, ha="left", rotation_mode="anchor")
+        axes.grid(which="minor", color="0.9", linewidth=0.5)
+        axes.tick_params(which="both", length=0)
+        scale = figure.colorbar(image, ax=axes, shrink=min(1.0, 3.0 / height))
+        scale.set_label("\n".join(["attention", *textwrap.wrap(units, _UNITS_WIDTH)]))
+        if title:
+            figure.suptitle(_shortened(title, _MOST_CHARACTERS_OF_TITLE), parse_math=False)
+
+
+def plot_grid_attention(
+    weights: NDArray[np.floating],
+    grid: NDArray[np.floating],
+    target_words: Sequence[str],
+    path: Path,
+) -> None:
+    """Draw attention on a grid: the picture, and again for each word (Xu et al. 2015, figure 3).
+
+    The first three channels are red, green and blue; of fewer, the first is grey. (Where numbers
+    are not between 0 and 1, all are stretched to that.) The cell that a word looks at most has its
+    colour, and the others fade to grey by how much less it looks at them.
+
+    Args:
+        weights: `[T, S]`, between 0 and 1, of the first S cells, row by row.
+        grid: `[rows columns channels]`, with at least S cells.
+        target_words: T words, the titles of the panels; beyond 60 they are left out.
+        path: file to write; the suffix says the format (.png, .pdf, .svg).
+
+    Raises:
+        UserError: matplotlib is not installed, or the file cannot be written.
+    """
+    picture, words = _colours(grid), target_words[:_MOST_WORDS_AT_FULL_SIZE]
+    panels = [picture, *(_faded(picture, row) for row in weights[: len(words)])]
+    num_across = min(len(panels), _PANELS_IN_A_ROW)
+    num_down = -(-len(panels) // num_across)
+    # The unit is the width of a panel; a grid that is long in one direction is drawn shorter.
+    panel_height = min(max(grid.shape[0] / grid.shape[1], 0.25), 4.0)
+    step = panel_height + _TITLE_HEIGHT
+    size = _PANEL_INCHES * num_across, _PANEL_INCHES * num_down * step
+    with _figure(*size, path, words) as figure:
+        # One pair of axes for all: many of them take seconds to lay out.
+        axes = figure.add_subplot()
+        axes.axis("off")
+        for number, (title, panel) in enumerate(zip(["", *words], panels, strict=True)):
+            down, across = divmod(number, num_across)
+            left, top = across * (1.0 + _GAP), down * step
+            _draw_panel(axes, panel, (left, left + 1.0, top + panel_height, top))
+            name = _shortened(title, _MOST_CHARACTERS_OF_PANEL)
+            axes.text(left + 0.5, top - _GAP, name, ha="center", fontsize=10, parse_math=False)
+        axes.set(
+            xlim=(0.0, num_across * (1.0 + _GAP)),
+            ylim=(num_down * step - _TITLE_HEIGHT, -_TITLE_HEIGHT),
+        )
+
+
+def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path) -> None:
+    """Draw curves over the updates of a training, one panel below the other.
+
+    Args:
+        panels: title of a panel -> name of a curve -> its points `(update, value)`. Panels
+            without points are left out; a point whose value is not finite leaves a gap.
+        path: file to write; the suffix says the format.
+
+    Raises:
+        UserError: matplotlib is not installed, or the file cannot be written.
+    """
+    drawn = {title: curves for title, curves in panels.items() if any(curves.values())}
+    with _figure(8.0, 2.6 * max(len(drawn), 1) + 0.4, path, drawn) as figure:
+        from matplotlib.ticker import MaxNLocator
+
+        first, all_updates = None, set[float]()
+        for row, (title, curves) in enumerate(drawn.items(), start=1):
+            axes = figure.add_subplot(len(drawn), 1, row, sharex=first)
+            first = first or axes
+            for name, points in curves.items():
+                updates = [update for update, _ in points]
+                values = [value for _, value in points]
+                marked = [
+                    at for at in range(len(values)) if len(values) < 60 or _is_alone(values, at)
+                ]
+                axes.plot(updates, values, marker=".", markevery=marked, label=name)
+            seen = {
+                point for points in curves.values() for point in points if math.isfinite(point[1])
+            }
+            all_updates |= {float(update) for update, _ in seen}
+            _start_at_zero(axes.set_ylim, {value for _, value in seen})
+            axes.set_ylabel(title)
+            axes.grid(color="0.9")
+            if len(curves) > 1:
+                axes.legend(frameon=False)
+            if row == len(drawn):
+                axes.set_xlabel("update")
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+                _start_at_zero(axes.set_xlim, all_updates)
+
+
+def _is_alone(values: Sequence[float], at: int) -> bool:
+    """Return whether a point has no neighbour, so that no line makes it visible."""
+    around = values[max(at - 1, 0) : at + 2]
+    return math.isfinite(values[at]) and sum(map(math.isfinite, around)) == 1
+
+
+def _start_at_zero(set_limits: Callable[[float, float], object], values: set[float]) -> None:
+    """Let an axis of one value start at 0, instead of a hair's breadth before the value."""
+    if len(values) == 1:
+        (value,) = values
+        set_limits(*((min(0.0, 2 * value), max(0.0, 2 * value)) if value else (-1.0, 1.0)))
+
+
+def _inches(num_words: int) -> float:
+    """The length of an axis."""
+    return min(max(num_words, 1), _MOST_WORDS_AT_FULL_SIZE) * _INCHES_PER_WORD
+
+
+def _draw_cells(axes: "Axes", weights: NDArray[np.floating]) -> "AxesImage":
+    """A square for each weight, from white (0) to dark blue (1)."""
+    return axes.imshow(
+        weights if weights.size else np.zeros((1, 1)),
+        cmap="Blues",
+        vmin=0.0,
+        vmax=1.0,
+        aspect="auto" if max(weights.shape) > _MOST_WORDS_AT_FULL_SIZE else "equal",
+        interpolation="nearest",
+    )
+
+
+def _colours(grid: NDArray[np.floating]) -> NDArray[np.floating]:
+    """`[rows columns 3]`, between 0 and 1."""
+    shown = grid[..., :3] if grid.shape[-1] >= 3 else grid[..., :1].repeat(3, axis=-1)
+    low, high = min(0.0, shown.min()), max(1.0, shown.max())
+    colours: NDArray[np.floating] = (shown - low) / (high - low)
+    return colours
+
+
+def _faded(picture: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The picture with the cells faded that a word does not look at; those without a weight too."""
+    seen = np.zeros(picture.shape[:2])
+    seen.flat[: len(weights)] = weights / max(weights.max(initial=0.0), _LEAST)
+    share = (_KEPT + (1.0 - _KEPT) * seen)[:, :, None]  # of its colour that a cell keeps
+    return share * picture + (1.0 - share) * _GREY
+
+
+def _draw_panel(
+    axes: "Axes", panel: NDArray[np.floating], extent: tuple[float, float, float, float]
+) -> None:
+    """A picture at left, right, bottom, top; with lines between cells that are few enough."""
+    axes.imshow(panel, interpolation="nearest", extent=extent, aspect="auto")
+    left, right, bottom, top = extent
+    rows, columns, _ = panel.shape
+    if max(rows, columns) <= _MOST_CELLS_WITH_BORDERS:
+        between = np.linspace(left, right, columns + 1)[1:-1]
+        axes.vlines(between, top, bottom, color="white", linewidth=0.8)
+        axes.hlines(np.linspace(top, bottom, rows + 1)[1:-1], left, right, "white", linewidth=0.8)
+
+
+def _name_words(axis: "Axis", words: Sequence[str]) -> None:
+    """Write the words along an axis, with lines between them, where there are not too many."""
+    if len(words) > _MOST_WORDS_NAMED:
+        axis.set_ticks([])
+        return
+    room = _inches(len(words)) / max(len(words), 1)
+    axis.set_ticks(
+        range(len(words)), [_shortened(word, _MOST_CHARACTERS_OF_LABEL) for word in words]
+    )
+    for label in axis.get_ticklabels():
+        label.set_fontsize(_SHARE_OF_FONT * room * _POINTS_PER_INCH)
+        label.set_parse_math(False)  # a word with two dollar signs is not a formula
+    axis.set_ticks(np.arange(len(words) + 1) - 0.5, minor=True)
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+@contextmanager
+def _figure(width: float, height: float, path: Path, texts: Iterable[str]) -> "Iterator[Figure]":
+    """Give a figure to draw texts on (inches), saved in the end; it has fonts for them."""
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UserError(
+            "drawing needs matplotlib, which is not installed: install the extra `plots` "
+            "(in the folder of nmt: pip install '.[plots]')"
+        ) from error
+    with rc_context({"font.family": choose_families(texts)}), warnings.catch_warnings():
+        # A letter that no installed font has is drawn as a box, and `choose_families` has said so.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        # Labels longer than the picture is wide make it larger when it is saved.
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
+        figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
+        yield figure
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, bbox_inches="tight")
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {describe(error)}") from error

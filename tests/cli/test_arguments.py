@@ -1,0 +1,37 @@
+import argparse
+
+import pytest
+
+from nmt.cli.arguments import _overrides, add_run_arguments, add_search_arguments
+
+
+def overrides(*words: str) -> dict[str, str]:
+    parser = argparse.ArgumentParser()
+    add_run_arguments(parser)
+    add_search_arguments(parser)
+    arguments = parser.parse_args(["runs/x", *words])
+    return {key: value for key, value in _overrides(vars(arguments)) if value is not None}
+
+
+def test_what_is_not_given_is_left_to_the_run() -> None:
+    assert overrides() == {"device": "auto"}
+
+
+def test_arguments_are_options_of_the_configuration() -> None:
+    given = overrides("--beam-size", "3", "--batch-tokens", "100", "--device", "cpu")
+    assert given["decoding.beam_size"] == "3"
+    assert given["decoding.batch_tokens"] == "100"
+    assert given["device"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        ("none", "none"),
+        ("gnmt", "gnmt"),
+        ("0.8", "{name: gnmt, alpha: 0.8}"),
+        ("1e-1", "{name: gnmt, alpha: 0.1}"),
+    ],
+)
+def test_a_number_is_the_alpha_of_gnmt(given: str, option: str) -> None:
+    assert overrides("--length-penalty", given)["decoding.length_penalty"] == option

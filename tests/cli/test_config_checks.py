@@ -1,0 +1,202 @@
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.cli.config_checks import (
+    held_out_corpus,
+    naming_origin,
+    require_another_run,
+    require_corpora,
+    require_device,
+    require_schedule,
+)
+from nmt.config.experiment import Config
+from nmt.core.errors import ConfigError, DataError
+
+PLAIN = "(paths are relative to the folder that nmt is run in: {folder})"
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a").touch()
+
+
+def config(**data: Any) -> Config:
+    there = {"source": "a", "target": "a"}
+    given = {"train": there, "valid": there, **data}
+    return Config.model_validate({"run": "runs/x", "data": given})
+
+
+def message(made: Config, path: str = "x.yaml") -> str:
+    with pytest.raises(DataError) as caught:
+        require_corpora(made, Path(path))
+    return str(caught.value)
+
+
+def test_files_that_are_there_are_not_missed() -> None:
+    require_corpora(config(), Path("x.yaml"))
+    made = config()
+    given = argparse.Namespace(run="runs/x", source=None, reference=None)
+    assert held_out_corpus(given, made, "valid") == made.data.valid
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ({"train": {"source": "b", "target": "a"}}, "data.train.source"),
+        ({"train": {"tsv": "b"}}, "data.train.tsv"),
+        ({"train": {"tsv": "a", "alignments": "b"}}, "data.train.alignments"),
+        ({"train": [{"tsv": "a"}, {"tsv": "b"}]}, "data.train[1].tsv"),
+        ({"valid": {"source": "a", "target": "b"}}, "data.valid.target"),
+        ({"test": {"source": "a", "target": "b"}}, "data.test.target"),
+    ],
+)
+def test_a_file_is_missed_by_its_key(data: dict[str, Any], key: str, tmp_path: Path) -> None:
+    assert message(config(**data)) == f"{key}: b: no such file {PLAIN.format(folder=tmp_path)}"
+
+
+def test_a_file_beside_the_configuration_is_named(tmp_path: Path) -> None:
+    Path("my").mkdir()
+    Path("my/b").touch()
+    assert message(config(train={"tsv": "b"}), "my/x.yaml") == (
+        "data.train.tsv: b: no such file (paths are relative to the folder that nmt is run in: "
+        f"{tmp_path}; there is one beside my/x.yaml: write my/b, or run nmt there)"
+    )
+
+
+def test_of_an_absolute_path_nothing_need_be_said() -> None:
+    assert message(config(train={"tsv": "/no/b"})) == "data.train.tsv: /no/b: no such file"
+
+
+def test_the_test_set_of_a_run_may_be_another_one() -> None:
+    with pytest.raises(DataError, match=r"^runs/x: the test set .* data\.test\.target: b: .* give"):
+        held_out_corpus(
+            argparse.Namespace(run="runs/x", source=None, reference=None),
+            config(test={"source": "a", "target": "b"}),
+            "test",
+        )
+
+
+def test_what_may_not_be_looked_at_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError
+
+    made = config()
+    monkeypatch.setattr(Path, "stat", refuse)
+    require_corpora(made, Path("x.yaml"))
+
+
+@pytest.mark.parametrize("base", ["locked/x", "locked/../locked/x", "link/x", "absolute"])
+def test_a_run_does_not_start_from_itself(base: str, forbid: Callable[[Path], None]) -> None:
+    Path("locked").mkdir()
+    Path("link").symlink_to("locked")
+    forbid(Path("locked"))
+    base = base.replace("absolute", str(Path("locked/x").absolute()))
+    made = config().model_copy(update={"run": "locked/x", "start_from": base})
+    with pytest.raises(ConfigError) as caught:
+        require_another_run(made)
+    assert str(caught.value) == f"start_from: {base}: is the run itself; give run=PATH elsewhere"
+
+
+@pytest.mark.parametrize("base", [None, "locked/x", "runs", "runs/y", "circle"])
+def test_a_run_may_start_from_another(base: str | None, forbid: Callable[[Path], None]) -> None:
+    Path("locked").mkdir()
+    Path("circle").symlink_to("circle")
+    forbid(Path("locked"))
+    require_another_run(config().model_copy(update={"start_from": base}))
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    made = config()
+    require_device(made)
+    require_device(made.model_copy(update={"device": "cpu", "precision": "float32"}))
+    with pytest.raises(ConfigError, match="device: 'cuda' is not on this machine; there is: cpu"):
+        require_device(made.model_copy(update={"device": "cuda"}))
+    monkeypatch.setattr("nmt.system.device.has_bfloat16", lambda device: False)
+    with pytest.raises(ConfigError, match="precision: 'bfloat16' is not computed in by this cpu"):
+        require_device(made.model_copy(update={"precision": "bfloat16"}))
+
+
+def scheduled(schedule: dict[str, Any], **limits: int | None) -> Config:
+    corpus = {"source": "a", "target": "a"}
+    training = {"schedule": schedule, **limits}
+    return Config.model_validate(
+        {"run": "runs/x", "data": {"train": corpus, "valid": corpus}, "training": training}
+    )
+
+
+@pytest.mark.parametrize(
+    ("schedule", "limits", "reason"),
+    [
+        (
+            {"name": "cosine", "warmup": 40},
+            {"max_updates": 40},
+            "schedule.warmup: 40 is not less than the 40 updates of the whole schedule; "
+            "set it to 4, a tenth of them",
+        ),
+        (
+            {"name": "cosine", "warmup": 40, "num_updates": 30},
+            {},
+            "schedule.warmup: 40 is not less than the 30 updates of the whole schedule; "
+            "set it to 3, a tenth of them",
+        ),
+        (
+            {"name": "cosine"},
+            {"max_epochs": None},
+            "schedule.num_updates: cosine needs to know where training ends",
+        ),
+        (
+            {"name": "constant", "warmup": 20, "cooldown": 30},
+            {"max_updates": 40},
+            "schedule.cooldown: 30 and a warm-up of 20 are more than the 40 updates of training",
+        ),
+        (
+            {"name": "constant", "cooldown": 30},
+            {"max_epochs": None},
+            "schedule.cooldown: needs to know where training ends",
+        ),
+    ],
+)
+def test_a_schedule_without_room(
+    schedule: dict[str, Any], limits: dict[str, int | None], reason: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^training.{reason}"):
+        require_schedule(scheduled(schedule, **limits))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "limits"),
+    [
+        ({"name": "cosine", "warmup": 39}, {"max_updates": 40}),
+        ({"name": "constant", "warmup": 20, "cooldown": 20}, {"max_updates": 40}),
+        ({"name": "constant", "warmup": 40}, {"max_updates": 40}),
+        ({"name": "cosine", "warmup": 10**6}, {"max_epochs": 1}),
+        ({"name": "constant", "cooldown": 10**6}, {"max_epochs": 1}),
+    ],
+    ids=str,
+)
+def test_a_schedule_that_has_room_or_may_have(
+    schedule: dict[str, Any], limits: dict[str, int]
+) -> None:
+    require_schedule(scheduled(schedule, **limits))
+
+
+def test_an_inherited_option_is_refused_with_its_file(tmp_path: Path) -> None:
+    base, path = tmp_path / "base.yaml", tmp_path / "x.yaml"
+    base.write_text("run: r\ndata: {train: {source: a, target: b}}\n")
+    path.write_text("extends: base.yaml\ndevice: cpu\n")
+    arguments = argparse.Namespace(config=path, overrides=["seed=3"])
+    for message, told in (
+        ("data.train.source: a: no such file", f"{base}: data.train.source: a: no such file"),
+        ("device: 'cpu': is not here", "device: 'cpu': is not here"),
+        ("seed: 3: is unlucky", "seed: 3: is unlucky"),
+        ("r: no such folder", "r: no such folder"),
+    ):
+        with pytest.raises(DataError) as caught, naming_origin(arguments):
+            raise DataError(message)
+        assert str(caught.value) == told

@@ -1,0 +1,51 @@
+from typing import Any
+
+import pytest
+
+from nmt.config.diff import differences
+
+FOLDER = "/data/corpora/of-all-sorts/2024/english-german"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        ({"a": 1}, {"a": 1}, {}),
+        ({"a": 1}, {"a": 2}, {"a": "1 -> 2"}),
+        ({"a": {"b": {"c": True}}}, {"a": {"b": {"c": None}}}, {"a.b.c": "true -> null"}),
+        ({"a": {"name": "x"}}, {"a": {"name": "y", "b": 2}}, {
+            "a.name": "'x' -> 'y'", "a.b": "not set -> 2",
+        }),
+        ({"a": {}}, {"a": {"b": 1}}, {"a.b": "not set -> 1"}),
+        ({}, {"a": None}, {"a": "not set -> null"}),
+        ({"a": {"b": 1}}, {}, {"a": "{'b': 1} -> not set"}),
+        ({"a": {"b": 1}}, {"a": None}, {"a": "{'b': 1} -> null"}),
+        ({"a": None}, {"a": {"b": None}}, {"a": "null -> {'b': None}"}),
+        ({"a": [1, 2]}, {"a": [1, 3]}, {"a[1]": "2 -> 3"}),
+        ({"a": [1, 2]}, {"a": [1]}, {"a[1]": "2 -> not set"}),
+        ({"a": [{"b": 1}]}, {"a": [{"b": 1}, {"b": 2}]}, {"a[1]": "not set -> {'b': 2}"}),
+    ],
+)  # fmt: skip
+def test_what_differs_is_told_by_its_key(
+    before: dict[str, Any], now: dict[str, Any], told: dict[str, str]
+) -> None:
+    assert differences(before, now) == told
+
+
+def corpora(*weights: float) -> dict[str, Any]:
+    files = {"source": f"{FOLDER}/train.en", "target": f"{FOLDER}/train.de"}
+    return {"data": {"train": [{**files, "weight": weight} for weight in weights]}}
+
+
+def test_of_a_corpus_what_differs_is_told_and_no_more() -> None:
+    assert differences(corpora(1.0, 1.0), corpora(1.0, 2.0)) == {
+        "data.train[1].weight": "1.0 -> 2.0"
+    }
+
+
+def test_long_values_are_told_to_where_they_differ() -> None:
+    told = differences({"run": f"{FOLDER}/a/deep/folder/1"}, {"run": f"{FOLDER}/a/deep/folder/2"})
+    assert told == {"run": f"'{FOLDER}/a/deep/folder/1' -> '{FOLDER}/a/deep/folder/2'"}
+    told = differences(corpora(1.0), corpora(1.0, 2.0))
+    assert told["data.train[1]"].startswith(f"not set -> {{'source': '{FOLDER}")
+    assert len(told["data.train[1]"]) < 80

@@ -1,0 +1,445 @@
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from nmt.config.experiment import CONFIG_VERSION, Config, EncoderConfig, GridEncoderConfig, Options
+from nmt.config.messages import explain
+
+FILES = {"source": "a.de", "target": "a.en"}
+SMALLEST = {"run": "runs/x", "data": {"train": FILES, "valid": FILES}}
+
+
+def make(**groups: Any) -> Config:
+    return Config.model_validate(SMALLEST | groups)
+
+
+def problem(**groups: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        make(**groups)
+    details = caught.value.errors()[0]
+    return ".".join(map(str, details["loc"])) + ": " + explain(details)
+
+
+def test_run_and_data_are_enough() -> None:
+    config = make()
+    assert config.version == CONFIG_VERSION
+    assert config.model.encoder.cell.name == "gru"
+    assert [corpus.source for corpus in config.data.train] == ["a.de"]
+
+
+def test_every_option_has_help() -> None:
+    def groups(base: type[Options]) -> list[type[Options]]:
+        return [base, *(group for heir in base.__subclasses__() for group in groups(heir))]
+
+    for group in groups(Options):
+        if group.__module__.startswith("nmt."):
+            for name, field in group.model_fields.items():
+                assert field.description, f"{group.__name__}.{name}"
+
+
+def test_configurations_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        make().seed = 2
+
+
+def test_options_without_a_name_are_those_of_the_default_plug_in() -> None:
+    assert make(training={"optimizer": {"learning_rate": 0.5}}).training.optimizer.name == "adam"
+    assert make(tokenizer={"vocabulary_size": 9}).tokenizer.name == "sentencepiece"
+
+
+def test_corpora() -> None:
+    assert make(data={"train": [FILES, {"tsv": "b.tsv"}], "valid": FILES}).data.train[1].tsv
+    sentence = "needs source and target, grids and target, or tsv alone; given: "
+    for corpus, given in [
+        ({"source": "a"}, "source"),
+        ({"target": "a"}, "target"),
+        ({"source": "a", "target": "b", "tsv": "c"}, "source, target, tsv"),
+        ({"source": "a", "grids": "b", "target": "c"}, "source, grids, target"),
+        ({"grids": "a"}, "grids"),
+        ({"weight": 2}, "none"),
+    ]:
+        assert problem(data={"train": corpus}) == f"data.train.0: {sentence}{given}"
+    assert problem(data={"train": []}) == "data.train: must not be empty"
+
+
+def test_paths_are_texts_that_a_file_can_have() -> None:
+    assert problem(run="") == "run: must not be empty"
+    assert problem(run="a\0b") == "run: must not hold NUL characters"
+
+
+def test_batch_size_is_in_tokens_in_sentences_or_both() -> None:
+    make(training={"batch_tokens": None, "batch_sentences": 8})
+    make(training={"batch_tokens": 100, "batch_sentences": 8})
+    assert problem(training={"batch_tokens": None}) == (
+        "training.batch_tokens: neither batch_tokens nor batch_sentences is set; set one, or both"
+    )
+
+
+def test_gradients_are_sent_in_a_precision_of_their_range() -> None:
+    make(training={"ranks": {"gradients": "bfloat16"}})
+    told = problem(training={"ranks": {"gradients": "float16"}})
+    assert told.startswith(
+        "training.ranks.gradients: must be 'float32' or 'bfloat16', not 'float16'"
+    )
+
+
+def test_training_must_end() -> None:
+    make(training={"max_epochs": None})
+    assert problem(training={"max_epochs": None, "early_stopping": None}) == (
+        "training.max_epochs: training would never end; "
+        "set max_epochs, max_updates or early_stopping"
+    )
+
+
+def test_models_are_compared_by_what_is_measured() -> None:
+    make(training={"validation": {"best": "loss"}, "early_stopping": {"metric": "loss"}})
+    rest = "(others once they are listed in training.validation.metrics)"
+    assert problem(training={"validation": {"best": "chrf"}}) == (
+        f"training.validation.best: 'chrf' is not measured; allowed: loss, bleu {rest}"
+    )
+    assert (
+        problem(
+            training={
+                "validation": {"metrics": ["chrf"], "best": "chrf"},
+                "early_stopping": {"metric": "bleu"},
+            }
+        )
+        == f"training.early_stopping.metric: 'bleu' is not measured; allowed: loss, chrf {rest}"
+    )
+
+
+def test_an_average_needs_data_to_be_measured_on() -> None:
+    training = {
+        "early_stopping": None,
+        "validation": {"metrics": [], "best": "loss"},
+        "checkpoints": {"average_last": 2},
+    }
+    assert problem(data={"train": FILES}, training=training) == (
+        "training.checkpoints.average_last: needs data.valid, to tell whether the average is "
+        "better; set it to 0"
+    )
+
+
+def test_the_largest_seed_is_the_largest_that_torch_takes() -> None:
+    torch.manual_seed(make(seed=2**64 - 1).seed)
+    assert problem(seed=2**64).startswith("seed: must be less than 2 to the power of 64")
+
+
+def test_validation_needs_data() -> None:
+    without = {"validation": {"metrics": [], "best": "loss"}, "early_stopping": None}
+    make(data={"train": FILES}, training=without)
+    sentence = (
+        "data.valid: is missing, and validation needs it; to train without: "
+        "training.early_stopping=null training.validation.metrics=[] training.validation.best=loss"
+    )
+    assert problem(data={"train": FILES}) == sentence
+    stopping = without | {"early_stopping": {"metric": "loss"}}
+    assert problem(data={"train": FILES}, training=stopping) == sentence
+
+
+def test_scheduled_sampling_rises_in_time() -> None:
+    assert problem(training={"scheduled_sampling": {"start": 5, "end": 5}}) == (
+        "training.scheduled_sampling.end: must be more than start (5), not 5"
+    )
+
+
+def test_decoding() -> None:
+    assert problem(decoding={"n_best": 6}) == (
+        "decoding.n_best: must be at most beam_size (5), not 6"
+    )
+    assert problem(decoding={"min_length": 9, "max_length": 8}) == (
+        "decoding.min_length: must be at most max_length (8), not 9"
+    )
+
+
+def test_tying_all_needs_one_vocabulary() -> None:
+    tied = {"embedding": {"tie": "all"}}
+    make(model=tied)
+    assert problem(model=tied, tokenizer={"shared": False}) == (
+        "model.embedding.tie: 'all' needs one vocabulary; "
+        "set tokenizer.shared: true, or tie: target"
+    )
+
+
+def test_shared_tokenizer_has_one_path() -> None:
+    assert problem(tokenizer={"target_path": "x"}) == (
+        "tokenizer.target_path: is not for a shared tokenizer; set source_path, or shared: false"
+    )
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:3"])
+def test_devices(device: str) -> None:
+    assert make(device=device).device == device
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "CPU", "cpu:0"])
+def test_unknown_devices(device: str) -> None:
+    assert problem(device=device) == (
+        f"device: unknown device {device!r}; allowed: auto, cpu, cuda, cuda:N"
+    )
+
+
+def test_other_version_comes_before_all_else() -> None:
+    assert problem(version="3", strange=1) == (
+        "version: this is version 3; this nmt reads up to 2: use the nmt that it was written "
+        "for, or adapt it to configs/reference.yaml"
+    )
+
+
+@pytest.mark.parametrize("name", ["dot", "scaled_dot"])
+def test_a_dot_product_needs_states_of_one_size(name: str) -> None:
+    attention: dict[str, Any] = {"score": name}
+    sizes: dict[str, Any] = {"encoder": {"hidden_size": 96}, "decoder": {"hidden_size": 128}}
+    message = problem(model={"attention": attention, **sizes})
+    assert message == (
+        f"model.attention.score: {name!r} needs decoder and encoder states of one size, not 128 "
+        "and 192; set model.decoder.hidden_size: 192, or model.attention.score: general (what "
+        "earlier versions trained under this name)"
+    )
+    message = problem(model={"attention": attention | {"num_heads": 2}, **sizes})
+    assert "not 128 and 192 (64 and 96 for each head); set" in message
+    grid = {"name": "grid", "channels": 1, "hidden_size": 64}
+    files = {"train": {"grids": "a.npz", "target": "a"}}
+    groups = {"data": {**files, "valid": files["train"]}, "tokenizer": {"shared": False}}
+    message = problem(model={"attention": attention, "encoder": grid}, **groups)
+    assert "not 512 and 64; set model.decoder.hidden_size: 64" in message
+    sizes["decoder"]["hidden_size"] = 192
+    make(model={"attention": attention | {"num_heads": 2}, **sizes})
+    make(model={"attention": {"score": "general"}, "encoder": grid}, **groups)
+
+
+def test_attentions_that_cannot_be() -> None:
+    for alignment in ("hard", "gumbel", "monotonic"):
+        options = {"score": "uniform", "alignment": alignment}
+        message = problem(model={"attention": options})
+        assert message.startswith("model.attention.alignment: ") and repr(alignment) in message
+        assert "the nearest that works is softmax" in message
+    message = problem(model={"attention": {"num_heads": 3}})
+    assert message == (
+        "model.attention.num_heads: must divide model.decoder.hidden_size (512), which 3 does not; "
+        "the nearest that works is 2"
+    )
+    message = problem(model={"attention": {"num_heads": 2, "score": "uniform"}})
+    assert "would all look alike" in message
+    message = problem(model={"decoder": {"style": "sutskever"}})
+    assert message.startswith("model.decoder.style: ") and "model.attention: null" in message
+    without = {"decoder": {"style": "sutskever"}, "attention": None}
+    assert make(model=without).model.attention is None
+    assert problem(model=without | {"bridge": "zero"}) == (
+        "model.bridge: 'zero' keeps the source from 'sutskever', which knows it by its first state "
+        "alone; the nearest that works is final"
+    )
+
+
+def test_what_is_asked_of_an_attention_needs_one() -> None:
+    for key, value in (("guided_attention", {}), ("coverage_loss", 1.0)):
+        message = problem(model={"attention": None}, training={key: value})
+        assert message.startswith(f"training.{key}: needs an attention")
+    message = problem(training={"guided_attention": {}})
+    assert message.startswith("data.train.0.alignments: is missing")
+    aligned = {"train": FILES | {"alignments": "links"}, "valid": FILES}
+    assert make(data=aligned, training={"guided_attention": {}}).training.guided_attention
+
+
+def test_guiding_needs_weights_that_can_be_guided() -> None:
+    data = {"train": FILES | {"alignments": "links"}, "valid": FILES}
+    squared = {"guided_attention": {"loss": "squared_error"}}
+    for alignment in ("hard", "gumbel", "local_m"):
+        model = {"attention": {"alignment": alignment}}
+        message = problem(data=data, model=model, training=squared)
+        assert message == (
+            f"training.guided_attention: the alignment {alignment!r} learns nothing from links: "
+            "elsewhere than it looked its weights are 0 whatever the scores; the nearest that "
+            "works is softmax"
+        )
+    for alignment in ("sparsemax", "entmax", "local_p"):
+        model = {"attention": {"alignment": alignment}}
+        message = problem(data=data, model=model, training={"guided_attention": {}})
+        assert message == (
+            f"training.guided_attention.loss: learns nothing from the weights of {alignment!r} "
+            "that are exactly 0; the nearest that works is squared_error"
+        )
+        make(data=data, model=model, training=squared)
+    uniform = {"attention": {"score": "uniform"}}
+    for key, value in (("guided_attention", {}), ("coverage_loss", 1.0)):
+        assert problem(data=data, model=uniform, training={key: value}) == (
+            f"training.{key}: has nothing to teach the score 'uniform'; the nearest that works is "
+            "general"
+        )
+
+
+def test_two_passes_must_differ_by_dropout_alone() -> None:
+    assert make(training={"r_drop": 1.0}).training.r_drop == 1.0
+    dry = {
+        "embedding": {"dropout": 0.0},
+        "encoder": {"dropout": 0.0},
+        "decoder": {"dropout": 0.0, "output_dropout": 0.0},
+    }
+    assert problem(model=dry, training={"r_drop": 1.0}) == (
+        "training.r_drop: needs dropout in model, for two passes to differ by; set one, or this to "
+        "0"
+    )
+    for group, name in (
+        *(("embedding", "word_dropout"), ("encoder", "recurrent_dropout")),
+        *(("decoder", "output_dropout"), ("decoder", "recurrent_dropout")),
+    ):
+        make(model={**dry, group: {**dry[group], name: 0.1}}, training={"r_drop": 1.0})
+    between_layers = {"dropout": 0.1, "output_dropout": 0.0}
+    assert problem(model={**dry, "decoder": between_layers}, training={"r_drop": 1.0})
+    deep = {**between_layers, "num_layers": 2}
+    make(model={**dry, "decoder": deep}, training={"r_drop": 1.0})
+    for alignment in ("hard", "gumbel"):
+        for model in ({}, dry):
+            drawn = {**model, "attention": {"alignment": alignment}}
+            assert problem(model=drawn, training={"r_drop": 1.0}) == (
+                f"training.r_drop: two passes over {alignment!r} look at other positions, and "
+                "should not agree; the nearest alignment that works is softmax"
+            )
+    assert problem(training={"r_drop": 1.0, "scheduled_sampling": {}}) == (
+        "training.scheduled_sampling: two passes that are fed other words should not agree; set "
+        "it to null, or r_drop to 0"
+    )
+
+
+def test_reinforce_is_for_what_samples() -> None:
+    options = {"reinforce": {"weight": 2.0}}
+    make(model={"attention": {"alignment": "hard"}}, training=options)
+    for model in ({}, {"attention": None}, {"attention": {"alignment": "gumbel"}}):
+        assert problem(model=model, training=options) == (
+            "training.reinforce: is for model.attention.alignment: hard alone"
+        )
+
+
+@pytest.mark.parametrize("corpus", ["valid", "test"])
+def test_only_training_is_guided(corpus: str) -> None:
+    data = {"train": FILES, "valid": FILES} | {corpus: FILES | {"alignments": "links"}}
+    assert problem(data=data) == (
+        f"data.{corpus}.alignments: are read in training alone; `nmt align --gold` compares with "
+        "them"
+    )
+
+
+def test_residual_connections_need_layers_to_connect() -> None:
+    for side in ("encoder", "decoder"):
+        message = problem(model={side: {"residual": True}})
+        assert message.startswith(f"model.{side}.residual: connects layers, and there is one")
+        make(model={side: {"residual": True, "num_layers": 2}})
+
+
+GRIDS = {"grids": "a.npz", "target": "a.txt"}
+
+
+def grid_config(encoder: Any = None, **groups: Any) -> dict[str, Any]:
+    encoder = {"name": "grid", "channels": 3} if encoder is None else encoder
+    data = {"train": GRIDS, "valid": GRIDS, "test": GRIDS}
+    given = {"data": data, "model": {"encoder": encoder}, "tokenizer": {"shared": False}}
+    return given | groups
+
+
+def test_an_encoder_is_chosen_by_its_name() -> None:
+    assert make().model.encoder == EncoderConfig()
+    assert make(model={"encoder": "recurrent"}).model.encoder == EncoderConfig()
+    assert make(model={"encoder": {"hidden_size": 8}}).model.encoder == EncoderConfig(hidden_size=8)
+    assert make(model={"encoder": EncoderConfig(hidden_size=8)}).model.encoder.hidden_size == 8
+    config = make(**grid_config())
+    assert config.model.encoder == GridEncoderConfig(channels=3)
+    assert config.reads_grids
+    assert not make().reads_grids
+    assert Config.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        ("conv", "model.encoder: unknown encoder 'conv'; allowed: recurrent, grid"),
+        ({"name": "gird"}, "model.encoder: unknown encoder 'gird' (did you mean 'grid'?)"),
+        ("grid", "model.encoder.channels: is missing"),
+        ({"name": "grid", "channels": 0}, "model.encoder.channels: must be at least 1, not 0"),
+        ({"name": "grid", "channels": 1, "cell": "gru"}, "model.encoder.cell: unknown option"),
+        ({"channels": 1}, "model.encoder.channels: unknown option 'channels'"),
+        (3, "model.encoder: must be a group of options"),
+        (None, "model.encoder: must be a group of options"),
+        ({"cell": "grus"}, "model.encoder.cell: unknown cell 'grus'"),
+    ],
+)
+def test_what_is_wrong_with_an_encoder(encoder: Any, message: str) -> None:
+    assert problem(model={"encoder": encoder}).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (
+            {"data": {"train": [GRIDS, FILES], "valid": GRIDS}},
+            "data.train.1: model.encoder is 'grid', which reads grids",
+        ),
+        ({"data": {"train": GRIDS, "valid": FILES}}, "data.valid: model.encoder is 'grid'"),
+        ({"model": {}}, "data.train.0: model.encoder is 'recurrent', which reads text, not grids"),
+        (
+            {"decoding": {"shortlist": {}}},
+            "decoding.shortlist: needs source words, and grids have none; leave it out",
+        ),
+        ({"tokenizer": {}}, "tokenizer.shared: grids have no vocabulary to share; set it to false"),
+        (
+            {"tokenizer": {"shared": False, "source_path": "a"}},
+            "tokenizer.source_path: grids need no tokenizer; leave it out",
+        ),
+        (
+            {"data": {"train": GRIDS, "valid": GRIDS, "filters": {"deduplicate": True}}},
+            "data.filters.deduplicate: compares text, not grids; set it to false",
+        ),
+        (
+            {"data": {"train": GRIDS | {"alignments": "a"}, "valid": GRIDS}},
+            "data.train.0.alignments: are of words, and grids have none",
+        ),
+    ],
+)
+def test_what_does_not_go_with_grids(groups: dict[str, Any], message: str) -> None:
+    assert problem(**grid_config(**groups)).startswith(message)
+
+
+def test_a_beam_has_room_for_what_is_chosen_from() -> None:
+    assert problem(decoding={"n_best": 9}) == (
+        "decoding.n_best: must be at most beam_size (5), not 9"
+    )
+    assert problem(decoding={"mbr": "chrf", "mbr_candidates": 9}) == (
+        "decoding.mbr: chooses among mbr_candidates (9), of which a beam finds at most beam_size "
+        "(5); set search to sampling, or one of these numbers to the other"
+    )
+    assert problem(decoding={"mbr": "bleu", "mbr_candidates": 4, "n_best": 5}) == (
+        "decoding.n_best: must be at most mbr_candidates (4), not 5"
+    )
+    greedy = {"search": "greedy", "beam_size": 32, "mbr": "chrf"}
+    assert problem(decoding=greedy) == (
+        "decoding.mbr: chooses among several translations, and greedy search finds one; set search "
+        "to sampling, beam or diverse_beam"
+    )
+    make(decoding={"search": "sampling", "mbr": "chrf", "n_best": 9})
+    make(decoding={"search": "sampling", "n_best": 99})
+
+
+def test_a_coverage_penalty_needs_an_attention() -> None:
+    assert problem(model={"attention": None}, decoding={"coverage_penalty": "gnmt"}) == (
+        "decoding.coverage_penalty: needs an attention, and model.attention is null; leave one of "
+        "them out"
+    )
+
+
+def test_units_of_alignments_are_for_alignments() -> None:
+    corpus = {"source": "x", "target": "y", "alignment_units": "auto"}
+    assert problem(data={"train": corpus, "valid": {"tsv": "z"}}) == (
+        "data.train.0.alignment_units: is only supported with alignments; set these too, or "
+        "leave it out"
+    )
+
+
+def test_a_dictionary_is_for_unknown_words() -> None:
+    assert problem(decoding={"dictionary": "words.tsv"}) == (
+        "decoding.dictionary: is for replace_unknown: true alone; set that too"
+    )
+    assert problem(model={"attention": None}, decoding={"replace_unknown": True}) == (
+        "decoding.replace_unknown: needs an attention, and model.attention is null; leave one of "
+        "them out"
+    )

@@ -1,0 +1,181 @@
+import inspect
+import itertools
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from pydantic import ConfigDict, Field, ValidationError
+
+from nmt.config import base
+from nmt.config.messages import explain
+from nmt.config.registry import PlugIn, Strict, Table
+from nmt.core.errors import ConfigError
+
+_numbers = itertools.count()
+TABLES = [value for value in vars(base).values() if isinstance(value, Table)]
+
+MODULE = '''
+class Plain:
+    """Nothing to choose."""
+    def __init__(self, size: int) -> None:
+        self.made = (size,)
+
+class Rich:
+    """Much to choose.
+
+    Args:
+        rate: how fast.
+    """
+    def __init__(self, size: int, *, rate: Annotated[float, Gt(0.0)] = 0.5, steps: int = 3,
+                 mode: Literal["soft", "hard"] = "soft", limit: int | None = None) -> None:
+        self.made = (size, rate, steps, mode, limit)
+
+class Odd:
+    """Its option has a type that nobody knows."""
+    def __init__(self, *, tensor: Tensor = None) -> None: ...
+
+THINGS = {"plain": Plain, "rich": Rich, "odd": Odd}
+'''
+IMPORTS = "from typing import Annotated, Any as Tensor, Literal\nfrom annotated_types import Gt\n"
+
+
+@pytest.fixture
+def things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Table:
+    name = f"things_{next(_numbers)}"
+    (tmp_path / f"{name}.py").write_text(IMPORTS + MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    return Table("thing", name, "THINGS")
+
+
+def problem(model: type[Strict], given: dict[str, object]) -> tuple[tuple[int | str, ...], str]:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(given)
+    (details,) = caught.value.errors()
+    return details["loc"], explain(details)
+
+
+def test_names_and_options_without_importing(things: Table) -> None:
+    assert things.names() == ["plain", "rich", "odd"]
+    assert list(things.options("rich").model_fields) == ["rate", "steps", "mode", "limit"]
+    assert things.summary("rich") == "Much to choose."
+    assert things.signature("rich")[0].help == "how fast."
+    assert things.module not in sys.modules
+
+
+def test_create_gives_what_the_code_gives_and_the_options(things: Table) -> None:
+    plugin = PlugIn.model_validate({"name": "rich", "rate": "3e-4", "mode": "hard"})
+    assert things.create(plugin, 7).made == (7, 3e-4, 3, "hard", None)
+    assert things.create(PlugIn(name="plain"), 7).made == (7,)
+
+
+def test_get_is_the_class(things: Table) -> None:
+    assert things.get("plain")(1).made == (1,)
+
+
+def test_plug_in_has_a_short_form() -> None:
+    assert PlugIn.model_validate("dot") == PlugIn(name="dot")
+    assert PlugIn.model_validate({"name": "dot", "a": 1}).options == {"a": 1}
+
+
+def test_field_is_converted_and_completed(things: Table) -> None:
+    class Group(Strict):
+        thing: Annotated[PlugIn, things] = PlugIn(name="plain")
+
+    given = {"name": "rich", "rate": "1", "limit": "8"}
+    resolved = {"rate": 1.0, "steps": 3, "mode": "soft", "limit": 8}
+    assert Group.model_validate({"thing": given}).thing.options == resolved
+    assert Group().thing == PlugIn(name="plain")
+
+
+def test_defaults_are_resolved_too(things: Table) -> None:
+    class Group(Strict):
+        thing: Annotated[PlugIn, things] = PlugIn(name="rich")
+
+    assert Group().thing.options["rate"] == 0.5
+    assert Group() == Group.model_validate({"thing": "rich"})
+
+
+def test_field_of_another_model_keeps_its_declared_fields(things: Table) -> None:
+    class Chosen(Strict):
+        model_config = ConfigDict(extra="allow")
+        name: str = "rich"
+        shared: bool = True
+
+    class Group(Strict):
+        thing: Annotated[Chosen, things] = Chosen()
+
+    made = Group.model_validate({"thing": {"shared": "no", "steps": "4"}}).thing
+    assert made.shared is False
+    assert made.model_dump()["steps"] == 4
+    assert problem(Group, {"thing": {"shard": 1}}) == (
+        ("thing", "shard"),
+        "unknown option 'shard' of thing 'rich' (did you mean 'shared'?); "
+        "allowed: shared, rate, steps, mode, limit",
+    )
+
+
+def test_unknown_name(things: Table) -> None:
+    class Group(Strict):
+        thing: Annotated[PlugIn, things] = PlugIn(name="plain")
+        names: list[Annotated[str, things]] = Field(default=[])
+
+    sentence = "unknown thing 'ritch' (did you mean 'rich'?); allowed: plain, rich, odd"
+    assert problem(Group, {"thing": "ritch"}) == (("thing",), sentence)
+    assert problem(Group, {"names": ["plain", "ritch"]}) == (("names", 1), sentence)
+
+
+def test_bad_options(things: Table) -> None:
+    class Group(Strict):
+        thing: Annotated[PlugIn, things] = PlugIn(name="plain")
+
+    assert problem(Group, {"thing": {"name": "rich", "rats": 1}}) == (
+        ("thing", "rats"),
+        "unknown option 'rats' of thing 'rich' (did you mean 'rate'?); "
+        "allowed: rate, steps, mode, limit",
+    )
+    assert problem(Group, {"thing": {"name": "plain", "x": 1}}) == (
+        ("thing", "x"),
+        "unknown option 'x' of thing 'plain'; allowed: none",
+    )
+    assert problem(Group, {"thing": {"name": "rich", "steps": "many"}}) == (
+        ("thing", "steps"),
+        "must be a whole number, not 'many'",
+    )
+    assert problem(Group, {"thing": {"name": "rich", "rate": "0"}}) == (
+        ("thing", "rate"),
+        "must be more than 0, not '0'",
+    )
+
+
+def test_create_refuses_what_a_field_would_refuse(things: Table) -> None:
+    with pytest.raises(ConfigError, match=r"^thing rich\.steps: must be a whole number, not 'x'$"):
+        things.create(PlugIn.model_validate({"name": "rich", "steps": "x"}), 7)
+    with pytest.raises(ConfigError, match="unknown thing 'poor'; allowed: plain, rich, odd"):
+        things.create(PlugIn(name="poor"), 7)
+
+
+def test_get_refuses_an_unknown_name(things: Table) -> None:
+    with pytest.raises(ConfigError, match=r"unknown thing 'Rich' \(did you mean 'rich'\?\)"):
+        things.get("Rich")
+
+
+def test_option_of_unknown_type_is_an_internal_error(things: Table) -> None:
+    with pytest.raises(TypeError, match=r"an option of 'odd' has the type 'Tensor'"):
+        things.options("odd")
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.attribute)
+def test_what_the_text_says_is_what_python_says(table: Table) -> None:
+    for name in table.names():
+        constructor = inspect.signature(table.get(name))
+        live = {
+            key: parameter.default
+            for key, parameter in constructor.parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        }
+        schema = table.options(name)
+        assert {key: field.default for key, field in schema.model_fields.items()} == live
+        schema()  # the defaults are valid
+        assert all(field.description for field in schema.model_fields.values())
+        assert table.summary(name)

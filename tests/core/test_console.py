@@ -1,0 +1,44 @@
+"""What a terminal shows: no control characters, and a warning that repeats only once."""
+
+import logging
+
+import pytest
+
+from nmt.core.console import ONCE, EscapingFormatter, OnceFilter, escape_controls, print_notice
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain ä 中 \N{COMBINING ACUTE ACCENT}", "plain ä 中 \N{COMBINING ACUTE ACCENT}"),
+        ("a\tb\nc", "a\tb\nc"),
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("\x07\x00\x7f\r", r"\x07\x00\x7f\r"),
+        ("\x9b2J", r"\x9b2J"),
+        ("\u202eevil\u2066", r"\u202eevil\u2066"),
+        ("\u200d joins, and is text", "\u200d joins, and is text"),
+    ],
+)
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
+    assert escape_controls(text) == shown
+
+
+def test_notices_go_to_stderr_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    print_notice("runs/\x1b]0;title\x07")
+    assert capsys.readouterr() == ("", "runs/\\x1b]0;title\\x07\n")
+
+
+def test_log_lines_are_escaped_after_formatting() -> None:
+    record = logging.LogRecord("nmt", logging.WARNING, "x", 1, "%s", ("a\x1bb",), None)
+    assert EscapingFormatter().format(record) == r"a\x1bb"
+
+
+def test_a_marked_warning_is_shown_once_by_each_handler() -> None:
+    def record(text: str, **fields: object) -> logging.LogRecord:
+        return logging.makeLogRecord({"msg": text, **fields})
+
+    first, second = OnceFilter(), OnceFilter()
+    assert [bool(first.filter(record("a", **ONCE))) for _ in range(3)] == [True, False, False]
+    assert first.filter(record("b", **ONCE))
+    assert second.filter(record("a", **ONCE))
+    assert all(first.filter(record("c")) for _ in range(3))

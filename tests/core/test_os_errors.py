@@ -1,0 +1,82 @@
+import errno
+import os
+
+import pytest
+
+from nmt.core.errors import UserError
+from nmt.core.os_errors import describe, explain_shortage
+from nmt.system.out_of_memory import is_out_of_memory
+
+
+@pytest.mark.parametrize(
+    ("code", "what_to_do"),
+    [
+        (errno.ENOSPC, "make room"),
+        (errno.EFBIG, "ulimit -f"),
+        (errno.EMFILE, "ulimit -n"),
+        (errno.ENOMEM, "ulimit -v"),
+        (errno.EROFS, "choose a place on a file system that can be written"),
+        (errno.EIO, "check the disk"),
+    ],
+)
+def test_a_shortage_is_one_line_with_its_place_and_what_to_do(code: int, what_to_do: str) -> None:
+    for error, place in (
+        (OSError(code, os.strerror(code), "out.txt"), "out.txt: "),
+        (OSError(code, os.strerror(code)), ""),
+    ):
+        told = explain_shortage(error)
+        assert told is not None
+        assert told.startswith(f"{place}{os.strerror(code)}; ")
+        assert what_to_do in told
+        assert told == place + describe(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), "memory: Cannot allocate memory; free memory"),
+        (
+            ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+            "libtorch_cpu.so: failed to map segment from shared object; free memory",
+        ),
+        (
+            RuntimeError(
+                "unable to open shared memory object </torch_1>: Too many open files (24)"
+            ),
+            "unable to open shared memory object </torch_1>: Too many open files (24); raise the",
+        ),
+        (RuntimeError("can't start new thread"), "can't start new thread; raise the limit on proc"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: 8 bytes\nC++ stack"),
+            "DefaultCPUAllocator: can't allocate memory: 8 bytes; free memory",
+        ),
+    ],
+)
+def test_libraries_that_meet_one_are_understood(error: Exception, told: str) -> None:
+    assert (explain_shortage(error) or "").startswith(told)
+    assert is_out_of_memory(error) == (
+        isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "No such file", "x"),
+        ValueError("Too many open files"),
+        RuntimeError("shapes do not match"),
+        OSError("of no kind"),
+        OSError(errno.EFBIG, "larger than 500,000 bytes, the limit here", "x"),
+        UserError("No space left on device"),
+    ],
+)
+def test_all_else_is_no_shortage(error: Exception) -> None:
+    assert explain_shortage(error) is None
+
+
+def test_a_system_without_a_temporary_folder_is_one_line() -> None:
+    error = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+    assert explain_shortage(error) == (
+        "No usable temporary directory found in ['/tmp']; set TMPDIR to a folder that can be "
+        "written, or make room"
+    )

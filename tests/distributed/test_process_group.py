@@ -1,0 +1,129 @@
+"""What torch says between processes; `tests/integration/test_train_ranks.py` has several."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+import torch
+from torch.distributed import DistBackendError, DistNetworkError
+
+from nmt.distributed.process_group import Launched, LostProcess, meet, talk
+
+GLOO = "[/build/third_party/gloo/gloo/transport/tcp"
+
+
+def fail(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            RuntimeError(f"{GLOO}/pair.cc:553] Connection closed by peer [127.0.0.1]:553. This is"),
+            r"Connection closed by peer \[127\.0\.0\.1\]:553",
+        ),
+        (
+            RuntimeError(f"{GLOO}/pair.cc:537] Read error [::1]:99: Connection reset by peer"),
+            r"Read error \[::1\]:99: Connection reset by peer",
+        ),
+        (RuntimeError(f"{GLOO}/pair.cc:301] writev [::1]:9: Broken pipe"), "writev .* Broken pipe"),
+        (
+            RuntimeError(f"{GLOO}/unbound_buffer.cc:78] Timed out waiting 3000ms for recv"),
+            "Timed out waiting 3000ms for recv",
+        ),
+        (
+            RuntimeError("Application timeout caused pair closure"),
+            "Application timeout caused pair closure",
+        ),
+        (
+            DistBackendError("NCCL error: remote process exited"),
+            "NCCL error: remote process exited",
+        ),
+        (DistNetworkError("failed to recv, got 0 bytes"), "failed to recv, got 0 bytes"),
+    ],
+)
+def test_the_death_of_another_is_told_as_such(error: Exception, told: str) -> None:
+    with pytest.raises(LostProcess, match=rf"of torchrun has died, or .* any more \({told}\)$"):
+        talk(lambda: fail(error))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory"
+        ),
+        DistBackendError("NCCL error, Last error:\nCuda failure 2 'out of memory'"),
+        RuntimeError("The size of tensor a (3) must match the size of tensor b (4)"),
+        RuntimeError(f"[enforce fail at {GLOO[1:]}/pair.cc:456] op.preamble.length <= op.nbytes"),
+        ValueError("no"),
+    ],
+)
+def test_what_goes_wrong_in_this_process_is_not_taken_for_the_death_of_another(
+    error: Exception,
+) -> None:
+    with pytest.raises(type(error)) as raised:
+        talk(lambda: fail(error))
+    assert raised.value is error
+
+
+# The second of two processes; stopped, it answers no more, and none of its connections is closed.
+STOPPING = """
+import os
+import signal
+from nmt.distributed.process_group import meet
+
+with meet() as group:
+    group.hear(None)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    group.hear(None)
+"""
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        "largest",
+        pytest.param("add_up", marks=pytest.mark.slow),
+        pytest.param("collect", marks=pytest.mark.slow),
+    ],
+)
+def test_who_is_silent_is_not_waited_for_without_end(
+    exchange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    names = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": "0"}
+    for name, value in {**names, "TORCHELASTIC_RUN_ID": "x"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("nmt.distributed.process_group._SILENCE", timedelta(seconds=0.5))
+    other = subprocess.Popen([sys.executable, "-c", STOPPING], env={**os.environ, "RANK": "1"})
+    end = threading.Timer(20, other.kill)  # who waits for it then finds a connection closed
+    end.start()
+    try:
+        with meet() as group:
+            assert isinstance(group, Launched)
+            exchanges = {
+                "largest": lambda: group.largest(1),
+                "add_up": lambda: group.add_up(torch.ones(3)),
+                "collect": lambda: group.collect(1),
+            }
+            group.hear(None)
+            while os.waitpid(other.pid, os.WUNTRACED | os.WNOHANG) == (0, 0):
+                time.sleep(0.01)
+            with pytest.raises(
+                LostProcess, match=r"cannot be reached any more \(Timed out waiting"
+            ):
+                exchanges[exchange]()
+    finally:
+        end.cancel()
+        other.kill()
+        other.wait()

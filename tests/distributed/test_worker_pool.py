@@ -1,0 +1,172 @@
+"""Processes that share a tool: order, errors, death."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import count, islice
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.core.errors import DataError, RunError
+from nmt.distributed.worker_pool import Workers
+
+
+def scale(tool: torch.Tensor, number: int) -> float:
+    return float(tool.sum()) * number
+
+
+def refuse(tool: torch.Tensor, number: int) -> int:
+    if number == 3:
+        raise DataError(f"no {number}, please")
+    return number
+
+
+def die(tool: torch.Tensor, number: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+def test_results_come_in_the_order_of_the_jobs() -> None:
+    with Workers(torch.ones(3), 2) as workers:
+        assert list(workers.map(scale, [(number,) for number in range(20)])) == [
+            3.0 * number for number in range(20)
+        ]
+        assert list(workers.map(scale, [])) == []
+        with pytest.raises(DataError, match="no 3, please"):
+            list(workers.map(refuse, [(number,) for number in range(6)]))
+        assert list(workers.map(scale, [(5,)])) == [15.0]  # and nothing is left of what went wrong
+
+
+def test_jobs_are_taken_as_they_are_needed_and_other_jobs_may_come_between() -> None:
+    taken = []
+
+    def jobs() -> Iterator[tuple[int]]:
+        for number in count():
+            taken.append(number)
+            yield (number,)
+
+    with Workers(torch.ones(3), 2) as workers:
+        results = workers.map(scale, jobs())
+        for number in range(5):
+            assert next(results) == 3.0 * number
+            assert number < len(taken) <= number + 1 + 8, "four for each process, and no more"
+            assert list(workers.map(scale, [(100 + number,)])) == [3.0 * (100 + number)]
+        results.close()  # what was given out is wanted no more
+        assert list(workers.map(scale, [(7,), (8,)])) == [21.0, 24.0]
+        assert not workers._answers and not workers._awaited
+
+
+def test_a_death_is_told() -> None:
+    with (
+        Workers(torch.ones(1), 2) as workers,
+        pytest.raises(RunError, match=r"a worker has died \(exit code -9.*fewer --workers"),
+    ):
+        list(workers.map(die, [(1,)]))
+
+
+def stumble(tool: torch.Tensor, number: int) -> int:
+    return 1 // (number - number)
+
+
+def keep(tool: torch.Tensor, load: bytes) -> object:
+    return lambda: load
+
+
+def test_what_came_before_an_error_in_the_jobs_is_not_lost() -> None:
+    def jobs() -> Iterator[tuple[int]]:
+        yield from ((number,) for number in range(20))
+        raise DataError("line 21 is missing")
+
+    with Workers(torch.ones(1), 2) as workers:
+        results = workers.map(scale, jobs())
+        assert list(islice(results, 20)) == list(range(20))
+        with pytest.raises(DataError, match="line 21"):
+            next(results)
+        with pytest.raises(AttributeError, match="local object"):
+            list(workers.map(lambda tool: tool, [()]))
+        assert list(workers.map(scale, [(3,)])) == [3]
+
+
+def wait(tool: torch.Tensor, load: bytes) -> None:
+    time.sleep(60)
+
+
+def give_back(tool: torch.Tensor, load: bytes) -> bytes:
+    return load
+
+
+def test_what_goes_wrong_in_a_worker_comes_with_its_traceback() -> None:
+    with Workers(torch.ones(1), 1) as workers:
+        with pytest.raises(RuntimeError, match=r"(?s)in a worker:.*stumble.*ZeroDivisionError"):
+            list(workers.map(stumble, [(1,), (2,)]))
+        with pytest.raises(RuntimeError, match="pickle"):
+            list(workers.map(keep, [(b"x",)]))
+
+
+ENDING = """
+import signal, sys, time, torch
+from nmt.distributed.worker_pool import Workers
+sys.path.insert(0, {folder!r})
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
+from test_worker_pool import die, give_back, wait
+if __name__ == "__main__":
+    with Workers(torch.ones(1), 2) as workers:
+        print(*[process.pid for process in workers._processes], flush=True)
+        {work}
+"""
+MANY = "list(workers.map({job}, [(b'x' * 300_000,)] * 40))"
+UNREAD = """results = workers.map(give_back, [(b'x' * 300_000,)] * 40)
+        print(len(next(results)), flush=True)
+        time.sleep(60)"""
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
+@pytest.mark.parametrize(
+    ("work", "way"),
+    [
+        (MANY.format(job="wait"), "interrupt"),
+        (MANY.format(job="die"), "none"),
+        (UNREAD, "kill"),
+    ],
+    ids=["interrupted", "a worker dies", "the parent is killed"],
+)
+def test_all_end_soon_whatever_lies_in_the_queues(work: str, way: str, tmp_path: Path) -> None:
+    script = tmp_path / "ending.py"
+    script.write_text(ENDING.format(folder=str(Path(__file__).parent), work=work))
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        workers = [int(pid) for pid in process.stdout.readline().split()]
+        assert len(workers) == 2
+        if way == "kill":
+            assert process.stdout.readline() == "300000\n"
+        time.sleep({"interrupt": 4, "kill": 1, "none": 0}[way])
+        if way == "interrupt":
+            os.killpg(process.pid, signal.SIGINT)
+        elif way == "kill":
+            process.kill()
+        try:
+            process.wait(timeout=20)
+        finally:
+            process.kill()
+    deadline = time.monotonic() + 10
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not any(map(is_running, workers))

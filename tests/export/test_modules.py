@@ -1,0 +1,79 @@
+"""The parts of an exported graph that need no exporter: by hand, or what PyTorch has for them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+from torch import Tensor
+
+from nmt.core.special_tokens import BOS, EOS, PAD, UNK
+from nmt.export.modules import Candidates
+from nmt.export.onnx_graph import _share
+from nmt.export.onnx_operators import operators
+from nmt.nn.layers.int8 import Int8Weight, int8_product
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_a_sentence_may_have_the_candidates_of_its_words_and_what_all_may_have(
+    copies: bool,
+) -> None:
+    table = torch.full((8, 2), PAD)
+    table[4], table[5], table[UNK] = torch.tensor([8, 9]), torch.tensor([10, PAD]), 11
+    table[[PAD, BOS, EOS]] = 7  # which ask for nothing
+    candidates = Candidates(table, torch.tensor([12]), 14, copies=copies)
+    source = torch.tensor([[4, 5, EOS], [UNK, EOS, PAD]])
+    tokens, allowed = candidates(source)
+    everywhere = {PAD, UNK, BOS, EOS, 12}
+    first = everywhere | {8, 9, 10} | ({4, 5} if copies else set())
+    second = everywhere | {11}
+    assert tokens.tolist() == sorted(first | second)
+    assert [set(tokens[row].tolist()) for row in allowed.mask] == [first, second]
+
+
+def rows() -> Tensor:
+    torch.manual_seed(1)
+    return torch.randn(4, 8) * torch.tensor([[1e-3], [1.0], [1e3], [0.0]])
+
+
+def int8_arguments() -> tuple[Tensor, ...]:
+    weight = Int8Weight.of(torch.randn(6, 8))
+    return rows(), weight.values, weight.scales
+
+
+@pytest.mark.parametrize(
+    ("operator", "function", "arguments"),
+    [
+        (torch.ops.nmt.int8_product.default, int8_product, int8_arguments),
+        (torch.ops.aten.matmul.default, torch.matmul, lambda: (rows(), rows()[1])),
+        (torch.ops.aten.matmul.default, torch.matmul, lambda: (rows(), rows()[:2].T)),
+        (torch.ops.aten.lerp.Tensor, torch.lerp, lambda: (rows(), rows() + 1, rows().sigmoid())),
+        (torch.ops.aten.log_sigmoid.default, torch.nn.functional.logsigmoid, lambda: (rows(),)),
+    ],
+    ids=["int8_product", "matrix times vector", "matrix times matrix", "lerp", "log_sigmoid"],
+)
+def test_an_operator_is_what_pytorch_has(
+    operator: Any, function: Callable[..., Tensor], arguments: Callable[[], tuple[Tensor, ...]]
+) -> None:
+    given = arguments()
+    found = operators()[operator](*(np.ascontiguousarray(tensor) for tensor in given))
+    expected = function(*given).numpy()
+    np.testing.assert_allclose(found.value, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_with_one_content_type_and_shape_are_kept_once() -> None:
+    arrays = {
+        "first": np.zeros((2, 2), np.float32),
+        "again": np.zeros((2, 2), np.float32),
+        "another shape": np.zeros(4, np.float32),
+        "another type": np.zeros((2, 2), np.int32),
+        "another content": np.ones((2, 2), np.float32),
+    }
+    weights = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    kept, same = _share(weights)
+    assert all(isinstance(weight, onnx.TensorProto) for weight in kept)
+    assert [weight.name for weight in kept] == [name for name in arrays if name != "again"]
+    assert same == {"again": "first"}

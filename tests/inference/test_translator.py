@@ -1,0 +1,856 @@
+"""A tiny model with random weights: what holds for any model holds for it."""
+
+import logging
+import re
+import shutil
+import weakref
+from collections import deque
+from contextlib import nullcontext
+from dataclasses import replace
+from itertools import chain, groupby, islice, product, repeat
+from pathlib import Path
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+import torch
+
+from nmt.alignment.word_alignment import hard_alignment
+from nmt.build.data import build_reranker, build_search
+from nmt.build.model import build_model
+from nmt.config.experiment import Config, DecodingConfig, ModelConfig
+from nmt.config.file import dump_config
+from nmt.core.errors import ConfigError, RunError
+from nmt.core.special_tokens import EOS, UNK
+from nmt.evaluation.minimum_bayes_risk import ChrfUtility, expected_utilities
+from nmt.inference import length_batching
+from nmt.inference.batch_inference import Inference
+from nmt.inference.loading import load_dictionary
+from nmt.inference.translator import Input, Translator
+from nmt.nn.layers import int8
+from nmt.runs.checkpoint import save_checkpoint
+from nmt.runs.directory import RunDirectory
+from nmt.search.hypothesis import Hypothesis
+from nmt.search.rule_variants import ShallowFusion
+from nmt.text.normalization import Normalizer
+from nmt.text.sentencepiece_trainer import SentencePieceTrainer
+from nmt.text.words import WordTrainer
+
+WORDS = [f"w{index}" for index in range(40)]
+MODEL = {
+    "embedding": {"size": 16, "dropout": 0.5},
+    "encoder": {"hidden_size": 16},
+    "decoder": {"hidden_size": 24},
+}
+HOSTILE = [
+    "",
+    "   ",
+    "\t",
+    "w1 w2",
+    "w1\nw2",
+    "w1\r",
+    "\x00",
+    "<s> </s> <pad>",
+    "\U0001f600 w3",
+    "\ud800",
+    "\u2028 \x85 \x0b",
+    "▁ ￭ \ufeff",
+    "w5 " * 3000,
+    "é" * 5000,
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return WordTrainer(Normalizer()).train(lambda: iter([" ".join(WORDS)]))
+
+
+def make_translator(tokenizer, **decoding) -> Translator:
+    torch.manual_seed(3)
+    model = build_model(
+        ModelConfig.model_validate(MODEL),
+        len(tokenizer),
+        len(tokenizer),
+    )
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "hidden" not in name:
+                parameter.mul_(3.0)  # so that the source matters; but recurrence stays tame
+        model.projection.bias[EOS] += 3.0
+    options = DecodingConfig.model_validate({"max_length": 9, "beam_size": 3, **decoding})
+    search = build_search(options, tokenizer)
+    return Translator(
+        Inference(model, search, torch.device("cpu"), torch.float32, batch_tokens=200),
+        source_reader=tokenizer,
+        target_tokenizer=tokenizer,
+        max_source_length=50,
+        reranker=build_reranker(options),
+        dictionary=load_dictionary(options),
+    )
+
+
+def computing(translator: Translator, **how) -> Translator:
+    """The same, computing otherwise."""
+    return replace(translator, inference=replace(translator.inference, **how))
+
+
+@pytest.fixture(scope="module")
+def translator(tokenizer) -> Translator:
+    return make_translator(tokenizer)
+
+
+def save_run(translator: Translator, folder: Path) -> RunDirectory:
+    """The run that would have such a model."""
+    run = RunDirectory.create(folder)
+    config = Config.model_validate(
+        {
+            "run": str(folder),
+            "data": {"train": {"source": "x", "target": "y"}, "valid": {"tsv": "z"}},
+            "tokenizer": {"name": "words"},
+            "model": MODEL,
+            "decoding": {"max_length": 9, "beam_size": 3, "batch_tokens": 300},
+        }
+    )
+    run.config.write_text(dump_config(config), encoding="utf-8")
+    translator.source_reader.save(run.shared_tokenizer)
+    save_checkpoint(run.checkpoint("best"), {"model": translator.inference.model.state_dict()}, {})
+    return run
+
+
+def random_lines(number: int, seed: int = 1) -> list[str]:
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(WORDS, size=rng.integers(1, 15))) for _ in range(number)]
+
+
+def texts(translations) -> list[str]:
+    return [translation.text for translation in translations]
+
+
+def test_the_model_is_worth_testing_with(translator):
+    found = translator.translate(random_lines(50))
+    assert len(set(texts(found))) > 20
+    assert len({len(translation.hypotheses[0].tokens) for translation in found}) > 3
+
+
+def test_whatever_a_line_holds_one_line_comes_out(translator):
+    lines = list(chain(*zip(HOSTILE, random_lines(len(HOSTILE)), strict=True)))
+    found = texts(translator.translate(lines))
+    assert len(found) == len(lines)
+    assert all(len(text.splitlines()) <= 1 for text in found)
+    assert found[1::2] == texts(translator.translate(lines[1::2]))
+
+
+def test_nothing_but_blanks_becomes_nothing(translator):
+    for line in ("", "   ", "\t", "\u2028 \x85"):
+        (translation,) = translator.translate([line], with_alignments=True)
+        assert translation.text == ""
+        assert translation.texts == ("",)
+        assert translation.hypotheses == (Hypothesis((), 0.0, 0.0),)
+        assert translation.alignment.weights.shape == (0, 0)
+        assert translation.alignment.links == frozenset()
+
+
+def test_no_lines_at_all(translator):
+    assert translator.translate([]) == []
+    assert list(translator.score([])) == []
+    assert list(translator.align([])) == []
+
+
+def test_one_line_must_be_in_a_list(translator):
+    with pytest.raises(TypeError, match=r"write translate\(\[line\]\)"):
+        translator.translate("w1 w2")
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"), [(None, "None"), (3, "int"), (b"w1", "bytes"), (("w1",), "(str)")]
+)
+def test_a_line_of_another_type_is_refused(translator, line, kind):
+    with pytest.raises(TypeError) as raised:
+        translator.translate(["w1", line])
+    assert str(raised.value) == (f"translate: line 2 is {kind}; each line must be str or Input")
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind"), [(None, "None"), (3, "int"), (b"w1", "bytes"), ("w1", "str")]
+)
+def test_what_is_not_a_list_of_lines_is_refused(translator, lines, kind):
+    with pytest.raises(TypeError) as raised:
+        translator.translate(lines)
+    assert str(raised.value) == (
+        f"translate takes a list of lines, not {kind}; of one line, write translate([line])"
+    )
+
+
+@pytest.mark.parametrize("name", ["score", "align"])
+def test_a_pair_of_other_types_is_refused(translator, name):
+    function = getattr(translator, name)
+    for pair, kind in [
+        (("w1", None), "(str, None)"),
+        ((b"w1", "w2"), "(bytes, str)"),
+        (("w1",), "(str)"),
+        (("w1", "w2", "w3"), "(str, str, str)"),
+        ("ab", "str"),
+        (3, "int"),
+    ]:
+        with pytest.raises(TypeError) as raised:
+            list(function([["w1", "w2"], pair]))
+        assert str(raised.value) == (
+            f"{name}: pair 2 is {kind}; each pair must be (source, target): (str, str)"
+        )
+    with pytest.raises(TypeError, match=rf"^{name}: pair 1 is str; each pair must be"):
+        list(function(("w1", "w2")))
+    for pairs in ("ab", None):
+        with pytest.raises(TypeError, match=rf"^{name} takes a list of pairs, not "):
+            list(function(pairs))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"source": None},
+        {"source": b"w1"},
+        {"source": "w1", "prefix": None},
+        {"source": "w1", "phrases": "w2"},
+        {"source": "w1", "phrases": ("w2", 3)},
+    ],
+)
+def test_an_input_of_other_types_is_refused(fields):
+    with pytest.raises(
+        TypeError, match=r"^Input takes a source \(str or Grid\), a prefix \(str\) and "
+    ):
+        Input(**fields)
+
+
+def test_a_long_line_is_cut_with_a_warning_that_names_it(translator, caplog):
+    words = " ".join(["w1 w2 w3 w4 w5"] * 20)
+    with caplog.at_level(logging.WARNING):
+        _, cut = translator.translate(["w1", words])
+    assert [record.getMessage() for record in caplog.records] == [
+        "line 2: the source has 100 tokens; only the first 50 are read (decoding.max_source_length)"
+    ]
+    (beginning,) = translator.translate([" ".join(words.split()[:50])])
+    assert cut.hypotheses[0].tokens == beginning.hypotheses[0].tokens
+    assert cut.hypotheses[0].score == pytest.approx(beginning.hypotheses[0].score, abs=1e-4)
+
+
+def test_lines_are_numbered_through_the_windows(translator, caplog, monkeypatch):
+    monkeypatch.setattr(length_batching, "_MOST_ITEMS", 2)
+    with caplog.at_level(logging.WARNING):
+        translator.translate(["w1", "w1", "w1", "w1", "w2 " * 60])
+        list(translator.score([("w1", "w1")] * 2 + [("w1", "w2 " * 60)]))
+    assert [record.getMessage()[:20] for record in caplog.records] == [
+        "line 5: the source h",
+        "line 3: the target h",
+    ]
+
+
+def test_batches_of_1_16_and_64_give_the_same(translator):
+    lines = random_lines(40)
+    one, sixteen, many = (
+        computing(translator, batch_tokens=100_000, batch_sentences=number).translate(lines)
+        for number in (1, 16, 64)
+    )
+    assert texts(one) == texts(sixteen) == texts(many)
+    for alone, together in zip(one, many, strict=True):
+        assert alone.hypotheses[0].score == pytest.approx(together.hypotheses[0].score, abs=1e-4)
+
+
+def test_windows_change_nothing(translator, monkeypatch):
+    lines = random_lines(20)
+    together = texts(translator.translate(lines))
+    monkeypatch.setattr(length_batching, "_MOST_ITEMS", 3)
+    assert texts(translator.translate(lines)) == together
+
+
+def test_a_stream_is_endless_and_read_as_wanted(translator, monkeypatch):
+    monkeypatch.setattr(length_batching, "_MOST_ITEMS", 3)
+    stream = translator.translate_stream(repeat("w1 w2"))
+    found = texts(next(stream) for _ in range(7))
+    assert found == texts(translator.translate(["w1 w2"] * 7))
+
+
+def test_the_first_of_several_is_the_only_one_of_one(tokenizer):
+    lines = random_lines(30)
+    several = make_translator(tokenizer, n_best=3).translate(lines)
+    for one, three in zip(make_translator(tokenizer).translate(lines), several, strict=True):
+        assert len(three.texts) == len(three.hypotheses) == 3
+        assert one.text == three.text == three.texts[0]
+        assert one.hypotheses[0].tokens == three.hypotheses[0].tokens
+
+
+@pytest.mark.parametrize("is_quantized", [False, True], ids=["float32", "int8"])
+@pytest.mark.parametrize("search", ["beam", "greedy"])
+def test_the_score_of_a_translation_is_what_search_reports(
+    tokenizer, search, is_quantized, monkeypatch
+):
+    translator = make_translator(tokenizer, search=search)
+    if is_quantized:
+        monkeypatch.setattr(int8, "_SMALLEST_WEIGHT", 0)
+        translator.inference.model.quantize()
+    lines = random_lines(40)
+    found = translator.translate(lines)
+    scores = list(translator.score(zip(lines, texts(found), strict=True)))
+    assert len(scores) == len(lines)
+    for translation, score in zip(found, scores, strict=True):
+        best = translation.hypotheses[0]
+        assert tokenizer.encode(translation.text) == list(best.tokens)  # words are unambiguous
+        assert score.log_probability == pytest.approx(best.log_probability, abs=1e-4)
+        assert score.num_tokens == len(best.tokens) + 1
+        assert score.tokens == (*tokenizer.pieces(best.tokens), "</s>")
+
+
+def test_scores_are_those_of_the_text_where_it_was_found_in_other_tokens():
+    """A model that knows nothing writes pieces that the tokenizer would join."""
+    trainer = SentencePieceTrainer(Normalizer(), vocabulary_size=45)
+    pieces = trainer.train(lambda: iter(WORDS + random_lines(50)))
+    translator = make_translator(pieces, n_best=3)
+    lines = random_lines(20)
+    found = translator.translate(lines)
+    reported = translator.translate(lines, with_scores=True)
+    assert [one.texts for one in found] == [other.texts for other in reported]
+    assert [one.hypotheses for one in found] != [other.hypotheses for other in reported]
+    for rank in range(3):
+        pairs = [(line, best.texts[rank]) for line, best in zip(lines, reported, strict=True)]
+        for scored, best in zip(translator.score(pairs), reported, strict=True):
+            hypothesis = best.hypotheses[rank]
+            assert list(hypothesis.tokens) == pieces.encode(best.texts[rank])
+            assert hypothesis.log_probability == pytest.approx(scored.log_probability, abs=1e-4)
+            mean = scored.log_probability / scored.num_tokens
+            assert hypothesis.score == pytest.approx(mean, abs=1e-4), "the average penalty"
+
+
+def test_a_beam_finds_no_worse_scores_than_greedy(tokenizer):
+    lines = random_lines(40)
+    greedy, beam = (
+        make_translator(tokenizer, search=search, length_penalty="none").translate(lines)
+        for search in ("greedy", "beam")
+    )
+    totals = [sum(one.hypotheses[0].score for one in found) for found in (greedy, beam)]
+    assert totals[1] > totals[0]
+
+
+def test_empty_sides_are_scored_and_aligned(translator):
+    pairs = [("", ""), ("w1", ""), ("", "w1 w2")]
+    assert [score.num_tokens for score in translator.score(pairs)] == [1, 1, 3]
+    assert all(score.log_probability < 0 for score in translator.score(pairs))
+    assert [alignment.weights.shape for alignment in translator.align(pairs)] == [
+        (0, 0),
+        (0, 1),
+        (2, 0),
+    ]
+    assert all(alignment.links == frozenset() for alignment in translator.align(pairs))
+
+
+def test_pairs_alone_are_as_in_a_batch(translator):
+    lines = random_lines(30)
+    pairs = list(zip(lines, random_lines(30, seed=2), strict=True))
+    alone = computing(translator, batch_sentences=1)
+    for one, other in zip(alone.score(pairs), translator.score(pairs), strict=True):
+        assert one.token_log_probabilities == pytest.approx(other.token_log_probabilities, abs=1e-4)
+    for one, other in zip(alone.align(pairs), translator.align(pairs), strict=True):
+        assert one.source_words == other.source_words and one.target_words == other.target_words
+        assert one.weights == pytest.approx(other.weights, abs=1e-4)
+
+
+def test_an_alignment_is_one_of_words(translator):
+    ((alignment),) = translator.align([("w1, w2 (w3)", "w4 w5!")])
+    assert alignment.source_words == ("w1,", "w2", "(w3)")
+    assert alignment.target_words == ("w4", "w5!")
+    assert alignment.weights.shape == (2, 3)
+    assert (alignment.weights.sum(axis=1) <= 1.0 + 1e-6).all()
+    best = alignment.weights.argmax(axis=1)
+    assert alignment.links == {(int(best[0]), 0), (int(best[1]), 1)}
+
+
+def test_translations_are_aligned_when_asked(translator):
+    lines = random_lines(20)
+    assert all(found.alignment is None for found in translator.translate(lines))
+    found = translator.translate(lines, with_alignments=True)
+    again = translator.align(zip(lines, texts(found), strict=True))
+    for line, translation, alignment in zip(lines, found, again, strict=True):
+        assert translation.alignment.source_words == tuple(line.split())
+        assert translation.alignment.target_words == tuple(translation.text.split())
+        assert translation.alignment.weights == pytest.approx(alignment.weights, abs=1e-4)
+        assert translation.alignment.links == alignment.links
+
+
+def test_the_model_is_left_as_it_was(translator):
+    translator.inference.model.train()
+    before = {
+        name: tensor.clone() for name, tensor in translator.inference.model.state_dict().items()
+    }
+    rng = torch.get_rng_state()
+    stream = translator.translate_stream(random_lines(5))
+    next(stream)
+    assert translator.inference.model.training
+    assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
+    assert torch.equal(torch.get_rng_state(), rng)
+    for name, tensor in translator.inference.model.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_dropout_is_off(translator):
+    lines = random_lines(10)
+    translator.inference.model.train()
+    assert texts(translator.translate(lines)) == texts(translator.translate(lines))
+    pairs = [("w1 w2", "w3")]
+    assert list(translator.score(pairs)) == list(translator.score(pairs))
+
+
+def test_bfloat16_is_close(translator):
+    reduced = computing(translator, precision=torch.bfloat16)
+    lines = random_lines(20)
+    assert len(reduced.translate(lines)) == 20
+    pairs = list(zip(lines, random_lines(20, seed=2), strict=True))
+    for one, other in zip(translator.score(pairs), reduced.score(pairs), strict=True):
+        assert one.log_probability != other.log_probability
+        assert one.log_probability == pytest.approx(other.log_probability, rel=0.05)
+
+
+def test_int8_is_close_and_a_line_alone_is_as_in_a_batch(translator, tmp_path, monkeypatch):
+    run = save_run(translator, tmp_path / "run")
+    monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: True)
+    monkeypatch.setattr(int8, "_SMALLEST_WEIGHT", 0)
+    reduced = Translator.from_run(run.path, device="cpu", precision="int8")
+    assert isinstance(reduced.inference.model.projection, int8.Int8Linear)
+    lines = random_lines(20)
+    found = reduced.translate(lines)
+    alone = [reduced.translate([line])[0] for line in lines]
+    assert texts(found) == texts(alone)
+    pairs = list(zip(lines, random_lines(20, seed=2), strict=True))
+    for one, other in zip(translator.score(pairs), reduced.score(pairs), strict=True):
+        assert one.log_probability != other.log_probability
+        assert one.log_probability == pytest.approx(other.log_probability, rel=0.05)
+
+
+def test_a_run_translates_as_its_model_does(translator, tmp_path):
+    run = save_run(translator, tmp_path / "run")
+    loaded = Translator.from_run(str(run.path), device="cpu", precision="float32")
+    lines = random_lines(10)
+    assert loaded.inference.batch_tokens == 300 and loaded.max_source_length == 1000
+    assert texts(loaded.translate(lines)) == texts(translator.translate(lines))
+
+
+def test_decoding_can_differ_from_that_of_the_run(translator, tmp_path):
+    run = save_run(translator, tmp_path / "run")
+    decoding = DecodingConfig(beam_size=2, n_best=2, min_length=4, max_length=4)
+    loaded = Translator.from_run(run.path, device="cpu", precision="float32", decoding=decoding)
+    (found,) = loaded.translate(["w1 w2"])
+    assert [len(hypothesis.tokens) for hypothesis in found.hypotheses] == [4, 4]
+
+
+def test_a_search_that_cannot_be_is_refused_before_the_model_is_read(translator, tmp_path):
+    run = save_run(translator, tmp_path / "run")
+    shutil.rmtree(run.checkpoints)
+    decoding = DecodingConfig.model_validate({"search": "greedy", "n_best": 2})
+    with pytest.raises(ConfigError, match=r"decoding\.n_best: 2, but greedy search finds one"):
+        Translator.from_run(run.path, decoding=decoding)
+
+
+def test_a_run_that_is_not_there(tmp_path):
+    with pytest.raises(RunError, match="no such folder"):
+        Translator.from_run(tmp_path / "absent")
+
+
+def test_a_rule_of_ones_own(translator, tmp_path):
+    run = save_run(translator, tmp_path / "run")
+    favourite = translator.target_tokenizer.encode("w7")[0]
+
+    def only(tokens):
+        said = torch.full((len(tokens), len(translator.target_tokenizer)), -50.0)
+        said[:, [favourite, EOS]] = 0.0
+        return said
+
+    fused = Translator.from_run(run.path, device="cpu", rules=[ShallowFusion(only, 1.0)])
+    for translation in fused.translate(random_lines(5)):
+        assert set(translation.text.split()) <= {"w7"}
+
+
+def test_runs_translate_together(tokenizer, tmp_path):
+    one = make_translator(tokenizer)
+    run = save_run(one, tmp_path / "one")
+    for parameter in one.inference.model.parameters():
+        parameter.data.mul_(1.05)
+    other = save_run(one, tmp_path / "other")
+    alone = Translator.from_run(run.path, precision="float32")
+    twice = Translator.from_run(run.path, precision="float32", ensemble=[run.path])
+    both = Translator.from_run(
+        run.path, precision="float32", ensemble=[other.path], average="linear"
+    )
+    lines = random_lines(20)
+    assert texts(twice.translate(lines)) == texts(alone.translate(lines))
+    found = both.translate(lines, with_alignments=True)
+    assert texts(found) != texts(alone.translate(lines))
+    scores = both.score(zip(lines, texts(found), strict=True))
+    for translation, score in zip(found, scores, strict=True):
+        assert translation.hypotheses[0].log_probability == pytest.approx(
+            score.log_probability, abs=1e-4
+        )
+
+
+def test_a_run_computes_as_it_was_trained_where_that_can_be(tokenizer, tmp_path, monkeypatch):
+    run = save_run(make_translator(tokenizer), tmp_path / "run")
+    for trained, has_it, expected in (
+        ("float32", True, torch.float32),
+        ("bfloat16", True, torch.bfloat16),
+        ("bfloat16", False, torch.float32),
+        ("auto", True, torch.bfloat16),
+    ):
+        monkeypatch.setattr("nmt.system.device.has_bfloat16", lambda device, has_it=has_it: has_it)
+        options = run.config.read_text().splitlines()
+        kept = [line for line in options if not line.startswith("precision:")]
+        run.config.write_text("\n".join([*kept, f"precision: {trained}", ""]))
+        assert Translator.from_run(run.path, device="cpu").inference.precision == expected
+    monkeypatch.setattr("nmt.system.device.has_bfloat16", lambda device: False)
+    with pytest.raises(ConfigError, match="'bfloat16' is not computed in"):
+        Translator.from_run(run.path, device="cpu", precision="bfloat16")
+
+
+def test_runs_over_other_vocabularies_do_not_translate_together(tokenizer, tmp_path):
+    run = save_run(make_translator(tokenizer), tmp_path / "one")
+    smaller = WordTrainer(Normalizer()).train(lambda: iter([" ".join(WORDS[:30])]))
+    other = save_run(make_translator(smaller), tmp_path / "other")
+    with pytest.raises(ConfigError, match=r"other: its source tokens are not those of .*one"):
+        Translator.from_run(run.path, ensemble=[other.path])
+    with pytest.raises(RunError, match="nowhere"):
+        Translator.from_run(run.path, ensemble=[tmp_path / "nowhere"])
+
+
+def test_a_translation_begins_and_has_what_is_asked(translator):
+    lines = random_lines(6)
+    free = translator.translate(lines)
+    given = [
+        Input(lines[0], prefix="w1 w2"),
+        lines[1],
+        Input(lines[2], phrases=("w5 w6", "w7")),
+        Input(lines[3], prefix="w9", phrases=("w8",)),
+        Input(""),
+        Input("", prefix="w1", phrases=("w2",)),
+    ]
+    found = texts(translator.translate(given))
+    assert found[0].startswith("w1 w2")
+    assert found[1] == free[1].text
+    assert "w5 w6" in found[2] and "w7" in found[2].split()
+    assert found[3].startswith("w9") and "w8" in found[3].split()
+    assert found[4:] == ["", ""]
+
+
+def test_of_what_is_done_nothing_is_kept(translator, monkeypatch):
+    monkeypatch.setattr("nmt.inference.length_batching._MOST_ITEMS", 3)
+    alive: set[int] = set()
+    most = 0
+
+    def inputs():
+        nonlocal most
+        for number, line in enumerate(random_lines(60)):
+            given = Input(line)
+            alive.add(number)
+            weakref.finalize(given, alive.discard, number)
+            yield given
+            del given
+            most = max(most, len(alive))
+
+    assert sum(len(window) for window in translator.translate_windows(inputs())) == 60
+    assert most <= 9  # a window that is read, one that is searched, one that is written
+
+
+def test_what_cannot_be_had_is_named_and_the_line_is_translated(tokenizer, translator, caplog):
+    line = random_lines(1)[0]
+    many = tuple(f"w{index} w{index + 1} w{index + 2}" for index in range(1, 28, 3))
+    given = [line, Input(line, phrases=("w3", "unheard")), Input(line, phrases=many)]
+    *found, blank = texts(translator.translate([*given, Input("   ", phrases=("w3",))]))
+    assert all(found) and blank == "" and "line 4" not in caplog.text
+    assert "w3" in found[1].split()
+    assert "line 2: 'unheard' cannot be in the translation" in caplog.text
+    assert "line 3: no translation was found that has 'w" in caplog.text
+    impossible = make_translator(tokenizer, forbidden=["w3"])
+    (free,), (asked,) = (
+        impossible.translate([Input(line, phrases=phrases)]) for phrases in ((), ("w3",))
+    )
+    assert asked == free  # and not what a search for it would have gone on with
+
+
+@pytest.mark.parametrize("search", ["greedy", "sampling", "diverse_beam"])
+def test_phrases_are_refused_where_the_search_knows_nothing_of_them(tokenizer, search):
+    translator = make_translator(tokenizer, search=search, beam_size=5)
+    assert translator.translate(["w1", Input("w1", prefix="w2")])
+    message = re.escape(
+        "phrases that must appear (--constraints): beam search alone knows of them; set "
+        "decoding.search to beam (--search beam)"
+    )
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        translator.translate(["w1", Input("w1", phrases=("w2",))])
+
+
+def test_what_is_lost_by_searching_again_is_named_too(tokenizer, translator, caplog, monkeypatch):
+    asked = []
+
+    def search_windows(inference, windows, report=None):
+        for sources, demands in windows:
+            asked.append([[tokenizer.decode(phrase) for phrase in one.phrases] for one in demands])
+            found = [tuple(tokenizer.encode(answers.pop(0))) for _ in sources]
+            yield [[Hypothesis(tokens, -1.0, -1.0)] for tokens in found]
+
+    monkeypatch.setattr(Inference, "search_windows", search_windows)
+    answers = ["w8 w1", "w9", "w2 w8", "w5", "w5"]  # the first two come of one search
+    given = [Input("w1", phrases=("w1", "w2", "w8")), Input("w1", phrases=("w9",))]
+    assert texts(translator.translate(given)) == ["w5", "w9"]
+    assert asked == [[["w1", "w2", "w8"], ["w9"]], [["w1", "w8"]], [["w8"]], [[]]]
+    lost = [message.split(" with all")[0] for message in caplog.messages]
+    begun = "line 1: no translation was found that has"
+    assert lost == [f"{begun} '{word}'" for word in ("w2", "w1", "w8")]
+
+
+def test_the_last_word_of_a_prefix_may_go_on():
+    text = ["one t-shirt", "two shirts", "a yellow-shirt (shirt)", "on to one onto one"] * 3
+    pieces = SentencePieceTrainer(Normalizer(), vocabulary_size=36).train(lambda: iter(text))
+    translator = make_translator(pieces, n_best=3)
+    found = translator.translate([Input(line, prefix="a on ") for line in text[:4]])
+    written = [text for translation in found for text in translation.texts]
+    assert all(text.startswith("a on") for text in written)
+    assert any(re.match(r"a on\w", text) for text in written)
+
+
+def test_a_prefix_that_is_not_all_known_is_told(translator, caplog):
+    translator.translate([Input("w1", prefix="w2 unheard")])
+    assert "line 1: the model does not know all of the prefix 'w2 unheard'" in caplog.text
+
+
+def test_a_prefix_that_is_too_long_costs_no_other_line(translator, caplog):
+    expected = translator.translate(["w1", "w2", Input("w1", prefix="w2")])
+    given = ["w1", Input("w2", prefix="w1 " * 10), Input("w1", prefix="w2")]
+    assert [one.texts for one in translator.translate(given)] == [one.texts for one in expected]
+    (message,) = caplog.messages
+    assert message.startswith("line 2: the prefix has 10 tokens, and a translation at most ")
+    assert message.endswith("(decoding.max_length); it is translated without it")
+
+
+def test_what_is_drawn_hangs_on_the_line_alone(tokenizer):
+    sampler = make_translator(tokenizer, search={"name": "sampling"}, n_best=2)
+    lines = random_lines(30)
+    together = sampler.translate([*lines, lines[0]])
+    assert together[0] == together[-1]
+    assert [sampler.translate([line])[0].texts for line in lines] == [
+        translation.texts for translation in together[:-1]
+    ]
+    other = make_translator(tokenizer, search={"name": "sampling", "seed": 2}, n_best=2)
+    assert texts(other.translate(lines)) != texts(together[:-1])
+
+
+def test_the_scores_of_texts_keep_what_was_held_against_them():
+    """The penalties stay though a text in the tokenizer's own pieces has another probability."""
+    text = ["one t-shirt", "two shirts", "a yellow-shirt (shirt)", "on to one onto one"] * 3
+    pieces = SentencePieceTrainer(Normalizer(), vocabulary_size=36).train(lambda: iter(text))
+    strict = make_translator(pieces, repetition_penalty=1.5, coverage_penalty="gnmt", n_best=3)
+    found = strict.translate(text[:4])
+    scored = strict.translate(text[:4], with_scores=True)
+
+    def penalties(translations) -> list[float]:
+        """Return what each score is below the mean log-probability of its tokens."""
+        return [
+            item.score - item.log_probability / (len(item.tokens) + 1)
+            for translation in translations
+            for item in translation.hypotheses
+        ]
+
+    assert texts(scored) == texts(found)
+    assert penalties(scored) == pytest.approx(penalties(found), abs=1e-5)
+    assert min(penalties(found)) < -0.1
+    pairs = zip(found, scored, strict=True)
+    others = [
+        (old, new)
+        for one, other in pairs
+        for old, new in zip(one.hypotheses, other.hypotheses, strict=True)
+        if old.tokens != new.tokens
+    ]
+    assert len(others) > 3, "the search has written pieces that the tokenizer does not"
+    assert all(old.log_probability != new.log_probability for old, new in others)
+
+
+def test_forbidden_words_are_not_written(tokenizer, translator):
+    lines = random_lines(20)
+    written = {word for text in texts(translator.translate(lines)) for word in text.split()}
+    word = sorted(written)[0]
+    without = make_translator(tokenizer, forbidden=[word, "unheard"])
+    assert word not in " ".join(texts(without.translate(lines))).split()
+
+
+@pytest.mark.parametrize("search", ["beam", "greedy", "sampling"])
+def test_forbidden_words_are_not_written_in_other_pieces(search):
+    text = ["one t-shirt", "two shirts", "a yellow-shirt (shirt)", "on to one onto one"] * 3
+    pieces = SentencePieceTrainer(Normalizer(), vocabulary_size=36).train(lambda: iter(text))
+    options = {"n_best": 1 if search == "greedy" else 3, "max_length": 40, "search": search}
+
+    def written(**more) -> str:
+        found = make_translator(pieces, **options, **more).translate(lines)
+        return " | ".join(text for translation in found for text in translation.texts)
+
+    lines = [" ".join(pair) for pair in product(text[:4], text[:4])]
+    forbidden = ["rtl", "a", "one", "ll", "shirt", "woll onell"]
+    stands = re.compile(rf"\b({'|'.join(forbidden)})\b")
+    assert len({*stands.findall(written())}) > 1
+    without = written(forbidden=[*forbidden, "never", " "])
+    assert not stands.search(without)
+    assert re.search(r"\b(one|rtl|shirt)\w", without), "longer words are others"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"search": {"name": "sampling"}, "mbr_candidates": 20},
+        {"beam_size": 8, "mbr_candidates": 8},
+    ],
+    ids=["samples", "beam"],
+)
+def test_what_is_most_like_the_others_is_taken(tokenizer, options):
+    lines = [*random_lines(8), ""]
+    finder = make_translator(tokenizer, **options, n_best=options["mbr_candidates"])
+    candidates = finder.translate(lines)
+    chosen = make_translator(tokenizer, **options, mbr="chrf", n_best=3).translate(lines)
+    for line, found in zip(candidates, chosen, strict=True):
+        numbers = [hypothesis.log_probability for hypothesis in line.hypotheses]
+        weights = np.exp(np.array(numbers) - max(numbers))
+        if "search" in options:
+            weights = np.ones(len(numbers))
+        worth = expected_utilities(line.texts, list(weights / weights.sum()), ChrfUtility())
+        best = sorted(dict(zip(line.texts, worth, strict=True)).items(), key=lambda item: -item[1])
+        assert [item.score for item in found.hypotheses] == pytest.approx(
+            [score for _, score in best[:3]]
+        )
+        assert len(set(found.texts)) == len(found.texts) == min(3, len(set(line.texts)))
+    again = make_translator(tokenizer, **options, mbr="chrf", n_best=3)
+    scored = again.translate(lines, with_scores=True)
+    assert [line.hypotheses[0].score for line in scored] == pytest.approx(
+        [line.hypotheses[0].score for line in chosen]
+    )
+
+
+def test_unknown_words_come_from_the_source(tokenizer, tmp_path):
+    copies = make_translator(tokenizer, replace_unknown=True)
+    copies.inference.model.projection.bias.data[UNK] += 6.0
+    lines = [f"{line} Zorp" for line in random_lines(10)]
+    found = copies.translate(lines, with_scores=True, with_alignments=True)
+    assert any(UNK in translation.hypotheses[0].tokens for translation in found)
+    for line, translation in zip(lines, found, strict=True):
+        assert "⁇" not in translation.text
+        unknown = set(translation.text.split()) - set(WORDS)
+        assert unknown <= {"Zorp"}
+        copied = [
+            word
+            for word, token in zip(
+                translation.text.split(), translation.hypotheses[0].tokens, strict=True
+            )
+            if token == UNK
+        ]
+        assert set(copied) <= set(line.split())
+    (tmp_path / "words").write_text("".join(f"{word}\tjemand\n" for word in [*WORDS, "Zorp"]))
+    options = {"replace_unknown": True, "dictionary": str(tmp_path / "words")}
+    looked_up = replace(copies, dictionary=load_dictionary(DecodingConfig(**options)))
+    for translation in looked_up.translate(lines):
+        tokens = translation.hypotheses[0].tokens
+        runs = [UNK for token, _ in groupby(tokens) if token == UNK]
+        assert len(runs) <= translation.text.split().count("jemand") <= tokens.count(UNK)
+
+
+@pytest.mark.parametrize("mbr", ["none", "chrf"])
+def test_alignments_are_of_the_words_that_are_written(tokenizer, tmp_path, mbr):
+    entries = "".join(f"{word}\tder {word}\n" for word in [*WORDS, "Zorp"])
+    (tmp_path / "words").write_text(entries)
+    options = {"mbr": mbr, "mbr_candidates": 3, "n_best": 2}
+    copies = make_translator(
+        tokenizer, replace_unknown=True, dictionary=str(tmp_path / "words"), **options
+    )
+    copies.inference.model.projection.bias.data[UNK] += 6.0
+    lines = [f"{line} Zorp" for line in random_lines(10)]
+    found = copies.translate(lines, with_alignments=True)
+    assert any("der Zorp" in translation.text for translation in found)
+    for line, translation in zip(lines, found, strict=True):
+        alignment, words = translation.alignment, translation.text.split()
+        assert list(alignment.target_words) == words
+        assert alignment.weights.shape == (len(words), len(line.split()))
+        assert alignment.links == hard_alignment(alignment.weights)
+        for place in (place for place, word in enumerate(words) if word == "der"):
+            assert (alignment.weights[place] == alignment.weights[place + 1]).all()
+            copied = line.split()[alignment.weights[place].argmax()]
+            assert words[place + 1] == copied
+
+
+def test_without_it_unknown_words_are_not_written(tokenizer):
+    plain = make_translator(tokenizer)
+    plain.inference.model.projection.bias.data[UNK] += 6.0
+    for translation in plain.translate(random_lines(10)):
+        assert UNK not in translation.hypotheses[0].tokens
+
+
+def test_workers_find_the_same(translator, monkeypatch):
+    """Alignments and scores of a window are computed while what follows it is searched."""
+    monkeypatch.setattr(length_batching, "_MOST_ITEMS", 15)
+    lines = [*random_lines(40), ""]
+    alone = translator.translate(lines, with_alignments=True, with_scores=True)
+    with translator.with_workers(2) as parallel:
+        for _ in range(2):
+            found = parallel.translate(lines, with_alignments=True, with_scores=True)
+            assert texts(found) == texts(alone)
+            for one, two in zip(found, alone, strict=True):
+                assert one.alignment.links == two.alignment.links
+                assert one.hypotheses[0].score == pytest.approx(two.hypotheses[0].score, abs=1e-6)
+        assert list(parallel.score([("w1", "w2")])) == list(translator.score([("w1", "w2")]))
+
+
+class Hasty:
+    """In the place of workers: it takes three batches before it does the first of them."""
+
+    def __init__(self, tool: Inference) -> None:
+        self.tool = tool
+        self.num_ahead = 0
+
+    def map(self, function, jobs):
+        rest = iter(jobs)
+        given = deque(islice(rest, 3))
+        while given:
+            self.num_ahead = max(self.num_ahead, len(given))
+            yield function(self.tool, *given.popleft())
+            given.extend(islice(rest, 1))
+
+
+@pytest.mark.parametrize("hastily", [False, True])
+def test_windows_are_the_same_though_what_follows_is_begun(translator, monkeypatch, hastily):
+    words = random_lines(12)
+    lines = ["", *words[:6], "", "", "", "", "", *words[6:], ""]
+    expected = translator.translate(lines, with_alignments=True, with_scores=True)
+    monkeypatch.setattr(length_batching, "_MOST_ITEMS", 4)
+    hasty = Hasty(translator.inference)
+    told = []
+    found = computing(translator, batch_sentences=2, workers=hasty if hastily else None)
+    windows = found.translate_windows(
+        lines, with_alignments=True, with_scores=True, report=told.append
+    )
+    sizes = []
+    for window in windows:
+        sizes.append(len(window))
+        assert sum(told) == sum(sizes)
+        same = expected[sum(sizes) - len(window) : sum(sizes)]
+        assert texts(window) == texts(same)
+        for one, other in zip(window, same, strict=True):
+            assert (one.alignment is None) == (other.alignment is None)
+    assert sizes == [4, 4, 4, 4, 3]
+    assert told == [2, 1, 1, 2, 1, 1, 0, 4, 2, 2, 0, 2, 1], "by batches; then lines without text"
+    assert hasty.num_ahead == (3 if hastily else 0)
+
+
+def test_workers_share_the_threads(translator, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    made = Mock()
+    monkeypatch.setattr("nmt.inference.translator.Workers", made)
+    made.return_value = nullcontext()
+    with translator.with_workers(3):
+        made.assert_called_once_with(translator.inference, 3, num_threads=2)
+
+
+def test_workers_are_for_the_cpu(translator):
+    on_gpu = computing(translator, device=torch.device("cuda"))
+    with (
+        pytest.raises(ConfigError, match="--workers: processes are for the CPU, and the model is"),
+        on_gpu.with_workers(2),
+    ):
+        pass

@@ -1,0 +1,126 @@
+"""What is written beside and renamed: the place holds the old or the new, never half of it."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from nmt.system.atomic_files import (
+    beside_folder,
+    is_missing,
+    partial_file,
+    whole_file,
+    whole_folder,
+    write_flushed,
+    write_text,
+)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder))
+
+
+def test_a_file_takes_its_place_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with whole_file(path) as partial:
+        assert partial == partial_file(path) == tmp_path / "a.txt.partial"
+        partial.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, partial(os.symlink, "precious")])
+def test_a_pipe_or_a_link_under_the_partial_name_is_replaced(
+    make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    (tmp_path / "precious").write_text("mine")
+    make(tmp_path / "a.txt.partial")
+    write_text(tmp_path / "a.txt", "new")
+    assert not (tmp_path / "a.txt").is_symlink()
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("keep", "content", "left"),
+    [
+        (False, "half", ["a.txt"]),
+        (True, "half", ["a.txt", "a.txt.partial"]),
+        (True, "", ["a.txt"]),
+        (True, None, ["a.txt"]),  # the file could not even be opened
+    ],
+)
+def test_a_file_that_is_broken_off_leaves_the_old_one(
+    tmp_path: Path, keep: bool, content: str | None, left: list[str]
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def break_off() -> None:
+        with whole_file(path, keep_partial=keep) as partial:
+            if content is not None:
+                partial.write_text(content)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+    assert path.read_text() == "old"
+    assert names(tmp_path) == left
+
+
+def test_a_folder_takes_its_place_at_the_end_with_nothing_of_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "parent" / "a"
+    for content in ("old", "new"):
+        for place in beside_folder(folder):  # what a process that was killed has left
+            place.mkdir(parents=True)
+            (place / "rest").touch()
+        with whole_folder(folder) as fresh:
+            assert names(fresh) == []
+            assert not folder.exists() or names(folder) == ["old"]
+            (fresh / content).touch()
+        assert names(folder) == [content]
+    assert names(folder.parent) == ["a"]
+
+
+def test_a_folder_that_is_broken_off_leaves_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "old").touch()
+
+    def break_off() -> None:
+        with whole_folder(folder) as fresh:
+            (fresh / "half").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+    assert names(folder) == ["old"]
+    assert names(tmp_path) == ["a"]
+
+
+def test_what_is_missing_is_not_what_cannot_be_told(
+    tmp_path: Path, forbid: Callable[[Path], None]
+) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "link").symlink_to("gone")
+    assert not is_missing(tmp_path) and not is_missing(tmp_path / "a")
+    for name in ("b", "b/c", "link"):
+        assert is_missing(tmp_path / name)
+    for name in ("a\0", "a/b", "x" * 300):  # no name of anything; whoever opens it says why
+        assert not is_missing(tmp_path / name)
+    forbid(tmp_path)
+    assert not is_missing(tmp_path / "a") and not is_missing(tmp_path / "b")
+
+
+def test_what_is_written_goes_down_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda file: flushed.append(os.fstat(file).st_ino))
+    write_flushed(tmp_path / "a", b"content")
+    assert (tmp_path / "a").read_bytes() == b"content"
+    assert flushed == [(tmp_path / "a").stat().st_ino]

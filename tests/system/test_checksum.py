@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+
+from nmt.system.checksum import UNSEALED, is_sealed, seal
+
+
+def test_a_sealed_file_is_told_from_one_that_was_changed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    content = b"before" + UNSEALED.encode() + b"after"
+    path.write_bytes(content)
+    assert not is_sealed(path)
+    seal(path)
+    assert is_sealed(path)
+    sealed = path.read_bytes()
+    assert (
+        len(sealed) == len(content) and sealed.startswith(b"before") and sealed.endswith(b"after")
+    )
+    for place in range(len(sealed)):
+        changed = bytearray(sealed)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        assert not is_sealed(path), place
+    path.write_bytes(sealed[:-1])
+    assert not is_sealed(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing of it"])
+def test_what_was_never_to_be_sealed_is_not(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(content)
+    assert not is_sealed(tmp_path / "file")

@@ -1,0 +1,62 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.system import memory
+from nmt.system.memory import free_memory, peak, start_peak
+
+CPU = torch.device("cpu")
+
+
+SCRIPT = """
+import torch
+from nmt.system.memory import peak, start_peak
+
+cpu, megabyte = torch.device("cpu"), 2**20
+start_peak(cpu)
+torch.ones(200 * megabyte, dtype=torch.uint8)
+high, now = peak(cpu), start_peak(cpu)
+torch.ones(50 * megabyte, dtype=torch.uint8)
+print((high - now) // megabyte, (peak(cpu) - now) // megabyte)
+"""
+
+
+@pytest.mark.skipif(not memory._CLEAR.exists(), reason="the peak can be reset on Linux alone")
+def test_the_peak_counts_from_its_start() -> None:
+    """In a process in which no freed memory waits to be used again."""
+    command = [sys.executable, "-c", SCRIPT]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    first, second = map(int, output.split())
+    assert 150 < first < 260
+    assert 30 < second < 90
+
+
+def test_free_memory_is_what_the_machine_and_the_container_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_MEMORY", "_LIMIT", "_USED", "_USED_FOR"):
+        monkeypatch.setattr(memory, name, tmp_path / name)
+    (tmp_path / "_MEMORY").write_text("MemTotal:  9000 kB\nMemAvailable:    5000 kB\n")
+    assert free_memory(CPU) == 5000 * 1024
+    (tmp_path / "_LIMIT").write_text("max\n")
+    assert free_memory(CPU) == 5000 * 1024
+    (tmp_path / "_LIMIT").write_text("4000000\n")
+    (tmp_path / "_USED").write_text("1000000\n")
+    assert free_memory(CPU) == 3000000
+    used_for = "anon 300000\nfile 700000\ninactive_file 500000\nactive_file 100000\nslab 9\n"
+    (tmp_path / "_USED_FOR").write_text(used_for)
+    assert free_memory(CPU) == 3600000, "files that were read make room"
+    (tmp_path / "_LIMIT").write_text("99000000\n")
+    assert free_memory(CPU) == 5000 * 1024
+
+
+def test_of_another_system_half_of_what_is_there_is_taken_for_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_MEMORY", "_LIMIT", "_STATUS", "_CLEAR"):
+        monkeypatch.setattr(memory, name, tmp_path / "none" / name)
+    assert free_memory(CPU) > 2**28
+    assert start_peak(CPU) == peak(CPU) > 2**24

@@ -1,0 +1,63 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nmt.system.threads import num_cores, num_threads, wait_briefly
+
+
+@pytest.mark.parametrize(
+    ("given", "num_processes", "expected"),
+    [
+        *((None, 1, 6), (None, 2, 3), (None, 4, 1), (None, 7, 1)),
+        *(("", 1, 6), ("0", 2, 3), ("x", 1, 6)),
+        *(("1", 1, 1), ("1", 4, 1), ("8", 1, 8), ("8", 3, 2)),
+    ],
+)
+def test_processes_share_the_cores_or_what_was_given(
+    given: str | None, num_processes: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(6)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    if given is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert num_threads(num_processes) == expected
+    assert num_cores() == 6
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"GOMP_SPINCOUNT": "10000"}),
+        ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE"}),
+    ],
+)
+def test_threads_wait_as_the_environment_says_or_briefly(
+    given: dict[str, str], expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(given))
+    wait_briefly()
+    assert os.environ == expected
+
+
+def test_a_command_sets_how_threads_wait_before_torch_is_there() -> None:
+    code = (
+        "import os, sys, nmt.cli.main\n"
+        "nmt.cli.main.main(['check'])\n"
+        "print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+    )
+    unset = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    kept = {name: value for name, value in os.environ.items() if name not in unset}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=kept, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "10000 False\n"
+
+
+def test_where_cores_cannot_be_taken_away_all_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert num_threads() == 3

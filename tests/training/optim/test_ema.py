@@ -1,0 +1,57 @@
+import pytest
+import torch
+from torch import nn
+
+from nmt.training.optim.ema import ExponentialAverage
+
+
+def make(value: float) -> nn.Linear:
+    model = nn.Linear(1, 1, bias=False)
+    model.weight.data.fill_(value)
+    return model
+
+
+def test_by_hand() -> None:
+    model = make(0.0)
+    average = ExponentialAverage(model, decay=0.9)
+    model.weight.data.fill_(1.0)
+    average.update(10**9)
+    average.update(10**9)
+    assert average.tensors()["weight"].item() == pytest.approx(1 - 0.9**2)
+
+
+def test_it_forgets_quickly_where_the_weights_started() -> None:
+    model = make(1000.0)
+    average = ExponentialAverage(model, decay=0.9999)
+    model.weight.data.fill_(1.0)
+    for update in range(1, 101):
+        average.update(update)
+    assert average.tensors()["weight"].item() == pytest.approx(1.0, abs=0.1)
+
+
+def test_the_model_holds_it_for_a_while_only() -> None:
+    model = make(3.0)
+    average = ExponentialAverage(model, decay=0.5)
+    model.weight.data.fill_(5.0)
+    with average.in_place():
+        assert model.weight.item() == 3.0
+    assert model.weight.item() == 5.0
+
+
+def test_the_model_has_its_own_weights_back_after_an_error() -> None:
+    model = make(3.0)
+    average = ExponentialAverage(model, decay=0.5)
+    model.weight.data.fill_(5.0)
+    with pytest.raises(ZeroDivisionError), average.in_place():
+        _ = 1 / 0
+    assert model.weight.item() == 5.0
+
+
+def test_a_restored_one_is_the_same() -> None:
+    model = make(3.0)
+    average = ExponentialAverage(model, decay=0.5)
+    model.weight.data.fill_(5.0)
+    average.update(100)
+    other = ExponentialAverage(model, decay=0.5)
+    other.restore({name: tensor.clone() for name, tensor in average.tensors().items()})
+    assert torch.equal(other.tensors()["weight"], average.tensors()["weight"])

@@ -1,0 +1,117 @@
+import logging
+import re
+
+import pytest
+
+from nmt.training.callbacks import announce, validate
+from nmt.training.finishing import describe_result
+from nmt.training.logs import reporter
+from nmt.training.signals import Interruption
+
+from .conftest import MakeEngine, ScriptedValidator
+
+
+@pytest.fixture(autouse=True)
+def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporter, "plot_learning_curves", lambda panels, path: None)
+
+
+@pytest.mark.parametrize(
+    ("limits", "batch", "told"),
+    [
+        ({"max_updates": 20}, 0, r"\(epoch 2\): .*; trained for 40 s, at most about 60 s to go"),
+        ({"max_updates": 8}, 3, r"\(epoch 3\): .*; trained for 40 s"),
+        (
+            {"max_epochs": 9},
+            3,
+            r"\(epoch 3 of 9\): .*; trained for 40 s, at most about 2 min to go",
+        ),
+    ],
+)
+def test_a_validation_says_where_training_is(
+    limits: dict[str, int],
+    batch: int,
+    told: str,
+    make_engine: MakeEngine,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    engine = make_engine(4, ScriptedValidator([1.0]), **limits)
+    counters = engine.counters
+    counters.update, counters.epoch, counters.batch, counters.seconds = 8, 3, batch, 40.0
+    with engine.reporter:
+        validate(engine, Interruption())
+    (line,) = (line for line in caplog.messages if line.startswith("validation"))
+    assert re.fullmatch(rf"validation at update 8 {told}", line)
+    assert "bleu 1.00 - the best so far; took 0 s" in line
+
+
+def test_a_loss_beyond_that_of_a_guess_is_told(
+    make_engine: MakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = make_engine(4, ScriptedValidator([97.52, 97.51]), max_updates=9)
+    with engine.reporter:
+        engine.counters.update = 1
+        validate(engine, Interruption())
+        assert caplog.messages == []  # 2.48 is less than ln 12
+        engine.counters.update = 2
+        validate(engine, Interruption())
+    assert caplog.messages == [
+        "a loss of 2.4900 is worse than a guess among all 12 tokens, which has 2.4849: if it stays "
+        "there, lower training.optimizer.learning_rate and start anew"
+    ]
+
+
+def test_samples_are_shown_where_the_model_got_better(
+    make_engine: MakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    engine = make_engine(4, ScriptedValidator([1.0, 0.5, 2.0]), max_updates=9)
+    with engine.reporter:
+        for update in (1, 2, 3):
+            engine.counters.update = update
+            validate(engine, Interruption())
+    shown = [line.rpartition("  now: ")[2] for line in caplog.messages if "now: " in line]
+    assert shown == ["translation 1", "translation 2"]
+    assert "bleu 0.50 - best bleu 1.00 at update 1; took" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"max_epochs": 20}, ", 20 epochs of 59 updates"),
+        ({"max_epochs": 20, "accumulate": 2}, ", 20 epochs of 30 updates"),
+        (
+            {"max_epochs": 20, "max_updates": 1000},
+            ", 20 epochs of 59 updates, at most 1,000 updates",
+        ),
+        ({"max_updates": 7}, ", at most 7 updates"),
+        ({"max_updates": 1}, ", at most 1 update"),
+        ({}, ""),
+    ],
+)
+def test_the_start_says_what_is_trained(
+    limits: dict[str, int],
+    told: str,
+    make_engine: MakeEngine,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "nmt")
+    engine = make_engine(4, **limits)
+    engine.counters.first_epoch_batches = 59
+    size = sum(parameter.numel() for parameter in engine.model.parameters())
+    announce(engine)
+    engine.counters.update = 7
+    announce(engine)
+    start = f"{engine.run.path}: {size:,} parameters, cpu, float32{told}"
+    assert caplog.messages == [start, f"{start}, from update 7 on"]
+
+
+def test_the_end_says_where_the_model_is(make_engine: MakeEngine) -> None:
+    engine = make_engine(4)
+    engine.counters.update = 1_007
+    path = engine.run.path
+    use = f"is in {path}; `nmt translate {path} FILE` uses it"
+    assert describe_result(engine) == f"the latest model (update 1,007) {use}"
+    engine.best.observe(98.87, 500)
+    assert describe_result(engine) == f"the best model (bleu 98.87 at update 500) {use}"

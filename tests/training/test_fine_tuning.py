@@ -1,0 +1,173 @@
+"""What a training takes from the run that it starts from, and what it says of the rest."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nmt.build.data import Tokenizers, build_tokenizers, load_tokenizers
+from nmt.config.experiment import Config
+from nmt.config.file import dump_config
+from nmt.core.errors import ConfigError
+from nmt.runs.directory import RunDirectory
+from nmt.training import fine_tuning
+from nmt.training.fine_tuning import adopt_tokenizers, tell_differences
+
+SUBWORDS = {"name": "sentencepiece", "vocabulary_size": 16, "sampling_alpha": 0.1}
+WORDS = {"name": "words", "shared": False}
+TEXT = {"source": "a.txt", "target": "a.txt"}
+GRIDS = {"grids": "a.npz", "target": "a.txt"}
+CELLS = {"name": "grid", "channels": 3}
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder with a corpus; the best checkpoint of any run is taken to be there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fine_tuning, "is_checkpoint", lambda folder: True)
+    Path("a.txt").write_text("one two three\n" * 2)
+    np.savez("a.npz", *np.zeros((2, 2, 2, 3)))
+
+
+def config(*corpora: dict[str, Any], tokenizer: dict[str, Any] = WORDS, **model: Any) -> Config:
+    held_out = {**(corpora or (TEXT,))[0], "weight": 1.0}
+    data = {"train": list(corpora or (TEXT,)), "valid": held_out}
+    tree = {"run": "runs/new", "data": data, "tokenizer": tokenizer, "model": model}
+    return Config.model_validate({**tree, "start_from": "runs/base"})
+
+
+def make_base(made: Config) -> Tokenizers:
+    base = RunDirectory.create("runs/base")
+    base.write_config(dump_config(made.model_copy(update={"start_from": None})))
+    return build_tokenizers(made, base)
+
+
+def refused(made: Config) -> str:
+    with pytest.raises(ConfigError) as caught:
+        adopt_tokenizers(made, RunDirectory(Path(made.run)))
+    assert not Path(made.run).exists()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("options", [SUBWORDS, WORDS])
+def test_tokenizers_are_adopted(options: dict[str, Any]) -> None:
+    theirs = make_base(config(tokenizer=options))
+    run = RunDirectory(Path("runs/new"))
+    ours = adopt_tokenizers(config(tokenizer=options), run)
+    run.write_config(dump_config(config(tokenizer=options)))
+    saved = load_tokenizers(run)
+    for adopted in (ours, saved):
+        assert adopted.source.fingerprint() == theirs.source.fingerprint()
+        assert adopted.target.fingerprint() == theirs.target.fingerprint()
+
+
+def test_other_options_of_a_tokenizer_are_refused() -> None:
+    make_base(config(tokenizer=SUBWORDS))
+    assert refused(config(tokenizer={**SUBWORDS, "sampling_alpha": 0.0})) == (
+        "tokenizer.sampling_alpha: not that of start_from (0.1 -> 0.0), whose tokenizers and "
+        "weights are taken as they are; `extends: runs/base/config.yaml` gives all the options of "
+        "that run"
+    )
+
+
+def test_folders_of_tokenizers_may_be_others_that_hold_the_same() -> None:
+    make_base(config())
+    given = {**WORDS, "source_path": "runs/base/tokenizer/source"}
+    adopt_tokenizers(config(tokenizer=given), RunDirectory(Path("runs/new")))
+
+
+def test_a_folder_that_was_given_there_need_not_be_here() -> None:
+    first = build_tokenizers(config(tokenizer=SUBWORDS), RunDirectory(Path("first")))
+    given = {**SUBWORDS, "source_path": "first/tokenizer/shared"}
+    make_base(config(tokenizer=given))
+    Path("first").rename("elsewhere")
+    ours = adopt_tokenizers(config(tokenizer=given), RunDirectory(Path("runs/new")))
+    assert ours.source.fingerprint() == first.source.fingerprint()
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_another_tokenizer_is_refused(side: str) -> None:
+    make_base(config())
+    Path("b.txt").write_text("four\n")
+    files = {"source": "b.txt", "target": "b.txt"}
+    build_tokenizers(config(files), RunDirectory(Path("other")))
+    folder = f"other/tokenizer/{side}"
+    assert refused(config(tokenizer={**WORDS, f"{side}_path": folder})) == (
+        f"tokenizer.{side}_path: {folder}: not the tokenizer of start_from, which is taken as it "
+        "is; leave the key out"
+    )
+
+
+def test_grids_and_text_do_not_start_from_each_other() -> None:
+    make_base(config(GRIDS, encoder=CELLS))
+    assert refused(config()) == (
+        "start_from: runs/base reads grids, and model.encoder 'recurrent' reads text: start from a "
+        "run that reads text"
+    )
+
+
+@pytest.mark.parametrize("tokenizer", [SUBWORDS, WORDS])
+def test_text_and_grids_do_not_start_from_each_other(tokenizer: dict[str, Any]) -> None:
+    make_base(config(tokenizer=tokenizer))
+    assert refused(config(GRIDS, encoder=CELLS)) == (
+        "start_from: runs/base reads text, and model.encoder 'grid' reads grids: start from a run "
+        "that reads grids"
+    )
+
+
+def test_grids_of_another_size_are_refused() -> None:
+    make_base(config(GRIDS, encoder=CELLS))
+    adopt_tokenizers(config(GRIDS, encoder={**CELLS, "dropout": 0.5}), RunDirectory(Path("x")))
+    for key, there, here in (("channels", 3, 4), ("max_rows", 16, 9), ("max_columns", 16, 9)):
+        message = refused(config(GRIDS, encoder={**CELLS, key: here}))
+        assert message.startswith(
+            f"model.encoder.{key}: not that of start_from ({there} -> {here})"
+        )
+
+
+def told(caplog: pytest.LogCaptureFixture, made: Config, tokenizers: Tokenizers) -> list[str]:
+    with caplog.at_level("INFO", "nmt.training.fine_tuning"):
+        caplog.clear()
+        tell_differences(made, tokenizers)
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_more_than_one_token_in_a_hundred_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    tokenizers = make_base(config())
+    for name, num_known in (("most", 99), ("more", 98)):
+        Path(f"{name}.txt").write_text("two\n" * num_known + "new\n")
+    Path("known.txt").write_text("one\n" * 100)
+    most = {"source": "most.txt", "target": "most.txt"}
+    assert told(caplog, config(most), tokenizers) == []
+    for side, files in (
+        ("source", {"source": "more.txt", "target": "known.txt"}),
+        ("target", {"source": "known.txt", "target": "more.txt"}),
+    ):
+        Path("known.txt").write_text("one\n" * 99)
+        sentence = (
+            f"1.0% of the {side} tokens are unknown to the tokenizer of runs/base, which cannot "
+            "learn them any more: the model will not read or write them"
+        )
+        assert told(caplog, config(files), tokenizers) == [f"data.train: {sentence}"]
+        assert told(caplog, config(most, files), tokenizers) == [f"data.train[1]: {sentence}"]
+
+
+def test_of_grids_only_the_text_is_looked_at(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizers = make_base(config(GRIDS, encoder=CELLS))
+    monkeypatch.delattr("nmt.data.grids.GridReader.encode")
+    Path("a.txt").write_text("one\nnew\n")
+    (warning,) = told(caplog, config(GRIDS, encoder=CELLS), tokenizers)
+    assert warning.startswith("data.train: 50.0% of the target tokens are unknown")
+
+
+def test_other_options_of_the_model_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    tokenizers = make_base(config())
+    assert told(caplog, config(), tokenizers) == []
+    made = config(bridge="mean", embedding={"dropout": 0.5})
+    assert told(caplog, made, tokenizers) == [
+        "the weights are those of runs/base, and not all of its options: model.embedding.dropout: "
+        "0.2 -> 0.5; model.bridge.name: 'final' -> 'mean'"
+    ]

@@ -1,0 +1,94 @@
+"""Fonts of pictures, chosen from fonts made up here: those of the machine decide nothing."""
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from nmt.core.console import OnceFilter
+from nmt.visualization import fonts
+from nmt.visualization.fonts import DEFAULT_FAMILY, Font, choose_families, installed_fonts
+
+LATIN = Font(DEFAULT_FAMILY, lambda character: character < "\u0500")
+CHINESE = Font("Song", lambda character: "\u4e00" <= character <= "\u9fff")
+HINDI = Font("Mangal", lambda character: "\u0900" <= character <= "\u097f")
+OTHER_CHINESE = Font("Hei", CHINESE.has)
+
+
+@pytest.mark.parametrize(
+    ("texts", "families"),
+    [
+        (["Straße", "x"], []),
+        (["我爱", "dog"], ["Song"]),
+        (["हिन्दी", "我"], ["Song", "Mangal"]),
+        (["हिन्दी"], ["Mangal"]),
+        (["\u200d\u2009 \n"], []),
+        ([], []),
+    ],
+)
+def test_the_first_font_that_has_a_character_is_taken(
+    texts: list[str], families: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    found = choose_families(texts, [LATIN, CHINESE, HINDI, OTHER_CHINESE])
+    assert found == [DEFAULT_FAMILY, *families]
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("text", "package"),
+    [
+        ("我", "fonts-noto-cjk"),
+        ("か", "fonts-noto-cjk"),
+        ("한", "fonts-noto-cjk"),
+        ("हि", "fonts-noto-core"),
+        ("ខ", "fonts-noto-core"),
+    ],
+)
+def test_a_missing_font_is_warned_of_once(
+    text: str, package: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.handler.addFilter(only_once := OnceFilter())
+    for _ in range(3):
+        assert choose_families([f"dog {text}"], [LATIN]) == [DEFAULT_FAMILY]
+    caplog.handler.removeFilter(only_once)
+    (message,) = caplog.messages
+    assert "no installed font has some characters" in message
+    assert f"apt-get install {package}" in message
+    assert caplog.records[0].levelno == logging.WARNING
+
+
+def test_a_font_is_registered_only_where_it_is_used() -> None:
+    used: list[str] = []
+    later = [
+        Font(name, font.has, lambda name=name: used.append(name))  # type: ignore[misc]
+        for name, font in (("Song", CHINESE), ("Mangal", HINDI))
+    ]
+    choose_families(["हि"], [LATIN, *later])
+    assert used == ["Mangal"]
+
+
+def test_the_font_of_matplotlib_comes_first_and_no_font_of_boxes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fonts, "_unlisted", list)
+    families = [font.family for font in installed_fonts()]
+    assert families[0] == DEFAULT_FAMILY
+    assert not [family for family in families if family.startswith("Last Resort")]
+    first = next(installed_fonts())
+    assert first.has("ß") and first.has("ж") and not first.has("我")
+
+
+def test_fonts_that_were_installed_since_matplotlib_looked_are_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registered: list[str] = []
+    (path,) = [path for family, path in fonts._listed().items() if family == DEFAULT_FAMILY]
+    monkeypatch.setattr(fonts, "_listed", dict)
+    monkeypatch.setattr(fonts, "_unlisted", lambda: ["/nowhere.ttf", path])
+    manager = SimpleNamespace(addfont=registered.append)
+    monkeypatch.setattr("matplotlib.font_manager.fontManager", manager)
+    assert choose_families(["ß"], installed_fonts()) == [DEFAULT_FAMILY]
+    (font,) = installed_fonts()
+    assert font.family == DEFAULT_FAMILY and font.has("ß")
+    font.register()
+    assert registered == [path]
