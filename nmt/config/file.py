@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from nmt.config.experiment import Config, TokenizerConfig
 from nmt.config.messages import UNKNOWN_OPTION, explain, explain_alternatives
-from nmt.config.option_paths import group_in, option_places
+from nmt.config.option_paths import group_in, option_paths
 from nmt.config.versions import name_trained_score, upgrade
 from nmt.config.yaml import MAX_CONFIG_BYTES, format_yaml, parse_yaml
 from nmt.core.errors import ConfigError
@@ -235,7 +235,7 @@ def _first_problem(error: ValidationError, tree: Tree, layers: Sequence[Layer]) 
     key = _dotted(place)
     elsewhere: Sequence[str] = ()
     if details[0]["type"] == UNKNOWN_OPTION:
-        places = option_places(details[0]["ctx"]["name"])
+        places = option_paths(details[0]["ctx"]["name"])
         # At its own place it is an option of another plug-in.
         elsewhere = [place for place in places if place != key][:_MOST_PLACES]
     sentence = explain_alternatives(same, or_null) if option else explain(details[0], elsewhere)

@@ -12,7 +12,7 @@ from nmt.config.experiment import Config
 from nmt.config.registry import Table
 
 
-def option_places(name: str) -> list[str]:
+def option_paths(name: str) -> list[str]:
     """The dotted keys that end in a name, in the order of the tree; imports no part."""
     return list(dict.fromkeys(key for key in _keys() if key.rpartition(".")[2] == name))
 

@@ -5,8 +5,8 @@ from typing import Final
 from nmt.build.corpus import build_corpus
 from nmt.build.data import build_reranker, build_search
 from nmt.build.metrics import build_metrics
-from nmt.config.diff import differences
 from nmt.config.experiment import Config
+from nmt.config.tree import diff
 from nmt.data.corpus import read_pairs
 from nmt.distributed.process_group import ProcessGroup
 from nmt.inference.batch_inference import Inference
@@ -68,7 +68,7 @@ def describe_validation(config: Config) -> str | None:
         return None
     both = (config.decoding, config.validation_decoding)
     theirs, ours = (it.model_dump(mode="json", include=_SEARCH) for it in both)
-    found = differences(theirs, ours)
+    found = diff(theirs, ours)
     if not found:
         return None
     listed = ", ".join(f"decoding.{key}: {change}" for key, change in found.items())

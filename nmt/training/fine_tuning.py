@@ -12,9 +12,9 @@ import torch
 from nmt.build.corpus import build_corpus
 from nmt.build.data import Tokenizers, load_given_tokenizer, load_tokenizers
 from nmt.build.model import load_model
-from nmt.config.diff import differences
 from nmt.config.experiment import Config
 from nmt.config.file import load_config
+from nmt.config.tree import diff
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.corpus import read_pairs
 from nmt.nn.model import Model
@@ -123,7 +123,7 @@ def _require_same_tokens(config: Config, there: Config, base: RunDirectory) -> N
     before, now = _of_tokens(there), _of_tokens(config)
     if "normalization" not in config.tokenizer.model_fields_set:  # the default has changed
         now["tokenizer"]["normalization"] = before["tokenizer"]["normalization"]
-    for key, change in differences(before, now).items():
+    for key, change in diff(before, now).items():
         raise ConfigError(
             f"{key}: not that of start_from ({change}), whose tokenizers and weights are taken as "
             f"they are; `extends: {base.config}` gives all the options of that run"
@@ -154,7 +154,7 @@ def _require_same_folders(config: Config, there: Config, theirs: Tokenizers) -> 
 
 def _differences_of_models(config: Config, base: RunDirectory) -> str:
     there = load_config(base.config).model
-    changed = differences(there.model_dump(mode="json"), config.model.model_dump(mode="json"))
+    changed = diff(there.model_dump(mode="json"), config.model.model_dump(mode="json"))
     return "; ".join(f"model.{key}: {change}" for key, change in changed.items())
 
 

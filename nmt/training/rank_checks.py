@@ -10,8 +10,8 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from nmt.config.diff import differences
 from nmt.config.experiment import Config
+from nmt.config.tree import diff
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.version import __version__
 from nmt.distributed.process_group import ProcessGroup, memory_of_torchrun
@@ -99,7 +99,7 @@ def require_same_weights(group: ProcessGroup, model: nn.Module) -> None:
 def _require_one(group: ProcessGroup, facts: dict[str, Any], remedy: str = _REMEDY) -> None:
     all_facts = group.hear(facts)
     for rank, other in enumerate(all_facts):
-        found = differences(all_facts[0], other)
+        found = diff(all_facts[0], other)
         told = ", ".join(f"{key} ({change})" for key, change in found.items())
         if told:
             raise RunError(f"rank {rank} of torchrun is not like rank 0: {told}; {remedy}")

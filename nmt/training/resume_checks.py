@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from nmt.build.corpus import build_corpus
 from nmt.build.data import Tokenizers
-from nmt.config.diff import differences
 from nmt.config.experiment import Config, CorpusConfig
+from nmt.config.tree import diff
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.loader import DataLoader
 from nmt.data.source_changes import sha256
@@ -53,7 +53,7 @@ def require_same(before: Config, now: Config) -> list[str]:
     Raises:
         ConfigError: names the options that differ, but for those in `HARMLESS`.
     """
-    found = differences(before.model_dump(mode="json"), now.model_dump(mode="json"))
+    found = diff(before.model_dump(mode="json"), now.model_dump(mode="json"))
     told = {key: f"{key} ({change})" for key, change in found.items()}
     harmless = {
         key for key in told if any(fnmatch.fnmatchcase(key, pattern) for pattern in HARMLESS)
@@ -146,7 +146,7 @@ def require_same_data(
         return
     # An option of a later version than the run's is not in the checkpoint.
     known = {key: value for key, value in now["decoding"].items() if key in before["decoding"]}
-    changed = differences(before["decoding"], known)
+    changed = diff(before["decoding"], known)
     if changed:
         listed = ", ".join(f"decoding.{key} ({change})" for key, change in changed.items())
         raise RunError(

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from nmt.config.diff import differences
+from nmt.config.tree import diff
 
 FOLDER = "/data/corpora/of-all-sorts/2024/english-german"
 
@@ -29,7 +29,7 @@ FOLDER = "/data/corpora/of-all-sorts/2024/english-german"
 def test_what_differs_is_told_by_its_key(
     before: dict[str, Any], now: dict[str, Any], told: dict[str, str]
 ) -> None:
-    assert differences(before, now) == told
+    assert diff(before, now) == told
 
 
 def corpora(*weights: float) -> dict[str, Any]:
@@ -38,14 +38,12 @@ def corpora(*weights: float) -> dict[str, Any]:
 
 
 def test_of_a_corpus_what_differs_is_told_and_no_more() -> None:
-    assert differences(corpora(1.0, 1.0), corpora(1.0, 2.0)) == {
-        "data.train[1].weight": "1.0 -> 2.0"
-    }
+    assert diff(corpora(1.0, 1.0), corpora(1.0, 2.0)) == {"data.train[1].weight": "1.0 -> 2.0"}
 
 
 def test_long_values_are_told_to_where_they_differ() -> None:
-    told = differences({"run": f"{FOLDER}/a/deep/folder/1"}, {"run": f"{FOLDER}/a/deep/folder/2"})
+    told = diff({"run": f"{FOLDER}/a/deep/folder/1"}, {"run": f"{FOLDER}/a/deep/folder/2"})
     assert told == {"run": f"'{FOLDER}/a/deep/folder/1' -> '{FOLDER}/a/deep/folder/2'"}
-    told = differences(corpora(1.0), corpora(1.0, 2.0))
+    told = diff(corpora(1.0), corpora(1.0, 2.0))
     assert told["data.train[1]"].startswith(f"not set -> {{'source': '{FOLDER}")
     assert len(told["data.train[1]"]) < 80

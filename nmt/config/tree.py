@@ -1,4 +1,4 @@
-"""In what two configurations differ."""
+"""Trees of options as plain mappings and lists: in what two of them differ."""
 
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
@@ -9,7 +9,7 @@ from nmt.config.messages import in_full, show
 _NOT_SET: Final = object()
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+def diff(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
     """What each option that differs was and is, as ``before -> now``, by its key.
 
     A key is dotted, with the number of what is in a list: ``data.train[1].weight``. A group that
@@ -34,10 +34,10 @@ def _compare(before: Any, now: Any, key: str) -> Iterator[tuple[str, str]]:
             for number, (old, new) in enumerate(pairs):
                 yield from _compare(old, new, f"{key}[{number}]")
         case _ if before != now:
-            yield key, f"{_told(before)} -> {_told(now)}"
+            yield key, f"{_format_value(before)} -> {_format_value(now)}"
 
 
-def _told(value: Any) -> str:
+def _format_value(value: Any) -> str:
     """Groups are shortened, but not texts: two paths may be alike for a long way."""
     if value is _NOT_SET:
         return "not set"
