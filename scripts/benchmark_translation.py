@@ -146,13 +146,13 @@ def write_by_the_textbook(run: str, path: str, beam_size: int) -> None:
     from nmt import Translator
 
     translator = Translator.from_run(run, device="cpu", precision="float32")
-    require_textbook(translator.inference.model)
+    require_textbook(translator.runner.model)
     reader, tokenizer = translator.source_reader, translator.target_tokenizer
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     with torch.inference_mode():
         for start in range(0, len(lines), BATCH):
             sources = [reader.encode(line) for line in lines[start : start + BATCH]]
-            for tokens in search(translator.inference.model, sources, beam_size):
+            for tokens in search(translator.runner.model, sources, beam_size):
                 print(tokenizer.decode(tokens))
 
 

@@ -101,9 +101,9 @@ def reported_is_scored(
 def batches_change_nothing(translator: Translator, sources: Sequence[str]) -> bool:
     """Batches of 1, 16 and 64 sentences; ties within the tolerance may fall either way."""
     by_size = [
-        replace(
-            translator, inference=replace(translator.inference, batch_sentences=size)
-        ).translate(sources)
+        replace(translator, runner=replace(translator.runner, batch_sentences=size)).translate(
+            sources
+        )
         for size in (1, 16, 64)
     ]
     different = [best for best in zip(*by_size, strict=True) if len({t.text for t in best}) > 1]

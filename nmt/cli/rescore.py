@@ -93,7 +93,7 @@ def _rescore(
 
     from nmt.inference.postprocessing import score_without_coverage
 
-    scoring = translator.inference.search.scoring
+    scoring = translator.runner.search.scoring
     scores = translator.score((source, candidate.text) for source, candidate in pairs)
     scored = zip((candidate for _, candidate in candidates), scores, strict=True)
     with open_output(arguments.output) as output:

@@ -245,7 +245,7 @@ def _with_search(translator: "Translator", decoding: "DecodingConfig") -> "Trans
     from nmt.build.data import build_search
 
     search = build_search(decoding, translator.target_tokenizer)
-    return replace(translator, inference=replace(translator.inference, search=search))
+    return replace(translator, runner=replace(translator.runner, search=search))
 
 
 def _keep(folder: "RunDirectory", best: "DecodingConfig") -> None:

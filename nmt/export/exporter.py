@@ -19,7 +19,7 @@ from nmt.export.beam_graph import NUM_NEVER, GraphBeam
 from nmt.export.exported_translator import KEY, Description, ExportedTranslator
 from nmt.export.modules import Candidates
 from nmt.export.onnx_graph import make_graph
-from nmt.inference.batch_inference import Inference
+from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import load_decoding, load_shortlist
 from nmt.inference.shortlist import Shortlist
 from nmt.nn.model import Model
@@ -108,10 +108,10 @@ def export_run(
     graph = _make_graph(folder, model, beam, len(source), candidates)
     numbers = torch.int8 if precision == "int8" else torch.float32
     batch_tokens = decoding.batch_tokens
-    inference = Inference(model, search, cpu, numbers, batch_tokens, shortlist=shortlist)
+    runner = BatchRunner(model, search, cpu, numbers, batch_tokens, shortlist=shortlist)
     with whole_file(path) as partial:
         _write(graph, description, partial)
-        return _try(partial, inference, len(source), precision)
+        return _try(partial, runner, len(source), precision)
 
 
 def _require_simple(decoding: DecodingConfig) -> None:
@@ -199,14 +199,14 @@ def _write(graph: onnx.ModelProto, description: Description, path: Path) -> None
     seal(path)
 
 
-def _try(path: Path, inference: Inference, vocabulary_size: int, precision: Precision) -> Trial:
+def _try(path: Path, runner: BatchRunner, vocabulary_size: int, precision: Precision) -> Trial:
     """Translate nonsense with both.
 
     Raises:
         RunError: they differ.
     """
     sources = list(_nonsense(vocabulary_size))
-    ours = [found[0] for found in inference.run_search(sources)]
+    ours = [found[0] for found in runner.run_search(sources)]
     theirs = [found[0] for found in ExportedTranslator.open(path).search(sources)]
     pairs = list(zip(ours, theirs, strict=True))
     distances = [abs(_mean(mine) - _mean(yours)) for mine, yours in pairs]

@@ -40,7 +40,7 @@ _NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Inference:
+class BatchRunner:
     """Computes on `device`, in batches; what is in a batch together changes no result.
 
     Attributes:
@@ -62,7 +62,7 @@ class Inference:
     precision: torch.dtype
     batch_tokens: int
     batch_sentences: int | None = None
-    workers: "Workers[Inference] | Ranks[Inference] | None" = None
+    workers: "Workers[BatchRunner] | Ranks[BatchRunner] | None" = None
     shortlist: Shortlist | None = None
 
     def __post_init__(self) -> None:
@@ -175,33 +175,33 @@ def _use_one_thread_after_forks() -> None:
 
 
 def _search_batch(
-    inference: Inference, sources: Sequence[Tokens], demands: Sequence[Demand]
+    runner: BatchRunner, sources: Sequence[Tokens], demands: Sequence[Demand]
 ) -> list[list[Hypothesis]]:
     """The best hypotheses of the sentences of one batch, which may have none."""
     if not sources:
         return []
-    if inference.shortlist is not None:
-        return _search_shortlist(inference, inference.shortlist, sources, demands)
-    with inference.evaluation():
-        state, request = _read(inference, sources, demands)
-        model = inference.model
-        return inference.search(Stepper(model.step, model.coverage), state, request)
+    if runner.shortlist is not None:
+        return _search_shortlist(runner, runner.shortlist, sources, demands)
+    with runner.evaluation():
+        state, request = _read(runner, sources, demands)
+        model = runner.model
+        return runner.search(Stepper(model.step, model.coverage), state, request)
 
 
 def _search_shortlist(
-    inference: Inference,
+    runner: BatchRunner,
     shortlist: Shortlist,
     sources: Sequence[Tokens],
     demands: Sequence[Demand],
 ) -> list[list[Hypothesis]]:
     """The same among some tokens; the search sees no others."""
     columns, allowed = shortlist.choose(sources, demands)
-    with inference.evaluation():
-        inner, request = _read(inference, sources, demands, columns)
-        tokens, allowed = to((columns.tokens, allowed), inference.device)
-        model = RestrictedModel(inference.model, tokens)
+    with runner.evaluation():
+        inner, request = _read(runner, sources, demands, columns)
+        tokens, allowed = to((columns.tokens, allowed), runner.device)
+        model = RestrictedModel(runner.model, tokens)
         state = RestrictedState(inner, allowed)
-        found = inference.search(Stepper(model.step, model.coverage), state, request)
+        found = runner.search(Stepper(model.step, model.coverage), state, request)
     return [
         [replace(item, tokens=columns.restore(item.tokens)) for item in hypotheses]
         for hypotheses in found
@@ -209,7 +209,7 @@ def _search_shortlist(
 
 
 def _read(
-    inference: Inference,
+    runner: BatchRunner,
     sources: Sequence[Tokens],
     demands: Sequence[Demand],
     columns: Columns | None = None,
@@ -218,24 +218,24 @@ def _read(
     source, lengths = make_source(sources)
     keys = torch.tensor([_key(tokens) for tokens in sources])
     request = Request.of(lengths, keys, demands, columns)
-    source, request = to((source, request), inference.device)
-    with_coverage = inference.search.scoring.coverage.reads_coverage
+    source, request = to((source, request), runner.device)
+    with_coverage = runner.search.scoring.coverage.reads_coverage
     return (
-        inference.model.read(source, request.source_lengths, with_coverage=with_coverage),
+        runner.model.read(source, request.source_lengths, with_coverage=with_coverage),
         request,
     )
 
 
 def _force_batch(
-    inference: Inference,
+    runner: BatchRunner,
     sources: Sequence[Tokens],
     targets: Sequence[Sequence[int]],
     read: Callable[[Batch, DecoderOutput], list[Result]],
 ) -> list[Result]:
     """What `read` takes of one batch of pairs."""
-    with inference.evaluation():
-        batch = to(make_batch(sources, targets), inference.device)
-        return read(batch, inference.model(batch))
+    with runner.evaluation():
+        batch = to(make_batch(sources, targets), runner.device)
+        return read(batch, runner.model(batch))
 
 
 def _key(tokens: Tokens) -> int:

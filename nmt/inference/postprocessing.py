@@ -7,7 +7,7 @@ import torch
 
 from nmt.core.special_tokens import UNK
 from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk
-from nmt.inference.batch_inference import Inference
+from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import read_log_probabilities, read_weights
 from nmt.inference.inputs import drop_unmet
 from nmt.inference.unknown_words import Dictionary, replace_unknown
@@ -23,7 +23,7 @@ sentence and its tokens."""
 
 
 def search_again(
-    window: Window, found: list[list[Hypothesis]], tokenizer: Tokenizer, inference: Inference
+    window: Window, found: list[list[Hypothesis]], tokenizer: Tokenizer, runner: BatchRunner
 ) -> None:
     """Give up what lines were to have and cannot, search after search.
 
@@ -31,12 +31,12 @@ def search_again(
         window: what was asked for; its demands become what is left of them.
         found: the hypotheses of each line; changed in place.
         tokenizer: of the target.
-        inference: the search that has found them.
+        runner: the search that has found them.
     """
     sources, demands = window.sources, window.demands
     while left := drop_unmet(sources, demands, found, tokenizer, window.first_number):
         ids = [sources[index].ids for index in left]
-        again = inference.run_search(ids, list(left.values()))
+        again = runner.run_search(ids, list(left.values()))
         for (index, demand), hypotheses in zip(left.items(), again, strict=True):
             found[index], demands[index] = hypotheses, demand
 
@@ -45,7 +45,7 @@ def decode(
     found: Sequence[Sequence[Hypothesis]],
     sources: Sequence[EncodedWords],
     tokenizer: Tokenizer,
-    inference: Inference,
+    runner: BatchRunner,
     dictionary: Dictionary | None,
     smallest_parts: Callable[[EncodedWords], EncodedWords],
 ) -> tuple[list[tuple[str, ...]], Written]:
@@ -55,13 +55,13 @@ def decode(
         found: the hypotheses of each sentence.
         sources: what they translate.
         tokenizer: of the target.
-        inference: looks where unknown words come from.
+        runner: looks where unknown words come from.
         dictionary: what these become; None: there are none.
         smallest_parts: of the reader of the source.
     """
     written: Written = {}
     if dictionary is not None:
-        written = _replace_unknown(found, sources, tokenizer, inference, dictionary, smallest_parts)
+        written = _replace_unknown(found, sources, tokenizer, runner, dictionary, smallest_parts)
 
     def text(index: int, hypothesis: Hypothesis) -> str:
         words = written.get((index, hypothesis.tokens))
@@ -80,7 +80,7 @@ def _replace_unknown(
     found: Sequence[Sequence[Hypothesis]],
     sources: Sequence[EncodedWords],
     tokenizer: Tokenizer,
-    inference: Inference,
+    runner: BatchRunner,
     dictionary: Dictionary,
     smallest_parts: Callable[[EncodedWords], EncodedWords],
 ) -> Written:
@@ -92,9 +92,7 @@ def _replace_unknown(
         if UNK in hypothesis.tokens
     }
     parts = {index: smallest_parts(sources[index]) for index, _ in gaps}
-    seen = inference.run_forced(
-        [parts[index] for index, _ in gaps], list(gaps.values()), read_weights
-    )
+    seen = runner.run_forced([parts[index] for index, _ in gaps], list(gaps.values()), read_weights)
     return {
         (index, tokens): replace_unknown(words, parts[index], weights, dictionary)
         for ((index, tokens), words), weights in zip(gaps.items(), seen, strict=True)
@@ -125,13 +123,13 @@ def written_words(
 def choose(
     found: list[list[Hypothesis]],
     texts: list[tuple[str, ...]],
-    inference: Inference,
+    runner: BatchRunner,
     reranker: MinimumBayesRisk | None,
 ) -> tuple[list[list[Hypothesis]], list[tuple[str, ...]]]:
     """Return what is kept of each line: the reranker's choice, or the hypotheses of the search."""
     if reranker is not None:
         return rerank(found, texts, reranker)
-    if inference.search.finds_other_texts:
+    if runner.search.finds_other_texts:
         return drop_equal_texts(found, texts)
     return found, texts
 
@@ -172,7 +170,7 @@ def score_texts(
     texts: Sequence[Sequence[str]],
     sources: Sequence[EncodedWords],
     tokenizer: Tokenizer,
-    inference: Inference,
+    runner: BatchRunner,
     *,
     is_worth: bool,
 ) -> None:
@@ -185,7 +183,7 @@ def score_texts(
         texts: of each of them.
         sources: what they translate.
         tokenizer: of the target.
-        inference: the model, and the search that has found them.
+        runner: the model, and the search that has found them.
         is_worth: the scores are what a text is worth (minimum Bayes risk), whatever its tokens.
     """
     other = [
@@ -194,9 +192,9 @@ def score_texts(
         for rank, hypothesis in enumerate(hypotheses)
         if sources[index].ids
         if (target := tokenizer.encode_words(texts[index][rank])).ids != list(hypothesis.tokens)
-        or inference.shortlist is not None
+        or runner.shortlist is not None
     ]
-    scores = inference.run_forced(
+    scores = runner.run_forced(
         [sources[index] for index, _, _ in other],
         [target for _, _, target in other],
         read_log_probabilities,
@@ -205,7 +203,7 @@ def score_texts(
         total, length, old = sum(log_probabilities), len(log_probabilities), found[index][rank]
         score = old.score
         if not is_worth:
-            score = _same_penalties(old, total, length, inference.search.scoring)
+            score = _same_penalties(old, total, length, runner.search.scoring)
         found[index][rank] = Hypothesis(tuple(target.ids), total, score)
 
 
@@ -213,7 +211,7 @@ def score_tokens(
     found: Sequence[Sequence[Hypothesis]],
     sources: Sequence[EncodedWords],
     tokenizer: Tokenizer,
-    inference: Inference,
+    runner: BatchRunner,
 ) -> list[tuple[tuple[float, ...], ...]]:
     """For each hypothesis of each sentence the log-probability of each token and of EOS.
 
@@ -221,7 +219,7 @@ def score_tokens(
         found: the hypotheses of each sentence.
         sources: what they translate; what has no tokens was not translated, and nothing is told.
         tokenizer: of the target.
-        inference: the model.
+        runner: the model.
     """
     asked = [
         (source, tokenizer.split_words(hypothesis.tokens))
@@ -230,7 +228,7 @@ def score_tokens(
         if source.ids
     ]
     told = iter(
-        inference.run_forced(
+        runner.run_forced(
             [source for source, _ in asked], [words for _, words in asked], read_log_probabilities
         )
     )

@@ -20,7 +20,7 @@ from nmt.data.grids import Source
 from nmt.distributed.rank_pool import leading, serve
 from nmt.distributed.worker_pool import Workers
 from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk
-from nmt.inference.batch_inference import Inference
+from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import (
     SentenceAlignment,
     SentenceScore,
@@ -73,7 +73,7 @@ class Translator:
     computed in batches. What is in a batch together changes no result (but for rounding).
 
     Attributes:
-        inference: the model at work. The model is left in the mode (training or evaluation) in
+        runner: the model at work. The model is left in the mode (training or evaluation) in
             which it was.
         source_reader: the tokenizer that the model was trained with, or what reads its grids.
         target_tokenizer: of the other side; may be the same object.
@@ -86,7 +86,7 @@ class Translator:
             split into characters.
     """
 
-    inference: Inference
+    runner: BatchRunner
     source_reader: Reader[Any]
     target_tokenizer: Tokenizer
     max_source_length: int
@@ -144,7 +144,7 @@ class Translator:
             model.quantize()
         shortlist = load_shortlist(decoding, folder, tokenizers)
         return cls(
-            Inference(model, search, place, numbers, decoding.batch_tokens, shortlist=shortlist),
+            BatchRunner(model, search, place, numbers, decoding.batch_tokens, shortlist=shortlist),
             source_reader=tokenizers.source,
             target_tokenizer=tokenizers.target,
             max_source_length=decoding.max_source_length,
@@ -161,7 +161,7 @@ class Translator:
     @property
     def has_attention(self) -> bool:
         """Whether the model looks anywhere, so that words can be aligned."""
-        return self.inference.model.has_attention
+        return self.runner.model.has_attention
 
     def require_attention(self) -> None:
         """Refuse to align words with a model that looks nowhere.
@@ -184,14 +184,14 @@ class Translator:
         Raises:
             ConfigError: the model is not on the CPU.
         """
-        device = self.inference.device
+        device = self.runner.device
         if device.type != "cpu":
             raise ConfigError(
                 f"--workers: processes are for the CPU, and the model is on {device}: use larger "
                 "batches there (--batch-tokens)"
             )
-        with Workers(self.inference, number, num_threads=num_threads(number)) as workers:
-            yield replace(self, inference=replace(self.inference, workers=workers))
+        with Workers(self.runner, number, num_threads=num_threads(number)) as workers:
+            yield replace(self, runner=replace(self.runner, workers=workers))
 
     @contextmanager
     def with_ranks(self, identity: str) -> Iterator[Self]:
@@ -203,8 +203,8 @@ class Translator:
         Raises:
             RunError: they are not.
         """
-        with leading(self.inference, self._told(identity)) as ranks:
-            yield replace(self, inference=replace(self.inference, workers=ranks))
+        with leading(self.runner, self._told(identity)) as ranks:
+            yield replace(self, runner=replace(self.runner, workers=ranks))
 
     def serve_ranks(self, identity: str) -> None:
         """Compute for the first process of torchrun, until it is done.
@@ -212,10 +212,10 @@ class Translator:
         Raises:
             RunError: it has died, or another model.
         """
-        serve(self.inference, self._told(identity))
+        serve(self.runner, self._told(identity))
 
     def _told(self, identity: str) -> str:
-        return f"{identity} {self.inference.precision}"
+        return f"{identity} {self.runner.precision}"
 
     def translate(
         self,
@@ -296,7 +296,7 @@ class Translator:
             lines,
             self.source_reader,
             self.target_tokenizer,
-            self.inference.search,
+            self.runner.search,
             max_tokens=self.max_source_length,
             first_number=first_number,
             warnings=warnings or cut_warnings(),
@@ -308,7 +308,7 @@ class Translator:
                 begun.append(window)
                 yield [source.ids for source in window.sources], window.demands
 
-        for found in self.inference.search_windows(asked(), report):
+        for found in self.runner.search_windows(asked(), report):
             window = begun.popleft()
             yield self._translate(window, found, with_alignments, with_scores, with_token_scores)
 
@@ -325,7 +325,7 @@ class Translator:
             TypeError: a pair is something else.
         """
         for sources, targets in self._read_pairs(pairs, "score"):
-            found = self.inference.run_forced(sources, targets, read_log_probabilities)
+            found = self.runner.run_forced(sources, targets, read_log_probabilities)
             for target, log_probabilities in zip(targets, found, strict=True):
                 pieces = self.target_tokenizer.pieces([*target.ids, EOS])
                 yield SentenceScore(tuple(pieces), log_probabilities)
@@ -352,10 +352,10 @@ class Translator:
     ) -> list[Translation]:
         """One window, of which the search has found something."""
         sources, tokenizer = window.sources, self.target_tokenizer
-        search_again(window, found, tokenizer, self.inference)
+        search_again(window, found, tokenizer, self.runner)
         parts = self.source_reader.smallest_parts
-        texts, written = decode(found, sources, tokenizer, self.inference, self.dictionary, parts)
-        found, texts = choose(found, texts, self.inference, self.reranker)
+        texts, written = decode(found, sources, tokenizer, self.runner, self.dictionary, parts)
+        found, texts = choose(found, texts, self.runner, self.reranker)
         alignments: Sequence[SentenceAlignment | None] = [None] * len(found)
         if with_alignments:
             best = [
@@ -365,10 +365,10 @@ class Translator:
             alignments = self._align(sources, written_words(best, written, tokenizer))
         if with_scores:
             is_worth = self.reranker is not None
-            score_texts(found, texts, sources, tokenizer, self.inference, is_worth=is_worth)
+            score_texts(found, texts, sources, tokenizer, self.runner, is_worth=is_worth)
         of_tokens: Sequence[tuple[tuple[float, ...], ...] | None] = [None] * len(found)
         if with_token_scores:
-            of_tokens = score_tokens(found, sources, tokenizer, self.inference)
+            of_tokens = score_tokens(found, sources, tokenizer, self.runner)
         return [
             Translation(text, tuple(hypotheses), alignment, told)
             for text, hypotheses, alignment, told in zip(
@@ -396,7 +396,7 @@ class Translator:
         """Word alignments of pairs, in order."""
         self.require_attention()
         pairs = zip(sources, targets, strict=True)
-        weights = self.inference.run_forced(sources, targets, read_weights)
+        weights = self.runner.run_forced(sources, targets, read_weights)
         readers = self.source_reader, self.target_tokenizer
         return align_pairs(pairs, weights, readers, self.alignment_units)
 

@@ -9,7 +9,7 @@ from nmt.config.experiment import Config
 from nmt.config.tree import diff
 from nmt.data.corpus import read_pairs
 from nmt.distributed.process_group import ProcessGroup
-from nmt.inference.batch_inference import Inference
+from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import load_dictionary, load_shortlist
 from nmt.inference.translator import Translator
 from nmt.nn.model import Model
@@ -41,7 +41,7 @@ def build_validator(
         return None
     options, decoding = config.training.validation, config.validation_decoding
     tokenizers = material.tokenizers
-    inference = Inference(
+    runner = BatchRunner(
         model,
         build_search(decoding, tokenizers.target),
         material.device,
@@ -50,7 +50,7 @@ def build_validator(
         shortlist=load_shortlist(decoding, run, tokenizers),
     )
     translator = Translator(
-        inference,
+        runner,
         source_reader=tokenizers.source,
         target_tokenizer=tokenizers.target,
         max_source_length=decoding.max_source_length,

@@ -148,12 +148,12 @@ def together(
     """
     if not isinstance(group, Launched):
         return measure(translator)
-    ranks = Ranks(translator.inference, group)
+    ranks = Ranks(translator.runner, group)
     found = None
     if group.is_first:
-        shared = replace(translator.inference, workers=ranks)
+        shared = replace(translator.runner, workers=ranks)
         with suppress(Interrupted):
-            found = measure(replace(translator, inference=shared))
+            found = measure(replace(translator, runner=shared))
         ranks.let_go()
     else:
         ranks.serve()

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from nmt.inference.batch_inference import Inference
+from nmt.inference.batch_inference import BatchRunner
 from nmt.nn.model import Model
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Demand
@@ -39,32 +39,32 @@ class FakeWorkers:
                 yield [[Hypothesis(tuple(tokens), -1.0, -2.0)] for tokens in sources]
 
 
-def make_inference(beam_size: int = 5, batch_tokens: int = 100) -> tuple[Inference, FakeWorkers]:
+def make_runner(beam_size: int = 5, batch_tokens: int = 100) -> tuple[BatchRunner, FakeWorkers]:
     workers = FakeWorkers()
-    inference = Inference(
+    runner = BatchRunner(
         cast(Model, None),
         cast(Search, FakeSearch(beam_size)),
         torch.device("cpu"),
         torch.float32,
         batch_tokens,
     )
-    return replace(inference, workers=cast(Any, workers)), workers
+    return replace(runner, workers=cast(Any, workers)), workers
 
 
 @pytest.mark.parametrize(("beam_size", "size"), [(1, 10), (10, 10), (20, 5), (50, 2)])
 def test_batches_of_more_than_ten_hypotheses_have_as_many_fewer_sentences(
     beam_size: int, size: int
 ) -> None:
-    inference, workers = make_inference(beam_size)
-    inference.run_search([[5] * 9] * 20)  # 10 tokens each, with EOS
+    runner, workers = make_runner(beam_size)
+    runner.run_search([[5] * 9] * 20)  # 10 tokens each, with EOS
     assert [len(batch) for batch in workers.batches] == [size] * (20 // size)
 
 
 def test_windows_come_in_order_and_every_sentence_is_reported_once() -> None:
-    inference, workers = make_inference(batch_tokens=9)
+    runner, workers = make_runner(batch_tokens=9)
     given = [[[5], [], [6, 7, 8]], [], [[]], [[9, 9, 9, 9], [10]]]
     reported: list[int] = []
-    found = inference.search_windows(
+    found = runner.search_windows(
         [(window, [Demand()] * len(window)) for window in given], reported.append
     )
     texts = [[list(best.tokens) for (best,) in window] for window in found]
@@ -78,10 +78,10 @@ def test_windows_come_in_order_and_every_sentence_is_reported_once() -> None:
 
 
 def test_a_pair_takes_as_much_of_a_batch_as_its_longer_side() -> None:
-    inference, workers = make_inference(batch_tokens=19)  # two of 9 tokens fit only without EOS
+    runner, workers = make_runner(batch_tokens=19)  # two of 9 tokens fit only without EOS
     lengths = [(1, 9), (9, 1), (2, 3), (4, 4)]
     pairs = [[EncodedWords([5] * n, ["a"] * n, list(range(n))) for n in pair] for pair in lengths]
     sources, targets = zip(*pairs, strict=True)
     read = cast(Any, None)
-    assert inference.run_forced(sources, targets, read) == lengths
+    assert runner.run_forced(sources, targets, read) == lengths
     assert [[len(ids) for ids in batch] for batch in workers.batches] == [[1], [9], [4, 2]]

@@ -14,7 +14,7 @@ from nmt.build.model import build_model
 from nmt.config.experiment import DecodingConfig, ModelConfig
 from nmt.core.errors import RunError
 from nmt.core.special_tokens import EOS, PAD, SPECIAL_SYMBOLS
-from nmt.inference.batch_inference import Inference
+from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.shortlist import Shortlist, load_lexicon, save_lexicon
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.layers.int8 import Int8Linear
@@ -56,9 +56,9 @@ def test_what_is_on_it() -> None:
     assert tokens_of(copying, [7, 9], Demand()) == common | likely | {7, 9}
 
 
-def make_inference(
+def make_runner(
     search: dict[str, object], shortlist: Shortlist | None, kind: str = "one"
-) -> Inference:
+) -> BatchRunner:
     torch.manual_seed(1)
     sizes = {
         "embedding": {"size": 64},
@@ -73,7 +73,7 @@ def make_inference(
         models[0].quantize()
     model = Ensemble(models) if kind == "ensemble" else models[0]
     config = DecodingConfig.model_validate({"max_length": 8, **search})
-    return Inference(
+    return BatchRunner(
         model,
         build_search(config, TOKENIZER),
         torch.device("cpu"),
@@ -109,10 +109,10 @@ def test_it_is_a_search_where_other_tokens_are_impossible(
     """The full search, whose model gives what is not on the list no probability, finds the same."""
     shortlist = Shortlist(random_lexicon(), num_candidates=5, num_frequent=6, copies=True)
     demands = DEMANDS if "beam_size" in search else [Demand()] * 4
-    found = make_inference(search, shortlist, kind).run_search(SOURCES, demands)
+    found = make_runner(search, shortlist, kind).run_search(SOURCES, demands)
     for source, demand, of_sentence in zip(SOURCES, demands, found, strict=True):
         columns, allowed = shortlist.choose([source], [demand])
-        full = make_inference(search, None, kind)
+        full = make_runner(search, None, kind)
         models = full.model.models if isinstance(full.model, Ensemble) else [full.model]
         for model in models:
             bias = torch.full((SIZE,), -1e9)
@@ -128,10 +128,10 @@ def test_it_is_a_search_where_other_tokens_are_impossible(
 
 def test_a_sentence_alone_is_as_in_a_batch() -> None:
     shortlist = Shortlist(random_lexicon(), num_candidates=3, num_frequent=2, copies=True)
-    inference = make_inference({"beam_size": 3}, shortlist)
-    together = inference.run_search(SOURCES)
+    runner = make_runner({"beam_size": 3}, shortlist)
+    together = runner.run_search(SOURCES)
     for source, found in zip(SOURCES, together, strict=True):
-        (alone,) = inference.run_search([source])
+        (alone,) = runner.run_search([source])
         assert alone[0].tokens == found[0].tokens
         assert alone[0].score == pytest.approx(found[0].score, abs=1e-5)
         assert EOS not in found[0].tokens

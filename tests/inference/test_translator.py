@@ -24,7 +24,7 @@ from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import EOS, UNK
 from nmt.evaluation.minimum_bayes_risk import ChrfUtility, expected_utilities
 from nmt.inference import length_batching
-from nmt.inference.batch_inference import Inference
+from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import load_dictionary
 from nmt.inference.translator import Input, Translator
 from nmt.nn.layers import int8
@@ -80,7 +80,7 @@ def make_translator(tokenizer, **decoding) -> Translator:
     options = DecodingConfig.model_validate({"max_length": 9, "beam_size": 3, **decoding})
     search = build_search(options, tokenizer)
     return Translator(
-        Inference(model, search, torch.device("cpu"), torch.float32, batch_tokens=200),
+        BatchRunner(model, search, torch.device("cpu"), torch.float32, batch_tokens=200),
         source_reader=tokenizer,
         target_tokenizer=tokenizer,
         max_source_length=50,
@@ -91,7 +91,7 @@ def make_translator(tokenizer, **decoding) -> Translator:
 
 def computing(translator: Translator, **how) -> Translator:
     """The same, computing otherwise."""
-    return replace(translator, inference=replace(translator.inference, **how))
+    return replace(translator, runner=replace(translator.runner, **how))
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def save_run(translator: Translator, folder: Path) -> RunDirectory:
     )
     run.config.write_text(dump_config(config), encoding="utf-8")
     translator.source_reader.save(run.shared_tokenizer)
-    save_checkpoint(run.checkpoint("best"), {"model": translator.inference.model.state_dict()}, {})
+    save_checkpoint(run.checkpoint("best"), {"model": translator.runner.model.state_dict()}, {})
     return run
 
 
@@ -286,7 +286,7 @@ def test_the_score_of_a_translation_is_what_search_reports(
     translator = make_translator(tokenizer, search=search)
     if is_quantized:
         monkeypatch.setattr(int8, "_SMALLEST_WEIGHT", 0)
-        translator.inference.model.quantize()
+        translator.runner.model.quantize()
     lines = random_lines(40)
     found = translator.translate(lines)
     scores = list(translator.score(zip(lines, texts(found), strict=True)))
@@ -375,23 +375,21 @@ def test_translations_are_aligned_when_asked(translator):
 
 
 def test_the_model_is_left_as_it_was(translator):
-    translator.inference.model.train()
-    before = {
-        name: tensor.clone() for name, tensor in translator.inference.model.state_dict().items()
-    }
+    translator.runner.model.train()
+    before = {name: tensor.clone() for name, tensor in translator.runner.model.state_dict().items()}
     rng = torch.get_rng_state()
     stream = translator.translate_stream(random_lines(5))
     next(stream)
-    assert translator.inference.model.training
+    assert translator.runner.model.training
     assert not torch.is_inference_mode_enabled() and torch.is_grad_enabled()
     assert torch.equal(torch.get_rng_state(), rng)
-    for name, tensor in translator.inference.model.state_dict().items():
+    for name, tensor in translator.runner.model.state_dict().items():
         assert torch.equal(tensor, before[name])
 
 
 def test_dropout_is_off(translator):
     lines = random_lines(10)
-    translator.inference.model.train()
+    translator.runner.model.train()
     assert texts(translator.translate(lines)) == texts(translator.translate(lines))
     pairs = [("w1 w2", "w3")]
     assert list(translator.score(pairs)) == list(translator.score(pairs))
@@ -412,7 +410,7 @@ def test_int8_is_close_and_a_line_alone_is_as_in_a_batch(translator, tmp_path, m
     monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: True)
     monkeypatch.setattr(int8, "_SMALLEST_WEIGHT", 0)
     reduced = Translator.from_run(run.path, device="cpu", precision="int8")
-    assert isinstance(reduced.inference.model.projection, int8.Int8Linear)
+    assert isinstance(reduced.runner.model.projection, int8.Int8Linear)
     lines = random_lines(20)
     found = reduced.translate(lines)
     alone = [reduced.translate([line])[0] for line in lines]
@@ -427,7 +425,7 @@ def test_a_run_translates_as_its_model_does(translator, tmp_path):
     run = save_run(translator, tmp_path / "run")
     loaded = Translator.from_run(str(run.path), device="cpu", precision="float32")
     lines = random_lines(10)
-    assert loaded.inference.batch_tokens == 300 and loaded.max_source_length == 1000
+    assert loaded.runner.batch_tokens == 300 and loaded.max_source_length == 1000
     assert texts(loaded.translate(lines)) == texts(translator.translate(lines))
 
 
@@ -469,7 +467,7 @@ def test_a_rule_of_ones_own(translator, tmp_path):
 def test_runs_translate_together(tokenizer, tmp_path):
     one = make_translator(tokenizer)
     run = save_run(one, tmp_path / "one")
-    for parameter in one.inference.model.parameters():
+    for parameter in one.runner.model.parameters():
         parameter.data.mul_(1.05)
     other = save_run(one, tmp_path / "other")
     alone = Translator.from_run(run.path, precision="float32")
@@ -500,7 +498,7 @@ def test_a_run_computes_as_it_was_trained_where_that_can_be(tokenizer, tmp_path,
         options = run.config.read_text().splitlines()
         kept = [line for line in options if not line.startswith("precision:")]
         run.config.write_text("\n".join([*kept, f"precision: {trained}", ""]))
-        assert Translator.from_run(run.path, device="cpu").inference.precision == expected
+        assert Translator.from_run(run.path, device="cpu").runner.precision == expected
     monkeypatch.setattr("nmt.system.device.has_bfloat16", lambda device: False)
     with pytest.raises(ConfigError, match="'bfloat16' is not computed in"):
         Translator.from_run(run.path, device="cpu", precision="bfloat16")
@@ -585,13 +583,13 @@ def test_phrases_are_refused_where_the_search_knows_nothing_of_them(tokenizer, s
 def test_what_is_lost_by_searching_again_is_named_too(tokenizer, translator, caplog, monkeypatch):
     asked = []
 
-    def search_windows(inference, windows, report=None):
+    def search_windows(runner, windows, report=None):
         for sources, demands in windows:
             asked.append([[tokenizer.decode(phrase) for phrase in one.phrases] for one in demands])
             found = [tuple(tokenizer.encode(answers.pop(0))) for _ in sources]
             yield [[Hypothesis(tokens, -1.0, -1.0)] for tokens in found]
 
-    monkeypatch.setattr(Inference, "search_windows", search_windows)
+    monkeypatch.setattr(BatchRunner, "search_windows", search_windows)
     answers = ["w8 w1", "w9", "w2 w8", "w5", "w5"]  # the first two come of one search
     given = [Input("w1", phrases=("w1", "w2", "w8")), Input("w1", phrases=("w9",))]
     assert texts(translator.translate(given)) == ["w5", "w9"]
@@ -727,7 +725,7 @@ def test_what_is_most_like_the_others_is_taken(tokenizer, options):
 
 def test_unknown_words_come_from_the_source(tokenizer, tmp_path):
     copies = make_translator(tokenizer, replace_unknown=True)
-    copies.inference.model.projection.bias.data[UNK] += 6.0
+    copies.runner.model.projection.bias.data[UNK] += 6.0
     lines = [f"{line} Zorp" for line in random_lines(10)]
     found = copies.translate(lines, with_scores=True, with_alignments=True)
     assert any(UNK in translation.hypotheses[0].tokens for translation in found)
@@ -760,7 +758,7 @@ def test_alignments_are_of_the_words_that_are_written(tokenizer, tmp_path, mbr):
     copies = make_translator(
         tokenizer, replace_unknown=True, dictionary=str(tmp_path / "words"), **options
     )
-    copies.inference.model.projection.bias.data[UNK] += 6.0
+    copies.runner.model.projection.bias.data[UNK] += 6.0
     lines = [f"{line} Zorp" for line in random_lines(10)]
     found = copies.translate(lines, with_alignments=True)
     assert any("der Zorp" in translation.text for translation in found)
@@ -777,7 +775,7 @@ def test_alignments_are_of_the_words_that_are_written(tokenizer, tmp_path, mbr):
 
 def test_without_it_unknown_words_are_not_written(tokenizer):
     plain = make_translator(tokenizer)
-    plain.inference.model.projection.bias.data[UNK] += 6.0
+    plain.runner.model.projection.bias.data[UNK] += 6.0
     for translation in plain.translate(random_lines(10)):
         assert UNK not in translation.hypotheses[0].tokens
 
@@ -800,7 +798,7 @@ def test_workers_find_the_same(translator, monkeypatch):
 class Hasty:
     """In the place of workers: it takes three batches before it does the first of them."""
 
-    def __init__(self, tool: Inference) -> None:
+    def __init__(self, tool: BatchRunner) -> None:
         self.tool = tool
         self.num_ahead = 0
 
@@ -819,7 +817,7 @@ def test_windows_are_the_same_though_what_follows_is_begun(translator, monkeypat
     lines = ["", *words[:6], "", "", "", "", "", *words[6:], ""]
     expected = translator.translate(lines, with_alignments=True, with_scores=True)
     monkeypatch.setattr(length_batching, "_MOST_ITEMS", 4)
-    hasty = Hasty(translator.inference)
+    hasty = Hasty(translator.runner)
     told = []
     found = computing(translator, batch_sentences=2, workers=hasty if hastily else None)
     windows = found.translate_windows(
@@ -844,7 +842,7 @@ def test_workers_share_the_threads(translator, monkeypatch):
     monkeypatch.setattr("nmt.inference.translator.Workers", made)
     made.return_value = nullcontext()
     with translator.with_workers(3):
-        made.assert_called_once_with(translator.inference, 3, num_threads=2)
+        made.assert_called_once_with(translator.runner, 3, num_threads=2)
 
 
 def test_workers_are_for_the_cpu(translator):

@@ -15,7 +15,7 @@ from nmt.alignment.symmetrization import grow_diag_final_and
 from nmt.config.experiment import DecodingConfig
 from nmt.config.file import load_config
 from nmt.core.errors import ConfigError
-from nmt.inference.batch_inference import Inference
+from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.translator import Translator
 from tests.integration.conftest import Command
 
@@ -79,7 +79,7 @@ def test_without_attention_there_is_nothing_to_align(
     reason = "the model has no attention (model.attention: null), so there is nothing to align"
     nmt("align", "runs/none", "--source", "test.en", "--target", "test.de").assert_refused(reason)
     with monkeypatch.context() as patch:
-        patch.delattr(Inference, "run_search")  # it is refused before anything is translated
+        patch.delattr(BatchRunner, "run_search")  # it is refused before anything is translated
         for asked in (("--alignments", "x.align"), ("--attention",), ("--attention", "--json")):
             nmt("translate", "runs/none", "test.en", *asked).assert_refused(reason)
     told = json.loads(nmt("translate", "runs/none", "test.en", "--json").lines[0])

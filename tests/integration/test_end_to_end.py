@@ -343,7 +343,7 @@ def test_the_best_penalties_are_written_where_they_are_significantly_better(
         _score = _p_value = Metric.__call__
 
     def translate(self: Translator, lines: list[str]) -> list[Translation]:
-        scoring = self.inference.search.scoring
+        scoring = self.runner.search.scoring
         tried.append((type(scoring.length).__name__, type(scoring.coverage).__name__))
         return [Translation((" ".join(tried[-1]),), ())]
 

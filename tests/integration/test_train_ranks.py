@@ -56,7 +56,7 @@ from nmt.training import trainer
 
 PLACES = {
     "update": (trainer, "add_up"),
-    "validation": (batch_inference.Inference, "evaluation"),
+    "validation": (batch_inference.BatchRunner, "evaluation"),
     "save": (checkpoint, "_write_file"),
 }
 

@@ -8,7 +8,7 @@ import torch
 
 from nmt.distributed.process_group import Alone
 from nmt.evaluation.metrics import Bleu, Score
-from nmt.inference.batch_inference import Inference
+from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import SentenceScore
 from nmt.inference.length_batching import no_report, windows
 from nmt.inference.translator import Translation, Translator
@@ -50,7 +50,7 @@ class Shouting(Translator):
         report: Callable[[int], object] = no_report,
     ) -> Iterator[list[Translation]]:
         for window in windows(lines, lambda line: 10_000):  # batches of 400
-            self.inference.search(
+            self.runner.search(
                 Stepper(lambda tokens, state: (tokens, state)),
                 None,
                 Request(torch.ones(len(window), dtype=torch.int64)),
@@ -66,8 +66,8 @@ class Shouting(Translator):
 
 def shouting(search: Search | None = None) -> Shouting:
     none: Any = None
-    inference = Inference(none, search or Counting(), none, none, batch_tokens=1)
-    return Shouting(inference, none, none, max_source_length=1)
+    runner = BatchRunner(none, search or Counting(), none, none, batch_tokens=1)
+    return Shouting(runner, none, none, max_source_length=1)
 
 
 def test_loss_scores_and_samples() -> None:
@@ -143,7 +143,7 @@ def test_lines_are_one_stream_so_that_warnings_number_them_right() -> None:
 
     plain = shouting()
     none: Any = None
-    translator = Streaming(plain.inference, none, none, max_source_length=1)
+    translator = Streaming(plain.runner, none, none, max_source_length=1)
     Validator(translator, PAIRS, [Bleu()], 0, group=Alone())(Interruption())
     assert [len(stream) for stream in streams] == [1000, 1000]
 
