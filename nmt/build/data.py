@@ -43,7 +43,7 @@ from nmt.search.rules import Rule, Rules, SearchLimits
 from nmt.search.search import Search
 from nmt.system.threads import num_cores
 from nmt.text.normalization import Normalizer
-from nmt.text.reader import Reader
+from nmt.text.reader import SourceReader
 from nmt.text.tokenizer import Tokenizer, TokenizerTrainer
 from nmt.text.tokenizers import load_sentencepiece, load_tokenizer
 
@@ -56,7 +56,7 @@ logger = logging.getLogger(__name__)
 class Tokenizers:
     """What reads both sides: tokenizers, one object where they share a vocabulary, or grids."""
 
-    source: Reader[Any]
+    source: SourceReader[Any]
     target: Tokenizer
 
     @property
@@ -78,7 +78,7 @@ def build_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
         return Tokenizers(shared, shared)
     encoder = config.model.encoder
     if isinstance(encoder, GridEncoderConfig):
-        source: Reader[Any] = _grid_reader(encoder)
+        source: SourceReader[Any] = _grid_reader(encoder)
     else:
         source = make(run.source_tokenizer, options.source_path, "the source", (0,))
     target = make(run.target_tokenizer, options.target_path, "the target", (1,))

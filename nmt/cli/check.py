@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nmt.config.experiment import Config, CorpusConfig
     from nmt.core.batch import Batch
     from nmt.data.grids import Source
-    from nmt.text.reader import Reader
+    from nmt.text.reader import SourceReader
     from nmt.training.prepare_data import Material
     from nmt.training.state import Engine
 
@@ -143,7 +143,7 @@ def _report_tokenizers(config: "Config", tokenizers: "Tokenizers") -> None:
         print(f"{name:<15} {len(reader):,} entries{shared}; {told}", flush=True)
 
 
-def _describe_tokens(reader: "Reader[str]", lines: list[str]) -> str:
+def _describe_tokens(reader: "SourceReader[str]", lines: list[str]) -> str:
     from nmt.text.reader import count_tokens
 
     num_words = sum(len(line.split()) for line in lines)

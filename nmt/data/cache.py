@@ -33,7 +33,7 @@ from nmt.data.repeats import hash_corpus
 from nmt.data.source_changes import Note, Snapshot
 from nmt.system.atomic_files import whole_folder
 from nmt.system.untrusted_files import MAX_JSON_BYTES, open_regular, parse_json, read_regular
-from nmt.text.reader import Item, Reader
+from nmt.text.reader import Item, SourceReader
 
 FORMAT_VERSION: Final = 1
 _MANIFEST: Final = "manifest.json"
@@ -43,8 +43,8 @@ logger = logging.getLogger(__name__)
 
 def encode_corpus(
     files: Corpus[Item],
-    source_reader: Reader[Item],
-    target_reader: Reader[str],
+    source_reader: SourceReader[Item],
+    target_reader: SourceReader[str],
     *,
     filters: Filters,
     folder: Path,
@@ -102,8 +102,8 @@ def encode_corpus(
 
 def _settings(
     files: Corpus[Item],
-    source_reader: Reader[Item],
-    target_reader: Reader[str],
+    source_reader: SourceReader[Item],
+    target_reader: SourceReader[str],
     filters: Filters,
     before: Sequence[Corpus[Item]],
 ) -> dict[str, Any]:
@@ -147,8 +147,8 @@ def _lock(folder: Path, key: str) -> Iterator[None]:
 def _make(
     entry: Path,
     snapshot: Snapshot,
-    source_reader: Reader[Item],
-    target_reader: Reader[str],
+    source_reader: SourceReader[Item],
+    target_reader: SourceReader[str],
     filters: Filters,
     num_processes: int,
     before: Iterable[NDArray[np.uint64]],
@@ -180,7 +180,9 @@ def _make(
         (fresh / _MANIFEST).write_text(json.dumps(_content(fresh), indent=1))
 
 
-def _is_whole(entry: Path, source_reader: Reader[Any], target_reader: Reader[str]) -> bool:
+def _is_whole(
+    entry: Path, source_reader: SourceReader[Any], target_reader: SourceReader[str]
+) -> bool:
     """Return whether an entry is complete; right checksums of wrong content are not enough."""
     try:
         manifest = parse_json(read_regular(entry / _MANIFEST, MAX_JSON_BYTES))

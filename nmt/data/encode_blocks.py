@@ -15,7 +15,7 @@ from nmt.data.filters import hash_pairs
 from nmt.data.processes import map_in_processes
 from nmt.data.ragged import RaggedArray
 from nmt.distributed.until_error import UntilError
-from nmt.text.reader import Item, Reader
+from nmt.text.reader import Item, SourceReader
 
 _FEW_BLOCKS: Final = 24  # some 100,000 pairs, which take as long as processes take to start
 
@@ -63,8 +63,8 @@ class BlockEncoder(Generic[Item]):
         with_hashes: whether duplicates are looked for.
     """
 
-    source_reader: Reader[Item]
-    target_reader: Reader[str]
+    source_reader: SourceReader[Item]
+    target_reader: SourceReader[str]
     with_hashes: bool
 
     def __call__(self, block: Block[Item]) -> EncodedBlock:
@@ -98,7 +98,7 @@ def encode_blocks(
     rest.raise_error()
 
 
-def _encode(reader: Reader[Any], items: Sequence[Any]) -> EncodedSideOfBlock:
+def _encode(reader: SourceReader[Any], items: Sequence[Any]) -> EncodedSideOfBlock:
     tokens = RaggedArray.from_rows([reader.encode(item) for item in items], reader.token_type)
     text = RaggedArray.from_texts([str(item) for item in items]) if reader.samples else None
     return EncodedSideOfBlock(tokens, text)

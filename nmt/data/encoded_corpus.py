@@ -24,7 +24,7 @@ from nmt.data.ragged import (
     open_ragged,
 )
 from nmt.system.untrusted_files import MAX_JSON_BYTES, parse_json, read_regular
-from nmt.text.reader import Item, Reader
+from nmt.text.reader import Item, SourceReader
 
 _REPORT: Final = "report.json"
 _LINKS: Final = "links"
@@ -54,7 +54,7 @@ class EncodedSide:
 
     tokens: RaggedArray
     text: RaggedArray | None
-    reader: Reader[Any]
+    reader: SourceReader[Any]
 
     def draw(self, rows: NDArray[np.int64], rngs: Sequence[random.Random]) -> RaggedArray:
         """The tokens of sentences `rows`, `[M]`; `rngs`, M of them, decide what is random."""
@@ -140,8 +140,8 @@ class EncodedCorpus:
 
 def write_encoded(
     pairs: Iterable[tuple[Item, str]],
-    source_reader: Reader[Item],
-    target_reader: Reader[str],
+    source_reader: SourceReader[Item],
+    target_reader: SourceReader[str],
     filters: Filters,
     folder: Path,
     links: Iterator[list[int]] | None = None,
@@ -189,7 +189,7 @@ def write_encoded(
 
 
 def open_encoded(
-    folder: Path, source_reader: Reader[Any], target_reader: Reader[str]
+    folder: Path, source_reader: SourceReader[Any], target_reader: SourceReader[str]
 ) -> EncodedCorpus:
     """Open what `write_encoded` wrote with the same readers.
 
@@ -208,7 +208,7 @@ def open_encoded(
     )
 
 
-def _open_side(folder: Path, side: str, reader: Reader[Any]) -> EncodedSide:
+def _open_side(folder: Path, side: str, reader: SourceReader[Any]) -> EncodedSide:
     tokens = open_ragged(folder, side, reader.token_type)
     text = open_ragged(folder, f"{side}.text", np.uint8) if reader.samples else None
     return EncodedSide(tokens, text, reader)
@@ -233,7 +233,7 @@ class _SideWriter:
 
 
 @contextmanager
-def _side_writer(folder: Path, side: str, reader: Reader[Any]) -> Iterator[_SideWriter]:
+def _side_writer(folder: Path, side: str, reader: SourceReader[Any]) -> Iterator[_SideWriter]:
     with ExitStack() as stack:
         tokens = stack.enter_context(create_ragged(folder, side, reader.token_type))
         text = None

@@ -18,7 +18,7 @@ from nmt.core.errors import DataError
 from nmt.data.corpus import Corpus
 from nmt.data.lines import open_binary, require_regular
 from nmt.data.npz import MAX_ROW_BYTES, StoredArray, members, open_array
-from nmt.text.reader import EncodedWords, Reader
+from nmt.text.reader import EncodedWords, SourceReader
 
 _NUM_DIMENSIONS: Final = 3
 NUM_POSITIONS: Final = 2
@@ -167,7 +167,7 @@ class GridFiles(Corpus[Grid]):
 
 
 @dataclass(frozen=True)
-class GridReader(Reader[Grid]):
+class GridReader(SourceReader[Grid]):
     """The tokens of a grid are its cells, row by row: channels, row and column, counted from 0.
 
     Attributes:

@@ -17,14 +17,14 @@ from nmt.alignment.units import AlignmentUnits
 from nmt.core.errors import DataError
 from nmt.data.corpus import Corpus, read_lines, read_pairs
 from nmt.data.ragged import RaggedArray
-from nmt.text.reader import Item, Reader
+from nmt.text.reader import Item, SourceReader
 from nmt.text.unit_tokens import UnitTokens
 
 LINK_TYPE = np.dtype("<u4")
 
 
 def read_links(
-    files: Corpus[Item], source_reader: Reader[Item], target_reader: Reader[str]
+    files: Corpus[Item], source_reader: SourceReader[Item], target_reader: SourceReader[str]
 ) -> Iterator[list[int]]:
     """Yield the links between tokens of each pair of a corpus: source, target, source, target, ...
 
@@ -49,7 +49,7 @@ def read_links(
         yield _between_tokens(sorted(gold.possible), source_units, target_units)
 
 
-def _units(reader: Reader[Item], item: Item, units: AlignmentUnits) -> UnitTokens:
+def _units(reader: SourceReader[Item], item: Item, units: AlignmentUnits) -> UnitTokens:
     return reader.split_units(reader.encode_words(item), units)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from nmt.core.errors import DataError
 from nmt.data.encoded_corpus import EncodedCorpus, open_encoded
 from nmt.data.ragged import RaggedArray, temporary_ragged
-from nmt.text.reader import Reader
+from nmt.text.reader import SourceReader
 
 _BLOCK: Final = 2048  # pairs
 
@@ -148,8 +148,8 @@ class Drawing:
 def _work(
     sender: Connection,
     folder: Path,
-    source_reader: Reader[Any],
-    target_reader: Reader[str],
+    source_reader: SourceReader[Any],
+    target_reader: SourceReader[str],
     seed: int,
     epoch: int,
     first: int,

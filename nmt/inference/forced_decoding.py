@@ -15,7 +15,7 @@ from nmt.alignment.word_alignment import Weights, hard_alignment, merge_tokens
 from nmt.core.batch import Batch
 from nmt.core.special_tokens import PAD
 from nmt.nn.decoders.decoder import DecoderOutput
-from nmt.text.reader import EncodedWords, Reader
+from nmt.text.reader import EncodedWords, SourceReader
 from nmt.text.unit_tokens import UnitTokens
 
 
@@ -102,7 +102,7 @@ def read_weights(batch: Batch, output: DecoderOutput) -> list[NDArray[np.float32
 def align_pairs(
     pairs: Iterable[tuple[EncodedWords, EncodedWords]],
     weights: Iterable[NDArray[np.float32]],
-    readers: tuple[Reader[Any], Reader[str]],
+    readers: tuple[SourceReader[Any], SourceReader[str]],
     units: AlignmentUnits,
 ) -> list[SentenceAlignment]:
     """Return attention between the tokens of pairs as alignments of their units, in order."""

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any, Final, Literal, TypeVar
 
 from nmt.core.console import FirstWarnings
-from nmt.text.reader import EncodedWords, Item, Reader, Tokens, count_tokens
+from nmt.text.reader import EncodedWords, Item, SourceReader, Tokens, count_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def cut_warnings() -> FirstWarnings:
 
 
 def read_words(
-    reader: Reader[Item],
+    reader: SourceReader[Item],
     items: Sequence[Item],
     *,
     side: Literal["source", "target"],
@@ -85,7 +85,7 @@ def read_words(
 
 def warn_of_unknown(
     items: Iterable[T],
-    reader: Reader[Item],
+    reader: SourceReader[Item],
     source: Callable[[T], Item],
     *,
     first_number: int = 1,
@@ -113,7 +113,7 @@ def warn_of_unknown(
         yield item
 
 
-def sum_up_unknown(pairs: Iterable[P], readers: Mapping[str, Reader[Any]]) -> Iterator[P]:
+def sum_up_unknown(pairs: Iterable[P], readers: Mapping[str, SourceReader[Any]]) -> Iterator[P]:
     """Pass pairs on, and warn at their end of tokens that the model was never taught.
 
     Args:

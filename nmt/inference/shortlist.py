@@ -17,7 +17,7 @@ from nmt.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from nmt.runs.directory import RunDirectory
 from nmt.search.columns import Columns
 from nmt.search.request import Demand
-from nmt.text.reader import Reader, Tokens
+from nmt.text.reader import SourceReader, Tokens
 
 _MOST_CANDIDATES: Final = 256  # of a token; `nmt lexicon` keeps 64
 _HEADER_BYTES: Final = 2**16
@@ -77,7 +77,7 @@ class Shortlist:
 
 
 def save_lexicon(
-    run: RunDirectory, lexicon: Lexicon, source: Reader[Any], target: Reader[Any]
+    run: RunDirectory, lexicon: Lexicon, source: SourceReader[Any], target: SourceReader[Any]
 ) -> None:
     """Put a lexicon of its tokens into a run, in the place of the one that is there.
 
@@ -93,7 +93,9 @@ def save_lexicon(
     save_checkpoint(run.lexicon, {_PART: tensors}, metadata)
 
 
-def load_lexicon(run: RunDirectory, source: Reader[Any], target: Reader[Any]) -> Lexicon:
+def load_lexicon(
+    run: RunDirectory, source: SourceReader[Any], target: SourceReader[Any]
+) -> Lexicon:
     """The lexicon of a run.
 
     Raises:

@@ -58,7 +58,7 @@ from nmt.search.request import Demand
 from nmt.search.rules import Rule
 from nmt.system.device import AUTO, resolve_device
 from nmt.system.threads import num_threads
-from nmt.text.reader import EncodedWords, Reader, Tokens
+from nmt.text.reader import EncodedWords, SourceReader, Tokens
 from nmt.text.tokenizer import Tokenizer
 
 Pair = tuple[Source, str]
@@ -87,7 +87,7 @@ class Translator:
     """
 
     runner: BatchRunner
-    source_reader: Reader[Any]
+    source_reader: SourceReader[Any]
     target_tokenizer: Tokenizer
     max_source_length: int
     reranker: MinimumBayesRisk | None = None
@@ -154,7 +154,7 @@ class Translator:
         )
 
     @property
-    def readers(self) -> dict[str, Reader[Any]]:
+    def readers(self) -> dict[str, SourceReader[Any]]:
         """What reads the source and the target."""
         return {"source": self.source_reader, "target": self.target_tokenizer}
 

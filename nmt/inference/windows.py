@@ -11,7 +11,7 @@ from nmt.inference.inputs import Input, encode_demand, require_phrases
 from nmt.inference.length_batching import read_words, windows
 from nmt.search.request import Demand
 from nmt.search.search import Search
-from nmt.text.reader import EncodedWords, Reader
+from nmt.text.reader import EncodedWords, SourceReader
 from nmt.text.tokenizer import Tokenizer
 
 
@@ -34,7 +34,7 @@ class Window:
 
 def read_windows(
     lines: Iterable[Source | Input],
-    source_reader: Reader[Any],
+    source_reader: SourceReader[Any],
     target_tokenizer: Tokenizer,
     search: Search,
     *,

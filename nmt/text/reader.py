@@ -34,7 +34,7 @@ class EncodedWords:
     word_of_token: list[int]
 
 
-class Reader(ABC, Generic[Item]):
+class SourceReader(ABC, Generic[Item]):
     """Turns items into tokens; immutable, and can be pickled."""
 
     item_type: ClassVar[type]
@@ -99,7 +99,7 @@ class Reader(ABC, Generic[Item]):
         """SHA-256 of everything that changes tokens."""
 
 
-def count_tokens(reader: Reader[Item], items: Iterable[Item]) -> tuple[int, int]:
+def count_tokens(reader: SourceReader[Item], items: Iterable[Item]) -> tuple[int, int]:
     """How many tokens the items have, and how many of these the model was never taught."""
     num_tokens = num_unknown = 0
     for item in items:

@@ -14,7 +14,7 @@ from nmt.alignment.units import AlignmentUnits
 from nmt.core.byte_spelling import BLANK, JOIN, Spelling, is_in_word, spell
 from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
-from nmt.text.reader import EncodedWords, Reader, Tokens
+from nmt.text.reader import EncodedWords, SourceReader, Tokens
 from nmt.text.storage import SavedTokenizer, write_tokenizer
 from nmt.text.unit_tokens import UnitTokens, one_to_one, split_sentence
 
@@ -24,7 +24,7 @@ UNKNOWN_TEXT: Final = "⁇"
 Options = Mapping[str, str | int | float]
 
 
-class Tokenizer(Reader[str]):
+class Tokenizer(SourceReader[str]):
     """Text to tokens and back; immutable, and pickled as its model.
 
     A word (what stands between blanks) is encoded the same wherever it stands, so that tokens
@@ -80,7 +80,7 @@ class Tokenizer(Reader[str]):
         return EncodedWords(ids, [word for word, _ in words], word_of_token)
 
     def split_units(self, sentence: EncodedWords, units: AlignmentUnits) -> UnitTokens:
-        """See `Reader.split_units`."""
+        """See `SourceReader.split_units`."""
         ids = [int(token) for token in sentence.ids]
         if units == "pieces":
             return one_to_one(self.pieces(ids), "pieces")

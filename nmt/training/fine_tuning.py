@@ -20,7 +20,7 @@ from nmt.data.corpus import read_pairs
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import is_checkpoint
 from nmt.runs.directory import BEST, RunDirectory
-from nmt.text.reader import Reader, count_tokens
+from nmt.text.reader import SourceReader, count_tokens
 from nmt.text.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -159,7 +159,7 @@ def _differences_of_models(config: Config, base: RunDirectory) -> str:
 
 
 def _warn_of_unknown(
-    key: str, side: str, reader: Reader[Any], items: Iterable[Any], base: RunDirectory
+    key: str, side: str, reader: SourceReader[Any], items: Iterable[Any], base: RunDirectory
 ) -> None:
     num_tokens, num_unknown = count_tokens(reader, items)
     if num_unknown > _MOST_UNKNOWN * num_tokens:
