@@ -129,7 +129,7 @@ def read_text(names: Sequence[str], max_line_bytes: int = MAX_LINE_BYTES) -> Ite
     )
 
 
-def read_demands(
+def read_constraints(
     prefixes: Path | None, constraints: Path | None, max_line_bytes: int = MAX_LINE_BYTES
 ) -> "Callable[[Iterator[Source]], Iterator[Input]]":
     """Joins lines with what is asked of their translations, as they are read.

@@ -21,7 +21,7 @@ from nmt.cli.ineffective_options import key_of
 from nmt.cli.inputs import (
     add_line_limit,
     input_files,
-    read_demands,
+    read_constraints,
     read_input,
     stdin_is_typed,
 )
@@ -182,7 +182,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _translate(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> int:
     """Translate into outputs that nothing else writes."""
     lines = read_input(config, arguments.input, arguments.max_line_bytes)
-    inputs = read_demands(arguments.prefixes, arguments.constraints, arguments.max_line_bytes)(
+    inputs = read_constraints(arguments.prefixes, arguments.constraints, arguments.max_line_bytes)(
         lines
     )
     bookmark = _bookmark(folder, config, arguments)

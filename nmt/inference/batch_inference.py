@@ -26,7 +26,7 @@ from nmt.nn.model import Model
 from nmt.nn.restricted import RestrictedModel, RestrictedState
 from nmt.search.columns import Columns
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.request import Demand, Request
+from nmt.search.request import Constraints, Request
 from nmt.search.search import Search, Stepper
 from nmt.text.reader import EncodedWords, Tokens
 
@@ -69,21 +69,21 @@ class BatchRunner:
         _use_one_thread_after_forks()
 
     def run_search(
-        self, sources: Sequence[Tokens], demands: Sequence[Demand] | None = None
+        self, sources: Sequence[Tokens], constraints: Sequence[Constraints] | None = None
     ) -> list[list[Hypothesis]]:
         """The best hypotheses of each sentence, in order.
 
         Args:
             sources: their tokens; of none comes nothing.
-            demands: what is asked of each translation; None: nothing.
+            constraints: what is asked of each translation; None: nothing.
         """
-        demands = [Demand()] * len(sources) if demands is None else demands
-        (found,) = self.search_windows([(sources, demands)])
+        constraints = [Constraints()] * len(sources) if constraints is None else constraints
+        (found,) = self.search_windows([(sources, constraints)])
         return found
 
     def search_windows(
         self,
-        windows: Iterable[tuple[Sequence[Tokens], Sequence[Demand]]],
+        windows: Iterable[tuple[Sequence[Tokens], Sequence[Constraints]]],
         report: Callable[[int], object] = no_report,
     ) -> Iterator[list[list[Hypothesis]]]:
         """What `run_search` finds for one window of sentences after the other.
@@ -92,18 +92,18 @@ class BatchRunner:
         ahead, while some of what is before it is not yet done.
 
         Args:
-            windows: sources and demands.
+            windows: sources and constraints.
             report: is told, whenever a batch is done, how many more sentences are.
         """
         begun: deque[tuple[int, list[list[int]]]] = deque()
         most = self.batch_tokens * _BEAM // max(self.search.beam_size, _BEAM)
 
-        def jobs() -> Iterator[tuple[list[Tokens], list[Demand]]]:
-            for sources, demands in windows:
+        def jobs() -> Iterator[tuple[list[Tokens], list[Constraints]]]:
+            for sources, constraints in windows:
                 batches = full_batches(sources, most, self.batch_sentences) or [[]]
                 begun.append((len(sources), batches))
                 for batch in batches:
-                    yield [sources[i] for i in batch], [demands[i] for i in batch]
+                    yield [sources[i] for i in batch], [constraints[i] for i in batch]
 
         results = self._map(_search_batch, jobs())
         for first in results:
@@ -175,15 +175,15 @@ def _use_one_thread_after_forks() -> None:
 
 
 def _search_batch(
-    runner: BatchRunner, sources: Sequence[Tokens], demands: Sequence[Demand]
+    runner: BatchRunner, sources: Sequence[Tokens], constraints: Sequence[Constraints]
 ) -> list[list[Hypothesis]]:
     """The best hypotheses of the sentences of one batch, which may have none."""
     if not sources:
         return []
     if runner.shortlist is not None:
-        return _search_shortlist(runner, runner.shortlist, sources, demands)
+        return _search_shortlist(runner, runner.shortlist, sources, constraints)
     with runner.evaluation():
-        state, request = _read(runner, sources, demands)
+        state, request = _read(runner, sources, constraints)
         model = runner.model
         return runner.search(Stepper(model.step, model.coverage), state, request)
 
@@ -192,12 +192,12 @@ def _search_shortlist(
     runner: BatchRunner,
     shortlist: Shortlist,
     sources: Sequence[Tokens],
-    demands: Sequence[Demand],
+    constraints: Sequence[Constraints],
 ) -> list[list[Hypothesis]]:
     """The same among some tokens; the search sees no others."""
-    columns, allowed = shortlist.choose(sources, demands)
+    columns, allowed = shortlist.choose(sources, constraints)
     with runner.evaluation():
-        inner, request = _read(runner, sources, demands, columns)
+        inner, request = _read(runner, sources, constraints, columns)
         tokens, allowed = to((columns.tokens, allowed), runner.device)
         model = RestrictedModel(runner.model, tokens)
         state = RestrictedState(inner, allowed)
@@ -211,13 +211,13 @@ def _search_shortlist(
 def _read(
     runner: BatchRunner,
     sources: Sequence[Tokens],
-    demands: Sequence[Demand],
+    constraints: Sequence[Constraints],
     columns: Columns | None = None,
 ) -> tuple[Any, Request]:
     """The model's state before the first word, of the kind of the model, and what is asked for."""
     source, lengths = make_source(sources)
     keys = torch.tensor([_key(tokens) for tokens in sources])
-    request = Request.of(lengths, keys, demands, columns)
+    request = Request.of(lengths, keys, constraints, columns)
     source, request = to((source, request), runner.device)
     with_coverage = runner.search.scoring.coverage.reads_coverage
     return (

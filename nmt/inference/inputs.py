@@ -9,14 +9,14 @@ from nmt.core.errors import ConfigError
 from nmt.data.grids import Grid, Source
 from nmt.search.constraints import count_unmet
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.request import Demand
+from nmt.search.request import Constraints
 from nmt.search.search import Search
 from nmt.text.reader import EncodedWords
 from nmt.text.tokenizer import UNKNOWN_TEXT, Tokenizer
 
 logger = logging.getLogger(__name__)
 
-NO_DEMAND: Final = Demand()
+NO_CONSTRAINTS: Final = Constraints()
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class Input:
         return len(self.source)
 
 
-def encode_demand(given: Input, number: int, tokenizer: Tokenizer, max_length: int) -> Demand:
+def encode_constraints(
+    given: Input, number: int, tokenizer: Tokenizer, max_length: int
+) -> Constraints:
     """Return the tokens of what is asked; what cannot be written is left out, with a warning.
 
     Args:
@@ -60,7 +62,7 @@ def encode_demand(given: Input, number: int, tokenizer: Tokenizer, max_length: i
         max_length: most tokens of a translation; a prefix that is longer is left out.
     """
     if not given.prefix and not given.phrases:
-        return NO_DEMAND
+        return NO_CONSTRAINTS
     prefix = list(tokenizer.encode(given.prefix))
     if len(prefix) > max_length:
         logger.warning(
@@ -85,7 +87,7 @@ def encode_demand(given: Input, number: int, tokenizer: Tokenizer, max_length: i
             )
         elif tokens:
             phrases.append(tuple(tokens))
-    return Demand(tuple(prefix), tuple(phrases))
+    return Constraints(tuple(prefix), tuple(phrases))
 
 
 def require_phrases(search: Search | type[Search]) -> None:
@@ -103,11 +105,11 @@ def require_phrases(search: Search | type[Search]) -> None:
 
 def drop_unmet(
     sources: Sequence[EncodedWords],
-    demands: Sequence[Demand],
+    constraints: Sequence[Constraints],
     found: Sequence[Sequence[Hypothesis]],
     tokenizer: Tokenizer,
     first_number: int,
-) -> dict[int, Demand]:
+) -> dict[int, Constraints]:
     """What is left to ask of the lines whose best translation lacks a phrase; each is named.
 
     To hold on to what cannot be had makes a translation that goes on and on in search of it.
@@ -115,13 +117,15 @@ def drop_unmet(
     Returns:
         Index of a line -> what was asked, without the phrases that it lacks.
     """
-    left: dict[int, Demand] = {}
-    for index, (source, demand, hypotheses) in enumerate(zip(sources, demands, found, strict=True)):
-        if len(source.ids) == 0 or not demand.phrases:
+    left: dict[int, Constraints] = {}
+    for index, (source, constraint, hypotheses) in enumerate(
+        zip(sources, constraints, found, strict=True)
+    ):
+        if len(source.ids) == 0 or not constraint.phrases:
             continue
         edges = tokenizer.word_edges.tolist()
         tokens = hypotheses[0].tokens
-        lacking = [phrase for phrase in demand.phrases if count_unmet(tokens, [phrase], edges)]
+        lacking = [phrase for phrase in constraint.phrases if count_unmet(tokens, [phrase], edges)]
         for phrase in lacking:
             logger.warning(
                 "line %d: no translation was found that has %r with all else that is asked; it is "
@@ -129,6 +133,6 @@ def drop_unmet(
                 *(first_number + index, tokenizer.decode(phrase)),
             )
         if lacking:
-            kept = tuple(phrase for phrase in demand.phrases if phrase not in lacking)
-            left[index] = Demand(demand.prefix, kept)
+            kept = tuple(phrase for phrase in constraint.phrases if phrase not in lacking)
+            left[index] = Constraints(constraint.prefix, kept)
     return left

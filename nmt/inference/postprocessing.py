@@ -28,17 +28,17 @@ def search_again(
     """Give up what lines were to have and cannot, search after search.
 
     Args:
-        window: what was asked for; its demands become what is left of them.
+        window: what was asked for; its constraints become what is left of them.
         found: the hypotheses of each line; changed in place.
         tokenizer: of the target.
         runner: the search that has found them.
     """
-    sources, demands = window.sources, window.demands
-    while left := drop_unmet(sources, demands, found, tokenizer, window.first_number):
+    sources, constraints = window.sources, window.constraints
+    while left := drop_unmet(sources, constraints, found, tokenizer, window.first_number):
         ids = [sources[index].ids for index in left]
         again = runner.run_search(ids, list(left.values()))
-        for (index, demand), hypotheses in zip(left.items(), again, strict=True):
-            found[index], demands[index] = hypotheses, demand
+        for (index, constraint), hypotheses in zip(left.items(), again, strict=True):
+            found[index], constraints[index] = hypotheses, constraint
 
 
 def decode(

@@ -16,7 +16,7 @@ from nmt.nn.restricted import Allowed
 from nmt.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from nmt.runs.directory import RunDirectory
 from nmt.search.columns import Columns
-from nmt.search.request import Demand
+from nmt.search.request import Constraints
 from nmt.text.reader import SourceReader, Tokens
 
 _MOST_CANDIDATES: Final = 256  # of a token; `nmt lexicon` keeps 64
@@ -45,18 +45,18 @@ class Shortlist:
     copies: bool
 
     def choose(
-        self, sources: Sequence[Tokens], demands: Sequence[Demand]
+        self, sources: Sequence[Tokens], constraints: Sequence[Constraints]
     ) -> tuple[Columns, Allowed]:
         """The tokens of a batch, and which of them each sentence may have.
 
         Args:
             sources: at least one sentence.
-            demands: what is asked of each translation; it may have these tokens.
+            constraints: what is asked of each translation; it may have these tokens.
         """
         frequent = self.lexicon.frequent[: self.num_frequent]
         rows = [
-            self._tokens(np.asarray(source, dtype=np.int64), demand)
-            for source, demand in zip(sources, demands, strict=True)
+            self._tokens(np.asarray(source, dtype=np.int64), constraint)
+            for source, constraint in zip(sources, constraints, strict=True)
         ]
         everywhere = np.concatenate([np.arange(len(SPECIAL_SYMBOLS)), frequent])
         columns = Columns(np.unique(np.concatenate([everywhere, *rows])).tolist())
@@ -67,12 +67,14 @@ class Shortlist:
         mask[sentences, np.searchsorted(known, np.concatenate(rows))] = True
         return columns, Allowed(torch.from_numpy(mask))
 
-    def _tokens(self, source: np.ndarray[Any, Any], demand: Demand) -> np.ndarray[Any, Any]:
+    def _tokens(
+        self, source: np.ndarray[Any, Any], constraint: Constraints
+    ) -> np.ndarray[Any, Any]:
         """What one sentence may have beside what all may."""
         parts = [self.lexicon.candidates[source, : self.num_candidates].ravel()]
         if self.copies:
             parts.append(source)
-        wanted = [*demand.prefix, *(token for phrase in demand.phrases for token in phrase)]
+        wanted = [*constraint.prefix, *(token for phrase in constraint.phrases for token in phrase)]
         return np.concatenate([*parts, np.asarray(wanted, dtype=np.int64)])
 
 

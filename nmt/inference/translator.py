@@ -54,7 +54,7 @@ from nmt.inference.windows import Window, read_windows
 from nmt.nn.ensemble import Space
 from nmt.runs.directory import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.request import Demand
+from nmt.search.request import Constraints
 from nmt.search.rules import Rule
 from nmt.system.device import AUTO, resolve_device
 from nmt.system.threads import num_threads
@@ -303,10 +303,10 @@ class Translator:
         )
         begun: deque[Window] = deque()  # (`tee` would keep dozens that are done)
 
-        def asked() -> Iterator[tuple[list[Tokens], list[Demand]]]:
+        def asked() -> Iterator[tuple[list[Tokens], list[Constraints]]]:
             for window in read:
                 begun.append(window)
-                yield [source.ids for source in window.sources], window.demands
+                yield [source.ids for source in window.sources], window.constraints
 
         for found in self.runner.search_windows(asked(), report):
             window = begun.popleft()

@@ -7,9 +7,9 @@ from typing import Any
 from nmt.core.console import FirstWarnings
 from nmt.data.grids import Source
 from nmt.inference.input_types import check_lines
-from nmt.inference.inputs import Input, encode_demand, require_phrases
+from nmt.inference.inputs import Input, encode_constraints, require_phrases
 from nmt.inference.length_batching import read_words, windows
-from nmt.search.request import Demand
+from nmt.search.request import Constraints
 from nmt.search.search import Search
 from nmt.text.reader import EncodedWords, SourceReader
 from nmt.text.tokenizer import Tokenizer
@@ -23,13 +23,13 @@ class Window:
         first_number: of the first line, for warnings.
         lines: with what is asked of each.
         sources: the tokens and words of each.
-        demands: what is asked, in tokens.
+        constraints: what is asked, in tokens.
     """
 
     first_number: int
     lines: list[Input]
     sources: list[EncodedWords]
-    demands: list[Demand]
+    constraints: list[Constraints]
 
 
 def read_windows(
@@ -69,11 +69,11 @@ def read_windows(
             max_tokens=max_tokens,
             warnings=warnings,
         )
-        demands = [
-            encode_demand(line, number, target_tokenizer, max_length)
+        constraints = [
+            encode_constraints(line, number, target_tokenizer, max_length)
             for number, line in enumerate(given, start=first_number)
         ]
-        if any(demand.phrases for demand in demands):
+        if any(constraint.phrases for constraint in constraints):
             require_phrases(search)
-        yield Window(first_number, given, sources, demands)
+        yield Window(first_number, given, sources, constraints)
         first_number += len(window)

@@ -14,7 +14,7 @@ from nmt.search.columns import Columns
 
 
 @dataclass(frozen=True)
-class Demand:
+class Constraints:
     """What is asked of one translation.
 
     Attributes:
@@ -25,9 +25,11 @@ class Demand:
     prefix: tuple[int, ...] = ()
     phrases: tuple[tuple[int, ...], ...] = ()
 
-    def in_columns(self, columns: Columns) -> "Demand":
+    def in_columns(self, columns: Columns) -> "Constraints":
         """The same in columns; there must be one for each token."""
-        return Demand(columns.find_all(self.prefix), tuple(map(columns.find_all, self.phrases)))
+        return Constraints(
+            columns.find_all(self.prefix), tuple(map(columns.find_all, self.phrases))
+        )
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Request:
         cls,
         source_lengths: Int[Tensor, " B"],
         keys: Int[Tensor, " B"],
-        demands: "Sequence[Demand]",
+        constraints: "Sequence[Constraints]",
         columns: Columns | None = None,
     ) -> "Request":
         """What is asked of each sentence, padded; on the device of the lengths.
@@ -74,20 +76,22 @@ class Request:
         Args:
             source_lengths: tokens of each source sentence, EOS counted.
             keys: a number for each sentence, from which chance follows.
-            demands: in tokens.
+            constraints: in tokens.
             columns: what becomes of these; None: they stay.
         """
         if columns is not None:
-            demands = [demand.in_columns(columns) for demand in demands]
+            constraints = [constraint.in_columns(columns) for constraint in constraints]
         prefixes = phrases = None
-        if any(demand.prefix for demand in demands):
-            prefixes = _pad([demand.prefix for demand in demands])
-        if any(demand.phrases for demand in demands):
-            longest = max(len(phrase) for demand in demands for phrase in demand.phrases)
-            most = max(len(demand.phrases) for demand in demands)
-            phrases = torch.full((len(demands), most, longest), PAD)
-            for row, demand in enumerate(demands):
-                for place, phrase in enumerate(demand.phrases):
+        if any(constraint.prefix for constraint in constraints):
+            prefixes = _pad([constraint.prefix for constraint in constraints])
+        if any(constraint.phrases for constraint in constraints):
+            longest = max(
+                len(phrase) for constraint in constraints for phrase in constraint.phrases
+            )
+            most = max(len(constraint.phrases) for constraint in constraints)
+            phrases = torch.full((len(constraints), most, longest), PAD)
+            for row, constraint in enumerate(constraints):
+                for place, phrase in enumerate(constraint.phrases):
                     phrases[row, place, : len(phrase)] = torch.tensor(phrase)
         return to(cls(source_lengths, prefixes, phrases, keys, columns), source_lengths.device)
 

@@ -11,7 +11,7 @@ import pytest
 from nmt.cli.inputs import (
     add_pair_arguments,
     count_lines,
-    read_demands,
+    read_constraints,
     read_given_pairs,
     read_input,
     read_text,
@@ -157,14 +157,14 @@ def test_lines_meet_what_is_asked_of_their_translations(tmp_path: Path) -> None:
     prefixes, constraints = tmp_path / "prefixes", tmp_path / "constraints"
     prefixes.write_text("ein Haus\n\n")
     constraints.write_text("\nrot\t sehr schön \t\n")
-    assert list(read_demands(prefixes, constraints)(iter(["a", "b"]))) == [
+    assert list(read_constraints(prefixes, constraints)(iter(["a", "b"]))) == [
         Input("a", "ein Haus"),
         Input("b", "", ("rot", "sehr schön")),
     ]
-    assert list(read_demands(None, None)(iter(["a"]))) == [Input("a")]
+    assert list(read_constraints(None, None)(iter(["a"]))) == [Input("a")]
     with pytest.raises(DataError, match="prefixes: has 2 lines, and the input has more"):
-        list(read_demands(prefixes, constraints)(iter("abc")))
+        list(read_constraints(prefixes, constraints)(iter("abc")))
     with pytest.raises(DataError, match="constraints: has more lines than the input"):
-        list(read_demands(None, constraints)(iter("a")))
+        list(read_constraints(None, constraints)(iter("a")))
     with pytest.raises(DataError, match="nowhere: no such file"):
-        read_demands(tmp_path / "nowhere", None)
+        read_constraints(tmp_path / "nowhere", None)

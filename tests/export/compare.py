@@ -31,7 +31,7 @@ from nmt.nn.model import Model
 from nmt.search.beam import BeamSearch
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import GNMTPenalty, Scoring, WordReward
-from nmt.search.request import Demand, Request
+from nmt.search.request import Constraints, Request
 from nmt.search.rules import Rules, SearchLimits
 from nmt.search.search import Stepper
 
@@ -152,7 +152,7 @@ def a_shortlist() -> None:
     numbers = torch.from_numpy(table[:, :2].astype(np.int64)), torch.from_numpy(frequent[:5])
     candidates = Candidates(*numbers, VOCABULARY, copies=True)
     sources = [*make_sources(20), [1, 9], [UNK]]
-    columns, allowed = shortlist.choose(sources, [Demand()] * len(sources))
+    columns, allowed = shortlist.choose(sources, [Constraints()] * len(sources))
     tokens, mask = candidates(make_source(sources)[0])
     assert torch.equal(tokens, columns.tokens) and torch.equal(mask.mask, allowed.mask)
     proto = make_graph(model, GraphBeam(GNMTPenalty(), LIMITS), VOCABULARY, candidates)

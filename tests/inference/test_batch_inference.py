@@ -10,7 +10,7 @@ import torch
 from nmt.inference.batch_inference import BatchRunner
 from nmt.nn.model import Model
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.request import Demand
+from nmt.search.request import Constraints
 from nmt.search.search import Search
 from nmt.text.reader import EncodedWords
 
@@ -65,7 +65,7 @@ def test_windows_come_in_order_and_every_sentence_is_reported_once() -> None:
     given = [[[5], [], [6, 7, 8]], [], [[]], [[9, 9, 9, 9], [10]]]
     reported: list[int] = []
     found = runner.search_windows(
-        [(window, [Demand()] * len(window)) for window in given], reported.append
+        [(window, [Constraints()] * len(window)) for window in given], reported.append
     )
     texts = [[list(best.tokens) for (best,) in window] for window in found]
     assert texts == given

@@ -19,7 +19,7 @@ from nmt.inference.shortlist import Shortlist, load_lexicon, save_lexicon
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.layers.int8 import Int8Linear
 from nmt.runs.directory import RunDirectory
-from nmt.search.request import Demand
+from nmt.search.request import Constraints
 from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
 
@@ -38,9 +38,9 @@ def random_lexicon(seed: int = 1, num_candidates: int = 5) -> Lexicon:
     )
 
 
-def tokens_of(shortlist: Shortlist, source: Sequence[int], demand: Demand) -> set[int]:
+def tokens_of(shortlist: Shortlist, source: Sequence[int], constraint: Constraints) -> set[int]:
     """The tokens of the first of two sentences."""
-    columns, allowed = shortlist.choose([source, [20, 21]], [demand, Demand()])
+    columns, allowed = shortlist.choose([source, [20, 21]], [constraint, Constraints()])
     return set(columns.tokens[allowed.mask[0]].tolist())
 
 
@@ -49,11 +49,11 @@ def test_what_is_on_it() -> None:
     shortlist = Shortlist(lexicon, num_candidates=3, num_frequent=2, copies=False)
     common = {*range(len(SPECIAL_SYMBOLS)), 4, 5}
     likely = {*lexicon.candidates[7, :2].tolist(), *lexicon.candidates[9, :3].tolist()}
-    assert tokens_of(shortlist, [7, 9], Demand()) == common | likely
-    asked = Demand(prefix=(50,), phrases=((51, 52), (50,)))
+    assert tokens_of(shortlist, [7, 9], Constraints()) == common | likely
+    asked = Constraints(prefix=(50,), phrases=((51, 52), (50,)))
     assert tokens_of(shortlist, [7, 9], asked) == common | likely | {50, 51, 52}
     copying = replace(shortlist, copies=True)
-    assert tokens_of(copying, [7, 9], Demand()) == common | likely | {7, 9}
+    assert tokens_of(copying, [7, 9], Constraints()) == common | likely | {7, 9}
 
 
 def make_runner(
@@ -84,11 +84,11 @@ def make_runner(
 
 
 SOURCES = [[5, 6, 7], [8, 9], [10, 11, 12, 13], [30]]
-DEMANDS = [
-    Demand(),
-    Demand(prefix=(40,)),
-    Demand(phrases=((41, 42),)),
-    Demand(prefix=(43,), phrases=((44,),)),
+CONSTRAINTS = [
+    Constraints(),
+    Constraints(prefix=(40,)),
+    Constraints(phrases=((41, 42),)),
+    Constraints(prefix=(43,), phrases=((44,),)),
 ]
 
 
@@ -108,10 +108,10 @@ def test_it_is_a_search_where_other_tokens_are_impossible(
 ) -> None:
     """The full search, whose model gives what is not on the list no probability, finds the same."""
     shortlist = Shortlist(random_lexicon(), num_candidates=5, num_frequent=6, copies=True)
-    demands = DEMANDS if "beam_size" in search else [Demand()] * 4
-    found = make_runner(search, shortlist, kind).run_search(SOURCES, demands)
-    for source, demand, of_sentence in zip(SOURCES, demands, found, strict=True):
-        columns, allowed = shortlist.choose([source], [demand])
+    constraints = CONSTRAINTS if "beam_size" in search else [Constraints()] * 4
+    found = make_runner(search, shortlist, kind).run_search(SOURCES, constraints)
+    for source, constraint, of_sentence in zip(SOURCES, constraints, found, strict=True):
+        columns, allowed = shortlist.choose([source], [constraint])
         full = make_runner(search, None, kind)
         models = full.model.models if isinstance(full.model, Ensemble) else [full.model]
         for model in models:
@@ -119,7 +119,7 @@ def test_it_is_a_search_where_other_tokens_are_impossible(
             bias[columns.tokens[allowed.mask[0]]] = 0.0
             assert isinstance(model.projection, torch.nn.Linear | Int8Linear)
             model.projection.bias.data.add_(bias)
-        (expected,) = full.run_search([source], [demand])
+        (expected,) = full.run_search([source], [constraint])
         assert [item.tokens for item in of_sentence] == [item.tokens for item in expected]
         for one, other in zip(of_sentence, expected, strict=True):
             assert one.log_probability == pytest.approx(other.log_probability, abs=1e-4)

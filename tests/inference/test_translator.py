@@ -584,8 +584,10 @@ def test_what_is_lost_by_searching_again_is_named_too(tokenizer, translator, cap
     asked = []
 
     def search_windows(runner, windows, report=None):
-        for sources, demands in windows:
-            asked.append([[tokenizer.decode(phrase) for phrase in one.phrases] for one in demands])
+        for sources, constraints in windows:
+            asked.append(
+                [[tokenizer.decode(phrase) for phrase in one.phrases] for one in constraints]
+            )
             found = [tuple(tokenizer.encode(answers.pop(0))) for _ in sources]
             yield [[Hypothesis(tokens, -1.0, -1.0)] for tokens in found]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nmt.search.columns import Columns
-from nmt.search.request import Demand
+from nmt.search.request import Constraints
 
 COLUMNS = Columns([90, 7, 7, 12])
 
@@ -16,11 +16,11 @@ def test_tokens_have_columns_and_special_symbols_keep_their_numbers() -> None:
 
 
 def test_what_is_asked_for_goes_in_and_what_is_found_comes_out() -> None:
-    asked = Demand(prefix=(7, 90), phrases=((12,), (90, 7))).in_columns(COLUMNS)
-    assert asked == Demand((4, 6), ((5,), (6, 4)))
+    asked = Constraints(prefix=(7, 90), phrases=((12,), (90, 7))).in_columns(COLUMNS)
+    assert asked == Constraints((4, 6), ((5,), (6, 4)))
     assert COLUMNS.restore((4, 6, 5)) == (7, 90, 12) and COLUMNS.restore(()) == ()
 
 
-def test_a_demand_without_a_column_is_a_mistake_of_the_caller() -> None:
+def test_constraint_without_a_column_is_a_programming_error() -> None:
     with pytest.raises(AssertionError):
-        Demand(prefix=(8,)).in_columns(COLUMNS)
+        Constraints(prefix=(8,)).in_columns(COLUMNS)
