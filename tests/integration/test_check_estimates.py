@@ -86,17 +86,29 @@ def test_the_memory_of_weights_gradients_and_optimizer_by_hand(
 PEAK = """
 import re, sys
 from pathlib import Path
+import safetensors.torch
 from nmt.cli.main import main
+
+def peak():
+    return re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]
+
+def save_after_updates(*arguments, original=safetensors.torch.save):
+    peaks.append(peak())
+    return original(*arguments)
+
+peaks = []
+safetensors.torch.save = save_after_updates
 code = main(sys.argv[1:])
-print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+print(peaks[0])
 sys.exit(code)
 """
+"""Train, and print the peak of the memory before the first checkpoint, which is written from it."""
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_a_training_takes_the_memory_that_is_estimated(nmt: Command, in_copy: Path) -> None:
-    """Beyond what a small training takes: between half of the estimate and twice as much."""
+    """All updates come before the first checkpoint here; the rest of a process is subtracted."""
     large = [
         "model.embedding.size=512",
         "model.encoder.hidden_size=1024",
@@ -115,4 +127,4 @@ def test_a_training_takes_the_memory_that_is_estimated(nmt: Command, in_copy: Pa
     estimate = number(told(nmt("check", "tiny.yaml", *large).lines)["memory"])
     assert estimate > 200
     taken = peak("large", *large) - peak("small")
-    assert 0.5 * estimate < taken < 2.0 * estimate
+    assert 0.7 * estimate < taken < 1.6 * estimate
