@@ -31,6 +31,29 @@ _CORPORA: Final = (("data", "train"), ("data", "valid"), ("data", "test"))
 
 
 @dataclass(frozen=True)
+class Override:
+    """An option set on the command line.
+
+    Attributes:
+        text: ``key=value`` with a dotted key; the value is YAML.
+        argument: the command-line argument that set it, for messages; None: the text itself.
+    """
+
+    text: str
+    argument: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The dotted key."""
+        return self.text.partition("=")[0].strip()
+
+    @property
+    def origin(self) -> str:
+        """The name of the override in messages."""
+        return f"override {self.text!r}" if self.argument is None else self.argument
+
+
+@dataclass(frozen=True)
 class Layer:
     """Options from one place; the later layer wins.
 
@@ -38,16 +61,23 @@ class Layer:
         origin: the file or the override, for messages.
         tree: the options.
         place: of an override, the place of what it sets.
+        is_argument: messages name the command-line argument, which stands for the key.
     """
 
     origin: str
     tree: Tree
     place: Place = ()
+    is_argument: bool = False
+
+    def locate(self, place: Place) -> str:
+        """Return the beginning of a message about the option at a place."""
+        key = "" if self.is_argument and place == self.place else _dotted(place)
+        return f"{self.origin}: {key}: " if key else f"{self.origin}: "
 
 
 def load_config(
     path: str | Path,
-    overrides: Sequence[str] = (),
+    overrides: Sequence[str | Override] = (),
     options: Mapping[str, Any] | None = None,
     *,
     resume: bool = False,
@@ -70,7 +100,7 @@ def load_config(
     layers += [] if options is None else [Layer("options", dict(options))]
     tree: Tree = {}
     for layer in layers:
-        tree = _merge(tree, layer.tree, (), layer.origin)
+        tree = _merge(tree, layer.tree, (), layer)
     _require_each_counts(given, tree)
     if resume:
         tree = name_trained_score(tree)
@@ -144,23 +174,24 @@ def _read_layers(path: Path) -> list[Layer]:
     return layers
 
 
-def _parse_override(override: str) -> Layer:
-    key, separator, text = override.partition("=")
-    parts = key.strip().split(".")
+def _parse_override(given: str | Override) -> Layer:
+    override = Override(given) if isinstance(given, str) else given
+    parts = override.key.split(".")
+    _, separator, text = override.text.partition("=")
     if not separator or not all(parts):
         raise ConfigError(
-            f"override {override!r}: must be key=value with a dotted key, "
+            f"{override.origin}: must be key=value with a dotted key, "
             "as in model.attention.score=dot"
         )
     if not text.strip():
         raise ConfigError(
-            f"override {override!r}: has no value; write null for nothing, and \"''\" (with both "
+            f"{override.origin}: has no value; write null for nothing, and \"''\" (with both "
             "kinds of quotes) for an empty text"
         )
-    value: Any = parse_yaml(text, f"override {override!r}")
+    value: Any = parse_yaml(text, override.origin)
     for part in reversed(parts):
         value = {part: value}
-    return Layer(f"override {override!r}", value, tuple(parts))
+    return Layer(override.origin, value, tuple(parts), override.argument is not None)
 
 
 def _require_each_counts(overrides: Sequence[Layer], tree: Tree) -> None:
@@ -185,7 +216,7 @@ def _at(tree: Any, place: Place) -> Any:
     return tree
 
 
-def _merge(below: Any, above: Any, place: Place, origin: str) -> Any:
+def _merge(below: Any, above: Any, place: Place, layer: Layer) -> Any:
     """Mappings merge, anything else replaces; another plug-in brings its own options.
 
     A corpus, too, is replaced: the files of two would not belong together. An override reaches into
@@ -193,12 +224,12 @@ def _merge(below: Any, above: Any, place: Place, origin: str) -> Any:
     """
     if not isinstance(above, dict):
         return above
-    is_override = origin.startswith("override")
+    is_override = bool(layer.place)
     if place in _CORPORA and not is_override:
         return above
     if isinstance(below, list) and is_override:
         key = ".".join(map(str, place))
-        raise ConfigError(f"{origin}: {key} is a list; give it whole, as in '{key}=[...]'")
+        raise ConfigError(f"{layer.origin}: {key} is a list; give it whole, as in '{key}=[...]'")
     if isinstance(below, str) and place:
         below = {"name": below}  # the short form of a plug-in
     if not isinstance(below, dict):
@@ -208,7 +239,7 @@ def _merge(below: Any, above: Any, place: Place, origin: str) -> Any:
         below = {key: value for key, value in below.items() if key in kept}
     merged = dict(below)
     for key, value in above.items():
-        merged[key] = _merge(below.get(key), value, (*place, key), origin)
+        merged[key] = _merge(below.get(key), value, (*place, key), layer)
     return merged
 
 
@@ -239,7 +270,7 @@ def _first_problem(error: ValidationError, tree: Tree, layers: Sequence[Layer]) 
         # At its own place it is an option of another plug-in.
         elsewhere = [place for place in places if place != key][:_MOST_PLACES]
     sentence = explain_alternatives(same, or_null) if option else explain(details[0], elsewhere)
-    return f"{_origin(place, layers)}: {key}{': ' if key else ''}{sentence}{more}"
+    return f"{_locate(place, layers)}{sentence}{more}"
 
 
 def _alternatives(place: Place) -> tuple[Place, bool]:
@@ -274,8 +305,8 @@ def _dotted(place: Place) -> str:
     return text.removeprefix(".")
 
 
-def _origin(place: Place, layers: Sequence[Layer]) -> str:
-    """Where the value was set last; if it is missing, the file that was asked for."""
+def _locate(place: Place, layers: Sequence[Layer]) -> str:
+    """Name where the value was set last (if it is missing, the file asked for), and its key."""
     for layer in reversed(layers):
         node: Any = layer.tree
         for part in place:
@@ -283,14 +314,14 @@ def _origin(place: Place, layers: Sequence[Layer]) -> str:
             if node is None:
                 break
         else:
-            return layer.origin
-    files = [layer for layer in layers if not layer.origin.startswith("override")]
+            return layer.locate(place)
+    files = [layer for layer in layers if not layer.place]
     group = [layer.origin for layer in files[:-1] if _at(layer.tree, place[:-1]) is not None]
     extended = f" (with what it extends: {', '.join(group)})" if place[:-1] and group else ""
-    return files[-1].origin + extended
+    return Layer(files[-1].origin + extended, {}).locate(place)
 
 
-def inherited_from(path: str | Path, overrides: Sequence[str], key: str) -> str | None:
+def inherited_from(path: str | Path, overrides: Sequence[str | Override], key: str) -> str | None:
     """Return the file of `extends:` that an option comes from.
 
     Args:
