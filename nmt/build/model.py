@@ -27,7 +27,7 @@ from nmt.core.tensor_checks import count_bytes, find_above, find_misfit, find_no
 from nmt.nn.attention.attention import Attention, BaseAttention
 from nmt.nn.attention.fixed import FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
-from nmt.nn.decoders.decoder import Decoder, DecoderParts, Layers
+from nmt.nn.decoders.decoder import Decoder, DecoderParts, LayerOptions
 from nmt.nn.encoders.encoder import RecurrentEncoder
 from nmt.nn.encoders.grid import GridEmbedding, GridEncoder
 from nmt.nn.layers.embedding import WordEmbedding
@@ -112,7 +112,7 @@ def _build_decoder(config: ModelConfig, size: int, value_size: int) -> Decoder:
         input_size=size,
         value_size=value_size,
         output_size=size,
-        layers=Layers(
+        layers=LayerOptions(
             options.num_layers, options.dropout, options.recurrent_dropout, options.residual
         ),
     )

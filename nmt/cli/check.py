@@ -172,7 +172,7 @@ def _report_model(engine: "Engine", batch: "Batch", num_classes: int) -> None:
     print(f"parameters      {sum(counts.values()):,}")
     for name, count in counts.items():
         print(f"  {name:<18}{count:>14,}")
-    slow = engine.model.decoder.why_stepwise
+    slow = engine.model.decoder.slow_path_reason
     print(f"decoder         {'all words at once' if slow is None else f'word by word: {slow}'}")
     cost = measure_update(
         engine.model, engine.optimizer, to(batch, engine.device), engine.objective

@@ -10,7 +10,7 @@ from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS
 from nmt.core.tensor_tree import fill, tensors_of
 from nmt.export.beam_graph import GraphBatch, GraphBeam
 from nmt.nn.model import Model
-from nmt.nn.restricted import Allowed, RestrictedModel, RestrictedState
+from nmt.nn.restricted import AllowedTokens, RestrictedModel, RestrictedState
 
 
 class Example(NamedTuple):
@@ -63,7 +63,7 @@ class Candidates(nn.Module):
         self.register_buffer("everywhere", everywhere)
         self.copies = copies
 
-    def forward(self, source: Int[Tensor, "B S"]) -> tuple[Int[Tensor, " U"], Allowed]:
+    def forward(self, source: Int[Tensor, "B S"]) -> tuple[Int[Tensor, " U"], AllowedTokens]:
         """The tokens of a batch in order, and which of them each sentence may have."""
         wanted = self.candidates[source].flatten(1)
         if self.copies:
@@ -72,7 +72,7 @@ class Candidates(nn.Module):
         none = everywhere & torch.zeros_like(source[:, :1], dtype=torch.bool)
         mask = none.scatter(1, wanted, torch.ones_like(wanted, dtype=torch.bool)) | everywhere
         tokens = mask.any(dim=0).nonzero().squeeze(1)
-        return tokens, Allowed(mask.index_select(1, tokens))
+        return tokens, AllowedTokens(mask.index_select(1, tokens))
 
 
 class Reading(nn.Module):

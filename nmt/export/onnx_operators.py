@@ -9,7 +9,7 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 
-from nmt.nn.layers.int8 import LARGEST, LEAST
+from nmt.nn.layers.int8 import INT8_MAX, MIN_SCALE
 
 RUNTIME: Final = "com.microsoft"
 """The domain of the operators that ONNX Runtime alone has."""
@@ -71,8 +71,8 @@ def _int8_product(rows: Any, values: Any, scales: Any) -> Any:
     op = _operators()
     last = op.Constant(value_ints=[-1])
     largest = op.ReduceMax(op.Abs(rows), last, keepdims=1)
-    bounded = op.Max(largest, op.Constant(value_float=LEAST))
-    row_scales = op.Div(bounded, op.Constant(value_float=float(LARGEST)))
+    bounded = op.Max(largest, op.Constant(value_float=MIN_SCALE))
+    row_scales = op.Div(bounded, op.Constant(value_float=float(INT8_MAX)))
     of_rows = op.Squeeze(row_scales, last)
     # 1 to 255 in the place of -127 to 127, for which there are faster kernels.
     middle = op.Constant(value=numpy_helper.from_array(np.array(128, np.uint8)))

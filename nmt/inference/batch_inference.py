@@ -20,9 +20,8 @@ from nmt.distributed.rank_pool import Ranks
 from nmt.distributed.worker_pool import Workers
 from nmt.inference.length_batching import full_batches, like_batches, no_report
 from nmt.inference.shortlist import Shortlist
-from nmt.nn.decoders.decoder import DecoderOutput
 from nmt.nn.ensemble import Ensemble
-from nmt.nn.model import Model
+from nmt.nn.model import Model, ModelOutput
 from nmt.nn.restricted import RestrictedModel, RestrictedState
 from nmt.search.columns import Columns
 from nmt.search.hypothesis import Hypothesis
@@ -120,7 +119,7 @@ class BatchRunner:
         self,
         sources: Sequence[EncodedWords],
         targets: Sequence[EncodedWords],
-        read: Callable[[Batch, DecoderOutput], list[Result]],
+        read: Callable[[Batch, ModelOutput], list[Result]],
     ) -> list[Result]:
         """What `read` takes from the model's output for each pair, under teacher forcing."""
         lengths = [
@@ -230,7 +229,7 @@ def _force_batch(
     runner: BatchRunner,
     sources: Sequence[Tokens],
     targets: Sequence[Sequence[int]],
-    read: Callable[[Batch, DecoderOutput], list[Result]],
+    read: Callable[[Batch, ModelOutput], list[Result]],
 ) -> list[Result]:
     """What `read` takes of one batch of pairs."""
     with runner.evaluation():

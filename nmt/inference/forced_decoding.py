@@ -14,7 +14,7 @@ from nmt.alignment.units import ActualUnits, AlignmentUnits
 from nmt.alignment.word_alignment import Weights, hard_alignment, merge_tokens
 from nmt.core.batch import Batch
 from nmt.core.special_tokens import PAD
-from nmt.nn.decoders.decoder import DecoderOutput
+from nmt.nn.model import ModelOutput
 from nmt.text.reader import EncodedWords, SourceReader
 from nmt.text.unit_tokens import UnitTokens
 
@@ -74,7 +74,7 @@ class SentenceAlignment:
     units: ActualUnits = "words"
 
 
-def read_log_probabilities(batch: Batch, output: DecoderOutput) -> list[tuple[float, ...]]:
+def read_log_probabilities(batch: Batch, output: ModelOutput) -> list[tuple[float, ...]]:
     """For each sentence of the batch the log-probability of each label."""
     losses = cross_entropy(
         output.logits.float().flatten(0, 1),
@@ -87,7 +87,7 @@ def read_log_probabilities(batch: Batch, output: DecoderOutput) -> list[tuple[fl
     return [tuple(row[:length]) for row, length in zip(rows, lengths, strict=True)]
 
 
-def read_weights(batch: Batch, output: DecoderOutput) -> list[NDArray[np.float32]]:
+def read_weights(batch: Batch, output: ModelOutput) -> list[NDArray[np.float32]]:
     """For each sentence of the batch the attention, `[tokens and EOS, source tokens and EOS]`."""
     weights = output.weights.float().cpu().numpy()
     target_lengths = batch.label_mask.sum(dim=1).tolist()

@@ -12,7 +12,7 @@ from nmt.alignment.ibm1 import Lexicon
 from nmt.core.errors import RunError
 from nmt.core.special_tokens import PAD, SPECIAL_SYMBOLS
 from nmt.core.tensor_checks import find_misfit, find_not_finite
-from nmt.nn.restricted import Allowed
+from nmt.nn.restricted import AllowedTokens
 from nmt.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from nmt.runs.directory import RunDirectory
 from nmt.search.columns import Columns
@@ -46,7 +46,7 @@ class Shortlist:
 
     def choose(
         self, sources: Sequence[Tokens], constraints: Sequence[Constraints]
-    ) -> tuple[Columns, Allowed]:
+    ) -> tuple[Columns, AllowedTokens]:
         """The tokens of a batch, and which of them each sentence may have.
 
         Args:
@@ -65,7 +65,7 @@ class Shortlist:
         mask[:, np.searchsorted(known, everywhere)] = True
         sentences = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
         mask[sentences, np.searchsorted(known, np.concatenate(rows))] = True
-        return columns, Allowed(torch.from_numpy(mask))
+        return columns, AllowedTokens(torch.from_numpy(mask))
 
     def _tokens(
         self, source: np.ndarray[Any, Any], constraint: Constraints

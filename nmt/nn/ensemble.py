@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from nmt.core.batch import Batch
 from nmt.core.coverage import Coverage
-from nmt.nn.decoders.decoder import DecoderOutput, DecoderState
-from nmt.nn.model import Model, Projection
+from nmt.nn.decoders.decoder import DecoderState
+from nmt.nn.model import Model, ModelOutput, Projection
 
 Space = Literal["log", "linear"]
 
@@ -60,10 +60,10 @@ class Ensemble(nn.Module):
             model.read(source, lengths, with_coverage=with_coverage) for model in self.models
         )
 
-    def forward(self, batch: Batch) -> DecoderOutput:
+    def forward(self, batch: Batch) -> ModelOutput:
         """Teacher forcing: averaged log-probabilities for logits, and the mean of the weights."""
         outputs = [model(batch) for model in self.models]
-        return DecoderOutput(
+        return ModelOutput(
             self._average([output.logits for output in outputs]),
             self._mean_of_lookers([output.weights for output in outputs]),
         )

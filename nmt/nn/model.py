@@ -1,7 +1,7 @@
 """The translation model: four functions, one code path."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from nmt.core.batch import Batch
 from nmt.core.coverage import Coverage
-from nmt.nn.attention.alignments.alignment import Choice
+from nmt.nn.attention.alignments.alignment import SampledAlignment
 from nmt.nn.attention.fixed import FixedContext
 from nmt.nn.bridge import Bridge
-from nmt.nn.decoders.decoder import Decoded, Decoder, DecoderOutput, DecoderState
+from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderState
 from nmt.nn.encoders.encoder import EncoderOutput, RecurrentEncoder
 from nmt.nn.encoders.grid import GridEmbedding, GridEncoder
 from nmt.nn.layers.dropout import Dropout
@@ -25,6 +25,21 @@ from nmt.nn.layers.masks import length_mask
 
 Projection = Callable[[Tensor], Tensor]
 """From vectors of the decoder to logits."""
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """What came out for each target position.
+
+    Attributes:
+        logits: `[B T V]`, before the softmax.
+        weights: `[B T S]`, where the attention looked.
+        sampled: how likely the positions were that an alignment has sampled, if one has.
+    """
+
+    logits: Float[Tensor, "B T V"]
+    weights: Float[Tensor, "B T S"]
+    sampled: SampledAlignment | None = None
 
 
 class Model(nn.Module):
@@ -114,22 +129,22 @@ class Model(nn.Module):
         """Encode the source, and be ready for the first word."""
         return self.start(self.encode(source, lengths), with_coverage=with_coverage)
 
-    def forward(self, batch: Batch, feed_own: float = 0.0) -> DecoderOutput:
+    def forward(self, batch: Batch, sampling_probability: float = 0.0) -> ModelOutput:
         """Teacher forcing: the logits of each label, given the words before it.
 
         Args:
             batch: sentence pairs.
-            feed_own: the chance that an input after the first is the model's own best word rather
-                than the reference's (scheduled sampling, Bengio 2015).
+            sampling_probability: the chance that an input after the first is the model's own best
+                word instead of the reference's (scheduled sampling, Bengio 2015).
         """
-        decoded = self.decode(batch, feed_own)
-        return DecoderOutput(self.projection(decoded.vectors), decoded.weights, decoded.choice)
+        decoded = self.decode(batch, sampling_probability)
+        return ModelOutput(self.projection(decoded.vectors), decoded.weights, decoded.sampled)
 
-    def decode(self, batch: Batch, feed_own: float = 0.0) -> Decoded:
+    def decode(self, batch: Batch, sampling_probability: float = 0.0) -> DecoderOutput:
         """The same before the projection, which `vectors` are ready for."""
         state = self.read(batch.source, batch.source_lengths)
-        if feed_own > 0.0:
-            return self._feed_own(batch.decoder_input, state, feed_own)
+        if sampling_probability > 0.0:
+            return self._decode_with_sampling(batch.decoder_input, state, sampling_probability)
         return self._decode(batch.decoder_input, state)
 
     def step(
@@ -167,19 +182,19 @@ class Model(nn.Module):
         assert state.coverage is not None, "it was not asked for"
         return state.coverage
 
-    def _decode(self, tokens: Int[Tensor, "B T"], state: DecoderState) -> Decoded:
-        decoded: Decoded = self.decoder(self.target_embedding(tokens), state)
+    def _decode(self, tokens: Int[Tensor, "B T"], state: DecoderState) -> DecoderOutput:
+        decoded: DecoderOutput = self.decoder(self.target_embedding(tokens), state)
         after = decoded.state
         if state.coverage is not None:
             after = replace(after, coverage=state.coverage.add(decoded.weights))
         return replace(decoded, vectors=self.output_dropout(decoded.vectors), state=after)
 
-    def _feed_own(
+    def _decode_with_sampling(
         self, reference: Int[Tensor, "B T"], state: DecoderState, chance: float
-    ) -> Decoded:
+    ) -> DecoderOutput:
         own = torch.rand(reference.shape, device=reference.device) < chance
         tokens = reference[:, :1]
-        steps: list[Decoded] = []
+        steps: list[DecoderOutput] = []
         for step in range(reference.shape[1]):
             steps.append(self._decode(tokens, state))
             state = steps[-1].state
@@ -187,9 +202,9 @@ class Model(nn.Module):
             with torch.no_grad():
                 best = self.projection(steps[-1].vectors).argmax(dim=-1)
             tokens = torch.where(own[:, following], best, reference[:, following])
-        return Decoded(
+        return DecoderOutput(
             torch.cat([step.vectors for step in steps], dim=1),
             torch.cat([step.weights for step in steps], dim=1),
             state,
-            Choice.cat([step.choice for step in steps if step.choice is not None]),
+            SampledAlignment.cat([step.sampled for step in steps if step.sampled is not None]),
         )

@@ -13,7 +13,7 @@ from nmt.nn.model import Model
 
 
 @dataclass(frozen=True)
-class Allowed(Shared):
+class AllowedTokens(Shared):
     """Which columns each row may have: `[N U]`."""
 
     mask: Bool[Tensor, "N U"]
@@ -24,7 +24,7 @@ class RestrictedState:
     """The state of the model, and what each row may write."""
 
     inner: Any
-    allowed: Allowed
+    allowed: AllowedTokens
 
 
 class RestrictedModel:

@@ -7,7 +7,7 @@ import torch
 from benchmarks.ways import Sizes
 from nmt.core.batch import Batch
 from nmt.core.special_tokens import PAD
-from nmt.nn.fused.products import product
+from nmt.nn.fused.matmul import matmul
 
 SIDE = 2048
 """Of the square matrices whose product stands for what the machine can."""
@@ -36,4 +36,4 @@ def count_operations(sizes: Sizes, batch: Batch) -> int:
 def large_product(kind: torch.dtype) -> Callable[[], torch.Tensor]:
     """A matrix product of `2 * SIDE**3` operations, by the library that is fastest at it."""
     left, right = (torch.randn(SIDE, SIDE).to(kind) for _ in range(2))
-    return lambda: product(left, right)
+    return lambda: matmul(left, right)

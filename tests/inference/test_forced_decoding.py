@@ -12,7 +12,7 @@ from nmt.inference.forced_decoding import (
     read_log_probabilities,
     read_weights,
 )
-from nmt.nn.decoders.decoder import DecoderOutput
+from nmt.nn.model import ModelOutput
 from nmt.text.unit_tokens import UnitTokens
 
 # Two pairs: one source token and no target token; two source tokens and one target token.
@@ -41,7 +41,7 @@ def test_each_label_has_its_log_probability():
     probabilities[1, 0] = torch.tensor([0.1, 0.1, 0.1, 0.3, 0.4])
     probabilities[1, 1] = torch.tensor([0.2, 0.2, 0.2, 0.2, 0.2])
     # Logits are log-probabilities up to a constant.
-    output = DecoderOutput(probabilities.log() + 7.0, torch.zeros(2, 2, 3))
+    output = ModelOutput(probabilities.log() + 7.0, torch.zeros(2, 2, 3))
     first, second = read_log_probabilities(BATCH, output)
     assert first == pytest.approx([math.log(0.5)], abs=1e-6)
     assert second == pytest.approx([math.log(0.4), math.log(0.2)], abs=1e-6)
@@ -49,7 +49,7 @@ def test_each_label_has_its_log_probability():
 
 def test_weights_are_those_of_the_tokens_alone():
     weights = torch.arange(12.0).view(2, 2, 3)
-    first, second = read_weights(BATCH, DecoderOutput(torch.zeros(2, 2, 5), weights))
+    first, second = read_weights(BATCH, ModelOutput(torch.zeros(2, 2, 5), weights))
     assert first.tolist() == [[0.0, 1.0]]
     assert second.tolist() == [[6.0, 7.0, 8.0], [9.0, 10.0, 11.0]]
 

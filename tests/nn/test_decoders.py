@@ -14,7 +14,7 @@ from nmt.nn.attention.fixed import FixedContext
 from nmt.nn.attention.scores.additive import AdditiveScore
 from nmt.nn.decoders.bahdanau import BahdanauDecoder
 from nmt.nn.decoders.conditional import ConditionalDecoder
-from nmt.nn.decoders.decoder import Decoded, Decoder, DecoderParts, Layers
+from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderParts, LayerOptions
 from nmt.nn.decoders.gnmt import GNMTDecoder
 from nmt.nn.decoders.luong import LuongDecoder
 from nmt.nn.decoders.sutskever import SutskeverDecoder
@@ -53,7 +53,7 @@ def make(
         input_size=EMBEDDING,
         value_size=VALUE,
         output_size=OUTPUT,
-        layers=Layers(layers, dropout, dropout, residual),
+        layers=LayerOptions(layers, dropout, dropout, residual),
     )
     decoder: Decoder = kind(parts, **options).double()
     decoder.dropout = FixedMask()  # type: ignore[assignment]
@@ -65,34 +65,38 @@ def make(
 def inputs(decoder: Decoder) -> Given:
     torch.manual_seed(2)
     number = len(decoder.layers)
-    keep = 2.0 * (torch.rand(BATCH, number, HIDDEN, dtype=torch.double) < 0.5)
+    dropout_mask = 2.0 * (torch.rand(BATCH, number, HIDDEN, dtype=torch.double) < 0.5)
     return {
         "words": torch.randn(BATCH, STEPS, EMBEDDING, dtype=torch.double),
         "values": torch.randn(BATCH, SOURCES, VALUE, dtype=torch.double),
         "recurrent": torch.randn(BATCH, number, decoder.state_size, dtype=torch.double),
-        "fed": torch.randn(BATCH, decoder.fed_size or 1, dtype=torch.double),
-        "keep": keep,
+        "input_feed": torch.randn(BATCH, decoder.input_feed_size or 1, dtype=torch.double),
+        "dropout_mask": dropout_mask,
     }
 
 
-def decode(decoder: Decoder, given: Given) -> Decoded:
+def decode(decoder: Decoder, given: Given) -> DecoderOutput:
     summary = given["values"].mean(1)
     memory = decoder.attention.prepare(given["values"], REAL, summary=summary)
     state = decoder.start(given["recurrent"], memory)
-    fed = None if decoder.fed_size is None else given["fed"]
-    decoded: Decoded = decoder(given["words"], replace(state, fed=fed, keep=given["keep"]))
+    input_feed = None if decoder.input_feed_size is None else given["input_feed"]
+    decoded: DecoderOutput = decoder(
+        given["words"], replace(state, input_feed=input_feed, dropout_mask=given["dropout_mask"])
+    )
     return decoded
 
 
-def transition(cell: Cell, gates: Tensor, state: Tensor, keep: Tensor) -> Tensor:
+def transition(cell: Cell, gates: Tensor, state: Tensor, dropout_mask: Tensor) -> Tensor:
     """One step of one sentence, from the formulas of `GRU` and `LSTM`."""
     if isinstance(cell, GRU):
-        read = cell.weight_hidden @ (state * keep) + cell.bias_hidden
+        read = cell.weight_hidden @ (state * dropout_mask) + cell.bias_hidden
         r, z = (torch.sigmoid(gates[n : n + HIDDEN] + read[n : n + HIDDEN]) for n in (0, HIDDEN))
         candidate = torch.tanh(gates[2 * HIDDEN :] + r * read[2 * HIDDEN :])
         return (1 - z) * candidate + z * state
     hidden, memory = state[:HIDDEN], state[HIDDEN:]
-    i, f, g, o = (gates + cell.weight_hidden @ (hidden * keep) + cell.bias_hidden).view(4, HIDDEN)
+    i, f, g, o = (gates + cell.weight_hidden @ (hidden * dropout_mask) + cell.bias_hidden).view(
+        4, HIDDEN
+    )
     memory = torch.sigmoid(f) * memory + torch.sigmoid(i) * torch.tanh(g)
     return torch.cat([torch.sigmoid(o) * torch.tanh(memory), memory])
 
@@ -112,14 +116,18 @@ def attend(decoder: Decoder, query: Tensor, values: Tensor) -> tuple[Tensor, Ten
 
 
 def stack(
-    decoder: Decoder, shown: Tensor, states: list[Tensor], keep: Tensor, context: Tensor | None
+    decoder: Decoder,
+    shown: Tensor,
+    states: list[Tensor],
+    dropout_mask: Tensor,
+    context: Tensor | None,
 ) -> Tensor:
     """The layers above the first, in place in `states`: what the top shows."""
     for layer in range(1, len(states)):
         below = shown * BETWEEN
         below = below if context is None else torch.cat([below, context])
         cell = decoder.layers[layer]
-        states[layer] = transition(cell, reads(cell, below), states[layer], keep[layer])
+        states[layer] = transition(cell, reads(cell, below), states[layer], dropout_mask[layer])
         top = states[layer][:HIDDEN]
         shown = top + shown if decoder.residual else top
     return shown
@@ -202,16 +210,18 @@ def test_a_decoder_is_its_equations(
     decoded = decode(decoder, given)
     for sentence, real in enumerate(REAL):
         states = list(given["recurrent"][sentence])
-        fed, keep = given["fed"][sentence], given["keep"][sentence]
+        input_feed, dropout_mask = given["input_feed"][sentence], given["dropout_mask"][sentence]
         values = given["values"][sentence, real]
         for step, word in enumerate(given["words"][sentence]):
-            vector, weights, fed = equations(decoder, word, states, fed, values, keep)
+            vector, weights, input_feed = equations(
+                decoder, word, states, input_feed, values, dropout_mask
+            )
             torch.testing.assert_close(decoded.vectors[sentence, step], vector)
             torch.testing.assert_close(decoded.weights[sentence, step, real], weights)
         torch.testing.assert_close(decoded.state.recurrent[sentence], torch.stack(states))
-        if decoder.fed_size is not None:
-            assert decoded.state.fed is not None
-            torch.testing.assert_close(decoded.state.fed[sentence], fed)
+        if decoder.input_feed_size is not None:
+            assert decoded.state.input_feed is not None
+            torch.testing.assert_close(decoded.state.input_feed[sentence], input_feed)
 
 
 @pytest.mark.parametrize("cell", [GRU, LSTM])
@@ -223,9 +233,11 @@ def test_all_that_a_fused_decoder_is_given_gets_the_gradient_of_the_plain_loop(
     found = []
     for fused in (True, False):
         decoder = make(kind, cell, 1, False, dropout=0.0, fused=fused)
-        assert (decoder.why_stepwise is None) == fused
-        given = inputs(decoder) | {"keep": None}
-        used = ["words", "values", "recurrent"] + (["fed"] if decoder.fed_size else [])
+        assert (decoder.slow_path_reason is None) == fused
+        given = inputs(decoder) | {"dropout_mask": None}
+        used = ["words", "values", "recurrent"] + (
+            ["input_feed"] if decoder.input_feed_size else []
+        )
         decoded = decode(decoder, given | {key: given[key].requires_grad_() for key in used})
         torch.manual_seed(3)
         loss = (decoded.vectors * torch.randn(decoded.vectors.shape, dtype=torch.double)).sum()

@@ -23,12 +23,12 @@ from nmt.nn.attention.scores.table import SCORES
 from nmt.nn.bridge import BRIDGES
 from nmt.nn.decoders.bahdanau import BahdanauDecoder
 from nmt.nn.decoders.conditional import ConditionalDecoder
-from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderParts, Layers
+from nmt.nn.decoders.decoder import Decoder, DecoderParts, LayerOptions
 from nmt.nn.decoders.luong import LuongDecoder
 from nmt.nn.decoders.table import DECODERS
 from nmt.nn.encoders.encoder import RecurrentEncoder
 from nmt.nn.layers.embedding import WordEmbedding
-from nmt.nn.model import Model
+from nmt.nn.model import Model, ModelOutput
 from nmt.nn.recurrent.recurrent import GRU
 from nmt.nn.recurrent.table import CELLS
 
@@ -46,9 +46,9 @@ WIRINGS: dict[str, Any] = {
     "luong without input feeding": partial(LuongDecoder, input_feeding=False),
 }
 FIXED = {"sutskever", "bahdanau, one fixed vector"}
-ONE_LAYER = Layers()
-PLAIN_STACK = Layers(2)
-STACKS = (ONE_LAYER, PLAIN_STACK, Layers(3, residual=True))
+ONE_LAYER = LayerOptions()
+PLAIN_STACK = LayerOptions(2)
+STACKS = (ONE_LAYER, PLAIN_STACK, LayerOptions(3, residual=True))
 
 
 def works(score: str, alignment: str) -> bool:
@@ -71,7 +71,7 @@ def make_model(
     alignment: str = "softmax",
     num_heads: int = 1,
     cell: str = "gru",
-    layers: Layers = ONE_LAYER,
+    layers: LayerOptions = ONE_LAYER,
     dropout: float = 0.0,
     encoder_cell: str | None = None,
     bridge: str = "final",
@@ -91,14 +91,14 @@ def make_model(
         layers=layers,
     )
     decoder: Decoder = WIRINGS[wiring](parts)
-    between = BRIDGES[bridge](2 * hidden, decoder.state_size, layers.number)
+    between = BRIDGES[bridge](2 * hidden, decoder.state_size, layers.num_layers)
     return Model(embedding, embedding, encoder, between, decoder, EMBEDDING, output_dropout=dropout)
 
 
 def is_fused(model: Model) -> bool:
     decoder = model.decoder
     assert isinstance(decoder, BahdanauDecoder | ConditionalDecoder | LuongDecoder)
-    return decoder.why_stepwise is None
+    return decoder.slow_path_reason is None
 
 
 def make_batch() -> Batch:
@@ -149,7 +149,7 @@ def test_steps_equal_one_call(model: Model) -> None:
     check_steps(model, model(make_batch()))
 
 
-def check_steps(model: Model, output: DecoderOutput) -> None:
+def check_steps(model: Model, output: ModelOutput) -> None:
     batch = make_batch()
     state = model.start(model.encode(batch.source, batch.source_lengths))
     for step in range(batch.labels.shape[1]):
@@ -177,7 +177,7 @@ def test_shapes_and_weights(model: Model) -> None:
     check_shapes_and_weights(model, model(make_batch()))
 
 
-def check_shapes_and_weights(model: Model, output: DecoderOutput) -> None:
+def check_shapes_and_weights(model: Model, output: ModelOutput) -> None:
     assert output.logits.shape == (3, 4, VOCABULARY)
     assert output.weights.shape == (3, 4, 5)
     total = output.weights.sum(-1)
@@ -223,8 +223,8 @@ def test_moving_the_state_changes_nothing_else(model: Model) -> None:
 def test_every_parameter_gets_a_gradient(model: Model) -> None:
     output = model.train()(make_batch())
     loss = output.logits.square().sum()
-    if output.choice is not None:
-        loss = loss + output.choice.log_probability.sum() + output.choice.entropy.sum()
+    if output.sampled is not None:
+        loss = loss + output.sampled.log_probability.sum() + output.sampled.entropy.sum()
     loss.backward()
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
@@ -247,7 +247,7 @@ def test_the_fused_decoder_equals_the_plain_one_in_values_and_gradients(
         decoded = model.decode(make_batch())
         state = decoded.state
         given = [decoded.vectors, decoded.weights, state.recurrent]
-        given += [] if state.fed is None else [state.fed]
+        given += [] if state.input_feed is None else [state.input_feed]
         loss = sum((tensor * torch.randn(tensor.shape)).sum() for tensor in given)
         assert isinstance(loss, torch.Tensor)
         used = [p for name, p in model.named_parameters() if name != "projection.bias"]
@@ -266,8 +266,8 @@ def test_the_fused_decoder_stands_aside_for_other_parts(wiring: str) -> None:
         {"score": "location_aware"},
         {"alignment": "entmax"},
         {"num_heads": 2},
-        {"layers": Layers(2)},
-        {"layers": Layers(recurrent_dropout=0.1)},
+        {"layers": LayerOptions(2)},
+        {"layers": LayerOptions(recurrent_dropout=0.1)},
     ):
         assert not is_fused(make_model(wiring, **parts))  # type: ignore[arg-type]
 
@@ -325,7 +325,7 @@ def test_the_plain_gru_runs_in_bfloat16() -> None:
 def test_scheduled_sampling_at_chance_zero_is_teacher_forcing() -> None:
     model, batch = make_model().eval(), make_batch()
     state = model.start(model.encode(batch.source, batch.source_lengths))
-    sampled = model._feed_own(batch.decoder_input, state, 0.0)
+    sampled = model._decode_with_sampling(batch.decoder_input, state, 0.0)
     torch.testing.assert_close(
         model.projection(sampled.vectors), model(batch).logits, rtol=1e-4, atol=1e-5
     )
@@ -342,10 +342,10 @@ def test_scheduled_sampling_at_chance_one_feeds_the_models_own_words() -> None:
 @pytest.mark.parametrize("wiring", WIRINGS)
 def test_recurrent_dropout_is_the_same_for_all_words_of_a_sentence(wiring: str) -> None:
     """However many calls of the decoder they take: scheduled sampling makes one for each."""
-    model = make_model(wiring, layers=Layers(2, recurrent_dropout=0.5)).train()
+    model = make_model(wiring, layers=LayerOptions(2, recurrent_dropout=0.5)).train()
     batch = make_batch()
     state = model.start(model.encode(batch.source, batch.source_lengths))
-    assert state.keep is not None and state.keep.shape == (3, 2, STATE)
+    assert state.dropout_mask is not None and state.dropout_mask.shape == (3, 2, STATE)
     together = model.decoder(model.target_embedding(batch.decoder_input), state).vectors
     steps = []
     for word in batch.decoder_input.split(1, dim=1):
@@ -397,13 +397,13 @@ def test_scheduled_sampling_draws_for_each_word_by_itself() -> None:
 def test_scheduled_sampling_keeps_weights_and_choices_of_each_word_in_order() -> None:
     model, batch = make_model().eval(), make_batch()
     state = model.start(model.encode(batch.source, batch.source_lengths))
-    sampled = model._feed_own(batch.decoder_input, state, 0.0)
+    sampled = model._decode_with_sampling(batch.decoder_input, state, 0.0)
     torch.testing.assert_close(sampled.weights, model(batch).weights)
     hard = make_model(alignment="hard").train()
     attention = hard.decoder.attention
     assert isinstance(attention, Attention) and isinstance(attention.alignment, HardAlignment)
     attention.alignment.expected = 0.0
-    choices = [hard.decode(batch, chance).choice for chance in (0.0, 1e-9)]
+    choices = [hard.decode(batch, chance).sampled for chance in (0.0, 1e-9)]
     assert choices[0] is not None and choices[1] is not None
     assert choices[1].entropy.shape == batch.decoder_input.shape
     torch.testing.assert_close(choices[1].entropy[:, 0], choices[0].entropy[:, 0])

@@ -14,7 +14,7 @@ from nmt.config.experiment import Config
 from nmt.core.batch import Batch
 from nmt.core.errors import ConfigError, UserError
 from nmt.data.loader import make_batch
-from nmt.nn.decoders.decoder import Decoded
+from nmt.nn.decoders.decoder import DecoderOutput
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import is_checkpoint, load_checkpoint
 from nmt.training.finishing import keep_average_where_better
@@ -348,7 +348,7 @@ def test_a_validation_that_runs_out_of_memory(make_engine: MakeEngine) -> None:
 def spoil(engine: Engine, updates: set[int]) -> None:
     """Make the loss of these updates infinite."""
 
-    def infinite(module: object, arguments: object, decoded: Decoded) -> Decoded:
+    def infinite(module: object, arguments: object, decoded: DecoderOutput) -> DecoderOutput:
         factor = math.inf if engine.counters.update in updates else 1.0
         return replace(decoded, vectors=factor * decoded.vectors)
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nmt.core.tensor_tree import Shared
-from nmt.nn.attention.alignments.alignment import Alignment, Choice
+from nmt.nn.attention.alignments.alignment import Alignment, SampledAlignment
 from nmt.nn.attention.scores.score import Score
 
 
@@ -41,7 +41,7 @@ class Summary(Shared):
 
 
 @dataclass(frozen=True)
-class Past:
+class AttentionState:
     """What an attention remembers of the steps before; batch is dimension 0 of every tensor.
 
     Attributes:
@@ -56,25 +56,25 @@ class Past:
 AnyMemory = Memory | Summary | tuple[Memory, ...]
 """What a decoder carries along without looking into it: a memory, one for each head, a vector."""
 
-AnyPast = Past | tuple[Past | None, ...] | None
+AnyAttentionState = AttentionState | tuple[AttentionState | None, ...] | None
 """The same of what is remembered."""
 
 
 @dataclass(frozen=True)
-class Attended:
+class AttentionOutput:
     """What was seen.
 
     Attributes:
         context: `[B T H]`, the values, weighted and summed.
         weights: `[B T S]`, how much of each position.
-        past: from which the next call goes on; None where nothing is remembered.
-        choice: how likely the positions were that have been sampled; None where none were.
+        state: from which the next call goes on; None where nothing is remembered.
+        sampled: how likely the positions were that have been sampled; None where none were.
     """
 
     context: Float[Tensor, "B T H"]
     weights: Float[Tensor, "B T S"]
-    past: AnyPast = None
-    choice: Choice | None = None
+    state: AnyAttentionState = None
+    sampled: SampledAlignment | None = None
 
 
 class BaseAttention(nn.Module, ABC):
@@ -99,19 +99,19 @@ class BaseAttention(nn.Module, ABC):
         """
 
     @abstractmethod
-    def start(self, memory: AnyMemory) -> AnyPast:
+    def start(self, memory: AnyMemory) -> AnyAttentionState:
         """What is remembered before the first step."""
 
     @abstractmethod
     def forward(
-        self, query: Float[Tensor, "B T Q"], memory: AnyMemory, past: AnyPast = None
-    ) -> Attended:
+        self, query: Float[Tensor, "B T Q"], memory: AnyMemory, state: AnyAttentionState = None
+    ) -> AttentionOutput:
         """Look at the memory, once for each of T queries.
 
         Args:
             query: what is asked.
             memory: of `prepare`.
-            past: of `start` or of the call before; None: this is the first.
+            state: of `start` or of the call before; None: this is the first.
         """
 
 
@@ -120,7 +120,8 @@ class Attention(BaseAttention):
 
     ``attention(query, attention.prepare(values, mask))`` looks at a sequence, or at the cells of a
     grid, of vectors. Where the score or the alignment depends on the steps before (coverage,
-    monotonic), their `Past` goes in and comes out, and the steps of one call are taken in turn.
+    monotonic), their `AttentionState` goes in and comes out, and the steps of one call run one
+    after the other.
 
     Args:
         score: compares queries with keys.
@@ -133,9 +134,9 @@ class Attention(BaseAttention):
         self.alignment = alignment
 
     @property
-    def in_turn(self) -> bool:
+    def is_sequential(self) -> bool:
         """Whether a step needs to know what the one before it saw."""
-        return self.score.in_turn or self.alignment.in_turn
+        return self.score.is_sequential or self.alignment.is_sequential
 
     def prepare(
         self,
@@ -148,41 +149,43 @@ class Attention(BaseAttention):
         """The memory of these values, with what the score can compute beforehand."""
         return Memory(self.score.keys(values if keys is None else keys), values, mask)
 
-    def start(self, memory: AnyMemory) -> Past | None:
+    def start(self, memory: AnyMemory) -> AttentionState | None:
         """What is remembered before the first step."""
         assert isinstance(memory, Memory)
         score = self.score.start(memory.keys, memory.mask)
         alignment = self.alignment.start(memory.mask)
-        return None if score is None and alignment is None else Past(score, alignment)
+        return None if score is None and alignment is None else AttentionState(score, alignment)
 
     def forward(
-        self, query: Float[Tensor, "B T Q"], memory: AnyMemory, past: AnyPast = None
-    ) -> Attended:
+        self, query: Float[Tensor, "B T Q"], memory: AnyMemory, state: AnyAttentionState = None
+    ) -> AttentionOutput:
         """Look at the memory, once for each of T queries."""
-        assert isinstance(memory, Memory) and not isinstance(past, tuple)
-        past = self.start(memory) if past is None else past
-        if not self.in_turn or query.shape[1] == 1:
-            return self._look(query, memory, past or Past())
+        assert isinstance(memory, Memory) and not isinstance(state, tuple)
+        state = self.start(memory) if state is None else state
+        if not self.is_sequential or query.shape[1] == 1:
+            return self._look(query, memory, state or AttentionState())
         steps = []
         for step in query.unbind(1):
-            steps.append(self._look(step.unsqueeze(1), memory, past or Past()))
-            past = steps[-1].past
-            assert not isinstance(past, tuple)
-        choices = [step.choice for step in steps if step.choice is not None]
-        return Attended(
+            steps.append(self._look(step.unsqueeze(1), memory, state or AttentionState()))
+            state = steps[-1].state
+            assert not isinstance(state, tuple)
+        sampled = [step.sampled for step in steps if step.sampled is not None]
+        return AttentionOutput(
             torch.cat([step.context for step in steps], dim=1),
             torch.cat([step.weights for step in steps], dim=1),
-            past,
-            Choice.cat(choices),
+            state,
+            SampledAlignment.cat(sampled),
         )
 
-    def _look(self, query: Tensor, memory: Memory, past: Past) -> Attended:
-        scores = self.score(query, memory.keys, past.score)
-        aligned = self.alignment(scores, memory.mask, query, past.alignment)
-        covered = past.score
+    def _look(self, query: Tensor, memory: Memory, state: AttentionState) -> AttentionOutput:
+        scores = self.score(query, memory.keys, state.score)
+        aligned = self.alignment(scores, memory.mask, query, state.alignment)
+        covered = state.score
         if covered is not None:
             covered = self.score.look(query, memory.keys, covered, aligned.weights)
         after = None
-        if covered is not None or aligned.past is not None:
-            after = Past(covered, aligned.past)
-        return Attended(aligned.weights @ memory.values, aligned.weights, after, aligned.choice)
+        if covered is not None or aligned.state is not None:
+            after = AttentionState(covered, aligned.state)
+        return AttentionOutput(
+            aligned.weights @ memory.values, aligned.weights, after, aligned.sampled
+        )

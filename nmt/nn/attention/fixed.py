@@ -3,7 +3,13 @@
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nmt.nn.attention.attention import AnyMemory, AnyPast, Attended, BaseAttention, Summary
+from nmt.nn.attention.attention import (
+    AnyAttentionState,
+    AnyMemory,
+    AttentionOutput,
+    BaseAttention,
+    Summary,
+)
 
 
 class FixedContext(BaseAttention):
@@ -26,11 +32,11 @@ class FixedContext(BaseAttention):
         return None
 
     def forward(
-        self, query: Float[Tensor, "B T Q"], memory: AnyMemory, past: AnyPast = None
-    ) -> Attended:
+        self, query: Float[Tensor, "B T Q"], memory: AnyMemory, state: AnyAttentionState = None
+    ) -> AttentionOutput:
         """The one vector, T times."""
         assert isinstance(memory, Summary)
         num_steps = query.shape[1]
         context = memory.vector.unsqueeze(1).expand(-1, num_steps, -1)
         weights = context.new_zeros(context.shape[0], num_steps, memory.mask.shape[1])
-        return Attended(context, weights)
+        return AttentionOutput(context, weights)

@@ -7,15 +7,15 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.alignments.alignment import Choice
+from nmt.nn.attention.alignments.alignment import SampledAlignment
 from nmt.nn.attention.attention import (
+    AnyAttentionState,
     AnyMemory,
-    AnyPast,
-    Attended,
     Attention,
+    AttentionOutput,
+    AttentionState,
     BaseAttention,
     Memory,
-    Past,
 )
 from nmt.nn.layers.initialization import initialize_linear
 
@@ -79,7 +79,7 @@ class MultiHeadAttention(BaseAttention):
             for head, key, value in zip(self._attentions(), of_keys, of_values, strict=True)
         )
 
-    def start(self, memory: AnyMemory) -> tuple[Past | None, ...]:
+    def start(self, memory: AnyMemory) -> tuple[AttentionState | None, ...]:
         """What each head remembers before the first step."""
         assert isinstance(memory, tuple)
         return tuple(
@@ -87,19 +87,22 @@ class MultiHeadAttention(BaseAttention):
         )
 
     def forward(
-        self, query: Float[Tensor, "B T Q"], memory: AnyMemory, past: AnyPast = None
-    ) -> Attended:
+        self, query: Float[Tensor, "B T Q"], memory: AnyMemory, state: AnyAttentionState = None
+    ) -> AttentionOutput:
         """Look at the memory, once for each of T queries."""
-        past = self.start(memory) if past is None else past
-        assert isinstance(memory, tuple) and isinstance(past, tuple)
+        state = self.start(memory) if state is None else state
+        assert isinstance(memory, tuple) and isinstance(state, tuple)
         queries = self._split(self.query_projection(query))
         seen = [
-            head(*of_head) for head, *of_head in zip(self.heads, queries, memory, past, strict=True)
+            head(*of_head)
+            for head, *of_head in zip(self.heads, queries, memory, state, strict=True)
         ]
         context = self.output_projection(torch.cat([head.context for head in seen], dim=-1))
         weights = torch.stack([head.weights for head in seen]).mean(0)
-        choices = [head.choice for head in seen if head.choice is not None]
-        return Attended(context, weights, tuple(head.past for head in seen), _joint(choices))
+        sampled = [head.sampled for head in seen if head.sampled is not None]
+        return AttentionOutput(
+            context, weights, tuple(head.state for head in seen), _joint(sampled)
+        )
 
     def _attentions(self) -> list[Attention]:
         return [cast(Attention, head) for head in self.heads]
@@ -108,12 +111,12 @@ class MultiHeadAttention(BaseAttention):
         return vectors.chunk(len(self.heads), dim=-1)
 
 
-def _joint(choices: list[Choice]) -> Choice | None:
+def _joint(sampled: list[SampledAlignment]) -> SampledAlignment | None:
     """Heads choose each for itself: their log-probabilities and entropies add up."""
-    if not choices:
+    if not sampled:
         return None
-    return Choice(
-        torch.stack([choice.log_probability for choice in choices]).sum(0),
-        torch.stack([choice.entropy for choice in choices]).sum(0),
-        torch.stack([choice.is_sampled for choice in choices]).any(0),
+    return SampledAlignment(
+        torch.stack([part.log_probability for part in sampled]).sum(0),
+        torch.stack([part.entropy for part in sampled]).sum(0),
+        torch.stack([part.is_sampled for part in sampled]).any(0),
     )

@@ -5,10 +5,10 @@ from dataclasses import replace
 from jaxtyping import Float
 from torch import Tensor
 
-from nmt.nn.attention.attention import AnyPast, Attended
-from nmt.nn.decoders.decoder import Decoded, DecoderParts, DecoderState
+from nmt.nn.attention.attention import AnyAttentionState, AttentionOutput
+from nmt.nn.decoders.decoder import DecoderOutput, DecoderParts, DecoderState
 from nmt.nn.decoders.deep_output import DeepOutputDecoder
-from nmt.nn.decoders.fast_path import looking_at, tape_of, weight_of, why_stepwise
+from nmt.nn.decoders.fast_path import looking_at, slow_path_reason, tape_of, weight_of
 from nmt.nn.fused.decoders import fused_bahdanau
 
 
@@ -30,12 +30,12 @@ class BahdanauDecoder(DeepOutputDecoder):
     def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:
         super().__init__(parts)
         self.context_to_gates = self.layers[0].gates_from(parts.value_size)
-        self.why_stepwise = why_stepwise(fused, parts, self.layers)
+        self.slow_path_reason = slow_path_reason(fused, parts, self.layers)
 
-    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
+    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> DecoderOutput:
         """Go on from `state` through T words."""
         # One word at a time there is nothing to fuse, and the weights would be merged each time.
-        if self.why_stepwise is not None or embedded.shape[1] == 1:
+        if self.slow_path_reason is not None or embedded.shape[1] == 1:
             return super().forward(embedded, state)
         cell = self.layers[0]
         states, contexts, weights = fused_bahdanau(
@@ -47,20 +47,20 @@ class BahdanauDecoder(DeepOutputDecoder):
             cell.weight_hidden,
             cell.bias_hidden,
         )
-        vectors = self._deep_output(cell.output(states), embedded, contexts)
-        return Decoded(vectors, weights, replace(state, recurrent=states[:, -1:]))
+        vectors = self._deep_output(cell.hidden(states), embedded, contexts)
+        return DecoderOutput(vectors, weights, replace(state, recurrent=states[:, -1:]))
 
     def _attend_and_step(
         self,
         projected: Float[Tensor, "B G"],
         recurrent: list[Tensor],
-        keep: list[Tensor | None],
+        dropout_masks: list[Tensor | None],
         state: DecoderState,
-        past: AnyPast,
-    ) -> tuple[Float[Tensor, "B H"], Attended, list[Tensor]]:
+        attention_state: AnyAttentionState,
+    ) -> tuple[Float[Tensor, "B H"], AttentionOutput, list[Tensor]]:
         """One step: what the top shows, what was seen, and the states of all layers."""
-        query = self.layers[0].output(recurrent[0]).unsqueeze(1)
-        attended: Attended = self.attention(query, state.memory, past)
+        query = self.layers[0].hidden(recurrent[0]).unsqueeze(1)
+        attended: AttentionOutput = self.attention(query, state.memory, attention_state)
         gates = projected + self.context_to_gates(attended.context.squeeze(1))
-        output, recurrent = self._step(gates, recurrent, keep)
+        output, recurrent = self._step(gates, recurrent, dropout_masks)
         return output, attended, recurrent

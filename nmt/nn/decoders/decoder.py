@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.core.coverage import Coverage
-from nmt.nn.attention.alignments.alignment import Choice
-from nmt.nn.attention.attention import AnyMemory, AnyPast, Attended, BaseAttention
+from nmt.nn.attention.alignments.alignment import SampledAlignment
+from nmt.nn.attention.attention import AnyAttentionState, AnyMemory, AttentionOutput, BaseAttention
 from nmt.nn.layers.dropout import Dropout
 from nmt.nn.recurrent.recurrent import Cell
 
@@ -22,67 +22,51 @@ class DecoderState:
 
     Attributes:
         recurrent: `[B L Z]`, the state of each layer.
-        fed: `[B F]`, the attentional vector that is fed back (input feeding), or None.
+        input_feed: `[B F]`, the attentional vector that is fed back (input feeding), or None.
         memory: what the attention looks at.
-        past: what the attention remembers of the steps before.
-        keep: `[B L H]`, the masks of recurrent dropout, the same for all words; None: nothing is
-            dropped.
+        attention: what the attention remembers of the steps before.
+        dropout_mask: `[B L H]`, of recurrent dropout, the same for all words; None: no dropout.
         coverage: what attention has done so far; None: nobody asked.
     """
 
     recurrent: Float[Tensor, "B L Z"]
-    fed: Float[Tensor, "B F"] | None
+    input_feed: Float[Tensor, "B F"] | None
     memory: AnyMemory
-    past: AnyPast = None
-    keep: Float[Tensor, "B L H"] | None = None
+    attention: AnyAttentionState = None
+    dropout_mask: Float[Tensor, "B L H"] | None = None
     coverage: Coverage | None = None
 
 
 @dataclass(frozen=True)
 class DecoderOutput:
-    """What came out for each target position.
-
-    Attributes:
-        logits: `[B T V]`, before the softmax.
-        weights: `[B T S]`, where the attention looked.
-        choice: how likely the positions were that an alignment has sampled, if one has.
-    """
-
-    logits: Float[Tensor, "B T V"]
-    weights: Float[Tensor, "B T S"]
-    choice: Choice | None = None
-
-
-@dataclass(frozen=True)
-class Decoded:
     """What a decoder gives for each target position, and where it stopped.
 
     Attributes:
         vectors: `[B T O]`, what the projection to the vocabulary reads.
         weights: `[B T S]`, where the attention looked.
         state: from which the next call goes on.
-        choice: how likely the positions were that an alignment has sampled, if one has.
+        sampled: how likely the positions were that an alignment has sampled, if one has.
     """
 
     vectors: Float[Tensor, "B T O"]
     weights: Float[Tensor, "B T S"]
     state: DecoderState
-    choice: Choice | None = None
+    sampled: SampledAlignment | None = None
 
 
 @dataclass(frozen=True)
-class Layers:
+class LayerOptions:
     """How the recurrent layers of a decoder are stacked.
 
     Attributes:
-        number: L.
+        num_layers: L.
         dropout: on the states between layers.
         recurrent_dropout: on what each layer reads of its own state, the same numbers at each step
             of a sentence (Gal & Ghahramani 2016).
         residual: add what goes into a layer, above the first, to what comes out (Wu 2016).
     """
 
-    number: int = 1
+    num_layers: int = 1
     dropout: float = 0.0
     recurrent_dropout: float = 0.0
     residual: bool = False
@@ -106,7 +90,7 @@ class DecoderParts:
     input_size: int
     value_size: int
     output_size: int
-    layers: Layers
+    layers: LayerOptions
 
 
 class Decoder(nn.Module, ABC):
@@ -116,10 +100,10 @@ class Decoder(nn.Module, ABC):
         parts: what it is made of.
     """
 
-    fed_size: int | None = None
+    input_feed_size: int | None = None
     """Numbers that are fed from each step to the next; None: nothing is."""
 
-    why_stepwise: str | None = None
+    slow_path_reason: str | None = None
     """What makes training run it word by word, the slow path; None: nothing does."""
 
     def __init__(self, parts: DecoderParts) -> None:
@@ -127,7 +111,7 @@ class Decoder(nn.Module, ABC):
         layers = parts.layers
         first = parts.make_cell(parts.input_size)
         upper_size = self.upper_size(first, parts.value_size)
-        upper = [parts.make_cell(upper_size) for _ in range(layers.number - 1)]
+        upper = [parts.make_cell(upper_size) for _ in range(layers.num_layers - 1)]
         self.cells = nn.ModuleList([first, *upper])
         self.attention = parts.attention
         self.dropout = Dropout(layers.dropout)
@@ -147,14 +131,16 @@ class Decoder(nn.Module, ABC):
 
     def start(self, recurrent: Float[Tensor, "B L Z"], memory: AnyMemory) -> DecoderState:
         """The state before the first word; zeros are fed to it, where something is fed back."""
-        keep = self.recurrent_dropout.mask(recurrent[..., : self.hidden_size])
-        fed = None
-        if self.fed_size is not None:
-            fed = recurrent.new_zeros(recurrent.shape[0], self.fed_size)
-        return DecoderState(recurrent, fed, memory, self.attention.start(memory), keep)
+        dropout_mask = self.recurrent_dropout.mask(recurrent[..., : self.hidden_size])
+        input_feed = None
+        if self.input_feed_size is not None:
+            input_feed = recurrent.new_zeros(recurrent.shape[0], self.input_feed_size)
+        return DecoderState(
+            recurrent, input_feed, memory, self.attention.start(memory), dropout_mask
+        )
 
     @abstractmethod
-    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
+    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> DecoderOutput:
         """Go on from `state` through T words."""
 
     def _unroll(
@@ -162,35 +148,43 @@ class Decoder(nn.Module, ABC):
     ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B L Z"]]:
         """All steps of all layers, one layer after the other: what the top shows, and the end."""
         inputs, final = embedded, []
-        for layer, (cell, kept) in enumerate(zip(self.layers, self._keep(state), strict=True)):
+        for layer, (cell, dropout_mask) in enumerate(
+            zip(self.layers, self._dropout_masks(state), strict=True)
+        ):
             below = inputs if layer == 0 else self.dropout(inputs)
-            states = cell.unroll(cell.project(below), state.recurrent[:, layer], keep=kept)
-            shown = cell.output(states)
+            states = cell.unroll(
+                cell.project(below), state.recurrent[:, layer], dropout_mask=dropout_mask
+            )
+            shown = cell.hidden(states)
             inputs = shown + inputs if self.residual and layer > 0 else shown
             final.append(states[:, -1])
         return inputs, torch.stack(final, dim=1)
 
-    def _keep(self, state: DecoderState) -> list[Tensor | None]:
+    def _dropout_masks(self, state: DecoderState) -> list[Tensor | None]:
         """The masks of recurrent dropout, one for each layer."""
-        return [None] * len(self.cells) if state.keep is None else list(state.keep.unbind(1))
+        return (
+            [None] * len(self.cells)
+            if state.dropout_mask is None
+            else list(state.dropout_mask.unbind(1))
+        )
 
     def _step(
         self,
         projected: Float[Tensor, "B G"],
         recurrent: list[Tensor],
-        keep: list[Tensor | None],
+        dropout_masks: list[Tensor | None],
     ) -> tuple[Float[Tensor, "B H"], list[Tensor]]:
         """One step of the stack: what its top shows, and the states of all layers."""
         first = self.layers[0]
-        after = first(projected, recurrent[0], keep[0])
-        output, upper = self._upper(first.output(after), recurrent, keep)
+        after = first(projected, recurrent[0], dropout_masks[0])
+        output, upper = self._upper(first.hidden(after), recurrent, dropout_masks)
         return output, [after, *upper]
 
     def _upper(
         self,
         output: Float[Tensor, "B H"],
         recurrent: list[Tensor],
-        keep: list[Tensor | None],
+        dropout_masks: list[Tensor | None],
         context: Float[Tensor, "B C"] | None = None,
     ) -> tuple[Float[Tensor, "B H"], list[Tensor]]:
         """One step of the layers above the first, from what the first shows.
@@ -198,39 +192,41 @@ class Decoder(nn.Module, ABC):
         Args:
             output: of the first layer.
             recurrent: the states of all layers.
-            keep: of `_keep`.
+            dropout_masks: of `_dropout_masks`.
             context: goes into each of them beside the output of the layer below.
         """
         states = []
-        for cell, before, kept in zip(self.layers[1:], recurrent[1:], keep[1:], strict=True):
+        for cell, before, dropout_mask in zip(
+            self.layers[1:], recurrent[1:], dropout_masks[1:], strict=True
+        ):
             below = self.dropout(output)
             inputs = below if context is None else torch.cat([below, context], dim=-1)
-            states.append(cell(cell.project(inputs), before, kept))
-            shown = cell.output(states[-1])
+            states.append(cell(cell.project(inputs), before, dropout_mask))
+            shown = cell.hidden(states[-1])
             output = shown + output if self.residual else shown
         return output, states
 
 
 @dataclass
-class Steps:
+class StepOutputs:
     """What the steps of a loop leave behind, to be put together at its end."""
 
     outputs: list[Tensor] = field(default_factory=list)
     contexts: list[Tensor] = field(default_factory=list)
     weights: list[Tensor] = field(default_factory=list)
-    choices: list[Choice] = field(default_factory=list)
+    sampled: list[SampledAlignment] = field(default_factory=list)
 
-    def add(self, output: Float[Tensor, "B H"], attended: Attended) -> None:
+    def add(self, output: Float[Tensor, "B H"], attended: AttentionOutput) -> None:
         """One step: what came out, and what was seen."""
         self.outputs.append(output)
         self.contexts.append(attended.context.squeeze(1))
         self.weights.append(attended.weights.squeeze(1))
-        if attended.choice is not None:
-            self.choices.append(attended.choice)
+        if attended.sampled is not None:
+            self.sampled.append(attended.sampled)
 
-    def stack(self) -> tuple[Tensor, Tensor, Tensor, Choice | None]:
-        """Outputs `[B T H]`, contexts `[B T C]`, weights `[B T S]`, and the choices."""
+    def stack(self) -> tuple[Tensor, Tensor, Tensor, SampledAlignment | None]:
+        """Outputs `[B T H]`, contexts `[B T C]`, weights `[B T S]`, and what was sampled."""
         outputs, contexts, weights = (
             torch.stack(steps, dim=1) for steps in (self.outputs, self.contexts, self.weights)
         )
-        return outputs, contexts, weights, Choice.cat(self.choices)
+        return outputs, contexts, weights, SampledAlignment.cat(self.sampled)

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.attention import AnyPast, Attended
-from nmt.nn.decoders.decoder import Decoded, Decoder, DecoderParts, DecoderState, Steps
+from nmt.nn.attention.attention import AnyAttentionState, AttentionOutput
+from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderParts, DecoderState, StepOutputs
 from nmt.nn.layers.initialization import initialize_linear
 
 
@@ -27,31 +27,31 @@ class DeepOutputDecoder(Decoder):
         for linear in (self.state_to_output, self.word_to_output, self.context_to_output):
             initialize_linear(linear)
 
-    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
+    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> DecoderOutput:
         """Go on from `state` through T words."""
-        projected, keep = self.layers[0].project(embedded), self._keep(state)
-        recurrent, past = list(state.recurrent.unbind(1)), state.past
-        steps = Steps()
+        projected, dropout_masks = self.layers[0].project(embedded), self._dropout_masks(state)
+        recurrent, attention_state = list(state.recurrent.unbind(1)), state.attention
+        steps = StepOutputs()
         for step in range(embedded.shape[1]):
             output, attended, recurrent = self._attend_and_step(
-                projected[:, step], recurrent, keep, state, past
+                projected[:, step], recurrent, dropout_masks, state, attention_state
             )
-            past = attended.past
+            attention_state = attended.state
             steps.add(output, attended)
-        outputs, contexts, weights, choice = steps.stack()
+        outputs, contexts, weights, sampled = steps.stack()
         vectors = self._deep_output(outputs, embedded, contexts)
-        after = replace(state, recurrent=torch.stack(recurrent, dim=1), past=past)
-        return Decoded(vectors, weights, after, choice)
+        after = replace(state, recurrent=torch.stack(recurrent, dim=1), attention=attention_state)
+        return DecoderOutput(vectors, weights, after, sampled)
 
     @abstractmethod
     def _attend_and_step(
         self,
         projected: Float[Tensor, "B G"],
         recurrent: list[Tensor],
-        keep: list[Tensor | None],
+        dropout_masks: list[Tensor | None],
         state: DecoderState,
-        past: AnyPast,
-    ) -> tuple[Float[Tensor, "B H"], Attended, list[Tensor]]:
+        attention_state: AnyAttentionState,
+    ) -> tuple[Float[Tensor, "B H"], AttentionOutput, list[Tensor]]:
         """One step: what the top shows, what was seen, and the states of all layers."""
 
     def _deep_output(

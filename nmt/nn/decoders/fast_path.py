@@ -16,7 +16,7 @@ from nmt.nn.recurrent.recurrent import Cell
 _SCORES = (AdditiveScore, ConcatScore, DotScore, ScaledDotScore, GeneralScore)
 
 
-def why_stepwise(fused: bool, parts: DecoderParts, cells: Sequence[Cell]) -> str | None:
+def slow_path_reason(fused: bool, parts: DecoderParts, cells: Sequence[Cell]) -> str | None:
     """What keeps a decoder of these parts from running all words as one autograd node.
 
     Args:
@@ -30,8 +30,8 @@ def why_stepwise(fused: bool, parts: DecoderParts, cells: Sequence[Cell]) -> str
     if not fused:
         return "fused: false"
     attention, layers = parts.attention, parts.layers
-    if layers.number > 1:
-        return f"{layers.number} layers"
+    if layers.num_layers > 1:
+        return f"{layers.num_layers} layers"
     if layers.recurrent_dropout > 0.0:
         return "recurrent dropout"
     for cell in cells:
@@ -50,7 +50,7 @@ def why_stepwise(fused: bool, parts: DecoderParts, cells: Sequence[Cell]) -> str
 
 
 def tape_of(cell: Cell) -> type[Tape]:
-    """Of a cell that `why_stepwise` has nothing against."""
+    """Of a cell that `slow_path_reason` has nothing against."""
     assert cell.tape is not None
     return cell.tape
 

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.attention import Attended
-from nmt.nn.decoders.decoder import Decoded, Decoder, DecoderParts, DecoderState, Steps
+from nmt.nn.attention.attention import AttentionOutput
+from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderParts, DecoderState, StepOutputs
 from nmt.nn.layers.initialization import initialize_linear
 from nmt.nn.recurrent.recurrent import Cell
 
@@ -23,11 +23,11 @@ class GNMTDecoder(Decoder):
         parts: what it is made of.
     """
 
-    why_stepwise = "the style gnmt"
+    slow_path_reason = "the style gnmt"
 
     def __init__(self, parts: DecoderParts) -> None:
         super().__init__(parts)
-        self.fed_size = parts.value_size
+        self.input_feed_size = parts.value_size
         self.context_to_gates = self.layers[0].gates_from(parts.value_size)
         self.combine = nn.Linear(parts.value_size + self.hidden_size, parts.output_size)
         initialize_linear(self.combine)
@@ -36,23 +36,34 @@ class GNMTDecoder(Decoder):
         """Numbers that go into a layer above the first: of the layer below, and of the context."""
         return first.hidden_size + value_size
 
-    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
+    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> DecoderOutput:
         """Go on from `state` through T words."""
-        assert state.fed is not None
+        assert state.input_feed is not None
         first = self.layers[0]
-        projected, keep = first.project(embedded), self._keep(state)
-        recurrent, context, past = list(state.recurrent.unbind(1)), state.fed, state.past
-        steps = Steps()
+        projected, dropout_masks = first.project(embedded), self._dropout_masks(state)
+        recurrent, context, attention_state = (
+            list(state.recurrent.unbind(1)),
+            state.input_feed,
+            state.attention,
+        )
+        steps = StepOutputs()
         for step in range(embedded.shape[1]):
             gates = projected[:, step] + self.context_to_gates(context)
-            lowest = first(gates, recurrent[0], keep[0])
-            shown = first.output(lowest)
-            attended: Attended = self.attention(shown.unsqueeze(1), state.memory, past)
-            context, past = attended.context.squeeze(1), attended.past
-            output, upper = self._upper(shown, recurrent, keep, context)
+            lowest = first(gates, recurrent[0], dropout_masks[0])
+            shown = first.hidden(lowest)
+            attended: AttentionOutput = self.attention(
+                shown.unsqueeze(1), state.memory, attention_state
+            )
+            context, attention_state = attended.context.squeeze(1), attended.state
+            output, upper = self._upper(shown, recurrent, dropout_masks, context)
             recurrent = [lowest, *upper]
             steps.add(output, attended)
-        outputs, contexts, weights, choice = steps.stack()
+        outputs, contexts, weights, sampled = steps.stack()
         vectors = torch.tanh(self.combine(torch.cat([contexts, outputs], dim=-1)))
-        after = replace(state, recurrent=torch.stack(recurrent, dim=1), fed=context, past=past)
-        return Decoded(vectors, weights, after, choice)
+        after = replace(
+            state,
+            recurrent=torch.stack(recurrent, dim=1),
+            input_feed=context,
+            attention=attention_state,
+        )
+        return DecoderOutput(vectors, weights, after, sampled)

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.attention import AnyMemory, AnyPast, Attended
-from nmt.nn.decoders.decoder import Decoded, Decoder, DecoderParts, DecoderState, Steps
-from nmt.nn.decoders.fast_path import looking_at, tape_of, weight_of, why_stepwise
+from nmt.nn.attention.attention import AnyAttentionState, AnyMemory, AttentionOutput
+from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderParts, DecoderState, StepOutputs
+from nmt.nn.decoders.fast_path import looking_at, slow_path_reason, tape_of, weight_of
 from nmt.nn.fused.luong import fused_luong
 from nmt.nn.layers.initialization import initialize_linear
 
@@ -32,68 +32,79 @@ class LuongDecoder(Decoder):
         self, parts: DecoderParts, *, input_feeding: bool = True, fused: bool = True
     ) -> None:
         super().__init__(parts)
-        self.why_stepwise = why_stepwise(fused, parts, self.layers) if input_feeding else None
+        self.slow_path_reason = (
+            slow_path_reason(fused, parts, self.layers) if input_feeding else None
+        )
         self.fed_to_gates: nn.Module | None = None
         if input_feeding:
-            self.fed_size = parts.output_size
+            self.input_feed_size = parts.output_size
             self.fed_to_gates = self.layers[0].gates_from(parts.output_size)
         self.combine = nn.Linear(parts.value_size + self.hidden_size, parts.output_size)
         initialize_linear(self.combine)
 
-    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
+    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> DecoderOutput:
         """Go on from `state` through T words."""
         if self.fed_to_gates is None:
             return self._at_once(embedded, state)
         # One word at a time there is nothing to fuse, and the weights would be merged each time.
-        if self.why_stepwise is None and embedded.shape[1] > 1:
+        if self.slow_path_reason is None and embedded.shape[1] > 1:
             return self._fused(self.fed_to_gates, embedded, state)
         return self._with_feeding(self.fed_to_gates, embedded, state)
 
-    def _at_once(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
+    def _at_once(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> DecoderOutput:
         outputs, recurrent = self._unroll(embedded, state)
-        vectors, attended = self._attend(outputs, state.memory, state.past)
-        after = replace(state, recurrent=recurrent, past=attended.past)
-        return Decoded(vectors, attended.weights, after, attended.choice)
+        vectors, attended = self._attend(outputs, state.memory, state.attention)
+        after = replace(state, recurrent=recurrent, attention=attended.state)
+        return DecoderOutput(vectors, attended.weights, after, attended.sampled)
 
     def _fused(
         self, fed_to_gates: nn.Module, embedded: Float[Tensor, "B T E"], state: DecoderState
-    ) -> Decoded:
+    ) -> DecoderOutput:
         cell = self.layers[0]
-        assert state.fed is not None
+        assert state.input_feed is not None
         vectors, states, weights = fused_luong(
             tape_of(cell),
             cell.project(embedded),
             state.recurrent[:, 0],
-            state.fed,
+            state.input_feed,
             looking_at(self.attention, state.memory),
             (cell.weight_hidden, cell.bias_hidden),
             weight_of(fed_to_gates),
             (self.combine.weight, self.combine.bias),
         )
-        after = replace(state, recurrent=states[:, -1:], fed=vectors[:, -1])
-        return Decoded(vectors, weights, after)
+        after = replace(state, recurrent=states[:, -1:], input_feed=vectors[:, -1])
+        return DecoderOutput(vectors, weights, after)
 
     def _with_feeding(
         self, fed_to_gates: nn.Module, embedded: Float[Tensor, "B T E"], state: DecoderState
-    ) -> Decoded:
-        assert state.fed is not None
-        projected, keep = self.layers[0].project(embedded), self._keep(state)
-        recurrent, fed, past = list(state.recurrent.unbind(1)), state.fed, state.past
-        steps = Steps()
+    ) -> DecoderOutput:
+        assert state.input_feed is not None
+        projected, dropout_masks = self.layers[0].project(embedded), self._dropout_masks(state)
+        recurrent, input_feed, attention_state = (
+            list(state.recurrent.unbind(1)),
+            state.input_feed,
+            state.attention,
+        )
+        steps = StepOutputs()
         for step in range(embedded.shape[1]):
-            gates = projected[:, step] + fed_to_gates(fed)
-            output, recurrent = self._step(gates, recurrent, keep)
-            vector, attended = self._attend(output.unsqueeze(1), state.memory, past)
-            fed, past = vector.squeeze(1), attended.past
-            steps.add(fed, attended)
-        vectors, _, weights, choice = steps.stack()
-        after = replace(state, recurrent=torch.stack(recurrent, dim=1), fed=fed, past=past)
-        return Decoded(vectors, weights, after, choice)
+            gates = projected[:, step] + fed_to_gates(input_feed)
+            output, recurrent = self._step(gates, recurrent, dropout_masks)
+            vector, attended = self._attend(output.unsqueeze(1), state.memory, attention_state)
+            input_feed, attention_state = vector.squeeze(1), attended.state
+            steps.add(input_feed, attended)
+        vectors, _, weights, sampled = steps.stack()
+        after = replace(
+            state,
+            recurrent=torch.stack(recurrent, dim=1),
+            input_feed=input_feed,
+            attention=attention_state,
+        )
+        return DecoderOutput(vectors, weights, after, sampled)
 
     def _attend(
-        self, outputs: Float[Tensor, "B T H"], memory: AnyMemory, past: AnyPast
-    ) -> tuple[Float[Tensor, "B T O"], Attended]:
+        self, outputs: Float[Tensor, "B T H"], memory: AnyMemory, attention_state: AnyAttentionState
+    ) -> tuple[Float[Tensor, "B T O"], AttentionOutput]:
         """The attentional vectors, and what was seen."""
-        attended: Attended = self.attention(outputs, memory, past)
+        attended: AttentionOutput = self.attention(outputs, memory, attention_state)
         together = torch.cat([attended.context, outputs], dim=-1)
         return torch.tanh(self.combine(together)), attended

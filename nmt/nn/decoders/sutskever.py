@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.attention import Attended
-from nmt.nn.decoders.decoder import Decoded, Decoder, DecoderParts, DecoderState
+from nmt.nn.attention.attention import AttentionOutput
+from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderParts, DecoderState
 from nmt.nn.layers.initialization import initialize_linear
 
 
@@ -26,9 +26,9 @@ class SutskeverDecoder(Decoder):
         self.state_to_output = nn.Linear(self.hidden_size, parts.output_size)
         initialize_linear(self.state_to_output)
 
-    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> Decoded:
+    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> DecoderOutput:
         """Go on from `state` through T words."""
         outputs, recurrent = self._unroll(embedded, state)
-        nothing: Attended = self.attention(outputs, state.memory)
+        nothing: AttentionOutput = self.attention(outputs, state.memory)
         vectors = torch.tanh(self.state_to_output(outputs))
-        return Decoded(vectors, nothing.weights, replace(state, recurrent=recurrent))
+        return DecoderOutput(vectors, nothing.weights, replace(state, recurrent=recurrent))

@@ -84,5 +84,5 @@ class RecurrentEncoder(nn.Module):
     ) -> Float[Tensor, "B S H"]:
         """One cell over the sequence, from zeros; masked steps leave its state as it was."""
         start = inputs.new_zeros(inputs.shape[0], cell.state_size)
-        keep = self.recurrent_dropout.mask(start[:, : cell.hidden_size])
-        return cell.output(cell.unroll(cell.project(inputs), start, mask, keep))
+        dropout_mask = self.recurrent_dropout.mask(start[:, : cell.hidden_size])
+        return cell.hidden(cell.unroll(cell.project(inputs), start, mask, dropout_mask))

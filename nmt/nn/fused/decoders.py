@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from nmt.nn.fused.attention_tape import AttentionGradient, AttentionTape, Looked
 from nmt.nn.fused.inputs import Given, Looking, Merged, pack, unpack
-from nmt.nn.fused.products import accumulate_product, add_product, weight_gradient
+from nmt.nn.fused.matmul import addmm, addmm_, weight_gradient
 from nmt.nn.fused.tape import Tape
 
 
@@ -117,10 +117,10 @@ class _FusedBahdanau(Function):
         merged = Merged(merged_weight, len(bias))
         merged_bias = merged.bias(bias)
         for t, step in enumerate(steps):
-            both = add_product(merged_bias, tape.shown(t), merged_weight.t())
+            both = addmm(merged_bias, tape.shown(t), merged_weight.t())
             query, hidden = merged.split(both, tape.shown(t))
             context = attention.look(t, query)
-            tape.step(t, add_product(step, context, context_weight.t()), hidden)
+            tape.step(t, addmm(step, context, context_weight.t()), hidden)
         pack(ctx, tape, looked, merged_weight, context_weight)
         return tape.states[1:], looked.contexts, looked.weights
 
@@ -139,7 +139,7 @@ class _FusedBahdanau(Function):
         for t in range(len(d_states) - 1, -1, -1):
             d_hidden = d_product[t, :, merged.num_queries :]
             d_state = through.step(t, d_state + d_states[t], d_inputs[t], d_hidden)
-            d_context = add_product(d_contexts[t], d_inputs[t], context_weight)
+            d_context = addmm(d_contexts[t], d_inputs[t], context_weight)
             d_query = merged.room(d_product[t])
             attention.step(t, d_context, d_attended[t], d_query)
             merged.back(d_product[t], d_query, d_state[:, : tape.size])
@@ -177,12 +177,12 @@ class _FusedConditional(Function):
         merged = Merged(merged_weight, len(second_bias))
         merged_bias = merged.bias(second_bias)
         for t, step in enumerate(steps):
-            tape.step(2 * t, step, add_product(first_bias, tape.shown(2 * t), first_weight.t()))
+            tape.step(2 * t, step, addmm(first_bias, tape.shown(2 * t), first_weight.t()))
             between = tape.shown(2 * t + 1)
-            both = add_product(merged_bias, between, merged_weight.t())
+            both = addmm(merged_bias, between, merged_weight.t())
             query, hidden = merged.split(both, between)
             context = attention.look(t, query)
-            inputs = add_product(context_bias, context, context_weight.t())
+            inputs = addmm(context_bias, context, context_weight.t())
             tape.step(2 * t + 1, inputs, hidden)
         pack(ctx, tape, looked, merged_weight, first_weight, context_weight)
         return tape.states[2::2], looked.contexts, looked.weights
@@ -203,12 +203,12 @@ class _FusedConditional(Function):
         for t in range(len(d_states) - 1, -1, -1):
             d_hidden = d_product[t, :, merged.num_queries :]
             d_state = through.step(2 * t + 1, d_state + d_states[t], d_second[t], d_hidden)
-            d_context = add_product(d_contexts[t], d_second[t], context_weight)
+            d_context = addmm(d_contexts[t], d_second[t], context_weight)
             d_query = merged.room(d_product[t])
             attention.step(t, d_context, d_attended[t], d_query)
             merged.back(d_product[t], d_query, d_state[:, :size])
             d_state = through.step(2 * t, d_state, d_first[t], d_first_hidden[t])
-            accumulate_product(d_state[:, :size], d_first_hidden[t], first_weight)
+            addmm_(d_state[:, :size], d_first_hidden[t], first_weight)
         before, between = (tape.states[i:-1:2, :, :size] for i in (0, 1))
         d_merged = weight_gradient(d_product, between)
         d_first_weight = weight_gradient(d_first_hidden, before)

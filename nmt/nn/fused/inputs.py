@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nmt.nn.attention.attention import Memory
 from nmt.nn.fused.attention_tape import Looked
-from nmt.nn.fused.products import accumulate_product
+from nmt.nn.fused.matmul import addmm_
 from nmt.nn.fused.tape import Tape
 
 
@@ -95,7 +95,7 @@ class Merged:
 
     def back(self, d_product: Tensor, d_query: Tensor, d_shown: Tensor) -> None:
         """Add what comes through product and query to the gradient of what a state shows."""
-        accumulate_product(d_shown, d_product, self.weight)
+        addmm_(d_shown, d_product, self.weight)
         if self.num_queries == 0:
             d_shown += d_query
 

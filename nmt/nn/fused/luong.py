@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from nmt.nn.fused.attention_tape import AttentionGradient, AttentionTape, Looked
 from nmt.nn.fused.inputs import Given, Looking, Merged, pack, unpack
-from nmt.nn.fused.products import accumulate_product, add_product, product, weight_gradient
+from nmt.nn.fused.matmul import addmm, addmm_, matmul, weight_gradient
 from nmt.nn.fused.tape import Tape
 
 
@@ -90,14 +90,14 @@ class _FusedLuong(Function):
         merged_bias = merged.bias(bias)
         vectors = steps.new_empty(len(steps) + 1, *fed.shape)
         vectors[0] = fed
-        hidden = add_product(bias, tape.shown(0), merged.hidden().t())
+        hidden = addmm(bias, tape.shown(0), merged.hidden().t())
         for t, step in enumerate(steps):
-            tape.step(t, add_product(step, vectors[t], feeding.t()), hidden)
+            tape.step(t, addmm(step, vectors[t], feeding.t()), hidden)
             shown = tape.shown(t + 1)
-            both = add_product(merged_bias, shown, merged_weight.t())
+            both = addmm(merged_bias, shown, merged_weight.t())
             query, hidden = merged.split(both, shown)
             together = torch.cat([attention.look(t, query), shown], dim=1)
-            torch.tanh(add_product(combine_bias, together, combine.t()), out=vectors[t + 1])
+            torch.tanh(addmm(combine_bias, together, combine.t()), out=vectors[t + 1])
         pack(ctx, tape, looked, vectors, merged_weight, feeding, combine)
         return vectors[1:], tape.states[1:], looked.weights
 
@@ -119,7 +119,7 @@ class _FusedLuong(Function):
         for t in range(num_steps - 1, -1, -1):
             made = vectors[t + 1]
             torch.mul(d_vectors[t] + d_fed, 1 - made * made, out=d_combined[t])
-            d_together = product(d_combined[t], combine)
+            d_together = matmul(d_combined[t], combine)
             d_query = merged.room(d_product[t + 1])
             attention.step(t, d_together[:, :num_values], d_attended[t], d_query)
             d_state = d_state + d_states[t]
@@ -127,8 +127,8 @@ class _FusedLuong(Function):
             d_shown += d_together[:, num_values:]
             merged.back(d_product[t + 1], d_query, d_shown)
             d_state = through.step(t, d_state, d_inputs[t], d_hidden[t])
-            d_fed = product(d_inputs[t], feeding)
-        accumulate_product(d_state[:, :size], d_hidden[0], merged.hidden())
+            d_fed = matmul(d_inputs[t], feeding)
+        addmm_(d_state[:, :size], d_hidden[0], merged.hidden())
         shown = tape.states[..., :size]
         d_merged = weight_gradient(d_product, shown)
         together = torch.cat([looked.contexts, shown[1:]], dim=2)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from nmt.nn.fused.products import accumulate_product, add_product, weight_gradient
+from nmt.nn.fused.matmul import addmm, addmm_, weight_gradient
 from nmt.nn.fused.tape import Tape
 
 
@@ -31,10 +31,10 @@ def fused_recurrence(
     """
     number = projected.dtype
     steps = projected.transpose(0, 1).contiguous()
-    keep = None if mask is None else mask.t().unsqueeze(-1).to(number)
+    real = None if mask is None else mask.t().unsqueeze(-1).to(number)
     with torch.autocast(projected.device.type, enabled=False):
         states = _FusedRecurrence.apply(  # type: ignore[no-untyped-call]
-            kind, steps, state.to(number), weight.to(number), bias.to(number), keep
+            kind, steps, state.to(number), weight.to(number), bias.to(number), real
         )
     assert isinstance(states, Tensor)
     return states.transpose(0, 1)
@@ -51,22 +51,22 @@ class _FusedRecurrence(Function):
         state: Tensor,
         weight: Tensor,
         bias: Tensor,
-        keep: Tensor | None,
+        real: Tensor | None,
     ) -> Tensor:
         tape = kind.start(len(steps), state)
         transposed = weight.t()
         for t, step in enumerate(steps):
-            after = tape.step(t, step, add_product(bias, tape.shown(t), transposed))
-            if keep is not None:
-                torch.lerp(tape.states[t], after, keep[t], out=after)
+            after = tape.step(t, step, addmm(bias, tape.shown(t), transposed))
+            if real is not None:
+                torch.lerp(tape.states[t], after, real[t], out=after)
         ctx.kind = kind
-        ctx.save_for_backward(*tape.tensors(), weight, keep)
+        ctx.save_for_backward(*tape.tensors(), weight, real)
         return tape.states[1:]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        *saved, weight, keep = ctx.saved_tensors
+        *saved, weight, real = ctx.saved_tensors
         (d_states,) = gradients
         tape: Tape = ctx.kind(*saved)
         through = tape.gradient()
@@ -75,10 +75,10 @@ class _FusedRecurrence(Function):
         d_state = torch.zeros_like(d_states[0])
         for t in range(len(d_states) - 1, -1, -1):
             d_after = d_state + d_states[t]
-            d_real = d_after if keep is None else d_after * keep[t]
+            d_real = d_after if real is None else d_after * real[t]
             d_state = through.step(t, d_real, d_inputs[t], d_hidden[t])
-            if keep is not None:
+            if real is not None:
                 d_state += d_after - d_real
-            accumulate_product(d_state[:, : tape.size], d_hidden[t], weight)
+            addmm_(d_state[:, : tape.size], d_hidden[t], weight)
         d_weight = weight_gradient(d_hidden, tape.states[:-1, :, : tape.size])
         return None, d_inputs, d_state, d_weight, d_hidden.sum((0, 1)), None

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-LARGEST: Final = 127
-LEAST: Final = 1e-12  # of a scale, so that a row of zeros divides by something
+INT8_MAX: Final = 127
+MIN_SCALE: Final = 1e-12  # of a scale, so that a row of zeros divides by something
 _ONCE: Final = frozenset({"key_projection", "value_projection"})  # of a memory, when it is made
 _SMALLEST_WEIGHT: Final = 64 * 64  # numbers; less is not worth it
 
@@ -151,7 +151,7 @@ def quantize(module: nn.Module) -> None:
             if isinstance(child, nn.Linear) and _is_worth_it(child.weight):
                 setattr(part, name, Int8Linear.of(child))
         # The nodes of fused loops read weights of float32. (`nn.Module` knows not of these two.)
-        for name, plain in (("tape", None), ("why_stepwise", "weights of 8 bits")):
+        for name, plain in (("tape", None), ("slow_path_reason", "weights of 8 bits")):
             if hasattr(part, name):
                 setattr(part, name, plain)
 
@@ -162,4 +162,4 @@ def _is_worth_it(weight: Tensor) -> bool:
 
 def _scales(rows: Float[Tensor, "R K"]) -> Float[Tensor, "R 1"]:
     """What 1 stands for in each row."""
-    return rows.abs().amax(dim=1, keepdim=True).clamp_(min=LEAST).div_(LARGEST)
+    return rows.abs().amax(dim=1, keepdim=True).clamp_(min=MIN_SCALE).div_(INT8_MAX)

@@ -10,7 +10,7 @@ def length_mask(lengths: Int[Tensor, " B"], size: int) -> Bool[Tensor, "B {size}
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
 
 
-def is_position(positions: Int[Tensor, "*N"], size: int) -> Bool[Tensor, "*N {size}"]:
+def position_mask(positions: Int[Tensor, "*N"], size: int) -> Bool[Tensor, "*N {size}"]:
     """True at one of `size` positions each."""
     # (Not by `one_hot`, whose size is fixed when it is exported.)
     return torch.arange(size, device=positions.device) == positions.unsqueeze(-1)

@@ -49,11 +49,11 @@ class Cell(nn.Module, ABC):
         return linear(inputs, self.weight_input, self.bias_input)
 
     def project_hidden(
-        self, hidden: Float[Tensor, "B H"], keep: Float[Tensor, "B H"] | None
+        self, hidden: Float[Tensor, "B H"], dropout_mask: Float[Tensor, "B H"] | None
     ) -> Float[Tensor, "B G"]:
         """What the state adds to the gates."""
-        kept = hidden if keep is None else hidden * keep
-        return linear(kept, self.weight_hidden, self.bias_hidden)
+        dropped = hidden if dropout_mask is None else hidden * dropout_mask
+        return linear(dropped, self.weight_hidden, self.bias_hidden)
 
     def gates_from(self, size: int) -> nn.Module:
         """A layer `[*N size]` to `[*N G]` by which one more input adds to the gates."""
@@ -69,17 +69,17 @@ class Cell(nn.Module, ABC):
         self,
         projected: Float[Tensor, "B G"],
         state: Float[Tensor, "B Z"],
-        keep: Float[Tensor, "B H"] | None = None,
+        dropout_mask: Float[Tensor, "B H"] | None = None,
     ) -> Float[Tensor, "B Z"]:
         """One step: the next state.
 
         Args:
             projected: what the inputs add to the gates.
             state: before the step.
-            keep: recurrent dropout: what is multiplied with the state where the gates read it.
+            dropout_mask: recurrent dropout; multiplied with the state that the gates read.
         """
 
-    def output(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
+    def hidden(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
         """What the layer shows of its state."""
         return state
 
@@ -88,11 +88,11 @@ class Cell(nn.Module, ABC):
         projected: Float[Tensor, "B T G"],
         state: Float[Tensor, "B Z"],
         mask: Bool[Tensor, "B T"] | None = None,
-        keep: Float[Tensor, "B H"] | None = None,
+        dropout_mask: Float[Tensor, "B H"] | None = None,
     ) -> Float[Tensor, "B T Z"]:
         """The states after each step; a masked step leaves the state as it was."""
-        if self.tape is None or keep is not None or torch.compiler.is_exporting():
-            return unroll(self, projected, state, mask, keep)
+        if self.tape is None or dropout_mask is not None or torch.compiler.is_exporting():
+            return unroll(self, projected, state, mask, dropout_mask)
         return fused_recurrence(
             self.tape, projected, state, self.weight_hidden, self.bias_hidden, mask
         )
@@ -103,14 +103,14 @@ def unroll(
     projected: Float[Tensor, "B T G"],
     state: Float[Tensor, "B Z"],
     mask: Bool[Tensor, "B T"] | None = None,
-    keep: Float[Tensor, "B H"] | None = None,
+    dropout_mask: Float[Tensor, "B H"] | None = None,
 ) -> Float[Tensor, "B T Z"]:
     """Run a cell over a sequence, step by step; a masked step leaves the state as it was."""
     if torch.compiler.is_exporting() and projected.shape[1] != 1:
-        return _unroll_in_graph(cell, projected, state, mask, keep)
+        return _unroll_in_graph(cell, projected, state, mask, dropout_mask)
     states = []
     for step in range(projected.shape[1]):
-        after = cell(projected[:, step], state, keep)
+        after = cell(projected[:, step], state, dropout_mask)
         state = after if mask is None else torch.where(mask[:, step, None], after, state)
         states.append(state)
     return torch.stack(states, dim=1)
@@ -121,7 +121,7 @@ def _unroll_in_graph(
     projected: Float[Tensor, "B T G"],
     state: Float[Tensor, "B Z"],
     mask: Bool[Tensor, "B T"] | None,
-    keep: Float[Tensor, "B H"] | None,
+    dropout_mask: Float[Tensor, "B H"] | None,
 ) -> Float[Tensor, "B T Z"]:
     """The same as one loop of a graph, however many steps there will be."""
     from torch._higher_order_ops.scan import scan  # for the exporter alone
@@ -131,7 +131,7 @@ def _unroll_in_graph(
 
     def step(before: Tensor, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         gates, is_real = inputs
-        after = torch.where(is_real.unsqueeze(1), cell(gates, before, keep), before)
+        after = torch.where(is_real.unsqueeze(1), cell(gates, before, dropout_mask), before)
         return after, after.clone()
 
     states: Tensor
@@ -160,12 +160,12 @@ class GRU(Cell):
         self,
         projected: Float[Tensor, "B G"],
         state: Float[Tensor, "B Z"],
-        keep: Float[Tensor, "B H"] | None = None,
+        dropout_mask: Float[Tensor, "B H"] | None = None,
     ) -> Float[Tensor, "B Z"]:
         """One step: the next state."""
         # Under autocast a first state of zeros is float32 and the gates are not.
         state = state.to(projected.dtype)
-        hidden = self.project_hidden(state, keep)
+        hidden = self.project_hidden(state, dropout_mask)
         input_r, input_z, input_n = projected.chunk(3, dim=-1)
         hidden_r, hidden_z, hidden_n = hidden.chunk(3, dim=-1)
         reset = torch.sigmoid(input_r + hidden_r)
@@ -197,11 +197,11 @@ class LSTM(Cell):
         self,
         projected: Float[Tensor, "B G"],
         state: Float[Tensor, "B Z"],
-        keep: Float[Tensor, "B H"] | None = None,
+        dropout_mask: Float[Tensor, "B H"] | None = None,
     ) -> Float[Tensor, "B Z"]:
         """One step: the next state."""
         hidden, memory = state.chunk(2, dim=-1)
-        gates = projected + self.project_hidden(hidden, keep)
+        gates = projected + self.project_hidden(hidden, dropout_mask)
         entry, forget, candidate, exit_ = gates.chunk(4, dim=-1)
         memory = torch.sigmoid(forget) * memory + torch.sigmoid(entry) * torch.tanh(candidate)
         return torch.cat([torch.sigmoid(exit_) * self.show(memory), memory], dim=-1)
@@ -210,6 +210,6 @@ class LSTM(Cell):
         """The memory as the output gate lets it through."""
         return torch.tanh(memory)
 
-    def output(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
+    def hidden(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
         """The half of the state that is shown."""
         return state[..., : self.hidden_size]

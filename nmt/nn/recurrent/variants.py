@@ -51,22 +51,22 @@ class PlainRNN(Cell):
         return layer
 
     def project_hidden(
-        self, hidden: Float[Tensor, "B H"], keep: Float[Tensor, "B H"] | None
+        self, hidden: Float[Tensor, "B H"], dropout_mask: Float[Tensor, "B H"] | None
     ) -> Float[Tensor, "B G"]:
         """What the state adds to the sum."""
         if self.activation == "tanh":
-            return super().project_hidden(hidden, keep)
+            return super().project_hidden(hidden, dropout_mask)
         # Dropout is of what V reads: the state itself would grow by 1 / (1 - p) with each word.
-        return hidden + super().project_hidden(hidden * self.hidden_size**-0.5, keep)
+        return hidden + super().project_hidden(hidden * self.hidden_size**-0.5, dropout_mask)
 
     def forward(
         self,
         projected: Float[Tensor, "B G"],
         state: Float[Tensor, "B Z"],
-        keep: Float[Tensor, "B H"] | None = None,
+        dropout_mask: Float[Tensor, "B H"] | None = None,
     ) -> Float[Tensor, "B Z"]:
         """One step: the next state."""
-        summed = projected + self.project_hidden(state, keep)
+        summed = projected + self.project_hidden(state, dropout_mask)
         return torch.tanh(summed) if self.activation == "tanh" else torch.relu(summed)
 
 
@@ -92,10 +92,10 @@ class LayerNormGRU(GRU):
         return normalized
 
     def project_hidden(
-        self, hidden: Float[Tensor, "B H"], keep: Float[Tensor, "B H"] | None
+        self, hidden: Float[Tensor, "B H"], dropout_mask: Float[Tensor, "B H"] | None
     ) -> Float[Tensor, "B G"]:
         """What the state adds to the gates."""
-        normalized: Tensor = self.norm_hidden(super().project_hidden(hidden, keep))
+        normalized: Tensor = self.norm_hidden(super().project_hidden(hidden, dropout_mask))
         return normalized
 
 
@@ -139,10 +139,10 @@ class LayerNormLSTM(LSTM):
         return normalized
 
     def project_hidden(
-        self, hidden: Float[Tensor, "B H"], keep: Float[Tensor, "B H"] | None
+        self, hidden: Float[Tensor, "B H"], dropout_mask: Float[Tensor, "B H"] | None
     ) -> Float[Tensor, "B G"]:
         """What the state adds to the gates."""
-        normalized: Tensor = self.norm_hidden(super().project_hidden(hidden, keep))
+        normalized: Tensor = self.norm_hidden(super().project_hidden(hidden, dropout_mask))
         return normalized
 
     def show(self, memory: Float[Tensor, "B H"]) -> Float[Tensor, "B H"]:
@@ -171,12 +171,12 @@ class DeepGRU(GRU):
         self,
         projected: Float[Tensor, "B G"],
         state: Float[Tensor, "B Z"],
-        keep: Float[Tensor, "B H"] | None = None,
+        dropout_mask: Float[Tensor, "B H"] | None = None,
     ) -> Float[Tensor, "B Z"]:
         """One step: the next state."""
-        state = super().forward(projected, state, keep)
+        state = super().forward(projected, state, dropout_mask)
         for transition in self.transitions:
-            state = transition(state, keep)
+            state = transition(state, dropout_mask)
         return state
 
 
@@ -191,9 +191,9 @@ class _Transition(nn.Module):
         nn.init.zeros_(self.hidden.bias)
 
     def forward(
-        self, state: Float[Tensor, "B H"], keep: Float[Tensor, "B H"] | None
+        self, state: Float[Tensor, "B H"], dropout_mask: Float[Tensor, "B H"] | None
     ) -> Float[Tensor, "B H"]:
-        read = state if keep is None else state * keep
+        read = state if dropout_mask is None else state * dropout_mask
         reset, update, candidate = self.hidden(read).chunk(3, dim=-1)
         # Under autocast the bias is float32 and the rest is not.
         bias = self.candidate_bias.to(candidate.dtype)

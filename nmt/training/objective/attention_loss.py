@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nmt.core.batch import Batch
-from nmt.nn.attention.alignments.alignment import Choice
-from nmt.nn.decoders.decoder import Decoded
+from nmt.nn.attention.alignments.alignment import SampledAlignment
+from nmt.nn.decoders.decoder import DecoderOutput
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Reinforce:
 
     def __call__(
         self,
-        choice: Choice,
+        sampled: SampledAlignment,
         log_probabilities: Float[Tensor, "B T"],
         real: Bool[Tensor, "B T"],
     ) -> Float[Tensor, ""]:
@@ -41,17 +41,17 @@ class Reinforce:
         the same early and late in training.
 
         Args:
-            choice: how likely what was sampled had been.
+            sampled: how likely what was sampled had been.
             log_probabilities: of the labels, without a gradient.
             real: True where a label is a real token.
         """
-        counted = (real & choice.is_sampled).to(log_probabilities.dtype)
+        counted = (real & sampled.is_sampled).to(log_probabilities.dtype)
         number = counted.sum().clamp(min=1.0)
         reward = self._returns(log_probabilities * real)
         centred = (reward - (reward * counted).sum() / number) * counted
         advantage = centred / (centred.square().sum() / number).sqrt().clamp(min=1e-3)
-        policy = -(advantage * choice.log_probability).sum()
-        return self.weight * policy - self.entropy * (choice.entropy * real).sum()
+        policy = -(advantage * sampled.log_probability).sum()
+        return self.weight * policy - self.entropy * (sampled.entropy * real).sum()
 
     def _returns(self, rewards: Float[Tensor, "B T"]) -> Float[Tensor, "B T"]:
         if self.discount == 0.0:
@@ -130,7 +130,7 @@ class AttentionLoss:
     def __call__(
         self,
         batch: Batch,
-        decoded: Decoded,
+        decoded: DecoderOutput,
         log_probabilities: Float[Tensor, "B T"],
     ) -> Float[Tensor, ""] | None:
         """The sum over the words, to be added to that of the words themselves; None: nothing.
@@ -146,6 +146,6 @@ class AttentionLoss:
         if self.guided > 0.0 and batch.alignment is not None:
             guide = GUIDED[self.guided_loss]
             parts.append(self.guided * guide(decoded.weights, batch.alignment))
-        if decoded.choice is not None:
-            parts.append(self.reinforce(decoded.choice, log_probabilities, batch.label_mask))
+        if decoded.sampled is not None:
+            parts.append(self.reinforce(decoded.sampled, log_probabilities, batch.label_mask))
         return torch.stack(parts).sum() if parts else None

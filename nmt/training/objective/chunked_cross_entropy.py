@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from nmt.core.special_tokens import PAD
-from nmt.nn.fused.products import WeightGradient, add_product, product
+from nmt.nn.fused.matmul import WeightGradient, addmm, matmul
 from nmt.training.objective.cross_entropy import TokenLoss
 
 _CHUNK: Final = 1 << 25  # bytes of logits at a time: each goes over the gradient of the weight
@@ -73,7 +73,7 @@ class _ProjectedCrossEntropy(Function):
         number = max(1, _CHUNK // (size * vectors.element_size()))
         for first in range(0, len(labels), number):
             rows = slice(first, first + number)
-            logits = add_product(shift, vectors[rows], matrix.t())
+            logits = addmm(shift, vectors[rows], matrix.t())
             gradient = logits  # in its place
             for label, block, right_of, normaliser_of in _blocks(
                 (labels[rows].unsqueeze(1), logits, right[rows], normaliser[rows]), size
@@ -84,7 +84,7 @@ class _ProjectedCrossEntropy(Function):
                 right_of.copy_(block.gather(1, label).squeeze(1) - normaliser_of)
                 p.scatter_(1, label, (right_of.exp() - (1.0 - smoothing)).unsqueeze(1))
                 block.copy_(p)
-            d_vectors[rows] = product(gradient, matrix)
+            d_vectors[rows] = matmul(gradient, matrix)
             of_weight.add(gradient, counted[rows])
             d_bias += real[rows].to(kind) @ gradient
         right *= real

@@ -11,7 +11,7 @@ from nmt.config.experiment import TrainingConfig
 from nmt.core.batch import Batch
 from nmt.core.special_tokens import PAD
 from nmt.core.tensor_tree import map_tensors
-from nmt.nn.decoders.decoder import Decoded
+from nmt.nn.decoders.decoder import DecoderOutput
 from nmt.nn.model import Model
 from nmt.training.objective.attention_loss import AttentionLoss, Reinforce
 from nmt.training.objective.chunked_cross_entropy import projected_cross_entropy
@@ -73,7 +73,7 @@ class Objective:
         return Losses(0.5 * objective + apart, 0.5 * words.negative_log_likelihood)
 
     def _of_words(
-        self, model: Model, batch: Batch, decoded: Decoded, logits: Tensor | None
+        self, model: Model, batch: Batch, decoded: DecoderOutput, logits: Tensor | None
     ) -> TokenLoss:
         if logits is not None:
             return label_smoothed_cross_entropy(logits, batch.labels, self.label_smoothing)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nmt.core.errors import ConfigError
-from nmt.nn.attention.alignments.alignment import Aligned, Alignment
+from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput
 from nmt.nn.attention.alignments.entmax import entmax, entmax15, sparsemax
 from nmt.nn.attention.alignments.hard import GumbelAlignment, HardAlignment
 from nmt.nn.attention.alignments.local import LocalMonotonicAlignment, LocalPredictiveAlignment
@@ -24,18 +24,18 @@ QUERY = 3
 ALL = torch.ones(1, 5, dtype=torch.bool)
 
 
-def align(alignment: Alignment, scores: Tensor, mask: Tensor = ALL) -> Aligned:
+def align(alignment: Alignment, scores: Tensor, mask: Tensor = ALL) -> AlignmentOutput:
     torch.manual_seed(1)
-    aligned: Aligned = alignment(scores, mask, torch.randn(*scores.shape[:2], QUERY))
+    aligned: AlignmentOutput = alignment(scores, mask, torch.randn(*scores.shape[:2], QUERY))
     return aligned
 
 
 def in_turn(alignment: Alignment, scores: Tensor, mask: Tensor) -> Tensor:
     """The weights of step after step, `[B T S]`."""
-    past, weights = alignment.start(mask), []
+    state, weights = alignment.start(mask), []
     for step in scores.unbind(1):
-        aligned = alignment(step.unsqueeze(1), mask, torch.zeros(len(mask), 1, QUERY), past)
-        past = aligned.past
+        aligned = alignment(step.unsqueeze(1), mask, torch.zeros(len(mask), 1, QUERY), state)
+        state = aligned.state
         weights.append(aligned.weights)
     return torch.cat(weights, dim=1)
 
@@ -171,12 +171,12 @@ def test_nan_comes_out_as_it_went_in(name: str) -> None:
     torch.manual_seed(1)
     aligned = alignment(scores, mask, torch.zeros(8, 1, QUERY), alignment.start(mask))
     assert aligned.weights[:4].isfinite().all()
-    if aligned.choice is None:
+    if aligned.sampled is None:
         assert aligned.weights[4:].isnan().any(-1).all()
     else:  # the position that is drawn is one, and how likely it was is not known
         assert set(aligned.weights[4:].nan_to_num(nan=-1.0).unique().tolist()) <= {-1.0, 0.0, 1.0}
-        assert aligned.choice.entropy[4:].isnan().all()
-        assert aligned.choice.entropy[:4].isfinite().all()
+        assert aligned.sampled.entropy[4:].isnan().all()
+        assert aligned.sampled.entropy[:4].isfinite().all()
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -266,7 +266,7 @@ def test_hard_takes_the_best_in_translation() -> None:
     mask = torch.tensor([[True, True, True, False, False]])
     for alignment in (HardAlignment(QUERY), GumbelAlignment(QUERY)):
         aligned = align(alignment.eval(), scores, mask)
-        assert aligned.weights.tolist() == [[[0, 1, 0, 0, 0]]] and aligned.choice is None
+        assert aligned.weights.tolist() == [[[0, 1, 0, 0, 0]]] and aligned.sampled is None
 
 
 def test_hard_samples_in_training_as_often_as_is_likely() -> None:
@@ -277,25 +277,25 @@ def test_hard_samples_in_training_as_often_as_is_likely() -> None:
     aligned = alignment(scores, mask, torch.zeros(4000, 1, QUERY), alignment.start(mask))
     assert set(aligned.weights.flatten().tolist()) == {0.0, 1.0}
     assert aligned.weights[:, 0, 1].mean().item() == pytest.approx(0.75, abs=0.03)
-    assert aligned.choice is not None and aligned.choice.is_sampled.all()
+    assert aligned.sampled is not None and aligned.sampled.is_sampled.all()
     likely = torch.where(aligned.weights[..., 1] == 1, 0.75, 0.25).log()
-    torch.testing.assert_close(aligned.choice.log_probability, likely)
+    torch.testing.assert_close(aligned.sampled.log_probability, likely)
     entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
-    torch.testing.assert_close(aligned.choice.entropy, torch.full((4000, 1), entropy))
+    torch.testing.assert_close(aligned.sampled.entropy, torch.full((4000, 1), entropy))
 
 
 def test_hard_takes_the_expectation_for_some_sentences() -> None:
     alignment = HardAlignment(QUERY, expected=0.5).train()
     mask = torch.ones(2000, 2, dtype=torch.bool)
     torch.manual_seed(1)
-    past = alignment.start(mask)
-    assert past is not None and past.float().mean().item() == pytest.approx(0.5, abs=0.05)
+    state = alignment.start(mask)
+    assert state is not None and state.float().mean().item() == pytest.approx(0.5, abs=0.05)
     scores = torch.zeros(2000, 3, 2)
-    aligned = alignment(scores, mask, torch.zeros(2000, 3, QUERY), past)
-    assert (aligned.weights[~past] == 0.5).all() and (aligned.weights[past] != 0.5).all()
-    assert aligned.choice is not None
-    assert (aligned.choice.log_probability[~past] == 0).all()
-    assert torch.equal(aligned.past, past), "a sentence stays what it is"
+    aligned = alignment(scores, mask, torch.zeros(2000, 3, QUERY), state)
+    assert (aligned.weights[~state] == 0.5).all() and (aligned.weights[state] != 0.5).all()
+    assert aligned.sampled is not None
+    assert (aligned.sampled.log_probability[~state] == 0).all()
+    assert torch.equal(aligned.state, state), "a sentence stays what it is"
 
 
 def test_gumbel_draws_one_position_and_passes_the_gradient_of_softmax() -> None:

@@ -11,7 +11,7 @@ from nmt.core.tensor_tree import select
 from nmt.nn.attention.alignments.alignment import Alignment
 from nmt.nn.attention.alignments.hard import HardAlignment
 from nmt.nn.attention.alignments.table import ALIGNMENTS
-from nmt.nn.attention.attention import Attended, Attention, BaseAttention
+from nmt.nn.attention.attention import Attention, AttentionOutput, BaseAttention
 from nmt.nn.attention.fixed import FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
 from nmt.nn.attention.scores.multiplicative import DotScore, GeneralScore
@@ -55,8 +55,10 @@ def given(attention: BaseAttention, targets: int = 5) -> tuple[Tensor, Tensor]:
     )
 
 
-def look(attention: BaseAttention, query: Tensor, values: Tensor, mask: Tensor = MASK) -> Attended:
-    attended: Attended = attention(query, attention.prepare(values, mask))
+def look(
+    attention: BaseAttention, query: Tensor, values: Tensor, mask: Tensor = MASK
+) -> AttentionOutput:
+    attended: AttentionOutput = attention(query, attention.prepare(values, mask))
     return attended
 
 
@@ -84,10 +86,10 @@ def test_steps_equal_one_call(attention: BaseAttention) -> None:
     query, values = given(attention)
     memory = attention.prepare(values, MASK)
     together = attention(query, memory)
-    past, steps = None, []
+    state, steps = None, []
     for t in range(5):
-        step = attention(query[:, t : t + 1], memory, past)
-        past = step.past
+        step = attention(query[:, t : t + 1], memory, state)
+        state = step.state
         steps.append(step)
     torch.testing.assert_close(together.weights, torch.cat([step.weights for step in steps], 1))
     torch.testing.assert_close(together.context, torch.cat([step.context for step in steps], 1))
@@ -96,9 +98,9 @@ def test_steps_equal_one_call(attention: BaseAttention) -> None:
 def test_the_past_moves_with_its_sentence(attention: BaseAttention) -> None:
     query, values = given(attention)
     memory, rows = attention.prepare(values, MASK), torch.tensor([1, 0, 0])
-    past = attention(query[:, :2], memory).past
-    after = attention(query[:, 2:3], memory, past)
-    moved = attention(query[rows, 2:3], select(memory, rows), select(past, rows))
+    state = attention(query[:, :2], memory).state
+    after = attention(query[:, 2:3], memory, state)
+    moved = attention(query[rows, 2:3], select(memory, rows), select(state, rows))
     torch.testing.assert_close(moved.weights, after.weights[rows])
 
 
@@ -133,13 +135,13 @@ def test_no_nan_leaves_an_alignment(
     alignment = ALIGNMENTS[name](QUERY).train(training)
     mask = torch.ones(2, length, dtype=torch.bool)
     mask[1] = False
-    past = alignment.start(mask)
+    state = alignment.start(mask)
     total = torch.zeros(())
     scores = (size * torch.randn(2, 3, length)).to(kind).requires_grad_()
     for step in range(3):
         query = torch.randn(2, 1, QUERY)
-        aligned = alignment(scores[:, step : step + 1], mask, query, past)
-        past = aligned.past
+        aligned = alignment(scores[:, step : step + 1], mask, query, state)
+        state = aligned.state
         assert aligned.weights.isfinite().all() and aligned.weights.dtype == kind
         assert (aligned.weights[1] == 0).all(), "nothing to look at: no weight"
         total = total + (aligned.weights * torch.randn(2, 1, length)).float().sum()
@@ -227,7 +229,7 @@ def test_the_choices_of_heads_add_up() -> None:
     ).train()
     torch.manual_seed(1)
     mask = torch.ones(200, 2, dtype=torch.bool)
-    choice = look(attention, torch.zeros(200, 1, 4), torch.randn(200, 2, 4), mask).choice
+    choice = look(attention, torch.zeros(200, 1, 4), torch.randn(200, 2, 4), mask).sampled
     assert choice is not None
     num_drawn = choice.log_probability / math.log(0.5)
     assert set(num_drawn.round().flatten().tolist()) == {0.0, 1.0, 2.0}

@@ -90,9 +90,9 @@ def test_an_encoder_of_three_layers_is_its_equations(residual: bool) -> None:
     for number, cells in enumerate(encoder.layers):
         sides: list[list[Tensor]] = []
         for cell, order in zip(cells, (1, -1), strict=True):  # type: ignore[arg-type]
-            state, keep, shown = torch.zeros(1, 3, dtype=torch.double), next(masks), []
+            state, dropout_mask, shown = torch.zeros(1, 3, dtype=torch.double), next(masks), []
             for vector in inputs[::order]:
-                state = cell(cell.project(vector.unsqueeze(0)), state, keep.unsqueeze(0))
+                state = cell(cell.project(vector.unsqueeze(0)), state, dropout_mask.unsqueeze(0))
                 shown.append(state[0])
             sides.append(shown[::order])
         torch.testing.assert_close(encoded.final[0, number], torch.cat([sides[0][-1], sides[1][0]]))

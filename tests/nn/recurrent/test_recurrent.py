@@ -101,7 +101,7 @@ def test_lstm_agrees_with_torch() -> None:
     first = (start[None, :, :HIDDEN].contiguous(), start[None, :, HIDDEN:].contiguous())
     expected, _ = library(inputs(), first)
     states = cell.unroll(cell.project(inputs()), start)
-    torch.testing.assert_close(cell.output(states), expected)
+    torch.testing.assert_close(cell.hidden(states), expected)
 
 
 def test_each_recurrent_gate_starts_orthogonal(cell: Cell) -> None:
@@ -163,8 +163,8 @@ def test_recurrent_dropout_neither_feeds_nor_starves_a_relu_rnn() -> None:
     """By a mask of 2 and 0 on the state itself, a hundred steps would come to 2 ** 100 and 0."""
     cell = PlainRNN(INPUT, HIDDEN, activation="relu")
     state, silence = torch.rand(2, HIDDEN), torch.zeros(2, 100, INPUT)
-    keep = 2.0 * (torch.arange(HIDDEN) % 2).expand(2, HIDDEN)
-    after = cell.unroll(cell.project(silence), state, keep=keep)[:, -1]
+    dropout_mask = 2.0 * (torch.arange(HIDDEN) % 2).expand(2, HIDDEN)
+    after = cell.unroll(cell.project(silence), state, dropout_mask=dropout_mask)[:, -1]
     torch.testing.assert_close(after, state)
 
 
@@ -293,11 +293,11 @@ def test_a_deep_gru_is_transitions_in_a_row() -> None:
 
 
 def test_recurrent_dropout_hides_the_same_numbers_of_the_state_from_the_gates(cell: Cell) -> None:
-    keep = torch.ones(BATCH, HIDDEN, dtype=torch.double)
-    keep[:, 0] = 0.0
+    dropout_mask = torch.ones(BATCH, HIDDEN, dtype=torch.double)
+    dropout_mask[:, 0] = 0.0
     projected = cell.project(inputs())
     state = torch.randn(BATCH, cell.state_size, dtype=torch.double)
-    dropped = cell.unroll(projected, state, None, keep)
+    dropped = cell.unroll(projected, state, None, dropout_mask)
     with torch.no_grad():
         for name, weight in cell.named_parameters():
             if name in ("weight_hidden", "transitions.0.hidden.weight"):

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from nmt.data.loader import make_batch
-from nmt.nn.attention.alignments.alignment import Choice
+from nmt.nn.attention.alignments.alignment import SampledAlignment
 from nmt.nn.attention.attention import Memory
-from nmt.nn.decoders.decoder import Decoded, DecoderState
+from nmt.nn.decoders.decoder import DecoderOutput, DecoderState
 from nmt.training.objective.attention_loss import (
     AttentionLoss,
     Reinforce,
@@ -21,9 +21,9 @@ from nmt.training.objective.attention_loss import (
 REAL = torch.tensor([[True, True, False]])
 
 
-def choice(log_probability: Tensor, is_sampled: bool = True) -> Choice:
+def choice(log_probability: Tensor, is_sampled: bool = True) -> SampledAlignment:
     sampled = torch.full(log_probability.shape, is_sampled)
-    return Choice(log_probability, torch.full_like(log_probability, 0.5), sampled)
+    return SampledAlignment(log_probability, torch.full_like(log_probability, 0.5), sampled)
 
 
 def test_coverage_loss_by_hand() -> None:
@@ -79,7 +79,7 @@ def test_all_together_and_nothing() -> None:
     weights = torch.full((1, 2, 3), 1 / 3)
     nothing = torch.zeros(1, 1, 1)
     state = DecoderState(nothing, None, Memory(nothing, nothing, nothing[0].bool()))
-    output = Decoded(torch.zeros(1, 2, 9), weights, state)
+    output = DecoderOutput(torch.zeros(1, 2, 9), weights, state)
     right = torch.zeros(1, 2)
     assert AttentionLoss()(batch, output, right) is None
     assert AttentionLoss(guided=1.0)(batch, output, right) is None, "nothing is known to guide by"
@@ -97,7 +97,9 @@ def test_coverage_is_the_sum_over_all_words_before() -> None:
 def test_reinforce_compares_sampled_positions_with_each_other() -> None:
     """The second word was not sampled, so it changes neither the mean nor the deviation."""
     log_probability = torch.tensor([[-1.0, -2.0, -3.0]], requires_grad=True)
-    sampled = Choice(log_probability, torch.full((1, 3), 0.5), torch.tensor([[True, False, True]]))
+    sampled = SampledAlignment(
+        log_probability, torch.full((1, 3), 0.5), torch.tensor([[True, False, True]])
+    )
     rewards = torch.tensor([[-1.0, -50.0, -5.0]])
     loss = Reinforce(entropy=0.1)(sampled, rewards, torch.ones(1, 3).bool())
     # Mean -3, deviation 2: advantages 1 and -1. The entropy counts for all three words.
@@ -140,7 +142,7 @@ def test_the_parts_are_weighted_and_added(
     rewards = torch.tensor([[-3.0, -1.0]])
     reinforce = Reinforce(weight=5.0)
     found = AttentionLoss(coverage=2.0, guided=3.0, guided_loss=name, reinforce=reinforce)(
-        batch, Decoded(torch.zeros(1, 2, 9), weights, state, sampled), rewards
+        batch, DecoderOutput(torch.zeros(1, 2, 9), weights, state, sampled), rewards
     )
     assert found is not None
     expected = (

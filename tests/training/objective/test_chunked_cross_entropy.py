@@ -76,7 +76,7 @@ def test_a_word_that_is_all_but_certain_has_a_finite_loss() -> None:
 
 def test_no_more_than_a_chunk_of_logits_is_ever_made(monkeypatch: pytest.MonkeyPatch) -> None:
     largest = 0
-    original = chunked_cross_entropy.add_product
+    original = chunked_cross_entropy.addmm
 
     def watched(*given: Tensor) -> Tensor:
         nonlocal largest
@@ -84,7 +84,7 @@ def test_no_more_than_a_chunk_of_logits_is_ever_made(monkeypatch: pytest.MonkeyP
         largest = max(largest, product.numel())
         return product
 
-    monkeypatch.setattr(chunked_cross_entropy, "add_product", watched)
+    monkeypatch.setattr(chunked_cross_entropy, "addmm", watched)
     *given, labels = make()
     projected_cross_entropy(*given, labels).objective.backward()  # type: ignore[no-untyped-call]
     assert largest == 66

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Choice:
+class SampledAlignment:
     """How likely positions were that have been sampled: what REINFORCE trains.
 
     Attributes:
@@ -26,30 +26,30 @@ class Choice:
     is_sampled: Bool[Tensor, "B T"]
 
     @staticmethod
-    def cat(choices: "Sequence[Choice]") -> "Choice | None":
+    def cat(sampled: "Sequence[SampledAlignment]") -> "SampledAlignment | None":
         """Those of several calls in a row as of one; None of none."""
-        if not choices:
+        if not sampled:
             return None
-        return Choice(
-            torch.cat([choice.log_probability for choice in choices], dim=1),
-            torch.cat([choice.entropy for choice in choices], dim=1),
-            torch.cat([choice.is_sampled for choice in choices], dim=1),
+        return SampledAlignment(
+            torch.cat([part.log_probability for part in sampled], dim=1),
+            torch.cat([part.entropy for part in sampled], dim=1),
+            torch.cat([part.is_sampled for part in sampled], dim=1),
         )
 
 
 @dataclass(frozen=True)
-class Aligned:
+class AlignmentOutput:
     """Where to look.
 
     Attributes:
         weights: `[B T S]`, zero where the mask is False.
-        past: what is remembered after these steps; None: nothing ever.
-        choice: how likely the positions were that have been sampled; None where none were.
+        state: what is remembered after these steps; None: nothing ever.
+        sampled: how likely the positions were that have been sampled; None where none were.
     """
 
     weights: Float[Tensor, "B T S"]
-    past: Tensor | None = None
-    choice: Choice | None = None
+    state: Tensor | None = None
+    sampled: SampledAlignment | None = None
 
 
 class Alignment(nn.Module, ABC):
@@ -59,7 +59,7 @@ class Alignment(nn.Module, ABC):
         query_size: Q, numbers in what is asked.
     """
 
-    in_turn: ClassVar[bool] = False
+    is_sequential: ClassVar[bool] = False
     """Whether a step's weights depend on those of the step before."""
 
     sums_to_one: ClassVar[bool] = True
@@ -78,8 +78,8 @@ class Alignment(nn.Module, ABC):
         scores: Float[Tensor, "B T S"],
         mask: Bool[Tensor, "B S"],
         query: Float[Tensor, "B T Q"],
-        past: Tensor | None = None,
-    ) -> Aligned:
+        state: Tensor | None = None,
+    ) -> AlignmentOutput:
         """Weights: zero where the mask is False; all zero where it is False everywhere."""
 
 

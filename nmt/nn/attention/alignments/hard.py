@@ -8,13 +8,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nmt.nn.attention.alignments.alignment import (
-    Aligned,
     Alignment,
-    Choice,
+    AlignmentOutput,
+    SampledAlignment,
     below_best,
     masked_softmax,
 )
-from nmt.nn.layers.masks import is_position
+from nmt.nn.layers.masks import position_mask
 
 
 class HardAlignment(Alignment):
@@ -43,25 +43,25 @@ class HardAlignment(Alignment):
         scores: Float[Tensor, "B T S"],
         mask: Bool[Tensor, "B S"],
         query: Float[Tensor, "B T Q"],
-        past: Tensor | None = None,
-    ) -> Aligned:
+        state: Tensor | None = None,
+    ) -> AlignmentOutput:
         """Weights: a one and zeros, but for the sentences that take the expectation."""
         soft = masked_softmax(scores, mask.unsqueeze(1))
-        if past is None:
-            return Aligned(_one_hot(soft.argmax(-1), soft, mask))
+        if state is None:
+            return AlignmentOutput(_one_hot(soft.argmax(-1), soft, mask))
         # A row without a real position has no distribution; what is drawn there is masked.
         # What is NaN stays so in `soft`; the draw must not fail for it.
         safe = torch.where(mask.any(-1)[:, None, None], soft, 1.0).float().nan_to_num(nan=1.0)
         drawn = torch.multinomial(safe.flatten(0, 1), 1).view(soft.shape[:2])
         hard = _one_hot(drawn, soft, mask)
-        sampled = past.unsqueeze(1).expand(soft.shape[:2])
+        sampled = state.unsqueeze(1).expand(soft.shape[:2])
         log_soft = soft.float().clamp(min=torch.finfo(torch.float32).tiny).log()
-        choice = Choice(
+        sample = SampledAlignment(
             log_soft.gather(-1, drawn.unsqueeze(-1)).squeeze(-1) * sampled,
             -(soft.float() * log_soft).sum(-1),
             sampled,
         )
-        return Aligned(torch.where(sampled.unsqueeze(-1), hard, soft), past, choice)
+        return AlignmentOutput(torch.where(sampled.unsqueeze(-1), hard, soft), state, sample)
 
 
 class GumbelAlignment(Alignment):
@@ -86,20 +86,20 @@ class GumbelAlignment(Alignment):
         scores: Float[Tensor, "B T S"],
         mask: Bool[Tensor, "B S"],
         query: Float[Tensor, "B T Q"],
-        past: Tensor | None = None,
-    ) -> Aligned:
+        state: Tensor | None = None,
+    ) -> AlignmentOutput:
         """Weights: a one and zeros."""
         real = mask.unsqueeze(1)
         if not self.training:
-            return Aligned(_one_hot(masked_softmax(scores, real).argmax(-1), scores, mask))
+            return AlignmentOutput(_one_hot(masked_softmax(scores, real).argmax(-1), scores, mask))
         noise = -torch.empty_like(scores, dtype=torch.float32).exponential_().log()
         noisy = below_best(below_best(scores, real) + noise, real) / self.temperature
         soft = masked_softmax(noisy, real).to(scores.dtype)
         hard = _one_hot(soft.argmax(-1), soft, mask)
-        return Aligned(hard + (soft - soft.detach()))
+        return AlignmentOutput(hard + (soft - soft.detach()))
 
 
 def _one_hot(position: Tensor, like: Tensor, mask: Tensor) -> Tensor:
     """`[B T]` to `[B T S]`; zeros where no position is real."""
-    ones = is_position(position, like.shape[-1]).to(like.dtype)
+    ones = position_mask(position, like.shape[-1]).to(like.dtype)
     return ones * mask.unsqueeze(1)

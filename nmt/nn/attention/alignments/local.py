@@ -8,7 +8,7 @@ from annotated_types import Ge, Le
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.alignments.alignment import Aligned, Alignment, masked_softmax
+from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput, masked_softmax
 from nmt.nn.layers.initialization import initialize_linear
 
 
@@ -33,16 +33,16 @@ class LocalMonotonicAlignment(Alignment):
         scores: Float[Tensor, "B T S"],
         mask: Bool[Tensor, "B S"],
         query: Float[Tensor, "B T Q"],
-        past: Tensor | None = None,
-    ) -> Aligned:
+        state: Tensor | None = None,
+    ) -> AlignmentOutput:
         """Weights: they sum to one."""
-        past = self.start(mask) if past is None else past
+        state = self.start(mask) if state is None else state
         num_steps = scores.shape[1]
-        steps = past.unsqueeze(1) + torch.arange(num_steps, device=scores.device)
+        steps = state.unsqueeze(1) + torch.arange(num_steps, device=scores.device)
         last = (mask.sum(-1, keepdim=True) - 1).clamp(min=0)
         away = _positions(scores) - torch.minimum(steps, last).unsqueeze(-1)
         inside = mask.unsqueeze(1) & (away.abs() <= self.window)
-        return Aligned(masked_softmax(scores, inside), past + num_steps)
+        return AlignmentOutput(masked_softmax(scores, inside), state + num_steps)
 
 
 class LocalPredictiveAlignment(Alignment):
@@ -75,8 +75,8 @@ class LocalPredictiveAlignment(Alignment):
         scores: Float[Tensor, "B T S"],
         mask: Bool[Tensor, "B S"],
         query: Float[Tensor, "B T Q"],
-        past: Tensor | None = None,
-    ) -> Aligned:
+        state: Tensor | None = None,
+    ) -> AlignmentOutput:
         """Weights: at most one in sum."""
         moved = self.direction(torch.tanh(self.query_projection(query)))
         share = torch.sigmoid(moved / math.sqrt(query.shape[-1]))
@@ -87,7 +87,7 @@ class LocalPredictiveAlignment(Alignment):
         away = _positions(scores) - last * share
         inside = mask.unsqueeze(1) & (away.abs() <= self.window)
         gaussian = torch.exp(-2 * (away / self.window).square()).to(scores.dtype)
-        return Aligned(masked_softmax(scores, inside) * gaussian)
+        return AlignmentOutput(masked_softmax(scores, inside) * gaussian)
 
 
 def _positions(scores: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nmt.nn.attention.alignments.alignment import Aligned, Alignment
-from nmt.nn.layers.masks import is_position
+from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput
+from nmt.nn.layers.masks import position_mask
 
 
 class MonotonicAlignment(Alignment):
@@ -30,7 +30,7 @@ class MonotonicAlignment(Alignment):
             paper, one may run out of the sentence, and then sees nothing any more.
     """
 
-    in_turn: ClassVar[bool] = True
+    is_sequential: ClassVar[bool] = True
     sums_to_one: ClassVar[bool] = False
 
     def __init__(
@@ -57,10 +57,10 @@ class MonotonicAlignment(Alignment):
         scores: Float[Tensor, "B T S"],
         mask: Bool[Tensor, "B S"],
         query: Float[Tensor, "B T Q"],
-        past: Tensor | None = None,
-    ) -> Aligned:
+        state: Tensor | None = None,
+    ) -> AlignmentOutput:
         """Weights of one step: at most one in sum."""
-        past = self.start(mask) if past is None else past
+        state = self.start(mask) if state is None else state
         assert scores.shape[1] == 1
         stop, stay = self._chances(scores.squeeze(1), mask)
         # log prod_{l < s} (1 - p_l), so that a difference is the log of going on from k to s.
@@ -69,8 +69,8 @@ class MonotonicAlignment(Alignment):
         forward = torch.ones(reach.shape[1:], dtype=torch.bool, device=reach.device).triu()
         going = reach.masked_fill(~forward, -torch.inf).exp()
         # No matrix product, which autocast would make one of bfloat16.
-        weights = stop * (past.to(stop.dtype).unsqueeze(2) * going.to(stop.dtype)).sum(1)
-        return Aligned(weights.unsqueeze(1).to(scores.dtype), weights)
+        weights = stop * (state.to(stop.dtype).unsqueeze(2) * going.to(stop.dtype)).sum(1)
+        return AlignmentOutput(weights.unsqueeze(1).to(scores.dtype), weights)
 
     def _chances(self, scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """p, and log(1 - p), `[B S]`; what is not real is passed by."""
@@ -81,7 +81,7 @@ class MonotonicAlignment(Alignment):
             energy = torch.where(energy > 0, _SURE, -_SURE).to(energy)
         energy = energy.clamp(-_SURE, _SURE)
         if self.stop_at_end:
-            last = is_position((mask.sum(-1) - 1).clamp(min=0), mask.shape[1])
+            last = position_mask((mask.sum(-1) - 1).clamp(min=0), mask.shape[1])
             energy = energy.masked_fill(last, _SURE)
         energy = energy.masked_fill(~mask, -_SURE)
         return torch.sigmoid(energy) * mask, functional.logsigmoid(-energy)

@@ -9,7 +9,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nmt.core.errors import ConfigError
-from nmt.nn.attention.alignments.alignment import Aligned, Alignment, below_best, masked_softmax
+from nmt.nn.attention.alignments.alignment import (
+    Alignment,
+    AlignmentOutput,
+    below_best,
+    masked_softmax,
+)
 from nmt.nn.attention.alignments.entmax import entmax, entmax15, sparsemax
 
 
@@ -32,14 +37,14 @@ class SoftmaxAlignment(Alignment):
         scores: Float[Tensor, "B T S"],
         mask: Bool[Tensor, "B S"],
         query: Float[Tensor, "B T Q"],
-        past: Tensor | None = None,
-    ) -> Aligned:
+        state: Tensor | None = None,
+    ) -> AlignmentOutput:
         """Weights: they sum to one."""
         real = mask.unsqueeze(1)
         if self.temperature == 1.0:
-            return Aligned(masked_softmax(scores, real))
+            return AlignmentOutput(masked_softmax(scores, real))
         tempered = below_best(scores, real) / self.temperature
-        return Aligned(masked_softmax(tempered, real).to(scores.dtype))
+        return AlignmentOutput(masked_softmax(tempered, real).to(scores.dtype))
 
 
 class SparsemaxAlignment(Alignment):
@@ -50,11 +55,11 @@ class SparsemaxAlignment(Alignment):
         scores: Float[Tensor, "B T S"],
         mask: Bool[Tensor, "B S"],
         query: Float[Tensor, "B T Q"],
-        past: Tensor | None = None,
-    ) -> Aligned:
+        state: Tensor | None = None,
+    ) -> AlignmentOutput:
         """Weights: they sum to one."""
         real = mask.unsqueeze(1)
-        return Aligned((sparsemax(below_best(scores, real)) * real).to(scores.dtype))
+        return AlignmentOutput((sparsemax(below_best(scores, real)) * real).to(scores.dtype))
 
 
 class EntmaxAlignment(Alignment):
@@ -93,8 +98,8 @@ class EntmaxAlignment(Alignment):
         scores: Float[Tensor, "B T S"],
         mask: Bool[Tensor, "B S"],
         query: Float[Tensor, "B T Q"],
-        past: Tensor | None = None,
-    ) -> Aligned:
+        state: Tensor | None = None,
+    ) -> AlignmentOutput:
         """Weights: they sum to one."""
         real = mask.unsqueeze(1)
         bounded = below_best(scores, real)
@@ -106,7 +111,7 @@ class EntmaxAlignment(Alignment):
             weights = sparsemax(bounded)
         else:
             weights = entmax(bounded, bounded.new_tensor(self.alpha))
-        return Aligned((weights * real).to(scores.dtype))
+        return AlignmentOutput((weights * real).to(scores.dtype))
 
     def _learned(self, logit: Tensor) -> Tensor:
         return _LEAST_ALPHA + (_MOST_LEARNED - _LEAST_ALPHA) * torch.sigmoid(logit)

@@ -48,7 +48,7 @@ class AdditiveScore(Score):
         self,
         query: Float[Tensor, "B T Q"],
         keys: Float[Tensor, "B S K"],
-        past: Tensor | None = None,
+        state: Tensor | None = None,
     ) -> Float[Tensor, "B T S"]:
         """The scores."""
         return self.compare(self.query_projection(query).unsqueeze(2) + keys.unsqueeze(1))

@@ -25,7 +25,7 @@ class UniformScore(Score):
         self,
         query: Float[Tensor, "B T Q"],
         keys: Float[Tensor, "B S K"],
-        past: Tensor | None = None,
+        state: Tensor | None = None,
     ) -> Float[Tensor, "B T S"]:
         """The scores."""
         return query.new_zeros(*query.shape[:2], keys.shape[1])
@@ -61,7 +61,7 @@ class LocationScore(Score):
         self,
         query: Float[Tensor, "B T Q"],
         keys: Float[Tensor, "B S K"],
-        past: Tensor | None = None,
+        state: Tensor | None = None,
     ) -> Float[Tensor, "B T S"]:
         """The scores."""
         num_positions = keys.shape[1]

@@ -28,7 +28,7 @@ class RememberingScore(AdditiveScore):
         hidden_size: K, units of the layer that compares; null: as many as the query has.
     """
 
-    in_turn: ClassVar[bool] = True
+    is_sequential: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -49,15 +49,15 @@ class RememberingScore(AdditiveScore):
         self,
         query: Float[Tensor, "B T Q"],
         keys: Float[Tensor, "B S K"],
-        past: Tensor | None = None,
+        state: Tensor | None = None,
     ) -> Float[Tensor, "B T S"]:
         """The scores."""
-        assert past is not None
+        assert state is not None
         compared = keys[..., : self.compared_size] + self.query_projection(query)
-        return self.compare((compared + self.read(past)).unsqueeze(1))
+        return self.compare((compared + self.read(state)).unsqueeze(1))
 
     @abstractmethod
-    def read(self, past: Tensor) -> Float[Tensor, "B S K"]:
+    def read(self, state: Tensor) -> Float[Tensor, "B S K"]:
         """What is remembered, for the layer that compares: r."""
 
     @abstractmethod
@@ -65,7 +65,7 @@ class RememberingScore(AdditiveScore):
         self,
         query: Float[Tensor, "B 1 Q"],
         keys: Float[Tensor, "B S K"],
-        past: Tensor,
+        state: Tensor,
         weights: Float[Tensor, "B 1 S"],
     ) -> Tensor:
         """What is remembered after a step that looked so."""
@@ -104,9 +104,9 @@ class LocationAwareScore(RememberingScore):
         self.feature_projection = nn.Linear(num_filters, self.compared_size, bias=False)
         initialize_linear(self.feature_projection)
 
-    def read(self, past: Tensor) -> Float[Tensor, "B S K"]:
+    def read(self, state: Tensor) -> Float[Tensor, "B S K"]:
         """``V (F * a)``."""
-        features: Tensor = self.filters(past.unsqueeze(1)).transpose(1, 2)
+        features: Tensor = self.filters(state.unsqueeze(1)).transpose(1, 2)
         projected: Tensor = self.feature_projection(features)
         return projected
 
@@ -114,11 +114,11 @@ class LocationAwareScore(RememberingScore):
         self,
         query: Float[Tensor, "B 1 Q"],
         keys: Float[Tensor, "B S K"],
-        past: Tensor,
+        state: Tensor,
         weights: Float[Tensor, "B 1 S"],
     ) -> Tensor:
         """The weights, as they are."""
-        return weights.squeeze(1).to(past.dtype)
+        return weights.squeeze(1).to(state.dtype)
 
 
 class CoverageScore(RememberingScore):
@@ -143,20 +143,20 @@ class CoverageScore(RememberingScore):
         self.coverage_projection = nn.Linear(1, self.compared_size, bias=False)
         initialize_linear(self.coverage_projection)
 
-    def read(self, past: Tensor) -> Float[Tensor, "B S K"]:
+    def read(self, state: Tensor) -> Float[Tensor, "B S K"]:
         """``V c``."""
-        projected: Tensor = self.coverage_projection(past.unsqueeze(-1))
+        projected: Tensor = self.coverage_projection(state.unsqueeze(-1))
         return projected
 
     def look(
         self,
         query: Float[Tensor, "B 1 Q"],
         keys: Float[Tensor, "B S K"],
-        past: Tensor,
+        state: Tensor,
         weights: Float[Tensor, "B 1 S"],
     ) -> Tensor:
         """``c + a``."""
-        return past + weights.squeeze(1)
+        return state + weights.squeeze(1)
 
 
 class FertilityCoverageScore(CoverageScore):
@@ -193,11 +193,11 @@ class FertilityCoverageScore(CoverageScore):
         self,
         query: Float[Tensor, "B 1 Q"],
         keys: Float[Tensor, "B S K"],
-        past: Tensor,
+        state: Tensor,
         weights: Float[Tensor, "B 1 S"],
     ) -> Tensor:
         """``c + a / f``."""
-        return past + weights.squeeze(1) / keys[..., -1].clamp(min=1e-4)
+        return state + weights.squeeze(1) / keys[..., -1].clamp(min=1e-4)
 
 
 class GRUCoverageScore(RememberingScore):
@@ -239,16 +239,16 @@ class GRUCoverageScore(RememberingScore):
         """Nothing was looked at: `[B S D]`, zeros."""
         return keys.new_zeros(*keys.shape[:2], self.coverage_size)
 
-    def read(self, past: Tensor) -> Float[Tensor, "B S K"]:
+    def read(self, state: Tensor) -> Float[Tensor, "B S K"]:
         """``V c``."""
-        projected: Tensor = self.coverage_projection(past)
+        projected: Tensor = self.coverage_projection(state)
         return projected
 
     def look(
         self,
         query: Float[Tensor, "B 1 Q"],
         keys: Float[Tensor, "B S K"],
-        past: Tensor,
+        state: Tensor,
         weights: Float[Tensor, "B 1 S"],
     ) -> Tensor:
         """One step of the GRU at each position."""
@@ -256,6 +256,6 @@ class GRUCoverageScore(RememberingScore):
         of_weight = self.weight_to_gates(weights.transpose(1, 2))
         inputs = of_key + self.query_to_gates(query) + of_weight
         reset, update, candidate = inputs.chunk(3, dim=-1)
-        hidden_r, hidden_z, hidden_n = self.hidden_to_gates(past).chunk(3, dim=-1)
+        hidden_r, hidden_z, hidden_n = self.hidden_to_gates(state).chunk(3, dim=-1)
         candidate = torch.tanh(candidate + torch.sigmoid(reset + hidden_r) * hidden_n)
-        return torch.lerp(candidate, past, torch.sigmoid(update + hidden_z))
+        return torch.lerp(candidate, state, torch.sigmoid(update + hidden_z))

@@ -18,7 +18,7 @@ class _ProductScore(Score):
         self,
         query: Float[Tensor, "B T Q"],
         keys: Float[Tensor, "B S K"],
-        past: Tensor | None = None,
+        state: Tensor | None = None,
     ) -> Float[Tensor, "B T S"]:
         """Return the scores."""
         return query @ keys.transpose(1, 2)
@@ -95,7 +95,7 @@ class CosineScore(GeneralScore):
         self,
         query: Float[Tensor, "B T Q"],
         keys: Float[Tensor, "B S K"],
-        past: Tensor | None = None,
+        state: Tensor | None = None,
     ) -> Float[Tensor, "B T S"]:
         """The scores."""
         return self.gain * super().forward(nn.functional.normalize(query, dim=-1), keys)

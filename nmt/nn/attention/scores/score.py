@@ -15,7 +15,7 @@ class Score(nn.Module, ABC):
         key_size: I, numbers at one position of what it is compared with: of the memory.
     """
 
-    in_turn: ClassVar[bool] = False
+    is_sequential: ClassVar[bool] = False
     """Whether a step's scores depend on the weights of the steps before."""
 
     reads_keys: ClassVar[bool] = True
@@ -37,16 +37,16 @@ class Score(nn.Module, ABC):
         self,
         query: Float[Tensor, "B T Q"],
         keys: Float[Tensor, "B S K"],
-        past: Tensor | None = None,
+        state: Tensor | None = None,
     ) -> Float[Tensor, "B T S"]:
-        """The scores, of any size and sign; T is 1 where there is a past."""
+        """The scores, of any size and sign; T is 1 where there is a state."""
 
     def look(
         self,
         query: Float[Tensor, "B 1 Q"],
         keys: Float[Tensor, "B S K"],
-        past: Tensor,
+        state: Tensor,
         weights: Float[Tensor, "B 1 S"],
     ) -> Tensor:
         """What is remembered after a step that looked so."""
-        return past
+        return state

@@ -15,14 +15,14 @@ from torch import Tensor
 _MANY_ROWS: Final = 256  # from which on adding a bias takes longer than what calls oneDNN
 
 
-def product(left: Float[Tensor, "M K"], right: Float[Tensor, "K N"]) -> Float[Tensor, "M N"]:
+def matmul(left: Float[Tensor, "M K"], right: Float[Tensor, "K N"]) -> Float[Tensor, "M N"]:
     """``left @ right``, without a gradient."""
     if not _is_for_onednn(left):
         return left @ right
     return _linear()(left, right.t(), None, "none", [], "")  # type: ignore[no-any-return]
 
 
-def add_product(
+def addmm(
     base: Float[Tensor, "M N"] | Float[Tensor, " N"],
     left: Float[Tensor, "M K"],
     right: Float[Tensor, "K N"],
@@ -35,12 +35,12 @@ def add_product(
     return _linear().binary(left, base, right.t(), None, "add")  # type: ignore[no-any-return]
 
 
-def accumulate_product(
+def addmm_(
     total: Float[Tensor, "M N"], left: Float[Tensor, "M K"], right: Float[Tensor, "K N"]
 ) -> None:
     """Add ``left @ right`` to `total`, in its place."""
     if _is_for_onednn(left):
-        total += product(left, right)
+        total += matmul(left, right)
     else:
         total.addmm_(left, right)
 
@@ -82,7 +82,7 @@ class WeightGradient:
 
 def _turned_gradient(gradients: Tensor, inputs: Tensor) -> Tensor:
     """`[K N]`: of the two factors oneDNN lays the left one out anew, and this is the narrow one."""
-    return product(inputs.t(), gradients)
+    return matmul(inputs.t(), gradients)
 
 
 def _is_for_onednn(tensor: Tensor) -> bool:

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.nn.fused.products import (
+from nmt.nn.fused.matmul import (
     WeightGradient,
-    accumulate_product,
-    add_product,
-    product,
+    addmm,
+    addmm_,
+    matmul,
     weight_gradient,
 )
 
@@ -39,11 +39,11 @@ def test_products_and_sums(kind: torch.dtype, left_layout: str, right_layout: st
     row, base = whole(6, kind=kind), laid_out(whole(5, 6, kind=kind), left_layout)
     kept = base.clone()
     exact = (left.double() @ right.double()).to(kind)
-    torch.testing.assert_close(product(left, right), exact, rtol=0.0, atol=0.0)
-    torch.testing.assert_close(add_product(row, left, right), exact + row, rtol=0.0, atol=0.0)
-    torch.testing.assert_close(add_product(base, left, right), exact + base, rtol=0.0, atol=0.0)
+    torch.testing.assert_close(matmul(left, right), exact, rtol=0.0, atol=0.0)
+    torch.testing.assert_close(addmm(row, left, right), exact + row, rtol=0.0, atol=0.0)
+    torch.testing.assert_close(addmm(base, left, right), exact + base, rtol=0.0, atol=0.0)
     assert torch.equal(base, kept)
-    accumulate_product(base, left, right)
+    addmm_(base, left, right)
     torch.testing.assert_close(base, exact + kept, rtol=0.0, atol=0.0)
 
 
@@ -61,14 +61,14 @@ def test_the_gradient_of_a_weight_is_that_of_autograd(kind: torch.dtype) -> None
 def test_a_row_is_added_to_many_rows(kind: torch.dtype) -> None:
     left, right, row = (whole(*shape, kind=kind) for shape in ((300, 7), (7, 6), (6,)))
     exact = left.double() @ right.double() + row.double()
-    torch.testing.assert_close(add_product(row, left, right), exact.to(kind), rtol=0.0, atol=0.0)
+    torch.testing.assert_close(addmm(row, left, right), exact.to(kind), rtol=0.0, atol=0.0)
 
 
 def test_float32_is_not_rounded_to_less() -> None:
     torch.manual_seed(1)
     left, right = torch.randn(64, 300), torch.randn(300, 40)
     exact = left.double() @ right.double()
-    torch.testing.assert_close(product(left, right).double(), exact, rtol=0.0, atol=1e-4)
+    torch.testing.assert_close(matmul(left, right).double(), exact, rtol=0.0, atol=1e-4)
 
 
 def test_parts_of_a_gradient_in_bfloat16_are_added_up_in_float32() -> None:
