@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nmt.core.errors import DataError, UserError
-from nmt.system.atomic_files import whole_file
+from nmt.system.atomic_files import atomic_write
 
 URL = "https://github.com/multi30k/dataset/raw/master/data/task1/raw"
 TIMEOUT_SECONDS = 60
@@ -105,7 +105,7 @@ def _sha256(text: bytes) -> str:
 def _write(path: Path, text: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_bytes(text)
     except OSError as error:
         raise DataError(f"{path}: cannot write it: {error.strerror}") from error

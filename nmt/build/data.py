@@ -33,7 +33,7 @@ from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.filters import Filters
 from nmt.data.grids import GridReader
 from nmt.data.loader import DataLoader
-from nmt.data.shard import ALONE, Place
+from nmt.data.shard import UNSHARDED, Shard
 from nmt.evaluation.minimum_bayes_risk import UTILITIES, MinimumBayesRisk
 from nmt.runs.directory import RunDirectory
 from nmt.search.forbidden import ForbiddenPhrases
@@ -167,7 +167,7 @@ def build_loader(
     corpora: Sequence[EncodedCorpus],
     batch_tokens: int | None,
     device: torch.device,
-    place: Place = ALONE,
+    shard: Shard = UNSHARDED,
 ) -> DataLoader:
     """The training batches.
 
@@ -176,7 +176,7 @@ def build_loader(
         corpora: those that `encode_training` gives.
         batch_tokens: most tokens of a side in a batch; None: any.
         device: where the batches go.
-        place: of this process among those that share each update.
+        shard: of this process among those that share each update.
     """
     sampler = BatchSampler(
         [len(corpus) for corpus in corpora],
@@ -190,7 +190,7 @@ def build_loader(
         sampler,
         seed=config.seed,
         accumulate=config.training.accumulate,
-        place=place,
+        shard=shard,
         pin_memory=device.type == "cuda",
         num_processes=config.data.num_processes,
     )

@@ -186,10 +186,10 @@ def load_translator(
         searches: whether it is to translate; what that alone needs is not looked for else.
     """
     from nmt.inference.translator import Translator
-    from nmt.system.allocator import FOR_SEARCH, keep_few_kernels, keep_freed_memory
+    from nmt.system.allocator import FOR_SEARCH, keep_freed_memory, limit_kernel_caches
 
     keep_freed_memory()
-    keep_few_kernels(FOR_SEARCH)
+    limit_kernel_caches(FOR_SEARCH)
     decoding = config.decoding
     if not searches:
         decoding = decoding.model_copy(update={"shortlist": None})

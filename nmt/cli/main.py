@@ -24,9 +24,9 @@ from typing import Any, Final, NoReturn, Protocol, cast
 from nmt.core.console import escape_controls, log_on_stderr
 from nmt.core.errors import UserError
 from nmt.core.os_errors import explain_shortage
-from nmt.system.standard_streams import leave_unwritten, open_closed_streams, stdout_in_utf8
-from nmt.system.threads import wait_briefly
-from nmt.system.torchrun import has_memory, is_first, is_launched, show_at_the_end
+from nmt.system.standard_streams import discard_stdout, open_closed_streams, stdout_in_utf8
+from nmt.system.threads import limit_spinning
+from nmt.system.torchrun import has_store, is_distributed, is_first, write_error_file
 
 OK: Final = 0
 INTERNAL_ERROR: Final = 1
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = [_expand_home(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     open_closed_streams()
-    wait_briefly()
+    limit_spinning()
     # Of several processes that log the same, the first shows it for all.
     level = logging.INFO if is_first() else logging.CRITICAL
     with stdout_in_utf8(), log_on_stderr(level), _at_sigterm(_unwind):
@@ -157,26 +157,26 @@ def _expand_home(word: str) -> str:
 
 def _was_refused(words: Sequence[str]) -> bool:
     """Return whether processes that torchrun started before have printed a user's error."""
-    if not has_memory():
+    if not has_store():
         return False
-    from nmt.distributed.error_reporting import find_refusal
+    from nmt.distributed.error_reporting import find_reported_error
 
-    message = find_refusal(words)
+    message = find_reported_error(words)
     if message is not None:
-        show_at_the_end(_error_line(message))
+        write_error_file(_error_line(message))
     return message is not None
 
 
 def _refuse(error: UserError, words: Sequence[str]) -> int:
     """Tell an error of the user; of several processes that meet the same, one does."""
     with _at_sigterm(signal.SIG_IGN):  # by torchrun, where another has ended sooner
-        if has_memory():
-            from nmt.distributed.error_reporting import find_refusal, refuse
+        if has_store():
+            from nmt.distributed.error_reporting import find_reported_error, report_error
 
-            if not refuse(error, words):
-                show_at_the_end(_error_line(find_refusal(words) or str(error)))
+            if not report_error(error, words):
+                write_error_file(_error_line(find_reported_error(words) or str(error)))
                 return USER_ERROR
-        show_at_the_end(_error_line(str(error)))
+        write_error_file(_error_line(str(error)))
         where = "" if is_first() else f"rank {os.environ['RANK']}: "
         print(_error_line(f"{where}{error}"), file=sys.stderr)
     return USER_ERROR
@@ -196,7 +196,7 @@ def _fail(error: Exception, words: Sequence[str]) -> int:
     if message is None:
         traceback.print_exc()
         return INTERNAL_ERROR
-    if leave_unwritten() and isinstance(error, OSError) and error.filename is None:
+    if discard_stdout() and isinstance(error, OSError) and error.filename is None:
         message = f"stdout: {message}"
     return _refuse(UserError(message), words)
 
@@ -237,7 +237,7 @@ def _command_lines() -> Iterator[str]:
 
 
 def _run_command(name: str, words: list[str]) -> int:
-    if is_launched() and name not in _RUN_BY_SEVERAL:
+    if is_distributed() and name not in _RUN_BY_SEVERAL:
         raise UserError(
             f"torchrun: of the commands {' and '.join(_RUN_BY_SEVERAL)} alone run as several "
             f"processes; start `nmt {name}` by itself"
@@ -289,7 +289,7 @@ def _unwind(number: int, frame: FrameType | None) -> NoReturn:
 
 def _reader_has_gone() -> int:
     """`nmt … | head` has read enough: no error."""
-    leave_unwritten()
+    discard_stdout()
     return OK
 
 

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from nmt.cli.output_streams import cannot_write, find_descriptor, is_stream
 from nmt.core.errors import DataError
-from nmt.system.atomic_files import lock, partial_file
+from nmt.system.atomic_files import lock, partial_path
 
 STDOUT: Final = Path("/dev/stdout")
 
@@ -90,7 +90,7 @@ def _touched_by(path: Path) -> set[Identity]:
         names = [path]
     else:
         real = Path(os.path.realpath(path))
-        names = [real, partial_file(real), state_file(real), _lock_file(real)]
+        names = [real, partial_path(real), state_file(real), _lock_file(real)]
     return {identity for name in names if (identity := _identity(name)) is not None}
 
 

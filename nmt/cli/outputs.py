@@ -13,7 +13,7 @@ from nmt.cli.output_streams import cannot_write, is_stream, open_binary_stream, 
 from nmt.core.console import print_notice
 from nmt.core.errors import DataError
 from nmt.core.os_errors import describe
-from nmt.system.atomic_files import partial_file, whole_file
+from nmt.system.atomic_files import atomic_write, partial_path
 
 
 @contextmanager
@@ -73,13 +73,13 @@ def open_binary_output(path: Path, *, keep: int = 0) -> Iterator[io.BufferedWrit
         raise DataError(f"{path}: is a folder, where a file is to be written; give a file name")
     try:
         with (
-            whole_file(path, keep_partial=True) as partial,
+            atomic_write(path, keep_partial=True) as partial,
             _open(partial, path, mode="ab" if keep else "wb") as stream,
         ):
             yield stream
     except BaseException as error:
-        if os.path.exists(partial_file(path)):
-            print_notice(f"nmt: what was finished is in {partial_file(path)}")
+        if os.path.exists(partial_path(path)):
+            print_notice(f"nmt: what was finished is in {partial_path(path)}")
         if isinstance(error, BrokenPipeError):
             raise DataError(
                 f"{path}: is incomplete, as the program that reads the other output has closed it; "

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from nmt.cli.output_locks import state_file
 from nmt.core.errors import DataError, UserError
-from nmt.system.atomic_files import partial_file, whole_file, write_flushed
+from nmt.system.atomic_files import atomic_write, partial_path, write_flushed
 from nmt.system.untrusted_files import MAX_JSON_BYTES, parse_json, read_regular
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class Bookmark:
         """
         size = self._size(argument)
         if size:
-            partial = partial_file(self._paths[argument])
+            partial = partial_path(self._paths[argument])
             if not partial.exists():
                 self._paths[argument].rename(partial)
             os.truncate(partial, size)
@@ -186,7 +186,7 @@ class Bookmark:
             self._digest.hexdigest(),
             {argument: output.flush() for argument, output in self._outputs.items()},
         )
-        with whole_file(self._path) as partial:
+        with atomic_write(self._path) as partial:
             write_flushed(partial, json.dumps(asdict(self._state)).encode())
 
     def finish(self) -> None:
@@ -215,7 +215,7 @@ class _Digested:
 
     def __init__(self, stream: TextIO, path: Path, size: int) -> None:
         self._stream = stream
-        self._path = partial_file(path)
+        self._path = partial_path(path)
         self._size = size
         self._digest = _digest(self._path, size)
 
@@ -246,7 +246,7 @@ def _digest(path: Path, size: int) -> "hashlib._Hash":
 
 def _require_same(output: Path, size: int, digest: str) -> None:
     """What was written must begin with these bytes, or be them, where it was completed."""
-    path = partial_file(output)
+    path = partial_path(output)
     try:
         if not path.exists() and output.is_file() and output.stat().st_size == size:
             path = output  # it was killed before it could say so

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from nmt.cli.inputs import count_lines, stdin_is_typed
 from nmt.cli.output_streams import is_stream
 from nmt.core.errors import UserError
-from nmt.system.torchrun import is_launched
+from nmt.system.torchrun import is_distributed
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -77,7 +77,7 @@ def require_line_buffering(arguments: argparse.Namespace) -> None:
             f"--line-buffered: has no effect with -o {output}, which appears when it is complete; "
             "leave one of them out"
         )
-    if arguments.workers > 1 or is_launched():
+    if arguments.workers > 1 or is_distributed():
         raise UserError("--line-buffered: cannot be combined with several processes; use one")
 
 

@@ -77,12 +77,12 @@ def run(arguments: argparse.Namespace) -> int:
         require_corpora(config, arguments.config)
     path = Path(config.run)
 
-    from nmt.distributed.process_group import meet
+    from nmt.distributed.process_group import init_process_group
     from nmt.system.device import resolve_device
     from nmt.training.process_setup import settle_process
 
     settle_process(config.training.num_threads)
-    with explained(path), meet(resolve_device(config.device).type) as group:
+    with explained(path), init_process_group(resolve_device(config.device).type) as group:
         return _train(path, config, arguments, group)
 
 
@@ -90,14 +90,14 @@ def _train(
     path: Path, config: "Config", arguments: argparse.Namespace, group: "ProcessGroup"
 ) -> int:
     """Begin or go on, the first process before the others, and train to the end."""
-    from nmt.training.rank_checks import require_alike
+    from nmt.training.rank_checks import require_same_config
     from nmt.training.trainer import train
 
-    require_alike(group, config)
-    resume = group.tell(arguments.resume or (group.is_first and _was_begun(path)))
+    require_same_config(group, config)
+    resume = group.broadcast(arguments.resume or (group.is_first and _was_begun(path)))
     material = None
     with ExitStack() as stack:
-        with group.first_goes_ahead():
+        with group.rank_zero_first():
             if group.is_first:
                 folder = _open(path, resume, arguments.overwrite)
                 stack.enter_context(folder.held())
@@ -111,9 +111,9 @@ def _train(
 def _was_begun(path: Path) -> bool:
     """Whether processes that this torchrun started before have begun the run that is there."""
     from nmt.runs.directory import RunDirectory
-    from nmt.training.rank_checks import has_begun
+    from nmt.training.rank_checks import is_run_started
 
-    return has_begun(path) and os.path.lexists(RunDirectory(path).config)
+    return is_run_started(path) and os.path.lexists(RunDirectory(path).config)
 
 
 def _open_beside_first(path: Path) -> "RunDirectory":
@@ -180,7 +180,7 @@ def _prepare(prepared: "RunDirectory", config: "Config", group: "ProcessGroup") 
     from nmt.build.corpus import build_corpus
     from nmt.config.file import dump_config
     from nmt.data.corpus import read_pairs
-    from nmt.data.shard import Place
+    from nmt.data.shard import Shard
     from nmt.training.build_state import assemble
     from nmt.training.logs.reporter import log_to_file
     from nmt.training.prepare_data import gather, settle
@@ -189,7 +189,7 @@ def _prepare(prepared: "RunDirectory", config: "Config", group: "ProcessGroup") 
         if corpus is not None:
             deque(read_pairs(build_corpus(corpus)), maxlen=0)
     with log_to_file(prepared.log):
-        material = gather(config, prepared, place=Place(group.rank, group.size))
+        material = gather(config, prepared, shard=Shard(group.rank, group.size))
         _require_readable(config, material)
         assemble(config, prepared, material, checkpoint=None)
     prepared.write_config(dump_config(settle(config, material)))
@@ -208,9 +208,9 @@ def _require_readable(config: "Config", material: "Material") -> None:
 
 
 def _move(prepared: "RunDirectory", folder: "RunDirectory", material: "Material") -> None:
-    from nmt.training.rank_checks import note_begun
+    from nmt.training.rank_checks import mark_run_started
 
-    note_begun(folder.path)
+    mark_run_started(folder.path)
     # The configuration first: with it the folder is a run, which can be resumed from anywhere here.
     others = (item for item in prepared.path.iterdir() if item != prepared.config)
     for item in (prepared.config, *others):

@@ -33,7 +33,7 @@ from nmt.cli.terminal import count_on_terminal, require_line_buffering, translat
 from nmt.cli.translate_exported import is_exported, translate_exported
 from nmt.core.console import print_notice
 from nmt.core.errors import UserError
-from nmt.system.torchrun import is_first, is_launched
+from nmt.system.torchrun import is_distributed, is_first
 
 if TYPE_CHECKING:
     from nmt.cli.resume import Bookmark, Output
@@ -188,7 +188,7 @@ def _translate(folder: "RunDirectory", config: "Config", arguments: argparse.Nam
     bookmark = _bookmark(folder, config, arguments)
     translator = _load(folder, config, arguments)
     with ExitStack() as stack:
-        if is_launched():
+        if is_distributed():
             identity = _identity(folder, config, arguments)
             translator = stack.enter_context(translator.with_ranks(identity))
         elif arguments.workers > 1:
@@ -236,7 +236,7 @@ def _check(config: "Config", arguments: argparse.Namespace) -> None:
         for option in arguments.set:
             if key_of(option) == "n_best":
                 raise UserError(f"--set {option}: has no effect here; give --n-best N")
-    if is_launched() and arguments.workers > 1:
+    if is_distributed() and arguments.workers > 1:
         raise UserError("--workers: torchrun has started the processes already; leave it out")
 
 

@@ -14,7 +14,7 @@ from nmt.cli.output_locks import reserve_outputs
 from nmt.cli.outputs import open_output
 from nmt.cli.terminal import count_on_terminal, require_line_buffering, translated
 from nmt.core.errors import UserError
-from nmt.system.torchrun import is_launched
+from nmt.system.torchrun import is_distributed
 
 _FIXED: Final[Mapping[str, tuple[object, ...]]] = {
     "checkpoint": ("best",),
@@ -51,7 +51,7 @@ def translate_exported(arguments: argparse.Namespace) -> int:
     )
     _refuse(arguments, _LACKING, "takes a run, and this is an exported model; name the run")
     _refuse(arguments, {"device": ("auto", "cpu")}, "an exported model runs on the CPU")
-    if is_launched():
+    if is_distributed():
         raise UserError("torchrun: an exported model runs in one process; start it by itself")
     require_line_buffering(arguments)
     with reserve_outputs({"-o": arguments.output}, [arguments.run, *input_files(arguments.input)]):

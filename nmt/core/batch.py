@@ -67,7 +67,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Portion:
+class LocalUpdate:
     """What one process computes of an update, which may be all of it.
 
     Attributes:

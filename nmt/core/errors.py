@@ -20,5 +20,5 @@ class RunError(UserError):
     """A run directory that cannot be used: missing, damaged, or in the way."""
 
 
-class PassingError(RunError):
+class TransientError(RunError):
     """What need not come again when the same is tried again: a process that died, for one."""

@@ -31,7 +31,7 @@ from nmt.data.filters import Filters
 from nmt.data.links import read_links
 from nmt.data.repeats import hash_corpus
 from nmt.data.source_changes import Note, Snapshot
-from nmt.system.atomic_files import whole_folder
+from nmt.system.atomic_files import atomic_folder
 from nmt.system.untrusted_files import MAX_JSON_BYTES, open_regular, parse_json, read_regular
 from nmt.text.reader import Item, SourceReader
 
@@ -69,7 +69,7 @@ def encode_corpus(
         DataError: the corpus cannot be read (see `read_pairs`), the filters leave nothing of it,
             its alignments do not fit (see `read_links`), a file changes while it is read, or the
             cache cannot be written.
-        PassingError: a process has died.
+        TransientError: a process has died.
     """
     if files.alignments is not None and (source_reader.samples or target_reader.samples):
         raise DataError(
@@ -160,7 +160,7 @@ def _make(
     links = None
     if files.alignments is not None:
         links = read_links(files, source_reader, target_reader)
-    with whole_folder(entry) as fresh:
+    with atomic_folder(entry) as fresh:
         with snapshot.unchanged():
             report = write_encoded(
                 read_pairs(files),

@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.core.batch import Batch, Portion
+from nmt.core.batch import Batch, LocalUpdate
 from nmt.core.special_tokens import BOS, EOS, PAD
 from nmt.core.tensor_tree import map_tensors
 from nmt.data.batching import Batches, BatchSampler, PairLengths
 from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.links import LINK_TYPE, target_weights
 from nmt.data.ragged import RaggedArray, compact_lengths
-from nmt.data.shard import ALONE, Place
+from nmt.data.shard import UNSHARDED, Shard
 from nmt.data.subword_epochs import Drawing, DrawnPairs
 from nmt.text.reader import Tokens
 
@@ -47,7 +47,7 @@ class DataLoader:
         sampler: says which pairs are a batch.
         seed: of subword sampling, where the tokenizers do that.
         accumulate: batches to one update; the last one of an epoch may have fewer.
-        place: of this process among those that share each update; it reads its own sentences alone.
+        shard: of this process among those that share each update; it reads its own sentences alone.
         pin_memory: put the tensors where a GPU can fetch them while the program goes on.
         num_processes: for each corpus, that sample the subwords of the next epoch during this one
             (the program's main module must be safe to import); 0: it is done when it starts.
@@ -60,7 +60,7 @@ class DataLoader:
         *,
         seed: int,
         accumulate: int = 1,
-        place: Place = ALONE,
+        shard: Shard = UNSHARDED,
         pin_memory: bool = False,
         num_processes: int = 0,
     ) -> None:
@@ -69,7 +69,7 @@ class DataLoader:
         self._sampler = sampler
         self._seed = seed
         self._accumulate = accumulate
-        self._place = place
+        self._shard = shard
         self._pin_memory = pin_memory
         self._num_processes = num_processes
         self._latest: _Epoch | None = None
@@ -90,7 +90,7 @@ class DataLoader:
             for portion in portions:
                 yield from portion.batches
 
-    def updates(self, number: int, start: int = 0) -> Generator[Portion, None, None]:
+    def updates(self, number: int, start: int = 0) -> Generator[LocalUpdate, None, None]:
         """What this process computes of each update of an epoch, from batch `start` on.
 
         What goes wrong in the background is raised here, in the place of the update that it was
@@ -98,7 +98,7 @@ class DataLoader:
         after it, the processes that draw the next epoch go on until `close`.
         """
         epoch = self._prepared(number)
-        pending: deque[Future[Portion]] = deque()
+        pending: deque[Future[LocalUpdate]] = deque()
         executor = ThreadPoolExecutor(1, thread_name_prefix="batches")
         try:
             self._draw(number + 1)
@@ -158,12 +158,12 @@ class DataLoader:
             ]
         return self._drawings[epoch]
 
-    def _portion(self, epoch: _Epoch, first: int) -> Portion:
+    def _portion(self, epoch: _Epoch, first: int) -> LocalUpdate:
         """Of the update that begins with batch `first`."""
         end = min(first + self._accumulate, len(epoch.batches))
         batches = [epoch.batches[number] for number in range(first, end)]
-        return Portion(
-            batches=[self._make(epoch, pairs) for pairs in self._place.portion(batches)],
+        return LocalUpdate(
+            batches=[self._make(epoch, pairs) for pairs in self._shard.select(batches)],
             num_batches=len(batches),
             num_target_tokens=sum(self._num_target_tokens(epoch, pairs) for pairs in batches),
             is_last=end == len(epoch.batches),

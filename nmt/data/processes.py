@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Final, TypeVar
 
-from nmt.core.errors import PassingError
+from nmt.core.errors import TransientError
 from nmt.distributed.remote_result import Answer, answer, result_of
 
 Job = TypeVar("Job")
@@ -37,7 +37,7 @@ def map_in_processes(
         number: of processes; the program's main module must be safe to import.
 
     Raises:
-        PassingError: a process has died.
+        TransientError: a process has died.
         UserError: what the function has raised, the first of the jobs.
         RuntimeError: the function has raised another exception; its traceback is in it.
     """
@@ -100,7 +100,7 @@ def _ask(idle: list[_Worker], job: object) -> Answer:
         return answered
     except (EOFError, OSError):
         worker.process.join(_PATIENCE)
-        raise PassingError(
+        raise TransientError(
             f"a process that encodes text has died (exit code {worker.process.exitcode}; -9 is "
             "often a lack of memory): set data.encoding_processes to a smaller number; 1 starts "
             "none"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Place:
+class Shard:
     """One process among those that share an update.
 
     Attributes:
@@ -19,7 +19,7 @@ class Place:
     rank: int = 0
     size: int = 1
 
-    def sharing(self, num_batches: int) -> list[int]:
+    def ranks_per_batch(self, num_batches: int) -> list[int]:
         """How many processes compute each of the batches of one update.
 
         Of as many batches as there are processes each has one whole, as a recurrent network takes
@@ -29,17 +29,17 @@ class Place:
         cut = [rank * num_left // self.size for rank in range(self.size)]
         return [1] * (num_batches - num_left) + [cut.count(index) for index in range(num_left)]
 
-    def portion(self, batches: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    def select(self, batches: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """What this process computes of the batches of one update; perhaps nothing.
 
-        They are dealt out as `sharing` says. All portions together are the batches.
+        They are dealt out as `ranks_per_batch` says. All portions together are the batches.
 
         Args:
             batches: the numbers of their pairs, `[B]` each.
         """
         num_whole = len(batches) - len(batches) % self.size
         mine = batches[self.rank : num_whole : self.size]
-        left = zip(batches[num_whole:], self.sharing(len(batches))[num_whole:], strict=True)
+        left = zip(batches[num_whole:], self.ranks_per_batch(len(batches))[num_whole:], strict=True)
         pieces = [
             piece
             for batch, number in left
@@ -50,4 +50,4 @@ class Place:
         return mine
 
 
-ALONE: Final = Place()
+UNSHARDED: Final = Shard()

@@ -11,8 +11,8 @@ from typing import Final
 
 from torch.distributed import Store  # type: ignore[attr-defined]
 
-from nmt.core.errors import PassingError, UserError
-from nmt.distributed.process_group import memory_of_torchrun
+from nmt.core.errors import TransientError, UserError
+from nmt.distributed.process_group import torchrun_store
 from nmt.system.torchrun import is_first
 
 _MET: Final = "nmt/a user's error was met"
@@ -21,14 +21,14 @@ _PAUSE: Final = 0.05  # seconds between two looks for what it has left
 _TIMEOUT: Final = timedelta(seconds=10)
 
 
-def find_refusal(words: Sequence[str]) -> str | None:
+def find_reported_error(words: Sequence[str]) -> str | None:
     """Return the user's error that has ended this command before, under the same torchrun.
 
     Args:
         words: of the command.
     """
     try:
-        store = memory_of_torchrun(_TIMEOUT)
+        store = torchrun_store(_TIMEOUT)
         if store is None or not store.check([_told(words)]):
             return None
         return store.get(_told(words)).decode()
@@ -36,7 +36,7 @@ def find_refusal(words: Sequence[str]) -> str | None:
         return None
 
 
-def refuse(error: UserError, words: Sequence[str]) -> bool:
+def report_error(error: UserError, words: Sequence[str]) -> bool:
     """Leave a note of an error; whether it is this process that has to tell it.
 
     Args:
@@ -44,17 +44,17 @@ def refuse(error: UserError, words: Sequence[str]) -> bool:
         words: of the command that it ends.
     """
     try:
-        store = memory_of_torchrun(_TIMEOUT)
+        store = torchrun_store(_TIMEOUT)
         if store is None:
             return True
-        if isinstance(error, PassingError):
+        if isinstance(error, TransientError):
             return not _appears(store, _MET)  # which may be why another is lost
-        return is_the_one(store, str(error), _told(words), is_first())
+        return claim_error(store, str(error), _told(words), is_first())
     except RuntimeError:
         return True
 
 
-def is_the_one(store: Store, message: str, told: str, is_first: bool) -> bool:
+def claim_error(store: Store, message: str, told: str, is_first: bool) -> bool:
     """Whether a process has to tell an error: the first of all, or who alone has met it.
 
     Args:

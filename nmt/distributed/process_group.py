@@ -1,6 +1,6 @@
 """The processes that torchrun has started, here or elsewhere, and what they say to each other.
 
-Each runs the same code. They talk over gloo, but for tensors on GPUs, which go over NCCL.
+Each runs the same code. They communicate over gloo, but for tensors on GPUs, which go over NCCL.
 """
 
 import os
@@ -18,9 +18,9 @@ from torch import Tensor, distributed
 from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from nmt.core.durations import format_duration
-from nmt.core.errors import PassingError
+from nmt.core.errors import TransientError
 from nmt.system.out_of_memory import is_out_of_memory
-from nmt.system.torchrun import has_memory, is_launched, show_at_the_end
+from nmt.system.torchrun import has_store, is_distributed, write_error_file
 
 Value = TypeVar("Value")
 
@@ -38,7 +38,7 @@ _LOST: Final = re.compile(
 )
 
 
-class LostProcess(PassingError):
+class LostProcessError(TransientError):
     """Another process has died, or cannot be reached any more."""
 
 
@@ -61,71 +61,71 @@ class ProcessGroup(ABC):
         return self.rank == 0
 
     @abstractmethod
-    def add_up(self, tensor: Tensor) -> None:
+    def all_reduce(self, tensor: Tensor) -> None:
         """Put the sum over all processes in the place of a tensor."""
 
     @abstractmethod
-    def largest(self, number: int) -> int:
+    def all_reduce_max(self, number: int) -> int:
         """The largest of the numbers that the processes have."""
 
     @abstractmethod
-    def tell(self, value: Value) -> Value:
+    def broadcast(self, value: Value) -> Value:
         """What the first process has; that of the others counts for nothing."""
 
     @abstractmethod
-    def hear(self, value: Value) -> list[Value]:
+    def all_gather(self, value: Value) -> list[Value]:
         """What each process has, by rank."""
 
     @contextmanager
-    def first_goes_ahead(self) -> Iterator[None]:
+    def rank_zero_first(self) -> Iterator[None]:
         """For work of the first alone: the others come out when it is done.
 
         Where the first fails, the others end too. They print nothing, but torchrun may report any
         of them, so each gives it the error of the first to show.
         """
         if not self.is_first:
-            error = self.tell("")
+            error = self.broadcast("")
             if error:
-                show_at_the_end(f"nmt: error: {error}")
+                write_error_file(f"nmt: error: {error}")
                 raise SystemExit(2)
             yield
             return
         try:
             yield
         except BaseException as failure:
-            with suppress(LostProcess):
-                self.tell(" ".join(str(failure).split()) or type(failure).__name__)
+            with suppress(LostProcessError):
+                self.broadcast(" ".join(str(failure).split()) or type(failure).__name__)
             raise
-        self.tell("")
+        self.broadcast("")
 
 
-class Alone(ProcessGroup):
+class SingleProcess(ProcessGroup):
     """One process, which torchrun has not started, or by itself."""
 
     rank = 0
     size = 1
 
-    def add_up(self, tensor: Tensor) -> None:
+    def all_reduce(self, tensor: Tensor) -> None:
         """Nothing to add."""
 
-    def largest(self, number: int) -> int:
+    def all_reduce_max(self, number: int) -> int:
         """That one."""
         return number
 
-    def tell(self, value: Value) -> Value:
+    def broadcast(self, value: Value) -> Value:
         """That one."""
         return value
 
-    def hear(self, value: Value) -> list[Value]:
+    def all_gather(self, value: Value) -> list[Value]:
         """That one."""
         return [value]
 
 
-class Launched(ProcessGroup):
-    """Several; made by `meet`.
+class TorchProcessGroup(ProcessGroup):
+    """Several; made by `init_process_group`.
 
-    What all compute at once is waited for half an hour (`add_up`, `largest`, `collect`); what the
-    first may have to read before, for ever, as good as.
+    `all_reduce`, `all_reduce_max` and `gather` time out after half an hour; the other collectives,
+    before which the first process may have to wait for input, after 30 days.
     """
 
     def __init__(self) -> None:
@@ -133,60 +133,60 @@ class Launched(ProcessGroup):
         self.size = distributed.get_world_size()
         self._patient = distributed.new_group(timeout=_PATIENCE, backend="gloo")
 
-    def add_up(self, tensor: Tensor) -> None:
+    def all_reduce(self, tensor: Tensor) -> None:
         """Put the sum over all processes in the place of a tensor, on the CPU or on GPUs.
 
         Raises:
-            LostProcess: so for all methods.
+            LostProcessError: so for all methods.
         """
-        talk(lambda: distributed.all_reduce(tensor))
+        guarded(lambda: distributed.all_reduce(tensor))
 
-    def largest(self, number: int) -> int:
+    def all_reduce_max(self, number: int) -> int:
         """The largest of the numbers that the processes have."""
         found = torch.tensor(number)
         maximum = distributed.ReduceOp.MAX
-        talk(lambda: distributed.all_reduce(found, maximum))
+        guarded(lambda: distributed.all_reduce(found, maximum))
         return int(found)
 
-    def tell(self, value: Value) -> Value:
+    def broadcast(self, value: Value) -> Value:
         """What the first process has; that of the others counts for nothing."""
         values: list[Any] = [value if self.is_first else None]
-        talk(lambda: distributed.broadcast_object_list(values, group=self._patient))
+        guarded(lambda: distributed.broadcast_object_list(values, group=self._patient))
         found: Value = values[0]
         return found
 
-    def hear(self, value: Value) -> list[Value]:
+    def all_gather(self, value: Value) -> list[Value]:
         """What each process has, by rank."""
         values: list[Any] = [None] * self.size
-        talk(lambda: distributed.all_gather_object(values, value, group=self._patient))
+        guarded(lambda: distributed.all_gather_object(values, value, group=self._patient))
         return values
 
-    def give_out(self, values: Sequence[Any] | None) -> Any:
+    def scatter(self, values: Sequence[Any] | None) -> Any:
         """What the first process has for this one: it gives one to each, the others None."""
         received = [None]
         given = None if values is None else list(values)
-        talk(lambda: distributed.scatter_object_list(received, given, group=self._patient))
+        guarded(lambda: distributed.scatter_object_list(received, given, group=self._patient))
         return received[0]
 
-    def collect(self, value: Value) -> list[Value]:
+    def gather(self, value: Value) -> list[Value]:
         """What each process has, by rank, for the first; else nothing."""
         values: list[Any] = [None] * (self.size if self.is_first else 0)
-        talk(lambda: distributed.gather_object(value, values or None))
+        guarded(lambda: distributed.gather_object(value, values or None))
         return values
 
 
 @contextmanager
-def meet(device: str = "cpu") -> Iterator[ProcessGroup]:
+def init_process_group(device: str = "cpu") -> Iterator[ProcessGroup]:
     """All processes that torchrun has started, for as long as the context lasts; else this one.
 
     Args:
         device: type of the one that tensors will be added up on.
 
     Raises:
-        LostProcess: one of them does not come.
+        LostProcessError: one of them does not come.
     """
-    if not is_launched():
-        yield Alone()
+    if not is_distributed():
+        yield SingleProcess()
         return
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
     try:
@@ -197,11 +197,11 @@ def meet(device: str = "cpu") -> Iterator[ProcessGroup]:
             world_size=int(os.environ["WORLD_SIZE"]),
             timeout=_SILENCE,
         )
-        group = Launched()
+        group = TorchProcessGroup()
     except RuntimeError as error:
         if distributed.is_initialized():
             distributed.destroy_process_group()
-        raise LostProcess(
+        raise LostProcessError(
             "the processes of torchrun have not all met within "
             f"{format_duration(_MEETING.total_seconds())}: look at what the others say, and "
             f"whether they are all started ({_first_line(error)})"
@@ -212,13 +212,13 @@ def meet(device: str = "cpu") -> Iterator[ProcessGroup]:
         distributed.destroy_process_group()
 
 
-def memory_of_torchrun(timeout: timedelta = _MEETING) -> TCPStore | None:
+def torchrun_store(timeout: timedelta = _MEETING) -> TCPStore | None:
     """What lives as long as torchrun itself, whatever happens to its processes; None: nothing.
 
     Args:
         timeout: of all that is asked of it.
     """
-    if not has_memory():
+    if not has_store():
         return None
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     return TCPStore(address, port, is_master=False, timeout=timeout)
@@ -229,16 +229,16 @@ def _meeting_place() -> PrefixStore:
 
     By torch's own way they would find the addresses of those that have died.
     """
-    store = memory_of_torchrun()
+    store = torchrun_store()
     if store is None:
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         store = TCPStore(address, port, is_master=os.environ["RANK"] == "0", timeout=_MEETING)
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    place = agree_on_place(store, rank, size, _MEETING)
+    place = agree_on_prefix(store, rank, size, _MEETING)
     return PrefixStore(place, store)
 
 
-def agree_on_place(store: Store, rank: int, size: int, timeout: timedelta) -> str:
+def agree_on_prefix(store: Store, rank: int, size: int, timeout: timedelta) -> str:
     """A name that only processes learn which have been started together.
 
     The number of restarts is no such name: each machine's torchrun counts its own, and not those
@@ -270,11 +270,11 @@ def agree_on_place(store: Store, rank: int, size: int, timeout: timedelta) -> st
     return name
 
 
-def talk(exchange: Callable[[], object]) -> None:
+def guarded(exchange: Callable[[], object]) -> None:
     """Do what needs all processes.
 
     Raises:
-        LostProcess: in the place of what torch says where one of them is not there any more.
+        LostProcessError: in the place of what torch says where one of them is not there any more.
         Exception: any other, as it is: it is of this process.
     """
     try:
@@ -282,7 +282,7 @@ def talk(exchange: Callable[[], object]) -> None:
     except RuntimeError as error:
         if is_out_of_memory(error) or not _is_loss(error):
             raise
-        raise LostProcess(
+        raise LostProcessError(
             "another of the processes of torchrun has died, or cannot be reached any more "
             f"({_first_line(error)})"
         ) from None

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
 from nmt.core.errors import RunError
-from nmt.distributed.process_group import Launched, LostProcess, meet
+from nmt.distributed.process_group import LostProcessError, TorchProcessGroup, init_process_group
 from nmt.distributed.remote_result import answer, result_of
 from nmt.distributed.until_error import UntilError
 
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 _AT_ONCE: Final = 8  # jobs for each process, after which they wait for each other
 
 
-class Ranks(Generic[Tool]):
+class RankPool(Generic[Tool]):
     """All processes with the same tool: the first gives out the jobs, the others do them.
 
     Args:
@@ -24,7 +24,7 @@ class Ranks(Generic[Tool]):
         group: the processes.
     """
 
-    def __init__(self, tool: Tool, group: Launched) -> None:
+    def __init__(self, tool: Tool, group: TorchProcessGroup) -> None:
         self._tool = tool
         self._group = group
 
@@ -37,7 +37,7 @@ class Ranks(Generic[Tool]):
         Raises:
             RunError: one of them has another.
         """
-        identities = self._group.hear(identity)
+        identities = self._group.all_gather(identity)
         for rank, other in enumerate(identities):
             if other != identities[0]:
                 raise RunError(
@@ -71,8 +71,8 @@ class Ranks(Generic[Tool]):
     def _do(self, function: Callable[..., Any], jobs: list[tuple[Any, ...]]) -> list[Any]:
         """What all make of some jobs."""
         number = self._group.size
-        self._group.give_out([(function, jobs[rank::number]) for rank in range(number)])
-        answers = self._group.collect(answer(_do, function, self._tool, jobs[::number]))
+        self._group.scatter([(function, jobs[rank::number]) for rank in range(number)])
+        answers = self._group.gather(answer(_do, function, self._tool, jobs[::number]))
         found: list[Any] = [None] * len(jobs)
         for rank, each in enumerate(answers):
             found[rank::number] = result_of(each, f"rank {rank}")
@@ -84,17 +84,17 @@ class Ranks(Generic[Tool]):
         Raises:
             RunError: it has died.
         """
-        while (job := self._group.give_out(None)) is not None:
+        while (job := self._group.scatter(None)) is not None:
             function, jobs = job
-            self._group.collect(answer(_do, function, self._tool, jobs))
+            self._group.gather(answer(_do, function, self._tool, jobs))
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Tell the others that all is done; they come out of `serve`."""
-        self._group.give_out([None] * self._group.size)
+        self._group.scatter([None] * self._group.size)
 
 
 @contextmanager
-def leading(tool: Tool, identity: str) -> Iterator[Ranks[Tool]]:
+def lead(tool: Tool, identity: str) -> Iterator[RankPool[Tool]]:
     """All processes of torchrun, which `serve` the first of them, as long as the context lasts.
 
     Args:
@@ -107,16 +107,16 @@ def leading(tool: Tool, identity: str) -> Iterator[Ranks[Tool]]:
     with _met(tool, identity) as ranks:
         try:
             yield ranks
-        except LostProcess:
+        except LostProcessError:
             raise
         except Exception:
-            ranks.let_go()
+            ranks.release()
             raise
-        ranks.let_go()
+        ranks.release()
 
 
 def serve(tool: Tool, identity: str) -> None:
-    """Meet the others, and do jobs for the first until it is done; see `leading`.
+    """Meet the others, and do jobs for the first until it is done; see `lead`.
 
     Raises:
         RunError: it has died, or another tool.
@@ -126,10 +126,10 @@ def serve(tool: Tool, identity: str) -> None:
 
 
 @contextmanager
-def _met(tool: Tool, identity: str) -> Iterator[Ranks[Tool]]:
-    with meet() as group:
-        assert isinstance(group, Launched)
-        ranks = Ranks(tool, group)
+def _met(tool: Tool, identity: str) -> Iterator[RankPool[Tool]]:
+    with init_process_group() as group:
+        assert isinstance(group, TorchProcessGroup)
+        ranks = RankPool(tool, group)
         ranks.require_same(identity)
         yield ranks
 

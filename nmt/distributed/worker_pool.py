@@ -16,10 +16,10 @@ from typing import Any, Final, Generic, Self, TypeVar
 import torch
 from torch import multiprocessing
 
-from nmt.core.errors import PassingError
+from nmt.core.errors import TransientError
 from nmt.distributed.remote_result import Answer, answer, result_of
 from nmt.distributed.until_error import UntilError
-from nmt.system.allocator import FOR_SEARCH, keep_few_kernels, keep_freed_memory
+from nmt.system.allocator import FOR_SEARCH, keep_freed_memory, limit_kernel_caches
 
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
@@ -28,7 +28,7 @@ _PATIENCE: Final = 1.0  # seconds after which it is looked whether the others ar
 _AHEAD: Final = 4  # jobs for each process that are given out and not yet read
 
 
-class Workers(Generic[Tool]):
+class WorkerPool(Generic[Tool]):
     """Processes that each have the same tool; a context manager that ends them.
 
     They are started afresh (spawned), as a process that has used threads cannot be copied safely.
@@ -95,7 +95,7 @@ class Workers(Generic[Tool]):
             jobs: begun in this order, so put the longest first.
 
         Raises:
-            PassingError: a process has died.
+            TransientError: a process has died.
             UserError: what the function has raised, the first of the jobs.
             RuntimeError: the function has raised another exception; its traceback is in it. Or
                 this is a forked child: the workers send their results to the parent.
@@ -150,7 +150,7 @@ class Workers(Generic[Tool]):
             except Empty:
                 for process in self._processes:
                     if not process.is_alive():
-                        raise PassingError(
+                        raise TransientError(
                             f"a worker has died (exit code {process.exitcode}; -9 is often a lack "
                             "of memory): use fewer --workers, or a smaller --batch-tokens"
                         ) from None
@@ -161,7 +161,7 @@ def _work(tool: Any, tasks: Any, results: Any, num_threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told as well, and ends this one
     torch.set_num_threads(num_threads)
     keep_freed_memory()
-    keep_few_kernels(FOR_SEARCH)
+    limit_kernel_caches(FOR_SEARCH)
     parent = parent_process()
     while parent is not None and parent.is_alive():
         try:

@@ -19,7 +19,7 @@ from nmt.inference.length_batching import cut_warnings, full_batches, no_report,
 from nmt.inference.translation import Translation
 from nmt.search.hypothesis import Hypothesis
 from nmt.system import threads
-from nmt.system.checksum import is_sealed
+from nmt.system.checksum import verify_checksum
 from nmt.system.untrusted_files import open_regular, parse_json
 from nmt.text.reader import Tokens
 from nmt.text.storage import restore_saved
@@ -186,7 +186,7 @@ class ExportedTranslator:
         """
         session = _load(Path(path))
         description = _describe(Path(path), session)
-        if not is_sealed(Path(path)):
+        if not verify_checksum(Path(path)):
             raise RunError(
                 f"{path}: damaged, its SHA-256 is not the one in it; copy it again, or export it "
                 "anew (`nmt export RUN -o FILE`)"

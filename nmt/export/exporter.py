@@ -25,8 +25,8 @@ from nmt.inference.shortlist import Shortlist
 from nmt.nn.model import Model
 from nmt.runs.directory import BEST, RunDirectory
 from nmt.search.hypothesis import Hypothesis
-from nmt.system.atomic_files import whole_file
-from nmt.system.checksum import UNSEALED, seal
+from nmt.system.atomic_files import atomic_write
+from nmt.system.checksum import CHECKSUM_PLACEHOLDER, write_checksum
 from nmt.text.tokenizer import Tokenizer
 
 Precision = Literal["float32", "int8"]
@@ -109,7 +109,7 @@ def export_run(
     numbers = torch.int8 if precision == "int8" else torch.float32
     batch_tokens = decoding.batch_tokens
     runner = BatchRunner(model, search, cpu, numbers, batch_tokens, shortlist=shortlist)
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         _write(graph, description, partial)
         return _try(partial, runner, len(source), precision)
 
@@ -191,12 +191,12 @@ def _write(graph: onnx.ModelProto, description: Description, path: Path) -> None
     from nmt.core.version import __version__
 
     graph.producer_name, graph.producer_version = "nmt", __version__
-    onnx.helper.set_model_props(graph, {KEY: description.to_json(), "seal": UNSEALED})
+    onnx.helper.set_model_props(graph, {KEY: description.to_json(), "seal": CHECKSUM_PLACEHOLDER})
     if graph.ByteSize() >= _MOST_BYTES:
         raise RunError(f"the model has {graph.ByteSize() / 1e9:.1f} GB; one file holds 2")
     onnx.checker.check_model(graph)
     onnx.save(graph, path)
-    seal(path)
+    write_checksum(path)
 
 
 def _try(path: Path, runner: BatchRunner, vocabulary_size: int, precision: Precision) -> Trial:

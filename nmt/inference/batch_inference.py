@@ -16,8 +16,8 @@ import torch
 from nmt.core.batch import Batch
 from nmt.core.tensor_tree import to
 from nmt.data.loader import make_batch, make_source
-from nmt.distributed.rank_pool import Ranks
-from nmt.distributed.worker_pool import Workers
+from nmt.distributed.rank_pool import RankPool
+from nmt.distributed.worker_pool import WorkerPool
 from nmt.inference.length_batching import full_batches, like_batches, no_report
 from nmt.inference.shortlist import Shortlist
 from nmt.nn.ensemble import Ensemble
@@ -61,7 +61,7 @@ class BatchRunner:
     precision: torch.dtype
     batch_tokens: int
     batch_sentences: int | None = None
-    workers: "Workers[BatchRunner] | Ranks[BatchRunner] | None" = None
+    workers: "WorkerPool[BatchRunner] | RankPool[BatchRunner] | None" = None
     shortlist: Shortlist | None = None
 
     def __post_init__(self) -> None:

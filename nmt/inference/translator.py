@@ -17,8 +17,8 @@ from nmt.core.console import FirstWarnings
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import EOS
 from nmt.data.grids import Source
-from nmt.distributed.rank_pool import leading, serve
-from nmt.distributed.worker_pool import Workers
+from nmt.distributed.rank_pool import lead, serve
+from nmt.distributed.worker_pool import WorkerPool
 from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import (
@@ -190,7 +190,7 @@ class Translator:
                 f"--workers: processes are for the CPU, and the model is on {device}: use larger "
                 "batches there (--batch-tokens)"
             )
-        with Workers(self.runner, number, num_threads=num_threads(number)) as workers:
+        with WorkerPool(self.runner, number, num_threads=num_threads(number)) as workers:
             yield replace(self, runner=replace(self.runner, workers=workers))
 
     @contextmanager
@@ -203,7 +203,7 @@ class Translator:
         Raises:
             RunError: they are not.
         """
-        with leading(self.runner, self._told(identity)) as ranks:
+        with lead(self.runner, self._told(identity)) as ranks:
             yield replace(self, runner=replace(self.runner, workers=ranks))
 
     def serve_ranks(self, identity: str) -> None:

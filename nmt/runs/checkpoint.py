@@ -26,7 +26,7 @@ from torch import Tensor
 
 from nmt.core.errors import RunError
 from nmt.core.os_errors import advice
-from nmt.system.atomic_files import beside_folder, whole_file, whole_folder, write_flushed
+from nmt.system.atomic_files import atomic_folder, atomic_write, sibling_folders, write_flushed
 from nmt.system.untrusted_files import MAX_JSON_BYTES, open_regular, parse_json, read_regular
 
 FORMAT_VERSION: Final = 1
@@ -64,7 +64,7 @@ def save_checkpoint(
     """
     try:
         tidy_checkpoint(folder)
-        with whole_folder(folder) as fresh:
+        with atomic_folder(folder) as fresh:
             _write(fresh, tensors, metadata)
     except OSError as error:
         raise RunError(
@@ -123,7 +123,7 @@ def is_checkpoint(folder: Path) -> bool:
 
 def delete_checkpoint(folder: Path) -> None:
     """Remove a checkpoint; when cut short, what is left over is no checkpoint any more."""
-    for place in (*beside_folder(folder), folder):
+    for place in (*sibling_folders(folder), folder):
         (place / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(place, ignore_errors=True)
 
@@ -137,7 +137,7 @@ def tidy_checkpoint(folder: Path) -> None:
     if place != folder:
         shutil.rmtree(folder, ignore_errors=True)
         place.rename(folder)
-    for beside in beside_folder(folder):
+    for beside in sibling_folders(folder):
         shutil.rmtree(beside, ignore_errors=True)
     if not is_checkpoint(folder):
         shutil.rmtree(folder, ignore_errors=True)
@@ -146,7 +146,7 @@ def tidy_checkpoint(folder: Path) -> None:
 def _generation(folder: Path) -> list[tuple[int, int] | None]:
     """What differs as soon as a save has moved one of the folders of a checkpoint."""
     found: list[tuple[int, int] | None] = []
-    for place in (folder, *beside_folder(folder)):
+    for place in (folder, *sibling_folders(folder)):
         try:
             status = place.stat()
         except OSError:
@@ -158,7 +158,7 @@ def _generation(folder: Path) -> list[tuple[int, int] | None]:
 
 def _place(folder: Path) -> Path:
     """Where the newest whole checkpoint of this name is; `folder` itself where there is none."""
-    for candidate in (folder, *beside_folder(folder)):
+    for candidate in (folder, *sibling_folders(folder)):
         if _has_manifest(candidate):
             return candidate
     return folder
@@ -184,7 +184,7 @@ def _write(
         # By Python's own `write`, which says in words why it fails.
         files[name] = _write_file(folder / name, save(owners))
     manifest = {"format": FORMAT_VERSION, "files": files, "aliases": aliases}
-    with whole_file(folder / MANIFEST) as partial:
+    with atomic_write(folder / MANIFEST) as partial:
         # Without blanks: each byte of it says something, so that none can change unseen.
         write_flushed(partial, _compact({**manifest, "sha256": _sha256(_compact(manifest))}))
 

@@ -12,7 +12,7 @@ from typing import Final
 from nmt.config.yaml import MAX_CONFIG_BYTES, RUN_KEYS, parse_yaml
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.os_errors import advice, describe
-from nmt.system.atomic_files import lock, whole_file
+from nmt.system.atomic_files import atomic_write, lock
 from nmt.system.untrusted_files import read_regular
 
 BEST: Final = "best"
@@ -142,7 +142,7 @@ class RunDirectory:
             RunError: it cannot be written.
         """
         try:
-            with whole_file(self.config) as partial:
+            with atomic_write(self.config) as partial:
                 partial.write_text(text, encoding="utf-8")
         except OSError as error:
             raise RunError(f"{self.config}: cannot be written: {describe(error)}") from None

@@ -47,7 +47,7 @@ def return_freed_memory() -> None:
         malloc_trim(0)
 
 
-def keep_few_kernels(numbers: tuple[int, int]) -> None:
+def limit_kernel_caches(numbers: tuple[int, int]) -> None:
     """Have oneDNN forget the kernels that it compiled long ago; before its first product.
 
     On a CPU it compiles one for each shape of a product. Searches come upon ever new ones, as

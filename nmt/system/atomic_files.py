@@ -16,7 +16,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: Path, *, keep_partial: bool = False) -> Iterator[Path]:
+def atomic_write(path: Path, *, keep_partial: bool = False) -> Iterator[Path]:
     """Where to write a file, which takes its place when the `with` ends.
 
     Args:
@@ -24,7 +24,7 @@ def whole_file(path: Path, *, keep_partial: bool = False) -> Iterator[Path]:
             left by an exception.
         keep_partial: in that case, keep what was written beside it, if anything was.
     """
-    partial = partial_file(path)
+    partial = partial_path(path)
     # A pipe in its place would block, and a link lead to a file of someone else.
     if os.path.islink(partial) or (os.path.exists(partial) and not os.path.isfile(partial)):
         partial.unlink()
@@ -40,24 +40,24 @@ def whole_file(path: Path, *, keep_partial: bool = False) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all; a link or a pipe in its place is replaced."""
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
-def partial_file(path: Path) -> Path:
+def partial_path(path: Path) -> Path:
     """Where a file is while it is being written."""
     return path.with_name(f"{path.name}.partial")
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """An empty folder to write files into, which takes its place when the `with` ends.
 
     Args:
         folder: its place; parents are made. What is there is untouched until then, and for good
             where the `with` is left by an exception.
     """
-    fresh, previous = beside_folder(folder)
+    fresh, previous = sibling_folders(folder)
     shutil.rmtree(fresh, ignore_errors=True)  # left by a process that was killed
     fresh.mkdir(parents=True)
     try:
@@ -74,7 +74,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     shutil.rmtree(previous, ignore_errors=True)
 
 
-def beside_folder(folder: Path) -> tuple[Path, Path]:
+def sibling_folders(folder: Path) -> tuple[Path, Path]:
     """Where a folder is while it is being written, and where the previous one goes meanwhile."""
     return folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
 

@@ -11,20 +11,20 @@ _MARK: Final = b"sealed by nmt, SHA-256 "
 _BLANK: Final = b"0" * 64
 _CHUNK: Final = 2**20
 
-UNSEALED: Final = (_MARK + _BLANK).decode()
+CHECKSUM_PLACEHOLDER: Final = (_MARK + _BLANK).decode()
 """What must stand in a file, as it is, to be sealed: the digest takes the place of the zeros."""
 
 
-def seal(path: Path) -> None:
+def write_checksum(path: Path) -> None:
     """Put the digest of a file into it."""
     at, digest = _find(path)
-    assert at is not None, "it holds UNSEALED"
+    assert at is not None, "it holds CHECKSUM_PLACEHOLDER"
     with path.open("r+b") as file:
         file.seek(at)
         file.write(digest)
 
 
-def is_sealed(path: Path) -> bool:
+def verify_checksum(path: Path) -> bool:
     """Whether a file is as it was when it was sealed."""
     at, digest = _find(path)
     if at is None:

@@ -30,20 +30,20 @@ def free_memory(device: torch.device) -> int:
     return free
 
 
-def start_peak(device: torch.device) -> int:
-    """Bytes in use now, from where `peak` counts anew."""
+def reset_peak_memory(device: torch.device) -> int:
+    """Bytes in use now, from where `peak_memory` counts anew."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
     try:
         _CLEAR.write_text("5")
     except OSError:  # another system: what was in use before counts as well
-        return peak(device)
-    return peak(device)
+        return peak_memory(device)
+    return peak_memory(device)
 
 
-def peak(device: torch.device) -> int:
-    """Most bytes in use since `start_peak`; of a CPU, by the whole process."""
+def peak_memory(device: torch.device) -> int:
+    """Most bytes in use since `reset_peak_memory`; of a CPU, by the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     found = re.search(r"^VmHWM:\s+(\d+) kB", _read(_STATUS), re.MULTILINE)

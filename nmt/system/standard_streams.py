@@ -41,7 +41,7 @@ def stdout_in_utf8() -> Iterator[None]:
         yield
 
 
-def leave_unwritten() -> bool:
+def discard_stdout() -> bool:
     """Give up what stdout still holds: Python writes it at its end, and must not fail again.
 
     Returns:

@@ -21,7 +21,7 @@ def _num_in_all() -> int:
     return num_cores()
 
 
-def wait_briefly() -> None:
+def limit_spinning() -> None:
     """Have a thread that waits for others sleep soon, instead of turning in a loop; before torch.
 
     Where something else runs on its core, one that turns keeps from it those it is waiting for.

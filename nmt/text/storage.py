@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from nmt.core.errors import RunError
 from nmt.core.os_errors import advice
-from nmt.system.atomic_files import whole_folder, write_flushed
+from nmt.system.atomic_files import atomic_folder, write_flushed
 from nmt.system.untrusted_files import MAX_JSON_BYTES, parse_json, read_regular
 from nmt.text.normalization import Normalizer
 
@@ -69,7 +69,7 @@ def write_tokenizer(folder: Path, model_file: str, saved: SavedTokenizer) -> Non
         "fingerprint": saved.fingerprint(),
     }
     try:
-        with whole_folder(folder) as fresh:
+        with atomic_folder(folder) as fresh:
             write_flushed(fresh / model_file, saved.model)
             content = json.dumps(description, indent=2) + "\n"
             write_flushed(fresh / DESCRIPTION, content.encode())

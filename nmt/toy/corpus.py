@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from nmt.core.errors import DataError
-from nmt.system.atomic_files import whole_file
+from nmt.system.atomic_files import atomic_write
 from nmt.toy.clauses import Sentence
 from nmt.toy.phrases import Sense, Token
 from nmt.toy.sampler import Sampler
@@ -137,7 +137,7 @@ def write_corpus(
 def _write(folder: Path, split: str, pairs: Iterator[SentencePair]) -> None:
     paths = [folder / f"{split}.{suffix}" for suffix in ("en", "de", "align")]
     with ExitStack() as places, ExitStack() as streams:  # all are closed before one takes its place
-        partial = [places.enter_context(whole_file(path)) for path in paths]
+        partial = [places.enter_context(atomic_write(path)) for path in paths]
         english, german, align = (
             streams.enter_context(path.open("w", encoding="utf-8", newline="\n"))
             for path in partial

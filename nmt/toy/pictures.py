@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.core.errors import DataError
-from nmt.system.atomic_files import whole_file
+from nmt.system.atomic_files import atomic_write
 
 COLOURS: Final = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0)}
 SHAPES: Final = ("circle", "square", "triangle")
@@ -88,9 +88,9 @@ def write_pictures(folder: Path, sizes: dict[str, int], *, seed: int = 1) -> Non
         pairs = list(islice(pictures(split, seed=seed), size))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with whole_file(folder / f"{split}.npz") as path, path.open("wb") as file:
+            with atomic_write(folder / f"{split}.npz") as path, path.open("wb") as file:
                 np.savez_compressed(file, *(picture for picture, _ in pairs))
-            with whole_file(folder / f"{split}.txt") as path:
+            with atomic_write(folder / f"{split}.txt") as path:
                 path.write_text("".join(f"{text}\n" for _, text in pairs), encoding="utf-8")
         except OSError as error:
             raise DataError(f"{folder}: cannot write the pictures: {error.strerror}") from error

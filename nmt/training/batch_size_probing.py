@@ -16,7 +16,7 @@ from nmt.core.tensor_tree import to
 from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.loader import make_batch
 from nmt.system.allocator import return_freed_memory
-from nmt.system.memory import free_memory, peak, start_peak
+from nmt.system.memory import free_memory, peak_memory, reset_peak_memory
 from nmt.system.torchrun import local_size
 from nmt.text.reader import Tokens
 from nmt.training.objective.objective import build_objective
@@ -89,14 +89,14 @@ def fitting_tokens(update: Callable[[int], None], length: int, device: torch.dev
     """
     few = max(1, _FEW // length)
     return_freed_memory()  # it is no part of what is free, and what is taken of it shows in no peak
-    free, base = _free(device), start_peak(device)
+    free, base = _free(device), reset_peak_memory(device)
     update(few)  # makes the optimizer's state, which is no part of what the others differ in
     peaks = []
     for size in (few, 2 * few):
         return_freed_memory()
-        start_peak(device)
+        reset_peak_memory(device)
         update(size)
-        peaks.append(peak(device) - base)
+        peaks.append(peak_memory(device) - base)
     per_token = max(1.0, (peaks[1] - peaks[0]) / (few * length))
     fixed = max(0.0, peaks[0] - per_token * few * length)
     return int((_SHARE * free - fixed) / per_token)

@@ -5,7 +5,7 @@ from nmt.build.model import build_model
 from nmt.config.experiment import METRICS, OPTIMIZERS, SCHEDULES, Config, TrainingConfig
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.loader import DataLoader
-from nmt.distributed.process_group import Alone, ProcessGroup
+from nmt.distributed.process_group import ProcessGroup, SingleProcess
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import Checkpoint
 from nmt.runs.directory import RunDirectory
@@ -47,7 +47,7 @@ def assemble(
         UserError: all that `gather` has not refused yet of what a person wrote; nothing of the run
             is changed before, or by this.
     """
-    training, device, group = config.training, material.device, group or Alone()
+    training, device, group = config.training, material.device, group or SingleProcess()
     data = data_identity(config, material.tokenizers, material.loader)
     if checkpoint is not None:
         require_same_data(config, run, checkpoint.metadata["data"], data)

@@ -56,13 +56,15 @@ def has_results(config: Config, engine: Engine) -> bool:
     files = [engine.run.results]
     if config.data.test is not None:
         files.append(_test_translations(engine.run))
-    return engine.group.tell(all(path.is_file() for path in files))
+    return engine.group.broadcast(all(path.is_file() for path in files))
 
 
 def keep_average_where_better(engine: Engine, interruption: Interruption) -> None:
     """Average the last snapshots, and keep that as the best where it validates better."""
     # (The first, which has written them all by the time that it tells.)
-    updates = engine.group.tell(engine.snapshots.latest(engine.config.checkpoints.average_last))
+    updates = engine.group.broadcast(
+        engine.snapshots.latest(engine.config.checkpoints.average_last)
+    )
     if engine.validator is None or len(updates) < 2:
         return
     average = average_weights(engine.snapshots.weights(updates))
@@ -87,7 +89,7 @@ def score_test_set(config: Config, engine: Engine, interruption: Interruption) -
     run, group = engine.run, engine.group
     pairs = list(read_pairs(build_corpus(config.data.test)))
     sources = [source for source, _ in pairs]
-    group.tell(None)  # the best model has been written
+    group.broadcast(None)  # the best model has been written
     translator = Translator.from_run(run.path, device=config.device, precision=config.precision)
     texts = together(
         group,
@@ -106,7 +108,7 @@ def score_test_set(config: Config, engine: Engine, interruption: Interruption) -
     if group.is_first:
         metrics = build_metrics(map(validation.named, labels))
         scores = [metric(texts, references) for metric in metrics]
-    scores = group.tell(scores)
+    scores = group.broadcast(scores)
     for score in scores:
         logger.info("test %s %.2f  %s", score.name, score.value, score.signature)
     return scores

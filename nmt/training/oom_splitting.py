@@ -54,7 +54,7 @@ class GradientMaker:
         """Count those split since the last call, by all processes, each of which calls this."""
         counters, mine = self._counters, self._num_split
         num_split = torch.tensor(mine)
-        self._engine.group.add_up(num_split)
+        self._engine.group.all_reduce(num_split)
         counters.num_split += int(num_split)
         if (num_elsewhere := int(num_split) - mine) > 0:
             numbers = (counters.update, num_elsewhere, counters.num_split)

@@ -21,7 +21,7 @@ from nmt.config.file import load_config
 from nmt.core.errors import ConfigError
 from nmt.data.corpus import read_pairs
 from nmt.data.loader import DataLoader
-from nmt.data.shard import ALONE, Place
+from nmt.data.shard import UNSHARDED, Shard
 from nmt.evaluation.bleu_tokenizers import AUTO
 from nmt.inference.shortlist import save_lexicon
 from nmt.runs.directory import RunDirectory
@@ -55,14 +55,14 @@ class Material:
 
 
 def gather(
-    config: Config, run: RunDirectory, *, place: Place = ALONE, is_begun: bool = False
+    config: Config, run: RunDirectory, *, shard: Shard = UNSHARDED, is_begun: bool = False
 ) -> Material:
     """The material of a training; tokenizers and encoded corpora are made where there are none.
 
     Args:
         config: the experiment.
         run: where the tokenizers are, and the corpora, unless they have a cache of their own.
-        place: of this process among those that train together.
+        shard: of this process among those that train together.
         is_begun: there are weights that know the tokens of the run's tokenizers alone: none is
             made in their place.
 
@@ -88,18 +88,18 @@ def gather(
         copies=2 if config.training.ema_decay is None else 3,
     )
     if not is_begun:
-        _look_at_data(config, tokenizers, is_first=place.rank == 0)
+        _look_at_data(config, tokenizers, is_first=shard.rank == 0)
     corpora = encode_training(config, run, tokenizers)
     if config.decoding.shortlist is not None and not run.lexicon.exists():
         logger.info("learning the lexicon for decoding.shortlist")
         save_lexicon(run, lexicon_of(corpora, tokenizers), tokenizers.source, tokenizers.target)
     batch_tokens = config.training.batch_tokens
     if batch_tokens == "auto":
-        sharing = min(place.sharing(config.training.accumulate))
+        num_processes = min(shard.ranks_per_batch(config.training.accumulate))
         batch_tokens = probe_batch_tokens(
-            config, corpora, tokenizers, device, precision, num_processes=sharing
+            config, corpora, tokenizers, device, precision, num_processes=num_processes
         )
-    loader = build_loader(config, corpora, batch_tokens, device, place)
+    loader = build_loader(config, corpora, batch_tokens, device, shard)
     return Material(device, precision, tokenizers, loader, batch_tokens, _bleu_tokenizer(config))
 
 

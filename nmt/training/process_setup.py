@@ -2,7 +2,7 @@
 
 import torch
 
-from nmt.system.allocator import FOR_TRAINING, keep_few_kernels, keep_freed_memory
+from nmt.system.allocator import FOR_TRAINING, keep_freed_memory, limit_kernel_caches
 
 
 def settle_process(num_threads: int | None) -> None:
@@ -12,6 +12,6 @@ def settle_process(num_threads: int | None) -> None:
         num_threads: of the computation on a CPU; None: as many as torch takes by itself.
     """
     keep_freed_memory()
-    keep_few_kernels(FOR_TRAINING)
+    limit_kernel_caches(FOR_TRAINING)
     if num_threads is not None:
         torch.set_num_threads(num_threads)

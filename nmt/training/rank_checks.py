@@ -14,7 +14,7 @@ from nmt.config.experiment import Config
 from nmt.config.tree import diff
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.version import __version__
-from nmt.distributed.process_group import ProcessGroup, memory_of_torchrun
+from nmt.distributed.process_group import ProcessGroup, torchrun_store
 from nmt.system.device import resolve_device, resolve_precision
 from nmt.training.resume_checks import DataIdentity
 
@@ -24,7 +24,7 @@ _WEIGHTS: Final = "SHA-256 of the weights"
 _TIMEOUT: Final = timedelta(minutes=1)
 
 
-def require_alike(group: ProcessGroup, config: Config) -> None:
+def require_same_config(group: ProcessGroup, config: Config) -> None:
     """Refuse processes with other options, or other versions of what results may depend on.
 
     Raises:
@@ -41,10 +41,10 @@ def require_alike(group: ProcessGroup, config: Config) -> None:
     }
     _require_one(group, {**config.model_dump(mode="json"), **found})
     if device.type == "cuda":
-        require_own_gpus(group, str(torch.cuda.get_device_properties(device).uuid))
+        require_distinct_gpus(group, str(torch.cuda.get_device_properties(device).uuid))
 
 
-def require_own_gpus(group: ProcessGroup, gpu: str) -> None:
+def require_distinct_gpus(group: ProcessGroup, gpu: str) -> None:
     """Refuse two processes on one GPU, between which NCCL carries nothing.
 
     Args:
@@ -54,7 +54,7 @@ def require_own_gpus(group: ProcessGroup, gpu: str) -> None:
     Raises:
         ConfigError: names two that share one.
     """
-    gpus = group.hear(gpu)
+    gpus = group.all_gather(gpu)
     for rank, other in enumerate(gpus):
         if other in gpus[:rank]:
             raise ConfigError(
@@ -97,7 +97,7 @@ def require_same_weights(group: ProcessGroup, model: nn.Module) -> None:
 
 
 def _require_one(group: ProcessGroup, facts: dict[str, Any], remedy: str = _REMEDY) -> None:
-    all_facts = group.hear(facts)
+    all_facts = group.all_gather(facts)
     for rank, other in enumerate(all_facts):
         found = diff(all_facts[0], other)
         told = ", ".join(f"{key} ({change})" for key, change in found.items())
@@ -117,16 +117,16 @@ def _digest(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def note_begun(run: Path) -> None:
+def mark_run_started(run: Path) -> None:
     """Tell torchrun that the run is one of its own: processes started anew go on with it."""
-    store = memory_of_torchrun(_TIMEOUT)
+    store = torchrun_store(_TIMEOUT)
     if store is not None:
         store.set(_key(run), "begun")
 
 
-def has_begun(run: Path) -> bool:
+def is_run_started(run: Path) -> bool:
     """Whether this torchrun has started processes before, and they came to begin the run."""
-    store = memory_of_torchrun(_TIMEOUT)
+    store = torchrun_store(_TIMEOUT)
     return store is not None and bool(store.check([_key(run)]))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from nmt.system.torchrun import is_by_torchrun
+from nmt.system.torchrun import is_torchrun_launched
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -42,7 +42,7 @@ def listen() -> Iterator[Interruption]:
 
     def note(number: int, frame: FrameType | None) -> None:
         interruption.signal = number
-        if not is_by_torchrun():
+        if not is_torchrun_launched():
             put_back()
 
     def put_back() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nmt.config.experiment import TrainingConfig
-from nmt.core.batch import Portion
+from nmt.core.batch import LocalUpdate
 from nmt.distributed.process_group import ProcessGroup
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import Checkpoint, save_checkpoint
@@ -40,7 +40,7 @@ NEVER: Final = -1
 class Loader(Protocol):
     """What is used of `nmt.data.loader.DataLoader`."""
 
-    def updates(self, number: int, start: int = 0) -> Iterator[Portion]:
+    def updates(self, number: int, start: int = 0) -> Iterator[LocalUpdate]:
         """What this process computes of each update of an epoch, from batch `start` on."""
 
     def close(self) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config, load_config
-from nmt.core.batch import Portion
-from nmt.data.shard import Place
-from nmt.distributed.process_group import Alone, LostProcess, ProcessGroup
+from nmt.core.batch import LocalUpdate
+from nmt.data.shard import Shard
+from nmt.distributed.process_group import LostProcessError, ProcessGroup, SingleProcess
 from nmt.evaluation.metric import Score
 from nmt.runs.checkpoint import Checkpoint, is_checkpoint
 from nmt.runs.directory import LAST, RunDirectory
@@ -29,7 +29,7 @@ from nmt.training.logs.reporter import log_to_file
 from nmt.training.logs.timer import Clock
 from nmt.training.oom_advice import AT_A_STEP, IN_A_VALIDATION, explained
 from nmt.training.oom_splitting import GradientMaker
-from nmt.training.optim.all_reduce import SENT_AS, add_up
+from nmt.training.optim.all_reduce import SENT_AS, all_reduce_gradients
 from nmt.training.optim.optimizers import apply_gradients
 from nmt.training.prepare_data import Material, gather, settle, settle_as_before
 from nmt.training.process_setup import settle_process
@@ -89,7 +89,7 @@ def train(
     Raises:
         UserError: something that a person can mend, in one line.
     """
-    group = group or Alone()
+    group = group or SingleProcess()
     settle_process(config.training.num_threads)
     config = settle_as_before(config, run)
     before = load_config(run.config) if resume else config
@@ -139,10 +139,10 @@ def _train(config: Config, engine: Engine, interruption: Interruption) -> Traini
         return TrainingResult(
             "interrupted", counters.update, engine.best.best, signal=interruption.signal
         )
-    except LostProcess as error:
+    except LostProcessError as error:
         if not is_checkpoint(engine.run.checkpoint(LAST)):
             raise
-        raise LostProcess(
+        raise LostProcessError(
             f"{error}; where torchrun does not start anew by itself, --resume goes on from what "
             "was saved"
         ) from None
@@ -162,16 +162,16 @@ def _gather_in_turn(
     What it found for options that say auto they find in the run's configuration, in which all else
     stays as it was: `before`.
     """
-    place = Place(group.rank, group.size)
-    with group.first_goes_ahead():
+    shard = Shard(group.rank, group.size)
+    with group.rank_zero_first():
         if group.is_first and material is None:
-            material = gather(config, run, place=place, is_begun=is_begun)
+            material = gather(config, run, shard=shard, is_begun=is_begun)
             settled = settle(before, material)
             if settled != before:
                 run.write_config(dump_config(settled))
     if material is None:
         config = settle_as_before(config, run)
-        material = gather(config, run, place=place, is_begun=is_begun)
+        material = gather(config, run, shard=shard, is_begun=is_begun)
     return material
 
 
@@ -215,9 +215,9 @@ class Trainer:
                     raise Interrupted
                 if (reason := reason_to_stop(self._engine)) is not None:
                     return reason
-                portion = next(updates)
-                self._update(portion)
-                self._count(portion)
+                update = next(updates)
+                self._update(update)
+                self._count(update)
                 if self._counters.update % self._config.log_every == 0:
                     self._note_progress()
                     log_training(self._engine)
@@ -240,7 +240,7 @@ class Trainer:
 
     def _is_interrupted(self) -> bool:
         """Whether any process was asked for an end, so that all come to it at the same update."""
-        signal = self._engine.group.largest(self._interruption.signal or 0)
+        signal = self._engine.group.all_reduce_max(self._interruption.signal or 0)
         if signal:  # else what came in the meantime stays noted, for the next time
             self._interruption.signal = signal
         return signal > 0
@@ -250,7 +250,7 @@ class Trainer:
         self._counters.seconds += self._clock.restart()
         self._gradients.count_split()
 
-    def _updates(self) -> Generator[Portion, None, None]:
+    def _updates(self) -> Generator[LocalUpdate, None, None]:
         """What this process computes of each update from here on."""
         counters, loader = self._counters, self._engine.loader
         while True:
@@ -259,15 +259,17 @@ class Trainer:
             if counters.epoch == epoch:
                 raise no_sentences(epoch)
 
-    def _update(self, portion: Portion) -> None:
+    def _update(self, update: LocalUpdate) -> None:
         """One step on the gradient of all batches of an update, divided by all their tokens."""
-        engine, counters, num_tokens = self._engine, self._counters, portion.num_target_tokens
+        engine, counters, num_tokens = self._engine, self._counters, update.num_target_tokens
         counters.update += 1
         engine.model.train()
         engine.optimizer.set_learning_rate(engine.learning_rate())
-        sums = self._gradients.make(portion.batches, num_tokens)
+        sums = self._gradients.make(update.batches, num_tokens)
         with explained(AT_A_STEP):
-            add_up(engine.group, engine.model, sums, SENT_AS[self._config.ranks.gradients])
+            all_reduce_gradients(
+                engine.group, engine.model, sums, SENT_AS[self._config.ranks.gradients]
+            )
             objective, likelihood = sums.unbind()
             norm = apply_gradients(engine.optimizer, objective, self._config.clip_norm)
         if engine.ema is not None:
@@ -275,11 +277,11 @@ class Trainer:
         engine.tally.add(objective, likelihood, num_tokens, norm)
         engine.guard.add(likelihood, num_tokens, norm)
 
-    def _count(self, portion: Portion) -> None:
+    def _count(self, update: LocalUpdate) -> None:
         counters = self._counters
-        counters.num_tokens += portion.num_target_tokens
-        counters.batch += portion.num_batches
-        if portion.is_last:
+        counters.num_tokens += update.num_target_tokens
+        counters.batch += update.num_batches
+        if update.is_last:
             counters.epoch += 1
             counters.batch = 0
         self._engine.reporter.advance()

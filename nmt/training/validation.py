@@ -7,8 +7,8 @@ from functools import partial
 from typing import TypeVar
 
 from nmt.data.grids import Source
-from nmt.distributed.process_group import Launched, ProcessGroup
-from nmt.distributed.rank_pool import Ranks
+from nmt.distributed.process_group import ProcessGroup, TorchProcessGroup
+from nmt.distributed.rank_pool import RankPool
 from nmt.evaluation.metric import Metric, Score
 from nmt.inference.forced_decoding import perplexity
 from nmt.inference.translator import Translator
@@ -146,18 +146,18 @@ def together(
     Raises:
         Interrupted: in all processes, soon after the first was asked for an end.
     """
-    if not isinstance(group, Launched):
+    if not isinstance(group, TorchProcessGroup):
         return measure(translator)
-    ranks = Ranks(translator.runner, group)
+    ranks = RankPool(translator.runner, group)
     found = None
     if group.is_first:
         shared = replace(translator.runner, workers=ranks)
         with suppress(Interrupted):
             found = measure(replace(translator, runner=shared))
-        ranks.let_go()
+        ranks.release()
     else:
         ranks.serve()
-    found, signal = group.tell((found, interruption.signal))
+    found, signal = group.broadcast((found, interruption.signal))
     if signal is not None:  # else what others were asked for stays noted, for the next update
         interruption.signal = signal
         raise Interrupted

@@ -16,7 +16,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.kinds import measure_kinds
 from benchmarks.ways import WAYS, Sizes, Update, draw_batches
 from nmt.core.batch import Batch
-from nmt.system.threads import wait_briefly
+from nmt.system.threads import limit_spinning
 from nmt.training.process_setup import settle_process
 
 Result = TypeVar("Result")
@@ -53,7 +53,7 @@ def started(
             process = context.Process(target=_serve, args=arguments, daemon=True)
             with patch.dict(os.environ):
                 if WAYS[name].is_settled:
-                    wait_briefly()
+                    limit_spinning()
                 process.start()
             theirs.close()
             stack.callback(process.join)

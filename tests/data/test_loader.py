@@ -16,7 +16,7 @@ from nmt.data.encoded_corpus import EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
 from nmt.data.loader import DataLoader, make_batch, make_source
 from nmt.data.ragged import RaggedArray
-from nmt.data.shard import Place
+from nmt.data.shard import Shard
 from nmt.data.subword_epochs import Drawing
 
 
@@ -144,7 +144,7 @@ def test_all_processes_together_compute_each_update(
     sampler = BatchSampler([len(corpus) for corpus in corpora], seed=1, batch_tokens=30)
     whole = list(DataLoader(corpora, sampler, seed=1).epoch(2, start=2))
     loaders = [
-        DataLoader(corpora, sampler, seed=1, accumulate=accumulate, place=Place(rank, size))
+        DataLoader(corpora, sampler, seed=1, accumulate=accumulate, shard=Shard(rank, size))
         for rank in range(size)
     ]
     updates = list(zip(*(loader.updates(2, start=2) for loader in loaders), strict=True))

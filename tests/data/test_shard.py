@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from nmt.data.shard import Place
+from nmt.data.shard import Shard
 
 
 def portions(sizes: list[int], number: int) -> list[list[list[int]]]:
     ends = np.cumsum([0, *sizes])
     batches = [np.arange(a, b) for a, b in pairwise(ends)]
-    found = [Place(rank, number).portion(batches) for rank in range(number)]
+    found = [Shard(rank, number).select(batches) for rank in range(number)]
     return [[batch.tolist() for batch in portion] for portion in found]
 
 
@@ -46,7 +46,7 @@ def test_each_sentence_is_computed_once(sizes: list[int], number: int) -> None:
 )
 def test_how_many_compute_a_batch(num_batches: int, number: int, expected: list[int]) -> None:
     """As many as have a part of it, where it has sentences for all of them."""
-    assert Place(0, number).sharing(num_batches) == expected
+    assert Shard(0, number).ranks_per_batch(num_batches) == expected
     found = portions([9] * num_batches, number)
     for index, num_sharing in enumerate(expected):
         parts = [batch for portion in found for batch in portion if batch[0] // 9 == index]

@@ -9,10 +9,10 @@ from torch.distributed import HashStore, TCPStore
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from nmt.cli import main as cli
-from nmt.core.errors import DataError, PassingError
+from nmt.core.errors import DataError, TransientError
 from nmt.distributed import error_reporting
-from nmt.distributed.error_reporting import find_refusal, is_the_one, refuse
-from nmt.distributed.process_group import LostProcess
+from nmt.distributed.error_reporting import claim_error, find_reported_error, report_error
+from nmt.distributed.process_group import LostProcessError
 
 WORDS = ("train", "nowhere.yaml")
 
@@ -76,9 +76,9 @@ def test_torchrun_repeats_the_error_last_whichever_process_it_reports(as_rank, r
 @pytest.mark.usefixtures("impatient")
 def test_a_process_that_lost_another_reports_the_error_of_that_one(as_rank, report, capsys) -> None:
     as_rank(0)
-    assert refuse(DataError("a.txt: no such file"), WORDS)
+    assert report_error(DataError("a.txt: no such file"), WORDS)
     as_rank(1)
-    assert cli._refuse(LostProcess("another has died"), WORDS) == 2
+    assert cli._refuse(LostProcessError("another has died"), WORDS) == 2
     assert "nmt: error: a.txt: no such file (see above" in report()
     assert capsys.readouterr().err == ""
 
@@ -97,40 +97,40 @@ def test_who_alone_meets_an_error_tells_it_and_the_others_end_in_silence(as_rank
     assert cli.main(WORDS) == 2
     assert capsys.readouterr().err == "nmt: error: rank 1: nowhere.yaml: no such file\n"
     as_rank(0)
-    assert find_refusal(WORDS) == "nowhere.yaml: no such file"
-    assert not refuse(LostProcess("another has died"), WORDS)
+    assert find_reported_error(WORDS) == "nowhere.yaml: no such file"
+    assert not report_error(LostProcessError("another has died"), WORDS)
 
 
 @pytest.mark.usefixtures("impatient")
 def test_a_process_that_died_is_told_and_may_start_anew(as_rank) -> None:
     as_rank(0)
     for _ in "12":
-        assert refuse(PassingError("a worker has died"), WORDS)
-        assert find_refusal(WORDS) is None
+        assert report_error(TransientError("a worker has died"), WORDS)
+        assert find_reported_error(WORDS) is None
 
 
 @pytest.mark.usefixtures("impatient")
 def test_another_command_of_the_same_process_is_not_refused(as_rank) -> None:
     as_rank(0)
-    assert refuse(DataError("a.txt: no such file"), WORDS)
-    assert find_refusal(WORDS) == "a.txt: no such file"
-    assert find_refusal(("train", "other.yaml")) is None
+    assert report_error(DataError("a.txt: no such file"), WORDS)
+    assert find_reported_error(WORDS) == "a.txt: no such file"
+    assert find_reported_error(("train", "other.yaml")) is None
 
 
 def test_others_wait_for_the_first_to_tell_it() -> None:
     store, answers = HashStore(), []
     other = threading.Thread(
-        target=lambda: answers.append(is_the_one(store, "no such file", "told", is_first=False))
+        target=lambda: answers.append(claim_error(store, "no such file", "told", is_first=False))
     )
     other.start()
     time.sleep(0.1)
     assert not store.check(["told"])
-    assert is_the_one(store, "no such file", "told", is_first=True)
+    assert claim_error(store, "no such file", "told", is_first=True)
     other.join()
     assert answers == [False]
 
 
 def test_where_nothing_is_remembered_each_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
-    assert refuse(DataError("a.txt: no such file"), WORDS)
-    assert find_refusal(WORDS) is None
+    assert report_error(DataError("a.txt: no such file"), WORDS)
+    assert find_reported_error(WORDS) is None

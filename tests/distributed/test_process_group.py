@@ -12,7 +12,12 @@ import pytest
 import torch
 from torch.distributed import DistBackendError, DistNetworkError
 
-from nmt.distributed.process_group import Launched, LostProcess, meet, talk
+from nmt.distributed.process_group import (
+    LostProcessError,
+    TorchProcessGroup,
+    guarded,
+    init_process_group,
+)
 
 GLOO = "[/build/third_party/gloo/gloo/transport/tcp"
 
@@ -49,8 +54,10 @@ def fail(error: Exception) -> None:
     ],
 )
 def test_the_death_of_another_is_told_as_such(error: Exception, told: str) -> None:
-    with pytest.raises(LostProcess, match=rf"of torchrun has died, or .* any more \({told}\)$"):
-        talk(lambda: fail(error))
+    with pytest.raises(
+        LostProcessError, match=rf"of torchrun has died, or .* any more \({told}\)$"
+    ):
+        guarded(lambda: fail(error))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +77,7 @@ def test_what_goes_wrong_in_this_process_is_not_taken_for_the_death_of_another(
     error: Exception,
 ) -> None:
     with pytest.raises(type(error)) as raised:
-        talk(lambda: fail(error))
+        guarded(lambda: fail(error))
     assert raised.value is error
 
 
@@ -78,21 +85,21 @@ def test_what_goes_wrong_in_this_process_is_not_taken_for_the_death_of_another(
 STOPPING = """
 import os
 import signal
-from nmt.distributed.process_group import meet
+from nmt.distributed.process_group import init_process_group
 
-with meet() as group:
-    group.hear(None)
+with init_process_group() as group:
+    group.all_gather(None)
     os.kill(os.getpid(), signal.SIGSTOP)
-    group.hear(None)
+    group.all_gather(None)
 """
 
 
 @pytest.mark.parametrize(
     "exchange",
     [
-        "largest",
-        pytest.param("add_up", marks=pytest.mark.slow),
-        pytest.param("collect", marks=pytest.mark.slow),
+        "all_reduce_max",
+        pytest.param("all_reduce", marks=pytest.mark.slow),
+        pytest.param("gather", marks=pytest.mark.slow),
     ],
 )
 def test_who_is_silent_is_not_waited_for_without_end(
@@ -109,18 +116,18 @@ def test_who_is_silent_is_not_waited_for_without_end(
     end = threading.Timer(20, other.kill)  # who waits for it then finds a connection closed
     end.start()
     try:
-        with meet() as group:
-            assert isinstance(group, Launched)
+        with init_process_group() as group:
+            assert isinstance(group, TorchProcessGroup)
             exchanges = {
-                "largest": lambda: group.largest(1),
-                "add_up": lambda: group.add_up(torch.ones(3)),
-                "collect": lambda: group.collect(1),
+                "all_reduce_max": lambda: group.all_reduce_max(1),
+                "all_reduce": lambda: group.all_reduce(torch.ones(3)),
+                "gather": lambda: group.gather(1),
             }
-            group.hear(None)
+            group.all_gather(None)
             while os.waitpid(other.pid, os.WUNTRACED | os.WNOHANG) == (0, 0):
                 time.sleep(0.01)
             with pytest.raises(
-                LostProcess, match=r"cannot be reached any more \(Timed out waiting"
+                LostProcessError, match=r"cannot be reached any more \(Timed out waiting"
             ):
                 exchanges[exchange]()
     finally:

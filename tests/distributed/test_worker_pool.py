@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from nmt.core.errors import DataError, RunError
-from nmt.distributed.worker_pool import Workers
+from nmt.distributed.worker_pool import WorkerPool
 
 
 def scale(tool: torch.Tensor, number: int) -> float:
@@ -32,7 +32,7 @@ def die(tool: torch.Tensor, number: int) -> None:
 
 
 def test_results_come_in_the_order_of_the_jobs() -> None:
-    with Workers(torch.ones(3), 2) as workers:
+    with WorkerPool(torch.ones(3), 2) as workers:
         assert list(workers.map(scale, [(number,) for number in range(20)])) == [
             3.0 * number for number in range(20)
         ]
@@ -50,7 +50,7 @@ def test_jobs_are_taken_as_they_are_needed_and_other_jobs_may_come_between() -> 
             taken.append(number)
             yield (number,)
 
-    with Workers(torch.ones(3), 2) as workers:
+    with WorkerPool(torch.ones(3), 2) as workers:
         results = workers.map(scale, jobs())
         for number in range(5):
             assert next(results) == 3.0 * number
@@ -63,7 +63,7 @@ def test_jobs_are_taken_as_they_are_needed_and_other_jobs_may_come_between() -> 
 
 def test_a_death_is_told() -> None:
     with (
-        Workers(torch.ones(1), 2) as workers,
+        WorkerPool(torch.ones(1), 2) as workers,
         pytest.raises(RunError, match=r"a worker has died \(exit code -9.*fewer --workers"),
     ):
         list(workers.map(die, [(1,)]))
@@ -82,7 +82,7 @@ def test_what_came_before_an_error_in_the_jobs_is_not_lost() -> None:
         yield from ((number,) for number in range(20))
         raise DataError("line 21 is missing")
 
-    with Workers(torch.ones(1), 2) as workers:
+    with WorkerPool(torch.ones(1), 2) as workers:
         results = workers.map(scale, jobs())
         assert list(islice(results, 20)) == list(range(20))
         with pytest.raises(DataError, match="line 21"):
@@ -101,7 +101,7 @@ def give_back(tool: torch.Tensor, load: bytes) -> bytes:
 
 
 def test_what_goes_wrong_in_a_worker_comes_with_its_traceback() -> None:
-    with Workers(torch.ones(1), 1) as workers:
+    with WorkerPool(torch.ones(1), 1) as workers:
         with pytest.raises(RuntimeError, match=r"(?s)in a worker:.*stumble.*ZeroDivisionError"):
             list(workers.map(stumble, [(1,), (2,)]))
         with pytest.raises(RuntimeError, match="pickle"):
@@ -110,12 +110,12 @@ def test_what_goes_wrong_in_a_worker_comes_with_its_traceback() -> None:
 
 ENDING = """
 import signal, sys, time, torch
-from nmt.distributed.worker_pool import Workers
+from nmt.distributed.worker_pool import WorkerPool
 sys.path.insert(0, {folder!r})
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 from test_worker_pool import die, give_back, wait
 if __name__ == "__main__":
-    with Workers(torch.ones(1), 2) as workers:
+    with WorkerPool(torch.ones(1), 2) as workers:
         print(*[process.pid for process in workers._processes], flush=True)
         {work}
 """

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from nmt.distributed.worker_pool import Workers
+from nmt.distributed.worker_pool import WorkerPool
 from nmt.inference.translator import Translator
 from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
@@ -67,7 +67,7 @@ def test_a_forked_child_translates_and_scores_as_its_parent_does(translator: Tra
 
 
 def test_workers_in_a_forked_child_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    workers = Workers(torch.ones(3), 1)
+    workers = WorkerPool(torch.ones(3), 1)
     monkeypatch.setattr(workers, "_owner", 1)
     with pytest.raises(RuntimeError, match="belong to process 1, and this is a forked child"):
         next(workers.map(torch.add, [(1,)]))

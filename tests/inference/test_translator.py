@@ -841,7 +841,7 @@ def test_windows_are_the_same_though_what_follows_is_begun(translator, monkeypat
 def test_workers_share_the_threads(translator, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     made = Mock()
-    monkeypatch.setattr("nmt.inference.translator.Workers", made)
+    monkeypatch.setattr("nmt.inference.translator.WorkerPool", made)
     made.return_value = nullcontext()
     with translator.with_workers(3):
         made.assert_called_once_with(translator.runner, 3, num_threads=2)

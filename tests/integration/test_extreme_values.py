@@ -16,7 +16,7 @@ from nmt.config.file import load_config
 from nmt.config.option_paths import group_in
 from nmt.config.registry import Table
 from nmt.core.errors import ConfigError
-from nmt.system.memory import peak, start_peak
+from nmt.system.memory import peak_memory, reset_peak_memory
 
 EXTREMES: dict[type, list[str]] = {
     int: ["1000000000", "1000000000000000000"],
@@ -137,13 +137,13 @@ def test_a_model_larger_than_memory_is_refused_before_it_is_built(
     nmt("check", "tiny.yaml")  # imports what is needed
     size = "model={encoder: {hidden_size: 100000}, decoder: {hidden_size: 100000}}"
     cpu = torch.device("cpu")
-    before, begun = start_peak(cpu), time.process_time()
+    before, begun = reset_peak_memory(cpu), time.process_time()
     outcome = nmt(command, "tiny.yaml", "run=runs/new", size)
     assert outcome.code == 2
     assert "parameters take at least" in outcome.err.splitlines()[-1]
     assert "lower the hidden_size or num_layers" in outcome.err.splitlines()[-1]
     assert time.process_time() - begun < MOST_SECONDS
-    assert peak(cpu) - before < MOST_BYTES
+    assert peak_memory(cpu) - before < MOST_BYTES
     assert not Path("runs/new").exists()
 
 
@@ -179,9 +179,9 @@ def test_what_loads_does_no_harm(nmt: Any, in_copy: Path) -> None:
             words = [*train, *(option for option in short if key not in option), *given]
             if key.startswith(("training.validation", "training.early_stopping")):
                 words = [*train, "training.max_updates=3", *given]
-        before, begun = start_peak(cpu), time.process_time()
+        before, begun = reset_peak_memory(cpu), time.process_time()
         outcome = nmt(*words)
-        seconds, size = time.process_time() - begun, peak(cpu) - before
+        seconds, size = time.process_time() - begun, peak_memory(cpu) - before
         if number < 2:
             usual[words[0]] = seconds
         elif not is_harmless(outcome.code, outcome.err, seconds - usual[words[0]], size):

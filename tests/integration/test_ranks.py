@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nmt.core.errors import RunError
-from nmt.distributed.process_group import meet
+from nmt.distributed.process_group import init_process_group
 from tests.integration.conftest import Command
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node")
@@ -82,8 +82,8 @@ def test_where_one_dies_all_stop_and_nothing_is_as_if_done(rank: int, in_copy: P
 DYING = """
 import os, signal, sys
 from nmt.core.errors import RunError
-from nmt.distributed.process_group import meet
-from nmt.distributed.rank_pool import Ranks
+from nmt.distributed.process_group import init_process_group
+from nmt.distributed.rank_pool import RankPool
 
 def job(tool, kind):
     if kind == "die" and os.environ["RANK"] == "1":
@@ -91,8 +91,8 @@ def job(tool, kind):
     return tool * kind
 
 def main():
-    with meet() as group:
-        ranks = Ranks(2, group)
+    with init_process_group() as group:
+        ranks = RankPool(2, group)
         if not group.is_first:
             ranks.serve()
             return
@@ -112,12 +112,12 @@ main()
 
 MEETING = """
 import os
-from nmt.distributed.process_group import meet
-from nmt.distributed.rank_pool import Ranks
+from nmt.distributed.process_group import init_process_group
+from nmt.distributed.rank_pool import RankPool
 
 try:
-    with meet() as group:
-        Ranks(2, group).require_same(os.environ["RANK"])
+    with init_process_group() as group:
+        RankPool(2, group).require_same(os.environ["RANK"])
 except Exception as error:
     print(error, flush=True)
 """
@@ -142,13 +142,13 @@ def test_jobs_come_back_in_order_and_a_death_is_told(tmp_path: Path) -> None:
 REMEETING = """
 import os
 import signal
-from nmt.distributed.process_group import meet
+from nmt.distributed.process_group import init_process_group
 
-with meet() as group:
+with init_process_group() as group:
     if group.rank == 1 and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
         os.kill(os.getpid(), signal.SIGKILL)
-    group.hear(1)
-    print("met", *group.hear(os.environ["TORCHELASTIC_RESTART_COUNT"]), flush=True)
+    group.all_gather(1)
+    print("met", *group.all_gather(os.environ["TORCHELASTIC_RESTART_COUNT"]), flush=True)
 """
 
 
@@ -181,7 +181,7 @@ def test_where_one_does_not_come_the_others_do_not_wait_for_ever(
     monkeypatch.setattr("nmt.distributed.process_group._MEETING", timedelta(seconds=1))
     with (
         pytest.raises(RunError, match="torchrun have not all met within 1 s: look at what the"),
-        meet(),
+        init_process_group(),
     ):
         pass
 

@@ -20,7 +20,7 @@ from nmt.cli.main import main
 from nmt.config.file import load_config
 from nmt.core.errors import RunError
 from nmt.data.subword_epochs import Drawing
-from nmt.distributed.process_group import LostProcess
+from nmt.distributed.process_group import LostProcessError
 from nmt.inference.translator import Translator
 from nmt.runs.directory import RunDirectory
 from nmt.training import trainer
@@ -482,7 +482,7 @@ def test_where_a_process_is_lost_a_resume_is_named_if_there_is_one(
     own_corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def lose(trainer: Trainer) -> str:
-        raise LostProcess("another has died")
+        raise LostProcessError("another has died")
 
     run = Run(own_corpus, "lost")
     with monkeypatch.context() as patch:

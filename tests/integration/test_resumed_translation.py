@@ -101,7 +101,7 @@ class Hasty:
 def test_the_number_of_workers_may_change(
     nmt: Any, in_copy: Path, small_windows: None, break_off: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nmt.inference.translator.Workers", Hasty)
+    monkeypatch.setattr("nmt.inference.translator.WorkerPool", Hasty)
     write_input(Path("input.en"), 97)
     command = ("translate", "runs/tiny", "input.en", "--batch-tokens", "20", "-o")
     assert nmt(*command, "whole.gz", "--scores").code == 0

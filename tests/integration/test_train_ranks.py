@@ -55,7 +55,7 @@ from nmt.runs import checkpoint
 from nmt.training import trainer
 
 PLACES = {
-    "update": (trainer, "add_up"),
+    "update": (trainer, "all_reduce_gradients"),
     "validation": (batch_inference.BatchRunner, "evaluation"),
     "save": (checkpoint, "_write_file"),
 }
@@ -310,7 +310,7 @@ def test_an_error_in_training_is_told_once_and_not_tried_again(
         "    print('a try', file=sys.stderr)\n"
         "    raise UserError('no more')\n"
         f"if os.environ['RANK'] == '{rank}':\n"
-        "    trainer.add_up = fails\n"
+        "    trainer.all_reduce_gradients = fails\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     words = ("--max-restarts", 2, "failing.py", "train", "config.yaml", f"run=runs/failing-{rank}")

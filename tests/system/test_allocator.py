@@ -2,13 +2,13 @@ import os
 
 import pytest
 
-from nmt.system.allocator import FOR_SEARCH, keep_few_kernels
+from nmt.system.allocator import FOR_SEARCH, limit_kernel_caches
 
 
 def test_the_environment_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
     monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "")  # so that it is put back as it was
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
-    keep_few_kernels(FOR_SEARCH)
+    limit_kernel_caches(FOR_SEARCH)
     assert os.environ["LRU_CACHE_CAPACITY"] == "7"
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "64"

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from nmt.system.atomic_files import (
-    beside_folder,
+    atomic_folder,
+    atomic_write,
     is_missing,
-    partial_file,
-    whole_file,
-    whole_folder,
+    partial_path,
+    sibling_folders,
     write_flushed,
     write_text,
 )
@@ -25,8 +25,8 @@ def names(folder: Path) -> list[str]:
 def test_a_file_takes_its_place_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with whole_file(path) as partial:
-        assert partial == partial_file(path) == tmp_path / "a.txt.partial"
+    with atomic_write(path) as partial:
+        assert partial == partial_path(path) == tmp_path / "a.txt.partial"
         partial.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
@@ -61,7 +61,7 @@ def test_a_file_that_is_broken_off_leaves_the_old_one(
     path.write_text("old")
 
     def break_off() -> None:
-        with whole_file(path, keep_partial=keep) as partial:
+        with atomic_write(path, keep_partial=keep) as partial:
             if content is not None:
                 partial.write_text(content)
             raise KeyboardInterrupt
@@ -75,10 +75,10 @@ def test_a_file_that_is_broken_off_leaves_the_old_one(
 def test_a_folder_takes_its_place_at_the_end_with_nothing_of_the_old_one(tmp_path: Path) -> None:
     folder = tmp_path / "parent" / "a"
     for content in ("old", "new"):
-        for place in beside_folder(folder):  # what a process that was killed has left
+        for place in sibling_folders(folder):  # what a process that was killed has left
             place.mkdir(parents=True)
             (place / "rest").touch()
-        with whole_folder(folder) as fresh:
+        with atomic_folder(folder) as fresh:
             assert names(fresh) == []
             assert not folder.exists() or names(folder) == ["old"]
             (fresh / content).touch()
@@ -92,7 +92,7 @@ def test_a_folder_that_is_broken_off_leaves_the_old_one(tmp_path: Path) -> None:
     (folder / "old").touch()
 
     def break_off() -> None:
-        with whole_folder(folder) as fresh:
+        with atomic_folder(folder) as fresh:
             (fresh / "half").touch()
             raise KeyboardInterrupt
 

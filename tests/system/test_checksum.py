@@ -2,16 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from nmt.system.checksum import UNSEALED, is_sealed, seal
+from nmt.system.checksum import CHECKSUM_PLACEHOLDER, verify_checksum, write_checksum
 
 
 def test_a_sealed_file_is_told_from_one_that_was_changed(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    content = b"before" + UNSEALED.encode() + b"after"
+    content = b"before" + CHECKSUM_PLACEHOLDER.encode() + b"after"
     path.write_bytes(content)
-    assert not is_sealed(path)
-    seal(path)
-    assert is_sealed(path)
+    assert not verify_checksum(path)
+    write_checksum(path)
+    assert verify_checksum(path)
     sealed = path.read_bytes()
     assert (
         len(sealed) == len(content) and sealed.startswith(b"before") and sealed.endswith(b"after")
@@ -20,12 +20,12 @@ def test_a_sealed_file_is_told_from_one_that_was_changed(tmp_path: Path) -> None
         changed = bytearray(sealed)
         changed[place] ^= 1
         path.write_bytes(changed)
-        assert not is_sealed(path), place
+        assert not verify_checksum(path), place
     path.write_bytes(sealed[:-1])
-    assert not is_sealed(path)
+    assert not verify_checksum(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing of it"])
 def test_what_was_never_to_be_sealed_is_not(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(content)
-    assert not is_sealed(tmp_path / "file")
+    assert not verify_checksum(tmp_path / "file")

@@ -6,21 +6,21 @@ import pytest
 import torch
 
 from nmt.system import memory
-from nmt.system.memory import free_memory, peak, start_peak
+from nmt.system.memory import free_memory, peak_memory, reset_peak_memory
 
 CPU = torch.device("cpu")
 
 
 SCRIPT = """
 import torch
-from nmt.system.memory import peak, start_peak
+from nmt.system.memory import peak_memory, reset_peak_memory
 
 cpu, megabyte = torch.device("cpu"), 2**20
-start_peak(cpu)
+reset_peak_memory(cpu)
 torch.ones(200 * megabyte, dtype=torch.uint8)
-high, now = peak(cpu), start_peak(cpu)
+high, now = peak_memory(cpu), reset_peak_memory(cpu)
 torch.ones(50 * megabyte, dtype=torch.uint8)
-print((high - now) // megabyte, (peak(cpu) - now) // megabyte)
+print((high - now) // megabyte, (peak_memory(cpu) - now) // megabyte)
 """
 
 
@@ -59,4 +59,4 @@ def test_of_another_system_half_of_what_is_there_is_taken_for_free(
     for name in ("_MEMORY", "_LIMIT", "_STATUS", "_CLEAR"):
         monkeypatch.setattr(memory, name, tmp_path / "none" / name)
     assert free_memory(CPU) > 2**28
-    assert start_peak(CPU) == peak(CPU) > 2**24
+    assert reset_peak_memory(CPU) == peak_memory(CPU) > 2**24

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from nmt.system.threads import num_cores, num_threads, wait_briefly
+from nmt.system.threads import limit_spinning, num_cores, num_threads
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_threads_wait_as_the_environment_says_or_briefly(
     given: dict[str, str], expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "environ", dict(given))
-    wait_briefly()
+    limit_spinning()
     assert os.environ == expected
 
 

@@ -11,7 +11,7 @@ import torch
 from nmt.build.data import Tokenizers
 from nmt.build.model import build_model
 from nmt.config.experiment import Config, ModelConfig
-from nmt.core.batch import Batch, Portion
+from nmt.core.batch import Batch, LocalUpdate
 from nmt.data.loader import make_batch
 from nmt.distributed.process_group import ProcessGroup
 from nmt.evaluation.metrics import Score
@@ -42,13 +42,13 @@ class ListLoader:
     def num_batches(self, epoch: int) -> int:
         return len(self.batches)
 
-    def updates(self, number: int, start: int = 0) -> Iterator[Portion]:
+    def updates(self, number: int, start: int = 0) -> Iterator[LocalUpdate]:
         self.is_at_work = True
         for first in range(start, len(self.batches), self.accumulate):
             group = self.batches[first : first + self.accumulate]
             tokens = sum(batch.num_target_tokens for batch in group)
             is_last = first + len(group) == len(self.batches)
-            yield Portion(group, len(group), tokens, is_last)
+            yield LocalUpdate(group, len(group), tokens, is_last)
 
     def close(self) -> None:
         self.is_at_work = False

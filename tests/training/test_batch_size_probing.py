@@ -15,7 +15,7 @@ from nmt.core.errors import UserError
 from nmt.data.encoded_corpus import EncodedCorpus, EncodedSide
 from nmt.data.filters import FilterReport
 from nmt.data.ragged import RaggedArray
-from nmt.data.shard import Place
+from nmt.data.shard import Shard
 from nmt.runs.directory import RunDirectory
 from nmt.system import memory
 from nmt.training import batch_size_probing
@@ -33,8 +33,8 @@ def test_memory_that_grows_with_the_tokens_is_divided_by_what_one_takes(
     """90 MB, 200 MB from the first step on, and 60 kB a token, of a gigabyte beside 500 MB."""
     in_use = [500 * MEGABYTE]
     monkeypatch.setattr(batch_size_probing, "free_memory", lambda device: 1024 * MEGABYTE)
-    monkeypatch.setattr(batch_size_probing, "start_peak", lambda device: 500 * MEGABYTE)
-    monkeypatch.setattr(batch_size_probing, "peak", lambda device: in_use[-1])
+    monkeypatch.setattr(batch_size_probing, "reset_peak_memory", lambda device: 500 * MEGABYTE)
+    monkeypatch.setattr(batch_size_probing, "peak_memory", lambda device: in_use[-1])
 
     def update(num_sentences: int) -> None:
         state = 0 if len(in_use) == 1 else 200
@@ -128,7 +128,7 @@ def test_a_batch_that_processes_share_is_larger(
     training = config.training.model_copy(update={"accumulate": accumulate})
     config = config.model_copy(update={"training": training})
     run = RunDirectory(Path(config.run))
-    assert gather(config, run, place=Place(0, size)).batch_tokens == 20 * sharing
+    assert gather(config, run, shard=Shard(0, size)).batch_tokens == 20 * sharing
 
 
 def corpus_of(lengths: list[tuple[int, int]], width: tuple[int, ...] = ()) -> EncodedCorpus:
@@ -193,7 +193,7 @@ def test_no_memory_for_the_longest_pair(
     )
     run = RunDirectory(Path(config.run))
     with pytest.raises(UserError, match="auto: out of memory at pairs of 5 tokens: leave out"):
-        gather(config, run, place=Place(0, 2))
+        gather(config, run, shard=Shard(0, 2))
 
 
 def test_first_weights_do_not_depend_on_it(config: Config) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nmt.core.errors import UserError
-from nmt.data.shard import Place
+from nmt.data.shard import Shard
 from nmt.runs.checkpoint import load_checkpoint
 from nmt.training import divergence
 from nmt.training.divergence import DivergenceGuard
@@ -217,7 +217,7 @@ def test_all_processes_stop_at_the_same_update(make_engine: MakeEngine) -> None:
 
     def work(group: Threads) -> str:
         engine = engines[group.rank]
-        engine.group, engine.loader = group, PlacedLoader(Place(group.rank, group.size), 1)
+        engine.group, engine.loader = group, PlacedLoader(Shard(group.rank, group.size), 1)
         with pytest.raises(UserError) as caught:
             train(engine)
         return f"{engine.counters.update} {caught.value}"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
-from nmt.core.batch import Portion
+from nmt.core.batch import LocalUpdate
 from nmt.core.tensor_tree import map_tensors
 from nmt.data.loader import make_batch
 from nmt.training.logs.running_metrics import Tally
@@ -35,13 +35,13 @@ def on_gpu(engine: Engine, precision: torch.dtype = torch.float32) -> Engine:
     return engine
 
 
-def portions(number: int) -> list[Portion]:
+def portions(number: int) -> list[LocalUpdate]:
     """As the loader gives them: in memory that a GPU can fetch."""
     pinned = [map_tensors(Tensor.pin_memory, batch) for batch in batches(number)]
-    return [Portion([batch], 1, batch.num_target_tokens, False) for batch in pinned]
+    return [LocalUpdate([batch], 1, batch.num_target_tokens, False) for batch in pinned]
 
 
-def update(engine: Engine, given: list[Portion]) -> Tensor:
+def update(engine: Engine, given: list[LocalUpdate]) -> Tensor:
     with engine.reporter:
         trainer = Trainer(engine, Interruption())
         for portion in given:
@@ -78,13 +78,13 @@ def test_a_batch_that_does_not_fit_is_split(make_engine: MakeEngine) -> None:
     torch.cuda.set_per_process_memory_fraction(2**30 / total)
     try:
         engine = on_gpu(make_engine())
-        update(engine, [Portion([large], 1, large.num_target_tokens, True)])
+        update(engine, [LocalUpdate([large], 1, large.num_target_tokens, True)])
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert engine.counters.num_split > 0
     small = replace(large, source=large.source[:1], source_lengths=large.source_lengths[:1])
     small = replace(small, target=large.target[:1], num_target_tokens=81)
     other = on_gpu(make_engine())
-    alone = update(other, [Portion([small], 1, 81, True)])
+    alone = update(other, [LocalUpdate([small], 1, 81, True)])
     after = parameters_to_vector(engine.model.parameters()).detach().cpu()
     torch.testing.assert_close(after, alone, rtol=1e-3, atol=1e-4)  # all its sentences are alike

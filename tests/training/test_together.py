@@ -15,13 +15,18 @@ from torch import Tensor, nn
 from torch.distributed import HashStore  # type: ignore[attr-defined]
 from torch.nn.utils import parameters_to_vector
 
-from nmt.core.batch import Portion
+from nmt.core.batch import LocalUpdate
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.loader import make_batch
-from nmt.data.shard import Place
-from nmt.distributed.process_group import Alone, Launched, ProcessGroup, agree_on_place
-from nmt.training.optim.all_reduce import add_up
-from nmt.training.rank_checks import require_own_gpus, require_same_start, require_same_weights
+from nmt.data.shard import Shard
+from nmt.distributed.process_group import (
+    ProcessGroup,
+    SingleProcess,
+    TorchProcessGroup,
+    agree_on_prefix,
+)
+from nmt.training.optim.all_reduce import all_reduce_gradients
+from nmt.training.rank_checks import require_distinct_gpus, require_same_start, require_same_weights
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.trainer import Trainer
 from nmt.training.validation import together as measured_together
@@ -45,21 +50,21 @@ class Threads(ProcessGroup):
         self._barrier = barrier
         self._table = table
 
-    def hear(self, value: Value) -> list[Value]:
+    def all_gather(self, value: Value) -> list[Value]:
         self._table[self.rank] = value
         self._barrier.wait(30)
         values = list(self._table)
         self._barrier.wait(30)
         return values
 
-    def add_up(self, tensor: Tensor) -> None:
-        tensor.copy_(torch.stack(self.hear(tensor.clone())).sum(0))
+    def all_reduce(self, tensor: Tensor) -> None:
+        tensor.copy_(torch.stack(self.all_gather(tensor.clone())).sum(0))
 
-    def largest(self, number: int) -> int:
-        return max(self.hear(number))
+    def all_reduce_max(self, number: int) -> int:
+        return max(self.all_gather(number))
 
-    def tell(self, value: Value) -> Value:
-        return self.hear(value)[0]
+    def broadcast(self, value: Value) -> Value:
+        return self.all_gather(value)[0]
 
 
 def together(size: int, work: Callable[[ProcessGroup], Result]) -> list[Result]:
@@ -88,18 +93,18 @@ TARGETS = [[5, 4], [8, 7, 6, 9], [9, 4, 9], [6], [7, 7], [9, 8], [10], [5, 5, 5]
 class PlacedLoader:
     """Three batches of two, three and one pair, and then one of two."""
 
-    def __init__(self, place: Place, accumulate: int) -> None:
-        self.place = place
+    def __init__(self, shard: Shard, accumulate: int) -> None:
+        self.shard = shard
         self.accumulate = accumulate
 
     def updates(self, number: int, start: int = 0) -> Any:
         batches = [np.arange(0, 2), np.arange(2, 5), np.arange(5, 6), np.arange(6, 8)]
         for first in range(start, len(batches), self.accumulate):
             group = batches[first : first + self.accumulate]
-            yield Portion(
+            yield LocalUpdate(
                 batches=[
                     make_batch([SOURCES[n] for n in part], [TARGETS[n] for n in part])
-                    for part in self.place.portion(group)
+                    for part in self.shard.select(group)
                 ],
                 num_batches=len(group),
                 num_target_tokens=sum(len(TARGETS[n]) + 1 for part in group for n in part),
@@ -120,7 +125,7 @@ def test_together_they_make_the_updates_of_one(
     def train(group: ProcessGroup) -> tuple[Tensor, list[float], int]:
         with DRAWING:
             engine = make_engine(group=group, **options)
-        engine.loader = PlacedLoader(Place(group.rank, group.size), accumulate)
+        engine.loader = PlacedLoader(Shard(group.rank, group.size), accumulate)
         losses: list[float] = []
         add = engine.tally.add
 
@@ -134,7 +139,7 @@ def test_together_they_make_the_updates_of_one(
         weights = parameters_to_vector(engine.model.parameters()).detach()
         return weights, losses, engine.counters.num_tokens
 
-    alone = train(Alone())
+    alone = train(SingleProcess())
     assert alone[1][-1] < 0.9 * alone[1][0]
     for weights, losses, num_tokens in together(size, train):
         torch.testing.assert_close(weights, alone[0], rtol=1e-5, atol=1e-5)
@@ -161,8 +166,8 @@ def test_a_signal_that_comes_while_they_agree_counts_at_the_next_update(
 ) -> None:
     interruption = Interruption()
 
-    class Asked(Alone):
-        def largest(self, number: int) -> int:
+    class Asked(SingleProcess):
+        def all_reduce_max(self, number: int) -> int:
             interruption.signal = 15
             return number
 
@@ -203,14 +208,14 @@ def test_batches_that_any_of_them_splits_are_counted(
     ]
 
 
-class Serving(Threads, Launched):
+class Serving(Threads, TorchProcessGroup):
     """Threads that compute for the first of them."""
 
-    def give_out(self, values: Sequence[Any] | None) -> Any:
-        return self.tell(values)[self.rank]
+    def scatter(self, values: Sequence[Any] | None) -> Any:
+        return self.broadcast(values)[self.rank]
 
-    def collect(self, value: Value) -> list[Value]:
-        return self.hear(value)
+    def gather(self, value: Value) -> list[Value]:
+        return self.all_gather(value)
 
 
 @pytest.mark.parametrize(("asked", "measured"), [(1, True), (0, False)])
@@ -244,7 +249,7 @@ def test_who_is_started_anew_meets_none_that_has_died() -> None:
     for other in (1, 2):
         store.set(f"nmt/rank {other}", "one that died")
     first, second = (
-        together(3, lambda group: agree_on_place(store, group.rank, 3, minute)) for _ in "12"
+        together(3, lambda group: agree_on_prefix(store, group.rank, 3, minute)) for _ in "12"
     )
     assert len({*first}) == len({*second}) == 1
     assert first != second
@@ -252,7 +257,7 @@ def test_who_is_started_anew_meets_none_that_has_died() -> None:
 
 def test_who_does_not_come_is_not_waited_for_without_end() -> None:
     with pytest.raises(RuntimeError, match="2 of 3 have not come"):
-        agree_on_place(HashStore(), 0, 3, timedelta(seconds=0))
+        agree_on_prefix(HashStore(), 0, 3, timedelta(seconds=0))
 
 
 def test_the_first_alone_writes(make_engine: MakeEngine, tmp_path: Path) -> None:
@@ -275,7 +280,7 @@ def test_gradients_are_added_up_and_those_that_are_missing_are_zero() -> None:
         if group.rank == 0:
             model.bias.grad = torch.tensor([5.0])
         sums = torch.tensor([float(group.rank), 1.0])
-        add_up(group, model, sums)
+        all_reduce_gradients(group, model, sums)
         assert model.weight.grad is not None and model.bias.grad is not None
         return [model.weight.grad[0].tolist(), model.bias.grad.tolist()], sums.tolist()
 
@@ -287,7 +292,7 @@ def test_on_the_way_gradients_may_have_less_precision() -> None:
         model = nn.Linear(1, 1, bias=False)
         model.weight.grad = torch.tensor([[1.0 + 2**-9]])
         sums = torch.tensor([1.0 + 2**-9])
-        add_up(group, model, sums, torch.bfloat16)
+        all_reduce_gradients(group, model, sums, torch.bfloat16)
         assert model.weight.grad.dtype == torch.float32
         return model.weight.grad.item(), sums.item()
 
@@ -330,16 +335,16 @@ def test_who_would_not_begin_alike_is_refused(odd: str, told: str) -> None:
 
 
 def test_two_processes_on_one_gpu_are_refused() -> None:
-    together(3, lambda group: require_own_gpus(group, f"GPU {group.rank}"))
+    together(3, lambda group: require_distinct_gpus(group, f"GPU {group.rank}"))
     with pytest.raises(ConfigError, match="ranks 1 and 2 of torchrun have the same GPU: start as"):
-        together(3, lambda group: require_own_gpus(group, f"GPU {group.rank > 0}"))
+        together(3, lambda group: require_distinct_gpus(group, f"GPU {group.rank > 0}"))
 
 
 def test_the_first_goes_ahead() -> None:
     order: list[int] = []
 
     def work(group: ProcessGroup) -> None:
-        with group.first_goes_ahead():
+        with group.rank_zero_first():
             if group.is_first:
                 order.append(0)
         if not group.is_first:
@@ -357,7 +362,7 @@ def test_where_the_first_fails_the_others_end_without_a_word(
 
     def work(group: ProcessGroup) -> str:
         try:
-            with group.first_goes_ahead():
+            with group.rank_zero_first():
                 if group.is_first:
                     raise RunError("no")
         except (RunError, SystemExit) as end:

@@ -11,7 +11,7 @@ SENT_AS: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """Names of the precisions that gradients may have on the way; float16 has not their range."""
 
 
-def add_up(
+def all_reduce_gradients(
     group: ProcessGroup, model: nn.Module, sums: Tensor, sent_as: torch.dtype = torch.float32
 ) -> None:
     """Put the sums over all processes in the place of the gradients of a model, and of `sums`.
@@ -31,8 +31,8 @@ def add_up(
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     vector = torch.cat([gradient.flatten() for gradient in gradients]).to(sent_as)
-    group.add_up(vector)
-    group.add_up(sums)
+    group.all_reduce(vector)
+    group.all_reduce(sums)
     parts = torch.split(vector.float(), [p.numel() for p in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
         parameter.grad = part.view_as(parameter)

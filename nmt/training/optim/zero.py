@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.distributed.optim import ZeroRedundancyOptimizer
 
-from nmt.distributed.process_group import ProcessGroup, talk
+from nmt.distributed.process_group import ProcessGroup, guarded
 from nmt.training.optim.optimizers import Optimizer, start_momenta
 
 
@@ -36,11 +36,11 @@ class ShardedOptimizer(Optimizer, ZeroRedundancyOptimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One step, which is skipped where `found_inf` says so."""
         self.optim.found_inf = self.found_inf
-        talk(lambda: ZeroRedundancyOptimizer.step(self))
+        guarded(lambda: ZeroRedundancyOptimizer.step(self))
 
     def state_dict(self) -> dict[str, Any]:
         """That of the whole, for the first process; the others give their share to it."""
-        talk(lambda: self.consolidate_state_dict(to=0))
+        guarded(lambda: self.consolidate_state_dict(to=0))
         if self._is_first:
             whole: dict[str, Any] = ZeroRedundancyOptimizer.state_dict(self)
             # Torch would keep the whole state till the next time.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.distributed import HashStore  # type: ignore[attr-defined]
 
-from nmt.distributed.process_group import Alone
+from nmt.distributed.process_group import SingleProcess
 from nmt.training.optim.optimizers import (
     AdamW,
     Optimizer,
@@ -50,12 +50,12 @@ def test_steps_after_restoring_are_those_of_the_whole(device: str) -> None:
     whole, optimizer = made()
     expected = train(whole, optimizer, 2), train(whole, optimizer, 3)
     model, rule = made()
-    sharded = ShardedOptimizer(rule, Alone())
+    sharded = ShardedOptimizer(rule, SingleProcess())
     assert torch.equal(train(model, sharded, 2), expected[0])
     saved = {name: value.cpu() for name, value in optimizer_tensors(sharded).items()}
     with pytest.raises(RuntimeError, match="has not been consolidated"):
         ZeroRedundancyOptimizer.state_dict(sharded)  # what was gathered of it is not kept
-    again = ShardedOptimizer(AdamW(model, learning_rate=0.1), Alone())
+    again = ShardedOptimizer(AdamW(model, learning_rate=0.1), SingleProcess())
     restore_optimizer(again, saved)
     assert not again.state, "the share is there once"
     assert torch.equal(train(model, again, 3), expected[1])
