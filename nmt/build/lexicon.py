@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 
 from nmt.alignment.ibm1 import Block, Ids, Lexicon, make_lexicon, train_lexicon
-from nmt.build.data import Tokenizers, encode_training
+from nmt.build.data import encode_training
+from nmt.build.tokenizers import Tokenizers
 from nmt.config.experiment import Config
 from nmt.core.errors import DataError
 from nmt.core.special_tokens import UNK
@@ -24,26 +25,11 @@ _FIELDS: Final = 3
 
 
 def learn_lexicon(
-    config: Config, run: RunDirectory, tokenizers: Tokenizers, *, iterations: int
-) -> Lexicon:
-    """The lexicon of the training data, which is encoded anew where the cache is gone.
-
-    Raises:
-        DataError: a corpus cannot be used.
-    """
-    return lexicon_of(encode_training(config, run, tokenizers), tokenizers, iterations)
-
-
-def lexicon_of(
     corpora: Sequence[EncodedCorpus], tokenizers: Tokenizers, iterations: int = ITERATIONS
 ) -> Lexicon:
     """Return the lexicon of encoded corpora, by IBM model 1."""
-    return train_lexicon(
-        lambda: _blocks(corpora),
-        len(tokenizers.source),
-        len(tokenizers.target),
-        iterations=iterations,
-    )
+    sizes = len(tokenizers.source), len(tokenizers.target)
+    return train_lexicon(lambda: _blocks(corpora), *sizes, iterations=iterations)
 
 
 def read_lexicon(
@@ -65,7 +51,7 @@ def read_lexicon(
     entries = list(_entries(path, tokenizers, max_line_bytes))
     if not entries:
         raise DataError(f"{path}: has no entry that the run has tokens for")
-    corpora = encode_training(config, run, tokenizers)
+    corpora = encode_training(config, run, tokenizers.source, tokenizers.target)
     return make_lexicon(entries, _blocks(corpora), len(tokenizers.source), len(tokenizers.target))
 
 

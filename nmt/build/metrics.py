@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from nmt.build.corpus import build_corpus
+from nmt.build.data import build_corpus
 from nmt.config.experiment import METRICS, Config
 from nmt.config.metrics import MetricConfig
 from nmt.core.errors import ConfigError
@@ -34,7 +34,7 @@ def build_metrics(metrics: Iterable[MetricConfig]) -> list[Metric]:
     return built
 
 
-def find_tokenizer(config: Config) -> str:
+def find_bleu_tokenizer(config: Config) -> str:
     """Return the tokenizer of the run's BLEU, by the validation references where none is set.
 
     ``auto`` where there are no references, or no metric that counts tokens.
@@ -49,7 +49,7 @@ def find_tokenizer(config: Config) -> str:
     return choose_tokenizer(target for _, target in read_pairs(build_corpus(config.data.valid)))
 
 
-def warn_of_references(
+def warn_about_normalization(
     name: str, references: Sequence[str], normalizer: Normalizer, metrics: Sequence[Metric]
 ) -> None:
     """Warn where the model cannot write references as they are, which costs score.

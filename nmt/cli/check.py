@@ -18,7 +18,7 @@ from nmt.cli.config_checks import (
 from nmt.cli.ineffective_options import warn_of_ineffective
 
 if TYPE_CHECKING:
-    from nmt.build.data import Tokenizers
+    from nmt.build.tokenizers import Tokenizers
     from nmt.cli.training_cost import UpdateCost
     from nmt.config.experiment import Config, CorpusConfig
     from nmt.core.batch import Batch
@@ -111,7 +111,7 @@ def _report_corpora(config: "Config") -> None:
 
 
 def _describe_corpus(corpus: "CorpusConfig") -> str:
-    from nmt.build.corpus import build_corpus
+    from nmt.build.data import build_corpus
     from nmt.data.corpus import read_pairs
 
     num_pairs = num_source = num_target = 0
@@ -128,7 +128,7 @@ def _num_words(item: "Source") -> int:
 
 
 def _report_tokenizers(config: "Config", tokenizers: "Tokenizers") -> None:
-    from nmt.build.corpus import build_corpus
+    from nmt.build.data import build_corpus
     from nmt.data.corpus import read_pairs
 
     corpus = config.data.valid or config.data.train[0]

@@ -159,7 +159,7 @@ def read_held_out(
     Raises:
         DataError: a file cannot be read, or has other lines than there are sources.
     """
-    from nmt.build.corpus import build_corpus
+    from nmt.build.data import build_corpus
     from nmt.data.corpus import read_lines, read_pairs
 
     pairs = read_pairs(build_corpus(corpus, max_line_bytes))

@@ -76,8 +76,8 @@ def _evaluate(
     arguments: argparse.Namespace,
 ) -> int:
     """Translate and score into outputs that nothing else writes."""
-    from nmt.build.corpus import build_corpus
-    from nmt.build.metrics import warn_of_references
+    from nmt.build.data import build_corpus
+    from nmt.build.metrics import warn_about_normalization
     from nmt.inference.length_batching import sum_up_unknown
     from nmt.runs.checkpoint import update_of
 
@@ -87,7 +87,7 @@ def _evaluate(
     deque(sum_up_unknown(zip(sources), {"source": translator.source_reader}), maxlen=0)
     normalizer = translator.target_tokenizer.normalizer
     for name, lines in zip([str(files), *arguments.reference[1:]], references, strict=True):
-        warn_of_references(name, lines, normalizer, metrics)
+        warn_about_normalization(name, lines, normalizer, metrics)
     update = update_of(folder.checkpoint(arguments.checkpoint))
     print_notice(
         f"{arguments.run}, checkpoint {arguments.checkpoint} (update {update:,}), on "

@@ -66,7 +66,7 @@ def read_given_pairs(
     Raises:
         DataError: at once, a file cannot be opened; while reading, what `read_pairs` raises.
     """
-    from nmt.build.corpus import build_corpus
+    from nmt.build.data import build_corpus
     from nmt.data.corpus import read_pairs
 
     require_readable(arguments.source)

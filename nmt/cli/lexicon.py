@@ -72,8 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _make(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> int:
     """Make the lexicon, in a place that nothing else writes."""
-    from nmt.build.data import load_tokenizers
+    from nmt.build.data import encode_training
     from nmt.build.lexicon import ITERATIONS, learn_lexicon, read_lexicon
+    from nmt.build.tokenizers import load_tokenizers
     from nmt.inference.shortlist import save_lexicon
     from nmt.text.tokenizer import Tokenizer
 
@@ -90,7 +91,8 @@ def _make(folder: "RunDirectory", config: "Config", arguments: argparse.Namespac
             )
         else:
             iterations = arguments.iterations or ITERATIONS
-            lexicon = learn_lexicon(config, folder, tokenizers, iterations=iterations)
+            corpora = encode_training(config, folder, tokenizers.source, tokenizers.target)
+            lexicon = learn_lexicon(corpora, tokenizers, iterations)
         if stream is not None:
             _write(lexicon, tokenizers.source, tokenizers.target, stream)
     save_lexicon(folder, lexicon, tokenizers.source, tokenizers.target)

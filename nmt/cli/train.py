@@ -177,7 +177,7 @@ def _prepare(prepared: "RunDirectory", config: "Config", group: "ProcessGroup") 
 
     Every part of the training is made once for that. What takes long to make is kept.
     """
-    from nmt.build.corpus import build_corpus
+    from nmt.build.data import build_corpus
     from nmt.config.file import dump_config
     from nmt.data.corpus import read_pairs
     from nmt.data.shard import Shard
@@ -198,7 +198,7 @@ def _prepare(prepared: "RunDirectory", config: "Config", group: "ProcessGroup") 
 
 def _require_readable(config: "Config", material: "Material") -> None:
     """Refuse now held-out sources that the model cannot read, as grids of other channels."""
-    from nmt.build.corpus import build_corpus
+    from nmt.build.data import build_corpus
     from nmt.data.corpus import read_pairs
 
     for corpus in (config.data.valid, config.data.test):

@@ -242,7 +242,7 @@ def _with_penalties(arguments: argparse.Namespace, pair: tuple[Penalty, Penalty]
 
 def _with_search(translator: "Translator", decoding: "DecodingConfig") -> "Translator":
     """The same model, searching with other penalties; what chooses afterwards has none."""
-    from nmt.build.data import build_search
+    from nmt.build.search import build_search
 
     search = build_search(decoding, translator.target_tokenizer)
     return replace(translator, runner=replace(translator.runner, search=search))

@@ -10,8 +10,9 @@ import numpy as np
 import onnx
 import torch
 
-from nmt.build.data import build_search, load_tokenizers
 from nmt.build.model import load_model
+from nmt.build.search import build_search
+from nmt.build.tokenizers import load_tokenizers
 from nmt.config.experiment import DecodingConfig
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from nmt.build.data import Tokenizers, load_tokenizers
 from nmt.build.model import load_model
+from nmt.build.tokenizers import Tokenizers, load_tokenizers
 from nmt.config.experiment import DecodingConfig
 from nmt.config.file import load_config
 from nmt.core.errors import ConfigError

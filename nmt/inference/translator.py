@@ -11,7 +11,8 @@ from typing import Any, Self
 import torch
 
 from nmt.alignment.units import AlignmentUnits
-from nmt.build.data import build_reranker, build_search, load_tokenizers
+from nmt.build.search import build_reranker, build_search
+from nmt.build.tokenizers import load_tokenizers
 from nmt.config.experiment import DecodingConfig
 from nmt.core.console import FirstWarnings
 from nmt.core.errors import ConfigError, RunError

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nmt.build.data import Tokenizers
 from nmt.build.model import build_model
+from nmt.build.tokenizers import Tokenizers
 from nmt.config.experiment import OPTIMIZERS, Config
 from nmt.core.errors import UserError
 from nmt.core.tensor_tree import to

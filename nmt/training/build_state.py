@@ -1,7 +1,7 @@
 """From a configuration to an engine that can start, or go on."""
 
-from nmt.build.data import build_search
 from nmt.build.model import build_model
+from nmt.build.search import build_search
 from nmt.config.experiment import METRICS, OPTIMIZERS, SCHEDULES, Config, TrainingConfig
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.loader import DataLoader

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from nmt.build.corpus import build_corpus
-from nmt.build.data import build_reranker, build_search
+from nmt.build.data import build_corpus
 from nmt.build.metrics import build_metrics
+from nmt.build.search import build_reranker, build_search
 from nmt.config.experiment import Config
 from nmt.config.tree import diff
 from nmt.data.corpus import read_pairs

@@ -2,7 +2,7 @@
 
 import logging
 
-from nmt.build.corpus import build_corpus
+from nmt.build.data import build_corpus
 from nmt.build.metrics import build_metrics
 from nmt.config.experiment import Config
 from nmt.data.corpus import read_pairs

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import torch
 
-from nmt.build.corpus import build_corpus
-from nmt.build.data import Tokenizers, load_given_tokenizer, load_tokenizers
+from nmt.build.data import build_corpus
 from nmt.build.model import load_model
+from nmt.build.tokenizers import Tokenizers, load_given_tokenizer, load_tokenizers
 from nmt.config.experiment import Config
 from nmt.config.file import load_config
 from nmt.config.tree import diff

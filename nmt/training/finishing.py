@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from nmt.build.corpus import build_corpus
+from nmt.build.data import build_corpus
 from nmt.build.metrics import TEST_METRICS, build_metrics
 from nmt.config.experiment import Config
 from nmt.data.corpus import read_pairs

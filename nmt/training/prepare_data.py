@@ -5,17 +5,16 @@ from dataclasses import dataclass
 
 import torch
 
-from nmt.build.corpus import build_corpus
-from nmt.build.data import (
-    Tokenizers,
-    build_loader,
-    build_tokenizers,
-    encode_training,
-    load_tokenizers,
+from nmt.build.data import build_corpus, build_loader, encode_training
+from nmt.build.lexicon import learn_lexicon
+from nmt.build.metrics import (
+    TEST_METRICS,
+    build_metrics,
+    find_bleu_tokenizer,
+    warn_about_normalization,
 )
-from nmt.build.lexicon import lexicon_of
-from nmt.build.metrics import TEST_METRICS, build_metrics, find_tokenizer, warn_of_references
 from nmt.build.model import require_memory
+from nmt.build.tokenizers import Tokenizers, build_tokenizers, load_tokenizers
 from nmt.config.experiment import Config
 from nmt.config.file import load_config
 from nmt.core.errors import ConfigError
@@ -89,10 +88,10 @@ def gather(
     )
     if not is_begun:
         _look_at_data(config, tokenizers, is_first=shard.rank == 0)
-    corpora = encode_training(config, run, tokenizers)
+    corpora = encode_training(config, run, tokenizers.source, tokenizers.target)
     if config.decoding.shortlist is not None and not run.lexicon.exists():
         logger.info("learning the lexicon for decoding.shortlist")
-        save_lexicon(run, lexicon_of(corpora, tokenizers), tokenizers.source, tokenizers.target)
+        save_lexicon(run, learn_lexicon(corpora, tokenizers), tokenizers.source, tokenizers.target)
     batch_tokens = config.training.batch_tokens
     if batch_tokens == "auto":
         num_processes = min(shard.ranks_per_batch(config.training.accumulate))
@@ -161,12 +160,12 @@ def _look_at_references(config: Config, tokenizers: Tokenizers) -> None:
     ):
         if corpus is not None and measured:
             references = [target for _, target in read_pairs(build_corpus(corpus))]
-            warn_of_references(key, references, tokenizers.target.normalizer, measured)
+            warn_about_normalization(key, references, tokenizers.target.normalizer, measured)
 
 
 def _bleu_tokenizer(config: Config) -> str:
     """Return what BLEU is going to count as words, and log it where the references decided it."""
-    found = find_tokenizer(config)
+    found = find_bleu_tokenizer(config)
     if config.training.validation.with_tokenizer(found) != config.training.validation:
         logger.info(
             "BLEU counts the words of sacreBLEU's tokenizer %s, by the script of the validation "

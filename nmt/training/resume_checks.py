@@ -4,8 +4,8 @@ import fnmatch
 import shlex
 from typing import Any, Final
 
-from nmt.build.corpus import build_corpus
-from nmt.build.data import Tokenizers
+from nmt.build.data import build_corpus
+from nmt.build.tokenizers import Tokenizers
 from nmt.config.experiment import Config, CorpusConfig
 from nmt.config.tree import diff
 from nmt.core.errors import ConfigError, RunError

@@ -10,8 +10,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor
 from typing_extensions import TypedDict
 
-from nmt.build.data import load_tokenizers
 from nmt.build.model import load_weights
+from nmt.build.tokenizers import load_tokenizers
 from nmt.config.experiment import Config
 from nmt.core.errors import RunError
 from nmt.core.tensor_checks import find_misfit

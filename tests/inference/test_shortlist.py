@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from nmt.alignment.ibm1 import Lexicon
-from nmt.build.data import build_search
 from nmt.build.model import build_model
+from nmt.build.search import build_search
 from nmt.config.experiment import DecodingConfig, ModelConfig
 from nmt.core.errors import RunError
 from nmt.core.special_tokens import EOS, PAD, SPECIAL_SYMBOLS

@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from nmt.alignment.word_alignment import hard_alignment
-from nmt.build.data import build_reranker, build_search
 from nmt.build.model import build_model
+from nmt.build.search import build_reranker, build_search
 from nmt.config.experiment import Config, DecodingConfig, ModelConfig
 from nmt.config.file import dump_config
 from nmt.core.errors import ConfigError, RunError

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.build.data import Tokenizers
 from nmt.build.model import build_model
+from nmt.build.tokenizers import Tokenizers
 from nmt.config.experiment import Config, ModelConfig
 from nmt.core.batch import Batch, LocalUpdate
 from nmt.data.loader import make_batch

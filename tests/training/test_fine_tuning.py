@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nmt.build.data import Tokenizers, build_tokenizers, load_tokenizers
+from nmt.build.tokenizers import Tokenizers, build_tokenizers, load_tokenizers
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config
 from nmt.core.errors import ConfigError

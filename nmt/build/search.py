@@ -1,0 +1,88 @@
+"""From options to the search for translations and the choice among its candidates."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import torch
+
+from nmt.config.experiment import COVERAGE_PENALTIES, LENGTH_PENALTIES, SEARCHES, DecodingConfig
+from nmt.core.byte_spelling import Spelling
+from nmt.evaluation.minimum_bayes_risk import UTILITIES, MinimumBayesRisk
+from nmt.search.forbidden import ForbiddenPhrases
+from nmt.search.penalties import Scoring
+from nmt.search.rule_variants import EndThreshold, NoRepeatedNgrams, RepetitionPenalty
+from nmt.search.rules import Rule, Rules, SearchLimits
+from nmt.search.search import Search
+from nmt.text.tokenizer import Tokenizer
+
+
+def build_search(
+    config: DecodingConfig, tokenizer: Tokenizer, further_rules: Sequence[Rule] = ()
+) -> Search:
+    """Return the search for translations.
+
+    Args:
+        config: the options.
+        tokenizer: of the target.
+        further_rules: applied after those of the options.
+
+    Raises:
+        ConfigError: the options contradict each other.
+    """
+    scoring = Scoring(
+        LENGTH_PENALTIES.create(config.length_penalty),
+        COVERAGE_PENALTIES.create(config.coverage_penalty),
+    )
+    limits = SearchLimits(
+        min_length=config.min_length,
+        max_length=config.max_length,
+        min_length_ratio=config.min_length_ratio,
+        max_length_ratio=config.max_length_ratio,
+    )
+    rules = Rules(
+        limits,
+        [*_rules(config, tokenizer), *further_rules],
+        allow_unknown=config.replace_unknown,
+        word_edges=partial(_word_edges, tokenizer),
+    )
+    search: Search = SEARCHES.create(
+        config.search, config.beam_size, config.num_candidates, scoring, rules
+    )
+    return search
+
+
+# Of the top level, as workers get what they search with pickled.
+def _word_edges(tokenizer: Tokenizer) -> torch.Tensor:
+    return torch.from_numpy(tokenizer.word_edges)
+
+
+def _spellings(tokenizer: Tokenizer) -> list[Spelling]:
+    return tokenizer.spellings
+
+
+def build_reranker(config: DecodingConfig, bleu_tokenizer: str = "auto") -> MinimumBayesRisk | None:
+    """Return what chooses among the candidates of a search; None: the search itself.
+
+    Args:
+        config: the options.
+        bleu_tokenizer: what BLEU counts as words; auto: by the script of the candidates.
+
+    Raises:
+        ConfigError: the tokenizer needs an extra that is not installed.
+    """
+    if config.mbr == "none":
+        return None
+    utility = UTILITIES[config.mbr](bleu_tokenizer)
+    return MinimumBayesRisk(utility, config.n_best, are_samples=config.draws_samples)
+
+
+def _rules(config: DecodingConfig, tokenizer: Tokenizer) -> Iterator[Rule]:
+    if config.repetition_penalty > 1.0:
+        yield RepetitionPenalty(config.repetition_penalty)
+    if config.no_repeat_ngram_size > 0:
+        yield NoRepeatedNgrams(config.no_repeat_ngram_size)
+    forbidden = list(filter(None, map(tokenizer.normalizer, config.forbidden)))
+    if forbidden:
+        yield ForbiddenPhrases(forbidden, partial(_spellings, tokenizer))
+    if config.eos_threshold is not None:
+        yield EndThreshold(config.eos_threshold)
