@@ -38,8 +38,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from nmt.data.corpus import ParallelFiles, read_lines
 from nmt.data.filters import Filters
+from nmt.data.formats.lines import read_lines
+from nmt.data.formats.text_pairs import TextCorpus
 
 # What imports torch is imported where it is used: processes that encode import this file again.
 from nmt.system.threads import num_cores
@@ -201,12 +202,12 @@ def peak(process: str) -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1000
 
 
-def files_in(folder: Path) -> ParallelFiles:
+def files_in(folder: Path) -> TextCorpus:
     """Where the generated corpus is."""
-    return ParallelFiles(folder / "train.source", folder / "train.target")
+    return TextCorpus(folder / "train.source", folder / "train.target")
 
 
-def generate(files: ParallelFiles, num_pairs: int) -> None:
+def generate(files: TextCorpus, num_pairs: int) -> None:
     """Write sentences of 3 to 20 words, the target the source backwards."""
     rng = random.Random(1)
     words = [

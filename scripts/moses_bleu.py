@@ -30,7 +30,7 @@ from sacrebleu.metrics import BLEU
 from sacremoses import MosesPunctNormalizer, MosesTokenizer
 
 from nmt.core.errors import DataError, UserError
-from nmt.data.corpus import read_lines
+from nmt.data.formats.lines import read_lines
 
 LANGUAGES = ("cs", "de", "en", "fr")
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nmt.config.experiment import Config, CorpusConfig
 from nmt.data.batching import BatchSampler
-from nmt.data.corpus import Corpus, ParallelFiles
 from nmt.data.filters import Filters
-from nmt.data.grids import GridFiles
-from nmt.data.lines import MAX_LINE_BYTES
+from nmt.data.formats.corpus import Corpus
+from nmt.data.formats.grids import GridCorpus
+from nmt.data.formats.raw_lines import MAX_LINE_BYTES
+from nmt.data.formats.text_pairs import TextCorpus
 from nmt.data.shard import UNSHARDED, Shard
 from nmt.runs.directory import RunDirectory
 from nmt.system.threads import num_cores
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 def build_corpus(corpus: CorpusConfig, max_line_bytes: int = MAX_LINE_BYTES) -> Corpus[Any]:
     """Return where a configured corpus is, and how long its lines may be."""
     files = {option: Path(name) for option, name in corpus.files().items()}
-    kind = GridFiles if "grids" in files else ParallelFiles
+    kind = GridCorpus if "grids" in files else TextCorpus
     (source,) = files.keys() & {"source", "grids", "tsv"}
     return kind(
         files[source],

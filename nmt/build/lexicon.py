@@ -12,9 +12,9 @@ from nmt.build.tokenizers import Tokenizers
 from nmt.config.experiment import Config
 from nmt.core.errors import DataError
 from nmt.core.special_tokens import UNK
-from nmt.data.corpus import read_lines
 from nmt.data.encoded_corpus import EncodedCorpus
-from nmt.data.lines import MAX_LINE_BYTES
+from nmt.data.formats.lines import read_lines
+from nmt.data.formats.raw_lines import MAX_LINE_BYTES
 from nmt.data.ragged import RaggedArray
 from nmt.runs.directory import RunDirectory
 

@@ -8,7 +8,7 @@ from nmt.build.data import build_corpus
 from nmt.config.experiment import METRICS, Config
 from nmt.config.metrics import MetricConfig
 from nmt.core.errors import ConfigError
-from nmt.data.corpus import read_pairs
+from nmt.data.formats.corpus import read_pairs
 from nmt.evaluation.bleu_tokenizers import choose_tokenizer
 from nmt.evaluation.metric import Metric
 from nmt.text.normalization import Normalizer

@@ -19,8 +19,8 @@ from nmt.config.experiment import (
 from nmt.config.file import load_config
 from nmt.config.registry import PlugIn
 from nmt.core.errors import ConfigError, RunError
-from nmt.data.corpus import read_pairs
-from nmt.data.grids import GridReader
+from nmt.data.formats.corpus import read_pairs
+from nmt.data.formats.grids import GridReader
 from nmt.runs.directory import RunDirectory
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import SourceReader

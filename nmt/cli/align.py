@@ -21,7 +21,7 @@ from nmt.core.errors import UserError
 
 if TYPE_CHECKING:
     from nmt.config.experiment import Config
-    from nmt.data.grids import Source
+    from nmt.data.formats.grids import Source
     from nmt.inference.forced_decoding import SentenceAlignment
     from nmt.runs.directory import RunDirectory
 

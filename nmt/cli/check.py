@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nmt.cli.training_cost import UpdateCost
     from nmt.config.experiment import Config, CorpusConfig
     from nmt.core.batch import Batch
-    from nmt.data.grids import Source
+    from nmt.data.formats.grids import Source
     from nmt.text.reader import SourceReader
     from nmt.training.prepare_data import Material
     from nmt.training.state import Engine
@@ -112,7 +112,7 @@ def _report_corpora(config: "Config") -> None:
 
 def _describe_corpus(corpus: "CorpusConfig") -> str:
     from nmt.build.data import build_corpus
-    from nmt.data.corpus import read_pairs
+    from nmt.data.formats.corpus import read_pairs
 
     num_pairs = num_source = num_target = 0
     for source, target in read_pairs(build_corpus(corpus)):
@@ -129,7 +129,7 @@ def _num_words(item: "Source") -> int:
 
 def _report_tokenizers(config: "Config", tokenizers: "Tokenizers") -> None:
     from nmt.build.data import build_corpus
-    from nmt.data.corpus import read_pairs
+    from nmt.data.formats.corpus import read_pairs
 
     corpus = config.data.valid or config.data.train[0]
     pairs = list(islice(read_pairs(build_corpus(corpus)), _NUM_LINES))

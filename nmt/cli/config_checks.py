@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from nmt.cli.inputs import given_corpus
 from nmt.core.errors import ConfigError, DataError, UserError
-from nmt.data.lines import MAX_LINE_BYTES, require_regular
+from nmt.data.formats.raw_lines import MAX_LINE_BYTES, require_regular
 from nmt.system.atomic_files import is_missing
 
 if TYPE_CHECKING:
     from nmt.config.experiment import Config, CorpusConfig
-    from nmt.data.grids import Source
+    from nmt.data.formats.grids import Source
 
 HeldOut: TypeAlias = Literal["valid", "test"]
 
@@ -160,7 +160,8 @@ def read_held_out(
         DataError: a file cannot be read, or has other lines than there are sources.
     """
     from nmt.build.data import build_corpus
-    from nmt.data.corpus import read_lines, read_pairs
+    from nmt.data.formats.corpus import read_pairs
+    from nmt.data.formats.lines import read_lines
 
     pairs = read_pairs(build_corpus(corpus, max_line_bytes))
     sources, references = map(list, zip(*pairs, strict=True))

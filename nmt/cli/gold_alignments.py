@@ -10,7 +10,7 @@ from nmt.core.errors import DataError
 
 if TYPE_CHECKING:
     from nmt.alignment.pharaoh import GoldAlignment
-    from nmt.data.grids import Source
+    from nmt.data.formats.grids import Source
     from nmt.inference.forced_decoding import SentenceAlignment
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ class Gold:
     """The alignments of a file, asked for one after the other."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        from nmt.data.corpus import read_lines
+        from nmt.data.formats.lines import read_lines
 
         self._path: Path = arguments.gold
         require_readable(self._path)

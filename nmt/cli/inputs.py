@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final, cast
 
 from nmt.cli.arguments import whole_number
 from nmt.core.errors import DataError, UserError
-from nmt.data.lines import MAX_LINE_BYTES
+from nmt.data.formats.raw_lines import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from nmt.config.experiment import Config, CorpusConfig
-    from nmt.data.grids import Grid, Source
+    from nmt.data.formats.grids import Grid, Source
     from nmt.inference.inputs import Input
 
 STDIN = "-"
@@ -67,7 +67,7 @@ def read_given_pairs(
         DataError: at once, a file cannot be opened; while reading, what `read_pairs` raises.
     """
     from nmt.build.data import build_corpus
-    from nmt.data.corpus import read_pairs
+    from nmt.data.formats.corpus import read_pairs
 
     require_readable(arguments.source)
     require_readable(arguments.target)
@@ -99,11 +99,11 @@ def input_files(names: Sequence[str]) -> list[str]:
 
 def count_lines(names: Sequence[str], max_line_bytes: int = MAX_LINE_BYTES) -> int | None:
     """Return how many lines the files named hold; None where they cannot be read twice."""
-    from nmt.data.corpus import count_lines_of
+    from nmt.data.formats.lines import count_lines
 
     if not names or not all(map(os.path.isfile, names)):
         return None
-    return sum(count_lines_of(Path(name), max_line_bytes) for name in names)
+    return sum(count_lines(Path(name), max_line_bytes) for name in names)
 
 
 def read_text(names: Sequence[str], max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[str]:
@@ -116,7 +116,7 @@ def read_text(names: Sequence[str], max_line_bytes: int = MAX_LINE_BYTES) -> Ite
     Raises:
         DataError: at once, a file cannot be opened.
     """
-    from nmt.data.corpus import decode_lines, read_lines
+    from nmt.data.formats.lines import decode_lines, read_lines
 
     for name in names:
         if name != STDIN:
@@ -170,13 +170,13 @@ def read_constraints(
 
 def _lines_of(path: Path | None, max_line_bytes: int) -> Iterator[str]:
     """Read the lines of a file; of none, empty ones without end."""
-    from nmt.data.corpus import read_lines
+    from nmt.data.formats.lines import read_lines
 
     return repeat("") if path is None else read_lines(path, "blank", max_line_bytes)
 
 
 def _read_grids(names: Sequence[str]) -> "Iterator[Grid]":
-    from nmt.data.grids import read_grids
+    from nmt.data.formats.grids import read_grids
 
     if not names or STDIN in names:
         raise UserError("this run reads grids: name an .npz file; they are not read from stdin")
@@ -192,7 +192,7 @@ def stdin_is_typed(names: Sequence[str]) -> bool:
 
 def require_readable(path: Path) -> None:
     """Refuse now a file that cannot be opened, not after the model has been loaded."""
-    from nmt.data.lines import open_binary
+    from nmt.data.formats.raw_lines import open_binary
 
     if not path.is_fifo():  # a pipe can be opened only once
         open_binary(path).close()

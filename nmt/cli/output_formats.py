@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nmt.data.grids import Source
+    from nmt.data.formats.grids import Source
     from nmt.inference.translator import Translation
 
 

@@ -20,11 +20,11 @@ from nmt.cli.inputs import add_line_limit, read_input, require_readable
 from nmt.cli.output_locks import reserve_outputs
 from nmt.cli.outputs import open_output
 from nmt.core.errors import ConfigError, DataError
-from nmt.data.lines import MAX_LINE_BYTES
+from nmt.data.formats.raw_lines import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from nmt.config.experiment import Config
-    from nmt.data.grids import Source
+    from nmt.data.formats.grids import Source
     from nmt.runs.directory import RunDirectory
 
 DESCRIPTION = """Score an n-best list, as this or another system writes it, and put the translations
@@ -164,7 +164,7 @@ def read_n_best(path: Path, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Ca
     Raises:
         DataError: the file cannot be read, or a line is no `number ||| translation`.
     """
-    from nmt.data.corpus import read_lines
+    from nmt.data.formats.lines import read_lines
 
     for number, line in enumerate(read_lines(path, max_line_bytes=max_line_bytes), start=1):
         fields = re.split(r"\s*\|\|\|\s*", line.strip())

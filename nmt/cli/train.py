@@ -179,7 +179,7 @@ def _prepare(prepared: "RunDirectory", config: "Config", group: "ProcessGroup") 
     """
     from nmt.build.data import build_corpus
     from nmt.config.file import dump_config
-    from nmt.data.corpus import read_pairs
+    from nmt.data.formats.corpus import read_pairs
     from nmt.data.shard import Shard
     from nmt.training.build_state import assemble
     from nmt.training.logs.reporter import log_to_file
@@ -199,7 +199,7 @@ def _prepare(prepared: "RunDirectory", config: "Config", group: "ProcessGroup") 
 def _require_readable(config: "Config", material: "Material") -> None:
     """Refuse now held-out sources that the model cannot read, as grids of other channels."""
     from nmt.build.data import build_corpus
-    from nmt.data.corpus import read_pairs
+    from nmt.data.formats.corpus import read_pairs
 
     for corpus in (config.data.valid, config.data.test):
         if corpus is not None:
@@ -215,7 +215,7 @@ def _move(prepared: "RunDirectory", folder: "RunDirectory", material: "Material"
     others = (item for item in prepared.path.iterdir() if item != prepared.config)
     for item in (prepared.config, *others):
         shutil.move(item, folder.path / item.name)
-    material.loader.follow(prepared.cache, folder.cache)
+    material.loader.cache_moved(prepared.cache, folder.cache)
 
 
 def _workplace(folder: Path) -> "tempfile.TemporaryDirectory[str]":

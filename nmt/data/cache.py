@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 
 from nmt.core.errors import DataError
 from nmt.core.os_errors import advice
-from nmt.data.corpus import Corpus, read_pairs
+from nmt.data.duplicates import hash_corpus
 from nmt.data.encoded_checks import has_right_sizes, is_well_formed
 from nmt.data.encoded_corpus import FILES, EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
+from nmt.data.formats.corpus import Corpus, read_pairs
 from nmt.data.links import read_links
-from nmt.data.repeats import hash_corpus
 from nmt.data.source_changes import Note, Snapshot
 from nmt.system.atomic_files import atomic_folder
 from nmt.system.untrusted_files import MAX_JSON_BYTES, open_regular, parse_json, read_regular

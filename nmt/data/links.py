@@ -15,7 +15,8 @@ from torch import Tensor
 from nmt.alignment.pharaoh import Link, parse_pharaoh
 from nmt.alignment.units import AlignmentUnits
 from nmt.core.errors import DataError
-from nmt.data.corpus import Corpus, read_lines, read_pairs
+from nmt.data.formats.corpus import Corpus, read_pairs
+from nmt.data.formats.lines import read_lines
 from nmt.data.ragged import RaggedArray
 from nmt.text.reader import Item, SourceReader
 from nmt.text.unit_tokens import UnitTokens

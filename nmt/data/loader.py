@@ -21,7 +21,7 @@ from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.links import LINK_TYPE, target_weights
 from nmt.data.ragged import RaggedArray, compact_lengths
 from nmt.data.shard import UNSHARDED, Shard
-from nmt.data.subword_epochs import Drawing, DrawnPairs
+from nmt.data.subword_epochs import EpochTokens, SubwordEpoch
 from nmt.text.reader import Tokens
 
 _READ_AHEAD: Final = 8  # updates
@@ -32,7 +32,7 @@ class _Epoch:
     """What is needed to make any batch of an epoch."""
 
     number: int
-    corpora: list[DrawnPairs]
+    corpora: list[EpochTokens]
     batches: Batches
 
 
@@ -73,7 +73,7 @@ class DataLoader:
         self._pin_memory = pin_memory
         self._num_processes = num_processes
         self._latest: _Epoch | None = None
-        self._drawings: dict[int, list[Drawing]] = {}
+        self._drawings: dict[int, list[SubwordEpoch]] = {}
 
     @property
     def corpora(self) -> Sequence[EncodedCorpus]:
@@ -114,7 +114,7 @@ class DataLoader:
         finally:
             executor.shutdown(cancel_futures=True)
 
-    def follow(self, old: Path, new: Path) -> None:
+    def cache_moved(self, old: Path, new: Path) -> None:
         """Take note that what was in one folder of the cache has been moved to another.
 
         What is open stays open: an epoch that was drawn is not drawn again.
@@ -149,12 +149,13 @@ class DataLoader:
             self._latest = _Epoch(number, corpora, self._sampler.batches(number, lengths))
         return self._latest
 
-    def _draw(self, epoch: int) -> list[Drawing]:
+    def _draw(self, epoch: int) -> list[SubwordEpoch]:
         """The drawings of an epoch, started where they are not; those of other epochs are ended."""
         if epoch not in self._drawings:
             self.close()
             self._drawings[epoch] = [
-                Drawing(corpus, self._seed, epoch, self._num_processes) for corpus in self._corpora
+                SubwordEpoch(corpus, self._seed, epoch, self._num_processes)
+                for corpus in self._corpora
             ]
         return self._drawings[epoch]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from nmt.core.errors import DataError
-from nmt.data.corpus import Corpus
-from nmt.data.lines import open_binary, require_regular
+from nmt.data.formats.corpus import Corpus
+from nmt.data.formats.raw_lines import open_binary, require_regular
 from nmt.system.untrusted_files import read_regular
 
 _KEY_BYTES: Final = 64  # of the name of an entry; it has 32

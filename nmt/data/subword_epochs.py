@@ -28,7 +28,7 @@ _BLOCK: Final = 2048  # pairs
 
 
 @dataclass(frozen=True)
-class DrawnPairs:
+class EpochTokens:
     """N sentence pairs as one epoch sees them.
 
     Attributes:
@@ -40,7 +40,7 @@ class DrawnPairs:
     target: RaggedArray
 
 
-class Drawing:
+class SubwordEpoch:
     """Draws the tokens of one epoch; starts at once where processes do it.
 
     What is drawn depends on the seed, the epoch and the pair alone: not on the processes. It lies
@@ -58,21 +58,21 @@ class Drawing:
         self._seed = seed
         self._epoch = epoch
         self._workers: list[tuple[SpawnProcess, Connection]] = []
-        self._future: Future[DrawnPairs] | None = None
+        self._future: Future[EpochTokens] | None = None
         if corpus.samples and num_processes > 0:
             self._workers = [self._start(each, num_processes) for each in range(num_processes)]
             self._future = Future()
             # A daemon, so that a program that ends does not wait for an epoch that will not be.
             threading.Thread(target=self._receive, args=(self._future,), daemon=True).start()
 
-    def result(self) -> DrawnPairs:
+    def result(self) -> EpochTokens:
         """The tokens; waits until they are there.
 
         Raises:
             DataError: there is no room for them.
         """
         if not self._corpus.samples:
-            return DrawnPairs(self._corpus.source_side.tokens, self._corpus.target_side.tokens)
+            return EpochTokens(self._corpus.source_side.tokens, self._corpus.target_side.tokens)
         if self._future is not None:
             return self._future.result()
         return self._collect(_blocks(self._corpus, self._seed, self._epoch, 0, 1))
@@ -106,13 +106,13 @@ class Drawing:
         sender.close()  # or the end of the process would not be the end of the pipe
         return process, receiver
 
-    def _receive(self, future: Future[DrawnPairs]) -> None:
+    def _receive(self, future: Future[EpochTokens]) -> None:
         try:
             future.set_result(self._collect(self._received()))
         except Exception as error:
             future.set_exception(error)
 
-    def _received(self) -> Iterator[DrawnPairs]:
+    def _received(self) -> Iterator[EpochTokens]:
         """The blocks, in order; the processes have them in turn."""
         try:
             for block in range(_num_blocks(self._corpus)):
@@ -125,7 +125,7 @@ class Drawing:
                 process.terminate()
                 process.join()
 
-    def _collect(self, blocks: Iterator[DrawnPairs]) -> DrawnPairs:
+    def _collect(self, blocks: Iterator[EpochTokens]) -> EpochTokens:
         folder = self._corpus.folder.parent
         source_type = self._corpus.source_side.tokens.dtype
         target_type = self._corpus.target_side.tokens.dtype
@@ -137,7 +137,7 @@ class Drawing:
                 for block in blocks:
                     source.append(block.source)
                     target.append(block.target)
-                return DrawnPairs(source.mapped(), target.mapped())
+                return EpochTokens(source.mapped(), target.mapped())
         except OSError as error:
             raise DataError(
                 f"{folder}: cannot write the sampled subwords of an epoch: {error.strerror}; make"
@@ -165,10 +165,10 @@ def _work(
 
 def _blocks(
     corpus: EncodedCorpus, seed: int, epoch: int, first: int, step: int
-) -> Iterator[DrawnPairs]:
+) -> Iterator[EpochTokens]:
     for block in range(first, _num_blocks(corpus), step):
         pairs = np.arange(block * _BLOCK, min((block + 1) * _BLOCK, len(corpus)))
-        yield DrawnPairs(*corpus.draw(pairs, seed, epoch))
+        yield EpochTokens(*corpus.draw(pairs, seed, epoch))
 
 
 def _num_blocks(corpus: EncodedCorpus) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from nmt.core.errors import ConfigError
-from nmt.data.grids import Grid, Source
+from nmt.data.formats.grids import Grid, Source
 from nmt.search.constraints import count_unmet
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Constraints

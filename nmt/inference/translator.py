@@ -17,7 +17,7 @@ from nmt.config.experiment import DecodingConfig
 from nmt.core.console import FirstWarnings
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import EOS
-from nmt.data.grids import Source
+from nmt.data.formats.grids import Source
 from nmt.distributed.rank_pool import lead, serve
 from nmt.distributed.worker_pool import WorkerPool
 from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk

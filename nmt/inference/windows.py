@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nmt.core.console import FirstWarnings
-from nmt.data.grids import Source
+from nmt.data.formats.grids import Source
 from nmt.inference.input_types import check_lines
 from nmt.inference.inputs import Input, encode_constraints, require_phrases
 from nmt.inference.length_batching import read_words, windows

@@ -7,7 +7,7 @@ from nmt.build.metrics import build_metrics
 from nmt.build.search import build_reranker, build_search
 from nmt.config.experiment import Config
 from nmt.config.tree import diff
-from nmt.data.corpus import read_pairs
+from nmt.data.formats.corpus import read_pairs
 from nmt.distributed.process_group import ProcessGroup
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import load_dictionary, load_shortlist

@@ -5,8 +5,8 @@ import logging
 from nmt.build.data import build_corpus
 from nmt.build.metrics import build_metrics
 from nmt.config.experiment import Config
-from nmt.data.corpus import read_pairs
-from nmt.data.repeats import count_repeats
+from nmt.data.duplicates import count_duplicates
+from nmt.data.formats.corpus import read_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -22,12 +22,12 @@ def warn_of_repeats(config: Config) -> None:
         (key, it) for key, it in (("valid", data.valid), ("test", data.test)) if it is not None
     ]
     held_out = [build_corpus(corpus) for _, corpus in named]
-    repeats = count_repeats([build_corpus(corpus) for corpus in data.train], held_out)
-    if repeats.num_repeated and not data.filters.deduplicate:
+    repeats = count_duplicates([build_corpus(corpus) for corpus in data.train], held_out)
+    if repeats.num_duplicates and not data.filters.deduplicate:
         logger.info(
             "data.train: %s of %s pairs repeat another one; data.filters.deduplicate: true leaves "
             "them out",
-            *(f"{repeats.num_repeated:,}", f"{repeats.num_training:,}"),
+            *(f"{repeats.num_duplicates:,}", f"{repeats.num_training:,}"),
         )
     for (key, _), (size, num_known) in zip(named, repeats.held_out, strict=True):
         if num_known:

@@ -16,7 +16,7 @@ from nmt.config.experiment import Config
 from nmt.config.file import load_config
 from nmt.config.tree import diff
 from nmt.core.errors import ConfigError, RunError
-from nmt.data.corpus import read_pairs
+from nmt.data.formats.corpus import read_pairs
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import is_checkpoint
 from nmt.runs.directory import BEST, RunDirectory

@@ -18,7 +18,7 @@ from nmt.build.tokenizers import Tokenizers, build_tokenizers, load_tokenizers
 from nmt.config.experiment import Config
 from nmt.config.file import load_config
 from nmt.core.errors import ConfigError
-from nmt.data.corpus import read_pairs
+from nmt.data.formats.corpus import read_pairs
 from nmt.data.loader import DataLoader
 from nmt.data.shard import UNSHARDED, Shard
 from nmt.evaluation.bleu_tokenizers import AUTO

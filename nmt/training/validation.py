@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from nmt.data.grids import Source
+from nmt.data.formats.grids import Source
 from nmt.distributed.process_group import ProcessGroup, TorchProcessGroup
 from nmt.distributed.rank_pool import RankPool
 from nmt.evaluation.metric import Metric, Score

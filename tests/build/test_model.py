@@ -11,7 +11,7 @@ import torch
 from nmt.build.model import build_model
 from nmt.config.experiment import ModelConfig
 from nmt.core.batch import Batch
-from nmt.data.grids import Grid, GridReader
+from nmt.data.formats.grids import Grid, GridReader
 from nmt.data.loader import make_batch
 from nmt.nn.bridge import BRIDGES
 from nmt.nn.decoders.table import DECODERS

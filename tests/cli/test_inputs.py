@@ -18,7 +18,7 @@ from nmt.cli.inputs import (
 )
 from nmt.config.experiment import Config
 from nmt.core.errors import DataError, UserError
-from nmt.data.grids import Source
+from nmt.data.formats.grids import Source
 from nmt.inference.inputs import Input
 
 FILES = {"source": "a", "target": "b"}

@@ -20,17 +20,18 @@ import pytest
 from nmt.core.errors import DataError
 from nmt.data import cache
 from nmt.data.cache import encode_corpus
-from nmt.data.corpus import ParallelFiles, read_pairs
 from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.filters import FilterReport, Filters
+from nmt.data.formats.corpus import read_pairs
+from nmt.data.formats.text_pairs import TextCorpus
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> ParallelFiles:
+def files(tmp_path: Path) -> TextCorpus:
     source, target = tmp_path / "train.de", tmp_path / "train.en"
     source.write_text("5 6\n7\n\n")
     target.write_text("8\n9 10\n11\n")
-    return ParallelFiles(source, target)
+    return TextCorpus(source, target)
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "run" / "cache"
 
 
-def encode(files: ParallelFiles, tokenizer, folder: Path, filters: Filters | None = None):
+def encode(files: TextCorpus, tokenizer, folder: Path, filters: Filters | None = None):
     return encode_corpus(files, tokenizer, tokenizer, filters=filters or Filters(), folder=folder)
 
 
@@ -59,7 +60,7 @@ def test_a_tsv_file_and_gzip_are_corpora_too(tokenizer, folder: Path, tmp_path: 
 
     path = tmp_path / "train.tsv.gz"
     path.write_bytes(gzip.compress(b"5 6\t7\n"))
-    corpus = encode(ParallelFiles(path), tokenizer, folder)
+    corpus = encode(TextCorpus(path), tokenizer, folder)
     assert corpus.source(0).tolist() == [5, 6]
     assert corpus.target(0).tolist() == [7]
 
@@ -77,7 +78,7 @@ def test_the_same_text_under_another_name_is_the_same_corpus(
     files, tokenizer, folder: Path, tmp_path: Path
 ) -> None:
     encode(files, tokenizer, folder)
-    moved = ParallelFiles(tmp_path / "a.de", tmp_path / "a.en")
+    moved = TextCorpus(tmp_path / "a.de", tmp_path / "a.en")
     for old, new in zip(files.paths, moved.paths, strict=True):
         old.rename(new)
     encode(moved, tokenizer, folder)
@@ -94,7 +95,7 @@ def test_other_content_of_the_same_size_is_another_corpus(files, tokenizer, fold
 
 def test_sides_that_are_swapped_are_another_corpus(files, tokenizer, folder: Path) -> None:
     encode(files, tokenizer, folder)
-    swapped = ParallelFiles(files.paths[1], files.paths[0])
+    swapped = TextCorpus(files.paths[1], files.paths[0])
     assert encode(swapped, tokenizer, folder).source(0).tolist() == [8]
 
 
@@ -153,13 +154,13 @@ def test_other_settings_and_other_files_are_no_change(
     encode(files, make_tokenizer(), folder)
     encode(files, make_tokenizer(2000), folder)
     encode(files, make_tokenizer(), folder, Filters(max_length=2))
-    other = ParallelFiles(tmp_path / "other.tsv")
+    other = TextCorpus(tmp_path / "other.tsv")
     other.source.write_text("5\t6\n")
     encode(other, make_tokenizer(), folder)
     assert not caplog.records
     other.source.write_text("7\t8\n")
     monkeypatch.chdir(tmp_path)
-    encode(ParallelFiles(Path("other.tsv")), make_tokenizer(), folder)
+    encode(TextCorpus(Path("other.tsv")), make_tokenizer(), folder)
     assert warnings_of(caplog).startswith("other.tsv: changed since")
 
 
@@ -174,7 +175,7 @@ def test_a_cache_in_which_nothing_can_be_noted_is_read(files, tokenizer, folder:
 def reading_that_does(event: Callable[[], None]) -> Callable[..., Iterator[tuple[str, str]]]:
     """`read_pairs`, with something that happens after the first pair."""
 
-    def read(files: ParallelFiles) -> Iterator[tuple[str, str]]:
+    def read(files: TextCorpus) -> Iterator[tuple[str, str]]:
         pairs = read_pairs(files)
         yield next(pairs)
         event()
@@ -321,14 +322,14 @@ def test_a_process_waits_for_another_that_holds_the_lock(files, tokenizer, folde
 
 
 def test_duplicates_of_pairs_of_other_corpora_are_left_out(
-    files: ParallelFiles, folder: Path, tokenizer, tmp_path: Path
+    files: TextCorpus, folder: Path, tokenizer, tmp_path: Path
 ) -> None:
-    other = ParallelFiles(tmp_path / "other.de", tmp_path / "other.en")
+    other = TextCorpus(tmp_path / "other.de", tmp_path / "other.en")
     other.source.write_text("7\n5 6\n7\n")
     other.target.write_text("9 10\n9\n9 10\n")
     filters = Filters(deduplicate=True)
 
-    def encode_after(before: list[ParallelFiles], filters: Filters = filters) -> EncodedCorpus:
+    def encode_after(before: list[TextCorpus], filters: Filters = filters) -> EncodedCorpus:
         return encode_corpus(
             other, tokenizer, tokenizer, filters=filters, folder=folder, before=before
         )

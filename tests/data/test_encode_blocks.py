@@ -11,9 +11,10 @@ import pytest
 from nmt.core.errors import DataError, RunError
 from nmt.data import cache
 from nmt.data.cache import encode_corpus
-from nmt.data.corpus import ParallelFiles, read_pairs
 from nmt.data.encode_blocks import BlockEncoder
 from nmt.data.filters import Filters
+from nmt.data.formats.corpus import read_pairs
+from nmt.data.formats.text_pairs import TextCorpus
 from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
 
@@ -28,11 +29,11 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> ParallelFiles:
+def files(tmp_path: Path) -> TextCorpus:
     source, target = tmp_path / "train.de", tmp_path / "train.en"
     source.write_text("".join(f"one two {n * n % 170} three\n" for n in range(500)))
     target.write_text("".join(f"drei {n % 85} eins\n" for n in range(500)))
-    return ParallelFiles(source, target)
+    return TextCorpus(source, target)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -44,7 +45,7 @@ def entries(folder: Path) -> list[Path]:
 
 
 def test_processes_write_what_one_would_write(
-    files: ParallelFiles, sampling_tokenizer, tmp_path: Path
+    files: TextCorpus, sampling_tokenizer, tmp_path: Path
 ) -> None:
     alone, together = (
         encode_corpus(
@@ -70,7 +71,7 @@ def test_few_pairs_are_encoded_without_processes(
     path = tmp_path / "train.tsv"
     path.write_text("5\t6\n" * 50)
     corpus = encode_corpus(
-        ParallelFiles(path),
+        TextCorpus(path),
         tokenizer,
         tokenizer,
         filters=Filters(),
@@ -81,7 +82,7 @@ def test_few_pairs_are_encoded_without_processes(
 
 
 def test_a_bad_line_is_told_and_nothing_is_left(
-    files: ParallelFiles, sampling_tokenizer, tmp_path: Path
+    files: TextCorpus, sampling_tokenizer, tmp_path: Path
 ) -> None:
     lines = files.source.read_bytes().split(b"\n")
     lines[432] = b"one \xff"
@@ -110,12 +111,12 @@ def kill_a_process() -> None:
 def test_what_is_broken_off_leaves_nothing(
     event: Callable[[], None],
     error: type[BaseException],
-    files: ParallelFiles,
+    files: TextCorpus,
     sampling_tokenizer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def read(files: ParallelFiles) -> Iterator[tuple[str, str]]:
+    def read(files: TextCorpus) -> Iterator[tuple[str, str]]:
         for number, pair in enumerate(read_pairs(files)):
             if number == 200:
                 event()

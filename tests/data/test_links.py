@@ -8,9 +8,9 @@ import pytest
 from nmt.core.errors import DataError
 from nmt.data.batching import BatchSampler
 from nmt.data.cache import encode_corpus
-from nmt.data.corpus import ParallelFiles
 from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.filters import Filters
+from nmt.data.formats.text_pairs import TextCorpus
 from nmt.data.links import read_links, target_weights
 from nmt.data.loader import DataLoader
 from nmt.data.ragged import RaggedArray
@@ -25,13 +25,13 @@ def letters() -> Tokenizer:
     return CharacterTrainer(Normalizer()).train(lambda: iter(["ab cd", "xyz"]))
 
 
-def write(folder: Path, source: str, target: str, links: str) -> ParallelFiles:
+def write(folder: Path, source: str, target: str, links: str) -> TextCorpus:
     for name, text in (("a", source), ("b", target), ("links", links)):
         (folder / name).write_text(text)
-    return ParallelFiles(folder / "a", folder / "b", folder / "links")
+    return TextCorpus(folder / "a", folder / "b", folder / "links")
 
 
-def encode(files: ParallelFiles, tokenizer: Tokenizer, folder: Path) -> EncodedCorpus:
+def encode(files: TextCorpus, tokenizer: Tokenizer, folder: Path) -> EncodedCorpus:
     filters = Filters(max_length=8)
     return encode_corpus(files, tokenizer, tokenizer, filters=filters, folder=folder)
 

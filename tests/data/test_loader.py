@@ -17,7 +17,7 @@ from nmt.data.filters import Filters
 from nmt.data.loader import DataLoader, make_batch, make_source
 from nmt.data.ragged import RaggedArray
 from nmt.data.shard import Shard
-from nmt.data.subword_epochs import Drawing
+from nmt.data.subword_epochs import SubwordEpoch
 
 
 def corpus_of(pairs: list[tuple[str, str]], tokenizer, folder: Path) -> EncodedCorpus:
@@ -236,11 +236,11 @@ def test_an_interruption_while_an_epoch_is_drawn_ends_the_processes(
     sampler = BatchSampler([len(corpus)], seed=1, batch_tokens=100)
     loader = DataLoader([corpus], sampler, seed=1, num_processes=1)
 
-    def interrupt(drawing: Drawing) -> None:
+    def interrupt(drawing: SubwordEpoch) -> None:
         assert multiprocessing.active_children()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Drawing, "result", interrupt)
+    monkeypatch.setattr(SubwordEpoch, "result", interrupt)
     with pytest.raises(KeyboardInterrupt):
         loader.num_batches(1)
     assert not multiprocessing.active_children()
@@ -261,16 +261,16 @@ def test_corpora_can_be_moved_and_what_was_drawn_is_not_drawn_again(
     loader = DataLoader([moved, other], sampler, seed=1, num_processes=num_processes)
     assert loader.num_batches(1) == len(expected[0])
     (tmp_path / "old").rename(tmp_path / "new")
-    loader.follow(tmp_path / "old", tmp_path / "new")
+    loader.cache_moved(tmp_path / "old", tmp_path / "new")
     assert [corpus.folder for corpus in loader.corpora] == [
         tmp_path / "new" / "key",
         tmp_path / "elsewhere" / "key",
     ]
     drawn = []
     monkeypatch.setattr(
-        "nmt.data.loader.Drawing",
+        "nmt.data.loader.SubwordEpoch",
         lambda corpus, seed, epoch, processes: (
-            drawn.append(epoch) or Drawing(corpus, seed, epoch, processes)
+            drawn.append(epoch) or SubwordEpoch(corpus, seed, epoch, processes)
         ),
     )
     for number in (1, 2):

@@ -1,4 +1,4 @@
-"""Drawing: an epoch's subwords are the same whoever draws them, and leave nothing behind."""
+"""SubwordEpoch: an epoch's subwords are the same whoever draws them, and leave nothing behind."""
 
 import multiprocessing
 import os
@@ -10,7 +10,7 @@ import pytest
 from nmt.core.errors import DataError
 from nmt.data.encoded_corpus import EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
-from nmt.data.subword_epochs import Drawing, DrawnPairs
+from nmt.data.subword_epochs import EpochTokens, SubwordEpoch
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def corpus(sampling_tokenizer, tmp_path: Path) -> EncodedCorpus:
     return open_encoded(folder, *tokenizers)
 
 
-def same(left: DrawnPairs, right: DrawnPairs) -> bool:
+def same(left: EpochTokens, right: EpochTokens) -> bool:
     return all(
         np.array_equal(one.values, other.values) and np.array_equal(one.offsets, other.offsets)
         for one, other in ((left.source, right.source), (left.target, right.target))
@@ -33,18 +33,18 @@ def same(left: DrawnPairs, right: DrawnPairs) -> bool:
 def test_without_sampling_the_corpus_is_given_back(tokenizer, tmp_path: Path) -> None:
     write_encoded([("5", "6")], tokenizer, tokenizer, Filters(), tmp_path)
     corpus = open_encoded(tmp_path, tokenizer, tokenizer)
-    drawing = Drawing(corpus, seed=1, epoch=1, num_processes=2)
+    drawing = SubwordEpoch(corpus, seed=1, epoch=1, num_processes=2)
     assert drawing.result().source is corpus.source_side.tokens
     assert not multiprocessing.active_children()
 
 
 def test_processes_draw_what_one_would_draw(corpus: EncodedCorpus, tmp_path: Path) -> None:
-    alone = Drawing(corpus, seed=1, epoch=2, num_processes=0).result()
-    assert same(Drawing(corpus, seed=1, epoch=2, num_processes=2).result(), alone)
+    alone = SubwordEpoch(corpus, seed=1, epoch=2, num_processes=0).result()
+    assert same(SubwordEpoch(corpus, seed=1, epoch=2, num_processes=2).result(), alone)
     rows = np.array([0, 2047, 2048, 2499])  # of all blocks
     source, _ = corpus.draw(rows, seed=1, epoch=2)
     assert [alone.source[row].tolist() for row in rows] == [row.tolist() for row in iterate(source)]
-    other = Drawing(corpus, seed=1, epoch=3, num_processes=0).result()
+    other = SubwordEpoch(corpus, seed=1, epoch=3, num_processes=0).result()
     assert not same(other, alone)
     assert [path.name for path in tmp_path.iterdir()] == ["entry"]
     assert not multiprocessing.active_children()
@@ -55,14 +55,14 @@ def iterate(rows):
 
 
 def test_cancelling_ends_the_processes(corpus: EncodedCorpus) -> None:
-    drawing = Drawing(corpus, seed=1, epoch=1, num_processes=2)
+    drawing = SubwordEpoch(corpus, seed=1, epoch=1, num_processes=2)
     assert len(multiprocessing.active_children()) == 2
     drawing.cancel()
     assert not multiprocessing.active_children()
 
 
 def test_a_process_that_dies_is_an_error(corpus: EncodedCorpus) -> None:
-    drawing = Drawing(corpus, seed=1, epoch=1, num_processes=1)
+    drawing = SubwordEpoch(corpus, seed=1, epoch=1, num_processes=1)
     (process,) = multiprocessing.active_children()
     assert process.pid is not None
     os.kill(process.pid, 9)
@@ -75,6 +75,6 @@ def test_a_full_disk_is_said(corpus: EncodedCorpus, monkeypatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("nmt.data.ragged.TemporaryFile", refuse)
-    drawing = Drawing(corpus, seed=1, epoch=1, num_processes=0)
+    drawing = SubwordEpoch(corpus, seed=1, epoch=1, num_processes=0)
     with pytest.raises(DataError, match=r"cannot write the sampled subwords .* No space left"):
         drawing.result()

@@ -19,7 +19,7 @@ from nmt.cli import train as train_command
 from nmt.cli.main import main
 from nmt.config.file import load_config
 from nmt.core.errors import RunError
-from nmt.data.subword_epochs import Drawing
+from nmt.data.subword_epochs import SubwordEpoch
 from nmt.distributed.process_group import LostProcessError
 from nmt.inference.translator import Translator
 from nmt.runs.directory import RunDirectory
@@ -556,9 +556,9 @@ def test_what_is_prepared_for_a_new_run_is_prepared_and_told_once(
         assert run.train("training.max_updates=1") == 0
     capsys.readouterr()
     drawn: list[int] = []
-    draw = Drawing.result
+    draw = SubwordEpoch.result
     monkeypatch.setattr(
-        Drawing, "result", lambda drawing: drawn.append(drawing._epoch) or draw(drawing)
+        SubwordEpoch, "result", lambda drawing: drawn.append(drawing._epoch) or draw(drawing)
     )
     assert run.train("training.max_updates=2", *["--overwrite"] * overwrite) == 0
     assert drawn == [1]

@@ -157,7 +157,7 @@ def test_of_grids_only_the_text_is_looked_at(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokenizers = make_base(config(GRIDS, encoder=CELLS))
-    monkeypatch.delattr("nmt.data.grids.GridReader.encode")
+    monkeypatch.delattr("nmt.data.formats.grids.GridReader.encode")
     Path("a.txt").write_text("one\nnew\n")
     (warning,) = told(caplog, config(GRIDS, encoder=CELLS), tokenizers)
     assert warning.startswith("data.train: 50.0% of the target tokens are unknown")

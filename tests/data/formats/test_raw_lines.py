@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from nmt.core.errors import DataError
-from nmt.data.corpus import ParallelFiles, count_lines_of, decode_lines, read_lines, read_pairs
-from nmt.data.lines import MAX_LINE_BYTES, raw_lines
+from nmt.data.formats.corpus import read_pairs
+from nmt.data.formats.lines import count_lines, decode_lines, read_lines
+from nmt.data.formats.raw_lines import MAX_LINE_BYTES, raw_lines
+from nmt.data.formats.text_pairs import TextCorpus
 
 COMPRESSIONS = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
 Compress = Callable[[bytes], bytes]
@@ -140,7 +142,7 @@ def test_compression_is_told_by_the_content(
     path = tmp_path / name
     path.write_bytes(compress("ä\nb\n".encode()))
     assert list(read_lines(path)) == ["ä", "b"]
-    assert count_lines_of(path) == 2
+    assert count_lines(path) == 2
 
 
 @compressions
@@ -197,13 +199,13 @@ def test_a_long_line_of_a_corpus_leaves_out_its_pair_alone(tmp_path: Path) -> No
     long = "x" * (MAX_LINE_BYTES + 1)
     (tmp_path / "a").write_text(f"1\n{long}\n3\n4\n")
     (tmp_path / "b").write_text(f"eins\nzwei\n{long}\nvier\n")
-    files = ParallelFiles(tmp_path / "a", tmp_path / "b")
+    files = TextCorpus(tmp_path / "a", tmp_path / "b")
     assert list(read_pairs(files)) == [("1", "eins"), ("", "zwei"), ("3", ""), ("4", "vier")]
 
 
 def test_a_long_line_of_a_tsv_file_is_a_blank_pair(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text(f"1\teins\n2\t{'x' * MAX_LINE_BYTES}\n3\tdrei\n")
-    files = ParallelFiles(tmp_path / "a.tsv")
+    files = TextCorpus(tmp_path / "a.tsv")
     assert list(read_pairs(files)) == [("1", "eins"), ("", ""), ("3", "drei")]
 
 

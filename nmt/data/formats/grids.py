@@ -15,9 +15,9 @@ from numpy.lib.format import MAGIC_PREFIX
 from numpy.typing import NDArray
 
 from nmt.core.errors import DataError
-from nmt.data.corpus import Corpus
-from nmt.data.lines import open_binary, require_regular
-from nmt.data.npz import MAX_ROW_BYTES, StoredArray, members, open_array
+from nmt.data.formats.corpus import Corpus
+from nmt.data.formats.npz import MAX_ROW_BYTES, StoredArray, members, open_array
+from nmt.data.formats.raw_lines import open_binary, require_regular
 from nmt.text.reader import EncodedWords, SourceReader
 
 _NUM_DIMENSIONS: Final = 3
@@ -155,7 +155,7 @@ def _grid(array: NDArray[Any], path: Path, name: str) -> Grid:
     return Grid(values, f"{path}: array {name}")
 
 
-class GridFiles(Corpus[Grid]):
+class GridCorpus(Corpus[Grid]):
     """An `.npz` file of grids (see `read_grids`) and a file of text, with a line for each grid."""
 
     item = "grid"

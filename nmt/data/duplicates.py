@@ -8,45 +8,47 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.corpus import Corpus, is_blank, read_pairs
 from nmt.data.filters import SeenHashes, hash_pairs
+from nmt.data.formats.corpus import Corpus, is_blank, read_pairs
 
 _BLOCK: Final = 4096  # pairs in memory at a time
 
 
 @dataclass(frozen=True)
-class Repeats:
+class Duplicates:
     """How many pairs there are, blank ones left out, and how many of them repeat others.
 
     Attributes:
         num_training: pairs of all training corpora together.
-        num_repeated: those that stand before them, in the same corpus or in another.
+        num_duplicates: those that stand before them, in the same corpus or in another.
         held_out: for each other corpus, its pairs and those that are training pairs too.
     """
 
     num_training: int
-    num_repeated: int
+    num_duplicates: int
     held_out: list[tuple[int, int]]
 
 
-def count_repeats(training: Sequence[Corpus[Any]], held_out: Sequence[Corpus[Any]]) -> Repeats:
+def count_duplicates(
+    training: Sequence[Corpus[Any]], held_out: Sequence[Corpus[Any]]
+) -> Duplicates:
     """Return how many pairs repeat others, at 8 bytes for each training pair.
 
     Raises:
         DataError: a corpus cannot be read.
     """
     seen = SeenHashes()
-    num_training = num_repeated = 0
+    num_training = num_duplicates = 0
     for corpus in training:
         for hashes in hash_corpus(corpus):
             num_training += len(hashes)
-            num_repeated += int(np.sum(~seen.add(hashes)))
+            num_duplicates += int(np.sum(~seen.add(hashes)))
     found = [
         [(len(hashes), int(np.sum(seen.contain(hashes)))) for hashes in hash_corpus(corpus)]
         for corpus in held_out
     ]
     sums = [(sum(size for size, _ in blocks), sum(n for _, n in blocks)) for blocks in found]
-    return Repeats(num_training, num_repeated, sums)
+    return Duplicates(num_training, num_duplicates, sums)
 
 
 def hash_corpus(corpus: Corpus[Any]) -> Iterator[NDArray[np.uint64]]:

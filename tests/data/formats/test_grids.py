@@ -14,9 +14,9 @@ import torch
 
 from nmt.core.errors import DataError
 from nmt.data.cache import encode_corpus
-from nmt.data.corpus import read_pairs
 from nmt.data.filters import Filters
-from nmt.data.grids import Grid, GridFiles, GridReader, read_grids
+from nmt.data.formats.corpus import read_pairs
+from nmt.data.formats.grids import Grid, GridCorpus, GridReader, read_grids
 from nmt.data.loader import make_batch, make_source
 
 
@@ -212,14 +212,14 @@ def test_nothing_of_a_grid_is_random_or_unknown() -> None:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> GridFiles:
+def files(tmp_path: Path) -> GridCorpus:
     """Two grids of one and of two rows, with a line for each."""
     np.savez(tmp_path / "a.npz", np.full((1, 2, 2), 0.5), np.ones((2, 2, 2)))
     (tmp_path / "a.txt").write_text("7\n8 9\n")
-    return GridFiles(tmp_path / "a.npz", tmp_path / "a.txt")
+    return GridCorpus(tmp_path / "a.npz", tmp_path / "a.txt")
 
 
-def test_pairs_of_grids_and_lines(files: GridFiles) -> None:
+def test_pairs_of_grids_and_lines(files: GridCorpus) -> None:
     pairs = list(read_pairs(files))
     assert [(grid.values.shape, line) for grid, line in pairs] == [
         ((1, 2, 2), "7"),
@@ -229,7 +229,7 @@ def test_pairs_of_grids_and_lines(files: GridFiles) -> None:
 
 
 @pytest.mark.parametrize("lines", ["7\n", "7\n8\n9\n"])
-def test_a_line_for_each_grid(files: GridFiles, lines: str) -> None:
+def test_a_line_for_each_grid(files: GridCorpus, lines: str) -> None:
     assert files.target is not None
     files.target.write_text(lines)
     message = rf"has 2 grids, .*a\.txt has {lines.count(chr(10))} lines: line n must be the text of"
@@ -237,7 +237,9 @@ def test_a_line_for_each_grid(files: GridFiles, lines: str) -> None:
         list(read_pairs(files))
 
 
-def test_a_corpus_of_grids_is_encoded_and_kept(files: GridFiles, tokenizer, tmp_path: Path) -> None:
+def test_a_corpus_of_grids_is_encoded_and_kept(
+    files: GridCorpus, tokenizer, tmp_path: Path
+) -> None:
     reader, folder = GridReader(2, 4, 4), tmp_path / "cache"
     for _ in range(2):  # made, and from the cache
         corpus = encode_corpus(files, reader, tokenizer, filters=Filters(), folder=folder)
@@ -247,14 +249,14 @@ def test_a_corpus_of_grids_is_encoded_and_kept(files: GridFiles, tokenizer, tmp_
         assert corpus.target(1).tolist() == [8, 9]
 
 
-def test_the_longest_grids_are_left_out(files: GridFiles, tokenizer, tmp_path: Path) -> None:
+def test_the_longest_grids_are_left_out(files: GridCorpus, tokenizer, tmp_path: Path) -> None:
     filters = Filters(max_length=3)
     corpus = encode_corpus(files, GridReader(2, 4, 4), tokenizer, filters=filters, folder=tmp_path)
     assert corpus.source_lengths.tolist() == [2]
     assert corpus.report.num_too_long == 1
 
 
-def test_other_grids_are_another_corpus(files: GridFiles, tokenizer, tmp_path: Path) -> None:
+def test_other_grids_are_another_corpus(files: GridCorpus, tokenizer, tmp_path: Path) -> None:
     """The cache goes by what is in the files: other numbers, or the same again."""
 
     def key() -> str:

@@ -1,0 +1,94 @@
+"""What every corpus is, whatever its format: pairs of a source and a line of target text."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import ClassVar, Generic
+
+from nmt.alignment.units import AlignmentUnits
+from nmt.core.errors import DataError
+from nmt.data.formats.lines import read_lines
+from nmt.data.formats.raw_lines import MAX_LINE_BYTES
+from nmt.text.reader import Item
+
+
+@dataclass(frozen=True)
+class Corpus(ABC, Generic[Item]):
+    """Where pairs of a source, which its class reads, and a line of target text are.
+
+    Attributes:
+        source: the sources.
+        target: the target sentences, one for each source; None: the file of the sources has them.
+        alignments: links between their words, in Pharaoh format, line for line.
+        max_line_bytes: the most bytes of a line; a longer one is read as an empty line.
+        alignment_units: what a word of `alignments` is.
+    """
+
+    item: ClassVar[str]
+    """What one source is called."""
+    correspondence: ClassVar[str]
+    """How two files belong together."""
+
+    source: Path
+    target: Path | None = None
+    alignments: Path | None = None
+    max_line_bytes: int = MAX_LINE_BYTES
+    alignment_units: AlignmentUnits = "words"
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All that there are."""
+        given = (self.source, self.target, self.alignments)
+        return tuple(path for path in given if path is not None)
+
+    def __str__(self) -> str:
+        text = (self.source, self.target)
+        return " and ".join(str(path) for path in text if path is not None)
+
+    @abstractmethod
+    def read_sources(self) -> Iterator[Item]:
+        """The sources, in order."""
+
+    def read(self) -> Iterator[tuple[Item, str]]:
+        """The pairs of two files, in order; see `read_pairs`."""
+        assert self.target is not None
+        num_sources = num_targets = 0
+        targets = read_lines(self.target, max_line_bytes=self.max_line_bytes)
+        for source, line in zip_longest(self.read_sources(), targets):
+            num_sources += source is not None
+            num_targets += line is not None
+            if source is not None and line is not None:
+                yield source, line
+        if num_sources != num_targets:
+            raise DataError(
+                f"{self.source} has {num_sources:,} {self.item}s, {self.target} has "
+                f"{num_targets:,} lines: {self.correspondence}"
+            )
+
+
+def read_pairs(files: Corpus[Item]) -> Iterator[tuple[Item, str]]:
+    """The pairs of a corpus, blank ones too, in order.
+
+    Raises:
+        DataError: a file cannot be read (see `read_lines`), the files do not have the same number
+            of items, a line of a TSV file does not have exactly one tab, there are no lines at
+            all, or no pair has text on both sides. What concerns the corpus as a whole is known,
+            and raised, when its end is reached.
+    """
+    count = 0
+    has_text = False
+    for source, target in files.read():
+        count += 1
+        has_text = has_text or not (is_blank(source) or is_blank(target))
+        yield source, target
+    if count == 0:
+        raise DataError(f"{files}: empty; a corpus needs at least one sentence pair")
+    if not has_text:
+        raise DataError(f"{files}: none of the {count:,} pairs has text on both sides")
+
+
+def is_blank(item: object) -> bool:
+    """Return whether there is nothing but white space; a grid is never blank."""
+    return isinstance(item, str) and not item.strip()

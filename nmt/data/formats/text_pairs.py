@@ -1,0 +1,33 @@
+"""Pairs of text: two files, line for line, or one TSV file."""
+
+from collections.abc import Iterator
+
+from nmt.core.errors import DataError
+from nmt.data.formats.corpus import Corpus
+from nmt.data.formats.lines import read_bounded_lines, read_lines
+
+
+class TextCorpus(Corpus[str]):
+    """Two files of text, line for line; without `target`, a TSV file: source, a tab, target."""
+
+    item = "line"
+    correspondence = "line n of one must be the translation of line n of the other"
+
+    def read_sources(self) -> Iterator[str]:
+        """The lines of the source."""
+        return read_lines(self.source, max_line_bytes=self.max_line_bytes)
+
+    def read(self) -> Iterator[tuple[str, str]]:
+        """The pairs of two files or of a TSV file, in order; see `read_pairs`."""
+        return self._read_tsv() if self.target is None else super().read()
+
+    def _read_tsv(self) -> Iterator[tuple[str, str]]:
+        lines = read_bounded_lines(self.source, "raise", self.max_line_bytes)
+        for number, line in enumerate(lines, start=1):
+            columns = ["", ""] if line is None else line.split("\t")
+            if len(columns) != 2:
+                raise DataError(
+                    f"{self.source}, line {number}: {len(columns) - 1} tabs, where one is needed, "
+                    "between source and target"
+                )
+            yield columns[0], columns[1]
