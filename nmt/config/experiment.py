@@ -53,13 +53,6 @@ from nmt.config.training import (
 
 CONFIG_VERSION = 2
 
-_UNGUIDED = ("hard", "gumbel", "local_m")
-"""Alignments whose weights give no gradient where they are 0, and that are 0 but in few places."""
-_SPARSE = ("sparsemax", "entmax", "local_p")
-"""Alignments whose weights may be exactly 0."""
-_DRAWN = ("hard", "gumbel")
-"""Alignments that draw a position in training."""
-
 
 def _check_seed(seed: int) -> int:
     if seed >= 2**64:
@@ -169,7 +162,7 @@ class Config(Options):
         if self.training.r_drop == 0.0:
             return
         place, attention = ("training", "r_drop"), self.model.attention
-        if attention is not None and attention.alignment.name in _DRAWN:
+        if attention is not None and ALIGNMENTS.fact(attention.alignment.name, "samples"):
             sentence = (
                 f"two passes over {attention.alignment.name!r} look at other positions, and should "
                 "not agree; the nearest alignment that works is softmax"
@@ -181,15 +174,16 @@ class Config(Options):
 
     def _check_attention(self) -> None:
         """What training asks of the attention must be there to be asked."""
-        training = self.training
+        training, attention = self.training, self.model.attention
         guided = training.guided_attention is not None
         for key, asked in (("guided_attention", guided), ("coverage_loss", training.coverage_loss)):
-            if asked and self.model.attention is None:
+            if asked and attention is None:
                 sentence = "needs an attention, and model.attention is null; leave one of them out"
                 refuse((("training", key), sentence))
-            if asked and self.model.attention and self.model.attention.score.name == "uniform":
+            if asked and attention and SCORES.fact(attention.score.name, "is_constant"):
                 sentence = (
-                    "has nothing to teach the score 'uniform'; the nearest that works is general"
+                    f"has nothing to teach the score {attention.score.name!r}; the nearest that "
+                    "works is general"
                 )
                 refuse((("training", key), sentence))
         if guided and all(corpus.alignments is None for corpus in self.data.train):
@@ -199,7 +193,7 @@ class Config(Options):
         penalized = decoding.coverage_penalty.name != "none"
         replaced = decoding.replace_unknown
         for key, asked in (("coverage_penalty", penalized), ("replace_unknown", replaced)):
-            if asked and self.model.attention is None:
+            if asked and attention is None:
                 sentence = "needs an attention, and model.attention is null; leave one of them out"
                 refuse((("decoding", key), sentence))
         for key in ("valid", "test"):
@@ -212,21 +206,27 @@ class Config(Options):
     def _check_alignment(self) -> None:
         """What is asked of weights must be what the alignment can learn from."""
         attention, guided = self.model.attention, self.training.guided_attention
-        name = None if attention is None else attention.alignment.name
+        reinforced = self.training.reinforce != ReinforceConfig()
+        if attention is None:
+            if reinforced:
+                refuse((("training", "reinforce"), "is for model.attention.alignment: hard alone"))
+            return
+        name = attention.alignment.name
         place = ("training", "guided_attention")
-        if guided is not None and name in _UNGUIDED:
+        if guided is not None and not ALIGNMENTS.fact(name, "is_guidable"):
             sentence = (
                 f"the alignment {name!r} learns nothing from links: elsewhere than it looked its "
                 "weights are 0 whatever the scores; the nearest that works is softmax"
             )
             refuse((place, sentence))
-        if guided is not None and guided.loss == "cross_entropy" and name in _SPARSE:
+        is_sparse = ALIGNMENTS.fact(name, "is_sparse")
+        if guided is not None and guided.loss == "cross_entropy" and is_sparse:
             sentence = (
                 f"learns nothing from the weights of {name!r} that are exactly 0; the nearest that "
                 "works is squared_error"
             )
             refuse(((*place, "loss"), sentence))
-        if self.training.reinforce != ReinforceConfig() and name != "hard":
+        if reinforced and not ALIGNMENTS.fact(name, "uses_reinforce"):
             refuse((("training", "reinforce"), "is for model.attention.alignment: hard alone"))
 
     @property

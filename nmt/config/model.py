@@ -20,11 +20,6 @@ from nmt.config.base import (
 from nmt.config.messages import refuse
 from nmt.config.registry import PlugIn
 
-_ONE_OF_EQUALS = ("hard", "gumbel", "monotonic")
-"""Alignments that find their position by the scores alone."""
-DOT_PRODUCTS = ("dot", "scaled_dot")
-"""Scores without weights, which compare vectors of one size."""
-
 
 def _check_residual(residual: bool, num_layers: int) -> None:
     if residual and num_layers == 1:
@@ -112,14 +107,16 @@ class AttentionConfig(Options):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.score.name == "uniform" and self.num_heads > 1:
-            refuse(
-                (("num_heads",), "heads of the score 'uniform' would all look alike; set it to 1")
-            )
-        if self.score.name == "uniform" and self.alignment.name in _ONE_OF_EQUALS:
+        score, alignment = self.score.name, self.alignment.name
+        if not SCORES.fact(score, "is_constant"):
+            return self
+        if self.num_heads > 1:
+            sentence = f"heads of the score {score!r} would all look alike; set it to 1"
+            refuse((("num_heads",), sentence))
+        if ALIGNMENTS.fact(alignment, "needs_distinct_scores"):
             sentence = (
-                f"{self.alignment.name!r} picks a position by its score, and 'uniform' scores all "
-                "alike; the nearest that works is softmax"
+                f"{alignment!r} picks a position by its score, and {score!r} scores all alike; the "
+                "nearest that works is softmax"
             )
             refuse((("alignment",), sentence))
         return self
@@ -188,26 +185,33 @@ class ModelConfig(Options):
         above and the vectors of grids come after.
         """
         if isinstance(self.encoder, EncoderConfig) and self.encoder.num_layers == 1:
-            return self.attention is not None or self.bridge.name == "mean"
+            return self.attention is not None or BRIDGES.fact(self.bridge.name, "reads_states")
         return True
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.decoder.style.name == "sutskever" and self.attention is not None:
-            sentence = (
-                "'sutskever' is the decoder without attention: set model.attention: null, or take "
-                "another style"
-            )
-            refuse((("decoder", "style"), sentence))
-        if self.decoder.style.name == "sutskever" and self.bridge.name == "zero":
-            sentence = (
-                "'zero' keeps the source from 'sutskever', which knows it by its first state "
-                "alone; the nearest that works is final"
-            )
-            refuse((("bridge",), sentence))
+        self._check_style()
         self._check_heads()
         self._check_dot_product()
         return self
+
+    def _check_style(self) -> None:
+        """Refuse an attention, or a bridge, that a decoder without attention cannot use."""
+        style, bridge = self.decoder.style.name, self.bridge.name
+        if DECODERS.fact(style, "uses_attention"):
+            return
+        if self.attention is not None:
+            sentence = (
+                f"{style!r} is the decoder without attention: set model.attention: null, or take "
+                "another style"
+            )
+            refuse((("decoder", "style"), sentence))
+        if not BRIDGES.fact(bridge, "reads_source"):
+            sentence = (
+                f"{bridge!r} keeps the source from {style!r}, which knows it by its first state "
+                "alone; the nearest that works is final"
+            )
+            refuse((("bridge",), sentence))
 
     def _check_dot_product(self) -> None:
         """Refuse a product of vectors of unequal sizes."""
@@ -215,7 +219,7 @@ class ModelConfig(Options):
         if self.attention is None or query == value:
             return
         name, heads = self.attention.score.name, self.attention.num_heads
-        if name in DOT_PRODUCTS:
+        if SCORES.fact(name, "needs_equal_sizes"):
             each = f" ({query // heads} and {value // heads} for each head)" if heads > 1 else ""
             sentence = (
                 f"{name!r} needs decoder and encoder states of one size, not {query} and {value}"

@@ -26,7 +26,7 @@ from pydantic.errors import PydanticUndefinedAnnotation
 from pydantic_core import CoreSchema, core_schema
 
 from nmt.config.messages import explain, refuse, refuse_unknown_keys, unknown
-from nmt.config.signatures import Option, read_options, read_summary, read_table
+from nmt.config.signatures import Option, read_attribute, read_options, read_summary, read_table
 from nmt.core.errors import ConfigError
 
 # What the type of an option may be made of, besides Python's builtins.
@@ -118,6 +118,11 @@ class Table:
     def summary(self, name: str) -> str:
         """One line on a plug-in, from its docstring; imports nothing."""
         return read_summary(self.module, read_table(self.module, self.attribute)[self._known(name)])
+
+    def fact(self, name: str, attribute: str) -> Any:
+        """Return a class attribute of a plug-in; imports nothing."""
+        entry = read_table(self.module, self.attribute)[self._known(name)]
+        return read_attribute(self.module, entry, attribute)
 
     def options(self, name: str) -> type[BaseModel]:
         """The options of a plug-in as a model that checks and converts them; imports nothing."""

@@ -93,6 +93,24 @@ def read_summary(module_name: str, entry: ast.expr) -> str:
     return (docstring or "").split("\n", 1)[0]
 
 
+def read_attribute(module_name: str, entry: ast.expr, attribute: str) -> Any:
+    """Return a class attribute of the class that a table's entry names, or an inherited one.
+
+    Raises:
+        AttributeError: no class of its lineage assigns a literal to that name.
+    """
+    found = find_class(module_name, entry)
+    for _, node in lineage(*found) if found is not None else ():
+        for statement in node.body:
+            match statement:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+                    | ast.Assign(targets=[ast.Name(id=name)], value=value)
+                ) if name == attribute:
+                    return ast.literal_eval(value)
+    raise AttributeError(f"{module_name}: {ast.unparse(entry)} has no attribute {attribute}")
+
+
 def find_class(module_name: str, expression: ast.expr) -> tuple[str, ast.ClassDef] | None:
     """Where the class that an expression names is written; None outside this package."""
     match expression:

@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from nmt.config.base import SCORES
 from nmt.config.experiment import CONFIG_VERSION
-from nmt.config.model import DOT_PRODUCTS, ENCODERS, DecoderConfig
+from nmt.config.model import ENCODERS, DecoderConfig
 from nmt.config.yaml import RUN_KEYS
 
 Tree = dict[str, Any]
@@ -32,7 +33,8 @@ def name_trained_score(tree: Tree) -> Tree:
     """Return the options with `general` for dot products of states of unequal sizes."""
     match tree.get("model"):
         case {"attention": {"score": str(name) | {"name": str(name)}} as attention, **others}:
-            if name in DOT_PRODUCTS and _have_unequal_sizes(others):
+            is_product = name in SCORES.names() and SCORES.fact(name, "needs_equal_sizes")
+            if is_product and _have_unequal_sizes(others):
                 attention = {**attention, "score": "general"}
                 return {**tree, "model": {**others, "attention": attention}}
     return tree

@@ -1,7 +1,7 @@
 """How the source gives the decoder its first state."""
 
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 from jaxtyping import Float
@@ -19,6 +19,12 @@ class Bridge(nn.Module, ABC):
         state_size: Z, numbers in the state of one decoder layer.
         num_layers: L of the decoder.
     """
+
+    reads_source: ClassVar[bool] = True
+    """Whether the state depends on the source."""
+
+    reads_states: ClassVar[bool] = False
+    """Whether it reads the states of all positions, not only the last of each layer."""
 
     def __init__(self, source_size: int, state_size: int, num_layers: int) -> None:
         super().__init__()
@@ -50,6 +56,8 @@ class FinalBridge(Bridge):
 class MeanBridge(FinalBridge):
     """``tanh(W mean_s(h_s))``: the mean over all source states (dl4mt; Nematus, Sennrich 2017)."""
 
+    reads_states: ClassVar[bool] = True
+
     def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
         """The first state of each decoder layer."""
         weights = encoded.mask.to(encoded.states.dtype)
@@ -60,6 +68,8 @@ class MeanBridge(FinalBridge):
 
 class ZeroBridge(Bridge):
     """Zeros: all that the decoder knows of the source, it sees through the attention."""
+
+    reads_source: ClassVar[bool] = False
 
     def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
         """The first state of each decoder layer."""

@@ -62,7 +62,7 @@ def test_every_bridge_starts_a_decoder(bridge: str, num_layers: int) -> None:
 
 @pytest.mark.parametrize("style", DECODERS)
 def test_steps_equal_one_call(style: str) -> None:
-    attention = None if style == "sutskever" else {}
+    attention = {} if DECODERS[style].uses_attention else None
     decoder = {"style": style, "hidden_size": 10, "num_layers": 2 if style == "gnmt" else 1}
     model, batch = make_model(decoder=decoder, attention=attention), make_grids()
     with torch.no_grad():
@@ -93,7 +93,7 @@ def test_a_grid_alone_is_as_in_the_batch() -> None:
 
 READERS = [
     *(("bahdanau", bridge, attention) for bridge in BRIDGES for attention in (None, {})),
-    *(("sutskever", bridge, None) for bridge in ("final", "mean")),
+    *(("sutskever", name, None) for name, bridge in BRIDGES.items() if bridge.reads_source),
 ]
 
 

@@ -179,3 +179,14 @@ def test_what_the_text_says_is_what_python_says(table: Table) -> None:
         schema()  # the defaults are valid
         assert all(field.description for field in schema.model_fields.values())
         assert table.summary(name)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.attribute)
+def test_facts_read_from_text_equal_class_attributes(table: Table) -> None:
+    for name in table.names():
+        plugin = table.get(name)
+        own = [kind for kind in plugin.__mro__ if kind.__module__.startswith("nmt.")]
+        annotated = {key for kind in own for key in vars(kind).get("__annotations__", ())}
+        facts = {key for key in annotated if isinstance(getattr(plugin, key, None), bool)}
+        for key in facts:
+            assert table.fact(name, key) is getattr(plugin, key), (name, key)

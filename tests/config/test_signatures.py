@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from nmt.config.signatures import Option, read_module, read_options, read_summary, read_table
+from nmt.config.signatures import (
+    Option,
+    read_attribute,
+    read_module,
+    read_options,
+    read_summary,
+    read_table,
+)
 
 Writer = Callable[[str], str]
 _numbers = itertools.count()
@@ -82,6 +89,24 @@ def test_help_is_the_entry_of_the_docstring(write: Writer) -> None:
     )
     assert [option.help for option in options(module, "a")] == ["one line and a second.", "why."]
     assert read_summary(module, read_table(module, "TABLE")["a"]) == "Does."
+
+
+def test_class_attributes_are_inherited_as_in_python(write: Writer) -> None:
+    write("class Base:\n    flag: bool = False\n    size = 3\n", "base")
+    module = write(
+        "from PACKAGE.base import Base\n"
+        "class A(Base):\n    flag: bool = True\n"
+        "class B(Base):\n    other = len([])\n"
+        'TABLE = {"a": A, "b": B}\n'
+    )
+    table = read_table(module, "TABLE")
+    found = [
+        (read_attribute(module, entry, "flag"), read_attribute(module, entry, "size"))
+        for entry in table.values()
+    ]
+    assert found == [(True, 3), (False, 3)]
+    with pytest.raises(AttributeError, match="B has no attribute missing"):
+        read_attribute(module, table["b"], "missing")
 
 
 def test_missing_module_is_an_internal_error() -> None:

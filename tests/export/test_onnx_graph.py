@@ -16,7 +16,7 @@ from nmt.nn.recurrent.table import CELLS
 pytestmark = pytest.mark.slow
 
 FORMS: list[dict[str, dict[str, Any] | None]] = [
-    *({"decoder": {"style": style}} for style in DECODERS if style != "sutskever"),
+    *({"decoder": {"style": style}} for style, kind in DECODERS.items() if kind.uses_attention),
     {"decoder": {"style": {"name": "luong", "input_feeding": False}}},
     {"decoder": {"style": "sutskever"}, "attention": None},
     {"attention": None},

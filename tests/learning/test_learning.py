@@ -64,15 +64,13 @@ def share_right(model: Model, task: str) -> float:
     return sum(right) / len(right)
 
 
-BLIND = {"uniform"}
-"""Scores that cannot say where to look."""
 ROUGH = {"hard", "monotonic"}
 """Alignments that learn from samples, or translate otherwise than they learn."""
 NUM_UPDATES = {"scaled_dot": 1_400}
 """Where 700 are too few: divided by the root of their size, scores begin near zero, and so even."""
 # The first of them has the parts that all others are compared with: GRU, additive, softmax.
 WIRINGS: list[dict[str, dict[str, Any]]] = [
-    *({"decoder": {"style": style}} for style in DECODERS if style != "sutskever"),
+    *({"decoder": {"style": style}} for style, kind in DECODERS.items() if kind.uses_attention),
     {"decoder": {"style": {"name": "luong", "input_feeding": False}}},
     {
         "encoder": {"num_layers": 2, "residual": True},
@@ -81,7 +79,11 @@ WIRINGS: list[dict[str, dict[str, Any]]] = [
 ]
 FORMS = [
     *WIRINGS,
-    *({"attention": {"score": score}} for score in SCORES if score not in {"additive", *BLIND}),
+    *(
+        {"attention": {"score": score}}
+        for score in SCORES
+        if score != "additive" and not SCORES[score].is_constant
+    ),
     *({"attention": {"alignment": name}} for name in ALIGNMENTS if name != "softmax"),
     {"attention": {"score": "scaled_dot", "num_heads": 4}},
     *({"encoder": {"cell": cell}, "decoder": {"cell": cell}} for cell in CELLS if cell != "gru"),

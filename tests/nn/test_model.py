@@ -53,7 +53,7 @@ STACKS = (ONE_LAYER, PLAIN_STACK, LayerOptions(3, residual=True))
 
 def works(score: str, alignment: str) -> bool:
     """What a configuration does not refuse."""
-    return score != "uniform" or alignment not in ("hard", "gumbel", "monotonic")
+    return not (SCORES[score].is_constant and ALIGNMENTS[alignment].needs_distinct_scores)
 
 
 def make_attention(score: str, alignment: str, num_heads: int, value_size: int) -> BaseAttention:
@@ -79,7 +79,7 @@ def make_model(
     torch.manual_seed(1)
     embedding = WordEmbedding(VOCABULARY, EMBEDDING, dropout=dropout)
     reads = CELLS[encoder_cell or cell]
-    hidden = STATE // 2 if score in ("dot", "scaled_dot") else HIDDEN  # which compare one size
+    hidden = STATE // 2 if SCORES[score].needs_equal_sizes else HIDDEN
     encoder = RecurrentEncoder(lambda size: reads(size, hidden), EMBEDDING, dropout=dropout)
     attention = make_attention(score, alignment, num_heads, 2 * hidden)
     parts = DecoderParts(
@@ -111,7 +111,7 @@ MATRIX = [
     {"wiring": wiring, "score": score, "alignment": alignment, "num_heads": num_heads}
     for wiring, score, alignment, num_heads in product(WIRINGS, SCORES, ALIGNMENTS, (1, 2))
     if works(score, alignment) and wiring not in FIXED
-    if num_heads == 1 or (wiring == "luong" and score != "uniform")
+    if num_heads == 1 or (wiring == "luong" and not SCORES[score].is_constant)
 ]
 FORMS = [
     *({"score": score} for score in SCORES),
@@ -308,7 +308,7 @@ def test_all_attentions_run_in_bfloat16(score: str, alignment: str) -> None:
             output = model.train(mode)(batch)
         output.logits.float().square().sum().backward()
         assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
-    if alignment not in ("hard", "gumbel", "monotonic"):  # which a rounding sends elsewhere
+    if not ALIGNMENTS[alignment].needs_distinct_scores:  # which a rounding sends elsewhere
         exact = model(batch).logits
         torch.testing.assert_close(output.logits.float(), exact, rtol=0.05, atol=0.05)
 

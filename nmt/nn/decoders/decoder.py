@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from jaxtyping import Float
@@ -99,6 +99,9 @@ class Decoder(nn.Module, ABC):
     Args:
         parts: what it is made of.
     """
+
+    uses_attention: ClassVar[bool] = True
+    """Whether it reads the source at each step; else its first state is all it has of it."""
 
     input_feed_size: int | None = None
     """Numbers that are fed from each step to the next; None: nothing is."""

@@ -1,6 +1,7 @@
 """The decoder without attention: all that it knows of the source is its first state."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -20,6 +21,8 @@ class SutskeverDecoder(Decoder):
     Args:
         parts: what it is made of; the attention, a `FixedContext`, is not read.
     """
+
+    uses_attention: ClassVar[bool] = False
 
     def __init__(self, parts: DecoderParts) -> None:
         super().__init__(parts)

@@ -18,8 +18,6 @@ from nmt.nn.attention.scores.multiplicative import DotScore, GeneralScore
 from nmt.nn.attention.scores.table import SCORES
 
 QUERY, VALUE = 4, 6
-ONE_SIZE = ("dot", "scaled_dot")
-"""Scores that compare vectors of one size."""
 MASK = torch.tensor([[True, True, True], [True, False, False]])
 
 
@@ -28,7 +26,7 @@ def make_attention(score: str, alignment: str, num_heads: int) -> BaseAttention:
         return Attention(SCORES[score](query_size, value_size), ALIGNMENTS[alignment](query_size))
 
     torch.manual_seed(1)
-    size = QUERY if score in ONE_SIZE else VALUE
+    size = QUERY if SCORES[score].needs_equal_sizes else VALUE
     if num_heads == 1:
         return make_head(QUERY, size).double().eval()
     return MultiHeadAttention(make_head, num_heads, QUERY, size).double().eval()
@@ -37,7 +35,9 @@ def make_attention(score: str, alignment: str, num_heads: int) -> BaseAttention:
 PARTS = [
     (score, alignment, num_heads)
     for score, alignment, num_heads in product(SCORES, ALIGNMENTS, (1, 2))
-    if num_heads == 1 or score == "additive" or (alignment == "softmax" and score != "uniform")
+    if num_heads == 1
+    or score == "additive"
+    or (alignment == "softmax" and not SCORES[score].is_constant)
 ]
 
 
@@ -155,7 +155,7 @@ def test_no_nan_leaves_an_alignment(
 @pytest.mark.parametrize("size", [0.0, 1e4, 1e15])
 @pytest.mark.parametrize("name", SCORES)
 def test_no_nan_leaves_a_score(name: str, size: float, length: int, reduced: bool) -> None:
-    value_size = QUERY if name in ONE_SIZE else VALUE
+    value_size = QUERY if SCORES[name].needs_equal_sizes else VALUE
     attention = Attention(SCORES[name](QUERY, value_size), ALIGNMENTS["softmax"](QUERY))
     torch.manual_seed(3)
     query = (size * torch.randn(2, 2, QUERY)).requires_grad_()

@@ -65,6 +65,21 @@ class Alignment(nn.Module, ABC):
     sums_to_one: ClassVar[bool] = True
     """Whether the weights of a step do, wherever there is a real position."""
 
+    samples: ClassVar[bool] = False
+    """Whether training draws a position at random, another one in each pass."""
+
+    uses_reinforce: ClassVar[bool] = False
+    """Whether the scores learn by `training.reinforce`."""
+
+    needs_distinct_scores: ClassVar[bool] = False
+    """Whether it picks one position by its score, and so means nothing where all are alike."""
+
+    is_sparse: ClassVar[bool] = False
+    """Whether weights may be exactly 0, and then have no gradient in a cross-entropy."""
+
+    is_guidable: ClassVar[bool] = True
+    """Whether every score gets a gradient from the loss of guided attention."""
+
     def __init__(self, query_size: int) -> None:
         super().__init__()
 

@@ -1,6 +1,6 @@
 """Alignments that look at one position."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le
@@ -27,6 +27,11 @@ class HardAlignment(Alignment):
         expected: share of sentences for which training takes the expectation, that is softmax, in
             place of a sample, to calm the estimate (Xu 2015).
     """
+
+    samples: ClassVar[bool] = True
+    uses_reinforce: ClassVar[bool] = True
+    needs_distinct_scores: ClassVar[bool] = True
+    is_guidable: ClassVar[bool] = False
 
     def __init__(self, query_size: int, *, expected: Annotated[float, Ge(0), Le(1)] = 0.5) -> None:
         super().__init__(query_size)
@@ -74,6 +79,10 @@ class GumbelAlignment(Alignment):
         query_size: Q.
         temperature: t.
     """
+
+    samples: ClassVar[bool] = True
+    needs_distinct_scores: ClassVar[bool] = True
+    is_guidable: ClassVar[bool] = False
 
     def __init__(
         self, query_size: int, *, temperature: Annotated[float, Ge(0.001), Le(1_000)] = 1.0

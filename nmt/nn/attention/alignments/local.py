@@ -20,6 +20,8 @@ class LocalMonotonicAlignment(Alignment):
         window: D.
     """
 
+    is_guidable: ClassVar[bool] = False
+
     def __init__(self, query_size: int, *, window: Annotated[int, Ge(0), Le(100_000)] = 10) -> None:
         super().__init__(query_size)
         self.window = window
@@ -61,6 +63,7 @@ class LocalPredictiveAlignment(Alignment):
     """
 
     sums_to_one: ClassVar[bool] = False
+    is_sparse: ClassVar[bool] = True
 
     def __init__(self, query_size: int, *, window: Annotated[int, Ge(1), Le(100_000)] = 10) -> None:
         super().__init__(query_size)

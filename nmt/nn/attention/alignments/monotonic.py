@@ -32,6 +32,7 @@ class MonotonicAlignment(Alignment):
 
     is_sequential: ClassVar[bool] = True
     sums_to_one: ClassVar[bool] = False
+    needs_distinct_scores: ClassVar[bool] = True
 
     def __init__(
         self,

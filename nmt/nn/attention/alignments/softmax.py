@@ -1,7 +1,7 @@
 """Alignments that spread over the whole source: softmax and its sparse kin."""
 
 import math
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le
@@ -50,6 +50,8 @@ class SoftmaxAlignment(Alignment):
 class SparsemaxAlignment(Alignment):
     """The nearest point on the simplex: most weights are exactly 0 (Martins & Astudillo 2016)."""
 
+    is_sparse: ClassVar[bool] = True
+
     def forward(
         self,
         scores: Float[Tensor, "B T S"],
@@ -73,6 +75,8 @@ class EntmaxAlignment(Alignment):
     Raises:
         ConfigError: a learned order would start outside of its range.
     """
+
+    is_sparse: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ class UniformScore(Score):
     """``0``: every position alike, so that softmax reads their mean (a baseline)."""
 
     reads_keys: ClassVar[bool] = False
+    is_constant: ClassVar[bool] = True
 
     def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
         """Nothing: `[B S 0]`."""

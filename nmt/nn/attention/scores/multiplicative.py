@@ -1,6 +1,6 @@
 """Scores by a product of query and key."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le
@@ -26,6 +26,8 @@ class _ProductScore(Score):
 
 class DotScore(_ProductScore):
     """``q . h`` (Luong 2015, eq. 8), for queries and memory of one size."""
+
+    needs_equal_sizes: ClassVar[bool] = True
 
     def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__(query_size, key_size)

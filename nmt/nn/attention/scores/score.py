@@ -21,6 +21,12 @@ class Score(nn.Module, ABC):
     reads_keys: ClassVar[bool] = True
     """Whether what stands at a position matters to its score."""
 
+    is_constant: ClassVar[bool] = False
+    """Whether every position has the same score, whatever the query."""
+
+    needs_equal_sizes: ClassVar[bool] = False
+    """Whether queries and keys must be of one size."""
+
     def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__()
 
