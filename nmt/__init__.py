@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 from nmt.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from nmt.config.experiment import DecodingConfig as DecodingConfig
+    from nmt.config.decoding import DecodingConfig as DecodingConfig
     from nmt.export.exported_translator import ExportedTranslator as ExportedTranslator
     from nmt.inference.translator import Translator as Translator
 
 _MODULES: Final = {
     "Translator": "nmt.inference.translator",
     "ExportedTranslator": "nmt.export.exported_translator",
-    "DecodingConfig": "nmt.config.experiment",
+    "DecodingConfig": "nmt.config.decoding",
 }
 
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from nmt.config.experiment import Config, CorpusConfig
+from nmt.config.data import CorpusConfig
+from nmt.config.experiment import Config
 from nmt.data.batching import BatchSampler
 from nmt.data.filters import Filters
 from nmt.data.formats.corpus import Corpus

@@ -9,18 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nmt.config.experiment import (
-    ALIGNMENTS,
-    BRIDGES,
-    CELLS,
-    DECODERS,
-    SCORES,
-    AttentionConfig,
-    EncoderConfig,
-    GridEncoderConfig,
-    ModelConfig,
-)
+from nmt.config.base import ALIGNMENTS, BRIDGES, CELLS, DECODERS, SCORES
 from nmt.config.file import load_config
+from nmt.config.model import AttentionConfig, EncoderConfig, GridEncoderConfig, ModelConfig
 from nmt.config.registry import PlugIn
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.tensor_checks import count_bytes, find_above, find_misfit, find_not_finite

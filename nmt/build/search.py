@@ -5,7 +5,8 @@ from functools import partial
 
 import torch
 
-from nmt.config.experiment import COVERAGE_PENALTIES, LENGTH_PENALTIES, SEARCHES, DecodingConfig
+from nmt.config.base import COVERAGE_PENALTIES, LENGTH_PENALTIES, SEARCHES
+from nmt.config.decoding import DecodingConfig
 from nmt.core.byte_spelling import Spelling
 from nmt.evaluation.minimum_bayes_risk import UTILITIES, MinimumBayesRisk
 from nmt.search.forbidden import ForbiddenPhrases

@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from nmt.build.data import build_corpus
-from nmt.config.experiment import (
-    TOKENIZERS,
-    Config,
-    CorpusConfig,
-    GridEncoderConfig,
-    TokenizerConfig,
-)
+from nmt.config.base import TOKENIZERS
+from nmt.config.data import CorpusConfig
+from nmt.config.experiment import Config, TokenizerConfig
 from nmt.config.file import load_config
+from nmt.config.model import GridEncoderConfig
 from nmt.config.registry import PlugIn
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.formats.corpus import read_pairs

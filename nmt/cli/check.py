@@ -20,7 +20,8 @@ from nmt.cli.ineffective_options import warn_of_ineffective
 if TYPE_CHECKING:
     from nmt.build.tokenizers import Tokenizers
     from nmt.cli.training_cost import UpdateCost
-    from nmt.config.experiment import Config, CorpusConfig
+    from nmt.config.data import CorpusConfig
+    from nmt.config.experiment import Config
     from nmt.core.batch import Batch
     from nmt.data.formats.grids import Source
     from nmt.text.reader import SourceReader

@@ -14,7 +14,8 @@ from nmt.data.formats.raw_lines import MAX_LINE_BYTES, require_regular
 from nmt.system.atomic_files import is_missing
 
 if TYPE_CHECKING:
-    from nmt.config.experiment import Config, CorpusConfig
+    from nmt.config.data import CorpusConfig
+    from nmt.config.experiment import Config
     from nmt.data.formats.grids import Source
 
 HeldOut: TypeAlias = Literal["valid", "test"]
@@ -90,7 +91,7 @@ def require_schedule(config: "Config") -> None:
     Raises:
         ConfigError: as the schedule itself would, once the corpus is read.
     """
-    from nmt.config.experiment import SCHEDULES
+    from nmt.config.base import SCHEDULES
 
     training = config.training
     most = training.max_updates

@@ -23,7 +23,9 @@ from nmt.cli.outputs import open_output
 from nmt.core.console import print_notice
 
 if TYPE_CHECKING:
-    from nmt.config.experiment import Config, CorpusConfig, DecodingConfig
+    from nmt.config.data import CorpusConfig
+    from nmt.config.decoding import DecodingConfig
+    from nmt.config.experiment import Config
     from nmt.evaluation.metric import Metric, Score
     from nmt.runs.directory import RunDirectory
 
@@ -133,7 +135,7 @@ def _describe(decoding: "DecodingConfig") -> str:
 def _metrics(given: str | None, config: "Config") -> "list[Metric]":
     """Return the metrics that were named; without names, those of the table and of the run."""
     from nmt.build.metrics import build_metrics
-    from nmt.config.experiment import METRICS
+    from nmt.config.base import METRICS
 
     if given is not None:
         return build_metrics(named_metrics("--metrics", given, config))

@@ -14,7 +14,8 @@ from nmt.core.errors import DataError, UserError
 from nmt.data.formats.raw_lines import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
-    from nmt.config.experiment import Config, CorpusConfig
+    from nmt.config.data import CorpusConfig
+    from nmt.config.experiment import Config
     from nmt.data.formats.grids import Grid, Source
     from nmt.inference.inputs import Input
 
@@ -52,7 +53,7 @@ def add_line_limit(parser: argparse.ArgumentParser) -> None:
 
 def given_corpus(config: "Config", source: str | Path, target: str | Path) -> "CorpusConfig":
     """Files that were named on the command line, as a corpus of the kind that the run reads."""
-    from nmt.config.experiment import CorpusConfig
+    from nmt.config.data import CorpusConfig
 
     key = "grids" if config.reads_grids else "source"
     return CorpusConfig.model_validate({key: str(source), "target": str(target)})

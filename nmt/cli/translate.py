@@ -254,7 +254,7 @@ def _load(folder: "RunDirectory", config: "Config", arguments: argparse.Namespac
 
 def _require_phrases(config: "Config") -> None:
     """The search must know of phrases that must appear."""
-    from nmt.config.experiment import SEARCHES
+    from nmt.config.base import SEARCHES
     from nmt.inference.inputs import require_phrases
 
     require_phrases(SEARCHES.get(config.decoding.search.name))

@@ -22,7 +22,8 @@ from nmt.core.console import print_notice
 from nmt.core.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
-    from nmt.config.experiment import Config, DecodingConfig
+    from nmt.config.decoding import DecodingConfig
+    from nmt.config.experiment import Config
     from nmt.config.registry import PlugIn
     from nmt.evaluation.metric import Metric
     from nmt.inference.translator import Translator

@@ -9,47 +9,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from nmt.config.base import (
-    ALIGNMENTS as ALIGNMENTS,
-    BRIDGES as BRIDGES,
-    CELLS as CELLS,
-    COVERAGE_PENALTIES as COVERAGE_PENALTIES,
-    DECODERS as DECODERS,
-    LENGTH_PENALTIES as LENGTH_PENALTIES,
-    METRICS as METRICS,
-    OPTIMIZERS as OPTIMIZERS,
-    SCHEDULES as SCHEDULES,
-    SCORES as SCORES,
-    SEARCHES as SEARCHES,
-    TOKENIZERS as TOKENIZERS,
-    Device,
-    Options,
-    PathText,
-)
-from nmt.config.data import (
-    CorpusConfig as CorpusConfig,
-    DataConfig as DataConfig,
-    FilterConfig as FilterConfig,
-)
-from nmt.config.decoding import DecodingConfig as DecodingConfig
+from nmt.config.base import ALIGNMENTS, SCORES, TOKENIZERS, Device, Options, PathText
+from nmt.config.data import CorpusConfig, DataConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.config.messages import refuse
-from nmt.config.model import (
-    AttentionConfig as AttentionConfig,
-    DecoderConfig as DecoderConfig,
-    EmbeddingConfig as EmbeddingConfig,
-    EncoderConfig as EncoderConfig,
-    GridEncoderConfig as GridEncoderConfig,
-    ModelConfig as ModelConfig,
-)
-from nmt.config.training import (
-    CheckpointConfig as CheckpointConfig,
-    EarlyStoppingConfig as EarlyStoppingConfig,
-    GuidedAttentionConfig as GuidedAttentionConfig,
-    ReinforceConfig as ReinforceConfig,
-    ScheduledSamplingConfig as ScheduledSamplingConfig,
-    TrainingConfig as TrainingConfig,
-    ValidationConfig as ValidationConfig,
-)
+from nmt.config.model import ModelConfig
+from nmt.config.training import ReinforceConfig, TrainingConfig
 
 CONFIG_VERSION = 2
 

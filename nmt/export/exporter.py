@@ -13,7 +13,7 @@ import torch
 from nmt.build.model import load_model
 from nmt.build.search import build_search
 from nmt.build.tokenizers import load_tokenizers
-from nmt.config.experiment import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.export.beam_graph import NUM_NEVER, GraphBeam

@@ -8,7 +8,7 @@ import torch
 
 from nmt.build.model import load_model
 from nmt.build.tokenizers import Tokenizers, load_tokenizers
-from nmt.config.experiment import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.config.file import load_config
 from nmt.core.errors import ConfigError
 from nmt.inference.shortlist import Shortlist, load_lexicon

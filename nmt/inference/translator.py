@@ -13,7 +13,7 @@ import torch
 from nmt.alignment.units import AlignmentUnits
 from nmt.build.search import build_reranker, build_search
 from nmt.build.tokenizers import load_tokenizers
-from nmt.config.experiment import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.core.console import FirstWarnings
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import EOS

@@ -2,7 +2,9 @@
 
 from nmt.build.model import build_model
 from nmt.build.search import build_search
-from nmt.config.experiment import METRICS, OPTIMIZERS, SCHEDULES, Config, TrainingConfig
+from nmt.config.base import METRICS, OPTIMIZERS, SCHEDULES
+from nmt.config.experiment import Config
+from nmt.config.training import TrainingConfig
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.loader import DataLoader
 from nmt.distributed.process_group import ProcessGroup, SingleProcess

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from nmt.build.data import build_corpus
 from nmt.build.tokenizers import Tokenizers
-from nmt.config.experiment import Config, CorpusConfig
+from nmt.config.data import CorpusConfig
+from nmt.config.experiment import Config
 from nmt.config.tree import diff
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.loader import DataLoader

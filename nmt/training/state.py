@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 import torch
 from torch import Tensor
 
-from nmt.config.experiment import TrainingConfig
+from nmt.config.training import TrainingConfig
 from nmt.core.batch import LocalUpdate
 from nmt.distributed.process_group import ProcessGroup
 from nmt.nn.model import Model

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.profiler import record_function
 
 from nmt.build.model import build_model
-from nmt.config.experiment import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.core.batch import Batch
 from nmt.core.special_tokens import PAD
 from nmt.data.loader import make_batch

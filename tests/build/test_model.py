@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nmt.build.model import build_model
-from nmt.config.experiment import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.core.batch import Batch
 from nmt.data.formats.grids import Grid, GridReader
 from nmt.data.loader import make_batch
@@ -129,7 +129,7 @@ def test_weights_are_described_without_memory_and_without_the_compiler_of_torch(
     """In a new process, as every command that loads a run waits for what is imported."""
     program = (
         "import sys; from nmt.build.model import describe_weights;"
-        "from nmt.config.experiment import *;"
+        "from nmt.config.model import ModelConfig;"
         "weights = describe_weights(ModelConfig(), 5, 7);"
         "assert weights['target_embedding.table.weight'].shape == (7, 256);"
         "assert all(weight.is_meta for weight in weights.values());"

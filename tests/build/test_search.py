@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from nmt.build.search import build_reranker, build_search
-from nmt.config.experiment import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.core.special_tokens import BOS, EOS
 from nmt.evaluation.minimum_bayes_risk import BleuUtility, ChrfUtility
 from nmt.search.beam import BeamSearch

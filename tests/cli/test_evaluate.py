@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from nmt.cli.evaluate import _describe
-from nmt.config.experiment import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 
 
 @pytest.mark.parametrize(

@@ -7,25 +7,22 @@ from pydantic import ValidationError
 
 from nmt.config import base
 from nmt.config.base import Options
-from nmt.config.data import DataConfig
-from nmt.config.decoding import ShortlistConfig
-from nmt.config.experiment import (
-    CorpusConfig,
+from nmt.config.data import CorpusConfig, DataConfig, FilterConfig
+from nmt.config.decoding import DecodingConfig, ShortlistConfig
+from nmt.config.model import (
+    AttentionConfig,
     DecoderConfig,
-    DecodingConfig,
     EmbeddingConfig,
     EncoderConfig,
-    FilterConfig,
     GridEncoderConfig,
-    TrainingConfig,
 )
-from nmt.config.model import AttentionConfig
 from nmt.config.training import (
     CheckpointConfig,
     EarlyStoppingConfig,
     GuidedAttentionConfig,
     ReinforceConfig,
     ScheduledSamplingConfig,
+    TrainingConfig,
     ValidationConfig,
 )
 

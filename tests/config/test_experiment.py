@@ -4,8 +4,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from nmt.config.experiment import CONFIG_VERSION, Config, EncoderConfig, GridEncoderConfig, Options
+from nmt.config.base import Options
+from nmt.config.experiment import CONFIG_VERSION, Config
 from nmt.config.messages import explain
+from nmt.config.model import EncoderConfig, GridEncoderConfig
 
 FILES = {"source": "a.de", "target": "a.en"}
 SMALLEST = {"run": "runs/x", "data": {"train": FILES, "valid": FILES}}

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from nmt.config.experiment import Config, CorpusConfig, GridEncoderConfig
+from nmt.config.data import CorpusConfig
+from nmt.config.experiment import Config
 from nmt.config.file import dump_config, inherited_from, load_config
+from nmt.config.model import GridEncoderConfig
 from nmt.core.errors import ConfigError
 
 SMALLEST = """\

@@ -6,10 +6,11 @@ import pytest
 from pydantic import ValidationError
 
 from nmt.build.metrics import build_metrics
-from nmt.config.experiment import Config, ValidationConfig
+from nmt.config.experiment import Config
 from nmt.config.file import dump_config, load_config
 from nmt.config.messages import explain
 from nmt.config.metrics import make_metric, read_metrics
+from nmt.config.training import ValidationConfig
 from nmt.core.errors import ConfigError
 
 DATA = "data: {train: {source: a, target: b}, valid: {source: a, target: b}}\nrun: x\n"

@@ -18,7 +18,7 @@ import torch
 
 from nmt.alignment.ibm1 import Lexicon
 from nmt.build.model import build_model
-from nmt.config.experiment import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.data.loader import make_source
 from nmt.export.beam_graph import GraphBeam

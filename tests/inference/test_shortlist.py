@@ -11,7 +11,8 @@ import torch
 from nmt.alignment.ibm1 import Lexicon
 from nmt.build.model import build_model
 from nmt.build.search import build_search
-from nmt.config.experiment import DecodingConfig, ModelConfig
+from nmt.config.decoding import DecodingConfig
+from nmt.config.model import ModelConfig
 from nmt.core.errors import RunError
 from nmt.core.special_tokens import EOS, PAD, SPECIAL_SYMBOLS
 from nmt.inference.batch_inference import BatchRunner

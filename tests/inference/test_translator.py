@@ -18,8 +18,10 @@ import torch
 from nmt.alignment.word_alignment import hard_alignment
 from nmt.build.model import build_model
 from nmt.build.search import build_reranker, build_search
-from nmt.config.experiment import Config, DecodingConfig, ModelConfig
+from nmt.config.decoding import DecodingConfig
+from nmt.config.experiment import Config
 from nmt.config.file import dump_config
+from nmt.config.model import ModelConfig
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import EOS, UNK
 from nmt.evaluation.minimum_bayes_risk import ChrfUtility, expected_utilities

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nmt.alignment.symmetrization import grow_diag_final_and
-from nmt.config.experiment import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.config.file import load_config
 from nmt.core.errors import ConfigError
 from nmt.inference.batch_inference import BatchRunner

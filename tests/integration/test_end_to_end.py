@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nmt.config.experiment import METRICS
+from nmt.config.base import METRICS
 from nmt.config.file import load_config
 from nmt.config.registry import PlugIn
 from nmt.evaluation.metrics import Metric, Score

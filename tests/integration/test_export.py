@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 import pytest
 
-from nmt.config.experiment import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.core.errors import RunError
 from nmt.export.exported_translator import KEY, ExportedTranslator, read_hypotheses
 from nmt.export.exporter import _EXPORTED

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nmt.config.experiment import CorpusConfig
+from nmt.config.data import CorpusConfig
 from nmt.config.file import dump_config, load_config
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -22,7 +22,7 @@ _setup_privateuseone_for_python_backend("npy")
 torch.npy.get_amp_supported_dtype = lambda: [torch.bfloat16, torch.float16]
 
 from nmt.build.model import build_model
-from nmt.config.experiment import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.data.loader import make_batch
 from nmt.core.tensor_tree import to
 from nmt.training.objective.objective import Objective

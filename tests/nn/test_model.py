@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nmt.build.model import build_model
-from nmt.config.experiment import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.core.batch import Batch
 from nmt.core.special_tokens import BOS, EOS, PAD
 from nmt.core.tensor_tree import repeat, select

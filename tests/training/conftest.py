@@ -10,7 +10,8 @@ import torch
 
 from nmt.build.model import build_model
 from nmt.build.tokenizers import Tokenizers
-from nmt.config.experiment import Config, ModelConfig
+from nmt.config.experiment import Config
+from nmt.config.model import ModelConfig
 from nmt.core.batch import Batch, LocalUpdate
 from nmt.data.loader import make_batch
 from nmt.distributed.process_group import ProcessGroup

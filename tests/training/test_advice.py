@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from nmt.build.model import build_model
-from nmt.config.experiment import SCHEDULES, Config
+from nmt.config.base import SCHEDULES
+from nmt.config.experiment import Config
 from nmt.config.file import load_config
 from nmt.config.registry import PlugIn
 from nmt.training.advice import advise_on_rate, advise_on_size, advise_on_warmup

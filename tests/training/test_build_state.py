@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from nmt.config.experiment import TrainingConfig
+from nmt.config.training import TrainingConfig
 from nmt.training.build_state import count_updates
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from nmt.cli.main import main
-from nmt.config.experiment import Config, DecodingConfig
+from nmt.config.decoding import DecodingConfig
+from nmt.config.experiment import Config
 from nmt.config.file import load_config
 from nmt.inference.translator import Translator
 from nmt.runs.checkpoint import load_checkpoint

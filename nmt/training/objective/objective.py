@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nmt.config.experiment import TrainingConfig
+from nmt.config.training import TrainingConfig
 from nmt.core.batch import Batch
 from nmt.core.special_tokens import PAD
 from nmt.core.tensor_tree import map_tensors

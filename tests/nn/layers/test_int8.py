@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from torch import nn
 
 from nmt.build.model import build_model
-from nmt.config.experiment import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.core.special_tokens import BOS, EOS
 from nmt.nn.decoders.table import DECODERS
 from nmt.nn.layers.int8 import Int8Linear, Int8Weight, int8_product, linear, quantize

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.config.experiment import TrainingConfig
+from nmt.config.training import TrainingConfig
 from nmt.data.loader import make_batch
 from nmt.training.objective.attention_loss import AttentionLoss, Reinforce
 from nmt.training.objective.cross_entropy import label_smoothed_cross_entropy

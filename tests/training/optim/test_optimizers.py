@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parameters_to_vector
 
-from nmt.config import experiment
+from nmt.config import base
 from nmt.training.logs.running_metrics import Tally
 from nmt.training.objective.cross_entropy import label_smoothed_cross_entropy
 from nmt.training.optim.optimizers import (
@@ -85,11 +85,7 @@ ODD = {
 
 @pytest.mark.parametrize(
     ("name", "option"),
-    [
-        (name, option.name)
-        for name in OPTIMIZERS
-        for option in experiment.OPTIMIZERS.signature(name)
-    ],
+    [(name, option.name) for name in OPTIMIZERS for option in base.OPTIMIZERS.signature(name)],
 )
 def test_every_option_has_the_effect_that_it_has_in_torch(name: str, option: str) -> None:
     """Three steps with one option off its default, weight decay being for matrices only."""
