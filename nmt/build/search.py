@@ -11,8 +11,8 @@ from nmt.core.byte_spelling import Spelling
 from nmt.evaluation.minimum_bayes_risk import UTILITIES, MinimumBayesRisk
 from nmt.search.forbidden import ForbiddenPhrases
 from nmt.search.penalties import Scoring
-from nmt.search.rule_variants import EndThreshold, NoRepeatedNgrams, RepetitionPenalty
-from nmt.search.rules import Rule, Rules, SearchLimits
+from nmt.search.rule_variants import EOSThreshold, NoRepeatedNgrams, RepetitionPenalty
+from nmt.search.rules import LengthLimits, Rule, Rules
 from nmt.search.search import Search
 from nmt.text.tokenizer import Tokenizer
 
@@ -34,7 +34,7 @@ def build_search(
         LENGTH_PENALTIES.create(config.length_penalty),
         COVERAGE_PENALTIES.create(config.coverage_penalty),
     )
-    limits = SearchLimits(
+    limits = LengthLimits(
         min_length=config.min_length,
         max_length=config.max_length,
         min_length_ratio=config.min_length_ratio,
@@ -86,4 +86,4 @@ def _rules(config: DecodingConfig, tokenizer: Tokenizer) -> Iterator[Rule]:
     if forbidden:
         yield ForbiddenPhrases(forbidden, partial(_spellings, tokenizer))
     if config.eos_threshold is not None:
-        yield EndThreshold(config.eos_threshold)
+        yield EOSThreshold(config.eos_threshold)

@@ -85,7 +85,7 @@ def _export(
 
     logger.info("exporting, which takes half a minute or more")
     try:
-        trial = export_run(
+        report = export_run(
             folder.path,
             output,
             checkpoint=arguments.checkpoint,
@@ -98,7 +98,7 @@ def _export(
         "%s: %.1f MB. Tried on %d sentences of random tokens: %d become the same as with the run "
         "in this precision; the log-probability of a token is at most %.1g away",
         *(arguments.output, output.stat().st_size / 1e6),
-        *(trial.num_tried, trial.num_same, trial.furthest),
+        *(report.num_sentences, report.num_identical, report.max_difference),
     )
 
 

@@ -26,9 +26,9 @@ from nmt.text.storage import restore_saved
 from nmt.text.tokenizer import Tokenizer
 from nmt.text.tokenizers import restore_tokenizer
 
-FORMAT: Final = 1
-KEY: Final = "nmt"
-"""Of the file's metadata: a JSON object with the fields of `Description`."""
+FORMAT_VERSION: Final = 1
+METADATA_KEY: Final = "nmt"
+"""Of the file's metadata: a JSON object with the fields of `ExportMetadata`."""
 INPUTS: Final = {
     "source": ("int64", ("B", "S")),
     "source_lengths": ("int64", ("B",)),
@@ -49,7 +49,7 @@ _NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
 
 
 @dataclass(frozen=True)
-class Description:
+class ExportMetadata:
     """What a file says of itself beside the graph.
 
     Attributes:
@@ -75,7 +75,7 @@ class Description:
         shares = self.source is self.target
         return json.dumps(
             {
-                "format": FORMAT,
+                "format": FORMAT_VERSION,
                 "precision": self.precision,
                 "beam_size": self.beam_size,
                 "max_beam_size": self.max_beam_size,
@@ -102,8 +102,8 @@ class Description:
         if not isinstance(fields, dict):
             raise TypeError("it is no object")
         number, packed = fields.pop("format"), fields.pop("target")
-        if number != FORMAT:
-            raise ValueError(f"it is of format {number}, and this program reads {FORMAT}")
+        if number != FORMAT_VERSION:
+            raise ValueError(f"it is of format {number}, and this program reads {FORMAT_VERSION}")
         source = _unpack(fields.pop("source"), origin)
         target = source if packed is None else _unpack(packed, origin)
         described = cls(**fields, source=source, target=target)
@@ -154,7 +154,7 @@ class ExportedTranslator:
     """
 
     session: Any
-    description: Description
+    description: ExportMetadata
     num_threads: int
     beam_size: int
     n_best: int
@@ -387,12 +387,12 @@ def _load(path: Path) -> Any:
     return session
 
 
-def _describe(path: Path, session: Any) -> Description:
-    text = session.get_modelmeta().custom_metadata_map.get(KEY)
+def _describe(path: Path, session: Any) -> ExportMetadata:
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise RunError(f"{path}: was not written by `nmt export`: it does not say how it reads")
     try:
-        return Description.from_json(text, path)
+        return ExportMetadata.from_json(text, path)
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
             f"{path}: its description cannot be read ({error}): export it anew with this version"

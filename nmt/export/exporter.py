@@ -16,9 +16,9 @@ from nmt.build.tokenizers import load_tokenizers
 from nmt.config.decoding import DecodingConfig
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
-from nmt.export.beam_graph import NUM_NEVER, GraphBeam
-from nmt.export.exported_translator import KEY, Description, ExportedTranslator
-from nmt.export.modules import Candidates
+from nmt.export.beam_search import NUM_EXCLUDED, ExportableBeamSearch
+from nmt.export.exported_translator import METADATA_KEY, ExportedTranslator, ExportMetadata
+from nmt.export.graphs import ShortlistGraph
 from nmt.export.onnx_graph import make_graph
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import load_decoding, load_shortlist
@@ -31,7 +31,7 @@ from nmt.system.checksum import CHECKSUM_PLACEHOLDER, write_checksum
 from nmt.text.tokenizer import Tokenizer
 
 Precision = Literal["float32", "int8"]
-_NUM_TRIED: Final = 32  # sentences
+_NUM_SENTENCES: Final = 32  # sentences
 _NEAR: Final = {"float32": 1e-3, "int8": 0.02}
 """How far the log-probability of a token may be from the run's, on average over a translation: in
 float32 of any, in int8 of one like most, as what is rounded may tip over."""
@@ -48,21 +48,21 @@ _EXPORTED: Final = {
 
 
 @dataclass(frozen=True)
-class Trial:
-    """How the file did beside the run, on sentences of tokens drawn at random.
+class ParityReport:
+    """Comparison of a file with its run, on sentences of random tokens.
 
     Attributes:
-        num_tried: sentences.
-        num_same: of them with the same translation, token for token.
-        furthest: the greatest difference between two translations of a sentence, in mean
+        num_sentences: sentences.
+        num_identical: those with the same translation, token for token.
+        max_difference: greatest difference between both translations of a sentence, in mean
             log-probability of a token.
-        median: the middle one.
+        median_difference: the median difference.
     """
 
-    num_tried: int
-    num_same: int
-    furthest: float
-    median: float
+    num_sentences: int
+    num_identical: int
+    max_difference: float
+    median_difference: float
 
 
 def export_run(
@@ -72,7 +72,7 @@ def export_run(
     checkpoint: str = BEST,
     precision: Precision = "float32",
     decoding: DecodingConfig | Mapping[str, Any] | None = None,
-) -> Trial:
+) -> ParityReport:
     """Write a trained model with its search and its tokenizers as one file.
 
     Args:
@@ -105,14 +105,14 @@ def export_run(
     candidates = None if shortlist is None else _candidates(shortlist, len(target))
     description = _describe(decoding, source, target, candidates, precision)
     search = build_search(decoding, target)
-    beam = GraphBeam(search.scoring.length, search.rules.limits)
+    beam = ExportableBeamSearch(search.scoring.length, search.rules.limits)
     graph = _make_graph(folder, model, beam, len(source), candidates)
     numbers = torch.int8 if precision == "int8" else torch.float32
     batch_tokens = decoding.batch_tokens
     runner = BatchRunner(model, search, cpu, numbers, batch_tokens, shortlist=shortlist)
     with atomic_write(path) as partial:
         _write(graph, description, partial)
-        return _try(partial, runner, len(source), precision)
+        return _verify(partial, runner, len(source), precision)
 
 
 def _require_simple(decoding: DecodingConfig) -> None:
@@ -132,9 +132,9 @@ def _require_simple(decoding: DecodingConfig) -> None:
             )
 
 
-def _candidates(shortlist: Shortlist, vocabulary_size: int) -> Candidates:
+def _candidates(shortlist: Shortlist, vocabulary_size: int) -> ShortlistGraph:
     lexicon = shortlist.lexicon
-    return Candidates(
+    return ShortlistGraph(
         torch.from_numpy(lexicon.candidates[:, : shortlist.num_candidates].astype(np.int64)),
         torch.from_numpy(lexicon.frequent[: shortlist.num_frequent].astype(np.int64)),
         vocabulary_size,
@@ -145,9 +145,9 @@ def _candidates(shortlist: Shortlist, vocabulary_size: int) -> Candidates:
 def _make_graph(
     folder: RunDirectory,
     model: Model,
-    beam: GraphBeam,
+    beam: ExportableBeamSearch,
     vocabulary_size: int,
-    candidates: Candidates | None,
+    candidates: ShortlistGraph | None,
 ) -> onnx.ModelProto:
     try:
         return make_graph(model, beam, vocabulary_size, candidates)
@@ -162,9 +162,9 @@ def _describe(
     decoding: DecodingConfig,
     source: Tokenizer,
     target: Tokenizer,
-    candidates: Candidates | None,
+    candidates: ShortlistGraph | None,
     precision: Precision,
-) -> Description:
+) -> ExportMetadata:
     """What the file is to say of itself.
 
     Raises:
@@ -172,15 +172,15 @@ def _describe(
     """
     fewest = len(target) if candidates is None else int(candidates.everywhere.sum())
     beam_size = 1 if decoding.search.name == "greedy" else decoding.beam_size
-    if beam_size > fewest - NUM_NEVER:
+    if beam_size > fewest - NUM_EXCLUDED:
         raise ConfigError(
             f"decoding.beam_size: the vocabulary (or the shortlist) of {fewest} tokens leaves room "
-            f"for {max(1, fewest - NUM_NEVER)}, not {beam_size}"
+            f"for {max(1, fewest - NUM_EXCLUDED)}, not {beam_size}"
         )
-    return Description(
+    return ExportMetadata(
         precision=precision,
         beam_size=beam_size,
-        max_beam_size=fewest - NUM_NEVER,
+        max_beam_size=fewest - NUM_EXCLUDED,
         max_source_length=decoding.max_source_length,
         batch_tokens=min(decoding.batch_tokens, _MOST_BATCH_TOKENS),
         source=source,
@@ -188,11 +188,13 @@ def _describe(
     )
 
 
-def _write(graph: onnx.ModelProto, description: Description, path: Path) -> None:
+def _write(graph: onnx.ModelProto, description: ExportMetadata, path: Path) -> None:
     from nmt.core.version import __version__
 
     graph.producer_name, graph.producer_version = "nmt", __version__
-    onnx.helper.set_model_props(graph, {KEY: description.to_json(), "seal": CHECKSUM_PLACEHOLDER})
+    onnx.helper.set_model_props(
+        graph, {METADATA_KEY: description.to_json(), "seal": CHECKSUM_PLACEHOLDER}
+    )
     if graph.ByteSize() >= _MOST_BYTES:
         raise RunError(f"the model has {graph.ByteSize() / 1e9:.1f} GB; one file holds 2")
     onnx.checker.check_model(graph)
@@ -200,7 +202,9 @@ def _write(graph: onnx.ModelProto, description: Description, path: Path) -> None
     write_checksum(path)
 
 
-def _try(path: Path, runner: BatchRunner, vocabulary_size: int, precision: Precision) -> Trial:
+def _verify(
+    path: Path, runner: BatchRunner, vocabulary_size: int, precision: Precision
+) -> ParityReport:
     """Translate nonsense with both.
 
     Raises:
@@ -211,16 +215,16 @@ def _try(path: Path, runner: BatchRunner, vocabulary_size: int, precision: Preci
     theirs = [found[0] for found in ExportedTranslator.open(path).search(sources)]
     pairs = list(zip(ours, theirs, strict=True))
     distances = [abs(_mean(mine) - _mean(yours)) for mine, yours in pairs]
-    num_same = sum(mine.tokens == yours.tokens for mine, yours in pairs)
-    trial = Trial(len(pairs), num_same, max(distances), statistics.median(distances))
-    distance = trial.furthest if precision == "float32" else trial.median
+    num_identical = sum(mine.tokens == yours.tokens for mine, yours in pairs)
+    report = ParityReport(len(pairs), num_identical, max(distances), statistics.median(distances))
+    distance = report.max_difference if precision == "float32" else report.median_difference
     if distance > _NEAR[precision]:
         raise RunError(
-            f"{path.name}: the exported model is not kept: of {trial.num_tried} sentences "
-            f"{num_same} become the same as with the run, and others are {distance:.2g} from it in "
-            "the log-probability of a token. Please report it with the run's configuration"
+            f"{path.name}: the exported model is not kept: of {report.num_sentences} sentences "
+            f"{num_identical} become the same as with the run, and others are {distance:.2g} from "
+            "it in the log-probability of a token. Please report it with the run's configuration"
         )
-    return trial
+    return report
 
 
 def _mean(hypothesis: Hypothesis) -> float:
@@ -231,6 +235,6 @@ def _mean(hypothesis: Hypothesis) -> float:
 def _nonsense(vocabulary_size: int) -> Iterator[list[int]]:
     """Sentences of tokens drawn at random, some of them unknown."""
     generator = np.random.default_rng(1)
-    for length in generator.integers(1, 30, _NUM_TRIED):
+    for length in generator.integers(1, 30, _NUM_SENTENCES):
         tokens = generator.integers(len(SPECIAL_SYMBOLS), vocabulary_size, length)
         yield np.where(generator.random(length) < 0.1, UNK, tokens).tolist()

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from nmt.core.special_tokens import EOS
 from nmt.core.tensor_tree import map_tensors, tensors_of
-from nmt.export.beam_graph import GraphBeam
+from nmt.export.beam_search import ExportableBeamSearch
 from nmt.export.exported_translator import INPUTS, OUTPUTS
-from nmt.export.modules import Candidates, Example, Reading, Round
+from nmt.export.graphs import EncoderGraph, GraphInputs, SearchRoundGraph, ShortlistGraph
 from nmt.export.onnx_operators import RUNTIME, merge_products, operators
 from nmt.nn.model import Model
 
@@ -25,7 +25,10 @@ _TYPES: Final = {"int64": TensorProto.INT64, "float": TensorProto.FLOAT}
 
 
 def make_graph(
-    model: Model, search: GraphBeam, vocabulary_size: int, candidates: Candidates | None
+    model: Model,
+    search: ExportableBeamSearch,
+    vocabulary_size: int,
+    candidates: ShortlistGraph | None,
 ) -> onnx.ModelProto:
     """The graph of a model and its search, from `INPUTS` to `OUTPUTS`.
 
@@ -40,15 +43,15 @@ def make_graph(
     """
     torch.compiler.reset()  # what it knows of models that were exported before makes sizes fixed
     example = _example(vocabulary_size)
-    reading = Reading(model, search, candidates)
+    reading = EncoderGraph(model, search, candidates)
     with torch.no_grad(), _quiet():
         begun = map_tensors(_contiguous, reading.start(example))
         tensors = tensors_of(begun)
         carried = [f"carried_{number}" for number in range(len(tensors))]
-        first = _export(reading, example, _sizes(example), [*Example._fields], carried)
+        first = _export(reading, example, _sizes(example), [*GraphInputs._fields], carried)
         after = [f"next_{number}" for number in range(len(carried))]
-        rounds = Round(model, search, begun)
-        body = _export(rounds, tensors, (_sizes(tensors),), carried, ["goes_on", *after])
+        rounds = SearchRoundGraph(model, search, begun)
+        body = _export(rounds, tensors, (_sizes(tensors),), carried, ["continues", *after])
     places = {id(tensor): place for place, tensor in enumerate(tensors)}
     found = [places[id(tensor)] for tensor in tensors_of(begun[1].found)]
     return _join(first, body, carried, found, with_candidates=candidates is not None)
@@ -58,10 +61,10 @@ def _describe(name: str, kind: str, sizes: Sequence[str]) -> onnx.ValueInfoProto
     return helper.make_tensor_value_info(name, _TYPES[kind], list(sizes))
 
 
-def _example(vocabulary_size: int) -> Example:
+def _example(vocabulary_size: int) -> GraphInputs:
     source = torch.full((3, 7), vocabulary_size - 1)
     source[:, -1] = EOS
-    return Example(source, torch.full((3,), 7), torch.arange(5), torch.arange(2))
+    return GraphInputs(source, torch.full((3,), 7), torch.arange(5), torch.arange(2))
 
 
 def _contiguous(tensor: Tensor) -> Tensor:
@@ -110,14 +113,14 @@ def _join(
     """What comes first, and then rounds until nothing is open.
 
     Args:
-        first: from the inputs of an `Example` to what is carried around the loop.
+        first: from the inputs of an `GraphInputs` to what is carried around the loop.
         body: from that to a truth, and that.
         carried: its names in both.
         found: places in it of the `OUTPUTS`.
         with_candidates: what is written are places in the first that is carried.
     """
     assert not first.functions and not body.functions, "all is written out"
-    given = {*Example._fields, *carried}
+    given = {*GraphInputs._fields, *carried}
     _rename(first.graph, lambda name: name if name in given else f"reading/{name}")
     _rename(body.graph, lambda name: f"round/{name}")
     weights, same = _share([*first.graph.initializer, *body.graph.initializer])

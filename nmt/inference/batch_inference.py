@@ -23,10 +23,10 @@ from nmt.inference.shortlist import Shortlist
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model, ModelOutput
 from nmt.nn.restricted import RestrictedModel, RestrictedState
-from nmt.search.columns import Columns
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Constraints, Request
 from nmt.search.search import Search, Stepper
+from nmt.search.vocabulary_subset import VocabularySubset
 from nmt.text.reader import EncodedWords, Tokens
 
 Result = TypeVar("Result")
@@ -194,15 +194,15 @@ def _search_shortlist(
     constraints: Sequence[Constraints],
 ) -> list[list[Hypothesis]]:
     """The same among some tokens; the search sees no others."""
-    columns, allowed = shortlist.choose(sources, constraints)
+    subset, allowed = shortlist.choose(sources, constraints)
     with runner.evaluation():
-        inner, request = _read(runner, sources, constraints, columns)
-        tokens, allowed = to((columns.tokens, allowed), runner.device)
+        inner, request = _read(runner, sources, constraints, subset)
+        tokens, allowed = to((subset.tokens, allowed), runner.device)
         model = RestrictedModel(runner.model, tokens)
         state = RestrictedState(inner, allowed)
         found = runner.search(Stepper(model.step, model.coverage), state, request)
     return [
-        [replace(item, tokens=columns.restore(item.tokens)) for item in hypotheses]
+        [replace(item, tokens=subset.to_tokens(item.tokens)) for item in hypotheses]
         for hypotheses in found
     ]
 
@@ -211,12 +211,12 @@ def _read(
     runner: BatchRunner,
     sources: Sequence[Tokens],
     constraints: Sequence[Constraints],
-    columns: Columns | None = None,
+    subset: VocabularySubset | None = None,
 ) -> tuple[Any, Request]:
     """The model's state before the first word, of the kind of the model, and what is asked for."""
     source, lengths = make_source(sources)
     keys = torch.tensor([_key(tokens) for tokens in sources])
-    request = Request.of(lengths, keys, constraints, columns)
+    request = Request.of(lengths, keys, constraints, subset)
     source, request = to((source, request), runner.device)
     with_coverage = runner.search.scoring.coverage.reads_coverage
     return (

@@ -96,7 +96,7 @@ def require_phrases(search: Search | type[Search]) -> None:
     Raises:
         ConfigError: it is such a one.
     """
-    if not search.takes_phrases:
+    if not search.supports_phrases:
         raise ConfigError(
             "phrases that must appear (--constraints): beam search alone knows of them; set "
             "decoding.search to beam (--search beam)"

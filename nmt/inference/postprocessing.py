@@ -129,7 +129,7 @@ def choose(
     """Return what is kept of each line: the reranker's choice, or the hypotheses of the search."""
     if reranker is not None:
         return rerank(found, texts, reranker)
-    if runner.search.finds_other_texts:
+    if runner.search.finds_distinct_texts:
         return drop_equal_texts(found, texts)
     return found, texts
 

@@ -15,8 +15,8 @@ from nmt.core.tensor_checks import find_misfit, find_not_finite
 from nmt.nn.restricted import AllowedTokens
 from nmt.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from nmt.runs.directory import RunDirectory
-from nmt.search.columns import Columns
 from nmt.search.request import Constraints
+from nmt.search.vocabulary_subset import VocabularySubset
 from nmt.text.reader import SourceReader, Tokens
 
 _MOST_CANDIDATES: Final = 256  # of a token; `nmt lexicon` keeps 64
@@ -46,7 +46,7 @@ class Shortlist:
 
     def choose(
         self, sources: Sequence[Tokens], constraints: Sequence[Constraints]
-    ) -> tuple[Columns, AllowedTokens]:
+    ) -> tuple[VocabularySubset, AllowedTokens]:
         """The tokens of a batch, and which of them each sentence may have.
 
         Args:
@@ -59,13 +59,13 @@ class Shortlist:
             for source, constraint in zip(sources, constraints, strict=True)
         ]
         everywhere = np.concatenate([np.arange(len(SPECIAL_SYMBOLS)), frequent])
-        columns = Columns(np.unique(np.concatenate([everywhere, *rows])).tolist())
-        known = columns.tokens.numpy()
+        subset = VocabularySubset(np.unique(np.concatenate([everywhere, *rows])).tolist())
+        known = subset.tokens.numpy()
         mask = np.zeros((len(rows), len(known)), dtype=bool)
         mask[:, np.searchsorted(known, everywhere)] = True
         sentences = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
         mask[sentences, np.searchsorted(known, np.concatenate(rows))] = True
-        return columns, AllowedTokens(torch.from_numpy(mask))
+        return subset, AllowedTokens(torch.from_numpy(mask))
 
     def _tokens(
         self, source: np.ndarray[Any, Any], constraint: Constraints

@@ -21,12 +21,12 @@ from nmt.search.hypothesis import Hypothesis, best_first
 from nmt.search.penalties import Scoring
 from nmt.search.ranking import Candidates, rank_continuations
 from nmt.search.request import Request
-from nmt.search.rules import Bounds, Prefixes, Rules
+from nmt.search.rules import LengthBounds, PartialHypotheses, Rules
 from nmt.search.search import Search, State, Stepper
 
 
 @dataclass(frozen=True)
-class Open(Generic[State]):
+class OpenHypotheses(Generic[State]):
     """The open hypotheses of all sentences: R rows, those of one sentence side by side.
 
     Attributes:
@@ -45,7 +45,7 @@ class Open(Generic[State]):
 
 
 @dataclass(frozen=True)
-class Sentences:
+class OpenSentences:
     """The sentences that have open hypotheses.
 
     Attributes:
@@ -84,7 +84,7 @@ class BeamSearch(Search):
             whatever the open ones might come to. Faster, and the result may be worse.
     """
 
-    takes_phrases = True
+    supports_phrases = True
 
     def __init__(
         self,
@@ -104,16 +104,18 @@ class BeamSearch(Search):
         """Translate a batch; see `Search`."""
         found: list[list[Hypothesis]] = [[] for _ in range(len(request))]
         sentences = self._start(request)
-        bounds = Bounds.of(self.rules.limits, request)
+        bounds = LengthBounds.of(self.rules.limits, request)
         totals = torch.zeros(len(found), device=request.source_lengths.device)
         tokens = torch.full_like(request.source_lengths, BOS).unsqueeze(1)
-        beam = Open(tokens, sentences.number, totals, totals, state)
+        beam = OpenHypotheses(tokens, sentences.number, totals, totals, state)
         while len(sentences.number) > 0:
             log_probabilities, state = model.step(beam.tokens[:, -1], beam.state)
-            prefixes = Prefixes(beam.tokens, beam.sentence, request, bounds.most)
-            ranked = self.rules.apply(log_probabilities, prefixes, bounds)
+            partial = PartialHypotheses(beam.tokens, beam.sentence, request, bounds.most)
+            ranked = self.rules.apply(log_probabilities, partial, bounds)
             candidates, kept = self._rank(ranked, beam, sentences, request)
-            beam = Open(beam.tokens, beam.sentence, beam.log_probability, beam.total, state)
+            beam = OpenHypotheses(
+                beam.tokens, beam.sentence, beam.log_probability, beam.total, state
+            )
             ends = kept & (candidates.tokens == EOS)
             if ends.any():
                 length = beam.tokens.shape[1]
@@ -125,28 +127,28 @@ class BeamSearch(Search):
                     has_all = _has_phrases(candidates, beam, request, edges)
                     scores = scores.masked_fill(~has_all, -inf)
                 sentences = _finish(sentences, scores, ends)
-            goes_on = kept & ~ends
-            goes_on = goes_on & self._can_improve(sentences, candidates, goes_on)
-            beam = _advance(beam, log_probabilities, candidates, goes_on)
-            sentences = _keep_open(sentences, goes_on)
+            continues = kept & ~ends
+            continues = continues & self._can_improve(sentences, candidates, continues)
+            beam = _advance(beam, log_probabilities, candidates, continues)
+            sentences = _keep_open(sentences, continues)
         edges = self.rules.word_edges(request)
         return [hypotheses[: self.n_best] for hypotheses in _in_order(found, request, edges)]
 
-    def _start(self, request: Request) -> Sentences:
+    def _start(self, request: Request) -> OpenSentences:
         number = torch.arange(len(request), device=request.source_lengths.device)
-        return Sentences(
+        return OpenSentences(
             number=number,
             slots=number.unsqueeze(1),
             num_free=torch.full_like(number, self.beam_size),
             best=torch.full((len(number), self.n_best), -inf, device=number.device),
-            longest=self.rules.most_tokens(request) + 1,
+            longest=self.rules.max_lengths(request) + 1,
         )
 
     def _rank(
         self,
         ranked: Float[Tensor, "R V"],
-        beam: Open[State],
-        sentences: Sentences,
+        beam: OpenHypotheses[State],
+        sentences: OpenSentences,
         request: Request,
     ) -> tuple[Candidates, Bool[Tensor, "N C"]]:
         """The continuations of each sentence, best first, and which of them fill its beam."""
@@ -159,7 +161,7 @@ class BeamSearch(Search):
         return candidates, (places < sentences.num_free.unsqueeze(1)) & (candidates.totals != -inf)
 
     def _can_improve(
-        self, sentences: Sentences, candidates: Candidates, is_open: Bool[Tensor, "N C"]
+        self, sentences: OpenSentences, candidates: Candidates, is_open: Bool[Tensor, "N C"]
     ) -> Bool[Tensor, "N 1"]:
         """Whether an open hypothesis can still displace one of the best finished ones."""
         worst = sentences.best[:, -1]
@@ -172,8 +174,8 @@ class BeamSearch(Search):
 
 def _rank_constrained(
     ranked: Float[Tensor, "R V"],
-    beam: Open[State],
-    sentences: Sentences,
+    beam: OpenHypotheses[State],
+    sentences: OpenSentences,
     phrases: Int[Tensor, "R P L"],
     word_edges: Bool[Tensor, "2 V"] | None,
     beam_size: int,
@@ -197,7 +199,7 @@ def _rank_constrained(
 
 def _has_phrases(
     candidates: Candidates,
-    beam: Open[State],
+    beam: OpenHypotheses[State],
     request: Request,
     word_edges: Bool[Tensor, "2 V"] | None,
 ) -> Bool[Tensor, "N C"]:
@@ -230,7 +232,7 @@ def _in_order(
 
 def _collect(
     found: list[list[Hypothesis]],
-    beam: Open[State],
+    beam: OpenHypotheses[State],
     log_probabilities: Float[Tensor, "R V"],
     candidates: Candidates,
     scores: Float[Tensor, "N C"],
@@ -249,11 +251,11 @@ def _collect(
 
 
 def _finish(
-    sentences: Sentences, scores: Float[Tensor, "N C"], ends: Bool[Tensor, "N C"]
-) -> Sentences:
+    sentences: OpenSentences, scores: Float[Tensor, "N C"], ends: Bool[Tensor, "N C"]
+) -> OpenSentences:
     """Give the hypotheses that end their places."""
     best = torch.cat([sentences.best, scores.masked_fill(~ends, -inf)], dim=1)
-    return Sentences(
+    return OpenSentences(
         sentences.number,
         sentences.slots,
         sentences.num_free - ends.sum(dim=1),
@@ -263,13 +265,13 @@ def _finish(
 
 
 def _advance(
-    beam: Open[State],
+    beam: OpenHypotheses[State],
     log_probabilities: Float[Tensor, "R V"],
     candidates: Candidates,
-    goes_on: Bool[Tensor, "N C"],
-) -> Open[State]:
+    continues: Bool[Tensor, "N C"],
+) -> OpenHypotheses[State]:
     """The hypotheses that go on, each one token longer."""
-    chosen = goes_on.flatten().nonzero().squeeze(1)
+    chosen = continues.flatten().nonzero().squeeze(1)
     rows, tokens = candidates.rows.flatten()[chosen], candidates.tokens.flatten()[chosen]
     unmoved = torch.arange(len(beam.total), device=rows.device)
     log_probability = beam.log_probability[rows] + log_probabilities[rows, tokens]
@@ -279,15 +281,15 @@ def _advance(
         beam = reorder(beam, rows) if stay else select(beam, rows)
     longer = torch.cat([beam.tokens, tokens.unsqueeze(1)], dim=1)
     totals = candidates.totals.flatten()[chosen]
-    return Open(longer, beam.sentence, log_probability, totals, beam.state)
+    return OpenHypotheses(longer, beam.sentence, log_probability, totals, beam.state)
 
 
-def _keep_open(sentences: Sentences, goes_on: Bool[Tensor, "N C"]) -> Sentences:
+def _keep_open(sentences: OpenSentences, continues: Bool[Tensor, "N C"]) -> OpenSentences:
     """The sentences that are not done, with the places of their hypotheses after `_advance`."""
-    places = goes_on.flatten().cumsum(dim=0).view_as(goes_on)
-    slots = torch.where(goes_on, places - 1, goes_on.sum())
-    moved = Sentences(
+    places = continues.flatten().cumsum(dim=0).view_as(continues)
+    slots = torch.where(continues, places - 1, continues.sum())
+    moved = OpenSentences(
         sentences.number, slots, sentences.num_free, sentences.best, sentences.longest
     )
-    not_done = goes_on.any(dim=1)
+    not_done = continues.any(dim=1)
     return moved if not_done.all() else select(moved, not_done.nonzero().flatten())

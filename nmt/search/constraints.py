@@ -69,9 +69,9 @@ def measure_progress(
 
 def forbid_early_end(ranked: Float[Tensor, "R V"], progress: Progress) -> Float[Tensor, "R V"]:
     """A copy in which EOS follows only where all phrases are met, or where nothing else may."""
-    goes_on = ranked[:, EOS + 1 :].amax(dim=1) > -inf
+    continues = ranked[:, EOS + 1 :].amax(dim=1) > -inf
     changed = ranked.clone()
-    changed[goes_on & ~progress.is_met.all(dim=1), EOS] = -inf
+    changed[continues & ~progress.is_met.all(dim=1), EOS] = -inf
     return changed
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.core.errors import ConfigError
 from nmt.core.tensor_tree import repeat, select
-from nmt.search.beam import BeamSearch, Open, Sentences
+from nmt.search.beam import BeamSearch, OpenHypotheses, OpenSentences
 from nmt.search.hypothesis import Hypothesis, best_first
 from nmt.search.penalties import Scoring
 from nmt.search.ranking import Candidates
@@ -40,8 +40,8 @@ class DiverseBeamSearch(BeamSearch):
         ConfigError: the beam cannot be divided into so many groups.
     """
 
-    takes_phrases = False
-    finds_other_texts = True
+    supports_phrases = False
+    finds_distinct_texts = True
 
     def __init__(
         self,
@@ -85,8 +85,8 @@ class DiverseBeamSearch(BeamSearch):
     def _rank(
         self,
         ranked: Float[Tensor, "R V"],
-        beam: Open[State],
-        sentences: Sentences,
+        beam: OpenHypotheses[State],
+        sentences: OpenSentences,
         request: Request,
     ) -> tuple[Candidates, Bool[Tensor, "N C"]]:
         """The continuations of each group, which know what the groups before have taken."""

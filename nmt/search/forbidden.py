@@ -13,7 +13,7 @@ from nmt.core.byte_spelling import Spelling
 from nmt.core.special_tokens import BOS, EOS, PAD
 from nmt.core.tensor_tree import to
 from nmt.search.phrase_automaton import PhraseAutomaton
-from nmt.search.rules import Prefixes, Rule
+from nmt.search.rules import PartialHypotheses, Rule
 
 
 class ForbiddenPhrases(Rule):
@@ -37,14 +37,14 @@ class ForbiddenPhrases(Rule):
         self._vocabulary: Final = vocabulary
         self._tables: Final[dict[torch.device, _Tables]] = {}
 
-    def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
         """Forbid what makes a phrase complete, and what can only end with one."""
         device = log_probabilities.device
         tables = self._tables_on(device)
-        states = tables.read(prefixes)
-        room = prefixes.room().clamp(min=1) - 1
-        columns = prefixes.request.columns
-        if columns is None:
+        states = tables.read(partial)
+        room = partial.room().clamp(min=1) - 1
+        subset = partial.request.subset
+        if subset is None:
             log_probabilities.index_fill_(1, tables.never, -inf)
             rows = (tables.has_more[states] | (room < tables.most_needed)).nonzero().flatten()
             needed = tables.needed[tables.after[states[rows]].int()]
@@ -52,7 +52,7 @@ class ForbiddenPhrases(Rule):
                 needed > room[rows].unsqueeze(1), -inf
             )
         else:
-            after = tables.after[:, columns.tokens.to(device)].int()
+            after = tables.after[:, subset.tokens.to(device)].int()
             needed = tables.needed_with(after, log_probabilities > -inf)
             needed = needed.gather(1, after[states].long())
             log_probabilities.masked_fill_(needed > room.unsqueeze(1), -inf)
@@ -119,12 +119,12 @@ class _Tables:
         excused = torch.from_numpy(automaton.excused)
         return cls(after, needed, most_needed, never.nonzero().flatten(), has_more, excused)
 
-    def read(self, prefixes: Prefixes) -> Int[Tensor, " R"]:
+    def read(self, partial: PartialHypotheses) -> Int[Tensor, " R"]:
         """The state after each hypothesis; what is in its forced prefix is excused."""
-        tokens = prefixes.in_vocabulary()
+        tokens = partial.vocabulary_tokens()
         states = torch.zeros_like(tokens[:, 0])
-        forced = prefixes.request.prefix_lengths()[prefixes.sentence]
-        longest = 0 if prefixes.request.prefixes is None else prefixes.request.prefixes.shape[1]
+        forced = partial.request.prefix_lengths()[partial.sentence]
+        longest = 0 if partial.request.prefixes is None else partial.request.prefixes.shape[1]
         for place in range(1, tokens.shape[1]):
             states = self.after[states, tokens[:, place]].long() % len(self.after)
             if place <= longest:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nmt.core.errors import ConfigError
 from nmt.search.penalties import Scoring
-from nmt.search.rules import Prefixes, Rules
+from nmt.search.rules import PartialHypotheses, Rules
 from nmt.search.single_path import SinglePathSearch
 
 
@@ -32,6 +32,6 @@ class GreedySearch(SinglePathSearch):
         super().__init__(1, n_best, scoring, rules)
 
     def _choose(
-        self, ranked: Float[Tensor, "R V"], prefixes: Prefixes, copy: Int[Tensor, " R"]
+        self, ranked: Float[Tensor, "R V"], partial: PartialHypotheses, copy: Int[Tensor, " R"]
     ) -> Int[Tensor, " R"]:
         return torch.argmax(ranked, dim=1)

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from nmt.core.special_tokens import PAD
 from nmt.core.tensor_tree import to
-from nmt.search.columns import Columns
+from nmt.search.vocabulary_subset import VocabularySubset
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Constraints:
     prefix: tuple[int, ...] = ()
     phrases: tuple[tuple[int, ...], ...] = ()
 
-    def in_columns(self, columns: Columns) -> "Constraints":
-        """The same in columns; there must be one for each token."""
+    def in_subset(self, subset: VocabularySubset) -> "Constraints":
+        """Return the constraints in indices of a subset that has all of their tokens."""
         return Constraints(
-            columns.find_all(self.prefix), tuple(map(columns.find_all, self.phrases))
+            subset.to_indices(self.prefix), tuple(map(subset.to_indices, self.phrases))
         )
 
 
@@ -42,17 +42,17 @@ class Request:
             None: it may begin with any.
         phrases: `[B P L]`, tokens that must appear in each translation, each phrase in a row,
             padded with PAD on the right, and with phrases of PAD; None: there are none. Only for
-            what `takes_phrases`.
+            what `supports_phrases`.
         keys: a number for each sentence, from which chance follows; None: nothing is drawn.
-        columns: the tokens that log-probabilities are of, where these are not all: then all tokens
-            here, and all that is written, are columns.
+        subset: the tokens that log-probabilities are of; None: all. Tokens here, and those of
+            hypotheses, are indices into it.
     """
 
     source_lengths: Int[Tensor, " B"]
     prefixes: Int[Tensor, "B P"] | None = None
     phrases: Int[Tensor, "B P L"] | None = None
     keys: Int[Tensor, " B"] | None = None
-    columns: Columns | None = None
+    subset: VocabularySubset | None = None
 
     def __len__(self) -> int:
         return len(self.source_lengths)
@@ -69,7 +69,7 @@ class Request:
         source_lengths: Int[Tensor, " B"],
         keys: Int[Tensor, " B"],
         constraints: "Sequence[Constraints]",
-        columns: Columns | None = None,
+        subset: VocabularySubset | None = None,
     ) -> "Request":
         """What is asked of each sentence, padded; on the device of the lengths.
 
@@ -77,10 +77,10 @@ class Request:
             source_lengths: tokens of each source sentence, EOS counted.
             keys: a number for each sentence, from which chance follows.
             constraints: in tokens.
-            columns: what becomes of these; None: they stay.
+            subset: in whose indices the request is given; None: in tokens.
         """
-        if columns is not None:
-            constraints = [constraint.in_columns(columns) for constraint in constraints]
+        if subset is not None:
+            constraints = [constraint.in_subset(subset) for constraint in constraints]
         prefixes = phrases = None
         if any(constraint.prefix for constraint in constraints):
             prefixes = _pad([constraint.prefix for constraint in constraints])
@@ -93,7 +93,7 @@ class Request:
             for row, constraint in enumerate(constraints):
                 for place, phrase in enumerate(constraint.phrases):
                     phrases[row, place, : len(phrase)] = torch.tensor(phrase)
-        return to(cls(source_lengths, prefixes, phrases, keys, columns), source_lengths.device)
+        return to(cls(source_lengths, prefixes, phrases, keys, subset), source_lengths.device)
 
 
 def _pad(rows: Sequence[Sequence[int]]) -> Int[Tensor, "B P"]:

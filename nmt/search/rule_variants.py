@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.core.special_tokens import EOS
-from nmt.search.rules import Prefixes, Rule
+from nmt.search.rules import PartialHypotheses, Rule
 
 
 class NoRepeatedNgrams(Rule):
@@ -22,9 +22,9 @@ class NoRepeatedNgrams(Rule):
         assert size >= 1
         self.size: Final = size
 
-    def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
         """Forbid what would end an n-gram that is there."""
-        written = prefixes.tokens[:, 1:]
+        written = partial.tokens[:, 1:]
         if written.shape[1] < self.size:
             return
         ngrams = written.unfold(1, self.size, 1)
@@ -46,14 +46,14 @@ class RepetitionPenalty(Rule):
         assert factor >= 1.0, "the bound of the search would be wrong"
         self.factor: Final = factor
 
-    def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
         """Make what was written count less."""
-        written = prefixes.tokens[:, 1:]
+        written = partial.tokens[:, 1:]
         penalized = log_probabilities.gather(1, written) * self.factor
         log_probabilities.scatter_(1, written, penalized)
 
 
-class EndThreshold(Rule):
+class EOSThreshold(Rule):
     """EOS only where ``log P(EOS) > factor * max log P(other)`` (Hannun 2019, section 3).
 
     Args:
@@ -65,7 +65,7 @@ class EndThreshold(Rule):
         assert factor > 0.0
         self.factor: Final = factor
 
-    def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
         """Forbid an end that is not sure enough."""
         if log_probabilities.shape[1] == EOS + 1:
             return  # there is nothing else
@@ -94,10 +94,10 @@ class ShallowFusion(Rule):
         self.language_model: Final = language_model
         self.weight: Final = weight
 
-    def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
         """Add what the language model says."""
-        said = self.language_model(prefixes.in_vocabulary())
-        columns = prefixes.request.columns
-        if columns is not None:
-            said = said[:, columns.tokens.to(said.device)]
+        said = self.language_model(partial.vocabulary_tokens())
+        subset = partial.request.subset
+        if subset is not None:
+            said = said[:, subset.tokens.to(said.device)]
         log_probabilities += self.weight * said

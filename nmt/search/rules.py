@@ -13,15 +13,15 @@ from torch import Tensor
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
 from nmt.search.request import Request
 
-GRANTED_TOKENS: Final = 10  # beyond the ratio, as a short source may need a long translation
+EXTRA_TOKENS: Final = 10  # beyond the ratio, as a short source may need a long translation
 
 
 @dataclass(frozen=True)
-class Prefixes:
+class PartialHypotheses:
     """R hypotheses as far as they are written.
 
     Attributes:
-        tokens: `[R T]`, from BOS on; columns, where log-probabilities are of some tokens alone.
+        tokens: `[R T]`, from BOS on; indices into `Request.subset` where there is one.
         sentence: `[R]`, the row of the request that each is a translation of.
         request: what is asked for.
         most: `[B]`, most tokens of a translation of each sentence, EOS not counted.
@@ -32,12 +32,10 @@ class Prefixes:
     request: Request
     most: Int[Tensor, " B"]
 
-    def in_vocabulary(self) -> Int[Tensor, "R T"]:
+    def vocabulary_tokens(self) -> Int[Tensor, "R T"]:
         """The tokens as the tokenizer numbers them."""
-        columns = self.request.columns
-        return (
-            self.tokens if columns is None else columns.tokens.to(self.tokens.device)[self.tokens]
-        )
+        subset = self.request.subset
+        return self.tokens if subset is None else subset.tokens.to(self.tokens.device)[self.tokens]
 
     @property
     def length(self) -> int:
@@ -55,19 +53,19 @@ class Rule(ABC):
     What a rule does to a hypothesis depends on its own tokens alone, so that translations do not
     hang on what else is in the batch. It may only make a token count less. Under a shortlist the
     log-probabilities are of some tokens alone, and what is written is numbered as they are: see
-    `Prefixes.in_vocabulary` and `Request.columns`.
+    `PartialHypotheses.vocabulary_tokens` and `Request.subset`.
     """
 
     forbids: bool = True
     """Whether all that it does is to set tokens to -inf; else it changes what is ranked by."""
 
     @abstractmethod
-    def __call__(self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes) -> None:
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
         """Change the log-probabilities of what may follow."""
 
 
 @dataclass(frozen=True)
-class SearchLimits:
+class LengthLimits:
     """How long a translation may be, in tokens, EOS not counted.
 
     At the upper limit EOS follows, however improbable.
@@ -88,22 +86,22 @@ class SearchLimits:
     def __post_init__(self) -> None:
         assert self.min_length <= self.max_length, "the configuration refuses it"
 
-    def fewest_tokens(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+    def min_lengths(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
         """The lower limit of each sentence, given the tokens of its source."""
         relative = (source_lengths * self.min_length_ratio).to(source_lengths.dtype)
         return relative.clamp(self.min_length, self.max_length)
 
-    def most_tokens(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+    def max_lengths(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
         """The upper limit of each sentence, given the tokens of its source."""
         if self.max_length_ratio is None:
             return torch.full_like(source_lengths, self.max_length)
         relative = (source_lengths * self.max_length_ratio).to(source_lengths.dtype)
-        longest = (relative + GRANTED_TOKENS).clamp(max=self.max_length)
-        return torch.maximum(longest, self.fewest_tokens(source_lengths))
+        longest = (relative + EXTRA_TOKENS).clamp(max=self.max_length)
+        return torch.maximum(longest, self.min_lengths(source_lengths))
 
 
 @dataclass(frozen=True)
-class Bounds:
+class LengthBounds:
     """How long the translations of a request may be, looked up once for all steps.
 
     Attributes:
@@ -117,10 +115,10 @@ class Bounds:
     free: range
 
     @classmethod
-    def of(cls, limits: SearchLimits, request: Request) -> "Bounds":
+    def of(cls, limits: LengthLimits, request: Request) -> "LengthBounds":
         """Those of the limits."""
-        fewest = limits.fewest_tokens(request.source_lengths)
-        most = limits.most_tokens(request.source_lengths)
+        fewest = limits.min_lengths(request.source_lengths)
+        most = limits.max_lengths(request.source_lengths)
         if not len(request):
             return cls(fewest, most, range(0))
         return cls(fewest, most, range(int(fewest.max()), int(most.min())))
@@ -142,7 +140,7 @@ class Rules:
 
     def __init__(
         self,
-        limits: SearchLimits,
+        limits: LengthLimits,
         rules: Sequence[Rule] = (),
         *,
         allow_unknown: bool = False,
@@ -161,24 +159,27 @@ class Rules:
         if self._word_edges is None or request.phrases is None:
             return None
         edges = self._word_edges()
-        columns = request.columns
-        edges = edges if columns is None else edges[:, columns.tokens]
+        subset = request.subset
+        edges = edges if subset is None else edges[:, subset.tokens]
         return edges.to(request.phrases.device)
 
-    def most_tokens(self, request: Request) -> Int[Tensor, " B"]:
+    def max_lengths(self, request: Request) -> Int[Tensor, " B"]:
         """Most tokens of a translation of each sentence, EOS not counted."""
         return torch.maximum(
-            self.limits.most_tokens(request.source_lengths), request.prefix_lengths()
+            self.limits.max_lengths(request.source_lengths), request.prefix_lengths()
         )
 
     def apply(
-        self, log_probabilities: Float[Tensor, "R V"], prefixes: Prefixes, bounds: Bounds
+        self,
+        log_probabilities: Float[Tensor, "R V"],
+        partial: PartialHypotheses,
+        bounds: LengthBounds,
     ) -> Float[Tensor, "R V"]:
         """What the next tokens are ranked by, from their log-probabilities, which it may change.
 
         Args:
             log_probabilities: by the model.
-            prefixes: what they follow.
+            partial: what they follow.
             bounds: of the request.
 
         Returns:
@@ -186,37 +187,37 @@ class Rules:
             copy that is changed.
         """
         ranked = log_probabilities if self.only_forbids else log_probabilities.clone()
-        forced = _Forced.of(ranked, prefixes)
+        forced = _Forced.of(ranked, partial)
         end = None
-        if self._can_lack_all(prefixes.request) or prefixes.length not in bounds.free:
+        if self._can_lack_all(partial.request) or partial.length not in bounds.free:
             end = ranked[:, EOS].clone()
         for tokens in self.no_text:
             ranked[:, tokens] = -inf
         for rule in self.rules:
-            rule(ranked, prefixes)
+            rule(ranked, partial)
         if end is not None:
-            self._limit(ranked, end, prefixes, bounds)
+            self._limit(ranked, end, partial, bounds)
         if forced is not None:
             forced.apply(ranked)
         return ranked
 
     def _can_lack_all(self, request: Request) -> bool:
         """Whether nothing may be left: by a rule, or by a limit where there are few tokens."""
-        return bool(self.rules) or request.columns is not None
+        return bool(self.rules) or request.subset is not None
 
     def _limit(
         self,
         ranked: Float[Tensor, "R V"],
         end: Float[Tensor, " R"],
-        prefixes: Prefixes,
-        bounds: Bounds,
+        partial: PartialHypotheses,
+        bounds: LengthBounds,
     ) -> None:
         """No end before the fewest tokens, and nothing else after the most."""
-        too_short = bounds.fewest > prefixes.length
+        too_short = bounds.fewest > partial.length
         if too_short.any():
-            ranked[too_short[prefixes.sentence], EOS] = -inf
-        must_end = (bounds.most <= prefixes.length)[prefixes.sentence]
-        if self._can_lack_all(prefixes.request):
+            ranked[too_short[partial.sentence], EOS] = -inf
+        must_end = (bounds.most <= partial.length)[partial.sentence]
+        if self._can_lack_all(partial.request):
             must_end = must_end | (ranked.amax(dim=1) == -inf)
         if must_end.any():
             ranked[must_end] = -inf
@@ -238,15 +239,15 @@ class _Forced:
     values: Float[Tensor, " R"]
 
     @classmethod
-    def of(cls, ranked: Float[Tensor, "R V"], prefixes: Prefixes) -> "_Forced | None":
+    def of(cls, ranked: Float[Tensor, "R V"], partial: PartialHypotheses) -> "_Forced | None":
         """Those of this step; None where no hypothesis is forced."""
-        given = prefixes.request.prefixes
-        if given is None or given.shape[1] <= prefixes.length:
+        given = partial.request.prefixes
+        if given is None or given.shape[1] <= partial.length:
             return None
-        longer = prefixes.request.prefix_lengths() > prefixes.length
-        tokens = given[prefixes.sentence, prefixes.length]
+        longer = partial.request.prefix_lengths() > partial.length
+        tokens = given[partial.sentence, partial.length]
         values = ranked.gather(1, tokens.unsqueeze(1)).squeeze(1)
-        return cls(longer[prefixes.sentence], tokens, values)
+        return cls(longer[partial.sentence], tokens, values)
 
     def apply(self, ranked: Float[Tensor, "R V"]) -> None:
         """Leave nothing else."""

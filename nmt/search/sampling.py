@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.search.penalties import Scoring
-from nmt.search.rules import Prefixes, Rules
+from nmt.search.rules import PartialHypotheses, Rules
 from nmt.search.single_path import SinglePathSearch
 
 # Odd 64-bit constants of SplitMix64 (Steele 2014), as the signed numbers that torch has.
@@ -61,11 +61,11 @@ class SamplingSearch(SinglePathSearch):
         self.seed = seed
 
     def _choose(
-        self, ranked: Float[Tensor, "R V"], prefixes: Prefixes, copy: Int[Tensor, " R"]
+        self, ranked: Float[Tensor, "R V"], partial: PartialHypotheses, copy: Int[Tensor, " R"]
     ) -> Int[Tensor, " R"]:
-        keys = prefixes.request.keys
+        keys = partial.request.keys
         assert keys is not None, "whoever asks for samples gives each sentence a key"
-        chance = _uniform(keys[prefixes.sentence], self.seed, copy, prefixes.length)
+        chance = _uniform(keys[partial.sentence], self.seed, copy, partial.length)
         # A model that gives no numbers must come to an end as well.
         logits = ranked.float().masked_fill(ranked.isnan(), 0.0)
         logits = (logits - logits.amax(dim=1, keepdim=True)) / self.temperature

@@ -46,9 +46,9 @@ class Search(ABC):
         rules: what may follow, and how long they may be.
     """
 
-    takes_phrases: bool = False
+    supports_phrases: bool = False
     """Whether it heeds the phrases of a request."""
-    finds_other_texts: bool = False
+    finds_distinct_texts: bool = False
     """Whether its hypotheses are to differ in their text, not in their tokens only."""
 
     def __init__(self, beam_size: int, n_best: int, scoring: Scoring, rules: Rules) -> None:

@@ -12,7 +12,7 @@ from nmt.core.special_tokens import BOS, EOS
 from nmt.core.tensor_tree import repeat, select
 from nmt.search.hypothesis import Hypothesis, best_first
 from nmt.search.request import Request
-from nmt.search.rules import Bounds, Prefixes
+from nmt.search.rules import LengthBounds, PartialHypotheses
 from nmt.search.search import Search, State, Stepper
 
 
@@ -42,13 +42,13 @@ class SinglePathSearch(Search):
 
     @abstractmethod
     def _choose(
-        self, ranked: Float[Tensor, "R V"], prefixes: Prefixes, copy: Int[Tensor, " R"]
+        self, ranked: Float[Tensor, "R V"], partial: PartialHypotheses, copy: Int[Tensor, " R"]
     ) -> Int[Tensor, " R"]:
         """The next token of each path.
 
         Args:
             ranked: log-probabilities as the rules have them.
-            prefixes: the paths so far.
+            partial: the paths so far.
             copy: which of the paths of its sentence each is, from 0.
         """
 
@@ -58,12 +58,12 @@ class SinglePathSearch(Search):
         """Translate a batch; see `Search`."""
         found: list[list[Hypothesis]] = [[] for _ in range(len(request))]
         paths = self._start(state, request)
-        bounds = Bounds.of(self.rules.limits, request)
+        bounds = LengthBounds.of(self.rules.limits, request)
         while len(paths.sentence) > 0:
             log_probabilities, state = model.step(paths.tokens[:, -1], paths.state)
-            prefixes = Prefixes(paths.tokens, paths.sentence, request, bounds.most)
-            ranked = self.rules.apply(log_probabilities, prefixes, bounds)
-            chosen = self._choose(ranked, prefixes, paths.copy).unsqueeze(1)
+            partial = PartialHypotheses(paths.tokens, paths.sentence, request, bounds.most)
+            ranked = self.rules.apply(log_probabilities, partial, bounds)
+            chosen = self._choose(ranked, partial, paths.copy).unsqueeze(1)
             paths = _Paths(
                 torch.cat([paths.tokens, chosen], dim=1),
                 paths.sentence,
@@ -72,11 +72,11 @@ class SinglePathSearch(Search):
                 paths.total + ranked.gather(1, chosen).squeeze(1),
                 state,
             )
-            goes_on = chosen.squeeze(1) != EOS
-            if goes_on.all():
+            continues = chosen.squeeze(1) != EOS
+            if continues.all():
                 continue
-            self._collect(found, model, paths, ~goes_on)
-            paths = select(paths, goes_on.nonzero().flatten())
+            self._collect(found, model, paths, ~continues)
+            paths = select(paths, continues.nonzero().flatten())
         return list(map(best_first, found))
 
     def _start(self, state: State, request: Request) -> _Paths[State]:

@@ -11,8 +11,8 @@ from nmt.evaluation.minimum_bayes_risk import BleuUtility, ChrfUtility
 from nmt.search.beam import BeamSearch
 from nmt.search.forbidden import ForbiddenPhrases
 from nmt.search.request import Request
-from nmt.search.rule_variants import EndThreshold, NoRepeatedNgrams, RepetitionPenalty
-from nmt.search.rules import Prefixes, SearchLimits
+from nmt.search.rule_variants import EOSThreshold, NoRepeatedNgrams, RepetitionPenalty
+from nmt.search.rules import LengthLimits, PartialHypotheses
 from nmt.search.sampling import SamplingSearch
 from nmt.search.search import Search
 from nmt.text.normalization import Normalizer
@@ -32,7 +32,7 @@ def test_decoding_options_become_rules() -> None:
     assert isinstance(repetition, RepetitionPenalty) and repetition.factor == 1.2
     assert isinstance(ngrams, NoRepeatedNgrams) and ngrams.size == 3
     assert isinstance(forbidden, ForbiddenPhrases)
-    assert isinstance(end, EndThreshold) and end.factor == 1.5
+    assert isinstance(end, EOSThreshold) and end.factor == 1.5
     assert search_of(forbidden=[" "]).rules.rules == ()
 
 
@@ -45,7 +45,9 @@ def test_search_with_all_rules_can_be_pickled() -> None:
     request = Request(torch.tensor([1]))
     for each in (search, there):
         following = torch.zeros(1, 6)
-        prefixes = Prefixes(torch.tensor([[BOS]]), torch.tensor([0]), request, torch.tensor([1]))
+        prefixes = PartialHypotheses(
+            torch.tensor([[BOS]]), torch.tensor([0]), request, torch.tensor([1])
+        )
         each.rules.rules[2](following, prefixes)
         assert following[0, EOS:].tolist() == [0.0, -inf, 0.0]
 
@@ -54,9 +56,9 @@ def test_decoding_options_become_limits() -> None:
     limits = search_of(
         min_length=3, max_length=90, min_length_ratio=0.4, max_length_ratio=2.5
     ).rules.limits
-    assert limits == SearchLimits(3, 90, 0.4, 2.5)
-    assert limits.fewest_tokens(torch.tensor([5, 20])).tolist() == [3, 8]
-    assert limits.most_tokens(torch.tensor([4, 50])).tolist() == [20, 90]
+    assert limits == LengthLimits(3, 90, 0.4, 2.5)
+    assert limits.min_lengths(torch.tensor([5, 20])).tolist() == [3, 8]
+    assert limits.max_lengths(torch.tensor([4, 50])).tolist() == [20, 90]
     assert search_of(max_length_ratio=None).rules.limits.max_length_ratio is None
 
 

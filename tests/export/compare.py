@@ -21,9 +21,9 @@ from nmt.build.model import build_model
 from nmt.config.model import ModelConfig
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.data.loader import make_source
-from nmt.export.beam_graph import GraphBeam
+from nmt.export.beam_search import ExportableBeamSearch
 from nmt.export.exported_translator import read_hypotheses
-from nmt.export.modules import Candidates
+from nmt.export.graphs import ShortlistGraph
 from nmt.export.onnx_graph import make_graph
 from nmt.inference.shortlist import Shortlist
 from nmt.nn.layers import int8 as quantization
@@ -32,11 +32,11 @@ from nmt.search.beam import BeamSearch
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import GNMTPenalty, Scoring, WordReward
 from nmt.search.request import Constraints, Request
-from nmt.search.rules import Rules, SearchLimits
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Stepper
 
 VOCABULARY = 40
-LIMITS = SearchLimits(max_length=12)
+LIMITS = LengthLimits(max_length=12)
 SMALL = {
     "embedding": {"size": 12, "dropout": 0.0, "tie": "all"},
     "encoder": {"hidden_size": 8, "dropout": 0.0},
@@ -98,7 +98,7 @@ def assert_same(
 
 def each_part(form: dict[str, dict[str, Any] | None]) -> None:
     model = make_model(form)
-    proto = make_graph(model, GraphBeam(GNMTPenalty(), LIMITS), VOCABULARY, None)
+    proto = make_graph(model, ExportableBeamSearch(GNMTPenalty(), LIMITS), VOCABULARY, None)
     for count, beam_size, n_best in ((1, 1, 1), (1, 4, 2), (30, 4, 1), (30, 1, 1), (12, 6, 6)):
         sources = make_sources(count)
         assert_same(
@@ -112,7 +112,7 @@ def int8() -> None:
     vars(quantization)["_SMALLEST_WEIGHT"] = 0  # so that all are quantised
     model = make_model({})
     model.quantize()
-    proto = make_graph(model, GraphBeam(GNMTPenalty(), LIMITS), VOCABULARY, None)
+    proto = make_graph(model, ExportableBeamSearch(GNMTPenalty(), LIMITS), VOCABULARY, None)
     sources = make_sources(30)
     assert_same(run_file(proto, sources, 4, 2), run_search(model, sources, 4, 2), tolerance=0.05)
 
@@ -131,7 +131,7 @@ def weights_are_shared() -> None:
     The projection uses it too or, as torch's exporter will have it, has it once more, turned.
     """
     model = make_model({})
-    proto = make_graph(model, GraphBeam(GNMTPenalty(), LIMITS), VOCABULARY, None)
+    proto = make_graph(model, ExportableBeamSearch(GNMTPenalty(), LIMITS), VOCABULARY, None)
     table = [item for item in proto.graph.initializer if list(item.dims) == [VOCABULARY, 12]]
     turned = [item for item in proto.graph.initializer if list(item.dims) == [12, VOCABULARY]]
     assert len(table) == 1
@@ -150,15 +150,15 @@ def a_shortlist() -> None:
     lexicon = Lexicon(table, np.ones_like(table, np.float32), frequent)
     shortlist = Shortlist(lexicon, 2, 5, copies=True)
     numbers = torch.from_numpy(table[:, :2].astype(np.int64)), torch.from_numpy(frequent[:5])
-    candidates = Candidates(*numbers, VOCABULARY, copies=True)
+    candidates = ShortlistGraph(*numbers, VOCABULARY, copies=True)
     sources = [*make_sources(20), [1, 9], [UNK]]
-    columns, allowed = shortlist.choose(sources, [Constraints()] * len(sources))
+    subset, allowed = shortlist.choose(sources, [Constraints()] * len(sources))
     tokens, mask = candidates(make_source(sources)[0])
-    assert torch.equal(tokens, columns.tokens) and torch.equal(mask.mask, allowed.mask)
-    proto = make_graph(model, GraphBeam(GNMTPenalty(), LIMITS), VOCABULARY, candidates)
+    assert torch.equal(tokens, subset.tokens) and torch.equal(mask.mask, allowed.mask)
+    proto = make_graph(model, ExportableBeamSearch(GNMTPenalty(), LIMITS), VOCABULARY, candidates)
     together = run_file(proto, sources, 3, 1)
     for source, (best,), row in zip(sources, together, allowed.mask, strict=True):
-        assert set(best.tokens) <= set(columns.tokens[row].tolist())
+        assert set(best.tokens) <= set(subset.tokens[row].tolist())
         alone = run_file(proto, [source], 3, 1)[0][0]
         assert alone.tokens == best.tokens
         assert alone.score == pytest.approx(best.score, abs=1e-4)
@@ -168,10 +168,10 @@ def other_limits() -> None:
     """Limits by the source and none, and another penalty; all of the n best."""
     model = make_model({})
     for limits in (
-        SearchLimits(min_length=2, max_length=40, min_length_ratio=0.7, max_length_ratio=1.3),
-        SearchLimits(max_length=9, max_length_ratio=None),
+        LengthLimits(min_length=2, max_length=40, min_length_ratio=0.7, max_length_ratio=1.3),
+        LengthLimits(max_length=9, max_length_ratio=None),
     ):
-        proto = make_graph(model, GraphBeam(WordReward(), limits), VOCABULARY, None)
+        proto = make_graph(model, ExportableBeamSearch(WordReward(), limits), VOCABULARY, None)
         for count in (3, 25):
             sources = make_sources(count)
             source, lengths = make_source(sources)

@@ -41,8 +41,8 @@ def random_lexicon(seed: int = 1, num_candidates: int = 5) -> Lexicon:
 
 def tokens_of(shortlist: Shortlist, source: Sequence[int], constraint: Constraints) -> set[int]:
     """The tokens of the first of two sentences."""
-    columns, allowed = shortlist.choose([source, [20, 21]], [constraint, Constraints()])
-    return set(columns.tokens[allowed.mask[0]].tolist())
+    subset, allowed = shortlist.choose([source, [20, 21]], [constraint, Constraints()])
+    return set(subset.tokens[allowed.mask[0]].tolist())
 
 
 def test_what_is_on_it() -> None:
@@ -112,12 +112,12 @@ def test_it_is_a_search_where_other_tokens_are_impossible(
     constraints = CONSTRAINTS if "beam_size" in search else [Constraints()] * 4
     found = make_runner(search, shortlist, kind).run_search(SOURCES, constraints)
     for source, constraint, of_sentence in zip(SOURCES, constraints, found, strict=True):
-        columns, allowed = shortlist.choose([source], [constraint])
+        subset, allowed = shortlist.choose([source], [constraint])
         full = make_runner(search, None, kind)
         models = full.model.models if isinstance(full.model, Ensemble) else [full.model]
         for model in models:
             bias = torch.full((SIZE,), -1e9)
-            bias[columns.tokens[allowed.mask[0]]] = 0.0
+            bias[subset.tokens[allowed.mask[0]]] = 0.0
             assert isinstance(model.projection, torch.nn.Linear | Int8Linear)
             model.projection.bias.data.add_(bias)
         (expected,) = full.run_search([source], [constraint])

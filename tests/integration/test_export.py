@@ -16,7 +16,7 @@ import pytest
 
 from nmt.config.decoding import DecodingConfig
 from nmt.core.errors import RunError
-from nmt.export.exported_translator import KEY, ExportedTranslator, read_hypotheses
+from nmt.export.exported_translator import METADATA_KEY, ExportedTranslator, read_hypotheses
 from nmt.export.exporter import _EXPORTED
 from nmt.search.hypothesis import Hypothesis
 from tests.inference.test_forking import in_forked_child
@@ -293,10 +293,10 @@ def test_files_that_are_none(nmt: Command, exported: Path, tmp_path: Path) -> No
         (3, "no object"),
         (broken, "tokenizer is damaged"),
     ):
-        onnx.helper.set_model_props(model, {KEY: json.dumps(changed)})
+        onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(changed)})
         onnx.save(model, other)
         nmt("translate", other, stdin=b"one\n").assert_refused("export it anew", reason)
-    onnx.helper.set_model_props(model, {KEY: json.dumps(unknown)})
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(unknown)})
     onnx.save(model, other)
     nmt("translate", other, stdin=b"one\n").assert_refused("a tokenizer 'magic'")
 
@@ -321,7 +321,7 @@ def test_a_description_of_other_types_is_refused(
 ) -> None:
     model = onnx.load(exported)
     told = json.loads(model.metadata_props[0].value)
-    onnx.helper.set_model_props(model, {KEY: json.dumps(told | changes)})
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(told | changes)})
     other = tmp_path / "other.onnx"
     onnx.save(model, other)
     nmt("translate", other, stdin=b"one\n").assert_refused(

@@ -18,7 +18,7 @@ from nmt.nn.recurrent.table import CELLS
 from nmt.search.greedy import GreedySearch
 from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.request import Request
-from nmt.search.rules import Rules, SearchLimits
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Stepper
 from nmt.training.objective.objective import Objective
 
@@ -55,7 +55,7 @@ def share_right(model: Model, task: str) -> float:
     """Of 200 sentences that were not trained on, those that come out whole."""
     sources, targets = make_pairs(task, 200, seed=10**6)
     batch = make_batch(sources, targets)
-    search = GreedySearch(1, 1, Scoring(NoPenalty()), Rules(SearchLimits(max_length=20)))
+    search = GreedySearch(1, 1, Scoring(NoPenalty()), Rules(LengthLimits(max_length=20)))
     model.eval()
     with torch.inference_mode():
         state = model.start(model.encode(batch.source, batch.source_lengths))

@@ -14,7 +14,7 @@ from nmt.core.special_tokens import BOS, EOS
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
 from nmt.search.request import Request
-from nmt.search.rules import Rules, SearchLimits
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Search, Stepper
 from nmt.search.table import SEARCHES
 
@@ -83,10 +83,10 @@ class RandomModel:
         return self.coverage(state)
 
     def all_hypotheses(
-        self, sentence: int, scoring: Scoring, limits: SearchLimits, source_length: int
+        self, sentence: int, scoring: Scoring, limits: LengthLimits, source_length: int
     ) -> list[Hypothesis]:
         """Everything that the limits allow, best first."""
-        longest = int(limits.most_tokens(torch.tensor([source_length])))
+        longest = int(limits.max_lengths(torch.tensor([source_length])))
         words = range(EOS + 1, self.table.shape[1])
         found = []
         for length in range(limits.min_length, longest + 1):

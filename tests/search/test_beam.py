@@ -13,11 +13,11 @@ from nmt.search.penalties import (
     Scoring,
 )
 from nmt.search.request import Request
-from nmt.search.rules import Rules, SearchLimits
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Stepper
 
 PENALTIES = sorted(LENGTH_PENALTIES)
-LIMITS = SearchLimits(max_length=15, max_length_ratio=None)
+LIMITS = LengthLimits(max_length=15, max_length_ratio=None)
 SENTENCES, LENGTHS = list(range(6)), [5] * 6
 
 
@@ -25,7 +25,7 @@ SENTENCES, LENGTHS = list(range(6)), [5] * 6
 @pytest.mark.parametrize("seed", range(3))
 def test_a_beam_of_one_is_greedy(random_model, penalty, seed):
     model = random_model(50, seed)
-    limits = SearchLimits(min_length=seed % 3, max_length=15, max_length_ratio=1.0)
+    limits = LengthLimits(min_length=seed % 3, max_length=15, max_length_ratio=1.0)
     arguments = (1, 1, Scoring(LENGTH_PENALTIES[penalty]()), Rules(limits))
     beam, greedy = BeamSearch(*arguments), GreedySearch(*arguments)
     assert model.translate(beam, SENTENCES, LENGTHS) == model.translate(greedy, SENTENCES, LENGTHS)
@@ -49,7 +49,7 @@ def test_a_beam_of_one_is_greedy_among_equals(random_model):
 )
 def test_a_beam_as_wide_as_the_space_is_exhaustive(random_model, penalty, coverage, seed, n_best):
     model = random_model(EOS + 4, seed)
-    limits = SearchLimits(min_length=seed % 2, max_length=4, max_length_ratio=None)
+    limits = LengthLimits(min_length=seed % 2, max_length=4, max_length_ratio=None)
     scoring = Scoring(LENGTH_PENALTIES[penalty](), COVERAGE_PENALTIES[coverage]())
     search = BeamSearch(400, n_best, scoring, Rules(limits))
     sentences = [seed, seed + 10]
@@ -84,7 +84,7 @@ def test_fewer_translations_are_the_first_of_more(random_model, penalty, seed):
 
 def test_fewer_translations_than_asked_where_there_are_no_more(random_model):
     model = random_model(EOS + 2, seed=0)
-    limits = SearchLimits(max_length=1, max_length_ratio=None)
+    limits = LengthLimits(max_length=1, max_length_ratio=None)
     search = BeamSearch(5, 5, Scoring(NoPenalty()), Rules(limits))
     ((*found,),) = model.translate(search, [0], [3])
     assert {item.tokens for item in found} == {(), (4,)}
@@ -96,7 +96,7 @@ def test_a_beam_of_two_finds_what_greedy_misses():
     table[BOS, [4, 5]] = torch.tensor([0.4, 0.6])
     table[5, [3, 4, 5]] = torch.tensor([0.4, 0.3, 0.3])
     table[4, 3] = 1.0
-    search = BeamSearch(2, 2, Scoring(NoPenalty()), Rules(SearchLimits()))
+    search = BeamSearch(2, 2, Scoring(NoPenalty()), Rules(LengthLimits()))
     model = Stepper(lambda tokens, state: (table[tokens].log(), state))
     ((first, second),) = search(model, None, Request(torch.tensor([3])))
     assert (first.tokens, second.tokens) == ((4,), (5,))

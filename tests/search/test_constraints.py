@@ -14,10 +14,10 @@ from nmt.search.constraints import allocate, count_unmet, measure_progress
 from nmt.search.forbidden import ForbiddenPhrases
 from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, NoPenalty, Scoring
 from nmt.search.ranking import Candidates
-from nmt.search.rules import Rules, SearchLimits
+from nmt.search.rules import LengthLimits, Rules
 
 A, B, C = EOS + 1, EOS + 2, EOS + 3
-LIMITS = SearchLimits(max_length=4, max_length_ratio=None)
+LIMITS = LengthLimits(max_length=4, max_length_ratio=None)
 
 
 def pad(*phrases: list[int]) -> torch.Tensor:
@@ -45,10 +45,10 @@ def test_progress_by_hand(written, is_met, begun, num_tokens):
     assert progress.num_tokens(phrases).tolist() == [num_tokens]
 
 
-def edges_where(goes_on: int, begins_after: Sequence[int] = ()) -> Tensor:
+def edges_where(continues: int, begins_after: Sequence[int] = ()) -> Tensor:
     """Words begin with every token but one, and after some."""
     edges = torch.ones(2, C + 1, dtype=torch.bool)
-    edges[0, goes_on] = False
+    edges[0, continues] = False
     edges[1, EOS + 1 :] = False
     edges[1, list(begins_after)] = True
     return edges
@@ -56,7 +56,7 @@ def edges_where(goes_on: int, begins_after: Sequence[int] = ()) -> Tensor:
 
 def test_a_phrase_is_made_of_whole_words():
     phrases = pad([A, B]).unsqueeze(0)
-    for written, goes_on, is_met in (
+    for written, continues, is_met in (
         ([A, B], C, True),  # as far as one can tell
         ([A, B, A], C, True),
         ([A, B, C], C, False),
@@ -65,15 +65,15 @@ def test_a_phrase_is_made_of_whole_words():
         ([C, A, B], A, False),  # A goes on with the word before
         ([A, B], A, True),  # which is not there
     ):
-        edges = edges_where(goes_on)
+        edges = edges_where(continues)
         progress = measure_progress(torch.tensor([[BOS, *written]]), phrases, edges)
         assert progress.is_met.tolist() == [[is_met]], written
         assert count_unmet(written, [[A, B]], edges.tolist()) == (not is_met)
-    for written, goes_on, begins_after in (
+    for written, continues, begins_after in (
         ([C, A, B], A, C),  # as after a hyphen
         ([A, B, C], C, B),  # as before what follows a phrase that ends with one
     ):
-        edges = edges_where(goes_on, begins_after=[begins_after])
+        edges = edges_where(continues, begins_after=[begins_after])
         progress = measure_progress(torch.tensor([[BOS, *written]]), phrases, edges)
         assert progress.is_met.tolist() == [[True]]
         assert count_unmet(written, [[A, B]], edges.tolist()) == 0
@@ -139,7 +139,7 @@ def test_a_narrow_beam_finds_improbable_phrases(random_model, seed):
     model = random_model(60, seed)
     model.table[:, 50:] -= 8.0  # what must appear is what the model would never say
     phrases = torch.tensor([[[50, 51, 0], [55, 0, 0]], [[52, 53, 54], [0, 0, 0]]])
-    limits = SearchLimits(max_length=12, max_length_ratio=None)
+    limits = LengthLimits(max_length=12, max_length_ratio=None)
     search = BeamSearch(4, 2, Scoring(AveragePenalty()), Rules(limits))
     found = model.translate(search, [0, 1], [5, 5], phrases=phrases)
     assert all(count_unmet(best.tokens, [[50, 51], [55]]) == 0 for best in found[0])

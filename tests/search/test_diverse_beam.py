@@ -6,9 +6,9 @@ from nmt.core.special_tokens import BOS, EOS
 from nmt.search.beam import BeamSearch
 from nmt.search.diverse_beam import DiverseBeamSearch
 from nmt.search.penalties import AveragePenalty, NoPenalty, Scoring
-from nmt.search.rules import Rules, SearchLimits
+from nmt.search.rules import LengthLimits, Rules
 
-LIMITS = SearchLimits(max_length=6, max_length_ratio=None)
+LIMITS = LengthLimits(max_length=6, max_length_ratio=None)
 PLAIN = Scoring(NoPenalty())
 
 

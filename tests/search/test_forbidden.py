@@ -11,15 +11,15 @@ from nmt.core.special_tokens import BOS, EOS, SPECIAL_SYMBOLS
 from nmt.core.tensor_tree import to
 from nmt.search import forbidden
 from nmt.search.beam import BeamSearch
-from nmt.search.columns import Columns
 from nmt.search.forbidden import ForbiddenPhrases
 from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.phrase_automaton import PhraseAutomaton
 from nmt.search.request import Request
-from nmt.search.rules import Prefixes, Rules, SearchLimits
+from nmt.search.rules import LengthLimits, PartialHypotheses, Rules
 from nmt.search.table import SEARCHES
+from nmt.search.vocabulary_subset import VocabularySubset
 
-LIMITS = SearchLimits(max_length=4, max_length_ratio=None)
+LIMITS = LengthLimits(max_length=4, max_length_ratio=None)
 SUBWORDS = ["_a", "a", "b", "-", "_"]
 WORDS = ["_a", "_ab", "_b", "-", "_-+"]  # "-" joins both sides, as marks do among whole words
 
@@ -101,13 +101,13 @@ def test_a_wide_beam_finds_all_texts_without_the_phrases(random_model, pieces, p
 @pytest.mark.parametrize("left_out", ["b", "-", "_"])
 def test_a_shortlist_leaves_no_way_out_that_it_does_not_have(random_model, phrases, left_out):
     tokens = [EOS + 1 + i for i, piece in enumerate(SUBWORDS) if piece != left_out]
-    columns = Columns(tokens)
-    model = random_model(len(columns), seed=2)
+    subset = VocabularySubset(tokens)
+    model = random_model(len(subset), seed=2)
     rule = ForbiddenPhrases(phrases, lambda: spellings(SUBWORDS))
     search = BeamSearch(400, 400, Scoring(NoPenalty()), Rules(LIMITS, [rule]))
-    ((*found,),) = model.translate(search, [2], [3], columns=columns)
+    ((*found,),) = model.translate(search, [2], [3], subset=subset)
     expected = {item for item in allowed(SUBWORDS, phrases) if set(item) <= set(tokens)}
-    assert {columns.restore(item.tokens) for item in found} == expected
+    assert {subset.to_tokens(item.tokens) for item in found} == expected
 
 
 @pytest.mark.parametrize("name", sorted(SEARCHES))
@@ -115,7 +115,7 @@ def test_a_shortlist_leaves_no_way_out_that_it_does_not_have(random_model, phras
 def test_no_search_writes_them(random_model, make_search, name, phrases):
     model = random_model(EOS + 1 + len(SUBWORDS), seed=3)
     rule = ForbiddenPhrases(phrases, lambda: spellings(SUBWORDS))
-    limits = SearchLimits(max_length=12, max_length_ratio=None)
+    limits = LengthLimits(max_length=12, max_length_ratio=None)
     search = make_search(name, Scoring(NoPenalty()), Rules(limits, [rule]))
     sentences = list(range(30))
     together = model.translate(search, sentences, [5] * 30)
@@ -146,14 +146,12 @@ def test_what_is_all_in_a_forced_prefix_may_stand_there(random_model, phrases, g
     kept = [piece for piece in SUBWORDS if piece != left_out or piece in given]
     tokens = [EOS + 1 + SUBWORDS.index(piece) for piece in kept]
     prefix = tuple(EOS + 1 + SUBWORDS.index(piece) for piece in given)
-    columns = None if left_out is None else Columns(tokens)
+    subset = None if left_out is None else VocabularySubset(tokens)
     model = random_model(EOS + 1 + len(tokens), seed=4)
     rule = ForbiddenPhrases(phrases, lambda: spellings(SUBWORDS))
     search = BeamSearch(800, 800, Scoring(NoPenalty()), Rules(LIMITS, [rule]))
-    forced = prefix if columns is None else columns.find_all(prefix)
-    ((*found,),) = model.translate(
-        search, [4], [3], prefixes=torch.tensor([forced]), columns=columns
-    )
+    forced = prefix if subset is None else subset.to_indices(prefix)
+    ((*found,),) = model.translate(search, [4], [3], prefixes=torch.tensor([forced]), subset=subset)
     texts = {
         (*prefix, *rest): text_of((*prefix, *rest), SUBWORDS)
         for length in range(5 - len(prefix))
@@ -166,7 +164,7 @@ def test_what_is_all_in_a_forced_prefix_may_stand_there(random_model, phrases, g
         if all(end <= in_prefix for phrase in phrases for end in ends(phrase, text))
     }
     assert prefix in expected and len(expected) < len(texts)
-    restore = tuple if columns is None else columns.restore
+    restore = tuple if subset is None else subset.to_tokens
     assert {restore(item.tokens) for item in found} == expected
 
 
@@ -197,7 +195,7 @@ def test_the_tables_of_one_letter_and_two_pieces():
         request = Request(torch.tensor([3]))
         tokens = torch.tensor([[BOS, *written]])
         following = torch.zeros(1, len(vocabulary))
-        rule(following, Prefixes(tokens, torch.tensor([0]), request, torch.tensor([most])))
+        rule(following, PartialHypotheses(tokens, torch.tensor([0]), request, torch.tensor([most])))
         return {token for token in (EOS, a, b) if following[0, token] == 0.0}
 
     assert allowed_after(most=2) == {EOS, a, b}

@@ -4,7 +4,7 @@ from nmt.core.special_tokens import BOS, EOS
 from nmt.search.greedy import GreedySearch
 from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.request import Request
-from nmt.search.rules import Rules, SearchLimits
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Stepper
 
 
@@ -15,7 +15,7 @@ def test_the_most_probable_token_each_time():
     table[BOS, [4, 5]] = torch.tensor([0.4, 0.6])
     table[5, [3, 4, 5]] = torch.tensor([0.4, 0.5, 0.1])
     table[4, [3, 5]] = torch.tensor([0.9, 0.1])
-    search = GreedySearch(5, 1, Scoring(NoPenalty()), Rules(SearchLimits()))
+    search = GreedySearch(5, 1, Scoring(NoPenalty()), Rules(LengthLimits()))
     model = Stepper(lambda tokens, state: (table[tokens].log(), state))
     ((best,),) = search(model, None, Request(torch.tensor([3])))
     assert best.tokens == (5, 4)
@@ -26,7 +26,7 @@ def test_of_equals_the_lowest():
     table = torch.full((9, 9), 1 / 6).log()
     table[4:, EOS] = -0.1  # one word, then the end
     table[BOS, EOS] = -9.0
-    search = GreedySearch(1, 1, Scoring(NoPenalty()), Rules(SearchLimits()))
+    search = GreedySearch(1, 1, Scoring(NoPenalty()), Rules(LengthLimits()))
     model = Stepper(lambda tokens, state: (table[tokens].clone(), state))
     ((best,),) = search(model, None, Request(torch.tensor([3])))
     assert best.tokens == (4,)

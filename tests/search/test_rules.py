@@ -11,41 +11,41 @@ from torch import Tensor
 
 from nmt.core.special_tokens import BOS, EOS, UNK
 from nmt.search.beam import BeamSearch
-from nmt.search.columns import Columns
 from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.request import Request
 from nmt.search.rule_variants import (
-    EndThreshold,
+    EOSThreshold,
     NoRepeatedNgrams,
     RepetitionPenalty,
     ShallowFusion,
 )
-from nmt.search.rules import Prefixes, Rule, Rules, SearchLimits
+from nmt.search.rules import LengthLimits, PartialHypotheses, Rule, Rules
 from nmt.search.table import SEARCHES
+from nmt.search.vocabulary_subset import VocabularySubset
 
 A, B, C = EOS + 1, EOS + 2, EOS + 3
-LIMITS = SearchLimits(max_length=4, max_length_ratio=None)
+LIMITS = LengthLimits(max_length=4, max_length_ratio=None)
 
 
-def prefixes(*written: list[int]) -> Prefixes:
+def partial(*written: list[int]) -> PartialHypotheses:
     tokens = torch.tensor([[BOS, *words] for words in written])
     rows = torch.arange(len(written))
     lengths = torch.full((len(written),), 5)
-    return Prefixes(tokens, rows, Request(lengths), most=lengths)
+    return PartialHypotheses(tokens, rows, Request(lengths), most=lengths)
 
 
 def allowed_after(rule: Rule, *written: list[int]) -> list[list[int]]:
     """The tokens from EOS on that are not forbidden, where all were as probable."""
     log_probabilities = torch.full((len(written), C + 1), -1.0)
-    rule(log_probabilities, prefixes(*written))
+    rule(log_probabilities, partial(*written))
     return [
         [token for token in range(EOS, C + 1) if row[token] > -inf] for row in log_probabilities
     ]
 
 
 def test_room_is_what_is_left_of_the_most_tokens() -> None:
-    assert prefixes([A, B], [B, C]).room().tolist() == [3, 3]
-    twice = replace(prefixes([A, B]), sentence=torch.tensor([1]), most=torch.tensor([4, 9]))
+    assert partial([A, B], [B, C]).room().tolist() == [3, 3]
+    twice = replace(partial([A, B]), sentence=torch.tensor([1]), most=torch.tensor([4, 9]))
     assert twice.room().tolist() == [7]
 
 
@@ -69,7 +69,7 @@ def test_no_trigram_comes_twice() -> None:
 
 def test_what_was_written_counts_less() -> None:
     log_probabilities = torch.tensor([[-9.0, -9.0, -9.0, -1.0, -2.0, -3.0, -4.0]])
-    RepetitionPenalty(1.5)(log_probabilities, prefixes([A, C, A]))
+    RepetitionPenalty(1.5)(log_probabilities, partial([A, C, A]))
     assert log_probabilities[0, EOS:].tolist() == [-1.0, -3.0, -3.0, -6.0]
 
 
@@ -81,19 +81,19 @@ def bigrams(tokens: Tensor) -> Tensor:
 
 def test_a_language_model_says_its_part() -> None:
     log_probabilities = torch.full((2, C + 1), -2.0)
-    given = prefixes([A], [B])
+    given = partial([A], [B])
     ShallowFusion(bigrams, 0.5)(log_probabilities, given)
     expected = -2.0 + 0.5 * bigrams(torch.tensor([[A], [B]]))
     torch.testing.assert_close(log_probabilities, expected)
     # Where a search sees A and C alone, as columns 4 and 5, it says the same of them.
-    columns = Columns([A, C])
-    request = replace(given.request, columns=columns)
+    subset = VocabularySubset([A, C])
+    request = replace(given.request, subset=subset)
     few = torch.full((2, 6), -2.0)
     after = replace(given, tokens=torch.tensor([[BOS, 4], [BOS, 5]]), request=request)
     ShallowFusion(bigrams, 0.5)(few, after)
-    assert columns.tokens.tolist() == [0, 1, 2, 3, A, C]
+    assert subset.tokens.tolist() == [0, 1, 2, 3, A, C]
     expected = -2.0 + 0.5 * bigrams(torch.tensor([[A], [C]]))
-    torch.testing.assert_close(few, expected[:, columns.tokens])
+    torch.testing.assert_close(few, expected[:, subset.tokens])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -119,17 +119,17 @@ def test_the_end_must_be_sure_enough() -> None:
     log_probabilities = torch.tensor([[-9.0] * 3 + [-2.0, -1.5, -4.0]])
     for factor, end in ((1.0, -inf), (1.3, -inf), (1.4, -2.0)):
         changed = log_probabilities.clone()
-        EndThreshold(factor)(changed, prefixes([A]))
+        EOSThreshold(factor)(changed, partial([A]))
         assert changed[0, EOS] == end
         assert torch.equal(changed[0, A:], log_probabilities[0, A:])
 
 
 def test_an_end_that_is_the_most_probable_stays() -> None:
     log_probabilities = torch.tensor([[-0.1] * 3 + [-1.0, -1.5, -4.0], [-9.0] * 3 + [-4.0] * 3])
-    EndThreshold(1.0)(log_probabilities, prefixes([A], [A]))
+    EOSThreshold(1.0)(log_probabilities, partial([A], [A]))
     assert log_probabilities[:, EOS].tolist() == [-1.0, -inf]  # of equals it is not sure enough
     alone = torch.full((1, EOS + 1), -1.0)
-    EndThreshold(1.0)(alone, prefixes([]))
+    EOSThreshold(1.0)(alone, partial([]))
     assert alone[0, EOS] == -1.0, "where nothing else is, it ends"
 
 
@@ -186,7 +186,7 @@ def test_a_wide_beam_finds_the_best_under_a_repetition_penalty(random_model, see
 @pytest.mark.parametrize("name", sorted(SEARCHES))
 def test_a_translation_begins_as_it_must(random_model, make_search, name):
     model = random_model(30, seed=1)
-    rules = Rules(SearchLimits(max_length=6, max_length_ratio=None), [NoRepeatedNgrams(1)])
+    rules = Rules(LengthLimits(max_length=6, max_length_ratio=None), [NoRepeatedNgrams(1)])
     search = make_search(name, Scoring(NoPenalty()), rules)
     given = [[9, UNK, 9], [5, 0, 0], [0, 0, 0]]
     found = model.translate(search, [0, 1, 2], [5] * 3, prefixes=torch.tensor(given))
@@ -212,7 +212,7 @@ def test_a_wide_beam_finds_the_best_that_begins_so(random_model, seed):
 @pytest.mark.parametrize("name", sorted(SEARCHES))
 def test_a_beginning_longer_than_the_limit_is_all(random_model, make_search, name):
     model = random_model(30, seed=1)
-    rules = Rules(SearchLimits(max_length=2, max_length_ratio=None))
+    rules = Rules(LengthLimits(max_length=2, max_length_ratio=None))
     search = make_search(name, Scoring(NoPenalty()), rules)
     ((best,),) = model.translate(search, [0], [5], prefixes=torch.tensor([[9, 8, 7]]))
     assert best.tokens == (9, 8, 7)
@@ -222,7 +222,7 @@ def test_a_beginning_longer_than_the_limit_is_all(random_model, make_search, nam
 def test_where_all_is_forbidden_the_translation_ends(random_model, make_search, name):
     model = random_model(C + 1, seed=1)
     model.table[:, EOS] = -9.0
-    limits = SearchLimits(min_length=5, max_length=9, max_length_ratio=None)
+    limits = LengthLimits(min_length=5, max_length=9, max_length_ratio=None)
     rules = Rules(limits, [NoRepeatedNgrams(1)])
     ((best,),) = model.translate(make_search(name, Scoring(NoPenalty()), rules), [0], [5])
     assert sorted(best.tokens) == [A, B, C]
@@ -233,7 +233,7 @@ def test_the_least_length_follows_the_source(random_model, make_search, name):
     model = random_model(30, seed=1)
     model.table -= 50.0
     model.table[:, EOS] = 0.0
-    limits = SearchLimits(min_length=2, max_length=12, min_length_ratio=0.5)
+    limits = LengthLimits(min_length=2, max_length=12, min_length_ratio=0.5)
     found = model.translate(
         make_search(name, Scoring(NoPenalty()), Rules(limits)), [0, 1, 2, 3], [1, 5, 14, 90]
     )
@@ -245,7 +245,7 @@ def test_the_most_length_follows_the_source(random_model, make_search, name):
     """Twice the source and the 10 that are granted, 16 at most: who may go on does."""
     model = random_model(30, seed=1)
     model.table[:, EOS] = -50.0
-    limits = SearchLimits(max_length=16, max_length_ratio=2.0)
+    limits = LengthLimits(max_length=16, max_length_ratio=2.0)
     found = model.translate(
         make_search(name, Scoring(NoPenalty()), Rules(limits)), [0, 1, 2, 3], [1, 2, 3, 90]
     )

@@ -8,11 +8,11 @@ import torch
 from nmt.core.special_tokens import EOS
 from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.request import Request
-from nmt.search.rules import Rules, SearchLimits
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.sampling import SamplingSearch, _mix, _uniform
 from nmt.search.search import Stepper
 
-LIMITS = SearchLimits(max_length=8, max_length_ratio=None)
+LIMITS = LengthLimits(max_length=8, max_length_ratio=None)
 LIKELY = torch.tensor([0.0, 0.0, 0.0, 0.1, 0.2, 0.4, 0.05, 0.25])
 
 
@@ -22,7 +22,7 @@ def make(n_best: int = 1, **options: Any) -> SamplingSearch:
 
 def first_tokens(likely: torch.Tensor = LIKELY, **options: Any) -> torch.Tensor:
     """How often each token is drawn first by 20,000 sentences, under a known distribution."""
-    rules = Rules(SearchLimits(max_length=1, max_length_ratio=None))
+    rules = Rules(LengthLimits(max_length=1, max_length_ratio=None))
     search = SamplingSearch(5, 1, Scoring(NoPenalty()), rules, **options)
     model = Stepper(lambda tokens, state: (likely.log().repeat(len(tokens), 1), state))
     count = 20_000
@@ -75,7 +75,7 @@ def test_which_of_equals_is_drawn_hangs_on_no_other_sentence():
     narrow[10:1000:25] = 0.025
     likely = torch.stack([narrow] * 300 + [wide])
     model = Stepper(lambda tokens, state: (state.log(), state))
-    rules = Rules(SearchLimits(max_length=1, max_length_ratio=None))
+    rules = Rules(LengthLimits(max_length=1, max_length_ratio=None))
     search = SamplingSearch(5, 1, Scoring(NoPenalty()), rules, top_p=0.7)
 
     def drawn(count: int) -> list[tuple[int, ...]]:

@@ -9,11 +9,11 @@ from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import EOS
 from nmt.search.greedy import GreedySearch
 from nmt.search.penalties import LENGTH_PENALTIES, NoPenalty, Scoring
-from nmt.search.rules import Rules, SearchLimits
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Search
 from nmt.search.table import SEARCHES
 
-LIMITS = SearchLimits(max_length=12, max_length_ratio=None)
+LIMITS = LengthLimits(max_length=12, max_length_ratio=None)
 
 
 @pytest.fixture(params=sorted(SEARCHES))
@@ -23,7 +23,7 @@ def name(request) -> str:
 
 @pytest.fixture
 def make(name: str, make_search) -> Callable[..., Search]:
-    def of(penalty: str = "average", limits: SearchLimits = LIMITS) -> Search:
+    def of(penalty: str = "average", limits: LengthLimits = LIMITS) -> Search:
         return make_search(name, Scoring(LENGTH_PENALTIES[penalty]()), Rules(limits))
 
     return of
@@ -78,7 +78,7 @@ def test_the_limits_are_exact(random_model, make):
     eager.table -= 50.0
     eager.table[:, EOS] = 0.0
     for shortest, longest in [(0, 1), (0, 7), (3, 7), (7, 7)]:
-        limits = SearchLimits(min_length=shortest, max_length=longest, max_length_ratio=None)
+        limits = LengthLimits(min_length=shortest, max_length=longest, max_length_ratio=None)
         for model, expected in [(eager, shortest), (unwilling, longest)]:
             search = make(penalty="none", limits=limits)
             found = model.translate(search, [0, 1], [1, 90])
@@ -89,7 +89,7 @@ def test_finished_sentences_leave_the_batch(random_model, make, name):
     model = random_model(30, seed=5)
     model.table[:, EOS] = -60.0
     lengths = [1, 1, 1, 40]
-    limits = SearchLimits(max_length=100, max_length_ratio=1.0)
+    limits = LengthLimits(max_length=100, max_length_ratio=1.0)
     search = make(limits=limits)
     model.translate(search, [0, 1, 2, 3], lengths)
     # 12 steps are the most for one source token (11 tokens and EOS), 51 for forty; a beam starts
@@ -107,8 +107,8 @@ def test_a_model_that_gives_no_numbers_ends_the_search(random_model, make):
 
 
 def test_limits_follow_the_source():
-    limits = SearchLimits(min_length=0, max_length=50, max_length_ratio=1.5)
-    assert limits.most_tokens(torch.tensor([0, 1, 3, 20, 27, 1000])).tolist() == [
+    limits = LengthLimits(min_length=0, max_length=50, max_length_ratio=1.5)
+    assert limits.max_lengths(torch.tensor([0, 1, 3, 20, 27, 1000])).tolist() == [
         10,
         11,
         14,
@@ -119,8 +119,8 @@ def test_limits_follow_the_source():
 
 
 def test_the_shortest_length_goes_before_the_ratio():
-    limits = SearchLimits(min_length=40, max_length=50, max_length_ratio=1.0)
-    assert limits.most_tokens(torch.tensor([1])).tolist() == [40]
+    limits = LengthLimits(min_length=40, max_length=50, max_length_ratio=1.0)
+    assert limits.max_lengths(torch.tensor([1])).tolist() == [40]
 
 
 def test_greedy_finds_one_translation():

@@ -15,7 +15,7 @@ from nmt.inference.translator import Translation, Translator
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.request import Request
-from nmt.search.rules import Rules, SearchLimits
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Search, Stepper
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.validation import Validation, Validator, translate_lines
@@ -27,7 +27,7 @@ class Counting(Search):
     """Finds nothing; remembers how many sentences it was asked for."""
 
     def __init__(self) -> None:
-        super().__init__(1, 1, Scoring(NoPenalty()), Rules(SearchLimits()))
+        super().__init__(1, 1, Scoring(NoPenalty()), Rules(LengthLimits()))
         self.seen: list[int] = []
 
     def __call__(self, model: Any, state: Any, request: Request) -> list[list[Hypothesis]]:

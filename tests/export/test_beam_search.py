@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from nmt.core.special_tokens import BOS, EOS, SPECIAL_SYMBOLS
-from nmt.export.beam_graph import GraphBeam
+from nmt.export.beam_search import ExportableBeamSearch
 from nmt.search.beam import BeamSearch
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, Scoring
-from nmt.search.rules import Rules, SearchLimits
+from nmt.search.rules import LengthLimits, Rules
 
 
 def search(beam, model, sentences, lengths, beam_size, n_best):
@@ -38,9 +38,9 @@ def search(beam, model, sentences, lengths, beam_size, n_best):
 
 
 LIMITS = [
-    SearchLimits(max_length=15, max_length_ratio=None),
-    SearchLimits(min_length=3, max_length=12, max_length_ratio=1.0),
-    SearchLimits(min_length_ratio=1.5, max_length=20, max_length_ratio=2.0),
+    LengthLimits(max_length=15, max_length_ratio=None),
+    LengthLimits(min_length=3, max_length=12, max_length_ratio=1.0),
+    LengthLimits(min_length_ratio=1.5, max_length=20, max_length_ratio=2.0),
 ]
 
 
@@ -52,7 +52,9 @@ def test_it_finds_what_the_beam_finds(random_model, limits, penalty, beam_size, 
     sentences, lengths = list(range(20)), [1 + number % 7 for number in range(20)]
     beam = BeamSearch(beam_size, n_best, Scoring(penalty), Rules(limits))
     expected = model.translate(beam, sentences, lengths)
-    found, _ = search(GraphBeam(penalty, limits), model, sentences, lengths, beam_size, n_best)
+    found, _ = search(
+        ExportableBeamSearch(penalty, limits), model, sentences, lengths, beam_size, n_best
+    )
     for mine, theirs in zip(found, expected, strict=True):
         assert [item.tokens for item in mine] == [item.tokens for item in theirs]
         assert [item.score for item in mine] == pytest.approx([item.score for item in theirs])
@@ -74,9 +76,11 @@ def test_a_hypothesis_that_wins_by_its_longest_length_alone_is_waited_for(random
             _, state = model.step(torch.tensor([token]), state)
         for token, cost in following.items():
             model.table[state.context, token] = cost
-    limits = SearchLimits(max_length=3, max_length_ratio=None)
+    limits = LengthLimits(max_length=3, max_length_ratio=None)
     if kind == "graph":
-        ((best,),), _ = search(GraphBeam(AveragePenalty(), limits), model, [0], [3], 2, 1)
+        ((best,),), _ = search(
+            ExportableBeamSearch(AveragePenalty(), limits), model, [0], [3], 2, 1
+        )
     else:
         ((best,),) = model.translate(
             BeamSearch(2, 1, Scoring(AveragePenalty()), Rules(limits)), [0], [3]
@@ -85,9 +89,9 @@ def test_a_hypothesis_that_wins_by_its_longest_length_alone_is_waited_for(random
 
 
 def test_sentences_that_are_done_leave(random_model):
-    limits = SearchLimits(min_length_ratio=1.0, max_length=60)
+    limits = LengthLimits(min_length_ratio=1.0, max_length=60)
     sentences, lengths = list(range(40)), list(range(1, 41))
-    beam = GraphBeam(AveragePenalty(), limits)
+    beam = ExportableBeamSearch(AveragePenalty(), limits)
     _, rounds = search(beam, random_model(50, 0), sentences, lengths, 4, 1)
     assert rounds[0] == 40
     assert len(rounds) > 3
@@ -95,9 +99,9 @@ def test_sentences_that_are_done_leave(random_model):
 
 
 def test_there_is_room_for_the_shortest_length_where_it_goes_beyond_the_longest(random_model):
-    limits = SearchLimits(min_length_ratio=3.0, max_length=60, max_length_ratio=1.0)
+    limits = LengthLimits(min_length_ratio=3.0, max_length=60, max_length_ratio=1.0)
     model, given = random_model(50, seed=1), ([0, 1], [7, 12])
-    found, _ = search(GraphBeam(AveragePenalty(), limits), model, *given, 2, 1)
+    found, _ = search(ExportableBeamSearch(AveragePenalty(), limits), model, *given, 2, 1)
     expected = model.translate(BeamSearch(2, 1, Scoring(AveragePenalty()), Rules(limits)), *given)
     tokens = [best.tokens for (best,) in found]
     assert tokens == [best.tokens for (best,) in expected]
@@ -105,10 +109,10 @@ def test_there_is_room_for_the_shortest_length_where_it_goes_beyond_the_longest(
 
 
 def test_eight_sentences_go_on_to_the_end_together(random_model):
-    limits = SearchLimits(min_length_ratio=1.0, max_length=60)
+    limits = LengthLimits(min_length_ratio=1.0, max_length=60)
     for count, together in ((8, True), (9, False)):
         lengths = list(range(1, 5 * count, 5))
-        beam = GraphBeam(AveragePenalty(), limits)
+        beam = ExportableBeamSearch(AveragePenalty(), limits)
         _, rounds = search(beam, random_model(50, 0), list(range(count)), lengths, 4, 1)
         assert (rounds == [count]) == together
 
@@ -120,10 +124,12 @@ def test_the_smallest_vocabulary(random_model, spare):
     model = random_model(beam_size + len(SPECIAL_SYMBOLS) + spare, seed=3)
     model.table[:, : len(SPECIAL_SYMBOLS)] += 5.0  # all that is refused is more probable
     model.table[:] = model.table.log_softmax(dim=1)
-    limits = SearchLimits(min_length=4, max_length=6, max_length_ratio=None)
+    limits = LengthLimits(min_length=4, max_length=6, max_length_ratio=None)
     beam = BeamSearch(beam_size, 2, Scoring(AveragePenalty()), Rules(limits))
     expected = model.translate(beam, [1, 2], [3, 3])
-    found, _ = search(GraphBeam(AveragePenalty(), limits), model, [1, 2], [3, 3], beam_size, 2)
+    found, _ = search(
+        ExportableBeamSearch(AveragePenalty(), limits), model, [1, 2], [3, 3], beam_size, 2
+    )
     assert [[item.tokens for item in each] for each in found] == [
         [item.tokens for item in each] for each in expected
     ]

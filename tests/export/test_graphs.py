@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from torch import Tensor
 
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
-from nmt.export.modules import Candidates
+from nmt.export.graphs import ShortlistGraph
 from nmt.export.onnx_graph import _share
 from nmt.export.onnx_operators import operators
 from nmt.nn.layers.int8 import Int8Weight, int8_product
@@ -24,7 +24,7 @@ def test_a_sentence_may_have_the_candidates_of_its_words_and_what_all_may_have(
     table = torch.full((8, 2), PAD)
     table[4], table[5], table[UNK] = torch.tensor([8, 9]), torch.tensor([10, PAD]), 11
     table[[PAD, BOS, EOS]] = 7  # which ask for nothing
-    candidates = Candidates(table, torch.tensor([12]), 14, copies=copies)
+    candidates = ShortlistGraph(table, torch.tensor([12]), 14, copies=copies)
     source = torch.tensor([[4, 5, EOS], [UNK, EOS, PAD]])
     tokens, allowed = candidates(source)
     everywhere = {PAD, UNK, BOS, EOS, 12}

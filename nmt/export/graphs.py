@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS
 from nmt.core.tensor_tree import fill, tensors_of
-from nmt.export.beam_graph import GraphBatch, GraphBeam
+from nmt.export.beam_search import ExportableBeamSearch, SearchState
 from nmt.nn.model import Model
 from nmt.nn.restricted import AllowedTokens, RestrictedModel, RestrictedState
 
 
-class Example(NamedTuple):
+class GraphInputs(NamedTuple):
     """What goes into the file, in a size that stands for all: no two numbers are alike, none is 1.
 
     Attributes:
@@ -29,7 +29,7 @@ class Example(NamedTuple):
     ranks: Int[Tensor, " N"]
 
 
-class Candidates(nn.Module):
+class ShortlistGraph(nn.Module):
     """A shortlist as a graph has it: which tokens the translations of a batch may be made of.
 
     Args:
@@ -75,7 +75,7 @@ class Candidates(nn.Module):
         return tokens, AllowedTokens(mask.index_select(1, tokens))
 
 
-class Reading(nn.Module):
+class EncoderGraph(nn.Module):
     """All that comes before the first round.
 
     Args:
@@ -84,13 +84,15 @@ class Reading(nn.Module):
         candidates: of the shortlist; None: translations may be made of any token.
     """
 
-    def __init__(self, model: Model, search: GraphBeam, candidates: Candidates | None) -> None:
+    def __init__(
+        self, model: Model, search: ExportableBeamSearch, candidates: ShortlistGraph | None
+    ) -> None:
         super().__init__()
         self.model = model
         self.search = search
         self.candidates = candidates
 
-    def start(self, given: Example) -> tuple[tuple[Tensor, ...], GraphBatch[Any]]:
+    def start(self, given: GraphInputs) -> tuple[tuple[Tensor, ...], SearchState[Any]]:
         """What stays as it is (the tokens of the shortlist), and what the first round finds."""
         state: Any = self.model.read(given.source, given.source_lengths)
         fixed: tuple[Tensor, ...] = ()
@@ -108,20 +110,23 @@ class Reading(nn.Module):
         ranks: Int[Tensor, " N"],
     ) -> tuple[Tensor, ...]:
         """The same, tensor by tensor."""
-        return tensors_of(self.start(Example(source, source_lengths, places, ranks)))
+        return tensors_of(self.start(GraphInputs(source, source_lengths, places, ranks)))
 
 
-class Round(nn.Module):
+class SearchRoundGraph(nn.Module):
     """One round of the search: what the file does over and over.
 
     Args:
         model: in evaluation mode.
         search: how it translates.
-        like: what `Reading.start` has given for an example.
+        like: what `EncoderGraph.start` has given for an example.
     """
 
     def __init__(
-        self, model: Model, search: GraphBeam, like: tuple[tuple[Tensor, ...], GraphBatch[Any]]
+        self,
+        model: Model,
+        search: ExportableBeamSearch,
+        like: tuple[tuple[Tensor, ...], SearchState[Any]],
     ) -> None:
         super().__init__()
         self.model = model

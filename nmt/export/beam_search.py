@@ -13,10 +13,10 @@ from torch import Tensor
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
 from nmt.core.tensor_tree import Shared, fill, map_shared, map_tensors, select, tensors_of
 from nmt.search.penalties import LengthPenalty
-from nmt.search.rules import GRANTED_TOKENS, SearchLimits
+from nmt.search.rules import EXTRA_TOKENS, LengthLimits
 from nmt.search.search import State, StepFunction
 
-NUM_NEVER = 4
+NUM_EXCLUDED = 4
 """Tokens that may be more probable than all that may follow: PAD, UNK, BOS, and EOS too early."""
 _FIRST_TEXT = max(PAD, UNK, BOS) + 1
 _FEW = 8  # sentences that go on to the end together
@@ -25,7 +25,7 @@ _sym_min: Callable[[int, int], int] = torch.sym_min
 
 
 @dataclass(frozen=True)
-class Found:
+class FinishedHypotheses:
     """The best translations of each sentence, best first.
 
     Attributes:
@@ -42,7 +42,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Sentences(Generic[State]):
+class OpenSentences(Generic[State]):
     """Some sentences of a batch, and their open hypotheses: M of the first, K of each.
 
     Attributes:
@@ -64,12 +64,12 @@ class Sentences(Generic[State]):
     totals: Float[Tensor, "M K"]
     last: Int[Tensor, "M K"]
     written: Int[Tensor, "M K T"]
-    found: Found
+    found: FinishedHypotheses
     state: State
 
 
 @dataclass(frozen=True)
-class GraphBatch(Generic[State]):
+class SearchState(Generic[State]):
     """How far the search has come.
 
     Attributes:
@@ -79,12 +79,12 @@ class GraphBatch(Generic[State]):
     """
 
     length: Int[Tensor, ""]
-    open: Sentences[State]
-    found: Found
+    open: OpenSentences[State]
+    found: FinishedHypotheses
 
 
 @dataclass(frozen=True)
-class GraphBeam:
+class ExportableBeamSearch:
     """`BeamSearch` in tensors whose shapes are known before a round.
 
     But for the order of equals it finds the same, as its rules are the same: at each step all
@@ -100,7 +100,7 @@ class GraphBeam:
     """
 
     length_penalty: LengthPenalty
-    limits: SearchLimits
+    limits: LengthLimits
 
     def start(
         self,
@@ -109,25 +109,25 @@ class GraphBeam:
         longest_source: int,
         places: Int[Tensor, " K"],
         ranks: Int[Tensor, " N"],
-    ) -> GraphBatch[State]:
+    ) -> SearchState[State]:
         """Before the first word.
 
         Args:
             state: one row for each sentence.
             source_lengths: tokens of each source, EOS counted.
             longest_source: S, at least the greatest of them.
-            places: 0 to K - 1, for a beam of K; the vocabulary has `NUM_NEVER` more at least.
+            places: 0 to K - 1, for a beam of K; the vocabulary has `NUM_EXCLUDED` more at least.
             ranks: 0 to N - 1, for the N best; at most K.
         """
         one = torch.ones_like(source_lengths).unsqueeze(1)
         columns = torch.zeros(self._most_columns(longest_source), dtype=torch.long)
         none, first = ranks * 0 * one, places * 0 * one
         nowhere = torch.full_like(none, -inf, dtype=torch.float32)
-        found = Found(nowhere, nowhere.clone(), none, none.unsqueeze(2) + columns)
-        sentences = Sentences(
+        found = FinishedHypotheses(nowhere, nowhere.clone(), none, none.unsqueeze(2) + columns)
+        sentences = OpenSentences(
             number=torch.arange(source_lengths.shape[0]),
-            fewest=self.limits.fewest_tokens(source_lengths).unsqueeze(1),
-            most=self.limits.most_tokens(source_lengths).unsqueeze(1),
+            fewest=self.limits.min_lengths(source_lengths).unsqueeze(1),
+            most=self.limits.max_lengths(source_lengths).unsqueeze(1),
             num_free=one * places.shape[0],
             totals=torch.where(places == 0, 0.0, -inf) + first,  # for all places are the same
             last=first + BOS,
@@ -135,11 +135,11 @@ class GraphBeam:
             found=found,
             state=map_tensors(partial(_spread, times=places.shape[0]), state, leave=Shared),
         )
-        return GraphBatch(
+        return SearchState(
             torch.zeros((), dtype=torch.long), sentences, map_tensors(torch.clone, found)
         )
 
-    def round(self, step: StepFunction[State], batch: GraphBatch[State]) -> GraphBatch[State]:
+    def round(self, step: StepFunction[State], batch: SearchState[State]) -> SearchState[State]:
         """Go on until a quarter of the sentences is done, or all of a few; and leave these out.
 
         Args:
@@ -147,15 +147,15 @@ class GraphBeam:
             batch: of `start`, or of the round before; at least one sentence is open.
         """
         now = batch.open
-        fixed = _Fixed.of(now)
+        fixed = _LoopConstants.of(now)
         whole = map_tensors(partial(torch.flatten, start_dim=0, end_dim=1), now.state, leave=Shared)
         state = map_shared(partial(_spread_rows, times=now.totals.shape[1]), whole)
-        begun = _Beam(
+        begun = _LoopState(
             *(batch.length, now.last.flatten(), now.written.flatten(0, 1).clone(), now.totals),
             *(now.num_free, now.found, tensors_of(state, leave=Shared)),
         )
 
-        def goes_on(*tensors: Tensor) -> Tensor:
+        def continues(*tensors: Tensor) -> Tensor:
             is_open = (fill(begun, tensors).totals > -inf).any(dim=1)
             return is_open.sum() > fixed.fewest_open
 
@@ -165,7 +165,7 @@ class GraphBeam:
             moving = tensors_of(after, leave=Shared)
             return tensors_of(self._advance(beam, fixed, log_probabilities, moving))
 
-        beam = fill(begun, _loop(goes_on, advance, tensors_of(begun)))
+        beam = fill(begun, _loop(continues, advance, tensors_of(begun)))
         shape = now.totals.shape
         moved = [_unflatten(tensor, shape) for tensor in beam.state]
         after = replace(
@@ -180,7 +180,7 @@ class GraphBeam:
         pairs = zip(tensors_of(batch.found), tensors_of(beam.found), strict=True)
         found = fill(batch.found, [old.index_copy(0, now.number, new) for old, new in pairs])
         is_open = (beam.totals > -inf).any(dim=1)
-        return GraphBatch(beam.length, select(after, is_open.nonzero().squeeze(1)), found)
+        return SearchState(beam.length, select(after, is_open.nonzero().squeeze(1)), found)
 
     def _most_columns(self, longest_source: int) -> int:
         """Tokens that any translation of a batch may have, at least."""
@@ -189,16 +189,16 @@ class GraphBeam:
             return limits.max_length
         ratio = ceil(max(limits.max_length_ratio, limits.min_length_ratio))
         # (`max` and `min` would decide for the graph.)
-        longest = _sym_max(longest_source * ratio + GRANTED_TOKENS, limits.min_length)
+        longest = _sym_max(longest_source * ratio + EXTRA_TOKENS, limits.min_length)
         return _sym_min(longest, limits.max_length)
 
     def _advance(
         self,
-        beam: "_Beam",
-        fixed: "_Fixed",
+        beam: "_LoopState",
+        fixed: "_LoopConstants",
         log_probabilities: Float[Tensor, "R V"],
         state: tuple[Tensor, ...],
-    ) -> "_Beam":
+    ) -> "_LoopState":
         """One token further."""
         totals, places, tokens = _rank(log_probabilities, beam, fixed)
         kept = (fixed.places < beam.num_free) & (totals > -inf)
@@ -211,7 +211,7 @@ class GraphBeam:
         bound = self.length_penalty.bound(highest, (fixed.most + 1).to(highest.dtype))
         is_open = is_open & (bound > found.scores[:, -1:])
         last = tokens.flatten()
-        return _Beam(
+        return _LoopState(
             beam.length + 1,
             last,
             torch.where(fixed.columns == beam.length, last.unsqueeze(1), written),
@@ -223,18 +223,18 @@ class GraphBeam:
 
     def _finish(
         self,
-        beam: "_Beam",
-        fixed: "_Fixed",
+        beam: "_LoopState",
+        fixed: "_LoopConstants",
         totals: Float[Tensor, "M K"],
         written: Int[Tensor, "R T"],
-    ) -> Found:
+    ) -> FinishedHypotheses:
         """The best of those that were found and those that end now (where it is not -inf)."""
         found = beam.found
         scores = self.length_penalty.score(totals, (beam.length + 1).to(totals.dtype))
         scores, order = torch.cat([found.scores, scores], dim=1).topk(found.scores.shape[1])
         lengths = torch.zeros_like(totals, dtype=torch.long) + beam.length
         tokens = torch.cat([found.tokens, _unflatten(written, totals.shape)], dim=1).flatten(0, 1)
-        return Found(
+        return FinishedHypotheses(
             scores,
             torch.cat([found.log_probabilities, totals], dim=1).gather(1, order),
             torch.cat([found.lengths, lengths], dim=1).gather(1, order),
@@ -243,7 +243,7 @@ class GraphBeam:
 
 
 @dataclass(frozen=True)
-class _Beam:
+class _LoopState:
     """What goes around the loop of a round; the places of a sentence are R = M * K rows.
 
     Attributes:
@@ -261,12 +261,12 @@ class _Beam:
     written: Int[Tensor, "R T"]
     totals: Float[Tensor, "M K"]
     num_free: Int[Tensor, "M 1"]
-    found: Found
+    found: FinishedHypotheses
     state: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
-class _Fixed:
+class _LoopConstants:
     """What the loop of a round only reads.
 
     Attributes:
@@ -288,7 +288,7 @@ class _Fixed:
     fewest_open: Int[Tensor, ""]
 
     @classmethod
-    def of(cls, now: Sentences[State]) -> "_Fixed":
+    def of(cls, now: OpenSentences[State]) -> "_LoopConstants":
         """That of a round."""
         num_sentences, num_places, num_columns = now.written.shape
         sentences = torch.arange(num_sentences).unsqueeze(1)
@@ -305,7 +305,7 @@ class _Fixed:
 
 
 def _loop(
-    goes_on: Callable[..., Tensor],
+    continues: Callable[..., Tensor],
     advance: Callable[..., tuple[Tensor, ...]],
     tensors: tuple[Tensor, ...],
 ) -> Sequence[Tensor]:
@@ -313,9 +313,9 @@ def _loop(
     if torch.compiler.is_exporting():
         from torch._higher_order_ops.while_loop import while_loop
 
-        looped: Sequence[Tensor] = while_loop(goes_on, advance, tensors)  # type: ignore[no-untyped-call]
+        looped: Sequence[Tensor] = while_loop(continues, advance, tensors)  # type: ignore[no-untyped-call]
         return looped
-    while goes_on(*tensors):
+    while continues(*tensors):
         tensors = advance(*tensors)
     return tensors
 
@@ -337,14 +337,14 @@ def _spread_rows(tensor: Shaped[Tensor, "M *D"], times: int) -> Shaped[Tensor, "
 
 
 def _rank(
-    log_probabilities: Float[Tensor, "R V"], beam: _Beam, fixed: _Fixed
+    log_probabilities: Float[Tensor, "R V"], beam: _LoopState, fixed: _LoopConstants
 ) -> tuple[Float[Tensor, "M K"], Int[Tensor, "M K"], Int[Tensor, "M K"]]:
     """The best continuations of each sentence: log-probability, of which place, with which token.
 
     Of each hypothesis those few are looked at that can be among the best of its sentence.
     """
     shape = beam.totals.shape
-    values, tokens = log_probabilities.topk(shape[1] + NUM_NEVER)
+    values, tokens = log_probabilities.topk(shape[1] + NUM_EXCLUDED)
     values, tokens = _unflatten(values, shape), _unflatten(tokens, shape)
     too_short = (beam.length < fixed.fewest).unsqueeze(2)
     must_end = (beam.length >= fixed.most).unsqueeze(2)

@@ -1,4 +1,4 @@
-"""Some tokens of a vocabulary, numbered anew: what a search sees that is to write no others."""
+"""Some tokens of a vocabulary: the only ones that a search under a shortlist sees."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from nmt.core.special_tokens import SPECIAL_SYMBOLS
 
 
-class Columns:
+class VocabularySubset:
     """The tokens that the columns of log-probabilities stand for, ascending.
 
     The special symbols are among them, and so have their numbers in both numberings. It is no
@@ -26,18 +26,18 @@ class Columns:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def find(self, tokens: Int[Tensor, "*N"]) -> Int[Tensor, "*N"]:
-        """The column of each token; -1 where it has none."""
+    def find_indices(self, tokens: Int[Tensor, "*N"]) -> Int[Tensor, "*N"]:
+        """Return the index of each token; -1 where it is not in the subset."""
         known = self.tokens.to(tokens.device)
         places = torch.searchsorted(known, tokens).clamp(max=len(known) - 1)
         return torch.where(known[places] == tokens, places, -1)
 
-    def find_all(self, tokens: Sequence[int]) -> tuple[int, ...]:
-        """The columns of these, each of which has one."""
-        found = self.find(torch.tensor(tokens, dtype=torch.int64))
-        assert (found >= 0).all(), "whoever made the columns was to see to it"
+    def to_indices(self, tokens: Sequence[int]) -> tuple[int, ...]:
+        """Return the indices of tokens that are all in the subset."""
+        found = self.find_indices(torch.tensor(tokens, dtype=torch.int64))
+        assert (found >= 0).all(), "a token is not in the subset"
         return tuple(found.tolist())
 
-    def restore(self, columns: Sequence[int]) -> tuple[int, ...]:
-        """The tokens of these."""
-        return tuple(self.tokens[list(columns)].tolist())
+    def to_tokens(self, indices: Sequence[int]) -> tuple[int, ...]:
+        """Return the tokens at these indices."""
+        return tuple(self.tokens[list(indices)].tolist())
