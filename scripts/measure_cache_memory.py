@@ -46,7 +46,7 @@ from nmt.data.formats.text_pairs import TextCorpus
 from nmt.system.threads import num_cores
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
-from nmt.text.tokenizers import load_tokenizer
+from nmt.text.storage import load_tokenizer, save_tokenizer
 
 NUM_BATCHES = 1000
 NUM_WORDS = 5000
@@ -115,7 +115,9 @@ def prepare(folder: Path, num_pairs: int) -> None:
     files = files_in(folder)
     generate(files, num_pairs)
     trainer = SentencePieceTrainer(Normalizer(), vocabulary_size=4000)
-    trainer.train(lambda: islice(read_lines(files.source), 20_000)).save(folder / "tokenizer")
+    save_tokenizer(
+        trainer.train(lambda: islice(read_lines(files.source), 20_000)), folder / "tokenizer"
+    )
 
 
 def encode(folder: Path, num_processes: int) -> dict[str, float]:

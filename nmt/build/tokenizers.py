@@ -21,8 +21,9 @@ from nmt.data.formats.grids import GridReader
 from nmt.runs.directory import RunDirectory
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import SourceReader
+from nmt.text.sentencepiece_import import load_sentencepiece
+from nmt.text.storage import load_tokenizer, save_tokenizer
 from nmt.text.tokenizer import Tokenizer, TokenizerTrainer
-from nmt.text.tokenizers import load_sentencepiece, load_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ def _tokenizer(
         normalizer = Normalizer(options.normalization, options.lowercase)
         trainer: TokenizerTrainer = TOKENIZERS.create(plugin, normalizer)
         tokenizer = trainer.train(_lines(corpora, sides))
-    tokenizer.save(folder)
+    save_tokenizer(tokenizer, folder)
     return tokenizer
 
 

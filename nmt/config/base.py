@@ -11,7 +11,7 @@ from nmt.config.messages import refuse, unknown
 from nmt.config.registry import PlugIn, Strict, Table
 
 # Where each kind of plug-in is listed: a torch-free pointer to the table beside the classes.
-TOKENIZERS = Table("tokenizer", "nmt.text.tokenizers", "TOKENIZERS")
+TOKENIZERS = Table("tokenizer", "nmt.text.table", "TOKENIZERS")
 CELLS = Table("cell", "nmt.nn.recurrent.table", "CELLS")
 BRIDGES = Table("bridge", "nmt.nn.bridge", "BRIDGES")
 SCORES = Table("score", "nmt.nn.attention.scores.table", "SCORES")

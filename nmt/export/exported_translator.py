@@ -22,9 +22,8 @@ from nmt.system import threads
 from nmt.system.checksum import verify_checksum
 from nmt.system.untrusted_files import open_regular, parse_json
 from nmt.text.reader import Tokens
-from nmt.text.storage import restore_saved
-from nmt.text.tokenizer import Tokenizer
-from nmt.text.tokenizers import restore_tokenizer
+from nmt.text.storage import restore_tokenizer
+from nmt.text.tokenizer import SavedTokenizer, Tokenizer
 
 FORMAT_VERSION: Final = 1
 METADATA_KEY: Final = "nmt"
@@ -130,7 +129,9 @@ def _pack(tokenizer: Tokenizer) -> dict[str, Any]:
 
 
 def _unpack(fields: dict[str, Any], origin: Path) -> Tokenizer:
-    saved = restore_saved(fields, base64.b64decode(fields["model"], validate=True))
+    saved = SavedTokenizer.from_description(
+        fields, base64.b64decode(fields["model"], validate=True)
+    )
     if saved.describe() != {key: value for key, value in fields.items() if key != "model"}:
         raise ValueError("its tokenizer is damaged, or of another format")
     return restore_tokenizer(saved, origin)

@@ -1,15 +1,13 @@
-"""Model files of SentencePiece: checked before its C++ sees them, and adopted from other tools.
+"""Model files of SentencePiece, checked before its C++ sees them.
 
 The file is a protocol buffer (`sentencepiece_model.proto`). A model that nmt has trained has the
-four special symbols at the ids of `nmt.core.special_tokens`, and normalises nothing. A model of
-another tool is brought into that form: its special symbols move to these ids, the other pieces keep
-their order and their scores, so that a word is split as before.
+four special symbols at the ids of `nmt.core.special_tokens`, and normalises nothing.
 """
 
 import math
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
@@ -26,8 +24,8 @@ USER_DEFINED: Final = 4
 UNUSED: Final = 5
 BYTE: Final = 6
 _KINDS: Final = (NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE)
-_OF_SPECIALS: Final = {PAD: CONTROL, UNK: UNKNOWN, BOS: CONTROL, EOS: CONTROL}
-_BYTES: Final = [f"<0x{byte:02X}>" for byte in range(256)]
+KINDS_OF_SPECIALS: Final = {PAD: CONTROL, UNK: UNKNOWN, BOS: CONTROL, EOS: CONTROL}
+BYTE_PIECES: Final = [f"<0x{byte:02X}>" for byte in range(256)]
 _MAX_FIELDS: Final = 1_000  # of a message without pieces; there are fewer than 60
 MODEL_TYPES: Final = {1: "unigram", 2: "bpe"}
 _OTHER_TYPES: Final = {3: "word", 4: "char"}
@@ -125,56 +123,33 @@ def check_model(model: SentencePieceModel) -> None:
     Raises:
         ValueError: says what is wrong with it.
     """
-    if model.ids != {special: special for special in _OF_SPECIALS}:
+    if model.ids != {special: special for special in KINDS_OF_SPECIALS}:
         raise ValueError("its special symbols have other ids than 0 to 3")
     if model.rules:
         raise ValueError("it normalises text")
-    _check_pieces(model)
+    check_pieces(model)
     kinds = [piece.kind for piece in model.pieces]
-    if kinds[: len(_OF_SPECIALS)] != [_OF_SPECIALS[token] for token in sorted(_OF_SPECIALS)]:
+    if kinds[: len(KINDS_OF_SPECIALS)] != [
+        KINDS_OF_SPECIALS[token] for token in sorted(KINDS_OF_SPECIALS)
+    ]:
         raise ValueError("its first four pieces are not the special symbols")
-    if not set(kinds[len(_OF_SPECIALS) :]) <= {NORMAL, USER_DEFINED, BYTE}:
+    if not set(kinds[len(KINDS_OF_SPECIALS) :]) <= {NORMAL, USER_DEFINED, BYTE}:
         raise ValueError("it has further special symbols")
 
 
-def adopt_model(model: SentencePieceModel) -> bytes:
-    """Return a model of another tool as a file in the form of those that nmt trains.
-
-    Control symbols besides pad, unk, bos and eos, and unused pieces, are left out: no text has
-    them. Symbols that the model lacks are added.
+def check_pieces(model: SentencePieceModel) -> None:
+    """Refuse a vocabulary that no model can have.
 
     Raises:
-        ValueError: it cannot be used; says why.
+        ValueError: says what is wrong with it.
     """
-    count = len(model.pieces)
-    if not 0 <= model.ids[UNK] < count or model.pieces[model.ids[UNK]].kind != UNKNOWN:
-        raise ValueError("it has no unknown symbol")
-    kept = [piece for piece in model.pieces if piece.kind in (NORMAL, USER_DEFINED)]
-    if model.byte_fallback:  # in the order of their values
-        found = {piece.text: piece for piece in model.pieces if piece.kind == BYTE}
-        kept = [found[text] for text in _BYTES if text in found] + kept
-    specials = [Piece(hide(token), 0.0, kind) for token, kind in sorted(_OF_SPECIALS.items())]
-    adopted = replace(
-        model,
-        pieces=specials + kept,
-        ids={special: special for special in _OF_SPECIALS},
-        normalizer="identity",
-        rules=b"",
-    )
-    _check_pieces(adopted)
-    if BLANK not in {piece.text for piece in kept}:
-        raise ValueError(f"it has no piece for the blank ({BLANK})")
-    return _write(adopted)
-
-
-def _check_pieces(model: SentencePieceModel) -> None:
     texts = [piece.text for piece in model.pieces]
     if not all(texts) or len(set(texts)) < len(texts):
         raise ValueError("a piece is empty, or is there twice")
     if not all(math.isfinite(piece.score) for piece in model.pieces):
         raise ValueError("the score of a piece is NaN or infinite")
     found = [piece.text for piece in model.pieces if piece.kind == BYTE]
-    if found != (_BYTES if model.byte_fallback else []):
+    if found != (BYTE_PIECES if model.byte_fallback else []):
         raise ValueError("it does not have one piece for each byte, though it says so")
     if not any(piece.kind == NORMAL for piece in model.pieces):
         raise ValueError("it has no pieces of text")
@@ -192,7 +167,8 @@ def _parse_piece(content: bytes) -> Piece:
     return Piece(text, struct.unpack("<f", score)[0], kind)
 
 
-def _write(model: SentencePieceModel) -> bytes:
+def write_model(model: SentencePieceModel) -> bytes:
+    """Return the content of a model file."""
     pieces = [
         _message(
             _PIECE,

@@ -1,55 +1,64 @@
 """A saved tokenizer: a folder with `tokenizer.json` and a model file, checked by checksums."""
 
-import hashlib
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from nmt.core.errors import RunError
 from nmt.core.os_errors import advice
 from nmt.system.atomic_files import atomic_folder, write_flushed
 from nmt.system.untrusted_files import MAX_JSON_BYTES, parse_json, read_regular
-from nmt.text.normalization import Normalizer
+from nmt.text.table import TOKENIZERS
+from nmt.text.tokenizer import FORMAT_VERSION, SavedTokenizer, Tokenizer, sha256
 
-FORMAT_VERSION: Final = 1
 DESCRIPTION: Final = "tokenizer.json"
 MAX_MODEL_BYTES: Final = 2**25
 """Limit of a model file; half a million subwords take less."""
 _MEND: Final = "copy the folder again from where the tokenizer was trained, or train anew"
 
 
-@dataclass(frozen=True)
-class SavedTokenizer:
-    """All that a tokenizer is made of.
+def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+    """Write all that `load_tokenizer` needs, in place of what is in the folder.
 
-    Attributes:
-        name: its name in the table of tokenizers.
-        normalizer: what is done to text first.
-        options: what matters besides the model.
-        model: the content of the model file.
+    Raises:
+        RunError: it cannot be written.
     """
+    write_tokenizer(folder, tokenizer.model_file, tokenizer.saved())
 
-    name: str
-    normalizer: Normalizer
-    options: Mapping[str, str | int | float]
-    model: bytes
 
-    def fingerprint(self) -> str:
-        """SHA-256 of all of it."""
-        return _hash(json.dumps(self.describe(), sort_keys=True).encode())
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer that was saved in a folder.
 
-    def describe(self) -> dict[str, Any]:
-        """All of it for JSON; of the model, the checksum."""
-        return {
-            "format": FORMAT_VERSION,
-            "name": self.name,
-            "normalizer": asdict(self.normalizer),
-            "options": dict(self.options),
-            "model_sha256": _hash(self.model),
-        }
+    Raises:
+        RunError: a file is missing, cannot be read, is damaged or of another version.
+    """
+    return restore_tokenizer(read_tokenizer(folder), folder)
+
+
+def restore_tokenizer(saved: SavedTokenizer, origin: Path) -> Tokenizer:
+    """The tokenizer that was taken apart.
+
+    Args:
+        saved: its parts.
+        origin: where they were read, for the message.
+
+    Raises:
+        RunError: this version has no such tokenizer, or the parts do not make one.
+    """
+    if saved.name not in TOKENIZERS:
+        raise RunError(
+            f"{origin}: made by a tokenizer {saved.name!r}, which this version of nmt does not "
+            f"have (it has {', '.join(TOKENIZERS)}): use the version that wrote it, or train anew"
+        )
+    tokenizer = TOKENIZERS[saved.name].tokenizer
+    try:
+        return tokenizer.restore(saved.normalizer, saved.model, saved.options)
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise RunError(
+            f"{origin}: not a tokenizer that nmt has saved ({error}); copy it again from where it "
+            "was trained, or train again"
+        ) from None
 
 
 def write_tokenizer(folder: Path, model_file: str, saved: SavedTokenizer) -> None:
@@ -95,27 +104,15 @@ def read_tokenizer(folder: Path) -> SavedTokenizer:
                 f"format {FORMAT_VERSION}: use the version of nmt that wrote it, or train anew"
             )
         model_path = folder / _plain_name(description["model_file"])
-        saved = restore_saved(description, _read(model_path, MAX_MODEL_BYTES))
+        saved = SavedTokenizer.from_description(description, _read(model_path, MAX_MODEL_BYTES))
         expected = description["model_sha256"], description["fingerprint"]
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}: damaged (it does not describe a tokenizer); {_MEND}") from error
-    if _hash(saved.model) != expected[0]:
+    if sha256(saved.model) != expected[0]:
         raise RunError(f"{model_path}: damaged (its checksum is not that of {path}); {_MEND}")
     if saved.fingerprint() != expected[1]:
         raise RunError(f"{path}: damaged or edited (its checksum is wrong); {_MEND}")
     return saved
-
-
-def restore_saved(description: Mapping[str, Any], model: bytes) -> SavedTokenizer:
-    """Put together what `SavedTokenizer.describe` and its model say.
-
-    Raises:
-        ValueError, KeyError, TypeError: they are something else.
-    """
-    name, options = description["name"], description["options"]
-    if not isinstance(name, str) or not isinstance(options, dict):
-        raise TypeError("the name or the options of the tokenizer are of another type")
-    return SavedTokenizer(name, Normalizer(**description["normalizer"]), options, model)
 
 
 def _plain_name(name: object) -> str:
@@ -135,7 +132,3 @@ def _read(path: Path, max_bytes: int) -> bytes:
             f"{path}: this file of the tokenizer cannot be read ({error.strerror or error}); "
             "make it readable, or " + _MEND
         ) from error
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -1,10 +1,12 @@
 """The faces of a tokenizer and of its trainer, and what all tokenizers share."""
 
 import functools
+import hashlib
+import json
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
@@ -15,13 +17,56 @@ from nmt.core.byte_spelling import BLANK, JOIN, Spelling, is_in_word, spell
 from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import EncodedWords, SourceReader, Tokens
-from nmt.text.storage import SavedTokenizer, write_tokenizer
 from nmt.text.unit_tokens import UnitTokens, one_to_one, split_sentence
 
+FORMAT_VERSION: Final = 1
 UNKNOWN_TEXT: Final = "⁇"
 """How an unknown token reads in decoded text (U+2047, as in SentencePiece)."""
 
 Options = Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True)
+class SavedTokenizer:
+    """All that a tokenizer is made of.
+
+    Attributes:
+        name: its name in the table of tokenizers.
+        normalizer: what is done to text first.
+        options: what matters besides the model.
+        model: the content of the model file.
+    """
+
+    name: str
+    normalizer: Normalizer
+    options: Options
+    model: bytes
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all of it."""
+        return sha256(json.dumps(self.describe(), sort_keys=True).encode())
+
+    def describe(self) -> dict[str, Any]:
+        """All of it for JSON; of the model, the checksum."""
+        return {
+            "format": FORMAT_VERSION,
+            "name": self.name,
+            "normalizer": asdict(self.normalizer),
+            "options": dict(self.options),
+            "model_sha256": sha256(self.model),
+        }
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any], model: bytes) -> Self:
+        """Return what `describe` and the model file say.
+
+        Raises:
+            ValueError, KeyError, TypeError: they are something else.
+        """
+        name, options = description["name"], description["options"]
+        if not isinstance(name, str) or not isinstance(options, dict):
+            raise TypeError("the name or the options of the tokenizer are of another type")
+        return cls(name, Normalizer(**description["normalizer"]), options, model)
 
 
 class Tokenizer(SourceReader[str]):
@@ -167,14 +212,6 @@ class Tokenizer(SourceReader[str]):
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Each token as a string to look at."""
 
-    def save(self, folder: Path) -> None:
-        """Write all that `load_tokenizer` needs, in place of what is in the folder.
-
-        Raises:
-            RunError: it cannot be written.
-        """
-        write_tokenizer(folder, self.model_file, self.saved())
-
     def fingerprint(self) -> str:
         """SHA-256 of everything that changes ids."""
         return self.saved().fingerprint()
@@ -244,3 +281,8 @@ class TokenizerTrainer(ABC):
             DataError: no tokenizer can be made of the text.
             ConfigError: the options do not suit the text.
         """
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()

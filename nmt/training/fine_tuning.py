@@ -21,6 +21,7 @@ from nmt.nn.model import Model
 from nmt.runs.checkpoint import is_checkpoint
 from nmt.runs.directory import BEST, RunDirectory
 from nmt.text.reader import SourceReader, count_tokens
+from nmt.text.storage import save_tokenizer
 from nmt.text.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -55,11 +56,11 @@ def adopt_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
         theirs = load_tokenizers(base)
     _require_same_folders(config, there, theirs)
     if config.tokenizer.shared:
-        theirs.target.save(run.shared_tokenizer)
+        save_tokenizer(theirs.target, run.shared_tokenizer)
         return theirs
     if isinstance(theirs.source, Tokenizer):
-        theirs.source.save(run.source_tokenizer)
-    theirs.target.save(run.target_tokenizer)
+        save_tokenizer(theirs.source, run.source_tokenizer)
+    save_tokenizer(theirs.target, run.target_tokenizer)
     return theirs
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
+from nmt.text.table import TOKENIZERS
 from nmt.text.tokenizer import Tokenizer
-from nmt.text.tokenizers import TOKENIZERS
 
 SUBJECTS = [
     "Der kleine Hund",

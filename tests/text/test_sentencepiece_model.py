@@ -14,18 +14,18 @@ from sentencepiece import SentencePieceProcessor
 from nmt.core.errors import RunError
 from nmt.core.special_tokens import BOS, EOS, UNK
 from nmt.text.normalization import Normalizer
+from nmt.text.sentencepiece_import import adopt_model, load_sentencepiece
 from nmt.text.sentencepiece_model import (
     BYTE,
     NORMAL,
     Piece,
     SentencePieceModel,
-    adopt_model,
     check_model,
     parse_model,
 )
 from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer
+from nmt.text.storage import load_tokenizer, save_tokenizer
 from nmt.text.tokenizer import UNKNOWN_TEXT
-from nmt.text.tokenizers import load_sentencepiece, load_tokenizer
 
 LINE = "Der kleine Hund sieht die Straße, oder?"
 
@@ -102,7 +102,7 @@ def test_bytes_write_any_text(made: Any) -> None:
 def test_a_taken_model_is_saved_and_read_as_any_other(made: Any, tmp_path: Path) -> None:
     _, path = made(byte_fallback=True, vocab_size=400)
     tokenizer = load_sentencepiece(path, Normalizer(lowercase=True), sampling_alpha=0.1)
-    tokenizer.save(tmp_path / "saved")
+    save_tokenizer(tokenizer, tmp_path / "saved")
     again = load_tokenizer(tmp_path / "saved")
     assert again.fingerprint() == tokenizer.fingerprint()
     assert again.encode(LINE) == tokenizer.encode(LINE)

@@ -8,6 +8,7 @@ from nmt.core.special_tokens import UNK
 from nmt.search.phrase_automaton import PhraseAutomaton
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer
+from nmt.text.storage import save_tokenizer
 from nmt.text.subword_sampling import merge
 
 shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -19,7 +20,7 @@ def models(subwords, tmp_path_factory):
     """The models of the tokenizers, as SentencePiece writes them."""
     folder = tmp_path_factory.mktemp("models")
     for name, tokenizer in subwords.items():
-        tokenizer.save(folder / name)
+        save_tokenizer(tokenizer, folder / name)
     return {name: (folder / name / "sentencepiece.model").read_bytes() for name in subwords}
 
 

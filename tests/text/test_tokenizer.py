@@ -12,8 +12,9 @@ from nmt.core.errors import DataError
 from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.search.constraints import count_unmet
 from nmt.text.normalization import Normalizer
+from nmt.text.storage import load_tokenizer, save_tokenizer
+from nmt.text.table import TOKENIZERS
 from nmt.text.tokenizer import UNKNOWN_TEXT
-from nmt.text.tokenizers import TOKENIZERS, load_tokenizer
 
 any_text = st.text(st.characters(codec=None, exclude_categories=[]))
 seeds = st.integers(0, 2**32)
@@ -208,7 +209,7 @@ def test_a_word_of_20_000_characters_is_a_word(tokenizer):
 
 
 def test_saved_and_loaded_is_the_same(tokenizer, corpus, tmp_path):
-    tokenizer.save(tmp_path / "a" / "b")
+    save_tokenizer(tokenizer, tmp_path / "a" / "b")
     for other in load_tokenizer(tmp_path / "a" / "b"), pickle.loads(pickle.dumps(tokenizer)):
         assert type(other) is type(tokenizer)
         assert other.fingerprint() == tokenizer.fingerprint()
@@ -239,7 +240,8 @@ def test_fingerprints_tell_normalizers_apart(name):
 def test_training_again_gives_the_same_bytes(name, lines, tmp_path):
     options = {"vocabulary_size": 120, "character_coverage": 1.0} if name == "sentencepiece" else {}
     for folder in "first", "second":
-        TOKENIZERS[name](Normalizer(lowercase=True), **options).train(lines).save(tmp_path / folder)
+        trained = TOKENIZERS[name](Normalizer(lowercase=True), **options).train(lines)
+        save_tokenizer(trained, tmp_path / folder)
     for path in (tmp_path / "first").iterdir():
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
 

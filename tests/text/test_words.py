@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 
 from nmt.core.special_tokens import UNK
 from nmt.text.normalization import Normalizer
-from nmt.text.tokenizers import load_tokenizer
+from nmt.text.storage import load_tokenizer, save_tokenizer
 from nmt.text.words import JOINER, WordTrainer, split_word
 
 
@@ -116,6 +116,6 @@ def test_known_text_comes_back_whatever_else_is_known(words):
 
 
 def test_a_tokenizer_that_was_saved_before_reads_other_joiners_as_it_is(tmp_path):
-    train("Tom sleeps .").save(tmp_path)
+    save_tokenizer(train("Tom sleeps ."), tmp_path)
     loaded = load_tokenizer(tmp_path)
     assert loaded.pieces(loaded.encode("Tom sleeps.")) == ["Tom", "sleeps", "."]

@@ -1,61 +1,37 @@
-"""The tokenizers to choose from, and how a saved one is read again."""
+"""Models that SentencePiece itself has trained, brought into the form of those that nmt trains.
+
+Their special symbols move to the ids of `nmt.core.special_tokens`; the other pieces keep their
+order and their scores, so that a word is split as before.
+"""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
 from nmt.core.errors import RunError
+from nmt.core.special_tokens import UNK
 from nmt.system.untrusted_files import read_regular
-from nmt.text.characters import CharacterTrainer
 from nmt.text.normalization import Normalizer
-from nmt.text.sentencepiece_model import adopt_model, parse_model
+from nmt.text.sentencepiece_model import (
+    BLANK,
+    BYTE,
+    BYTE_PIECES,
+    KINDS_OF_SPECIALS,
+    NORMAL,
+    UNKNOWN,
+    USER_DEFINED,
+    Piece,
+    SentencePieceModel,
+    check_pieces,
+    hide,
+    parse_model,
+    write_model,
+)
 from nmt.text.sentencepiece_tokenizer import ModelType, SentencePieceTokenizer
-from nmt.text.sentencepiece_trainer import SentencePieceTrainer
-from nmt.text.storage import MAX_MODEL_BYTES, SavedTokenizer, read_tokenizer
-from nmt.text.tokenizer import Tokenizer, TokenizerTrainer
-from nmt.text.words import WordTrainer
-
-TOKENIZERS: Final[dict[str, type[TokenizerTrainer]]] = {
-    "sentencepiece": SentencePieceTrainer,
-    "characters": CharacterTrainer,
-    "words": WordTrainer,
-}
+from nmt.text.storage import MAX_MODEL_BYTES
 
 logger = logging.getLogger(__name__)
-
-
-def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer that was saved in a folder.
-
-    Raises:
-        RunError: a file is missing, cannot be read, is damaged or of another version.
-    """
-    return restore_tokenizer(read_tokenizer(folder), folder)
-
-
-def restore_tokenizer(saved: SavedTokenizer, origin: Path) -> Tokenizer:
-    """The tokenizer that was taken apart.
-
-    Args:
-        saved: its parts.
-        origin: where they were read, for the message.
-
-    Raises:
-        RunError: this version has no such tokenizer, or the parts do not make one.
-    """
-    if saved.name not in TOKENIZERS:
-        raise RunError(
-            f"{origin}: made by a tokenizer {saved.name!r}, which this version of nmt does not "
-            f"have (it has {', '.join(TOKENIZERS)}): use the version that wrote it, or train anew"
-        )
-    tokenizer = TOKENIZERS[saved.name].tokenizer
-    try:
-        return tokenizer.restore(saved.normalizer, saved.model, saved.options)
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise RunError(
-            f"{origin}: not a tokenizer that nmt has saved ({error}); copy it again from where it "
-            "was trained, or train again"
-        ) from None
 
 
 def load_sentencepiece(
@@ -105,3 +81,33 @@ def load_sentencepiece(
 def _normalization(name: str) -> Normalizer:
     """Return what is nearest to a normalisation of SentencePiece."""
     return Normalizer("nfkc", lowercase=name.endswith("_cf"))
+
+
+def adopt_model(model: SentencePieceModel) -> bytes:
+    """Return a model of another tool as a file in the form of those that nmt trains.
+
+    Control symbols besides pad, unk, bos and eos, and unused pieces, are left out: no text has
+    them. Symbols that the model lacks are added.
+
+    Raises:
+        ValueError: it cannot be used; says why.
+    """
+    count = len(model.pieces)
+    if not 0 <= model.ids[UNK] < count or model.pieces[model.ids[UNK]].kind != UNKNOWN:
+        raise ValueError("it has no unknown symbol")
+    kept = [piece for piece in model.pieces if piece.kind in (NORMAL, USER_DEFINED)]
+    if model.byte_fallback:  # in the order of their values
+        found = {piece.text: piece for piece in model.pieces if piece.kind == BYTE}
+        kept = [found[text] for text in BYTE_PIECES if text in found] + kept
+    specials = [Piece(hide(token), 0.0, kind) for token, kind in sorted(KINDS_OF_SPECIALS.items())]
+    adopted = replace(
+        model,
+        pieces=specials + kept,
+        ids={special: special for special in KINDS_OF_SPECIALS},
+        normalizer="identity",
+        rules=b"",
+    )
+    check_pieces(adopted)
+    if BLANK not in {piece.text for piece in kept}:
+        raise ValueError(f"it has no piece for the blank ({BLANK})")
+    return write_model(adopted)
