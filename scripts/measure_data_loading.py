@@ -29,12 +29,12 @@ from nmt.core.special_tokens import PAD
 from nmt.core.tensor_tree import to
 from nmt.data.loader import DataLoader
 from nmt.runs.directory import RunDirectory
-from nmt.training.build_state import assemble
-from nmt.training.logs.timer import Clock
+from nmt.training.build_state import build_state
+from nmt.training.logs.timer import Timer
 from nmt.training.optim.optimizers import apply_gradients
-from nmt.training.prepare_data import gather
-from nmt.training.process_setup import settle_process
-from nmt.training.state import Engine
+from nmt.training.prepare_data import prepare_data
+from nmt.training.process_setup import set_up_process
+from nmt.training.state import TrainingState
 
 SIDES = ("source", "labels")
 
@@ -103,15 +103,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def measure(config: Config, num_epochs: int, num_updates: int) -> None:
     """Print the table."""
-    settle_process(config.training.num_threads)
+    set_up_process(config.training.num_threads)
     torch.manual_seed(config.seed)
     run = RunDirectory.create(config.run)
-    material = gather(config, run)
-    loader = material.loader
+    data = prepare_data(config, run)
+    loader = data.loader
     started = time.perf_counter()
     batches = count_batches(loader, num_epochs)
     making = time.perf_counter() - started
-    times = time_updates(assemble(config, run, material, None), loader, num_updates)
+    times = time_updates(build_state(config, run, data, None), loader, num_updates)
     loader.close()
     print("| what | measured |\n|---|---|")
     per_epoch = f"{len(loader.corpora[0]):,}, {batches.number / num_epochs:,.0f}"
@@ -135,21 +135,21 @@ def count_batches(loader: DataLoader, num_epochs: int) -> Batches:
     return batches
 
 
-def time_updates(engine: Engine, loader: DataLoader, number: int) -> Times:
+def time_updates(state: TrainingState, loader: DataLoader, number: int) -> Times:
     """Make so many updates, from the first epoch on, and time what is waited for each batch."""
-    engine.model.train()
+    state.model.train()
     batches = all_batches(loader)
-    clock = Clock(engine.device)
+    timer = Timer(state.device)
     waiting = 0.0
-    update(engine, next(batches))  # what is made ready once
-    clock.restart()
+    update(state, next(batches))  # what is made ready once
+    timer.restart()
     for _ in range(number):
         started = time.perf_counter()
         batch = next(batches)
         waiting += time.perf_counter() - started
-        update(engine, batch)
+        update(state, batch)
     batches.close()
-    return Times(waiting, clock.restart())
+    return Times(waiting, timer.restart())
 
 
 def all_batches(loader: DataLoader) -> Generator[Batch, None, None]:
@@ -158,11 +158,11 @@ def all_batches(loader: DataLoader) -> Generator[Batch, None, None]:
         yield from loader.epoch(epoch)
 
 
-def update(engine: Engine, batch: Batch) -> None:
+def update(state: TrainingState, batch: Batch) -> None:
     """As `Trainer` makes them."""
-    losses = engine.objective(engine.model, to(batch, engine.device))
+    losses = state.objective(state.model, to(batch, state.device))
     (losses.objective / batch.num_target_tokens).backward()
-    apply_gradients(engine.optimizer, losses.objective.detach(), engine.config.clip_norm)
+    apply_gradients(state.optimizer, losses.objective.detach(), state.config.clip_norm)
 
 
 if __name__ == "__main__":

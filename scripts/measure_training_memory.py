@@ -5,7 +5,7 @@
 The model of `benchmark_training.py`, on sentences of 15 pieces and EOS, so many target tokens in a
 batch. Three losses, each in float32 and in bfloat16: `cross_entropy` of torch, this package's loss
 of all logits (`label_smoothed_cross_entropy`), and the projection and its loss in chunks
-(`projected_cross_entropy`), which is what training has. "The loss" is from the decoder's vectors to
+(`chunked_cross_entropy`), which is what training has. "The loss" is from the decoder's vectors to
 the gradients of vectors and projection; "an update" is from the batch to the new weights, the first
 of a training. Each is measured in a process of its own: its peak of resident memory, less what was
 resident before, when weights and batch were there. Prints a Markdown table. For Linux.
@@ -25,7 +25,7 @@ WHAT = ("loss", "update")
 LOSSES = {
     "torch": "`cross_entropy` of all logits",
     "whole": "`label_smoothed_cross_entropy` of all logits",
-    "chunks": "`projected_cross_entropy`",
+    "chunks": "`chunked_cross_entropy`",
 }
 PRECISIONS = ("float32", "bfloat16")
 
@@ -80,9 +80,9 @@ def peak(loss: str, precision: str, what: str, vocabulary: int, tokens: int) -> 
     import torch
     from benchmarks.losses import prepare_loss, prepare_update
 
-    from nmt.training.process_setup import settle_process
+    from nmt.training.process_setup import set_up_process
 
-    settle_process(num_threads=None)
+    set_up_process(num_threads=None)
     prepare = prepare_loss if what == "loss" else prepare_update
     run = prepare(loss, getattr(torch, precision), vocabulary, tokens // LENGTH, LENGTH)
     before = resident_megabytes()

@@ -76,7 +76,7 @@ LONG_FILES = {
 """Files of more than 300 lines; no new one may come."""
 LONG_FUNCTIONS = {
     "cli/translate.py: add_arguments",
-    "training/build_state.py: assemble",
+    "training/build_state.py: build_state",
 }
 """Functions of more than 40 lines; no new one may come."""
 

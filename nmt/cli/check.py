@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from nmt.core.batch import Batch
     from nmt.data.formats.grids import Source
     from nmt.text.reader import SourceReader
-    from nmt.training.prepare_data import Material
-    from nmt.training.state import Engine
+    from nmt.training.prepare_data import PreparedData
+    from nmt.training.state import TrainingState
 
 DESCRIPTION = """Try a configuration out without training: read the corpora, make the tokenizers and
 the batches, build all that training needs, make a few updates, and say what it all comes to:
@@ -71,26 +71,26 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
 
     from nmt.runs.directory import RunDirectory
-    from nmt.training.build_state import assemble
-    from nmt.training.prepare_data import gather, make_tokenizers
-    from nmt.training.process_setup import settle_process
+    from nmt.training.build_state import build_state
+    from nmt.training.prepare_data import make_tokenizers, prepare_data
+    from nmt.training.process_setup import set_up_process
 
-    settle_process(config.training.num_threads)
+    set_up_process(config.training.num_threads)
     with tempfile.TemporaryDirectory(prefix="nmt-check-") as folder:
         place = RunDirectory(Path(folder))
         tokenizers = make_tokenizers(config, place)
         _report_tokenizers(config, tokenizers)
         contained = _contained(config)
-        material = gather(contained, place)
+        data = prepare_data(contained, place)
         torch.manual_seed(config.seed)
-        engine = assemble(contained, place, material, checkpoint=None)
-        batches = list(islice(material.loader.epoch(1), _NUM_BATCHES))
-        num_batches = engine.counters.first_epoch_batches or len(batches)
+        state = build_state(contained, place, data, checkpoint=None)
+        batches = list(islice(data.loader.epoch(1), _NUM_BATCHES))
+        num_batches = state.counters.first_epoch_batches or len(batches)
         _report_batches(batches, num_batches)
         largest = max(batches, key=lambda batch: batch.source.numel() * batch.target.shape[1])
-        _report_model(engine, largest, num_classes=len(tokenizers.target))
-        _advise(config, engine, material)
-        _report_speed(engine, batches, num_batches)
+        _report_model(state, largest, num_classes=len(tokenizers.target))
+        _advise(config, state, data)
+        _report_speed(state, batches, num_batches)
     return 0
 
 
@@ -165,40 +165,38 @@ def _report_batches(batches: "list[Batch]", num_batches: int) -> None:
     )
 
 
-def _report_model(engine: "Engine", batch: "Batch", num_classes: int) -> None:
+def _report_model(state: "TrainingState", batch: "Batch", num_classes: int) -> None:
     from nmt.cli.training_cost import count_parameters, measure_update
     from nmt.core.tensor_tree import to
 
-    counts = count_parameters(engine.model)
+    counts = count_parameters(state.model)
     print(f"parameters      {sum(counts.values()):,}")
     for name, count in counts.items():
         print(f"  {name:<18}{count:>14,}")
-    slow = engine.model.decoder.slow_path_reason
+    slow = state.model.decoder.slow_path_reason
     print(f"decoder         {'all words at once' if slow is None else f'word by word: {slow}'}")
-    cost = measure_update(
-        engine.model, engine.optimizer, to(batch, engine.device), engine.objective
-    )
+    cost = measure_update(state.model, state.optimizer, to(batch, state.device), state.objective)
     print(
         f"largest batch   {batch.num_sentences:,} pairs of up to {batch.source.shape[1]} and "
         f"{batch.labels.shape[1]} tokens; loss {cost.loss:.2f} before training "
         f"(chance: {math.log(num_classes):.2f})"
     )
-    print(f"memory          {_describe_memory(cost, engine.ema is not None)}")
+    print(f"memory          {_describe_memory(cost, state.ema is not None)}")
 
 
-def _advise(config: "Config", engine: "Engine", material: "Material") -> None:
+def _advise(config: "Config", state: "TrainingState", data: "PreparedData") -> None:
     """Warn of options that can be trained with and should hardly be, with what to set."""
     import logging
 
     from nmt.training.advice import advise_on_rate, advise_on_size, advise_on_warmup
 
-    corpora, tokenizers = material.loader.corpora, material.tokenizers
+    corpora, tokenizers = data.loader.corpora, data.tokenizers
     for advice in (
-        advise_on_rate(config, engine.schedule),
-        advise_on_warmup(engine.schedule),
+        advise_on_rate(config, state.schedule),
+        advise_on_warmup(state.schedule),
         advise_on_size(
             config,
-            sum(parameter.numel() for parameter in engine.model.parameters()),
+            sum(parameter.numel() for parameter in state.model.parameters()),
             sum(int(corpus.target_side.tokens.offsets[-1]) for corpus in corpora),
             len(tokenizers.source),
             len(tokenizers.target),
@@ -208,19 +206,19 @@ def _advise(config: "Config", engine: "Engine", material: "Material") -> None:
             logging.getLogger(__name__).warning("%s", advice)
 
 
-def _report_speed(engine: "Engine", batches: "list[Batch]", num_batches: int) -> None:
+def _report_speed(state: "TrainingState", batches: "list[Batch]", num_batches: int) -> None:
     """How fast this machine is, and how long training takes then."""
     import torch
 
     from nmt.cli.training_cost import measure_speed
 
-    config = engine.config
-    speed = measure_speed(engine.model, engine.optimizer, batches, engine.objective)
+    config = state.config
+    speed = measure_speed(state.model, state.optimizer, batches, state.objective)
     number = torch.get_num_threads()
-    threads = f", {number} thread{'s' * (number > 1)}" if engine.device.type == "cpu" else ""
+    threads = f", {number} thread{'s' * (number > 1)}" if state.device.type == "cpu" else ""
     print(
-        f"speed           {speed:,.0f} target tokens a second, on {engine.device} in "
-        f"{str(engine.precision).removeprefix('torch.')}{threads}",
+        f"speed           {speed:,.0f} target tokens a second, on {state.device} in "
+        f"{str(state.precision).removeprefix('torch.')}{threads}",
         flush=True,
     )
     num_tokens = sum(batch.num_target_tokens for batch in batches) * num_batches / len(batches)

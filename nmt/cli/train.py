@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nmt.config.experiment import Config
     from nmt.distributed.process_group import ProcessGroup
     from nmt.runs.directory import RunDirectory
-    from nmt.training.prepare_data import Material
+    from nmt.training.prepare_data import PreparedData
 
 _PREPARING: Final = ".preparing-"
 
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train to the end, or until interrupted."""
     from nmt.config.file import load_config
-    from nmt.training.disk_errors import explained
+    from nmt.training.disk_errors import explain_disk_errors
 
     config = load_config(arguments.config, arguments.overrides, resume=arguments.resume)
     warn_of_ineffective(config, arguments.overrides)
@@ -79,10 +79,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     from nmt.distributed.process_group import init_process_group
     from nmt.system.device import resolve_device
-    from nmt.training.process_setup import settle_process
+    from nmt.training.process_setup import set_up_process
 
-    settle_process(config.training.num_threads)
-    with explained(path), init_process_group(resolve_device(config.device).type) as group:
+    set_up_process(config.training.num_threads)
+    with explain_disk_errors(path), init_process_group(resolve_device(config.device).type) as group:
         return _train(path, config, arguments, group)
 
 
@@ -95,16 +95,16 @@ def _train(
 
     require_same_config(group, config)
     resume = group.broadcast(arguments.resume or (group.is_first and _was_begun(path)))
-    material = None
+    data = None
     with ExitStack() as stack:
         with group.rank_zero_first():
             if group.is_first:
                 folder = _open(path, resume, arguments.overwrite)
                 stack.enter_context(folder.held())
-                material = _begin(folder, config, resume, arguments.overwrite, group)
+                data = _begin(folder, config, resume, arguments.overwrite, group)
         if not group.is_first:
             folder = _open_beside_first(path)
-        result = train(config, folder, resume, material, group, is_held=True)
+        result = train(config, folder, resume, data, group, is_held=True)
     return 0 if result.signal is None else 128 + result.signal
 
 
@@ -143,8 +143,8 @@ def _open(path: Path, resume: bool, overwrite: bool) -> "RunDirectory":
 
 def _begin(
     folder: "RunDirectory", config: "Config", resume: bool, overwrite: bool, group: "ProcessGroup"
-) -> "Material | None":
-    """Put all that is needed to train into a folder that is held; of a new run, the material."""
+) -> "PreparedData | None":
+    """Put all that is needed to train into a folder that is held; of a new run, the data."""
     for left in folder.path.glob(f"{_PREPARING}*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
     return None if resume else _fill(folder, config, overwrite, group)
@@ -152,7 +152,7 @@ def _begin(
 
 def _fill(
     folder: "RunDirectory", config: "Config", overwrite: bool, group: "ProcessGroup"
-) -> "Material":
+) -> "PreparedData":
     """Give a new run its tokenizers and encoded corpora; where that fails, all is as it was.
 
     A run that is there goes when nothing is left that can be refused.
@@ -162,17 +162,17 @@ def _fill(
     try:
         with _workplace(folder.path) as name:
             prepared = RunDirectory(Path(name))
-            material = _prepare(prepared, config, group)
+            data = _prepare(prepared, config, group)
             RunDirectory.create(folder.path, overwrite=overwrite)
-            _move(prepared, folder, material)
+            _move(prepared, folder, data)
     except BaseException:
         if not any(folder.path.iterdir()):
             folder.path.rmdir()
         raise
-    return material
+    return data
 
 
-def _prepare(prepared: "RunDirectory", config: "Config", group: "ProcessGroup") -> "Material":
+def _prepare(prepared: "RunDirectory", config: "Config", group: "ProcessGroup") -> "PreparedData":
     """Do all that can fail for what a person wrote, before anything of theirs is changed.
 
     Every part of the training is made once for that. What takes long to make is kept.
@@ -181,22 +181,22 @@ def _prepare(prepared: "RunDirectory", config: "Config", group: "ProcessGroup") 
     from nmt.config.file import dump_config
     from nmt.data.formats.corpus import read_pairs
     from nmt.data.shard import Shard
-    from nmt.training.build_state import assemble
+    from nmt.training.build_state import build_state
     from nmt.training.logs.reporter import log_to_file
-    from nmt.training.prepare_data import gather, settle
+    from nmt.training.prepare_data import prepare_data, resolve_auto
 
     for corpus in (config.data.valid, config.data.test):
         if corpus is not None:
             deque(read_pairs(build_corpus(corpus)), maxlen=0)
     with log_to_file(prepared.log):
-        material = gather(config, prepared, shard=Shard(group.rank, group.size))
-        _require_readable(config, material)
-        assemble(config, prepared, material, checkpoint=None)
-    prepared.write_config(dump_config(settle(config, material)))
-    return material
+        data = prepare_data(config, prepared, shard=Shard(group.rank, group.size))
+        _require_readable(config, data)
+        build_state(config, prepared, data, checkpoint=None)
+    prepared.write_config(dump_config(resolve_auto(config, data)))
+    return data
 
 
-def _require_readable(config: "Config", material: "Material") -> None:
+def _require_readable(config: "Config", data: "PreparedData") -> None:
     """Refuse now held-out sources that the model cannot read, as grids of other channels."""
     from nmt.build.data import build_corpus
     from nmt.data.formats.corpus import read_pairs
@@ -204,10 +204,10 @@ def _require_readable(config: "Config", material: "Material") -> None:
     for corpus in (config.data.valid, config.data.test):
         if corpus is not None:
             for source, _ in read_pairs(build_corpus(corpus)):
-                material.tokenizers.source.encode(source)
+                data.tokenizers.source.encode(source)
 
 
-def _move(prepared: "RunDirectory", folder: "RunDirectory", material: "Material") -> None:
+def _move(prepared: "RunDirectory", folder: "RunDirectory", data: "PreparedData") -> None:
     from nmt.training.rank_checks import mark_run_started
 
     mark_run_started(folder.path)
@@ -215,7 +215,7 @@ def _move(prepared: "RunDirectory", folder: "RunDirectory", material: "Material"
     others = (item for item in prepared.path.iterdir() if item != prepared.config)
     for item in (prepared.config, *others):
         shutil.move(item, folder.path / item.name)
-    material.loader.cache_moved(prepared.cache, folder.cache)
+    data.loader.cache_moved(prepared.cache, folder.cache)
 
 
 def _workplace(folder: Path) -> "tempfile.TemporaryDirectory[str]":

@@ -21,7 +21,7 @@ from nmt.system.memory import free_memory, peak_memory, reset_peak_memory
 from nmt.system.torchrun import local_size
 from nmt.text.reader import Tokens
 from nmt.training.objective.objective import build_objective
-from nmt.training.oom_advice import explained
+from nmt.training.oom_advice import explain_out_of_memory
 
 _MOST: Final = 25_000  # where larger batches take longer and teach no more, on any hardware
 _UPDATES_OF_EPOCH: Final = 100  # at least: a small corpus needs small batches
@@ -59,7 +59,7 @@ def probe_batch_tokens(
     pair = _fullest_pair(corpora)
     tried, longest = max(map(len, pair)) + 1, max(map(_longest, corpora)) + 1
     devices = [device] if device.type == "cuda" else []
-    with explained(_no_room_for(tried)), torch.random.fork_rng(devices):
+    with explain_out_of_memory(_no_room_for(tried)), torch.random.fork_rng(devices):
         update = _updater(config, pair, tokenizers, device, precision)
         fitting = fitting_tokens(update, tried, device)
     if fitting < longest:

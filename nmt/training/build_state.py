@@ -1,4 +1,4 @@
-"""From a configuration to an engine that can start, or go on."""
+"""From a configuration to a training that can start or resume."""
 
 from nmt.build.model import build_model
 from nmt.build.search import build_search
@@ -12,28 +12,28 @@ from nmt.nn.model import Model
 from nmt.runs.checkpoint import Checkpoint
 from nmt.runs.directory import RunDirectory
 from nmt.training.build_validator import build_validator
-from nmt.training.divergence import DivergenceGuard
-from nmt.training.early_stopping import Progress
-from nmt.training.fine_tuning import adopt_weights
+from nmt.training.divergence import DivergenceDetector
+from nmt.training.early_stopping import MetricTracker
+from nmt.training.fine_tuning import load_pretrained_weights
 from nmt.training.logs.reporter import Reporter, SilentReporter
-from nmt.training.logs.running_metrics import Tally
+from nmt.training.logs.running_metrics import RunningMetrics
 from nmt.training.objective.objective import build_objective
-from nmt.training.optim.ema import ExponentialAverage
+from nmt.training.optim.ema import ExponentialMovingAverage
 from nmt.training.optim.optimizers import Optimizer
 from nmt.training.optim.schedules import Schedule
-from nmt.training.prepare_data import Material
+from nmt.training.prepare_data import PreparedData
 from nmt.training.resume_checks import data_identity, require_same_data
 from nmt.training.snapshots import Snapshots
-from nmt.training.state import NEVER, Counters, Engine
+from nmt.training.state import NEVER_VALIDATED, Counters, TrainingState
 
 
-def assemble(
+def build_state(
     config: Config,
     run: RunDirectory,
-    material: Material,
+    data: PreparedData,
     checkpoint: Checkpoint | None,
     group: ProcessGroup | None = None,
-) -> Engine:
+) -> TrainingState:
     """All parts of a training, restored from a checkpoint where there is one.
 
     Draws the first weights from torch's global generator.
@@ -41,60 +41,62 @@ def assemble(
     Args:
         config: the experiment.
         run: its folder.
-        material: tokenizers and batches.
+        data: tokenizers and batches.
         checkpoint: where to go on from; None: from the beginning.
         group: the processes that train together; None: this one does, alone.
 
     Raises:
-        UserError: all that `gather` has not refused yet of what a person wrote; nothing of the run
-            is changed before, or by this.
+        UserError: what a user wrote cannot be trained with, and `prepare_data` has not refused it;
+            nothing of the run is changed before, or by this.
     """
-    training, device, group = config.training, material.device, group or SingleProcess()
-    data = data_identity(config, material.tokenizers, material.loader)
+    training, device, group = config.training, data.device, group or SingleProcess()
+    identity = data_identity(config, data.tokenizers, data.loader)
     if checkpoint is not None:
-        require_same_data(config, run, checkpoint.metadata["data"], data)
+        require_same_data(config, run, checkpoint.metadata["data"], identity)
     # What it refuses is told now, not at the end, where it is used.
-    build_search(config.decoding, material.tokenizers.target)
-    model = _model(config, material, is_new=checkpoint is None)
+    build_search(config.decoding, data.tokenizers.target)
+    model = _model(config, data, is_new=checkpoint is None)
     optimizer = _optimizer(training, model, group)
-    counters, num_batches = _counters(config, checkpoint, material.loader)
+    counters, num_batches = _counters(config, checkpoint, data.loader)
     total_updates = count_updates(training, num_batches)
     schedule: Schedule = SCHEDULES.create(training.schedule, total_updates)
-    engine = Engine(
+    state = TrainingState(
         config=training,
         group=group,
         seed=config.seed,
         run=run,
         device=device,
-        precision=material.precision,
+        precision=data.precision,
         model=model,
-        loader=material.loader,
+        loader=data.loader,
         optimizer=optimizer,
         base_learning_rate=optimizer.param_groups[0]["lr"],
         schedule=schedule,
-        objective=build_objective(training, material.precision),
-        ema=None if training.ema_decay is None else ExponentialAverage(model, training.ema_decay),
-        validator=build_validator(config, run, model, material, group),
-        best=_progress(training, training.validation.best),
+        objective=build_objective(training, data.precision),
+        ema=None
+        if training.ema_decay is None
+        else ExponentialMovingAverage(model, training.ema_decay),
+        validator=build_validator(config, run, model, data, group),
+        best=_metric_tracker(training, training.validation.best),
         stopping=_stopping(training),
-        tally=Tally(device),
-        guard=DivergenceGuard(len(material.tokenizers.target), schedule.warmup, device),
+        running_metrics=RunningMetrics(device),
+        divergence=DivergenceDetector(len(data.tokenizers.target), schedule.warmup, device),
         snapshots=_snapshots(training, run),
         reporter=_reporter(config, run, total_updates, checkpoint, is_silent=not group.is_first),
-        data=data,
+        data_identity=identity,
         counters=counters,
     )
     if checkpoint is not None:
-        engine.restore(checkpoint)
-    return engine
+        state.restore(checkpoint)
+    return state
 
 
-def _model(config: Config, material: Material, *, is_new: bool) -> Model:
-    tokenizers = material.tokenizers
+def _model(config: Config, data: PreparedData, *, is_new: bool) -> Model:
+    tokenizers = data.tokenizers
     model = build_model(config.model, len(tokenizers.source), len(tokenizers.target))
     if is_new and config.start_from is not None:
-        adopt_weights(config, model, tokenizers)
-    return model.to(material.device)
+        load_pretrained_weights(config, model, tokenizers)
+    return model.to(data.device)
 
 
 def _optimizer(training: TrainingConfig, model: Model, group: ProcessGroup) -> Optimizer:
@@ -115,7 +117,9 @@ def _counters(
     elif config.start_from is None:
         counters = Counters()
     else:
-        counters = Counters(validated_at=NEVER)  # what it starts with competes for the best
+        counters = Counters(
+            validated_at=NEVER_VALIDATED
+        )  # what it starts with competes for the best
     if counters.first_epoch_batches is None:
         counters.first_epoch_batches = loader.num_batches(1)
     if counters.first_epoch_batches == 0:
@@ -153,20 +157,20 @@ def count_updates(config: TrainingConfig, batches_per_epoch: int) -> int | None:
     return min(limits, default=None)
 
 
-def _stopping(training: TrainingConfig) -> Progress | None:
+def _stopping(training: TrainingConfig) -> MetricTracker | None:
     early = training.early_stopping
-    return None if early is None else _progress(training, early.metric)
+    return None if early is None else _metric_tracker(training, early.metric)
 
 
 def _snapshots(training: TrainingConfig, run: RunDirectory) -> Snapshots:
     return Snapshots(run, max(training.checkpoints.keep_last, training.checkpoints.average_last))
 
 
-def _progress(training: TrainingConfig, label: str) -> Progress:
+def _metric_tracker(training: TrainingConfig, label: str) -> MetricTracker:
     if label == "loss":
-        return Progress(label, higher_is_better=False)
+        return MetricTracker(label, higher_is_better=False)
     higher = METRICS.get(training.validation.named(label).name).higher_is_better
-    return Progress(label, higher_is_better=higher, perfect=100.0 if higher else 0.0)
+    return MetricTracker(label, higher_is_better=higher, perfect=100.0 if higher else 0.0)
 
 
 def _reporter(

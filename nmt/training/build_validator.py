@@ -14,7 +14,7 @@ from nmt.inference.loading import load_dictionary, load_shortlist
 from nmt.inference.translator import Translator
 from nmt.nn.model import Model
 from nmt.runs.directory import RunDirectory
-from nmt.training.prepare_data import Material
+from nmt.training.prepare_data import PreparedData
 from nmt.training.validation import Validator
 
 _OPTION: Final = "training.validation.beam_size"
@@ -23,7 +23,7 @@ _SEARCH: Final = {"search", "beam_size", "n_best", "mbr"}
 
 
 def build_validator(
-    config: Config, run: RunDirectory, model: Model, material: Material, group: ProcessGroup
+    config: Config, run: RunDirectory, model: Model, data: PreparedData, group: ProcessGroup
 ) -> Validator | None:
     """Return what measures the model on the validation set; None where there is none.
 
@@ -31,7 +31,7 @@ def build_validator(
         config: the experiment.
         run: its folder, with the lexicon where `decoding.shortlist` is set.
         model: that is trained.
-        material: tokenizers, device and precision.
+        data: tokenizers, device and precision.
         group: the processes that train together.
 
     Raises:
@@ -40,12 +40,12 @@ def build_validator(
     if config.data.valid is None:
         return None
     options, decoding = config.training.validation, config.validation_decoding
-    tokenizers = material.tokenizers
+    tokenizers = data.tokenizers
     runner = BatchRunner(
         model,
         build_search(decoding, tokenizers.target),
-        material.device,
-        material.precision,
+        data.device,
+        data.precision,
         decoding.batch_tokens,
         shortlist=load_shortlist(decoding, run, tokenizers),
     )

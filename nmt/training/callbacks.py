@@ -10,10 +10,10 @@ from nmt.core.errors import UserError
 from nmt.runs.checkpoint import is_checkpoint
 from nmt.runs.directory import BEST
 from nmt.system.atomic_files import write_text
-from nmt.training.early_stopping import Progress
+from nmt.training.early_stopping import MetricTracker
 from nmt.training.rank_checks import require_same_weights
 from nmt.training.signals import Interruption
-from nmt.training.state import Engine
+from nmt.training.state import TrainingState
 from nmt.training.validation import Validation
 
 logger = logging.getLogger(__name__)
@@ -21,38 +21,38 @@ logger = logging.getLogger(__name__)
 _DRAWING_PAUSE: Final = 60.0  # seconds
 
 
-def announce(engine: Engine) -> None:
+def log_start(state: TrainingState) -> None:
     """Say what is trained, where it goes, and how far."""
-    size = sum(parameter.numel() for parameter in engine.model.parameters())
-    precision = str(engine.precision).removeprefix("torch.")
-    start = f", from update {engine.counters.update:,} on" if engine.counters.update else ""
+    size = sum(parameter.numel() for parameter in state.model.parameters())
+    precision = str(state.precision).removeprefix("torch.")
+    start = f", from update {state.counters.update:,} on" if state.counters.update else ""
     logger.info(
         "%s: %s parameters, %s, %s%s%s%s",
-        engine.run.path,
+        state.run.path,
         f"{size:,}",
-        engine.device,
+        state.device,
         precision,
-        f", {engine.group.size:,} processes" if engine.group.size > 1 else "",
-        _limits(engine),
+        f", {state.group.size:,} processes" if state.group.size > 1 else "",
+        _limits(state),
         start,
     )
 
 
-def reason_to_stop(engine: Engine) -> str | None:
+def reason_to_stop(state: TrainingState) -> str | None:
     """Why training is over, in words; None while it is not."""
-    config, counters = engine.config, engine.counters
+    config, counters = state.config, state.counters
     if config.max_updates is not None and counters.update >= config.max_updates:
         return f"max_updates ({config.max_updates:,}) reached"
     if config.max_epochs is not None and counters.epoch > config.max_epochs:
         return f"max_epochs ({config.max_epochs:,}) reached"
-    if engine.stopping is not None and config.early_stopping is not None:
-        patience, stopping = config.early_stopping.patience, engine.stopping
+    if state.stopping is not None and config.early_stopping is not None:
+        patience, stopping = config.early_stopping.patience, state.stopping
         if stopping.without_best >= patience:
             return f"{patience} validations in a row without a better {stopping.metric}"
     return None
 
 
-def validate(engine: Engine, interruption: Interruption) -> None:
+def validate(state: TrainingState, interruption: Interruption) -> None:
     """Measure the weights, steer by the result, and keep them where they are the best.
 
     All processes compute, and steer by what the first has found; it alone keeps the weights.
@@ -60,43 +60,43 @@ def validate(engine: Engine, interruption: Interruption) -> None:
     changed.
     """
     started = time.perf_counter()
-    update = engine.counters.update
-    require_same_weights(engine.group, engine.model)
-    with engine.used_weights():
-        weights = engine.model.state_dict()
+    update = state.counters.update
+    require_same_weights(state.group, state.model)
+    with state.evaluation_weights():
+        weights = state.model.state_dict()
         facts: dict[str, object] = {"update": update}
         improved = True
-        if engine.validator is not None:
-            validation = engine.validator(interruption)
+        if state.validator is not None:
+            validation = state.validator(interruption)
             facts.update(loss=validation.loss, scores=validation.as_dict())
-            improved = _observe(engine, validation)
-            _report(engine, validation, improved, time.perf_counter() - started)
-            _write_translations(engine, validation)
-        if engine.group.is_first:
-            engine.snapshots.save(update, weights, facts)
+            improved = _observe(state, validation)
+            _report(state, validation, improved, time.perf_counter() - started)
+            _write_translations(state, validation)
+        if state.group.is_first:
+            state.snapshots.save(update, weights, facts)
             if improved:
-                engine.snapshots.save_best(weights, facts)
-    engine.counters.validated_at = update
+                state.snapshots.save_best(weights, facts)
+    state.counters.validated_at = update
 
 
-def log_training(engine: Engine) -> None:
+def log_training(state: TrainingState) -> None:
     """A line of metrics on the updates since the last one."""
-    counters = engine.counters
-    reading = engine.tally.read()
+    counters = state.counters
+    metrics = state.running_metrics.read()
     seconds = counters.seconds - counters.logged_seconds
     tokens = counters.num_tokens - counters.logged_tokens
     counters.logged_seconds, counters.logged_tokens = counters.seconds, counters.num_tokens
-    engine.reporter.training(
+    state.reporter.training(
         counters.update,
         {
             "epoch": counters.epoch,
-            "loss": reading.loss,
-            "objective": reading.objective,
-            "learning_rate": engine.learning_rate(),
-            "gradient_norm": reading.gradient_norm,
-            "num_skipped": reading.num_skipped,
+            "loss": metrics.loss,
+            "objective": metrics.objective,
+            "learning_rate": state.learning_rate(),
+            "gradient_norm": metrics.gradient_norm,
+            "num_skipped": metrics.num_skipped,
             "num_split": counters.num_split,
-            "feed_own": engine.feed_own(),
+            "feed_own": state.sampling_probability(),
             "num_tokens": counters.num_tokens,
             "tokens_per_second": tokens / seconds,
             "seconds": round(counters.seconds, 3),
@@ -104,23 +104,23 @@ def log_training(engine: Engine) -> None:
     )
 
 
-def give_up_where_all_is_bad(engine: Engine) -> None:
+def stop_after_bad_updates(state: TrainingState) -> None:
     """Stop where too many updates in a row were skipped; `last` stays as it is.
 
     Raises:
         UserError: `max_bad_updates` in a row had a loss or gradient that is not finite.
     """
-    limit = engine.config.max_bad_updates
-    if engine.tally.most_bad_in_a_row() >= limit:
+    limit = state.config.max_bad_updates
+    if state.running_metrics.most_bad_in_a_row() >= limit:
         raise UserError(
             f"training.max_bad_updates: {limit} updates in a row, by update "
-            f"{engine.counters.update}, had a loss or gradient that is not finite; they were "
+            f"{state.counters.update}, had a loss or gradient that is not finite; they were "
             "skipped and the weights are good: lower training.optimizer.learning_rate or "
             "training.clip_norm and start anew"
         )
 
 
-def stop_where_diverged(engine: Engine) -> None:
+def stop_if_diverged(state: TrainingState) -> None:
     """Stop where the loss has risen too far; what was saved stays as it is.
 
     All processes have the same sums, so that all stop at the same update.
@@ -128,65 +128,65 @@ def stop_where_diverged(engine: Engine) -> None:
     Raises:
         UserError: the mean loss of the last 100 updates is beyond what training comes back from.
     """
-    divergence = engine.guard.check(engine.counters.update, engine.feed_own())
+    divergence = state.divergence.check(state.counters.update, state.sampling_probability())
     if divergence is None:
         return
     kept = "no model had been kept yet"
-    if is_checkpoint(engine.run.checkpoint(BEST)):
-        score = "" if engine.best.best is None else f" ({engine.best})"
+    if is_checkpoint(state.run.checkpoint(BEST)):
+        score = "" if state.best.best is None else f" ({state.best})"
         kept = f"the best model before that{score} is kept"
     raise UserError(
-        f"{engine.run.path}: training diverged: {divergence}, and {kept}; lower "
-        f"training.optimizer.learning_rate ({engine.base_learning_rate:g}) or training.clip_norm, "
+        f"{state.run.path}: training diverged: {divergence}, and {kept}; lower "
+        f"training.optimizer.learning_rate ({state.base_learning_rate:g}) or training.clip_norm, "
         "or raise training.schedule.warmup, and start another run"
     )
 
 
-def _observe(engine: Engine, validation: Validation) -> bool:
+def _observe(state: TrainingState, validation: Validation) -> bool:
     """Steer by a validation; return whether it is the best so far."""
-    if engine.stopping is not None:
-        _take_into_account(engine.stopping, validation, engine.counters.update)
-    was_perfect = engine.best.is_perfect
-    improved = _take_into_account(engine.best, validation, engine.counters.update)
-    if engine.best.is_perfect and not was_perfect:
+    if state.stopping is not None:
+        _take_into_account(state.stopping, validation, state.counters.update)
+    was_perfect = state.best.is_perfect
+    improved = _take_into_account(state.best, validation, state.counters.update)
+    if state.best.is_perfect and not was_perfect:
         logger.warning(
             "training.validation.best: %s is perfect on the validation set and cannot get better, "
             "so that from now on the loss decides; use a larger validation set, or best: loss",
-            engine.best.metric,
+            state.best.metric,
         )
-    engine.schedule.observe(improved)
+    state.schedule.observe(improved)
     return improved
 
 
-def _take_into_account(progress: Progress, validation: Validation, update: int) -> bool:
+def _take_into_account(progress: MetricTracker, validation: Validation, update: int) -> bool:
     return progress.observe(validation.value(progress.metric), update, validation.loss)
 
 
-def _write_translations(engine: Engine, validation: Validation) -> None:
+def _write_translations(state: TrainingState, validation: Validation) -> None:
     """Keep the translations of a validation in the run, to be scored again or compared."""
-    if engine.group.is_first and validation.translations:
-        path = engine.run.translations / f"valid-{engine.counters.update}.txt"
+    if state.group.is_first and validation.translations:
+        path = state.run.translations / f"valid-{state.counters.update}.txt"
         path.parent.mkdir(exist_ok=True)
         write_text(path, "".join(f"{text}\n" for text in validation.translations))
 
 
-def _report(engine: Engine, validation: Validation, improved: bool, seconds: float) -> None:
-    reporter, counters = engine.reporter, engine.counters
+def _report(state: TrainingState, validation: Validation, improved: bool, seconds: float) -> None:
+    reporter, counters = state.reporter, state.counters
     losses = {"loss": validation.loss, "perplexity": validation.perplexity}
     reporter.validation(counters.update, losses, validation.as_dict())
     for sample in validation.samples if improved else ():  # where there is something new to see
         logger.info("%s", sample)
-    note = " - the best so far" if improved else f" - best {engine.best}"
+    note = " - the best so far" if improved else f" - best {state.best}"
     logger.info(
         "validation at update %s (%s): %s%s; took %s; %s",
         f"{counters.update:,}",
-        _epoch(engine),
+        _epoch(state),
         validation,
         note,
         format_duration(seconds),
-        _training_time(engine),
+        _training_time(state),
     )
-    num_tokens = engine.model.target_embedding.table.num_embeddings
+    num_tokens = state.model.target_embedding.table.num_embeddings
     if validation.loss > (guess := math.log(num_tokens)):
         logger.warning(
             "a loss of %.4f is worse than a guess among all %s tokens, which has %.4f: if it stays "
@@ -198,9 +198,9 @@ def _report(engine: Engine, validation: Validation, improved: bool, seconds: flo
     reporter.draw_curves(_DRAWING_PAUSE)
 
 
-def _limits(engine: Engine) -> str:
+def _limits(state: TrainingState) -> str:
     """How far training can go: `, 20 epochs of 59 updates`."""
-    config, num_batches = engine.config, engine.counters.first_epoch_batches
+    config, num_batches = state.config, state.counters.first_epoch_batches
     limits = ""
     if config.max_epochs is not None:
         limits += f", {_count(config.max_epochs, 'epoch')}"
@@ -215,16 +215,16 @@ def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
-def _epoch(engine: Engine) -> str:
+def _epoch(state: TrainingState) -> str:
     """The epoch that goes on, or has just ended: `epoch 7 of 20`."""
-    counters, most = engine.counters, engine.config.max_epochs
+    counters, most = state.counters, state.config.max_epochs
     number = counters.epoch if counters.batch > 0 else counters.epoch - 1
     return f"epoch {number:,}" if most is None else f"epoch {number:,} of {most:,}"
 
 
-def _training_time(engine: Engine) -> str:
+def _training_time(state: TrainingState) -> str:
     """What has passed and what may be left, without validations and saves."""
-    counters, total = engine.counters, engine.reporter.total_updates
+    counters, total = state.counters, state.reporter.total_updates
     passed = f"trained for {format_duration(counters.seconds)}"
     if total is None or counters.update == 0:
         return passed

@@ -14,7 +14,7 @@ _WITHOUT_NAME: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errn
 
 
 @contextmanager
-def explained(folder: Path) -> Iterator[None]:
+def explain_disk_errors(folder: Path) -> Iterator[None]:
     """Inside, what cannot be read or written of a run is something that a person can mend.
 
     Args:

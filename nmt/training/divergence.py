@@ -41,7 +41,7 @@ class Divergence:
         return f"{text}, more than twice the best one before ({self.best:.2f})"
 
 
-class DivergenceGuard:
+class DivergenceDetector:
     """Compares the mean loss of every 100 updates after the warm-up with two bounds.
 
     The loss is the cross-entropy of a token in nats, without smoothing or further terms, so that
@@ -58,7 +58,7 @@ class DivergenceGuard:
         self._guess = math.log(num_classes)
         self._warmup = warmup
         self._best = math.inf
-        self._feed_own = 0.0
+        self._sampling_probability = 0.0
         self._sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss, tokens
 
     def add(self, likelihood: Tensor, num_tokens: int, norm: Tensor) -> None:
@@ -73,13 +73,13 @@ class DivergenceGuard:
         finite = torch.nan_to_num(row.double(), nan=_LARGEST, posinf=_LARGEST)
         self._sums += torch.where(torch.isfinite(norm), finite, 0.0)
 
-    def check(self, update: int, feed_own: float = 0.0) -> Divergence | None:
+    def check(self, update: int, sampling_probability: float = 0.0) -> Divergence | None:
         """Return what is wrong with the window that ends with an update, if anything is.
 
         Args:
             update: the latest; what is not a multiple of 100 ends no window.
-            feed_own: the chance that the decoder is fed its own words. Where it has risen, losses
-                do not compare with those before.
+            sampling_probability: the chance that the decoder is fed its own words. Where it has
+                risen, losses do not compare with those before.
         """
         if update % WINDOW:
             return None
@@ -88,9 +88,9 @@ class DivergenceGuard:
         if update - WINDOW < self._warmup or not num_tokens:
             return None
         mean = loss / num_tokens
-        best = self._best if feed_own <= self._feed_own else math.inf
+        best = self._best if sampling_probability <= self._sampling_probability else math.inf
         bounds = (self._guess + _WORSE_THAN_GUESSING, max(_FACTOR * best, best + _LEAST_RISE))
-        self._best, self._feed_own = min(best, mean), feed_own
+        self._best, self._sampling_probability = min(best, mean), sampling_probability
         if mean <= min(bounds):
             return None
         return Divergence(update - WINDOW + 1, update, mean, best, self._guess)
@@ -98,10 +98,10 @@ class DivergenceGuard:
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs to continue from here."""
         best = None if math.isinf(self._best) else self._best
-        return {"sums": self._sums.tolist(), "best": best, "feed_own": self._feed_own}
+        return {"sums": self._sums.tolist(), "best": best, "feed_own": self._sampling_probability}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `state` returned."""
         self._sums.copy_(torch.tensor(state["sums"], dtype=torch.float64))
         self._best = math.inf if state["best"] is None else state["best"]
-        self._feed_own = state["feed_own"]
+        self._sampling_probability = state["feed_own"]

@@ -6,7 +6,7 @@ from typing import Any, Final
 _SAME: Final = 1e-9  # relative difference up to which two values of a metric are equal
 
 
-class Progress:
+class MetricTracker:
     """The best value of one metric and the validations since; equal values are ranked by the loss.
 
     Args:

@@ -32,7 +32,7 @@ _FOLDERS: Final = ("source_path", "target_path")  # of tokenizers that are given
 _OF_CELLS: Final = ("channels", "max_rows", "max_columns")
 
 
-def adopt_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
+def copy_pretrained_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
     """Those that the weights of the other run know the tokens of, saved in this run as well.
 
     Its checkpoint is looked for too, as encoding comes next, which may take long.
@@ -64,7 +64,7 @@ def adopt_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
     return theirs
 
 
-def adopt_weights(config: Config, model: Model, tokenizers: Tokenizers) -> None:
+def load_pretrained_weights(config: Config, model: Model, tokenizers: Tokenizers) -> None:
     """Give a fresh model the best weights of the other run.
 
     What has no weights may differ, as dropout and the kind of a dot product do.
@@ -95,7 +95,7 @@ def adopt_weights(config: Config, model: Model, tokenizers: Tokenizers) -> None:
         )
 
 
-def tell_differences(config: Config, tokenizers: Tokenizers) -> None:
+def log_differences(config: Config, tokenizers: Tokenizers) -> None:
     """Log what is not as in the other run: options of the model, and tokens of the text.
 
     Args:

@@ -17,81 +17,81 @@ from nmt.runs.directory import RunDirectory
 from nmt.system.atomic_files import write_text
 from nmt.training.optim.checkpoint_averaging import average_weights
 from nmt.training.signals import Interruption
-from nmt.training.state import Engine
-from nmt.training.swapped_weights import holding
-from nmt.training.validation import together, translate_lines
+from nmt.training.state import TrainingState
+from nmt.training.swapped_weights import swapped_weights
+from nmt.training.validation import on_all_ranks, translate_lines
 
 logger = logging.getLogger(__name__)
 
 
 def finish(
-    config: Config, engine: Engine, reason: str, interruption: Interruption
+    config: Config, state: TrainingState, reason: str, interruption: Interruption
 ) -> Sequence[Score]:
     """Average, score the test set, and note that the run is finished; the test scores.
 
     Raises `Interrupted` where an end is asked for in the meantime; resuming does this part again.
     """
-    keep_average_where_better(engine, interruption)
-    scores = score_test_set(config, engine, interruption)
+    keep_average_if_better(state, interruption)
+    scores = score_test_set(config, state, interruption)
     results = {
         "reason": reason,
-        "updates": engine.counters.update,
-        "epochs": engine.counters.epoch - 1 + (engine.counters.batch > 0),
-        "training_seconds": round(engine.counters.seconds, 1),
-        "num_parameters": sum(parameter.numel() for parameter in engine.model.parameters()),
-        "best": {"metric": engine.best.metric, **engine.best.state()},
+        "updates": state.counters.update,
+        "epochs": state.counters.epoch - 1 + (state.counters.batch > 0),
+        "training_seconds": round(state.counters.seconds, 1),
+        "num_parameters": sum(parameter.numel() for parameter in state.model.parameters()),
+        "best": {"metric": state.best.metric, **state.best.state()},
         "test": [asdict(score) for score in scores],
     }
-    if engine.group.is_first:
-        write_text(engine.run.results, json.dumps(results, indent=2) + "\n")
-    engine.reporter.draw_curves()
-    engine.counters.is_finished = True
-    engine.save()
-    logger.info("%s", describe_result(engine))
+    if state.group.is_first:
+        write_text(state.run.results, json.dumps(results, indent=2) + "\n")
+    state.reporter.draw_curves()
+    state.counters.is_finished = True
+    state.save()
+    logger.info("%s", describe_result(state))
     return scores
 
 
-def has_results(config: Config, engine: Engine) -> bool:
+def has_results(config: Config, state: TrainingState) -> bool:
     """Return whether the files that `finish` writes are all there; every process must call it."""
-    files = [engine.run.results]
+    files = [state.run.results]
     if config.data.test is not None:
-        files.append(_test_translations(engine.run))
-    return engine.group.broadcast(all(path.is_file() for path in files))
+        files.append(_test_translations(state.run))
+    return state.group.broadcast(all(path.is_file() for path in files))
 
 
-def keep_average_where_better(engine: Engine, interruption: Interruption) -> None:
+def keep_average_if_better(state: TrainingState, interruption: Interruption) -> None:
     """Average the last snapshots, and keep that as the best where it validates better."""
     # (The first, which has written them all by the time that it tells.)
-    updates = engine.group.broadcast(
-        engine.snapshots.latest(engine.config.checkpoints.average_last)
-    )
-    if engine.validator is None or len(updates) < 2:
+    updates = state.group.broadcast(state.snapshots.latest(state.config.checkpoints.average_last))
+    if state.validator is None or len(updates) < 2:
         return
-    average = average_weights(engine.snapshots.weights(updates))
-    with holding(engine.model, average):
-        validation = engine.validator(interruption)
-    value = validation.value(engine.best.metric)
-    improved = engine.best.is_better(value, validation.loss)
-    verdict = "kept as the best" if improved else f"not kept, better is {engine.best}"
+    average = average_weights(state.snapshots.weights(updates))
+    with swapped_weights(state.model, average):
+        validation = state.validator(interruption)
+    value = validation.value(state.best.metric)
+    improved = state.best.is_better(value, validation.loss)
+    verdict = "kept as the best" if improved else f"not kept, better is {state.best}"
     logger.info("average of %d snapshots: %s - %s", len(updates), validation, verdict)
     if improved:
-        update = engine.counters.update
-        engine.best.observe(value, update, validation.loss)
+        update = state.counters.update
+        state.best.observe(value, update, validation.loss)
         facts = {"loss": validation.loss, "scores": validation.as_dict(), "average_of": updates}
-        if engine.group.is_first:
-            engine.snapshots.save_best(average, {"update": update, **facts})
+        if state.group.is_first:
+            state.snapshots.save_best(average, {"update": update, **facts})
 
 
-def score_test_set(config: Config, engine: Engine, interruption: Interruption) -> Sequence[Score]:
+def score_test_set(
+    config: Config, state: TrainingState, interruption: Interruption
+) -> Sequence[Score]:
     """Translate the test set with the best model, as `nmt translate` would, and score that."""
     if config.data.test is None:
         return []
-    run, group = engine.run, engine.group
+    run, group = state.run, state.group
     pairs = list(read_pairs(build_corpus(config.data.test)))
     sources = [source for source, _ in pairs]
     group.broadcast(None)  # the best model has been written
     translator = Translator.from_run(run.path, device=config.device, precision=config.precision)
-    texts = together(
+    texts = on_all_ranks(
         group,
         translator,
         interruption,
@@ -118,10 +118,10 @@ def _test_translations(run: RunDirectory) -> Path:
     return run.translations / "test.txt"
 
 
-def describe_result(engine: Engine) -> str:
+def describe_result(state: TrainingState) -> str:
     """Where the model is, and how to use it."""
-    path, best = engine.run.path, engine.best
+    path, best = state.run.path, state.best
     model = f"the best model ({best})"
     if best.best is None:
-        model = f"the latest model (update {engine.counters.update:,})"
+        model = f"the latest model (update {state.counters.update:,})"
     return f"{model} is in {path}; `nmt translate {shlex.quote(str(path))} FILE` uses it"

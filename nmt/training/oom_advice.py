@@ -48,7 +48,7 @@ def describe(batch: Batch) -> str:
 
 
 @contextmanager
-def explained(message: str) -> Iterator[None]:
+def explain_out_of_memory(message: str) -> Iterator[None]:
     """Inside, a lack of memory is something that a person can mend, as the message says."""
     try:
         yield

@@ -10,21 +10,21 @@ from nmt.core.tensor_tree import to
 from nmt.system.out_of_memory import is_out_of_memory
 from nmt.training.oom_advice import describe, num_cells, split
 from nmt.training.randomness import seed_update
-from nmt.training.state import Engine
+from nmt.training.state import TrainingState
 
 logger = logging.getLogger(__name__)
 
 
-class GradientMaker:
+class GradientAccumulator:
     """Computes what one process has to of the gradient of an update.
 
     Args:
-        engine: its model, optimizer and objective are used, and its counters told of what is split.
+        state: its model, optimizer and objective are used, and its counters told of what is split.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._counters = engine.counters
+    def __init__(self, state: TrainingState) -> None:
+        self._state = state
+        self._counters = state.counters
         self._num_split = 0  # by this process, not yet counted for all
 
     def make(self, batches: list[Batch], num_tokens: int) -> Tensor:
@@ -36,15 +36,15 @@ class GradientMaker:
         Raises:
             UserError: there is no memory for a single pair.
         """
-        engine, parts = self._engine, batches
+        state, parts = self._state, batches
         while True:
-            seed_update(engine.seed, self._counters.update, engine.group.rank)
-            sums = torch.zeros(2, device=engine.device)
+            seed_update(state.seed, self._counters.update, state.group.rank)
+            sums = torch.zeros(2, device=state.device)
             too_large = self._first_too_large(parts, num_tokens, sums)
             if too_large is None:
                 break
             # Of it some weights may have a gradient, and some not: all is done again.
-            engine.optimizer.zero_grad(set_to_none=True)
+            state.optimizer.zero_grad(set_to_none=True)
             parts = self._split(parts, too_large)
         if len(parts) > len(batches):
             logger.warning("batches of up to %s tokens fit", f"{max(map(num_cells, parts)):,}")
@@ -54,7 +54,7 @@ class GradientMaker:
         """Count those split since the last call, by all processes, each of which calls this."""
         counters, mine = self._counters, self._num_split
         num_split = torch.tensor(mine)
-        self._engine.group.all_reduce(num_split)
+        self._state.group.all_reduce(num_split)
         counters.num_split += int(num_split)
         if (num_elsewhere := int(num_split) - mine) > 0:
             numbers = (counters.update, num_elsewhere, counters.num_split)
@@ -78,8 +78,8 @@ class GradientMaker:
         return None
 
     def _of(self, batch: Batch, num_tokens: int) -> Tensor:
-        engine = self._engine
-        losses = engine.objective(engine.model, to(batch, engine.device), engine.feed_own())
+        state = self._state
+        losses = state.objective(state.model, to(batch, state.device), state.sampling_probability())
         (losses.objective / num_tokens).backward()  # type: ignore[no-untyped-call]
         return torch.stack((losses.objective.detach(), losses.negative_log_likelihood))
 
@@ -87,7 +87,7 @@ class GradientMaker:
         """The batches with one in two."""
         batch = batches[index]
         parts = split(batch)
-        if self._engine.device.type == "cuda":
+        if self._state.device.type == "cuda":
             torch.cuda.empty_cache()
         self._num_split += 1
         logger.warning(

@@ -27,13 +27,13 @@ from nmt.runs.directory import RunDirectory
 from nmt.system.device import resolve_device, resolve_precision
 from nmt.training.batch_size_probing import probe_batch_tokens
 from nmt.training.data_warnings import warn_of_case, warn_of_repeats
-from nmt.training.fine_tuning import adopt_tokenizers, tell_differences
+from nmt.training.fine_tuning import copy_pretrained_tokenizers, log_differences
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Material:
+class PreparedData:
     """What takes long to make, and is made once.
 
     Attributes:
@@ -53,10 +53,10 @@ class Material:
     bleu_tokenizer: str = AUTO
 
 
-def gather(
+def prepare_data(
     config: Config, run: RunDirectory, *, shard: Shard = UNSHARDED, is_begun: bool = False
-) -> Material:
-    """The material of a training; tokenizers and encoded corpora are made where there are none.
+) -> PreparedData:
+    """The data of a training; tokenizers and encoded corpora are made where there are none.
 
     Args:
         config: the experiment.
@@ -99,25 +99,27 @@ def gather(
             config, corpora, tokenizers, device, precision, num_processes=num_processes
         )
     loader = build_loader(config, corpora, batch_tokens, device, shard)
-    return Material(device, precision, tokenizers, loader, batch_tokens, _bleu_tokenizer(config))
+    return PreparedData(
+        device, precision, tokenizers, loader, batch_tokens, _bleu_tokenizer(config)
+    )
 
 
-def settle(config: Config, material: Material) -> Config:
+def resolve_auto(config: Config, data: PreparedData) -> Config:
     """Return the configuration with what was found in the place of each option that says auto.
 
     The Unicode normal form that is not set is the one of the tokenizers, which may be older.
     """
-    form = material.tokenizers.target.normalizer.normalization
-    return _settle(config, material.batch_tokens, material.bleu_tokenizer, form)
+    form = data.tokenizers.target.normalizer.normalization
+    return _with_resolved(config, data.batch_tokens, data.bleu_tokenizer, form)
 
 
-def settle_as_before(config: Config, run: RunDirectory) -> Config:
+def resolve_auto_from_run(config: Config, run: RunDirectory) -> Config:
     """Return the same with what was found when the run was begun; unchanged where it was not."""
     if not run.config.exists():
         return config
     before = load_config(run.config)
     found = before.training.batch_tokens
-    return _settle(
+    return _with_resolved(
         config,
         None if found == "auto" else found,
         before.training.validation.bleu_tokenizer,
@@ -125,7 +127,7 @@ def settle_as_before(config: Config, run: RunDirectory) -> Config:
     )
 
 
-def _settle(
+def _with_resolved(
     config: Config, batch_tokens: int | None, bleu_tokenizer: str, normalization: str
 ) -> Config:
     training, tokenizer = config.training, config.tokenizer
@@ -143,7 +145,7 @@ def _settle(
 def _look_at_data(config: Config, tokenizers: Tokenizers, *, is_first: bool) -> None:
     """Warn of data that would train, and give figures that mislead."""
     if config.start_from is not None:
-        tell_differences(config, tokenizers)
+        log_differences(config, tokenizers)
     _look_at_references(config, tokenizers)
     warn_of_case(config)
     if is_first:  # which does not wait for the others
@@ -182,5 +184,5 @@ def make_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
         UserError: the text, a saved tokenizer or the other run cannot be used.
     """
     if config.start_from is not None:
-        return adopt_tokenizers(config, run)
+        return copy_pretrained_tokenizers(config, run)
     return build_tokenizers(config, run)

@@ -5,7 +5,7 @@ import torch
 from nmt.system.allocator import FOR_TRAINING, keep_freed_memory, limit_kernel_caches
 
 
-def settle_process(num_threads: int | None) -> None:
+def set_up_process(num_threads: int | None) -> None:
     """Set up memory, compiled kernels and threads; before the first product that training makes.
 
     Args:

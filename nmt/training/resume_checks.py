@@ -14,7 +14,7 @@ from nmt.data.loader import DataLoader
 from nmt.data.source_changes import sha256
 from nmt.runs.checkpoint import is_checkpoint
 from nmt.runs.directory import BEST, LAST, RunDirectory
-from nmt.training.early_stopping import Progress
+from nmt.training.early_stopping import MetricTracker
 from nmt.training.logs.metrics_file import has_validations
 
 DataIdentity = dict[str, Any]
@@ -23,7 +23,7 @@ DataIdentity = dict[str, Any]
 # translates. None of it changes what an update does, but that on another device, or with another
 # number of threads, the same sums are rounded otherwise. (A schedule that the limits shape refuses
 # other ones by itself.)
-HARMLESS: Final = (
+CHANGEABLE_OPTIONS: Final = (
     "run",
     "device",
     "data.test.*",
@@ -52,12 +52,14 @@ def require_same(before: Config, now: Config) -> list[str]:
         The options that differ and may, each with what it was and is.
 
     Raises:
-        ConfigError: names the options that differ, but for those in `HARMLESS`.
+        ConfigError: names the options that differ, but for those in `CHANGEABLE_OPTIONS`.
     """
     found = diff(before.model_dump(mode="json"), now.model_dump(mode="json"))
     told = {key: f"{key} ({change})" for key, change in found.items()}
     harmless = {
-        key for key in told if any(fnmatch.fnmatchcase(key, pattern) for pattern in HARMLESS)
+        key
+        for key in told
+        if any(fnmatch.fnmatchcase(key, pattern) for pattern in CHANGEABLE_OPTIONS)
     }
     changed = [told[key] for key in told if key not in harmless]
     if changed:
@@ -88,7 +90,7 @@ def require_untrained(run: RunDirectory) -> None:
     )
 
 
-def require_best(run: RunDirectory, best: Progress) -> None:
+def require_best(run: RunDirectory, best: MetricTracker) -> None:
     """Refuse to continue a run whose best checkpoint is gone: nothing worse would take its place.
 
     Raises:

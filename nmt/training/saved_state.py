@@ -38,7 +38,7 @@ class _Counters(TypedDict):
 _Value = Annotated[float, Field(ge=-math.inf, allow_inf_nan=True)]  # a loss may be infinite
 
 
-class _Progress(TypedDict):
+class _MetricTracker(TypedDict):
     best: _Value | None
     best_loss: NotRequired[_Value | None]
     best_update: _Count
@@ -65,8 +65,8 @@ class _Metadata(TypedDict):
 
     counters: _Counters
     schedule: dict[str, Annotated[float, Ge(0.0)]]
-    best: _Progress
-    stopping: _Progress | None
+    best: _MetricTracker
+    stopping: _MetricTracker | None
     divergence: NotRequired[_Divergence]
     metrics_end: _Count
     data: _Data

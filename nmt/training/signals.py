@@ -28,7 +28,7 @@ class Interruption:
 
 
 @contextmanager
-def listen() -> Iterator[Interruption]:
+def catch_signals() -> Iterator[Interruption]:
     """Turn the first signal into a note, which the loop reads; the second one has its usual effect.
 
     Not so under torchrun, which passes on what Slurm, say, has sent to all processes already: there

@@ -14,12 +14,12 @@ from nmt.distributed.process_group import ProcessGroup
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import Checkpoint, save_checkpoint
 from nmt.runs.directory import LAST, RunDirectory
-from nmt.training.divergence import DivergenceGuard
-from nmt.training.early_stopping import Progress
+from nmt.training.divergence import DivergenceDetector
+from nmt.training.early_stopping import MetricTracker
 from nmt.training.logs.reporter import Reporter
-from nmt.training.logs.running_metrics import Tally
+from nmt.training.logs.running_metrics import RunningMetrics
 from nmt.training.objective.objective import Objective
-from nmt.training.optim.ema import ExponentialAverage
+from nmt.training.optim.ema import ExponentialMovingAverage
 from nmt.training.optim.optimizers import (
     Optimizer,
     optimizer_shapes,
@@ -33,7 +33,7 @@ from nmt.training.scheduled_sampling import sampling_chance
 from nmt.training.snapshots import Snapshots
 from nmt.training.validation import Validator
 
-NEVER: Final = -1
+NEVER_VALIDATED: Final = -1
 """Of `Counters.validated_at`: no weights of this run have been validated, not even the first."""
 
 
@@ -79,8 +79,8 @@ class Counters:
 
 
 @dataclass
-class Engine:
-    """The parts that train together; made by `assembly`, driven by `Trainer`.
+class TrainingState:
+    """The parts that train together; made by `build_state`, driven by `Trainer`.
 
     Attributes:
         group: the processes that train together.
@@ -90,7 +90,7 @@ class Engine:
         base_learning_rate: what the schedule multiplies.
         objective: what an update makes small.
         ema: averages the weights; None where they are used as they are.
-        data: what is trained and validated on, to tell at a resume whether it is still the same.
+        data_identity: what is trained and validated on; a resume needs the same.
     """
 
     config: TrainingConfig
@@ -105,26 +105,26 @@ class Engine:
     base_learning_rate: float
     schedule: Schedule
     objective: Objective
-    ema: ExponentialAverage | None
+    ema: ExponentialMovingAverage | None
     validator: Validator | None
-    best: Progress
-    stopping: Progress | None
-    tally: Tally
-    guard: DivergenceGuard
+    best: MetricTracker
+    stopping: MetricTracker | None
+    running_metrics: RunningMetrics
+    divergence: DivergenceDetector
     snapshots: Snapshots
     reporter: Reporter
-    data: DataIdentity
+    data_identity: DataIdentity
     counters: Counters = field(default_factory=Counters)
 
-    def used_weights(self) -> AbstractContextManager[None]:
+    def evaluation_weights(self) -> AbstractContextManager[None]:
         """Inside, the model holds the weights that are validated and kept."""
-        return nullcontext() if self.ema is None else self.ema.in_place()
+        return nullcontext() if self.ema is None else self.ema.average_parameters()
 
     def learning_rate(self) -> float:
         """Of the present update."""
         return self.base_learning_rate * self.schedule.factor(self.counters.update)
 
-    def feed_own(self) -> float:
+    def sampling_probability(self) -> float:
         """The chance that the decoder is fed its own words, at the present update."""
         sampling = self.config.scheduled_sampling
         if sampling is None:
@@ -144,7 +144,7 @@ class Engine:
         tensors: dict[str, dict[str, Tensor]] = {
             "model": self.model.state_dict(),
             "optimizer": optimizer,
-            "tally": self.tally.tensors(),
+            "tally": self.running_metrics.tensors(),
         }
         if self.ema is not None:
             tensors["ema"] = self.ema.tensors()
@@ -153,9 +153,9 @@ class Engine:
             "schedule": self.schedule.state(),
             "best": self.best.state(),
             "stopping": None if self.stopping is None else self.stopping.state(),
-            "divergence": self.guard.state(),
+            "divergence": self.divergence.state(),
             "metrics_end": self.reporter.metrics_end,
-            "data": self.data,
+            "data": self.data_identity,
         }
         save_checkpoint(self.run.checkpoint(LAST), tensors, metadata)
 
@@ -170,7 +170,7 @@ class Engine:
             ConfigError: the schedule cannot be continued with these options.
         """
         tensors, metadata = checkpoint.tensors, checkpoint.metadata
-        require_same_tensors(self.run, "tally", tensors["tally"], self.tally.tensors())
+        require_same_tensors(self.run, "tally", tensors["tally"], self.running_metrics.tensors())
         needed = optimizer_shapes(self.optimizer, tensors["optimizer"])
         require_same_tensors(self.run, "optimizer", tensors["optimizer"], needed)
         if self.ema is not None:
@@ -178,7 +178,7 @@ class Engine:
         require_same_schedule(self.run, metadata["schedule"], self.schedule.state())
         self.model.load_state_dict(tensors["model"])
         restore_optimizer(self.optimizer, tensors["optimizer"])
-        self.tally.restore(tensors["tally"])
+        self.running_metrics.restore(tensors["tally"])
         if self.ema is not None:
             self.ema.restore(tensors["ema"])
         # What the first checkpoints do not say stays as it is.
@@ -186,6 +186,6 @@ class Engine:
         self.schedule.restore(schedule, self.counters.update)
         self.best.restore(metadata["best"])
         if "divergence" in metadata:  # checkpoints of former versions have none
-            self.guard.restore(metadata["divergence"])
+            self.divergence.restore(metadata["divergence"])
         if self.stopping is not None:
             self.stopping.restore(metadata["stopping"])

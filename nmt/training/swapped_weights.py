@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 @contextmanager
-def holding(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+def swapped_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
     """Inside, the model holds these weights (by the names of its state); after it, its own."""
     state = model.state_dict()
     own = {name: state[name].clone() for name in weights}

@@ -91,7 +91,7 @@ class Validator:
 
     def __call__(self, interruption: Interruption) -> Validation:
         """Measure; raises `Interrupted` soon after somebody asked for an end."""
-        return together(
+        return on_all_ranks(
             self._group, self._translator, interruption, partial(self._measure, interruption)
         )
 
@@ -129,7 +129,7 @@ def translate_lines(
     return [translation.text for window in windows for translation in window]
 
 
-def together(
+def on_all_ranks(
     group: ProcessGroup,
     translator: Translator,
     interruption: Interruption,

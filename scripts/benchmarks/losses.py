@@ -9,7 +9,7 @@ from torch.nn import functional
 from benchmarks.ways import CLIP_NORM, FIRST_WORD, SMOOTHING, Sizes, make_model
 from nmt.core.special_tokens import PAD
 from nmt.data.loader import make_batch
-from nmt.training.objective.chunked_cross_entropy import projected_cross_entropy
+from nmt.training.objective.chunked_cross_entropy import chunked_cross_entropy
 from nmt.training.objective.cross_entropy import label_smoothed_cross_entropy
 from nmt.training.optim.optimizers import Adam, apply_gradients
 
@@ -29,7 +29,7 @@ def loss_of(
     """
     weight, bias = projection.weight, projection.bias
     if name == "chunks":
-        return projected_cross_entropy(vectors, weight, bias, labels, SMOOTHING).objective
+        return chunked_cross_entropy(vectors, weight, bias, labels, SMOOTHING).objective
     with torch.autocast("cpu", dtype=precision, enabled=precision != torch.float32):
         logits = projection(vectors)
     if name == "whole":

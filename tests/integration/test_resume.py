@@ -27,7 +27,7 @@ from nmt.training import trainer
 from nmt.training.logs.metrics_file import MetricsFile
 from nmt.training.signals import Interrupted
 from nmt.training.snapshots import Snapshots
-from nmt.training.state import Engine
+from nmt.training.state import TrainingState
 from nmt.training.trainer import Trainer
 
 NUM_PAIRS = 60
@@ -202,15 +202,15 @@ def test_a_signal_finishes_the_update_and_saves(
 
 def send_at(patch: pytest.MonkeyPatch, update: int, number: signal.Signals) -> None:
     """Let an update send this process a signal before it computes anything."""
-    learning_rate = Engine.learning_rate
+    learning_rate = TrainingState.learning_rate
 
-    def sends(engine: Engine) -> float:
-        if engine.counters.update == update:
-            patch.setattr(Engine, "learning_rate", learning_rate)
+    def sends(state: TrainingState) -> float:
+        if state.counters.update == update:
+            patch.setattr(TrainingState, "learning_rate", learning_rate)
             os.kill(os.getpid(), number)
-        return learning_rate(engine)
+        return learning_rate(state)
 
-    patch.setattr(Engine, "learning_rate", sends)
+    patch.setattr(TrainingState, "learning_rate", sends)
 
 
 def test_a_signal_breaks_a_validation_off(
@@ -265,7 +265,7 @@ def test_a_run_without_a_checkpoint_starts_from_the_beginning(
     run = Run(corpus, "early")
     with monkeypatch.context() as patch:
         send_at(patch, 3, signal.SIGINT)
-        patch.setattr(Engine, "save", lambda engine: None)
+        patch.setattr(TrainingState, "save", lambda state: None)
         assert run.train() == 130
     assert run.latest_update() == 3
     assert run.train("--resume") == 0
@@ -301,7 +301,7 @@ def test_broken_off_after_the_limit_was_raised_it_is_not_finished(
     run = Run(corpus, "raised-and-broken-off")
     assert run.train("training.max_updates=2") == 0
 
-    def interrupted(config: Any, engine: Any, reason: str, interruption: Any) -> None:
+    def interrupted(config: Any, state: Any, reason: str, interruption: Any) -> None:
         interruption.signal = signal.SIGINT
         raise Interrupted
 

@@ -130,9 +130,9 @@ def test_ways_take_turns_and_warm_up_first(script: ModuleType) -> None:
     assert (seconds["a"], seconds["b"], len(seconds["c"])) == ([4, 7], [5, 8], 2)
 
 
-@pytest.mark.parametrize(("name", "settled"), [("fused", [1]), ("textbook", [])])
+@pytest.mark.parametrize(("name", "resolved"), [("fused", [1]), ("textbook", [])])
 def test_ways_of_this_package_are_measured_as_in_training(
-    name: str, settled: list[int], script: ModuleType, sizes, monkeypatch: pytest.MonkeyPatch
+    name: str, resolved: list[int], script: ModuleType, sizes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Closed:
         def recv(self) -> None:
@@ -140,10 +140,10 @@ def test_ways_of_this_package_are_measured_as_in_training(
 
     processes = importlib.import_module("benchmarks.processes")
     seen: list[int] = []
-    monkeypatch.setattr(processes, "settle_process", seen.append)
+    monkeypatch.setattr(processes, "set_up_process", seen.append)
     monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
     processes._serve(Closed(), name, sizes, 1, 1)
-    assert seen == settled
+    assert seen == resolved
 
 
 def test_a_way_in_a_process_of_its_own(script: ModuleType, sizes) -> None:

@@ -51,13 +51,13 @@ def test_what_is_waited_is_told_from_updates(
 
     seen = []
 
-    def update(engine, batch) -> None:
+    def update(state, batch) -> None:
         seen.append(batch)
         time.sleep(0.01)
 
     monkeypatch.setattr(script, "update", update)
-    engine = SimpleNamespace(model=torch.nn.Linear(1, 1), device=torch.device("cpu"))
-    times = script.time_updates(engine, SlowLoader(), 3)
+    state = SimpleNamespace(model=torch.nn.Linear(1, 1), device=torch.device("cpu"))
+    times = script.time_updates(state, SlowLoader(), 3)
     assert seen == ["batch of epoch 1", "batch of epoch 1", "batch of epoch 2", "batch of epoch 2"]
     assert times.waiting >= 0.06
     assert times.total >= times.waiting + 0.03
@@ -70,7 +70,7 @@ def test_the_table_of_a_configuration(
     (tmp_path / "text").write_text("a b c\na b c\na b c\n")
     (tmp_path / "config.yaml").write_text(CONFIG.format(folder=tmp_path))
     threads: list[int | None] = []
-    monkeypatch.setattr(script, "settle_process", threads.append)
+    monkeypatch.setattr(script, "set_up_process", threads.append)
     assert script.main(["config.yaml", "--epochs", "2", "--updates", "3"]) == 0
     assert threads == [1], "the process is set up as that of `nmt train`"
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]

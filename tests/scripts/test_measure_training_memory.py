@@ -99,7 +99,7 @@ def test_the_table(script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys) 
         "|---|---|---|---|",
         "| bfloat16 | `cross_entropy` of all logits | 4,000 | 4,600 |",
         "| bfloat16 | `label_smoothed_cross_entropy` of all logits | 3,000 | 3,600 |",
-        "| bfloat16 | `projected_cross_entropy` | 150 (20.0x less) | 750 (4.8x less) |",
+        "| bfloat16 | `chunked_cross_entropy` | 150 (20.0x less) | 750 (4.8x less) |",
     ]
     given = ["--vocabulary", "9", "--tokens", "8000"]
     assert seen[0] == ("torch", "bfloat16", "loss", given)

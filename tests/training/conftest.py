@@ -20,11 +20,10 @@ from nmt.runs.checkpoint import Checkpoint
 from nmt.runs.directory import RunDirectory
 from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
-from nmt.training import build_state
-from nmt.training.build_state import assemble
-from nmt.training.prepare_data import Material
+from nmt.training.build_state import build_state
+from nmt.training.prepare_data import PreparedData
 from nmt.training.signals import Interruption
-from nmt.training.state import Engine
+from nmt.training.state import TrainingState
 from nmt.training.validation import Sample, Validation, Validator
 
 V = 12
@@ -94,17 +93,17 @@ def batches(count: int) -> list[Batch]:
     ]
 
 
-MakeEngine = Callable[..., Engine]
+MakeState = Callable[..., TrainingState]
 
 
 @pytest.fixture
-def make_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeEngine:
-    """Assemble trainings in one folder, as `nmt train` does, on batches made by hand."""
+def make_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeState:
+    """Build trainings in one folder, as `nmt train` does, on batches made by hand."""
     tokenizer = WordTrainer(Normalizer()).train(lambda: iter([" ".join("abcdefgh")]))
     assert len(tokenizer) == V
     valid = tmp_path / "valid.tsv"
     valid.write_text("a\tb\n")
-    data = {"train": {"tsv": "train.tsv"}, "valid": {"tsv": str(valid)}}
+    corpora = {"train": {"tsv": "train.tsv"}, "valid": {"tsv": str(valid)}}
 
     def make(
         num_batches: int = 4,
@@ -113,19 +112,19 @@ def make_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeEngine:
         group: ProcessGroup | None = None,
         checkpoint: Checkpoint | None = None,
         **options: Any,
-    ) -> Engine:
+    ) -> TrainingState:
         optimizer = {"name": "sgd", "learning_rate": learning_rate, "momentum": 0.5}
         training = {"max_epochs": None, "optimizer": optimizer, **options}
-        facts = {"run": str(tmp_path), "data": data, "model": TINY, "training": training}
+        facts = {"run": str(tmp_path), "data": corpora, "model": TINY, "training": training}
         config = Config.model_validate(facts)
         loader: Any = ListLoader(batches(num_batches), config.training.accumulate)
-        material = Material(CPU, torch.float32, Tokenizers(tokenizer, tokenizer), loader, None)
+        data = PreparedData(CPU, torch.float32, Tokenizers(tokenizer, tokenizer), loader, None)
         with monkeypatch.context() as patch:
-            patch.setattr(build_state, "build_validator", lambda *_: validator)
+            patch.setattr("nmt.training.build_state.build_validator", lambda *_: validator)
             torch.manual_seed(1)
-            engine = assemble(config, RunDirectory(tmp_path), material, checkpoint, group)
+            state = build_state(config, RunDirectory(tmp_path), data, checkpoint, group)
         if validator is not None:
-            validator.model = engine.model
-        return engine
+            validator.model = state.model
+        return state
 
     return make

@@ -20,7 +20,7 @@ from nmt.runs.directory import RunDirectory
 from nmt.system import memory
 from nmt.training import batch_size_probing
 from nmt.training.batch_size_probing import fitting_tokens
-from nmt.training.prepare_data import gather, settle, settle_as_before
+from nmt.training.prepare_data import prepare_data, resolve_auto, resolve_auto_from_run
 
 CPU = torch.device("cpu")
 MEGABYTE = 2**20
@@ -101,7 +101,7 @@ def config(tmp_path: Path) -> Config:
 
 
 def gathered(config: Config) -> int | None:
-    return gather(config, RunDirectory(Path(config.run))).batch_tokens
+    return prepare_data(config, RunDirectory(Path(config.run))).batch_tokens
 
 
 def test_a_hundredth_of_an_epoch_is_as_much_as_is_useful(
@@ -128,7 +128,7 @@ def test_a_batch_that_processes_share_is_larger(
     training = config.training.model_copy(update={"accumulate": accumulate})
     config = config.model_copy(update={"training": training})
     run = RunDirectory(Path(config.run))
-    assert gather(config, run, shard=Shard(0, size)).batch_tokens == 20 * sharing
+    assert prepare_data(config, run, shard=Shard(0, size)).batch_tokens == 20 * sharing
 
 
 def corpus_of(lengths: list[tuple[int, int]], width: tuple[int, ...] = ()) -> EncodedCorpus:
@@ -193,7 +193,7 @@ def test_no_memory_for_the_longest_pair(
     )
     run = RunDirectory(Path(config.run))
     with pytest.raises(UserError, match="auto: out of memory at pairs of 5 tokens: leave out"):
-        gather(config, run, shard=Shard(0, 2))
+        prepare_data(config, run, shard=Shard(0, 2))
 
 
 def test_first_weights_do_not_depend_on_it(config: Config) -> None:
@@ -206,14 +206,14 @@ def test_first_weights_do_not_depend_on_it(config: Config) -> None:
 
 def test_what_was_found_stands_for_auto_when_the_run_goes_on(config: Config) -> None:
     run = RunDirectory(Path(config.run))
-    assert settle_as_before(config, run) == config
-    material = gather(config, run)
-    settled = settle(config, replace(material, batch_tokens=77))
-    assert settled.training.batch_tokens == 77
-    run.write_config(dump_config(settled))
-    assert settle_as_before(config, run) == settled
-    fixed = settle(config, replace(material, batch_tokens=88))
-    assert settle_as_before(fixed, run) == fixed
+    assert resolve_auto_from_run(config, run) == config
+    data = prepare_data(config, run)
+    resolved = resolve_auto(config, replace(data, batch_tokens=77))
+    assert resolved.training.batch_tokens == 77
+    run.write_config(dump_config(resolved))
+    assert resolve_auto_from_run(config, run) == resolved
+    fixed = resolve_auto(config, replace(data, batch_tokens=88))
+    assert resolve_auto_from_run(fixed, run) == fixed
 
 
 def test_the_tokenizer_of_bleu_and_the_normal_form_are_kept_from_when_the_run_began(
@@ -221,18 +221,18 @@ def test_the_tokenizer_of_bleu_and_the_normal_form_are_kept_from_when_the_run_be
 ) -> None:
     run = RunDirectory(Path(config.run))
     Path(config.data.train[0].target or "").write_text("我们 去 吧\n" * 6_000)
-    material = gather(config, run)
-    assert material.bleu_tokenizer == "zh"
-    settled = settle(config, material)
-    assert settled.training.validation.metrics[0].options["tokenize"] == "zh"
-    older = settled.tokenizer.model_copy(update={"normalization": "nfkc"})
-    settled = settled.model_copy(update={"tokenizer": older})
-    run.write_config(dump_config(settled))
+    data = prepare_data(config, run)
+    assert data.bleu_tokenizer == "zh"
+    resolved = resolve_auto(config, data)
+    assert resolved.training.validation.metrics[0].options["tokenize"] == "zh"
+    older = resolved.tokenizer.model_copy(update={"normalization": "nfkc"})
+    resolved = resolved.model_copy(update={"tokenizer": older})
+    run.write_config(dump_config(resolved))
     # What the file does not say is as it was, whatever the defaults are by now.
-    again = settle_as_before(config, run)
-    assert again.training.validation == settled.training.validation
+    again = resolve_auto_from_run(config, run)
+    assert again.training.validation == resolved.training.validation
     assert again.tokenizer.normalization == "nfkc"
     said = Config.model_validate(
         {**config.model_dump(mode="json"), "tokenizer": {"name": "words", "normalization": "nfc"}}
     )
-    assert settle_as_before(said, run).tokenizer.normalization == "nfc"
+    assert resolve_auto_from_run(said, run).tokenizer.normalization == "nfc"

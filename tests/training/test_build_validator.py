@@ -17,10 +17,10 @@ from nmt.config.file import load_config
 from nmt.inference.translator import Translator
 from nmt.runs.checkpoint import load_checkpoint
 from nmt.runs.directory import BEST, RunDirectory
-from nmt.training.build_state import assemble
+from nmt.training.build_state import build_state
 from nmt.training.build_validator import describe_validation
 from nmt.training.logs import reporter
-from nmt.training.prepare_data import gather
+from nmt.training.prepare_data import prepare_data
 from nmt.training.signals import Interruption
 
 NUM_VALID = 10
@@ -100,10 +100,10 @@ def _in_folder(folder: Path) -> Iterator[None]:
 def validated(config: Config) -> list[str]:
     """Return what validation translates the validation set to, with the best weights."""
     run = RunDirectory(Path("run"))
-    engine = assemble(config, run, gather(config, run, is_begun=True), checkpoint=None)
-    engine.model.load_state_dict(load_checkpoint(run.checkpoint(BEST)).tensors["model"])
-    assert engine.validator is not None
-    return [sample.translation for sample in engine.validator(Interruption()).samples]
+    state = build_state(config, run, prepare_data(config, run, is_begun=True), checkpoint=None)
+    state.model.load_state_dict(load_checkpoint(run.checkpoint(BEST)).tensors["model"])
+    assert state.validator is not None
+    return [sample.translation for sample in state.validator(Interruption()).samples]
 
 
 def translated(decoding: dict[str, Any]) -> list[str]:

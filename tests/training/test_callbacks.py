@@ -3,12 +3,12 @@ import re
 
 import pytest
 
-from nmt.training.callbacks import announce, validate
+from nmt.training.callbacks import log_start, validate
 from nmt.training.finishing import describe_result
 from nmt.training.logs import reporter
 from nmt.training.signals import Interruption
 
-from .conftest import MakeEngine, ScriptedValidator
+from .conftest import MakeState, ScriptedValidator
 
 
 @pytest.fixture(autouse=True)
@@ -32,30 +32,30 @@ def test_a_validation_says_where_training_is(
     limits: dict[str, int],
     batch: int,
     told: str,
-    make_engine: MakeEngine,
+    make_state: MakeState,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "nmt")
-    engine = make_engine(4, ScriptedValidator([1.0]), **limits)
-    counters = engine.counters
+    state = make_state(4, ScriptedValidator([1.0]), **limits)
+    counters = state.counters
     counters.update, counters.epoch, counters.batch, counters.seconds = 8, 3, batch, 40.0
-    with engine.reporter:
-        validate(engine, Interruption())
+    with state.reporter:
+        validate(state, Interruption())
     (line,) = (line for line in caplog.messages if line.startswith("validation"))
     assert re.fullmatch(rf"validation at update 8 {told}", line)
     assert "bleu 1.00 - the best so far; took 0 s" in line
 
 
 def test_a_loss_beyond_that_of_a_guess_is_told(
-    make_engine: MakeEngine, caplog: pytest.LogCaptureFixture
+    make_state: MakeState, caplog: pytest.LogCaptureFixture
 ) -> None:
-    engine = make_engine(4, ScriptedValidator([97.52, 97.51]), max_updates=9)
-    with engine.reporter:
-        engine.counters.update = 1
-        validate(engine, Interruption())
+    state = make_state(4, ScriptedValidator([97.52, 97.51]), max_updates=9)
+    with state.reporter:
+        state.counters.update = 1
+        validate(state, Interruption())
         assert caplog.messages == []  # 2.48 is less than ln 12
-        engine.counters.update = 2
-        validate(engine, Interruption())
+        state.counters.update = 2
+        validate(state, Interruption())
     assert caplog.messages == [
         "a loss of 2.4900 is worse than a guess among all 12 tokens, which has 2.4849: if it stays "
         "there, lower training.optimizer.learning_rate and start anew"
@@ -63,14 +63,14 @@ def test_a_loss_beyond_that_of_a_guess_is_told(
 
 
 def test_samples_are_shown_where_the_model_got_better(
-    make_engine: MakeEngine, caplog: pytest.LogCaptureFixture
+    make_state: MakeState, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "nmt")
-    engine = make_engine(4, ScriptedValidator([1.0, 0.5, 2.0]), max_updates=9)
-    with engine.reporter:
+    state = make_state(4, ScriptedValidator([1.0, 0.5, 2.0]), max_updates=9)
+    with state.reporter:
         for update in (1, 2, 3):
-            engine.counters.update = update
-            validate(engine, Interruption())
+            state.counters.update = update
+            validate(state, Interruption())
     shown = [line.rpartition("  now: ")[2] for line in caplog.messages if "now: " in line]
     assert shown == ["translation 1", "translation 2"]
     assert "bleu 0.50 - best bleu 1.00 at update 1; took" in caplog.text
@@ -93,25 +93,25 @@ def test_samples_are_shown_where_the_model_got_better(
 def test_the_start_says_what_is_trained(
     limits: dict[str, int],
     told: str,
-    make_engine: MakeEngine,
+    make_state: MakeState,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "nmt")
-    engine = make_engine(4, **limits)
-    engine.counters.first_epoch_batches = 59
-    size = sum(parameter.numel() for parameter in engine.model.parameters())
-    announce(engine)
-    engine.counters.update = 7
-    announce(engine)
-    start = f"{engine.run.path}: {size:,} parameters, cpu, float32{told}"
+    state = make_state(4, **limits)
+    state.counters.first_epoch_batches = 59
+    size = sum(parameter.numel() for parameter in state.model.parameters())
+    log_start(state)
+    state.counters.update = 7
+    log_start(state)
+    start = f"{state.run.path}: {size:,} parameters, cpu, float32{told}"
     assert caplog.messages == [start, f"{start}, from update 7 on"]
 
 
-def test_the_end_says_where_the_model_is(make_engine: MakeEngine) -> None:
-    engine = make_engine(4)
-    engine.counters.update = 1_007
-    path = engine.run.path
+def test_the_end_says_where_the_model_is(make_state: MakeState) -> None:
+    state = make_state(4)
+    state.counters.update = 1_007
+    path = state.run.path
     use = f"is in {path}; `nmt translate {path} FILE` uses it"
-    assert describe_result(engine) == f"the latest model (update 1,007) {use}"
-    engine.best.observe(98.87, 500)
-    assert describe_result(engine) == f"the best model (bleu 98.87 at update 500) {use}"
+    assert describe_result(state) == f"the latest model (update 1,007) {use}"
+    state.best.observe(98.87, 500)
+    assert describe_result(state) == f"the best model (bleu 98.87 at update 500) {use}"

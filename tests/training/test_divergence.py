@@ -12,24 +12,24 @@ from nmt.core.errors import UserError
 from nmt.data.shard import Shard
 from nmt.runs.checkpoint import load_checkpoint
 from nmt.training import divergence
-from nmt.training.divergence import DivergenceGuard
+from nmt.training.divergence import DivergenceDetector
 from nmt.training.logs import reporter
 from nmt.training.signals import Interruption
-from nmt.training.state import Engine
+from nmt.training.state import TrainingState
 from nmt.training.trainer import Trainer
 
-from .conftest import CPU, MakeEngine, ScriptedValidator
-from .test_together import PlacedLoader, Threads, together
+from .conftest import CPU, MakeState, ScriptedValidator
+from .test_multiprocess import PlacedLoader, Threads, run_ranks
 
 V = 20  # a guess among so many has a loss of 2.9957
 RECIPES = json.loads((Path(__file__).parent / "recipe_losses.json").read_text())
 
 
-def guard(warmup: int = 0, num_classes: int = V) -> DivergenceGuard:
-    return DivergenceGuard(num_classes, warmup, CPU)
+def guard(warmup: int = 0, num_classes: int = V) -> DivergenceDetector:
+    return DivergenceDetector(num_classes, warmup, CPU)
 
 
-def feed(guard: DivergenceGuard, losses: list[float], first: int = 1, norm: float = 1.0) -> Any:
+def feed(guard: DivergenceDetector, losses: list[float], first: int = 1, norm: float = 1.0) -> Any:
     """Give it 100 updates for each mean loss; return the first divergence and its update."""
     for window, loss in enumerate(losses):
         for update in range(first + 100 * window, first + 100 * (window + 1)):
@@ -99,9 +99,9 @@ def test_skipped_updates_do_not_count() -> None:
 
 def test_losses_before_the_model_is_fed_more_of_its_own_words_do_not_compare() -> None:
     watched = guard()
-    for update, loss, feed_own in ((100, 0.5, 0.0), (200, 1.5, 0.3), (300, 1.5, 0.3)):
+    for update, loss, sampling_probability in ((100, 0.5, 0.0), (200, 1.5, 0.3), (300, 1.5, 0.3)):
         watched.add(torch.tensor(loss), 1, torch.tensor(1.0))
-        assert watched.check(update, feed_own) is None
+        assert watched.check(update, sampling_probability) is None
     watched.add(torch.tensor(3.2), 1, torch.tensor(1.0))
     assert watched.check(400, 0.3) is not None
 
@@ -110,7 +110,7 @@ def test_losses_before_the_model_is_fed_more_of_its_own_words_do_not_compare() -
 def test_a_restored_guard_stops_where_the_other_does(stop: int) -> None:
     losses = [0.7 + 0.001 * n for n in range(100)] + [1.0 + 0.01 * n for n in range(200)]
 
-    def run(watched: DivergenceGuard, updates: range) -> str | None:
+    def run(watched: DivergenceDetector, updates: range) -> str | None:
         for update in updates:
             watched.add(torch.tensor(losses[update - 1]), 1, torch.tensor(1.0))
             if (found := watched.check(update)) is not None:
@@ -136,17 +136,17 @@ def test_no_recipe_triggers_it(recipe: dict[str, Any]) -> None:
     assert feed(watched, [worst], first=1 + 100 * len(recipe["losses"])) is not None
 
 
-def diverging(make_engine: MakeEngine, **options: Any) -> Engine:
+def diverging(make_state: MakeState, **options: Any) -> TrainingState:
     """A training with windows of 10 updates whose step size becomes absurd after the first."""
-    engine = make_engine(4, max_updates=40, clip_norm=None, log_every=1, **options)
-    factor = engine.schedule.factor
-    engine.schedule.factor = lambda update: factor(update) * (1 if update <= 10 else 2000)  # type: ignore[method-assign]
-    return engine
+    state = make_state(4, max_updates=40, clip_norm=None, log_every=1, **options)
+    factor = state.schedule.factor
+    state.schedule.factor = lambda update: factor(update) * (1 if update <= 10 else 2000)  # type: ignore[method-assign]
+    return state
 
 
-def train(engine: Engine) -> str:
-    with engine.reporter:
-        return Trainer(engine, Interruption()).run()
+def train(state: TrainingState) -> str:
+    with state.reporter:
+        return Trainer(state, Interruption()).run()
 
 
 @pytest.fixture(autouse=True)
@@ -161,11 +161,11 @@ def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("short_windows")
 def test_a_training_that_diverges_is_stopped_and_its_best_model_kept(
-    make_engine: MakeEngine,
+    make_state: MakeState,
 ) -> None:
     validator = ScriptedValidator([30.0, 40.0, 2.0])
-    engine = diverging(
-        make_engine, validator=validator, validation={"every": 4}, checkpoints={"every": 5}
+    state = diverging(
+        make_state, validator=validator, validation={"every": 4}, checkpoints={"every": 5}
     )
     message = (
         r"training diverged: the mean loss of updates 11 to 20 is \S+, worse than a guess among "
@@ -176,56 +176,56 @@ def test_a_training_that_diverges_is_stopped_and_its_best_model_kept(
     validator.values += [1.0, 0.5]
     validator.losses += [1.0, 0.5]
     with pytest.raises(UserError, match=message):
-        train(engine)
-    assert engine.counters.update == 20
-    assert load_checkpoint(engine.run.checkpoint("best")).metadata["update"] == 8
-    assert load_checkpoint(engine.run.checkpoint("last")).metadata["counters"]["update"] == 16
+        train(state)
+    assert state.counters.update == 20
+    assert load_checkpoint(state.run.checkpoint("best")).metadata["update"] == 8
+    assert load_checkpoint(state.run.checkpoint("last")).metadata["counters"]["update"] == 16
 
 
 @pytest.mark.usefixtures("short_windows")
-def test_a_training_that_diverges_before_it_has_kept_a_model(make_engine: MakeEngine) -> None:
-    engine = diverging(make_engine, validation={"every": 1000}, checkpoints={"every": None})
+def test_a_training_that_diverges_before_it_has_kept_a_model(make_state: MakeState) -> None:
+    state = diverging(make_state, validation={"every": 1000}, checkpoints={"every": None})
     with pytest.raises(UserError, match=r"and no model had been kept yet; lower "):
-        train(engine)
+        train(state)
 
 
 @pytest.mark.usefixtures("short_windows")
-def test_a_resume_stops_at_the_same_update(make_engine: MakeEngine) -> None:
+def test_a_resume_stops_at_the_same_update(make_state: MakeState) -> None:
     options: dict[str, Any] = {"validation": {"every": 1000}, "checkpoints": {"every": 15}}
-    engine = diverging(make_engine, **options)
+    state = diverging(make_state, **options)
     with pytest.raises(UserError) as unbroken:
-        train(engine)
-    checkpoint = load_checkpoint(engine.run.checkpoint("last"))
-    resumed = diverging(make_engine, checkpoint=checkpoint, **options)
-    assert resumed.guard.state() == checkpoint.metadata["divergence"]
+        train(state)
+    checkpoint = load_checkpoint(state.run.checkpoint("last"))
+    resumed = diverging(make_state, checkpoint=checkpoint, **options)
+    assert resumed.divergence.state() == checkpoint.metadata["divergence"]
     with pytest.raises(UserError) as again:
         train(resumed)
     assert str(again.value) == str(unbroken.value)
 
 
-def test_a_checkpoint_of_a_former_version_has_no_state_of_it(make_engine: MakeEngine) -> None:
-    engine = make_engine(4, max_updates=8)
-    train(engine)
-    checkpoint = load_checkpoint(engine.run.checkpoint("last"))
+def test_a_checkpoint_of_a_former_version_has_no_state_of_it(make_state: MakeState) -> None:
+    state = make_state(4, max_updates=8)
+    train(state)
+    checkpoint = load_checkpoint(state.run.checkpoint("last"))
     del checkpoint.metadata["divergence"]
-    assert make_engine(4, checkpoint=checkpoint).counters.update == 8
+    assert make_state(4, checkpoint=checkpoint).counters.update == 8
 
 
 @pytest.mark.usefixtures("short_windows")
-def test_all_processes_stop_at_the_same_update(make_engine: MakeEngine) -> None:
-    engines: dict[int, Engine] = {}
+def test_all_processes_stop_at_the_same_update(make_state: MakeState) -> None:
+    states: dict[int, TrainingState] = {}
 
     def work(group: Threads) -> str:
-        engine = engines[group.rank]
-        engine.group, engine.loader = group, PlacedLoader(Shard(group.rank, group.size), 1)
+        state = states[group.rank]
+        state.group, state.loader = group, PlacedLoader(Shard(group.rank, group.size), 1)
         with pytest.raises(UserError) as caught:
-            train(engine)
-        return f"{engine.counters.update} {caught.value}"
+            train(state)
+        return f"{state.counters.update} {caught.value}"
 
     for rank in range(2):
-        engines[rank] = diverging(
-            make_engine, group=None if rank == 0 else Threads(1, None, [None, None])
+        states[rank] = diverging(
+            make_state, group=None if rank == 0 else Threads(1, None, [None, None])
         )
-    first, second = together(2, work)
+    first, second = run_ranks(2, work)
     assert first == second
     assert first.startswith("20 ")

@@ -12,7 +12,7 @@ from nmt.config.file import dump_config
 from nmt.core.errors import ConfigError
 from nmt.runs.directory import RunDirectory
 from nmt.training import fine_tuning
-from nmt.training.fine_tuning import adopt_tokenizers, tell_differences
+from nmt.training.fine_tuning import copy_pretrained_tokenizers, log_differences
 
 SUBWORDS = {"name": "sentencepiece", "vocabulary_size": 16, "sampling_alpha": 0.1}
 WORDS = {"name": "words", "shared": False}
@@ -45,7 +45,7 @@ def make_base(made: Config) -> Tokenizers:
 
 def refused(made: Config) -> str:
     with pytest.raises(ConfigError) as caught:
-        adopt_tokenizers(made, RunDirectory(Path(made.run)))
+        copy_pretrained_tokenizers(made, RunDirectory(Path(made.run)))
     assert not Path(made.run).exists()
     return str(caught.value)
 
@@ -54,7 +54,7 @@ def refused(made: Config) -> str:
 def test_tokenizers_are_adopted(options: dict[str, Any]) -> None:
     theirs = make_base(config(tokenizer=options))
     run = RunDirectory(Path("runs/new"))
-    ours = adopt_tokenizers(config(tokenizer=options), run)
+    ours = copy_pretrained_tokenizers(config(tokenizer=options), run)
     run.write_config(dump_config(config(tokenizer=options)))
     saved = load_tokenizers(run)
     for adopted in (ours, saved):
@@ -74,7 +74,7 @@ def test_other_options_of_a_tokenizer_are_refused() -> None:
 def test_folders_of_tokenizers_may_be_others_that_hold_the_same() -> None:
     make_base(config())
     given = {**WORDS, "source_path": "runs/base/tokenizer/source"}
-    adopt_tokenizers(config(tokenizer=given), RunDirectory(Path("runs/new")))
+    copy_pretrained_tokenizers(config(tokenizer=given), RunDirectory(Path("runs/new")))
 
 
 def test_a_folder_that_was_given_there_need_not_be_here() -> None:
@@ -82,7 +82,7 @@ def test_a_folder_that_was_given_there_need_not_be_here() -> None:
     given = {**SUBWORDS, "source_path": "first/tokenizer/shared"}
     make_base(config(tokenizer=given))
     Path("first").rename("elsewhere")
-    ours = adopt_tokenizers(config(tokenizer=given), RunDirectory(Path("runs/new")))
+    ours = copy_pretrained_tokenizers(config(tokenizer=given), RunDirectory(Path("runs/new")))
     assert ours.source.fingerprint() == first.source.fingerprint()
 
 
@@ -118,7 +118,9 @@ def test_text_and_grids_do_not_start_from_each_other(tokenizer: dict[str, Any]) 
 
 def test_grids_of_another_size_are_refused() -> None:
     make_base(config(GRIDS, encoder=CELLS))
-    adopt_tokenizers(config(GRIDS, encoder={**CELLS, "dropout": 0.5}), RunDirectory(Path("x")))
+    copy_pretrained_tokenizers(
+        config(GRIDS, encoder={**CELLS, "dropout": 0.5}), RunDirectory(Path("x"))
+    )
     for key, there, here in (("channels", 3, 4), ("max_rows", 16, 9), ("max_columns", 16, 9)):
         message = refused(config(GRIDS, encoder={**CELLS, key: here}))
         assert message.startswith(
@@ -129,7 +131,7 @@ def test_grids_of_another_size_are_refused() -> None:
 def told(caplog: pytest.LogCaptureFixture, made: Config, tokenizers: Tokenizers) -> list[str]:
     with caplog.at_level("INFO", "nmt.training.fine_tuning"):
         caplog.clear()
-        tell_differences(made, tokenizers)
+        log_differences(made, tokenizers)
     return [record.getMessage() for record in caplog.records]
 
 

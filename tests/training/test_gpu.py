@@ -10,14 +10,14 @@ from torch.nn.utils import parameters_to_vector
 from nmt.core.batch import LocalUpdate
 from nmt.core.tensor_tree import map_tensors
 from nmt.data.loader import make_batch
-from nmt.training.logs.running_metrics import Tally
+from nmt.training.logs.running_metrics import RunningMetrics
 from nmt.training.objective.objective import Objective
 from nmt.training.optim.optimizers import SGD
 from nmt.training.signals import Interruption
-from nmt.training.state import Engine
+from nmt.training.state import TrainingState
 from nmt.training.trainer import Trainer
 
-from .conftest import MakeEngine, batches, tiny_model
+from .conftest import MakeState, batches, tiny_model
 
 pytestmark = [
     pytest.mark.gpu,
@@ -26,13 +26,13 @@ pytestmark = [
 GPU = torch.device("cuda")
 
 
-def on_gpu(engine: Engine, precision: torch.dtype = torch.float32) -> Engine:
-    engine.device = GPU
-    engine.model = tiny_model().to(GPU)
-    engine.optimizer = SGD(engine.model, learning_rate=0.1, momentum=0.5)
-    engine.objective = Objective(engine.config.label_smoothing, precision=precision)
-    engine.tally = Tally(GPU)
-    return engine
+def on_gpu(state: TrainingState, precision: torch.dtype = torch.float32) -> TrainingState:
+    state.device = GPU
+    state.model = tiny_model().to(GPU)
+    state.optimizer = SGD(state.model, learning_rate=0.1, momentum=0.5)
+    state.objective = Objective(state.config.label_smoothing, precision=precision)
+    state.running_metrics = RunningMetrics(GPU)
+    return state
 
 
 def portions(number: int) -> list[LocalUpdate]:
@@ -41,28 +41,28 @@ def portions(number: int) -> list[LocalUpdate]:
     return [LocalUpdate([batch], 1, batch.num_target_tokens, False) for batch in pinned]
 
 
-def update(engine: Engine, given: list[LocalUpdate]) -> Tensor:
-    with engine.reporter:
-        trainer = Trainer(engine, Interruption())
+def update(state: TrainingState, given: list[LocalUpdate]) -> Tensor:
+    with state.reporter:
+        trainer = Trainer(state, Interruption())
         for portion in given:
             trainer._update(portion)
         trainer._note_progress()
-    return parameters_to_vector(engine.model.parameters()).detach().cpu()
+    return parameters_to_vector(state.model.parameters()).detach().cpu()
 
 
-def test_updates_are_those_of_a_cpu(make_engine: MakeEngine) -> None:
+def test_updates_are_those_of_a_cpu(make_state: MakeState) -> None:
     given = portions(6)
     torch.testing.assert_close(
-        update(on_gpu(make_engine()), given), update(make_engine(), given), rtol=1e-4, atol=1e-5
+        update(on_gpu(make_state()), given), update(make_state(), given), rtol=1e-4, atol=1e-5
     )
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_an_update_waits_for_nothing(make_engine: MakeEngine, precision: torch.dtype) -> None:
-    engine, given = on_gpu(make_engine(), precision), portions(4)
-    update(engine, given[:2])  # the first ones compile and choose kernels
-    with engine.reporter:
-        trainer = Trainer(engine, Interruption())
+def test_an_update_waits_for_nothing(make_state: MakeState, precision: torch.dtype) -> None:
+    state, given = on_gpu(make_state(), precision), portions(4)
+    update(state, given[:2])  # the first ones compile and choose kernels
+    with state.reporter:
+        trainer = Trainer(state, Interruption())
         torch.cuda.set_sync_debug_mode("error")
         try:
             for portion in given[2:]:
@@ -71,20 +71,20 @@ def test_an_update_waits_for_nothing(make_engine: MakeEngine, precision: torch.d
             torch.cuda.set_sync_debug_mode("default")
 
 
-def test_a_batch_that_does_not_fit_is_split(make_engine: MakeEngine) -> None:
+def test_a_batch_that_does_not_fit_is_split(make_state: MakeState) -> None:
     large = make_batch([[4, 5, 6] * 30] * 4096, [[7, 8] * 40] * 4096)
     torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(GPU).total_memory
     torch.cuda.set_per_process_memory_fraction(2**30 / total)
     try:
-        engine = on_gpu(make_engine())
-        update(engine, [LocalUpdate([large], 1, large.num_target_tokens, True)])
+        state = on_gpu(make_state())
+        update(state, [LocalUpdate([large], 1, large.num_target_tokens, True)])
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert engine.counters.num_split > 0
+    assert state.counters.num_split > 0
     small = replace(large, source=large.source[:1], source_lengths=large.source_lengths[:1])
     small = replace(small, target=large.target[:1], num_target_tokens=81)
-    other = on_gpu(make_engine())
+    other = on_gpu(make_state())
     alone = update(other, [LocalUpdate([small], 1, 81, True)])
-    after = parameters_to_vector(engine.model.parameters()).detach().cpu()
+    after = parameters_to_vector(state.model.parameters()).detach().cpu()
     torch.testing.assert_close(after, alone, rtol=1e-3, atol=1e-4)  # all its sentences are alike

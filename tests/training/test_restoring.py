@@ -10,10 +10,10 @@ import torch
 from nmt.runs.checkpoint import load_checkpoint
 from nmt.training.logs import reporter, timer
 from nmt.training.signals import Interrupted, Interruption
-from nmt.training.state import Engine
+from nmt.training.state import TrainingState
 from nmt.training.trainer import Trainer
 
-from .conftest import MakeEngine, ScriptedValidator
+from .conftest import MakeState, ScriptedValidator
 
 # The best comes second; then two plateaus of one validation each, and the end after three.
 BLEU = [5.0, 6.0, 5.5, 5.2, 5.1, 9.0]
@@ -49,37 +49,41 @@ class Killed(BaseException):
 
 
 def train(
-    engine: Engine, seconds: list[float], stop_at: int | None = None, *, is_killed: bool = False
+    state: TrainingState,
+    seconds: list[float],
+    stop_at: int | None = None,
+    *,
+    is_killed: bool = False,
 ) -> str:
     """Train to the end, or up to an update after which somebody asks for an end."""
     interruption = Interruption()
-    advance = engine.reporter.advance
+    advance = state.reporter.advance
 
     def advances() -> None:
         advance()
         seconds[0] += 1.0
-        if engine.counters.update == stop_at:
+        if state.counters.update == stop_at:
             if is_killed:
                 raise Killed
             interruption.signal = 2
 
-    engine.reporter.advance = advances  # type: ignore[method-assign]
-    with engine.reporter:
+    state.reporter.advance = advances  # type: ignore[method-assign]
+    with state.reporter:
         try:
-            reason = Trainer(engine, interruption).run()
+            reason = Trainer(state, interruption).run()
         except Interrupted:
             reason = "interrupted"
         except Killed:
             return "killed"
-        engine.save()
+        state.save()
     return reason
 
 
-def everything(engine: Engine) -> tuple[Any, Any, Any]:
+def everything(state: TrainingState) -> tuple[Any, Any, Any]:
     """Return all that a training has left: tensors, metadata and metrics."""
-    paths = sorted(engine.run.checkpoints.iterdir())
+    paths = sorted(state.run.checkpoints.iterdir())
     found = {path.name: load_checkpoint(path) for path in paths}
-    rows = map(json.loads, engine.run.metrics.read_text().splitlines())
+    rows = map(json.loads, state.run.metrics.read_text().splitlines())
     return (
         {name: checkpoint.tensors for name, checkpoint in found.items()},
         {name: checkpoint.metadata for name, checkpoint in found.items()},
@@ -96,9 +100,9 @@ def everything(engine: Engine) -> tuple[Any, Any, Any]:
     ],
 )
 def test_a_restored_training_leaves_what_an_unbroken_one_does(
-    make_engine: MakeEngine, seconds: list[float], end: str, update: int, saved_at: int
+    make_state: MakeState, seconds: list[float], end: str, update: int, saved_at: int
 ) -> None:
-    unbroken = make_engine(5, ScriptedValidator(BLEU), **OPTIONS)
+    unbroken = make_state(5, ScriptedValidator(BLEU), **OPTIONS)
     reason = train(unbroken, seconds)
     assert reason == "3 validations in a row without a better bleu"
     assert unbroken.counters.update == NUM_UPDATES
@@ -111,11 +115,11 @@ def test_a_restored_training_leaves_what_an_unbroken_one_does(
     unbroken.run.metrics.unlink()
 
     validator = ScriptedValidator(BLEU)
-    broken = make_engine(5, validator, **OPTIONS)
+    broken = make_state(5, validator, **OPTIONS)
     assert train(broken, seconds, update, is_killed=end == "killed") == end
     last = load_checkpoint(unbroken.run.checkpoint("last"))
     rest = ScriptedValidator(BLEU[len(validator.seen) :])
-    restored = make_engine(5, rest, checkpoint=last, **OPTIONS)
+    restored = make_state(5, rest, checkpoint=last, **OPTIONS)
     assert restored.counters.update == saved_at
     assert train(restored, seconds) == reason
     found, found_metadata, found_rows = everything(restored)

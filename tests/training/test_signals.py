@@ -4,12 +4,12 @@ import threading
 
 import pytest
 
-from nmt.training.signals import Interrupted, listen
+from nmt.training.signals import Interrupted, catch_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_is_noted(number: signal.Signals) -> None:
-    with listen() as interruption:
+    with catch_signals() as interruption:
         interruption.check()
         os.kill(os.getpid(), number)
         assert interruption.signal == number
@@ -21,7 +21,7 @@ def test_the_second_signal_has_its_usual_effect() -> None:
     # A shell has what it starts in the background ignore SIGINT, these tests too.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with listen():
+        with catch_signals():
             os.kill(os.getpid(), signal.SIGINT)
             with pytest.raises(KeyboardInterrupt):
                 os.kill(os.getpid(), signal.SIGINT)
@@ -37,7 +37,7 @@ def test_under_torchrun_which_repeats_them_all_signals_are_notes(
     monkeypatch.setenv("WORLD_SIZE", num_processes)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with listen() as interruption:
+        with catch_signals() as interruption:
             for _ in "12":
                 os.kill(os.getpid(), signal.SIGTERM)
             assert interruption.signal == signal.SIGTERM
@@ -53,7 +53,7 @@ def test_the_handlers_that_were_there_come_back(sent: bool) -> None:
 
     before = signal.signal(signal.SIGTERM, handler)
     try:
-        with listen():
+        with catch_signals():
             assert signal.getsignal(signal.SIGTERM) is not handler
             if sent:
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -66,7 +66,7 @@ def test_in_another_thread_nothing_is_listened_to() -> None:
     seen = []
 
     def work() -> None:
-        with listen() as interruption:
+        with catch_signals() as interruption:
             seen.append(interruption.signal)
 
     thread = threading.Thread(target=work)

@@ -17,15 +17,15 @@ from nmt.data.loader import make_batch
 from nmt.nn.decoders.decoder import DecoderOutput
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import is_checkpoint, load_checkpoint
-from nmt.training.finishing import keep_average_where_better
+from nmt.training.finishing import keep_average_if_better
 from nmt.training.logs import reporter, timer
 from nmt.training.objective.objective import Losses, Objective
 from nmt.training.signals import Interrupted, Interruption
-from nmt.training.state import Engine
+from nmt.training.state import TrainingState
 from nmt.training.trainer import Trainer, _train
 from nmt.training.validation import Validation
 
-from .conftest import ListLoader, MakeEngine, ScriptedValidator, batches
+from .conftest import ListLoader, MakeState, ScriptedValidator, batches
 
 
 @pytest.fixture(autouse=True)
@@ -33,17 +33,17 @@ def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reporter, "plot_learning_curves", lambda panels, path: None)
 
 
-def train(engine: Engine) -> str:
-    with engine.reporter:
-        return Trainer(engine, Interruption()).run()
+def train(state: TrainingState) -> str:
+    with state.reporter:
+        return Trainer(state, Interruption()).run()
 
 
-def weights(engine: Engine) -> torch.Tensor:
-    return parameters_to_vector(engine.model.parameters()).detach().clone()
+def weights(state: TrainingState) -> torch.Tensor:
+    return parameters_to_vector(state.model.parameters()).detach().clone()
 
 
-def lines(engine: Engine, kind: str) -> list[dict[str, Any]]:
-    rows = map(json.loads, engine.run.metrics.read_text().splitlines())
+def lines(state: TrainingState, kind: str) -> list[dict[str, Any]]:
+    rows = map(json.loads, state.run.metrics.read_text().splitlines())
     return [row for row in rows if row["kind"] == kind]
 
 
@@ -51,10 +51,10 @@ def checkpoints(folder: Path) -> set[str]:
     return {path.name for path in (folder / "checkpoints").iterdir()}
 
 
-def test_the_loss_falls(make_engine: MakeEngine) -> None:
-    engine = make_engine(max_updates=40, log_every=1, label_smoothing=0.0, learning_rate=1.0)
-    assert train(engine) == "max_updates (40) reached"
-    losses = [row["loss"] for row in lines(engine, "train")]
+def test_the_loss_falls(make_state: MakeState) -> None:
+    state = make_state(max_updates=40, log_every=1, label_smoothing=0.0, learning_rate=1.0)
+    assert train(state) == "max_updates (40) reached"
+    losses = [row["loss"] for row in lines(state, "train")]
     assert len(losses) == 40
     assert losses[0] == pytest.approx(math.log(12), rel=0.2)
     assert losses[-1] < 0.5 * losses[0]
@@ -62,14 +62,14 @@ def test_the_loss_falls(make_engine: MakeEngine) -> None:
 
 @pytest.mark.parametrize("clip_norm", [None, 1e-3])
 def test_accumulated_batches_are_one_batch_of_all_their_sentences(
-    make_engine: MakeEngine, clip_norm: float | None
+    make_state: MakeState, clip_norm: float | None
 ) -> None:
     """Batches of different lengths: a mean of means, or of clipped gradients, would differ."""
     sources, targets = [[4, 5], [6, 7], [8, 9]], [[4, 5, 6, 7, 8], [9], [10, 11]]
     options = {"max_updates": 1, "learning_rate": 100.0, "clip_norm": clip_norm}
-    whole = make_engine(accumulate=1, **options)
+    whole = make_state(accumulate=1, **options)
     whole.loader = ListLoader([make_batch(sources, targets)])
-    parts = make_engine(accumulate=2, **options)
+    parts = make_state(accumulate=2, **options)
     parts.loader = ListLoader(
         [make_batch(sources[:1], targets[:1]), make_batch(sources[1:], targets[1:])], accumulate=2
     )
@@ -82,91 +82,91 @@ def test_accumulated_batches_are_one_batch_of_all_their_sentences(
     torch.testing.assert_close(weights(parts) - before, step, rtol=1e-3, atol=1e-5)
 
 
-def test_two_passes_without_dropout_train_as_one(make_engine: MakeEngine) -> None:
-    once = make_engine(num_batches=4, max_updates=4, accumulate=2)
+def test_two_passes_without_dropout_train_as_one(make_state: MakeState) -> None:
+    once = make_state(num_batches=4, max_updates=4, accumulate=2)
     train(once)
-    both = make_engine(num_batches=4, max_updates=4, accumulate=2)
+    both = make_state(num_batches=4, max_updates=4, accumulate=2)
     both.objective = Objective(both.config.label_smoothing, r_drop=1.0)
     train(both)
     torch.testing.assert_close(weights(both), weights(once))
 
 
-def test_an_epoch_that_does_not_divide_ends_with_a_smaller_update(make_engine: MakeEngine) -> None:
-    engine = make_engine(num_batches=5, accumulate=2, max_epochs=2)
-    assert train(engine) == "max_epochs (2) reached"
-    assert (engine.counters.update, engine.counters.epoch, engine.counters.batch) == (6, 3, 0)
+def test_an_epoch_that_does_not_divide_ends_with_a_smaller_update(make_state: MakeState) -> None:
+    state = make_state(num_batches=5, accumulate=2, max_epochs=2)
+    assert train(state) == "max_epochs (2) reached"
+    assert (state.counters.update, state.counters.epoch, state.counters.batch) == (6, 3, 0)
     tokens = sum(batch.num_target_tokens for batch in batches(5))
-    assert engine.counters.num_tokens == 2 * tokens
+    assert state.counters.num_tokens == 2 * tokens
 
 
-def test_an_epoch_without_batches_is_refused(make_engine: MakeEngine) -> None:
+def test_an_epoch_without_batches_is_refused(make_state: MakeState) -> None:
     with pytest.raises(ConfigError, match=r"data\.train: epoch 1 has no sentences"):
-        make_engine(num_batches=0, max_updates=3)
-    engine = make_engine(num_batches=1, max_updates=3)
-    engine.loader = ListLoader([])
+        make_state(num_batches=0, max_updates=3)
+    state = make_state(num_batches=1, max_updates=3)
+    state.loader = ListLoader([])
     with pytest.raises(ConfigError, match=r"data\.train: epoch 1 has no sentences"):
-        train(engine)
+        train(state)
 
 
-def test_validation_once_an_epoch_and_at_the_end(make_engine: MakeEngine) -> None:
+def test_validation_once_an_epoch_and_at_the_end(make_state: MakeState) -> None:
     validator = ScriptedValidator([1.0, 2.0, 3.0])
-    engine = make_engine(4, validator, max_updates=10)
-    train(engine)
-    assert [row["update"] for row in lines(engine, "validation")] == [4, 8, 10]
+    state = make_state(4, validator, max_updates=10)
+    train(state)
+    assert [row["update"] for row in lines(state, "validation")] == [4, 8, 10]
 
 
-def test_validation_every_so_many_updates(make_engine: MakeEngine) -> None:
+def test_validation_every_so_many_updates(make_state: MakeState) -> None:
     validator = ScriptedValidator([1.0, 2.0, 3.0])
-    engine = make_engine(4, validator, max_updates=9, validation={"every": 3})
-    train(engine)
-    rows = lines(engine, "validation")
+    state = make_state(4, validator, max_updates=9, validation={"every": 3})
+    train(state)
+    rows = lines(state, "validation")
     assert [row["update"] for row in rows] == [3, 6, 9]
     assert rows[1]["loss"] == 98.0
     assert rows[1]["perplexity"] == pytest.approx(math.exp(98.0))
     assert rows[1]["scores"] == {"bleu": 2.0}
 
 
-def test_the_best_weights_and_the_latest_are_kept(make_engine: MakeEngine, tmp_path: Path) -> None:
+def test_the_best_weights_and_the_latest_are_kept(make_state: MakeState, tmp_path: Path) -> None:
     validator = ScriptedValidator([1.0, 5.0, 3.0, 4.0])
-    engine = make_engine(
+    state = make_state(
         4, validator, max_updates=8, validation={"every": 2}, checkpoints={"keep_last": 2}
     )
-    train(engine)
+    train(state)
     assert checkpoints(tmp_path) == {"last", "best", "step-6", "step-8"}
-    best = load_checkpoint(engine.run.checkpoint("best"))
+    best = load_checkpoint(state.run.checkpoint("best"))
     assert best.metadata == {"update": 4, "loss": 95.0, "scores": {"bleu": 5.0}}
-    name = next(iter(dict(engine.model.named_parameters())))
+    name = next(iter(dict(state.model.named_parameters())))
     assert torch.equal(best.tensors["model"][name], validator.seen[1])
-    assert (engine.best.best, engine.best.best_update) == (5.0, 4)
+    assert (state.best.best, state.best.best_update) == (5.0, 4)
 
 
-def test_without_validation_data_the_latest_weights_are_the_best(make_engine: MakeEngine) -> None:
-    engine = make_engine(4, max_updates=6)
-    train(engine)
-    best = load_checkpoint(engine.run.checkpoint("best"))
+def test_without_validation_data_the_latest_weights_are_the_best(make_state: MakeState) -> None:
+    state = make_state(4, max_updates=6)
+    train(state)
+    best = load_checkpoint(state.run.checkpoint("best"))
     assert best.metadata == {"update": 6}
-    for name, tensor in engine.model.state_dict().items():
+    for name, tensor in state.model.state_dict().items():
         assert torch.equal(best.tensors["model"][name], tensor)
 
 
 @pytest.mark.parametrize("metric", ["bleu", "loss"])
-def test_stops_early(make_engine: MakeEngine, metric: str) -> None:
+def test_stops_early(make_state: MakeState, metric: str) -> None:
     validator = ScriptedValidator([1.0, 5.0, 3.0, 4.0, 4.5])
-    engine = make_engine(4, validator, early_stopping={"metric": metric, "patience": 3})
-    assert train(engine) == f"3 validations in a row without a better {metric}"
-    assert engine.counters.update == 20
+    state = make_state(4, validator, early_stopping={"metric": metric, "patience": 3})
+    assert train(state) == f"3 validations in a row without a better {metric}"
+    assert state.counters.update == 20
 
 
 def test_the_loss_decides_between_equal_scores_for_the_best_and_for_patience(
-    make_engine: MakeEngine, caplog: pytest.LogCaptureFixture
+    make_state: MakeState, caplog: pytest.LogCaptureFixture
 ) -> None:
     """At 100 BLEU from the second validation on, the loss falls until the fourth."""
     losses = [9.0, 8.0, 7.0, 6.0, 6.5, 6.0]
     validator = ScriptedValidator([99.0, 100.0, 100.0, 100.0, 100.0, 100.0], losses)
-    engine = make_engine(4, validator, early_stopping={"metric": "bleu", "patience": 2})
-    assert train(engine) == "2 validations in a row without a better bleu"
-    assert engine.counters.update == 24
-    assert load_checkpoint(engine.run.checkpoint("best")).metadata["update"] == 16
+    state = make_state(4, validator, early_stopping={"metric": "bleu", "patience": 2})
+    assert train(state) == "2 validations in a row without a better bleu"
+    assert state.counters.update == 24
+    assert load_checkpoint(state.run.checkpoint("best")).metadata["update"] == 16
     warnings = [line for line in caplog.messages if "cannot get better" in line]
     assert warnings == [
         "training.validation.best: bleu is perfect on the validation set and cannot get better, so "
@@ -174,89 +174,89 @@ def test_the_loss_decides_between_equal_scores_for_the_best_and_for_patience(
     ]
 
 
-def test_the_average_is_what_is_validated_and_kept(make_engine: MakeEngine) -> None:
+def test_the_average_is_what_is_validated_and_kept(make_state: MakeState) -> None:
     validator = ScriptedValidator([1.0, 2.0])
-    engine = make_engine(4, validator, max_updates=8, ema_decay=0.9)
-    train(engine)
-    assert engine.ema is not None
-    name = next(iter(engine.ema.tensors()))
-    average = engine.ema.tensors()[name]
+    state = make_state(4, validator, max_updates=8, ema_decay=0.9)
+    train(state)
+    assert state.ema is not None
+    name = next(iter(state.ema.tensors()))
+    average = state.ema.tensors()[name]
     assert torch.equal(validator.seen[-1], average)
-    best = load_checkpoint(engine.run.checkpoint("best")).tensors["model"]
+    best = load_checkpoint(state.run.checkpoint("best")).tensors["model"]
     assert torch.equal(best[name], average)
-    assert not torch.equal(engine.model.state_dict()[name], average)
-    last = load_checkpoint(engine.run.checkpoint("last")).tensors
-    assert torch.equal(last["model"][name], engine.model.state_dict()[name])
+    assert not torch.equal(state.model.state_dict()[name], average)
+    last = load_checkpoint(state.run.checkpoint("last")).tensors
+    assert torch.equal(last["model"][name], state.model.state_dict()[name])
     assert torch.equal(last["ema"][name], average)
 
 
 def test_the_moving_average_is_that_of_the_weights_after_each_update(
-    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+    make_state: MakeState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its decay warms up by updates, not by epochs of two: (1 + n) / (10 + n), up to 0.4."""
-    engine = make_engine(2, max_updates=7, ema_decay=0.4)
-    names = list(dict(engine.model.named_parameters()))
-    seen = [weights(engine)]
-    monkeypatch.setattr(engine.reporter, "advance", lambda: seen.append(weights(engine)))
-    train(engine)
+    state = make_state(2, max_updates=7, ema_decay=0.4)
+    names = list(dict(state.model.named_parameters()))
+    seen = [weights(state)]
+    monkeypatch.setattr(state.reporter, "advance", lambda: seen.append(weights(state)))
+    train(state)
     average, *after = seen
     assert len(after) == 7
     for number, vector in enumerate(after, start=1):
         decay = min(0.4, (1 + number) / (10 + number))
         average = decay * average + (1 - decay) * vector
-    assert engine.ema is not None
-    kept = engine.ema.tensors()
+    assert state.ema is not None
+    kept = state.ema.tensors()
     torch.testing.assert_close(parameters_to_vector([kept[name] for name in names]), average)
 
 
 @pytest.mark.parametrize(("keep_last", "kept"), [(1, [8, 12, 16]), (4, [4, 8, 12, 16])])
 def test_as_many_snapshots_are_kept_as_are_averaged(
-    make_engine: MakeEngine, keep_last: int, kept: list[int]
+    make_state: MakeState, keep_last: int, kept: list[int]
 ) -> None:
     validator = ScriptedValidator([1.0, 2.0, 3.0, 4.0, 5.0])
     options = {"keep_last": keep_last, "average_last": 3}
-    engine = make_engine(4, validator, max_updates=16, checkpoints=options)
-    train(engine)
-    assert engine.snapshots.latest(9) == kept
-    keep_average_where_better(engine, Interruption())
+    state = make_state(4, validator, max_updates=16, checkpoints=options)
+    train(state)
+    assert state.snapshots.latest(9) == kept
+    keep_average_if_better(state, Interruption())
     torch.testing.assert_close(validator.seen[4], sum(validator.seen[1:4]) / 3)
-    best = load_checkpoint(engine.run.checkpoint("best"))
+    best = load_checkpoint(state.run.checkpoint("best"))
     assert best.metadata["average_of"] == [8, 12, 16]
 
 
 @pytest.mark.parametrize(("value", "kept"), [(4.0, True), (1.5, False)])
 def test_the_average_of_the_last_is_kept_where_it_is_better(
-    make_engine: MakeEngine, value: float, kept: bool
+    make_state: MakeState, value: float, kept: bool
 ) -> None:
     validator = ScriptedValidator([1.0, 2.0, 3.0, value])
-    engine = make_engine(4, validator, max_updates=12, checkpoints={"average_last": 2})
-    train(engine)
-    before = weights(engine)
-    keep_average_where_better(engine, Interruption())
+    state = make_state(4, validator, max_updates=12, checkpoints={"average_last": 2})
+    train(state)
+    before = weights(state)
+    keep_average_if_better(state, Interruption())
     torch.testing.assert_close(validator.seen[3], (validator.seen[1] + validator.seen[2]) / 2)
-    best = load_checkpoint(engine.run.checkpoint("best"))
+    best = load_checkpoint(state.run.checkpoint("best"))
     assert best.metadata.get("average_of") == ([8, 12] if kept else None)
-    assert engine.best.best == max(3.0, value)
-    assert torch.equal(weights(engine), before)
+    assert state.best.best == max(3.0, value)
+    assert torch.equal(weights(state), before)
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_there_is_no_average_of_less_than_two(make_engine: MakeEngine, count: int) -> None:
-    engine = make_engine(
+def test_there_is_no_average_of_less_than_two(make_state: MakeState, count: int) -> None:
+    state = make_state(
         4, ScriptedValidator([1.0]), max_updates=4, checkpoints={"average_last": count}
     )
-    train(engine)
-    keep_average_where_better(engine, Interruption())
+    train(state)
+    keep_average_if_better(state, Interruption())
 
 
-def runs_out_above(engine: Engine, num_sentences: int) -> list[int]:
+def runs_out_above(state: TrainingState, num_sentences: int) -> list[int]:
     """Have memory for so many sentences, and no more; the batches that were tried."""
     tried: list[int] = []
-    objective = engine.objective
+    objective = state.objective
 
-    def small(model: Model, batch: Batch, feed_own: float) -> Losses:
+    def small(model: Model, batch: Batch, sampling_probability: float) -> Losses:
         tried.append(batch.num_sentences)
-        losses = objective(model, batch, feed_own)
+        losses = objective(model, batch, sampling_probability)
         if batch.num_sentences > num_sentences:
             # In the midst of the backward pass, when some weights have their gradients already.
             weight = next(model.source_embedding.parameters())
@@ -269,25 +269,25 @@ def runs_out_above(engine: Engine, num_sentences: int) -> list[int]:
         handles.pop().remove()
         raise torch.OutOfMemoryError
 
-    engine.objective = small  # type: ignore[assignment]
+    state.objective = small  # type: ignore[assignment]
     return tried
 
 
 def test_a_batch_that_runs_out_of_memory_is_split_and_not_lost(
-    make_engine: MakeEngine, caplog: pytest.LogCaptureFixture
+    make_state: MakeState, caplog: pytest.LogCaptureFixture
 ) -> None:
     sources, targets = [[4, 5], [6, 7, 8], [8], [9, 10]], [[4, 5, 6], [9], [10, 11, 4, 5], [7]]
     whole = [make_batch(sources, targets), make_batch(sources[:1], targets[:1])]
-    engines = [make_engine(max_updates=1, accumulate=2, log_every=1) for _ in "12"]
-    for engine in engines:
-        engine.loader = ListLoader(whole, accumulate=2)
-    tried = runs_out_above(engines[1], 1)
-    for engine in engines:
-        train(engine)
-    torch.testing.assert_close(weights(engines[1]), weights(engines[0]))
+    states = [make_state(max_updates=1, accumulate=2, log_every=1) for _ in "12"]
+    for state in states:
+        state.loader = ListLoader(whole, accumulate=2)
+    tried = runs_out_above(states[1], 1)
+    for state in states:
+        train(state)
+    torch.testing.assert_close(weights(states[1]), weights(states[0]))
     assert tried == [4, 2, 1, 1, 2, 1, 1, 1, 1, 1]
-    assert engines[1].counters.num_split == 3
-    assert [row["num_split"] for row in lines(engines[1], "train")][-1] == 3
+    assert states[1].counters.num_split == 3
+    assert [row["num_split"] for row in lines(states[1], "train")][-1] == 3
     told = [message for message in caplog.messages if "memory" in message or "fit" in message]
     assert told[0] == (
         "update 1: out of memory at 4 pairs of up to 4 and 5 tokens; it is split and done again "
@@ -297,11 +297,11 @@ def test_a_batch_that_runs_out_of_memory_is_split_and_not_lost(
     assert told[-1] == "batches of up to 5 tokens fit"
 
 
-def test_one_sentence_that_does_not_fit(make_engine: MakeEngine) -> None:
-    engine = make_engine(max_updates=1)
-    runs_out_above(engine, 0)
+def test_one_sentence_that_does_not_fit(make_state: MakeState) -> None:
+    state = make_state(max_updates=1)
+    runs_out_above(state, 0)
     with pytest.raises(UserError, match=r"out of memory at one pair of 3 and 2 tokens: leave out"):
-        train(engine)
+        train(state)
 
 
 NO_MEMORY = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes")
@@ -322,43 +322,43 @@ def test_a_step_that_runs_out_of_memory(
     error: Exception,
     kind: type[Exception],
     told: str,
-    make_engine: MakeEngine,
+    make_state: MakeState,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail() -> None:
         raise error
 
-    engine = make_engine(max_updates=1)
-    monkeypatch.setattr(engine.optimizer, "step", fail)
-    with engine.reporter, pytest.raises(kind, match=told):
-        _train(Config.model_construct(), engine, Interruption())
+    state = make_state(max_updates=1)
+    monkeypatch.setattr(state.optimizer, "step", fail)
+    with state.reporter, pytest.raises(kind, match=told):
+        _train(Config.model_construct(), state, Interruption())
 
 
-def test_a_validation_that_runs_out_of_memory(make_engine: MakeEngine) -> None:
+def test_a_validation_that_runs_out_of_memory(make_state: MakeState) -> None:
     class Large(ScriptedValidator):
         def __call__(self, interruption: Interruption) -> Validation:
             raise NO_MEMORY
 
-    engine = make_engine(1, Large([]), max_updates=1)
+    state = make_state(1, Large([]), max_updates=1)
     told = "^out of memory, and not in an update: lower decoding.batch_tokens, .* --resume goes on"
-    with engine.reporter, pytest.raises(UserError, match=told):
-        _train(Config.model_construct(), engine, Interruption())
+    with state.reporter, pytest.raises(UserError, match=told):
+        _train(Config.model_construct(), state, Interruption())
 
 
-def spoil(engine: Engine, updates: set[int]) -> None:
+def spoil(state: TrainingState, updates: set[int]) -> None:
     """Make the loss of these updates infinite."""
 
     def infinite(module: object, arguments: object, decoded: DecoderOutput) -> DecoderOutput:
-        factor = math.inf if engine.counters.update in updates else 1.0
+        factor = math.inf if state.counters.update in updates else 1.0
         return replace(decoded, vectors=factor * decoded.vectors)
 
-    engine.model.decoder.register_forward_hook(infinite)
+    state.model.decoder.register_forward_hook(infinite)
 
 
-def test_a_bad_update_is_skipped_and_counted(make_engine: MakeEngine) -> None:
-    spoiled = make_engine(4, max_updates=3, log_every=3)
+def test_a_bad_update_is_skipped_and_counted(make_state: MakeState) -> None:
+    spoiled = make_state(4, max_updates=3, log_every=3)
     spoil(spoiled, {3})
-    clean = make_engine(4, max_updates=2)
+    clean = make_state(4, max_updates=2)
     train(clean)
     train(spoiled)
     assert torch.equal(weights(spoiled), weights(clean))
@@ -367,96 +367,94 @@ def test_a_bad_update_is_skipped_and_counted(make_engine: MakeEngine) -> None:
     assert math.isfinite(row["loss"])
 
 
-def test_gives_up_after_so_many_bad_updates_in_a_row(
-    make_engine: MakeEngine, tmp_path: Path
-) -> None:
-    engine = make_engine(4, max_updates=30, max_bad_updates=3, checkpoints={"every": 4})
-    spoil(engine, {3, 6, 7, 9, 10, 11, 12})
+def test_gives_up_after_so_many_bad_updates_in_a_row(make_state: MakeState, tmp_path: Path) -> None:
+    state = make_state(4, max_updates=30, max_bad_updates=3, checkpoints={"every": 4})
+    spoil(state, {3, 6, 7, 9, 10, 11, 12})
     with pytest.raises(UserError, match="max_bad_updates: 3 updates in a row, by update 11, had"):
-        train(engine)
-    last = load_checkpoint(engine.run.checkpoint("last"))
+        train(state)
+    last = load_checkpoint(state.run.checkpoint("last"))
     assert last.metadata["counters"]["update"] == 8
     assert all(torch.isfinite(tensor).all() for tensor in last.tensors["model"].values())
 
 
-def test_saves_now_and_then(make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saves_now_and_then(make_state: MakeState, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[int] = []
-    monkeypatch.setattr(Engine, "save", lambda engine: saved.append(engine.counters.update))
-    train(make_engine(4, max_updates=9, checkpoints={"every": 3}))
+    monkeypatch.setattr(TrainingState, "save", lambda state: saved.append(state.counters.update))
+    train(make_state(4, max_updates=9, checkpoints={"every": 3}))
     assert saved == [3, 4, 6, 8, 9]
 
 
-def test_an_interruption_ends_after_the_update(make_engine: MakeEngine, tmp_path: Path) -> None:
-    engine = make_engine(4, max_updates=9)
+def test_an_interruption_ends_after_the_update(make_state: MakeState, tmp_path: Path) -> None:
+    state = make_state(4, max_updates=9)
     interruption = Interruption()
     interruption.signal = 2
-    with engine.reporter, pytest.raises(Interrupted):
-        Trainer(engine, interruption).run()
+    with state.reporter, pytest.raises(Interrupted):
+        Trainer(state, interruption).run()
     assert not is_checkpoint(tmp_path / "checkpoints/last")
 
 
 @pytest.mark.parametrize("end", ["epoch", "update", "signal", "error"])
-def test_nothing_goes_on_in_the_background_when_it_ends(make_engine: MakeEngine, end: str) -> None:
+def test_nothing_goes_on_in_the_background_when_it_ends(make_state: MakeState, end: str) -> None:
     limit = {"max_epochs": 1} if end == "epoch" else {"max_updates": 3}
     # One validation is scripted, after the first update; there is an error at the second.
     validator = ScriptedValidator([1.0] if end == "error" else [1.0] * 9)
-    engine = make_engine(4, validator, validation={"every": 1, "metrics": ["bleu"]}, **limit)
+    state = make_state(4, validator, validation={"every": 1, "metrics": ["bleu"]}, **limit)
     interruption = Interruption()
     if end == "signal":
-        engine.reporter.advance = lambda: setattr(interruption, "signal", 2)  # type: ignore[method-assign]
+        state.reporter.advance = lambda: setattr(interruption, "signal", 2)  # type: ignore[method-assign]
     expected = {"signal": Interrupted, "error": IndexError}.get(end)
-    with engine.reporter, nullcontext() if expected is None else pytest.raises(expected):
-        Trainer(engine, interruption).run()
-    assert engine.counters.update == {"epoch": 4, "update": 3, "signal": 1, "error": 2}[end]
-    assert not engine.loader.is_at_work
+    with state.reporter, nullcontext() if expected is None else pytest.raises(expected):
+        Trainer(state, interruption).run()
+    assert state.counters.update == {"epoch": 4, "update": 3, "signal": 1, "error": 2}[end]
+    assert not state.loader.is_at_work
 
 
-def test_an_interrupted_validation_changes_nothing(make_engine: MakeEngine) -> None:
-    engine = make_engine(2, ScriptedValidator([]), max_updates=9, ema_decay=0.5)
+def test_an_interrupted_validation_changes_nothing(make_state: MakeState) -> None:
+    state = make_state(2, ScriptedValidator([]), max_updates=9, ema_decay=0.5)
     interruption = Interruption()
 
     def interrupts(module: object, arguments: object, output: object) -> None:
-        if engine.counters.update == 2:
+        if state.counters.update == 2:
             interruption.signal = 2
 
-    engine.model.decoder.register_forward_hook(interrupts)
-    other = make_engine(2, ScriptedValidator([1.0]), max_updates=2, ema_decay=0.5)
-    with engine.reporter, pytest.raises(Interrupted):
-        Trainer(engine, interruption).run()
+    state.model.decoder.register_forward_hook(interrupts)
+    other = make_state(2, ScriptedValidator([1.0]), max_updates=2, ema_decay=0.5)
+    with state.reporter, pytest.raises(Interrupted):
+        Trainer(state, interruption).run()
     train(other)
-    assert torch.equal(weights(engine), weights(other))
-    assert engine.counters.validated_at == 0
-    assert engine.best.best is None
+    assert torch.equal(weights(state), weights(other))
+    assert state.counters.validated_at == 0
+    assert state.best.best is None
 
 
 def test_the_learning_rate_follows_the_schedule(
-    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+    make_state: MakeState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = make_engine(4, max_updates=4, log_every=1)
-    monkeypatch.setattr(engine.schedule, "factor", lambda update: 1.0 / update)
-    train(engine)
-    rates = [row["learning_rate"] for row in lines(engine, "train")]
+    state = make_state(4, max_updates=4, log_every=1)
+    monkeypatch.setattr(state.schedule, "factor", lambda update: 1.0 / update)
+    train(state)
+    rates = [row["learning_rate"] for row in lines(state, "train")]
     assert rates == pytest.approx([0.1, 0.05, 0.1 / 3, 0.025])
-    assert {group["lr"] for group in engine.optimizer.param_groups} == {0.025}
+    assert {group["lr"] for group in state.optimizer.param_groups} == {0.025}
 
 
-def test_scheduled_sampling_reaches_the_model(make_engine: MakeEngine) -> None:
+def test_scheduled_sampling_reaches_the_model(make_state: MakeState) -> None:
     chances = []
     sampling = {"start": 1, "end": 3, "probability": 0.8}
-    engine = make_engine(4, max_updates=4, scheduled_sampling=sampling)
-    objective = engine.objective
+    state = make_state(4, max_updates=4, scheduled_sampling=sampling)
+    objective = state.objective
 
-    def watched(model: Model, batch: Batch, feed_own: float) -> Losses:
-        chances.append(feed_own)
-        return objective(model, batch, feed_own)
+    def watched(model: Model, batch: Batch, sampling_probability: float) -> Losses:
+        chances.append(sampling_probability)
+        return objective(model, batch, sampling_probability)
 
-    engine.objective = watched  # type: ignore[assignment]
-    train(engine)
+    state.objective = watched  # type: ignore[assignment]
+    train(state)
     assert chances == pytest.approx([0.0, 0.4, 0.8, 0.8])
 
 
 def test_time_is_that_of_training_alone(
-    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+    make_state: MakeState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An update takes 1 s, a validation 100 s, a save 1,000 s."""
     now = 0.0
@@ -471,26 +469,26 @@ def test_time_is_that_of_training_alone(
             return super().__call__(interruption)
 
     monkeypatch.setattr(timer, "time", SimpleNamespace(perf_counter=lambda: now))
-    monkeypatch.setattr(Engine, "save", lambda engine: takes(1000.0))
-    engine = make_engine(4, Slow([1.0, 2.0]), max_updates=8, log_every=2, checkpoints={"every": 3})
-    engine.model.decoder.register_forward_hook(lambda *_: takes(1.0))
-    train(engine)
-    rows = lines(engine, "train")
+    monkeypatch.setattr(TrainingState, "save", lambda state: takes(1000.0))
+    state = make_state(4, Slow([1.0, 2.0]), max_updates=8, log_every=2, checkpoints={"every": 3})
+    state.model.decoder.register_forward_hook(lambda *_: takes(1.0))
+    train(state)
+    rows = lines(state, "train")
     assert [row["seconds"] for row in rows] == [2.0, 4.0, 6.0, 8.0]
     per_second = [row["tokens_per_second"] for row in rows]
     tokens = [batch.num_target_tokens for batch in batches(4)]
     assert per_second[:2] == [sum(tokens[:2]) / 2, sum(tokens[2:]) / 2]
-    assert engine.counters.seconds == 8.0
+    assert state.counters.seconds == 8.0
 
 
 def test_the_time_up_to_an_interruption_counts(
-    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+    make_state: MakeState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = iter(range(100))
     monkeypatch.setattr(timer, "time", SimpleNamespace(perf_counter=lambda: float(next(now))))
-    engine = make_engine(4, max_updates=9)
+    state = make_state(4, max_updates=9)
     interruption = Interruption()
-    engine.model.decoder.register_forward_hook(lambda *_: setattr(interruption, "signal", 2))
-    with engine.reporter, pytest.raises(Interrupted):
-        Trainer(engine, interruption).run()
-    assert engine.counters.seconds > 0.0
+    state.model.decoder.register_forward_hook(lambda *_: setattr(interruption, "signal", 2))
+    with state.reporter, pytest.raises(Interrupted):
+        Trainer(state, interruption).run()
+    assert state.counters.seconds > 0.0

@@ -1,4 +1,4 @@
-"""Sums of what updates report, kept on the device: reading them is what waits for it."""
+"""Sums of what updates report, kept on the device: metrics them is what waits for it."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,8 +10,8 @@ _SUMS: Final = 5  # likelihood, objective, tokens, gradient norm, updates
 
 
 @dataclass(frozen=True)
-class Reading:
-    """Means over the good updates since the last reading; nan where there was none.
+class TrainingMetrics:
+    """Means over the good updates since the last metrics; nan where there was none.
 
     Attributes:
         loss: negative log-likelihood of a token, in nats.
@@ -26,8 +26,8 @@ class Reading:
     num_skipped: int
 
 
-class Tally:
-    """What the updates since the last reading add up to, and how many in a row were bad.
+class RunningMetrics:
+    """What the updates since the last metrics add up to, and how many in a row were bad.
 
     Args:
         device: where the losses are.
@@ -59,11 +59,11 @@ class Tally:
         """The longest row of skipped updates; waits for the device."""
         return int(self._bad[1].item())
 
-    def read(self) -> Reading:
+    def read(self) -> TrainingMetrics:
         """The means since the last call, and start anew; waits for the device."""
         likelihood, objective, tokens, norm, updates = self._sums.tolist()
         self._sums.zero_()
-        return Reading(
+        return TrainingMetrics(
             loss=_mean(likelihood, tokens),
             objective=_mean(objective, tokens),
             gradient_norm=_mean(norm, updates),

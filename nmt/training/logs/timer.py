@@ -5,7 +5,7 @@ import time
 import torch
 
 
-class Clock:
+class Timer:
     """Measures what a device does, which goes on when the program has long asked for more.
 
     Args:

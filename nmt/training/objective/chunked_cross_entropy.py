@@ -23,7 +23,7 @@ _CHUNK: Final = 1 << 25  # bytes of logits at a time: each goes over the gradien
 _BLOCK: Final = 1 << 19  # of them at a time in float32: so that they stay in the caches of a CPU
 
 
-def projected_cross_entropy(
+def chunked_cross_entropy(
     vectors: Float[Tensor, "B T O"],
     weight: Float[Tensor, "V O"],
     bias: Float[Tensor, " V"],
@@ -43,13 +43,13 @@ def projected_cross_entropy(
         smoothing: share of the probability spread over all words.
     """
     with torch.autocast(vectors.device.type, enabled=False):
-        objective, right = _ProjectedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        objective, right = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
             vectors.flatten(0, 1), weight, bias, labels.flatten(), smoothing
         )
     return TokenLoss(objective, -right.sum(), right.view(labels.shape))
 
 
-class _ProjectedCrossEntropy(Function):
+class _ChunkedCrossEntropy(Function):
     """``-sum_v q(v) (x_v - lse x)`` with ``q = e / V + (1 - e) [v = y]``, gradient ``p - q``.
 
     Of the gradient only p and its label are in the large products: what ``e / V`` gives is the same

@@ -14,7 +14,7 @@ from nmt.core.tensor_tree import map_tensors
 from nmt.nn.decoders.decoder import DecoderOutput
 from nmt.nn.model import Model
 from nmt.training.objective.attention_loss import AttentionLoss, Reinforce
-from nmt.training.objective.chunked_cross_entropy import projected_cross_entropy
+from nmt.training.objective.chunked_cross_entropy import chunked_cross_entropy
 from nmt.training.objective.cross_entropy import TokenLoss, label_smoothed_cross_entropy
 
 
@@ -38,7 +38,7 @@ class Objective:
     Attributes:
         label_smoothing: share of the probability spread over all words.
         attention: what is asked of the attention beside the words.
-        r_drop: weight of `disagreement`; above 0, each sentence is read twice.
+        r_drop: weight of `symmetric_kl`; above 0, each sentence is read twice.
         precision: of the model's computation; the losses are float32 always.
     """
 
@@ -47,20 +47,20 @@ class Objective:
     r_drop: float = 0.0
     precision: torch.dtype = torch.float32
 
-    def __call__(self, model: Model, batch: Batch, feed_own: float = 0.0) -> Losses:
+    def __call__(self, model: Model, batch: Batch, sampling_probability: float = 0.0) -> Losses:
         """The losses of a batch that is on the model's device.
 
         Args:
             model: in training mode.
             batch: sentence pairs.
-            feed_own: the chance that the decoder is fed its own words.
+            sampling_probability: the chance that the decoder is fed its own words.
         """
         has_two_passes = self.r_drop > 0.0
         if has_two_passes:
-            batch = twice(batch)
+            batch = duplicate_batch(batch)
         reduced = self.precision != torch.float32
         with torch.autocast(batch.source.device.type, dtype=self.precision, enabled=reduced):
-            decoded = model.decode(batch, feed_own)
+            decoded = model.decode(batch, sampling_probability)
             logits = model.projection(decoded.vectors) if has_two_passes else None
         words = self._of_words(model, batch, decoded, logits)
         objective = words.objective
@@ -69,7 +69,7 @@ class Objective:
             objective = objective + beside
         if logits is None:
             return Losses(objective, words.negative_log_likelihood)
-        apart = self.r_drop * disagreement(logits, batch.labels)
+        apart = self.r_drop * symmetric_kl(logits, batch.labels)
         return Losses(0.5 * objective + apart, 0.5 * words.negative_log_likelihood)
 
     def _of_words(
@@ -79,7 +79,7 @@ class Objective:
             return label_smoothed_cross_entropy(logits, batch.labels, self.label_smoothing)
         projection = model.projection
         assert isinstance(projection, nn.Linear), "weights of 8 bits are not trained"
-        return projected_cross_entropy(
+        return chunked_cross_entropy(
             decoded.vectors,
             projection.weight,
             projection.bias,
@@ -100,13 +100,13 @@ def build_objective(config: TrainingConfig, precision: torch.dtype) -> Objective
     return Objective(config.label_smoothing, attention, config.r_drop, precision)
 
 
-def twice(batch: Batch) -> Batch:
+def duplicate_batch(batch: Batch) -> Batch:
     """`[2B ...]`: all sentences, and then all of them again."""
     both = map_tensors(lambda tensor: torch.cat((tensor, tensor)), batch)
     return replace(both, num_target_tokens=2 * batch.num_target_tokens)
 
 
-def disagreement(logits: Float[Tensor, "B T V"], labels: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
+def symmetric_kl(logits: Float[Tensor, "B T V"], labels: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
     """``1/2 (KL(p || q) + KL(q || p))`` of the two passes over each word, summed over the words.
 
     Dropout makes the passes differ; the model is taught that they should not (R-Drop: Liang 2021,

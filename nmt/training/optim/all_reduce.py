@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 from nmt.distributed.process_group import ProcessGroup
 
-SENT_AS: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+GRADIENT_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """Names of the precisions that gradients may have on the way; float16 has not their range."""
 
 
 def all_reduce_gradients(
-    group: ProcessGroup, model: nn.Module, sums: Tensor, sent_as: torch.dtype = torch.float32
+    group: ProcessGroup, model: nn.Module, sums: Tensor, dtype: torch.dtype = torch.float32
 ) -> None:
     """Put the sums over all processes in the place of the gradients of a model, and of `sums`.
 
@@ -24,13 +24,13 @@ def all_reduce_gradients(
         group: the processes.
         model: whose parameters have been given gradients, each divided by what it is a mean of.
         sums: of each process.
-        sent_as: precision of the gradients on the way.
+        dtype: precision of the gradients on the way.
     """
     if group.size == 1:
         return
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    vector = torch.cat([gradient.flatten() for gradient in gradients]).to(sent_as)
+    vector = torch.cat([gradient.flatten() for gradient in gradients]).to(dtype)
     group.all_reduce(vector)
     group.all_reduce(sums)
     parts = torch.split(vector.float(), [p.numel() for p in parameters])

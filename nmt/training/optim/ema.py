@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from nmt.training.swapped_weights import holding
+from nmt.training.swapped_weights import swapped_weights
 
 
-class ExponentialAverage:
+class ExponentialMovingAverage:
     """Keeps ``average = d * average + (1 - d) * weights`` beside a model (Polyak & Juditsky 1992).
 
     Early on d is smaller, ``min(decay, (1 + n) / (10 + n))`` after n updates, so that the average
@@ -34,9 +34,9 @@ class ExponentialAverage:
                 list(self._average.values()), list(self._parameters.values()), 1.0 - decay
             )
 
-    def in_place(self) -> AbstractContextManager[None]:
+    def average_parameters(self) -> AbstractContextManager[None]:
         """The model holds the average inside the `with`, and its own weights again after it."""
-        return holding(self._model, self._average)
+        return swapped_weights(self._model, self._average)
 
     def tensors(self) -> dict[str, Tensor]:
         """The average, for a checkpoint."""

@@ -6,16 +6,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from nmt.core.special_tokens import PAD
-from nmt.training.objective import chunked_cross_entropy
-from nmt.training.objective.chunked_cross_entropy import projected_cross_entropy
+from nmt.nn.fused.matmul import addmm
+from nmt.training.objective.chunked_cross_entropy import chunked_cross_entropy
 from nmt.training.objective.cross_entropy import TokenLoss, label_smoothed_cross_entropy
+
+MODULE = "nmt.training.objective.chunked_cross_entropy"
 
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five rows at a time, and two of them in float32: neither divides the fifteen evenly."""
-    monkeypatch.setattr(chunked_cross_entropy, "_CHUNK", 4 * 66)
-    monkeypatch.setattr(chunked_cross_entropy, "_BLOCK", 22)
+    monkeypatch.setattr(f"{MODULE}._CHUNK", 4 * 66)
+    monkeypatch.setattr(f"{MODULE}._BLOCK", 22)
 
 
 def make(kind: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -41,7 +43,7 @@ def plain(
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_value_and_gradient_are_those_of_the_plain_loss(smoothing: float) -> None:
     *given, labels = make()
-    ours, theirs = (loss(*given, labels, smoothing) for loss in (projected_cross_entropy, plain))
+    ours, theirs = (loss(*given, labels, smoothing) for loss in (chunked_cross_entropy, plain))
     torch.testing.assert_close(vars(ours), vars(theirs))
     found, expected = (torch.autograd.grad(loss.objective / 7, given) for loss in (ours, theirs))
     torch.testing.assert_close(found, expected)
@@ -51,7 +53,7 @@ def test_value_and_gradient_are_those_of_the_plain_loss(smoothing: float) -> Non
 
 def test_in_bfloat16_the_sums_are_float32_and_the_gradients_of_the_parameters() -> None:
     *given, labels = make(torch.bfloat16)
-    ours, theirs = (loss(*given, labels, 0.1) for loss in (projected_cross_entropy, plain))
+    ours, theirs = (loss(*given, labels, 0.1) for loss in (chunked_cross_entropy, plain))
     assert ours.objective.dtype == ours.log_probabilities.dtype == torch.float32
     torch.testing.assert_close(ours.objective, theirs.objective, rtol=1e-4, atol=0.0)
     found, expected = (torch.autograd.grad(loss.objective, given) for loss in (ours, theirs))
@@ -61,22 +63,22 @@ def test_in_bfloat16_the_sums_are_float32_and_the_gradients_of_the_parameters() 
 
 def test_under_autocast_the_parameters_are_as_precise_as_the_vectors() -> None:
     *given, labels = make(torch.bfloat16)
-    expected = projected_cross_entropy(*given, labels, 0.1)
+    expected = chunked_cross_entropy(*given, labels, 0.1)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = projected_cross_entropy(*given, labels, 0.1)
+        found = chunked_cross_entropy(*given, labels, 0.1)
     torch.testing.assert_close(vars(found), vars(expected), rtol=0.0, atol=0.0)
 
 
 def test_a_word_that_is_all_but_certain_has_a_finite_loss() -> None:
     vectors = torch.tensor([[[1.0]], [[1.0]]])
     weight, bias = torch.tensor([[0.0]] * 4 + [[200.0], [0.0]]), torch.zeros(6)
-    loss = projected_cross_entropy(vectors, weight, bias, torch.tensor([[4], [5]]))
+    loss = chunked_cross_entropy(vectors, weight, bias, torch.tensor([[4], [5]]))
     assert loss.log_probabilities.flatten().tolist() == [0.0, -200.0]
 
 
 def test_no_more_than_a_chunk_of_logits_is_ever_made(monkeypatch: pytest.MonkeyPatch) -> None:
     largest = 0
-    original = chunked_cross_entropy.addmm
+    original = addmm
 
     def watched(*given: Tensor) -> Tensor:
         nonlocal largest
@@ -84,15 +86,15 @@ def test_no_more_than_a_chunk_of_logits_is_ever_made(monkeypatch: pytest.MonkeyP
         largest = max(largest, product.numel())
         return product
 
-    monkeypatch.setattr(chunked_cross_entropy, "addmm", watched)
+    monkeypatch.setattr(f"{MODULE}.addmm", watched)
     *given, labels = make()
-    projected_cross_entropy(*given, labels).objective.backward()  # type: ignore[no-untyped-call]
+    chunked_cross_entropy(*given, labels).objective.backward()  # type: ignore[no-untyped-call]
     assert largest == 66
 
 
 def test_a_second_backward_is_refused_rather_than_wrong() -> None:
     *given, labels = make()
-    loss = projected_cross_entropy(*given, labels).objective
+    loss = chunked_cross_entropy(*given, labels).objective
     loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()  # type: ignore[no-untyped-call]

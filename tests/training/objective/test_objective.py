@@ -9,7 +9,12 @@ from nmt.config.training import TrainingConfig
 from nmt.data.loader import make_batch
 from nmt.training.objective.attention_loss import AttentionLoss, Reinforce
 from nmt.training.objective.cross_entropy import label_smoothed_cross_entropy
-from nmt.training.objective.objective import Objective, build_objective, disagreement, twice
+from nmt.training.objective.objective import (
+    Objective,
+    build_objective,
+    duplicate_batch,
+    symmetric_kl,
+)
 from tests.training.conftest import tiny_model
 
 BATCH = make_batch([[5, 6, 7], [8]], [[6, 7], [5, 5, 8]])
@@ -49,8 +54,8 @@ def test_dropout_makes_two_passes_disagree_and_that_is_weighted() -> None:
         return Objective(r_drop=r_drop)(model, BATCH).objective.item()
 
     torch.manual_seed(1)
-    logits = model(twice(BATCH)).logits
-    apart = disagreement(logits, twice(BATCH).labels).item()
+    logits = model(duplicate_batch(BATCH)).logits
+    apart = symmetric_kl(logits, duplicate_batch(BATCH).labels).item()
     assert apart > 0.01
     assert losses(3.0) - losses(1.0) == pytest.approx(2.0 * apart, rel=1e-4)
 
@@ -59,13 +64,13 @@ def test_what_is_asked_of_the_attention_is_asked_of_both_passes() -> None:
     attention = AttentionLoss(coverage=3.0)
     model = tiny_model(dropout=0.5)
     torch.manual_seed(1)
-    both = twice(BATCH)
+    both = duplicate_batch(BATCH)
     decoded = model.decode(both)
     logits = model.projection(decoded.vectors)
     words = label_smoothed_cross_entropy(logits, both.labels, 0.1)
     beside = attention(both, decoded, words.log_probabilities)
     assert beside is not None
-    apart = disagreement(logits, both.labels)
+    apart = symmetric_kl(logits, both.labels)
     torch.manual_seed(1)
     losses = Objective(0.1, attention, r_drop=2.0)(model, BATCH)
     torch.testing.assert_close(losses.objective, (words.objective + beside) / 2 + 2.0 * apart)
@@ -85,7 +90,7 @@ def test_the_model_computes_in_the_precision_and_the_losses_do_not() -> None:
 
 def test_a_sentence_and_its_second_pass_are_half_a_batch_apart() -> None:
     links = torch.rand(2, 4, 4)
-    both = twice(replace(BATCH, alignment=links))
+    both = duplicate_batch(replace(BATCH, alignment=links))
     assert both.alignment is not None and torch.equal(both.alignment, torch.cat((links, links)))
     assert both.num_sentences == 4
     assert both.num_target_tokens == 2 * BATCH.num_target_tokens
@@ -99,14 +104,14 @@ def test_disagreement_by_hand() -> None:
     labels = torch.tensor([[4, 0], [4, 0]])
     forth = 0.5 * math.log(2) + 0.5 * math.log(2 / 3)
     back = 0.25 * math.log(1 / 2) + 0.75 * math.log(3 / 2)
-    assert disagreement(logits, labels).item() == pytest.approx(0.5 * (forth + back))
+    assert symmetric_kl(logits, labels).item() == pytest.approx(0.5 * (forth + back))
 
 
 def test_the_gradient_of_disagreement_by_finite_differences() -> None:
     torch.manual_seed(2)
     logits = torch.randn(4, 3, 5, dtype=torch.float64, requires_grad=True)
     labels = torch.tensor([[4, 5, 0], [6, 0, 0]]).repeat(2, 1)
-    assert torch.autograd.gradcheck(lambda given: disagreement(given, labels), logits)
+    assert torch.autograd.gradcheck(lambda given: symmetric_kl(given, labels), logits)
 
 
 def test_every_option_reaches_the_objective() -> None:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from nmt.training.optim.ema import ExponentialAverage
+from nmt.training.optim.ema import ExponentialMovingAverage
 
 
 def make(value: float) -> nn.Linear:
@@ -13,7 +13,7 @@ def make(value: float) -> nn.Linear:
 
 def test_by_hand() -> None:
     model = make(0.0)
-    average = ExponentialAverage(model, decay=0.9)
+    average = ExponentialMovingAverage(model, decay=0.9)
     model.weight.data.fill_(1.0)
     average.update(10**9)
     average.update(10**9)
@@ -22,7 +22,7 @@ def test_by_hand() -> None:
 
 def test_it_forgets_quickly_where_the_weights_started() -> None:
     model = make(1000.0)
-    average = ExponentialAverage(model, decay=0.9999)
+    average = ExponentialMovingAverage(model, decay=0.9999)
     model.weight.data.fill_(1.0)
     for update in range(1, 101):
         average.update(update)
@@ -31,27 +31,27 @@ def test_it_forgets_quickly_where_the_weights_started() -> None:
 
 def test_the_model_holds_it_for_a_while_only() -> None:
     model = make(3.0)
-    average = ExponentialAverage(model, decay=0.5)
+    average = ExponentialMovingAverage(model, decay=0.5)
     model.weight.data.fill_(5.0)
-    with average.in_place():
+    with average.average_parameters():
         assert model.weight.item() == 3.0
     assert model.weight.item() == 5.0
 
 
 def test_the_model_has_its_own_weights_back_after_an_error() -> None:
     model = make(3.0)
-    average = ExponentialAverage(model, decay=0.5)
+    average = ExponentialMovingAverage(model, decay=0.5)
     model.weight.data.fill_(5.0)
-    with pytest.raises(ZeroDivisionError), average.in_place():
+    with pytest.raises(ZeroDivisionError), average.average_parameters():
         _ = 1 / 0
     assert model.weight.item() == 5.0
 
 
 def test_a_restored_one_is_the_same() -> None:
     model = make(3.0)
-    average = ExponentialAverage(model, decay=0.5)
+    average = ExponentialMovingAverage(model, decay=0.5)
     model.weight.data.fill_(5.0)
     average.update(100)
-    other = ExponentialAverage(model, decay=0.5)
+    other = ExponentialMovingAverage(model, decay=0.5)
     other.restore({name: tensor.clone() for name, tensor in average.tensors().items()})
     assert torch.equal(other.tensors()["weight"], average.tensors()["weight"])

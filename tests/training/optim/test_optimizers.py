@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.utils import parameters_to_vector
 
 from nmt.config import base
-from nmt.training.logs.running_metrics import Tally
+from nmt.training.logs.running_metrics import RunningMetrics
 from nmt.training.objective.cross_entropy import label_smoothed_cross_entropy
 from nmt.training.optim.optimizers import (
     OPTIMIZERS,
@@ -228,7 +228,7 @@ def test_a_restored_optimizer_goes_on_as_if_nothing_had_been(name: str) -> None:
 def test_on_a_gpu_a_step_waits_for_nothing(name: str) -> None:
     model = nn.Linear(3, 2).cuda()
     optimizer = make(name, model)
-    tally = Tally(torch.device("cuda"))
+    metrics = RunningMetrics(torch.device("cuda"))
     logits = torch.randn(2, 3, 8, device="cuda", requires_grad=True)
     labels = torch.randint(4, 8, (2, 3), device="cuda")
     for bad in (False, True):
@@ -240,8 +240,8 @@ def test_on_a_gpu_a_step_waits_for_nothing(name: str) -> None:
             loss = label_smoothed_cross_entropy(logits, labels, 0.1)
             loss.objective.backward()
             norm = apply_gradients(optimizer, loss.objective.detach(), 1.0)
-            tally.add(loss.objective.detach(), loss.negative_log_likelihood, 6, norm)
+            metrics.add(loss.objective.detach(), loss.negative_log_likelihood, 6, norm)
         finally:
             torch.cuda.set_sync_debug_mode("default")
         assert torch.equal(before, model.weight) == bad
-    assert tally.most_bad_in_a_row() == 1
+    assert metrics.most_bad_in_a_row() == 1

@@ -29,9 +29,9 @@ from nmt.training.optim.all_reduce import all_reduce_gradients
 from nmt.training.rank_checks import require_distinct_gpus, require_same_start, require_same_weights
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.trainer import Trainer
-from nmt.training.validation import together as measured_together
+from nmt.training.validation import on_all_ranks
 
-from .conftest import MakeEngine
+from .conftest import MakeState
 from .test_trainer import runs_out_above
 from .test_validation import shouting
 
@@ -67,7 +67,7 @@ class Threads(ProcessGroup):
         return self.all_gather(value)[0]
 
 
-def together(size: int, work: Callable[[ProcessGroup], Result]) -> list[Result]:
+def run_ranks(size: int, work: Callable[[ProcessGroup], Result]) -> list[Result]:
     """What each of so many makes of its place among them."""
     barrier, table = threading.Barrier(size), [None] * size
 
@@ -116,53 +116,53 @@ class PlacedLoader:
 
 
 @pytest.mark.parametrize(("size", "accumulate"), [(2, 1), (2, 2), (3, 4), (5, 2)])
-def test_together_they_make_the_updates_of_one(
-    size: int, accumulate: int, make_engine: MakeEngine
+def test_several_processes_make_the_updates_of_one(
+    size: int, accumulate: int, make_state: MakeState
 ) -> None:
     """Batches that do not divide; with a learning rate at which a difference would grow."""
     options: dict[str, Any] = {"learning_rate": 1.0, "accumulate": accumulate, "max_updates": 8}
 
     def train(group: ProcessGroup) -> tuple[Tensor, list[float], int]:
         with DRAWING:
-            engine = make_engine(group=group, **options)
-        engine.loader = PlacedLoader(Shard(group.rank, group.size), accumulate)
+            state = make_state(group=group, **options)
+        state.loader = PlacedLoader(Shard(group.rank, group.size), accumulate)
         losses: list[float] = []
-        add = engine.tally.add
+        add = state.running_metrics.add
 
         def watched(objective: Tensor, likelihood: Tensor, num_tokens: int, norm: Tensor) -> None:
             losses.append(float(likelihood) / num_tokens)
             add(objective, likelihood, num_tokens, norm)
 
-        engine.tally.add = watched  # type: ignore[method-assign]
-        with engine.reporter:
-            Trainer(engine, Interruption()).run()
-        weights = parameters_to_vector(engine.model.parameters()).detach()
-        return weights, losses, engine.counters.num_tokens
+        state.running_metrics.add = watched  # type: ignore[method-assign]
+        with state.reporter:
+            Trainer(state, Interruption()).run()
+        weights = parameters_to_vector(state.model.parameters()).detach()
+        return weights, losses, state.counters.num_tokens
 
     alone = train(SingleProcess())
     assert alone[1][-1] < 0.9 * alone[1][0]
-    for weights, losses, num_tokens in together(size, train):
+    for weights, losses, num_tokens in run_ranks(size, train):
         torch.testing.assert_close(weights, alone[0], rtol=1e-5, atol=1e-5)
         assert losses == pytest.approx(alone[1], rel=1e-5)
         assert num_tokens == alone[2]
 
 
-def test_what_one_is_asked_for_all_do_after_the_same_update(make_engine: MakeEngine) -> None:
+def test_what_one_is_asked_for_all_do_after_the_same_update(make_state: MakeState) -> None:
     def train(group: ProcessGroup) -> tuple[int, int | None]:
         with DRAWING:
-            engine = make_engine(group=group, max_updates=9)
+            state = make_state(group=group, max_updates=9)
         interruption = Interruption()
         if group.rank == 1:
-            engine.reporter.advance = lambda: setattr(interruption, "signal", 15)  # type: ignore[method-assign]
-        with engine.reporter, pytest.raises(Interrupted):
-            Trainer(engine, interruption).run()
-        return engine.counters.update, interruption.signal
+            state.reporter.advance = lambda: setattr(interruption, "signal", 15)  # type: ignore[method-assign]
+        with state.reporter, pytest.raises(Interrupted):
+            Trainer(state, interruption).run()
+        return state.counters.update, interruption.signal
 
-    assert together(3, train) == [(1, 15)] * 3
+    assert run_ranks(3, train) == [(1, 15)] * 3
 
 
 def test_a_signal_that_comes_while_they_agree_counts_at_the_next_update(
-    make_engine: MakeEngine,
+    make_state: MakeState,
 ) -> None:
     interruption = Interruption()
 
@@ -171,14 +171,14 @@ def test_a_signal_that_comes_while_they_agree_counts_at_the_next_update(
             interruption.signal = 15
             return number
 
-    engine = make_engine(group=Asked(), max_updates=9)
-    with engine.reporter, pytest.raises(Interrupted):
-        Trainer(engine, interruption).run()
-    assert engine.counters.update == 1
+    state = make_state(group=Asked(), max_updates=9)
+    with state.reporter, pytest.raises(Interrupted):
+        Trainer(state, interruption).run()
+    assert state.counters.update == 1
 
 
 def test_batches_that_any_of_them_splits_are_counted(
-    make_engine: MakeEngine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    make_state: MakeState, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And told by the first, whose words alone are shown."""
     first_thread: list[str] = []
@@ -187,14 +187,14 @@ def test_batches_that_any_of_them_splits_are_counted(
         if group.is_first:
             first_thread.append(threading.current_thread().name)
         with DRAWING:
-            engine = make_engine(group=group, max_updates=2, log_every=1)
+            state = make_state(group=group, max_updates=2, log_every=1)
         if group.rank == 1:
-            runs_out_above(engine, 1)
-        with engine.reporter:
-            Trainer(engine, Interruption()).run()
-        return engine.counters.num_split
+            runs_out_above(state, 1)
+        with state.reporter:
+            Trainer(state, Interruption()).run()
+        return state.counters.num_split
 
-    first, second = together(2, train)
+    first, second = run_ranks(2, train)
     assert first == second > 0
     last = (tmp_path / "metrics.jsonl").read_text().splitlines()[-1]
     assert json.loads(last)["num_split"] == first
@@ -233,13 +233,13 @@ def test_a_signal_during_a_validation(asked: int, measured: bool) -> None:
             interruption.signal = 15
         serving = Serving(group.rank, group._barrier, group._table)  # type: ignore[attr-defined]
         try:
-            found = measured_together(serving, shouting(), interruption, measure)
+            found = on_all_ranks(serving, shouting(), interruption, measure)
         except Interrupted:
             return None, interruption.signal
         return found, interruption.signal
 
     expected = [(7, None), (7, 15)] if measured else [(None, 15), (None, 15)]
-    assert together(2, work) == expected
+    assert run_ranks(2, work) == expected
 
 
 def test_who_is_started_anew_meets_none_that_has_died() -> None:
@@ -249,7 +249,7 @@ def test_who_is_started_anew_meets_none_that_has_died() -> None:
     for other in (1, 2):
         store.set(f"nmt/rank {other}", "one that died")
     first, second = (
-        together(3, lambda group: agree_on_prefix(store, group.rank, 3, minute)) for _ in "12"
+        run_ranks(3, lambda group: agree_on_prefix(store, group.rank, 3, minute)) for _ in "12"
     )
     assert len({*first}) == len({*second}) == 1
     assert first != second
@@ -260,14 +260,14 @@ def test_who_does_not_come_is_not_waited_for_without_end() -> None:
         agree_on_prefix(HashStore(), 0, 3, timedelta(seconds=0))
 
 
-def test_the_first_alone_writes(make_engine: MakeEngine, tmp_path: Path) -> None:
+def test_the_first_alone_writes(make_state: MakeState, tmp_path: Path) -> None:
     def train(group: ProcessGroup) -> str:
         with DRAWING:
-            engine = make_engine(group=group, max_updates=4, log_every=1)
-        with engine.reporter:
-            return Trainer(engine, Interruption()).run()
+            state = make_state(group=group, max_updates=4, log_every=1)
+        with state.reporter:
+            return Trainer(state, Interruption()).run()
 
-    assert together(2, train) == ["max_updates (4) reached"] * 2
+    assert run_ranks(2, train) == ["max_updates (4) reached"] * 2
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4
     names = {path.name for path in (tmp_path / "checkpoints").iterdir()}
     assert names == {"last", "best", "step-4"}
@@ -284,7 +284,7 @@ def test_gradients_are_added_up_and_those_that_are_missing_are_zero() -> None:
         assert model.weight.grad is not None and model.bias.grad is not None
         return [model.weight.grad[0].tolist(), model.bias.grad.tolist()], sums.tolist()
 
-    assert together(2, work) == [([[3.0, 6.0], [5.0]], [1.0, 2.0])] * 2
+    assert run_ranks(2, work) == [([[3.0, 6.0], [5.0]], [1.0, 2.0])] * 2
 
 
 def test_on_the_way_gradients_may_have_less_precision() -> None:
@@ -296,7 +296,7 @@ def test_on_the_way_gradients_may_have_less_precision() -> None:
         assert model.weight.grad.dtype == torch.float32
         return model.weight.grad.item(), sums.item()
 
-    assert together(2, work) == [(2.0, 2.0 + 2**-8)] * 2
+    assert run_ranks(2, work) == [(2.0, 2.0 + 2**-8)] * 2
 
 
 def test_what_has_come_apart_is_told() -> None:
@@ -307,9 +307,9 @@ def test_what_has_come_apart_is_told() -> None:
             model.bias.fill_(0.0 if group.rank < 2 else 1e-7)
         require_same_weights(group, model)
 
-    together(2, work)
+    run_ranks(2, work)
     with pytest.raises(RunError, match=r"rank 2 .* SHA-256 of the weights .* go on from the last"):
-        together(3, work)
+        run_ranks(3, work)
 
 
 @pytest.mark.parametrize(
@@ -331,13 +331,13 @@ def test_who_would_not_begin_alike_is_refused(odd: str, told: str) -> None:
         require_same_start(group, data, batch_tokens, 2 if is_odd("update") else 3, model)
 
     with pytest.raises(RunError, match=rf"rank 1 .* {told}.*; give all"):
-        together(2, work)
+        run_ranks(2, work)
 
 
 def test_two_processes_on_one_gpu_are_refused() -> None:
-    together(3, lambda group: require_distinct_gpus(group, f"GPU {group.rank}"))
+    run_ranks(3, lambda group: require_distinct_gpus(group, f"GPU {group.rank}"))
     with pytest.raises(ConfigError, match="ranks 1 and 2 of torchrun have the same GPU: start as"):
-        together(3, lambda group: require_distinct_gpus(group, f"GPU {group.rank > 0}"))
+        run_ranks(3, lambda group: require_distinct_gpus(group, f"GPU {group.rank > 0}"))
 
 
 def test_the_first_goes_ahead() -> None:
@@ -350,7 +350,7 @@ def test_the_first_goes_ahead() -> None:
         if not group.is_first:
             order.append(group.rank)
 
-    together(3, work)
+    run_ranks(3, work)
     assert order[0] == 0 and sorted(order) == [0, 1, 2]
 
 
@@ -369,5 +369,5 @@ def test_where_the_first_fails_the_others_end_without_a_word(
             return str(end)
         return "went on"
 
-    assert together(3, work) == ["no", "2", "2"]
+    assert run_ranks(3, work) == ["no", "2", "2"]
     assert "nmt: error: no (see above" in (tmp_path / "error.json").read_text()
