@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nmt.config.file import load_config
 from nmt.data.formats.lines import read_lines
 from nmt.evaluation.metrics import METRICS
 from nmt.inference.translator import Translation, Translator
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import Run
 
 TOLERANCE = 1e-4
 
@@ -50,8 +49,9 @@ def main() -> int:
 
 def load(run: Path, **changes: int) -> Translator:
     """The model in float32, with some options of decoding changed."""
-    decoding = load_config(RunDirectory.open(run).config).decoding.model_copy(update=changes)
-    return Translator.from_run(run, precision="float32", decoding=decoding)
+    opened = Run.open(run)
+    opened = opened.with_decoding(opened.config.decoding.model_copy(update=changes))
+    return Translator.from_run(opened, precision="float32")
 
 
 def beam_beats_greedy(

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nmt.config.base import ALIGNMENTS, BRIDGES, CELLS, DECODERS, SCORES
-from nmt.config.file import load_config
 from nmt.config.model import AttentionConfig, EncoderConfig, GridEncoderConfig, ModelConfig
 from nmt.config.registry import PlugIn
 from nmt.core.errors import ConfigError, RunError
@@ -25,7 +24,8 @@ from nmt.nn.layers.embedding import WordEmbedding
 from nmt.nn.model import Model
 from nmt.nn.recurrent.recurrent import Cell
 from nmt.runs.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
-from nmt.runs.directory import BEST, RunDirectory
+from nmt.runs.directory import BEST
+from nmt.runs.run import Run
 from nmt.system.memory import free_memory
 
 _HEADER_BYTES: Final = 2**22  # of a safetensors file: about 100 for each tensor
@@ -192,7 +192,7 @@ def require_memory(
 
 
 def load_weights(
-    run: RunDirectory,
+    run: Run,
     checkpoint: str,
     parts: Sequence[str],
     *,
@@ -204,7 +204,7 @@ def load_weights(
     No file is read that is too large for it.
 
     Args:
-        run: where it is.
+        run: whose checkpoint it is.
         checkpoint: best, last or step-N.
         parts: which ones; "model" is one of them.
         source_size: tokens of the run's source tokenizer.
@@ -214,18 +214,18 @@ def load_weights(
         RunError: the checkpoint is missing, damaged, of another configuration or of other
             tokenizers, or holds weights that are NaN, infinite, or above 10^12.
     """
-    folder = run.checkpoint(checkpoint)
+    folder, config_file = run.folder.checkpoint(checkpoint), run.folder.config
     try:
-        needed = describe_weights(load_config(run.config).model, source_size, target_size)
+        needed = describe_weights(run.config.model, source_size, target_size)
     except RuntimeError as error:
-        raise RunError(f"{run.config}: the model is too large: {error}") from None
+        raise RunError(f"{config_file}: the model is too large: {error}") from None
     # The states of optimizers are at most twice as large.
     most = 2 * count_bytes(needed) + _HEADER_BYTES
     loaded = load_checkpoint(folder, parts, max_bytes=most)
     weights = loaded.tensors["model"]
     if (misfit := find_misfit(weights, needed)) is not None:
         raise RunError(
-            f"{folder}: not a model of {run.config} and the run's tokenizers ({misfit}): one of "
+            f"{folder}: not a model of {config_file} and the run's tokenizers ({misfit}): one of "
             "them comes from another run; bring back the one that belongs here"
         )
     for part in parts:
@@ -244,7 +244,7 @@ def load_weights(
 
 
 def load_model(
-    run: RunDirectory,
+    run: Run,
     checkpoint: str,
     device: torch.device,
     *,
@@ -254,7 +254,7 @@ def load_model(
     """Return the model of a trained run, in evaluation mode.
 
     Args:
-        run: where it is.
+        run: whose checkpoint it is.
         checkpoint: best, last or step-N.
         device: where to put it.
         source_size: tokens of the run's source tokenizer.
@@ -263,17 +263,14 @@ def load_model(
     Raises:
         RunError: see `load_weights`.
     """
-    if (
-        checkpoint == BEST
-        and not is_checkpoint(run.checkpoint(BEST))
-        and not run.checkpoint(BEST).exists()
-    ):
+    best = run.folder.checkpoint(BEST)
+    if checkpoint == BEST and not is_checkpoint(best) and not best.exists():
         raise RunError(
-            f"{run.path}: there is no best checkpoint, as the run was not validated yet: "
+            f"{run.folder.path}: there is no best checkpoint, as the run was not validated yet: "
             "`nmt train CONFIG --resume` goes on with it, or use the checkpoint `last`, if any"
         )
     sizes = {"source_size": source_size, "target_size": target_size}
     weights = load_weights(run, checkpoint, ["model"], **sizes).tensors["model"]
-    model = build_model(load_config(run.config).model, **sizes)
+    model = build_model(run.config.model, **sizes)
     model.load_state_dict(weights)
     return model.to(device).eval()

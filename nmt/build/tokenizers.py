@@ -12,13 +12,13 @@ from nmt.build.data import build_corpus
 from nmt.config.base import TOKENIZERS
 from nmt.config.data import CorpusConfig
 from nmt.config.experiment import Config, TokenizerConfig
-from nmt.config.file import load_config
 from nmt.config.model import GridEncoderConfig
 from nmt.config.registry import PlugIn
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.grids import GridReader
 from nmt.runs.directory import RunDirectory
+from nmt.runs.run import Run
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import SourceReader
 from nmt.text.sentencepiece_import import load_sentencepiece
@@ -61,19 +61,20 @@ def build_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
     return Tokenizers(source, target)
 
 
-def load_tokenizers(run: RunDirectory) -> Tokenizers:
-    """The tokenizers of a trained run.
+def load_tokenizers(run: Run) -> Tokenizers:
+    """Load the tokenizers of a trained run.
 
     Raises:
-        RunError: a file of theirs is missing or damaged.
+        RunError: a file of theirs is missing or corrupted.
     """
-    if run.shared_tokenizer.is_dir():
-        shared = load_tokenizer(run.shared_tokenizer)
+    folder, encoder = run.folder, run.config.model.encoder
+    if folder.shared_tokenizer.is_dir():
+        shared = load_tokenizer(folder.shared_tokenizer)
         return Tokenizers(shared, shared)
-    encoder = load_config(run.config).model.encoder
+    target = load_tokenizer(folder.target_tokenizer)
     if isinstance(encoder, GridEncoderConfig):
-        return Tokenizers(_grid_reader(encoder), load_tokenizer(run.target_tokenizer))
-    return Tokenizers(load_tokenizer(run.source_tokenizer), load_tokenizer(run.target_tokenizer))
+        return Tokenizers(_grid_reader(encoder), target)
+    return Tokenizers(load_tokenizer(folder.source_tokenizer), target)
 
 
 def _grid_reader(options: GridEncoderConfig) -> GridReader:

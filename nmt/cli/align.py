@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nmt.data.formats.grids import Source
     from nmt.inference.forced_decoding import SentenceAlignment
     from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import Run
 
 _SYMMETRIZATION: Final = "grow-diag-final-and"
 
@@ -98,19 +99,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write a line for each pair; draw it and measure it where asked to."""
     _check(arguments)
-    folder, config = load_run(arguments)
+    opened = load_run(arguments)
+    folder, config = opened.folder, opened.config
     reverse = None if arguments.reverse is None else _Reverse(arguments, config)
     inputs = [arguments.source, arguments.target, arguments.gold, *config.input_paths().values()]
     runs = [folder.path, *arguments.ensemble, *([] if reverse is None else [reverse.folder.path])]
     if arguments.plot is not None:
         make_folder(arguments.plot)
     with reserve_outputs({"-o": arguments.output, "--plot": arguments.plot}, inputs, runs):
-        return _align(folder, config, reverse, arguments)
+        return _align(opened, reverse, arguments)
 
 
 def _align(
-    folder: "RunDirectory",
-    config: "Config",
+    run: "Run",
     reverse: "_Reverse | None",
     arguments: argparse.Namespace,
 ) -> int:
@@ -118,9 +119,9 @@ def _align(
     from nmt.alignment.word_alignment import AlignmentCounts, count_links
     from nmt.inference.length_batching import sum_up_unknown
 
-    pairs, read_again, turned = tee(read_given_pairs(config, arguments), 3)
+    pairs, read_again, turned = tee(read_given_pairs(run.config, arguments), 3)
     gold = None if arguments.gold is None else Gold(arguments)
-    translator = load_translator(folder, config, arguments, searches=False)
+    translator = load_translator(run, arguments, searches=False)
     found = translator.align(sum_up_unknown(pairs, translator.readers))
     if reverse is not None:
         how = _SYMMETRIZATION if arguments.symmetrize is None else arguments.symmetrize
@@ -173,9 +174,9 @@ class _Reverse:
     def __init__(self, arguments: argparse.Namespace, config: "Config") -> None:
         changed = {"run": arguments.reverse, "ensemble": []}
         self._arguments = argparse.Namespace(**{**vars(arguments), **changed})
-        self.folder: RunDirectory
-        self.folder, self._config = load_run(self._arguments)
-        for run, read in ((arguments.run, config), (self.folder.path, self._config)):
+        self._run = load_run(self._arguments)
+        self.folder = self._run.folder
+        for run, read in ((arguments.run, config), (self.folder.path, self._run.config)):
             if read.reads_grids:
                 raise UserError(
                     f"--reverse {self.folder.path}: {run} reads grids, and no run writes them; "
@@ -185,9 +186,7 @@ class _Reverse:
     def align(self, pairs: "Iterator[tuple[Source, str]]") -> "Iterator[SentenceAlignment]":
         """The alignments of the targets with their sources; the model is loaded at once."""
         turned = ((target, cast(str, source)) for source, target in pairs)
-        return load_translator(self.folder, self._config, self._arguments, searches=False).align(
-            turned
-        )
+        return load_translator(self._run, self._arguments, searches=False).align(turned)
 
 
 def _symmetrized(

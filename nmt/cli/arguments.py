@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from nmt.alignment.units import AlignmentUnits
@@ -10,9 +9,10 @@ from nmt.cli.ineffective_options import key_of, refuse_ineffective
 from nmt.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from nmt.config.experiment import Config
+    import torch
+
     from nmt.inference.translator import Translator
-    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import Run
 
 _DEFAULT: Final = "(default: as the run's configuration says)"
 
@@ -144,16 +144,14 @@ def whole_number(most: int) -> Callable[[str], int]:
     return read
 
 
-def load_run(arguments: argparse.Namespace) -> "tuple[RunDirectory, Config]":
-    """The run, and its configuration with the arguments laid over it; nothing heavy is loaded.
+def load_run(arguments: argparse.Namespace) -> "Run":
+    """Open the run, with the arguments laid over its configuration; nothing heavy is loaded.
 
     Raises:
         UserError: the folder is no run, or a value is not allowed.
     """
-    from nmt.config.file import load_config
-    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import Run
 
-    run = RunDirectory.open(Path(arguments.run))
     given = vars(arguments)
     overrides = {f"{key}={value}": key for key, value in _overrides(given) if value is not None}
     options = [f"decoding.{option}" for option in given.get("set", [])]
@@ -162,27 +160,31 @@ def load_run(arguments: argparse.Namespace) -> "tuple[RunDirectory, Config]":
     }
     typed |= {option: f"--set {option.removeprefix('decoding.')}" for option in options}
     try:
-        config = load_config(run.config, [*overrides, *options])
+        run = Run.open(arguments.run, [*overrides, *options])
     except ConfigError as error:
         raise ConfigError(_as_typed(str(error), typed)) from None
-    refuse_ineffective(config, typed)
+    refuse_ineffective(run.config, typed)
     if given.get("average", "linear") != "linear" and not given["ensemble"]:
         raise ConfigError(
             f"--average {given['average']}: has no effect without further runs; name one "
             "(--ensemble RUN), or leave it out"
         )
-    return run, config
+    return run
 
 
 def load_translator(
-    run: "RunDirectory", config: "Config", arguments: argparse.Namespace, *, searches: bool = True
+    run: "Run",
+    arguments: argparse.Namespace,
+    *,
+    machine: "tuple[torch.device, torch.dtype] | None" = None,
+    searches: bool = True,
 ) -> "Translator":
     """The trained model, ready for use; this takes seconds, so do it after all checks.
 
     Args:
-        run: where it is.
-        config: the run's, with the arguments laid over it.
+        run: with the arguments laid over its configuration.
         arguments: of the command.
+        machine: device and precision, where they are resolved already.
         searches: whether it is to translate; what that alone needs is not looked for else.
     """
     from nmt.inference.translator import Translator
@@ -190,15 +192,14 @@ def load_translator(
 
     keep_freed_memory()
     limit_kernel_caches(FOR_SEARCH)
-    decoding = config.decoding
     if not searches:
-        decoding = decoding.model_copy(update={"shortlist": None})
+        run = run.with_decoding(run.config.decoding.model_copy(update={"shortlist": None}))
+    device, precision = machine or (run.config.device, arguments.precision)
     return Translator.from_run(
-        run.path,
+        run,
         checkpoint=arguments.checkpoint,
-        device=config.device,
-        precision=arguments.precision,
-        decoding=decoding,
+        device=device,
+        precision=precision,
         ensemble=arguments.ensemble,
         average=arguments.average,
         alignment_units=getattr(arguments, "alignment_units", None) or "auto",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nmt.config.decoding import DecodingConfig
     from nmt.config.experiment import Config
     from nmt.evaluation.metric import Metric, Score
-    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import Run
 
 DESCRIPTION = """Translate a test set with a trained run and score the translations against the
 references, all as raw, detokenized text. Each figure comes with a signature that says how it was
@@ -61,18 +61,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Translate the test set, score it, and print a line for each metric."""
-    folder, config = load_run(arguments)
+    opened = load_run(arguments)
+    folder, config = opened.folder, opened.config
     metrics = _metrics(arguments.metrics, config)
     corpus = held_out_corpus(arguments, config, "test")
     outputs = {"-o": arguments.output, "--json": arguments.json}
     inputs = [*corpus.files().values(), *arguments.reference, *config.input_paths().values()]
     with reserve_outputs(outputs, inputs, [folder.path, *arguments.ensemble]):
-        return _evaluate(folder, config, corpus, metrics, arguments)
+        return _evaluate(opened, corpus, metrics, arguments)
 
 
 def _evaluate(
-    folder: "RunDirectory",
-    config: "Config",
+    run: "Run",
     corpus: "CorpusConfig",
     metrics: "Sequence[Metric]",
     arguments: argparse.Namespace,
@@ -83,14 +83,14 @@ def _evaluate(
     from nmt.inference.length_batching import sum_up_unknown
     from nmt.runs.checkpoint import update_of
 
-    files = build_corpus(corpus)
+    config, files = run.config, build_corpus(corpus)
     sources, references = read_held_out(corpus, arguments, arguments.max_line_bytes)
-    translator = load_translator(folder, config, arguments)
+    translator = load_translator(run, arguments)
     deque(sum_up_unknown(zip(sources), {"source": translator.source_reader}), maxlen=0)
     normalizer = translator.target_tokenizer.normalizer
     for name, lines in zip([str(files), *arguments.reference[1:]], references, strict=True):
         warn_about_normalization(name, lines, normalizer, metrics)
-    update = update_of(folder.checkpoint(arguments.checkpoint))
+    update = update_of(run.folder.checkpoint(arguments.checkpoint))
     print_notice(
         f"{arguments.run}, checkpoint {arguments.checkpoint} (update {update:,}), on "
         f"{files}: {len(sources):,} sentences, {_describe(config.decoding)}"

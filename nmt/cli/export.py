@@ -16,8 +16,7 @@ from nmt.core.errors import UserError
 from nmt.core.os_errors import describe
 
 if TYPE_CHECKING:
-    from nmt.config.experiment import Config
-    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import Run
 
 logger = logging.getLogger(__name__)
 
@@ -63,34 +62,32 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     if os.path.isdir(output):
         raise UserError(f"-o {output}: is a folder; give the name of a file")
-    folder, config = load_run(arguments)
+    opened = load_run(arguments)
+    folder, config = opened.folder, opened.config
     with reserve_outputs({"-o": output}, config.input_paths().values(), [folder.path]):
         if not is_stream(output):
             # What a link points to is written, and the link stays.
-            _export(folder, config, Path(os.path.realpath(output)), arguments)
+            _export(opened, Path(os.path.realpath(output)), arguments)
             return 0
         with tempfile.TemporaryDirectory(prefix="nmt-export-") as name:
             whole = Path(name) / "model.onnx"
-            _export(folder, config, whole, arguments)
+            _export(opened, whole, arguments)
             with whole.open("rb") as file, open_binary_output(output) as stream:
                 shutil.copyfileobj(file, stream)
     return 0
 
 
-def _export(
-    folder: "RunDirectory", config: "Config", output: Path, arguments: argparse.Namespace
-) -> None:
+def _export(run: "Run", output: Path, arguments: argparse.Namespace) -> None:
     """Write the file, and report how it compares with the run."""
     from nmt.export.exporter import export_run
 
     logger.info("exporting, which takes half a minute or more")
     try:
         report = export_run(
-            folder.path,
+            run,
             output,
             checkpoint=arguments.checkpoint,
             precision=arguments.precision,
-            decoding=config.decoding,
         )
     except OSError as error:
         raise UserError(f"-o {arguments.output}: cannot be written: {describe(error)}") from error

@@ -15,8 +15,7 @@ from nmt.core.special_tokens import SPECIAL_SYMBOLS
 
 if TYPE_CHECKING:
     from nmt.alignment.ibm1 import Lexicon
-    from nmt.config.experiment import Config
-    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import Run
     from nmt.text.tokenizer import Tokenizer
 
 DESCRIPTION = """Make the lexicon of a run: for each source token the target tokens that it is
@@ -52,13 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make it, keep it, and show it where that is asked for."""
-    from nmt.config.file import load_config
-    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import Run
 
     if arguments.iterations is not None and arguments.table is not None:
         raise UserError("--iterations: is for learning, and a table was given (--table)")
-    folder = RunDirectory.open(arguments.run)
-    config = load_config(folder.config)
+    opened = Run.open(arguments.run)
+    folder, config = opened.folder, opened.config
     table = arguments.table
     if table is not None and folder.protects(table):
         raise UserError(f"--table {table}: belongs to the run, whose lexicon is replaced; copy it")
@@ -67,10 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
         reserve_outputs({"-o": arguments.output}, inputs, [folder.path]),
         held("the lexicon", folder.lexicon),
     ):
-        return _make(folder, config, arguments)
+        return _make(opened, arguments)
 
 
-def _make(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> int:
+def _make(run: "Run", arguments: argparse.Namespace) -> int:
     """Make the lexicon, in a place that nothing else writes."""
     from nmt.build.data import encode_training
     from nmt.build.lexicon import ITERATIONS, learn_lexicon, read_lexicon
@@ -78,7 +76,8 @@ def _make(folder: "RunDirectory", config: "Config", arguments: argparse.Namespac
     from nmt.inference.shortlist import save_lexicon
     from nmt.text.tokenizer import Tokenizer
 
-    tokenizers = load_tokenizers(folder)
+    tokenizers = load_tokenizers(run)
+    folder, config = run.folder, run.config
     if not isinstance(tokenizers.source, Tokenizer):
         raise UserError(f"{folder.path}: reads grids, and these have no words to look up")
     with ExitStack() as stack:

@@ -25,7 +25,7 @@ from nmt.data.formats.raw_lines import MAX_LINE_BYTES
 if TYPE_CHECKING:
     from nmt.config.experiment import Config
     from nmt.data.formats.grids import Source
-    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import Run
 
 DESCRIPTION = """Score an n-best list, as this or another system writes it, and put the translations
 of each line in the order that this model would have them in."""
@@ -77,19 +77,18 @@ def run(arguments: argparse.Namespace) -> int:
     """Score all translations as they come, and write those of a line when it is complete."""
     given = arguments.n_best
     arguments.n_best = None  # here it is a file, and no option of decoding
-    folder, config = load_run(arguments)
+    opened = load_run(arguments)
+    folder, config = opened.folder, opened.config
     _check(config, arguments)
     inputs = [arguments.source, given, *config.input_paths().values()]
     with reserve_outputs({"-o": arguments.output}, inputs, [folder.path, *arguments.ensemble]):
-        return _rescore(folder, config, given, arguments)
+        return _rescore(opened, given, arguments)
 
 
-def _rescore(
-    folder: "RunDirectory", config: "Config", given: Path, arguments: argparse.Namespace
-) -> int:
+def _rescore(run: "Run", given: Path, arguments: argparse.Namespace) -> int:
     """Rank into an output that nothing else writes."""
-    pairs, candidates = tee(_pairs(config, arguments.source, given, arguments.max_line_bytes))
-    translator = load_translator(folder, config, arguments, searches=False)
+    pairs, candidates = tee(_pairs(run.config, arguments.source, given, arguments.max_line_bytes))
+    translator = load_translator(run, arguments, searches=False)
 
     from nmt.inference.postprocessing import score_without_coverage
 

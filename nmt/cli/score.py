@@ -13,9 +13,8 @@ from nmt.cli.output_locks import reserve_outputs
 from nmt.cli.outputs import open_output
 
 if TYPE_CHECKING:
-    from nmt.config.experiment import Config
     from nmt.inference.forced_decoding import SentenceScore
-    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import Run
 
 DESCRIPTION = """Write the log-probability of each target sentence, given its source, as the model
 sees it (natural logarithm, sum over the tokens and the end of the sentence): a line for each pair.
@@ -43,18 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write a log-probability for each pair, and a summary on stderr."""
-    folder, config = load_run(arguments)
+    opened = load_run(arguments)
+    folder, config = opened.folder, opened.config
     inputs = [arguments.source, arguments.target, *config.input_paths().values()]
     with reserve_outputs({"-o": arguments.output}, inputs, [folder.path, *arguments.ensemble]):
-        return _score(folder, config, arguments)
+        return _score(opened, arguments)
 
 
-def _score(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> int:
+def _score(run: "Run", arguments: argparse.Namespace) -> int:
     """Score into an output that nothing else writes."""
     from nmt.inference.length_batching import sum_up_unknown
 
-    pairs = read_given_pairs(config, arguments)
-    translator = load_translator(folder, config, arguments, searches=False)
+    pairs = read_given_pairs(run.config, arguments)
+    translator = load_translator(run, arguments, searches=False)
     pairs = sum_up_unknown(pairs, translator.readers)
     num_sentences = num_tokens = 0
     total = 0.0

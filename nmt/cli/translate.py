@@ -36,10 +36,14 @@ from nmt.core.errors import UserError
 from nmt.system.torchrun import is_distributed, is_first
 
 if TYPE_CHECKING:
+    import torch
+
     from nmt.cli.resume import Bookmark, Output
     from nmt.config.experiment import Config
     from nmt.inference.translator import Input, Translation, Translator
-    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import Run
+
+    Machine = tuple[torch.device, torch.dtype]
 
 DESCRIPTION = """Translate text files (plain, .gz, .bz2 or .xz), or stdin, with a trained run, or a
 file of `nmt export`. One line comes out for each line that goes in, in order, whatever the line
@@ -165,31 +169,35 @@ def run(arguments: argparse.Namespace) -> int:
     if is_exported(arguments.run):
         _require_run_first(arguments)
         return translate_exported(arguments)
-    folder, config = load_run(arguments)
+    opened = load_run(arguments)
+    folder, config = opened.folder, opened.config
     _check(config, arguments)
     if not is_first():
-        translator = _load(folder, config, arguments)
-        translator.serve_ranks(_identity(folder, config, arguments))
+        machine = _machine(opened, arguments)
+        translator = _load(opened, machine, arguments)
+        translator.serve_ranks(_identity(opened, machine, arguments))
         return 0
     inputs = [*input_files(arguments.input), arguments.prefixes, arguments.constraints]
     outputs = {"-o": arguments.output, "--alignments": arguments.alignments}
     with reserve_outputs(
         outputs, [*inputs, *config.input_paths().values()], [folder.path, *arguments.ensemble]
     ):
-        return _translate(folder, config, arguments)
+        return _translate(opened, arguments)
 
 
-def _translate(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> int:
+def _translate(run: "Run", arguments: argparse.Namespace) -> int:
     """Translate into outputs that nothing else writes."""
+    config = run.config
     lines = read_input(config, arguments.input, arguments.max_line_bytes)
     inputs = read_constraints(arguments.prefixes, arguments.constraints, arguments.max_line_bytes)(
         lines
     )
-    bookmark = _bookmark(folder, config, arguments)
-    translator = _load(folder, config, arguments)
+    machine = _machine(run, arguments)
+    identity = _identity(run, machine, arguments)
+    bookmark = _bookmark(identity, arguments)
+    translator = _load(run, machine, arguments)
     with ExitStack() as stack:
         if is_distributed():
-            identity = _identity(folder, config, arguments)
             translator = stack.enter_context(translator.with_ranks(identity))
         elif arguments.workers > 1:
             translator = stack.enter_context(translator.with_workers(arguments.workers))
@@ -244,9 +252,9 @@ def _asks_alignments(arguments: argparse.Namespace) -> bool:
     return arguments.alignments is not None or arguments.attention or arguments.json
 
 
-def _load(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> "Translator":
+def _load(run: "Run", machine: "Machine", arguments: argparse.Namespace) -> "Translator":
     """The model, which must have attention where that is asked for."""
-    translator = load_translator(folder, config, arguments)
+    translator = load_translator(run, arguments, machine=machine)
     if arguments.alignments is not None or arguments.attention:
         translator.require_attention()
     return translator
@@ -271,9 +279,7 @@ def _require_files(arguments: argparse.Namespace) -> None:
             raise UserError(f"--resume: {argument} {path} is no file that can be gone on with")
 
 
-def _bookmark(
-    folder: "RunDirectory", config: "Config", arguments: argparse.Namespace
-) -> "Bookmark | None":
+def _bookmark(identity: str, arguments: argparse.Namespace) -> "Bookmark | None":
     """Where the state of the work is kept; None where the output is no file."""
     from nmt.cli.resume import Bookmark
 
@@ -282,22 +288,27 @@ def _bookmark(
     if arguments.output is None or any(map(is_stream, paths.values())):
         return None
     paths = {key: Path(os.path.realpath(path)) for key, path in paths.items()}
-    return Bookmark(paths, _identity(folder, config, arguments), resume=arguments.resume)
+    return Bookmark(paths, identity, resume=arguments.resume)
 
 
-def _identity(folder: "RunDirectory", config: "Config", arguments: argparse.Namespace) -> str:
+def _machine(run: "Run", arguments: argparse.Namespace) -> "Machine":
+    """Return the device and the precision, which are found out once."""
+    from nmt.inference.loading import choose_precision
+    from nmt.system.device import resolve_device
+
+    device = resolve_device(run.config.device)
+    return device, choose_precision(run, arguments.precision, device)
+
+
+def _identity(run: "Run", machine: "Machine", arguments: argparse.Namespace) -> str:
     """Return a digest of all that the output depends on, except the input."""
     from nmt.cli.resume import identify
-    from nmt.inference.loading import load_precision
-    from nmt.system.device import resolve_device
 
     options = {name: getattr(arguments, name) for name in ("scores", "json", "n_best", "average")}
     options["alignment_units"] = arguments.alignment_units or "auto"
-    options["computed_in"] = str(
-        load_precision(folder, arguments.precision, resolve_device(config.device))
-    )
-    runs = [folder.path, *map(Path, arguments.ensemble)]
-    return identify(runs, arguments.checkpoint, config, options)
+    options["computed_in"] = str(machine[1])
+    runs = [run.folder.path, *map(Path, arguments.ensemble)]
+    return identify(runs, arguments.checkpoint, run.config, options)
 
 
 def _translated(

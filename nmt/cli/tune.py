@@ -140,7 +140,8 @@ def _tune(arguments: argparse.Namespace) -> int:
     from nmt.build.metrics import build_metrics
 
     grid = _grid(arguments)
-    folder, config = load_run(arguments)
+    run = load_run(arguments)
+    folder, config = run.folder, run.config
     named = named_metrics("--metric", arguments.metric, config)
     if len(named) > 1:
         raise UserError(f"--metric {arguments.metric}: must be one metric; name the one to tune by")
@@ -148,7 +149,7 @@ def _tune(arguments: argparse.Namespace) -> int:
     trials = _trials(arguments, grid, config)
     _require_choice(config.decoding)
     sources, references = read_held_out(held_out_corpus(arguments, config, "valid"), arguments)
-    translator = load_translator(folder, trials[0].config, arguments)
+    translator = load_translator(replace(run, config=trials[0].config), arguments)
     width = max(30, 2 + max(len(name) for trial in trials for name in trial.names))
     print("".join(f"{head:<{width}}" for head in _HEADS) + metric.describe())
     results = []
@@ -231,7 +232,7 @@ def _with_penalties(arguments: argparse.Namespace, pair: tuple[Penalty, Penalty]
     """The run's configuration with these penalties; complaints are of what was typed."""
     options = [*arguments.set, *(f"{penalty.key}={penalty.option}" for penalty in pair)]
     try:
-        return load_run(argparse.Namespace(**{**vars(arguments), "set": options}))[1]
+        return load_run(argparse.Namespace(**{**vars(arguments), "set": options})).config
     except ConfigError as error:
         message = str(error)
         for penalty in pair:

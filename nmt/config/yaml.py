@@ -5,8 +5,6 @@ text means. So ``3e-4`` is a number where a number is declared, and ``no`` is a 
 text is, whatever YAML 1.1 makes of them.
 """
 
-import copy
-import functools
 from typing import Any, Final
 
 import yaml
@@ -103,8 +101,8 @@ def parse_yaml(text: str, name: str) -> Yaml:
         ConfigError: not YAML, or a key twice; with the line.
     """
     try:
-        # The parser is slow, and the configuration of a run is read by several who need it.
-        return copy.deepcopy(_load(text))
+        parsed: Yaml = yaml.load(text, _TextLoader)
+        return parsed
     except _Refused as error:
         raise ConfigError(f"{name}: {error}") from None
     except yaml.MarkedYAMLError as error:
@@ -115,12 +113,6 @@ def parse_yaml(text: str, name: str) -> Yaml:
     except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{name}: not YAML: {reason}") from None
-
-
-@functools.lru_cache(maxsize=4)
-def _load(text: str) -> Yaml:
-    parsed: Yaml = yaml.load(text, _TextLoader)
-    return parsed
 
 
 def _hint(problem: str) -> str:

@@ -21,10 +21,11 @@ from nmt.export.exported_translator import METADATA_KEY, ExportedTranslator, Exp
 from nmt.export.graphs import ShortlistGraph
 from nmt.export.onnx_graph import make_graph
 from nmt.inference.batch_inference import BatchRunner
-from nmt.inference.loading import load_decoding, load_shortlist
+from nmt.inference.loading import load_shortlist
 from nmt.inference.shortlist import Shortlist
 from nmt.nn.model import Model
 from nmt.runs.directory import BEST, RunDirectory
+from nmt.runs.run import Run
 from nmt.search.hypothesis import Hypothesis
 from nmt.system.atomic_files import atomic_write
 from nmt.system.checksum import CHECKSUM_PLACEHOLDER, write_checksum
@@ -66,7 +67,7 @@ class ParityReport:
 
 
 def export_run(
-    run: str | Path,
+    run: Run | str | Path,
     path: Path,
     *,
     checkpoint: str = BEST,
@@ -76,7 +77,7 @@ def export_run(
     """Write a trained model with its search and its tokenizers as one file.
 
     Args:
-        run: the folder that training made.
+        run: the folder that training made, or the run, open.
         path: of the file.
         checkpoint: best, last or step-N.
         precision: float32 or int8 (see `Model.quantize`).
@@ -90,25 +91,26 @@ def export_run(
         ConfigError: it reads grids, or its options ask for what a file cannot do.
         OSError: the file cannot be written.
     """
-    folder = RunDirectory.open(run)
-    decoding = load_decoding(folder, decoding)
-    _require_simple(decoding)
-    tokenizers = load_tokenizers(folder)
+    if not isinstance(run, Run):
+        run = Run.open(run, decoding=decoding)
+    options, folder = run.config.decoding, run.folder
+    _require_simple(options)
+    tokenizers = load_tokenizers(run)
     source, target = tokenizers.source, tokenizers.target
     if not isinstance(source, Tokenizer):
         raise ConfigError(f"{folder.path}: reads grids; models that read text alone are exported")
     cpu = torch.device("cpu")
-    model = load_model(folder, checkpoint, cpu, **tokenizers.sizes).requires_grad_(False)
+    model = load_model(run, checkpoint, cpu, **tokenizers.sizes).requires_grad_(False)
     if precision == "int8":
         model.quantize()
-    shortlist = load_shortlist(decoding, folder, tokenizers)
+    shortlist = load_shortlist(options, folder, tokenizers)
     candidates = None if shortlist is None else _candidates(shortlist, len(target))
-    description = _describe(decoding, source, target, candidates, precision)
-    search = build_search(decoding, target)
+    description = _describe(options, source, target, candidates, precision)
+    search = build_search(options, target)
     beam = ExportableBeamSearch(search.scoring.length, search.rules.limits)
     graph = _make_graph(folder, model, beam, len(source), candidates)
     numbers = torch.int8 if precision == "int8" else torch.float32
-    batch_tokens = decoding.batch_tokens
+    batch_tokens = options.batch_tokens
     runner = BatchRunner(model, search, cpu, numbers, batch_tokens, shortlist=shortlist)
     with atomic_write(path) as partial:
         _write(graph, description, partial)

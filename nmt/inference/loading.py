@@ -1,26 +1,25 @@
 """Trained runs, read from disk: one, or several that translate together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from nmt.build.model import load_model
 from nmt.build.tokenizers import Tokenizers, load_tokenizers
 from nmt.config.decoding import DecodingConfig
-from nmt.config.file import load_config
 from nmt.core.errors import ConfigError
 from nmt.inference.shortlist import Shortlist, load_lexicon
 from nmt.inference.unknown_words import Dictionary, read_dictionary
 from nmt.nn.ensemble import Ensemble, Space
 from nmt.nn.model import Model
 from nmt.runs.directory import RunDirectory
+from nmt.runs.run import Run
 from nmt.system.device import AUTO, resolve_precision
 
 
 def load_models(
-    run: RunDirectory,
+    run: Run,
     tokenizers: Tokenizers,
     others: Sequence[str | Path],
     *,
@@ -44,37 +43,26 @@ def load_models(
     """
     models = [load_model(run, checkpoint, device, **tokenizers.sizes)]
     for folder in others:
-        other = RunDirectory.open(folder)
+        other = Run.open(folder)
         _require_same(tokenizers, load_tokenizers(other), run, other)
         models.append(load_model(other, checkpoint, device, **tokenizers.sizes))
     return Ensemble(models, space=space).eval() if others else models[0]
 
 
-def load_decoding(
-    run: RunDirectory, given: DecodingConfig | Mapping[str, Any] | None
-) -> DecodingConfig:
-    """How to translate; single options are laid over those of the run."""
-    if isinstance(given, DecodingConfig):
-        return given
-    return load_config(run.config, options={"decoding": dict(given or {})}).decoding
-
-
-def load_bleu_tokenizer(run: RunDirectory) -> str:
-    """Return what BLEU counts as words in a run; auto: none is stored."""
-    return load_config(run.config).training.validation.bleu_tokenizer
-
-
-def load_precision(run: RunDirectory, given: str | None, device: torch.device) -> torch.dtype:
-    """What to compute in: what is given, or as the run was trained where the device can.
+def choose_precision(
+    run: Run, given: str | torch.dtype | None, device: torch.device
+) -> torch.dtype:
+    """Return what to compute in: what is given, or as the run was trained where the device can.
 
     Raises:
         ConfigError: the device cannot compute in what is given.
     """
+    if isinstance(given, torch.dtype):
+        return given
     if given is not None:
         return resolve_precision(given, device)
-    trained = load_config(run.config).precision
     try:
-        return resolve_precision(trained, device)
+        return resolve_precision(run.config.precision, device)
     except ConfigError:
         return resolve_precision(AUTO, device)
 
@@ -123,16 +111,14 @@ def load_dictionary(config: DecodingConfig) -> Dictionary | None:
     return {} if config.dictionary is None else read_dictionary(Path(config.dictionary))
 
 
-def _require_same(
-    ours: Tokenizers, theirs: Tokenizers, run: RunDirectory, other: RunDirectory
-) -> None:
+def _require_same(ours: Tokenizers, theirs: Tokenizers, run: Run, other: Run) -> None:
     for side, mine, yours in (
         ("source", ours.source, theirs.source),
         ("target", ours.target, theirs.target),
     ):
         if mine.fingerprint() != yours.fingerprint():
             raise ConfigError(
-                f"{other.path}: its {side} tokens are not those of {run.path}: models translate "
-                "together over one vocabulary; train them with the same tokenizer "
+                f"{other.folder.path}: its {side} tokens are not those of {run.folder.path}: "
+                "models translate together over one vocabulary; train them with the same tokenizer "
                 "(tokenizer.source_path, or start_from)"
             )

@@ -33,11 +33,9 @@ from nmt.inference.input_types import check_pairs
 from nmt.inference.inputs import Input as Input
 from nmt.inference.length_batching import cut_warnings, no_report, read_words, windows
 from nmt.inference.loading import (
-    load_bleu_tokenizer,
-    load_decoding,
+    choose_precision,
     load_dictionary,
     load_models,
-    load_precision,
     load_shortlist,
     require_attention,
 )
@@ -53,7 +51,8 @@ from nmt.inference.translation import Translation as Translation
 from nmt.inference.unknown_words import Dictionary
 from nmt.inference.windows import Window, read_windows
 from nmt.nn.ensemble import Space
-from nmt.runs.directory import BEST, RunDirectory
+from nmt.runs.directory import BEST
+from nmt.runs.run import Run
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Constraints
 from nmt.search.rules import Rule
@@ -98,11 +97,11 @@ class Translator:
     @classmethod
     def from_run(
         cls,
-        run: str | Path,
+        run: Run | str | Path,
         *,
         checkpoint: str = BEST,
-        device: str = AUTO,
-        precision: str | None = None,
+        device: str | torch.device = AUTO,
+        precision: str | torch.dtype | None = None,
         decoding: DecodingConfig | Mapping[str, Any] | None = None,
         ensemble: Sequence[str | Path] = (),
         average: Space = "linear",
@@ -112,13 +111,13 @@ class Translator:
         """Load a trained model.
 
         Args:
-            run: the folder that training made.
+            run: the folder that training made, or the run, open.
             checkpoint: best, last or step-N.
             device: auto, cpu, cuda or cuda:N.
             precision: auto, float32, bfloat16, or int8 (see `Model.quantize`); None: as the run was
                 trained where the device can.
-            decoding: how to translate. A mapping of options is laid over those of the run's
-                configuration: `{"beam_size": 10, "n_best": 10}`; None: as that says.
+            decoding: how to translate, where the run is a folder. A mapping of options is laid over
+                those of its configuration: `{"beam_size": 10, "n_best": 10}`; None: as that says.
             ensemble: other runs, over the same vocabulary, that translate together with it.
             average: of the probabilities of an ensemble: log or linear (see `Ensemble`).
             rules: of your own, applied to each step after those of the options: a language model,
@@ -131,26 +130,28 @@ class Translator:
                 says is unknown, out of range, or contradicts itself, or needs the attention of a
                 model without; or a run of the ensemble has another vocabulary.
         """
-        folder = RunDirectory.open(run)
-        decoding = load_decoding(folder, decoding)
-        place = resolve_device(device)
-        numbers = load_precision(folder, precision, place)
-        tokenizers = load_tokenizers(folder)
-        search = build_search(decoding, tokenizers.target, rules)
+        if not isinstance(run, Run):
+            run = Run.open(run, decoding=decoding)
+        options = run.config.decoding
+        device = resolve_device(device)
+        dtype = choose_precision(run, precision, device)
+        tokenizers = load_tokenizers(run)
+        search = build_search(options, tokenizers.target, rules)
         model = load_models(
-            folder, tokenizers, ensemble, checkpoint=checkpoint, device=place, space=average
+            run, tokenizers, ensemble, checkpoint=checkpoint, device=device, space=average
         )
-        require_attention(decoding, model)
-        if numbers == torch.int8:
+        require_attention(options, model)
+        if dtype == torch.int8:
             model.quantize()
-        shortlist = load_shortlist(decoding, folder, tokenizers)
+        shortlist = load_shortlist(options, run.folder, tokenizers)
+        bleu_tokenizer = run.config.training.validation.bleu_tokenizer
         return cls(
-            BatchRunner(model, search, place, numbers, decoding.batch_tokens, shortlist=shortlist),
+            BatchRunner(model, search, device, dtype, options.batch_tokens, shortlist=shortlist),
             source_reader=tokenizers.source,
             target_tokenizer=tokenizers.target,
-            max_source_length=decoding.max_source_length,
-            reranker=build_reranker(decoding, load_bleu_tokenizer(folder)),
-            dictionary=load_dictionary(decoding),
+            max_source_length=options.max_source_length,
+            reranker=build_reranker(options, bleu_tokenizer),
+            dictionary=load_dictionary(options),
             alignment_units=alignment_units,
         )
 

@@ -1,6 +1,7 @@
 """The folder of a run: the only place that knows the names of the files in it."""
 
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -9,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from nmt.config.yaml import MAX_CONFIG_BYTES, RUN_KEYS, parse_yaml
-from nmt.core.errors import ConfigError, RunError
+from nmt.config.yaml import MAX_CONFIG_BYTES, RUN_KEYS
+from nmt.core.errors import RunError
 from nmt.core.os_errors import advice, describe
 from nmt.system.atomic_files import atomic_write, lock
 from nmt.system.untrusted_files import read_regular
@@ -233,16 +234,15 @@ class RunDirectory:
         """
         try:
             text = read_regular(self.config, MAX_CONFIG_BYTES).decode()
-            tree = parse_yaml(text, str(self.config))
         except PermissionError:
             raise RunError(f"{self.config}: no permission to read it") from None
         except OSError as error:
             if advice(error) is not None:
                 raise RunError(f"{self.config}: cannot be read: {describe(error)}") from None
             return False
-        except (ValueError, ConfigError):
+        except UnicodeDecodeError:
             return False
-        return isinstance(tree, dict) and tree.keys() >= RUN_KEYS
+        return set(re.findall(r"^(\w+):", text, re.MULTILINE)) >= RUN_KEYS
 
     def _require_run(self, otherwise: str) -> None:
         if not _exists(self.path):

@@ -16,17 +16,19 @@ _PRECISIONS: Final = {
 }
 
 
-def resolve_device(name: str) -> torch.device:
+def resolve_device(name: str | torch.device) -> torch.device:
     """The device of that name; `auto` is the first GPU, or the CPU where there is none.
 
     Of several processes that torchrun has started on a machine, each has another GPU as its first.
 
     Args:
-        name: auto, cpu, cuda (the first GPU) or cuda:N.
+        name: auto, cpu, cuda (the first GPU) or cuda:N; or a device, which is returned.
 
     Raises:
         ConfigError: an unknown name, or a device that this machine does not have.
     """
+    if isinstance(name, torch.device):
+        return name
     num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     present = ["cpu", *(f"cuda:{index}" for index in range(num_gpus))]
     if name == AUTO:

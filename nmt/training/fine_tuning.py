@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -13,13 +12,13 @@ from nmt.build.data import build_corpus
 from nmt.build.model import load_model
 from nmt.build.tokenizers import Tokenizers, load_given_tokenizer, load_tokenizers
 from nmt.config.experiment import Config
-from nmt.config.file import load_config
 from nmt.config.tree import diff
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.formats.corpus import read_pairs
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import is_checkpoint
 from nmt.runs.directory import BEST, RunDirectory
+from nmt.runs.run import Run
 from nmt.text.reader import SourceReader, count_tokens
 from nmt.text.storage import save_tokenizer
 from nmt.text.tokenizer import Tokenizer
@@ -46,15 +45,15 @@ def copy_pretrained_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
         RunError: the other run is none, incomplete or damaged.
     """
     with _base(config) as base:
-        if not is_checkpoint(base.checkpoint(BEST)):
+        best = base.folder.checkpoint(BEST)
+        if not is_checkpoint(best):
             raise RunError(
-                f"{base.checkpoint(BEST)}: there is no best checkpoint: train that run to its "
+                f"{best}: there is no best checkpoint: train that run to its "
                 "first validation, or start from another"
             )
-        there = load_config(base.config)
-        _require_same_tokens(config, there, base)
+        _require_same_tokens(config, base)
         theirs = load_tokenizers(base)
-    _require_same_folders(config, there, theirs)
+    _require_same_folders(config, base.config, theirs)
     if config.tokenizer.shared:
         save_tokenizer(theirs.target, run.shared_tokenizer)
         return theirs
@@ -90,8 +89,8 @@ def load_pretrained_weights(config: Config, model: Model, tokenizers: Tokenizers
     # Of matrices that are one in this model, and were several in the other, the last one wins.
     if not same_shapes or any(not torch.equal(ours[name], weights[name]) for name in weights):
         raise ConfigError(
-            f"start_from: {base.path} has another model ({told}), and its weights do not fit this "
-            f"one; `extends: {base.config}` gives all the options of that run"
+            f"start_from: {base.folder.path} has another model ({told}), and its weights do not "
+            f"fit this one; `extends: {base.folder.config}` gives all the options of that run"
         )
 
 
@@ -105,20 +104,22 @@ def log_differences(config: Config, tokenizers: Tokenizers) -> None:
     with _base(config) as base:
         told = _differences_of_models(config, base)
     if told:
-        logger.info("the weights are those of %s, and not all of its options: %s", base.path, told)
+        path = base.folder.path
+        logger.info("the weights are those of %s, and not all of its options: %s", path, told)
     for key, corpus in config.data.training_corpora():
         sources, targets = zip(*islice(read_pairs(build_corpus(corpus)), _NUM_LINES), strict=True)
         if not config.reads_grids:  # of which nothing is unknown
-            _warn_of_unknown(key, "source", tokenizers.source, sources, base)
-        _warn_of_unknown(key, "target", tokenizers.target, targets, base)
+            _warn_of_unknown(key, "source", tokenizers.source, sources, base.folder)
+        _warn_of_unknown(key, "target", tokenizers.target, targets, base.folder)
 
 
-def _require_same_tokens(config: Config, there: Config, base: RunDirectory) -> None:
+def _require_same_tokens(config: Config, base: Run) -> None:
     """Refuse options that ask for other tokens than the weights know."""
+    there = base.config
     if there.reads_grids != config.reads_grids:
         theirs, ours = ("grids" if it.reads_grids else "text" for it in (there, config))
         raise ConfigError(
-            f"start_from: {base.path} reads {theirs}, and model.encoder "
+            f"start_from: {base.folder.path} reads {theirs}, and model.encoder "
             f"{config.model.encoder.name!r} reads {ours}: start from a run that reads {ours}"
         )
     before, now = _of_tokens(there), _of_tokens(config)
@@ -127,7 +128,7 @@ def _require_same_tokens(config: Config, there: Config, base: RunDirectory) -> N
     for key, change in diff(before, now).items():
         raise ConfigError(
             f"{key}: not that of start_from ({change}), whose tokenizers and weights are taken as "
-            f"they are; `extends: {base.config}` gives all the options of that run"
+            f"they are; `extends: {base.folder.config}` gives all the options of that run"
         )
 
 
@@ -153,8 +154,8 @@ def _require_same_folders(config: Config, there: Config, theirs: Tokenizers) -> 
             )
 
 
-def _differences_of_models(config: Config, base: RunDirectory) -> str:
-    there = load_config(base.config).model
+def _differences_of_models(config: Config, base: Run) -> str:
+    there = base.config.model
     changed = diff(there.model_dump(mode="json"), config.model.model_dump(mode="json"))
     return "; ".join(f"model.{key}: {change}" for key, change in changed.items())
 
@@ -172,10 +173,10 @@ def _warn_of_unknown(
 
 
 @contextmanager
-def _base(config: Config) -> Iterator[RunDirectory]:
+def _base(config: Config) -> Iterator[Run]:
     """The run to start from; what is wrong with it is said with the key that names it."""
     assert config.start_from is not None
     try:
-        yield RunDirectory.open(Path(config.start_from))
+        yield Run.open(config.start_from)
     except RunError as error:
         raise RunError(f"start_from: {error}") from error

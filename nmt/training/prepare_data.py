@@ -24,6 +24,7 @@ from nmt.data.shard import UNSHARDED, Shard
 from nmt.evaluation.bleu_tokenizers import AUTO
 from nmt.inference.shortlist import save_lexicon
 from nmt.runs.directory import RunDirectory
+from nmt.runs.run import Run
 from nmt.system.device import resolve_device, resolve_precision
 from nmt.training.batch_size_probing import probe_batch_tokens
 from nmt.training.data_warnings import warn_of_case, warn_of_repeats
@@ -75,10 +76,7 @@ def prepare_data(
             "precision: 'int8' is for translating; train in float32, bfloat16 or auto, and "
             "translate with --precision int8"
         )
-    if is_begun:
-        tokenizers = load_tokenizers(RunDirectory.open(run.path))
-    else:
-        tokenizers = make_tokenizers(config, run)
+    tokenizers = load_tokenizers(Run.open(run.path)) if is_begun else make_tokenizers(config, run)
     require_memory(
         config.model,
         len(tokenizers.source),

@@ -17,6 +17,7 @@ from nmt.core.errors import RunError
 from nmt.core.tensor_checks import find_misfit
 from nmt.runs.checkpoint import METADATA, Checkpoint
 from nmt.runs.directory import LAST, RunDirectory
+from nmt.runs.run import Run
 
 _Count = Annotated[int, Ge(0)]
 
@@ -82,11 +83,12 @@ def load_state(config: Config, run: RunDirectory) -> Checkpoint:
     Raises:
         RunError: it is missing, damaged, or does not belong to this run.
     """
-    tokenizers = load_tokenizers(RunDirectory.open(run.path))
+    trained = Run.open(run.path)
+    tokenizers = load_tokenizers(trained)
     parts = ["model", "optimizer", "tally"]
     if config.training.ema_decay is not None:
         parts.append("ema")
-    checkpoint = load_weights(run, LAST, parts, **tokenizers.sizes)
+    checkpoint = load_weights(trained, LAST, parts, **tokenizers.sizes)
     for name, tensor in checkpoint.tensors["optimizer"].items():
         # Counts, and means of squares.
         if name.endswith((".step", ".exp_avg_sq")) and bool((tensor < 0).any()):

@@ -10,6 +10,7 @@ from nmt.config.experiment import Config
 from nmt.config.file import dump_config
 from nmt.core.errors import ConfigError, RunError
 from nmt.runs.directory import RunDirectory
+from nmt.runs.run import Run
 
 
 def spm_model(path: Path, **options: Any) -> Path:
@@ -39,7 +40,7 @@ def test_run_uses_given_sentencepiece_models(config: Config, tmp_path: Path) -> 
     source.unlink()  # the run has copies
     target.unlink()
     (tmp_path / "run" / "config.yaml").write_text(dump_config(config))
-    again = load_tokenizers(run)
+    again = load_tokenizers(Run(run, config))
     assert again.target.fingerprint() == made.target.fingerprint()
     assert again.source.decode(again.source.encode("two one .")) == "two one ."
 

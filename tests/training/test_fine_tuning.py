@@ -11,6 +11,7 @@ from nmt.config.experiment import Config
 from nmt.config.file import dump_config
 from nmt.core.errors import ConfigError
 from nmt.runs.directory import RunDirectory
+from nmt.runs.run import Run
 from nmt.training import fine_tuning
 from nmt.training.fine_tuning import copy_pretrained_tokenizers, log_differences
 
@@ -56,7 +57,7 @@ def test_tokenizers_are_adopted(options: dict[str, Any]) -> None:
     run = RunDirectory(Path("runs/new"))
     ours = copy_pretrained_tokenizers(config(tokenizer=options), run)
     run.write_config(dump_config(config(tokenizer=options)))
-    saved = load_tokenizers(run)
+    saved = load_tokenizers(Run.open(run.path))
     for adopted in (ours, saved):
         assert adopted.source.fingerprint() == theirs.source.fingerprint()
         assert adopted.target.fingerprint() == theirs.target.fingerprint()
