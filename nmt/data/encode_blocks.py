@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.filters import hash_pairs
-from nmt.data.processes import map_in_processes
 from nmt.data.ragged import RaggedArray
-from nmt.distributed.until_error import UntilError
+from nmt.distributed.remote_result import ItemsBeforeError
+from nmt.distributed.worker_pool import WorkerPool
 from nmt.text.reader import Item, SourceReader
 
 _FEW_BLOCKS: Final = 24  # some 100,000 pairs, which take as long as processes take to start
@@ -81,21 +81,34 @@ def encode_blocks(
     encode: Callable[[Block[Item]], EncodedBlock],
     num_processes: int,
 ) -> Generator[EncodedBlock, None, None]:
-    """The blocks, encoded, in order; many of them by processes, if more than one is given.
+    """Yield the blocks encoded, in order; in several processes if there are many blocks.
 
-    What is raised is the same as with one: an error in reading comes after those of the blocks
-    before it. What else may be raised, see `map_in_processes`.
+    The same is raised for any number of processes: an error in reading comes after the errors of
+    the blocks before it. `WorkerPool.map` says what else may be raised.
     """
-    rest = UntilError(blocks)
+    rest = ItemsBeforeError(blocks)
     first = list(islice(rest, _FEW_BLOCKS)) if num_processes > 1 else []
     are_many = len(first) == _FEW_BLOCKS
     ahead = chain(first, rest)
     del first  # not to be kept while the rest is encoded
     if are_many:
-        yield from map_in_processes(encode, ahead, num_processes)
+        with WorkerPool(
+            encode,
+            num_processes,
+            jobs_ahead=2,
+            name="a process that encodes text",
+            remedy="set data.encoding_processes to a smaller number; 1 starts none",
+        ) as workers:
+            yield from workers.map(_encode_block, ((block,) for block in ahead))
     else:
         yield from map(encode, ahead)
     rest.raise_error()
+
+
+def _encode_block(
+    encode: Callable[[Block[Item]], EncodedBlock], block: Block[Item]
+) -> EncodedBlock:
+    return encode(block)
 
 
 def _encode(reader: SourceReader[Any], items: Sequence[Any]) -> EncodedSideOfBlock:

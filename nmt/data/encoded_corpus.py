@@ -157,7 +157,7 @@ def write_encoded(
         filters: what pairs to leave out.
         folder: where the files go.
         links: of each pair, where alignments are given.
-        num_processes: that encode, where there are many pairs (see `map_in_processes`); up to 1: it
+        num_processes: that encode, where there are many pairs (see `WorkerPool`); up to 1: it
             is done here. What is written is the same.
         before: hashes of pairs of other corpora, to be left out where duplicates are.
     """

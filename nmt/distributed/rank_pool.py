@@ -7,8 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from nmt.core.errors import RunError
 from nmt.distributed.process_group import LostProcessError, TorchProcessGroup, init_process_group
-from nmt.distributed.remote_result import answer, result_of
-from nmt.distributed.until_error import UntilError
+from nmt.distributed.remote_result import ItemsBeforeError, RemoteResult
 
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
@@ -63,7 +62,7 @@ class RankPool(Generic[Tool]):
             UserError: what the function has raised, that of the lowest rank.
             RuntimeError: the function has raised another exception; its traceback is in it.
         """
-        rest = UntilError(jobs)
+        rest = ItemsBeforeError(jobs)
         while taken := list(islice(rest, _AT_ONCE * self._group.size)):
             yield from self._do(function, taken)
         rest.raise_error()
@@ -72,10 +71,12 @@ class RankPool(Generic[Tool]):
         """What all make of some jobs."""
         number = self._group.size
         self._group.scatter([(function, jobs[rank::number]) for rank in range(number)])
-        answers = self._group.gather(answer(_do, function, self._tool, jobs[::number]))
+        results = self._group.gather(
+            RemoteResult.capture(_do, function, self._tool, jobs[::number])
+        )
         found: list[Any] = [None] * len(jobs)
-        for rank, each in enumerate(answers):
-            found[rank::number] = result_of(each, f"rank {rank}")
+        for rank, each in enumerate(results):
+            found[rank::number] = each.unwrap(f"rank {rank}")
         return found
 
     def serve(self) -> None:
@@ -86,7 +87,7 @@ class RankPool(Generic[Tool]):
         """
         while (job := self._group.scatter(None)) is not None:
             function, jobs = job
-            self._group.gather(answer(_do, function, self._tool, jobs))
+            self._group.gather(RemoteResult.capture(_do, function, self._tool, jobs))
 
     def release(self) -> None:
         """Tell the others that all is done; they come out of `serve`."""

@@ -1,39 +1,79 @@
-"""What one process computes for another: a result, or the error, which is raised there."""
+"""Results and errors that pass from one process to another, or wait for their turn."""
 
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, Self, TypeVar
 
 from nmt.core.errors import UserError
 
-Answer = tuple[Any, UserError | str | None]
-"""The result, and the error in its place: a `UserError`, or the traceback of another exception."""
+T = TypeVar("T")
 
 
-def answer(function: Callable[..., Any], *arguments: Any) -> Answer:
-    """What a function makes of its arguments, or raises."""
-    try:
-        return function(*arguments), None
-    except UserError as error:
-        return None, error
-    except Exception:
-        return None, traceback.format_exc()
+@dataclass(frozen=True)
+class RemoteResult:
+    """What a call in another process returned or raised.
+
+    Attributes:
+        value: what it returned; None after an error.
+        error: the `UserError` that it raised, or the traceback of another exception.
+    """
+
+    value: Any = None
+    error: UserError | str | None = None
+
+    @classmethod
+    def capture(cls, function: Callable[..., Any], *arguments: Any) -> Self:
+        """Call a function, and keep what it returns or raises."""
+        try:
+            return cls(value=function(*arguments))
+        except UserError as error:
+            return cls(error=error)
+        except Exception:
+            return cls(error=traceback.format_exc())
+
+    def unwrap(self, where: str) -> Any:
+        """Return the value.
+
+        Args:
+            where: the other process, for the message.
+
+        Raises:
+            UserError: the call raised it.
+            RuntimeError: the call raised another exception; the message holds its traceback.
+        """
+        if isinstance(self.error, str):
+            raise RuntimeError(f"in {where}:\n{self.error}")
+        if self.error is not None:
+            raise self.error
+        return self.value
 
 
-def result_of(answer: Answer, where: str) -> Any:
-    """The result.
+class ItemsBeforeError(Iterator[T], Generic[T]):
+    """The items of an iterable up to an error, which is raised on request.
+
+    For reading ahead: results of earlier items are returned before the error is raised.
 
     Args:
-        answer: that of the other process.
-        where: which process that is, for a message.
-
-    Raises:
-        UserError: what the function has raised.
-        RuntimeError: it has raised another exception; its traceback is in it.
+        items: taken one by one.
     """
-    result, error = answer
-    if isinstance(error, str):
-        raise RuntimeError(f"in {where}:\n{error}")
-    if error is not None:
-        raise error
-    return result
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._rest = iter(items)
+        self._error: Exception | None = None
+
+    def __next__(self) -> T:
+        if self._error is not None:
+            raise StopIteration
+        try:
+            return next(self._rest)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self._error = error
+            raise StopIteration from None
+
+    def raise_error(self) -> None:
+        """Raise the error that ended the items, if one did."""
+        if self._error is not None:
+            raise self._error

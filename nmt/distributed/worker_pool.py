@@ -1,105 +1,113 @@
-"""Several processes that compute batches with one model, whose weights they share."""
+"""A pool of worker processes on this machine that share one tool.
+
+Imports no torch, which each worker would have to load: encoding needs none.
+"""
 
 import os
 import pickle
 import signal
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import parent_process
-from multiprocessing.process import BaseProcess
-from queue import Empty
-from types import TracebackType
+from multiprocessing import get_context, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from typing import Any, Final, Generic, Self, TypeVar
 
-import torch
-from torch import multiprocessing
-
 from nmt.core.errors import TransientError
-from nmt.distributed.remote_result import Answer, answer, result_of
-from nmt.distributed.until_error import UntilError
-from nmt.system.allocator import FOR_SEARCH, keep_freed_memory, limit_kernel_caches
+from nmt.distributed.remote_result import ItemsBeforeError, RemoteResult
 
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
 
-_PATIENCE: Final = 1.0  # seconds after which it is looked whether the others are alive
-_AHEAD: Final = 4  # jobs for each process that are given out and not yet read
+_PATIENCE: Final = 5.0  # seconds that a process may take to end by itself
+
+
+@dataclass(frozen=True)
+class _Worker:
+    process: SpawnProcess
+    connection: Connection
 
 
 class WorkerPool(Generic[Tool]):
     """Processes that each have the same tool; a context manager that ends them.
 
-    They are started afresh (spawned), as a process that has used threads cannot be copied safely.
-    Tensors of the tool go to shared memory, and are there once.
+    They are spawned, as a process that has used threads cannot be forked safely. Tensors of the
+    tool go to shared memory, once for all workers. A thread for each worker sends it a job through
+    a pipe and waits for the result. The workers end with the context, and when this process dies.
 
     Args:
-        tool: what the jobs are done with; can be pickled.
-        number: of processes.
-        num_threads: of torch, in each.
+        tool: passed to each job; can be pickled.
+        number: of workers; the main module of the program must be safe to import.
+        num_threads: of torch in each worker; None where the jobs do not use torch.
+        jobs_ahead: for each worker, how many jobs are taken before their results are read.
+        name: of a worker, for messages.
+        remedy: for the user, where a worker died.
     """
 
-    def __init__(self, tool: Tool, number: int, *, num_threads: int = 1) -> None:
+    def __init__(
+        self,
+        tool: Tool,
+        number: int,
+        *,
+        num_threads: int | None = None,
+        jobs_ahead: int = 4,
+        name: str = "a worker",
+        remedy: str = "use fewer --workers, or a smaller --batch-tokens",
+    ) -> None:
         assert number >= 1
-        context = multiprocessing.get_context("spawn")
-        try:
-            self._tasks: Any = context.Queue()
-            self._results: Any = context.Queue()
-        except OSError as error:
-            if sys.platform == "linux":
-                error.filename = "/dev/shm"  # where the semaphores of a queue are
-            raise
-        self._processes: list[BaseProcess] = [
-            context.Process(
-                target=_work, args=(tool, self._tasks, self._results, num_threads), daemon=True
-            )
-            for _ in range(number)
-        ]
+        self._tool = tool
+        self._number = number
+        self._num_threads = num_threads
+        self._max_pending = jobs_ahead * number
+        self._name = name
+        self._remedy = remedy
         self._owner = os.getpid()
-        self._num_given = 0
-        self._awaited: set[int] = set()  # places of jobs
-        self._answers: dict[int, Answer] = {}  # of those that were done before their turn
+        self._workers: list[_Worker] = []
+        self._idle: list[_Worker] = []
+        self._threads = ThreadPoolExecutor(number, thread_name_prefix="workers")
 
     def __enter__(self) -> Self:
-        for process in self._processes:
-            process.start()
+        try:
+            with _interrupts_blocked():
+                for _ in range(self._number):
+                    self._workers.append(_start(self._tool, self._num_threads))
+        except BaseException:
+            self.__exit__()
+            raise
+        self._idle.extend(self._workers)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            process.join()
-        # What still lies in the queue will be read by nobody, and must not be waited for.
-        self._tasks.cancel_join_thread()
-        self._tasks.close()
+    def __exit__(self, *error: object) -> None:
+        for worker in self._workers:
+            worker.process.terminate()
+        self._threads.shutdown(cancel_futures=True)  # the workers that they waited for have ended
+        for worker in self._workers:
+            worker.process.join()
+            worker.connection.close()
 
     def map(
         self, function: Callable[..., Result], jobs: Iterable[tuple[Any, ...]]
     ) -> Iterator[Result]:
-        """What the function makes of the tool and each job, in the order of the jobs.
+        """Yield the function of the tool and each job, in the order of the jobs.
 
-        The processes compute while the caller does something else with what has come, another `map`
-        too. Jobs are taken as they are needed, some for each process ahead; an error in taking one
-        is raised after the results of those before it. What is given out is computed, though
-        the caller may want no more.
+        The workers compute while the caller does something else, such as another `map`. Jobs are
+        taken as they are needed. An error in taking one is raised after the results of those
+        before it.
 
         Args:
-            function: of a module's top level, called with the tool and what is in a job.
-            jobs: begun in this order, so put the longest first.
+            function: of a module's top level, called with the tool and the elements of a job.
+            jobs: can be pickled; started in this order, so put the longest first.
 
         Raises:
-            TransientError: a process has died.
-            UserError: what the function has raised, the first of the jobs.
-            RuntimeError: the function has raised another exception; its traceback is in it. Or
-                this is a forked child: the workers send their results to the parent.
-            Exception: of the jobs themselves, those too that cannot be pickled.
+            TransientError: a worker died.
+            UserError: the function raised it, for the first such job.
+            RuntimeError: the function raised another exception, whose traceback is in the message;
+                or this is a forked child, which cannot use the workers of its parent.
+            Exception: of the jobs themselves, or of pickling them.
         """
         if os.getpid() != self._owner:
             raise RuntimeError(
@@ -107,71 +115,75 @@ class WorkerPool(Generic[Tool]):
                 f"{os.getpid()}; use the translator without workers here, or start workers of its "
                 "own (with_workers)"
             )
-        most = _AHEAD * len(self._processes)
-        rest = UntilError(jobs)
-        given: deque[int] = deque()
+        rest = ItemsBeforeError(jobs)
+        pending: deque[Future[RemoteResult]] = deque()
         try:
-            given.extend(self._give(function, job) for job in islice(rest, most))
-            while given:
-                result = self._take(given[0])
-                given.popleft()
-                yield result
-                given.extend(self._give(function, job) for job in islice(rest, 1))
+            while True:
+                for job in islice(rest, self._max_pending - len(pending)):
+                    packed = pickle.dumps((function, job))
+                    pending.append(self._threads.submit(self._request, packed))
+                if not pending:
+                    break
+                result = pending.popleft().result()
+                yield pickle.loads(result.unwrap(self._name))
             rest.raise_error()
         finally:
-            # What is not wanted any more must not be left for the next call.
-            for place in given:
-                self._awaited.discard(place)
-                self._answers.pop(place, None)
+            for future in pending:
+                future.cancel()
 
-    def _give(self, function: Callable[..., Any], job: tuple[Any, ...]) -> int:
-        """Give out a job; its place."""
-        place = self._num_given
-        packed = pickle.dumps((place, function, job))  # the queue would only print what it cannot
-        self._num_given += 1
-        self._awaited.add(place)
-        self._tasks.put(packed)
-        return place
-
-    def _take(self, place: int) -> Any:
-        """What has come of a job."""
-        while place not in self._answers:
-            done, come = self._next()
-            if done in self._awaited:
-                self._answers[done] = come
-        self._awaited.remove(place)
-        return pickle.loads(result_of(self._answers.pop(place), "a worker"))
-
-    def _next(self) -> tuple[int, Answer]:
-        while True:
-            try:
-                come: tuple[int, Answer] = self._results.get(timeout=_PATIENCE)
-                return come
-            except Empty:
-                for process in self._processes:
-                    if not process.is_alive():
-                        raise TransientError(
-                            f"a worker has died (exit code {process.exitcode}; -9 is often a lack "
-                            "of memory): use fewer --workers, or a smaller --batch-tokens"
-                        ) from None
-
-
-def _work(tool: Any, tasks: Any, results: Any, num_threads: int) -> None:
-    """Do jobs until the process is ended, or its parent is no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told as well, and ends this one
-    torch.set_num_threads(num_threads)
-    keep_freed_memory()
-    limit_kernel_caches(FOR_SEARCH)
-    parent = parent_process()
-    while parent is not None and parent.is_alive():
+    def _request(self, packed: bytes) -> RemoteResult:
+        """Have an idle worker do a job, in one of as many threads as there are workers."""
+        worker = self._idle.pop()
         try:
-            place, function, job = pickle.loads(tasks.get(timeout=_PATIENCE))
-        except Empty:
-            continue
-        results.put((place, answer(_pickled, function, tool, job)))
-    results.cancel_join_thread()  # nobody reads any more, and what is full would keep it for ever
+            worker.connection.send_bytes(packed)
+            result: RemoteResult = worker.connection.recv()
+            return result
+        except (EOFError, OSError):
+            worker.process.join(_PATIENCE)
+            raise TransientError(
+                f"{self._name} has died (exit code {worker.process.exitcode}; -9 is often a lack "
+                f"of memory): {self._remedy}"
+            ) from None
+        finally:
+            self._idle.append(worker)
 
 
-def _pickled(function: Callable[..., Any], tool: Any, job: tuple[Any, ...]) -> bytes:
-    """What the function makes of a job; pickled here, as what cannot be is an error of the job."""
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Delay Ctrl-C, and start processes that never see it."""
+    resource_tracker.ensure_running()  # else starting the first process would unblock the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start(tool: Any, num_threads: int | None) -> _Worker:
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, tool, num_threads), daemon=True)
+    process.start()
+    theirs.close()  # or the end of the process would not be the end of the pipe
+    return _Worker(process, ours)
+
+
+def _work(connection: Connection, tool: Any, num_threads: int | None) -> None:
+    """Do jobs until the parent closes the pipe or dies."""
+    if num_threads is not None:
+        import torch
+
+        from nmt.system.allocator import FOR_SEARCH, keep_freed_memory, limit_kernel_caches
+
+        torch.set_num_threads(num_threads)
+        keep_freed_memory()
+        limit_kernel_caches(FOR_SEARCH)
+    with suppress(EOFError, ConnectionError), connection:
+        while True:
+            function, job = pickle.loads(connection.recv_bytes())
+            connection.send(RemoteResult.capture(_call, function, tool, job))
+
+
+def _call(function: Callable[..., Any], tool: Any, job: tuple[Any, ...]) -> bytes:
+    """Return the pickled result; one that cannot be pickled is an error of the job."""
     return pickle.dumps(function(tool, *job))

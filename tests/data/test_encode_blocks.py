@@ -67,7 +67,7 @@ def test_processes_write_what_one_would_write(
 def test_few_pairs_are_encoded_without_processes(
     tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nmt.data.encode_blocks.map_in_processes", None)
+    monkeypatch.setattr("nmt.data.encode_blocks.WorkerPool", None)
     path = tmp_path / "train.tsv"
     path.write_text("5\t6\n" * 50)
     corpus = encode_corpus(

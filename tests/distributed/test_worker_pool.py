@@ -1,5 +1,6 @@
-"""Processes that share a tool: order, errors, death."""
+"""Workers that share a tool: order, errors, death."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -31,7 +32,7 @@ def die(tool: torch.Tensor, number: int) -> None:
     time.sleep(60)
 
 
-def test_results_come_in_the_order_of_the_jobs() -> None:
+def test_results_are_in_the_order_of_the_jobs() -> None:
     with WorkerPool(torch.ones(3), 2) as workers:
         assert list(workers.map(scale, [(number,) for number in range(20)])) == [
             3.0 * number for number in range(20)
@@ -42,7 +43,8 @@ def test_results_come_in_the_order_of_the_jobs() -> None:
         assert list(workers.map(scale, [(5,)])) == [15.0]  # and nothing is left of what went wrong
 
 
-def test_jobs_are_taken_as_they_are_needed_and_other_jobs_may_come_between() -> None:
+@pytest.mark.parametrize("ahead", [2, 4])
+def test_jobs_are_taken_as_needed_and_another_map_may_run_meanwhile(ahead: int) -> None:
     taken = []
 
     def jobs() -> Iterator[tuple[int]]:
@@ -50,21 +52,29 @@ def test_jobs_are_taken_as_they_are_needed_and_other_jobs_may_come_between() -> 
             taken.append(number)
             yield (number,)
 
-    with WorkerPool(torch.ones(3), 2) as workers:
+    with WorkerPool(torch.ones(3), 2, jobs_ahead=ahead) as workers:
+        assert len(multiprocessing.active_children()) == 2
         results = workers.map(scale, jobs())
         for number in range(5):
             assert next(results) == 3.0 * number
-            assert number < len(taken) <= number + 1 + 8, "four for each process, and no more"
+            assert number < len(taken) <= number + 1 + 2 * ahead
             assert list(workers.map(scale, [(100 + number,)])) == [3.0 * (100 + number)]
         results.close()  # what was given out is wanted no more
         assert list(workers.map(scale, [(7,), (8,)])) == [21.0, 24.0]
-        assert not workers._answers and not workers._awaited
+    assert not multiprocessing.active_children()
 
 
-def test_a_death_is_told() -> None:
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, r"a worker has died \(exit code -9; -9 is .* lack of memory\): use fewer --workers"),
+        ({"name": "an encoder", "remedy": "use 1"}, r"an encoder has died \(exit .*\): use 1$"),
+    ],
+)
+def test_death_of_a_worker_is_an_error_with_a_remedy(options: dict[str, str], message: str) -> None:
     with (
-        WorkerPool(torch.ones(1), 2) as workers,
-        pytest.raises(RunError, match=r"a worker has died \(exit code -9.*fewer --workers"),
+        WorkerPool(torch.ones(1), 2, **options) as workers,  # type: ignore[arg-type]
+        pytest.raises(RunError, match=message),
     ):
         list(workers.map(die, [(1,)]))
 
@@ -77,7 +87,7 @@ def keep(tool: torch.Tensor, load: bytes) -> object:
     return lambda: load
 
 
-def test_what_came_before_an_error_in_the_jobs_is_not_lost() -> None:
+def test_results_before_an_error_in_the_jobs_are_returned() -> None:
     def jobs() -> Iterator[tuple[int]]:
         yield from ((number,) for number in range(20))
         raise DataError("line 21 is missing")
@@ -100,7 +110,7 @@ def give_back(tool: torch.Tensor, load: bytes) -> bytes:
     return load
 
 
-def test_what_goes_wrong_in_a_worker_comes_with_its_traceback() -> None:
+def test_exception_in_a_worker_is_raised_with_its_traceback() -> None:
     with WorkerPool(torch.ones(1), 1) as workers:
         with pytest.raises(RuntimeError, match=r"(?s)in a worker:.*stumble.*ZeroDivisionError"):
             list(workers.map(stumble, [(1,), (2,)]))
@@ -109,14 +119,14 @@ def test_what_goes_wrong_in_a_worker_comes_with_its_traceback() -> None:
 
 
 ENDING = """
-import signal, sys, time, torch
+import multiprocessing, signal, sys, time, torch
 from nmt.distributed.worker_pool import WorkerPool
 sys.path.insert(0, {folder!r})
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 from test_worker_pool import die, give_back, wait
 if __name__ == "__main__":
     with WorkerPool(torch.ones(1), 2) as workers:
-        print(*[process.pid for process in workers._processes], flush=True)
+        print(*[child.pid for child in multiprocessing.active_children()], flush=True)
         {work}
 """
 MANY = "list(workers.map({job}, [(b'x' * 300_000,)] * 40))"
@@ -137,35 +147,37 @@ def is_running(pid: int) -> bool:
     ("work", "way"),
     [
         (MANY.format(job="wait"), "interrupt"),
+        (MANY.format(job="wait"), "interrupt at start"),
         (MANY.format(job="die"), "none"),
         (UNREAD, "kill"),
     ],
-    ids=["interrupted", "a worker dies", "the parent is killed"],
+    ids=["interrupted", "interrupted at start", "a worker dies", "the parent is killed"],
 )
-def test_all_end_soon_whatever_lies_in_the_queues(work: str, way: str, tmp_path: Path) -> None:
+def test_workers_end_soon_with_jobs_and_results_unread(work: str, way: str, tmp_path: Path) -> None:
     script = tmp_path / "ending.py"
     script.write_text(ENDING.format(folder=str(Path(__file__).parent), work=work))
     with subprocess.Popen(
         [sys.executable, str(script)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     ) as process:
-        assert process.stdout is not None
+        assert process.stdout is not None and process.stderr is not None
         workers = [int(pid) for pid in process.stdout.readline().split()]
         assert len(workers) == 2
         if way == "kill":
             assert process.stdout.readline() == "300000\n"
-        time.sleep({"interrupt": 4, "kill": 1, "none": 0}[way])
-        if way == "interrupt":
+        time.sleep({"interrupt": 4, "kill": 1}.get(way, 0))
+        if way.startswith("interrupt"):
             os.killpg(process.pid, signal.SIGINT)
         elif way == "kill":
             process.kill()
         try:
-            process.wait(timeout=20)
+            _, errors = process.communicate(timeout=20)
         finally:
             process.kill()
+    assert errors.count("Traceback") == (way != "kill"), "a worker prints nothing"
     deadline = time.monotonic() + 10
     while any(map(is_running, workers)) and time.monotonic() < deadline:
         time.sleep(0.2)
