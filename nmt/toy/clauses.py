@@ -9,81 +9,65 @@ is aligned with the word that opens the clause (`that`, `because`, `who`).
 # What `english` and `german` do is said once, where they are declared; the class says the rest.
 # ruff: noqa: D102
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import chain
+from typing import Literal, Self
 
-from nmt.toy.entries import Auxiliary, Expression, Verb
+from nmt.toy.entries import Expression, FiniteVerb, Verb
 from nmt.toy.lexicon import DO
 from nmt.toy.morphology import Agreement, Case
 from nmt.toy.phrases import Complement, Nominal, Phrase, Token, token, tokens
 
 END_MARKS = (".", "!", "?")
+VerbPosition = Literal["first", "second", "last"]
+"""Where German puts the finite verb of a clause."""
 
 
-class VerbGroup(ABC):
-    """The verbs of a clause: what agrees with the subject, and what goes with it."""
+@dataclass(frozen=True, eq=False, slots=True)
+class VerbGroup:
+    """The verbs of a clause: `picks up`, `does ... pick up`, `has picked up`, `is tired`.
 
-    __slots__ = ()
+    Attributes:
+        finite: what agrees with the subject.
+        english_rest: what follows it.
+        german_rest: the end of the bracket; without an auxiliary a separable prefix, or nothing.
+        has_auxiliary: whether `finite` is an auxiliary.
+    """
 
-    @abstractmethod
+    finite: FiniteVerb
+    english_rest: tuple[str, ...]
+    german_rest: str
+    has_auxiliary: bool = True
+
+    @classmethod
+    def simple(cls, verb: Verb) -> Self:
+        """A verb without an auxiliary: `picks up`; `holt ... ab`, `abholt`."""
+        return cls(verb, verb.particles, verb.prefix, has_auxiliary=False)
+
     def english(
         self, agreement: Agreement, *, with_auxiliary: bool
     ) -> tuple[list[Token], list[Token]]:
         """An auxiliary, which there must be with `not` and in a question, and what follows it."""
+        forms = self.finite.english
+        if self.has_auxiliary:
+            auxiliary = [token(forms[agreement], self, "auxiliary")]
+            return auxiliary, tokens(self.english_rest, self, "verb")
+        auxiliary = [token(DO[agreement], self, "verb")] if with_auxiliary else []
+        form = forms[0] if with_auxiliary else forms[agreement]
+        return auxiliary, tokens((form, *self.english_rest), self, "verb")
 
-    @abstractmethod
     def german(self, agreement: Agreement) -> tuple[list[Token], list[Token]]:
         """The finite verb and the end of the bracket, as they stand in a main clause."""
+        part = "auxiliary" if self.has_auxiliary else "verb"
+        rest = [token(self.german_rest, self, "verb")] if self.german_rest else []
+        return [token(self.finite.german[agreement], self, part)], rest
 
-    @abstractmethod
     def german_last(self, agreement: Agreement) -> list[Token]:
         """All of them together, as they end a subordinate clause."""
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class SimpleVerb(VerbGroup):
-    """`picks up`, `does ... pick up`; `holt ... ab`, `abholt`."""
-
-    verb: Verb
-
-    def english(
-        self, agreement: Agreement, *, with_auxiliary: bool
-    ) -> tuple[list[Token], list[Token]]:
-        forms = self.verb.english
-        form = forms[0] if with_auxiliary else forms[agreement]
-        auxiliary = [token(DO[agreement], self, "verb")] if with_auxiliary else []
-        return auxiliary, tokens((form, *self.verb.particles), self, "verb")
-
-    def german(self, agreement: Agreement) -> tuple[list[Token], list[Token]]:
-        prefix = [token(self.verb.prefix, self, "verb")] if self.verb.prefix else []
-        return [token(self.verb.german[agreement], self, "verb")], prefix
-
-    def german_last(self, agreement: Agreement) -> list[Token]:
-        return [token(self.verb.prefix + self.verb.german[agreement], self, "verb")]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class CompoundVerb(VerbGroup):
-    """An auxiliary and what goes with it: `has picked up`, `can pick up`, `is tired`."""
-
-    auxiliary: Auxiliary
-    english_rest: tuple[str, ...]
-    german_rest: str
-
-    def english(
-        self, agreement: Agreement, *, with_auxiliary: bool
-    ) -> tuple[list[Token], list[Token]]:
-        auxiliary = token(self.auxiliary.english[agreement], self, "auxiliary")
-        return [auxiliary], tokens(self.english_rest, self, "verb")
-
-    def german(self, agreement: Agreement) -> tuple[list[Token], list[Token]]:
-        finite = token(self.auxiliary.german[agreement], self, "auxiliary")
-        return [finite], [token(self.german_rest, self, "verb")]
-
-    def german_last(self, agreement: Agreement) -> list[Token]:
-        finite, rest = self.german(agreement)
-        return rest + finite
+        if self.has_auxiliary:
+            finite, rest = self.german(agreement)
+            return rest + finite
+        return [token(self.german_rest + self.finite.german[agreement], self, "verb")]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -115,30 +99,20 @@ class Clause:
         ends = [*self.complements, *filter(None, [self.place, self.content])]
         return start + rest + [word for end in ends for word in end.english()]
 
-    def german_first(self) -> list[Token]:
-        """Order of a question, or of a main clause after what opens it: `jagt Tom Jerry oft`."""
-        finite, end = self.verb.german(self.subject.agreement)
-        return (
-            finite + self._german_subject() + self._german_middle() + end + self._german_content()
-        )
+    def german(self, position: VerbPosition) -> list[Token]:
+        """The order is that of a question, a main clause or a subordinate clause.
 
-    def german_second(self) -> list[Token]:
-        """Order of a main clause: `Tom holt Jerry ab`."""
-        finite, end = self.verb.german(self.subject.agreement)
-        return (
-            self._german_subject() + finite + self._german_middle() + end + self._german_content()
-        )
-
-    def german_last(self) -> list[Token]:
-        """Order of a subordinate clause: `Tom Jerry abholt`."""
-        verbs = self.verb.german_last(self.subject.agreement)
-        return self._german_subject() + self._german_middle() + verbs + self._german_content()
-
-    def _german_subject(self) -> list[Token]:
-        return self.subject.german(Case.NOMINATIVE)
-
-    def _german_content(self) -> list[Token]:
-        return self.content.german() if self.content else []
+        `jagt Tom Jerry oft` (also after what opens a main clause), `Tom holt Jerry ab`, `Tom Jerry
+        abholt`.
+        """
+        agreement = self.subject.agreement
+        subject, middle = self.subject.german(Case.NOMINATIVE), self._german_middle()
+        content = self.content.german() if self.content else []
+        if position == "last":
+            return subject + middle + self.verb.german_last(agreement) + content
+        finite, end = self.verb.german(agreement)
+        start = finite + subject if position == "first" else subject + finite
+        return start + middle + end + content
 
     def _german_middle(self) -> list[Token]:
         """Pronouns, adverb, objects, `nicht`, what has a preposition."""
@@ -177,7 +151,7 @@ class RelativeClause(Phrase):
     def german(self) -> list[Token]:
         comma = token(",", self.pronoun, "noun")
         moved = self.moved.german() if self.moved else []
-        return [comma, *moved, *self.clause.german_last(), comma]
+        return [comma, *moved, *self.clause.german("last"), comma]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -193,7 +167,7 @@ class SubordinateClause(Phrase):
     def german(self) -> list[Token]:
         comma = token(",", self, "conjunction")
         conjunction = tokens(self.conjunction.german, self, "conjunction")
-        return [comma, *conjunction, *self.clause.german_last(), comma]
+        return [comma, *conjunction, *self.clause.german("last"), comma]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -224,35 +198,23 @@ class OpeningClause(Phrase):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class MainClause(Phrase):
-    """A statement, with what opens it and what closes it."""
+    """A statement, with what opens it and what closes it; or a question, `Does Tom sleep`."""
 
     clause: Clause
     opening: Phrase | None = None
     closing: SubordinateClause | None = None
+    is_question: bool = False
 
     def english(self) -> list[Token]:
         opening = self.opening.english() if self.opening else []
         closing = self.closing.english() if self.closing else []
-        return opening + self.clause.english() + closing
+        return opening + self.clause.english(is_question=self.is_question) + closing
 
     def german(self) -> list[Token]:
+        opening = self.opening.german() if self.opening else []
         closing = self.closing.german() if self.closing else []
-        if self.opening is None:
-            return self.clause.german_second() + closing
-        return self.opening.german() + self.clause.german_first() + closing
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Question(Phrase):
-    """`Does Tom sleep`, with yes or no for an answer."""
-
-    clause: Clause
-
-    def english(self) -> list[Token]:
-        return self.clause.english(is_question=True)
-
-    def german(self) -> list[Token]:
-        return self.clause.german_first()
+        position: VerbPosition = "first" if self.opening or self.is_question else "second"
+        return opening + self.clause.german(position) + closing
 
 
 @dataclass(frozen=True, eq=False, slots=True)

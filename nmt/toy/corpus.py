@@ -18,7 +18,7 @@ SHORTEST: Final = 3
 LONGEST: Final = 80
 
 _SPLITS = {"train": range(0, 80), "valid": range(80, 90), "test": range(90, 100)}
-"""The hashes, modulo 100, of the English sentences of each split, without the mark at the end."""
+"""The hashes, modulo 100, of each split: of English sentences without the mark at the end."""
 
 
 class SentencePair(NamedTuple):
@@ -85,17 +85,28 @@ def _sample(
     split: str, rng: random.Random, min_length: int, max_length: int
 ) -> Iterator[SentencePair]:
     sampler = Sampler(rng)
-    hashes = _SPLITS[split]
     while True:
         sentence = sampler.sentence(rng.randint(min_length, max_length))
         english = sentence.english()
-        if min_length <= len(english) <= max_length and _hash(_text(english[:-1])) in hashes:
+        if min_length <= len(english) <= max_length and is_in_split(split, _text(english[:-1])):
             yield _translate(sentence, english)
 
 
-def _hash(text: str) -> int:
-    """Of 0 to 99; the same on every machine."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") % 100
+def is_in_split(split: str, text: str) -> bool:
+    """Return whether a text belongs to a split: its hash decides, alike on every machine."""
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % 100 in _SPLITS[split]
+
+
+def check_sizes(sizes: Mapping[str, int], what: str) -> None:
+    """Refuse sizes of splits that are negative.
+
+    Raises:
+        DataError: one is.
+    """
+    for split, size in sizes.items():
+        if size < 0:
+            raise DataError(f"{split}: {size} {what} cannot be made; give 0 or more")
 
 
 def write_corpus(
@@ -120,9 +131,7 @@ def write_corpus(
     Raises:
         DataError: the lengths are not possible, a size is negative, or a file cannot be written.
     """
-    for split, size in sizes.items():
-        if size < 0:
-            raise DataError(f"{split}: {size} sentence pairs cannot be made; give 0 or more")
+    check_sizes(sizes, "sentence pairs")
     for split, size in sizes.items():
         pairs = sentence_pairs(split, seed=seed, min_length=min_length, max_length=max_length)
         try:

@@ -91,41 +91,37 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Verb:
-    """A verb.
+class FiniteVerb:
+    """The forms of a verb that agree with a subject.
 
     Attributes:
-        english: its forms; the first is the infinitive too.
+        english: the first is the infinitive too.
+        german: without the prefix; the last is the infinitive too.
+    """
+
+    english: Forms
+    german: Forms
+
+
+@dataclass(frozen=True, slots=True)
+class Verb(FiniteVerb):
+    """A verb that can stand alone.
+
+    Attributes:
         english_participle: as in `has chased`.
-        particle: the word after the verb, or nothing: pick **up**.
-        german: its forms, without the prefix; the last is the infinitive too.
+        particles: the word after the verb, if there is one: pick **up**.
         german_participle: as in `hat gejagt`, with the prefix.
         prefix: separable prefix, or nothing: **ab** holen.
         perfect_with_sein: as in `ist gelaufen`.
         slots: the objects, in the order that both languages have.
     """
 
-    english: Forms
     english_participle: str
-    particle: str
-    german: Forms
+    particles: tuple[str, ...]
     german_participle: str
     prefix: str
     perfect_with_sein: bool
     slots: tuple[Slot, ...]
-
-    @property
-    def particles(self) -> tuple[str, ...]:
-        """The particle, if there is one."""
-        return (self.particle,) if self.particle else ()
-
-
-@dataclass(frozen=True, slots=True)
-class Auxiliary:
-    """A finite verb that goes with a form of another verb, or with an adjective."""
-
-    english: Forms
-    german: Forms
 
 
 def nouns(*lines: str, are_persons: bool = False) -> tuple[Noun, ...]:
@@ -169,9 +165,9 @@ def verbs(*lines: str, slots: tuple[Slot, ...] = ()) -> tuple[Verb, ...]:
         entries.append(
             Verb(
                 (infinitive, third, infinitive),
-                participle,
-                "".join(particle),
                 (german_first, german_third, german_infinitive),
+                participle,
+                tuple(particle),
                 german_participle,
                 "".join(prefix),
                 with_sein,
@@ -183,11 +179,8 @@ def verbs(*lines: str, slots: tuple[Slot, ...] = ()) -> tuple[Verb, ...]:
 
 def adjectives(*lines: str) -> tuple[Adjective, ...]:
     """Adjectives from lines like ``tired müde``."""
-    entries = []
-    for line in lines:
-        english, german = line.split()
-        entries.append(Adjective(english, german, german.removesuffix("e")))
-    return tuple(entries)
+    pairs = (line.split() for line in lines)
+    return tuple(Adjective(english, german, german.removesuffix("e")) for english, german in pairs)
 
 
 def expressions(*lines: str) -> tuple[Expression, ...]:

@@ -6,11 +6,12 @@ is to add a line; `nmt.toy.entries` says how they read.
 """
 
 from nmt.toy.entries import (
-    Auxiliary,
     Determiner,
+    FiniteVerb,
     Kind,
     Pronoun,
     Slot,
+    Verb,
     adjectives,
     determiner,
     expressions,
@@ -19,7 +20,7 @@ from nmt.toy.entries import (
     preposition,
     verbs,
 )
-from nmt.toy.morphology import DEFINITE, MIXED, POSSESSIVE, STRONG, WEAK, Agreement, Case, decline
+from nmt.toy.morphology import DEFINITE, MIXED, POSSESSIVE, STRONG, WEAK, Agreement, Case
 
 NAMES = (
     "Tom", "Jerry", "Mary", "Anna", "Peter", "Paul", "Lisa", "Max",
@@ -41,7 +42,7 @@ _MY = determiner("my", "mein", POSSESSIVE, MIXED)
 _OUR = determiner("our", "unser", POSSESSIVE, MIXED)
 DEFINITE_SINGULAR = (THE, determiner("this", "dies", STRONG, WEAK), _MY, _OUR)
 DEFINITE_PLURAL = (THE, determiner("these", "dies", STRONG, WEAK), _MY, _OUR)
-A = Determiner("a", decline("ein", POSSESSIVE), MIXED)
+A = determiner("a", "ein", POSSESSIVE, MIXED)
 SINGULAR = (*DEFINITE_SINGULAR, A, A, determiner("every", "jed", STRONG, WEAK))
 PLURAL = (*DEFINITE_PLURAL, numeral("two", "zwei"), numeral("three", "drei"))
 
@@ -145,8 +146,9 @@ PLACE_PREPOSITIONS = (
 )
 
 
-def _with(english: str, german: str, case: Case) -> tuple[Slot, ...]:
-    return (Slot(ANIMATE, case, preposition(english, german, case)),)
+def _with(english: str, german: str, case: Case, *lines: str) -> tuple[Verb, ...]:
+    """Verbs with a preposition before their object."""
+    return verbs(*lines, slots=(Slot(ANIMATE, case, preposition(english, german, case)),))
 
 
 INTRANSITIVE = verbs(
@@ -207,29 +209,17 @@ DATIVE = verbs(
     slots=(Slot(ANIMATE, Case.DATIVE),),
 )
 PREPOSITIONAL = (
-    *verbs(
-        "wait waits waited | warte wartet warten gewartet",
-        slots=_with("for", "auf", Case.ACCUSATIVE),
-    ),
-    *verbs(
-        "think thinks thought | denke denkt denken gedacht",
-        slots=_with("of", "an", Case.ACCUSATIVE),
-    ),
-    *verbs(
-        "laugh laughs laughed | lache lacht lachen gelacht",
-        slots=_with("about", "über", Case.ACCUSATIVE),
-    ),
-    *verbs(
-        "dream dreams dreamt | träume träumt träumen geträumt",
-        slots=_with("of", "von", Case.DATIVE),
-    ),
-    *verbs(
+    *_with("for", "auf", Case.ACCUSATIVE, "wait waits waited | warte wartet warten gewartet"),
+    *_with("of", "an", Case.ACCUSATIVE, "think thinks thought | denke denkt denken gedacht"),
+    *_with("about", "über", Case.ACCUSATIVE, "laugh laughs laughed | lache lacht lachen gelacht"),
+    *_with("of", "von", Case.DATIVE, "dream dreams dreamt | träume träumt träumen geträumt"),
+    *_with(
+        "with", "mit", Case.DATIVE,
         "speak speaks spoken | spreche spricht sprechen gesprochen",
         "dance dances danced | tanze tanzt tanzen getanzt",
         "play plays played | spiele spielt spielen gespielt",
-        slots=_with("with", "mit", Case.DATIVE),
     ),
-)
+)  # fmt: skip
 GIVING = verbs(
     "give gives given | gebe gibt geben gegeben",
     "show shows shown | zeige zeigt zeigen gezeigt",
@@ -245,16 +235,16 @@ SAYING = verbs(
     "write writes written | schreibe schreibt schreiben geschrieben",
 )
 
-BE = Auxiliary(("am", "is", "are"), ("bin", "ist", "sind"))
+BE = FiniteVerb(("am", "is", "are"), ("bin", "ist", "sind"))
 _HAVE = ("have", "has", "have")
-HAVE_WITH_HABEN = Auxiliary(_HAVE, ("habe", "hat", "haben"))
-HAVE_WITH_SEIN = Auxiliary(_HAVE, BE.german)
+HAVE_WITH_HABEN = FiniteVerb(_HAVE, ("habe", "hat", "haben"))
+HAVE_WITH_SEIN = FiniteVerb(_HAVE, BE.german)
 DO = ("do", "does", "do")
 MODALS = (
-    Auxiliary(("can", "can", "can"), ("kann", "kann", "können")),
-    Auxiliary(("must", "must", "must"), ("muss", "muss", "müssen")),
-    Auxiliary(("should", "should", "should"), ("soll", "soll", "sollen")),
-    Auxiliary(("may", "may", "may"), ("darf", "darf", "dürfen")),
+    FiniteVerb(("can", "can", "can"), ("kann", "kann", "können")),
+    FiniteVerb(("must", "must", "must"), ("muss", "muss", "müssen")),
+    FiniteVerb(("should", "should", "should"), ("soll", "soll", "sollen")),
+    FiniteVerb(("may", "may", "may"), ("darf", "darf", "dürfen")),
 )
 
 ADVERBS = expressions(

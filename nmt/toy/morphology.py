@@ -31,43 +31,24 @@ class Agreement(IntEnum):
 Declension = tuple[tuple[str, ...], ...]
 """Forms or endings: a row for each `Case`, a column for each `Column`."""
 
-DEFINITE: Declension = (
-    ("der", "die", "das", "die"),
-    ("den", "die", "das", "die"),
-    ("dem", "der", "dem", "den"),
-)
-RELATIVE: Declension = (*DEFINITE[:2], ("dem", "der", "dem", "denen"))
 
-STRONG: Declension = (
-    ("er", "e", "es", "e"),
-    ("en", "e", "es", "e"),
-    ("em", "er", "em", "en"),
-)
+def _table(*rows: str) -> Declension:
+    """Read the rows; a dash is no ending."""
+    return tuple(tuple(row.replace("-", "").split(" ")) for row in rows)
+
+
+DEFINITE = _table("der die das die", "den die das die", "dem der dem den")
+RELATIVE: Declension = (*DEFINITE[:2], ("dem", "der", "dem", "denen"))
+STRONG = _table("er e es e", "en e es e", "em er em en")
 """Endings of `dieser`, and of an adjective that no article stands before."""
-POSSESSIVE: Declension = (
-    ("", "e", "", "e"),
-    ("en", "e", "", "e"),
-    ("em", "er", "em", "en"),
-)
+POSSESSIVE = _table("- e - e", "en e - e", "em er em en")
 """Endings of `ein` and `mein`."""
-WEAK: Declension = (
-    ("e", "e", "e", "en"),
-    ("en", "e", "e", "en"),
-    ("en", "en", "en", "en"),
-)
+WEAK = _table("e e e en", "en e e en", "en en en en")
 """Endings of an adjective after `der`, `dieser` and `jeder`."""
-MIXED: Declension = (
-    ("er", "e", "es", "en"),
-    ("en", "e", "es", "en"),
-    ("en", "en", "en", "en"),
-)
+MIXED = _table("er e es en", "en e es en", "en en en en")
 """Endings of an adjective after `ein` and `mein`."""
 
-CONTRACTIONS = {
-    ("in", "dem"): "im",
-    ("bei", "dem"): "beim",
-    ("von", "dem"): "vom",
-}
+CONTRACTIONS = {("in", "dem"): "im", ("bei", "dem"): "beim", ("von", "dem"): "vom"}
 """A preposition and a definite article (never a relative pronoun) that are one word."""
 
 

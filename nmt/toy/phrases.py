@@ -11,7 +11,7 @@ and its part in it. Words of the two languages that share a sense are aligned.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from nmt.toy import entries
 from nmt.toy.morphology import (
@@ -64,16 +64,13 @@ class Nominal(ABC):
     """What can be subject or object."""
 
     __slots__ = ()
+    comes_first: ClassVar[bool] = False
+    """Whether German puts it before adverbs and the other objects, as it does a pronoun."""
 
     @property
-    @abstractmethod
     def agreement(self) -> Agreement:
         """How a verb agrees with it."""
-
-    @property
-    def comes_first(self) -> bool:
-        """Whether German puts it before adverbs and the other objects, as it does a pronoun."""
-        return False
+        return Agreement.THIRD_SINGULAR
 
     @abstractmethod
     def english(self, case: Case) -> list[Token]:
@@ -90,10 +87,6 @@ class Name(Nominal):
 
     name: str
 
-    @property
-    def agreement(self) -> Agreement:
-        return Agreement.THIRD_SINGULAR
-
     def english(self, case: Case) -> list[Token]:
         return [token(self.name, self, "noun")]
 
@@ -105,15 +98,12 @@ class Name(Nominal):
 class PersonalPronoun(Nominal):
     """`she`, `him`."""
 
+    comes_first: ClassVar[bool] = True
     entry: entries.Pronoun
 
     @property
     def agreement(self) -> Agreement:
         return self.entry.agreement
-
-    @property
-    def comes_first(self) -> bool:
-        return True
 
     def english(self, case: Case) -> list[Token]:
         return [token(self.entry.english[case != Case.NOMINATIVE], self, "noun")]
@@ -123,18 +113,27 @@ class PersonalPronoun(Nominal):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class NounPhrase(Nominal):
-    """`the small dog in the garden`; without a determiner only in the plural: `small dogs`."""
-
+class _NounOrItsPronoun(Nominal):
     noun: entries.Noun
     is_plural: bool
-    determiner: entries.Determiner | None
-    adjectives: tuple[entries.Adjective, ...] = ()
-    modifier: Phrase | None = None
 
     @property
     def agreement(self) -> Agreement:
         return Agreement.PLURAL if self.is_plural else Agreement.THIRD_SINGULAR
+
+    @property
+    def column(self) -> Column:
+        """Of a German declension table."""
+        return Column.PLURAL if self.is_plural else self.noun.gender
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class NounPhrase(_NounOrItsPronoun):
+    """`the small dog in the garden`; without a determiner only in the plural: `small dogs`."""
+
+    determiner: entries.Determiner | None
+    adjectives: tuple[entries.Adjective, ...] = ()
+    modifier: Phrase | None = None
 
     def english(self, case: Case) -> list[Token]:
         words = [
@@ -150,14 +149,13 @@ class NounPhrase(Nominal):
         return words + self.modifier.english() if self.modifier else words
 
     def german(self, case: Case) -> list[Token]:
-        column = Column.PLURAL if self.is_plural else self.noun.gender
         words = []
         endings = STRONG
         if self.determiner is not None:
-            words.append(token(self.determiner.german[case][column], self, "determiner"))
+            words.append(token(self.determiner.german[case][self.column], self, "determiner"))
             endings = self.determiner.adjective_endings
         for i, adjective in enumerate(self.adjectives):
-            form = adjective.stem + endings[case][column]
+            form = adjective.stem + endings[case][self.column]
             words.append(token(form, self, f"adjective {i}"))
         words.append(token(self.noun.german[self.is_plural][case], self, "noun"))
         return words + self.modifier.german() if self.modifier else words
@@ -182,16 +180,10 @@ class Pair(Nominal):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class RelativePronoun(Nominal):
+class RelativePronoun(_NounOrItsPronoun):
     """`who`, `that`: stands for a noun phrase before it, with this noun."""
 
-    noun: entries.Noun
-    is_plural: bool
     follows_preposition: bool = False
-
-    @property
-    def agreement(self) -> Agreement:
-        return Agreement.PLURAL if self.is_plural else Agreement.THIRD_SINGULAR
 
     def english(self, case: Case) -> list[Token]:
         if self.noun.is_person:
@@ -201,8 +193,7 @@ class RelativePronoun(Nominal):
         return [token(form, self, "noun")]
 
     def german(self, case: Case) -> list[Token]:
-        column = Column.PLURAL if self.is_plural else self.noun.gender
-        return [token(RELATIVE[case][column], self, "noun")]
+        return [token(RELATIVE[case][self.column], self, "noun")]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

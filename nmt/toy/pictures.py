@@ -1,6 +1,5 @@
 """Pictures of coloured shapes on a grid, and what a small grammar says of them."""
 
-import hashlib
 import random
 from collections.abc import Iterator
 from itertools import islice
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 
 from nmt.core.errors import DataError
 from nmt.system.atomic_files import atomic_write
+from nmt.toy.corpus import check_sizes, is_in_split
 
 COLOURS: Final = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0)}
 SHAPES: Final = ("circle", "square", "triangle")
 CHANNELS: Final = 3 + len(SHAPES)
-_SPLITS: Final = {"train": range(0, 80), "valid": range(80, 90), "test": range(90, 100)}
-"""The hashes, modulo 100, of the pictures of each split."""
 
 Thing = tuple[int, int, str, str]
 """Row, column, colour, shape."""
@@ -61,7 +59,7 @@ def pictures(split: str, *, seed: int = 1) -> Iterator[tuple[NDArray[np.float32]
         seed: of everything random.
     """
     rng = random.Random(f"{seed} {split}")
-    seen: set[bytes] = set()
+    seen: set[str] = set()
     while True:
         rows, columns = rng.randint(4, 6), rng.randint(4, 6)
         cells = sorted(rng.sample(range(rows * columns), rng.randint(1, 3)))
@@ -69,9 +67,9 @@ def pictures(split: str, *, seed: int = 1) -> Iterator[tuple[NDArray[np.float32]
             (*divmod(cell, columns), rng.choice(list(COLOURS)), rng.choice(SHAPES))
             for cell in cells
         ]
-        digest = hashlib.blake2b(repr((rows, columns, things)).encode(), digest_size=8).digest()
-        if int.from_bytes(digest, "big") % 100 in _SPLITS[split] and digest not in seen:
-            seen.add(digest)
+        content = repr((rows, columns, things))
+        if is_in_split(split, content) and content not in seen:
+            seen.add(content)
             yield draw(rows, columns, things), describe(things)
 
 
@@ -81,9 +79,7 @@ def write_pictures(folder: Path, sizes: dict[str, int], *, seed: int = 1) -> Non
     Raises:
         DataError: a size is negative, or a file cannot be written.
     """
-    for split, size in sizes.items():
-        if size < 0:
-            raise DataError(f"{split}: {size} pictures cannot be made; give 0 or more")
+    check_sizes(sizes, "pictures")
     for split, size in sizes.items():
         pairs = list(islice(pictures(split, seed=seed), size))
         try:

@@ -12,16 +12,14 @@ from collections.abc import Sequence
 from nmt.toy import lexicon
 from nmt.toy.clauses import (
     Clause,
-    CompoundVerb,
     Coordination,
     MainClause,
     OpeningClause,
     OpeningWord,
-    Question,
     RelativeClause,
     Sentence,
-    SimpleVerb,
     SubordinateClause,
+    VerbGroup,
 )
 from nmt.toy.entries import Kind, Noun, Pronoun, Slot, Verb
 from nmt.toy.morphology import Agreement
@@ -57,7 +55,7 @@ class Sampler:
     def sentence(self, words: int) -> Sentence:
         """A sentence of about `words` words (3 or more), the mark at its end counted."""
         if 4 <= words <= _LONGEST_CLAUSE and self._dice.chance(0.08):
-            return Sentence(Question(self._question(words - 1)), "?")
+            return Sentence(MainClause(self._question(words - 1), is_question=True), "?")
         mark = "!" if self._dice.chance(0.08) else "."
         return Sentence(self._main_clauses(words - 1), mark)
 
@@ -124,7 +122,7 @@ class Sampler:
         return Clause(
             subject
             or self._nominals.nominal(1 + spare - has_adverb, kind, lexicon.SUBJECT_PRONOUNS),
-            CompoundVerb(lexicon.BE, (adjective.english,), adjective.german),
+            VerbGroup(lexicon.BE, (adjective.english,), adjective.german),
             adverb=self._dice.choose(lexicon.ADVERBS) if has_adverb else None,
         )
 
@@ -137,7 +135,7 @@ class Sampler:
         return Clause(
             subject
             or self._nominals.nominal(words - content, lexicon.PEOPLE, lexicon.SUBJECT_PRONOUNS),
-            self._compound(verb) if is_compound else SimpleVerb(verb),
+            self._compound(verb) if is_compound else VerbGroup.simple(verb),
             content=SubordinateClause(lexicon.THAT, self._clause(content)),
         )
 
@@ -173,22 +171,24 @@ class Sampler:
             spare -= extra
         return Clause(
             subject,
-            self._compound(verb, may_be_modal=not is_negated) if is_compound else SimpleVerb(verb),
+            self._compound(verb, may_be_modal=not is_negated)
+            if is_compound
+            else VerbGroup.simple(verb),
             self._objects(slots, spare, subject, is_negated=is_negated, has_place=bool(place)),
             place,
             self._dice.choose(lexicon.ADVERBS) if has_adverb else None,
             is_negated,
         )
 
-    def _compound(self, verb: Verb, *, may_be_modal: bool = True) -> CompoundVerb:
+    def _compound(self, verb: Verb, *, may_be_modal: bool = True) -> VerbGroup:
         """`can pick up`, `has picked up`."""
         if may_be_modal and self._dice.chance(0.5):
             english = (verb.english[0], *verb.particles)
             german = verb.prefix + verb.german[Agreement.PLURAL]
-            return CompoundVerb(self._dice.choose(lexicon.MODALS), english, german)
+            return VerbGroup(self._dice.choose(lexicon.MODALS), english, german)
         auxiliary = lexicon.HAVE_WITH_SEIN if verb.perfect_with_sein else lexicon.HAVE_WITH_HABEN
         english = (verb.english_participle, *verb.particles)
-        return CompoundVerb(auxiliary, english, verb.german_participle)
+        return VerbGroup(auxiliary, english, verb.german_participle)
 
     def _objects(
         self,
@@ -221,45 +221,33 @@ class Sampler:
     def _relative_clause(
         self, noun: Noun, is_plural: bool, kind: Kind, words: int
     ) -> RelativeClause:
-        """2 words or more; 3 about what is not alive."""
-        if kind is lexicon.PLACES:
-            return self._relative_place(noun, is_plural, words)
+        """2 words or more; 3 about what is not alive, the shortest are `that is old`."""
+        pronoun = RelativePronoun(noun, is_plural)
         if kind.is_animate and (words == 2 or self._dice.chance(0.6)):
-            pronoun = RelativePronoun(noun, is_plural)
             clause = self._clause(words - 1, pronoun, is_person=noun.is_person)
             return RelativeClause(pronoun, clause)
-        if not kind.is_animate and words <= 4 and self._dice.chance(0.3):
-            return self._relative_description(noun, is_plural, kind, words)
+        if kind is lexicon.PLACES:
+            is_description = words == 3 or (words == 4 and self._dice.chance(0.5))
+        else:
+            is_description = not kind.is_animate and words <= 4 and self._dice.chance(0.3)
+        if is_description:
+            return RelativeClause(pronoun, self._description(words - 1, kind, pronoun))
+        if kind is lexicon.PLACES:
+            return self._relative_place(noun, is_plural, words)
         classes = _VERBS_WITH_ANIMATE_OBJECT if kind.is_animate else _VERBS_WITH_THING
         verb = self._verb(classes, words - 1)
         *slots, moved = verb.slots
         pronoun = RelativePronoun(noun, is_plural, moved.preposition is not None)
-        words -= 1 + _num_words(moved)
-        return RelativeClause(
-            pronoun,
-            self._action(words, verb, slots),
-            Complement(pronoun, moved.case, moved.preposition),
-        )
+        clause = self._action(words - 1 - _num_words(moved), verb, slots)
+        return RelativeClause(pronoun, clause, Complement(pronoun, moved.case, moved.preposition))
 
     def _relative_place(self, noun: Noun, is_plural: bool, words: int) -> RelativeClause:
-        """`in which Tom sleeps`; 3 words or more, the shortest are `that is old`."""
-        if words == 3 or (words == 4 and self._dice.chance(0.5)):
-            return self._relative_description(noun, is_plural, lexicon.PLACES, words)
+        """`in which Tom sleeps`; 4 words or more."""
         pronoun = RelativePronoun(noun, is_plural, follows_preposition=True)
         preposition = lexicon.PLACE_PREPOSITIONS[0]
         verb = self._verb(_VERBS_OF_PEOPLE, words - 3)
-        return RelativeClause(
-            pronoun,
-            self._action(words - 2, verb, verb.slots, may_have_place=False),
-            Complement(pronoun, preposition.case, preposition),
-        )
-
-    def _relative_description(
-        self, noun: Noun, is_plural: bool, kind: Kind, words: int
-    ) -> RelativeClause:
-        """`that is old`."""
-        pronoun = RelativePronoun(noun, is_plural)
-        return RelativeClause(pronoun, self._description(words - 1, kind, pronoun))
+        clause = self._action(words - 2, verb, verb.slots, may_have_place=False)
+        return RelativeClause(pronoun, clause, Complement(pronoun, preposition.case, preposition))
 
     def _verb(self, classes: VerbClasses, room: int) -> Verb:
         """A verb that fits, with the shortest objects."""

@@ -5,15 +5,12 @@ import pytest
 from nmt.toy import lexicon
 from nmt.toy.clauses import (
     Clause,
-    CompoundVerb,
     Coordination,
     MainClause,
     OpeningClause,
     OpeningWord,
-    Question,
     RelativeClause,
     Sentence,
-    SimpleVerb,
     SubordinateClause,
     VerbGroup,
 )
@@ -102,7 +99,7 @@ def clause(
     )
     return Clause(
         subject,
-        group or SimpleVerb(entry),
+        group or VerbGroup.simple(entry),
         complements,
         place,
         WORDS[adverb] if adverb else None,
@@ -111,24 +108,24 @@ def clause(
     )
 
 
-def perfect(verb: str) -> CompoundVerb:
+def perfect(verb: str) -> VerbGroup:
     entry = VERBS[verb]
     auxiliary = lexicon.HAVE_WITH_SEIN if entry.perfect_with_sein else lexicon.HAVE_WITH_HABEN
     rest = (entry.english_participle, *entry.particles)
-    return CompoundVerb(auxiliary, rest, entry.german_participle)
+    return VerbGroup(auxiliary, rest, entry.german_participle)
 
 
-def can(verb: str) -> CompoundVerb:
+def can(verb: str) -> VerbGroup:
     entry = VERBS[verb]
     rest = (entry.english[0], *entry.particles)
-    return CompoundVerb(lexicon.MODALS[0], rest, entry.prefix + entry.german[2])
+    return VerbGroup(lexicon.MODALS[0], rest, entry.prefix + entry.german[2])
 
 
 def is_(subject: Nominal, adjective: str, adverb: str | None = None) -> Clause:
     entry = ADJECTIVES[adjective]
     return Clause(
         subject,
-        CompoundVerb(lexicon.BE, (entry.english,), entry.german),
+        VerbGroup(lexicon.BE, (entry.english,), entry.german),
         adverb=WORDS[adverb] if adverb else None,
     )
 
@@ -155,7 +152,7 @@ def whom(noun: str, subject: Nominal, verb: str, *, plural: bool = False) -> Rel
 
 def pair(body: Clause | Phrase, mark: str = ".") -> SentencePair:
     if mark == "?":
-        return render(Sentence(Question(body), mark))
+        return render(Sentence(MainClause(body, is_question=True), mark))
     return render(Sentence(MainClause(body) if type(body) is Clause else body, mark))
 
 
