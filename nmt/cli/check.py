@@ -240,7 +240,7 @@ def describe_time(
         max_epochs: a limit; None for none.
         max_updates: a limit; None for none.
     """
-    from nmt.core.durations import format_duration
+    from nmt.core.console import format_duration
 
     limits = []
     if max_epochs is not None:

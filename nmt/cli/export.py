@@ -12,8 +12,7 @@ from nmt.cli.arguments import add_decoding_options, load_run
 from nmt.cli.output_locks import reserve_outputs
 from nmt.cli.output_streams import is_stream
 from nmt.cli.outputs import open_binary_output
-from nmt.core.errors import UserError
-from nmt.core.os_errors import describe
+from nmt.core.errors import UserError, os_reason
 
 if TYPE_CHECKING:
     from nmt.runs.run import Run
@@ -90,7 +89,7 @@ def _export(run: "Run", output: Path, arguments: argparse.Namespace) -> None:
             precision=arguments.precision,
         )
     except OSError as error:
-        raise UserError(f"-o {arguments.output}: cannot be written: {describe(error)}") from error
+        raise UserError(f"-o {arguments.output}: cannot be written: {os_reason(error)}") from error
     logger.info(
         "%s: %.1f MB. Tried on %d sentences of random tokens: %d become the same as with the run "
         "in this precision; the log-probability of a token is at most %.1g away",

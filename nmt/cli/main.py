@@ -22,8 +22,7 @@ from types import FrameType
 from typing import Any, Final, NoReturn, Protocol, cast
 
 from nmt.core.console import escape_controls, log_on_stderr
-from nmt.core.errors import UserError
-from nmt.core.os_errors import explain_shortage
+from nmt.core.errors import UserError, explain_shortage
 from nmt.system.standard_streams import discard_stdout, open_closed_streams, stdout_in_utf8
 from nmt.system.threads import limit_spinning
 from nmt.system.torchrun import has_store, is_distributed, is_first, write_error_file

@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO, cast
 
-from nmt.core.errors import DataError
-from nmt.core.os_errors import describe
+from nmt.core.errors import DataError, os_reason
 
 _MOST_LINKS: Final = 40  # that are followed, as by Linux
 
@@ -94,7 +93,7 @@ def cannot_write(path: Path, error: OSError) -> DataError:
     """Return the error for an output that the system refuses to open."""
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: its folder does not exist; make it first")
-    return DataError(f"{path}: cannot be written: {describe(error)}")
+    return DataError(f"{path}: cannot be written: {os_reason(error)}")
 
 
 def _forward(file: BinaryIO | io.FileIO, name: Path) -> io.BufferedWriter:

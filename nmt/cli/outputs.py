@@ -11,8 +11,7 @@ from typing import Any, BinaryIO, Literal, TextIO, cast
 from nmt.cli.gzip_members import GzipMembers
 from nmt.cli.output_streams import cannot_write, is_stream, open_binary_stream, open_text_stream
 from nmt.core.console import print_notice
-from nmt.core.errors import DataError
-from nmt.core.os_errors import describe
+from nmt.core.errors import DataError, os_reason
 from nmt.system.atomic_files import atomic_write, partial_path
 
 
@@ -99,7 +98,7 @@ def make_folder(path: Path) -> None:
     except (FileExistsError, NotADirectoryError):
         raise DataError(f"{path}: a file is in the way; give another folder") from None
     except OSError as error:
-        raise DataError(f"{path}: cannot make the folder: {describe(error)}") from None
+        raise DataError(f"{path}: cannot make the folder: {os_reason(error)}") from None
     if not os.access(path, os.W_OK | os.X_OK):
         raise DataError(f"{path}: no permission to write in this folder")
 

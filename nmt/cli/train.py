@@ -19,8 +19,7 @@ from nmt.cli.config_checks import (
     require_schedule,
 )
 from nmt.cli.ineffective_options import warn_of_ineffective
-from nmt.core.errors import RunError
-from nmt.core.os_errors import describe
+from nmt.core.errors import RunError, os_reason
 
 if TYPE_CHECKING:
     from nmt.config.experiment import Config
@@ -223,4 +222,4 @@ def _workplace(folder: Path) -> "tempfile.TemporaryDirectory[str]":
     try:
         return tempfile.TemporaryDirectory(prefix=_PREPARING, dir=folder)
     except OSError as error:
-        raise RunError(f"{folder}: cannot write in this folder: {describe(error)}") from None
+        raise RunError(f"{folder}: cannot write in this folder: {os_reason(error)}") from None

@@ -17,8 +17,7 @@ from nmt.config.messages import UNKNOWN_OPTION, explain, explain_alternatives
 from nmt.config.option_paths import group_in, option_paths
 from nmt.config.versions import name_trained_score, upgrade
 from nmt.config.yaml import MAX_CONFIG_BYTES, format_yaml, parse_yaml
-from nmt.core.errors import ConfigError
-from nmt.core.os_errors import describe
+from nmt.core.errors import ConfigError, os_reason
 from nmt.system.atomic_files import is_missing
 from nmt.system.untrusted_files import read_regular
 
@@ -133,7 +132,7 @@ def read_text(path: Path) -> str:
         raise ConfigError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except OSError as error:
         hint = "; give a YAML configuration" if error.errno == errno.EFBIG else ""
-        raise ConfigError(f"{path}: cannot be read: {describe(error)}{hint}") from None
+        raise ConfigError(f"{path}: cannot be read: {os_reason(error)}{hint}") from None
 
 
 def _read_layers(path: Path) -> list[Layer]:

@@ -1,4 +1,4 @@
-"""Text for a terminal: control characters escaped, and repeated warnings limited."""
+"""Text for a terminal: control characters escaped, repeated warnings limited, durations rounded."""
 
 import logging
 import re
@@ -11,6 +11,10 @@ ONCE: Final[Mapping[str, object]] = {"once": True}
 """`extra` of a log record whose text is shown once by each handler with a `OnceFilter`."""
 
 _MOST_NAMED: Final = 10  # lines with warnings of one kind
+
+# Seconds of a unit -> its name, and up to how many of it one counts.
+_UNITS: Final = ((1, "s", 100), (60, "min", 100), (3_600, "h", 48))
+_SECONDS_OF_A_DAY: Final = 86_400
 
 logger = logging.getLogger(__name__)
 
@@ -105,3 +109,16 @@ class _LogFormatter(EscapingFormatter):
         if record.levelno < logging.WARNING:
             return text
         return f"nmt: {record.levelname.lower()}: {text}"
+
+
+def format_duration(seconds: float) -> str:
+    """In the unit that gives one to three figures: `39 s`, `20 min`, `3.5 h`, `12 days`."""
+    for size, name, most in _UNITS:
+        if seconds < most * size:
+            return f"{_rounded(seconds / size, name == 'h')} {name}"
+    return f"{_rounded(seconds / _SECONDS_OF_A_DAY, True)} days"
+
+
+def _rounded(number: float, is_coarse: bool) -> str:
+    """With a decimal where the unit is coarse and the number small."""
+    return f"{number:.1f}" if is_coarse and number < 9.95 else f"{number:,.0f}"

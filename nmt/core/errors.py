@@ -1,4 +1,8 @@
-"""The one family of errors that a person can mend."""
+"""Errors that the user can fix, and errors of the system as one line that says how to fix them."""
+
+import errno
+import os
+from typing import Final
 
 
 class UserError(Exception):
@@ -22,3 +26,71 @@ class RunError(UserError):
 
 class TransientError(RunError):
     """What need not come again when the same is tried again: a process that died, for one."""
+
+
+OUT_OF_MEMORY: Final = (
+    "can't allocate memory",
+    "not enough memory",
+    "_STATUS_ALLOC_FAILED",
+    "CUDA error: out of memory",
+    "CUDA out of memory",
+    "Cuda failure 2 'out of memory'",
+)
+"""Parts of the messages of torch (on a CPU), cuBLAS, cuDNN and NCCL, also as another
+process reported them. All raise a plain `RuntimeError` or `DistBackendError` there, without a code
+or an attribute, so that their words are the only sign."""
+
+_ADVICE: Final = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room, or have the quota raised",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EMFILE: "raise the limit on open files (ulimit -n), or use fewer processes",
+    errno.ENFILE: "end other programs, as the system has too many files open",
+    errno.ENOMEM: "free memory, raise the limit on it (ulimit -v), or use smaller batches",
+    errno.EROFS: "choose a place on a file system that can be written",
+    errno.EIO: "check the disk, or choose a place on another one",
+    errno.EAGAIN: "raise the limit on processes (ulimit -u), or use fewer",
+}
+# Libraries raise exceptions of their own, which hold the text of the system but not its code.
+_SAID: Final = {
+    **{os.strerror(code): code for code in _ADVICE},
+    **dict.fromkeys((*OUT_OF_MEMORY, "failed to map segment"), errno.ENOMEM),
+    "can't start new thread": errno.EAGAIN,
+}
+_NO_TEMPORARY: Final = "No usable temporary directory"  # what `tempfile` says
+
+
+def os_advice(error: OSError) -> str | None:
+    """Return what to do where the system is short of something; None: the error is another."""
+    if error.errno is None or error.strerror != os.strerror(error.errno):
+        return None  # of what nmt itself refuses as an `OSError`, it says more
+    return _ADVICE.get(error.errno)
+
+
+def os_reason(error: OSError) -> str:
+    """Return what the system says, and what to do where it is short of something."""
+    said, what_to_do = error.strerror or str(error), os_advice(error)
+    return said if what_to_do is None else f"{said}; {what_to_do}"
+
+
+def explain_shortage(error: BaseException) -> str | None:
+    """Return an error about the system as one line; None: it is about something else.
+
+    Args:
+        error: of the system, of memory, or of a library that has met one of them.
+    """
+    if isinstance(error, OSError) and os_advice(error) is not None:
+        place = "" if error.filename is None else f"{error.filename}: "
+        return f"{place}{os_reason(error)}"
+    if isinstance(error, MemoryError):
+        return f"memory: {os.strerror(errno.ENOMEM)}; {_ADVICE[errno.ENOMEM]}"
+    if not isinstance(error, RuntimeError | ImportError | OSError):
+        return None
+    said = str(error)
+    if isinstance(error, OSError) and _NO_TEMPORARY in said:
+        return f"{error.strerror}; set TMPDIR to a folder that can be written, or make room"
+    for words, code in _SAID.items():
+        if words in said:
+            place = said.partition("\n")[0]
+            return f"{place}; {_ADVICE[code]}"
+    return None

@@ -22,8 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.core.errors import DataError
-from nmt.core.os_errors import advice
+from nmt.core.errors import DataError, os_advice
 from nmt.data.duplicates import hash_corpus
 from nmt.data.encoded_checks import has_right_sizes, is_well_formed
 from nmt.data.encoded_corpus import FILES, EncodedCorpus, open_encoded, write_encoded
@@ -94,7 +93,7 @@ def encode_corpus(
         except OSError as error:
             raise DataError(
                 f"{folder}: cannot write the cache of encoded text: {error.strerror}; "
-                + (advice(error) or "give permission there, or choose another folder")
+                + (os_advice(error) or "give permission there, or choose another folder")
             ) from error
     note.write(key)
     return open_encoded(entry, source_reader, target_reader)

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, distributed
 from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
-from nmt.core.durations import format_duration
+from nmt.core.console import format_duration
 from nmt.core.errors import TransientError
-from nmt.system.out_of_memory import is_out_of_memory
+from nmt.system.memory import is_out_of_memory
 from nmt.system.torchrun import has_store, is_distributed, write_error_file
 
 Value = TypeVar("Value")

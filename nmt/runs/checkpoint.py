@@ -24,8 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from nmt.core.errors import RunError
-from nmt.core.os_errors import advice
+from nmt.core.errors import RunError, os_advice
 from nmt.system.atomic_files import atomic_folder, atomic_write, sibling_folders, write_flushed
 from nmt.system.untrusted_files import MAX_JSON_BYTES, open_regular, parse_json, read_regular
 
@@ -69,7 +68,7 @@ def save_checkpoint(
     except OSError as error:
         raise RunError(
             f"{folder}: cannot write the checkpoint ({error.strerror or error}); the previous one "
-            f"is untouched: {advice(error) or 'change the permissions'}, then resume"
+            f"is untouched: {os_advice(error) or 'change the permissions'}, then resume"
         ) from error
 
 

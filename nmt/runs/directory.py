@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from nmt.config.yaml import MAX_CONFIG_BYTES, RUN_KEYS
-from nmt.core.errors import RunError
-from nmt.core.os_errors import advice, describe
+from nmt.core.errors import RunError, os_advice, os_reason
 from nmt.system.atomic_files import atomic_write, lock
 from nmt.system.untrusted_files import read_regular
 
@@ -146,7 +145,7 @@ class RunDirectory:
             with atomic_write(self.config) as partial:
                 partial.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise RunError(f"{self.config}: cannot be written: {describe(error)}") from None
+            raise RunError(f"{self.config}: cannot be written: {os_reason(error)}") from None
 
     @property
     def shared_tokenizer(self) -> Path:
@@ -237,8 +236,8 @@ class RunDirectory:
         except PermissionError:
             raise RunError(f"{self.config}: no permission to read it") from None
         except OSError as error:
-            if advice(error) is not None:
-                raise RunError(f"{self.config}: cannot be read: {describe(error)}") from None
+            if os_advice(error) is not None:
+                raise RunError(f"{self.config}: cannot be read: {os_reason(error)}") from None
             return False
         except UnicodeDecodeError:
             return False
@@ -266,7 +265,7 @@ class RunDirectory:
         except (FileExistsError, NotADirectoryError):
             raise RunError(f"{self.path}: a file is in the way; give run=PATH elsewhere") from None
         except OSError as error:
-            raise RunError(f"{self.path}: cannot make the run: {describe(error)}") from None
+            raise RunError(f"{self.path}: cannot make the run: {os_reason(error)}") from None
         ours = [name for name in in_the_way if name in _CONTENTS]
         if ours:
             raise RunError(
@@ -284,7 +283,7 @@ class RunDirectory:
                 else:
                     entry.unlink(missing_ok=True)
             except OSError as error:
-                raise RunError(f"{entry}: cannot be deleted: {describe(error)}") from None
+                raise RunError(f"{entry}: cannot be deleted: {os_reason(error)}") from None
 
 
 def _exists(path: Path) -> bool:
@@ -308,6 +307,6 @@ def _mode(path: Path, *, follow_symlinks: bool) -> int | None:
     except PermissionError:
         raise RunError(f"{path}: no permission to look at it") from None
     except OSError as error:
-        if advice(error) is not None:
-            raise RunError(f"{path}: {describe(error)}") from None
+        if os_advice(error) is not None:
+            raise RunError(f"{path}: {os_reason(error)}") from None
         return None

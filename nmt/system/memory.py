@@ -1,4 +1,4 @@
-"""How much memory a device has, and how much was in use at the most."""
+"""Memory of a device: how much is free, the peak in use, and errors for a lack of it."""
 
 import os
 import re
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 import torch
+
+from nmt.core.errors import OUT_OF_MEMORY
 
 _STATUS: Final = Path("/proc/self/status")
 _CLEAR: Final = Path("/proc/self/clear_refs")
@@ -69,3 +71,10 @@ def _read(path: Path) -> str:
         return path.read_text()
     except OSError:
         return ""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error is a lack of memory, on a GPU or a CPU."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)

@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from nmt.core.errors import RunError
-from nmt.core.os_errors import advice
+from nmt.core.errors import RunError, os_advice
 from nmt.system.atomic_files import atomic_folder, write_flushed
 from nmt.system.untrusted_files import MAX_JSON_BYTES, parse_json, read_regular
 from nmt.text.table import TOKENIZERS
@@ -85,7 +84,7 @@ def write_tokenizer(folder: Path, model_file: str, saved: SavedTokenizer) -> Non
     except OSError as error:
         raise RunError(
             f"{folder}: cannot write the tokenizer ({error.strerror or error}); "
-            f"{advice(error) or 'change the permissions'}"
+            f"{os_advice(error) or 'change the permissions'}"
         ) from error
 
 

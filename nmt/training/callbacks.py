@@ -5,7 +5,7 @@ import math
 import time
 from typing import Final
 
-from nmt.core.durations import format_duration
+from nmt.core.console import format_duration
 from nmt.core.errors import UserError
 from nmt.runs.checkpoint import is_checkpoint
 from nmt.runs.directory import BEST

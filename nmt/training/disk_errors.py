@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from nmt.core.errors import RunError
-from nmt.core.os_errors import advice
+from nmt.core.errors import RunError, os_advice
 
 # Of a write to a file that is open, whose name the error does not know.
 _WITHOUT_NAME: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
@@ -30,6 +29,6 @@ def explain_disk_errors(folder: Path) -> Iterator[None]:
             raise
         raise RunError(
             f"{error.filename or folder}: {error.strerror}; "
-            f"{advice(error) or 'change the permissions'}; --resume continues from the last "
+            f"{os_advice(error) or 'change the permissions'}; --resume continues from the last "
             "checkpoint"
         ) from error

@@ -6,7 +6,7 @@ from typing import Final
 
 from nmt.core.batch import Batch
 from nmt.core.errors import UserError
-from nmt.system.out_of_memory import is_out_of_memory
+from nmt.system.memory import is_out_of_memory
 
 AT_A_STEP: Final = (
     "out of memory in an update, after its batches, where gradients are added up and the optimizer "

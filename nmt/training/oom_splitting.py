@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nmt.core.batch import Batch
 from nmt.core.tensor_tree import to
-from nmt.system.out_of_memory import is_out_of_memory
+from nmt.system.memory import is_out_of_memory
 from nmt.training.oom_advice import describe, num_cells, split
 from nmt.training.randomness import seed_update
 from nmt.training.state import TrainingState

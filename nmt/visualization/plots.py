@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.core.errors import UserError
-from nmt.core.os_errors import describe
+from nmt.core.errors import UserError, os_reason
 from nmt.visualization.fonts import choose_families
 
 if TYPE_CHECKING:
@@ -281,4 +280,4 @@ def _figure(width: float, height: float, path: Path, texts: Iterable[str]) -> "I
             path.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(path, bbox_inches="tight")
         except OSError as error:
-            raise UserError(f"{path}: cannot be written: {describe(error)}") from error
+            raise UserError(f"{path}: cannot be written: {os_reason(error)}") from error

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nmt.system import memory
-from nmt.system.memory import free_memory, peak_memory, reset_peak_memory
+from nmt.system.memory import free_memory, is_out_of_memory, peak_memory, reset_peak_memory
 
 CPU = torch.device("cpu")
 
@@ -60,3 +60,21 @@ def test_of_another_system_half_of_what_is_there_is_taken_for_free(
         monkeypatch.setattr(memory, name, tmp_path / "none" / name)
     assert free_memory(CPU) > 2**28
     assert reset_peak_memory(CPU) == peak_memory(CPU) > 2**24
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory."), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be"), True),
+        (RuntimeError("in rank 1:\ntorch.OutOfMemoryError: CUDA out of memory."), True),
+        (RuntimeError("NCCL error, Last error:\nCuda failure 2 'out of memory'"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (ValueError("not enough memory"), False),
+    ],
+)
+def test_out_of_memory_errors_are_recognised(error: Exception, expected: bool) -> None:
+    assert is_out_of_memory(error) is expected

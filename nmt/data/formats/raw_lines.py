@@ -17,8 +17,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
-from nmt.core.errors import DataError
-from nmt.core.os_errors import describe
+from nmt.core.errors import DataError, os_reason
 
 MAX_LINE_BYTES: Final = 1_000_000
 """Default limit of a line, without its end."""
@@ -139,7 +138,7 @@ def _reason(error: OSError) -> str:
             return "is a folder, where a file is needed"
         case PermissionError():
             return "no permission to read it"
-    return f"cannot be opened: {describe(error)}"
+    return f"cannot be opened: {os_reason(error)}"
 
 
 def _is_endless(file: BufferedReader) -> bool:
@@ -178,7 +177,7 @@ def raw_lines(
             start += size
     except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise DataError(f"{name}: cannot be read: {describe(error)}") from None
+            raise DataError(f"{name}: cannot be read: {os_reason(error)}") from None
         raise DataError(
             f"{name}: the {compression} data is damaged or cut short after line {number}; "
             "make the file again"

@@ -3,9 +3,8 @@ import os
 
 import pytest
 
-from nmt.core.errors import UserError
-from nmt.core.os_errors import describe, explain_shortage
-from nmt.system.out_of_memory import is_out_of_memory
+from nmt.core.errors import UserError, explain_shortage, os_reason
+from nmt.system.memory import is_out_of_memory
 
 
 @pytest.mark.parametrize(
@@ -28,7 +27,7 @@ def test_a_shortage_is_one_line_with_its_place_and_what_to_do(code: int, what_to
         assert told is not None
         assert told.startswith(f"{place}{os.strerror(code)}; ")
         assert what_to_do in told
-        assert told == place + describe(error)
+        assert told == place + os_reason(error)
 
 
 @pytest.mark.parametrize(
