@@ -7,7 +7,7 @@ import torch
 
 from nmt.config.base import COVERAGE_PENALTIES, LENGTH_PENALTIES, SEARCHES
 from nmt.config.decoding import DecodingConfig
-from nmt.core.byte_spelling import Spelling
+from nmt.core.special_tokens import BOS, UNK
 from nmt.evaluation.minimum_bayes_risk import UTILITIES, MinimumBayesRisk
 from nmt.search.forbidden import ForbiddenPhrases
 from nmt.search.penalties import Scoring
@@ -57,10 +57,6 @@ def _word_edges(tokenizer: Tokenizer) -> torch.Tensor:
     return torch.from_numpy(tokenizer.word_edges)
 
 
-def _spellings(tokenizer: Tokenizer) -> list[Spelling]:
-    return tokenizer.spellings
-
-
 def build_reranker(config: DecodingConfig, bleu_tokenizer: str = "auto") -> MinimumBayesRisk | None:
     """Return what chooses among the candidates of a search; None: the search itself.
 
@@ -82,8 +78,20 @@ def _rules(config: DecodingConfig, tokenizer: Tokenizer) -> Iterator[Rule]:
         yield RepetitionPenalty(config.repetition_penalty)
     if config.no_repeat_ngram_size > 0:
         yield NoRepeatedNgrams(config.no_repeat_ngram_size)
-    forbidden = list(filter(None, map(tokenizer.normalizer, config.forbidden)))
+    forbidden = [ids for phrase in config.forbidden for ids in _token_sequences(phrase, tokenizer)]
     if forbidden:
-        yield ForbiddenPhrases(forbidden, partial(_spellings, tokenizer))
+        yield ForbiddenPhrases(forbidden)
     if config.eos_threshold is not None:
         yield EOSThreshold(config.eos_threshold)
+
+
+def _token_sequences(phrase: str, tokenizer: Tokenizer) -> list[list[int]]:
+    """Return the tokens of a phrase at the beginning of a text and inside, where these differ.
+
+    There are none where a word is unknown, as the model cannot generate it.
+    """
+    first = tokenizer.encode(phrase)
+    if not first or UNK in first:
+        return []
+    later = tokenizer.encode(f"{phrase} {phrase}")[len(first) :]
+    return [first] if later == first else [[BOS, *first], later]

@@ -66,7 +66,8 @@ class DecodingConfig(Options):
     forbidden: list[Annotated[Text, Field(max_length=1_000)]] = Field(
         default=[], examples=[["a phrase"]]
     )
-    """Phrases never to be written; longer words that contain them are allowed. For wide beams."""
+    """Phrases never to be generated: the tokens that the tokenizer makes of each. The same text in
+    other tokens is allowed, and longer words that begin with these tokens are not."""
     replace_unknown: bool = False
     """Write unknown words too, and put the source words in their place that they looked at most."""
     dictionary: PathText | None = None

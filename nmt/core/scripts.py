@@ -60,6 +60,13 @@ def is_letter(character: str) -> bool:
     return unicodedata.category(character)[0] in "LMN"
 
 
+def is_word_character(character: str) -> bool:
+    """Return whether a character is a letter, a mark, a digit, a joiner, or a byte of one."""
+    if character == "\N{REPLACEMENT CHARACTER}":
+        return True
+    return character != "" and (is_letter(character) or character in JOINERS)
+
+
 def is_punctuation(character: str) -> bool:
     """Return whether a character is punctuation or a symbol (Unicode categories P and S)."""
     return unicodedata.category(character)[0] in "PS"

@@ -110,7 +110,7 @@ class BeamSearch(Search):
         beam = OpenHypotheses(tokens, sentences.number, totals, totals, state)
         while len(sentences.number) > 0:
             log_probabilities, state = model.step(beam.tokens[:, -1], beam.state)
-            partial = PartialHypotheses(beam.tokens, beam.sentence, request, bounds.most)
+            partial = PartialHypotheses(beam.tokens, beam.sentence, request)
             ranked = self.rules.apply(log_probabilities, partial, bounds)
             candidates, kept = self._rank(ranked, beam, sentences, request)
             beam = OpenHypotheses(

@@ -24,13 +24,11 @@ class PartialHypotheses:
         tokens: `[R T]`, from BOS on; indices into `Request.subset` where there is one.
         sentence: `[R]`, the row of the request that each is a translation of.
         request: what is asked for.
-        most: `[B]`, most tokens of a translation of each sentence, EOS not counted.
     """
 
     tokens: Int[Tensor, "R T"]
     sentence: Int[Tensor, " R"]
     request: Request
-    most: Int[Tensor, " B"]
 
     def vocabulary_tokens(self) -> Int[Tensor, "R T"]:
         """The tokens as the tokenizer numbers them."""
@@ -41,10 +39,6 @@ class PartialHypotheses:
     def length(self) -> int:
         """Tokens of each, BOS not counted."""
         return self.tokens.shape[1] - 1
-
-    def room(self) -> Float[Tensor, " R"]:
-        """Tokens that may still follow each, EOS not counted."""
-        return (self.most[self.sentence] - self.length).float()
 
 
 class Rule(ABC):

@@ -61,7 +61,7 @@ class SinglePathSearch(Search):
         bounds = LengthBounds.of(self.rules.limits, request)
         while len(paths.sentence) > 0:
             log_probabilities, state = model.step(paths.tokens[:, -1], paths.state)
-            partial = PartialHypotheses(paths.tokens, paths.sentence, request, bounds.most)
+            partial = PartialHypotheses(paths.tokens, paths.sentence, request)
             ranked = self.rules.apply(log_probabilities, partial, bounds)
             chosen = self._choose(ranked, partial, paths.copy).unsqueeze(1)
             paths = _Paths(

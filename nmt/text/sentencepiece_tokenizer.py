@@ -6,7 +6,6 @@ from typing import Final, Literal, Self, cast
 
 from sentencepiece import SentencePieceProcessor
 
-from nmt.core.byte_spelling import Spelling, spell
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_model import BLANK, check_model, parse_model
@@ -115,11 +114,10 @@ class SentencePieceTokenizer(Tokenizer):
     def _is_blank(self, token: int) -> bool:
         return not self._texts[token]
 
-    def _spell_text(self, token: int) -> Spelling:
+    def _num_bytes(self, token: int) -> int:
         content = self._texts[token]
-        # A byte alone is none of a character; that of a blank writes nothing.
-        is_part = content >= b"\x80" and len(content) == 1
-        return (content[0],) if is_part else spell("".join(content.decode().split()))
+        is_part_of_character = len(content) == 1 and content >= b"\x80"
+        return 1 if is_part_of_character else super()._num_bytes(token)
 
     def _join(self, ids: Sequence[int]) -> str:
         content = b"".join([self._texts[token] for token in ids])

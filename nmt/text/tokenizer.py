@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.alignment.units import AlignmentUnits
-from nmt.core.byte_spelling import BLANK, JOIN, Spelling, is_in_word, spell
+from nmt.core.scripts import is_word_character
 from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import EncodedWords, SourceReader, Tokens
@@ -133,7 +133,7 @@ class Tokenizer(SourceReader[str]):
             sentence.words,
             sentence.word_of_token,
             units,
-            lambda: [None if token == UNK else len(self._spell_text(token)) for token in ids],
+            lambda: [None if token == UNK else self._num_bytes(token) for token in ids],
             lambda text: len("".join(self.normalizer.words(text)).encode()),
         )
 
@@ -177,29 +177,15 @@ class Tokenizer(SourceReader[str]):
         for token in range(len(SPECIAL_SYMBOLS), len(self)):
             text = self._join([token])
             if not self._is_blank(token):
-                edges[0, token] = self._starts_word([EOS, token], 1) or not is_in_word(text[:1])
-                edges[1, token] = not is_in_word(text[-1:])
+                edges[0, token] = self._starts_word([EOS, token], 1) or not is_word_character(
+                    text[:1]
+                )
+                edges[1, token] = not is_word_character(text[-1:])
         return edges
 
-    @functools.cached_property
-    def spellings(self) -> list[Spelling]:
-        """What each token writes, the blank before it counted (see `nmt.core.byte_spelling`)."""
-        return [self._spell(token) for token in range(len(self))]
-
-    def _spell(self, token: int) -> Spelling:
-        if token in (PAD, BOS, EOS):
-            return ()
-        before = (BLANK,) if self._starts_word([EOS, token], 1) else ()
-        after = (JOIN,) if self._joins_next(token) else ()
-        return (*before, *self._spell_text(token), *after)
-
-    def _spell_text(self, token: int) -> Spelling:
-        """The spelling of the text of a token alone."""
-        return spell(self._join([token]))
-
-    def _joins_next(self, token: int) -> bool:
-        """Whether no blank comes after a token, whatever follows."""
-        return False
+    def _num_bytes(self, token: int) -> int:
+        """Return the length of a token's text in UTF-8."""
+        return len(self._join([token]).encode())
 
     def decode(self, ids: Sequence[int]) -> str:
         """Detokenized text on one line; PAD, BOS and EOS dropped, UNK as `UNKNOWN_TEXT`.

@@ -114,9 +114,6 @@ class WordTokenizer(Tokenizer):
         before, here = self.pieces(ids[position - 1 : position + 1])
         return not (before.endswith(JOINER) or here.startswith(JOINER))
 
-    def _joins_next(self, token: int) -> bool:
-        return self._vocabulary.token(token).endswith(JOINER)
-
     def _join(self, ids: Sequence[int]) -> str:
         return "".join(
             UNKNOWN_TEXT if token == UNK else _text_of(self._vocabulary.token(token))

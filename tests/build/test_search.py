@@ -15,7 +15,9 @@ from nmt.search.rule_variants import EOSThreshold, NoRepeatedNgrams, RepetitionP
 from nmt.search.rules import LengthLimits, PartialHypotheses
 from nmt.search.sampling import SamplingSearch
 from nmt.search.search import Search
+from nmt.text.characters import CharacterTrainer
 from nmt.text.normalization import Normalizer
+from nmt.text.tokenizer import Tokenizer
 from nmt.text.words import WordTrainer
 
 
@@ -45,11 +47,38 @@ def test_search_with_all_rules_can_be_pickled() -> None:
     request = Request(torch.tensor([1]))
     for each in (search, there):
         following = torch.zeros(1, 6)
-        prefixes = PartialHypotheses(
-            torch.tensor([[BOS]]), torch.tensor([0]), request, torch.tensor([1])
-        )
-        each.rules.rules[2](following, prefixes)
+        partial = PartialHypotheses(torch.tensor([[BOS]]), torch.tensor([0]), request)
+        each.rules.rules[2](following, partial)
         assert following[0, EOS:].tolist() == [0.0, -inf, 0.0]
+
+
+def forbidden_after(tokenizer: Tokenizer, phrases: list[str], written: str) -> set[str]:
+    """The pieces that must not follow a text."""
+    config = DecodingConfig.model_validate({"forbidden": phrases})
+    (rule,) = build_search(config, tokenizer).rules.rules
+    following = torch.zeros(1, len(tokenizer))
+    tokens = torch.tensor([[BOS, *tokenizer.encode(written)]])
+    rule(following, PartialHypotheses(tokens, torch.tensor([0]), Request(torch.tensor([1]))))
+    return {*tokenizer.pieces((following[0] == -inf).nonzero().flatten().tolist())}
+
+
+def test_forbidden_words_are_tokens_in_the_case_given() -> None:
+    tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["one two Two three ."]))
+    assert forbidden_after(tokenizer, ["two", "one three"], "") == {"two"}
+    assert forbidden_after(tokenizer, ["two", "one three"], "two one") == {"two", "three"}
+    lower = WordTrainer(Normalizer(lowercase=True)).train(lambda: iter(["one two ."]))
+    assert forbidden_after(lower, ["Two"], "one") == {"two"}
+
+
+def test_forbidden_characters_start_at_a_blank_or_at_the_beginning() -> None:
+    tokenizer = CharacterTrainer(Normalizer()).train(lambda: iter(["an ant"]))
+    assert forbidden_after(tokenizer, ["an"], "a") == {"n"}
+    assert forbidden_after(tokenizer, ["an"], "na") == set()
+    assert forbidden_after(tokenizer, ["an"], "t a") == {"n"}
+
+
+def test_phrases_with_unknown_words_are_not_forbidden() -> None:
+    assert search_of(forbidden=["one three", "four"]).rules.rules == ()
 
 
 def test_decoding_options_become_limits() -> None:

@@ -3,7 +3,13 @@ import unicodedata
 
 import pytest
 
-from nmt.core.scripts import has_no_spaces, is_punctuation, scripts_of, strip_punctuation
+from nmt.core.scripts import (
+    has_no_spaces,
+    is_punctuation,
+    is_word_character,
+    scripts_of,
+    strip_punctuation,
+)
 
 
 @pytest.mark.parametrize(
@@ -113,3 +119,18 @@ def test_letters_marks_digits_and_joiners_are_no_punctuation(character: str) -> 
 )
 def test_punctuation_is_stripped_and_the_word_stays_whole(word: str, stripped: str) -> None:
     assert strip_punctuation(word) == stripped
+
+
+@pytest.mark.parametrize("character", "aßé7हिंॽ\u05b0\u064b我½\u200c\u200d\ufffd")
+def test_letters_marks_digits_and_joiners_are_word_characters(character: str) -> None:
+    assert is_word_character(character)
+
+
+@pytest.mark.parametrize("character", [" ", ".", "-", "'", "。", "$", "\u200f", ""])
+def test_everything_else_ends_a_word(character: str) -> None:
+    assert not is_word_character(character)
+
+
+def test_persian_word_continues_after_a_non_joiner() -> None:
+    """So that "می", which stands in it, is not found there as a word."""
+    assert all(map(is_word_character, "می\u200cخواهم"))

@@ -31,7 +31,7 @@ def partial(*written: list[int]) -> PartialHypotheses:
     tokens = torch.tensor([[BOS, *words] for words in written])
     rows = torch.arange(len(written))
     lengths = torch.full((len(written),), 5)
-    return PartialHypotheses(tokens, rows, Request(lengths), most=lengths)
+    return PartialHypotheses(tokens, rows, Request(lengths))
 
 
 def allowed_after(rule: Rule, *written: list[int]) -> list[list[int]]:
@@ -41,12 +41,6 @@ def allowed_after(rule: Rule, *written: list[int]) -> list[list[int]]:
     return [
         [token for token in range(EOS, C + 1) if row[token] > -inf] for row in log_probabilities
     ]
-
-
-def test_room_is_what_is_left_of_the_most_tokens() -> None:
-    assert partial([A, B], [B, C]).room().tolist() == [3, 3]
-    twice = replace(partial([A, B]), sentence=torch.tensor([1]), most=torch.tensor([4, 9]))
-    assert twice.room().tolist() == [7]
 
 
 def test_no_bigram_comes_twice() -> None:

@@ -5,7 +5,6 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from sentencepiece import SentencePieceProcessor
 
 from nmt.core.special_tokens import UNK
-from nmt.search.phrase_automaton import PhraseAutomaton
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from nmt.text.storage import save_tokenizer
@@ -129,29 +128,6 @@ def test_bytes_of_blanks_make_no_words(subwords):
         assert split.word_of_token == sorted(split.word_of_token)
         assert {split.word_of_token[ids.index(token)] for token in cat} == {0}
         assert {split.word_of_token[ids.index(token)] for token in dog if token not in cat} == {1}
-
-
-@pytest.mark.parametrize(
-    ("phrase", "text", "is_found"),
-    [
-        ("Hund", "Hund“", True),
-        ("Hund", "“Hund", True),
-        ("Hund", "die 日Hund日", True),  # whether these are letters is not known in time
-        ("Hund", "“Hunde“", False),
-        ("Hund“", "Hund“e", True),
-        ("Hund“", "Hund”", False),
-        ("日", "日本", True),
-    ],
-)
-def test_next_to_bytes_of_a_character_a_word_is_found(subwords, phrase, text, is_found):
-    tokenizer = subwords["bytes"]
-    automaton = PhraseAutomaton.of([phrase.encode()], tokenizer.spellings)
-    after = automaton.read(tokenizer.spellings)
-    state, found = 0, False
-    for token in tokenizer.encode(text):
-        completes, state = divmod(int(after[state, token]), len(after))
-        found = found or completes == 1
-    assert (found or bool(automaton.is_open[state])) == is_found
 
 
 def test_blanks_too_many_make_no_words(subwords):

@@ -7,7 +7,6 @@ import re
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from nmt.core.byte_spelling import BLANK, IN_WORD, JOIN
 from nmt.core.errors import DataError
 from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.search.constraints import count_unmet
@@ -98,34 +97,6 @@ def test_a_word_is_found_where_it_stands_alone(tokenizer, text, is_there):
     places = [i for i in range(len(tokens)) if tokens[i : i + len(phrase)] == phrase]
     found = not count_unmet(tokens, [phrase], tokenizer.word_edges.tolist())
     assert found == (is_there and bool(places))
-
-
-@shared
-@given(data=st.data())
-def test_spellings_read_as_the_text_of_any_tokens(tokenizer, data):
-    """But of PAD, BOS and EOS, which no search puts between others."""
-    tokens = [UNK, *range(len(SPECIAL_SYMBOLS), len(tokenizer))]
-    ids = data.draw(st.lists(st.sampled_from(tokens), max_size=12))
-    written: list[int] = []
-    for number in (number for token in ids for number in tokenizer.spellings[token]):
-        joins = not written or written[-1] in (BLANK, JOIN)
-        if not (number == BLANK and joins):
-            written.append(number)
-    content = bytes(number % IN_WORD for number in written if number != JOIN)
-    # Other blanks than those between words are bytes that a model has put together.
-    words = ("".join(word.split()) for word in content.decode(errors="replace").split(" "))
-    assert [word for word in words if word] == tokenizer.decode(ids).split()
-
-
-@shared
-@given(data=st.data())
-def test_spellings_have_the_edges_of_words(tokenizer, data):
-    token = data.draw(st.integers(len(SPECIAL_SYMBOLS), len(tokenizer) - 1))
-    before, after = tokenizer.word_edges[:, token]
-    text = [number for number in tokenizer.spellings[token] if number != JOIN]
-    is_part = len(text) == 1 and 0x80 <= text[0] < 0x100
-    assert (before or is_part) == (not text or text[0] < IN_WORD)
-    assert (after or is_part) == (not text or text[-1] < IN_WORD)
 
 
 @shared
