@@ -81,7 +81,7 @@ class Variants:
         if isinstance(given, dict):
             name = given.get("name", name)
         if not isinstance(name, str) or name not in self._groups:
-            refuse(((), unknown(self.kind, str(name), self.names())), value=name)
+            refuse("", unknown(self.kind, str(name), self.names()))
         return self._groups[name].model_validate(given)
 
     def __get_pydantic_core_schema__(
@@ -93,7 +93,7 @@ class Variants:
 
 def _check_no_nul(text: str) -> str:
     if "\0" in text:
-        refuse(((), "must not hold NUL characters"))
+        refuse("", "must not hold NUL characters")
     return text
 
 
@@ -102,13 +102,13 @@ def _expand_home(path: str) -> str:
     variable = re.search(r"\$(\w+|\{\w+\})", path)
     if variable is not None:
         sentence = f"{path!r}: {variable[0]} is not expanded; write the path itself, or ~ for home"
-        refuse(((), sentence))
+        refuse("", sentence)
     return os.path.expanduser(path)
 
 
 def _check_device(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", name):
-        refuse(((), f"unknown device {name!r}; allowed: auto, cpu, cuda, cuda:N"))
+        refuse("", f"unknown device {name!r}; allowed: auto, cpu, cuda, cuda:N")
     return name
 
 

@@ -43,20 +43,13 @@ class CorpusConfig(Options):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        allowed = (["source", "target"], ["grids", "target"], ["tsv"])
-        keys = [
-            key for key in ("source", "grids", "target", "tsv") if getattr(self, key) is not None
-        ]
-        if keys not in allowed:
+        given = [option for option in self.files() if option != "alignments"]
+        if given not in (["source", "target"], ["grids", "target"], ["tsv"]):
             sentence = "needs source and target, grids and target, or tsv alone; given: "
-            refuse(((), sentence + (", ".join(keys) or "none")))
+            refuse("", sentence + (", ".join(given) or "none"))
         if self.alignments is None and self.alignment_units != "words":
-            refuse(
-                (
-                    ("alignment_units",),
-                    "is only supported with alignments; set these too, or leave it out",
-                )
-            )
+            sentence = "is only supported with alignments; set these too, or leave it out"
+            refuse("alignment_units", sentence)
         return self
 
 
@@ -91,13 +84,17 @@ class DataConfig(Options):
     Under torchrun each process has its own."""
 
     def training_corpora(self) -> Iterator[tuple[str, CorpusConfig]]:
-        """Those of `train`, each with its key as it is most likely written."""
+        """Yield those of `train`, each with its key as it is most likely written."""
         for number, corpus in enumerate(self.train):
             yield ("data.train" if len(self.train) == 1 else f"data.train[{number}]"), corpus
 
+    def held_out(self) -> Iterator[tuple[str, CorpusConfig]]:
+        """Yield those of `valid` and `test` that there are, each with its key."""
+        for key, corpus in (("data.valid", self.valid), ("data.test", self.test)):
+            if corpus is not None:
+                yield key, corpus
+
     def corpora(self) -> Iterator[tuple[str, CorpusConfig]]:
-        """All that there are, in the same way."""
+        """Yield all that there are, each with its key."""
         yield from self.training_corpora()
-        for key, held_out in (("data.valid", self.valid), ("data.test", self.test)):
-            if held_out is not None:
-                yield key, held_out
+        yield from self.held_out()

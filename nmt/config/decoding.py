@@ -118,29 +118,29 @@ class DecodingConfig(Options):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.dictionary is not None and not self.replace_unknown:
-            refuse((("dictionary",), "is for replace_unknown: true alone; set that too"))
+            refuse("dictionary", "is for replace_unknown: true alone; set that too")
         if self.shortlist is not None and self.draws_samples:
             sentence = f"{self.search.name} draws from the whole vocabulary; leave it out"
-            refuse((("shortlist",), sentence))
+            refuse("shortlist", sentence)
         if self.mbr != "none" and self.search.name in _FINDS_ONE:
             sentence = (
                 f"chooses among several translations, and {self.search.name} search finds one; "
                 "set search to sampling, beam or diverse_beam"
             )
-            refuse((("mbr",), sentence))
+            refuse("mbr", sentence)
         if self.mbr != "none" and self.n_best > self.mbr_candidates:
             sentence = f"must be at most mbr_candidates ({self.mbr_candidates}), not {self.n_best}"
-            refuse((("n_best",), sentence))
+            refuse("n_best", sentence)
         if self.num_candidates > self.beam_size and not self.draws_samples:
             most = f"at most beam_size ({self.beam_size})"
             if self.mbr == "none":
-                refuse((("n_best",), f"must be {most}, not {self.n_best}"))
+                refuse("n_best", f"must be {most}, not {self.n_best}")
             sentence = (
                 f"chooses among mbr_candidates ({self.mbr_candidates}), of which a beam finds "
                 f"{most}; set search to sampling, or one of these numbers to the other"
             )
-            refuse((("mbr",), sentence))
+            refuse("mbr", sentence)
         if self.min_length > self.max_length:
             sentence = f"must be at most max_length ({self.max_length}), not {self.min_length}"
-            refuse((("min_length",), sentence))
+            refuse("min_length", sentence)
         return self

@@ -7,22 +7,16 @@ keyword-only arguments of its constructor (see `nmt.config.registry`).
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from nmt.config.base import ALIGNMENTS, SCORES, TOKENIZERS, Device, Options, PathText
-from nmt.config.data import CorpusConfig, DataConfig
+from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
 from nmt.config.messages import refuse
 from nmt.config.model import ModelConfig
 from nmt.config.training import ReinforceConfig, TrainingConfig
 
 CONFIG_VERSION = 2
-
-
-def _check_seed(seed: int) -> int:
-    if seed >= 2**64:
-        refuse(((), f"must be less than 2 to the power of 64 ({2**64}), not {seed}"))
-    return seed
 
 
 class TokenizerConfig(Options):
@@ -49,12 +43,8 @@ class TokenizerConfig(Options):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.shared and self.target_path is not None:
-            refuse(
-                (
-                    ("target_path",),
-                    "is not for a shared tokenizer; set source_path, or shared: false",
-                )
-            )
+            sentence = "is not for a shared tokenizer; set source_path, or shared: false"
+            refuse("target_path", sentence)
         return self
 
 
@@ -65,7 +55,7 @@ class Config(Options):
     """Version of the format of this file."""
     run: PathText = Field(examples=["runs/reference"])
     """Folder for everything of the run."""
-    seed: Annotated[int, Field(ge=0), AfterValidator(_check_seed)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
     """Seed of everything random."""
     device: Device = "auto"
     """auto, cpu, cuda, or cuda:N."""
@@ -88,24 +78,20 @@ class Config(Options):
     @classmethod
     def _check_version(cls, given: Any) -> Any:
         """Before all else: what is wrong in a config of another version is that it is one."""
-        version = (
-            given.get("version", CONFIG_VERSION) if isinstance(given, dict) else CONFIG_VERSION
-        )
-        if str(version) != str(CONFIG_VERSION):
+        version = given.get("version", CONFIG_VERSION) if isinstance(given, dict) else None
+        if version is not None and str(version) != str(CONFIG_VERSION):
             sentence = (
                 f"this is version {version}; this nmt reads up to {CONFIG_VERSION}: use the nmt "
                 "that it was written for, or adapt it to configs/reference.yaml"
             )
-            refuse((("version",), sentence))
+            refuse("version", sentence)
         return given
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.model.embedding.tie == "all" and not self.tokenizer.shared:
-            place = ("model", "embedding", "tie")
-            refuse(
-                (place, "'all' needs one vocabulary; set tokenizer.shared: true, or tie: target")
-            )
+            sentence = "'all' needs one vocabulary; set tokenizer.shared: true, or tie: target"
+            refuse("model.embedding.tie", sentence)
         measured = self.training.validation.metrics or self.training.early_stopping
         if self.data.valid is None and measured:
             sentence = (
@@ -113,86 +99,113 @@ class Config(Options):
                 "training.early_stopping=null training.validation.metrics=[] "
                 "training.validation.best=loss"
             )
-            refuse((("data", "valid"), sentence))
+            refuse("data.valid", sentence)
         self._check_r_drop()
-        self._check_attention()
-        self._check_grids()
+        self._require_attention()
+        self._check_links()
+        self._check_alignment()
+        self._check_sources()
+        if self.reads_grids:
+            self._check_grids()
         if self.data.valid is None and self.training.checkpoints.average_last > 0:
-            place = ("training", "checkpoints", "average_last")
-            refuse((place, "needs data.valid, to tell whether the average is better; set it to 0"))
+            sentence = "needs data.valid, to tell whether the average is better; set it to 0"
+            refuse("training.checkpoints.average_last", sentence)
         return self
 
     def _check_r_drop(self) -> None:
-        """Two passes must be such as should agree, and differ by dropout."""
+        """Refuse two passes that should not agree, or that do not differ by dropout."""
         if self.training.r_drop == 0.0:
             return
-        place, attention = ("training", "r_drop"), self.model.attention
+        attention = self.model.attention
         if attention is not None and ALIGNMENTS.fact(attention.alignment.name, "samples"):
             sentence = (
                 f"two passes over {attention.alignment.name!r} look at other positions, and should "
                 "not agree; the nearest alignment that works is softmax"
             )
-            refuse((place, sentence))
+            refuse("training.r_drop", sentence)
         if not self.model.has_dropout:
             sentence = "needs dropout in model, for two passes to differ by; set one, or this to 0"
-            refuse((place, sentence))
+            refuse("training.r_drop", sentence)
 
-    def _check_attention(self) -> None:
-        """What training asks of the attention must be there to be asked."""
-        training, attention = self.training, self.model.attention
-        guided = training.guided_attention is not None
-        for key, asked in (("guided_attention", guided), ("coverage_loss", training.coverage_loss)):
-            if asked and attention is None:
+    def _require_attention(self) -> None:
+        """Refuse options that need an attention where there is none, or none that learns."""
+        training, decoding, attention = self.training, self.decoding, self.model.attention
+        learning = {
+            "training.guided_attention": training.guided_attention is not None,
+            "training.coverage_loss": training.coverage_loss > 0.0,
+        }
+        searching = {
+            "decoding.coverage_penalty": decoding.coverage_penalty.name != "none",
+            "decoding.replace_unknown": decoding.replace_unknown,
+        }
+        for path, is_set in (learning | searching).items():
+            if is_set and attention is None:
                 sentence = "needs an attention, and model.attention is null; leave one of them out"
-                refuse((("training", key), sentence))
-            if asked and attention and SCORES.fact(attention.score.name, "is_constant"):
+                refuse(path, sentence)
+        for path, is_set in learning.items():
+            if is_set and attention and SCORES.fact(attention.score.name, "is_constant"):
                 sentence = (
                     f"has nothing to teach the score {attention.score.name!r}; the nearest that "
                     "works is general"
                 )
-                refuse((("training", key), sentence))
+                refuse(path, sentence)
+
+    def _check_links(self) -> None:
+        """Refuse guided attention without given alignments, and alignments that nothing reads."""
+        guided = self.training.guided_attention is not None
         if guided and all(corpus.alignments is None for corpus in self.data.train):
             sentence = "is missing, and training.guided_attention needs it"
-            refuse((("data", "train", "0", "alignments"), sentence))
-        decoding = self.decoding
-        penalized = decoding.coverage_penalty.name != "none"
-        replaced = decoding.replace_unknown
-        for key, asked in (("coverage_penalty", penalized), ("replace_unknown", replaced)):
-            if asked and attention is None:
-                sentence = "needs an attention, and model.attention is null; leave one of them out"
-                refuse((("decoding", key), sentence))
-        for key in ("valid", "test"):
-            corpus: CorpusConfig | None = getattr(self.data, key)
-            if corpus is not None and corpus.alignments is not None:
+            refuse("data.train.0.alignments", sentence)
+        for key, corpus in self.data.held_out():
+            if corpus.alignments is not None:
                 sentence = "are read in training alone; `nmt align --gold` compares with them"
-                refuse((("data", key, "alignments"), sentence))
-        self._check_alignment()
+                refuse(f"{key}.alignments", sentence)
 
     def _check_alignment(self) -> None:
-        """What is asked of weights must be what the alignment can learn from."""
+        """Refuse losses that the alignment cannot learn from."""
         attention, guided = self.model.attention, self.training.guided_attention
-        reinforced = self.training.reinforce != ReinforceConfig()
-        if attention is None:
-            if reinforced:
-                refuse((("training", "reinforce"), "is for model.attention.alignment: hard alone"))
-            return
-        name = attention.alignment.name
-        place = ("training", "guided_attention")
+        name = "" if attention is None else attention.alignment.name
         if guided is not None and not ALIGNMENTS.fact(name, "is_guidable"):
             sentence = (
                 f"the alignment {name!r} learns nothing from links: elsewhere than it looked its "
                 "weights are 0 whatever the scores; the nearest that works is softmax"
             )
-            refuse((place, sentence))
-        is_sparse = ALIGNMENTS.fact(name, "is_sparse")
-        if guided is not None and guided.loss == "cross_entropy" and is_sparse:
+            refuse("training.guided_attention", sentence)
+        is_logarithmic = guided is not None and guided.loss == "cross_entropy"
+        if is_logarithmic and ALIGNMENTS.fact(name, "is_sparse"):
             sentence = (
                 f"learns nothing from the weights of {name!r} that are exactly 0; the nearest that "
                 "works is squared_error"
             )
-            refuse(((*place, "loss"), sentence))
-        if reinforced and not ALIGNMENTS.fact(name, "uses_reinforce"):
-            refuse((("training", "reinforce"), "is for model.attention.alignment: hard alone"))
+            refuse("training.guided_attention.loss", sentence)
+        reinforced = self.training.reinforce != ReinforceConfig()
+        if reinforced and not (name and ALIGNMENTS.fact(name, "uses_reinforce")):
+            refuse("training.reinforce", "is for model.attention.alignment: hard alone")
+
+    def _check_sources(self) -> None:
+        """Refuse corpora that the encoder does not read."""
+        paths = [(f"data.train.{number}", corpus) for number, corpus in enumerate(self.data.train)]
+        for path, corpus in [*paths, *self.data.held_out()]:
+            if (corpus.grids is not None) != self.reads_grids:
+                wanted = "grids" if self.reads_grids else "text, not grids"
+                sentence = f"model.encoder is {self.model.encoder.name!r}, which reads {wanted}"
+                refuse(path, sentence)
+
+    def _check_grids(self) -> None:
+        """Refuse options that need the words of a source, which grids do not have."""
+        if self.tokenizer.shared:
+            refuse("tokenizer.shared", "grids have no vocabulary to share; set it to false")
+        if self.tokenizer.source_path is not None:
+            refuse("tokenizer.source_path", "grids need no tokenizer; leave it out")
+        if self.decoding.shortlist is not None:
+            sentence = "needs source words, and grids have none; leave it out"
+            refuse("decoding.shortlist", sentence)
+        if self.data.filters.deduplicate:
+            refuse("data.filters.deduplicate", "compares text, not grids; set it to false")
+        for number, corpus in enumerate(self.data.train):
+            if corpus.alignments is not None:
+                path = f"data.train.{number}.alignments"
+                refuse(path, "are of words, and grids have none")
 
     @property
     def reads_grids(self) -> bool:
@@ -219,34 +232,3 @@ class Config(Options):
             "decoding.dictionary": self.decoding.dictionary,
         }
         return paths | {key: name for key, name in others.items() if name is not None}
-
-    def _check_grids(self) -> None:
-        """Grids need the encoder that reads them, and have no words of their own."""
-        named: list[tuple[tuple[str, ...], CorpusConfig | None]]
-        named = [(("train", str(i)), corpus) for i, corpus in enumerate(self.data.train)]
-        named += [((key,), getattr(self.data, key)) for key in ("valid", "test")]
-        for place, corpus in named:
-            if corpus is None or (corpus.grids is not None) == self.reads_grids:
-                continue
-            wanted = "grids" if self.reads_grids else "text, not grids"
-            sentence = f"model.encoder is {self.model.encoder.name!r}, which reads {wanted}"
-            refuse((("data", *place), sentence))
-        if not self.reads_grids:
-            return
-        if self.tokenizer.shared:
-            sentence = "grids have no vocabulary to share; set it to false"
-            refuse((("tokenizer", "shared"), sentence))
-        if self.tokenizer.source_path is not None:
-            refuse((("tokenizer", "source_path"), "grids need no tokenizer; leave it out"))
-        if self.decoding.shortlist is not None:
-            refuse(
-                (("decoding", "shortlist"), "needs source words, and grids have none; leave it out")
-            )
-        if self.data.filters.deduplicate:
-            refuse(
-                (("data", "filters", "deduplicate"), "compares text, not grids; set it to false")
-            )
-        for index, corpus in enumerate(self.data.train):
-            if corpus.alignments is not None:
-                place = ("data", "train", str(index), "alignments")
-                refuse((place, "are of words, and grids have none"))

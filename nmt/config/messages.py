@@ -1,6 +1,7 @@
 """Say in one line what is wrong with an option: the value, what is allowed, the nearest name."""
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NoReturn
@@ -10,37 +11,26 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 UNKNOWN_OPTION: Final = "unknown_option"  # among the types of pydantic's errors
 MOST_SHOWN = 60  # characters of a bad value
-_WHOLE_NUMBER = "must be a whole number"
-_NUMBER = "must be a number"
-_BOOLEAN = "must be true or false"
 _GROUP = "must be a group of options (`key: value`)"
 _KINDS = {
-    "int_type": _WHOLE_NUMBER,
-    "int_parsing": _WHOLE_NUMBER,
-    "int_parsing_size": _WHOLE_NUMBER,
-    "int_from_float": _WHOLE_NUMBER,
-    "float_type": _NUMBER,
-    "float_parsing": _NUMBER,
-    "finite_number": "must be a finite number",
-    "bool_type": _BOOLEAN,
-    "bool_parsing": _BOOLEAN,
-    "string_type": "must be a text",
-    "list_type": "must be a list",
-    "model_type": _GROUP,
-    "model_attributes_type": _GROUP,
-    "dict_type": _GROUP,
+    "must be a whole number": "int_type int_parsing int_parsing_size int_from_float",
+    "must be a number": "float_type float_parsing",
+    "must be a finite number": "finite_number",
+    "must be true or false": "bool_type bool_parsing",
+    "must be a text": "string_type",
+    "must be a list": "list_type",
+    _GROUP: "model_type model_attributes_type dict_type",
+    "must be at least {ge}": "greater_than_equal",
+    "must be more than {gt}": "greater_than",
+    "must be at most {le}": "less_than_equal",
+    "must be less than {lt}": "less_than",
+    "must be at most {max_length} characters": "string_too_long",
+    "must be {expected}": "literal_error",
+    "is missing": "missing",
+    "must not be empty": "string_too_short too_short",
 }
-_WITHOUT_VALUE = {
-    "missing": "is missing",
-    "string_too_short": "must not be empty",
-    "too_short": "must not be empty",
-}
-_BOUNDS = {
-    "greater_than_equal": ("must be at least", "ge"),
-    "greater_than": ("must be more than", "gt"),
-    "less_than_equal": ("must be at most", "le"),
-    "less_than": ("must be less than", "lt"),
-}
+_SENTENCES = {kind: sentence for sentence, kinds in _KINDS.items() for kind in kinds.split()}
+"""What we say in place of pydantic, by the type of its error; its context fills the braces."""
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
@@ -71,27 +61,27 @@ def unknown(
     choices = ", ".join(allowed) if allowed else "none"
     owner = f" of {of}" if of else ""
     hint = f" (did you mean {' or '.join(elsewhere)}?)" if elsewhere else ""
-    hint = hint or _blank_missing(word) or did_you_mean(word, allowed)
+    hint = hint or blank_missing(word) or did_you_mean(word, allowed)
     return f"unknown {what} {word!r}{owner}{hint}; allowed: {choices}"
 
 
-def _blank_missing(text: Any) -> str:
-    """A hint for `size:128`, which YAML takes for one text."""
+def blank_missing(text: Any) -> str:
+    """Return a hint for `size:128`, which YAML takes for one text, or nothing."""
     is_glued = isinstance(text, str) and re.match(r"\w+:\S", text)
     return " (a blank is missing behind ':')" if is_glued else ""
 
 
-def refuse(*problems: tuple[tuple[str | int, ...], str], value: Any = None) -> NoReturn:
-    """Raise pydantic's error with our own sentences, each at its place in what is validated."""
-    details = [
-        InitErrorDetails(
-            # Braces would be taken for a template, so that the sentence goes in as a value.
-            type=PydanticCustomError("refused", "{sentence}", {"sentence": sentence}),
-            loc=place,
-            input=value,
-        )
-        for place, sentence in problems
-    ]
+def refuse(path: str | tuple[str | int, ...], sentence: str) -> NoReturn:
+    """Raise an error of pydantic with a sentence of our own.
+
+    Args:
+        path: of the option, dotted or in parts, from what is validated; empty: that itself.
+        sentence: what is wrong with it.
+    """
+    place = tuple(filter(None, path.split("."))) if isinstance(path, str) else path
+    # Braces would be taken for a template, so that the sentence goes in as a value.
+    kind = PydanticCustomError("refused", "{sentence}", {"sentence": sentence})
+    details = [InitErrorDetails(type=kind, loc=place, input=None)]
     raise ValidationError.from_exception_data("options", details)
 
 
@@ -107,47 +97,30 @@ def refuse_unknown_keys(given: Iterable[Any], allowed: Sequence[str], of: str = 
 
 
 def explain(error: ErrorDetails, elsewhere: Sequence[str] = ()) -> str:
-    """One of pydantic's errors as our sentence.
+    """Return one of pydantic's errors as our sentence.
 
     Args:
         error: what pydantic says.
         elsewhere: of an option that is unknown at its place, the places where there is one.
     """
-    kind, value = error["type"], show(error["input"])
-    context = error.get("ctx", {})
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "refused":
         return error["msg"]
     if kind == UNKNOWN_OPTION:
         return unknown("option", context["name"], context["allowed"], context["of"], elsewhere)
-    if kind in _WITHOUT_VALUE:
-        return _WITHOUT_VALUE[kind]
+    facts = {
+        key: format_bound(fact) if isinstance(fact, int | float) else fact
+        for key, fact in context.items()
+    }
+    if kind not in _SENTENCES:
+        return f"{error['msg']}, not {show(value)}"
+    sentence = _SENTENCES[kind].format_map(facts)
+    if not sentence.startswith("must be "):
+        return sentence
+    hint = blank_missing(value) if sentence == _GROUP else ""
     if kind == "literal_error":
-        choices = re.findall(r"'([^']*)'", context["expected"])
-        hint = did_you_mean(str(error["input"]), choices)
-        return f"must be {context['expected']}, not {value}{hint}"
-    if kind == "string_too_long":
-        return f"must be at most {context['max_length']:,} characters, not {value}"
-    if kind in _BOUNDS:
-        sentence, bound = _BOUNDS[kind]
-        return f"{sentence} {format_bound(context[bound])}, not {value}"
-    if kind in _KINDS:
-        hint = _blank_missing(error["input"]) if _KINDS[kind] == _GROUP else ""
-        return f"{_KINDS[kind]}, not {value}{hint}"
-    return f"{error['msg']}, not {value}"
-
-
-def explain_alternatives(errors: Sequence[ErrorDetails], or_null: bool) -> str:
-    """Return one sentence for a value that none of the alternatives of an option takes.
-
-    Args:
-        errors: of one value, one for each alternative.
-        or_null: null is allowed as well.
-    """
-    value = show(errors[0]["input"])
-    sentences = [explain(error).partition(f", not {value}")[0] for error in errors]
-    allowed = [sentence.removeprefix("must be ") for sentence in sentences]
-    allowed += ["null"] if or_null else []
-    return f"must be {', '.join(allowed[:-1])} or {allowed[-1]}, not {value}"
+        hint = did_you_mean(str(value), re.findall(r"'([^']*)'", context["expected"]))
+    return f"{sentence}, not {show(value)}{hint}"
 
 
 def format_bound(bound: float) -> str:
@@ -156,16 +129,11 @@ def format_bound(bound: float) -> str:
 
 
 def show(value: Any) -> str:
-    """A value as one would write it in YAML, shortened."""
+    """Return a value as one would write it in YAML, shortened."""
     text = in_full(value)
     return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
 
 
 def in_full(value: Any) -> str:
-    """The same, however long it is."""
-    text = {None: "null", True: "true", False: "false"}.get(value) if _is_plain(value) else None
-    return text or repr(value)
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool)
+    """Return a value as one would write it in YAML, however long it is."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)

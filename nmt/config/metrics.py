@@ -61,10 +61,10 @@ def _check_labels(metrics: list[MetricConfig]) -> list[MetricConfig]:
                 f"{label!r} is in the list before; give this one a name of its own, as in "
                 f"{{name: {name}, as: {name}_2}}"
             )
-            refuse(((index,), sentence))
+            refuse((index,), sentence)
         if label != name and label in ("loss", *METRICS.names()):
             sentence = f"{label!r} is the name of something else; choose another"
-            refuse(((index, "as"), sentence))
+            refuse((index, "as"), sentence)
         seen.add(label)
     return metrics
 

@@ -23,7 +23,7 @@ from nmt.config.registry import PlugIn
 
 def _check_residual(residual: bool, num_layers: int) -> None:
     if residual and num_layers == 1:
-        refuse((("residual",), "connects layers, and there is one: set num_layers: 2 or more"))
+        refuse("residual", "connects layers, and there is one: set num_layers: 2 or more")
 
 
 class EmbeddingConfig(Options):
@@ -112,13 +112,13 @@ class AttentionConfig(Options):
             return self
         if self.num_heads > 1:
             sentence = f"heads of the score {score!r} would all look alike; set it to 1"
-            refuse((("num_heads",), sentence))
+            refuse("num_heads", sentence)
         if ALIGNMENTS.fact(alignment, "needs_distinct_scores"):
             sentence = (
                 f"{alignment!r} picks a position by its score, and {score!r} scores all alike; the "
                 "nearest that works is softmax"
             )
-            refuse((("alignment",), sentence))
+            refuse("alignment", sentence)
         return self
 
 
@@ -205,13 +205,13 @@ class ModelConfig(Options):
                 f"{style!r} is the decoder without attention: set model.attention: null, or take "
                 "another style"
             )
-            refuse((("decoder", "style"), sentence))
+            refuse("decoder.style", sentence)
         if not BRIDGES.fact(bridge, "reads_source"):
             sentence = (
                 f"{bridge!r} keeps the source from {style!r}, which knows it by its first state "
                 "alone; the nearest that works is final"
             )
-            refuse((("bridge",), sentence))
+            refuse("bridge", sentence)
 
     def _check_dot_product(self) -> None:
         """Refuse a product of vectors of unequal sizes."""
@@ -226,7 +226,7 @@ class ModelConfig(Options):
                 f"{each}; set model.decoder.hidden_size: {value}, or model.attention.score: "
                 "general (what earlier versions trained under this name)"
             )
-            refuse((("attention", "score"), sentence))
+            refuse("attention.score", sentence)
 
     def _check_heads(self) -> None:
         heads = 1 if self.attention is None else self.attention.num_heads
@@ -242,4 +242,4 @@ class ModelConfig(Options):
                     f"must divide {name} ({size}), which {heads} does not; the nearest that works "
                     f"is {nearest}"
                 )
-                refuse((("attention", "num_heads"), sentence))
+                refuse("attention.num_heads", sentence)

@@ -157,7 +157,7 @@ class Table:
 
     def _check_name(self, name: str) -> str:
         if name not in self.names():
-            refuse(((), unknown(self.kind, name, self.names())), value=name)
+            refuse("", unknown(self.kind, name, self.names()))
         return name
 
     def _check(self, name: str, options: dict[str, Any], others: tuple[str, ...]) -> dict[str, Any]:

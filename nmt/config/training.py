@@ -1,8 +1,14 @@
 """The options of the training engine."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from nmt.config.base import (
     OPTIMIZERS,
@@ -14,7 +20,7 @@ from nmt.config.base import (
     Probability,
     Strength,
 )
-from nmt.config.messages import refuse
+from nmt.config.messages import refuse, show
 from nmt.config.metrics import MetricConfig, MetricList, make_metric
 from nmt.config.registry import PlugIn
 
@@ -32,7 +38,7 @@ class ScheduledSamplingConfig(Options):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.end <= self.start:
-            refuse((("end",), f"must be more than start ({self.start}), not {self.end}"))
+            refuse("end", f"must be more than start ({self.start}), not {self.end}")
         return self
 
 
@@ -83,7 +89,7 @@ class ValidationConfig(Options):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.best not in self.choices:
-            refuse((("best",), _unmeasured(self.best, self.choices)))
+            refuse("best", _unmeasured(self.best, self.choices))
         return self
 
     @property
@@ -184,28 +190,33 @@ class TrainingConfig(Options):
     num_threads: Annotated[int, Field(ge=1, le=1_024)] | None = None
     """CPU threads; null: what torch chooses. Fewer may be faster where others use its cores."""
 
+    @field_validator("batch_tokens", mode="wrap")
+    @classmethod
+    def _explain_alternatives(cls, given: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return read(given)
+        except ValidationError:
+            sentence = f"must be a whole number of at least 1, 'auto' or null, not {show(given)}"
+            refuse("", sentence)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.batch_tokens is None and self.batch_sentences is None:
             sentence = "neither batch_tokens nor batch_sentences is set; set one, or both"
-            refuse((("batch_tokens",), sentence))
+            refuse("batch_tokens", sentence)
         if self.early_stopping is None and self.max_epochs is None and self.max_updates is None:
-            refuse(
-                (
-                    ("max_epochs",),
-                    "training would never end; set max_epochs, max_updates or early_stopping",
-                )
-            )
+            sentence = "training would never end; set max_epochs, max_updates or early_stopping"
+            refuse("max_epochs", sentence)
         if self.r_drop > 0.0 and self.scheduled_sampling is not None:
             sentence = (
                 "two passes that are fed other words should not agree; set it to null, or r_drop "
                 "to 0"
             )
-            refuse((("scheduled_sampling",), sentence))
+            refuse("scheduled_sampling", sentence)
         choices = self.validation.choices
         if self.early_stopping is not None and self.early_stopping.metric not in choices:
-            place = ("early_stopping", "metric")
-            refuse((place, _unmeasured(self.early_stopping.metric, choices)))
+            sentence = _unmeasured(self.early_stopping.metric, choices)
+            refuse("early_stopping.metric", sentence)
         return self
 
 

@@ -11,9 +11,8 @@ from pydantic import ValidationError
 from nmt.config.base import SCORES
 from nmt.config.experiment import CONFIG_VERSION
 from nmt.config.model import ENCODERS, DecoderConfig
+from nmt.config.tree import Tree
 from nmt.config.yaml import RUN_KEYS
-
-Tree = dict[str, Any]
 
 
 def upgrade(tree: Tree) -> Tree:

@@ -5,11 +5,14 @@ text means. So ``3e-4`` is a number where a number is declared, and ``no`` is a 
 text is, whatever YAML 1.1 makes of them.
 """
 
+import errno
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from nmt.core.errors import ConfigError
+from nmt.core.errors import ConfigError, os_reason
+from nmt.system.untrusted_files import read_regular
 
 Yaml = dict[str, Any] | list[Any] | str | None
 
@@ -92,6 +95,28 @@ class _TextLoader(yaml.SafeLoader):
 
 class _Refused(Exception):
     """What we refuse that YAML allows."""
+
+
+def read_yaml(path: Path) -> Yaml:
+    """Read a small YAML file that a person or a stranger's file named.
+
+    Raises:
+        ConfigError: it cannot be read, is not a regular file, is too large, or is not YAML.
+    """
+    try:
+        text = read_regular(path, MAX_CONFIG_BYTES).decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        inside = path / "config.yaml"
+        hint = f"; of a run, give {inside}" if inside.is_file() else ""
+        raise ConfigError(f"{path}: is a folder, not a YAML file{hint}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except OSError as error:
+        hint = "; give a YAML configuration" if error.errno == errno.EFBIG else ""
+        raise ConfigError(f"{path}: cannot be read: {os_reason(error)}{hint}") from None
+    return parse_yaml(text, str(path))
 
 
 def parse_yaml(text: str, name: str) -> Yaml:

@@ -533,10 +533,10 @@ def test_no_torch_is_loaded(write: Write) -> None:
 @pytest.mark.parametrize(
     ("value", "wrong"),
     [
-        ("lots", "must be a whole number, 'auto' or null, not 'lots'"),
-        ("1.5", "must be a whole number, 'auto' or null, not '1.5'"),
-        ("0", "must be at least 1, 'auto' or null, not '0'"),
-        ("[1]", "must be a whole number, 'auto' or null, not ['1']"),
+        ("lots", "must be a whole number of at least 1, 'auto' or null, not 'lots'"),
+        ("1.5", "must be a whole number of at least 1, 'auto' or null, not '1.5'"),
+        ("0", "must be a whole number of at least 1, 'auto' or null, not '0'"),
+        ("[1]", "must be a whole number of at least 1, 'auto' or null, not ['1']"),
     ],
 )
 def test_of_alternatives_all_are_named(value: str, wrong: str, write: Write) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nmt.config.file import Tree
+from nmt.config.tree import Tree
 from nmt.config.versions import name_trained_score, upgrade
 
 UNEQUAL: Tree = {"encoder": {"hidden_size": 4}, "decoder": {"hidden_size": 6}}

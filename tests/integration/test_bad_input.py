@@ -594,7 +594,7 @@ def test_options_that_cannot_be(
     [
         ("missing.yaml", None, ["missing.yaml: no such file"]),
         ("list.yaml", b"- a\n- b\n", ["list.yaml"]),
-        ("glued.yaml", b"run:runs/x\n", ["not a text (is a blank missing behind ':'?)"]),
+        ("glued.yaml", b"run:runs/x\n", ["not a text (a blank is missing behind ':')"]),
         ("broken.yaml", b"run: [\n", ["broken.yaml"]),
         ("latin.yaml", b"run: \xfc\n", ["latin.yaml: not UTF-8"]),
         ("empty.yaml", b"", ["empty.yaml", "run"]),
