@@ -21,7 +21,7 @@ from nmt.system.memory import free_memory, peak_memory, reset_peak_memory
 from nmt.system.torchrun import local_size
 from nmt.text.reader import Tokens
 from nmt.training.objective.objective import build_objective
-from nmt.training.oom_advice import explain_out_of_memory
+from nmt.training.oom_splitting import explain_out_of_memory
 
 _MOST: Final = 25_000  # where larger batches take longer and teach no more, on any hardware
 _UPDATES_OF_EPOCH: Final = 100  # at least: a small corpus needs small batches

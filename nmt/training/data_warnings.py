@@ -1,17 +1,18 @@
-"""Warnings of data that would train, and give figures that mislead."""
+"""Warnings about data that trains, but with misleading figures."""
 
 import logging
 
 from nmt.build.data import build_corpus
-from nmt.build.metrics import build_metrics
+from nmt.build.metrics import TEST_METRICS, build_metrics, warn_about_normalization
 from nmt.config.experiment import Config
 from nmt.data.duplicates import count_duplicates
 from nmt.data.formats.corpus import read_pairs
+from nmt.text.normalization import Normalizer
 
 logger = logging.getLogger(__name__)
 
 
-def warn_of_repeats(config: Config) -> None:
+def warn_about_duplicates(config: Config) -> None:
     """Warn of validation and test pairs that are training pairs; log how many repeat each other.
 
     Raises:
@@ -38,7 +39,7 @@ def warn_of_repeats(config: Config) -> None:
             )
 
 
-def warn_of_case(config: Config) -> None:
+def warn_about_case(config: Config) -> None:
     """Warn of a metric that counts case and steers the training of a model that writes none.
 
     Raises:
@@ -60,3 +61,25 @@ def warn_of_case(config: Config) -> None:
                 "it to bleu_lc (listed in training.validation.metrics) or loss",
                 *(key, label),
             )
+
+
+def warn_about_references(config: Config, normalizer: Normalizer) -> None:
+    """Warn of references that the model cannot write, in the sets that it is measured on.
+
+    Args:
+        config: the experiment.
+        normalizer: of the target tokenizer.
+
+    Raises:
+        DataError: a corpus cannot be read.
+    """
+    validation = config.training.validation
+    metrics = build_metrics(validation.metrics)
+    on_test = [*metrics, *build_metrics(map(validation.named, TEST_METRICS))]
+    for key, corpus, measured in (
+        ("data.valid", config.data.valid, metrics),
+        ("data.test", config.data.test, on_test),
+    ):
+        if corpus is not None and measured:
+            references = [target for _, target in read_pairs(build_corpus(corpus))]
+            warn_about_normalization(key, references, normalizer, measured)

@@ -16,9 +16,9 @@ from nmt.inference.translator import Translator
 from nmt.runs.directory import RunDirectory
 from nmt.system.atomic_files import write_text
 from nmt.training.optim.checkpoint_averaging import average_weights
+from nmt.training.optim.ema import swapped_weights
 from nmt.training.signals import Interruption
 from nmt.training.state import TrainingState
-from nmt.training.swapped_weights import swapped_weights
 from nmt.training.validation import on_all_ranks, translate_lines
 
 logger = logging.getLogger(__name__)

@@ -1,18 +1,43 @@
-"""The gradient of an update's batches, of which those that run out of memory are split."""
+"""Out of memory: split a batch that has no room, and say what to do where that does not help."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from nmt.core.batch import Batch
+from nmt.core.errors import UserError
 from nmt.core.tensor_tree import to
 from nmt.system.memory import is_out_of_memory
-from nmt.training.oom_advice import describe, num_cells, split
-from nmt.training.randomness import seed_update
+from nmt.training.process_setup import seed_update
 from nmt.training.state import TrainingState
 
 logger = logging.getLogger(__name__)
+
+AT_A_STEP: Final = (
+    "out of memory in an update, after its batches, where gradients are added up and the optimizer "
+    "steps: start another run with lower training.batch_tokens or a smaller model; where several "
+    "processes train, --resume training.ranks.shard_optimizer=true goes on with less memory in each"
+)
+IN_A_VALIDATION: Final = (
+    "out of memory, and not in an update: lower decoding.batch_tokens, which is how much is "
+    "translated at once in a validation, or make the model smaller; --resume goes on from the last "
+    "checkpoint"
+)
+
+
+@contextmanager
+def explain_out_of_memory(message: str) -> Iterator[None]:
+    """Turn a lack of memory inside the `with` into a user error with this message."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise UserError(message) from error
+        raise
 
 
 class GradientAccumulator:
@@ -47,7 +72,7 @@ class GradientAccumulator:
             state.optimizer.zero_grad(set_to_none=True)
             parts = self._split(parts, too_large)
         if len(parts) > len(batches):
-            logger.warning("batches of up to %s tokens fit", f"{max(map(num_cells, parts)):,}")
+            logger.warning("batches of up to %s tokens fit", f"{max(map(_num_cells, parts)):,}")
         return sums
 
     def count_split(self) -> None:
@@ -86,7 +111,7 @@ class GradientAccumulator:
     def _split(self, batches: list[Batch], index: int) -> list[Batch]:
         """The batches with one in two."""
         batch = batches[index]
-        parts = split(batch)
+        parts = _halve(batch)
         if self._state.device.type == "cuda":
             torch.cuda.empty_cache()
         self._num_split += 1
@@ -94,7 +119,34 @@ class GradientAccumulator:
             "update %s: out of memory at %s; it is split and done again (batches split so far: "
             "%s): lower training.batch_tokens, or set it to auto",
             f"{self._counters.update:,}",
-            describe(batch),
+            _describe(batch),
             f"{self._counters.num_split + self._num_split:,}",
         )
         return [*batches[:index], *parts, *batches[index + 1 :]]
+
+
+def _halve(batch: Batch) -> tuple[Batch, Batch]:
+    """A batch that was too large, in two.
+
+    Raises:
+        UserError: it is one sentence.
+    """
+    if batch.num_sentences == 1:
+        raise UserError(
+            f"out of memory at one pair of {batch.source.shape[1]} and {batch.labels.shape[1]} "
+            "tokens: leave out pairs as long (data.filters.max_length), or make the model smaller"
+        )
+    return batch.halves()
+
+
+def _num_cells(batch: Batch) -> int:
+    """What `training.batch_tokens` is a limit of: of the larger side, padding counted."""
+    return batch.num_sentences * max(batch.source.shape[1], batch.labels.shape[1])
+
+
+def _describe(batch: Batch) -> str:
+    """How large a batch is, for a message."""
+    return (
+        f"{batch.num_sentences:,} pairs of up to {batch.source.shape[1]} and "
+        f"{batch.labels.shape[1]} tokens"
+    )

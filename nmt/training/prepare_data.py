@@ -5,20 +5,14 @@ from dataclasses import dataclass
 
 import torch
 
-from nmt.build.data import build_corpus, build_loader, encode_training
+from nmt.build.data import build_loader, encode_training
 from nmt.build.lexicon import learn_lexicon
-from nmt.build.metrics import (
-    TEST_METRICS,
-    build_metrics,
-    find_bleu_tokenizer,
-    warn_about_normalization,
-)
+from nmt.build.metrics import find_bleu_tokenizer
 from nmt.build.model import require_memory
 from nmt.build.tokenizers import Tokenizers, build_tokenizers, load_tokenizers
 from nmt.config.experiment import Config
 from nmt.config.file import load_config
 from nmt.core.errors import ConfigError
-from nmt.data.formats.corpus import read_pairs
 from nmt.data.loader import DataLoader
 from nmt.data.shard import UNSHARDED, Shard
 from nmt.evaluation.bleu_tokenizers import AUTO
@@ -27,7 +21,11 @@ from nmt.runs.directory import RunDirectory
 from nmt.runs.run import Run
 from nmt.system.device import resolve_device, resolve_precision
 from nmt.training.batch_size_probing import probe_batch_tokens
-from nmt.training.data_warnings import warn_of_case, warn_of_repeats
+from nmt.training.data_warnings import (
+    warn_about_case,
+    warn_about_duplicates,
+    warn_about_references,
+)
 from nmt.training.fine_tuning import copy_pretrained_tokenizers, log_differences
 
 logger = logging.getLogger(__name__)
@@ -85,7 +83,12 @@ def prepare_data(
         copies=2 if config.training.ema_decay is None else 3,
     )
     if not is_begun:
-        _look_at_data(config, tokenizers, is_first=shard.rank == 0)
+        if config.start_from is not None:
+            log_differences(config, tokenizers)
+        warn_about_references(config, tokenizers.target.normalizer)
+        warn_about_case(config)
+        if shard.rank == 0:  # which does not wait for the others
+            warn_about_duplicates(config)
     corpora = encode_training(config, run, tokenizers.source, tokenizers.target)
     if config.decoding.shortlist is not None and not run.lexicon.exists():
         logger.info("learning the lexicon for decoding.shortlist")
@@ -138,29 +141,6 @@ def _with_resolved(
         tokenizer = tokenizer.model_copy(update={"normalization": normalization})
     training = training.model_copy(update=found)
     return config.model_copy(update={"training": training, "tokenizer": tokenizer})
-
-
-def _look_at_data(config: Config, tokenizers: Tokenizers, *, is_first: bool) -> None:
-    """Warn of data that would train, and give figures that mislead."""
-    if config.start_from is not None:
-        log_differences(config, tokenizers)
-    _look_at_references(config, tokenizers)
-    warn_of_case(config)
-    if is_first:  # which does not wait for the others
-        warn_of_repeats(config)
-
-
-def _look_at_references(config: Config, tokenizers: Tokenizers) -> None:
-    """Warn of references that the model cannot write, in the sets that it is measured on."""
-    metrics = build_metrics(config.training.validation.metrics)
-    on_test = [*metrics, *build_metrics(map(config.training.validation.named, TEST_METRICS))]
-    for key, corpus, measured in (
-        ("data.valid", config.data.valid, metrics),
-        ("data.test", config.data.test, on_test),
-    ):
-        if corpus is not None and measured:
-            references = [target for _, target in read_pairs(build_corpus(corpus))]
-            warn_about_normalization(key, references, tokenizers.target.normalizer, measured)
 
 
 def _bleu_tokenizer(config: Config) -> str:

@@ -26,10 +26,9 @@ from nmt.training.optim.optimizers import (
     optimizer_tensors,
     restore_optimizer,
 )
-from nmt.training.optim.schedules import Schedule
+from nmt.training.optim.schedules import Schedule, scheduled_sampling_probability
 from nmt.training.resume_checks import DataIdentity
 from nmt.training.saved_state import require_same_schedule, require_same_tensors
-from nmt.training.scheduled_sampling import sampling_chance
 from nmt.training.snapshots import Snapshots
 from nmt.training.validation import Validator
 
@@ -129,7 +128,7 @@ class TrainingState:
         sampling = self.config.scheduled_sampling
         if sampling is None:
             return 0.0
-        return sampling_chance(
+        return scheduled_sampling_probability(
             self.counters.update, sampling.start, sampling.end, sampling.probability
         )
 

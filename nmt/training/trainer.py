@@ -27,8 +27,12 @@ from nmt.training.finishing import finish, has_results
 from nmt.training.logs.environment import write_environment
 from nmt.training.logs.reporter import log_to_file
 from nmt.training.logs.timer import Timer
-from nmt.training.oom_advice import AT_A_STEP, IN_A_VALIDATION, explain_out_of_memory
-from nmt.training.oom_splitting import GradientAccumulator
+from nmt.training.oom_splitting import (
+    AT_A_STEP,
+    IN_A_VALIDATION,
+    GradientAccumulator,
+    explain_out_of_memory,
+)
 from nmt.training.optim.all_reduce import GRADIENT_DTYPES, all_reduce_gradients
 from nmt.training.optim.optimizers import apply_gradients
 from nmt.training.prepare_data import (
@@ -37,8 +41,7 @@ from nmt.training.prepare_data import (
     resolve_auto,
     resolve_auto_from_run,
 )
-from nmt.training.process_setup import set_up_process
-from nmt.training.randomness import seed_everything
+from nmt.training.process_setup import seed_everything, set_up_process
 from nmt.training.rank_checks import require_same_start
 from nmt.training.resume_checks import require_best, require_same, require_untrained
 from nmt.training.saved_state import load_state

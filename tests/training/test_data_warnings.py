@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nmt.config.experiment import Config
-from nmt.training.data_warnings import warn_of_case, warn_of_repeats
+from nmt.training.data_warnings import warn_about_case, warn_about_duplicates
 
 
 def config(folder: Path, splits: dict[str, Any], **options: Any) -> Config:
@@ -29,7 +29,7 @@ def test_pairs_that_are_trained_and_measured_on_are_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     valid, test = [[("a", "A"), ("c", "C"), ("x", "C")]], [TRAIN[1]]
-    warn_of_repeats(config(tmp_path, {"train": TRAIN, "valid": valid, "test": test}))
+    warn_about_duplicates(config(tmp_path, {"train": TRAIN, "valid": valid, "test": test}))
     assert caplog.messages == [
         "data.valid: 2 of 3 pairs (66.7%) are training pairs as well, so that its scores are too "
         "good; take them out of one of the two",
@@ -44,7 +44,7 @@ def test_training_pairs_that_repeat_another_are_counted_unless_they_are_left_out
 ) -> None:
     caplog.set_level("INFO", "nmt")
     splits = {"train": TRAIN, "valid": [[("x", "X")]]}
-    warn_of_repeats(config(tmp_path, splits, filters={"deduplicate": deduplicate}))
+    warn_about_duplicates(config(tmp_path, splits, filters={"deduplicate": deduplicate}))
     told = (
         "data.train: 1 of 5 pairs repeat another one; data.filters.deduplicate: true leaves them "
         "out"
@@ -76,7 +76,7 @@ def test_a_metric_that_counts_case_does_not_suit_lowercased_text(
     training = {"validation": validation, "early_stopping": {"metric": stopping}}
     splits = {"train": TRAIN, "valid": [[("a", target)]]}
     options = {"training": training, "tokenizer": {"lowercase": lowercase}}
-    warn_of_case(config(tmp_path, splits, **options))
+    warn_about_case(config(tmp_path, splits, **options))
     assert [message.partition(":")[0] for message in caplog.messages] == keys
     assert all(
         message.endswith(

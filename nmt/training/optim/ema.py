@@ -1,16 +1,26 @@
-"""Exponential moving average of the weights."""
+"""Exponential moving average of the weights, and how a model is lent other weights."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from nmt.training.swapped_weights import swapped_weights
+
+@contextmanager
+def swapped_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Give the model these weights, by the names of its state; put its own back at the end."""
+    state = model.state_dict()
+    own = {name: state[name].clone() for name in weights}
+    model.load_state_dict({**state, **weights})
+    try:
+        yield
+    finally:
+        model.load_state_dict({**state, **own})
 
 
 class ExponentialMovingAverage:
-    """Keeps ``average = d * average + (1 - d) * weights`` beside a model (Polyak & Juditsky 1992).
+    """Keeps ``average = d * average + (1 - d) * weights`` of a model (Polyak & Juditsky 1992).
 
     Early on d is smaller, ``min(decay, (1 + n) / (10 + n))`` after n updates, so that the average
     does not remember where the weights started.
@@ -35,11 +45,11 @@ class ExponentialMovingAverage:
             )
 
     def average_parameters(self) -> AbstractContextManager[None]:
-        """The model holds the average inside the `with`, and its own weights again after it."""
+        """Give the model the average inside the `with`, and its own weights after it."""
         return swapped_weights(self._model, self._average)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The average, for a checkpoint."""
+        """Return the average, for a checkpoint."""
         return dict(self._average)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""How the learning rate moves: a factor on the optimizer's own rate, for each update."""
+"""What changes from update to update: a factor on the learning rate, and scheduled sampling."""
 
 import math
 from abc import ABC, abstractmethod
@@ -221,6 +221,19 @@ def _check_end(what: str, end: int | None, state: dict[str, float]) -> None:
             "training.max_updates and training.max_epochs back, or start another run with "
             "run=PATH"
         )
+
+
+def scheduled_sampling_probability(update: int, start: int, end: int, probability: float) -> float:
+    """Return 0 until `start`, then a value that rises linearly to `probability` at `end`.
+
+    The linear schedule of Bengio 2015, section 2.4, with the probability of feeding the model's own
+    word (one minus their epsilon).
+    """
+    if update <= start:
+        return 0.0
+    if update >= end:
+        return probability
+    return probability * (update - start) / (end - start)
 
 
 SCHEDULES: Final[dict[str, type[Schedule]]] = {

@@ -10,6 +10,7 @@ from nmt.training.optim.schedules import (
     InverseSquareRoot,
     Plateau,
     Schedule,
+    scheduled_sampling_probability,
 )
 
 
@@ -141,3 +142,11 @@ def test_the_given_length_of_cosine_counts_the_warmup() -> None:
     assert [schedule.factor(update) for update in (5, 10, 30, 50)] == pytest.approx(
         [0.5, 1.0, 0.5, 0.0]
     )
+
+
+@pytest.mark.parametrize(
+    ("update", "probability"), [(0, 0.0), (100, 0.0), (150, 0.2), (200, 0.4), (10**6, 0.4)]
+)
+def test_probability_of_scheduled_sampling_rises_linearly(update: int, probability: float) -> None:
+    found = scheduled_sampling_probability(update, 100, 200, 0.4)
+    assert found == pytest.approx(probability)

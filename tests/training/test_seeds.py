@@ -4,7 +4,7 @@ from itertools import product
 import numpy as np
 import torch
 
-from nmt.training.randomness import seed_everything, seed_update
+from nmt.training.process_setup import seed_everything, seed_update
 
 
 def draw() -> tuple[float, ...]:
