@@ -177,9 +177,8 @@ class Tokenizer(SourceReader[str]):
         for token in range(len(SPECIAL_SYMBOLS), len(self)):
             text = self._join([token])
             if not self._is_blank(token):
-                edges[0, token] = self._starts_word([EOS, token], 1) or not is_word_character(
-                    text[:1]
-                )
+                starts_word = self._starts_word([EOS, token], 1)
+                edges[0, token] = starts_word or not is_word_character(text[:1])
                 edges[1, token] = not is_word_character(text[-1:])
         return edges
 

@@ -36,6 +36,7 @@ from nmt.search.hypothesis import Hypothesis
 from nmt.search.rule_variants import ShallowFusion
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
+from nmt.text.storage import save_tokenizer
 from nmt.text.words import WordTrainer
 
 WORDS = [f"w{index}" for index in range(40)]
@@ -114,7 +115,7 @@ def save_run(translator: Translator, folder: Path) -> RunDirectory:
         }
     )
     run.config.write_text(dump_config(config), encoding="utf-8")
-    translator.source_reader.save(run.shared_tokenizer)
+    save_tokenizer(translator.source_reader, run.shared_tokenizer)
     save_checkpoint(run.checkpoint("best"), {"model": translator.runner.model.state_dict()}, {})
     return run
 
