@@ -4,11 +4,11 @@ import os
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from nmt.config.messages import refuse, unknown
-from nmt.config.registry import PlugIn, Strict, Table
+from nmt.config.registry import Strict, Table
 
 # Where each kind of plug-in is listed: a torch-free pointer to the table beside the classes.
 TOKENIZERS = Table("tokenizer", "nmt.text.table", "TOKENIZERS")
@@ -29,19 +29,6 @@ class Options(Strict):
     """A group of options, every field with a line of help."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_default_plugins(cls, given: Any) -> Any:
-        """Options without a name are those of the default plug-in."""
-        if not isinstance(given, dict):
-            return given
-        named = dict(given)
-        for key, field in cls.model_fields.items():
-            value = given.get(key)
-            if field.annotation is PlugIn and isinstance(value, dict) and "name" not in value:
-                named[key] = {"name": field.default.name, **value}
-        return named
 
 
 class Variants:

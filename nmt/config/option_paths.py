@@ -1,6 +1,5 @@
 """Where in the tree of options a name is: for who wrote an option at the wrong place."""
 
-import functools
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -13,24 +12,18 @@ from nmt.config.registry import Table
 
 
 def option_paths(name: str) -> list[str]:
-    """The dotted keys that end in a name, in the order of the tree; imports no part."""
-    return list(dict.fromkeys(key for key in _keys() if key.rpartition(".")[2] == name))
-
-
-@functools.cache
-def _keys() -> tuple[str, ...]:
-    return tuple(_walk(Config, ""))
+    """Return the dotted keys that end in a name, in the order of the tree; import no part."""
+    keys = _walk(Config, "")
+    return list(dict.fromkeys(key for key in keys if key.rpartition(".")[2] == name))
 
 
 def _walk(model: type[BaseModel], above: str) -> Iterator[str]:
     for key, field in model.model_fields.items():
         name = field.alias or key
         yield above + name
-        group = group_in(field.annotation)
-        if group is not None:
+        if (group := group_in(field.annotation)) is not None:
             yield from _walk(group, f"{above}{name}.")
-        table = table_in(field)
-        if table is not None:
+        if (table := table_in(field)) is not None:
             for plugin in table.names():
                 options = table.options(plugin).model_fields
                 yield from (f"{above}{name}.{option}" for option in options)

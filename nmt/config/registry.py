@@ -9,7 +9,6 @@ configuration imports no part.
 import functools
 import importlib
 import re
-from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -23,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.errors import PydanticUndefinedAnnotation
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from nmt.config.messages import explain, refuse, refuse_unknown_keys, unknown
@@ -31,6 +31,9 @@ from nmt.core.errors import ConfigError
 
 # What the type of an option may be made of, besides Python's builtins.
 _TYPES = {"Annotated": Annotated, "Literal": Literal, "Ge": Ge, "Gt": Gt, "Le": Le, "Lt": Lt}
+
+
+_SCIENTIFIC = re.compile(r"\d{1,40}(\.\d{1,40})?[eE]\+?\d{1,2}")
 
 
 class Strict(BaseModel):
@@ -46,29 +49,31 @@ class Strict(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_unknown_keys(cls, given: Any) -> Any:
+    def _prepare(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        if cls.model_config.get("extra") == "forbid":
-            refuse_unknown_keys(given, list(cls.model_fields))
         fields = cls.model_fields
+        if cls.model_config.get("extra") == "forbid":
+            refuse_unknown_keys(given, list(fields))
         return {
-            key: _whole(value) if key in fields and _is_whole(fields[key].annotation) else value
+            key: _prepare(value, fields[key]) if key in fields else value
             for key, value in given.items()
         }
 
 
-def _is_whole(annotation: Any) -> bool:
-    """Whether whole numbers are what an option takes (or one of the things)."""
-    return annotation is int or any(map(_is_whole, get_args(annotation)))
-
-
-def _whole(value: Any) -> Any:
-    """`1e3` as the whole number that it is; all else as it was."""
-    if isinstance(value, str) and re.fullmatch(r"\d{1,40}(\.\d{1,40})?[eE]\+?\d{1,2}", value):
-        number = Decimal(value)
-        return int(number) if number == int(number) else value
+def _prepare(value: Any, field: FieldInfo) -> Any:
+    """Write `1e3` as a whole number, and the name of the default plug-in before its options."""
+    if field.annotation is PlugIn and isinstance(value, dict):
+        return {"name": field.default.name, **value}
+    is_scientific = isinstance(value, str) and _SCIENTIFIC.fullmatch(value)
+    if is_scientific and _takes_whole(field.annotation) and float(value).is_integer():
+        return int(float(value))
     return value
+
+
+def _takes_whole(annotation: Any) -> bool:
+    """Return whether whole numbers are what an option takes, or one of the things."""
+    return annotation is int or any(map(_takes_whole, get_args(annotation)))
 
 
 class PlugIn(BaseModel):
@@ -187,8 +192,7 @@ def _schema(table: Table, name: str) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for option in table.signature(name):
         assert option.name != "name", f"{table.module}: an option cannot be called 'name'"
-        default = ... if option.required else option.default
-        fields[option.name] = (option.annotation, Field(default, description=option.help))
+        fields[option.name] = option.annotation, Field(option.default, description=option.help)
     model: type[BaseModel] = create_model(f"{table.kind} {name}", __base__=Strict, **fields)
     try:
         model.model_rebuild(force=True, _types_namespace=_TYPES)

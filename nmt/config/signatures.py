@@ -20,8 +20,8 @@ class Option:
 
     name: str
     annotation: str
-    required: bool
     default: Any
+    """What is written; ... where the option is required, as in pydantic."""
     help: str
 
 
@@ -138,20 +138,31 @@ def lineage(module_name: str, node: ast.ClassDef) -> Iterator[tuple[str, ast.Cla
 def _keyword_options(
     module_name: str, arguments: ast.arguments, helps: dict[str, str]
 ) -> Iterator[Option]:
+    aliases = _Aliases(module_name)
     for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
         where = f"{module_name}: option {argument.arg!r}"
         assert argument.annotation is not None, f"{where} has no type"
         try:
-            value = None if default is None else ast.literal_eval(default)
+            value = ... if default is None else ast.literal_eval(default)
         except ValueError:
             raise TypeError(f"{where}: the default must be written as a literal") from None
         yield Option(
             name=argument.arg,
-            annotation=ast.unparse(argument.annotation),
-            required=default is None,
+            annotation=ast.unparse(aliases.visit(argument.annotation)),
             default=value,
             help=helps.get(argument.arg, ""),
         )
+
+
+class _Aliases(ast.NodeTransformer):
+    """Puts what a module assigns to a name, as a type that several options have, in its place."""
+
+    def __init__(self, module_name: str) -> None:
+        self._assigned = read_module(module_name).assigned
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """See `ast.NodeVisitor`."""
+        return self._assigned.get(node.id, node)
 
 
 def _argument_helps(docstring: str) -> dict[str, str]:

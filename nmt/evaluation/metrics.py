@@ -19,6 +19,8 @@ from sacrebleu.significance import PairedTest
 from nmt.evaluation.bleu_tokenizers import AUTO, load_tokenizer, resolve_tokenizer
 from nmt.evaluation.metric import Metric as Metric, Score as Score
 
+BleuTokenizer = Literal["auto", "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "none"]
+
 NUM_RESAMPLES: Final = 1_000
 """Resamples of the paired bootstrap (Koehn 2004)."""
 
@@ -88,9 +90,7 @@ class Bleu(SacrebleuMetric):
         self,
         label: str | None = None,
         *,
-        tokenize: Literal[
-            "auto", "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "none"
-        ] = "auto",
+        tokenize: BleuTokenizer = "auto",
         lowercase: bool = False,
         smooth_method: Literal["exp", "floor", "add-k", "none"] = "exp",
         smooth_value: Annotated[float, Ge(0.0)] | None = None,
@@ -132,9 +132,7 @@ class LowercasedBleu(Bleu):
         self,
         label: str | None = None,
         *,
-        tokenize: Literal[
-            "auto", "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "none"
-        ] = "auto",
+        tokenize: BleuTokenizer = "auto",
     ) -> None:
         super().__init__(label, tokenize=tokenize, lowercase=True)
 

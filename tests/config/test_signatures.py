@@ -45,9 +45,18 @@ def test_keyword_only_arguments_are_the_options(write: Writer) -> None:
         'TABLE: dict[str, type[A]] = {"a": A}\n'
     )
     assert options(module, "a") == [
-        Option("rate", "float", required=False, default=0.5, help=""),
-        Option("name2", "str", required=True, default=None, help=""),
+        Option("rate", "float", default=0.5, help=""),
+        Option("name2", "str", default=..., help=""),
     ]
+
+
+def test_type_aliases_of_the_module_are_resolved(write: Writer) -> None:
+    module = write(
+        'Kind = Literal["a", "b"]\n'
+        "class A:\n    def __init__(self, *, x: Kind | None = None): ...\n"
+        'TABLE = {"a": A}\n'
+    )
+    assert options(module, "a")[0].annotation == "Literal['a', 'b'] | None"
 
 
 def test_module_is_not_imported(write: Writer) -> None:
