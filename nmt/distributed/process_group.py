@@ -4,9 +4,7 @@ Each runs the same code. They communicate over gloo, but for tensors on GPUs, wh
 """
 
 import os
-import re
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -31,56 +29,62 @@ _SILENCE: Final = timedelta(minutes=30)
 _PAUSE: Final = 0.05  # seconds between two looks for those who are missing
 _PATIENCE: Final = timedelta(days=30)  # of those who wait for others: the input may be a person
 
-# What gloo says, which has no exception of its own: where in its code a connection was lost or took
-# too long; where that was in an exchange before, these words.
-_LOST: Final = re.compile(
-    r"^\[\S*gloo/transport/\S+:\d+\] |Application timeout caused pair closure|Operation timed out!"
-)
-
 
 class LostProcessError(TransientError):
     """Another process has died, or cannot be reached any more."""
 
 
-class ProcessGroup(ABC):
-    """All processes that work together.
+class ProcessGroup:
+    """All processes that work together; by itself, a group of this one process.
 
-    What is called here is called by each of them, in the same order.
+    Each of them calls the same methods in the same order.
 
     Attributes:
         rank: number of this process, from 0 on.
         size: how many there are.
     """
 
-    rank: int
-    size: int
+    rank: int = 0
+    size: int = 1
 
     @property
     def is_first(self) -> bool:
         """Whether this process is the one that reads and writes for all."""
         return self.rank == 0
 
-    @abstractmethod
     def all_reduce(self, tensor: Tensor) -> None:
-        """Put the sum over all processes in the place of a tensor."""
+        """Replace a tensor by its sum over all processes, on the CPU or on GPUs.
 
-    @abstractmethod
+        Raises:
+            LostProcessError: so for all methods.
+        """
+
     def all_reduce_max(self, number: int) -> int:
-        """The largest of the numbers that the processes have."""
+        """Return the largest of the numbers of all processes."""
+        return number
 
-    @abstractmethod
     def broadcast(self, value: Value) -> Value:
-        """What the first process has; that of the others counts for nothing."""
+        """Return the value of the first process; those of the others are ignored."""
+        return value
 
-    @abstractmethod
     def all_gather(self, value: Value) -> list[Value]:
-        """What each process has, by rank."""
+        """Return the values of all processes, by rank."""
+        return [value]
+
+    def scatter(self, values: Sequence[Any] | None) -> Any:
+        """Return the value for this process of those that the first has, by rank."""
+        assert values is not None
+        return values[0]
+
+    def gather(self, value: Value) -> list[Value]:
+        """Return the values of all processes, by rank, in the first; an empty list in others."""
+        return [value]
 
     @contextmanager
     def rank_zero_first(self) -> Iterator[None]:
-        """For work of the first alone: the others come out when it is done.
+        """Let the first process do its work before the others do theirs.
 
-        Where the first fails, the others end too. They print nothing, but torchrun may report any
+        If the first fails, the others exit. They print nothing, but torchrun may report any
         of them, so each gives it the error of the first to show.
         """
         if not self.is_first:
@@ -99,33 +103,10 @@ class ProcessGroup(ABC):
         self.broadcast("")
 
 
-class SingleProcess(ProcessGroup):
-    """One process, which torchrun has not started, or by itself."""
-
-    rank = 0
-    size = 1
-
-    def all_reduce(self, tensor: Tensor) -> None:
-        """Nothing to add."""
-
-    def all_reduce_max(self, number: int) -> int:
-        """That one."""
-        return number
-
-    def broadcast(self, value: Value) -> Value:
-        """That one."""
-        return value
-
-    def all_gather(self, value: Value) -> list[Value]:
-        """That one."""
-        return [value]
-
-
 class TorchProcessGroup(ProcessGroup):
-    """Several; made by `init_process_group`.
+    """Several processes; made by `init_process_group`.
 
-    `all_reduce`, `all_reduce_max` and `gather` time out after half an hour; the other collectives,
-    before which the first process may have to wait for input, after 30 days.
+    Collectives before which the first process may have to wait for input time out after 30 days.
     """
 
     def __init__(self) -> None:
@@ -134,42 +115,37 @@ class TorchProcessGroup(ProcessGroup):
         self._patient = distributed.new_group(timeout=_PATIENCE, backend="gloo")
 
     def all_reduce(self, tensor: Tensor) -> None:
-        """Put the sum over all processes in the place of a tensor, on the CPU or on GPUs.
-
-        Raises:
-            LostProcessError: so for all methods.
-        """
+        """Sum over gloo, or over NCCL on GPUs; wait half an hour at most."""
         guarded(lambda: distributed.all_reduce(tensor))
 
     def all_reduce_max(self, number: int) -> int:
-        """The largest of the numbers that the processes have."""
+        """Return the largest number; wait half an hour at most."""
         found = torch.tensor(number)
-        maximum = distributed.ReduceOp.MAX
-        guarded(lambda: distributed.all_reduce(found, maximum))
+        guarded(lambda: distributed.all_reduce(found, distributed.ReduceOp.MAX))
         return int(found)
 
     def broadcast(self, value: Value) -> Value:
-        """What the first process has; that of the others counts for nothing."""
+        """Return the value of the first process, once it has one."""
         values: list[Any] = [value if self.is_first else None]
         guarded(lambda: distributed.broadcast_object_list(values, group=self._patient))
         found: Value = values[0]
         return found
 
     def all_gather(self, value: Value) -> list[Value]:
-        """What each process has, by rank."""
+        """Return all values, once every process has one."""
         values: list[Any] = [None] * self.size
         guarded(lambda: distributed.all_gather_object(values, value, group=self._patient))
         return values
 
     def scatter(self, values: Sequence[Any] | None) -> Any:
-        """What the first process has for this one: it gives one to each, the others None."""
+        """Return the value for this process, once the first has it."""
         received = [None]
         given = None if values is None else list(values)
         guarded(lambda: distributed.scatter_object_list(received, given, group=self._patient))
         return received[0]
 
     def gather(self, value: Value) -> list[Value]:
-        """What each process has, by rank, for the first; else nothing."""
+        """Return all values in the first process; wait half an hour at most."""
         values: list[Any] = [None] * (self.size if self.is_first else 0)
         guarded(lambda: distributed.gather_object(value, values or None))
         return values
@@ -186,7 +162,7 @@ def init_process_group(device: str = "cpu") -> Iterator[ProcessGroup]:
         LostProcessError: one of them does not come.
     """
     if not is_distributed():
-        yield SingleProcess()
+        yield ProcessGroup()
         return
     backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
     try:
@@ -204,7 +180,7 @@ def init_process_group(device: str = "cpu") -> Iterator[ProcessGroup]:
         raise LostProcessError(
             "the processes of torchrun have not all met within "
             f"{format_duration(_MEETING.total_seconds())}: look at what the others say, and "
-            f"whether they are all started ({_first_line(error)})"
+            f"whether they are all started ({_first_sentence(error)})"
         ) from None
     try:
         yield group
@@ -270,30 +246,29 @@ def agree_on_prefix(store: Store, rank: int, size: int, timeout: timedelta) -> s
     return name
 
 
-def guarded(exchange: Callable[[], object]) -> None:
-    """Do what needs all processes.
+def guarded(collective: Callable[[], object]) -> None:
+    """Call collectives of torch, and tell the loss of another process from errors of this one.
+
+    gloo raises a plain `RuntimeError` for a lost connection and for a timeout. Nothing but
+    collectives may be called here, so that every `RuntimeError` is such a loss except those
+    excluded: a lack of memory, and errors of the GPU, which surface at any call.
 
     Raises:
-        LostProcessError: in the place of what torch says where one of them is not there any more.
-        Exception: any other, as it is: it is of this process.
+        LostProcessError: another process died, or cannot be reached.
+        Exception: any other error, unchanged.
     """
     try:
-        exchange()
+        collective()
     except RuntimeError as error:
-        if is_out_of_memory(error) or not _is_loss(error):
+        if isinstance(error, torch.AcceleratorError) or is_out_of_memory(error):
             raise
         raise LostProcessError(
             "another of the processes of torchrun has died, or cannot be reached any more "
-            f"({_first_line(error)})"
+            f"({_first_sentence(error)})"
         ) from None
 
 
-def _is_loss(error: RuntimeError) -> bool:
-    """Whether it is what torch says where a process is not there any more."""
-    return isinstance(error, distributed.DistError) or _LOST.search(str(error)) is not None
-
-
-def _first_line(error: RuntimeError) -> str:
-    """Of what torch says; the rest is where in its code that was, and what it is often due to."""
-    line = str(error).partition("\n")[0].partition(". ")[0]
-    return re.sub(r"^\[[^]]*\] *", "", line)  # a file of theirs
+def _first_sentence(error: RuntimeError) -> str:
+    """Return what torch says first, without the place in its code that gloo puts before it."""
+    sentence = str(error).partition("\n")[0].partition(". ")[0]
+    return sentence.partition("] ")[2] if sentence.startswith("[") else sentence

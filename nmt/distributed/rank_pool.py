@@ -1,4 +1,4 @@
-"""Processes that torchrun has started, computing for the first of them."""
+"""A pool of the processes that torchrun started, which compute for the first of them."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -6,35 +6,35 @@ from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
 from nmt.core.errors import RunError
-from nmt.distributed.process_group import LostProcessError, TorchProcessGroup, init_process_group
+from nmt.distributed.process_group import LostProcessError, ProcessGroup, init_process_group
 from nmt.distributed.remote_result import ItemsBeforeError, RemoteResult
 
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
 
-_AT_ONCE: Final = 8  # jobs for each process, after which they wait for each other
+_JOBS_A_ROUND: Final = 8  # for each process, after which they wait for each other
 
 
 class RankPool(Generic[Tool]):
-    """All processes with the same tool: the first gives out the jobs, the others do them.
+    """Processes with the same tool: the first distributes jobs, and all compute.
 
     Args:
-        tool: what the jobs are done with, in this process.
+        tool: of this process; passed to each job.
         group: the processes.
     """
 
-    def __init__(self, tool: Tool, group: TorchProcessGroup) -> None:
+    def __init__(self, tool: Tool, group: ProcessGroup) -> None:
         self._tool = tool
         self._group = group
 
     def require_same(self, identity: str) -> None:
-        """Refuse tools that are not alike.
+        """Refuse tools that are not the same in all processes.
 
         Args:
-            identity: says what the tool is made of; the same in all ranks.
+            identity: says what the tool is made of.
 
         Raises:
-            RunError: one of them has another.
+            RunError: the identity of a process differs.
         """
         identities = self._group.all_gather(identity)
         for rank, other in enumerate(identities):
@@ -47,65 +47,63 @@ class RankPool(Generic[Tool]):
     def map(
         self, function: Callable[..., Result], jobs: Iterable[tuple[Any, ...]]
     ) -> Iterator[Result]:
-        """What the function makes of the tool and each job, in the order of the jobs.
+        """Yield the function of the tool and each job, in the order of the jobs.
 
-        Called by the first, while the others `serve`.
+        Called by the first process, while the others `serve`. Jobs are taken in rounds of some for
+        each process. An error in taking one is raised after the results of those before it.
 
         Args:
-            function: of a module's top level, called with the tool and what is in a job.
-            jobs: taken some for each process at a time, and dealt out in turn, so put those
-                together that take as long. An error in taking one is raised after the results of
-                those before it.
+            function: of a module's top level, called with the tool and the elements of a job.
+            jobs: distributed in turn, so put those together that take equally long.
 
         Raises:
-            RunError: a rank has died.
-            UserError: what the function has raised, that of the lowest rank.
-            RuntimeError: the function has raised another exception; its traceback is in it.
+            RunError: a rank died.
+            UserError: the function raised it, in the lowest such rank.
+            RuntimeError: the function raised another exception, whose traceback is in the message.
         """
+        size = self._group.size
         rest = ItemsBeforeError(jobs)
-        while taken := list(islice(rest, _AT_ONCE * self._group.size)):
-            yield from self._do(function, taken)
+        while taken := list(islice(rest, _JOBS_A_ROUND * size)):
+            shares = [taken[rank::size] for rank in range(size)]
+            share = self._group.scatter([(function, share) for share in shares])
+            results: list[Any] = [None] * len(taken)
+            for rank, result in enumerate(self._compute(*share)):
+                results[rank::size] = result.unwrap(f"rank {rank}")
+            yield from results
         rest.raise_error()
 
-    def _do(self, function: Callable[..., Any], jobs: list[tuple[Any, ...]]) -> list[Any]:
-        """What all make of some jobs."""
-        number = self._group.size
-        self._group.scatter([(function, jobs[rank::number]) for rank in range(number)])
-        results = self._group.gather(
-            RemoteResult.capture(_do, function, self._tool, jobs[::number])
-        )
-        found: list[Any] = [None] * len(jobs)
-        for rank, each in enumerate(results):
-            found[rank::number] = each.unwrap(f"rank {rank}")
-        return found
-
     def serve(self) -> None:
-        """Do jobs for the first rank until it lets go.
+        """Do jobs for the first process until it releases this one.
 
         Raises:
-            RunError: it has died.
+            RunError: the first process died.
         """
-        while (job := self._group.scatter(None)) is not None:
-            function, jobs = job
-            self._group.gather(RemoteResult.capture(_do, function, self._tool, jobs))
+        while (share := self._group.scatter(None)) is not None:
+            self._compute(*share)
 
     def release(self) -> None:
-        """Tell the others that all is done; they come out of `serve`."""
+        """End `serve` in the other processes."""
         self._group.scatter([None] * self._group.size)
+
+    def _compute(
+        self, function: Callable[..., Any], jobs: list[tuple[Any, ...]]
+    ) -> list[RemoteResult]:
+        """Do the jobs of this process; the first gets the results of all."""
+        return self._group.gather(RemoteResult.capture(_call_each, function, self._tool, jobs))
 
 
 @contextmanager
 def lead(tool: Tool, identity: str) -> Iterator[RankPool[Tool]]:
-    """All processes of torchrun, which `serve` the first of them, as long as the context lasts.
+    """Give out jobs to the processes of torchrun, which `serve` until the context ends.
 
     Args:
-        tool: what jobs are done with.
-        identity: says what it is made of; the same in all of them.
+        tool: passed to each job.
+        identity: says what the tool is made of; must be the same in all processes.
 
     Raises:
-        RunError: they have not all met, or one of them has another tool.
+        RunError: a process did not join, or its tool differs.
     """
-    with _met(tool, identity) as ranks:
+    with _joined(tool, identity) as ranks:
         try:
             yield ranks
         except LostProcessError:
@@ -117,23 +115,22 @@ def lead(tool: Tool, identity: str) -> Iterator[RankPool[Tool]]:
 
 
 def serve(tool: Tool, identity: str) -> None:
-    """Meet the others, and do jobs for the first until it is done; see `lead`.
+    """Join the other processes, and do jobs for the first until it is done; see `lead`.
 
     Raises:
-        RunError: it has died, or another tool.
+        RunError: the first process died, or its tool differs.
     """
-    with _met(tool, identity) as ranks:
+    with _joined(tool, identity) as ranks:
         ranks.serve()
 
 
 @contextmanager
-def _met(tool: Tool, identity: str) -> Iterator[RankPool[Tool]]:
+def _joined(tool: Tool, identity: str) -> Iterator[RankPool[Tool]]:
     with init_process_group() as group:
-        assert isinstance(group, TorchProcessGroup)
         ranks = RankPool(tool, group)
         ranks.require_same(identity)
         yield ranks
 
 
-def _do(function: Callable[..., Any], tool: Any, jobs: list[tuple[Any, ...]]) -> list[Any]:
+def _call_each(function: Callable[..., Any], tool: Any, jobs: list[tuple[Any, ...]]) -> list[Any]:
     return [function(tool, *job) for job in jobs]

@@ -7,7 +7,7 @@ from nmt.config.experiment import Config
 from nmt.config.training import TrainingConfig
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.loader import DataLoader
-from nmt.distributed.process_group import ProcessGroup, SingleProcess
+from nmt.distributed.process_group import ProcessGroup
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import Checkpoint
 from nmt.runs.directory import RunDirectory
@@ -49,7 +49,7 @@ def build_state(
         UserError: what a user wrote cannot be trained with, and `prepare_data` has not refused it;
             nothing of the run is changed before, or by this.
     """
-    training, device, group = config.training, data.device, group or SingleProcess()
+    training, device, group = config.training, data.device, group or ProcessGroup()
     identity = data_identity(config, data.tokenizers, data.loader)
     if checkpoint is not None:
         require_same_data(config, run, checkpoint.metadata["data"], identity)

@@ -9,7 +9,7 @@ from nmt.config.experiment import Config
 from nmt.config.file import dump_config, load_config
 from nmt.core.batch import LocalUpdate
 from nmt.data.shard import Shard
-from nmt.distributed.process_group import LostProcessError, ProcessGroup, SingleProcess
+from nmt.distributed.process_group import LostProcessError, ProcessGroup
 from nmt.evaluation.metric import Score
 from nmt.runs.checkpoint import Checkpoint, is_checkpoint
 from nmt.runs.directory import LAST, RunDirectory
@@ -97,7 +97,7 @@ def train(
     Raises:
         UserError: something that a person can mend, in one line.
     """
-    group = group or SingleProcess()
+    group = group or ProcessGroup()
     set_up_process(config.training.num_threads)
     config = resolve_auto_from_run(config, run)
     before = load_config(run.config) if resume else config

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from nmt.data.formats.grids import Source
-from nmt.distributed.process_group import ProcessGroup, TorchProcessGroup
+from nmt.distributed.process_group import ProcessGroup
 from nmt.distributed.rank_pool import RankPool
 from nmt.evaluation.metric import Metric, Score
 from nmt.inference.forced_decoding import perplexity
@@ -146,7 +146,7 @@ def on_all_ranks(
     Raises:
         Interrupted: in all processes, soon after the first was asked for an end.
     """
-    if not isinstance(group, TorchProcessGroup):
+    if group.size == 1:
         return measure(translator)
     ranks = RankPool(translator.runner, group)
     found = None

@@ -21,8 +21,6 @@ from nmt.data.loader import make_batch
 from nmt.data.shard import Shard
 from nmt.distributed.process_group import (
     ProcessGroup,
-    SingleProcess,
-    TorchProcessGroup,
     agree_on_prefix,
 )
 from nmt.training.optim.all_reduce import all_reduce_gradients
@@ -65,6 +63,12 @@ class Threads(ProcessGroup):
 
     def broadcast(self, value: Value) -> Value:
         return self.all_gather(value)[0]
+
+    def scatter(self, values: Sequence[Any] | None) -> Any:
+        return self.broadcast(values)[self.rank]
+
+    def gather(self, value: Value) -> list[Value]:
+        return self.all_gather(value)
 
 
 def run_ranks(size: int, work: Callable[[ProcessGroup], Result]) -> list[Result]:
@@ -139,7 +143,7 @@ def test_several_processes_make_the_updates_of_one(
         weights = parameters_to_vector(state.model.parameters()).detach()
         return weights, losses, state.counters.num_tokens
 
-    alone = train(SingleProcess())
+    alone = train(ProcessGroup())
     assert alone[1][-1] < 0.9 * alone[1][0]
     for weights, losses, num_tokens in run_ranks(size, train):
         torch.testing.assert_close(weights, alone[0], rtol=1e-5, atol=1e-5)
@@ -166,7 +170,7 @@ def test_a_signal_that_comes_while_they_agree_counts_at_the_next_update(
 ) -> None:
     interruption = Interruption()
 
-    class Asked(SingleProcess):
+    class Asked(ProcessGroup):
         def all_reduce_max(self, number: int) -> int:
             interruption.signal = 15
             return number
@@ -208,16 +212,6 @@ def test_batches_that_any_of_them_splits_are_counted(
     ]
 
 
-class Serving(Threads, TorchProcessGroup):
-    """Threads that compute for the first of them."""
-
-    def scatter(self, values: Sequence[Any] | None) -> Any:
-        return self.broadcast(values)[self.rank]
-
-    def gather(self, value: Value) -> list[Value]:
-        return self.all_gather(value)
-
-
 @pytest.mark.parametrize(("asked", "measured"), [(1, True), (0, False)])
 def test_a_signal_during_a_validation(asked: int, measured: bool) -> None:
     """To the first it ends it for all; to another one it is kept for the next update."""
@@ -231,9 +225,8 @@ def test_a_signal_during_a_validation(asked: int, measured: bool) -> None:
 
         if group.rank == asked:
             interruption.signal = 15
-        serving = Serving(group.rank, group._barrier, group._table)  # type: ignore[attr-defined]
         try:
-            found = on_all_ranks(serving, shouting(), interruption, measure)
+            found = on_all_ranks(group, shouting(), interruption, measure)
         except Interrupted:
             return None, interruption.signal
         return found, interruption.signal

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.distributed.process_group import SingleProcess
+from nmt.distributed.process_group import ProcessGroup
 from nmt.evaluation.metrics import Bleu, Score
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import SentenceScore
@@ -71,7 +71,7 @@ def shouting(search: Search | None = None) -> Shouting:
 
 
 def test_loss_scores_and_samples() -> None:
-    validator = Validator(shouting(), PAIRS, [Bleu()], num_samples=4, group=SingleProcess())
+    validator = Validator(shouting(), PAIRS, [Bleu()], num_samples=4, group=ProcessGroup())
     result = validator(Interruption())
     assert result.loss == pytest.approx(math.log(2))
     assert result.perplexity == pytest.approx(2.0)
@@ -88,7 +88,7 @@ def test_loss_scores_and_samples() -> None:
 
 def test_without_metrics_only_the_samples_are_translated() -> None:
     search = Counting()
-    result = Validator(shouting(search), PAIRS, [], num_samples=2, group=SingleProcess())(
+    result = Validator(shouting(search), PAIRS, [], num_samples=2, group=ProcessGroup())(
         Interruption()
     )
     assert search.seen == [2]
@@ -97,12 +97,12 @@ def test_without_metrics_only_the_samples_are_translated() -> None:
 
 
 def test_there_may_be_fewer_pairs_than_samples() -> None:
-    result = Validator(shouting(), PAIRS[:2], [], num_samples=5, group=SingleProcess())(
+    result = Validator(shouting(), PAIRS[:2], [], num_samples=5, group=ProcessGroup())(
         Interruption()
     )
     assert [sample.source for sample in result.samples] == ["a b c d 0", "a b c d 1"]
     assert (
-        Validator(shouting(), PAIRS[:2], [], num_samples=0, group=SingleProcess())(
+        Validator(shouting(), PAIRS[:2], [], num_samples=0, group=ProcessGroup())(
             Interruption()
         ).samples
         == []
@@ -122,7 +122,7 @@ def test_it_is_broken_off_between_two_batches() -> None:
         translate_lines(shouting(search), [source for source, _ in PAIRS], interruption)
     assert search.seen == [400]
     with pytest.raises(Interrupted):
-        Validator(shouting(search), PAIRS, [Bleu()], 0, group=SingleProcess())(interruption)
+        Validator(shouting(search), PAIRS, [Bleu()], 0, group=ProcessGroup())(interruption)
     assert search.seen == [400]
 
 
@@ -150,7 +150,7 @@ def test_lines_are_one_stream_so_that_warnings_number_them_right() -> None:
     plain = shouting()
     none: Any = None
     translator = Streaming(plain.runner, none, none, max_source_length=1)
-    Validator(translator, PAIRS, [Bleu()], 0, group=SingleProcess())(Interruption())
+    Validator(translator, PAIRS, [Bleu()], 0, group=ProcessGroup())(Interruption())
     assert [len(stream) for stream in streams] == [1000, 1000]
 
 
@@ -161,7 +161,7 @@ def test_a_perplexity_beyond_all_numbers_is_infinite() -> None:
 
 def test_translations_are_scored_against_references_and_not_the_other_way_round() -> None:
     pairs = [("a b c d e", "A B C D E F G H")]
-    (score,) = Validator(shouting(), pairs, [Bleu()], num_samples=0, group=SingleProcess())(
+    (score,) = Validator(shouting(), pairs, [Bleu()], num_samples=0, group=ProcessGroup())(
         Interruption()
     ).scores
     # All words are right, and the brevity penalty is that of 5 words for 8.

@@ -36,7 +36,11 @@ class ShardedOptimizer(Optimizer, ZeroRedundancyOptimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One step, which is skipped where `found_inf` says so."""
         self.optim.found_inf = self.found_inf
-        guarded(lambda: ZeroRedundancyOptimizer.step(self))
+        ZeroRedundancyOptimizer.step(self)
+
+    def _sync_params(self) -> None:
+        """Send the share of this process, and receive the others; called by torch in a step."""
+        guarded(super()._sync_params)  # type: ignore[misc]
 
     def state_dict(self) -> dict[str, Any]:
         """That of the whole, for the first process; the others give their share to it."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.distributed import HashStore  # type: ignore[attr-defined]
 
-from nmt.distributed.process_group import SingleProcess
+from nmt.distributed.process_group import LostProcessError, ProcessGroup
 from nmt.training.optim.optimizers import (
     AdamW,
     Optimizer,
@@ -50,12 +50,28 @@ def test_steps_after_restoring_are_those_of_the_whole(device: str) -> None:
     whole, optimizer = made()
     expected = train(whole, optimizer, 2), train(whole, optimizer, 3)
     model, rule = made()
-    sharded = ShardedOptimizer(rule, SingleProcess())
+    sharded = ShardedOptimizer(rule, ProcessGroup())
     assert torch.equal(train(model, sharded, 2), expected[0])
     saved = {name: value.cpu() for name, value in optimizer_tensors(sharded).items()}
     with pytest.raises(RuntimeError, match="has not been consolidated"):
         ZeroRedundancyOptimizer.state_dict(sharded)  # what was gathered of it is not kept
-    again = ShardedOptimizer(AdamW(model, learning_rate=0.1), SingleProcess())
+    again = ShardedOptimizer(AdamW(model, learning_rate=0.1), ProcessGroup())
     restore_optimizer(again, saved)
     assert not again.state, "the share is there once"
     assert torch.equal(train(model, again, 3), expected[1])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_step_reports_a_lost_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch.distributed.optim import ZeroRedundancyOptimizer
+
+    from nmt.training.optim.zero import ShardedOptimizer
+
+    def lose(self: object) -> None:
+        raise RuntimeError("[gloo/pair.cc:553] Connection closed by peer")
+
+    model = nn.Linear(3, 2)
+    sharded = ShardedOptimizer(AdamW(model, learning_rate=0.1), ProcessGroup())
+    monkeypatch.setattr(ZeroRedundancyOptimizer, "_sync_params", lose)
+    with pytest.raises(LostProcessError, match=r"\(Connection closed by peer\)$"):
+        train(model, sharded, 1)
