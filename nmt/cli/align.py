@@ -1,42 +1,14 @@
-"""`nmt align`: which word of a translation comes from which source word, by attention."""
+r"""`nmt align`: which word of a translation comes from which source word, by attention.
 
-import argparse
-import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from itertools import tee
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
-
-from nmt.alignment.units import DESCRIPTIONS
-from nmt.cli.arguments import add_alignment_units, add_run_arguments, load_run, load_translator
-from nmt.cli.gold_alignments import Gold
-from nmt.cli.inputs import add_pair_arguments, read_given_pairs
-from nmt.cli.output_locks import reserve_outputs
-from nmt.cli.outputs import make_folder, open_output
-from nmt.core.console import print_notice
-from nmt.core.errors import UserError
-
-if TYPE_CHECKING:
-    from nmt.config.experiment import Config
-    from nmt.data.formats.grids import Source
-    from nmt.inference.forced_decoding import SentenceAlignment
-    from nmt.runs.directory import RunDirectory
-    from nmt.runs.run import Run
-
-_SYMMETRIZATION: Final = "grow-diag-final-and"
-
-DESCRIPTION = """Align the words of given translations: the model reads each pair, and the attention
+Align the words of given translations: the model reads each pair, and the attention
 that it pays says which source word each target word comes from. Words are what stands between
 blanks, with the punctuation that is glued to it; the pieces of the tokenizer are merged. In scripts
 without spaces (Chinese, Japanese, Thai) words are characters (--alignment-units). What a target
 word looks at need not sum to 1: the rest went to the end of the sentence, which is no word and has
 no column (often much of it for words at the end, and for those that have no source). With a second
-run, of the opposite direction, the links of both are made one."""
+run, of the opposite direction, the links of both are made one.
 
-EXAMPLES = """output, a line for each pair:
+output, a line for each pair:
   pharaoh  pairs i-j of a source word and a target word, counted from 0: `0-0 1-2 2-1`
   json     an object with the words of both sides, the units that they are (words, characters,
            "words and characters" or pieces), the weights (a row for each target word) and the pairs
@@ -50,82 +22,118 @@ examples:
   nmt align runs/toy --source data/toy/test.en --target data/toy/test.de
   nmt align runs/toy --source a.en --target a.de --plot pictures
   nmt align runs/en-de --reverse runs/de-en --source a.en --target a.de
-  nmt align runs/toy --source data/toy/test.en --target data/toy/test.de \\
-      --gold data/toy/test.align > test.align"""
+  nmt align runs/toy --source data/toy/test.en --target data/toy/test.de \
+      --gold data/toy/test.align > test.align
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import tee
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, cast
+
+from nmt.alignment.units import DESCRIPTIONS, AlignmentUnits
+from nmt.cli.arguments import option, output_path, path
+from nmt.cli.gold_alignments import Gold
+from nmt.cli.inputs import PairArguments
+from nmt.cli.outputs import make_folder, open_arrays, open_output
+from nmt.cli.run_arguments import RunArguments, alignment_units, load_run, load_translator, reserve
+from nmt.core.console import print_notice
+from nmt.core.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt.data.formats.grids import Source
+    from nmt.inference.forced_decoding import SentenceAlignment
+    from nmt.inference.translator import Translator
+    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import Run
+
+_SYMMETRIZATION: Final = "grow-diag-final-and"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    add_run_arguments(parser)
-    add_pair_arguments(parser)
-    parser.add_argument(
-        "--format",
-        choices=("pharaoh", "json", "npz"),
+@dataclass(frozen=True, kw_only=True)
+class Arguments(PairArguments, RunArguments):
+    """Arguments of the command."""
+
+    format: Literal["pharaoh", "json", "npz"] = option(
+        None,
+        "of the output, see below (default: pharaoh)",
         default="pharaoh",
-        help="of the output, see below (default: pharaoh)",
+        choices=("pharaoh", "json", "npz"),
     )
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="write here, not to stdout"
+    output: Path | None = output_path()
+    alignment_units: AlignmentUnits = alignment_units("auto")
+    reverse: str | None = option(
+        "RUN",
+        "a run that translates the other way: the links of both are made one (--symmetrize); the "
+        "weights stay those of the first",
     )
-    add_alignment_units(parser, default="auto")
-    parser.add_argument(
-        "--reverse",
-        metavar="RUN",
-        type=Path,
-        help="a run that translates the other way: the links of both are made one (--symmetrize); "
-        "the weights stay those of the first",
+    symmetrize: str | None = option(
+        "HOW",
+        "with --reverse: grow-diag-final-and, grow-diag-final, grow-diag, intersection or union "
+        f"(default: {_SYMMETRIZATION})",
     )
-    parser.add_argument(
-        "--symmetrize",
-        metavar="HOW",
-        help="with --reverse: grow-diag-final-and, grow-diag-final, grow-diag, intersection or "
-        f"union (default: {_SYMMETRIZATION})",
+    plot: Path | None = path(
+        "draw every pair as a heat map too: FOLDER/1.png for line 1, and so on", metavar="FOLDER"
     )
-    parser.add_argument(
-        "--plot",
-        metavar="FOLDER",
-        type=Path,
-        help="draw every pair as a heat map too: FOLDER/1.png for line 1, and so on",
-    )
-    parser.add_argument(
-        "--gold",
-        metavar="FILE",
-        type=Path,
-        help="alignments made by hand, in Pharaoh format and the same units: the error rate goes "
-        "to stderr",
+    gold: Path | None = path(
+        "alignments made by hand, in Pharaoh format and the same units: the error rate goes to "
+        "stderr"
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
+@dataclass(frozen=True)
+class _Model:
+    """A run that aligns, and the arguments that load it."""
+
+    run: "Run"
+    arguments: Arguments
+
+    def load(self) -> "Translator":
+        """Load the model."""
+        return load_translator(
+            self.run,
+            self.arguments,
+            searches=False,
+            alignment_units=self.arguments.alignment_units,
+        )
+
+
+def run(arguments: Arguments) -> int:
     """Write a line for each pair; draw it and measure it where asked to."""
     _check(arguments)
-    opened = load_run(arguments)
-    folder, config = opened.folder, opened.config
-    reverse = None if arguments.reverse is None else _Reverse(arguments, config)
-    inputs = [arguments.source, arguments.target, arguments.gold, *config.input_paths().values()]
-    runs = [folder.path, *arguments.ensemble, *([] if reverse is None else [reverse.folder.path])]
+    model = _Model(load_run(arguments), arguments)
+    reverse = _open_reverse(model) if arguments.reverse else None
     if arguments.plot is not None:
         make_folder(arguments.plot)
-    with reserve_outputs({"-o": arguments.output, "--plot": arguments.plot}, inputs, runs):
-        return _align(opened, reverse, arguments)
+    outputs = {"-o": arguments.output, "--plot": arguments.plot}
+    read = [arguments.source, arguments.target, arguments.gold]
+    runs = [reverse.run.folder.path] if reverse else []
+    with reserve(model.run, arguments, outputs, read, runs):
+        return _align(model, reverse)
 
 
-def _align(
-    run: "Run",
-    reverse: "_Reverse | None",
-    arguments: argparse.Namespace,
-) -> int:
+def _align(model: _Model, reverse: _Model | None) -> int:
     """Align into outputs that nothing else writes."""
     from nmt.alignment.word_alignment import AlignmentCounts, count_links
     from nmt.inference.length_batching import sum_up_unknown
 
-    pairs, read_again, turned = tee(read_given_pairs(run.config, arguments), 3)
-    gold = None if arguments.gold is None else Gold(arguments)
-    translator = load_translator(run, arguments, searches=False)
+    arguments = model.arguments
+    pairs, read_again, reversed_pairs = tee(arguments.read(model.run.config), 3)
+    gold = None
+    if arguments.gold is not None:
+        is_auto = arguments.alignment_units == "auto"
+        gold = Gold(arguments.gold, arguments.max_line_bytes, is_auto=is_auto)
+    translator = model.load()
     found = translator.align(sum_up_unknown(pairs, translator.readers))
     if reverse is not None:
-        how = _SYMMETRIZATION if arguments.symmetrize is None else arguments.symmetrize
-        found = _symmetrized(found, reverse.align(turned), how, reverse.folder)
+        turned = ((target, cast(str, source)) for source, target in reversed_pairs)
+        backward = reverse.load().align(turned)
+        how = arguments.symmetrize or _SYMMETRIZATION
+        found = _symmetrized(found, backward, how, reverse.run.folder)
     counts = AlignmentCounts()
     number = 0
     with _open_writer(arguments) as write:
@@ -148,8 +156,8 @@ def _align(
     return 0
 
 
-def _check(arguments: argparse.Namespace) -> None:
-    """Complain of arguments now, not after the model has been loaded."""
+def _check(arguments: Arguments) -> None:
+    """Refuse arguments that contradict each other before the model is loaded."""
     from nmt.alignment.symmetrization import SYMMETRIZATIONS
     from nmt.config.messages import unknown
 
@@ -164,29 +172,19 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UserError("--format npz: is no text; give a file for it (-o FILE.npz)")
 
 
-class _Reverse:
-    """The run of the other direction.
-
-    Raises:
-        UserError: at once, it is no run, or one of the two reads grids.
-    """
-
-    def __init__(self, arguments: argparse.Namespace, config: "Config") -> None:
-        changed = {"run": arguments.reverse, "ensemble": []}
-        self._arguments = argparse.Namespace(**{**vars(arguments), **changed})
-        self._run = load_run(self._arguments)
-        self.folder = self._run.folder
-        for run, read in ((arguments.run, config), (self.folder.path, self._run.config)):
-            if read.reads_grids:
-                raise UserError(
-                    f"--reverse {self.folder.path}: {run} reads grids, and no run writes them; "
-                    "leave --reverse out"
-                )
-
-    def align(self, pairs: "Iterator[tuple[Source, str]]") -> "Iterator[SentenceAlignment]":
-        """The alignments of the targets with their sources; the model is loaded at once."""
-        turned = ((target, cast(str, source)) for source, target in pairs)
-        return load_translator(self._run, self._arguments, searches=False).align(turned)
+def _open_reverse(model: _Model) -> _Model:
+    """Open the run of the other direction; refuse grids, which no run writes."""
+    given = model.arguments
+    assert given.reverse is not None
+    arguments = replace(given, run=given.reverse, ensemble=[], average="linear")
+    reverse = _Model(load_run(arguments), arguments)
+    for one in (model, reverse):
+        if one.run.config.reads_grids:
+            raise UserError(
+                f"--reverse {given.reverse}: {one.arguments.run} reads grids, and no run writes "
+                "them; leave --reverse out"
+            )
+    return reverse
 
 
 def _symmetrized(
@@ -212,18 +210,14 @@ def _symmetrized(
 
 
 @contextmanager
-def _open_writer(
-    arguments: argparse.Namespace,
-) -> "Iterator[Callable[[SentenceAlignment], object]]":
-    """What writes one alignment after the other in the format that was asked for."""
-    if arguments.format != "npz":
+def _open_writer(arguments: Arguments) -> "Iterator[Callable[[SentenceAlignment], object]]":
+    """Open the output; yield a function that writes an alignment in the format asked for."""
+    if arguments.output is not None and arguments.format == "npz":
+        with open_arrays(arguments.output, "line_{}") as append:
+            yield lambda alignment: append(alignment.weights)
+    else:
         with open_output(arguments.output) as output:
             yield lambda alignment: output.write(_format(alignment, arguments.format))
-        return
-    from nmt.cli.npz_output import open_arrays
-
-    with open_arrays(arguments.output, "line_{}") as append:
-        yield lambda alignment: append(alignment.weights)
 
 
 def _format(alignment: "SentenceAlignment", style: str) -> str:

@@ -1,21 +1,22 @@
-"""`nmt check`: all that training would do before it trains, and what it would cost."""
+"""`nmt check`: all that training would do before it trains, and what it would cost.
 
-import argparse
+Try a configuration out without training: read the corpora, make the tokenizers and
+the batches, build all that training needs, make a few updates, and say what it all comes to:
+sentences, vocabulary, parameters, memory, time. What is wrong in the file is told at once. Nothing
+is kept, and a run that is there is not touched.
+
+examples:
+  nmt check configs/toy.yaml
+  nmt check configs/toy.yaml model.decoder.hidden_size=1024 training.batch_tokens=8000
+"""
+
 import math
 import tempfile
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nmt.cli.config_checks import (
-    naming_origin,
-    require_another_run,
-    require_corpora,
-    require_device,
-    require_metrics,
-    require_schedule,
-)
-from nmt.cli.ineffective_options import warn_of_ineffective
+from nmt.cli.config_checks import ConfigArguments, load_checked
 
 if TYPE_CHECKING:
     from nmt.build.tokenizers import Tokenizers
@@ -28,43 +29,16 @@ if TYPE_CHECKING:
     from nmt.training.prepare_data import PreparedData
     from nmt.training.state import TrainingState
 
-DESCRIPTION = """Try a configuration out without training: read the corpora, make the tokenizers and
-the batches, build all that training needs, make a few updates, and say what it all comes to:
-sentences, vocabulary, parameters, memory, time. What is wrong in the file is told at once. Nothing
-is kept, and a run that is there is not touched."""
 
-EXAMPLES = """examples:
-  nmt check configs/toy.yaml
-  nmt check configs/toy.yaml model.decoder.hidden_size=1024 training.batch_tokens=8000"""
+Arguments = ConfigArguments
 
 _NUM_BATCHES: Final = 200  # looked at for the largest
 _NUM_LINES: Final = 5_000  # looked at for what the tokenizers make of them
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.add_argument("config", metavar="CONFIG", type=Path, help="a YAML file")
-    parser.add_argument(
-        "overrides",
-        metavar="key=value",
-        nargs="*",
-        default=[],
-        help="an option other than in the file, by its dotted key: model.attention.score=general",
-    )
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: ConfigArguments) -> int:
     """Print what was found out, part by part, as it is found out."""
-    from nmt.config.file import load_config
-
-    config = load_config(arguments.config, arguments.overrides)
-    warn_of_ineffective(config, arguments.overrides)
-    with naming_origin(arguments):
-        require_another_run(config)
-        require_schedule(config)
-        require_device(config)
-        require_metrics(config)
-        require_corpora(config, arguments.config)
+    config = load_checked(arguments)
     print(f"configuration   {arguments.config}: valid", flush=True)
     _report_corpora(config)
 

@@ -1,69 +1,113 @@
-"""What can be refused of a configuration before the work: corpora, device, schedule."""
+"""A configuration that is checked before the work: corpora, device, schedule, metrics."""
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
-from nmt.cli.inputs import given_corpus
+from nmt.cli.arguments import CommandArguments, positional, positionals
+from nmt.cli.ineffective_options import warn_of_ineffective
 from nmt.core.errors import ConfigError, DataError, UserError
-from nmt.data.formats.raw_lines import MAX_LINE_BYTES, require_regular
+from nmt.data.formats.raw_lines import require_regular
 from nmt.system.atomic_files import is_missing
 
 if TYPE_CHECKING:
     from nmt.config.data import CorpusConfig
     from nmt.config.experiment import Config
-    from nmt.data.formats.grids import Source
 
-HeldOut: TypeAlias = Literal["valid", "test"]
 
-_HELD_OUT: Final = {"valid": "validation set", "test": "test set"}
+@dataclass(frozen=True, kw_only=True)
+class ConfigArguments(CommandArguments):
+    """A configuration, and what is changed in it."""
+
+    config: Path = positional("CONFIG", "a YAML file", type=Path)
+    overrides: list[str] = positionals(
+        "key=value",
+        "an option other than in the file, by its dotted key: model.attention.score=general",
+    )
+
+
+def load_checked(
+    arguments: ConfigArguments, *, resume: bool = False, overwrite: bool = False
+) -> "Config":
+    """Load a configuration, and refuse now what training would refuse later.
+
+    Args:
+        arguments: the file and the overrides.
+        resume: a run is there that it may have started.
+        overwrite: the run that is there is to be deleted.
+
+    Raises:
+        UserError: what is wrong, after the file that an inherited option comes from.
+    """
+    from nmt.config.file import load_config
+
+    config = load_config(arguments.config, arguments.overrides, resume=resume)
+    warn_of_ineffective(config, arguments.overrides)
+    if not resume:  # by then it may have taken the place of the run that it started from
+        with naming_origin(arguments, "start_from"):
+            require_another_run(config)
+    if overwrite:
+        require_inputs_elsewhere(arguments, config)
+    with naming_origin(arguments, "training.schedule"):
+        require_schedule(config)
+    with naming_origin(arguments, "device"):
+        require_device(config)
+    with naming_origin(arguments, "precision"):
+        require_precision(config)
+    require_metrics(config)
+    for key, corpus in config.data.corpora():
+        for option, problem in corpus_problems(key, corpus, arguments.config):
+            with naming_origin(arguments, option):
+                raise DataError(f"{option}: {problem}")
+    return config
 
 
 @contextmanager
-def naming_origin(arguments: argparse.Namespace) -> Iterator[None]:
-    """Name, in an error about an option that was inherited, the file that it comes from.
-
-    Args:
-        arguments: of a command that takes a configuration and overrides.
-    """
+def naming_origin(arguments: ConfigArguments, key: str) -> Iterator[None]:
+    """Name, in an error about an option that was inherited, the file that it comes from."""
     from nmt.config.file import inherited_from
 
     try:
         yield
     except UserError as error:
-        origin = inherited_from(
-            arguments.config, arguments.overrides, str(error).partition(": ")[0]
-        )
+        origin = inherited_from(arguments.config, arguments.overrides, key)
         if origin is None:
             raise
         raise type(error)(f"{origin}: {error}") from error
 
 
-def require_corpora(config: "Config", path: Path) -> None:
-    """Refuse now each file that is missing or not a regular file, naming its key.
+def corpus_problems(
+    key: str, corpus: "CorpusConfig", config: Path | None = None
+) -> Iterator[tuple[str, str]]:
+    """Find the files of a corpus that are missing or can be read only once.
 
     Args:
-        config: the experiment.
-        path: the file that it was read from, for a hint: files may lie beside it.
+        key: dotted key of the corpus.
+        corpus: its files; whoever reads one finds what else is wrong with it.
+        config: the file that the corpus was read from, for a hint: files may lie next to it.
 
-    Raises:
-        DataError: a file is missing, or can be read only once; what else is wrong with it is found
-            when it is read.
+    Yields:
+        The dotted key of a file, and what is wrong with it.
     """
-    for key, corpus in config.data.corpora():
-        for message in (*_missing(key, corpus, path), *_irregular(key, corpus)):
-            raise DataError(message)
+    for option, name in corpus.files().items():
+        if is_missing(Path(name)):
+            yield f"{key}.{option}", f"{name}: no such file{_hint(Path(name), config)}"
+            continue
+        try:
+            require_regular(Path(name))
+        except DataError as error:
+            yield f"{key}.{option}", str(error)
 
 
 def require_metrics(config: "Config") -> None:
-    """Refuse now a metric of validation that needs an extra which is not installed.
+    """Refuse a metric of validation that needs an extra which is not installed.
 
     Raises:
-        ConfigError: it does, and names the extra.
+        ConfigError: it does; the error names the extra.
     """
     from nmt.build.metrics import build_metrics
 
@@ -71,20 +115,31 @@ def require_metrics(config: "Config") -> None:
 
 
 def require_device(config: "Config") -> None:
-    """Refuse now a device or precision that this machine does not have.
+    """Refuse a device that this machine does not have; load torch only where it must.
 
     Raises:
         ConfigError: it does not have it.
     """
-    if not config.device.startswith("cuda") and config.precision != "bfloat16":
-        return  # what every machine has; to look would load torch, which takes seconds
-    from nmt.system.device import resolve_device, resolve_precision
+    if config.device.startswith("cuda"):
+        from nmt.system.device import resolve_device
 
-    resolve_precision(config.precision, resolve_device(config.device))
+        resolve_device(config.device)
+
+
+def require_precision(config: "Config") -> None:
+    """Refuse a precision that the device does not have; load torch only where it must.
+
+    Raises:
+        ConfigError: it does not have it.
+    """
+    if config.device.startswith("cuda") or config.precision == "bfloat16":
+        from nmt.system.device import resolve_device, resolve_precision
+
+        resolve_precision(config.precision, resolve_device(config.device))
 
 
 def require_schedule(config: "Config") -> None:
-    """Refuse now a schedule that has no end where it needs one, or too few updates.
+    """Refuse a schedule that has no end where it needs one, or too few updates.
 
     How many make an epoch is not known yet, so that `training.max_updates` is the most.
 
@@ -100,83 +155,6 @@ def require_schedule(config: "Config") -> None:
     SCHEDULES.create(training.schedule, most)
 
 
-def add_held_out_arguments(parser: argparse.ArgumentParser, key: HeldOut) -> None:
-    """--source and --reference, which `held_out_corpus` reads."""
-    parser.add_argument(
-        "--source",
-        metavar="FILE",
-        help=f"source sentences (default: the run's {_HELD_OUT[key]})",
-    )
-    parser.add_argument(
-        "--reference",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="their reference translations, line for line; give it several times where each line "
-        "has several",
-    )
-
-
-def held_out_corpus(
-    arguments: argparse.Namespace, config: "Config", key: HeldOut
-) -> "CorpusConfig":
-    """The corpus of --source and --reference; without them, that of a run.
-
-    Raises:
-        UserError: only one of the two is given, or is empty.
-        ConfigError: none is given, and the run has none.
-        DataError: the files of the run are not here: it may have come from another machine.
-    """
-    if (arguments.source is None) != (not arguments.reference):
-        raise UserError("--source and --reference go together: give both, or none of them")
-    if arguments.source is not None:
-        named = [("source", arguments.source), *(("reference", it) for it in arguments.reference)]
-        for argument, name in named:
-            if not name:
-                raise UserError(f"--{argument}: the name of the file is empty")
-        return given_corpus(config, arguments.source, arguments.reference[0])
-    corpus: CorpusConfig | None = getattr(config.data, key)
-    name = _HELD_OUT[key]
-    if corpus is None:
-        raise ConfigError(
-            f"{arguments.run}: its configuration names no {name} (data.{key}); "
-            "give --source and --reference"
-        )
-    for message in _missing(f"data.{key}", corpus, None):
-        raise DataError(
-            f"{arguments.run}: the {name} of its configuration is not here: {message}; "
-            "give --source and --reference"
-        )
-    for message in _irregular(f"data.{key}", corpus):
-        raise DataError(f"{arguments.run}: the {name} of its configuration: {message}")
-    return corpus
-
-
-def read_held_out(
-    corpus: "CorpusConfig", arguments: argparse.Namespace, max_line_bytes: int = MAX_LINE_BYTES
-) -> "tuple[list[Source], list[list[str]]]":
-    """Read what `held_out_corpus` returned: the sources, and each set of references.
-
-    Raises:
-        DataError: a file cannot be read, or has other lines than there are sources.
-    """
-    from nmt.build.data import build_corpus
-    from nmt.data.formats.corpus import read_pairs
-    from nmt.data.formats.lines import read_lines
-
-    pairs = read_pairs(build_corpus(corpus, max_line_bytes))
-    sources, references = map(list, zip(*pairs, strict=True))
-    sets = [references]
-    for name in arguments.reference[1:]:
-        sets.append(list(read_lines(Path(name), max_line_bytes=max_line_bytes)))
-        if len(sets[-1]) != len(sources):
-            raise DataError(
-                f"{name}: has {len(sets[-1]):,} lines, and there are {len(sources):,} sources; "
-                "each set of references needs a line for each"
-            )
-    return sources, sets
-
-
 def require_another_run(config: "Config") -> None:
     """Refuse to put a new run in the place of the one whose weights it starts with.
 
@@ -189,7 +167,7 @@ def require_another_run(config: "Config") -> None:
         raise ConfigError(f"start_from: {base}: is the run itself; give run=PATH elsewhere")
 
 
-def require_inputs_elsewhere(config: "Config") -> None:
+def require_inputs_elsewhere(arguments: ConfigArguments, config: "Config") -> None:
     """Refuse to delete, with the run that `--overwrite` replaces, what the new one is made from.
 
     Raises:
@@ -199,33 +177,19 @@ def require_inputs_elsewhere(config: "Config") -> None:
 
     for key, name in config.input_paths().items():
         if RunDirectory(Path(config.run)).would_delete(name):
-            raise ConfigError(
-                f"{key}: {name}: --overwrite would delete it with the run {config.run}; move it "
-                "elsewhere, or give run=PATH"
-            )
+            with naming_origin(arguments, key):
+                raise ConfigError(
+                    f"{key}: {name}: --overwrite would delete it with the run {config.run}; move "
+                    "it elsewhere, or give run=PATH"
+                )
 
 
-def _missing(key: str, corpus: "CorpusConfig", path: Path | None) -> Iterator[str]:
-    """Yield a sentence for each file that is not found."""
-    for option, name in corpus.files().items():
-        if is_missing(Path(name)):
-            yield f"{key}.{option}: {name}: no such file{_hint(Path(name), path)}"
-
-
-def _irregular(key: str, corpus: "CorpusConfig") -> Iterator[str]:
-    """Yield a sentence for each pipe or device; what cannot be looked at is left to the reader."""
-    for option, name in corpus.files().items():
-        try:
-            require_regular(Path(name))
-        except DataError as error:
-            yield f"{key}.{option}: {error}"
-
-
-def _hint(name: Path, path: Path | None) -> str:
-    """What the name was taken to mean, and what it may have been meant to mean."""
+def _hint(name: Path, config: Path | None) -> str:
+    """Return what the name was taken to mean, and what it may have been meant to mean."""
     if name.is_absolute():
         return ""
     hint = f"paths are relative to the folder that nmt is run in: {Path.cwd()}"
-    if path is not None and not is_missing(path.parent / name):
-        hint += f"; there is one beside {path}: write {path.parent / name}, or run nmt there"
+    if config is not None and not is_missing(config.parent / name):
+        found = config.parent / name
+        hint += f"; there is one beside {config}: write {found}, or run nmt there"
     return f" ({hint})"

@@ -1,25 +1,28 @@
-"""`nmt evaluate`: scores of a run on a test set, with signatures."""
+"""`nmt evaluate`: scores of a run on a test set, with signatures.
 
-import argparse
+Translate a test set with a trained run and score the translations against the
+references, all as raw, detokenized text. Each figure comes with a signature that says how it was
+computed (sacreBLEU's, but of exact match): quote both. What was measured is told on stderr.
+
+examples:
+  nmt evaluate runs/toy
+  nmt evaluate runs/toy --beam-size 1 --metrics bleu,ter
+  nmt evaluate runs/toy --metrics 'bleu,{name: bleu, tokenize: zh, as: zh},{name: chrf, beta: 1}'
+  nmt evaluate runs/toy --source news.en --reference news.de --json news.json -o news.out
+"""
+
 import json
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.cli.arguments import (
-    add_run_arguments,
-    add_search_arguments,
-    load_run,
-    load_translator,
-)
-from nmt.cli.config_checks import add_held_out_arguments, held_out_corpus, read_held_out
-from nmt.cli.inputs import add_line_limit
-from nmt.cli.metric_arguments import HELP, named_metrics
-from nmt.cli.output_locks import reserve_outputs
+from nmt.cli.arguments import line_limit, option, output_path, path
+from nmt.cli.held_out import METRIC_HELP, HeldOutArguments, named_metrics, source_option
 from nmt.cli.outputs import open_output
+from nmt.cli.run_arguments import SearchArguments, load_run, load_translator, reserve
 from nmt.core.console import print_notice
 
 if TYPE_CHECKING:
@@ -29,45 +32,28 @@ if TYPE_CHECKING:
     from nmt.evaluation.metric import Metric, Score
     from nmt.runs.run import Run
 
-DESCRIPTION = """Translate a test set with a trained run and score the translations against the
-references, all as raw, detokenized text. Each figure comes with a signature that says how it was
-computed (sacreBLEU's, but of exact match): quote both. What was measured is told on stderr."""
 
-EXAMPLES = """examples:
-  nmt evaluate runs/toy
-  nmt evaluate runs/toy --beam-size 1 --metrics bleu,ter
-  nmt evaluate runs/toy --metrics 'bleu,{name: bleu, tokenize: zh, as: zh},{name: chrf, beta: 1}'
-  nmt evaluate runs/toy --source news.en --reference news.de --json news.json -o news.out"""
+@dataclass(frozen=True, kw_only=True)
+class Arguments(SearchArguments, HeldOutArguments):
+    """Arguments of the command."""
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    add_run_arguments(parser)
-    add_held_out_arguments(parser, "test")
-    parser.add_argument(
-        "--metrics",
-        metavar="LIST",
-        help=f"which, with commas between, each {HELP} (default: all there are)",
+    source: str | None = source_option("test")
+    metrics: str | None = option(
+        "LIST", f"which, with commas between, each {METRIC_HELP} (default: all there are)"
     )
-    parser.add_argument(
-        "--json", metavar="FILE", type=Path, help="write scores, signatures and settings here"
-    )
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="write the translations here"
-    )
-    add_line_limit(parser)
-    add_search_arguments(parser)
+    json: Path | None = path("write scores, signatures and settings here")
+    output: Path | None = output_path("write the translations here")
+    max_line_bytes: int = line_limit()
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: Arguments) -> int:
     """Translate the test set, score it, and print a line for each metric."""
     opened = load_run(arguments)
-    folder, config = opened.folder, opened.config
-    metrics = _metrics(arguments.metrics, config)
-    corpus = held_out_corpus(arguments, config, "test")
+    metrics = _metrics(arguments.metrics, opened.config)
+    corpus = arguments.find_corpus(opened.config, "test")
     outputs = {"-o": arguments.output, "--json": arguments.json}
-    inputs = [*corpus.files().values(), *arguments.reference, *config.input_paths().values()]
-    with reserve_outputs(outputs, inputs, [folder.path, *arguments.ensemble]):
+    read = [*corpus.files().values(), *arguments.reference]
+    with reserve(opened, arguments, outputs, read):
         return _evaluate(opened, corpus, metrics, arguments)
 
 
@@ -75,7 +61,7 @@ def _evaluate(
     run: "Run",
     corpus: "CorpusConfig",
     metrics: "Sequence[Metric]",
-    arguments: argparse.Namespace,
+    arguments: Arguments,
 ) -> int:
     """Translate and score into outputs that nothing else writes."""
     from nmt.build.data import build_corpus
@@ -84,7 +70,7 @@ def _evaluate(
     from nmt.runs.checkpoint import update_of
 
     config, files = run.config, build_corpus(corpus)
-    sources, references = read_held_out(corpus, arguments, arguments.max_line_bytes)
+    sources, references = arguments.read_corpus(corpus, arguments.max_line_bytes)
     translator = load_translator(run, arguments)
     deque(sum_up_unknown(zip(sources), {"source": translator.source_reader}), maxlen=0)
     normalizer = translator.target_tokenizer.normalizer
@@ -145,7 +131,7 @@ def _metrics(given: str | None, config: "Config") -> "list[Metric]":
 
 
 def _record(
-    arguments: argparse.Namespace,
+    arguments: Arguments,
     config: "Config",
     corpus: "CorpusConfig",
     scores: "Sequence[Score]",

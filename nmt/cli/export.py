@@ -1,30 +1,11 @@
-"""`nmt export`: a trained run as one file."""
+"""`nmt export`: a trained run as one file.
 
-import argparse
-import logging
-import os
-import shutil
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from nmt.cli.arguments import add_decoding_options, load_run
-from nmt.cli.output_locks import reserve_outputs
-from nmt.cli.output_streams import is_stream
-from nmt.cli.outputs import open_binary_output
-from nmt.core.errors import UserError, os_reason
-
-if TYPE_CHECKING:
-    from nmt.runs.run import Run
-
-logger = logging.getLogger(__name__)
-
-DESCRIPTION = """Write a trained run as one file: the model, its beam search, its tokenizers. The
+Write a trained run as one file: the model, its beam search, its tokenizers. The
 file runs in ONNX Runtime, without this package and without PyTorch; it starts in a moment, and
 translates faster on a CPU than the run does. `nmt translate FILE` takes it in the place of a run.
-It is tried out beside the run before it gets its name."""
+It is tried out beside the run before it gets its name.
 
-EXAMPLES = """The graph takes `source` (token ids with EOS, 3, padded with 0 on the right, int64),
+graph: it takes `source` (token ids with EOS, 3, padded with 0 on the right, int64),
 `source_lengths`, `beam_size` (1 is greedy search) and `n_best`, and gives `scores`,
 `log_probabilities`, `lengths` and `tokens` of the best translations of each sentence, best first.
 The tokenizers are in its metadata, under `nmt`. Scores are those of the search: under a shortlist,
@@ -33,37 +14,56 @@ of its tokens alone.
 examples:
   nmt export runs/toy -o toy.onnx
   nmt export runs/toy -o toy.int8.onnx --precision int8 --shortlist
-  nmt translate toy.onnx book.en -o book.de"""
+  nmt translate toy.onnx book.en -o book.de
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from nmt.cli.arguments import option, required_path
+from nmt.cli.output_streams import is_stream
+from nmt.cli.outputs import open_binary_output
+from nmt.cli.run_arguments import SearchArguments, TrainedRun, load_run, reserve, set_options
+from nmt.core.errors import UserError, os_reason
+
+if TYPE_CHECKING:
+    from nmt.runs.run import Run
+
+logger = logging.getLogger(__name__)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.add_argument("run", metavar="RUN", help="the folder of a trained run")
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, required=True, help="what to write"
-    )
-    parser.add_argument(
-        "--checkpoint", metavar="NAME", default="best", help="best, last or step-N (default: best)"
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("float32", "int8"),
-        default="float32",
-        help="of what is computed for each word; int8 pays where the vocabulary has thousands of "
+@dataclass(frozen=True, kw_only=True)
+class Arguments(SearchArguments, TrainedRun):
+    """Arguments of the command."""
+
+    output: Path = required_path("what to write", "-o", "--output")
+    precision: Literal["float32", "int8"] = option(
+        None,
+        "of what is computed for each word; int8 pays where the vocabulary has thousands of "
         "entries (default: float32)",
+        default="float32",
+        key="precision",
+        choices=("float32", "int8"),
     )
-    add_decoding_options(parser)
+    search: str | None = option("NAME", "beam or greedy", key="decoding.search")
+    options: list[str] = set_options(
+        "max_length_ratio=2; lengths, the shortlist and max_source_length can be exported"
+    )
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: Arguments) -> int:
     """Check all that can be checked, then write the file."""
     _require_packages()
-    output: Path = arguments.output
+    output = arguments.output
     if os.path.isdir(output):
         raise UserError(f"-o {output}: is a folder; give the name of a file")
     opened = load_run(arguments)
-    folder, config = opened.folder, opened.config
-    with reserve_outputs({"-o": output}, config.input_paths().values(), [folder.path]):
+    with reserve(opened, arguments, {"-o": output}, []):
         if not is_stream(output):
             # What a link points to is written, and the link stays.
             _export(opened, Path(os.path.realpath(output)), arguments)
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _export(run: "Run", output: Path, arguments: argparse.Namespace) -> None:
+def _export(run: "Run", output: Path, arguments: Arguments) -> None:
     """Write the file, and report how it compares with the run."""
     from nmt.export.exporter import export_run
 

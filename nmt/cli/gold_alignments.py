@@ -1,6 +1,5 @@
 """Alignments made by hand, which `nmt align --gold` compares with."""
 
-import argparse
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,17 +16,23 @@ logger = logging.getLogger(__name__)
 
 
 class Gold:
-    """The alignments of a file, asked for one after the other."""
+    """The alignments of a file, asked for one after the other.
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
+    Args:
+        path: the file.
+        max_line_bytes: the most bytes of a line.
+        is_auto: the units of the alignments that it is compared with are found for each word.
+    """
+
+    def __init__(self, path: Path, max_line_bytes: int, *, is_auto: bool) -> None:
         from nmt.data.formats.lines import read_lines
 
-        self._path: Path = arguments.gold
-        require_readable(self._path)
-        self._is_auto = arguments.alignment_units == "auto"
+        self._path = path
+        require_readable(path)
+        self._is_auto = is_auto
         self._num_split = 0  # sides of lines with links that have more units than words
         self._counts_words = True  # as far as seen, their links could be of words
-        self._lines = read_lines(self._path, max_line_bytes=arguments.max_line_bytes)
+        self._lines = read_lines(self._path, max_line_bytes=max_line_bytes)
 
     def next(
         self, number: int, alignment: "SentenceAlignment", pair: "tuple[Source, str]"

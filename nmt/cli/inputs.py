@@ -1,15 +1,15 @@
 """What the commands are given: pairs to score, lines or grids to translate."""
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from io import BufferedReader
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from nmt.cli.arguments import whole_number
+from nmt.cli.arguments import CommandArguments, line_limit, required_path
 from nmt.core.errors import DataError, UserError
 from nmt.data.formats.raw_lines import MAX_LINE_BYTES
 
@@ -21,34 +21,31 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 _STDIN_PATH: Final = "/dev/stdin"
-_MOST_LINE_BYTES: Final = 10**12
 
 
-def add_pair_arguments(parser: argparse.ArgumentParser) -> None:
-    """--source and --target, two files that correspond line for line."""
-    parser.add_argument(
-        "--source",
-        metavar="FILE",
-        type=Path,
-        required=True,
-        help="source sentences, one a line; or, where the run reads grids, an .npz file",
+@dataclass(frozen=True, kw_only=True)
+class PairArguments(CommandArguments):
+    """Two files that correspond line for line."""
+
+    source: Path = required_path(
+        "source sentences, one a line; or, where the run reads grids, an .npz file"
     )
-    parser.add_argument(
-        "--target", metavar="FILE", type=Path, required=True, help="their translations"
-    )
-    add_line_limit(parser)
+    target: Path = required_path("their translations")
+    max_line_bytes: int = line_limit()
 
+    def read(self, config: "Config") -> "Iterator[tuple[Source, str]]":
+        """Read the pairs, as they are asked for.
 
-def add_line_limit(parser: argparse.ArgumentParser) -> None:
-    """Declare --max-line-bytes, for all text that the command reads."""
-    parser.add_argument(
-        "--max-line-bytes",
-        metavar="N",
-        type=whole_number(_MOST_LINE_BYTES),
-        default=MAX_LINE_BYTES,
-        help="read a longer line as an empty one, with a warning "
-        f"(default: {MAX_LINE_BYTES:,}; memory grows with it)",
-    )
+        Raises:
+            DataError: at once, a file cannot be opened; while reading, what `read_pairs` raises.
+        """
+        from nmt.build.data import build_corpus
+        from nmt.data.formats.corpus import read_pairs
+
+        require_readable(self.source)
+        require_readable(self.target)
+        corpus = given_corpus(config, self.source, self.target)
+        return read_pairs(build_corpus(corpus, self.max_line_bytes))
 
 
 def given_corpus(config: "Config", source: str | Path, target: str | Path) -> "CorpusConfig":
@@ -57,23 +54,6 @@ def given_corpus(config: "Config", source: str | Path, target: str | Path) -> "C
 
     key = "grids" if config.reads_grids else "source"
     return CorpusConfig.model_validate({key: str(source), "target": str(target)})
-
-
-def read_given_pairs(
-    config: "Config", arguments: argparse.Namespace
-) -> "Iterator[tuple[Source, str]]":
-    """The pairs of --source and --target, read as they are asked for.
-
-    Raises:
-        DataError: at once, a file cannot be opened; while reading, what `read_pairs` raises.
-    """
-    from nmt.build.data import build_corpus
-    from nmt.data.formats.corpus import read_pairs
-
-    require_readable(arguments.source)
-    require_readable(arguments.target)
-    corpus = given_corpus(config, arguments.source, arguments.target)
-    return read_pairs(build_corpus(corpus, arguments.max_line_bytes))
 
 
 def read_input(

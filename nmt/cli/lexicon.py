@@ -1,12 +1,35 @@
-"""`nmt lexicon`: which target tokens each source token becomes."""
+"""`nmt lexicon`: which target tokens each source token becomes.
 
-import argparse
+Make the lexicon of a run: for each source token the target tokens that it is
+likely to become, learnt from the training data (IBM model 1), or from a table of your own. It is
+put into the run's folder. `nmt translate --shortlist` then computes the probabilities of these
+alone, and of the most frequent ones, which is faster.
+
+table:  a source word, a target word and the probability of the target word given the
+  source word, with tabs between; a line each. What the tokenizer splits is taken as its tokens.
+output: the same of the tokens of the run, as they are written there, to look at; the most
+  probable of each first.
+
+examples:
+  nmt lexicon runs/toy
+  nmt lexicon runs/toy -o toy.lexicon
+  nmt lexicon runs/toy --table mine.tsv.gz
+"""
+
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from nmt.cli.arguments import whole_number
-from nmt.cli.inputs import add_line_limit
+from nmt.cli.arguments import (
+    CommandArguments,
+    line_limit,
+    option,
+    output_path,
+    path,
+    positional,
+    whole_number,
+)
 from nmt.cli.output_locks import held, reserve_outputs
 from nmt.cli.outputs import open_output
 from nmt.core.console import print_notice
@@ -18,38 +41,19 @@ if TYPE_CHECKING:
     from nmt.runs.run import Run
     from nmt.text.tokenizer import Tokenizer
 
-DESCRIPTION = """Make the lexicon of a run: for each source token the target tokens that it is
-likely to become, learnt from the training data (IBM model 1), or from a table of your own. It is
-put into the run's folder. `nmt translate --shortlist` then computes the probabilities of these
-alone, and of the most frequent ones, which is faster."""
 
-EXAMPLES = """table:  a source word, a target word and the probability of the target word given the
-  source word, with tabs between; a line each. What the tokenizer splits is taken as its tokens.
-output: the same of the tokens of the run, as they are written there, to look at; the most
-  probable of each first.
+@dataclass(frozen=True, kw_only=True)
+class Arguments(CommandArguments):
+    """Arguments of the command."""
 
-examples:
-  nmt lexicon runs/toy
-  nmt lexicon runs/toy -o toy.lexicon
-  nmt lexicon runs/toy --table mine.tsv.gz"""
+    run: Path = positional("RUN", "a trained run", type=Path)
+    table: Path | None = path("of your own, in place of the training data")
+    iterations: int | None = option("N", "of the learning (default: 5)", type=whole_number(1_000))
+    output: Path | None = output_path("write the lexicon as a table, too")
+    max_line_bytes: int = line_limit()
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.add_argument("run", metavar="RUN", type=Path, help="a trained run")
-    parser.add_argument(
-        "--table", metavar="FILE", type=Path, help="of your own, in place of the training data"
-    )
-    parser.add_argument(
-        "--iterations", metavar="N", type=whole_number(1_000), help="of the learning (default: 5)"
-    )
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="write the lexicon as a table, too"
-    )
-    add_line_limit(parser)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: Arguments) -> int:
     """Make it, keep it, and show it where that is asked for."""
     from nmt.runs.run import Run
 
@@ -68,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _make(opened, arguments)
 
 
-def _make(run: "Run", arguments: argparse.Namespace) -> int:
+def _make(run: "Run", arguments: Arguments) -> int:
     """Make the lexicon, in a place that nothing else writes."""
     from nmt.build.data import encode_training
     from nmt.build.lexicon import ITERATIONS, learn_lexicon, read_lexicon

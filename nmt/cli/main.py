@@ -61,15 +61,11 @@ _EPILOG: Final = """examples:
 
 
 class Command(Protocol):
-    """What a module of `nmt.cli` holds."""
+    """What a module of `nmt.cli` holds; its docstring is the help of the command."""
 
-    DESCRIPTION: str
-    EXAMPLES: str
+    Arguments: Any  # a frozen dataclass
 
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the command's arguments."""
-
-    def run(self, arguments: argparse.Namespace) -> int:
+    def run(self, arguments: Any) -> int:
         """Do the work and return the exit code; heavy imports belong in here."""
 
 
@@ -241,16 +237,21 @@ def _run_command(name: str, words: list[str]) -> int:
             f"torchrun: of the commands {' and '.join(_RUN_BY_SEVERAL)} alone run as several "
             f"processes; start `nmt {name}` by itself"
         )
-    command = cast(Command, importlib.import_module(f"nmt.cli.{name}"))
+    module = importlib.import_module(f"nmt.cli.{name}")
+    command = cast(Command, module)
+    _, text = (module.__doc__ or "\n\n").split("\n\n", 1)
+    description, *rest = re.split(r"\n\n(?=\w+:)", text, maxsplit=1)  # "output:", "examples:"
     parser = _Parser(
         prog=f"nmt {name}",
-        description=command.DESCRIPTION,
-        epilog=command.EXAMPLES,
+        description=description,
+        epilog="".join(rest),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    command.add_arguments(parser)
-    arguments = parser.parse_intermixed_args(words)
+    from nmt.cli.arguments import add_arguments
+
+    add_arguments(parser, command.Arguments)
+    arguments = command.Arguments(**vars(parser.parse_intermixed_args(words)))
     _require_working_directory()
     return command.run(arguments)
 

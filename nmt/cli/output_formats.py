@@ -2,9 +2,11 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
+
+from nmt.core.console import print_notice
 
 if TYPE_CHECKING:
     from nmt.data.formats.grids import Source
@@ -109,3 +111,43 @@ def format_attention(translation: "Translation") -> str:
         alignment.target_words,
         width=shutil.get_terminal_size().columns,
     )
+
+
+@dataclass
+class TranslationWriter:
+    """Writes translations, and what else is asked for of them, in the order of the input.
+
+    Attributes:
+        output: what they are written to.
+        format: what is written.
+        pieces: shows the tokens of the target.
+        num_lines: lines of the input that are written.
+        alignments: what alignments are written to; None: nothing.
+        shows_attention: print a table for each translation on stderr.
+    """
+
+    output: TextIO
+    format: Format
+    pieces: "Callable[[Sequence[int]], list[str]]"
+    num_lines: int = 0
+    alignments: TextIO | None = None
+    shows_attention: bool = False
+
+    def write(self, window: "Iterable[tuple[Source, Translation]]") -> None:
+        """Write the translations of some lines, down to the files."""
+        from nmt.alignment.pharaoh import format_pharaoh
+
+        for source, translation in window:
+            self.output.write(
+                format_translation(self.num_lines, source, translation, self.format, self.pieces)
+            )
+            if self.shows_attention and translation.text:
+                self.output.flush()  # so that a terminal shows them together
+                print_notice(format_attention(translation))
+            if self.alignments is not None:
+                assert translation.alignment is not None, "it was asked for"
+                self.alignments.write(f"{format_pharaoh(translation.alignment.links)}\n")
+            self.num_lines += 1
+        self.output.flush()
+        if self.alignments is not None:
+            self.alignments.flush()

@@ -3,16 +3,24 @@
 import io
 import os
 import sys
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TextIO, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
-from nmt.cli.gzip_members import GzipMembers
 from nmt.cli.output_streams import cannot_write, is_stream, open_binary_stream, open_text_stream
 from nmt.core.console import print_notice
 from nmt.core.errors import DataError, os_reason
 from nmt.system.atomic_files import atomic_write, partial_path
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_GZIP: Final = 16 + zlib.MAX_WBITS  # what zlib calls it; its header has no name and no time
+_MEMBER_BYTES: Final = 1 << 20
 
 
 @contextmanager
@@ -35,15 +43,13 @@ def open_output(path: Path | None, *, keep: int = 0) -> Iterator[TextIO]:
             yield text
         return
     with open_binary_output(path, keep=keep) as file:
-        if not is_compressed:
-            with io.TextIOWrapper(file, "utf-8", "replace", newline="\n") as text:
-                yield text
-            return
-        members = GzipMembers(file, is_begun=keep > 0)
-        with io.TextIOWrapper(cast(BinaryIO, members), "utf-8", "replace", newline="\n") as text:
+        packed = _GzipMembers(file, is_begun=keep > 0) if is_compressed else None
+        stream = file if packed is None else io.BufferedWriter(packed, _MEMBER_BYTES)
+        with io.TextIOWrapper(stream, "utf-8", "replace", newline="\n") as text:
             yield text
             text.flush()
-            members.finish()
+            if packed is not None:
+                packed.finish()
 
 
 @contextmanager
@@ -87,6 +93,37 @@ def open_binary_output(path: Path, *, keep: int = 0) -> Iterator[io.BufferedWrit
         raise
 
 
+@contextmanager
+def open_arrays(path: Path, name: str) -> "Iterator[Callable[[NDArray[np.floating[Any]]], None]]":
+    """Open a .npz file; yield a function that appends an array to it, as float32.
+
+    No array is kept in memory.
+
+    Args:
+        path: the file, written as by `open_binary_output`.
+        name: of an array; `{}` stands for its number, from 1.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    import numpy as np
+
+    number = 0
+    with (
+        open_binary_output(path) as output,
+        zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+
+        def append(array: "NDArray[np.floating[Any]]") -> None:
+            nonlocal number
+            number += 1
+            member = f"{name.format(number)}.npy"
+            with archive.open(member, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.ascontiguousarray(array, np.float32))
+
+        yield append
+
+
 def make_folder(path: Path) -> None:
     """A folder to write files into, made where it is missing: to complain before the work.
 
@@ -128,3 +165,34 @@ class _Named(io.FileIO):
         except OSError as error:
             error.filename = self._place
             raise
+
+
+class _GzipMembers(io.RawIOBase):
+    """Compresses each block as a gzip member: members in a row are one gzip file.
+
+    The file may be cut at the end of any of them, and continued there.
+
+    Args:
+        file: what the members are written to.
+        is_begun: it has some already.
+    """
+
+    def __init__(self, file: io.BufferedWriter, *, is_begun: bool) -> None:
+        self._file = file
+        self._is_begun = is_begun
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, content: Any) -> int:
+        """Write a member, down to the file."""
+        self._file.write(zlib.compress(content, wbits=_GZIP))
+        self._file.flush()
+        self._is_begun = True
+        return len(content)
+
+    def finish(self) -> None:
+        """Write an empty member where there is none: an empty file is not a gzip file."""
+        if not self._is_begun:
+            self.write(b"")

@@ -1,6 +1,19 @@
-"""`nmt rescore`: the translations of another system, ranked by this model."""
+"""`nmt rescore`: the translations of another system, ranked by this model.
 
-import argparse
+Score an n-best list, as this or another system writes it, and put the translations
+of each line in the order that this model would have them in.
+
+input:  `line ||| translation ||| whatever else`, lines counted from 0, those of one
+  line together; of a line without translations nothing comes.
+output: `line ||| translation ||| score ||| log-probability`, the best of each line first. The score
+  is the log-probability under the length penalty, as `nmt translate --n-best` writes it where there
+  is no coverage penalty (--set coverage_penalty=none).
+
+examples:
+  nmt rescore runs/toy --source test.en --n-best other.nbest > test.nbest
+  nmt rescore runs/right-to-left --source test.en --n-best test.nbest --length-penalty none
+"""
+
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,16 +22,19 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nmt.cli.arguments import (
-    add_run_arguments,
-    add_scoring_arguments,
+from nmt.cli.arguments import line_limit, output_path, required_path
+from nmt.cli.inputs import read_input, require_readable
+from nmt.cli.outputs import open_output
+from nmt.cli.run_arguments import (
+    DEFAULT,
+    RunArguments,
+    length_penalty,
+    list_overrides,
     load_run,
     load_translator,
+    reserve,
+    set_options,
 )
-from nmt.cli.ineffective_options import key_of
-from nmt.cli.inputs import add_line_limit, read_input, require_readable
-from nmt.cli.output_locks import reserve_outputs
-from nmt.cli.outputs import open_output
 from nmt.core.errors import ConfigError, DataError
 from nmt.data.formats.raw_lines import MAX_LINE_BYTES
 
@@ -27,21 +43,27 @@ if TYPE_CHECKING:
     from nmt.data.formats.grids import Source
     from nmt.runs.run import Run
 
-DESCRIPTION = """Score an n-best list, as this or another system writes it, and put the translations
-of each line in the order that this model would have them in."""
-
-EXAMPLES = """input:  `line ||| translation ||| whatever else`, lines counted from 0, those of one
-  line together; of a line without translations nothing comes.
-output: `line ||| translation ||| score ||| log-probability`, the best of each line first. The score
-  is the log-probability under the length penalty, as `nmt translate --n-best` writes it where there
-  is no coverage penalty (--set coverage_penalty=none).
-
-examples:
-  nmt rescore runs/toy --source test.en --n-best other.nbest > test.nbest
-  nmt rescore runs/right-to-left --source test.en --n-best test.nbest --length-penalty none"""
-
 _OF_SCORES: Final = ("length_penalty", "coverage_penalty", "max_source_length", "batch_tokens")
-"""Options of `decoding` that mean something where translations are given."""
+"""Options of `decoding` that affect the score of a given translation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RescoreArguments(RunArguments):
+    """The list to rank."""
+
+    source: Path = required_path("source sentences, one a line")
+    n_best: Path = required_path("their translations")
+    output: Path | None = output_path()
+    max_line_bytes: int = line_limit()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(RescoreArguments):
+    """Arguments of the command."""
+
+    TITLE = f"how it scores {DEFAULT}"
+    length_penalty: str | None = length_penalty()
+    options: list[str] = set_options("length_penalty.alpha=0.8, max_source_length=200")
 
 
 @dataclass(frozen=True)
@@ -57,37 +79,18 @@ class Candidate:
     text: str
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    add_run_arguments(parser)
-    parser.add_argument(
-        "--source", metavar="FILE", type=Path, required=True, help="source sentences, one a line"
-    )
-    parser.add_argument(
-        "--n-best", metavar="FILE", type=Path, required=True, help="their translations"
-    )
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="write here, not to stdout"
-    )
-    add_line_limit(parser)
-    add_scoring_arguments(parser)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: Arguments) -> int:
     """Score all translations as they come, and write those of a line when it is complete."""
-    given = arguments.n_best
-    arguments.n_best = None  # here it is a file, and no option of decoding
     opened = load_run(arguments)
-    folder, config = opened.folder, opened.config
-    _check(config, arguments)
-    inputs = [arguments.source, given, *config.input_paths().values()]
-    with reserve_outputs({"-o": arguments.output}, inputs, [folder.path, *arguments.ensemble]):
-        return _rescore(opened, given, arguments)
+    _check(opened.config, arguments)
+    read = [arguments.source, arguments.n_best]
+    with reserve(opened, arguments, {"-o": arguments.output}, read):
+        return _rescore(opened, arguments)
 
 
-def _rescore(run: "Run", given: Path, arguments: argparse.Namespace) -> int:
+def _rescore(run: "Run", arguments: Arguments) -> int:
     """Rank into an output that nothing else writes."""
-    pairs, candidates = tee(_pairs(run.config, arguments.source, given, arguments.max_line_bytes))
+    pairs, candidates = tee(_read_pairs(run.config, arguments))
     translator = load_translator(run, arguments, searches=False)
 
     from nmt.inference.postprocessing import score_without_coverage
@@ -108,14 +111,15 @@ def _rescore(run: "Run", given: Path, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check(config: "Config", arguments: argparse.Namespace) -> None:
-    """Complain of what a score cannot have in it, not after the model has been loaded."""
-    for option in arguments.set:
-        key = key_of(option).partition(".")[0]
-        if key not in _OF_SCORES:
+def _check(config: "Config", arguments: Arguments) -> None:
+    """Refuse options that do not affect a score before the model is loaded."""
+    for override in list_overrides(arguments):
+        _, group, option = override.key.partition("decoding.")
+        key = option.partition(".")[0]
+        if group and key not in _OF_SCORES:
             raise ConfigError(
-                f"--set {option}: has no effect, as {key} is for searches, and translations are "
-                "given here; leave it out"
+                f"{override.argument}: has no effect, as {key} is for searches, and translations "
+                "are given here; leave it out"
             )
     coverage = config.decoding.coverage_penalty.name
     if coverage != "none":
@@ -125,32 +129,31 @@ def _check(config: "Config", arguments: argparse.Namespace) -> None:
         )
 
 
-def _pairs(
-    config: "Config", source: Path, n_best: Path, max_line_bytes: int
-) -> "Iterator[tuple[Source, Candidate]]":
-    """Each translation with its source, read as they are asked for.
+def _read_pairs(config: "Config", arguments: Arguments) -> "Iterator[tuple[Source, Candidate]]":
+    """Read each translation with its source, as they are asked for.
 
     Raises:
-        DataError: at once, a file cannot be opened; while reading, a line is no such thing, or is
-            of a source line that is not there, or was passed.
+        DataError: at once, a file cannot be opened; while reading, a line is not valid, or is of a
+            source line that does not exist, or that was passed.
     """
-    require_readable(n_best)
-    sources = read_input(config, [str(source)], max_line_bytes)
-    return _join(sources, source, read_n_best(n_best, max_line_bytes), n_best)
+    require_readable(arguments.n_best)
+    sources = read_input(config, [str(arguments.source)], arguments.max_line_bytes)
+    candidates = read_n_best(arguments.n_best, arguments.max_line_bytes)
+    return _join(sources, candidates, arguments)
 
 
 def _join(
-    sources: "Iterator[Source]", source: Path, candidates: Iterator[Candidate], n_best: Path
+    sources: "Iterator[Source]", candidates: Iterator[Candidate], arguments: Arguments
 ) -> "Iterator[tuple[Source, Candidate]]":
-    number = -1
+    n_best, number = arguments.n_best, -1
     for line, group in groupby(candidates, key=attrgetter("line")):
         if line <= number:
-            raise DataError(f"{n_best}: line {line} comes again after line {number}: sort the list")
+            raise DataError(f"{n_best}: line {line} follows line {number}; sort the list")
         found = next(islice(sources, line - number - 1, None), None)
         if found is None:
             raise DataError(
-                f"{n_best}: has translations of line {line}, and {source} has not so many lines "
-                "(they are counted from 0)"
+                f"{n_best}: has translations of line {line}, and {arguments.source} has not so "
+                "many lines (they are counted from 0)"
             )
         number = line
         for candidate in group:

@@ -1,264 +1,207 @@
-"""How far a long translation has come, so that one that was killed goes on and loses nothing.
+"""How far a long translation has come, so that one that was killed continues and loses nothing.
 
-Beside `NAME.partial`, which is being written, lies `NAME.state`: a small JSON file that says what
-is made of what, how many lines of the input are done, and how long the outputs are then. It is
-written after each window of lines, when they are on the disk; what comes after is done again.
+Next to `NAME.partial`, which is being written, lies `NAME.state`: a small JSON file with a
+fingerprint of all that decides on the outputs, the number of lines done, and the sizes of the
+outputs then. It is written after each window of lines, when these are on the disk; whatever comes
+after it is cut off and done again.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Final, Self
 
 from nmt.cli.output_locks import state_file
+from nmt.cli.output_streams import is_stream
 from nmt.core.errors import DataError, UserError
-from nmt.system.atomic_files import atomic_write, partial_path, write_flushed
+from nmt.data.formats.raw_lines import open_binary
+from nmt.system.atomic_files import atomic_write, flush, partial_path, write_flushed
 from nmt.system.untrusted_files import MAX_JSON_BYTES, parse_json, read_regular
 
 if TYPE_CHECKING:
     from nmt.config.experiment import Config
-    from nmt.inference.inputs import Input
 
-_CHUNK = 1 << 20
-_MOST_BYTES = 1 << 26  # of a file that is compared as a whole, as a dictionary
+_MAX_BYTES: Final = 1 << 26  # of a small file that is part of a fingerprint, as a dictionary
 
 
-def identify(
-    runs: Sequence[Path], checkpoint: str, config: "Config", arguments: Mapping[str, object]
+def fingerprint_model(
+    runs: Sequence[Path], checkpoint: str, config: "Config", options: Mapping[str, object]
 ) -> str:
-    """SHA-256 of all that decides on an output beside the input.
+    """Return a SHA-256 of all that decides on an output beside the input.
 
     Args:
         runs: whose models translate.
-        checkpoint: of each, by name; what is in it counts.
+        checkpoint: of each, by name; its content counts.
         config: how it is translated.
-        arguments: what else is asked for.
+        options: further options of the output.
     """
     from nmt.runs.checkpoint import MANIFEST
     from nmt.runs.directory import RunDirectory
 
-    manifests = []
-    for path in runs:
-        manifests.append(_text_of(RunDirectory.open(path).checkpoint(checkpoint) / MANIFEST))
-    if config.decoding.shortlist is not None:
-        manifests.append(_text_of(RunDirectory.open(runs[0]).lexicon / MANIFEST))
-    options = config.decoding.model_dump(mode="json")
-    dictionary = config.decoding.dictionary
-    if dictionary is not None:
-        options["dictionary"] = _text_of(Path(dictionary)) or dictionary
-    told = [manifests, options, config.device, config.precision, dict(arguments)]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    files = [RunDirectory.open(path).checkpoint(checkpoint) / MANIFEST for path in runs]
+    decoding = config.decoding
+    if decoding.shortlist is not None:
+        files.append(RunDirectory.open(runs[0]).lexicon / MANIFEST)
+    if decoding.dictionary is not None:
+        files.append(Path(decoding.dictionary))
+    given = [decoding.model_dump(mode="json"), config.device, config.precision, dict(options)]
+    digest = hashlib.sha256(json.dumps(given, sort_keys=True).encode())
+    for path in files:
+        digest.update(_read(path))
+    return digest.hexdigest()
 
 
-def _text_of(path: Path) -> str | None:
-    """None: it cannot be read, or not twice. Whoever uses it complains, of damage, too."""
+def _read(path: Path) -> bytes:
+    """Read a file; whoever uses it complains where it cannot be read."""
     try:
-        return read_regular(path, _MOST_BYTES).decode("utf-8", errors="replace")
+        return read_regular(path, _MAX_BYTES)
     except OSError:
-        return None
+        return b""
 
 
-class Output(Protocol):
-    """What text is written to."""
+def open_resume_state(
+    outputs: Mapping[str, Path],
+    inputs: Sequence[str | Path | None],
+    fingerprint: str,
+    *,
+    resume: bool,
+) -> "ResumeState":
+    """Return the state of a translation, which stays empty where it cannot be resumed.
 
-    def write(self, text: str, /) -> object:
-        """Append it."""
+    Args:
+        outputs: argument -> the output that is written for it.
+        inputs: all files that are read, with None for each that could be given.
+        fingerprint: of all else that decides on the outputs.
+        resume: continue where it was broken off.
 
-    def flush(self) -> object:
-        """Bring it to where it belongs."""
+    Raises:
+        UserError: `resume`, and an input or output is not a file; or as `ResumeState`.
+    """
+    problem = None
+    files = [None if path is None else Path(path) for path in inputs]
+    if "-o" not in outputs:
+        problem = "continues a file; give the same -o FILE as before"
+    for argument, path in outputs.items():
+        if is_stream(path):
+            problem = f"{argument} {path} is not a regular file, so it cannot be resumed"
+    for path in filter(None, files):
+        if not path.is_file():
+            problem = f"{path} cannot be read again; name a file"
+    if problem is not None:
+        if resume:
+            raise UserError(f"--resume: {problem}")
+        return ResumeState(outputs, None)
+    digest = hashlib.sha256(fingerprint.encode())
+    for name in files:
+        digest.update(b"-")
+        if name is not None:
+            with open_binary(name) as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    paths = {argument: Path(os.path.realpath(path)) for argument, path in outputs.items()}
+    return ResumeState(paths, digest.hexdigest(), resume=resume)
 
 
-@dataclass
+@dataclass(frozen=True)
 class State:
-    """What the state file says.
+    """Content of the state file.
 
     Attributes:
-        identity: of all that decides on the output beside the input: model and options.
-        num_lines: of the input, that are done.
-        input_digest: SHA-256 of these lines.
-        outputs: argument -> bytes written, and their SHA-256.
+        fingerprint: of all that decides on the outputs.
+        num_lines: lines of the input that are done.
+        sizes: argument -> bytes of its output then.
     """
 
-    identity: str
+    fingerprint: str
     num_lines: int = 0
-    input_digest: str = ""
-    outputs: dict[str, tuple[int, str]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
 
-    def is_valid(self) -> bool:
-        """Return whether the fields, which a file may have given, have the right types."""
-        numbers = [self.num_lines, *(size for size, _ in self.outputs.values())]
-        digests = [self.identity, self.input_digest, *(it for _, it in self.outputs.values())]
-        return all(type(number) is int and number >= 0 for number in numbers) and all(
-            isinstance(digest, str) for digest in digests
-        )
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a state file.
+
+        Raises:
+            DataError: it is not valid.
+        """
+        try:
+            state = cls(**parse_json(read_regular(path, MAX_JSON_BYTES)))
+            numbers = [state.num_lines, *state.sizes.values()]
+            if all(type(number) is int and number >= 0 for number in numbers):
+                return state
+        except (OSError, ValueError, TypeError, AttributeError):
+            pass
+        raise DataError(f"{path}: is damaged; begin again without --resume")
 
 
-class Bookmark:
+class ResumeState:
     """Keeps the state file of one translation.
 
     Args:
         paths: argument -> the output that is written for it, the first the main one.
-        identity: of model and options.
-        resume: go on where the state file says; without one, begin.
+        fingerprint: of all that decides on the outputs; None: keep no state.
+        resume: continue where the state file says; without one, begin.
 
     Raises:
-        UserError: what is there was made by another model or with other options.
-        DataError: the state file or an output is not as it was left.
+        UserError: what is there was made by another model, with other options or from other input.
+        DataError: the state file is not valid, or an output lacks what it had.
     """
 
-    def __init__(self, paths: dict[str, Path], identity: str, *, resume: bool) -> None:
+    def __init__(
+        self, paths: Mapping[str, Path], fingerprint: str | None, *, resume: bool = False
+    ) -> None:
         self._paths = paths
-        main = next(iter(paths.values()))
-        self._path = state_file(main)
-        self._state = State(identity)
-        self._digest = hashlib.sha256()
-        self._outputs: dict[str, _Digested] = {}
+        self._path = state_file(next(iter(paths.values()), Path("stdout")))
+        self._keeps = fingerprint is not None
+        self._state = State(fingerprint or "")
         if resume and os.path.isfile(self._path):
-            self._state = self._read(identity)
-            for argument, (size, digest) in self._state.outputs.items():
-                _require_same(paths[argument], size, digest)
+            self._state = State.read(self._path)
+            self._check(fingerprint)
+
+    def _check(self, fingerprint: str | None) -> None:
+        """Refuse a state of another translation, and outputs that are not as it says."""
+        if self._state.fingerprint != fingerprint or self._state.sizes.keys() != self._paths.keys():
+            raise UserError(
+                f"{self._path}: what is there was made by another model, with other options or "
+                "from other input: give the same, or begin again without --resume"
+            )
+        for argument, path in self._paths.items():
+            partial = partial_path(path)
+            is_ours = os.path.isfile(partial) and not os.path.islink(partial)
+            if not is_ours or os.path.getsize(partial) < self._state.sizes[argument]:
+                raise DataError(
+                    f"{partial}: is missing or was cut short since the translation broke off; "
+                    "begin again without --resume"
+                )
 
     @property
     def num_lines(self) -> int:
         """Lines of the input that are done."""
         return self._state.num_lines
 
-    def take_up(self, argument: str) -> int:
-        """Make an output ready to be gone on with, once all else is in order.
-
-        Returns:
-            Bytes of it that stay; what was beyond is cut off.
-        """
-        size = self._size(argument)
+    def cut(self, argument: str) -> int:
+        """Cut off what an output has of lines that are not done; return the bytes that stay."""
+        size = self._state.sizes.get(argument, 0)
         if size:
-            partial = partial_path(self._paths[argument])
-            if not partial.exists():
-                self._paths[argument].rename(partial)
-            os.truncate(partial, size)
+            os.truncate(partial_path(self._paths[argument]), size)
+        elif not is_stream(self._paths[argument]):
+            self._path.unlink(missing_ok=True)  # of what was there before
         return size
 
-    def skip(self, given: "Iterator[Input]") -> None:
-        """Take from the input what is done.
-
-        Raises:
-            DataError: what was translated is not the beginning of this input.
-        """
-        num_skipped = 0
-        for line in islice(given, self.num_lines):
-            self.add(line)
-            num_skipped += 1
-        same = self.num_lines == 0 or self._digest.hexdigest() == self._state.input_digest
-        if num_skipped < self.num_lines or not same:
-            raise DataError(
-                f"{self._path}: {self.num_lines:,} lines are done, and they are not the first of "
-                "this input: give the same input, or begin again without --resume"
-            )
-
-    def add(self, line: "Input") -> None:
-        """A line is done, for the next `save`."""
-        source = line.source if isinstance(line.source, str) else line.source.values.tobytes()
-        for part in (source, line.prefix, *line.phrases):
-            content = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-            self._digest.update(len(content).to_bytes(8, "little") + content)
-        self._digest.update(b"\n")
-
-    def writer(self, argument: str, stream: TextIO) -> "_Digested":
-        """What to write an output with, which is open."""
-        if self.num_lines == 0:  # what was there is begun anew, and its state is no more
-            self._path.unlink(missing_ok=True)
-        path = self._paths[argument]
-        self._outputs[argument] = _Digested(stream, path, self._size(argument))
-        return self._outputs[argument]
-
-    def _size(self, argument: str) -> int:
-        """Bytes of an output that stay."""
-        return self._state.outputs.get(argument, (0, ""))[0]
-
     def save(self, num_lines: int) -> None:
-        """So many more lines are done, those that were added; what came of them is written."""
-        self._state = State(
-            self._state.identity,
-            self._state.num_lines + num_lines,
-            self._digest.hexdigest(),
-            {argument: output.flush() for argument, output in self._outputs.items()},
-        )
-        with atomic_write(self._path) as partial:
-            write_flushed(partial, json.dumps(asdict(self._state)).encode())
+        """Record that so many lines are done; their outputs are flushed."""
+        if not self._keeps:
+            return
+        partials = {argument: partial_path(path) for argument, path in self._paths.items()}
+        for partial in partials.values():
+            flush(partial)
+        sizes = {argument: os.path.getsize(partial) for argument, partial in partials.items()}
+        self._state = State(self._state.fingerprint, num_lines, sizes)
+        with atomic_write(self._path) as path:
+            write_flushed(path, json.dumps(asdict(self._state)).encode())
 
     def finish(self) -> None:
-        """All is done: the state is needed no more."""
-        self._path.unlink(missing_ok=True)
-
-    def _read(self, identity: str) -> State:
-        try:
-            fields: dict[str, Any] = parse_json(read_regular(self._path, MAX_JSON_BYTES))
-            outputs = {name: (size, digest) for name, (size, digest) in fields["outputs"].items()}
-            state = State(**{**fields, "outputs": outputs})
-            if not state.is_valid():
-                raise ValueError("a field of another type, or a negative number")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            raise DataError(f"{self._path}: is damaged; begin again without --resume") from None
-        if state.identity != identity or set(state.outputs) != set(self._paths):
-            raise UserError(
-                f"{self._path}: what is there was made by another model or with other options: "
-                "give the same, or begin again without --resume"
-            )
-        return state
-
-
-class _Digested:
-    """A text stream, with the SHA-256 of all that its file holds, compressed or not."""
-
-    def __init__(self, stream: TextIO, path: Path, size: int) -> None:
-        self._stream = stream
-        self._path = partial_path(path)
-        self._size = size
-        self._digest = _digest(self._path, size)
-
-    def write(self, text: str) -> None:
-        self._stream.write(text)
-
-    def flush(self) -> tuple[int, str]:
-        """Bring all to the disk; bytes and digest."""
-        self._stream.flush()
-        with self._path.open("rb") as written:
-            os.fsync(written.fileno())
-            written.seek(self._size)
-            while chunk := written.read(_CHUNK):
-                self._size += len(chunk)
-                self._digest.update(chunk)
-        return self._size, self._digest.hexdigest()
-
-
-def _digest(path: Path, size: int) -> "hashlib._Hash":
-    """Of the first bytes of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while size > 0 and (chunk := stream.read(min(size, _CHUNK))):
-            digest.update(chunk)
-            size -= len(chunk)
-    return digest
-
-
-def _require_same(output: Path, size: int, digest: str) -> None:
-    """What was written must begin with these bytes, or be them, where it was completed."""
-    path = partial_path(output)
-    try:
-        if not path.exists() and output.is_file() and output.stat().st_size == size:
-            path = output  # it was killed before it could say so
-        is_long_enough = os.path.getsize(path) >= size
-        is_ours = os.path.isfile(path) and not os.path.islink(path)
-        if is_long_enough and is_ours and _digest(path, size).hexdigest() == digest:
-            return
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be read ({error.strerror}), and the translation would go on with it; "
-            "begin again without --resume"
-        ) from None
-    raise DataError(
-        f"{path}: was changed since the translation broke off; begin again without --resume"
-    )
+        """Remove the state file: all is done."""
+        if self._keeps:
+            self._path.unlink(missing_ok=True)

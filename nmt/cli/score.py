@@ -1,59 +1,55 @@
-"""`nmt score`: how probable given translations are."""
+"""`nmt score`: how probable given translations are.
 
-import argparse
+Write the log-probability of each target sentence, given its source, as the model
+sees it (natural logarithm, sum over the tokens and the end of the sentence): a line for each pair.
+For what `nmt translate` wrote it is the log-probability that --scores gives there (but of an empty
+line, which translate asks no model about). A summary with the perplexity goes to stderr.
+
+examples:
+  nmt score runs/toy --source data/toy/test.en --target data/toy/test.de
+  nmt score runs/toy --source web.en --target web.de --json -o web.scores
+"""
+
 import json
 import math
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.cli.arguments import add_run_arguments, load_run, load_translator
-from nmt.cli.inputs import add_pair_arguments, read_given_pairs
-from nmt.cli.output_locks import reserve_outputs
+from nmt.cli.arguments import flag, output_path
+from nmt.cli.inputs import PairArguments
 from nmt.cli.outputs import open_output
+from nmt.cli.run_arguments import RunArguments, load_run, load_translator, reserve
 
 if TYPE_CHECKING:
     from nmt.inference.forced_decoding import SentenceScore
     from nmt.runs.run import Run
 
-DESCRIPTION = """Write the log-probability of each target sentence, given its source, as the model
-sees it (natural logarithm, sum over the tokens and the end of the sentence): a line for each pair.
-For what `nmt translate` wrote it is the log-probability that --scores gives there (but of an empty
-line, which translate asks no model about). A summary with the perplexity goes to stderr."""
 
-EXAMPLES = """examples:
-  nmt score runs/toy --source data/toy/test.en --target data/toy/test.de
-  nmt score runs/toy --source web.en --target web.de --json -o web.scores"""
+@dataclass(frozen=True, kw_only=True)
+class Arguments(PairArguments, RunArguments):
+    """Arguments of the command."""
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    add_run_arguments(parser)
-    add_pair_arguments(parser)
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, help="write here, not to stdout"
-    )
-    parser.add_argument(
-        "--json",
-        action="store_true",
-        help="an object for each pair: log-probability, perplexity, and those of the tokens",
+    output: Path | None = output_path()
+    json: bool = flag(
+        "an object for each pair: log-probability, perplexity, and those of the tokens"
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: Arguments) -> int:
     """Write a log-probability for each pair, and a summary on stderr."""
     opened = load_run(arguments)
-    folder, config = opened.folder, opened.config
-    inputs = [arguments.source, arguments.target, *config.input_paths().values()]
-    with reserve_outputs({"-o": arguments.output}, inputs, [folder.path, *arguments.ensemble]):
+    read = [arguments.source, arguments.target]
+    with reserve(opened, arguments, {"-o": arguments.output}, read):
         return _score(opened, arguments)
 
 
-def _score(run: "Run", arguments: argparse.Namespace) -> int:
+def _score(run: "Run", arguments: Arguments) -> int:
     """Score into an output that nothing else writes."""
     from nmt.inference.length_batching import sum_up_unknown
 
-    pairs = read_given_pairs(run.config, arguments)
+    pairs = arguments.read(run.config)
     translator = load_translator(run, arguments, searches=False)
     pairs = sum_up_unknown(pairs, translator.readers)
     num_sentences = num_tokens = 0

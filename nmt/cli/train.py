@@ -1,25 +1,29 @@
-"""`nmt train`: everything that a configuration implies."""
+"""`nmt train`: everything that a configuration implies.
 
-import argparse
+Train a model as one YAML file says: make the tokenizer where there is none, encode
+the corpus, train, validate, keep the best, score the test set. Everything goes to the folder that
+`run:` names. Ctrl-C finishes the update and saves; `--resume` goes on as if nothing had happened.
+All options, with their defaults: configs/reference.yaml.
+
+examples:
+  nmt train configs/toy.yaml
+  nmt train configs/toy.yaml run=runs/general model.attention.score=general seed=2
+  nmt train configs/toy.yaml --resume
+  torchrun --nproc-per-node 4 -m nmt train configs/toy.yaml
+"""
+
 import os
 import shutil
 import tempfile
 from collections import deque
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nmt.cli.config_checks import (
-    naming_origin,
-    require_another_run,
-    require_corpora,
-    require_device,
-    require_inputs_elsewhere,
-    require_metrics,
-    require_schedule,
-)
-from nmt.cli.ineffective_options import warn_of_ineffective
-from nmt.core.errors import RunError, os_reason
+from nmt.cli.arguments import flag
+from nmt.cli.config_checks import ConfigArguments, load_checked
+from nmt.core.errors import RunError, UserError, os_reason
 
 if TYPE_CHECKING:
     from nmt.config.experiment import Config
@@ -29,51 +33,22 @@ if TYPE_CHECKING:
 
 _PREPARING: Final = ".preparing-"
 
-DESCRIPTION = """Train a model as one YAML file says: make the tokenizer where there is none, encode
-the corpus, train, validate, keep the best, score the test set. Everything goes to the folder that
-`run:` names. Ctrl-C finishes the update and saves; `--resume` goes on as if nothing had happened.
-All options, with their defaults: configs/reference.yaml."""
 
-EXAMPLES = """examples:
-  nmt train configs/toy.yaml
-  nmt train configs/toy.yaml run=runs/general model.attention.score=general seed=2
-  nmt train configs/toy.yaml --resume
-  torchrun --nproc-per-node 4 -m nmt train configs/toy.yaml"""
+@dataclass(frozen=True, kw_only=True)
+class Arguments(ConfigArguments):
+    """Arguments of the command."""
+
+    resume: bool = flag("go on with a run that was broken off")
+    overwrite: bool = flag("delete the run that is there, and start from scratch")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.add_argument("config", metavar="CONFIG", type=Path, help="a YAML file")
-    parser.add_argument(
-        "overrides",
-        metavar="key=value",
-        nargs="*",
-        default=[],
-        help="an option other than in the file, by its dotted key: model.attention.score=general",
-    )
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument("--resume", action="store_true", help="go on with a run that was broken off")
-    group.add_argument(
-        "--overwrite", action="store_true", help="delete the run that is there, and start anew"
-    )
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: Arguments) -> int:
     """Train to the end, or until interrupted."""
-    from nmt.config.file import load_config
     from nmt.training.disk_errors import explain_disk_errors
 
-    config = load_config(arguments.config, arguments.overrides, resume=arguments.resume)
-    warn_of_ineffective(config, arguments.overrides)
-    with naming_origin(arguments):
-        if not arguments.resume:  # by then it may stand where its start was
-            require_another_run(config)
-        if arguments.overwrite:
-            require_inputs_elsewhere(config)
-        require_schedule(config)
-        require_device(config)
-        require_metrics(config)
-        require_corpora(config, arguments.config)
+    if arguments.resume and arguments.overwrite:
+        raise UserError("--overwrite cannot be combined with --resume; leave one of them out")
+    config = load_checked(arguments, resume=arguments.resume, overwrite=arguments.overwrite)
     path = Path(config.run)
 
     from nmt.distributed.process_group import init_process_group
@@ -85,9 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _train(path, config, arguments, group)
 
 
-def _train(
-    path: Path, config: "Config", arguments: argparse.Namespace, group: "ProcessGroup"
-) -> int:
+def _train(path: Path, config: "Config", arguments: Arguments, group: "ProcessGroup") -> int:
     """Begin or go on, the first process before the others, and train to the end."""
     from nmt.training.rank_checks import require_same_config
     from nmt.training.trainer import train

@@ -3,24 +3,26 @@
 import argparse
 import os
 from collections.abc import Mapping
-from contextlib import ExitStack
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nmt.cli.arguments import whole_number
 from nmt.cli.inputs import input_files, read_text
-from nmt.cli.output_formats import Format, format_translation
+from nmt.cli.output_formats import TranslationWriter
 from nmt.cli.output_locks import reserve_outputs
 from nmt.cli.outputs import open_output
-from nmt.cli.terminal import count_on_terminal, require_line_buffering, translated
+from nmt.cli.progress import pair_with_inputs, progress_bar, require_line_buffering
 from nmt.core.errors import UserError
 from nmt.system.torchrun import is_distributed
 
+if TYPE_CHECKING:
+    from nmt.cli.translate import Arguments
+
 _FIXED: Final[Mapping[str, tuple[object, ...]]] = {
     "checkpoint": ("best",),
-    "shortlist": (None,),
+    "shortlist": (False,),
     "length_penalty": (None,),
-    "set": ([],),
+    "options": ([],),
 }
 """Arguments that were settled when the model was exported -> the values that change nothing."""
 _LACKING: Final[Mapping[str, tuple[object, ...]]] = {
@@ -42,7 +44,7 @@ def is_exported(run: str) -> bool:
     return os.path.isfile(run)
 
 
-def translate_exported(arguments: argparse.Namespace) -> int:
+def translate_exported(arguments: "Arguments") -> int:
     """Translate the input as it comes."""
     _refuse(
         arguments,
@@ -58,7 +60,7 @@ def translate_exported(arguments: argparse.Namespace) -> int:
         return _translate(arguments)
 
 
-def _translate(arguments: argparse.Namespace) -> int:
+def _translate(arguments: "Arguments") -> int:
     """Translate into an output that nothing else writes."""
     lines = read_text(arguments.input, arguments.max_line_bytes)
 
@@ -73,35 +75,30 @@ def _translate(arguments: argparse.Namespace) -> int:
     )
     if arguments.precision not in (None, "auto", translator.description.precision):
         raise UserError(f"--precision: this model has {translator.description.precision} in it")
-    how = Format(
-        with_scores=arguments.scores, n_best=arguments.n_best is not None, json=arguments.json
-    )
     warned = warn_of_unknown(lines, translator.source_reader, str)
-    number = 0
-    with ExitStack() as stack:
-        output = stack.enter_context(open_output(arguments.output))
-        progress = stack.enter_context(count_on_terminal(arguments, 0, reads_grids=False))
-        translate = partial(translator.translate_windows, report=progress.update)
-        for window in translated(
-            translate, warned, arguments.input, line_buffered=arguments.line_buffered
+    with (
+        open_output(arguments.output) as output,
+        progress_bar(arguments, 0, reads_grids=False) as progress,
+    ):
+        writer = TranslationWriter(output, arguments.format, translator.target_tokenizer.pieces)
+        for window in pair_with_inputs(
+            partial(translator.translate_windows, report=progress.update),
+            warned,
+            arguments.input,
+            line_buffered=arguments.line_buffered,
         ):
-            for line, translation in window:
-                pieces = translator.target_tokenizer.pieces
-                output.write(format_translation(number, line, translation, how, pieces))
-                number += 1
-            output.flush()
+            writer.write(window)
     return 0
 
 
-def _refuse(
-    arguments: argparse.Namespace, allowed: Mapping[str, tuple[object, ...]], reason: str
-) -> None:
+def _refuse(arguments: "Arguments", allowed: Mapping[str, tuple[object, ...]], reason: str) -> None:
     for name, values in allowed.items():
         if getattr(arguments, name) not in values:
-            raise UserError(f"--{name.replace('_', '-')}: {reason}")
+            flag = "--set" if name == "options" else f"--{name.replace('_', '-')}"
+            raise UserError(f"{flag}: {reason}")
 
 
-def _beam_size(arguments: argparse.Namespace) -> int | None:
+def _beam_size(arguments: "Arguments") -> int | None:
     if arguments.search not in (None, "beam", "greedy"):
         raise UserError(f"--search {arguments.search}: an exported model has beam and greedy")
     beam_size = _number(arguments.beam_size, "beam-size")

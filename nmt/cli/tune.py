@@ -1,6 +1,23 @@
-"""`nmt tune`: length and coverage penalty chosen on the validation set."""
+"""`nmt tune`: length and coverage penalty chosen on the validation set.
 
-import argparse
+Translate the validation set of a run with each of several length and coverage
+penalties, print what comes of each, and write the best into the run's configuration, so that
+`nmt translate` has it from now on. The penalties that the run has are among them, and are kept
+unless the best is significantly better: p < 0.05 in a paired bootstrap (Koehn 2004). Never tune on
+the set that you report.
+
+penalties: none, average, word_reward, or a number: gnmt with this alpha; of coverage:
+  none, summary, see, or a number: gnmt with this beta; of either, one with its options in braces,
+  as in a configuration
+
+examples:
+  nmt tune runs/toy
+  nmt tune runs/toy --length-penalties average,0.6,1.0 --coverage-penalties none,0.1 --metric chrf
+  nmt tune runs/toy --length-penalties '{name: word_reward, reward: 0.2},word_reward'
+  nmt tune runs/toy --coverage-penalties 'none,{name: summary, beta: 0.1},summary'
+  nmt tune runs/toy --beam-size 12 --dry-run
+"""
+
 import re
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -8,16 +25,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
-from nmt.cli.arguments import (
-    add_run_arguments,
-    add_search_arguments,
-    load_run,
-    load_translator,
-    penalty_option,
-)
-from nmt.cli.config_checks import add_held_out_arguments, held_out_corpus, read_held_out
-from nmt.cli.metric_arguments import HELP, named_metrics
+from nmt.cli.arguments import flag, option
+from nmt.cli.held_out import METRIC_HELP, HeldOutArguments, named_metrics, source_option
 from nmt.cli.output_locks import held
+from nmt.cli.run_arguments import TunableSearch, load_run, load_translator, penalty_option
 from nmt.core.console import print_notice
 from nmt.core.errors import ConfigError, UserError
 
@@ -29,22 +40,6 @@ if TYPE_CHECKING:
     from nmt.inference.translator import Translator
     from nmt.runs.directory import RunDirectory
 
-DESCRIPTION = """Translate the validation set of a run with each of several length and coverage
-penalties, print what comes of each, and write the best into the run's configuration, so that
-`nmt translate` has it from now on. The penalties that the run has are among them, and are kept
-unless the best is significantly better: p < 0.05 in a paired bootstrap (Koehn 2004). Never tune on
-the set that you report."""
-
-EXAMPLES = """penalties: none, average, word_reward, or a number: gnmt with this alpha; of coverage:
-  none, summary, see, or a number: gnmt with this beta; of either, one with its options in braces,
-  as in a configuration
-
-examples:
-  nmt tune runs/toy
-  nmt tune runs/toy --length-penalties average,0.6,1.0 --coverage-penalties none,0.1 --metric chrf
-  nmt tune runs/toy --length-penalties '{name: word_reward, reward: 0.2},word_reward'
-  nmt tune runs/toy --coverage-penalties 'none,{name: summary, beta: 0.1},summary'
-  nmt tune runs/toy --beam-size 12 --dry-run"""
 
 SIGNIFICANT: Final = 0.05
 _HEADS: Final = ("length penalty", "coverage penalty")
@@ -101,32 +96,24 @@ class Result:
     texts: list[str]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    add_run_arguments(parser)
-    add_held_out_arguments(parser, "valid")
-    parser.add_argument(
-        "--length-penalties",
-        metavar="LIST",
+@dataclass(frozen=True, kw_only=True)
+class Arguments(TunableSearch, HeldOutArguments):
+    """Arguments of the command."""
+
+    source: str | None = source_option("valid")
+    length_penalties: str = option(
+        "LIST",
+        "which to try, with commas between (default: none,average,0.6,0.8,1.0,1.2)",
         default="none,average,0.6,0.8,1.0,1.2",
-        help="which to try, with commas between (default: none,average,0.6,0.8,1.0,1.2)",
     )
-    parser.add_argument(
-        "--coverage-penalties",
-        metavar="LIST",
-        default="none",
-        help="which to try with each of them (default: none)",
+    coverage_penalties: str = option(
+        "LIST", "which to try with each of them (default: none)", default="none"
     )
-    parser.add_argument(
-        "--metric", metavar="NAME", default="bleu", help=f"what is best, {HELP} (default: bleu)"
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="leave the run's configuration as it is"
-    )
-    add_search_arguments(parser, with_length_penalty=False)
+    metric: str = option("NAME", f"what is best, {METRIC_HELP} (default: bleu)", default="bleu")
+    dry_run: bool = flag("leave the run's configuration as it is")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: Arguments) -> int:
     """Try the penalties, and keep the best in a configuration that nothing else writes."""
     from nmt.runs.directory import RunDirectory
 
@@ -135,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _tune(arguments)
 
 
-def _tune(arguments: argparse.Namespace) -> int:
+def _tune(arguments: Arguments) -> int:
     """Try them all, print a line for each, and keep the best where it is significantly better."""
     from nmt.build.metrics import build_metrics
 
@@ -148,7 +135,7 @@ def _tune(arguments: argparse.Namespace) -> int:
     (metric,) = build_metrics(named)
     trials = _trials(arguments, grid, config)
     _require_choice(config.decoding)
-    sources, references = read_held_out(held_out_corpus(arguments, config, "valid"), arguments)
+    sources, references = arguments.read_corpus(arguments.find_corpus(config, "valid"))
     translator = load_translator(replace(run, config=trials[0].config), arguments)
     width = max(30, 2 + max(len(name) for trial in trials for name in trial.names))
     print("".join(f"{head:<{width}}" for head in _HEADS) + metric.describe())
@@ -188,7 +175,7 @@ def _is_significant(
 
 
 def _trials(
-    arguments: argparse.Namespace, grid: Sequence[tuple[Penalty, Penalty]], config: "Config"
+    arguments: Arguments, grid: Sequence[tuple[Penalty, Penalty]], config: "Config"
 ) -> list[Trial]:
     """Return what is tried: the grid, after the penalties of the run where these are not in it."""
     trials = [
@@ -200,14 +187,14 @@ def _trials(
     return trials
 
 
-def _grid(arguments: argparse.Namespace) -> list[tuple[Penalty, Penalty]]:
+def _grid(arguments: Arguments) -> list[tuple[Penalty, Penalty]]:
     """The pairs of penalties, in the order in which they are tried."""
     lengths = _penalties("length_penalty", arguments.length_penalties, "alpha")
     coverages = _penalties("coverage_penalty", arguments.coverage_penalties, "beta")
     for penalty in (lengths[0], coverages[0]):
-        for option in arguments.set:
-            if option.startswith((f"{penalty.key}=", f"{penalty.key}.")):
-                raise UserError(f"--set {option}: here {penalty.argument} says which are tried")
+        for given in arguments.options:
+            if given.startswith((f"{penalty.key}=", f"{penalty.key}.")):
+                raise UserError(f"--set {given}: here {penalty.argument} says which are tried")
     return list(product(lengths, coverages))
 
 
@@ -228,18 +215,19 @@ def _penalties(key: str, given: str, number: str) -> list[Penalty]:
     return [Penalty(key, name, penalty_option(name, number)) for name in names]
 
 
-def _with_penalties(arguments: argparse.Namespace, pair: tuple[Penalty, Penalty]) -> "Config":
-    """The run's configuration with these penalties; complaints are of what was typed."""
-    options = [*arguments.set, *(f"{penalty.key}={penalty.option}" for penalty in pair)]
-    try:
-        return load_run(argparse.Namespace(**{**vars(arguments), "set": options})).config
-    except ConfigError as error:
-        message = str(error)
-        for penalty in pair:
-            origin = f"--set {penalty.key}={penalty.option}: "
-            if message.startswith(origin):
-                message = f"{penalty.argument} {penalty.typed}: {message.removeprefix(origin)}"
-        raise ConfigError(message) from None
+def _with_penalties(arguments: Arguments, pair: tuple[Penalty, Penalty]) -> "Config":
+    """Return the run's configuration with these penalties."""
+    from nmt.config.layers import Override
+
+    return load_run(
+        arguments,
+        [
+            Override(
+                f"decoding.{penalty.key}={penalty.option}", f"{penalty.argument} {penalty.typed}"
+            )
+            for penalty in pair
+        ],
+    ).config
 
 
 def _with_search(translator: "Translator", decoding: "DecodingConfig") -> "Translator":

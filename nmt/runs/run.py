@@ -8,6 +8,7 @@ from typing import Any
 from nmt.config.decoding import DecodingConfig
 from nmt.config.experiment import Config
 from nmt.config.file import load_config
+from nmt.config.layers import Override
 from nmt.runs.directory import RunDirectory
 
 
@@ -27,7 +28,7 @@ class Run:
     def open(
         cls,
         path: str | Path,
-        overrides: Sequence[str] = (),
+        overrides: Sequence[str | Override] = (),
         *,
         decoding: DecodingConfig | Mapping[str, Any] | None = None,
     ) -> "Run":

@@ -2,15 +2,16 @@ import argparse
 
 import pytest
 
-from nmt.cli.arguments import _overrides, add_run_arguments, add_search_arguments
+from nmt.cli.arguments import add_arguments
+from nmt.cli.evaluate import Arguments
+from nmt.cli.run_arguments import list_overrides
 
 
 def overrides(*words: str) -> dict[str, str]:
     parser = argparse.ArgumentParser()
-    add_run_arguments(parser)
-    add_search_arguments(parser)
-    arguments = parser.parse_args(["runs/x", *words])
-    return {key: value for key, value in _overrides(vars(arguments)) if value is not None}
+    add_arguments(parser, Arguments)
+    arguments = Arguments(**vars(parser.parse_args(["runs/x", *words])))
+    return {it.key: it.text.partition("=")[2] for it in list_overrides(arguments)}
 
 
 def test_what_is_not_given_is_left_to_the_run() -> None:

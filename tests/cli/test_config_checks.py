@@ -1,4 +1,3 @@
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -6,13 +5,15 @@ from typing import Any
 import pytest
 
 from nmt.cli.config_checks import (
-    held_out_corpus,
+    ConfigArguments,
+    corpus_problems,
     naming_origin,
     require_another_run,
-    require_corpora,
     require_device,
+    require_precision,
     require_schedule,
 )
+from nmt.cli.held_out import HeldOutArguments
 from nmt.config.experiment import Config
 from nmt.core.errors import ConfigError, DataError
 
@@ -31,17 +32,24 @@ def config(**data: Any) -> Config:
     return Config.model_validate({"run": "runs/x", "data": given})
 
 
+def problems(made: Config, path: str = "x.yaml") -> list[str]:
+    return [
+        f"{file}: {problem}"
+        for key, corpus in made.data.corpora()
+        for file, problem in corpus_problems(key, corpus, Path(path))
+    ]
+
+
 def message(made: Config, path: str = "x.yaml") -> str:
-    with pytest.raises(DataError) as caught:
-        require_corpora(made, Path(path))
-    return str(caught.value)
+    (found,) = problems(made, path)
+    return found
 
 
 def test_files_that_are_there_are_not_missed() -> None:
-    require_corpora(config(), Path("x.yaml"))
     made = config()
-    given = argparse.Namespace(run="runs/x", source=None, reference=None)
-    assert held_out_corpus(given, made, "valid") == made.data.valid
+    assert problems(made) == []
+    given = HeldOutArguments(run="runs/x", source=None)
+    assert given.find_corpus(made, "valid") == made.data.valid
 
 
 @pytest.mark.parametrize(
@@ -74,10 +82,8 @@ def test_of_an_absolute_path_nothing_need_be_said() -> None:
 
 def test_the_test_set_of_a_run_may_be_another_one() -> None:
     with pytest.raises(DataError, match=r"^runs/x: the test set .* data\.test\.target: b: .* give"):
-        held_out_corpus(
-            argparse.Namespace(run="runs/x", source=None, reference=None),
-            config(test={"source": "a", "target": "b"}),
-            "test",
+        HeldOutArguments(run="runs/x", source=None).find_corpus(
+            config(test={"source": "a", "target": "b"}), "test"
         )
 
 
@@ -87,7 +93,7 @@ def test_what_may_not_be_looked_at_is_not_missed(monkeypatch: pytest.MonkeyPatch
 
     made = config()
     monkeypatch.setattr(Path, "stat", refuse)
-    require_corpora(made, Path("x.yaml"))
+    assert problems(made) == []
 
 
 @pytest.mark.parametrize("base", ["locked/x", "locked/../locked/x", "link/x", "absolute"])
@@ -114,12 +120,13 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     made = config()
     require_device(made)
-    require_device(made.model_copy(update={"device": "cpu", "precision": "float32"}))
+    require_precision(made)
+    require_precision(made.model_copy(update={"device": "cpu", "precision": "float32"}))
     with pytest.raises(ConfigError, match="device: 'cuda' is not on this machine; there is: cpu"):
         require_device(made.model_copy(update={"device": "cuda"}))
     monkeypatch.setattr("nmt.system.device.has_bfloat16", lambda device: False)
     with pytest.raises(ConfigError, match="precision: 'bfloat16' is not computed in by this cpu"):
-        require_device(made.model_copy(update={"precision": "bfloat16"}))
+        require_precision(made.model_copy(update={"precision": "bfloat16"}))
 
 
 def scheduled(schedule: dict[str, Any], **limits: int | None) -> Config:
@@ -190,13 +197,8 @@ def test_an_inherited_option_is_refused_with_its_file(tmp_path: Path) -> None:
     base, path = tmp_path / "base.yaml", tmp_path / "x.yaml"
     base.write_text("run: r\ndata: {train: {source: a, target: b}}\n")
     path.write_text("extends: base.yaml\ndevice: cpu\n")
-    arguments = argparse.Namespace(config=path, overrides=["seed=3"])
-    for message, told in (
-        ("data.train.source: a: no such file", f"{base}: data.train.source: a: no such file"),
-        ("device: 'cpu': is not here", "device: 'cpu': is not here"),
-        ("seed: 3: is unlucky", "seed: 3: is unlucky"),
-        ("r: no such folder", "r: no such folder"),
-    ):
-        with pytest.raises(DataError) as caught, naming_origin(arguments):
-            raise DataError(message)
-        assert str(caught.value) == told
+    arguments = ConfigArguments(config=path, overrides=["seed=3"])
+    for key, origin in (("data.train.source", f"{base}: "), ("device", ""), ("seed", "")):
+        with pytest.raises(DataError) as caught, naming_origin(arguments, key):
+            raise DataError("is wrong")
+        assert str(caught.value) == f"{origin}is wrong"

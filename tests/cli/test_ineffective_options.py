@@ -5,6 +5,7 @@ import pytest
 
 from nmt.cli.ineffective_options import refuse_ineffective, warn_of_ineffective
 from nmt.config.experiment import Config
+from nmt.config.layers import Override
 from nmt.core.errors import ConfigError
 
 CORPUS = {"source": "a", "target": "b"}
@@ -52,11 +53,11 @@ def test_an_option_without_effect_is_refused_or_reported(
     with caplog.at_level(logging.WARNING):
         warn_of_ineffective(made, [override])
     if reason is None:
-        refuse_ineffective(made, {override: "--it 3"})
+        refuse_ineffective(made, [Override(override, "--it 3")])
         assert caplog.messages == []
         return
     with pytest.raises(ConfigError) as refused:
-        refuse_ineffective(made, {override: "--it 3"})
+        refuse_ineffective(made, [Override(override, "--it 3")])
     assert str(refused.value).startswith("--it 3: has no effect, as ")
     assert reason in str(refused.value)
     assert caplog.messages == [str(refused.value).replace("--it 3", override)]

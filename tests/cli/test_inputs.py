@@ -1,4 +1,3 @@
-import argparse
 import gzip
 import io
 import os
@@ -9,10 +8,9 @@ import numpy as np
 import pytest
 
 from nmt.cli.inputs import (
-    add_pair_arguments,
+    PairArguments,
     count_lines,
     read_constraints,
-    read_given_pairs,
     read_input,
     read_text,
 )
@@ -39,10 +37,7 @@ def give_stdin(monkeypatch: pytest.MonkeyPatch, raw: bytes) -> None:
 
 
 def pairs_of(source: Path, target: Path, config: Config = TEXT) -> list[tuple[Source, str]]:
-    parser = argparse.ArgumentParser()
-    add_pair_arguments(parser)
-    arguments = parser.parse_args(["--source", str(source), "--target", str(target)])
-    return list(read_given_pairs(config, arguments))
+    return list(PairArguments(source=source, target=target).read(config))
 
 
 def test_lines_are_counted_where_they_can_be_read_twice(tmp_path: Path) -> None:

@@ -9,15 +9,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from nmt.cli import main as cli
+from nmt.cli.arguments import CommandArguments, add_arguments, flag, positional, positionals
 from nmt.core.errors import DataError
 
-Run = Callable[[argparse.Namespace], int]
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(CommandArguments):
+    first: str = positional("FIRST", "a word")
+    rest: list[str] = positionals("REST", "more words")
+    flag: bool = flag("a flag")
+
+
+Run = Callable[[Arguments], int]
 Install = Callable[[Run], None]
 
 
@@ -26,19 +36,14 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
     """Put a command of one positional list and one flag in the place of `nmt check`."""
 
     def put(run: Run) -> None:
-        def add_arguments(parser: argparse.ArgumentParser) -> None:
-            parser.add_argument("first")
-            parser.add_argument("rest", nargs="*")
-            parser.add_argument("--flag", action="store_true")
-
-        command = SimpleNamespace(DESCRIPTION="", EXAMPLES="", add_arguments=add_arguments, run=run)
+        command = SimpleNamespace(Arguments=Arguments, run=run)
         monkeypatch.setitem(sys.modules, "nmt.cli.check", command)
 
     return put
 
 
 def raising(error: BaseException) -> Run:
-    def run(arguments: argparse.Namespace) -> int:
+    def run(arguments: Arguments) -> int:
         raise error
 
     return run
@@ -76,7 +81,7 @@ def test_translate_says_that_it_reads_ahead(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_argument_has_a_line_of_help(name: str) -> None:
     parser = argparse.ArgumentParser()
-    importlib.import_module(f"nmt.cli.{name}").add_arguments(parser)
+    add_arguments(parser, importlib.import_module(f"nmt.cli.{name}").Arguments)
     assert [action.dest for action in parser._actions if not action.help] == []
 
 
@@ -148,7 +153,7 @@ def test_what_is_missing_is_named_and_nothing_else(
 
 def test_options_may_stand_between_the_positional_arguments(install: Install) -> None:
     seen = []
-    install(lambda arguments: seen.append(vars(arguments)) or 0)
+    install(lambda arguments: seen.append(asdict(arguments)) or 0)
     assert cli.main(["check", "a", "--flag", "b=1", "c=2"]) == 0
     assert seen == [{"first": "a", "rest": ["b=1", "c=2"], "flag": True}]
 
@@ -179,7 +184,7 @@ def test_an_option_whose_second_value_would_replace_the_first_is_refused(
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_option_with_a_value_counts_once_or_is_collected(name: str) -> None:
     parser = cli._Parser()
-    importlib.import_module(f"nmt.cli.{name}").add_arguments(parser)
+    add_arguments(parser, importlib.import_module(f"nmt.cli.{name}").Arguments)
     collected = {"--set", "--ensemble", "--reference"}
     for action in parser._actions:
         if action.option_strings and action.nargs is None:
@@ -217,7 +222,7 @@ def test_an_interrupt_is_130(install: Install, capsys: pytest.CaptureFixture[str
 def test_sigterm_unwinds_and_is_143(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
     cleaned = []
 
-    def run(arguments: argparse.Namespace) -> int:
+    def run(arguments: Arguments) -> int:
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(10)
@@ -254,7 +259,7 @@ def test_log_lines_go_to_stderr_and_the_logger_is_left_as_it_was(
 ) -> None:
     logger = logging.getLogger("nmt.some.part")
 
-    def run(arguments: argparse.Namespace) -> int:
+    def run(arguments: Arguments) -> int:
         logger.info("20 pairs read")
         logger.warning("line 3 is cut")
         return 0
@@ -280,11 +285,12 @@ def python(code: str, **environment: str) -> "subprocess.Popen[bytes]":
 FAKE_CHECK = """
 import sys, types
 from nmt.cli import main as cli
+from nmt.cli.arguments import CommandArguments
 def run(arguments):
     {body}
     return 0
 sys.modules["nmt.cli.check"] = types.SimpleNamespace(
-    DESCRIPTION="", EXAMPLES="", add_arguments=lambda parser: None, run=run)
+    Arguments=CommandArguments, run=run)
 sys.exit(cli.main(["check"]))
 """
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.cli.npz_output import open_arrays
 from nmt.cli.output_streams import find_descriptor, is_stream, open_text_stream
-from nmt.cli.outputs import open_output
+from nmt.cli.outputs import open_arrays, open_output
 from nmt.core.errors import DataError
 
 

@@ -139,7 +139,7 @@ def test_the_bar_moves_with_it(
 ) -> None:
     bar = Mock()
     monkeypatch.setattr(
-        "nmt.cli.translate_exported.count_on_terminal", lambda *_, **__: nullcontext(bar)
+        "nmt.cli.translate_exported.progress_bar", lambda *_, **__: nullcontext(bar)
     )
     (tmp_path / "in").write_bytes(INPUT)
     words = ("translate", exported, tmp_path / "in", "-o", tmp_path / "out")

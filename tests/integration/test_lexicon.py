@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.cli.resume import identify
+from nmt.cli.resume import fingerprint_model
 from nmt.config.file import load_config
 from tests.integration.conftest import ENGLISH, GERMAN, Command
 
@@ -55,7 +55,7 @@ def test_an_output_by_another_lexicon_is_another(nmt: Command, in_copy: Path) ->
     config = load_config("runs/tiny/config.yaml", ["decoding.shortlist={}"])
 
     def identity() -> str:
-        return identify([Path("runs/tiny")], "best", config, {})
+        return fingerprint_model([Path("runs/tiny")], "best", config, {})
 
     nmt("lexicon", "runs/tiny")
     before = identity()

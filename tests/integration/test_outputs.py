@@ -184,9 +184,9 @@ def test_an_exported_model_goes_through_a_pipe(
 ) -> None:
     from nmt.export import exporter
 
-    def write(run: Path, path: Path, **options: object) -> exporter.Trial:
+    def write(run: Path, path: Path, **options: object) -> exporter.ParityReport:
         path.write_bytes(b"model" * 100_000)
-        return exporter.Trial(1, 1, 0.0, 0.0)
+        return exporter.ParityReport(1, 1, 0.0, 0.0)
 
     monkeypatch.setattr(exporter, "export_run", write)
     os.mkfifo("pipe")

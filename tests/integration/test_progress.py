@@ -47,6 +47,6 @@ def test_what_was_done_before_counts(in_copy: Path, monkeypatch: pytest.MonkeyPa
     Path("input.en").write_text("one .\n" * 5)
     words = ("translate", "runs/tiny", "input.en", "-o", "out")
     with monkeypatch.context() as patch:
-        patch.setattr("nmt.cli.translate.Format", lambda **options: None)
+        patch.setattr("nmt.cli.translate.TranslationWriter", lambda *given, **options: None)
         assert main(list(words)) == 1
     assert steps(*words, "--resume") == ["0/5", "2/5", "4/5", "5/5"]

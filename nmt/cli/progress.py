@@ -1,6 +1,5 @@
-"""What a person at a terminal sees of `nmt translate` beside the translations."""
+"""Translating line by line or by windows, with a prompt or a progress bar at a terminal."""
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, tee
@@ -14,12 +13,13 @@ from nmt.system.torchrun import is_distributed
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from nmt.cli.translate import Arguments
     from nmt.inference.translation import Translation
 
 T = TypeVar("T")
 
 
-def prompted(lines: "Iterator[T]") -> "Iterator[T]":
+def prompt_for(lines: "Iterator[T]") -> "Iterator[T]":
     """Lines that are typed, with a prompt before each."""
     print("type a sentence and press Enter; Ctrl-D ends", file=sys.stderr)
     while True:
@@ -31,7 +31,7 @@ def prompted(lines: "Iterator[T]") -> "Iterator[T]":
             return
 
 
-def translated(
+def pair_with_inputs(
     translate: "Callable[..., Iterator[list[Translation]]]",
     lines: "Iterator[T]",
     names: Sequence[str],
@@ -54,7 +54,7 @@ def translated(
         from nmt.inference.length_batching import cut_warnings
 
         warnings = cut_warnings()
-        for typed, line in enumerate(prompted(lines) if is_typed else lines, start=1):
+        for typed, line in enumerate(prompt_for(lines) if is_typed else lines, start=1):
             for window in translate([line], first_number=typed, warnings=warnings):
                 yield [(line, window[0])]
         return
@@ -63,7 +63,7 @@ def translated(
         yield list(zip(islice(behind, len(window)), window, strict=True))
 
 
-def require_line_buffering(arguments: argparse.Namespace) -> None:
+def require_line_buffering(arguments: "Arguments") -> None:
     """Refuse --line-buffered where nothing can be answered line by line, or several compute.
 
     Raises:
@@ -81,9 +81,7 @@ def require_line_buffering(arguments: argparse.Namespace) -> None:
         raise UserError("--line-buffered: cannot be combined with several processes; use one")
 
 
-def count_on_terminal(
-    arguments: argparse.Namespace, num_done: int, *, reads_grids: bool
-) -> "tqdm[NoReturn]":
+def progress_bar(arguments: "Arguments", num_done: int, *, reads_grids: bool) -> "tqdm[NoReturn]":
     """Counts the lines, with the time left, where the translations go elsewhere.
 
     Args:

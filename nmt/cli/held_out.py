@@ -1,0 +1,130 @@
+"""What `nmt evaluate` and `nmt tune` share: a held-out corpus, and metrics by name."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from nmt.cli.arguments import option, repeated
+from nmt.cli.config_checks import corpus_problems
+from nmt.cli.inputs import given_corpus
+from nmt.cli.run_arguments import RunArguments
+from nmt.core.errors import ConfigError, DataError, UserError
+from nmt.data.formats.raw_lines import MAX_LINE_BYTES
+
+if TYPE_CHECKING:
+    from nmt.config.data import CorpusConfig
+    from nmt.config.experiment import Config
+    from nmt.config.metrics import MetricConfig
+    from nmt.data.formats.grids import Source
+
+HeldOut: TypeAlias = Literal["valid", "test"]
+
+METRIC_HELP: Final = (
+    "by its name, its `as` in the run, or with options: '{name: chrf, word_order: 2}'"
+)
+_HELD_OUT: Final = {"valid": "validation set", "test": "test set"}
+
+
+def source_option(key: HeldOut) -> Any:
+    """Declare a field for --source, whose default is a corpus of the run."""
+    return option("FILE", f"source sentences (default: the run's {_HELD_OUT[key]})")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOutArguments(RunArguments):
+    """A run, and the corpus that it is measured on; `source` is declared by `source_option`."""
+
+    source: str | None
+    reference: list[str] = repeated(
+        "FILE",
+        "their reference translations, line for line; give it several times where each line has "
+        "several",
+    )
+
+    def find_corpus(self, config: "Config", key: HeldOut) -> "CorpusConfig":
+        """Return the corpus of --source and --reference; without them, that of the run.
+
+        Raises:
+            UserError: only one of the two is given, or is empty.
+            ConfigError: none is given, and the run has none.
+            DataError: the files of the run are not here: it may come from another machine.
+        """
+        if (self.source is None) != (not self.reference):
+            raise UserError("--source and --reference go together: give both, or none of them")
+        if self.source is not None:
+            for argument, names in (("source", [self.source]), ("reference", self.reference)):
+                if "" in names:
+                    raise UserError(f"--{argument}: the name of the file is empty")
+            return given_corpus(config, self.source, self.reference[0])
+        corpus: CorpusConfig | None = getattr(config.data, key)
+        name = _HELD_OUT[key]
+        if corpus is None:
+            raise ConfigError(
+                f"{self.run}: its configuration names no {name} (data.{key}); "
+                "give --source and --reference"
+            )
+        for file, problem in corpus_problems(f"data.{key}", corpus):
+            raise DataError(
+                f"{self.run}: the {name} of its configuration is not usable: {file}: {problem}; "
+                "give --source and --reference"
+            )
+        return corpus
+
+    def read_corpus(
+        self, corpus: "CorpusConfig", max_line_bytes: int = MAX_LINE_BYTES
+    ) -> "tuple[list[Source], list[list[str]]]":
+        """Read what `find_corpus` returned: the sources, and each set of references.
+
+        Raises:
+            DataError: a file cannot be read, or has other lines than there are sources.
+        """
+        from nmt.build.data import build_corpus
+        from nmt.data.formats.corpus import read_pairs
+        from nmt.data.formats.lines import read_lines
+
+        pairs = read_pairs(build_corpus(corpus, max_line_bytes))
+        sources, references = map(list, zip(*pairs, strict=True))
+        sets = [references]
+        for name in self.reference[1:]:
+            sets.append(list(read_lines(Path(name), max_line_bytes=max_line_bytes)))
+            if len(sets[-1]) != len(sources):
+                raise DataError(
+                    f"{name}: has {len(sets[-1]):,} lines, and there are {len(sources):,} sources; "
+                    "each set of references needs a line for each"
+                )
+        return sources, sets
+
+
+def named_metrics(argument: str, given: str, config: "Config") -> "list[MetricConfig]":
+    """Return metrics with their options, those of the run where it has one of that name.
+
+    Args:
+        argument: the option that they were given by, for messages.
+        given: names and plug-ins in braces, with commas between, as in a list of YAML.
+        config: of the run, whose BLEU says what `tokenize: auto` is.
+
+    Raises:
+        UserError: the name is unknown, or its options are not allowed.
+    """
+    from nmt.config.metrics import read_metrics
+    from nmt.config.yaml import parse_yaml
+
+    validation = config.training.validation
+    try:
+        if re.search(r"(^|,)\s*,", given):
+            raise ConfigError("a metric is missing before a comma; write them as in bleu,chrf")
+        items = parse_yaml(f"[{given}]", argument) or []
+        metrics = read_metrics([_metric_of_run(item, validation.metrics) for item in items])
+    except ConfigError as error:
+        message = str(error).removeprefix(f"{argument}: ")
+        raise UserError(f"{argument} {given}: {message}") from None
+    if not metrics:
+        raise UserError(f"{argument}: names no metric; leave it out, or name one")
+    return [metric.with_tokenizer(validation.bleu_tokenizer) for metric in metrics]
+
+
+def _metric_of_run(item: Any, metrics: "Sequence[MetricConfig]") -> Any:
+    """Return the run's metric of that label, or else what was given."""
+    return next((metric for metric in metrics if metric.label == item), item)
