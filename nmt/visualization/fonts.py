@@ -2,11 +2,12 @@
 
 import functools
 import logging
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from nmt.core.console import ONCE
 
@@ -18,22 +19,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_FAMILY: Final = "DejaVu Sans"
 """The font that comes with matplotlib: it has every European letter."""
-_PREFERRED: Final = (
-    DEFAULT_FAMILY,
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "WenQuanYi Zen Hei",
-    "Noto Sans",
-)
-_CJK_NAMES: Final = (
-    "CJK",
-    "HIRAGANA",
-    "KATAKANA",
-    "HANGUL",
-    "BOPOMOFO",
-    "IDEOGRAPHIC",
-    "FULLWIDTH",
-)
+_PREFERRED: Final = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Sans")
+_CJK_NAMES: Final = re.compile("CJK|HIRAGANA|KATAKANA|HANGUL|BOPOMOFO|IDEOGRAPHIC|FULLWIDTH")
 _BOXES: Final = (
     "plots: no installed font has some characters (%s), and boxes are drawn; install a font "
     "(Debian: apt-get install %s)"
@@ -43,19 +30,11 @@ _OTHER_PACKAGE: Final = "fonts-noto-core"
 _SCRIPTS: Final = {_CJK_PACKAGE: "Chinese, Japanese or Korean", _OTHER_PACKAGE: "of other scripts"}
 
 
-@dataclass(frozen=True)
-class Font:
-    """An installed font.
-
-    Attributes:
-        family: the name that matplotlib finds it by.
-        has: whether it has a glyph for a character.
-        register: makes it known to matplotlib.
-    """
+class Font(NamedTuple):
+    """An installed font: the name that matplotlib finds it by, and what tells of its glyphs."""
 
     family: str
     has: Callable[[str], bool]
-    register: Callable[[], object] = lambda: None
 
 
 def choose_families(texts: Iterable[str], fonts: Iterable[Font] | None = None) -> list[str]:
@@ -73,7 +52,6 @@ def choose_families(texts: Iterable[str], fonts: Iterable[Font] | None = None) -
     for font in installed_fonts() if fonts is None else fonts:
         left = [character for character in missing if not font.has(character)]
         if len(left) < len(missing) and font.family not in families:
-            font.register()
             families.append(font.family)
         missing = left
         if not missing:
@@ -84,45 +62,35 @@ def choose_families(texts: Iterable[str], fonts: Iterable[Font] | None = None) -
 
 
 def installed_fonts() -> Iterator[Font]:
-    """Yield the fonts that matplotlib lists, the most suitable first, and those installed since."""
-    from matplotlib.font_manager import fontManager
+    """Yield the fonts that are installed, the most suitable first."""
+    from matplotlib.font_manager import findfont
 
-    for family, path in _listed().items():
+    yield Font(DEFAULT_FAMILY, partial(_has_glyph, findfont(DEFAULT_FAMILY)))
+    for family, path in _find_families().items():
         yield Font(family, partial(_has_glyph, path))
-    # matplotlib keeps its list, and does not see what was installed later.
-    for path in _unlisted():
-        if (font := _open(path)) is not None:
-            yield Font(
-                font.family_name, partial(_has_glyph, path), partial(fontManager.addfont, path)
-            )
 
 
 @functools.cache
-def _listed() -> dict[str, str]:
-    """Return family -> file; of the fonts that come with matplotlib, its default only."""
+def _find_families() -> dict[str, str]:
+    """Return family -> file, without the fonts that come with matplotlib."""
     import matplotlib
-    from matplotlib.font_manager import fontManager
+    from matplotlib.font_manager import findSystemFonts, fontManager
+
+    # matplotlib keeps its list on disk, and does not see what was installed later.
+    for path in set(findSystemFonts()) - {entry.fname for entry in fontManager.ttflist}:
+        with suppress(Exception):  # a damaged file, which matplotlib leaves out of its list, too
+            fontManager.addfont(path)
 
     def rank(entry: "FontEntry") -> tuple[object, ...]:
         place = _PREFERRED.index(entry.name) if entry.name in _PREFERRED else len(_PREFERRED)
         is_regular = entry.style == "normal" and str(entry.weight) in ("400", "normal")
         return place, "Sans" not in entry.name, entry.name, not is_regular
 
-    bundled = matplotlib.get_data_path()
     paths: dict[str, str] = {}
     for entry in sorted(fontManager.ttflist, key=rank):
-        if entry.name == DEFAULT_FAMILY or not entry.fname.startswith(bundled):
+        if not entry.fname.startswith(matplotlib.get_data_path()):
             paths.setdefault(entry.name, entry.fname)
     return paths
-
-
-@functools.cache
-def _unlisted() -> list[str]:
-    from matplotlib.font_manager import findSystemFonts, fontManager
-
-    listed = {entry.fname for entry in fontManager.ttflist}
-    # "Regular" first: each file is one style of a family.
-    return sorted(set(findSystemFonts()) - listed, key=lambda path: ("Regular" not in path, path))
 
 
 def _has_glyph(path: str, character: str) -> bool:
@@ -147,5 +115,5 @@ def _is_drawn(character: str) -> bool:
 
 def _package(character: str) -> str:
     """Return the package of Debian with a font that has a character."""
-    is_cjk = unicodedata.name(character, "").startswith(_CJK_NAMES)
+    is_cjk = _CJK_NAMES.match(unicodedata.name(character, ""))
     return _CJK_PACKAGE if is_cjk else _OTHER_PACKAGE

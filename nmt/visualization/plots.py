@@ -162,7 +162,7 @@ def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path)
                 updates = [update for update, _ in points]
                 values = [value for _, value in points]
                 marked = [
-                    at for at in range(len(values)) if len(values) < 60 or _is_alone(values, at)
+                    at for at in range(len(values)) if len(values) < 60 or _is_isolated(values, at)
                 ]
                 axes.plot(updates, values, marker=".", markevery=marked, label=name)
             seen = {
@@ -180,7 +180,7 @@ def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path)
                 _start_at_zero(axes.set_xlim, all_updates)
 
 
-def _is_alone(values: Sequence[float], at: int) -> bool:
+def _is_isolated(values: Sequence[float], at: int) -> bool:
     """Return whether a point has no neighbour, so that no line makes it visible."""
     around = values[max(at - 1, 0) : at + 2]
     return math.isfinite(values[at]) and sum(map(math.isfinite, around)) == 1

@@ -1,9 +1,10 @@
 """Fonts of pictures, chosen from fonts made up here: those of the machine decide nothing."""
 
 import logging
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
+from matplotlib import font_manager
 
 from nmt.core.console import OnceFilter
 from nmt.visualization import fonts
@@ -57,20 +58,7 @@ def test_a_missing_font_is_warned_of_once(
     assert caplog.records[0].levelno == logging.WARNING
 
 
-def test_a_font_is_registered_only_where_it_is_used() -> None:
-    used: list[str] = []
-    later = [
-        Font(name, font.has, lambda name=name: used.append(name))  # type: ignore[misc]
-        for name, font in (("Song", CHINESE), ("Mangal", HINDI))
-    ]
-    choose_families(["हि"], [LATIN, *later])
-    assert used == ["Mangal"]
-
-
-def test_the_font_of_matplotlib_comes_first_and_no_font_of_boxes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(fonts, "_unlisted", list)
+def test_default_font_comes_first_and_fonts_of_boxes_are_left_out() -> None:
     families = [font.family for font in installed_fonts()]
     assert families[0] == DEFAULT_FAMILY
     assert not [family for family in families if family.startswith("Last Resort")]
@@ -78,17 +66,16 @@ def test_the_font_of_matplotlib_comes_first_and_no_font_of_boxes(
     assert first.has("ß") and first.has("ж") and not first.has("我")
 
 
-def test_fonts_that_were_installed_since_matplotlib_looked_are_found(
-    monkeypatch: pytest.MonkeyPatch,
+def test_fonts_installed_after_matplotlib_made_its_list_are_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    registered: list[str] = []
-    (path,) = [path for family, path in fonts._listed().items() if family == DEFAULT_FAMILY]
-    monkeypatch.setattr(fonts, "_listed", dict)
-    monkeypatch.setattr(fonts, "_unlisted", lambda: ["/nowhere.ttf", path])
-    manager = SimpleNamespace(addfont=registered.append)
-    monkeypatch.setattr("matplotlib.font_manager.fontManager", manager)
-    assert choose_families(["ß"], installed_fonts()) == [DEFAULT_FAMILY]
-    (font,) = installed_fonts()
-    assert font.family == DEFAULT_FAMILY and font.has("ß")
-    font.register()
-    assert registered == [path]
+    damaged, later = tmp_path / "damaged.ttf", tmp_path / "later.ttf"
+    damaged.write_bytes(b"no font")
+    later.write_bytes(Path(font_manager.findfont(DEFAULT_FAMILY)).read_bytes())
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [str(damaged), str(later)])
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [])
+    fonts._find_families.cache_clear()
+    assert fonts._find_families() == {DEFAULT_FAMILY: str(later)}
+    (_, font) = installed_fonts()
+    assert font.has("ß") and not font.has("我")
+    fonts._find_families.cache_clear()
