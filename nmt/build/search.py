@@ -14,7 +14,7 @@ from nmt.search.penalties import Scoring
 from nmt.search.rule_variants import EOSThreshold, NoRepeatedNgrams, RepetitionPenalty
 from nmt.search.rules import LengthLimits, Rule, Rules
 from nmt.search.search import Search
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.tokenizer import Tokenizer, word_edges
 
 
 def build_search(
@@ -54,7 +54,7 @@ def build_search(
 
 # Of the top level, as workers get what they search with pickled.
 def _word_edges(tokenizer: Tokenizer) -> torch.Tensor:
-    return torch.from_numpy(tokenizer.word_edges)
+    return torch.from_numpy(word_edges(tokenizer))
 
 
 def build_reranker(config: DecodingConfig, bleu_tokenizer: str = "auto") -> MinimumBayesRisk | None:

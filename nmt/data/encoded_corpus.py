@@ -62,7 +62,7 @@ class EncodedSide:
             return self.tokens.select(rows)
         texts = [self.text[row].tobytes().decode(errors="replace") for row in rows.tolist()]
         return RaggedArray.from_rows(
-            [self.reader.encode_sampled(text, rng) for text, rng in zip(texts, rngs, strict=True)],
+            [self.reader.encode(text, rng) for text, rng in zip(texts, rngs, strict=True)],
             self.tokens.values.dtype,
         )
 

@@ -11,8 +11,8 @@ from nmt.search.constraints import count_unmet
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Constraints
 from nmt.search.search import Search
-from nmt.text.reader import EncodedWords
-from nmt.text.tokenizer import UNKNOWN_TEXT, Tokenizer
+from nmt.text.reader import EncodedWords, count_unknown
+from nmt.text.tokenizer import UNKNOWN_TEXT, Tokenizer, word_edges
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def encode_constraints(
             *(number, len(prefix), max_length),
         )
         prefix = []
-    elif tokenizer.count_unknown(prefix):
+    elif count_unknown(prefix):
         logger.warning(
             "line %d: the model does not know all of the prefix %r; what it does not know reads %s",
             *(number, given.prefix, UNKNOWN_TEXT),
@@ -79,7 +79,7 @@ def encode_constraints(
     phrases = []
     for phrase in given.phrases:
         tokens = list(tokenizer.encode(phrase))
-        if tokenizer.count_unknown(tokens):
+        if count_unknown(tokens):
             logger.warning(
                 "line %d: %r cannot be in the translation: the model does not know all of its "
                 "characters or words",
@@ -123,7 +123,7 @@ def drop_unmet(
     ):
         if len(source.ids) == 0 or not constraint.phrases:
             continue
-        edges = tokenizer.word_edges.tolist()
+        edges = word_edges(tokenizer).tolist()
         tokens = hypotheses[0].tokens
         lacking = [phrase for phrase in constraint.phrases if count_unmet(tokens, [phrase], edges)]
         for phrase in lacking:

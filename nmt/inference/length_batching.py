@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any, Final, Literal, TypeVar
 
 from nmt.core.console import FirstWarnings
-from nmt.text.reader import EncodedWords, Item, SourceReader, Tokens, count_tokens
+from nmt.text.reader import EncodedWords, Item, SourceReader, Tokens, count_tokens, count_unknown
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def warn_of_unknown(
     warnings = FirstWarnings("there are more lines with unknown tokens; they are not named")
     for number, item in enumerate(items, start=first_number):
         tokens = reader.encode(source(item))
-        num_unknown = reader.count_unknown(tokens)
+        num_unknown = count_unknown(tokens)
         if num_unknown:
             verb = "is" if num_unknown == 1 else "are"
             warnings.warn(

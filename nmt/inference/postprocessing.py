@@ -86,7 +86,7 @@ def _replace_unknown(
 ) -> Written:
     """Look in one pass more where the unknown words of hypotheses come from, and replace them."""
     gaps = {
-        (index, hypothesis.tokens): tokenizer.split_words(hypothesis.tokens)
+        (index, hypothesis.tokens): tokenizer.decode_words(hypothesis.tokens)
         for index, hypotheses in enumerate(found)
         for hypothesis in hypotheses
         if UNK in hypothesis.tokens
@@ -114,7 +114,7 @@ def written_words(
     sentences = []
     for index, item in enumerate(found):
         tokens = () if item is None else item.tokens
-        encoded = tokenizer.split_words(tokens)
+        encoded = tokenizer.decode_words(tokens)
         texts = written.get((index, tokens))
         sentences.append(encoded if texts is None else replace(encoded, words=texts))
     return sentences
@@ -222,7 +222,7 @@ def score_tokens(
         runner: the model.
     """
     asked = [
-        (source, tokenizer.split_words(hypothesis.tokens))
+        (source, tokenizer.decode_words(hypothesis.tokens))
         for source, hypotheses in zip(sources, found, strict=True)
         for hypothesis in hypotheses
         if source.ids

@@ -1,20 +1,18 @@
 """Each character a token."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
 from annotated_types import Ge, Le
 
-from nmt.core.special_tokens import UNK
 from nmt.text.normalization import Normalizer
-from nmt.text.tokenizer import UNKNOWN_TEXT, Options, Tokenizer, TokenizerTrainer
-from nmt.text.vocabulary import Vocabulary, count_words
+from nmt.text.tokenizer import TokenizerTrainer
+from nmt.text.vocabulary import Vocabulary, VocabularyTokenizer, count_words
 
 _BLANK: Final = " "
 
 
-class CharacterTokenizer(Tokenizer):
+class CharacterTokenizer(VocabularyTokenizer):
     """Each character of a word is a token, and so is the blank between words.
 
     The blank is counted to the word that follows it.
@@ -25,46 +23,26 @@ class CharacterTokenizer(Tokenizer):
     """
 
     name = "characters"
-    model_file = "vocabulary.txt"
 
     def __init__(self, normalizer: Normalizer, vocabulary: Vocabulary) -> None:
-        super().__init__(normalizer)
-        self._vocabulary = vocabulary
+        super().__init__(normalizer, vocabulary)
         self._blank = vocabulary.id_of(_BLANK)
-        self._between_words = (self._blank,)
-
-    def __len__(self) -> int:
-        return len(self._vocabulary)
+        self.between_words = (self._blank,)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Each token as a string to look at; the blank as ``▁``."""
-        return ["▁" if token == self._blank else self._vocabulary.token(token) for token in ids]
+        return [piece.replace(_BLANK, "▁") for piece in super().pieces(ids)]
 
-    @classmethod
-    def restore(cls, normalizer: Normalizer, model: bytes, options: Options) -> Self:
-        """See `Tokenizer.restore`."""
-        if options:
-            raise ValueError(f"{cls.name} has no options")
-        return cls(normalizer, Vocabulary.from_bytes(model))
-
-    def _model(self) -> bytes:
-        return self._vocabulary.to_bytes()
-
-    def _encode_word(self, word: str) -> list[int]:
+    def encode_word(self, word: str) -> list[int]:
+        """The tokens of the characters."""
         return [self._vocabulary.id_of(character) for character in word]
 
-    def _starts_word(self, ids: Sequence[int], position: int) -> bool:
-        return ids[position] == self._blank
+    def starts_word(self, before: int, token: int) -> bool:
+        """Whether the token is a blank."""
+        return token == self._blank
 
-    def _is_blank(self, token: int) -> bool:
-        return token == self._blank or super()._is_blank(token)
-
-    def _join(self, ids: Sequence[int]) -> str:
-        return "".join(
-            UNKNOWN_TEXT if token == UNK else self._vocabulary.token(token)
-            for token in ids
-            if not self._is_blank(token)
-        )
+    def _text_of(self, token: str) -> str:
+        return token.strip(_BLANK)
 
 
 class CharacterTrainer(TokenizerTrainer):
@@ -91,10 +69,7 @@ class CharacterTrainer(TokenizerTrainer):
 
     def train(self, lines: Callable[[], Iterator[str]]) -> CharacterTokenizer:
         """See `TokenizerTrainer.train`."""
-        counts: Counter[str] = Counter()
-        for word, count in count_words(self.normalizer, lines()).items():
-            for character in word:
-                counts[character] += count
+        counts = count_words(self.normalizer, lines(), split=list)
         if counts:
             counts[_BLANK] = counts.total()  # first, to be there whatever the options
         vocabulary = Vocabulary.from_counts(counts, self.vocabulary_size, self.min_count)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.alignment.units import AlignmentUnits
+from nmt.core.special_tokens import UNK
 from nmt.text.unit_tokens import UnitTokens, merge_crossed, one_to_one
 
 Item = TypeVar("Item", bound=Sized)
@@ -40,7 +41,7 @@ class SourceReader(ABC, Generic[Item]):
     item_type: ClassVar[type]
     """The type of an item."""
     samples: bool = False
-    """Whether `encode_sampled` is random."""
+    """Whether `encode` draws from its `rng`."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -52,21 +53,17 @@ class SourceReader(ABC, Generic[Item]):
         """What one token is on disk; of vectors, an array type."""
 
     @abstractmethod
-    def encode(self, item: Item) -> Tokens:
+    def encode(self, item: Item, rng: random.Random | None = None) -> Tokens:
         """The tokens of an item, without BOS and EOS; none of a blank line.
+
+        Args:
+            item: any item.
+            rng: draws one of several ways to encode it, where the reader samples; the same state
+                gives the same tokens. None: the most probable way.
 
         Raises:
             DataError: the model cannot read the item; it can read any text.
         """
-
-    def encode_sampled(self, item: Item, rng: random.Random) -> Tokens:
-        """Like `encode`, in a way that is drawn anew each time, where there are several.
-
-        Args:
-            item: any item.
-            rng: decides; the same state gives the same tokens.
-        """
-        return self.encode(item)
 
     @abstractmethod
     def encode_words(self, item: Item) -> EncodedWords:
@@ -90,13 +87,14 @@ class SourceReader(ABC, Generic[Item]):
         words, word_of_token = merge_crossed(units)
         return EncodedWords(sentence.ids, words, word_of_token)
 
-    def count_unknown(self, tokens: Tokens) -> int:
-        """How many of these tokens the model was never taught; none, where all are alike."""
-        return 0
-
     @abstractmethod
     def fingerprint(self) -> str:
         """SHA-256 of everything that changes tokens."""
+
+
+def count_unknown(tokens: Tokens) -> int:
+    """Return how many of these tokens are UNK; vectors never are."""
+    return 0 if isinstance(tokens, np.ndarray) else sum(token == UNK for token in tokens)
 
 
 def count_tokens(reader: SourceReader[Item], items: Iterable[Item]) -> tuple[int, int]:
@@ -105,5 +103,5 @@ def count_tokens(reader: SourceReader[Item], items: Iterable[Item]) -> tuple[int
     for item in items:
         tokens = reader.encode(item)
         num_tokens += len(tokens)
-        num_unknown += reader.count_unknown(tokens)
+        num_unknown += count_unknown(tokens)
     return num_tokens, num_unknown

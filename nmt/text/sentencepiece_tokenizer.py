@@ -10,8 +10,8 @@ from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_model import BLANK, check_model, parse_model
 from nmt.text.subword_sampling import MergeDropout, Sampler, UnigramSampler
-from nmt.text.tokenizer import UNKNOWN_TEXT, Options, Tokenizer
-from nmt.text.word_cache import remember_words
+from nmt.text.tokenizer import UNKNOWN_TEXT, SavedTokenizer, Tokenizer
+from nmt.text.vocabulary import remember_words
 
 ModelType = Literal["bpe", "unigram"]
 _BLANK_IN_TEXT: Final = "\ue581"  # for private use: no text has it, and it comes back as the blank
@@ -60,78 +60,70 @@ class SentencePieceTokenizer(Tokenizer):
             if not is_byte[token]  # text can say <0x41>, and does not mean A
         }
         self._texts = self._make_texts()
-        self._known_words = remember_words(self._split)
+        self._known_words = remember_words(lambda word: tuple(self._processor.encode(escape(word))))
         self._sampler = self._make_sampler() if self.samples else None
 
     def __len__(self) -> int:
         return int(self._processor.vocab_size())
-
-    def encode_sampled(self, text: str, rng: random.Random) -> list[int]:
-        """See `Tokenizer.encode_sampled`."""
-        if self._sampler is None:
-            return self.encode(text)
-        ids: list[int] = []
-        for word in self.normalizer.words(text):
-            ids += self._look_up(self._sampler(BLANK + escape(word), rng))
-        return ids
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Each token as a string to look at, ``▁`` for the blank before a word."""
         return [self._pieces[token] for token in ids]
 
     @classmethod
-    def restore(cls, normalizer: Normalizer, model: bytes, options: Options) -> Self:
+    def restore(cls, saved: SavedTokenizer) -> Self:
         """See `Tokenizer.restore`."""
-        found = parse_model(model)
+        found = parse_model(saved.model)
         check_model(found)
-        alpha = options["sampling_alpha"]
+        alpha = saved.options["sampling_alpha"]
         if type(alpha) not in (int, float) or not 0.0 <= float(alpha) < 1.0:
             raise ValueError("sampling_alpha is not from 0 to 1")
-        if options != {"model_type": found.model_type, "sampling_alpha": alpha}:
+        if saved.options != {"model_type": found.model_type, "sampling_alpha": alpha}:
             raise ValueError(f"the options are not those of a {found.model_type} model")
         return cls(
-            normalizer,
-            model,
+            saved.normalizer,
+            saved.model,
             model_type=cast(ModelType, found.model_type),
             sampling_alpha=float(alpha),
         )
 
-    def _options(self) -> Options:
-        return {"model_type": self.model_type, "sampling_alpha": self.sampling_alpha}
+    def saved(self) -> SavedTokenizer:
+        """See `Tokenizer.saved`."""
+        options = {"model_type": self.model_type, "sampling_alpha": self.sampling_alpha}
+        model = bytes(self._processor.serialized_model_proto())
+        return SavedTokenizer(self.name, self.normalizer, options, model)
 
-    def _model(self) -> bytes:
-        return bytes(self._processor.serialized_model_proto())
-
-    def _encode_word(self, word: str) -> tuple[int, ...]:
+    def encode_word(self, word: str) -> tuple[int, ...]:
+        """The tokens that SentencePiece splits the word into."""
         return self._known_words(word)
 
-    def _split(self, word: str) -> tuple[int, ...]:
-        return tuple(self._processor.encode(escape(word)))
+    def sample_word(self, word: str, rng: random.Random) -> Sequence[int]:
+        """See `Tokenizer.sample_word`."""
+        if self._sampler is None:
+            return self.encode_word(word)
+        return self._look_up(self._sampler(BLANK + escape(word), rng))
 
-    def _starts_word(self, ids: Sequence[int], position: int) -> bool:
-        return self._pieces[ids[position]].startswith(BLANK)
+    def token_text(self, token: int) -> bytes:
+        """See `Tokenizer.token_text`; a token that is a byte may be a part of a character."""
+        return self._texts[token]
 
-    def _is_blank(self, token: int) -> bool:
-        return not self._texts[token]
+    def starts_word(self, before: int, token: int) -> bool:
+        """Whether the second piece starts with ``▁``."""
+        return self._pieces[token].startswith(BLANK)
 
-    def _num_bytes(self, token: int) -> int:
-        content = self._texts[token]
-        is_part_of_character = len(content) == 1 and content >= b"\x80"
-        return 1 if is_part_of_character else super()._num_bytes(token)
-
-    def _join(self, ids: Sequence[int]) -> str:
-        content = b"".join([self._texts[token] for token in ids])
-        # A model that writes bytes can write invalid ones, and those of a line break, which would
-        # tear the line apart; and it writes the blank's mark in those of what stands for it.
-        text = content.decode(errors="replace").replace(_BLANK_IN_TEXT, BLANK)
-        return "".join(text.split())
+    def join(self, ids: Sequence[int]) -> str:
+        """See `Tokenizer.join`."""
+        # A model that writes bytes can write those of a line break, which would tear the line
+        # apart; and it writes the blank's mark in those of what stands for it.
+        return "".join(super().join(ids).replace(_BLANK_IN_TEXT, BLANK).split())
 
     def _make_texts(self) -> list[bytes]:
         """What each token stands for in UTF-8, without blanks, those written in bytes included."""
         texts = [b""] * len(self)
         texts[UNK] = UNKNOWN_TEXT.encode()
         for piece, token in self._ids.items():
-            texts[token] = piece.replace(BLANK, "").replace(_BLANK_IN_TEXT, BLANK).encode()
+            text = "".join(piece.replace(BLANK, " ").split())
+            texts[token] = text.replace(_BLANK_IN_TEXT, BLANK).encode()
         for byte, token in enumerate(self._bytes):
             is_blank = byte < 0x80 and chr(byte).isspace()
             texts[token] = b"" if is_blank else bytes([byte])

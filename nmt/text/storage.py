@@ -52,7 +52,7 @@ def restore_tokenizer(saved: SavedTokenizer, origin: Path) -> Tokenizer:
         )
     tokenizer = TOKENIZERS[saved.name].tokenizer
     try:
-        return tokenizer.restore(saved.normalizer, saved.model, saved.options)
+        return tokenizer.restore(saved)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise RunError(
             f"{origin}: not a tokenizer that nmt has saved ({error}); copy it again from where it "

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from itertools import accumulate, pairwise
 from typing import Protocol
 
-from nmt.text.word_cache import remember_words
+from nmt.text.vocabulary import remember_words
 
 
 class Sampler(Protocol):

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from nmt.alignment.units import AlignmentUnits
 from nmt.core.scripts import is_word_character
-from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
+from nmt.core.special_tokens import EOS, SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
-from nmt.text.reader import EncodedWords, SourceReader, Tokens
+from nmt.text.reader import EncodedWords, SourceReader
 from nmt.text.unit_tokens import UnitTokens, one_to_one, split_sentence
 
 FORMAT_VERSION: Final = 1
@@ -70,7 +70,7 @@ class SavedTokenizer:
 
 
 class Tokenizer(SourceReader[str]):
-    """Text to tokens and back; immutable, and pickled as its model.
+    """Text to tokens and back; immutable, and pickled as what it is made of.
 
     A word (what stands between blanks) is encoded the same wherever it stands, so that tokens
     always belong to one word. The vocabulary starts with the four special symbols; text never
@@ -85,33 +85,55 @@ class Tokenizer(SourceReader[str]):
     """Its name in the table of tokenizers."""
     model_file: ClassVar[str]
     """The name of the file that holds its model."""
-    _between_words: tuple[int, ...] = ()
+    between_words: tuple[int, ...] = ()
+    """Tokens between the tokens of two words."""
 
     def __init__(self, normalizer: Normalizer) -> None:
         self.normalizer = normalizer
 
-    @property
-    def token_type(self) -> np.dtype[Any]:
-        """The smallest unsigned type that holds every id."""
-        return np.dtype("<u2" if len(self) <= 2**16 else "<u4")
+    @abstractmethod
+    def encode_word(self, word: str) -> Sequence[int]:
+        """The tokens, at least one, of a word that is not empty and has no blanks."""
 
-    def encode(self, text: str) -> list[int]:
+    def sample_word(self, word: str, rng: random.Random) -> Sequence[int]:
+        """Tokens of the word at random, where the tokenizer has several ways to encode it."""
+        return self.encode_word(word)
+
+    @abstractmethod
+    def token_text(self, token: int) -> bytes:
+        """Return the UTF-8 of a token without blanks; of PAD, BOS and EOS it is empty.
+
+        A token may be a part of a character.
+        """
+
+    @abstractmethod
+    def starts_word(self, before: int, token: int) -> bool:
+        """Whether there is a blank between two tokens that follow each other."""
+
+    @abstractmethod
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """Each token as a string to look at."""
+
+    @abstractmethod
+    def saved(self) -> SavedTokenizer:
+        """All that it is made of."""
+
+    @classmethod
+    @abstractmethod
+    def restore(cls, saved: SavedTokenizer) -> Self:
+        """Return the tokenizer that `saved` describes.
+
+        Raises:
+            ValueError, KeyError, TypeError, RuntimeError: it is of another kind, or damaged.
+        """
+
+    def encode(self, text: str, rng: random.Random | None = None) -> list[int]:
         """The tokens of any text (normalised here), without BOS and EOS."""
         ids: list[int] = []
         for word in self.normalizer.words(text):
-            if ids:
-                ids += self._between_words
-            ids += self._encode_word(word)
+            ids += self.between_words if ids else ()
+            ids += self.encode_word(word) if rng is None else self.sample_word(word, rng)
         return ids
-
-    def encode_sampled(self, text: str, rng: random.Random) -> list[int]:
-        """Like `encode`, in a way that is drawn anew each time, where the tokenizer has several.
-
-        Args:
-            text: any text; the tokens decode to the same as those of `encode`.
-            rng: decides; the same state gives the same tokens.
-        """
-        return self.encode(text)
 
     def encode_words(self, text: str) -> EncodedWords:
         """Return the tokens of `encode` and the words of the raw text that they belong to."""
@@ -120,9 +142,45 @@ class Tokenizer(SourceReader[str]):
         words = self.normalizer.split(text)
         for index, (_, parts) in enumerate(words):
             for part in parts:
-                ids += [*(self._between_words if ids else ()), *self._encode_word(part)]
+                ids += [*(self.between_words if ids else ()), *self.encode_word(part)]
             word_of_token += [index] * (len(ids) - len(word_of_token))
         return EncodedWords(ids, [word for word, _ in words], word_of_token)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Detokenized text on one line; PAD, BOS and EOS dropped, UNK as `UNKNOWN_TEXT`.
+
+        Of the tokens of a text this is the normalised text, but for what is unknown.
+        """
+        return " ".join(self.decode_words(ids).words)
+
+    def decode_words(self, ids: Sequence[int]) -> EncodedWords:
+        """The words of any tokens, as a model may write them.
+
+        Tokens without text (PAD, BOS, EOS, a blank too many) go with a word beside them; where no
+        token has text there is one word, which is empty.
+        """
+        groups: list[list[int]] = []
+        has_text = True
+        for position, token in enumerate(ids):
+            if not groups or (has_text and self.starts_word(ids[position - 1], token)):
+                groups.append([])
+                has_text = False
+            groups[-1].append(token)
+            has_text = has_text or bool(self.token_text(token))
+        words: list[str] = []
+        word_of_token: list[int] = []
+        for group in groups:
+            word = self.join(group)
+            if words and not (word and words[-1]):  # blanks, which several bytes can write too
+                words[-1] += word
+            else:
+                words.append(word)
+            word_of_token += [len(words) - 1] * len(group)
+        return EncodedWords(list(ids), words, word_of_token)
+
+    def join(self, ids: Sequence[int]) -> str:
+        """The text, without blanks, of the tokens of one word."""
+        return b"".join(map(self.token_text, ids)).decode(errors="replace")
 
     def split_units(self, sentence: EncodedWords, units: AlignmentUnits) -> UnitTokens:
         """See `SourceReader.split_units`."""
@@ -133,113 +191,37 @@ class Tokenizer(SourceReader[str]):
             sentence.words,
             sentence.word_of_token,
             units,
-            lambda: [None if token == UNK else self._num_bytes(token) for token in ids],
+            lambda: [None if token == UNK else len(self.token_text(token)) for token in ids],
             lambda text: len("".join(self.normalizer.words(text)).encode()),
         )
 
-    def count_unknown(self, tokens: Tokens) -> int:
-        """How many of these tokens are UNK."""
-        return sum(token == UNK for token in tokens)
-
-    def split_words(self, ids: Sequence[int]) -> EncodedWords:
-        """The words of any tokens, as a model may write them.
-
-        Tokens without text (PAD, BOS, EOS, a blank too many) go with a word beside them; where no
-        token has text there is one word, which is empty.
-        """
-        groups: list[list[int]] = []
-        has_text = True
-        for position, token in enumerate(ids):
-            if not groups or (has_text and self._starts_word(ids, position)):
-                groups.append([])
-                has_text = False
-            groups[-1].append(token)
-            has_text = has_text or not self._is_blank(token)
-        words: list[str] = []
-        word_of_token: list[int] = []
-        for group in groups:
-            word = self._join(group)
-            if words and not (word and words[-1]):  # blanks, which several bytes can write too
-                words[-1] += word
-            else:
-                words.append(word)
-            word_of_token += [len(words) - 1] * len(group)
-        return EncodedWords(list(ids), words, word_of_token)
-
-    @functools.cached_property
-    def word_edges(self) -> NDArray[np.bool_]:
-        """`[2 V]`: before which tokens a word has ended, and after which one may begin.
-
-        Punctuation is no part of a word here: "hat" stands in "hat," and in "hat's", and not in
-        "hats". (Where tokens are joined from both sides, it is supposed that the other does not.)
-        """
-        edges = np.ones((2, len(self)), dtype=bool)
-        for token in range(len(SPECIAL_SYMBOLS), len(self)):
-            text = self._join([token])
-            if not self._is_blank(token):
-                starts_word = self._starts_word([EOS, token], 1)
-                edges[0, token] = starts_word or not is_word_character(text[:1])
-                edges[1, token] = not is_word_character(text[-1:])
-        return edges
-
-    def _num_bytes(self, token: int) -> int:
-        """Return the length of a token's text in UTF-8."""
-        return len(self._join([token]).encode())
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Detokenized text on one line; PAD, BOS and EOS dropped, UNK as `UNKNOWN_TEXT`.
-
-        Of the tokens of a text this is the normalised text, but for what is unknown.
-        """
-        return " ".join(self.split_words(ids).words)
-
-    @abstractmethod
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Each token as a string to look at."""
+    @property
+    def token_type(self) -> np.dtype[Any]:
+        """The smallest unsigned type that holds every id."""
+        return np.dtype("<u2" if len(self) <= 2**16 else "<u4")
 
     def fingerprint(self) -> str:
         """SHA-256 of everything that changes ids."""
         return self.saved().fingerprint()
 
-    @classmethod
-    @abstractmethod
-    def restore(cls, normalizer: Normalizer, model: bytes, options: Options) -> Self:
-        """Return the tokenizer that `_model` and `_options` were taken from.
-
-        Raises:
-            ValueError, KeyError, TypeError, RuntimeError: they were taken from none of this kind.
-        """
-
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self).restore, (self.normalizer, self._model(), self._options())
+        return type(self).restore, (self.saved(),)
 
-    def saved(self) -> SavedTokenizer:
-        """All that it is made of."""
-        return SavedTokenizer(self.name, self.normalizer, self._options(), self._model())
 
-    def _options(self) -> Options:
-        """What matters besides the model."""
-        return {}
+@functools.lru_cache(maxsize=4)
+def word_edges(tokenizer: Tokenizer) -> NDArray[np.bool_]:
+    """`[2 V]`: before which tokens a word has ended, and after which one may begin.
 
-    @abstractmethod
-    def _model(self) -> bytes:
-        """The content of the model file."""
-
-    @abstractmethod
-    def _encode_word(self, word: str) -> Sequence[int]:
-        """The tokens, at least one, of a word that is not empty and has no blanks."""
-
-    @abstractmethod
-    def _starts_word(self, ids: Sequence[int], position: int) -> bool:
-        """Whether there is a blank before a token that is not the first."""
-
-    def _is_blank(self, token: int) -> bool:
-        """Whether a token has no text of its own."""
-        return token in (PAD, BOS, EOS)
-
-    @abstractmethod
-    def _join(self, ids: Sequence[int]) -> str:
-        """The text, without blanks, of the tokens of one word."""
+    Punctuation is no part of a word here: "hat" stands in "hat," and in "hat's", and not in
+    "hats". (Where tokens are joined from both sides, it is supposed that the other does not.)
+    """
+    edges = np.ones((2, len(tokenizer)), dtype=bool)
+    for token in range(len(SPECIAL_SYMBOLS), len(tokenizer)):
+        if text := tokenizer.join([token]):
+            is_start = tokenizer.starts_word(EOS, token)
+            edges[0, token] = is_start or not is_word_character(text[0])
+            edges[1, token] = not is_word_character(text[-1])
+    return edges
 
 
 class TokenizerTrainer(ABC):

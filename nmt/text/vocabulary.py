@@ -1,26 +1,54 @@
-"""A list of tokens with ids, made of the most frequent tokens of a text."""
+"""Lists of tokens with ids: how they are counted, kept, and used by a tokenizer."""
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Final, Self
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Final, Self, TypeVar
 
 from nmt.core.errors import DataError
-from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
+from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
+from nmt.text.tokenizer import UNKNOWN_TEXT, SavedTokenizer, Tokenizer
+
+T = TypeVar("T")
 
 _MAX_TOKENS: Final = 2**21
+# Longer ones are rare, or text in a script without blanks, where each "word" is a new sentence.
+_LONGEST_REMEMBERED: Final = 50
 EMPTY_TEXT: Final = (
     "the training text is empty or blank, so that no tokenizer can be made of it: "
     "check the files of data.train"
 )
 
 
-def count_words(normalizer: Normalizer, lines: Iterable[str]) -> Counter[str]:
-    """How often each word is in a text; memory grows with its vocabulary alone."""
+def remember_words(function: Callable[[str], T], most: int = 2**15) -> Callable[[str], T]:
+    """The same function of a word, which must be pure, with the latest `most` words remembered."""
+    remembered = lru_cache(most)(function)
+    return lambda word: remembered(word) if len(word) <= _LONGEST_REMEMBERED else function(word)
+
+
+def count_words(
+    normalizer: Normalizer,
+    lines: Iterable[str],
+    split: Callable[[str], Iterable[str]] | None = None,
+) -> Counter[str]:
+    """How often each word is in a text, or each part; memory grows with its vocabulary alone.
+
+    Args:
+        normalizer: what is done to text first.
+        lines: the text.
+        split: splits a word into parts.
+    """
     counts: Counter[str] = Counter()
     for line in lines:
         counts.update(normalizer.words(line))
-    return counts
+    if split is None:
+        return counts
+    parts: Counter[str] = Counter()
+    for word, count in counts.items():
+        for part in split(word):
+            parts[part] += count
+    return parts
 
 
 class Vocabulary:
@@ -88,3 +116,47 @@ class Vocabulary:
         if not all(token == " " or "".join(token.split()) == token for token in tokens):
             raise ValueError("a token has a blank in it")
         return cls(tokens)
+
+
+class VocabularyTokenizer(Tokenizer):
+    """A tokenizer whose model is a `Vocabulary`.
+
+    Args:
+        normalizer: what is done to text first.
+        vocabulary: the tokens.
+    """
+
+    model_file = "vocabulary.txt"
+
+    def __init__(self, normalizer: Normalizer, vocabulary: Vocabulary) -> None:
+        super().__init__(normalizer)
+        self._vocabulary = vocabulary
+
+    def __len__(self) -> int:
+        return len(self._vocabulary)
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The tokens, as the vocabulary has them."""
+        return [self._vocabulary.token(token) for token in ids]
+
+    def token_text(self, token: int) -> bytes:
+        """See `Tokenizer.token_text`."""
+        if token in (PAD, BOS, EOS):
+            return b""
+        text = UNKNOWN_TEXT if token == UNK else self._text_of(self._vocabulary.token(token))
+        return text.encode()
+
+    def _text_of(self, token: str) -> str:
+        """Return what a token writes."""
+        return token
+
+    def saved(self) -> SavedTokenizer:
+        """See `Tokenizer.saved`."""
+        return SavedTokenizer(self.name, self.normalizer, {}, self._vocabulary.to_bytes())
+
+    @classmethod
+    def restore(cls, saved: SavedTokenizer) -> Self:
+        """See `Tokenizer.restore`."""
+        if saved.options:
+            raise ValueError(f"{cls.name} has no options")
+        return cls(saved.normalizer, Vocabulary.from_bytes(saved.model))

@@ -1,18 +1,16 @@
 """Each word a token, and each punctuation mark, with marks that say where there was no blank."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
 from annotated_types import Ge, Le
 
 from nmt.core.scripts import is_punctuation
 from nmt.core.special_tokens import UNK
 from nmt.text.normalization import Normalizer
-from nmt.text.tokenizer import UNKNOWN_TEXT, Options, Tokenizer, TokenizerTrainer
-from nmt.text.vocabulary import Vocabulary, count_words
-from nmt.text.word_cache import remember_words
+from nmt.text.tokenizer import TokenizerTrainer
+from nmt.text.vocabulary import Vocabulary, VocabularyTokenizer, count_words, remember_words
 
 JOINER: Final = "￭"
 _JOINER_IN_TEXT: Final = (
@@ -57,13 +55,7 @@ def _other_joins(token: str) -> list[str]:
     return sorted(filter(difference, others), key=difference)
 
 
-def _text_of(token: str) -> str:
-    """Return what a token writes."""
-    text = token.strip(JOINER)
-    return JOINER if text == _JOINER_IN_TEXT else text
-
-
-class WordTokenizer(Tokenizer):
+class WordTokenizer(VocabularyTokenizer):
     """Words and punctuation are tokens (see `split_word`); the rare ones are unknown.
 
     A mark that is unknown with its joiners is looked up with others before it is unknown: "Jerry."
@@ -75,51 +67,28 @@ class WordTokenizer(Tokenizer):
     """
 
     name = "words"
-    model_file = "vocabulary.txt"
 
     def __init__(self, normalizer: Normalizer, vocabulary: Vocabulary) -> None:
-        super().__init__(normalizer)
-        self._vocabulary = vocabulary
-        self._known_words = remember_words(self._look_up)
+        super().__init__(normalizer, vocabulary)
+        self._known_words = remember_words(lambda word: tuple(map(self._find, split_word(word))))
 
-    def __len__(self) -> int:
-        return len(self._vocabulary)
-
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Each token as a string to look at, joiners included."""
-        return [self._vocabulary.token(token) for token in ids]
-
-    @classmethod
-    def restore(cls, normalizer: Normalizer, model: bytes, options: Options) -> Self:
-        """See `Tokenizer.restore`."""
-        if options:
-            raise ValueError(f"{cls.name} has no options")
-        return cls(normalizer, Vocabulary.from_bytes(model))
-
-    def _model(self) -> bytes:
-        return self._vocabulary.to_bytes()
-
-    def _encode_word(self, word: str) -> tuple[int, ...]:
+    def encode_word(self, word: str) -> tuple[int, ...]:
+        """The tokens of the word and of its punctuation."""
         return self._known_words(word)
 
-    def _look_up(self, word: str) -> tuple[int, ...]:
-        return tuple(map(self._find, split_word(word)))
+    def starts_word(self, before: int, token: int) -> bool:
+        """Whether neither token has a joiner where they meet."""
+        first, second = self.pieces([before, token])
+        return not (first.endswith(JOINER) or second.startswith(JOINER))
 
     def _find(self, token: str) -> int:
         """Return the id of a token, or of the same mark with other joiners, or UNK."""
         found = map(self._vocabulary.id_of, [token, *_other_joins(token)])
         return next((index for index in found if index != UNK), UNK)
 
-    def _starts_word(self, ids: Sequence[int], position: int) -> bool:
-        before, here = self.pieces(ids[position - 1 : position + 1])
-        return not (before.endswith(JOINER) or here.startswith(JOINER))
-
-    def _join(self, ids: Sequence[int]) -> str:
-        return "".join(
-            UNKNOWN_TEXT if token == UNK else _text_of(self._vocabulary.token(token))
-            for token in ids
-            if not self._is_blank(token)
-        )
+    def _text_of(self, token: str) -> str:
+        text = token.strip(JOINER)
+        return JOINER if text == _JOINER_IN_TEXT else text
 
 
 class WordTrainer(TokenizerTrainer):
@@ -146,9 +115,6 @@ class WordTrainer(TokenizerTrainer):
 
     def train(self, lines: Callable[[], Iterator[str]]) -> WordTokenizer:
         """See `TokenizerTrainer.train`."""
-        counts: Counter[str] = Counter()
-        for word, count in count_words(self.normalizer, lines()).items():
-            for token in split_word(word):
-                counts[token] += count
+        counts = count_words(self.normalizer, lines(), split_word)
         vocabulary = Vocabulary.from_counts(counts, self.vocabulary_size, self.min_count)
         return WordTokenizer(self.normalizer, vocabulary)

@@ -7,7 +7,7 @@ import pytest
 
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
-from nmt.text.tokenizer import Options, Tokenizer
+from nmt.text.tokenizer import SavedTokenizer, Tokenizer
 
 
 class NumberTokenizer(Tokenizer):
@@ -30,31 +30,29 @@ class NumberTokenizer(Tokenizer):
     def __len__(self) -> int:
         return self.size
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str, rng: random.Random | None = None) -> list[int]:
         self.num_calls += 1
-        return [int(word) for word in text.split()]
-
-    def encode_sampled(self, text: str, rng: random.Random) -> list[int]:
-        return [token for token in self.encode(text) for _ in range(rng.randint(1, 2))]
+        ids = [int(word) for word in text.split()]
+        return ids if rng is None else [token for token in ids for _ in range(rng.randint(1, 2))]
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         return [str(token) for token in ids]
 
     @classmethod
-    def restore(cls, normalizer: Normalizer, model: bytes, options: Options) -> "NumberTokenizer":
-        return cls(int(model))
+    def restore(cls, saved: SavedTokenizer) -> "NumberTokenizer":
+        return cls(int(saved.model))
 
-    def _model(self) -> bytes:
-        return b"%d" % self.size
+    def saved(self) -> SavedTokenizer:
+        return SavedTokenizer(self.name, self.normalizer, {}, b"%d" % self.size)
 
-    def _encode_word(self, word: str) -> list[int]:
+    def encode_word(self, word: str) -> list[int]:
         return [int(word)]
 
-    def _starts_word(self, ids: Sequence[int], position: int) -> bool:
+    def starts_word(self, before: int, token: int) -> bool:
         return True
 
-    def _join(self, ids: Sequence[int]) -> str:
-        return " ".join(map(str, ids))
+    def token_text(self, token: int) -> bytes:
+        return b"%d" % token
 
 
 @pytest.fixture

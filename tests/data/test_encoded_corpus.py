@@ -1,5 +1,6 @@
 """The encoded corpus: the tokens of the pairs that stay, and sampling that can be repeated."""
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def test_text_beyond_ascii_is_sampled_whole(make_tokenizer, tmp_path: Path) -> N
     texts = []
 
     class Recorder(make_tokenizer):
-        def encode(self, text: str) -> list[int]:
+        def encode(self, text: str, rng: random.Random | None = None) -> list[int]:
             texts.append(text)
             return [4] * len(text)
 

@@ -25,10 +25,10 @@ def test_the_blank_belongs_to_the_word_after_it():
 def test_blanks_too_many_make_no_words():
     tokenizer = train("ab")
     blank, a, b = 4, 5, 6
-    split = tokenizer.split_words([blank, a, blank, blank, b, blank])
+    split = tokenizer.decode_words([blank, a, blank, blank, b, blank])
     assert split.words == ["a", "b"]
     assert split.word_of_token == [0, 0, 1, 1, 1, 1]
-    assert tokenizer.split_words([blank, blank]).words == [""]
+    assert tokenizer.decode_words([blank, blank]).words == [""]
     assert tokenizer.decode([blank, a, blank, blank, b, blank]) == "a b"
 
 

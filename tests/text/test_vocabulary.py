@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from nmt.core.errors import DataError
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
-from nmt.text.vocabulary import Vocabulary, count_words
+from nmt.text.vocabulary import Vocabulary, count_words, remember_words
 
 COUNTS = Counter({"b": 2, "a": 2, "c": 5, "d": 1})
 
@@ -62,3 +62,22 @@ def test_bytes_without_the_special_symbols_are_refused():
 def test_words_are_counted_after_normalisation():
     counts = count_words(Normalizer("nfkc", lowercase=True), ["A  b", "", "ａ\tB b"])
     assert counts == {"a": 2, "b": 3}
+
+
+def test_the_latest_short_words_are_computed_once():
+    asked = []
+
+    def shout(word: str) -> str:
+        asked.append(word)
+        return word.upper()
+
+    remembered = remember_words(shout, most=2)
+    assert [remembered(word) for word in ("a", "b", "a", "c", "a", "b")] == list("ABACAB")
+    assert asked == ["a", "b", "c", "b"]
+
+
+def test_long_words_are_computed_each_time_to_bound_the_memory():
+    asked = []
+    remembered = remember_words(lambda word: asked.append(word) or len(word))
+    assert [remembered("x" * 51), remembered("x" * 51), remembered("x" * 50)] == [51, 51, 50]
+    assert len(asked) == 3

@@ -1,6 +1,7 @@
 """Grids as a source: pictures as arrays of numbers in an `.npz` file, a vector for each cell."""
 
 import hashlib
+import random
 import struct
 import tokenize
 import zipfile
@@ -189,7 +190,7 @@ class GridReader(SourceReader[Grid]):
         """Of a cell: C channels, row, column."""
         return np.dtype(("<f4", (self.channels + NUM_POSITIONS,)))
 
-    def encode(self, grid: Grid) -> NDArray[np.float32]:
+    def encode(self, grid: Grid, rng: random.Random | None = None) -> NDArray[np.float32]:
         """The cells, `[S C+2]`.
 
         Raises:

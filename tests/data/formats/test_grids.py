@@ -18,6 +18,7 @@ from nmt.data.filters import Filters
 from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.grids import Grid, GridCorpus, GridReader, read_grids
 from nmt.data.loader import make_batch, make_source
+from nmt.text.reader import count_unknown
 
 
 def test_arrays_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
@@ -207,8 +208,8 @@ def test_the_reader_pickles() -> None:
 def test_nothing_of_a_grid_is_random_or_unknown() -> None:
     reader, grid = GridReader(2, 4, 4), Grid(np.ones((2, 3, 2), np.float32), "g")
     assert not reader.samples
-    assert np.array_equal(reader.encode_sampled(grid, random.Random(1)), reader.encode(grid))
-    assert reader.count_unknown(reader.encode(grid)) == 0
+    assert np.array_equal(reader.encode(grid, random.Random(1)), reader.encode(grid))
+    assert count_unknown(reader.encode(grid)) == 0
 
 
 @pytest.fixture
