@@ -1,6 +1,7 @@
 """A lexicon of a run's tokens: learnt from its training data, or made of a given table."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -28,8 +29,7 @@ def learn_lexicon(
     corpora: Sequence[EncodedCorpus], tokenizers: Tokenizers, iterations: int = ITERATIONS
 ) -> Lexicon:
     """Return the lexicon of encoded corpora, by IBM model 1."""
-    sizes = len(tokenizers.source), len(tokenizers.target)
-    return train_lexicon(lambda: _blocks(corpora), *sizes, iterations=iterations)
+    return train_lexicon(partial(_blocks, corpora), *tokenizers.sizes, iterations=iterations)
 
 
 def read_lexicon(
@@ -52,7 +52,7 @@ def read_lexicon(
     if not entries:
         raise DataError(f"{path}: has no entry that the run has tokens for")
     corpora = encode_training(config, run, tokenizers.source, tokenizers.target)
-    return make_lexicon(entries, _blocks(corpora), len(tokenizers.source), len(tokenizers.target))
+    return make_lexicon(entries, _blocks(corpora), *tokenizers.sizes)
 
 
 def _entries(

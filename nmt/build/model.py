@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from nmt.config.base import ALIGNMENTS, BRIDGES, CELLS, DECODERS, SCORES
@@ -142,21 +142,12 @@ class _WithoutDrawing(TorchFunctionMode):
         return kwargs["tensor"] if func is nn.init.normal_ else func(*args, **kwargs)
 
 
-def describe_weights(config: ModelConfig, source_size: int, target_size: int) -> dict[str, Tensor]:
-    """Return the weights of a model by name, with shape and dtype but without memory.
-
-    Args:
-        config: the network.
-        source_size: V of the source.
-        target_size: V of the target.
+def build_without_memory(config: ModelConfig, source_size: int, target_size: int) -> Model:
+    """Return a model on the device "meta": its weights have shape and dtype, but no memory.
 
     Raises:
         RuntimeError: a size overflows.
     """
-    return _build_without_memory(config, source_size, target_size).state_dict()
-
-
-def _build_without_memory(config: ModelConfig, source_size: int, target_size: int) -> Model:
     with torch.device("meta"), _WithoutDrawing():
         return build_model(config, source_size, target_size)
 
@@ -178,7 +169,7 @@ def require_memory(
     """
     free = free_memory(device)
     try:
-        parameters = _build_without_memory(config, source_size, target_size).parameters()
+        parameters = build_without_memory(config, source_size, target_size).parameters()
         size = sum(parameter.numel() for parameter in parameters)
     except RuntimeError:  # a size overflows
         size = sys.maxsize
@@ -192,12 +183,7 @@ def require_memory(
 
 
 def load_weights(
-    run: Run,
-    checkpoint: str,
-    parts: Sequence[str],
-    *,
-    source_size: int,
-    target_size: int,
+    run: Run, checkpoint: str, parts: Sequence[str], source_size: int, target_size: int
 ) -> Checkpoint:
     """Read parts of a checkpoint of a run, whose model is the one of the run's configuration.
 
@@ -216,7 +202,7 @@ def load_weights(
     """
     folder, config_file = run.folder.checkpoint(checkpoint), run.folder.config
     try:
-        needed = describe_weights(run.config.model, source_size, target_size)
+        needed = build_without_memory(run.config.model, source_size, target_size).state_dict()
     except RuntimeError as error:
         raise RunError(f"{config_file}: the model is too large: {error}") from None
     # The states of optimizers are at most twice as large.
@@ -244,12 +230,7 @@ def load_weights(
 
 
 def load_model(
-    run: Run,
-    checkpoint: str,
-    device: torch.device,
-    *,
-    source_size: int,
-    target_size: int,
+    run: Run, checkpoint: str, device: torch.device, source_size: int, target_size: int
 ) -> Model:
     """Return the model of a trained run, in evaluation mode.
 
@@ -269,8 +250,7 @@ def load_model(
             f"{run.folder.path}: there is no best checkpoint, as the run was not validated yet: "
             "`nmt train CONFIG --resume` goes on with it, or use the checkpoint `last`, if any"
         )
-    sizes = {"source_size": source_size, "target_size": target_size}
-    weights = load_weights(run, checkpoint, ["model"], **sizes).tensors["model"]
-    model = build_model(run.config.model, **sizes)
+    weights = load_weights(run, checkpoint, ["model"], source_size, target_size).tensors["model"]
+    model = build_model(run.config.model, source_size, target_size)
     model.load_state_dict(weights)
     return model.to(device).eval()

@@ -2,11 +2,11 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nmt.build.data import build_corpus
 from nmt.config.base import TOKENIZERS
@@ -25,6 +25,8 @@ from nmt.text.sentencepiece_import import load_sentencepiece
 from nmt.text.storage import load_tokenizer, save_tokenizer
 from nmt.text.tokenizer import Tokenizer, TokenizerTrainer
 
+_SIDES: Final = {(0, 1): "both sides", (0,): "the source", (1,): "the target"}
+
 logger = logging.getLogger(__name__)
 
 
@@ -36,9 +38,9 @@ class Tokenizers:
     target: Tokenizer
 
     @property
-    def sizes(self) -> dict[str, int]:
-        """V of both sides, by the arguments of `load_model`."""
-        return {"source_size": len(self.source), "target_size": len(self.target)}
+    def sizes(self) -> tuple[int, int]:
+        """V of the source and of the target."""
+        return len(self.source), len(self.target)
 
 
 def build_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
@@ -48,17 +50,11 @@ def build_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
         UserError: the text or a saved tokenizer cannot be used.
     """
     options = config.tokenizer
-    make = partial(_tokenizer, options, config.data.train)
     if options.shared:
-        shared = make(run.shared_tokenizer, options.source_path, "both sides", (0, 1))
+        shared = _build(config, run.shared_tokenizer, options.source_path, (0, 1))
         return Tokenizers(shared, shared)
-    encoder = config.model.encoder
-    if isinstance(encoder, GridEncoderConfig):
-        source: SourceReader[Any] = _grid_reader(encoder)
-    else:
-        source = make(run.source_tokenizer, options.source_path, "the source", (0,))
-    target = make(run.target_tokenizer, options.target_path, "the target", (1,))
-    return Tokenizers(source, target)
+    source = _grid_reader(config) or _build(config, run.source_tokenizer, options.source_path, (0,))
+    return Tokenizers(source, _build(config, run.target_tokenizer, options.target_path, (1,)))
 
 
 def load_tokenizers(run: Run) -> Tokenizers:
@@ -67,39 +63,34 @@ def load_tokenizers(run: Run) -> Tokenizers:
     Raises:
         RunError: a file of theirs is missing or corrupted.
     """
-    folder, encoder = run.folder, run.config.model.encoder
+    folder = run.folder
     if folder.shared_tokenizer.is_dir():
         shared = load_tokenizer(folder.shared_tokenizer)
         return Tokenizers(shared, shared)
-    target = load_tokenizer(folder.target_tokenizer)
-    if isinstance(encoder, GridEncoderConfig):
-        return Tokenizers(_grid_reader(encoder), target)
-    return Tokenizers(load_tokenizer(folder.source_tokenizer), target)
+    source = _grid_reader(run.config) or load_tokenizer(folder.source_tokenizer)
+    return Tokenizers(source, load_tokenizer(folder.target_tokenizer))
 
 
-def _grid_reader(options: GridEncoderConfig) -> GridReader:
+def _grid_reader(config: Config) -> GridReader | None:
+    options = config.model.encoder
+    if not isinstance(options, GridEncoderConfig):
+        return None
     return GridReader(options.channels, options.max_rows, options.max_columns)
 
 
-def _tokenizer(
-    options: TokenizerConfig,
-    corpora: list[CorpusConfig],
-    folder: Path,
-    given: str | None,
-    name: str,
-    sides: tuple[int, ...],
-) -> Tokenizer:
-    """The tokenizer in `folder`; where there is none, the one given, or a new one for `sides`."""
+def _build(config: Config, folder: Path, given: str | None, sides: tuple[int, ...]) -> Tokenizer:
+    """Load the tokenizer in a folder; where there is none, save a given or a new one there."""
     if folder.is_dir():
         return load_tokenizer(folder)
+    options = config.tokenizer
     if given is not None:
         tokenizer = load_given_tokenizer(options, given)
     else:
-        logger.info("training the %s tokenizer of %s", options.name, name)
+        logger.info("training the %s tokenizer of %s", options.name, _SIDES[sides])
         plugin = PlugIn(name=options.name, **(options.model_extra or {}))
         normalizer = Normalizer(options.normalization, options.lowercase)
         trainer: TokenizerTrainer = TOKENIZERS.create(plugin, normalizer)
-        tokenizer = trainer.train(_lines(corpora, sides))
+        tokenizer = trainer.train(partial(_read_sides, config.data.train, sides))
     save_tokenizer(tokenizer, folder)
     return tokenizer
 
@@ -128,12 +119,8 @@ def load_given_tokenizer(options: TokenizerConfig, path: str) -> Tokenizer:
     return load_sentencepiece(Path(path), normalizer, sampling_alpha=alpha)
 
 
-def _lines(corpora: list[CorpusConfig], sides: tuple[int, ...]) -> Callable[[], Iterator[str]]:
-    """The sentences of these sides of all corpora, to be read any number of times."""
-
-    def read() -> Iterator[str]:
-        for corpus in corpora:
-            for pair in read_pairs(build_corpus(corpus)):
-                yield from (pair[side] for side in sides)
-
-    return read
+def _read_sides(corpora: list[CorpusConfig], sides: tuple[int, ...]) -> Iterator[str]:
+    """Yield the sentences of these sides of all corpora."""
+    for corpus in corpora:
+        for pair in read_pairs(build_corpus(corpus)):
+            yield from (pair[side] for side in sides)

@@ -100,7 +100,7 @@ def export_run(
     if not isinstance(source, Tokenizer):
         raise ConfigError(f"{folder.path}: reads grids; models that read text alone are exported")
     cpu = torch.device("cpu")
-    model = load_model(run, checkpoint, cpu, **tokenizers.sizes).requires_grad_(False)
+    model = load_model(run, checkpoint, cpu, *tokenizers.sizes).requires_grad_(False)
     if precision == "int8":
         model.quantize()
     shortlist = load_shortlist(options, folder, tokenizers)

@@ -41,11 +41,11 @@ def load_models(
         RunError: a folder is no run, or incomplete, or damaged.
         ConfigError: a run reads or writes other tokens than the first.
     """
-    models = [load_model(run, checkpoint, device, **tokenizers.sizes)]
+    models = [load_model(run, checkpoint, device, *tokenizers.sizes)]
     for folder in others:
         other = Run.open(folder)
         _require_same(tokenizers, load_tokenizers(other), run, other)
-        models.append(load_model(other, checkpoint, device, **tokenizers.sizes))
+        models.append(load_model(other, checkpoint, device, *tokenizers.sizes))
     return Ensemble(models, space=space).eval() if others else models[0]
 
 

@@ -116,7 +116,7 @@ def _updater(
     precision: torch.dtype,
 ) -> Callable[[int], None]:
     """Makes updates with so many copies of a pair."""
-    model = build_model(config.model, len(tokenizers.source), len(tokenizers.target)).to(device)
+    model = build_model(config.model, *tokenizers.sizes).to(device)
     optimizer = OPTIMIZERS.create(config.training.optimizer, model)
     objective = build_objective(config.training, precision)
     source, target = pair

@@ -93,7 +93,7 @@ def build_state(
 
 def _model(config: Config, data: PreparedData, *, is_new: bool) -> Model:
     tokenizers = data.tokenizers
-    model = build_model(config.model, len(tokenizers.source), len(tokenizers.target))
+    model = build_model(config.model, *tokenizers.sizes)
     if is_new and config.start_from is not None:
         load_pretrained_weights(config, model, tokenizers)
     return model.to(data.device)

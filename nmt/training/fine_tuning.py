@@ -78,7 +78,7 @@ def load_pretrained_weights(config: Config, model: Model, tokenizers: Tokenizers
         RunError: the other run is none, incomplete or damaged.
     """
     with _base(config) as base:
-        weights = load_model(base, BEST, torch.device("cpu"), **tokenizers.sizes).state_dict()
+        weights = load_model(base, BEST, torch.device("cpu"), *tokenizers.sizes).state_dict()
         told = _differences_of_models(config, base)
     ours = model.state_dict()
     same_shapes = {name: w.shape for name, w in weights.items()} == {

@@ -75,13 +75,8 @@ def prepare_data(
             "translate with --precision int8"
         )
     tokenizers = load_tokenizers(Run.open(run.path)) if is_begun else make_tokenizers(config, run)
-    require_memory(
-        config.model,
-        len(tokenizers.source),
-        len(tokenizers.target),
-        device,
-        copies=2 if config.training.ema_decay is None else 3,
-    )
+    copies = 2 if config.training.ema_decay is None else 3
+    require_memory(config.model, *tokenizers.sizes, device, copies)
     if not is_begun:
         if config.start_from is not None:
             log_differences(config, tokenizers)

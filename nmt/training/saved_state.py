@@ -88,7 +88,7 @@ def load_state(config: Config, run: RunDirectory) -> Checkpoint:
     parts = ["model", "optimizer", "tally"]
     if config.training.ema_decay is not None:
         parts.append("ema")
-    checkpoint = load_weights(trained, LAST, parts, **tokenizers.sizes)
+    checkpoint = load_weights(trained, LAST, parts, *tokenizers.sizes)
     for name, tensor in checkpoint.tensors["optimizer"].items():
         # Counts, and means of squares.
         if name.endswith((".step", ".exp_avg_sq")) and bool((tensor < 0).any()):
