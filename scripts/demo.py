@@ -92,7 +92,7 @@ def show_attention() -> int:
     """Translate some sentences, with the attention as tables and as pictures."""
     # Here, so that the first words appear at once: this loads torch.
     from nmt import Translator
-    from nmt.alignment.word_alignment import attention_table
+    from nmt.visualization.attention_table import attention_table
     from nmt.visualization.plots import plot_attention
 
     say(

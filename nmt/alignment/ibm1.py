@@ -84,7 +84,9 @@ def train_lexicon(
     table = np.ones(len(keys))
     for _ in range(iterations):
         expected = np.zeros(len(keys))
-        for places, num_sources in _all_links(blocks, keys, target_size):
+        for part in _parts(blocks):
+            links, num_sources = _links(part, target_size)
+            places = np.searchsorted(keys, links)
             np.add.at(expected, places, _shares(table[places], num_sources))
         totals = np.bincount(of_source, expected, minlength=source_size)
         table = expected / np.maximum(totals[of_source], np.finfo(float).tiny)
@@ -109,11 +111,12 @@ def make_lexicon(
         target_size: V of the target.
         num_candidates: C, that are kept for each source token.
     """
-    rows = sorted(entries)
-    source, target = (np.array([row[i] for row in rows], dtype=np.int64) for i in (0, 1))
-    keys, first = np.unique(source * target_size + target, return_index=True)
-    values = np.array([row[2] for row in rows])
-    table = np.maximum.reduceat(values, first) if len(rows) else values
+    highest: dict[int, float] = {}
+    for source, target, probability in entries:
+        key = source * target_size + target
+        highest[key] = max(probability, highest.get(key, 0.0))
+    keys = np.array(sorted(highest), dtype=np.int64)
+    table = np.array([highest[key] for key in keys], dtype=np.float64)
     best = _best(keys, table, source_size, target_size, num_candidates)
     return Lexicon(*best, _most_frequent(blocks, target_size))
 
@@ -122,22 +125,15 @@ def _find_pairs(blocks: Callable[[], Iterator[Block]], target_size: int) -> Ids:
     """The pairs that stand together, ascending, as one number each."""
     # What is found is joined with what is as large, so that nothing is sorted often.
     found: list[Ids] = []
-    for block in blocks():
-        for part in block.split():
-            found.append(np.unique(_links(part, target_size)[0]))
-            while len(found) > 1 and len(found[-2]) <= 2 * len(found[-1]):
-                found[-2:] = [np.union1d(*found[-2:])]
+    for part in _parts(blocks):
+        found.append(np.unique(_links(part, target_size)[0]))
+        while len(found) > 1 and len(found[-2]) <= 2 * len(found[-1]):
+            found[-2:] = [np.union1d(*found[-2:])]
     return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
 
 
-def _all_links(
-    blocks: Callable[[], Iterator[Block]], keys: Ids, target_size: int
-) -> Iterator[tuple[Ids, Ids]]:
-    """Part after part of the corpus: the place in `keys` of each link; how many a target has."""
-    for block in blocks():
-        for part in block.split():
-            links, num_sources = _links(part, target_size)
-            yield np.searchsorted(keys, links), num_sources
+def _parts(blocks: Callable[[], Iterator[Block]]) -> Iterator[Block]:
+    return (part for block in blocks() for part in block.split())
 
 
 def _links(block: Block, target_size: int) -> tuple[Ids, Ids]:

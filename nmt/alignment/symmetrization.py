@@ -1,9 +1,9 @@
 """One word alignment from those of two directions (Och & Ney 2003, section 5.2; Koehn 2003)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
-from nmt.alignment.pharaoh import Alignment
+from nmt.alignment.pharaoh import Alignment, Link
 
 _NEIGHBOURS: Final = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
 
@@ -35,7 +35,7 @@ def grow_diag(forward: Alignment, backward: Alignment) -> Alignment:
         for source, target in sorted(found):
             for down, right in _NEIGHBOURS:
                 link = (source + down, target + right)
-                if link in candidates and link not in found and _is_first(link, found):
+                if link in candidates and link not in found and _count_unlinked(link, found):
                     found.add(link)
                     has_grown = True
     return frozenset(found)
@@ -43,12 +43,12 @@ def grow_diag(forward: Alignment, backward: Alignment) -> Alignment:
 
 def grow_diag_final(forward: Alignment, backward: Alignment) -> Alignment:
     """`grow_diag`, and every link of either direction that gives a word its first."""
-    return _finish(grow_diag(forward, backward), (forward, backward), _is_first)
+    return _finish(grow_diag(forward, backward), (forward, backward), fewest_unlinked=1)
 
 
 def grow_diag_final_and(forward: Alignment, backward: Alignment) -> Alignment:
     """`grow_diag`, and every link of either direction that gives both of its words their first."""
-    return _finish(grow_diag(forward, backward), (forward, backward), _is_first_of_both)
+    return _finish(grow_diag(forward, backward), (forward, backward), fewest_unlinked=2)
 
 
 SYMMETRIZATIONS: Final[dict[str, Callable[[Alignment, Alignment], Alignment]]] = {
@@ -61,31 +61,19 @@ SYMMETRIZATIONS: Final[dict[str, Callable[[Alignment, Alignment], Alignment]]] =
 
 
 def _finish(
-    grown: Alignment,
-    directions: Iterable[Alignment],
-    may_be_added: Callable[[tuple[int, int], set[tuple[int, int]]], bool],
+    grown: Alignment, directions: Iterable[Alignment], *, fewest_unlinked: int
 ) -> Alignment:
+    """Add the links of each direction of which so many words have no link yet."""
     found = set(grown)
     for links in directions:
         for link in sorted(links):
-            if may_be_added(link, found):
+            if _count_unlinked(link, found) >= fewest_unlinked:
                 found.add(link)
     return frozenset(found)
 
 
-def _is_first(link: tuple[int, int], found: set[tuple[int, int]]) -> bool:
-    """Whether one of its words has no link yet."""
-    has_source, has_target = _linked(link, found)
-    return not (has_source and has_target)
-
-
-def _is_first_of_both(link: tuple[int, int], found: set[tuple[int, int]]) -> bool:
-    """Whether neither of its words has a link yet."""
-    has_source, has_target = _linked(link, found)
-    return not (has_source or has_target)
-
-
-def _linked(link: tuple[int, int], found: set[tuple[int, int]]) -> tuple[bool, bool]:
-    return any(link[0] == source for source, _ in found), any(
-        link[1] == target for _, target in found
-    )
+def _count_unlinked(link: Link, found: Collection[Link]) -> int:
+    """Return how many of the two words of a link have no link yet."""
+    has_source = any(source == link[0] for source, _ in found)
+    has_target = any(target == link[1] for _, target in found)
+    return 2 - has_source - has_target

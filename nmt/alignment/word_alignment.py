@@ -1,7 +1,5 @@
-"""Word alignments: measure them, take them from attention, show them."""
+"""Word alignments: measure them, and take them from attention."""
 
-import unicodedata
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,71 +111,3 @@ def hard_alignment(word_weights: Weights, threshold: float = 0.0) -> Alignment:
     return frozenset(
         (int(source), target) for target, source in enumerate(best) if largest[target] > threshold
     )
-
-
-_SHADES = ((0.75, "█"), (0.50, "▓"), (0.25, "▒"), (0.05, "░"))
-_NUMBER_WIDTH = 6  # of a cell with a shade, a number in percent and a gap
-
-
-def attention_table(
-    weights: Weights, source_words: Sequence[str], target_words: Sequence[str], *, width: int = 100
-) -> str:
-    """Attention as text for a terminal: a row for each target word, a column for each source word.
-
-    A cell is a shade of grey and, where there is room, the weight in percent; below 5 % it is
-    empty. Where the source words do not fit beside each other they are written downwards.
-
-    Args:
-        weights: `[target words, source words]`, between 0 and 1. A row may sum to less than 1: the
-            rest went to the end of the sentence, which has no column.
-        source_words: written along the top.
-        target_words: written down the side.
-        width: columns to fit into. The narrowest table has two columns for each source word; where
-            that is too much the table is wider.
-    """
-    assert weights.shape == (len(target_words), len(source_words)), "weights and words must agree"
-    sources = [_glyphs(word) for word in source_words]
-    targets = [_glyphs(word) for word in target_words]
-    margin = max(map(_width, targets), default=0) + 2
-    widths = [max(_width(word) + 2, _NUMBER_WIDTH) for word in sources]
-    header = [sources]
-    if margin + sum(widths) > width:
-        widths = [3 if margin + 3 * len(sources) <= width else 2] * len(sources)
-        height = max(map(len, sources))
-        padded = [[" "] * (height - len(word)) + word for word in sources]
-        header = [[[word[row]] for word in padded] for row in range(height)]
-    lines = [_row([], margin, cells, widths) for cells in header]
-    for word, row in zip(targets, weights, strict=True):
-        cells = [list(_cell(float(one), size)) for one, size in zip(row, widths, strict=True)]
-        lines.append(_row(word, margin, cells, widths))
-    legend = ", ".join(f"{shade} from {limit:.0%}" for limit, shade in reversed(_SHADES))
-    return "\n".join([*lines, "", legend])
-
-
-def _cell(weight: float, width: int) -> str:
-    shade = next((shade for limit, shade in _SHADES if weight >= limit), "")
-    if not shade or width < _NUMBER_WIDTH:
-        return shade * (width - 1)
-    return f"{shade}{100 * weight:4.0f}"
-
-
-def _row(label: list[str], margin: int, cells: Sequence[list[str]], widths: Sequence[int]) -> str:
-    fields = zip([label, *cells], [margin, *widths], strict=True)
-    text = "".join("".join(glyphs) + " " * (size - _width(glyphs)) for glyphs, size in fields)
-    return text.rstrip()
-
-
-def _glyphs(word: str) -> list[str]:
-    """What takes a place on the screen, one by one: an accent stays with its letter."""
-    glyphs: list[str] = []
-    for character in word:
-        if glyphs and unicodedata.category(character) in ("Mn", "Me", "Cf"):
-            glyphs[-1] += character
-        else:  # what is no print (an escape, for one) must not reach the terminal
-            glyphs.append(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}")
-    return glyphs
-
-
-def _width(glyphs: Iterable[str]) -> int:
-    """Columns on the screen: two for a letter of Chinese, Japanese or Korean, and for a picture."""
-    return sum(2 if unicodedata.east_asian_width(glyph[0]) in "WF" else 1 for glyph in glyphs)

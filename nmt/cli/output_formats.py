@@ -101,7 +101,7 @@ def _format_json(
 
 def format_attention(translation: "Translation") -> str:
     """Where the model looked, as a table that fits the terminal; it must have been asked for."""
-    from nmt.alignment.word_alignment import attention_table
+    from nmt.visualization.attention_table import attention_table
 
     alignment = translation.alignment
     assert alignment is not None
