@@ -1,74 +1,52 @@
-"""A file that holds its own SHA-256, so that one that was damaged on its way is told."""
+"""A file that holds its own SHA-256, so that a corrupted copy is found."""
 
 import hashlib
-from collections.abc import Iterator
+import os
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from nmt.system.untrusted_files import open_regular
 
 _MARK: Final = b"sealed by nmt, SHA-256 "
 _BLANK: Final = b"0" * 64
-_CHUNK: Final = 2**20
 
 CHECKSUM_PLACEHOLDER: Final = (_MARK + _BLANK).decode()
-"""What must stand in a file, as it is, to be sealed: the digest takes the place of the zeros."""
+"""Text that a file must hold for `write_checksum`: the digest replaces the zeros."""
 
 
 def write_checksum(path: Path) -> None:
-    """Put the digest of a file into it."""
-    at, digest = _find(path)
-    assert at is not None, "it holds CHECKSUM_PLACEHOLDER"
+    """Write the digest of a file into it, where it holds `CHECKSUM_PLACEHOLDER`."""
+    found = _find(path)
+    assert found is not None, "it holds CHECKSUM_PLACEHOLDER"
+    position, _, digest = found
     with path.open("r+b") as file:
-        file.seek(at)
+        file.seek(position)
         file.write(digest)
 
 
 def verify_checksum(path: Path) -> bool:
-    """Whether a file is as it was when it was sealed."""
-    at, digest = _find(path)
-    if at is None:
-        return False
-    with path.open("rb") as file:
-        file.seek(at)
-        return file.read(len(digest)) == digest
+    """Return whether a file holds its digest, and has not changed since."""
+    found = _find(path)
+    return found is not None and found[1] == found[2]
 
 
-def _find(path: Path) -> tuple[int | None, bytes]:
-    """Return where the digest belongs (None: no mark), and what it is with zeros there.
+def _find(path: Path) -> tuple[int, bytes, bytes] | None:
+    """Return where the digest belongs, what is there, and what it must be; None without a mark.
 
-    A file may be of any size: little of it is in memory at a time.
+    A file may be of any size: it is mapped, not read into memory.
     """
     with open_regular(path) as file:
-        at = _end_of_mark(file)
-        if at is None:
-            return None, b""
-        digest = hashlib.sha256()
-        file.seek(0)
-        for chunk in _chunks(file, at):
-            digest.update(chunk)
-        digest.update(_BLANK)
-        file.seek(at + len(_BLANK))
-        for chunk in _chunks(file, None):
-            digest.update(chunk)
-        return at, digest.hexdigest().encode()
-
-
-def _end_of_mark(file: BinaryIO) -> int | None:
-    """Return where the last mark ends; None: there is none."""
-    at, start, tail = None, 0, b""
-    while chunk := file.read(_CHUNK):
-        block = tail + chunk
-        found = block.rfind(_MARK)
-        if found >= 0:
-            at = start - len(tail) + found + len(_MARK)
-        start += len(chunk)
-        tail = block[1 - len(_MARK) :]
-    return at
-
-
-def _chunks(file: BinaryIO, size: int | None) -> Iterator[bytes]:
-    """Read the next `size` bytes of a file in chunks; None: all that is left."""
-    while size != 0 and (chunk := file.read(_CHUNK if size is None else min(size, _CHUNK))):
-        size = None if size is None else size - len(chunk)
-        yield chunk
+        if not os.fstat(file.fileno()).st_size:  # which cannot be mapped
+            return None
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            mark = content.rfind(_MARK)
+            if mark < 0:
+                return None
+            start = mark + len(_MARK)
+            end = start + len(_BLANK)
+            with memoryview(content) as view:
+                digest = hashlib.sha256(view[:start])
+                digest.update(_BLANK)
+                digest.update(view[end:])
+            return start, content[start:end], digest.hexdigest().encode()

@@ -3,28 +3,23 @@
 import os
 from typing import Final
 
-_TURNS: Final = 10_000  # of a loop; libgomp's own 300,000 take longer than most products
+_TURNS: Final = 10_000  # of a spinning loop; libgomp's own 300,000 take longer than most products
 
 
 def num_threads(num_processes: int = 1) -> int:
-    """Threads for each of some processes that compute side by side, at least one.
+    """Return the number of threads for each of some processes on this machine, at least one.
 
     They share as many as OMP_NUM_THREADS says, or as there are cores that this process may use.
     """
-    return max(1, _num_in_all() // num_processes)
-
-
-def _num_in_all() -> int:
     given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdecimal() and int(given) > 0:
-        return int(given)
-    return num_cores()
+    total = int(given) if given.isdecimal() and int(given) > 0 else num_cores()
+    return max(1, total // num_processes)
 
 
 def limit_spinning() -> None:
-    """Have a thread that waits for others sleep soon, instead of turning in a loop; before torch.
+    """Let a thread that waits for others sleep soon, instead of spinning; call before torch.
 
-    Where something else runs on its core, one that turns keeps from it those it is waiting for.
+    Where something else runs on its core, a spinning thread delays those it is waiting for.
     Does nothing where the environment says how to wait.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
@@ -32,7 +27,7 @@ def limit_spinning() -> None:
 
 
 def num_cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
