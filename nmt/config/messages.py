@@ -20,17 +20,16 @@ _KINDS = {
     "must be a text": "string_type",
     "must be a list": "list_type",
     _GROUP: "model_type model_attributes_type dict_type",
-    "must be at least {ge}": "greater_than_equal",
-    "must be more than {gt}": "greater_than",
-    "must be at most {le}": "less_than_equal",
-    "must be less than {lt}": "less_than",
-    "must be at most {max_length} characters": "string_too_long",
+    "must be at most {max_length:,} characters": "string_too_long",
     "must be {expected}": "literal_error",
     "is missing": "missing",
     "must not be empty": "string_too_short too_short",
 }
 _SENTENCES = {kind: sentence for sentence, kinds in _KINDS.items() for kind in kinds.split()}
 """What we say in place of pydantic, by the type of its error; its context fills the braces."""
+_VALUELESS = ("missing", "string_too_short", "too_short")
+BOUNDS: Final = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+"""The limits of a number, by their names in pydantic and annotated_types."""
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
@@ -108,14 +107,10 @@ def explain(error: ErrorDetails, elsewhere: Sequence[str] = ()) -> str:
         return error["msg"]
     if kind == UNKNOWN_OPTION:
         return unknown("option", context["name"], context["allowed"], context["of"], elsewhere)
-    facts = {
-        key: format_bound(fact) if isinstance(fact, int | float) else fact
-        for key, fact in context.items()
-    }
-    if kind not in _SENTENCES:
-        return f"{error['msg']}, not {show(value)}"
-    sentence = _SENTENCES[kind].format_map(facts)
-    if not sentence.startswith("must be "):
+    sentence = _SENTENCES.get(kind, "").format_map(context) or error["msg"]
+    for bound in BOUNDS.keys() & context.keys():
+        sentence = f"must be {describe_bound(bound, context[bound])}"
+    if kind in _VALUELESS:
         return sentence
     hint = blank_missing(value) if sentence == _GROUP else ""
     if kind == "literal_error":
@@ -123,9 +118,9 @@ def explain(error: ErrorDetails, elsewhere: Sequence[str] = ()) -> str:
     return f"{sentence}, not {show(value)}{hint}"
 
 
-def format_bound(bound: float) -> str:
-    """Write the limit of an option."""
-    return f"{int(bound):,}" if bound == int(bound) else f"{bound:g}"
+def describe_bound(name: str, bound: float) -> str:
+    """Return a limit of an option in words."""
+    return f"{BOUNDS[name]} {int(bound):,}" if bound == int(bound) else f"{BOUNDS[name]} {bound:g}"
 
 
 def show(value: Any) -> str:

@@ -11,13 +11,12 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from nmt.config.base import Variants
 from nmt.config.experiment import Config
-from nmt.config.messages import format_bound
+from nmt.config.messages import BOUNDS, describe_bound
 from nmt.config.option_paths import group_in, table_in
 from nmt.config.registry import Table
 
@@ -46,12 +45,6 @@ _PLAIN = {
     str: "text",
     NoneType: "null",
 }
-_BOUNDS = {
-    Ge: ("at least", "ge"),
-    Gt: ("more than", "gt"),
-    Le: ("at most", "le"),
-    Lt: ("less than", "lt"),
-}
 
 
 def reference() -> str:
@@ -78,9 +71,9 @@ def describe_type(annotation: Any, constraints: Iterable[Any] = ()) -> str:
 def _describe_bounds(constraint: Any) -> Iterator[str]:
     """`Field(ge=1)` carries its bounds in a list of its own."""
     for part in getattr(constraint, "metadata", [constraint]):
-        if type(part) in _BOUNDS:
-            words, bound = _BOUNDS[type(part)]
-            yield f"{words} {format_bound(getattr(part, bound))}"
+        for name in BOUNDS:
+            if (bound := getattr(part, name, None)) is not None:
+                yield describe_bound(name, bound)
 
 
 def _group(model: type[BaseModel], values: dict[str, Any], depth: int) -> Iterator[str]:

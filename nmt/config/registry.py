@@ -6,6 +6,7 @@ it. Names and options are read from the source text (`nmt.config.signatures`), s
 configuration imports no part.
 """
 
+import ast
 import functools
 import importlib
 import re
@@ -118,20 +119,19 @@ class Table:
 
     def signature(self, name: str) -> list[Option]:
         """The options of a plug-in, in the order of its constructor; imports nothing."""
-        return read_options(self.module, read_table(self.module, self.attribute)[self._known(name)])
+        return read_options(self.module, self._entry(name))
 
     def summary(self, name: str) -> str:
         """One line on a plug-in, from its docstring; imports nothing."""
-        return read_summary(self.module, read_table(self.module, self.attribute)[self._known(name)])
+        return read_summary(self.module, self._entry(name))
 
     def fact(self, name: str, attribute: str) -> Any:
         """Return a class attribute of a plug-in; imports nothing."""
-        entry = read_table(self.module, self.attribute)[self._known(name)]
-        return read_attribute(self.module, entry, attribute)
+        return read_attribute(self.module, self._entry(name), attribute)
 
     def options(self, name: str) -> type[BaseModel]:
         """The options of a plug-in as a model that checks and converts them; imports nothing."""
-        return _schema(self, self._known(name))
+        return _schema(self, name)
 
     def get(self, name: str) -> Any:
         """The class of that name; imports its module.
@@ -139,7 +139,8 @@ class Table:
         Raises:
             ConfigError: there is none of that name.
         """
-        return getattr(importlib.import_module(self.module), self.attribute)[self._known(name)]
+        self._entry(name)
+        return getattr(importlib.import_module(self.module), self.attribute)[name]
 
     def create(self, plugin: PlugIn, *given: Any) -> Any:
         """Make a plug-in from what the code gives it, in order, and its configured options.
@@ -155,10 +156,11 @@ class Table:
             raise ConfigError(f"{self.kind} {key}: {explain(first)}") from None
         return self.get(plugin.name)(*given, **options)
 
-    def _known(self, name: str) -> str:
-        if name not in self.names():
-            raise ConfigError(unknown(self.kind, name, self.names()))
-        return name
+    def _entry(self, name: str) -> ast.expr:
+        entries = read_table(self.module, self.attribute)
+        if name not in entries:
+            raise ConfigError(unknown(self.kind, name, list(entries)))
+        return entries[name]
 
     def _check_name(self, name: str) -> str:
         if name not in self.names():
