@@ -93,6 +93,7 @@ class Model(nn.Module):
         What reads the source stays as it is: it runs once, and what it loses every word would feel.
         """
         quantize(self.decoder)
+        self.decoder.slow_path_reason = "weights of 8 bits"
         if isinstance(self.projection, nn.Linear):
             self.projection = Int8Linear.of(self.projection)
 

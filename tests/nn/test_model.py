@@ -230,7 +230,7 @@ def test_every_parameter_gets_a_gradient(model: Model) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
-@pytest.mark.parametrize("score", ["additive", "concat", "dot", "scaled_dot", "general"])
+@pytest.mark.parametrize("score", [name for name, score in SCORES.items() if score.tape])
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize("wiring", list(FUSED))
 def test_the_fused_decoder_equals_the_plain_one_in_values_and_gradients(

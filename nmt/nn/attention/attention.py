@@ -1,6 +1,7 @@
 """Attention as queries over a memory of keys and values; usable alone, in or out of this model."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from nmt.core.tensor_tree import Shared
 from nmt.nn.attention.alignments.alignment import Alignment, SampledAlignment
 from nmt.nn.attention.scores.score import Score
+from nmt.nn.fused.attention_tape import AttentionInputs
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,28 @@ class AttentionOutput:
     state: AnyAttentionState = None
     sampled: SampledAlignment | None = None
 
+    @staticmethod
+    def cat(steps: "Sequence[AttentionOutput]") -> "AttentionOutput":
+        """Return the outputs of several calls in a row as those of one."""
+        return AttentionOutput(
+            torch.cat([step.context for step in steps], dim=1),
+            torch.cat([step.weights for step in steps], dim=1),
+            steps[-1].state,
+            SampledAlignment.cat([step.sampled for step in steps if step.sampled is not None]),
+        )
+
 
 class BaseAttention(nn.Module, ABC):
     """What a decoder reads the source through: prepare once, start, then look, step by step."""
+
+    @property
+    def slow_path_reason(self) -> str | None:
+        """Why a decoder with this attention has no fast path; None: it has one."""
+        return type(self).__name__
+
+    def fused_inputs(self, memory: AnyMemory) -> AttentionInputs:
+        """Return what a fused decoder attends to."""
+        raise NotImplementedError(self.slow_path_reason)
 
     @abstractmethod
     def prepare(
@@ -138,6 +159,19 @@ class Attention(BaseAttention):
         """Whether a step needs to know what the one before it saw."""
         return self.score.is_sequential or self.alignment.is_sequential
 
+    @property
+    def slow_path_reason(self) -> str | None:
+        """Why a decoder with this attention has no fast path; None: it has one."""
+        return self.score.slow_path_reason or self.alignment.slow_path_reason
+
+    def fused_inputs(self, memory: AnyMemory) -> AttentionInputs:
+        """Return what a fused decoder attends to."""
+        assert isinstance(memory, Memory) and self.score.tape is not None
+        query, direction = self.score.tape_weights()
+        return AttentionInputs(
+            self.score.tape, memory.keys, memory.values, memory.mask, query, direction
+        )
+
     def prepare(
         self,
         values: Float[Tensor, "B S H"],
@@ -169,13 +203,7 @@ class Attention(BaseAttention):
             steps.append(self._look(step.unsqueeze(1), memory, state or AttentionState()))
             state = steps[-1].state
             assert not isinstance(state, tuple)
-        sampled = [step.sampled for step in steps if step.sampled is not None]
-        return AttentionOutput(
-            torch.cat([step.context for step in steps], dim=1),
-            torch.cat([step.weights for step in steps], dim=1),
-            state,
-            SampledAlignment.cat(sampled),
-        )
+        return AttentionOutput.cat(steps)
 
     def _look(self, query: Tensor, memory: Memory, state: AttentionState) -> AttentionOutput:
         scores = self.score(query, memory.keys, state.score)

@@ -5,11 +5,11 @@ from dataclasses import replace
 from jaxtyping import Float
 from torch import Tensor
 
-from nmt.nn.attention.attention import AnyAttentionState, AttentionOutput
+from nmt.nn.attention.attention import AttentionOutput
 from nmt.nn.decoders.decoder import DecoderOutput, DecoderParts, DecoderState
 from nmt.nn.decoders.deep_output import DeepOutputDecoder
-from nmt.nn.decoders.fast_path import looking_at, slow_path_reason, tape_of, weight_of
-from nmt.nn.fused.decoders import fused_bahdanau
+from nmt.nn.decoders.stepwise import StepState
+from nmt.nn.fused.bahdanau import FusedBahdanau
 
 
 class BahdanauDecoder(DeepOutputDecoder):
@@ -30,37 +30,21 @@ class BahdanauDecoder(DeepOutputDecoder):
     def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:
         super().__init__(parts)
         self.context_to_gates = self.layers[0].gates_from(parts.value_size)
-        self.slow_path_reason = slow_path_reason(fused, parts, self.layers)
+        self.slow_path_reason = self._find_slow_path_reason(parts, fused=fused)
 
-    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> DecoderOutput:
-        """Go on from `state` through T words."""
-        # One word at a time there is nothing to fuse, and the weights would be merged each time.
-        if self.slow_path_reason is not None or embedded.shape[1] == 1:
-            return super().forward(embedded, state)
-        cell = self.layers[0]
-        states, contexts, weights = fused_bahdanau(
-            tape_of(cell),
-            cell.project(embedded),
-            state.recurrent[:, 0],
-            looking_at(self.attention, state.memory),
-            weight_of(self.context_to_gates),
-            cell.weight_hidden,
-            cell.bias_hidden,
+    def _step(
+        self, word: Float[Tensor, "B G"], state: StepState
+    ) -> tuple[Float[Tensor, "B H"], AttentionOutput]:
+        attended = self._attend(self.layers[0].hidden(state.recurrent[0]), state)
+        gates = word + self.context_to_gates(attended.context.squeeze(1))
+        return self._step_layers(gates, state), attended
+
+    def _forward_fused(
+        self, embedded: Float[Tensor, "B T E"], state: DecoderState
+    ) -> DecoderOutput:
+        cell, context_weight = self.layers[0], self.context_to_gates.get_parameter("weight")
+        states, contexts, weights = self._run_fused(
+            FusedBahdanau, embedded, state, cell.weight_hidden, context_weight, cell.bias_hidden
         )
-        vectors = self._deep_output(cell.hidden(states), embedded, contexts)
+        vectors = self._read_out(cell.hidden(states), embedded, contexts)
         return DecoderOutput(vectors, weights, replace(state, recurrent=states[:, -1:]))
-
-    def _attend_and_step(
-        self,
-        projected: Float[Tensor, "B G"],
-        recurrent: list[Tensor],
-        dropout_masks: list[Tensor | None],
-        state: DecoderState,
-        attention_state: AnyAttentionState,
-    ) -> tuple[Float[Tensor, "B H"], AttentionOutput, list[Tensor]]:
-        """One step: what the top shows, what was seen, and the states of all layers."""
-        query = self.layers[0].hidden(recurrent[0]).unsqueeze(1)
-        attended: AttentionOutput = self.attention(query, state.memory, attention_state)
-        gates = projected + self.context_to_gates(attended.context.squeeze(1))
-        output, recurrent = self._step(gates, recurrent, dropout_masks)
-        return output, attended, recurrent

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nmt.core.coverage import Coverage
 from nmt.nn.attention.alignments.alignment import SampledAlignment
-from nmt.nn.attention.attention import AnyAttentionState, AnyMemory, AttentionOutput, BaseAttention
+from nmt.nn.attention.attention import AnyAttentionState, AnyMemory, BaseAttention
 from nmt.nn.layers.dropout import Dropout
 from nmt.nn.recurrent.recurrent import Cell
 
@@ -107,7 +107,7 @@ class Decoder(nn.Module, ABC):
     """Numbers that are fed from each step to the next; None: nothing is."""
 
     slow_path_reason: str | None = None
-    """What makes training run it word by word, the slow path; None: nothing does."""
+    """Why training runs it word by word, the slow path; None: it has a fast one."""
 
     def __init__(self, parts: DecoderParts) -> None:
         super().__init__()
@@ -149,87 +149,19 @@ class Decoder(nn.Module, ABC):
     def _unroll(
         self, embedded: Float[Tensor, "B T E"], state: DecoderState
     ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B L Z"]]:
-        """All steps of all layers, one layer after the other: what the top shows, and the end."""
+        """Run all steps, layer by layer: the hidden states of the top, the last state of each."""
         inputs, final = embedded, []
-        for layer, (cell, dropout_mask) in enumerate(
-            zip(self.layers, self._dropout_masks(state), strict=True)
-        ):
+        masks = self._dropout_masks(state)
+        for layer, (cell, mask) in enumerate(zip(self.layers, masks, strict=True)):
             below = inputs if layer == 0 else self.dropout(inputs)
-            states = cell.unroll(
-                cell.project(below), state.recurrent[:, layer], dropout_mask=dropout_mask
-            )
-            shown = cell.hidden(states)
-            inputs = shown + inputs if self.residual and layer > 0 else shown
+            before = state.recurrent[:, layer]
+            states = cell.unroll(cell.project(below), before, dropout_mask=mask)
+            hidden = cell.hidden(states)
+            inputs = hidden + inputs if self.residual and layer > 0 else hidden
             final.append(states[:, -1])
         return inputs, torch.stack(final, dim=1)
 
     def _dropout_masks(self, state: DecoderState) -> list[Tensor | None]:
-        """The masks of recurrent dropout, one for each layer."""
-        return (
-            [None] * len(self.cells)
-            if state.dropout_mask is None
-            else list(state.dropout_mask.unbind(1))
-        )
-
-    def _step(
-        self,
-        projected: Float[Tensor, "B G"],
-        recurrent: list[Tensor],
-        dropout_masks: list[Tensor | None],
-    ) -> tuple[Float[Tensor, "B H"], list[Tensor]]:
-        """One step of the stack: what its top shows, and the states of all layers."""
-        first = self.layers[0]
-        after = first(projected, recurrent[0], dropout_masks[0])
-        output, upper = self._upper(first.hidden(after), recurrent, dropout_masks)
-        return output, [after, *upper]
-
-    def _upper(
-        self,
-        output: Float[Tensor, "B H"],
-        recurrent: list[Tensor],
-        dropout_masks: list[Tensor | None],
-        context: Float[Tensor, "B C"] | None = None,
-    ) -> tuple[Float[Tensor, "B H"], list[Tensor]]:
-        """One step of the layers above the first, from what the first shows.
-
-        Args:
-            output: of the first layer.
-            recurrent: the states of all layers.
-            dropout_masks: of `_dropout_masks`.
-            context: goes into each of them beside the output of the layer below.
-        """
-        states = []
-        for cell, before, dropout_mask in zip(
-            self.layers[1:], recurrent[1:], dropout_masks[1:], strict=True
-        ):
-            below = self.dropout(output)
-            inputs = below if context is None else torch.cat([below, context], dim=-1)
-            states.append(cell(cell.project(inputs), before, dropout_mask))
-            shown = cell.hidden(states[-1])
-            output = shown + output if self.residual else shown
-        return output, states
-
-
-@dataclass
-class StepOutputs:
-    """What the steps of a loop leave behind, to be put together at its end."""
-
-    outputs: list[Tensor] = field(default_factory=list)
-    contexts: list[Tensor] = field(default_factory=list)
-    weights: list[Tensor] = field(default_factory=list)
-    sampled: list[SampledAlignment] = field(default_factory=list)
-
-    def add(self, output: Float[Tensor, "B H"], attended: AttentionOutput) -> None:
-        """One step: what came out, and what was seen."""
-        self.outputs.append(output)
-        self.contexts.append(attended.context.squeeze(1))
-        self.weights.append(attended.weights.squeeze(1))
-        if attended.sampled is not None:
-            self.sampled.append(attended.sampled)
-
-    def stack(self) -> tuple[Tensor, Tensor, Tensor, SampledAlignment | None]:
-        """Outputs `[B T H]`, contexts `[B T C]`, weights `[B T S]`, and what was sampled."""
-        outputs, contexts, weights = (
-            torch.stack(steps, dim=1) for steps in (self.outputs, self.contexts, self.weights)
-        )
-        return outputs, contexts, weights, SampledAlignment.cat(self.sampled)
+        """Return the mask of recurrent dropout of each layer."""
+        masks = state.dropout_mask
+        return [None] * len(self.cells) if masks is None else list(masks.unbind(1))

@@ -6,14 +6,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.attention import AnyAttentionState, AnyMemory, AttentionOutput
-from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderParts, DecoderState, StepOutputs
-from nmt.nn.decoders.fast_path import looking_at, slow_path_reason, tape_of, weight_of
-from nmt.nn.fused.luong import fused_luong
+from nmt.nn.attention.attention import AttentionOutput
+from nmt.nn.decoders.decoder import DecoderOutput, DecoderParts, DecoderState
+from nmt.nn.decoders.stepwise import StepState, StepwiseDecoder
+from nmt.nn.fused.luong import FusedLuong
 from nmt.nn.layers.initialization import initialize_linear
 
 
-class LuongDecoder(Decoder):
+class LuongDecoder(StepwiseDecoder):
     """Attend with the new state; the attentional vector is the output, and may be fed back.
 
     ``h_t = cell([y_{t-1}; h~_{t-1}], h_{t-1})``, ``c_t = attend(h_t)``,
@@ -32,79 +32,62 @@ class LuongDecoder(Decoder):
         self, parts: DecoderParts, *, input_feeding: bool = True, fused: bool = True
     ) -> None:
         super().__init__(parts)
-        self.slow_path_reason = (
-            slow_path_reason(fused, parts, self.layers) if input_feeding else None
-        )
         self.fed_to_gates: nn.Module | None = None
         if input_feeding:
+            self.slow_path_reason = self._find_slow_path_reason(parts, fused=fused)
             self.input_feed_size = parts.output_size
             self.fed_to_gates = self.layers[0].gates_from(parts.output_size)
         self.combine = nn.Linear(parts.value_size + self.hidden_size, parts.output_size)
         initialize_linear(self.combine)
 
     def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> DecoderOutput:
-        """Go on from `state` through T words."""
-        if self.fed_to_gates is None:
-            return self._at_once(embedded, state)
-        # One word at a time there is nothing to fuse, and the weights would be merged each time.
-        if self.slow_path_reason is None and embedded.shape[1] > 1:
-            return self._fused(self.fed_to_gates, embedded, state)
-        return self._with_feeding(self.fed_to_gates, embedded, state)
-
-    def _at_once(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> DecoderOutput:
+        """Continue from `state` with T words."""
+        if self.fed_to_gates is not None:
+            return super().forward(embedded, state)
         outputs, recurrent = self._unroll(embedded, state)
-        vectors, attended = self._attend(outputs, state.memory, state.attention)
+        attended: AttentionOutput = self.attention(outputs, state.memory, state.attention)
+        vectors = self._combine(attended.context, outputs)
         after = replace(state, recurrent=recurrent, attention=attended.state)
         return DecoderOutput(vectors, attended.weights, after, attended.sampled)
 
-    def _fused(
-        self, fed_to_gates: nn.Module, embedded: Float[Tensor, "B T E"], state: DecoderState
+    def _step(
+        self, word: Float[Tensor, "B G"], state: StepState
+    ) -> tuple[Float[Tensor, "B O"], AttentionOutput]:
+        assert self.fed_to_gates is not None
+        hidden = self._step_layers(word + self.fed_to_gates(state.input_feed), state)
+        attended = self._attend(hidden, state)
+        state.input_feed = self._combine(attended.context.squeeze(1), hidden)
+        return state.input_feed, attended
+
+    def _read_out(
+        self,
+        outputs: Float[Tensor, "B T O"],
+        embedded: Float[Tensor, "B T E"],
+        contexts: Float[Tensor, "B T C"],
+    ) -> Float[Tensor, "B T O"]:
+        return outputs
+
+    def _combine(
+        self, context: Float[Tensor, "*N C"], hidden: Float[Tensor, "*N H"]
+    ) -> Float[Tensor, "*N O"]:
+        """Return the attentional vectors."""
+        return torch.tanh(self.combine(torch.cat([context, hidden], dim=-1)))
+
+    def _forward_fused(
+        self, embedded: Float[Tensor, "B T E"], state: DecoderState
     ) -> DecoderOutput:
         cell = self.layers[0]
-        assert state.input_feed is not None
-        vectors, states, weights = fused_luong(
-            tape_of(cell),
-            cell.project(embedded),
-            state.recurrent[:, 0],
+        assert self.fed_to_gates is not None and state.input_feed is not None
+        vectors, states, weights = self._run_fused(
+            FusedLuong,
+            embedded,
+            state,
+            cell.weight_hidden,
             state.input_feed,
-            looking_at(self.attention, state.memory),
-            (cell.weight_hidden, cell.bias_hidden),
-            weight_of(fed_to_gates),
-            (self.combine.weight, self.combine.bias),
+            cell.bias_hidden,
+            self.fed_to_gates.get_parameter("weight"),
+            self.combine.weight,
+            self.combine.bias,
         )
         after = replace(state, recurrent=states[:, -1:], input_feed=vectors[:, -1])
         return DecoderOutput(vectors, weights, after)
-
-    def _with_feeding(
-        self, fed_to_gates: nn.Module, embedded: Float[Tensor, "B T E"], state: DecoderState
-    ) -> DecoderOutput:
-        assert state.input_feed is not None
-        projected, dropout_masks = self.layers[0].project(embedded), self._dropout_masks(state)
-        recurrent, input_feed, attention_state = (
-            list(state.recurrent.unbind(1)),
-            state.input_feed,
-            state.attention,
-        )
-        steps = StepOutputs()
-        for step in range(embedded.shape[1]):
-            gates = projected[:, step] + fed_to_gates(input_feed)
-            output, recurrent = self._step(gates, recurrent, dropout_masks)
-            vector, attended = self._attend(output.unsqueeze(1), state.memory, attention_state)
-            input_feed, attention_state = vector.squeeze(1), attended.state
-            steps.add(input_feed, attended)
-        vectors, _, weights, sampled = steps.stack()
-        after = replace(
-            state,
-            recurrent=torch.stack(recurrent, dim=1),
-            input_feed=input_feed,
-            attention=attention_state,
-        )
-        return DecoderOutput(vectors, weights, after, sampled)
-
-    def _attend(
-        self, outputs: Float[Tensor, "B T H"], memory: AnyMemory, attention_state: AnyAttentionState
-    ) -> tuple[Float[Tensor, "B T O"], AttentionOutput]:
-        """The attentional vectors, and what was seen."""
-        attended: AttentionOutput = self.attention(outputs, memory, attention_state)
-        together = torch.cat([attended.context, outputs], dim=-1)
-        return torch.tanh(self.combine(together)), attended

@@ -1,129 +1,144 @@
-"""Softmax attention step by step with its derivatives by hand, for the fused decoders.
+"""Softmax attention over T steps, with its derivatives by hand (docs/fused.md).
 
 All of it is computed in float32 at least: a CPU is no faster over the keys in bfloat16.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nmt.nn.fused.score_tape import ScoreTape, rows_times, score_tape
+from nmt.nn.fused.score_tape import ScoreTape, rows_times
 
 
 @dataclass(frozen=True)
-class Looked:
-    """What is looked at, and what was seen; time-major.
+class AttentionInputs:
+    """What a fused decoder attends to, and how it compares.
 
     Attributes:
+        score_tape: the score.
         keys: `[B S K]`.
         values: `[B S C]`.
         mask: `[B S]`, True = a real position.
-        direction: `[K]`, from the compared layer to the score; None: scores are products.
-        queries: `[T B K]`, in the space of the keys; float32 at least.
-        weights: `[T B S]`; float32 at least.
-        contexts: `[T B C]`, in the precision of the values.
+        query: `[K H]`, from the hidden state to the query; None: the hidden state is the query.
+        direction: `[K]`, of the score; None where it has none.
     """
 
+    score_tape: type[ScoreTape]
     keys: Float[Tensor, "B S K"]
     values: Float[Tensor, "B S C"]
     mask: Bool[Tensor, "B S"]
+    query: Float[Tensor, "K H"] | None
     direction: Float[Tensor, " K"] | None
-    queries: Float[Tensor, "T B K"]
-    weights: Float[Tensor, "T B S"]
-    contexts: Float[Tensor, "T B C"]
+
+
+class AttentionTape:
+    """The steps of an attention: `step` writes down what `backward` needs; time-major.
+
+    Args:
+        score_tape: the score.
+        keys: k, `[B S K]`.
+        values: v, `[B S C]`.
+        mask: `[B S]`, True = a real position.
+        direction: `[K]`, of the score; None where it has none.
+        queries: q, `[T B K]`; float32 at least.
+        weights: a, `[T B S]`; float32 at least.
+        contexts: c, `[T B C]`, in the precision of the values.
+    """
+
+    def __init__(
+        self,
+        score_tape: type[ScoreTape],
+        keys: Float[Tensor, "B S K"],
+        values: Float[Tensor, "B S C"],
+        mask: Bool[Tensor, "B S"],
+        direction: Float[Tensor, " K"] | None,
+        queries: Float[Tensor, "T B K"],
+        weights: Float[Tensor, "T B S"],
+        contexts: Float[Tensor, "T B C"],
+    ) -> None:
+        self.score_tape = score_tape
+        self._saved = keys, values, mask, direction, queries, weights, contexts
+        self.queries, self.weights, self.contexts = queries, weights, contexts
+        dtype = weights.dtype
+        self._scores = score_tape(
+            keys.to(dtype), None if direction is None else direction.to(dtype)
+        )
+        self._values = values.to(dtype)
+        self._mask, self._padding = mask, ~mask
+        self._least = torch.finfo(dtype).min
+        self._d_contexts = contexts[:0]
 
     @classmethod
     def start(
         cls,
         num_steps: int,
+        score_tape: type[ScoreTape],
         keys: Tensor,
         values: Tensor,
         mask: Tensor,
         direction: Tensor | None,
-    ) -> "Looked":
-        """Room for so many steps."""
-        batch, num_positions, num_keys = keys.shape
-        kind = torch.promote_types(keys.dtype, torch.float32)
-        queries = keys.new_empty(num_steps, batch, num_keys, dtype=kind)
-        weights = keys.new_empty(num_steps, batch, num_positions, dtype=kind)
+    ) -> "AttentionTape":
+        """Return an empty tape for `num_steps` steps."""
+        batch, num_positions, key_size = keys.shape
+        dtype = torch.promote_types(keys.dtype, torch.float32)
+        queries = keys.new_empty(num_steps, batch, key_size, dtype=dtype)
+        weights = keys.new_empty(num_steps, batch, num_positions, dtype=dtype)
         contexts = values.new_empty(num_steps, batch, values.shape[2])
-        return cls(keys, values, mask, direction, queries, weights, contexts)
+        return cls(score_tape, keys, values, mask, direction, queries, weights, contexts)
 
-    def precisely(self) -> tuple[ScoreTape, Tensor]:
-        """The scores of its keys, and its values, in the precision that is computed in."""
-        kind, direction = self.weights.dtype, self.direction
-        direction = None if direction is None else direction.to(kind)
-        return score_tape(self.keys.to(kind), direction), self.values.to(kind)
+    @classmethod
+    def restore(cls, score_tape: type[ScoreTape], *saved: Any) -> "AttentionTape":
+        """Return the tape of a forward pass from its `tensors`, ready to go back."""
+        tape = cls(score_tape, *saved)
+        tape._d_contexts = torch.empty_like(tape.contexts, dtype=tape.weights.dtype)
+        return tape
 
     def tensors(self) -> tuple[Tensor | None, ...]:
-        """What to save for the backward pass, in the order of the constructor."""
-        seen = (self.queries, self.weights, self.contexts)
-        return self.keys, self.values, self.mask, self.direction, *seen
+        """Return what to save for the backward pass."""
+        return self._saved
 
-
-class AttentionTape:
-    """Looks, step by step.
-
-    Args:
-        looked: where it is written down.
-    """
-
-    def __init__(self, looked: Looked) -> None:
-        self._looked = looked
-        self._scores, self._values = looked.precisely()
-        self._padding = ~looked.mask
-        self._least = torch.finfo(looked.weights.dtype).min
-
-    def look(self, t: int, query: Float[Tensor, "B K"]) -> Float[Tensor, "B C"]:
-        """Step t: the context."""
-        looked = self._looked
-        looked.queries[t] = query
-        scores = self._scores.scores(looked.queries[t])
+    def step(self, t: int, query: Float[Tensor, "B K"]) -> Float[Tensor, "B C"]:
+        """Return the context of step t."""
+        self.queries[t] = query
+        scores = self._scores.scores(self.queries[t])
+        # a = softmax(e) over the real positions
         weights = torch.softmax(scores.masked_fill_(self._padding, self._least), dim=-1)
-        looked.weights[t] = weights.mul_(looked.mask)
-        looked.contexts[t] = torch.bmm(weights.unsqueeze(1), self._values).squeeze(1)
-        return looked.contexts[t]
+        self.weights[t] = weights.mul_(self._mask)
+        # c = sum_s a_s v_s
+        self.contexts[t] = torch.bmm(weights.unsqueeze(1), self._values).squeeze(1)
+        return self.contexts[t]
 
-
-class AttentionGradient:
-    """Goes back through the steps.
-
-    Args:
-        looked: what was written down.
-    """
-
-    def __init__(self, looked: Looked) -> None:
-        self._looked = looked
-        self._scores, self._values = looked.precisely()
-        self._d_contexts = torch.empty_like(looked.contexts, dtype=self._values.dtype)
-
-    def step(
+    def backward(
         self,
         t: int,
         d_context: Float[Tensor, "B C"],
         d_weights: Float[Tensor, "B S"],
         d_query: Float[Tensor, "B K"],
     ) -> None:
-        """Back through step t.
+        """Go back through step t.
 
         Args:
-            t: which.
-            d_context: of what was seen.
-            d_weights: of where it was seen, beside that.
-            d_query: here goes the gradient of the query.
+            t: the step.
+            d_context: gradient of the context.
+            d_weights: gradient of the weights, without what passes through the context.
+            d_query: is filled with the gradient of the query.
         """
-        looked, weights = self._looked, self._looked.weights[t]
+        weights = self.weights[t]
         self._d_contexts[t] = d_context
+        # d a_s += d c . v_s
         d_weights = rows_times(self._values, self._d_contexts[t]) + d_weights
+        # d e_s = a_s (d a_s - sum_r a_r d a_r)
         d_scores = weights * (d_weights - (weights * d_weights).sum(1, keepdim=True))
-        d_query.copy_(self._scores.back(looked.queries[t], d_scores))
+        d_query.copy_(self._scores.backward(self.queries[t], d_scores))
 
     def finish(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """The gradients of keys, values and direction, once all steps are done."""
-        looked = self._looked
-        d_values = torch.bmm(looked.weights.permute(1, 2, 0), self._d_contexts.transpose(0, 1))
+        """Return the gradients of keys, values and direction, after all steps."""
+        keys, values, *_ = self._saved
+        # d v_s = sum_t a_ts d c_t
+        d_values = torch.bmm(self.weights.permute(1, 2, 0), self._d_contexts.transpose(0, 1))
         d_keys, d_direction = self._scores.finish()
-        direction = None if d_direction is None else d_direction.to(looked.keys.dtype)
-        return d_keys.to(looked.keys.dtype), d_values.to(looked.values.dtype), direction
+        d_direction = None if d_direction is None else d_direction.to(keys.dtype)
+        return d_keys.to(keys.dtype), d_values.to(values.dtype), d_direction

@@ -1,141 +1,131 @@
-"""The decoder of Luong 2015 with input feeding, over all target words as one autograd node.
+"""`luong.LuongDecoder` with input feeding over all target words as one autograd node.
 
-As in `fused_decoders`; here the product of a state makes its query, and the gates of the next step.
+(docs/fused.md.) One product of a hidden state gives its query and the gates of the next step.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from nmt.nn.fused.attention_tape import AttentionGradient, AttentionTape, Looked
-from nmt.nn.fused.inputs import Given, Looking, Merged, pack, unpack
+from nmt.nn.fused.attention_tape import AttentionTape
+from nmt.nn.fused.cell_tape import CellTape
+from nmt.nn.fused.decoder import JointProjection, restore_tapes, save_tapes
 from nmt.nn.fused.matmul import addmm, addmm_, matmul, weight_gradient
-from nmt.nn.fused.tape import Tape
+from nmt.nn.fused.score_tape import ScoreTape
 
 
-class Fed(NamedTuple):
-    """What the fused decoder gives that feeds its output back, batch-major.
+class FusedLuong(Function):
+    """Step with the attentional vector of the word before, attend, combine; time-major.
 
-    Attributes:
-        vectors: `[B T O]`, the attentional vectors.
-        states: `[B T Z]`, after each step.
-        weights: `[B T S]`.
+    ``x_t = y_t + F o_{t-1}``, ``s_t = cell(x_t, u_t, s_{t-1})``,
+    ``[q_t; u_{t+1}] = [W; U] h_t + [0; b]``, ``c_t = attend(q_t)``,
+    ``o_t = tanh(W_c [c_t; h_t] + b_c)``. Outputs attentional vectors `[T B O]`, states `[T B Z]`
+    and weights `[T B S]`.
     """
-
-    vectors: Float[Tensor, "B T O"]
-    states: Float[Tensor, "B T Z"]
-    weights: Float[Tensor, "B T S"]
-
-
-def fused_luong(
-    kind: type[Tape],
-    projected: Float[Tensor, "B T G"],
-    state: Float[Tensor, "B Z"],
-    fed: Float[Tensor, "B O"],
-    looking: Looking,
-    hidden: tuple[Float[Tensor, "G H"], Float[Tensor, " G"]],
-    feeding: Float[Tensor, "G O"],
-    combine: tuple[Float[Tensor, "O CH"], Float[Tensor, " O"]],
-) -> Fed:
-    """Step with what was made of the word before, look, and combine (`luong.LuongDecoder`).
-
-    Args:
-        kind: of the cell.
-        projected: what the words add to the gates.
-        state: before the first word.
-        fed: the attentional vector before the first word.
-        looking: at what.
-        hidden: from the state to the gates, and their bias.
-        feeding: from the attentional vector to the gates.
-        combine: from ``[context; state]`` to the attentional vector, and its bias.
-    """
-    given = Given.of(projected, looking, hidden[0])
-    weights = [tensor.to(given.number) for tensor in (hidden[1], feeding, *combine)]
-    with torch.autocast(projected.device.type, enabled=False):
-        found = _FusedLuong.apply(  # type: ignore[no-untyped-call]
-            *(kind, given.steps, state.to(given.number), fed.to(given.number)),
-            *(*given.looked, given.merged, *weights),
-        )
-    return Fed(*(tensor.transpose(0, 1) for tensor in found))
-
-
-class _FusedLuong(Function):
-    """Time-major; the product of a state makes its query, and the gates of the step after."""
 
     @staticmethod
     def forward(
         ctx: Any,
-        kind: type[Tape],
-        steps: Tensor,
-        state: Tensor,
-        fed: Tensor,
+        cell_tape: type[CellTape],
+        score_tape: type[ScoreTape],
+        mask: Tensor,
+        words: Tensor,
         keys: Tensor,
         values: Tensor,
-        mask: Tensor,
         direction: Tensor | None,
-        merged_weight: Tensor,
+        joint_weight: Tensor,
+        state: Tensor,
+        input_feed: Tensor,
         bias: Tensor,
-        feeding: Tensor,
-        combine: Tensor,
+        feed_weight: Tensor,
+        combine_weight: Tensor,
         combine_bias: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        tape = kind.start(len(steps), state)
-        looked = Looked.start(len(steps), keys, values, mask, direction)
-        attention = AttentionTape(looked)
-        merged = Merged(merged_weight, len(bias))
-        merged_bias = merged.bias(bias)
-        vectors = steps.new_empty(len(steps) + 1, *fed.shape)
-        vectors[0] = fed
-        hidden = addmm(bias, tape.shown(0), merged.hidden().t())
-        for t, step in enumerate(steps):
-            tape.step(t, addmm(step, vectors[t], feeding.t()), hidden)
-            shown = tape.shown(t + 1)
-            both = addmm(merged_bias, shown, merged_weight.t())
-            query, hidden = merged.split(both, shown)
-            together = torch.cat([attention.look(t, query), shown], dim=1)
-            torch.tanh(addmm(combine_bias, together, combine.t()), out=vectors[t + 1])
-        pack(ctx, tape, looked, vectors, merged_weight, feeding, combine)
-        return vectors[1:], tape.states[1:], looked.weights
+        """Return attentional vectors, states and weights.
+
+        Args:
+            ctx: saves what `backward` needs.
+            cell_tape: the cell.
+            score_tape: the score.
+            mask: `[B S]`, True = a real position.
+            words: y, `[T B G]`, what the words add to the gates.
+            keys: k, `[B S K]`.
+            values: v, `[B S C]`.
+            direction: `[K]`, of the score; None where it has none.
+            joint_weight: ``[W; U]``, `[K+G H]`; U where the hidden state is the query.
+            state: `[B Z]`, before the first word.
+            input_feed: o, `[B O]`, before the first word.
+            bias: b, `[G]`.
+            feed_weight: F, `[G O]`.
+            combine_weight: W_c, `[O C+H]`.
+            combine_bias: b_c, `[O]`.
+        """
+        num_steps = len(words)
+        cell = cell_tape.start(num_steps, state)
+        attention = AttentionTape.start(num_steps, score_tape, keys, values, mask, direction)
+        joint = JointProjection(joint_weight, len(bias), bias)
+        vectors = words.new_empty(num_steps + 1, *input_feed.shape)
+        vectors[0] = input_feed
+        gates = addmm(bias, cell.hidden(0), joint.gates_weight.t())
+        for t, word in enumerate(words):
+            cell.step(t, addmm(word, vectors[t], feed_weight.t()), gates)
+            hidden = cell.hidden(t + 1)
+            query, gates = joint(hidden)
+            together = torch.cat([attention.step(t, query), hidden], dim=1)
+            torch.tanh(addmm(combine_bias, together, combine_weight.t()), out=vectors[t + 1])
+        save_tapes(ctx, cell, attention, vectors, joint_weight, feed_weight, combine_weight)
+        return vectors[1:], cell.states[1:], attention.weights
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        *saved, vectors, merged_weight, feeding, combine = ctx.saved_tensors
-        tape, looked = unpack(ctx, saved)
-        d_vectors, d_states, d_attended = gradients
-        (num_steps, batch), num_gates, size = d_states.shape[:2], len(feeding), tape.size
-        merged, num_values = Merged(merged_weight, num_gates), looked.values.shape[2]
-        through, attention = tape.gradient(), AttentionGradient(looked)
+        """Return the gradients of the arguments of `forward`."""
+        cell, attention, others = restore_tapes(ctx)
+        vectors, joint_weight, feed_weight, combine_weight = others
+        d_vectors, d_states, d_weights = gradients
+        (num_steps, batch), num_gates, size = d_states.shape[:2], len(feed_weight), cell.size
+        joint = JointProjection(joint_weight, num_gates)
+        num_values = attention.contexts.shape[2]
         d_inputs = d_states.new_empty(num_steps, batch, num_gates)
-        d_product = d_states.new_zeros(num_steps + 1, batch, len(merged_weight))
-        d_hidden = d_product[..., merged.num_queries :]
+        d_both = d_states.new_zeros(num_steps + 1, batch, len(joint_weight))
+        d_hidden = d_both[..., joint.num_queries :]
         d_combined = torch.empty_like(d_vectors)
         d_state = torch.zeros_like(d_states[0])
-        d_fed = torch.zeros_like(d_vectors[0])
+        d_feed = torch.zeros_like(d_vectors[0])
         for t in range(num_steps - 1, -1, -1):
-            made = vectors[t + 1]
-            torch.mul(d_vectors[t] + d_fed, 1 - made * made, out=d_combined[t])
-            d_together = matmul(d_combined[t], combine)
-            d_query = merged.room(d_product[t + 1])
-            attention.step(t, d_together[:, :num_values], d_attended[t], d_query)
+            vector = vectors[t + 1]
+            # d (W_c [c_t; h_t] + b_c) = d o_t * (1 - o_t^2)
+            torch.mul(d_vectors[t] + d_feed, 1 - vector * vector, out=d_combined[t])
+            # d [c_t; h_t] = d (W_c [c_t; h_t] + b_c) W_c
+            d_together = matmul(d_combined[t], combine_weight)
+            # c_t = attend(q_t): d q_t
+            d_query = joint.query_gradient(d_both[t + 1])
+            attention.backward(t, d_together[:, :num_values], d_weights[t], d_query)
+            # d h_t += d [c_t; h_t] for its half, + d q_t W + d u_{t+1} U
             d_state = d_state + d_states[t]
-            d_shown = d_state[:, :size]
-            d_shown += d_together[:, num_values:]
-            merged.back(d_product[t + 1], d_query, d_shown)
-            d_state = through.step(t, d_state, d_inputs[t], d_hidden[t])
-            d_fed = matmul(d_inputs[t], feeding)
-        addmm_(d_state[:, :size], d_hidden[0], merged.hidden())
-        shown = tape.states[..., :size]
-        d_merged = weight_gradient(d_product, shown)
-        together = torch.cat([looked.contexts, shown[1:]], dim=2)
-        d_combine = weight_gradient(d_combined, together)
-        d_feeding = weight_gradient(d_inputs, vectors[:-1])
-        d_keys, d_values, d_direction = attention.finish()
-        return (
-            *(None, d_inputs, d_state, d_fed, d_keys, d_values, None, d_direction, d_merged),
-            *(d_hidden.sum((0, 1)), d_feeding, d_combine, d_combined.sum((0, 1))),
-        )
+            d_output = d_state[:, :size]
+            d_output += d_together[:, num_values:]
+            joint.backward(d_both[t + 1], d_query, d_output)
+            # s_t = cell(x_t, u_t, s_{t-1}): d x_t, d u_t
+            d_state = cell.backward(t, d_state, d_inputs[t], d_hidden[t])
+            # d o_{t-1} += d x_t F
+            d_feed = matmul(d_inputs[t], feed_weight)
+        # d h_0 += d u_1 U
+        addmm_(d_state[:, :size], d_hidden[0], joint.gates_weight)
+        # d [W; U] = sum_t [d q_t; d u_{t+1}]^T h_t, where d q_0 = 0 and d u_{T+1} = 0
+        hidden = cell.states[..., :size]
+        d_joint_weight = weight_gradient(d_both, hidden)
+        # d W_c = sum_t d (W_c [c_t; h_t] + b_c)^T [c_t; h_t]
+        together = torch.cat([attention.contexts, hidden[1:]], dim=2)
+        d_combine_weight = weight_gradient(d_combined, together)
+        # d F = sum_t d x_t^T o_{t-1}
+        d_feed_weight = weight_gradient(d_inputs, vectors[:-1])
+        # d b = sum_t d u_t, d b_c = sum_t d (W_c [c_t; h_t] + b_c)
+        d_bias, d_combine_bias = d_hidden.sum((0, 1)), d_combined.sum((0, 1))
+        d_memory = attention.finish()
+        d_starts = (d_state, d_feed)
+        d_parameters = (d_bias, d_feed_weight, d_combine_weight, d_combine_bias)
+        return None, None, None, d_inputs, *d_memory, d_joint_weight, *d_starts, *d_parameters

@@ -1,7 +1,7 @@
 """Scores of one query after another with the same keys, with their derivatives by hand.
 
-Those of `additive.AdditiveScore`, or products (`multiplicative.DotScore` and its kin); both but for
-what is the same for all positions, as a softmax comes next.
+Scores may differ from those of the `Score` by a number that is the same for all positions, as a
+softmax comes next (docs/fused.md).
 """
 
 from abc import ABC, abstractmethod
@@ -12,111 +12,120 @@ from torch import Tensor
 
 
 class ScoreTape(ABC):
-    """Scores, and the way back."""
+    """Scores of queries: `scores` for each step, `backward` for each step, `finish` once.
+
+    Args:
+        keys: k, what queries are compared with.
+        direction: v, from the hidden layer of the score to the score; None where it has none.
+    """
+
+    @abstractmethod
+    def __init__(
+        self, keys: Float[Tensor, "B S K"], direction: Float[Tensor, " K"] | None
+    ) -> None: ...
 
     @abstractmethod
     def scores(self, query: Float[Tensor, "B K"]) -> Float[Tensor, "B S"]:
-        """Of one query with all keys; a fresh tensor."""
+        """Return the scores of one query with all keys, a new tensor."""
 
     @abstractmethod
-    def back(
+    def backward(
         self, query: Float[Tensor, "B K"], d_scores: Float[Tensor, "B S"]
     ) -> Float[Tensor, "B K"]:
-        """From the gradient of the scores, whose sum over S is zero, to that of the query."""
+        """Return the gradient of a query from that of its scores, whose sum over S is zero."""
 
     @abstractmethod
     def finish(self) -> tuple[Float[Tensor, "B S K"], Float[Tensor, " K"] | None]:
-        """The gradients of the keys and of the direction, once all queries went back."""
-
-
-def score_tape(keys: Float[Tensor, "B S K"], direction: Float[Tensor, " K"] | None) -> ScoreTape:
-    """The scores by which these keys are compared.
-
-    Args:
-        keys: with which.
-        direction: from the compared layer to the score; None: scores are products.
-    """
-    return ProductTape(keys) if direction is None else AdditiveTape(keys, direction)
+        """Return the gradients of the keys and of the direction, after all queries."""
 
 
 class ProductTape(ScoreTape):
-    """``q . k``.
+    """``e_s = q . k_s``: the scores of `multiplicative.DotScore` and its relatives.
 
     Args:
-        keys: with which.
+        keys: k.
+        direction: None.
     """
 
-    def __init__(self, keys: Float[Tensor, "B S K"]) -> None:
+    def __init__(
+        self, keys: Float[Tensor, "B S K"], direction: Float[Tensor, " K"] | None = None
+    ) -> None:
+        assert direction is None
         self._keys = keys
         self._back: list[tuple[Tensor, Tensor]] = []
 
     def scores(self, query: Float[Tensor, "B K"]) -> Float[Tensor, "B S"]:
-        """Of one query with all keys; a fresh tensor."""
+        """Return the scores of one query with all keys, a new tensor."""
         return rows_times(self._keys, query)
 
-    def back(
+    def backward(
         self, query: Float[Tensor, "B K"], d_scores: Float[Tensor, "B S"]
     ) -> Float[Tensor, "B K"]:
-        """From the gradient of the scores to that of the query."""
+        """Return the gradient of a query from that of its scores."""
         self._back.append((query, d_scores))
+        # d q = sum_s d e_s k_s
         return torch.bmm(d_scores.unsqueeze(1), self._keys).squeeze(1)
 
     def finish(self) -> tuple[Float[Tensor, "B S K"], None]:
-        """The gradient of the keys, as one product over all queries."""
+        """Return the gradient of the keys, as one product over all queries."""
         queries, d_scores = (torch.stack(tensors) for tensors in zip(*self._back, strict=True))
+        # d k_s = sum_t d e_ts q_t
         return torch.bmm(d_scores.permute(1, 2, 0), queries.transpose(0, 1)), None
 
 
 class AdditiveTape(ScoreTape):
-    """``v . tanh(q + k)``, but for ``sum(v)``, as ``2 v . s`` with s the sigmoid of ``2 (q + k)``.
+    """``e_s = v . tanh(q + k_s) + sum(v)``: the scores of `additive.AdditiveScore`.
 
-    As ``tanh x = 2 s - 1``, whose derivative is ``4 s (1 - s)``; torch is several times as fast at
-    s, and what is added to all scores, and all factors of v, are kept out of what is as large as
-    the keys. s is computed again on the way back: all of them would take T times the memory.
+    They are computed as ``2 v . p_s`` with ``p_s = sigmoid(2 (q + k_s))``: ``tanh x = 2 p - 1``,
+    and its derivative is ``4 p (1 - p)``. torch is several times as fast at p, and the factors of v
+    stay out of tensors as large as the keys.
+    The backward pass computes p again: to keep it for all steps would take T times the memory.
 
     Args:
-        keys: with which.
+        keys: k.
         direction: v.
     """
 
-    def __init__(self, keys: Float[Tensor, "B S K"], direction: Float[Tensor, " K"]) -> None:
+    def __init__(self, keys: Float[Tensor, "B S K"], direction: Float[Tensor, " K"] | None) -> None:
+        assert direction is not None
         self._doubled = 2.0 * keys
         self._direction = direction
-        self._buffer = torch.empty_like(keys)  # a fresh one for each query would be paged in
+        self._buffer = torch.empty_like(keys)  # a new one for each query would be paged in
         self._slope = torch.empty_like(keys)
         self._d_keys = torch.zeros_like(keys)
         self._d_direction = torch.zeros_like(direction)
 
     def scores(self, query: Float[Tensor, "B K"]) -> Float[Tensor, "B S"]:
-        """Of one query with all keys; a fresh tensor."""
-        return self._compare(query) @ (2.0 * self._direction)
+        """Return the scores of one query with all keys, a new tensor."""
+        return self._sigmoid(query) @ (2.0 * self._direction)
 
-    def back(
+    def backward(
         self, query: Float[Tensor, "B K"], d_scores: Float[Tensor, "B S"]
     ) -> Float[Tensor, "B K"]:
-        """From the gradient of the scores, whose sum over S is zero, to that of the query."""
-        compared = self._compare(query)
-        self._d_direction += d_scores.flatten() @ compared.flatten(0, 1)
-        slope = torch.addcmul(compared, compared, compared, value=-1.0, out=self._slope)
+        """Return the gradient of a query from that of its scores, whose sum over S is zero."""
+        sigmoid = self._sigmoid(query)
+        # d v += 2 sum_s d e_s p_s (the factor: in `finish`)
+        self._d_direction += d_scores.flatten() @ sigmoid.flatten(0, 1)
+        # d k_s += 4 v * d e_s p_s (1 - p_s) (4 v: in `finish`)
+        slope = torch.addcmul(sigmoid, sigmoid, sigmoid, value=-1.0, out=self._slope)
         self._d_keys.addcmul_(slope, d_scores.unsqueeze(2))
-        through = torch.bmm(d_scores.unsqueeze(1), slope).squeeze(1)
-        return through.mul_(4.0 * self._direction)
+        # d q = 4 v * sum_s d e_s p_s (1 - p_s)
+        d_query = torch.bmm(d_scores.unsqueeze(1), slope).squeeze(1)
+        return d_query.mul_(4.0 * self._direction)
 
     def finish(self) -> tuple[Float[Tensor, "B S K"], Float[Tensor, " K"]]:
-        """The gradients of the keys and of the direction, once all queries went back."""
+        """Return the gradients of the keys and of the direction, after all queries."""
         return self._d_keys.mul_(4.0 * self._direction), self._d_direction.mul_(2.0)
 
-    def _compare(self, query: Tensor) -> Tensor:
-        """s, `[B S K]`; the next call overwrites it."""
+    def _sigmoid(self, query: Tensor) -> Tensor:
+        """Return p, `[B S K]`; the next call overwrites it."""
         doubled = (2.0 * query).unsqueeze(1)
         return torch.add(self._doubled, doubled, out=self._buffer).sigmoid_()
 
 
 def rows_times(rows: Float[Tensor, "B S K"], vector: Float[Tensor, "B K"]) -> Float[Tensor, "B S"]:
-    """The products of rows with a vector; MKL takes eight times as long with a vector that stands.
+    """Return the products of rows with a vector for each batch entry.
 
-    Args:
-        rows: of each batch entry.
-        vector: of each as well.
+    (MKL takes eight times as long for `rows` times a column.)
     """
     return torch.bmm(vector.unsqueeze(1), rows.transpose(1, 2)).squeeze(1)

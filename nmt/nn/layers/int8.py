@@ -150,10 +150,8 @@ def quantize(module: nn.Module) -> None:
                 continue
             if isinstance(child, nn.Linear) and _is_worth_it(child.weight):
                 setattr(part, name, Int8Linear.of(child))
-        # The nodes of fused loops read weights of float32. (`nn.Module` knows not of these two.)
-        for name, plain in (("tape", None), ("slow_path_reason", "weights of 8 bits")):
-            if hasattr(part, name):
-                setattr(part, name, plain)
+        if hasattr(part, "tape"):
+            part.tape = None  # type: ignore[assignment]  # it reads weights of float32
 
 
 def _is_worth_it(weight: Tensor) -> bool:

@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from nmt.nn.fused.cell_tape import CellTape
 from nmt.nn.fused.gru_tape import GRUTape
 from nmt.nn.fused.lstm_tape import LSTMTape
-from nmt.nn.fused.recurrence import fused_recurrence
-from nmt.nn.fused.tape import Tape
+from nmt.nn.fused.unroll import fused_unroll
 from nmt.nn.layers.initialization import initialize_hidden_gates, initialize_input_gates
 from nmt.nn.layers.int8 import linear
 
@@ -28,7 +28,7 @@ class Cell(nn.Module, ABC):
         state_size: Z, numbers in one state.
     """
 
-    tape: type[Tape] | None = None
+    tape: type[CellTape] | None = None
     """Its steps by hand, for whole sequences as one autograd node; None: the plain loop."""
 
     def __init__(self, input_size: int, hidden_size: int, num_gates: int, state_size: int) -> None:
@@ -43,6 +43,11 @@ class Cell(nn.Module, ABC):
         self.bias_hidden = nn.Parameter(torch.zeros(self.gate_size))
         initialize_input_gates(self.weight_input, num_gates)
         initialize_hidden_gates(self.weight_hidden, num_gates)
+
+    @property
+    def slow_path_reason(self) -> str | None:
+        """Why a decoder with this cell has no fast path; None: it has one."""
+        return f"the cell {type(self).__name__}" if self.tape is None else None
 
     def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
         """What the inputs add to the gates."""
@@ -93,9 +98,7 @@ class Cell(nn.Module, ABC):
         """The states after each step; a masked step leaves the state as it was."""
         if self.tape is None or dropout_mask is not None or torch.compiler.is_exporting():
             return unroll(self, projected, state, mask, dropout_mask)
-        return fused_recurrence(
-            self.tape, projected, state, self.weight_hidden, self.bias_hidden, mask
-        )
+        return fused_unroll(self.tape, projected, state, self.weight_hidden, self.bias_hidden, mask)
 
 
 def unroll(

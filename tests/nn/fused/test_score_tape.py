@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.nn.fused.score_tape import score_tape
+from nmt.nn.fused.score_tape import AdditiveTape, ProductTape, ScoreTape
 
 EXTREMES = [0.0, 1e-3, 0.5, 9.0, 30.0, 60.0, 200.0, 1e38]
 
@@ -35,10 +35,10 @@ def test_scores_and_gradients_are_those_of_the_formula(is_additive: bool) -> Non
     assert isinstance(loss, Tensor)
     expected = torch.autograd.grad(loss, (queries, keys, *given))
     with torch.no_grad():
-        tape = score_tape(keys, direction if is_additive else None)
+        tape: ScoreTape = AdditiveTape(keys, direction) if is_additive else ProductTape(keys)
         for query, scores in zip(queries, exact, strict=True):
             torch.testing.assert_close(centred(tape.scores(query)), centred(scores))
-        d_queries = [tape.back(*pair) for pair in zip(queries, d_scores, strict=True)]
+        d_queries = [tape.backward(*pair) for pair in zip(queries, d_scores, strict=True)]
         d_keys, d_direction = tape.finish()
     found = [torch.stack(d_queries), d_keys, *([d_direction] if is_additive else [])]
     torch.testing.assert_close(found, list(expected))
@@ -49,11 +49,11 @@ def test_queries_and_keys_may_be_as_large_as_half_of_what_there_is() -> None:
     """Of either sign; where both are, and where they cancel, the tanh is right and has a slope."""
     values = torch.tensor([sign * value for value in EXTREMES for sign in (1.0, -1.0)])
     query, keys = values.unsqueeze(1), values.expand(len(values), -1).unsqueeze(2)
-    tape = score_tape(keys, torch.ones(1))
+    tape = AdditiveTape(keys, torch.ones(1))
     expected = torch.tanh(values.double().unsqueeze(1) + values.double())
     torch.testing.assert_close(tape.scores(query).double() - 1.0, expected, rtol=0.0, atol=3e-7)
     d_scores = torch.eye(len(values))
-    d_query = tape.back(query, d_scores).squeeze(1)
+    d_query = tape.backward(query, d_scores).squeeze(1)
     slope = 1.0 - torch.tanh(2.0 * values.double()).square()
     torch.testing.assert_close(d_query.double(), slope, rtol=0.0, atol=5e-7)
     d_keys, d_direction = tape.finish()
@@ -63,7 +63,7 @@ def test_queries_and_keys_may_be_as_large_as_half_of_what_there_is() -> None:
 
 def test_a_tape_keeps_nothing_of_the_query_before() -> None:
     keys = torch.tensor([[[1.0], [2.0]]])
-    tape = score_tape(keys, torch.ones(1))
+    tape = AdditiveTape(keys, torch.ones(1))
     first = tape.scores(torch.zeros(1, 1))
     kept = first.clone()
     tape.scores(torch.ones(1, 1))

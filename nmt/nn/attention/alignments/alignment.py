@@ -83,6 +83,11 @@ class Alignment(nn.Module, ABC):
     def __init__(self, query_size: int) -> None:
         super().__init__()
 
+    @property
+    def slow_path_reason(self) -> str | None:
+        """Why a decoder with this alignment has no fast path; None: it has one."""
+        return f"the alignment {type(self).__name__}"
+
     def start(self, mask: Bool[Tensor, "B S"]) -> Tensor | None:
         """What is remembered before the first step, batch first; None: nothing ever."""
         return None

@@ -32,6 +32,11 @@ class SoftmaxAlignment(Alignment):
         super().__init__(query_size)
         self.temperature = temperature
 
+    @property
+    def slow_path_reason(self) -> str | None:
+        """Why a decoder with this alignment has no fast path; None: it has one."""
+        return None if self.temperature == 1.0 else "the temperature of the softmax"
+
     def forward(
         self,
         scores: Float[Tensor, "B T S"],

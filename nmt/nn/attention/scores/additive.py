@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.nn.attention.scores.score import Score
+from nmt.nn.fused.score_tape import AdditiveTape, ScoreTape
 from nmt.nn.layers.initialization import initialize_linear
 
 
@@ -21,6 +22,8 @@ class AdditiveScore(Score):
         normalize: ``g v / |v|`` in place of v, with a learned gain g that starts at
             ``1 / sqrt(K)`` (weight normalisation: Salimans & Kingma 2016; as Luong 2017 has it).
     """
+
+    tape: type[ScoreTape] | None = AdditiveTape
 
     def __init__(
         self,
@@ -38,6 +41,10 @@ class AdditiveScore(Score):
         for linear in (self.query_projection, self.key_projection, self.direction):
             initialize_linear(linear)
         self.gain = nn.Parameter(torch.tensor(hidden_size**-0.5)) if normalize else None
+
+    def tape_weights(self) -> tuple[Tensor | None, Tensor | None]:
+        """Return W and v."""
+        return self.query_projection.weight, self.vector()
 
     def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
         """``U h + b``."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nmt.core.errors import ConfigError
 from nmt.nn.attention.scores.additive import AdditiveScore
+from nmt.nn.fused.score_tape import ScoreTape
 from nmt.nn.layers.initialization import (
     initialize_hidden_gates,
     initialize_input_gates,
@@ -29,6 +30,7 @@ class RememberingScore(AdditiveScore):
     """
 
     is_sequential: ClassVar[bool] = True
+    tape: type[ScoreTape] | None = None
 
     def __init__(
         self,

@@ -8,11 +8,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.nn.attention.scores.score import Score
+from nmt.nn.fused.score_tape import ProductTape, ScoreTape
 from nmt.nn.layers.initialization import initialize_linear
 
 
 class _ProductScore(Score):
     """A product of each query with each key."""
+
+    tape: type[ScoreTape] | None = ProductTape
 
     def forward(
         self,
@@ -78,6 +81,8 @@ class CosineScore(GeneralScore):
         key_size: I.
         initial_gain: g at the start; cosines, which are in [-1, 1], would leave any softmax flat.
     """
+
+    tape: type[ScoreTape] | None = None
 
     def __init__(
         self,

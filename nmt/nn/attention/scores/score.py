@@ -6,6 +6,8 @@ from typing import ClassVar
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from nmt.nn.fused.score_tape import ScoreTape
+
 
 class Score(nn.Module, ABC):
     """Compares queries with keys.
@@ -27,8 +29,26 @@ class Score(nn.Module, ABC):
     needs_equal_sizes: ClassVar[bool] = False
     """Whether queries and keys must be of one size."""
 
+    tape: type[ScoreTape] | None = None
+    """Its steps by hand, for the fused decoders; None: the plain loop.
+
+    A class that changes the scores of its base sets another or None.
+    """
+
     def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__()
+
+    @property
+    def slow_path_reason(self) -> str | None:
+        """Why a decoder with this score has no fast path; None: it has one."""
+        return f"the score {type(self).__name__}" if self.tape is None else None
+
+    def tape_weights(self) -> tuple[Tensor | None, Tensor | None]:
+        """Return what `tape` needs: the weight of the query, `[K Q]`, and the direction, `[K]`.
+
+        Without a weight the query is compared as it is; a product has no direction.
+        """
+        return None, None
 
     @abstractmethod
     def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:

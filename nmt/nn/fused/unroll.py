@@ -1,8 +1,8 @@
-"""A cell over a whole sequence as one autograd node: the fast path beside `recurrent.unroll`.
+"""A cell over a whole sequence as one autograd node: the fast path of `recurrent.unroll`.
 
-The plain loop leaves one weight gradient for each step, each a small product that is then added
-up. Here the backward loop only carries the gradient of the state back, keeps the gradients of the
-gates, and turns them into the weight gradient by one product over all steps.
+The plain loop leaves one weight gradient for each step, each a small product, to be added up. Here
+the backward loop only carries the gradient of the state back and keeps the gradients of the gates;
+one product over all steps turns them into the weight gradient (docs/fused.md).
 """
 
 from typing import Any
@@ -13,72 +13,76 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from nmt.nn.fused.cell_tape import CellTape
 from nmt.nn.fused.matmul import addmm, addmm_, weight_gradient
-from nmt.nn.fused.tape import Tape
 
 
-def fused_recurrence(
-    kind: type[Tape],
+def fused_unroll(
+    cell_tape: type[CellTape],
     projected: Float[Tensor, "B T G"],
     state: Float[Tensor, "B Z"],
     weight: Float[Tensor, "G H"],
     bias: Float[Tensor, " G"],
     mask: Bool[Tensor, "B T"] | None,
 ) -> Float[Tensor, "B T Z"]:
-    """The states of a cell after each step (see `recurrent.unroll`), from projected inputs.
+    """Return the states of a cell after each step (see `recurrent.unroll`).
 
     Under autocast all of it runs in the precision of `projected`.
     """
-    number = projected.dtype
+    dtype = projected.dtype
     steps = projected.transpose(0, 1).contiguous()
-    real = None if mask is None else mask.t().unsqueeze(-1).to(number)
+    real = None if mask is None else mask.t().unsqueeze(-1).to(dtype)
     with torch.autocast(projected.device.type, enabled=False):
-        states = _FusedRecurrence.apply(  # type: ignore[no-untyped-call]
-            kind, steps, state.to(number), weight.to(number), bias.to(number), real
+        states: Tensor = _FusedUnroll.apply(  # type: ignore[no-untyped-call]
+            cell_tape, steps, state.to(dtype), weight.to(dtype), bias.to(dtype), real
         )
-    assert isinstance(states, Tensor)
     return states.transpose(0, 1)
 
 
-class _FusedRecurrence(Function):
+class _FusedUnroll(Function):
     """Time-major: `[T B G]` in, `[T B Z]` out."""
 
     @staticmethod
     def forward(
         ctx: Any,
-        kind: type[Tape],
+        cell_tape: type[CellTape],
         steps: Tensor,
         state: Tensor,
         weight: Tensor,
         bias: Tensor,
         real: Tensor | None,
     ) -> Tensor:
-        tape = kind.start(len(steps), state)
+        cell = cell_tape.start(len(steps), state)
         transposed = weight.t()
         for t, step in enumerate(steps):
-            after = tape.step(t, step, addmm(bias, tape.shown(t), transposed))
+            # u = U h + b
+            after = cell.step(t, step, addmm(bias, cell.hidden(t), transposed))
             if real is not None:
-                torch.lerp(tape.states[t], after, real[t], out=after)
-        ctx.kind = kind
-        ctx.save_for_backward(*tape.tensors(), weight, real)
-        return tape.states[1:]
+                # s' = s + m * (s' - s)
+                torch.lerp(cell.states[t], after, real[t], out=after)
+        ctx.cell_tape = cell_tape
+        ctx.save_for_backward(*cell.tensors(), weight, real)
+        return cell.states[1:]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         *saved, weight, real = ctx.saved_tensors
         (d_states,) = gradients
-        tape: Tape = ctx.kind(*saved)
-        through = tape.gradient()
+        cell: CellTape = ctx.cell_tape(*saved)
         d_inputs = weight.new_empty(*d_states.shape[:2], len(weight))
         d_hidden = torch.empty_like(d_inputs)
         d_state = torch.zeros_like(d_states[0])
         for t in range(len(d_states) - 1, -1, -1):
             d_after = d_state + d_states[t]
+            # d cell(s) = d s' * m
             d_real = d_after if real is None else d_after * real[t]
-            d_state = through.step(t, d_real, d_inputs[t], d_hidden[t])
+            d_state = cell.backward(t, d_real, d_inputs[t], d_hidden[t])
             if real is not None:
+                # d s += d s' * (1 - m)
                 d_state += d_after - d_real
-            addmm_(d_state[:, : tape.size], d_hidden[t], weight)
-        d_weight = weight_gradient(d_hidden, tape.states[:-1, :, : tape.size])
+            # d h += d u U
+            addmm_(d_state[:, : cell.size], d_hidden[t], weight)
+        # d U = sum_t d u_t^T h_{t-1}, d b = sum_t d u_t
+        d_weight = weight_gradient(d_hidden, cell.states[:-1, :, : cell.size])
         return None, d_inputs, d_state, d_weight, d_hidden.sum((0, 1)), None
