@@ -9,9 +9,13 @@ from nmt.config.base import COVERAGE_PENALTIES, LENGTH_PENALTIES, SEARCHES
 from nmt.config.decoding import DecodingConfig
 from nmt.core.special_tokens import BOS, UNK
 from nmt.evaluation.minimum_bayes_risk import UTILITIES, MinimumBayesRisk
-from nmt.search.forbidden import ForbiddenPhrases
 from nmt.search.penalties import Scoring
-from nmt.search.rule_variants import EOSThreshold, NoRepeatedNgrams, RepetitionPenalty
+from nmt.search.rule_variants import (
+    EOSThreshold,
+    ForbiddenPhrases,
+    NoRepeatedNgrams,
+    RepetitionPenalty,
+)
 from nmt.search.rules import LengthLimits, Rule, Rules
 from nmt.search.search import Search
 from nmt.text.tokenizer import Tokenizer, word_edges

@@ -24,9 +24,8 @@ from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model, ModelOutput
 from nmt.nn.restricted import RestrictedModel, RestrictedState
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.request import Constraints, Request
+from nmt.search.request import Constraints, Request, VocabularySubset
 from nmt.search.search import Search, Stepper
-from nmt.search.vocabulary_subset import VocabularySubset
 from nmt.text.reader import EncodedWords, Tokens
 
 Result = TypeVar("Result")

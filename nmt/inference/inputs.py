@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import torch
+
 from nmt.core.errors import ConfigError
 from nmt.data.formats.grids import Grid, Source
 from nmt.search.constraints import count_unmet
@@ -123,7 +125,7 @@ def drop_unmet(
     ):
         if len(source.ids) == 0 or not constraint.phrases:
             continue
-        edges = word_edges(tokenizer).tolist()
+        edges = torch.from_numpy(word_edges(tokenizer))
         tokens = hypotheses[0].tokens
         lacking = [phrase for phrase in constraint.phrases if count_unmet(tokens, [phrase], edges)]
         for phrase in lacking:

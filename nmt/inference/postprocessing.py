@@ -240,7 +240,7 @@ def score_tokens(
 
 def score_without_coverage(log_probability: float, length: int, scoring: Scoring) -> float:
     """The score of tokens, EOS counted, but for the coverage: that is known to a search alone."""
-    return scoring.score(torch.tensor(log_probability), torch.tensor(length)).item()
+    return scoring.length.score(torch.tensor(log_probability), torch.tensor(length)).item()
 
 
 def _same_penalties(old: Hypothesis, total: float, length: int, scoring: Scoring) -> float:

@@ -15,8 +15,7 @@ from nmt.core.tensor_checks import find_misfit, find_not_finite
 from nmt.nn.restricted import AllowedTokens
 from nmt.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from nmt.runs.directory import RunDirectory
-from nmt.search.request import Constraints
-from nmt.search.vocabulary_subset import VocabularySubset
+from nmt.search.request import Constraints, VocabularySubset
 from nmt.text.reader import SourceReader, Tokens
 
 _MOST_CANDIDATES: Final = 256  # of a token; `nmt lexicon` keeps 64

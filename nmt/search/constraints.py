@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from nmt.core.special_tokens import EOS, PAD
-from nmt.search.ranking import Candidates
+from nmt.core.special_tokens import BOS, EOS, PAD
+from nmt.search.ranking import Candidates, rank_continuations
+from nmt.search.request import pad
 
 
 @dataclass(frozen=True)
@@ -17,18 +18,33 @@ class Progress:
     """How much of their phrases some hypotheses have.
 
     Attributes:
+        tokens: `[R T]`, from BOS on.
+        phrases: `[R P L]`, padded with PAD on the right; of PAD alone: none.
+        word_edges: before which tokens a word has ended, and after which one may begin; None: all.
         is_met: `[R P]`, whether the phrase is there (or is none).
         begun: `[R P]`, tokens at the end of the hypothesis that begin the phrase; 0 where it is
             there.
     """
 
+    tokens: Int[Tensor, "R T"]
+    phrases: Int[Tensor, "R P L"]
+    word_edges: Bool[Tensor, "2 V"] | None
     is_met: Bool[Tensor, "R P"]
     begun: Int[Tensor, "R P"]
 
-    def num_tokens(self, phrases: Int[Tensor, "R P L"]) -> Int[Tensor, " R"]:
-        """Tokens of phrases that are there: of those that are met, and of the one begun most."""
-        lengths = (phrases != PAD).sum(dim=2)
+    def num_tokens(self) -> Int[Tensor, " R"]:
+        """Return the tokens of phrases that are there: of those met, and of the one begun most."""
+        lengths = (self.phrases != PAD).sum(dim=2)
         return (lengths * self.is_met).sum(dim=1) + self.begun.amax(dim=1)
+
+    def num_unmet(self) -> Int[Tensor, " R"]:
+        """Return the phrases that are not there."""
+        return (~self.is_met).sum(dim=1)
+
+    def after(self, rows: Int[Tensor, " N"], tokens: Int[Tensor, " N"]) -> "Progress":
+        """Return the progress of some of the hypotheses with one more token each."""
+        longer = torch.cat([self.tokens[rows], tokens.unsqueeze(1)], dim=1)
+        return measure_progress(longer, self.phrases[rows], self.word_edges)
 
 
 def measure_progress(
@@ -64,31 +80,61 @@ def measure_progress(
         ended = is_there & ends[:, size - 1 :].unsqueeze(1)
         is_met = is_met | (ended.any(dim=2) & (lengths == size))
         begun = torch.where(is_there[:, :, -1] & (lengths > size), size, begun)
-    return Progress(is_met, begun.masked_fill(is_met, 0))
+    return Progress(tokens, phrases, word_edges, is_met, begun.masked_fill(is_met, 0))
 
 
-def forbid_early_end(ranked: Float[Tensor, "R V"], progress: Progress) -> Float[Tensor, "R V"]:
-    """A copy in which EOS follows only where all phrases are met, or where nothing else may."""
-    continues = ranked[:, EOS + 1 :].amax(dim=1) > -inf
+def rank_constrained(
+    ranked: Float[Tensor, "R V"],
+    totals: Float[Tensor, " R"],
+    slots: Int[Tensor, "N W"],
+    num_free: Int[Tensor, " N"],
+    progress: Progress,
+    beam_size: int,
+) -> tuple[Candidates, Bool[Tensor, "N C"]]:
+    """Return the continuations of each sentence, best first, and which of them get a place.
+
+    Args:
+        ranked: what each token after each hypothesis counts.
+        totals: what the hypotheses count so far.
+        slots: the hypotheses of each sentence; R stands for none.
+        num_free: places of each sentence.
+        progress: of the hypotheses.
+        beam_size: the most places.
+    """
+    ranked = _forbid_early_end(ranked, progress)
+    candidates = rank_continuations(ranked, totals, slots, beam_size)
+    candidates = _add_candidates(candidates, ranked, totals, slots, progress)
+    rows = candidates.rows.clamp(max=len(ranked) - 1).flatten()
+    # Where there are fewer candidates than places, some have tokens that there are not.
+    tokens = candidates.tokens.clamp(max=ranked.shape[1] - 1).flatten()
+    num_met = progress.after(rows, tokens).num_tokens().view_as(candidates.rows)
+    kept = allocate(candidates, num_met, num_free)
+    # No more columns than the beam has places: each makes slots of the next step.
+    columns = kept.byte().sort(dim=1, descending=True, stable=True).indices[:, :beam_size]
+    return candidates.take(columns), kept.gather(1, columns)
+
+
+def _forbid_early_end(ranked: Float[Tensor, "R V"], progress: Progress) -> Float[Tensor, "R V"]:
+    """Return a copy where EOS follows only if all phrases are met, or if nothing else may."""
+    can_continue = ranked[:, EOS + 1 :].amax(dim=1) > -inf
     changed = ranked.clone()
-    changed[continues & ~progress.is_met.all(dim=1), EOS] = -inf
+    changed[can_continue & (progress.num_unmet() > 0), EOS] = -inf
     return changed
 
 
-def add_candidates(
+def _add_candidates(
     found: Candidates,
     ranked: Float[Tensor, "R V"],
     totals: Float[Tensor, " R"],
     slots: Int[Tensor, "N W"],
     progress: Progress,
-    phrases: Int[Tensor, "R P L"],
 ) -> Candidates:
-    """The candidates, and for each open hypothesis its best token and those that its phrases want.
+    """Add the best token of each open hypothesis, and the next token of each of its phrases.
 
     (Post & Vilar 2018, section 3.2: without them what is nearly complete would be crowded out by
     what is merely probable.) Best first; no two the same.
     """
-    wanted = phrases.gather(2, progress.begun.unsqueeze(2)).squeeze(2)
+    wanted = progress.phrases.gather(2, progress.begun.unsqueeze(2)).squeeze(2)
     wanted = wanted.masked_fill(progress.is_met, PAD)
     more = torch.cat([ranked.argmax(dim=1, keepdim=True), wanted], dim=1)
     values = (ranked.gather(1, more) + totals.unsqueeze(1)).masked_fill(more == PAD, -inf)
@@ -134,24 +180,8 @@ def allocate(
 def count_unmet(
     tokens: Sequence[int],
     phrases: Sequence[Sequence[int]],
-    word_edges: Sequence[Sequence[bool]] | None = None,
+    word_edges: Bool[Tensor, "2 V"] | None = None,
 ) -> int:
-    """How many of the phrases do not stand in a translation; see `measure_progress`."""
-
-    def is_edge(place: int) -> bool:
-        if word_edges is None or place in (0, len(tokens)):
-            return True
-        before, after = word_edges
-        return before[tokens[place]] or after[tokens[place - 1]]
-
-    def stands(phrase: list[int], start: int) -> bool:
-        end = start + len(phrase)
-        if list(tokens[start:end]) != phrase:
-            return False
-        return is_edge(start) and is_edge(end)
-
-    return sum(
-        not any(stands(list(phrase), start) for start in range(len(tokens)))
-        for phrase in phrases
-        if phrase
-    )
+    """Return how many of the phrases do not stand in a translation; see `measure_progress`."""
+    written = torch.tensor([[BOS, *tokens]])
+    return int(measure_progress(written, pad(phrases).unsqueeze(0), word_edges).num_unmet())

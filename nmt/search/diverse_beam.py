@@ -10,13 +10,14 @@ from torch import Tensor
 
 from nmt.core.errors import ConfigError
 from nmt.core.tensor_tree import repeat, select
-from nmt.search.beam import BeamSearch, OpenHypotheses, OpenSentences
+from nmt.search.beam import BeamSearch, OpenSentences
+from nmt.search.constraints import Progress
 from nmt.search.hypothesis import Hypothesis, best_first
 from nmt.search.penalties import Scoring
 from nmt.search.ranking import Candidates
 from nmt.search.request import Request
 from nmt.search.rules import Rules
-from nmt.search.search import State, Stepper
+from nmt.search.search import OpenHypotheses, State, Stepper
 
 
 class DiverseBeamSearch(BeamSearch):
@@ -87,11 +88,12 @@ class DiverseBeamSearch(BeamSearch):
         ranked: Float[Tensor, "R V"],
         beam: OpenHypotheses[State],
         sentences: OpenSentences,
-        request: Request,
+        progress: Progress | None,
     ) -> tuple[Candidates, Bool[Tensor, "N C"]]:
-        """The continuations of each group, which know what the groups before have taken."""
+        """Return the continuations of each group; the groups before make their tokens cost more."""
         charged = ranked.clone()  # what the model says is to be told, and not this
-        times_taken = ranked.new_zeros(len(request) // self.groups, ranked.shape[1])
+        num_sentences = int(sentences.number.amax()) // self.groups + 1
+        times_taken = ranked.new_zeros(num_sentences, ranked.shape[1])
         members: list[Tensor] = []
         parts: list[tuple[Candidates, Tensor]] = []
         for group in range(self.groups):
@@ -99,7 +101,7 @@ class DiverseBeamSearch(BeamSearch):
             rows = (beam.sentence % self.groups == group).nonzero().flatten()
             charged[rows] -= self.strength * times_taken[beam.sentence[rows] // self.groups]
             own = select(sentences, chosen)
-            candidates, kept = super()._rank(charged, beam, own, request)
+            candidates, kept = super()._rank(charged, beam, own, progress)
             source = (own.number // self.groups).unsqueeze(1).expand_as(kept)
             once = times_taken.new_ones(())
             times_taken.index_put_((source[kept], candidates.tokens[kept]), once, accumulate=True)

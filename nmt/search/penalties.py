@@ -5,11 +5,12 @@ Each further token makes a hypothesis less probable, so log-probability alone pr
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from math import inf
 from typing import Annotated, Final
 
 import torch
 from annotated_types import Ge, Le
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nmt.core.coverage import Coverage
@@ -44,6 +45,24 @@ class LengthPenalty(ABC):
             longest: most tokens that it may have in the end, EOS counted.
         """
         return self.score(log_probability, longest)
+
+    def can_beat(
+        self,
+        best: Float[Tensor, "N 1"],
+        totals: Float[Tensor, "N C"],
+        is_open: Bool[Tensor, "N C"],
+        longest: Int[Tensor, "N 1"],
+    ) -> Bool[Tensor, "N 1"]:
+        """Return whether an open hypothesis of a sentence can still score above its `best`.
+
+        Args:
+            best: a score of each sentence.
+            totals: log-probabilities so far.
+            is_open: which of the hypotheses are open.
+            longest: as for `bound`.
+        """
+        highest = totals.masked_fill(~is_open, -inf).amax(dim=1, keepdim=True)
+        return self.bound(highest, longest.to(highest.dtype)) > best
 
 
 class NoPenalty(LengthPenalty):
@@ -198,11 +217,3 @@ class Scoring:
 
     length: LengthPenalty
     coverage: CoveragePenalty = field(default_factory=NoCoverage)
-
-    def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
-        """The score but for the coverage."""
-        return self.length.score(log_probability, length)
-
-    def bound(self, log_probability: Tensor, longest: Tensor) -> Tensor:
-        """The best score that is still in reach; the coverage adds nothing to it at best."""
-        return self.length.bound(log_probability, longest)

@@ -1,6 +1,6 @@
 """What is asked of a search: one row for each sentence of a batch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,9 +8,42 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from nmt.core.special_tokens import PAD
+from nmt.core.special_tokens import PAD, SPECIAL_SYMBOLS
 from nmt.core.tensor_tree import to
-from nmt.search.vocabulary_subset import VocabularySubset
+
+
+class VocabularySubset:
+    """The tokens that the columns of log-probabilities stand for, ascending.
+
+    The special symbols are among them, and so have their numbers in both numberings. It is no
+    structure of tensors: it belongs to a batch, not to the rows of one.
+
+    Args:
+        tokens: in any order, and as often as they come.
+    """
+
+    def __init__(self, tokens: Iterable[int]) -> None:
+        numbers = sorted({*tokens, *range(len(SPECIAL_SYMBOLS))})
+        self.tokens: Int[Tensor, " U"] = torch.tensor(numbers)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def find_indices(self, tokens: Int[Tensor, "*N"]) -> Int[Tensor, "*N"]:
+        """Return the index of each token; -1 where it is not in the subset."""
+        known = self.tokens.to(tokens.device)
+        places = torch.searchsorted(known, tokens).clamp(max=len(known) - 1)
+        return torch.where(known[places] == tokens, places, -1)
+
+    def to_indices(self, tokens: Sequence[int]) -> tuple[int, ...]:
+        """Return the indices of tokens that are all in the subset."""
+        found = self.find_indices(torch.tensor(tokens, dtype=torch.int64))
+        assert (found >= 0).all(), "a token is not in the subset"
+        return tuple(found.tolist())
+
+    def to_tokens(self, indices: Sequence[int]) -> tuple[int, ...]:
+        """Return the tokens at these indices."""
+        return tuple(self.tokens[list(indices)].tolist())
 
 
 @dataclass(frozen=True)
@@ -83,19 +116,16 @@ class Request:
             constraints = [constraint.in_subset(subset) for constraint in constraints]
         prefixes = phrases = None
         if any(constraint.prefix for constraint in constraints):
-            prefixes = _pad([constraint.prefix for constraint in constraints])
-        if any(constraint.phrases for constraint in constraints):
-            longest = max(
-                len(phrase) for constraint in constraints for phrase in constraint.phrases
-            )
-            most = max(len(constraint.phrases) for constraint in constraints)
-            phrases = torch.full((len(constraints), most, longest), PAD)
-            for row, constraint in enumerate(constraints):
-                for place, phrase in enumerate(constraint.phrases):
-                    phrases[row, place, : len(phrase)] = torch.tensor(phrase)
+            prefixes = pad([constraint.prefix for constraint in constraints])
+        most = max((len(constraint.phrases) for constraint in constraints), default=0)
+        if most > 0:
+            filled = [(*each.phrases, *[()] * (most - len(each.phrases))) for each in constraints]
+            padded = pad([phrase for phrases in filled for phrase in phrases])
+            phrases = padded.view(len(constraints), most, -1)
         return to(cls(source_lengths, prefixes, phrases, keys, subset), source_lengths.device)
 
 
-def _pad(rows: Sequence[Sequence[int]]) -> Int[Tensor, "B P"]:
+def pad(rows: Sequence[Sequence[int]]) -> Int[Tensor, "N L"]:
+    """Return rows of tokens, padded with PAD on the right."""
     tensors = [torch.tensor(row, dtype=torch.int64) for row in rows]
     return pad_sequence(tensors, batch_first=True, padding_value=PAD)

@@ -61,10 +61,11 @@ class SamplingSearch(SinglePathSearch):
         self.seed = seed
 
     def _choose(
-        self, ranked: Float[Tensor, "R V"], partial: PartialHypotheses, copy: Int[Tensor, " R"]
+        self, ranked: Float[Tensor, "R V"], partial: PartialHypotheses
     ) -> Int[Tensor, " R"]:
         keys = partial.request.keys
         assert keys is not None, "whoever asks for samples gives each sentence a key"
+        copy = partial.sentence % self.n_best
         chance = _uniform(keys[partial.sentence], self.seed, copy, partial.length)
         # A model that gives no numbers must come to an end as well.
         logits = ranked.float().masked_fill(ranked.isnan(), 0.0)

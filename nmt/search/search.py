@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.core.coverage import Coverage
+from nmt.core.special_tokens import BOS
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
 from nmt.search.request import Request
@@ -34,6 +35,33 @@ class Stepper(Generic[State]):
 
     step: StepFunction[State]
     coverage: Callable[[State], Coverage] | None = None
+
+
+@dataclass(frozen=True)
+class OpenHypotheses(Generic[State]):
+    """The open hypotheses of all sentences: R rows, those of one sentence side by side.
+
+    Attributes:
+        tokens: `[R T]`, from BOS on.
+        sentence: `[R]`, row of the request.
+        log_probability: `[R]`, by the model.
+        total: `[R]`, the same as the rules have it: what is ranked by.
+        state: what the step function needs.
+    """
+
+    tokens: Int[Tensor, "R T"]
+    sentence: Int[Tensor, " R"]
+    log_probability: Float[Tensor, " R"]
+    total: Float[Tensor, " R"]
+    state: State
+
+    @classmethod
+    def start(cls, state: State, request: Request) -> "OpenHypotheses[State]":
+        """Return one for each sentence, before its first word."""
+        lengths = request.source_lengths
+        sentence = torch.arange(len(request), device=lengths.device)
+        totals = torch.zeros(len(request), device=lengths.device)
+        return cls(torch.full_like(lengths, BOS).unsqueeze(1), sentence, totals, totals, state)
 
 
 class Search(ABC):
@@ -91,7 +119,7 @@ class Search(ABC):
             rows: of the state, for each of them; R: there is none.
             length: tokens of each, EOS counted.
         """
-        scores = self.scoring.score(totals, totals.new_full((), length))
+        scores = self.scoring.length.score(totals, totals.new_full((), length))
         if not self.scoring.coverage.reads_coverage:
             return scores
         assert model.coverage is not None, "whoever makes the search sees to it"

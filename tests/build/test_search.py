@@ -9,9 +9,13 @@ from nmt.config.decoding import DecodingConfig
 from nmt.core.special_tokens import BOS, EOS
 from nmt.evaluation.minimum_bayes_risk import BleuUtility, ChrfUtility
 from nmt.search.beam import BeamSearch
-from nmt.search.forbidden import ForbiddenPhrases
 from nmt.search.request import Request
-from nmt.search.rule_variants import EOSThreshold, NoRepeatedNgrams, RepetitionPenalty
+from nmt.search.rule_variants import (
+    EOSThreshold,
+    ForbiddenPhrases,
+    NoRepeatedNgrams,
+    RepetitionPenalty,
+)
 from nmt.search.rules import LengthLimits, PartialHypotheses
 from nmt.search.sampling import SamplingSearch
 from nmt.search.search import Search

@@ -92,7 +92,7 @@ class RandomModel:
         for length in range(limits.min_length, longest + 1):
             for tokens in product(words, repeat=length):
                 total = self.log_probability(sentence, tokens)
-                score = scoring.score(torch.tensor(total), torch.tensor(length + 1.0))
+                score = scoring.length.score(torch.tensor(total), torch.tensor(length + 1.0))
                 score = score + scoring.coverage(self._coverage(sentence, tokens))[0]
                 found.append(Hypothesis(tokens, total, float(score)))
         return sorted(found, key=lambda hypothesis: -hypothesis.score)

@@ -3,7 +3,6 @@ import torch
 
 from nmt.core.special_tokens import BOS, EOS
 from nmt.search.beam import BeamSearch
-from nmt.search.greedy import GreedySearch
 from nmt.search.penalties import (
     COVERAGE_PENALTIES,
     LENGTH_PENALTIES,
@@ -15,6 +14,7 @@ from nmt.search.penalties import (
 from nmt.search.request import Request
 from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Stepper
+from nmt.search.single_path import GreedySearch
 
 PENALTIES = sorted(LENGTH_PENALTIES)
 LIMITS = LengthLimits(max_length=15, max_length_ratio=None)

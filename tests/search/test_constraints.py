@@ -10,9 +10,9 @@ from torch import Tensor
 from nmt.core.special_tokens import BOS, EOS
 from nmt.search.beam import BeamSearch
 from nmt.search.constraints import allocate, count_unmet, measure_progress
-from nmt.search.forbidden import ForbiddenPhrases
 from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, NoPenalty, Scoring
 from nmt.search.ranking import Candidates
+from nmt.search.rule_variants import ForbiddenPhrases
 from nmt.search.rules import LengthLimits, Rules
 
 A, B, C = EOS + 1, EOS + 2, EOS + 3
@@ -41,7 +41,7 @@ def test_progress_by_hand(written, is_met, begun, num_tokens):
     progress = measure_progress(torch.tensor([[BOS, *written]]), phrases)
     assert progress.is_met.tolist() == [is_met]
     assert progress.begun.tolist() == [begun]
-    assert progress.num_tokens(phrases).tolist() == [num_tokens]
+    assert progress.num_tokens().tolist() == [num_tokens]
 
 
 def edges_where(continues: int, begins_after: Sequence[int] = ()) -> Tensor:
@@ -67,7 +67,7 @@ def test_a_phrase_is_made_of_whole_words():
         edges = edges_where(continues)
         progress = measure_progress(torch.tensor([[BOS, *written]]), phrases, edges)
         assert progress.is_met.tolist() == [[is_met]], written
-        assert count_unmet(written, [[A, B]], edges.tolist()) == (not is_met)
+        assert count_unmet(written, [[A, B]], edges) == (not is_met)
     for written, continues, begins_after in (
         ([C, A, B], A, C),  # as after a hyphen
         ([A, B, C], C, B),  # as before what follows a phrase that ends with one
@@ -75,7 +75,7 @@ def test_a_phrase_is_made_of_whole_words():
         edges = edges_where(continues, begins_after=[begins_after])
         progress = measure_progress(torch.tensor([[BOS, *written]]), phrases, edges)
         assert progress.is_met.tolist() == [[True]]
-        assert count_unmet(written, [[A, B]], edges.tolist()) == 0
+        assert count_unmet(written, [[A, B]], edges) == 0
 
 
 def test_a_beginning_may_begin_within_itself():
@@ -125,8 +125,7 @@ def test_a_wide_beam_finds_the_best_that_has_the_phrases(random_model, penalty, 
     wanted = [[token for token in phrase if token] for phrase in phrases.tolist()]
     ((*found,),) = model.translate(search, [seed], [3], phrases=phrases.unsqueeze(0))
     every = model.all_hypotheses(seed, scoring, LIMITS, 3)
-    told = edges.tolist()
-    expected = [item for item in every if count_unmet(item.tokens, wanted, told) == 0][:10]
+    expected = [item for item in every if count_unmet(item.tokens, wanted, edges) == 0][:10]
     assert [item.tokens for item in found] == [item.tokens for item in expected]
     assert [item.score for item in found] == pytest.approx(
         [item.score for item in expected], abs=1e-5

@@ -12,7 +12,7 @@ from torch import Tensor
 from nmt.core.special_tokens import BOS, EOS, UNK
 from nmt.search.beam import BeamSearch
 from nmt.search.penalties import NoPenalty, Scoring
-from nmt.search.request import Request
+from nmt.search.request import Request, VocabularySubset
 from nmt.search.rule_variants import (
     EOSThreshold,
     NoRepeatedNgrams,
@@ -21,7 +21,6 @@ from nmt.search.rule_variants import (
 )
 from nmt.search.rules import LengthLimits, PartialHypotheses, Rule, Rules
 from nmt.search.table import SEARCHES
-from nmt.search.vocabulary_subset import VocabularySubset
 
 A, B, C = EOS + 1, EOS + 2, EOS + 3
 LIMITS = LengthLimits(max_length=4, max_length_ratio=None)

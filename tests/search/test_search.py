@@ -7,10 +7,10 @@ import torch
 
 from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import EOS
-from nmt.search.greedy import GreedySearch
 from nmt.search.penalties import LENGTH_PENALTIES, NoPenalty, Scoring
 from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Search
+from nmt.search.single_path import GreedySearch
 from nmt.search.table import SEARCHES
 
 LIMITS = LengthLimits(max_length=12, max_length_ratio=None)
@@ -40,7 +40,7 @@ def test_the_reported_score_is_that_of_teacher_forcing(random_model, make, name)
                 assert hypothesis.log_probability == pytest.approx(total, abs=1e-5)
                 if name == "diverse_beam":
                     continue  # ranked by what it was charged as well
-                score = search.scoring.score(
+                score = search.scoring.length.score(
                     torch.tensor(total), torch.tensor(len(hypothesis.tokens) + 1.0)
                 )
                 assert hypothesis.score == pytest.approx(float(score), abs=1e-5)

@@ -5,6 +5,7 @@ import random
 import re
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from nmt.core.errors import DataError
@@ -95,7 +96,7 @@ def test_a_word_is_found_where_it_stands_alone(tokenizer, text, is_there):
     """By its tokens, as phrases are that must appear: where these are split as they are alone."""
     phrase, tokens = tokenizer.encode("Straße"), tokenizer.encode(text)
     places = [i for i in range(len(tokens)) if tokens[i : i + len(phrase)] == phrase]
-    found = not count_unmet(tokens, [phrase], word_edges(tokenizer).tolist())
+    found = not count_unmet(tokens, [phrase], torch.from_numpy(word_edges(tokenizer)))
     assert found == (is_there and bool(places))
 
 

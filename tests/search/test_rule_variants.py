@@ -8,12 +8,11 @@ import torch
 
 from nmt.core.special_tokens import BOS, EOS
 from nmt.search.beam import BeamSearch
-from nmt.search.forbidden import ForbiddenPhrases
 from nmt.search.penalties import NoPenalty, Scoring
-from nmt.search.request import Request
+from nmt.search.request import Request, VocabularySubset
+from nmt.search.rule_variants import ForbiddenPhrases
 from nmt.search.rules import LengthLimits, PartialHypotheses, Rules
 from nmt.search.table import SEARCHES
-from nmt.search.vocabulary_subset import VocabularySubset
 
 A, B, C, D = range(EOS + 1, EOS + 5)
 LIMITS = LengthLimits(max_length=4, max_length_ratio=None)

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from nmt.search.request import Constraints
-from nmt.search.vocabulary_subset import VocabularySubset
+from nmt.search.request import Constraints, VocabularySubset
 
 SUBSET = VocabularySubset([90, 7, 7, 12])
 
