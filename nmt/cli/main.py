@@ -94,25 +94,36 @@ class _Parser(argparse.ArgumentParser):
             self.register("action", name, _StoreOnce)
 
     def error(self, message: str) -> NoReturn:
-        takes_options = any(action.dest == "overrides" for action in self._actions)
-        dashed = re.search(r"unrecognized arguments: --?([\w.]+)(=\S*)?", message)
-        if dashed is not None and ("." in dashed[1] or (takes_options and dashed[2])):
-            message += f": options are given without dashes, as {dashed[1]}{dashed[2] or '=…'}"
-        else:
-            message += self._nearest_option(message)
         raise UserError(f"{message} (see `{self.prog} --help`)")
 
-    def _nearest_option(self, message: str) -> str:
-        """Return a hint where an option that does not exist is almost the name of one."""
-        unknown = re.search(r"unrecognized arguments:.*? --([\w-]+)", message)
-        if unknown is None:
-            return ""
-        from nmt.config.messages import nearest
+    def refuse(self, words: Sequence[str]) -> NoReturn:
+        """Refuse arguments that do not exist, with a hint at what was meant."""
+        message = f"unrecognized arguments: {' '.join(words)}"
+        takes_options = any(action.dest == "overrides" for action in self._actions)
+        known = [flag for action in self._actions for flag in action.option_strings]
+        for word in words:
+            name, equals, value = word.lstrip("-").partition("=")
+            if word.startswith("-") and ("." in name or (takes_options and equals)):
+                option = f"{name}={value or '…'}"
+                self.error(f"{message}: options are given without dashes, as {option}")
+            if word.startswith("--"):
+                from nmt.config.messages import nearest
 
-        options = [option for action in self._actions for option in action.option_strings]
-        names = [option[2:] for option in options if option.startswith("--")]
-        name = nearest(unknown[1], names)
-        return f" (did you mean --{name}?)" if name else ""
+                meant = nearest(name, [flag[2:] for flag in known if flag.startswith("--")])
+                if meant is not None:
+                    self.error(f"{message} (did you mean --{meant}?)")
+        self.error(message)
+
+
+def _make_parser(name: str, description: str, epilog: str, **options: Any) -> _Parser:
+    return _Parser(
+        prog=name,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        **options,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -132,8 +143,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         except UserError as error:
             code = _refuse(error, words)
-        except BrokenPipeError:
-            code = _reader_has_gone()
+        except BrokenPipeError:  # `nmt … | head` has read enough: no error
+            discard_stdout()
+            code = OK
         except KeyboardInterrupt:
             print("nmt: interrupted", file=sys.stderr)
             code = INTERRUPTED
@@ -199,16 +211,11 @@ def _fail(error: Exception, words: Sequence[str]) -> int:
 def _dispatch(words: list[str]) -> int:
     # By hand, and not with subparsers: these cannot mix options with a list of positional
     # arguments (`nmt train x.yaml --resume seed=2`), and would import every command for any one.
-    parser = _Parser(
-        prog="nmt",
-        usage="nmt COMMAND [arguments]",
-        description="Recurrent neural machine translation with attention.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    summary = "Recurrent neural machine translation with attention."
+    parser = _make_parser("nmt", summary, _EPILOG, usage="nmt COMMAND [arguments]")
     parser.add_argument("--version", action="store_true", help="print the version and exit")
-    commands = parser.add_argument_group("commands", "\n".join(_command_lines()))
+    summaries = "\n".join(f"{name:<11}{summary}" for name, summary in COMMANDS.items())
+    commands = parser.add_argument_group("commands", summaries)
     commands.add_argument("command", nargs="?", help=argparse.SUPPRESS)
     chosen = parser.parse_args(words[:1])
     if chosen.version:
@@ -226,11 +233,6 @@ def _dispatch(words: list[str]) -> int:
     return _run_command(chosen.command, words[1:])
 
 
-def _command_lines() -> Iterator[str]:
-    for name, summary in COMMANDS.items():
-        yield f"{name:<11}{summary}"
-
-
 def _run_command(name: str, words: list[str]) -> int:
     if is_distributed() and name not in _RUN_BY_SEVERAL:
         raise UserError(
@@ -240,18 +242,15 @@ def _run_command(name: str, words: list[str]) -> int:
     module = importlib.import_module(f"nmt.cli.{name}")
     command = cast(Command, module)
     _, text = (module.__doc__ or "\n\n").split("\n\n", 1)
-    description, *rest = re.split(r"\n\n(?=\w+:)", text, maxsplit=1)  # "output:", "examples:"
-    parser = _Parser(
-        prog=f"nmt {name}",
-        description=description,
-        epilog="".join(rest),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    description, *rest = re.split(r"\n\n(?=[a-z])", text, maxsplit=1)  # as "examples:"
+    parser = _make_parser(f"nmt {name}", description, "".join(rest))
     from nmt.cli.arguments import add_arguments
 
     add_arguments(parser, command.Arguments)
-    arguments = command.Arguments(**vars(parser.parse_intermixed_args(words)))
+    given, unknown = parser.parse_known_intermixed_args(words)
+    if unknown:
+        parser.refuse(unknown)
+    arguments = command.Arguments(**vars(given))
     _require_working_directory()
     return command.run(arguments)
 
@@ -285,12 +284,6 @@ def _unwind(number: int, frame: FrameType | None) -> NoReturn:
     if is_first():
         print("nmt: terminated", file=sys.stderr)
     raise SystemExit(TERMINATED)
-
-
-def _reader_has_gone() -> int:
-    """`nmt … | head` has read enough: no error."""
-    discard_stdout()
-    return OK
 
 
 if __name__ == "__main__":

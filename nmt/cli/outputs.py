@@ -143,12 +143,12 @@ def make_folder(path: Path) -> None:
 def _open(path: Path, asked_for: Path, mode: Literal["wb", "ab"]) -> io.BufferedWriter:
     try:
         with path.open(mode, buffering=0) as file:
-            return io.BufferedWriter(_Named(file))
+            return io.BufferedWriter(_NamedFile(file))
     except OSError as error:
         raise cannot_write(asked_for, error) from None
 
 
-class _Named(io.FileIO):
+class _NamedFile(io.FileIO):
     """A file whose errors name it when it is written to, too.
 
     Args:

@@ -2,11 +2,11 @@
 
 import argparse
 import os
-from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from nmt.cli.arguments import whole_number
+from nmt.cli.arguments import flag_of, whole_number
 from nmt.cli.inputs import input_files, read_text
 from nmt.cli.output_formats import TranslationWriter
 from nmt.cli.output_locks import reserve_outputs
@@ -18,25 +18,13 @@ from nmt.system.torchrun import is_distributed
 if TYPE_CHECKING:
     from nmt.cli.translate import Arguments
 
-_FIXED: Final[Mapping[str, tuple[object, ...]]] = {
-    "checkpoint": ("best",),
-    "shortlist": (False,),
-    "length_penalty": (None,),
-    "options": ([],),
-}
-"""Arguments that were settled when the model was exported -> the values that change nothing."""
-_LACKING: Final[Mapping[str, tuple[object, ...]]] = {
-    "resume": (False,),
-    "alignments": (None,),
-    "alignment_units": (None,),
-    "attention": (False,),
-    "workers": (1,),
-    "prefixes": (None,),
-    "constraints": (None,),
-    "ensemble": ([],),
-    "average": ("linear",),
-}
-"""Arguments that take a run -> likewise."""
+_SUPPORTED: Final = (
+    *("run", "input", "output", "scores", "json", "n_best", "beam_size", "search", "batch_tokens"),
+    *("precision", "device", "line_buffered", "max_line_bytes"),
+)
+"""Arguments that an exported model takes."""
+_FIXED: Final = ("checkpoint", "shortlist", "length_penalty", "options")
+"""Arguments that were decided when the model was exported."""
 
 
 def is_exported(run: str) -> bool:
@@ -46,13 +34,16 @@ def is_exported(run: str) -> bool:
 
 def translate_exported(arguments: "Arguments") -> int:
     """Translate the input as it comes."""
-    _refuse(
-        arguments,
-        _FIXED,
-        "was settled when the model was exported; `nmt export --help` has what can be",
-    )
-    _refuse(arguments, _LACKING, "takes a run, and this is an exported model; name the run")
-    _refuse(arguments, {"device": ("auto", "cpu")}, "an exported model runs on the CPU")
+    for declared in fields(arguments):
+        default = [] if declared.default is MISSING else declared.default
+        if declared.name in _SUPPORTED or getattr(arguments, declared.name) == default:
+            continue
+        reason = "takes a run, and this is an exported model; name the run"
+        if declared.name in _FIXED:
+            reason = "was settled when the model was exported; `nmt export --help` has what can be"
+        raise UserError(f"{flag_of(declared)}: {reason}")
+    if arguments.device not in ("auto", "cpu"):
+        raise UserError("--device: an exported model runs on the CPU")
     if is_distributed():
         raise UserError("torchrun: an exported model runs in one process; start it by itself")
     require_line_buffering(arguments)
@@ -89,13 +80,6 @@ def _translate(arguments: "Arguments") -> int:
         ):
             writer.write(window)
     return 0
-
-
-def _refuse(arguments: "Arguments", allowed: Mapping[str, tuple[object, ...]], reason: str) -> None:
-    for name, values in allowed.items():
-        if getattr(arguments, name) not in values:
-            flag = "--set" if name == "options" else f"--{name.replace('_', '-')}"
-            raise UserError(f"{flag}: {reason}")
 
 
 def _beam_size(arguments: "Arguments") -> int | None:
