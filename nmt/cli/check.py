@@ -20,7 +20,6 @@ from nmt.cli.config_checks import ConfigArguments, load_checked
 
 if TYPE_CHECKING:
     from nmt.build.tokenizers import Tokenizers
-    from nmt.cli.training_cost import UpdateCost
     from nmt.config.data import CorpusConfig
     from nmt.config.experiment import Config
     from nmt.core.batch import Batch
@@ -149,13 +148,19 @@ def _report_model(state: "TrainingState", batch: "Batch", num_classes: int) -> N
         print(f"  {name:<18}{count:>14,}")
     slow = state.model.decoder.slow_path_reason
     print(f"decoder         {'all words at once' if slow is None else f'word by word: {slow}'}")
-    cost = measure_update(state.model, state.optimizer, to(batch, state.device), state.objective)
+    loss, sizes = measure_update(
+        state.model, state.optimizer, to(batch, state.device), state.objective
+    )
     print(
         f"largest batch   {batch.num_sentences:,} pairs of up to {batch.source.shape[1]} and "
-        f"{batch.labels.shape[1]} tokens; loss {cost.loss:.2f} before training "
+        f"{batch.labels.shape[1]} tokens; loss {loss:.2f} before training "
         f"(chance: {math.log(num_classes):.2f})"
     )
-    print(f"memory          {_describe_memory(cost, state.ema is not None)}")
+    activations = {"activations of the largest batch": sizes.pop("activations")}
+    average = {} if state.ema is None else {"moving average": sizes["weights"]}
+    memory = {**sizes, **average, **activations}
+    parts = ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in memory.items() if size)
+    print(f"memory          about {sum(memory.values()) / 2**20:,.0f} MiB ({parts})")
 
 
 def _advise(config: "Config", state: "TrainingState", data: "PreparedData") -> None:
@@ -226,20 +231,6 @@ def describe_time(
         num_epochs, limit = min(limits)
         told += f", {format_duration(epoch_seconds * num_epochs)} for {limit}"
     return f"{told}, on this machine; validations come on top"
-
-
-def _describe_memory(cost: "UpdateCost", has_average: bool) -> str:
-    """What training needs at the most, beside what Python and torch take themselves."""
-    average = cost.weights if has_average else 0
-    parts = [
-        ("weights", cost.weights),
-        ("gradients", cost.gradients),
-        ("optimizer", cost.optimizer),
-        ("moving average", average),
-        ("activations of the largest batch", cost.activations),
-    ]
-    told = ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in parts if size)
-    return f"about {(cost.total + average) / 2**20:,.0f} MiB ({told})"
 
 
 def _counted(number: int, what: str) -> str:

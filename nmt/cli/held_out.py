@@ -1,7 +1,6 @@
 """What `nmt evaluate` and `nmt tune` share: a held-out corpus, and metrics by name."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -112,19 +111,16 @@ def named_metrics(argument: str, given: str, config: "Config") -> "list[MetricCo
     from nmt.config.yaml import parse_yaml
 
     validation = config.training.validation
+    if re.search(r"(^|,)\s*,", given):
+        raise UserError(
+            f"{argument} {given}: a metric is missing before a comma; write them as in bleu,chrf"
+        )
+    items = parse_yaml(f"[{given}]", f"{argument} {given}") or []
+    own = {metric.label: metric for metric in validation.metrics}
     try:
-        if re.search(r"(^|,)\s*,", given):
-            raise ConfigError("a metric is missing before a comma; write them as in bleu,chrf")
-        items = parse_yaml(f"[{given}]", argument) or []
-        metrics = read_metrics([_metric_of_run(item, validation.metrics) for item in items])
+        metrics = read_metrics([own.get(str(item), item) for item in items])
     except ConfigError as error:
-        message = str(error).removeprefix(f"{argument}: ")
-        raise UserError(f"{argument} {given}: {message}") from None
+        raise UserError(f"{argument} {given}: {error}") from None
     if not metrics:
         raise UserError(f"{argument}: names no metric; leave it out, or name one")
     return [metric.with_tokenizer(validation.bleu_tokenizer) for metric in metrics]
-
-
-def _metric_of_run(item: Any, metrics: "Sequence[MetricConfig]") -> Any:
-    """Return the run's metric of that label, or else what was given."""
-    return next((metric for metric in metrics if metric.label == item), item)

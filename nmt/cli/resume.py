@@ -10,16 +10,17 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
+
+from pydantic import BaseModel, NonNegativeInt
 
 from nmt.cli.output_locks import state_file
 from nmt.cli.output_streams import is_stream
 from nmt.core.errors import DataError, UserError
 from nmt.data.formats.raw_lines import open_binary
 from nmt.system.atomic_files import atomic_write, flush, partial_path, write_flushed
-from nmt.system.untrusted_files import MAX_JSON_BYTES, parse_json, read_regular
+from nmt.system.untrusted_files import MAX_JSON_BYTES, read_regular
 
 if TYPE_CHECKING:
     from nmt.config.experiment import Config
@@ -104,8 +105,7 @@ def open_resume_state(
     return ResumeState(paths, digest.hexdigest(), resume=resume)
 
 
-@dataclass(frozen=True)
-class State:
+class State(BaseModel, frozen=True, strict=True, extra="forbid"):
     """Content of the state file.
 
     Attributes:
@@ -115,24 +115,8 @@ class State:
     """
 
     fingerprint: str
-    num_lines: int = 0
-    sizes: dict[str, int] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a state file.
-
-        Raises:
-            DataError: it is not valid.
-        """
-        try:
-            state = cls(**parse_json(read_regular(path, MAX_JSON_BYTES)))
-            numbers = [state.num_lines, *state.sizes.values()]
-            if all(type(number) is int and number >= 0 for number in numbers):
-                return state
-        except (OSError, ValueError, TypeError, AttributeError):
-            pass
-        raise DataError(f"{path}: is damaged; begin again without --resume")
+    num_lines: NonNegativeInt = 0
+    sizes: dict[str, NonNegativeInt] = {}
 
 
 class ResumeState:
@@ -154,9 +138,12 @@ class ResumeState:
         self._paths = paths
         self._path = state_file(next(iter(paths.values()), Path("stdout")))
         self._keeps = fingerprint is not None
-        self._state = State(fingerprint or "")
+        self._state = State(fingerprint=fingerprint or "")
         if resume and os.path.isfile(self._path):
-            self._state = State.read(self._path)
+            try:
+                self._state = State.model_validate_json(read_regular(self._path, MAX_JSON_BYTES))
+            except (OSError, ValueError):
+                raise DataError(f"{self._path}: is damaged; begin again without --resume") from None
             self._check(fingerprint)
 
     def _check(self, fingerprint: str | None) -> None:
@@ -197,9 +184,9 @@ class ResumeState:
         for partial in partials.values():
             flush(partial)
         sizes = {argument: os.path.getsize(partial) for argument, partial in partials.items()}
-        self._state = State(self._state.fingerprint, num_lines, sizes)
+        self._state = self._state.model_copy(update={"num_lines": num_lines, "sizes": sizes})
         with atomic_write(self._path) as path:
-            write_flushed(path, json.dumps(asdict(self._state)).encode())
+            write_flushed(path, self._state.model_dump_json().encode())
 
     def finish(self) -> None:
         """Remove the state file: all is done."""

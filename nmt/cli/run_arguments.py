@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from nmt.alignment.units import AlignmentUnits
 from nmt.cli.arguments import CommandArguments, flag, flag_of, option, positional, repeated
-from nmt.cli.ineffective_options import refuse_ineffective
+from nmt.cli.config_checks import refuse_ineffective
 from nmt.cli.output_locks import reserve_outputs
 from nmt.core.errors import ConfigError
 

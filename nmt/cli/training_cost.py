@@ -3,7 +3,6 @@
 import statistics
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -18,33 +17,9 @@ from nmt.training.optim.optimizers import Optimizer, optimizer_tensors
 _LONGEST_MEASUREMENT: Final = 4.0  # seconds
 
 
-@dataclass(frozen=True)
-class UpdateCost:
-    """One update, measured; memory in bytes.
-
-    Attributes:
-        loss: negative log-likelihood of a token before the update, in nats.
-        weights: of the parameters.
-        gradients: of the parameters.
-        optimizer: what the update rule remembers.
-        activations: what the forward pass keeps for the backward pass.
-    """
-
-    loss: float
-    weights: int
-    gradients: int
-    optimizer: int
-    activations: int
-
-    @property
-    def total(self) -> int:
-        """Bytes in use at the end of the forward pass, the peak but for passing tensors."""
-        return self.weights + self.gradients + self.optimizer + self.activations
-
-
 def measure_update(
     model: Model, optimizer: Optimizer, batch: Batch, objective: Objective
-) -> UpdateCost:
+) -> tuple[float, dict[str, int]]:
     """Make an update on a batch and measure it; the model is changed by it.
 
     Args:
@@ -52,17 +27,21 @@ def measure_update(
         optimizer: of its parameters.
         batch: sentence pairs.
         objective: what it makes small.
+
+    Returns:
+        The loss: negative log-likelihood of a token before the update, in nats. The bytes in use at
+        the end of the forward pass, the peak but for temporary tensors: of the weights, their
+        gradients, what the optimizer remembers, and the activations kept for the backward pass.
     """
     kept = _KeptBytes(model)
     with torch.autograd.graph.saved_tensors_hooks(kept.count, lambda tensor: tensor):
         loss = _update(model, optimizer, batch, objective)
-    return UpdateCost(
-        loss=loss,
-        weights=_bytes(model.parameters()),
-        gradients=_bytes(p.grad for p in model.parameters() if p.grad is not None),
-        optimizer=_bytes(optimizer_tensors(optimizer).values()),
-        activations=kept.total,
-    )
+    return loss, {
+        "weights": _bytes(model.parameters()),
+        "gradients": _bytes(p.grad for p in model.parameters() if p.grad is not None),
+        "optimizer": _bytes(optimizer_tensors(optimizer).values()),
+        "activations": kept.total,
+    }
 
 
 def measure_speed(

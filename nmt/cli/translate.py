@@ -55,7 +55,6 @@ from nmt.cli.inputs import input_files, read_constraints, read_input
 from nmt.cli.output_formats import Format, TranslationWriter
 from nmt.cli.outputs import open_output
 from nmt.cli.progress import pair_with_inputs, progress_bar, require_line_buffering
-from nmt.cli.resume import fingerprint_model, open_resume_state
 from nmt.cli.run_arguments import (
     RunArguments,
     SearchArguments,
@@ -170,6 +169,8 @@ def run(arguments: Arguments) -> int:
 
 def _translate(run: "Run", arguments: Arguments) -> int:
     """Translate into outputs that nothing else writes."""
+    from nmt.cli.resume import open_resume_state
+
     read = read_constraints(arguments.prefixes, arguments.constraints, arguments.max_line_bytes)
     inputs = read(read_input(run.config, arguments.input, arguments.max_line_bytes))
     machine = _resolve_machine(run, arguments)
@@ -291,6 +292,8 @@ def _load(run: "Run", machine: "Machine", arguments: Arguments) -> "Translator":
 
 def _fingerprint(run: "Run", machine: "Machine", arguments: Arguments) -> str:
     """Return a digest of all that the output depends on, except the input."""
+    from nmt.cli.resume import fingerprint_model
+
     options = {name: getattr(arguments, name) for name in ("scores", "json", "n_best", "average")}
     options["alignment_units"] = arguments.alignment_units or "auto"
     options["computed_in"] = str(machine[1])

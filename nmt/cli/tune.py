@@ -18,6 +18,7 @@ examples:
   nmt tune runs/toy --beam-size 12 --dry-run
 """
 
+import math
 import re
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -34,7 +35,7 @@ from nmt.core.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from nmt.config.decoding import DecodingConfig
-    from nmt.config.experiment import Config
+    from nmt.config.layers import Override
     from nmt.config.registry import PlugIn
     from nmt.evaluation.metric import Metric
     from nmt.inference.translator import Translator
@@ -42,58 +43,31 @@ if TYPE_CHECKING:
 
 
 SIGNIFICANT: Final = 0.05
+_NUMBERS: Final = {"length_penalty": "alpha", "coverage_penalty": "beta"}
+"""Options to try -> what a number for one of them is."""
 _HEADS: Final = ("length penalty", "coverage penalty")
 
 
 @dataclass(frozen=True)
-class Penalty:
-    """One to try.
-
-    Attributes:
-        key: the option of `decoding` that it is.
-        typed: how it was given.
-        option: what the option becomes.
-    """
-
-    key: str
-    typed: str
-    option: str
-
-    @property
-    def argument(self) -> str:
-        """That it was given by."""
-        return f"--{self.key.replace('_', '-').removesuffix('y')}ies"
-
-
-@dataclass(frozen=True)
 class Trial:
-    """A configuration to try.
+    """A configuration to try, and what comes of it.
 
     Attributes:
-        config: the run's, with these penalties.
+        decoding: the run's options, with other penalties.
         names: of the length and the coverage penalty, as they are printed.
+        value: of the metric, negative where low is good.
+        texts: the translations.
     """
 
-    config: "Config"
-    names: tuple[str, ...]
-
-    def is_own(self, config: "Config") -> bool:
-        """Return whether its penalties are those of a configuration."""
-        return _penalties_of(self.config.decoding) == _penalties_of(config.decoding)
+    decoding: "DecodingConfig"
+    names: Sequence[str]
+    value: float = math.nan
+    texts: Sequence[str] = ()
 
     def describe(self) -> str:
         """Return both penalties with their options, in words."""
-        names = map(_describe, _penalties_of(self.config.decoding))
+        names = map(_describe, _penalties_of(self.decoding))
         return ", ".join(f"{head} {name}" for head, name in zip(_HEADS, names, strict=True))
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of a trial: `worth` is the value of the metric, negative where low is good."""
-
-    trial: Trial
-    worth: float
-    texts: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,74 +102,91 @@ def _tune(arguments: Arguments) -> int:
 
     grid = _grid(arguments)
     run = load_run(arguments)
-    folder, config = run.folder, run.config
-    named = named_metrics("--metric", arguments.metric, config)
+    named = named_metrics("--metric", arguments.metric, run.config)
     if len(named) > 1:
         raise UserError(f"--metric {arguments.metric}: must be one metric; name the one to tune by")
     (metric,) = build_metrics(named)
-    trials = _trials(arguments, grid, config)
-    _require_choice(config.decoding)
-    sources, references = arguments.read_corpus(arguments.find_corpus(config, "valid"))
-    translator = load_translator(replace(run, config=trials[0].config), arguments)
+    trials = _trials(arguments, grid, run.config.decoding)
+    _require_choice(run.config.decoding)
+    corpus = arguments.find_corpus(run.config, "valid")
+    sources, references = arguments.read_corpus(corpus)
+    translator = load_translator(run.with_decoding(trials[0].decoding), arguments)
     width = max(30, 2 + max(len(name) for trial in trials for name in trial.names))
     print("".join(f"{head:<{width}}" for head in _HEADS) + metric.describe())
-    results = []
-    for trial in trials:
-        translator = _with_search(translator, trial.config.decoding)
+    for index, trial in enumerate(trials):
+        translator = _with_search(translator, trial.decoding)
         texts = [translation.text for translation in translator.translate(sources)]
         value = metric(texts, *references).value
         print("".join(f"{name:<{width}}" for name in trial.names) + f"{value:.2f}", flush=True)
-        results.append(Result(trial, value if metric.higher_is_better else -value, texts))
-    own = next(result for result in results if result.trial.is_own(config))
-    best = max(results, key=lambda result: result.worth)  # the first of equal ones
-    if not _is_significant(metric, own, best, references):
-        return 0
-    if not arguments.dry_run:
-        _keep(folder, best.trial.config.decoding)
-        print_notice(f"{folder.config} has them now")
+        value = value if metric.higher_is_better else -value
+        trials[index] = replace(trial, value=value, texts=texts)
+    present = _penalties_of(run.config.decoding)
+    own = next(trial for trial in trials if _penalties_of(trial.decoding) == present)
+    best = max(trials, key=lambda trial: trial.value)  # the first of equal ones
+    if _is_significant(metric, own, best, references) and not arguments.dry_run:
+        _keep(run.folder, best.decoding)
+        print_notice(f"{run.folder.config} has them now")
     return 0
 
 
 def _is_significant(
-    metric: "Metric", own: Result, best: Result, references: Sequence[Sequence[str]]
+    metric: "Metric", own: Trial, best: Trial, references: Sequence[Sequence[str]]
 ) -> bool:
     """Say on stderr whether the best is significantly better than what the run has."""
-    has = f"the run's own ({own.trial.describe()})"
-    if best.worth <= own.worth:
+    has = f"the run's own ({own.describe()})"
+    if best.value <= own.value:
         print_notice(f"the best: {has}; they are kept")
         return False
     p_value = metric.p_value(own.texts, best.texts, *references)
     is_significant = p_value < SIGNIFICANT
     verdict = "" if is_significant else f", not below {SIGNIFICANT}: the run's own are kept"
     print_notice(
-        f"the best: {best.trial.describe()}, {best.worth - own.worth:.2f} {metric.describe()} "
+        f"the best: {best.describe()}, {best.value - own.value:.2f} {metric.describe()} "
         f"better than {has}; p = {p_value:.3f} by paired bootstrap{verdict}"
     )
     return is_significant
 
 
+def _grid(arguments: Arguments) -> "list[tuple[Override, ...]]":
+    """Return the pairs of penalties as options, in the order in which they are tried."""
+    from nmt.config.layers import Override
+
+    lists = {
+        "length_penalty": ("--length-penalties", arguments.length_penalties),
+        "coverage_penalty": ("--coverage-penalties", arguments.coverage_penalties),
+    }
+    options = []
+    for key, (argument, given) in lists.items():
+        between = re.split(r",(?![^{]*})", given)  # commas within braces belong to a penalty
+        names = [name.strip() for name in between if name.strip()]
+        if not names:
+            raise UserError(f"{argument}: names no penalty")
+        for changed in arguments.options:
+            if changed.startswith((f"{key}=", f"{key}.")):
+                raise UserError(f"--set {changed}: here {argument} says which are tried")
+        options.append(
+            [
+                Override(
+                    f"decoding.{key}={penalty_option(name, _NUMBERS[key])}", f"{argument} {name}"
+                )
+                for name in names
+            ]
+        )
+    return list(product(*options))
+
+
 def _trials(
-    arguments: Arguments, grid: Sequence[tuple[Penalty, Penalty]], config: "Config"
+    arguments: Arguments, grid: "Sequence[tuple[Override, ...]]", own: "DecodingConfig"
 ) -> list[Trial]:
     """Return what is tried: the grid, after the penalties of the run where these are not in it."""
-    trials = [
-        Trial(_with_penalties(arguments, pair), tuple(penalty.option for penalty in pair))
-        for pair in grid
-    ]
-    if not any(trial.is_own(config) for trial in trials):
-        trials.insert(0, Trial(config, tuple(map(_describe, _penalties_of(config.decoding)))))
+    trials = []
+    for pair in grid:
+        decoding = load_run(arguments, pair).config.decoding
+        trials.append(Trial(decoding, [option.text.partition("=")[2] for option in pair]))
+    present = _penalties_of(own)
+    if all(_penalties_of(trial.decoding) != present for trial in trials):
+        trials.insert(0, Trial(own, list(map(_describe, present))))
     return trials
-
-
-def _grid(arguments: Arguments) -> list[tuple[Penalty, Penalty]]:
-    """The pairs of penalties, in the order in which they are tried."""
-    lengths = _penalties("length_penalty", arguments.length_penalties, "alpha")
-    coverages = _penalties("coverage_penalty", arguments.coverage_penalties, "beta")
-    for penalty in (lengths[0], coverages[0]):
-        for given in arguments.options:
-            if given.startswith((f"{penalty.key}=", f"{penalty.key}.")):
-                raise UserError(f"--set {given}: here {penalty.argument} says which are tried")
-    return list(product(lengths, coverages))
 
 
 def _require_choice(decoding: "DecodingConfig") -> None:
@@ -205,29 +196,6 @@ def _require_choice(decoding: "DecodingConfig") -> None:
             "decoding: a search that keeps one hypothesis finds the same with all penalties; take "
             "a beam (--search beam --beam-size 5)"
         )
-
-
-def _penalties(key: str, given: str, number: str) -> list[Penalty]:
-    between = re.split(r",(?![^{]*})", given)  # commas within braces belong to a penalty
-    names = [name.strip() for name in between if name.strip()]
-    if not names:
-        raise UserError(f"{Penalty(key, given, given).argument}: names no penalty")
-    return [Penalty(key, name, penalty_option(name, number)) for name in names]
-
-
-def _with_penalties(arguments: Arguments, pair: tuple[Penalty, Penalty]) -> "Config":
-    """Return the run's configuration with these penalties."""
-    from nmt.config.layers import Override
-
-    return load_run(
-        arguments,
-        [
-            Override(
-                f"decoding.{penalty.key}={penalty.option}", f"{penalty.argument} {penalty.typed}"
-            )
-            for penalty in pair
-        ],
-    ).config
 
 
 def _with_search(translator: "Translator", decoding: "DecodingConfig") -> "Translator":

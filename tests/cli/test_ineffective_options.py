@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from nmt.cli.ineffective_options import refuse_ineffective, warn_of_ineffective
+from nmt.cli.config_checks import refuse_ineffective, warn_of_ineffective
 from nmt.config.experiment import Config
 from nmt.config.layers import Override
 from nmt.core.errors import ConfigError
