@@ -64,19 +64,14 @@ def test_package_is_typed() -> None:
 
 
 LONG_FILES = {
-    "cli/translate.py",
     "export/beam_search.py",
     "export/exported_translator.py",
     "inference/translator.py",
     "runs/checkpoint.py",
     "runs/directory.py",
-    "training/trainer.py",
 }
 """Files of more than 300 lines; no new one may come."""
-LONG_FUNCTIONS = {
-    "cli/translate.py: add_arguments",
-    "training/build_state.py: build_state",
-}
+LONG_FUNCTIONS: set[str] = set()
 """Functions of more than 40 lines; no new one may come."""
 
 

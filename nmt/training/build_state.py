@@ -22,7 +22,7 @@ from nmt.training.optim.ema import ExponentialMovingAverage
 from nmt.training.optim.optimizers import Optimizer
 from nmt.training.optim.schedules import Schedule
 from nmt.training.prepare_data import PreparedData
-from nmt.training.resume_checks import data_identity, require_same_data
+from nmt.training.resume_checks import DataIdentity, data_identity, require_same_data
 from nmt.training.snapshots import Snapshots
 from nmt.training.state import NEVER_VALIDATED, Counters, TrainingState
 
@@ -34,7 +34,7 @@ def build_state(
     checkpoint: Checkpoint | None,
     group: ProcessGroup | None = None,
 ) -> TrainingState:
-    """All parts of a training, restored from a checkpoint where there is one.
+    """Build all parts of a training, restored from a checkpoint where there is one.
 
     Draws the first weights from torch's global generator.
 
@@ -49,18 +49,33 @@ def build_state(
         UserError: what a user wrote cannot be trained with, and `prepare_data` has not refused it;
             nothing of the run is changed before, or by this.
     """
-    training, device, group = config.training, data.device, group or ProcessGroup()
     identity = data_identity(config, data.tokenizers, data.loader)
     if checkpoint is not None:
         require_same_data(config, run, checkpoint.metadata["data"], identity)
-    # What it refuses is told now, not at the end, where it is used.
+    # What it refuses is refused now, not at the end, where it is used.
     build_search(config.decoding, data.tokenizers.target)
+    state = _new_state(config, run, data, identity, checkpoint, group or ProcessGroup())
+    if checkpoint is not None:
+        state.restore(checkpoint)
+    return state
+
+
+def _new_state(
+    config: Config,
+    run: RunDirectory,
+    data: PreparedData,
+    identity: DataIdentity,
+    checkpoint: Checkpoint | None,
+    group: ProcessGroup,
+) -> TrainingState:
+    """Return the parts as they start, with the counters of the checkpoint."""
+    training, device = config.training, data.device
     model = _model(config, data, is_new=checkpoint is None)
     optimizer = _optimizer(training, model, group)
     counters, num_batches = _counters(config, checkpoint, data.loader)
     total_updates = count_updates(training, num_batches)
     schedule: Schedule = SCHEDULES.create(training.schedule, total_updates)
-    state = TrainingState(
+    return TrainingState(
         config=training,
         group=group,
         seed=config.seed,
@@ -73,9 +88,7 @@ def build_state(
         base_learning_rate=optimizer.param_groups[0]["lr"],
         schedule=schedule,
         objective=build_objective(training, data.precision),
-        ema=None
-        if training.ema_decay is None
-        else ExponentialMovingAverage(model, training.ema_decay),
+        ema=_moving_average(training, model),
         validator=build_validator(config, run, model, data, group),
         best=_metric_tracker(training, training.validation.best),
         stopping=_stopping(training),
@@ -86,9 +99,6 @@ def build_state(
         data_identity=identity,
         counters=counters,
     )
-    if checkpoint is not None:
-        state.restore(checkpoint)
-    return state
 
 
 def _model(config: Config, data: PreparedData, *, is_new: bool) -> Model:
@@ -106,6 +116,11 @@ def _optimizer(training: TrainingConfig, model: Model, group: ProcessGroup) -> O
     from nmt.training.optim.zero import ShardedOptimizer  # it loads more of torch, with warnings
 
     return ShardedOptimizer(optimizer, group)
+
+
+def _moving_average(training: TrainingConfig, model: Model) -> ExponentialMovingAverage | None:
+    decay = training.ema_decay
+    return None if decay is None else ExponentialMovingAverage(model, decay)
 
 
 def _counters(

@@ -52,7 +52,7 @@ class GradientAccumulator:
         self._counters = state.counters
         self._num_split = 0  # by this process, not yet counted for all
 
-    def make(self, batches: list[Batch], num_tokens: int) -> Tensor:
+    def accumulate(self, batches: list[Batch], num_tokens: int) -> Tensor:
         """Give the weights the gradient of some batches, divided by so many tokens.
 
         Returns:

@@ -68,12 +68,7 @@ def prepare_data(
         UserError: this machine lacks the device or the precision, or the text cannot be used.
     """
     device = resolve_device(config.device)
-    precision = resolve_precision(config.precision, device)
-    if precision == torch.int8:
-        raise ConfigError(
-            "precision: 'int8' is for translating; train in float32, bfloat16 or auto, and "
-            "translate with --precision int8"
-        )
+    precision = _resolve_precision(config, device)
     tokenizers = load_tokenizers(Run.open(run.path)) if is_begun else make_tokenizers(config, run)
     copies = 2 if config.training.ema_decay is None else 3
     require_memory(config.model, *tokenizers.sizes, device, copies)
@@ -98,6 +93,16 @@ def prepare_data(
     return PreparedData(
         device, precision, tokenizers, loader, batch_tokens, _bleu_tokenizer(config)
     )
+
+
+def _resolve_precision(config: Config, device: torch.device) -> torch.dtype:
+    precision = resolve_precision(config.precision, device)
+    if precision == torch.int8:
+        raise ConfigError(
+            "precision: 'int8' is for translating; train in float32, bfloat16 or auto, and "
+            "translate with --precision int8"
+        )
+    return precision
 
 
 def resolve_auto(config: Config, data: PreparedData) -> Config:

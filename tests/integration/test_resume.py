@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 import nmt
-from nmt.cli import train as train_command
 from nmt.cli.main import main
 from nmt.config.file import load_config
 from nmt.core.errors import RunError
@@ -23,7 +22,7 @@ from nmt.data.subword_epochs import SubwordEpoch
 from nmt.distributed.process_group import LostProcessError
 from nmt.inference.translator import Translator
 from nmt.runs.directory import RunDirectory
-from nmt.training import trainer
+from nmt.training import new_run, train as training
 from nmt.training.logs.metrics_file import MetricsFile
 from nmt.training.signals import Interrupted
 from nmt.training.snapshots import Snapshots
@@ -306,7 +305,7 @@ def test_broken_off_after_the_limit_was_raised_it_is_not_finished(
         raise Interrupted
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "finish", interrupted)
+        patch.setattr(training, "finish", interrupted)
         assert run.train("--resume", "training.max_updates=3") == 130
     assert json.loads((run.path / "results.json").read_text())["updates"] == 2
     assert run.train("--resume", "training.max_updates=3") == 0
@@ -583,7 +582,7 @@ def test_killed_while_it_is_begun_it_can_be_resumed(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("nmt.cli.train.shutil.move", dies)
+        patch.setattr("nmt.training.new_run.shutil.move", dies)
         assert run.train() == 130
     assert not (run.path / "checkpoints").exists()
     (run.path / ".preparing-x" / "cache").mkdir(parents=True)
@@ -636,7 +635,7 @@ def test_of_a_run_that_another_process_trains_in_nothing_is_touched(
     with RunDirectory(run.path).held():
         assert run.train(*options, "training.max_updates=2") == 2
         with pytest.raises(RunError, match="another process trains in this folder"):
-            trainer.train(load_config(run.path / "config.yaml"), RunDirectory(run.path))
+            training.train(load_config(run.path / "config.yaml"), RunDirectory(run.path))
     assert f"{run.path}: another process trains in this folder" in capsys.readouterr().err
     assert snapshot(run.path) == before
 
@@ -658,14 +657,14 @@ def test_while_a_run_is_prepared_it_is_held(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, codes = Run(corpus, "preparing"), []
-    prepare = train_command._prepare
+    prepare = new_run.prepare_aside
 
     def prepares(*given: Any) -> Any:
-        monkeypatch.setattr(train_command, "_prepare", prepare)
+        monkeypatch.setattr(new_run, "prepare_aside", prepare)
         codes.append(run.train("training.max_updates=1"))
         return prepare(*given)
 
-    monkeypatch.setattr(train_command, "_prepare", prepares)
+    monkeypatch.setattr(new_run, "prepare_aside", prepares)
     assert run.train("training.max_updates=1") == 0
     assert codes == [2]
     assert f"{run.path}: another process trains in this folder" in capsys.readouterr().err

@@ -45,8 +45,8 @@ def update(state: TrainingState, given: list[LocalUpdate]) -> Tensor:
     with state.reporter:
         trainer = Trainer(state, Interruption())
         for portion in given:
-            trainer._update(portion)
-        trainer._note_progress()
+            trainer.train_step(portion)
+        trainer.note_progress()
     return parameters_to_vector(state.model.parameters()).detach().cpu()
 
 
@@ -66,7 +66,7 @@ def test_an_update_waits_for_nothing(make_state: MakeState, precision: torch.dty
         torch.cuda.set_sync_debug_mode("error")
         try:
             for portion in given[2:]:
-                trainer._update(portion)
+                trainer.train_step(portion)
         finally:
             torch.cuda.set_sync_debug_mode("default")
 

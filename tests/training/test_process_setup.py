@@ -9,7 +9,7 @@ from nmt.cli.main import main
 from nmt.config.file import load_config
 from nmt.core.errors import UserError
 from nmt.runs.directory import RunDirectory
-from nmt.training.trainer import train
+from nmt.training.train import train
 
 
 @pytest.mark.parametrize("way", ["train", "check", "api"])

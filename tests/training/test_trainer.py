@@ -22,7 +22,8 @@ from nmt.training.logs import reporter, timer
 from nmt.training.objective.objective import Losses, Objective
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.state import TrainingState
-from nmt.training.trainer import Trainer, _train
+from nmt.training.train import train_to_the_end
+from nmt.training.trainer import Trainer
 from nmt.training.validation import Validation
 
 from .conftest import ListLoader, MakeState, ScriptedValidator, batches
@@ -331,7 +332,7 @@ def test_a_step_that_runs_out_of_memory(
     state = make_state(max_updates=1)
     monkeypatch.setattr(state.optimizer, "step", fail)
     with state.reporter, pytest.raises(kind, match=told):
-        _train(Config.model_construct(), state, Interruption())
+        train_to_the_end(Config.model_construct(), state, Interruption())
 
 
 def test_a_validation_that_runs_out_of_memory(make_state: MakeState) -> None:
@@ -342,7 +343,7 @@ def test_a_validation_that_runs_out_of_memory(make_state: MakeState) -> None:
     state = make_state(1, Large([]), max_updates=1)
     told = "^out of memory, and not in an update: lower decoding.batch_tokens, .* --resume goes on"
     with state.reporter, pytest.raises(UserError, match=told):
-        _train(Config.model_construct(), state, Interruption())
+        train_to_the_end(Config.model_construct(), state, Interruption())
 
 
 def spoil(state: TrainingState, updates: set[int]) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from nmt.core.errors import RunError
-from nmt.training.disk_errors import explain_disk_errors
+from nmt.training.train import explain_disk_errors
 
 
 def test_a_full_disk_is_one_line() -> None:

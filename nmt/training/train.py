@@ -1,0 +1,243 @@
+"""Train a run: the steps around the training loop, in the order that they need."""
+
+import errno
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nmt.config.experiment import Config
+from nmt.config.file import dump_config, load_config
+from nmt.core.errors import RunError, os_advice
+from nmt.data.shard import Shard
+from nmt.distributed.process_group import LostProcessError, ProcessGroup
+from nmt.evaluation.metric import Score
+from nmt.runs.checkpoint import Checkpoint, is_checkpoint
+from nmt.runs.directory import LAST, RunDirectory
+from nmt.training.build_state import build_state
+from nmt.training.build_validator import describe_validation
+from nmt.training.callbacks import log_start, reason_to_stop
+from nmt.training.finishing import finish, has_results
+from nmt.training.logs.environment import write_environment
+from nmt.training.logs.reporter import log_to_file
+from nmt.training.oom_splitting import IN_A_VALIDATION, explain_out_of_memory
+from nmt.training.prepare_data import (
+    PreparedData,
+    prepare_data,
+    resolve_auto,
+    resolve_auto_from_run,
+)
+from nmt.training.process_setup import seed_everything, set_up_process
+from nmt.training.rank_checks import require_same_start
+from nmt.training.resume_checks import require_best, require_same, require_untrained
+from nmt.training.saved_state import load_state
+from nmt.training.signals import Interrupted, Interruption, catch_signals
+from nmt.training.state import TrainingState
+from nmt.training.trainer import Trainer
+
+logger = logging.getLogger(__name__)
+
+# Of a write to a file that is open, whose name the error does not know.
+_WITHOUT_NAME: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a training ended.
+
+    Attributes:
+        reason: why, in words.
+        update: updates made, over all resumes of the run.
+        best: the best value of the metric that the best checkpoint was chosen by, if any.
+        scores: of the test set; empty where there is none, and where the run is not finished.
+        signal: what interrupted it (the run can be resumed); None where it came to its end.
+    """
+
+    reason: str
+    update: int
+    best: float | None
+    scores: tuple[Score, ...] = ()
+    signal: int | None = None
+
+
+def train(
+    config: Config,
+    run: RunDirectory,
+    resume: bool = False,
+    data: PreparedData | None = None,
+    group: ProcessGroup | None = None,
+    is_held: bool = False,
+) -> TrainingResult:
+    """Do everything that a configuration implies, in a run directory made for it.
+
+    Makes tokenizers and encoded corpora where there are none, trains until a limit or early
+    stopping, and scores the best model on the test set. The first SIGINT or SIGTERM finishes the
+    update, saves and returns; a second one has its usual effect (see `catch_signals`).
+
+    Args:
+        config: the experiment.
+        run: from `RunDirectory.create`.
+        resume: continue from the checkpoint `last`, bit for bit on a CPU; from the start where the
+            run had not come to the first one. A finished run is left as it is.
+        data: of this run, where it has been prepared before.
+        group: the processes that train together, each of which calls this; None: this one only.
+            The first writes, into a folder that all of them can read.
+        is_held: the caller is within `run.held()`, which is entered here otherwise.
+
+    Raises:
+        UserError: something that the user can correct, in one line.
+    """
+    group = group or ProcessGroup()
+    set_up_process(config.training.num_threads)
+    config = resolve_auto_from_run(config, run)
+    before = load_config(run.config) if resume else config
+    changed = require_same(before, config)
+    with ExitStack() as stack:
+        if group.is_first:
+            stack.enter_context(open_for_writing(run, before, resume=resume, is_held=is_held))
+        checkpoint = load_last_checkpoint(config, run) if resume else None
+        seed_everything(config.seed)
+        data = prepare_in_turn(config, before, run, data, group, is_begun=checkpoint is not None)
+        config = resolve_auto(config, data)
+        state = build_state(config, run, data, checkpoint, group)
+        require_best(run, state.best)
+        require_same_start(
+            group, state.data_identity, data.batch_tokens, state.counters.update, state.model
+        )
+        record_start(config, state, changed)
+        with state.reporter, catch_signals() as interruption:
+            return train_to_the_end(config, state, interruption)
+
+
+@contextmanager
+def open_for_writing(
+    run: RunDirectory, config: Config, *, resume: bool, is_held: bool
+) -> Iterator[None]:
+    """Keep other processes out of a run, check that it can be written to, and log into it.
+
+    Args:
+        run: its folder.
+        config: of the run, as it was begun.
+        resume: its configuration is there, and stays as it is.
+        is_held: the caller is within `run.held()`.
+    """
+    with ExitStack() as stack:
+        if not is_held:
+            stack.enter_context(run.held())
+        text = run.config.read_text(encoding="utf-8") if resume else dump_config(config)
+        run.write_config(text)  # where that cannot be done nothing else is
+        stack.enter_context(log_to_file(run.log))
+        yield
+
+
+def load_last_checkpoint(config: Config, run: RunDirectory) -> Checkpoint | None:
+    """Return the checkpoint that a resume continues from; None: the run has not trained yet."""
+    last = run.checkpoint(LAST)
+    # A folder that is no checkpoint is a damaged one: a save puts it there whole.
+    if is_checkpoint(last) or last.exists():
+        return load_state(config, run)
+    require_untrained(run)
+    logger.info("%s: no checkpoint yet; starting from the beginning", run.path)
+    return None
+
+
+def prepare_in_turn(
+    config: Config,
+    before: Config,
+    run: RunDirectory,
+    data: PreparedData | None,
+    group: ProcessGroup,
+    *,
+    is_begun: bool,
+) -> PreparedData:
+    """Prepare the data of each process; the others find what the first one has made.
+
+    What the first finds for options that say auto, the others read from the run's configuration.
+
+    Args:
+        config: the experiment.
+        before: the configuration of the run, in which everything else stays as it was.
+        run: its folder.
+        data: of this process, where it has been prepared before.
+        group: the processes that train together.
+        is_begun: see `prepare_data`.
+    """
+    shard = Shard(group.rank, group.size)
+    with group.rank_zero_first():
+        if group.is_first and data is None:
+            data = prepare_data(config, run, shard=shard, is_begun=is_begun)
+            resolved = resolve_auto(before, data)
+            if resolved != before:
+                run.write_config(dump_config(resolved))
+    if data is None:
+        config = resolve_auto_from_run(config, run)
+        data = prepare_data(config, run, shard=shard, is_begun=is_begun)
+    return data
+
+
+def record_start(config: Config, state: TrainingState, changed: list[str]) -> None:
+    """Write the configuration and the environment; not before nothing is left to be refused."""
+    if state.group.is_first:
+        state.run.write_config(dump_config(config))
+        path = state.run.environment
+        write_environment(path, state.device, state.precision, state.group.size)
+    if (difference := describe_validation(config)) is not None:
+        logger.info("%s", difference)
+    if changed:
+        logger.info("goes on with other options: %s", ", ".join(changed))
+
+
+def train_to_the_end(
+    config: Config, state: TrainingState, interruption: Interruption
+) -> TrainingResult:
+    """Run the training loop and finish the run; save it where it is interrupted."""
+    counters = state.counters
+    reason = reason_to_stop(state)
+    if counters.is_finished and reason is not None and has_results(config, state):
+        logger.info("the run is finished already: %s; nothing to do", reason)
+        return TrainingResult(reason, counters.update, state.best.best)
+    log_start(state)
+    counters.is_finished = False  # a limit was raised, and what is broken off now is not finished
+    try:
+        with explain_out_of_memory(IN_A_VALIDATION):
+            reason = Trainer(state, interruption).run()
+            logger.info("training ends at update %s: %s", f"{counters.update:,}", reason)
+            scores = finish(config, state, reason, interruption)
+    except Interrupted:
+        state.save()
+        logger.info("interrupted at update %s, all is saved: --resume goes on", counters.update)
+        return TrainingResult(
+            "interrupted", counters.update, state.best.best, signal=interruption.signal
+        )
+    except LostProcessError as error:
+        if not is_checkpoint(state.run.checkpoint(LAST)):
+            raise
+        raise LostProcessError(
+            f"{error}; where torchrun does not start anew by itself, --resume goes on from what "
+            "was saved"
+        ) from None
+    return TrainingResult(reason, counters.update, state.best.best, tuple(scores))
+
+
+@contextmanager
+def explain_disk_errors(folder: Path) -> Iterator[None]:
+    """Turn an error of the disk inside the `with` into a user error.
+
+    Args:
+        folder: of the run; named where the error does not say which file it was.
+
+    Raises:
+        RunError: in the place of an `OSError` that is about a file.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno not in _WITHOUT_NAME:
+            raise
+        raise RunError(
+            f"{error.filename or folder}: {error.strerror}; "
+            f"{os_advice(error) or 'change the permissions'}; --resume continues from the last "
+            "checkpoint"
+        ) from error
