@@ -12,15 +12,12 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Final, Generic
 
 from nmt.core.errors import DataError, os_advice
 from nmt.data.duplicates import hash_corpus
@@ -75,21 +72,19 @@ def encode_corpus(
             f"{files.alignments}: alignments need tokens that stay the same, and the tokenizer "
             "samples them: set tokenizer.sampling_alpha: 0, or leave the alignments out"
         )
-    snapshot = Snapshot.take(files)
     before = before if filters.deduplicate else ()
-    settings = _settings(files, source_reader, target_reader, filters, before)
-    key = _key(settings, snapshot.digests)
+    content = _Content(Snapshot.take(files), source_reader, target_reader, filters, before)
+    settings = content.settings()
+    key = _key(settings, content.snapshot.digests)
     entry, note = folder / key, Note(folder, files, settings)
-    readers = (source_reader, target_reader)
-    is_whole = _is_whole(entry, *readers)
+    is_whole = content.is_in(entry)
     note.tell_change(key, is_encoded=is_whole)
     if not is_whole:
         try:
+            # Another process may have made it in the meantime.
             with _lock(folder, key):
-                # Another process may have made it in the meantime.
-                if not _is_whole(entry, *readers):
-                    hashes = chain.from_iterable(map(hash_corpus, before))
-                    _make(entry, snapshot, *readers, filters, num_processes, hashes)
+                if not content.is_in(entry):
+                    content.write(entry, num_processes)
         except OSError as error:
             raise DataError(
                 f"{folder}: cannot write the cache of encoded text: {error.strerror}; "
@@ -99,28 +94,69 @@ def encode_corpus(
     return open_encoded(entry, source_reader, target_reader)
 
 
-def _settings(
-    files: Corpus[Item],
-    source_reader: SourceReader[Item],
-    target_reader: SourceReader[str],
-    filters: Filters,
-    before: Sequence[Corpus[Item]],
-) -> dict[str, Any]:
-    """All that the content of an entry follows from besides the files."""
-    settings: dict[str, Any] = {
-        "version": FORMAT_VERSION,
-        "tokenizers": [
-            [source_reader.fingerprint(), source_reader.samples],
-            [target_reader.fingerprint(), target_reader.samples],
-        ],
-        "filters": asdict(filters),
-    }
-    # Without these the key is the one that it has always been.
-    if before:
-        settings["before"] = [Snapshot.take(corpus).digests for corpus in before]
-    if files.alignments is not None and files.alignment_units != "words":
-        settings["alignment_units"] = files.alignment_units
-    return settings
+@dataclass(frozen=True)
+class _Content(Generic[Item]):
+    """What an entry holds, and all that this follows from; see `encode_corpus`."""
+
+    snapshot: Snapshot
+    source_reader: SourceReader[Item]
+    target_reader: SourceReader[str]
+    filters: Filters
+    before: Sequence[Corpus[Item]]
+
+    def settings(self) -> dict[str, Any]:
+        """All that it follows from besides the files."""
+        files = self.snapshot.files
+        readers = (self.source_reader, self.target_reader)
+        settings: dict[str, Any] = {
+            "version": FORMAT_VERSION,
+            "tokenizers": [[reader.fingerprint(), reader.samples] for reader in readers],
+            "filters": asdict(self.filters),
+        }
+        # Without these the key is the one that it has always been.
+        if self.before:
+            settings["before"] = [Snapshot.take(corpus).digests for corpus in self.before]
+        if files.alignments is not None and files.alignment_units != "words":
+            settings["alignment_units"] = files.alignment_units
+        return settings
+
+    def is_in(self, entry: Path) -> bool:
+        """Return whether an entry is complete; checksums that fit wrong content do not suffice."""
+        try:
+            manifest = parse_json(read_regular(entry / _MANIFEST, MAX_JSON_BYTES))
+            corpus = open_encoded(entry, self.source_reader, self.target_reader)
+            return (
+                isinstance(manifest, dict)
+                and manifest.keys() == {path.name for path in _files(entry)} <= FILES
+                and has_right_sizes(corpus)  # before all is read
+                and manifest == _checksums(entry)
+                and is_well_formed(corpus)
+            )
+        except (OSError, ValueError, TypeError):
+            return False
+
+    def write(self, entry: Path, num_processes: int) -> None:
+        """Put an entry in its place; the lock is held."""
+        if entry.exists():
+            logger.warning("%s: the encoded corpus is damaged, and is made anew", entry)
+        files, readers = self.snapshot.files, (self.source_reader, self.target_reader)
+        with atomic_folder(entry) as fresh:
+            with self.snapshot.unchanged():
+                report = write_encoded(
+                    read_pairs(files),
+                    *readers,
+                    self.filters,
+                    fresh,
+                    None if files.alignments is None else read_links(files, *readers),
+                    num_processes,
+                    chain.from_iterable(map(hash_corpus, self.before)),
+                )
+            if report.num_kept == 0:
+                raise DataError(
+                    f"{files}: the filters leave nothing: {report}; check the files, or widen the"
+                    " filters"
+                )
+            (fresh / _MANIFEST).write_text(json.dumps(_checksums(fresh), indent=1))
 
 
 def _key(settings: dict[str, Any], digests: list[str]) -> str:
@@ -143,61 +179,7 @@ def _lock(folder: Path, key: str) -> Iterator[None]:
         os.close(file)
 
 
-def _make(
-    entry: Path,
-    snapshot: Snapshot,
-    source_reader: SourceReader[Item],
-    target_reader: SourceReader[str],
-    filters: Filters,
-    num_processes: int,
-    before: Iterable[NDArray[np.uint64]],
-) -> None:
-    """Put an entry in its place; the lock is held."""
-    if entry.exists():
-        logger.warning("%s: the encoded corpus is damaged, and is made anew", entry)
-    files = snapshot.files
-    links = None
-    if files.alignments is not None:
-        links = read_links(files, source_reader, target_reader)
-    with atomic_folder(entry) as fresh:
-        with snapshot.unchanged():
-            report = write_encoded(
-                read_pairs(files),
-                source_reader,
-                target_reader,
-                filters,
-                fresh,
-                links,
-                num_processes,
-                before,
-            )
-        if report.num_kept == 0:
-            raise DataError(
-                f"{files}: the filters leave nothing: {report}; check the files, or widen the"
-                " filters"
-            )
-        (fresh / _MANIFEST).write_text(json.dumps(_content(fresh), indent=1))
-
-
-def _is_whole(
-    entry: Path, source_reader: SourceReader[Any], target_reader: SourceReader[str]
-) -> bool:
-    """Return whether an entry is complete; right checksums of wrong content are not enough."""
-    try:
-        manifest = parse_json(read_regular(entry / _MANIFEST, MAX_JSON_BYTES))
-        corpus = open_encoded(entry, source_reader, target_reader)
-        return (
-            isinstance(manifest, dict)
-            and manifest.keys() == {path.name for path in _files(entry)} <= FILES
-            and has_right_sizes(corpus)  # before all is read
-            and manifest == _content(entry)
-            and is_well_formed(corpus)
-        )
-    except (OSError, ValueError, TypeError):
-        return False
-
-
-def _content(entry: Path) -> dict[str, str]:
+def _checksums(entry: Path) -> dict[str, str]:
     """The SHA-256 of each file of an entry."""
     sums = {}
     for path in _files(entry):

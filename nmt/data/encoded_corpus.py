@@ -88,6 +88,9 @@ class EncodedCorpus:
     def __len__(self) -> int:
         return len(self.source_side.tokens)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return open_encoded, (self.folder, self.source_side.reader, self.target_side.reader)
+
     @property
     def key(self) -> str:
         """Tells it from other text, and from the same text encoded otherwise."""

@@ -1,28 +1,23 @@
 """Subword sampling: the tokens of a whole epoch, drawn before it starts.
 
 Before, because batches are made by the length of what was drawn: batched by the lengths without
-sampling, a third of a batch would be padding. And, where that is asked for, by other processes: to
-draw takes Python, and a thread of it would hold up the one that trains.
+sampling, a third of a batch would be padding. Where that is set, by other processes: to draw takes
+Python, and a thread of it would hold up the one that trains.
 """
 
-import multiprocessing
-import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from nmt.core.errors import DataError
-from nmt.data.encoded_corpus import EncodedCorpus, open_encoded
+from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.ragged import RaggedArray, temporary_ragged
-from nmt.text.reader import SourceReader
+from nmt.distributed.worker_pool import WorkerPool
 
 _BLOCK: Final = 2048  # pairs
 
@@ -43,87 +38,64 @@ class EpochTokens:
 class SubwordEpoch:
     """Draws the tokens of one epoch; starts at once where processes do it.
 
-    What is drawn depends on the seed, the epoch and the pair alone: not on the processes. It lies
+    What is drawn depends on the seed, the epoch and the pair only, not on the processes. It lies
     in files without a name in the folder of the cache, which are gone when nobody uses them.
 
     Args:
         corpus: what to draw from; if its tokenizers do not sample, it is given back as it is.
         seed: of the run.
         epoch: which pass over the data.
-        num_processes: that draw in the background; 0: it is done here, when it is asked for.
+        num_processes: that draw in the background; 0: `result` draws.
     """
 
     def __init__(self, corpus: EncodedCorpus, seed: int, epoch: int, num_processes: int) -> None:
         self._corpus = corpus
         self._seed = seed
         self._epoch = epoch
-        self._workers: list[tuple[SpawnProcess, Connection]] = []
-        self._future: Future[EpochTokens] | None = None
+        self._workers: WorkerPool[EncodedCorpus] | None = None
+        self._future: Future[EpochTokens] = Future()
         if corpus.samples and num_processes > 0:
-            self._workers = [self._start(each, num_processes) for each in range(num_processes)]
-            self._future = Future()
+            self._workers = WorkerPool(
+                corpus,
+                num_processes,
+                jobs_ahead=2,
+                name="a process that draws subwords",
+                remedy="set data.num_processes to a smaller number; 0 starts none",
+            ).__enter__()
             # A daemon, so that a program that ends does not wait for an epoch that will not be.
-            threading.Thread(target=self._receive, args=(self._future,), daemon=True).start()
+            threading.Thread(target=self._receive, args=(self._workers,), daemon=True).start()
 
     def result(self) -> EpochTokens:
         """The tokens; waits until they are there.
 
         Raises:
             DataError: there is no room for them.
+            TransientError: a process has died.
         """
         if not self._corpus.samples:
             return EpochTokens(self._corpus.source_side.tokens, self._corpus.target_side.tokens)
-        if self._future is not None:
-            return self._future.result()
-        return self._collect(_blocks(self._corpus, self._seed, self._epoch, 0, 1))
+        if self._workers is None:
+            return self._collect(_draw(self._corpus, *job) for job in self._jobs())
+        return self._future.result()
 
     def cancel(self) -> None:
         """End the processes; there is no result then."""
-        for process, _ in self._workers:
-            process.terminate()
-        if self._future is not None:
+        if self._workers is not None:
+            self._workers.__exit__()
             self._future.exception()  # waits; that the processes were ended is no news
 
-    def _start(self, number: int, step: int) -> tuple[SpawnProcess, Connection]:
-        context = multiprocessing.get_context("spawn")  # a fork would copy locks of our threads
-        receiver, sender = context.Pipe(duplex=False)
-        corpus = self._corpus
-        process = context.Process(
-            target=_work,
-            args=(
-                sender,
-                corpus.folder,
-                corpus.source_side.reader,
-                corpus.target_side.reader,
-                self._seed,
-                self._epoch,
-                number,
-                step,
-            ),
-            daemon=True,
-        )
-        process.start()
-        sender.close()  # or the end of the process would not be the end of the pipe
-        return process, receiver
-
-    def _receive(self, future: Future[EpochTokens]) -> None:
+    def _receive(self, workers: WorkerPool[EncodedCorpus]) -> None:
         try:
-            future.set_result(self._collect(self._received()))
+            with ExitStack() as stack:
+                stack.push(workers)
+                tokens = self._collect(workers.map(_draw, self._jobs()))
+            self._future.set_result(tokens)
         except Exception as error:
-            future.set_exception(error)
+            self._future.set_exception(error)
 
-    def _received(self) -> Iterator[EpochTokens]:
-        """The blocks, in order; the processes have them in turn."""
-        try:
-            for block in range(_num_blocks(self._corpus)):
-                yield self._workers[block % len(self._workers)][1].recv()
-        except (EOFError, OSError):  # at the start of a block, or in the midst of one
-            raise RuntimeError("a process that draws subwords has ended early") from None
-        finally:
-            for process, receiver in self._workers:
-                receiver.close()
-                process.terminate()
-                process.join()
+    def _jobs(self) -> Iterator[tuple[int, int, int, int]]:
+        for start in range(0, len(self._corpus), _BLOCK):
+            yield start, min(start + _BLOCK, len(self._corpus)), self._seed, self._epoch
 
     def _collect(self, blocks: Iterator[EpochTokens]) -> EpochTokens:
         folder = self._corpus.folder.parent
@@ -145,31 +117,5 @@ class SubwordEpoch:
             ) from error
 
 
-def _work(
-    sender: Connection,
-    folder: Path,
-    source_reader: SourceReader[Any],
-    target_reader: SourceReader[str],
-    seed: int,
-    epoch: int,
-    first: int,
-    step: int,
-) -> None:
-    """What a process does: send every `step`-th block, from the `first` on."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that trains to handle
-    corpus = open_encoded(folder, source_reader, target_reader)
-    with suppress(BrokenPipeError), sender:  # nobody listens any more
-        for block in _blocks(corpus, seed, epoch, first, step):
-            sender.send(block)
-
-
-def _blocks(
-    corpus: EncodedCorpus, seed: int, epoch: int, first: int, step: int
-) -> Iterator[EpochTokens]:
-    for block in range(first, _num_blocks(corpus), step):
-        pairs = np.arange(block * _BLOCK, min((block + 1) * _BLOCK, len(corpus)))
-        yield EpochTokens(*corpus.draw(pairs, seed, epoch))
-
-
-def _num_blocks(corpus: EncodedCorpus) -> int:
-    return -(-len(corpus) // _BLOCK)
+def _draw(corpus: EncodedCorpus, start: int, end: int, seed: int, epoch: int) -> EpochTokens:
+    return EpochTokens(*corpus.draw(np.arange(start, end), seed, epoch))

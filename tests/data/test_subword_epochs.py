@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.core.errors import DataError
+from nmt.core.errors import DataError, TransientError
 from nmt.data.encoded_corpus import EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
 from nmt.data.subword_epochs import EpochTokens, SubwordEpoch
@@ -66,7 +66,9 @@ def test_a_process_that_dies_is_an_error(corpus: EncodedCorpus) -> None:
     (process,) = multiprocessing.active_children()
     assert process.pid is not None
     os.kill(process.pid, 9)
-    with pytest.raises(RuntimeError, match="a process that draws subwords has ended early"):
+    with pytest.raises(
+        TransientError, match=r"a process that draws subwords has died .* set data\.num_proc"
+    ):
         drawing.result()
 
 
