@@ -127,7 +127,7 @@ def _metrics(given: str | None, config: "Config") -> "list[Metric]":
         return build_metrics(named_metrics("--metrics", given, config))
     validation = config.training.validation
     own = [metric.label for metric in validation.metrics]
-    return build_metrics(map(validation.named, dict.fromkeys([*METRICS.names(), *own])))
+    return build_metrics(map(validation.find_metric, dict.fromkeys([*METRICS.names(), *own])))
 
 
 def _record(

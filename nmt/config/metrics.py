@@ -76,15 +76,6 @@ MetricList = Annotated[
 ]
 
 
-def make_metric(name: str) -> MetricConfig:
-    """Return a metric with the defaults of its options.
-
-    Raises:
-        ConfigError: the name is unknown.
-    """
-    return read_metrics([name])[0]
-
-
 def read_metrics(given: Any) -> list[MetricConfig]:
     """Check metrics that do not come from a configuration, and complete their options.
 

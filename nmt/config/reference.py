@@ -48,9 +48,9 @@ _PLAIN = {
 
 
 def reference() -> str:
-    """The text of the reference; it is itself a configuration that loads."""
-    config = Config.model_validate(_EXAMPLE)
-    return HEADER + "\n".join(_group(Config, config.model_dump(mode="json"), 0)) + "\n"
+    """Return the text of the reference, which is itself a configuration that loads."""
+    values = Config.model_validate(_EXAMPLE).model_dump(mode="json")
+    return HEADER + "".join(f"\n{option}\n" for option in _options(Config, values, WIDTH))
 
 
 def describe_type(annotation: Any, constraints: Iterable[Any] = ()) -> str:
@@ -76,74 +76,59 @@ def _describe_bounds(constraint: Any) -> Iterator[str]:
                 yield describe_bound(name, bound)
 
 
-def _group(model: type[BaseModel], values: dict[str, Any], depth: int) -> Iterator[str]:
-    """The options of a group, one after the other."""
+def _options(model: type[BaseModel], values: dict[str, Any], width: int) -> Iterator[str]:
+    """Yield the lines of each option of a group."""
     for key, field in model.model_fields.items():
         name = field.alias or key
-        value = values[name]
-        group = group_in(field.annotation)
-        table = table_in(field)
-        if depth == 0:
-            yield ""
-        yield from _comment(field.description or "", depth)
-        if table is not None:
-            yield from _choices(table, group, depth)
-        if group is None:
-            yield _option(name, value, field, depth)
-        elif value is None:
-            yield _line(f"{name}: null", depth)
-            yield from _commented_out(group, depth)
-        else:
-            yield _line(f"{name}:", depth)
-            # One corpus, or one metric, need not be a list.
-            inner = value[0] if isinstance(value, list) else value
-            yield from _group(group, inner, depth + 1)
-            yield from _plug_in_options(group, inner, depth + 1)
+        yield "\n".join(_option(name, values[name], field, width))
 
 
-def _option(name: str, value: Any, field: FieldInfo, depth: int) -> str:
-    kind = describe_type(field.annotation, field.metadata)
-    return _line(f"{name}: {json.dumps(value, ensure_ascii=False)}  # {kind}", depth)
+def _option(name: str, value: Any, field: FieldInfo, width: int) -> Iterator[str]:
+    group, table = group_in(field.annotation), table_in(field)
+    yield from _comment(field.description or "", width)
+    if table is not None:
+        yield from _choices(table, group, width)
+    if group is None:
+        kind = describe_type(field.annotation, field.metadata)
+        yield f"{name}: {_json(value)}  # {kind}"
+    elif value is None:
+        yield f"{name}: null"
+        for option in _options(group, group().model_dump(mode="json"), WIDTH):
+            yield textwrap.indent(option, "#   ")
+    else:
+        yield f"{name}:"
+        # One corpus, or one metric, need not be a list.
+        inner = value[0] if isinstance(value, list) else value
+        own = {field.alias or key for key, field in group.model_fields.items()}
+        # Those of the default plug-in were listed with their help above.
+        plugged = [f"{key}: {_json(inner[key])}" for key in inner if key not in own]
+        for option in [*_options(group, inner, width - 2), *plugged]:
+            yield textwrap.indent(option, "  ")
 
 
-def _plug_in_options(group: type[BaseModel], values: dict[str, Any], depth: int) -> Iterator[str]:
-    """The options of the default plug-in; its choices were listed above it, with their help."""
-    fields = {field.alias or key for key, field in group.model_fields.items()}
-    for name in (key for key in values if key not in fields):
-        yield _line(f"{name}: {json.dumps(values[name], ensure_ascii=False)}", depth)
-
-
-def _commented_out(group: type[BaseModel], depth: int) -> Iterator[str]:
-    for line in _group(group, group().model_dump(mode="json"), 0):
-        if line:
-            yield _line(f"#   {line}", depth)
-
-
-def _choices(table: Table | Variants, shown: type[BaseModel] | None, depth: int) -> Iterator[str]:
-    """The names to choose from, each with its options, but for the group that is shown in full."""
+def _choices(table: Table | Variants, shown: type[BaseModel] | None, width: int) -> Iterator[str]:
+    """Yield the names to choose from, each with its options unless its group is shown in full."""
     for name in table.names():
-        yield from _comment(f"- {name}: {table.summary(name)}", depth, indent="  ")
+        yield from _comment(f"- {name}: {table.summary(name)}", width, indent="  ")
         options = table.options(name)
         fields = {} if options is shown else options.model_fields
         for key, field in fields.items():
-            if key == "name":
-                continue
-            default = "required" if field.is_required() else json.dumps(field.default)
-            kind = describe_type(field.annotation, field.metadata)
-            text = f"{key}: {default} ({kind}) {field.description or ''}"
-            yield from _comment(text, depth, indent="      ")
+            if key != "name":
+                default = "required" if field.is_required() else json.dumps(field.default)
+                kind = describe_type(field.annotation, field.metadata)
+                text = f"{key}: {default} ({kind}) {field.description or ''}"
+                yield from _comment(text, width, indent="      ")
 
 
-def _comment(text: str, depth: int, indent: str = "") -> list[str]:
-    first = f"{'  ' * depth}# {indent}"
-    rest = first + "    " if indent else first
+def _comment(text: str, width: int, indent: str = "") -> list[str]:
+    first, rest = f"# {indent}", f"# {indent}    " if indent else "# "
     return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+        text, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
     )
 
 
-def _line(text: str, depth: int) -> str:
-    return "  " * depth + text
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from nmt.config.base import (
     Strength,
 )
 from nmt.config.messages import refuse, show
-from nmt.config.metrics import MetricConfig, MetricList, make_metric
+from nmt.config.metrics import MetricConfig, MetricList, read_metrics
 from nmt.config.registry import PlugIn
 
 
@@ -109,14 +109,14 @@ class ValidationConfig(Options):
         metrics = [metric.with_tokenizer(tokenizer) for metric in self.metrics]
         return self.model_copy(update={"metrics": metrics})
 
-    def named(self, label: str) -> MetricConfig:
+    def find_metric(self, label: str) -> MetricConfig:
         """Return the metric of that label; else the plain one of that name, with their tokenizer.
 
         Raises:
             ConfigError: the name is unknown.
         """
         own = (metric for metric in self.metrics if metric.label == label)
-        return next(own, None) or make_metric(label).with_tokenizer(self.bleu_tokenizer)
+        return next(own, None) or read_metrics(label)[0].with_tokenizer(self.bleu_tokenizer)
 
 
 class CheckpointConfig(Options):

@@ -72,7 +72,7 @@ class Metric(ABC):
         if not hypotheses:
             raise DataError("no sentences to score: the test set is empty")
         given = [hypotheses, *references]
-        composed = [compose(lines) for lines in given]
+        composed = [to_nfc(lines) for lines in given]
         score = self._score(composed[0], composed[1:])
         if any(list(lines) != same for lines, same in zip(given, composed, strict=True)):
             score = replace(score, signature=score.signature + _COMPOSED)
@@ -88,8 +88,8 @@ class Metric(ABC):
             hypotheses: translations of the other.
             references: one set of references, a line for each translation, or more such sets.
         """
-        sets = list(map(compose, references))
-        return self._p_value(compose(baseline), compose(hypotheses), sets)
+        sets = list(map(to_nfc, references))
+        return self._p_value(to_nfc(baseline), to_nfc(hypotheses), sets)
 
     @abstractmethod
     def _score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
@@ -105,6 +105,6 @@ class Metric(ABC):
         """Do what `p_value` says on text in NFC."""
 
 
-def compose(lines: Iterable[str]) -> list[str]:
+def to_nfc(lines: Iterable[str]) -> list[str]:
     """Return lines in NFC, the one form of all canonically equal texts."""
     return [unicodedata.normalize("NFC", line) for line in lines]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.evaluation.bleu_tokenizers import AUTO, load_tokenizer, resolve_tokenizer
-from nmt.evaluation.metric import compose
+from nmt.evaluation.metric import to_nfc
 
 Matrix = NDArray[np.float64]
 
@@ -134,7 +134,7 @@ class MinimumBayesRisk:
 
         No two have canonically equal texts; of equal ones that which comes first.
         """
-        texts = compose(texts)
+        texts = to_nfc(texts)
         numbers = np.zeros(len(texts)) if self.are_samples else np.array(log_probabilities)
         weights = np.exp(numbers - numbers.max())
         worth = expected_utilities(texts, list(weights / weights.sum()), self.utility)

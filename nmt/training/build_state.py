@@ -184,7 +184,7 @@ def _snapshots(training: TrainingConfig, run: RunDirectory) -> Snapshots:
 def _metric_tracker(training: TrainingConfig, label: str) -> MetricTracker:
     if label == "loss":
         return MetricTracker(label, higher_is_better=False)
-    higher = METRICS.get(training.validation.named(label).name).higher_is_better
+    higher = METRICS.get(training.validation.find_metric(label).name).higher_is_better
     return MetricTracker(label, higher_is_better=higher, perfect=100.0 if higher else 0.0)
 
 

@@ -54,7 +54,7 @@ def warn_about_case(config: Config) -> None:
     if training.early_stopping is not None:
         steering["training.early_stopping.metric"] = training.early_stopping.metric
     for key, label in steering.items():
-        named = [] if label == "loss" else [training.validation.named(label)]
+        named = [] if label == "loss" else [training.validation.find_metric(label)]
         if any(not metric.ignores_case for metric in build_metrics(named)):
             logger.warning(
                 "%s: %s counts case, and with tokenizer.lowercase: true the model writes none; set "
@@ -75,7 +75,7 @@ def warn_about_references(config: Config, normalizer: Normalizer) -> None:
     """
     validation = config.training.validation
     metrics = build_metrics(validation.metrics)
-    on_test = [*metrics, *build_metrics(map(validation.named, TEST_METRICS))]
+    on_test = [*metrics, *build_metrics(map(validation.find_metric, TEST_METRICS))]
     for key, corpus, measured in (
         ("data.valid", config.data.valid, metrics),
         ("data.test", config.data.test, on_test),

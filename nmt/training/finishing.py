@@ -106,7 +106,7 @@ def score_test_set(
     labels = dict.fromkeys([*TEST_METRICS, *own])
     scores: list[Score] = []
     if group.is_first:
-        metrics = build_metrics(map(validation.named, labels))
+        metrics = build_metrics(map(validation.find_metric, labels))
         scores = [metric(texts, references) for metric in metrics]
     scores = group.broadcast(scores)
     for score in scores:

@@ -9,7 +9,7 @@ from nmt.build.metrics import build_metrics
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config, load_config
 from nmt.config.messages import explain
-from nmt.config.metrics import make_metric, read_metrics
+from nmt.config.metrics import read_metrics
 from nmt.config.training import ValidationConfig
 from nmt.core.errors import ConfigError
 
@@ -109,7 +109,7 @@ def test_metrics_that_cannot_be(metrics: list[Any], option: str, message: str) -
 def test_two_of_one_name_are_told_apart_by_their_labels() -> None:
     both = validation("bleu", {"name": "bleu", "tokenize": "char", "as": "chars"}, best="chars")
     assert both.choices == ["loss", "bleu", "chars"]
-    assert both.named("chars").options["tokenize"] == "char"
+    assert both.find_metric("chars").options["tokenize"] == "char"
     with pytest.raises(ValidationError, match="'char' is not measured; allowed: loss, bleu, chars"):
         validation("bleu", {"name": "bleu", "as": "chars"}, best="char")
 
@@ -123,8 +123,8 @@ def test_the_tokenizer_of_bleu_is_that_of_the_metric_that_steers() -> None:
     assert validation(intl, zh, best="bleu").bleu_tokenizer == "zh"
     assert validation(intl, "chrf", best="chrf").bleu_tokenizer == "intl"
     # A metric that is not measured in training has it as well.
-    assert validation(zh).named("bleu_lc").options["tokenize"] == "zh"
-    assert validation(zh).named("chrf") == make_metric("chrf")
+    assert validation(zh).find_metric("bleu_lc").options["tokenize"] == "zh"
+    assert validation(zh).find_metric("chrf") == read_metrics("chrf")[0]
 
 
 def test_a_tokenizer_that_was_set_stays() -> None:
