@@ -4,6 +4,7 @@ import math
 from typing import Any, Final
 
 _SAME: Final = 1e-9  # relative difference up to which two values of a metric are equal
+_STATE: Final = ("best", "best_loss", "best_update", "without_best")
 
 
 class MetricTracker:
@@ -65,20 +66,13 @@ class MetricTracker:
         return f"{self.metric} {self.best:.{precision}f} at update {self.best_update:,}"
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs to go on from here."""
-        return {
-            "best": self.best,
-            "best_loss": self.best_loss,
-            "best_update": self.best_update,
-            "without_best": self.without_best,
-        }
+        """Return what `restore` needs to continue from here."""
+        return {key: getattr(self, key) for key in _STATE}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave."""
-        self.best = state["best"]
-        self.best_loss = state.get("best_loss")  # checkpoints of former versions have none
-        self.best_update = state["best_update"]
-        self.without_best = state["without_best"]
+        """Continue from what `state` gave."""
+        for key in _STATE:
+            setattr(self, key, state.get(key))  # former versions have not saved `best_loss`
 
     def _is_best(self, value: float) -> bool:
         """Return whether a value equals the best so far, apart from rounding."""

@@ -1,15 +1,14 @@
 """Everything that a training is made of, and its state as a checkpoint."""
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from nmt.config.training import TrainingConfig
-from nmt.core.batch import LocalUpdate
+from nmt.data.loader import DataLoader
 from nmt.distributed.process_group import ProcessGroup
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import Checkpoint, save_checkpoint
@@ -34,16 +33,6 @@ from nmt.training.validation import Validator
 
 NEVER_VALIDATED: Final = -1
 """Of `Counters.validated_at`: no weights of this run have been validated, not even the first."""
-
-
-class Loader(Protocol):
-    """What is used of `nmt.data.loader.DataLoader`."""
-
-    def updates(self, number: int, start: int = 0) -> Iterator[LocalUpdate]:
-        """What this process computes of each update of an epoch, from batch `start` on."""
-
-    def close(self) -> None:
-        """End what goes on in the background for an epoch to come."""
 
 
 @dataclass
@@ -99,7 +88,7 @@ class TrainingState:
     device: torch.device
     precision: torch.dtype
     model: Model
-    loader: Loader
+    loader: DataLoader
     optimizer: Optimizer
     base_learning_rate: float
     schedule: Schedule

@@ -107,7 +107,7 @@ def train(
             group, state.data_identity, data.batch_tokens, state.counters.update, state.model
         )
         record_start(config, state, changed)
-        with state.reporter, catch_signals() as interruption:
+        with state.reporter.opened(), catch_signals() as interruption:
             return train_to_the_end(config, state, interruption)
 
 

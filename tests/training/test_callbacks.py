@@ -39,7 +39,7 @@ def test_a_validation_says_where_training_is(
     state = make_state(4, ScriptedValidator([1.0]), **limits)
     counters = state.counters
     counters.update, counters.epoch, counters.batch, counters.seconds = 8, 3, batch, 40.0
-    with state.reporter:
+    with state.reporter.opened():
         validate(state, Interruption())
     (line,) = (line for line in caplog.messages if line.startswith("validation"))
     assert re.fullmatch(rf"validation at update 8 {told}", line)
@@ -50,7 +50,7 @@ def test_a_loss_beyond_that_of_a_guess_is_told(
     make_state: MakeState, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = make_state(4, ScriptedValidator([97.52, 97.51]), max_updates=9)
-    with state.reporter:
+    with state.reporter.opened():
         state.counters.update = 1
         validate(state, Interruption())
         assert caplog.messages == []  # 2.48 is less than ln 12
@@ -67,7 +67,7 @@ def test_samples_are_shown_where_the_model_got_better(
 ) -> None:
     caplog.set_level(logging.INFO, "nmt")
     state = make_state(4, ScriptedValidator([1.0, 0.5, 2.0]), max_updates=9)
-    with state.reporter:
+    with state.reporter.opened():
         for update in (1, 2, 3):
             state.counters.update = update
             validate(state, Interruption())

@@ -145,7 +145,7 @@ def diverging(make_state: MakeState, **options: Any) -> TrainingState:
 
 
 def train(state: TrainingState) -> str:
-    with state.reporter:
+    with state.reporter.opened():
         return Trainer(state, Interruption()).run()
 
 

@@ -42,7 +42,7 @@ def portions(number: int) -> list[LocalUpdate]:
 
 
 def update(state: TrainingState, given: list[LocalUpdate]) -> Tensor:
-    with state.reporter:
+    with state.reporter.opened():
         trainer = Trainer(state, Interruption())
         for portion in given:
             trainer.train_step(portion)
@@ -61,7 +61,7 @@ def test_updates_are_those_of_a_cpu(make_state: MakeState) -> None:
 def test_an_update_waits_for_nothing(make_state: MakeState, precision: torch.dtype) -> None:
     state, given = on_gpu(make_state(), precision), portions(4)
     update(state, given[:2])  # the first ones compile and choose kernels
-    with state.reporter:
+    with state.reporter.opened():
         trainer = Trainer(state, Interruption())
         torch.cuda.set_sync_debug_mode("error")
         try:

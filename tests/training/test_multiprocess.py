@@ -138,7 +138,7 @@ def test_several_processes_make_the_updates_of_one(
             add(objective, likelihood, num_tokens, norm)
 
         state.running_metrics.add = watched  # type: ignore[method-assign]
-        with state.reporter:
+        with state.reporter.opened():
             Trainer(state, Interruption()).run()
         weights = parameters_to_vector(state.model.parameters()).detach()
         return weights, losses, state.counters.num_tokens
@@ -158,7 +158,7 @@ def test_what_one_is_asked_for_all_do_after_the_same_update(make_state: MakeStat
         interruption = Interruption()
         if group.rank == 1:
             state.reporter.advance = lambda: setattr(interruption, "signal", 15)  # type: ignore[method-assign]
-        with state.reporter, pytest.raises(Interrupted):
+        with state.reporter.opened(), pytest.raises(Interrupted):
             Trainer(state, interruption).run()
         return state.counters.update, interruption.signal
 
@@ -176,7 +176,7 @@ def test_a_signal_that_comes_while_they_agree_counts_at_the_next_update(
             return number
 
     state = make_state(group=Asked(), max_updates=9)
-    with state.reporter, pytest.raises(Interrupted):
+    with state.reporter.opened(), pytest.raises(Interrupted):
         Trainer(state, interruption).run()
     assert state.counters.update == 1
 
@@ -194,7 +194,7 @@ def test_batches_that_any_of_them_splits_are_counted(
             state = make_state(group=group, max_updates=2, log_every=1)
         if group.rank == 1:
             runs_out_above(state, 1)
-        with state.reporter:
+        with state.reporter.opened():
             Trainer(state, Interruption()).run()
         return state.counters.num_split
 
@@ -257,7 +257,7 @@ def test_the_first_alone_writes(make_state: MakeState, tmp_path: Path) -> None:
     def train(group: ProcessGroup) -> str:
         with DRAWING:
             state = make_state(group=group, max_updates=4, log_every=1)
-        with state.reporter:
+        with state.reporter.opened():
             return Trainer(state, Interruption()).run()
 
     assert run_ranks(2, train) == ["max_updates (4) reached"] * 2

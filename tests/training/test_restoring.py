@@ -68,7 +68,7 @@ def train(
             interruption.signal = 2
 
     state.reporter.advance = advances  # type: ignore[method-assign]
-    with state.reporter:
+    with state.reporter.opened():
         try:
             reason = Trainer(state, interruption).run()
         except Interrupted:

@@ -35,7 +35,7 @@ def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def train(state: TrainingState) -> str:
-    with state.reporter:
+    with state.reporter.opened():
         return Trainer(state, Interruption()).run()
 
 
@@ -331,7 +331,7 @@ def test_a_step_that_runs_out_of_memory(
 
     state = make_state(max_updates=1)
     monkeypatch.setattr(state.optimizer, "step", fail)
-    with state.reporter, pytest.raises(kind, match=told):
+    with state.reporter.opened(), pytest.raises(kind, match=told):
         train_to_the_end(Config.model_construct(), state, Interruption())
 
 
@@ -342,7 +342,7 @@ def test_a_validation_that_runs_out_of_memory(make_state: MakeState) -> None:
 
     state = make_state(1, Large([]), max_updates=1)
     told = "^out of memory, and not in an update: lower decoding.batch_tokens, .* --resume goes on"
-    with state.reporter, pytest.raises(UserError, match=told):
+    with state.reporter.opened(), pytest.raises(UserError, match=told):
         train_to_the_end(Config.model_construct(), state, Interruption())
 
 
@@ -389,7 +389,7 @@ def test_an_interruption_ends_after_the_update(make_state: MakeState, tmp_path: 
     state = make_state(4, max_updates=9)
     interruption = Interruption()
     interruption.signal = 2
-    with state.reporter, pytest.raises(Interrupted):
+    with state.reporter.opened(), pytest.raises(Interrupted):
         Trainer(state, interruption).run()
     assert not is_checkpoint(tmp_path / "checkpoints/last")
 
@@ -404,7 +404,7 @@ def test_nothing_goes_on_in_the_background_when_it_ends(make_state: MakeState, e
     if end == "signal":
         state.reporter.advance = lambda: setattr(interruption, "signal", 2)  # type: ignore[method-assign]
     expected = {"signal": Interrupted, "error": IndexError}.get(end)
-    with state.reporter, nullcontext() if expected is None else pytest.raises(expected):
+    with state.reporter.opened(), nullcontext() if expected is None else pytest.raises(expected):
         Trainer(state, interruption).run()
     assert state.counters.update == {"epoch": 4, "update": 3, "signal": 1, "error": 2}[end]
     assert not state.loader.is_at_work
@@ -420,7 +420,7 @@ def test_an_interrupted_validation_changes_nothing(make_state: MakeState) -> Non
 
     state.model.decoder.register_forward_hook(interrupts)
     other = make_state(2, ScriptedValidator([1.0]), max_updates=2, ema_decay=0.5)
-    with state.reporter, pytest.raises(Interrupted):
+    with state.reporter.opened(), pytest.raises(Interrupted):
         Trainer(state, interruption).run()
     train(other)
     assert torch.equal(weights(state), weights(other))
@@ -490,6 +490,6 @@ def test_the_time_up_to_an_interruption_counts(
     state = make_state(4, max_updates=9)
     interruption = Interruption()
     state.model.decoder.register_forward_hook(lambda *_: setattr(interruption, "signal", 2))
-    with state.reporter, pytest.raises(Interrupted):
+    with state.reporter.opened(), pytest.raises(Interrupted):
         Trainer(state, interruption).run()
     assert state.counters.seconds > 0.0

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -22,20 +21,10 @@ logger = logging.getLogger(__name__)
 _PACKAGE = logging.getLogger("nmt")
 
 
-class ScalarWriter(Protocol):
-    """What is used of TensorBoard's `SummaryWriter`."""
-
-    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
-        """Write one point."""
-
-    def close(self) -> None:
-        """Flush and end."""
-
-
 class Reporter:
-    """Writes to the terminal and to the files of a run; a context manager.
+    """Writes to the terminal and to the files of a run.
 
-    Until it is entered, nothing is written, and nothing of what is there is cut off.
+    Until it is opened, nothing is written, and nothing of what is there is cut off.
 
     Args:
         metrics: path of `metrics.jsonl`.
@@ -65,13 +54,15 @@ class Reporter:
         self._first_update = first_update
         self._can_plot = True
         self._drawn_at = -math.inf
+        self._writer: Any = None
         self._on_terminal = sys.stderr.isatty()
 
-    def __enter__(self) -> Self:
+    @contextmanager
+    def opened(self) -> Iterator[Self]:
+        """Open the files of the run and the progress bar; close them at the end."""
         self._metrics = MetricsFile(self._metrics_path, self._metrics_end)
         with ExitStack() as stack:
             self._bar = stack.enter_context(self._make_bar())
-            self._writer = None
             if self._make_writer is not None:
                 # What a killed run wrote after the checkpoint is hidden, as it is cut off
                 # metrics.jsonl.
@@ -81,16 +72,7 @@ class Reporter:
                 stack.callback(self._writer.close)
             if self._on_terminal:
                 stack.enter_context(logging_redirect_tqdm([_PACKAGE]))
-            self._exit = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._exit.close()
+            yield self
 
     @property
     def metrics_end(self) -> int:
@@ -154,36 +136,30 @@ class Reporter:
 
 
 class SilentReporter(Reporter):
-    """Of the processes that are not the first: it says nothing, and writes nothing."""
+    """The reporter of all processes but the first: it prints and writes nothing."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        pass
+    @contextmanager
+    def opened(self) -> Iterator[Self]:
+        """Open nothing."""
+        yield self
 
     def advance(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def training(self, update: int, values: Mapping[str, float]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def validation(
         self, update: int, losses: Mapping[str, float], scores: Mapping[str, float]
     ) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def draw_curves(self, pause: float = 0.0) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
-def _tensorboard_writer() -> Callable[..., ScalarWriter]:
-    """The class of TensorBoard's writers."""
+def _tensorboard_writer() -> Callable[..., Any]:
+    """Return the class of TensorBoard's writers."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
@@ -191,8 +167,7 @@ def _tensorboard_writer() -> Callable[..., ScalarWriter]:
             "training.tensorboard: true, but tensorboard is not installed: install the extra "
             "`tensorboard`, or set it to false"
         ) from error
-    writer: Callable[..., ScalarWriter] = SummaryWriter
-    return writer
+    return SummaryWriter
 
 
 class _LogFile(logging.FileHandler):

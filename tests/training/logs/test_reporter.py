@@ -41,7 +41,7 @@ def test_on_a_terminal_a_bar_shows_loss_speed_and_time_left(
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with make(tmp_path) as reporter:
+    with make(tmp_path).opened() as reporter:
         reporter.training(1, VALUES)
         reporter._bar.mininterval = 0.0
         reporter.advance()
@@ -56,7 +56,7 @@ def test_elsewhere_there_is_no_bar_but_a_line(
     stderr = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stderr)
     caplog.set_level(logging.INFO, "nmt")
-    with make(tmp_path) as reporter:
+    with make(tmp_path).opened() as reporter:
         reporter.training(50, VALUES)
         reporter.advance()
     assert stderr.getvalue() == ""
@@ -79,7 +79,7 @@ def test_the_log_has_the_time_and_ends_with_the_with(tmp_path: Path) -> None:
 def test_curves_are_drawn_once_in_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Path] = []
     monkeypatch.setattr(module, "plot_learning_curves", lambda panels, path: drawn.append(path))
-    with make(tmp_path) as reporter:
+    with make(tmp_path).opened() as reporter:
         reporter.draw_curves(1000.0)
         reporter.draw_curves(1000.0)
         assert len(drawn) == 1
@@ -91,7 +91,7 @@ def test_without_matplotlib_it_says_so_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with make(tmp_path) as reporter:
+    with make(tmp_path).opened() as reporter:
         reporter.draw_curves()
         reporter.draw_curves()
     (message,) = caplog.messages
@@ -110,7 +110,7 @@ def test_nothing_is_cut_off_before_it_is_entered(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("of the run\n")
     reporter = make(tmp_path)
     assert (tmp_path / "metrics.jsonl").read_text() == "of the run\n"
-    with reporter:
+    with reporter.opened():
         assert reporter.metrics_end == 0
 
 
@@ -137,7 +137,7 @@ def test_tensorboard_gets_every_figure(tmp_path: Path, monkeypatch: pytest.Monke
         return Writer()
 
     monkeypatch.setattr(module, "_tensorboard_writer", lambda: make_writer)
-    with make(tmp_path, tensorboard=tmp_path / "tensorboard") as reporter:
+    with make(tmp_path, tensorboard=tmp_path / "tensorboard").opened() as reporter:
         reporter.training(10, VALUES)
         reporter.validation(10, {"loss": 3.0}, {"bleu": 7.0})
     assert ("train/loss", 2.5, 10) in written
