@@ -62,7 +62,7 @@ def warn_about_normalization(
         metrics: that are measured; case does not matter where all of them ignore it.
     """
     ignore_case = all(metric.ignores_case for metric in metrics)
-    changes = (normalizer.first_change(line, ignore_case=ignore_case) for line in references)
+    changes = (normalizer.first_changed_word(line, ignore_case=ignore_case) for line in references)
     found = [change for change in changes if change is not None]
     if found:
         logger.warning(

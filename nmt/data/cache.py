@@ -26,7 +26,7 @@ from nmt.data.encoded_corpus import FILES, EncodedCorpus, open_encoded, write_en
 from nmt.data.filters import Filters
 from nmt.data.formats.corpus import Corpus, read_pairs
 from nmt.data.links import read_links
-from nmt.data.source_changes import Note, Snapshot
+from nmt.data.source_changes import LatestEntry, SourceSnapshot
 from nmt.system.atomic_files import atomic_folder
 from nmt.system.untrusted_files import MAX_JSON_BYTES, open_regular, parse_json, read_regular
 from nmt.text.reader import Item, SourceReader
@@ -73,12 +73,12 @@ def encode_corpus(
             "samples them: set tokenizer.sampling_alpha: 0, or leave the alignments out"
         )
     before = before if filters.deduplicate else ()
-    content = _Content(Snapshot.take(files), source_reader, target_reader, filters, before)
+    content = _Content(SourceSnapshot.take(files), source_reader, target_reader, filters, before)
     settings = content.settings()
     key = _key(settings, content.snapshot.digests)
-    entry, note = folder / key, Note(folder, files, settings)
+    entry, latest = folder / key, LatestEntry(folder, files, settings)
     is_whole = content.is_in(entry)
-    note.tell_change(key, is_encoded=is_whole)
+    latest.warn_if_changed(key, is_encoded=is_whole)
     if not is_whole:
         try:
             # Another process may have made it in the meantime.
@@ -90,7 +90,7 @@ def encode_corpus(
                 f"{folder}: cannot write the cache of encoded text: {error.strerror}; "
                 + (os_advice(error) or "give permission there, or choose another folder")
             ) from error
-    note.write(key)
+    latest.write(key)
     return open_encoded(entry, source_reader, target_reader)
 
 
@@ -98,7 +98,7 @@ def encode_corpus(
 class _Content(Generic[Item]):
     """What an entry holds, and all that this follows from; see `encode_corpus`."""
 
-    snapshot: Snapshot
+    snapshot: SourceSnapshot
     source_reader: SourceReader[Item]
     target_reader: SourceReader[str]
     filters: Filters
@@ -115,7 +115,7 @@ class _Content(Generic[Item]):
         }
         # Without these the key is the one that it has always been.
         if self.before:
-            settings["before"] = [Snapshot.take(corpus).digests for corpus in self.before]
+            settings["before"] = [SourceSnapshot.take(corpus).digests for corpus in self.before]
         if files.alignments is not None and files.alignment_units != "words":
             settings["alignment_units"] = files.alignment_units
         return settings

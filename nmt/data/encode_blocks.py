@@ -23,34 +23,20 @@ Block = list[tuple[Item, str]]
 
 
 @dataclass(frozen=True)
-class EncodedSideOfBlock:
-    """One language of N pairs.
-
-    Attributes:
-        tokens: N rows.
-        text: N rows of UTF-8, where a tokenizer samples.
-    """
-
-    tokens: RaggedArray
-    text: RaggedArray | None
-
-
-@dataclass(frozen=True)
 class EncodedBlock:
     """N pairs as tokens.
 
     Attributes:
-        source: the source language.
-        target: the target language.
+        arrays: the tokens, `source` and `target`, and the UTF-8 of the text of a side whose
+            tokenizer samples, `source.text` and `target.text`; N rows each.
         hashes: `[N]`, of the text, where duplicates are looked for.
     """
 
-    source: EncodedSideOfBlock
-    target: EncodedSideOfBlock
+    arrays: dict[str, RaggedArray]
     hashes: NDArray[np.uint64] | None
 
     def __len__(self) -> int:
-        return len(self.source.tokens)
+        return len(self.arrays["source"])
 
 
 @dataclass(frozen=True)
@@ -69,11 +55,10 @@ class BlockEncoder(Generic[Item]):
 
     def __call__(self, block: Block[Item]) -> EncodedBlock:
         """The tokens of all pairs of a block."""
-        return EncodedBlock(
-            _encode(self.source_reader, [source for source, _ in block]),
-            _encode(self.target_reader, [target for _, target in block]),
-            hash_pairs(block) if self.with_hashes else None,
-        )
+        sources, targets = zip(*block, strict=True)
+        arrays = _encode("source", self.source_reader, sources)
+        arrays |= _encode("target", self.target_reader, targets)
+        return EncodedBlock(arrays, hash_pairs(block) if self.with_hashes else None)
 
 
 def encode_blocks(
@@ -111,7 +96,9 @@ def _encode_block(
     return encode(block)
 
 
-def _encode(reader: SourceReader[Any], items: Sequence[Any]) -> EncodedSideOfBlock:
-    tokens = RaggedArray.from_rows([reader.encode(item) for item in items], reader.token_type)
-    text = RaggedArray.from_texts([str(item) for item in items]) if reader.samples else None
-    return EncodedSideOfBlock(tokens, text)
+def _encode(side: str, reader: SourceReader[Any], items: Sequence[Any]) -> dict[str, RaggedArray]:
+    rows = [reader.encode(item) for item in items]
+    arrays = {side: RaggedArray.from_rows(rows, reader.token_type)}
+    if reader.samples:
+        arrays[f"{side}.text"] = RaggedArray.from_texts([str(item) for item in items])
+    return arrays

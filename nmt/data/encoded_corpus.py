@@ -4,7 +4,7 @@ import json
 import logging
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,12 +13,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.encode_blocks import Block, BlockEncoder, EncodedSideOfBlock, encode_blocks
+from nmt.data.encode_blocks import Block, BlockEncoder, encode_blocks
 from nmt.data.filters import FilterReport, Filters, PairFilter
 from nmt.data.links import LINK_TYPE
 from nmt.data.ragged import (
     RaggedArray,
-    RaggedWriter,
     compact_lengths,
     create_ragged,
     open_ragged,
@@ -47,14 +46,14 @@ class EncodedSide:
     """One language of an encoded corpus of N sentence pairs.
 
     Attributes:
-        tokens: N rows of ids, without BOS and EOS, or of the cells of grids.
-        text: N rows of UTF-8, where a tokenizer samples and so is asked again for each epoch.
         reader: what made the tokens.
+        tokens: N rows of ids, without BOS and EOS, or of the cells of grids.
+        text: N rows of UTF-8, where a tokenizer samples and so encodes each epoch again.
     """
 
-    tokens: RaggedArray
-    text: RaggedArray | None
     reader: SourceReader[Any]
+    tokens: RaggedArray
+    text: RaggedArray | None = None
 
     def draw(self, rows: NDArray[np.int64], rngs: Sequence[random.Random]) -> RaggedArray:
         """The tokens of sentences `rows`, `[M]`; `rngs`, M of them, decide what is random."""
@@ -167,22 +166,26 @@ def write_encoded(
     encode = BlockEncoder(source_reader, target_reader, filters.deduplicate)
     report = FilterReport()
     pair_filter = PairFilter(filters, before)
+    types = _types("source", source_reader) | _types("target", target_reader)
+    if links is not None:
+        types[_LINKS] = LINK_TYPE
     with (
-        _side_writer(folder, "source", source_reader) as source,
-        _side_writer(folder, "target", target_reader) as target,
         closing(encode_blocks(_blocks(pairs), encode, num_processes)) as blocks,
-        nullcontext() if links is None else create_ragged(folder, _LINKS, LINK_TYPE) as linked,
+        ExitStack() as files,
     ):
+        writers = {
+            name: files.enter_context(create_ragged(folder, name, dtype))
+            for name, dtype in types.items()
+        }
         for block in blocks:
-            keep, part = pair_filter(
-                block.source.tokens.lengths, block.target.tokens.lengths, block.hashes
-            )
+            arrays = dict(block.arrays)
+            if links is not None:
+                arrays[_LINKS] = RaggedArray.from_rows(list(islice(links, len(block))), LINK_TYPE)
+            lengths = arrays["source"].lengths, arrays["target"].lengths
+            keep, part = pair_filter(*lengths, block.hashes)
             kept = np.flatnonzero(keep)
-            source.append(block.source, kept)
-            target.append(block.target, kept)
-            if links is not None and linked is not None:
-                rows = list(islice(links, len(block)))
-                linked.append(RaggedArray.from_rows(rows, LINK_TYPE).select(kept))
+            for name, writer in writers.items():
+                writer.append(arrays[name].select(kept))
             _log_progress(report.num_read, report.num_read + part.num_read)
             report += part
     if links is not None:
@@ -202,47 +205,24 @@ def open_encoded(
     fields = parse_json(read_regular(folder / _REPORT, MAX_JSON_BYTES))
     if not isinstance(fields, dict) or not all(type(number) is int for number in fields.values()):
         raise ValueError(f"{folder / _REPORT}: no report of filters")
-    return EncodedCorpus(
-        _open_side(folder, "source", source_reader),
-        _open_side(folder, "target", target_reader),
-        FilterReport(**fields),
-        folder,
-        open_ragged(folder, _LINKS, LINK_TYPE) if (folder / f"{_LINKS}.values").exists() else None,
+    source, target = (
+        EncodedSide(reader, *(open_ragged(folder, *file) for file in _types(side, reader).items()))
+        for side, reader in (("source", source_reader), ("target", target_reader))
     )
+    has_links = (folder / f"{_LINKS}.values").exists()
+    links = open_ragged(folder, _LINKS, LINK_TYPE) if has_links else None
+    return EncodedCorpus(source, target, FilterReport(**fields), folder, links)
 
 
-def _open_side(folder: Path, side: str, reader: SourceReader[Any]) -> EncodedSide:
-    tokens = open_ragged(folder, side, reader.token_type)
-    text = open_ragged(folder, f"{side}.text", np.uint8) if reader.samples else None
-    return EncodedSide(tokens, text, reader)
+def _types(side: str, reader: SourceReader[Any]) -> dict[str, np.dtype[Any]]:
+    """Return the names of the arrays of a side, and the types of their values."""
+    types = {side: reader.token_type}
+    return types | {f"{side}.text": np.dtype(np.uint8)} if reader.samples else types
 
 
 def _log_progress(before: int, now: int) -> None:
     if now // _LOG_EVERY > before // _LOG_EVERY:
         logger.info("%s sentence pairs encoded", f"{now:,}")
-
-
-@dataclass(frozen=True)
-class _SideWriter:
-    """Writes one side: tokens, and text where a tokenizer samples."""
-
-    tokens: RaggedWriter
-    text: RaggedWriter | None
-
-    def append(self, side: EncodedSideOfBlock, kept: NDArray[np.int64]) -> None:
-        self.tokens.append(side.tokens.select(kept))
-        if self.text is not None and side.text is not None:
-            self.text.append(side.text.select(kept))
-
-
-@contextmanager
-def _side_writer(folder: Path, side: str, reader: SourceReader[Any]) -> Iterator[_SideWriter]:
-    with ExitStack() as stack:
-        tokens = stack.enter_context(create_ragged(folder, side, reader.token_type))
-        text = None
-        if reader.samples:
-            text = stack.enter_context(create_ragged(folder, f"{side}.text", np.uint8))
-        yield _SideWriter(tokens, text)
 
 
 def _blocks(pairs: Iterable[tuple[Item, str]]) -> Iterator[Block[Item]]:

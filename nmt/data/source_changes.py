@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class SourceSnapshot:
     """What the files of a corpus held when it was taken.
 
     Attributes:
@@ -70,7 +70,7 @@ class Snapshot:
                 )
 
 
-class Note:
+class LatestEntry:
     """Which entry of the cache a corpus had last, whatever its files held then.
 
     Args:
@@ -85,7 +85,7 @@ class Note:
         self._path = folder / f"{name}.latest"
         self._files = files
 
-    def tell_change(self, key: str, *, is_encoded: bool) -> None:
+    def warn_if_changed(self, key: str, *, is_encoded: bool) -> None:
         """Say it if that was another entry than it has now.
 
         Args:

@@ -57,7 +57,7 @@ class Normalizer:
             return [(word, [same]) for word, same in zip(before, after, strict=True)]
         return [(word, self.words(word)) for word in before]
 
-    def first_change(self, text: str, *, ignore_case: bool = False) -> tuple[str, str] | None:
+    def first_changed_word(self, text: str, *, ignore_case: bool = False) -> tuple[str, str] | None:
         """Return the first word that becomes another one, and that one; None: no word does.
 
         Canonically equal words are the same word.

@@ -24,8 +24,8 @@ from nmt.text.sentencepiece_model import (
     Piece,
     SentencePieceModel,
     check_pieces,
-    hide,
     parse_model,
+    special_piece,
     write_model,
 )
 from nmt.text.sentencepiece_tokenizer import ModelType, SentencePieceTokenizer
@@ -99,7 +99,9 @@ def adopt_model(model: SentencePieceModel) -> bytes:
     if model.byte_fallback:  # in the order of their values
         found = {piece.text: piece for piece in model.pieces if piece.kind == BYTE}
         kept = [found[text] for text in BYTE_PIECES if text in found] + kept
-    specials = [Piece(hide(token), 0.0, kind) for token, kind in sorted(KINDS_OF_SPECIALS.items())]
+    specials = [
+        Piece(special_piece(token), 0.0, kind) for token, kind in sorted(KINDS_OF_SPECIALS.items())
+    ]
     adopted = replace(
         model,
         pieces=specials + kept,

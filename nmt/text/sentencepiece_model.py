@@ -71,7 +71,7 @@ class SentencePieceModel:
     rules: bytes
 
 
-def hide(special: int) -> str:
+def special_piece(special: int) -> str:
     """Return a name for a special symbol that no text has, as SentencePiece removes such names."""
     return f"\ue580{SPECIAL_SYMBOLS[special]}"
 
@@ -183,7 +183,9 @@ def write_model(model: SentencePieceModel) -> bytes:
     trainer = [_number(_MODEL_TYPE, number), _number(_BYTE_FALLBACK, int(model.byte_fallback))]
     trainer += [_number(field, model.ids[special]) for special, field in _IDS.items()]
     trainer += [_message(_UNKNOWN_SURFACE, UNKNOWN_TEXT.encode())]
-    trainer += [_message(field, hide(special).encode()) for special, field in _NAMES.items()]
+    trainer += [
+        _message(field, special_piece(special).encode()) for special, field in _NAMES.items()
+    ]
     normalizer = _message(_NORMALIZER_NAME, model.normalizer.encode())
     return b"".join(
         [*pieces, _message(_TRAINER, b"".join(trainer)), _message(_NORMALIZER, normalizer)]

@@ -11,7 +11,7 @@ from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_model import BLANK, check_model, parse_model
 from nmt.text.subword_sampling import MergeDropout, Sampler, UnigramSampler
 from nmt.text.tokenizer import UNKNOWN_TEXT, SavedTokenizer, Tokenizer
-from nmt.text.vocabulary import remember_words
+from nmt.text.vocabulary import cache_words
 
 ModelType = Literal["bpe", "unigram"]
 _BLANK_IN_TEXT: Final = "\ue581"  # for private use: no text has it, and it comes back as the blank
@@ -60,7 +60,7 @@ class SentencePieceTokenizer(Tokenizer):
             if not is_byte[token]  # text can say <0x41>, and does not mean A
         }
         self._texts = self._make_texts()
-        self._known_words = remember_words(lambda word: tuple(self._processor.encode(escape(word))))
+        self._known_words = cache_words(lambda word: tuple(self._processor.encode(escape(word))))
         self._sampler = self._make_sampler() if self.samples else None
 
     def __len__(self) -> int:

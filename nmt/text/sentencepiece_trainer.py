@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from nmt.core.errors import ConfigError, DataError, UserError
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
 from nmt.text.normalization import Normalizer
-from nmt.text.sentencepiece_model import hide
+from nmt.text.sentencepiece_model import special_piece
 from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer, escape
 from nmt.text.tokenizer import UNKNOWN_TEXT, TokenizerTrainer
 from nmt.text.vocabulary import EMPTY_TEXT, count_words
@@ -96,10 +96,10 @@ class SentencePieceTrainer(TokenizerTrainer):
                 unk_id=UNK,
                 bos_id=BOS,
                 eos_id=EOS,
-                pad_piece=hide(PAD),
-                unk_piece=hide(UNK),
-                bos_piece=hide(BOS),
-                eos_piece=hide(EOS),
+                pad_piece=special_piece(PAD),
+                unk_piece=special_piece(UNK),
+                bos_piece=special_piece(BOS),
+                eos_piece=special_piece(EOS),
                 unk_surface=UNKNOWN_TEXT,
                 num_threads=_NUM_THREADS,
                 minloglevel=_LOG_ERRORS_ONLY,

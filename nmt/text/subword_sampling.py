@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from itertools import accumulate, pairwise
 from typing import Protocol
 
-from nmt.text.vocabulary import remember_words
+from nmt.text.vocabulary import cache_words
 
 
 class Sampler(Protocol):
@@ -37,7 +37,7 @@ class MergeDropout:
     def __init__(self, ranks: Mapping[str, float], probability: float) -> None:
         self._ranks = ranks
         self._log_keep = math.log1p(-probability)
-        self._undisturbed = remember_words(self._merge_all)
+        self._undisturbed = cache_words(self._merge_all)
 
     def __call__(self, word: str, rng: random.Random) -> list[str]:
         """The pieces of a word."""
@@ -131,7 +131,7 @@ class UnigramSampler:
     def __init__(self, scores: Mapping[str, float], alpha: float) -> None:
         self._scores = {piece: alpha * score for piece, score in scores.items()}
         self._longest = max(map(len, scores))
-        self._lattice = remember_words(self._filter, most=2**13)  # they are large
+        self._lattice = cache_words(self._filter, most=2**13)  # they are large
 
     def __call__(self, word: str, rng: random.Random) -> list[str]:
         """The pieces of a word."""

@@ -21,7 +21,7 @@ EMPTY_TEXT: Final = (
 )
 
 
-def remember_words(function: Callable[[str], T], most: int = 2**15) -> Callable[[str], T]:
+def cache_words(function: Callable[[str], T], most: int = 2**15) -> Callable[[str], T]:
     """The same function of a word, which must be pure, with the latest `most` words remembered."""
     remembered = lru_cache(most)(function)
     return lambda word: remembered(word) if len(word) <= _LONGEST_REMEMBERED else function(word)

@@ -10,7 +10,7 @@ from nmt.core.scripts import is_punctuation
 from nmt.core.special_tokens import UNK
 from nmt.text.normalization import Normalizer
 from nmt.text.tokenizer import TokenizerTrainer
-from nmt.text.vocabulary import Vocabulary, VocabularyTokenizer, count_words, remember_words
+from nmt.text.vocabulary import Vocabulary, VocabularyTokenizer, cache_words, count_words
 
 JOINER: Final = "￭"
 _JOINER_IN_TEXT: Final = (
@@ -70,7 +70,7 @@ class WordTokenizer(VocabularyTokenizer):
 
     def __init__(self, normalizer: Normalizer, vocabulary: Vocabulary) -> None:
         super().__init__(normalizer, vocabulary)
-        self._known_words = remember_words(lambda word: tuple(map(self._find, split_word(word))))
+        self._known_words = cache_words(lambda word: tuple(map(self._find, split_word(word))))
 
     def encode_word(self, word: str) -> tuple[int, ...]:
         """The tokens of the word and of its punctuation."""

@@ -135,10 +135,11 @@ def test_each_side_is_read_by_its_own_tokenizer() -> None:
     source = WordTrainer(Normalizer()).train(lambda: iter(["a b c"]))
     target = WordTrainer(Normalizer()).train(lambda: iter(["x a"]))
     block = BlockEncoder(source, target, with_hashes=False)([("c a", "a x a"), ("b", "")])
+    assert block.arrays.keys() == {"source", "target"}
     for side, reader, texts in (
-        (block.source, source, ["c a", "b"]),
-        (block.target, target, ["a x a", ""]),
+        ("source", source, ["c a", "b"]),
+        ("target", target, ["a x a", ""]),
     ):
-        assert [side.tokens[row].tolist() for row in (0, 1)] == [reader.encode(t) for t in texts]
-        assert side.text is None
+        tokens = block.arrays[side]
+        assert [tokens[row].tolist() for row in (0, 1)] == [reader.encode(t) for t in texts]
     assert block.hashes is None

@@ -79,12 +79,12 @@ def test_canonically_equal_text_becomes_the_same(form, text):
     ],
 )
 def test_the_first_word_that_becomes_another_one(normalizer, text, change):
-    assert normalizer.first_change(text) == change
+    assert normalizer.first_changed_word(text) == change
 
 
 def test_case_can_be_left_out_of_account():
-    assert Normalizer(lowercase=True).first_change("ein Hund", ignore_case=True) is None
-    change = Normalizer("nfkc", lowercase=True).first_change("Hund ½ Ö", ignore_case=True)
+    assert Normalizer(lowercase=True).first_changed_word("ein Hund", ignore_case=True) is None
+    change = Normalizer("nfkc", lowercase=True).first_changed_word("Hund ½ Ö", ignore_case=True)
     assert change == ("½", "1⁄2")
 
 

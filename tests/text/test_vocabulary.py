@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from nmt.core.errors import DataError
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.text.normalization import Normalizer
-from nmt.text.vocabulary import Vocabulary, count_words, remember_words
+from nmt.text.vocabulary import Vocabulary, cache_words, count_words
 
 COUNTS = Counter({"b": 2, "a": 2, "c": 5, "d": 1})
 
@@ -71,13 +71,13 @@ def test_the_latest_short_words_are_computed_once():
         asked.append(word)
         return word.upper()
 
-    remembered = remember_words(shout, most=2)
+    remembered = cache_words(shout, most=2)
     assert [remembered(word) for word in ("a", "b", "a", "c", "a", "b")] == list("ABACAB")
     assert asked == ["a", "b", "c", "b"]
 
 
 def test_long_words_are_computed_each_time_to_bound_the_memory():
     asked = []
-    remembered = remember_words(lambda word: asked.append(word) or len(word))
+    remembered = cache_words(lambda word: asked.append(word) or len(word))
     assert [remembered("x" * 51), remembered("x" * 51), remembered("x" * 50)] == [51, 51, 50]
     assert len(asked) == 3

@@ -137,7 +137,7 @@ def corpus_of(lengths: list[tuple[int, int]], width: tuple[int, ...] = ()) -> En
         RaggedArray.from_rows([np.full((length, *shape), 4) for length in of_side])
         for of_side, shape in zip(zip(*lengths, strict=True), (width, ()), strict=True)
     ]
-    source, target = (EncodedSide(side, None, cast(Any, None)) for side in sides)
+    source, target = (EncodedSide(cast(Any, None), side) for side in sides)
     return EncodedCorpus(source, target, FilterReport(), Path())
 
 
