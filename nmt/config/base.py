@@ -58,15 +58,18 @@ class Variants:
         """One line on a choice, from its docstring."""
         return (self._groups[name].__doc__ or "").partition("\n")[0]
 
-    def _read(self, given: Any) -> Any:
-        """The group that is named, made of its options; all else is left to who refuses it."""
+    def read(self, given: Any) -> Any:
+        """Return the group that is named, made of its options; the first where none is named.
+
+        Raises:
+            ValidationError: there is no group of that name, or an option is wrong.
+        """
         if isinstance(given, Options):
             return given
         if isinstance(given, str):
             given = {"name": given}
-        name = self.names()[0]
-        if isinstance(given, dict):
-            name = given.get("name", name)
+        default = self.names()[0]
+        name = given.get("name", default) if isinstance(given, dict) else default
         if not isinstance(name, str) or name not in self._groups:
             refuse("", unknown(self.kind, str(name), self.names()))
         return self._groups[name].model_validate(given)
@@ -75,7 +78,7 @@ class Variants:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         """Hook of pydantic: what to do with a field that is annotated with this."""
-        return core_schema.no_info_before_validator_function(self._read, handler(source))
+        return core_schema.no_info_before_validator_function(self.read, handler(source))
 
 
 def _check_no_nul(text: str) -> str:

@@ -10,6 +10,7 @@ import ast
 import functools
 import importlib
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -95,6 +96,7 @@ class PlugIn(BaseModel):
         return {"name": given} if isinstance(given, str) else given
 
 
+@dataclass(frozen=True)
 class Table:
     """A torch-free pointer to a table of plug-ins; in `Annotated`, the validator of a field.
 
@@ -102,16 +104,15 @@ class Table:
     options checked, converted and completed with their defaults; an `Annotated[str, TABLE]` is one
     of the names.
 
-    Args:
+    Attributes:
         kind: what an entry is, in words, for messages.
         module: where the table is written.
         attribute: its name there.
     """
 
-    def __init__(self, kind: str, module: str, attribute: str) -> None:
-        self.kind = kind
-        self.module = module
-        self.attribute = attribute
+    kind: str
+    module: str
+    attribute: str
 
     def names(self) -> list[str]:
         """The names that may be chosen, in the order of the table; imports nothing."""

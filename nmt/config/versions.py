@@ -40,12 +40,9 @@ def name_trained_score(tree: Tree) -> Tree:
 
 
 def _have_unequal_sizes(model: Any) -> bool:
-    encoder = model.get("encoder", {})
-    if isinstance(encoder, str):
-        encoder = {"name": encoder}
     try:
-        group = ENCODERS.options(encoder.get("name", ENCODERS.names()[0]))
-        size: int = group.model_validate(encoder).output_size  # type: ignore[attr-defined]
-        return size != DecoderConfig.model_validate(model.get("decoder", {})).hidden_size
-    except (AttributeError, KeyError, TypeError, ValidationError):
+        encoder = ENCODERS.read(model.get("encoder", {}))
+        decoder = DecoderConfig.model_validate(model.get("decoder", {}))
+    except ValidationError:
         return False  # which is refused where the whole is read
+    return bool(encoder.output_size != decoder.hidden_size)
