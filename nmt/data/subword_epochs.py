@@ -81,7 +81,7 @@ class SubwordEpoch:
     def cancel(self) -> None:
         """End the processes; there is no result then."""
         if self._workers is not None:
-            self._workers.__exit__()
+            self._workers.terminate()
             self._future.exception()  # waits; that the processes were ended is no news
 
     def _receive(self, workers: WorkerPool[EncodedCorpus]) -> None:
