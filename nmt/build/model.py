@@ -14,8 +14,7 @@ from nmt.config.model import AttentionConfig, EncoderConfig, GridEncoderConfig, 
 from nmt.config.registry import PlugIn
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.tensor_checks import count_bytes, find_above, find_misfit, find_not_finite
-from nmt.nn.attention.attention import Attention, BaseAttention
-from nmt.nn.attention.fixed import FixedContext
+from nmt.nn.attention.attention import Attention, BaseAttention, FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
 from nmt.nn.decoders.decoder import Decoder, DecoderParts, LayerOptions
 from nmt.nn.encoders.encoder import RecurrentEncoder

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nmt.nn.encoders.encoder import EncoderOutput
 from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.shapes import Hidden
 
 
 class Bridge(nn.Module, ABC):
@@ -48,7 +49,7 @@ class FinalBridge(Bridge):
         """The first state of each decoder layer."""
         return self._states(encoded.final[:, -1])
 
-    def _states(self, summary: Float[Tensor, "B H"]) -> Float[Tensor, "B L Z"]:
+    def _states(self, summary: Hidden) -> Float[Tensor, "B L Z"]:
         states = torch.tanh(self.projection(summary))
         return states.view(states.shape[0], self.num_layers, self.state_size)
 

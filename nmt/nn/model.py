@@ -12,16 +12,14 @@ from torch import Tensor, nn
 from nmt.core.batch import Batch
 from nmt.core.coverage import Coverage
 from nmt.nn.attention.alignments.alignment import SampledAlignment
-from nmt.nn.attention.fixed import FixedContext
 from nmt.nn.bridge import Bridge
 from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderState
-from nmt.nn.encoders.encoder import EncoderOutput, RecurrentEncoder
+from nmt.nn.encoders.encoder import EncoderOutput, RecurrentEncoder, length_mask
 from nmt.nn.encoders.grid import GridEmbedding, GridEncoder
 from nmt.nn.layers.dropout import Dropout
 from nmt.nn.layers.embedding import WordEmbedding
 from nmt.nn.layers.initialization import initialize_linear
 from nmt.nn.layers.int8 import Int8Linear, quantize
-from nmt.nn.layers.masks import length_mask
 
 Projection = Callable[[Tensor], Tensor]
 """From vectors of the decoder to logits."""
@@ -85,7 +83,7 @@ class Model(nn.Module):
     @property
     def has_attention(self) -> bool:
         """Whether the decoder looks anywhere; else the source is one fixed vector to it."""
-        return not isinstance(self.decoder.attention, FixedContext)
+        return not self.decoder.attention.is_fixed
 
     def quantize(self) -> None:
         """Go over to weights of 8 bits in all that is computed for each word, for good.

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.nn.attention.alignments.table import ALIGNMENTS
-from nmt.nn.attention.attention import Attention
-from nmt.nn.attention.fixed import FixedContext
+from nmt.nn.attention.attention import Attention, FixedContext
 from nmt.nn.attention.scores.additive import AdditiveScore
 from nmt.nn.decoders.bahdanau import BahdanauDecoder
 from nmt.nn.decoders.conditional import ConditionalDecoder

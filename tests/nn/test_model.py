@@ -16,8 +16,7 @@ from nmt.core.tensor_tree import repeat, select
 from nmt.nn.attention.alignments.alignment import Alignment
 from nmt.nn.attention.alignments.hard import HardAlignment
 from nmt.nn.attention.alignments.table import ALIGNMENTS
-from nmt.nn.attention.attention import Attention, BaseAttention
-from nmt.nn.attention.fixed import FixedContext
+from nmt.nn.attention.attention import Attention, BaseAttention, FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
 from nmt.nn.attention.scores.table import SCORES
 from nmt.nn.bridge import BRIDGES

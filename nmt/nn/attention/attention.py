@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,6 +13,7 @@ from nmt.core.tensor_tree import Shared
 from nmt.nn.attention.alignments.alignment import Alignment, SampledAlignment
 from nmt.nn.attention.scores.score import Score
 from nmt.nn.fused.attention_tape import AttentionInputs
+from nmt.nn.shapes import Hidden, Mask, Queries, Values
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,9 @@ class AttentionOutput:
 class BaseAttention(nn.Module, ABC):
     """What a decoder reads the source through: prepare once, start, then look, step by step."""
 
+    is_fixed: ClassVar[bool] = False
+    """Whether it is one vector at each step, without weights: no attention."""
+
     @property
     def slow_path_reason(self) -> str | None:
         """Why a decoder with this attention has no fast path; None: it has one."""
@@ -104,11 +109,11 @@ class BaseAttention(nn.Module, ABC):
     @abstractmethod
     def prepare(
         self,
-        values: Float[Tensor, "B S H"],
-        mask: Bool[Tensor, "B S"],
+        values: Values,
+        mask: Mask,
         *,
         keys: Float[Tensor, "B S I"] | None = None,
-        summary: Float[Tensor, "B H"] | None = None,
+        summary: Hidden | None = None,
     ) -> AnyMemory:
         """The memory of these values, with all that can be computed beforehand.
 
@@ -121,13 +126,13 @@ class BaseAttention(nn.Module, ABC):
 
     @abstractmethod
     def start(self, memory: AnyMemory) -> AnyAttentionState:
-        """What is remembered before the first step."""
+        """Return the state before the first step."""
 
     @abstractmethod
     def forward(
-        self, query: Float[Tensor, "B T Q"], memory: AnyMemory, state: AnyAttentionState = None
+        self, query: Queries, memory: AnyMemory, state: AnyAttentionState = None
     ) -> AttentionOutput:
-        """Look at the memory, once for each of T queries.
+        """Attend to the memory, once for each of T queries.
 
         Args:
             query: what is asked.
@@ -174,46 +179,78 @@ class Attention(BaseAttention):
 
     def prepare(
         self,
-        values: Float[Tensor, "B S H"],
-        mask: Bool[Tensor, "B S"],
+        values: Values,
+        mask: Mask,
         *,
         keys: Float[Tensor, "B S I"] | None = None,
-        summary: Float[Tensor, "B H"] | None = None,
+        summary: Hidden | None = None,
     ) -> Memory:
         """The memory of these values, with what the score can compute beforehand."""
         return Memory(self.score.keys(values if keys is None else keys), values, mask)
 
     def start(self, memory: AnyMemory) -> AttentionState | None:
-        """What is remembered before the first step."""
+        """Return the state before the first step."""
         assert isinstance(memory, Memory)
         score = self.score.start(memory.keys, memory.mask)
         alignment = self.alignment.start(memory.mask)
         return None if score is None and alignment is None else AttentionState(score, alignment)
 
     def forward(
-        self, query: Float[Tensor, "B T Q"], memory: AnyMemory, state: AnyAttentionState = None
+        self, query: Queries, memory: AnyMemory, state: AnyAttentionState = None
     ) -> AttentionOutput:
-        """Look at the memory, once for each of T queries."""
+        """Attend to the memory, once for each of T queries."""
         assert isinstance(memory, Memory) and not isinstance(state, tuple)
         state = self.start(memory) if state is None else state
         if not self.is_sequential or query.shape[1] == 1:
-            return self._look(query, memory, state or AttentionState())
+            return self._attend(query, memory, state or AttentionState())
         steps = []
         for step in query.unbind(1):
-            steps.append(self._look(step.unsqueeze(1), memory, state or AttentionState()))
+            steps.append(self._attend(step.unsqueeze(1), memory, state or AttentionState()))
             state = steps[-1].state
             assert not isinstance(state, tuple)
         return AttentionOutput.cat(steps)
 
-    def _look(self, query: Tensor, memory: Memory, state: AttentionState) -> AttentionOutput:
+    def _attend(self, query: Tensor, memory: Memory, state: AttentionState) -> AttentionOutput:
         scores = self.score(query, memory.keys, state.score)
         aligned = self.alignment(scores, memory.mask, query, state.alignment)
         covered = state.score
         if covered is not None:
-            covered = self.score.look(query, memory.keys, covered, aligned.weights)
+            covered = self.score.update(query, memory.keys, covered, aligned.weights)
         after = None
         if covered is not None or aligned.state is not None:
             after = AttentionState(covered, aligned.state)
         return AttentionOutput(
             aligned.weights @ memory.values, aligned.weights, after, aligned.sampled
         )
+
+
+class FixedContext(BaseAttention):
+    """The source as one vector, the same at each step (Cho 2014: c); its weights are all zero."""
+
+    is_fixed: ClassVar[bool] = True
+
+    def prepare(
+        self,
+        values: Values,
+        mask: Mask,
+        *,
+        keys: Float[Tensor, "B S I"] | None = None,
+        summary: Hidden | None = None,
+    ) -> Summary:
+        """The summary."""
+        assert summary is not None, "a fixed context is made of the summary"
+        return Summary(summary, mask)
+
+    def start(self, memory: AnyMemory) -> None:
+        """Nothing is remembered."""
+        return None
+
+    def forward(
+        self, query: Queries, memory: AnyMemory, state: AnyAttentionState = None
+    ) -> AttentionOutput:
+        """The one vector, T times."""
+        assert isinstance(memory, Summary)
+        num_steps = query.shape[1]
+        context = memory.vector.unsqueeze(1).expand(-1, num_steps, -1)
+        weights = context.new_zeros(context.shape[0], num_steps, memory.mask.shape[1])
+        return AttentionOutput(context, weights)

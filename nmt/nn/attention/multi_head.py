@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.nn.attention.alignments.alignment import SampledAlignment
@@ -18,6 +18,7 @@ from nmt.nn.attention.attention import (
     Memory,
 )
 from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.shapes import Hidden, Mask, Queries, Values
 
 
 class MultiHeadAttention(BaseAttention):
@@ -64,11 +65,11 @@ class MultiHeadAttention(BaseAttention):
 
     def prepare(
         self,
-        values: Float[Tensor, "B S H"],
-        mask: Bool[Tensor, "B S"],
+        values: Values,
+        mask: Mask,
         *,
         keys: Float[Tensor, "B S I"] | None = None,
-        summary: Float[Tensor, "B H"] | None = None,
+        summary: Hidden | None = None,
     ) -> tuple[Memory, ...]:
         """A memory for each head."""
         keys = values if keys is None else keys
@@ -87,9 +88,9 @@ class MultiHeadAttention(BaseAttention):
         )
 
     def forward(
-        self, query: Float[Tensor, "B T Q"], memory: AnyMemory, state: AnyAttentionState = None
+        self, query: Queries, memory: AnyMemory, state: AnyAttentionState = None
     ) -> AttentionOutput:
-        """Look at the memory, once for each of T queries."""
+        """Attend to the memory, once for each of T queries."""
         state = self.start(memory) if state is None else state
         assert isinstance(memory, tuple) and isinstance(state, tuple)
         queries = self._split(self.query_projection(query))

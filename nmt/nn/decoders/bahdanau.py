@@ -2,14 +2,12 @@
 
 from dataclasses import replace
 
-from jaxtyping import Float
-from torch import Tensor
-
 from nmt.nn.attention.attention import AttentionOutput
 from nmt.nn.decoders.decoder import DecoderOutput, DecoderParts, DecoderState
 from nmt.nn.decoders.deep_output import DeepOutputDecoder
 from nmt.nn.decoders.stepwise import StepState
 from nmt.nn.fused.bahdanau import FusedBahdanau
+from nmt.nn.shapes import Embedded, Gates, Hidden
 
 
 class BahdanauDecoder(DeepOutputDecoder):
@@ -32,16 +30,12 @@ class BahdanauDecoder(DeepOutputDecoder):
         self.context_to_gates = self.layers[0].gates_from(parts.value_size)
         self.slow_path_reason = self._find_slow_path_reason(parts, fused=fused)
 
-    def _step(
-        self, word: Float[Tensor, "B G"], state: StepState
-    ) -> tuple[Float[Tensor, "B H"], AttentionOutput]:
+    def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
         attended = self._attend(self.layers[0].hidden(state.recurrent[0]), state)
         gates = word + self.context_to_gates(attended.context.squeeze(1))
         return self._step_layers(gates, state), attended
 
-    def _forward_fused(
-        self, embedded: Float[Tensor, "B T E"], state: DecoderState
-    ) -> DecoderOutput:
+    def _forward_fused(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         cell, context_weight = self.layers[0], self.context_to_gates.get_parameter("weight")
         states, contexts, weights = self._run_fused(
             FusedBahdanau, embedded, state, cell.weight_hidden, context_weight, cell.bias_hidden

@@ -2,14 +2,12 @@
 
 from dataclasses import replace
 
-from jaxtyping import Float
-from torch import Tensor
-
 from nmt.nn.attention.attention import AttentionOutput
 from nmt.nn.decoders.decoder import DecoderOutput, DecoderParts, DecoderState
 from nmt.nn.decoders.deep_output import DeepOutputDecoder
 from nmt.nn.decoders.stepwise import StepState
 from nmt.nn.fused.conditional import FusedConditional
+from nmt.nn.shapes import Embedded, Gates, Hidden
 
 
 class ConditionalDecoder(DeepOutputDecoder):
@@ -29,9 +27,7 @@ class ConditionalDecoder(DeepOutputDecoder):
         self.second = parts.make_cell(parts.value_size)
         self.slow_path_reason = self._find_slow_path_reason(parts, fused=fused)
 
-    def _step(
-        self, word: Float[Tensor, "B G"], state: StepState
-    ) -> tuple[Float[Tensor, "B H"], AttentionOutput]:
+    def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
         first, dropout_mask = self.layers[0], state.dropout_masks[0]
         between = first(word, state.recurrent[0], dropout_mask)
         attended = self._attend(first.hidden(between), state)
@@ -39,9 +35,7 @@ class ConditionalDecoder(DeepOutputDecoder):
         state.recurrent[0] = self.second(context, between, dropout_mask)
         return self._step_upper(self.second.hidden(state.recurrent[0]), state), attended
 
-    def _forward_fused(
-        self, embedded: Float[Tensor, "B T E"], state: DecoderState
-    ) -> DecoderOutput:
+    def _forward_fused(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         first, second = self.layers[0], self.second
         states, contexts, weights = self._run_fused(
             FusedConditional,

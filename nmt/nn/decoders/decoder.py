@@ -14,6 +14,7 @@ from nmt.nn.attention.alignments.alignment import SampledAlignment
 from nmt.nn.attention.attention import AnyAttentionState, AnyMemory, BaseAttention
 from nmt.nn.layers.dropout import Dropout
 from nmt.nn.recurrent.recurrent import Cell
+from nmt.nn.shapes import Embedded
 
 
 @dataclass(frozen=True)
@@ -143,11 +144,11 @@ class Decoder(nn.Module, ABC):
         )
 
     @abstractmethod
-    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> DecoderOutput:
+    def forward(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         """Go on from `state` through T words."""
 
     def _unroll(
-        self, embedded: Float[Tensor, "B T E"], state: DecoderState
+        self, embedded: Embedded, state: DecoderState
     ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B L Z"]]:
         """Run all steps, layer by layer: the hidden states of the top, the last state of each."""
         inputs, final = embedded, []

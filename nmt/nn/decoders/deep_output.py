@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from nmt.nn.decoders.decoder import DecoderParts
 from nmt.nn.decoders.stepwise import StepwiseDecoder
 from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.shapes import Contexts, Embedded
 
 
 class DeepOutputDecoder(StepwiseDecoder):
@@ -25,10 +26,7 @@ class DeepOutputDecoder(StepwiseDecoder):
             initialize_linear(linear)
 
     def _read_out(
-        self,
-        outputs: Float[Tensor, "B T H"],
-        embedded: Float[Tensor, "B T E"],
-        contexts: Float[Tensor, "B T C"],
+        self, outputs: Float[Tensor, "B T H"], embedded: Embedded, contexts: Contexts
     ) -> Float[Tensor, "B T O"]:
         return torch.tanh(
             self.state_to_output(outputs)

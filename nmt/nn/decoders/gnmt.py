@@ -9,6 +9,7 @@ from nmt.nn.decoders.decoder import DecoderParts
 from nmt.nn.decoders.stepwise import StepState, StepwiseDecoder
 from nmt.nn.layers.initialization import initialize_linear
 from nmt.nn.recurrent.recurrent import Cell
+from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden
 
 
 class GNMTDecoder(StepwiseDecoder):
@@ -35,9 +36,7 @@ class GNMTDecoder(StepwiseDecoder):
         """Numbers that go into a layer above the first: of the layer below, and of the context."""
         return first.hidden_size + value_size
 
-    def _step(
-        self, word: Float[Tensor, "B G"], state: StepState
-    ) -> tuple[Float[Tensor, "B H"], AttentionOutput]:
+    def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
         first = self.layers[0]
         gates = word + self.context_to_gates(state.input_feed)
         state.recurrent[0] = first(gates, state.recurrent[0], state.dropout_masks[0])
@@ -47,9 +46,6 @@ class GNMTDecoder(StepwiseDecoder):
         return self._step_upper(hidden, state, state.input_feed), attended
 
     def _read_out(
-        self,
-        outputs: Float[Tensor, "B T H"],
-        embedded: Float[Tensor, "B T E"],
-        contexts: Float[Tensor, "B T C"],
+        self, outputs: Float[Tensor, "B T H"], embedded: Embedded, contexts: Contexts
     ) -> Float[Tensor, "B T O"]:
         return torch.tanh(self.combine(torch.cat([contexts, outputs], dim=-1)))

@@ -11,6 +11,7 @@ from nmt.nn.decoders.decoder import DecoderOutput, DecoderParts, DecoderState
 from nmt.nn.decoders.stepwise import StepState, StepwiseDecoder
 from nmt.nn.fused.luong import FusedLuong
 from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.shapes import Contexts, Embedded, Gates
 
 
 class LuongDecoder(StepwiseDecoder):
@@ -40,7 +41,7 @@ class LuongDecoder(StepwiseDecoder):
         self.combine = nn.Linear(parts.value_size + self.hidden_size, parts.output_size)
         initialize_linear(self.combine)
 
-    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> DecoderOutput:
+    def forward(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         """Continue from `state` with T words."""
         if self.fed_to_gates is not None:
             return super().forward(embedded, state)
@@ -50,9 +51,7 @@ class LuongDecoder(StepwiseDecoder):
         after = replace(state, recurrent=recurrent, attention=attended.state)
         return DecoderOutput(vectors, attended.weights, after, attended.sampled)
 
-    def _step(
-        self, word: Float[Tensor, "B G"], state: StepState
-    ) -> tuple[Float[Tensor, "B O"], AttentionOutput]:
+    def _step(self, word: Gates, state: StepState) -> tuple[Float[Tensor, "B O"], AttentionOutput]:
         assert self.fed_to_gates is not None
         hidden = self._step_layers(word + self.fed_to_gates(state.input_feed), state)
         attended = self._attend(hidden, state)
@@ -60,10 +59,7 @@ class LuongDecoder(StepwiseDecoder):
         return state.input_feed, attended
 
     def _read_out(
-        self,
-        outputs: Float[Tensor, "B T O"],
-        embedded: Float[Tensor, "B T E"],
-        contexts: Float[Tensor, "B T C"],
+        self, outputs: Float[Tensor, "B T O"], embedded: Embedded, contexts: Contexts
     ) -> Float[Tensor, "B T O"]:
         return outputs
 
@@ -73,9 +69,7 @@ class LuongDecoder(StepwiseDecoder):
         """Return the attentional vectors."""
         return torch.tanh(self.combine(torch.cat([context, hidden], dim=-1)))
 
-    def _forward_fused(
-        self, embedded: Float[Tensor, "B T E"], state: DecoderState
-    ) -> DecoderOutput:
+    def _forward_fused(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         cell = self.layers[0]
         assert self.fed_to_gates is not None and state.input_feed is not None
         vectors, states, weights = self._run_fused(

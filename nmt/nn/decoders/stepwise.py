@@ -11,6 +11,7 @@ from torch.autograd import Function
 from nmt.nn.attention.attention import AnyAttentionState, AnyMemory, AttentionOutput
 from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderParts, DecoderState
 from nmt.nn.fused.decoder import run_fused
+from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden
 
 
 @dataclass
@@ -39,7 +40,7 @@ class StepwiseDecoder(Decoder):
         parts: what it is made of.
     """
 
-    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> DecoderOutput:
+    def forward(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         """Continue from `state` with T words."""
         # One word has nothing to fuse, and joining the weights would take time.
         if self.slow_path_reason is None and embedded.shape[1] > 1:
@@ -70,9 +71,7 @@ class StepwiseDecoder(Decoder):
         )
 
     @abstractmethod
-    def _step(
-        self, word: Float[Tensor, "B G"], state: StepState
-    ) -> tuple[Float[Tensor, "B H"], AttentionOutput]:
+    def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
         """Run one step: its output and where it looked; `state` is changed in place.
 
         Args:
@@ -82,14 +81,11 @@ class StepwiseDecoder(Decoder):
 
     @abstractmethod
     def _read_out(
-        self,
-        outputs: Float[Tensor, "B T H"],
-        embedded: Float[Tensor, "B T E"],
-        contexts: Float[Tensor, "B T C"],
+        self, outputs: Float[Tensor, "B T H"], embedded: Embedded, contexts: Contexts
     ) -> Float[Tensor, "B T O"]:
         """Return the vectors that the projection to the vocabulary reads."""
 
-    def _attend(self, query: Float[Tensor, "B H"], state: StepState) -> AttentionOutput:
+    def _attend(self, query: Hidden, state: StepState) -> AttentionOutput:
         """Look once."""
         attended: AttentionOutput = self.attention(
             query.unsqueeze(1), state.memory, state.attention
@@ -97,18 +93,15 @@ class StepwiseDecoder(Decoder):
         state.attention = attended.state
         return attended
 
-    def _step_layers(self, gates: Float[Tensor, "B G"], state: StepState) -> Float[Tensor, "B H"]:
+    def _step_layers(self, gates: Gates, state: StepState) -> Hidden:
         """Run one step of all layers: the hidden state of the top."""
         first = self.layers[0]
         state.recurrent[0] = first(gates, state.recurrent[0], state.dropout_masks[0])
         return self._step_upper(first.hidden(state.recurrent[0]), state)
 
     def _step_upper(
-        self,
-        hidden: Float[Tensor, "B H"],
-        state: StepState,
-        context: Float[Tensor, "B C"] | None = None,
-    ) -> Float[Tensor, "B H"]:
+        self, hidden: Hidden, state: StepState, context: Float[Tensor, "B C"] | None = None
+    ) -> Hidden:
         """Run one step of the layers above the first: the hidden state of the top.
 
         Args:
@@ -134,16 +127,14 @@ class StepwiseDecoder(Decoder):
             return "recurrent dropout"
         return self.layers[0].slow_path_reason or self.attention.slow_path_reason
 
-    def _forward_fused(
-        self, embedded: Float[Tensor, "B T E"], state: DecoderState
-    ) -> DecoderOutput:
+    def _forward_fused(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         """Do the same as one autograd node, where there is no `slow_path_reason`."""
         raise NotImplementedError(self.slow_path_reason)
 
     def _run_fused(
         self,
         function: type[Function],
-        embedded: Float[Tensor, "B T E"],
+        embedded: Embedded,
         state: DecoderState,
         hidden: Float[Tensor, "G H"],
         *others: Tensor,

@@ -4,12 +4,12 @@ from dataclasses import replace
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from nmt.nn.attention.attention import AttentionOutput
 from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderParts, DecoderState
 from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.shapes import Embedded
 
 
 class SutskeverDecoder(Decoder):
@@ -29,7 +29,7 @@ class SutskeverDecoder(Decoder):
         self.state_to_output = nn.Linear(self.hidden_size, parts.output_size)
         initialize_linear(self.state_to_output)
 
-    def forward(self, embedded: Float[Tensor, "B T E"], state: DecoderState) -> DecoderOutput:
+    def forward(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         """Go on from `state` through T words."""
         outputs, recurrent = self._unroll(embedded, state)
         nothing: AttentionOutput = self.attention(outputs, state.memory)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from nmt.nn.layers.dropout import Dropout
 from nmt.nn.recurrent.recurrent import Cell
+from nmt.nn.shapes import Mask, Values
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class EncoderOutput:
     states: Float[Tensor, "B S H"]
     final: Float[Tensor, "B L H"]
     mask: Bool[Tensor, "B S"]
+
+
+def length_mask(lengths: Int[Tensor, " B"], size: int) -> Bool[Tensor, "B {size}"]:
+    """Return a mask that is True at the first `lengths[b]` of `size` positions of row b."""
+    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
 
 
 class RecurrentEncoder(nn.Module):
@@ -64,7 +70,7 @@ class RecurrentEncoder(nn.Module):
         self.residual = residual
         self.output_size = input_size
 
-    def forward(self, embedded: Float[Tensor, "B S E"], mask: Bool[Tensor, "B S"]) -> EncoderOutput:
+    def forward(self, embedded: Float[Tensor, "B S E"], mask: Mask) -> EncoderOutput:
         """Encode sentences padded on the right; padding changes nothing."""
         states, final = embedded, []
         for layer, cells in enumerate(self.layers):
@@ -79,9 +85,7 @@ class RecurrentEncoder(nn.Module):
             final.append(torch.cat(ends, dim=-1))
         return EncoderOutput(states, torch.stack(final, dim=1), mask)
 
-    def _read(
-        self, cell: Cell, inputs: Float[Tensor, "B S I"], mask: Bool[Tensor, "B S"]
-    ) -> Float[Tensor, "B S H"]:
+    def _read(self, cell: Cell, inputs: Float[Tensor, "B S I"], mask: Mask) -> Values:
         """One cell over the sequence, from zeros; masked steps leave its state as it was."""
         start = inputs.new_zeros(inputs.shape[0], cell.state_size)
         dropout_mask = self.recurrent_dropout.mask(start[:, : cell.hidden_size])

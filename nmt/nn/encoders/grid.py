@@ -1,12 +1,13 @@
 """Reads a grid: each cell by itself, and where it is."""
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.nn.encoders.encoder import EncoderOutput
 from nmt.nn.layers.dropout import Dropout
 from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.shapes import Mask, Values
 
 
 class GridEmbedding(nn.Module):
@@ -28,7 +29,7 @@ class GridEmbedding(nn.Module):
         for table in (self.rows, self.columns):
             nn.init.normal_(table.weight, std=0.5)
 
-    def forward(self, cells: Float[Tensor, "B S D"]) -> Float[Tensor, "B S H"]:
+    def forward(self, cells: Float[Tensor, "B S D"]) -> Values:
         """Of cells with D = C + 2 numbers: channels, row, column."""
         features, row, column = cells[..., :-2], cells[..., -2].long(), cells[..., -1].long()
         return torch.tanh(self.features(features) + self.rows(row) + self.columns(column))
@@ -47,7 +48,7 @@ class GridEncoder(nn.Module):
         self.output_size = size
         self.dropout = Dropout(dropout)
 
-    def forward(self, embedded: Float[Tensor, "B S H"], mask: Bool[Tensor, "B S"]) -> EncoderOutput:
+    def forward(self, embedded: Values, mask: Mask) -> EncoderOutput:
         """States `[B S H]` and final `[B 1 H]`; padding changes nothing."""
         states = self.dropout(embedded)
         weight = mask.unsqueeze(-1).to(states.dtype)

@@ -42,22 +42,7 @@ class FusedBahdanau(Function):
         context_weight: Tensor,
         bias: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return states, contexts and weights.
-
-        Args:
-            ctx: saves what `backward` needs.
-            cell_tape: the cell.
-            score_tape: the score.
-            mask: `[B S]`, True = a real position.
-            words: y, `[T B G]`, what the words add to the gates.
-            keys: k, `[B S K]`.
-            values: v, `[B S C]`.
-            direction: `[K]`, of the score; None where it has none.
-            joint_weight: ``[W; U]``, `[K+G H]`; U where the hidden state is the query.
-            state: `[B Z]`, before the first word.
-            context_weight: C, `[G C]`.
-            bias: b, `[G]`.
-        """
+        """Return states, contexts and weights; `run_fused` describes the first arguments."""
         num_steps = len(words)
         cell = cell_tape.start(num_steps, state)
         attention = AttentionTape.start(num_steps, score_tape, keys, values, mask, direction)

@@ -1,10 +1,12 @@
 """A recurrent cell over T steps, with its derivatives by hand (docs/fused.md)."""
 
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import ClassVar, Final
 
 from jaxtyping import Float
 from torch import Tensor
+
+from nmt.nn.shapes import Gates, Hidden, State
 
 _BLOCK_SIZE: Final = 4
 
@@ -14,28 +16,37 @@ class CellTape(ABC):
 
     Args:
         states: `[T+1 B Z]`, the state before each step, and after the last.
-        size: H.
+        saved: what else is written down of each step.
     """
 
-    def __init__(self, states: Float[Tensor, "T1 B Z"], size: int) -> None:
+    state_width: ClassVar[int]
+    """Z is that times H."""
+    saved_widths: ClassVar[tuple[int, ...]]
+    """The last dimension of each of `saved`, in units of H."""
+
+    def __init__(self, states: Float[Tensor, "T1 B Z"], *saved: Float[Tensor, "T B _"]) -> None:
         self.states = states
-        self.size = size
+        self.size = states.shape[2] // self.state_width
+        self._saved = saved
         self._block_start = len(states)
         self._block: tuple[Tensor, ...] = ()
 
     @classmethod
-    @abstractmethod
-    def start(cls, num_steps: int, state: Float[Tensor, "B Z"]) -> "CellTape":
+    def start(cls, num_steps: int, state: State) -> "CellTape":
         """Return an empty tape for `num_steps` steps from `state`."""
+        batch, state_size = state.shape
+        size = state_size // cls.state_width
+        states = state.new_empty(num_steps + 1, batch, state_size)
+        states[0] = state
+        widths = cls.saved_widths
+        return cls(states, *(state.new_empty(num_steps, batch, n * size) for n in widths))
 
-    @abstractmethod
     def tensors(self) -> tuple[Tensor, ...]:
         """Return what to save for the backward pass, in the order of the constructor."""
+        return self.states, *self._saved
 
     @abstractmethod
-    def step(
-        self, t: int, inputs: Float[Tensor, "B G"], hidden: Float[Tensor, "B G"]
-    ) -> Float[Tensor, "B Z"]:
+    def step(self, t: int, inputs: Gates, hidden: Gates) -> State:
         """Return the state after step t.
 
         Args:
@@ -45,13 +56,7 @@ class CellTape(ABC):
         """
 
     @abstractmethod
-    def backward(
-        self,
-        t: int,
-        d_after: Float[Tensor, "B Z"],
-        d_inputs: Float[Tensor, "B G"],
-        d_hidden: Float[Tensor, "B G"],
-    ) -> Float[Tensor, "B Z"]:
+    def backward(self, t: int, d_after: State, d_inputs: Gates, d_hidden: Gates) -> State:
         """Go back through step t; the last step comes first.
 
         Args:
@@ -79,6 +84,6 @@ class CellTape(ABC):
             self._block = self._factors_of(slice(self._block_start, t + 1))
         return tuple(factor[t - self._block_start] for factor in self._block)
 
-    def hidden(self, t: int) -> Float[Tensor, "B H"]:
+    def hidden(self, t: int) -> Hidden:
         """Return what the gates read of the state before step t."""
         return self.states[t, :, : self.size]

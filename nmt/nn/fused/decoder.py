@@ -22,6 +22,10 @@ def run_fused(
 ) -> tuple[Tensor, ...]:
     """Run a fused decoder over all target words, in the precision of `projected`.
 
+    Its function takes the tapes of cell and score, the mask of the memory, what the words add to
+    the gates, keys, values, the direction of the score, the weight of a `JointProjection`, and
+    `others`, the first of which is the state before the first word.
+
     Args:
         function: the decoder; time-major.
         cell_tape: the cell.

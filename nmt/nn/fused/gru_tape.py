@@ -1,10 +1,10 @@
 """The steps of a GRU with their derivatives by hand (docs/fused.md)."""
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from nmt.nn.fused.cell_tape import CellTape
+from nmt.nn.shapes import Gates, Hidden
 
 
 class GRUTape(CellTape):
@@ -14,38 +14,17 @@ class GRUTape(CellTape):
         states: `[T+1 B H]`, the state before each step, and after the last.
         gates: `[T B 2H]`, r and z.
         candidates: `[T B H]`, n.
-        hidden_candidates: `[T B H]`, ``u_n``.
+        hidden: `[T B H]`, ``u_n``.
     """
 
-    def __init__(
-        self,
-        states: Float[Tensor, "T1 B H"],
-        gates: Float[Tensor, "T B H2"],
-        candidates: Float[Tensor, "T B H"],
-        hidden_candidates: Float[Tensor, "T B H"],
-    ) -> None:
-        super().__init__(states, states.shape[2])
-        self.gates = gates
-        self.candidates = candidates
-        self.hidden_candidates = hidden_candidates
+    state_width = 1
+    saved_widths = (2, 1, 1)
 
-    @classmethod
-    def start(cls, num_steps: int, state: Float[Tensor, "B H"]) -> "GRUTape":
-        """Return an empty tape for `num_steps` steps from `state`."""
-        batch, size = state.shape
-        states = state.new_empty(num_steps + 1, batch, size)
-        states[0] = state
-        gates = state.new_empty(num_steps, batch, 2 * size)
-        candidates = state.new_empty(num_steps, batch, size)
-        return cls(states, gates, candidates, torch.empty_like(candidates))
+    def __init__(self, states: Tensor, gates: Tensor, candidates: Tensor, hidden: Tensor) -> None:
+        super().__init__(states, gates, candidates, hidden)
+        self.gates, self.candidates, self.hidden_candidates = gates, candidates, hidden
 
-    def tensors(self) -> tuple[Tensor, ...]:
-        """Return what to save for the backward pass, in the order of the constructor."""
-        return self.states, self.gates, self.candidates, self.hidden_candidates
-
-    def step(
-        self, t: int, inputs: Float[Tensor, "B G"], hidden: Float[Tensor, "B G"]
-    ) -> Float[Tensor, "B H"]:
+    def step(self, t: int, inputs: Gates, hidden: Gates) -> Hidden:
         """Return the state after step t."""
         size = self.size
         # r, z = sigmoid(x + u)
@@ -59,13 +38,7 @@ class GRUTape(CellTape):
         # h' = (1 - z) * n + z * h
         return torch.lerp(candidate, self.states[t], gate[:, size:], out=self.states[t + 1])
 
-    def backward(
-        self,
-        t: int,
-        d_after: Float[Tensor, "B H"],
-        d_inputs: Float[Tensor, "B G"],
-        d_hidden: Float[Tensor, "B G"],
-    ) -> Float[Tensor, "B H"]:
+    def backward(self, t: int, d_after: Hidden, d_inputs: Gates, d_hidden: Gates) -> Hidden:
         """Go back through step t; see `CellTape.backward`."""
         size, gates = self.size, self.gates[t]
         of_candidate, of_reset, of_update = self._factors(t)

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nmt.nn.fused.cell_tape import CellTape
+from nmt.nn.shapes import Gates
 
 
 class LSTMTape(CellTape):
@@ -16,32 +17,14 @@ class LSTMTape(CellTape):
         squashed: `[T B H]`, ``tanh(c')``.
     """
 
-    def __init__(
-        self,
-        states: Float[Tensor, "T1 B H2"],
-        gates: Float[Tensor, "T B H4"],
-        squashed: Float[Tensor, "T B H"],
-    ) -> None:
-        super().__init__(states, states.shape[2] // 2)
-        self.gates = gates
-        self.squashed = squashed
+    state_width = 2
+    saved_widths = (4, 1)
 
-    @classmethod
-    def start(cls, num_steps: int, state: Float[Tensor, "B H2"]) -> "LSTMTape":
-        """Return an empty tape for `num_steps` steps from `state`."""
-        batch, double = state.shape
-        states = state.new_empty(num_steps + 1, batch, double)
-        states[0] = state
-        gates = state.new_empty(num_steps, batch, 2 * double)
-        return cls(states, gates, state.new_empty(num_steps, batch, double // 2))
+    def __init__(self, states: Tensor, gates: Tensor, squashed: Tensor) -> None:
+        super().__init__(states, gates, squashed)
+        self.gates, self.squashed = gates, squashed
 
-    def tensors(self) -> tuple[Tensor, ...]:
-        """Return what to save for the backward pass, in the order of the constructor."""
-        return self.states, self.gates, self.squashed
-
-    def step(
-        self, t: int, inputs: Float[Tensor, "B G"], hidden: Float[Tensor, "B G"]
-    ) -> Float[Tensor, "B H2"]:
+    def step(self, t: int, inputs: Gates, hidden: Gates) -> Float[Tensor, "B H2"]:
         """Return the state after step t."""
         size, after = self.size, self.states[t + 1]
         # i, f, o = sigmoid(x + u), g = tanh(x_g + u_g)
@@ -59,11 +42,7 @@ class LSTMTape(CellTape):
         return after
 
     def backward(
-        self,
-        t: int,
-        d_after: Float[Tensor, "B H2"],
-        d_inputs: Float[Tensor, "B G"],
-        d_hidden: Float[Tensor, "B G"],
+        self, t: int, d_after: Float[Tensor, "B H2"], d_inputs: Gates, d_hidden: Gates
     ) -> Float[Tensor, "B H2"]:
         """Go back through step t; see `CellTape.backward`."""
         size, forget = self.size, self.gates[t, :, self.size : 2 * self.size]

@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from nmt.core.special_tokens import PAD
 from nmt.nn.layers.dropout import Dropout
-from nmt.nn.layers.initialization import initialize_embedding
 
 
 class WordEmbedding(nn.Module):
@@ -42,3 +41,11 @@ class WordEmbedding(nn.Module):
             vectors = vectors * kept.unsqueeze(-1)
         dropped: Tensor = self.dropout(vectors)
         return dropped
+
+
+def initialize_embedding(embedding: nn.Embedding) -> None:
+    """Vectors of length about 1, so that a tied output projection starts with logits near 0."""
+    nn.init.normal_(embedding.weight, std=embedding.embedding_dim**-0.5)
+    if embedding.padding_idx is not None:
+        with torch.no_grad():
+            embedding.weight[embedding.padding_idx].zero_()

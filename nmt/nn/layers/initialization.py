@@ -1,6 +1,5 @@
 """How parameters start, with the reasons."""
 
-import torch
 from torch import Tensor, nn
 
 
@@ -29,11 +28,3 @@ def initialize_hidden_gates(weight: Tensor, num_gates: int) -> None:
     """
     for gate in weight.chunk(num_gates):
         nn.init.orthogonal_(gate)
-
-
-def initialize_embedding(embedding: nn.Embedding) -> None:
-    """Vectors of length about 1, so that a tied output projection starts with logits near 0."""
-    nn.init.normal_(embedding.weight, std=embedding.embedding_dim**-0.5)
-    if embedding.padding_idx is not None:
-        with torch.no_grad():
-            embedding.weight[embedding.padding_idx].zero_()

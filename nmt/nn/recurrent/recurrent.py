@@ -16,6 +16,7 @@ from nmt.nn.fused.lstm_tape import LSTMTape
 from nmt.nn.fused.unroll import fused_unroll
 from nmt.nn.layers.initialization import initialize_hidden_gates, initialize_input_gates
 from nmt.nn.layers.int8 import linear
+from nmt.nn.shapes import Gates, Hidden, State
 
 
 class Cell(nn.Module, ABC):
@@ -53,9 +54,7 @@ class Cell(nn.Module, ABC):
         """What the inputs add to the gates."""
         return linear(inputs, self.weight_input, self.bias_input)
 
-    def project_hidden(
-        self, hidden: Float[Tensor, "B H"], dropout_mask: Float[Tensor, "B H"] | None
-    ) -> Float[Tensor, "B G"]:
+    def project_hidden(self, hidden: Hidden, dropout_mask: Hidden | None) -> Gates:
         """What the state adds to the gates."""
         dropped = hidden if dropout_mask is None else hidden * dropout_mask
         return linear(dropped, self.weight_hidden, self.bias_hidden)
@@ -70,12 +69,7 @@ class Cell(nn.Module, ABC):
         return layer
 
     @abstractmethod
-    def forward(
-        self,
-        projected: Float[Tensor, "B G"],
-        state: Float[Tensor, "B Z"],
-        dropout_mask: Float[Tensor, "B H"] | None = None,
-    ) -> Float[Tensor, "B Z"]:
+    def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
         """One step: the next state.
 
         Args:
@@ -91,9 +85,9 @@ class Cell(nn.Module, ABC):
     def unroll(
         self,
         projected: Float[Tensor, "B T G"],
-        state: Float[Tensor, "B Z"],
+        state: State,
         mask: Bool[Tensor, "B T"] | None = None,
-        dropout_mask: Float[Tensor, "B H"] | None = None,
+        dropout_mask: Hidden | None = None,
     ) -> Float[Tensor, "B T Z"]:
         """The states after each step; a masked step leaves the state as it was."""
         if self.tape is None or dropout_mask is not None or torch.compiler.is_exporting():
@@ -159,12 +153,7 @@ class GRU(Cell):
         super().__init__(input_size, hidden_size, num_gates=3, state_size=hidden_size)
         self.tape = GRUTape if fused else None
 
-    def forward(
-        self,
-        projected: Float[Tensor, "B G"],
-        state: Float[Tensor, "B Z"],
-        dropout_mask: Float[Tensor, "B H"] | None = None,
-    ) -> Float[Tensor, "B Z"]:
+    def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
         """One step: the next state."""
         # Under autocast a first state of zeros is float32 and the gates are not.
         state = state.to(projected.dtype)
@@ -196,21 +185,16 @@ class LSTM(Cell):
         with torch.no_grad():
             self.bias_input[hidden_size : 2 * hidden_size] = 1.0
 
-    def forward(
-        self,
-        projected: Float[Tensor, "B G"],
-        state: Float[Tensor, "B Z"],
-        dropout_mask: Float[Tensor, "B H"] | None = None,
-    ) -> Float[Tensor, "B Z"]:
+    def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
         """One step: the next state."""
         hidden, memory = state.chunk(2, dim=-1)
         gates = projected + self.project_hidden(hidden, dropout_mask)
         entry, forget, candidate, exit_ = gates.chunk(4, dim=-1)
         memory = torch.sigmoid(forget) * memory + torch.sigmoid(entry) * torch.tanh(candidate)
-        return torch.cat([torch.sigmoid(exit_) * self.show(memory), memory], dim=-1)
+        return torch.cat([torch.sigmoid(exit_) * self.squash(memory), memory], dim=-1)
 
-    def show(self, memory: Float[Tensor, "B H"]) -> Float[Tensor, "B H"]:
-        """The memory as the output gate lets it through."""
+    def squash(self, memory: Hidden) -> Hidden:
+        """Return the memory as it goes to the output gate."""
         return torch.tanh(memory)
 
     def hidden(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:

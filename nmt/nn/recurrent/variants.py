@@ -1,5 +1,6 @@
 """Cells beside GRU and LSTM: the plain one, the layer-normalised, the deep one."""
 
+from abc import abstractmethod
 from typing import Annotated, Final, Literal
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from nmt.nn.layers.initialization import initialize_hidden_gates
 from nmt.nn.recurrent.recurrent import GRU, LSTM, Cell
+from nmt.nn.shapes import Gates, Hidden, State
 
 _SMALL: Final = 0.01
 """Standard deviation of what goes into a state that is never squashed."""
@@ -50,27 +52,45 @@ class PlainRNN(Cell):
             nn.init.normal_(layer.weight, std=_SMALL)
         return layer
 
-    def project_hidden(
-        self, hidden: Float[Tensor, "B H"], dropout_mask: Float[Tensor, "B H"] | None
-    ) -> Float[Tensor, "B G"]:
+    def project_hidden(self, hidden: Hidden, dropout_mask: Hidden | None) -> Gates:
         """What the state adds to the sum."""
         if self.activation == "tanh":
             return super().project_hidden(hidden, dropout_mask)
         # Dropout is of what V reads: the state itself would grow by 1 / (1 - p) with each word.
         return hidden + super().project_hidden(hidden * self.hidden_size**-0.5, dropout_mask)
 
-    def forward(
-        self,
-        projected: Float[Tensor, "B G"],
-        state: Float[Tensor, "B Z"],
-        dropout_mask: Float[Tensor, "B H"] | None = None,
-    ) -> Float[Tensor, "B Z"]:
+    def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
         """One step: the next state."""
         summed = projected + self.project_hidden(state, dropout_mask)
         return torch.tanh(summed) if self.activation == "tanh" else torch.relu(summed)
 
 
-class LayerNormGRU(GRU):
+class _LayerNormCell(Cell):
+    """What the cells share whose sums are normalised before their gates."""
+
+    norm_input: nn.Module
+    norm_hidden: nn.Module
+
+    @abstractmethod
+    def _make_norm(self) -> nn.Module:
+        """Make a normalisation of what goes to the gates."""
+
+    def gates_from(self, size: int) -> nn.Module:
+        """Make a layer by which one more input, of that size, adds to the gates."""
+        return nn.Sequential(self._linear_gates(size), self._make_norm())
+
+    def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
+        """Return what the inputs add to the gates."""
+        normalized: Tensor = self.norm_input(super().project(inputs))
+        return normalized
+
+    def project_hidden(self, hidden: Hidden, dropout_mask: Hidden | None) -> Gates:
+        """Return what the state adds to the gates."""
+        normalized: Tensor = self.norm_hidden(super().project_hidden(hidden, dropout_mask))
+        return normalized
+
+
+class LayerNormGRU(_LayerNormCell, GRU):
     """A GRU whose sums are normalised before its gates (Ba 2016, eq. 20-22).
 
     What comes from the input, from a context and from the state have each normalisations of their
@@ -79,24 +99,11 @@ class LayerNormGRU(GRU):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, fused=False)
-        self.norm_input = _GRUNorm(hidden_size)
-        self.norm_hidden = _GRUNorm(hidden_size)
+        self.norm_input = self._make_norm()
+        self.norm_hidden = self._make_norm()
 
-    def gates_from(self, size: int) -> nn.Module:
-        """A layer by which one more input, of that size, adds to the gates."""
-        return nn.Sequential(self._linear_gates(size), _GRUNorm(self.hidden_size))
-
-    def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
-        """What the inputs add to the gates."""
-        normalized: Tensor = self.norm_input(super().project(inputs))
-        return normalized
-
-    def project_hidden(
-        self, hidden: Float[Tensor, "B H"], dropout_mask: Float[Tensor, "B H"] | None
-    ) -> Float[Tensor, "B G"]:
-        """What the state adds to the gates."""
-        normalized: Tensor = self.norm_hidden(super().project_hidden(hidden, dropout_mask))
-        return normalized
+    def _make_norm(self) -> nn.Module:
+        return _GRUNorm(self.hidden_size)
 
 
 class _GRUNorm(nn.Module):
@@ -113,40 +120,27 @@ class _GRUNorm(nn.Module):
         return torch.cat([self.gates(gates), self.candidate(candidate)], dim=-1)
 
 
-class LayerNormLSTM(LSTM):
-    """An LSTM whose sums are normalised before its gates, and its memory before it is shown.
+class LayerNormLSTM(_LayerNormCell, LSTM):
+    """An LSTM whose sums are normalised before its gates, and its memory before it is squashed.
 
     (Ba 2016, eq. 29-31.)
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size, fused=False)
-        self.norm_input = nn.LayerNorm(self.gate_size)
-        self.norm_hidden = nn.LayerNorm(self.gate_size)
+        self.norm_input = norm_input = nn.LayerNorm(self.gate_size)
+        self.norm_hidden = self._make_norm()
         self.norm_memory = nn.LayerNorm(hidden_size)
         with torch.no_grad():
-            # The bias of the forget gate would be normalised away: it belongs behind the norm.
-            self.norm_input.bias.copy_(self.bias_input)
+            # The norm would cancel the bias of the forget gate: it belongs after the norm.
+            norm_input.bias.copy_(self.bias_input)
             self.bias_input.zero_()
 
-    def gates_from(self, size: int) -> nn.Module:
-        """A layer by which one more input, of that size, adds to the gates."""
-        return nn.Sequential(self._linear_gates(size), nn.LayerNorm(self.gate_size))
+    def _make_norm(self) -> nn.Module:
+        return nn.LayerNorm(self.gate_size)
 
-    def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
-        """What the inputs add to the gates."""
-        normalized: Tensor = self.norm_input(super().project(inputs))
-        return normalized
-
-    def project_hidden(
-        self, hidden: Float[Tensor, "B H"], dropout_mask: Float[Tensor, "B H"] | None
-    ) -> Float[Tensor, "B G"]:
-        """What the state adds to the gates."""
-        normalized: Tensor = self.norm_hidden(super().project_hidden(hidden, dropout_mask))
-        return normalized
-
-    def show(self, memory: Float[Tensor, "B H"]) -> Float[Tensor, "B H"]:
-        """The memory as the output gate lets it through."""
+    def squash(self, memory: Hidden) -> Hidden:
+        """Return the memory as it goes to the output gate."""
         return torch.tanh(self.norm_memory(memory))
 
 
@@ -167,12 +161,7 @@ class DeepGRU(GRU):
         super().__init__(input_size, hidden_size, fused=False)
         self.transitions = nn.ModuleList([_Transition(hidden_size) for _ in range(depth - 1)])
 
-    def forward(
-        self,
-        projected: Float[Tensor, "B G"],
-        state: Float[Tensor, "B Z"],
-        dropout_mask: Float[Tensor, "B H"] | None = None,
-    ) -> Float[Tensor, "B Z"]:
+    def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
         """One step: the next state."""
         state = super().forward(projected, state, dropout_mask)
         for transition in self.transitions:
@@ -190,9 +179,7 @@ class _Transition(nn.Module):
         initialize_hidden_gates(self.hidden.weight, 3)
         nn.init.zeros_(self.hidden.bias)
 
-    def forward(
-        self, state: Float[Tensor, "B H"], dropout_mask: Float[Tensor, "B H"] | None
-    ) -> Float[Tensor, "B H"]:
+    def forward(self, state: Hidden, dropout_mask: Hidden | None) -> Hidden:
         read = state if dropout_mask is None else state * dropout_mask
         reset, update, candidate = self.hidden(read).chunk(3, dim=-1)
         # Under autocast the bias is float32 and the rest is not.

@@ -11,8 +11,7 @@ from nmt.core.tensor_tree import select
 from nmt.nn.attention.alignments.alignment import Alignment
 from nmt.nn.attention.alignments.hard import HardAlignment
 from nmt.nn.attention.alignments.table import ALIGNMENTS
-from nmt.nn.attention.attention import Attention, AttentionOutput, BaseAttention
-from nmt.nn.attention.fixed import FixedContext
+from nmt.nn.attention.attention import Attention, AttentionOutput, BaseAttention, FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
 from nmt.nn.attention.scores.multiplicative import DotScore, GeneralScore
 from nmt.nn.attention.scores.table import SCORES

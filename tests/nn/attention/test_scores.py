@@ -270,5 +270,5 @@ def test_coverage_is_added_up_in_float32(kind: type[CoverageScore]) -> None:
     covered = score.start(keys, torch.ones(1, 2, dtype=torch.bool))
     query, weights = torch.zeros(1, 1, QUERY).bfloat16(), torch.tensor([[[1.0, 0.0]]]).bfloat16()
     for _ in range(300):  # bfloat16 ends at 256; a fertility of two times one half is one
-        covered = score.look(query, keys, covered, weights)
+        covered = score.update(query, keys, covered, weights)
     assert covered.tolist() == [[300.0, 0.0]]

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+
+from nmt.nn.shapes import Mask, Queries, Scores
 
 
 @dataclass(frozen=True)
@@ -88,19 +90,21 @@ class Alignment(nn.Module, ABC):
         """Why a decoder with this alignment has no fast path; None: it has one."""
         return f"the alignment {type(self).__name__}"
 
-    def start(self, mask: Bool[Tensor, "B S"]) -> Tensor | None:
-        """What is remembered before the first step, batch first; None: nothing ever."""
+    def start(self, mask: Mask) -> Tensor | None:
+        """Return the state before the first step, batch first; None: it has none."""
         return None
 
     @abstractmethod
     def forward(
-        self,
-        scores: Float[Tensor, "B T S"],
-        mask: Bool[Tensor, "B S"],
-        query: Float[Tensor, "B T Q"],
-        state: Tensor | None = None,
+        self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
     ) -> AlignmentOutput:
         """Weights: zero where the mask is False; all zero where it is False everywhere."""
+
+
+def position_mask(positions: Int[Tensor, "*N"], size: int) -> Bool[Tensor, "*N {size}"]:
+    """Return a mask that is True at one of `size` positions each."""
+    # (Not by `one_hot`, whose size is fixed when it is exported.)
+    return torch.arange(size, device=positions.device) == positions.unsqueeze(-1)
 
 
 def masked_softmax(
@@ -112,7 +116,7 @@ def masked_softmax(
     return torch.softmax(scores.masked_fill(~real, least), dim=-1) * real
 
 
-def below_best(
+def subtract_max(
     scores: Float[Tensor, "B T S"], real: Bool[Tensor, "B #T S"]
 ) -> Float[Tensor, "B T S"]:
     """Scores less the best of the real positions; only differences count.
@@ -122,7 +126,7 @@ def below_best(
     """
     kept = scores.to(torch.promote_types(scores.dtype, torch.float32))
     best = kept.masked_fill(~real, torch.finfo(kept.dtype).min).amax(-1, keepdim=True).detach()
-    return (kept - best).clamp(-_FAR, 0.0).masked_fill(~real, -100 * _FAR)
+    return (kept - best).clamp(-_MAX_DISTANCE, 0.0).masked_fill(~real, -100 * _MAX_DISTANCE)
 
 
-_FAR = 1e4
+_MAX_DISTANCE = 1e4

@@ -4,17 +4,17 @@ from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le
-from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nmt.nn.attention.alignments.alignment import (
     Alignment,
     AlignmentOutput,
     SampledAlignment,
-    below_best,
     masked_softmax,
+    position_mask,
+    subtract_max,
 )
-from nmt.nn.layers.masks import position_mask
+from nmt.nn.shapes import Mask, Queries, Scores
 
 
 class HardAlignment(Alignment):
@@ -37,18 +37,14 @@ class HardAlignment(Alignment):
         super().__init__(query_size)
         self.expected = expected
 
-    def start(self, mask: Bool[Tensor, "B S"]) -> Tensor | None:
+    def start(self, mask: Mask) -> Tensor | None:
         """`[B]`, the sentences whose positions are sampled; None in translation."""
         if not self.training:
             return None
         return torch.rand(len(mask), device=mask.device) >= self.expected
 
     def forward(
-        self,
-        scores: Float[Tensor, "B T S"],
-        mask: Bool[Tensor, "B S"],
-        query: Float[Tensor, "B T Q"],
-        state: Tensor | None = None,
+        self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
     ) -> AlignmentOutput:
         """Weights: a one and zeros, but for the sentences that take the expectation."""
         soft = masked_softmax(scores, mask.unsqueeze(1))
@@ -91,18 +87,14 @@ class GumbelAlignment(Alignment):
         self.temperature = temperature
 
     def forward(
-        self,
-        scores: Float[Tensor, "B T S"],
-        mask: Bool[Tensor, "B S"],
-        query: Float[Tensor, "B T Q"],
-        state: Tensor | None = None,
+        self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
     ) -> AlignmentOutput:
-        """Weights: a one and zeros."""
+        """Return weights: a one and zeros."""
         real = mask.unsqueeze(1)
         if not self.training:
             return AlignmentOutput(_one_hot(masked_softmax(scores, real).argmax(-1), scores, mask))
         noise = -torch.empty_like(scores, dtype=torch.float32).exponential_().log()
-        noisy = below_best(below_best(scores, real) + noise, real) / self.temperature
+        noisy = subtract_max(subtract_max(scores, real) + noise, real) / self.temperature
         soft = masked_softmax(noisy, real).to(scores.dtype)
         hard = _one_hot(soft.argmax(-1), soft, mask)
         return AlignmentOutput(hard + (soft - soft.detach()))

@@ -5,11 +5,11 @@ from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput, masked_softmax
 from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.shapes import Mask, Queries, Scores
 
 
 class LocalMonotonicAlignment(Alignment):
@@ -26,18 +26,14 @@ class LocalMonotonicAlignment(Alignment):
         super().__init__(query_size)
         self.window = window
 
-    def start(self, mask: Bool[Tensor, "B S"]) -> Tensor:
+    def start(self, mask: Mask) -> Tensor:
         """`[B]`, t of the first step."""
         return torch.zeros(mask.shape[0], dtype=torch.long, device=mask.device)
 
     def forward(
-        self,
-        scores: Float[Tensor, "B T S"],
-        mask: Bool[Tensor, "B S"],
-        query: Float[Tensor, "B T Q"],
-        state: Tensor | None = None,
+        self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
     ) -> AlignmentOutput:
-        """Weights: they sum to one."""
+        """Return weights that sum to one."""
         state = self.start(mask) if state is None else state
         num_steps = scores.shape[1]
         steps = state.unsqueeze(1) + torch.arange(num_steps, device=scores.device)
@@ -74,13 +70,9 @@ class LocalPredictiveAlignment(Alignment):
             initialize_linear(linear)
 
     def forward(
-        self,
-        scores: Float[Tensor, "B T S"],
-        mask: Bool[Tensor, "B S"],
-        query: Float[Tensor, "B T Q"],
-        state: Tensor | None = None,
+        self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
     ) -> AlignmentOutput:
-        """Weights: at most one in sum."""
+        """Return weights that sum to at most one."""
         moved = self.direction(torch.tanh(self.query_projection(query)))
         share = torch.sigmoid(moved / math.sqrt(query.shape[-1]))
         # bfloat16 knows no odd numbers beyond 256.

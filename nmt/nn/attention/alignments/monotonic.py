@@ -4,12 +4,11 @@ from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput
-from nmt.nn.layers.masks import position_mask
+from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput, position_mask
+from nmt.nn.shapes import Mask, Queries, Scores
 
 
 class MonotonicAlignment(Alignment):
@@ -47,20 +46,16 @@ class MonotonicAlignment(Alignment):
         self.noise = noise
         self.stop_at_end = stop_at_end
 
-    def start(self, mask: Bool[Tensor, "B S"]) -> Tensor:
+    def start(self, mask: Mask) -> Tensor:
         """`[B S]`: it stands at the first position."""
         first = torch.zeros(mask.shape, device=mask.device)
         first[:, 0] = mask[:, 0]
         return first
 
     def forward(
-        self,
-        scores: Float[Tensor, "B T S"],
-        mask: Bool[Tensor, "B S"],
-        query: Float[Tensor, "B T Q"],
-        state: Tensor | None = None,
+        self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
     ) -> AlignmentOutput:
-        """Weights of one step: at most one in sum."""
+        """Return the weights of one step; they sum to at most one."""
         state = self.start(mask) if state is None else state
         assert scores.shape[1] == 1
         stop, stay = self._chances(scores.squeeze(1), mask)
@@ -79,14 +74,14 @@ class MonotonicAlignment(Alignment):
         if self.training:
             energy = energy + self.noise * torch.randn_like(energy)
         else:
-            energy = torch.where(energy > 0, _SURE, -_SURE).to(energy)
-        energy = energy.clamp(-_SURE, _SURE)
+            energy = torch.where(energy > 0, _SATURATED, -_SATURATED).to(energy)
+        energy = energy.clamp(-_SATURATED, _SATURATED)
         if self.stop_at_end:
             last = position_mask((mask.sum(-1) - 1).clamp(min=0), mask.shape[1])
-            energy = energy.masked_fill(last, _SURE)
-        energy = energy.masked_fill(~mask, -_SURE)
+            energy = energy.masked_fill(last, _SATURATED)
+        energy = energy.masked_fill(~mask, -_SATURATED)
         return torch.sigmoid(energy) * mask, functional.logsigmoid(-energy)
 
 
-_SURE = 120.0
+_SATURATED = 120.0
 """An energy whose sigmoid is 1, and that of its negative 0, to the last bit that is looked at."""

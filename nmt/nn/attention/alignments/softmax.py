@@ -5,17 +5,17 @@ from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nmt.core.errors import ConfigError
 from nmt.nn.attention.alignments.alignment import (
     Alignment,
     AlignmentOutput,
-    below_best,
     masked_softmax,
+    subtract_max,
 )
 from nmt.nn.attention.alignments.entmax import entmax, entmax15, sparsemax
+from nmt.nn.shapes import Mask, Queries, Scores
 
 
 class SoftmaxAlignment(Alignment):
@@ -38,17 +38,13 @@ class SoftmaxAlignment(Alignment):
         return None if self.temperature == 1.0 else "the temperature of the softmax"
 
     def forward(
-        self,
-        scores: Float[Tensor, "B T S"],
-        mask: Bool[Tensor, "B S"],
-        query: Float[Tensor, "B T Q"],
-        state: Tensor | None = None,
+        self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
     ) -> AlignmentOutput:
-        """Weights: they sum to one."""
+        """Return weights that sum to one."""
         real = mask.unsqueeze(1)
         if self.temperature == 1.0:
             return AlignmentOutput(masked_softmax(scores, real))
-        tempered = below_best(scores, real) / self.temperature
+        tempered = subtract_max(scores, real) / self.temperature
         return AlignmentOutput(masked_softmax(tempered, real).to(scores.dtype))
 
 
@@ -58,15 +54,11 @@ class SparsemaxAlignment(Alignment):
     is_sparse: ClassVar[bool] = True
 
     def forward(
-        self,
-        scores: Float[Tensor, "B T S"],
-        mask: Bool[Tensor, "B S"],
-        query: Float[Tensor, "B T Q"],
-        state: Tensor | None = None,
+        self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
     ) -> AlignmentOutput:
-        """Weights: they sum to one."""
+        """Return weights that sum to one."""
         real = mask.unsqueeze(1)
-        return AlignmentOutput((sparsemax(below_best(scores, real)) * real).to(scores.dtype))
+        return AlignmentOutput((sparsemax(subtract_max(scores, real)) * real).to(scores.dtype))
 
 
 class EntmaxAlignment(Alignment):
@@ -94,24 +86,20 @@ class EntmaxAlignment(Alignment):
         self.alpha = alpha
         self.logit: nn.Parameter | None = None
         if learn_alpha:
-            if not _LEAST_ALPHA < alpha < _MOST_LEARNED:
+            if not _MIN_ALPHA < alpha < _MAX_ALPHA:
                 raise ConfigError(
                     f"model.attention.alignment.alpha: {alpha:g}, but a learned order lies between "
-                    f"{_LEAST_ALPHA} and {_MOST_LEARNED}; set learn_alpha: false, or start at 1.5"
+                    f"{_MIN_ALPHA} and {_MAX_ALPHA}; set learn_alpha: false, or start at 1.5"
                 )
-            share = (alpha - _LEAST_ALPHA) / (_MOST_LEARNED - _LEAST_ALPHA)
+            share = (alpha - _MIN_ALPHA) / (_MAX_ALPHA - _MIN_ALPHA)
             self.logit = nn.Parameter(torch.tensor(math.log(share / (1 - share))))
 
     def forward(
-        self,
-        scores: Float[Tensor, "B T S"],
-        mask: Bool[Tensor, "B S"],
-        query: Float[Tensor, "B T Q"],
-        state: Tensor | None = None,
+        self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
     ) -> AlignmentOutput:
-        """Weights: they sum to one."""
+        """Return weights that sum to one."""
         real = mask.unsqueeze(1)
-        bounded = below_best(scores, real)
+        bounded = subtract_max(scores, real)
         if self.logit is not None:
             weights = entmax(bounded, self._learned(self.logit).to(bounded.dtype))
         elif self.alpha == 1.5:
@@ -123,9 +111,9 @@ class EntmaxAlignment(Alignment):
         return AlignmentOutput((weights * real).to(scores.dtype))
 
     def _learned(self, logit: Tensor) -> Tensor:
-        return _LEAST_ALPHA + (_MOST_LEARNED - _LEAST_ALPHA) * torch.sigmoid(logit)
+        return _MIN_ALPHA + (_MAX_ALPHA - _MIN_ALPHA) * torch.sigmoid(logit)
 
 
-_LEAST_ALPHA = 1.01
+_MIN_ALPHA = 1.01
 """At 1 it is softmax, as a limit; nearer to it the power ``1 / (alpha - 1)`` loses all digits."""
-_MOST_LEARNED = 1.99
+_MAX_ALPHA = 1.99

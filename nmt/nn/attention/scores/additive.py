@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from nmt.nn.attention.scores.score import Score
 from nmt.nn.fused.score_tape import AdditiveTape, ScoreTape
 from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.shapes import Keys, Queries, Scores
 
 
 class AdditiveScore(Score):
@@ -46,21 +47,16 @@ class AdditiveScore(Score):
         """Return W and v."""
         return self.query_projection.weight, self.vector()
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
         """``U h + b``."""
         projected: Tensor = self.key_projection(inputs)
         return projected
 
-    def forward(
-        self,
-        query: Float[Tensor, "B T Q"],
-        keys: Float[Tensor, "B S K"],
-        state: Tensor | None = None,
-    ) -> Float[Tensor, "B T S"]:
-        """The scores."""
+    def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
+        """Return the scores."""
         return self.compare(self.query_projection(query).unsqueeze(2) + keys.unsqueeze(1))
 
-    def compare(self, summed: Float[Tensor, "B T S K"]) -> Float[Tensor, "B T S"]:
+    def compare(self, summed: Float[Tensor, "B T S K"]) -> Scores:
         """``v . tanh(sum)``; the sum is overwritten, as it is large."""
         return summed.tanh_() @ self.vector()
 

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from nmt.nn.attention.scores.score import Score
 from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.shapes import Keys, Queries, Scores
 
-_OUT_OF_REACH = -1e4
+_MASKED = -1e4
 
 
 class UniformScore(Score):
@@ -18,17 +19,12 @@ class UniformScore(Score):
     reads_keys: ClassVar[bool] = False
     is_constant: ClassVar[bool] = True
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
         """Nothing: `[B S 0]`."""
         return inputs[..., :0]
 
-    def forward(
-        self,
-        query: Float[Tensor, "B T Q"],
-        keys: Float[Tensor, "B S K"],
-        state: Tensor | None = None,
-    ) -> Float[Tensor, "B T S"]:
-        """The scores."""
+    def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
+        """Return the scores."""
         return query.new_zeros(*query.shape[:2], keys.shape[1])
 
 
@@ -54,17 +50,12 @@ class LocationScore(Score):
         self.projection = nn.Linear(query_size, max_positions, bias=False)
         initialize_linear(self.projection)
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
         """Nothing: `[B S 0]`."""
         return inputs[..., :0]
 
-    def forward(
-        self,
-        query: Float[Tensor, "B T Q"],
-        keys: Float[Tensor, "B S K"],
-        state: Tensor | None = None,
-    ) -> Float[Tensor, "B T S"]:
-        """The scores."""
+    def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
+        """Return the scores."""
         num_positions = keys.shape[1]
-        padded = nn.functional.pad(self.projection(query), (0, num_positions), value=_OUT_OF_REACH)
+        padded = nn.functional.pad(self.projection(query), (0, num_positions), value=_MASKED)
         return padded[..., :num_positions]

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.core.errors import ConfigError
@@ -16,9 +16,10 @@ from nmt.nn.layers.initialization import (
     initialize_input_gates,
     initialize_linear,
 )
+from nmt.nn.shapes import Keys, Mask, Queries, Scores
 
 
-class RememberingScore(AdditiveScore):
+class StatefulScore(AdditiveScore):
     """``v . tanh(W q + U h + b + r_t)``: r is read from what is remembered of each position.
 
     The keys begin with ``U h + b``; what else a score remembers by may stand behind.
@@ -42,38 +43,27 @@ class RememberingScore(AdditiveScore):
         super().__init__(query_size, key_size, hidden_size=hidden_size)
         self.compared_size = self.direction.in_features
 
-    def start(self, keys: Float[Tensor, "B S K"], mask: Bool[Tensor, "B S"]) -> Tensor:
+    def start(self, keys: Keys, mask: Mask) -> Tensor:
         """Nothing was looked at: zeros, in float32 at least, as they are to be summed."""
         kind = torch.promote_types(keys.dtype, torch.float32)
         return torch.zeros(keys.shape[:2], dtype=kind, device=keys.device)
 
-    def forward(
-        self,
-        query: Float[Tensor, "B T Q"],
-        keys: Float[Tensor, "B S K"],
-        state: Tensor | None = None,
-    ) -> Float[Tensor, "B T S"]:
-        """The scores."""
+    def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
+        """Return the scores."""
         assert state is not None
         compared = keys[..., : self.compared_size] + self.query_projection(query)
-        return self.compare((compared + self.read(state)).unsqueeze(1))
+        return self.compare((compared + self.features(state)).unsqueeze(1))
 
     @abstractmethod
-    def read(self, state: Tensor) -> Float[Tensor, "B S K"]:
-        """What is remembered, for the layer that compares: r."""
+    def features(self, state: Tensor) -> Keys:
+        """Return r, what the hidden layer reads of the state."""
 
     @abstractmethod
-    def look(
-        self,
-        query: Float[Tensor, "B 1 Q"],
-        keys: Float[Tensor, "B S K"],
-        state: Tensor,
-        weights: Float[Tensor, "B 1 S"],
-    ) -> Tensor:
-        """What is remembered after a step that looked so."""
+    def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
+        """Return the state after a step with these weights."""
 
 
-class LocationAwareScore(RememberingScore):
+class LocationAwareScore(StatefulScore):
     """``r_t = V (F * a_{t-1})``: a convolution over the last weights (Chorowski 2015, eq. 8-9).
 
     Args:
@@ -106,24 +96,18 @@ class LocationAwareScore(RememberingScore):
         self.feature_projection = nn.Linear(num_filters, self.compared_size, bias=False)
         initialize_linear(self.feature_projection)
 
-    def read(self, state: Tensor) -> Float[Tensor, "B S K"]:
+    def features(self, state: Tensor) -> Keys:
         """``V (F * a)``."""
         features: Tensor = self.filters(state.unsqueeze(1)).transpose(1, 2)
         projected: Tensor = self.feature_projection(features)
         return projected
 
-    def look(
-        self,
-        query: Float[Tensor, "B 1 Q"],
-        keys: Float[Tensor, "B S K"],
-        state: Tensor,
-        weights: Float[Tensor, "B 1 S"],
-    ) -> Tensor:
+    def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
         """The weights, as they are."""
         return weights.squeeze(1).to(state.dtype)
 
 
-class CoverageScore(RememberingScore):
+class CoverageScore(StatefulScore):
     """``r_t = V c_t``, c the weights summed so far (See 2017, eq. 11).
 
     The loss that belongs to it, against looking twice, is `training.coverage_loss`.
@@ -145,18 +129,12 @@ class CoverageScore(RememberingScore):
         self.coverage_projection = nn.Linear(1, self.compared_size, bias=False)
         initialize_linear(self.coverage_projection)
 
-    def read(self, state: Tensor) -> Float[Tensor, "B S K"]:
+    def features(self, state: Tensor) -> Keys:
         """``V c``."""
         projected: Tensor = self.coverage_projection(state.unsqueeze(-1))
         return projected
 
-    def look(
-        self,
-        query: Float[Tensor, "B 1 Q"],
-        keys: Float[Tensor, "B S K"],
-        state: Tensor,
-        weights: Float[Tensor, "B 1 S"],
-    ) -> Tensor:
+    def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
         """``c + a``."""
         return state + weights.squeeze(1)
 
@@ -186,23 +164,17 @@ class FertilityCoverageScore(CoverageScore):
         self.fertility = nn.Linear(key_size, 1, bias=False)
         initialize_linear(self.fertility)
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
         """``U h + b``, and f behind it."""
         fertility = self.max_fertility * torch.sigmoid(self.fertility(inputs))
         return torch.cat([super().keys(inputs), fertility], dim=-1)
 
-    def look(
-        self,
-        query: Float[Tensor, "B 1 Q"],
-        keys: Float[Tensor, "B S K"],
-        state: Tensor,
-        weights: Float[Tensor, "B 1 S"],
-    ) -> Tensor:
+    def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
         """``c + a / f``."""
         return state + weights.squeeze(1) / keys[..., -1].clamp(min=1e-4)
 
 
-class GRUCoverageScore(RememberingScore):
+class GRUCoverageScore(StatefulScore):
     """``r_t = V c_t``, ``c_t = GRU(c_{t-1}; a_t, h, q)`` at each position (Tu 2016, eq. 8).
 
     Args:
@@ -233,26 +205,20 @@ class GRUCoverageScore(RememberingScore):
             initialize_input_gates(linear.weight, 3)
         initialize_hidden_gates(self.hidden_to_gates.weight, 3)
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
         """``U h + b``, and behind it what h adds to the gates."""
         return torch.cat([super().keys(inputs), self.key_to_gates(inputs)], dim=-1)
 
-    def start(self, keys: Float[Tensor, "B S K"], mask: Bool[Tensor, "B S"]) -> Tensor:
+    def start(self, keys: Keys, mask: Mask) -> Tensor:
         """Nothing was looked at: `[B S D]`, zeros."""
         return keys.new_zeros(*keys.shape[:2], self.coverage_size)
 
-    def read(self, state: Tensor) -> Float[Tensor, "B S K"]:
+    def features(self, state: Tensor) -> Keys:
         """``V c``."""
         projected: Tensor = self.coverage_projection(state)
         return projected
 
-    def look(
-        self,
-        query: Float[Tensor, "B 1 Q"],
-        keys: Float[Tensor, "B S K"],
-        state: Tensor,
-        weights: Float[Tensor, "B 1 S"],
-    ) -> Tensor:
+    def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
         """One step of the GRU at each position."""
         of_key = keys[..., self.compared_size :]
         of_weight = self.weight_to_gates(weights.transpose(1, 2))

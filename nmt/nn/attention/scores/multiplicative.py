@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from nmt.nn.attention.scores.score import Score
 from nmt.nn.fused.score_tape import ProductTape, ScoreTape
 from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.shapes import Keys, Queries, Scores
 
 
 class _ProductScore(Score):
@@ -17,12 +18,7 @@ class _ProductScore(Score):
 
     tape: type[ScoreTape] | None = ProductTape
 
-    def forward(
-        self,
-        query: Float[Tensor, "B T Q"],
-        keys: Float[Tensor, "B S K"],
-        state: Tensor | None = None,
-    ) -> Float[Tensor, "B T S"]:
+    def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
         """Return the scores."""
         return query @ keys.transpose(1, 2)
 
@@ -36,7 +32,7 @@ class DotScore(_ProductScore):
         super().__init__(query_size, key_size)
         assert query_size == key_size
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
         """Return the memory as it is."""
         return inputs
 
@@ -48,7 +44,7 @@ class ScaledDotScore(DotScore):
         super().__init__(query_size, key_size)
         self.scale: float = query_size**-0.5
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
         """Return the memory over ``sqrt(Q)``."""
         return inputs * self.scale
 
@@ -67,7 +63,7 @@ class GeneralScore(_ProductScore):
         initialize_linear(self.key_projection)
         self.scale: float = query_size**-0.5
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
         """Return the memory, in the size of the query."""
         projected: Tensor = self.key_projection(inputs)
         return projected * self.scale
@@ -94,15 +90,10 @@ class CosineScore(GeneralScore):
         super().__init__(query_size, key_size)
         self.gain = nn.Parameter(torch.tensor(initial_gain))
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
         """The memory, in the size of the query, each vector of length 1."""
         return nn.functional.normalize(super().keys(inputs), dim=-1)
 
-    def forward(
-        self,
-        query: Float[Tensor, "B T Q"],
-        keys: Float[Tensor, "B S K"],
-        state: Tensor | None = None,
-    ) -> Float[Tensor, "B T S"]:
-        """The scores."""
+    def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
+        """Return the scores."""
         return self.gain * super().forward(nn.functional.normalize(query, dim=-1), keys)

@@ -3,10 +3,11 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.nn.fused.score_tape import ScoreTape
+from nmt.nn.shapes import Keys, Mask, Queries, Scores
 
 
 class Score(nn.Module, ABC):
@@ -51,28 +52,17 @@ class Score(nn.Module, ABC):
         return None, None
 
     @abstractmethod
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Float[Tensor, "B S K"]:
-        """What of a score depends on the memory alone: made once for a sentence."""
+    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
+        """Return the key projection: the part of a score that only depends on the memory."""
 
-    def start(self, keys: Float[Tensor, "B S K"], mask: Bool[Tensor, "B S"]) -> Tensor | None:
-        """What is remembered before the first step, `[B S]` or `[B S D]`; None: nothing ever."""
+    def start(self, keys: Keys, mask: Mask) -> Tensor | None:
+        """Return the state before the first step, `[B S]` or `[B S D]`; None: it has none."""
         return None
 
     @abstractmethod
-    def forward(
-        self,
-        query: Float[Tensor, "B T Q"],
-        keys: Float[Tensor, "B S K"],
-        state: Tensor | None = None,
-    ) -> Float[Tensor, "B T S"]:
+    def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
         """The scores, of any size and sign; T is 1 where there is a state."""
 
-    def look(
-        self,
-        query: Float[Tensor, "B 1 Q"],
-        keys: Float[Tensor, "B S K"],
-        state: Tensor,
-        weights: Float[Tensor, "B 1 S"],
-    ) -> Tensor:
-        """What is remembered after a step that looked so."""
+    def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
+        """Return the state after a step with these weights."""
         return state

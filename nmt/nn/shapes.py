@@ -1,0 +1,25 @@
+"""Shapes that many signatures share; docs/design.md lists the letters."""
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+Mask = Bool[Tensor, "B S"]
+"""True = a real position."""
+Queries = Float[Tensor, "B T Q"]
+"""What the decoder asks for."""
+Keys = Float[Tensor, "B S K"]
+"""What queries are compared with."""
+Values = Float[Tensor, "B S H"]
+"""What attention reads."""
+Scores = Float[Tensor, "B T S"]
+"""How well each position fits, or how much attention it gets."""
+Embedded = Float[Tensor, "B T E"]
+"""Vectors of words."""
+Contexts = Float[Tensor, "B T C"]
+"""Values, weighted and summed."""
+Gates = Float[Tensor, "B G"]
+"""What is added up before the gates of a cell."""
+State = Float[Tensor, "B Z"]
+"""All that a cell carries from step to step."""
+Hidden = Float[Tensor, "B H"]
+"""What a cell shows of its state."""
