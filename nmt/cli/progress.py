@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice, tee
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from nmt.cli.inputs import count_lines, stdin_is_typed
@@ -31,8 +30,8 @@ def prompt_for(lines: "Iterator[T]") -> "Iterator[T]":
             return
 
 
-def pair_with_inputs(
-    translate: "Callable[..., Iterator[list[Translation]]]",
+def translate_lines(
+    translate: "Callable[..., Iterator[list[tuple[T, Translation]]]]",
     lines: "Iterator[T]",
     names: Sequence[str],
     first_number: int = 1,
@@ -55,12 +54,9 @@ def pair_with_inputs(
 
         warnings = cut_warnings()
         for typed, line in enumerate(prompt_for(lines) if is_typed else lines, start=1):
-            for window in translate([line], first_number=typed, warnings=warnings):
-                yield [(line, window[0])]
+            yield from translate([line], first_number=typed, warnings=warnings)
         return
-    ahead, behind = tee(lines)
-    for window in translate(ahead, first_number=first_number):
-        yield list(zip(islice(behind, len(window)), window, strict=True))
+    yield from translate(lines, first_number=first_number)
 
 
 def require_line_buffering(arguments: "Arguments") -> None:

@@ -54,7 +54,7 @@ from nmt.cli.arguments import flag, line_limit, option, output_path, path, posit
 from nmt.cli.inputs import input_files, read_constraints, read_input
 from nmt.cli.output_formats import Format, TranslationWriter
 from nmt.cli.outputs import open_output
-from nmt.cli.progress import pair_with_inputs, progress_bar, require_line_buffering
+from nmt.cli.progress import progress_bar, require_line_buffering, translate_lines
 from nmt.cli.run_arguments import (
     RunArguments,
     SearchArguments,
@@ -218,6 +218,7 @@ def _translate_windows(
 ) -> "Iterator[list[tuple[Input, Translation]]]":
     """Yield the lines and their translations, a window at a time; a typed line at once."""
     from nmt.inference.length_batching import warn_of_unknown
+    from nmt.inference.translation import Details
 
     number = num_done + 1
     warned = warn_of_unknown(
@@ -225,12 +226,14 @@ def _translate_windows(
     )
     translate = partial(
         translator.translate_windows,
-        with_alignments=arguments.needs_alignments and translator.has_attention,
-        with_scores=arguments.scores or arguments.n_best is not None or arguments.json,
-        with_token_scores=arguments.json,
+        details=Details(
+            alignments=arguments.needs_alignments and translator.has_attention,
+            scores=arguments.scores or arguments.n_best is not None or arguments.json,
+            token_scores=arguments.json,
+        ),
         report=report,
     )
-    return pair_with_inputs(
+    return translate_lines(
         translate, warned, arguments.input, number, line_buffered=arguments.line_buffered
     )
 

@@ -11,7 +11,7 @@ from nmt.cli.inputs import input_files, read_text
 from nmt.cli.output_formats import TranslationWriter
 from nmt.cli.output_locks import reserve_outputs
 from nmt.cli.outputs import open_output
-from nmt.cli.progress import pair_with_inputs, progress_bar, require_line_buffering
+from nmt.cli.progress import progress_bar, require_line_buffering, translate_lines
 from nmt.core.errors import UserError
 from nmt.system.torchrun import is_distributed
 
@@ -72,7 +72,7 @@ def _translate(arguments: "Arguments") -> int:
         progress_bar(arguments, 0, reads_grids=False) as progress,
     ):
         writer = TranslationWriter(output, arguments.format, translator.target_tokenizer.pieces)
-        for window in pair_with_inputs(
+        for window in translate_lines(
             partial(translator.translate_windows, report=progress.update),
             warned,
             arguments.input,

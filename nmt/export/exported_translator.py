@@ -231,7 +231,7 @@ class ExportedTranslator:
         Raises:
             TypeError: a line is not a text, or lines are one string.
         """
-        return [item for window in self.translate_windows(lines) for item in window]
+        return [item for window in self.translate_windows(lines) for _, item in window]
 
     def translate_windows(
         self,
@@ -240,11 +240,11 @@ class ExportedTranslator:
         first_number: int = 1,
         warnings: FirstWarnings | None = None,
         report: Callable[[int], object] = no_report,
-    ) -> Iterator[list[Translation]]:
-        """Translate any number of lines, as many at once as are read ahead.
+    ) -> Iterator[list[tuple[str, Translation]]]:
+        """Yield lines with their translations, as many at once as are read ahead.
 
         Args:
-            lines: raw text; one translation comes out for each.
+            lines: raw text, any number.
             first_number: of the first line, for warnings.
             warnings: of lines that are cut, where these lines are a part of a stream.
             report: is told, whenever a batch is done, how many more lines are.
@@ -264,7 +264,8 @@ class ExportedTranslator:
                 warnings=warnings,
             )
             found = self.search([sentence.ids for sentence in sentences], report)
-            yield [self._write(hypotheses) for hypotheses in found]
+            translations = [self._write(hypotheses) for hypotheses in found]
+            yield list(zip(window, translations, strict=True))
             first_number += len(window)
 
     def search(

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import chain
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -28,6 +27,7 @@ from nmt.search.request import Constraints, Request, VocabularySubset
 from nmt.search.search import Search, Stepper
 from nmt.text.reader import EncodedWords, Tokens
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # Batches of wider beams have fewer sentences, so that they take no more memory than those of this.
@@ -69,50 +69,47 @@ class BatchRunner:
     def run_search(
         self, sources: Sequence[Tokens], constraints: Sequence[Constraints] | None = None
     ) -> list[list[Hypothesis]]:
-        """The best hypotheses of each sentence, in order.
+        """Return the best hypotheses of each sentence, in order.
 
         Args:
-            sources: their tokens; of none comes nothing.
-            constraints: what is asked of each translation; None: nothing.
+            sources: their tokens; an empty sentence has an empty translation.
+            constraints: what each translation must have; None: nothing.
         """
         constraints = [Constraints()] * len(sources) if constraints is None else constraints
-        (found,) = self.search_windows([(sources, constraints)])
+        ((_, found),) = self.search_windows([(None, sources, constraints)])
         return found
 
     def search_windows(
         self,
-        windows: Iterable[tuple[Sequence[Tokens], Sequence[Constraints]]],
+        windows: Iterable[tuple[Item, Sequence[Tokens], Sequence[Constraints]]],
         report: Callable[[int], object] = no_report,
-    ) -> Iterator[list[list[Hypothesis]]]:
-        """What `run_search` finds for one window of sentences after the other.
+    ) -> Iterator[tuple[Item, list[list[Hypothesis]]]]:
+        """Yield each window with what `run_search` finds for its sentences.
 
         No batch has sentences of two windows, but workers begin with a window, which is then read
         ahead, while some of what is before it is not yet done.
 
         Args:
-            windows: sources and constraints.
-            report: is told, whenever a batch is done, how many more sentences are.
+            windows: anything that comes out again; sources and constraints of its sentences.
+            report: called whenever a batch is done, with the number of its sentences.
         """
-        begun: deque[tuple[int, list[list[int]]]] = deque()
         most = self.batch_tokens * _BEAM // max(self.search.beam_size, _BEAM)
 
-        def jobs() -> Iterator[tuple[list[Tokens], list[Constraints]]]:
-            for sources, constraints in windows:
+        def jobs() -> Iterator[tuple[tuple[Item, int, list[int], bool], tuple[Any, ...]]]:
+            for item, sources, constraints in windows:
                 batches = full_batches(sources, most, self.batch_sentences) or [[]]
-                begun.append((len(sources), batches))
-                for batch in batches:
-                    yield [sources[i] for i in batch], [constraints[i] for i in batch]
+                for number, batch in enumerate(batches, start=1):
+                    job = [sources[i] for i in batch], [constraints[i] for i in batch]
+                    yield (item, len(sources), batch, number == len(batches)), job
 
-        results = self._map(_search_batch, jobs())
-        for first in results:
-            size, batches = begun.popleft()
-            found = [[_NOTHING] for _ in range(size)]
-            for batch, hypotheses in zip(batches, chain([first], results), strict=False):
-                for index, best in zip(batch, hypotheses, strict=True):
-                    found[index] = best
-                report(len(batch))
-            report(size - sum(map(len, batches)))
-            yield found
+        found: dict[int, list[Hypothesis]] = {}
+        for (item, size, batch, is_last), hypotheses in self._map(_search_batch, jobs()):
+            found.update(zip(batch, hypotheses, strict=True))
+            report(len(batch))
+            if is_last:
+                report(size - len(found))
+                yield item, [found.get(index, [_NOTHING]) for index in range(size)]
+                found = {}
 
     def run_forced(
         self,
@@ -126,22 +123,32 @@ class BatchRunner:
             for source, target in zip(sources, targets, strict=True)
         ]
         batches = like_batches(lengths, self.batch_tokens, self.batch_sentences)
-        jobs = [
-            ([sources[i].ids for i in batch], [targets[i].ids for i in batch], read)
+        jobs = (
+            (batch, ([sources[i].ids for i in batch], [targets[i].ids for i in batch], read))
             for batch in batches
-        ]
+        )
         found: dict[int, Result] = {}
-        for batch, results in zip(batches, self._map(_force_batch, jobs), strict=True):
+        for batch, results in self._map(_force_batch, jobs):
             found.update(zip(batch, results, strict=True))
         return [found[index] for index in range(len(sources))]
 
     def _map(
-        self, function: Callable[..., Result], jobs: Iterable[tuple[Any, ...]]
-    ) -> Iterator[Result]:
-        """A function of a model at work, for each batch; the workers do them, where there are."""
-        if self.workers is not None:
-            return self.workers.map(function, jobs)
-        return (function(self, *job) for job in jobs)
+        self, function: Callable[..., Result], jobs: Iterable[tuple[Item, tuple[Any, ...]]]
+    ) -> Iterator[tuple[Item, Result]]:
+        """Yield each item with the result of its job; the workers do them, where there are any."""
+        if self.workers is None:
+            for item, job in jobs:
+                yield item, function(self, *job)
+            return
+        begun: deque[Item] = deque()  # workers are given some jobs ahead
+
+        def remembered() -> Iterator[tuple[Any, ...]]:
+            for item, job in jobs:
+                begun.append(item)
+                yield job
+
+        for result in self.workers.map(function, remembered()):
+            yield begun.popleft(), result
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:

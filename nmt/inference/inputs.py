@@ -1,20 +1,15 @@
 """What a person asks of the translation of one line: how it begins, what is in it."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import torch
-
 from nmt.core.errors import ConfigError
 from nmt.data.formats.grids import Grid, Source
-from nmt.search.constraints import count_unmet
-from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Constraints
 from nmt.search.search import Search
-from nmt.text.reader import EncodedWords, count_unknown
-from nmt.text.tokenizer import UNKNOWN_TEXT, Tokenizer, word_edges
+from nmt.text.reader import count_unknown
+from nmt.text.tokenizer import UNKNOWN_TEXT, Tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -103,38 +98,3 @@ def require_phrases(search: Search | type[Search]) -> None:
             "phrases that must appear (--constraints): beam search alone knows of them; set "
             "decoding.search to beam (--search beam)"
         )
-
-
-def drop_unmet(
-    sources: Sequence[EncodedWords],
-    constraints: Sequence[Constraints],
-    found: Sequence[Sequence[Hypothesis]],
-    tokenizer: Tokenizer,
-    first_number: int,
-) -> dict[int, Constraints]:
-    """What is left to ask of the lines whose best translation lacks a phrase; each is named.
-
-    To hold on to what cannot be had makes a translation that goes on and on in search of it.
-
-    Returns:
-        Index of a line -> what was asked, without the phrases that it lacks.
-    """
-    left: dict[int, Constraints] = {}
-    for index, (source, constraint, hypotheses) in enumerate(
-        zip(sources, constraints, found, strict=True)
-    ):
-        if len(source.ids) == 0 or not constraint.phrases:
-            continue
-        edges = torch.from_numpy(word_edges(tokenizer))
-        tokens = hypotheses[0].tokens
-        lacking = [phrase for phrase in constraint.phrases if count_unmet(tokens, [phrase], edges)]
-        for phrase in lacking:
-            logger.warning(
-                "line %d: no translation was found that has %r with all else that is asked; it is "
-                "translated without",
-                *(first_number + index, tokenizer.decode(phrase)),
-            )
-        if lacking:
-            kept = tuple(phrase for phrase in constraint.phrases if phrase not in lacking)
-            left[index] = Constraints(constraint.prefix, kept)
-    return left

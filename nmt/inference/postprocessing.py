@@ -1,249 +1,155 @@
-"""What is done to what a search has found: searched again, chosen by its text, scored by it."""
+"""From the hypotheses of a search to translations: texts, choice, scores and alignments."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-import torch
-
+from nmt.alignment.units import AlignmentUnits
 from nmt.core.special_tokens import UNK
 from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk
 from nmt.inference.batch_inference import BatchRunner
-from nmt.inference.forced_decoding import read_log_probabilities, read_weights
-from nmt.inference.inputs import drop_unmet
+from nmt.inference.forced_decoding import SentenceAlignment, align_pairs, read_weights
+from nmt.inference.text_scores import score_texts, score_tokens
+from nmt.inference.translation import Candidate, Details, Translation
 from nmt.inference.unknown_words import Dictionary, replace_unknown
+from nmt.inference.unmet_phrases import relax
 from nmt.inference.windows import Window
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.penalties import Scoring
-from nmt.text.reader import EncodedWords
+from nmt.text.reader import EncodedWords, SourceReader
 from nmt.text.tokenizer import Tokenizer
 
-Written = Mapping[tuple[int, tuple[int, ...]], list[str]]
-"""What stands for each word of a hypothesis with unknown ones (see `replace_unknown`): by its
-sentence and its tokens."""
 
+@dataclass(frozen=True, eq=False)
+class PostProcessor:
+    """Makes translations of the hypotheses that a search finds for a window.
 
-def search_again(
-    window: Window, found: list[list[Hypothesis]], tokenizer: Tokenizer, runner: BatchRunner
-) -> None:
-    """Give up what lines were to have and cannot, search after search.
-
-    Args:
-        window: what was asked for; its constraints become what is left of them.
-        found: the hypotheses of each line; changed in place.
-        tokenizer: of the target.
-        runner: the search that has found them.
+    Attributes:
+        runner: the model, and the search.
+        source_reader: of the lines that are translated.
+        target_tokenizer: of the hypotheses.
+        reranker: chooses among the hypotheses; None: their order stays.
+        dictionary: translations of source words that replace unknown ones; None: there are none.
+        alignment_units: what alignments link.
     """
-    sources, constraints = window.sources, window.constraints
-    while left := drop_unmet(sources, constraints, found, tokenizer, window.first_number):
-        ids = [sources[index].ids for index in left]
-        again = runner.run_search(ids, list(left.values()))
-        for (index, constraint), hypotheses in zip(left.items(), again, strict=True):
-            found[index], constraints[index] = hypotheses, constraint
 
+    runner: BatchRunner
+    source_reader: SourceReader[Any]
+    target_tokenizer: Tokenizer
+    reranker: MinimumBayesRisk | None
+    dictionary: Dictionary | None
+    alignment_units: AlignmentUnits
 
-def decode(
-    found: Sequence[Sequence[Hypothesis]],
-    sources: Sequence[EncodedWords],
-    tokenizer: Tokenizer,
-    runner: BatchRunner,
-    dictionary: Dictionary | None,
-    smallest_parts: Callable[[EncodedWords], EncodedWords],
-) -> tuple[list[tuple[str, ...]], Written]:
-    """The text of each hypothesis, and the words of those in which unknown ones were replaced.
+    def __call__(
+        self, window: Window, found: Sequence[Sequence[Hypothesis]], details: Details
+    ) -> list[Translation]:
+        """Return the translations of a window.
 
-    Args:
-        found: the hypotheses of each sentence.
-        sources: what they translate.
-        tokenizer: of the target.
-        runner: looks where unknown words come from.
-        dictionary: what these become; None: there are none.
-        smallest_parts: of the reader of the source.
-    """
-    written: Written = {}
-    if dictionary is not None:
-        written = _replace_unknown(found, sources, tokenizer, runner, dictionary, smallest_parts)
+        Args:
+            window: the lines.
+            found: the hypotheses of each, best first.
+            details: what is computed of them besides their texts.
+        """
+        sources, tokenizer = window.sources, self.target_tokenizer
+        candidates = self._write(relax(window, found, tokenizer, self.runner), sources)
+        chosen: Sequence[Sequence[Candidate]] = list(map(self._choose, candidates))
+        alignments: Sequence[SentenceAlignment | None] = [None] * len(sources)
+        if details.alignments:
+            targets = [self._written_words(of_line[0]) for of_line in chosen]
+            alignments = self.align(sources, targets)
+        if details.scores:
+            is_worth = self.reranker is not None
+            chosen = score_texts(chosen, sources, tokenizer, self.runner, is_worth=is_worth)
+        of_tokens: Sequence[tuple[tuple[float, ...], ...] | None] = [None] * len(sources)
+        if details.token_scores:
+            of_tokens = score_tokens(chosen, sources, tokenizer, self.runner)
+        return [
+            Translation(
+                tuple(candidate.text for candidate in of_line),
+                tuple(candidate.hypothesis for candidate in of_line),
+                alignment,
+                log_probabilities,
+            )
+            for of_line, alignment, log_probabilities in zip(
+                chosen, alignments, of_tokens, strict=True
+            )
+        ]
 
-    def text(index: int, hypothesis: Hypothesis) -> str:
-        words = written.get((index, hypothesis.tokens))
-        return (
-            tokenizer.decode(hypothesis.tokens) if words is None else " ".join(filter(None, words))
+    def align(
+        self, sources: Sequence[EncodedWords], targets: Sequence[EncodedWords]
+    ) -> list[SentenceAlignment]:
+        """Return the alignments of pairs, in order, by one pass of the model over each."""
+        weights = self.runner.run_forced(sources, targets, read_weights)
+        readers = self.source_reader, self.target_tokenizer
+        return align_pairs(
+            zip(sources, targets, strict=True), weights, readers, self.alignment_units
         )
 
-    texts = [
-        tuple(text(index, hypothesis) for hypothesis in hypotheses)
-        for index, hypotheses in enumerate(found)
-    ]
-    return texts, written
+    def _write(
+        self, found: Sequence[Sequence[Hypothesis]], sources: Sequence[EncodedWords]
+    ) -> list[list[Candidate]]:
+        """Return the texts of hypotheses, with unknown words replaced by those of the source."""
+        words = {} if self.dictionary is None else self._replace_unknown(found, sources)
+        return [
+            [
+                self._candidate(hypothesis, words.get((index, hypothesis.tokens)))
+                for hypothesis in hypotheses
+            ]
+            for index, hypotheses in enumerate(found)
+        ]
 
+    def _candidate(self, hypothesis: Hypothesis, words: list[str] | None) -> Candidate:
+        if words is None:
+            return Candidate(hypothesis, self.target_tokenizer.decode(hypothesis.tokens))
+        return Candidate(hypothesis, " ".join(filter(None, words)), words)
 
-def _replace_unknown(
-    found: Sequence[Sequence[Hypothesis]],
-    sources: Sequence[EncodedWords],
-    tokenizer: Tokenizer,
-    runner: BatchRunner,
-    dictionary: Dictionary,
-    smallest_parts: Callable[[EncodedWords], EncodedWords],
-) -> Written:
-    """Look in one pass more where the unknown words of hypotheses come from, and replace them."""
-    gaps = {
-        (index, hypothesis.tokens): tokenizer.decode_words(hypothesis.tokens)
-        for index, hypotheses in enumerate(found)
-        for hypothesis in hypotheses
-        if UNK in hypothesis.tokens
-    }
-    parts = {index: smallest_parts(sources[index]) for index, _ in gaps}
-    seen = runner.run_forced([parts[index] for index, _ in gaps], list(gaps.values()), read_weights)
-    return {
-        (index, tokens): replace_unknown(words, parts[index], weights, dictionary)
-        for ((index, tokens), words), weights in zip(gaps.items(), seen, strict=True)
-    }
+    def _replace_unknown(
+        self, found: Sequence[Sequence[Hypothesis]], sources: Sequence[EncodedWords]
+    ) -> dict[tuple[int, tuple[int, ...]], list[str]]:
+        """Find out in one pass more where unknown words come from.
 
-
-def written_words(
-    found: Sequence[Hypothesis | None], written: Written, tokenizer: Tokenizer
-) -> list[EncodedWords]:
-    """Return the words of hypotheses, as they were written.
-
-    They are the words of their tokens, which the text need not become again.
-
-    Args:
-        found: a hypothesis for each sentence; None: nothing.
-        written: from `decode`.
-        tokenizer: of the target.
-    """
-    sentences = []
-    for index, item in enumerate(found):
-        tokens = () if item is None else item.tokens
-        encoded = tokenizer.decode_words(tokens)
-        texts = written.get((index, tokens))
-        sentences.append(encoded if texts is None else replace(encoded, words=texts))
-    return sentences
-
-
-def choose(
-    found: list[list[Hypothesis]],
-    texts: list[tuple[str, ...]],
-    runner: BatchRunner,
-    reranker: MinimumBayesRisk | None,
-) -> tuple[list[list[Hypothesis]], list[tuple[str, ...]]]:
-    """Return what is kept of each line: the reranker's choice, or the hypotheses of the search."""
-    if reranker is not None:
-        return rerank(found, texts, reranker)
-    if runner.search.finds_distinct_texts:
-        return drop_equal_texts(found, texts)
-    return found, texts
-
-
-def drop_equal_texts(
-    found: list[list[Hypothesis]], texts: list[tuple[str, ...]]
-) -> tuple[list[list[Hypothesis]], list[tuple[str, ...]]]:
-    """Return the first hypothesis of each text: a text may be written in several tokens."""
-    places = [[at for at, text in enumerate(line) if text not in line[:at]] for line in texts]
-    return [
-        [hypotheses[place] for place in chosen]
-        for hypotheses, chosen in zip(found, places, strict=True)
-    ], [
-        tuple(of_line[place] for place in chosen)
-        for of_line, chosen in zip(texts, places, strict=True)
-    ]
-
-
-def rerank(
-    found: list[list[Hypothesis]], texts: list[tuple[str, ...]], choose: MinimumBayesRisk
-) -> tuple[list[list[Hypothesis]], list[tuple[str, ...]]]:
-    """What is chosen of each line; its score is what it is worth."""
-    chosen = [
-        choose(of_line, [hypothesis.log_probability for hypothesis in hypotheses])
-        for of_line, hypotheses in zip(texts, found, strict=True)
-    ]
-    return [
-        [replace(hypotheses[place], score=worth) for place, worth in ranked]
-        for hypotheses, ranked in zip(found, chosen, strict=True)
-    ], [
-        tuple(of_line[place] for place, _ in ranked)
-        for of_line, ranked in zip(texts, chosen, strict=True)
-    ]
-
-
-def score_texts(
-    found: list[list[Hypothesis]],
-    texts: Sequence[Sequence[str]],
-    sources: Sequence[EncodedWords],
-    tokenizer: Tokenizer,
-    runner: BatchRunner,
-    *,
-    is_worth: bool,
-) -> None:
-    """Put the tokens and scores of its text in the place of each hypothesis that has others.
-
-    Where the search saw some tokens alone (a shortlist), so were its scores: then all have others.
-
-    Args:
-        found: the hypotheses of each sentence; changed in place.
-        texts: of each of them.
-        sources: what they translate.
-        tokenizer: of the target.
-        runner: the model, and the search that has found them.
-        is_worth: the scores are what a text is worth (minimum Bayes risk), whatever its tokens.
-    """
-    other = [
-        (index, rank, target)
-        for index, hypotheses in enumerate(found)
-        for rank, hypothesis in enumerate(hypotheses)
-        if sources[index].ids
-        if (target := tokenizer.encode_words(texts[index][rank])).ids != list(hypothesis.tokens)
-        or runner.shortlist is not None
-    ]
-    scores = runner.run_forced(
-        [sources[index] for index, _, _ in other],
-        [target for _, _, target in other],
-        read_log_probabilities,
-    )
-    for (index, rank, target), log_probabilities in zip(other, scores, strict=True):
-        total, length, old = sum(log_probabilities), len(log_probabilities), found[index][rank]
-        score = old.score
-        if not is_worth:
-            score = _same_penalties(old, total, length, runner.search.scoring)
-        found[index][rank] = Hypothesis(tuple(target.ids), total, score)
-
-
-def score_tokens(
-    found: Sequence[Sequence[Hypothesis]],
-    sources: Sequence[EncodedWords],
-    tokenizer: Tokenizer,
-    runner: BatchRunner,
-) -> list[tuple[tuple[float, ...], ...]]:
-    """For each hypothesis of each sentence the log-probability of each token and of EOS.
-
-    Args:
-        found: the hypotheses of each sentence.
-        sources: what they translate; what has no tokens was not translated, and nothing is told.
-        tokenizer: of the target.
-        runner: the model.
-    """
-    asked = [
-        (source, tokenizer.decode_words(hypothesis.tokens))
-        for source, hypotheses in zip(sources, found, strict=True)
-        for hypothesis in hypotheses
-        if source.ids
-    ]
-    told = iter(
-        runner.run_forced(
-            [source for source, _ in asked], [words for _, words in asked], read_log_probabilities
+        Returns:
+            Index of a line and tokens of a hypothesis with unknown words -> its words.
+        """
+        assert self.dictionary is not None
+        gaps = {
+            (index, hypothesis.tokens): self.target_tokenizer.decode_words(hypothesis.tokens)
+            for index, hypotheses in enumerate(found)
+            for hypothesis in hypotheses
+            if UNK in hypothesis.tokens
+        }
+        parts = {index: self.source_reader.smallest_parts(sources[index]) for index, _ in gaps}
+        weights = self.runner.run_forced(
+            [parts[index] for index, _ in gaps], list(gaps.values()), read_weights
         )
-    )
-    return [
-        tuple(next(told) if source.ids else () for _ in hypotheses)
-        for source, hypotheses in zip(sources, found, strict=True)
-    ]
+        return {
+            (index, tokens): replace_unknown(words, parts[index], of_pair, self.dictionary)
+            for ((index, tokens), words), of_pair in zip(gaps.items(), weights, strict=True)
+        }
+
+    def _choose(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Return the choice of the reranker, by what each is worth; or each text once."""
+        if self.reranker is not None:
+            ranked = self.reranker(
+                [candidate.text for candidate in candidates],
+                [candidate.hypothesis.log_probability for candidate in candidates],
+            )
+            return [candidates[place].with_score(worth) for place, worth in ranked]
+        if self.runner.search.finds_distinct_texts:
+            return drop_equal_texts(candidates)
+        return candidates
+
+    def _written_words(self, candidate: Candidate) -> EncodedWords:
+        """Return the tokens and words of a candidate as it was written; of no text, nothing."""
+        tokens = candidate.hypothesis.tokens if candidate.text else ()
+        encoded = self.target_tokenizer.decode_words(tokens)
+        if candidate.words is None or not candidate.text:
+            return encoded
+        return replace(encoded, words=candidate.words)
 
 
-def score_without_coverage(log_probability: float, length: int, scoring: Scoring) -> float:
-    """The score of tokens, EOS counted, but for the coverage: that is known to a search alone."""
-    return scoring.length.score(torch.tensor(log_probability), torch.tensor(length)).item()
-
-
-def _same_penalties(old: Hypothesis, total: float, length: int, scoring: Scoring) -> float:
-    """The score of other tokens of one text: what the search has held against it stays."""
-    before = score_without_coverage(old.log_probability, len(old.tokens) + 1, scoring)
-    return score_without_coverage(total, length, scoring) + (old.score - before)
+def drop_equal_texts(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the first candidate of each text: a text may be written in several tokens."""
+    first: dict[str, Candidate] = {}
+    for candidate in candidates:
+        first.setdefault(candidate.text, candidate)
+    return list(first.values())

@@ -1,12 +1,11 @@
 """Using a model: translate, score and align text, line for line."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import torch
 
@@ -25,9 +24,7 @@ from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import (
     SentenceAlignment,
     SentenceScore,
-    align_pairs,
     read_log_probabilities,
-    read_weights,
 )
 from nmt.inference.input_types import check_pairs
 from nmt.inference.inputs import Input as Input
@@ -39,29 +36,21 @@ from nmt.inference.loading import (
     load_shortlist,
     require_attention,
 )
-from nmt.inference.postprocessing import (
-    choose,
-    decode,
-    score_texts,
-    score_tokens,
-    search_again,
-    written_words,
-)
-from nmt.inference.translation import Translation as Translation
+from nmt.inference.postprocessing import PostProcessor
+from nmt.inference.translation import Details as Details, Translation as Translation
 from nmt.inference.unknown_words import Dictionary
-from nmt.inference.windows import Window, read_windows
+from nmt.inference.windows import read_windows
 from nmt.nn.ensemble import Space
 from nmt.runs.directory import BEST
 from nmt.runs.run import Run
-from nmt.search.hypothesis import Hypothesis
-from nmt.search.request import Constraints
 from nmt.search.rules import Rule
 from nmt.system.device import AUTO, resolve_device
 from nmt.system.threads import num_threads
-from nmt.text.reader import EncodedWords, SourceReader, Tokens
+from nmt.text.reader import EncodedWords, SourceReader
 from nmt.text.tokenizer import Tokenizer
 
 Pair = tuple[Source, str]
+NO_DETAILS: Final = Details()
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,72 +216,48 @@ class Translator:
         with_scores: bool = False,
         with_token_scores: bool = False,
     ) -> list[Translation]:
-        """Translate lines of raw text, or grids; see `translate_stream`."""
-        translations = self.translate_stream(
-            lines,
-            with_alignments=with_alignments,
-            with_scores=with_scores,
-            with_token_scores=with_token_scores,
-        )
-        return list(translations)
+        """Translate lines of raw text, or grids; see `translate_stream` and `Details`."""
+        details = Details(with_alignments, with_scores, with_token_scores)
+        return list(self.translate_stream(lines, details))
 
     def translate_stream(
-        self,
-        lines: Iterable[Source | Input],
-        *,
-        with_alignments: bool = False,
-        with_scores: bool = False,
-        with_token_scores: bool = False,
+        self, lines: Iterable[Source | Input], details: Details = NO_DETAILS
     ) -> Iterator[Translation]:
         """Translate any number of lines; memory does not grow with their number.
 
         Args:
-            lines: raw text, or grids, or an `Input` with what is asked of its translation; one
-                translation comes out for each, whatever it holds; of nothing but blanks comes
-                nothing. Some thousands are read ahead.
-            with_alignments: align each line with its best translation as well (one pass more).
-            with_scores: the scores of the hypotheses are to be those of their texts, as `score`
-                has them. A search may write a word in other tokens than the tokenizer does (one
-                line in twenty): such a hypothesis then has the tokens of its text, and their
-                scores (one pass more for those lines). The order stays that of the search.
-            with_token_scores: the log-probabilities of their tokens, too (one pass more).
+            lines: raw text, or grids, or an `Input` with what its translation must have; one
+                translation comes out for each, whatever it holds; a blank line gives an empty
+                text. Some thousands are read ahead.
+            details: what is computed besides the texts.
 
         Raises:
             TypeError: a line is neither a text (or grid) nor an `Input`, or lines are one string.
-            ConfigError: phrases must appear, and the search knows nothing of such.
+            ConfigError: phrases must appear, and the search does not support them.
         """
-        for window in self.translate_windows(
-            lines,
-            with_alignments=with_alignments,
-            with_scores=with_scores,
-            with_token_scores=with_token_scores,
-        ):
-            yield from window
+        for window in self.translate_windows(lines, details):
+            yield from (translation for _, translation in window)
 
     def translate_windows(
         self,
         lines: Iterable[Source | Input],
+        details: Details = NO_DETAILS,
         *,
-        with_alignments: bool = False,
-        with_scores: bool = False,
-        with_token_scores: bool = False,
         first_number: int = 1,
         warnings: FirstWarnings | None = None,
         report: Callable[[int], object] = no_report,
-    ) -> Iterator[list[Translation]]:
-        """The same by windows: as many lines as are sorted and cut into batches together.
+    ) -> Iterator[list[tuple[Input, Translation]]]:
+        """Yield lines with their translations, by windows: those that are sorted into batches.
 
         Windows are the same whatever computes them: workers are given more of them at a time. What
-        begins at the end of a window gets the same windows as if it had not been broken off.
+        begins at the end of a window gets the same windows as if it had not been interrupted.
 
         Args:
             lines: as for `translate_stream`.
-            with_alignments: likewise.
-            with_scores: likewise.
-            with_token_scores: likewise.
+            details: likewise.
             first_number: of the first line, for warnings.
             warnings: of lines that are cut, where these lines are a part of a stream.
-            report: is told, whenever a batch has been searched, how many more lines are.
+            report: called whenever a batch has been searched, with the number of its lines.
         """
         read = read_windows(
             lines,
@@ -303,16 +268,15 @@ class Translator:
             first_number=first_number,
             warnings=warnings or cut_warnings(),
         )
-        begun: deque[Window] = deque()  # (`tee` would keep dozens that are done)
-
-        def asked() -> Iterator[tuple[list[Tokens], list[Constraints]]]:
-            for window in read:
-                begun.append(window)
-                yield [source.ids for source in window.sources], window.constraints
-
-        for found in self.runner.search_windows(asked(), report):
-            window = begun.popleft()
-            yield self._translate(window, found, with_alignments, with_scores, with_token_scores)
+        encoded = (
+            (window, [source.ids for source in window.sources], window.constraints)
+            for window in read
+        )
+        if details.alignments:
+            self.require_attention()
+        for window, found in self.runner.search_windows(encoded, report):
+            translations = self._postprocessor(window, found, details)
+            yield list(zip(window.lines, translations, strict=True))
 
     def score(self, pairs: Iterable[Pair]) -> Iterator[SentenceScore]:
         """How probable the model finds each target, given its source.
@@ -342,41 +306,19 @@ class Translator:
             TypeError: a pair is something else.
         """
         for sources, targets in self._read_pairs(pairs, "align"):
-            yield from self._align(sources, targets)
+            self.require_attention()
+            yield from self._postprocessor.align(sources, targets)
 
-    def _translate(
-        self,
-        window: Window,
-        found: list[list[Hypothesis]],
-        with_alignments: bool,
-        with_scores: bool,
-        with_token_scores: bool,
-    ) -> list[Translation]:
-        """One window, of which the search has found something."""
-        sources, tokenizer = window.sources, self.target_tokenizer
-        search_again(window, found, tokenizer, self.runner)
-        parts = self.source_reader.smallest_parts
-        texts, written = decode(found, sources, tokenizer, self.runner, self.dictionary, parts)
-        found, texts = choose(found, texts, self.runner, self.reranker)
-        alignments: Sequence[SentenceAlignment | None] = [None] * len(found)
-        if with_alignments:
-            best = [
-                hypotheses[0] if text[0] else None
-                for hypotheses, text in zip(found, texts, strict=True)
-            ]
-            alignments = self._align(sources, written_words(best, written, tokenizer))
-        if with_scores:
-            is_worth = self.reranker is not None
-            score_texts(found, texts, sources, tokenizer, self.runner, is_worth=is_worth)
-        of_tokens: Sequence[tuple[tuple[float, ...], ...] | None] = [None] * len(found)
-        if with_token_scores:
-            of_tokens = score_tokens(found, sources, tokenizer, self.runner)
-        return [
-            Translation(text, tuple(hypotheses), alignment, told)
-            for text, hypotheses, alignment, told in zip(
-                texts, found, alignments, of_tokens, strict=True
-            )
-        ]
+    @property
+    def _postprocessor(self) -> PostProcessor:
+        return PostProcessor(
+            self.runner,
+            self.source_reader,
+            self.target_tokenizer,
+            self.reranker,
+            self.dictionary,
+            self.alignment_units,
+        )
 
     def _read_pairs(
         self, pairs: Iterable[Pair], function: str
@@ -391,16 +333,6 @@ class Translator:
                 read(self.target_tokenizer, targets, side="target", first_number=number),
             )
             number += len(window)
-
-    def _align(
-        self, sources: list[EncodedWords], targets: list[EncodedWords]
-    ) -> list[SentenceAlignment]:
-        """Word alignments of pairs, in order."""
-        self.require_attention()
-        pairs = zip(sources, targets, strict=True)
-        weights = self.runner.run_forced(sources, targets, read_weights)
-        readers = self.source_reader, self.target_tokenizer
-        return align_pairs(pairs, weights, readers, self.alignment_units)
 
 
 def _size(pair: Pair) -> int:

@@ -126,7 +126,7 @@ def translate_lines(
         interruption.check()
 
     windows = translator.translate_windows(lines, report=check)
-    return [translation.text for window in windows for translation in window]
+    return [translation.text for window in windows for _, translation in window]
 
 
 def on_all_ranks(

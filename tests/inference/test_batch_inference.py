@@ -65,10 +65,11 @@ def test_windows_come_in_order_and_every_sentence_is_reported_once() -> None:
     given = [[[5], [], [6, 7, 8]], [], [[]], [[9, 9, 9, 9], [10]]]
     reported: list[int] = []
     found = runner.search_windows(
-        [(window, [Constraints()] * len(window)) for window in given], reported.append
+        [(number, window, [Constraints()] * len(window)) for number, window in enumerate(given)],
+        reported.append,
     )
-    texts = [[list(best.tokens) for (best,) in window] for window in found]
-    assert texts == given
+    texts = [(number, [list(best.tokens) for (best,) in window]) for number, window in found]
+    assert texts == list(enumerate(given))
     assert sum(reported) == 6
     assert [[len(tokens) for tokens in batch] for batch in workers.batches if batch] == [
         [3, 1],

@@ -28,7 +28,7 @@ from nmt.evaluation.minimum_bayes_risk import ChrfUtility, expected_utilities
 from nmt.inference import length_batching
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import load_dictionary
-from nmt.inference.translator import Input, Translator
+from nmt.inference.translator import Details, Input, Translator
 from nmt.nn.layers import int8
 from nmt.runs.checkpoint import save_checkpoint
 from nmt.runs.directory import RunDirectory
@@ -587,12 +587,12 @@ def test_what_is_lost_by_searching_again_is_named_too(tokenizer, translator, cap
     asked = []
 
     def search_windows(runner, windows, report=None):
-        for sources, constraints in windows:
+        for window, sources, constraints in windows:
             asked.append(
                 [[tokenizer.decode(phrase) for phrase in one.phrases] for one in constraints]
             )
             found = [tuple(tokenizer.encode(answers.pop(0))) for _ in sources]
-            yield [[Hypothesis(tokens, -1.0, -1.0)] for tokens in found]
+            yield window, [[Hypothesis(tokens, -1.0, -1.0)] for tokens in found]
 
     monkeypatch.setattr(BatchRunner, "search_windows", search_windows)
     answers = ["w8 w1", "w9", "w2 w8", "w5", "w5"]  # the first two come of one search
@@ -806,16 +806,16 @@ def test_windows_are_the_same_though_what_follows_is_begun(translator, monkeypat
     hasty = Hasty(translator.runner)
     told = []
     found = computing(translator, batch_sentences=2, workers=hasty if hastily else None)
-    windows = found.translate_windows(
-        lines, with_alignments=True, with_scores=True, report=told.append
-    )
+    details = Details(alignments=True, scores=True)
+    windows = found.translate_windows(lines, details, report=told.append)
     sizes = []
     for window in windows:
         sizes.append(len(window))
         assert sum(told) == sum(sizes)
         same = expected[sum(sizes) - len(window) : sum(sizes)]
-        assert texts(window) == texts(same)
-        for one, other in zip(window, same, strict=True):
+        translations = [translation for _, translation in window]
+        assert texts(translations) == texts(same)
+        for one, other in zip(translations, same, strict=True):
             assert (one.alignment is None) == (other.alignment is None)
     assert sizes == [4, 4, 4, 4, 3]
     assert told == [2, 1, 1, 2, 1, 1, 0, 4, 2, 2, 0, 2, 1], "by batches; then lines without text"

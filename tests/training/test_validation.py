@@ -11,7 +11,7 @@ from nmt.evaluation.metrics import Bleu, Score
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import SentenceScore
 from nmt.inference.length_batching import no_report, windows
-from nmt.inference.translator import Translation, Translator
+from nmt.inference.translator import NO_DETAILS, Details, Translation, Translator
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.request import Request
@@ -42,13 +42,11 @@ class Shouting(Translator):
     def translate_windows(
         self,
         lines: Iterable[str],
+        details: Details = NO_DETAILS,
         *,
-        with_alignments: bool = False,
-        with_scores: bool = False,
-        with_token_scores: bool = False,
         first_number: int = 1,
         report: Callable[[int], object] = no_report,
-    ) -> Iterator[list[Translation]]:
+    ) -> Iterator[list[tuple[str, Translation]]]:
         for window in windows(lines, lambda line: 10_000):  # batches of 400
             self.runner.search(
                 Stepper(lambda tokens, state: (tokens, state)),
@@ -56,7 +54,8 @@ class Shouting(Translator):
                 Request(torch.ones(len(window), dtype=torch.int64)),
             )
             report(len(window))
-            yield [Translation((line.upper(),), (Hypothesis((), 0.0, 0.0),)) for line in window]
+            nothing = Hypothesis((), 0.0, 0.0)
+            yield [(line, Translation((line.upper(),), (nothing,))) for line in window]
 
     def score(self, pairs: Iterable[tuple[str, str]]) -> Iterator[SentenceScore]:
         for _, target in pairs:
@@ -133,13 +132,11 @@ def test_lines_are_one_stream_so_that_warnings_number_them_right() -> None:
         def translate_windows(
             self,
             lines: Iterable[str],
+            details: Details = NO_DETAILS,
             *,
-            with_alignments: bool = False,
-            with_scores: bool = False,
-            with_token_scores: bool = False,
             first_number: int = 1,
             report: Callable[[int], object] = no_report,
-        ) -> Iterator[list[Translation]]:
+        ) -> Iterator[list[tuple[str, Translation]]]:
             streams.append(list(lines))
             return super().translate_windows(streams[-1], report=report)
 

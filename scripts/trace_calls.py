@@ -1,0 +1,202 @@
+"""How many functions and files of nmt are entered to translate one line, and to make one update.
+
+    python scripts/trace_calls.py [RUN] [--crossings N]
+
+Translates one line from file to file with `nmt translate`, under `sys.setprofile`. Without RUN, a
+small run is trained in a folder that is deleted at the end, and one of its updates is traced too:
+all that is called from one step of the optimizer to the next. A file change is a call or a return
+from one file of nmt to another, whatever lies between. What is executed when a module is imported
+does not count. Prints a table, and the pairs of files with the most changes.
+"""
+
+import argparse
+import contextlib
+import random
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import nmt
+from nmt.cli.main import main as run_nmt
+from nmt.config.file import load_config
+from nmt.training.optim.optimizers import apply_gradients
+
+ROOT = f"{Path(nmt.__file__).parent}/"
+TRACED_UPDATE = 5
+WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+CONFIG = """
+run: run
+device: cpu
+precision: float32
+data: {train: {source: train.en, target: train.de}, valid: {source: valid.en, target: valid.de}}
+tokenizer: {name: words}
+model:
+  embedding: {size: 16, dropout: 0}
+  encoder: {hidden_size: 16, dropout: 0}
+  decoder: {hidden_size: 32, output_dropout: 0}
+training:
+  batch_tokens: 200
+  max_epochs: 16
+  optimizer: {name: adam, learning_rate: 0.01}
+  label_smoothing: 0
+  validation: {every: 200, num_samples: 0}
+"""
+
+
+@dataclass
+class Trace:
+    """What was entered.
+
+    Attributes:
+        functions: of nmt, as code; not modules and bodies of classes.
+        files: of nmt, below its folder.
+        changes: (file, file) -> calls and returns from one to the other.
+        num_loads: how often a configuration was loaded.
+        num_steps: of the optimizer.
+        step: record what is called after this step, as far as the next; None: everything.
+    """
+
+    functions: set[CodeType] = field(default_factory=set)
+    files: set[str] = field(default_factory=set)
+    changes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    num_loads: int = 0
+    num_steps: int = 0
+    step: int | None = None
+
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[None]:
+        """Record the calls of this thread."""
+        before = sys.getprofile()
+        sys.setprofile(self._see)
+        try:
+            yield
+        finally:
+            sys.setprofile(before)
+
+    def _see(self, frame: FrameType, event: str, argument: Any) -> None:
+        code = frame.f_code
+        if event not in ("call", "return") or not _is_function(code):
+            return
+        if code is apply_gradients.__code__ and event == "return":
+            self.num_steps += 1
+        if self.step is not None and self.num_steps != self.step:
+            if self.num_steps > self.step:
+                sys.setprofile(None)  # which slows training down
+            return
+        here, caller = _file_of(code), _calling_file(frame)
+        if event == "call":
+            self.functions.add(code)
+            self.files.add(here)
+            self.num_loads += code is load_config.__code__
+        if caller is not None and caller != here:
+            self.changes[(caller, here) if event == "call" else (here, caller)] += 1
+
+    def row(self, name: str) -> str:
+        """Return a line of the table."""
+        numbers = [len(self.functions), len(self.files), self.changes.total(), self.num_loads]
+        return f"{name:<10}" + "".join(f"{number:>15,}" for number in numbers)
+
+
+def _is_function(code: CodeType) -> bool:
+    """Return whether code is a function of nmt, and not what an import executes."""
+    return code.co_filename.startswith(ROOT) and bool(code.co_flags & 2)  # CO_NEWLOCALS
+
+
+def _file_of(code: CodeType) -> str:
+    return code.co_filename.removeprefix(ROOT)
+
+
+def _calling_file(frame: FrameType) -> str | None:
+    """Return the file of the nearest function of nmt that waits for a frame."""
+    caller = frame.f_back
+    while caller is not None:
+        if _is_function(caller.f_code):
+            return _file_of(caller.f_code)
+        caller = caller.f_back
+    return None
+
+
+def write_corpus(folder: Path) -> None:
+    """Write sentences of number words, which are their own translations, and a configuration."""
+    rng = random.Random(0)
+    for split, size in (("train", 400), ("valid", 5)):
+        lines = "".join(
+            f"{' '.join(rng.choices(WORDS, k=rng.randint(2, 5)))} .\n" for _ in range(size)
+        )
+        for language in ("en", "de"):
+            (folder / f"{split}.{language}").write_text(lines)
+    (folder / "config.yaml").write_text(CONFIG)
+
+
+def run(*arguments: object) -> None:
+    """Run a command of nmt.
+
+    Raises:
+        SystemExit: it has failed.
+    """
+    if run_nmt([str(argument) for argument in arguments]) != 0:
+        raise SystemExit("the command that is traced has failed")
+
+
+def trace_update(folder: Path) -> Trace:
+    """Train a small run in a folder, and trace one of its updates."""
+    write_corpus(folder)
+    trace = Trace(step=TRACED_UPDATE)
+    with contextlib.chdir(folder), trace.recording():
+        run("train", "config.yaml")
+    return trace
+
+
+def trace_translation(model: Path, folder: Path) -> Trace:
+    """Trace the translation of one line, after one that has imported all that it takes."""
+    (folder / "line").write_text("one two three four .\n")
+    command = ("translate", model, folder / "line", "-o", folder / "translation")
+    run(*command)
+    trace = Trace()
+    with trace.recording():
+        run(*command)
+    return trace
+
+
+def report(traces: dict[str, Trace], num_crossings: int) -> None:
+    """Print the table, and the changes between two files that are the most frequent."""
+    heads = ("functions", "files", "file changes", "configurations")
+    print(" " * 10 + "".join(f"{head:>15}" for head in heads))
+    for name, trace in traces.items():
+        print(trace.row(name))
+    for name, trace in traces.items():
+        both_ways: Counter[tuple[str, ...]] = Counter()
+        for pair, number in trace.changes.items():
+            both_ways[tuple(sorted(pair))] += number
+        print(f"\nmost file changes of {name}:")
+        for pair, number in both_ways.most_common(num_crossings):
+            print(f"{number:>6,}  {' - '.join(pair)}")
+
+
+def main() -> None:
+    """Trace, and print what was found."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", metavar="RUN", nargs="?", type=Path, help="a trained run")
+    parser.add_argument(
+        "--crossings", metavar="N", type=int, default=10, help="pairs to show (default: 10)"
+    )
+    arguments = parser.parse_args()
+    traces: dict[str, Trace] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = arguments.run
+        if model is None:
+            traces["update"] = trace_update(folder)
+            model = folder / "run"
+        report({"translate": trace_translation(model, folder)} | traces, arguments.crossings)
+
+
+if __name__ == "__main__":
+    main()
