@@ -84,7 +84,7 @@ def test_one_iteration_by_hand() -> None:
     assert (found.candidates[9] == PAD).all()
 
 
-def test_what_stands_together_is_found() -> None:
+def test_cooccurring_tokens_are_aligned() -> None:
     rng = random.Random(2)
     pairs = []
     for _ in range(300):

@@ -36,13 +36,13 @@ def test_worked_by_hand() -> None:
 
 @pytest.mark.parametrize("down", [-1, 0, 1])
 @pytest.mark.parametrize("right", [-1, 0, 1])
-def test_a_link_grows_to_all_eight_sides_and_no_further(down: int, right: int) -> None:
+def test_grow_diag_reaches_all_eight_neighbours(down: int, right: int) -> None:
     start, beside = (4, 4), (4 + down, 4 + right)
     further = {(4 + 2 * down, 4 + 3 * right)} if down and right else {(6, 7)}
     assert grow_diag(frozenset({start}), frozenset({start, beside, *further})) == {start, beside}
 
 
-def test_what_is_added_last_needs_both_words_free_or_one() -> None:
+def test_final_links_need_unlinked_words() -> None:
     """1-3 has a source that is linked, 4-1 a target that is, 5-5 neither."""
     both, one = links("1-1"), links("1-1 1-3 4-1 5-5")
     assert grow_diag(both, one) == links("1-1")
@@ -76,7 +76,7 @@ def test_each_lies_between_the_intersection_and_the_union(
 @pytest.mark.parametrize("name", SYMMETRIZATIONS)
 @settings(deadline=None, max_examples=30)
 @given(both=LINKS)
-def test_two_that_agree_are_left_as_they_are(name: str, both: Alignment) -> None:
+def test_equal_alignments_are_unchanged(name: str, both: Alignment) -> None:
     assert SYMMETRIZATIONS[name](both, both) == both
 
 

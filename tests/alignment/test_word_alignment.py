@@ -40,7 +40,7 @@ class TestErrorRate:
         assert (counts.error_rate, counts.precision, counts.recall) == (0.0, 1.0, 1.0)
 
     @given(LINKS, LINKS)
-    def test_is_zero_for_what_is_sure_and_for_what_is_between(self, sure, possible):
+    def test_error_rate_is_zero_between_sure_and_possible_links(self, sure, possible):
         truth = gold(sure, possible)
         assert count_links(truth.sure, truth).error_rate == 0.0
         assert count_links(truth.possible, truth).error_rate == pytest.approx(0.0)
@@ -64,7 +64,7 @@ class TestPharaoh:
         read = parse_pharaoh(format_pharaoh(links), where="x")
         assert read == GoldAlignment(links, links)
 
-    def test_knows_links_that_are_only_possible(self):
+    def test_possible_links_are_read(self):
         assert parse_pharaoh("0-0 1p2\n", where="x") == gold({(0, 0)}, {(1, 2)})
 
     @pytest.mark.parametrize("item", ["1", "a-b", "1-", "-1-2", "1-2-3", "1_2", "1-²"])
@@ -140,10 +140,10 @@ class TestHardAlignment:
     def test_takes_the_best_source_word_of_each_target_word(self):
         assert hard_alignment(self.WEIGHTS) == {(1, 0), (0, 1), (0, 2)}
 
-    def test_leaves_out_what_is_not_above_the_threshold(self):
+    def test_weights_at_or_below_the_threshold_have_no_link(self):
         assert hard_alignment(self.WEIGHTS, threshold=0.4) == {(1, 0)}
 
-    def test_gives_no_link_to_a_word_that_looks_nowhere(self):
+    def test_word_without_attention_has_no_link(self):
         assert hard_alignment(np.zeros((1, 2))) == frozenset()
 
     @pytest.mark.parametrize("shape", [(0, 0), (2, 0), (0, 2)])

@@ -111,7 +111,7 @@ READERS = [
         {"dropout": 0.0, "name": "grid", "channels": 3},
     ],
 )
-def test_two_passes_differ_where_something_is_dropped(
+def test_has_dropout_equals_what_the_model_does(
     encoder: dict[str, Any], style: str, bridge: str, attention: dict[str, Any] | None
 ) -> None:
     decoder = {"style": style, "hidden_size": 10, "dropout": 0.5, "output_dropout": 0.0}

@@ -74,7 +74,7 @@ def test_forbidden_words_are_tokens_in_the_case_given() -> None:
     assert forbidden_after(lower, ["Two"], "one") == {"two"}
 
 
-def test_forbidden_characters_start_at_a_blank_or_at_the_beginning() -> None:
+def test_forbidden_characters_start_at_a_space_or_the_beginning() -> None:
     tokenizer = CharacterTrainer(Normalizer()).train(lambda: iter(["an ant"]))
     assert forbidden_after(tokenizer, ["an"], "a") == {"n"}
     assert forbidden_after(tokenizer, ["an"], "na") == set()

@@ -46,7 +46,7 @@ def test_configurations_cannot_be_changed() -> None:
         make().seed = 2
 
 
-def test_options_without_a_name_are_those_of_the_default_plug_in() -> None:
+def test_options_without_a_name_belong_to_the_default_plug_in() -> None:
     assert make(training={"optimizer": {"learning_rate": 0.5}}).training.optimizer.name == "adam"
     assert make(tokenizer={"vocabulary_size": 9}).tokenizer.name == "sentencepiece"
 
@@ -79,7 +79,7 @@ def test_batch_size_is_in_tokens_in_sentences_or_both() -> None:
     )
 
 
-def test_gradients_are_sent_in_a_precision_of_their_range() -> None:
+def test_gradient_precision_of_ranks() -> None:
     make(training={"ranks": {"gradients": "bfloat16"}})
     told = problem(training={"ranks": {"gradients": "float16"}})
     assert told.startswith(
@@ -95,7 +95,7 @@ def test_training_must_end() -> None:
     )
 
 
-def test_models_are_compared_by_what_is_measured() -> None:
+def test_best_must_be_a_measured_metric() -> None:
     make(training={"validation": {"best": "loss"}, "early_stopping": {"metric": "loss"}})
     rest = "(others once they are listed in training.validation.metrics)"
     assert problem(training={"validation": {"best": "chrf"}}) == (
@@ -124,7 +124,7 @@ def test_an_average_needs_data_to_be_measured_on() -> None:
     )
 
 
-def test_the_largest_seed_is_the_largest_that_torch_takes() -> None:
+def test_largest_seed_is_accepted_by_torch() -> None:
     torch.manual_seed(make(seed=2**64 - 1).seed)
     assert problem(seed=2**64) == f"seed: must be less than {2**64:,}, not {2**64}"
 
@@ -212,7 +212,7 @@ def test_a_dot_product_needs_states_of_one_size(name: str) -> None:
     make(model={"attention": {"score": "general"}, "encoder": grid}, **groups)
 
 
-def test_attentions_that_cannot_be() -> None:
+def test_impossible_attentions_are_refused() -> None:
     for alignment in ("hard", "gumbel", "monotonic"):
         options = {"score": "uniform", "alignment": alignment}
         message = problem(model={"attention": options})
@@ -235,7 +235,7 @@ def test_attentions_that_cannot_be() -> None:
     )
 
 
-def test_what_is_asked_of_an_attention_needs_one() -> None:
+def test_attention_losses_need_an_attention() -> None:
     for key, value in (("guided_attention", {}), ("coverage_loss", 1.0)):
         message = problem(model={"attention": None}, training={key: value})
         assert message.startswith(f"training.{key}: needs an attention")
@@ -245,7 +245,7 @@ def test_what_is_asked_of_an_attention_needs_one() -> None:
     assert make(data=aligned, training={"guided_attention": {}}).training.guided_attention
 
 
-def test_guiding_needs_weights_that_can_be_guided() -> None:
+def test_guided_attention_needs_a_guidable_alignment() -> None:
     data = {"train": FILES | {"alignments": "links"}, "valid": FILES}
     squared = {"guided_attention": {"loss": "squared_error"}}
     for alignment in ("hard", "gumbel", "local_m"):
@@ -272,7 +272,7 @@ def test_guiding_needs_weights_that_can_be_guided() -> None:
         )
 
 
-def test_two_passes_must_differ_by_dropout_alone() -> None:
+def test_r_drop_needs_dropout_and_no_sampling() -> None:
     assert make(training={"r_drop": 1.0}).training.r_drop == 1.0
     dry = {
         "embedding": {"dropout": 0.0},
@@ -323,7 +323,7 @@ def test_only_training_is_guided(corpus: str) -> None:
     )
 
 
-def test_residual_connections_need_layers_to_connect() -> None:
+def test_residual_connections_need_two_layers() -> None:
     for side in ("encoder", "decoder"):
         message = problem(model={side: {"residual": True}})
         assert message.startswith(f"model.{side}.residual: connects layers, and there is one")
@@ -366,7 +366,7 @@ def test_an_encoder_is_chosen_by_its_name() -> None:
         ({"cell": "grus"}, "model.encoder.cell: unknown cell 'grus'"),
     ],
 )
-def test_what_is_wrong_with_an_encoder(encoder: Any, message: str) -> None:
+def test_invalid_encoders_are_refused(encoder: Any, message: str) -> None:
     assert problem(model={"encoder": encoder}).startswith(message)
 
 
@@ -398,11 +398,11 @@ def test_what_is_wrong_with_an_encoder(encoder: Any, message: str) -> None:
         ),
     ],
 )
-def test_what_does_not_go_with_grids(groups: dict[str, Any], message: str) -> None:
+def test_options_that_grids_do_not_support(groups: dict[str, Any], message: str) -> None:
     assert problem(**grid_config(**groups)).startswith(message)
 
 
-def test_a_beam_has_room_for_what_is_chosen_from() -> None:
+def test_beam_holds_all_candidates() -> None:
     assert problem(decoding={"n_best": 9}) == (
         "decoding.n_best: must be at most beam_size (5), not 9"
     )

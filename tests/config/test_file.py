@@ -162,7 +162,7 @@ class TestOverrides:
 
 
 class TestExtends:
-    def test_mappings_merge_and_all_else_is_replaced(self, write: Write) -> None:
+    def test_mappings_merge_and_other_values_replace(self, write: Write) -> None:
         write(
             "seed: 5\ntraining: {validation: {metrics: [bleu, ter]}, max_epochs: 3}\n", "base.yaml"
         )
@@ -193,7 +193,7 @@ class TestExtends:
             merged = load_config(write(given, base="")).data
             assert [*merged.train, merged.valid, merged.test] == 3 * [CorpusConfig(**above)]
 
-    def test_of_a_corpus_that_is_replaced_nothing_is_left(self, write: Write) -> None:
+    def test_replaced_corpus_keeps_nothing(self, write: Write) -> None:
         write("", "base.yaml")
         text = "extends: base.yaml\ndata: {valid: {source: c.de}}\n"
         assert refused(write(text, base="")) == (
@@ -229,7 +229,7 @@ class TestExtends:
         assert refused(write("extends: base.yaml\n", base="")).startswith("base.yaml: seed: ")
         assert refused(write("extends: base.yaml\nseed: y\n", base="")).startswith("x.yaml: seed: ")
 
-    def test_what_a_value_is_refused_for_may_be_inherited(self, write: Write) -> None:
+    def test_message_names_the_extended_file_of_a_conflict(self, write: Write) -> None:
         write("training: {validation: {metrics: [chrf]}}\n", "base.yaml")
         text = "extends: base.yaml\ntraining: {validation: {every: 3}}\n"
         assert refused(write(text, base="")).startswith(
@@ -281,7 +281,7 @@ class TestPlugInsMerge:
         )
         assert config.model.encoder == GridEncoderConfig(channels=3)
 
-    def test_no_name_is_the_default_inside_of_what_has_variants_too(self, write: Write) -> None:
+    def test_default_plug_in_inside_variants(self, write: Write) -> None:
         below = "model: {encoder: {cell: {fused: false}}}\n"
         same = self.merged(write, below, "model: {encoder: {cell: {name: gru}}}\n")
         assert same.model.encoder.cell.options == {"fused": False}
@@ -306,7 +306,7 @@ class TestPlugInsMerge:
         )
         assert replaced.model.encoder.cell.name == "lstm"
 
-    def test_another_tokenizer_keeps_what_all_tokenizers_have(self, write: Write) -> None:
+    def test_another_tokenizer_keeps_common_options(self, write: Write) -> None:
         config = self.merged(
             write,
             "tokenizer: {lowercase: true, model_type: unigram, vocabulary_size: 99}\n",
@@ -406,7 +406,7 @@ def test_place_in_a_corpus_is_as_written(write: Write) -> None:
     assert refused(write("", base=many)) == f"x.yaml: data.train[1]: {sentence}"
 
 
-def test_missing_options_are_those_of_the_file_asked_for(write: Write) -> None:
+def test_missing_option_names_the_given_file(write: Write) -> None:
     assert refused(write("", base="run: x\n"), "seed=2") == "x.yaml: data: is missing"
     assert refused(write("", base="")) == "x.yaml: run: is missing (and 1 more)"
 
@@ -455,7 +455,7 @@ def test_a_variable_in_a_path_is_refused(write: Write, key: str, path: str) -> N
     )
 
 
-def test_a_dollar_that_is_no_variable_is_a_name(write: Write) -> None:
+def test_dollar_without_a_variable_is_allowed(write: Write) -> None:
     assert load_config(write(""), ["run=a$/5$ b"]).run == "a$/5$ b"
 
 
@@ -485,7 +485,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "sparse", "device"])
-def test_what_is_extended_must_be_a_small_file(write: Write, kind: str, tmp_path: Path) -> None:
+def test_extended_file_must_be_regular_and_small(write: Write, kind: str, tmp_path: Path) -> None:
     path = write("", base="extends: other.yaml\n")
     other = path.parent / "other.yaml"
     if kind == "pipe":
@@ -510,7 +510,7 @@ def test_a_chain_of_files_is_refused_early(write: Write) -> None:
     assert refused(path.parent / "0.yaml") == "0.yaml: data: is missing"
 
 
-def test_a_number_of_thousands_of_digits_is_no_number(write: Write) -> None:
+def test_number_of_thousands_of_digits_is_refused(write: Write) -> None:
     for number in ("9" * 100_000, "9" * 100_000 + "e9"):
         assert "seed: must be a whole number, not '999" in refused(write(""), f"seed={number}")
 
@@ -539,7 +539,7 @@ def test_no_torch_is_loaded(write: Write) -> None:
         ("[1]", "must be a whole number of at least 1, 'auto' or null, not ['1']"),
     ],
 )
-def test_of_alternatives_all_are_named(value: str, wrong: str, write: Write) -> None:
+def test_alternatives_of_batch_tokens_are_named(value: str, wrong: str, write: Write) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(write(""), [f"training.batch_tokens={value}"])
     origin = f"override 'training.batch_tokens={value}'"
@@ -566,7 +566,7 @@ LIBRARY_WORDS = re.compile(
 
 
 @pytest.mark.parametrize("value", ["lots", "[{a: 1}]"])
-def test_no_option_is_refused_in_the_words_of_a_library(value: str, write: Write) -> None:
+def test_no_message_comes_from_pydantic(value: str, write: Write) -> None:
     path = write("")
     keys = list(_leaves(load_config(path).model_dump(mode="json"), ""))
     refused = 0

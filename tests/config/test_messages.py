@@ -70,7 +70,7 @@ def test_missing() -> None:
     assert explain(caught.value.errors()[0]) == "is missing"
 
 
-def test_nearest_ignores_case_and_gives_nothing_for_nonsense() -> None:
+def test_nearest_ignores_case() -> None:
     assert nearest("DOT", ["additive", "dot"]) == "dot"
     assert nearest("qqq", ["additive", "dot"]) is None
     assert did_you_mean("qqq", ["dot"]) == ""
@@ -88,7 +88,7 @@ def test_unknown_says_where_else_there_is_one() -> None:
     )
 
 
-def test_a_missing_blank_is_seen() -> None:
+def test_missing_space_after_colon_is_hinted() -> None:
     assert unknown("option", "size:128", ["size"]) == (
         "unknown option 'size:128' (a blank is missing behind ':'); allowed: size"
     )
@@ -104,7 +104,7 @@ def test_a_whole_number_may_have_an_exponent(written: str, read: int | None) -> 
 
 
 @pytest.mark.parametrize("written", ["1e-1", "1.25e1", "1e999"])
-def test_what_is_no_whole_number_stays_none(written: str) -> None:
+def test_fractions_with_an_exponent_are_refused(written: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Group.model_validate({"whole": written})
     assert explain(caught.value.errors()[0]) == f"must be a whole number, not {written!r}"

@@ -20,7 +20,7 @@ def validation(*metrics: Any, best: str = "bleu") -> ValidationConfig:
     return ValidationConfig.model_validate({"metrics": list(metrics), "best": best})
 
 
-def test_options_of_metrics_are_checked_and_completed_and_survive_a_file(tmp_path: Path) -> None:
+def test_metric_options_are_checked_completed_and_saved(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(
         DATA + "training:\n  validation:\n    metrics: "
@@ -97,7 +97,7 @@ def test_an_override_reaches_the_options_of_the_default_metric(tmp_path: Path) -
         ([{"name": "chrf", "beta": 0}], "beta: ", "must be at least 1, not 0"),
     ],
 )
-def test_metrics_that_cannot_be(metrics: list[Any], option: str, message: str) -> None:
+def test_impossible_metrics_are_refused(metrics: list[Any], option: str, message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         ValidationConfig.model_validate({"metrics": metrics, "best": "loss"})
     assert explain(caught.value.errors()[0]) == message
@@ -106,7 +106,7 @@ def test_metrics_that_cannot_be(metrics: list[Any], option: str, message: str) -
     assert str(refused.value) == option + message
 
 
-def test_two_of_one_name_are_told_apart_by_their_labels() -> None:
+def test_labels_distinguish_metrics_of_one_name() -> None:
     both = validation("bleu", {"name": "bleu", "tokenize": "char", "as": "chars"}, best="chars")
     assert both.choices == ["loss", "bleu", "chars"]
     assert both.find_metric("chars").options["tokenize"] == "char"
@@ -114,7 +114,7 @@ def test_two_of_one_name_are_told_apart_by_their_labels() -> None:
         validation("bleu", {"name": "bleu", "as": "chars"}, best="char")
 
 
-def test_the_tokenizer_of_bleu_is_that_of_the_metric_that_steers() -> None:
+def test_bleu_tokenizer_is_that_of_the_best_metric() -> None:
     assert validation("bleu").bleu_tokenizer == "auto"
     assert validation("bleu").with_tokenizer("zh").bleu_tokenizer == "zh"
     intl = {"name": "bleu", "tokenize": "intl", "as": "intl"}

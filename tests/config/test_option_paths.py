@@ -1,7 +1,7 @@
 from nmt.config.option_paths import option_paths
 
 
-def test_places_of_groups_and_of_plug_ins() -> None:
+def test_paths_of_groups_and_plug_ins() -> None:
     assert option_paths("learning_rate") == ["training.optimizer.learning_rate"]
     assert option_paths("vocabulary_size") == ["tokenizer.vocabulary_size"]
     assert option_paths("batch_tokens") == ["training.batch_tokens", "decoding.batch_tokens"]
@@ -11,6 +11,6 @@ def test_places_of_groups_and_of_plug_ins() -> None:
     assert option_paths("nonsense") == []
 
 
-def test_a_place_inside_of_a_list_and_of_what_may_be_null() -> None:
+def test_paths_inside_lists_and_optional_groups() -> None:
     assert "data.train.weight" in option_paths("weight")
     assert option_paths("num_heads") == ["model.attention.num_heads"]

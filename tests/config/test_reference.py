@@ -16,7 +16,7 @@ def test_committed_reference_is_current() -> None:
     assert COMMITTED.read_text(encoding="utf-8") == reference(), "run `make reference`"
 
 
-def test_reference_loads_and_says_the_defaults() -> None:
+def test_reference_loads_to_the_defaults() -> None:
     smallest = {"run": "runs/reference", "data": {"train": {"tsv": "a"}, "valid": {"tsv": "a"}}}
     config, defaults = load_config(COMMITTED), Config.model_validate(smallest)
     assert config.model_copy(update={"data": None}) == defaults.model_copy(update={"data": None})

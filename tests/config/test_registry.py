@@ -63,7 +63,7 @@ def test_names_and_options_without_importing(things: Table) -> None:
     assert things.module not in sys.modules
 
 
-def test_create_gives_what_the_code_gives_and_the_options(things: Table) -> None:
+def test_create_passes_given_arguments_and_options(things: Table) -> None:
     plugin = PlugIn.model_validate({"name": "rich", "rate": "3e-4", "mode": "hard"})
     assert things.create(plugin, 7).made == (7, 3e-4, 3, "hard", None)
     assert things.create(PlugIn(name="plain"), 7).made == (7,)
@@ -166,7 +166,7 @@ def test_option_of_unknown_type_is_an_internal_error(things: Table) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.attribute)
-def test_what_the_text_says_is_what_python_says(table: Table) -> None:
+def test_options_read_from_text_equal_signatures(table: Table) -> None:
     for name in table.names():
         constructor = inspect.signature(table.get(name))
         live = {

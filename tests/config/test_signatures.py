@@ -79,7 +79,7 @@ def test_class_without_constructor_has_no_options(write: Writer) -> None:
     assert options(write('class A: ...\nTABLE = {"a": A}\n'), "a") == []
 
 
-def test_classes_are_followed_to_the_module_that_they_come_from(write: Writer) -> None:
+def test_imported_classes_are_resolved(write: Writer) -> None:
     write("class Base:\n    def __init__(self, *, x: int = 1): ...\n", "base")
     write("from PACKAGE.base import Base as B\nclass A(B[int]): ...\n", "a")
     module = write('from PACKAGE.a import A\nTABLE = {"a": A}\n')

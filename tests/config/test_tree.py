@@ -26,7 +26,7 @@ FOLDER = "/data/corpora/of-all-sorts/2024/english-german"
         ({"a": [{"b": 1}]}, {"a": [{"b": 1}, {"b": 2}]}, {"a[1]": "not set -> {'b': 2}"}),
     ],
 )  # fmt: skip
-def test_what_differs_is_told_by_its_key(
+def test_diff_names_each_option_by_its_path(
     before: dict[str, Any], now: dict[str, Any], told: dict[str, str]
 ) -> None:
     assert diff(before, now) == told
@@ -37,11 +37,11 @@ def corpora(*weights: float) -> dict[str, Any]:
     return {"data": {"train": [{**files, "weight": weight} for weight in weights]}}
 
 
-def test_of_a_corpus_what_differs_is_told_and_no_more() -> None:
+def test_diff_of_one_corpus_option() -> None:
     assert diff(corpora(1.0, 1.0), corpora(1.0, 2.0)) == {"data.train[1].weight": "1.0 -> 2.0"}
 
 
-def test_long_values_are_told_to_where_they_differ() -> None:
+def test_long_values_are_not_shortened_in_a_diff() -> None:
     told = diff({"run": f"{FOLDER}/a/deep/folder/1"}, {"run": f"{FOLDER}/a/deep/folder/2"})
     assert told == {"run": f"'{FOLDER}/a/deep/folder/1' -> '{FOLDER}/a/deep/folder/2'"}
     told = diff(corpora(1.0), corpora(1.0, 2.0))

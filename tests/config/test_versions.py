@@ -16,7 +16,7 @@ def score(tree: Tree) -> Any:
 
 
 @pytest.mark.parametrize("written", ["dot", "scaled_dot", {"name": "dot"}])
-def test_a_run_of_version_1_trained_general_under_the_name_of_dot(written: Any) -> None:
+def test_version_1_dot_over_unequal_sizes_is_general(written: Any) -> None:
     model = {**UNEQUAL, "attention": {"score": written, "num_heads": 2}}
     before = {"version": "1", "model": model, **REST}
     after = upgrade(before)
@@ -43,7 +43,7 @@ def test_dot_products_of_one_size_keep_their_name(encoder: Any, size: int) -> No
     assert score(name_trained_score({"model": other})) == "general"
 
 
-def test_a_configuration_by_hand_means_what_it_says() -> None:
+def test_version_1_file_by_hand_is_not_reinterpreted() -> None:
     given = {"version": 1, "run": "x", "model": {**UNEQUAL, "attention": {"score": "dot"}}}
     assert upgrade(given) == {**given, "version": 2}
     for version in ({"version": 2}, {}):

@@ -68,7 +68,7 @@ def test_chrf_by_hand() -> None:
     assert METRICS["chrf"]()(["a"], ["ab"]).value == pytest.approx(100 * 2.5 / 4.5)
 
 
-def test_only_lowercased_bleu_is_blind_to_case() -> None:
+def test_only_lowercased_bleu_ignores_case() -> None:
     shouted = [line.upper() for line in REFERENCES]
     assert METRICS["bleu_lc"]()(shouted, REFERENCES).value == pytest.approx(100.0)
     assert METRICS["bleu"]()(shouted, REFERENCES).value < 50.0
@@ -138,7 +138,7 @@ def test_other_numbers_of_lines_are_an_error(name: str) -> None:
         METRICS[name]()(["a"], REFERENCES)
 
 
-def test_text_that_is_spaced_before_its_full_stops_is_scored_in_silence(
+def test_tokenized_text_is_scored_without_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     spaced = ["Tom jagt Jerry ."] * 200
@@ -147,7 +147,7 @@ def test_text_that_is_spaced_before_its_full_stops_is_scored_in_silence(
     assert not caplog.records
 
 
-def test_a_title_says_what_the_signature_says_of_case() -> None:
+def test_title_and_signature_agree_on_case() -> None:
     for name, metric in METRICS.items():
         lowercased = "case:lc" in metric()(["a"], ["a"]).signature
         assert ("lowercased" in metric().describe()) == lowercased, name
@@ -189,7 +189,7 @@ def test_canonically_equal_text_scores_as_equal(name: str, language: str) -> Non
             assert metric(one, forms[0], other).value == pytest.approx(score.value)
 
 
-def test_text_that_is_not_canonically_equal_is_another_text() -> None:
+def test_compatibility_equivalents_stay_different() -> None:
     assert ExactMatch()(["½"], ["1⁄2"]).value == 0.0
     assert ExactMatch()(["１"], ["1"]).value == 0.0
 
@@ -237,7 +237,7 @@ def test_options_are_those_of_sacrebleu(metric: Metric, scorer: SacrebleuScorer)
     assert score.signature == str(scorer.get_signature())
 
 
-def test_a_signature_tells_options_that_sacrebleu_leaves_out() -> None:
+def test_signature_names_options_that_sacrebleu_omits() -> None:
     assert "|beta:1" in Chrf(beta=1)(WORSE, REFERENCES).signature
     assert "beta" not in Chrf()(WORSE, REFERENCES).signature
     assert "|order:2" in Bleu(max_ngram_order=2)(WORSE, REFERENCES).signature
@@ -256,7 +256,7 @@ def test_a_label_is_the_name_of_the_score_and_the_title() -> None:
     assert Ter(case_sensitive=True).describe() == "TER"
 
 
-def test_the_p_value_is_that_of_sacrebleus_paired_bootstrap() -> None:
+def test_p_value_equals_paired_bootstrap_of_sacrebleu() -> None:
     references = [f"the number {n} is followed by {n + 1} and by {n + 2}" for n in range(60)]
     wrong = [line.replace("followed", "led") for line in references]
     system = [wrong[n] if n % 4 == 0 else line for n, line in enumerate(references)]
@@ -269,7 +269,7 @@ def test_the_p_value_is_that_of_sacrebleus_paired_bootstrap() -> None:
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_a_large_gain_is_significant_and_a_single_line_is_not(name: str) -> None:
+def test_significance_of_a_large_gain_and_of_one_line(name: str) -> None:
     references = [f"the number {n} is followed by {n + 1}" for n in range(50)]
     bad = ["something else altogether"] * 50
     metric = METRICS[name]()

@@ -44,7 +44,7 @@ def test_bleu_is_that_of_sacrebleu(seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", UTILITIES)
-def test_what_is_expected_is_the_mean_against_all(name: str) -> None:
+def test_expected_utility_is_the_mean(name: str) -> None:
     texts, utility = random_texts(7), UTILITIES[name]()
     weights = [(place + 1) / 78 for place in range(12)]
     matrix = utility(texts)

@@ -40,12 +40,12 @@ class TestAttentionTable:
         ]
 
     @pytest.mark.parametrize(("width", "fits"), [(100, True), (80, True), (50, True), (40, False)])
-    def test_is_as_narrow_as_it_is_asked_to_be_if_it_can(self, width, fits):
+    def test_table_fits_the_given_width(self, width, fits):
         words = [f"word{i}" for i in range(20)]
         table = attention_table(np.eye(20), words, words, width=width)
         assert (max(map(len, table.splitlines()[:-1])) <= width) is fits
 
-    def test_keeps_columns_in_line_below_wide_letters_and_accents(self):
+    def test_columns_align_below_wide_letters_and_accents(self):
         words = ["漢字", "e\u0301a", "x"]
         lines = attention_table(np.ones((3, 3)), words, words).splitlines()
         body = [line.replace("\u0301", "") for line in lines[1:4]]
@@ -53,7 +53,7 @@ class TestAttentionTable:
         starts = [columns(line[: line.index("█")]) for line in body]
         assert starts == [columns(lines[0][: lines[0].index("漢")])] * 3
 
-    def test_lets_no_escape_through_to_the_terminal(self):
+    def test_escape_sequences_are_replaced(self):
         assert "\x1b" not in attention_table(np.ones((1, 1)), ["\x1b[2J"], ["\x1b[2J"])
 
     def test_takes_empty_sentences(self):

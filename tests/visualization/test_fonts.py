@@ -45,7 +45,7 @@ def test_the_first_font_that_has_a_character_is_taken(
         ("ខ", "fonts-noto-core"),
     ],
 )
-def test_a_missing_font_is_warned_of_once(
+def test_missing_font_is_warned_about_once(
     text: str, package: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.handler.addFilter(only_once := OnceFilter())

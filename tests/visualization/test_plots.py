@@ -20,7 +20,7 @@ def darkness(path: Path) -> float:
     return 255.0 - float(np.asarray(Image.open(path).convert("L")).mean())
 
 
-def test_a_heat_map_is_a_picture_that_grows_with_the_sentence(tmp_path: Path) -> None:
+def test_heat_map_grows_with_the_sentence(tmp_path: Path) -> None:
     small, large = tmp_path / "small.png", tmp_path / "large.png"
     plot_attention(np.full((3, 4), 0.25), words(4), words(3), small)
     plot_attention(np.full((24, 30), 1 / 30), words(30), words(24), large)
@@ -59,7 +59,7 @@ def shades(path: Path) -> np.ndarray:
     return np.array([(abs(image - colour).max(axis=-1) <= 1).sum() for colour in wanted])
 
 
-def test_a_grid_is_drawn_once_and_again_for_each_word_as_far_as_it_is_looked_at(
+def test_grid_panels_fade_by_attention(
     tmp_path: Path,
 ) -> None:
     grid = np.zeros((2, 2, 6))
@@ -103,7 +103,7 @@ def test_panels_stand_in_rows_and_there_are_not_too_many(tmp_path: Path) -> None
     assert max(width for width, _ in sizes) < 1.1 * sizes[0][0]
 
 
-def test_learning_curves_are_a_picture_with_a_panel_for_each_quantity(tmp_path: Path) -> None:
+def test_learning_curves_have_a_panel_for_each_quantity(tmp_path: Path) -> None:
     loss = {"training": [(1, 3.0), (2, math.nan), (3, 1.0)], "validation": [(2, 2.0)]}
     one, two = tmp_path / "one.png", tmp_path / "two.png"
     plot_learning_curves({"loss": loss, "nothing": {"empty": []}}, one)
@@ -197,9 +197,7 @@ def test_one_point_is_drawn_in_the_middle_of_its_axes(
     assert all(tick == round(tick) for tick in axes.get_xticks())
 
 
-def test_a_panel_of_one_point_shares_the_updates_of_the_others(
-    figures: list[Any], tmp_path: Path
-) -> None:
+def test_panel_with_one_point_shares_the_update_axis(figures: list[Any], tmp_path: Path) -> None:
     curves = {"loss": {"a": [(1, 3.0), (90, 2.0)]}, "bleu": {"b": [(10, 20.0)]}}
     plot_learning_curves(curves, tmp_path / "both.png")
     for axes in figures[0].axes:
