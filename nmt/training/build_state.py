@@ -42,8 +42,8 @@ def build_state(
         config: the experiment.
         run: its folder.
         data: tokenizers and batches.
-        checkpoint: where to go on from; None: from the beginning.
-        group: the processes that train together; None: this one does, alone.
+        checkpoint: where to continue; None: from the beginning.
+        group: the processes that train together; None: only this one.
 
     Raises:
         UserError: what a user wrote cannot be trained with, and `prepare_data` has not refused it;

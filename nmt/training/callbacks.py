@@ -55,7 +55,7 @@ def reason_to_stop(state: TrainingState) -> str | None:
 def validate(state: TrainingState, interruption: Interruption) -> None:
     """Measure the weights, steer by the result, and keep them where they are the best.
 
-    All processes compute, and steer by what the first has found; it alone keeps the weights.
+    All processes compute, and steer by what the first has found, which keeps the weights.
     Without validation data the latest weights are the best. Raises `Interrupted` with nothing
     changed.
     """
@@ -216,7 +216,7 @@ def _count(number: int, thing: str) -> str:
 
 
 def _epoch(state: TrainingState) -> str:
-    """The epoch that goes on, or has just ended: `epoch 7 of 20`."""
+    """Describe the epoch, which may just have ended: `epoch 7 of 20`."""
     counters, most = state.counters, state.config.max_epochs
     number = counters.epoch if counters.batch > 0 else counters.epoch - 1
     return f"epoch {number:,}" if most is None else f"epoch {number:,} of {most:,}"

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 _NUM_LINES: Final = 2_000  # of a corpus, looked at for what is unknown
 _MOST_UNKNOWN: Final = 0.01  # of the tokens, that nobody is warned of
 _FOLDERS: Final = ("source_path", "target_path")  # of tokenizers that are given
-_OF_CELLS: Final = ("channels", "max_rows", "max_columns")
+_CELL_OPTIONS: Final = ("channels", "max_rows", "max_columns")
 
 
 def copy_pretrained_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
@@ -54,12 +54,10 @@ def copy_pretrained_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
         _require_same_tokens(config, base)
         theirs = load_tokenizers(base)
     _require_same_folders(config, base.config, theirs)
-    if config.tokenizer.shared:
-        save_tokenizer(theirs.target, run.shared_tokenizer)
-        return theirs
-    if isinstance(theirs.source, Tokenizer):
+    if not config.tokenizer.shared and isinstance(theirs.source, Tokenizer):
         save_tokenizer(theirs.source, run.source_tokenizer)
-    save_tokenizer(theirs.target, run.target_tokenizer)
+    shared, target = run.shared_tokenizer, run.target_tokenizer
+    save_tokenizer(theirs.target, shared if config.tokenizer.shared else target)
     return theirs
 
 
@@ -79,7 +77,7 @@ def load_pretrained_weights(config: Config, model: Model, tokenizers: Tokenizers
     """
     with _base(config) as base:
         weights = load_model(base, BEST, torch.device("cpu"), *tokenizers.sizes).state_dict()
-        told = _differences_of_models(config, base)
+        changes = _differences_of_models(config, base)
     ours = model.state_dict()
     same_shapes = {name: w.shape for name, w in weights.items()} == {
         name: w.shape for name, w in ours.items()
@@ -89,7 +87,7 @@ def load_pretrained_weights(config: Config, model: Model, tokenizers: Tokenizers
     # Of matrices that are one in this model, and were several in the other, the last one wins.
     if not same_shapes or any(not torch.equal(ours[name], weights[name]) for name in weights):
         raise ConfigError(
-            f"start_from: {base.folder.path} has another model ({told}), and its weights do not "
+            f"start_from: {base.folder.path} has another model ({changes}), and its weights do not "
             f"fit this one; `extends: {base.folder.config}` gives all the options of that run"
         )
 
@@ -102,10 +100,10 @@ def log_differences(config: Config, tokenizers: Tokenizers) -> None:
         tokenizers: those of the other run.
     """
     with _base(config) as base:
-        told = _differences_of_models(config, base)
-    if told:
+        changes = _differences_of_models(config, base)
+    if changes:
         path = base.folder.path
-        logger.info("the weights are those of %s, and not all of its options: %s", path, told)
+        logger.info("the weights are those of %s, and not all of its options: %s", path, changes)
     for key, corpus in config.data.training_corpora():
         sources, targets = zip(*islice(read_pairs(build_corpus(corpus)), _NUM_LINES), strict=True)
         if not config.reads_grids:  # of which nothing is unknown
@@ -122,7 +120,7 @@ def _require_same_tokens(config: Config, base: Run) -> None:
             f"start_from: {base.folder.path} reads {theirs}, and model.encoder "
             f"{config.model.encoder.name!r} reads {ours}: start from a run that reads {ours}"
         )
-    before, now = _of_tokens(there), _of_tokens(config)
+    before, now = _token_options(there), _token_options(config)
     if "normalization" not in config.tokenizer.model_fields_set:  # the default has changed
         now["tokenizer"]["normalization"] = before["tokenizer"]["normalization"]
     for key, change in diff(before, now).items():
@@ -132,11 +130,11 @@ def _require_same_tokens(config: Config, base: Run) -> None:
         )
 
 
-def _of_tokens(config: Config) -> dict[str, Any]:
-    """The options that say what the tokens are, but for folders, which may hold the same."""
+def _token_options(config: Config) -> dict[str, Any]:
+    """Return the options that define the tokens, without folders, which may hold the same."""
     options = {"tokenizer": config.tokenizer.model_dump(mode="json", exclude=set(_FOLDERS))}
     if config.reads_grids:
-        encoder = config.model.encoder.model_dump(mode="json", include=set(_OF_CELLS))
+        encoder = config.model.encoder.model_dump(mode="json", include=set(_CELL_OPTIONS))
         options["model"] = {"encoder": encoder}
     return options
 

@@ -15,8 +15,7 @@ from nmt.evaluation.metric import Score
 from nmt.inference.translator import Translator
 from nmt.runs.directory import RunDirectory
 from nmt.system.atomic_files import write_text
-from nmt.training.optim.checkpoint_averaging import average_weights
-from nmt.training.optim.ema import swapped_weights
+from nmt.training.optim.checkpoint_averaging import keep_average_if_better
 from nmt.training.signals import Interruption
 from nmt.training.state import TrainingState
 from nmt.training.validation import on_all_ranks, translate_lines
@@ -57,27 +56,6 @@ def has_results(config: Config, state: TrainingState) -> bool:
     if config.data.test is not None:
         files.append(_test_translations(state.run))
     return state.group.broadcast(all(path.is_file() for path in files))
-
-
-def keep_average_if_better(state: TrainingState, interruption: Interruption) -> None:
-    """Average the last snapshots, and keep that as the best where it validates better."""
-    # (The first, which has written them all by the time that it tells.)
-    updates = state.group.broadcast(state.snapshots.latest(state.config.checkpoints.average_last))
-    if state.validator is None or len(updates) < 2:
-        return
-    average = average_weights(state.snapshots.weights(updates))
-    with swapped_weights(state.model, average):
-        validation = state.validator(interruption)
-    value = validation.value(state.best.metric)
-    improved = state.best.is_better(value, validation.loss)
-    verdict = "kept as the best" if improved else f"not kept, better is {state.best}"
-    logger.info("average of %d snapshots: %s - %s", len(updates), validation, verdict)
-    if improved:
-        update = state.counters.update
-        state.best.observe(value, update, validation.loss)
-        facts = {"loss": validation.loss, "scores": validation.as_dict(), "average_of": updates}
-        if state.group.is_first:
-            state.snapshots.save_best(average, {"update": update, **facts})
 
 
 def score_test_set(

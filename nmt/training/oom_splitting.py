@@ -44,7 +44,7 @@ class GradientAccumulator:
     """Computes what one process has to of the gradient of an update.
 
     Args:
-        state: its model, optimizer and objective are used, and its counters told of what is split.
+        state: its model, optimizer and objective are used, and its counters count what is split.
     """
 
     def __init__(self, state: TrainingState) -> None:

@@ -55,14 +55,14 @@ class PreparedData:
 def prepare_data(
     config: Config, run: RunDirectory, *, shard: Shard = UNSHARDED, is_begun: bool = False
 ) -> PreparedData:
-    """The data of a training; tokenizers and encoded corpora are made where there are none.
+    """Prepare the data of a training; tokenizers and encoded corpora are made where there are none.
 
     Args:
         config: the experiment.
         run: where the tokenizers are, and the corpora, unless they have a cache of their own.
         shard: of this process among those that train together.
-        is_begun: there are weights that know the tokens of the run's tokenizers alone: none is
-            made in their place.
+        is_begun: there are weights that were trained with the run's tokenizers, which must be
+            there then.
 
     Raises:
         UserError: this machine lacks the device or the precision, or the text cannot be used.

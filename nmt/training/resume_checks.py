@@ -1,4 +1,4 @@
-"""Whether a run can go on with the configuration that it is given now."""
+"""Check that a run can be resumed with the configuration that it is given now."""
 
 import fnmatch
 import shlex
@@ -46,29 +46,28 @@ CHANGEABLE_OPTIONS: Final = (
 
 
 def require_same(before: Config, now: Config) -> list[str]:
-    """Refuse to go on with options that would make it another experiment.
+    """Refuse options that would make a resumed run another experiment.
 
     Returns:
         The options that differ and may, each with what it was and is.
 
     Raises:
-        ConfigError: names the options that differ, but for those in `CHANGEABLE_OPTIONS`.
+        ConfigError: names the options that differ and are not in `CHANGEABLE_OPTIONS`.
     """
     found = diff(before.model_dump(mode="json"), now.model_dump(mode="json"))
-    told = {key: f"{key} ({change})" for key, change in found.items()}
-    harmless = {
-        key
-        for key in told
-        if any(fnmatch.fnmatchcase(key, pattern) for pattern in CHANGEABLE_OPTIONS)
-    }
-    changed = [told[key] for key in told if key not in harmless]
-    if changed:
+    changes = {key: f"{key} ({change})" for key, change in found.items()}
+    refused = [changes[key] for key in changes if not _is_changeable(key)]
+    if refused:
         raise ConfigError(
-            f"--resume: the run was started with other options: {', '.join(changed)}; put them "
+            f"--resume: the run was started with other options: {', '.join(refused)}; put them "
             "back, or start another run with run=PATH: start_from="
             f"{shlex.quote(before.run)} gives it the weights that this one has"
         )
-    return [told[key] for key in told if key in harmless]
+    return list(changes.values())
+
+
+def _is_changeable(key: str) -> bool:
+    return any(fnmatch.fnmatchcase(key, pattern) for pattern in CHANGEABLE_OPTIONS)
 
 
 def require_untrained(run: RunDirectory) -> None:
@@ -124,7 +123,7 @@ def data_identity(config: Config, tokenizers: Tokenizers, loader: DataLoader) ->
 def require_same_data(
     config: Config, run: RunDirectory, before: DataIdentity, now: DataIdentity
 ) -> None:
-    """Refuse to go on with other text, or other tokenizers, than the run was started with.
+    """Refuse other text, or other tokenizers, than the run was started with.
 
     Scores on another validation set, or of translations made in another way, would not compare
     with the best so far.

@@ -21,7 +21,7 @@ _STEP: Final = re.compile(r"step-(0|[1-9][0-9]*)(\.new|\.old)?$")
 
 
 class Snapshots:
-    """Checkpoints of weights alone.
+    """Checkpoints that hold only weights.
 
     Args:
         run: where they are kept.

@@ -41,14 +41,14 @@ class Counters:
 
     Attributes:
         update: updates made, skipped ones too.
-        epoch: the epoch that goes on, counted from 1.
+        epoch: the present epoch, counted from 1.
         batch: batches of it that have been used.
         num_tokens: target tokens seen.
         seconds: time of training, without validations and saves, when it was last noted.
         logged_tokens: `num_tokens` at the latest line of training metrics.
         logged_seconds: `seconds` then.
         validated_at: update of the latest validation.
-        first_epoch_batches: batches of the first epoch, which the length of training is told by.
+        first_epoch_batches: batches of the first epoch, which the length of training follows from.
         num_split: batches that ran out of memory and were done in parts, by any process.
         is_finished: the run has come to its end, with test scores and all.
     """
@@ -122,7 +122,7 @@ class TrainingState:
         )
 
     def save(self) -> None:
-        """Write the checkpoint `last`: all that a resume needs to go on bit for bit.
+        """Write the checkpoint `last`: all that an exact resume needs.
 
         The first process does; all must call it.
         """

@@ -135,12 +135,12 @@ def on_all_ranks(
     interruption: Interruption,
     measure: Callable[[Translator], Result],
 ) -> Result:
-    """What the first process measures with a translator whose batches all of them compute.
+    """Return what the first process measures with a translator whose batches all of them run.
 
     Args:
         group: the processes.
         translator: of this process; the same in all.
-        interruption: of this process; that of the first is told to all.
+        interruption: of this process; that of the first counts for all.
         measure: what is done with a translator; called in the first process.
 
     Raises:

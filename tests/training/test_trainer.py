@@ -17,9 +17,9 @@ from nmt.data.loader import make_batch
 from nmt.nn.decoders.decoder import DecoderOutput
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import is_checkpoint, load_checkpoint
-from nmt.training.finishing import keep_average_if_better
 from nmt.training.logs import reporter, timer
 from nmt.training.objective.objective import Losses, Objective
+from nmt.training.optim.checkpoint_averaging import keep_average_if_better
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.state import TrainingState
 from nmt.training.train import train_to_the_end

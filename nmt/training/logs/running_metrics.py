@@ -60,7 +60,7 @@ class RunningMetrics:
         return int(self._bad[1].item())
 
     def read(self) -> TrainingMetrics:
-        """The means since the last call, and start anew; waits for the device."""
+        """Return the means since the last call, and reset them; waits for the device."""
         likelihood, objective, tokens, norm, updates = self._sums.tolist()
         self._sums.zero_()
         return TrainingMetrics(

@@ -1,4 +1,4 @@
-"""How long a device takes."""
+"""Time that a device takes."""
 
 import time
 
@@ -6,7 +6,7 @@ import torch
 
 
 class Timer:
-    """Measures what a device does, which goes on when the program has long asked for more.
+    """Measures the work of a device, which may lag behind the program.
 
     Args:
         device: is waited for, so that its work counts where it was asked for.
@@ -17,7 +17,7 @@ class Timer:
         self._started = time.perf_counter()
 
     def restart(self) -> float:
-        """Seconds since the last call."""
+        """Return the seconds since the last call."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         now = time.perf_counter()

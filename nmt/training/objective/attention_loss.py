@@ -1,4 +1,4 @@
-"""What training asks of the attention itself, beside the words."""
+"""Loss terms on the attention weights: REINFORCE, coverage, and guidance by given alignments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class Reinforce:
 
     Attributes:
         weight: of the loss (lambda_r).
-        entropy: how much an undecided distribution is wished for (lambda_e).
+        entropy: weight of the entropy bonus (lambda_e).
         discount: how much of the reward of the next word a position shares in; 0: a position
-            answers for its own word alone.
+            answers for its own word only.
     """
 
     weight: float = 1.0
@@ -113,7 +113,7 @@ GUIDED: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
 
 @dataclass(frozen=True)
 class AttentionLoss:
-    """All of it together.
+    """The sum of all terms.
 
     Attributes:
         coverage: weight of `coverage_loss`.
@@ -133,7 +133,7 @@ class AttentionLoss:
         decoded: DecoderOutput,
         log_probabilities: Float[Tensor, "B T"],
     ) -> Float[Tensor, ""] | None:
-        """The sum over the words, to be added to that of the words themselves; None: nothing.
+        """Return the sum over the words, to be added to the cross-entropy; None: no term.
 
         Args:
             batch: with `alignment` where the attention is guided.

@@ -1,4 +1,4 @@
-"""What an update makes small, for one batch: the loss of the words, and what is asked beside it."""
+"""The objective of training, for one batch: the cross-entropy and the terms added to it."""
 
 from dataclasses import dataclass, field, replace
 
@@ -24,7 +24,7 @@ class Losses:
 
     Attributes:
         objective: scalar with a gradient: all that training makes small.
-        negative_log_likelihood: scalar without one: of the words alone, in nats.
+        negative_log_likelihood: scalar without one: of the words, in nats.
     """
 
     objective: Float[Tensor, ""]
@@ -37,7 +37,7 @@ class Objective:
 
     Attributes:
         label_smoothing: share of the probability spread over all words.
-        attention: what is asked of the attention beside the words.
+        attention: the terms on the attention.
         r_drop: weight of `symmetric_kl`; above 0, each sentence is read twice.
         precision: of the model's computation; the losses are float32 always.
     """
@@ -48,7 +48,7 @@ class Objective:
     precision: torch.dtype = torch.float32
 
     def __call__(self, model: Model, batch: Batch, sampling_probability: float = 0.0) -> Losses:
-        """The losses of a batch that is on the model's device.
+        """Return the losses of a batch that is on the model's device.
 
         Args:
             model: in training mode.
@@ -62,17 +62,17 @@ class Objective:
         with torch.autocast(batch.source.device.type, dtype=self.precision, enabled=reduced):
             decoded = model.decode(batch, sampling_probability)
             logits = model.projection(decoded.vectors) if has_two_passes else None
-        words = self._of_words(model, batch, decoded, logits)
+        words = self._token_loss(model, batch, decoded, logits)
         objective = words.objective
-        beside = self.attention(batch, decoded, words.log_probabilities)
-        if beside is not None:
-            objective = objective + beside
+        attention_loss = self.attention(batch, decoded, words.log_probabilities)
+        if attention_loss is not None:
+            objective = objective + attention_loss
         if logits is None:
             return Losses(objective, words.negative_log_likelihood)
-        apart = self.r_drop * symmetric_kl(logits, batch.labels)
-        return Losses(0.5 * objective + apart, 0.5 * words.negative_log_likelihood)
+        divergence = self.r_drop * symmetric_kl(logits, batch.labels)
+        return Losses(0.5 * objective + divergence, 0.5 * words.negative_log_likelihood)
 
-    def _of_words(
+    def _token_loss(
         self, model: Model, batch: Batch, decoded: DecoderOutput, logits: Tensor | None
     ) -> TokenLoss:
         if logits is not None:
@@ -89,7 +89,7 @@ class Objective:
 
 
 def build_objective(config: TrainingConfig, precision: torch.dtype) -> Objective:
-    """As the options say, in a precision."""
+    """Return the objective that the options describe."""
     guided, reinforce = config.guided_attention, config.reinforce
     attention = AttentionLoss(
         coverage=config.coverage_loss,

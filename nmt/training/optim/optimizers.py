@@ -1,4 +1,4 @@
-"""Update rules, and the step that leaves the weights alone where the gradient is not finite."""
+"""Update rules, and the step, which is skipped where the gradient is not finite."""
 
 from collections.abc import Collection
 from typing import Annotated, Final
@@ -12,7 +12,7 @@ ParameterGroups = list[dict[str, object]]
 
 
 class Optimizer(torch.optim.Optimizer):
-    """A fused update rule of torch that can be told on the device to skip a step.
+    """A fused update rule of torch that can skip a step by a flag on the device.
 
     Attributes:
         found_inf: one where the next step must change nothing, not even the momenta. The fused

@@ -35,11 +35,11 @@ class Schedule(ABC):
         """A validation was made, and was the best so far or not."""
 
     def state(self) -> dict[str, float]:
-        """What `restore` needs to go on from here."""
+        """Return what `restore` needs to continue from here."""
         return {}
 
     def restore(self, state: dict[str, float], update: int) -> None:
-        """Go on after an update from what `state` gave.
+        """Continue after an update from what `state` gave.
 
         Raises:
             ConfigError: the rate of the updates before would have been another.
@@ -51,7 +51,7 @@ class Constant(Schedule):
     """The same rate all the time, or until a cool-down at the end (Hägele 2024, section 3).
 
     The longer training lasts at a high rate, the better it ends: unlike a curve over the whole
-    training, a constant rate may be broken off, or go on, anywhere.
+    training, a constant rate may end, or continue, anywhere.
 
     Args:
         total_updates: where the cool-down ends.
@@ -90,7 +90,7 @@ class Constant(Schedule):
         return {} if self.end is None else {"end": self.end}
 
     def restore(self, state: dict[str, float], update: int) -> None:
-        """Go on to any end, but where a cool-down has begun."""
+        """Continue to any end, unless a cool-down has begun."""
         if self.end is not None and update > min(self.end, state["end"]) - self.cooldown:
             _check_end("cool-down", self.end, state)
 
@@ -144,7 +144,7 @@ class Plateau(Schedule):
         return {"factor": self._factor, "without_best": self._without_best}
 
     def restore(self, state: dict[str, float], update: int) -> None:
-        """Go on from what `state` gave."""
+        """Continue from what `state` gave."""
         self._factor = state["factor"]
         self._without_best = int(state["without_best"])
 
@@ -204,7 +204,7 @@ class Cosine(Schedule):
         return {"end": self.end}
 
     def restore(self, state: dict[str, float], update: int) -> None:
-        """Go on where the curve is the same; there is no going on from one curve on another."""
+        """Continue on the same curve; another one is refused."""
         _check_end("cosine", self.end, state)
 
     def after_warmup(self, update: int) -> float:
