@@ -1,8 +1,9 @@
 """Which training pairs are left out, and how many for what reason."""
 
 import hashlib
+import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,22 +45,16 @@ class FilterReport:
     @property
     def num_kept(self) -> int:
         """Pairs that passed."""
-        return self.num_read - (
-            self.num_empty + self.num_too_long + self.num_unequal + self.num_duplicates
-        )
+        kept: int = self.num_read - sum(astuple(self)[1:])
+        return kept
 
     def __add__(self, other: "FilterReport") -> "FilterReport":
-        names = [field.name for field in fields(self)]
-        return FilterReport(*(getattr(self, name) + getattr(other, name) for name in names))
+        return FilterReport(*map(operator.add, astuple(self), astuple(other)))
 
     def __str__(self) -> str:
-        reasons = [
-            (self.num_empty, "empty"),
-            (self.num_too_long, "too long"),
-            (self.num_unequal, "too unequal in length"),
-            (self.num_duplicates, "duplicate"),
-        ]
-        left_out = ", ".join(f"{count:,} {reason}" for count, reason in reasons if count)
+        reasons = ("empty", "too long", "too unequal in length", "duplicate")
+        counts = zip(astuple(self)[1:], reasons, strict=True)
+        left_out = ", ".join([f"{count:,} {reason}" for count, reason in counts if count])
         kept = f"{self.num_kept:,} of {self.num_read:,} pairs kept"
         return f"{kept} ({left_out})" if left_out else kept
 
@@ -93,21 +88,17 @@ class PairFilter:
         """
         shorter = np.minimum(source_lengths, target_lengths)
         longer = np.maximum(source_lengths, target_lengths)
+        max_length, ratio = self._filters.max_length, self._filters.max_length_ratio
         keep = shorter > 0
         counts = [int(np.sum(~keep))]
-        for refused in (self._too_long(longer), self._unequal(shorter, longer)):
-            counts.append(int(np.sum(keep & refused)))
-            keep &= ~refused
+        for is_refused in (
+            longer > (np.inf if max_length is None else max_length),
+            longer > (np.inf if ratio is None else ratio * shorter),
+        ):
+            counts.append(int(np.sum(keep & is_refused)))
+            keep &= ~is_refused
         counts.append(self._drop_duplicates(hashes, keep))
         return keep, FilterReport(len(keep), *counts)
-
-    def _too_long(self, longer: NDArray[np.int64]) -> NDArray[np.bool_]:
-        limit = self._filters.max_length
-        return longer > (np.inf if limit is None else limit)
-
-    def _unequal(self, shorter: NDArray[np.int64], longer: NDArray[np.int64]) -> NDArray[np.bool_]:
-        limit = self._filters.max_length_ratio
-        return longer > (np.inf if limit is None else limit * shorter)
 
     def _drop_duplicates(self, hashes: NDArray[np.uint64] | None, keep: NDArray[np.bool_]) -> int:
         """Takes the duplicates out of `keep`, in place, and says how many they were."""

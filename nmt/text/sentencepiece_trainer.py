@@ -5,7 +5,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import sentencepiece
 from annotated_types import Ge, Gt, Le, Lt
@@ -20,6 +20,7 @@ from nmt.text.vocabulary import EMPTY_TEXT, count_words
 
 # SentencePiece skips what is longer than 4,192 bytes, and no piece is longer than 16 characters.
 _LONGEST_WORD: Final = 1_000
+_SPECIALS: Final = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
 _NUM_THREADS: Final = 4  # a fixed number, because sums of floats depend on it
 _LOG_ERRORS_ONLY: Final = 2
 
@@ -82,6 +83,9 @@ class SentencePieceTrainer(TokenizerTrainer):
     def _learn(self, counts: Counter[str]) -> bytes:
         """The model for words and how often they come, as SentencePiece writes it to a file."""
         model = io.BytesIO()
+        specials: dict[str, Any] = {}
+        for name, token in _SPECIALS.items():
+            specials |= {f"{name}_id": token, f"{name}_piece": special_piece(token)}
         try:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=_weighted_words(counts),
@@ -92,14 +96,7 @@ class SentencePieceTrainer(TokenizerTrainer):
                 character_coverage=self.character_coverage,
                 byte_fallback=self.byte_fallback,
                 normalization_rule_name="identity",
-                pad_id=PAD,
-                unk_id=UNK,
-                bos_id=BOS,
-                eos_id=EOS,
-                pad_piece=special_piece(PAD),
-                unk_piece=special_piece(UNK),
-                bos_piece=special_piece(BOS),
-                eos_piece=special_piece(EOS),
+                **specials,
                 unk_surface=UNKNOWN_TEXT,
                 num_threads=_NUM_THREADS,
                 minloglevel=_LOG_ERRORS_ONLY,

@@ -10,16 +10,12 @@ import random
 from bisect import bisect
 from collections.abc import Callable, Mapping
 from itertools import accumulate, pairwise
-from typing import Protocol
+from typing import TypeAlias
 
 from nmt.text.vocabulary import cache_words
 
-
-class Sampler(Protocol):
-    """Splits a word at random; pieces that are not in the vocabulary are single characters."""
-
-    def __call__(self, word: str, rng: random.Random) -> list[str]:
-        """The pieces of a word."""
+Sampler: TypeAlias = Callable[[str, random.Random], list[str]]
+"""Splits a word at random; pieces that are not in the vocabulary are single characters."""
 
 
 class MergeDropout:

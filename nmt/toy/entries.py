@@ -39,11 +39,15 @@ class Pronoun:
 
 @dataclass(frozen=True, slots=True)
 class Adjective:
-    """An adjective; `german` stands alone, and `stem` takes the endings."""
+    """An adjective; `german` stands alone."""
 
     english: str
     german: str
-    stem: str
+
+    @property
+    def stem(self) -> str:
+        """What takes the endings."""
+        return self.german.removesuffix("e")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +183,7 @@ def verbs(*lines: str, slots: tuple[Slot, ...] = ()) -> tuple[Verb, ...]:
 
 def adjectives(*lines: str) -> tuple[Adjective, ...]:
     """Adjectives from lines like ``tired müde``."""
-    pairs = (line.split() for line in lines)
-    return tuple(Adjective(english, german, german.removesuffix("e")) for english, german in pairs)
+    return tuple(Adjective(*line.split()) for line in lines)
 
 
 def expressions(*lines: str) -> tuple[Expression, ...]:

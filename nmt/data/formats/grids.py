@@ -2,11 +2,9 @@
 
 import hashlib
 import random
-import struct
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeAlias
@@ -25,22 +23,6 @@ _NUM_DIMENSIONS: Final = 3
 NUM_POSITIONS: Final = 2
 """Numbers of a cell after its channels: its row and its column, counted from 0."""
 _ALL: Final = "grids"
-# The last two: a compression that zipfile does not know, and an encrypted member.
-_DAMAGES: Final = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    OSError,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-    struct.error,
-    # Of a header that is no dictionary of literals.
-    SyntaxError,
-    TypeError,
-    MemoryError,
-    tokenize.TokenError,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,16 +66,23 @@ def read_grids(path: Path) -> Iterator[Grid]:
         DataError: it is no such file, or an array is none of finite numbers, or of another shape.
     """
     require_regular(path)
+    message = f"{path}: no .npz file of arrays, or a damaged one; write it with numpy.savez"
+    with _damage_told(message), open_binary(path) as file:
+        if file.peek(len(MAGIC_PREFIX)).startswith(MAGIC_PREFIX):
+            raise DataError(f"{path}: one array; grids are read from an .npz file of arrays")
+        with zipfile.ZipFile(file) as archive:
+            yield from _read_all(archive, path)
+
+
+@contextmanager
+def _damage_told(message: str) -> Iterator[None]:
+    """Say so where a file is damaged: zipfile and NumPy raise a dozen types of exceptions."""
     try:
-        with open_binary(path) as file:
-            if file.peek(len(MAGIC_PREFIX)).startswith(MAGIC_PREFIX):
-                raise DataError(f"{path}: one array; grids are read from an .npz file of arrays")
-            with zipfile.ZipFile(file) as archive:
-                yield from _read_all(archive, path)
-    except _DAMAGES as error:
-        raise DataError(
-            f"{path}: no .npz file of arrays, or a damaged one; write it with numpy.savez"
-        ) from error
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(message) from error
 
 
 def _read_all(archive: zipfile.ZipFile, path: Path) -> Iterator[Grid]:
@@ -115,16 +104,12 @@ def _read_array(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, name: str, num_dimensions: int
 ) -> Iterator[Grid]:
     """Read the grid, or the grids, of an array that must have so many dimensions."""
-    try:
-        with open_array(archive, info) as array:
-            _check(array, path, name, num_dimensions)
-            for index, values in enumerate(array.rows(_NUM_DIMENSIONS)):
-                place = name if num_dimensions == _NUM_DIMENSIONS else f"{name}[{index}]"
-                yield _grid(values, path, place)
-    except _DAMAGES as error:
-        raise DataError(
-            f"{path}: array {name}: pickled or damaged, and not loaded; save plain numbers"
-        ) from error
+    message = f"{path}: array {name}: pickled or damaged, and not loaded; save plain numbers"
+    with _damage_told(message), open_array(archive, info) as array:
+        _check(array, path, name, num_dimensions)
+        for index, values in enumerate(array.rows(_NUM_DIMENSIONS)):
+            place = name if num_dimensions == _NUM_DIMENSIONS else f"{name}[{index}]"
+            yield _grid(values, path, place)
 
 
 def _check(array: StoredArray, path: Path, name: str, num_dimensions: int) -> None:
@@ -201,10 +186,8 @@ class GridReader(SourceReader[Grid]):
             raise DataError(
                 f"{grid.name}: {channels} channels, where model.encoder.channels is {self.channels}"
             )
-        for what, size, most in (
-            ("rows", rows, self.max_rows),
-            ("columns", columns, self.max_columns),
-        ):
+        bounds = (("rows", rows, self.max_rows), ("columns", columns, self.max_columns))
+        for what, size, most in bounds:
             if size > most:
                 raise DataError(
                     f"{grid.name}: {size} {what}, where model.encoder.max_{what} is {most}"
