@@ -17,8 +17,9 @@ from nmt.config.decoding import DecodingConfig
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.export.beam_search import NUM_EXCLUDED, ExportableBeamSearch
-from nmt.export.exported_translator import METADATA_KEY, ExportedTranslator, ExportMetadata
+from nmt.export.exported_translator import ExportedTranslator
 from nmt.export.graphs import ShortlistGraph
+from nmt.export.onnx_file import METADATA_KEY, ExportMetadata
 from nmt.export.onnx_graph import make_graph
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import load_shortlist

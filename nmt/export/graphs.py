@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS
 from nmt.core.tensor_tree import fill, tensors_of
-from nmt.export.beam_search import ExportableBeamSearch, SearchState
+from nmt.export.beam_search import ExportableBeamSearch
+from nmt.export.search_state import SearchState
 from nmt.nn.model import Model
 from nmt.nn.restricted import AllowedTokens, RestrictedModel, RestrictedState
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from nmt.core.special_tokens import EOS
 from nmt.core.tensor_tree import map_tensors, tensors_of
 from nmt.export.beam_search import ExportableBeamSearch
-from nmt.export.exported_translator import INPUTS, OUTPUTS
 from nmt.export.graphs import EncoderGraph, GraphInputs, SearchRoundGraph, ShortlistGraph
+from nmt.export.onnx_file import INPUTS, OUTPUTS
 from nmt.export.onnx_operators import RUNTIME, merge_products, operators
 from nmt.nn.model import Model
 

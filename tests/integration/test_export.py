@@ -16,8 +16,9 @@ import pytest
 
 from nmt.config.decoding import DecodingConfig
 from nmt.core.errors import RunError
-from nmt.export.exported_translator import METADATA_KEY, ExportedTranslator, read_hypotheses
+from nmt.export.exported_translator import ExportedTranslator, read_hypotheses
 from nmt.export.exporter import _EXPORTED
+from nmt.export.onnx_file import METADATA_KEY
 from nmt.search.hypothesis import Hypothesis
 from tests.inference.test_forking import in_forked_child
 from tests.integration.conftest import Command

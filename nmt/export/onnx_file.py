@@ -1,0 +1,167 @@
+"""The ONNX file that `nmt export` writes: its inputs and outputs, and what it says of itself."""
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from nmt.core.errors import RunError, UserError
+from nmt.system.untrusted_files import open_regular, parse_json
+from nmt.text.storage import restore_tokenizer
+from nmt.text.tokenizer import SavedTokenizer, Tokenizer
+
+FORMAT_VERSION: Final = 1
+METADATA_KEY: Final = "nmt"
+"""Of the file's metadata: a JSON object with the fields of `ExportMetadata`."""
+INPUTS: Final = {
+    "source": ("int64", ("B", "S")),
+    "source_lengths": ("int64", ("B",)),
+    "beam_size": ("int64", ()),
+    "n_best": ("int64", ()),
+}
+"""What goes into the file: tokens with EOS, padded with 0 on the right; their numbers; K; N."""
+OUTPUTS: Final = {
+    "scores": ("float", ("B", "N")),
+    "log_probabilities": ("float", ("B", "N")),
+    "lengths": ("int64", ("B", "N")),
+    "tokens": ("int64", ("B", "N", "T")),
+}
+"""What comes out of it: best first; a score of -inf: there are no more."""
+_MAX_BYTES: Final = 2**31  # of a protocol buffer
+_MAX_NUMBER: Final = 2**31
+
+
+@dataclass(frozen=True)
+class ExportMetadata:
+    """What a file says of itself beside the graph.
+
+    Attributes:
+        precision: float32 or int8.
+        beam_size: places in the beam, if nothing else is asked for; 1 is greedy search.
+        max_beam_size: the widest beam that its vocabulary allows.
+        max_source_length: tokens of a line that are read.
+        batch_tokens: most source tokens at once, padding counted.
+        source: tokenizer of the source.
+        target: tokenizer of the target; may be the same object.
+    """
+
+    precision: str
+    beam_size: int
+    max_beam_size: int
+    max_source_length: int
+    batch_tokens: int
+    source: Tokenizer
+    target: Tokenizer
+
+    def to_json(self) -> str:
+        """The text for the metadata."""
+        target = None if self.source is self.target else _pack(self.target)
+        fields = {"format": FORMAT_VERSION, **vars(self)}
+        return json.dumps({**fields, "source": _pack(self.source), "target": target})
+
+    @classmethod
+    def from_json(cls, text: str, origin: Path) -> Self:
+        """What `to_json` has written.
+
+        Args:
+            text: of the metadata.
+            origin: the file, for messages.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is something else.
+            RunError: it has a tokenizer that this version does not.
+        """
+        fields = parse_json(text)
+        if not isinstance(fields, dict):
+            raise TypeError("it is no object")
+        number, packed = fields.pop("format"), fields.pop("target")
+        if number != FORMAT_VERSION:
+            raise ValueError(f"it is of format {number}, and this program reads {FORMAT_VERSION}")
+        source = _unpack(fields.pop("source"), origin)
+        target = source if packed is None else _unpack(packed, origin)
+        described = cls(**fields, source=source, target=target)
+        described._check()
+        return described
+
+    def _check(self) -> None:
+        if self.precision not in ("float32", "int8"):
+            raise ValueError(f"precision: {self.precision!r}")
+        for name, most in (
+            ("max_beam_size", len(self.target)),
+            ("beam_size", self.max_beam_size),
+            ("max_source_length", _MAX_NUMBER),
+            ("batch_tokens", _MAX_NUMBER),
+        ):
+            number = getattr(self, name)
+            if type(number) is not int or not 1 <= number <= most:
+                raise ValueError(f"{name}: {number!r} is not a whole number from 1 to {most}")
+
+
+def _pack(tokenizer: Tokenizer) -> dict[str, Any]:
+    saved = tokenizer.saved()
+    return saved.describe() | {"model": base64.b64encode(saved.model).decode("ascii")}
+
+
+def _unpack(fields: dict[str, Any], origin: Path) -> Tokenizer:
+    saved = SavedTokenizer.from_description(
+        fields, base64.b64decode(fields["model"], validate=True)
+    )
+    if saved.describe() != {key: value for key, value in fields.items() if key != "model"}:
+        raise ValueError("its tokenizer is damaged, or of another format")
+    return restore_tokenizer(saved, origin)
+
+
+def load_session(path: Path) -> Any:
+    """Return ONNX Runtime's session for a file.
+
+    Raises:
+        RunError: it cannot be read, or is not of `nmt export`.
+        UserError: ONNX Runtime is not installed.
+    """
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        raise UserError(
+            f"{path}: to use an exported model takes ONNX Runtime: pip install onnxruntime"
+        ) from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # batches go side by side, which leaves no thread waiting
+    options.log_severity_level = 4  # what it says of a file that it refuses is in its error
+    try:
+        with open_regular(path, _MAX_BYTES):
+            pass
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own kinds have no common name
+        raise RunError(
+            f"{path}: is not a folder, and no exported model that can be read: name a run, or "
+            "export it anew (`nmt export RUN -o FILE`)"
+        ) from error
+    for needed, found in ((INPUTS, session.get_inputs()), (OUTPUTS, session.get_outputs())):
+        types = {name: (f"tensor({kind})", len(sizes)) for name, (kind, sizes) in needed.items()}
+        if {item.name: (item.type, len(item.shape)) for item in found} != types:
+            raise RunError(
+                f"{path}: is another model than those of `nmt export`: its inputs or outputs are "
+                "not the same; export it again with this version"
+            )
+    return session
+
+
+def read_metadata(path: Path, session: Any) -> ExportMetadata:
+    """Return what a file says of itself.
+
+    Raises:
+        RunError: it says nothing, or not what `nmt export` writes.
+    """
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise RunError(f"{path}: was not written by `nmt export`: it does not say how it reads")
+    try:
+        return ExportMetadata.from_json(text, path)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{path}: its description cannot be read ({error}): export it anew with this version"
+        ) from error

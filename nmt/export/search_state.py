@@ -1,0 +1,141 @@
+"""Tensors that the exported beam search carries from token to token and from round to round."""
+
+from dataclasses import dataclass
+from math import inf
+from typing import Generic
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from nmt.search.search import State
+
+_FEW = 8  # sentences that are searched to the end in one round
+
+
+@dataclass(frozen=True)
+class FinishedHypotheses:
+    """The best translations of each sentence, best first.
+
+    Attributes:
+        scores: `[B N]`, what they are ranked by; -inf: there are not so many.
+        log_probabilities: `[B N]`, EOS counted.
+        lengths: `[B N]`, tokens of each.
+        tokens: `[B N T]`, without BOS and EOS; of no meaning beyond the length.
+    """
+
+    scores: Float[Tensor, "B N"]
+    log_probabilities: Float[Tensor, "B N"]
+    lengths: Int[Tensor, "B N"]
+    tokens: Int[Tensor, "B N T"]
+
+
+@dataclass(frozen=True)
+class Beams:
+    """The hypotheses of M sentences: K places for open ones, and the best finished ones.
+
+    Attributes:
+        totals: `[M K]`, log-probability of each open hypothesis; -inf where there is none.
+        last: `[M K]`, the last token of each.
+        tokens: `[M K T]`, all tokens of each, without BOS.
+        num_free: `[M 1]`, places of the beam that no finished hypothesis holds.
+        found: the best finished ones.
+    """
+
+    totals: Float[Tensor, "M K"]
+    last: Int[Tensor, "M K"]
+    tokens: Int[Tensor, "M K T"]
+    num_free: Int[Tensor, "M 1"]
+    found: FinishedHypotheses
+
+    def are_open(self) -> Bool[Tensor, " M"]:
+        """Return which sentences have an open hypothesis."""
+        return (self.totals > -inf).any(dim=1)
+
+
+@dataclass(frozen=True)
+class OpenSentences(Generic[State]):
+    """The sentences of a batch that are not done, with their hypotheses.
+
+    Attributes:
+        number: `[M]`, their rows in the batch.
+        fewest: `[M 1]`, tokens of a translation, EOS not counted.
+        most: `[M 1]`, likewise.
+        beams: their hypotheses.
+        state: of the step function; `[M ...]` where it is `Shared`, else `[M K ...]`.
+    """
+
+    number: Int[Tensor, " M"]
+    fewest: Int[Tensor, "M 1"]
+    most: Int[Tensor, "M 1"]
+    beams: Beams
+    state: State
+
+
+@dataclass(frozen=True)
+class SearchState(Generic[State]):
+    """How far the search has come.
+
+    Attributes:
+        length: tokens of each open hypothesis; without dimensions.
+        open: the sentences that are not done.
+        found: the best translations of all B, as far as they are done.
+    """
+
+    length: Int[Tensor, ""]
+    open: OpenSentences[State]
+    found: FinishedHypotheses
+
+
+@dataclass(frozen=True)
+class LoopState:
+    """What the loop of a round carries; the places of all sentences are R = M * K rows.
+
+    Attributes:
+        length: tokens of each open hypothesis; without dimensions.
+        beams: the hypotheses.
+        state: of the step function, tensor by tensor `[R ...]`, without what is `Shared`.
+    """
+
+    length: Int[Tensor, ""]
+    beams: Beams
+    state: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class LoopConstants:
+    """What the loop of a round only reads.
+
+    Attributes:
+        places: `[1 K]`, 0 to K - 1.
+        columns: `[1 1 T]`, 0 to T - 1.
+        rows: `[M 1]`, the first of the R rows of each sentence.
+        pooled: `[M 1]`, the same where N found ones go before the K open ones.
+        fewest: `[M 1]`, tokens of a translation, EOS not counted.
+        most: `[M 1]`, likewise.
+        fewest_open: open sentences at which the round ends.
+    """
+
+    places: Int[Tensor, "1 K"]
+    columns: Int[Tensor, "1 1 T"]
+    rows: Int[Tensor, "M 1"]
+    pooled: Int[Tensor, "M 1"]
+    fewest: Int[Tensor, "M 1"]
+    most: Int[Tensor, "M 1"]
+    fewest_open: Int[Tensor, ""]
+
+    @classmethod
+    def of(cls, now: OpenSentences[State]) -> "LoopConstants":
+        """That of a round."""
+        num_sentences, num_places, num_columns = now.beams.tokens.shape
+        sentences = torch.arange(num_sentences).unsqueeze(1)
+        number = torch.ones_like(now.number).sum()
+        return cls(
+            torch.arange(num_places).unsqueeze(0),
+            torch.arange(num_columns).view(1, 1, -1),
+            sentences * num_places,
+            sentences * (now.beams.found.scores.shape[1] + num_places),
+            now.fewest,
+            now.most,
+            torch.where(number <= _FEW, 0, number * 3 // 4),
+        )
