@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nmt.core.errors import ConfigError
-from nmt.core.tensor_tree import repeat, select
+from nmt.core.tensor_tree import fill, repeat, select, tensors_of
 from nmt.search.beam import BeamSearch, OpenSentences
 from nmt.search.constraints import Progress
 from nmt.search.hypothesis import Hypothesis, best_first
@@ -107,12 +107,5 @@ class DiverseBeamSearch(BeamSearch):
             times_taken.index_put_((source[kept], candidates.tokens[kept]), once, accumulate=True)
             members.append(chosen)
             parts.append((candidates, kept))
-        together = (
-            Candidates(
-                torch.cat([candidates.totals for candidates, _ in parts]),
-                torch.cat([candidates.rows for candidates, _ in parts]),
-                torch.cat([candidates.tokens for candidates, _ in parts]),
-            ),
-            torch.cat([kept for _, kept in parts]),
-        )
+        together = fill(parts[0], map(torch.cat, zip(*map(tensors_of, parts), strict=True)))
         return select(together, torch.cat(members).argsort())

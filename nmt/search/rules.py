@@ -40,6 +40,15 @@ class PartialHypotheses:
         """Tokens of each, BOS not counted."""
         return self.tokens.shape[1] - 1
 
+    def forced(self) -> tuple[Int[Tensor, " F"], Int[Tensor, " F"]]:
+        """Return the rows whose next token is in a forced prefix, and these tokens."""
+        prefixes = self.request.prefixes
+        if prefixes is None or prefixes.shape[1] <= self.length:
+            return self.sentence[:0], self.sentence[:0]
+        tokens = prefixes[self.sentence, self.length]
+        rows = (tokens != PAD).nonzero().flatten()
+        return rows, tokens[rows]
+
 
 class Rule(ABC):
     """Changes how probable the next tokens of a hypothesis count, in place.
@@ -142,8 +151,7 @@ class Rules:
     ) -> None:
         self.limits: Final = limits
         assert (PAD, UNK, BOS) == (0, 1, 2)
-        alone = [slice(PAD, PAD + 1), slice(BOS, BOS + 1)]
-        self.no_text: Final = alone if allow_unknown else [slice(PAD, BOS + 1)]
+        self.excluded: Final = slice(PAD, BOS + 1, 2 if allow_unknown else 1)
         self.rules: Final = tuple(rules)
         self.only_forbids: Final = all(rule.forbids for rule in rules)
         self._word_edges: Final = word_edges
@@ -181,22 +189,23 @@ class Rules:
             copy that is changed.
         """
         ranked = log_probabilities if self.only_forbids else log_probabilities.clone()
-        forced = _Forced.of(ranked, partial)
+        rows, forced = partial.forced()
+        forced_values = ranked[rows, forced]
         end = None
-        if self._can_lack_all(partial.request) or partial.length not in bounds.free:
+        if self._can_exclude_all(partial.request) or partial.length not in bounds.free:
             end = ranked[:, EOS].clone()
-        for tokens in self.no_text:
-            ranked[:, tokens] = -inf
+        ranked[:, self.excluded] = -inf
         for rule in self.rules:
             rule(ranked, partial)
         if end is not None:
             self._limit(ranked, end, partial, bounds)
-        if forced is not None:
-            forced.apply(ranked)
+        if len(rows) > 0:
+            ranked[rows] = -inf
+            ranked[rows, forced] = forced_values
         return ranked
 
-    def _can_lack_all(self, request: Request) -> bool:
-        """Whether nothing may be left: by a rule, or by a limit where there are few tokens."""
+    def _can_exclude_all(self, request: Request) -> bool:
+        """Return whether nothing may be left: by a rule, or by a limit on a subset of tokens."""
         return bool(self.rules) or request.subset is not None
 
     def _limit(
@@ -211,39 +220,8 @@ class Rules:
         if too_short.any():
             ranked[too_short[partial.sentence], EOS] = -inf
         must_end = (bounds.most <= partial.length)[partial.sentence]
-        if self._can_lack_all(partial.request):
+        if self._can_exclude_all(partial.request):
             must_end = must_end | (ranked.amax(dim=1) == -inf)
         if must_end.any():
             ranked[must_end] = -inf
             ranked[must_end, EOS] = end[must_end]
-
-
-@dataclass(frozen=True)
-class _Forced:
-    """The tokens that must follow now.
-
-    Attributes:
-        is_forced: `[R]`.
-        tokens: `[R]`; of no meaning where nothing is forced.
-        values: `[R]`, their log-probabilities.
-    """
-
-    is_forced: Bool[Tensor, " R"]
-    tokens: Int[Tensor, " R"]
-    values: Float[Tensor, " R"]
-
-    @classmethod
-    def of(cls, ranked: Float[Tensor, "R V"], partial: PartialHypotheses) -> "_Forced | None":
-        """Those of this step; None where no hypothesis is forced."""
-        given = partial.request.prefixes
-        if given is None or given.shape[1] <= partial.length:
-            return None
-        longer = partial.request.prefix_lengths() > partial.length
-        tokens = given[partial.sentence, partial.length]
-        values = ranked.gather(1, tokens.unsqueeze(1)).squeeze(1)
-        return cls(longer[partial.sentence], tokens, values)
-
-    def apply(self, ranked: Float[Tensor, "R V"]) -> None:
-        """Leave nothing else."""
-        ranked[self.is_forced] = -inf
-        ranked[self.is_forced, self.tokens[self.is_forced]] = self.values[self.is_forced]
