@@ -67,11 +67,6 @@ def encode_corpus(
             cache cannot be written.
         TransientError: a process has died.
     """
-    if files.alignments is not None and (source_reader.samples or target_reader.samples):
-        raise DataError(
-            f"{files.alignments}: alignments need tokens that stay the same, and the tokenizer "
-            "samples them: set tokenizer.sampling_alpha: 0, or leave the alignments out"
-        )
     before = before if filters.deduplicate else ()
     content = _Content(SourceSnapshot.take(files), source_reader, target_reader, filters, before)
     settings = content.settings()
@@ -103,6 +98,14 @@ class _Content(Generic[Item]):
     target_reader: SourceReader[str]
     filters: Filters
     before: Sequence[Corpus[Item]]
+
+    def __post_init__(self) -> None:
+        alignments = self.snapshot.files.alignments
+        if alignments is not None and (self.source_reader.samples or self.target_reader.samples):
+            raise DataError(
+                f"{alignments}: alignments need tokens that stay the same, and the tokenizer "
+                "samples them: set tokenizer.sampling_alpha: 0, or leave the alignments out"
+            )
 
     def settings(self) -> dict[str, Any]:
         """All that it follows from besides the files."""

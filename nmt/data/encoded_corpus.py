@@ -3,8 +3,8 @@
 import json
 import logging
 import random
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from nmt.data.filters import FilterReport, Filters, PairFilter
 from nmt.data.links import LINK_TYPE
 from nmt.data.ragged import (
     RaggedArray,
+    RaggedWriter,
     compact_lengths,
     create_ragged,
     open_ragged,
@@ -171,12 +172,8 @@ def write_encoded(
         types[_LINKS] = LINK_TYPE
     with (
         closing(encode_blocks(_blocks(pairs), encode, num_processes)) as blocks,
-        ExitStack() as files,
+        _create_files(folder, types) as writers,
     ):
-        writers = {
-            name: files.enter_context(create_ragged(folder, name, dtype))
-            for name, dtype in types.items()
-        }
         for block in blocks:
             arrays = dict(block.arrays)
             if links is not None:
@@ -218,6 +215,17 @@ def _types(side: str, reader: SourceReader[Any]) -> dict[str, np.dtype[Any]]:
     """Return the names of the arrays of a side, and the types of their values."""
     types = {side: reader.token_type}
     return types | {f"{side}.text": np.dtype(np.uint8)} if reader.samples else types
+
+
+@contextmanager
+def _create_files(
+    folder: Path, types: Mapping[str, np.dtype[Any]]
+) -> Iterator[dict[str, RaggedWriter]]:
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(create_ragged(folder, name, dtype))
+            for name, dtype in types.items()
+        }
 
 
 def _log_progress(before: int, now: int) -> None:
