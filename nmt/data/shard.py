@@ -1,4 +1,4 @@
-"""Which of an update's sentences each of several processes computes."""
+"""The share of each process in the sentences of an update."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,19 +20,19 @@ class Shard:
     size: int = 1
 
     def ranks_per_batch(self, num_batches: int) -> list[int]:
-        """How many processes compute each of the batches of one update.
+        """Return the number of processes that compute each of the batches of one update.
 
-        Of as many batches as there are processes each has one whole, as a recurrent network takes
-        hardly less time for half the sentences. Those that are left over are each cut among some.
+        While there are as many batches as processes, each takes a whole one, as half the sentences
+        take a recurrent network hardly less time. The rest are each cut among several.
         """
         num_left = num_batches % self.size
         cut = [rank * num_left // self.size for rank in range(self.size)]
         return [1] * (num_batches - num_left) + [cut.count(index) for index in range(num_left)]
 
     def select(self, batches: list[NDArray[Any]]) -> list[NDArray[Any]]:
-        """What this process computes of the batches of one update; perhaps nothing.
+        """Return what this process computes of the batches of one update; perhaps nothing.
 
-        They are dealt out as `ranks_per_batch` says. All portions together are the batches.
+        `ranks_per_batch` says how they are distributed. All shards together are the batches.
 
         Args:
             batches: the numbers of their pairs, `[B]` each.

@@ -1,7 +1,7 @@
-"""A user's error among the processes of torchrun: told once, and nothing to start anew for.
+"""Reporting of a user error by one process of torchrun, and its memory across restarts.
 
-torchrun has no way to be told so: it starts processes as often as `--max-restarts` says. Those that
-come too late for an error that its store remembers end at once, with nothing said.
+torchrun cannot be asked not to restart: it starts processes again as often as `--max-restarts`
+says. Those started after an error that its store remembers exit at once and print nothing.
 """
 
 import time
@@ -15,68 +15,69 @@ from nmt.core.errors import TransientError, UserError
 from nmt.distributed.process_group import torchrun_store
 from nmt.system.torchrun import is_first
 
-_MET: Final = "nmt/a user's error was met"
-_PATIENCE: Final = timedelta(seconds=2)  # of those for whom another may speak
-_PAUSE: Final = 0.05  # seconds between two looks for what it has left
+_ANY_ERROR: Final = "nmt/a user's error was met"
+_PATIENCE: Final = timedelta(seconds=2)  # of a process whose error another may report
+_PAUSE: Final = 0.05  # seconds between two looks for the report
 _TIMEOUT: Final = timedelta(seconds=10)
 
 
-def find_reported_error(words: Sequence[str]) -> str | None:
-    """Return the user's error that has ended this command before, under the same torchrun.
+def find_reported_error(arguments: Sequence[str]) -> str | None:
+    """Return the user error that ended a command before, under the same torchrun.
 
     Args:
-        words: of the command.
+        arguments: of the command line.
     """
+    key = _reported(arguments)
     try:
         store = torchrun_store(_TIMEOUT)
-        if store is None or not store.check([_told(words)]):
+        if store is None or not store.check([key]):
             return None
-        return store.get(_told(words)).decode()
-    except RuntimeError:  # it cannot be asked
+        return store.get(key).decode()
+    except RuntimeError:  # the store cannot be reached
         return None
 
 
-def report_error(error: UserError, words: Sequence[str]) -> bool:
-    """Leave a note of an error; whether it is this process that has to tell it.
+def report_error(error: UserError, arguments: Sequence[str]) -> bool:
+    """Remember an error, and return whether this process is the one that has to print it.
 
     Args:
-        error: of the user.
-        words: of the command that it ends.
+        error: ends the command.
+        arguments: of the command line.
     """
     try:
         store = torchrun_store(_TIMEOUT)
         if store is None:
             return True
-        if isinstance(error, TransientError):
-            return not _appears(store, _MET)  # which may be why another is lost
-        return claim_error(store, str(error), _told(words), is_first())
+        if isinstance(error, TransientError):  # perhaps because another process met an error
+            return not _appears(store, _ANY_ERROR)
+        return claim_error(store, str(error), _reported(arguments), is_first())
     except RuntimeError:
         return True
 
 
-def claim_error(store: Store, message: str, told: str, is_first: bool) -> bool:
-    """Whether a process has to tell an error: the first of all, or who alone has met it.
+def claim_error(store: Store, message: str, key: str, is_first: bool) -> bool:
+    """Return whether to print an error: as the first of all processes, or the only one to meet it.
 
     Args:
         store: that of torchrun.
         message: the error.
-        told: key for that it, or another, is told.
-        is_first: whether it is the first of all.
+        key: set to the message, for processes that are started later.
+        is_first: whether this is the first process of all.
     """
-    key = f"nmt/a user's error: {message}"
-    store.set(_MET, "")
-    if not is_first and _appears(store, key):
+    count = f"nmt/a user's error: {message}"
+    store.set(_ANY_ERROR, "")
+    if not is_first and _appears(store, count):
         return False
-    store.set(told, message)
-    return bool(store.add(key, 1) == 1)
+    store.set(key, message)
+    return bool(store.add(count, 1) == 1)
 
 
-def _told(words: Sequence[str]) -> str:
-    return f"nmt/a user's error ends {' '.join(words)}"
+def _reported(arguments: Sequence[str]) -> str:
+    return f"nmt/a user's error ends {' '.join(arguments)}"
 
 
 def _appears(store: Store, key: str) -> bool:
-    """Whether another process sets a key soon; `Store.wait` would write a warning where not."""
+    """Wait briefly for a key of another process; `Store.wait` logs a warning where none comes."""
     end = time.monotonic() + _PATIENCE.total_seconds()
     while not store.check([key]):
         if time.monotonic() > end:

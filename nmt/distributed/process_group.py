@@ -1,6 +1,6 @@
-"""The processes that torchrun has started, here or elsewhere, and what they say to each other.
+"""The processes that torchrun started, on one machine or several, and their collectives.
 
-Each runs the same code. They communicate over gloo, but for tensors on GPUs, which go over NCCL.
+Each runs the same code. They communicate over gloo; tensors on GPUs go over NCCL.
 """
 
 import os
@@ -22,16 +22,16 @@ from nmt.system.torchrun import has_store, is_distributed, write_error_file
 
 Value = TypeVar("Value")
 
-_MEETING: Final = timedelta(minutes=10)  # until all have started
-# Of one that all wait for while they compute, and for the first's saves: a machine that is lost may
-# leave its connections open. An update takes seconds, and a save of what fits in memory minutes.
-_SILENCE: Final = timedelta(minutes=30)
-_PAUSE: Final = 0.05  # seconds between two looks for those who are missing
-_PATIENCE: Final = timedelta(days=30)  # of those who wait for others: the input may be a person
+_JOIN_TIMEOUT: Final = timedelta(minutes=10)  # until all processes have started
+# Of collectives that all call while they compute, and while the first saves: a machine that was
+# lost may leave its connections open. An update takes seconds, and a large save minutes.
+_COLLECTIVE_TIMEOUT: Final = timedelta(minutes=30)
+_IDLE_TIMEOUT: Final = timedelta(days=30)  # of those who wait for jobs: the input may be a person
+_PAUSE: Final = 0.05  # seconds between two looks for processes that have not joined
 
 
 class LostProcessError(TransientError):
-    """Another process has died, or cannot be reached any more."""
+    """Another process died, or cannot be reached."""
 
 
 class ProcessGroup:
@@ -112,7 +112,7 @@ class TorchProcessGroup(ProcessGroup):
     def __init__(self) -> None:
         self.rank = distributed.get_rank()
         self.size = distributed.get_world_size()
-        self._patient = distributed.new_group(timeout=_PATIENCE, backend="gloo")
+        self._patient = distributed.new_group(timeout=_IDLE_TIMEOUT, backend="gloo")
 
     def all_reduce(self, tensor: Tensor) -> None:
         """Sum over gloo, or over NCCL on GPUs; wait half an hour at most."""
@@ -153,33 +153,33 @@ class TorchProcessGroup(ProcessGroup):
 
 @contextmanager
 def init_process_group(device: str = "cpu") -> Iterator[ProcessGroup]:
-    """All processes that torchrun has started, for as long as the context lasts; else this one.
+    """Join all processes that torchrun started, until the context ends; without it, this one.
 
     Args:
-        device: type of the one that tensors will be added up on.
+        device: type of the device of the tensors that are reduced.
 
     Raises:
-        LostProcessError: one of them does not come.
+        LostProcessError: a process did not join.
     """
     if not is_distributed():
         yield ProcessGroup()
         return
-    backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     try:
         distributed.init_process_group(
-            backend,
-            store=_meeting_place(),
-            rank=int(os.environ["RANK"]),
-            world_size=int(os.environ["WORLD_SIZE"]),
-            timeout=_SILENCE,
+            "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo",
+            store=_rendezvous_store(rank, size),
+            rank=rank,
+            world_size=size,
+            timeout=_COLLECTIVE_TIMEOUT,
         )
         group = TorchProcessGroup()
     except RuntimeError as error:
         if distributed.is_initialized():
             distributed.destroy_process_group()
         raise LostProcessError(
-            "the processes of torchrun have not all met within "
-            f"{format_duration(_MEETING.total_seconds())}: look at what the others say, and "
+            "not all processes of torchrun joined within "
+            f"{format_duration(_JOIN_TIMEOUT.total_seconds())}: look at what the others say, and "
             f"whether they are all started ({_first_sentence(error)})"
         ) from None
     try:
@@ -188,59 +188,58 @@ def init_process_group(device: str = "cpu") -> Iterator[ProcessGroup]:
         distributed.destroy_process_group()
 
 
-def torchrun_store(timeout: timedelta = _MEETING) -> TCPStore | None:
-    """What lives as long as torchrun itself, whatever happens to its processes; None: nothing.
+def torchrun_store(timeout: timedelta = _JOIN_TIMEOUT) -> TCPStore | None:
+    """Return the store that lives as long as torchrun, across restarts; None where it has none.
 
     Args:
-        timeout: of all that is asked of it.
+        timeout: of every request to the store.
     """
-    if not has_store():
-        return None
+    return _connect(timeout, is_master=False) if has_store() else None
+
+
+def _connect(timeout: timedelta, *, is_master: bool) -> TCPStore:
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    return TCPStore(address, port, is_master=False, timeout=timeout)
+    return TCPStore(address, port, is_master=is_master, timeout=timeout)
 
 
-def _meeting_place() -> PrefixStore:
-    """Where processes find each other: a place of its own for each time that they are started.
+def _rendezvous_store(rank: int, size: int) -> PrefixStore:
+    """Return the store where processes find each other, with a prefix of its own for each start.
 
-    By torch's own way they would find the addresses of those that have died.
+    Under the prefix of torch they would find the addresses of processes that have died.
     """
     store = torchrun_store()
     if store is None:
-        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-        store = TCPStore(address, port, is_master=os.environ["RANK"] == "0", timeout=_MEETING)
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    place = agree_on_prefix(store, rank, size, _MEETING)
-    return PrefixStore(place, store)
+        store = _connect(_JOIN_TIMEOUT, is_master=rank == 0)
+    return PrefixStore(agree_on_prefix(store, rank, size, _JOIN_TIMEOUT), store)
 
 
 def agree_on_prefix(store: Store, rank: int, size: int, timeout: timedelta) -> str:
-    """A name that only processes learn which have been started together.
+    """Return a name that only processes learn that were started together.
 
-    The number of restarts is no such name: each machine's torchrun counts its own, and not those
-    that another one asked for.
+    The number of restarts does not tell: each machine's torchrun counts its own, and not those
+    that another one requested.
 
     Args:
-        store: holds what those have left there who have died.
+        store: may hold what processes left that have died.
         rank: of this process.
         size: how many there are.
-        timeout: of the first; the others have that of the store.
+        timeout: of the first process; the others have that of the store.
 
     Raises:
-        RuntimeError: some do not come.
+        RuntimeError: some processes do not join.
     """
     name = f"nmt/{uuid4().hex}"
     if rank > 0:
         store.set(f"nmt/rank {rank}", name)
-        place = store.get(f"{name} meets at").decode()  # waits until it is there
-        store.add(place, 1)
-        return place
+        prefix = store.get(f"{name} meets at").decode()  # waits until it is there
+        store.add(prefix, 1)
+        return prefix
     end = time.monotonic() + timeout.total_seconds()
     while (num_missing := size - 1 - store.add(name, 0)) > 0:
         if time.monotonic() > end:
-            raise RuntimeError(f"{num_missing} of {size} have not come")
+            raise RuntimeError(f"{num_missing} of {size} processes did not join")
         for other in range(1, size):
-            if store.check([f"nmt/rank {other}"]):  # perhaps by one that has died
+            if store.check([f"nmt/rank {other}"]):  # perhaps set by a process that has died
                 store.set(f"{store.get(f'nmt/rank {other}').decode()} meets at", name)
         time.sleep(_PAUSE)
     return name

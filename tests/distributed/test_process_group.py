@@ -110,7 +110,7 @@ def test_collective_times_out_if_another_process_stops(
     names = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "RANK": "0"}
     for name, value in {**names, "TORCHELASTIC_RUN_ID": "x"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("nmt.distributed.process_group._SILENCE", timedelta(seconds=0.5))
+    monkeypatch.setattr("nmt.distributed.process_group._COLLECTIVE_TIMEOUT", timedelta(seconds=0.5))
     other = subprocess.Popen([sys.executable, "-c", STOPPING], env={**os.environ, "RANK": "1"})
     end = threading.Timer(20, other.kill)  # who waits for it then finds a connection closed
     end.start()

@@ -178,9 +178,9 @@ def test_where_one_does_not_come_the_others_do_not_wait_for_ever(
     for name, value in (("WORLD_SIZE", "2"), ("RANK", "0")):
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
-    monkeypatch.setattr("nmt.distributed.process_group._MEETING", timedelta(seconds=1))
+    monkeypatch.setattr("nmt.distributed.process_group._JOIN_TIMEOUT", timedelta(seconds=1))
     with (
-        pytest.raises(RunError, match="torchrun have not all met within 1 s: look at what the"),
+        pytest.raises(RunError, match="not all processes of torchrun joined within 1 s: look at"),
         init_process_group(),
     ):
         pass

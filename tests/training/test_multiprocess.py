@@ -249,7 +249,7 @@ def test_who_is_started_anew_meets_none_that_has_died() -> None:
 
 
 def test_who_does_not_come_is_not_waited_for_without_end() -> None:
-    with pytest.raises(RuntimeError, match="2 of 3 have not come"):
+    with pytest.raises(RuntimeError, match="2 of 3 processes did not join"):
         agree_on_prefix(HashStore(), 0, 3, timedelta(seconds=0))
 
 
