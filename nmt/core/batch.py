@@ -1,4 +1,4 @@
-"""The batch: what data makes and what the model and the loss read; and those of one update."""
+"""Batches, which data makes and the model and the loss read, and the batches of an update."""
 
 from dataclasses import dataclass
 
@@ -29,12 +29,12 @@ class Batch:
 
     @property
     def decoder_input(self) -> Tensor:
-        """`[B T]`: what teacher forcing feeds the decoder: BOS and all but the last token."""
+        """`[B T]`: the decoder's input under teacher forcing: BOS and all but the last token."""
         return self.target[:, :-1]
 
     @property
     def labels(self) -> Tensor:
-        """`[B T]`: what the decoder is to predict: the tokens and EOS."""
+        """`[B T]`: the tokens that the decoder is to predict, and EOS."""
         return self.target[:, 1:]
 
     @property
@@ -48,7 +48,7 @@ class Batch:
         return self.source.shape[0]
 
     def halves(self) -> tuple["Batch", "Batch"]:
-        """The first sentences and the others, each padded no further than to its own longest."""
+        """Split the batch into two, each padded only to its own longest sentence."""
         middle = self.num_sentences // 2
         assert middle > 0
         return self._part(slice(None, middle)), self._part(slice(middle, None))
@@ -68,11 +68,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class LocalUpdate:
-    """What one process computes of an update, which may be all of it.
+    """The part of an update that one process computes; with one process, all of it.
 
     Attributes:
-        batches: with the sentences of this process; none where others have them all.
-        num_batches: of the whole update, before they were dealt out.
+        batches: with the sentences of this process; empty where other processes have them all.
+        num_batches: of the whole update, before it was distributed.
         num_target_tokens: of the whole update, by which its gradient is divided.
         is_last: whether the update is the last of an epoch.
     """

@@ -112,7 +112,7 @@ class _LogFormatter(EscapingFormatter):
 
 
 def format_duration(seconds: float) -> str:
-    """In the unit that gives one to three figures: `39 s`, `20 min`, `3.5 h`, `12 days`."""
+    """Round to a unit that gives one to three figures: `39 s`, `20 min`, `3.5 h`, `12 days`."""
     for size, name, most in _UNITS:
         if seconds < most * size:
             return f"{_rounded(seconds / size, name == 'h')} {name}"
@@ -120,5 +120,5 @@ def format_duration(seconds: float) -> str:
 
 
 def _rounded(number: float, is_coarse: bool) -> str:
-    """With a decimal where the unit is coarse and the number small."""
+    """Write a number, with a decimal where the unit is coarse and the number small."""
     return f"{number:.1f}" if is_coarse and number < 9.95 else f"{number:,.0f}"

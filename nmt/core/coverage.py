@@ -1,4 +1,4 @@
-"""What attention has done to a source so far: what penalties of a search read of a model."""
+"""The coverage of a source by attention, which penalties of a search read."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -22,11 +22,11 @@ class Coverage:
 
     @classmethod
     def none(cls, mask: Bool[Tensor, "N S"], dtype: torch.dtype) -> Self:
-        """Before the first step, of the positions that there are."""
+        """Return the coverage before the first step; mask is True at positions of the source."""
         return cls((~mask).to(dtype), torch.zeros(len(mask), dtype=dtype, device=mask.device))
 
     def add(self, weights: Float[Tensor, "N T S"]) -> Self:
-        """The same after T steps more."""
+        """Return the coverage after T more steps."""
         before = self.seen.unsqueeze(1) + (weights.cumsum(dim=1) - weights)
         again = torch.minimum(weights, before).sum(dim=(1, 2))
         return type(self)(self.seen + weights.sum(dim=1), self.again + again)

@@ -25,7 +25,7 @@ class RunError(UserError):
 
 
 class TransientError(RunError):
-    """What need not come again when the same is tried again: a process that died, for one."""
+    """An error that may not occur again on another try, such as a process that died."""
 
 
 OUT_OF_MEMORY: Final = (

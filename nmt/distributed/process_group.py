@@ -216,8 +216,8 @@ def _rendezvous_store(rank: int, size: int) -> PrefixStore:
 def agree_on_prefix(store: Store, rank: int, size: int, timeout: timedelta) -> str:
     """Return a name that only processes learn that were started together.
 
-    The number of restarts does not tell: each machine's torchrun counts its own, and not those
-    that another one requested.
+    The number of restarts is not such a name: each machine's torchrun counts its own, and not
+    those that another one requested.
 
     Args:
         store: may hold what processes left that have died.
@@ -246,7 +246,7 @@ def agree_on_prefix(store: Store, rank: int, size: int, timeout: timedelta) -> s
 
 
 def guarded(collective: Callable[[], object]) -> None:
-    """Call collectives of torch, and tell the loss of another process from errors of this one.
+    """Call collectives of torch, and separate the loss of another process from errors of this one.
 
     gloo raises a plain `RuntimeError` for a lost connection and for a timeout. Nothing but
     collectives may be called here, so that every `RuntimeError` is such a loss except those

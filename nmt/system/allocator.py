@@ -1,4 +1,4 @@
-"""What stays in memory for the next batch: what was freed, and the last compiled kernels."""
+"""Memory that is kept for the next batch: what was freed, and the last compiled kernels."""
 
 import ctypes
 import os
@@ -15,7 +15,7 @@ _CACHES: Final = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 """Of oneDNN, and of PyTorch's way to it, which hold 1,024 kernels each by default."""
 
 FOR_SEARCH: Final = (64, 16)
-FOR_TRAINING: Final = (256, 64)  # whose batches come again in much the same shapes
+FOR_TRAINING: Final = (256, 64)  # whose batches repeat much the same shapes
 
 
 def keep_freed_memory() -> None:
@@ -36,7 +36,7 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Give to the system, for once, what `keep_freed_memory` has kept.
+    """Return to the system, once, what `keep_freed_memory` has kept.
 
     Does nothing where the C library is another.
     """
@@ -48,11 +48,11 @@ def return_freed_memory() -> None:
 
 
 def limit_kernel_caches(numbers: tuple[int, int]) -> None:
-    """Have oneDNN forget the kernels that it compiled long ago; before its first product.
+    """Limit the compiled kernels that oneDNN caches; call before its first product.
 
-    On a CPU it compiles one for each shape of a product. Searches come upon ever new ones, as
-    hypotheses end, and so does training with batches of all lengths: those that it holds by default
-    grow to a gigabyte. What the environment says already stands.
+    On a CPU it compiles one for each shape of a product. A search meets ever new shapes, as
+    hypotheses end, and so does training with batches of all lengths: the caches of default size
+    grow to a gigabyte. A limit that the environment already sets is kept.
 
     Args:
         numbers: of kernels in each of the caches.

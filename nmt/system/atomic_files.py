@@ -1,6 +1,6 @@
-"""Files and folders that are whole or not there: written beside their place, then renamed.
+"""Atomic writing of files and folders: under a temporary name, then renamed.
 
-Whoever reads the place finds the previous content until the new one is complete. Beside it may be:
+A reader finds the previous content until the new one is complete. Names in the same folder:
 
     NAME.partial    a file that is being written
     NAME.new        a folder that is being written
@@ -17,12 +17,11 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path, *, keep_partial: bool = False) -> Iterator[Path]:
-    """Where to write a file, which takes its place when the `with` ends.
+    """Yield where to write a file, which is renamed to `path` when the `with` ends.
 
     Args:
-        path: its place. What is there is untouched until then, and for good where the `with` is
-            left by an exception.
-        keep_partial: in that case, keep what was written beside it, if anything was.
+        path: what is there is untouched until then, and for good if an exception is raised.
+        keep_partial: keep what was written before an exception, if anything was.
     """
     partial = partial_path(path)
     # A pipe in its place would block, and a link lead to a file of someone else.
@@ -39,23 +38,23 @@ def atomic_write(path: Path, *, keep_partial: bool = False) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all; a link or a pipe in its place is replaced."""
+    """Write a text file atomically; a link or a pipe at its path is replaced."""
     with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def partial_path(path: Path) -> Path:
-    """Where a file is while it is being written."""
+    """Return where a file is while it is being written."""
     return path.with_name(f"{path.name}.partial")
 
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder to write files into, which takes its place when the `with` ends.
+    """Yield an empty folder to write into, which is renamed to `folder` when the `with` ends.
 
     Args:
-        folder: its place; parents are made. What is there is untouched until then, and for good
-            where the `with` is left by an exception.
+        folder: what is there is untouched until then, and for good if an exception is raised;
+            parents are made.
     """
     fresh, previous = sibling_folders(folder)
     shutil.rmtree(fresh, ignore_errors=True)  # left by a process that was killed
@@ -75,7 +74,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def sibling_folders(folder: Path) -> tuple[Path, Path]:
-    """Where a folder is while it is being written, and where the previous one goes meanwhile."""
+    """Return where a folder is while it is being written, and where the previous one is moved."""
     return folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
 
 
@@ -96,7 +95,7 @@ def lock(descriptor: int) -> bool:
 
 
 def is_missing(path: Path) -> bool:
-    """Whether nothing is there; what may not be looked at is left to whoever opens it."""
+    """Return whether nothing is there; False where that cannot be known without opening it."""
     try:
         path.stat()
     except FileNotFoundError:

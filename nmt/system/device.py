@@ -1,4 +1,4 @@
-"""Where to compute, and in which precision: `auto` made definite."""
+"""The device and the precision of the computation: `auto` resolved."""
 
 import re
 from typing import Final
@@ -17,9 +17,9 @@ _PRECISIONS: Final = {
 
 
 def resolve_device(name: str | torch.device) -> torch.device:
-    """The device of that name; `auto` is the first GPU, or the CPU where there is none.
+    """Return the device of that name; `auto` is the first GPU, or the CPU where there is none.
 
-    Of several processes that torchrun has started on a machine, each has another GPU as its first.
+    Each of several processes that torchrun started on a machine has a different first GPU.
 
     Args:
         name: auto, cpu, cuda (the first GPU) or cuda:N; or a device, which is returned.
@@ -48,10 +48,10 @@ def _own_gpu(num_gpus: int) -> str:
 
 
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
-    """The dtype of the computation.
+    """Return the dtype of the computation.
 
     Args:
-        name: float32, bfloat16 (of weights in float32), int8 (for translating alone), or auto:
+        name: float32, bfloat16 (of weights in float32), int8 (only for translation), or auto:
             bfloat16 where the hardware computes in it, else float32.
         device: where it is computed.
 

@@ -20,7 +20,7 @@ _USED_FOR: Final = Path("/sys/fs/cgroup/memory.stat")
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that may still be taken, about."""
+    """Return about how many bytes can still be allocated."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
@@ -33,7 +33,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def reset_peak_memory(device: torch.device) -> int:
-    """Bytes in use now, from where `peak_memory` counts anew."""
+    """Start a new measurement of `peak_memory`, and return the bytes in use now."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
@@ -45,7 +45,7 @@ def reset_peak_memory(device: torch.device) -> int:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Most bytes in use since `reset_peak_memory`; of a CPU, by the whole process."""
+    """Return the most bytes in use since `reset_peak_memory`; on a CPU, by the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     found = re.search(r"^VmHWM:\s+(\d+) kB", _read(_STATUS), re.MULTILINE)
@@ -56,7 +56,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 def _cached_files() -> int:
-    """Of what a container uses, what the system drops where memory is wanted, as a corpus read."""
+    """Return the part of the memory of a container that the system can drop, such as files read."""
     found = re.findall(r"^(?:in)?active_file (\d+)$", _read(_USED_FOR), re.MULTILINE)
     return sum(map(int, found))
 
@@ -66,7 +66,7 @@ def _physical() -> int:
 
 
 def _read(path: Path) -> str:
-    """Of a file of the system, which another one may not have."""
+    """Return the text of a file of the system; empty where the system has no such file."""
     try:
         return path.read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""Whether torchrun has started this process, as one of several perhaps, and which it is."""
+"""The environment that torchrun gives to the processes that it starts."""
 
 import json
 import os
@@ -11,32 +11,32 @@ _ERROR_FILE: Final = "TORCHELASTIC_ERROR_FILE"  # what torchrun reads of a proce
 
 
 def is_torchrun_launched() -> bool:
-    """Whether torchrun has started it, be it alone."""
+    """Return whether torchrun started this process, as one of any number."""
     return _LAUNCHER in os.environ
 
 
 def is_distributed() -> bool:
-    """Whether it is one of several."""
+    """Return whether torchrun started several processes."""
     return is_torchrun_launched() and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def has_store() -> bool:
-    """Whether its torchrun remembers what processes leave there, also where it is one alone."""
+    """Return whether torchrun has a store that outlives its processes."""
     return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
 
 
 def is_first() -> bool:
-    """Whether it is the one that reads and writes; so where there is one alone."""
+    """Return whether this process reads and writes for all; true of a single process."""
     return not is_distributed() or os.environ["RANK"] == "0"
 
 
 def local_rank() -> int:
-    """Its number on its machine."""
+    """Return the number of this process on its machine."""
     return int(os.environ.get("LOCAL_RANK", "0")) if is_distributed() else 0
 
 
 def local_size() -> int:
-    """How many there are on its machine."""
+    """Return the number of processes on this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if is_distributed() else 1
 
 

@@ -1,4 +1,4 @@
-"""What the processes of a training agree on before it begins, and what torchrun remembers of it."""
+"""Checks that the processes of a training run are alike, and what torchrun remembers of the run."""
 
 import hashlib
 import platform
@@ -25,7 +25,7 @@ _TIMEOUT: Final = timedelta(minutes=1)
 
 
 def require_same_config(group: ProcessGroup, config: Config) -> None:
-    """Refuse processes with other options, or other versions of what results may depend on.
+    """Refuse processes with different options, or versions of packages that affect results.
 
     Raises:
         RunError: names what differs, and where.
@@ -39,7 +39,7 @@ def require_same_config(group: ProcessGroup, config: Config) -> None:
         "kind of precision": str(resolve_precision(config.precision, device)),
         "version of": _versions(),
     }
-    _require_one(group, {**config.model_dump(mode="json"), **found})
+    _require_equal(group, {**config.model_dump(mode="json"), **found})
     if device.type == "cuda":
         require_distinct_gpus(group, str(torch.cuda.get_device_properties(device).uuid))
 
@@ -49,7 +49,7 @@ def require_distinct_gpus(group: ProcessGroup, gpu: str) -> None:
 
     Args:
         group: the processes.
-        gpu: of this one; tells it from all others, those of other machines too.
+        gpu: of this process; identifies it among those of all machines.
 
     Raises:
         ConfigError: names two that share one.
@@ -67,7 +67,7 @@ def require_distinct_gpus(group: ProcessGroup, gpu: str) -> None:
 def require_same_start(
     group: ProcessGroup, data: DataIdentity, batch_tokens: int | None, update: int, model: nn.Module
 ) -> None:
-    """Refuse processes that would begin with other data or weights, or go on from other ones.
+    """Refuse processes that would start or resume with different data or weights.
 
     Raises:
         RunError: names what differs, and where.
@@ -79,30 +79,30 @@ def require_same_start(
             "update of the checkpoint": update,
             _WEIGHTS: _digest(model),
         }
-        _require_one(group, facts)
+        _require_equal(group, facts)
 
 
 def require_same_weights(group: ProcessGroup, model: nn.Module) -> None:
-    """Refuse to go on where the weights of the processes have come apart.
+    """Refuse to continue where the weights of the processes differ.
 
-    They do the same to the same numbers, so this is a sign of processors that round otherwise, or
-    of a fault of the hardware, or of ours.
+    They compute the same from the same numbers, so a difference is a sign of processors that round
+    differently, or of a fault of the hardware or the program.
 
     Raises:
         RunError: they are not the same to the last bit.
     """
     if group.size > 1:
-        remedy = "go on from the last checkpoint with --resume, on machines of one kind"
-        _require_one(group, {_WEIGHTS: _digest(model)}, remedy)
+        remedy = "resume from the last checkpoint (--resume), on machines of one kind"
+        _require_equal(group, {_WEIGHTS: _digest(model)}, remedy)
 
 
-def _require_one(group: ProcessGroup, facts: dict[str, Any], remedy: str = _REMEDY) -> None:
+def _require_equal(group: ProcessGroup, facts: dict[str, Any], remedy: str = _REMEDY) -> None:
     all_facts = group.all_gather(facts)
     for rank, other in enumerate(all_facts):
         found = diff(all_facts[0], other)
-        told = ", ".join(f"{key} ({change})" for key, change in found.items())
-        if told:
-            raise RunError(f"rank {rank} of torchrun is not like rank 0: {told}; {remedy}")
+        if found:
+            differences = ", ".join(f"{key} ({change})" for key, change in found.items())
+            raise RunError(f"rank {rank} of torchrun differs from rank 0: {differences}; {remedy}")
 
 
 def _versions() -> dict[str, str]:
@@ -118,14 +118,14 @@ def _digest(model: nn.Module) -> str:
 
 
 def mark_run_started(run: Path) -> None:
-    """Tell torchrun that the run is one of its own: processes started anew go on with it."""
+    """Tell torchrun that it started the run, so that restarted processes resume it."""
     store = torchrun_store(_TIMEOUT)
     if store is not None:
         store.set(_key(run), "begun")
 
 
 def is_run_started(run: Path) -> bool:
-    """Whether this torchrun has started processes before, and they came to begin the run."""
+    """Return whether this torchrun has already started the run."""
     store = torchrun_store(_TIMEOUT)
     return store is not None and bool(store.check([_key(run)]))
 

@@ -272,7 +272,7 @@ def test_what_is_not_alike_is_refused_by_name(launch: Launch, folder: Path) -> N
     )
     result = launch(2, "unlike.py", "train", "config.yaml", "run=runs/unlike")
     assert told(result) == [
-        "nmt: error: rank 1 of torchrun is not like rank 0: seed (3 -> 4); give all machines the "
+        "nmt: error: rank 1 of torchrun differs from rank 0: seed (3 -> 4); give all machines the "
         "same files, options and versions"
     ]
     assert not Path("runs/unlike").exists()

@@ -301,7 +301,7 @@ def test_what_has_come_apart_is_told() -> None:
         require_same_weights(group, model)
 
     run_ranks(2, work)
-    with pytest.raises(RunError, match=r"rank 2 .* SHA-256 of the weights .* go on from the last"):
+    with pytest.raises(RunError, match=r"rank 2 .* SHA-256 of the weights .* resume from the last"):
         run_ranks(3, work)
 
 
