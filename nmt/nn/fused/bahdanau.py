@@ -22,7 +22,7 @@ from nmt.nn.fused.score_tape import ScoreTape
 class FusedBahdanau(Function):
     """Attend with the state before, then step; time-major.
 
-    ``[q_t; u_t] = [W; U] h_{t-1} + [0; b]``, ``c_t = attend(q_t)``, ``x_t = y_t + C c_t``,
+    ``[q_t; u_t] = h_{t-1} [W; U]^T + [0; b]``, ``c_t = attend(q_t)``, ``x_t = y_t + c_t C^T``,
     ``s_t = cell(x_t, u_t, s_{t-1})``. Outputs states `[T B Z]`, contexts `[T B C]` and weights
     `[T B S]`.
     """

@@ -17,8 +17,8 @@ from nmt.nn.fused.score_tape import ScoreTape
 class FusedConditional(Function):
     """Step, attend, and step with the context; time-major.
 
-    ``u'_t = U' h_{t-1} + b'``, ``s'_t = cell(y_t, u'_t, s_{t-1})``,
-    ``[q_t; u_t] = [W; U] h'_t + [0; b]``, ``c_t = attend(q_t)``, ``x_t = C c_t + b_c``,
+    ``u'_t = h_{t-1} U'^T + b'``, ``s'_t = cell(y_t, u'_t, s_{t-1})``,
+    ``[q_t; u_t] = h'_t [W; U]^T + [0; b]``, ``c_t = attend(q_t)``, ``x_t = c_t C^T + b_c``,
     ``s_t = cell(x_t, u_t, s'_t)``. The cells take turns on one tape of 2T steps. Outputs states
     `[T B Z]`, contexts `[T B C]` and weights `[T B S]`.
     """

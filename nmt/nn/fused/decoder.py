@@ -70,7 +70,7 @@ def restore_tapes(ctx: Any) -> tuple[CellTape, AttentionTape, tuple[Tensor, ...]
 
 
 class JointProjection:
-    """Query and gates of a hidden state as one product: ``[q; u] = [W; U] h + [0; b]``.
+    """Query and gates of a hidden state as one product: ``[q; u] = h [W; U]^T + [0; b]``.
 
     Args:
         weight: ``[W; U]``, `[K+G H]`, or U, `[G H]`, where the hidden state is the query.

@@ -20,9 +20,9 @@ from nmt.nn.fused.score_tape import ScoreTape
 class FusedLuong(Function):
     """Step with the attentional vector of the word before, attend, combine; time-major.
 
-    ``x_t = y_t + F o_{t-1}``, ``s_t = cell(x_t, u_t, s_{t-1})``,
-    ``[q_t; u_{t+1}] = [W; U] h_t + [0; b]``, ``c_t = attend(q_t)``,
-    ``o_t = tanh(W_c [c_t; h_t] + b_c)``. Outputs attentional vectors `[T B O]`, states `[T B Z]`
+    ``x_t = y_t + o_{t-1} F^T``, ``s_t = cell(x_t, u_t, s_{t-1})``,
+    ``[q_t; u_{t+1}] = h_t [W; U]^T + [0; b]``, ``c_t = attend(q_t)``,
+    ``o_t = tanh([c_t; h_t] W_c^T + b_c)``. Outputs attentional vectors `[T B O]`, states `[T B Z]`
     and weights `[T B S]`.
     """
 
@@ -79,14 +79,14 @@ class FusedLuong(Function):
         d_feed = torch.zeros_like(d_vectors[0])
         for t in range(num_steps - 1, -1, -1):
             vector = vectors[t + 1]
-            # d (W_c [c_t; h_t] + b_c) = d o_t * (1 - o_t^2)
+            # o_t = tanh(l_t): d l_t = d o_t * (1 - o_t^2)
             torch.mul(d_vectors[t] + d_feed, 1 - vector * vector, out=d_combined[t])
-            # d [c_t; h_t] = d (W_c [c_t; h_t] + b_c) W_c
+            # [d c_t; d h_t] += d l_t W_c
             d_together = matmul(d_combined[t], combine_weight)
             # c_t = attend(q_t): d q_t
             d_query = joint.query_gradient(d_both[t + 1])
             attention.backward(t, d_together[:, :num_values], d_weights[t], d_query)
-            # d h_t += d [c_t; h_t] for its half, + d q_t W + d u_{t+1} U
+            # d h_t += d q_t W + d u_{t+1} U, after its half of d l_t W_c
             d_state = d_state + d_states[t]
             d_output = d_state[:, :size]
             d_output += d_together[:, num_values:]
@@ -100,12 +100,12 @@ class FusedLuong(Function):
         # d [W; U] = sum_t [d q_t; d u_{t+1}]^T h_t, where d q_0 = 0 and d u_{T+1} = 0
         hidden = cell.states[..., :size]
         d_joint_weight = weight_gradient(d_both, hidden)
-        # d W_c = sum_t d (W_c [c_t; h_t] + b_c)^T [c_t; h_t]
+        # d W_c = sum_t d l_t^T [c_t; h_t]
         together = torch.cat([attention.contexts, hidden[1:]], dim=2)
         d_combine_weight = weight_gradient(d_combined, together)
         # d F = sum_t d x_t^T o_{t-1}
         d_feed_weight = weight_gradient(d_inputs, vectors[:-1])
-        # d b = sum_t d u_t, d b_c = sum_t d (W_c [c_t; h_t] + b_c)
+        # d b = sum_t d u_t, d b_c = sum_t d l_t
         d_bias, d_combine_bias = d_hidden.sum((0, 1)), d_combined.sum((0, 1))
         d_memory = attention.finish()
         d_starts = (d_state, d_feed)

@@ -55,10 +55,10 @@ class _FusedUnroll(Function):
         cell = cell_tape.start(len(steps), state)
         transposed = weight.t()
         for t, step in enumerate(steps):
-            # u = U h + b
+            # u = h U^T + b
             after = cell.step(t, step, addmm(bias, cell.hidden(t), transposed))
             if real is not None:
-                # s' = s + m * (s' - s)
+                # s' = s + m * (cell(s) - s)
                 torch.lerp(cell.states[t], after, real[t], out=after)
         ctx.cell_tape = cell_tape
         ctx.save_for_backward(*cell.tensors(), weight, real)
