@@ -21,11 +21,6 @@ from nmt.config.base import (
 from nmt.config.messages import refuse
 from nmt.config.registry import PlugIn
 
-_DRAWS_EACH = ("sampling",)
-"""Searches that find each of the n best by itself, and have no beam."""
-_FINDS_ONE = ("greedy",)
-"""Searches that find one translation, and have no beam."""
-
 
 class ShortlistConfig(Options):
     """Of which tokens a translation may be made; all that is asked of it may be in it, too."""
@@ -86,13 +81,13 @@ class DecodingConfig(Options):
 
     @property
     def draws_samples(self) -> bool:
-        """Whether the search finds each of several translations by itself, and has no beam."""
-        return self.search.name in _DRAWS_EACH
+        """Whether the search draws each of several translations by itself."""
+        return bool(SEARCHES.fact(self.search.name, "draws_samples"))
 
     @property
     def has_beam(self) -> bool:
         """Whether `beam_size` means anything to the search."""
-        return self.search.name not in (*_DRAWS_EACH, *_FINDS_ONE)
+        return bool(SEARCHES.fact(self.search.name, "has_beam"))
 
     @property
     def num_candidates(self) -> int:
@@ -122,7 +117,7 @@ class DecodingConfig(Options):
         if self.shortlist is not None and self.draws_samples:
             sentence = f"{self.search.name} draws from the whole vocabulary; leave it out"
             refuse("shortlist", sentence)
-        if self.mbr != "none" and self.search.name in _FINDS_ONE:
+        if self.mbr != "none" and not self.has_beam and not self.draws_samples:
             sentence = (
                 f"chooses among several translations, and {self.search.name} search finds one; "
                 "set search to sampling, beam or diverse_beam"

@@ -40,6 +40,8 @@ class SamplingSearch(SinglePathSearch):
         seed: another one, another translation.
     """
 
+    draws_samples = True
+
     def __init__(
         self,
         beam_size: int,

@@ -74,6 +74,10 @@ class Search(ABC):
         rules: what may follow, and how long they may be.
     """
 
+    has_beam: bool = True
+    """Whether `beam_size` means anything to it."""
+    draws_samples: bool = False
+    """Whether it draws each of several translations by itself."""
     supports_phrases: bool = False
     """Whether it heeds the phrases of a request."""
     finds_distinct_texts: bool = False

@@ -19,6 +19,8 @@ from nmt.search.search import OpenHypotheses, Search, State, Stepper
 class SinglePathSearch(Search):
     """Follow `n_best` paths for each sentence, each by itself, choosing token after token."""
 
+    has_beam = False
+
     @abstractmethod
     def _choose(
         self, ranked: Float[Tensor, "R V"], partial: PartialHypotheses
