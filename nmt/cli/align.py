@@ -12,7 +12,7 @@ output, a line for each pair:
   pharaoh  pairs i-j of a source word and a target word, counted from 0: `0-0 1-2 2-1`
   json     an object with the words of both sides, the units that they are (words, characters,
            "words and characters" or pieces), the weights (a row for each target word) and the pairs
-  npz      the weights alone, for NumPy: arrays line_1, line_2, ... of float32, a row for each
+  npz      only the weights, for NumPy: arrays line_1, line_2, ... of float32, a row for each
            target word and a column for each source word (needs -o)
 
 pictures (--plot): a row for each target word, the darker the more it looks there; of grids, the

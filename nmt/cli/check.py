@@ -2,8 +2,8 @@
 
 Try a configuration out without training: read the corpora, make the tokenizers and
 the batches, build all that training needs, make a few updates, and say what it all comes to:
-sentences, vocabulary, parameters, memory, time. What is wrong in the file is told at once. Nothing
-is kept, and a run that is there is not touched.
+sentences, vocabulary, parameters, memory, time. Errors in the file are reported at once. Nothing is
+kept, and a run that is there is not touched.
 
 examples:
   nmt check configs/toy.yaml
@@ -75,7 +75,7 @@ def _contained(config: "Config") -> "Config":
 
 
 def _report_corpora(config: "Config") -> None:
-    """Read every line of every corpus: what cannot be read is told before anything is computed."""
+    """Read every line of every corpus: errors are reported before anything is computed."""
     named = [(f"train {number}", corpus) for number, corpus in enumerate(config.data.train, 1)]
     if len(named) == 1:
         named = [("train", config.data.train[0])]
@@ -113,8 +113,8 @@ def _report_tokenizers(config: "Config", tokenizers: "Tokenizers") -> None:
         if config.reads_grids and side == 0:
             print(f"{name:<15} grids of {len(reader):,} channels", flush=True)
             continue
-        told = _describe_tokens(reader, [pair[side] for pair in pairs])
-        print(f"{name:<15} {len(reader):,} entries{shared}; {told}", flush=True)
+        description = _describe_tokens(reader, [pair[side] for pair in pairs])
+        print(f"{name:<15} {len(reader):,} entries{shared}; {description}", flush=True)
 
 
 def _describe_tokens(reader: "SourceReader[str]", lines: list[str]) -> str:
@@ -226,11 +226,11 @@ def describe_time(
         limits.append((float(max_epochs), _counted(max_epochs, "epoch")))
     if max_updates is not None:
         limits.append((max_updates / updates_per_epoch, _counted(max_updates, "update")))
-    told = f"about {format_duration(epoch_seconds)} an epoch"
+    times = f"about {format_duration(epoch_seconds)} an epoch"
     if limits:
         num_epochs, limit = min(limits)
-        told += f", {format_duration(epoch_seconds * num_epochs)} for {limit}"
-    return f"{told}, on this machine; validations come on top"
+        times += f", {format_duration(epoch_seconds * num_epochs)} for {limit}"
+    return f"{times}, on this machine; validations come on top"
 
 
 def _counted(number: int, what: str) -> str:

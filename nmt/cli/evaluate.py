@@ -2,7 +2,7 @@
 
 Translate a test set with a trained run and score the translations against the
 references, all as raw, detokenized text. Each figure comes with a signature that says how it was
-computed (sacreBLEU's, but of exact match): quote both. What was measured is told on stderr.
+computed (sacreBLEU's, except for exact match): quote both. What was measured is on stderr.
 
 examples:
   nmt evaluate runs/toy

@@ -3,13 +3,13 @@
 Write a trained run as one file: the model, its beam search, its tokenizers. The
 file runs in ONNX Runtime, without this package and without PyTorch; it starts in a moment, and
 translates faster on a CPU than the run does. `nmt translate FILE` takes it in the place of a run.
-It is tried out beside the run before it gets its name.
+It is compared with the run before it gets its name.
 
 graph: it takes `source` (token ids with EOS, 3, padded with 0 on the right, int64),
 `source_lengths`, `beam_size` (1 is greedy search) and `n_best`, and gives `scores`,
 `log_probabilities`, `lengths` and `tokens` of the best translations of each sentence, best first.
-The tokenizers are in its metadata, under `nmt`. Scores are those of the search: under a shortlist,
-of its tokens alone.
+The tokenizers are in its metadata, under `nmt`. Scores are those of the search: with a shortlist,
+of its tokens only.
 
 examples:
   nmt export runs/toy -o toy.onnx

@@ -3,7 +3,7 @@
 Make the lexicon of a run: for each source token the target tokens that it is
 likely to become, learnt from the training data (IBM model 1), or from a table of your own. It is
 put into the run's folder. `nmt translate --shortlist` then computes the probabilities of these
-alone, and of the most frequent ones, which is faster.
+only, and of the most frequent ones, which is faster.
 
 table:  a source word, a target word and the probability of the target word given the
   source word, with tabs between; a line each. What the tokenizer splits is taken as its tokens.

@@ -1,8 +1,8 @@
 """The command line: arguments in, exit code out.
 
-Exit codes: 0 done, 1 an internal error (with a traceback), 2 something that the user can mend (one
-line), 130 interrupted, 143 terminated. Data goes to stdout, in UTF-8 whatever the locale; all else
-goes to stderr. Nothing heavy is imported here, nor by the modules of the commands when they are
+Exit codes: 0 done, 1 an internal error (with a traceback), 2 a user error (one line), 130
+interrupted, 143 terminated. Data goes to stdout, in UTF-8 whatever the locale; all else goes to
+stderr. Nothing heavy is imported here, nor by the modules of the commands when they are
 imported, so that `nmt --help` answers at once.
 """
 
@@ -236,8 +236,8 @@ def _dispatch(words: list[str]) -> int:
 def _run_command(name: str, words: list[str]) -> int:
     if is_distributed() and name not in _RUN_BY_SEVERAL:
         raise UserError(
-            f"torchrun: of the commands {' and '.join(_RUN_BY_SEVERAL)} alone run as several "
-            f"processes; start `nmt {name}` by itself"
+            f"torchrun: only {' and '.join(_RUN_BY_SEVERAL)} run as several processes; "
+            f"start `nmt {name}` by itself"
         )
     module = importlib.import_module(f"nmt.cli.{name}")
     command = cast(Command, module)

@@ -80,8 +80,8 @@ def _format_json(
     ]
     of_tokens = translation.token_log_probabilities
     if of_tokens is not None:
-        for told, numbers in zip(hypotheses, of_tokens, strict=True):
-            told["token_log_probabilities"] = [round(number, 6) for number in numbers]
+        for hypothesis, numbers in zip(hypotheses, of_tokens, strict=True):
+            hypothesis["token_log_probabilities"] = [round(number, 6) for number in numbers]
     fields: dict[str, object] = {
         "line": number + 1,
         "source": source if isinstance(source, str) else source.name,

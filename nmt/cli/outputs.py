@@ -56,9 +56,9 @@ def open_output(path: Path | None, *, keep: int = 0) -> Iterator[TextIO]:
 def open_binary_output(path: Path, *, keep: int = 0) -> Iterator[io.BufferedWriter]:
     """A stream to write bytes to.
 
-    A file is written as `NAME.partial` beside it and takes its name in the end, so that a file that
-    was there is whole until its successor is. Where the work breaks off, what was written stays
-    under the partial name, for it may have taken hours. What `is_stream` is written straight to.
+    A file is written as `NAME.partial` next to it and takes its name in the end. A file that was
+    there is whole until then. Where the work breaks off, what was written stays under the partial
+    name, for it may have taken hours. What `is_stream` is written straight to.
 
     Args:
         path: the file.

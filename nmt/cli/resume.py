@@ -31,7 +31,7 @@ _MAX_BYTES: Final = 1 << 26  # of a small file that is part of a fingerprint, as
 def fingerprint_model(
     runs: Sequence[Path], checkpoint: str, config: "Config", options: Mapping[str, object]
 ) -> str:
-    """Return a SHA-256 of all that decides on an output beside the input.
+    """Return a SHA-256 of all that decides on an output except the input.
 
     Args:
         runs: whose models translate.

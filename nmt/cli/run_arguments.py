@@ -115,7 +115,7 @@ class TunableSearch(CommandArguments):
         "NAME", "beam, greedy, diverse_beam or sampling", key="decoding.search"
     )
     shortlist: bool = flag(
-        "compute for a few hundred likely tokens of each sentence alone, which is faster; the run "
+        "compute for a few hundred likely tokens of each sentence only, which is faster; the run "
         "must have a lexicon (`nmt lexicon`)",
         key="decoding.shortlist",
     )

@@ -2,7 +2,7 @@
 
 Train a model as one YAML file says: make the tokenizer where there is none, encode
 the corpus, train, validate, keep the best, score the test set. Everything goes to the folder that
-`run:` names. Ctrl-C finishes the update and saves; `--resume` goes on as if nothing had happened.
+`run:` names. Ctrl-C finishes the update and saves; `--resume` continues as if nothing had happened.
 All options, with their defaults: configs/reference.yaml.
 
 examples:
@@ -24,7 +24,7 @@ from nmt.core.errors import UserError
 class Arguments(ConfigArguments):
     """Arguments of the command."""
 
-    resume: bool = flag("go on with a run that was broken off")
+    resume: bool = flag("resume a run that was broken off")
     overwrite: bool = flag("delete the run that is there, and start from scratch")
 
 

@@ -18,7 +18,7 @@ output:
 
   With --json: an object for each line of the input, with `line` (from 1), `source`, `translation`,
   `score`, `log_probability`, `tokens`, `token_log_probabilities` (the last is that of the
-  end of the sentence; by one pass more, so that their sum is `log_probability` but for rounding),
+  end of the sentence; by one pass more, so that their sum is `log_probability` up to rounding),
   `hypotheses` (the same of each of the n best), and where the model has attention `alignment`: the
   words of both sides, the units that they are, the pairs of --alignments, and the weights, a row
   for each target word.

@@ -523,7 +523,7 @@ def test_a_run_without_a_test_set(nmt: Any, in_copy: Path) -> None:
 def test_a_run_whose_test_set_is_not_here(nmt: Any, in_copy: Path) -> None:
     Path("test.de").unlink()
     nmt("evaluate", "runs/tiny").assert_refused(
-        "runs/tiny: the test set of its configuration is not here: data.test.target: test.de: ",
+        "runs/tiny: the test set of its configuration is not usable: data.test.target: test.de: ",
         "give --source and --reference",
     )
 

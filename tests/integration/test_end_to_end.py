@@ -244,7 +244,7 @@ def test_translations_of_another_system_are_ranked(nmt: Any, tmp_path: Path) -> 
     [
         ("0 ||| eins\nzwei\n", "n-best, line 2: must be `line ||| translation ||| ...`"),
         ("3 ||| eins\n", "n-best: has translations of line 3, and"),
-        ("1 ||| eins\n0 ||| zwei\n", "n-best: line 0 comes again after line 1: sort the list"),
+        ("1 ||| eins\n0 ||| zwei\n", "n-best: line 0 follows line 1; sort the list"),
     ],
 )
 def test_an_n_best_list_that_is_none(content: str, part: str, nmt: Any, tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_a_grid_of_penalties_with_options(nmt: Any, in_copy: Path) -> None:
     nmt("tune", "runs/tiny", "--coverage-penalties", ",").assert_refused("names no penalty")
     Path("valid.en").unlink()
     nmt("tune", "runs/tiny").assert_refused(
-        "the validation set of its configuration is not here", "give --source and --reference"
+        "the validation set of its configuration is not usable", "give --source and --reference"
     )
 
 

@@ -196,5 +196,5 @@ def test_workers_and_ranks_at_once(
     )
     for command in ("score", "lexicon"):
         nmt(command, "runs/tiny").assert_refused(
-            "train and translate alone run as", f"start `nmt {command}`"
+            "only train and translate run as", f"start `nmt {command}`"
         )
