@@ -15,7 +15,7 @@ def make() -> Batch:
     )
 
 
-def test_decoder_is_fed_all_but_the_last_and_predicts_all_but_the_first() -> None:
+def test_decoder_input_and_labels_are_the_target_shifted_by_one() -> None:
     batch = make()
     assert batch.decoder_input.tolist() == [[BOS, 4, 5], [BOS, 6, EOS]]
     assert batch.labels.tolist() == [[4, 5, EOS], [6, EOS, PAD]]
@@ -44,6 +44,6 @@ def test_number_of_sentences() -> None:
     assert make().num_sentences == 2
 
 
-def test_symbols_are_numbered_in_order() -> None:
+def test_special_tokens_are_numbered_in_order() -> None:
     assert [SPECIAL_SYMBOLS[i] for i in (PAD, UNK, BOS, EOS)] == list(SPECIAL_SYMBOLS)
     assert (PAD, UNK, BOS, EOS) == (0, 1, 2, 3)

@@ -40,7 +40,7 @@ def test_log_lines_are_escaped_after_formatting() -> None:
     assert EscapingFormatter().format(record) == r"a\x1bb"
 
 
-def test_a_marked_warning_is_shown_once_by_each_handler() -> None:
+def test_warning_marked_once_is_shown_once_by_each_handler() -> None:
     def record(text: str, **fields: object) -> logging.LogRecord:
         return logging.makeLogRecord({"msg": text, **fields})
 

@@ -18,7 +18,7 @@ from nmt.system.memory import is_out_of_memory
         (errno.EIO, "check the disk"),
     ],
 )
-def test_a_shortage_is_one_line_with_its_place_and_what_to_do(code: int, what_to_do: str) -> None:
+def test_system_error_is_one_line_with_path_and_remedy(code: int, what_to_do: str) -> None:
     for error, place in (
         (OSError(code, os.strerror(code), "out.txt"), "out.txt: "),
         (OSError(code, os.strerror(code)), ""),
@@ -51,7 +51,9 @@ def test_a_shortage_is_one_line_with_its_place_and_what_to_do(code: int, what_to
         ),
     ],
 )
-def test_libraries_that_meet_one_are_understood(error: Exception, told: str) -> None:
+def test_library_error_with_the_text_of_a_system_error_is_explained(
+    error: Exception, told: str
+) -> None:
     assert (explain_shortage(error) or "").startswith(told)
     assert is_out_of_memory(error) == (
         isinstance(error, MemoryError) or "can't allocate memory" in str(error)
@@ -69,11 +71,11 @@ def test_libraries_that_meet_one_are_understood(error: Exception, told: str) -> 
         UserError("No space left on device"),
     ],
 )
-def test_all_else_is_no_shortage(error: Exception) -> None:
+def test_other_errors_are_not_explained(error: Exception) -> None:
     assert explain_shortage(error) is None
 
 
-def test_a_system_without_a_temporary_folder_is_one_line() -> None:
+def test_missing_temporary_folder_is_one_line() -> None:
     error = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
     assert explain_shortage(error) == (
         "No usable temporary directory found in ['/tmp']; set TMPDIR to a folder that can be "

@@ -51,14 +51,14 @@ def test_select_takes_rows_of_every_tensor_in_the_order_given() -> None:
     ]
 
 
-def test_what_is_shared_stays_where_rows_change_places_within_a_sentence() -> None:
+def test_reorder_leaves_shared_trees() -> None:
     own, common = torch.tensor([1.0, 2.0]), Common(torch.tensor([3.0, 4.0]))
     moved, left = reorder((own, common), torch.tensor([1, 0]))
     assert moved.tolist() == [2.0, 1.0] and left is common
     assert select((own, common), torch.tensor([1, 0]))[1].states.tolist() == [4.0, 3.0]
 
 
-def test_tensors_are_taken_out_and_put_back_in_order() -> None:
+def test_fill_puts_tensors_back_in_order() -> None:
     given = (make(), None, Common(torch.tensor([5.0])), 7)
     tensors = tensors_of(given)
     assert [tensor.flatten().tolist() for tensor in tensors] == [[1, 2], [10, 20], [100, 200], [5]]
@@ -67,7 +67,7 @@ def test_tensors_are_taken_out_and_put_back_in_order() -> None:
     assert (nothing, number, common.states.tolist()) == (None, 7, [6.0])
 
 
-def test_what_is_shared_may_be_left_out_or_changed_alone() -> None:
+def test_shared_trees_can_be_left_out_or_changed_separately() -> None:
     own, common = torch.tensor([1.0]), Common(torch.tensor([3.0]))
     given = ((own, common), None)
     assert tensors_of(given, leave=Shared) == (own,)
@@ -77,7 +77,7 @@ def test_what_is_shared_may_be_left_out_or_changed_alone() -> None:
     assert same is own and changed.states.tolist() == [-3.0]
 
 
-def test_select_nothing() -> None:
+def test_select_no_rows() -> None:
     assert values(select(make(), torch.tensor([], dtype=torch.int64))) == [[], [], []]
 
 
@@ -85,20 +85,20 @@ def test_repeat_puts_copies_side_by_side() -> None:
     assert values(repeat(make(), 2)) == [[1, 1, 2, 2], [10, 10, 20, 20], [100, 100, 200, 200]]
 
 
-def test_what_is_no_tensor_stays() -> None:
+def test_values_other_than_tensors_are_unchanged() -> None:
     moved = select(make(), torch.tensor([0]))
     assert moved.inner.maybe is None
     assert moved.inner.size == 7
     assert map_tensors(torch.neg, None) is None
 
 
-def test_the_original_is_left_alone() -> None:
+def test_original_tree_is_unchanged() -> None:
     structure = make()
     select(structure, torch.tensor([1]))
     assert values(structure) == values(make())
 
 
-def test_a_tensor_and_a_tuple_are_structures() -> None:
+def test_tensor_and_tuple_are_trees() -> None:
     rows = torch.arange(4)
     assert select(rows, torch.tensor([3, 0])).tolist() == [3, 0]
     assert [tensor.tolist() for tensor in repeat((rows[:1], rows[1:2]), 2)] == [[0, 0], [1, 1]]
@@ -109,7 +109,7 @@ def test_to_moves_every_tensor() -> None:
     assert {moved.inner.states.device.type, *(t.device.type for t in moved.layers)} == {"meta"}
 
 
-def test_gradients_pass() -> None:
+def test_gradients_flow_through_select_and_repeat() -> None:
     rows = torch.ones(2, 1, requires_grad=True)
     select((repeat(rows, 3),), torch.tensor([0, 1, 3]))[0].sum().backward()
     assert rows.grad is not None

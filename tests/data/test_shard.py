@@ -27,7 +27,9 @@ def portions(sizes: list[int], number: int) -> list[list[list[int]]]:
         ([1], 3, [[[0]], [], []]),  # fewer sentences than processes
     ],
 )
-def test_by_hand(sizes: list[int], number: int, expected: list[list[list[int]]]) -> None:
+def test_shards_of_small_updates(
+    sizes: list[int], number: int, expected: list[list[list[int]]]
+) -> None:
     assert portions(sizes, number) == expected
 
 
@@ -44,7 +46,9 @@ def test_each_sentence_is_computed_once(sizes: list[int], number: int) -> None:
     ("num_batches", "number", "expected"),
     [(3, 1, [1, 1, 1]), (1, 4, [4]), (2, 4, [2, 2]), (2, 5, [3, 2]), (3, 2, [1, 1, 2])],
 )
-def test_how_many_compute_a_batch(num_batches: int, number: int, expected: list[int]) -> None:
+def test_ranks_per_batch_matches_the_shards(
+    num_batches: int, number: int, expected: list[int]
+) -> None:
     """As many as have a part of it, where it has sentences for all of them."""
     assert Shard(0, number).ranks_per_batch(num_batches) == expected
     found = portions([9] * num_batches, number)

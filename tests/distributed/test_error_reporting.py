@@ -38,7 +38,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_error_is_told_by_the_first_and_not_again(as_rank, capsys) -> None:
+def test_error_is_printed_once_by_the_first_process(as_rank, capsys) -> None:
     for rank in (0, 1, 0, 1):
         as_rank(rank)
         assert cli.main(WORDS) == 2
@@ -62,7 +62,7 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]
 
 
 @pytest.mark.usefixtures("impatient")
-def test_torchrun_repeats_the_error_last_whichever_process_it_reports(as_rank, report) -> None:
+def test_torchrun_repeats_the_error_last_for_any_process(as_rank, report) -> None:
     """It reports the first to end of the latest start, often a process that prints nothing."""
     for rank in (0, 1, 1, 0):
         as_rank(rank)
@@ -74,7 +74,7 @@ def test_torchrun_repeats_the_error_last_whichever_process_it_reports(as_rank, r
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_process_that_lost_another_reports_the_error_of_that_one(as_rank, report, capsys) -> None:
+def test_process_that_lost_another_reports_the_error_of_that_one(as_rank, report, capsys) -> None:
     as_rank(0)
     assert report_error(DataError("a.txt: no such file"), WORDS)
     as_rank(1)
@@ -83,7 +83,7 @@ def test_a_process_that_lost_another_reports_the_error_of_that_one(as_rank, repo
     assert capsys.readouterr().err == ""
 
 
-def test_a_single_process_of_torchrun_repeats_its_error(
+def test_single_process_of_torchrun_repeats_its_error(
     report, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
@@ -92,7 +92,7 @@ def test_a_single_process_of_torchrun_repeats_its_error(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_who_alone_meets_an_error_tells_it_and_the_others_end_in_silence(as_rank, capsys) -> None:
+def test_error_of_one_rank_is_printed_by_that_rank_only(as_rank, capsys) -> None:
     as_rank(1)
     assert cli.main(WORDS) == 2
     assert capsys.readouterr().err == "nmt: error: rank 1: nowhere.yaml: no such file\n"
@@ -102,7 +102,7 @@ def test_who_alone_meets_an_error_tells_it_and_the_others_end_in_silence(as_rank
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_process_that_died_is_told_and_may_start_anew(as_rank) -> None:
+def test_transient_error_is_printed_and_not_remembered(as_rank) -> None:
     as_rank(0)
     for _ in "12":
         assert report_error(TransientError("a worker has died"), WORDS)
@@ -110,14 +110,14 @@ def test_a_process_that_died_is_told_and_may_start_anew(as_rank) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_another_command_of_the_same_process_is_not_refused(as_rank) -> None:
+def test_error_does_not_end_another_command(as_rank) -> None:
     as_rank(0)
     assert report_error(DataError("a.txt: no such file"), WORDS)
     assert find_reported_error(WORDS) == "a.txt: no such file"
     assert find_reported_error(("train", "other.yaml")) is None
 
 
-def test_others_wait_for_the_first_to_tell_it() -> None:
+def test_other_processes_wait_for_the_report_of_the_first() -> None:
     store, answers = HashStore(), []
     other = threading.Thread(
         target=lambda: answers.append(claim_error(store, "no such file", "told", is_first=False))
@@ -130,7 +130,7 @@ def test_others_wait_for_the_first_to_tell_it() -> None:
     assert answers == [False]
 
 
-def test_where_nothing_is_remembered_each_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_store_each_process_prints_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
     assert report_error(DataError("a.txt: no such file"), WORDS)
     assert find_reported_error(WORDS) is None

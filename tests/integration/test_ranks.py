@@ -43,7 +43,7 @@ def pid_of(rank: int, launcher: int) -> int:
 
 
 @pytest.mark.parametrize("number", [2, pytest.param(3, marks=pytest.mark.slow)])
-def test_they_write_what_one_would(number: int, nmt: Command, in_copy: Path) -> None:
+def test_ranks_write_the_same_as_one_process(number: int, nmt: Command, in_copy: Path) -> None:
     lines = Path("train.en").read_text().splitlines()[:60]
     Path("some.en").write_text("\n".join(["", *lines, "unseen words", "one"]) + "\n")
     words = ("translate", "runs/tiny", "some.en", "--n-best", 2, "--batch-tokens", 50)
@@ -62,7 +62,7 @@ def test_they_write_what_one_would(number: int, nmt: Command, in_copy: Path) -> 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for them in /proc")
 @pytest.mark.parametrize("rank", [0, 1])
-def test_where_one_dies_all_stop_and_nothing_is_as_if_done(rank: int, in_copy: Path) -> None:
+def test_death_of_a_rank_ends_all_and_keeps_partial_output(rank: int, in_copy: Path) -> None:
     reading, writing = os.pipe()
     with open(writing, "wb", buffering=0) as stream:
         words = ("translate", "runs/tiny", "-o", "out.de", "--batch-tokens", 400)
@@ -124,7 +124,7 @@ except Exception as error:
 
 
 @pytest.mark.slow
-def test_ranks_with_other_models_do_not_compute_together(tmp_path: Path) -> None:
+def test_ranks_with_different_models_are_refused(tmp_path: Path) -> None:
     (tmp_path / "meeting.py").write_text(MEETING)
     process = start(2, tmp_path / "meeting.py", stdout=subprocess.PIPE)
     found, _ = process.communicate(timeout=120)
@@ -132,7 +132,7 @@ def test_ranks_with_other_models_do_not_compute_together(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_jobs_come_back_in_order_and_a_death_is_told(tmp_path: Path) -> None:
+def test_results_are_in_order_and_death_of_a_rank_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "dying.py").write_text(DYING)
     process = start(2, tmp_path / "dying.py", stdout=subprocess.PIPE)
     found, _ = process.communicate(timeout=120)
@@ -153,7 +153,7 @@ with init_process_group() as group:
 
 
 @pytest.mark.slow
-def test_after_a_death_on_one_machine_all_meet_again(tmp_path: Path) -> None:
+def test_restart_on_one_machine_joins_all_again(tmp_path: Path) -> None:
     """Though the torchrun of each counts restarts of its own, and may not call this one of them."""
     (tmp_path / "meeting.py").write_text(REMEETING)
     with socket.socket() as free:
@@ -167,7 +167,7 @@ def test_after_a_death_on_one_machine_all_meet_again(tmp_path: Path) -> None:
         assert found.startswith("met ")
 
 
-def test_where_one_does_not_come_the_others_do_not_wait_for_ever(
+def test_joining_times_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with socket.socket() as free:
@@ -186,7 +186,7 @@ def test_where_one_does_not_come_the_others_do_not_wait_for_ever(
         pass
 
 
-def test_workers_and_ranks_at_once(
+def test_workers_are_refused_under_torchrun(
     nmt: Command, in_trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("WORLD_SIZE", "2"), ("RANK", "0")):

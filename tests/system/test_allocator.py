@@ -5,7 +5,7 @@ import pytest
 from nmt.system.allocator import FOR_SEARCH, limit_kernel_caches
 
 
-def test_the_environment_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_limits_of_the_environment_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
     monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "")  # so that it is put back as it was
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")

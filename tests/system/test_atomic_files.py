@@ -22,7 +22,7 @@ def names(folder: Path) -> list[str]:
     return sorted(os.listdir(folder))
 
 
-def test_a_file_takes_its_place_at_the_end(tmp_path: Path) -> None:
+def test_file_is_renamed_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
     with atomic_write(path) as partial:
@@ -54,7 +54,7 @@ def test_a_pipe_or_a_link_under_the_partial_name_is_replaced(
         (True, None, ["a.txt"]),  # the file could not even be opened
     ],
 )
-def test_a_file_that_is_broken_off_leaves_the_old_one(
+def test_exception_leaves_the_previous_file(
     tmp_path: Path, keep: bool, content: str | None, left: list[str]
 ) -> None:
     path = tmp_path / "a.txt"
@@ -72,7 +72,7 @@ def test_a_file_that_is_broken_off_leaves_the_old_one(
     assert names(tmp_path) == left
 
 
-def test_a_folder_takes_its_place_at_the_end_with_nothing_of_the_old_one(tmp_path: Path) -> None:
+def test_folder_replaces_the_previous_one_at_the_end(tmp_path: Path) -> None:
     folder = tmp_path / "parent" / "a"
     for content in ("old", "new"):
         for place in sibling_folders(folder):  # what a process that was killed has left
@@ -86,7 +86,7 @@ def test_a_folder_takes_its_place_at_the_end_with_nothing_of_the_old_one(tmp_pat
     assert names(folder.parent) == ["a"]
 
 
-def test_a_folder_that_is_broken_off_leaves_the_old_one(tmp_path: Path) -> None:
+def test_exception_leaves_the_previous_folder(tmp_path: Path) -> None:
     folder = tmp_path / "a"
     folder.mkdir()
     (folder / "old").touch()
@@ -102,7 +102,7 @@ def test_a_folder_that_is_broken_off_leaves_the_old_one(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a"]
 
 
-def test_what_is_missing_is_not_what_cannot_be_told(
+def test_is_missing_is_false_for_a_path_that_cannot_be_examined(
     tmp_path: Path, forbid: Callable[[Path], None]
 ) -> None:
     (tmp_path / "a").touch()
@@ -116,7 +116,7 @@ def test_what_is_missing_is_not_what_cannot_be_told(
     assert not is_missing(tmp_path / "a") and not is_missing(tmp_path / "b")
 
 
-def test_what_is_written_goes_down_to_the_disk(
+def test_write_flushed_syncs_the_file_to_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flushed = []

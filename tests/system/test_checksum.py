@@ -5,7 +5,7 @@ import pytest
 from nmt.system.checksum import CHECKSUM_PLACEHOLDER, verify_checksum, write_checksum
 
 
-def test_a_sealed_file_is_told_from_one_that_was_changed(tmp_path: Path) -> None:
+def test_changed_file_does_not_match_its_checksum(tmp_path: Path) -> None:
     path = tmp_path / "file"
     content = b"before" + CHECKSUM_PLACEHOLDER.encode() + b"after"
     path.write_bytes(content)
@@ -26,6 +26,6 @@ def test_a_sealed_file_is_told_from_one_that_was_changed(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing of it"])
-def test_what_was_never_to_be_sealed_is_not(content: bytes, tmp_path: Path) -> None:
+def test_file_without_a_checksum_does_not_verify(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(content)
     assert not verify_checksum(tmp_path / "file")

@@ -42,7 +42,7 @@ def test_devices(name: str, device: str) -> None:
     [(2, 1, "cuda:1"), (2, 2, "cuda:0"), (0, 1, "cpu")],
     indirect=["gpus"],
 )
-def test_processes_of_torchrun_take_a_gpu_each(
+def test_each_process_of_torchrun_takes_its_own_gpu(
     gpus: int, rank: int, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("WORLD_SIZE", "4"), ("LOCAL_RANK", rank)):
@@ -64,20 +64,22 @@ def test_processes_of_torchrun_take_a_gpu_each(
     indirect=["gpus"],
 )
 @pytest.mark.usefixtures("gpus")
-def test_devices_that_are_not_there(name: str, message: str) -> None:
+def test_missing_device_is_an_error(name: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         resolve_device(name)
 
 
 @pytest.mark.parametrize(("avx512", "amx"), [(True, False), (False, True), (True, True)])
-def test_cpu_that_has_bfloat16(monkeypatch: pytest.MonkeyPatch, avx512: bool, amx: bool) -> None:
+def test_auto_is_bfloat16_on_a_cpu_that_has_it(
+    monkeypatch: pytest.MonkeyPatch, avx512: bool, amx: bool
+) -> None:
     pretend_cpu(monkeypatch, avx512=avx512, amx=amx)
     assert resolve_precision("auto", CPU) == torch.bfloat16
     assert resolve_precision("bfloat16", CPU) == torch.bfloat16
     assert resolve_precision("float32", CPU) == torch.float32
 
 
-def test_cpu_that_has_no_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_is_refused_on_a_cpu_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_cpu(monkeypatch, avx512=False, amx=False)
     assert resolve_precision("auto", CPU) == torch.float32
     assert resolve_precision("float32", CPU) == torch.float32
@@ -85,12 +87,12 @@ def test_cpu_that_has_no_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
         resolve_precision("bfloat16", CPU)
 
 
-def test_checks_of_the_cpu_are_there() -> None:
+def test_torch_can_check_the_cpu() -> None:
     assert has_bfloat16(CPU) in (True, False)
     assert has_int8() in (True, False)
 
 
-def test_int8_is_for_cpus_that_are_made_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_int8_is_refused_without_vnni_and_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: True)
     assert resolve_precision("int8", CPU) == torch.int8
     with pytest.raises(ConfigError, match="'int8' is for the CPU, and this is cuda:0; use bfloat"):

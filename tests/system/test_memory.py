@@ -25,7 +25,7 @@ print((high - now) // megabyte, (peak_memory(cpu) - now) // megabyte)
 
 
 @pytest.mark.skipif(not memory._CLEAR.exists(), reason="the peak can be reset on Linux alone")
-def test_the_peak_counts_from_its_start() -> None:
+def test_peak_memory_counts_from_the_reset() -> None:
     """In a process in which no freed memory waits to be used again."""
     command = [sys.executable, "-c", SCRIPT]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -34,7 +34,7 @@ def test_the_peak_counts_from_its_start() -> None:
     assert 30 < second < 90
 
 
-def test_free_memory_is_what_the_machine_and_the_container_have(
+def test_free_memory_is_limited_by_machine_and_container(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("_MEMORY", "_LIMIT", "_USED", "_USED_FOR"):
@@ -53,7 +53,7 @@ def test_free_memory_is_what_the_machine_and_the_container_have(
     assert free_memory(CPU) == 5000 * 1024
 
 
-def test_of_another_system_half_of_what_is_there_is_taken_for_free(
+def test_free_memory_is_half_of_the_physical_on_other_systems(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("_MEMORY", "_LIMIT", "_STATUS", "_CLEAR"):

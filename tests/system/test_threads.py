@@ -15,7 +15,7 @@ from nmt.system.threads import limit_spinning, num_cores, num_threads
         *(("1", 1, 1), ("1", 4, 1), ("8", 1, 8), ("8", 3, 2)),
     ],
 )
-def test_processes_share_the_cores_or_what_was_given(
+def test_processes_share_the_cores_or_omp_num_threads(
     given: str | None, num_processes: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(6)), raising=False)
@@ -34,7 +34,7 @@ def test_processes_share_the_cores_or_what_was_given(
         ({"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE"}),
     ],
 )
-def test_threads_wait_as_the_environment_says_or_briefly(
+def test_limit_spinning_keeps_a_wait_policy_of_the_environment(
     given: dict[str, str], expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "environ", dict(given))
@@ -42,7 +42,7 @@ def test_threads_wait_as_the_environment_says_or_briefly(
     assert os.environ == expected
 
 
-def test_a_command_sets_how_threads_wait_before_torch_is_there() -> None:
+def test_command_limits_spinning_before_it_imports_torch() -> None:
     code = (
         "import os, sys, nmt.cli.main\n"
         "nmt.cli.main.main(['check'])\n"
@@ -56,7 +56,7 @@ def test_a_command_sets_how_threads_wait_before_torch_is_there() -> None:
     assert done.stdout == "10000 False\n"
 
 
-def test_where_cores_cannot_be_taken_away_all_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_cores_count_without_an_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(os, "cpu_count", lambda: 3)

@@ -34,7 +34,7 @@ def test_refuses_a_sparse_file_without_reading_it(tmp_path: Path) -> None:
     assert refusal(path, 2**20) == "larger than 1,048,576 bytes, the limit here"
 
 
-def test_refuses_what_has_no_size_and_too_much_content() -> None:
+def test_refuses_content_over_the_limit_in_a_file_without_a_size() -> None:
     path = Path("/proc/self/maps")  # regular, and its size is told as 0
     if not path.exists():
         pytest.skip("no /proc on this system")
@@ -55,7 +55,7 @@ def test_refuses_special_files_and_folders(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800"])
-def test_a_name_that_no_file_can_have_is_an_error_of_the_system(name: str) -> None:
+def test_invalid_file_name_is_an_os_error(name: str) -> None:
     assert refusal(Path(name)) == "not a valid file name"
 
 
@@ -91,6 +91,6 @@ def test_parses_json() -> None:
         b'{"a": 1, "a": 1}',
     ],
 )
-def test_what_is_not_json_is_one_kind_of_error(content: bytes) -> None:
+def test_invalid_json_is_a_value_error(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_json(content)

@@ -151,7 +151,7 @@ def test_several_processes_make_the_updates_of_one(
         assert num_tokens == alone[2]
 
 
-def test_what_one_is_asked_for_all_do_after_the_same_update(make_state: MakeState) -> None:
+def test_signal_to_one_rank_stops_all_after_the_same_update(make_state: MakeState) -> None:
     def train(group: ProcessGroup) -> tuple[int, int | None]:
         with DRAWING:
             state = make_state(group=group, max_updates=9)
@@ -165,7 +165,7 @@ def test_what_one_is_asked_for_all_do_after_the_same_update(make_state: MakeStat
     assert run_ranks(3, train) == [(1, 15)] * 3
 
 
-def test_a_signal_that_comes_while_they_agree_counts_at_the_next_update(
+def test_signal_during_the_agreement_counts_at_the_next_update(
     make_state: MakeState,
 ) -> None:
     interruption = Interruption()
@@ -235,7 +235,7 @@ def test_a_signal_during_a_validation(asked: int, measured: bool) -> None:
     assert run_ranks(2, work) == expected
 
 
-def test_who_is_started_anew_meets_none_that_has_died() -> None:
+def test_restarted_processes_do_not_join_dead_ones() -> None:
     """Two starts of three, of which the second finds all that the first has left."""
     store = HashStore()
     minute = timedelta(minutes=1)
@@ -248,12 +248,12 @@ def test_who_is_started_anew_meets_none_that_has_died() -> None:
     assert first != second
 
 
-def test_who_does_not_come_is_not_waited_for_without_end() -> None:
+def test_agreeing_on_a_prefix_times_out() -> None:
     with pytest.raises(RuntimeError, match="2 of 3 processes did not join"):
         agree_on_prefix(HashStore(), 0, 3, timedelta(seconds=0))
 
 
-def test_the_first_alone_writes(make_state: MakeState, tmp_path: Path) -> None:
+def test_only_the_first_rank_writes(make_state: MakeState, tmp_path: Path) -> None:
     def train(group: ProcessGroup) -> str:
         with DRAWING:
             state = make_state(group=group, max_updates=4, log_every=1)
@@ -266,7 +266,7 @@ def test_the_first_alone_writes(make_state: MakeState, tmp_path: Path) -> None:
     assert names == {"last", "best", "step-4"}
 
 
-def test_gradients_are_added_up_and_those_that_are_missing_are_zero() -> None:
+def test_gradients_are_summed_and_missing_ones_are_zero() -> None:
     def work(group: ProcessGroup) -> tuple[list[list[float]], list[float]]:
         model = nn.Linear(2, 1)
         model.weight.grad = torch.tensor([[1.0, 2.0]]) * (group.rank + 1)
@@ -280,7 +280,7 @@ def test_gradients_are_added_up_and_those_that_are_missing_are_zero() -> None:
     assert run_ranks(2, work) == [([[3.0, 6.0], [5.0]], [1.0, 2.0])] * 2
 
 
-def test_on_the_way_gradients_may_have_less_precision() -> None:
+def test_gradients_can_be_sent_in_bfloat16() -> None:
     def work(group: ProcessGroup) -> tuple[float, float]:
         model = nn.Linear(1, 1, bias=False)
         model.weight.grad = torch.tensor([[1.0 + 2**-9]])
@@ -292,7 +292,7 @@ def test_on_the_way_gradients_may_have_less_precision() -> None:
     assert run_ranks(2, work) == [(2.0, 2.0 + 2**-8)] * 2
 
 
-def test_what_has_come_apart_is_told() -> None:
+def test_different_weights_are_refused() -> None:
     def work(group: ProcessGroup) -> None:
         model = nn.Linear(1, 1)
         with torch.no_grad():
@@ -314,7 +314,7 @@ def test_what_has_come_apart_is_told() -> None:
         ("weights", "SHA-256 of the weights"),
     ],
 )
-def test_who_would_not_begin_alike_is_refused(odd: str, told: str) -> None:
+def test_ranks_that_would_start_differently_are_refused(odd: str, told: str) -> None:
     def work(group: ProcessGroup) -> None:
         is_odd = {odd: group.rank == 1}.get
         data = {"tokenizers": ["a", "b"], "corpora": ["y" if is_odd("corpus") else "x"]}
@@ -333,7 +333,7 @@ def test_two_processes_on_one_gpu_are_refused() -> None:
         run_ranks(3, lambda group: require_distinct_gpus(group, f"GPU {group.rank > 0}"))
 
 
-def test_the_first_goes_ahead() -> None:
+def test_rank_zero_works_first() -> None:
     order: list[int] = []
 
     def work(group: ProcessGroup) -> None:
@@ -347,7 +347,7 @@ def test_the_first_goes_ahead() -> None:
     assert order[0] == 0 and sorted(order) == [0, 1, 2]
 
 
-def test_where_the_first_fails_the_others_end_without_a_word(
+def test_other_ranks_exit_silently_when_the_first_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They give torchrun the error of the first, which it repeats at the end."""
