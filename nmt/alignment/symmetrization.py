@@ -24,9 +24,9 @@ def union(forward: Alignment, backward: Alignment) -> Alignment:
 
 
 def grow_diag(forward: Alignment, backward: Alignment) -> Alignment:
-    """The intersection, and links of the union beside it that give a word its first link.
+    """Return the intersection, and links of the union next to it that give a word its first link.
 
-    Beside is next to, across the corner too; what was added has neighbours as well.
+    Corners count as next to it, and links that were added have neighbours as well.
     """
     found, candidates = set(forward & backward), forward | backward
     has_grown = True

@@ -36,7 +36,7 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
 
     Args:
         config: the network.
-        source_size: V of the source; of no account where that is grids.
+        source_size: V of the source; ignored where that is grids.
         target_size: V of the target.
     """
     size = config.embedding.size
@@ -247,7 +247,7 @@ def load_model(
     if checkpoint == BEST and not is_checkpoint(best) and not best.exists():
         raise RunError(
             f"{run.folder.path}: there is no best checkpoint, as the run was not validated yet: "
-            "`nmt train CONFIG --resume` goes on with it, or use the checkpoint `last`, if any"
+            "`nmt train CONFIG --resume` resumes it, or use the checkpoint `last`, if any"
         )
     weights = load_weights(run, checkpoint, ["model"], source_size, target_size).tensors["model"]
     model = build_model(run.config.model, source_size, target_size)

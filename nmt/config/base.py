@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema, core_schema
 from nmt.config.messages import refuse, unknown
 from nmt.config.registry import Strict, Table
 
-# Where each kind of plug-in is listed: a torch-free pointer to the table beside the classes.
+# Where each kind of plug-in is listed: a torch-free pointer to its table.
 TOKENIZERS = Table("tokenizer", "nmt.text.table", "TOKENIZERS")
 CELLS = Table("cell", "nmt.nn.recurrent.table", "CELLS")
 BRIDGES = Table("bridge", "nmt.nn.bridge", "BRIDGES")
@@ -32,10 +32,10 @@ class Options(Strict):
 
 
 class Variants:
-    """Groups of options of which a field holds one, told by its `name`.
+    """Groups of options of which a field holds one, chosen by its `name`.
 
-    In `Annotated`, the validator of such a field; ``grid`` is short for ``{name: grid}``. Of what
-    may be chosen it tells in the words of a `Table`.
+    In `Annotated`, the validator of such a field; ``grid`` is short for ``{name: grid}``. It
+    describes the choices as a `Table` does.
 
     Args:
         kind: what is chosen, for messages.

@@ -45,7 +45,7 @@ class CorpusConfig(Options):
     def _check(self) -> Self:
         given = [option for option in self.files() if option != "alignments"]
         if given not in (["source", "target"], ["grids", "target"], ["tsv"]):
-            sentence = "needs source and target, grids and target, or tsv alone; given: "
+            sentence = "needs source and target, grids and target, or only tsv; given: "
             refuse("", sentence + (", ".join(given) or "none"))
         if self.alignments is None and self.alignment_units != "words":
             sentence = "is only supported with alignments; set these too, or leave it out"

@@ -68,7 +68,7 @@ class DecodingConfig(Options):
     dictionary: PathText | None = None
     """File of what source words become there, a line each: word, tab, translation; null: copy."""
     shortlist: ShortlistConfig | None = None
-    """Compute for a few hundred tokens a sentence alone (`nmt lexicon`); null: for all."""
+    """Compute only a few hundred tokens for a sentence (`nmt lexicon`); null: all."""
     mbr: Literal["none", "chrf", "bleu"] = "none"
     """Of several candidates take those that are most like all of them (minimum Bayes risk); bleu
     counts the words that the run's metrics count."""
@@ -113,7 +113,7 @@ class DecodingConfig(Options):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.dictionary is not None and not self.replace_unknown:
-            refuse("dictionary", "is for replace_unknown: true alone; set that too")
+            refuse("dictionary", "needs replace_unknown: true; set that too")
         if self.shortlist is not None and self.draws_samples:
             sentence = f"{self.search.name} draws from the whole vocabulary; leave it out"
             refuse("shortlist", sentence)

@@ -60,7 +60,7 @@ class Config(Options):
     device: Device = "auto"
     """auto, cpu, cuda, or cuda:N."""
     precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
-    """Of the computation; weights are saved in float32 always. int8 is for translating alone."""
+    """Of the computation; weights are saved in float32 always. int8 is only for translating."""
     start_from: PathText | None = None
     """A run whose best weights, and tokenizers, training starts with; null: new ones."""
     data: DataConfig
@@ -158,7 +158,7 @@ class Config(Options):
             refuse("data.train.0.alignments", sentence)
         for key, corpus in self.data.held_out():
             if corpus.alignments is not None:
-                sentence = "are read in training alone; `nmt align --gold` compares with them"
+                sentence = "are only read in training; `nmt align --gold` compares with them"
                 refuse(f"{key}.alignments", sentence)
 
     def _check_alignment(self) -> None:
@@ -180,7 +180,7 @@ class Config(Options):
             refuse("training.guided_attention.loss", sentence)
         reinforced = self.training.reinforce != ReinforceConfig()
         if reinforced and not (name and ALIGNMENTS.fact(name, "uses_reinforce")):
-            refuse("training.reinforce", "is for model.attention.alignment: hard alone")
+            refuse("training.reinforce", "is only supported with model.attention.alignment: hard")
 
     def _check_sources(self) -> None:
         """Refuse corpora that the encoder does not read."""

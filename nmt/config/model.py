@@ -208,8 +208,8 @@ class ModelConfig(Options):
             refuse("decoder.style", sentence)
         if not BRIDGES.fact(bridge, "reads_source"):
             sentence = (
-                f"{bridge!r} keeps the source from {style!r}, which knows it by its first state "
-                "alone; the nearest that works is final"
+                f"{bridge!r} keeps the source from {style!r}, which only knows it by its first "
+                "state; the nearest that works is final"
             )
             refuse("bridge", sentence)
 

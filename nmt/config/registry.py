@@ -1,6 +1,6 @@
 """Plug-ins: look one up by name, check its options against its constructor, make it.
 
-A table is a dict from names to classes, beside the classes. The keyword-only arguments of a
+A table is a dict from names to classes. The keyword-only arguments of a
 constructor are the plug-in's options; what stands before the ``*`` is given by the code that builds
 it. Names and options are read from the source text (`nmt.config.signatures`), so that checking a
 configuration imports no part.
@@ -169,7 +169,7 @@ class Table:
         return name
 
     def _check(self, name: str, options: dict[str, Any], others: tuple[str, ...]) -> dict[str, Any]:
-        """The options converted and completed; `others` are keys allowed beside them."""
+        """Convert and complete options; `others` are keys that are allowed as well."""
         schema = self.options(self._check_name(name))
         allowed = [*others, *schema.model_fields]
         refuse_unknown_keys(options, allowed, of=f"{self.kind} {name!r}")

@@ -48,18 +48,18 @@ class GuidedAttentionConfig(Options):
     loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
     """What is made small between the weights and the links."""
     weight: PositiveStrength = 1.0
-    """Of this loss, beside that of the words."""
+    """Weight of this loss, added to that of the words."""
 
 
 class ReinforceConfig(Options):
     """How an alignment learns that samples positions (`hard`; Xu 2015, eq. 11-13)."""
 
     weight: Strength = 1.0
-    """Of this loss, beside that of the words."""
+    """Weight of this loss, added to that of the words."""
     entropy: Strength = 0.01
-    """How much an undecided distribution is wished for."""
+    """Weight of the entropy bonus."""
     discount: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    """How much a position answers for the words after its own; 0: for its own alone."""
+    """How much the words after its own count for a position; 0: only its own counts."""
 
 
 class EarlyStoppingConfig(Options):
@@ -160,11 +160,11 @@ class TrainingConfig(Options):
     r_drop: Strength = 0.0
     """How much two passes are to agree (Liang 2021: alpha / 2), in twice the time; 0: one pass."""
     scheduled_sampling: ScheduledSamplingConfig | None = None
-    """Feed the model its own words; null: teacher forcing alone."""
+    """Feed the model its own words; null: only teacher forcing."""
     coverage_loss: Strength = 0.0
     """Weight of the loss against looking twice at one place (See 2017, eq. 13)."""
     guided_attention: GuidedAttentionConfig | None = None
-    """Pull the weights to given alignments; null: they are learnt from the words alone."""
+    """Pull the weights to given alignments; null: learn them only from the words."""
     reinforce: ReinforceConfig = Field(default_factory=ReinforceConfig)
     """How an alignment learns that samples positions."""
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None

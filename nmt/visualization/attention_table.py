@@ -19,8 +19,8 @@ def attention_table(
 ) -> str:
     """Attention as text for a terminal: a row for each target word, a column for each source word.
 
-    A cell is a shade of grey and, where there is room, the weight in percent; below 5 % it is
-    empty. Where the source words do not fit beside each other they are written downwards.
+    A cell is a shade of grey and, if it fits, the weight in percent; below 5 % it is
+    empty. Where the source words do not fit next to each other they are written downwards.
 
     Args:
         weights: `[target words, source words]`, between 0 and 1. A row may sum to less than 1: the

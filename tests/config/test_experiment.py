@@ -53,7 +53,7 @@ def test_options_without_a_name_belong_to_the_default_plug_in() -> None:
 
 def test_corpora() -> None:
     assert make(data={"train": [FILES, {"tsv": "b.tsv"}], "valid": FILES}).data.train[1].tsv
-    sentence = "needs source and target, grids and target, or tsv alone; given: "
+    sentence = "needs source and target, grids and target, or only tsv; given: "
     for corpus, given in [
         ({"source": "a"}, "source"),
         ({"target": "a"}, "target"),
@@ -230,8 +230,8 @@ def test_impossible_attentions_are_refused() -> None:
     without = {"decoder": {"style": "sutskever"}, "attention": None}
     assert make(model=without).model.attention is None
     assert problem(model=without | {"bridge": "zero"}) == (
-        "model.bridge: 'zero' keeps the source from 'sutskever', which knows it by its first state "
-        "alone; the nearest that works is final"
+        "model.bridge: 'zero' keeps the source from 'sutskever', which only knows it by its first "
+        "state; the nearest that works is final"
     )
 
 
@@ -310,7 +310,7 @@ def test_reinforce_is_for_what_samples() -> None:
     make(model={"attention": {"alignment": "hard"}}, training=options)
     for model in ({}, {"attention": None}, {"attention": {"alignment": "gumbel"}}):
         assert problem(model=model, training=options) == (
-            "training.reinforce: is for model.attention.alignment: hard alone"
+            "training.reinforce: is only supported with model.attention.alignment: hard"
         )
 
 
@@ -318,7 +318,7 @@ def test_reinforce_is_for_what_samples() -> None:
 def test_only_training_is_guided(corpus: str) -> None:
     data = {"train": FILES, "valid": FILES} | {corpus: FILES | {"alignments": "links"}}
     assert problem(data=data) == (
-        f"data.{corpus}.alignments: are read in training alone; `nmt align --gold` compares with "
+        f"data.{corpus}.alignments: are only read in training; `nmt align --gold` compares with "
         "them"
     )
 
@@ -439,7 +439,7 @@ def test_units_of_alignments_are_for_alignments() -> None:
 
 def test_a_dictionary_is_for_unknown_words() -> None:
     assert problem(decoding={"dictionary": "words.tsv"}) == (
-        "decoding.dictionary: is for replace_unknown: true alone; set that too"
+        "decoding.dictionary: needs replace_unknown: true; set that too"
     )
     assert problem(model={"attention": None}, decoding={"replace_unknown": True}) == (
         "decoding.replace_unknown: needs an attention, and model.attention is null; leave one of "

@@ -197,7 +197,7 @@ class TestExtends:
         write("", "base.yaml")
         text = "extends: base.yaml\ndata: {valid: {source: c.de}}\n"
         assert refused(write(text, base="")) == (
-            "x.yaml: data.valid: needs source and target, grids and target, or tsv alone; given: "
+            "x.yaml: data.valid: needs source and target, grids and target, or only tsv; given: "
             "source"
         )
 
@@ -401,7 +401,7 @@ def test_mistakes_are_one_line(write: Write, text: str, message: str) -> None:
 def test_place_in_a_corpus_is_as_written(write: Write) -> None:
     one = "run: x\ndata:\n  train: {source: a}\n"
     many = "run: x\ndata:\n  train: [{tsv: a}, {source: a}]\n"
-    sentence = "needs source and target, grids and target, or tsv alone; given: source"
+    sentence = "needs source and target, grids and target, or only tsv; given: source"
     assert refused(write("", base=one)) == f"x.yaml: data.train: {sentence}"
     assert refused(write("", base=many)) == f"x.yaml: data.train[1]: {sentence}"
 
