@@ -42,8 +42,7 @@ class FinalBridge(Bridge):
 
     def __init__(self, source_size: int, state_size: int, num_layers: int) -> None:
         super().__init__(source_size, state_size, num_layers)
-        self.projection = nn.Linear(source_size, num_layers * state_size)
-        initialize_linear(self.projection)
+        self.projection = initialize_linear(nn.Linear(source_size, num_layers * state_size))
 
     def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
         """The first state of each decoder layer."""

@@ -73,8 +73,9 @@ class Model(nn.Module):
         self.bridge = bridge
         self.decoder = decoder
         self.output_dropout = Dropout(output_dropout)
-        projection = nn.Linear(output_size, target_embedding.table.num_embeddings)
-        initialize_linear(projection)
+        projection = initialize_linear(
+            nn.Linear(output_size, target_embedding.table.num_embeddings)
+        )
         if tie_projection:
             assert projection.weight.shape == target_embedding.table.weight.shape
             projection.weight = target_embedding.table.weight

@@ -7,6 +7,8 @@ Mask = Bool[Tensor, "B S"]
 """True = a real position."""
 Queries = Float[Tensor, "B T Q"]
 """What the decoder asks for."""
+Inputs = Float[Tensor, "B S I"]
+"""What keys are made of."""
 Keys = Float[Tensor, "B S K"]
 """What queries are compared with."""
 Values = Float[Tensor, "B S H"]
@@ -22,4 +24,4 @@ Gates = Float[Tensor, "B G"]
 State = Float[Tensor, "B Z"]
 """All that a cell carries from step to step."""
 Hidden = Float[Tensor, "B H"]
-"""What a cell shows of its state."""
+"""What a cell shows of its state; any vector of H numbers for each sentence."""

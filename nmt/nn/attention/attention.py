@@ -13,7 +13,7 @@ from nmt.core.tensor_tree import Shared
 from nmt.nn.attention.alignments.alignment import Alignment, SampledAlignment
 from nmt.nn.attention.scores.score import Score
 from nmt.nn.fused.attention_tape import AttentionInputs
-from nmt.nn.shapes import Hidden, Mask, Queries, Values
+from nmt.nn.shapes import Hidden, Inputs, Mask, Queries, Values
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class BaseAttention(nn.Module, ABC):
         values: Values,
         mask: Mask,
         *,
-        keys: Float[Tensor, "B S I"] | None = None,
+        keys: Inputs | None = None,
         summary: Hidden | None = None,
     ) -> AnyMemory:
         """The memory of these values, with all that can be computed beforehand.
@@ -182,7 +182,7 @@ class Attention(BaseAttention):
         values: Values,
         mask: Mask,
         *,
-        keys: Float[Tensor, "B S I"] | None = None,
+        keys: Inputs | None = None,
         summary: Hidden | None = None,
     ) -> Memory:
         """The memory of these values, with what the score can compute beforehand."""
@@ -234,7 +234,7 @@ class FixedContext(BaseAttention):
         values: Values,
         mask: Mask,
         *,
-        keys: Float[Tensor, "B S I"] | None = None,
+        keys: Inputs | None = None,
         summary: Hidden | None = None,
     ) -> Summary:
         """The summary."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import cast
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.nn.attention.alignments.alignment import SampledAlignment
@@ -18,7 +17,7 @@ from nmt.nn.attention.attention import (
     Memory,
 )
 from nmt.nn.layers.initialization import initialize_linear
-from nmt.nn.shapes import Hidden, Mask, Queries, Values
+from nmt.nn.shapes import Hidden, Inputs, Mask, Queries, Values
 
 
 class MultiHeadAttention(BaseAttention):
@@ -54,21 +53,16 @@ class MultiHeadAttention(BaseAttention):
         self.key_projection = nn.Linear(key_size, value_size, bias=False) if reads_keys else None
         self.value_projection = nn.Linear(value_size, value_size, bias=False)
         self.output_projection = nn.Linear(value_size, value_size, bias=False)
-        for linear in (
-            self.query_projection,
-            self.value_projection,
-            self.output_projection,
-        ):
+        linears = [self.query_projection, self.value_projection, self.output_projection]
+        for linear in [*linears, self.key_projection] if self.key_projection else linears:
             initialize_linear(linear)
-        if self.key_projection is not None:
-            initialize_linear(self.key_projection)
 
     def prepare(
         self,
         values: Values,
         mask: Mask,
         *,
-        keys: Float[Tensor, "B S I"] | None = None,
+        keys: Inputs | None = None,
         summary: Hidden | None = None,
     ) -> tuple[Memory, ...]:
         """A memory for each head."""

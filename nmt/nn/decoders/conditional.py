@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from nmt.nn.attention.attention import AttentionOutput
 from nmt.nn.decoders.decoder import DecoderOutput, DecoderParts, DecoderState
-from nmt.nn.decoders.deep_output import DeepOutputDecoder
-from nmt.nn.decoders.stepwise import StepState
+from nmt.nn.decoders.stepwise import DeepOutputDecoder, StepState
 from nmt.nn.fused.conditional import FusedConditional
 from nmt.nn.shapes import Embedded, Gates, Hidden
 

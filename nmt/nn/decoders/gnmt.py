@@ -29,8 +29,9 @@ class GNMTDecoder(StepwiseDecoder):
         super().__init__(parts)
         self.input_feed_size = parts.value_size
         self.context_to_gates = self.layers[0].gates_from(parts.value_size)
-        self.combine = nn.Linear(parts.value_size + self.hidden_size, parts.output_size)
-        initialize_linear(self.combine)
+        self.combine = initialize_linear(
+            nn.Linear(parts.value_size + self.hidden_size, parts.output_size)
+        )
 
     def upper_size(self, first: Cell, value_size: int) -> int:
         """Numbers that go into a layer above the first: of the layer below, and of the context."""

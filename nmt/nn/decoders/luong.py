@@ -38,8 +38,9 @@ class LuongDecoder(StepwiseDecoder):
             self.slow_path_reason = self._find_slow_path_reason(parts, fused=fused)
             self.input_feed_size = parts.output_size
             self.fed_to_gates = self.layers[0].gates_from(parts.output_size)
-        self.combine = nn.Linear(parts.value_size + self.hidden_size, parts.output_size)
-        initialize_linear(self.combine)
+        self.combine = initialize_linear(
+            nn.Linear(parts.value_size + self.hidden_size, parts.output_size)
+        )
 
     def forward(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         """Continue from `state` with T words."""

@@ -26,8 +26,7 @@ class SutskeverDecoder(Decoder):
 
     def __init__(self, parts: DecoderParts) -> None:
         super().__init__(parts)
-        self.state_to_output = nn.Linear(self.hidden_size, parts.output_size)
-        initialize_linear(self.state_to_output)
+        self.state_to_output = initialize_linear(nn.Linear(self.hidden_size, parts.output_size))
 
     def forward(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         """Go on from `state` through T words."""

@@ -1,4 +1,4 @@
-"""A cell over a whole sequence as one autograd node: the fast path of `recurrent.unroll`.
+"""A cell over a whole sequence as one autograd node: the fast path of `Cell.unroll`.
 
 The plain loop leaves one weight gradient for each step, each a small product, to be added up. Here
 the backward loop only carries the gradient of the state back and keeps the gradients of the gates;
@@ -25,7 +25,7 @@ def fused_unroll(
     bias: Float[Tensor, " G"],
     mask: Bool[Tensor, "B T"] | None,
 ) -> Float[Tensor, "B T Z"]:
-    """Return the states of a cell after each step (see `recurrent.unroll`).
+    """Return the states of a cell after each step (see `Cell.unroll`).
 
     Under autocast all of it runs in the precision of `projected`.
     """

@@ -3,11 +3,12 @@
 from torch import Tensor, nn
 
 
-def initialize_linear(linear: nn.Linear) -> None:
-    """Glorot-uniform weights, which keep the variance (Glorot & Bengio 2010, eq. 16)."""
+def initialize_linear(linear: nn.Linear) -> nn.Linear:
+    """Draw Glorot-uniform weights, which keep the variance (Glorot & Bengio 2010, eq. 16)."""
     nn.init.xavier_uniform_(linear.weight)
     if linear.bias is not None:
         nn.init.zeros_(linear.bias)
+    return linear
 
 
 def initialize_input_gates(weight: Tensor, num_gates: int) -> None:

@@ -89,28 +89,19 @@ class Cell(nn.Module, ABC):
         mask: Bool[Tensor, "B T"] | None = None,
         dropout_mask: Hidden | None = None,
     ) -> Float[Tensor, "B T Z"]:
-        """The states after each step; a masked step leaves the state as it was."""
-        if self.tape is None or dropout_mask is not None or torch.compiler.is_exporting():
-            return unroll(self, projected, state, mask, dropout_mask)
-        return fused_unroll(self.tape, projected, state, self.weight_hidden, self.bias_hidden, mask)
-
-
-def unroll(
-    cell: Cell,
-    projected: Float[Tensor, "B T G"],
-    state: Float[Tensor, "B Z"],
-    mask: Bool[Tensor, "B T"] | None = None,
-    dropout_mask: Float[Tensor, "B H"] | None = None,
-) -> Float[Tensor, "B T Z"]:
-    """Run a cell over a sequence, step by step; a masked step leaves the state as it was."""
-    if torch.compiler.is_exporting() and projected.shape[1] != 1:
-        return _unroll_in_graph(cell, projected, state, mask, dropout_mask)
-    states = []
-    for step in range(projected.shape[1]):
-        after = cell(projected[:, step], state, dropout_mask)
-        state = after if mask is None else torch.where(mask[:, step, None], after, state)
-        states.append(state)
-    return torch.stack(states, dim=1)
+        """Return the states after each step; a masked step leaves the state as it was."""
+        if torch.compiler.is_exporting():
+            if projected.shape[1] != 1:
+                return _unroll_in_graph(self, projected, state, mask, dropout_mask)
+        elif self.tape is not None and dropout_mask is None:
+            weight, bias = self.weight_hidden, self.bias_hidden
+            return fused_unroll(self.tape, projected, state, weight, bias, mask)
+        states = []
+        for step in range(projected.shape[1]):
+            after = self(projected[:, step], state, dropout_mask)
+            state = after if mask is None else torch.where(mask[:, step, None], after, state)
+            states.append(state)
+        return torch.stack(states, dim=1)
 
 
 def _unroll_in_graph(
@@ -120,7 +111,7 @@ def _unroll_in_graph(
     mask: Bool[Tensor, "B T"] | None,
     dropout_mask: Float[Tensor, "B H"] | None,
 ) -> Float[Tensor, "B T Z"]:
-    """The same as one loop of a graph, however many steps there will be."""
+    """Run a cell as one loop of a graph, which serves any number of steps."""
     from torch._higher_order_ops.scan import scan  # for the exporter alone
 
     if mask is None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nmt.nn.attention.scores.score import Score
 from nmt.nn.fused.score_tape import AdditiveTape, ScoreTape
 from nmt.nn.layers.initialization import initialize_linear
-from nmt.nn.shapes import Keys, Queries, Scores
+from nmt.nn.shapes import Inputs, Keys, Queries, Scores
 
 
 class AdditiveScore(Score):
@@ -47,7 +47,7 @@ class AdditiveScore(Score):
         """Return W and v."""
         return self.query_projection.weight, self.vector()
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
+    def keys(self, inputs: Inputs) -> Keys:
         """``U h + b``."""
         projected: Tensor = self.key_projection(inputs)
         return projected

@@ -3,12 +3,11 @@
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.nn.attention.scores.score import Score
 from nmt.nn.layers.initialization import initialize_linear
-from nmt.nn.shapes import Keys, Queries, Scores
+from nmt.nn.shapes import Inputs, Keys, Queries, Scores
 
 _MASKED = -1e4
 
@@ -19,7 +18,7 @@ class UniformScore(Score):
     reads_keys: ClassVar[bool] = False
     is_constant: ClassVar[bool] = True
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
+    def keys(self, inputs: Inputs) -> Keys:
         """Nothing: `[B S 0]`."""
         return inputs[..., :0]
 
@@ -47,10 +46,9 @@ class LocationScore(Score):
         max_positions: Annotated[int, Ge(1), Le(100_000)] = 256,
     ) -> None:
         super().__init__(query_size, key_size)
-        self.projection = nn.Linear(query_size, max_positions, bias=False)
-        initialize_linear(self.projection)
+        self.projection = initialize_linear(nn.Linear(query_size, max_positions, bias=False))
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
+    def keys(self, inputs: Inputs) -> Keys:
         """Nothing: `[B S 0]`."""
         return inputs[..., :0]
 

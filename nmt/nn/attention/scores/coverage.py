@@ -5,7 +5,6 @@ from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.core.errors import ConfigError
@@ -16,7 +15,7 @@ from nmt.nn.layers.initialization import (
     initialize_input_gates,
     initialize_linear,
 )
-from nmt.nn.shapes import Keys, Mask, Queries, Scores
+from nmt.nn.shapes import Inputs, Keys, Mask, Queries, Scores
 
 
 class StatefulScore(AdditiveScore):
@@ -93,8 +92,9 @@ class LocationAwareScore(StatefulScore):
             )
         super().__init__(query_size, key_size, hidden_size=hidden_size)
         self.filters = nn.Conv1d(1, num_filters, width, padding=width // 2, bias=False)
-        self.feature_projection = nn.Linear(num_filters, self.compared_size, bias=False)
-        initialize_linear(self.feature_projection)
+        self.feature_projection = initialize_linear(
+            nn.Linear(num_filters, self.compared_size, bias=False)
+        )
 
     def features(self, state: Tensor) -> Keys:
         """``V (F * a)``."""
@@ -126,8 +126,7 @@ class CoverageScore(StatefulScore):
         hidden_size: Annotated[int, Ge(1), Le(100_000)] | None = None,
     ) -> None:
         super().__init__(query_size, key_size, hidden_size=hidden_size)
-        self.coverage_projection = nn.Linear(1, self.compared_size, bias=False)
-        initialize_linear(self.coverage_projection)
+        self.coverage_projection = initialize_linear(nn.Linear(1, self.compared_size, bias=False))
 
     def features(self, state: Tensor) -> Keys:
         """``V c``."""
@@ -161,10 +160,9 @@ class FertilityCoverageScore(CoverageScore):
     ) -> None:
         super().__init__(query_size, key_size, hidden_size=hidden_size)
         self.max_fertility = max_fertility
-        self.fertility = nn.Linear(key_size, 1, bias=False)
-        initialize_linear(self.fertility)
+        self.fertility = initialize_linear(nn.Linear(key_size, 1, bias=False))
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
+    def keys(self, inputs: Inputs) -> Keys:
         """``U h + b``, and f behind it."""
         fertility = self.max_fertility * torch.sigmoid(self.fertility(inputs))
         return torch.cat([super().keys(inputs), fertility], dim=-1)
@@ -194,8 +192,9 @@ class GRUCoverageScore(StatefulScore):
     ) -> None:
         super().__init__(query_size, key_size, hidden_size=hidden_size)
         self.coverage_size = coverage_size
-        self.coverage_projection = nn.Linear(coverage_size, self.compared_size, bias=False)
-        initialize_linear(self.coverage_projection)
+        self.coverage_projection = initialize_linear(
+            nn.Linear(coverage_size, self.compared_size, bias=False)
+        )
         gate_size = 3 * coverage_size
         self.key_to_gates = nn.Linear(key_size, gate_size)
         self.query_to_gates = nn.Linear(query_size, gate_size, bias=False)
@@ -205,7 +204,7 @@ class GRUCoverageScore(StatefulScore):
             initialize_input_gates(linear.weight, 3)
         initialize_hidden_gates(self.hidden_to_gates.weight, 3)
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
+    def keys(self, inputs: Inputs) -> Keys:
         """``U h + b``, and behind it what h adds to the gates."""
         return torch.cat([super().keys(inputs), self.key_to_gates(inputs)], dim=-1)
 

@@ -4,13 +4,12 @@ from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.nn.attention.scores.score import Score
 from nmt.nn.fused.score_tape import ProductTape, ScoreTape
 from nmt.nn.layers.initialization import initialize_linear
-from nmt.nn.shapes import Keys, Queries, Scores
+from nmt.nn.shapes import Inputs, Keys, Queries, Scores
 
 
 class _ProductScore(Score):
@@ -32,7 +31,7 @@ class DotScore(_ProductScore):
         super().__init__(query_size, key_size)
         assert query_size == key_size
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
+    def keys(self, inputs: Inputs) -> Keys:
         """Return the memory as it is."""
         return inputs
 
@@ -44,7 +43,7 @@ class ScaledDotScore(DotScore):
         super().__init__(query_size, key_size)
         self.scale: float = query_size**-0.5
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
+    def keys(self, inputs: Inputs) -> Keys:
         """Return the memory over ``sqrt(Q)``."""
         return inputs * self.scale
 
@@ -59,11 +58,10 @@ class GeneralScore(_ProductScore):
 
     def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__(query_size, key_size)
-        self.key_projection = nn.Linear(key_size, query_size, bias=False)
-        initialize_linear(self.key_projection)
+        self.key_projection = initialize_linear(nn.Linear(key_size, query_size, bias=False))
         self.scale: float = query_size**-0.5
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
+    def keys(self, inputs: Inputs) -> Keys:
         """Return the memory, in the size of the query."""
         projected: Tensor = self.key_projection(inputs)
         return projected * self.scale
@@ -90,7 +88,7 @@ class CosineScore(GeneralScore):
         super().__init__(query_size, key_size)
         self.gain = nn.Parameter(torch.tensor(initial_gain))
 
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
+    def keys(self, inputs: Inputs) -> Keys:
         """The memory, in the size of the query, each vector of length 1."""
         return nn.functional.normalize(super().keys(inputs), dim=-1)
 

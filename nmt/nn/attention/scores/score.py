@@ -3,11 +3,10 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.nn.fused.score_tape import ScoreTape
-from nmt.nn.shapes import Keys, Mask, Queries, Scores
+from nmt.nn.shapes import Inputs, Keys, Mask, Queries, Scores
 
 
 class Score(nn.Module, ABC):
@@ -52,7 +51,7 @@ class Score(nn.Module, ABC):
         return None, None
 
     @abstractmethod
-    def keys(self, inputs: Float[Tensor, "B S I"]) -> Keys:
+    def keys(self, inputs: Inputs) -> Keys:
         """Return the key projection: the part of a score that only depends on the memory."""
 
     def start(self, keys: Keys, mask: Mask) -> Tensor | None:
