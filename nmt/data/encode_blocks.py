@@ -98,7 +98,7 @@ def _encode_block(
 
 def _encode(side: str, reader: SourceReader[Any], items: Sequence[Any]) -> dict[str, RaggedArray]:
     rows = [reader.encode(item) for item in items]
-    arrays = {side: RaggedArray.from_rows(rows, reader.token_type)}
+    arrays = {side: RaggedArray.from_rows(rows, reader.token_dtype)}
     if reader.samples:
         arrays[f"{side}.text"] = RaggedArray.from_texts([str(item) for item in items])
     return arrays

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nmt.data.encode_blocks import Block, BlockEncoder, encode_blocks
 from nmt.data.filters import FilterReport, Filters, PairFilter
-from nmt.data.links import LINK_TYPE
+from nmt.data.links import LINK_DTYPE
 from nmt.data.ragged import (
     RaggedArray,
     RaggedWriter,
@@ -167,17 +167,17 @@ def write_encoded(
     encode = BlockEncoder(source_reader, target_reader, filters.deduplicate)
     report = FilterReport()
     pair_filter = PairFilter(filters, before)
-    types = _types("source", source_reader) | _types("target", target_reader)
+    dtypes = _dtypes("source", source_reader) | _dtypes("target", target_reader)
     if links is not None:
-        types[_LINKS] = LINK_TYPE
+        dtypes[_LINKS] = LINK_DTYPE
     with (
         closing(encode_blocks(_blocks(pairs), encode, num_processes)) as blocks,
-        _create_files(folder, types) as writers,
+        _create_files(folder, dtypes) as writers,
     ):
         for block in blocks:
             arrays = dict(block.arrays)
             if links is not None:
-                arrays[_LINKS] = RaggedArray.from_rows(list(islice(links, len(block))), LINK_TYPE)
+                arrays[_LINKS] = RaggedArray.from_rows(list(islice(links, len(block))), LINK_DTYPE)
             lengths = arrays["source"].lengths, arrays["target"].lengths
             keep, part = pair_filter(*lengths, block.hashes)
             kept = np.flatnonzero(keep)
@@ -203,28 +203,28 @@ def open_encoded(
     if not isinstance(fields, dict) or not all(type(number) is int for number in fields.values()):
         raise ValueError(f"{folder / _REPORT}: no report of filters")
     source, target = (
-        EncodedSide(reader, *(open_ragged(folder, *file) for file in _types(side, reader).items()))
+        EncodedSide(reader, *(open_ragged(folder, *file) for file in _dtypes(side, reader).items()))
         for side, reader in (("source", source_reader), ("target", target_reader))
     )
     has_links = (folder / f"{_LINKS}.values").exists()
-    links = open_ragged(folder, _LINKS, LINK_TYPE) if has_links else None
+    links = open_ragged(folder, _LINKS, LINK_DTYPE) if has_links else None
     return EncodedCorpus(source, target, FilterReport(**fields), folder, links)
 
 
-def _types(side: str, reader: SourceReader[Any]) -> dict[str, np.dtype[Any]]:
+def _dtypes(side: str, reader: SourceReader[Any]) -> dict[str, np.dtype[Any]]:
     """Return the names of the arrays of a side, and the types of their values."""
-    types = {side: reader.token_type}
-    return types | {f"{side}.text": np.dtype(np.uint8)} if reader.samples else types
+    dtypes = {side: reader.token_dtype}
+    return dtypes | {f"{side}.text": np.dtype(np.uint8)} if reader.samples else dtypes
 
 
 @contextmanager
 def _create_files(
-    folder: Path, types: Mapping[str, np.dtype[Any]]
+    folder: Path, dtypes: Mapping[str, np.dtype[Any]]
 ) -> Iterator[dict[str, RaggedWriter]]:
     with ExitStack() as stack:
         yield {
             name: stack.enter_context(create_ragged(folder, name, dtype))
-            for name, dtype in types.items()
+            for name, dtype in dtypes.items()
         }
 
 

@@ -21,7 +21,7 @@ from nmt.data.ragged import RaggedArray
 from nmt.text.reader import Item, SourceReader
 from nmt.text.unit_tokens import UnitTokens
 
-LINK_TYPE = np.dtype("<u4")
+LINK_DTYPE = np.dtype("<u4")
 
 
 def read_links(

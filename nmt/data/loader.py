@@ -18,7 +18,7 @@ from nmt.core.special_tokens import BOS, EOS, PAD
 from nmt.core.tensor_tree import map_tensors
 from nmt.data.batching import Batches, BatchSampler, PairLengths
 from nmt.data.encoded_corpus import EncodedCorpus
-from nmt.data.links import LINK_TYPE, target_weights
+from nmt.data.links import LINK_DTYPE, target_weights
 from nmt.data.ragged import RaggedArray, compact_lengths
 from nmt.data.shard import UNSHARDED, Shard
 from nmt.data.subword_epochs import EpochTokens, SubwordEpoch
@@ -73,7 +73,7 @@ class DataLoader:
         self._pin_memory = pin_memory
         self._num_processes = num_processes
         self._latest: _Epoch | None = None
-        self._drawings: dict[int, list[SubwordEpoch]] = {}
+        self._subword_epochs: dict[int, list[SubwordEpoch]] = {}
 
     @property
     def corpora(self) -> Sequence[EncodedCorpus]:
@@ -86,9 +86,9 @@ class DataLoader:
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches that `updates` gives to this process, one after the other."""
-        with closing(self.updates(number, start)) as portions:
-            for portion in portions:
-                yield from portion.batches
+        with closing(self.updates(number, start)) as updates:
+            for update in updates:
+                yield from update.batches
 
     def updates(self, number: int, start: int = 0) -> Generator[LocalUpdate, None, None]:
         """What this process computes of each update of an epoch, from batch `start` on.
@@ -103,7 +103,7 @@ class DataLoader:
         try:
             self._draw(number + 1)
             for first in range(start, len(epoch.batches), self._accumulate):
-                pending.append(executor.submit(self._portion, epoch, first))
+                pending.append(executor.submit(self._local_update, epoch, first))
                 if len(pending) > _READ_AHEAD:
                     yield pending.popleft().result()
             while pending:
@@ -127,21 +127,21 @@ class DataLoader:
 
     def close(self) -> None:
         """End the processes that draw for an epoch to come."""
-        for drawings in self._drawings.values():
-            for drawing in drawings:
-                drawing.cancel()
-        self._drawings.clear()
+        for epochs in self._subword_epochs.values():
+            for epoch in epochs:
+                epoch.cancel()
+        self._subword_epochs.clear()
 
     def _prepared(self, number: int) -> _Epoch:
         # The latest is kept: to sort millions of pairs takes seconds, to sample subwords minutes.
         if self._latest is None or self._latest.number != number:
             self._latest = None  # it is not needed beside the new one, nor are its files
             try:
-                corpora = [drawing.result() for drawing in self._draw(number)]
+                corpora = [drawn.result() for drawn in self._draw(number)]
             except BaseException:  # KeyboardInterrupt too
                 self.close()
                 raise
-            del self._drawings[number]
+            del self._subword_epochs[number]
             lengths = PairLengths(
                 compact_lengths([corpus.source for corpus in corpora]),
                 compact_lengths([corpus.target for corpus in corpora]),
@@ -150,16 +150,16 @@ class DataLoader:
         return self._latest
 
     def _draw(self, epoch: int) -> list[SubwordEpoch]:
-        """The drawings of an epoch, started where they are not; those of other epochs are ended."""
-        if epoch not in self._drawings:
+        """Start to draw an epoch where that is not done; end those of other epochs."""
+        if epoch not in self._subword_epochs:
             self.close()
-            self._drawings[epoch] = [
+            self._subword_epochs[epoch] = [
                 SubwordEpoch(corpus, self._seed, epoch, self._num_processes)
                 for corpus in self._corpora
             ]
-        return self._drawings[epoch]
+        return self._subword_epochs[epoch]
 
-    def _portion(self, epoch: _Epoch, first: int) -> LocalUpdate:
+    def _local_update(self, epoch: _Epoch, first: int) -> LocalUpdate:
         """Of the update that begins with batch `first`."""
         end = min(first + self._accumulate, len(epoch.batches))
         batches = [epoch.batches[number] for number in range(first, end)]
@@ -205,7 +205,7 @@ class DataLoader:
         """Of some pairs of a corpus; none where no alignments are given."""
         links = self._corpora[index].links
         if links is None:
-            return RaggedArray.from_rows([()] * len(rows), LINK_TYPE)
+            return RaggedArray.from_rows([()] * len(rows), LINK_DTYPE)
         return links.select(rows)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from nmt.system.untrusted_files import open_regular
 
-_OFFSET_TYPE = np.dtype("<i8")
+_OFFSET_DTYPE = np.dtype("<i8")
 _BLOCK: Final = 2**14  # rows
 
 
@@ -99,20 +99,20 @@ class RaggedWriter:
         self._values = values
         self._offsets = offsets
         self._end = 0
-        self._offsets.write(np.zeros(1, _OFFSET_TYPE).tobytes())
+        self._offsets.write(np.zeros(1, _OFFSET_DTYPE).tobytes())
 
     def append(self, rows: RaggedArray) -> None:
         """Add rows at the end."""
         offsets = rows.offsets[1:] + self._end
         self._values.write(rows.values.astype(self._dtype.base, copy=False).tobytes())
-        self._offsets.write(offsets.astype(_OFFSET_TYPE, copy=False).tobytes())
+        self._offsets.write(offsets.astype(_OFFSET_DTYPE, copy=False).tobytes())
         self._end += int(rows.offsets[-1])
 
     def mapped(self) -> RaggedArray:
         """What was written, mapped into memory; stays so when the files are closed."""
         self._values.flush()
         self._offsets.flush()
-        return RaggedArray(_map(self._values, self._dtype), _map(self._offsets, _OFFSET_TYPE))
+        return RaggedArray(_map(self._values, self._dtype), _map(self._offsets, _OFFSET_DTYPE))
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def open_ragged(folder: Path, name: str, dtype: DTypeLike) -> RaggedArray:
     """
     values, offsets = _paths(folder, name)
     with open_regular(values) as value_file, open_regular(offsets) as offset_file:
-        found = RaggedArray(_map(value_file, np.dtype(dtype)), _map(offset_file, _OFFSET_TYPE))
+        found = RaggedArray(_map(value_file, np.dtype(dtype)), _map(offset_file, _OFFSET_DTYPE))
     if not len(found.offsets):
         raise ValueError(f"{offsets}: is empty")
     return found

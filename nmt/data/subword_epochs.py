@@ -99,12 +99,12 @@ class SubwordEpoch:
 
     def _collect(self, blocks: Iterator[EpochTokens]) -> EpochTokens:
         folder = self._corpus.folder.parent
-        source_type = self._corpus.source_side.tokens.dtype
-        target_type = self._corpus.target_side.tokens.dtype
+        source_dtype = self._corpus.source_side.tokens.dtype
+        target_dtype = self._corpus.target_side.tokens.dtype
         try:
             with (
-                temporary_ragged(folder, source_type) as source,
-                temporary_ragged(folder, target_type) as target,
+                temporary_ragged(folder, source_dtype) as source,
+                temporary_ragged(folder, target_dtype) as target,
             ):
                 for block in blocks:
                     source.append(block.source)

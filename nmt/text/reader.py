@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nmt.alignment.units import AlignmentUnits
 from nmt.core.special_tokens import UNK
-from nmt.text.unit_tokens import UnitTokens, merge_crossed, one_to_one
+from nmt.text.unit_tokens import UnitTokens, merge_units_that_share_tokens, one_to_one
 
 Item = TypeVar("Item", bound=Sized)
 """A line of text, or a grid; its length is the memory that it takes: characters, or numbers."""
@@ -49,7 +49,7 @@ class SourceReader(ABC, Generic[Item]):
 
     @property
     @abstractmethod
-    def token_type(self) -> np.dtype[Any]:
+    def token_dtype(self) -> np.dtype[Any]:
         """What one token is on disk; of vectors, an array type."""
 
     @abstractmethod
@@ -84,7 +84,7 @@ class SourceReader(ABC, Generic[Item]):
         They are its words; in a script without spaces they are the characters of a token.
         """
         units = self.split_units(sentence, "auto")
-        words, word_of_token = merge_crossed(units)
+        words, word_of_token = merge_units_that_share_tokens(units)
         return EncodedWords(sentence.ids, words, word_of_token)
 
     @abstractmethod

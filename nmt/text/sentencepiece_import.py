@@ -55,7 +55,7 @@ def load_sentencepiece(
         model = parse_model(read_regular(path, MAX_MODEL_BYTES))
         adopted = SentencePieceTokenizer(
             normalizer,
-            adopt_model(model),
+            convert_model(model),
             model_type=cast(ModelType, model.model_type),
             sampling_alpha=sampling_alpha,
         )
@@ -83,7 +83,7 @@ def _normalization(name: str) -> Normalizer:
     return Normalizer("nfkc", lowercase=name.endswith("_cf"))
 
 
-def adopt_model(model: SentencePieceModel) -> bytes:
+def convert_model(model: SentencePieceModel) -> bytes:
     """Return a model of another tool as a file in the form of those that nmt trains.
 
     Control symbols besides pad, unk, bos and eos, and unused pieces, are left out: no text has

@@ -14,7 +14,7 @@ from nmt.text.tokenizer import FORMAT_VERSION, SavedTokenizer, Tokenizer, sha256
 DESCRIPTION: Final = "tokenizer.json"
 MAX_MODEL_BYTES: Final = 2**25
 """Limit of a model file; half a million subwords take less."""
-_MEND: Final = "copy the folder again from where the tokenizer was trained, or train anew"
+_REMEDY: Final = "copy the folder again from where the tokenizer was trained, or train anew"
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
@@ -106,11 +106,11 @@ def read_tokenizer(folder: Path) -> SavedTokenizer:
         saved = SavedTokenizer.from_description(description, _read(model_path, MAX_MODEL_BYTES))
         expected = description["model_sha256"], description["fingerprint"]
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: damaged (it does not describe a tokenizer); {_MEND}") from error
+        raise RunError(f"{path}: damaged (it does not describe a tokenizer); {_REMEDY}") from error
     if sha256(saved.model) != expected[0]:
-        raise RunError(f"{model_path}: damaged (its checksum is not that of {path}); {_MEND}")
+        raise RunError(f"{model_path}: damaged (its checksum is not that of {path}); {_REMEDY}")
     if saved.fingerprint() != expected[1]:
-        raise RunError(f"{path}: damaged or edited (its checksum is wrong); {_MEND}")
+        raise RunError(f"{path}: damaged or edited (its checksum is wrong); {_REMEDY}")
     return saved
 
 
@@ -125,9 +125,9 @@ def _read(path: Path, max_bytes: int) -> bytes:
     try:
         return read_regular(path, max_bytes)
     except FileNotFoundError:
-        raise RunError(f"{path}: this file of the tokenizer is missing; {_MEND}") from None
+        raise RunError(f"{path}: this file of the tokenizer is missing; {_REMEDY}") from None
     except OSError as error:
         raise RunError(
             f"{path}: this file of the tokenizer cannot be read ({error.strerror or error}); "
-            "make it readable, or " + _MEND
+            "make it readable, or " + _REMEDY
         ) from error

@@ -196,7 +196,7 @@ class Tokenizer(SourceReader[str]):
         )
 
     @property
-    def token_type(self) -> np.dtype[Any]:
+    def token_dtype(self) -> np.dtype[Any]:
         """The smallest unsigned type that holds every id."""
         return np.dtype("<u2" if len(self) <= 2**16 else "<u4")
 

@@ -128,7 +128,7 @@ def _overlap(sizes: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArra
     return of_tokens
 
 
-def merge_crossed(units: UnitTokens) -> tuple[list[str], list[int]]:
+def merge_units_that_share_tokens(units: UnitTokens) -> tuple[list[str], list[int]]:
     """Merge neighbouring units that share a token; return the texts, and the one of each token."""
     texts: list[str] = []
     of_token = [0] * len(units.sizes)

@@ -35,12 +35,14 @@ class SentencePair(NamedTuple):
     alignment: tuple[tuple[int, int], ...]
 
 
-def render(sentence: Sentence) -> SentencePair:
-    """The sentence in both languages; words that share a sense are aligned."""
-    return _translate(sentence, sentence.english())
+def render(sentence: Sentence, english: list[Token] | None = None) -> SentencePair:
+    """The sentence in both languages; words that share a sense are aligned.
 
-
-def _translate(sentence: Sentence, english: list[Token]) -> SentencePair:
+    Args:
+        sentence: the tree.
+        english: its English words, where they are known.
+    """
+    english = english or sentence.english()
     german = sentence.german()
     positions: dict[Sense, list[int]] = {}
     for i, word in enumerate(english):
@@ -89,7 +91,7 @@ def _sample(
         sentence = sampler.sentence(rng.randint(min_length, max_length))
         english = sentence.english()
         if min_length <= len(english) <= max_length and is_in_split(split, _text(english[:-1])):
-            yield _translate(sentence, english)
+            yield render(sentence, english)
 
 
 def is_in_split(split: str, text: str) -> bool:

@@ -14,7 +14,7 @@ from sentencepiece import SentencePieceProcessor
 from nmt.core.errors import RunError
 from nmt.core.special_tokens import BOS, EOS, UNK
 from nmt.text.normalization import Normalizer
-from nmt.text.sentencepiece_import import adopt_model, load_sentencepiece
+from nmt.text.sentencepiece_import import convert_model, load_sentencepiece
 from nmt.text.sentencepiece_model import (
     BYTE,
     NORMAL,
@@ -191,16 +191,16 @@ def test_a_spoilt_model_is_not_adopted(
     spoil: Callable[[SentencePieceModel], SentencePieceModel], made: Any
 ) -> None:
     model = parse_model(made()[1].read_bytes())
-    adopt_model(model)
+    convert_model(model)
     with pytest.raises(ValueError, match=r"^(it|a piece|the score|its) "):
-        adopt_model(spoil(model))
+        convert_model(spoil(model))
 
 
 def test_a_saved_model_must_have_the_form_of_a_trained_one(made: Any, subwords: Any) -> None:
     for tokenizer in subwords.values():
         check_model(parse_model(tokenizer.saved().model))
     model = parse_model(made()[1].read_bytes())
-    adopted = parse_model(adopt_model(model))
+    adopted = parse_model(convert_model(model))
     check_model(adopted)
     for spoilt in (
         model,

@@ -10,7 +10,7 @@ from nmt.text.normalization import Normalizer
 from nmt.text.reader import EncodedWords
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
 from nmt.text.tokenizer import Tokenizer
-from nmt.text.unit_tokens import merge_crossed, split_sentence
+from nmt.text.unit_tokens import merge_units_that_share_tokens, split_sentence
 from nmt.text.words import WordTrainer
 
 
@@ -133,8 +133,8 @@ def test_words_written_for_tokens_are_the_units(tokenizer):
 
 def test_the_smallest_parts_of_a_source_are_words_or_the_text_of_tokens() -> None:
     units = split("ab 我爱你。 c", [0, 0, 1, 1, 2], [1, 1, 2, 2, 1])
-    assert merge_crossed(units) == (["ab", "我爱", "你。", "c"], [0, 0, 1, 2, 3])
-    assert merge_crossed(split("", [], [])) == ([], [])
+    assert merge_units_that_share_tokens(units) == (["ab", "我爱", "你。", "c"], [0, 0, 1, 2, 3])
+    assert merge_units_that_share_tokens(split("", [], [])) == ([], [])
 
 
 def test_the_smallest_parts_of_unsegmented_text_are_not_the_sentence(tokenizer):

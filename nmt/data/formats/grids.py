@@ -67,7 +67,7 @@ def read_grids(path: Path) -> Iterator[Grid]:
     """
     require_regular(path)
     message = f"{path}: no .npz file of arrays, or a damaged one; write it with numpy.savez"
-    with _damage_told(message), open_binary(path) as file:
+    with _reporting_damage(message), open_binary(path) as file:
         if file.peek(len(MAGIC_PREFIX)).startswith(MAGIC_PREFIX):
             raise DataError(f"{path}: one array; grids are read from an .npz file of arrays")
         with zipfile.ZipFile(file) as archive:
@@ -75,7 +75,7 @@ def read_grids(path: Path) -> Iterator[Grid]:
 
 
 @contextmanager
-def _damage_told(message: str) -> Iterator[None]:
+def _reporting_damage(message: str) -> Iterator[None]:
     """Say so where a file is damaged: zipfile and NumPy raise a dozen types of exceptions."""
     try:
         yield
@@ -105,7 +105,7 @@ def _read_array(
 ) -> Iterator[Grid]:
     """Read the grid, or the grids, of an array that must have so many dimensions."""
     message = f"{path}: array {name}: pickled or damaged, and not loaded; save plain numbers"
-    with _damage_told(message), open_array(archive, info) as array:
+    with _reporting_damage(message), open_array(archive, info) as array:
         _check(array, path, name, num_dimensions)
         for index, values in enumerate(array.rows(_NUM_DIMENSIONS)):
             place = name if num_dimensions == _NUM_DIMENSIONS else f"{name}[{index}]"
@@ -171,7 +171,7 @@ class GridReader(SourceReader[Grid]):
         return self.channels
 
     @property
-    def token_type(self) -> np.dtype[Any]:
+    def token_dtype(self) -> np.dtype[Any]:
         """Of a cell: C channels, row, column."""
         return np.dtype(("<f4", (self.channels + NUM_POSITIONS,)))
 
