@@ -7,9 +7,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
-from nmt.config.experiment import Config, TokenizerConfig
+from nmt.config.experiment import TokenizerConfig
 from nmt.config.messages import blank_missing
-from nmt.config.option_paths import group_in
+from nmt.config.option_paths import find_default
 from nmt.config.tree import KeyPath, Tree, at, format_path
 from nmt.config.versions import upgrade
 from nmt.config.yaml import parse_yaml, read_yaml
@@ -175,22 +175,10 @@ def _merge(below: Any, above: Any, path: KeyPath, layer: Layer) -> Any:
         below = {"name": below}  # the short form of a plug-in
     if not isinstance(below, dict):
         return above
-    if "name" in above and above["name"] != below.get("name", _default_name(path)):
+    if "name" in above and above["name"] != below.get("name", find_default(path)):
         kept = TokenizerConfig.model_fields if path == ("tokenizer",) else ()
         below = {key: value for key, value in below.items() if key in kept}
     merged = {
         key: _merge(below.get(key), value, (*path, key), layer) for key, value in above.items()
     }
     return below | merged
-
-
-def _default_name(path: KeyPath) -> str | None:
-    """Return the plug-in at a path where none is named."""
-    model: Any = Config
-    default = None
-    for part in path:
-        field = getattr(model, "model_fields", {}).get(part)
-        if field is None:
-            return None
-        model, default = group_in(field.annotation), field.get_default(call_default_factory=True)
-    return getattr(default, "name", None)

@@ -1,4 +1,4 @@
-"""Where in the tree of options a name is: for who wrote an option at the wrong place."""
+"""Paths in the tree of options: where a name is, and what is there by default."""
 
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -9,12 +9,25 @@ from pydantic.fields import FieldInfo
 from nmt.config.base import Variants
 from nmt.config.experiment import Config
 from nmt.config.registry import Table
+from nmt.config.tree import KeyPath
 
 
 def option_paths(name: str) -> list[str]:
     """Return the dotted keys that end in a name, in the order of the tree; import no part."""
     keys = _walk(Config, "")
     return list(dict.fromkeys(key for key in keys if key.rpartition(".")[2] == name))
+
+
+def find_default(path: KeyPath) -> str | None:
+    """Return the name of the default plug-in at a path of the tree, if any."""
+    model: Any = Config
+    default = None
+    for part in path:
+        field = getattr(model, "model_fields", {}).get(part)
+        if field is None:
+            return None
+        model, default = group_in(field.annotation), field.get_default(call_default_factory=True)
+    return getattr(default, "name", None)
 
 
 def _walk(model: type[BaseModel], above: str) -> Iterator[str]:

@@ -78,6 +78,7 @@ class Metric(ABC):
             score = replace(score, signature=score.signature + _COMPOSED)
         return score
 
+    @abstractmethod
     def p_value(
         self, baseline: Sequence[str], hypotheses: Sequence[str], *references: Sequence[str]
     ) -> float:
@@ -88,21 +89,10 @@ class Metric(ABC):
             hypotheses: translations of the other.
             references: one set of references, a line for each translation, or more such sets.
         """
-        sets = list(map(to_nfc, references))
-        return self._p_value(to_nfc(baseline), to_nfc(hypotheses), sets)
 
     @abstractmethod
     def _score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         """Score at least one translation against sets of as many references, all in NFC."""
-
-    @abstractmethod
-    def _p_value(
-        self,
-        baseline: Sequence[str],
-        hypotheses: Sequence[str],
-        references: Sequence[Sequence[str]],
-    ) -> float:
-        """Do what `p_value` says on text in NFC."""
 
 
 def to_nfc(lines: Iterable[str]) -> list[str]:

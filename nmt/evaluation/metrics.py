@@ -17,7 +17,7 @@ from sacrebleu.metrics.ter import TER
 from sacrebleu.significance import PairedTest
 
 from nmt.evaluation.bleu_tokenizers import AUTO, load_tokenizer, resolve_tokenizer
-from nmt.evaluation.metric import Metric as Metric, Score as Score
+from nmt.evaluation.metric import Metric as Metric, Score as Score, to_nfc
 
 BleuTokenizer = Literal["auto", "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "none"]
 
@@ -52,16 +52,15 @@ class SacrebleuMetric(Metric):
         value = float(scorer.corpus_score(list(hypotheses), list(map(list, references))).score)
         return Score(self.label, value, self._signature(scorer))
 
-    def _p_value(
-        self,
-        baseline: Sequence[str],
-        hypotheses: Sequence[str],
-        references: Sequence[Sequence[str]],
+    def p_value(
+        self, baseline: Sequence[str], hypotheses: Sequence[str], *references: Sequence[str]
     ) -> float:
+        """Return the p-value of the paired bootstrap (Koehn 2004)."""
+        sets = list(map(to_nfc, references))
         test = PairedTest(
-            [("baseline", baseline), ("system", hypotheses)],
-            {self.name: self.make_scorer(line for lines in references for line in lines)},
-            references,
+            [("baseline", to_nfc(baseline)), ("system", to_nfc(hypotheses))],
+            {self.name: self.make_scorer(line for lines in sets for line in lines)},
+            sets,
             test_type="bs",
             n_samples=NUM_RESAMPLES,
         )

@@ -340,7 +340,7 @@ def test_the_best_penalties_are_written_where_they_are_significantly_better(
             compared.append((baseline[0], hypotheses[0]))
             return p_value
 
-        _score = _p_value = Metric.__call__
+        _score = Metric.__call__
 
     def translate(self: Translator, lines: list[str]) -> list[Translation]:
         scoring = self.runner.search.scoring
