@@ -101,8 +101,7 @@ def open_resume_state(
         if name is not None:
             with open_binary(name) as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
-    paths = {argument: Path(os.path.realpath(path)) for argument, path in outputs.items()}
-    return ResumeState(paths, digest.hexdigest(), resume=resume)
+    return ResumeState(outputs, digest.hexdigest(), resume=resume)
 
 
 class State(BaseModel, frozen=True, strict=True, extra="forbid"):
@@ -123,7 +122,7 @@ class ResumeState:
     """Keeps the state file of one translation.
 
     Args:
-        paths: argument -> the output that is written for it, the first the main one.
+        paths: argument -> the output that is written for it; the state lies next to that of -o.
         fingerprint: of all that decides on the outputs; None: keep no state.
         resume: continue where the state file says; without one, begin.
 
@@ -135,8 +134,9 @@ class ResumeState:
     def __init__(
         self, paths: Mapping[str, Path], fingerprint: str | None, *, resume: bool = False
     ) -> None:
-        self._paths = paths
-        self._path = state_file(next(iter(paths.values()), Path("stdout")))
+        self._given = paths
+        self._paths = {argument: Path(os.path.realpath(path)) for argument, path in paths.items()}
+        self._path = state_file(self._paths.get("-o", Path("stdout")))
         self._keeps = fingerprint is not None
         self._state = State(fingerprint=fingerprint or "")
         if resume and os.path.isfile(self._path):
@@ -172,7 +172,7 @@ class ResumeState:
         size = self._state.sizes.get(argument, 0)
         if size:
             os.truncate(partial_path(self._paths[argument]), size)
-        elif not is_stream(self._paths[argument]):
+        elif argument == "-o" and not is_stream(self._given[argument]):
             self._path.unlink(missing_ok=True)  # of what was there before
         return size
 

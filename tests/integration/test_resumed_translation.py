@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -34,12 +35,12 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def break_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Makes translation end with an error before the window of that number, from 1."""
-    from nmt.inference.translator import Translator
+    from nmt.inference.postprocessing import PostProcessor
 
-    whole = Translator._translate
+    whole = PostProcessor.__call__
     windows = [0, 10**9]
 
-    def translate(self: Translator, *arguments: Any) -> Any:
+    def process(self: PostProcessor, *arguments: Any) -> Any:
         windows[0] += 1
         if windows[0] == windows[1]:
             raise OSError("the power is gone")
@@ -48,7 +49,7 @@ def break_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     def at(number: int) -> None:
         windows[:] = [0, number]
 
-    monkeypatch.setattr(Translator, "_translate", translate)
+    monkeypatch.setattr(PostProcessor, "__call__", process)
     return at
 
 
@@ -225,6 +226,25 @@ def test_another_file_that_has_its_name_and_size_is_left_alone(
     Path("out").write_bytes(b"x" * size)
     nmt(*command, "--resume").assert_refused("out.partial: is missing or was cut short")
     assert Path("out").read_bytes() == b"x" * size
+
+
+def test_a_state_of_an_earlier_output_does_not_outlive_it(
+    nmt: Any, in_copy: Path, small_windows: None, break_off: Any
+) -> None:
+    write_input(Path("input.en"), 40)
+    break_off(3)
+    nmt("translate", "runs/tiny", "input.en", "-o", "out")
+    assert Path("out.state").exists()
+    break_off(2)
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=Path("pipe").write_text, args=("nine .\n" * 40,), daemon=True)
+    writer.start()
+    assert nmt("translate", "runs/tiny", "pipe", "-o", "out").code == 1
+    assert not Path("out.state").exists(), "the partial output is of the pipe, which cannot resume"
+    Path("aligned.state").write_text("a file of the user")
+    break_off(10**9)
+    assert nmt("translate", "runs/tiny", "input.en", "--alignments", "aligned").code == 0
+    assert Path("aligned.state").read_text() == "a file of the user"
 
 
 def test_only_regular_files_are_resumed(nmt: Any, in_copy: Path) -> None:
