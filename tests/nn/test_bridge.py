@@ -12,19 +12,19 @@ def encoded() -> EncoderOutput:
 
 
 @pytest.mark.parametrize("name", sorted(BRIDGES))
-def test_one_state_for_each_layer(name: str) -> None:
+def test_bridge_gives_one_state_per_layer(name: str) -> None:
     bridge = BRIDGES[name](4, 6, 3)
     assert bridge(encoded()).shape == (2, 3, 6)
 
 
-def test_final_reads_the_top_layers_end() -> None:
+def test_final_bridge_reads_the_last_states_of_the_top_layer() -> None:
     bridge = FinalBridge(4, 6, 1)
     given = encoded()
     expected = torch.tanh(bridge.projection(given.final[:, 1]))
     torch.testing.assert_close(bridge(given)[:, 0], expected)
 
 
-def test_mean_leaves_padding_out() -> None:
+def test_mean_bridge_ignores_padding() -> None:
     bridge = MeanBridge(4, 6, 1)
     given = encoded()
     mean = torch.stack([given.states[0, :2].mean(0), given.states[1].mean(0)])
@@ -45,5 +45,5 @@ def test_each_layer_has_rows_of_its_own(kind: type[FinalBridge]) -> None:
         torch.testing.assert_close(states[:, layer], one(given)[:, 0])
 
 
-def test_zero_is_zero() -> None:
+def test_zero_bridge_gives_zeros() -> None:
     assert not BRIDGES["zero"](4, 6, 3)(encoded()).any()

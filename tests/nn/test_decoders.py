@@ -200,7 +200,7 @@ EQUATIONS: dict[str, tuple[Any, Callable[..., Any], dict[str, bool]]] = {
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("cell", [GRU, LSTM])
 @pytest.mark.parametrize("wiring", EQUATIONS)
-def test_a_decoder_is_its_equations(
+def test_decoder_equals_its_equations(
     wiring: str, cell: type[Cell], layers: int, residual: bool
 ) -> None:
     kind, equations, options = EQUATIONS[wiring]
@@ -225,7 +225,7 @@ def test_a_decoder_is_its_equations(
 
 @pytest.mark.parametrize("cell", [GRU, LSTM])
 @pytest.mark.parametrize("kind", [BahdanauDecoder, ConditionalDecoder, LuongDecoder])
-def test_all_that_a_fused_decoder_is_given_gets_the_gradient_of_the_plain_loop(
+def test_fused_decoder_inputs_get_the_gradients_of_the_plain_loop(
     kind: Any, cell: type[Cell]
 ) -> None:
     """The vector that is fed first, too: who goes on from a state may train what made it."""

@@ -49,9 +49,7 @@ def test_probabilities_are_averaged_worked_by_hand(batch: Batch) -> None:
 
 
 @pytest.mark.parametrize("space", ["log", "linear"])
-def test_steps_are_teacher_forcing_and_their_states_are_moved_together(
-    batch: Batch, space: Space
-) -> None:
+def test_ensemble_steps_equal_teacher_forcing(batch: Batch, space: Space) -> None:
     members = [make_model(1), make_model(2, attention=None), make_model(3)]
     ensemble = Ensemble(members, space=space)
     state = repeat(ensemble.read(batch.source, batch.source_lengths, with_coverage=True), 2)
@@ -69,7 +67,7 @@ def test_steps_are_teacher_forcing_and_their_states_are_moved_together(
     torch.testing.assert_close(coverage.again, (lookers[0] + lookers[1]) / 2)
 
 
-def test_who_looks_nowhere_does_not_dim_what_the_others_see(batch: Batch) -> None:
+def test_members_without_attention_do_not_dilute_the_weights(batch: Batch) -> None:
     looker = make_model(1)
     ensemble = Ensemble([looker, make_model(2, attention=None)])
     assert ensemble.has_attention
@@ -77,7 +75,7 @@ def test_who_looks_nowhere_does_not_dim_what_the_others_see(batch: Batch) -> Non
     assert not Ensemble([make_model(2, attention=None)]).has_attention
 
 
-def test_what_is_impossible_to_one_is_so_in_log_space_alone() -> None:
+def test_zero_probability_of_one_member_stays_zero_in_log_space_only() -> None:
     sure = torch.tensor([[0.0, -math.inf]])
     open_ = torch.tensor([[0.0, 0.0]])
     log = Ensemble([make_model(1)], space="log")._average([sure, open_])

@@ -232,7 +232,7 @@ def test_every_parameter_gets_a_gradient(model: Model) -> None:
 @pytest.mark.parametrize("score", [name for name, score in SCORES.items() if score.tape])
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize("wiring", list(FUSED))
-def test_the_fused_decoder_equals_the_plain_one_in_values_and_gradients(
+def test_fused_decoder_equals_the_plain_loop_in_values_and_gradients(
     wiring: str, cell: str, score: str
 ) -> None:
     parts: dict[str, Any] = {"cell": cell, "score": score, "dropout": 0.3}
@@ -256,7 +256,7 @@ def test_the_fused_decoder_equals_the_plain_one_in_values_and_gradients(
 
 
 @pytest.mark.parametrize("wiring", list(FUSED))
-def test_the_fused_decoder_stands_aside_for_other_parts(wiring: str) -> None:
+def test_parts_without_a_fast_path_run_the_plain_loop(wiring: str) -> None:
     for parts in (
         {"cell": "layer_norm_lstm"},
         {"cell": "layer_norm_gru"},
@@ -393,7 +393,7 @@ def test_scheduled_sampling_draws_for_each_word_by_itself() -> None:
     assert (own[:, 1:].sum(1).bincount() > 10).all(), "some words of a sentence, and not others"
 
 
-def test_scheduled_sampling_keeps_weights_and_choices_of_each_word_in_order() -> None:
+def test_scheduled_sampling_keeps_weights_and_sampled_positions_in_order() -> None:
     model, batch = make_model().eval(), make_batch()
     state = model.start(model.encode(batch.source, batch.source_lengths))
     sampled = model._decode_with_sampling(batch.decoder_input, state, 0.0)

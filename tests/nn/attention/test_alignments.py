@@ -112,7 +112,7 @@ def test_entmax_goes_from_softmax_to_sparsemax() -> None:
         torch.testing.assert_close(found, expected, rtol=0, atol=tolerance)
 
 
-def test_a_learned_alpha_starts_where_it_is_told_and_gets_a_gradient() -> None:
+def test_learned_alpha_starts_at_alpha_and_gets_a_gradient() -> None:
     scores = torch.randn(1, 2, 5)
     learned = EntmaxAlignment(QUERY, alpha=1.5, learn_alpha=True)
     weights = align(learned, scores).weights

@@ -74,7 +74,7 @@ def test_shapes_and_weights(attention: BaseAttention) -> None:
         torch.testing.assert_close(seen.context, seen.weights @ values)
 
 
-def test_what_stands_at_padding_changes_nothing(attention: BaseAttention) -> None:
+def test_vectors_at_padding_change_nothing(attention: BaseAttention) -> None:
     query, values = given(attention)
     before = look(attention, query, values).context
     values[1, 1:] = 1e6
@@ -94,7 +94,7 @@ def test_steps_equal_one_call(attention: BaseAttention) -> None:
     torch.testing.assert_close(together.context, torch.cat([step.context for step in steps], 1))
 
 
-def test_the_past_moves_with_its_sentence(attention: BaseAttention) -> None:
+def test_attention_state_moves_with_its_sentence(attention: BaseAttention) -> None:
     query, values = given(attention)
     memory, rows = attention.prepare(values, MASK), torch.tensor([1, 0, 0])
     state = attention(query[:, :2], memory).state
@@ -115,7 +115,7 @@ def test_gradients_are_those_of_finite_differences(attention: BaseAttention) -> 
     assert torch.autograd.gradcheck(context, (query, values), fast_mode=True)
 
 
-def test_what_comes_first_does_not_see_what_comes_later(attention: BaseAttention) -> None:
+def test_earlier_steps_do_not_depend_on_later_ones(attention: BaseAttention) -> None:
     query, values = given(attention)
     before = look(attention, query, values).weights
     query[:, 3:] += 1.0
@@ -209,7 +209,7 @@ def test_multi_head_by_hand() -> None:
     torch.testing.assert_close(seen.weights, torch.tensor([[[0.5, 0.5]]]))
 
 
-def test_a_fixed_context_is_the_summary_at_each_step() -> None:
+def test_fixed_context_is_the_summary_at_each_step() -> None:
     attention = FixedContext()
     query, values = given(attention)
     summary = torch.randn(2, VALUE, dtype=torch.double)
@@ -218,7 +218,7 @@ def test_a_fixed_context_is_the_summary_at_each_step() -> None:
     assert seen.weights.shape == (2, 5, 3) and (seen.weights == 0).all()
 
 
-def test_the_choices_of_heads_add_up() -> None:
+def test_sampled_alignments_of_heads_add_up() -> None:
     """Each head draws one of two equal positions, or takes the expectation, for itself."""
     attention = MultiHeadAttention(
         lambda query, value: Attention(DotScore(query, value), HardAlignment(query, expected=0.5)),

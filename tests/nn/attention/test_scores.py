@@ -109,7 +109,7 @@ def test_additive_by_hand() -> None:
     assert found.item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_additive_is_as_wide_as_the_query_unless_told() -> None:
+def test_additive_hidden_size_defaults_to_the_query_size() -> None:
     assert AdditiveScore(QUERY, VALUE).direction.in_features == QUERY
     assert AdditiveScore(QUERY, VALUE, hidden_size=9).direction.in_features == 9
 

@@ -37,7 +37,7 @@ def test_the_last_states_are_each_directions_last() -> None:
     torch.testing.assert_close(encoded.final[:, 0, 5:], encoded.states[:, 0, 5:])
 
 
-def test_reading_backwards_is_reading_the_mirror() -> None:
+def test_backward_direction_equals_forward_over_reversed_input() -> None:
     torch.manual_seed(1)
     encoder = RecurrentEncoder(lambda size: GRU(size, 5), 4)
     (cells,) = encoder.layers

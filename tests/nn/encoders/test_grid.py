@@ -49,7 +49,7 @@ def test_the_same_cell_at_another_place_is_another_vector(embedding: GridEmbeddi
     assert distances.min() > 1e-3
 
 
-def test_a_cell_does_not_see_the_others(embedding: GridEmbedding) -> None:
+def test_grid_cells_are_encoded_independently(embedding: GridEmbedding) -> None:
     features = torch.randn(3, 4, 3, dtype=torch.double)
     before = embedding(cells_of(features))
     features[1, 2] = 7.0

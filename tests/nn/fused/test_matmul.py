@@ -33,7 +33,9 @@ def whole(*shape: int, kind: torch.dtype) -> Tensor:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("left_layout", LAYOUTS)
 @pytest.mark.parametrize("right_layout", LAYOUTS)
-def test_products_and_sums(kind: torch.dtype, left_layout: str, right_layout: str) -> None:
+def test_matmul_and_addmm_equal_exact_products(
+    kind: torch.dtype, left_layout: str, right_layout: str
+) -> None:
     left = laid_out(whole(5, 7, kind=kind), left_layout)
     right = laid_out(whole(7, 6, kind=kind), right_layout)
     row, base = whole(6, kind=kind), laid_out(whole(5, 6, kind=kind), left_layout)

@@ -61,7 +61,7 @@ def test_queries_and_keys_may_be_as_large_as_half_of_what_there_is() -> None:
     assert d_direction is not None and d_direction.isfinite().all()
 
 
-def test_a_tape_keeps_nothing_of_the_query_before() -> None:
+def test_tape_keeps_no_state_between_queries() -> None:
     keys = torch.tensor([[[1.0], [2.0]]])
     tape = AdditiveTape(keys, torch.ones(1))
     first = tape.scores(torch.zeros(1, 1))

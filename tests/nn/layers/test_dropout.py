@@ -4,18 +4,18 @@ import torch
 from nmt.nn.layers.dropout import Dropout
 
 
-def test_is_the_identity_in_evaluation() -> None:
+def test_dropout_is_the_identity_in_evaluation() -> None:
     inputs = torch.randn(3, 4)
     assert Dropout(0.5).eval()(inputs) is inputs
 
 
-def test_is_the_identity_at_probability_zero() -> None:
+def test_dropout_is_the_identity_at_probability_zero() -> None:
     inputs = torch.randn(3, 4)
     assert Dropout(0.0)(inputs) is inputs
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.3, 0.5, 0.9])
-def test_zeroes_the_asked_share_and_keeps_the_mean(probability: float) -> None:
+def test_dropout_zeroes_its_share_and_keeps_the_mean(probability: float) -> None:
     torch.manual_seed(1)
     outputs = Dropout(probability)(torch.ones(1000, 1000))
     # A million coin flips: the share strays by less than five standard deviations.
@@ -57,7 +57,7 @@ def test_the_gradient_has_the_same_mask() -> None:
     torch.testing.assert_close(inputs.grad, outputs.detach())
 
 
-def test_a_size_that_four_does_not_divide() -> None:
+def test_dropout_of_a_size_not_divisible_by_four() -> None:
     assert Dropout(0.5)(torch.ones(3, 7)).shape == (3, 7)
 
 

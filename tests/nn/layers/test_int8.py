@@ -21,7 +21,7 @@ SIZES = {
 }
 
 
-def test_a_product_by_hand() -> None:
+def test_int8_product_equals_a_worked_example() -> None:
     # Row 0 has scale 1/127 (its largest is 1), row 1 scale 2/127: 0.5 becomes 32 (31.75 rounded).
     weight = Int8Weight.of(torch.tensor([[1.0, -0.5], [2.0, 0.5]]))
     assert weight.values.tolist() == [[127, -64], [127, 32]]
@@ -39,7 +39,7 @@ def test_a_product_by_hand() -> None:
     size=st.sampled_from([1e-20, 1e-3, 1.0, 1e6]),
     seed=st.integers(0, 100),
 )
-def test_no_further_off_than_rounding_allows(
+def test_int8_error_is_within_rounding(
     rows: int, width: int, outputs: int, size: float, seed: int
 ) -> None:
     torch.manual_seed(seed)
@@ -53,12 +53,12 @@ def test_no_further_off_than_rounding_allows(
     assert (error <= bound + width * torch.outer(half_x, half_w) + 1e-5 * (size + 1)).all()
 
 
-def test_zeros_stay_zeros() -> None:
+def test_int8_of_zeros_is_zero() -> None:
     weight = Int8Weight.of(torch.zeros(2, 3))
     assert weight.multiply(torch.zeros(2, 3), None).tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
-def test_a_row_stands_for_itself() -> None:
+def test_int8_rows_do_not_depend_on_the_batch() -> None:
     torch.manual_seed(1)
     weight, bias = Int8Weight.of(torch.randn(100, 65)), torch.randn(100)
     inputs = torch.randn(40, 3, 65) * torch.logspace(-3, 3, 40)[:, None, None]
@@ -79,7 +79,7 @@ def test_a_row_stands_for_itself() -> None:
     ],
     ids=str,
 )
-def test_a_model_says_about_the_same_in_steps_as_at_once(form: dict[str, object]) -> None:
+def test_int8_steps_equal_one_call(form: dict[str, object]) -> None:
     groups = {key: {**SIZES.get(key, {}), **(form.get(key) or {})} for key in SIZES}
     given_attention = {"attention": form["attention"]} if "attention" in form else {}
     torch.manual_seed(1)
@@ -104,7 +104,7 @@ def test_a_model_says_about_the_same_in_steps_as_at_once(form: dict[str, object]
             assert 0 < (found - expected).abs().max() < 0.2
 
 
-def test_what_is_small_stays_as_it_is() -> None:
+def test_small_layers_are_not_quantized() -> None:
     module = nn.Sequential(nn.Linear(8, 8), nn.Linear(1, 9000), nn.Linear(64, 64))
     quantize(module)
     assert [type(layer) for layer in module] == [nn.Linear, nn.Linear, Int8Linear]
@@ -117,7 +117,7 @@ def test_the_operator_for_graphs_is_the_product() -> None:
     assert torch.equal(product, quantised.multiply(inputs, None))
 
 
-def test_some_outputs_alone() -> None:
+def test_restricted_int8_layer_equals_rows_of_the_whole() -> None:
     layer, rows = Int8Linear.of(torch.nn.Linear(8, 6)), torch.tensor([4, 0])
     inputs = torch.randn(3, 8)
     torch.testing.assert_close(layer.restrict(rows)(inputs), layer(inputs)[:, rows])

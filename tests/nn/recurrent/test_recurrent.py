@@ -21,7 +21,7 @@ def inputs() -> Tensor:
     return torch.randn(BATCH, STEPS, INPUT, dtype=torch.double)
 
 
-def test_a_sequence_is_its_steps(cell: Cell) -> None:
+def test_unroll_equals_single_steps(cell: Cell) -> None:
     projected = cell.project(inputs())
     state = torch.zeros(BATCH, cell.state_size, dtype=torch.double)
     states = cell.unroll(projected, state)
@@ -137,7 +137,7 @@ def test_fused_cells_run_under_autocast(kind: type[GRU] | type[LSTM]) -> None:
     assert cell.weight_hidden.grad is not None and cell.weight_hidden.grad.dtype == torch.float32
 
 
-def test_a_plain_rnn_is_torchs() -> None:
+def test_plain_rnn_agrees_with_torch() -> None:
     for activation in ("tanh", "relu"):
         ours = PlainRNN(INPUT, HIDDEN, activation=activation).double()  # type: ignore[arg-type]
         library = nn.RNN(INPUT, HIDDEN, nonlinearity=activation, batch_first=True).double()
@@ -202,7 +202,7 @@ def test_layer_norm_gru_by_its_formula() -> None:
 
 
 @pytest.mark.parametrize("name", ["layer_norm_gru", "layer_norm_lstm"])
-def test_layer_norm_knows_no_size_of_a_context_either(name: str) -> None:
+def test_layer_norm_removes_the_scale_of_a_context(name: str) -> None:
     torch.manual_seed(1)
     to_gates = CELLS[name](INPUT, HIDDEN).gates_from(3)
     context = torch.randn(2, 3)
@@ -235,7 +235,7 @@ def test_layer_norm_lstm_by_its_formula() -> None:
     torch.testing.assert_close(cell(cell.project(words), state), expected)
 
 
-def test_one_more_input_is_normalized_by_itself() -> None:
+def test_extra_inputs_have_their_own_layer_norm() -> None:
     torch.manual_seed(1)
     context = torch.randn(2, 3)
     lstm = LayerNormLSTM(INPUT, HIDDEN).gates_from(3)
@@ -265,7 +265,7 @@ def test_each_gate_starts_as_wide_as_glorot_has_it_for_one_layer(kind: type[Cell
     assert not cell.bias_hidden.any()
 
 
-def test_what_a_relu_reads_starts_small() -> None:
+def test_input_weights_of_a_relu_rnn_start_small() -> None:
     torch.manual_seed(1)
     cell = PlainRNN(60, 40, activation="relu")
     from_context = cell.gates_from(80)
@@ -274,7 +274,7 @@ def test_what_a_relu_reads_starts_small() -> None:
         assert weight.std().item() == pytest.approx(0.01, rel=0.05)
 
 
-def test_a_deep_gru_is_transitions_in_a_row() -> None:
+def test_deep_gru_equals_its_transitions_in_sequence() -> None:
     """The others are GRUs that read nothing: those of torch with an input of zeros."""
     torch.manual_seed(1)
     cell = DeepGRU(INPUT, HIDDEN, depth=3)

@@ -44,8 +44,8 @@ class StatefulScore(AdditiveScore):
 
     def start(self, keys: Keys, mask: Mask) -> Tensor:
         """Nothing was looked at: zeros, in float32 at least, as they are to be summed."""
-        kind = torch.promote_types(keys.dtype, torch.float32)
-        return torch.zeros(keys.shape[:2], dtype=kind, device=keys.device)
+        dtype = torch.promote_types(keys.dtype, torch.float32)
+        return torch.zeros(keys.shape[:2], dtype=dtype, device=keys.device)
 
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
         """Return the scores."""
