@@ -10,7 +10,6 @@ from torch import Tensor
 
 from nmt.core.batch import Batch
 from nmt.nn.attention.alignments.alignment import SampledAlignment
-from nmt.nn.decoders.decoder import DecoderOutput
 
 
 @dataclass(frozen=True)
@@ -113,39 +112,28 @@ GUIDED: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
 
 @dataclass(frozen=True)
 class AttentionLoss:
-    """The sum of all terms.
+    """The terms on the attention weights.
 
     Attributes:
         coverage: weight of `coverage_loss`.
         guided: weight of the guiding loss.
         guided_loss: which; see `GUIDED`.
-        reinforce: for alignments that sample.
     """
 
     coverage: float = 0.0
     guided: float = 0.0
     guided_loss: str = "cross_entropy"
-    reinforce: Reinforce = Reinforce()
 
-    def __call__(
-        self,
-        batch: Batch,
-        decoded: DecoderOutput,
-        log_probabilities: Float[Tensor, "B T"],
-    ) -> Float[Tensor, ""] | None:
-        """Return the sum over the words, to be added to the cross-entropy; None: no term.
+    def __call__(self, batch: Batch, weights: Float[Tensor, "B T S"]) -> list[Float[Tensor, ""]]:
+        """Return each term, weighted and summed over the words.
 
         Args:
             batch: with `alignment` where the attention is guided.
-            decoded: of the model.
-            log_probabilities: of the labels, without a gradient.
+            weights: where the attention looked.
         """
-        parts = []
+        terms = []
         if self.coverage > 0.0:
-            parts.append(self.coverage * coverage_loss(decoded.weights, batch.label_mask))
+            terms.append(self.coverage * coverage_loss(weights, batch.label_mask))
         if self.guided > 0.0 and batch.alignment is not None:
-            guide = GUIDED[self.guided_loss]
-            parts.append(self.guided * guide(decoded.weights, batch.alignment))
-        if decoded.sampled is not None:
-            parts.append(self.reinforce(decoded.sampled, log_probabilities, batch.label_mask))
-        return torch.stack(parts).sum() if parts else None
+            terms.append(self.guided * GUIDED[self.guided_loss](weights, batch.alignment))
+        return terms

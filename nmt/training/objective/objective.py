@@ -37,15 +37,17 @@ class Objective:
 
     Attributes:
         label_smoothing: share of the probability spread over all words.
-        attention: the terms on the attention.
+        attention: the terms on the attention weights; None: there are none.
         r_drop: weight of `symmetric_kl`; above 0, each sentence is read twice.
         precision: of the model's computation; the losses are float32 always.
+        reinforce: the term of alignments that sample.
     """
 
     label_smoothing: float = 0.0
-    attention: AttentionLoss = field(default_factory=AttentionLoss)
+    attention: AttentionLoss | None = None
     r_drop: float = 0.0
     precision: torch.dtype = torch.float32
+    reinforce: Reinforce = field(default_factory=Reinforce)
 
     def __call__(self, model: Model, batch: Batch, sampling_probability: float = 0.0) -> Losses:
         """Return the losses of a batch that is on the model's device.
@@ -64,9 +66,12 @@ class Objective:
             logits = model.projection(decoded.vectors) if has_two_passes else None
         words = self._token_loss(model, batch, decoded, logits)
         objective = words.objective
-        attention_loss = self.attention(batch, decoded, words.log_probabilities)
-        if attention_loss is not None:
-            objective = objective + attention_loss
+        terms = [] if self.attention is None else self.attention(batch, decoded.weights)
+        if decoded.sampled is not None:
+            rewards = words.log_probabilities
+            terms.append(self.reinforce(decoded.sampled, rewards, batch.label_mask))
+        if terms:
+            objective = objective + torch.stack(terms).sum()
         if logits is None:
             return Losses(objective, words.negative_log_likelihood)
         divergence = self.r_drop * symmetric_kl(logits, batch.labels)
@@ -91,13 +96,18 @@ class Objective:
 def build_objective(config: TrainingConfig, precision: torch.dtype) -> Objective:
     """Return the objective that the options describe."""
     guided, reinforce = config.guided_attention, config.reinforce
-    attention = AttentionLoss(
-        coverage=config.coverage_loss,
-        guided=0.0 if guided is None else guided.weight,
-        guided_loss="cross_entropy" if guided is None else guided.loss,
-        reinforce=Reinforce(reinforce.weight, reinforce.entropy, reinforce.discount),
+    attention = None
+    if guided is not None:
+        attention = AttentionLoss(config.coverage_loss, guided.weight, guided.loss)
+    elif config.coverage_loss > 0.0:
+        attention = AttentionLoss(config.coverage_loss)
+    return Objective(
+        config.label_smoothing,
+        attention,
+        config.r_drop,
+        precision,
+        Reinforce(reinforce.weight, reinforce.entropy, reinforce.discount),
     )
-    return Objective(config.label_smoothing, attention, config.r_drop, precision)
 
 
 def duplicate_batch(batch: Batch) -> Batch:

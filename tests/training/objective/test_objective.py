@@ -7,6 +7,7 @@ from torch import Tensor
 
 from nmt.config.training import TrainingConfig
 from nmt.data.loader import make_batch
+from nmt.nn.attention.alignments.alignment import SampledAlignment
 from nmt.training.objective.attention_loss import AttentionLoss, Reinforce
 from nmt.training.objective.cross_entropy import label_smoothed_cross_entropy
 from nmt.training.objective.objective import (
@@ -33,14 +34,30 @@ def test_of_words_alone() -> None:
 def test_what_is_asked_of_the_attention_is_added() -> None:
     decoded = tiny_model().decode(BATCH)
     attention = AttentionLoss(coverage=3.0)
-    beside = attention(BATCH, decoded, torch.zeros_like(BATCH.labels, dtype=torch.float32))
-    assert beside is not None
+    (coverage,) = attention(BATCH, decoded.weights)
     objective = Objective(0.1, attention)(tiny_model(), BATCH).objective
-    torch.testing.assert_close(objective, of_words(0.1)[0] + beside)
+    torch.testing.assert_close(objective, of_words(0.1)[0] + coverage)
 
 
-@pytest.mark.parametrize("attention", [AttentionLoss(), AttentionLoss(coverage=3.0)])
-def test_without_dropout_two_passes_agree_and_count_as_one(attention: AttentionLoss) -> None:
+def test_sampled_positions_add_their_loss_to_that_of_the_weights() -> None:
+    model = tiny_model()
+    decoded = model.decode(BATCH)
+    random = torch.rand(3, *BATCH.labels.shape)
+    sampled = SampledAlignment(-random[0], random[1], random[2] > 0.3)
+    model.decode = lambda *_: replace(decoded, sampled=sampled)  # type: ignore[method-assign]
+    coverage, reinforce = AttentionLoss(coverage=3.0), Reinforce(weight=5.0)
+    words = label_smoothed_cross_entropy(model.projection(decoded.vectors), BATCH.labels)
+    expected = (
+        words.objective
+        + coverage(BATCH, decoded.weights)[0]
+        + reinforce(sampled, words.log_probabilities, BATCH.label_mask)
+    )
+    found = Objective(attention=coverage, reinforce=reinforce)(model, BATCH).objective
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("attention", [None, AttentionLoss(coverage=3.0)])
+def test_without_dropout_two_passes_agree_and_count_as_one(attention: AttentionLoss | None) -> None:
     once = Objective(0.1, attention)(tiny_model(), BATCH)
     both = Objective(0.1, attention, r_drop=5.0)(tiny_model(), BATCH)
     torch.testing.assert_close(vars(both), vars(once))
@@ -68,12 +85,11 @@ def test_what_is_asked_of_the_attention_is_asked_of_both_passes() -> None:
     decoded = model.decode(both)
     logits = model.projection(decoded.vectors)
     words = label_smoothed_cross_entropy(logits, both.labels, 0.1)
-    beside = attention(both, decoded, words.log_probabilities)
-    assert beside is not None
+    (coverage,) = attention(both, decoded.weights)
     apart = symmetric_kl(logits, both.labels)
     torch.manual_seed(1)
     losses = Objective(0.1, attention, r_drop=2.0)(model, BATCH)
-    torch.testing.assert_close(losses.objective, (words.objective + beside) / 2 + 2.0 * apart)
+    torch.testing.assert_close(losses.objective, (words.objective + coverage) / 2 + 2.0 * apart)
     torch.testing.assert_close(losses.negative_log_likelihood, words.negative_log_likelihood / 2)
 
 
@@ -124,6 +140,6 @@ def test_every_option_reaches_the_objective() -> None:
             "reinforce": {"weight": 0.7, "entropy": 0.8, "discount": 0.9},
         }
     )
-    attention = AttentionLoss(0.4, 0.6, "squared_error", Reinforce(0.7, 0.8, 0.9))
+    attention = AttentionLoss(0.4, 0.6, "squared_error")
     found = build_objective(config, torch.bfloat16)
-    assert found == Objective(0.3, attention, 0.5, torch.bfloat16)
+    assert found == Objective(0.3, attention, 0.5, torch.bfloat16, Reinforce(0.7, 0.8, 0.9))
