@@ -193,7 +193,7 @@ def _symmetrized(
     how: str,
     folder: "RunDirectory",
 ) -> "Iterator[SentenceAlignment]":
-    """The alignments, with the links that they and those of the other direction come to."""
+    """Yield the alignments with the links of both directions made one."""
     from nmt.alignment.symmetrization import SYMMETRIZATIONS
 
     symmetrize = SYMMETRIZATIONS[how]

@@ -186,7 +186,7 @@ def _advise(config: "Config", state: "TrainingState", data: "PreparedData") -> N
 
 
 def _report_speed(state: "TrainingState", batches: "list[Batch]", num_batches: int) -> None:
-    """How fast this machine is, and how long training takes then."""
+    """Print how fast this machine is, and how long training takes."""
     import torch
 
     from nmt.cli.training_cost import measure_speed
@@ -211,7 +211,7 @@ def _report_speed(state: "TrainingState", batches: "list[Batch]", num_batches: i
 def describe_time(
     epoch_seconds: float, updates_per_epoch: int, max_epochs: int | None, max_updates: int | None
 ) -> str:
-    """How long an epoch takes, and all that the limits allow.
+    """Describe how long an epoch takes, and all that the limits allow.
 
     Args:
         epoch_seconds: for an epoch.

@@ -98,7 +98,7 @@ def _evaluate(
 
 
 def format_scores(titles: Sequence[str], scores: "Sequence[Score]") -> str:
-    """A table for the terminal: a line for each score, with its signature."""
+    """Return a table for the terminal: a line for each score, with its signature."""
     width = max(len(title) for title in titles)
     return "\n".join(
         f"{title:<{width}}  {score.value:6.2f}  {score.signature}"
@@ -107,7 +107,7 @@ def format_scores(titles: Sequence[str], scores: "Sequence[Score]") -> str:
 
 
 def _describe(decoding: "DecodingConfig") -> str:
-    """How it was translated, in words."""
+    """Return in words how the test set was translated."""
     size = f" of {decoding.beam_size}" if decoding.has_beam else ""
     parts = [f"{decoding.search.name} search{size}"]
     parts.append(f"length penalty {decoding.length_penalty.name}")
@@ -137,7 +137,7 @@ def _record(
     scores: "Sequence[Score]",
     num_sentences: int,
 ) -> dict[str, object]:
-    """All that is needed to tell what the figures are of."""
+    """Return the scores with all that is needed to reproduce them."""
     return {
         "run": arguments.run,
         "checkpoint": arguments.checkpoint,

@@ -1,4 +1,4 @@
-"""What `nmt evaluate` and `nmt tune` share: a held-out corpus, and metrics by name."""
+"""Held-out corpora and named metrics, for `nmt evaluate` and `nmt tune`."""
 
 import re
 from dataclasses import dataclass

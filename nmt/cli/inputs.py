@@ -1,4 +1,4 @@
-"""What the commands are given: pairs to score, lines or grids to translate."""
+"""Inputs of the commands: pairs to score, lines or grids to translate."""
 
 import os
 import sys
@@ -113,7 +113,7 @@ def read_text(names: Sequence[str], max_line_bytes: int = MAX_LINE_BYTES) -> Ite
 def read_constraints(
     prefixes: Path | None, constraints: Path | None, max_line_bytes: int = MAX_LINE_BYTES
 ) -> "Callable[[Iterator[Source]], Iterator[Input]]":
-    """Joins lines with what is asked of their translations, as they are read.
+    """Return a function that joins lines with the constraints on their translations, as they come.
 
     Args:
         prefixes: how each begins, line for line; None: anyhow. A line that is not UTF-8 is read as
@@ -167,7 +167,7 @@ def _read_grids(names: Sequence[str]) -> "Iterator[Grid]":
 
 
 def stdin_is_typed(names: Sequence[str]) -> bool:
-    """Whether the input that `read_input` reads is a person at a terminal."""
+    """Return whether the input that `read_input` reads is typed at a terminal."""
     return (not names or STDIN in names) and sys.stdin.isatty()
 
 

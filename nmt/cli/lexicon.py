@@ -108,7 +108,7 @@ def _make(run: "Run", arguments: Arguments) -> int:
 
 
 def _write(lexicon: "Lexicon", source: "Tokenizer", target: "Tokenizer", stream: TextIO) -> None:
-    """A line for each entry, best first."""
+    """Write a line for each entry, best first."""
     for token in range(len(SPECIAL_SYMBOLS), len(source)):  # what is before is the empty word's
         name = source.pieces([token])[0]
         pieces = target.pieces(lexicon.candidates[token].tolist())

@@ -61,7 +61,7 @@ _EPILOG: Final = """examples:
 
 
 class Command(Protocol):
-    """What a module of `nmt.cli` holds; its docstring is the help of the command."""
+    """A module of `nmt.cli`; its docstring is the help of the command."""
 
     Arguments: Any  # a frozen dataclass
 
@@ -267,7 +267,7 @@ def _require_working_directory() -> None:
 
 @contextmanager
 def _at_sigterm(handler: _Handler) -> Iterator[None]:
-    """Inside, have SIGTERM handled so."""
+    """Handle SIGTERM by `handler` inside the context."""
     if threading.current_thread() is not threading.main_thread():
         yield  # handlers can be set by the main thread only
         return

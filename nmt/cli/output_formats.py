@@ -1,4 +1,4 @@
-"""What `nmt translate` writes of a translation: text, n-best lists, JSON, a table of attention."""
+"""Formats of `nmt translate`: text, n-best lists, JSON, a table of attention."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Format:
-    """What is written of a translation.
+    """Choice of what is written of a translation.
 
     Attributes:
         with_scores: the score and the log-probability, too.
@@ -35,7 +35,7 @@ def format_translation(
     how: Format,
     pieces: "Callable[[Sequence[int]], list[str]]",
 ) -> str:
-    """What is written for one line of the input, line ends included.
+    """Return what is written for one line of the input, line ends included.
 
     Args:
         number: of the line, from 0.
@@ -100,7 +100,7 @@ def _format_json(
 
 
 def format_attention(translation: "Translation") -> str:
-    """Where the model looked, as a table that fits the terminal; it must have been asked for."""
+    """Return the attention as a table that fits the terminal; it must have been asked for."""
     from nmt.visualization.attention_table import attention_table
 
     alignment = translation.alignment

@@ -1,4 +1,4 @@
-"""What a command writes: it overwrites nothing that is read, and no other process writes it."""
+"""Outputs of a command that overwrite nothing that is read, and that no other process writes."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Where results go: stdout, or a file that appears when it is complete."""
+"""Outputs: stdout, or a file that appears when it is complete."""
 
 import io
 import os
@@ -25,7 +25,7 @@ _MEMBER_BYTES: Final = 1 << 20
 
 @contextmanager
 def open_output(path: Path | None, *, keep: int = 0) -> Iterator[TextIO]:
-    """A text stream to write lines to, UTF-8, ended by line feeds; compressed for a name in .gz.
+    """Open a stream for text in UTF-8 with line feeds; it is compressed for a name in .gz.
 
     Args:
         path: the file, written as by `open_binary_output`; None: stdout.
@@ -54,7 +54,7 @@ def open_output(path: Path | None, *, keep: int = 0) -> Iterator[TextIO]:
 
 @contextmanager
 def open_binary_output(path: Path, *, keep: int = 0) -> Iterator[io.BufferedWriter]:
-    """A stream to write bytes to.
+    """Open a stream for bytes.
 
     A file is written as `NAME.partial` next to it and takes its name in the end. A file that was
     there is whole until then. Where the work breaks off, what was written stays under the partial
@@ -125,7 +125,7 @@ def open_arrays(path: Path, name: str) -> "Iterator[Callable[[NDArray[np.floatin
 
 
 def make_folder(path: Path) -> None:
-    """A folder to write files into, made where it is missing: to complain before the work.
+    """Make a folder to write files into, and refuse before the work what cannot be written.
 
     Raises:
         DataError: it cannot be made, or not be written to.

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def prompt_for(lines: "Iterator[T]") -> "Iterator[T]":
-    """Lines that are typed, with a prompt before each."""
+    """Yield lines that are typed, with a prompt before each."""
     print("type a sentence and press Enter; Ctrl-D ends", file=sys.stderr)
     while True:
         print("> ", end="", file=sys.stderr, flush=True)
@@ -38,7 +38,7 @@ def translate_lines(
     *,
     line_buffered: bool = False,
 ) -> "Iterator[list[tuple[T, Translation]]]":
-    """Lines and their translations, a window at a time; a line at a time from a terminal.
+    """Yield lines with their translations by windows; a line at a time from a terminal.
 
     Args:
         translate: `translate_windows` of a translator.
@@ -78,7 +78,7 @@ def require_line_buffering(arguments: "Arguments") -> None:
 
 
 def progress_bar(arguments: "Arguments", num_done: int, *, reads_grids: bool) -> "tqdm[NoReturn]":
-    """Counts the lines, with the time left, where the translations go elsewhere.
+    """Return a bar that counts lines, hidden where translations go to the same terminal.
 
     Args:
         arguments: of the command.

@@ -1,4 +1,4 @@
-"""How far a long translation has come, so that one that was killed continues and loses nothing.
+"""State of a long translation, so that one that was killed continues and loses nothing.
 
 Next to `NAME.partial`, which is being written, lies `NAME.state`: a small JSON file with a
 fingerprint of all that decides on the outputs, the number of lines done, and the sizes of the
@@ -164,7 +164,7 @@ class ResumeState:
 
     @property
     def num_lines(self) -> int:
-        """Lines of the input that are done."""
+        """Number of input lines that are done."""
         return self._state.num_lines
 
     def cut(self, argument: str) -> int:

@@ -105,7 +105,7 @@ class RunArguments(TrainedRun):
 
 @dataclass(frozen=True, kw_only=True)
 class TunableSearch(CommandArguments):
-    """How translations are searched for, except the penalties."""
+    """Options of the search, except the penalties."""
 
     TITLE = f"how it searches {DEFAULT}"
     beam_size: str | None = option(
@@ -124,7 +124,7 @@ class TunableSearch(CommandArguments):
 
 @dataclass(frozen=True, kw_only=True)
 class SearchArguments(TunableSearch):
-    """How translations are searched for."""
+    """Options of the search."""
 
     TITLE = TunableSearch.TITLE
     length_penalty: str | None = length_penalty()

@@ -1,4 +1,4 @@
-"""What updates cost: counted on real ones, so that it is true of any wiring."""
+"""Cost of updates, counted on real ones, so that it is true of any wiring."""
 
 import statistics
 import time
@@ -47,7 +47,7 @@ def measure_update(
 def measure_speed(
     model: Model, optimizer: Optimizer, batches: Sequence[Batch], objective: Objective
 ) -> float:
-    """Target tokens a second, the median of updates on ordinary batches; they change the model.
+    """Return target tokens a second, the median of updates that change the model.
 
     (A stall of the machine in one of them says nothing of the training.)
 
@@ -71,7 +71,7 @@ def measure_speed(
 
 
 def count_parameters(model: Model) -> dict[str, int]:
-    """Numbers to train in each part of the model; what parts share is counted at the first."""
+    """Return the parameters of each part of the model, shared ones counted at the first."""
     parts: list[tuple[str, nn.Module]] = [
         ("source embedding", model.source_embedding),
         ("target embedding", model.target_embedding),
@@ -92,7 +92,7 @@ def count_parameters(model: Model) -> dict[str, int]:
 
 
 def _update(model: Model, optimizer: Optimizer, batch: Batch, objective: Objective) -> float:
-    """The loss of a token before the update; waits for the device."""
+    """Make an update and return the loss of a token before it; wait for the device."""
     model.train()
     optimizer.zero_grad(set_to_none=True)
     losses = objective(model, batch)

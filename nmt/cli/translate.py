@@ -131,23 +131,23 @@ class Arguments(SearchArguments, RunArguments):
 
     @property
     def needs_alignments(self) -> bool:
-        """Whether an output has alignments in it."""
+        """Return whether an output has alignments in it."""
         return self.alignments is not None or self.attention or self.json
 
     @property
     def input_files(self) -> "list[str | Path | None]":
-        """The files that are read line by line."""
+        """Return the files that are read line by line."""
         return [*input_files(self.input), self.prefixes, self.constraints]
 
     @property
     def outputs(self) -> dict[str, Path]:
-        """The files that are written, by their arguments; the main one first."""
+        """Return the files that are written, by their arguments."""
         given = {"-o": self.output, "--alignments": self.alignments}
         return {argument: name for argument, name in given.items() if name is not None}
 
     @property
     def format(self) -> Format:
-        """What is written of a translation."""
+        """Return what is written of a translation."""
         return Format(with_scores=self.scores, n_best=self.n_best is not None, json=self.json)
 
 

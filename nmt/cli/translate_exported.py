@@ -28,7 +28,7 @@ _FIXED: Final = ("checkpoint", "shortlist", "length_penalty", "options")
 
 
 def is_exported(run: str) -> bool:
-    """Whether RUN is a file, and so no run."""
+    """Return whether RUN is a file, and so not a run."""
     return os.path.isfile(run)
 
 

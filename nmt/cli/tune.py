@@ -199,7 +199,7 @@ def _require_choice(decoding: "DecodingConfig") -> None:
 
 
 def _with_search(translator: "Translator", decoding: "DecodingConfig") -> "Translator":
-    """The same model, searching with other penalties; what chooses afterwards has none."""
+    """Return the same model, searching with other penalties; what chooses afterwards has none."""
     from nmt.build.search import build_search
 
     search = build_search(decoding, translator.target_tokenizer)
