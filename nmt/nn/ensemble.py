@@ -69,7 +69,7 @@ class Ensemble(nn.Module):
         )
 
     def restrict(self, tokens: Int[Tensor, " U"]) -> tuple[Projection, ...]:
-        """The projections to these words alone."""
+        """Return the projections to these words only."""
         return tuple(model.restrict(tokens) for model in self.models)
 
     def step(

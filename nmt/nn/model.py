@@ -171,7 +171,7 @@ class Model(nn.Module):
         return torch.log_softmax(logits, dim=-1), decoded.state
 
     def restrict(self, tokens: Int[Tensor, " U"]) -> Projection:
-        """The projection to these words alone, in their order."""
+        """Return the projection to these words only, in their order."""
         whole = self.projection
         if isinstance(whole, Int8Linear):
             return whole.restrict(tokens)

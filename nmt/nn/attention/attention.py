@@ -1,4 +1,4 @@
-"""Attention as queries over a memory of keys and values; usable alone, in or out of this model."""
+"""Attention as queries over a memory of keys and values; usable in or out of this model."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ class AttentionOutput:
     Attributes:
         context: `[B T H]`, the values, weighted and summed.
         weights: `[B T S]`, how much of each position.
-        state: from which the next call goes on; None where nothing is remembered.
+        state: for the next call; None where nothing is remembered.
         sampled: how likely the positions were that have been sampled; None where none were.
     """
 

@@ -45,7 +45,7 @@ class DecoderOutput:
     Attributes:
         vectors: `[B T O]`, what the projection to the vocabulary reads.
         weights: `[B T S]`, where the attention looked.
-        state: from which the next call goes on.
+        state: for the next call.
         sampled: how likely the positions were that an alignment has sampled, if one has.
     """
 

@@ -81,7 +81,7 @@ class WeightGradient:
 
 
 def _turned_gradient(gradients: Tensor, inputs: Tensor) -> Tensor:
-    """`[K N]`: of the two factors oneDNN lays the left one out anew, and this is the narrow one."""
+    """Return `[K N]`: oneDNN copies the left factor to its own layout, and this one is narrow."""
     return matmul(inputs.t(), gradients)
 
 

@@ -9,7 +9,7 @@ _LANES = 4
 
 
 class Dropout(nn.Module):
-    """Zeroes numbers at random and scales up the rest, in training alone (Srivastava 2014).
+    """Zeroes numbers at random and scales up the rest, only in training (Srivastava 2014).
 
     On a CPU torch draws one random number for each element, which costs as much as a matrix
     product does. Here one draw of 64 bits serves four elements, so the probability is rounded to

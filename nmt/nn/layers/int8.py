@@ -68,7 +68,7 @@ class Int8Linear(nn.Module):
         return cls(Int8Weight.of(layer.weight), None if bias is None else bias.detach())
 
     def restrict(self, rows: Int[Tensor, " U"]) -> Callable[[Tensor], Tensor]:
-        """What gives these outputs alone, in their order."""
+        """Return a layer that gives these outputs only, in their order."""
         return partial(
             int8_linear,
             values=self.weight.values[rows],

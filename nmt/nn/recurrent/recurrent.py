@@ -1,6 +1,6 @@
 """Recurrent cells behind one face, and how to run one over a sequence.
 
-A cell splits its work in two: `project` holds what depends on the inputs alone and is computed for
+A cell splits its work in two: `project` holds what depends on the inputs only and is computed for
 all steps at once; `forward` is one step. Its state is one tensor `[B Z]`, whatever is in it.
 """
 
@@ -112,7 +112,7 @@ def _unroll_in_graph(
     dropout_mask: Float[Tensor, "B H"] | None,
 ) -> Float[Tensor, "B T Z"]:
     """Run a cell as one loop of a graph, which serves any number of steps."""
-    from torch._higher_order_ops.scan import scan  # for the exporter alone
+    from torch._higher_order_ops.scan import scan  # for the exporter only
 
     if mask is None:
         mask = projected.new_ones(projected.shape[:2], dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""Cells beside GRU and LSTM: the plain one, the layer-normalised, the deep one."""
+"""Cells other than GRU and LSTM: the plain one, the layer-normalised, the deep one."""
 
 from abc import abstractmethod
 from typing import Annotated, Final, Literal

@@ -51,7 +51,7 @@ def _ranks(scores: Tensor) -> Tensor:
 
 
 def _size(inside: Tensor) -> Tensor:
-    """How many positions are inside, which is none for NaN alone: that goes through as it is."""
+    """Return how many positions are inside: at least 1, as none is only for NaN, which stays."""
     return inside.sum(-1, keepdim=True).clamp(min=1)
 
 
@@ -102,8 +102,8 @@ class _Entmax(Function):
     def forward(ctx: Any, scores: Tensor, alpha: Tensor, num_iterations: int) -> Tensor:
         power = 1 / (alpha - 1)
         scaled = (scores - scores.amax(-1, keepdim=True)) * (alpha - 1)
-        # At -1 the best score alone has a probability of one; at the upper end, with all as good
-        # as the best, the sum is one.
+        # At -1 only the best score has a probability of one; at the upper end, with all equal
+        # to the best, the sum is one.
         low = torch.full_like(scaled[..., :1], -1.0)
         width = 1 - torch.full_like(low, scores.shape[-1]) ** (1 - alpha)
         for _ in range(num_iterations):

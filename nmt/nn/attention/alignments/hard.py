@@ -46,7 +46,7 @@ class HardAlignment(Alignment):
     def forward(
         self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
     ) -> AlignmentOutput:
-        """Weights: a one and zeros, but for the sentences that take the expectation."""
+        """Return weights: a one and zeros, or softmax for sentences that take the expectation."""
         soft = masked_softmax(scores, mask.unsqueeze(1))
         if state is None:
             return AlignmentOutput(_one_hot(soft.argmax(-1), soft, mask))

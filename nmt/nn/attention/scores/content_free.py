@@ -28,7 +28,7 @@ class UniformScore(Score):
 
 
 class LocationScore(Score):
-    """``W q``, one row of W for each position (Luong 2015, eq. 8): from the query alone.
+    """``W q``, one row of W for each position (Luong 2015, eq. 8); reads the query only.
 
     Args:
         query_size: Q.
