@@ -23,7 +23,6 @@ from nmt.export.onnx_file import METADATA_KEY, ExportMetadata
 from nmt.export.onnx_graph import make_graph
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import load_shortlist
-from nmt.inference.shortlist import Shortlist
 from nmt.nn.model import Model
 from nmt.runs.directory import BEST, RunDirectory
 from nmt.runs.run import Run
@@ -105,7 +104,7 @@ def export_run(
     if precision == "int8":
         model.quantize()
     shortlist = load_shortlist(options, folder, tokenizers)
-    candidates = None if shortlist is None else _candidates(shortlist, len(target))
+    candidates = None if shortlist is None else ShortlistGraph(shortlist, len(target))
     description = _describe(options, source, target, candidates, precision)
     search = build_search(options, target)
     beam = ExportableBeamSearch(search.scoring.length, search.rules.limits)
@@ -133,16 +132,6 @@ def _require_simple(decoding: DecodingConfig) -> None:
                 f"decoding.{key}: an exported search knows nothing of it; leave it out, or "
                 "translate with the run"
             )
-
-
-def _candidates(shortlist: Shortlist, vocabulary_size: int) -> ShortlistGraph:
-    lexicon = shortlist.lexicon
-    return ShortlistGraph(
-        torch.from_numpy(lexicon.candidates[:, : shortlist.num_candidates].astype(np.int64)),
-        torch.from_numpy(lexicon.frequent[: shortlist.num_frequent].astype(np.int64)),
-        vocabulary_size,
-        copies=shortlist.copies,
-    )
 
 
 def _make_graph(

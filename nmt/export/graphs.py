@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS
 from nmt.core.tensor_tree import fill, tensors_of
 from nmt.export.beam_search import ExportableBeamSearch
 from nmt.export.search_state import SearchState
+from nmt.inference.shortlist import Shortlist
 from nmt.nn.model import Model
 from nmt.nn.restricted import AllowedTokens, RestrictedModel, RestrictedState
 
@@ -31,38 +33,31 @@ class GraphInputs(NamedTuple):
 
 
 class ShortlistGraph(nn.Module):
-    """A shortlist as a graph has it: which tokens the translations of a batch may be made of.
+    """The tokens that the translations of a batch may be made of; `Shortlist` in tensors.
 
     Args:
-        candidates: `[V C]`, target tokens for each source token.
-        frequent: `[F]`, tokens that all may have.
+        shortlist: of the run.
         vocabulary_size: of the target.
-        copies: whether source tokens are target tokens.
 
     Attributes:
-        everywhere: `[V]`, whether all may have a token: the special ones and the frequent ones.
+        everywhere: `[V]`, whether every translation may have a token: the special ones and the
+            frequent ones.
     """
 
     candidates: Tensor
     everywhere: Tensor
 
-    def __init__(
-        self,
-        candidates: Int[Tensor, "V C"],
-        frequent: Int[Tensor, " F"],
-        vocabulary_size: int,
-        *,
-        copies: bool,
-    ) -> None:
+    def __init__(self, shortlist: Shortlist, vocabulary_size: int) -> None:
         super().__init__()
-        candidates = candidates.clone().long()
-        candidates[[PAD, BOS, EOS]] = PAD  # which ask for nothing
+        lexicon = shortlist.lexicon
+        candidates = lexicon.candidates[:, : shortlist.num_candidates].astype(np.int64)
+        candidates[[PAD, BOS, EOS]] = PAD  # they add nothing
         everywhere = torch.zeros(vocabulary_size, dtype=torch.bool)
         everywhere[: len(SPECIAL_SYMBOLS)] = True
-        everywhere[frequent.long()] = True
-        self.register_buffer("candidates", candidates)
+        everywhere[lexicon.frequent[: shortlist.num_frequent].astype(np.int64)] = True
+        self.copies = shortlist.copies
+        self.register_buffer("candidates", torch.from_numpy(candidates))
         self.register_buffer("everywhere", everywhere)
-        self.copies = copies
 
     def forward(self, source: Int[Tensor, "B S"]) -> tuple[Int[Tensor, " U"], AllowedTokens]:
         """The tokens of a batch in order, and which of them each sentence may have."""
@@ -103,15 +98,9 @@ class EncoderGraph(nn.Module):
         lengths, longest = given.source_lengths, given.source.shape[1]
         return fixed, self.search.start(state, lengths, longest, given.places, given.ranks)
 
-    def forward(
-        self,
-        source: Int[Tensor, "B S"],
-        source_lengths: Int[Tensor, " B"],
-        places: Int[Tensor, " K"],
-        ranks: Int[Tensor, " N"],
-    ) -> tuple[Tensor, ...]:
-        """The same, tensor by tensor."""
-        return tensors_of(self.start(GraphInputs(source, source_lengths, places, ranks)))
+    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
+        """Return what `start` returns, tensor by tensor."""
+        return tensors_of(self.start(GraphInputs(*given)))
 
 
 class SearchRoundGraph(nn.Module):

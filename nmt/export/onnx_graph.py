@@ -43,15 +43,15 @@ def make_graph(
     """
     torch.compiler.reset()  # what it knows of models that were exported before makes sizes fixed
     example = _example(vocabulary_size)
-    reading = EncoderGraph(model, search, candidates)
+    encoder = EncoderGraph(model, search, candidates)
     with torch.no_grad(), _quiet():
-        begun = map_tensors(_contiguous, reading.start(example))
+        begun = map_tensors(_contiguous, encoder.start(example))
         tensors = tensors_of(begun)
         carried = [f"carried_{number}" for number in range(len(tensors))]
-        first = _export(reading, example, _sizes(example), [*GraphInputs._fields], carried)
+        first = _export(encoder, example, [*GraphInputs._fields], carried)
         after = [f"next_{number}" for number in range(len(carried))]
         rounds = SearchRoundGraph(model, search, begun)
-        body = _export(rounds, tensors, (_sizes(tensors),), carried, ["continues", *after])
+        body = _export(rounds, tensors, carried, ["continues", *after])
     places = {id(tensor): place for place, tensor in enumerate(tensors)}
     found = [places[id(tensor)] for tensor in tensors_of(begun[1].found)]
     return _join(first, body, carried, found, with_candidates=candidates is not None)
@@ -72,20 +72,15 @@ def _contiguous(tensor: Tensor) -> Tensor:
     return tensor.clone(memory_format=torch.contiguous_format)
 
 
-def _sizes(tensors: Sequence[Tensor]) -> tuple[Any, ...]:
-    """All sizes of these may be others."""
-    return tuple(dict.fromkeys(range(tensor.dim()), torch.export.Dim.AUTO) for tensor in tensors)
-
-
 def _export(
     module: nn.Module,
     example: tuple[Tensor, ...],
-    sizes: tuple[Any, ...],
     inputs: Sequence[str],
     outputs: Sequence[str],
 ) -> onnx.ModelProto:
-    """A module as a graph for tensors of these sizes, as its arguments are nested."""
-    program = torch.export.export(module, tuple(example), dynamic_shapes=sizes)
+    """Export a module of tensors, any size of which may be another."""
+    sizes = [dict.fromkeys(range(tensor.dim()), torch.export.Dim.AUTO) for tensor in example]
+    program = torch.export.export(module, tuple(example), dynamic_shapes=(tuple(sizes),))
     exported = torch.onnx.export(
         program,
         (),
@@ -121,7 +116,7 @@ def _join(
     """
     assert not first.functions and not body.functions, "all is written out"
     given = {*GraphInputs._fields, *carried}
-    _rename(first.graph, lambda name: name if name in given else f"reading/{name}")
+    _rename(first.graph, lambda name: name if name in given else f"encoder/{name}")
     _rename(body.graph, lambda name: f"round/{name}")
     weights, same = _share([*first.graph.initializer, *body.graph.initializer])
     for graph in (first.graph, body.graph):
@@ -204,16 +199,11 @@ def _rename(graph: onnx.GraphProto, rename: Callable[[str], str]) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the news of the exporter, which say nothing to who exports."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript")]
-    loggers += [logging.getLogger("torch._export"), logging.getLogger("onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    """Silence the exporter, whose messages mean nothing to a user."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(level)

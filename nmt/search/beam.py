@@ -1,6 +1,5 @@
 """Beam search over a whole batch, with stopping that is provably right."""
 
-import sys
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Literal
@@ -12,12 +11,12 @@ from torch import Tensor
 from nmt.core.special_tokens import EOS
 from nmt.core.tensor_tree import reorder, select
 from nmt.search.constraints import Progress, measure_progress, rank_constrained
-from nmt.search.hypothesis import Hypothesis, best_first
+from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
 from nmt.search.ranking import Candidates, rank_continuations
 from nmt.search.request import Request
 from nmt.search.rules import LengthBounds, PartialHypotheses, Rules
-from nmt.search.search import OpenHypotheses, Search, State, Stepper
+from nmt.search.search import HypothesisCollector, OpenHypotheses, Search, State, Stepper
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class BeamSearch(Search):
         self, model: Stepper[State], state: State, request: Request
     ) -> list[list[Hypothesis]]:
         """Translate a batch; see `Search`."""
-        finished = _FinishedHypotheses(len(request))
+        finished = HypothesisCollector(len(request))
         sentences = self._start(request)
         bounds = LengthBounds.of(self.rules.limits, request)
         edges = self.rules.word_edges(request)
@@ -100,7 +99,9 @@ class BeamSearch(Search):
                 num_unmet = (
                     torch.zeros_like(rows) if progress is None else progress.num_unmet()[rows]
                 )
-                finished.add(beam, rows, log_probabilities[rows, EOS], scores[ends], num_unmet)
+                log_probability = beam.log_probability[rows] + log_probabilities[rows, EOS]
+                tokens = beam.tokens[rows, 1:]
+                finished.add(beam.sentence[rows], tokens, log_probability, scores[ends], num_unmet)
                 # A hypothesis that lacks a phrase ranks behind all others, and stops nothing.
                 has_all = ends.masked_scatter(ends, num_unmet == 0)
                 sentences = _finish(sentences, scores.masked_fill(~has_all, -inf), ends)
@@ -108,7 +109,7 @@ class BeamSearch(Search):
             is_open = is_open & self._can_improve(sentences, candidates, is_open)
             beam = _advance(beam, log_probabilities, candidates, is_open)
             sentences = _keep_open(sentences, is_open)
-        return [best_first(found)[: self.n_best] for found in finished.hypotheses]
+        return [found[: self.n_best] for found in finished.best_first()]
 
     def _start(self, request: Request) -> OpenSentences:
         number = torch.arange(len(request), device=request.source_lengths.device)
@@ -144,45 +145,6 @@ class BeamSearch(Search):
             return worst == -inf
         longest = sentences.longest.unsqueeze(1)
         return self.scoring.length.can_beat(worst, candidates.totals, is_open, longest)
-
-
-class _FinishedHypotheses:
-    """The finished hypotheses of each sentence; of those only that lack the fewest phrases."""
-
-    def __init__(self, num_sentences: int) -> None:
-        self.hypotheses: list[list[Hypothesis]] = [[] for _ in range(num_sentences)]
-        self._fewest_unmet = [sys.maxsize] * num_sentences
-
-    def add(
-        self,
-        beam: OpenHypotheses[State],
-        rows: Int[Tensor, " E"],
-        end: Float[Tensor, " E"],
-        scores: Float[Tensor, " E"],
-        num_unmet: Int[Tensor, " E"],
-    ) -> None:
-        """Add the hypotheses that end now, the best of each sentence first.
-
-        Args:
-            beam: the open hypotheses.
-            rows: those of them that end.
-            end: log-probability of EOS after each.
-            scores: of each.
-            num_unmet: phrases that each lacks.
-        """
-        for sentence, tokens, log_probability, score, unmet in zip(
-            beam.sentence[rows].tolist(),
-            beam.tokens[rows, 1:].tolist(),
-            (beam.log_probability[rows] + end).tolist(),
-            scores.tolist(),
-            num_unmet.tolist(),
-            strict=True,
-        ):
-            if unmet < self._fewest_unmet[sentence]:
-                self._fewest_unmet[sentence] = unmet
-                self.hypotheses[sentence] = []
-            if unmet == self._fewest_unmet[sentence]:
-                self.hypotheses[sentence].append(Hypothesis(tuple(tokens), log_probability, score))
 
 
 def _finish(

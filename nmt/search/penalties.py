@@ -146,16 +146,20 @@ class NoCoverage(CoveragePenalty):
         return torch.zeros_like(coverage.again)
 
 
-class GNMTCoverage(CoveragePenalty):
-    """``beta * sum_j log min(c_j, 1)``: nothing of the source is left out (Wu 2016, eq. 14).
+class WeightedCoverage(CoveragePenalty):
+    """A coverage penalty with a weight.
 
     Args:
-        beta: 0 is no penalty; the paper has 0.2.
+        beta: weight; 0 is no penalty, Wu (2016) has 0.2.
     """
 
     def __init__(self, *, beta: Annotated[float, Ge(0.0), Le(1_000)] = 0.2) -> None:
         assert beta >= 0.0, "it would add to the score, and the bound of the search be wrong"
         self.beta = beta
+
+
+class GNMTCoverage(WeightedCoverage):
+    """``beta * sum_j log min(c_j, 1)``: nothing of the source is left out (Wu 2016, eq. 14)."""
 
     def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
         """At most 0."""
@@ -163,35 +167,20 @@ class GNMTCoverage(CoveragePenalty):
         return self.beta * seen.log().sum(dim=1)
 
 
-class SummaryCoverage(CoveragePenalty):
-    """``-beta * sum_j (max(c_j, 1) - 1)``: nothing is said twice (Gehrmann 2018, eq. 6).
-
-    Args:
-        beta: 0 is no penalty.
-    """
-
-    def __init__(self, *, beta: Annotated[float, Ge(0.0), Le(1_000)] = 0.2) -> None:
-        assert beta >= 0.0, "it would add to the score, and the bound of the search be wrong"
-        self.beta = beta
+class SummaryCoverage(WeightedCoverage):
+    """``-beta * sum_j (max(c_j, 1) - 1)``: nothing is said twice (Gehrmann 2018, eq. 6)."""
 
     def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
         """At most 0."""
         return -self.beta * (coverage.seen.clamp(min=1.0) - 1.0).sum(dim=1)
 
 
-class SeeCoverage(CoveragePenalty):
+class SeeCoverage(WeightedCoverage):
     """``-beta * sum_t sum_j min(a_tj, c_<t,j)``: no step looks where others did (See 2017, eq. 12).
 
     The paper has it for a loss. Unlike `SummaryCoverage` it takes for every second look, be it at a
     word that has got less than a whole one.
-
-    Args:
-        beta: 0 is no penalty.
     """
-
-    def __init__(self, *, beta: Annotated[float, Ge(0.0), Le(1_000)] = 0.2) -> None:
-        assert beta >= 0.0, "it would add to the score, and the bound of the search be wrong"
-        self.beta = beta
 
     def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
         """At most 0."""

@@ -1,5 +1,6 @@
 """What every search is: a function of a step function and a state that it cannot see into."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from nmt.core.coverage import Coverage
 from nmt.core.special_tokens import BOS
-from nmt.search.hypothesis import Hypothesis
+from nmt.search.hypothesis import Hypothesis, best_first
 from nmt.search.penalties import Scoring
 from nmt.search.request import Request
 from nmt.search.rules import Rules
@@ -62,6 +63,46 @@ class OpenHypotheses(Generic[State]):
         sentence = torch.arange(len(request), device=lengths.device)
         totals = torch.zeros(len(request), device=lengths.device)
         return cls(torch.full_like(lengths, BOS).unsqueeze(1), sentence, totals, totals, state)
+
+
+class HypothesisCollector:
+    """The finished hypotheses of each sentence; of those only that lack the fewest phrases."""
+
+    def __init__(self, num_sentences: int) -> None:
+        self._found: list[list[Hypothesis]] = [[] for _ in range(num_sentences)]
+        self._fewest_unmet = [sys.maxsize] * num_sentences
+
+    def add(
+        self,
+        sentences: Int[Tensor, " E"],
+        tokens: Int[Tensor, "E T"],
+        log_probabilities: Float[Tensor, " E"],
+        scores: Float[Tensor, " E"],
+        num_unmet: Int[Tensor, " E"] | None = None,
+    ) -> None:
+        """Add hypotheses of equal length.
+
+        Args:
+            sentences: row of the request, of each.
+            tokens: without BOS and EOS.
+            log_probabilities: by the model.
+            scores: what they are ranked by.
+            num_unmet: phrases that each lacks; None: none.
+        """
+        num_unmet = torch.zeros_like(sentences) if num_unmet is None else num_unmet
+        columns = (sentences, tokens, log_probabilities, scores, num_unmet)
+        for sentence, written, log_probability, score, unmet in zip(
+            *(column.tolist() for column in columns), strict=True
+        ):
+            if unmet < self._fewest_unmet[sentence]:
+                self._fewest_unmet[sentence] = unmet
+                self._found[sentence] = []
+            if unmet == self._fewest_unmet[sentence]:
+                self._found[sentence].append(Hypothesis(tuple(written), log_probability, score))
+
+    def best_first(self) -> list[list[Hypothesis]]:
+        """Return the hypotheses of each sentence; of equal ones that which was added first."""
+        return list(map(best_first, self._found))
 
 
 class Search(ABC):

@@ -9,11 +9,11 @@ from torch import Tensor
 from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import EOS
 from nmt.core.tensor_tree import repeat, select
-from nmt.search.hypothesis import Hypothesis, best_first
+from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
 from nmt.search.request import Request
 from nmt.search.rules import LengthBounds, PartialHypotheses, Rules
-from nmt.search.search import OpenHypotheses, Search, State, Stepper
+from nmt.search.search import HypothesisCollector, OpenHypotheses, Search, State, Stepper
 
 
 class SinglePathSearch(Search):
@@ -36,7 +36,7 @@ class SinglePathSearch(Search):
         self, model: Stepper[State], state: State, request: Request
     ) -> list[list[Hypothesis]]:
         """Translate a batch; see `Search`."""
-        found: list[list[Hypothesis]] = [[] for _ in range(len(request))]
+        finished = HypothesisCollector(len(request))
         if self.n_best > 1:
             state, request = repeat((state, request), self.n_best)
         paths = OpenHypotheses.start(state, request)
@@ -55,29 +55,14 @@ class SinglePathSearch(Search):
             )
             ends = chosen.squeeze(1) == EOS
             if ends.any():
-                self._collect(found, model, paths, ends.nonzero().flatten())
+                rows = ends.nonzero().flatten()
+                tokens = paths.tokens[rows, 1:-1]
+                length = tokens.shape[1] + 1
+                scores = self._score(model, state, paths.total[rows], rows, length)
+                sentences = paths.sentence[rows] // self.n_best
+                finished.add(sentences, tokens, paths.log_probability[rows], scores)
                 paths = select(paths, (~ends).nonzero().flatten())
-        return list(map(best_first, found))
-
-    def _collect(
-        self,
-        found: list[list[Hypothesis]],
-        model: Stepper[State],
-        paths: OpenHypotheses[State],
-        rows: Int[Tensor, " E"],
-    ) -> None:
-        """Add the paths that end now to those of their sentences."""
-        length = paths.tokens.shape[1] - 1
-        scores = self._score(model, paths.state, paths.total[rows], rows, length)
-        for row, tokens, log_probability, score in zip(
-            paths.sentence[rows].tolist(),
-            paths.tokens[rows, 1:-1].tolist(),
-            paths.log_probability[rows].tolist(),
-            scores.tolist(),
-            strict=True,
-        ):
-            hypothesis = Hypothesis(tuple(tokens), log_probability, score)
-            found[row // self.n_best].append(hypothesis)
+        return finished.best_first()
 
 
 class GreedySearch(SinglePathSearch):

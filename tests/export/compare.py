@@ -149,8 +149,7 @@ def a_shortlist() -> None:
     frequent = np.array([5, 6, 7, 8, 9, 10], np.int32)
     lexicon = Lexicon(table, np.ones_like(table, np.float32), frequent)
     shortlist = Shortlist(lexicon, 2, 5, copies=True)
-    numbers = torch.from_numpy(table[:, :2].astype(np.int64)), torch.from_numpy(frequent[:5])
-    candidates = ShortlistGraph(*numbers, VOCABULARY, copies=True)
+    candidates = ShortlistGraph(shortlist, VOCABULARY)
     sources = [*make_sources(20), [1, 9], [UNK]]
     subset, allowed = shortlist.choose(sources, [Constraints()] * len(sources))
     tokens, mask = candidates(make_source(sources)[0])

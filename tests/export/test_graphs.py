@@ -10,10 +10,12 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
+from nmt.alignment.ibm1 import Lexicon
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
 from nmt.export.graphs import ShortlistGraph
 from nmt.export.onnx_graph import _share
 from nmt.export.onnx_operators import operators
+from nmt.inference.shortlist import Shortlist
 from nmt.nn.layers.int8 import Int8Weight, int8_product
 
 
@@ -24,7 +26,8 @@ def test_a_sentence_may_have_the_candidates_of_its_words_and_what_all_may_have(
     table = torch.full((8, 2), PAD)
     table[4], table[5], table[UNK] = torch.tensor([8, 9]), torch.tensor([10, PAD]), 11
     table[[PAD, BOS, EOS]] = 7  # which ask for nothing
-    candidates = ShortlistGraph(table, torch.tensor([12]), 14, copies=copies)
+    lexicon = Lexicon(table.numpy(), np.ones((8, 2), np.float32), np.array([12, 13], np.int32))
+    candidates = ShortlistGraph(Shortlist(lexicon, 2, 1, copies=copies), 14)
     source = torch.tensor([[4, 5, EOS], [UNK, EOS, PAD]])
     tokens, allowed = candidates(source)
     everywhere = {PAD, UNK, BOS, EOS, 12}
