@@ -4,9 +4,9 @@
 
 Translates one line from file to file with `nmt translate`, under `sys.setprofile`. Without RUN, a
 small run is trained in a folder that is deleted at the end, and one of its updates is traced too:
-all that is called from one step of the optimizer to the next. A file change is a call or a return
-from one file of nmt to another, whatever lies between. What is executed when a module is imported
-does not count. Prints a table, and the pairs of files with the most changes.
+all that is called from one step of the optimizer to the next. A file change is a call or
+a return in another file of nmt than the call or return before it. What is executed when a module is
+imported does not count. Prints a table, and the pairs of files with the most changes.
 """
 
 import argparse
@@ -36,15 +36,16 @@ precision: float32
 data: {train: {source: train.en, target: train.de}, valid: {source: valid.en, target: valid.de}}
 tokenizer: {name: words}
 model:
-  embedding: {size: 16, dropout: 0}
-  encoder: {hidden_size: 16, dropout: 0}
-  decoder: {hidden_size: 32, output_dropout: 0}
+  embedding: {size: 16}
+  encoder: {hidden_size: 16}
+  decoder: {hidden_size: 32}
 training:
-  batch_tokens: 200
-  max_epochs: 16
-  optimizer: {name: adam, learning_rate: 0.01}
-  label_smoothing: 0
-  validation: {every: 200, num_samples: 0}
+  batch_tokens: 100
+  max_epochs: null
+  max_updates: 10
+  early_stopping: null
+  validation: {every: 10, num_samples: 0, metrics: [], best: loss}
+decoding: {max_length: 5}
 """
 
 
@@ -55,7 +56,7 @@ class Trace:
     Attributes:
         functions: of nmt, as code; not modules and bodies of classes.
         files: of nmt, below its folder.
-        changes: (file, file) -> calls and returns from one to the other.
+        changes: both files in order -> changes from one to the other.
         num_loads: how often a configuration was loaded.
         num_steps: of the optimizer.
         step: record what is called after this step, as far as the next; None: everything.
@@ -63,10 +64,11 @@ class Trace:
 
     functions: set[CodeType] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
-    changes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    changes: Counter[tuple[str, ...]] = field(default_factory=Counter)
     num_loads: int = 0
     num_steps: int = 0
     step: int | None = None
+    _last_file: str | None = None
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
@@ -88,13 +90,14 @@ class Trace:
             if self.num_steps > self.step:
                 sys.setprofile(None)  # which slows training down
             return
-        here, caller = _file_of(code), _calling_file(frame)
+        file = code.co_filename.removeprefix(ROOT)
         if event == "call":
             self.functions.add(code)
-            self.files.add(here)
+            self.files.add(file)
             self.num_loads += code is load_config.__code__
-        if caller is not None and caller != here:
-            self.changes[(caller, here) if event == "call" else (here, caller)] += 1
+        if self._last_file not in (None, file):
+            self.changes[tuple(sorted((str(self._last_file), file)))] += 1
+        self._last_file = file
 
     def row(self, name: str) -> str:
         """Return a line of the table."""
@@ -107,24 +110,10 @@ def _is_function(code: CodeType) -> bool:
     return code.co_filename.startswith(ROOT) and bool(code.co_flags & 2)  # CO_NEWLOCALS
 
 
-def _file_of(code: CodeType) -> str:
-    return code.co_filename.removeprefix(ROOT)
-
-
-def _calling_file(frame: FrameType) -> str | None:
-    """Return the file of the nearest function of nmt that waits for a frame."""
-    caller = frame.f_back
-    while caller is not None:
-        if _is_function(caller.f_code):
-            return _file_of(caller.f_code)
-        caller = caller.f_back
-    return None
-
-
 def write_corpus(folder: Path) -> None:
     """Write sentences of number words, which are their own translations, and a configuration."""
     rng = random.Random(0)
-    for split, size in (("train", 400), ("valid", 5)):
+    for split, size in (("train", 100), ("valid", 5)):
         lines = "".join(
             f"{' '.join(rng.choices(WORDS, k=rng.randint(2, 5)))} .\n" for _ in range(size)
         )
@@ -170,11 +159,8 @@ def report(traces: dict[str, Trace], num_crossings: int) -> None:
     for name, trace in traces.items():
         print(trace.row(name))
     for name, trace in traces.items():
-        both_ways: Counter[tuple[str, ...]] = Counter()
-        for pair, number in trace.changes.items():
-            both_ways[tuple(sorted(pair))] += number
         print(f"\nmost file changes of {name}:")
-        for pair, number in both_ways.most_common(num_crossings):
+        for pair, number in trace.changes.most_common(num_crossings):
             print(f"{number:>6,}  {' - '.join(pair)}")
 
 

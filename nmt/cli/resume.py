@@ -39,8 +39,8 @@ def fingerprint_model(
         config: how it is translated.
         options: further options of the output.
     """
-    from nmt.runs.checkpoint import MANIFEST
     from nmt.runs.directory import RunDirectory
+    from nmt.runs.manifest import MANIFEST
 
     files = [RunDirectory.open(path).checkpoint(checkpoint) / MANIFEST for path in runs]
     decoding = config.decoding

@@ -8,30 +8,32 @@ the process, the previous or the new checkpoint can be read whole, here or next 
 itself. Nothing here can run code.
 """
 
-import hashlib
 import json
-import os
-import re
 import shutil
-import stat
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from nmt.core.errors import RunError, os_advice
-from nmt.system.atomic_files import atomic_folder, atomic_write, sibling_folders, write_flushed
-from nmt.system.untrusted_files import MAX_JSON_BYTES, open_regular, parse_json, read_regular
-
-FORMAT_VERSION: Final = 1
-MANIFEST: Final = "manifest.json"
-METADATA: Final = "metadata.json"
-_PART: Final = re.compile(r"\w+", re.ASCII)
+from nmt.runs.manifest import (
+    MANIFEST,
+    METADATA,
+    has_manifest,
+    read_manifest,
+    read_verified,
+    remedy,
+    tensor_file,
+    write_file,
+    write_manifest,
+)
+from nmt.system.atomic_files import atomic_folder, sibling_folders
+from nmt.system.untrusted_files import MAX_JSON_BYTES, parse_json
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def load_checkpoint(
         before = _generation(folder)
         try:
             place = _place(folder)
-            return _read(place, _read_manifest(place), parts, max_bytes)
+            return _read(place, read_manifest(place), parts, max_bytes)
         except RunError:
             # A training that is going on may have put a newer one in its place while we read.
             if _generation(folder) == before:
@@ -107,7 +109,7 @@ def update_of(folder: Path) -> int:
     counters = metadata.get("counters", metadata)
     update = counters.get("update") if isinstance(counters, dict) else None
     if type(update) is not int:
-        raise RunError(f"{folder / METADATA}: does not give the update; {_remedy(folder)}")
+        raise RunError(f"{folder / METADATA}: does not give the update; {remedy(folder)}")
     return update
 
 
@@ -117,7 +119,7 @@ def is_checkpoint(folder: Path) -> bool:
     Raises:
         RunError: that cannot be told without the permission to look.
     """
-    return _has_manifest(_place(folder))
+    return has_manifest(_place(folder))
 
 
 def delete_checkpoint(folder: Path) -> None:
@@ -158,44 +160,22 @@ def _generation(folder: Path) -> list[tuple[int, int] | None]:
 def _place(folder: Path) -> Path:
     """Where the newest whole checkpoint of this name is; `folder` itself where there is none."""
     for candidate in (folder, *sibling_folders(folder)):
-        if _has_manifest(candidate):
+        if has_manifest(candidate):
             return candidate
     return folder
-
-
-def _has_manifest(folder: Path) -> bool:
-    try:
-        return stat.S_ISREG(os.stat(folder / MANIFEST).st_mode)
-    except PermissionError:
-        raise RunError(f"{folder}: no permission to look into the checkpoint") from None
-    except OSError:
-        return False
 
 
 def _write(
     folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], metadata: Mapping[str, Any]
 ) -> None:
-    files = {METADATA: _write_file(folder / METADATA, json.dumps(metadata, indent=1).encode())}
+    files = {METADATA: write_file(folder / METADATA, json.dumps(metadata, indent=1).encode())}
     aliases: dict[str, dict[str, str]] = {}
     for part, named in tensors.items():
         owners, aliases[part] = _split_aliases(named)
-        name = _tensor_file(part)
+        name = tensor_file(part)
         # By Python's own `write`, which says in words why it fails.
-        files[name] = _write_file(folder / name, save(owners))
-    manifest = {"format": FORMAT_VERSION, "files": files, "aliases": aliases}
-    with atomic_write(folder / MANIFEST) as partial:
-        # Without blanks: each byte of it says something, so that none can change unseen.
-        write_flushed(partial, _compact({**manifest, "sha256": _sha256(_compact(manifest))}))
-
-
-def _write_file(path: Path, content: bytes) -> dict[str, Any]:
-    """Write a file to the disk; what the manifest says of it."""
-    write_flushed(path, content)
-    return {"size": len(content), "sha256": _sha256(content)}
-
-
-def _compact(tree: Mapping[str, Any]) -> bytes:
-    return json.dumps(tree, separators=(",", ":"), sort_keys=True).encode()
+        files[name] = write_file(folder / name, save(owners))
+    write_manifest(folder, files, aliases)
 
 
 def _split_aliases(named: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -211,59 +191,6 @@ def _split_aliases(named: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict
         else:
             aliases[name] = owner
     return owners, aliases
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    try:
-        manifest = parse_json(read_regular(path, MAX_JSON_BYTES))
-    except FileNotFoundError:
-        if not folder.exists():
-            raise RunError(f"{folder}: no such checkpoint; {_others(folder)}") from None
-        raise RunError(
-            f"{folder}: no checkpoint ({MANIFEST} is missing); {_remedy(folder)}"
-        ) from None
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise RunError(f"{path}: damaged, it is not JSON; {_remedy(folder)}") from error
-    found = manifest.get("format") if type(manifest) is dict else None
-    checksum = manifest.pop("sha256", None) if type(manifest) is dict else None
-    if checksum != _sha256(_compact(manifest)):
-        raise RunError(f"{path}: damaged, its SHA-256 is another; {_remedy(folder)}")
-    if type(found) is not int or found != FORMAT_VERSION:
-        raise RunError(
-            f"{path}: a checkpoint of format {found!r}, but this nmt reads format "
-            f"{FORMAT_VERSION}: use the version of nmt that wrote it"
-        )
-    if not _is_valid(manifest):
-        raise RunError(f"{path}: does not describe a checkpoint; {_remedy(folder)}")
-    return dict(manifest)
-
-
-def _is_valid(manifest: dict[str, Any]) -> bool:
-    """Return whether everything that is used of a manifest has the right type."""
-    files, aliases = manifest.get("files"), manifest.get("aliases")
-    return (
-        isinstance(files, dict)
-        and isinstance(aliases, dict)
-        and files.keys() == {METADATA, *map(_tensor_file, aliases)}
-        and all(
-            isinstance(entry, dict)
-            and type(entry.get("size")) is int
-            and isinstance(entry.get("sha256"), str)
-            for entry in files.values()
-        )
-        and all(_PART.fullmatch(part) for part in aliases)
-        and all(
-            isinstance(twins, dict) and all(isinstance(owner, str) for owner in twins.values())
-            for twins in aliases.values()
-        )
-    )
-
-
-def _tensor_file(part: str) -> str:
-    return f"{part}.safetensors"
 
 
 def _read(
@@ -284,21 +211,21 @@ def _read(
 
 
 def _read_metadata(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    content = _verified(folder, METADATA, manifest, MAX_JSON_BYTES)
+    content = read_verified(folder, METADATA, manifest, MAX_JSON_BYTES)
     try:
         metadata = parse_json(content)
     except ValueError as error:
-        raise RunError(f"{folder / METADATA}: not JSON ({error}); {_remedy(folder)}") from None
+        raise RunError(f"{folder / METADATA}: not JSON ({error}); {remedy(folder)}") from None
     if not isinstance(metadata, dict):
-        raise RunError(f"{folder / METADATA}: must be a JSON object; {_remedy(folder)}")
+        raise RunError(f"{folder / METADATA}: must be a JSON object; {remedy(folder)}")
     return metadata
 
 
 def _read_tensors(
     folder: Path, part: str, manifest: dict[str, Any], max_bytes: int | None
 ) -> dict[str, Tensor]:
-    name = _tensor_file(part)
-    content = _verified(folder, name, manifest, max_bytes)
+    name = tensor_file(part)
+    content = read_verified(folder, name, manifest, max_bytes)
     try:
         tensors = load(content)
         # What reads it takes the last of two tensors of one name.
@@ -306,61 +233,12 @@ def _read_tensors(
     # A name of a dtype that torch does not have, and a shape that overflows.
     except (SafetensorError, KeyError, RuntimeError, ValueError, OverflowError) as error:
         raise RunError(
-            f"{folder / name}: not a valid safetensors file ({error}); {_remedy(folder)}"
+            f"{folder / name}: not a valid safetensors file ({error}); {remedy(folder)}"
         ) from None
     for alias, owner in manifest["aliases"][part].items():
         if owner not in tensors or alias in tensors:
             raise RunError(
                 f"{folder / MANIFEST}: {alias!r} is an alias of {owner!r}, which does not fit the "
-                f"tensors of {name}; {_remedy(folder)}"
+                f"tensors of {name}; {remedy(folder)}"
             )
     return tensors | {a: tensors[owner] for a, owner in manifest["aliases"][part].items()}
-
-
-def _verified(
-    folder: Path, name: str, manifest: dict[str, Any], max_bytes: int | None = None
-) -> bytes:
-    """The content of a file; read once, so that what is checked is what is used."""
-    path = folder / name
-    expected = manifest["files"][name]
-    try:
-        with open_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size != expected["size"]:
-                raise RunError(
-                    f"{path}: damaged, it has {size} bytes and should have {expected['size']}; "
-                    f"{_remedy(folder)}"
-                )
-            if max_bytes is not None and size > max_bytes:
-                raise RunError(
-                    f"{path}: has {size:,} bytes, and what belongs here has at most {max_bytes:,}; "
-                    f"{_remedy(folder)}"
-                )
-            content = file.read(size)
-    except FileNotFoundError:
-        raise RunError(f"{path}: missing from the checkpoint; {_remedy(folder)}") from None
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    if _sha256(content) != expected["sha256"]:
-        raise RunError(
-            f"{path}: damaged, its SHA-256 is not the one in {MANIFEST}; {_remedy(folder)}"
-        )
-    return content
-
-
-def _remedy(folder: Path) -> str:
-    if folder.name == "lexicon":  # of a run (`RunDirectory.lexicon`), kept as checkpoints are
-        return f"make it anew with `nmt lexicon {folder.parent}`"
-    return f"put back a copy of {folder.name}, or use another checkpoint of the run"
-
-
-def _others(folder: Path) -> str:
-    """What there is beside a checkpoint that is missing."""
-    beside = folder.parent.iterdir() if folder.parent.is_dir() else iter(())
-    # The shorter first, so that numbers follow each other.
-    names = sorted((path.name for path in beside if _has_manifest(path)), key=lambda n: (len(n), n))
-    return f"there is {', '.join(names)}" if names else "the run has none yet"
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -244,7 +244,7 @@ class RunDirectory:
         return set(re.findall(r"^(\w+):", text, re.MULTILINE)) >= RUN_KEYS
 
     def _require_run(self, otherwise: str) -> None:
-        if not _exists(self.path):
+        if _mode(self.path, follow_symlinks=False) is None:  # a link to nothing is there
             raise RunError(f"{self.path}: no such folder: {otherwise}")
         if not _is_folder(self.path):
             raise RunError(
@@ -284,11 +284,6 @@ class RunDirectory:
                     entry.unlink(missing_ok=True)
             except OSError as error:
                 raise RunError(f"{entry}: cannot be deleted: {os_reason(error)}") from None
-
-
-def _exists(path: Path) -> bool:
-    """Whether there is anything, links that lead nowhere included."""
-    return _mode(path, follow_symlinks=False) is not None
 
 
 def _is_folder(path: Path) -> bool:

@@ -15,8 +15,9 @@ from nmt.build.tokenizers import load_tokenizers
 from nmt.config.experiment import Config
 from nmt.core.errors import RunError
 from nmt.core.tensor_checks import find_misfit
-from nmt.runs.checkpoint import METADATA, Checkpoint
+from nmt.runs.checkpoint import Checkpoint
 from nmt.runs.directory import LAST, RunDirectory
+from nmt.runs.manifest import METADATA
 from nmt.runs.run import Run
 
 _Count = Annotated[int, Ge(0)]

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 
 from nmt.core.errors import RunError
-from nmt.runs import checkpoint as module
+from nmt.runs import checkpoint as module, manifest as manifests
 from nmt.runs.checkpoint import (
     delete_checkpoint,
     is_checkpoint,
@@ -105,7 +105,7 @@ def test_stopped_at_any_system_call_the_old_or_the_new_one_is_whole(
         return wrapper
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.os, "fsync", dies(os.fsync))
+        patch.setattr(os, "fsync", dies(os.fsync))
         patch.setattr(module.shutil, "rmtree", dies(module.shutil.rmtree))
         patch.setattr(Path, "rename", dies(Path.rename))
         patch.setattr(Path, "replace", dies(Path.replace))
@@ -332,9 +332,9 @@ def test_a_pickle_in_the_place_of_a_file_is_not_run(
         write(Armed(marker), file)
     content = (tmp_path / "a" / name).read_bytes()
     manifest = json.loads((tmp_path / "a/manifest.json").read_text())
-    manifest["files"][name] = {"size": len(content), "sha256": module._sha256(content)}
+    manifest["files"][name] = {"size": len(content), "sha256": manifests._sha256(content)}
     del manifest["sha256"]
-    manifest["sha256"] = module._sha256(module._compact(manifest))
+    manifest["sha256"] = manifests._sha256(manifests._compact(manifest))
     (tmp_path / "a/manifest.json").write_text(json.dumps(manifest))
     with pytest.raises((RunError, SafetensorError, ValueError)) as refused:
         load_checkpoint(tmp_path / "a")
