@@ -11,6 +11,7 @@ from nmt.core.batch import Batch
 from nmt.core.coverage import Coverage
 from nmt.nn.decoders.decoder import DecoderState
 from nmt.nn.model import Model, ModelOutput, Projection
+from nmt.nn.shapes import Lengths, Source
 
 Space = Literal["log", "linear"]
 
@@ -40,7 +41,7 @@ class Ensemble(nn.Module):
 
     @property
     def has_attention(self) -> bool:
-        """Whether any member looks anywhere."""
+        """Whether any member has attention."""
         return any(model.has_attention for model in self.models)
 
     def quantize(self) -> None:
@@ -49,11 +50,7 @@ class Ensemble(nn.Module):
             model.quantize()
 
     def read(
-        self,
-        source: Int[Tensor, "B S"] | Float[Tensor, "B S D"],
-        lengths: Int[Tensor, " B"],
-        *,
-        with_coverage: bool = False,
+        self, source: Source, lengths: Lengths, *, with_coverage: bool = False
     ) -> tuple[DecoderState, ...]:
         """Encode the source with each member, and be ready for the first word."""
         return tuple(
@@ -65,7 +62,7 @@ class Ensemble(nn.Module):
         outputs = [model(batch) for model in self.models]
         return ModelOutput(
             self._average([output.logits for output in outputs]),
-            self._mean_of_lookers([output.weights for output in outputs]),
+            self._mean_over_attending([output.weights for output in outputs]),
         )
 
     def restrict(self, tokens: Int[Tensor, " U"]) -> tuple[Projection, ...]:
@@ -96,8 +93,8 @@ class Ensemble(nn.Module):
         """The mean of what the attention of the members that look anywhere has done."""
         parts = [model.coverage(part) for model, part in zip(self.models, state, strict=True)]
         return Coverage(
-            self._mean_of_lookers([part.seen for part in parts]),
-            self._mean_of_lookers([part.again for part in parts]),
+            self._mean_over_attending([part.seen for part in parts]),
+            self._mean_over_attending([part.again for part in parts]),
         )
 
     def _average(self, logits: list[Tensor]) -> Tensor:
@@ -106,9 +103,9 @@ class Ensemble(nn.Module):
             return log_probabilities.mean(dim=0).log_softmax(dim=-1)
         return log_probabilities.logsumexp(dim=0) - torch.tensor(float(len(logits))).log()
 
-    def _mean_of_lookers(self, parts: list[Tensor]) -> Tensor:
-        """Of what each member says of its attention; of all of them, where none has any."""
-        lookers = [
+    def _mean_over_attending(self, parts: list[Tensor]) -> Tensor:
+        """Average over the members with attention; over all, where none has any."""
+        attending = [
             part for model, part in zip(self.models, parts, strict=True) if model.has_attention
         ]
-        return torch.stack(lookers or parts).mean(dim=0)
+        return torch.stack(attending or parts).mean(dim=0)

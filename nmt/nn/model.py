@@ -20,6 +20,7 @@ from nmt.nn.layers.dropout import Dropout
 from nmt.nn.layers.embedding import WordEmbedding
 from nmt.nn.layers.initialization import initialize_linear
 from nmt.nn.layers.int8 import Int8Linear, quantize
+from nmt.nn.shapes import Lengths, Source
 
 Projection = Callable[[Tensor], Tensor]
 """From vectors of the decoder to logits."""
@@ -96,9 +97,7 @@ class Model(nn.Module):
         if isinstance(self.projection, nn.Linear):
             self.projection = Int8Linear.of(self.projection)
 
-    def encode(
-        self, source: Int[Tensor, "B S"] | Float[Tensor, "B S D"], lengths: Int[Tensor, " B"]
-    ) -> EncoderOutput:
+    def encode(self, source: Source, lengths: Lengths) -> EncoderOutput:
         """Read the source, padded on the right."""
         mask = length_mask(lengths, source.shape[1])
         encoded: EncoderOutput = self.encoder(self.source_embedding(source), mask)
@@ -120,11 +119,7 @@ class Model(nn.Module):
         return replace(state, coverage=Coverage.none(encoded.mask, encoded.states.dtype))
 
     def read(
-        self,
-        source: Int[Tensor, "B S"] | Float[Tensor, "B S D"],
-        lengths: Int[Tensor, " B"],
-        *,
-        with_coverage: bool = False,
+        self, source: Source, lengths: Lengths, *, with_coverage: bool = False
     ) -> DecoderState:
         """Encode the source, and be ready for the first word."""
         return self.start(self.encode(source, lengths), with_coverage=with_coverage)

@@ -1,8 +1,12 @@
 """Shapes that many signatures share; docs/design.md lists the letters."""
 
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+Source = Int[Tensor, "B S"] | Float[Tensor, "B S D"]
+"""Tokens of text, or cells of a grid; padded on the right."""
+Lengths = Int[Tensor, " B"]
+"""How many of them are real."""
 Mask = Bool[Tensor, "B S"]
 """True = a real position."""
 Queries = Float[Tensor, "B T Q"]

@@ -46,7 +46,14 @@ class StepwiseDecoder(Decoder):
         # One word has nothing to fuse, and joining the weights would take time.
         if self.slow_path_reason is None and embedded.shape[1] > 1:
             return self._forward_fused(embedded, state)
-        projected, current = self.layers[0].project(embedded), self._start_loop(state)
+        projected = self.layers[0].project(embedded)
+        current = StepState(
+            list(state.recurrent.unbind(1)),
+            state.input_feed,
+            state.attention,
+            state.memory,
+            self._dropout_masks(state),
+        )
         outputs, attended = [], []
         for word in projected.unbind(1):
             output, seen = self._step(word, current)
@@ -61,15 +68,6 @@ class StepwiseDecoder(Decoder):
             attention=current.attention,
         )
         return DecoderOutput(vectors, joined.weights, after, joined.sampled)
-
-    def _start_loop(self, state: DecoderState) -> StepState:
-        return StepState(
-            list(state.recurrent.unbind(1)),
-            state.input_feed,
-            state.attention,
-            state.memory,
-            self._dropout_masks(state),
-        )
 
     @abstractmethod
     def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
