@@ -154,7 +154,6 @@ class Arguments(SearchArguments, RunArguments):
 def run(arguments: Arguments) -> int:
     """Translate the input as it comes; of several that torchrun started, the others compute."""
     if is_exported(arguments.run):
-        _require_run_first(arguments)
         return translate_exported(arguments)
     opened = load_run(arguments)
     _check(opened.config, arguments)
@@ -236,18 +235,6 @@ def _translate_windows(
     return translate_lines(
         translate, warned, arguments.input, number, line_buffered=arguments.line_buffered
     )
-
-
-def _require_run_first(arguments: Arguments) -> None:
-    """Refuse a run that is given behind the file to translate."""
-    from nmt.runs.directory import RunDirectory
-
-    for name in arguments.input:
-        if RunDirectory(Path(name)).config.is_file():
-            raise UserError(
-                f"{name}: is a run, and {arguments.run} is not; the run comes first, as in "
-                f"`nmt translate {name} {arguments.run}`"
-            )
 
 
 def _check(config: "Config", arguments: Arguments) -> None:

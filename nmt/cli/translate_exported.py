@@ -4,6 +4,7 @@ import argparse
 import os
 from dataclasses import MISSING, fields
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nmt.cli.arguments import flag_of, whole_number
@@ -34,6 +35,7 @@ def is_exported(run: str) -> bool:
 
 def translate_exported(arguments: "Arguments") -> int:
     """Translate the input as it comes."""
+    _require_run_first(arguments)
     for declared in fields(arguments):
         default = [] if declared.default is MISSING else declared.default
         if declared.name in _SUPPORTED or getattr(arguments, declared.name) == default:
@@ -49,6 +51,18 @@ def translate_exported(arguments: "Arguments") -> int:
     require_line_buffering(arguments)
     with reserve_outputs({"-o": arguments.output}, [arguments.run, *input_files(arguments.input)]):
         return _translate(arguments)
+
+
+def _require_run_first(arguments: "Arguments") -> None:
+    """Refuse a run that is given behind the file to translate."""
+    from nmt.runs.directory import RunDirectory
+
+    for name in arguments.input:
+        if RunDirectory(Path(name)).config.is_file():
+            raise UserError(
+                f"{name}: is a run, and {arguments.run} is not; the run comes first, as in "
+                f"`nmt translate {name} {arguments.run}`"
+            )
 
 
 def _translate(arguments: "Arguments") -> int:
