@@ -1,10 +1,10 @@
 """Corpora encoded once and kept: the folder of the cache, and what in it belongs to what.
 
 An entry is a folder named by a hash of all that its content follows from: the bytes of the corpus,
-the tokenizers, the filters. It is written beside and then renamed, so that an entry that can be
-seen is whole; a lock lets one of several processes do the work. The SHA-256 of each file is kept,
-so that an entry that was damaged later is found when it is opened, and made anew. A corpus that has
-changed has another entry; notes beside the entries say which one it had last.
+the tokenizers, the filters. It is written under another name and then renamed, so that an entry
+that can be seen is whole; a lock lets one of several processes do the work. The SHA-256 of each
+file is kept, so that an entry that was damaged later is found when it is opened, and encoded again.
+A corpus that has changed has another entry; notes in the folder say which one it had last.
 """
 
 import fcntl
@@ -141,7 +141,7 @@ class _Content(Generic[Item]):
     def write(self, entry: Path, num_processes: int) -> None:
         """Put an entry in its place; the lock is held."""
         if entry.exists():
-            logger.warning("%s: the encoded corpus is damaged, and is made anew", entry)
+            logger.warning("%s: the encoded corpus is damaged, and is encoded again", entry)
         files, readers = self.snapshot.files, (self.source_reader, self.target_reader)
         with atomic_folder(entry) as fresh:
             with self.snapshot.unchanged():

@@ -98,7 +98,7 @@ class LatestEntry:
             "%s: changed since %s, when last encoded; %s",
             self._files,
             datetime.fromtimestamp(self._path.stat().st_mtime).strftime("%Y-%m-%d %H:%M"),
-            "what is there now is in the cache, too" if is_encoded else "encoding anew",
+            "what is there now is in the cache, too" if is_encoded else "encoding it again",
         )
 
     def write(self, key: str) -> None:

@@ -14,7 +14,7 @@ from nmt.text.tokenizer import FORMAT_VERSION, SavedTokenizer, Tokenizer, sha256
 DESCRIPTION: Final = "tokenizer.json"
 MAX_MODEL_BYTES: Final = 2**25
 """Limit of a model file; half a million subwords take less."""
-_REMEDY: Final = "copy the folder again from where the tokenizer was trained, or train anew"
+_REMEDY: Final = "copy the folder again from where the tokenizer was trained, or train again"
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
@@ -48,7 +48,7 @@ def restore_tokenizer(saved: SavedTokenizer, origin: Path) -> Tokenizer:
     if saved.name not in TOKENIZERS:
         raise RunError(
             f"{origin}: made by a tokenizer {saved.name!r}, which this version of nmt does not "
-            f"have (it has {', '.join(TOKENIZERS)}): use the version that wrote it, or train anew"
+            f"have (it has {', '.join(TOKENIZERS)}): use the version that wrote it, or train again"
         )
     tokenizer = TOKENIZERS[saved.name].tokenizer
     try:
@@ -100,7 +100,7 @@ def read_tokenizer(folder: Path) -> SavedTokenizer:
         if type(description["format"]) is int and description["format"] != FORMAT_VERSION:
             raise RunError(
                 f"{path}: format {description['format']} of the tokenizer, but this program reads "
-                f"format {FORMAT_VERSION}: use the version of nmt that wrote it, or train anew"
+                f"format {FORMAT_VERSION}: use the version of nmt that wrote it, or train again"
             )
         model_path = folder / _plain_name(description["model_file"])
         saved = SavedTokenizer.from_description(description, _read(model_path, MAX_MODEL_BYTES))

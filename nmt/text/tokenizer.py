@@ -149,7 +149,7 @@ class Tokenizer(SourceReader[str]):
     def decode(self, ids: Sequence[int]) -> str:
         """Detokenized text on one line; PAD, BOS and EOS dropped, UNK as `UNKNOWN_TEXT`.
 
-        Of the tokens of a text this is the normalised text, but for what is unknown.
+        Of the tokens of a text this is the normalised text, except what is unknown.
         """
         return " ".join(self.decode_words(ids).words)
 

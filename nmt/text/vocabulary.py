@@ -32,7 +32,7 @@ def count_words(
     lines: Iterable[str],
     split: Callable[[str], Iterable[str]] | None = None,
 ) -> Counter[str]:
-    """How often each word is in a text, or each part; memory grows with its vocabulary alone.
+    """How often each word is in a text, or each part; memory grows with the vocabulary only.
 
     Args:
         normalizer: what is done to text first.

@@ -39,7 +39,7 @@ class Pronoun:
 
 @dataclass(frozen=True, slots=True)
 class Adjective:
-    """An adjective; `german` stands alone."""
+    """An adjective; `german` is the form after `ist`."""
 
     english: str
     german: str
@@ -109,7 +109,7 @@ class FiniteVerb:
 
 @dataclass(frozen=True, slots=True)
 class Verb(FiniteVerb):
-    """A verb that can stand alone.
+    """A verb that needs no auxiliary.
 
     Attributes:
         english_participle: as in `has chased`.

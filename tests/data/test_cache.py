@@ -130,7 +130,7 @@ def test_a_corpus_that_has_changed_is_told_and_encoded_anew(
         encode(files, make_tokenizer(), folder)
     files.target.write_text(before[1] + "13\n")
     caplog.clear()
-    for expected in ("encoding anew", ""):
+    for expected in ("encoding it again", ""):
         corpus = encode(files, make_tokenizer(), folder)
         assert corpus.target(2).tolist() == [13]
         told = warnings_of(caplog)
@@ -229,7 +229,7 @@ def test_damage_is_found_and_mended(
     damage(entries(folder)[0] / name)
     with caplog.at_level(logging.WARNING):
         corpus = encode(files, tokenizer, folder)
-    assert "the encoded corpus is damaged, and is made anew" in caplog.text
+    assert "the encoded corpus is damaged, and is encoded again" in caplog.text
     assert corpus.target(1).tolist() == [9, 10]
     caplog.clear()
     encode(files, tokenizer, folder)
@@ -417,7 +417,7 @@ def test_an_entry_with_right_sums_and_wrong_content_is_made_again(
     start = time.process_time()
     again = encode(files, tokenizer, folder)
     assert time.process_time() - start < 2.0
-    assert "the encoded corpus is damaged, and is made anew" in caplog.text
+    assert "the encoded corpus is damaged, and is encoded again" in caplog.text
     assert again.source(0).tolist() == expected
     caplog.clear()
     encode(files, tokenizer, folder)
