@@ -96,7 +96,7 @@ class PlugIn(BaseModel):
         return {"name": given} if isinstance(given, str) else given
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Table:
     """A torch-free pointer to a table of plug-ins; in `Annotated`, the validator of a field.
 
