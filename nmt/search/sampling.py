@@ -8,7 +8,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.search.penalties import Scoring
-from nmt.search.ranking import best_in_order
 from nmt.search.rules import PartialHypotheses, Rules
 from nmt.search.single_path import SinglePathSearch
 
@@ -90,8 +89,7 @@ class SamplingSearch(SinglePathSearch):
             )
         # Few are in a nucleus as a rule, and to sort a vocabulary takes longer than all the rest.
         for number in (min(most, _NUCLEUS), most):
-            tokens = best_in_order(probabilities, number)
-            values = probabilities.gather(1, tokens)
+            values, tokens = _best(probabilities, number)
             last = values[:, -1:]  # of its equals some may be left out
             share = values.masked_fill(values == last, 0.0).sum(dim=1, dtype=torch.float64)
             has_all = (share >= self.top_p) | (last.squeeze(1) < self.epsilon)
@@ -101,6 +99,22 @@ class SamplingSearch(SinglePathSearch):
         left_out = (values < self.epsilon) | (so_far - values >= self.top_p)
         left_out[:, 0] = False
         return values.masked_fill(left_out, 0.0), tokens
+
+
+def _best(
+    values: Float[Tensor, "R V"], number: int
+) -> tuple[Float[Tensor, "R M"], Int[Tensor, "R M"]]:
+    """The highest values of each row and where they are, the highest first; equals by their place.
+
+    (`torch.topk` has these in an order that hangs on how many values are wanted. Which of those are
+    taken that equal the last is left to it.)
+    """
+    if number == values.shape[1]:
+        everything = values.sort(dim=1, descending=True, stable=True)
+        return everything.values, everything.indices
+    places = values.topk(number, dim=1).indices.sort(dim=1).values
+    ordered = values.gather(1, places).sort(dim=1, descending=True, stable=True)
+    return ordered.values, places.gather(1, ordered.indices)
 
 
 def _uniform(
