@@ -6,15 +6,18 @@ from pathlib import Path
 import torch
 
 from nmt.build.model import load_model
+from nmt.build.search import build_search
 from nmt.build.tokenizers import Tokenizers, load_tokenizers
 from nmt.config.decoding import DecodingConfig
 from nmt.core.errors import ConfigError
+from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.shortlist import Shortlist, load_lexicon
 from nmt.inference.unknown_words import Dictionary, read_dictionary
 from nmt.nn.ensemble import Ensemble, Space
 from nmt.nn.model import Model
 from nmt.runs.directory import RunDirectory
 from nmt.runs.run import Run
+from nmt.search.rules import Rule
 from nmt.system.device import AUTO, resolve_precision
 
 
@@ -67,7 +70,43 @@ def choose_precision(
         return resolve_precision(AUTO, device)
 
 
-def require_attention(config: DecodingConfig, model: Model | Ensemble) -> None:
+def load_runner(
+    run: Run,
+    tokenizers: Tokenizers,
+    others: Sequence[str | Path],
+    checkpoint: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    space: Space,
+    rules: Sequence[Rule],
+) -> BatchRunner:
+    """Load the models, and make what translates with the options of the run's configuration.
+
+    Args:
+        run: the first.
+        tokenizers: of this run.
+        others: runs whose models are averaged with it.
+        checkpoint: best, last or step-N, of each.
+        device: where to put them.
+        dtype: of the computation; int8 quantizes the models.
+        space: what is averaged (`Ensemble`).
+        rules: of the search, applied after those of the options.
+
+    Raises:
+        RunError: see `load_models`; or the run's lexicon cannot be used.
+        ConfigError: likewise; or an option needs attention, and the model has none.
+    """
+    options = run.config.decoding
+    search = build_search(options, tokenizers.target, rules)
+    model = load_models(run, tokenizers, others, checkpoint=checkpoint, device=device, space=space)
+    _require_attention(options, model)
+    if dtype == torch.int8:
+        model.quantize()
+    shortlist = load_shortlist(options, run.folder, tokenizers)
+    return BatchRunner(model, search, device, dtype, options.batch_tokens, shortlist=shortlist)
+
+
+def _require_attention(config: DecodingConfig, model: Model | Ensemble) -> None:
     """Refuse what is read from attention of a model that has none.
 
     Raises:

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
 import torch
 
 from nmt.alignment.units import AlignmentUnits
-from nmt.build.search import build_reranker, build_search
+from nmt.build.search import build_reranker
 from nmt.build.tokenizers import load_tokenizers
 from nmt.config.decoding import DecodingConfig
 from nmt.core.console import FirstWarnings
@@ -21,35 +20,23 @@ from nmt.distributed.rank_pool import lead, serve
 from nmt.distributed.worker_pool import WorkerPool
 from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk
 from nmt.inference.batch_inference import BatchRunner
-from nmt.inference.forced_decoding import (
-    SentenceAlignment,
-    SentenceScore,
-    read_log_probabilities,
-)
-from nmt.inference.input_types import check_pairs
+from nmt.inference.forced_decoding import SentenceAlignment, SentenceScore, read_log_probabilities
 from nmt.inference.inputs import Input as Input
-from nmt.inference.length_batching import cut_warnings, no_report, read_words, windows
-from nmt.inference.loading import (
-    choose_precision,
-    load_dictionary,
-    load_models,
-    load_shortlist,
-    require_attention,
-)
+from nmt.inference.length_batching import cut_warnings, no_report
+from nmt.inference.loading import choose_precision, load_dictionary, load_runner
 from nmt.inference.postprocessing import PostProcessor
 from nmt.inference.translation import Details as Details, Translation as Translation
 from nmt.inference.unknown_words import Dictionary
-from nmt.inference.windows import read_windows
+from nmt.inference.windows import Pair, read_pairs, read_windows
 from nmt.nn.ensemble import Space
 from nmt.runs.directory import BEST
 from nmt.runs.run import Run
 from nmt.search.rules import Rule
 from nmt.system.device import AUTO, resolve_device
 from nmt.system.threads import num_threads
-from nmt.text.reader import EncodedWords, SourceReader
+from nmt.text.reader import SourceReader
 from nmt.text.tokenizer import Tokenizer
 
-Pair = tuple[Source, str]
 NO_DETAILS: Final = Details()
 
 
@@ -109,33 +96,24 @@ class Translator:
                 those of its configuration: `{"beam_size": 10, "n_best": 10}`; None: as that says.
             ensemble: other runs, over the same vocabulary, that translate together with it.
             average: of the probabilities of an ensemble: log or linear (see `Ensemble`).
-            rules: of your own, applied to each step after those of the options: a language model,
-                say (`nmt.search.rule_variants.ShallowFusion`).
+            rules: of your own, after those of the options, such as `ShallowFusion`.
             alignment_units: what alignments link (see the attribute).
 
         Raises:
-            RunError: the folder is no run, or incomplete, or damaged.
-            ConfigError: this machine does not have the device or the precision, or what `decoding`
-                says is unknown, out of range, or contradicts itself, or needs the attention of a
-                model without; or a run of the ensemble has another vocabulary.
+            RunError: the folder is not a run, or is incomplete or corrupted.
+            ConfigError: this machine lacks the device or the precision; an option of `decoding` is
+                not valid or needs attention; or a run of the ensemble has another vocabulary.
         """
         if not isinstance(run, Run):
             run = Run.open(run, decoding=decoding)
         options = run.config.decoding
         device = resolve_device(device)
-        dtype = choose_precision(run, precision, device)
         tokenizers = load_tokenizers(run)
-        search = build_search(options, tokenizers.target, rules)
-        model = load_models(
-            run, tokenizers, ensemble, checkpoint=checkpoint, device=device, space=average
-        )
-        require_attention(options, model)
-        if dtype == torch.int8:
-            model.quantize()
-        shortlist = load_shortlist(options, run.folder, tokenizers)
+        dtype = choose_precision(run, precision, device)
+        runner = load_runner(run, tokenizers, ensemble, checkpoint, device, dtype, average, rules)
         bleu_tokenizer = run.config.training.validation.bleu_tokenizer
         return cls(
-            BatchRunner(model, search, device, dtype, options.batch_tokens, shortlist=shortlist),
+            runner,
             source_reader=tokenizers.source,
             target_tokenizer=tokenizers.target,
             max_source_length=options.max_source_length,
@@ -194,7 +172,7 @@ class Translator:
         Raises:
             RunError: they are not.
         """
-        with lead(self.runner, self._told(identity)) as ranks:
+        with lead(self.runner, f"{identity} {self.runner.precision}") as ranks:
             yield replace(self, runner=replace(self.runner, workers=ranks))
 
     def serve_ranks(self, identity: str) -> None:
@@ -203,10 +181,7 @@ class Translator:
         Raises:
             RunError: it has died, or another model.
         """
-        serve(self.runner, self._told(identity))
-
-    def _told(self, identity: str) -> str:
-        return f"{identity} {self.runner.precision}"
+        serve(self.runner, f"{identity} {self.runner.precision}")
 
     def translate(
         self,
@@ -268,10 +243,7 @@ class Translator:
             first_number=first_number,
             warnings=warnings or cut_warnings(),
         )
-        encoded = (
-            (window, [source.ids for source in window.sources], window.constraints)
-            for window in read
-        )
+        encoded = ((window, window.tokens, window.constraints) for window in read)
         if details.alignments:
             self.require_attention()
         for window, found in self.runner.search_windows(encoded, report):
@@ -290,7 +262,8 @@ class Translator:
         Raises:
             TypeError: a pair is something else.
         """
-        for sources, targets in self._read_pairs(pairs, "score"):
+        readers = self.source_reader, self.target_tokenizer
+        for sources, targets in read_pairs(pairs, readers, "score", self.max_source_length):
             found = self.runner.run_forced(sources, targets, read_log_probabilities)
             for target, log_probabilities in zip(targets, found, strict=True):
                 pieces = self.target_tokenizer.pieces([*target.ids, EOS])
@@ -305,7 +278,8 @@ class Translator:
         Raises:
             TypeError: a pair is something else.
         """
-        for sources, targets in self._read_pairs(pairs, "align"):
+        readers = self.source_reader, self.target_tokenizer
+        for sources, targets in read_pairs(pairs, readers, "align", self.max_source_length):
             self.require_attention()
             yield from self._postprocessor.align(sources, targets)
 
@@ -319,21 +293,3 @@ class Translator:
             self.dictionary,
             self.alignment_units,
         )
-
-    def _read_pairs(
-        self, pairs: Iterable[Pair], function: str
-    ) -> Iterator[tuple[list[EncodedWords], list[EncodedWords]]]:
-        """The tokens and words of both sides, cut where they are too long, a window at a time."""
-        read = partial(read_words, max_tokens=self.max_source_length, warnings=cut_warnings())
-        number = 1
-        for window in windows(check_pairs(pairs, self.source_reader.item_type, function), _size):
-            sources, targets = zip(*window, strict=True)
-            yield (
-                read(self.source_reader, sources, side="source", first_number=number),
-                read(self.target_tokenizer, targets, side="target", first_number=number),
-            )
-            number += len(window)
-
-
-def _size(pair: Pair) -> int:
-    return len(pair[0]) + len(pair[1])

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nmt.core.console import FirstWarnings
 from nmt.data.formats.grids import Source
-from nmt.inference.input_types import check_lines
+from nmt.inference.input_types import check_lines, check_pairs
 from nmt.inference.inputs import Input, encode_constraints, require_phrases
-from nmt.inference.length_batching import read_words, windows
+from nmt.inference.length_batching import cut_warnings, read_words, windows
 from nmt.search.request import Constraints
 from nmt.search.search import Search
-from nmt.text.reader import EncodedWords, SourceReader
+from nmt.text.reader import EncodedWords, SourceReader, Tokens
 from nmt.text.tokenizer import Tokenizer
+
+Pair = tuple[Source, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +33,11 @@ class Window:
     lines: list[Input]
     sources: list[EncodedWords]
     constraints: list[Constraints]
+
+    @property
+    def tokens(self) -> list[Tokens]:
+        """The tokens of each line."""
+        return [source.ids for source in self.sources]
 
 
 def read_windows(
@@ -77,3 +85,36 @@ def read_windows(
             require_phrases(search)
         yield Window(first_number, given, sources, constraints)
         first_number += len(window)
+
+
+def read_pairs(
+    pairs: Iterable[Pair],
+    readers: tuple[SourceReader[Any], SourceReader[str]],
+    function: str,
+    max_tokens: int,
+) -> Iterator[tuple[list[EncodedWords], list[EncodedWords]]]:
+    """Yield the tokens and words of the sources and the targets of one window after the other.
+
+    Args:
+        pairs: of sources and targets.
+        readers: of both sides.
+        function: that was given the pairs, for messages.
+        max_tokens: of a side that are read; the rest is cut, with a warning.
+
+    Raises:
+        TypeError: a pair is something else.
+    """
+    source_reader, target_reader = readers
+    read = partial(read_words, max_tokens=max_tokens, warnings=cut_warnings())
+    number = 1
+    for window in windows(check_pairs(pairs, source_reader.item_type, function), _size):
+        sources, targets = zip(*window, strict=True)
+        yield (
+            read(source_reader, sources, side="source", first_number=number),
+            read(target_reader, targets, side="target", first_number=number),
+        )
+        number += len(window)
+
+
+def _size(pair: Pair) -> int:
+    return len(pair[0]) + len(pair[1])

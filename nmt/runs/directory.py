@@ -21,22 +21,12 @@ LAST: Final = "last"
 _CONFIG = "config.yaml"
 _TOKENIZER = "tokenizer"
 _LEXICON = "lexicon"
-_CONTENTS = (
-    _CONFIG,
-    _TOKENIZER,
-    "cache",
-    _LEXICON,
-    "metrics.jsonl",
-    "tensorboard",
-    "train.log",
-    "environment.json",
-    "checkpoints",
-    "translations",
-    "plots",
-    "results.json",
-)
 # nmt reads neither of the two, and people may keep files of their own there.
-_PROTECTED = {*_CONTENTS} - {"translations", "plots"}
+_UNREAD = ("translations", "plots")
+_LOGS = ("metrics.jsonl", "tensorboard", "train.log", "environment.json")
+_TRAINED = (_CONFIG, _TOKENIZER, "cache", _LEXICON)
+_CONTENTS = (*_TRAINED, *_LOGS, "checkpoints", *_UNREAD, "results.json")
+_PROTECTED = {*_CONTENTS} - {*_UNREAD}
 
 
 @dataclass(frozen=True)
@@ -87,7 +77,7 @@ class RunDirectory:
         """
         run = cls(Path(path))
         run._require_run("not a run; name the folder that `nmt train` made")
-        if not _is_folder(run.shared_tokenizer) and not _is_folder(run.target_tokenizer):
+        if not any(map(_is_folder, (run.shared_tokenizer, run.target_tokenizer))):
             raise RunError(
                 f"{run.path / _TOKENIZER}: the run's tokenizer is missing; without it the model "
                 "cannot be used: bring the folder back from a copy of the run, or train again"
