@@ -1,4 +1,3 @@
-import ast
 import re
 import subprocess
 import sys
@@ -61,34 +60,3 @@ def test_module_is_the_command() -> None:
 
 def test_package_is_typed() -> None:
     assert (PACKAGE / "py.typed").exists()
-
-
-LONG_FILES = {
-    "inference/translator.py",
-    "runs/checkpoint.py",
-    "runs/directory.py",
-}
-"""Files of more than 300 lines; no new one may come."""
-LONG_FUNCTIONS: set[str] = set()
-"""Functions of more than 40 lines; no new one may come."""
-
-
-def length(function: ast.AST) -> int:
-    """Lines of a function, its docstring not counted."""
-    assert isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-    assert function.end_lineno is not None
-    docstring = ast.get_docstring(function, clean=False)
-    num_documented = 0 if docstring is None else len(docstring.splitlines())
-    return function.end_lineno - function.lineno + 1 - num_documented
-
-
-def test_files_and_functions_are_short() -> None:
-    files, functions = set(), set()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        text, name = path.read_text(encoding="utf-8"), path.relative_to(PACKAGE).as_posix()
-        if len(text.splitlines()) > 300:
-            files.add(name)
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and length(node) > 40:
-                functions.add(f"{name}: {node.name}")
-    assert (files, functions) == (LONG_FILES, LONG_FUNCTIONS), "what got short leaves the lists"

@@ -91,8 +91,7 @@ def export_run(
         ConfigError: it reads grids, or its options ask for what a file cannot do.
         OSError: the file cannot be written.
     """
-    if not isinstance(run, Run):
-        run = Run.open(run, decoding=decoding)
+    run = Run.of(run, decoding)
     options, folder = run.config.decoding, run.folder
     _require_simple(options)
     tokenizers = load_tokenizers(run)

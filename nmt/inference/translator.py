@@ -104,8 +104,7 @@ class Translator:
             ConfigError: this machine lacks the device or the precision; an option of `decoding` is
                 not valid or needs attention; or a run of the ensemble has another vocabulary.
         """
-        if not isinstance(run, Run):
-            run = Run.open(run, decoding=decoding)
+        run = Run.of(run, decoding)
         options = run.config.decoding
         device = resolve_device(device)
         tokenizers = load_tokenizers(run)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from nmt.config.yaml import MAX_CONFIG_BYTES, RUN_KEYS
+from nmt.config.yaml import MAX_CONFIG_BYTES, RUN_KEYS, read_yaml
 from nmt.core.errors import RunError, os_advice, os_reason
 from nmt.system.atomic_files import atomic_write, lock
 from nmt.system.untrusted_files import read_regular
@@ -52,6 +52,7 @@ class RunDirectory:
 
         Raises:
             RunError: something is in the way, or there is nothing to resume.
+            ConfigError: the configuration of the run to delete is not valid YAML.
         """
         assert not (overwrite and resume)
         run = cls(Path(path))
@@ -64,6 +65,7 @@ class RunDirectory:
                     f"{path}: there is a run already; --resume continues it, --overwrite deletes "
                     "it and starts anew, run=PATH puts the new one elsewhere"
                 )
+            read_yaml(run.config)  # what is not even YAML is not deleted
             run._delete_contents()
         run._make()
         return run

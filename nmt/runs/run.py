@@ -9,6 +9,7 @@ from nmt.config.decoding import DecodingConfig
 from nmt.config.experiment import Config
 from nmt.config.file import load_config
 from nmt.config.layers import Override
+from nmt.core.errors import ConfigError
 from nmt.runs.directory import RunDirectory
 
 
@@ -48,6 +49,22 @@ class Run:
             return cls(folder, load_config(folder.config, overrides)).with_decoding(decoding)
         options = None if decoding is None else {"decoding": dict(decoding)}
         return cls(folder, load_config(folder.config, overrides, options))
+
+    @classmethod
+    def of(
+        cls, run: "Run | str | Path", decoding: DecodingConfig | Mapping[str, Any] | None
+    ) -> "Run":
+        """Return a run that is open, or open a folder with options of `decoding`.
+
+        Raises:
+            RunError: as `open`.
+            ConfigError: as `open`; or there are options for a run that is open already.
+        """
+        if not isinstance(run, Run):
+            return cls.open(run, decoding=decoding)
+        if decoding is not None:
+            raise ConfigError("decoding: the run is open already; give the options to Run.open")
+        return run
 
     def with_decoding(self, decoding: DecodingConfig) -> "Run":
         """Return the run with other options of `decoding`."""

@@ -70,13 +70,14 @@ def test_death_of_a_rank_ends_all_and_keeps_partial_output(rank: int, in_copy: P
         os.close(reading)
         stream.write(b"one two .\n" * 9000)  # two windows and more; the rest never comes
         end = time.monotonic() + 60
-        while not Path("out.de.state").exists():
+        partial = Path("out.de.partial")
+        while not partial.exists() or not partial.stat().st_size:
             assert time.monotonic() < end and process.poll() is None
             time.sleep(0.1)
         os.kill(pid_of(rank, process.pid), signal.SIGKILL)
         _, told = process.communicate(timeout=60)
     assert process.returncode != 0, told
-    assert not Path("out.de").exists() and Path("out.de.partial").exists()
+    assert not Path("out.de").exists() and partial.exists()
 
 
 DYING = """

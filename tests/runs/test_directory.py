@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nmt.core.errors import RunError
+from nmt.core.errors import ConfigError, RunError
 from nmt.runs.directory import RunDirectory
 
 CONFIG = "version: 1\nrun: x\ndata: {}\ntokenizer: {}\nmodel: {}\ntraining: {}\ndecoding: {}\n"
@@ -89,6 +89,13 @@ class TestCreate:
         with pytest.raises(RunError, match=r"holds 'cache' but no run that could be continued"):
             RunDirectory.create(tmp_path, overwrite=overwrite)
         assert contents(tmp_path) == before
+
+    def test_overwrite_deletes_no_run_with_a_broken_configuration(self, run: RunDirectory) -> None:
+        run.config.write_text(CONFIG + "x: [\n")
+        before = contents(run.path)
+        with pytest.raises(ConfigError, match=r"config\.yaml: line 9: not YAML"):
+            RunDirectory.create(run.path, overwrite=True)
+        assert contents(run.path) == before
 
     def test_file_in_the_way(self, tmp_path: Path) -> None:
         (tmp_path / "x").write_text("mine")

@@ -141,6 +141,18 @@ def test_concat_is_one_matrix_over_both() -> None:
     assert score.key_projection.bias is None
 
 
+def test_a_subclass_with_other_scores_does_not_train_with_those_of_its_base() -> None:
+    class Doubled(AdditiveScore):
+        def forward(self, query: Tensor, keys: Tensor, state: Tensor | None = None) -> Tensor:
+            return 2 * super().forward(query, keys)
+
+    class Renamed(AdditiveScore):
+        pass
+
+    assert Doubled(4, 4).slow_path_reason == "the score Doubled"
+    assert Renamed(4, 4).slow_path_reason is None
+
+
 def test_uniform_reads_the_mean() -> None:
     query, values = given()
     torch.testing.assert_close(

@@ -76,8 +76,6 @@ class CosineScore(GeneralScore):
         initial_gain: g at the start; cosines, which are in [-1, 1], would leave any softmax flat.
     """
 
-    tape: type[ScoreTape] | None = None
-
     def __init__(
         self,
         query_size: int,
