@@ -21,6 +21,7 @@ from nmt.export.onnx_operators import RUNTIME, merge_products, operators
 from nmt.nn.model import Model
 
 OPSET: Final = 20
+_LOGGERS: Final = ("torch.onnx", "torch.export", "torch._export", "onnxscript", "onnx_ir")
 _TYPES: Final = {"int64": TensorProto.INT64, "float": TensorProto.FLOAT}
 
 
@@ -108,7 +109,7 @@ def _join(
     """What comes first, and then rounds until nothing is open.
 
     Args:
-        first: from the inputs of an `GraphInputs` to what is carried around the loop.
+        first: from the inputs of `GraphInputs` to what is carried around the loop.
         body: from that to a truth, and that.
         carried: its names in both.
         found: places in it of the `OUTPUTS`.
@@ -200,10 +201,13 @@ def _rename(graph: onnx.GraphProto, rename: Callable[[str], str]) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence the exporter, whose messages mean nothing to a user."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
     finally:
-        logging.disable(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -60,10 +60,8 @@ def choose_precision(
     Raises:
         ConfigError: the device cannot compute in what is given.
     """
-    if isinstance(given, torch.dtype):
-        return given
     if given is not None:
-        return resolve_precision(given, device)
+        return resolve_precision(str(given).removeprefix("torch."), device)
     try:
         return resolve_precision(run.config.precision, device)
     except ConfigError:

@@ -37,7 +37,7 @@ def score_texts(
     scored = {
         (index, rank): target
         for index, of_line in enumerate(candidates)
-        if sources[index].ids
+        if len(sources[index].ids)
         for rank, candidate in enumerate(of_line)
         if (target := tokenizer.encode_words(candidate.text)).ids
         != list(candidate.hypothesis.tokens)
@@ -75,7 +75,7 @@ def score_tokens(
         (source, tokenizer.decode_words(candidate.hypothesis.tokens))
         for source, of_line in zip(sources, candidates, strict=True)
         for candidate in of_line
-        if source.ids
+        if len(source.ids)
     ]
     found = iter(
         runner.run_forced(
@@ -83,7 +83,7 @@ def score_tokens(
         )
     )
     return [
-        tuple(next(found) if source.ids else () for _ in of_line)
+        tuple(next(found) if len(source.ids) else () for _ in of_line)
         for source, of_line in zip(sources, candidates, strict=True)
     ]
 

@@ -22,13 +22,12 @@ def resolve_device(name: str | torch.device) -> torch.device:
     Each of several processes that torchrun started on a machine has a different first GPU.
 
     Args:
-        name: auto, cpu, cuda (the first GPU) or cuda:N; or a device, which is returned.
+        name: auto, cpu, cuda (the first GPU) or cuda:N; or such a device.
 
     Raises:
         ConfigError: an unknown name, or a device that this machine does not have.
     """
-    if isinstance(name, torch.device):
-        return name
+    name = str(name)
     num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     present = ["cpu", *(f"cuda:{index}" for index in range(num_gpus))]
     if name == AUTO:

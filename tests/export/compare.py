@@ -1,4 +1,4 @@
-"""Whatever a model is made of, its file finds what its search finds: what `test_graph.py` runs.
+"""Compare files with the models that they were exported from; run by `test_onnx_graph.py`.
 
 In a process of its own, as the checks of shapes that the tests have on cannot be exported.
 

@@ -64,6 +64,9 @@ def test_train_translate_evaluate_score_align(pictures: Path, nmt: Callable) -> 
     assert outcome.code == 0, outcome.err
     translated = nmt("translate", "runs/tiny", "test.npz")
     assert translated.code == 0 and len(translated.lines) == 6, translated.err
+    scored = nmt("translate", "runs/tiny", "test.npz", "--json")
+    assert scored.code == 0, scored.err
+    assert [json.loads(line)["translation"] for line in scored.lines] == translated.lines
     grids = [array for _, array in sorted(np.load("test.npz").items())]
     for grid, line in zip(grids, translated.lines, strict=True):
         np.savez("one.npz", grid)

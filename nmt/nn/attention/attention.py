@@ -167,6 +167,8 @@ class Attention(BaseAttention):
     @property
     def slow_path_reason(self) -> str | None:
         """Why a decoder with this attention has no fast path; None: it has one."""
+        if type(self).forward is not Attention.forward:
+            return f"the attention {type(self).__name__}"
         return self.score.slow_path_reason or self.alignment.slow_path_reason
 
     def fused_inputs(self, memory: AnyMemory) -> AttentionInputs:

@@ -142,7 +142,7 @@ class GRU(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
         super().__init__(input_size, hidden_size, num_gates=3, state_size=hidden_size)
-        self.tape = GRUTape if fused else None
+        self.tape = GRUTape if fused and type(self).forward is GRU.forward else None
 
     def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
         """One step: the next state."""
@@ -172,7 +172,7 @@ class LSTM(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
         super().__init__(input_size, hidden_size, num_gates=4, state_size=2 * hidden_size)
-        self.tape = LSTMTape if fused else None
+        self.tape = LSTMTape if fused and type(self).forward is LSTM.forward else None
         with torch.no_grad():
             self.bias_input[hidden_size : 2 * hidden_size] = 1.0
 

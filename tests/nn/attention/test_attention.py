@@ -8,11 +8,20 @@ import torch
 from torch import Tensor
 
 from nmt.core.tensor_tree import select
-from nmt.nn.attention.alignments.alignment import Alignment
+from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput
 from nmt.nn.attention.alignments.hard import HardAlignment
+from nmt.nn.attention.alignments.softmax import SoftmaxAlignment
 from nmt.nn.attention.alignments.table import ALIGNMENTS
-from nmt.nn.attention.attention import Attention, AttentionOutput, BaseAttention, FixedContext
+from nmt.nn.attention.attention import (
+    Attention,
+    AttentionOutput,
+    AttentionState,
+    BaseAttention,
+    FixedContext,
+    Memory,
+)
 from nmt.nn.attention.multi_head import MultiHeadAttention
+from nmt.nn.attention.scores.additive import AdditiveScore
 from nmt.nn.attention.scores.multiplicative import DotScore, GeneralScore
 from nmt.nn.attention.scores.table import SCORES
 
@@ -235,3 +244,22 @@ def test_sampled_alignments_of_heads_add_up() -> None:
     torch.testing.assert_close(num_drawn, num_drawn.round())
     assert torch.equal(choice.is_sampled, num_drawn > 0.5)
     torch.testing.assert_close(choice.entropy, torch.full((200, 1), 2 * math.log(2)))
+
+
+def test_parts_with_a_forward_of_their_own_have_no_fast_path() -> None:
+    class Sharp(SoftmaxAlignment):
+        def forward(
+            self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensor | None = None
+        ) -> AlignmentOutput:
+            return super().forward(2 * scores, mask, query)
+
+    class Blurred(Attention):
+        def forward(
+            self, query: Tensor, memory: Memory, state: AttentionState | None = None
+        ) -> AttentionOutput:
+            return super().forward(query / 2, memory, state)
+
+    score = AdditiveScore(4, 4)
+    assert Attention(score, SoftmaxAlignment(4)).slow_path_reason is None
+    assert Attention(score, Sharp(4)).slow_path_reason == "the alignment Sharp"
+    assert Blurred(score, SoftmaxAlignment(4)).slow_path_reason == "the attention Blurred"

@@ -146,9 +146,14 @@ def test_a_subclass_with_other_scores_does_not_train_with_those_of_its_base() ->
         def forward(self, query: Tensor, keys: Tensor, state: Tensor | None = None) -> Tensor:
             return 2 * super().forward(query, keys)
 
+    class Compared(AdditiveScore):
+        def compare(self, summed: Tensor) -> Tensor:
+            return -super().compare(summed)
+
     class Renamed(AdditiveScore):
         pass
 
+    assert Compared(4, 4).slow_path_reason == "the score Compared"
     assert Doubled(4, 4).slow_path_reason == "the score Doubled"
     assert Renamed(4, 4).slow_path_reason is None
 

@@ -304,3 +304,17 @@ def test_recurrent_dropout_hides_the_same_numbers_of_the_state_from_the_gates(ce
             if name in ("weight_hidden", "transitions.0.hidden.weight"):
                 weight[:, 0] = 0.0
     torch.testing.assert_close(dropped, cell.unroll(projected, state))
+
+
+@pytest.mark.parametrize("base", [GRU, LSTM])
+def test_a_cell_with_a_step_of_its_own_takes_the_plain_loop(base: type[GRU] | type[LSTM]) -> None:
+    class Halved(base):  # type: ignore[misc, valid-type]
+        def forward(
+            self, projected: Tensor, state: Tensor, dropout_mask: Tensor | None = None
+        ) -> Tensor:
+            result: Tensor = super().forward(projected, state, dropout_mask) / 2
+            return result
+
+    assert base(3, 4).tape is not None
+    assert Halved(3, 4).tape is None
+    assert Halved(3, 4).slow_path_reason == "the cell Halved"

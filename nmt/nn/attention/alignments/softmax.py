@@ -35,6 +35,8 @@ class SoftmaxAlignment(Alignment):
     @property
     def slow_path_reason(self) -> str | None:
         """Why a decoder with this alignment has no fast path; None: it has one."""
+        if type(self).forward is not SoftmaxAlignment.forward:
+            return super().slow_path_reason
         return None if self.temperature == 1.0 else "the temperature of the softmax"
 
     def forward(

@@ -32,13 +32,13 @@ class Score(nn.Module, ABC):
     tape: type[ScoreTape] | None = None
     """Its steps by hand, for the fused decoders; None: the plain loop.
 
-    A class with a `forward` of its own has None unless it sets another.
+    A class with a `forward` or `compare` of its own has None unless it sets another.
     """
 
     def __init_subclass__(cls) -> None:
         """Drop the tape of a base whose scores the class changes."""
         super().__init_subclass__()
-        if "forward" in vars(cls) and "tape" not in vars(cls):
+        if vars(cls).keys() & {"forward", "compare"} and "tape" not in vars(cls):
             cls.tape = None
 
     def __init__(self, query_size: int, key_size: int) -> None:
