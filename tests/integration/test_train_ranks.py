@@ -57,7 +57,7 @@ from nmt.training import trainer
 PLACES = {
     "update": (trainer, "all_reduce_gradients"),
     "validation": (batch_inference.BatchRunner, "evaluation"),
-    "save": (checkpoint, "_write_file"),
+    "save": (checkpoint, "write_file"),
 }
 
 def dies_at(call, function):
