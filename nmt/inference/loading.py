@@ -61,7 +61,7 @@ def choose_precision(
         ConfigError: the device cannot compute in what is given.
     """
     if given is not None:
-        return resolve_precision(str(given).removeprefix("torch."), device)
+        return resolve_precision(given, device)
     try:
         return resolve_precision(run.config.precision, device)
     except ConfigError:

@@ -46,18 +46,19 @@ def _own_gpu(num_gpus: int) -> str:
     return f"cuda:{local_rank() % max(num_gpus, 1)}"
 
 
-def resolve_precision(name: str, device: torch.device) -> torch.dtype:
+def resolve_precision(name: str | torch.dtype, device: torch.device) -> torch.dtype:
     """Return the dtype of the computation.
 
     Args:
         name: float32, bfloat16 (of weights in float32), int8 (only for translation), or auto:
-            bfloat16 where the hardware computes in it, else float32.
+            bfloat16 where the hardware computes in it, else float32; or such a dtype.
         device: where it is computed.
 
     Raises:
         ConfigError: an unknown name, bfloat16 or int8 on a device that only emulates it, or int8 on
             a GPU.
     """
+    name = str(name).removeprefix("torch.")
     if name == AUTO:
         return torch.bfloat16 if has_bfloat16(device) else torch.float32
     if name not in _PRECISIONS:

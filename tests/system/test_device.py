@@ -122,3 +122,13 @@ def test_a_real_gpu_is_found() -> None:
     device = resolve_device("auto")
     assert torch.zeros(1, device=device).device == device
     assert resolve_precision("auto", device) in (torch.float32, torch.bfloat16)
+
+
+def test_a_dtype_and_a_device_are_checked_as_their_names_are() -> None:
+    cpu = torch.device("cpu")
+    assert resolve_precision(torch.float32, cpu) == torch.float32
+    with pytest.raises(ConfigError, match="unknown precision 'float16'; allowed: auto, float32"):
+        resolve_precision(torch.float16, cpu)
+    assert resolve_device(cpu) == cpu
+    with pytest.raises(ConfigError, match="unknown device 'meta'; allowed: auto, cpu, cuda"):
+        resolve_device(torch.device("meta"))
