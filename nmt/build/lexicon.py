@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from nmt.alignment.ibm1 import Block, Ids, Lexicon, make_lexicon, train_lexicon
 from nmt.build.data import encode_training
 from nmt.build.tokenizers import Tokenizers
 from nmt.config.experiment import Config
@@ -18,6 +17,7 @@ from nmt.data.formats.lines import read_lines
 from nmt.data.formats.raw_lines import MAX_LINE_BYTES
 from nmt.data.ragged import RaggedArray
 from nmt.runs.directory import RunDirectory
+from nmt.word_alignment.ibm1 import Block, Ids, Lexicon, make_lexicon, train_lexicon
 
 ITERATIONS: Final = 5
 """Of the learning, where nothing else is said."""

@@ -35,7 +35,6 @@ from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
 
-from nmt.alignment.units import DESCRIPTIONS, AlignmentUnits
 from nmt.cli.arguments import option, output_path, path
 from nmt.cli.gold_alignments import Gold
 from nmt.cli.inputs import PairArguments
@@ -43,6 +42,7 @@ from nmt.cli.outputs import make_folder, open_arrays, open_output
 from nmt.cli.run_arguments import RunArguments, alignment_units, load_run, load_translator, reserve
 from nmt.core.console import print_notice
 from nmt.core.errors import UserError
+from nmt.word_alignment.units import DESCRIPTIONS, AlignmentUnits
 
 if TYPE_CHECKING:
     from nmt.data.formats.grids import Source
@@ -118,8 +118,8 @@ def run(arguments: Arguments) -> int:
 
 def _align(model: _Model, reverse: _Model | None) -> int:
     """Align into outputs that nothing else writes."""
-    from nmt.alignment.word_alignment import AlignmentCounts, count_links
     from nmt.inference.length_batching import sum_up_unknown
+    from nmt.word_alignment.error_rate import AlignmentCounts, count_links
 
     arguments = model.arguments
     pairs, read_again, reversed_pairs = tee(arguments.read(model.run.config), 3)
@@ -158,8 +158,8 @@ def _align(model: _Model, reverse: _Model | None) -> int:
 
 def _check(arguments: Arguments) -> None:
     """Refuse arguments that contradict each other before the model is loaded."""
-    from nmt.alignment.symmetrization import SYMMETRIZATIONS
     from nmt.config.messages import unknown
+    from nmt.word_alignment.symmetrization import SYMMETRIZATIONS
 
     how = arguments.symmetrize
     if how is not None and how not in SYMMETRIZATIONS:
@@ -194,7 +194,7 @@ def _symmetrized(
     folder: "RunDirectory",
 ) -> "Iterator[SentenceAlignment]":
     """Yield the alignments with the links of both directions made one."""
-    from nmt.alignment.symmetrization import SYMMETRIZATIONS
+    from nmt.word_alignment.symmetrization import SYMMETRIZATIONS
 
     symmetrize = SYMMETRIZATIONS[how]
     for number, (one, two) in enumerate(zip(found, backward, strict=True), start=1):
@@ -221,7 +221,7 @@ def _open_writer(arguments: Arguments) -> "Iterator[Callable[[SentenceAlignment]
 
 
 def _format(alignment: "SentenceAlignment", style: str) -> str:
-    from nmt.alignment.pharaoh import format_pharaoh
+    from nmt.word_alignment.pharaoh import format_pharaoh
 
     pharaoh = format_pharaoh(alignment.links)
     if style == "pharaoh":

@@ -8,9 +8,9 @@ from nmt.cli.inputs import require_readable
 from nmt.core.errors import DataError
 
 if TYPE_CHECKING:
-    from nmt.alignment.pharaoh import GoldAlignment
     from nmt.data.formats.grids import Source
     from nmt.inference.forced_decoding import SentenceAlignment
+    from nmt.word_alignment.pharaoh import GoldAlignment
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Gold:
         self, number: int, alignment: "SentenceAlignment", pair: "tuple[Source, str]"
     ) -> "GoldAlignment":
         """Return the alignment of pair `number`, which is given as it was read."""
-        from nmt.alignment.pharaoh import parse_pharaoh
+        from nmt.word_alignment.pharaoh import parse_pharaoh
 
         line = next(self._lines, None)
         if line is None:

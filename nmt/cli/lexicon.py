@@ -37,9 +37,9 @@ from nmt.core.errors import UserError
 from nmt.core.special_tokens import SPECIAL_SYMBOLS
 
 if TYPE_CHECKING:
-    from nmt.alignment.ibm1 import Lexicon
     from nmt.runs.run import Run
     from nmt.text.tokenizer import Tokenizer
+    from nmt.word_alignment.ibm1 import Lexicon
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,7 +67,7 @@ def _format_json(
     translation: "Translation",
     pieces: "Callable[[Sequence[int]], list[str]]",
 ) -> str:
-    from nmt.alignment.pharaoh import format_pharaoh
+    from nmt.word_alignment.pharaoh import format_pharaoh
 
     hypotheses: list[dict[str, object]] = [
         {
@@ -135,7 +135,7 @@ class TranslationWriter:
 
     def write(self, window: "Iterable[tuple[Source, Translation]]") -> None:
         """Write the translations of some lines, down to the files."""
-        from nmt.alignment.pharaoh import format_pharaoh
+        from nmt.word_alignment.pharaoh import format_pharaoh
 
         for source, translation in window:
             self.output.write(

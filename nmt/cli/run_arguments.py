@@ -6,11 +6,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from nmt.alignment.units import AlignmentUnits
 from nmt.cli.arguments import CommandArguments, flag, flag_of, option, positional, repeated
 from nmt.cli.config_checks import refuse_ineffective
 from nmt.cli.output_locks import reserve_outputs
 from nmt.core.errors import ConfigError
+from nmt.word_alignment.units import AlignmentUnits
 
 if TYPE_CHECKING:
     import torch

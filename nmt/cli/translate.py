@@ -49,7 +49,6 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.alignment.units import AlignmentUnits
 from nmt.cli.arguments import flag, line_limit, option, output_path, path, positionals, whole_number
 from nmt.cli.inputs import input_files, read_constraints, read_input
 from nmt.cli.output_formats import Format, TranslationWriter
@@ -67,6 +66,7 @@ from nmt.cli.run_arguments import (
 from nmt.cli.translate_exported import is_exported, translate_exported
 from nmt.core.errors import UserError
 from nmt.system.torchrun import is_distributed, is_first
+from nmt.word_alignment.units import AlignmentUnits
 
 if TYPE_CHECKING:
     import torch

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from nmt.alignment.units import AlignmentUnits
 from nmt.config.base import NumProcesses, Options, PathText, Positive, PositiveStrength
 from nmt.config.messages import refuse
+from nmt.word_alignment.units import AlignmentUnits
 
 
 def _as_list(value: Any) -> Any:

@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.alignment.pharaoh import Link, parse_pharaoh
-from nmt.alignment.units import AlignmentUnits
 from nmt.core.errors import DataError
 from nmt.data.formats.corpus import Corpus, read_pairs
 from nmt.data.formats.lines import read_lines
 from nmt.data.ragged import RaggedArray
 from nmt.text.reader import Item, SourceReader
 from nmt.text.unit_tokens import UnitTokens
+from nmt.word_alignment.pharaoh import Link, parse_pharaoh
+from nmt.word_alignment.units import AlignmentUnits
 
 LINK_DTYPE = np.dtype("<u4")
 

@@ -8,7 +8,7 @@ from typing import Final
 from sacrebleu.metrics.bleu import BLEU
 
 from nmt.core.errors import ConfigError
-from nmt.core.scripts import HAN, KANA, scripts_of
+from nmt.core.writing_systems import HAN, KANA, scripts_of
 
 AUTO: Final = "auto"
 """The choice of `choose_tokenizer`, not a tokenizer of its own."""

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
-from nmt.alignment.pharaoh import Alignment
-from nmt.alignment.units import ActualUnits, AlignmentUnits
-from nmt.alignment.word_alignment import Weights, hard_alignment, merge_tokens
 from nmt.core.batch import Batch
 from nmt.core.special_tokens import PAD
 from nmt.nn.model import ModelOutput
 from nmt.text.reader import EncodedWords, SourceReader
 from nmt.text.unit_tokens import UnitTokens
+from nmt.word_alignment.from_attention import Weights, hard_alignment, merge_tokens
+from nmt.word_alignment.pharaoh import Alignment
+from nmt.word_alignment.units import ActualUnits, AlignmentUnits
 
 
 def perplexity(loss: float) -> float:

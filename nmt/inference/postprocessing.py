@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nmt.alignment.units import AlignmentUnits
 from nmt.core.special_tokens import UNK
 from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk
 from nmt.inference.batch_inference import BatchRunner
@@ -17,6 +16,7 @@ from nmt.inference.windows import Window
 from nmt.search.hypothesis import Hypothesis
 from nmt.text.reader import EncodedWords, SourceReader
 from nmt.text.tokenizer import Tokenizer
+from nmt.word_alignment.units import AlignmentUnits
 
 
 @dataclass(frozen=True, eq=False)

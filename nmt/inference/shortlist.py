@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.alignment.ibm1 import Lexicon
 from nmt.core.errors import RunError
 from nmt.core.special_tokens import PAD, SPECIAL_SYMBOLS
 from nmt.core.tensor_checks import find_misfit, find_not_finite
@@ -17,6 +16,7 @@ from nmt.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from nmt.runs.directory import RunDirectory
 from nmt.search.request import Constraints, VocabularySubset
 from nmt.text.reader import SourceReader, Tokens
+from nmt.word_alignment.ibm1 import Lexicon
 
 _MOST_CANDIDATES: Final = 256  # of a token; `nmt lexicon` keeps 64
 _HEADER_BYTES: Final = 2**16

@@ -8,7 +8,6 @@ from typing import Any, Final, Self
 
 import torch
 
-from nmt.alignment.units import AlignmentUnits
 from nmt.build.search import build_reranker
 from nmt.build.tokenizers import load_tokenizers
 from nmt.config.decoding import DecodingConfig
@@ -36,6 +35,7 @@ from nmt.system.device import AUTO, resolve_device
 from nmt.system.threads import num_threads
 from nmt.text.reader import SourceReader
 from nmt.text.tokenizer import Tokenizer
+from nmt.word_alignment.units import AlignmentUnits
 
 NO_DETAILS: Final = Details()
 

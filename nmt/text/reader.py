@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.alignment.units import AlignmentUnits
 from nmt.core.special_tokens import UNK
 from nmt.text.unit_tokens import UnitTokens, merge_units_that_share_tokens, one_to_one
+from nmt.word_alignment.units import AlignmentUnits
 
 Item = TypeVar("Item", bound=Sized)
 """A line of text, or a grid; its length is the memory that it takes: characters, or numbers."""

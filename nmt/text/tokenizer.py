@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.alignment.units import AlignmentUnits
-from nmt.core.scripts import is_word_character
 from nmt.core.special_tokens import EOS, SPECIAL_SYMBOLS, UNK
+from nmt.core.writing_systems import is_word_character
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import EncodedWords, SourceReader
 from nmt.text.unit_tokens import UnitTokens, one_to_one, split_sentence
+from nmt.word_alignment.units import AlignmentUnits
 
 FORMAT_VERSION: Final = 1
 UNKNOWN_TEXT: Final = "⁇"

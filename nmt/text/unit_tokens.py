@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.alignment.units import ActualUnits, AlignmentUnits, find_units, split_text
+from nmt.word_alignment.units import ActualUnits, AlignmentUnits, find_units, split_text
 
 _MOST_CHARACTERS: Final = 5_000
 """Of a line whose words are split: the alignment of two such lines takes 200 MB."""

@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 from annotated_types import Ge, Le
 
-from nmt.core.scripts import is_punctuation
 from nmt.core.special_tokens import UNK
+from nmt.core.writing_systems import is_punctuation
 from nmt.text.normalization import Normalizer
 from nmt.text.tokenizer import TokenizerTrainer
 from nmt.text.vocabulary import Vocabulary, VocabularyTokenizer, cache_words, count_words

@@ -16,7 +16,6 @@ import onnxruntime
 import pytest
 import torch
 
-from nmt.alignment.ibm1 import Lexicon
 from nmt.build.model import build_model
 from nmt.config.model import ModelConfig
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
@@ -34,6 +33,7 @@ from nmt.search.penalties import GNMTPenalty, Scoring, WordReward
 from nmt.search.request import Constraints, Request
 from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Stepper
+from nmt.word_alignment.ibm1 import Lexicon
 
 VOCABULARY = 40
 LIMITS = LengthLimits(max_length=12)

@@ -10,13 +10,13 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
-from nmt.alignment.ibm1 import Lexicon
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
 from nmt.export.graphs import ShortlistGraph
 from nmt.export.onnx_graph import _share
 from nmt.export.onnx_operators import operators
 from nmt.inference.shortlist import Shortlist
 from nmt.nn.layers.int8 import Int8Weight, int8_product
+from nmt.word_alignment.ibm1 import Lexicon
 
 
 @pytest.mark.parametrize("copies", [False, True])

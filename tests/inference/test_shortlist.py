@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from nmt.alignment.ibm1 import Lexicon
 from nmt.build.model import build_model
 from nmt.build.search import build_search
 from nmt.config.decoding import DecodingConfig
@@ -23,6 +22,7 @@ from nmt.runs.directory import RunDirectory
 from nmt.search.request import Constraints
 from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
+from nmt.word_alignment.ibm1 import Lexicon
 
 SIZE = 60
 TOKENIZER = WordTrainer(Normalizer()).train(lambda: iter([" ".join(f"w{i}" for i in range(56))]))

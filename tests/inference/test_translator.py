@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 
-from nmt.alignment.word_alignment import hard_alignment
 from nmt.build.model import build_model
 from nmt.build.search import build_reranker, build_search
 from nmt.config.decoding import DecodingConfig
@@ -38,6 +37,7 @@ from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
 from nmt.text.storage import save_tokenizer
 from nmt.text.words import WordTrainer
+from nmt.word_alignment.from_attention import hard_alignment
 
 WORDS = [f"w{index}" for index in range(40)]
 MODEL = {

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.alignment.symmetrization import grow_diag_final_and
 from nmt.config.decoding import DecodingConfig
 from nmt.config.file import load_config
 from nmt.core.errors import ConfigError
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.translator import Translator
+from nmt.word_alignment.symmetrization import grow_diag_final_and
 from tests.integration.conftest import Command
 
 SHORT = ("training.max_epochs=1", "training.validation.every=null")

@@ -7,11 +7,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import ClassVar, Generic
 
-from nmt.alignment.units import AlignmentUnits
 from nmt.core.errors import DataError
 from nmt.data.formats.lines import read_lines
 from nmt.data.formats.raw_lines import MAX_LINE_BYTES
 from nmt.text.reader import Item
+from nmt.word_alignment.units import AlignmentUnits
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from nmt.alignment.pharaoh import Alignment
-from nmt.alignment.symmetrization import (
+from nmt.word_alignment.pharaoh import Alignment
+from nmt.word_alignment.symmetrization import (
     SYMMETRIZATIONS,
     grow_diag,
     grow_diag_final,

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from nmt.core.scripts import has_no_spaces, is_punctuation
+from nmt.core.writing_systems import has_no_spaces, is_punctuation
 
 AlignmentUnits = Literal["auto", "words", "characters", "pieces"]
 

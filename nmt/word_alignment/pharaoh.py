@@ -1,7 +1,7 @@
 """The Pharaoh format of word alignments: ``0-0 1-2 2p1``, one line for each sentence pair.
 
 A link is a pair (source word, target word), both counted from 0; a word is what stands between
-blanks of the raw text, or another unit that both sides agree on (`nmt.alignment.units`).
+blanks of the raw text, or another unit that both sides agree on (`nmt.word_alignment.units`).
 """
 
 import re

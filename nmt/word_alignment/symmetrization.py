@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
-from nmt.alignment.pharaoh import Alignment, Link
+from nmt.word_alignment.pharaoh import Alignment, Link
 
 _NEIGHBOURS: Final = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
 

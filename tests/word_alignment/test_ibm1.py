@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from nmt.alignment import ibm1
-from nmt.alignment.ibm1 import Block, Lexicon, make_lexicon, train_lexicon
 from nmt.core.special_tokens import PAD
+from nmt.word_alignment import ibm1
+from nmt.word_alignment.ibm1 import Block, Lexicon, make_lexicon, train_lexicon
 
 Pairs = Sequence[tuple[Sequence[int], Sequence[int]]]
 

@@ -3,7 +3,7 @@ import unicodedata
 
 import pytest
 
-from nmt.core.scripts import (
+from nmt.core.writing_systems import (
     has_no_spaces,
     is_punctuation,
     is_word_character,

@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from nmt.alignment.units import find_units, split_text
+from nmt.word_alignment.units import find_units, split_text
 
 
 @pytest.mark.parametrize(
