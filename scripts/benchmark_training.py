@@ -40,7 +40,7 @@ from benchmarks.ways import WAYS, Sizes, draw_batches
 
 from nmt.core.batch import Batch
 from nmt.system.device import has_bfloat16
-from nmt.system.threads import num_threads
+from nmt.system.process import num_threads
 
 GROWTH = {
     "vocabulary": [8000, 16000, 32000, 64000],

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nmt.core.errors import DataError, UserError
-from nmt.system.atomic_files import atomic_write
+from nmt.system.files import atomic_write
 
 URL = "https://github.com/multi30k/dataset/raw/master/data/task1/raw"
 TIMEOUT_SECONDS = 60

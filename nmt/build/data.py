@@ -19,7 +19,7 @@ from nmt.data.formats.raw_lines import MAX_LINE_BYTES
 from nmt.data.formats.text_pairs import TextCorpus
 from nmt.data.shard import UNSHARDED, Shard
 from nmt.runs.directory import RunDirectory
-from nmt.system.threads import num_cores
+from nmt.system.process import num_cores
 from nmt.text.reader import SourceReader
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nmt.cli.arguments import CommandArguments, positional, positionals
 from nmt.core.errors import ConfigError, DataError, UserError
 from nmt.data.formats.raw_lines import require_regular
-from nmt.system.atomic_files import is_missing
+from nmt.system.files import is_missing
 
 if TYPE_CHECKING:
     from nmt.config.data import CorpusConfig

@@ -21,11 +21,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn, Protocol, cast
 
-from nmt.core.console import escape_controls, log_on_stderr
+from nmt.core.console import (
+    discard_stdout,
+    escape_controls,
+    log_on_stderr,
+    open_closed_streams,
+    stdout_in_utf8,
+)
 from nmt.core.errors import UserError, explain_shortage
-from nmt.system.standard_streams import discard_stdout, open_closed_streams, stdout_in_utf8
-from nmt.system.threads import limit_spinning
-from nmt.system.torchrun import has_store, is_distributed, is_first, write_error_file
+from nmt.system.process import has_store, is_distributed, is_first, limit_spinning, write_error_file
 
 OK: Final = 0
 INTERNAL_ERROR: Final = 1

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from nmt.cli.output_streams import cannot_write, find_descriptor, is_stream
 from nmt.core.errors import DataError
-from nmt.system.atomic_files import lock, partial_path
+from nmt.system.files import lock, partial_path
 
 STDOUT: Final = Path("/dev/stdout")
 

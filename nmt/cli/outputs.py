@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 from nmt.cli.output_streams import cannot_write, is_stream, open_binary_stream, open_text_stream
 from nmt.core.console import print_notice
 from nmt.core.errors import DataError, os_reason
-from nmt.system.atomic_files import atomic_write, partial_path
+from nmt.system.files import atomic_write, partial_path
 
 if TYPE_CHECKING:
     import numpy as np

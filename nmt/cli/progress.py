@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from nmt.cli.inputs import count_lines, stdin_is_typed
 from nmt.cli.output_streams import is_stream
 from nmt.core.errors import UserError
-from nmt.system.torchrun import is_distributed
+from nmt.system.process import is_distributed
 
 if TYPE_CHECKING:
     from tqdm import tqdm

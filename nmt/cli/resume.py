@@ -19,8 +19,14 @@ from nmt.cli.output_locks import state_file
 from nmt.cli.output_streams import is_stream
 from nmt.core.errors import DataError, UserError
 from nmt.data.formats.raw_lines import open_binary
-from nmt.system.atomic_files import atomic_write, flush, partial_path, write_flushed
-from nmt.system.untrusted_files import MAX_JSON_BYTES, read_regular
+from nmt.system.files import (
+    MAX_JSON_BYTES,
+    atomic_write,
+    flush,
+    partial_path,
+    read_regular,
+    write_flushed,
+)
 
 if TYPE_CHECKING:
     from nmt.config.experiment import Config

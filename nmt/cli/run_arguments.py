@@ -220,7 +220,7 @@ def load_translator(
         alignment_units: what alignments link.
     """
     from nmt.inference.translator import Translator
-    from nmt.system.allocator import FOR_SEARCH, keep_freed_memory, limit_kernel_caches
+    from nmt.system.process import FOR_SEARCH, keep_freed_memory, limit_kernel_caches
 
     keep_freed_memory()
     limit_kernel_caches(FOR_SEARCH)

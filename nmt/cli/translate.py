@@ -65,7 +65,7 @@ from nmt.cli.run_arguments import (
 )
 from nmt.cli.translate_exported import is_exported, translate_exported
 from nmt.core.errors import UserError
-from nmt.system.torchrun import is_distributed, is_first
+from nmt.system.process import is_distributed, is_first
 from nmt.word_alignment.units import AlignmentUnits
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from nmt.cli.output_locks import reserve_outputs
 from nmt.cli.outputs import open_output
 from nmt.cli.progress import progress_bar, require_line_buffering, translate_lines
 from nmt.core.errors import UserError
-from nmt.system.torchrun import is_distributed
+from nmt.system.process import is_distributed
 
 if TYPE_CHECKING:
     from nmt.cli.translate import Arguments

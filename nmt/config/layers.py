@@ -14,7 +14,7 @@ from nmt.config.tree import KeyPath, Tree, at, format_path
 from nmt.config.versions import upgrade
 from nmt.config.yaml import parse_yaml, read_yaml
 from nmt.core.errors import ConfigError
-from nmt.system.atomic_files import is_missing
+from nmt.system.files import is_missing
 
 _MOST_FILES: Final = 20  # that extend one another
 _CORPORA: Final = (("data", "train"), ("data", "valid"), ("data", "test"))

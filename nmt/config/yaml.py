@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml
 
 from nmt.core.errors import ConfigError, os_reason
-from nmt.system.untrusted_files import read_regular
+from nmt.system.files import read_regular
 
 Yaml = dict[str, Any] | list[Any] | str | None
 

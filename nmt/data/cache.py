@@ -27,8 +27,7 @@ from nmt.data.filters import Filters
 from nmt.data.formats.corpus import Corpus, read_pairs
 from nmt.data.links import read_links
 from nmt.data.source_changes import LatestEntry, SourceSnapshot
-from nmt.system.atomic_files import atomic_folder
-from nmt.system.untrusted_files import MAX_JSON_BYTES, open_regular, parse_json, read_regular
+from nmt.system.files import MAX_JSON_BYTES, atomic_folder, open_regular, parse_json, read_regular
 from nmt.text.reader import Item, SourceReader
 
 FORMAT_VERSION: Final = 1

@@ -23,7 +23,7 @@ from nmt.data.ragged import (
     create_ragged,
     open_ragged,
 )
-from nmt.system.untrusted_files import MAX_JSON_BYTES, parse_json, read_regular
+from nmt.system.files import MAX_JSON_BYTES, parse_json, read_regular
 from nmt.text.reader import Item, SourceReader
 
 _REPORT: Final = "report.json"

@@ -12,7 +12,7 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from nmt.system.untrusted_files import open_regular
+from nmt.system.files import open_regular
 
 _OFFSET_DTYPE = np.dtype("<i8")
 _BLOCK: Final = 2**14  # rows

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from nmt.core.errors import DataError
 from nmt.data.formats.corpus import Corpus
 from nmt.data.formats.raw_lines import open_binary, require_regular
-from nmt.system.untrusted_files import read_regular
+from nmt.system.files import read_regular
 
 _KEY_BYTES: Final = 64  # of the name of an entry; it has 32
 

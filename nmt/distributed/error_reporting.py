@@ -13,7 +13,7 @@ from torch.distributed import Store  # type: ignore[attr-defined]
 
 from nmt.core.errors import TransientError, UserError
 from nmt.distributed.process_group import torchrun_store
-from nmt.system.torchrun import is_first
+from nmt.system.process import is_first
 
 _ANY_ERROR: Final = "nmt/a user's error was met"
 _PATIENCE: Final = timedelta(seconds=2)  # of a process whose error another may report

@@ -18,7 +18,7 @@ from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-
 from nmt.core.console import format_duration
 from nmt.core.errors import TransientError
 from nmt.system.memory import is_out_of_memory
-from nmt.system.torchrun import has_store, is_distributed, write_error_file
+from nmt.system.process import has_store, is_distributed, write_error_file
 
 Value = TypeVar("Value")
 

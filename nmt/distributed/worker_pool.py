@@ -6,6 +6,7 @@ Imports no torch, which each worker would have to load: encoding needs none.
 import os
 import pickle
 import signal
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,8 +18,79 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Final, Generic, Self, TypeVar
 
-from nmt.core.errors import TransientError
-from nmt.distributed.remote_result import ItemsBeforeError, RemoteResult
+from nmt.core.errors import TransientError, UserError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RemoteResult:
+    """What a call in another process returned or raised.
+
+    Attributes:
+        value: what it returned; None after an error.
+        error: the `UserError` that it raised, or the traceback of another exception.
+    """
+
+    value: Any = None
+    error: UserError | str | None = None
+
+    @classmethod
+    def capture(cls, function: Callable[..., Any], *arguments: Any) -> Self:
+        """Call a function, and keep what it returns or raises."""
+        try:
+            return cls(value=function(*arguments))
+        except UserError as error:
+            return cls(error=error)
+        except Exception:
+            return cls(error=traceback.format_exc())
+
+    def unwrap(self, where: str) -> Any:
+        """Return the value.
+
+        Args:
+            where: the other process, for the message.
+
+        Raises:
+            UserError: the call raised it.
+            RuntimeError: the call raised another exception; the message holds its traceback.
+        """
+        if isinstance(self.error, str):
+            raise RuntimeError(f"in {where}:\n{self.error}")
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class ItemsBeforeError(Iterator[T], Generic[T]):
+    """The items of an iterable up to an error, which is raised on request.
+
+    For reading ahead: results of earlier items are returned before the error is raised.
+
+    Args:
+        items: taken one by one.
+    """
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._rest = iter(items)
+        self._error: Exception | None = None
+
+    def __next__(self) -> T:
+        if self._error is not None:
+            raise StopIteration
+        try:
+            return next(self._rest)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self._error = error
+            raise StopIteration from None
+
+    def raise_error(self) -> None:
+        """Raise the error that ended the items, if one did."""
+        if self._error is not None:
+            raise self._error
+
 
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
@@ -177,7 +249,7 @@ def _work(connection: Connection, tool: Any, num_threads: int | None) -> None:
     if num_threads is not None:
         import torch
 
-        from nmt.system.allocator import FOR_SEARCH, keep_freed_memory, limit_kernel_caches
+        from nmt.system.process import FOR_SEARCH, keep_freed_memory, limit_kernel_caches
 
         torch.set_num_threads(num_threads)
         keep_freed_memory()

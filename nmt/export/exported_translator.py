@@ -17,8 +17,8 @@ from nmt.inference.input_types import check_lines
 from nmt.inference.length_batching import cut_warnings, full_batches, no_report, read_words, windows
 from nmt.inference.translation import Translation
 from nmt.search.hypothesis import Hypothesis
-from nmt.system import threads
-from nmt.system.checksum import verify_checksum
+from nmt.system import process
+from nmt.system.files import verify_checksum
 from nmt.text.reader import Tokens
 from nmt.text.tokenizer import Tokenizer
 
@@ -83,7 +83,7 @@ class ExportedTranslator:
         translator = cls(
             session,
             description,
-            num_threads=threads.num_threads() if num_threads is None else num_threads,
+            num_threads=process.num_threads() if num_threads is None else num_threads,
             beam_size=description.beam_size if beam_size is None else beam_size,
             n_best=n_best,
             batch_tokens=description.batch_tokens if batch_tokens is None else batch_tokens,

@@ -27,8 +27,7 @@ from nmt.nn.model import Model
 from nmt.runs.directory import BEST, RunDirectory
 from nmt.runs.run import Run
 from nmt.search.hypothesis import Hypothesis
-from nmt.system.atomic_files import atomic_write
-from nmt.system.checksum import CHECKSUM_PLACEHOLDER, write_checksum
+from nmt.system.files import CHECKSUM_PLACEHOLDER, atomic_write, write_checksum
 from nmt.text.tokenizer import Tokenizer
 
 Precision = Literal["float32", "int8"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from nmt.core.errors import RunError, UserError
-from nmt.system.untrusted_files import open_regular, parse_json
+from nmt.system.files import open_regular, parse_json
 from nmt.text.storage import restore_tokenizer
 from nmt.text.tokenizer import SavedTokenizer, Tokenizer
 

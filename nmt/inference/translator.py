@@ -32,7 +32,7 @@ from nmt.runs.directory import BEST
 from nmt.runs.run import Run
 from nmt.search.rules import Rule
 from nmt.system.device import AUTO, resolve_device
-from nmt.system.threads import num_threads
+from nmt.system.process import num_threads
 from nmt.text.reader import SourceReader
 from nmt.text.tokenizer import Tokenizer
 from nmt.word_alignment.units import AlignmentUnits

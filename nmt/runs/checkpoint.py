@@ -1,7 +1,7 @@
 """Checkpoints: folders of safetensors and JSON that are whole or not there at all.
 
 A checkpoint is written next to the one that it replaces, flushed to the disk, and moved into place
-by renaming (see `nmt.system.atomic_files`). It is complete once it holds a manifest: whatever kills
+by renaming (see `nmt.system.files`). It is complete once it holds a manifest: whatever kills
 the process, the previous or the new checkpoint can be read whole, here or next to it.
 
 `manifest.json` carries the size and the SHA-256 of each file, and the SHA-256 of what it says
@@ -32,8 +32,7 @@ from nmt.runs.manifest import (
     write_file,
     write_manifest,
 )
-from nmt.system.atomic_files import atomic_folder, sibling_folders
-from nmt.system.untrusted_files import MAX_JSON_BYTES, parse_json
+from nmt.system.files import MAX_JSON_BYTES, atomic_folder, parse_json, sibling_folders
 
 
 @dataclass(frozen=True)

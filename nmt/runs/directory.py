@@ -12,8 +12,7 @@ from typing import Final
 
 from nmt.config.yaml import MAX_CONFIG_BYTES, RUN_KEYS, read_yaml
 from nmt.core.errors import RunError, os_advice, os_reason
-from nmt.system.atomic_files import atomic_write, lock
-from nmt.system.untrusted_files import read_regular
+from nmt.system.files import atomic_write, lock, read_regular
 
 BEST: Final = "best"
 LAST: Final = "last"

@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from nmt.core.errors import RunError
-from nmt.system.atomic_files import atomic_write, write_flushed
-from nmt.system.untrusted_files import MAX_JSON_BYTES, open_regular, parse_json, read_regular
+from nmt.system.files import (
+    MAX_JSON_BYTES,
+    atomic_write,
+    open_regular,
+    parse_json,
+    read_regular,
+    write_flushed,
+)
 
 FORMAT_VERSION: Final = 1
 MANIFEST: Final = "manifest.json"

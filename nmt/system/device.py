@@ -6,7 +6,7 @@ from typing import Final
 import torch
 
 from nmt.core.errors import ConfigError
-from nmt.system.torchrun import local_rank
+from nmt.system.process import local_rank
 
 AUTO: Final = "auto"
 _PRECISIONS: Final = {

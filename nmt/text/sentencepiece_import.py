@@ -11,7 +11,7 @@ from typing import cast
 
 from nmt.core.errors import RunError
 from nmt.core.special_tokens import UNK
-from nmt.system.untrusted_files import read_regular
+from nmt.system.files import read_regular
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_model import (
     BLANK,

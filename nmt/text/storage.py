@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from nmt.core.errors import RunError, os_advice
-from nmt.system.atomic_files import atomic_folder, write_flushed
-from nmt.system.untrusted_files import MAX_JSON_BYTES, parse_json, read_regular
+from nmt.system.files import MAX_JSON_BYTES, atomic_folder, parse_json, read_regular, write_flushed
 from nmt.text.table import TOKENIZERS
 from nmt.text.tokenizer import FORMAT_VERSION, SavedTokenizer, Tokenizer, sha256
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from nmt.core.errors import DataError
-from nmt.system.atomic_files import atomic_write
+from nmt.system.files import atomic_write
 from nmt.toy.clauses import Sentence
 from nmt.toy.phrases import Sense, Token
 from nmt.toy.sampler import Sampler

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.core.errors import DataError
-from nmt.system.atomic_files import atomic_write
+from nmt.system.files import atomic_write
 from nmt.toy.corpus import check_sizes, is_in_split
 
 COLOURS: Final = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yellow": (1, 1, 0)}

@@ -16,9 +16,8 @@ from nmt.core.errors import UserError
 from nmt.core.tensor_tree import to
 from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.loader import make_batch
-from nmt.system.allocator import return_freed_memory
 from nmt.system.memory import free_memory, peak_memory, reset_peak_memory
-from nmt.system.torchrun import local_size
+from nmt.system.process import local_size, return_freed_memory
 from nmt.text.reader import Tokens
 from nmt.training.objective.objective import build_objective
 from nmt.training.oom_splitting import explain_out_of_memory

@@ -9,7 +9,7 @@ from nmt.core.console import format_duration
 from nmt.core.errors import UserError
 from nmt.runs.checkpoint import is_checkpoint
 from nmt.runs.directory import BEST
-from nmt.system.atomic_files import write_text
+from nmt.system.files import write_text
 from nmt.training.early_stopping import MetricTracker
 from nmt.training.rank_checks import require_same_weights
 from nmt.training.signals import Interruption

@@ -14,7 +14,7 @@ from nmt.data.formats.corpus import read_pairs
 from nmt.evaluation.metric import Score
 from nmt.inference.translator import Translator
 from nmt.runs.directory import RunDirectory
-from nmt.system.atomic_files import write_text
+from nmt.system.files import write_text
 from nmt.training.optim.checkpoint_averaging import keep_average_if_better
 from nmt.training.signals import Interruption
 from nmt.training.state import TrainingState

@@ -11,7 +11,7 @@ import random
 import numpy as np
 import torch
 
-from nmt.system.allocator import FOR_TRAINING, keep_freed_memory, limit_kernel_caches
+from nmt.system.process import FOR_TRAINING, keep_freed_memory, limit_kernel_caches
 
 
 def set_up_process(num_threads: int | None) -> None:

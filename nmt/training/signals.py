@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from nmt.system.torchrun import is_torchrun_launched
+from nmt.system.process import is_torchrun_launched
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -16,7 +16,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.kinds import measure_kinds
 from benchmarks.ways import WAYS, Sizes, Update, draw_batches
 from nmt.core.batch import Batch
-from nmt.system.threads import limit_spinning
+from nmt.system.process import limit_spinning
 from nmt.training.process_setup import set_up_process
 
 Result = TypeVar("Result")

@@ -188,7 +188,7 @@ def test_where_there_are_no_locks_nothing_is_held(
     def refuse(file: int, how: int) -> None:
         raise OSError(errno.ENOLCK, "no locks available")
 
-    monkeypatch.setattr("nmt.system.atomic_files.fcntl.flock", refuse)
+    monkeypatch.setattr("nmt.system.files.fcntl.flock", refuse)
     with RunDirectory(tmp_path).held():
         pass
 

@@ -25,7 +25,7 @@ def test_trace_counts_functions_and_changes_of_file_by_hand(script: ModuleType) 
         format_pharaoh([(0, 1)])
     assert trace.files == {"word_alignment/pharaoh.py", "nn/layers/initialization.py"}
     assert {code.co_name for code in trace.functions} >= {"format_pharaoh", "initialize_linear"}
-    assert trace.changes == {("word_alignment/pharaoh.py", "nn/layers/initialization.py"): 2}
+    assert trace.changes == {("nn/layers/initialization.py", "word_alignment/pharaoh.py"): 2}
 
 
 def test_one_translation_loads_one_configuration(

@@ -224,7 +224,7 @@ def test_what_was_there_stays_until_the_new_is_complete(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nmt.system.atomic_files.Path.replace", fail)
+    monkeypatch.setattr("nmt.system.files.Path.replace", fail)
     with pytest.raises(DataError, match="No space left on device"):
         write_corpus(tmp_path, {"test": 2}, seed=9)
     assert read(tmp_path) == before

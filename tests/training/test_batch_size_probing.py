@@ -47,7 +47,7 @@ def test_memory_that_grows_with_the_tokens_is_divided_by_what_one_takes(
 # Each token takes 20 kB, of a gigabyte that is free.
 AFTER_OTHER_WORK = """
 import torch
-from nmt.system.allocator import keep_freed_memory
+from nmt.system.process import keep_freed_memory
 from nmt.training import batch_size_probing as probing
 
 keep_freed_memory()

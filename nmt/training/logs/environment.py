@@ -9,7 +9,7 @@ from typing import Final
 import torch
 
 from nmt.core.version import __version__
-from nmt.system.atomic_files import write_text
+from nmt.system.files import write_text
 
 _PACKAGES: Final = ("numpy", "sentencepiece", "sacrebleu", "safetensors")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nmt.core.errors import RunError
-from nmt.system.untrusted_files import open_regular, parse_json
+from nmt.system.files import open_regular, parse_json
 from nmt.visualization.plots import Points
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,13 @@ import sys
 
 import pytest
 
-from nmt.system.threads import limit_spinning, num_cores, num_threads
+from nmt.system.process import (
+    FOR_SEARCH,
+    limit_kernel_caches,
+    limit_spinning,
+    num_cores,
+    num_threads,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,3 +67,12 @@ def test_all_cores_count_without_an_affinity(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     assert num_threads() == 3
+
+
+def test_cache_limits_of_the_environment_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "")  # so that it is put back as it was
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    limit_kernel_caches(FOR_SEARCH)
+    assert os.environ["LRU_CACHE_CAPACITY"] == "7"
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "64"

@@ -1,0 +1,147 @@
+"""This process: its rank under torchrun, its threads, and the memory that it keeps."""
+
+import json
+import os
+import sys
+import time
+from contextlib import suppress
+from typing import Any, Final
+
+_LAUNCHER: Final = "TORCHELASTIC_RUN_ID"  # torchrun says by it that it was torchrun
+_ERROR_FILE: Final = "TORCHELASTIC_ERROR_FILE"  # what torchrun reads of a process that failed
+
+_TURNS: Final = 10_000  # of a spinning loop; libgomp's own 300,000 take longer than most products
+
+# From glibc's malloc.h.
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+_LARGE: Final = 2**30
+_LARGEST_FOR_SOME: Final = 2**25  # older versions refuse more
+
+_CACHES: Final = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+"""Of oneDNN, and of PyTorch's way to it, which hold 1,024 kernels each by default."""
+
+FOR_SEARCH: Final = (64, 16)
+FOR_TRAINING: Final = (256, 64)  # whose batches repeat much the same shapes
+
+
+def is_torchrun_launched() -> bool:
+    """Return whether torchrun started this process, as one of any number."""
+    return _LAUNCHER in os.environ
+
+
+def is_distributed() -> bool:
+    """Return whether torchrun started several processes."""
+    return is_torchrun_launched() and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def has_store() -> bool:
+    """Return whether torchrun has a store that outlives its processes."""
+    return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+
+
+def is_first() -> bool:
+    """Return whether this process reads and writes for all; true of a single process."""
+    return not is_distributed() or os.environ["RANK"] == "0"
+
+
+def local_rank() -> int:
+    """Return the number of this process on its machine."""
+    return int(os.environ.get("LOCAL_RANK", "0")) if is_distributed() else 0
+
+
+def local_size() -> int:
+    """Return the number of processes on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if is_distributed() else 1
+
+
+def write_error_file(error: str) -> None:
+    """Have torchrun repeat an error line in its last lines, below its own traceback.
+
+    Do nothing where torchrun has not started this process.
+
+    Args:
+        error: the line, as printed.
+    """
+    path = os.environ.get(_ERROR_FILE)
+    if path is None:
+        return
+    line = f"{error} (see above; the traceback is torchrun's)"
+    facts = {"message": line, "extraInfo": {"timestamp": str(int(time.time()))}}
+    with suppress(OSError), open(path, "w", encoding="utf-8") as file:
+        json.dump({"message": facts}, file)
+
+
+def num_threads(num_processes: int = 1) -> int:
+    """Return the number of threads for each of some processes on this machine, at least one.
+
+    They share as many as OMP_NUM_THREADS says, or as there are cores that this process may use.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    total = int(given) if given.isdecimal() and int(given) > 0 else num_cores()
+    return max(1, total // num_processes)
+
+
+def limit_spinning() -> None:
+    """Let a thread that waits for others sleep soon, instead of spinning; call before torch.
+
+    Where something else runs on its core, a spinning thread delays those it is waiting for.
+    Does nothing where the environment says how to wait.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", str(_TURNS))
+
+
+def num_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def keep_freed_memory() -> None:
+    """Stop the C allocator from mapping and unmapping the memory of every large tensor.
+
+    By default glibc returns a freed tensor of more than some megabytes to the system, and the next
+    one of the same size is paged in afresh, zero by zero: about a quarter of an update on a CPU,
+    and more of a beam search.
+    Does nothing where the C library is another.
+    """
+    mallopt = _find_in_glibc("mallopt")
+    if mallopt is not None:
+        if not mallopt(_M_MMAP_THRESHOLD, _LARGE):
+            mallopt(_M_MMAP_THRESHOLD, _LARGEST_FOR_SOME)
+        mallopt(_M_TRIM_THRESHOLD, _LARGE)
+
+
+def return_freed_memory() -> None:
+    """Return to the system, once, what `keep_freed_memory` has kept.
+
+    Does nothing where the C library is another.
+    """
+    malloc_trim = _find_in_glibc("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
+def _find_in_glibc(name: str) -> Any:
+    """Return a function of the C library; None where it has none of that name."""
+    if sys.platform != "linux":
+        return None
+    import ctypes  # here, as a command that only prints its help has no use for it
+
+    return getattr(ctypes.CDLL(None), name, None)
+
+
+def limit_kernel_caches(numbers: tuple[int, int]) -> None:
+    """Limit the compiled kernels that oneDNN caches; call before its first product.
+
+    On a CPU it compiles one for each shape of a product. A search meets ever new shapes, as
+    hypotheses end, and so does training with batches of all lengths: the caches of default size
+    grow to a gigabyte. A limit that the environment already sets is kept.
+
+    Args:
+        numbers: of kernels in each of the caches.
+    """
+    for name, number in zip(_CACHES, numbers, strict=True):
+        os.environ.setdefault(name, str(number))
