@@ -10,13 +10,15 @@ from nmt.config.decoding import DecodingConfig
 from nmt.core.special_tokens import BOS, UNK
 from nmt.evaluation.minimum_bayes_risk import UTILITIES, MinimumBayesRisk
 from nmt.search.penalties import Scoring
-from nmt.search.rule_variants import (
+from nmt.search.request import LengthLimits
+from nmt.search.rules import (
     EOSThreshold,
     ForbiddenPhrases,
     NoRepeatedNgrams,
     RepetitionPenalty,
+    Rule,
+    Rules,
 )
-from nmt.search.rules import LengthLimits, Rule, Rules
 from nmt.search.search import Search
 from nmt.text.tokenizer import Tokenizer, word_edges
 

@@ -23,7 +23,7 @@ from nmt.export.search_state import (
     SearchState,
 )
 from nmt.search.penalties import LengthPenalty
-from nmt.search.rules import EXTRA_TOKENS, LengthLimits
+from nmt.search.request import EXTRA_TOKENS, LengthLimits
 from nmt.search.search import State, StepFunction
 
 NUM_EXCLUDED = 4

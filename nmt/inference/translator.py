@@ -96,7 +96,7 @@ class Translator:
                 those of its configuration: `{"beam_size": 10, "n_best": 10}`; None: as that says.
             ensemble: other runs, over the same vocabulary, that translate together with it.
             average: of the probabilities of an ensemble: log or linear (see `Ensemble`).
-            rules: of your own, after those of the options, such as `ShallowFusion`.
+            rules: of your own, after those of the options, such as a language model's.
             alignment_units: what alignments link (see the attribute).
 
         Raises:

@@ -10,13 +10,27 @@ from torch import Tensor
 
 from nmt.core.special_tokens import EOS
 from nmt.core.tensor_tree import reorder, select
-from nmt.search.constraints import Progress, measure_progress, rank_constrained
+from nmt.search.constraints import (
+    Progress,
+    forbid_early_end,
+    measure_progress,
+    rank_constrained,
+)
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
-from nmt.search.ranking import Candidates, rank_continuations
-from nmt.search.request import Request
-from nmt.search.rules import LengthBounds, PartialHypotheses, Rules
-from nmt.search.search import HypothesisCollector, OpenHypotheses, Search, State, Stepper
+from nmt.search.request import LengthBounds, Request
+from nmt.search.rules import PartialHypotheses, Rules
+from nmt.search.search import (
+    Candidates,
+    HypothesisCollector,
+    OpenHypotheses,
+    Search,
+    State,
+    Stepper,
+)
+
+_BLOCK = 64  # tokens whose maximum stands for them
+_FEW = 2**17  # log-probabilities that are looked through faster than in blocks
 
 
 @dataclass(frozen=True)
@@ -29,6 +43,7 @@ class OpenSentences:
         num_free: `[N]`, places of the beam that no finished hypothesis holds.
         best: `[N n_best]`, scores of the best finished ones; -inf where there are none yet.
         longest: `[N]`, most tokens of a hypothesis, EOS counted.
+        batch_size: rows of the request, finished sentences counted.
     """
 
     number: Int[Tensor, " N"]
@@ -36,6 +51,7 @@ class OpenSentences:
     num_free: Int[Tensor, " N"]
     best: Float[Tensor, "N K"]
     longest: Int[Tensor, " N"]
+    batch_size: int
 
 
 class BeamSearch(Search):
@@ -44,7 +60,7 @@ class BeamSearch(Search):
     At each step all continuations of a sentence's open hypotheses are ranked, and the best fill
     the places of the beam that no finished hypothesis holds. A sentence is done when nothing is
     open, or when no open hypothesis can still beat the worst of its `n_best` finished ones (see
-    `LengthPenalty.bound`): stopping changes no result. So a beam of one is greedy search, a beam
+    `LengthPenalty.can_beat`): stopping changes no result. So a beam of one is greedy search, a beam
     as wide as the space is exhaustive, and the first of `n_best` is the same for any `n_best`.
 
     Only open hypotheses have rows in the state: what is finished costs nothing.
@@ -78,8 +94,8 @@ class BeamSearch(Search):
     ) -> list[list[Hypothesis]]:
         """Translate a batch; see `Search`."""
         finished = HypothesisCollector(len(request))
-        sentences = self._start(request)
         bounds = LengthBounds.of(self.rules.limits, request)
+        sentences = self._start(bounds)
         edges = self.rules.word_edges(request)
         beam = OpenHypotheses.start(state, request)
         while len(sentences.number) > 0:
@@ -96,29 +112,28 @@ class BeamSearch(Search):
                 length = beam.tokens.shape[1]
                 scores = self._score(model, state, candidates.totals, candidates.rows, length)
                 rows = candidates.rows[ends]
-                num_unmet = (
-                    torch.zeros_like(rows) if progress is None else progress.num_unmet()[rows]
-                )
+                num_unmet = None if progress is None else progress.num_unmet()[rows]
                 log_probability = beam.log_probability[rows] + log_probabilities[rows, EOS]
                 tokens = beam.tokens[rows, 1:]
                 finished.add(beam.sentence[rows], tokens, log_probability, scores[ends], num_unmet)
                 # A hypothesis that lacks a phrase ranks behind all others, and stops nothing.
-                has_all = ends.masked_scatter(ends, num_unmet == 0)
-                sentences = _finish(sentences, scores.masked_fill(~has_all, -inf), ends)
+                counts = ends if num_unmet is None else ends.masked_scatter(ends, num_unmet == 0)
+                sentences = _finish(sentences, scores.masked_fill(~counts, -inf), ends)
             is_open = kept & ~ends
             is_open = is_open & self._can_improve(sentences, candidates, is_open)
             beam = _advance(beam, log_probabilities, candidates, is_open)
             sentences = _keep_open(sentences, is_open)
         return [found[: self.n_best] for found in finished.best_first()]
 
-    def _start(self, request: Request) -> OpenSentences:
-        number = torch.arange(len(request), device=request.source_lengths.device)
+    def _start(self, bounds: LengthBounds) -> OpenSentences:
+        number = torch.arange(len(bounds.max_length), device=bounds.max_length.device)
         return OpenSentences(
             number=number,
             slots=number.unsqueeze(1),
             num_free=torch.full_like(number, self.beam_size),
             best=torch.full((len(number), self.n_best), -inf, device=number.device),
-            longest=self.rules.max_lengths(request) + 1,
+            longest=bounds.max_length + 1,
+            batch_size=len(number),
         )
 
     def _rank(
@@ -131,8 +146,10 @@ class BeamSearch(Search):
         """Return the continuations of each sentence, best first, and which fill its beam."""
         slots, num_free = sentences.slots, sentences.num_free
         if progress is not None:
-            return rank_constrained(ranked, beam.total, slots, num_free, progress, self.beam_size)
+            ranked = forbid_early_end(ranked, progress)
         candidates = rank_continuations(ranked, beam.total, slots, self.beam_size)
+        if progress is not None:
+            return rank_constrained(candidates, ranked, beam.total, slots, num_free, progress)
         places = torch.arange(candidates.totals.shape[1], device=ranked.device)
         return candidates, (places < num_free.unsqueeze(1)) & (candidates.totals != -inf)
 
@@ -183,3 +200,105 @@ def _keep_open(sentences: OpenSentences, is_open: Bool[Tensor, "N C"]) -> OpenSe
     moved = replace(sentences, slots=slots)
     not_done = is_open.any(dim=1)
     return moved if not_done.all() else select(moved, not_done.nonzero().flatten())
+
+
+def rank_continuations(
+    log_probabilities: Float[Tensor, "R V"],
+    totals: Float[Tensor, " R"],
+    slots: Int[Tensor, "N W"],
+    count: int,
+) -> Candidates:
+    """Rank all that may follow R open hypotheses, for each of N sentences by itself.
+
+    The vocabulary is passed over once, to find the maximum of each block of tokens. The best C
+    continuations lie in the C blocks with the highest maxima (of equals, the first): a block that
+    is left out has C blocks before it, each with an element that is no worse. Only those blocks
+    are looked into. Unlike `torch.topk` this has a fixed order of equals, on any device and
+    whatever else is in the batch; and it is faster.
+
+    Args:
+        log_probabilities: of each token after each hypothesis.
+        totals: log-probability of each hypothesis so far.
+        slots: the hypotheses of each sentence; R stands for none.
+        count: C, or fewer where there are fewer continuations.
+    """
+    vocabulary_size = log_probabilities.shape[1]
+    count = min(count, slots.shape[1] * vocabulary_size)
+    if slots.numel() * vocabulary_size <= _FEW:
+        return _rank_few(log_probabilities, totals, slots, count)
+    maxima = _block_maxima(log_probabilities) + totals.unsqueeze(1)
+    num_blocks = maxima.shape[1]
+    # Of all slots of a sentence in a row, ascending, for the order of equals.
+    blocks = best_in_order(_of_slots(maxima, slots), count).sort(dim=1).values
+    rows = slots.gather(1, blocks // num_blocks).unsqueeze(2)
+    first_tokens = (blocks % num_blocks * _BLOCK).unsqueeze(2)
+    tokens = first_tokens + torch.arange(_BLOCK, device=slots.device)
+    values = _values(log_probabilities, totals, rows, tokens).flatten(1)
+    order = best_in_order(values, count)
+    return Candidates(
+        values.gather(1, order),
+        rows.expand_as(tokens).flatten(1).gather(1, order),
+        tokens.flatten(1).gather(1, order),
+    )
+
+
+def _rank_few(
+    log_probabilities: Float[Tensor, "R V"],
+    totals: Float[Tensor, " R"],
+    slots: Int[Tensor, "N W"],
+    count: int,
+) -> Candidates:
+    """Rank without blocks."""
+    vocabulary_size = log_probabilities.shape[1]
+    values = _of_slots(log_probabilities + totals.unsqueeze(1), slots)
+    order = best_in_order(values, count)
+    rows = slots.gather(1, torch.div(order, vocabulary_size, rounding_mode="floor"))
+    return Candidates(values.gather(1, order), rows, order % vocabulary_size)
+
+
+def _of_slots(values: Float[Tensor, "R A"], slots: Int[Tensor, "N W"]) -> Float[Tensor, "N B"]:
+    """Return the values of each sentence's slots in a row; -inf for those that are empty."""
+    padded = torch.cat([values, values.new_full((1, values.shape[1]), -inf)])
+    return padded[slots].flatten(1)
+
+
+def best_in_order(values: Float[Tensor, "N M"], count: int) -> Int[Tensor, "N C"]:
+    """Return where the highest values of each row are, highest first; of equals, the first.
+
+    `torch.topk` does not say which of equals it takes, and sorting a row takes many times longer.
+    Which were taken is certain where the next one is lower; only else is it sorted. (Which of
+    several -inf are taken is left open.)
+    """
+    if count < values.shape[1]:
+        highest = values.topk(count + 1, dim=1)
+        last, next_ = highest.values[:, -2], highest.values[:, -1]
+        if ((last > next_) | (last == -inf)).all():
+            places = highest.indices[:, :count].sort(dim=1).values
+            order = values.gather(1, places).sort(dim=1, descending=True, stable=True).indices
+            return places.gather(1, order)
+    return values.sort(dim=1, descending=True, stable=True).indices[:, :count]
+
+
+def _values(
+    log_probabilities: Float[Tensor, "R V"],
+    totals: Float[Tensor, " R"],
+    rows: Int[Tensor, "N P 1"],
+    tokens: Int[Tensor, "N P X"],
+) -> Float[Tensor, "N P X"]:
+    """Return the total of each hypothesis and token; -inf where either does not exist."""
+    num_rows, vocabulary_size = log_probabilities.shape
+    exists = (tokens < vocabulary_size) & (rows < num_rows)
+    safe_rows = rows.clamp(max=num_rows - 1)
+    index = safe_rows * vocabulary_size + tokens.clamp(max=vocabulary_size - 1)
+    values = log_probabilities.flatten()[index] + totals[safe_rows]
+    return values.masked_fill(~exists, -inf)
+
+
+def _block_maxima(values: Float[Tensor, "R A"]) -> Float[Tensor, "R M"]:
+    """Return the maximum of each block of tokens; the last block may be short."""
+    num_whole = values.shape[1] // _BLOCK
+    end = num_whole * _BLOCK
+    maxima = values[:, :end].view(len(values), num_whole, _BLOCK).amax(dim=2)
+    if end < values.shape[1]:
+        maxima = torch.cat([maxima, values[:, end:].amax(dim=1, keepdim=True)], dim=1)
+    return maxima

@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nmt.core.special_tokens import BOS, EOS, PAD
-from nmt.search.ranking import Candidates, rank_continuations
 from nmt.search.request import pad
+from nmt.search.search import Candidates
 
 
 @dataclass(frozen=True)
@@ -84,25 +84,24 @@ def measure_progress(
 
 
 def rank_constrained(
+    candidates: Candidates,
     ranked: Float[Tensor, "R V"],
     totals: Float[Tensor, " R"],
     slots: Int[Tensor, "N W"],
     num_free: Int[Tensor, " N"],
     progress: Progress,
-    beam_size: int,
 ) -> tuple[Candidates, Bool[Tensor, "N C"]]:
-    """Return the continuations of each sentence, best first, and which of them get a place.
+    """Return candidates, those that continue a phrase among them, and which of them get a place.
 
     Args:
+        candidates: the best continuations of each sentence; as many as the beam has places.
         ranked: what each token after each hypothesis counts.
         totals: what the hypotheses count so far.
         slots: the hypotheses of each sentence; R stands for none.
         num_free: places of each sentence.
         progress: of the hypotheses.
-        beam_size: the most places.
     """
-    ranked = _forbid_early_end(ranked, progress)
-    candidates = rank_continuations(ranked, totals, slots, beam_size)
+    most = candidates.totals.shape[1]
     candidates = _add_candidates(candidates, ranked, totals, slots, progress)
     rows = candidates.rows.clamp(max=len(ranked) - 1).flatten()
     # Where there are fewer candidates than places, some have tokens that there are not.
@@ -110,11 +109,11 @@ def rank_constrained(
     num_met = progress.after(rows, tokens).num_tokens().view_as(candidates.rows)
     kept = allocate(candidates, num_met, num_free)
     # No more columns than the beam has places: each makes slots of the next step.
-    columns = kept.byte().sort(dim=1, descending=True, stable=True).indices[:, :beam_size]
+    columns = kept.byte().sort(dim=1, descending=True, stable=True).indices[:, :most]
     return candidates.take(columns), kept.gather(1, columns)
 
 
-def _forbid_early_end(ranked: Float[Tensor, "R V"], progress: Progress) -> Float[Tensor, "R V"]:
+def forbid_early_end(ranked: Float[Tensor, "R V"], progress: Progress) -> Float[Tensor, "R V"]:
     """Return a copy where EOS follows only if all phrases are met, or if nothing else may."""
     can_continue = ranked[:, EOS + 1 :].amax(dim=1) > -inf
     changed = ranked.clone()

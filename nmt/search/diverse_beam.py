@@ -12,12 +12,11 @@ from nmt.core.errors import ConfigError
 from nmt.core.tensor_tree import fill, repeat, select, tensors_of
 from nmt.search.beam import BeamSearch, OpenSentences
 from nmt.search.constraints import Progress
-from nmt.search.hypothesis import Hypothesis, best_first
+from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
-from nmt.search.ranking import Candidates
 from nmt.search.request import Request
 from nmt.search.rules import Rules
-from nmt.search.search import OpenHypotheses, State, Stepper
+from nmt.search.search import Candidates, OpenHypotheses, State, Stepper, best_first
 
 
 class DiverseBeamSearch(BeamSearch):
@@ -92,7 +91,7 @@ class DiverseBeamSearch(BeamSearch):
     ) -> tuple[Candidates, Bool[Tensor, "N C"]]:
         """Return the continuations of each group; the groups before make their tokens cost more."""
         charged = ranked.clone()  # what the model says is to be told, and not this
-        num_sentences = int(sentences.number.amax()) // self.groups + 1
+        num_sentences = sentences.batch_size // self.groups
         times_taken = ranked.new_zeros(num_sentences, ranked.shape[1])
         members: list[Tensor] = []
         parts: list[tuple[Candidates, Tensor]] = []

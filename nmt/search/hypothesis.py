@@ -1,6 +1,5 @@
 """What a search finds."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -20,8 +19,3 @@ class Hypothesis:
     tokens: tuple[int, ...]
     log_probability: float
     score: float
-
-
-def best_first(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
-    """In the order of their scores; of equal ones that which comes first."""
-    return sorted(hypotheses, key=lambda hypothesis: hypothesis.score, reverse=True)

@@ -24,27 +24,14 @@ class LengthPenalty(ABC):
 
     @abstractmethod
     def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
-        """The score of finished hypotheses.
+        """Return the score of finished hypotheses.
 
-        It never falls with the log-probability, nor with the length: `bound` relies on it.
+        It never falls with the log-probability, nor with the length: `can_beat` relies on it.
 
         Args:
             log_probability: of any shape, at most 0.
             length: tokens of each, EOS counted; of a shape that broadcasts.
         """
-
-    def bound(self, log_probability: Tensor, longest: Tensor) -> Tensor:
-        """The best score that an open hypothesis can still reach, if all goes well.
-
-        Its log-probability can only fall, and its length can grow only until it is as long as it
-        may be; so no continuation scores higher than the log-probability of now at the length of
-        then. Rounding keeps this order.
-
-        Args:
-            log_probability: so far, at most 0.
-            longest: most tokens that it may have in the end, EOS counted.
-        """
-        return self.score(log_probability, longest)
 
     def can_beat(
         self,
@@ -55,14 +42,18 @@ class LengthPenalty(ABC):
     ) -> Bool[Tensor, "N 1"]:
         """Return whether an open hypothesis of a sentence can still score above its `best`.
 
+        The log-probability of a hypothesis can only fall, and its length can only grow to its
+        limit: it never scores more than today's log-probability would at that length. Rounding
+        keeps this order.
+
         Args:
             best: a score of each sentence.
             totals: log-probabilities so far.
             is_open: which of the hypotheses are open.
-            longest: as for `bound`.
+            longest: most tokens that a hypothesis may have, EOS counted.
         """
         highest = totals.masked_fill(~is_open, -inf).amax(dim=1, keepdim=True)
-        return self.bound(highest, longest.to(highest.dtype)) > best
+        return self.score(highest, longest.to(highest.dtype)) > best
 
 
 class NoPenalty(LengthPenalty):
@@ -89,7 +80,7 @@ class GNMTPenalty(LengthPenalty):
     """
 
     def __init__(self, *, alpha: Annotated[float, Ge(0.0), Le(10)] = 0.6) -> None:
-        assert alpha >= 0.0, "the score would fall with length, and `bound` be wrong"
+        assert alpha >= 0.0, "the score would fall with length, and `can_beat` be wrong"
         self.alpha = alpha
 
     def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
@@ -105,7 +96,7 @@ class WordReward(LengthPenalty):
     """
 
     def __init__(self, *, reward: Annotated[float, Ge(0.0), Le(1_000)] = 0.5) -> None:
-        assert reward >= 0.0, "the score would fall with length, and `bound` be wrong"
+        assert reward >= 0.0, "the score would fall with length, and `can_beat` be wrong"
         self.reward = reward
 
     def score(self, log_probability: Tensor, length: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
-"""What may follow a hypothesis, and what is held against it: limits, a forced beginning, rules."""
+"""Rules on what may follow a hypothesis, and how they, limits and a forced prefix are applied."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Final
@@ -11,9 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
-from nmt.search.request import Request
-
-EXTRA_TOKENS: Final = 10  # beyond the ratio, as a short source may need a long translation
+from nmt.core.tensor_tree import to
+from nmt.search.request import LengthBounds, LengthLimits, Request
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class PartialHypotheses:
         """Tokens of each, BOS not counted."""
         return self.tokens.shape[1] - 1
 
-    def forced(self) -> tuple[Int[Tensor, " F"], Int[Tensor, " F"]]:
-        """Return the rows whose next token is in a forced prefix, and these tokens."""
+    def forced(self) -> tuple[Int[Tensor, " F"], Int[Tensor, " F"]] | None:
+        """Return the rows whose next token is in a forced prefix, and these tokens; None: none."""
         prefixes = self.request.prefixes
         if prefixes is None or prefixes.shape[1] <= self.length:
-            return self.sentence[:0], self.sentence[:0]
+            return None
         tokens = prefixes[self.sentence, self.length]
         rows = (tokens != PAD).nonzero().flatten()
         return rows, tokens[rows]
@@ -67,64 +67,102 @@ class Rule(ABC):
         """Change the log-probabilities of what may follow."""
 
 
-@dataclass(frozen=True)
-class LengthLimits:
-    """How long a translation may be, in tokens, EOS not counted.
+class NoRepeatedNgrams(Rule):
+    """No n tokens in a row come twice (Paulus 2018, section 2.5).
 
-    At the upper limit EOS follows, however improbable.
-
-    Attributes:
-        min_length: fewest tokens.
-        max_length: most tokens; goes before all else.
-        min_length_ratio: fewest tokens for each token of the source.
-        max_length_ratio: most tokens for each token of the source; 10 more are granted. None: any
-            number. The fewest go before it.
+    Args:
+        size: n; of 1, no token comes twice.
     """
 
-    min_length: int = 0
-    max_length: int = 250
-    min_length_ratio: float = 0.0
-    max_length_ratio: float | None = 3.0
+    def __init__(self, size: int) -> None:
+        assert size >= 1
+        self.size: Final = size
 
-    def __post_init__(self) -> None:
-        assert self.min_length <= self.max_length, "the configuration refuses it"
-
-    def min_lengths(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """The lower limit of each sentence, given the tokens of its source."""
-        relative = (source_lengths * self.min_length_ratio).to(source_lengths.dtype)
-        return relative.clamp(self.min_length, self.max_length)
-
-    def max_lengths(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """The upper limit of each sentence, given the tokens of its source."""
-        if self.max_length_ratio is None:
-            return torch.full_like(source_lengths, self.max_length)
-        relative = (source_lengths * self.max_length_ratio).to(source_lengths.dtype)
-        longest = (relative + EXTRA_TOKENS).clamp(max=self.max_length)
-        return torch.maximum(longest, self.min_lengths(source_lengths))
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
+        """Forbid what would end an n-gram that is there."""
+        written = partial.tokens[:, 1:]
+        if written.shape[1] < self.size:
+            return
+        ngrams = written.unfold(1, self.size, 1)
+        last = written[:, written.shape[1] - self.size + 1 :].unsqueeze(1)
+        rows, places = (ngrams[:, :, :-1] == last).all(dim=2).nonzero(as_tuple=True)
+        log_probabilities[rows, ngrams[rows, places, -1]] = -inf
 
 
-@dataclass(frozen=True)
-class LengthBounds:
-    """How long the translations of a request may be, looked up once for all steps.
+class RepetitionPenalty(Rule):
+    """What is in the translation counts ``factor`` times its log-probability (Keskar 2019).
 
-    Attributes:
-        fewest: `[B]`, tokens of each, EOS not counted.
-        most: `[B]`, likewise.
-        free: the lengths at which every translation may end or go on.
+    Args:
+        factor: at least 1; 1 is no penalty, the paper has 1.2.
     """
 
-    fewest: Int[Tensor, " B"]
-    most: Int[Tensor, " B"]
-    free: range
+    forbids = False
 
-    @classmethod
-    def of(cls, limits: LengthLimits, request: Request) -> "LengthBounds":
-        """Those of the limits."""
-        fewest = limits.min_lengths(request.source_lengths)
-        most = limits.max_lengths(request.source_lengths)
-        if not len(request):
-            return cls(fewest, most, range(0))
-        return cls(fewest, most, range(int(fewest.max()), int(most.min())))
+    def __init__(self, factor: float) -> None:
+        assert factor >= 1.0, "the bound of the search would be wrong"
+        self.factor: Final = factor
+
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
+        """Make what was written count less."""
+        written = partial.tokens[:, 1:]
+        penalized = log_probabilities.gather(1, written) * self.factor
+        log_probabilities.scatter_(1, written, penalized)
+
+
+class ForbiddenPhrases(Rule):
+    """Forbid some sequences of tokens, as `bad_words_ids` of Hugging Face does.
+
+    The last token of a sequence cannot follow its other tokens. Other tokens of the same text are
+    not found. Tokens of a forced prefix are allowed.
+
+    Args:
+        sequences: each of at least one token; one that begins with BOS is forbidden at the
+            beginning only.
+    """
+
+    def __init__(self, sequences: Iterable[Sequence[int]]) -> None:
+        by_length: defaultdict[int, list[list[int]]] = defaultdict(list)
+        for sequence in sequences:
+            by_length[len(sequence)].append(list(sequence))
+        # Of each length, the tokens before the last `[N L-1]`, and the last `[N]`.
+        self._sequences: Final[list[tuple[Tensor, Tensor]]] = [
+            (torch.tensor(same)[:, :-1], torch.tensor([tokens[-1] for tokens in same]))
+            for same in by_length.values()
+        ]
+
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
+        """Forbid each token that would complete a sequence."""
+        tokens = partial.vocabulary_tokens()
+        subset = partial.request.subset
+        for beginnings, last in to(tuple(self._sequences), tokens.device):
+            start = tokens.shape[1] - beginnings.shape[1]
+            if start < 0:
+                continue
+            columns = last if subset is None else subset.find_indices(last)
+            completes = (tokens[:, None, start:] == beginnings).all(dim=2) & (columns >= 0)
+            rows, places = completes.nonzero(as_tuple=True)
+            log_probabilities[rows, columns[places]] = -inf
+
+
+class EOSThreshold(Rule):
+    """EOS only where ``log P(EOS) > factor * max log P(other)`` (Hannun 2019, section 3).
+
+    Args:
+        factor: the smaller, the surer the end must be: at 1 it must be the most probable token, at
+            0.5 as probable as the root of the next. The paper has 1.5.
+    """
+
+    def __init__(self, factor: float) -> None:
+        assert factor > 0.0
+        self.factor: Final = factor
+
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
+        """Forbid an end that is not sure enough."""
+        if log_probabilities.shape[1] == EOS + 1:
+            return  # there is nothing else
+        best = log_probabilities[:, EOS + 1 :].amax(dim=1)
+        unsure = log_probabilities[:, EOS] <= self.factor * best
+        log_probabilities[:, EOS].masked_fill_(unsure, -inf)
 
 
 class Rules:
@@ -165,63 +203,47 @@ class Rules:
         edges = edges if subset is None else edges[:, subset.tokens]
         return edges.to(request.phrases.device)
 
-    def max_lengths(self, request: Request) -> Int[Tensor, " B"]:
-        """Most tokens of a translation of each sentence, EOS not counted."""
-        return torch.maximum(
-            self.limits.max_lengths(request.source_lengths), request.prefix_lengths()
-        )
-
     def apply(
         self,
         log_probabilities: Float[Tensor, "R V"],
         partial: PartialHypotheses,
         bounds: LengthBounds,
     ) -> Float[Tensor, "R V"]:
-        """What the next tokens are ranked by, from their log-probabilities, which it may change.
+        """Return what the next tokens are ranked by.
 
         Args:
-            log_probabilities: by the model.
+            log_probabilities: by the model; changed in place if all rules only forbid tokens.
             partial: what they follow.
             bounds: of the request.
-
-        Returns:
-            The log-probabilities themselves, changed; or, where a rule does more than to forbid, a
-            copy that is changed.
         """
         ranked = log_probabilities if self.only_forbids else log_probabilities.clone()
-        rows, forced = partial.forced()
-        forced_values = ranked[rows, forced]
-        end = None
-        if self._can_exclude_all(partial.request) or partial.length not in bounds.free:
-            end = ranked[:, EOS].clone()
+        forced = partial.forced()
+        if forced is not None:
+            forced_values = ranked[forced]
+        end = ranked[:, EOS].clone()
         ranked[:, self.excluded] = -inf
         for rule in self.rules:
             rule(ranked, partial)
-        if end is not None:
-            self._limit(ranked, end, partial, bounds)
-        if len(rows) > 0:
-            ranked[rows] = -inf
-            ranked[rows, forced] = forced_values
+        # Of a subset, too, a limit may leave nothing.
+        if self.rules or partial.request.subset is not None or partial.length not in bounds.free:
+            _limit(ranked, end, partial, bounds)
+        if forced is not None:
+            ranked[forced[0]] = -inf
+            ranked[forced] = forced_values
         return ranked
 
-    def _can_exclude_all(self, request: Request) -> bool:
-        """Return whether nothing may be left: by a rule, or by a limit on a subset of tokens."""
-        return bool(self.rules) or request.subset is not None
 
-    def _limit(
-        self,
-        ranked: Float[Tensor, "R V"],
-        end: Float[Tensor, " R"],
-        partial: PartialHypotheses,
-        bounds: LengthBounds,
-    ) -> None:
-        """No end before the fewest tokens, and nothing else after the most."""
-        too_short = bounds.fewest > partial.length
-        if too_short.any():
-            ranked[too_short[partial.sentence], EOS] = -inf
-        must_end = (bounds.most <= partial.length)[partial.sentence]
-        if self._can_exclude_all(partial.request):
-            must_end = must_end | (ranked.amax(dim=1) == -inf)
-        if must_end.any():
-            ranked[must_end] = -inf
-            ranked[must_end, EOS] = end[must_end]
+def _limit(
+    ranked: Float[Tensor, "R V"],
+    end: Float[Tensor, " R"],
+    partial: PartialHypotheses,
+    bounds: LengthBounds,
+) -> None:
+    """Forbid EOS below the lower limit, and all else at the upper one or where nothing is left."""
+    too_short = (bounds.min_length > partial.length)[partial.sentence]
+    ranked[:, EOS].masked_fill_(too_short, -inf)
+    must_end = (bounds.max_length <= partial.length)[partial.sentence]
+    must_end = must_end | (ranked.amax(dim=1) == -inf)
+    if must_end.any():
+        ranked[must_end] = -inf
+        ranked[must_end, EOS] = end[must_end]

@@ -7,9 +7,9 @@ from annotated_types import Ge, Gt, Le, Lt
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nmt.search.greedy import SinglePathSearch
 from nmt.search.penalties import Scoring
 from nmt.search.rules import PartialHypotheses, Rules
-from nmt.search.single_path import SinglePathSearch
 
 # Odd 64-bit constants of SplitMix64 (Steele 2014), as the signed numbers that torch has.
 _STEP = 0x9E3779B97F4A7C15 - 2**64

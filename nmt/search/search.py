@@ -2,7 +2,7 @@
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nmt.core.coverage import Coverage
 from nmt.core.special_tokens import BOS
-from nmt.search.hypothesis import Hypothesis, best_first
+from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
 from nmt.search.request import Request
 from nmt.search.rules import Rules
@@ -65,6 +65,29 @@ class OpenHypotheses(Generic[State]):
         return cls(torch.full_like(lengths, BOS).unsqueeze(1), sentence, totals, totals, state)
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """The best continuations of N sentences, best first; of equals, the earlier row, then token.
+
+    Attributes:
+        totals: `[N C]`, log-probability of hypothesis and token together; -inf: there is none.
+        rows: `[N C]`, which open hypothesis is continued (R where there is none).
+        tokens: `[N C]`, with what.
+    """
+
+    totals: Float[Tensor, "N C"]
+    rows: Int[Tensor, "N C"]
+    tokens: Int[Tensor, "N C"]
+
+    def take(self, columns: Int[Tensor, "N D"]) -> "Candidates":
+        """These of each sentence, in this order."""
+        return Candidates(
+            self.totals.gather(1, columns),
+            self.rows.gather(1, columns),
+            self.tokens.gather(1, columns),
+        )
+
+
 class HypothesisCollector:
     """The finished hypotheses of each sentence; of those only that lack the fewest phrases."""
 
@@ -89,11 +112,9 @@ class HypothesisCollector:
             scores: what they are ranked by.
             num_unmet: phrases that each lacks; None: none.
         """
-        num_unmet = torch.zeros_like(sentences) if num_unmet is None else num_unmet
-        columns = (sentences, tokens, log_probabilities, scores, num_unmet)
-        for sentence, written, log_probability, score, unmet in zip(
-            *(column.tolist() for column in columns), strict=True
-        ):
+        columns = [each.tolist() for each in (sentences, tokens, log_probabilities, scores)]
+        columns.append([0] * len(sentences) if num_unmet is None else num_unmet.tolist())
+        for sentence, written, log_probability, score, unmet in zip(*columns, strict=True):
             if unmet < self._fewest_unmet[sentence]:
                 self._fewest_unmet[sentence] = unmet
                 self._found[sentence] = []
@@ -170,3 +191,8 @@ class Search(ABC):
         assert model.coverage is not None, "whoever makes the search sees to it"
         penalties = self.scoring.coverage(model.coverage(state))
         return scores + torch.cat([penalties, penalties.new_zeros(1)])[rows]
+
+
+def best_first(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
+    """In the order of their scores; of equal ones that which comes first."""
+    return sorted(hypotheses, key=lambda hypothesis: hypothesis.score, reverse=True)

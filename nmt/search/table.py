@@ -4,9 +4,9 @@ from typing import Final
 
 from nmt.search.beam import BeamSearch
 from nmt.search.diverse_beam import DiverseBeamSearch
+from nmt.search.greedy import GreedySearch
 from nmt.search.sampling import SamplingSearch
 from nmt.search.search import Search
-from nmt.search.single_path import GreedySearch
 
 SEARCHES: Final[dict[str, type[Search]]] = {
     "beam": BeamSearch,

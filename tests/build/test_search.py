@@ -9,14 +9,14 @@ from nmt.config.decoding import DecodingConfig
 from nmt.core.special_tokens import BOS, EOS
 from nmt.evaluation.minimum_bayes_risk import BleuUtility, ChrfUtility
 from nmt.search.beam import BeamSearch
-from nmt.search.request import Request
-from nmt.search.rule_variants import (
+from nmt.search.request import LengthLimits, Request
+from nmt.search.rules import (
     EOSThreshold,
     ForbiddenPhrases,
     NoRepeatedNgrams,
+    PartialHypotheses,
     RepetitionPenalty,
 )
-from nmt.search.rules import LengthLimits, PartialHypotheses
 from nmt.search.sampling import SamplingSearch
 from nmt.search.search import Search
 from nmt.text.characters import CharacterTrainer

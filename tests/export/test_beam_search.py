@@ -10,7 +10,8 @@ from nmt.export.beam_search import ExportableBeamSearch
 from nmt.search.beam import BeamSearch
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, Scoring
-from nmt.search.rules import LengthLimits, Rules
+from nmt.search.request import LengthLimits
+from nmt.search.rules import Rules
 
 
 def search(beam, model, sentences, lengths, beam_size, n_best):

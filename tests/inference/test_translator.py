@@ -32,7 +32,7 @@ from nmt.nn.layers import int8
 from nmt.runs.checkpoint import save_checkpoint
 from nmt.runs.directory import RunDirectory
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.rule_variants import ShallowFusion
+from nmt.search.rules import Rule
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
 from nmt.text.storage import save_tokenizer
@@ -457,12 +457,13 @@ def test_a_rule_of_ones_own(translator, tmp_path):
     run = save_run(translator, tmp_path / "run")
     favourite = translator.target_tokenizer.encode("w7")[0]
 
-    def only(tokens):
-        said = torch.full((len(tokens), len(translator.target_tokenizer)), -50.0)
-        said[:, [favourite, EOS]] = 0.0
-        return said
+    class Favourite(Rule):
+        def __call__(self, log_probabilities, partial):
+            others = torch.ones(log_probabilities.shape[1], dtype=torch.bool)
+            others[[favourite, EOS]] = False
+            log_probabilities[:, others] = -torch.inf
 
-    fused = Translator.from_run(run.path, device="cpu", rules=[ShallowFusion(only, 1.0)])
+    fused = Translator.from_run(run.path, device="cpu", rules=[Favourite()])
     for translation in fused.translate(random_lines(5)):
         assert set(translation.text.split()) <= {"w7"}
 

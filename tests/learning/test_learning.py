@@ -15,11 +15,11 @@ from nmt.nn.attention.scores.table import SCORES
 from nmt.nn.decoders.table import DECODERS
 from nmt.nn.model import Model
 from nmt.nn.recurrent.table import CELLS
+from nmt.search.greedy import GreedySearch
 from nmt.search.penalties import NoPenalty, Scoring
-from nmt.search.request import Request
-from nmt.search.rules import LengthLimits, Rules
+from nmt.search.request import LengthLimits, Request
+from nmt.search.rules import Rules
 from nmt.search.search import Stepper
-from nmt.search.single_path import GreedySearch
 from nmt.training.objective.objective import Objective
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked")]

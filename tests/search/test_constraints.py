@@ -11,9 +11,9 @@ from nmt.core.special_tokens import BOS, EOS
 from nmt.search.beam import BeamSearch
 from nmt.search.constraints import allocate, count_unmet, measure_progress
 from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, NoPenalty, Scoring
-from nmt.search.ranking import Candidates
-from nmt.search.rule_variants import ForbiddenPhrases
-from nmt.search.rules import LengthLimits, Rules
+from nmt.search.request import LengthLimits
+from nmt.search.rules import ForbiddenPhrases, Rules
+from nmt.search.search import Candidates
 
 A, B, C = EOS + 1, EOS + 2, EOS + 3
 LIMITS = LengthLimits(max_length=4, max_length_ratio=None)

@@ -6,7 +6,8 @@ from nmt.core.special_tokens import BOS, EOS
 from nmt.search.beam import BeamSearch
 from nmt.search.diverse_beam import DiverseBeamSearch
 from nmt.search.penalties import AveragePenalty, NoPenalty, Scoring
-from nmt.search.rules import LengthLimits, Rules
+from nmt.search.request import LengthLimits
+from nmt.search.rules import Rules
 
 LIMITS = LengthLimits(max_length=6, max_length_ratio=None)
 PLAIN = Scoring(NoPenalty())

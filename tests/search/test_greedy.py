@@ -1,11 +1,11 @@
 import torch
 
 from nmt.core.special_tokens import BOS, EOS
+from nmt.search.greedy import GreedySearch
 from nmt.search.penalties import NoPenalty, Scoring
-from nmt.search.request import Request
-from nmt.search.rules import LengthLimits, Rules
+from nmt.search.request import LengthLimits, Request
+from nmt.search.rules import Rules
 from nmt.search.search import Stepper
-from nmt.search.single_path import GreedySearch
 
 
 def test_the_most_probable_token_each_time():

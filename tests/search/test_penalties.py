@@ -47,22 +47,27 @@ def test_the_default_alpha_divides_a_word_by_one():
 
 
 @pytest.mark.parametrize("penalty", PENALTIES, ids=by_name)
-def test_no_continuation_beats_the_bound(penalty: LengthPenalty):
+def test_a_hypothesis_can_beat_what_a_continuation_beats(penalty: LengthPenalty):
     generator = torch.Generator().manual_seed(1)
-    longest = 40
+    longest, is_open = 40, torch.ones(200, 1, dtype=torch.bool)
     for now in range(longest):
         total = -20 * torch.rand(200, generator=generator)
         costs = torch.rand(200, generator=generator) > 0.3
         further = -0.5 * torch.rand(200, generator=generator) * costs
-        bound = penalty.bound(total, torch.tensor(float(longest)))
         for length in range(now + 1, longest + 1):
-            assert (penalty.score(total + further, torch.tensor(float(length))) <= bound).all()
+            reached = penalty.score(total + further, torch.tensor(float(length))).unsqueeze(1)
+            beaten = reached.nextafter(torch.tensor(-torch.inf))
+            limit = torch.full((200, 1), longest)
+            assert penalty.can_beat(beaten, total.unsqueeze(1), is_open, limit).all()
 
 
 @pytest.mark.parametrize("penalty", PENALTIES, ids=by_name)
-def test_the_bound_is_reached_by_what_costs_nothing_more(penalty: LengthPenalty):
-    total, longest = torch.tensor(-3.0), torch.tensor(9.0)
-    assert penalty.bound(total, longest) == penalty.score(total, longest)
+def test_a_hypothesis_cannot_beat_its_own_score_at_the_longest(penalty: LengthPenalty):
+    totals, longest = torch.tensor([[-3.0, -1.0]]), torch.tensor([[9]])
+    best = penalty.score(totals[:, :1], longest.float())
+    is_open = torch.tensor([[True, False]])
+    assert not penalty.can_beat(best, totals, is_open, longest)
+    assert penalty.can_beat(best, totals, ~is_open, longest)
 
 
 def test_coverage_worked_by_hand():

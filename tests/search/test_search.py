@@ -7,10 +7,11 @@ import torch
 
 from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import EOS
+from nmt.search.greedy import GreedySearch
 from nmt.search.penalties import LENGTH_PENALTIES, NoPenalty, Scoring
-from nmt.search.rules import LengthLimits, Rules
+from nmt.search.request import LengthLimits
+from nmt.search.rules import Rules
 from nmt.search.search import Search
-from nmt.search.single_path import GreedySearch
 from nmt.search.table import SEARCHES
 
 LIMITS = LengthLimits(max_length=12, max_length_ratio=None)

@@ -14,8 +14,8 @@ from nmt.inference.length_batching import no_report, windows
 from nmt.inference.translator import NO_DETAILS, Details, Translation, Translator
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import NoPenalty, Scoring
-from nmt.search.request import Request
-from nmt.search.rules import LengthLimits, Rules
+from nmt.search.request import LengthLimits, Request
+from nmt.search.rules import Rules
 from nmt.search.search import Search, Stepper
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.validation import Validation, Validator, translate_lines

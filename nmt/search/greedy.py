@@ -11,8 +11,8 @@ from nmt.core.special_tokens import EOS
 from nmt.core.tensor_tree import repeat, select
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
-from nmt.search.request import Request
-from nmt.search.rules import LengthBounds, PartialHypotheses, Rules
+from nmt.search.request import LengthBounds, Request
+from nmt.search.rules import PartialHypotheses, Rules
 from nmt.search.search import HypothesisCollector, OpenHypotheses, Search, State, Stepper
 
 
