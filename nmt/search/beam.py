@@ -168,8 +168,7 @@ def _finish(
     sentences: OpenSentences, scores: Float[Tensor, "N C"], ends: Bool[Tensor, "N C"]
 ) -> OpenSentences:
     """Give the hypotheses that end their places, and note the scores that are not -inf."""
-    best = torch.cat([sentences.best, scores], dim=1)
-    best = best.topk(sentences.best.shape[1], dim=1).values
+    best = torch.cat([sentences.best, scores], dim=1).topk(sentences.best.shape[1]).values
     return replace(sentences, num_free=sentences.num_free - ends.sum(dim=1), best=best)
 
 
@@ -225,14 +224,17 @@ def rank_continuations(
     vocabulary_size = log_probabilities.shape[1]
     count = min(count, slots.shape[1] * vocabulary_size)
     if slots.numel() * vocabulary_size <= _FEW:
-        return _rank_few(log_probabilities, totals, slots, count)
+        values = _of_slots(log_probabilities + totals.unsqueeze(1), slots)
+        order = best_in_order(values, count)
+        rows = slots.gather(1, order // vocabulary_size)
+        return Candidates(values.gather(1, order), rows, order % vocabulary_size)
     maxima = _block_maxima(log_probabilities) + totals.unsqueeze(1)
     num_blocks = maxima.shape[1]
     # Of all slots of a sentence in a row, ascending, for the order of equals.
     blocks = best_in_order(_of_slots(maxima, slots), count).sort(dim=1).values
     rows = slots.gather(1, blocks // num_blocks).unsqueeze(2)
-    first_tokens = (blocks % num_blocks * _BLOCK).unsqueeze(2)
-    tokens = first_tokens + torch.arange(_BLOCK, device=slots.device)
+    first = (blocks % num_blocks * _BLOCK).unsqueeze(2)
+    tokens = first + torch.arange(_BLOCK, device=slots.device)
     values = _values(log_probabilities, totals, rows, tokens).flatten(1)
     order = best_in_order(values, count)
     return Candidates(
@@ -240,20 +242,6 @@ def rank_continuations(
         rows.expand_as(tokens).flatten(1).gather(1, order),
         tokens.flatten(1).gather(1, order),
     )
-
-
-def _rank_few(
-    log_probabilities: Float[Tensor, "R V"],
-    totals: Float[Tensor, " R"],
-    slots: Int[Tensor, "N W"],
-    count: int,
-) -> Candidates:
-    """Rank without blocks."""
-    vocabulary_size = log_probabilities.shape[1]
-    values = _of_slots(log_probabilities + totals.unsqueeze(1), slots)
-    order = best_in_order(values, count)
-    rows = slots.gather(1, torch.div(order, vocabulary_size, rounding_mode="floor"))
-    return Candidates(values.gather(1, order), rows, order % vocabulary_size)
 
 
 def _of_slots(values: Float[Tensor, "R A"], slots: Int[Tensor, "N W"]) -> Float[Tensor, "N B"]:
@@ -296,9 +284,8 @@ def _values(
 
 def _block_maxima(values: Float[Tensor, "R A"]) -> Float[Tensor, "R M"]:
     """Return the maximum of each block of tokens; the last block may be short."""
-    num_whole = values.shape[1] // _BLOCK
-    end = num_whole * _BLOCK
-    maxima = values[:, :end].view(len(values), num_whole, _BLOCK).amax(dim=2)
+    end = values.shape[1] // _BLOCK * _BLOCK
+    maxima = values[:, :end].view(len(values), end // _BLOCK, _BLOCK).amax(dim=2)
     if end < values.shape[1]:
         maxima = torch.cat([maxima, values[:, end:].amax(dim=1, keepdim=True)], dim=1)
     return maxima

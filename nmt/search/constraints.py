@@ -138,13 +138,12 @@ def _add_candidates(
     more = torch.cat([ranked.argmax(dim=1, keepdim=True), wanted], dim=1)
     values = (ranked.gather(1, more) + totals.unsqueeze(1)).masked_fill(more == PAD, -inf)
     none = len(ranked)
-    values = torch.cat([values, values.new_full((1, values.shape[1]), -inf)])
-    more = torch.cat([more, more.new_full((1, more.shape[1]), PAD)])
+    slot_rows = slots.clamp(max=none - 1)  # those of empty slots are left out below
     rows = slots.unsqueeze(2).expand(-1, -1, more.shape[1])
     joined = Candidates(
-        torch.cat([found.totals, values[slots].flatten(1)], dim=1),
+        torch.cat([found.totals, values[slot_rows].flatten(1)], dim=1),
         torch.cat([found.rows, rows.flatten(1)], dim=1),
-        torch.cat([found.tokens, more[slots].flatten(1)], dim=1),
+        torch.cat([found.tokens, more[slot_rows].flatten(1)], dim=1),
     )
     same = joined.rows.unsqueeze(2) == joined.rows.unsqueeze(1)
     same &= joined.tokens.unsqueeze(2) == joined.tokens.unsqueeze(1)
