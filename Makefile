@@ -62,7 +62,7 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 
 reference: $(INSTALLED)
-	$(BIN)/python -m nmt.config.reference configs/reference.yaml
+	$(BIN)/python scripts/make_reference.py configs/reference.yaml
 
 clean:
 	rm -rf build dist nmt.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,32 +1,27 @@
-"""From options to corpora: where they are, their encoded sentences, and the training batches.
-
-torch, whose import takes seconds, is imported where sentences are encoded: a corpus that cannot be
-read is refused before.
-"""
+"""From options to corpora: where they are, their encoded sentences, and the training batches."""
 
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import torch
 
 from nmt.config.data import CorpusConfig
 from nmt.config.experiment import Config
 from nmt.data.batching import BatchSampler
+from nmt.data.cache import encode_corpus
+from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.filters import Filters
 from nmt.data.formats.corpus import Corpus
 from nmt.data.formats.grids import GridCorpus
 from nmt.data.formats.raw_lines import MAX_LINE_BYTES
 from nmt.data.formats.text_pairs import TextCorpus
+from nmt.data.loader import DataLoader
 from nmt.data.shard import UNSHARDED, Shard
 from nmt.runs.directory import RunDirectory
 from nmt.system.process import num_cores
 from nmt.text.reader import SourceReader
-
-if TYPE_CHECKING:
-    import torch
-
-    from nmt.data.encoded_corpus import EncodedCorpus
-    from nmt.data.loader import DataLoader
 
 _MOST_PROCESSES: Final = 8  # the one that reads for them cannot keep more of them at work
 
@@ -49,11 +44,11 @@ def build_corpus(corpus: CorpusConfig, max_line_bytes: int = MAX_LINE_BYTES) -> 
 
 def build_loader(
     config: Config,
-    corpora: Sequence["EncodedCorpus"],
+    corpora: Sequence[EncodedCorpus],
     batch_tokens: int | None,
-    device: "torch.device",
+    device: torch.device,
     shard: Shard = UNSHARDED,
-) -> "DataLoader":
+) -> DataLoader:
     """Return the loader of the training batches.
 
     Args:
@@ -63,8 +58,6 @@ def build_loader(
         device: where the batches go.
         shard: of this process among those that share each update.
     """
-    from nmt.data.loader import DataLoader
-
     sampler = BatchSampler(
         [len(corpus) for corpus in corpora],
         seed=config.seed,
@@ -85,14 +78,12 @@ def build_loader(
 
 def encode_training(
     config: Config, run: RunDirectory, source: SourceReader[Any], target: SourceReader[str]
-) -> list["EncodedCorpus"]:
+) -> list[EncodedCorpus]:
     """Read the training corpora from the cache, or encode them into it; log what was left out.
 
     Raises:
         DataError: a corpus cannot be used.
     """
-    from nmt.data.cache import encode_corpus
-
     data = config.data
     files = [build_corpus(corpus) for corpus in data.train]
     corpora = [

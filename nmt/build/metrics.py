@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from nmt.build.data import build_corpus
-from nmt.config.base import METRICS
 from nmt.config.experiment import Config
-from nmt.config.metrics import MetricConfig
+from nmt.config.registry import METRICS
+from nmt.config.training import MetricConfig
 from nmt.core.errors import ConfigError
 from nmt.data.formats.corpus import read_pairs
 from nmt.evaluation.bleu_tokenizers import choose_tokenizer

@@ -1,7 +1,7 @@
 """From the options of the network to the model, fresh or trained."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -9,9 +9,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from nmt.config.base import ALIGNMENTS, BRIDGES, CELLS, DECODERS, SCORES
 from nmt.config.model import AttentionConfig, EncoderConfig, GridEncoderConfig, ModelConfig
-from nmt.config.registry import PlugIn
+from nmt.config.registry import ALIGNMENTS, BRIDGES, CELLS, DECODERS, SCORES, PlugIn
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.tensor_checks import count_bytes, find_above, find_misfit, find_not_finite
 from nmt.nn.attention.attention import Attention, BaseAttention, FixedContext
@@ -73,7 +72,7 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
 
 def _build_recurrent_encoder(options: EncoderConfig, size: int) -> RecurrentEncoder:
     return RecurrentEncoder(
-        partial(_make_cell, options.cell, options.hidden_size),
+        _cell_maker(options.cell, options.hidden_size),
         size,
         num_layers=options.num_layers,
         bidirectional=options.bidirectional,
@@ -97,7 +96,7 @@ def _build_decoder(config: ModelConfig, size: int, value_size: int) -> Decoder:
     """A decoder with words and output vectors of `size`, over a memory of `value_size`."""
     options = config.decoder
     parts = DecoderParts(
-        make_cell=partial(_make_cell, options.cell, options.hidden_size),
+        make_cell=_cell_maker(options.cell, options.hidden_size),
         attention=_build_attention(config.attention, options.hidden_size, value_size),
         input_size=size,
         value_size=value_size,
@@ -128,9 +127,9 @@ def _make_head(config: AttentionConfig, query_size: int, value_size: int) -> Att
     )
 
 
-def _make_cell(plugin: PlugIn, hidden_size: int, input_size: int) -> Cell:
-    cell: Cell = CELLS.create(plugin, input_size, hidden_size)
-    return cell
+def _cell_maker(plugin: PlugIn, hidden_size: int) -> Callable[[int], Cell]:
+    """Return what makes a cell from its input size."""
+    return partial(CELLS.classes[plugin.name], hidden_size=hidden_size, **plugin.options)
 
 
 class _WithoutDrawing(TorchFunctionMode):
@@ -181,37 +180,45 @@ def require_memory(
         )
 
 
-def load_weights(
-    run: Run, checkpoint: str, parts: Sequence[str], source_size: int, target_size: int
-) -> Checkpoint:
-    """Read parts of a checkpoint of a run, whose model is the one of the run's configuration.
+def build_empty(run: Run, source_size: int, target_size: int) -> Model:
+    """Return the model of a run without memory, as `build_without_memory` does.
 
-    No file is read that is too large for it.
+    Args:
+        run: whose configuration says what the model is.
+        source_size: tokens of the run's source tokenizer.
+        target_size: tokens of the run's target tokenizer.
+
+    Raises:
+        RunError: a size overflows.
+    """
+    try:
+        return build_without_memory(run.config.model, source_size, target_size)
+    except RuntimeError as error:
+        raise RunError(f"{run.folder.config}: the model is too large: {error}") from None
+
+
+def load_weights(run: Run, checkpoint: str, parts: Sequence[str], model: Model) -> Checkpoint:
+    """Read parts of a checkpoint of a run; no file is read that is too large for its model.
 
     Args:
         run: whose checkpoint it is.
         checkpoint: best, last or step-N.
         parts: which ones; "model" is one of them.
-        source_size: tokens of the run's source tokenizer.
-        target_size: tokens of the run's target tokenizer.
+        model: of the run, as `build_empty` makes it.
 
     Raises:
         RunError: the checkpoint is missing, damaged, of another configuration or of other
             tokenizers, or holds weights that are NaN, infinite, or above 10^12.
     """
-    folder, config_file = run.folder.checkpoint(checkpoint), run.folder.config
-    try:
-        needed = build_without_memory(run.config.model, source_size, target_size).state_dict()
-    except RuntimeError as error:
-        raise RunError(f"{config_file}: the model is too large: {error}") from None
+    folder, needed = run.folder.checkpoint(checkpoint), model.state_dict()
     # The states of optimizers are at most twice as large.
     most = 2 * count_bytes(needed) + _HEADER_BYTES
     loaded = load_checkpoint(folder, parts, max_bytes=most)
     weights = loaded.tensors["model"]
     if (misfit := find_misfit(weights, needed)) is not None:
         raise RunError(
-            f"{folder}: not a model of {config_file} and the run's tokenizers ({misfit}): one of "
-            "them comes from another run; bring back the one that belongs here"
+            f"{folder}: not a model of {run.folder.config} and the run's tokenizers ({misfit}): "
+            "one of them comes from another run; bring back the one that belongs here"
         )
     for part in parts:
         if (name := find_not_finite(loaded.tensors[part])) is not None:
@@ -249,7 +256,18 @@ def load_model(
             f"{run.folder.path}: there is no best checkpoint, as the run was not validated yet: "
             "`nmt train CONFIG --resume` resumes it, or use the checkpoint `last`, if any"
         )
-    weights = load_weights(run, checkpoint, ["model"], source_size, target_size).tensors["model"]
-    model = build_model(run.config.model, source_size, target_size)
+    model = build_empty(run, source_size, target_size)
+    weights = load_weights(run, checkpoint, ["model"], model).tensors["model"]
+    allocate(model, device)
     model.load_state_dict(weights)
-    return model.to(device).eval()
+    return model.eval()
+
+
+def allocate(model: Model, device: torch.device) -> None:
+    """Give a model on the device "meta" memory for its weights; what is tied stays tied."""
+    allocated: dict[nn.Parameter, nn.Parameter] = {}
+    for module in model.modules():
+        for name, weight in module.named_parameters(recurse=False):
+            if weight not in allocated:
+                allocated[weight] = nn.Parameter(torch.empty_like(weight, device=device))
+            setattr(module, name, allocated[weight])

@@ -5,8 +5,8 @@ from functools import partial
 
 import torch
 
-from nmt.config.base import COVERAGE_PENALTIES, LENGTH_PENALTIES, SEARCHES
 from nmt.config.decoding import DecodingConfig
+from nmt.config.registry import COVERAGE_PENALTIES, LENGTH_PENALTIES, SEARCHES
 from nmt.core.special_tokens import BOS, UNK
 from nmt.evaluation.minimum_bayes_risk import UTILITIES, MinimumBayesRisk
 from nmt.search.penalties import Scoring

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from nmt.build.data import build_corpus
-from nmt.config.base import TOKENIZERS
 from nmt.config.data import CorpusConfig
 from nmt.config.experiment import Config, TokenizerConfig
 from nmt.config.model import GridEncoderConfig
-from nmt.config.registry import PlugIn
+from nmt.config.registry import TOKENIZERS, PlugIn
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.grids import GridReader

@@ -4,20 +4,19 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.cli.arguments import CommandArguments, positional, positionals
-from nmt.core.errors import ConfigError, DataError, UserError
+from nmt.core.errors import ConfigError, DataError
 from nmt.data.formats.raw_lines import require_regular
 from nmt.system.files import is_missing
 
 if TYPE_CHECKING:
     from nmt.config.data import CorpusConfig
     from nmt.config.experiment import Config
-    from nmt.config.layers import Override
+    from nmt.config.file import Override
 
 logger = logging.getLogger(__name__)
 
@@ -44,43 +43,24 @@ def load_checked(
         overwrite: the run that is there is to be deleted.
 
     Raises:
-        UserError: what is wrong, after the file that an inherited option comes from.
+        UserError: what is wrong.
     """
     from nmt.config.file import load_config
 
     config = load_config(arguments.config, arguments.overrides, resume=resume)
     warn_of_ineffective(config, arguments.overrides)
     if not resume:  # by then it may have taken the place of the run that it started from
-        with naming_origin(arguments, "start_from"):
-            require_another_run(config)
+        require_another_run(config)
     if overwrite:
-        require_inputs_elsewhere(arguments, config)
-    with naming_origin(arguments, "training.schedule"):
-        require_schedule(config)
-    with naming_origin(arguments, "device"):
-        require_device(config)
-    with naming_origin(arguments, "precision"):
-        require_precision(config)
+        require_inputs_elsewhere(config)
+    require_schedule(config)
+    require_device(config)
+    require_precision(config)
     require_metrics(config)
     for key, corpus in config.data.corpora():
         for option, problem in corpus_problems(key, corpus, arguments.config):
-            with naming_origin(arguments, option):
-                raise DataError(f"{option}: {problem}")
+            raise DataError(f"{option}: {problem}")
     return config
-
-
-@contextmanager
-def naming_origin(arguments: ConfigArguments, key: str) -> Iterator[None]:
-    """Name, in an error about an option that was inherited, the file that it comes from."""
-    from nmt.config.file import inherited_from
-
-    try:
-        yield
-    except UserError as error:
-        origin = inherited_from(arguments.config, arguments.overrides, key)
-        if origin is None:
-            raise
-        raise type(error)(f"{origin}: {error}") from error
 
 
 def corpus_problems(
@@ -149,7 +129,7 @@ def require_schedule(config: "Config") -> None:
     Raises:
         ConfigError: as the schedule itself would, once the corpus is read.
     """
-    from nmt.config.base import SCHEDULES
+    from nmt.config.registry import SCHEDULES
 
     training = config.training
     most = training.max_updates
@@ -170,7 +150,7 @@ def require_another_run(config: "Config") -> None:
         raise ConfigError(f"start_from: {base}: is the run itself; give run=PATH elsewhere")
 
 
-def require_inputs_elsewhere(arguments: ConfigArguments, config: "Config") -> None:
+def require_inputs_elsewhere(config: "Config") -> None:
     """Refuse to delete, with the run that `--overwrite` replaces, what the new one is made from.
 
     Raises:
@@ -180,11 +160,10 @@ def require_inputs_elsewhere(arguments: ConfigArguments, config: "Config") -> No
 
     for key, name in config.input_paths().items():
         if RunDirectory(Path(config.run)).would_delete(name):
-            with naming_origin(arguments, key):
-                raise ConfigError(
-                    f"{key}: {name}: --overwrite would delete it with the run {config.run}; move "
-                    "it elsewhere, or give run=PATH"
-                )
+            raise ConfigError(
+                f"{key}: {name}: --overwrite would delete it with the run {config.run}; move it "
+                "elsewhere, or give run=PATH"
+            )
 
 
 def _hint(name: Path, config: Path | None) -> str:
@@ -244,7 +223,7 @@ def refuse_ineffective(config: "Config", overrides: "Iterable[Override]") -> Non
 
 def warn_of_ineffective(config: "Config", overrides: "Iterable[str]") -> None:
     """Warn of overrides of a training that change nothing: a series of runs may share them."""
-    from nmt.config.layers import Override
+    from nmt.config.file import Override
 
     for override in overrides:
         try:

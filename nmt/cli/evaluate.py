@@ -121,13 +121,13 @@ def _describe(decoding: "DecodingConfig") -> str:
 def _metrics(given: str | None, config: "Config") -> "list[Metric]":
     """Return the metrics that were named; without names, those of the table and of the run."""
     from nmt.build.metrics import build_metrics
-    from nmt.config.base import METRICS
+    from nmt.config.registry import METRICS
 
     if given is not None:
         return build_metrics(named_metrics("--metrics", given, config))
     validation = config.training.validation
     own = [metric.label for metric in validation.metrics]
-    return build_metrics(map(validation.find_metric, dict.fromkeys([*METRICS.names(), *own])))
+    return build_metrics(map(validation.find_metric, dict.fromkeys([*METRICS.classes, *own])))
 
 
 def _record(

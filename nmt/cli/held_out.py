@@ -15,7 +15,7 @@ from nmt.data.formats.raw_lines import MAX_LINE_BYTES
 if TYPE_CHECKING:
     from nmt.config.data import CorpusConfig
     from nmt.config.experiment import Config
-    from nmt.config.metrics import MetricConfig
+    from nmt.config.training import MetricConfig
     from nmt.data.formats.grids import Source
 
 HeldOut: TypeAlias = Literal["valid", "test"]
@@ -107,7 +107,7 @@ def named_metrics(argument: str, given: str, config: "Config") -> "list[MetricCo
     Raises:
         UserError: the name is unknown, or its options are not allowed.
     """
-    from nmt.config.metrics import read_metrics
+    from nmt.config.training import read_metrics
     from nmt.config.yaml import parse_yaml
 
     validation = config.training.validation

@@ -240,10 +240,10 @@ def _translate_windows(
 def _check(config: "Config", arguments: Arguments) -> None:
     """Refuse arguments that contradict each other or the run."""
     if arguments.constraints is not None:
-        from nmt.config.base import SEARCHES
+        from nmt.config.registry import SEARCHES
         from nmt.inference.inputs import require_phrases
 
-        require_phrases(SEARCHES.get(config.decoding.search.name))
+        require_phrases(SEARCHES.classes[config.decoding.search.name])
     if arguments.attention and config.reads_grids:
         raise UserError("--attention: is for words; of grids `nmt align --plot` draws it")
     if arguments.alignment_units is not None and not arguments.needs_alignments:

@@ -35,7 +35,7 @@ from nmt.core.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from nmt.config.decoding import DecodingConfig
-    from nmt.config.layers import Override
+    from nmt.config.file import Override
     from nmt.config.registry import PlugIn
     from nmt.evaluation.metric import Metric
     from nmt.inference.translator import Translator
@@ -149,7 +149,7 @@ def _is_significant(
 
 def _grid(arguments: Arguments) -> "list[tuple[Override, ...]]":
     """Return the pairs of penalties as options, in the order in which they are tried."""
-    from nmt.config.layers import Override
+    from nmt.config.file import Override
 
     lists = {
         "length_penalty": ("--length-penalties", arguments.length_penalties),

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from nmt.config.base import NumProcesses, Options, PathText, Positive, PositiveStrength
 from nmt.config.messages import refuse
+from nmt.config.registry import NumProcesses, Options, PathText, Positive, PositiveStrength
 from nmt.word_alignment.units import AlignmentUnits
 
 

@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nmt.config.base import (
+from nmt.config.messages import refuse
+from nmt.config.registry import (
     COVERAGE_PENALTIES,
     LENGTH_PENALTIES,
     SEARCHES,
@@ -12,14 +13,13 @@ from nmt.config.base import (
     NumTokens,
     Options,
     PathText,
+    PlugIn,
     Positive,
     PositiveStrength,
     Size,
     Strength,
     Text,
 )
-from nmt.config.messages import refuse
-from nmt.config.registry import PlugIn
 
 
 class ShortlistConfig(Options):
@@ -82,12 +82,12 @@ class DecodingConfig(Options):
     @property
     def draws_samples(self) -> bool:
         """Whether the search draws each of several translations by itself."""
-        return bool(SEARCHES.fact(self.search.name, "draws_samples"))
+        return bool(SEARCHES.classes[self.search.name].draws_samples)
 
     @property
     def has_beam(self) -> bool:
         """Whether `beam_size` means anything to the search."""
-        return bool(SEARCHES.fact(self.search.name, "has_beam"))
+        return bool(SEARCHES.classes[self.search.name].has_beam)
 
     @property
     def num_candidates(self) -> int:

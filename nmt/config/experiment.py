@@ -1,22 +1,28 @@
 """The whole tree of options: what a YAML file may say, with types, defaults and help.
 
-The models are frozen and refuse unknown keys. Nothing here imports torch, so that a bad
-configuration is refused at once. A plug-in's own options are not listed here: they are the
-keyword-only arguments of its constructor (see `nmt.config.registry`).
+The models are frozen and refuse unknown keys. A plug-in's own options are not listed here: they are
+the keyword-only arguments of its constructor (see `nmt.config.registry`).
 """
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from nmt.config.base import ALIGNMENTS, SCORES, TOKENIZERS, Device, Options, PathText
 from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
 from nmt.config.messages import refuse
 from nmt.config.model import ModelConfig
+from nmt.config.registry import ALIGNMENTS, SCORES, TOKENIZERS, Options, PathText
 from nmt.config.training import ReinforceConfig, TrainingConfig
 
-CONFIG_VERSION = 2
+CONFIG_VERSION = 3
+
+
+def _check_device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", name):
+        refuse("", f"unknown device {name!r}; allowed: auto, cpu, cuda, cuda:N")
+    return name
 
 
 class TokenizerConfig(Options):
@@ -57,7 +63,7 @@ class Config(Options):
     """Folder for everything of the run."""
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
     """Seed of everything random."""
-    device: Device = "auto"
+    device: Annotated[str, AfterValidator(_check_device)] = "auto"
     """auto, cpu, cuda, or cuda:N."""
     precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     """Of the computation; weights are saved in float32 always. int8 is only for translating."""
@@ -113,18 +119,15 @@ class Config(Options):
         return self
 
     def _check_r_drop(self) -> None:
-        """Refuse two passes that should not agree, or that do not differ by dropout."""
-        if self.training.r_drop == 0.0:
-            return
+        """Refuse two passes that should not agree."""
         attention = self.model.attention
-        if attention is not None and ALIGNMENTS.fact(attention.alignment.name, "samples"):
+        if self.training.r_drop == 0.0 or attention is None:
+            return
+        if ALIGNMENTS.classes[attention.alignment.name].samples:
             sentence = (
                 f"two passes over {attention.alignment.name!r} look at other positions, and should "
                 "not agree; the nearest alignment that works is softmax"
             )
-            refuse("training.r_drop", sentence)
-        if not self.model.has_dropout:
-            sentence = "needs dropout in model, for two passes to differ by; set one, or this to 0"
             refuse("training.r_drop", sentence)
 
     def _require_attention(self) -> None:
@@ -143,7 +146,7 @@ class Config(Options):
                 sentence = "needs an attention, and model.attention is null; leave one of them out"
                 refuse(path, sentence)
         for path, is_set in learning.items():
-            if is_set and attention and SCORES.fact(attention.score.name, "is_constant"):
+            if is_set and attention and SCORES.classes[attention.score.name].is_constant:
                 sentence = (
                     f"has nothing to teach the score {attention.score.name!r}; the nearest that "
                     "works is general"
@@ -165,21 +168,21 @@ class Config(Options):
         """Refuse losses that the alignment cannot learn from."""
         attention, guided = self.model.attention, self.training.guided_attention
         name = "" if attention is None else attention.alignment.name
-        if guided is not None and not ALIGNMENTS.fact(name, "is_guidable"):
+        if guided is not None and not ALIGNMENTS.classes[name].is_guidable:
             sentence = (
                 f"the alignment {name!r} learns nothing from links: elsewhere than it looked its "
                 "weights are 0 whatever the scores; the nearest that works is softmax"
             )
             refuse("training.guided_attention", sentence)
         is_logarithmic = guided is not None and guided.loss == "cross_entropy"
-        if is_logarithmic and ALIGNMENTS.fact(name, "is_sparse"):
+        if is_logarithmic and ALIGNMENTS.classes[name].is_sparse:
             sentence = (
                 f"learns nothing from the weights of {name!r} that are exactly 0; the nearest that "
                 "works is squared_error"
             )
             refuse("training.guided_attention.loss", sentence)
         reinforced = self.training.reinforce != ReinforceConfig()
-        if reinforced and not (name and ALIGNMENTS.fact(name, "uses_reinforce")):
+        if reinforced and not (name and ALIGNMENTS.classes[name].uses_reinforce):
             refuse("training.reinforce", "is only supported with model.attention.alignment: hard")
 
     def _check_sources(self) -> None:

@@ -1,11 +1,12 @@
 """The options of the network."""
 
 from math import gcd
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from nmt.config.base import (
+from nmt.config.messages import refuse, unknown
+from nmt.config.registry import (
     ALIGNMENTS,
     BRIDGES,
     CELLS,
@@ -13,12 +14,10 @@ from nmt.config.base import (
     SCORES,
     NumLayers,
     Options,
+    PlugIn,
     Probability,
     Size,
-    Variants,
 )
-from nmt.config.messages import refuse
-from nmt.config.registry import PlugIn
 
 
 def _check_residual(residual: bool, num_layers: int) -> None:
@@ -92,7 +91,25 @@ class GridEncoderConfig(Options):
         return self.hidden_size
 
 
-ENCODERS = Variants("encoder", EncoderConfig, GridEncoderConfig)
+ENCODERS: Final[dict[str, type[EncoderConfig | GridEncoderConfig]]] = {
+    "recurrent": EncoderConfig,
+    "grid": GridEncoderConfig,
+}
+
+
+def read_encoder(given: Any) -> Any:
+    """Return the options of the encoder that is named; of `recurrent` where none is.
+
+    Raises:
+        ValidationError: there is no encoder of that name, or an option is wrong.
+    """
+    if isinstance(given, str):
+        given = {"name": given}
+    default = getattr(given, "name", "recurrent")
+    name = str(given.get("name", default) if isinstance(given, dict) else default)
+    if name not in ENCODERS:
+        refuse("", unknown("encoder", name, list(ENCODERS)))
+    return ENCODERS[name].model_validate(given)
 
 
 class AttentionConfig(Options):
@@ -108,12 +125,12 @@ class AttentionConfig(Options):
     @model_validator(mode="after")
     def _check(self) -> Self:
         score, alignment = self.score.name, self.alignment.name
-        if not SCORES.fact(score, "is_constant"):
+        if not SCORES.classes[score].is_constant:
             return self
         if self.num_heads > 1:
             sentence = f"heads of the score {score!r} would all look alike; set it to 1"
             refuse("num_heads", sentence)
-        if ALIGNMENTS.fact(alignment, "needs_distinct_scores"):
+        if ALIGNMENTS.classes[alignment].needs_distinct_scores:
             sentence = (
                 f"{alignment!r} picks a position by its score, and {score!r} scores all alike; the "
                 "nearest that works is softmax"
@@ -153,7 +170,7 @@ class ModelConfig(Options):
 
     embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)
     """Word vectors."""
-    encoder: Annotated[EncoderConfig | GridEncoderConfig, ENCODERS] = Field(
+    encoder: Annotated[EncoderConfig | GridEncoderConfig, BeforeValidator(read_encoder)] = Field(
         default_factory=EncoderConfig
     )
     """Source side."""
@@ -163,30 +180,6 @@ class ModelConfig(Options):
     """Where the decoder looks; null: nowhere, the source is one fixed vector (Cho 2014)."""
     decoder: DecoderConfig = Field(default_factory=DecoderConfig)
     """Target side."""
-
-    @property
-    def has_dropout(self) -> bool:
-        """Whether two passes over a batch differ in training by what is dropped."""
-        embedding, encoder, decoder = self.embedding, self.encoder, self.decoder
-        rates = [embedding.dropout, embedding.word_dropout]
-        rates += [decoder.recurrent_dropout, decoder.output_dropout]
-        if decoder.num_layers > 1:
-            rates.append(decoder.dropout)
-        if self._reads_dropped_states():
-            rates.append(encoder.dropout)
-        if isinstance(encoder, EncoderConfig):
-            rates.append(encoder.recurrent_dropout)
-        return any(rate > 0.0 for rate in rates)
-
-    def _reads_dropped_states(self) -> bool:
-        """Whether `encoder.dropout` is before anything that is read.
-
-        The last states of a recurrent layer are taken before it; those of all positions, the layer
-        above and the vectors of grids come after.
-        """
-        if isinstance(self.encoder, EncoderConfig) and self.encoder.num_layers == 1:
-            return self.attention is not None or BRIDGES.fact(self.bridge.name, "reads_states")
-        return True
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -198,7 +191,7 @@ class ModelConfig(Options):
     def _check_style(self) -> None:
         """Refuse an attention, or a bridge, that a decoder without attention cannot use."""
         style, bridge = self.decoder.style.name, self.bridge.name
-        if DECODERS.fact(style, "uses_attention"):
+        if DECODERS.classes[style].uses_attention:
             return
         if self.attention is not None:
             sentence = (
@@ -206,7 +199,7 @@ class ModelConfig(Options):
                 "another style"
             )
             refuse("decoder.style", sentence)
-        if not BRIDGES.fact(bridge, "reads_source"):
+        if not BRIDGES.classes[bridge].reads_source:
             sentence = (
                 f"{bridge!r} keeps the source from {style!r}, which only knows it by its first "
                 "state; the nearest that works is final"
@@ -219,7 +212,7 @@ class ModelConfig(Options):
         if self.attention is None or query == value:
             return
         name, heads = self.attention.score.name, self.attention.num_heads
-        if SCORES.fact(name, "needs_equal_sizes"):
+        if SCORES.classes[name].needs_equal_sizes:
             each = f" ({query // heads} and {value // heads} for each head)" if heads > 1 else ""
             sentence = (
                 f"{name!r} needs decoder and encoder states of one size, not {query} and {value}"

@@ -1,39 +1,39 @@
-"""Plug-ins: look one up by name, check its options against its constructor, make it.
+"""What options are made of: groups, the types of their values, and plug-ins from tables.
 
-A table is a dict from names to classes. The keyword-only arguments of a
-constructor are the plug-in's options; what stands before the ``*`` is given by the code that builds
-it. Names and options are read from the source text (`nmt.config.signatures`), so that checking a
-configuration imports no part.
+A table is a dict from names to classes; all of them are listed below. A family with a file for each
+plug-in has its table in `table.py` of its package (`nmt/nn/attention/scores/table.py`); a family in
+one file has it at the end of that file (`nmt/evaluation/metrics.py`). A plug-in is added with a
+class and a line of its table.
+
+The keyword-only arguments of a plug-in's constructor are its options, and are checked here; the
+code that builds it gives the arguments before the ``*``.
+
+Three families have no table: encoders, each with a group of options (`ENCODERS` in
+`nmt/config/model.py`), loss terms (`nmt/training/objective/objective.py`) and formats of corpora
+(`nmt/data/formats`).
 """
 
-import ast
 import functools
 import importlib
+import inspect
+import os
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
-    ValidationError,
     create_model,
     model_validator,
 )
-from pydantic.errors import PydanticUndefinedAnnotation
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from nmt.config.messages import explain, refuse, refuse_unknown_keys, unknown
-from nmt.config.signatures import Option, read_attribute, read_options, read_summary, read_table
-from nmt.core.errors import ConfigError
-
-# What the type of an option may be made of, besides Python's builtins.
-_TYPES = {"Annotated": Annotated, "Literal": Literal, "Ge": Ge, "Gt": Gt, "Le": Le, "Lt": Lt}
-
+from nmt.config.messages import refuse, refuse_unknown_keys, unknown
 
 _SCIENTIFIC = re.compile(r"\d{1,40}(\.\d{1,40})?[eE]\+?\d{1,2}")
 
@@ -55,7 +55,7 @@ class Strict(BaseModel):
         if not isinstance(given, dict):
             return given
         fields = cls.model_fields
-        if cls.model_config.get("extra") == "forbid":
+        if cls.model_config.get("extra") == "forbid" and given.keys() - fields.keys():
             refuse_unknown_keys(given, list(fields))
         return {
             key: _prepare(value, fields[key]) if key in fields else value
@@ -78,6 +78,12 @@ def _takes_whole(annotation: Any) -> bool:
     return annotation is int or any(map(_takes_whole, get_args(annotation)))
 
 
+class Options(Strict):
+    """A group of options, every field with a line of help."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
 class PlugIn(BaseModel):
     """A plug-in and its options, as configured; in YAML, ``dot`` is short for ``{name: dot}``."""
 
@@ -98,11 +104,10 @@ class PlugIn(BaseModel):
 
 @dataclass(eq=False)
 class Table:
-    """A torch-free pointer to a table of plug-ins; in `Annotated`, the validator of a field.
+    """Where a table of plug-ins is; in `Annotated`, the validator of a field.
 
     A field `Annotated[PlugIn, TABLE]` (or of another model with a `name` and extra keys) has its
-    options checked, converted and completed with their defaults; an `Annotated[str, TABLE]` is one
-    of the names.
+    options checked, converted and completed with their defaults.
 
     Attributes:
         kind: what an entry is, in words, for messages.
@@ -114,94 +119,81 @@ class Table:
     module: str
     attribute: str
 
-    def names(self) -> list[str]:
-        """The names that may be chosen, in the order of the table; imports nothing."""
-        return list(read_table(self.module, self.attribute))
-
-    def signature(self, name: str) -> list[Option]:
-        """The options of a plug-in, in the order of its constructor; imports nothing."""
-        return read_options(self.module, self._entry(name))
-
-    def summary(self, name: str) -> str:
-        """One line on a plug-in, from its docstring; imports nothing."""
-        return read_summary(self.module, self._entry(name))
-
-    def fact(self, name: str, attribute: str) -> Any:
-        """Return a class attribute of a plug-in; imports nothing."""
-        return read_attribute(self.module, self._entry(name), attribute)
+    @functools.cached_property
+    def classes(self) -> dict[str, Any]:
+        """The plug-ins by name; the first use imports them, and torch with most."""
+        return dict(getattr(importlib.import_module(self.module), self.attribute))
 
     def options(self, name: str) -> type[BaseModel]:
-        """The options of a plug-in as a model that checks and converts them; imports nothing."""
+        """Return the options of a plug-in as a model that checks and converts them."""
         return _schema(self, name)
 
-    def get(self, name: str) -> Any:
-        """The class of that name; imports its module.
-
-        Raises:
-            ConfigError: there is none of that name.
-        """
-        self._entry(name)
-        return getattr(importlib.import_module(self.module), self.attribute)[name]
-
     def create(self, plugin: PlugIn, *given: Any) -> Any:
-        """Make a plug-in from what the code gives it, in order, and its configured options.
+        """Build a plug-in from what the code gives it, in order, and its configured options."""
+        return self.classes[plugin.name](*given, **plugin.options)
 
-        Raises:
-            ConfigError: an unknown name or option, or a value of the wrong type.
-        """
-        try:
-            options = self._check(plugin.name, plugin.options, ())
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, (plugin.name, *first["loc"])))
-            raise ConfigError(f"{self.kind} {key}: {explain(first)}") from None
-        return self.get(plugin.name)(*given, **options)
-
-    def _entry(self, name: str) -> ast.expr:
-        entries = read_table(self.module, self.attribute)
-        if name not in entries:
-            raise ConfigError(unknown(self.kind, name, list(entries)))
-        return entries[name]
-
-    def _check_name(self, name: str) -> str:
-        if name not in self.names():
-            refuse("", unknown(self.kind, name, self.names()))
-        return name
-
-    def _check(self, name: str, options: dict[str, Any], others: tuple[str, ...]) -> dict[str, Any]:
-        """Convert and complete options; `others` are keys that are allowed as well."""
-        schema = self.options(self._check_name(name))
-        allowed = [*others, *schema.model_fields]
-        refuse_unknown_keys(options, allowed, of=f"{self.kind} {name!r}")
-        return dict(schema.model_validate(options))
-
-    def _check_model(self, value: Any) -> Any:
-        fields = type(value).model_fields
-        others = tuple(field.alias or key for key, field in fields.items() if key != "name")
-        return value.model_copy(
-            update=self._check(value.name, dict(value.model_extra or {}), others)
-        )
+    def _check(self, plugin: Any) -> Any:
+        """Convert and complete the options of a plug-in, whose other fields stay."""
+        name, given = plugin.name, plugin.model_extra or {}
+        if name not in self.classes:
+            refuse("", unknown(self.kind, name, list(self.classes)))
+        schema = self.options(name)
+        if given.keys() - schema.model_fields.keys():
+            fields = type(plugin).model_fields.items()
+            declared = [field.alias or key for key, field in fields if key != "name"]
+            refuse_unknown_keys(given, [*declared, *schema.model_fields], f"{self.kind} {name!r}")
+        return plugin.model_copy(update=dict(schema.model_validate(given)))
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         """Hook of pydantic: what to do with a field that is annotated with this table."""
-        check = self._check_name if source is str else self._check_model
-        return core_schema.no_info_after_validator_function(check, handler(source))
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
 
 
 @functools.cache
 def _schema(table: Table, name: str) -> type[BaseModel]:
-    fields: dict[str, Any] = {}
-    for option in table.signature(name):
-        assert option.name != "name", f"{table.module}: an option cannot be called 'name'"
-        fields[option.name] = option.annotation, Field(option.default, description=option.help)
+    parameters = inspect.signature(table.classes[name]).parameters.values()
+    fields: dict[str, Any] = {
+        option.name: (option.annotation, ... if option.default is option.empty else option.default)
+        for option in parameters
+        if option.kind is option.KEYWORD_ONLY
+    }
+    assert "name" not in fields, f"{table.module}: an option cannot be called 'name'"
     model: type[BaseModel] = create_model(f"{table.kind} {name}", __base__=Strict, **fields)
-    try:
-        model.model_rebuild(force=True, _types_namespace=_TYPES)
-    except PydanticUndefinedAnnotation as error:
-        raise TypeError(
-            f"{table.module}: an option of {name!r} has the type {error.name!r}; "
-            f"options are typed with builtins and {', '.join(_TYPES)}"
-        ) from None
     return model
+
+
+TOKENIZERS = Table("tokenizer", "nmt.text.table", "TOKENIZERS")
+CELLS = Table("cell", "nmt.nn.recurrent.table", "CELLS")
+BRIDGES = Table("bridge", "nmt.nn.bridge", "BRIDGES")
+SCORES = Table("score", "nmt.nn.attention.scores.table", "SCORES")
+ALIGNMENTS = Table("alignment", "nmt.nn.attention.alignments.table", "ALIGNMENTS")
+DECODERS = Table("decoder style", "nmt.nn.decoders.table", "DECODERS")
+OPTIMIZERS = Table("optimizer", "nmt.training.optim.optimizers", "OPTIMIZERS")
+SCHEDULES = Table("schedule", "nmt.training.optim.schedules", "SCHEDULES")
+SEARCHES = Table("search", "nmt.search.table", "SEARCHES")
+LENGTH_PENALTIES = Table("length penalty", "nmt.search.penalties", "LENGTH_PENALTIES")
+COVERAGE_PENALTIES = Table("coverage penalty", "nmt.search.penalties", "COVERAGE_PENALTIES")
+METRICS = Table("metric", "nmt.evaluation.metrics", "METRICS")
+
+
+def _check_no_nul(text: str) -> str:
+    if "\0" in text:
+        refuse("", "must not hold NUL characters")
+    return text
+
+
+Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[int, Field(ge=1)]
+# Limits beyond all use: what they refuse would take hours or all memory before it failed.
+Size = Annotated[int, Field(ge=1, le=100_000)]
+NumLayers = Annotated[int, Field(ge=1, le=100)]
+NumCandidates = Annotated[int, Field(ge=1, le=10_000)]
+NumTokens = Annotated[int, Field(ge=1, le=10_000_000)]
+NumProcesses = Annotated[int, Field(ge=0, le=256)]
+Strength = Annotated[float, Field(ge=0.0, le=1_000.0)]
+PositiveStrength = Annotated[float, Field(gt=0.0, le=1_000.0)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_check_no_nul)]
+PathText = Annotated[Text, AfterValidator(os.path.expanduser)]
+"""Name of a file or folder; `~` is replaced."""

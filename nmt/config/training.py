@@ -3,26 +3,31 @@
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
-from nmt.config.base import (
+from nmt.config.messages import explain, refuse, show
+from nmt.config.registry import (
+    METRICS,
     OPTIMIZERS,
     SCHEDULES,
     NumCandidates,
     Options,
+    PlugIn,
     Positive,
     PositiveStrength,
     Probability,
     Strength,
+    Text,
 )
-from nmt.config.messages import refuse, show
-from nmt.config.metrics import MetricConfig, MetricList, read_metrics
-from nmt.config.registry import PlugIn
+from nmt.core.errors import ConfigError
 
 
 class ScheduledSamplingConfig(Options):
@@ -71,12 +76,38 @@ class EarlyStoppingConfig(Options):
     """Validations in a row without a new best."""
 
 
+class MetricConfig(PlugIn):
+    """A metric and its options; of two of one name, each can have a label."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    given_label: Text | None = Field(default=None, alias="as")
+    """What `best`, early stopping and `tune` call it, where two have one name; null: its name."""
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        return self.given_label or self.name
+
+    def with_tokenizer(self, tokenizer: str) -> Self:
+        """Return the same with a tokenizer in the place of `tokenize: auto`."""
+        if self.options.get("tokenize") != "auto":
+            return self
+        return self.model_copy(update={"tokenize": tokenizer})
+
+    @model_serializer(mode="wrap")
+    def _dump(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write the label as it is read (`as` cannot be the name of a field)."""
+        fields = dump(self)
+        return {("as" if key == "given_label" else key): value for key, value in fields.items()}
+
+
 class ValidationConfig(Options):
     """How the model is measured while it trains."""
 
     every: Positive | None = None
     """Updates between validations; null: once an epoch."""
-    metrics: MetricList = Field(default=[MetricConfig(name="bleu")])
+    metrics: list[Annotated[MetricConfig, METRICS]] = Field(default=[MetricConfig(name="bleu")])
     """Metrics of translations made as `translate` makes them; [] for the loss only."""
     beam_size: NumCandidates | None = 1
     """Beam of a quick search for these translations, without `decoding.mbr` (1 is greedy); null:
@@ -85,6 +116,32 @@ class ValidationConfig(Options):
     """What the best checkpoint is chosen by: `loss` or one of the metrics, by its `as` or name."""
     num_samples: Annotated[int, Field(ge=0)] = 3
     """Translations shown in the log at each new best."""
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _read_metrics(cls, given: Any) -> Any:
+        """Accept one metric for a list of it; options without a name are those of bleu."""
+        if isinstance(given, dict):
+            return [{"name": "bleu", **given}]
+        return [given] if isinstance(given, str) else given
+
+    @field_validator("metrics")
+    @classmethod
+    def _check_labels(cls, metrics: list[MetricConfig]) -> list[MetricConfig]:
+        seen: set[str] = set()
+        for index, metric in enumerate(metrics):
+            name, label = metric.name, metric.label
+            if label in seen:
+                sentence = (
+                    f"{label!r} is in the list before; give this one a name of its own, as in "
+                    f"{{name: {name}, as: {name}_2}}"
+                )
+                refuse((index,), sentence)
+            if label != name and label in ("loss", *METRICS.classes):
+                sentence = f"{label!r} is the name of something else; choose another"
+                refuse((index, "as"), sentence)
+            seen.add(label)
+        return metrics
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -119,6 +176,23 @@ class ValidationConfig(Options):
         return next(own, None) or read_metrics(label)[0].with_tokenizer(self.bleu_tokenizer)
 
 
+def read_metrics(given: Any) -> list[MetricConfig]:
+    """Check metrics that do not come from a configuration, and complete their options.
+
+    Args:
+        given: as `training.validation.metrics`.
+
+    Raises:
+        ConfigError: a name, option or value that is not allowed.
+    """
+    try:
+        return ValidationConfig.model_validate({"metrics": given, "best": "loss"}).metrics
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        option = "".join(f"{part}: " for part in problem["loc"][1:] if isinstance(part, str))
+        raise ConfigError(f"{option}{explain(problem)}") from None
+
+
 class CheckpointConfig(Options):
     """What is kept on disk."""
 
@@ -135,8 +209,6 @@ class RanksConfig(Options):
 
     gradients: Literal["float32", "bfloat16"] = "float32"
     """What gradients are sent as; in bfloat16 they take half the time of a slow network."""
-    shard_optimizer: bool = False
-    """Each process keeps a share of the optimizer's state (ZeRO-1: Rajbhandari 2020)."""
 
 
 class TrainingConfig(Options):

@@ -1,10 +1,15 @@
-"""Trees of options as plain mappings and lists: places in them, and in what two differ."""
+"""The tree of options: what is at a path of it, where a name is, and in what two trees differ."""
 
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Any, Final, get_args
 
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from nmt.config.experiment import Config
 from nmt.config.messages import in_full, show
+from nmt.config.registry import Table
 
 Tree = dict[str, Any]
 KeyPath = tuple[str | int, ...]
@@ -25,6 +30,51 @@ def format_path(path: KeyPath) -> str:
     """Return a path as it is written: ``data.train[1].weight``."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
+
+
+def option_paths(name: str) -> list[str]:
+    """Return the dotted keys that end in a name, in the order of the tree."""
+    keys = _walk(Config, "")
+    return list(dict.fromkeys(key for key in keys if key.rpartition(".")[2] == name))
+
+
+def _walk(model: type[BaseModel], above: str) -> Iterator[str]:
+    for key, field in model.model_fields.items():
+        name = field.alias or key
+        yield above + name
+        for group in groups_in(field.annotation):
+            yield from _walk(group, f"{above}{name}.")
+        if (table := table_in(field)) is not None:
+            for plugin in table.classes:
+                options = table.options(plugin).model_fields
+                yield from (f"{above}{name}.{option}" for option in options)
+
+
+def find_default(path: KeyPath) -> str | None:
+    """Return the name of the default plug-in at a path of the tree, if any."""
+    model: Any = Config
+    default = None
+    for part in path:
+        field = getattr(model, "model_fields", {}).get(part)
+        if field is None:
+            return None
+        model = next(iter(groups_in(field.annotation)), None)
+        default = field.get_default(call_default_factory=True)
+    return getattr(default, "name", None)
+
+
+def table_in(field: FieldInfo) -> Table | None:
+    """Return the table that a field is checked against; a list's may be that of its items."""
+    items = get_args(field.annotation)
+    nested = getattr(items[0], "__metadata__", ()) if items else ()
+    return next((part for part in (*field.metadata, *nested) if isinstance(part, Table)), None)
+
+
+def groups_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the groups of options in a type: itself, or those inside a list or a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [group for part in get_args(annotation) for group in groups_in(part)]
 
 
 def diff(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:

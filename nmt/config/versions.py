@@ -2,15 +2,17 @@
 
 Version 1 let `dot` and `scaled_dot` project a memory of another size than the query, and so train
 what `general` trains, number for number. Since version 2 only `general` has a projection.
+
+Version 2 had `training.ranks.shard_optimizer`, which changed no result.
 """
 
 from typing import Any
 
 from pydantic import ValidationError
 
-from nmt.config.base import SCORES
 from nmt.config.experiment import CONFIG_VERSION
-from nmt.config.model import ENCODERS, DecoderConfig
+from nmt.config.model import DecoderConfig, read_encoder
+from nmt.config.registry import SCORES
 from nmt.config.tree import Tree
 from nmt.config.yaml import RUN_KEYS
 
@@ -19,20 +21,25 @@ def upgrade(tree: Tree) -> Tree:
     """Return the options of one file in the words of this version.
 
     Args:
-        tree: as it was read. The scores of a whole configuration of version 1, as a run keeps it,
-            get the names of what was trained; a file by hand means what it says.
+        tree: as it was read, with a `version` that is not this one. The scores of a whole
+            configuration of version 1, as a run keeps it, get the names of what was trained; a
+            file by hand means what it says.
     """
-    if str(tree.get("version")) != "1":
+    version = str(tree["version"])
+    if version not in ("1", "2"):
         return tree
     tree = {**tree, "version": CONFIG_VERSION}
-    return name_trained_score(tree) if tree.keys() >= RUN_KEYS else tree
+    match tree.get("training"):
+        case {"ranks": {"shard_optimizer": _, **ranks}, **others}:
+            tree["training"] = {**others, "ranks": ranks}
+    return name_trained_score(tree) if version == "1" and tree.keys() >= RUN_KEYS else tree
 
 
 def name_trained_score(tree: Tree) -> Tree:
     """Return the options with `general` for dot products of states of unequal sizes."""
     match tree.get("model"):
         case {"attention": {"score": str(name) | {"name": str(name)}} as attention, **others}:
-            is_product = name in SCORES.names() and SCORES.fact(name, "needs_equal_sizes")
+            is_product = name in SCORES.classes and SCORES.classes[name].needs_equal_sizes
             if is_product and _have_unequal_sizes(others):
                 attention = {**attention, "score": "general"}
                 return {**tree, "model": {**others, "attention": attention}}
@@ -41,7 +48,7 @@ def name_trained_score(tree: Tree) -> Tree:
 
 def _have_unequal_sizes(model: Any) -> bool:
     try:
-        encoder = ENCODERS.read(model.get("encoder", {}))
+        encoder = read_encoder(model.get("encoder", {}))
         decoder = DecoderConfig.model_validate(model.get("decoder", {}))
     except ValidationError:
         return False  # which is refused where the whole is read

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Final
 
 ONCE: Final[Mapping[str, object]] = {"once": True}
@@ -14,9 +15,7 @@ ONCE: Final[Mapping[str, object]] = {"once": True}
 
 _MOST_NAMED: Final = 10  # lines with warnings of one kind
 
-# Seconds of a unit -> its name, and up to how many of it one counts.
-_UNITS: Final = ((1, "s", 100), (60, "min", 100), (3_600, "h", 48))
-_SECONDS_OF_A_DAY: Final = 86_400
+logger = logging.getLogger(__name__)
 
 # C0, C1 and DEL move the cursor or rename the window, and bidirectional controls show text in
 # another order than it is in: names and values of a stranger may hold them.
@@ -161,13 +160,5 @@ class _LogFormatter(EscapingFormatter):
 
 
 def format_duration(seconds: float) -> str:
-    """Round to a unit that gives one to three figures: `39 s`, `20 min`, `3.5 h`, `12 days`."""
-    for size, name, most in _UNITS:
-        if seconds < most * size:
-            return f"{_rounded(seconds / size, name == 'h')} {name}"
-    return f"{_rounded(seconds / _SECONDS_OF_A_DAY, True)} days"
-
-
-def _rounded(number: float, is_coarse: bool) -> str:
-    """Write a number, with a decimal where the unit is coarse and the number small."""
-    return f"{number:.1f}" if is_coarse and number < 9.95 else f"{number:,.0f}"
+    """Return a time in whole seconds: `0:20:00`, `2 days, 3:00:00`."""
+    return str(timedelta(seconds=round(seconds)))

@@ -24,9 +24,6 @@ class Bridge(nn.Module, ABC):
     reads_source: ClassVar[bool] = True
     """Whether the state depends on the source."""
 
-    reads_states: ClassVar[bool] = False
-    """Whether it reads the states of all positions, not only the last of each layer."""
-
     def __init__(self, source_size: int, state_size: int, num_layers: int) -> None:
         super().__init__()
         self.state_size = state_size
@@ -55,8 +52,6 @@ class FinalBridge(Bridge):
 
 class MeanBridge(FinalBridge):
     """``tanh(W mean_s(h_s))``: the mean over all source states (dl4mt; Nematus, Sennrich 2017)."""
-
-    reads_states: ClassVar[bool] = True
 
     def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
         """The first state of each decoder layer."""

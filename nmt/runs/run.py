@@ -7,8 +7,7 @@ from typing import Any
 
 from nmt.config.decoding import DecodingConfig
 from nmt.config.experiment import Config
-from nmt.config.file import load_config
-from nmt.config.layers import Override
+from nmt.config.file import Override, load_config
 from nmt.core.errors import ConfigError
 from nmt.runs.directory import RunDirectory
 

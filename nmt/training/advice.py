@@ -6,9 +6,9 @@ from typing import Final
 from pydantic import ValidationError
 
 from nmt.build.model import build_model
-from nmt.config.base import TOKENIZERS
 from nmt.config.experiment import Config
 from nmt.config.model import EncoderConfig, ModelConfig
+from nmt.config.registry import TOKENIZERS
 from nmt.training.optim.schedules import Schedule
 
 

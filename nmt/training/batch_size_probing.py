@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from nmt.build.model import build_model
 from nmt.build.tokenizers import Tokenizers
-from nmt.config.base import OPTIMIZERS
 from nmt.config.experiment import Config
+from nmt.config.registry import OPTIMIZERS
 from nmt.core.errors import UserError
 from nmt.core.tensor_tree import to
 from nmt.data.encoded_corpus import EncodedCorpus

@@ -2,8 +2,8 @@
 
 from nmt.build.model import build_model
 from nmt.build.search import build_search
-from nmt.config.base import METRICS, OPTIMIZERS, SCHEDULES
 from nmt.config.experiment import Config
+from nmt.config.registry import METRICS, OPTIMIZERS, SCHEDULES
 from nmt.config.training import TrainingConfig
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.loader import DataLoader
@@ -71,7 +71,7 @@ def _new_state(
     """Return the parts as they start, with the counters of the checkpoint."""
     training, device = config.training, data.device
     model = _model(config, data, is_new=checkpoint is None)
-    optimizer = _optimizer(training, model, group)
+    optimizer: Optimizer = OPTIMIZERS.create(training.optimizer, model)
     counters, num_batches = _counters(config, checkpoint, data.loader)
     total_updates = count_updates(training, num_batches)
     schedule: Schedule = SCHEDULES.create(training.schedule, total_updates)
@@ -107,15 +107,6 @@ def _model(config: Config, data: PreparedData, *, is_new: bool) -> Model:
     if is_new and config.start_from is not None:
         load_pretrained_weights(config, model, tokenizers)
     return model.to(data.device)
-
-
-def _optimizer(training: TrainingConfig, model: Model, group: ProcessGroup) -> Optimizer:
-    optimizer: Optimizer = OPTIMIZERS.create(training.optimizer, model)
-    if not training.ranks.shard_optimizer or group.size == 1:
-        return optimizer
-    from nmt.training.optim.zero import ShardedOptimizer  # it loads more of torch, with warnings
-
-    return ShardedOptimizer(optimizer, group)
 
 
 def _moving_average(training: TrainingConfig, model: Model) -> ExponentialMovingAverage | None:
@@ -184,7 +175,7 @@ def _snapshots(training: TrainingConfig, run: RunDirectory) -> Snapshots:
 def _metric_tracker(training: TrainingConfig, label: str) -> MetricTracker:
     if label == "loss":
         return MetricTracker(label, higher_is_better=False)
-    higher = METRICS.get(training.validation.find_metric(label).name).higher_is_better
+    higher = METRICS.classes[training.validation.find_metric(label).name].higher_is_better
     return MetricTracker(label, higher_is_better=higher, perfect=100.0 if higher else 0.0)
 
 

@@ -19,8 +19,7 @@ logger = logging.getLogger(__name__)
 
 AT_A_STEP: Final = (
     "out of memory in an update, after its batches, where gradients are added up and the optimizer "
-    "steps: start another run with lower training.batch_tokens or a smaller model; where several "
-    "processes train, --resume training.ranks.shard_optimizer=true goes on with less memory in each"
+    "steps: start another run with lower training.batch_tokens or a smaller model"
 )
 IN_A_VALIDATION: Final = (
     "out of memory, and not in an update: lower decoding.batch_tokens, which is how much is "

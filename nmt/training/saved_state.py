@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor
 from typing_extensions import TypedDict
 
-from nmt.build.model import load_weights
+from nmt.build.model import build_empty, load_weights
 from nmt.build.tokenizers import load_tokenizers
 from nmt.config.experiment import Config
 from nmt.core.errors import RunError
@@ -85,11 +85,11 @@ def load_state(config: Config, run: RunDirectory) -> Checkpoint:
         RunError: it is missing, damaged, or does not belong to this run.
     """
     trained = Run.open(run.path)
-    tokenizers = load_tokenizers(trained)
     parts = ["model", "optimizer", "tally"]
     if config.training.ema_decay is not None:
         parts.append("ema")
-    checkpoint = load_weights(trained, LAST, parts, *tokenizers.sizes)
+    model = build_empty(trained, *load_tokenizers(trained).sizes)
+    checkpoint = load_weights(trained, LAST, parts, model)
     for name, tensor in checkpoint.tensors["optimizer"].items():
         # Counts, and means of squares.
         if name.endswith((".step", ".exp_avg_sq")) and bool((tensor < 0).any()):

@@ -122,16 +122,12 @@ class TrainingState:
         )
 
     def save(self) -> None:
-        """Write the checkpoint `last`: all that an exact resume needs.
-
-        The first process does; all must call it.
-        """
-        optimizer = optimizer_tensors(self.optimizer)
+        """Write the checkpoint `last`, if this is the first process: what an exact resume needs."""
         if not self.group.is_first:
             return
         tensors: dict[str, dict[str, Tensor]] = {
             "model": self.model.state_dict(),
-            "optimizer": optimizer,
+            "optimizer": optimizer_tensors(self.optimizer),
             "tally": self.running_metrics.tensors(),
         }
         if self.ema is not None:

@@ -31,7 +31,7 @@ def test_loader_gets_the_number_of_sampling_processes(
 ) -> None:
     given: dict[str, Any] = {}
     monkeypatch.setattr(
-        "nmt.data.loader.DataLoader", lambda *parts, **options: given.update(options)
+        "nmt.build.data.DataLoader", lambda *parts, **options: given.update(options)
     )
     run = RunDirectory(tmp_path / "run")
     tokenizers = build_tokenizers(config, run)
@@ -65,7 +65,7 @@ def test_number_of_encoding_processes(
         taken.append(num_processes)
         return SimpleNamespace(report="")
 
-    monkeypatch.setattr("nmt.data.cache.encode_corpus", encode)
+    monkeypatch.setattr(data, "encode_corpus", encode)
     monkeypatch.setattr(data, "num_cores", lambda: cores)
     encoder = {"name": "grid", "channels": 3} if corpus is GRIDS else {}
     config = Config.model_validate(

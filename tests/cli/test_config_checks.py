@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 
 from nmt.cli.config_checks import (
-    ConfigArguments,
     corpus_problems,
-    naming_origin,
     require_another_run,
     require_device,
     require_precision,
@@ -191,14 +189,3 @@ def test_a_schedule_that_has_room_or_may_have(
     schedule: dict[str, Any], limits: dict[str, int]
 ) -> None:
     require_schedule(scheduled(schedule, **limits))
-
-
-def test_an_inherited_option_is_refused_with_its_file(tmp_path: Path) -> None:
-    base, path = tmp_path / "base.yaml", tmp_path / "x.yaml"
-    base.write_text("run: r\ndata: {train: {source: a, target: b}}\n")
-    path.write_text("extends: base.yaml\ndevice: cpu\n")
-    arguments = ConfigArguments(config=path, overrides=["seed=3"])
-    for key, origin in (("data.train.source", f"{base}: "), ("device", ""), ("seed", "")):
-        with pytest.raises(DataError) as caught, naming_origin(arguments, key):
-            raise DataError("is wrong")
-        assert str(caught.value) == f"{origin}is wrong"

@@ -3,9 +3,8 @@ import torch
 
 from nmt.build.model import build_model
 from nmt.cli.training_cost import count_parameters, measure_speed, measure_update
-from nmt.config.base import OPTIMIZERS
 from nmt.config.model import ModelConfig
-from nmt.config.registry import PlugIn
+from nmt.config.registry import OPTIMIZERS, PlugIn
 from nmt.core.batch import Batch
 from nmt.data.loader import make_batch
 from nmt.nn.model import Model

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from nmt.config import base
-from nmt.config.base import Options
+from nmt.config import registry
 from nmt.config.data import CorpusConfig, DataConfig, FilterConfig
 from nmt.config.decoding import DecodingConfig, ShortlistConfig
 from nmt.config.model import (
@@ -16,6 +15,7 @@ from nmt.config.model import (
     EncoderConfig,
     GridEncoderConfig,
 )
+from nmt.config.registry import Options
 from nmt.config.training import (
     CheckpointConfig,
     EarlyStoppingConfig,
@@ -193,7 +193,7 @@ def test_the_bounds_of_an_option_of_a_plug_in(
     table: str, name: str, option: str, bounds: Bounds
 ) -> None:
     allowed, refused = bounds
-    options = getattr(base, table).options(name)
+    options = getattr(registry, table).options(name)
     for value in allowed:
         assert getattr(options.model_validate({option: value}), option) == value
     for value in refused:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from nmt.config.tree import diff
+from nmt.config.tree import diff, option_paths
 
 FOLDER = "/data/corpora/of-all-sorts/2024/english-german"
 
@@ -47,3 +47,18 @@ def test_long_values_are_not_shortened_in_a_diff() -> None:
     told = diff(corpora(1.0), corpora(1.0, 2.0))
     assert told["data.train[1]"].startswith(f"not set -> {{'source': '{FOLDER}")
     assert len(told["data.train[1]"]) < 80
+
+
+def test_paths_of_groups_and_plug_ins() -> None:
+    assert option_paths("learning_rate") == ["training.optimizer.learning_rate"]
+    assert option_paths("vocabulary_size") == ["tokenizer.vocabulary_size"]
+    assert option_paths("batch_tokens") == ["training.batch_tokens", "decoding.batch_tokens"]
+    assert option_paths("patience")[0] == "training.schedule.patience"
+    assert option_paths("run") == ["run"]
+    assert option_paths("channels") == ["model.encoder.channels"]
+    assert option_paths("nonsense") == []
+
+
+def test_paths_inside_lists_and_optional_groups() -> None:
+    assert "data.train.weight" in option_paths("weight")
+    assert option_paths("num_heads") == ["model.attention.num_heads"]

@@ -7,9 +7,8 @@ import pytest
 from nmt.build.metrics import build_metrics
 from nmt.build.model import build_model
 from nmt.build.search import build_search
-from nmt.config.base import OPTIMIZERS, SCHEDULES, TOKENIZERS
 from nmt.config.file import load_config
-from nmt.config.registry import PlugIn
+from nmt.config.registry import OPTIMIZERS, SCHEDULES, TOKENIZERS, PlugIn
 from nmt.text.characters import CharacterTrainer
 from nmt.text.normalization import Normalizer
 

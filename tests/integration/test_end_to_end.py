@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nmt.config.base import METRICS
 from nmt.config.file import load_config
-from nmt.config.registry import PlugIn
+from nmt.config.registry import METRICS, PlugIn
 from nmt.evaluation.metrics import Metric, Score
 from nmt.inference.translator import Translation, Translator
 
@@ -569,7 +568,7 @@ def test_check_tells_sizes_and_touches_nothing(nmt: Any, snapshot: Any) -> None:
     assert "MiB (weights " in told["memory"]
     assert re.search(r"target tokens a second, on cpu in float32, [12] threads?$", told["speed"])
     assert re.fullmatch(
-        r"about \d+ s an epoch, \d+ s for 16 epochs, on this machine; validations come on top",
+        r"about [\d:]+ an epoch, [\d:]+ for 16 epochs, on this machine; validations come on top",
         told["time"],
     )
     assert snapshot(Path.cwd()) == before

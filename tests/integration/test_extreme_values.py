@@ -10,11 +10,9 @@ import pytest
 import torch
 from pydantic import BaseModel
 
-from nmt.config.base import Variants
 from nmt.config.experiment import Config
 from nmt.config.file import load_config
-from nmt.config.option_paths import group_in
-from nmt.config.registry import Table
+from nmt.config.tree import groups_in, table_in
 from nmt.core.errors import ConfigError
 from nmt.system.memory import peak_memory, reset_peak_memory
 
@@ -46,16 +44,14 @@ def numbers(model: type[BaseModel], above: str, chosen: list[str]) -> Iterator[l
             needed = next((GROUPS[group] for group in GROUPS if key.startswith(group)), [])
             for value in EXTREMES[kind]:
                 yield [*needed, *chosen, f"{key}={value}"]
-        tables = [part for part in field.metadata if isinstance(part, Table | Variants)]
-        for table in tables:
-            for plugin in table.names():
-                options = [*chosen, f"{key}={{name: {plugin}}}"]
-                if plugin != "grid":  # needs grids as data; its sizes are tested below
-                    yield from numbers(table.options(plugin), f"{key}.", options)
-        group = group_in(field.annotation)
-        if group is not None and (not tables or name == "tokenizer") and key != "data.train":
+        table, groups = table_in(field), groups_in(field.annotation)
+        for plugin in () if table is None else table.classes:
+            options = [*chosen, f"{key}={{name: {plugin}}}"]
+            yield from numbers(table.options(plugin), f"{key}.", options)
+        if groups and (table is None or name == "tokenizer") and key != "data.train":
             chosen_group = [f"{key}={{}}"] if field.default is None else []
-            yield from numbers(group, f"{key}.", [*chosen, *chosen_group])
+            # The second encoder needs grids as data; its sizes are tested below.
+            yield from numbers(groups[0], f"{key}.", [*chosen, *chosen_group])
 
 
 def overrides() -> list[list[str]]:

@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from nmt.build.model import build_model
-from nmt.config.base import SCHEDULES
 from nmt.config.experiment import Config
 from nmt.config.file import load_config
-from nmt.config.registry import PlugIn
+from nmt.config.registry import SCHEDULES, PlugIn
 from nmt.training.advice import advise_on_rate, advise_on_size, advise_on_warmup
 from nmt.training.optim.schedules import Schedule
 

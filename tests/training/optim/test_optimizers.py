@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parameters_to_vector
 
-from nmt.config import base
+from nmt.config import registry
 from nmt.training.logs.running_metrics import RunningMetrics
 from nmt.training.objective.cross_entropy import label_smoothed_cross_entropy
 from nmt.training.optim.optimizers import (
@@ -85,7 +85,11 @@ ODD = {
 
 @pytest.mark.parametrize(
     ("name", "option"),
-    [(name, option.name) for name in OPTIMIZERS for option in base.OPTIMIZERS.signature(name)],
+    [
+        (name, option)
+        for name in OPTIMIZERS
+        for option in registry.OPTIMIZERS.options(name).model_fields
+    ],
 )
 def test_every_option_has_the_effect_that_it_has_in_torch(name: str, option: str) -> None:
     """Three steps with one option off its default, weight decay being for matrices only."""

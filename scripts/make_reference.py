@@ -1,9 +1,11 @@
-"""`configs/reference.yaml`: every option with its help, its type and its default, from the code.
+"""Write `configs/reference.yaml`: every option with its help, type and default, from the code.
 
-``python -m nmt.config.reference FILE`` writes it.
+python scripts/make_reference.py configs/reference.yaml
 """
 
+import inspect
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -14,11 +16,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from nmt.config.base import Variants
 from nmt.config.experiment import Config
 from nmt.config.messages import BOUNDS, describe_bound
-from nmt.config.option_paths import group_in, table_in
-from nmt.config.registry import Table
+from nmt.config.tree import groups_in, table_in
 
 WIDTH = 100
 HEADER = """\
@@ -84,10 +84,20 @@ def _options(model: type[BaseModel], values: dict[str, Any], width: int) -> Iter
 
 
 def _option(name: str, value: Any, field: FieldInfo, width: int) -> Iterator[str]:
-    group, table = group_in(field.annotation), table_in(field)
+    groups, table = groups_in(field.annotation), table_in(field)
+    group = groups[0] if groups else None
     yield from _comment(field.description or "", width)
     if table is not None:
-        yield from _choices(table, group, width)
+        for plugin in table.classes:
+            kind = table.classes[plugin]
+            yield from _choice(plugin, kind, width)
+            yield from _options_in_short(table.options(plugin), option_helps(kind), width)
+    elif len(groups) > 1:
+        for each in groups:
+            yield from _choice(each.model_fields["name"].default, each, width)
+            if each is not group:  # which is shown in full
+                helps = {key: field.description or "" for key, field in each.model_fields.items()}
+                yield from _options_in_short(each, helps, width)
     if group is None:
         kind = describe_type(field.annotation, field.metadata)
         yield f"{name}: {_json(value)}  # {kind}"
@@ -106,18 +116,42 @@ def _option(name: str, value: Any, field: FieldInfo, width: int) -> Iterator[str
             yield textwrap.indent(option, "  ")
 
 
-def _choices(table: Table | Variants, shown: type[BaseModel] | None, width: int) -> Iterator[str]:
-    """Yield the names to choose from, each with its options unless its group is shown in full."""
-    for name in table.names():
-        yield from _comment(f"- {name}: {table.summary(name)}", width, indent="  ")
-        options = table.options(name)
-        fields = {} if options is shown else options.model_fields
-        for key, field in fields.items():
-            if key != "name":
-                default = "required" if field.is_required() else json.dumps(field.default)
-                kind = describe_type(field.annotation, field.metadata)
-                text = f"{key}: {default} ({kind}) {field.description or ''}"
-                yield from _comment(text, width, indent="      ")
+def _choice(name: str, kind: type, width: int) -> list[str]:
+    """Return the line of a name to choose."""
+    summary = (inspect.getdoc(kind) or "").partition("\n")[0]
+    return _comment(f"- {name}: {summary}", width, indent="  ")
+
+
+def _options_in_short(options: type[BaseModel], helps: dict[str, str], width: int) -> Iterator[str]:
+    """Yield the options of a choice, each with its default, its type and its help."""
+    for key, field in options.model_fields.items():
+        if key != "name":
+            default = "required" if field.is_required() else json.dumps(field.default)
+            kind = describe_type(field.annotation, field.metadata)
+            yield from _comment(f"{key}: {default} ({kind}) {helps[key]}", width, indent="      ")
+
+
+def option_helps(plugin: type) -> dict[str, str]:
+    """Return the help of each option of a plug-in, from the docstrings of its class and its bases.
+
+    The bases are read as far as the one with the constructor.
+    """
+    helps: dict[str, str] = {}
+    for kind in plugin.__mro__:
+        helps = _argument_helps(inspect.cleandoc(kind.__doc__ or "")) | helps
+        if "__init__" in vars(kind):
+            break
+    return helps
+
+
+def _argument_helps(docstring: str) -> dict[str, str]:
+    """Return the entries of the `Args:` section of a docstring, each on one line."""
+    section = re.search(r"^Args:\n((?:[ \t]+.*(?:\n|$)|\n)+)", docstring, flags=re.MULTILINE)
+    if section is None:
+        return {}
+    entries = re.split(r"^ {4}(?=\w+:)", section.group(1), flags=re.MULTILINE)[1:]
+    pairs = (entry.partition(":") for entry in entries)
+    return {name: " ".join(text.split()) for name, _, text in pairs}
 
 
 def _comment(text: str, width: int, indent: str = "") -> list[str]:
