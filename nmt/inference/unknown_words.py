@@ -64,50 +64,42 @@ def replace_unknown(
     """
     places = [place for place, token in enumerate(target.ids) if token == UNK]
     # Each word is its known texts and its marks in turn, known texts first and last.
-    parts = [re.split(f"({UNKNOWN_TEXT})", word) for word in target.words]
-    marks = [(word, at) for word, texts in enumerate(parts) for at in range(1, len(texts), 2)]
+    split = [re.split(f"({UNKNOWN_TEXT})", word) for word in target.words]
+    parts = [part for of_word in split for part in of_word]
+    word_of_part = [word for word, of_word in enumerate(split) for _ in of_word]
+    marks = [place for place, part in enumerate(parts) if part == UNKNOWN_TEXT]
     if not source.words or len(marks) != len(places):
         return list(target.words)  # the mark is in the text for another reason
     looked_at = weights[places, : len(source.ids)].argmax(axis=1)
     chosen = [source.word_of_token[token] for token in looked_at]
-    for number, (word, at) in enumerate(marks):
+    for number, mark in enumerate(marks):
         original = source.words[chosen[number]]
         if number and chosen[number] == chosen[number - 1]:
-            between = _between(parts, marks[number - 1], (word, at))
-            text = "".join(parts[i][j] for i, j in between)
-            is_one_word = word == marks[number - 1][0] and not has_no_spaces(text)
+            before = marks[number - 1]
+            text = "".join(parts[before + 1 : mark])
+            is_one_word = word_of_part[before] == word_of_part[mark] and not has_no_spaces(text)
             if is_one_word or text in original:
-                for i, j in (*between, (word, at)):
-                    parts[i][j] = ""
+                parts[before + 1 : mark + 1] = [""] * (mark - before)
                 continue
         bare = strip_punctuation(original)
         key = unicodedata.normalize("NFC", bare)
-        parts[word][at] = dictionary.get(key, dictionary.get(key.lower(), bare))
-    for number, (word, at) in enumerate(marks):
-        _take_in(parts[word], at, source.words[chosen[number]])
-    return ["".join(texts) for texts in parts]
+        parts[mark] = dictionary.get(key, dictionary.get(key.lower(), bare))
+    for mark, word in zip(marks, chosen, strict=True):
+        if parts[mark] and parts[mark] in source.words[word]:  # a copy, not a translation
+            _take_in(parts, mark, word_of_part)
+    texts = [""] * len(target.words)
+    for word, part in zip(word_of_part, parts, strict=True):
+        texts[word] += part
+    return texts
 
 
-def _between(
-    parts: Sequence[Sequence[str]], first: tuple[int, int], last: tuple[int, int]
-) -> list[tuple[int, int]]:
-    """Return the places of the known texts between two marks."""
-    return [
-        (word, at)
-        for word in range(first[0], last[0] + 1)
-        for at in range(len(parts[word]))
-        if first < (word, at) < last
-    ]
-
-
-def _take_in(texts: list[str], at: int, original: str) -> None:
-    """Cut the known texts next to a copy where the copied source word has them too."""
-    copy = texts[at]
-    if not copy or copy not in original:
-        return  # taken in by the mark before it, or translated by the dictionary
-    after = next((place for place in range(at + 1, len(texts)) if texts[place]), at + 1)
-    texts[after] = _without_end_of(copy, texts[after])
-    texts[at - 1] = _without_end_of(copy[::-1], texts[at - 1][::-1])[::-1]
+def _take_in(parts: list[str], mark: int, word_of_part: Sequence[int]) -> None:
+    """Cut the known texts next to a copy, in its word, where the copy has them too."""
+    copy, after = parts[mark], mark + 1
+    while not parts[after] and word_of_part[mark] in word_of_part[after + 1 : after + 2]:
+        after += 1
+    parts[after] = _without_end_of(copy, parts[after])
+    parts[mark - 1] = _without_end_of(copy[::-1], parts[mark - 1][::-1])[::-1]
 
 
 def _without_end_of(copy: str, after: str) -> str:
