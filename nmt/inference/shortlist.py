@@ -12,7 +12,7 @@ from nmt.core.errors import RunError
 from nmt.core.special_tokens import PAD, SPECIAL_SYMBOLS
 from nmt.core.tensor_checks import find_misfit, find_not_finite
 from nmt.nn.restricted import AllowedTokens
-from nmt.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from nmt.runs.checkpoint import load_checkpoint, save_checkpoint
 from nmt.runs.directory import RunDirectory
 from nmt.search.request import Constraints, VocabularySubset
 from nmt.text.reader import SourceReader, Tokens
@@ -80,27 +80,22 @@ class Shortlist:
 def save_lexicon(
     run: RunDirectory, lexicon: Lexicon, source: SourceReader[Any], target: SourceReader[Any]
 ) -> None:
-    """Put a lexicon of its tokens into a run, in the place of the one that is there.
+    """Write a lexicon of its tokens into a run, in the place of the one that is there.
 
     Raises:
         RunError: it cannot be written.
     """
-    tensors = {
-        "candidates": torch.from_numpy(lexicon.candidates),
-        "probabilities": torch.from_numpy(lexicon.probabilities),
-        "frequent": torch.from_numpy(lexicon.frequent),
-    }
-    metadata = {"source": source.fingerprint(), "target": target.fingerprint()}
-    save_checkpoint(run.lexicon, {_PART: tensors}, metadata)
+    tensors = {name: torch.from_numpy(array) for name, array in vars(lexicon).items()}
+    save_checkpoint(run.lexicon, {_PART: tensors}, _fingerprints(source, target))
 
 
 def load_lexicon(
     run: RunDirectory, source: SourceReader[Any], target: SourceReader[Any]
 ) -> Lexicon:
-    """The lexicon of a run.
+    """Read the lexicon of a run.
 
     Raises:
-        RunError: there is none, or it is damaged, or of other tokens.
+        RunError: there is none, or it is corrupted, or of other tokens.
     """
     if not run.lexicon.exists():
         raise RunError(
@@ -110,40 +105,37 @@ def load_lexicon(
     sizes = len(source), len(target)
     # Two numbers of 4 bytes for each candidate, and the list of frequent tokens.
     most = 8 * _MOST_CANDIDATES * sizes[0] + 4 * sizes[1] + _HEADER_BYTES
-    saved: Checkpoint = load_checkpoint(run.lexicon, [_PART], max_bytes=most)
-    if saved.metadata != {"source": source.fingerprint(), "target": target.fingerprint()}:
-        raise RunError(
-            f"{run.lexicon}: is of other tokens than the run's: make it anew with `nmt lexicon "
-            f"{run.path}`"
-        )
-    tensors = saved.tensors[_PART]
-    if (misfit := _find_misfit(tensors, *sizes)) is not None:
+    saved = load_checkpoint(run.lexicon, [_PART], max_bytes=most)
+    tensors, misfit = saved.tensors[_PART], "it was made with another tokenizer"
+    if saved.metadata == _fingerprints(source, target):
+        misfit = _find_misfit(tensors, *sizes)
+    if misfit:
         raise RunError(
             f"{run.lexicon}: not a lexicon of this run ({misfit}); make it again with `nmt lexicon "
             f"{run.path}`"
         )
-    return Lexicon(*(tensors[name].numpy() for name in ("candidates", "probabilities", "frequent")))
+    return Lexicon(**{name: tensor.numpy() for name, tensor in tensors.items()})
 
 
-def _find_misfit(tensors: Mapping[str, Tensor], source_size: int, target_size: int) -> str | None:
-    """Say what of a lexicon is not as `save_lexicon` writes it; None: all is."""
-    num_candidates = tensors["candidates"].shape[-1:].numel() if "candidates" in tensors else 0
-    num_frequent = tensors["frequent"].numel() if "frequent" in tensors else 0
-    table = (source_size, num_candidates)
+def _fingerprints(source: SourceReader[Any], target: SourceReader[Any]) -> dict[str, str]:
+    return {"source": source.fingerprint(), "target": target.fingerprint()}
+
+
+def _find_misfit(tensors: Mapping[str, Tensor], source_size: int, target_size: int) -> str:
+    """Say what of a lexicon is not as `save_lexicon` writes it; empty: nothing."""
+    width = {name: tensor.shape[-1:].numel() for name, tensor in tensors.items()}
+    table = (source_size, width.get("candidates", 0))
     needed = {
         "candidates": torch.empty(table, dtype=torch.int32, device="meta"),
         "probabilities": torch.empty(table, device="meta"),
-        "frequent": torch.empty(num_frequent, dtype=torch.int32, device="meta"),
+        "frequent": torch.empty(width.get("frequent", 0), dtype=torch.int32, device="meta"),
     }
     if (misfit := find_misfit(tensors, needed)) is not None:
         return misfit
-    for name in ("candidates", "frequent"):
-        tokens = tensors[name]
-        if name == "candidates":
-            tokens = tokens[tokens != PAD]
-        is_text = (tokens >= len(SPECIAL_SYMBOLS)) & (tokens < target_size)
-        if not bool(is_text.all()):
+    candidates, frequent = tensors["candidates"], tensors["frequent"]
+    for name, tokens in (("candidates", candidates[candidates != PAD]), ("frequent", frequent)):
+        if ((tokens < len(SPECIAL_SYMBOLS)) | (tokens >= target_size)).any():
             return f"{name} has tokens that the target does not have"
-    if find_not_finite(tensors) or bool((tensors["probabilities"] < 0).any()):
+    if find_not_finite(tensors) or (tensors["probabilities"] < 0).any():
         return "probabilities are negative, infinite or NaN"
-    return None
+    return ""
