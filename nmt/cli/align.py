@@ -118,7 +118,7 @@ def run(arguments: Arguments) -> int:
 
 def _align(model: _Model, reverse: _Model | None) -> int:
     """Align into outputs that nothing else writes."""
-    from nmt.inference.length_batching import sum_up_unknown
+    from nmt.inference.length_batching import LineWarnings
     from nmt.word_alignment.error_rate import AlignmentCounts, count_links
 
     arguments = model.arguments
@@ -128,7 +128,8 @@ def _align(model: _Model, reverse: _Model | None) -> int:
         is_auto = arguments.alignment_units == "auto"
         gold = Gold(arguments.gold, arguments.max_line_bytes, is_auto=is_auto)
     translator = model.load()
-    found = translator.align(sum_up_unknown(pairs, translator.readers))
+    warnings = LineWarnings()
+    found = translator.align(pairs, warnings)
     if reverse is not None:
         turned = ((target, cast(str, source)) for source, target in reversed_pairs)
         backward = reverse.load().align(turned)
@@ -144,6 +145,7 @@ def _align(model: _Model, reverse: _Model | None) -> int:
                 counts += count_links(alignment.links, gold.next(number, alignment, pair))
             if arguments.plot is not None:
                 _draw(alignment, pair[0], arguments.plot / f"{number}.png")
+    warnings.sum_up_unknown()
     if arguments.plot is not None:
         print_notice(f"{number:,} heat maps are in {arguments.plot}")
     if gold is not None:

@@ -12,7 +12,6 @@ examples:
 """
 
 import json
-from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -66,13 +65,12 @@ def _evaluate(
     """Translate and score into outputs that nothing else writes."""
     from nmt.build.data import build_corpus
     from nmt.build.metrics import warn_about_normalization
-    from nmt.inference.length_batching import sum_up_unknown
+    from nmt.inference.length_batching import LineWarnings
     from nmt.runs.checkpoint import update_of
 
     config, files = run.config, build_corpus(corpus)
     sources, references = arguments.read_corpus(corpus, arguments.max_line_bytes)
     translator = load_translator(run, arguments)
-    deque(sum_up_unknown(zip(sources), {"source": translator.source_reader}), maxlen=0)
     normalizer = translator.target_tokenizer.normalizer
     for name, lines in zip([str(files), *arguments.reference[1:]], references, strict=True):
         warn_about_normalization(name, lines, normalizer, metrics)
@@ -86,7 +84,10 @@ def _evaluate(
             None if path is None else stack.enter_context(open_output(path))
             for path in (arguments.output, arguments.json)
         )
-        texts = [translation.text for translation in translator.translate(sources)]
+        warnings = LineWarnings()
+        windows = translator.translate_windows(sources, warnings=warnings)
+        texts = [translation.text for window in windows for _, translation in window]
+        warnings.sum_up_unknown()
         if output is not None:
             output.writelines(f"{text}\n" for text in texts)
         scores = [metric(texts, *references) for metric in metrics]

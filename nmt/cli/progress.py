@@ -34,29 +34,24 @@ def translate_lines(
     translate: "Callable[..., Iterator[list[tuple[T, Translation]]]]",
     lines: "Iterator[T]",
     names: Sequence[str],
-    first_number: int = 1,
     *,
     line_buffered: bool = False,
 ) -> "Iterator[list[tuple[T, Translation]]]":
     """Yield lines with their translations by windows; a line at a time from a terminal.
 
     Args:
-        translate: `translate_windows` of a translator.
+        translate: `translate_windows` of a translator, with the warnings of the stream.
         lines: what it takes.
         names: of the files that they come from.
-        first_number: of the first line, for warnings.
         line_buffered: a program waits for the answer to each line before it writes the next.
     """
     is_typed = stdin_is_typed(names)
     if is_typed or line_buffered:
         # Nothing is read ahead where somebody waits for the answer.
-        from nmt.inference.length_batching import cut_warnings
-
-        warnings = cut_warnings()
-        for typed, line in enumerate(prompt_for(lines) if is_typed else lines, start=1):
-            yield from translate([line], first_number=typed, warnings=warnings)
+        for line in prompt_for(lines) if is_typed else lines:
+            yield from translate([line])
         return
-    yield from translate(lines, first_number=first_number)
+    yield from translate(lines)
 
 
 def require_line_buffering(arguments: "Arguments") -> None:

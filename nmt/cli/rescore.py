@@ -93,7 +93,7 @@ def _rescore(run: "Run", arguments: Arguments) -> int:
     pairs, candidates = tee(_read_pairs(run.config, arguments))
     translator = load_translator(run, arguments, searches=False)
 
-    from nmt.inference.text_scores import score_without_coverage
+    from nmt.inference.forced_decoding import score_without_coverage
 
     scoring = translator.runner.search.scoring
     scores = translator.score((source, candidate.text) for source, candidate in pairs)

@@ -29,29 +29,30 @@ from nmt.system.files import (
 )
 
 if TYPE_CHECKING:
-    from nmt.config.experiment import Config
+    from nmt.runs.run import Run
 
 _MAX_BYTES: Final = 1 << 26  # of a small file that is part of a fingerprint, as a dictionary
 
 
 def fingerprint_model(
-    runs: Sequence[Path], checkpoint: str, config: "Config", options: Mapping[str, object]
+    run: "Run", others: Sequence[str], checkpoint: str, options: Mapping[str, object]
 ) -> str:
     """Return a SHA-256 of all that decides on an output except the input.
 
     Args:
-        runs: whose models translate.
+        run: whose model translates, with the configuration that says how.
+        others: further runs of an ensemble.
         checkpoint: of each, by name; its content counts.
-        config: how it is translated.
         options: further options of the output.
     """
     from nmt.runs.directory import RunDirectory
     from nmt.runs.manifest import MANIFEST
 
-    files = [RunDirectory.open(path).checkpoint(checkpoint) / MANIFEST for path in runs]
-    decoding = config.decoding
+    config, decoding = run.config, run.config.decoding
+    folders = [run.folder, *map(RunDirectory.open, others)]
+    files = [folder.checkpoint(checkpoint) / MANIFEST for folder in folders]
     if decoding.shortlist is not None:
-        files.append(RunDirectory.open(runs[0]).lexicon / MANIFEST)
+        files.append(run.folder.lexicon / MANIFEST)
     if decoding.dictionary is not None:
         files.append(Path(decoding.dictionary))
     given = [decoding.model_dump(mode="json"), config.device, config.precision, dict(options)]

@@ -13,8 +13,6 @@ from nmt.core.errors import ConfigError
 from nmt.word_alignment.units import AlignmentUnits
 
 if TYPE_CHECKING:
-    import torch
-
     from nmt.config.file import Override
     from nmt.inference.translator import Translator
     from nmt.runs.run import Run
@@ -206,7 +204,6 @@ def load_translator(
     run: "Run",
     arguments: RunArguments,
     *,
-    machine: "tuple[torch.device, torch.dtype] | None" = None,
     searches: bool = True,
     alignment_units: AlignmentUnits = "auto",
 ) -> "Translator":
@@ -215,7 +212,6 @@ def load_translator(
     Args:
         run: with the arguments laid over its configuration.
         arguments: of the command.
-        machine: device and precision, where they are resolved already.
         searches: whether to load what only a search needs.
         alignment_units: what alignments link.
     """
@@ -226,12 +222,11 @@ def load_translator(
     limit_kernel_caches(FOR_SEARCH)
     if not searches:
         run = run.with_decoding(run.config.decoding.model_copy(update={"shortlist": None}))
-    device, precision = machine or (run.config.device, arguments.precision)
     return Translator.from_run(
         run,
         checkpoint=arguments.checkpoint,
-        device=device,
-        precision=precision,
+        device=run.config.device,
+        precision=arguments.precision,
         ensemble=arguments.ensemble,
         average=arguments.average,
         alignment_units=alignment_units,

@@ -47,19 +47,20 @@ def run(arguments: Arguments) -> int:
 
 def _score(run: "Run", arguments: Arguments) -> int:
     """Score into an output that nothing else writes."""
-    from nmt.inference.length_batching import sum_up_unknown
+    from nmt.inference.length_batching import LineWarnings
 
     pairs = arguments.read(run.config)
     translator = load_translator(run, arguments, searches=False)
-    pairs = sum_up_unknown(pairs, translator.readers)
+    warnings = LineWarnings()
     num_sentences = num_tokens = 0
     total = 0.0
     with open_output(arguments.output) as output:
-        for sentence in translator.score(pairs):
+        for sentence in translator.score(pairs, warnings):
             output.write(f"{_format(sentence, as_json=arguments.json)}\n")
             num_sentences += 1
             num_tokens += sentence.num_tokens
             total += sentence.log_probability
+    warnings.sum_up_unknown()
     mean = total / max(num_tokens, 1)
     print(
         f"{num_sentences:,} sentences, {num_tokens:,} tokens: log-probability {total:.2f}, "

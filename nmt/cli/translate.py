@@ -45,7 +45,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,13 +68,9 @@ from nmt.system.process import is_distributed, is_first
 from nmt.word_alignment.units import AlignmentUnits
 
 if TYPE_CHECKING:
-    import torch
-
     from nmt.config.experiment import Config
     from nmt.inference.translator import Input, Translation, Translator
     from nmt.runs.run import Run
-
-    Machine = tuple[torch.device, torch.dtype]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,9 +153,8 @@ def run(arguments: Arguments) -> int:
     opened = load_run(arguments)
     _check(opened.config, arguments)
     if not is_first():
-        machine = _resolve_machine(opened, arguments)
-        translator = _load(opened, machine, arguments)
-        translator.serve_ranks(_fingerprint(opened, machine, arguments))
+        translator = _load(opened, arguments)
+        translator.serve_ranks(_fingerprint(opened, translator, arguments))
         return 0
     with reserve(opened, arguments, arguments.outputs, arguments.input_files):
         return _translate(opened, arguments)
@@ -172,12 +166,11 @@ def _translate(run: "Run", arguments: Arguments) -> int:
 
     read = read_constraints(arguments.prefixes, arguments.constraints, arguments.max_line_bytes)
     inputs = read(read_input(run.config, arguments.input, arguments.max_line_bytes))
-    machine = _resolve_machine(run, arguments)
-    fingerprint = _fingerprint(run, machine, arguments)
+    translator = _load(run, arguments)
+    fingerprint = _fingerprint(run, translator, arguments)
     state = open_resume_state(
         arguments.outputs, arguments.input_files, fingerprint, resume=arguments.resume
     )
-    translator = _load(run, machine, arguments)
     with ExitStack() as stack:
         if is_distributed():
             translator = stack.enter_context(translator.with_ranks(fingerprint))
@@ -216,24 +209,21 @@ def _translate_windows(
     report: Callable[[int], object],
 ) -> "Iterator[list[tuple[Input, Translation]]]":
     """Yield the lines and their translations, a window at a time; a typed line at once."""
-    from nmt.inference.length_batching import warn_of_unknown
-    from nmt.inference.translation import Details
+    from nmt.inference.length_batching import LineWarnings
+    from nmt.inference.translation import ExtraOutputs
 
-    number = num_done + 1
-    warned = warn_of_unknown(
-        inputs, translator.source_reader, attrgetter("source"), first_number=number
-    )
     translate = partial(
         translator.translate_windows,
-        details=Details(
+        extra=ExtraOutputs(
             alignments=arguments.needs_alignments and translator.has_attention,
             scores=arguments.scores or arguments.n_best is not None or arguments.json,
             token_scores=arguments.json,
         ),
+        warnings=LineWarnings(num_done + 1, names_unknown=True),
         report=report,
     )
     return translate_lines(
-        translate, warned, arguments.input, number, line_buffered=arguments.line_buffered
+        translate, inputs, arguments.input, line_buffered=arguments.line_buffered
     )
 
 
@@ -262,30 +252,20 @@ def _check(config: "Config", arguments: Arguments) -> None:
         raise UserError("--workers: torchrun has started the processes already; leave it out")
 
 
-def _resolve_machine(run: "Run", arguments: Arguments) -> "Machine":
-    """Return the device and the precision."""
-    from nmt.inference.loading import choose_precision
-    from nmt.system.device import resolve_device
-
-    device = resolve_device(run.config.device)
-    return device, choose_precision(run, arguments.precision, device)
-
-
-def _load(run: "Run", machine: "Machine", arguments: Arguments) -> "Translator":
+def _load(run: "Run", arguments: Arguments) -> "Translator":
     """Load the model, which must have attention where that is asked for."""
     units = arguments.alignment_units or "auto"
-    translator = load_translator(run, arguments, machine=machine, alignment_units=units)
+    translator = load_translator(run, arguments, alignment_units=units)
     if arguments.alignments is not None or arguments.attention:
         translator.require_attention()
     return translator
 
 
-def _fingerprint(run: "Run", machine: "Machine", arguments: Arguments) -> str:
+def _fingerprint(run: "Run", translator: "Translator", arguments: Arguments) -> str:
     """Return a digest of all that the output depends on, except the input."""
     from nmt.cli.resume import fingerprint_model
 
     options = {name: getattr(arguments, name) for name in ("scores", "json", "n_best", "average")}
     options["alignment_units"] = arguments.alignment_units or "auto"
-    options["computed_in"] = str(machine[1])
-    runs = [run.folder.path, *map(Path, arguments.ensemble)]
-    return fingerprint_model(runs, arguments.checkpoint, run.config, options)
+    options["computed_in"] = str(translator.runner.precision)
+    return fingerprint_model(run, arguments.ensemble, arguments.checkpoint, options)

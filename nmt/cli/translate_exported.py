@@ -70,7 +70,7 @@ def _translate(arguments: "Arguments") -> int:
     lines = read_text(arguments.input, arguments.max_line_bytes)
 
     from nmt.export.exported_translator import ExportedTranslator
-    from nmt.inference.length_batching import warn_of_unknown
+    from nmt.inference.length_batching import LineWarnings
 
     translator = ExportedTranslator.open(
         arguments.run,
@@ -80,15 +80,18 @@ def _translate(arguments: "Arguments") -> int:
     )
     if arguments.precision not in (None, "auto", translator.description.precision):
         raise UserError(f"--precision: this model has {translator.description.precision} in it")
-    warned = warn_of_unknown(lines, translator.source_reader, str)
     with (
         open_output(arguments.output) as output,
         progress_bar(arguments, 0, reads_grids=False) as progress,
     ):
         writer = TranslationWriter(output, arguments.format, translator.target_tokenizer.pieces)
         for window in translate_lines(
-            partial(translator.translate_windows, report=progress.update),
-            warned,
+            partial(
+                translator.translate_windows,
+                warnings=LineWarnings(names_unknown=True),
+                report=progress.update,
+            ),
+            lines,
             arguments.input,
             line_buffered=arguments.line_buffered,
         ):

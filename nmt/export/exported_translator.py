@@ -9,12 +9,17 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.core.console import FirstWarnings
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import EOS, PAD
 from nmt.export.onnx_file import OUTPUTS, ExportMetadata, load_session, read_metadata
-from nmt.inference.input_types import check_lines
-from nmt.inference.length_batching import cut_warnings, full_batches, no_report, read_words, windows
+from nmt.inference.length_batching import (
+    LineWarnings,
+    check_lines,
+    full_batches,
+    no_report,
+    read_words,
+    windows,
+)
 from nmt.inference.translation import Translation
 from nmt.search.hypothesis import Hypothesis
 from nmt.system import process
@@ -125,36 +130,27 @@ class ExportedTranslator:
         self,
         lines: Iterable[str],
         *,
-        first_number: int = 1,
-        warnings: FirstWarnings | None = None,
+        warnings: LineWarnings | None = None,
         report: Callable[[int], object] = no_report,
     ) -> Iterator[list[tuple[str, Translation]]]:
         """Yield lines with their translations, as many at once as are read ahead.
 
         Args:
             lines: raw text, any number.
-            first_number: of the first line, for warnings.
-            warnings: of lines that are cut, where these lines are a part of a stream.
+            warnings: about the lines; None: of those that are cut.
             report: is told, whenever a batch is done, how many more lines are.
 
         Raises:
             TypeError: a line is not a text, or lines are one string.
         """
-        checked = check_lines(lines, self.source_reader.item_type, first_number=first_number)
-        warnings = warnings or cut_warnings()
+        checked = check_lines(lines, self.source_reader.item_type)
+        warnings = warnings or LineWarnings()
         for window in windows(checked, len):
-            sentences = read_words(
-                self.source_reader,
-                window,
-                side="source",
-                first_number=first_number,
-                max_tokens=self.description.max_source_length,
-                warnings=warnings,
-            )
+            max_tokens = self.description.max_source_length
+            sentences = read_words(self.source_reader, window, "source", max_tokens, warnings)
             found = self.search([sentence.ids for sentence in sentences], report)
             translations = [self._write(hypotheses) for hypotheses in found]
             yield list(zip(window, translations, strict=True))
-            first_number += len(window)
 
     def search(
         self, sources: Sequence[Tokens], report: Callable[[int], object] = no_report
@@ -166,7 +162,7 @@ class ExportedTranslator:
             report: is told, whenever a batch is done, how many more sentences are.
         """
         found = [[_NOTHING] for _ in sources]
-        batches = full_batches(sources, self.batch_tokens, None)
+        batches = full_batches(sources, self.batch_tokens)
         jobs = [[sources[index] for index in batch] for batch in batches]
         for batch, results in zip(batches, self._map(self._search_batch, jobs), strict=True):
             for index, hypotheses in zip(batch, results, strict=True):

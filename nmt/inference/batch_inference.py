@@ -49,7 +49,6 @@ class BatchRunner:
             for a model that has been quantised.
         batch_tokens: most tokens of a side in a batch, padding and EOS counted; a sentence that is
             longer is alone. A search of more than 10 hypotheses a sentence has as many fewer.
-        batch_sentences: most sentences in a batch; None: any number.
         workers: processes that compute the batches, each with a copy of this; None: this one does.
         shortlist: what translations may be made of; None: of anything.
     """
@@ -59,7 +58,6 @@ class BatchRunner:
     device: torch.device
     precision: torch.dtype
     batch_tokens: int
-    batch_sentences: int | None = None
     workers: "WorkerPool[BatchRunner] | RankPool[BatchRunner] | None" = None
     shortlist: Shortlist | None = None
 
@@ -97,7 +95,7 @@ class BatchRunner:
 
         def jobs() -> Iterator[tuple[tuple[Item, int, list[int], bool], tuple[Any, ...]]]:
             for item, sources, constraints in windows:
-                batches = full_batches(sources, most, self.batch_sentences) or [[]]
+                batches = full_batches(sources, most) or [[]]
                 for number, batch in enumerate(batches, start=1):
                     job = [sources[i] for i in batch], [constraints[i] for i in batch]
                     yield (item, len(sources), batch, number == len(batches)), job
@@ -122,10 +120,9 @@ class BatchRunner:
             max(len(source.ids), len(target.ids)) + 1
             for source, target in zip(sources, targets, strict=True)
         ]
-        batches = like_batches(lengths, self.batch_tokens, self.batch_sentences)
         jobs = (
             (batch, ([sources[i].ids for i in batch], [targets[i].ids for i in batch], read))
-            for batch in batches
+            for batch in like_batches(lengths, self.batch_tokens)
         )
         found: dict[int, Result] = {}
         for batch, results in self._map(_force_batch, jobs):

@@ -1,26 +1,25 @@
-"""What a model says about given sentence pairs: all of it comes from one pass over each."""
+"""Scores and alignments of given sentence pairs, by one pass of the model over each."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
 from nmt.core.batch import Batch
 from nmt.core.special_tokens import PAD
 from nmt.nn.model import ModelOutput
-from nmt.text.reader import EncodedWords, SourceReader
+from nmt.search.penalties import Scoring
 from nmt.text.unit_tokens import UnitTokens
 from nmt.word_alignment.from_attention import Weights, hard_alignment, merge_tokens
 from nmt.word_alignment.pharaoh import Alignment
-from nmt.word_alignment.units import ActualUnits, AlignmentUnits
+from nmt.word_alignment.units import ActualUnits
 
 
 def perplexity(loss: float) -> float:
-    """``exp(loss)`` of a token, in nats; infinite where that is too large for a number."""
+    """Return ``exp(loss)`` of a token, in nats; infinite where it is too large for a number."""
     try:
         return math.exp(loss)
     except OverflowError:
@@ -75,7 +74,7 @@ class SentenceAlignment:
 
 
 def read_log_probabilities(batch: Batch, output: ModelOutput) -> list[tuple[float, ...]]:
-    """For each sentence of the batch the log-probability of each label."""
+    """Return the log-probability of each label, for each sentence of the batch."""
     losses = cross_entropy(
         output.logits.float().flatten(0, 1),
         batch.labels.flatten(),
@@ -87,8 +86,13 @@ def read_log_probabilities(batch: Batch, output: ModelOutput) -> list[tuple[floa
     return [tuple(row[:length]) for row, length in zip(rows, lengths, strict=True)]
 
 
+def score_without_coverage(log_probability: float, length: int, scoring: Scoring) -> float:
+    """Return the score of tokens, EOS counted, without coverage, which only a search has."""
+    return scoring.length.score(torch.tensor(log_probability), torch.tensor(length)).item()
+
+
 def read_weights(batch: Batch, output: ModelOutput) -> list[NDArray[np.float32]]:
-    """For each sentence of the batch the attention, `[tokens and EOS, source tokens and EOS]`."""
+    """Return the attention of each sentence, `[tokens and EOS, source tokens and EOS]`."""
     weights = output.weights.float().cpu().numpy()
     target_lengths = batch.label_mask.sum(dim=1).tolist()
     source_lengths = batch.source_lengths.tolist()
@@ -96,24 +100,6 @@ def read_weights(batch: Batch, output: ModelOutput) -> list[NDArray[np.float32]]
     return [
         row[:num_target, :num_source].copy()
         for row, num_target, num_source in zip(weights, target_lengths, source_lengths, strict=True)
-    ]
-
-
-def align_pairs(
-    pairs: Iterable[tuple[EncodedWords, EncodedWords]],
-    weights: Iterable[NDArray[np.float32]],
-    readers: tuple[SourceReader[Any], SourceReader[str]],
-    units: AlignmentUnits,
-) -> list[SentenceAlignment]:
-    """Return attention between the tokens of pairs as alignments of their units, in order."""
-    source_reader, target_reader = readers
-    return [
-        align_units(
-            source_reader.split_units(source, units),
-            target_reader.split_units(target, units),
-            of_pair,
-        )
-        for (source, target), of_pair in zip(pairs, weights, strict=True)
     ]
 
 

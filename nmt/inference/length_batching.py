@@ -1,31 +1,94 @@
-"""From raw text to sentences of like length, with bounded reading ahead."""
+"""From lines of text to sentences of like length: types, bounded reading ahead, tokens, batches."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, Literal, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nmt.core.console import FirstWarnings
-from nmt.text.reader import EncodedWords, Item, SourceReader, Tokens, count_tokens, count_unknown
+from nmt.text.reader import EncodedWords, Item, SourceReader, Tokens, count_unknown
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-P = TypeVar("P", bound=tuple[Any, ...])
+Side = Literal["source", "target"]
 
 _MOST_ITEMS: Final = 4_000
 _MOST_SIZE: Final = 4_000_000  # so that items of any length fit into memory
 
-_MANY: Final = 0.2  # of the tokens: more than names and rare words come to
-_HINT: Final = "; is the {} text in the right language?"
+_MANY_UNKNOWN: Final = 0.2  # of the tokens: more than names and rare words come to
 
 
 def no_report(num_done: int) -> None:
-    """For who does not want to know how many more sentences are done."""
+    """Ignore progress reports."""
+
+
+def check_lines(lines: Iterable[T], *kinds: type) -> Iterator[T]:
+    """Yield the lines, each of which must be of one of these types.
+
+    Args:
+        lines: what `translate` was given.
+        kinds: what a line may be.
+
+    Raises:
+        TypeError: a line is of another type, or what was given is one line, or no lines at all.
+    """
+    _require_several(lines, kinds, "translate", "line", "[line]")
+    allowed = " or ".join(kind.__name__ for kind in kinds)
+    for number, line in enumerate(lines, start=1):
+        if not isinstance(line, kinds):
+            raise TypeError(
+                f"translate: line {number} is {_type(line)}; each line must be {allowed}"
+            )
+        yield line
+
+
+def check_pairs(pairs: Iterable[T], source: type, function: str) -> Iterator[T]:
+    """Yield the pairs, each of which must be a source of this type and a text.
+
+    Args:
+        pairs: what the function was given.
+        source: what a source must be.
+        function: its name, for messages.
+
+    Raises:
+        TypeError: a pair is something else, or what was given is one pair, or no pairs at all.
+    """
+    _require_several(pairs, (source,), function, "pair", "[(source, target)]")
+    pair: Any
+    for number, pair in enumerate(pairs, start=1):
+        is_pair = isinstance(pair, tuple | list) and len(pair) == 2
+        if not (is_pair and isinstance(pair[0], source) and isinstance(pair[1], str)):
+            raise TypeError(
+                f"{function}: pair {number} is {_type(pair)}; each pair must be (source, target): "
+                f"({source.__name__}, str)"
+            )
+        yield pair
+
+
+def _require_several(
+    given: Any, kinds: tuple[type, ...], function: str, what: str, one: str
+) -> None:
+    """Refuse a single text, whose characters would be taken for lines, and what has no items."""
+    if isinstance(given, (*kinds, str, bytes)) or not isinstance(given, Iterable):
+        raise TypeError(
+            f"{function} takes a list of {what}s, not {_type(given)}; of one {what}, write "
+            f"{function}({one})"
+        )
+
+
+def _type(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return f"({', '.join(map(_type, value))})"
+    return "None" if value is None else type(value).__name__
 
 
 def windows(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
-    """Runs of items, in order, as long as a bounded memory allows: at least one item in each.
+    """Yield runs of items, in order, as long as a bounded memory allows: at least one item in each.
 
     They are wide enough that batches of like length have hardly any padding.
 
@@ -42,113 +105,101 @@ def windows(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
         yield window
 
 
-def cut_warnings() -> FirstWarnings:
-    """Return the warnings of `read_words` for one stream of lines."""
-    return FirstWarnings("there are more lines that are too long; they are not named")
+class LineWarnings:
+    """Warnings about the lines of one stream: those that are cut, and those with unknown tokens.
+
+    Of a line with tokens that it was never taught a model makes something fluent all the same,
+    which need not have to do with it.
+
+    Args:
+        first_number: of the first line.
+        names_unknown: warn of each line with unknown tokens as it is read, up to ten.
+    """
+
+    def __init__(self, first_number: int = 1, *, names_unknown: bool = False) -> None:
+        self._first_number = first_number
+        self._cut = FirstWarnings("there are more lines that are too long; they are not named")
+        self._unknown = FirstWarnings(
+            "there are more lines with unknown tokens; they are not named"
+        )
+        self._names_unknown = names_unknown
+        # Of each side: unknown tokens, tokens, lines with unknown tokens, lines.
+        self._sums: defaultdict[Side, NDArray[np.int64]] = defaultdict(lambda: np.zeros(4, int))
+
+    def next_number(self, side: Side) -> int:
+        """Return the number of the line that is read next."""
+        return self._first_number + int(self._sums[side][-1])
+
+    def add(self, side: Side, tokens: Tokens, max_tokens: int) -> None:
+        """Count the tokens of the next line, of which only the first `max_tokens` are read."""
+        number = self.next_number(side)
+        num_tokens, num_unknown = len(tokens), count_unknown(tokens)
+        self._sums[side] += (num_unknown, num_tokens, num_unknown > 0, 1)
+        if num_unknown and self._names_unknown:
+            self._unknown.warn(
+                "line %d: %d of %d tokens %s unknown to the model",
+                *(number, num_unknown, num_tokens, "is" if num_unknown == 1 else "are"),
+            )
+        if num_tokens > max_tokens:
+            self._cut.warn(
+                "line %d: the %s has %d tokens; only the first %d are read "
+                "(decoding.max_source_length)",
+                *(number, side, num_tokens, max_tokens),
+            )
+
+    def sum_up_unknown(self) -> None:
+        """Warn of the unknown tokens of each side, in one line."""
+        for side, (num_unknown, num_tokens, num_named, num_lines) in self._sums.items():
+            if num_unknown:
+                hint = f"; is the {side} text in the right language?"
+                logger.warning(
+                    f"{num_unknown:,} of {num_tokens:,} {side} tokens, in {num_named:,} of "
+                    f"{num_lines:,} lines, are unknown to the model"
+                    + (hint if num_unknown > _MANY_UNKNOWN * num_tokens else "")
+                )
 
 
 def read_words(
     reader: SourceReader[Item],
     items: Sequence[Item],
-    *,
-    side: Literal["source", "target"],
-    first_number: int,
+    side: Side,
     max_tokens: int,
-    warnings: FirstWarnings,
+    warnings: LineWarnings,
 ) -> list[EncodedWords]:
-    """The tokens and words of items; of one that is too long the beginning, with a warning.
+    """Return the tokens and words of items; of one that is too long the beginning, with a warning.
 
     Args:
         reader: of that side.
         items: lines of text, or grids.
-        side: what the items are, for the warning.
-        first_number: the number of the first item, for the warning.
+        side: what the items are, for warnings.
         max_tokens: most tokens of an item.
-        warnings: of the stream that the items are from (`cut_warnings`).
+        warnings: of the stream that the items are from.
     """
     sentences = []
-    for number, item in enumerate(items, start=first_number):
+    for item in items:
         sentence = reader.encode_words(item)
+        warnings.add(side, sentence.ids, max_tokens)
         if len(sentence.ids) > max_tokens:
-            warnings.warn(
-                "line %d: the %s has %d tokens; only the first %d are read "
-                "(decoding.max_source_length)",
-                number,
-                side,
-                len(sentence.ids),
-                max_tokens,
-            )
             sentence = _first_tokens(sentence, max_tokens)
         sentences.append(sentence)
     return sentences
 
 
-def warn_of_unknown(
-    items: Iterable[T],
-    reader: SourceReader[Item],
-    source: Callable[[T], Item],
-    *,
-    first_number: int = 1,
-) -> Iterator[T]:
-    """The items, with a warning for each that has tokens which the model was never taught.
-
-    It translates them all the same, into something fluent that need not have to do with them.
-
-    Args:
-        items: passed on as they are.
-        reader: of the source.
-        source: what it reads of an item.
-        first_number: the number of the first item.
-    """
-    warnings = FirstWarnings("there are more lines with unknown tokens; they are not named")
-    for number, item in enumerate(items, start=first_number):
-        tokens = reader.encode(source(item))
-        num_unknown = count_unknown(tokens)
-        if num_unknown:
-            verb = "is" if num_unknown == 1 else "are"
-            warnings.warn(
-                "line %d: %d of %d tokens %s unknown to the model",
-                *(number, num_unknown, len(tokens), verb),
-            )
-        yield item
+def _first_tokens(sentence: EncodedWords, num_tokens: int) -> EncodedWords:
+    """Return the beginning of a sentence, with the words of which a part is in it."""
+    word_of_token = sentence.word_of_token[:num_tokens]
+    num_words = word_of_token[-1] + 1
+    return EncodedWords(sentence.ids[:num_tokens], sentence.words[:num_words], word_of_token)
 
 
-def sum_up_unknown(pairs: Iterable[P], readers: Mapping[str, SourceReader[Any]]) -> Iterator[P]:
-    """Pass pairs on, and warn at their end of tokens that the model was never taught.
-
-    Args:
-        pairs: of a source and a target, or sources without targets.
-        readers: of the sides, by their names, in this order.
-    """
-    sums = {side: [0, 0, 0] for side in readers}
-    num_pairs = 0
-    for pair in pairs:
-        num_pairs += 1
-        for item, (side, reader) in zip(pair, readers.items(), strict=True):
-            num_tokens, num_unknown = count_tokens(reader, [item])
-            counts = (num_unknown, num_tokens, int(num_unknown > 0))
-            sums[side] = [before + count for before, count in zip(sums[side], counts, strict=True)]
-        yield pair
-    for side, (num_unknown, num_tokens, num_lines) in sums.items():
-        if num_unknown:
-            logger.warning(
-                "%s of %s %s tokens, in %s of %s lines, are unknown to the model%s",
-                *(f"{num_unknown:,}", f"{num_tokens:,}", side, f"{num_lines:,}", f"{num_pairs:,}"),
-                _HINT.format(side) if num_unknown > _MANY * num_tokens else "",
-            )
-
-
-def like_batches(
-    lengths: Sequence[int], batch_tokens: int, batch_sentences: int | None
-) -> list[list[int]]:
-    """The indices of sentences, in batches of like length, the longest first.
+def like_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
+    """Return the indices of sentences, in batches of like length, the longest first.
 
     So a batch that is too large for the memory fails at once, not after hours.
 
     Args:
         lengths: tokens of each sentence, at least one.
         batch_tokens: most tokens in a batch, padding counted; a longer sentence is alone.
-        batch_sentences: most sentences in a batch; None: any number.
     """
     batches: list[list[int]] = []
     most = 0
@@ -156,25 +207,12 @@ def like_batches(
         if not batches or len(batches[-1]) == most:
             batches.append([])
             most = max(1, batch_tokens // lengths[index])
-            most = most if batch_sentences is None else min(most, batch_sentences)
         batches[-1].append(index)
     return batches
 
 
-def full_batches(
-    sources: Sequence[Tokens], batch_tokens: int, batch_sentences: int | None
-) -> list[list[int]]:
-    """`like_batches` of the sentences that have tokens, to which EOS is yet to be added."""
+def full_batches(sources: Sequence[Tokens], batch_tokens: int) -> list[list[int]]:
+    """Return `like_batches` of the sentences that have tokens, to which EOS will be added."""
     full = [index for index, tokens in enumerate(sources) if len(tokens)]
     lengths = [len(sources[index]) + 1 for index in full]
-    return [
-        [full[place] for place in batch]
-        for batch in like_batches(lengths, batch_tokens, batch_sentences)
-    ]
-
-
-def _first_tokens(sentence: EncodedWords, num_tokens: int) -> EncodedWords:
-    """The beginning of a sentence, with the words of which a part is in it."""
-    word_of_token = sentence.word_of_token[:num_tokens]
-    num_words = word_of_token[-1] + 1
-    return EncodedWords(sentence.ids[:num_tokens], sentence.words[:num_words], word_of_token)
+    return [[full[place] for place in batch] for batch in like_batches(lengths, batch_tokens)]

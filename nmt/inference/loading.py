@@ -18,54 +18,7 @@ from nmt.nn.model import Model
 from nmt.runs.directory import RunDirectory
 from nmt.runs.run import Run
 from nmt.search.rules import Rule
-from nmt.system.device import AUTO, resolve_precision
-
-
-def load_models(
-    run: Run,
-    tokenizers: Tokenizers,
-    others: Sequence[str | Path],
-    *,
-    checkpoint: str,
-    device: torch.device,
-    space: Space,
-) -> Model | Ensemble:
-    """The model of a run, or the ensemble that it makes with others.
-
-    Args:
-        run: the first.
-        tokenizers: of this run.
-        others: runs whose models are averaged with it.
-        checkpoint: best, last or step-N, of each.
-        device: where to put them.
-        space: what is averaged (`Ensemble`).
-
-    Raises:
-        RunError: a folder is no run, or incomplete, or damaged.
-        ConfigError: a run reads or writes other tokens than the first.
-    """
-    models = [load_model(run, checkpoint, device, *tokenizers.sizes)]
-    for folder in others:
-        other = Run.open(folder)
-        _require_same(tokenizers, load_tokenizers(other), run, other)
-        models.append(load_model(other, checkpoint, device, *tokenizers.sizes))
-    return Ensemble(models, space=space).eval() if others else models[0]
-
-
-def choose_precision(
-    run: Run, given: str | torch.dtype | None, device: torch.device
-) -> torch.dtype:
-    """Return what to compute in: what is given, or as the run was trained where the device can.
-
-    Raises:
-        ConfigError: the device cannot compute in what is given.
-    """
-    if given is not None:
-        return resolve_precision(given, device)
-    try:
-        return resolve_precision(run.config.precision, device)
-    except ConfigError:
-        return resolve_precision(AUTO, device)
+from nmt.system.device import AUTO, resolve_device, resolve_precision
 
 
 def load_runner(
@@ -73,8 +26,8 @@ def load_runner(
     tokenizers: Tokenizers,
     others: Sequence[str | Path],
     checkpoint: str,
-    device: torch.device,
-    dtype: torch.dtype,
+    device: str | torch.device,
+    precision: str | torch.dtype | None,
     space: Space,
     rules: Sequence[Rule],
 ) -> BatchRunner:
@@ -86,17 +39,24 @@ def load_runner(
         others: runs whose models are averaged with it.
         checkpoint: best, last or step-N, of each.
         device: where to put them.
-        dtype: of the computation; int8 quantizes the models.
+        precision: of the computation; int8 quantizes the models; None: as the run was trained where
+            the device can.
         space: what is averaged (`Ensemble`).
         rules: of the search, applied after those of the options.
 
     Raises:
-        RunError: see `load_models`; or the run's lexicon cannot be used.
-        ConfigError: likewise; or an option needs attention, and the model has none.
+        RunError: a folder is not a run, or is incomplete or corrupted; or the run's lexicon cannot
+            be used.
+        ConfigError: this machine lacks the device or the precision; another run reads or writes
+            other tokens than the first; or an option needs attention, and the model has none.
     """
     options = run.config.decoding
+    device = resolve_device(device)
+    dtype = _choose_precision(precision, run.config.precision, device)
     search = build_search(options, tokenizers.target, rules)
-    model = load_models(run, tokenizers, others, checkpoint=checkpoint, device=device, space=space)
+    runs = [run, *(_open_same(folder, run, tokenizers) for folder in others)]
+    models = [load_model(each, checkpoint, device, *tokenizers.sizes) for each in runs]
+    model = Ensemble(models, space=space).eval() if others else models[0]
     _require_attention(options, model)
     if dtype == torch.int8:
         model.quantize()
@@ -104,18 +64,43 @@ def load_runner(
     return BatchRunner(model, search, device, dtype, options.batch_tokens, shortlist=shortlist)
 
 
-def _require_attention(config: DecodingConfig, model: Model | Ensemble) -> None:
-    """Refuse what is read from attention of a model that has none.
+def _choose_precision(
+    given: str | torch.dtype | None, trained: str, device: torch.device
+) -> torch.dtype:
+    """Return what is given, or what the run was trained in where the device can."""
+    if given is not None:
+        return resolve_precision(given, device)
+    try:
+        return resolve_precision(trained, device)
+    except ConfigError:
+        return resolve_precision(AUTO, device)
 
-    Raises:
-        ConfigError: an option asks for it.
+
+def _open_same(folder: str | Path, first: Run, ours: Tokenizers) -> Run:
+    """Open a further run, which must read and write the tokens of the first."""
+    run = Run.open(folder)
+    theirs = load_tokenizers(run)
+    for side in ("source", "target"):
+        if getattr(theirs, side).fingerprint() != getattr(ours, side).fingerprint():
+            raise ConfigError(
+                f"{run.folder.path}: its {side} tokens are not those of {first.folder.path}: "
+                "models translate together over one vocabulary; train them with the same tokenizer "
+                "(tokenizer.source_path, or start_from)"
+            )
+    return run
+
+
+def _require_attention(options: DecodingConfig, model: Model | Ensemble) -> None:
+    """Refuse options that read the attention of a model that has none.
+
+    The configuration of a run is checked when it is read; a `DecodingConfig` may replace its part.
     """
-    penalized = config.coverage_penalty.name != "none"
-    for key, asked in (
-        ("coverage_penalty", penalized),
-        ("replace_unknown", config.replace_unknown),
-    ):
-        if asked and not model.has_attention:
+    needed = {
+        "coverage_penalty": options.coverage_penalty.name != "none",
+        "replace_unknown": options.replace_unknown,
+    }
+    for key, is_set in needed.items():
+        if is_set and not model.has_attention:
             raise ConfigError(
                 f"decoding.{key}: needs an attention, and the model has none (model.attention: "
                 "null); leave it out"
@@ -125,7 +110,7 @@ def _require_attention(config: DecodingConfig, model: Model | Ensemble) -> None:
 def load_shortlist(
     config: DecodingConfig, run: RunDirectory, tokenizers: Tokenizers
 ) -> Shortlist | None:
-    """What translations may be made of; None: of anything.
+    """Load what translations may be made of; None: of anything.
 
     Raises:
         RunError: the run has no lexicon, or it cannot be used.
@@ -138,7 +123,7 @@ def load_shortlist(
 
 
 def load_dictionary(config: DecodingConfig) -> Dictionary | None:
-    """What takes the place of unknown words; None: they are not written.
+    """Read what takes the place of unknown words; None: they are not written.
 
     Raises:
         DataError: the file is missing or malformed.
@@ -146,16 +131,3 @@ def load_dictionary(config: DecodingConfig) -> Dictionary | None:
     if not config.replace_unknown:
         return None
     return {} if config.dictionary is None else read_dictionary(Path(config.dictionary))
-
-
-def _require_same(ours: Tokenizers, theirs: Tokenizers, run: Run, other: Run) -> None:
-    for side, mine, yours in (
-        ("source", ours.source, theirs.source),
-        ("target", ours.target, theirs.target),
-    ):
-        if mine.fingerprint() != yours.fingerprint():
-            raise ConfigError(
-                f"{other.folder.path}: its {side} tokens are not those of {run.folder.path}: "
-                "models translate together over one vocabulary; train them with the same tokenizer "
-                "(tokenizer.source_path, or start_from)"
-            )

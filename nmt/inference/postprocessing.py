@@ -1,22 +1,57 @@
 """From the hypotheses of a search to translations: texts, choice, scores and alignments."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import torch
 
 from nmt.core.special_tokens import UNK
 from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk
 from nmt.inference.batch_inference import BatchRunner
-from nmt.inference.forced_decoding import SentenceAlignment, align_pairs, read_weights
-from nmt.inference.text_scores import score_texts, score_tokens
-from nmt.inference.translation import Candidate, Details, Translation
+from nmt.inference.forced_decoding import (
+    SentenceAlignment,
+    align_units,
+    read_log_probabilities,
+    read_weights,
+    score_without_coverage,
+)
+from nmt.inference.inputs import Window
+from nmt.inference.translation import ExtraOutputs, Translation
 from nmt.inference.unknown_words import Dictionary, replace_unknown
-from nmt.inference.unmet_phrases import relax
-from nmt.inference.windows import Window
+from nmt.search.constraints import count_unmet
 from nmt.search.hypothesis import Hypothesis
+from nmt.search.request import Constraints
 from nmt.text.reader import EncodedWords, SourceReader
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.tokenizer import Tokenizer, word_edges
 from nmt.word_alignment.units import AlignmentUnits
+
+logger = logging.getLogger(__name__)
+
+Found = Sequence[Sequence[Hypothesis]]
+"""The hypotheses of each line, best first."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A hypothesis, and what is written for it.
+
+    Attributes:
+        hypothesis: from a search.
+        text: detokenized.
+        words: its words as they are written, where unknown ones were replaced; else None.
+        token_log_probabilities: of each token of the text and of EOS, if asked for.
+    """
+
+    hypothesis: Hypothesis
+    text: str
+    words: list[str] | None = None
+    token_log_probabilities: tuple[float, ...] = ()
+
+    def with_score(self, score: float) -> "Candidate":
+        """Return the candidate with another score."""
+        return replace(self, hypothesis=replace(self.hypothesis, score=score))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,39 +74,34 @@ class PostProcessor:
     dictionary: Dictionary | None
     alignment_units: AlignmentUnits
 
-    def __call__(
-        self, window: Window, found: Sequence[Sequence[Hypothesis]], details: Details
-    ) -> list[Translation]:
+    def __call__(self, window: Window, found: Found, extra: ExtraOutputs) -> list[Translation]:
         """Return the translations of a window.
 
         Args:
             window: the lines.
-            found: the hypotheses of each, best first.
-            details: what is computed of them besides their texts.
+            found: their hypotheses.
+            extra: what is computed of them besides their texts.
         """
-        sources, tokenizer = window.sources, self.target_tokenizer
-        candidates = self._write(relax(window, found, tokenizer, self.runner), sources)
-        chosen: Sequence[Sequence[Candidate]] = list(map(self._choose, candidates))
+        sources = window.sources
+        if any(constraints.phrases for constraints in window.constraints):
+            found = self._search_without_unmet(window, found)
+        chosen: Sequence[Sequence[Candidate]] = list(map(self._choose, self._write(found, sources)))
         alignments: Sequence[SentenceAlignment | None] = [None] * len(sources)
-        if details.alignments:
+        if extra.alignments:
             targets = [self._written_words(of_line[0]) for of_line in chosen]
             alignments = self.align(sources, targets)
-        if details.scores:
-            is_worth = self.reranker is not None
-            chosen = score_texts(chosen, sources, tokenizer, self.runner, is_worth=is_worth)
-        of_tokens: Sequence[tuple[tuple[float, ...], ...] | None] = [None] * len(sources)
-        if details.token_scores:
-            of_tokens = score_tokens(chosen, sources, tokenizer, self.runner)
+        if extra.scores or extra.token_scores:
+            chosen = self._score(chosen, sources, every_token=extra.token_scores)
         return [
             Translation(
                 tuple(candidate.text for candidate in of_line),
                 tuple(candidate.hypothesis for candidate in of_line),
                 alignment,
-                log_probabilities,
+                tuple(candidate.token_log_probabilities for candidate in of_line)
+                if extra.token_scores
+                else None,
             )
-            for of_line, alignment, log_probabilities in zip(
-                chosen, alignments, of_tokens, strict=True
-            )
+            for of_line, alignment in zip(chosen, alignments, strict=True)
         ]
 
     def align(
@@ -79,14 +109,55 @@ class PostProcessor:
     ) -> list[SentenceAlignment]:
         """Return the alignments of pairs, in order, by one pass of the model over each."""
         weights = self.runner.run_forced(sources, targets, read_weights)
-        readers = self.source_reader, self.target_tokenizer
-        return align_pairs(
-            zip(sources, targets, strict=True), weights, readers, self.alignment_units
-        )
+        units = self.alignment_units
+        return [
+            align_units(
+                self.source_reader.split_units(source, units),
+                self.target_tokenizer.split_units(target, units),
+                of_pair,
+            )
+            for source, target, of_pair in zip(sources, targets, weights, strict=True)
+        ]
 
-    def _write(
-        self, found: Sequence[Sequence[Hypothesis]], sources: Sequence[EncodedWords]
-    ) -> list[list[Candidate]]:
+    def _search_without_unmet(self, window: Window, found: Found) -> Found:
+        """Return hypotheses whose best has all phrases that are left, searching until it does.
+
+        To keep a phrase that cannot be had makes a translation that grows in search of it.
+        """
+        results = list(found)
+        asked = {
+            index: constraints
+            for index, constraints in enumerate(window.constraints)
+            if constraints.phrases and len(window.sources[index].ids)
+        }
+        while asked := dict(self._drop_unmet(asked, results, window.first_number)):
+            sources = [window.sources[index].ids for index in asked]
+            again = self.runner.run_search(sources, list(asked.values()))
+            for index, hypotheses in zip(asked, again, strict=True):
+                results[index] = hypotheses
+        return results
+
+    def _drop_unmet(
+        self, asked: Mapping[int, Constraints], found: Found, first_number: int
+    ) -> Iterator[tuple[int, Constraints]]:
+        """Yield each line whose best hypothesis lacks phrases, and what is asked without these."""
+        edges = torch.from_numpy(word_edges(self.target_tokenizer))
+        for index, constraints in asked.items():
+            tokens = found[index][0].tokens
+            unmet = [
+                phrase for phrase in constraints.phrases if count_unmet(tokens, [phrase], edges)
+            ]
+            for phrase in unmet:
+                logger.warning(
+                    "line %d: no translation was found that has %r with all else that is asked; "
+                    "it is translated without",
+                    *(first_number + index, self.target_tokenizer.decode(phrase)),
+                )
+            if unmet:
+                kept = tuple(phrase for phrase in constraints.phrases if phrase not in unmet)
+                yield index, replace(constraints, phrases=kept)
+
+    def _write(self, found: Found, sources: Sequence[EncodedWords]) -> list[list[Candidate]]:
         """Return the texts of hypotheses, with unknown words replaced by those of the source."""
         words = {} if self.dictionary is None else self._replace_unknown(found, sources)
         return [
@@ -103,7 +174,7 @@ class PostProcessor:
         return Candidate(hypothesis, " ".join(filter(None, words)), words)
 
     def _replace_unknown(
-        self, found: Sequence[Sequence[Hypothesis]], sources: Sequence[EncodedWords]
+        self, found: Found, sources: Sequence[EncodedWords]
     ) -> dict[tuple[int, tuple[int, ...]], list[str]]:
         """Find out in one pass more where unknown words come from.
 
@@ -145,6 +216,60 @@ class PostProcessor:
         if candidate.words is None or not candidate.text:
             return encoded
         return replace(encoded, words=candidate.words)
+
+    def _score(
+        self,
+        candidates: Sequence[Sequence[Candidate]],
+        sources: Sequence[EncodedWords],
+        *,
+        every_token: bool,
+    ) -> list[list[Candidate]]:
+        """Return the candidates with the tokens and scores of their texts, by one pass over them.
+
+        A search may write a text in other tokens than the tokenizer. Where it saw only some tokens
+        (a shortlist), its scores are of these, so that all candidates have others.
+
+        Args:
+            candidates: of each line.
+            sources: what they translate; one without tokens was not translated, and has no scores.
+            every_token: give each candidate the log-probabilities of its tokens.
+        """
+        results = [list(of_line) for of_line in candidates]
+        targets: dict[tuple[int, int], EncodedWords] = {}
+        for index, of_line in enumerate(candidates):
+            for rank, candidate in enumerate(of_line if len(sources[index].ids) else ()):
+                target = self.target_tokenizer.encode_words(candidate.text)
+                if every_token or not self._was_scored(candidate.hypothesis, target):
+                    targets[index, rank] = target
+        found = self.runner.run_forced(
+            [sources[index] for index, _ in targets], list(targets.values()), read_log_probabilities
+        )
+        for ((index, rank), target), log_probabilities in zip(targets.items(), found, strict=True):
+            old = results[index][rank]
+            hypothesis = self._rescore(old.hypothesis, target, log_probabilities)
+            results[index][rank] = Candidate(hypothesis, old.text, old.words, log_probabilities)
+        return results
+
+    def _was_scored(self, hypothesis: Hypothesis, target: EncodedWords) -> bool:
+        """Return whether the search has scored these tokens of a text, among all others."""
+        return self.runner.shortlist is None and hypothesis.tokens == tuple(target.ids)
+
+    def _rescore(
+        self, old: Hypothesis, target: EncodedWords, log_probabilities: Sequence[float]
+    ) -> Hypothesis:
+        """Return a hypothesis in these tokens; penalties that the search added to its score stay.
+
+        Under minimum Bayes risk the score is what the text is worth, whatever its tokens.
+        """
+        if self._was_scored(old, target):
+            return old
+        total, score = sum(log_probabilities), old.score
+        if self.reranker is None:
+            scoring = self.runner.search.scoring
+            before = score_without_coverage(old.log_probability, len(old.tokens) + 1, scoring)
+            after = score_without_coverage(total, len(log_probabilities), scoring)
+            score = after + (old.score - before)
+        return Hypothesis(tuple(target.ids), total, score)
 
 
 def drop_equal_texts(candidates: Sequence[Candidate]) -> list[Candidate]:

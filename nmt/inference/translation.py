@@ -1,6 +1,6 @@
-"""A translation, its candidates, and what may be computed of it besides its text."""
+"""A translation, and what may be computed of it besides its text."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nmt.search.hypothesis import Hypothesis
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Translation:
-    """What became of one line.
+    """The result for one line.
 
     Attributes:
         texts: the text of each hypothesis; none holds a line break.
@@ -33,8 +33,8 @@ class Translation:
 
 
 @dataclass(frozen=True)
-class Details:
-    """What is computed of a translation besides its text and the scores of its search.
+class ExtraOutputs:
+    """Choice of what is computed of a translation besides its text and the scores of its search.
 
     Attributes:
         alignments: align each line with its best translation (one pass more).
@@ -42,28 +42,10 @@ class Details:
             them. A search may write a word in other tokens than the tokenizer does (one line in
             twenty): such a hypothesis then has the tokens of its text, and their scores (one pass
             more for those lines). The order stays that of the search.
-        token_scores: the log-probabilities of the tokens of each hypothesis (one pass more).
+        token_scores: `scores`, and the log-probabilities of the tokens of each hypothesis (one pass
+            for all lines).
     """
 
     alignments: bool = False
     scores: bool = False
     token_scores: bool = False
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A hypothesis, and what is written for it.
-
-    Attributes:
-        hypothesis: from a search.
-        text: detokenized.
-        words: its words as they are written, where unknown ones were replaced; else None.
-    """
-
-    hypothesis: Hypothesis
-    text: str
-    words: list[str] | None = None
-
-    def with_score(self, score: float) -> "Candidate":
-        """Return the candidate with another score."""
-        return replace(self, hypothesis=replace(self.hypothesis, score=score))

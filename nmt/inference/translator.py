@@ -11,7 +11,6 @@ import torch
 from nmt.build.search import build_reranker
 from nmt.build.tokenizers import load_tokenizers
 from nmt.config.decoding import DecodingConfig
-from nmt.core.console import FirstWarnings
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import EOS
 from nmt.data.formats.grids import Source
@@ -20,24 +19,23 @@ from nmt.distributed.worker_pool import WorkerPool
 from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import SentenceAlignment, SentenceScore, read_log_probabilities
-from nmt.inference.inputs import Input as Input
-from nmt.inference.length_batching import cut_warnings, no_report
-from nmt.inference.loading import choose_precision, load_dictionary, load_runner
+from nmt.inference.inputs import Input as Input, Pair, read_pairs, read_windows
+from nmt.inference.length_batching import LineWarnings, no_report
+from nmt.inference.loading import load_dictionary, load_runner
 from nmt.inference.postprocessing import PostProcessor
-from nmt.inference.translation import Details as Details, Translation as Translation
+from nmt.inference.translation import ExtraOutputs as ExtraOutputs, Translation as Translation
 from nmt.inference.unknown_words import Dictionary
-from nmt.inference.windows import Pair, read_pairs, read_windows
 from nmt.nn.ensemble import Space
 from nmt.runs.directory import BEST
 from nmt.runs.run import Run
 from nmt.search.rules import Rule
-from nmt.system.device import AUTO, resolve_device
+from nmt.system.device import AUTO
 from nmt.system.process import num_threads
 from nmt.text.reader import SourceReader
 from nmt.text.tokenizer import Tokenizer
 from nmt.word_alignment.units import AlignmentUnits
 
-NO_DETAILS: Final = Details()
+NO_EXTRA_OUTPUTS: Final = ExtraOutputs()
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,10 +104,10 @@ class Translator:
         """
         run = Run.of(run, decoding)
         options = run.config.decoding
-        device = resolve_device(device)
         tokenizers = load_tokenizers(run)
-        dtype = choose_precision(run, precision, device)
-        runner = load_runner(run, tokenizers, ensemble, checkpoint, device, dtype, average, rules)
+        runner = load_runner(
+            run, tokenizers, ensemble, checkpoint, device, precision, average, rules
+        )
         bleu_tokenizer = run.config.training.validation.bleu_tokenizer
         return cls(
             runner,
@@ -120,11 +118,6 @@ class Translator:
             dictionary=load_dictionary(options),
             alignment_units=alignment_units,
         )
-
-    @property
-    def readers(self) -> dict[str, SourceReader[Any]]:
-        """What reads the source and the target."""
-        return {"source": self.source_reader, "target": self.target_tokenizer}
 
     @property
     def has_attention(self) -> bool:
@@ -190,12 +183,12 @@ class Translator:
         with_scores: bool = False,
         with_token_scores: bool = False,
     ) -> list[Translation]:
-        """Translate lines of raw text, or grids; see `translate_stream` and `Details`."""
-        details = Details(with_alignments, with_scores, with_token_scores)
-        return list(self.translate_stream(lines, details))
+        """Translate lines of raw text, or grids; see `translate_stream` and `ExtraOutputs`."""
+        extra = ExtraOutputs(with_alignments, with_scores, with_token_scores)
+        return list(self.translate_stream(lines, extra))
 
     def translate_stream(
-        self, lines: Iterable[Source | Input], details: Details = NO_DETAILS
+        self, lines: Iterable[Source | Input], extra: ExtraOutputs = NO_EXTRA_OUTPUTS
     ) -> Iterator[Translation]:
         """Translate any number of lines; memory does not grow with their number.
 
@@ -203,22 +196,21 @@ class Translator:
             lines: raw text, or grids, or an `Input` with what its translation must have; one
                 translation comes out for each, whatever it holds; a blank line gives an empty
                 text. Some thousands are read ahead.
-            details: what is computed besides the texts.
+            extra: what is computed besides the texts.
 
         Raises:
             TypeError: a line is neither a text (or grid) nor an `Input`, or lines are one string.
             ConfigError: phrases must appear, and the search does not support them.
         """
-        for window in self.translate_windows(lines, details):
+        for window in self.translate_windows(lines, extra):
             yield from (translation for _, translation in window)
 
     def translate_windows(
         self,
         lines: Iterable[Source | Input],
-        details: Details = NO_DETAILS,
+        extra: ExtraOutputs = NO_EXTRA_OUTPUTS,
         *,
-        first_number: int = 1,
-        warnings: FirstWarnings | None = None,
+        warnings: LineWarnings | None = None,
         report: Callable[[int], object] = no_report,
     ) -> Iterator[list[tuple[Input, Translation]]]:
         """Yield lines with their translations, by windows: those that are sorted into batches.
@@ -228,9 +220,8 @@ class Translator:
 
         Args:
             lines: as for `translate_stream`.
-            details: likewise.
-            first_number: of the first line, for warnings.
-            warnings: of lines that are cut, where these lines are a part of a stream.
+            extra: likewise.
+            warnings: about the lines; None: of those that are cut.
             report: called whenever a batch has been searched, with the number of its lines.
         """
         read = read_windows(
@@ -239,46 +230,52 @@ class Translator:
             self.target_tokenizer,
             self.runner.search,
             max_tokens=self.max_source_length,
-            first_number=first_number,
-            warnings=warnings or cut_warnings(),
+            warnings=warnings,
         )
-        encoded = ((window, window.tokens, window.constraints) for window in read)
-        if details.alignments:
+        if extra.alignments:
             self.require_attention()
-        for window, found in self.runner.search_windows(encoded, report):
-            translations = self._postprocessor(window, found, details)
+        for window, found in self.runner.search_windows(read, report):
+            translations = self._postprocessor(window, found, extra)
             yield list(zip(window.lines, translations, strict=True))
 
-    def score(self, pairs: Iterable[Pair]) -> Iterator[SentenceScore]:
-        """How probable the model finds each target, given its source.
+    def score(
+        self, pairs: Iterable[Pair], warnings: LineWarnings | None = None
+    ) -> Iterator[SentenceScore]:
+        """Yield how probable the model finds each target, given its source.
 
         Of a translation by this model it is what `translate` reports `with_scores`. Of lines longer
         than `max_source_length`, source or target, the beginning is scored.
 
         Args:
             pairs: source (raw text or a grid) and target; a text may be empty.
+            warnings: about the pairs; None: of those that are cut.
 
         Raises:
             TypeError: a pair is something else.
         """
         readers = self.source_reader, self.target_tokenizer
-        for sources, targets in read_pairs(pairs, readers, "score", self.max_source_length):
+        read = read_pairs(pairs, readers, "score", self.max_source_length, warnings)
+        for sources, targets in read:
             found = self.runner.run_forced(sources, targets, read_log_probabilities)
             for target, log_probabilities in zip(targets, found, strict=True):
                 pieces = self.target_tokenizer.pieces([*target.ids, EOS])
                 yield SentenceScore(tuple(pieces), log_probabilities)
 
-    def align(self, pairs: Iterable[Pair]) -> Iterator[SentenceAlignment]:
-        """Which source words the model looked at for each target word.
+    def align(
+        self, pairs: Iterable[Pair], warnings: LineWarnings | None = None
+    ) -> Iterator[SentenceAlignment]:
+        """Yield which source words the model looked at for each target word.
 
         Args:
             pairs: source (raw text or a grid) and target; a text may be empty.
+            warnings: about the pairs; None: of those that are cut.
 
         Raises:
             TypeError: a pair is something else.
         """
         readers = self.source_reader, self.target_tokenizer
-        for sources, targets in read_pairs(pairs, readers, "align", self.max_source_length):
+        read = read_pairs(pairs, readers, "align", self.max_source_length, warnings)
+        for sources, targets in read:
             self.require_attention()
             yield from self._postprocessor.align(sources, targets)
 

@@ -5,12 +5,10 @@ from hypothesis import given, strategies as st
 
 from nmt.inference import length_batching
 from nmt.inference.length_batching import (
-    cut_warnings,
+    LineWarnings,
     full_batches,
     like_batches,
     read_words,
-    sum_up_unknown,
-    warn_of_unknown,
     windows,
 )
 from nmt.text.normalization import Normalizer
@@ -45,21 +43,20 @@ def test_a_window_is_not_read_before_it_is_wanted(monkeypatch):
     assert taken == [0, 1, 2]
 
 
-@given(st.lists(st.integers(1, 50)), st.integers(1, 100), st.none() | st.integers(1, 4))
-def test_batches_hold_each_sentence_once_within_the_limits(lengths, tokens, sentences):
-    batches = like_batches(lengths, tokens, sentences)
+@given(st.lists(st.integers(1, 50)), st.integers(1, 100))
+def test_batches_hold_each_sentence_once_within_the_limit(lengths, tokens):
+    batches = like_batches(lengths, tokens)
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     for batch in batches:
         padded = len(batch) * max(lengths[index] for index in batch)
         assert padded <= tokens or len(batch) == 1
-        assert sentences is None or len(batch) <= sentences
     in_order = [lengths[index] for batch in batches for index in batch]
     assert in_order == sorted(lengths, reverse=True)
 
 
 def test_batches_worked_by_hand():
     # 9 alone; 4, 4 make 8 of 10 tokens; 3, 2, 1 make 9.
-    assert like_batches([1, 4, 9, 2, 4, 3], 10, None) == [[2], [1, 4], [5, 3, 0]]
+    assert like_batches([1, 4, 9, 2, 4, 3], 10) == [[2], [1, 4], [5, 3, 0]]
 
 
 def test_a_line_too_long_is_cut_and_named(caplog):
@@ -68,10 +65,9 @@ def test_a_line_too_long_is_cut_and_named(caplog):
         short, long = read_words(
             tokenizer,
             ["one", "one (two) three"],
-            side="source",
-            first_number=41,
+            "source",
             max_tokens=3,
-            warnings=cut_warnings(),
+            warnings=LineWarnings(first_number=41),
         )
     assert short.words == ["one"]
     # "(", "two" and ")" are three tokens of one word: that it is cut keeps it a word.
@@ -86,23 +82,23 @@ def test_a_line_too_long_is_cut_and_named(caplog):
 @pytest.mark.parametrize(("most", "is_cut"), [(4, True), (5, False), (6, False)])
 def test_a_line_of_exactly_the_limit_is_not_cut(most, is_cut, caplog):
     tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["a b c d e"]))
-    (sentence,) = read_words(
-        tokenizer,
-        ["a b c d e"],
-        side="target",
-        first_number=1,
-        max_tokens=most,
-        warnings=cut_warnings(),
-    )
+    (sentence,) = read_words(tokenizer, ["a b c d e"], "target", most, LineWarnings())
     assert len(sentence.ids) == min(most, 5)
     assert " ".join(sentence.words) == "a b c d e"[: 2 * most - 1]
     assert len(caplog.messages) == is_cut
 
 
-def test_a_line_with_unknown_tokens_is_named_once_and_passed_on(caplog):
+def read_all(tokenizer, lines, warnings, side="source"):
+    """Read lines of at most 100 tokens."""
+    read_words(tokenizer, lines, side, 100, warnings)
+
+
+def test_a_line_with_unknown_tokens_is_named_once(caplog):
     tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["one two three"]))
     lines = ["one two", "one zwei drei", "", "quattro"]
-    assert list(warn_of_unknown(lines, tokenizer, str)) == lines
+    read_all(tokenizer, lines, LineWarnings())
+    assert caplog.messages == []
+    read_all(tokenizer, lines, LineWarnings(names_unknown=True))
     assert caplog.messages == [
         "line 2: 2 of 3 tokens are unknown to the model",
         "line 4: 1 of 1 tokens is unknown to the model",
@@ -111,16 +107,16 @@ def test_a_line_with_unknown_tokens_is_named_once_and_passed_on(caplog):
 
 def test_a_text_of_unknown_tokens_does_not_flood_the_terminal(caplog):
     tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["one"]))
-    assert len(list(warn_of_unknown(["zwei"] * 1000, tokenizer, str))) == 1000
+    read_all(tokenizer, ["zwei"] * 1000, LineWarnings(names_unknown=True))
     assert len(caplog.messages) == 11
     assert caplog.messages[-1] == "there are more lines with unknown tokens; they are not named"
 
 
 def test_eos_counts_in_a_batch_and_lines_without_tokens_are_in_none():
     sources = [[5] * 4, [], [5] * 4, [5] * 2]
-    assert full_batches(sources, 10, None) == [[0, 2], [3]]
-    assert full_batches(sources, 9, None) == [[0], [2], [3]]
-    assert full_batches(sources, 99, 2) == [[0, 2], [3]]
+    assert full_batches(sources, 10) == [[0, 2], [3]]
+    assert full_batches(sources, 9) == [[0], [2], [3]]
+    assert full_batches(sources, 99) == [[0, 2, 3]]
 
 
 @pytest.mark.parametrize(
@@ -135,16 +131,19 @@ def test_unknown_tokens_are_summed_up_for_each_side(target, told, caplog):
         "source": WordTrainer(Normalizer()).train(lambda: iter(["one two"])),
         "target": WordTrainer(Normalizer()).train(lambda: iter(["ein"])),
     }
-    pairs = [("one two", target), ("two one", "ein")]
-    passed = sum_up_unknown(pairs, tokenizers)
-    assert next(passed) == pairs[0]
+    warnings = LineWarnings()
+    for pair in (("one two", target), ("two one", "ein")):
+        for line, (side, tokenizer) in zip(pair, tokenizers.items(), strict=True):
+            read_all(tokenizer, [line], warnings, side)
     assert caplog.messages == []
-    assert list(passed) == pairs[1:]
+    warnings.sum_up_unknown()
     many = "; is the target text in the right language?" if target == "ein zwei" else ""
     assert caplog.messages == [f"{told}, are unknown to the model{many}"]
 
 
 def test_a_fifth_of_unknown_tokens_raises_no_doubt_of_the_language(caplog):
     tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["ein"]))
-    assert len(list(sum_up_unknown([("ein ein zwei ein ein",)], {"source": tokenizer}))) == 1
+    warnings = LineWarnings()
+    read_all(tokenizer, ["ein ein zwei ein ein"], warnings)
+    warnings.sum_up_unknown()
     assert caplog.messages == ["1 of 5 source tokens, in 1 of 1 lines, are unknown to the model"]

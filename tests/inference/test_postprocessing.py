@@ -1,5 +1,4 @@
-from nmt.inference.postprocessing import drop_equal_texts
-from nmt.inference.translation import Candidate
+from nmt.inference.postprocessing import Candidate, drop_equal_texts
 from nmt.search.hypothesis import Hypothesis
 
 

@@ -635,7 +635,7 @@ def test_what_is_asked_of_translations_and_cannot_be(
     refused("--prefixes", asked).assert_refused("asked: has 1 lines, and the input has more")
     refused("--constraints", "nowhere").assert_refused("nowhere: no such file")
     refused("--constraints", asked, "--search", "greedy").assert_refused(
-        "phrases that must appear (--constraints): beam search alone knows of them; set"
+        "phrases that must appear (--constraints): only supported with beam search; set"
     )
     refused("--set", "forbiden=[x]").assert_refused(
         "--set forbiden=[x]: unknown option 'forbiden'", "did you mean 'forbidden'?"

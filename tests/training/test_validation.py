@@ -11,7 +11,7 @@ from nmt.evaluation.metrics import Bleu, Score
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import SentenceScore
 from nmt.inference.length_batching import no_report, windows
-from nmt.inference.translator import NO_DETAILS, Details, Translation, Translator
+from nmt.inference.translator import NO_EXTRA_OUTPUTS, ExtraOutputs, Translation, Translator
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import NoPenalty, Scoring
 from nmt.search.request import LengthLimits, Request
@@ -42,9 +42,8 @@ class Shouting(Translator):
     def translate_windows(
         self,
         lines: Iterable[str],
-        details: Details = NO_DETAILS,
+        extra: ExtraOutputs = NO_EXTRA_OUTPUTS,
         *,
-        first_number: int = 1,
         report: Callable[[int], object] = no_report,
     ) -> Iterator[list[tuple[str, Translation]]]:
         for window in windows(lines, lambda line: 10_000):  # batches of 400
@@ -132,9 +131,8 @@ def test_lines_are_one_stream_so_that_warnings_number_them_right() -> None:
         def translate_windows(
             self,
             lines: Iterable[str],
-            details: Details = NO_DETAILS,
+            extra: ExtraOutputs = NO_EXTRA_OUTPUTS,
             *,
-            first_number: int = 1,
             report: Callable[[int], object] = no_report,
         ) -> Iterator[list[tuple[str, Translation]]]:
             streams.append(list(lines))
