@@ -3,11 +3,10 @@
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from nmt.config.model import AttentionConfig, EncoderConfig, GridEncoderConfig, ModelConfig
 from nmt.config.registry import ALIGNMENTS, BRIDGES, CELLS, DECODERS, SCORES, PlugIn
@@ -19,6 +18,7 @@ from nmt.nn.decoders.decoder import Decoder, DecoderParts, LayerOptions
 from nmt.nn.encoders.encoder import RecurrentEncoder
 from nmt.nn.encoders.grid import GridEmbedding, GridEncoder
 from nmt.nn.layers.embedding import WordEmbedding
+from nmt.nn.layers.initialization import WithoutNormal
 from nmt.nn.model import Model
 from nmt.nn.recurrent.recurrent import Cell
 from nmt.runs.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
@@ -132,21 +132,13 @@ def _cell_maker(plugin: PlugIn, hidden_size: int) -> Callable[[int], Cell]:
     return partial(CELLS.classes[plugin.name], hidden_size=hidden_size, **plugin.options)
 
 
-class _WithoutDrawing(TorchFunctionMode):
-    """Skip `normal_`, whose version for the device "meta" takes seconds to import."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        return kwargs["tensor"] if func is nn.init.normal_ else func(*args, **kwargs)
-
-
 def build_without_memory(config: ModelConfig, source_size: int, target_size: int) -> Model:
     """Return a model on the device "meta": its weights have shape and dtype, but no memory.
 
     Raises:
         RuntimeError: a size overflows.
     """
-    with torch.device("meta"), _WithoutDrawing():
+    with torch.device("meta"), WithoutNormal():
         return build_model(config, source_size, target_size)
 
 

@@ -1,6 +1,9 @@
 """How parameters start, with the reasons."""
 
+from typing import Any
+
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 
 def initialize_linear(linear: nn.Linear) -> nn.Linear:
@@ -29,3 +32,12 @@ def initialize_hidden_gates(weight: Tensor, num_gates: int) -> None:
     """
     for gate in weight.chunk(num_gates):
         nn.init.orthogonal_(gate)
+
+
+class WithoutNormal(TorchFunctionMode):
+    """A context without `normal_`, whose version for the device "meta" takes seconds to import."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function of torch, unless it is that one."""
+        kwargs = kwargs or {}
+        return kwargs["tensor"] if func is nn.init.normal_ else func(*args, **kwargs)
