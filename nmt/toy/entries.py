@@ -1,5 +1,6 @@
 """What the lexicon of the toy language is made of, and how its lines are read."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from nmt.toy.morphology import (
@@ -128,48 +129,36 @@ class Verb(FiniteVerb):
     slots: tuple[Slot, ...]
 
 
-def nouns(*lines: str, are_persons: bool = False) -> tuple[Noun, ...]:
+def nouns(lines: Iterable[str], *, are_persons: bool) -> tuple[Noun, ...]:
     """Nouns from lines like ``boy boys | der Junge Jungen weak``.
 
     A weak noun ends as in its plural everywhere but in the nominative singular.
     """
     entries = []
-    for line in lines:
-        english, german = line.split(" | ")
-        singular, plural = english.split()
-        article, nominative, plural_nominative, *weak = german.split()
-        oblique = plural_nominative if weak else nominative
-        entries.append(
-            Noun(
-                (singular, plural),
-                (
-                    (nominative, oblique, oblique),
-                    (plural_nominative, plural_nominative, dative_plural(plural_nominative)),
-                ),
-                _GENDERS[article],
-                are_persons,
-            )
+    for (singular, plural), (article, nominative, german_plural, *weak) in _split(lines):
+        oblique = german_plural if weak else nominative
+        german = (
+            (nominative, oblique, oblique),
+            (german_plural, german_plural, dative_plural(german_plural)),
         )
+        entries.append(Noun((singular, plural), german, _GENDERS[article], are_persons))
     return tuple(entries)
 
 
-def verbs(*lines: str, slots: tuple[Slot, ...] = ()) -> tuple[Verb, ...]:
+def verbs(lines: Iterable[str], *slots: Slot) -> tuple[Verb, ...]:
     """Verbs from lines like ``pick picks picked up | hole holt holen abgeholt ab``.
 
     English: infinitive, third person, participle and, for some, a particle. German: first person,
     third person, infinitive, `ist` for some, participle and, for some, a separable prefix.
     """
     entries = []
-    for line in lines:
-        english, german = line.split(" | ")
-        infinitive, third, participle, *particle = english.split()
-        german_first, german_third, german_infinitive, *rest = german.split()
+    for (infinitive, third, participle, *particle), (first, second, last, *rest) in _split(lines):
         with_sein = rest[0] == "ist"
         german_participle, *prefix = rest[with_sein:]
         entries.append(
             Verb(
                 (infinitive, third, infinitive),
-                (german_first, german_third, german_infinitive),
+                (first, second, last),
                 participle,
                 tuple(particle),
                 german_participle,
@@ -181,20 +170,31 @@ def verbs(*lines: str, slots: tuple[Slot, ...] = ()) -> tuple[Verb, ...]:
     return tuple(entries)
 
 
-def adjectives(*lines: str) -> tuple[Adjective, ...]:
+def modals(lines: Iterable[str]) -> tuple[FiniteVerb, ...]:
+    """Auxiliaries from lines of their forms, like ``can can can | kann kann können``."""
+    return tuple(FiniteVerb((a, b, c), (d, e, f)) for (a, b, c), (d, e, f) in _split(lines))
+
+
+def adjectives(lines: Iterable[str]) -> tuple[Adjective, ...]:
     """Adjectives from lines like ``tired müde``."""
     return tuple(Adjective(*line.split()) for line in lines)
 
 
-def expressions(*lines: str) -> tuple[Expression, ...]:
+def expressions(lines: Iterable[str]) -> tuple[Expression, ...]:
     """Adverbs or conjunctions from lines like ``as soon as | sobald``."""
-    sides = (line.split(" | ") for line in lines)
-    return tuple(Expression(tuple(en.split()), tuple(de.split())) for en, de in sides)
+    return tuple(Expression(tuple(english), tuple(german)) for english, german in _split(lines))
 
 
-def preposition(english: str, german: str, case: Case = Case.DATIVE) -> Preposition:
-    """A preposition; in English it may be of several words."""
-    return Preposition(tuple(english.split()), german, case)
+def prepositions(lines: Iterable[str], case: Case) -> tuple[Preposition, ...]:
+    """Prepositions from lines like ``in front of | vor``."""
+    return tuple(Preposition(tuple(english), german, case) for english, (german,) in _split(lines))
+
+
+def _split(lines: Iterable[str]) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield the words of both languages."""
+    for line in lines:
+        english, german = line.split(" | ")
+        yield english.split(), german.split()
 
 
 def determiner(
