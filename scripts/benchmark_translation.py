@@ -179,8 +179,8 @@ def search(model: Any, sources: list[Any], beam_size: int) -> list[list[int]]:
     """The best translation of each sentence of a batch, by its mean log-probability."""
     import torch
 
+    from nmt.core.batch import make_source
     from nmt.core.special_tokens import BOS, EOS, PAD
-    from nmt.data.loader import make_source
 
     source, lengths = make_source(sources)
     num = len(sources)

@@ -112,7 +112,6 @@ def measure(config: Config, num_epochs: int, num_updates: int) -> None:
     batches = count_batches(loader, num_epochs)
     making = time.perf_counter() - started
     times = time_updates(build_state(config, run, data, None), loader, num_updates)
-    loader.close()
     print("| what | measured |\n|---|---|")
     per_epoch = f"{len(loader.corpora[0]):,}, {batches.number / num_epochs:,.0f}"
     shares = [batches.padding(*sides) for sides in (SIDES, *((side,) for side in SIDES))]

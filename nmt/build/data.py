@@ -9,16 +9,15 @@ import torch
 
 from nmt.config.data import CorpusConfig
 from nmt.config.experiment import Config
-from nmt.data.batching import BatchSampler
+from nmt.data.batching import UNSHARDED, BatchSampler, Shard
 from nmt.data.cache import encode_corpus
 from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.filters import Filters
 from nmt.data.formats.corpus import Corpus
 from nmt.data.formats.grids import GridCorpus
-from nmt.data.formats.raw_lines import MAX_LINE_BYTES
+from nmt.data.formats.lines import MAX_LINE_BYTES
 from nmt.data.formats.text_pairs import TextCorpus
 from nmt.data.loader import DataLoader
-from nmt.data.shard import UNSHARDED, Shard
 from nmt.runs.directory import RunDirectory
 from nmt.system.process import num_cores
 from nmt.text.reader import SourceReader

@@ -13,15 +13,14 @@ from nmt.config.experiment import Config
 from nmt.core.errors import DataError
 from nmt.core.special_tokens import UNK
 from nmt.data.encoded_corpus import EncodedCorpus
-from nmt.data.formats.lines import read_lines
-from nmt.data.formats.raw_lines import MAX_LINE_BYTES
+from nmt.data.formats.lines import MAX_LINE_BYTES, read_lines
 from nmt.data.ragged import RaggedArray
 from nmt.runs.directory import RunDirectory
 from nmt.word_alignment.ibm1 import Block, Ids, Lexicon, make_lexicon, train_lexicon
 
 ITERATIONS: Final = 5
 """Of the learning, where nothing else is said."""
-_MOST_PAIRS: Final = 50_000  # sentence pairs of a block
+_MOST_PAIRS: Final = 100  # sentence pairs of a block, whose pairs of tokens are in memory
 _FIELDS: Final = 3
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Final
 
 from nmt.build.data import build_corpus
@@ -11,8 +12,8 @@ from nmt.config.training import MetricConfig
 from nmt.core.errors import ConfigError
 from nmt.data.formats.corpus import read_pairs
 from nmt.evaluation.bleu_tokenizers import choose_tokenizer
-from nmt.evaluation.metric import Metric
-from nmt.text.normalization import Normalizer
+from nmt.evaluation.metric_base import Metric, to_nfc
+from nmt.text.tokenizer import Normalizer
 
 TEST_METRICS: Final = ("bleu", "chrf")
 """What training measures on the test set, besides the metrics of validation."""
@@ -62,7 +63,7 @@ def warn_about_normalization(
         metrics: that are measured; case does not matter where all of them ignore it.
     """
     ignore_case = all(metric.ignores_case for metric in metrics)
-    changes = (normalizer.first_changed_word(line, ignore_case=ignore_case) for line in references)
+    changes = (first_changed_word(normalizer, line, ignore_case) for line in references)
     found = [change for change in changes if change is not None]
     if found:
         logger.warning(
@@ -73,3 +74,17 @@ def warn_about_normalization(
             *(name, f"{len(found):,}", f"{len(references):,}", *found[0]),
             *(normalizer.normalization, str(normalizer.lowercase).lower()),
         )
+
+
+def first_changed_word(
+    normalizer: Normalizer, text: str, ignore_case: bool = False
+) -> tuple[str, str] | None:
+    """Return the first word that becomes another one, and that one; None: no word does.
+
+    Canonically equal words are the same word.
+    """
+    before, after = to_nfc([text, normalizer(text)])
+    if ignore_case:
+        before, after = before.lower(), after.lower()
+    pairs = zip_longest(before.split(), after.split(), fillvalue="")
+    return next((pair for pair in pairs if pair[0] != pair[1]), None)

@@ -1,13 +1,17 @@
 """From options to the search for translations and the choice among its candidates."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from nmt.config.decoding import DecodingConfig
 from nmt.config.registry import COVERAGE_PENALTIES, LENGTH_PENALTIES, SEARCHES
-from nmt.core.special_tokens import BOS, UNK
+from nmt.core.special_tokens import BOS, EOS, SPECIAL_SYMBOLS, UNK
+from nmt.core.writing_systems import is_word_character
 from nmt.evaluation.minimum_bayes_risk import UTILITIES, MinimumBayesRisk
 from nmt.search.penalties import Scoring
 from nmt.search.request import LengthLimits
@@ -20,7 +24,7 @@ from nmt.search.rules import (
     Rules,
 )
 from nmt.search.search import Search
-from nmt.text.tokenizer import Tokenizer, word_edges
+from nmt.text.tokenizer import Tokenizer
 
 
 def build_search(
@@ -50,7 +54,7 @@ def build_search(
         limits,
         [*_rules(config, tokenizer), *further_rules],
         allow_unknown=config.replace_unknown,
-        word_edges=partial(_word_edges, tokenizer),
+        word_edges=partial(word_edges, tokenizer),
     )
     search: Search = SEARCHES.create(
         config.search, config.beam_size, config.num_candidates, scoring, rules
@@ -58,9 +62,19 @@ def build_search(
     return search
 
 
-# Of the top level, as workers get what they search with pickled.
-def _word_edges(tokenizer: Tokenizer) -> torch.Tensor:
-    return torch.from_numpy(word_edges(tokenizer))
+@functools.lru_cache(maxsize=4)
+def word_edges(tokenizer: Tokenizer) -> Bool[Tensor, "2 V"]:
+    """Return before which tokens a word has ended, and after which one may begin.
+
+    Punctuation is no part of a word here: "hat" stands in "hat," and in "hat's", and not in
+    "hats". (Where tokens are joined from both sides, it is supposed that the other does not.)
+    """
+    edges = [[True] * len(tokenizer) for _ in range(2)]
+    for token in range(len(SPECIAL_SYMBOLS), len(tokenizer)):
+        if text := tokenizer.join([token]):
+            edges[0][token] = tokenizer.starts_word(EOS, token) or not is_word_character(text[0])
+            edges[1][token] = not is_word_character(text[-1])
+    return torch.tensor(edges)
 
 
 def build_reranker(config: DecodingConfig, bleu_tokenizer: str = "auto") -> MinimumBayesRisk | None:

@@ -10,7 +10,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from nmt.data.formats.raw_lines import MAX_LINE_BYTES
+from nmt.data.formats.lines import MAX_LINE_BYTES
 
 _MOST_LINE_BYTES: Final = 10**12
 _SETTINGS: Final = "settings"  # key in the metadata of a field: what `add_argument` is given

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nmt.cli.arguments import CommandArguments, positional, positionals
 from nmt.core.errors import ConfigError, DataError
-from nmt.data.formats.raw_lines import require_regular
+from nmt.data.formats.lines import require_regular
 from nmt.system.files import is_missing
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from nmt.cli.config_checks import corpus_problems
 from nmt.cli.inputs import given_corpus
 from nmt.cli.run_arguments import RunArguments
 from nmt.core.errors import ConfigError, DataError, UserError
-from nmt.data.formats.raw_lines import MAX_LINE_BYTES
+from nmt.data.formats.lines import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from nmt.config.data import CorpusConfig

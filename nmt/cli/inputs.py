@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from nmt.cli.arguments import CommandArguments, line_limit, required_path
 from nmt.core.errors import DataError, UserError
-from nmt.data.formats.raw_lines import MAX_LINE_BYTES
+from nmt.data.formats.lines import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from nmt.config.data import CorpusConfig
@@ -173,7 +173,7 @@ def stdin_is_typed(names: Sequence[str]) -> bool:
 
 def require_readable(path: Path) -> None:
     """Refuse now a file that cannot be opened, not after the model has been loaded."""
-    from nmt.data.formats.raw_lines import open_binary
+    from nmt.data.formats.lines import open_binary
 
     if not path.is_fifo():  # a pipe can be opened only once
         open_binary(path).close()

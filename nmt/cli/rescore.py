@@ -36,7 +36,7 @@ from nmt.cli.run_arguments import (
     set_options,
 )
 from nmt.core.errors import ConfigError, DataError
-from nmt.data.formats.raw_lines import MAX_LINE_BYTES
+from nmt.data.formats.lines import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from nmt.config.experiment import Config

@@ -18,7 +18,7 @@ from pydantic import BaseModel, NonNegativeInt
 from nmt.cli.output_locks import state_file
 from nmt.cli.output_streams import is_stream
 from nmt.core.errors import DataError, UserError
-from nmt.data.formats.raw_lines import open_binary
+from nmt.data.formats.lines import open_binary
 from nmt.system.files import (
     MAX_JSON_BYTES,
     atomic_write,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from nmt.config.decoding import DecodingConfig
     from nmt.config.file import Override
     from nmt.config.registry import PlugIn
-    from nmt.evaluation.metric import Metric
+    from nmt.evaluation.metric_base import Metric
     from nmt.inference.translator import Translator
     from nmt.runs.directory import RunDirectory
 

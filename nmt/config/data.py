@@ -80,8 +80,8 @@ class DataConfig(Options):
     encoding_processes: NumProcesses | None = None
     """Processes that encode a large corpus; null: as many as cores, up to 8 (grids: 1); 1: none."""
     num_processes: NumProcesses = 0
-    """Processes for each corpus that sample the next epoch's subwords during this one; 0: none.
-    Under torchrun each process has its own."""
+    """Processes that sample the subwords of a corpus when an epoch starts; 0: none. Under torchrun
+    each process has its own."""
 
     def training_corpora(self) -> Iterator[tuple[str, CorpusConfig]]:
         """Yield those of `train`, each with its key as it is most likely written."""

@@ -1,10 +1,21 @@
-"""Batches, which data makes and the model and the loss read, and the batches of an update."""
+"""Batches: padded tensors of sentence pairs, which data makes and the model and the loss read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeAlias
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.core.special_tokens import PAD
+from nmt.core.special_tokens import BOS, EOS, PAD
+
+FlatRows: TypeAlias = tuple[NDArray[Any], NDArray[np.int64]]
+"""Rows laid end to end: the values of all, and the length of each, `[B]`."""
+Tokens: TypeAlias = Sequence[int] | NDArray[Any]
+"""The ids of a sentence, or the cells of a grid, `[S D]`."""
 
 
 @dataclass(frozen=True)
@@ -81,3 +92,52 @@ class LocalUpdate:
     num_batches: int
     num_target_tokens: int
     is_last: bool
+
+
+def make_batch(sources: Sequence[Tokens], targets: Sequence[Tokens]) -> Batch:
+    """Return a batch of pairs, in the order given; BOS and EOS are put around the ids."""
+    assert len(sources) == len(targets) > 0
+    return pad_batch(_flatten(sources), _flatten(targets))
+
+
+def make_source(sources: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+    """Return sources and their lengths as `Batch` has them."""
+    return _pad_source(*_flatten(sources))
+
+
+def pad_batch(sources: FlatRows, targets: FlatRows) -> Batch:
+    """Return the batch of B pairs without BOS and EOS."""
+    source, source_lengths = _pad_source(*sources)
+    return Batch(
+        source=source,
+        source_lengths=source_lengths,
+        target=_pad_ids(*targets, bos=True),
+        num_target_tokens=len(targets[0]) + len(targets[1]),
+    )
+
+
+def _flatten(rows: Sequence[Tokens]) -> FlatRows:
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    cells = [row for row in rows if isinstance(row, np.ndarray) and row.ndim > 1]
+    if cells:
+        return np.concatenate(cells), lengths
+    return np.fromiter(chain.from_iterable(rows), np.int64, lengths.sum()), lengths
+
+
+def _pad_source(values: NDArray[Any], lengths: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    if values.ndim == 1:
+        return _pad_ids(values, lengths, bos=False), torch.from_numpy(lengths + 1)
+    cells = np.zeros((len(lengths), int(lengths.max()), values.shape[1]), np.float32)
+    cells[np.arange(cells.shape[1]) < lengths[:, None]] = values
+    return torch.from_numpy(cells), torch.from_numpy(lengths)
+
+
+def _pad_ids(values: NDArray[Any], lengths: NDArray[np.int64], *, bos: bool) -> Tensor:
+    """`[B, longest + 1 (or 2)]`: (BOS,) the tokens, EOS, and padding."""
+    columns = np.arange(int(lengths.max()) + 1 + bos) - bos
+    matrix = np.full((len(lengths), len(columns)), PAD, np.int64)
+    matrix[(columns >= 0) & (columns < lengths[:, None])] = values
+    matrix[np.arange(len(lengths)), lengths + bos] = EOS
+    if bos:
+        matrix[:, 0] = BOS
+    return torch.from_numpy(matrix)

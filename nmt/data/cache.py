@@ -4,7 +4,6 @@ An entry is a folder named by a hash of all that its content follows from: the b
 the tokenizers, the filters. It is written under another name and then renamed, so that an entry
 that can be seen is whole; a lock lets one of several processes do the work. The SHA-256 of each
 file is kept, so that an entry that was damaged later is found when it is opened, and encoded again.
-A corpus that has changed has another entry; notes in the folder say which one it had last.
 """
 
 import fcntl
@@ -19,19 +18,23 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Generic
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nmt.core.errors import DataError, os_advice
 from nmt.data.duplicates import hash_corpus
-from nmt.data.encoded_checks import has_right_sizes, is_well_formed
 from nmt.data.encoded_corpus import FILES, EncodedCorpus, open_encoded, write_encoded
-from nmt.data.filters import Filters
+from nmt.data.filters import FilterReport, Filters
 from nmt.data.formats.corpus import Corpus, read_pairs
-from nmt.data.links import read_links
-from nmt.data.source_changes import LatestEntry, SourceSnapshot
+from nmt.data.formats.lines import open_binary, require_regular
+from nmt.data.guided_alignment import read_links
+from nmt.data.ragged import RaggedArray
 from nmt.system.files import MAX_JSON_BYTES, atomic_folder, open_regular, parse_json, read_regular
 from nmt.text.reader import Item, SourceReader
 
 FORMAT_VERSION: Final = 1
 _MANIFEST: Final = "manifest.json"
+_BLOCK: Final = 2**20  # values, or rows, that are checked together
 
 logger = logging.getLogger(__name__)
 
@@ -67,13 +70,10 @@ def encode_corpus(
         TransientError: a process has died.
     """
     before = before if filters.deduplicate else ()
-    content = _Content(SourceSnapshot.take(files), source_reader, target_reader, filters, before)
-    settings = content.settings()
-    key = _key(settings, content.snapshot.digests)
-    entry, latest = folder / key, LatestEntry(folder, files, settings)
-    is_whole = content.is_in(entry)
-    latest.warn_if_changed(key, is_encoded=is_whole)
-    if not is_whole:
+    content = _Content(files, _digests(files), source_reader, target_reader, filters, before)
+    key = content.key()
+    entry = folder / key
+    if not content.is_in(entry):
         try:
             # Another process may have made it in the meantime.
             with _lock(folder, key):
@@ -84,7 +84,6 @@ def encode_corpus(
                 f"{folder}: cannot write the cache of encoded text: {error.strerror}; "
                 + (os_advice(error) or "give permission there, or choose another folder")
             ) from error
-    latest.write(key)
     return open_encoded(entry, source_reader, target_reader)
 
 
@@ -92,35 +91,36 @@ def encode_corpus(
 class _Content(Generic[Item]):
     """What an entry holds, and all that this follows from; see `encode_corpus`."""
 
-    snapshot: SourceSnapshot
+    files: Corpus[Item]
+    digests: list[str]
     source_reader: SourceReader[Item]
     target_reader: SourceReader[str]
     filters: Filters
     before: Sequence[Corpus[Item]]
 
     def __post_init__(self) -> None:
-        alignments = self.snapshot.files.alignments
+        alignments = self.files.alignments
         if alignments is not None and (self.source_reader.samples or self.target_reader.samples):
             raise DataError(
                 f"{alignments}: alignments need tokens that stay the same, and the tokenizer "
                 "samples them: set tokenizer.sampling_alpha: 0, or leave the alignments out"
             )
 
-    def settings(self) -> dict[str, Any]:
-        """All that it follows from besides the files."""
-        files = self.snapshot.files
+    def key(self) -> str:
+        """Return a name for all that the content follows from, wherever the files are."""
         readers = (self.source_reader, self.target_reader)
         settings: dict[str, Any] = {
             "version": FORMAT_VERSION,
+            "files": self.digests,
             "tokenizers": [[reader.fingerprint(), reader.samples] for reader in readers],
             "filters": asdict(self.filters),
         }
         # Without these the key is the one that it has always been.
         if self.before:
-            settings["before"] = [SourceSnapshot.take(corpus).digests for corpus in self.before]
-        if files.alignments is not None and files.alignment_units != "words":
-            settings["alignment_units"] = files.alignment_units
-        return settings
+            settings["before"] = [_digests(corpus) for corpus in self.before]
+        if self.files.alignments is not None and self.files.alignment_units != "words":
+            settings["alignment_units"] = self.files.alignment_units
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
 
     def is_in(self, entry: Path) -> bool:
         """Return whether an entry is complete; checksums that fit wrong content do not suffice."""
@@ -130,9 +130,9 @@ class _Content(Generic[Item]):
             return (
                 isinstance(manifest, dict)
                 and manifest.keys() == {path.name for path in _files(entry)} <= FILES
-                and has_right_sizes(corpus)  # before all is read
+                and _has_right_sizes(corpus)  # before all is read
                 and manifest == _checksums(entry)
-                and is_well_formed(corpus)
+                and _is_well_formed(corpus)
             )
         except (OSError, ValueError, TypeError):
             return False
@@ -141,30 +141,56 @@ class _Content(Generic[Item]):
         """Put an entry in its place; the lock is held."""
         if entry.exists():
             logger.warning("%s: the encoded corpus is damaged, and is encoded again", entry)
-        files, readers = self.snapshot.files, (self.source_reader, self.target_reader)
         with atomic_folder(entry) as fresh:
-            with self.snapshot.unchanged():
-                report = write_encoded(
-                    read_pairs(files),
-                    *readers,
-                    self.filters,
-                    fresh,
-                    None if files.alignments is None else read_links(files, *readers),
-                    num_processes,
-                    chain.from_iterable(map(hash_corpus, self.before)),
-                )
+            try:
+                report = self._write_files(fresh, num_processes)
+            except DataError:
+                self._require_unchanged()  # which says more than an error of a file half there
+                raise
+            self._require_unchanged()
             if report.num_kept == 0:
                 raise DataError(
-                    f"{files}: the filters leave nothing: {report}; check the files, or widen the"
-                    " filters"
+                    f"{self.files}: the filters leave nothing: {report}; check the files, or widen "
+                    "the filters"
                 )
             (fresh / _MANIFEST).write_text(json.dumps(_checksums(fresh), indent=1))
 
+    def _write_files(self, folder: Path, num_processes: int) -> FilterReport:
+        files, readers = self.files, (self.source_reader, self.target_reader)
+        return write_encoded(
+            read_pairs(files),
+            *readers,
+            self.filters,
+            folder,
+            None if files.alignments is None else read_links(files, *readers),
+            num_processes,
+            chain.from_iterable(map(hash_corpus, self.before)),
+        )
 
-def _key(settings: dict[str, Any], digests: list[str]) -> str:
-    """A name for all that the content of an entry follows from, wherever the files are."""
-    everything = json.dumps(settings | {"files": digests}, sort_keys=True)
-    return hashlib.sha256(everything.encode()).hexdigest()[:32]
+    def _require_unchanged(self) -> None:
+        """Refuse files that are not what they were: nobody knows what of them was read."""
+        for path, digest in zip(self.files.paths, self.digests, strict=True):
+            if sha256(path) != digest:
+                raise DataError(
+                    f"{path}: changed while it was being encoded; start again when nothing writes "
+                    "to it any more"
+                )
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of what a file holds.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    with open_binary(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digests(files: Corpus[Any]) -> list[str]:
+    for path in files.paths:
+        require_regular(path)
+    return [sha256(path) for path in files.paths]
 
 
 @contextmanager
@@ -192,3 +218,65 @@ def _checksums(entry: Path) -> dict[str, str]:
 
 def _files(entry: Path) -> list[Path]:
     return sorted(path for path in entry.iterdir() if path.name != _MANIFEST)
+
+
+# What an entry on disk can be wrong in, whatever its checksums say: offsets, ids, text and links.
+
+
+def _has_right_sizes(corpus: EncodedCorpus) -> bool:
+    """Return whether the files have as many rows and values as they say; little of them is read."""
+    return all(
+        len(array) == corpus.report.num_kept and array.offsets[-1] == len(array.values)
+        for array in _arrays(corpus)
+    )
+
+
+def _is_well_formed(corpus: EncodedCorpus) -> bool:
+    """Return whether all that the files hold can be used; they are read once."""
+    return (
+        all(map(_has_rows, _arrays(corpus)))
+        and all(
+            _are_tokens(side.tokens.values[block], len(side.reader))
+            for side in (corpus.source_side, corpus.target_side)
+            for block in _blocks(len(side.tokens.values))
+        )
+        and (
+            corpus.links is None
+            or all(_are_links(corpus, corpus.links, block) for block in _blocks(len(corpus)))
+        )
+    )
+
+
+def _arrays(corpus: EncodedCorpus) -> list[RaggedArray]:
+    source, target = corpus.source_side, corpus.target_side
+    found = (source.tokens, target.tokens, source.text, target.text, corpus.links)
+    return [array for array in found if array is not None]
+
+
+def _blocks(size: int) -> Iterator[slice]:
+    for start in range(0, size, _BLOCK):
+        yield slice(start, min(start + _BLOCK, size))
+
+
+def _has_rows(array: RaggedArray) -> bool:
+    """Return whether offsets start at 0 and never fall."""
+    parts = (array.offsets[block.start : block.stop + 1] for block in _blocks(len(array.offsets)))
+    return bool(array.offsets[0] == 0) and all(bool((np.diff(part) >= 0).all()) for part in parts)
+
+
+def _are_tokens(values: NDArray[Any], num_tokens: int) -> bool:
+    is_cell = values.dtype.kind == "f"  # of a grid
+    return bool((np.isfinite(values) if is_cell else values < num_tokens).all())
+
+
+def _are_links(corpus: EncodedCorpus, links: RaggedArray, block: slice) -> bool:
+    """Return whether the links of some pairs are between tokens that there are."""
+    links = links.select(np.arange(block.start, block.stop))
+    if bool((links.lengths % 2).any()):
+        return False
+    ends = links.values.reshape(-1, 2)
+    sides = (corpus.source_side, corpus.target_side)
+    return all(
+        bool((ends[:, column] < np.repeat(side.tokens.lengths[block], links.lengths // 2)).all())
+        for column, side in enumerate(sides)
+    )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nmt.data.encode_blocks import Block, BlockEncoder, encode_blocks
 from nmt.data.filters import FilterReport, Filters, PairFilter
-from nmt.data.links import LINK_DTYPE
+from nmt.data.guided_alignment import LINK_DTYPE
 from nmt.data.ragged import (
     RaggedArray,
     RaggedWriter,
@@ -76,7 +76,7 @@ class EncodedCorpus:
         target_side: the target language.
         report: what the filters left out.
         folder: where it is.
-        links: N rows of links between tokens (see `links.read_links`), where alignments are given.
+        links: N rows of links between tokens (see `read_links`), where alignments are given.
     """
 
     source_side: EncodedSide

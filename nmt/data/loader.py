@@ -9,20 +9,16 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.core.batch import Batch, LocalUpdate
-from nmt.core.special_tokens import BOS, EOS, PAD
+from nmt.core.batch import Batch, LocalUpdate, pad_batch
 from nmt.core.tensor_tree import map_tensors
-from nmt.data.batching import Batches, BatchSampler, PairLengths
+from nmt.data.batching import UNSHARDED, Batches, BatchSampler, PairLengths, Shard
 from nmt.data.encoded_corpus import EncodedCorpus
-from nmt.data.links import LINK_DTYPE, target_weights
+from nmt.data.guided_alignment import LINK_DTYPE, target_weights
 from nmt.data.ragged import RaggedArray, compact_lengths
-from nmt.data.shard import UNSHARDED, Shard
-from nmt.data.subword_epochs import EpochTokens, SubwordEpoch
-from nmt.text.reader import Tokens
+from nmt.data.subword_epochs import EpochTokens, draw_epoch
 
 _READ_AHEAD: Final = 8  # updates
 
@@ -49,8 +45,8 @@ class DataLoader:
         accumulate: batches to one update; the last one of an epoch may have fewer.
         shard: of this process among those that share each update; it reads its own sentences alone.
         pin_memory: put the tensors where a GPU can fetch them while the program goes on.
-        num_processes: for each corpus, that sample the subwords of the next epoch during this one
-            (the program's main module must be safe to import); 0: it is done when it starts.
+        num_processes: that sample the subwords of a corpus when an epoch starts (the program's main
+            module must be safe to import); 0: this one does.
     """
 
     def __init__(
@@ -73,7 +69,6 @@ class DataLoader:
         self._pin_memory = pin_memory
         self._num_processes = num_processes
         self._latest: _Epoch | None = None
-        self._subword_epochs: dict[int, list[SubwordEpoch]] = {}
 
     @property
     def corpora(self) -> Sequence[EncodedCorpus]:
@@ -94,23 +89,18 @@ class DataLoader:
         """What this process computes of each update of an epoch, from batch `start` on.
 
         What goes wrong in the background is raised here, in the place of the update that it was
-        about. Threads and processes end when the iterator is closed or dropped before its end;
-        after it, the processes that draw the next epoch go on until `close`.
+        about. The thread ends when the iterator is closed or dropped before its end.
         """
         epoch = self._prepared(number)
         pending: deque[Future[LocalUpdate]] = deque()
         executor = ThreadPoolExecutor(1, thread_name_prefix="batches")
         try:
-            self._draw(number + 1)
             for first in range(start, len(epoch.batches), self._accumulate):
                 pending.append(executor.submit(self._local_update, epoch, first))
                 if len(pending) > _READ_AHEAD:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
-        except BaseException:  # GeneratorExit too
-            self.close()
-            raise
         finally:
             executor.shutdown(cancel_futures=True)
 
@@ -119,45 +109,25 @@ class DataLoader:
 
         What is open stays open: an epoch that was drawn is not drawn again.
         """
-        self.close()
         self._corpora = [
             replace(corpus, folder=new / corpus.key) if corpus.folder.parent == old else corpus
             for corpus in self._corpora
         ]
 
-    def close(self) -> None:
-        """End the processes that draw for an epoch to come."""
-        for epochs in self._subword_epochs.values():
-            for epoch in epochs:
-                epoch.cancel()
-        self._subword_epochs.clear()
-
     def _prepared(self, number: int) -> _Epoch:
         # The latest is kept: to sort millions of pairs takes seconds, to sample subwords minutes.
         if self._latest is None or self._latest.number != number:
             self._latest = None  # it is not needed beside the new one, nor are its files
-            try:
-                corpora = [drawn.result() for drawn in self._draw(number)]
-            except BaseException:  # KeyboardInterrupt too
-                self.close()
-                raise
-            del self._subword_epochs[number]
+            corpora = [
+                draw_epoch(corpus, self._seed, number, self._num_processes)
+                for corpus in self._corpora
+            ]
             lengths = PairLengths(
                 compact_lengths([corpus.source for corpus in corpora]),
                 compact_lengths([corpus.target for corpus in corpora]),
             )
             self._latest = _Epoch(number, corpora, self._sampler.batches(number, lengths))
         return self._latest
-
-    def _draw(self, epoch: int) -> list[SubwordEpoch]:
-        """Start to draw an epoch where that is not done; end those of other epochs."""
-        if epoch not in self._subword_epochs:
-            self.close()
-            self._subword_epochs[epoch] = [
-                SubwordEpoch(corpus, self._seed, epoch, self._num_processes)
-                for corpus in self._corpora
-            ]
-        return self._subword_epochs[epoch]
 
     def _local_update(self, epoch: _Epoch, first: int) -> LocalUpdate:
         """Of the update that begins with batch `first`."""
@@ -191,11 +161,12 @@ class DataLoader:
             sources.append(corpus.source.select(rows))
             targets.append(corpus.target.select(rows))
             links.append(self._links(index, rows))
-        batch = _batch(RaggedArray.concatenate(sources), RaggedArray.concatenate(targets))
+        source, target = RaggedArray.concatenate(sources), RaggedArray.concatenate(targets)
+        batch = pad_batch((source.values, source.lengths), (target.values, target.lengths))
         if self._is_aligned:
             size = batch.labels.shape[1], batch.source.shape[1]
             batch = replace(batch, alignment=target_weights(RaggedArray.concatenate(links), *size))
-        return _pinned(batch) if self._pin_memory else batch
+        return map_tensors(Tensor.pin_memory, batch) if self._pin_memory else batch
 
     @property
     def _is_aligned(self) -> bool:
@@ -207,50 +178,3 @@ class DataLoader:
         if links is None:
             return RaggedArray.from_rows([()] * len(rows), LINK_DTYPE)
         return links.select(rows)
-
-
-def make_batch(sources: Sequence[Tokens], targets: Sequence[Tokens]) -> Batch:
-    """A batch of given pairs, in the order given; ids without BOS and EOS, which are put around."""
-    assert len(sources) == len(targets) > 0
-    return _batch(RaggedArray.from_rows(sources), RaggedArray.from_rows(targets))
-
-
-def make_source(sources: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
-    """Sources as `Batch` has them, padded: `[B S]` with EOS, or `[B S D]`; lengths, `[B]`."""
-    return _source(RaggedArray.from_rows(sources))
-
-
-def _batch(sources: RaggedArray, targets: RaggedArray) -> Batch:
-    source, source_lengths = _source(sources)
-    return Batch(
-        source=source,
-        source_lengths=source_lengths,
-        target=torch.from_numpy(_padded(targets, bos=True)),
-        num_target_tokens=len(targets.values) + len(targets),
-    )
-
-
-def _source(rows: RaggedArray) -> tuple[Tensor, Tensor]:
-    """Padded tokens with EOS, `[B S]`; cells as they are, `[B S D]`; and the lengths."""
-    if rows.values.ndim == 1:
-        return torch.from_numpy(_padded(rows, bos=False)), torch.from_numpy(rows.lengths + 1)
-    lengths = rows.lengths
-    cells = np.zeros((len(rows), int(lengths.max()), rows.values.shape[1]), np.float32)
-    cells[np.arange(cells.shape[1]) < lengths[:, None]] = rows.values
-    return torch.from_numpy(cells), torch.from_numpy(lengths)
-
-
-def _padded(rows: RaggedArray, *, bos: bool) -> NDArray[np.int64]:
-    """`[B, longest + 1 (or 2)]`: (BOS,) the tokens, EOS, and padding."""
-    lengths = rows.lengths
-    columns = np.arange(int(lengths.max()) + 1 + bos) - bos
-    matrix = np.full((len(rows), len(columns)), PAD, np.int64)
-    matrix[(columns >= 0) & (columns < lengths[:, None])] = rows.values
-    matrix[np.arange(len(rows)), lengths + bos] = EOS
-    if bos:
-        matrix[:, 0] = BOS
-    return matrix
-
-
-def _pinned(batch: Batch) -> Batch:
-    return map_tensors(Tensor.pin_memory, batch)

@@ -1,14 +1,10 @@
 """Subword sampling: the tokens of a whole epoch, drawn before it starts.
 
 Before, because batches are made by the length of what was drawn: batched by the lengths without
-sampling, a third of a batch would be padding. Where that is set, by other processes: to draw takes
-Python, and a thread of it would hold up the one that trains.
+sampling, a third of a batch would be padding.
 """
 
-import threading
-from collections.abc import Iterator
-from concurrent.futures import Future
-from contextlib import ExitStack
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,86 +31,56 @@ class EpochTokens:
     target: RaggedArray
 
 
-class SubwordEpoch:
-    """Draws the tokens of one epoch; starts at once where processes do it.
+def draw_epoch(corpus: EncodedCorpus, seed: int, epoch: int, num_processes: int = 0) -> EpochTokens:
+    """Draw the tokens of one epoch; of a corpus whose tokenizers do not sample, return its own.
 
     What is drawn depends on the seed, the epoch and the pair only, not on the processes. It lies
     in files without a name in the folder of the cache, which are gone when nobody uses them.
 
     Args:
-        corpus: what to draw from; if its tokenizers do not sample, it is given back as it is.
+        corpus: what to draw from.
         seed: of the run.
         epoch: which pass over the data.
-        num_processes: that draw in the background; 0: `result` draws.
+        num_processes: that draw; 0: this one does.
+
+    Raises:
+        DataError: there is no room for them.
+        TransientError: a process has died.
     """
+    if not corpus.samples:
+        return EpochTokens(corpus.source_side.tokens, corpus.target_side.tokens)
+    jobs = (
+        (start, min(start + _BLOCK, len(corpus)), seed, epoch)
+        for start in range(0, len(corpus), _BLOCK)
+    )
+    if num_processes == 0:
+        return _collect(corpus, (_draw(corpus, *job) for job in jobs))
+    with WorkerPool(
+        corpus,
+        num_processes,
+        jobs_ahead=2,
+        name="a process that draws subwords",
+        remedy="set data.num_processes to a smaller number; 0 starts none",
+    ) as workers:
+        return _collect(corpus, workers.map(_draw, jobs))
 
-    def __init__(self, corpus: EncodedCorpus, seed: int, epoch: int, num_processes: int) -> None:
-        self._corpus = corpus
-        self._seed = seed
-        self._epoch = epoch
-        self._workers: WorkerPool[EncodedCorpus] | None = None
-        self._future: Future[EpochTokens] = Future()
-        if corpus.samples and num_processes > 0:
-            self._workers = WorkerPool(
-                corpus,
-                num_processes,
-                jobs_ahead=2,
-                name="a process that draws subwords",
-                remedy="set data.num_processes to a smaller number; 0 starts none",
-            ).__enter__()
-            # A daemon, so that a program that ends does not wait for an epoch that will not be.
-            threading.Thread(target=self._receive, args=(self._workers,), daemon=True).start()
 
-    def result(self) -> EpochTokens:
-        """The tokens; waits until they are there.
-
-        Raises:
-            DataError: there is no room for them.
-            TransientError: a process has died.
-        """
-        if not self._corpus.samples:
-            return EpochTokens(self._corpus.source_side.tokens, self._corpus.target_side.tokens)
-        if self._workers is None:
-            return self._collect(_draw(self._corpus, *job) for job in self._jobs())
-        return self._future.result()
-
-    def cancel(self) -> None:
-        """End the processes; there is no result then."""
-        if self._workers is not None:
-            self._workers.terminate()
-            self._future.exception()  # waits; that the processes were ended is no news
-
-    def _receive(self, workers: WorkerPool[EncodedCorpus]) -> None:
-        try:
-            with ExitStack() as stack:
-                stack.push(workers)
-                tokens = self._collect(workers.map(_draw, self._jobs()))
-            self._future.set_result(tokens)
-        except Exception as error:
-            self._future.set_exception(error)
-
-    def _jobs(self) -> Iterator[tuple[int, int, int, int]]:
-        for start in range(0, len(self._corpus), _BLOCK):
-            yield start, min(start + _BLOCK, len(self._corpus)), self._seed, self._epoch
-
-    def _collect(self, blocks: Iterator[EpochTokens]) -> EpochTokens:
-        folder = self._corpus.folder.parent
-        source_dtype = self._corpus.source_side.tokens.dtype
-        target_dtype = self._corpus.target_side.tokens.dtype
-        try:
-            with (
-                temporary_ragged(folder, source_dtype) as source,
-                temporary_ragged(folder, target_dtype) as target,
-            ):
-                for block in blocks:
-                    source.append(block.source)
-                    target.append(block.target)
-                return EpochTokens(source.mapped(), target.mapped())
-        except OSError as error:
-            raise DataError(
-                f"{folder}: cannot write the sampled subwords of an epoch: {error.strerror}; make"
-                " room or give permission there, or choose another folder for the cache"
-            ) from error
+def _collect(corpus: EncodedCorpus, blocks: Iterable[EpochTokens]) -> EpochTokens:
+    folder = corpus.folder.parent
+    try:
+        with (
+            temporary_ragged(folder, corpus.source_side.tokens.dtype) as source,
+            temporary_ragged(folder, corpus.target_side.tokens.dtype) as target,
+        ):
+            for block in blocks:
+                source.append(block.source)
+                target.append(block.target)
+            return EpochTokens(source.mapped(), target.mapped())
+    except OSError as error:
+        raise DataError(
+            f"{folder}: cannot write the sampled subwords of an epoch: {error.strerror}; make"
+            " room or give permission there, or choose another folder for the cache"
+        ) from error
 
 
 def _draw(corpus: EncodedCorpus, start: int, end: int, seed: int, epoch: int) -> EpochTokens:

@@ -17,7 +17,7 @@ from sacrebleu.metrics.ter import TER
 from sacrebleu.significance import PairedTest
 
 from nmt.evaluation.bleu_tokenizers import AUTO, load_tokenizer, resolve_tokenizer
-from nmt.evaluation.metric import Metric as Metric, Score as Score, to_nfc
+from nmt.evaluation.metric_base import Metric, Score, to_nfc
 
 BleuTokenizer = Literal["auto", "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "none"]
 

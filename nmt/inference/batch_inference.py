@@ -12,9 +12,8 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import torch
 
-from nmt.core.batch import Batch
+from nmt.core.batch import Batch, make_batch, make_source
 from nmt.core.tensor_tree import to
-from nmt.data.loader import make_batch, make_source
 from nmt.distributed.rank_pool import RankPool
 from nmt.distributed.worker_pool import WorkerPool
 from nmt.inference.length_batching import full_batches, like_batches, no_report

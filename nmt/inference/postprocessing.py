@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
+from nmt.build.search import word_edges
 from nmt.core.special_tokens import UNK
 from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk
 from nmt.inference.batch_inference import BatchRunner
@@ -24,7 +23,7 @@ from nmt.search.constraints import count_unmet
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Constraints
 from nmt.text.reader import EncodedWords, SourceReader
-from nmt.text.tokenizer import Tokenizer, word_edges
+from nmt.text.tokenizer import Tokenizer
 from nmt.word_alignment.units import AlignmentUnits
 
 logger = logging.getLogger(__name__)
@@ -141,7 +140,7 @@ class PostProcessor:
         self, asked: Mapping[int, Constraints], found: Found, first_number: int
     ) -> Iterator[tuple[int, Constraints]]:
         """Yield each line whose best hypothesis lacks phrases, and what is asked without these."""
-        edges = torch.from_numpy(word_edges(self.target_tokenizer))
+        edges = word_edges(self.target_tokenizer)
         for index, constraints in asked.items():
             tokens = found[index][0].tokens
             unmet = [

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from nmt.core.errors import DataError
 from nmt.core.special_tokens import UNK
 from nmt.core.writing_systems import has_no_spaces, is_punctuation, strip_punctuation
-from nmt.data.formats.lines import read_lines
-from nmt.data.formats.raw_lines import require_regular
+from nmt.data.formats.lines import read_lines, require_regular
 from nmt.text.reader import EncodedWords
 from nmt.text.tokenizer import UNKNOWN_TEXT
 

@@ -5,8 +5,8 @@ from typing import Annotated, Final
 
 from annotated_types import Ge, Le
 
-from nmt.text.normalization import Normalizer
-from nmt.text.tokenizer import TokenizerTrainer
+from nmt.core.special_tokens import UNK
+from nmt.text.tokenizer import Normalizer, TokenizerTrainer
 from nmt.text.vocabulary import Vocabulary, VocabularyTokenizer, count_words
 
 _BLANK: Final = " "
@@ -25,9 +25,10 @@ class CharacterTokenizer(VocabularyTokenizer):
     name = "characters"
 
     def __init__(self, normalizer: Normalizer, vocabulary: Vocabulary) -> None:
-        super().__init__(normalizer, vocabulary)
-        self._blank = vocabulary.id_of(_BLANK)
-        self.between_words = (self._blank,)
+        texts = [token.strip(_BLANK) for token in vocabulary.tokens]
+        starts = [token == _BLANK for token in vocabulary.tokens]
+        super().__init__(normalizer, vocabulary, texts, starts)
+        self.between_words = (self._find(_BLANK),)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Each token as a string to look at; the blank as ``▁``."""
@@ -35,14 +36,10 @@ class CharacterTokenizer(VocabularyTokenizer):
 
     def encode_word(self, word: str) -> list[int]:
         """The tokens of the characters."""
-        return [self._vocabulary.id_of(character) for character in word]
+        return list(map(self._find, word))
 
-    def starts_word(self, before: int, token: int) -> bool:
-        """Whether the token is a blank."""
-        return token == self._blank
-
-    def _text_of(self, token: str) -> str:
-        return token.strip(_BLANK)
+    def _find(self, character: str) -> int:
+        return self._vocabulary.ids.get(character, UNK)
 
 
 class CharacterTrainer(TokenizerTrainer):

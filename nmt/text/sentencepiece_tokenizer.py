@@ -2,18 +2,16 @@
 
 import random
 from collections.abc import Sequence
-from typing import Final, Literal, Self, cast
+from typing import Final, Self
 
 from sentencepiece import SentencePieceProcessor
 
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
-from nmt.text.normalization import Normalizer
-from nmt.text.sentencepiece_model import BLANK, check_model, parse_model
+from nmt.text.sentencepiece_model import BLANK, ModelType, check_model, parse_model
 from nmt.text.subword_sampling import MergeDropout, Sampler, UnigramSampler
-from nmt.text.tokenizer import UNKNOWN_TEXT, SavedTokenizer, Tokenizer
+from nmt.text.tokenizer import Normalizer, SavedTokenizer, Tokenizer
 from nmt.text.vocabulary import cache_words
 
-ModelType = Literal["bpe", "unigram"]
 _BLANK_IN_TEXT: Final = "\ue581"  # for private use: no text has it, and it comes back as the blank
 
 
@@ -44,31 +42,24 @@ class SentencePieceTokenizer(Tokenizer):
         model_type: ModelType,
         sampling_alpha: float = 0.0,
     ) -> None:
-        super().__init__(normalizer)
-        self.model_type: ModelType = model_type
-        self.sampling_alpha = sampling_alpha
-        self.samples = sampling_alpha > 0.0
         self._processor = SentencePieceProcessor(model_proto=model)
-        everything = list(range(len(self)))
-        self._pieces: list[str] = self._processor.id_to_piece(everything)
-        self._pieces[: len(SPECIAL_SYMBOLS)] = SPECIAL_SYMBOLS
+        everything = list(range(self._processor.vocab_size()))
+        pieces: list[str] = self._processor.id_to_piece(everything)
+        pieces[: len(SPECIAL_SYMBOLS)] = SPECIAL_SYMBOLS
         is_byte = self._processor.is_byte(everything)
         self._bytes = [token for token in everything if is_byte[token]]
         self._ids = {
-            self._pieces[token]: token
+            pieces[token]: token
             for token in everything[len(SPECIAL_SYMBOLS) :]
             if not is_byte[token]  # text can say <0x41>, and does not mean A
         }
-        self._texts = self._make_texts()
+        starts = [piece.startswith(BLANK) for piece in pieces]
+        super().__init__(normalizer, pieces, self._make_texts(len(pieces)), starts)
+        self.model_type: ModelType = model_type
+        self.sampling_alpha = sampling_alpha
+        self.samples = sampling_alpha > 0.0
         self._known_words = cache_words(lambda word: tuple(self._processor.encode(escape(word))))
         self._sampler = self._make_sampler() if self.samples else None
-
-    def __len__(self) -> int:
-        return int(self._processor.vocab_size())
-
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Each token as a string to look at, ``▁`` for the blank before a word."""
-        return [self._pieces[token] for token in ids]
 
     @classmethod
     def restore(cls, saved: SavedTokenizer) -> Self:
@@ -83,7 +74,7 @@ class SentencePieceTokenizer(Tokenizer):
         return cls(
             saved.normalizer,
             saved.model,
-            model_type=cast(ModelType, found.model_type),
+            model_type=found.model_type,
             sampling_alpha=float(alpha),
         )
 
@@ -103,24 +94,15 @@ class SentencePieceTokenizer(Tokenizer):
             return self.encode_word(word)
         return self._look_up(self._sampler(BLANK + escape(word), rng))
 
-    def token_text(self, token: int) -> bytes:
-        """See `Tokenizer.token_text`; a token that is a byte may be a part of a character."""
-        return self._texts[token]
-
-    def starts_word(self, before: int, token: int) -> bool:
-        """Whether the second piece starts with ``▁``."""
-        return self._pieces[token].startswith(BLANK)
-
     def join(self, ids: Sequence[int]) -> str:
         """See `Tokenizer.join`."""
         # A model that writes bytes can write those of a line break, which would tear the line
         # apart; and it writes the blank's mark in those of what stands for it.
         return "".join(super().join(ids).replace(_BLANK_IN_TEXT, BLANK).split())
 
-    def _make_texts(self) -> list[bytes]:
+    def _make_texts(self, size: int) -> list[bytes]:
         """What each token stands for in UTF-8, without blanks, those written in bytes included."""
-        texts = [b""] * len(self)
-        texts[UNK] = UNKNOWN_TEXT.encode()
+        texts = [b""] * size
         for piece, token in self._ids.items():
             text = "".join(piece.replace(BLANK, " ").split())
             texts[token] = text.replace(_BLANK_IN_TEXT, BLANK).encode()

@@ -2,7 +2,6 @@
 
 import io
 import random
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final, Literal
@@ -10,12 +9,11 @@ from typing import Annotated, Any, Final, Literal
 import sentencepiece
 from annotated_types import Ge, Gt, Le, Lt
 
-from nmt.core.errors import ConfigError, DataError, UserError
+from nmt.core.errors import ConfigError, DataError
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
-from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_model import special_piece
 from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer, escape
-from nmt.text.tokenizer import UNKNOWN_TEXT, TokenizerTrainer
+from nmt.text.tokenizer import UNKNOWN_TEXT, Normalizer, TokenizerTrainer
 from nmt.text.vocabulary import EMPTY_TEXT, count_words
 
 # SentencePiece skips what is longer than 4,192 bytes, and no piece is longer than 16 characters.
@@ -102,27 +100,13 @@ class SentencePieceTrainer(TokenizerTrainer):
                 minloglevel=_LOG_ERRORS_ONLY,
             )
         except RuntimeError as error:
-            raise self._explain(str(error)) from error
+            # After the place in its source, SentencePiece says what sizes would work.
+            reason = str(error).rpartition("]")[2].strip() or str(error)
+            raise ConfigError(
+                f"tokenizer.vocabulary_size: SentencePiece can make no {self.model_type} vocabulary"
+                f" of {self.vocabulary_size} entries of the training text: {reason}"
+            ) from error
         return model.getvalue()
-
-    def _explain(self, message: str) -> UserError:
-        """What a person can do about an error of SentencePiece, which gives the figures in it."""
-        size = self.vocabulary_size
-        if found := re.search(r"Vocabulary size too high .* <= (\d+)", message):
-            return ConfigError(
-                f"tokenizer.vocabulary_size: {size} is more than the training text yields; "
-                f"the largest size that works is {found[1]}"
-            )
-        if found := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
-            return ConfigError(
-                f"tokenizer.vocabulary_size: {size} is less than the training text has characters; "
-                f"the smallest size that works is {found[1]} (a lower "
-                f"tokenizer.character_coverage, now {self.character_coverage:g}, needs fewer)"
-            )
-        return DataError(
-            f"SentencePiece can make no {self.model_type} vocabulary of the training text: "
-            f"{message.rpartition(']')[2].strip() or message}"
-        )
 
 
 def sample_lines(lines: Callable[[], Iterator[str]], most: int, seed: int) -> Iterator[str]:

@@ -1,18 +1,23 @@
 """A saved tokenizer: a folder with `tokenizer.json` and a model file, checked by checksums."""
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Final
 
 from nmt.core.errors import RunError, os_advice
 from nmt.system.files import MAX_JSON_BYTES, atomic_folder, parse_json, read_regular, write_flushed
+from nmt.text.sentencepiece_model import convert_model, parse_model
+from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from nmt.text.table import TOKENIZERS
-from nmt.text.tokenizer import FORMAT_VERSION, SavedTokenizer, Tokenizer, sha256
+from nmt.text.tokenizer import FORMAT_VERSION, Normalizer, SavedTokenizer, Tokenizer
 
 DESCRIPTION: Final = "tokenizer.json"
 MAX_MODEL_BYTES: Final = 2**25
 """Limit of a model file; half a million subwords take less."""
+logger = logging.getLogger(__name__)
+
 _REMEDY: Final = "copy the folder again from where the tokenizer was trained, or train again"
 
 
@@ -59,6 +64,52 @@ def restore_tokenizer(saved: SavedTokenizer, origin: Path) -> Tokenizer:
         ) from None
 
 
+def load_sentencepiece(
+    path: Path, normalizer: Normalizer, *, sampling_alpha: float = 0.0
+) -> SentencePieceTokenizer:
+    """Read a model that SentencePiece itself has trained (`spm_train`), BPE or unigram.
+
+    Its pieces and scores are kept, and get the ids of `nmt.core.special_tokens`. Its own
+    normalisation is not used: `normalizer` takes its place, so that text comes back as that
+    leaves it.
+
+    Args:
+        path: the file, `NAME.model`.
+        normalizer: what is done to text first.
+        sampling_alpha: see `SentencePieceTokenizer`.
+
+    Raises:
+        RunError: the file cannot be read, is no such model, or one that is not supported.
+    """
+    try:
+        model = parse_model(read_regular(path, MAX_MODEL_BYTES))
+        adopted = SentencePieceTokenizer(
+            normalizer,
+            convert_model(model),
+            model_type=model.model_type,
+            sampling_alpha=sampling_alpha,
+        )
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise RunError(
+            f"{path}: not a SentencePiece model that can be used: {error}; give the .model file of "
+            "a bpe or unigram model, or the folder of a tokenizer that nmt has saved"
+        ) from None
+    # What is nearest to the normalisation of SentencePiece.
+    wanted = Normalizer("nfkc", lowercase=model.normalizer.endswith("_cf"))
+    if model.rules and wanted != normalizer:
+        logger.warning(
+            "%s: was trained with the normalisation %s, which is not used here: text is split as "
+            "the model expects with tokenizer.normalization: %s and tokenizer.lowercase: %s",
+            path,
+            model.normalizer or "of its own rules",
+            wanted.normalization,
+            str(wanted.lowercase).lower(),
+        )
+    return adopted
+
+
 def write_tokenizer(folder: Path, model_file: str, saved: SavedTokenizer) -> None:
     """Write a folder with both files, in place of what is there; whole, or not at all.
 
@@ -101,23 +152,17 @@ def read_tokenizer(folder: Path) -> SavedTokenizer:
                 f"{path}: format {description['format']} of the tokenizer, but this program reads "
                 f"format {FORMAT_VERSION}: use the version of nmt that wrote it, or train again"
             )
-        model_path = folder / _plain_name(description["model_file"])
-        saved = SavedTokenizer.from_description(description, _read(model_path, MAX_MODEL_BYTES))
-        expected = description["model_sha256"], description["fingerprint"]
+        model_file = description["model_file"]
+        if os.path.basename(model_file) != model_file:
+            raise ValueError("the model file must be in the folder")
+        model = _read(folder / model_file, MAX_MODEL_BYTES)
+        saved = SavedTokenizer.from_description(description, model)
+        fingerprint = description["fingerprint"]
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}: damaged (it does not describe a tokenizer); {_REMEDY}") from error
-    if sha256(saved.model) != expected[0]:
-        raise RunError(f"{model_path}: damaged (its checksum is not that of {path}); {_REMEDY}")
-    if saved.fingerprint() != expected[1]:
-        raise RunError(f"{path}: damaged or edited (its checksum is wrong); {_REMEDY}")
+    if saved.fingerprint() != fingerprint:
+        raise RunError(f"{path}: damaged or edited, or {model_file} is; {_REMEDY}")
     return saved
-
-
-def _plain_name(name: object) -> str:
-    """Return the name, which must be of a file in the folder itself."""
-    if not isinstance(name, str) or name in ("", ".", "..") or os.path.basename(name) != name:
-        raise ValueError("the model file must be in the folder")
-    return name
 
 
 def _read(path: Path, max_bytes: int) -> bytes:

@@ -1,20 +1,18 @@
-"""The faces of a tokenizer and of its trainer, and what all tokenizers share."""
+"""What all tokenizers share: normalization, words and their tokens, and the form to be saved in."""
 
-import functools
 import hashlib
 import json
 import random
+import re
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Literal, Self, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nmt.core.special_tokens import EOS, SPECIAL_SYMBOLS, UNK
-from nmt.core.writing_systems import is_word_character
-from nmt.text.normalization import Normalizer
+from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.text.reader import EncodedWords, SourceReader
 from nmt.text.unit_tokens import UnitTokens, one_to_one, split_sentence
 from nmt.word_alignment.units import AlignmentUnits
@@ -22,8 +20,61 @@ from nmt.word_alignment.units import AlignmentUnits
 FORMAT_VERSION: Final = 1
 UNKNOWN_TEXT: Final = "⁇"
 """How an unknown token reads in decoded text (U+2047, as in SentencePiece)."""
+_TEXTS_OF_SPECIALS: Final = (b"", UNKNOWN_TEXT.encode(), b"", b"")  # of PAD, UNK, BOS and EOS
+Normalization = Literal["nfc", "nfkc", "none"]
+_FORMS: Final[Mapping[str, Literal["NFC", "NFKC"]]] = {"nfc": "NFC", "nfkc": "NFKC"}
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+_REPLACEMENT: Final = "\ufffd"
 
-Options = Mapping[str, str | int | float]
+
+@dataclass(frozen=True)
+class Normalizer:
+    """Raw text to normalised text; normalised text stays as it is.
+
+    Whatever the settings, blanks of all kinds become single spaces (none at the ends), because a
+    sentence is a line of words; and half a surrogate pair, which is no text, becomes U+FFFD.
+
+    Attributes:
+        normalization: Unicode normal form (Standard Annex 15). "nfc" writes canonically equal text,
+            as composed and decomposed accents, in one form; "nfkc" also replaces ligatures, full
+            width, ``… ½ ²`` and the like by plain characters; "none" leaves it.
+        lowercase: lowercase it as well.
+    """
+
+    normalization: Normalization = "nfc"
+    lowercase: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what a file may say and no `Normalizer` does."""
+        if self.normalization not in get_args(Normalization) or type(self.lowercase) is not bool:
+            raise ValueError(f"unknown normalization: {self}")
+
+    def __call__(self, text: str) -> str:
+        """The normalised text: its words, a single space between them."""
+        return " ".join(self.words(text))
+
+    def words(self, text: str) -> list[str]:
+        """The words of the normalised text: what stands between blanks."""
+        if not text.isascii():
+            text = self._compose(_SURROGATES.sub(_REPLACEMENT, text))
+        if self.lowercase:
+            # Composing can bring capitals to light, and lowercasing can take letters apart.
+            text = self._compose(text.lower())
+        return text.split()
+
+    def split(self, text: str) -> list[tuple[str, list[str]]]:
+        """Return each word of the raw text, with the words that it becomes.
+
+        Those are several where a form has a blank ("l´homme" of which NFKC makes "l ́homme").
+        """
+        before, after = _SURROGATES.sub(_REPLACEMENT, text).split(), self.words(text)
+        if len(before) == len(after):  # no word vanishes, so that none is several either
+            return [(word, [same]) for word, same in zip(before, after, strict=True)]
+        return [(word, self.words(word)) for word in before]
+
+    def _compose(self, text: str) -> str:
+        form = _FORMS.get(self.normalization)
+        return text if form is None else unicodedata.normalize(form, text)
 
 
 @dataclass(frozen=True)
@@ -39,12 +90,13 @@ class SavedTokenizer:
 
     name: str
     normalizer: Normalizer
-    options: Options
+    options: Mapping[str, str | int | float]
     model: bytes
 
     def fingerprint(self) -> str:
         """SHA-256 of all of it."""
-        return sha256(json.dumps(self.describe(), sort_keys=True).encode())
+        content = json.dumps(self.describe(), sort_keys=True).encode()
+        return hashlib.sha256(content).hexdigest()
 
     def describe(self) -> dict[str, Any]:
         """All of it for JSON; of the model, the checksum."""
@@ -53,7 +105,7 @@ class SavedTokenizer:
             "name": self.name,
             "normalizer": asdict(self.normalizer),
             "options": dict(self.options),
-            "model_sha256": sha256(self.model),
+            "model_sha256": hashlib.sha256(self.model).hexdigest(),
         }
 
     @classmethod
@@ -78,6 +130,11 @@ class Tokenizer(SourceReader[str]):
 
     Args:
         normalizer: what is done to text first.
+        pieces: of each token, a string to look at.
+        texts: of each token, the UTF-8 that it writes, without blanks; it may be a part of a
+            character. Those of the special symbols are the same in all tokenizers.
+        starts: of each token, whether a word may start with it; None: with all.
+        ends: of each token, whether a word may end with it; None: with all.
     """
 
     item_type: ClassVar[type] = str
@@ -88,8 +145,22 @@ class Tokenizer(SourceReader[str]):
     between_words: tuple[int, ...] = ()
     """Tokens between the tokens of two words."""
 
-    def __init__(self, normalizer: Normalizer) -> None:
+    def __init__(
+        self,
+        normalizer: Normalizer,
+        pieces: Sequence[str],
+        texts: Sequence[bytes],
+        starts: Sequence[bool] | None = None,
+        ends: Sequence[bool] | None = None,
+    ) -> None:
         self.normalizer = normalizer
+        self._pieces = pieces
+        self._texts = [*_TEXTS_OF_SPECIALS, *texts[len(SPECIAL_SYMBOLS) :]]
+        self._starts = [True] * len(pieces) if starts is None else starts
+        self._ends = [True] * len(pieces) if ends is None else ends
+
+    def __len__(self) -> int:
+        return len(self._pieces)
 
     @abstractmethod
     def encode_word(self, word: str) -> Sequence[int]:
@@ -99,20 +170,13 @@ class Tokenizer(SourceReader[str]):
         """Tokens of the word at random, where the tokenizer has several ways to encode it."""
         return self.encode_word(word)
 
-    @abstractmethod
-    def token_text(self, token: int) -> bytes:
-        """Return the UTF-8 of a token without blanks; of PAD, BOS and EOS it is empty.
-
-        A token may be a part of a character.
-        """
-
-    @abstractmethod
     def starts_word(self, before: int, token: int) -> bool:
         """Whether there is a blank between two tokens that follow each other."""
+        return self._ends[before] and self._starts[token]
 
-    @abstractmethod
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Each token as a string to look at."""
+        return [self._pieces[token] for token in ids]
 
     @abstractmethod
     def saved(self) -> SavedTokenizer:
@@ -166,7 +230,7 @@ class Tokenizer(SourceReader[str]):
                 groups.append([])
                 has_text = False
             groups[-1].append(token)
-            has_text = has_text or bool(self.token_text(token))
+            has_text = has_text or bool(self._texts[token])
         words: list[str] = []
         word_of_token: list[int] = []
         for group in groups:
@@ -180,7 +244,7 @@ class Tokenizer(SourceReader[str]):
 
     def join(self, ids: Sequence[int]) -> str:
         """The text, without blanks, of the tokens of one word."""
-        return b"".join(map(self.token_text, ids)).decode(errors="replace")
+        return b"".join([self._texts[token] for token in ids]).decode(errors="replace")
 
     def split_units(self, sentence: EncodedWords, units: AlignmentUnits) -> UnitTokens:
         """See `SourceReader.split_units`."""
@@ -191,7 +255,7 @@ class Tokenizer(SourceReader[str]):
             sentence.words,
             sentence.word_of_token,
             units,
-            lambda: [None if token == UNK else len(self.token_text(token)) for token in ids],
+            lambda: [None if token == UNK else len(self._texts[token]) for token in ids],
             lambda text: len("".join(self.normalizer.words(text)).encode()),
         )
 
@@ -206,22 +270,6 @@ class Tokenizer(SourceReader[str]):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self).restore, (self.saved(),)
-
-
-@functools.lru_cache(maxsize=4)
-def word_edges(tokenizer: Tokenizer) -> NDArray[np.bool_]:
-    """`[2 V]`: before which tokens a word has ended, and after which one may begin.
-
-    Punctuation is no part of a word here: "hat" stands in "hat," and in "hat's", and not in
-    "hats". (Where tokens are joined from both sides, it is supposed that the other does not.)
-    """
-    edges = np.ones((2, len(tokenizer)), dtype=bool)
-    for token in range(len(SPECIAL_SYMBOLS), len(tokenizer)):
-        if text := tokenizer.join([token]):
-            is_start = tokenizer.starts_word(EOS, token)
-            edges[0, token] = is_start or not is_word_character(text[0])
-            edges[1, token] = not is_word_character(text[-1])
-    return edges
 
 
 class TokenizerTrainer(ABC):
@@ -248,8 +296,3 @@ class TokenizerTrainer(ABC):
             DataError: no tokenizer can be made of the text.
             ConfigError: the options do not suit the text.
         """
-
-
-def sha256(content: bytes) -> str:
-    """Return the SHA-256 in hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()

@@ -6,9 +6,8 @@ from functools import lru_cache
 from typing import Final, Self, TypeVar
 
 from nmt.core.errors import DataError
-from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
-from nmt.text.normalization import Normalizer
-from nmt.text.tokenizer import UNKNOWN_TEXT, SavedTokenizer, Tokenizer
+from nmt.core.special_tokens import SPECIAL_SYMBOLS
+from nmt.text.tokenizer import Normalizer, SavedTokenizer, Tokenizer
 
 T = TypeVar("T")
 
@@ -56,12 +55,16 @@ class Vocabulary:
 
     Args:
         tokens: all but the special symbols, in the order of their ids; none of them twice.
+
+    Attributes:
+        tokens: V, the special symbols first.
+        ids: of all but the special symbols.
     """
 
     def __init__(self, tokens: Iterable[str]) -> None:
-        self._tokens = (*SPECIAL_SYMBOLS, *tokens)
+        self.tokens: Final = (*SPECIAL_SYMBOLS, *tokens)
         first = len(SPECIAL_SYMBOLS)
-        self._ids = {token: first + at for at, token in enumerate(self._tokens[first:])}
+        self.ids: Final = {token: first + at for at, token in enumerate(self.tokens[first:])}
 
     @classmethod
     def from_counts(cls, counts: Counter[str], size: int, min_count: int) -> Self:
@@ -81,21 +84,9 @@ class Vocabulary:
         frequent = [token for token in ranked if counts[token] >= min_count]
         return cls(frequent[: size - len(SPECIAL_SYMBOLS)])
 
-    def __len__(self) -> int:
-        """V, the special symbols counted."""
-        return len(self._tokens)
-
-    def id_of(self, token: str) -> int:
-        """The id of a token of text, UNK if it is not in the vocabulary."""
-        return self._ids.get(token, UNK)
-
-    def token(self, index: int) -> str:
-        """The token, or special symbol, with an id."""
-        return self._tokens[index]
-
     def to_bytes(self) -> bytes:
         """One token a line, in the order of ids."""
-        return "".join(f"{token}\n" for token in self._tokens).encode()
+        return "".join(f"{token}\n" for token in self.tokens).encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
@@ -124,31 +115,26 @@ class VocabularyTokenizer(Tokenizer):
     Args:
         normalizer: what is done to text first.
         vocabulary: the tokens.
+        texts: of each token, what it writes; see `Tokenizer`, as for the others.
+        starts: of each token.
+        ends: of each token.
     """
 
     model_file = "vocabulary.txt"
 
-    def __init__(self, normalizer: Normalizer, vocabulary: Vocabulary) -> None:
-        super().__init__(normalizer)
+    def __init__(
+        self,
+        normalizer: Normalizer,
+        vocabulary: Vocabulary,
+        texts: Sequence[str] = (),
+        starts: Sequence[bool] | None = None,
+        ends: Sequence[bool] | None = None,
+    ) -> None:
+        tokens = vocabulary.tokens
+        super().__init__(
+            normalizer, tokens, [text.encode() for text in texts or tokens], starts, ends
+        )
         self._vocabulary = vocabulary
-
-    def __len__(self) -> int:
-        return len(self._vocabulary)
-
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The tokens, as the vocabulary has them."""
-        return [self._vocabulary.token(token) for token in ids]
-
-    def token_text(self, token: int) -> bytes:
-        """See `Tokenizer.token_text`."""
-        if token in (PAD, BOS, EOS):
-            return b""
-        text = UNKNOWN_TEXT if token == UNK else self._text_of(self._vocabulary.token(token))
-        return text.encode()
-
-    def _text_of(self, token: str) -> str:
-        """Return what a token writes."""
-        return token
 
     def saved(self) -> SavedTokenizer:
         """See `Tokenizer.saved`."""

@@ -8,8 +8,7 @@ from annotated_types import Ge, Le
 
 from nmt.core.special_tokens import UNK
 from nmt.core.writing_systems import is_punctuation
-from nmt.text.normalization import Normalizer
-from nmt.text.tokenizer import TokenizerTrainer
+from nmt.text.tokenizer import Normalizer, TokenizerTrainer
 from nmt.text.vocabulary import Vocabulary, VocabularyTokenizer, cache_words, count_words
 
 JOINER: Final = "￭"
@@ -26,7 +25,7 @@ def split_word(word: str) -> list[str]:
     shows where two tokens touch. It is put on punctuation, so that ``word`` is the same token in
     ``word`` and in ``(word)``: "(don't)." becomes ``(￭ don ￭'￭ t ￭) ￭.``
     """
-    if not any(map(is_punctuation, word)):
+    if word.isalnum():  # for speed
         return [word]
     tokens: list[str] = []
     for is_mark, run in groupby(word, is_punctuation):
@@ -69,26 +68,27 @@ class WordTokenizer(VocabularyTokenizer):
     name = "words"
 
     def __init__(self, normalizer: Normalizer, vocabulary: Vocabulary) -> None:
-        super().__init__(normalizer, vocabulary)
+        tokens = vocabulary.tokens
+        texts = [token.strip(JOINER) for token in tokens]
+        super().__init__(
+            normalizer,
+            vocabulary,
+            [JOINER if text == _JOINER_IN_TEXT else text for text in texts],
+            starts=[not token.startswith(JOINER) for token in tokens],
+            ends=[not token.endswith(JOINER) for token in tokens],
+        )
         self._known_words = cache_words(lambda word: tuple(map(self._find, split_word(word))))
 
     def encode_word(self, word: str) -> tuple[int, ...]:
         """The tokens of the word and of its punctuation."""
         return self._known_words(word)
 
-    def starts_word(self, before: int, token: int) -> bool:
-        """Whether neither token has a joiner where they meet."""
-        first, second = self.pieces([before, token])
-        return not (first.endswith(JOINER) or second.startswith(JOINER))
-
     def _find(self, token: str) -> int:
         """Return the id of a token, or of the same mark with other joiners, or UNK."""
-        found = map(self._vocabulary.id_of, [token, *_other_joins(token)])
-        return next((index for index in found if index != UNK), UNK)
-
-    def _text_of(self, token: str) -> str:
-        text = token.strip(JOINER)
-        return JOINER if text == _JOINER_IN_TEXT else text
+        ids = self._vocabulary.ids
+        if token in ids:
+            return ids[token]
+        return next((ids[other] for other in _other_joins(token) if other in ids), UNK)
 
 
 class WordTrainer(TokenizerTrainer):

@@ -12,10 +12,10 @@ from nmt.build.model import build_model
 from nmt.build.tokenizers import Tokenizers
 from nmt.config.experiment import Config
 from nmt.config.registry import OPTIMIZERS
+from nmt.core.batch import make_batch
 from nmt.core.errors import UserError
 from nmt.core.tensor_tree import to
 from nmt.data.encoded_corpus import EncodedCorpus
-from nmt.data.loader import make_batch
 from nmt.system.memory import free_memory, peak_memory, reset_peak_memory
 from nmt.system.process import local_size, return_freed_memory
 from nmt.text.reader import Tokens

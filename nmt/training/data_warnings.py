@@ -7,7 +7,7 @@ from nmt.build.metrics import TEST_METRICS, build_metrics, warn_about_normalizat
 from nmt.config.experiment import Config
 from nmt.data.duplicates import count_duplicates
 from nmt.data.formats.corpus import read_pairs
-from nmt.text.normalization import Normalizer
+from nmt.text.tokenizer import Normalizer
 
 logger = logging.getLogger(__name__)
 

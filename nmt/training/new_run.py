@@ -12,8 +12,8 @@ from nmt.build.data import build_corpus
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config
 from nmt.core.errors import RunError, os_reason
+from nmt.data.batching import Shard
 from nmt.data.formats.corpus import read_pairs
-from nmt.data.shard import Shard
 from nmt.distributed.process_group import ProcessGroup
 from nmt.runs.directory import RunDirectory
 from nmt.training.build_state import build_state

@@ -13,8 +13,8 @@ from nmt.build.tokenizers import Tokenizers, build_tokenizers, load_tokenizers
 from nmt.config.experiment import Config
 from nmt.config.file import load_config
 from nmt.core.errors import ConfigError
+from nmt.data.batching import UNSHARDED, Shard
 from nmt.data.loader import DataLoader
-from nmt.data.shard import UNSHARDED, Shard
 from nmt.evaluation.bleu_tokenizers import AUTO
 from nmt.inference.shortlist import save_lexicon
 from nmt.runs.directory import RunDirectory

@@ -11,9 +11,9 @@ from typing import Final
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config, load_config
 from nmt.core.errors import RunError, os_advice
-from nmt.data.shard import Shard
+from nmt.data.batching import Shard
 from nmt.distributed.process_group import LostProcessError, ProcessGroup
-from nmt.evaluation.metric import Score
+from nmt.evaluation.metric_base import Score
 from nmt.runs.checkpoint import Checkpoint, is_checkpoint
 from nmt.runs.directory import LAST, RunDirectory
 from nmt.training.build_state import build_state

@@ -45,7 +45,7 @@ class Trainer:
         """Train, and return why it ended; raise `Interrupted` where somebody asked for an end."""
         self._timer.restart()
         # The loader too: after the last batch of an epoch it prepares the next one.
-        with closing(self._state.loader), closing(self._updates()) as updates:
+        with closing(self._updates()) as updates:
             while True:
                 self._validate_or_save()
                 self._stop_if_interrupted()

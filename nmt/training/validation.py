@@ -9,7 +9,7 @@ from typing import TypeVar
 from nmt.data.formats.grids import Source
 from nmt.distributed.process_group import ProcessGroup
 from nmt.distributed.rank_pool import RankPool
-from nmt.evaluation.metric import Metric, Score
+from nmt.evaluation.metric_base import Metric, Score
 from nmt.inference.forced_decoding import perplexity
 from nmt.inference.translator import Translator
 from nmt.training.signals import Interrupted, Interruption

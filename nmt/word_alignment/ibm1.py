@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,6 @@ from nmt.core.special_tokens import PAD, SPECIAL_SYMBOLS
 Ids = NDArray[np.int64]
 
 _NULL: Final = PAD  # the source's empty word stands where no text has a token
-_MOST_LINKS: Final = 4_000_000  # pairs of tokens that are looked at together
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,23 +22,6 @@ class Block:
     source_lengths: Ids
     target: Ids
     target_lengths: Ids
-
-    def split(self) -> Iterator[Self]:
-        """Itself in parts of about as many pairs of tokens each; a sentence is not cut."""
-        links = np.cumsum((self.source_lengths + 1) * self.target_lengths)
-        cuts = np.searchsorted(links, np.arange(_MOST_LINKS, links[-1:].sum(), _MOST_LINKS))
-        bounds = np.unique([0, *cuts, len(links)])
-        sides = (self.source_lengths, self.target_lengths)
-        starts = [np.concatenate([[0], np.cumsum(side)]) for side in sides]
-        for first, end in pairwise(bounds):
-            (s0, s1), (t0, t1) = ((start[first], start[end]) for start in starts)
-            rows = slice(first, end)
-            yield type(self)(
-                self.source[s0:s1],
-                self.source_lengths[rows],
-                self.target[t0:t1],
-                self.target_lengths[rows],
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +54,8 @@ def train_lexicon(
     memory that it takes grows with the number of different pairs of tokens that stand together.
 
     Args:
-        blocks: the corpus; gone through twice more than there are iterations.
+        blocks: the corpus; gone through twice more than there are iterations. Memory grows with
+            the pairs of tokens of one block.
         source_size: V of the source.
         target_size: V of the target.
         iterations: of the algorithm.
@@ -84,8 +66,8 @@ def train_lexicon(
     table = np.ones(len(keys))
     for _ in range(iterations):
         expected = np.zeros(len(keys))
-        for part in _parts(blocks):
-            links, num_sources = _links(part, target_size)
+        for block in blocks():
+            links, num_sources = _links(block, target_size)
             places = np.searchsorted(keys, links)
             np.add.at(expected, places, _shares(table[places], num_sources))
         totals = np.bincount(of_source, expected, minlength=source_size)
@@ -125,15 +107,11 @@ def _find_pairs(blocks: Callable[[], Iterator[Block]], target_size: int) -> Ids:
     """The pairs that stand together, ascending, as one number each."""
     # What is found is joined with what is as large, so that nothing is sorted often.
     found: list[Ids] = []
-    for part in _parts(blocks):
-        found.append(np.unique(_links(part, target_size)[0]))
+    for block in blocks():
+        found.append(np.unique(_links(block, target_size)[0]))
         while len(found) > 1 and len(found[-2]) <= 2 * len(found[-1]):
             found[-2:] = [np.union1d(*found[-2:])]
     return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
-
-
-def _parts(blocks: Callable[[], Iterator[Block]]) -> Iterator[Block]:
-    return (part for block in blocks() for part in block.split())
 
 
 def _links(block: Block, target_size: int) -> tuple[Ids, Ids]:

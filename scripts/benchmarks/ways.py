@@ -12,9 +12,8 @@ from torch.profiler import record_function
 
 from nmt.build.model import build_model
 from nmt.config.model import ModelConfig
-from nmt.core.batch import Batch
+from nmt.core.batch import Batch, make_batch
 from nmt.core.special_tokens import PAD
-from nmt.data.loader import make_batch
 from nmt.nn.model import Model
 from nmt.training.objective.objective import Objective
 from nmt.training.optim.optimizers import Adam, apply_gradients

@@ -10,9 +10,8 @@ import torch
 
 from nmt.build.model import allocate, build_model, build_without_memory
 from nmt.config.model import ModelConfig
-from nmt.core.batch import Batch
+from nmt.core.batch import Batch, make_batch
 from nmt.data.formats.grids import Grid, GridReader
-from nmt.data.loader import make_batch
 from nmt.nn.bridge import BRIDGES
 from nmt.nn.decoders.table import DECODERS
 from nmt.nn.encoders.grid import GridEmbedding, GridEncoder

@@ -5,8 +5,7 @@ from nmt.build.model import build_model
 from nmt.cli.training_cost import count_parameters, measure_speed, measure_update
 from nmt.config.model import ModelConfig
 from nmt.config.registry import OPTIMIZERS, PlugIn
-from nmt.core.batch import Batch
-from nmt.data.loader import make_batch
+from nmt.core.batch import Batch, make_batch
 from nmt.nn.model import Model
 from nmt.training.objective.objective import Objective
 

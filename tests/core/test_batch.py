@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import torch
 
-from nmt.core.batch import Batch
+from nmt.core.batch import Batch, make_batch, make_source
 from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 
 
@@ -47,3 +47,24 @@ def test_number_of_sentences() -> None:
 def test_special_tokens_are_numbered_in_order() -> None:
     assert [SPECIAL_SYMBOLS[i] for i in (PAD, UNK, BOS, EOS)] == list(SPECIAL_SYMBOLS)
     assert (PAD, UNK, BOS, EOS) == (0, 1, 2, 3)
+
+
+def test_a_batch_worked_out_by_hand() -> None:
+    batch = make_batch([[5, 6], [7]], [[8], [9, 10, 11]])
+    assert batch.source.tolist() == [[5, 6, EOS], [7, EOS, PAD]]
+    assert batch.source_lengths.tolist() == [3, 2]
+    assert batch.target.tolist() == [[BOS, 8, EOS, PAD, PAD], [BOS, 9, 10, 11, EOS]]
+    assert batch.num_target_tokens == 6 == int(batch.label_mask.sum())
+    assert {batch.source.dtype, batch.source_lengths.dtype, batch.target.dtype} == {torch.int64}
+
+
+def test_a_batch_of_empty_sentences_has_ends_alone() -> None:
+    batch = make_batch([[], [4]], [[], []])
+    assert batch.source.tolist() == [[EOS, PAD], [4, EOS]]
+    assert batch.target.tolist() == [[BOS, EOS], [BOS, EOS]]
+
+
+def test_sources_alone() -> None:
+    source, lengths = make_source([[5, 6], []])
+    assert source.tolist() == [[5, 6, EOS], [EOS, PAD, PAD]]
+    assert lengths.tolist() == [3, 1]

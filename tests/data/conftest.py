@@ -1,13 +1,11 @@
 """What the tests of the data share: a tokenizer whose numbers can be worked out by hand."""
 
 import random
-from collections.abc import Sequence
 
 import pytest
 
-from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
-from nmt.text.tokenizer import SavedTokenizer, Tokenizer
+from nmt.text.tokenizer import Normalizer, SavedTokenizer, Tokenizer
 
 
 class NumberTokenizer(Tokenizer):
@@ -22,37 +20,25 @@ class NumberTokenizer(Tokenizer):
     model_file = "number.model"
 
     def __init__(self, size: int = 1000, samples: bool = False) -> None:
-        super().__init__(Normalizer())
-        self.size = size
+        numbers = list(map(str, range(size)))
+        super().__init__(Normalizer(), numbers, [number.encode() for number in numbers])
         self.samples = samples
         self.num_calls = 0
-
-    def __len__(self) -> int:
-        return self.size
 
     def encode(self, text: str, rng: random.Random | None = None) -> list[int]:
         self.num_calls += 1
         ids = [int(word) for word in text.split()]
         return ids if rng is None else [token for token in ids for _ in range(rng.randint(1, 2))]
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        return [str(token) for token in ids]
-
     @classmethod
     def restore(cls, saved: SavedTokenizer) -> "NumberTokenizer":
         return cls(int(saved.model))
 
     def saved(self) -> SavedTokenizer:
-        return SavedTokenizer(self.name, self.normalizer, {}, b"%d" % self.size)
+        return SavedTokenizer(self.name, self.normalizer, {}, b"%d" % len(self))
 
     def encode_word(self, word: str) -> list[int]:
         return [int(word)]
-
-    def starts_word(self, before: int, token: int) -> bool:
-        return True
-
-    def token_text(self, token: int) -> bytes:
-        return b"%d" % token
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The loader: batches worked out by hand, epochs that can be resumed, a thread that ends."""
+"""The loader: epochs that can be resumed, a thread that ends."""
 
 import multiprocessing
 import threading
@@ -9,15 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.core.batch import Batch
+from nmt.core.batch import Batch, FlatRows, make_batch
 from nmt.core.special_tokens import BOS, EOS, PAD
-from nmt.data.batching import BatchSampler
+from nmt.data.batching import BatchSampler, Shard
 from nmt.data.encoded_corpus import EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
-from nmt.data.loader import DataLoader, make_batch, make_source
-from nmt.data.ragged import RaggedArray
-from nmt.data.shard import Shard
-from nmt.data.subword_epochs import SubwordEpoch
+from nmt.data.loader import DataLoader
+from nmt.data.subword_epochs import EpochTokens, draw_epoch
 
 
 def corpus_of(pairs: list[tuple[str, str]], tokenizer, folder: Path) -> EncodedCorpus:
@@ -50,27 +48,6 @@ def assert_same(left: list[Batch], right: list[Batch]) -> None:
     for one, other in zip(left, right, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(tensors(one), tensors(other), strict=True))
         assert one.num_target_tokens == other.num_target_tokens
-
-
-def test_a_batch_worked_out_by_hand() -> None:
-    batch = make_batch([[5, 6], [7]], [[8], [9, 10, 11]])
-    assert batch.source.tolist() == [[5, 6, EOS], [7, EOS, PAD]]
-    assert batch.source_lengths.tolist() == [3, 2]
-    assert batch.target.tolist() == [[BOS, 8, EOS, PAD, PAD], [BOS, 9, 10, 11, EOS]]
-    assert batch.num_target_tokens == 6 == int(batch.label_mask.sum())
-    assert {tensor.dtype for tensor in tensors(batch)} == {torch.int64}
-
-
-def test_a_batch_of_empty_sentences_has_ends_alone() -> None:
-    batch = make_batch([[], [4]], [[], []])
-    assert batch.source.tolist() == [[EOS, PAD], [4, EOS]]
-    assert batch.target.tolist() == [[BOS, EOS], [BOS, EOS]]
-
-
-def test_sources_alone() -> None:
-    source, lengths = make_source([[5, 6], []])
-    assert source.tolist() == [[5, 6, EOS], [EOS, PAD, PAD]]
-    assert lengths.tolist() == [3, 1]
 
 
 def test_an_epoch_holds_each_pair_as_it_was_encoded(tokenizer, tmp_path: Path) -> None:
@@ -187,13 +164,13 @@ def test_errors_are_raised_in_the_place_of_their_batch(
     made = []
     batch = make_batch([[4]], [[5]])
 
-    def fail_at_the_third(sources: RaggedArray, targets: RaggedArray) -> Batch:
+    def fail_at_the_third(sources: FlatRows, targets: FlatRows) -> Batch:
         made.append(sources)
         if len(made) == 3:
             raise OSError("the disk is gone")
         return batch
 
-    monkeypatch.setattr("nmt.data.loader._batch", fail_at_the_third)
+    monkeypatch.setattr("nmt.data.loader.pad_batch", fail_at_the_third)
     batches = loader_of([corpus_of(numbers(50), tokenizer, tmp_path)]).epoch(0)
     next(batches)
     next(batches)
@@ -219,30 +196,7 @@ def test_processes_do_not_change_the_batches(sampling_tokenizer, tmp_path: Path)
     plain = DataLoader([corpus], sampler, seed=1)
     loader = DataLoader([corpus], sampler, seed=1, num_processes=1)
     assert_same(list(loader.epoch(1)), list(plain.epoch(1)))
-    batches = loader.epoch(2)
-    assert next(batches).source.tolist() == next(plain.epoch(2)).source.tolist()
-    assert multiprocessing.active_children()  # draw epoch 3
-    batches.close()
-    assert not multiprocessing.active_children()
     assert_same(list(loader.epoch(2, start=2)), list(plain.epoch(2, start=2)))
-    loader.close()
-    assert not multiprocessing.active_children()
-
-
-def test_an_interruption_while_an_epoch_is_drawn_ends_the_processes(
-    sampling_tokenizer, tmp_path: Path, monkeypatch
-) -> None:
-    corpus = corpus_of([("one two", "zwei eins")] * 60, sampling_tokenizer, tmp_path)
-    sampler = BatchSampler([len(corpus)], seed=1, batch_tokens=100)
-    loader = DataLoader([corpus], sampler, seed=1, num_processes=1)
-
-    def interrupt(drawing: SubwordEpoch) -> None:
-        assert multiprocessing.active_children()
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(SubwordEpoch, "result", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        loader.num_batches(1)
     assert not multiprocessing.active_children()
 
 
@@ -267,16 +221,15 @@ def test_corpora_can_be_moved_and_what_was_drawn_is_not_drawn_again(
         tmp_path / "elsewhere" / "key",
     ]
     drawn = []
-    monkeypatch.setattr(
-        "nmt.data.loader.SubwordEpoch",
-        lambda corpus, seed, epoch, processes: (
-            drawn.append(epoch) or SubwordEpoch(corpus, seed, epoch, processes)
-        ),
-    )
+
+    def draw(corpus: EncodedCorpus, seed: int, epoch: int, num_processes: int) -> EpochTokens:
+        drawn.append(epoch)
+        return draw_epoch(corpus, seed, epoch, num_processes)
+
+    monkeypatch.setattr("nmt.data.loader.draw_epoch", draw)
     for number in (1, 2):
         assert_same(list(loader.epoch(number)), expected[number - 1])
-    loader.close()
-    assert set(drawn) == {2, 3}
+    assert set(drawn) == {2}
 
 
 @pytest.mark.gpu

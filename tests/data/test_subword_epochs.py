@@ -1,4 +1,4 @@
-"""SubwordEpoch: an epoch's subwords are the same whoever draws them, and leave nothing behind."""
+"""An epoch's subwords are the same whoever draws them, and leave nothing behind."""
 
 import multiprocessing
 import os
@@ -10,7 +10,9 @@ import pytest
 from nmt.core.errors import DataError, TransientError
 from nmt.data.encoded_corpus import EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import Filters
-from nmt.data.subword_epochs import EpochTokens, SubwordEpoch
+from nmt.data.ragged import RaggedWriter
+from nmt.data.subword_epochs import EpochTokens, draw_epoch
+from nmt.distributed.worker_pool import WorkerPool
 
 
 @pytest.fixture
@@ -33,18 +35,17 @@ def same(left: EpochTokens, right: EpochTokens) -> bool:
 def test_without_sampling_the_corpus_is_given_back(tokenizer, tmp_path: Path) -> None:
     write_encoded([("5", "6")], tokenizer, tokenizer, Filters(), tmp_path)
     corpus = open_encoded(tmp_path, tokenizer, tokenizer)
-    drawing = SubwordEpoch(corpus, seed=1, epoch=1, num_processes=2)
-    assert drawing.result().source is corpus.source_side.tokens
-    assert not multiprocessing.active_children()
+    drawn = draw_epoch(corpus, seed=1, epoch=1, num_processes=2)
+    assert drawn.source is corpus.source_side.tokens
 
 
 def test_processes_draw_what_one_would_draw(corpus: EncodedCorpus, tmp_path: Path) -> None:
-    alone = SubwordEpoch(corpus, seed=1, epoch=2, num_processes=0).result()
-    assert same(SubwordEpoch(corpus, seed=1, epoch=2, num_processes=2).result(), alone)
+    alone = draw_epoch(corpus, seed=1, epoch=2, num_processes=0)
+    assert same(draw_epoch(corpus, seed=1, epoch=2, num_processes=2), alone)
     rows = np.array([0, 2047, 2048, 2499])  # of all blocks
     source, _ = corpus.draw(rows, seed=1, epoch=2)
     assert [alone.source[row].tolist() for row in rows] == [row.tolist() for row in iterate(source)]
-    other = SubwordEpoch(corpus, seed=1, epoch=3, num_processes=0).result()
+    other = draw_epoch(corpus, seed=1, epoch=3, num_processes=0)
     assert not same(other, alone)
     assert [path.name for path in tmp_path.iterdir()] == ["entry"]
     assert not multiprocessing.active_children()
@@ -54,22 +55,33 @@ def iterate(rows):
     return [rows[number] for number in range(len(rows))]
 
 
-def test_cancelling_ends_the_processes(corpus: EncodedCorpus) -> None:
-    drawing = SubwordEpoch(corpus, seed=1, epoch=1, num_processes=2)
-    assert len(multiprocessing.active_children()) == 2
-    drawing.cancel()
-    assert not multiprocessing.active_children()
+def test_a_process_that_dies_is_an_error(corpus: EncodedCorpus, monkeypatch) -> None:
+    enter = WorkerPool.__enter__
 
+    def enter_and_die(workers: WorkerPool[EncodedCorpus]) -> WorkerPool[EncodedCorpus]:
+        enter(workers)
+        (process,) = multiprocessing.active_children()
+        assert process.pid is not None
+        os.kill(process.pid, 9)
+        return workers
 
-def test_a_process_that_dies_is_an_error(corpus: EncodedCorpus) -> None:
-    drawing = SubwordEpoch(corpus, seed=1, epoch=1, num_processes=1)
-    (process,) = multiprocessing.active_children()
-    assert process.pid is not None
-    os.kill(process.pid, 9)
+    monkeypatch.setattr(WorkerPool, "__enter__", enter_and_die)
     with pytest.raises(
         TransientError, match=r"a process that draws subwords has died .* set data\.num_proc"
     ):
-        drawing.result()
+        draw_epoch(corpus, seed=1, epoch=1, num_processes=1)
+    assert not multiprocessing.active_children()
+
+
+def test_an_interruption_ends_the_processes(corpus: EncodedCorpus, monkeypatch) -> None:
+    def interrupt(*given: object) -> None:
+        assert multiprocessing.active_children()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RaggedWriter, "append", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        draw_epoch(corpus, seed=1, epoch=1, num_processes=2)
+    assert not multiprocessing.active_children()
 
 
 def test_a_full_disk_is_said(corpus: EncodedCorpus, monkeypatch) -> None:
@@ -77,6 +89,5 @@ def test_a_full_disk_is_said(corpus: EncodedCorpus, monkeypatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("nmt.data.ragged.TemporaryFile", refuse)
-    drawing = SubwordEpoch(corpus, seed=1, epoch=1, num_processes=0)
     with pytest.raises(DataError, match=r"cannot write the sampled subwords .* No space left"):
-        drawing.result()
+        draw_epoch(corpus, seed=1, epoch=1)

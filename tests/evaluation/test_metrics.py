@@ -10,7 +10,8 @@ from sacrebleu.metrics.ter import TER
 from sacrebleu.significance import PairedTest
 
 from nmt.core.errors import DataError
-from nmt.evaluation.metrics import METRICS, Bleu, Chrf, ExactMatch, LowercasedBleu, Metric, Ter
+from nmt.evaluation.metric_base import Metric
+from nmt.evaluation.metrics import METRICS, Bleu, Chrf, ExactMatch, LowercasedBleu, Ter
 
 REFERENCES = ["The cat sits on the mat today.", "A dog sleeps in the old garden."]
 WORSE = ["The cat sat on a mat today.", "One dog is asleep in the garden."]

@@ -18,8 +18,8 @@ import torch
 
 from nmt.build.model import build_model
 from nmt.config.model import ModelConfig
+from nmt.core.batch import make_source
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
-from nmt.data.loader import make_source
 from nmt.export.beam_search import ExportableBeamSearch
 from nmt.export.exported_translator import read_hypotheses
 from nmt.export.graphs import ShortlistGraph

@@ -18,7 +18,8 @@ import nmt
 from nmt.cli.main import main
 from nmt.config.file import load_config
 from nmt.core.errors import RunError
-from nmt.data.subword_epochs import SubwordEpoch
+from nmt.data.encoded_corpus import EncodedCorpus
+from nmt.data.subword_epochs import EpochTokens, draw_epoch
 from nmt.distributed.process_group import LostProcessError
 from nmt.inference.translator import Translator
 from nmt.runs.directory import RunDirectory
@@ -555,10 +556,12 @@ def test_what_is_prepared_for_a_new_run_is_prepared_and_told_once(
         assert run.train("training.max_updates=1") == 0
     capsys.readouterr()
     drawn: list[int] = []
-    draw = SubwordEpoch.result
-    monkeypatch.setattr(
-        SubwordEpoch, "result", lambda drawing: drawn.append(drawing._epoch) or draw(drawing)
-    )
+
+    def draw(corpus: EncodedCorpus, seed: int, epoch: int, num_processes: int) -> EpochTokens:
+        drawn.append(epoch)
+        return draw_epoch(corpus, seed, epoch, num_processes)
+
+    monkeypatch.setattr("nmt.data.loader.draw_epoch", draw)
     assert run.train("training.max_updates=2", *["--overwrite"] * overwrite) == 0
     assert drawn == [1]
     for told in (capsys.readouterr().err, (run.path / "train.log").read_text()):

@@ -7,9 +7,8 @@ import torch
 
 from nmt.build.model import build_model
 from nmt.config.model import ModelConfig
-from nmt.core.batch import Batch
+from nmt.core.batch import Batch, make_batch
 from nmt.core.special_tokens import SPECIAL_SYMBOLS
-from nmt.data.loader import make_batch
 from nmt.nn.attention.alignments.table import ALIGNMENTS
 from nmt.nn.attention.scores.table import SCORES
 from nmt.nn.decoders.table import DECODERS

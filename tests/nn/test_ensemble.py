@@ -7,9 +7,8 @@ import torch
 
 from nmt.build.model import build_model
 from nmt.config.model import ModelConfig
-from nmt.core.batch import Batch
+from nmt.core.batch import Batch, make_batch
 from nmt.core.tensor_tree import repeat, select
-from nmt.data.loader import make_batch
 from nmt.nn.ensemble import Ensemble, Space
 from nmt.nn.layers.int8 import Int8Linear
 from nmt.nn.model import Model

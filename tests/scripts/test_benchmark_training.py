@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from nmt.data.loader import make_batch
+from nmt.core.batch import make_batch
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

@@ -5,7 +5,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 
-from nmt.data.loader import make_batch
+from nmt.core.batch import make_batch
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

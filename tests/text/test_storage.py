@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from nmt.core.errors import RunError
-from nmt.text.normalization import Normalizer
 from nmt.text.storage import MAX_MODEL_BYTES, read_tokenizer, write_tokenizer
-from nmt.text.tokenizer import SavedTokenizer
+from nmt.text.tokenizer import Normalizer, SavedTokenizer
 
 SAVED = SavedTokenizer("words", Normalizer("none"), {"size": 3, "alpha": 0.5}, b"a model\n")
 MEND = "copy the folder again from where the tokenizer was trained, or train again"
@@ -72,7 +71,7 @@ def test_a_file_that_cannot_be_read_is_named(folder, name):
 @pytest.mark.parametrize("damaged", [b"a modem\n", b"a mod", b"a model\n\0", b""])
 def test_a_damaged_model_is_named(folder, damaged):
     (folder / "model.bin").write_bytes(damaged)
-    with pytest.raises(RunError, match=rf"model\.bin: damaged \(its checksum is not.*{MEND}"):
+    with pytest.raises(RunError, match=rf"damaged or edited, or model\.bin is; {MEND}"):
         read_tokenizer(folder)
 
 
@@ -89,7 +88,8 @@ def test_a_description_that_is_none_is_named(folder, content):
 )
 def test_an_edited_description_is_named(folder, fields):
     change(folder / "tokenizer.json", **fields)
-    with pytest.raises(RunError, match=rf"tokenizer\.json: damaged or edited .*{MEND}"):
+    message = rf"tokenizer\.json: damaged or edited, or model\.bin is; {MEND}"
+    with pytest.raises(RunError, match=message):
         read_tokenizer(folder)
 
 

@@ -4,31 +4,26 @@ import pytest
 from hypothesis import given, strategies as st
 
 from nmt.core.errors import DataError
-from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
-from nmt.text.normalization import Normalizer
+from nmt.core.special_tokens import SPECIAL_SYMBOLS
+from nmt.text.tokenizer import Normalizer
 from nmt.text.vocabulary import Vocabulary, cache_words, count_words
 
 COUNTS = Counter({"b": 2, "a": 2, "c": 5, "d": 1})
 
 
-def entries(vocabulary):
-    return [vocabulary.token(index) for index in range(len(vocabulary))]
-
-
 def test_frequent_tokens_come_first_and_equal_ones_by_alphabet():
     vocabulary = Vocabulary.from_counts(COUNTS, size=100, min_count=1)
-    assert entries(vocabulary) == [*SPECIAL_SYMBOLS, "c", "a", "b", "d"]
-    assert [vocabulary.id_of(token) for token in "cabd"] == [4, 5, 6, 7]
+    assert [*vocabulary.tokens] == [*SPECIAL_SYMBOLS, "c", "a", "b", "d"]
+    assert [vocabulary.ids[token] for token in "cabd"] == [4, 5, 6, 7]
 
 
 def test_size_and_least_count_cut_the_rare_ones():
-    assert entries(Vocabulary.from_counts(COUNTS, size=6, min_count=1))[4:] == ["c", "a"]
-    assert entries(Vocabulary.from_counts(COUNTS, size=100, min_count=2))[4:] == ["c", "a", "b"]
+    assert [*Vocabulary.from_counts(COUNTS, size=6, min_count=1).tokens[4:]] == ["c", "a"]
+    assert [*Vocabulary.from_counts(COUNTS, size=100, min_count=2).tokens[4:]] == ["c", "a", "b"]
 
 
 def test_what_is_not_in_it_is_unknown_even_if_it_spells_a_special_symbol():
-    vocabulary = Vocabulary(["a"])
-    assert [vocabulary.id_of(token) for token in ("z", "", *SPECIAL_SYMBOLS)] == [UNK] * 6
+    assert not Vocabulary(["a"]).ids.keys() & {"z", "", *SPECIAL_SYMBOLS}
 
 
 def test_no_tokens_are_refused():
@@ -40,7 +35,7 @@ def test_no_tokens_are_refused():
 def test_bytes_hold_all_of_it(tokens):
     vocabulary = Vocabulary(tokens)
     again = Vocabulary.from_bytes(vocabulary.to_bytes())
-    assert entries(again) == entries(vocabulary) == [*SPECIAL_SYMBOLS, *tokens]
+    assert [*again.tokens] == [*vocabulary.tokens] == [*SPECIAL_SYMBOLS, *tokens]
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,12 @@ from nmt.build.model import build_model
 from nmt.build.tokenizers import Tokenizers
 from nmt.config.experiment import Config
 from nmt.config.model import ModelConfig
-from nmt.core.batch import Batch, LocalUpdate
-from nmt.data.loader import make_batch
+from nmt.core.batch import Batch, LocalUpdate, make_batch
 from nmt.distributed.process_group import ProcessGroup
-from nmt.evaluation.metrics import Score
+from nmt.evaluation.metric_base import Score
 from nmt.runs.checkpoint import Checkpoint
 from nmt.runs.directory import RunDirectory
-from nmt.text.normalization import Normalizer
+from nmt.text.tokenizer import Normalizer
 from nmt.text.words import WordTrainer
 from nmt.training.build_state import build_state
 from nmt.training.prepare_data import PreparedData
@@ -44,14 +43,14 @@ class ListLoader:
 
     def updates(self, number: int, start: int = 0) -> Iterator[LocalUpdate]:
         self.is_at_work = True
-        for first in range(start, len(self.batches), self.accumulate):
-            group = self.batches[first : first + self.accumulate]
-            tokens = sum(batch.num_target_tokens for batch in group)
-            is_last = first + len(group) == len(self.batches)
-            yield LocalUpdate(group, len(group), tokens, is_last)
-
-    def close(self) -> None:
-        self.is_at_work = False
+        try:
+            for first in range(start, len(self.batches), self.accumulate):
+                group = self.batches[first : first + self.accumulate]
+                tokens = sum(batch.num_target_tokens for batch in group)
+                is_last = first + len(group) == len(self.batches)
+                yield LocalUpdate(group, len(group), tokens, is_last)
+        finally:
+            self.is_at_work = False
 
 
 class ScriptedValidator(Validator):

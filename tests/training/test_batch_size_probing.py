@@ -12,10 +12,10 @@ import torch
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config
 from nmt.core.errors import UserError
+from nmt.data.batching import Shard
 from nmt.data.encoded_corpus import EncodedCorpus, EncodedSide
 from nmt.data.filters import FilterReport
 from nmt.data.ragged import RaggedArray
-from nmt.data.shard import Shard
 from nmt.runs.directory import RunDirectory
 from nmt.system import memory
 from nmt.training import batch_size_probing

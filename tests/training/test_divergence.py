@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nmt.core.errors import UserError
-from nmt.data.shard import Shard
+from nmt.data.batching import Shard
 from nmt.runs.checkpoint import load_checkpoint
 from nmt.training import divergence
 from nmt.training.divergence import DivergenceDetector

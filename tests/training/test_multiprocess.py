@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from torch.distributed import HashStore  # type: ignore[attr-defined]
 from torch.nn.utils import parameters_to_vector
 
-from nmt.core.batch import LocalUpdate
+from nmt.core.batch import LocalUpdate, make_batch
 from nmt.core.errors import ConfigError, RunError
-from nmt.data.loader import make_batch
-from nmt.data.shard import Shard
+from nmt.data.batching import Shard
 from nmt.distributed.process_group import (
     ProcessGroup,
     agree_on_prefix,
@@ -114,9 +113,6 @@ class PlacedLoader:
                 num_target_tokens=sum(len(TARGETS[n]) + 1 for part in group for n in part),
                 is_last=first + len(group) == len(batches),
             )
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.mark.parametrize(("size", "accumulate"), [(2, 1), (2, 2), (3, 4), (5, 2)])

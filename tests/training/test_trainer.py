@@ -11,9 +11,8 @@ import torch
 from torch.nn.utils import parameters_to_vector
 
 from nmt.config.experiment import Config
-from nmt.core.batch import Batch
+from nmt.core.batch import Batch, make_batch
 from nmt.core.errors import ConfigError, UserError
-from nmt.data.loader import make_batch
 from nmt.nn.decoders.decoder import DecoderOutput
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import is_checkpoint, load_checkpoint

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from nmt.distributed.process_group import ProcessGroup
-from nmt.evaluation.metrics import Bleu, Score
+from nmt.evaluation.metric_base import Score
+from nmt.evaluation.metrics import Bleu
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import SentenceScore
 from nmt.inference.length_batching import no_report, windows

@@ -1,17 +1,18 @@
 """What every corpus is, whatever its format: pairs of a source and a line of target text."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import ClassVar, Generic
+from typing import ClassVar, Generic, TypeVar
 
 from nmt.core.errors import DataError
-from nmt.data.formats.lines import read_lines
-from nmt.data.formats.raw_lines import MAX_LINE_BYTES
+from nmt.data.formats.lines import MAX_LINE_BYTES, read_lines
 from nmt.text.reader import Item
 from nmt.word_alignment.units import AlignmentUnits
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -54,18 +55,38 @@ class Corpus(ABC, Generic[Item]):
     def read(self) -> Iterator[tuple[Item, str]]:
         """The pairs of two files, in order; see `read_pairs`."""
         assert self.target is not None
-        num_sources = num_targets = 0
         targets = read_lines(self.target, max_line_bytes=self.max_line_bytes)
-        for source, line in zip_longest(self.read_sources(), targets):
-            num_sources += source is not None
-            num_targets += line is not None
-            if source is not None and line is not None:
-                yield source, line
-        if num_sources != num_targets:
-            raise DataError(
+        return zip_lines(
+            self.read_sources(),
+            targets,
+            lambda num_sources, num_targets: (
                 f"{self.source} has {num_sources:,} {self.item}s, {self.target} has "
                 f"{num_targets:,} lines: {self.correspondence}"
-            )
+            ),
+        )
+
+
+def zip_lines(
+    first: Iterable[T], second: Iterable[str], unequal: Callable[[int, int], str]
+) -> Iterator[tuple[T, str]]:
+    """Yield items and the lines that belong to them.
+
+    Args:
+        first: the items; none is None.
+        second: the lines.
+        unequal: says, at the end, that there are so many items and so many lines.
+
+    Raises:
+        DataError: there are not as many lines as items.
+    """
+    counts = [0, 0]
+    for item, line in zip_longest(first, second):
+        counts[0] += item is not None
+        counts[1] += line is not None
+        if item is not None and line is not None:
+            yield item, line
+    if counts[0] != counts[1]:
+        raise DataError(unequal(*counts))
 
 
 def read_pairs(files: Corpus[Item]) -> Iterator[tuple[Item, str]]:

@@ -1,28 +1,30 @@
 """Grids as a source: pictures as arrays of numbers in an `.npz` file, a vector for each cell."""
 
 import hashlib
+import math
 import random
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import IO, Any, ClassVar, Final, TypeAlias
 
 import numpy as np
-from numpy.lib.format import MAGIC_PREFIX
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from nmt.core.errors import DataError
 from nmt.data.formats.corpus import Corpus
-from nmt.data.formats.npz import MAX_ROW_BYTES, StoredArray, members, open_array
-from nmt.data.formats.raw_lines import open_binary, require_regular
+from nmt.data.formats.lines import open_binary, require_regular
 from nmt.text.reader import EncodedWords, SourceReader
 
 _NUM_DIMENSIONS: Final = 3
 NUM_POSITIONS: Final = 2
 """Numbers of a cell after its channels: its row and its column, counted from 0."""
 _ALL: Final = "grids"
+_MAX_GRID_BYTES: Final = 2**26  # of what is in memory at a time
+_HEADERS: Final = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,7 @@ def read_grids(path: Path) -> Iterator[Grid]:
     require_regular(path)
     message = f"{path}: no .npz file of arrays, or a damaged one; write it with numpy.savez"
     with _reporting_damage(message), open_binary(path) as file:
-        if file.peek(len(MAGIC_PREFIX)).startswith(MAGIC_PREFIX):
+        if file.peek(len(npy.MAGIC_PREFIX)).startswith(npy.MAGIC_PREFIX):
             raise DataError(f"{path}: one array; grids are read from an .npz file of arrays")
         with zipfile.ZipFile(file) as archive:
             yield from _read_all(archive, path)
@@ -86,7 +88,7 @@ def _reporting_damage(message: str) -> Iterator[None]:
 
 
 def _read_all(archive: zipfile.ZipFile, path: Path) -> Iterator[Grid]:
-    found = members(archive)
+    found = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     if list(found) == [_ALL]:
         yield from _read_array(archive, found[_ALL], path, _ALL, 4)
         return
@@ -105,27 +107,76 @@ def _read_array(
 ) -> Iterator[Grid]:
     """Read the grid, or the grids, of an array that must have so many dimensions."""
     message = f"{path}: array {name}: pickled or damaged, and not loaded; save plain numbers"
-    with _reporting_damage(message), open_array(archive, info) as array:
-        _check(array, path, name, num_dimensions)
-        for index, values in enumerate(array.rows(_NUM_DIMENSIONS)):
-            place = name if num_dimensions == _NUM_DIMENSIONS else f"{name}[{index}]"
-            yield _grid(values, path, place)
+    with _reporting_damage(message):
+        # (A decoder of LZMA makes room for what the file says.)
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError("it is compressed in another way than numpy does")
+        with archive.open(info) as stream:
+            array = _StoredArray(stream, info.file_size)
+            _check(array, path, name, num_dimensions)
+            for index, values in enumerate(array.grids()):
+                place = name if num_dimensions == _NUM_DIMENSIONS else f"{name}[{index}]"
+                yield _grid(values, path, place)
 
 
-def _check(array: StoredArray, path: Path, name: str, num_dimensions: int) -> None:
+class _StoredArray:
+    """An array of an `.npz` file of which only the header has been read.
+
+    NumPy's own reader makes room for all that an array declares to be before it reads any of it,
+    and a few bytes can declare terabytes.
+
+    Args:
+        stream: the file of the array, at its start.
+        size: bytes of it.
+
+    Raises:
+        ValueError: the header is none, or of Python objects, or does not fit the size.
+    """
+
+    def __init__(self, stream: IO[bytes], size: int) -> None:
+        version = npy.read_magic(stream)
+        if version not in _HEADERS:
+            raise ValueError("it is of another version of the format")
+        self.shape, self.is_fortran, self.dtype = _HEADERS[version](stream)
+        if self.dtype.hasobject:
+            raise ValueError("it holds Python objects")
+        declared = math.prod(self.shape) * self.dtype.itemsize
+        if min(self.shape, default=0) < 0 or stream.tell() + declared != size:
+            raise ValueError("it has more or fewer bytes than it says")
+        self.grid_bytes = math.prod(self.shape[-_NUM_DIMENSIONS:]) * self.dtype.itemsize
+        self._stream = stream
+
+    def grids(self) -> Iterator[NDArray[Any]]:
+        """Read the array as grids, its last dimensions.
+
+        Raises:
+            ValueError: it is cut short.
+        """
+        shape = self.shape[-_NUM_DIMENSIONS:]
+        for _ in range(math.prod(self.shape[:-_NUM_DIMENSIONS])):
+            content = self._stream.read(self.grid_bytes)
+            if len(content) < self.grid_bytes:
+                raise ValueError("it is cut short")
+            row = np.frombuffer(content, self.dtype)
+            yield row.reshape(shape, order="F" if self.is_fortran else "C")
+        if self._stream.read(1):  # at the end the checksum is compared
+            raise ValueError("it is too long")
+
+
+def _check(array: _StoredArray, path: Path, name: str, num_dimensions: int) -> None:
     shape = list(array.shape)
     if array.dtype.kind not in "fiub":
         raise DataError(f"{path}: array {name}: type {array.dtype}, where numbers are needed")
-    if array.ndim != num_dimensions or 0 in array.shape[1:]:
+    if len(shape) != num_dimensions or 0 in array.shape[1:]:
         wanted = "[rows columns channels]"
         wanted = wanted if num_dimensions == _NUM_DIMENSIONS else f"[N {wanted[1:]}"
         raise DataError(f"{path}: array {name}: shape {shape}, needed is {wanted}")
     if num_dimensions == _NUM_DIMENSIONS and 0 in array.shape:
         raise DataError(f"{path}: array {name}: shape {shape}, which has no cells")
-    if array.row_bytes(_NUM_DIMENSIONS) > MAX_ROW_BYTES:
+    if array.grid_bytes > _MAX_GRID_BYTES:
         raise DataError(
-            f"{path}: array {name}: shape {shape} has grids of more than {MAX_ROW_BYTES:,} bytes, "
-            "the limit; make them smaller"
+            f"{path}: array {name}: shape {shape} has grids of more than {_MAX_GRID_BYTES:,} "
+            "bytes, the limit; make them smaller"
         )
     if array.is_fortran and num_dimensions > _NUM_DIMENSIONS:
         raise DataError(

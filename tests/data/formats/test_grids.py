@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from nmt.core.batch import make_batch, make_source
 from nmt.core.errors import DataError
 from nmt.data.cache import encode_corpus
 from nmt.data.filters import Filters
 from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.grids import Grid, GridCorpus, GridReader, read_grids
-from nmt.data.loader import make_batch, make_source
 from nmt.text.reader import count_unknown
 
 

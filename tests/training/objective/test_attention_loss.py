@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.data.loader import make_batch
+from nmt.core.batch import make_batch
 from nmt.nn.attention.alignments.alignment import SampledAlignment
 from nmt.training.objective.attention_loss import (
     AttentionLoss,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nmt.config.training import TrainingConfig
-from nmt.data.loader import make_batch
+from nmt.core.batch import make_batch
 from nmt.nn.attention.alignments.alignment import SampledAlignment
 from nmt.training.objective.attention_loss import AttentionLoss, Reinforce
 from nmt.training.objective.cross_entropy import label_smoothed_cross_entropy

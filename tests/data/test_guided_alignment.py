@@ -11,12 +11,11 @@ from nmt.data.cache import encode_corpus
 from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.filters import Filters
 from nmt.data.formats.text_pairs import TextCorpus
-from nmt.data.links import read_links, target_weights
+from nmt.data.guided_alignment import read_links, target_weights
 from nmt.data.loader import DataLoader
 from nmt.data.ragged import RaggedArray
 from nmt.text.characters import CharacterTrainer
-from nmt.text.normalization import Normalizer
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.tokenizer import Normalizer, Tokenizer
 
 
 @pytest.fixture

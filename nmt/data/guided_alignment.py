@@ -4,16 +4,13 @@ Kept as links between tokens, two numbers a link, so that they take the room of 
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.core.errors import DataError
-from nmt.data.formats.corpus import Corpus, read_pairs
+from nmt.data.formats.corpus import Corpus, read_pairs, zip_lines
 from nmt.data.formats.lines import read_lines
 from nmt.data.ragged import RaggedArray
 from nmt.text.reader import Item, SourceReader
@@ -37,7 +34,15 @@ def read_links(
             word that is not there.
     """
     assert files.alignments is not None
-    for number, ((source, target), line) in enumerate(_together(files, files.alignments), start=1):
+    aligned = zip_lines(
+        read_pairs(files),
+        read_lines(files.alignments),
+        lambda num_pairs, num_lines: (
+            f"{files.alignments} has {num_lines:,} lines, {files} {num_pairs:,}: line n of one must"
+            " be the alignment of line n of the others"
+        ),
+    )
+    for number, ((source, target), line) in enumerate(aligned, start=1):
         source_units = _units(source_reader, source, files.alignment_units)
         target_units = _units(target_reader, target, files.alignment_units)
         gold = parse_pharaoh(
@@ -52,20 +57,6 @@ def read_links(
 
 def _units(reader: SourceReader[Item], item: Item, units: AlignmentUnits) -> UnitTokens:
     return reader.split_units(reader.encode_words(item), units)
-
-
-def _together(files: Corpus[Item], alignments: Path) -> Iterator[tuple[tuple[Item, str], str]]:
-    num_pairs = num_lines = 0
-    for pair, line in zip_longest(read_pairs(files), read_lines(alignments)):
-        num_pairs += pair is not None
-        num_lines += line is not None
-        if pair is not None and line is not None:
-            yield pair, line
-    if num_pairs != num_lines:
-        raise DataError(
-            f"{alignments} has {num_lines:,} lines, {files} {num_pairs:,}: line n of one must be"
-            " the alignment of line n of the others"
-        )
 
 
 def _between_tokens(links: Sequence[Link], source: UnitTokens, target: UnitTokens) -> list[int]:

@@ -15,8 +15,7 @@ from hypothesis import given, strategies as st
 
 from nmt.core.errors import DataError
 from nmt.data.formats.corpus import read_pairs
-from nmt.data.formats.lines import count_lines, decode_lines, read_lines
-from nmt.data.formats.raw_lines import MAX_LINE_BYTES, raw_lines
+from nmt.data.formats.lines import MAX_LINE_BYTES, count_lines, decode_lines, raw_lines, read_lines
 from nmt.data.formats.text_pairs import TextCorpus
 
 COMPRESSIONS = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}

@@ -1,0 +1,97 @@
+"""Compressed streams, known by their first bytes and read in constant memory.
+
+A decompressor never returns more than what is asked for.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import re
+import zlib
+from collections.abc import Callable
+from functools import partial
+from io import BufferedIOBase, BufferedReader
+from typing import Final
+
+from nmt.core.errors import DataError
+
+# What no UTF-8 text begins with, so that the suffix of a file need not be right.
+MAGIC: Final = re.compile(
+    rb"(?P<gzip>\x1f\x8b)|(?P<bzip2>BZh[1-9](?:1AY&SY|\x17rE8P\x90))|(?P<xz>\xfd7zXZ\x00)"
+    rb"|(?P<zip>PK(?:\x03\x04|\x05\x06))|(?P<zstandard>\x28\xb5\x2f\xfd)",
+    re.DOTALL,
+)
+MAGIC_BYTES: Final = 10
+DAMAGE: Final = (EOFError, zlib.error, lzma.LZMAError)
+"""What the streams raise, besides OSError without a number, where the data is damaged."""
+_CHUNK: Final = 1 << 16
+_XZ_MEMORY: Final = 2**28  # bytes; `xz -9` needs a quarter of it
+_NOT_READ: Final = {"zip": "zip", "zstandard": "Zstandard (.zst)"}
+
+
+class _Decompressed(io.RawIOBase):
+    """The content of compressed streams that follow one another in a file.
+
+    Python's own `BZ2File` and `LZMAFile` pass over whatever follows a stream, and the latter takes
+    as much memory as the file says.
+    """
+
+    def __init__(
+        self,
+        file: BufferedReader,
+        make: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor],
+    ) -> None:
+        self._file = file
+        self._make = make
+        self._decompressor = make()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while True:
+            compressed = b""
+            if self._decompressor.eof:
+                compressed = self._next_stream()
+                if not compressed:
+                    return 0
+                self._decompressor = self._make()
+            elif self._decompressor.needs_input:
+                compressed = self._file.read1(_CHUNK)
+                if not compressed:
+                    raise EOFError
+            content = self._decompressor.decompress(compressed, len(buffer))
+            if content:
+                buffer[: len(content)] = content
+                return len(content)
+
+    def _next_stream(self) -> bytes:
+        """Return the beginning of the next stream, or nothing; NULs between streams are padding."""
+        rest = self._decompressor.unused_data.lstrip(b"\0")
+        while not rest and (chunk := self._file.read1(_CHUNK)):
+            rest = chunk.lstrip(b"\0")
+        return rest
+
+
+def decompress(file: BufferedReader, name: str, kind: str) -> BufferedIOBase:
+    """Return the decompressed content of a stream.
+
+    Args:
+        file: the stream.
+        name: of the stream, for messages.
+        kind: the group of `MAGIC` that its first bytes match.
+
+    Raises:
+        DataError: the kind is not supported.
+    """
+    if kind == "gzip":
+        return gzip.GzipFile(fileobj=file)
+    if kind == "bzip2":
+        return BufferedReader(_Decompressed(file, bz2.BZ2Decompressor))
+    if kind == "xz":
+        make = partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+        return BufferedReader(_Decompressed(file, make))
+    raise DataError(
+        f"{name}: {_NOT_READ[kind]} is not supported; decompress the file, or use gzip, bzip2 or xz"
+    )
