@@ -28,7 +28,7 @@ from nmt.core.errors import UserError
 from nmt.core.special_tokens import PAD
 from nmt.core.tensor_tree import to
 from nmt.data.loader import DataLoader
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.training.build_state import build_state
 from nmt.training.logs.timer import Timer
 from nmt.training.optim.optimizers import apply_gradients

@@ -18,7 +18,7 @@ from nmt.data.formats.grids import GridCorpus
 from nmt.data.formats.lines import MAX_LINE_BYTES
 from nmt.data.formats.text_pairs import TextCorpus
 from nmt.data.loader import DataLoader
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.system.process import num_cores
 from nmt.text.reader import SourceReader
 

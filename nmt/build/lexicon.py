@@ -15,7 +15,7 @@ from nmt.core.special_tokens import UNK
 from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.formats.lines import MAX_LINE_BYTES, read_lines
 from nmt.data.ragged import RaggedArray
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.word_alignment.ibm1 import Block, Ids, Lexicon, make_lexicon, train_lexicon
 
 ITERATIONS: Final = 5

@@ -11,7 +11,6 @@ from torch import nn
 from nmt.config.model import AttentionConfig, EncoderConfig, GridEncoderConfig, ModelConfig
 from nmt.config.registry import ALIGNMENTS, BRIDGES, CELLS, DECODERS, SCORES, PlugIn
 from nmt.core.errors import ConfigError, RunError
-from nmt.core.tensor_checks import count_bytes, find_above, find_misfit, find_not_finite
 from nmt.nn.attention.attention import Attention, BaseAttention, FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
 from nmt.nn.decoders.decoder import Decoder, DecoderParts, LayerOptions
@@ -21,9 +20,14 @@ from nmt.nn.layers.embedding import WordEmbedding
 from nmt.nn.layers.initialization import WithoutNormal
 from nmt.nn.model import Model
 from nmt.nn.recurrent.recurrent import Cell
-from nmt.runs.checkpoint import Checkpoint, is_checkpoint, load_checkpoint
-from nmt.runs.directory import BEST
-from nmt.runs.run import Run
+from nmt.runs.checkpoint import (
+    Checkpoint,
+    find_misfit,
+    find_not_finite,
+    is_checkpoint,
+    load_checkpoint,
+)
+from nmt.runs.run import BEST, Run
 from nmt.system.memory import free_memory
 
 _HEADER_BYTES: Final = 2**22  # of a safetensors file: about 100 for each tensor
@@ -204,7 +208,7 @@ def load_weights(run: Run, checkpoint: str, parts: Sequence[str], model: Model) 
     """
     folder, needed = run.folder.checkpoint(checkpoint), model.state_dict()
     # The states of optimizers are at most twice as large.
-    most = 2 * count_bytes(needed) + _HEADER_BYTES
+    most = 2 * sum(tensor.nbytes for tensor in needed.values()) + _HEADER_BYTES
     loaded = load_checkpoint(folder, parts, max_bytes=most)
     weights = loaded.tensors["model"]
     if (misfit := find_misfit(weights, needed)) is not None:
@@ -218,12 +222,13 @@ def load_weights(run: Run, checkpoint: str, parts: Sequence[str], model: Model) 
                 f"{folder}: tensor {name!r} of {part} holds NaN or infinite numbers; use another "
                 "checkpoint, or train again with a lower learning rate"
             )
-    if (name := find_above(weights, _LARGEST_WEIGHT)) is not None:
-        raise RunError(
-            f"{folder}: tensor {name!r} of model holds numbers above {_LARGEST_WEIGHT:g}, whose "
-            "products are infinite; use another checkpoint, or train again with a lower learning "
-            "rate"
-        )
+    for name, tensor in weights.items():
+        if bool((tensor.abs() > _LARGEST_WEIGHT).any()):
+            raise RunError(
+                f"{folder}: tensor {name!r} of model holds numbers above {_LARGEST_WEIGHT:g}, "
+                "whose products are infinite; use another checkpoint, or train again with a lower "
+                "learning rate"
+            )
     return loaded
 
 
@@ -243,7 +248,7 @@ def load_model(
         RunError: see `load_weights`.
     """
     best = run.folder.checkpoint(BEST)
-    if checkpoint == BEST and not is_checkpoint(best) and not best.exists():
+    if checkpoint == BEST and not best.exists() and not is_checkpoint(best):
         raise RunError(
             f"{run.folder.path}: there is no best checkpoint, as the run was not validated yet: "
             "`nmt train CONFIG --resume` resumes it, or use the checkpoint `last`, if any"

@@ -16,8 +16,7 @@ from nmt.config.registry import TOKENIZERS, PlugIn
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.grids import GridReader
-from nmt.runs.directory import RunDirectory
-from nmt.runs.run import Run
+from nmt.runs.run import Run, RunDirectory
 from nmt.text.reader import SourceReader
 from nmt.text.storage import load_sentencepiece, load_tokenizer, save_tokenizer
 from nmt.text.tokenizer import Normalizer, Tokenizer, TokenizerTrainer

@@ -48,8 +48,7 @@ if TYPE_CHECKING:
     from nmt.data.formats.grids import Source
     from nmt.inference.forced_decoding import SentenceAlignment
     from nmt.inference.translator import Translator
-    from nmt.runs.directory import RunDirectory
-    from nmt.runs.run import Run
+    from nmt.runs.run import Run, RunDirectory
 
 _SYMMETRIZATION: Final = "grow-diag-final-and"
 

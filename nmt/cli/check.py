@@ -43,7 +43,7 @@ def run(arguments: ConfigArguments) -> int:
 
     import torch
 
-    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import RunDirectory
     from nmt.training.build_state import build_state
     from nmt.training.prepare_data import make_tokenizers, prepare_data
     from nmt.training.process_setup import set_up_process

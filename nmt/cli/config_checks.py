@@ -156,7 +156,7 @@ def require_inputs_elsewhere(config: "Config") -> None:
     Raises:
         ConfigError: an input is among the contents of the run.
     """
-    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import RunDirectory
 
     for key, name in config.input_paths().items():
         if RunDirectory(Path(config.run)).would_delete(name):

@@ -28,7 +28,7 @@ from nmt.core.console import (
     open_closed_streams,
     stdout_in_utf8,
 )
-from nmt.core.errors import UserError, explain_shortage
+from nmt.core.errors import UserError, explain_shortage, os_reason
 from nmt.system.process import has_store, is_distributed, is_first, limit_spinning, write_error_file
 
 OK: Final = 0
@@ -204,6 +204,8 @@ def _error_line(message: str) -> str:
 def _fail(error: Exception, words: Sequence[str]) -> int:
     """Report what the system refuses in one line; all that no command foresees with a traceback."""
     message = explain_shortage(error)
+    if message is None and isinstance(error, OSError) and error.filename is not None:
+        message = f"{error.filename}: {os_reason(error)}"
     if message is None:
         traceback.print_exc()
         return INTERNAL_ERROR

@@ -52,7 +52,7 @@ def refuse_overwriting(
     Raises:
         DataError: as `reserve_outputs`. Devices and pipes may be shared.
     """
-    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import RunDirectory
 
     read = [Path(path) for path in inputs if path is not None]
     protected = {identity for path in read if (identity := _identity(path)) is not None}

@@ -45,8 +45,8 @@ def fingerprint_model(
         checkpoint: of each, by name; its content counts.
         options: further options of the output.
     """
-    from nmt.runs.directory import RunDirectory
     from nmt.runs.manifest import MANIFEST
+    from nmt.runs.run import RunDirectory
 
     config, decoding = run.config, run.config.decoding
     folders = [run.folder, *map(RunDirectory.open, others)]

@@ -55,7 +55,7 @@ def translate_exported(arguments: "Arguments") -> int:
 
 def _require_run_first(arguments: "Arguments") -> None:
     """Refuse a run that is given behind the file to translate."""
-    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import RunDirectory
 
     for name in arguments.input:
         if RunDirectory(Path(name)).config.is_file():

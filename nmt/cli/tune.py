@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from nmt.config.registry import PlugIn
     from nmt.evaluation.metric_base import Metric
     from nmt.inference.translator import Translator
-    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import RunDirectory
 
 
 SIGNIFICANT: Final = 0.05
@@ -89,7 +89,7 @@ class Arguments(TunableSearch, HeldOutArguments):
 
 def run(arguments: Arguments) -> int:
     """Try the penalties, and keep the best in a configuration that nothing else writes."""
-    from nmt.runs.directory import RunDirectory
+    from nmt.runs.run import RunDirectory
 
     config = RunDirectory.open(arguments.run).config
     with nullcontext() if arguments.dry_run else held("the configuration", config):

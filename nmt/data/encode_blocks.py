@@ -70,7 +70,8 @@ def encode_blocks(
     The same is raised for any number of processes: an error in reading comes after the errors of
     the blocks before it. `WorkerPool.map` says what else may be raised.
     """
-    rest = ItemsBeforeError(blocks)
+    before_error = ItemsBeforeError(blocks)
+    rest = iter(before_error)
     first = list(islice(rest, _FEW_BLOCKS)) if num_processes > 1 else []
     are_many = len(first) == _FEW_BLOCKS
     ahead = chain(first, rest)
@@ -86,7 +87,7 @@ def encode_blocks(
             yield from workers.map(_encode_block, ((block,) for block in ahead))
     else:
         yield from map(encode, ahead)
-    rest.raise_error()
+    before_error.raise_error()
 
 
 def _encode_block(

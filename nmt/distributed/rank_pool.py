@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
@@ -15,17 +16,17 @@ Result = TypeVar("Result")
 _JOBS_A_ROUND: Final = 8  # for each process, after which they wait for each other
 
 
+@dataclass(eq=False)
 class RankPool(Generic[Tool]):
     """Processes with the same tool: the first distributes jobs, and all compute.
 
-    Args:
+    Attributes:
         tool: of this process; passed to each job.
         group: the processes.
     """
 
-    def __init__(self, tool: Tool, group: ProcessGroup) -> None:
-        self._tool = tool
-        self._group = group
+    tool: Tool
+    group: ProcessGroup
 
     def require_same(self, identity: str) -> None:
         """Refuse tools that are not the same in all processes.
@@ -36,7 +37,7 @@ class RankPool(Generic[Tool]):
         Raises:
             RunError: the identity of a process differs.
         """
-        identities = self._group.all_gather(identity)
+        identities = self.group.all_gather(identity)
         for rank, other in enumerate(identities):
             if other != identities[0]:
                 raise RunError(
@@ -61,16 +62,17 @@ class RankPool(Generic[Tool]):
             UserError: the function raised it, in the lowest such rank.
             RuntimeError: the function raised another exception, whose traceback is in the message.
         """
-        size = self._group.size
-        rest = ItemsBeforeError(jobs)
+        size = self.group.size
+        before_error = ItemsBeforeError(jobs)
+        rest = iter(before_error)
         while taken := list(islice(rest, _JOBS_A_ROUND * size)):
             shares = [taken[rank::size] for rank in range(size)]
-            share = self._group.scatter([(function, share) for share in shares])
+            share = self.group.scatter([(function, share) for share in shares])
             results: list[Any] = [None] * len(taken)
             for rank, result in enumerate(self._compute(*share)):
                 results[rank::size] = result.unwrap(f"rank {rank}")
             yield from results
-        rest.raise_error()
+        before_error.raise_error()
 
     def serve(self) -> None:
         """Do jobs for the first process until it releases this one.
@@ -78,18 +80,18 @@ class RankPool(Generic[Tool]):
         Raises:
             RunError: the first process died.
         """
-        while (share := self._group.scatter(None)) is not None:
+        while (share := self.group.scatter(None)) is not None:
             self._compute(*share)
 
     def release(self) -> None:
         """End `serve` in the other processes."""
-        self._group.scatter([None] * self._group.size)
+        self.group.scatter([None] * self.group.size)
 
     def _compute(
         self, function: Callable[..., Any], jobs: list[tuple[Any, ...]]
     ) -> list[RemoteResult]:
         """Do the jobs of this process; the first gets the results of all."""
-        return self._group.gather(RemoteResult.capture(_call_each, function, self._tool, jobs))
+        return self.group.gather(RemoteResult.capture(_call_each, function, self.tool, jobs))
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass
 from itertools import islice
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
@@ -62,7 +62,7 @@ class RemoteResult:
         return self.value
 
 
-class ItemsBeforeError(Iterator[T], Generic[T]):
+class ItemsBeforeError(Generic[T]):
     """The items of an iterable up to an error, which is raised on request.
 
     For reading ahead: results of earlier items are returned before the error is raised.
@@ -72,19 +72,14 @@ class ItemsBeforeError(Iterator[T], Generic[T]):
     """
 
     def __init__(self, items: Iterable[T]) -> None:
-        self._rest = iter(items)
+        self._items = items
         self._error: Exception | None = None
 
-    def __next__(self) -> T:
-        if self._error is not None:
-            raise StopIteration
+    def __iter__(self) -> Iterator[T]:
         try:
-            return next(self._rest)
-        except StopIteration:
-            raise
+            yield from self._items
         except Exception as error:
             self._error = error
-            raise StopIteration from None
 
     def raise_error(self) -> None:
         """Raise the error that ended the items, if one did."""
@@ -104,6 +99,7 @@ class _Worker:
     connection: Connection
 
 
+@dataclass(eq=False)
 class WorkerPool(Generic[Tool]):
     """Processes that each have the same tool; a context manager that ends them.
 
@@ -111,7 +107,7 @@ class WorkerPool(Generic[Tool]):
     tool go to shared memory, once for all workers. A thread for each worker sends it a job through
     a pipe and waits for the result. The workers end with the context, and when this process dies.
 
-    Args:
+    Attributes:
         tool: passed to each job; can be pickled.
         number: of workers; the main module of the program must be safe to import.
         num_threads: of torch in each worker; None where the jobs do not use torch.
@@ -120,33 +116,29 @@ class WorkerPool(Generic[Tool]):
         remedy: for the user, where a worker died.
     """
 
-    def __init__(
-        self,
-        tool: Tool,
-        number: int,
-        *,
-        num_threads: int | None = None,
-        jobs_ahead: int = 4,
-        name: str = "a worker",
-        remedy: str = "use fewer --workers, or a smaller --batch-tokens",
-    ) -> None:
-        assert number >= 1
-        self._tool = tool
-        self._number = number
-        self._num_threads = num_threads
-        self._max_pending = jobs_ahead * number
-        self._name = name
-        self._remedy = remedy
+    tool: Tool
+    number: int
+    _: KW_ONLY
+    num_threads: int | None = None
+    jobs_ahead: int = 4
+    name: str = "a worker"
+    remedy: str = "use fewer --workers, or a smaller --batch-tokens"
+
+    def __post_init__(self) -> None:
         self._owner = os.getpid()
         self._workers: list[_Worker] = []
         self._idle: list[_Worker] = []
-        self._threads = ThreadPoolExecutor(number, thread_name_prefix="workers")
+        self._threads = ThreadPoolExecutor(self.number, thread_name_prefix="workers")
 
     def __enter__(self) -> Self:
+        resource_tracker.ensure_running()  # else starting the first process would unblock Ctrl-C
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # not for the workers
         try:
-            with _interrupts_blocked():
-                for _ in range(self._number):
-                    self._workers.append(_start(self._tool, self._num_threads))
+            try:
+                for _ in range(self.number):
+                    self._workers.append(_start(self.tool, self.num_threads))
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)  # raises what came meanwhile
         except BaseException:
             self.__exit__()
             raise
@@ -191,18 +183,19 @@ class WorkerPool(Generic[Tool]):
                 f"{os.getpid()}; use the translator without workers here, or start workers of its "
                 "own (with_workers)"
             )
-        rest = ItemsBeforeError(jobs)
+        before_error = ItemsBeforeError(jobs)
+        rest = iter(before_error)
         pending: deque[Future[RemoteResult]] = deque()
         try:
             while True:
-                for job in islice(rest, self._max_pending - len(pending)):
+                for job in islice(rest, self.jobs_ahead * self.number - len(pending)):
                     packed = pickle.dumps((function, job))
                     pending.append(self._threads.submit(self._request, packed))
                 if not pending:
                     break
                 result = pending.popleft().result()
-                yield pickle.loads(result.unwrap(self._name))
-            rest.raise_error()
+                yield pickle.loads(result.unwrap(self.name))
+            before_error.raise_error()
         finally:
             for future in pending:
                 future.cancel()
@@ -217,22 +210,11 @@ class WorkerPool(Generic[Tool]):
         except (EOFError, OSError):
             worker.process.join(_PATIENCE)
             raise TransientError(
-                f"{self._name} has died (exit code {worker.process.exitcode}; -9 is often a lack "
-                f"of memory): {self._remedy}"
+                f"{self.name} has died (exit code {worker.process.exitcode}; -9 is often a lack "
+                f"of memory): {self.remedy}"
             ) from None
         finally:
             self._idle.append(worker)
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Delay Ctrl-C, and start processes that never see it."""
-    resource_tracker.ensure_running()  # else starting the first process would unblock the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(tool: Any, num_threads: int | None) -> _Worker:

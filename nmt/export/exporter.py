@@ -24,8 +24,7 @@ from nmt.export.onnx_graph import make_graph
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import load_shortlist
 from nmt.nn.model import Model
-from nmt.runs.directory import BEST, RunDirectory
-from nmt.runs.run import Run
+from nmt.runs.run import BEST, Run, RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.system.files import CHECKSUM_PLACEHOLDER, atomic_write, write_checksum
 from nmt.text.tokenizer import Tokenizer

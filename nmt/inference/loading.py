@@ -15,8 +15,7 @@ from nmt.inference.shortlist import Shortlist, load_lexicon
 from nmt.inference.unknown_words import Dictionary, read_dictionary
 from nmt.nn.ensemble import Ensemble, Space
 from nmt.nn.model import Model
-from nmt.runs.directory import RunDirectory
-from nmt.runs.run import Run
+from nmt.runs.run import Run, RunDirectory
 from nmt.search.rules import Rule
 from nmt.system.device import AUTO, resolve_device, resolve_precision
 

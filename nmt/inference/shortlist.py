@@ -10,10 +10,14 @@ from torch import Tensor
 
 from nmt.core.errors import RunError
 from nmt.core.special_tokens import PAD, SPECIAL_SYMBOLS
-from nmt.core.tensor_checks import find_misfit, find_not_finite
 from nmt.nn.restricted import AllowedTokens
-from nmt.runs.checkpoint import load_checkpoint, save_checkpoint
-from nmt.runs.directory import RunDirectory
+from nmt.runs.checkpoint import (
+    find_misfit,
+    find_not_finite,
+    load_checkpoint,
+    save_checkpoint,
+)
+from nmt.runs.run import RunDirectory
 from nmt.search.request import Constraints, VocabularySubset
 from nmt.text.reader import SourceReader, Tokens
 from nmt.word_alignment.ibm1 import Lexicon

@@ -26,8 +26,7 @@ from nmt.inference.postprocessing import PostProcessor
 from nmt.inference.translation import ExtraOutputs as ExtraOutputs, Translation as Translation
 from nmt.inference.unknown_words import Dictionary
 from nmt.nn.ensemble import Space
-from nmt.runs.directory import BEST
-from nmt.runs.run import Run
+from nmt.runs.run import BEST, Run
 from nmt.search.rules import Rule
 from nmt.system.device import AUTO
 from nmt.system.process import num_threads

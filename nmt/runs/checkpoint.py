@@ -12,24 +12,24 @@ import json
 import shutil
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load, save_file
 from torch import Tensor
 
-from nmt.core.errors import RunError, os_advice
+from nmt.core.errors import RunError, os_reason
 from nmt.runs.manifest import (
     MANIFEST,
     METADATA,
-    has_manifest,
+    Manifest,
     read_manifest,
     read_verified,
-    remedy,
     tensor_file,
-    write_file,
+    unusable,
     write_manifest,
 )
 from nmt.system.files import MAX_JSON_BYTES, atomic_folder, parse_json, sibling_folders
@@ -66,10 +66,10 @@ def save_checkpoint(
         tidy_checkpoint(folder)
         with atomic_folder(folder) as fresh:
             _write(fresh, tensors, metadata)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        reason = os_reason(error) if isinstance(error, OSError) else error
         raise RunError(
-            f"{folder}: cannot write the checkpoint ({error.strerror or error}); the previous one "
-            f"is untouched: {os_advice(error) or 'change the permissions'}, then resume"
+            f"{folder}: cannot write the checkpoint ({reason}); the previous one is untouched"
         ) from error
 
 
@@ -86,20 +86,20 @@ def load_checkpoint(
     Raises:
         RunError: it is missing, damaged, lacks a part, has a part that is too large, or is of
             another format.
+        OSError: a file cannot be read.
     """
     while True:
         before = _generation(folder)
         try:
-            place = _place(folder)
-            return _read(place, read_manifest(place), parts, max_bytes)
-        except RunError:
+            return _read(_place(folder), parts, max_bytes)
+        except (RunError, OSError):
             # A training that is going on may have put a newer one in its place while we read.
             if _generation(folder) == before:
                 raise
 
 
 def update_of(folder: Path) -> int:
-    """The update after which a checkpoint of a training was made.
+    """Return the update after which a checkpoint of a training was made.
 
     Raises:
         RunError: it is missing or damaged.
@@ -108,17 +108,17 @@ def update_of(folder: Path) -> int:
     counters = metadata.get("counters", metadata)
     update = counters.get("update") if isinstance(counters, dict) else None
     if type(update) is not int:
-        raise RunError(f"{folder / METADATA}: does not give the update; {remedy(folder)}")
+        raise unusable(folder / METADATA, "does not give the update")
     return update
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Whether a checkpoint can be looked for here (its files may still be damaged).
+    """Return whether a checkpoint can be looked for here (its files may still be damaged).
 
     Raises:
-        RunError: that cannot be told without the permission to look.
+        OSError: that cannot be known without the permission to look.
     """
-    return has_manifest(_place(folder))
+    return (_place(folder) / MANIFEST).is_file()
 
 
 def delete_checkpoint(folder: Path) -> None:
@@ -143,42 +143,60 @@ def tidy_checkpoint(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _generation(folder: Path) -> list[tuple[int, int] | None]:
-    """What differs as soon as a save has moved one of the folders of a checkpoint."""
-    found: list[tuple[int, int] | None] = []
+def find_misfit(found: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> str | None:
+    """Say which tensor is missing, superfluous, or has another shape or dtype; None: all fit.
+
+    Args:
+        found: by name.
+        needed: by name; the values do not matter, so that they may be on the device "meta".
+    """
+    for name in (*needed, *found):
+        if name not in found:
+            return f"tensor {name!r} is missing"
+        if name not in needed:
+            return f"tensor {name!r} is not part of it"
+        tensor, wanted = found[name], needed[name]
+        if tensor.shape != wanted.shape:
+            return f"tensor {name!r} has the shape {list(tensor.shape)}, not {list(wanted.shape)}"
+        if tensor.dtype != wanted.dtype:
+            return f"tensor {name!r} is {tensor.dtype}, not {wanted.dtype}".replace("torch.", "")
+    return None
+
+
+def find_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """Name the first tensor with a NaN or an infinite number; None: there is none."""
+    return next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
+
+
+def _generation(folder: Path) -> list[tuple[Path, int, int]]:
+    """Return what differs as soon as a save has moved one of the folders of a checkpoint."""
+    found = []
     for place in (folder, *sibling_folders(folder)):
-        try:
+        with suppress(OSError):
             status = place.stat()
-        except OSError:
-            found.append(None)
-        else:
-            found.append((status.st_ino, status.st_ctime_ns))
+            found.append((place, status.st_ino, status.st_ctime_ns))
     return found
 
 
 def _place(folder: Path) -> Path:
-    """Where the newest whole checkpoint of this name is; `folder` itself where there is none."""
-    for candidate in (folder, *sibling_folders(folder)):
-        if has_manifest(candidate):
-            return candidate
-    return folder
+    """Return where the newest whole checkpoint of this name is; `folder` where there is none."""
+    places = (folder, *sibling_folders(folder))
+    return next((place for place in places if (place / MANIFEST).is_file()), folder)
 
 
 def _write(
     folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], metadata: Mapping[str, Any]
 ) -> None:
-    files = {METADATA: write_file(folder / METADATA, json.dumps(metadata, indent=1).encode())}
+    (folder / METADATA).write_bytes(json.dumps(metadata, indent=1).encode())
     aliases: dict[str, dict[str, str]] = {}
     for part, named in tensors.items():
         owners, aliases[part] = _split_aliases(named)
-        name = tensor_file(part)
-        # By Python's own `write`, which says in words why it fails.
-        files[name] = write_file(folder / name, save(owners))
-    write_manifest(folder, files, aliases)
+        save_file(owners, folder / tensor_file(part))
+    write_manifest(folder, aliases)
 
 
 def _split_aliases(named: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors on the CPU without those that are another's twin, and the twins' names."""
+    """Return the tensors on the CPU without those that are another's twin, and the twins' names."""
     owners: dict[str, Tensor] = {}
     aliases: dict[str, str] = {}
     seen: dict[tuple[object, ...], str] = {}
@@ -192,52 +210,47 @@ def _split_aliases(named: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict
     return owners, aliases
 
 
-def _read(
-    folder: Path, manifest: dict[str, Any], parts: Sequence[str] | None, max_bytes: int | None
-) -> Checkpoint:
-    aliases = manifest["aliases"]
-    missing = [part for part in parts or () if part not in aliases]
+def _read(folder: Path, parts: Sequence[str] | None, max_bytes: int | None) -> Checkpoint:
+    manifest = read_manifest(folder)
+    missing = [part for part in parts or () if part not in manifest.aliases]
     if missing:
         raise RunError(
-            f"{folder}: holds no {missing[0]!r}, only {', '.join(aliases)}: it is a checkpoint of "
-            "weights alone; resume from `last`"
+            f"{folder}: holds no {missing[0]!r}, only {', '.join(manifest.aliases)}: it is a "
+            "checkpoint of weights alone; resume from `last`"
         )
     tensors = {
         part: _read_tensors(folder, part, manifest, max_bytes)
-        for part in (aliases if parts is None else parts)
+        for part in (manifest.aliases if parts is None else parts)
     }
     return Checkpoint(tensors, _read_metadata(folder, manifest))
 
 
-def _read_metadata(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    content = read_verified(folder, METADATA, manifest, MAX_JSON_BYTES)
+def _read_metadata(folder: Path, manifest: Manifest) -> dict[str, Any]:
+    content = read_verified(folder / METADATA, manifest, MAX_JSON_BYTES)
     try:
         metadata = parse_json(content)
     except ValueError as error:
-        raise RunError(f"{folder / METADATA}: not JSON ({error}); {remedy(folder)}") from None
+        raise unusable(folder / METADATA, f"not JSON ({error})") from None
     if not isinstance(metadata, dict):
-        raise RunError(f"{folder / METADATA}: must be a JSON object; {remedy(folder)}")
+        raise unusable(folder / METADATA, "must be a JSON object")
     return metadata
 
 
 def _read_tensors(
-    folder: Path, part: str, manifest: dict[str, Any], max_bytes: int | None
+    folder: Path, part: str, manifest: Manifest, max_bytes: int | None
 ) -> dict[str, Tensor]:
-    name = tensor_file(part)
-    content = read_verified(folder, name, manifest, max_bytes)
+    path = folder / tensor_file(part)
+    content = read_verified(path, manifest, max_bytes)
     try:
         tensors = load(content)
         # What reads it takes the last of two tensors of one name.
         parse_json(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
     # A name of a dtype that torch does not have, and a shape that overflows.
     except (SafetensorError, KeyError, RuntimeError, ValueError, OverflowError) as error:
-        raise RunError(
-            f"{folder / name}: not a valid safetensors file ({error}); {remedy(folder)}"
-        ) from None
-    for alias, owner in manifest["aliases"][part].items():
+        raise unusable(path, f"not a valid safetensors file ({error})") from None
+    aliases = manifest.aliases[part]
+    for alias, owner in aliases.items():
         if owner not in tensors or alias in tensors:
-            raise RunError(
-                f"{folder / MANIFEST}: {alias!r} is an alias of {owner!r}, which does not fit the "
-                f"tensors of {name}; {remedy(folder)}"
-            )
-    return tensors | {a: tensors[owner] for a, owner in manifest["aliases"][part].items()}
+            reason = f"{alias!r} is an alias of {owner!r}, which does not fit {path.name}"
+            raise unusable(folder / MANIFEST, reason)
+    return tensors | {alias: tensors[owner] for alias, owner in aliases.items()}

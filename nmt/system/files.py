@@ -8,8 +8,8 @@ content until the new one is complete. Names in the same folder:
     NAME.old        the previous folder, for the moment between two renames
 
 What strangers may have written is read only from regular files of bounded size: a named pipe would
-block, a device never ends, and a sparse file of 20 GB is made in an instant. Each is refused as an
-`OSError` whose `strerror` says what it is, as an error of the system does.
+block, a device never ends, and a sparse file of 20 GB is made in an instant. Each is refused by an
+`OSError`, as the system refuses files.
 """
 
 import errno
@@ -28,13 +28,6 @@ from typing import Any, Final
 
 MAX_JSON_BYTES: Final = 2**22
 """Default limit of a JSON file: parsed, the worst that fits takes about 100 MB of memory."""
-
-_KINDS: Final = {
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFSOCK: "a socket",
-}
 
 _MARK: Final = b"sealed by nmt, SHA-256 "
 _BLANK: Final = b"0" * 64
@@ -115,10 +108,8 @@ def lock(descriptor: int) -> bool:
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return not isinstance(error, BlockingIOError)
     return True
 
 
@@ -160,26 +151,21 @@ def open_regular(path: Path, max_bytes: int | None = None) -> BufferedReader:
             is too large; `strerror` says which.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - the caller closes it
     except ValueError:  # a NUL or half a surrogate pair in the name
         raise OSError(errno.EINVAL, "not a valid file name", str(path)) from None
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            raise _refusal(path, "a socket, not a regular file") from None
-        raise
-    try:
-        status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(status.st_mode):
-            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-            raise _refusal(path, f"{kind}, not a regular file")
-        if max_bytes is not None and status.st_size > max_bytes:
-            raise _too_large(path, max_bytes)
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    if max_bytes is not None and status.st_size > max_bytes:
+        file.close()
+        raise _too_large(path, max_bytes)
+    return file
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def read_regular(path: Path, max_bytes: int) -> bytes:
@@ -213,10 +199,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("a key is there twice")
     return found
-
-
-def _refusal(path: Path, reason: str) -> OSError:
-    return OSError(errno.EINVAL, reason, str(path))
 
 
 def _too_large(path: Path, max_bytes: int) -> OSError:

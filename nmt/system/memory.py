@@ -4,6 +4,7 @@ import os
 import re
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,8 @@ def free_memory(device: torch.device) -> int:
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
     found = re.search(r"^MemAvailable:\s+(\d+) kB", _read(_MEMORY), re.MULTILINE)
-    free = int(found[1]) * 1024 if found else _physical() // 2
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    free = int(found[1]) * 1024 if found else physical // 2
     limit = _read(_LIMIT).strip()
     if limit.isdecimal():
         free = min(free, int(limit) - int(_read(_USED).strip() or 0) + _cached_files())
@@ -37,10 +39,8 @@ def reset_peak_memory(device: torch.device) -> int:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
-    try:
+    with suppress(OSError):  # another system: what was in use before counts as well
         _CLEAR.write_text("5")
-    except OSError:  # another system: what was in use before counts as well
-        return peak_memory(device)
     return peak_memory(device)
 
 
@@ -59,10 +59,6 @@ def _cached_files() -> int:
     """Return the part of the memory of a container that the system can drop, such as files read."""
     found = re.findall(r"^(?:in)?active_file (\d+)$", _read(_USED_FOR), re.MULTILINE)
     return sum(map(int, found))
-
-
-def _physical() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _read(path: Path) -> str:

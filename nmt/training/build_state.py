@@ -10,7 +10,7 @@ from nmt.data.loader import DataLoader
 from nmt.distributed.process_group import ProcessGroup
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import Checkpoint
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.training.build_validator import build_validator
 from nmt.training.divergence import DivergenceDetector
 from nmt.training.early_stopping import MetricTracker

@@ -13,7 +13,7 @@ from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import load_dictionary, load_shortlist
 from nmt.inference.translator import Translator
 from nmt.nn.model import Model
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.training.prepare_data import PreparedData
 from nmt.training.validation import Validator
 

@@ -8,7 +8,7 @@ from typing import Final
 from nmt.core.console import format_duration
 from nmt.core.errors import UserError
 from nmt.runs.checkpoint import is_checkpoint
-from nmt.runs.directory import BEST
+from nmt.runs.run import BEST
 from nmt.system.files import write_text
 from nmt.training.early_stopping import MetricTracker
 from nmt.training.rank_checks import require_same_weights

@@ -17,8 +17,7 @@ from nmt.core.errors import ConfigError, RunError
 from nmt.data.formats.corpus import read_pairs
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import is_checkpoint
-from nmt.runs.directory import BEST, RunDirectory
-from nmt.runs.run import Run
+from nmt.runs.run import BEST, Run, RunDirectory
 from nmt.text.reader import SourceReader, count_tokens
 from nmt.text.storage import save_tokenizer
 from nmt.text.tokenizer import Tokenizer

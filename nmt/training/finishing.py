@@ -13,7 +13,7 @@ from nmt.config.experiment import Config
 from nmt.data.formats.corpus import read_pairs
 from nmt.evaluation.metric_base import Score
 from nmt.inference.translator import Translator
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.system.files import write_text
 from nmt.training.optim.checkpoint_averaging import keep_average_if_better
 from nmt.training.signals import Interruption

@@ -11,11 +11,11 @@ from typing import Final
 from nmt.build.data import build_corpus
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config
-from nmt.core.errors import RunError, os_reason
+from nmt.core.errors import RunError
 from nmt.data.batching import Shard
 from nmt.data.formats.corpus import read_pairs
 from nmt.distributed.process_group import ProcessGroup
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.training.build_state import build_state
 from nmt.training.logs.reporter import log_to_file
 from nmt.training.prepare_data import PreparedData, prepare_data, resolve_auto
@@ -89,7 +89,8 @@ def create_run(
     A run that is there is deleted when nothing is left that can be refused.
     """
     try:
-        with _staging_folder(run.path) as name:
+        # In the folder of the run, so that moving from there copies nothing.
+        with tempfile.TemporaryDirectory(prefix=_STAGING, dir=run.path) as name:
             staging = RunDirectory(Path(name))
             data = prepare_aside(config, staging, group)
             RunDirectory.create(run.path, overwrite=overwrite)
@@ -146,11 +147,3 @@ def _read_held_out(config: Config, data: PreparedData | None = None) -> None:
         for source, _ in read_pairs(build_corpus(corpus)) if corpus is not None else ():
             if data is not None:
                 data.tokenizers.source.encode(source)
-
-
-def _staging_folder(folder: Path) -> "tempfile.TemporaryDirectory[str]":
-    """Make it in the folder of the run, so that moving from there copies nothing."""
-    try:
-        return tempfile.TemporaryDirectory(prefix=_STAGING, dir=folder)
-    except OSError as error:
-        raise RunError(f"{folder}: cannot write in this folder: {os_reason(error)}") from None

@@ -17,8 +17,7 @@ from nmt.data.batching import UNSHARDED, Shard
 from nmt.data.loader import DataLoader
 from nmt.evaluation.bleu_tokenizers import AUTO
 from nmt.inference.shortlist import save_lexicon
-from nmt.runs.directory import RunDirectory
-from nmt.runs.run import Run
+from nmt.runs.run import Run, RunDirectory
 from nmt.system.device import resolve_device, resolve_precision
 from nmt.training.batch_size_probing import probe_batch_tokens
 from nmt.training.data_warnings import (

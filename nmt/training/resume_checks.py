@@ -13,7 +13,7 @@ from nmt.core.errors import ConfigError, RunError
 from nmt.data.cache import sha256
 from nmt.data.loader import DataLoader
 from nmt.runs.checkpoint import is_checkpoint
-from nmt.runs.directory import BEST, LAST, RunDirectory
+from nmt.runs.run import BEST, LAST, RunDirectory
 from nmt.training.early_stopping import MetricTracker
 from nmt.training.logs.metrics_file import has_validations
 

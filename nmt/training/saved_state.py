@@ -14,11 +14,9 @@ from nmt.build.model import build_empty, load_weights
 from nmt.build.tokenizers import load_tokenizers
 from nmt.config.experiment import Config
 from nmt.core.errors import RunError
-from nmt.core.tensor_checks import find_misfit
-from nmt.runs.checkpoint import Checkpoint
-from nmt.runs.directory import LAST, RunDirectory
+from nmt.runs.checkpoint import Checkpoint, find_misfit
 from nmt.runs.manifest import METADATA
-from nmt.runs.run import Run
+from nmt.runs.run import LAST, Run, RunDirectory
 
 _Count = Annotated[int, Ge(0)]
 

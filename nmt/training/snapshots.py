@@ -14,7 +14,7 @@ from nmt.runs.checkpoint import (
     save_checkpoint,
     tidy_checkpoint,
 )
-from nmt.runs.directory import BEST, RunDirectory
+from nmt.runs.run import BEST, RunDirectory
 
 # A save in progress, or cut short, has an ending after the name (see `nmt.runs.checkpoint`).
 _STEP: Final = re.compile(r"step-(0|[1-9][0-9]*)(\.new|\.old)?$")

@@ -12,7 +12,7 @@ from nmt.data.loader import DataLoader
 from nmt.distributed.process_group import ProcessGroup
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import Checkpoint, save_checkpoint
-from nmt.runs.directory import LAST, RunDirectory
+from nmt.runs.run import LAST, RunDirectory
 from nmt.training.divergence import DivergenceDetector
 from nmt.training.early_stopping import MetricTracker
 from nmt.training.logs.reporter import Reporter

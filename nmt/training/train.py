@@ -15,7 +15,7 @@ from nmt.data.batching import Shard
 from nmt.distributed.process_group import LostProcessError, ProcessGroup
 from nmt.evaluation.metric_base import Score
 from nmt.runs.checkpoint import Checkpoint, is_checkpoint
-from nmt.runs.directory import LAST, RunDirectory
+from nmt.runs.run import LAST, RunDirectory
 from nmt.training.build_state import build_state
 from nmt.training.build_validator import describe_validation
 from nmt.training.callbacks import log_start, reason_to_stop

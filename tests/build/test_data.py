@@ -9,7 +9,7 @@ import torch
 from nmt.build import data
 from nmt.build.tokenizers import build_tokenizers
 from nmt.config.experiment import Config
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.text.tokenizer import Normalizer
 from nmt.text.words import WordTrainer
 

@@ -9,8 +9,7 @@ from nmt.build.tokenizers import build_tokenizers, load_tokenizers
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config
 from nmt.core.errors import ConfigError, RunError
-from nmt.runs.directory import RunDirectory
-from nmt.runs.run import Run
+from nmt.runs.run import Run, RunDirectory
 
 
 def spm_model(path: Path, **options: Any) -> Path:

@@ -445,9 +445,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert "cannot be read: " in refused(tmp_path / ("x" * 300))
     assert "cannot be read: not a valid file name" in refused(tmp_path / "x\0y")
     os.mkfifo(tmp_path / "pipe.yaml")
-    assert refused(tmp_path / "pipe.yaml") == (
-        "pipe.yaml: cannot be read: a named pipe, not a regular file"
-    )
+    assert refused(tmp_path / "pipe.yaml") == ("pipe.yaml: cannot be read: not a regular file")
     with (tmp_path / "sparse.yaml").open("wb") as file:
         file.truncate(20 * 10**9)
     assert refused(tmp_path / "sparse.yaml") == (

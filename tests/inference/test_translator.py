@@ -30,7 +30,7 @@ from nmt.inference.loading import load_dictionary
 from nmt.inference.translator import ExtraOutputs, Input, Translator
 from nmt.nn.layers import int8
 from nmt.runs.checkpoint import save_checkpoint
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.rules import Rule
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer

@@ -349,13 +349,13 @@ def test_a_configuration_without_permission(nmt: Any, in_trained: Path, forbid: 
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("runs", "runs/tiny: no permission to look at it"),
-        ("runs/tiny", "runs/tiny: no permission to read it"),
-        ("runs/tiny/config.yaml", "runs/tiny/config.yaml: no permission to read it"),
-        ("runs/tiny/tokenizer", "runs/tiny/tokenizer/shared: no permission to look at it"),
+        ("runs", "runs/tiny: Permission denied"),
+        ("runs/tiny", "runs/tiny: Permission denied"),
+        ("runs/tiny/config.yaml", "runs/tiny/config.yaml: Permission denied"),
+        ("runs/tiny/tokenizer", "runs/tiny/tokenizer/shared: Permission denied"),
         ("runs/tiny/tokenizer/source", "runs/tiny/tokenizer/source/tokenizer.json: "),
-        ("runs/tiny/checkpoints", "runs/tiny/checkpoints/best: no permission to look into"),
-        ("runs/tiny/checkpoints/best", "runs/tiny/checkpoints/best: no permission to look into"),
+        ("runs/tiny/checkpoints", "runs/tiny/checkpoints/best: Permission denied"),
+        ("runs/tiny/checkpoints/best", "checkpoints/best/manifest.json: Permission denied"),
         ("runs/tiny/checkpoints/best/model.safetensors", "best/model.safetensors"),
     ],
 )
@@ -374,7 +374,7 @@ def test_training_in_a_run_without_permission(
 ) -> None:
     forbid(path)
     arguments = [] if flag is None else [flag]
-    nmt("train", "tiny.yaml", *arguments).assert_refused("runs/tiny", "no permission")
+    nmt("train", "tiny.yaml", *arguments).assert_refused("runs/tiny", "Permission denied")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.subword_epochs import EpochTokens, draw_epoch
 from nmt.distributed.process_group import LostProcessError
 from nmt.inference.translator import Translator
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.training import new_run, train as training
 from nmt.training.logs.metrics_file import MetricsFile
 from nmt.training.signals import Interrupted

@@ -16,7 +16,7 @@ from nmt.core.batch import Batch, LocalUpdate, make_batch
 from nmt.distributed.process_group import ProcessGroup
 from nmt.evaluation.metric_base import Score
 from nmt.runs.checkpoint import Checkpoint
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.text.tokenizer import Normalizer
 from nmt.text.words import WordTrainer
 from nmt.training.build_state import build_state

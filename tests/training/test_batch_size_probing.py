@@ -16,7 +16,7 @@ from nmt.data.batching import Shard
 from nmt.data.encoded_corpus import EncodedCorpus, EncodedSide
 from nmt.data.filters import FilterReport
 from nmt.data.ragged import RaggedArray
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.system import memory
 from nmt.training import batch_size_probing
 from nmt.training.batch_size_probing import fitting_tokens

@@ -16,7 +16,7 @@ from nmt.config.experiment import Config
 from nmt.config.file import load_config
 from nmt.inference.translator import Translator
 from nmt.runs.checkpoint import load_checkpoint
-from nmt.runs.directory import BEST, RunDirectory
+from nmt.runs.run import BEST, RunDirectory
 from nmt.training.build_state import build_state
 from nmt.training.build_validator import describe_validation
 from nmt.training.logs import reporter

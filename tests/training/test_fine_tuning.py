@@ -10,8 +10,7 @@ from nmt.build.tokenizers import Tokenizers, build_tokenizers, load_tokenizers
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config
 from nmt.core.errors import ConfigError
-from nmt.runs.directory import RunDirectory
-from nmt.runs.run import Run
+from nmt.runs.run import Run, RunDirectory
 from nmt.training import fine_tuning
 from nmt.training.fine_tuning import copy_pretrained_tokenizers, log_differences
 

@@ -8,7 +8,7 @@ import yaml
 from nmt.cli.main import main
 from nmt.config.file import load_config
 from nmt.core.errors import UserError
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.training.train import train
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from nmt.config.experiment import Config
 from nmt.core.errors import ConfigError, RunError
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.training.resume_checks import require_same, require_same_data
 
 

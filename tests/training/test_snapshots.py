@@ -2,7 +2,7 @@ from pathlib import Path
 
 import torch
 
-from nmt.runs.directory import RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.training.snapshots import Snapshots
 
 
