@@ -162,7 +162,7 @@ def require_textbook(model: Any) -> None:
     from nmt.nn.attention.attention import Attention
     from nmt.nn.attention.scores.additive import AdditiveScore
     from nmt.nn.decoders.bahdanau import BahdanauDecoder
-    from nmt.nn.recurrent.recurrent import GRU
+    from nmt.nn.recurrent.gru import GRU
 
     decoder = model.decoder
     attention = decoder.attention

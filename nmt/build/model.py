@@ -14,12 +14,12 @@ from nmt.core.errors import ConfigError, RunError
 from nmt.nn.attention.attention import Attention, BaseAttention, FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
 from nmt.nn.decoders.decoder import Decoder, DecoderParts, LayerOptions
-from nmt.nn.encoders.encoder import RecurrentEncoder
+from nmt.nn.encoders.encoder import Encoder
 from nmt.nn.encoders.grid import GridEmbedding, GridEncoder
-from nmt.nn.layers.embedding import WordEmbedding
-from nmt.nn.layers.initialization import WithoutNormal
+from nmt.nn.encoders.recurrent import RecurrentEncoder
+from nmt.nn.layers import WithoutNormal, WordEmbedding
 from nmt.nn.model import Model
-from nmt.nn.recurrent.recurrent import Cell
+from nmt.nn.recurrent.cell import Cell
 from nmt.runs.checkpoint import (
     Checkpoint,
     find_misfit,
@@ -51,7 +51,7 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
     )
     target_embedding = embed(target_size)
     source_embedding: WordEmbedding | GridEmbedding
-    encoder: RecurrentEncoder | GridEncoder
+    encoder: Encoder
     if isinstance(config.encoder, GridEncoderConfig):
         source_embedding, encoder = _build_grid_encoder(config.encoder)
     else:

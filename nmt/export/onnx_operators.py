@@ -9,7 +9,7 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 
-from nmt.nn.layers.int8 import INT8_MAX, MIN_SCALE
+from nmt.nn.int8 import INT8_MAX, MIN_SCALE
 
 RUNTIME: Final = "com.microsoft"
 """The domain of the operators that ONNX Runtime alone has."""
@@ -67,7 +67,7 @@ def _operators() -> Any:
 
 
 def _int8_product(rows: Any, values: Any, scales: Any) -> Any:
-    """`nmt.nn.layers.int8.int8_product`."""
+    """`nmt.nn.int8.int8_product`."""
     op = _operators()
     last = op.Constant(value_ints=[-1])
     largest = op.ReduceMax(op.Abs(rows), last, keepdims=1)

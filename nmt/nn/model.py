@@ -14,12 +14,10 @@ from nmt.core.coverage import Coverage
 from nmt.nn.attention.alignments.alignment import SampledAlignment
 from nmt.nn.bridge import Bridge
 from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderState
-from nmt.nn.encoders.encoder import EncoderOutput, RecurrentEncoder, length_mask
-from nmt.nn.encoders.grid import GridEmbedding, GridEncoder
-from nmt.nn.layers.dropout import Dropout
-from nmt.nn.layers.embedding import WordEmbedding
-from nmt.nn.layers.initialization import initialize_linear
-from nmt.nn.layers.int8 import Int8Linear, quantize
+from nmt.nn.encoders.encoder import Encoder, EncoderOutput
+from nmt.nn.encoders.grid import GridEmbedding
+from nmt.nn.int8 import Int8Linear, quantize
+from nmt.nn.layers import Dropout, WordEmbedding, initialize_linear
 from nmt.nn.shapes import Lengths, Source
 
 Projection = Callable[[Tensor], Tensor]
@@ -59,7 +57,7 @@ class Model(nn.Module):
         self,
         source_embedding: WordEmbedding | GridEmbedding,
         target_embedding: WordEmbedding,
-        encoder: RecurrentEncoder | GridEncoder,
+        encoder: Encoder,
         bridge: Bridge,
         decoder: Decoder,
         output_size: int,
@@ -99,7 +97,8 @@ class Model(nn.Module):
 
     def encode(self, source: Source, lengths: Lengths) -> EncoderOutput:
         """Read the source, padded on the right."""
-        mask = length_mask(lengths, source.shape[1])
+        positions = torch.arange(source.shape[1], device=lengths.device)
+        mask = positions < lengths.unsqueeze(1)
         encoded: EncoderOutput = self.encoder(self.source_embedding(source), mask)
         return encoded
 

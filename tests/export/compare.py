@@ -25,7 +25,7 @@ from nmt.export.exported_translator import read_hypotheses
 from nmt.export.graphs import ShortlistGraph
 from nmt.export.onnx_graph import make_graph
 from nmt.inference.shortlist import Shortlist
-from nmt.nn.layers import int8 as quantization
+from nmt.nn import int8 as quantization
 from nmt.nn.model import Model
 from nmt.search.beam import BeamSearch
 from nmt.search.hypothesis import Hypothesis

@@ -15,7 +15,7 @@ from nmt.export.graphs import ShortlistGraph
 from nmt.export.onnx_graph import _share
 from nmt.export.onnx_operators import operators
 from nmt.inference.shortlist import Shortlist
-from nmt.nn.layers.int8 import Int8Weight, int8_product
+from nmt.nn.int8 import Int8Weight, int8_product
 from nmt.word_alignment.ibm1 import Lexicon
 
 

@@ -17,7 +17,7 @@ from nmt.core.special_tokens import EOS, PAD, SPECIAL_SYMBOLS
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.shortlist import Shortlist, load_lexicon, save_lexicon
 from nmt.nn.ensemble import Ensemble
-from nmt.nn.layers.int8 import Int8Linear
+from nmt.nn.int8 import Int8Linear
 from nmt.runs.run import RunDirectory
 from nmt.search.request import Constraints
 from nmt.text.tokenizer import Normalizer

@@ -28,7 +28,7 @@ from nmt.inference import length_batching
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import load_dictionary
 from nmt.inference.translator import ExtraOutputs, Input, Translator
-from nmt.nn.layers import int8
+from nmt.nn import int8
 from nmt.runs.checkpoint import save_checkpoint
 from nmt.runs.run import RunDirectory
 from nmt.search.hypothesis import Hypothesis

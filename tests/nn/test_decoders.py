@@ -17,7 +17,9 @@ from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderParts, LayerO
 from nmt.nn.decoders.gnmt import GNMTDecoder
 from nmt.nn.decoders.luong import LuongDecoder
 from nmt.nn.decoders.sutskever import SutskeverDecoder
-from nmt.nn.recurrent.recurrent import GRU, LSTM, Cell
+from nmt.nn.recurrent.cell import Cell
+from nmt.nn.recurrent.gru import GRU
+from nmt.nn.recurrent.lstm import LSTM
 
 BATCH, STEPS, SOURCES = 2, 3, 4
 EMBEDDING, HIDDEN, VALUE, OUTPUT = 3, 4, 5, 6

@@ -10,7 +10,7 @@ from nmt.config.model import ModelConfig
 from nmt.core.batch import Batch, make_batch
 from nmt.core.tensor_tree import repeat, select
 from nmt.nn.ensemble import Ensemble, Space
-from nmt.nn.layers.int8 import Int8Linear
+from nmt.nn.int8 import Int8Linear
 from nmt.nn.model import Model
 
 VOCABULARY = 11

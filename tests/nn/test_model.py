@@ -25,10 +25,10 @@ from nmt.nn.decoders.conditional import ConditionalDecoder
 from nmt.nn.decoders.decoder import Decoder, DecoderParts, LayerOptions
 from nmt.nn.decoders.luong import LuongDecoder
 from nmt.nn.decoders.table import DECODERS
-from nmt.nn.encoders.encoder import RecurrentEncoder
-from nmt.nn.layers.embedding import WordEmbedding
+from nmt.nn.encoders.recurrent import RecurrentEncoder
+from nmt.nn.layers import WordEmbedding
 from nmt.nn.model import Model, ModelOutput
-from nmt.nn.recurrent.recurrent import GRU
+from nmt.nn.recurrent.gru import GRU
 from nmt.nn.recurrent.table import CELLS
 
 VOCABULARY, EMBEDDING, HIDDEN, STATE = 13, 4, 5, 6
@@ -368,6 +368,12 @@ def test_tied_weights_are_one_parameter() -> None:
         tie_projection=False,
     )
     assert loose.projection.weight is not model.target_embedding.table.weight
+
+
+def test_the_mask_of_the_encoder_is_true_at_real_tokens() -> None:
+    encoded = make_model().encode(torch.full((3, 3), 5), torch.tensor([1, 3, 0]))
+    expected = [[True, False, False], [True, True, True], [False, False, False]]
+    assert encoded.mask.tolist() == expected
 
 
 def test_logits_start_near_zero() -> None:

@@ -16,7 +16,7 @@ from nmt.nn.attention.attention import (
     BaseAttention,
     Memory,
 )
-from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.layers import initialize_linear
 from nmt.nn.shapes import Hidden, Inputs, Mask, Queries, Values
 
 

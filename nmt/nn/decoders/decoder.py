@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from nmt.core.coverage import Coverage
 from nmt.nn.attention.alignments.alignment import SampledAlignment
 from nmt.nn.attention.attention import AnyAttentionState, AnyMemory, BaseAttention
-from nmt.nn.layers.dropout import Dropout
-from nmt.nn.recurrent.recurrent import Cell
+from nmt.nn.layers import Dropout
+from nmt.nn.recurrent.cell import Cell
 from nmt.nn.shapes import Embedded
 
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from nmt.nn.attention.attention import AttentionOutput
 from nmt.nn.decoders.decoder import DecoderParts
 from nmt.nn.decoders.stepwise import StepState, StepwiseDecoder
-from nmt.nn.layers.initialization import initialize_linear
-from nmt.nn.recurrent.recurrent import Cell
+from nmt.nn.layers import initialize_linear
+from nmt.nn.recurrent.cell import Cell
 from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden
 
 

@@ -10,7 +10,7 @@ from nmt.nn.attention.attention import AttentionOutput
 from nmt.nn.decoders.decoder import DecoderOutput, DecoderParts, DecoderState
 from nmt.nn.decoders.stepwise import StepState, StepwiseDecoder
 from nmt.nn.fused.luong import FusedLuong
-from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.layers import initialize_linear
 from nmt.nn.shapes import Contexts, Embedded, Gates
 
 

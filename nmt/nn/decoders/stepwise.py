@@ -11,7 +11,7 @@ from torch.autograd import Function
 from nmt.nn.attention.attention import AnyAttentionState, AnyMemory, AttentionOutput
 from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderParts, DecoderState
 from nmt.nn.fused.decoder import run_fused
-from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.layers import initialize_linear
 from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden
 
 

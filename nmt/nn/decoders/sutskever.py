@@ -8,7 +8,7 @@ from torch import nn
 
 from nmt.nn.attention.attention import AttentionOutput
 from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderParts, DecoderState
-from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.layers import initialize_linear
 from nmt.nn.shapes import Embedded
 
 

@@ -4,9 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.nn.encoders.encoder import EncoderOutput
-from nmt.nn.layers.dropout import Dropout
-from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.encoders.encoder import Encoder, EncoderOutput
+from nmt.nn.layers import Dropout, initialize_linear
 from nmt.nn.shapes import Mask, Values
 
 
@@ -35,7 +34,7 @@ class GridEmbedding(nn.Module):
         return torch.tanh(self.features(features) + self.rows(row) + self.columns(column))
 
 
-class GridEncoder(nn.Module):
+class GridEncoder(Encoder):
     """The memory of a grid is the vectors of its cells; its summary is their mean.
 
     Args:

@@ -8,10 +8,10 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from nmt.nn.fused.attention_tape import AttentionTape
-from nmt.nn.fused.cell_tape import CellTape
 from nmt.nn.fused.decoder import JointProjection, restore_tapes, save_tapes
 from nmt.nn.fused.matmul import addmm, addmm_, weight_gradient
 from nmt.nn.fused.score_tape import ScoreTape
+from nmt.nn.recurrent.cell import CellTape
 
 
 class FusedConditional(Function):

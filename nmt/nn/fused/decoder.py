@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.autograd import Function
 
 from nmt.nn.fused.attention_tape import AttentionInputs, AttentionTape
-from nmt.nn.fused.cell_tape import CellTape
 from nmt.nn.fused.matmul import addmm, addmm_
+from nmt.nn.recurrent.cell import CellTape
 
 
 def run_fused(

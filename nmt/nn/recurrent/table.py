@@ -2,8 +2,11 @@
 
 from typing import Final
 
-from nmt.nn.recurrent.recurrent import GRU, LSTM, Cell
-from nmt.nn.recurrent.variants import DeepGRU, LayerNormGRU, LayerNormLSTM, PlainRNN
+from nmt.nn.recurrent.cell import Cell
+from nmt.nn.recurrent.gru import GRU, DeepGRU
+from nmt.nn.recurrent.layer_norm import LayerNormGRU, LayerNormLSTM
+from nmt.nn.recurrent.lstm import LSTM
+from nmt.nn.recurrent.rnn import PlainRNN
 
 CELLS: Final[dict[str, type[Cell]]] = {
     "gru": GRU,

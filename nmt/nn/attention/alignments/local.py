@@ -8,7 +8,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput, masked_softmax
-from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.layers import initialize_linear
 from nmt.nn.shapes import Mask, Queries, Scores
 
 

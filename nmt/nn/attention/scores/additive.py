@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nmt.nn.attention.scores.score import Score
 from nmt.nn.fused.score_tape import AdditiveTape, ScoreTape
-from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.layers import initialize_linear
 from nmt.nn.shapes import Inputs, Keys, Queries, Scores
 
 

@@ -6,7 +6,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from nmt.nn.attention.scores.score import Score
-from nmt.nn.layers.initialization import initialize_linear
+from nmt.nn.layers import initialize_linear
 from nmt.nn.shapes import Inputs, Keys, Queries, Scores
 
 _MASKED = -1e4

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nmt.core.errors import ConfigError
 from nmt.nn.attention.scores.additive import AdditiveScore
 from nmt.nn.fused.score_tape import ScoreTape
-from nmt.nn.layers.initialization import (
+from nmt.nn.layers import (
     initialize_hidden_gates,
     initialize_input_gates,
     initialize_linear,

@@ -124,15 +124,6 @@ def _shape(rows: Tensor, values: Tensor, scales: Tensor) -> Tensor:
     return rows.new_empty(rows.shape[0], scales.shape[0])
 
 
-def linear(
-    inputs: Float[Tensor, "*R K"], weight: Tensor | Int8Weight, bias: Float[Tensor, " N"]
-) -> Float[Tensor, "*R N"]:
-    """``W x + b``, whatever the weight is made of."""
-    if isinstance(weight, Int8Weight):
-        return weight.multiply(inputs, bias)
-    return nn.functional.linear(inputs, weight, bias)
-
-
 def quantize(module: nn.Module) -> None:
     """Put weights of 8 bits in the place of those of the layers and cells in a module, for good.
 

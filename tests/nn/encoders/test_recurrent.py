@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.nn.encoders.encoder import RecurrentEncoder, length_mask
-from nmt.nn.recurrent.recurrent import GRU
+from nmt.nn.encoders.recurrent import RecurrentEncoder
+from nmt.nn.recurrent.gru import GRU
 from nmt.nn.recurrent.table import CELLS
 
 
@@ -112,8 +112,3 @@ def test_each_sentence_has_a_recurrent_dropout_mask_of_its_own() -> None:
     torch.testing.assert_close(one[0, :50], other[0, :50])
     assert not torch.isclose(one[1:, :50], other[1:, :50]).all(0).any()
     assert not torch.isclose(one[:2, 50:], other[:2, 50:]).all(0).any()
-
-
-def test_length_mask_is_true_at_real_tokens() -> None:
-    mask = length_mask(torch.tensor([1, 3, 0]), 3)
-    assert mask.tolist() == [[True, False, False], [True, True, True], [False, False, False]]

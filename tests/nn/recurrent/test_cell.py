@@ -2,9 +2,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.nn.recurrent.recurrent import GRU, LSTM, Cell
+from nmt.nn.recurrent.cell import Cell
+from nmt.nn.recurrent.gru import GRU, DeepGRU
+from nmt.nn.recurrent.layer_norm import LayerNormGRU, LayerNormLSTM
+from nmt.nn.recurrent.lstm import LSTM
+from nmt.nn.recurrent.rnn import PlainRNN
 from nmt.nn.recurrent.table import CELLS
-from nmt.nn.recurrent.variants import DeepGRU, LayerNormGRU, LayerNormLSTM, PlainRNN
 
 BATCH, STEPS, INPUT, HIDDEN = 3, 6, 4, 5
 MASK = torch.arange(STEPS) < torch.tensor([[6], [3], [1]])

@@ -1,0 +1,140 @@
+"""Layers that the parts of a model share, and how their parameters start, with the reasons."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from nmt.core.special_tokens import PAD
+
+_LANES = 4
+"""16-bit numbers in one 64-bit draw."""
+
+
+class Dropout(nn.Module):
+    """Zeroes numbers at random and scales up the rest, only in training (Srivastava 2014).
+
+    On a CPU torch draws one random number for each element, which costs as much as a matrix
+    product does. Here one draw of 64 bits serves four elements, so the probability is rounded to
+    a multiple of 1/65536.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, inputs: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
+        """The inputs with about `probability` of the numbers zeroed."""
+        if not self.training or self.probability == 0.0:
+            return inputs
+        if inputs.device.type != "cpu":
+            return nn.functional.dropout(inputs, self.probability)
+        return inputs * self._mask(inputs)
+
+    def mask(self, like: Float[Tensor, "*N"]) -> Float[Tensor, "*N"] | None:
+        """What `forward` would multiply with, to be used several times; None: nothing is zeroed.
+
+        One mask for all steps of a sequence is variational dropout (Gal & Ghahramani 2016).
+        """
+        if not self.training or self.probability == 0.0:
+            return None
+        if like.device.type != "cpu":
+            return nn.functional.dropout(torch.ones_like(like), self.probability)
+        return self._mask(like)
+
+    def _mask(self, like: Tensor) -> Tensor:
+        zeroed = min(round(self.probability * 2**16), 2**16 - 1)
+        kept = _draw(like.shape) >= zeroed - 2**15
+        return kept.to(like.dtype) * (2**16 / (2**16 - zeroed))
+
+
+def _draw(shape: torch.Size) -> Tensor:
+    """Uniform int16 numbers."""
+    count = shape.numel()
+    words = torch.empty(-(-count // _LANES), dtype=torch.int64)
+    # The least int64 as lower bound: the default draws from 63 bits, and every fourth lane would
+    # never be negative.
+    words.random_(torch.iinfo(torch.int64).min, None)
+    return words.view(torch.int16)[:count].view(shape)
+
+
+class WordEmbedding(nn.Module):
+    """Looks words up, with dropout on the numbers and on whole words.
+
+    Args:
+        vocabulary_size: V.
+        size: E.
+        dropout: chance that one number of a vector is zeroed.
+        word_dropout: chance that a whole vector is zeroed, so that the model learns not to lean on
+            any one word (Sennrich 2016, WMT). The others are not scaled up: a word is there or not.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        size: int,
+        *,
+        dropout: float = 0.0,
+        word_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.table = nn.Embedding(vocabulary_size, size, padding_idx=PAD)
+        self.dropout = Dropout(dropout)
+        self.word_dropout = word_dropout
+        initialize_embedding(self.table)
+
+    def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T E"]:
+        """The vectors of the words. That of PAD starts at zero; whoever reads it masks it."""
+        vectors: Tensor = self.table(tokens)
+        if self.training and self.word_dropout > 0.0:
+            kept = torch.rand(tokens.shape, device=tokens.device) >= self.word_dropout
+            vectors = vectors * kept.unsqueeze(-1)
+        dropped: Tensor = self.dropout(vectors)
+        return dropped
+
+
+def initialize_embedding(embedding: nn.Embedding) -> None:
+    """Vectors of length about 1, so that a tied output projection starts with logits near 0."""
+    nn.init.normal_(embedding.weight, std=embedding.embedding_dim**-0.5)
+    if embedding.padding_idx is not None:
+        with torch.no_grad():
+            embedding.weight[embedding.padding_idx].zero_()
+
+
+def initialize_linear(linear: nn.Linear) -> nn.Linear:
+    """Draw Glorot-uniform weights, which keep the variance (Glorot & Bengio 2010, eq. 16)."""
+    nn.init.xavier_uniform_(linear.weight)
+    if linear.bias is not None:
+        nn.init.zeros_(linear.bias)
+    return linear
+
+
+def initialize_input_gates(weight: Tensor, num_gates: int) -> None:
+    """Glorot-uniform for each gate by itself, what it reads being an input, a context or another.
+
+    Drawn together, the gates would count as one layer that is `num_gates` times as wide, and each
+    of them would start too small.
+    """
+    for gate in weight.chunk(num_gates):
+        nn.init.xavier_uniform_(gate)
+
+
+def initialize_hidden_gates(weight: Tensor, num_gates: int) -> None:
+    """Orthogonal for each gate by itself.
+
+    An orthogonal recurrent matrix neither shrinks nor blows up what passes through it many times
+    (Saxe 2014). Drawn together, the joint matrix would be orthogonal and no gate's own would.
+    """
+    for gate in weight.chunk(num_gates):
+        nn.init.orthogonal_(gate)
+
+
+class WithoutNormal(TorchFunctionMode):
+    """A context without `normal_`, whose version for the device "meta" takes seconds to import."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function of torch, unless it is that one."""
+        kwargs = kwargs or {}
+        return kwargs["tensor"] if func is nn.init.normal_ else func(*args, **kwargs)

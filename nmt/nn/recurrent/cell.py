@@ -1,0 +1,287 @@
+"""Recurrent cells behind one face, and how to run one over a sequence.
+
+A cell splits its work in two: `project` holds what depends on the inputs only and is computed for
+all steps at once; `forward` is one step. Its state is one tensor `[B Z]`, whatever is in it.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from nmt.nn.fused.matmul import addmm, addmm_, weight_gradient
+from nmt.nn.int8 import Int8Weight
+from nmt.nn.layers import initialize_hidden_gates, initialize_input_gates
+from nmt.nn.shapes import Gates, Hidden, State
+
+_BLOCK_SIZE: Final = 4
+
+
+class Cell(nn.Module, ABC):
+    """One recurrent layer in one direction.
+
+    Args:
+        input_size: I, numbers in one input.
+        hidden_size: H, numbers in one output.
+        num_gates: blocks of H rows in the weights; G is that times H.
+        state_size: Z, numbers in one state.
+    """
+
+    tape: "type[CellTape] | None" = None
+    """Its steps by hand, for whole sequences as one autograd node; None: the plain loop."""
+
+    def __init__(self, input_size: int, hidden_size: int, num_gates: int, state_size: int) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.num_gates = num_gates
+        self.gate_size = num_gates * hidden_size
+        self.state_size = state_size
+        self.weight_input = nn.Parameter(torch.empty(self.gate_size, input_size))
+        self.weight_hidden = nn.Parameter(torch.empty(self.gate_size, hidden_size))
+        self.bias_input = nn.Parameter(torch.zeros(self.gate_size))
+        self.bias_hidden = nn.Parameter(torch.zeros(self.gate_size))
+        initialize_input_gates(self.weight_input, num_gates)
+        initialize_hidden_gates(self.weight_hidden, num_gates)
+
+    @property
+    def slow_path_reason(self) -> str | None:
+        """Why a decoder with this cell has no fast path; None: it has one."""
+        return f"the cell {type(self).__name__}" if self.tape is None else None
+
+    def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
+        """What the inputs add to the gates."""
+        return _linear(inputs, self.weight_input, self.bias_input)
+
+    def project_hidden(self, hidden: Hidden, dropout_mask: Hidden | None) -> Gates:
+        """What the state adds to the gates."""
+        dropped = hidden if dropout_mask is None else hidden * dropout_mask
+        return _linear(dropped, self.weight_hidden, self.bias_hidden)
+
+    def gates_from(self, size: int) -> nn.Module:
+        """A layer `[*N size]` to `[*N G]` by which one more input adds to the gates."""
+        return self._linear_gates(size)
+
+    def _linear_gates(self, size: int) -> nn.Linear:
+        layer = nn.Linear(size, self.gate_size, bias=False)
+        initialize_input_gates(layer.weight, self.num_gates)
+        return layer
+
+    @abstractmethod
+    def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
+        """One step: the next state.
+
+        Args:
+            projected: what the inputs add to the gates.
+            state: before the step.
+            dropout_mask: recurrent dropout; multiplied with the state that the gates read.
+        """
+
+    def hidden(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
+        """What the layer shows of its state."""
+        return state
+
+    def unroll(
+        self,
+        projected: Float[Tensor, "B T G"],
+        state: State,
+        mask: Bool[Tensor, "B T"] | None = None,
+        dropout_mask: Hidden | None = None,
+    ) -> Float[Tensor, "B T Z"]:
+        """Return the states after each step; a masked step leaves the state as it was."""
+        if torch.compiler.is_exporting():
+            if projected.shape[1] != 1:
+                return _unroll_in_graph(self, projected, state, mask, dropout_mask)
+        elif self.tape is not None and dropout_mask is None:
+            weight, bias = self.weight_hidden, self.bias_hidden
+            return fused_unroll(self.tape, projected, state, weight, bias, mask)
+        states = []
+        for step in range(projected.shape[1]):
+            after = self(projected[:, step], state, dropout_mask)
+            state = after if mask is None else torch.where(mask[:, step, None], after, state)
+            states.append(state)
+        return torch.stack(states, dim=1)
+
+
+def _linear(
+    inputs: Float[Tensor, "*R K"], weight: Tensor | Int8Weight, bias: Float[Tensor, " N"]
+) -> Float[Tensor, "*R N"]:
+    """Return ``W x + b``, whatever the weight is made of."""
+    if isinstance(weight, Int8Weight):
+        return weight.multiply(inputs, bias)
+    return nn.functional.linear(inputs, weight, bias)
+
+
+def _unroll_in_graph(
+    cell: Cell,
+    projected: Float[Tensor, "B T G"],
+    state: Float[Tensor, "B Z"],
+    mask: Bool[Tensor, "B T"] | None,
+    dropout_mask: Float[Tensor, "B H"] | None,
+) -> Float[Tensor, "B T Z"]:
+    """Run a cell as one loop of a graph, which serves any number of steps."""
+    from torch._higher_order_ops.scan import scan  # for the exporter only
+
+    if mask is None:
+        mask = projected.new_ones(projected.shape[:2], dtype=torch.bool)
+
+    def step(before: Tensor, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        gates, is_real = inputs
+        after = torch.where(is_real.unsqueeze(1), cell(gates, before, dropout_mask), before)
+        return after, after.clone()
+
+    states: Tensor
+    _, states = scan(step, state, (projected.transpose(0, 1), mask.transpose(0, 1)))
+    return states.transpose(0, 1)
+
+
+class CellTape(ABC):
+    """The steps of a cell: `step` writes down what `backward` needs; time-major.
+
+    Args:
+        states: `[T+1 B Z]`, the state before each step, and after the last.
+        saved: what else is written down of each step.
+    """
+
+    state_width: ClassVar[int]
+    """Z is that times H."""
+    saved_widths: ClassVar[tuple[int, ...]]
+    """The last dimension of each of `saved`, in units of H."""
+
+    def __init__(self, states: Float[Tensor, "T1 B Z"], *saved: Float[Tensor, "T B _"]) -> None:
+        self.states = states
+        self.size = states.shape[2] // self.state_width
+        self._saved = saved
+        self._block_start = len(states)
+        self._block: tuple[Tensor, ...] = ()
+
+    @classmethod
+    def start(cls, num_steps: int, state: State) -> "CellTape":
+        """Return an empty tape for `num_steps` steps from `state`."""
+        batch, state_size = state.shape
+        size = state_size // cls.state_width
+        states = state.new_empty(num_steps + 1, batch, state_size)
+        states[0] = state
+        widths = cls.saved_widths
+        return cls(states, *(state.new_empty(num_steps, batch, n * size) for n in widths))
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return what to save for the backward pass, in the order of the constructor."""
+        return self.states, *self._saved
+
+    @abstractmethod
+    def step(self, t: int, inputs: Gates, hidden: Gates) -> State:
+        """Return the state after step t.
+
+        Args:
+            t: the step.
+            inputs: x, what the inputs add to the gates.
+            hidden: u, what the hidden state adds to the gates.
+        """
+
+    @abstractmethod
+    def backward(self, t: int, d_after: State, d_inputs: Gates, d_hidden: Gates) -> State:
+        """Go back through step t; the last step comes first.
+
+        Args:
+            t: the step.
+            d_after: gradient of the state after it.
+            d_inputs: is filled with the gradient of x.
+            d_hidden: is filled with the gradient of u.
+
+        Returns:
+            The gradient of the state before it without what passes through u; a new tensor.
+        """
+
+    @abstractmethod
+    def _factors_of(self, steps: slice) -> tuple[Tensor, ...]:
+        """Return the factors of the gradients of some steps that depend on the tape only."""
+
+    def _factors(self, t: int) -> tuple[Tensor, ...]:
+        """Return the factors of step t; they are computed for a block of steps at once.
+
+        Some at once is faster than one by one; all at once would be as large as the tape.
+        """
+        if t < self._block_start:
+            self._block = ()
+            self._block_start = max(0, t + 1 - _BLOCK_SIZE)
+            self._block = self._factors_of(slice(self._block_start, t + 1))
+        return tuple(factor[t - self._block_start] for factor in self._block)
+
+    def hidden(self, t: int) -> Hidden:
+        """Return what the gates read of the state before step t."""
+        return self.states[t, :, : self.size]
+
+
+def fused_unroll(
+    cell_tape: type[CellTape],
+    projected: Float[Tensor, "B T G"],
+    state: Float[Tensor, "B Z"],
+    weight: Float[Tensor, "G H"],
+    bias: Float[Tensor, " G"],
+    mask: Bool[Tensor, "B T"] | None,
+) -> Float[Tensor, "B T Z"]:
+    """Return the states of a cell after each step (see `Cell.unroll`).
+
+    Under autocast all of it runs in the precision of `projected`.
+    """
+    dtype = projected.dtype
+    steps = projected.transpose(0, 1).contiguous()
+    real = None if mask is None else mask.t().unsqueeze(-1).to(dtype)
+    with torch.autocast(projected.device.type, enabled=False):
+        states: Tensor = _FusedUnroll.apply(  # type: ignore[no-untyped-call]
+            cell_tape, steps, state.to(dtype), weight.to(dtype), bias.to(dtype), real
+        )
+    return states.transpose(0, 1)
+
+
+class _FusedUnroll(Function):
+    """Time-major: `[T B G]` in, `[T B Z]` out."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        cell_tape: type[CellTape],
+        steps: Tensor,
+        state: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        real: Tensor | None,
+    ) -> Tensor:
+        cell = cell_tape.start(len(steps), state)
+        transposed = weight.t()
+        for t, step in enumerate(steps):
+            # u = h U^T + b
+            after = cell.step(t, step, addmm(bias, cell.hidden(t), transposed))
+            if real is not None:
+                # s' = s + m * (cell(s) - s)
+                torch.lerp(cell.states[t], after, real[t], out=after)
+        ctx.cell_tape = cell_tape
+        ctx.save_for_backward(*cell.tensors(), weight, real)
+        return cell.states[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        *saved, weight, real = ctx.saved_tensors
+        (d_states,) = gradients
+        cell: CellTape = ctx.cell_tape(*saved)
+        d_inputs = weight.new_empty(*d_states.shape[:2], len(weight))
+        d_hidden = torch.empty_like(d_inputs)
+        d_state = torch.zeros_like(d_states[0])
+        for t in range(len(d_states) - 1, -1, -1):
+            d_after = d_state + d_states[t]
+            # d cell(s) = d s' * m
+            d_real = d_after if real is None else d_after * real[t]
+            d_state = cell.backward(t, d_real, d_inputs[t], d_hidden[t])
+            if real is not None:
+                # d s += d s' * (1 - m)
+                d_state += d_after - d_real
+            # d h += d u U
+            addmm_(d_state[:, : cell.size], d_hidden[t], weight)
+        # d U = sum_t d u_t^T h_{t-1}, d b = sum_t d u_t
+        d_weight = weight_gradient(d_hidden, cell.states[:-1, :, : cell.size])
+        return None, d_inputs, d_state, d_weight, d_hidden.sum((0, 1)), None

@@ -1,0 +1,91 @@
+"""Cells whose sums are normalised before their gates (Ba 2016)."""
+
+from abc import abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nmt.nn.recurrent.cell import Cell
+from nmt.nn.recurrent.gru import GRU
+from nmt.nn.recurrent.lstm import LSTM
+from nmt.nn.shapes import Gates, Hidden
+
+
+class _LayerNormCell(Cell):
+    """What the cells share whose sums are normalised before their gates."""
+
+    norm_input: nn.Module
+    norm_hidden: nn.Module
+
+    @abstractmethod
+    def _make_norm(self) -> nn.Module:
+        """Make a normalisation of what goes to the gates."""
+
+    def gates_from(self, size: int) -> nn.Module:
+        """Make a layer by which one more input, of that size, adds to the gates."""
+        return nn.Sequential(self._linear_gates(size), self._make_norm())
+
+    def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
+        """Return what the inputs add to the gates."""
+        normalized: Tensor = self.norm_input(super().project(inputs))
+        return normalized
+
+    def project_hidden(self, hidden: Hidden, dropout_mask: Hidden | None) -> Gates:
+        """Return what the state adds to the gates."""
+        normalized: Tensor = self.norm_hidden(super().project_hidden(hidden, dropout_mask))
+        return normalized
+
+
+class LayerNormGRU(_LayerNormCell, GRU):
+    """A GRU whose sums are normalised before its gates (Ba 2016, eq. 20-22).
+
+    What comes from the input, from a context and from the state have each normalisations of their
+    own: one for both gates together, and one for the candidate.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, fused=False)
+        self.norm_input = self._make_norm()
+        self.norm_hidden = self._make_norm()
+
+    def _make_norm(self) -> nn.Module:
+        return _GRUNorm(self.hidden_size)
+
+
+class _GRUNorm(nn.Module):
+    """Normalises what goes to both gates together, and what goes to the candidate."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.gates = nn.LayerNorm(2 * hidden_size)
+        self.candidate = nn.LayerNorm(hidden_size)
+
+    def forward(self, summed: Float[Tensor, "*N G"]) -> Float[Tensor, "*N G"]:
+        hidden_size = summed.shape[-1] // 3
+        gates, candidate = summed[..., : 2 * hidden_size], summed[..., 2 * hidden_size :]
+        return torch.cat([self.gates(gates), self.candidate(candidate)], dim=-1)
+
+
+class LayerNormLSTM(_LayerNormCell, LSTM):
+    """An LSTM whose sums are normalised before its gates, and its memory before it is squashed.
+
+    (Ba 2016, eq. 29-31.)
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size, fused=False)
+        self.norm_input = norm_input = nn.LayerNorm(self.gate_size)
+        self.norm_hidden = self._make_norm()
+        self.norm_memory = nn.LayerNorm(hidden_size)
+        with torch.no_grad():
+            # The norm would cancel the bias of the forget gate: it belongs after the norm.
+            norm_input.bias.copy_(self.bias_input)
+            self.bias_input.zero_()
+
+    def _make_norm(self) -> nn.Module:
+        return nn.LayerNorm(self.gate_size)
+
+    def squash(self, memory: Hidden) -> Hidden:
+        """Return the memory as it goes to the output gate."""
+        return torch.tanh(self.norm_memory(memory))

@@ -1,0 +1,111 @@
+"""Long short-term memory."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nmt.nn.recurrent.cell import Cell, CellTape
+from nmt.nn.shapes import Gates, Hidden, State
+
+
+class LSTM(Cell):
+    """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers 2000).
+
+    ``i, f, o = sigmoid(x + U h)``, ``g = tanh(x_g + U_g h)``, ``c' = f * c + i * g``,
+    ``h' = o * tanh(c')``. The state is ``[h c]``. The forget gate starts at a bias of 1, so that
+    the memory is kept until the cell has learnt what to forget (Jozefowicz 2015).
+
+    Args:
+        input_size: numbers in one input.
+        hidden_size: H.
+        fused: run whole sequences as one autograd node; False takes the plain loop.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
+        super().__init__(input_size, hidden_size, num_gates=4, state_size=2 * hidden_size)
+        self.tape = LSTMTape if fused and type(self).forward is LSTM.forward else None
+        with torch.no_grad():
+            self.bias_input[hidden_size : 2 * hidden_size] = 1.0
+
+    def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
+        """One step: the next state."""
+        hidden, memory = state.chunk(2, dim=-1)
+        gates = projected + self.project_hidden(hidden, dropout_mask)
+        input_gate, forget, candidate, output_gate = gates.chunk(4, dim=-1)
+        memory = torch.sigmoid(forget) * memory + torch.sigmoid(input_gate) * torch.tanh(candidate)
+        return torch.cat([torch.sigmoid(output_gate) * self.squash(memory), memory], dim=-1)
+
+    def squash(self, memory: Hidden) -> Hidden:
+        """Return the memory as it goes to the output gate."""
+        return torch.tanh(memory)
+
+    def hidden(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
+        """The half of the state that is shown."""
+        return state[..., : self.hidden_size]
+
+
+class LSTMTape(CellTape):
+    """The steps of a `recurrent.LSTM`; time-major.
+
+    Args:
+        states: `[T+1 B 2H]`, ``[h c]`` before each step, and after the last.
+        gates: `[T B 4H]`, i, f, g and o.
+        squashed: `[T B H]`, ``tanh(c')``.
+    """
+
+    state_width = 2
+    saved_widths = (4, 1)
+
+    def __init__(self, states: Tensor, gates: Tensor, squashed: Tensor) -> None:
+        super().__init__(states, gates, squashed)
+        self.gates, self.squashed = gates, squashed
+
+    def step(self, t: int, inputs: Gates, hidden: Gates) -> Float[Tensor, "B H2"]:
+        """Return the state after step t."""
+        size, after = self.size, self.states[t + 1]
+        # i, f, o = sigmoid(x + u), g = tanh(x_g + u_g)
+        gates = torch.add(inputs, hidden, out=self.gates[t])
+        gates[:, : 2 * size].sigmoid_()
+        gates[:, 2 * size : 3 * size].tanh_()
+        gates[:, 3 * size :].sigmoid_()
+        input_gate, forget, candidate, output_gate = gates.chunk(4, dim=1)
+        # c' = f * c + i * g
+        memory = torch.mul(self.states[t, :, size:], forget, out=after[:, size:])
+        memory.addcmul_(input_gate, candidate)
+        # h' = o * tanh(c')
+        squashed = torch.tanh(memory, out=self.squashed[t])
+        torch.mul(output_gate, squashed, out=after[:, :size])
+        return after
+
+    def backward(
+        self, t: int, d_after: Float[Tensor, "B H2"], d_inputs: Gates, d_hidden: Gates
+    ) -> Float[Tensor, "B H2"]:
+        """Go back through step t; see `CellTape.backward`."""
+        size, forget = self.size, self.gates[t, :, self.size : 2 * self.size]
+        of_memory, of_output, of_gates = self._factors(t)
+        d_output = d_after[:, :size]
+        # d c' += d h' * o * (1 - tanh(c')^2)
+        d_memory = torch.addcmul(d_after[:, size:], d_output, of_memory)
+        # d x_i = d c' * g * i * (1 - i), d x_f = d c' * c * f * (1 - f),
+        # d x_g = d c' * i * (1 - g^2)
+        d_gates = d_memory.unsqueeze(1) * of_gates
+        d_inputs[:, : 3 * size] = d_gates.flatten(1)
+        # d x_o = d h' * tanh(c') * o * (1 - o)
+        torch.mul(d_output, of_output, out=d_inputs[:, 3 * size :])
+        # d u = d x
+        d_hidden.copy_(d_inputs)
+        # d c = d c' * f, and d h = 0 without what passes through u
+        d_before = torch.zeros_like(d_after)
+        torch.mul(d_memory, forget, out=d_before[:, size:])
+        return d_before
+
+    def _factors_of(self, steps: slice) -> tuple[Tensor, ...]:
+        input_gate, forget, candidate, output_gate = self.gates[steps].chunk(4, dim=2)
+        squashed, memory = self.squashed[steps], self.states[steps, :, self.size :]
+        of_gates = (
+            candidate * input_gate * (1 - input_gate),
+            memory * forget * (1 - forget),
+            input_gate * (1 - candidate * candidate),
+        )
+        of_output = squashed * output_gate * (1 - output_gate)
+        return output_gate * (1 - squashed * squashed), of_output, torch.stack(of_gates, dim=2)
