@@ -158,7 +158,7 @@ def write_by_the_textbook(run: str, path: str, beam_size: int) -> None:
 
 def require_textbook(model: Any) -> None:
     """End where the model is another than `textbook_step` computes."""
-    from nmt.nn.attention.alignments.softmax import SoftmaxAlignment
+    from nmt.nn.attention.alignments.alignment import SoftmaxAlignment
     from nmt.nn.attention.attention import Attention
     from nmt.nn.attention.scores.additive import AdditiveScore
     from nmt.nn.decoders.bahdanau import BahdanauDecoder

@@ -13,7 +13,8 @@ from nmt.config.registry import ALIGNMENTS, BRIDGES, CELLS, DECODERS, SCORES, Pl
 from nmt.core.errors import ConfigError, RunError
 from nmt.nn.attention.attention import Attention, BaseAttention, FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
-from nmt.nn.decoders.decoder import Decoder, DecoderParts, LayerOptions
+from nmt.nn.decoders.decoder import Decoder
+from nmt.nn.decoders.interface import DecoderParts, LayerOptions
 from nmt.nn.encoders.encoder import Encoder
 from nmt.nn.encoders.grid import GridEmbedding, GridEncoder
 from nmt.nn.encoders.recurrent import RecurrentEncoder

@@ -166,7 +166,7 @@ def _schema(table: Table, name: str) -> type[BaseModel]:
 
 TOKENIZERS = Table("tokenizer", "nmt.text.table", "TOKENIZERS")
 CELLS = Table("cell", "nmt.nn.recurrent.table", "CELLS")
-BRIDGES = Table("bridge", "nmt.nn.bridge", "BRIDGES")
+BRIDGES = Table("bridge", "nmt.nn.model", "BRIDGES")
 SCORES = Table("score", "nmt.nn.attention.scores.table", "SCORES")
 ALIGNMENTS = Table("alignment", "nmt.nn.attention.alignments.table", "ALIGNMENTS")
 DECODERS = Table("decoder style", "nmt.nn.decoders.table", "DECODERS")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nmt.core.batch import Batch
 from nmt.core.coverage import Coverage
-from nmt.nn.decoders.decoder import DecoderState
+from nmt.nn.decoders.interface import DecoderState
 from nmt.nn.model import Model, ModelOutput, Projection
 from nmt.nn.shapes import Lengths, Source
 

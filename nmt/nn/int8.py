@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from nmt.nn.fused.fast_path import FastPath
+
 INT8_MAX: Final = 127
 MIN_SCALE: Final = 1e-12  # of a scale, so that a row of zeros divides by something
 _ONCE: Final = frozenset({"key_projection", "value_projection"})  # of a memory, when it is made
@@ -141,8 +143,8 @@ def quantize(module: nn.Module) -> None:
                 continue
             if isinstance(child, nn.Linear) and _is_worth_it(child.weight):
                 setattr(part, name, Int8Linear.of(child))
-        if hasattr(part, "tape"):
-            part.tape = None  # type: ignore[assignment]  # it reads weights of float32
+        if isinstance(part, FastPath):
+            part.fast_path = None  # which reads weights of float32
 
 
 def _is_worth_it(weight: Tensor) -> bool:

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from nmt.nn.bridge import BRIDGES, FinalBridge, MeanBridge
 from nmt.nn.encoders.encoder import EncoderOutput
+from nmt.nn.model import BRIDGES, FinalBridge, MeanBridge
 
 
 def encoded() -> EncoderOutput:

@@ -13,8 +13,9 @@ from nmt.nn.attention.attention import Attention, FixedContext
 from nmt.nn.attention.scores.additive import AdditiveScore
 from nmt.nn.decoders.bahdanau import BahdanauDecoder
 from nmt.nn.decoders.conditional import ConditionalDecoder
-from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderParts, LayerOptions
+from nmt.nn.decoders.decoder import Decoder
 from nmt.nn.decoders.gnmt import GNMTDecoder
+from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, LayerOptions
 from nmt.nn.decoders.luong import LuongDecoder
 from nmt.nn.decoders.sutskever import SutskeverDecoder
 from nmt.nn.recurrent.cell import Cell

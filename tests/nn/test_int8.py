@@ -103,6 +103,17 @@ def test_int8_steps_equal_one_call(form: dict[str, object]) -> None:
             assert 0 < (found - expected).abs().max() < 0.2
 
 
+def test_a_decoder_that_is_quantized_by_itself_runs_word_by_word() -> None:
+    torch.manual_seed(1)
+    model = build_model(ModelConfig.model_validate(SIZES), 90, 90).eval()
+    assert model.decoder.slow_path_reason is None
+    quantize(model.decoder)
+    assert model.decoder.slow_path_reason is not None
+    state = model.read(torch.tensor([[5, 6, EOS]]), torch.tensor([3]))
+    with torch.inference_mode():
+        assert model._decode(torch.tensor([[BOS, 9]]), state).vectors.isfinite().all()
+
+
 def test_small_layers_are_not_quantized() -> None:
     module = nn.Sequential(nn.Linear(8, 8), nn.Linear(1, 9000), nn.Linear(64, 64))
     quantize(module)

@@ -19,15 +19,15 @@ from nmt.nn.attention.alignments.table import ALIGNMENTS
 from nmt.nn.attention.attention import Attention, BaseAttention, FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
 from nmt.nn.attention.scores.table import SCORES
-from nmt.nn.bridge import BRIDGES
 from nmt.nn.decoders.bahdanau import BahdanauDecoder
 from nmt.nn.decoders.conditional import ConditionalDecoder
-from nmt.nn.decoders.decoder import Decoder, DecoderParts, LayerOptions
+from nmt.nn.decoders.decoder import Decoder
+from nmt.nn.decoders.interface import DecoderParts, LayerOptions
 from nmt.nn.decoders.luong import LuongDecoder
 from nmt.nn.decoders.table import DECODERS
 from nmt.nn.encoders.recurrent import RecurrentEncoder
 from nmt.nn.layers import WordEmbedding
-from nmt.nn.model import Model, ModelOutput
+from nmt.nn.model import BRIDGES, Model, ModelOutput
 from nmt.nn.recurrent.gru import GRU
 from nmt.nn.recurrent.table import CELLS
 
@@ -229,7 +229,7 @@ def test_every_parameter_gets_a_gradient(model: Model) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
-@pytest.mark.parametrize("score", [name for name, score in SCORES.items() if score.tape])
+@pytest.mark.parametrize("score", [name for name, score in SCORES.items() if score.fast_path])
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize("wiring", list(FUSED))
 def test_fused_decoder_equals_the_plain_loop_in_values_and_gradients(

@@ -13,7 +13,7 @@ from torch.nn.utils import parameters_to_vector
 from nmt.config.experiment import Config
 from nmt.core.batch import Batch, make_batch
 from nmt.core.errors import ConfigError, UserError
-from nmt.nn.decoders.decoder import DecoderOutput
+from nmt.nn.decoders.interface import DecoderOutput
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import is_checkpoint, load_checkpoint
 from nmt.training.logs import reporter, timer

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from nmt.core.tensor_tree import Shared
 from nmt.nn.attention.alignments.alignment import Alignment, SampledAlignment
 from nmt.nn.attention.scores.score import Score
-from nmt.nn.fused.attention_tape import AttentionInputs
+from nmt.nn.fused.attention import AttentionInputs, AttentionTape
+from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.shapes import Hidden, Inputs, Mask, Queries, Values
 
 
@@ -83,6 +84,8 @@ class AttentionOutput:
     @staticmethod
     def cat(steps: "Sequence[AttentionOutput]") -> "AttentionOutput":
         """Return the outputs of several calls in a row as those of one."""
+        if len(steps) == 1:
+            return steps[0]
         return AttentionOutput(
             torch.cat([step.context for step in steps], dim=1),
             torch.cat([step.weights for step in steps], dim=1),
@@ -91,20 +94,15 @@ class AttentionOutput:
         )
 
 
-class BaseAttention(nn.Module, ABC):
+class BaseAttention(FastPath, nn.Module, ABC):
     """What a decoder reads the source through: prepare once, start, then look, step by step."""
 
     is_fixed: ClassVar[bool] = False
     """Whether it is one vector at each step, without weights: no attention."""
 
-    @property
-    def slow_path_reason(self) -> str | None:
-        """Why a decoder with this attention has no fast path; None: it has one."""
-        return type(self).__name__
-
     def fused_inputs(self, memory: AnyMemory) -> AttentionInputs:
-        """Return what a fused decoder attends to."""
-        raise NotImplementedError(self.slow_path_reason)
+        """Return what a fused decoder attends to, where there is a fast path."""
+        raise NotImplementedError
 
     @abstractmethod
     def prepare(
@@ -154,6 +152,8 @@ class Attention(BaseAttention):
         alignment: makes weights of the scores.
     """
 
+    fast_path: type[AttentionTape] | None = AttentionTape
+
     def __init__(self, score: Score, alignment: Alignment) -> None:
         super().__init__()
         self.score = score
@@ -164,19 +164,12 @@ class Attention(BaseAttention):
         """Whether a step needs to know what the one before it saw."""
         return self.score.is_sequential or self.alignment.is_sequential
 
-    @property
-    def slow_path_reason(self) -> str | None:
-        """Why a decoder with this attention has no fast path; None: it has one."""
-        if type(self).forward is not Attention.forward:
-            return f"the attention {type(self).__name__}"
-        return self.score.slow_path_reason or self.alignment.slow_path_reason
-
     def fused_inputs(self, memory: AnyMemory) -> AttentionInputs:
         """Return what a fused decoder attends to."""
-        assert isinstance(memory, Memory) and self.score.tape is not None
+        assert isinstance(memory, Memory) and self.score.fast_path is not None
         query, direction = self.score.tape_weights()
         return AttentionInputs(
-            self.score.tape, memory.keys, memory.values, memory.mask, query, direction
+            self.score.fast_path, memory.keys, memory.values, memory.mask, query, direction
         )
 
     def prepare(

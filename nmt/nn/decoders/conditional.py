@@ -1,11 +1,21 @@
 """The conditional decoder: half a step, attend, the other half."""
 
 from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from nmt.nn.attention.attention import AttentionOutput
-from nmt.nn.decoders.decoder import DecoderOutput, DecoderParts, DecoderState
-from nmt.nn.decoders.stepwise import DeepOutputDecoder, StepState
-from nmt.nn.fused.conditional import FusedConditional
+from nmt.nn.attention.scores.score import ScoreTape
+from nmt.nn.decoders.decoder import DeepOutputDecoder
+from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, DecoderState, StepState
+from nmt.nn.fused.attention import AttentionTape
+from nmt.nn.fused.decoder import JointProjection, restore_tapes, save_tapes
+from nmt.nn.fused.matmul import addmm, addmm_, weight_gradient
+from nmt.nn.recurrent.cell import CellTape
 from nmt.nn.shapes import Embedded, Gates, Hidden
 
 
@@ -24,7 +34,8 @@ class ConditionalDecoder(DeepOutputDecoder):
     def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:
         super().__init__(parts)
         self.second = parts.make_cell(parts.value_size)
-        self.slow_path_reason = self._find_slow_path_reason(parts, fused=fused)
+        if not fused:
+            self.fast_path = None
 
     def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
         first, dropout_mask = self.layers[0], state.dropout_masks[0]
@@ -37,7 +48,6 @@ class ConditionalDecoder(DeepOutputDecoder):
     def _forward_fused(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         first, second = self.layers[0], self.second
         states, contexts, weights = self._run_fused(
-            FusedConditional,
             embedded,
             state,
             second.weight_hidden,
@@ -49,3 +59,89 @@ class ConditionalDecoder(DeepOutputDecoder):
         )
         vectors = self._read_out(second.hidden(states), embedded, contexts)
         return DecoderOutput(vectors, weights, replace(state, recurrent=states[:, -1:]))
+
+
+class FusedConditional(Function):
+    """`ConditionalDecoder` over all target words as one autograd node; time-major.
+
+    ``u'_t = h_{t-1} U'^T + b'``, ``s'_t = cell(y_t, u'_t, s_{t-1})``,
+    ``[q_t; u_t] = h'_t [W; U]^T + [0; b]``, ``c_t = attend(q_t)``, ``x_t = c_t C^T + b_c``,
+    ``s_t = cell(x_t, u_t, s'_t)``. The cells take turns on one tape of 2T steps. Outputs states
+    `[T B Z]`, contexts `[T B C]` and weights `[T B S]`.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        cell_tape: type[CellTape],
+        score_tape: type[ScoreTape],
+        mask: Tensor,
+        words: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        direction: Tensor | None,
+        joint_weight: Tensor,
+        state: Tensor,
+        first_weight: Tensor,
+        first_bias: Tensor,
+        context_weight: Tensor,
+        context_bias: Tensor,
+        second_bias: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return states, contexts and weights; `run_fused` describes the first arguments."""
+        num_steps = len(words)
+        cell = cell_tape.start(2 * num_steps, state)
+        attention = AttentionTape.start(num_steps, score_tape, keys, values, mask, direction)
+        joint = JointProjection(joint_weight, len(second_bias), second_bias)
+        for t, word in enumerate(words):
+            cell.step(2 * t, word, addmm(first_bias, cell.hidden(2 * t), first_weight.t()))
+            query, hidden = joint(cell.hidden(2 * t + 1))
+            context = attention.step(t, query)
+            cell.step(2 * t + 1, addmm(context_bias, context, context_weight.t()), hidden)
+        save_tapes(ctx, cell, attention, joint_weight, first_weight, context_weight)
+        return cell.states[2::2], attention.contexts, attention.weights
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of the arguments of `forward`."""
+        cell, attention, (joint_weight, first_weight, context_weight) = restore_tapes(ctx)
+        d_states, d_contexts, d_weights = gradients
+        shape, num_gates, size = d_states.shape[:2], len(context_weight), cell.size
+        joint = JointProjection(joint_weight, num_gates)
+        d_words = d_states.new_empty(*shape, num_gates)
+        d_inputs, d_first_hidden = torch.empty_like(d_words), torch.empty_like(d_words)
+        d_both = d_states.new_empty(*shape, len(joint_weight))
+        d_hidden = d_both[..., joint.num_queries :]
+        d_state = torch.zeros_like(d_states[0])
+        for t in range(len(d_states) - 1, -1, -1):
+            # s_t = cell(x_t, u_t, s'_t): d x_t, d u_t
+            d_state = cell.backward(2 * t + 1, d_state + d_states[t], d_inputs[t], d_hidden[t])
+            # d c_t += d x_t C
+            d_context = addmm(d_contexts[t], d_inputs[t], context_weight)
+            # c_t = attend(q_t): d q_t
+            d_query = joint.query_gradient(d_both[t])
+            attention.backward(t, d_context, d_weights[t], d_query)
+            # d h'_t += d q_t W + d u_t U
+            joint.backward(d_both[t], d_query, d_state[:, :size])
+            # s'_t = cell(y_t, u'_t, s_{t-1}): d y_t, d u'_t
+            d_state = cell.backward(2 * t, d_state, d_words[t], d_first_hidden[t])
+            # d h_{t-1} += d u'_t U'
+            addmm_(d_state[:, :size], d_first_hidden[t], first_weight)
+        # d [W; U] = sum_t [d q_t; d u_t]^T h'_t
+        d_joint_weight = weight_gradient(d_both, cell.states[1:-1:2, :, :size])
+        # d U' = sum_t d u'_t^T h_{t-1}, d b' = sum_t d u'_t
+        d_first_weight = weight_gradient(d_first_hidden, cell.states[0:-1:2, :, :size])
+        d_first_bias = d_first_hidden.sum((0, 1))
+        # d C = sum_t d x_t^T c_t, d b_c = sum_t d x_t
+        d_context_weight = weight_gradient(d_inputs, attention.contexts)
+        d_context_bias = d_inputs.sum((0, 1))
+        # d b = sum_t d u_t
+        d_second_bias = d_hidden.sum((0, 1))
+        d_memory = attention.finish()
+        d_first = (d_first_weight, d_first_bias)
+        d_second = (d_context_weight, d_context_bias, d_second_bias)
+        return None, None, None, d_words, *d_memory, d_joint_weight, d_state, *d_first, *d_second
+
+
+ConditionalDecoder.fast_path = FusedConditional

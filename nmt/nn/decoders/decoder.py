@@ -1,100 +1,24 @@
-"""What every decoder is: words in, vectors out, any number of words at a time."""
+"""What every decoder is: words in, vectors out; and the base of those that run word by word."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, cast
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd import Function
 
-from nmt.core.coverage import Coverage
-from nmt.nn.attention.alignments.alignment import SampledAlignment
-from nmt.nn.attention.attention import AnyAttentionState, AnyMemory, BaseAttention
-from nmt.nn.layers import Dropout
+from nmt.nn.attention.attention import AnyMemory, AttentionOutput
+from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, DecoderState, StepState
+from nmt.nn.fused.decoder import run_fused
+from nmt.nn.fused.fast_path import FastPath
+from nmt.nn.layers import Dropout, initialize_linear
 from nmt.nn.recurrent.cell import Cell
-from nmt.nn.shapes import Embedded
+from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden
 
 
-@dataclass(frozen=True)
-class DecoderState:
-    """All that the next step needs; batch is dimension 0 of every tensor in it.
-
-    Attributes:
-        recurrent: `[B L Z]`, the state of each layer.
-        input_feed: `[B F]`, the attentional vector that is fed back (input feeding), or None.
-        memory: what the attention looks at.
-        attention: what the attention remembers of the steps before.
-        dropout_mask: `[B L H]`, of recurrent dropout, the same for all words; None: no dropout.
-        coverage: what attention has done so far; None: nobody asked.
-    """
-
-    recurrent: Float[Tensor, "B L Z"]
-    input_feed: Float[Tensor, "B F"] | None
-    memory: AnyMemory
-    attention: AnyAttentionState = None
-    dropout_mask: Float[Tensor, "B L H"] | None = None
-    coverage: Coverage | None = None
-
-
-@dataclass(frozen=True)
-class DecoderOutput:
-    """What a decoder gives for each target position, and where it stopped.
-
-    Attributes:
-        vectors: `[B T O]`, what the projection to the vocabulary reads.
-        weights: `[B T S]`, where the attention looked.
-        state: for the next call.
-        sampled: how likely the positions were that an alignment has sampled, if one has.
-    """
-
-    vectors: Float[Tensor, "B T O"]
-    weights: Float[Tensor, "B T S"]
-    state: DecoderState
-    sampled: SampledAlignment | None = None
-
-
-@dataclass(frozen=True)
-class LayerOptions:
-    """How the recurrent layers of a decoder are stacked.
-
-    Attributes:
-        num_layers: L.
-        dropout: on the states between layers.
-        recurrent_dropout: on what each layer reads of its own state, the same numbers at each step
-            of a sentence (Gal & Ghahramani 2016).
-        residual: add what goes into a layer, above the first, to what comes out (Wu 2016).
-    """
-
-    num_layers: int = 1
-    dropout: float = 0.0
-    recurrent_dropout: float = 0.0
-    residual: bool = False
-
-
-@dataclass(frozen=True)
-class DecoderParts:
-    """What a decoder is made of, whatever its wiring.
-
-    Attributes:
-        make_cell: makes a cell from its input size; called for each layer.
-        attention: where it looks; made for the states of these cells.
-        input_size: E, numbers in an embedded word.
-        value_size: H of the memory.
-        output_size: O, numbers in the vectors that come out.
-        layers: how many, and how they are stacked.
-    """
-
-    make_cell: Callable[[int], Cell]
-    attention: BaseAttention
-    input_size: int
-    value_size: int
-    output_size: int
-    layers: LayerOptions
-
-
-class Decoder(nn.Module, ABC):
+class Decoder(FastPath, nn.Module, ABC):
     """Writes the target, any number of words at a time: T calls of one word = one call of T.
 
     Args:
@@ -107,8 +31,8 @@ class Decoder(nn.Module, ABC):
     input_feed_size: int | None = None
     """Numbers that are fed from each step to the next; None: nothing is."""
 
-    slow_path_reason: str | None = None
-    """Why training runs it word by word, the slow path; None: it has a fast one."""
+    fast_path: type[Function] | None = None
+    """All words as one autograd node; None: the plain loop."""
 
     def __init__(self, parts: DecoderParts) -> None:
         super().__init__()
@@ -116,7 +40,8 @@ class Decoder(nn.Module, ABC):
         first = parts.make_cell(parts.input_size)
         upper_size = self.upper_size(first, parts.value_size)
         upper = [parts.make_cell(upper_size) for _ in range(layers.num_layers - 1)]
-        self.cells = nn.ModuleList([first, *upper])
+        self.layers = [first, *upper]
+        self.cells = nn.ModuleList(self.layers)
         self.attention = parts.attention
         self.dropout = Dropout(layers.dropout)
         self.recurrent_dropout = Dropout(layers.recurrent_dropout)
@@ -129,9 +54,9 @@ class Decoder(nn.Module, ABC):
         return first.hidden_size
 
     @property
-    def layers(self) -> list[Cell]:
-        """The cells, the lowest first."""
-        return [cast(Cell, cell) for cell in self.cells]
+    def slow_path_reason(self) -> str | None:
+        """Why training runs it word by word, the slow path; None: it runs all words at once."""
+        return None
 
     def start(self, recurrent: Float[Tensor, "B L Z"], memory: AnyMemory) -> DecoderState:
         """The state before the first word; zeros are fed to it, where something is fed back."""
@@ -145,7 +70,7 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
-        """Go on from `state` through T words."""
+        """Continue from `state` with T words."""
 
     def _unroll(
         self, embedded: Embedded, state: DecoderState
@@ -165,4 +90,144 @@ class Decoder(nn.Module, ABC):
     def _dropout_masks(self, state: DecoderState) -> list[Tensor | None]:
         """Return the mask of recurrent dropout of each layer."""
         masks = state.dropout_mask
-        return [None] * len(self.cells) if masks is None else list(masks.unbind(1))
+        return [None] * len(self.layers) if masks is None else list(masks.unbind(1))
+
+
+class StepwiseDecoder(Decoder):
+    """A decoder whose steps wait for the attention of the step before, or of their own.
+
+    Args:
+        parts: what it is made of.
+    """
+
+    @property
+    def slow_path_reason(self) -> str | None:
+        """Why training runs it word by word, the slow path; None: it runs all words at once."""
+        parts: dict[str, Any] = {"decoder": self, "cell": self.layers[0]}
+        parts |= {"attention": self.attention, **dict(self.attention.named_children())}
+        for kind, part in parts.items():
+            if part.fast_path is None:
+                is_option = type(part).fast_path is not None
+                return f"{'the options of ' * is_option}the {kind} {type(part).__name__}"
+        if len(self.layers) > 1:
+            return f"{len(self.layers)} layers"
+        return "recurrent dropout" if self.recurrent_dropout.probability > 0.0 else None
+
+    def forward(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
+        """Continue from `state` with T words."""
+        # One word has nothing to fuse, and joining the weights would take time.
+        if embedded.shape[1] > 1 and self.slow_path_reason is None:
+            return self._forward_fused(embedded, state)
+        projected = self.layers[0].project(embedded)
+        current = StepState(
+            list(state.recurrent.unbind(1)),
+            state.input_feed,
+            state.attention,
+            state.memory,
+            self._dropout_masks(state),
+        )
+        outputs, attended = [], []
+        for word in projected.unbind(1):
+            output, seen = self._step(word, current)
+            outputs.append(output)
+            attended.append(seen)
+        joined = AttentionOutput.cat(attended)
+        vectors = self._read_out(torch.stack(outputs, dim=1), embedded, joined.context)
+        after = replace(
+            state,
+            recurrent=torch.stack(current.recurrent, dim=1),
+            input_feed=current.input_feed,
+            attention=current.attention,
+        )
+        return DecoderOutput(vectors, joined.weights, after, joined.sampled)
+
+    @abstractmethod
+    def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
+        """Run one step: its output and where it looked; `state` is changed in place.
+
+        Args:
+            word: what the word adds to the gates of the first layer.
+            state: before the step, and after it.
+        """
+
+    @abstractmethod
+    def _read_out(
+        self, outputs: Float[Tensor, "B T H"], embedded: Embedded, contexts: Contexts
+    ) -> Float[Tensor, "B T O"]:
+        """Return the vectors that the projection to the vocabulary reads."""
+
+    def _attend(self, query: Hidden, state: StepState) -> AttentionOutput:
+        """Look once."""
+        attended: AttentionOutput = self.attention(
+            query.unsqueeze(1), state.memory, state.attention
+        )
+        state.attention = attended.state
+        return attended
+
+    def _step_layers(self, gates: Gates, state: StepState) -> Hidden:
+        """Run one step of all layers: the hidden state of the top."""
+        first = self.layers[0]
+        state.recurrent[0] = first(gates, state.recurrent[0], state.dropout_masks[0])
+        return self._step_upper(first.hidden(state.recurrent[0]), state)
+
+    def _step_upper(
+        self, hidden: Hidden, state: StepState, context: Float[Tensor, "B C"] | None = None
+    ) -> Hidden:
+        """Run one step of the layers above the first: the hidden state of the top.
+
+        Args:
+            hidden: of the first layer.
+            state: before the step, and after it.
+            context: goes into each of them, next to the output of the layer below.
+        """
+        for layer, cell in enumerate(self.layers[1:], start=1):
+            below = self.dropout(hidden)
+            inputs = below if context is None else torch.cat([below, context], dim=-1)
+            after = cell(cell.project(inputs), state.recurrent[layer], state.dropout_masks[layer])
+            state.recurrent[layer] = after
+            hidden = cell.hidden(after) + hidden if self.residual else cell.hidden(after)
+        return hidden
+
+    def _forward_fused(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
+        """Do the same as one autograd node, where there is no `slow_path_reason`."""
+        raise NotImplementedError
+
+    def _run_fused(
+        self,
+        embedded: Embedded,
+        state: DecoderState,
+        hidden: Float[Tensor, "G H"],
+        *others: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """Run all words as one autograd node; `hidden` and `others` are those of `run_fused`."""
+        cell = self.layers[0]
+        assert self.fast_path is not None and cell.fast_path is not None
+        attention, words = self.attention.fused_inputs(state.memory), cell.project(embedded)
+        return run_fused(
+            self.fast_path, cell.fast_path, attention, words, hidden, state.recurrent[:, 0], *others
+        )
+
+
+class DeepOutputDecoder(StepwiseDecoder):
+    """``o_t = tanh(W_s s_t + W_y y_{t-1} + W_c c_t)`` (deep output: Pascanu 2014).
+
+    Args:
+        parts: what it is made of.
+    """
+
+    def __init__(self, parts: DecoderParts) -> None:
+        super().__init__(parts)
+        self.state_to_output = nn.Linear(self.hidden_size, parts.output_size)
+        self.word_to_output = nn.Linear(parts.input_size, parts.output_size, bias=False)
+        self.context_to_output = nn.Linear(parts.value_size, parts.output_size, bias=False)
+        for linear in (self.state_to_output, self.word_to_output, self.context_to_output):
+            initialize_linear(linear)
+
+    def _read_out(
+        self, outputs: Float[Tensor, "B T H"], embedded: Embedded, contexts: Contexts
+    ) -> Float[Tensor, "B T O"]:
+        return torch.tanh(
+            self.state_to_output(outputs)
+            + self.word_to_output(embedded)
+            + self.context_to_output(contexts)
+        )

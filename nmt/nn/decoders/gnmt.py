@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.nn.attention.attention import AttentionOutput
-from nmt.nn.decoders.decoder import DecoderParts
-from nmt.nn.decoders.stepwise import StepState, StepwiseDecoder
+from nmt.nn.decoders.decoder import StepwiseDecoder
+from nmt.nn.decoders.interface import DecoderParts, StepState
 from nmt.nn.layers import initialize_linear
 from nmt.nn.recurrent.cell import Cell
 from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden
@@ -22,8 +22,6 @@ class GNMTDecoder(StepwiseDecoder):
     Args:
         parts: what it is made of.
     """
-
-    slow_path_reason = "the style gnmt"
 
     def __init__(self, parts: DecoderParts) -> None:
         super().__init__(parts)

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from nmt.nn.attention.attention import AttentionOutput
-from nmt.nn.decoders.decoder import Decoder, DecoderOutput, DecoderParts, DecoderState
+from nmt.nn.decoders.decoder import Decoder
+from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, DecoderState
 from nmt.nn.layers import initialize_linear
 from nmt.nn.shapes import Embedded
 
@@ -29,7 +30,7 @@ class SutskeverDecoder(Decoder):
         self.state_to_output = initialize_linear(nn.Linear(self.hidden_size, parts.output_size))
 
     def forward(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
-        """Go on from `state` through T words."""
+        """Continue from `state` with T words."""
         outputs, recurrent = self._unroll(embedded, state)
         nothing: AttentionOutput = self.attention(outputs, state.memory)
         vectors = torch.tanh(self.state_to_output(outputs))

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import Function
 
-from nmt.nn.fused.attention_tape import AttentionInputs, AttentionTape
+from nmt.nn.fused.attention import AttentionInputs, AttentionTape
 from nmt.nn.fused.matmul import addmm, addmm_
 from nmt.nn.recurrent.cell import CellTape
 

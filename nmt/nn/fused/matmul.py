@@ -80,6 +80,14 @@ class WeightGradient:
         return self._total.t().contiguous() if self._is_turned else self._total
 
 
+def rows_times(rows: Float[Tensor, "B S K"], vector: Float[Tensor, "B K"]) -> Float[Tensor, "B S"]:
+    """Return the products of rows with a vector for each batch entry.
+
+    (MKL takes eight times as long for `rows` times a column.)
+    """
+    return torch.bmm(vector.unsqueeze(1), rows.transpose(1, 2)).squeeze(1)
+
+
 def _turned_gradient(gradients: Tensor, inputs: Tensor) -> Tensor:
     """Return `[K N]`: oneDNN copies the left factor to its own layout, and this one is narrow."""
     return matmul(inputs.t(), gradients)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.fused.matmul import addmm, addmm_, weight_gradient
 from nmt.nn.int8 import Int8Weight
 from nmt.nn.layers import initialize_hidden_gates, initialize_input_gates
@@ -21,7 +22,7 @@ from nmt.nn.shapes import Gates, Hidden, State
 _BLOCK_SIZE: Final = 4
 
 
-class Cell(nn.Module, ABC):
+class Cell(FastPath, nn.Module, ABC):
     """One recurrent layer in one direction.
 
     Args:
@@ -31,7 +32,7 @@ class Cell(nn.Module, ABC):
         state_size: Z, numbers in one state.
     """
 
-    tape: "type[CellTape] | None" = None
+    fast_path: "type[CellTape] | None" = None
     """Its steps by hand, for whole sequences as one autograd node; None: the plain loop."""
 
     def __init__(self, input_size: int, hidden_size: int, num_gates: int, state_size: int) -> None:
@@ -46,11 +47,6 @@ class Cell(nn.Module, ABC):
         self.bias_hidden = nn.Parameter(torch.zeros(self.gate_size))
         initialize_input_gates(self.weight_input, num_gates)
         initialize_hidden_gates(self.weight_hidden, num_gates)
-
-    @property
-    def slow_path_reason(self) -> str | None:
-        """Why a decoder with this cell has no fast path; None: it has one."""
-        return f"the cell {type(self).__name__}" if self.tape is None else None
 
     def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
         """What the inputs add to the gates."""
@@ -95,9 +91,9 @@ class Cell(nn.Module, ABC):
         if torch.compiler.is_exporting():
             if projected.shape[1] != 1:
                 return _unroll_in_graph(self, projected, state, mask, dropout_mask)
-        elif self.tape is not None and dropout_mask is None:
+        elif self.fast_path is not None and dropout_mask is None:
             weight, bias = self.weight_hidden, self.bias_hidden
-            return fused_unroll(self.tape, projected, state, weight, bias, mask)
+            return fused_unroll(self.fast_path, projected, state, weight, bias, mask)
         states = []
         for step in range(projected.shape[1]):
             after = self(projected[:, step], state, dropout_mask)

@@ -26,7 +26,8 @@ class GRU(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
         super().__init__(input_size, hidden_size, num_gates=3, state_size=hidden_size)
-        self.tape = GRUTape if fused and type(self).forward is GRU.forward else None
+        if not fused:
+            self.fast_path = None
 
     def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
         """One step: the next state."""
@@ -114,7 +115,7 @@ class DeepGRU(GRU):
     def __init__(
         self, input_size: int, hidden_size: int, *, depth: Annotated[int, Ge(1), Le(100)] = 2
     ) -> None:
-        super().__init__(input_size, hidden_size, fused=False)
+        super().__init__(input_size, hidden_size)
         self.transitions = nn.ModuleList([_Transition(hidden_size) for _ in range(depth - 1)])
 
     def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
@@ -142,3 +143,6 @@ class _Transition(nn.Module):
         bias = self.candidate_bias.to(candidate.dtype)
         candidate = torch.tanh(bias + torch.sigmoid(reset) * candidate)
         return torch.lerp(candidate, state.to(candidate.dtype), torch.sigmoid(update))
+
+
+GRU.fast_path = GRUTape

@@ -45,7 +45,7 @@ class LayerNormGRU(_LayerNormCell, GRU):
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__(input_size, hidden_size, fused=False)
+        super().__init__(input_size, hidden_size)
         self.norm_input = self._make_norm()
         self.norm_hidden = self._make_norm()
 
@@ -74,7 +74,7 @@ class LayerNormLSTM(_LayerNormCell, LSTM):
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__(input_size, hidden_size, fused=False)
+        super().__init__(input_size, hidden_size)
         self.norm_input = norm_input = nn.LayerNorm(self.gate_size)
         self.norm_hidden = self._make_norm()
         self.norm_memory = nn.LayerNorm(hidden_size)

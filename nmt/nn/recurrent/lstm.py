@@ -23,7 +23,8 @@ class LSTM(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
         super().__init__(input_size, hidden_size, num_gates=4, state_size=2 * hidden_size)
-        self.tape = LSTMTape if fused and type(self).forward is LSTM.forward else None
+        if not fused:
+            self.fast_path = None
         with torch.no_grad():
             self.bias_input[hidden_size : 2 * hidden_size] = 1.0
 
@@ -109,3 +110,6 @@ class LSTMTape(CellTape):
         )
         of_output = squashed * output_gate * (1 - output_gate)
         return output_gate * (1 - squashed * squashed), of_output, torch.stack(of_gates, dim=2)
+
+
+LSTM.fast_path = LSTMTape

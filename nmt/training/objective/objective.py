@@ -11,7 +11,7 @@ from nmt.config.training import TrainingConfig
 from nmt.core.batch import Batch
 from nmt.core.special_tokens import PAD
 from nmt.core.tensor_tree import map_tensors
-from nmt.nn.decoders.decoder import DecoderOutput
+from nmt.nn.decoders.interface import DecoderOutput
 from nmt.nn.model import Model
 from nmt.training.objective.attention_loss import AttentionLoss, Reinforce
 from nmt.training.objective.chunked_cross_entropy import chunked_cross_entropy

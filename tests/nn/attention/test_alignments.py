@@ -8,16 +8,17 @@ import torch
 from torch import Tensor
 
 from nmt.core.errors import ConfigError
-from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput
-from nmt.nn.attention.alignments.entmax import entmax, entmax15, sparsemax
+from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput, SoftmaxAlignment
+from nmt.nn.attention.alignments.entmax import (
+    EntmaxAlignment,
+    SparsemaxAlignment,
+    entmax,
+    entmax15,
+    sparsemax,
+)
 from nmt.nn.attention.alignments.hard import GumbelAlignment, HardAlignment
 from nmt.nn.attention.alignments.local import LocalMonotonicAlignment, LocalPredictiveAlignment
 from nmt.nn.attention.alignments.monotonic import MonotonicAlignment
-from nmt.nn.attention.alignments.softmax import (
-    EntmaxAlignment,
-    SoftmaxAlignment,
-    SparsemaxAlignment,
-)
 from nmt.nn.attention.alignments.table import ALIGNMENTS
 
 QUERY = 3

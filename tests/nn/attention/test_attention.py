@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from nmt.core.tensor_tree import select
-from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput
+from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput, SoftmaxAlignment
 from nmt.nn.attention.alignments.hard import HardAlignment
-from nmt.nn.attention.alignments.softmax import SoftmaxAlignment
 from nmt.nn.attention.alignments.table import ALIGNMENTS
 from nmt.nn.attention.attention import (
     Attention,
@@ -21,7 +20,6 @@ from nmt.nn.attention.attention import (
     Memory,
 )
 from nmt.nn.attention.multi_head import MultiHeadAttention
-from nmt.nn.attention.scores.additive import AdditiveScore
 from nmt.nn.attention.scores.multiplicative import DotScore, GeneralScore
 from nmt.nn.attention.scores.table import SCORES
 
@@ -259,7 +257,6 @@ def test_parts_with_a_forward_of_their_own_have_no_fast_path() -> None:
         ) -> AttentionOutput:
             return super().forward(query / 2, memory, state)
 
-    score = AdditiveScore(4, 4)
-    assert Attention(score, SoftmaxAlignment(4)).slow_path_reason is None
-    assert Attention(score, Sharp(4)).slow_path_reason == "the alignment Sharp"
-    assert Blurred(score, SoftmaxAlignment(4)).slow_path_reason == "the attention Blurred"
+    assert Sharp(4).fast_path is None and Blurred.fast_path is None
+    assert SoftmaxAlignment(4).fast_path is Attention.fast_path is not None
+    assert SoftmaxAlignment(4, temperature=2.0).fast_path is None

@@ -42,10 +42,10 @@ def test_a_masked_step_leaves_the_state(cell: Cell) -> None:
 
 
 def test_fast_equals_plain_in_values_and_gradients(cell: Cell) -> None:
-    tapes = (cell.tape, None)
+    fast_paths = (cell.fast_path, None)
     for mask in (None, MASK, MASK.flip(1)):
         results = []
-        for cell.tape in tapes:
+        for cell.fast_path in fast_paths:
             projected = cell.project(inputs()).detach().requires_grad_()
             torch.manual_seed(3)
             state = torch.randn(BATCH, cell.state_size, dtype=torch.double, requires_grad=True)
@@ -318,6 +318,5 @@ def test_a_cell_with_a_step_of_its_own_takes_the_plain_loop(base: type[GRU] | ty
             result: Tensor = super().forward(projected, state, dropout_mask) / 2
             return result
 
-    assert base(3, 4).tape is not None
-    assert Halved(3, 4).tape is None
-    assert Halved(3, 4).slow_path_reason == "the cell Halved"
+    assert base(3, 4).fast_path is not None
+    assert Halved(3, 4).fast_path is None

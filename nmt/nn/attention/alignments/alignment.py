@@ -1,15 +1,20 @@
-"""Alignment functions: given the scores, where does the decoder look?"""
+"""Alignment functions: given the scores, where does the decoder look? Softmax, and the base."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, Final
 
 import torch
+from annotated_types import Ge, Le
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from nmt.nn.fused.attention import AttentionTape
+from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.shapes import Mask, Queries, Scores
+
+_MAX_DISTANCE: Final = 1e4
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class AlignmentOutput:
     sampled: SampledAlignment | None = None
 
 
-class Alignment(nn.Module, ABC):
+class Alignment(FastPath, nn.Module, ABC):
     """Turns scores into weights.
 
     Args:
@@ -85,11 +90,6 @@ class Alignment(nn.Module, ABC):
     def __init__(self, query_size: int) -> None:
         super().__init__()
 
-    @property
-    def slow_path_reason(self) -> str | None:
-        """Why a decoder with this alignment has no fast path; None: it has one."""
-        return f"the alignment {type(self).__name__}"
-
     def start(self, mask: Mask) -> Tensor | None:
         """Return the state before the first step, batch first; None: it has none."""
         return None
@@ -99,6 +99,35 @@ class Alignment(nn.Module, ABC):
         self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
     ) -> AlignmentOutput:
         """Weights: zero where the mask is False; all zero where it is False everywhere."""
+
+
+class SoftmaxAlignment(Alignment):
+    """``exp(e_s / t) / sum_s' exp(e_s' / t)`` over the real tokens (Bahdanau 2015, eq. 6).
+
+    Args:
+        query_size: Q.
+        temperature: t; below 1 the weights are sharper, above 1 flatter.
+    """
+
+    fast_path: type[AttentionTape] | None = AttentionTape
+
+    def __init__(
+        self, query_size: int, *, temperature: Annotated[float, Ge(0.001), Le(1_000)] = 1.0
+    ) -> None:
+        super().__init__(query_size)
+        self.temperature = temperature
+        if temperature != 1.0:
+            self.fast_path = None
+
+    def forward(
+        self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
+    ) -> AlignmentOutput:
+        """Return weights that sum to one."""
+        real = mask.unsqueeze(1)
+        if self.temperature == 1.0:
+            return AlignmentOutput(masked_softmax(scores, real))
+        tempered = subtract_max(scores, real) / self.temperature
+        return AlignmentOutput(masked_softmax(tempered, real).to(scores.dtype))
 
 
 def position_mask(positions: Int[Tensor, "*N"], size: int) -> Bool[Tensor, "*N {size}"]:
@@ -127,6 +156,3 @@ def subtract_max(
     kept = scores.to(torch.promote_types(scores.dtype, torch.float32))
     best = kept.masked_fill(~real, torch.finfo(kept.dtype).min).amax(-1, keepdim=True).detach()
     return (kept - best).clamp(-_MAX_DISTANCE, 0.0).masked_fill(~real, -100 * _MAX_DISTANCE)
-
-
-_MAX_DISTANCE = 1e4

@@ -1,17 +1,93 @@
-"""Sparse maps from scores to probabilities, exact, with their gradients.
+"""Sparse alignments, and their maps from scores to probabilities, exact, with their gradients.
 
 All are ``argmax_p p . z + H_alpha(p)`` over the simplex for the Tsallis entropy H of order alpha
 (Peters 2019, eq. 10-11): ``p = [(alpha - 1) z - tau]_+ ^ (1 / (alpha - 1))`` with the threshold tau
 that makes p sum to one. Alpha 1 is softmax, 2 is sparsemax.
 """
 
-from typing import Any
+import math
+from typing import Annotated, Any, ClassVar, Final
 
 import torch
+from annotated_types import Ge, Le
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+
+from nmt.core.errors import ConfigError
+from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput, subtract_max
+from nmt.nn.shapes import Mask, Queries, Scores
+
+_MIN_ALPHA: Final = 1.01
+"""At 1 it is softmax, as a limit; nearer to it the power ``1 / (alpha - 1)`` loses all digits."""
+_MAX_ALPHA: Final = 1.99
+
+
+class SparsemaxAlignment(Alignment):
+    """The nearest point on the simplex: most weights are exactly 0 (Martins & Astudillo 2016)."""
+
+    is_sparse: ClassVar[bool] = True
+
+    def forward(
+        self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
+    ) -> AlignmentOutput:
+        """Return weights that sum to one."""
+        real = mask.unsqueeze(1)
+        return AlignmentOutput((sparsemax(subtract_max(scores, real)) * real).to(scores.dtype))
+
+
+class EntmaxAlignment(Alignment):
+    """Between softmax (alpha 1) and sparsemax (alpha 2) (Peters 2019).
+
+    Args:
+        query_size: Q.
+        alpha: the order, 1.01 or more: the higher, the sparser.
+        learn_alpha: learn the order, between 1.01 and 1.99, from `alpha` on (Correia 2019).
+
+    Raises:
+        ConfigError: a learned order would start outside of its range.
+    """
+
+    is_sparse: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        query_size: int,
+        *,
+        alpha: Annotated[float, Ge(1.01), Le(10)] = 1.5,
+        learn_alpha: bool = False,
+    ) -> None:
+        super().__init__(query_size)
+        self.alpha = alpha
+        self.logit: nn.Parameter | None = None
+        if learn_alpha:
+            if not _MIN_ALPHA < alpha < _MAX_ALPHA:
+                raise ConfigError(
+                    f"model.attention.alignment.alpha: {alpha:g}, but a learned order lies between "
+                    f"{_MIN_ALPHA} and {_MAX_ALPHA}; set learn_alpha: false, or start at 1.5"
+                )
+            share = (alpha - _MIN_ALPHA) / (_MAX_ALPHA - _MIN_ALPHA)
+            self.logit = nn.Parameter(torch.tensor(math.log(share / (1 - share))))
+
+    def forward(
+        self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
+    ) -> AlignmentOutput:
+        """Return weights that sum to one."""
+        real = mask.unsqueeze(1)
+        bounded = subtract_max(scores, real)
+        if self.logit is not None:
+            weights = entmax(bounded, self._learned(self.logit).to(bounded.dtype))
+        elif self.alpha == 1.5:
+            weights = entmax15(bounded)
+        elif self.alpha == 2.0:
+            weights = sparsemax(bounded)
+        else:
+            weights = entmax(bounded, bounded.new_tensor(self.alpha))
+        return AlignmentOutput((weights * real).to(scores.dtype))
+
+    def _learned(self, logit: Tensor) -> Tensor:
+        return _MIN_ALPHA + (_MAX_ALPHA - _MIN_ALPHA) * torch.sigmoid(logit)
 
 
 def sparsemax(scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N S"]:

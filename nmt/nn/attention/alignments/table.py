@@ -2,15 +2,11 @@
 
 from typing import Final
 
-from nmt.nn.attention.alignments.alignment import Alignment
+from nmt.nn.attention.alignments.alignment import Alignment, SoftmaxAlignment
+from nmt.nn.attention.alignments.entmax import EntmaxAlignment, SparsemaxAlignment
 from nmt.nn.attention.alignments.hard import GumbelAlignment, HardAlignment
 from nmt.nn.attention.alignments.local import LocalMonotonicAlignment, LocalPredictiveAlignment
 from nmt.nn.attention.alignments.monotonic import MonotonicAlignment
-from nmt.nn.attention.alignments.softmax import (
-    EntmaxAlignment,
-    SoftmaxAlignment,
-    SparsemaxAlignment,
-)
 
 ALIGNMENTS: Final[dict[str, type[Alignment]]] = {
     "softmax": SoftmaxAlignment,

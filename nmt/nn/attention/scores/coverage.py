@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from nmt.core.errors import ConfigError
 from nmt.nn.attention.scores.additive import AdditiveScore
-from nmt.nn.fused.score_tape import ScoreTape
 from nmt.nn.layers import (
     initialize_hidden_gates,
     initialize_input_gates,
@@ -22,25 +21,14 @@ class StatefulScore(AdditiveScore):
     """``v . tanh(W q + U h + b + r_t)``: r is read from what is remembered of each position.
 
     The keys begin with ``U h + b``; what else a score remembers by may stand behind.
-
-    Args:
-        query_size: Q.
-        key_size: I.
-        hidden_size: K, units of the layer that compares; null: as many as the query has.
     """
 
     is_sequential: ClassVar[bool] = True
-    tape: type[ScoreTape] | None = None
 
-    def __init__(
-        self,
-        query_size: int,
-        key_size: int,
-        *,
-        hidden_size: Annotated[int, Ge(1), Le(100_000)] | None = None,
-    ) -> None:
-        super().__init__(query_size, key_size, hidden_size=hidden_size)
-        self.compared_size = self.direction.in_features
+    @property
+    def compared_size(self) -> int:
+        """K, numbers of a key that are compared."""
+        return self.direction.in_features
 
     def start(self, keys: Keys, mask: Mask) -> Tensor:
         """Nothing was looked at: zeros, in float32 at least, as they are to be summed."""

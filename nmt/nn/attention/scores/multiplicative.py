@@ -4,18 +4,17 @@ from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Le
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.nn.attention.scores.score import Score
-from nmt.nn.fused.score_tape import ProductTape, ScoreTape
+from nmt.nn.attention.scores.score import Score, ScoreTape
+from nmt.nn.fused.matmul import rows_times
 from nmt.nn.layers import initialize_linear
 from nmt.nn.shapes import Inputs, Keys, Queries, Scores
 
 
 class _ProductScore(Score):
     """A product of each query with each key."""
-
-    tape: type[ScoreTape] | None = ProductTape
 
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
         """Return the scores."""
@@ -93,3 +92,40 @@ class CosineScore(GeneralScore):
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
         """Return the scores."""
         return self.gain * super().forward(nn.functional.normalize(query, dim=-1), keys)
+
+
+class ProductTape(ScoreTape):
+    """``e_s = q . k_s``: the scores of `DotScore` and its relatives.
+
+    Args:
+        keys: k.
+        direction: None.
+    """
+
+    def __init__(
+        self, keys: Float[Tensor, "B S K"], direction: Float[Tensor, " K"] | None = None
+    ) -> None:
+        assert direction is None
+        self._keys = keys
+        self._back: list[tuple[Tensor, Tensor]] = []
+
+    def scores(self, query: Float[Tensor, "B K"]) -> Float[Tensor, "B S"]:
+        """Return the scores of one query with all keys, a new tensor."""
+        return rows_times(self._keys, query)
+
+    def backward(
+        self, query: Float[Tensor, "B K"], d_scores: Float[Tensor, "B S"]
+    ) -> Float[Tensor, "B K"]:
+        """Return the gradient of a query from that of its scores."""
+        self._back.append((query, d_scores))
+        # d q = sum_s d e_s k_s
+        return torch.bmm(d_scores.unsqueeze(1), self._keys).squeeze(1)
+
+    def finish(self) -> tuple[Float[Tensor, "B S K"], None]:
+        """Return the gradient of the keys, as one product over all queries."""
+        queries, d_scores = (torch.stack(tensors) for tensors in zip(*self._back, strict=True))
+        # d k_s = sum_t d e_ts q_t
+        return torch.bmm(d_scores.permute(1, 2, 0), queries.transpose(0, 1)), None
+
+
+_ProductScore.fast_path = ProductTape

@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from nmt.nn.fused.score_tape import ScoreTape
+from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.shapes import Inputs, Keys, Mask, Queries, Scores
 
 
-class Score(nn.Module, ABC):
+class Score(FastPath, nn.Module, ABC):
     """Compares queries with keys.
 
     Args:
@@ -29,28 +30,16 @@ class Score(nn.Module, ABC):
     needs_equal_sizes: ClassVar[bool] = False
     """Whether queries and keys must be of one size."""
 
-    tape: type[ScoreTape] | None = None
-    """Its steps by hand, for the fused decoders; None: the plain loop.
+    fast_path: "type[ScoreTape] | None" = None
+    """Its steps by hand, for the fused decoders; None: the plain loop."""
 
-    A class with a `forward` or `compare` of its own has None unless it sets another.
-    """
-
-    def __init_subclass__(cls) -> None:
-        """Drop the tape of a base whose scores the class changes."""
-        super().__init_subclass__()
-        if vars(cls).keys() & {"forward", "compare"} and "tape" not in vars(cls):
-            cls.tape = None
+    outside_fast_path: ClassVar[frozenset[str]] = frozenset({"__init__", "keys"})
 
     def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__()
 
-    @property
-    def slow_path_reason(self) -> str | None:
-        """Why a decoder with this score has no fast path; None: it has one."""
-        return f"the score {type(self).__name__}" if self.tape is None else None
-
     def tape_weights(self) -> tuple[Tensor | None, Tensor | None]:
-        """Return what `tape` needs: the weight of the query, `[K Q]`, and the direction, `[K]`.
+        """Return what a tape needs: the weight of the query, `[K Q]`, and the direction, `[K]`.
 
         Without a weight the query is compared as it is; a product has no direction.
         """
@@ -71,3 +60,35 @@ class Score(nn.Module, ABC):
     def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
         """Return the state after a step with these weights."""
         return state
+
+
+class ScoreTape(ABC):
+    """Scores of one query after another with the same keys, with their derivatives by hand.
+
+    `scores` for each step, `backward` for each step, `finish` once. Scores may differ from those of
+    the `Score` by a number that is the same for all positions, as a softmax comes next
+    (docs/fused.md).
+
+    Args:
+        keys: k, what queries are compared with.
+        direction: v, from the hidden layer of the score to the score; None where it has none.
+    """
+
+    @abstractmethod
+    def __init__(
+        self, keys: Float[Tensor, "B S K"], direction: Float[Tensor, " K"] | None
+    ) -> None: ...
+
+    @abstractmethod
+    def scores(self, query: Float[Tensor, "B K"]) -> Float[Tensor, "B S"]:
+        """Return the scores of one query with all keys, a new tensor."""
+
+    @abstractmethod
+    def backward(
+        self, query: Float[Tensor, "B K"], d_scores: Float[Tensor, "B S"]
+    ) -> Float[Tensor, "B K"]:
+        """Return the gradient of a query from that of its scores, whose sum over S is zero."""
+
+    @abstractmethod
+    def finish(self) -> tuple[Float[Tensor, "B S K"], Float[Tensor, " K"] | None]:
+        """Return the gradients of the keys and of the direction, after all queries."""

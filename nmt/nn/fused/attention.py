@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nmt.nn.fused.score_tape import ScoreTape, rows_times
+from nmt.nn.attention.scores.score import ScoreTape
+from nmt.nn.fused.matmul import rows_times
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.nn.fused.score_tape import AdditiveTape, ProductTape, ScoreTape
+from nmt.nn.attention.scores.additive import AdditiveTape
+from nmt.nn.attention.scores.multiplicative import ProductTape
+from nmt.nn.attention.scores.score import ScoreTape
 
 EXTREMES = [0.0, 1e-3, 0.5, 9.0, 30.0, 60.0, 200.0, 1e38]
 

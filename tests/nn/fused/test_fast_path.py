@@ -1,0 +1,202 @@
+"""A part with a step of its own never trains with the step of its base."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.core.batch import Batch
+from nmt.nn.attention.alignments.alignment import AlignmentOutput, SoftmaxAlignment
+from nmt.nn.attention.attention import Attention, AttentionOutput
+from nmt.nn.attention.scores.additive import AdditiveScore
+from nmt.nn.attention.scores.multiplicative import GeneralScore
+from nmt.nn.decoders.bahdanau import BahdanauDecoder
+from nmt.nn.decoders.conditional import ConditionalDecoder
+from nmt.nn.decoders.gnmt import GNMTDecoder
+from nmt.nn.decoders.interface import DecoderParts, LayerOptions
+from nmt.nn.decoders.luong import LuongDecoder
+from nmt.nn.encoders.recurrent import RecurrentEncoder
+from nmt.nn.fused.fast_path import FastPath
+from nmt.nn.layers import WordEmbedding
+from nmt.nn.model import FinalBridge, Model
+from nmt.nn.recurrent.gru import GRU, DeepGRU
+from nmt.nn.recurrent.lstm import LSTM
+
+SIZE, VOCABULARY = 4, 11
+
+
+class HalvedGRU(GRU):
+    def forward(
+        self, projected: Tensor, state: Tensor, dropout_mask: Tensor | None = None
+    ) -> Tensor:
+        return super().forward(projected, state, dropout_mask) / 2
+
+
+class ReadingLSTM(LSTM):
+    def project_hidden(self, hidden: Tensor, dropout_mask: Tensor | None) -> Tensor:
+        return super().project_hidden(hidden, dropout_mask) * 2
+
+
+class Doubled:
+    """A step in a mixin that is no part of a model itself."""
+
+    def compare(self, summed: Tensor) -> Tensor:
+        result: Tensor = super().compare(summed)  # type: ignore[misc]
+        return 2 * result
+
+
+class DoubledScore(Doubled, AdditiveScore):
+    pass
+
+
+class ShiftedScore(GeneralScore):
+    def forward(self, query: Tensor, keys: Tensor, state: Tensor | None = None) -> Tensor:
+        return super().forward(query, keys, state).square()
+
+
+class Sharp(SoftmaxAlignment):
+    def forward(
+        self, scores: Tensor, mask: Tensor, query: Tensor, state: Tensor | None = None
+    ) -> AlignmentOutput:
+        return super().forward(2 * scores, mask, query)
+
+
+class Blurred(Attention):
+    def _attend(self, query: Tensor, memory: Any, state: Any) -> AttentionOutput:
+        return super()._attend(query / 2, memory, state)
+
+
+class Forgetful(BahdanauDecoder):
+    def _step(self, word: Tensor, state: Any) -> tuple[Tensor, AttentionOutput]:
+        return super()._step(word / 2, state)
+
+
+class LinearLuong(LuongDecoder):
+    def _combine(self, context: Tensor, hidden: Tensor) -> Tensor:
+        result: Tensor = self.combine(torch.cat([context, hidden], dim=-1))
+        return result
+
+
+OWN_STEPS: dict[str, dict[str, Any]] = {
+    "cell": {"cell": HalvedGRU},
+    "cell, one product": {"cell": ReadingLSTM},
+    "score, by a mixin": {"score": DoubledScore},
+    "product score": {"score": ShiftedScore},
+    "alignment": {"alignment": Sharp},
+    "attention": {"attention": Blurred},
+    "decoder": {"decoder": Forgetful},
+    "decoder with input feeding": {"decoder": LinearLuong},
+}
+PLAIN: dict[str, Any] = {
+    "cell": GRU,
+    "score": AdditiveScore,
+    "alignment": SoftmaxAlignment,
+    "attention": Attention,
+    "decoder": BahdanauDecoder,
+}
+
+
+def make_model(layers: LayerOptions | None = None, **kinds: Any) -> Model:
+    torch.manual_seed(1)
+    kinds = PLAIN | kinds
+    embedding = WordEmbedding(VOCABULARY, SIZE)
+    encoder = RecurrentEncoder(lambda size: kinds["cell"](size, SIZE), SIZE, bidirectional=False)
+    decoder = kinds["decoder"](
+        DecoderParts(
+            make_cell=lambda size: kinds["cell"](size, SIZE),
+            attention=kinds["attention"](kinds["score"](SIZE, SIZE), kinds["alignment"](SIZE)),
+            input_size=SIZE,
+            value_size=SIZE,
+            output_size=SIZE,
+            layers=layers or LayerOptions(),
+        )
+    )
+    bridge = FinalBridge(SIZE, decoder.state_size, len(decoder.layers))
+    return Model(embedding, embedding, encoder, bridge, decoder, SIZE).double()
+
+
+def make_batch() -> Batch:
+    source, target = (
+        torch.tensor([[4, 5, 6], [7, 8, 0]]),
+        torch.tensor([[1, 5, 6, 2], [1, 9, 2, 0]]),
+    )
+    return Batch(source, torch.tensor([3, 2]), target, 5)
+
+
+@pytest.mark.parametrize("kinds", OWN_STEPS.values(), ids=list(OWN_STEPS))
+def test_a_step_of_its_own_is_the_one_that_trains(kinds: dict[str, Any]) -> None:
+    ((part, kind),) = kinds.items()
+    assert kind.fast_path is None and PLAIN[part].fast_path is not None
+    model, batch = make_model(**kinds), make_batch()
+    assert model.decoder.slow_path_reason == f"the {part} {kind.__name__}"
+    decoded, state = model.decode(batch), model.read(batch.source, batch.source_lengths)
+    words = batch.decoder_input
+    for step in range(words.shape[1]):
+        one = model._decode(words[:, step : step + 1], state)
+        torch.testing.assert_close(decoded.vectors[:, step], one.vectors[:, 0])
+        state = one.state
+
+
+def test_parts_as_they_are_have_a_fast_path() -> None:
+    class Renamed(GRU):
+        def __init__(self, input_size: int, hidden_size: int) -> None:
+            super().__init__(input_size, hidden_size)
+
+    class Centred(GeneralScore):
+        def keys(self, inputs: Tensor) -> Tensor:
+            keys = super().keys(inputs)
+            return keys - keys.mean(1, keepdim=True)
+
+    for decoder in (BahdanauDecoder, ConditionalDecoder, LuongDecoder):
+        for score in (AdditiveScore, GeneralScore, Centred):
+            for cell in (GRU, LSTM, Renamed):
+                model = make_model(decoder=decoder, score=score, cell=cell)
+                assert model.decoder.slow_path_reason is None
+
+
+def test_a_subclass_may_set_a_fast_path_of_its_own() -> None:
+    class Scaled(GRU):
+        fast_path = GRU.fast_path
+
+        def project(self, inputs: Tensor) -> Tensor:
+            return super().project(inputs) * 2
+
+    class Again(Scaled):
+        pass
+
+    class Other(Again):
+        def hidden(self, state: Tensor) -> Tensor:
+            return state
+
+    assert Scaled.fast_path is Again.fast_path is GRU.fast_path
+    assert Other.fast_path is None and DeepGRU.fast_path is None and FastPath.fast_path is None
+
+
+@pytest.mark.parametrize(
+    ("layers", "kinds", "reason"),
+    [
+        (LayerOptions(2), {}, "2 layers"),
+        (LayerOptions(recurrent_dropout=0.1), {}, "recurrent dropout"),
+        (LayerOptions(), {"decoder": GNMTDecoder}, "the decoder GNMTDecoder"),
+        (
+            LayerOptions(),
+            {"alignment": lambda size: SoftmaxAlignment(size, temperature=0.5)},
+            "the options of the alignment SoftmaxAlignment",
+        ),
+        (
+            LayerOptions(),
+            {"decoder": lambda parts: BahdanauDecoder(parts, fused=False)},
+            "the options of the decoder BahdanauDecoder",
+        ),
+        (
+            LayerOptions(2),
+            {"decoder": lambda parts: LuongDecoder(parts, input_feeding=False)},
+            None,
+        ),
+    ],
+)
+def test_the_reason_of_the_slow_path_is_named(
+    layers: LayerOptions, kinds: dict[str, Any], reason: str | None
+) -> None:
+    assert make_model(layers, **kinds).decoder.slow_path_reason == reason
