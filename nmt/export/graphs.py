@@ -12,8 +12,8 @@ from nmt.core.tensor_tree import fill, tensors_of
 from nmt.export.beam_search import ExportableBeamSearch
 from nmt.export.search_state import SearchState
 from nmt.inference.shortlist import Shortlist
+from nmt.nn.decoders.interface import AllowedTokens
 from nmt.nn.model import Model
-from nmt.nn.restricted import AllowedTokens, RestrictedModel, RestrictedState
 
 
 class GraphInputs(NamedTuple):
@@ -90,11 +90,12 @@ class EncoderGraph(nn.Module):
 
     def start(self, given: GraphInputs) -> tuple[tuple[Tensor, ...], SearchState[Any]]:
         """What stays as it is (the tokens of the shortlist), and what the first round finds."""
-        state: Any = self.model.read(given.source, given.source_lengths)
         fixed: tuple[Tensor, ...] = ()
+        allowed: AllowedTokens | None = None
         if self.candidates is not None:
             tokens, allowed = self.candidates(given.source)
-            state, fixed = RestrictedState(state, allowed), (tokens,)
+            fixed = (tokens,)
+        state = self.model.read(given.source, given.source_lengths, allowed=allowed)
         lengths, longest = given.source_lengths, given.source.shape[1]
         return fixed, self.search.start(state, lengths, longest, given.places, given.ranks)
 
@@ -126,9 +127,7 @@ class SearchRoundGraph(nn.Module):
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Whether sentences are open after it; and what the next one finds, tensor by tensor."""
         fixed, batch = fill(self.like, tensors)
-        step: Any = self.model.step
-        if fixed:
-            step = RestrictedModel(self.model, *fixed).step
+        step = self.model.restrict(*fixed) if fixed else self.model.step
         batch = self.search.round(step, batch)
         is_open = torch.ones_like(batch.open.number).sum() > 0
         return (is_open, *map(torch.clone, fixed), *tensors_of(batch))

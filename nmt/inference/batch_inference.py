@@ -18,9 +18,9 @@ from nmt.distributed.rank_pool import RankPool
 from nmt.distributed.worker_pool import WorkerPool
 from nmt.inference.length_batching import full_batches, like_batches, no_report
 from nmt.inference.shortlist import Shortlist
+from nmt.nn.decoders.interface import AllowedTokens
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model, ModelOutput
-from nmt.nn.restricted import RestrictedModel, RestrictedState
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Constraints, Request, VocabularySubset
 from nmt.search.search import Search, Stepper
@@ -198,11 +198,10 @@ def _search_shortlist(
     """The same among some tokens; the search sees no others."""
     subset, allowed = shortlist.choose(sources, constraints)
     with runner.evaluation():
-        inner, request = _read(runner, sources, constraints, subset)
         tokens, allowed = to((subset.tokens, allowed), runner.device)
-        model = RestrictedModel(runner.model, tokens)
-        state = RestrictedState(inner, allowed)
-        found = runner.search(Stepper(model.step, model.coverage), state, request)
+        state, request = _read(runner, sources, constraints, subset, allowed)
+        model: Any = runner.model
+        found = runner.search(Stepper(model.restrict(tokens), model.coverage), state, request)
     return [
         [replace(item, tokens=subset.to_tokens(item.tokens)) for item in hypotheses]
         for hypotheses in found
@@ -214,6 +213,7 @@ def _read(
     sources: Sequence[Tokens],
     constraints: Sequence[Constraints],
     subset: VocabularySubset | None = None,
+    allowed: AllowedTokens | None = None,
 ) -> tuple[Any, Request]:
     """The model's state before the first word, of the kind of the model, and what is asked for."""
     source, lengths = make_source(sources)
@@ -221,10 +221,10 @@ def _read(
     request = Request.of(lengths, keys, constraints, subset)
     source, request = to((source, request), runner.device)
     with_coverage = runner.search.scoring.coverage.reads_coverage
-    return (
-        runner.model.read(source, request.source_lengths, with_coverage=with_coverage),
-        request,
+    state = runner.model.read(
+        source, request.source_lengths, with_coverage=with_coverage, allowed=allowed
     )
+    return state, request
 
 
 def _force_batch(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.core.errors import RunError
 from nmt.core.special_tokens import PAD, SPECIAL_SYMBOLS
-from nmt.nn.restricted import AllowedTokens
+from nmt.nn.decoders.interface import AllowedTokens
 from nmt.runs.checkpoint import (
     find_misfit,
     find_not_finite,

@@ -1,19 +1,21 @@
 """Several models that write together."""
 
-from collections.abc import Sequence
-from typing import Literal, cast
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt.core.batch import Batch
 from nmt.core.coverage import Coverage
-from nmt.nn.decoders.interface import DecoderState
-from nmt.nn.model import Model, ModelOutput, Projection
+from nmt.nn.decoders.interface import AllowedTokens, DecoderState
+from nmt.nn.model import Model, ModelOutput, Step
 from nmt.nn.shapes import Lengths, Source
 
 Space = Literal["log", "linear"]
+States = tuple[DecoderState, ...]
 
 
 class Ensemble(nn.Module):
@@ -31,13 +33,9 @@ class Ensemble(nn.Module):
     def __init__(self, models: Sequence[Model], *, space: Space = "linear") -> None:
         super().__init__()
         assert models
+        self.models = list(models)
         self.members = nn.ModuleList(models)
         self.space = space
-
-    @property
-    def models(self) -> list[Model]:
-        """The members."""
-        return [cast(Model, member) for member in self.members]
 
     @property
     def has_attention(self) -> bool:
@@ -50,11 +48,17 @@ class Ensemble(nn.Module):
             model.quantize()
 
     def read(
-        self, source: Source, lengths: Lengths, *, with_coverage: bool = False
-    ) -> tuple[DecoderState, ...]:
+        self,
+        source: Source,
+        lengths: Lengths,
+        *,
+        with_coverage: bool = False,
+        allowed: AllowedTokens | None = None,
+    ) -> States:
         """Encode the source with each member, and be ready for the first word."""
         return tuple(
-            model.read(source, lengths, with_coverage=with_coverage) for model in self.models
+            model.read(source, lengths, with_coverage=with_coverage, allowed=allowed)
+            for model in self.models
         )
 
     def forward(self, batch: Batch) -> ModelOutput:
@@ -65,37 +69,28 @@ class Ensemble(nn.Module):
             self._mean_over_attending([output.weights for output in outputs]),
         )
 
-    def restrict(self, tokens: Int[Tensor, " U"]) -> tuple[Projection, ...]:
-        """Return the projections to these words only."""
-        return tuple(model.restrict(tokens) for model in self.models)
+    def step(self, tokens: Int[Tensor, " N"], state: States) -> tuple[Float[Tensor, "N V"], States]:
+        """Return the log-probabilities (float32) of the next word, and the new states."""
+        return self._step([model.step for model in self.models], tokens, state)
 
-    def step(
-        self,
-        tokens: Int[Tensor, " N"],
-        state: tuple[DecoderState, ...],
-        *,
-        projection: tuple[Projection, ...] | None = None,
-        allowed: Bool[Tensor, "N V"] | None = None,
-    ) -> tuple[Float[Tensor, "N V"], tuple[DecoderState, ...]]:
-        """One word further: log-probabilities (float32) of the next one, and the new states.
+    def restrict(self, tokens: Int[Tensor, " U"]) -> Callable[..., tuple[Tensor, States]]:
+        """Return `step` among these words only, each known by its place."""
+        return partial(self._step, [model.restrict(tokens) for model in self.models])
 
-        The arguments are those of `Model.step`, with a projection for each member.
-        """
-        projections = projection or [None] * len(self.models)
-        steps = [
-            model.step(tokens, before, projection=part, allowed=allowed)
-            for model, before, part in zip(self.models, state, projections, strict=True)
-        ]
-        averaged = self._average([log_probabilities for log_probabilities, _ in steps])
-        return averaged, tuple(after for _, after in steps)
-
-    def coverage(self, state: tuple[DecoderState, ...]) -> Coverage:
+    def coverage(self, state: States) -> Coverage:
         """The mean of what the attention of the members that look anywhere has done."""
         parts = [model.coverage(part) for model, part in zip(self.models, state, strict=True)]
         return Coverage(
             self._mean_over_attending([part.seen for part in parts]),
             self._mean_over_attending([part.again for part in parts]),
         )
+
+    def _step(
+        self, steps: Sequence[Step], tokens: Int[Tensor, " N"], state: States
+    ) -> tuple[Float[Tensor, "N V"], States]:
+        found = [step(tokens, before) for step, before in zip(steps, state, strict=True)]
+        averaged = self._average([log_probabilities for log_probabilities, _ in found])
+        return averaged, tuple(after for _, after in found)
 
     def _average(self, logits: list[Tensor]) -> Tensor:
         log_probabilities = torch.stack([part.float().log_softmax(dim=-1) for part in logits])

@@ -8,22 +8,22 @@ from math import inf
 from typing import ClassVar, Final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nmt.core.batch import Batch
 from nmt.core.coverage import Coverage
 from nmt.nn.attention.alignments.alignment import SampledAlignment
 from nmt.nn.decoders.decoder import Decoder
-from nmt.nn.decoders.interface import DecoderOutput, DecoderState
+from nmt.nn.decoders.interface import AllowedTokens, DecoderOutput, DecoderState
 from nmt.nn.encoders.encoder import Encoder, EncoderOutput
 from nmt.nn.encoders.grid import GridEmbedding
 from nmt.nn.int8 import Int8Linear, quantize
 from nmt.nn.layers import Dropout, WordEmbedding, initialize_linear
 from nmt.nn.shapes import Hidden, Lengths, Source
 
-Projection = Callable[[Tensor], Tensor]
-"""From vectors of the decoder to logits."""
+Step = Callable[[Int[Tensor, " N"], DecoderState], tuple[Float[Tensor, "N V"], DecoderState]]
+"""From the words before and the state to log-probabilities of the next word and the new state."""
 
 
 @dataclass(frozen=True)
@@ -169,26 +169,38 @@ class Model(nn.Module):
         encoded: EncoderOutput = self.encoder(self.source_embedding(source), mask)
         return encoded
 
-    def start(self, encoded: EncoderOutput, *, with_coverage: bool = False) -> DecoderState:
-        """The decoder's state before the first word.
+    def start(
+        self,
+        encoded: EncoderOutput,
+        *,
+        with_coverage: bool = False,
+        allowed: AllowedTokens | None = None,
+    ) -> DecoderState:
+        """Return the decoder's state before the first word.
 
         Args:
             encoded: the source.
             with_coverage: add up in the state what attention does.
+            allowed: what each sentence may be made of, of the tokens of `restrict`; None: anything.
         """
         memory = self.decoder.attention.prepare(
             encoded.states, encoded.mask, summary=encoded.final[:, -1]
         )
         state = self.decoder.start(self.bridge(encoded), memory)
-        if not with_coverage:
-            return state
-        return replace(state, coverage=Coverage.none(encoded.mask, encoded.states.dtype))
+        coverage = Coverage.none(encoded.mask, encoded.states.dtype) if with_coverage else None
+        return replace(state, coverage=coverage, allowed=allowed)
 
     def read(
-        self, source: Source, lengths: Lengths, *, with_coverage: bool = False
+        self,
+        source: Source,
+        lengths: Lengths,
+        *,
+        with_coverage: bool = False,
+        allowed: AllowedTokens | None = None,
     ) -> DecoderState:
-        """Encode the source, and be ready for the first word."""
-        return self.start(self.encode(source, lengths), with_coverage=with_coverage)
+        """Encode the source, and be ready for the first word; the options are those of `start`."""
+        encoded = self.encode(source, lengths)
+        return self.start(encoded, with_coverage=with_coverage, allowed=allowed)
 
     def forward(self, batch: Batch, sampling_probability: float = 0.0) -> ModelOutput:
         """Teacher forcing: the logits of each label, given the words before it.
@@ -209,39 +221,39 @@ class Model(nn.Module):
         return self._decode(batch.decoder_input, state)
 
     def step(
-        self,
-        tokens: Int[Tensor, " N"],
-        state: DecoderState,
-        *,
-        projection: Projection | None = None,
-        allowed: Bool[Tensor, "N V"] | None = None,
+        self, tokens: Int[Tensor, " N"], state: DecoderState
     ) -> tuple[Float[Tensor, "N V"], DecoderState]:
-        """One word further: log-probabilities (float32) of the next one, and the new state.
+        """Return the log-probabilities (float32) of the next word, and the new state.
 
         Args:
             tokens: the words before.
             state: after the words before these.
-            projection: of `restrict`, to a part of the vocabulary, which V then is; None: to all.
-            allowed: what may follow each; None: anything.
         """
-        decoded = self._decode(tokens.unsqueeze(1), state)
-        project = self.projection if projection is None else projection
-        logits = project(decoded.vectors.squeeze(1)).float()
-        if allowed is not None:
-            logits = logits.masked_fill(~allowed, -inf)
-        return torch.log_softmax(logits, dim=-1), decoded.state
+        return self._step(tokens, state, self.projection)
 
-    def restrict(self, tokens: Int[Tensor, " U"]) -> Projection:
-        """Return the projection to these words only, in their order."""
-        whole = self.projection
-        if isinstance(whole, Int8Linear):
-            return whole.restrict(tokens)
-        return partial(nn.functional.linear, weight=whole.weight[tokens], bias=whole.bias[tokens])
+    def restrict(self, tokens: Int[Tensor, " U"]) -> Step:
+        """Return `step` among these words only, each known by its place, without the others."""
+        project: Callable[[Tensor], Tensor]
+        if isinstance(self.projection, Int8Linear):
+            project = self.projection.restrict(tokens)
+        else:
+            weight, bias = self.projection.weight[tokens], self.projection.bias[tokens]
+            project = partial(nn.functional.linear, weight=weight, bias=bias)
+        return lambda columns, state: self._step(tokens[columns], state, project)
 
     def coverage(self, state: DecoderState) -> Coverage:
         """What attention has done so far, if `start` was asked for it."""
         assert state.coverage is not None, "it was not asked for"
         return state.coverage
+
+    def _step(
+        self, tokens: Int[Tensor, " N"], state: DecoderState, project: Callable[[Tensor], Tensor]
+    ) -> tuple[Float[Tensor, "N V"], DecoderState]:
+        decoded = self._decode(tokens.unsqueeze(1), state)
+        logits = project(decoded.vectors.squeeze(1)).float()
+        if state.allowed is not None:
+            logits = logits.masked_fill(~state.allowed.mask, -inf)
+        return torch.log_softmax(logits, dim=-1), decoded.state
 
     def _decode(self, tokens: Int[Tensor, "B T"], state: DecoderState) -> DecoderOutput:
         decoded: DecoderOutput = self.decoder(self.target_embedding(tokens), state)

@@ -8,7 +8,9 @@ import torch
 from nmt.build.model import build_model
 from nmt.config.model import ModelConfig
 from nmt.core.batch import Batch, make_batch
+from nmt.core.special_tokens import BOS
 from nmt.core.tensor_tree import repeat, select
+from nmt.nn.decoders.interface import AllowedTokens
 from nmt.nn.ensemble import Ensemble, Space
 from nmt.nn.int8 import Int8Linear
 from nmt.nn.model import Model
@@ -91,10 +93,10 @@ def test_each_member_projects_to_the_allowed_words_of_a_restricted_step(
     with torch.no_grad():
         for member in members:
             torch.nn.init.normal_(member.projection.bias)  # type: ignore[arg-type]
-    ensemble, words = Ensemble(members, space=space), torch.tensor([9, 2, 5, 7])
+    ensemble, words = Ensemble(members, space=space), torch.tensor([BOS, 2, 5, 7])
     allowed = torch.tensor([[True, True, False, True], [True, False, True, True]])
-    state, first = ensemble.read(batch.source, batch.source_lengths), batch.decoder_input[:, 0]
-    found, _ = ensemble.step(first, state, projection=ensemble.restrict(words), allowed=allowed)
+    state = ensemble.read(batch.source, batch.source_lengths, allowed=AllowedTokens(allowed))
+    found, _ = ensemble.restrict(words)(torch.zeros(2, dtype=torch.int64), state)
     parts = [member(batch).logits[:, 0, words].exp() * allowed for member in members]
     one, two = (part / part.sum(-1, keepdim=True) for part in parts)
     mean = (one + two) / 2 if space == "linear" else (one * two).sqrt()

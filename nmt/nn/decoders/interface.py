@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nmt.core.coverage import Coverage
+from nmt.core.tensor_tree import Shared
 from nmt.nn.attention.alignments.alignment import SampledAlignment
 from nmt.nn.attention.attention import AnyAttentionState, AnyMemory, BaseAttention
 from nmt.nn.recurrent.cell import Cell
@@ -52,6 +53,13 @@ class DecoderParts:
 
 
 @dataclass(frozen=True)
+class AllowedTokens(Shared):
+    """Which tokens of a restricted vocabulary each row may have: `[N U]`."""
+
+    mask: Bool[Tensor, "N U"]
+
+
+@dataclass(frozen=True)
 class DecoderState:
     """All that the next step needs; batch is dimension 0 of every tensor in it.
 
@@ -62,6 +70,7 @@ class DecoderState:
         attention: what the attention remembers of the steps before.
         dropout_mask: `[B L H]`, of recurrent dropout, the same for all words; None: no dropout.
         coverage: what attention has done so far; None: nobody asked.
+        allowed: what each row may write; None: anything.
     """
 
     recurrent: Float[Tensor, "B L Z"]
@@ -70,6 +79,7 @@ class DecoderState:
     attention: AnyAttentionState = None
     dropout_mask: Float[Tensor, "B L H"] | None = None
     coverage: Coverage | None = None
+    allowed: AllowedTokens | None = None
 
 
 @dataclass
