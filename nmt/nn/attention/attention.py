@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nmt.core.tensor_tree import Shared
 from nmt.nn.attention.alignments.alignment import Alignment, SampledAlignment
 from nmt.nn.attention.scores.score import Score
-from nmt.nn.fused.attention import AttentionInputs, AttentionTape
+from nmt.nn.fused.attention import AttentionTape
 from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.shapes import Hidden, Inputs, Mask, Queries, Values
 
@@ -100,10 +100,6 @@ class BaseAttention(FastPath, nn.Module, ABC):
     is_fixed: ClassVar[bool] = False
     """Whether it is one vector at each step, without weights: no attention."""
 
-    def fused_inputs(self, memory: AnyMemory) -> AttentionInputs:
-        """Return what a fused decoder attends to, where there is a fast path."""
-        raise NotImplementedError
-
     @abstractmethod
     def prepare(
         self,
@@ -163,14 +159,6 @@ class Attention(BaseAttention):
     def is_sequential(self) -> bool:
         """Whether a step needs to know what the one before it saw."""
         return self.score.is_sequential or self.alignment.is_sequential
-
-    def fused_inputs(self, memory: AnyMemory) -> AttentionInputs:
-        """Return what a fused decoder attends to."""
-        assert isinstance(memory, Memory) and self.score.fast_path is not None
-        query, direction = self.score.tape_weights()
-        return AttentionInputs(
-            self.score.fast_path, memory.keys, memory.values, memory.mask, query, direction
-        )
 
     def prepare(
         self,

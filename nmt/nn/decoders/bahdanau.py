@@ -1,6 +1,5 @@
 """The decoder of Bahdanau 2015: attend first, then step."""
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,14 +8,11 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from nmt.nn.attention.attention import AttentionOutput
-from nmt.nn.attention.scores.score import ScoreTape
 from nmt.nn.decoders.decoder import DeepOutputDecoder
-from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, DecoderState, StepState
-from nmt.nn.fused.attention import AttentionTape
-from nmt.nn.fused.decoder import JointProjection, restore_tapes, save_tapes
+from nmt.nn.decoders.interface import DecoderParts, StepState
+from nmt.nn.fused.decoder import JointProjection, TapeKinds, restore_tapes, save_tapes
 from nmt.nn.fused.matmul import addmm, weight_gradient
-from nmt.nn.recurrent.cell import CellTape
-from nmt.nn.shapes import Embedded, Gates, Hidden
+from nmt.nn.shapes import Gates, Hidden
 
 
 class BahdanauDecoder(DeepOutputDecoder):
@@ -45,13 +41,9 @@ class BahdanauDecoder(DeepOutputDecoder):
         gates = word + self.context_to_gates(attended.context.squeeze(1))
         return self._step_layers(gates, state), attended
 
-    def _forward_fused(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
+    def _fused_weights(self) -> tuple[Tensor, ...]:
         cell, context_weight = self.layers[0], self.context_to_gates.get_parameter("weight")
-        states, contexts, weights = self._run_fused(
-            embedded, state, cell.weight_hidden, context_weight, cell.bias_hidden
-        )
-        vectors = self._read_out(cell.hidden(states), embedded, contexts)
-        return DecoderOutput(vectors, weights, replace(state, recurrent=states[:, -1:]))
+        return cell.weight_hidden, context_weight, cell.bias_hidden
 
 
 class FusedBahdanau(Function):
@@ -67,24 +59,10 @@ class FusedBahdanau(Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        cell_tape: type[CellTape],
-        score_tape: type[ScoreTape],
-        mask: Tensor,
-        words: Tensor,
-        keys: Tensor,
-        values: Tensor,
-        direction: Tensor | None,
-        joint_weight: Tensor,
-        state: Tensor,
-        context_weight: Tensor,
-        bias: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return states, contexts and weights; `run_fused` describes the first arguments."""
-        num_steps = len(words)
-        cell = cell_tape.start(num_steps, state)
-        attention = AttentionTape.start(num_steps, score_tape, keys, values, mask, direction)
+    def forward(ctx: Any, kinds: TapeKinds, words: Tensor, *others: Any) -> tuple[Tensor, ...]:
+        """Return states, contexts and weights; `run_fused` describes the arguments."""
+        *memory, joint_weight, state, context_weight, bias = others
+        cell, attention = kinds.start(len(words), state, *memory)
         joint = JointProjection(joint_weight, len(bias), bias)
         for t, word in enumerate(words):
             query, hidden = joint(cell.hidden(t))
@@ -121,9 +99,8 @@ class FusedBahdanau(Function):
         d_context_weight = weight_gradient(d_inputs, attention.contexts)
         # d b = sum_t d u_t
         d_bias = d_hidden.sum((0, 1))
-        d_memory = attention.finish()
-        d_parameters = (d_joint_weight, d_state, d_context_weight, d_bias)
-        return None, None, None, d_inputs, *d_memory, *d_parameters
+        d_parameters = d_joint_weight, d_state, d_context_weight, d_bias
+        return None, d_inputs, *attention.finish(), *d_parameters
 
 
 BahdanauDecoder.fast_path = FusedBahdanau

@@ -1,6 +1,5 @@
 """The conditional decoder: half a step, attend, the other half."""
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,14 +8,11 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from nmt.nn.attention.attention import AttentionOutput
-from nmt.nn.attention.scores.score import ScoreTape
 from nmt.nn.decoders.decoder import DeepOutputDecoder
-from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, DecoderState, StepState
-from nmt.nn.fused.attention import AttentionTape
-from nmt.nn.fused.decoder import JointProjection, restore_tapes, save_tapes
+from nmt.nn.decoders.interface import DecoderParts, StepState
+from nmt.nn.fused.decoder import JointProjection, TapeKinds, restore_tapes, save_tapes
 from nmt.nn.fused.matmul import addmm, addmm_, weight_gradient
-from nmt.nn.recurrent.cell import CellTape
-from nmt.nn.shapes import Embedded, Gates, Hidden
+from nmt.nn.shapes import Gates, Hidden
 
 
 class ConditionalDecoder(DeepOutputDecoder):
@@ -45,20 +41,10 @@ class ConditionalDecoder(DeepOutputDecoder):
         state.recurrent[0] = self.second(context, between, dropout_mask)
         return self._step_upper(self.second.hidden(state.recurrent[0]), state), attended
 
-    def _forward_fused(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
+    def _fused_weights(self) -> tuple[Tensor, ...]:
         first, second = self.layers[0], self.second
-        states, contexts, weights = self._run_fused(
-            embedded,
-            state,
-            second.weight_hidden,
-            first.weight_hidden,
-            first.bias_hidden,
-            second.weight_input,
-            second.bias_input,
-            second.bias_hidden,
-        )
-        vectors = self._read_out(second.hidden(states), embedded, contexts)
-        return DecoderOutput(vectors, weights, replace(state, recurrent=states[:, -1:]))
+        context = second.weight_input, second.bias_input, second.bias_hidden
+        return second.weight_hidden, first.weight_hidden, first.bias_hidden, *context
 
 
 class FusedConditional(Function):
@@ -71,27 +57,11 @@ class FusedConditional(Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        cell_tape: type[CellTape],
-        score_tape: type[ScoreTape],
-        mask: Tensor,
-        words: Tensor,
-        keys: Tensor,
-        values: Tensor,
-        direction: Tensor | None,
-        joint_weight: Tensor,
-        state: Tensor,
-        first_weight: Tensor,
-        first_bias: Tensor,
-        context_weight: Tensor,
-        context_bias: Tensor,
-        second_bias: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return states, contexts and weights; `run_fused` describes the first arguments."""
-        num_steps = len(words)
-        cell = cell_tape.start(2 * num_steps, state)
-        attention = AttentionTape.start(num_steps, score_tape, keys, values, mask, direction)
+    def forward(ctx: Any, kinds: TapeKinds, words: Tensor, *others: Any) -> tuple[Tensor, ...]:
+        """Return states, contexts and weights; `run_fused` describes the arguments."""
+        *memory, joint_weight, state, first_weight, first_bias = others[:-3]
+        context_weight, context_bias, second_bias = others[-3:]
+        cell, attention = kinds.start(len(words), state, *memory, cell_steps=2)
         joint = JointProjection(joint_weight, len(second_bias), second_bias)
         for t, word in enumerate(words):
             cell.step(2 * t, word, addmm(first_bias, cell.hidden(2 * t), first_weight.t()))
@@ -141,7 +111,7 @@ class FusedConditional(Function):
         d_memory = attention.finish()
         d_first = (d_first_weight, d_first_bias)
         d_second = (d_context_weight, d_context_bias, d_second_bias)
-        return None, None, None, d_words, *d_memory, d_joint_weight, d_state, *d_first, *d_second
+        return None, d_words, *d_memory, d_joint_weight, d_state, *d_first, *d_second
 
 
 ConditionalDecoder.fast_path = FusedConditional

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from nmt.nn.attention.attention import AnyMemory, AttentionOutput
+from nmt.nn.attention.attention import AnyMemory, Attention, AttentionOutput, Memory
 from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, DecoderState, StepState
-from nmt.nn.fused.decoder import run_fused
+from nmt.nn.fused.decoder import TapeKinds, run_fused
 from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.layers import Dropout, initialize_linear
 from nmt.nn.recurrent.cell import Cell
@@ -193,19 +193,26 @@ class StepwiseDecoder(Decoder):
         raise NotImplementedError
 
     def _run_fused(
-        self,
-        embedded: Embedded,
-        state: DecoderState,
-        hidden: Float[Tensor, "G H"],
-        *others: Tensor,
+        self, embedded: Embedded, state: DecoderState, hidden: Float[Tensor, "G H"], *others: Tensor
     ) -> tuple[Tensor, ...]:
-        """Run all words as one autograd node; `hidden` and `others` are those of `run_fused`."""
-        cell = self.layers[0]
-        assert self.fast_path is not None and cell.fast_path is not None
-        attention, words = self.attention.fused_inputs(state.memory), cell.project(embedded)
-        return run_fused(
-            self.fast_path, cell.fast_path, attention, words, hidden, state.recurrent[:, 0], *others
-        )
+        """Run all words as one autograd node.
+
+        Args:
+            embedded: the words.
+            state: before the first word.
+            hidden: from the hidden state that is also the query to gates.
+            others: what else the function of `fast_path` takes.
+        """
+        cell, attention, memory = self.layers[0], self.attention, state.memory
+        assert isinstance(attention, Attention) and isinstance(memory, Memory)
+        score = attention.score
+        assert self.fast_path and cell.fast_path and score.fast_path
+        query, direction = score.tape_weights()
+        joint = hidden if query is None else torch.cat([query, hidden])
+        kinds = TapeKinds(cell.fast_path, score.fast_path, memory.mask)
+        words, first = cell.project(embedded), state.recurrent[:, 0]
+        given = memory.keys, memory.values, direction, joint, first, *others
+        return run_fused(self.fast_path, kinds, words, *given)
 
 
 class DeepOutputDecoder(StepwiseDecoder):
@@ -231,3 +238,12 @@ class DeepOutputDecoder(StepwiseDecoder):
             + self.word_to_output(embedded)
             + self.context_to_output(contexts)
         )
+
+    def _forward_fused(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
+        states, contexts, weights = self._run_fused(embedded, state, *self._fused_weights())
+        vectors = self._read_out(self.layers[0].hidden(states), embedded, contexts)
+        return DecoderOutput(vectors, weights, replace(state, recurrent=states[:, -1:]))
+
+    def _fused_weights(self) -> tuple[Tensor, ...]:
+        """Return `hidden` and `others` of `_run_fused`, where there is a fast path."""
+        raise NotImplementedError

@@ -10,14 +10,11 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from nmt.nn.attention.attention import AttentionOutput
-from nmt.nn.attention.scores.score import ScoreTape
 from nmt.nn.decoders.decoder import StepwiseDecoder
 from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, DecoderState, StepState
-from nmt.nn.fused.attention import AttentionTape
-from nmt.nn.fused.decoder import JointProjection, restore_tapes, save_tapes
+from nmt.nn.fused.decoder import JointProjection, TapeKinds, restore_tapes, save_tapes
 from nmt.nn.fused.matmul import addmm, addmm_, matmul, weight_gradient
 from nmt.nn.layers import initialize_linear
-from nmt.nn.recurrent.cell import CellTape
 from nmt.nn.shapes import Contexts, Embedded, Gates
 
 
@@ -112,29 +109,13 @@ class FusedLuong(Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        cell_tape: type[CellTape],
-        score_tape: type[ScoreTape],
-        mask: Tensor,
-        words: Tensor,
-        keys: Tensor,
-        values: Tensor,
-        direction: Tensor | None,
-        joint_weight: Tensor,
-        state: Tensor,
-        input_feed: Tensor,
-        bias: Tensor,
-        feed_weight: Tensor,
-        combine_weight: Tensor,
-        combine_bias: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return vectors, states and weights; `run_fused` describes the first arguments."""
-        num_steps = len(words)
-        cell = cell_tape.start(num_steps, state)
-        attention = AttentionTape.start(num_steps, score_tape, keys, values, mask, direction)
+    def forward(ctx: Any, kinds: TapeKinds, words: Tensor, *others: Any) -> tuple[Tensor, ...]:
+        """Return vectors, states and weights; `run_fused` describes the arguments."""
+        *memory, joint_weight, state, input_feed, bias = others[:-3]
+        feed_weight, combine_weight, combine_bias = others[-3:]
+        cell, attention = kinds.start(len(words), state, *memory)
         joint = JointProjection(joint_weight, len(bias), bias)
-        vectors = words.new_empty(num_steps + 1, *input_feed.shape)
+        vectors = words.new_empty(len(words) + 1, *input_feed.shape)
         vectors[0] = input_feed
         gates = addmm(bias, cell.hidden(0), joint.gates_weight.t())
         for t, word in enumerate(words):
@@ -195,7 +176,7 @@ class FusedLuong(Function):
         d_memory = attention.finish()
         d_starts = (d_state, d_feed)
         d_parameters = (d_bias, d_feed_weight, d_combine_weight, d_combine_bias)
-        return None, None, None, d_inputs, *d_memory, d_joint_weight, *d_starts, *d_parameters
+        return None, d_inputs, *d_memory, d_joint_weight, *d_starts, *d_parameters
 
 
 LuongDecoder.fast_path = FusedLuong

@@ -3,7 +3,6 @@
 All of it is computed in float32 at least: a CPU is no faster over the keys in bfloat16.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,27 +11,6 @@ from torch import Tensor
 
 from nmt.nn.attention.scores.score import ScoreTape
 from nmt.nn.fused.matmul import rows_times
-
-
-@dataclass(frozen=True)
-class AttentionInputs:
-    """What a fused decoder attends to, and how it compares.
-
-    Attributes:
-        score_tape: the score.
-        keys: `[B S K]`.
-        values: `[B S C]`.
-        mask: `[B S]`, True = a real position.
-        query: `[K H]`, from the hidden state to the query; None: the hidden state is the query.
-        direction: `[K]`, of the score; None where it has none.
-    """
-
-    score_tape: type[ScoreTape]
-    keys: Float[Tensor, "B S K"]
-    values: Float[Tensor, "B S C"]
-    mask: Bool[Tensor, "B S"]
-    query: Float[Tensor, "K H"] | None
-    direction: Float[Tensor, " K"] | None
 
 
 class AttentionTape:
@@ -77,9 +55,9 @@ class AttentionTape:
         cls,
         num_steps: int,
         score_tape: type[ScoreTape],
+        mask: Tensor,
         keys: Tensor,
         values: Tensor,
-        mask: Tensor,
         direction: Tensor | None,
     ) -> "AttentionTape":
         """Return an empty tape for `num_steps` steps."""

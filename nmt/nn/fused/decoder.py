@@ -1,56 +1,63 @@
-"""What the fused decoders share: their call, what they save, and the product of query and gates."""
+"""What the fused decoders share: their call, their tapes, and the product of query and gates."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd import Function
 
-from nmt.nn.fused.attention import AttentionInputs, AttentionTape
+from nmt.nn.attention.scores.score import ScoreTape
+from nmt.nn.fused.attention import AttentionTape
 from nmt.nn.fused.matmul import addmm, addmm_
 from nmt.nn.recurrent.cell import CellTape
 
 
+@dataclass(frozen=True)
+class TapeKinds:
+    """What the steps of a fused decoder are written on.
+
+    Attributes:
+        cell: the tape of the cell.
+        score: the tape of the score.
+        mask: `[B S]`, True = a real position of the memory.
+    """
+
+    cell: type[CellTape]
+    score: type[ScoreTape]
+    mask: Bool[Tensor, "B S"]
+
+    def start(
+        self, num_steps: int, state: Tensor, *memory: Any, cell_steps: int = 1
+    ) -> tuple[CellTape, AttentionTape]:
+        """Return empty tapes from `state`; `memory` is keys, values and the score's direction."""
+        attention = AttentionTape.start(num_steps, self.score, self.mask, *memory)
+        return self.cell.start(cell_steps * num_steps, state), attention
+
+
 def run_fused(
     function: type[Function],
-    cell_tape: type[CellTape],
-    attention: AttentionInputs,
-    projected: Float[Tensor, "B T G"],
-    hidden: Float[Tensor, "G H"],
-    *others: Tensor,
+    kinds: TapeKinds,
+    words: Float[Tensor, "B T G"],
+    *others: Tensor | None,
 ) -> tuple[Tensor, ...]:
-    """Run a fused decoder over all target words, in the precision of `projected`.
-
-    Its function takes the tapes of cell and score, the mask of the memory, what the words add to
-    the gates, keys, values, the direction of the score, the weight of a `JointProjection`, and
-    `others`, the first of which is the state before the first word.
+    """Run a fused decoder over all target words, in the precision of `words`.
 
     Args:
         function: the decoder; time-major.
-        cell_tape: the cell.
-        attention: what it attends to.
-        projected: what the words add to the gates.
-        hidden: from the hidden state that is also the query to gates.
-        others: what else the function takes.
+        kinds: its tapes.
+        words: what the words add to the gates.
+        others: what else the function takes: keys, values, the direction of the score, the weight
+            of a `JointProjection`, the state before the first word, and what is its own.
 
     Returns:
         The outputs of the function, batch-major.
     """
-    query = attention.query
-    tensors = (
-        projected.transpose(0, 1).contiguous(),
-        attention.keys,
-        attention.values,
-        attention.direction,
-        hidden if query is None else torch.cat([query, hidden]),
-        *others,
-    )
-    converted = [None if tensor is None else tensor.to(projected.dtype) for tensor in tensors]
-    with torch.autocast(projected.device.type, enabled=False):
-        outputs = function.apply(  # type: ignore[no-untyped-call]
-            cell_tape, attention.score_tape, attention.mask, *converted
-        )
+    steps = words.transpose(0, 1).contiguous()
+    converted = [None if tensor is None else tensor.to(words.dtype) for tensor in others]
+    with torch.autocast(words.device.type, enabled=False):
+        outputs = function.apply(kinds, steps, *converted)  # type: ignore[no-untyped-call]
     return tuple(output.transpose(0, 1) for output in outputs)
 
 
