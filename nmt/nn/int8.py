@@ -46,8 +46,14 @@ class Int8Weight(nn.Module):
     def multiply(
         self, inputs: Float[Tensor, "*R K"], bias: Float[Tensor, " N"] | None
     ) -> Float[Tensor, "*R N"]:
-        """``W x + b``, of rows."""
-        return int8_linear(inputs, self.values, self.scales, bias)
+        """Return ``W x + b`` of rows."""
+        rows = inputs.reshape(-1, inputs.shape[-1])
+        if torch.compiler.is_exporting():
+            outputs: Tensor = int8_product(rows, self.values, self.scales)
+            outputs = outputs if bias is None else outputs + bias
+        else:
+            outputs = _multiply(rows, self.values, self.scales, bias)
+        return outputs.view(*inputs.shape[:-1], self.scales.shape[0])
 
 
 class Int8Linear(nn.Module):
@@ -71,32 +77,12 @@ class Int8Linear(nn.Module):
 
     def restrict(self, rows: Int[Tensor, " U"]) -> Callable[[Tensor], Tensor]:
         """Return a layer that gives these outputs only, in their order."""
-        return partial(
-            int8_linear,
-            values=self.weight.values[rows],
-            scales=self.weight.scales[rows],
-            bias=None if self.bias is None else self.bias[rows],
-        )
+        weight = Int8Weight(self.weight.values[rows], self.weight.scales[rows])
+        return partial(weight.multiply, bias=None if self.bias is None else self.bias[rows])
 
     def forward(self, inputs: Float[Tensor, "*R K"]) -> Float[Tensor, "*R N"]:
         """``W x + b``."""
         return self.weight.multiply(inputs, self.bias)
-
-
-def int8_linear(
-    inputs: Float[Tensor, "*R K"],
-    values: Int[Tensor, "N K"],
-    scales: Float[Tensor, " N"],
-    bias: Float[Tensor, " N"] | None,
-) -> Float[Tensor, "*R N"]:
-    """``W x + b``, of the values and scales of an `Int8Weight`."""
-    rows = inputs.reshape(-1, inputs.shape[-1])
-    if torch.compiler.is_exporting():
-        outputs: Tensor = int8_product(rows, values, scales)
-        outputs = outputs if bias is None else outputs + bias
-    else:
-        outputs = _multiply(rows, values, scales, bias)
-    return outputs.view(*inputs.shape[:-1], scales.shape[0])
 
 
 def _multiply(

@@ -91,8 +91,7 @@ class WordEmbedding(nn.Module):
         if self.training and self.word_dropout > 0.0:
             kept = torch.rand(tokens.shape, device=tokens.device) >= self.word_dropout
             vectors = vectors * kept.unsqueeze(-1)
-        dropped: Tensor = self.dropout(vectors)
-        return dropped
+        return self.dropout(vectors)
 
 
 def initialize_embedding(embedding: nn.Embedding) -> None:

@@ -166,29 +166,14 @@ class Model(nn.Module):
         """Read the source, padded on the right."""
         positions = torch.arange(source.shape[1], device=lengths.device)
         mask = positions < lengths.unsqueeze(1)
-        encoded: EncoderOutput = self.encoder(self.source_embedding(source), mask)
-        return encoded
+        return self.encoder(self.source_embedding(source), mask)
 
-    def start(
-        self,
-        encoded: EncoderOutput,
-        *,
-        with_coverage: bool = False,
-        allowed: AllowedTokens | None = None,
-    ) -> DecoderState:
-        """Return the decoder's state before the first word.
-
-        Args:
-            encoded: the source.
-            with_coverage: add up in the state what attention does.
-            allowed: what each sentence may be made of, of the tokens of `restrict`; None: anything.
-        """
+    def start(self, encoded: EncoderOutput) -> DecoderState:
+        """Return the decoder's state before the first word."""
         memory = self.decoder.attention.prepare(
             encoded.states, encoded.mask, summary=encoded.final[:, -1]
         )
-        state = self.decoder.start(self.bridge(encoded), memory)
-        coverage = Coverage.none(encoded.mask, encoded.states.dtype) if with_coverage else None
-        return replace(state, coverage=coverage, allowed=allowed)
+        return self.decoder.start(self.bridge(encoded), memory)
 
     def read(
         self,
@@ -198,9 +183,17 @@ class Model(nn.Module):
         with_coverage: bool = False,
         allowed: AllowedTokens | None = None,
     ) -> DecoderState:
-        """Encode the source, and be ready for the first word; the options are those of `start`."""
+        """Encode the source, and return the state before the first word.
+
+        Args:
+            source: padded on the right.
+            lengths: of the source.
+            with_coverage: add up in the state what attention does.
+            allowed: what each sentence may be made of, of the tokens of `restrict`; None: anything.
+        """
         encoded = self.encode(source, lengths)
-        return self.start(encoded, with_coverage=with_coverage, allowed=allowed)
+        coverage = Coverage.none(encoded.mask, encoded.states.dtype) if with_coverage else None
+        return replace(self.start(encoded), coverage=coverage, allowed=allowed)
 
     def forward(self, batch: Batch, sampling_probability: float = 0.0) -> ModelOutput:
         """Teacher forcing: the logits of each label, given the words before it.

@@ -11,6 +11,8 @@ Mask = Bool[Tensor, "B S"]
 """True = a real position."""
 Queries = Float[Tensor, "B T Q"]
 """What the decoder asks for."""
+Query = Float[Tensor, "B K"]
+"""One query of each sentence, as it is compared with keys."""
 Inputs = Float[Tensor, "B S I"]
 """What keys are made of."""
 Keys = Float[Tensor, "B S K"]
@@ -19,6 +21,8 @@ Values = Float[Tensor, "B S H"]
 """What attention reads."""
 Scores = Float[Tensor, "B T S"]
 """How well each position fits, or how much attention it gets."""
+StepScores = Float[Tensor, "B S"]
+"""The scores or the weights of one query of each sentence."""
 Embedded = Float[Tensor, "B T E"]
 """Vectors of words."""
 Contexts = Float[Tensor, "B T C"]
@@ -28,4 +32,4 @@ Gates = Float[Tensor, "B G"]
 State = Float[Tensor, "B Z"]
 """All that a cell carries from step to step."""
 Hidden = Float[Tensor, "B H"]
-"""What a cell shows of its state; any vector of H numbers for each sentence."""
+"""The hidden state of a cell; any vector of H numbers for each sentence."""

@@ -61,7 +61,7 @@ class AttentionState:
 AnyMemory = Memory | Summary | tuple[Memory, ...]
 """What a decoder carries along without looking into it: a memory, one for each head, a vector."""
 
-AnyAttentionState = AttentionState | tuple[AttentionState | None, ...] | None
+AnyAttentionState = AttentionState | tuple[AttentionState, ...] | None
 """The same of what is remembered."""
 
 
@@ -102,12 +102,7 @@ class BaseAttention(FastPath, nn.Module, ABC):
 
     @abstractmethod
     def prepare(
-        self,
-        values: Values,
-        mask: Mask,
-        *,
-        keys: Inputs | None = None,
-        summary: Hidden | None = None,
+        self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None
     ) -> AnyMemory:
         """The memory of these values, with all that can be computed beforehand.
 
@@ -161,22 +156,16 @@ class Attention(BaseAttention):
         return self.score.is_sequential or self.alignment.is_sequential
 
     def prepare(
-        self,
-        values: Values,
-        mask: Mask,
-        *,
-        keys: Inputs | None = None,
-        summary: Hidden | None = None,
+        self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None
     ) -> Memory:
         """The memory of these values, with what the score can compute beforehand."""
         return Memory(self.score.keys(values if keys is None else keys), values, mask)
 
-    def start(self, memory: AnyMemory) -> AttentionState | None:
+    def start(self, memory: AnyMemory) -> AttentionState:
         """Return the state before the first step."""
         assert isinstance(memory, Memory)
         score = self.score.start(memory.keys, memory.mask)
-        alignment = self.alignment.start(memory.mask)
-        return None if score is None and alignment is None else AttentionState(score, alignment)
+        return AttentionState(score, self.alignment.start(memory.mask))
 
     def forward(
         self, query: Queries, memory: AnyMemory, state: AnyAttentionState = None
@@ -185,12 +174,12 @@ class Attention(BaseAttention):
         assert isinstance(memory, Memory) and not isinstance(state, tuple)
         state = self.start(memory) if state is None else state
         if not self.is_sequential or query.shape[1] == 1:
-            return self._attend(query, memory, state or AttentionState())
+            return self._attend(query, memory, state)
         steps = []
         for step in query.unbind(1):
-            steps.append(self._attend(step.unsqueeze(1), memory, state or AttentionState()))
+            steps.append(self._attend(step.unsqueeze(1), memory, state))
             state = steps[-1].state
-            assert not isinstance(state, tuple)
+            assert isinstance(state, AttentionState)
         return AttentionOutput.cat(steps)
 
     def _attend(self, query: Tensor, memory: Memory, state: AttentionState) -> AttentionOutput:
@@ -199,12 +188,8 @@ class Attention(BaseAttention):
         covered = state.score
         if covered is not None:
             covered = self.score.update(query, memory.keys, covered, aligned.weights)
-        after = None
-        if covered is not None or aligned.state is not None:
-            after = AttentionState(covered, aligned.state)
-        return AttentionOutput(
-            aligned.weights @ memory.values, aligned.weights, after, aligned.sampled
-        )
+        context, after = aligned.weights @ memory.values, AttentionState(covered, aligned.state)
+        return AttentionOutput(context, aligned.weights, after, aligned.sampled)
 
 
 class FixedContext(BaseAttention):
@@ -213,12 +198,7 @@ class FixedContext(BaseAttention):
     is_fixed: ClassVar[bool] = True
 
     def prepare(
-        self,
-        values: Values,
-        mask: Mask,
-        *,
-        keys: Inputs | None = None,
-        summary: Hidden | None = None,
+        self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None
     ) -> Summary:
         """The summary."""
         assert summary is not None, "a fixed context is made of the summary"

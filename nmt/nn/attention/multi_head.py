@@ -1,7 +1,6 @@
 """Several attentions side by side."""
 
 from collections.abc import Callable
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -47,9 +46,10 @@ class MultiHeadAttention(BaseAttention):
         assert query_size % num_heads == 0 and value_size % num_heads == 0
         key_size = value_size if key_size is None else key_size
         sizes = query_size // num_heads, value_size // num_heads
-        self.heads = nn.ModuleList([make_head(*sizes) for _ in range(num_heads)])
+        self.attentions = [make_head(*sizes) for _ in range(num_heads)]
+        self.heads = nn.ModuleList(self.attentions)
         self.query_projection = nn.Linear(query_size, query_size, bias=False)
-        reads_keys = any(head.score.reads_keys for head in self._attentions())
+        reads_keys = any(head.score.reads_keys for head in self.attentions)
         self.key_projection = nn.Linear(key_size, value_size, bias=False) if reads_keys else None
         self.value_projection = nn.Linear(value_size, value_size, bias=False)
         self.output_projection = nn.Linear(value_size, value_size, bias=False)
@@ -58,12 +58,7 @@ class MultiHeadAttention(BaseAttention):
             initialize_linear(linear)
 
     def prepare(
-        self,
-        values: Values,
-        mask: Mask,
-        *,
-        keys: Inputs | None = None,
-        summary: Hidden | None = None,
+        self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None
     ) -> tuple[Memory, ...]:
         """A memory for each head."""
         keys = values if keys is None else keys
@@ -71,15 +66,13 @@ class MultiHeadAttention(BaseAttention):
         of_keys, of_values = self._split(keys), self._split(self.value_projection(values))
         return tuple(
             head.prepare(value, mask, keys=key)
-            for head, key, value in zip(self._attentions(), of_keys, of_values, strict=True)
+            for head, key, value in zip(self.attentions, of_keys, of_values, strict=True)
         )
 
-    def start(self, memory: AnyMemory) -> tuple[AttentionState | None, ...]:
+    def start(self, memory: AnyMemory) -> tuple[AttentionState, ...]:
         """What each head remembers before the first step."""
         assert isinstance(memory, tuple)
-        return tuple(
-            head.start(part) for head, part in zip(self._attentions(), memory, strict=True)
-        )
+        return tuple(head.start(part) for head, part in zip(self.attentions, memory, strict=True))
 
     def forward(
         self, query: Queries, memory: AnyMemory, state: AnyAttentionState = None
@@ -99,11 +92,8 @@ class MultiHeadAttention(BaseAttention):
             context, weights, tuple(head.state for head in seen), _joint(sampled)
         )
 
-    def _attentions(self) -> list[Attention]:
-        return [cast(Attention, head) for head in self.heads]
-
     def _split(self, vectors: Tensor) -> tuple[Tensor, ...]:
-        return vectors.chunk(len(self.heads), dim=-1)
+        return vectors.chunk(len(self.attentions), dim=-1)
 
 
 def _joint(sampled: list[SampledAlignment]) -> SampledAlignment | None:

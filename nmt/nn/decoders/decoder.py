@@ -14,7 +14,6 @@ from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, DecoderState,
 from nmt.nn.fused.decoder import TapeKinds, run_fused
 from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.layers import Dropout, initialize_linear
-from nmt.nn.recurrent.cell import Cell
 from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden
 
 
@@ -28,6 +27,9 @@ class Decoder(FastPath, nn.Module, ABC):
     uses_attention: ClassVar[bool] = True
     """Whether it reads the source at each step; else its first state is all it has of it."""
 
+    upper_layers_read_context: ClassVar[bool] = False
+    """Whether the layers above the first read the context, too."""
+
     input_feed_size: int | None = None
     """Numbers that are fed from each step to the next; None: nothing is."""
 
@@ -38,7 +40,7 @@ class Decoder(FastPath, nn.Module, ABC):
         super().__init__()
         layers = parts.layers
         first = parts.make_cell(parts.input_size)
-        upper_size = self.upper_size(first, parts.value_size)
+        upper_size = first.hidden_size + parts.value_size * self.upper_layers_read_context
         upper = [parts.make_cell(upper_size) for _ in range(layers.num_layers - 1)]
         self.layers = [first, *upper]
         self.cells = nn.ModuleList(self.layers)
@@ -48,10 +50,6 @@ class Decoder(FastPath, nn.Module, ABC):
         self.residual = layers.residual
         self.hidden_size = first.hidden_size
         self.state_size = first.state_size
-
-    def upper_size(self, first: Cell, value_size: int) -> int:
-        """Numbers that go into a layer above the first."""
-        return first.hidden_size
 
     @property
     def slow_path_reason(self) -> str | None:

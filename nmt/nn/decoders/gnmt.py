@@ -1,5 +1,7 @@
 """The decoder of GNMT: the first layer attends, and all layers read what it saw."""
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -8,7 +10,6 @@ from nmt.nn.attention.attention import AttentionOutput
 from nmt.nn.decoders.decoder import StepwiseDecoder
 from nmt.nn.decoders.interface import DecoderParts, StepState
 from nmt.nn.layers import initialize_linear
-from nmt.nn.recurrent.cell import Cell
 from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden
 
 
@@ -23,6 +24,8 @@ class GNMTDecoder(StepwiseDecoder):
         parts: what it is made of.
     """
 
+    upper_layers_read_context: ClassVar[bool] = True
+
     def __init__(self, parts: DecoderParts) -> None:
         super().__init__(parts)
         self.input_feed_size = parts.value_size
@@ -30,10 +33,6 @@ class GNMTDecoder(StepwiseDecoder):
         self.combine = initialize_linear(
             nn.Linear(parts.value_size + self.hidden_size, parts.output_size)
         )
-
-    def upper_size(self, first: Cell, value_size: int) -> int:
-        """Numbers that go into a layer above the first: of the layer below, and of the context."""
-        return first.hidden_size + value_size
 
     def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
         first = self.layers[0]

@@ -83,15 +83,10 @@ class LuongDecoder(StepwiseDecoder):
     def _forward_fused(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         cell = self.layers[0]
         assert self.fed_to_gates is not None and state.input_feed is not None
+        feed_weight = self.fed_to_gates.get_parameter("weight")
+        others = cell.bias_hidden, feed_weight, self.combine.weight, self.combine.bias
         vectors, states, weights = self._run_fused(
-            embedded,
-            state,
-            cell.weight_hidden,
-            state.input_feed,
-            cell.bias_hidden,
-            self.fed_to_gates.get_parameter("weight"),
-            self.combine.weight,
-            self.combine.bias,
+            embedded, state, cell.weight_hidden, state.input_feed, *others
         )
         after = replace(state, recurrent=states[:, -1:], input_feed=vectors[:, -1])
         return DecoderOutput(vectors, weights, after)

@@ -6,11 +6,12 @@ All of it is computed in float32 at least: a CPU is no faster over the keys in b
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from nmt.nn.attention.scores.score import ScoreTape
 from nmt.nn.fused.matmul import rows_times
+from nmt.nn.shapes import Query, StepScores
 
 
 class AttentionTape:
@@ -27,28 +28,18 @@ class AttentionTape:
         contexts: c, `[T B C]`, in the precision of the values.
     """
 
-    def __init__(
-        self,
-        score_tape: type[ScoreTape],
-        keys: Float[Tensor, "B S K"],
-        values: Float[Tensor, "B S C"],
-        mask: Bool[Tensor, "B S"],
-        direction: Float[Tensor, " K"] | None,
-        queries: Float[Tensor, "T B K"],
-        weights: Float[Tensor, "T B S"],
-        contexts: Float[Tensor, "T B C"],
-    ) -> None:
+    def __init__(self, score_tape: type[ScoreTape], *saved: Any) -> None:
+        self._saved = saved
+        keys, values, mask, direction, self.queries, self.weights, self.contexts = saved
         self.score_tape = score_tape
-        self._saved = keys, values, mask, direction, queries, weights, contexts
-        self.queries, self.weights, self.contexts = queries, weights, contexts
-        dtype = weights.dtype
+        dtype = self.weights.dtype
         self._scores = score_tape(
             keys.to(dtype), None if direction is None else direction.to(dtype)
         )
         self._values = values.to(dtype)
         self._mask, self._padding = mask, ~mask
         self._least = torch.finfo(dtype).min
-        self._d_contexts = contexts[:0]
+        self._d_contexts = self.contexts[:0]
 
     @classmethod
     def start(
@@ -79,7 +70,7 @@ class AttentionTape:
         """Return what to save for the backward pass."""
         return self._saved
 
-    def step(self, t: int, query: Float[Tensor, "B K"]) -> Float[Tensor, "B C"]:
+    def step(self, t: int, query: Query) -> Float[Tensor, "B C"]:
         """Return the context of step t."""
         self.queries[t] = query
         scores = self._scores.scores(self.queries[t])
@@ -91,11 +82,7 @@ class AttentionTape:
         return self.contexts[t]
 
     def backward(
-        self,
-        t: int,
-        d_context: Float[Tensor, "B C"],
-        d_weights: Float[Tensor, "B S"],
-        d_query: Float[Tensor, "B K"],
+        self, t: int, d_context: Float[Tensor, "B C"], d_weights: StepScores, d_query: Query
     ) -> None:
         """Go back through step t.
 

@@ -58,10 +58,7 @@ class Cell(FastPath, nn.Module, ABC):
         return _linear(dropped, self.weight_hidden, self.bias_hidden)
 
     def gates_from(self, size: int) -> nn.Module:
-        """A layer `[*N size]` to `[*N G]` by which one more input adds to the gates."""
-        return self._linear_gates(size)
-
-    def _linear_gates(self, size: int) -> nn.Linear:
+        """Return a layer `[*N size]` to `[*N G]` by which one more input adds to the gates."""
         layer = nn.Linear(size, self.gate_size, bias=False)
         initialize_input_gates(layer.weight, self.num_gates)
         return layer
@@ -238,15 +235,8 @@ class _FusedUnroll(Function):
     """Time-major: `[T B G]` in, `[T B Z]` out."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        cell_tape: type[CellTape],
-        steps: Tensor,
-        state: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        real: Tensor | None,
-    ) -> Tensor:
+    def forward(ctx: Any, cell_tape: type[CellTape], steps: Tensor, *others: Any) -> Tensor:
+        state, weight, bias, real = others
         cell = cell_tape.start(len(steps), state)
         transposed = weight.t()
         for t, step in enumerate(steps):

@@ -24,17 +24,15 @@ class _LayerNormCell(Cell):
 
     def gates_from(self, size: int) -> nn.Module:
         """Make a layer by which one more input, of that size, adds to the gates."""
-        return nn.Sequential(self._linear_gates(size), self._make_norm())
+        return nn.Sequential(super().gates_from(size), self._make_norm())
 
     def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
         """Return what the inputs add to the gates."""
-        normalized: Tensor = self.norm_input(super().project(inputs))
-        return normalized
+        return self.norm_input(super().project(inputs))
 
     def project_hidden(self, hidden: Hidden, dropout_mask: Hidden | None) -> Gates:
         """Return what the state adds to the gates."""
-        normalized: Tensor = self.norm_hidden(super().project_hidden(hidden, dropout_mask))
-        return normalized
+        return self.norm_hidden(super().project_hidden(hidden, dropout_mask))
 
 
 class LayerNormGRU(_LayerNormCell, GRU):

@@ -42,10 +42,10 @@ class PlainRNN(Cell):
             nn.init.normal_(self.weight_input, std=_SMALL)
 
     def gates_from(self, size: int) -> nn.Module:
-        """A layer by which one more input, of that size, adds to the sum."""
-        layer = self._linear_gates(size)
+        """Return a layer by which one more input, of that size, adds to the sum."""
+        layer = super().gates_from(size)
         if self.activation == "relu":
-            nn.init.normal_(layer.weight, std=_SMALL)
+            nn.init.normal_(layer.get_parameter("weight"), std=_SMALL)
         return layer
 
     def project_hidden(self, hidden: Hidden, dropout_mask: Hidden | None) -> Gates:

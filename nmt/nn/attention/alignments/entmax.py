@@ -92,14 +92,12 @@ class EntmaxAlignment(Alignment):
 
 def sparsemax(scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N S"]:
     """The Euclidean projection on the simplex (Martins & Astudillo 2016, algorithm 1)."""
-    probabilities: Tensor = _Sparsemax.apply(scores)  # type: ignore[no-untyped-call]
-    return probabilities
+    return _Sparsemax.apply(scores)  # type: ignore[no-untyped-call]
 
 
 def entmax15(scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N S"]:
     """Alpha 1.5 (Peters 2019, algorithm 2)."""
-    probabilities: Tensor = _Entmax15.apply(scores)  # type: ignore[no-untyped-call]
-    return probabilities
+    return _Entmax15.apply(scores)  # type: ignore[no-untyped-call]
 
 
 def entmax(
@@ -112,8 +110,7 @@ def entmax(
         alpha: the order.
         num_iterations: halvings of the interval in which the threshold lies.
     """
-    probabilities: Tensor = _Entmax.apply(scores, alpha, num_iterations)  # type: ignore[no-untyped-call]
-    return probabilities
+    return _Entmax.apply(scores, alpha, num_iterations)  # type: ignore[no-untyped-call]
 
 
 def _through(gradient: Tensor, slope: Tensor) -> Tensor:
@@ -131,7 +128,17 @@ def _size(inside: Tensor) -> Tensor:
     return inside.sum(-1, keepdim=True).clamp(min=1)
 
 
-class _Sparsemax(Function):
+class _Exact(Function):
+    """A map that saves s, the slope of its Jacobian."""
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (slope,) = ctx.saved_tensors
+        return _through(gradients[0], slope)
+
+
+class _Sparsemax(_Exact):
     @staticmethod
     def forward(ctx: Any, scores: Tensor) -> Tensor:
         shifted = scores - scores.amax(-1, keepdim=True)
@@ -141,17 +148,11 @@ class _Sparsemax(Function):
         support = _size(ranks * ordered > total)
         threshold = total.gather(-1, support - 1) / support
         probabilities = (shifted - threshold).clamp(min=0)
-        ctx.save_for_backward(probabilities)
+        ctx.save_for_backward((probabilities > 0).to(probabilities.dtype))
         return probabilities
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (probabilities,) = ctx.saved_tensors
-        return _through(gradients[0], (probabilities > 0).to(probabilities.dtype))
 
-
-class _Entmax15(Function):
+class _Entmax15(_Exact):
     @staticmethod
     def forward(ctx: Any, scores: Tensor) -> Tensor:
         # Scores that lie more than 2 below the best are outside of every support.
@@ -165,12 +166,6 @@ class _Entmax15(Function):
         root = (halved - thresholds.gather(-1, support - 1)).clamp(min=0)
         ctx.save_for_backward(root)
         return root.square()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (root,) = ctx.saved_tensors
-        return _through(gradients[0], root)
 
 
 class _Entmax(Function):

@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 from nmt.nn.attention.scores.score import Score, ScoreTape
 from nmt.nn.layers import initialize_linear
-from nmt.nn.shapes import Inputs, Keys, Queries, Scores
+from nmt.nn.shapes import Inputs, Keys, Queries, Query, Scores, StepScores
+
+Units = Annotated[int, Ge(1), Le(100_000)]
+"""Of the layer that compares."""
 
 
 class AdditiveScore(Score):
@@ -28,7 +31,7 @@ class AdditiveScore(Score):
         query_size: int,
         key_size: int,
         *,
-        hidden_size: Annotated[int, Ge(1), Le(100_000)] | None = None,
+        hidden_size: Units | None = None,
         normalize: bool = False,
     ) -> None:
         super().__init__(query_size, key_size)
@@ -46,8 +49,7 @@ class AdditiveScore(Score):
 
     def keys(self, inputs: Inputs) -> Keys:
         """``U h + b``."""
-        projected: Tensor = self.key_projection(inputs)
-        return projected
+        return self.key_projection(inputs)
 
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
         """Return the scores."""
@@ -74,13 +76,7 @@ class ConcatScore(AdditiveScore):
         hidden_size: K, units of the layer that compares; null: as many as the query has.
     """
 
-    def __init__(
-        self,
-        query_size: int,
-        key_size: int,
-        *,
-        hidden_size: Annotated[int, Ge(1), Le(100_000)] | None = None,
-    ) -> None:
+    def __init__(self, query_size: int, key_size: int, *, hidden_size: Units | None = None) -> None:
         super().__init__(query_size, key_size, hidden_size=hidden_size)
         joint = torch.empty(self.direction.in_features, query_size + key_size)
         nn.init.xavier_uniform_(joint)
@@ -103,7 +99,7 @@ class AdditiveTape(ScoreTape):
         direction: v.
     """
 
-    def __init__(self, keys: Float[Tensor, "B S K"], direction: Float[Tensor, " K"] | None) -> None:
+    def __init__(self, keys: Keys, direction: Float[Tensor, " K"] | None) -> None:
         assert direction is not None
         self._doubled = 2.0 * keys
         self._direction = direction
@@ -112,13 +108,11 @@ class AdditiveTape(ScoreTape):
         self._d_keys = torch.zeros_like(keys)
         self._d_direction = torch.zeros_like(direction)
 
-    def scores(self, query: Float[Tensor, "B K"]) -> Float[Tensor, "B S"]:
+    def scores(self, query: Query) -> StepScores:
         """Return the scores of one query with all keys, a new tensor."""
         return self._sigmoid(query) @ (2.0 * self._direction)
 
-    def backward(
-        self, query: Float[Tensor, "B K"], d_scores: Float[Tensor, "B S"]
-    ) -> Float[Tensor, "B K"]:
+    def backward(self, query: Query, d_scores: StepScores) -> Query:
         """Return the gradient of a query from that of its scores, whose sum over S is zero."""
         sigmoid = self._sigmoid(query)
         # d v += 2 sum_s d e_s p_s (the factor: in `finish`)
@@ -130,7 +124,7 @@ class AdditiveTape(ScoreTape):
         d_query = torch.bmm(d_scores.unsqueeze(1), slope).squeeze(1)
         return d_query.mul_(4.0 * self._direction)
 
-    def finish(self) -> tuple[Float[Tensor, "B S K"], Float[Tensor, " K"]]:
+    def finish(self) -> tuple[Keys, Float[Tensor, " K"]]:
         """Return the gradients of the keys and of the direction, after all queries."""
         return self._d_keys.mul_(4.0 * self._direction), self._d_direction.mul_(2.0)
 

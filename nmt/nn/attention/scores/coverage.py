@@ -16,6 +16,9 @@ from nmt.nn.layers import (
 )
 from nmt.nn.shapes import Inputs, Keys, Mask, Queries, Scores
 
+Units = Annotated[int, Ge(1), Le(100_000)]
+"""Of the layer that compares."""
+
 
 class StatefulScore(AdditiveScore):
     """``v . tanh(W q + U h + b + r_t)``: r is read from what is remembered of each position.
@@ -69,7 +72,7 @@ class LocationAwareScore(StatefulScore):
         query_size: int,
         key_size: int,
         *,
-        hidden_size: Annotated[int, Ge(1), Le(100_000)] | None = None,
+        hidden_size: Units | None = None,
         num_filters: Annotated[int, Ge(1), Le(10_000)] = 10,
         width: Annotated[int, Ge(1), Le(10_000)] = 7,
     ) -> None:
@@ -87,8 +90,7 @@ class LocationAwareScore(StatefulScore):
     def features(self, state: Tensor) -> Keys:
         """``V (F * a)``."""
         features: Tensor = self.filters(state.unsqueeze(1)).transpose(1, 2)
-        projected: Tensor = self.feature_projection(features)
-        return projected
+        return self.feature_projection(features)
 
     def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
         """The weights, as they are."""
@@ -106,20 +108,13 @@ class CoverageScore(StatefulScore):
         hidden_size: K, units of the layer that compares; null: as many as the query has.
     """
 
-    def __init__(
-        self,
-        query_size: int,
-        key_size: int,
-        *,
-        hidden_size: Annotated[int, Ge(1), Le(100_000)] | None = None,
-    ) -> None:
+    def __init__(self, query_size: int, key_size: int, *, hidden_size: Units | None = None) -> None:
         super().__init__(query_size, key_size, hidden_size=hidden_size)
         self.coverage_projection = initialize_linear(nn.Linear(1, self.compared_size, bias=False))
 
     def features(self, state: Tensor) -> Keys:
         """``V c``."""
-        projected: Tensor = self.coverage_projection(state.unsqueeze(-1))
-        return projected
+        return self.coverage_projection(state.unsqueeze(-1))
 
     def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
         """``c + a``."""
@@ -143,7 +138,7 @@ class FertilityCoverageScore(CoverageScore):
         query_size: int,
         key_size: int,
         *,
-        hidden_size: Annotated[int, Ge(1), Le(100_000)] | None = None,
+        hidden_size: Units | None = None,
         max_fertility: Annotated[float, Ge(0.001), Le(1_000)] = 2.0,
     ) -> None:
         super().__init__(query_size, key_size, hidden_size=hidden_size)
@@ -175,7 +170,7 @@ class GRUCoverageScore(StatefulScore):
         query_size: int,
         key_size: int,
         *,
-        hidden_size: Annotated[int, Ge(1), Le(100_000)] | None = None,
+        hidden_size: Units | None = None,
         coverage_size: Annotated[int, Ge(1), Le(10_000)] = 10,
     ) -> None:
         super().__init__(query_size, key_size, hidden_size=hidden_size)
@@ -202,8 +197,7 @@ class GRUCoverageScore(StatefulScore):
 
     def features(self, state: Tensor) -> Keys:
         """``V c``."""
-        projected: Tensor = self.coverage_projection(state)
-        return projected
+        return self.coverage_projection(state)
 
     def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
         """One step of the GRU at each position."""

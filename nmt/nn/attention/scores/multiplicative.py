@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nmt.nn.attention.scores.score import Score, ScoreTape
 from nmt.nn.fused.matmul import rows_times
 from nmt.nn.layers import initialize_linear
-from nmt.nn.shapes import Inputs, Keys, Queries, Scores
+from nmt.nn.shapes import Inputs, Keys, Queries, Query, Scores, StepScores
 
 
 class _ProductScore(Score):
@@ -102,26 +102,22 @@ class ProductTape(ScoreTape):
         direction: None.
     """
 
-    def __init__(
-        self, keys: Float[Tensor, "B S K"], direction: Float[Tensor, " K"] | None = None
-    ) -> None:
+    def __init__(self, keys: Keys, direction: Float[Tensor, " K"] | None = None) -> None:
         assert direction is None
         self._keys = keys
         self._back: list[tuple[Tensor, Tensor]] = []
 
-    def scores(self, query: Float[Tensor, "B K"]) -> Float[Tensor, "B S"]:
+    def scores(self, query: Query) -> StepScores:
         """Return the scores of one query with all keys, a new tensor."""
         return rows_times(self._keys, query)
 
-    def backward(
-        self, query: Float[Tensor, "B K"], d_scores: Float[Tensor, "B S"]
-    ) -> Float[Tensor, "B K"]:
+    def backward(self, query: Query, d_scores: StepScores) -> Query:
         """Return the gradient of a query from that of its scores."""
         self._back.append((query, d_scores))
         # d q = sum_s d e_s k_s
         return torch.bmm(d_scores.unsqueeze(1), self._keys).squeeze(1)
 
-    def finish(self) -> tuple[Float[Tensor, "B S K"], None]:
+    def finish(self) -> tuple[Keys, None]:
         """Return the gradient of the keys, as one product over all queries."""
         queries, d_scores = (torch.stack(tensors) for tensors in zip(*self._back, strict=True))
         # d k_s = sum_t d e_ts q_t

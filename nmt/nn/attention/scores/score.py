@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.nn.fused.fast_path import FastPath
-from nmt.nn.shapes import Inputs, Keys, Mask, Queries, Scores
+from nmt.nn.shapes import Inputs, Keys, Mask, Queries, Query, Scores, StepScores
 
 
 class Score(FastPath, nn.Module, ABC):
@@ -75,20 +75,16 @@ class ScoreTape(ABC):
     """
 
     @abstractmethod
-    def __init__(
-        self, keys: Float[Tensor, "B S K"], direction: Float[Tensor, " K"] | None
-    ) -> None: ...
+    def __init__(self, keys: Keys, direction: Float[Tensor, " K"] | None) -> None: ...
 
     @abstractmethod
-    def scores(self, query: Float[Tensor, "B K"]) -> Float[Tensor, "B S"]:
+    def scores(self, query: Query) -> StepScores:
         """Return the scores of one query with all keys, a new tensor."""
 
     @abstractmethod
-    def backward(
-        self, query: Float[Tensor, "B K"], d_scores: Float[Tensor, "B S"]
-    ) -> Float[Tensor, "B K"]:
+    def backward(self, query: Query, d_scores: StepScores) -> Query:
         """Return the gradient of a query from that of its scores, whose sum over S is zero."""
 
     @abstractmethod
-    def finish(self) -> tuple[Float[Tensor, "B S K"], Float[Tensor, " K"] | None]:
+    def finish(self) -> tuple[Keys, Float[Tensor, " K"] | None]:
         """Return the gradients of the keys and of the direction, after all queries."""
