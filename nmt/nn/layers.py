@@ -83,7 +83,10 @@ class WordEmbedding(nn.Module):
         self.table = nn.Embedding(vocabulary_size, size, padding_idx=PAD)
         self.dropout = Dropout(dropout)
         self.word_dropout = word_dropout
-        initialize_embedding(self.table)
+        # Of length about 1, so that a tied output projection starts with logits near 0.
+        nn.init.normal_(self.table.weight, std=size**-0.5)
+        with torch.no_grad():
+            self.table.weight[PAD].zero_()
 
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T E"]:
         """The vectors of the words. That of PAD starts at zero; whoever reads it masks it."""
@@ -92,14 +95,6 @@ class WordEmbedding(nn.Module):
             kept = torch.rand(tokens.shape, device=tokens.device) >= self.word_dropout
             vectors = vectors * kept.unsqueeze(-1)
         return self.dropout(vectors)
-
-
-def initialize_embedding(embedding: nn.Embedding) -> None:
-    """Vectors of length about 1, so that a tied output projection starts with logits near 0."""
-    nn.init.normal_(embedding.weight, std=embedding.embedding_dim**-0.5)
-    if embedding.padding_idx is not None:
-        with torch.no_grad():
-            embedding.weight[embedding.padding_idx].zero_()
 
 
 def initialize_linear(linear: nn.Linear) -> nn.Linear:

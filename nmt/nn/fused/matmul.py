@@ -19,7 +19,7 @@ def matmul(left: Float[Tensor, "M K"], right: Float[Tensor, "K N"]) -> Float[Ten
     """``left @ right``, without a gradient."""
     if not _is_for_onednn(left):
         return left @ right
-    return _linear()(left, right.t(), None, "none", [], "")  # type: ignore[no-any-return]
+    return _linear()(left, right.t(), None, "none", [], "")
 
 
 def addmm(
@@ -29,10 +29,10 @@ def addmm(
 ) -> Float[Tensor, "M N"]:
     """``base + left @ right``, a fresh tensor without a gradient."""
     if base.ndim == 1 and (_is_for_onednn(left) or _is_long(left)):
-        return _linear()(left, right.t(), base, "none", [], "")  # type: ignore[no-any-return]
+        return _linear()(left, right.t(), base, "none", [], "")
     if not _is_for_onednn(left):
         return torch.addmm(base, left, right)
-    return _linear().binary(left, base, right.t(), None, "add")  # type: ignore[no-any-return]
+    return _linear().binary(left, base, right.t(), None, "add")
 
 
 def addmm_(

@@ -89,8 +89,7 @@ class Cell(FastPath, nn.Module, ABC):
             if projected.shape[1] != 1:
                 return _unroll_in_graph(self, projected, state, mask, dropout_mask)
         elif self.fast_path is not None and dropout_mask is None:
-            weight, bias = self.weight_hidden, self.bias_hidden
-            return fused_unroll(self.fast_path, projected, state, weight, bias, mask)
+            return _unroll_fused(self, projected, state, mask)
         states = []
         for step in range(projected.shape[1]):
             after = self(projected[:, step], state, dropout_mask)
@@ -109,12 +108,8 @@ def _linear(
 
 
 def _unroll_in_graph(
-    cell: Cell,
-    projected: Float[Tensor, "B T G"],
-    state: Float[Tensor, "B Z"],
-    mask: Bool[Tensor, "B T"] | None,
-    dropout_mask: Float[Tensor, "B H"] | None,
-) -> Float[Tensor, "B T Z"]:
+    cell: Cell, projected: Tensor, state: Tensor, mask: Tensor | None, dropout_mask: Tensor | None
+) -> Tensor:
     """Run a cell as one loop of a graph, which serves any number of steps."""
     from torch._higher_order_ops.scan import scan  # for the exporter only
 
@@ -126,7 +121,6 @@ def _unroll_in_graph(
         after = torch.where(is_real.unsqueeze(1), cell(gates, before, dropout_mask), before)
         return after, after.clone()
 
-    states: Tensor
     _, states = scan(step, state, (projected.transpose(0, 1), mask.transpose(0, 1)))
     return states.transpose(0, 1)
 
@@ -209,25 +203,20 @@ class CellTape(ABC):
         return self.states[t, :, : self.size]
 
 
-def fused_unroll(
-    cell_tape: type[CellTape],
-    projected: Float[Tensor, "B T G"],
-    state: Float[Tensor, "B Z"],
-    weight: Float[Tensor, "G H"],
-    bias: Float[Tensor, " G"],
-    mask: Bool[Tensor, "B T"] | None,
-) -> Float[Tensor, "B T Z"]:
-    """Return the states of a cell after each step (see `Cell.unroll`).
+def _unroll_fused(cell: Cell, projected: Tensor, state: Tensor, mask: Tensor | None) -> Tensor:
+    """Run a cell as one autograd node: the fast path of `Cell.unroll` (docs/fused.md).
 
-    Under autocast all of it runs in the precision of `projected`.
+    The plain loop leaves one weight gradient for each step, each a small product, to be added up.
+    Here the backward loop only carries the gradient of the state back and keeps the gradients of
+    the gates; one product over all steps turns them into the weight gradient. Under autocast all of
+    it runs in the precision of `projected`.
     """
-    dtype = projected.dtype
     steps = projected.transpose(0, 1).contiguous()
-    real = None if mask is None else mask.t().unsqueeze(-1).to(dtype)
+    real = None if mask is None else mask.t().unsqueeze(-1)
+    given = (state, cell.weight_hidden, cell.bias_hidden, real)
+    converted = [None if tensor is None else tensor.to(projected.dtype) for tensor in given]
     with torch.autocast(projected.device.type, enabled=False):
-        states: Tensor = _FusedUnroll.apply(  # type: ignore[no-untyped-call]
-            cell_tape, steps, state.to(dtype), weight.to(dtype), bias.to(dtype), real
-        )
+        states = _FusedUnroll.apply(cell.fast_path, steps, *converted)  # type: ignore[no-untyped-call]
     return states.transpose(0, 1)
 
 

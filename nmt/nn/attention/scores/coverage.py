@@ -89,8 +89,7 @@ class LocationAwareScore(StatefulScore):
 
     def features(self, state: Tensor) -> Keys:
         """``V (F * a)``."""
-        features: Tensor = self.filters(state.unsqueeze(1)).transpose(1, 2)
-        return self.feature_projection(features)
+        return self.feature_projection(self.filters(state.unsqueeze(1)).transpose(1, 2))
 
     def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
         """The weights, as they are."""

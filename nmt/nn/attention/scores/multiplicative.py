@@ -62,8 +62,7 @@ class GeneralScore(_ProductScore):
 
     def keys(self, inputs: Inputs) -> Keys:
         """Return the memory, in the size of the query."""
-        projected: Tensor = self.key_projection(inputs)
-        return projected * self.scale
+        return self.key_projection(inputs) * self.scale
 
 
 class CosineScore(GeneralScore):
