@@ -12,7 +12,7 @@ from nmt.nn.fused.fast_path import FastPath
 
 INT8_MAX: Final = 127
 MIN_SCALE: Final = 1e-12  # of a scale, so that a row of zeros divides by something
-_ONCE: Final = frozenset({"key_projection", "value_projection"})  # of a memory, when it is made
+_RUN_ONCE: Final = frozenset({"key_projection", "value_projection"})  # of a memory, when it is made
 _SMALLEST_WEIGHT: Final = 64 * 64  # numbers; less is not worth it
 
 
@@ -125,7 +125,7 @@ def quantize(module: nn.Module) -> None:
                 delattr(part, name)
                 setattr(part, name, Int8Weight.of(weights[name]))
         for name, child in list(part.named_children()):
-            if name in _ONCE:
+            if name in _RUN_ONCE:
                 continue
             if isinstance(child, nn.Linear) and _is_worth_it(child.weight):
                 setattr(part, name, Int8Linear.of(child))

@@ -15,7 +15,7 @@ class EncoderOutput:
 
     Attributes:
         states: `[B S H]`, one vector for each source token (what stands at padding means nothing).
-        final: `[B L H]`, what each layer showed after its last token; both directions side by side.
+        final: `[B L H]`, each layer after its last token; both directions side by side.
         mask: `[B S]`, True = a real token.
     """
 

@@ -54,19 +54,19 @@ class RecurrentEncoder(Encoder):
         """Encode sentences padded on the right; padding changes nothing."""
         states, final = embedded, []
         for layer, cells in enumerate(self.layers):
-            forth, *back = cast(list[Cell], cells)
-            outputs = [self._read(forth, states, mask)]
+            first, *backward = cast(list[Cell], cells)
+            outputs = [self._read(first, states, mask)]
             ends = [outputs[0][:, -1]]
-            for cell in back:
+            for cell in backward:
                 outputs.append(self._read(cell, states.flip(1), mask.flip(1)).flip(1))
                 ends.append(outputs[1][:, 0])
-            shown = self.dropout(torch.cat(outputs, dim=-1))
-            states = shown + states if self.residual and layer > 0 else shown
+            hidden = self.dropout(torch.cat(outputs, dim=-1))
+            states = hidden + states if self.residual and layer > 0 else hidden
             final.append(torch.cat(ends, dim=-1))
         return EncoderOutput(states, torch.stack(final, dim=1), mask)
 
     def _read(self, cell: Cell, inputs: Float[Tensor, "B S I"], mask: Mask) -> Values:
-        """One cell over the sequence, from zeros; masked steps leave its state as it was."""
+        """Run one cell over the sequence, from zeros; masked steps leave its state as it was."""
         start = inputs.new_zeros(inputs.shape[0], cell.state_size)
         dropout_mask = self.recurrent_dropout.mask(start[:, : cell.hidden_size])
         return cell.hidden(cell.unroll(cell.project(inputs), start, mask, dropout_mask))

@@ -49,11 +49,11 @@ class Cell(FastPath, nn.Module, ABC):
         initialize_hidden_gates(self.weight_hidden, num_gates)
 
     def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
-        """What the inputs add to the gates."""
+        """Return what the inputs add to the gates."""
         return _linear(inputs, self.weight_input, self.bias_input)
 
     def project_hidden(self, hidden: Hidden, dropout_mask: Hidden | None) -> Gates:
-        """What the state adds to the gates."""
+        """Return what the state adds to the gates."""
         dropped = hidden if dropout_mask is None else hidden * dropout_mask
         return _linear(dropped, self.weight_hidden, self.bias_hidden)
 
@@ -74,7 +74,7 @@ class Cell(FastPath, nn.Module, ABC):
         """
 
     def hidden(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
-        """What the layer shows of its state."""
+        """Return the hidden state: what gates, attention and the next layer read of a state."""
         return state
 
     def unroll(

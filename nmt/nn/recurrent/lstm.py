@@ -41,7 +41,7 @@ class LSTM(Cell):
         return torch.tanh(memory)
 
     def hidden(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
-        """The half of the state that is shown."""
+        """Return h, the first half of the state."""
         return state[..., : self.hidden_size]
 
 
