@@ -106,29 +106,28 @@ def dump_config(config: Config) -> str:
     return format_yaml(config.model_dump(mode="json"))
 
 
-def _read_files(path: Path) -> list[Layer]:
+def _read_files(path: Path, above: tuple[Path, ...] = ()) -> list[Layer]:
     """Read a file and what it extends, the most general first.
+
+    Args:
+        path: the file.
+        above: the files that extend it, from the one that was asked for.
 
     Raises:
         ConfigError: a file cannot be read, holds no options, or extends itself.
     """
-    layers: list[Layer] = []
-    seen: set[Path] = set()
-    next_path: Path | None = path
-    while next_path is not None:
-        extending = f"{layers[0].origin}: extends: {next_path}" if layers else ""
-        if extending and is_missing(next_path):
-            raise ConfigError(
-                f"{extending}: no such file (what is extended is looked for from the folder of the "
-                "file that says so)"
-            )
-        tree, base = _read_file(next_path)
-        if next_path.resolve() in seen:
-            raise ConfigError(f"{extending} extends itself in a circle")
-        seen.add(next_path.resolve())
-        layers.insert(0, Layer(str(next_path), tree))
-        next_path = next_path.parent / os.path.expanduser(base) if base else None
-    return layers
+    extending = f"{above[-1]}: extends: {path}" if above else ""
+    if extending and is_missing(path):
+        raise ConfigError(
+            f"{extending}: no such file (what is extended is looked for from the folder of the "
+            "file that says so)"
+        )
+    tree, base = _read_file(path)
+    if path.resolve() in (other.resolve() for other in above):
+        raise ConfigError(f"{extending} extends itself in a circle")
+    extended = path.parent / os.path.expanduser(base) if base else None
+    below = [] if extended is None else _read_files(extended, (*above, path))
+    return [*below, Layer(str(path), tree)]
 
 
 def _read_file(path: Path) -> tuple[Tree, str | None]:

@@ -46,7 +46,6 @@ class Strict(BaseModel):
         extra="forbid",
         validate_default=True,
         allow_inf_nan=False,
-        protected_namespaces=(),
     )
 
     @model_validator(mode="before")
@@ -87,7 +86,7 @@ class Options(Strict):
 class PlugIn(BaseModel):
     """A plug-in and its options, as configured; in YAML, ``dot`` is short for ``{name: dot}``."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     name: str
 

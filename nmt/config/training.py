@@ -5,11 +5,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
@@ -79,7 +77,7 @@ class EarlyStoppingConfig(Options):
 class MetricConfig(PlugIn):
     """A metric and its options; of two of one name, each can have a label."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    model_config = ConfigDict(serialize_by_alias=True, use_attribute_docstrings=True)
 
     given_label: Text | None = Field(default=None, alias="as")
     """What `best`, early stopping and `tune` call it, where two have one name; null: its name."""
@@ -94,12 +92,6 @@ class MetricConfig(PlugIn):
         if self.options.get("tokenize") != "auto":
             return self
         return self.model_copy(update={"tokenize": tokenizer})
-
-    @model_serializer(mode="wrap")
-    def _dump(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write the label as it is read (`as` cannot be the name of a field)."""
-        fields = dump(self)
-        return {("as" if key == "given_label" else key): value for key, value in fields.items()}
 
 
 class ValidationConfig(Options):
