@@ -223,14 +223,11 @@ class ModelConfig(Options):
 
     def _check_heads(self) -> None:
         heads = 1 if self.attention is None else self.attention.num_heads
-        sizes = {
-            "model.decoder.hidden_size": self.decoder.hidden_size,
-            "the size of the encoder's states": self.encoder.output_size,
-        }
-        for name, size in sizes.items():
+        query, value = self.decoder.hidden_size, self.encoder.output_size
+        names = {"model.decoder.hidden_size": query, "the size of the encoder's states": value}
+        for name, size in names.items():
             if size % heads:
-                common = gcd(*sizes.values())
-                nearest = max(n for n in range(1, heads) if common % n == 0)
+                nearest = max(n for n in range(1, heads) if gcd(query, value) % n == 0)
                 sentence = (
                     f"must divide {name} ({size}), which {heads} does not; the nearest that works "
                     f"is {nearest}"
