@@ -77,7 +77,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         def is_written(given: Any, mode: str = "r", *rest: Any, **others: Any) -> bool:
             return is_below(given) and mode[0] != "r"
 
-        def patch(module: Any, name: str, is_forbidden: Callable[..., bool]) -> None:
+        def patch(module: Any, name: str, is_forbidden: Callable[..., object]) -> None:
             real = getattr(module, name)
 
             def call(given: Any, *arguments: Any, **options: Any) -> Any:
@@ -87,8 +87,10 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
             monkeypatch.setattr(module, name, call)
 
+        writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT
         if what == "write":
             patch(io, "open", is_written)
+            patch(os, "open", lambda given, flags, *rest: is_below(given) and flags & writing)
             for name in ("mkdir", "rename", "replace", "unlink", "rmdir"):
                 patch(os, name, lambda given, *rest, **options: is_below(given))
         else:

@@ -29,26 +29,35 @@ examples:
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from itertools import tee
+from itertools import count, tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
+from zipfile import ZIP_DEFLATED, ZipFile
 
-from nmt.cli.arguments import option, output_path, path
-from nmt.cli.gold_alignments import Gold
+from nmt.cli.arguments import (
+    RunArguments,
+    alignment_units,
+    load_run,
+    load_translator,
+    option,
+    output_path,
+    path,
+)
 from nmt.cli.inputs import PairArguments
-from nmt.cli.outputs import make_folder, open_arrays, open_output
-from nmt.cli.run_arguments import RunArguments, alignment_units, load_run, load_translator, reserve
+from nmt.cli.outputs import check_files, open_binary_output, open_folder, open_output
 from nmt.core.console import print_notice
-from nmt.core.errors import UserError
+from nmt.core.errors import DataError, UserError
 from nmt.word_alignment.units import DESCRIPTIONS, AlignmentUnits
 
 if TYPE_CHECKING:
     from nmt.data.formats.grids import Source
     from nmt.inference.forced_decoding import SentenceAlignment
     from nmt.inference.translator import Translator
-    from nmt.runs.run import Run, RunDirectory
+    from nmt.runs.run import Run
+    from nmt.word_alignment.from_attention import Weights
+    from nmt.word_alignment.pharaoh import GoldAlignment
 
 _SYMMETRIZATION: Final = "grow-diag-final-and"
 
@@ -84,71 +93,53 @@ class Arguments(PairArguments, RunArguments):
     )
 
 
-@dataclass(frozen=True)
-class _Model:
-    """A run that aligns, and the arguments that load it."""
-
-    run: "Run"
-    arguments: Arguments
-
-    def load(self) -> "Translator":
-        """Load the model."""
-        return load_translator(
-            self.run,
-            self.arguments,
-            searches=False,
-            alignment_units=self.arguments.alignment_units,
-        )
-
-
 def run(arguments: Arguments) -> int:
     """Write a line for each pair; draw it and measure it where asked to."""
     _check(arguments)
-    model = _Model(load_run(arguments), arguments)
-    reverse = _open_reverse(model) if arguments.reverse else None
-    if arguments.plot is not None:
-        make_folder(arguments.plot)
+    run = load_run(arguments)
+    reverse = _open_reverse(run, arguments) if arguments.reverse else None
     outputs = {"-o": arguments.output, "--plot": arguments.plot}
     read = [arguments.source, arguments.target, arguments.gold]
-    runs = [reverse.run.folder.path] if reverse else []
-    with reserve(model.run, arguments, outputs, read, runs):
-        return _align(model, reverse)
+    others = [*arguments.ensemble, *([] if arguments.reverse is None else [arguments.reverse])]
+    check_files(outputs, read, run, others)
+    with nullcontext() if arguments.plot is None else open_folder(arguments.plot):
+        return _align(run, reverse, arguments)
 
 
-def _align(model: _Model, reverse: _Model | None) -> int:
-    """Align into outputs that nothing else writes."""
+def _align(run: "Run", reverse: "Run | None", arguments: Arguments) -> int:
+    from nmt.data.formats.lines import read_lines
     from nmt.inference.length_batching import LineWarnings
     from nmt.word_alignment.error_rate import AlignmentCounts, count_links
 
-    arguments = model.arguments
-    pairs, read_again, reversed_pairs = tee(arguments.read(model.run.config), 3)
-    gold = None
-    if arguments.gold is not None:
-        is_auto = arguments.alignment_units == "auto"
-        gold = Gold(arguments.gold, arguments.max_line_bytes, is_auto=is_auto)
-    translator = model.load()
+    pairs, read_again, reversed_pairs = tee(arguments.read(run.config), 3)
+    translator = _load(run, arguments)
     warnings = LineWarnings()
     found = translator.align(pairs, warnings)
     if reverse is not None:
         turned = ((target, cast(str, source)) for source, target in reversed_pairs)
-        backward = reverse.load().align(turned)
-        how = arguments.symmetrize or _SYMMETRIZATION
-        found = _symmetrized(found, backward, how, reverse.run.folder)
+        backward = _load(reverse, _of_reverse(arguments)).align(turned)
+        found = _symmetrized(found, backward, arguments)
     counts = AlignmentCounts()
     number = 0
+    gold = None if arguments.gold is None else read_lines(arguments.gold)
     with _open_writer(arguments) as write:
         aligned = zip(found, read_again, strict=True)  # pictures need the grids
-        for number, (alignment, pair) in enumerate(aligned, start=1):
+        for number, (alignment, (source, _)) in enumerate(aligned, start=1):
             write(alignment)
             if gold is not None:
-                counts += count_links(alignment.links, gold.next(number, alignment, pair))
+                line = next(gold, None)
+                if line is None:
+                    raise _other_lines(arguments, number - 1, "more")
+                links = _parse_gold(line, alignment, f"{arguments.gold}:{number}")
+                counts += count_links(alignment.links, links)
             if arguments.plot is not None:
-                _draw(alignment, pair[0], arguments.plot / f"{number}.png")
+                _draw(alignment, source, arguments.plot / f"{number}.png")
     warnings.sum_up_unknown()
     if arguments.plot is not None:
         print_notice(f"{number:,} heat maps are in {arguments.plot}")
     if gold is not None:
-        gold.finish(number)
+        if num_more := sum(1 for _ in gold):
+            raise _other_lines(arguments, number + num_more, f"{number:,}")
         print(
             f"alignment error rate {100 * counts.error_rate:.2f}% (precision "
             f"{100 * counts.precision:.2f}%, recall {100 * counts.recall:.2f}%)",
@@ -173,16 +164,44 @@ def _check(arguments: Arguments) -> None:
         raise UserError("--format npz: is no text; give a file for it (-o FILE.npz)")
 
 
-def _open_reverse(model: _Model) -> _Model:
+def _other_lines(arguments: Arguments, num_lines: int, num_pairs: str) -> DataError:
+    return DataError(
+        f"{arguments.gold}: has {num_lines:,} lines, and there are {num_pairs} pairs; it needs a "
+        "line for each pair"
+    )
+
+
+def _parse_gold(line: str, alignment: "SentenceAlignment", where: str) -> "GoldAlignment":
+    """Return the alignment by hand of a pair."""
+    from nmt.word_alignment.pharaoh import parse_pharaoh
+
+    return parse_pharaoh(
+        line,
+        where=where,
+        num_source=len(alignment.source_words),
+        num_target=len(alignment.target_words),
+        hint=f" (units here: {alignment.units}); --alignment-units must be those of the file",
+    )
+
+
+def _load(run: "Run", arguments: Arguments) -> "Translator":
+    units = arguments.alignment_units
+    return load_translator(run, arguments, searches=False, alignment_units=units)
+
+
+def _of_reverse(arguments: Arguments) -> Arguments:
+    """Return the arguments for the run of the other direction."""
+    assert arguments.reverse is not None
+    return replace(arguments, run=arguments.reverse, ensemble=[], average="linear")
+
+
+def _open_reverse(run: "Run", arguments: Arguments) -> "Run":
     """Open the run of the other direction; refuse grids, which no run writes."""
-    given = model.arguments
-    assert given.reverse is not None
-    arguments = replace(given, run=given.reverse, ensemble=[], average="linear")
-    reverse = _Model(load_run(arguments), arguments)
-    for one in (model, reverse):
-        if one.run.config.reads_grids:
+    reverse = load_run(_of_reverse(arguments))
+    for one in (run, reverse):
+        if one.config.reads_grids:
             raise UserError(
-                f"--reverse {given.reverse}: {one.arguments.run} reads grids, and no run writes "
+                f"--reverse {arguments.reverse}: {one.folder.path} reads grids, and no run writes "
                 "them; leave --reverse out"
             )
     return reverse
@@ -191,20 +210,19 @@ def _open_reverse(model: _Model) -> _Model:
 def _symmetrized(
     found: "Iterator[SentenceAlignment]",
     backward: "Iterator[SentenceAlignment]",
-    how: str,
-    folder: "RunDirectory",
+    arguments: Arguments,
 ) -> "Iterator[SentenceAlignment]":
     """Yield the alignments with the links of both directions made one."""
     from nmt.word_alignment.symmetrization import SYMMETRIZATIONS
 
-    symmetrize = SYMMETRIZATIONS[how]
+    symmetrize = SYMMETRIZATIONS[arguments.symmetrize or _SYMMETRIZATION]
     for number, (one, two) in enumerate(zip(found, backward, strict=True), start=1):
         sizes = len(one.source_words), len(one.target_words)
         if sizes != (len(two.target_words), len(two.source_words)):
             raise UserError(
-                f"--reverse {folder.path}: line {number} has other words for it: the line was cut "
-                "(decoding.max_source_length must be larger in both), or its tokenizer has other "
-                "pieces (--alignment-units must not be pieces)"
+                f"--reverse {arguments.reverse}: line {number} has other words for it: the line "
+                "was cut (decoding.max_source_length must be larger in both), or its tokenizer has "
+                "other pieces (--alignment-units must not be pieces)"
             )
         links = frozenset((source, target) for target, source in two.links)
         yield replace(one, links=symmetrize(one.links, links))
@@ -214,11 +232,33 @@ def _symmetrized(
 def _open_writer(arguments: Arguments) -> "Iterator[Callable[[SentenceAlignment], object]]":
     """Open the output; yield a function that writes an alignment in the format asked for."""
     if arguments.output is not None and arguments.format == "npz":
-        with open_arrays(arguments.output, "line_{}") as append:
+        with open_arrays(arguments.output) as append:
             yield lambda alignment: append(alignment.weights)
     else:
         with open_output(arguments.output) as output:
             yield lambda alignment: output.write(_format(alignment, arguments.format))
+
+
+@contextmanager
+def open_arrays(path: Path) -> "Iterator[Callable[[Weights], None]]":
+    """Open a .npz file; yield a function that appends the array of the next line, as float32.
+
+    No array is kept in memory.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    import numpy as np
+
+    numbers = count(1)
+    with open_binary_output(path) as file, ZipFile(file, "w", ZIP_DEFLATED) as archive:
+
+        def append(weights: "Weights") -> None:
+            name = f"line_{next(numbers)}.npy"
+            with archive.open(name, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.ascontiguousarray(weights, np.float32))
+
+        yield append
 
 
 def _format(alignment: "SentenceAlignment", style: str) -> str:

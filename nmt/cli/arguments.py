@@ -1,4 +1,4 @@
-"""CommandArguments of a command, declared as the fields of a frozen dataclass.
+"""Arguments of the commands, declared as the fields of frozen dataclasses, and runs opened by them.
 
 The type and the default of a field are the argument's own; the functions here add what the parser
 needs beyond them. Help lists arguments in the order of the classes, the base classes first.
@@ -8,22 +8,24 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, get_args
 
-from nmt.data.formats.lines import MAX_LINE_BYTES
+from nmt.core.errors import ConfigError
+from nmt.word_alignment.units import AlignmentUnits
 
-_MOST_LINE_BYTES: Final = 10**12
+if TYPE_CHECKING:
+    from nmt.config.file import Override
+    from nmt.inference.translator import Translator
+    from nmt.runs.run import Run
+
+DEFAULT: Final = "(default: as the run's configuration says)"
 _SETTINGS: Final = "settings"  # key in the metadata of a field: what `add_argument` is given
 _NAMES: Final = "names"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommandArguments:
-    """Base of all arguments.
-
-    Attributes:
-        TITLE: heading in the help for the arguments that the class itself declares.
-    """
+    """Base of all arguments; `TITLE` is the heading in the help for those of a class itself."""
 
     TITLE: ClassVar[str]
 
@@ -31,11 +33,6 @@ class CommandArguments:
 def positional(metavar: str, help: str, **settings: Any) -> Any:
     """Declare a field for an argument without dashes."""
     return field(metadata={_SETTINGS: {"metavar": metavar, "help": help, **settings}})
-
-
-def positionals(metavar: str, help: str) -> Any:
-    """Declare a field for any number of arguments without dashes."""
-    return positional(metavar, help, nargs="*", default=[])
 
 
 def option(
@@ -55,15 +52,9 @@ def option(
     return field(default=default, metadata={_SETTINGS: settings, _NAMES: names, "key": key})
 
 
-def path(help: str, *names: str, metavar: str = "FILE") -> Any:
+def path(help: str, *names: str, metavar: str = "FILE", **settings: Any) -> Any:
     """Declare a field for an option that names a file."""
-    return option(metavar, help, *names, type=Path)
-
-
-def required_path(help: str, *names: str) -> Any:
-    """Declare a field for an option that names a file and must be given."""
-    settings = {"metavar": "FILE", "help": help, "type": Path, "required": True}
-    return field(metadata={_SETTINGS: settings, _NAMES: names})
+    return option(metavar, help, *names, type=Path, **settings)
 
 
 def output_path(help: str = "write here, not to stdout") -> Any:
@@ -83,27 +74,13 @@ def flag(help: str, key: str = "") -> Any:
     return field(default=False, metadata={_SETTINGS: settings, _NAMES: (), "key": key})
 
 
-def line_limit() -> Any:
-    """Declare a field for --max-line-bytes, the limit for all text that the command reads."""
-    return option(
-        "N",
-        "read a longer line as an empty one, with a warning "
-        f"(default: {MAX_LINE_BYTES:,}; memory grows with it)",
-        default=MAX_LINE_BYTES,
-        type=whole_number(_MOST_LINE_BYTES),
-    )
-
-
 def whole_number(most: int) -> Callable[[str], int]:
     """Return a function for argparse that reads a whole number from 1 to `most`."""
 
     def read(text: str) -> int:
         if not text.isdecimal() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
-            from nmt.config.messages import show  # which imports pydantic
-
-            raise argparse.ArgumentTypeError(
-                f"must be a whole number from 1 to {most:,}, not {show(text)}"
-            )
+            message = f"must be a whole number from 1 to {most:,}, not {text!r}"
+            raise argparse.ArgumentTypeError(message)
         return int(text)
 
     return read
@@ -133,3 +110,187 @@ def add_arguments(parser: argparse.ArgumentParser, kind: type[CommandArguments])
             else:
                 names = item.metadata[_NAMES] or (flag_of(item),)
                 groups[title].add_argument(*names, dest=name, **settings)
+
+
+def length_penalty() -> Any:
+    """Declare a field for --length-penalty."""
+    return option(
+        "X",
+        "none, average, gnmt, word_reward; or a number: gnmt with this alpha",
+        key="decoding.length_penalty",
+    )
+
+
+def set_options(examples: str) -> Any:
+    """Declare a field for --set."""
+    return repeated(
+        "KEY=VALUE",
+        "any option of `decoding` in configs/reference.yaml, by its dotted key: "
+        f"{examples}; may be given several times",
+        "--set",
+    )
+
+
+def alignment_units(default: AlignmentUnits | None) -> Any:
+    """Declare a field for what alignments link."""
+    return option(
+        None,
+        "what alignments link: words (of the raw text, between spaces), characters, pieces of the "
+        "tokenizer; auto: words, where a script without spaces is split into its characters "
+        "(default: auto)",
+        default=default,
+        choices=get_args(AlignmentUnits),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedRun(CommandArguments):
+    """A trained run."""
+
+    TITLE = "how it runs"
+    run: str = positional("RUN", "the folder of a trained run")
+    checkpoint: str = option("NAME", "best, last or step-N (default: best)", default="best")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunArguments(TrainedRun):
+    """A trained run, and how it computes."""
+
+    TITLE = "how it runs"
+    device: str | None = option("D", "auto, cpu, cuda or cuda:N (default: auto)", key="device")
+    precision: str | None = option(
+        "P",
+        "auto (bfloat16 where the device is made for it), float32, bfloat16 or, to translate "
+        "on a CPU, int8 (default: as the run was trained, where the device can)",
+        key="precision",
+    )
+    ensemble: list[str] = repeated(
+        "RUN",
+        "a further run, over the same vocabulary, whose probabilities are averaged with those "
+        "of RUN; may be given several times",
+    )
+    average: Literal["linear", "log"] = option(
+        None,
+        "what of an ensemble is averaged: probabilities (linear) or their logarithms "
+        "(default: linear)",
+        default="linear",
+        choices=("linear", "log"),
+    )
+    batch_tokens: int | None = option(
+        "N",
+        "most source tokens at once, padding counted; smaller needs less memory "
+        "(default: the run's)",
+        key="decoding.batch_tokens",
+        type=whole_number(10_000_000),
+    )
+
+    def __post_init__(self) -> None:
+        if self.average != "linear" and not self.ensemble:
+            raise ConfigError(
+                f"--average {self.average}: has no effect without further runs; name one "
+                "(--ensemble RUN), or leave it out"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunableSearch(CommandArguments):
+    """Options of the search, except the penalties."""
+
+    TITLE = f"how it searches {DEFAULT}"
+    beam_size: int | None = option(
+        "N",
+        "hypotheses kept at each step; 1 is greedy",
+        key="decoding.beam_size",
+        type=whole_number(10_000),
+    )
+    search: str | None = option(
+        "NAME", "beam, greedy, diverse_beam or sampling", key="decoding.search"
+    )
+    shortlist: bool = flag(
+        "compute for a few hundred likely tokens of each sentence only, which is faster; the run "
+        "must have a lexicon (`nmt lexicon`)",
+        key="decoding.shortlist",
+    )
+    options: list[str] = set_options("no_repeat_ngram_size=3, search.temperature=0.8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchArguments(TunableSearch):
+    """Options of the search."""
+
+    TITLE = TunableSearch.TITLE
+    length_penalty: str | None = length_penalty()
+
+
+def list_overrides(arguments: TrainedRun) -> "list[Override]":
+    """Return the options of the configuration that arguments set, those of --set last."""
+    from nmt.config.file import Override
+
+    overrides = []
+    for declared in fields(arguments):
+        key, given = declared.metadata.get("key"), getattr(arguments, declared.name)
+        if not key or given is None or given is False:
+            continue
+        name = flag_of(declared)
+        if given is True:
+            overrides.append(Override(f"{key}={{}}", name))
+        else:
+            value = penalty_option(given, "alpha") if key == "decoding.length_penalty" else given
+            overrides.append(Override(f"{key}={value}", f"{name} {given}"))
+    options: Sequence[str] = getattr(arguments, "options", ())
+    overrides += [Override(f"decoding.{given}", f"--set {given}") for given in options]
+    return overrides
+
+
+def penalty_option(given: str, number: str) -> str:
+    """Return a penalty in YAML: what is given, or for a number `gnmt` with that `number`."""
+    try:
+        return f"{{name: gnmt, {number}: {float(given)}}}"
+    except ValueError:
+        return given
+
+
+def load_run(arguments: TrainedRun) -> "Run":
+    """Open a run with the arguments laid over its configuration; load no model."""
+    from nmt.runs.run import Run
+
+    overrides = list_overrides(arguments)
+    run = Run.open(arguments.run, overrides)
+    if overrides:
+        from nmt.cli.config_checks import refuse_ineffective
+
+        refuse_ineffective(run.config, overrides)
+    return run
+
+
+def load_translator(
+    run: "Run",
+    arguments: RunArguments,
+    *,
+    searches: bool = True,
+    alignment_units: AlignmentUnits = "auto",
+) -> "Translator":
+    """Load the trained model. This takes seconds: do it after all checks.
+
+    Args:
+        run: with the arguments laid over its configuration.
+        arguments: of the command.
+        searches: whether to load what only a search needs.
+        alignment_units: what alignments link.
+    """
+    from nmt.inference.translator import Translator
+    from nmt.system.process import FOR_SEARCH, keep_freed_memory, limit_kernel_caches
+
+    keep_freed_memory()
+    limit_kernel_caches(FOR_SEARCH)
+    if not searches:
+        run = run.with_decoding(run.config.decoding.model_copy(update={"shortlist": None}))
+    return Translator.from_run(
+        run,
+        checkpoint=arguments.checkpoint,
+        device=arguments.device or "auto",
+        precision=arguments.precision,
+        ensemble=arguments.ensemble,
+        average=arguments.average,
+        alignment_units=alignment_units,
+    )

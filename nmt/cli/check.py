@@ -11,7 +11,10 @@ examples:
 """
 
 import math
+import statistics
 import tempfile
+import time
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
     from nmt.config.experiment import Config
     from nmt.core.batch import Batch
     from nmt.data.formats.grids import Source
+    from nmt.nn.model import Model
     from nmt.text.reader import SourceReader
-    from nmt.training.prepare_data import PreparedData
     from nmt.training.state import TrainingState
 
 
@@ -33,17 +36,24 @@ Arguments = ConfigArguments
 
 _NUM_BATCHES: Final = 200  # looked at for the largest
 _NUM_LINES: Final = 5_000  # looked at for what the tokenizers make of them
+_LONGEST_MEASUREMENT: Final = 4.0  # seconds
 
 
 def run(arguments: ConfigArguments) -> int:
     """Print what was found out, part by part, as it is found out."""
     config = load_checked(arguments)
+
+    from nmt.system.device import resolve_device
+
+    resolve_device(config.device)
     print(f"configuration   {arguments.config}: valid", flush=True)
     _report_corpora(config)
 
     import torch
 
     from nmt.runs.run import RunDirectory
+    from nmt.system.memory import reset_peak_memory
+    from nmt.system.process import return_freed_memory
     from nmt.training.build_state import build_state
     from nmt.training.prepare_data import make_tokenizers, prepare_data
     from nmt.training.process_setup import set_up_process
@@ -55,14 +65,16 @@ def run(arguments: ConfigArguments) -> int:
         _report_tokenizers(config, tokenizers)
         contained = _contained(config)
         data = prepare_data(contained, place)
-        torch.manual_seed(config.seed)
-        state = build_state(contained, place, data, checkpoint=None)
         batches = list(islice(data.loader.epoch(1), _NUM_BATCHES))
+        torch.manual_seed(config.seed)
+        return_freed_memory()
+        in_use = reset_peak_memory(data.device)
+        state = build_state(contained, place, data, checkpoint=None)
         num_batches = state.counters.first_epoch_batches or len(batches)
         _report_batches(batches, num_batches)
+        _report_model(state.model)
         largest = max(batches, key=lambda batch: batch.source.numel() * batch.target.shape[1])
-        _report_model(state, largest, num_classes=len(tokenizers.target))
-        _advise(config, state, data)
+        _report_updates(state, largest, num_classes=len(tokenizers.target), in_use=in_use)
         _report_speed(state, batches, num_batches)
     return 0
 
@@ -138,61 +150,58 @@ def _report_batches(batches: "list[Batch]", num_batches: int) -> None:
     )
 
 
-def _report_model(state: "TrainingState", batch: "Batch", num_classes: int) -> None:
-    from nmt.cli.training_cost import count_parameters, measure_update
-    from nmt.core.tensor_tree import to
-
-    counts = count_parameters(state.model)
+def _report_model(model: "Model") -> None:
+    counts = count_parameters(model)
     print(f"parameters      {sum(counts.values()):,}")
     for name, count in counts.items():
         print(f"  {name:<18}{count:>14,}")
-    slow = state.model.decoder.slow_path_reason
+    slow = model.decoder.slow_path_reason
     print(f"decoder         {'all words at once' if slow is None else f'word by word: {slow}'}")
-    loss, sizes = measure_update(
-        state.model, state.optimizer, to(batch, state.device), state.objective
-    )
+
+
+def count_parameters(model: "Model") -> dict[str, int]:
+    """Return the parameters of each part of the model, shared ones counted at the first."""
+    seen: set[object] = set()
+    counts = {}
+    for name, module in (("attention", model.decoder.attention), *model.named_children()):
+        new = set(module.parameters()) - seen
+        seen |= new
+        counts[name.replace("_", " ")] = sum(parameter.numel() for parameter in new)
+    return counts
+
+
+def _report_updates(state: "TrainingState", batch: "Batch", num_classes: int, in_use: int) -> None:
+    """Make two updates, as the first makes the state of the optimizer, and print what they take."""
+    from nmt.system.memory import peak_memory
+
+    loss, _ = make_update(state, batch), make_update(state, batch)
     print(
         f"largest batch   {batch.num_sentences:,} pairs of up to {batch.source.shape[1]} and "
         f"{batch.labels.shape[1]} tokens; loss {loss:.2f} before training "
         f"(chance: {math.log(num_classes):.2f})"
     )
-    activations = {"activations of the largest batch": sizes.pop("activations")}
-    average = {} if state.ema is None else {"moving average": sizes["weights"]}
-    memory = {**sizes, **average, **activations}
-    parts = ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in memory.items() if size)
-    print(f"memory          about {sum(memory.values()) / 2**20:,.0f} MiB ({parts})")
+    memory = peak_memory(state.device) - in_use
+    print(f"memory          about {memory / 2**20:,.0f} MiB for the model and its updates")
 
 
-def _advise(config: "Config", state: "TrainingState", data: "PreparedData") -> None:
-    """Warn of options that can be trained with and should hardly be, with what to set."""
-    import logging
+def make_update(state: "TrainingState", batch: "Batch") -> float:
+    """Make an update and return the loss of a token before it; wait for the device."""
+    from nmt.core.tensor_tree import to
 
-    from nmt.training.advice import advise_on_rate, advise_on_size, advise_on_warmup
-
-    corpora, tokenizers = data.loader.corpora, data.tokenizers
-    for advice in (
-        advise_on_rate(config, state.schedule),
-        advise_on_warmup(state.schedule),
-        advise_on_size(
-            config,
-            sum(parameter.numel() for parameter in state.model.parameters()),
-            sum(int(corpus.target_side.tokens.offsets[-1]) for corpus in corpora),
-            len(tokenizers.source),
-            len(tokenizers.target),
-        ),
-    ):
-        if advice is not None:
-            logging.getLogger(__name__).warning("%s", advice)
+    state.model.train()
+    state.optimizer.zero_grad(set_to_none=True)
+    losses = state.objective(state.model, to(batch, state.device))
+    (losses.objective / batch.num_target_tokens).backward()  # type: ignore[no-untyped-call]
+    state.optimizer.step()
+    return float(losses.negative_log_likelihood) / batch.num_target_tokens
 
 
 def _report_speed(state: "TrainingState", batches: "list[Batch]", num_batches: int) -> None:
     """Print how fast this machine is, and how long training takes."""
     import torch
 
-    from nmt.cli.training_cost import measure_speed
-
     config = state.config
-    speed = measure_speed(state.model, state.optimizer, batches, state.objective)
+    speed = measure_speed(state, batches)
     number = torch.get_num_threads()
     threads = f", {number} thread{'s' * (number > 1)}" if state.device.type == "cpu" else ""
     print(
@@ -206,6 +215,27 @@ def _report_speed(state: "TrainingState", batches: "list[Batch]", num_batches: i
         f"time            "
         f"{describe_time(num_tokens / speed, num_updates, config.max_epochs, config.max_updates)}"
     )
+
+
+def measure_speed(state: "TrainingState", batches: "Sequence[Batch]") -> float:
+    """Return target tokens a second, the median of updates, of which one was made before.
+
+    (A stall of the machine in one of them says nothing of the training.)
+
+    Args:
+        state: its model is changed.
+        batches: as they come in training; the first few are enough.
+    """
+    rates: list[float] = []
+    start = time.perf_counter()
+    for batch in batches:
+        begun = time.perf_counter()
+        make_update(state, batch)
+        ended = time.perf_counter()
+        rates.append(batch.num_target_tokens / (ended - begun))
+        if ended - start > _LONGEST_MEASUREMENT:
+            break
+    return statistics.median(rates)
 
 
 def describe_time(

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.cli.arguments import CommandArguments, positional, positionals
+from nmt.cli.arguments import CommandArguments, positional
 from nmt.core.errors import ConfigError, DataError
 from nmt.data.formats.lines import require_regular
-from nmt.system.files import is_missing
 
 if TYPE_CHECKING:
     from nmt.config.data import CorpusConfig
@@ -26,9 +25,11 @@ class ConfigArguments(CommandArguments):
     """A configuration, and what is changed in it."""
 
     config: Path = positional("CONFIG", "a YAML file", type=Path)
-    overrides: list[str] = positionals(
+    overrides: list[str] = positional(
         "key=value",
         "an option other than in the file, by its dotted key: model.attention.score=general",
+        nargs="*",
+        default=[],
     )
 
 
@@ -48,15 +49,16 @@ def load_checked(
     from nmt.config.file import load_config
 
     config = load_config(arguments.config, arguments.overrides, resume=resume)
+
+    from nmt.build.metrics import build_metrics
+
     warn_of_ineffective(config, arguments.overrides)
     if not resume:  # by then it may have taken the place of the run that it started from
         require_another_run(config)
     if overwrite:
         require_inputs_elsewhere(config)
     require_schedule(config)
-    require_device(config)
-    require_precision(config)
-    require_metrics(config)
+    build_metrics(config.training.validation.metrics)  # one may need what is not installed
     for key, corpus in config.data.corpora():
         for option, problem in corpus_problems(key, corpus, arguments.config):
             raise DataError(f"{option}: {problem}")
@@ -77,48 +79,13 @@ def corpus_problems(
         The dotted key of a file, and what is wrong with it.
     """
     for option, name in corpus.files().items():
-        if is_missing(Path(name)):
+        if not os.path.exists(name):
             yield f"{key}.{option}", f"{name}: no such file{_hint(Path(name), config)}"
             continue
         try:
             require_regular(Path(name))
         except DataError as error:
             yield f"{key}.{option}", str(error)
-
-
-def require_metrics(config: "Config") -> None:
-    """Refuse a metric of validation that needs an extra which is not installed.
-
-    Raises:
-        ConfigError: it does; the error names the extra.
-    """
-    from nmt.build.metrics import build_metrics
-
-    build_metrics(config.training.validation.metrics)
-
-
-def require_device(config: "Config") -> None:
-    """Refuse a device that this machine does not have; load torch only where it must.
-
-    Raises:
-        ConfigError: it does not have it.
-    """
-    if config.device.startswith("cuda"):
-        from nmt.system.device import resolve_device
-
-        resolve_device(config.device)
-
-
-def require_precision(config: "Config") -> None:
-    """Refuse a precision that the device does not have; load torch only where it must.
-
-    Raises:
-        ConfigError: it does not have it.
-    """
-    if config.device.startswith("cuda") or config.precision == "bfloat16":
-        from nmt.system.device import resolve_device, resolve_precision
-
-        resolve_precision(config.precision, resolve_device(config.device))
 
 
 def require_schedule(config: "Config") -> None:
@@ -171,7 +138,7 @@ def _hint(name: Path, config: Path | None) -> str:
     if name.is_absolute():
         return ""
     hint = f"paths are relative to the folder that nmt is run in: {Path.cwd()}"
-    if config is not None and not is_missing(config.parent / name):
+    if config is not None and (config.parent / name).exists():
         found = config.parent / name
         hint += f"; there is one beside {config}: write {found}, or run nmt there"
     return f" ({hint})"

@@ -18,10 +18,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.cli.arguments import line_limit, option, output_path, path
+from nmt.cli.arguments import (
+    SearchArguments,
+    load_run,
+    load_translator,
+    option,
+    output_path,
+    path,
+)
 from nmt.cli.held_out import METRIC_HELP, HeldOutArguments, named_metrics, source_option
-from nmt.cli.outputs import open_output
-from nmt.cli.run_arguments import SearchArguments, load_run, load_translator, reserve
+from nmt.cli.outputs import check_files, open_output
 from nmt.core.console import print_notice
 
 if TYPE_CHECKING:
@@ -29,7 +35,6 @@ if TYPE_CHECKING:
     from nmt.config.decoding import DecodingConfig
     from nmt.config.experiment import Config
     from nmt.evaluation.metric_base import Metric, Score
-    from nmt.runs.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,34 +47,23 @@ class Arguments(SearchArguments, HeldOutArguments):
     )
     json: Path | None = path("write scores, signatures and settings here")
     output: Path | None = output_path("write the translations here")
-    max_line_bytes: int = line_limit()
 
 
 def run(arguments: Arguments) -> int:
     """Translate the test set, score it, and print a line for each metric."""
-    opened = load_run(arguments)
-    metrics = _metrics(arguments.metrics, opened.config)
-    corpus = arguments.find_corpus(opened.config, "test")
-    outputs = {"-o": arguments.output, "--json": arguments.json}
-    read = [*corpus.files().values(), *arguments.reference]
-    with reserve(opened, arguments, outputs, read):
-        return _evaluate(opened, corpus, metrics, arguments)
-
-
-def _evaluate(
-    run: "Run",
-    corpus: "CorpusConfig",
-    metrics: "Sequence[Metric]",
-    arguments: Arguments,
-) -> int:
-    """Translate and score into outputs that nothing else writes."""
     from nmt.build.data import build_corpus
     from nmt.build.metrics import warn_about_normalization
     from nmt.inference.length_batching import LineWarnings
     from nmt.runs.checkpoint import update_of
 
+    run = load_run(arguments)
+    metrics = _metrics(arguments.metrics, run.config)
+    corpus = arguments.find_corpus(run.config, "test")
+    outputs = {"-o": arguments.output, "--json": arguments.json}
+    read = [*corpus.files().values(), *arguments.reference]
+    check_files(outputs, read, run, arguments.ensemble)
     config, files = run.config, build_corpus(corpus)
-    sources, references = arguments.read_corpus(corpus, arguments.max_line_bytes)
+    sources, references = arguments.read_corpus(corpus)
     translator = load_translator(run, arguments)
     normalizer = translator.target_tokenizer.normalizer
     for name, lines in zip([str(files), *arguments.reference[1:]], references, strict=True):
@@ -82,7 +76,7 @@ def _evaluate(
     with ExitStack() as stack:  # both files before the work, for it may be long
         output, record = (
             None if path is None else stack.enter_context(open_output(path))
-            for path in (arguments.output, arguments.json)
+            for path in outputs.values()
         )
         warnings = LineWarnings()
         windows = translator.translate_windows(sources, warnings=warnings)

@@ -19,20 +19,13 @@ examples:
 
 import logging
 import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from nmt.cli.arguments import option, required_path
-from nmt.cli.output_streams import is_stream
-from nmt.cli.outputs import open_binary_output
-from nmt.cli.run_arguments import SearchArguments, TrainedRun, load_run, reserve, set_options
-from nmt.core.errors import UserError, os_reason
-
-if TYPE_CHECKING:
-    from nmt.runs.run import Run
+from nmt.cli.arguments import SearchArguments, TrainedRun, load_run, option, path, set_options
+from nmt.cli.outputs import check_files, is_stream, lock_output
+from nmt.core.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +34,7 @@ logger = logging.getLogger(__name__)
 class Arguments(SearchArguments, TrainedRun):
     """Arguments of the command."""
 
-    output: Path = required_path("what to write", "-o", "--output")
+    output: Path = path("what to write", "-o", "--output", required=True)
     precision: Literal["float32", "int8"] = option(
         None,
         "of what is computed for each word; int8 pays where the vocabulary has thousands of "
@@ -57,45 +50,28 @@ class Arguments(SearchArguments, TrainedRun):
 
 
 def run(arguments: Arguments) -> int:
-    """Check all that can be checked, then write the file."""
+    """Check all that can be checked, write the file, and report how it compares with the run."""
     _require_packages()
-    output = arguments.output
-    if os.path.isdir(output):
-        raise UserError(f"-o {output}: is a folder; give the name of a file")
+    if is_stream(arguments.output):
+        raise UserError(f"-o {arguments.output}: is not a file; give the name of a file")
     opened = load_run(arguments)
-    with reserve(opened, arguments, {"-o": output}, []):
-        if not is_stream(output):
-            # What a link points to is written, and the link stays.
-            _export(opened, Path(os.path.realpath(output)), arguments)
-            return 0
-        with tempfile.TemporaryDirectory(prefix="nmt-export-") as name:
-            whole = Path(name) / "model.onnx"
-            _export(opened, whole, arguments)
-            with whole.open("rb") as file, open_binary_output(output) as stream:
-                shutil.copyfileobj(file, stream)
-    return 0
+    check_files({"-o": arguments.output}, [], opened)
 
-
-def _export(run: "Run", output: Path, arguments: Arguments) -> None:
-    """Write the file, and report how it compares with the run."""
     from nmt.export.exporter import export_run
 
     logger.info("exporting, which takes half a minute or more")
-    try:
+    output = Path(os.path.realpath(arguments.output))
+    with lock_output(arguments.output):
         report = export_run(
-            run,
-            output,
-            checkpoint=arguments.checkpoint,
-            precision=arguments.precision,
+            opened, output, checkpoint=arguments.checkpoint, precision=arguments.precision
         )
-    except OSError as error:
-        raise UserError(f"-o {arguments.output}: cannot be written: {os_reason(error)}") from error
     logger.info(
         "%s: %.1f MB. Tried on %d sentences of random tokens: %d become the same as with the run "
         "in this precision; the log-probability of a token is at most %.1g away",
         *(arguments.output, output.stat().st_size / 1e6),
         *(report.num_sentences, report.num_identical, report.max_difference),
     )
+    return 0
 
 
 def _require_packages() -> None:

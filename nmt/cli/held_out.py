@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from nmt.cli.arguments import option, repeated
+from nmt.cli.arguments import RunArguments, option, repeated
 from nmt.cli.config_checks import corpus_problems
 from nmt.cli.inputs import given_corpus
-from nmt.cli.run_arguments import RunArguments
 from nmt.core.errors import ConfigError, DataError, UserError
-from nmt.data.formats.lines import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from nmt.config.data import CorpusConfig
@@ -71,9 +69,7 @@ class HeldOutArguments(RunArguments):
             )
         return corpus
 
-    def read_corpus(
-        self, corpus: "CorpusConfig", max_line_bytes: int = MAX_LINE_BYTES
-    ) -> "tuple[list[Source], list[list[str]]]":
+    def read_corpus(self, corpus: "CorpusConfig") -> "tuple[list[Source], list[list[str]]]":
         """Read what `find_corpus` returned: the sources, and each set of references.
 
         Raises:
@@ -83,11 +79,11 @@ class HeldOutArguments(RunArguments):
         from nmt.data.formats.corpus import read_pairs
         from nmt.data.formats.lines import read_lines
 
-        pairs = read_pairs(build_corpus(corpus, max_line_bytes))
+        pairs = read_pairs(build_corpus(corpus))
         sources, references = map(list, zip(*pairs, strict=True))
         sets = [references]
         for name in self.reference[1:]:
-            sets.append(list(read_lines(Path(name), max_line_bytes=max_line_bytes)))
+            sets.append(list(read_lines(Path(name))))
             if len(sets[-1]) != len(sources):
                 raise DataError(
                     f"{name}: has {len(sets[-1]):,} lines, and there are {len(sources):,} sources; "

@@ -1,43 +1,30 @@
 """`nmt lexicon`: which target tokens each source token becomes.
 
 Make the lexicon of a run: for each source token the target tokens that it is
-likely to become, learnt from the training data (IBM model 1), or from a table of your own. It is
-put into the run's folder. `nmt translate --shortlist` then computes the probabilities of these
-only, and of the most frequent ones, which is faster.
+likely to become, learnt from the training data (IBM model 1). It is put into the run's folder.
+`nmt translate --shortlist` then computes the probabilities of these only, and of the most frequent
+ones, which is faster.
 
-table:  a source word, a target word and the probability of the target word given the
-  source word, with tabs between; a line each. What the tokenizer splits is taken as its tokens.
-output: the same of the tokens of the run, as they are written there, to look at; the most
-  probable of each first.
+output: a source token, a target token and the probability of the target token given the
+  source token, with tabs between, to look at; the most probable of each first.
 
 examples:
   nmt lexicon runs/toy
   nmt lexicon runs/toy -o toy.lexicon
-  nmt lexicon runs/toy --table mine.tsv.gz
 """
 
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from nmt.cli.arguments import (
-    CommandArguments,
-    line_limit,
-    option,
-    output_path,
-    path,
-    positional,
-    whole_number,
-)
-from nmt.cli.output_locks import held, reserve_outputs
-from nmt.cli.outputs import open_output
+from nmt.cli.arguments import CommandArguments, option, output_path, positional, whole_number
+from nmt.cli.outputs import check_files, open_output
 from nmt.core.console import print_notice
 from nmt.core.errors import UserError
 from nmt.core.special_tokens import SPECIAL_SYMBOLS
 
 if TYPE_CHECKING:
-    from nmt.runs.run import Run
     from nmt.text.tokenizer import Tokenizer
     from nmt.word_alignment.ibm1 import Lexicon
 
@@ -47,61 +34,38 @@ class Arguments(CommandArguments):
     """Arguments of the command."""
 
     run: Path = positional("RUN", "a trained run", type=Path)
-    table: Path | None = path("of your own, in place of the training data")
-    iterations: int | None = option("N", "of the learning (default: 5)", type=whole_number(1_000))
+    iterations: int = option(
+        "N", "of the learning (default: 5)", default=5, type=whole_number(1_000)
+    )
     output: Path | None = output_path("write the lexicon as a table, too")
-    max_line_bytes: int = line_limit()
 
 
 def run(arguments: Arguments) -> int:
     """Make it, keep it, and show it where that is asked for."""
-    from nmt.runs.run import Run
-
-    if arguments.iterations is not None and arguments.table is not None:
-        raise UserError("--iterations: is for learning, and a table was given (--table)")
-    opened = Run.open(arguments.run)
-    folder, config = opened.folder, opened.config
-    table = arguments.table
-    if table is not None and folder.protects(table):
-        raise UserError(f"--table {table}: belongs to the run, whose lexicon is replaced; copy it")
-    inputs = [table, *config.input_paths().values()]
-    with (
-        reserve_outputs({"-o": arguments.output}, inputs, [folder.path]),
-        held("the lexicon", folder.lexicon),
-    ):
-        return _make(opened, arguments)
-
-
-def _make(run: "Run", arguments: Arguments) -> int:
-    """Make the lexicon, in a place that nothing else writes."""
     from nmt.build.data import encode_training
-    from nmt.build.lexicon import ITERATIONS, learn_lexicon, read_lexicon
+    from nmt.build.lexicon import learn_lexicon
     from nmt.build.tokenizers import load_tokenizers
     from nmt.inference.shortlist import save_lexicon
+    from nmt.runs.run import Run
     from nmt.text.tokenizer import Tokenizer
 
+    run = Run.open(arguments.run)
+    folder = run.folder
+    check_files({"-o": arguments.output}, [], run)
     tokenizers = load_tokenizers(run)
-    folder, config = run.folder, run.config
-    if not isinstance(tokenizers.source, Tokenizer):
+    source, target = tokenizers.source, tokenizers.target
+    if not isinstance(source, Tokenizer):
         raise UserError(f"{folder.path}: reads grids, and these have no words to look up")
-    with ExitStack() as stack:
-        stream = None
-        if arguments.output is not None:
-            stream = stack.enter_context(open_output(arguments.output))
-        if arguments.table is not None:
-            lexicon = read_lexicon(
-                arguments.table, config, folder, tokenizers, arguments.max_line_bytes
-            )
-        else:
-            iterations = arguments.iterations or ITERATIONS
-            corpora = encode_training(config, folder, tokenizers.source, tokenizers.target)
-            lexicon = learn_lexicon(corpora, tokenizers, iterations)
+    output = nullcontext() if arguments.output is None else open_output(arguments.output)
+    with folder.held(), output as stream:
+        corpora = encode_training(run.config, folder, source, target)
+        lexicon = learn_lexicon(corpora, tokenizers, arguments.iterations)
         if stream is not None:
-            _write(lexicon, tokenizers.source, tokenizers.target, stream)
-    save_lexicon(folder, lexicon, tokenizers.source, tokenizers.target)
+            _write(lexicon, source, target, stream)
+        save_lexicon(folder, lexicon, source, target)
     known = int((lexicon.probabilities > 0)[len(SPECIAL_SYMBOLS) :].any(axis=1).sum())
     print_notice(
-        f"{folder.lexicon}: translations of {known:,} of {len(tokenizers.source):,} source tokens, "
+        f"{folder.lexicon}: translations of {known:,} of {len(source):,} source tokens, "
         f"up to {lexicon.candidates.shape[1]} of each"
     )
     return 0

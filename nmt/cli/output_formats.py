@@ -27,6 +27,11 @@ class Format:
     n_best: bool
     json: bool
 
+    @property
+    def has_lists(self) -> bool:
+        """Return whether a line of the input may become several lines."""
+        return self.n_best and not self.json
+
 
 def format_translation(
     number: int,

@@ -1,198 +1,300 @@
-"""Outputs: stdout, or a file that appears when it is complete."""
+"""Outputs: stdout, a stream that is open, or a file that appears when it is complete.
 
+A file is written as `NAME.partial` next to it, locked, and takes its name in the end. A file that
+was there is whole until then. Where the work breaks off, what was written stays under the partial
+name, for it may have taken hours.
+
+`/dev/stdout`, `/dev/fd/N` and `/proc/self/fd/N` name what this process has open, be it a file, and
+are never replaced: `-o /dev/stdout >> log` appends to the log.
+"""
+
+import fcntl
+import gzip
 import io
 import os
+import re
+import stat
 import sys
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO, TypeAlias
 
-from nmt.cli.output_streams import cannot_write, is_stream, open_binary_stream, open_text_stream
 from nmt.core.console import print_notice
 from nmt.core.errors import DataError, os_reason
-from nmt.system.files import atomic_write, partial_path
+from nmt.data.formats.lines import open_binary
+from nmt.system.files import lock, partial_path
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from nmt.runs.run import Run
 
-_GZIP: Final = 16 + zlib.MAX_WBITS  # what zlib calls it; its header has no name and no time
-_MEMBER_BYTES: Final = 1 << 20
+STDIN: Final = Path("/dev/stdin")
+_DESCRIPTOR: Final = re.compile(
+    r"/dev/std(?P<standard>in|out|err)|(/dev|/proc/(?P<process>self|\d+))/fd/(?P<number>\d+)"
+)
+_INPUT: Final = "an input"
+
+_Identity: TypeAlias = tuple[int, int] | str
+"""Device and inode of what exists, which all its names share; else the path without links."""
+
+
+def check_files(
+    outputs: Mapping[str, Path | None],
+    inputs: Iterable[str | Path | None],
+    run: "Run | None" = None,
+    others: Iterable[str | Path] = (),
+) -> None:
+    """Check before the work what a command reads and writes.
+
+    Args:
+        outputs: argument -> the file or folder that was given for it; None: none.
+        inputs: files that are read; None: none.
+        run: that is read; no output may replace a file of it, or what it was made from.
+        others: folders of further runs that are read.
+
+    Raises:
+        DataError: an output is an input, or part of a run, or another output (but streams may be
+            shared); or an input cannot be opened.
+    """
+    from nmt.runs.run import RunDirectory
+
+    runs = [RunDirectory(Path(path)) for path in others]
+    opened = [Path(path) for path in inputs if path is not None]
+    kept = list(opened)
+    if run is not None:
+        runs.append(run.folder)
+        kept += map(Path, run.config.input_paths().values())
+    taken = {one: _INPUT for path in kept for one in _identities(path)}
+    folders = tuple(os.path.realpath(path) + os.sep for path in kept if os.path.isdir(path))
+    given = {argument: path for argument, path in outputs.items() if path is not None}
+    given["stdout"] = Path("/dev/stdout")
+    for argument, path in sorted(given.items(), key=lambda output: not is_stream(output[1])):
+        touched = _touched_by(path)
+        clashes = {taken[one] for one in touched if one in taken}
+        if is_stream(path):
+            clashes &= {_INPUT}
+        else:
+            if os.path.realpath(path).startswith(folders):
+                clashes.add(_INPUT)
+            clashes |= {f"part of the run {one.path}" for one in runs if one.protects(path)}
+        if clashes:
+            what = max(clashes)
+            raise DataError(f"{argument} {path}: is also {what}; choose another output file")
+        taken |= dict.fromkeys(touched, argument)
+    for path in opened:
+        if path != STDIN and not path.is_fifo():  # a pipe can be opened only once
+            open_binary(path).close()
+
+
+def _touched_by(path: Path) -> set[_Identity]:
+    """Return what writing an output touches: the file, and its neighbours until it is complete."""
+    real = Path(os.path.realpath(path))
+    names = [path] if is_stream(path) else [real, partial_path(real), state_file(real)]
+    return set().union(*map(_identities, names))
+
+
+def state_file(path: Path) -> Path:
+    """Return where the state of an output lies while it is written, for `--resume`."""
+    return path.with_name(f"{path.name}.state")
+
+
+def _identities(path: Path) -> set[_Identity]:
+    """Return what is the same for all names of a file; nothing for a device or a pipe."""
+    try:
+        descriptor = find_descriptor(path)
+        found = os.stat(path) if descriptor is None else os.fstat(descriptor)
+    except (OSError, ValueError):
+        return {os.path.realpath(path)}
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        return set()
+    return {(found.st_dev, found.st_ino)}
+
+
+def is_stream(path: Path) -> bool:
+    """Return whether a path names an open descriptor, or an existing pipe or device.
+
+    Nothing that is wrong with the path is raised: whoever opens it reports it.
+    """
+    if find_descriptor(path) is not None:
+        return True
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+def find_descriptor(path: Path) -> int | None:
+    """Return the descriptor of this process that a path names; None: no one."""
+    found = _DESCRIPTOR.fullmatch(os.path.abspath(path))
+    if found is None or found["process"] not in (None, "self", str(os.getpid())):
+        return None
+    return int(found["number"] or ("in", "out", "err").index(found["standard"]))
 
 
 @contextmanager
-def open_output(path: Path | None, *, keep: int = 0) -> Iterator[TextIO]:
+def open_output(path: Path | None, *, keep: bool = False) -> Iterator[TextIO]:
     """Open a stream for text in UTF-8 with line feeds; it is compressed for a name in .gz.
+
+    To a stream whole lines are written at once, in order with what else is printed there.
 
     Args:
         path: the file, written as by `open_binary_output`; None: stdout.
-        keep: as there.
-
-    Raises:
-        DataError: the file cannot be written.
+        keep: as there; not for a compressed file.
     """
-    if path is None:
+    is_compressed = path is not None and path.suffix == ".gz"
+    if path is None or (find_descriptor(path) == 1 and not is_compressed):
         yield sys.stdout
-        return
-    is_compressed = path.suffix == ".gz"
-    if is_stream(path) and not is_compressed:
-        with open_text_stream(path) as text:
-            yield text
+        sys.stdout.flush()
         return
     with open_binary_output(path, keep=keep) as file:
-        packed = _GzipMembers(file, is_begun=keep > 0) if is_compressed else None
-        stream = file if packed is None else io.BufferedWriter(packed, _MEMBER_BYTES)
-        with io.TextIOWrapper(stream, "utf-8", "replace", newline="\n") as text:
+        packed = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if is_compressed else file
+        with io.TextIOWrapper(
+            packed, "utf-8", "replace", newline="\n", line_buffering=is_stream(path)
+        ) as text:
             yield text
-            text.flush()
-            if packed is not None:
-                packed.finish()
 
 
 @contextmanager
-def open_binary_output(path: Path, *, keep: int = 0) -> Iterator[io.BufferedWriter]:
+def open_binary_output(path: Path, *, keep: bool = False) -> Iterator[BinaryIO]:
     """Open a stream for bytes.
 
-    A file is written as `NAME.partial` next to it and takes its name in the end. A file that was
-    there is whole until then. Where the work breaks off, what was written stays under the partial
-    name, for it may have taken hours. What `is_stream` is written straight to.
-
     Args:
-        path: the file.
-        keep: bytes of the partial file that stay, where the work is gone on with.
+        path: the file. What `is_stream` is written straight to.
+        keep: append to the partial file that is there.
 
     Raises:
         DataError: the file cannot be written, or stays incomplete because the reader of another
             output has closed it.
     """
     if is_stream(path):
-        with open_binary_stream(path) as stream:
+        with _open_stream(path) as stream:
             yield stream
         return
-    # What a link points to is written, and the link stays. (os.path, for it never raises.)
-    path = Path(os.path.realpath(path))
-    if os.path.isdir(path):
-        raise DataError(f"{path}: is a folder, where a file is to be written; give a file name")
-    try:
-        with (
-            atomic_write(path, keep_partial=True) as partial,
-            _open(partial, path, mode="ab" if keep else "wb") as stream,
-        ):
-            yield stream
-    except BaseException as error:
-        if os.path.exists(partial_path(path)):
-            print_notice(f"nmt: what was finished is in {partial_path(path)}")
-        if isinstance(error, BrokenPipeError):
-            raise DataError(
-                f"{path}: is incomplete, as the program that reads the other output has closed it; "
-                "run the command again and read that output to its end"
-            ) from None
-        raise
+    with lock_output(path) as descriptor:
+        real = Path(os.path.realpath(path))
+        partial = partial_path(real)
+        if not keep:
+            os.ftruncate(descriptor, 0)
+        try:
+            with io.BufferedWriter(_NamedWriter(descriptor, partial)) as stream:
+                yield stream
+            partial.replace(real)
+        except BaseException as error:
+            if os.fstat(descriptor).st_size:
+                print_notice(f"nmt: what was finished is in {partial}")
+            if isinstance(error, BrokenPipeError):
+                raise DataError(
+                    f"{path}: is incomplete, as the program that reads the other output has closed "
+                    "it; run the command again and read that output to its end"
+                ) from None
+            raise
 
 
 @contextmanager
-def open_arrays(path: Path, name: str) -> "Iterator[Callable[[NDArray[np.floating[Any]]], None]]":
-    """Open a .npz file; yield a function that appends an array to it, as float32.
-
-    No array is kept in memory.
+def lock_output(path: Path) -> Iterator[int]:
+    """Keep other processes from writing a file; yield a descriptor that appends to its partial one.
 
     Args:
-        path: the file, written as by `open_binary_output`.
-        name: of an array; `{}` stands for its number, from 1.
+        path: the file. What a link points to is written, and the link stays.
 
     Raises:
-        DataError: the file cannot be written.
+        DataError: the file cannot be written, or another process writes it.
     """
-    import numpy as np
-
-    number = 0
-    with (
-        open_binary_output(path) as output,
-        zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
-
-        def append(array: "NDArray[np.floating[Any]]") -> None:
-            nonlocal number
-            number += 1
-            member = f"{name.format(number)}.npy"
-            with archive.open(member, "w", force_zip64=True) as stream:
-                np.lib.format.write_array(stream, np.ascontiguousarray(array, np.float32))
-
-        yield append
+    if os.path.isdir(path):
+        raise DataError(f"{path}: is a folder, where a file is to be written; give a file name")
+    partial = partial_path(Path(os.path.realpath(path)))  # (os.path, for it never raises)
+    # A pipe in its place would block, and a link lead to a file of someone else.
+    if os.path.islink(partial) or (os.path.exists(partial) and not os.path.isfile(partial)):
+        partial.unlink()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    with _locked(partial, flags, path) as descriptor:
+        try:
+            yield descriptor
+        except BaseException:
+            if os.fstat(descriptor).st_size == 0:
+                partial.unlink(missing_ok=True)
+            raise
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder to write files into, and refuse before the work what cannot be written.
+@contextmanager
+def open_folder(path: Path) -> Iterator[None]:
+    """Make a folder to write files into, and keep other processes from doing so meanwhile.
 
     Raises:
-        DataError: it cannot be made, or not be written to.
+        DataError: it cannot be made or written to, or another process writes it.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise DataError(f"{path}: a file is in the way; give another folder") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot make the folder: {os_reason(error)}") from None
     if not os.access(path, os.W_OK | os.X_OK):
         raise DataError(f"{path}: no permission to write in this folder")
+    with _locked(path, os.O_RDONLY, path):
+        yield
 
 
-def _open(path: Path, asked_for: Path, mode: Literal["wb", "ab"]) -> io.BufferedWriter:
+@contextmanager
+def _locked(place: Path, flags: int, path: Path) -> Iterator[int]:
+    """Open a file or folder, and lock it until the `with` ends."""
     try:
-        with path.open(mode, buffering=0) as file:
-            return io.BufferedWriter(_NamedFile(file))
+        descriptor = os.open(place, flags, 0o666)
     except OSError as error:
-        raise cannot_write(asked_for, error) from None
-
-
-class _NamedFile(io.FileIO):
-    """A file whose errors name it when it is written to, too.
-
-    Args:
-        file: that is open; it may be closed then.
-    """
-
-    def __init__(self, file: io.FileIO) -> None:
-        super().__init__(os.dup(file.fileno()), file.mode)
-        self._place = str(file.name)
-
-    def write(self, content: Any) -> int:
+        raise _cannot_write(path, error) from None
+    try:
         try:
-            return super().write(content)
-        except OSError as error:
-            error.filename = self._place
-            raise
+            is_ours = lock(descriptor) and os.path.samestat(os.fstat(descriptor), os.stat(place))
+        except FileNotFoundError:  # its writer has renamed it before we had the lock
+            is_ours = False
+        if not is_ours:
+            raise DataError(
+                f"{path}: another process is writing it; wait until it ends, or choose another "
+                "output"
+            )
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
-class _GzipMembers(io.RawIOBase):
-    """Compresses each block as a gzip member: members in a row are one gzip file.
+@contextmanager
+def _open_stream(path: Path) -> Iterator[BinaryIO]:
+    number = find_descriptor(path)
+    if number == 1:
+        sys.stdout.flush()
+    try:
+        descriptor = os.open(path, os.O_WRONLY) if number is None else os.dup(number)
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+    try:
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise DataError(f"{path}: is open for reading only; choose another output")
+        with io.BufferedWriter(_NamedWriter(descriptor, path)) as stream:
+            yield stream
+    finally:
+        os.close(descriptor)
 
-    The file may be cut at the end of any of them, and continued there.
 
-    Args:
-        file: what the members are written to.
-        is_begun: it has some already.
+class _NamedWriter(io.RawIOBase):
+    """Writes to what is open and stays open; errors of the system name it.
+
+    It cannot be sought in, as some outputs append only.
     """
 
-    def __init__(self, file: io.BufferedWriter, *, is_begun: bool) -> None:
-        self._file = file
-        self._is_begun = is_begun
+    def __init__(self, descriptor: int, name: Path) -> None:
+        self._descriptor = descriptor
+        self._name = str(name)
 
     def writable(self) -> bool:
         """Return True."""
         return True
 
     def write(self, content: Any) -> int:
-        """Write a member, down to the file."""
-        self._file.write(zlib.compress(content, wbits=_GZIP))
-        self._file.flush()
-        self._is_begun = True
-        return len(content)
+        """Write bytes, or as many of them as the system takes at once."""
+        try:
+            return os.write(self._descriptor, content)
+        except OSError as error:
+            error.filename = self._name
+            raise
 
-    def finish(self) -> None:
-        """Write an empty member where there is none: an empty file is not a gzip file."""
-        if not self._is_begun:
-            self.write(b"")
+
+def _cannot_write(path: Path, error: OSError) -> DataError:
+    """Return the error for an output that the system refuses to open."""
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path}: its folder does not exist; make it first")
+    return DataError(f"{path}: cannot be written: {os_reason(error)}")

@@ -22,26 +22,24 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nmt.cli.arguments import line_limit, output_path, required_path
-from nmt.cli.inputs import read_input, require_readable
-from nmt.cli.outputs import open_output
-from nmt.cli.run_arguments import (
+from nmt.cli.arguments import (
     DEFAULT,
     RunArguments,
     length_penalty,
     list_overrides,
     load_run,
     load_translator,
-    reserve,
+    output_path,
+    path,
     set_options,
 )
+from nmt.cli.inputs import read_input
+from nmt.cli.outputs import check_files, open_output
 from nmt.core.errors import ConfigError, DataError
-from nmt.data.formats.lines import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from nmt.config.experiment import Config
     from nmt.data.formats.grids import Source
-    from nmt.runs.run import Run
 
 _OF_SCORES: Final = ("length_penalty", "coverage_penalty", "max_source_length", "batch_tokens")
 """Options of `decoding` that affect the score of a given translation."""
@@ -51,10 +49,9 @@ _OF_SCORES: Final = ("length_penalty", "coverage_penalty", "max_source_length", 
 class RescoreArguments(RunArguments):
     """The list to rank."""
 
-    source: Path = required_path("source sentences, one a line")
-    n_best: Path = required_path("their translations")
+    source: Path = path("source sentences, one a line", required=True)
+    n_best: Path = path("their translations", required=True)
     output: Path | None = output_path()
-    max_line_bytes: int = line_limit()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,20 +78,14 @@ class Candidate:
 
 def run(arguments: Arguments) -> int:
     """Score all translations as they come, and write those of a line when it is complete."""
-    opened = load_run(arguments)
-    _check(opened.config, arguments)
-    read = [arguments.source, arguments.n_best]
-    with reserve(opened, arguments, {"-o": arguments.output}, read):
-        return _rescore(opened, arguments)
-
-
-def _rescore(run: "Run", arguments: Arguments) -> int:
-    """Rank into an output that nothing else writes."""
-    pairs, candidates = tee(_read_pairs(run.config, arguments))
-    translator = load_translator(run, arguments, searches=False)
-
     from nmt.inference.forced_decoding import score_without_coverage
 
+    run = load_run(arguments)
+    _check(run.config, arguments)
+    read = [arguments.source, arguments.n_best]
+    check_files({"-o": arguments.output}, read, run, arguments.ensemble)
+    pairs, candidates = tee(_read_pairs(run.config, arguments))
+    translator = load_translator(run, arguments, searches=False)
     scoring = translator.runner.search.scoring
     scores = translator.score((source, candidate.text) for source, candidate in pairs)
     scored = zip((candidate for _, candidate in candidates), scores, strict=True)
@@ -133,20 +124,12 @@ def _read_pairs(config: "Config", arguments: Arguments) -> "Iterator[tuple[Sourc
     """Read each translation with its source, as they are asked for.
 
     Raises:
-        DataError: at once, a file cannot be opened; while reading, a line is not valid, or is of a
-            source line that does not exist, or that was passed.
+        DataError: a line is not valid, or is of a source line that does not exist, or that was
+            passed.
     """
-    require_readable(arguments.n_best)
-    sources = read_input(config, [str(arguments.source)], arguments.max_line_bytes)
-    candidates = read_n_best(arguments.n_best, arguments.max_line_bytes)
-    return _join(sources, candidates, arguments)
-
-
-def _join(
-    sources: "Iterator[Source]", candidates: Iterator[Candidate], arguments: Arguments
-) -> "Iterator[tuple[Source, Candidate]]":
+    sources = read_input(config, [str(arguments.source)])
     n_best, number = arguments.n_best, -1
-    for line, group in groupby(candidates, key=attrgetter("line")):
+    for line, group in groupby(read_n_best(n_best), key=attrgetter("line")):
         if line <= number:
             raise DataError(f"{n_best}: line {line} follows line {number}; sort the list")
         found = next(islice(sources, line - number - 1, None), None)
@@ -160,7 +143,7 @@ def _join(
             yield found, candidate
 
 
-def read_n_best(path: Path, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Candidate]:
+def read_n_best(path: Path) -> Iterator[Candidate]:
     """Read the translations of a list.
 
     Raises:
@@ -168,7 +151,7 @@ def read_n_best(path: Path, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Ca
     """
     from nmt.data.formats.lines import read_lines
 
-    for number, line in enumerate(read_lines(path, max_line_bytes=max_line_bytes), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         fields = re.split(r"\s*\|\|\|\s*", line.strip())
         if len(fields) < 2 or not fields[0].isdecimal():
             raise DataError(

@@ -17,14 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.cli.arguments import flag, output_path
+from nmt.cli.arguments import RunArguments, flag, load_run, load_translator, output_path
 from nmt.cli.inputs import PairArguments
-from nmt.cli.outputs import open_output
-from nmt.cli.run_arguments import RunArguments, load_run, load_translator, reserve
+from nmt.cli.outputs import check_files, open_output
 
 if TYPE_CHECKING:
     from nmt.inference.forced_decoding import SentenceScore
-    from nmt.runs.run import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +37,11 @@ class Arguments(PairArguments, RunArguments):
 
 def run(arguments: Arguments) -> int:
     """Write a log-probability for each pair, and a summary on stderr."""
-    opened = load_run(arguments)
-    read = [arguments.source, arguments.target]
-    with reserve(opened, arguments, {"-o": arguments.output}, read):
-        return _score(opened, arguments)
-
-
-def _score(run: "Run", arguments: Arguments) -> int:
-    """Score into an output that nothing else writes."""
     from nmt.inference.length_batching import LineWarnings
 
+    run = load_run(arguments)
+    read = [arguments.source, arguments.target]
+    check_files({"-o": arguments.output}, read, run, arguments.ensemble)
     pairs = arguments.read(run.config)
     translator = load_translator(run, arguments, searches=False)
     warnings = LineWarnings()

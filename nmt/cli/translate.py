@@ -38,37 +38,46 @@ examples:
   torchrun --nproc-per-node 4 -m nmt translate runs/toy book.en -o book.de
 """
 
+import os
 import sys
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.cli.arguments import flag, line_limit, option, output_path, path, positionals, whole_number
-from nmt.cli.inputs import input_files, read_constraints, read_input
-from nmt.cli.output_formats import Format, TranslationWriter
-from nmt.cli.outputs import open_output
-from nmt.cli.progress import progress_bar, require_line_buffering, translate_lines
-from nmt.cli.run_arguments import (
+from nmt.cli.arguments import (
     RunArguments,
     SearchArguments,
     alignment_units,
+    flag,
     list_overrides,
     load_run,
     load_translator,
-    reserve,
+    option,
+    output_path,
+    path,
+    positional,
+    whole_number,
 )
-from nmt.cli.translate_exported import is_exported, translate_exported
+from nmt.cli.inputs import (
+    add_constraints,
+    input_files,
+    progress_bar,
+    read_input,
+    stdin_is_typed,
+    translate_lines,
+)
+from nmt.cli.output_formats import Format, TranslationWriter
+from nmt.cli.outputs import check_files, open_output
 from nmt.core.errors import UserError
 from nmt.system.process import is_distributed, is_first
 from nmt.word_alignment.units import AlignmentUnits
 
 if TYPE_CHECKING:
     from nmt.config.experiment import Config
+    from nmt.data.formats.grids import Source
     from nmt.inference.translator import Input, Translation, Translator
     from nmt.runs.run import Run
 
@@ -77,10 +86,12 @@ if TYPE_CHECKING:
 class Arguments(SearchArguments, RunArguments):
     """Arguments of the command."""
 
-    input: list[str] = positionals(
+    input: list[str] = positional(
         "INPUT",
         "files to translate, one after the other (.npz, where the run reads grids); none, or -: "
         "stdin",
+        nargs="*",
+        default=[],
     )
     output: Path | None = output_path(
         "write here, not to stdout; the file appears when it is complete, compressed if its name "
@@ -113,15 +124,15 @@ class Arguments(SearchArguments, RunArguments):
         "words and phrases that each translation must have: a line for each line of the input, "
         "with tabs between them, empty for none (only with beam search)"
     )
-    max_line_bytes: int = line_limit()
     line_buffered: bool = flag(
         "answer each line as soon as it is read, for a program at the other end of a pipe that "
         "waits for it; slower where there are many lines"
     )
-    n_best: str | None = option(
+    n_best: int | None = option(
         "N",
         "translations of each line; at most the beam size, where there is a beam",
         key="decoding.n_best",
+        type=whole_number(10_000),
     )
 
     @property
@@ -130,7 +141,7 @@ class Arguments(SearchArguments, RunArguments):
         return self.alignments is not None or self.attention or self.json
 
     @property
-    def input_files(self) -> "list[str | Path | None]":
+    def input_files(self) -> list[Path | None]:
         """Return the files that are read line by line."""
         return [*input_files(self.input), self.prefixes, self.constraints]
 
@@ -145,47 +156,54 @@ class Arguments(SearchArguments, RunArguments):
         """Return what is written of a translation."""
         return Format(with_scores=self.scores, n_best=self.n_best is not None, json=self.json)
 
+    @property
+    def shows_progress(self) -> bool:
+        """Return whether a terminal has room for a progress bar: it shows nothing else."""
+        shows_output = self.output is None and sys.stdout.isatty()
+        return not (shows_output or self.attention or stdin_is_typed(self.input))
+
 
 def run(arguments: Arguments) -> int:
     """Translate the input as it comes; of several that torchrun started, the others compute."""
-    if is_exported(arguments.run):
+    if os.path.isfile(arguments.run):
+        from nmt.cli.translate_exported import translate_exported
+
         return translate_exported(arguments)
     opened = load_run(arguments)
     _check(opened.config, arguments)
-    if not is_first():
+    if is_first():
+        _translate(opened, arguments)
+    else:
         translator = _load(opened, arguments)
         translator.serve_ranks(_fingerprint(opened, translator, arguments))
-        return 0
-    with reserve(opened, arguments, arguments.outputs, arguments.input_files):
-        return _translate(opened, arguments)
+    return 0
 
 
-def _translate(run: "Run", arguments: Arguments) -> int:
-    """Translate into outputs that nothing else writes."""
-    from nmt.cli.resume import open_resume_state
+def _translate(run: "Run", arguments: Arguments) -> None:
+    from nmt.cli.resume import ResumableOutputs
 
-    read = read_constraints(arguments.prefixes, arguments.constraints, arguments.max_line_bytes)
-    inputs = read(read_input(run.config, arguments.input, arguments.max_line_bytes))
+    outputs = arguments.outputs
+    check_files(outputs, arguments.input_files, run, arguments.ensemble)
+    sources = read_input(run.config, arguments.input)
+    lines: Iterator[Source | Input] = sources
+    if arguments.prefixes is not None or arguments.constraints is not None:
+        lines = add_constraints(sources, arguments.prefixes, arguments.constraints)
     translator = _load(run, arguments)
     fingerprint = _fingerprint(run, translator, arguments)
-    state = open_resume_state(
-        arguments.outputs, arguments.input_files, fingerprint, resume=arguments.resume
+    resumable = ResumableOutputs.open(
+        outputs, arguments.input_files, fingerprint, resume=arguments.resume
     )
     with ExitStack() as stack:
         if is_distributed():
             translator = stack.enter_context(translator.with_ranks(fingerprint))
         elif arguments.workers > 1:
             translator = stack.enter_context(translator.with_workers(arguments.workers))
-        num_done = state.num_lines
-        deque(islice(inputs, num_done), maxlen=0)
-        progress = stack.enter_context(
-            progress_bar(arguments, num_done, reads_grids=run.config.reads_grids)
-        )
-        windows = _translate_windows(translator, inputs, num_done, arguments, progress.update)
         files = {
-            argument: stack.enter_context(open_output(name, keep=state.cut(argument)))
-            for argument, name in arguments.outputs.items()
+            argument: stack.enter_context(open_output(name, keep=resumable.is_resumed))
+            for argument, name in outputs.items()
         }
+        num_done, lines = resumable.begin(lines, has_lists=arguments.format.has_lists)
+        progress = stack.enter_context(progress_bar(num_done, is_shown=arguments.shows_progress))
         writer = TranslationWriter(
             files.get("-o", sys.stdout),
             arguments.format,
@@ -194,17 +212,17 @@ def _translate(run: "Run", arguments: Arguments) -> int:
             alignments=files.get("--alignments"),
             shows_attention=arguments.attention,
         )
-        for window in windows:
+        for window in _translate_windows(
+            translator, lines, num_done + 1, arguments, progress.update
+        ):
             writer.write((given.source, translation) for given, translation in window)
-            state.save(writer.num_lines)
-    state.finish()
-    return 0
+    resumable.finish()
 
 
 def _translate_windows(
     translator: "Translator",
-    inputs: "Iterator[Input]",
-    num_done: int,
+    lines: "Iterator[Source | Input]",
+    first_number: int,
     arguments: Arguments,
     report: Callable[[int], object],
 ) -> "Iterator[list[tuple[Input, Translation]]]":
@@ -219,11 +237,14 @@ def _translate_windows(
             scores=arguments.scores or arguments.n_best is not None or arguments.json,
             token_scores=arguments.json,
         ),
-        warnings=LineWarnings(num_done + 1, names_unknown=True),
+        warnings=LineWarnings(first_number, names_unknown=True),
         report=report,
     )
     return translate_lines(
-        translate, inputs, arguments.input, line_buffered=arguments.line_buffered
+        translate,
+        lines,
+        is_typed=stdin_is_typed(arguments.input),
+        line_buffered=arguments.line_buffered,
     )
 
 
@@ -241,12 +262,11 @@ def _check(config: "Config", arguments: Arguments) -> None:
             f"--alignment-units {arguments.alignment_units}: nothing is aligned; give --alignments "
             "FILE, --attention or --json as well, or leave it out"
         )
-    require_line_buffering(arguments)
     if arguments.json and arguments.scores:
         raise UserError("--scores: has no effect with --json, which has all scores; leave it out")
-    if arguments.n_best is None and not arguments.json and not config.decoding.draws_samples:
+    if arguments.options and arguments.n_best is None and not arguments.json:
         for override in list_overrides(arguments):
-            if override.key == "decoding.n_best":
+            if override.key == "decoding.n_best" and not config.decoding.draws_samples:
                 raise UserError(f"{override.argument}: has no effect here; give --n-best N")
     if is_distributed() and arguments.workers > 1:
         raise UserError("--workers: torchrun has started the processes already; leave it out")
@@ -265,7 +285,8 @@ def _fingerprint(run: "Run", translator: "Translator", arguments: Arguments) -> 
     """Return a digest of all that the output depends on, except the input."""
     from nmt.cli.resume import fingerprint_model
 
-    options = {name: getattr(arguments, name) for name in ("scores", "json", "n_best", "average")}
-    options["alignment_units"] = arguments.alignment_units or "auto"
+    names = ("scores", "json", "n_best", "average", "device")
+    options = {name: getattr(arguments, name) for name in names}
+    options["alignment_units"] = translator.alignment_units
     options["computed_in"] = str(translator.runner.precision)
     return fingerprint_model(run, arguments.ensemble, arguments.checkpoint, options)

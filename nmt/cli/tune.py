@@ -18,56 +18,38 @@ examples:
   nmt tune runs/toy --beam-size 12 --dry-run
 """
 
-import math
 import re
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
-from nmt.cli.arguments import flag, option
+from nmt.cli.arguments import (
+    TunableSearch,
+    flag,
+    load_run,
+    load_translator,
+    option,
+    penalty_option,
+)
 from nmt.cli.held_out import METRIC_HELP, HeldOutArguments, named_metrics, source_option
-from nmt.cli.output_locks import held
-from nmt.cli.run_arguments import TunableSearch, load_run, load_translator, penalty_option
 from nmt.core.console import print_notice
 from nmt.core.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from nmt.config.decoding import DecodingConfig
-    from nmt.config.file import Override
     from nmt.config.registry import PlugIn
-    from nmt.evaluation.metric_base import Metric
-    from nmt.inference.translator import Translator
-    from nmt.runs.run import RunDirectory
+    from nmt.runs.run import Run, RunDirectory
 
+    Penalties = tuple[PlugIn, PlugIn]
 
 SIGNIFICANT: Final = 0.05
-_NUMBERS: Final = {"length_penalty": "alpha", "coverage_penalty": "beta"}
-"""Options to try -> what a number for one of them is."""
 _HEADS: Final = ("length penalty", "coverage penalty")
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A configuration to try, and what comes of it.
-
-    Attributes:
-        decoding: the run's options, with other penalties.
-        names: of the length and the coverage penalty, as they are printed.
-        value: of the metric, negative where low is good.
-        texts: the translations.
-    """
-
-    decoding: "DecodingConfig"
-    names: Sequence[str]
-    value: float = math.nan
-    texts: Sequence[str] = ()
-
-    def describe(self) -> str:
-        """Return both penalties with their options, in words."""
-        names = map(_describe, _penalties_of(self.decoding))
-        return ", ".join(f"{head} {name}" for head, name in zip(_HEADS, names, strict=True))
+_LISTS: Final = {
+    "length_penalty": "--length-penalties",
+    "coverage_penalty": "--coverage-penalties",
+}
+"""Options to try -> the argument that lists them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,104 +71,92 @@ class Arguments(TunableSearch, HeldOutArguments):
 
 def run(arguments: Arguments) -> int:
     """Try the penalties, and keep the best in a configuration that nothing else writes."""
-    from nmt.runs.run import RunDirectory
+    for changed in arguments.options:
+        if (key := changed.partition("=")[0].partition(".")[0]) in _LISTS:
+            raise UserError(f"--set {changed}: here {_LISTS[key]} says which are tried")
+    run = load_run(arguments)
+    with nullcontext() if arguments.dry_run else run.folder.held():
+        return _tune(run, arguments)
 
-    config = RunDirectory.open(arguments.run).config
-    with nullcontext() if arguments.dry_run else held("the configuration", config):
-        return _tune(arguments)
 
-
-def _tune(arguments: Arguments) -> int:
+def _tune(run: "Run", arguments: Arguments) -> int:
     """Try them all, print a line for each, and keep the best where it is significantly better."""
     from nmt.build.metrics import build_metrics
+    from nmt.build.search import build_search
 
-    grid = _grid(arguments)
-    run = load_run(arguments)
+    decoding = run.config.decoding
     named = named_metrics("--metric", arguments.metric, run.config)
     if len(named) > 1:
         raise UserError(f"--metric {arguments.metric}: must be one metric; name the one to tune by")
     (metric,) = build_metrics(named)
-    trials = _trials(arguments, grid, run.config.decoding)
-    _require_choice(run.config.decoding)
+    own = decoding.length_penalty, decoding.coverage_penalty
+    lengths = _read_penalties(arguments, "length_penalty", arguments.length_penalties, "alpha")
+    coverages = _read_penalties(arguments, "coverage_penalty", arguments.coverage_penalties, "beta")
+    tried = [own, *(pair for pair in product(lengths, coverages) if pair != own)]
+    _require_choice(decoding)
     corpus = arguments.find_corpus(run.config, "valid")
     sources, references = arguments.read_corpus(corpus)
-    translator = load_translator(run.with_decoding(trials[0].decoding), arguments)
-    width = max(30, 2 + max(len(name) for trial in trials for name in trial.names))
+    translator = load_translator(run, arguments)
+    width = max(30, 2 + max(len(_describe(plugin)) for pair in tried for plugin in pair))
     print("".join(f"{head:<{width}}" for head in _HEADS) + metric.describe())
-    for index, trial in enumerate(trials):
-        translator = _with_search(translator, trial.decoding)
-        texts = [translation.text for translation in translator.translate(sources)]
-        value = metric(texts, *references).value
-        print("".join(f"{name:<{width}}" for name in trial.names) + f"{value:.2f}", flush=True)
-        value = value if metric.higher_is_better else -value
-        trials[index] = replace(trial, value=value, texts=texts)
-    present = _penalties_of(run.config.decoding)
-    own = next(trial for trial in trials if _penalties_of(trial.decoding) == present)
-    best = max(trials, key=lambda trial: trial.value)  # the first of equal ones
-    if _is_significant(metric, own, best, references) and not arguments.dry_run:
-        _keep(run.folder, best.decoding)
+    values, texts = [], []
+    for pair in tried:
+        search = build_search(_with_penalties(decoding, pair), translator.target_tokenizer)
+        translator = replace(translator, runner=replace(translator.runner, search=search))
+        texts.append([translation.text for translation in translator.translate(sources)])
+        value = metric(texts[-1], *references).value
+        names = "".join(f"{_describe(plugin):<{width}}" for plugin in pair)
+        print(f"{names}{value:.2f}", flush=True)
+        values.append(value if metric.higher_is_better else -value)
+    best = values.index(max(values))
+    if best == 0:
+        print_notice(f"the best: the run's own ({_describe_both(own)}); they are kept")
+        return 0
+    verdict = (
+        f"the best: {_describe_both(tried[best])}, {values[best] - values[0]:.2f} "
+        f"{metric.describe()} better than the run's own ({_describe_both(own)})"
+    )
+    p_value = metric.p_value(texts[0], texts[best], *references)
+    if _is_significant(p_value, verdict) and not arguments.dry_run:
+        _keep(run.folder, tried[best])
         print_notice(f"{run.folder.config} has them now")
     return 0
 
 
-def _is_significant(
-    metric: "Metric", own: Trial, best: Trial, references: Sequence[Sequence[str]]
-) -> bool:
+def _is_significant(p_value: float, verdict: str) -> bool:
     """Say on stderr whether the best is significantly better than what the run has."""
-    has = f"the run's own ({own.describe()})"
-    if best.value <= own.value:
-        print_notice(f"the best: {has}; they are kept")
-        return False
-    p_value = metric.p_value(own.texts, best.texts, *references)
     is_significant = p_value < SIGNIFICANT
-    verdict = "" if is_significant else f", not below {SIGNIFICANT}: the run's own are kept"
-    print_notice(
-        f"the best: {best.describe()}, {best.value - own.value:.2f} {metric.describe()} "
-        f"better than {has}; p = {p_value:.3f} by paired bootstrap{verdict}"
-    )
+    kept = "" if is_significant else f", not below {SIGNIFICANT}: the run's own are kept"
+    print_notice(f"{verdict}; p = {p_value:.3f} by paired bootstrap{kept}")
     return is_significant
 
 
-def _grid(arguments: Arguments) -> "list[tuple[Override, ...]]":
-    """Return the pairs of penalties as options, in the order in which they are tried."""
+def _read_penalties(arguments: Arguments, key: str, given: str, number: str) -> "list[PlugIn]":
+    """Return the penalties of a list, each as the run would have it.
+
+    Args:
+        arguments: of the command.
+        key: of the penalties in the configuration.
+        given: the list.
+        number: what a number in the list is.
+
+    Raises:
+        UserError: the list is empty, or one of it is not allowed.
+    """
     from nmt.config.file import Override
+    from nmt.runs.run import Run
 
-    lists = {
-        "length_penalty": ("--length-penalties", arguments.length_penalties),
-        "coverage_penalty": ("--coverage-penalties", arguments.coverage_penalties),
-    }
-    options = []
-    for key, (argument, given) in lists.items():
-        between = re.split(r",(?![^{]*})", given)  # commas within braces belong to a penalty
-        names = [name.strip() for name in between if name.strip()]
-        if not names:
-            raise UserError(f"{argument}: names no penalty")
-        for changed in arguments.options:
-            if changed.startswith((f"{key}=", f"{key}.")):
-                raise UserError(f"--set {changed}: here {argument} says which are tried")
-        options.append(
-            [
-                Override(
-                    f"decoding.{key}={penalty_option(name, _NUMBERS[key])}", f"{argument} {name}"
-                )
-                for name in names
-            ]
-        )
-    return list(product(*options))
-
-
-def _trials(
-    arguments: Arguments, grid: "Sequence[tuple[Override, ...]]", own: "DecodingConfig"
-) -> list[Trial]:
-    """Return what is tried: the grid, after the penalties of the run where these are not in it."""
-    trials = []
-    for pair in grid:
-        decoding = load_run(arguments, pair).config.decoding
-        trials.append(Trial(decoding, [option.text.partition("=")[2] for option in pair]))
-    present = _penalties_of(own)
-    if all(_penalties_of(trial.decoding) != present for trial in trials):
-        trials.insert(0, Trial(own, list(map(_describe, present))))
-    return trials
+    argument = _LISTS[key]
+    names = re.split(r",(?![^{]*})", given)  # commas within braces belong to a penalty
+    names = [name.strip() for name in names if name.strip()]
+    if not names:
+        raise UserError(f"{argument}: names no penalty")
+    overrides = [
+        Override(f"decoding.{key}={penalty_option(name, number)}", f"{argument} {name}")
+        for name in names
+    ]
+    runs = [Run.open(arguments.run, [override]) for override in overrides]
+    return [getattr(run.config.decoding, key) for run in runs]
 
 
 def _require_choice(decoding: "DecodingConfig") -> None:
@@ -198,27 +168,24 @@ def _require_choice(decoding: "DecodingConfig") -> None:
         )
 
 
-def _with_search(translator: "Translator", decoding: "DecodingConfig") -> "Translator":
-    """Return the same model, searching with other penalties; what chooses afterwards has none."""
-    from nmt.build.search import build_search
-
-    search = build_search(decoding, translator.target_tokenizer)
-    return replace(translator, runner=replace(translator.runner, search=search))
-
-
-def _keep(folder: "RunDirectory", best: "DecodingConfig") -> None:
+def _keep(folder: "RunDirectory", best: "Penalties") -> None:
     """Write the penalties, and nothing else, into a run's configuration."""
     from nmt.config.file import dump_config, load_config
 
     was = load_config(folder.config)
-    length, coverage = _penalties_of(best)
-    chosen = {"length_penalty": length, "coverage_penalty": coverage}
-    decoding = was.decoding.model_copy(update=chosen)
+    decoding = _with_penalties(was.decoding, best)
     folder.write_config(dump_config(was.model_copy(update={"decoding": decoding})))
 
 
-def _penalties_of(decoding: "DecodingConfig") -> "tuple[PlugIn, PlugIn]":
-    return decoding.length_penalty, decoding.coverage_penalty
+def _with_penalties(decoding: "DecodingConfig", penalties: "Penalties") -> "DecodingConfig":
+    length, coverage = penalties
+    return decoding.model_copy(update={"length_penalty": length, "coverage_penalty": coverage})
+
+
+def _describe_both(penalties: "Penalties") -> str:
+    return ", ".join(
+        f"{head} {_describe(plugin)}" for head, plugin in zip(_HEADS, penalties, strict=True)
+    )
 
 
 def _describe(plugin: "PlugIn") -> str:

@@ -51,13 +51,6 @@ _ADVICE: Final = {
     errno.EIO: "check the disk, or choose a place on another one",
     errno.EAGAIN: "raise the limit on processes (ulimit -u), or use fewer",
 }
-# Libraries raise exceptions of their own, which hold the text of the system but not its code.
-_SAID: Final = {
-    **{os.strerror(code): code for code in _ADVICE},
-    **dict.fromkeys((*OUT_OF_MEMORY, "failed to map segment"), errno.ENOMEM),
-    "can't start new thread": errno.EAGAIN,
-}
-_NO_TEMPORARY: Final = "No usable temporary directory"  # what `tempfile` says
 
 
 def os_advice(error: OSError) -> str | None:
@@ -73,24 +66,16 @@ def os_reason(error: OSError) -> str:
     return said if what_to_do is None else f"{said}; {what_to_do}"
 
 
-def explain_shortage(error: BaseException) -> str | None:
-    """Return an error about the system as one line; None: it is about something else.
-
-    Args:
-        error: of the system, of memory, or of a library that has met one of them.
-    """
-    if isinstance(error, OSError) and os_advice(error) is not None:
-        place = "" if error.filename is None else f"{error.filename}: "
-        return f"{place}{os_reason(error)}"
+def explain_system_error(error: BaseException) -> str | None:
+    """Return an error of the system, or a lack of memory, as one line; None: it is another."""
     if isinstance(error, MemoryError):
         return f"memory: {os.strerror(errno.ENOMEM)}; {_ADVICE[errno.ENOMEM]}"
-    if not isinstance(error, RuntimeError | ImportError | OSError):
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY):
+        first_line = str(error).partition("\n")[0]
+        return f"{first_line}; {_ADVICE[errno.ENOMEM]}"
+    if not isinstance(error, OSError):
         return None
-    said = str(error)
-    if isinstance(error, OSError) and _NO_TEMPORARY in said:
-        return f"{error.strerror}; set TMPDIR to a folder that can be written, or make room"
-    for words, code in _SAID.items():
-        if words in said:
-            place = said.partition("\n")[0]
-            return f"{place}; {_ADVICE[code]}"
-    return None
+    if error.filename is not None:
+        return f"{error.filename}: {os_reason(error)}"
+    is_known = os_advice(error) is not None or isinstance(error, FileNotFoundError)
+    return os_reason(error) if is_known else None

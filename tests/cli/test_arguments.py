@@ -2,9 +2,8 @@ import argparse
 
 import pytest
 
-from nmt.cli.arguments import add_arguments
+from nmt.cli.arguments import add_arguments, list_overrides
 from nmt.cli.evaluate import Arguments
-from nmt.cli.run_arguments import list_overrides
 
 
 def overrides(*words: str) -> dict[str, str]:
@@ -15,7 +14,7 @@ def overrides(*words: str) -> dict[str, str]:
 
 
 def test_what_is_not_given_is_left_to_the_run() -> None:
-    assert overrides() == {"device": "auto"}
+    assert overrides() == {}
 
 
 def test_arguments_are_options_of_the_configuration() -> None:

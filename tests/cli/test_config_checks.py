@@ -4,13 +4,7 @@ from typing import Any
 
 import pytest
 
-from nmt.cli.config_checks import (
-    corpus_problems,
-    require_another_run,
-    require_device,
-    require_precision,
-    require_schedule,
-)
+from nmt.cli.config_checks import corpus_problems, require_another_run, require_schedule
 from nmt.cli.held_out import HeldOutArguments
 from nmt.config.experiment import Config
 from nmt.core.errors import ConfigError, DataError
@@ -85,15 +79,6 @@ def test_the_test_set_of_a_run_may_be_another_one() -> None:
         )
 
 
-def test_what_may_not_be_looked_at_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path) -> None:
-        raise PermissionError
-
-    made = config()
-    monkeypatch.setattr(Path, "stat", refuse)
-    assert problems(made) == []
-
-
 @pytest.mark.parametrize("base", ["locked/x", "locked/../locked/x", "link/x", "absolute"])
 def test_a_run_does_not_start_from_itself(base: str, forbid: Callable[[Path], None]) -> None:
     Path("locked").mkdir()
@@ -112,19 +97,6 @@ def test_a_run_may_start_from_another(base: str | None, forbid: Callable[[Path],
     Path("circle").symlink_to("circle")
     forbid(Path("locked"))
     require_another_run(config().model_copy(update={"start_from": base}))
-
-
-def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    made = config()
-    require_device(made)
-    require_precision(made)
-    require_precision(made.model_copy(update={"device": "cpu", "precision": "float32"}))
-    with pytest.raises(ConfigError, match="device: 'cuda' is not on this machine; there is: cpu"):
-        require_device(made.model_copy(update={"device": "cuda"}))
-    monkeypatch.setattr("nmt.system.device.has_bfloat16", lambda device: False)
-    with pytest.raises(ConfigError, match="precision: 'bfloat16' is not computed in by this cpu"):
-        require_precision(made.model_copy(update={"precision": "bfloat16"}))
 
 
 def scheduled(schedule: dict[str, Any], **limits: int | None) -> Config:

@@ -1,13 +1,28 @@
 import gzip
+import io
 import os
+import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import numpy as np
 import pytest
 
-from nmt.cli.outputs import make_folder, open_output
+from nmt.cli.align import open_arrays
+from nmt.cli.outputs import (
+    check_files,
+    find_descriptor,
+    is_stream,
+    lock_output,
+    open_folder,
+    open_output,
+)
 from nmt.core.errors import DataError
+from nmt.runs.run import Run, RunDirectory
 
 
 def test_a_file_is_written_as_utf_8_with_line_feeds(tmp_path: Path) -> None:
@@ -17,8 +32,8 @@ def test_a_file_is_written_as_utf_8_with_line_feeds(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["out.txt"]
 
 
-def write_members(path: Path, *texts: str, keep: int = 0) -> bytes:
-    with open_output(path, keep=keep) as stream:
+def write_parts(path: Path, *texts: str) -> bytes:
+    with open_output(path) as stream:
         for text in texts:
             stream.write(text)
             stream.flush()
@@ -27,21 +42,11 @@ def write_members(path: Path, *texts: str, keep: int = 0) -> bytes:
 
 def test_a_name_in_gz_is_compressed(tmp_path: Path) -> None:
     path = tmp_path / "out.gz"
-    content = write_members(path, "größte\n", "", "\ud800\n")
+    content = write_parts(path, "größte\n", "", "\ud800\n")
     assert gzip.decompress(content) == "größte\n?\n".encode()
-    first = write_members(path, "größte\n")
-    assert content.startswith(first), "what is flushed is a member by itself"
-    assert write_members(path) == write_members(path, "") != b""
+    assert write_parts(path, "größte\n", "", "\ud800\n") == content, "no name and no time"
+    assert write_parts(path) != b""
     assert gzip.decompress(path.read_bytes()) == b"", "nothing, and yet a gzip file"
-
-
-def test_a_compressed_file_that_is_gone_on_with_is_as_if_unbroken(tmp_path: Path) -> None:
-    whole = write_members(tmp_path / "whole.gz", "one\n", "two\n")
-    begun = write_members(tmp_path / "out.gz", "one\n")
-    (tmp_path / "out.gz").rename(tmp_path / "out.gz.partial")
-    assert write_members(tmp_path / "out.gz", "two\n", keep=len(begun)) == whole
-    (tmp_path / "out.gz").rename(tmp_path / "out.gz.partial")
-    assert write_members(tmp_path / "out.gz", keep=len(whole)) == whole, "no member more"
 
 
 def test_what_was_finished_is_a_gzip_file_too(tmp_path: Path) -> None:
@@ -49,10 +54,17 @@ def test_what_was_finished_is_a_gzip_file_too(tmp_path: Path) -> None:
     output.__enter__().write("half\n")
     assert not output.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert gzip.decompress((tmp_path / "out.gz.partial").read_bytes()) == b"half\n"
-    (tmp_path / "out.gz.partial").unlink()
-    with pytest.raises(ZeroDivisionError), open_output(tmp_path / "out.gz"):
-        raise ZeroDivisionError
-    assert os.listdir(tmp_path) == []
+
+
+def test_a_kept_partial_file_is_appended_to(tmp_path: Path) -> None:
+    (tmp_path / "out.partial").write_text("one\n")
+    with open_output(tmp_path / "out", keep=True) as stream:
+        stream.write("two\n")
+    assert (tmp_path / "out").read_text() == "one\ntwo\n"
+    (tmp_path / "out.partial").write_text("one\n")
+    with open_output(tmp_path / "out") as stream:
+        stream.write("two\n")
+    assert (tmp_path / "out").read_text() == "two\n"
 
 
 def test_without_a_path_it_is_stdout(capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,15 +144,293 @@ def test_a_name_that_cannot_be_is_refused(tmp_path: Path) -> None:
 def test_a_folder_is_made_or_refused_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_folder(tmp_path / "a" / "b")
-    make_folder(tmp_path / "a" / "b")
-    assert (tmp_path / "a" / "b").is_dir()
+    with open_folder(tmp_path / "a" / "b"):
+        pass
+    with open_folder(tmp_path / "a" / "b"):
+        assert (tmp_path / "a" / "b").is_dir()
+        with pytest.raises(DataError, match="b: another process is writing it"):
+            open_folder(tmp_path / "a" / "b").__enter__()
     (tmp_path / "file").write_text("precious\n")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(DataError, match=f"{path}: a file is in the way; give another folder"):
-            make_folder(path)
-    with pytest.raises(DataError, match="cannot make the folder: File name too long"):
-        make_folder(tmp_path / ("x" * 300))
+            open_folder(path).__enter__()
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(DataError, match="no permission to write in this folder"):
-        make_folder(tmp_path)
+        open_folder(tmp_path).__enter__()
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """The two ends of a pipe."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+@pytest.mark.parametrize(
+    ("name", "descriptor"),
+    [
+        ("/dev/stdout", 1),
+        ("/dev/stderr", 2),
+        ("/dev/fd/63", 63),
+        ("/proc/self/fd/7", 7),
+        ("/proc/{pid}/fd/7", 7),
+        ("/dev/../dev/fd/3", 3),
+        ("/dev/null", None),
+        ("/proc/self/status", None),
+        ("1", None),
+        ("fd/1", None),
+    ],
+)
+def test_names_of_descriptors(name: str, descriptor: int | None) -> None:
+    name = name.format(pid=os.getpid())  # here, as each process of the tests has another
+    assert find_descriptor(Path(name)) == descriptor
+
+
+def test_links_in_a_circle_name_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    assert not is_stream(tmp_path / "a")
+
+
+def test_files_folders_and_what_is_not_there_are_no_streams(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "fifo")
+    assert not any(is_stream(tmp_path / name) for name in ("file", ".", "missing", "a/b"))
+    assert is_stream(tmp_path / "fifo")
+    assert is_stream(Path(os.devnull))
+
+
+def test_a_descriptor_is_written_at_its_place_line_by_line(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    with log.open("ab") as file, open_output(Path(f"/dev/fd/{file.fileno()}")) as stream:
+        stream.write("größte\n")
+        assert log.read_text() == "before\ngrößte\n", "a line is there as soon as it is written"
+        file.write(b"from elsewhere\n")
+        file.flush()
+        stream.write("last")
+    assert log.read_text() == "before\ngrößte\nfrom elsewhere\nlast"
+    assert os.listdir(tmp_path) == ["log"]
+
+
+def test_a_pipe_is_written_through(pipe: tuple[int, int]) -> None:
+    with open_output(Path(f"/proc/self/fd/{pipe[1]}")) as stream:
+        stream.write("line\n")
+    assert os.read(pipe[0], 100) == b"line\n"
+    os.write(pipe[1], b"the descriptor itself stays open\n")
+
+
+def test_stdout_is_what_the_program_prints_to(capsys: pytest.CaptureFixture[str]) -> None:
+    print("one")
+    with open_output(Path("/dev/stdout")) as stream:
+        stream.write("two\n")
+        print("three")
+    print("four")
+    assert capsys.readouterr().out == "one\ntwo\nthree\nfour\n"
+
+
+def test_arrays_go_into_a_named_pipe(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(fifo.read_bytes()))
+    reader.start()
+    with open_arrays(fifo) as append:
+        append(np.ones((2, 3)))
+    reader.join()
+    assert np.load(io.BytesIO(read[0]))["line_1"].tolist() == [[1.0] * 3] * 2
+    assert os.listdir(tmp_path) == ["fifo"]
+
+
+def test_arrays_are_appended_to_what_is_there(tmp_path: Path) -> None:
+    with (
+        (tmp_path / "log").open("ab") as file,
+        open_arrays(Path(f"/dev/fd/{file.fileno()}")) as append,
+    ):
+        append(np.ones((2, 3)))
+    assert np.load(tmp_path / "log")["line_1"].sum() == 6
+
+
+def test_a_descriptor_that_is_not_open_is_refused() -> None:
+    with pytest.raises(DataError, match="/dev/fd/999: cannot be written: Bad file descriptor"):
+        open_output(Path("/dev/fd/999")).__enter__()
+
+
+def test_a_file_stays_incomplete_where_the_reader_of_another_output_has_gone(
+    tmp_path: Path,
+) -> None:
+    ends = os.pipe()
+    os.close(ends[0])
+
+    def write() -> None:
+        with (
+            open_output(tmp_path / "out") as output,
+            open_output(Path(f"/dev/fd/{ends[1]}")) as stream,
+        ):
+            output.write("line\n")
+            stream.write("line\n")
+
+    with pytest.raises(DataError, match="out: is incomplete, as the program that reads"):
+        write()
+    os.close(ends[1])
+    assert os.listdir(tmp_path) == ["out.partial"]
+
+
+def test_a_descriptor_that_is_read_from_is_no_output(tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("mine")
+    with (tmp_path / "in.txt").open() as file:
+        place = Path(f"/dev/fd/{file.fileno()}")
+        with pytest.raises(DataError, match="is open for reading only"), open_output(place):
+            pass
+
+
+def run_of(folder: Path, *inputs: Path) -> Run:
+    """A run with nothing but what the checks of files ask it for."""
+    config = SimpleNamespace(input_paths=lambda: dict(enumerate(map(str, inputs))))
+    return cast(Run, SimpleNamespace(folder=RunDirectory(folder), config=config))
+
+
+def test_a_result_does_not_go_where_it_is_made_from(tmp_path: Path) -> None:
+    one, other, another = tmp_path / "one", tmp_path / "other", tmp_path / "another"
+    another.touch()
+    check_files({"-o": one}, [another, None])
+    check_files({"-o": Path(os.devnull)}, [os.devnull])
+    other.symlink_to(one)
+    for path in (one, str(tmp_path / "." / "one"), other):
+        with pytest.raises(
+            DataError, match=f"-o {one}: is also an input; choose another output file"
+        ):
+            check_files({"-o": one}, [another, path])
+
+
+def test_two_results_need_two_files(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    check_files({"-o": one, "--json": other, "--more": None, "--still-more": None}, [])
+    check_files({"-o": Path(os.devnull), "--json": Path(os.devnull)}, [])
+    other.symlink_to(one)
+    for path in (one, tmp_path / "." / "one", other):
+        with pytest.raises(DataError, match=f"--json {path}: is also -o; choose another output"):
+            check_files({"-o": one, "--json": path}, [])
+
+
+def test_an_input_is_recognised_by_every_name_it_has(tmp_path: Path) -> None:
+    read, hard, soft = tmp_path / "corpus", tmp_path / "hard", tmp_path / "soft"
+    read.write_text("precious\n")
+    os.link(read, hard)
+    soft.symlink_to(hard)
+    for path in (hard, soft):
+        with pytest.raises(DataError, match=f"-o {path}: is also an input"):
+            check_files({"-o": path}, [read])
+
+
+@pytest.mark.parametrize("suffix", [".partial", ".state"])
+def test_what_lies_beside_an_output_meanwhile_is_no_input_and_no_other_output(
+    suffix: str, tmp_path: Path
+) -> None:
+    beside = tmp_path / f"out{suffix}"
+    with pytest.raises(DataError, match="out: is also an input"):
+        check_files({"-o": tmp_path / "out"}, [beside])
+    with pytest.raises(DataError, match=f"--json {beside}: is also -o"):
+        check_files({"-o": tmp_path / "out", "--json": beside}, [])
+
+
+def test_what_a_run_was_made_from_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer").mkdir()
+    run = run_of(tmp_path / "run", tmp_path / "tokenizer", tmp_path / "corpus")
+    for name in ("tokenizer/model", "corpus"):
+        with pytest.raises(DataError, match=f"{name}: is also an input"):
+            check_files({"-o": tmp_path / name}, [], run)
+    check_files({"-o": tmp_path / "tokenizers"}, [], run)
+
+
+def test_what_a_run_is_made_of_is_not_overwritten(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(run / "checkpoints")
+    for name in ("run/config.yaml", "run/metrics.jsonl", "run/lexicon/x", "link/best", "run/cache"):
+        with pytest.raises(DataError, match=f"{name}: is also part of the run {run}; choose"):
+            check_files({"-o": tmp_path / name}, [], run_of(run))
+        with pytest.raises(DataError, match=f"{name}: is also part of the run {run}; choose"):
+            check_files({"-o": tmp_path / name}, [], others=[run])
+    for name in ("run/plots", "run/translations/news.de", "run/out.de", "cache/out.de", "config"):
+        check_files({"-o": tmp_path / name}, [], run_of(run))
+
+
+def test_an_input_that_cannot_be_opened_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "there").touch()
+    os.mkfifo(tmp_path / "pipe")
+    check_files({}, [tmp_path / "there", tmp_path / "pipe", "/dev/stdin", None])
+    with pytest.raises(DataError, match=r"missing\.txt: no such file"):
+        check_files({}, [tmp_path / "there", tmp_path / "missing.txt"])
+    with pytest.raises(DataError, match="is a folder, where a file is needed"):
+        check_files({}, [tmp_path])
+
+
+def test_an_output_that_another_writes_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    path, link = tmp_path / "out", tmp_path / "link"
+    link.symlink_to(path)
+    with lock_output(path):
+        for given in (path, link):
+            with pytest.raises(DataError, match=f"{given}: another process is writing it; wait"):
+                lock_output(given).__enter__()
+            with pytest.raises(DataError, match=f"{given}: another process is writing it; wait"):
+                open_output(given).__enter__()
+        with open_output(tmp_path / "other") as stream:
+            stream.write("line\n")
+        path.with_name("out.partial").rename(path)
+    with open_output(path) as stream:
+        stream.write("line\n")
+    assert sorted(os.listdir(tmp_path)) == ["link", "other", "out"]
+
+
+def test_a_killed_process_holds_no_output(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from nmt.cli.outputs import lock_output\n"
+        "with lock_output(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()\n"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "out")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(DataError, match="another process is writing it"):
+            open_output(tmp_path / "out").__enter__()
+        process.kill()
+        process.wait()
+    with open_output(tmp_path / "out") as stream:
+        stream.write("line\n")
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_file_that_got_its_name_before_the_lock_was_there_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process renames its file between the opening of it here and the lock."""
+    path, partial = tmp_path / "out", tmp_path / "out.partial"
+    partial.write_text("whole\n")
+
+    def lock_late(descriptor: int) -> bool:
+        partial.rename(path)
+        return True
+
+    monkeypatch.setattr("nmt.cli.outputs.lock", lock_late)
+    with pytest.raises(DataError, match="another process is writing it"):
+        open_output(path).__enter__()
+    assert path.read_text() == "whole\n"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_a_pipe_or_a_link_in_the_place_of_the_partial_file_is_replaced(
+    kind: str, tmp_path: Path
+) -> None:
+    partial = tmp_path / "out.partial"
+    (tmp_path / "precious").write_text("mine\n")
+    if kind == "pipe":
+        os.mkfifo(partial)
+    else:
+        partial.symlink_to("precious")
+    with open_output(tmp_path / "out") as stream:
+        stream.write("line\n")
+    assert sorted(os.listdir(tmp_path)) == ["out", "precious"]
+    assert (tmp_path / "precious").read_text() == "mine\n"

@@ -1,32 +1,91 @@
-"""The state file of a translation that is resumed."""
+"""What is complete of a translation that is resumed."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from nmt.cli.resume import ResumeState
-from nmt.core.errors import DataError
+from nmt.cli.resume import ResumableOutputs
+from nmt.core.errors import UserError
 
-WHOLE = {"fingerprint": "x", "num_lines": 0, "sizes": {"-o": 0}}
+
+@pytest.fixture(autouse=True)
+def _small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make windows of two lines."""
+    monkeypatch.setattr("nmt.inference.length_batching._MOST_ITEMS", 2)
+
+
+def resume(
+    folder: Path, lines: Sequence[str], *names: str, has_lists: bool = False
+) -> tuple[int, list[str]]:
+    """Resume outputs whose state fits; the first is that of -o."""
+    paths = {("-o", "--alignments")[index]: folder / name for index, name in enumerate(names)}
+    state = folder / f"{names[0]}.state"
+    state.unlink(missing_ok=True)
+    ResumableOutputs.open(paths, [], "x", resume=True).begin(iter(()), has_lists=has_lists)
+    assert state.exists()
+    opened = ResumableOutputs.open(paths, [], "x", resume=True)
+    assert opened.is_resumed
+    num_done, rest = opened.begin(iter(lines), has_lists=has_lists)
+    return num_done, list(rest)
 
 
 @pytest.mark.parametrize(
-    "changed",
+    ("content", "kept"),
     [
-        {"num_lines": "3"},
-        {"num_lines": -1},
-        {"num_lines": 1.5},
-        {"sizes": {"-o": "3"}},
-        {"sizes": {"-o": -1}},
-        {"sizes": ["-o", 0]},
-        {"more": 1},
+        ("", ""),
+        ("a\n", ""),
+        ("a\nb\n", "a\nb\n"),
+        ("a\nb\nc", "a\nb\n"),
+        ("a\nb\nc\nd", "a\nb\n"),
+        ("a\nb\nc\n\n", "a\nb\nc\n\n"),
+        ("a\nb\nc\n\0\0\n", "a\nb\n"),
+        ("a\nb\nc\nd\ne\n", "a\nb\nc\nd\ne\n"),
     ],
 )
-def test_a_state_with_fields_of_other_types_is_damaged(
-    changed: dict[str, Any], tmp_path: Path
-) -> None:
-    (tmp_path / "out.state").write_text(json.dumps(WHOLE | changed))
-    with pytest.raises(DataError, match=r"out\.state: is damaged; begin again without --resume"):
-        ResumeState({"-o": tmp_path / "out"}, "x", resume=True)
+def test_complete_lines_of_whole_windows_are_kept(content: str, kept: str, tmp_path: Path) -> None:
+    (tmp_path / "out.partial").write_text(content)
+    lines = ["1", "2", "3", "4", "5"]
+    num_done = kept.count("\n")
+    assert resume(tmp_path, lines, "out") == (num_done, lines[num_done:])
+    assert (tmp_path / "out.partial").read_text() == kept
+
+
+def test_the_output_that_is_behind_decides(tmp_path: Path) -> None:
+    (tmp_path / "out.partial").write_text("a\nb\nc\nd\n")
+    (tmp_path / "aligned.partial").write_text("0-0\n\n0-")
+    assert resume(tmp_path, "12345", "out", "aligned") == (2, ["3", "4", "5"])
+    assert (tmp_path / "out.partial").read_text() == "a\nb\n"
+    assert (tmp_path / "aligned.partial").read_text() == "0-0\n\n"
+
+
+def test_the_last_list_of_an_n_best_list_may_be_incomplete(tmp_path: Path) -> None:
+    first = "0 ||| a ||| 1\n0 ||| b ||| 1\n1 ||| c ||| 1\n1 ||| d ||| 1\n"
+    for rest in ("2 ||| e ||| 1\n", "2 ||| e ||| 1\n2 ||| f ||| 1\n3 ||| g ||| 1\n3 |"):
+        (tmp_path / "out.partial").write_text(first + rest)
+        assert resume(tmp_path, "12345", "out", has_lists=True) == (2, ["3", "4", "5"])
+        assert (tmp_path / "out.partial").read_text() == first
+
+
+def test_another_state_is_refused(tmp_path: Path) -> None:
+    paths = {"-o": tmp_path / "out"}
+    for state in (b"", b"another", b"\xff"):
+        (tmp_path / "out.state").write_bytes(state)
+        with pytest.raises(UserError, match=r"out\.state: what is there was made by another model"):
+            ResumableOutputs.open(paths, [], "x", resume=True)
+        assert not ResumableOutputs.open(paths, [], "x", resume=False).is_resumed
+
+
+@pytest.mark.parametrize(
+    ("outputs", "reason"),
+    [
+        ({}, "--resume: continues a file; give the same -o FILE as before"),
+        ({"-o": "/dev/null"}, "--resume: -o /dev/null is not a regular file"),
+        ({"-o": "out", "--alignments": "a.gz"}, "--alignments a.gz is compressed, so it cannot"),
+    ],
+)
+def test_what_cannot_be_resumed(outputs: dict[str, str], reason: str) -> None:
+    paths = {argument: Path(name) for argument, name in outputs.items()}
+    with pytest.raises(UserError, match=reason):
+        ResumableOutputs.open(paths, [], "x", resume=True)
+    assert ResumableOutputs.open(paths, [], "x", resume=False).fingerprint is None

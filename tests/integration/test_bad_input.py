@@ -405,8 +405,8 @@ def test_an_unknown_device(device: str, nmt: Any, in_copy: Path) -> None:
     assert not Path("runs/new").exists()
 
 
-def test_a_device_is_looked_for_before_the_corpora(nmt: Any, in_copy: Path) -> None:
-    Path("train.de").unlink()
+def test_a_device_is_looked_for_before_the_corpora_are_read(nmt: Any, in_copy: Path) -> None:
+    spoil("train.de", lambda text: b"\xff")
     for command in ("check", "train"):
         nmt(command, "tiny.yaml", "device=cuda:99").assert_refused("device: 'cuda:99' is not on")
 
@@ -414,20 +414,23 @@ def test_a_device_is_looked_for_before_the_corpora(nmt: Any, in_copy: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["--beam-size", "0"], ["error: --beam-size 0: must be at least 1"]),
-        (["--beam-size", "many"], ["error: --beam-size many: ", "whole number"]),
+        (["--beam-size", "0"], ["error: argument --beam-size: must be a whole number from 1"]),
+        (["--beam-size", "many"], ["error: argument --beam-size: ", "not 'many'"]),
         (["--n-best", "9"], ["error: --n-best 9: ", "beam_size (5)"]),
         (["--length-penalty", "googol"], ["error: --length-penalty googol: ", "average"]),
         (["--length-penalty", "-1"], ["error: --length-penalty -1: "]),
-        (["--batch-tokens", "-1"], ["error: --batch-tokens -1: "]),
-        (["--batch-tokens", "["], ["error: --batch-tokens [: ", "not YAML"]),
+        (["--batch-tokens", "-1"], ["error: argument --batch-tokens: ", "not '-1'"]),
+        (["--length-penalty", "["], ["error: --length-penalty [: ", "not YAML"]),
         (["--precision", "int3"], ["error: --precision int3: ", "bfloat16"]),
         (["nowhere.en"], ["nowhere.en: no such file"]),
         (["--beam-sise", "3"], ["--beam-sise 3 (did you mean --beam-size?) (see `nmt translate "]),
         (["runs"], ["runs: is a folder"]),
         (["-o", "no/out.de"], ["no/out.de: its folder does not exist"]),
         (["--alignments", "runs"], ["runs: is a folder"]),
-        (["-o", "x", "--alignments", "./x"], ["-o and --alignments are both x: give two files"]),
+        (
+            ["-o", "x", "--alignments", "./x"],
+            ["--alignments x: is also -o; choose another output file"],
+        ),
         (
             ["test.en", "-o", "./test.en"],
             ["-o test.en: is also an input; choose another output file"],
@@ -493,7 +496,7 @@ def test_an_output_file_survives_a_run_that_cannot_be_loaded(nmt: Any, in_copy: 
         (["--source", "nowhere", "--reference", "test.de"], ["nowhere: no such file"]),
         (["--source", "", "--reference", ""], ["--source: the name of the file is empty"]),
         (["--source", "test.en", "--reference", ""], ["--reference: the name of the file is"]),
-        (["--json", "x", "-o", "x"], ["-o and --json are both x: give two files"]),
+        (["--json", "x", "-o", "x"], ["--json x: is also -o; choose another output file"]),
         (["-o", "test.de"], ["-o test.de: is also an input; choose another output file"]),
     ],
 )
@@ -556,8 +559,8 @@ def test_pictures_that_cannot_be_drawn(
 
     monkeypatch.setattr("nmt.inference.translator.Translator.from_run", load)
     nmt(
-        "align", "runs/tiny", "--source", "test.en", "--target", "test.de", "--plot", "test.en"
-    ).assert_refused("test.en: a file is in the way; give another folder")
+        "align", "runs/tiny", "--source", "test.en", "--target", "test.de", "--plot", "tiny.yaml"
+    ).assert_refused("tiny.yaml: a file is in the way; give another folder")
 
 
 def test_gold_alignments_that_cannot_be(nmt: Any, in_copy: Path) -> None:
@@ -610,10 +613,7 @@ def test_files_that_are_no_configuration(
 
 @pytest.mark.parametrize("words", [("test.en", "runs/tiny"), ("test.en", "test.de", "runs/tiny")])
 def test_a_run_behind_its_input(words: tuple[str, ...], nmt: Any, in_trained: Path) -> None:
-    nmt("translate", *words).assert_refused(
-        "runs/tiny: is a run, and test.en is not; the run comes first, as in `nmt translate "
-        "runs/tiny test.en`"
-    )
+    nmt("translate", *words).assert_refused("runs/tiny: is a folder, where a file is needed")
 
 
 def test_a_run_in_the_place_of_a_configuration(nmt: Any, in_trained: Path) -> None:

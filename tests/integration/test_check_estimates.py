@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from nmt.cli import training_cost
+from nmt.cli import check
 from nmt.core.batch import Batch
 
 from .conftest import Command
@@ -33,15 +33,15 @@ def number(text: str) -> float:
 def steady_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let an update take 0.03 s for each target token, whatever this machine does."""
     now = 0.0
-    make_update = training_cost._update
+    make_update = check.make_update
 
-    def takes(model: Any, optimizer: Any, batch: Batch, objective: Any) -> float:
+    def takes(state: Any, batch: Batch) -> float:
         nonlocal now
         now += SECONDS_PER_TOKEN * batch.num_target_tokens
-        return make_update(model, optimizer, batch, objective)
+        return make_update(state, batch)
 
-    monkeypatch.setattr(training_cost, "_update", takes)
-    monkeypatch.setattr(training_cost, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(check, "make_update", takes)
+    monkeypatch.setattr(check, "time", SimpleNamespace(perf_counter=lambda: now))
 
 
 @pytest.mark.usefixtures("steady_machine")
@@ -66,21 +66,15 @@ def test_sizes_batches_and_time_are_those_of_the_training(nmt: Command, in_train
     assert number(whole) * 60 == pytest.approx(tokens * SECONDS_PER_TOKEN, rel=0.1)
 
 
-def test_the_memory_of_weights_gradients_and_optimizer_by_hand(
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+def test_the_memory_is_at_least_that_of_weights_gradients_and_optimizer(
     nmt: Command, in_trained: Path
 ) -> None:
     large = ("model.decoder.hidden_size=512", "training.ema_decay=0.9")
     found = told(nmt("check", "tiny.yaml", *large).lines)
     weights = 4 * number(found["parameters"]) / 2**20
-    parts = {
-        name: number(size)
-        for name, size in re.findall(r"([a-z ]+) ([0-9,]+)[,)]", found["memory"].partition("(")[2])
-    }
-    assert parts["weights"] == pytest.approx(weights, abs=0.6)
-    assert parts[" gradients"] == pytest.approx(weights, abs=0.6)
-    assert parts[" optimizer"] == pytest.approx(2 * weights, abs=0.6)
-    assert parts[" moving average"] == pytest.approx(weights, abs=0.6)
-    assert number(found["memory"]) == pytest.approx(sum(parts.values()), abs=3)
+    # Weights, their moving average and gradients, and two means of the optimizer.
+    assert 5 * weights <= number(found["memory"]) < 5 * weights + 100
 
 
 PEAK = """

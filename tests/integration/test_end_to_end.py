@@ -283,8 +283,8 @@ def test_a_grid_of_penalties_with_options(nmt: Any, in_copy: Path) -> None:
     )
     assert [re.split("  +", row)[:2] for row in outcome.lines[2:]] == [
         [length, coverage]
-        for length in ("{name: word_reward, reward: 0.2}", "word_reward", "{name: none}")
-        for coverage in ("{name: summary, beta: 0.3}", "{beta: 0.4, name: summary}", "none")
+        for length in ("word_reward (reward 0.2)", "word_reward (reward 0.5)", "none")
+        for coverage in ("summary (beta 0.3)", "summary (beta 0.4)", "none")
     ]
     refused = nmt("tune", "runs/tiny", "--length-penalties", "average,{name: word_reward, beta: 1}")
     refused.assert_refused("--length-penalties {name: word_reward, beta: 1}: ", "'beta'")
@@ -565,7 +565,7 @@ def test_check_tells_sizes_and_touches_nothing(nmt: Any, snapshot: Any) -> None:
     total = sum(int(part[-1].replace(",", "")) for part in parts)
     assert told["parameters"] == f"{total:,}"
     assert told["decoder"] == "all words at once"
-    assert "MiB (weights " in told["memory"]
+    assert re.fullmatch(r"about [\d,]+ MiB for the model and its updates", told["memory"])
     assert re.search(r"target tokens a second, on cpu in float32, [12] threads?$", told["speed"])
     assert re.fullmatch(
         r"about [\d:]+ an epoch, [\d:]+ for 16 epochs, on this machine; validations come on top",

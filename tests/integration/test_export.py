@@ -199,7 +199,7 @@ def test_ten_lines_that_are_cut_are_named(exported: Path, caplog: pytest.LogCapt
         (("--set", "max_length=3"), ("--set", "settled when")),
         (("--search", "sampling"), ("sampling", "beam and greedy")),
         (("--search", "greedy", "--beam-size", "3"), ("--beam-size 3", "leave one out")),
-        (("--beam-size", "0"), ("--beam-size 0", "must be a whole number from 1 to 10,000")),
+        (("--beam-size", "0"), ("--beam-size: must be a whole number from 1 to 10,000, not '0'",)),
         (("--beam-size", "3", "--n-best", "4"), ("4 as number of translations", "1 to 3")),
         (("--beam-size", "1000"), ("1000 a beam cannot be", "1 to ")),
     ],

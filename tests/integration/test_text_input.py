@@ -27,19 +27,6 @@ def test_translate_reads_past_a_long_line(nmt: Any, in_trained: Path) -> None:
     assert outcome.err == f"nmt: warning: stdin, line 2: {NAMED}\n"
 
 
-def test_the_limit_is_an_option(nmt: Any, in_copy: Path) -> None:
-    write("in", "one two .", "one .")
-    outcome = nmt("translate", "runs/tiny", "in", "--max-line-bytes", "8")
-    assert outcome.lines[0] == ""
-    assert outcome.lines[1:] == nmt("translate", "runs/tiny", stdin=b"one .\n").lines
-    assert "in, line 1: longer than 8 bytes" in outcome.err
-    assert LONG not in nmt("translate", "runs/tiny", "in", "--max-line-bytes", "2000000").err
-    for wrong in ("0", "-1", "many", "9" * 30):
-        nmt("translate", "runs/tiny", "in", f"--max-line-bytes={wrong}").assert_refused(
-            "--max-line-bytes", "must be a whole number from 1 to"
-        )
-
-
 @pytest.mark.parametrize("how", [(), ("--line-buffered",)])
 def test_translate_names_ten_lines_that_are_cut(
     how: tuple[str, ...], nmt: Any, in_copy: Path
@@ -115,18 +102,12 @@ def test_evaluate_keeps_its_lines(nmt: Any, in_copy: Path) -> None:
     assert len(Path("out").read_text().splitlines()) == 3
 
 
-def test_a_long_line_of_an_n_best_list_or_a_lexicon_is_an_empty_line(
-    nmt: Any, in_copy: Path
-) -> None:
+def test_a_long_line_of_an_n_best_list_is_an_empty_line(nmt: Any, in_copy: Path) -> None:
     write("a", "one .")
     write("list", f"0 ||| {LONG}")
     outcome = nmt("rescore", "runs/tiny", "--source", "a", "--n-best", "list")
     assert f"list, line 1: {NAMED}" in outcome.err
     outcome.assert_refused("list, line 1: must be `line ||| translation ||| ...`, not ''")
-    write("table", f"one\t{LONG}\t1")
-    outcome = nmt("lexicon", "runs/tiny", "--table", "table")
-    assert f"table, line 1: {NAMED}" in outcome.err
-    outcome.assert_refused("table, line 1: must be a source word")
 
 
 def test_a_long_line_of_a_training_corpus_leaves_out_its_pair(nmt: Any, in_copy: Path) -> None:
@@ -200,7 +181,6 @@ def test_a_sparse_file_of_20_gb_is_no_text(nmt: Any, in_copy: Path) -> None:
         ("score", *run, "--source", "sparse", "--target", "test.de"),
         ("rescore", *run, "--source", "test.en", "--n-best", "sparse"),
         ("align", *run, *pair, "--gold", "sparse"),
-        ("lexicon", *run, "--table", "sparse"),
     ]
     for words in commands:
         begun = time.process_time()
@@ -251,17 +231,6 @@ def test_a_device_is_refused(option: str, nmt: Any, in_trained: Path) -> None:
         "--gold": ("align", "runs/tiny", "--source", "test.en", "--target", "test.de"),
     }[option]
     nmt(*arguments, option, "/dev/zero").assert_refused("/dev/zero: is a device")
-
-
-def test_home_is_expanded_where_no_shell_does(
-    nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(in_copy))
-    for number, arguments in enumerate((["-o=~/out0"], ["-o~/out1"], ["--output=~/out2"])):
-        assert nmt("translate", "~/runs/tiny", "~/test.en", *arguments).code == 0
-        assert Path(f"out{number}").read_text() != ""
-    outcome = nmt("score", "runs/tiny", "--source=~/test.en", "--target=~/test.de")
-    assert outcome.code == 0, outcome.err
 
 
 @pytest.mark.parametrize("command", ["train", "check"])
