@@ -18,11 +18,10 @@ from nmt.distributed.rank_pool import RankPool
 from nmt.distributed.worker_pool import WorkerPool
 from nmt.inference.length_batching import full_batches, like_batches, no_report
 from nmt.inference.shortlist import Shortlist
-from nmt.nn.decoders.interface import AllowedTokens
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model, ModelOutput
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.request import Constraints, Request, VocabularySubset
+from nmt.search.request import Constraints, Request
 from nmt.search.search import Search, Stepper
 from nmt.text.reader import EncodedWords, Tokens
 
@@ -114,7 +113,7 @@ class BatchRunner:
         targets: Sequence[EncodedWords],
         read: Callable[[Batch, ModelOutput], list[Result]],
     ) -> list[Result]:
-        """What `read` takes from the model's output for each pair, under teacher forcing."""
+        """Return what `read` takes from the model's output for each pair, under teacher forcing."""
         lengths = [
             max(len(source.ids), len(target.ids)) + 1
             for source, target in zip(sources, targets, strict=True)
@@ -148,7 +147,7 @@ class BatchRunner:
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
-        """The model without dropout and gradients, in the precision; and then as it was.
+        """Compute without dropout and gradients, in the precision; then set the model back.
 
         Held for one batch, never over a `yield` to the caller, whose code it would change.
         """
@@ -178,53 +177,31 @@ def _use_one_thread_after_forks() -> None:
 def _search_batch(
     runner: BatchRunner, sources: Sequence[Tokens], constraints: Sequence[Constraints]
 ) -> list[list[Hypothesis]]:
-    """The best hypotheses of the sentences of one batch, which may have none."""
+    """Return the best hypotheses of the sentences of one batch, which may have none.
+
+    With a shortlist the search sees no other tokens, and numbers these in their order.
+    """
     if not sources:
         return []
+    subset = allowed = None
     if runner.shortlist is not None:
-        return _search_shortlist(runner, runner.shortlist, sources, constraints)
+        subset, allowed = runner.shortlist.choose(sources, constraints)
+    source, lengths = make_source(sources)
+    request = Request.of(lengths, torch.tensor(list(map(_key, sources))), constraints, subset)
+    source, request, allowed = to((source, request, allowed), runner.device)
+    model: Any = runner.model  # its state is of its own kind
     with runner.evaluation():
-        state, request = _read(runner, sources, constraints)
-        model = runner.model
-        return runner.search(Stepper(model.step, model.coverage), state, request)
-
-
-def _search_shortlist(
-    runner: BatchRunner,
-    shortlist: Shortlist,
-    sources: Sequence[Tokens],
-    constraints: Sequence[Constraints],
-) -> list[list[Hypothesis]]:
-    """The same among some tokens; the search sees no others."""
-    subset, allowed = shortlist.choose(sources, constraints)
-    with runner.evaluation():
-        tokens, allowed = to((subset.tokens, allowed), runner.device)
-        state, request = _read(runner, sources, constraints, subset, allowed)
-        model: Any = runner.model
-        found = runner.search(Stepper(model.restrict(tokens), model.coverage), state, request)
+        step = model.step if subset is None else model.restrict(subset.tokens.to(runner.device))
+        with_coverage = runner.search.scoring.coverage.reads_coverage
+        lengths = request.source_lengths
+        state = model.read(source, lengths, with_coverage=with_coverage, allowed=allowed)
+        found = runner.search(Stepper(step, model.coverage), state, request)
+    if subset is None:
+        return found
     return [
         [replace(item, tokens=subset.to_tokens(item.tokens)) for item in hypotheses]
         for hypotheses in found
     ]
-
-
-def _read(
-    runner: BatchRunner,
-    sources: Sequence[Tokens],
-    constraints: Sequence[Constraints],
-    subset: VocabularySubset | None = None,
-    allowed: AllowedTokens | None = None,
-) -> tuple[Any, Request]:
-    """The model's state before the first word, of the kind of the model, and what is asked for."""
-    source, lengths = make_source(sources)
-    keys = torch.tensor([_key(tokens) for tokens in sources])
-    request = Request.of(lengths, keys, constraints, subset)
-    source, request = to((source, request), runner.device)
-    with_coverage = runner.search.scoring.coverage.reads_coverage
-    state = runner.model.read(
-        source, request.source_lengths, with_coverage=with_coverage, allowed=allowed
-    )
-    return state, request
 
 
 def _force_batch(
@@ -233,14 +210,14 @@ def _force_batch(
     targets: Sequence[Sequence[int]],
     read: Callable[[Batch, ModelOutput], list[Result]],
 ) -> list[Result]:
-    """What `read` takes of one batch of pairs."""
+    """Return what `read` takes of one batch of pairs."""
     with runner.evaluation():
         batch = to(make_batch(sources, targets), runner.device)
         return read(batch, runner.model(batch))
 
 
 def _key(tokens: Tokens) -> int:
-    """A number that says what stands in a source: the same on any machine, for any batch."""
+    """Return a number made of a source's tokens: the same on any machine, for any batch."""
     values = np.asarray(tokens, None if isinstance(tokens, np.ndarray) else np.int64)
     digest = hashlib.blake2b(values.tobytes(), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)
