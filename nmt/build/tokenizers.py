@@ -12,7 +12,7 @@ from nmt.build.data import build_corpus
 from nmt.config.data import CorpusConfig
 from nmt.config.experiment import Config, TokenizerConfig
 from nmt.config.model import GridEncoderConfig
-from nmt.config.registry import TOKENIZERS, PlugIn
+from nmt.config.registry import TOKENIZERS
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.grids import GridReader
@@ -83,9 +83,8 @@ def _build(config: Config, folder: Path, given: str | None, sides: tuple[int, ..
         tokenizer = load_given_tokenizer(options, given)
     else:
         logger.info("training the %s tokenizer of %s", options.name, _SIDES[sides])
-        plugin = PlugIn(name=options.name, **(options.model_extra or {}))
         normalizer = Normalizer(options.normalization, options.lowercase)
-        trainer: TokenizerTrainer = TOKENIZERS.create(plugin, normalizer)
+        trainer: TokenizerTrainer = TOKENIZERS.create(options, normalizer)
         tokenizer = trainer.train(partial(_read_sides, config.data.train, sides))
     save_tokenizer(tokenizer, folder)
     return tokenizer
@@ -111,7 +110,7 @@ def load_given_tokenizer(options: TokenizerConfig, path: str) -> Tokenizer:
             f"target_path ({path}), which is a model of SentencePiece; set it to sentencepiece"
         )
     normalizer = Normalizer(options.normalization, options.lowercase)
-    alpha = float((options.model_extra or {}).get("sampling_alpha", 0.0))
+    alpha = float(options.options.get("sampling_alpha", 0.0))
     return load_sentencepiece(Path(path), normalizer, sampling_alpha=alpha)
 
 

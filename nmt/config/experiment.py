@@ -13,7 +13,7 @@ from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
 from nmt.config.messages import refuse
 from nmt.config.model import ModelConfig
-from nmt.config.registry import ALIGNMENTS, SCORES, TOKENIZERS, Options, PathText
+from nmt.config.registry import ALIGNMENTS, SCORES, TOKENIZERS, Options, PathText, PlugIn
 from nmt.config.training import ReinforceConfig, TrainingConfig
 
 CONFIG_VERSION = 3
@@ -25,10 +25,10 @@ def _check_device(name: str) -> str:
     return name
 
 
-class TokenizerConfig(Options):
+class TokenizerConfig(PlugIn):
     """How text becomes tokens; `name` picks the tokenizer and the other keys are its options."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     name: str = "sentencepiece"
     """Which tokenizer."""

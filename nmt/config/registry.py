@@ -83,16 +83,16 @@ class Options(Strict):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class PlugIn(BaseModel):
+class PlugIn(Strict):
     """A plug-in and its options, as configured; in YAML, ``dot`` is short for ``{name: dot}``."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(extra="allow")
 
     name: str
 
     @property
     def options(self) -> dict[str, Any]:
-        """Everything but the name."""
+        """Everything but the declared fields."""
         return dict(self.model_extra or {})
 
     @model_validator(mode="before")
@@ -105,8 +105,8 @@ class PlugIn(BaseModel):
 class Table:
     """Where a table of plug-ins is; in `Annotated`, the validator of a field.
 
-    A field `Annotated[PlugIn, TABLE]` (or of another model with a `name` and extra keys) has its
-    options checked, converted and completed with their defaults.
+    A field `Annotated[PlugIn, TABLE]` (or of a class that has more fields) has its options checked,
+    converted and completed with their defaults.
 
     Attributes:
         kind: what an entry is, in words, for messages.
@@ -131,9 +131,9 @@ class Table:
         """Build a plug-in from what the code gives it, in order, and its configured options."""
         return self.classes[plugin.name](*given, **plugin.options)
 
-    def _check(self, plugin: Any) -> Any:
+    def _check(self, plugin: PlugIn) -> PlugIn:
         """Convert and complete the options of a plug-in, whose other fields stay."""
-        name, given = plugin.name, plugin.model_extra or {}
+        name, given = plugin.name, plugin.options
         if name not in self.classes:
             refuse("", unknown(self.kind, name, list(self.classes)))
         schema = self.options(name)

@@ -8,7 +8,7 @@ from nmt.build.metrics import build_metrics
 from nmt.build.model import build_model
 from nmt.build.search import build_search
 from nmt.config.file import load_config
-from nmt.config.registry import OPTIMIZERS, SCHEDULES, TOKENIZERS, PlugIn
+from nmt.config.registry import OPTIMIZERS, SCHEDULES, TOKENIZERS
 from nmt.text.characters import CharacterTrainer
 from nmt.text.tokenizer import Normalizer
 
@@ -32,5 +32,4 @@ def test_a_config_loads_and_builds(path: Path) -> None:
     OPTIMIZERS.create(config.training.optimizer, model)
     SCHEDULES.create(config.training.schedule, 10_000)
     build_metrics(config.training.validation.metrics)
-    options = config.tokenizer.model_extra or {}
-    TOKENIZERS.create(PlugIn(name=config.tokenizer.name, **options), Normalizer())
+    TOKENIZERS.create(config.tokenizer, Normalizer())
