@@ -19,7 +19,6 @@ from nmt.config.tree import KeyPath, Tree, at, find_default, format_path, option
 from nmt.config.versions import name_trained_score, upgrade
 from nmt.config.yaml import format_yaml, parse_yaml, read_yaml
 from nmt.core.errors import ConfigError
-from nmt.system.files import is_missing
 
 _CORPORA: Final = (("data", "train"), ("data", "valid"), ("data", "test"))
 _KINDS: Final[dict[type, str]] = {list: "list", dict: "mapping"}
@@ -117,7 +116,7 @@ def _read_files(path: Path, above: tuple[Path, ...] = ()) -> list[Layer]:
         ConfigError: a file cannot be read, holds no options, or extends itself.
     """
     extending = f"{above[-1]}: extends: {path}" if above else ""
-    if extending and is_missing(path):
+    if extending and not path.exists():
         raise ConfigError(
             f"{extending}: no such file (what is extended is looked for from the folder of the "
             "file that says so)"

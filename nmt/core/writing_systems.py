@@ -55,16 +55,11 @@ def scripts_of(text: str) -> frozenset[str]:
     return frozenset(name for name, script in _SCRIPTS.items() if script.search(text))
 
 
-def is_letter(character: str) -> bool:
-    """Return whether a character is a letter, a mark or a digit (Unicode categories L, M and N)."""
-    return unicodedata.category(character)[0] in "LMN"
-
-
 def is_word_character(character: str) -> bool:
     """Return whether a character is a letter, a mark, a digit, a joiner, or a byte of one."""
-    if character == "\N{REPLACEMENT CHARACTER}":
+    if character in (*JOINERS, "\N{REPLACEMENT CHARACTER}"):
         return True
-    return character != "" and (is_letter(character) or character in JOINERS)
+    return character != "" and unicodedata.category(character)[0] in "LMN"
 
 
 def is_punctuation(character: str) -> bool:

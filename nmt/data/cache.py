@@ -29,7 +29,7 @@ from nmt.data.formats.corpus import Corpus, read_pairs
 from nmt.data.formats.lines import open_binary, require_regular
 from nmt.data.guided_alignment import read_links
 from nmt.data.ragged import RaggedArray
-from nmt.system.files import MAX_JSON_BYTES, atomic_folder, open_regular, parse_json, read_regular
+from nmt.system.files import MAX_JSON_BYTES, atomic_folder, file_sha256, parse_json, read_regular
 from nmt.text.reader import Item, SourceReader
 
 FORMAT_VERSION: Final = 1
@@ -209,11 +209,7 @@ def _lock(folder: Path, key: str) -> Iterator[None]:
 
 def _checksums(entry: Path) -> dict[str, str]:
     """The SHA-256 of each file of an entry."""
-    sums = {}
-    for path in _files(entry):
-        with open_regular(path) as file:
-            sums[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return sums
+    return {path.name: file_sha256(path) for path in _files(entry)}
 
 
 def _files(entry: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from nmt.core.errors import RunError
 from nmt.system.files import (
     MAX_JSON_BYTES,
     atomic_write,
+    file_sha256,
     flush,
     parse_json,
     read_regular,
@@ -52,7 +53,10 @@ def write_manifest(folder: Path, aliases: Mapping[str, Mapping[str, str]]) -> No
         folder: with the files, which are flushed to the disk before.
         aliases: of each part, names of tensors that are stored under another name.
     """
-    files = {path.name: _flush_and_describe(path) for path in folder.iterdir()}
+    files = {}
+    for path in folder.iterdir():
+        flush(path)
+        files[path.name] = {"size": path.stat().st_size, "sha256": file_sha256(path)}
     manifest = {"format": FORMAT_VERSION, "files": files, "aliases": aliases}
     with atomic_write(folder / MANIFEST) as partial:
         # Without blanks: each byte of it says something, so that none can change unseen.
@@ -139,13 +143,6 @@ def _others(folder: Path) -> str:
     # The shorter first, so that numbers follow each other.
     found = sorted(path.parent.name for path in folder.parent.glob(f"*/{MANIFEST}"))
     return f"there is {', '.join(sorted(found, key=len))}" if found else "the run has none yet"
-
-
-def _flush_and_describe(path: Path) -> dict[str, Any]:
-    flush(path)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"size": path.stat().st_size, "sha256": digest}
 
 
 def _compact(tree: Mapping[str, Any]) -> bytes:

@@ -113,17 +113,6 @@ def lock(descriptor: int) -> bool:
     return True
 
 
-def is_missing(path: Path) -> bool:
-    """Return whether nothing is there; False where that cannot be known without opening it."""
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return True
-    except (OSError, ValueError):
-        return False
-    return False
-
-
 def write_flushed(path: Path, content: bytes) -> None:
     """Write a file, down to the disk: power that fails later does not take it away."""
     path.write_bytes(content)
@@ -179,6 +168,12 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
     if len(content) > max_bytes:
         raise _too_large(path, max_bytes)
     return content
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a regular file, in hexadecimal digits."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def parse_json(content: bytes | str) -> Any:

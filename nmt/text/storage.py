@@ -170,8 +170,3 @@ def _read(path: Path, max_bytes: int) -> bytes:
         return read_regular(path, max_bytes)
     except FileNotFoundError:
         raise RunError(f"{path}: this file of the tokenizer is missing; {_REMEDY}") from None
-    except OSError as error:
-        raise RunError(
-            f"{path}: this file of the tokenizer cannot be read ({error.strerror or error}); "
-            "make it readable, or " + _REMEDY
-        ) from error
