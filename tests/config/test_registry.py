@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from nmt.config import registry
 from nmt.config.messages import explain
@@ -85,8 +85,7 @@ def test_defaults_are_resolved_too(things: Table) -> None:
 
 
 def test_field_of_another_model_keeps_its_declared_fields(things: Table) -> None:
-    class Chosen(Strict):
-        model_config = ConfigDict(extra="allow")
+    class Chosen(PlugIn):
         name: str = "rich"
         shared: bool = True
 
