@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nmt.core.errors import ConfigError
+from nmt.core.special_tokens import UNK
 from nmt.data.formats.grids import Grid, Source
 from nmt.inference.length_batching import (
     LineWarnings,
@@ -16,7 +17,7 @@ from nmt.inference.length_batching import (
 )
 from nmt.search.request import Constraints
 from nmt.search.search import Search
-from nmt.text.reader import EncodedWords, SourceReader, Tokens, count_unknown
+from nmt.text.reader import EncodedWords, SourceReader, Tokens
 from nmt.text.tokenizer import UNKNOWN_TEXT, Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -134,7 +135,7 @@ def _encode_constraints(
             *(number, len(prefix), max_length),
         )
         prefix = ()
-    elif count_unknown(prefix):
+    elif UNK in prefix:
         logger.warning(
             "line %d: the model does not know all of the prefix %r; what it does not know reads %s",
             *(number, given.prefix, UNKNOWN_TEXT),
@@ -142,7 +143,7 @@ def _encode_constraints(
     phrases = []
     for phrase in given.phrases:
         tokens = tuple(tokenizer.encode(phrase))
-        if count_unknown(tokens):
+        if UNK in tokens:
             logger.warning(
                 "line %d: %r cannot be in the translation: the model does not know all of its "
                 "characters or words",

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.core.console import FirstWarnings
-from nmt.text.reader import EncodedWords, Item, SourceReader, Tokens, count_unknown
+from nmt.core.special_tokens import UNK
+from nmt.text.reader import EncodedWords, Item, SourceReader, Tokens
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +134,8 @@ class LineWarnings:
     def add(self, side: Side, tokens: Tokens, max_tokens: int) -> None:
         """Count the tokens of the next line, of which only the first `max_tokens` are read."""
         number = self.next_number(side)
-        num_tokens, num_unknown = len(tokens), count_unknown(tokens)
+        num_tokens = len(tokens)
+        num_unknown = 0 if isinstance(tokens, np.ndarray) else list(tokens).count(UNK)
         self._sums[side] += (num_unknown, num_tokens, num_unknown > 0, 1)
         if num_unknown and self._names_unknown:
             self._unknown.warn(

@@ -92,16 +92,11 @@ class SourceReader(ABC, Generic[Item]):
         """SHA-256 of everything that changes tokens."""
 
 
-def count_unknown(tokens: Tokens) -> int:
-    """Return how many of these tokens are UNK; vectors never are."""
-    return 0 if isinstance(tokens, np.ndarray) else sum(token == UNK for token in tokens)
-
-
 def count_tokens(reader: SourceReader[Item], items: Iterable[Item]) -> tuple[int, int]:
     """How many tokens the items have, and how many of these the model was never taught."""
     num_tokens = num_unknown = 0
     for item in items:
         tokens = reader.encode(item)
         num_tokens += len(tokens)
-        num_unknown += count_unknown(tokens)
+        num_unknown += 0 if isinstance(tokens, np.ndarray) else list(tokens).count(UNK)
     return num_tokens, num_unknown

@@ -18,7 +18,7 @@ from nmt.data.cache import encode_corpus
 from nmt.data.filters import Filters
 from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.grids import Grid, GridCorpus, GridReader, read_grids
-from nmt.text.reader import count_unknown
+from nmt.text.reader import count_tokens
 
 
 def test_arrays_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_nothing_of_a_grid_is_random_or_unknown() -> None:
     reader, grid = GridReader(2, 4, 4), Grid(np.ones((2, 3, 2), np.float32), "g")
     assert not reader.samples
     assert np.array_equal(reader.encode(grid, random.Random(1)), reader.encode(grid))
-    assert count_unknown(reader.encode(grid)) == 0
+    assert count_tokens(reader, [grid]) == (reader.encode(grid).shape[0], 0)
 
 
 @pytest.fixture
