@@ -14,6 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.ragged import blocks
+
 # Of whole lengths, so that padding is on the source side alone where a length fills a band. With
 # bands of 1 to 8 batches there is 4.5 to 4.9% of padding in Multi30k at 4,000 tokens a batch.
 _BATCHES_IN_BAND: Final = 6
@@ -168,7 +170,8 @@ class BatchSampler:
         source_bits = longest.bit_length()
         chance_bits = 64 - _PAIR_BITS - source_bits - int(bands[-1]).bit_length()
         parity = rng.integers(2, dtype=np.uint64)
-        for block in _blocks(keys):
+        for rows in blocks(len(keys), _BLOCK):
+            block = keys[rows]
             band = bands[np.minimum(lengths.target[block], len(bands) - 1)]
             source = np.minimum(lengths.source[block], longest).astype(np.uint64)
             source = np.where((band + parity) % 2 == 0, source, longest - source)
@@ -182,7 +185,8 @@ class BatchSampler:
     ) -> NDArray[np.uint64]:
         """The band of each target length: from 0 on, of neighbouring lengths."""
         filled = np.zeros(_longest(lengths.target) + 1)  # batches
-        for block in _blocks(pairs):
+        for rows in blocks(len(pairs), _BLOCK):
+            block = pairs[rows]
             shares = np.zeros(len(block))  # of a batch, that each pair fills
             if self._batch_tokens is not None:
                 shares = lengths.of_batch(block) / self._batch_tokens
@@ -270,19 +274,12 @@ def _longest(lengths: NDArray[np.integer[Any]]) -> int:
     return min(int(lengths.max(initial=0)), _LONGEST_KEY)
 
 
-def _blocks(keys: NDArray[np.uint64]) -> Iterator[NDArray[np.uint64]]:
-    """Views of all of it, in turn."""
-    for start in range(0, len(keys), _BLOCK):
-        yield keys[start : start + _BLOCK]
-
-
 def _take_pairs(keys: NDArray[np.uint64], inverse: int) -> NDArray[np.uint32]:
     """The pairs in keys, `[P]`, in the memory of the keys, of which the rest is given back."""
     count = len(keys)
     pairs = keys.view(np.uint32)
-    for start in range(0, count, _BLOCK):  # what is written over has been read before
-        end = min(start + _BLOCK, count)
-        pairs[start:end] = keys[start:end].astype(np.uint32) * np.uint32(inverse)
+    for block in blocks(count, _BLOCK):  # what is written over has been read before
+        pairs[block] = keys[block].astype(np.uint32) * np.uint32(inverse)
     del pairs  # no view may be left of what is given back
     keys.resize(-(-count // 2), refcheck=False)
     return keys.view(np.uint32)[:count]

@@ -28,7 +28,7 @@ from nmt.data.filters import FilterReport, Filters
 from nmt.data.formats.corpus import Corpus, read_pairs
 from nmt.data.formats.lines import open_binary, require_regular
 from nmt.data.guided_alignment import read_links
-from nmt.data.ragged import RaggedArray
+from nmt.data.ragged import RaggedArray, blocks
 from nmt.system.files import MAX_JSON_BYTES, atomic_folder, file_sha256, parse_json, read_regular
 from nmt.text.reader import Item, SourceReader
 
@@ -234,11 +234,11 @@ def _is_well_formed(corpus: EncodedCorpus) -> bool:
         and all(
             _are_tokens(side.tokens.values[block], len(side.reader))
             for side in (corpus.source_side, corpus.target_side)
-            for block in _blocks(len(side.tokens.values))
+            for block in blocks(len(side.tokens.values), _BLOCK)
         )
         and (
             corpus.links is None
-            or all(_are_links(corpus, corpus.links, block) for block in _blocks(len(corpus)))
+            or all(_are_links(corpus, corpus.links, block) for block in blocks(len(corpus), _BLOCK))
         )
     )
 
@@ -249,14 +249,9 @@ def _arrays(corpus: EncodedCorpus) -> list[RaggedArray]:
     return [array for array in found if array is not None]
 
 
-def _blocks(size: int) -> Iterator[slice]:
-    for start in range(0, size, _BLOCK):
-        yield slice(start, min(start + _BLOCK, size))
-
-
 def _has_rows(array: RaggedArray) -> bool:
     """Return whether offsets start at 0 and never fall."""
-    parts = (array.offsets[block.start : block.stop + 1] for block in _blocks(len(array.offsets)))
+    parts = (array.offsets[rows.start : rows.stop + 1] for rows in blocks(len(array), _BLOCK))
     return bool(array.offsets[0] == 0) and all(bool((np.diff(part) >= 0).all()) for part in parts)
 
 

@@ -158,8 +158,14 @@ def compact_lengths(parts: Sequence[RaggedArray]) -> NDArray[np.unsignedinteger[
 
 def _lengths_by_block(parts: Sequence[RaggedArray]) -> Iterator[NDArray[np.int64]]:
     for part in parts:
-        for start in range(0, len(part), _BLOCK):
-            yield np.diff(part.offsets[start : start + _BLOCK + 1])
+        for rows in blocks(len(part), _BLOCK):
+            yield np.diff(part.offsets[rows.start : rows.stop + 1])
+
+
+def blocks(number: int, size: int) -> Iterator[slice]:
+    """Yield where blocks of so many rows lie, of which the last may be smaller."""
+    for start in range(0, number, size):
+        yield slice(start, min(start + size, number))
 
 
 def _paths(folder: Path, name: str) -> tuple[Path, Path]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from nmt.core.errors import DataError
 from nmt.data.encoded_corpus import EncodedCorpus
-from nmt.data.ragged import RaggedArray, temporary_ragged
+from nmt.data.ragged import RaggedArray, blocks, temporary_ragged
 from nmt.distributed.worker_pool import WorkerPool
 
 _BLOCK: Final = 2048  # pairs
@@ -49,10 +49,7 @@ def draw_epoch(corpus: EncodedCorpus, seed: int, epoch: int, num_processes: int 
     """
     if not corpus.samples:
         return EpochTokens(corpus.source_side.tokens, corpus.target_side.tokens)
-    jobs = (
-        (start, min(start + _BLOCK, len(corpus)), seed, epoch)
-        for start in range(0, len(corpus), _BLOCK)
-    )
+    jobs = ((rows.start, rows.stop, seed, epoch) for rows in blocks(len(corpus), _BLOCK))
     if num_processes == 0:
         return _collect(corpus, (_draw(corpus, *job) for job in jobs))
     with WorkerPool(

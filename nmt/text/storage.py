@@ -161,7 +161,7 @@ def read_tokenizer(folder: Path) -> SavedTokenizer:
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}: damaged (it does not describe a tokenizer); {_REMEDY}") from error
     if saved.fingerprint() != fingerprint:
-        raise RunError(f"{path}: damaged or edited, or {model_file} is; {_REMEDY}")
+        raise RunError(f"{path}: damaged or edited, or {folder / model_file} is; {_REMEDY}")
     return saved
 
 

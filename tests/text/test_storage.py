@@ -71,7 +71,7 @@ def test_a_file_that_cannot_be_read_is_named(folder, name):
 @pytest.mark.parametrize("damaged", [b"a modem\n", b"a mod", b"a model\n\0", b""])
 def test_a_damaged_model_is_named(folder, damaged):
     (folder / "model.bin").write_bytes(damaged)
-    with pytest.raises(RunError, match=rf"damaged or edited, or model\.bin is; {MEND}"):
+    with pytest.raises(RunError, match=rf"damaged or edited, or .*model\.bin is; {MEND}"):
         read_tokenizer(folder)
 
 
@@ -88,7 +88,7 @@ def test_a_description_that_is_none_is_named(folder, content):
 )
 def test_an_edited_description_is_named(folder, fields):
     change(folder / "tokenizer.json", **fields)
-    message = rf"tokenizer\.json: damaged or edited, or model\.bin is; {MEND}"
+    message = rf"tokenizer\.json: damaged or edited, or .*model\.bin is; {MEND}"
     with pytest.raises(RunError, match=message):
         read_tokenizer(folder)
 
