@@ -26,14 +26,13 @@ from nmt.config.file import load_config
 from nmt.core.batch import Batch
 from nmt.core.errors import UserError
 from nmt.core.special_tokens import PAD
-from nmt.core.tensor_tree import to
 from nmt.data.loader import DataLoader
 from nmt.runs.run import RunDirectory
-from nmt.training.build_state import build_state
-from nmt.training.logs.timer import Timer
+from nmt.system.process import set_up_for_training
+from nmt.training.logs.running_metrics import Timer
+from nmt.training.new_state import build_state
 from nmt.training.optim.optimizers import apply_gradients
 from nmt.training.prepare_data import prepare_data
-from nmt.training.process_setup import set_up_process
 from nmt.training.state import TrainingState
 
 SIDES = ("source", "labels")
@@ -103,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def measure(config: Config, num_epochs: int, num_updates: int) -> None:
     """Print the table."""
-    set_up_process(config.training.num_threads)
+    set_up_for_training(config.training.num_threads)
     torch.manual_seed(config.seed)
     run = RunDirectory.create(config.run)
     data = prepare_data(config, run)
@@ -111,7 +110,7 @@ def measure(config: Config, num_epochs: int, num_updates: int) -> None:
     started = time.perf_counter()
     batches = count_batches(loader, num_epochs)
     making = time.perf_counter() - started
-    times = time_updates(build_state(config, run, data, None), loader, num_updates)
+    times = time_updates(build_state(config, run, data), loader, num_updates)
     print("| what | measured |\n|---|---|")
     per_epoch = f"{len(loader.corpora[0]):,}, {batches.number / num_epochs:,.0f}"
     shares = [batches.padding(*sides) for sides in (SIDES, *((side,) for side in SIDES))]
@@ -159,7 +158,7 @@ def all_batches(loader: DataLoader) -> Generator[Batch, None, None]:
 
 def update(state: TrainingState, batch: Batch) -> None:
     """As `Trainer` makes them."""
-    losses = state.objective(state.model, to(batch, state.device))
+    losses = state.objective(state.model, batch.to(state.device))
     (losses.objective / batch.num_target_tokens).backward()
     apply_gradients(state.optimizer, losses.objective.detach(), state.config.clip_norm)
 

@@ -80,9 +80,9 @@ def peak(loss: str, precision: str, what: str, vocabulary: int, tokens: int) -> 
     import torch
     from benchmarks.losses import prepare_loss, prepare_update
 
-    from nmt.training.process_setup import set_up_process
+    from nmt.system.process import set_up_for_training
 
-    set_up_process(num_threads=None)
+    set_up_for_training(num_threads=None)
     prepare = prepare_loss if what == "loss" else prepare_update
     run = prepare(loss, getattr(torch, precision), vocabulary, tokens // LENGTH, LENGTH)
     before = resident_megabytes()

@@ -53,15 +53,15 @@ def run(arguments: ConfigArguments) -> int:
 
     from nmt.runs.run import RunDirectory
     from nmt.system.memory import reset_peak_memory
-    from nmt.system.process import return_freed_memory
-    from nmt.training.build_state import build_state
+    from nmt.system.process import return_freed_memory, set_up_for_training
+    from nmt.training.fine_tuning import open_base
+    from nmt.training.new_state import build_state
     from nmt.training.prepare_data import make_tokenizers, prepare_data
-    from nmt.training.process_setup import set_up_process
 
-    set_up_process(config.training.num_threads)
+    set_up_for_training(config.training.num_threads)
     with tempfile.TemporaryDirectory(prefix="nmt-check-") as folder:
         place = RunDirectory(Path(folder))
-        tokenizers = make_tokenizers(config, place)
+        tokenizers = make_tokenizers(config, place, open_base(config))
         _report_tokenizers(config, tokenizers)
         contained = _contained(config)
         data = prepare_data(contained, place)
@@ -69,7 +69,7 @@ def run(arguments: ConfigArguments) -> int:
         torch.manual_seed(config.seed)
         return_freed_memory()
         in_use = reset_peak_memory(data.device)
-        state = build_state(contained, place, data, checkpoint=None)
+        state = build_state(contained, place, data)
         num_batches = state.counters.first_epoch_batches or len(batches)
         _report_batches(batches, num_batches)
         _report_model(state.model)

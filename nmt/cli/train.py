@@ -36,17 +36,11 @@ def run(arguments: Arguments) -> int:
 
     from nmt.distributed.process_group import init_process_group
     from nmt.system.device import resolve_device
-    from nmt.training.new_run import begin_or_resume
-    from nmt.training.process_setup import set_up_process
     from nmt.training.train import explain_disk_errors, train
 
-    resume, overwrite = arguments.resume, arguments.overwrite
-    set_up_process(config.training.num_threads)
     with (
         explain_disk_errors(Path(config.run)),
         init_process_group(resolve_device(config.device).type) as group,
-        begin_or_resume(config, group, resume=resume, overwrite=overwrite) as begun,
     ):
-        folder, resume, data = begun
-        result = train(config, folder, resume, data, group, is_held=True)
+        result = train(config, resume=arguments.resume, overwrite=arguments.overwrite, group=group)
     return 0 if result.signal is None else 128 + result.signal

@@ -1,7 +1,7 @@
 """Batches: padded tensors of sentence pairs, which data makes and the model and the loss read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -57,6 +57,15 @@ class Batch:
     def num_sentences(self) -> int:
         """B."""
         return self.source.shape[0]
+
+    def to(self, device: torch.device) -> "Batch":
+        """Copy the tensors to another device, without blocking where the memory is pinned."""
+        moved = {
+            name: value.to(device, non_blocking=True)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)  # type: ignore[arg-type]
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """Split the batch into two, each padded only to its own longest sentence."""

@@ -145,3 +145,17 @@ def limit_kernel_caches(numbers: tuple[int, int]) -> None:
     """
     for name, number in zip(_CACHES, numbers, strict=True):
         os.environ.setdefault(name, str(number))
+
+
+def set_up_for_training(num_threads: int | None) -> None:
+    """Set up memory, compiled kernels and threads; before the first product that training makes.
+
+    Args:
+        num_threads: of the computation on a CPU; None: as many as torch takes by itself.
+    """
+    keep_freed_memory()
+    limit_kernel_caches(FOR_TRAINING)
+    if num_threads is not None:
+        import torch
+
+        torch.set_num_threads(num_threads)

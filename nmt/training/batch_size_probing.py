@@ -2,11 +2,10 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from nmt.build.model import build_model
 from nmt.build.tokenizers import Tokenizers
@@ -14,13 +13,11 @@ from nmt.config.experiment import Config
 from nmt.config.registry import OPTIMIZERS
 from nmt.core.batch import make_batch
 from nmt.core.errors import UserError
-from nmt.core.tensor_tree import to
 from nmt.data.encoded_corpus import EncodedCorpus
-from nmt.system.memory import free_memory, peak_memory, reset_peak_memory
+from nmt.system.memory import free_memory, is_out_of_memory, peak_memory, reset_peak_memory
 from nmt.system.process import local_size, return_freed_memory
 from nmt.text.reader import Tokens
 from nmt.training.objective.objective import build_objective
-from nmt.training.oom_splitting import explain_out_of_memory
 
 _MOST: Final = 25_000  # where larger batches take longer and teach no more, on any hardware
 _UPDATES_OF_EPOCH: Final = 100  # at least: a small corpus needs small batches
@@ -56,11 +53,16 @@ def probe_batch_tokens(
     """
     useful = _useful(config, corpora)
     pair = _fullest_pair(corpora)
-    tried, longest = max(map(len, pair)) + 1, max(map(_longest, corpora)) + 1
+    tried, longest = len(pair[0]) + 1, max(map(_longest, corpora)) + 1
     devices = [device] if device.type == "cuda" else []
-    with explain_out_of_memory(_no_room_for(tried)), torch.random.fork_rng(devices):
-        update = _updater(config, pair, tokenizers, device, precision)
-        fitting = fitting_tokens(update, tried, device)
+    try:
+        with torch.random.fork_rng(devices):
+            update = _updater(config, pair, tokenizers, device, precision)
+            fitting = fitting_tokens(update, tried, device)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(_no_room_for(tried)) from error
     if fitting < longest:
         raise UserError(_no_room_for(longest))
     fitting *= num_processes
@@ -122,7 +124,7 @@ def _updater(
 
     def update(copies: int) -> None:
         batch = make_batch([source] * copies, [target] * copies)
-        losses = objective(model.train(), to(batch, device))
+        losses = objective(model.train(), batch.to(device))
         (losses.objective / batch.num_target_tokens).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -134,36 +136,19 @@ def _fullest_pair(corpora: Sequence[EncodedCorpus]) -> tuple[Tokens, Tokens]:
     """Sentences so long that no batch of the corpora takes more memory for each of its tokens.
 
     Of S and T tokens, padding counted, a pair takes a S + b T + c S T, and in a batch it counts as
-    max(S, T). What a token takes is at its most where S / max(S, T), T / max(S, T) and min(S, T)
-    are: the first two no larger than of some pair, the last no larger than both longest sides.
+    max(S, T). So a token takes no more than a + b + c min(S, T).
     """
-    sides = [(corpus.source_lengths, corpus.target_lengths) for corpus in corpora]
-    longest_source = max(int(source.max()) for source, _ in sides)
-    longest_target = max(int(target.max()) for _, target in sides)
-    both = min(longest_source, longest_target)
-    source_share = max(_largest_share(source, target) for source, target in sides)
-    target_share = max(_largest_share(target, source) for source, target in sides)
-    return (
-        _repeated(corpora[0].source(0), min(round(both / target_share), longest_source)),
-        _repeated(corpora[0].target(0), min(round(both / source_share), longest_target)),
-    )
+    longest_source = max(int(corpus.source_lengths.max()) for corpus in corpora)
+    longest_target = max(int(corpus.target_lengths.max()) for corpus in corpora)
+    length = min(longest_source, longest_target)
+    source, target = corpora[0].source(0), corpora[0].target(0)
+    # So many tokens: those of the first pair, over and over.
+    return np.resize(source, (length, *source.shape[1:])), np.resize(target, length)
 
 
 def _longest(corpus: EncodedCorpus) -> int:
     """Tokens of the longest sentence of both sides."""
     return max(int(corpus.source_lengths.max()), int(corpus.target_lengths.max()))
-
-
-def _largest_share(
-    lengths: NDArray[np.unsignedinteger[Any]], others: NDArray[np.unsignedinteger[Any]]
-) -> float:
-    """The most that a side has of the larger one, in any pair; up to 1."""
-    return float(np.divide(lengths, np.maximum(lengths, others), dtype=np.float32).max())
-
-
-def _repeated(tokens: NDArray[Any], length: int) -> NDArray[Any]:
-    """So many tokens: those that are given, over and over."""
-    return np.resize(tokens, (length, *tokens.shape[1:]))
 
 
 def _useful(config: Config, corpora: Sequence[EncodedCorpus]) -> int:

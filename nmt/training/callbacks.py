@@ -1,7 +1,6 @@
-"""What happens now and then in a training: validation, a line of metrics, giving up, the end."""
+"""What happens now and then in a training: validation, a line of metrics, and giving up."""
 
 import logging
-import math
 import time
 from typing import Final
 
@@ -10,7 +9,6 @@ from nmt.core.errors import UserError
 from nmt.runs.checkpoint import is_checkpoint
 from nmt.runs.run import BEST
 from nmt.system.files import write_text
-from nmt.training.early_stopping import MetricTracker
 from nmt.training.rank_checks import require_same_weights
 from nmt.training.signals import Interruption
 from nmt.training.state import TrainingState
@@ -36,20 +34,6 @@ def log_start(state: TrainingState) -> None:
         _limits(state),
         start,
     )
-
-
-def reason_to_stop(state: TrainingState) -> str | None:
-    """Why training is over, in words; None while it is not."""
-    config, counters = state.config, state.counters
-    if config.max_updates is not None and counters.update >= config.max_updates:
-        return f"max_updates ({config.max_updates:,}) reached"
-    if config.max_epochs is not None and counters.epoch > config.max_epochs:
-        return f"max_epochs ({config.max_epochs:,}) reached"
-    if state.stopping is not None and config.early_stopping is not None:
-        patience, stopping = config.early_stopping.patience, state.stopping
-        if stopping.without_best >= patience:
-            return f"{patience} validations in a row without a better {stopping.metric}"
-    return None
 
 
 def validate(state: TrainingState, interruption: Interruption) -> None:
@@ -80,21 +64,21 @@ def validate(state: TrainingState, interruption: Interruption) -> None:
 
 
 def log_training(state: TrainingState) -> None:
-    """A line of metrics on the updates since the last one."""
+    """Report the metrics of the updates since the last call."""
     counters = state.counters
-    metrics = state.running_metrics.read()
     seconds = counters.seconds - counters.logged_seconds
     tokens = counters.num_tokens - counters.logged_tokens
     counters.logged_seconds, counters.logged_tokens = counters.seconds, counters.num_tokens
+    means = state.running_metrics.read()
     state.reporter.training(
         counters.update,
         {
             "epoch": counters.epoch,
-            "loss": metrics.loss,
-            "objective": metrics.objective,
+            "loss": means["loss"],
+            "objective": means["objective"],
             "learning_rate": state.learning_rate(),
-            "gradient_norm": metrics.gradient_norm,
-            "num_skipped": metrics.num_skipped,
+            "gradient_norm": means["gradient_norm"],
+            "num_skipped": means["num_skipped"],
             "num_split": counters.num_split,
             "feed_own": state.sampling_probability(),
             "num_tokens": counters.num_tokens,
@@ -104,31 +88,19 @@ def log_training(state: TrainingState) -> None:
     )
 
 
-def stop_after_bad_updates(state: TrainingState) -> None:
-    """Stop where too many updates in a row were skipped; `last` stays as it is.
-
-    Raises:
-        UserError: `max_bad_updates` in a row had a loss or gradient that is not finite.
-    """
-    limit = state.config.max_bad_updates
-    if state.running_metrics.most_bad_in_a_row() >= limit:
-        raise UserError(
-            f"training.max_bad_updates: {limit} updates in a row, by update "
-            f"{state.counters.update}, had a loss or gradient that is not finite; they were "
-            "skipped and the weights are good: lower training.optimizer.learning_rate or "
-            "training.clip_norm and start anew"
-        )
-
-
 def stop_if_diverged(state: TrainingState) -> None:
-    """Stop where the loss has risen too far; what was saved stays as it is.
+    """Stop where the loss has risen too far by the end of a window; what was saved stays.
 
     All processes have the same sums, so that all stop at the same update.
 
     Raises:
         UserError: the mean loss of the last 100 updates is beyond what training comes back from.
     """
-    divergence = state.divergence.check(state.counters.update, state.sampling_probability())
+    loss, num_tokens = state.running_metrics.window()
+    state.running_metrics.start_window()
+    divergence = state.divergence.check(
+        state.counters.update, loss, num_tokens, state.sampling_probability()
+    )
     if divergence is None:
         return
     kept = "no model had been kept yet"
@@ -144,22 +116,13 @@ def stop_if_diverged(state: TrainingState) -> None:
 
 def _observe(state: TrainingState, validation: Validation) -> bool:
     """Steer by a validation; return whether it is the best so far."""
+    update = state.counters.update
     if state.stopping is not None:
-        _take_into_account(state.stopping, validation, state.counters.update)
-    was_perfect = state.best.is_perfect
-    improved = _take_into_account(state.best, validation, state.counters.update)
-    if state.best.is_perfect and not was_perfect:
-        logger.warning(
-            "training.validation.best: %s is perfect on the validation set and cannot get better, "
-            "so that from now on the loss decides; use a larger validation set, or best: loss",
-            state.best.metric,
-        )
+        value = validation.value(state.stopping.metric)
+        state.stopping.observe(value, update, validation.loss)
+    improved = state.best.observe(validation.value(state.best.metric), update, validation.loss)
     state.schedule.observe(improved)
     return improved
-
-
-def _take_into_account(progress: MetricTracker, validation: Validation, update: int) -> bool:
-    return progress.observe(validation.value(progress.metric), update, validation.loss)
 
 
 def _write_translations(state: TrainingState, validation: Validation) -> None:
@@ -186,15 +149,6 @@ def _report(state: TrainingState, validation: Validation, improved: bool, second
         format_duration(seconds),
         _training_time(state),
     )
-    num_tokens = state.model.target_embedding.table.num_embeddings
-    if validation.loss > (guess := math.log(num_tokens)):
-        logger.warning(
-            "a loss of %.4f is worse than a guess among all %s tokens, which has %.4f: if it stays "
-            "there, lower training.optimizer.learning_rate and start anew",
-            validation.loss,
-            f"{num_tokens:,}",
-            guess,
-        )
     reporter.draw_curves(_DRAWING_PAUSE)
 
 

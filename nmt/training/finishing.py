@@ -5,7 +5,6 @@ import logging
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from nmt.build.data import build_corpus
 from nmt.build.metrics import TEST_METRICS, build_metrics
@@ -13,9 +12,9 @@ from nmt.config.experiment import Config
 from nmt.data.formats.corpus import read_pairs
 from nmt.evaluation.metric_base import Score
 from nmt.inference.translator import Translator
-from nmt.runs.run import RunDirectory
 from nmt.system.files import write_text
-from nmt.training.optim.checkpoint_averaging import keep_average_if_better
+from nmt.training.optim.averaging import average_weights, swapped_weights
+from nmt.training.saved_state import save_state
 from nmt.training.signals import Interruption
 from nmt.training.state import TrainingState
 from nmt.training.validation import on_all_ranks, translate_lines
@@ -45,17 +44,30 @@ def finish(
         write_text(state.run.results, json.dumps(results, indent=2) + "\n")
     state.reporter.draw_curves()
     state.counters.is_finished = True
-    state.save()
+    save_state(state)
     logger.info("%s", describe_result(state))
     return scores
 
 
-def has_results(config: Config, state: TrainingState) -> bool:
-    """Return whether the files that `finish` writes are all there; every process must call it."""
-    files = [state.run.results]
-    if config.data.test is not None:
-        files.append(_test_translations(state.run))
-    return state.group.broadcast(all(path.is_file() for path in files))
+def keep_average_if_better(state: TrainingState, interruption: Interruption) -> None:
+    """Average the last snapshots, and keep that as the best where it validates better."""
+    # Of the first process, which has written them all by then.
+    updates = state.group.broadcast(state.snapshots.latest(state.config.checkpoints.average_last))
+    if state.validator is None or len(updates) < 2:
+        return
+    average = average_weights(state.snapshots.weights(updates))
+    with swapped_weights(state.model, average):
+        validation = state.validator(interruption)
+    value = validation.value(state.best.metric)
+    improved = state.best.is_better(value, validation.loss)
+    verdict = "kept as the best" if improved else f"not kept, better is {state.best}"
+    logger.info("average of %d snapshots: %s - %s", len(updates), validation, verdict)
+    if improved:
+        update = state.counters.update
+        state.best.observe(value, update, validation.loss)
+        facts = {"loss": validation.loss, "scores": validation.as_dict(), "average_of": updates}
+        if state.group.is_first:
+            state.snapshots.save_best(average, {"update": update, **facts})
 
 
 def score_test_set(
@@ -77,7 +89,7 @@ def score_test_set(
     )
     if group.is_first:
         run.translations.mkdir(exist_ok=True)
-        write_text(_test_translations(run), "".join(f"{text}\n" for text in texts))
+        write_text(run.translations / "test.txt", "".join(f"{text}\n" for text in texts))
     references = [reference for _, reference in pairs]
     validation = config.training.validation
     own = [metric.label for metric in validation.metrics]
@@ -90,10 +102,6 @@ def score_test_set(
     for score in scores:
         logger.info("test %s %.2f  %s", score.name, score.value, score.signature)
     return scores
-
-
-def _test_translations(run: RunDirectory) -> Path:
-    return run.translations / "test.txt"
 
 
 def describe_result(state: TrainingState) -> str:

@@ -16,8 +16,8 @@ from nmt.data.batching import Shard
 from nmt.data.formats.corpus import read_pairs
 from nmt.distributed.process_group import ProcessGroup
 from nmt.runs.run import RunDirectory
-from nmt.training.build_state import build_state
 from nmt.training.logs.reporter import log_to_file
+from nmt.training.new_state import build_state
 from nmt.training.prepare_data import PreparedData, prepare_data, resolve_auto
 from nmt.training.rank_checks import is_run_started, mark_run_started, require_same_config
 
@@ -111,7 +111,7 @@ def prepare_aside(config: Config, staging: RunDirectory, group: ProcessGroup) ->
     with log_to_file(staging.log):
         data = prepare_data(config, staging, shard=Shard(group.rank, group.size))
         _read_held_out(config, data)
-        build_state(config, staging, data, checkpoint=None)
+        build_state(config, staging, data)
     staging.write_config(dump_config(resolve_auto(config, data)))
     return data
 

@@ -5,27 +5,29 @@ from dataclasses import dataclass
 
 import torch
 
-from nmt.build.data import build_loader, encode_training
+from nmt.build.data import build_corpus, build_loader, encode_training
 from nmt.build.lexicon import learn_lexicon
-from nmt.build.metrics import find_bleu_tokenizer
+from nmt.build.metrics import (
+    TEST_METRICS,
+    build_metrics,
+    find_bleu_tokenizer,
+    warn_about_normalization,
+)
 from nmt.build.model import require_memory
 from nmt.build.tokenizers import Tokenizers, build_tokenizers, load_tokenizers
 from nmt.config.experiment import Config
-from nmt.config.file import load_config
 from nmt.core.errors import ConfigError
 from nmt.data.batching import UNSHARDED, Shard
+from nmt.data.duplicates import count_duplicates
+from nmt.data.formats.corpus import read_pairs
 from nmt.data.loader import DataLoader
 from nmt.evaluation.bleu_tokenizers import AUTO
 from nmt.inference.shortlist import save_lexicon
 from nmt.runs.run import Run, RunDirectory
 from nmt.system.device import resolve_device, resolve_precision
+from nmt.text.tokenizer import Normalizer
 from nmt.training.batch_size_probing import probe_batch_tokens
-from nmt.training.data_warnings import (
-    warn_about_case,
-    warn_about_duplicates,
-    warn_about_references,
-)
-from nmt.training.fine_tuning import copy_pretrained_tokenizers, log_differences
+from nmt.training.fine_tuning import copy_pretrained_tokenizers, log_differences, open_base
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class PreparedData:
         loader: the training batches.
         batch_tokens: most tokens of a side in one of them; None: any.
         bleu_tokenizer: what BLEU counts as words; auto: it depends on the text that is scored.
+        base: the run whose weights a new one starts with; None: they are drawn, or restored.
     """
 
     device: torch.device
@@ -49,6 +52,7 @@ class PreparedData:
     loader: DataLoader
     batch_tokens: int | None
     bleu_tokenizer: str = AUTO
+    base: Run | None = None
 
 
 def prepare_data(
@@ -68,14 +72,17 @@ def prepare_data(
     """
     device = resolve_device(config.device)
     precision = _resolve_precision(config, device)
-    tokenizers = load_tokenizers(Run.open(run.path)) if is_begun else make_tokenizers(config, run)
+    if is_begun:
+        base, tokenizers = None, load_tokenizers(Run.open(run.path))
+    else:
+        base = open_base(config)
+        tokenizers = make_tokenizers(config, run, base)
     copies = 2 if config.training.ema_decay is None else 3
     require_memory(config.model, *tokenizers.sizes, device, copies)
     if not is_begun:
-        if config.start_from is not None:
-            log_differences(config, tokenizers)
+        if base is not None:
+            log_differences(config, base)
         warn_about_references(config, tokenizers.target.normalizer)
-        warn_about_case(config)
         if shard.rank == 0:  # which does not wait for the others
             warn_about_duplicates(config)
     corpora = encode_training(config, run, tokenizers.source, tokenizers.target)
@@ -90,7 +97,7 @@ def prepare_data(
         )
     loader = build_loader(config, corpora, batch_tokens, device, shard)
     return PreparedData(
-        device, precision, tokenizers, loader, batch_tokens, _bleu_tokenizer(config)
+        device, precision, tokenizers, loader, batch_tokens, _bleu_tokenizer(config), base
     )
 
 
@@ -113,11 +120,8 @@ def resolve_auto(config: Config, data: PreparedData) -> Config:
     return _with_resolved(config, data.batch_tokens, data.bleu_tokenizer, form)
 
 
-def resolve_auto_from_run(config: Config, run: RunDirectory) -> Config:
-    """Return the same with what was found when the run was begun; unchanged where it was not."""
-    if not run.config.exists():
-        return config
-    before = load_config(run.config)
+def resolve_auto_from(config: Config, before: Config) -> Config:
+    """Return the configuration with what was found when the run was begun, as it says."""
     found = before.training.batch_tokens
     return _with_resolved(
         config,
@@ -154,12 +158,61 @@ def _bleu_tokenizer(config: Config) -> str:
     return found
 
 
-def make_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
-    """The tokenizers of a new run: those of the run that it starts from, or made for it.
+def make_tokenizers(config: Config, run: RunDirectory, base: Run | None) -> Tokenizers:
+    """Return the tokenizers of a new run: those of the run that it starts from, or made for it.
 
     Raises:
         UserError: the text, a saved tokenizer or the other run cannot be used.
     """
-    if config.start_from is not None:
-        return copy_pretrained_tokenizers(config, run)
+    if base is not None:
+        return copy_pretrained_tokenizers(config, run, base)
     return build_tokenizers(config, run)
+
+
+def warn_about_references(config: Config, normalizer: Normalizer) -> None:
+    """Warn of references that the model cannot write, in the sets that it is measured on.
+
+    Args:
+        config: the experiment.
+        normalizer: of the target tokenizer.
+
+    Raises:
+        DataError: a corpus cannot be read.
+    """
+    validation = config.training.validation
+    metrics = build_metrics(validation.metrics)
+    on_test = [*metrics, *build_metrics(map(validation.find_metric, TEST_METRICS))]
+    for key, corpus, measured in (
+        ("data.valid", config.data.valid, metrics),
+        ("data.test", config.data.test, on_test),
+    ):
+        if corpus is not None and measured:
+            references = [target for _, target in read_pairs(build_corpus(corpus))]
+            warn_about_normalization(key, references, normalizer, measured)
+
+
+def warn_about_duplicates(config: Config) -> None:
+    """Warn of validation and test pairs that are training pairs; log how many repeat each other.
+
+    Raises:
+        DataError: a corpus cannot be read.
+    """
+    data = config.data
+    named = [
+        (key, it) for key, it in (("valid", data.valid), ("test", data.test)) if it is not None
+    ]
+    held_out = [build_corpus(corpus) for _, corpus in named]
+    repeats = count_duplicates([build_corpus(corpus) for corpus in data.train], held_out)
+    if repeats.num_duplicates and not data.filters.deduplicate:
+        logger.info(
+            "data.train: %s of %s pairs repeat another one; data.filters.deduplicate: true leaves "
+            "them out",
+            *(f"{repeats.num_duplicates:,}", f"{repeats.num_training:,}"),
+        )
+    for (key, _), (size, num_known) in zip(named, repeats.held_out, strict=True):
+        if num_known:
+            logger.warning(
+                "data.%s: %s of %s pairs (%.1f%%) are training pairs as well, so that its scores "
+                "are too good; take them out of one of the two",
+                *(key, f"{num_known:,}", f"{size:,}", 100 * num_known / size),
+            )

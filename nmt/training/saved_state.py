@@ -1,7 +1,9 @@
-"""The checkpoint `last`, read for a resume: all of it is checked before any of it is used."""
+"""The checkpoint `last`: written, and read for a resume, all of it checked before it is used."""
 
+import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
@@ -14,27 +16,17 @@ from nmt.build.model import build_empty, load_weights
 from nmt.build.tokenizers import load_tokenizers
 from nmt.config.experiment import Config
 from nmt.core.errors import RunError
-from nmt.runs.checkpoint import Checkpoint, find_misfit
+from nmt.distributed.process_group import ProcessGroup
+from nmt.runs.checkpoint import Checkpoint, find_misfit, save_checkpoint
 from nmt.runs.manifest import METADATA
 from nmt.runs.run import LAST, Run, RunDirectory
+from nmt.training.new_state import build_state
+from nmt.training.optim.optimizers import optimizer_shapes, optimizer_tensors, restore_optimizer
+from nmt.training.prepare_data import PreparedData
+from nmt.training.resume_checks import require_same_data
+from nmt.training.state import Counters, TrainingState
 
 _Count = Annotated[int, Ge(0)]
-
-
-class _Counters(TypedDict):
-    update: _Count
-    epoch: Annotated[int, Ge(1)]
-    batch: _Count
-    num_tokens: _Count
-    seconds: Annotated[float, Ge(0.0)]
-    logged_tokens: _Count
-    logged_seconds: Annotated[float, Ge(0.0)]
-    validated_at: Annotated[int, Ge(-1)]
-    first_epoch_batches: Annotated[int, Ge(1)] | None
-    num_split: NotRequired[_Count]
-    is_finished: NotRequired[bool]
-
-
 _Value = Annotated[float, Field(ge=-math.inf, allow_inf_nan=True)]  # a loss may be infinite
 
 
@@ -55,7 +47,6 @@ class _Data(TypedDict):
     tokenizers: list[str]
     corpora: list[str]
     valid: NotRequired[list[str]]
-    decoding: NotRequired[dict[str, Any]]
 
 
 class _Metadata(TypedDict):
@@ -63,7 +54,7 @@ class _Metadata(TypedDict):
 
     __pydantic_config__ = ConfigDict(strict=True, allow_inf_nan=False)  # type: ignore[misc]
 
-    counters: _Counters
+    counters: Counters
     schedule: dict[str, Annotated[float, Ge(0.0)]]
     best: _MetricTracker
     stopping: _MetricTracker | None
@@ -72,8 +63,31 @@ class _Metadata(TypedDict):
     data: _Data
 
 
+def save_state(state: TrainingState) -> None:
+    """Write the checkpoint `last`, if this is the first process: what an exact resume needs."""
+    if not state.group.is_first:
+        return
+    tensors: dict[str, dict[str, Tensor]] = {
+        "model": state.model.state_dict(),
+        "optimizer": optimizer_tensors(state.optimizer),
+        "tally": state.running_metrics.tensors(),
+    }
+    if state.ema is not None:
+        tensors["ema"] = state.ema.tensors()
+    metadata: dict[str, Any] = {
+        "counters": asdict(state.counters),
+        "schedule": state.schedule.state(),
+        "best": state.best.state(),
+        "stopping": None if state.stopping is None else state.stopping.state(),
+        "divergence": {"sums": state.running_metrics.window(), **state.divergence.state()},
+        "metrics_end": state.reporter.metrics_end,
+        "data": state.data_identity,
+    }
+    save_checkpoint(state.run.checkpoint(LAST), tensors, metadata)
+
+
 def load_state(config: Config, run: RunDirectory) -> Checkpoint:
-    """Read the checkpoint that a resume starts from.
+    """Read the checkpoint that a resume starts from; its metadata hold `Counters`.
 
     Args:
         config: of the run.
@@ -94,7 +108,7 @@ def load_state(config: Config, run: RunDirectory) -> Checkpoint:
             raise _misfit(run.checkpoint(LAST), f"optimizer: tensor {name!r} is negative")
     path = run.checkpoint(LAST) / METADATA
     try:
-        metadata = TypeAdapter(_Metadata).validate_python(checkpoint.metadata)
+        metadata = TypeAdapter(_Metadata).validate_json(json.dumps(checkpoint.metadata))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
@@ -103,32 +117,62 @@ def load_state(config: Config, run: RunDirectory) -> Checkpoint:
         raise _misfit(path, "stopping: is missing")
     if len(metadata["data"]["corpora"]) != len(config.data.train):
         raise _misfit(path, "data.corpora: not as many as in the run's configuration")
-    return checkpoint
+    return replace(checkpoint, metadata=dict(metadata))
 
 
-def require_same_tensors(
+def restore_state(
+    config: Config,
+    run: RunDirectory,
+    data: PreparedData,
+    checkpoint: Checkpoint,
+    group: ProcessGroup | None = None,
+) -> TrainingState:
+    """Build the parts of a training, and put them back to where `save_state` was called.
+
+    Args:
+        config: the experiment.
+        run: its folder.
+        data: tokenizers and batches.
+        checkpoint: from `load_state`.
+        group: the processes that train together; None: only this one.
+
+    Raises:
+        RunError: a part of it does not fit this training; nothing of the run is changed then.
+        ConfigError: the schedule cannot be continued with these options.
+    """
+    tensors, metadata = checkpoint.tensors, checkpoint.metadata
+    end = metadata["metrics_end"]
+    state = build_state(config, run, data, group, counters=metadata["counters"], metrics_end=end)
+    require_same_data(config, run, metadata["data"], state.data_identity)
+    _require_same_tensors(run, "tally", tensors["tally"], state.running_metrics.tensors())
+    needed = optimizer_shapes(state.optimizer, tensors["optimizer"])
+    _require_same_tensors(run, "optimizer", tensors["optimizer"], needed)
+    # What the first checkpoints do not say stays as it is.
+    schedule = {**state.schedule.state(), **metadata["schedule"]}
+    if more := schedule.keys() - state.schedule.state().keys():
+        raise _misfit(run.checkpoint(LAST) / METADATA, f"schedule: {', '.join(more)}")
+    state.model.load_state_dict(tensors["model"])
+    restore_optimizer(state.optimizer, tensors["optimizer"])
+    state.running_metrics.restore(tensors["tally"])
+    if state.ema is not None:
+        _require_same_tensors(run, "ema", tensors["ema"], state.ema.tensors())
+        state.ema.restore(tensors["ema"])
+    state.schedule.restore(schedule, state.counters.update)
+    state.best.restore(metadata["best"])
+    if "divergence" in metadata:  # checkpoints of former versions have none
+        state.running_metrics.start_window(metadata["divergence"]["sums"])
+        state.divergence.restore(metadata["divergence"])
+    if state.stopping is not None:
+        state.stopping.restore(metadata["stopping"])
+    return state
+
+
+def _require_same_tensors(
     run: RunDirectory, part: str, found: Mapping[str, Tensor], needed: Mapping[str, Tensor]
 ) -> None:
-    """Refuse tensors of the checkpoint `last` that are not those that the training needs.
-
-    Raises:
-        RunError: names the first that is not.
-    """
+    """Refuse tensors of the checkpoint `last` that are not those that the training needs."""
     if (misfit := find_misfit(found, needed)) is not None:
         raise _misfit(run.checkpoint(LAST), f"{part}: {misfit}")
-
-
-def require_same_schedule(
-    run: RunDirectory, found: Mapping[str, float], needed: Mapping[str, float]
-) -> None:
-    """Refuse the state of another schedule in the checkpoint `last`.
-
-    Raises:
-        RunError: names what the schedule does not have.
-    """
-    if not found.keys() <= needed.keys():
-        reason = f"schedule: {', '.join(found.keys() - needed.keys())}"
-        raise _misfit(run.checkpoint(LAST) / METADATA, reason)
 
 
 def _misfit(path: Path, reason: str) -> RunError:

@@ -1,41 +1,40 @@
-"""Everything that a training is made of, and its state as a checkpoint."""
+"""Everything that a training is made of, and what follows from where it is."""
 
+import random
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final
 
+import numpy as np
 import torch
-from torch import Tensor
+from annotated_types import Ge
+from pydantic import ConfigDict
 
 from nmt.config.training import TrainingConfig
+from nmt.core.errors import ConfigError
 from nmt.data.loader import DataLoader
 from nmt.distributed.process_group import ProcessGroup
 from nmt.nn.model import Model
-from nmt.runs.checkpoint import Checkpoint, save_checkpoint
-from nmt.runs.run import LAST, RunDirectory
+from nmt.runs.run import RunDirectory
 from nmt.training.divergence import DivergenceDetector
 from nmt.training.early_stopping import MetricTracker
 from nmt.training.logs.reporter import Reporter
 from nmt.training.logs.running_metrics import RunningMetrics
 from nmt.training.objective.objective import Objective
-from nmt.training.optim.ema import ExponentialMovingAverage
-from nmt.training.optim.optimizers import (
-    Optimizer,
-    optimizer_shapes,
-    optimizer_tensors,
-    restore_optimizer,
-)
+from nmt.training.optim.averaging import ExponentialMovingAverage
+from nmt.training.optim.optimizers import Optimizer
 from nmt.training.optim.schedules import Schedule, scheduled_sampling_probability
 from nmt.training.resume_checks import DataIdentity
-from nmt.training.saved_state import require_same_schedule, require_same_tensors
 from nmt.training.snapshots import Snapshots
 from nmt.training.validation import Validator
 
 NEVER_VALIDATED: Final = -1
 """Of `Counters.validated_at`: no weights of this run have been validated, not even the first."""
 
+_Count = Annotated[int, Ge(0)]
 
-@dataclass
+
+@dataclass(kw_only=True)
 class Counters:
     """Where training is.
 
@@ -49,20 +48,23 @@ class Counters:
         logged_seconds: `seconds` then.
         validated_at: update of the latest validation.
         first_epoch_batches: batches of the first epoch, which the length of training follows from.
-        num_split: batches that ran out of memory and were done in parts, by any process.
+        num_split: batches that ran out of memory and were done in parts, by the first process.
         is_finished: the run has come to its end, with test scores and all.
     """
 
-    update: int = 0
-    epoch: int = 1
-    batch: int = 0
-    num_tokens: int = 0
-    seconds: float = 0.0
-    logged_tokens: int = 0
-    logged_seconds: float = 0.0
-    validated_at: int = 0
-    first_epoch_batches: int | None = None
-    num_split: int = 0
+    # What a later version counts besides is refused, as it cannot be carried on.
+    __pydantic_config__: ClassVar = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
+
+    update: _Count
+    epoch: Annotated[int, Ge(1)]
+    batch: _Count
+    num_tokens: _Count
+    seconds: Annotated[float, Ge(0.0)]
+    logged_tokens: _Count
+    logged_seconds: Annotated[float, Ge(0.0)]
+    validated_at: Annotated[int, Ge(NEVER_VALIDATED)]
+    first_epoch_batches: Annotated[int, Ge(1)] | None
+    num_split: _Count = 0
     is_finished: bool = False
 
 
@@ -102,7 +104,7 @@ class TrainingState:
     snapshots: Snapshots
     reporter: Reporter
     data_identity: DataIdentity
-    counters: Counters = field(default_factory=Counters)
+    counters: Counters
 
     def evaluation_weights(self) -> AbstractContextManager[None]:
         """Inside, the model holds the weights that are validated and kept."""
@@ -121,55 +123,38 @@ class TrainingState:
             self.counters.update, sampling.start, sampling.end, sampling.probability
         )
 
-    def save(self) -> None:
-        """Write the checkpoint `last`, if this is the first process: what an exact resume needs."""
-        if not self.group.is_first:
-            return
-        tensors: dict[str, dict[str, Tensor]] = {
-            "model": self.model.state_dict(),
-            "optimizer": optimizer_tensors(self.optimizer),
-            "tally": self.running_metrics.tensors(),
-        }
-        if self.ema is not None:
-            tensors["ema"] = self.ema.tensors()
-        metadata: dict[str, Any] = {
-            "counters": asdict(self.counters),
-            "schedule": self.schedule.state(),
-            "best": self.best.state(),
-            "stopping": None if self.stopping is None else self.stopping.state(),
-            "divergence": self.divergence.state(),
-            "metrics_end": self.reporter.metrics_end,
-            "data": self.data_identity,
-        }
-        save_checkpoint(self.run.checkpoint(LAST), tensors, metadata)
+    def seed_update(self) -> None:
+        """Start all generators for the present update, each process with numbers of its own.
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Put everything but the counters, which are there, back to where `save` was called.
-
-        Args:
-            checkpoint: from `load_state`.
-
-        Raises:
-            RunError: a part of it does not fit this training; nothing of it is used then.
-            ConfigError: the schedule cannot be continued with these options.
+        So a run that is resumed draws what the unbroken run would have drawn, with nothing to carry
+        over. The order of the data follows from the seed and the epoch in the same way (see
+        `nmt.data.batching`).
         """
-        tensors, metadata = checkpoint.tensors, checkpoint.metadata
-        require_same_tensors(self.run, "tally", tensors["tally"], self.running_metrics.tensors())
-        needed = optimizer_shapes(self.optimizer, tensors["optimizer"])
-        require_same_tensors(self.run, "optimizer", tensors["optimizer"], needed)
-        if self.ema is not None:
-            require_same_tensors(self.run, "ema", tensors["ema"], self.ema.tensors())
-        require_same_schedule(self.run, metadata["schedule"], self.schedule.state())
-        self.model.load_state_dict(tensors["model"])
-        restore_optimizer(self.optimizer, tensors["optimizer"])
-        self.running_metrics.restore(tensors["tally"])
-        if self.ema is not None:
-            self.ema.restore(tensors["ema"])
-        # What the first checkpoints do not say stays as it is.
-        schedule = {**self.schedule.state(), **metadata["schedule"]}
-        self.schedule.restore(schedule, self.counters.update)
-        self.best.restore(metadata["best"])
-        if "divergence" in metadata:  # checkpoints of former versions have none
-            self.divergence.restore(metadata["divergence"])
-        if self.stopping is not None:
-            self.stopping.restore(metadata["stopping"])
+        sources = [self.seed, self.counters.update, self.group.rank]
+        words = np.random.SeedSequence(sources).generate_state(1, np.uint64)
+        seed_everything(int(words[0]))
+
+    def reason_to_stop(self) -> str | None:
+        """Why training is over, in words; None while it is not."""
+        config, counters = self.config, self.counters
+        if config.max_updates is not None and counters.update >= config.max_updates:
+            return f"max_updates ({config.max_updates:,}) reached"
+        if config.max_epochs is not None and counters.epoch > config.max_epochs:
+            return f"max_epochs ({config.max_epochs:,}) reached"
+        if self.stopping is not None and config.early_stopping is not None:
+            patience = config.early_stopping.patience
+            if self.stopping.without_best >= patience:
+                return f"{patience} validations in a row without a better {self.stopping.metric}"
+        return None
+
+
+def seed_everything(seed: int) -> None:
+    """Start all generators (python, numpy, torch on every device) from one number."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def no_sentences(epoch: int) -> ConfigError:
+    """The error of an epoch for which no corpus gives a pair."""
+    return ConfigError(f"data.train: epoch {epoch} has no sentences: give a corpus a larger weight")

@@ -3,7 +3,7 @@
 import errno
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,25 +16,29 @@ from nmt.distributed.process_group import LostProcessError, ProcessGroup
 from nmt.evaluation.metric_base import Score
 from nmt.runs.checkpoint import Checkpoint, is_checkpoint
 from nmt.runs.run import LAST, RunDirectory
-from nmt.training.build_state import build_state
-from nmt.training.build_validator import describe_validation
-from nmt.training.callbacks import log_start, reason_to_stop
-from nmt.training.finishing import finish, has_results
+from nmt.system.process import set_up_for_training
+from nmt.training.callbacks import log_start
+from nmt.training.finishing import finish
 from nmt.training.logs.environment import write_environment
 from nmt.training.logs.reporter import log_to_file
-from nmt.training.oom_splitting import IN_A_VALIDATION, explain_out_of_memory
+from nmt.training.new_run import begin_or_resume
+from nmt.training.new_state import build_state
 from nmt.training.prepare_data import (
     PreparedData,
     prepare_data,
     resolve_auto,
-    resolve_auto_from_run,
+    resolve_auto_from,
 )
-from nmt.training.process_setup import seed_everything, set_up_process
 from nmt.training.rank_checks import require_same_start
-from nmt.training.resume_checks import require_best, require_same, require_untrained
-from nmt.training.saved_state import load_state
+from nmt.training.resume_checks import (
+    require_best,
+    require_same,
+    require_same_search,
+    require_untrained,
+)
+from nmt.training.saved_state import load_state, restore_state, save_state
 from nmt.training.signals import Interrupted, Interruption, catch_signals
-from nmt.training.state import TrainingState
+from nmt.training.state import TrainingState, seed_everything
 from nmt.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -64,13 +68,12 @@ class TrainingResult:
 
 def train(
     config: Config,
-    run: RunDirectory,
+    *,
     resume: bool = False,
-    data: PreparedData | None = None,
+    overwrite: bool = False,
     group: ProcessGroup | None = None,
-    is_held: bool = False,
 ) -> TrainingResult:
-    """Do everything that a configuration implies, in a run directory made for it.
+    """Do everything that a configuration implies, in the folder that it names.
 
     Makes tokenizers and encoded corpora where there are none, trains until a limit or early
     stopping, and scores the best model on the test set. The first SIGINT or SIGTERM finishes the
@@ -78,30 +81,40 @@ def train(
 
     Args:
         config: the experiment.
-        run: from `RunDirectory.create`.
-        resume: continue from the checkpoint `last`, bit for bit on a CPU; from the start where the
-            run had not come to the first one. A finished run is left as it is.
-        data: of this run, where it has been prepared before.
+        resume: continue the run that is there from its checkpoint `last`, bit for bit on a CPU;
+            from the start where it had not come to the first one. A finished run is left as it is.
+        overwrite: delete the run that is there, and begin another.
         group: the processes that train together, each of which calls this; None: this one only.
             The first writes, into a folder that all of them can read.
-        is_held: the caller is within `run.held()`, which is entered here otherwise.
 
     Raises:
         UserError: something that the user can correct, in one line.
     """
     group = group or ProcessGroup()
-    set_up_process(config.training.num_threads)
-    config = resolve_auto_from_run(config, run)
-    before = load_config(run.config) if resume else config
+    set_up_for_training(config.training.num_threads)
+    with begin_or_resume(config, group, resume=resume, overwrite=overwrite) as begun:
+        return train_in_folder(config, *begun, group)
+
+
+def train_in_folder(
+    config: Config, run: RunDirectory, resume: bool, data: PreparedData | None, group: ProcessGroup
+) -> TrainingResult:
+    """Train in a folder that is held; see `begin_or_resume`."""
+    before = load_config(run.config)
+    config = resolve_auto_from(config, before)
     changed = require_same(before, config)
-    with ExitStack() as stack:
-        if group.is_first:
-            stack.enter_context(open_for_writing(run, before, resume=resume, is_held=is_held))
+    if group.is_first:
+        run.write_config(run.config.read_text(encoding="utf-8"))  # else nothing can be written
+    with log_to_file(run.log) if group.is_first else nullcontext():
         checkpoint = load_last_checkpoint(config, run) if resume else None
         seed_everything(config.seed)
         data = prepare_in_turn(config, before, run, data, group, is_begun=checkpoint is not None)
         config = resolve_auto(config, data)
-        state = build_state(config, run, data, checkpoint, group)
+        if checkpoint is None:
+            state = build_state(config, run, data, group)
+        else:
+            require_same_search(before, config)
+            state = restore_state(config, run, data, checkpoint, group)
         require_best(run, state.best)
         require_same_start(
             group, state.data_identity, data.batch_tokens, state.counters.update, state.model
@@ -109,27 +122,6 @@ def train(
         record_start(config, state, changed)
         with state.reporter.opened(), catch_signals() as interruption:
             return train_to_the_end(config, state, interruption)
-
-
-@contextmanager
-def open_for_writing(
-    run: RunDirectory, config: Config, *, resume: bool, is_held: bool
-) -> Iterator[None]:
-    """Keep other processes out of a run, check that it can be written to, and log into it.
-
-    Args:
-        run: its folder.
-        config: of the run, as it was begun.
-        resume: its configuration is there, and stays as it is.
-        is_held: the caller is within `run.held()`.
-    """
-    with ExitStack() as stack:
-        if not is_held:
-            stack.enter_context(run.held())
-        text = run.config.read_text(encoding="utf-8") if resume else dump_config(config)
-        run.write_config(text)  # where that cannot be done nothing else is
-        stack.enter_context(log_to_file(run.log))
-        yield
 
 
 def load_last_checkpoint(config: Config, run: RunDirectory) -> Checkpoint | None:
@@ -166,14 +158,12 @@ def prepare_in_turn(
     """
     shard = Shard(group.rank, group.size)
     with group.rank_zero_first():
-        if group.is_first and data is None:
+        if not group.is_first:
+            config = resolve_auto_from(config, load_config(run.config))
+        if data is None:
             data = prepare_data(config, run, shard=shard, is_begun=is_begun)
-            resolved = resolve_auto(before, data)
-            if resolved != before:
-                run.write_config(dump_config(resolved))
-    if data is None:
-        config = resolve_auto_from_run(config, run)
-        data = prepare_data(config, run, shard=shard, is_begun=is_begun)
+        if group.is_first and (resolved := resolve_auto(before, data)) != before:
+            run.write_config(dump_config(resolved))
     return data
 
 
@@ -183,8 +173,6 @@ def record_start(config: Config, state: TrainingState, changed: list[str]) -> No
         state.run.write_config(dump_config(config))
         path = state.run.environment
         write_environment(path, state.device, state.precision, state.group.size)
-    if (difference := describe_validation(config)) is not None:
-        logger.info("%s", difference)
     if changed:
         logger.info("goes on with other options: %s", ", ".join(changed))
 
@@ -194,19 +182,18 @@ def train_to_the_end(
 ) -> TrainingResult:
     """Run the training loop and finish the run; save it where it is interrupted."""
     counters = state.counters
-    reason = reason_to_stop(state)
-    if counters.is_finished and reason is not None and has_results(config, state):
+    reason = state.reason_to_stop()
+    if counters.is_finished and reason is not None:
         logger.info("the run is finished already: %s; nothing to do", reason)
         return TrainingResult(reason, counters.update, state.best.best)
     log_start(state)
     counters.is_finished = False  # a limit was raised, and what is broken off now is not finished
     try:
-        with explain_out_of_memory(IN_A_VALIDATION):
-            reason = Trainer(state, interruption).run()
-            logger.info("training ends at update %s: %s", f"{counters.update:,}", reason)
-            scores = finish(config, state, reason, interruption)
+        reason = Trainer(state, interruption).run()
+        logger.info("training ends at update %s: %s", f"{counters.update:,}", reason)
+        scores = finish(config, state, reason, interruption)
     except Interrupted:
-        state.save()
+        save_state(state)
         logger.info("interrupted at update %s, all is saved: --resume goes on", counters.update)
         return TrainingResult(
             "interrupted", counters.update, state.best.best, signal=interruption.signal

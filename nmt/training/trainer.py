@@ -1,23 +1,24 @@
 """The training loop: updates, and what is due between two of them."""
 
+import logging
 from collections.abc import Generator
 from contextlib import closing
 
-from nmt.core.batch import LocalUpdate
-from nmt.training.build_state import no_sentences
-from nmt.training.callbacks import (
-    log_training,
-    reason_to_stop,
-    stop_after_bad_updates,
-    stop_if_diverged,
-    validate,
-)
-from nmt.training.logs.timer import Timer
-from nmt.training.oom_splitting import AT_A_STEP, GradientAccumulator, explain_out_of_memory
-from nmt.training.optim.all_reduce import GRADIENT_DTYPES, all_reduce_gradients
-from nmt.training.optim.optimizers import apply_gradients
+import torch
+from torch import Tensor
+
+from nmt.core.batch import Batch, LocalUpdate
+from nmt.core.errors import UserError
+from nmt.system.memory import is_out_of_memory
+from nmt.training.callbacks import log_training, stop_if_diverged, validate
+from nmt.training.divergence import WINDOW
+from nmt.training.logs.running_metrics import Timer
+from nmt.training.optim.optimizers import GRADIENT_DTYPES, all_reduce_gradients, apply_gradients
+from nmt.training.saved_state import save_state
 from nmt.training.signals import Interrupted, Interruption
-from nmt.training.state import TrainingState
+from nmt.training.state import TrainingState, no_sentences
+
+logger = logging.getLogger(__name__)
 
 
 class Trainer:
@@ -38,18 +39,16 @@ class Trainer:
         self._interruption = interruption
         self._resumed_at = state.counters.update
         self._has_saved = self._resumed_at > 0
-        self._gradients = GradientAccumulator(state)
         self._timer = Timer(state.device)
 
     def run(self) -> str:
         """Train, and return why it ended; raise `Interrupted` where somebody asked for an end."""
         self._timer.restart()
-        # The loader too: after the last batch of an epoch it prepares the next one.
         with closing(self._updates()) as updates:
             while True:
                 self._validate_or_save()
                 self._stop_if_interrupted()
-                if (reason := reason_to_stop(self._state)) is not None:
+                if (reason := self._state.reason_to_stop()) is not None:
                     return reason
                 update = next(updates)
                 self.train_step(update)
@@ -58,26 +57,91 @@ class Trainer:
 
     def train_step(self, update: LocalUpdate) -> None:
         """Take one step on the gradient of all batches of an update, per token."""
-        state, counters, num_tokens = self._state, self._counters, update.num_target_tokens
-        counters.update += 1
+        state, num_tokens = self._state, update.num_target_tokens
+        self._counters.update += 1
         state.model.train()
         state.optimizer.set_learning_rate(state.learning_rate())
-        sums = self._gradients.accumulate(update.batches, num_tokens)
-        with explain_out_of_memory(AT_A_STEP):
-            if state.group.size > 1:
-                dtype = GRADIENT_DTYPES[self._config.ranks.gradients]
-                all_reduce_gradients(state.group, state.model, sums, dtype)
-            objective, likelihood = sums.unbind()
-            norm = apply_gradients(state.optimizer, objective, self._config.clip_norm)
+        sums = self._accumulate(update.batches, num_tokens)
+        if state.group.size > 1:
+            dtype = GRADIENT_DTYPES[self._config.ranks.gradients]
+            all_reduce_gradients(state.group, state.model, sums, dtype)
+        objective, likelihood = sums.unbind()
+        norm = apply_gradients(state.optimizer, objective, self._config.clip_norm)
         if state.ema is not None:
-            state.ema.update(counters.update)
+            state.ema.update(self._counters.update)
         state.running_metrics.add(objective, likelihood, num_tokens, norm)
-        state.divergence.add(likelihood, num_tokens, norm)
 
     def note_progress(self) -> None:
-        """Count time and split batches since the last call, of all; waits for the device."""
+        """Count the time since the last call; waits for the device."""
         self._counters.seconds += self._timer.restart()
-        self._gradients.count_split()
+
+    def _accumulate(self, batches: list[Batch], num_tokens: int) -> Tensor:
+        """Give the weights the gradient of some batches, divided by so many tokens.
+
+        Where a batch runs out of memory, some weights have a gradient and some not: it is split,
+        and all is done again.
+
+        Returns:
+            `[2]`: objective and negative log-likelihood, summed over the tokens.
+
+        Raises:
+            UserError: there is no memory for a single pair.
+        """
+        state, parts = self._state, batches
+        while True:
+            state.seed_update()
+            sums = torch.zeros(2, device=state.device)
+            too_large = self._first_too_large(parts, num_tokens, sums)
+            if too_large is None:
+                break
+            state.optimizer.zero_grad(set_to_none=True)
+            parts = [*parts[:too_large], *self._split(parts[too_large]), *parts[too_large + 1 :]]
+        if len(parts) > len(batches):
+            logger.warning("batches of up to %s tokens fit", f"{max(map(_num_cells, parts)):,}")
+        return sums
+
+    def _first_too_large(self, batches: list[Batch], num_tokens: int, sums: Tensor) -> int | None:
+        """Make the gradients, up to a batch that runs out of memory, if any does; which."""
+        probability = self._state.sampling_probability()
+        for index, batch in enumerate(batches):
+            try:
+                sums += self._add_gradient(batch, num_tokens, probability)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                return index
+        return None
+
+    def _add_gradient(self, batch: Batch, num_tokens: int, probability: float) -> Tensor:
+        state = self._state
+        losses = state.objective(state.model, batch.to(state.device), probability)
+        (losses.objective / num_tokens).backward()  # type: ignore[no-untyped-call]
+        return torch.stack((losses.objective.detach(), losses.negative_log_likelihood))
+
+    def _split(self, batch: Batch) -> tuple[Batch, Batch]:
+        """Return a batch that is too large in two.
+
+        Raises:
+            UserError: it is one sentence.
+        """
+        num_source, num_target = batch.source.shape[1], batch.labels.shape[1]
+        if batch.num_sentences == 1:
+            raise UserError(
+                f"out of memory at one pair of {num_source} and {num_target} tokens: leave out "
+                "pairs as long (data.filters.max_length), or make the model smaller"
+            )
+        if self._state.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._counters.num_split += 1
+        logger.warning(
+            "update %s: out of memory at %s pairs of up to %s and %s tokens; it is split and done "
+            "again (batches split so far: %s): lower training.batch_tokens, or set it to auto",
+            f"{self._counters.update:,}",
+            f"{batch.num_sentences:,}",
+            *(num_source, num_target),
+            f"{self._counters.num_split:,}",
+        )
+        return batch.halves()
 
     def _updates(self) -> Generator[LocalUpdate, None, None]:
         """Yield what this process computes of each update from here on."""
@@ -95,7 +159,7 @@ class Trainer:
         if update.is_last:
             counters.epoch += 1
             counters.batch = 0
-        self._state.reporter.advance()
+        self._state.reporter.bar.update()
 
     def _validate_or_save(self) -> None:
         """Do what is due; the time that it takes does not count as training."""
@@ -105,15 +169,17 @@ class Trainer:
         self.note_progress()
         if validation_is_due:
             if not self._has_saved:  # there is never a `best` without a `last`
-                self._state.save()
+                save_state(self._state)
             validate(self._state, self._interruption)
-        self._state.save()
+        save_state(self._state)
         self._has_saved = True
         self._timer.restart()
 
     def _stop_if_interrupted(self) -> None:
         """Raise `Interrupted` in all processes at the same update, if any was asked for an end."""
-        signal = self._state.group.all_reduce_max(self._interruption.signal or 0)
+        signal, group = self._interruption.signal or 0, self._state.group
+        if group.size > 1:
+            signal = group.all_reduce_max(signal)
         if signal:  # else what came in the meantime stays noted, for the next time
             self._interruption.signal = signal
             self.note_progress()
@@ -121,19 +187,21 @@ class Trainer:
 
     def _log_and_check(self) -> None:
         """Log the metrics where that is due, and give up where training has failed."""
-        if self._counters.update % self._config.log_every == 0:
+        update = self._counters.update
+        if update % self._config.log_every == 0:
             self.note_progress()
             log_training(self._state)
         if self._check_of_bad_updates_is_due():
-            stop_after_bad_updates(self._state)
-        stop_if_diverged(self._state)
+            self._stop_after_bad_updates()
+        if update % WINDOW == 0:
+            stop_if_diverged(self._state)
 
     def _validation_is_due(self) -> bool:
         counters, every = self._counters, self._config.validation.every
         if counters.validated_at == counters.update:
             return False
         is_time = counters.batch == 0 if every is None else counters.update % every == 0
-        return is_time or reason_to_stop(self._state) is not None
+        return is_time or self._state.reason_to_stop() is not None
 
     def _save_is_due(self) -> bool:
         every, update = self._config.checkpoints.every, self._counters.update
@@ -147,3 +215,23 @@ class Trainer:
             or self._save_is_due()
             or self._validation_is_due()
         )
+
+    def _stop_after_bad_updates(self) -> None:
+        """Stop where too many updates in a row were skipped; `last` stays as it is.
+
+        Raises:
+            UserError: `max_bad_updates` in a row had a loss or gradient that is not finite.
+        """
+        limit = self._config.max_bad_updates
+        if self._state.running_metrics.most_bad_in_a_row() >= limit:
+            raise UserError(
+                f"training.max_bad_updates: {limit} updates in a row, by update "
+                f"{self._counters.update}, had a loss or gradient that is not finite; they were "
+                "skipped and the weights are good: lower training.optimizer.learning_rate or "
+                "training.clip_norm and start anew"
+            )
+
+
+def _num_cells(batch: Batch) -> int:
+    """What `training.batch_tokens` is a limit of: of the larger side, padding counted."""
+    return batch.num_sentences * max(batch.source.shape[1], batch.labels.shape[1])

@@ -9,8 +9,10 @@ from torch.nn import functional
 from benchmarks.ways import CLIP_NORM, FIRST_WORD, SMOOTHING, Sizes, make_model
 from nmt.core.batch import make_batch
 from nmt.core.special_tokens import PAD
-from nmt.training.objective.chunked_cross_entropy import chunked_cross_entropy
-from nmt.training.objective.cross_entropy import label_smoothed_cross_entropy
+from nmt.training.objective.cross_entropy import (
+    chunked_cross_entropy,
+    label_smoothed_cross_entropy,
+)
 from nmt.training.optim.optimizers import Adam, apply_gradients
 
 

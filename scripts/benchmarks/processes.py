@@ -16,8 +16,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.kinds import measure_kinds
 from benchmarks.ways import WAYS, Sizes, Update, draw_batches
 from nmt.core.batch import Batch
-from nmt.system.process import limit_spinning
-from nmt.training.process_setup import set_up_process
+from nmt.system.process import limit_spinning, set_up_for_training
 
 Result = TypeVar("Result")
 
@@ -86,7 +85,7 @@ def profile_of(update: Update, batches: list[Batch]) -> str:
 def _serve(connection: Connection, name: str, sizes: Sizes, num_batches: int, threads: int) -> None:
     way = WAYS[name]
     if way.is_settled:
-        set_up_process(threads)
+        set_up_for_training(threads)
     else:
         torch.set_num_threads(threads)
     update, batches = way.make(sizes), draw_batches(sizes, num_batches)

@@ -265,7 +265,7 @@ def test_a_run_without_a_checkpoint_starts_from_the_beginning(
     run = Run(corpus, "early")
     with monkeypatch.context() as patch:
         send_at(patch, 3, signal.SIGINT)
-        patch.setattr(TrainingState, "save", lambda state: None)
+        patch.setattr(training, "save_state", lambda state: None)
         assert run.train() == 130
     assert run.latest_update() == 3
     assert run.train("--resume") == 0
@@ -353,27 +353,6 @@ def test_a_kill_in_the_first_validation_leaves_a_run_that_can_be_resumed(
         assert run.train(checkpoints) == 130
     assert run.train("--resume", checkpoints) == 0
     assert run.files() == unbroken.files()
-
-
-def test_a_finished_run_without_results_makes_them_again(
-    corpus: Path, snapshot: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = Run(corpus, "without-results")
-    test = f"data.test={{source: {corpus}/valid.txt, target: {corpus}/valid.txt}}"
-    assert run.train("training.max_updates=12", test) == 0
-    before = snapshot(run.path)
-    for lost in ("results.json", "translations"):
-        if (run.path / lost).is_dir():
-            shutil.rmtree(run.path / lost)
-        else:
-            (run.path / lost).unlink()
-        assert run.train("--resume", "training.max_updates=12", test) == 0
-        assert "nothing to do" not in capsys.readouterr().err
-        after = snapshot(run.path)
-        for name in ("train.log", "environment.json", "plots/learning_curves.png"):
-            before.pop(f"{run.path}/{name}", None)
-            after.pop(f"{run.path}/{name}", None)
-        assert after == before
 
 
 def test_a_run_that_has_lost_its_best_checkpoint_is_refused(
@@ -638,7 +617,7 @@ def test_of_a_run_that_another_process_trains_in_nothing_is_touched(
     with RunDirectory(run.path).held():
         assert run.train(*options, "training.max_updates=2") == 2
         with pytest.raises(RunError, match="another process trains in this folder"):
-            training.train(load_config(run.path / "config.yaml"), RunDirectory(run.path))
+            training.train(load_config(run.path / "config.yaml"), resume=True)
     assert f"{run.path}: another process trains in this folder" in capsys.readouterr().err
     assert snapshot(run.path) == before
 

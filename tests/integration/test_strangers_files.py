@@ -306,6 +306,7 @@ def spoil_squares(tensors: dict[str, torch.Tensor]) -> None:
     [
         (change_metadata(counters__update="3"), "counters.update: Input should be a valid integer"),
         (change_metadata(counters__epoch=-1), "counters.epoch: "),
+        (change_metadata(counters__more=1), "counters.more: Unexpected keyword argument"),
         (change_metadata(counters=[]), "counters: "),
         (change_metadata(best=None), "best: "),
         (change_metadata(best__best="high"), "best.best: "),

@@ -140,7 +140,7 @@ def test_ways_of_this_package_are_measured_as_in_training(
 
     processes = importlib.import_module("benchmarks.processes")
     seen: list[int] = []
-    monkeypatch.setattr(processes, "set_up_process", seen.append)
+    monkeypatch.setattr(processes, "set_up_for_training", seen.append)
     monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
     processes._serve(Closed(), name, sizes, 1, 1)
     assert seen == resolved

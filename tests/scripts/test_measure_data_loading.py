@@ -70,7 +70,7 @@ def test_the_table_of_a_configuration(
     (tmp_path / "text").write_text("a b c\na b c\na b c\n")
     (tmp_path / "config.yaml").write_text(CONFIG.format(folder=tmp_path))
     threads: list[int | None] = []
-    monkeypatch.setattr(script, "set_up_process", threads.append)
+    monkeypatch.setattr(script, "set_up_for_training", threads.append)
     assert script.main(["config.yaml", "--epochs", "2", "--updates", "3"]) == 0
     assert threads == [1], "the process is set up as that of `nmt train`"
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]

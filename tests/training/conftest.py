@@ -19,10 +19,11 @@ from nmt.runs.checkpoint import Checkpoint
 from nmt.runs.run import RunDirectory
 from nmt.text.tokenizer import Normalizer
 from nmt.text.words import WordTrainer
-from nmt.training.build_state import build_state
+from nmt.training.new_state import build_state
 from nmt.training.prepare_data import PreparedData
+from nmt.training.saved_state import restore_state
 from nmt.training.signals import Interruption
-from nmt.training.state import TrainingState
+from nmt.training.state import Counters, TrainingState
 from nmt.training.validation import Sample, Validation, Validator
 
 V = 12
@@ -51,6 +52,17 @@ class ListLoader:
                 yield LocalUpdate(group, len(group), tokens, is_last)
         finally:
             self.is_at_work = False
+
+
+def after_each_update(state: TrainingState, action: Callable[[], object]) -> None:
+    """Do something when an update has changed the weights, and before it is counted."""
+    add = state.running_metrics.add
+
+    def add_and_act(*given: Any) -> None:
+        add(*given)
+        action()
+
+    state.running_metrics.add = add_and_act  # type: ignore[method-assign]
 
 
 class ScriptedValidator(Validator):
@@ -115,13 +127,20 @@ def make_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeState:
         optimizer = {"name": "sgd", "learning_rate": learning_rate, "momentum": 0.5}
         training = {"max_epochs": None, "optimizer": optimizer, **options}
         facts = {"run": str(tmp_path), "data": corpora, "model": TINY, "training": training}
-        config = Config.model_validate(facts)
+        config, run = Config.model_validate(facts), RunDirectory(tmp_path)
         loader: Any = ListLoader(batches(num_batches), config.training.accumulate)
         data = PreparedData(CPU, torch.float32, Tokenizers(tokenizer, tokenizer), loader, None)
         with monkeypatch.context() as patch:
-            patch.setattr("nmt.training.build_state.build_validator", lambda *_: validator)
+            patch.setattr("nmt.training.new_state.build_validator", lambda *_: validator)
             torch.manual_seed(1)
-            state = build_state(config, RunDirectory(tmp_path), data, checkpoint, group)
+            if checkpoint is None:
+                state = build_state(config, run, data, group)
+            else:
+                counters = Counters(**checkpoint.metadata["counters"])
+                metadata = {**checkpoint.metadata, "counters": counters}
+                state = restore_state(
+                    config, run, data, Checkpoint(checkpoint.tensors, metadata), group
+                )
         if validator is not None:
             validator.model = state.model
         return state

@@ -50,22 +50,6 @@ def test_a_validation_says_where_training_is(
     assert "bleu 1.00 - the best so far; took 0:00:00" in line
 
 
-def test_a_loss_beyond_that_of_a_guess_is_told(
-    make_state: MakeState, caplog: pytest.LogCaptureFixture
-) -> None:
-    state = make_state(4, ScriptedValidator([97.52, 97.51]), max_updates=9)
-    with state.reporter.opened():
-        state.counters.update = 1
-        validate(state, Interruption())
-        assert caplog.messages == []  # 2.48 is less than ln 12
-        state.counters.update = 2
-        validate(state, Interruption())
-    assert caplog.messages == [
-        "a loss of 2.4900 is worse than a guess among all 12 tokens, which has 2.4849: if it stays "
-        "there, lower training.optimizer.learning_rate and start anew"
-    ]
-
-
 def test_samples_are_shown_where_the_model_got_better(
     make_state: MakeState, caplog: pytest.LogCaptureFixture
 ) -> None:

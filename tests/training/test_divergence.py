@@ -11,9 +11,10 @@ import torch
 from nmt.core.errors import UserError
 from nmt.data.batching import Shard
 from nmt.runs.checkpoint import load_checkpoint
-from nmt.training import divergence
+from nmt.training import divergence, trainer
 from nmt.training.divergence import DivergenceDetector
 from nmt.training.logs import reporter
+from nmt.training.logs.running_metrics import RunningMetrics
 from nmt.training.signals import Interruption
 from nmt.training.state import TrainingState
 from nmt.training.trainer import Trainer
@@ -25,18 +26,42 @@ V = 20  # a guess among so many has a loss of 2.9957
 RECIPES = json.loads((Path(__file__).parent / "recipe_losses.json").read_text())
 
 
-def guard(warmup: int = 0, num_classes: int = V) -> DivergenceDetector:
-    return DivergenceDetector(num_classes, warmup, CPU)
+class Watched:
+    """The sums of updates and the detector that reads them, as training has them."""
+
+    def __init__(self, warmup: int = 0, num_classes: int = V) -> None:
+        self.metrics = RunningMetrics(CPU)
+        self.detector = DivergenceDetector(num_classes, warmup)
+
+    def add(self, loss: float, tokens: int = 1, norm: float = 1.0) -> None:
+        likelihood = torch.tensor(loss)
+        self.metrics.add(likelihood, likelihood, tokens, torch.tensor(norm))
+
+    def check(self, update: int, sampling_probability: float = 0.0) -> str | None:
+        if update % 100:
+            return None
+        sums = self.metrics.window()
+        self.metrics.start_window()
+        return self.detector.check(update, *sums, sampling_probability)
+
+    def state(self) -> dict[str, Any]:
+        return {"sums": self.metrics.window(), **self.detector.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.metrics.start_window(state["sums"])
+        self.detector.restore(state)
 
 
-def feed(guard: DivergenceDetector, losses: list[float], first: int = 1, norm: float = 1.0) -> Any:
+def feed(
+    watched: Watched, losses: list[float], first: int = 1, norm: float = 1.0
+) -> tuple[int, str] | None:
     """Give it 100 updates for each mean loss; return the first divergence and its update."""
     for window, loss in enumerate(losses):
         for update in range(first + 100 * window, first + 100 * (window + 1)):
             tokens = 1 + update % 3
-            guard.add(torch.tensor(loss * tokens), tokens, torch.tensor(norm))
-            if (found := guard.check(update)) is not None:
-                return update, str(found)
+            watched.add(loss * tokens, tokens, norm)
+            if (found := watched.check(update)) is not None:
+                return update, found
     return None
 
 
@@ -57,17 +82,17 @@ def feed(guard: DivergenceDetector, losses: list[float], first: int = 1, norm: f
     ],
 )
 def test_the_mean_of_100_updates_has_two_bounds(losses: list[float], update: int | None) -> None:
-    found = feed(guard(), losses)
+    found = feed(Watched(), losses)
     assert (None if found is None else found[0]) == update
 
 
 def test_says_which_updates_and_which_bound() -> None:
-    assert feed(guard(), [2.0, 9.5e30]) == (
+    assert feed(Watched(), [2.0, 9.5e30]) == (
         200,
         "the mean loss of updates 101 to 200 is 9.5e+30, worse than a guess among all tokens "
         "(3.00)",
     )
-    assert feed(guard(), [1.2, 1.0, 2.25]) == (
+    assert feed(Watched(), [1.2, 1.0, 2.25]) == (
         300,
         "the mean loss of updates 201 to 300 is 2.25, more than twice the best one before (1.00)",
     )
@@ -75,34 +100,34 @@ def test_says_which_updates_and_which_bound() -> None:
 
 def test_every_token_counts_the_same() -> None:
     """99 updates of one token and one of 99: (99 * 1 + 99 * 6.5) / 198 is 3.75."""
-    watched = guard()
+    watched = Watched()
     for update in range(1, 101):
         tokens, loss = (99, 6.5) if update == 50 else (1, 1.0)
-        watched.add(torch.tensor(loss * tokens), tokens, torch.tensor(1.0))
+        watched.add(loss * tokens, tokens)
         found = watched.check(update)
     assert found is None
     assert watched.state()["best"] == pytest.approx(3.75)
 
 
 def test_windows_that_begin_in_the_warm_up_are_not_looked_at() -> None:
-    assert feed(guard(warmup=150), [9.0, 9.0, 1.0, 9.0]) is not None
-    assert feed(guard(warmup=150), [9.0, 9.0, 1.0, 9.0])[0] == 400
-    assert feed(guard(warmup=200), [9.0, 9.0, 9.0])[0] == 300
+    for warmup, losses, update in ((150, [9.0, 9.0, 1.0, 9.0], 400), (200, [9.0] * 3, 300)):
+        found = feed(Watched(warmup), losses)
+        assert found is not None and found[0] == update
 
 
 def test_skipped_updates_do_not_count() -> None:
-    watched = guard()
+    watched = Watched()
     assert feed(watched, [math.nan], norm=math.inf) is None
     assert feed(watched, [1.0], first=101) is None
     assert watched.state()["best"] == pytest.approx(1.0)
 
 
 def test_losses_before_the_model_is_fed_more_of_its_own_words_do_not_compare() -> None:
-    watched = guard()
+    watched = Watched()
     for update, loss, sampling_probability in ((100, 0.5, 0.0), (200, 1.5, 0.3), (300, 1.5, 0.3)):
-        watched.add(torch.tensor(loss), 1, torch.tensor(1.0))
+        watched.add(loss)
         assert watched.check(update, sampling_probability) is None
-    watched.add(torch.tensor(3.2), 1, torch.tensor(1.0))
+    watched.add(3.2)
     assert watched.check(400, 0.3) is not None
 
 
@@ -110,14 +135,14 @@ def test_losses_before_the_model_is_fed_more_of_its_own_words_do_not_compare() -
 def test_a_restored_guard_stops_where_the_other_does(stop: int) -> None:
     losses = [0.7 + 0.001 * n for n in range(100)] + [1.0 + 0.01 * n for n in range(200)]
 
-    def run(watched: DivergenceDetector, updates: range) -> str | None:
+    def run(watched: Watched, updates: range) -> str | None:
         for update in updates:
-            watched.add(torch.tensor(losses[update - 1]), 1, torch.tensor(1.0))
+            watched.add(losses[update - 1])
             if (found := watched.check(update)) is not None:
-                return str(found)
+                return found
         return None
 
-    unbroken, before, after = guard(), guard(), guard()
+    unbroken, before, after = Watched(), Watched(), Watched()
     told = run(unbroken, range(1, 301))
     assert told is not None and "201 to 300" in told
     run(before, range(1, stop + 1))
@@ -129,7 +154,7 @@ def test_a_restored_guard_stops_where_the_other_does(stop: int) -> None:
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe["name"])
 def test_no_recipe_triggers_it(recipe: dict[str, Any]) -> None:
     """The means of 100 updates of trainings whose commands are in the file."""
-    watched = guard(recipe["warmup"], recipe["num_classes"])
+    watched = Watched(recipe["warmup"], recipe["num_classes"])
     assert len(recipe["losses"]) >= 3
     assert feed(watched, recipe["losses"]) is None
     worst = max(max(recipe["losses"]), math.log(recipe["num_classes"])) + 1.01
@@ -156,7 +181,8 @@ def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(divergence, "WINDOW", 10)
+    for module in (divergence, trainer):
+        monkeypatch.setattr(module, "WINDOW", 10)
 
 
 @pytest.mark.usefixtures("short_windows")
@@ -197,7 +223,8 @@ def test_a_resume_stops_at_the_same_update(make_state: MakeState) -> None:
         train(state)
     checkpoint = load_checkpoint(state.run.checkpoint("last"))
     resumed = diverging(make_state, checkpoint=checkpoint, **options)
-    assert resumed.divergence.state() == checkpoint.metadata["divergence"]
+    found = {"sums": resumed.running_metrics.window(), **resumed.divergence.state()}
+    assert found == checkpoint.metadata["divergence"]
     with pytest.raises(UserError) as again:
         train(resumed)
     assert str(again.value) == str(unbroken.value)

@@ -9,10 +9,10 @@ import pytest
 from nmt.build.tokenizers import Tokenizers, build_tokenizers, load_tokenizers
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config
-from nmt.core.errors import ConfigError
+from nmt.core.errors import ConfigError, RunError
 from nmt.runs.run import Run, RunDirectory
 from nmt.training import fine_tuning
-from nmt.training.fine_tuning import copy_pretrained_tokenizers, log_differences
+from nmt.training.fine_tuning import copy_pretrained_tokenizers, log_differences, open_base
 
 SUBWORDS = {"name": "sentencepiece", "vocabulary_size": 16, "sampling_alpha": 0.1}
 WORDS = {"name": "words", "shared": False}
@@ -43,9 +43,15 @@ def make_base(made: Config) -> Tokenizers:
     return build_tokenizers(made, base)
 
 
+def copy(made: Config, folder: str = "runs/new") -> Tokenizers:
+    base = open_base(made)
+    assert base is not None
+    return copy_pretrained_tokenizers(made, RunDirectory(Path(folder)), base)
+
+
 def refused(made: Config) -> str:
     with pytest.raises(ConfigError) as caught:
-        copy_pretrained_tokenizers(made, RunDirectory(Path(made.run)))
+        copy(made, made.run)
     assert not Path(made.run).exists()
     return str(caught.value)
 
@@ -54,7 +60,7 @@ def refused(made: Config) -> str:
 def test_tokenizers_are_adopted(options: dict[str, Any]) -> None:
     theirs = make_base(config(tokenizer=options))
     run = RunDirectory(Path("runs/new"))
-    ours = copy_pretrained_tokenizers(config(tokenizer=options), run)
+    ours = copy(config(tokenizer=options))
     run.write_config(dump_config(config(tokenizer=options)))
     saved = load_tokenizers(Run.open(run.path))
     for adopted in (ours, saved):
@@ -71,27 +77,18 @@ def test_other_options_of_a_tokenizer_are_refused() -> None:
     )
 
 
-def test_folders_of_tokenizers_may_be_others_that_hold_the_same() -> None:
-    make_base(config())
-    given = {**WORDS, "source_path": "runs/base/tokenizer/source"}
-    copy_pretrained_tokenizers(config(tokenizer=given), RunDirectory(Path("runs/new")))
-
-
 def test_a_folder_that_was_given_there_need_not_be_here() -> None:
     first = build_tokenizers(config(tokenizer=SUBWORDS), RunDirectory(Path("first")))
     given = {**SUBWORDS, "source_path": "first/tokenizer/shared"}
     make_base(config(tokenizer=given))
     Path("first").rename("elsewhere")
-    ours = copy_pretrained_tokenizers(config(tokenizer=given), RunDirectory(Path("runs/new")))
+    ours = copy(config(tokenizer=given))
     assert ours.source.fingerprint() == first.source.fingerprint()
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_another_tokenizer_is_refused(side: str) -> None:
     make_base(config())
-    Path("b.txt").write_text("four\n")
-    files = {"source": "b.txt", "target": "b.txt"}
-    build_tokenizers(config(files), RunDirectory(Path("other")))
     folder = f"other/tokenizer/{side}"
     assert refused(config(tokenizer={**WORDS, f"{side}_path": folder})) == (
         f"tokenizer.{side}_path: {folder}: not the tokenizer of start_from, which is taken as it "
@@ -118,9 +115,7 @@ def test_text_and_grids_do_not_start_from_each_other(tokenizer: dict[str, Any]) 
 
 def test_grids_of_another_size_are_refused() -> None:
     make_base(config(GRIDS, encoder=CELLS))
-    copy_pretrained_tokenizers(
-        config(GRIDS, encoder={**CELLS, "dropout": 0.5}), RunDirectory(Path("x"))
-    )
+    copy(config(GRIDS, encoder={**CELLS, "dropout": 0.5}), "x")
     for key, there, here in (("channels", 3, 4), ("max_rows", 16, 9), ("max_columns", 16, 9)):
         message = refused(config(GRIDS, encoder={**CELLS, key: here}))
         assert message.startswith(
@@ -128,48 +123,24 @@ def test_grids_of_another_size_are_refused() -> None:
         )
 
 
-def told(caplog: pytest.LogCaptureFixture, made: Config, tokenizers: Tokenizers) -> list[str]:
-    with caplog.at_level("INFO", "nmt.training.fine_tuning"):
-        caplog.clear()
-        log_differences(made, tokenizers)
-    return [record.getMessage() for record in caplog.records]
-
-
-def test_more_than_one_token_in_a_hundred_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    tokenizers = make_base(config())
-    for name, num_known in (("most", 99), ("more", 98)):
-        Path(f"{name}.txt").write_text("two\n" * num_known + "new\n")
-    Path("known.txt").write_text("one\n" * 100)
-    most = {"source": "most.txt", "target": "most.txt"}
-    assert told(caplog, config(most), tokenizers) == []
-    for side, files in (
-        ("source", {"source": "more.txt", "target": "known.txt"}),
-        ("target", {"source": "known.txt", "target": "more.txt"}),
-    ):
-        Path("known.txt").write_text("one\n" * 99)
-        sentence = (
-            f"1.0% of the {side} tokens are unknown to the tokenizer of runs/base, which cannot "
-            "learn them any more: the model will not read or write them"
-        )
-        assert told(caplog, config(files), tokenizers) == [f"data.train: {sentence}"]
-        assert told(caplog, config(most, files), tokenizers) == [f"data.train[1]: {sentence}"]
-
-
-def test_of_grids_only_the_text_is_looked_at(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tokenizers = make_base(config(GRIDS, encoder=CELLS))
-    monkeypatch.delattr("nmt.data.formats.grids.GridReader.encode")
-    Path("a.txt").write_text("one\nnew\n")
-    (warning,) = told(caplog, config(GRIDS, encoder=CELLS), tokenizers)
-    assert warning.startswith("data.train: 50.0% of the target tokens are unknown")
-
-
 def test_other_options_of_the_model_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    tokenizers = make_base(config())
-    assert told(caplog, config(), tokenizers) == []
-    made = config(bridge="mean", embedding={"dropout": 0.5})
-    assert told(caplog, made, tokenizers) == [
+    caplog.set_level("INFO", "nmt.training.fine_tuning")
+    make_base(config())
+    base = open_base(config())
+    assert base is not None
+    log_differences(config(), base)
+    assert caplog.messages == []
+    log_differences(config(bridge="mean", embedding={"dropout": 0.5}), base)
+    assert caplog.messages == [
         "the weights are those of runs/base, and not all of its options: model.embedding.dropout: "
         "0.2 -> 0.5; model.bridge.name: 'final' -> 'mean'"
     ]
+
+
+def test_a_run_without_a_best_checkpoint_has_no_weights_to_give(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_base(config())
+    monkeypatch.setattr(fine_tuning, "is_checkpoint", lambda folder: False)
+    with pytest.raises(RunError, match=r"^start_from: runs/base/checkpoints/best: there is"):
+        open_base(config())

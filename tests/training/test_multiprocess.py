@@ -1,6 +1,5 @@
 """Several processes that train together, as threads of this one."""
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,14 +21,13 @@ from nmt.distributed.process_group import (
     ProcessGroup,
     agree_on_prefix,
 )
-from nmt.training.optim.all_reduce import all_reduce_gradients
+from nmt.training.optim.optimizers import all_reduce_gradients
 from nmt.training.rank_checks import require_distinct_gpus, require_same_start, require_same_weights
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.trainer import Trainer
 from nmt.training.validation import on_all_ranks
 
-from .conftest import MakeState
-from .test_trainer import runs_out_above
+from .conftest import MakeState, after_each_update
 from .test_validation import shouting
 
 DRAWING = threading.Lock()  # first weights, from the one generator that all threads have
@@ -153,7 +151,7 @@ def test_signal_to_one_rank_stops_all_after_the_same_update(make_state: MakeStat
             state = make_state(group=group, max_updates=9)
         interruption = Interruption()
         if group.rank == 1:
-            state.reporter.advance = lambda: setattr(interruption, "signal", 15)  # type: ignore[method-assign]
+            after_each_update(state, lambda: setattr(interruption, "signal", 15))
         with state.reporter.opened(), pytest.raises(Interrupted):
             Trainer(state, interruption).run()
         return state.counters.update, interruption.signal
@@ -167,6 +165,8 @@ def test_signal_during_the_agreement_counts_at_the_next_update(
     interruption = Interruption()
 
     class Asked(ProcessGroup):
+        size = 2
+
         def all_reduce_max(self, number: int) -> int:
             interruption.signal = 15
             return number
@@ -175,37 +175,6 @@ def test_signal_during_the_agreement_counts_at_the_next_update(
     with state.reporter.opened(), pytest.raises(Interrupted):
         Trainer(state, interruption).run()
     assert state.counters.update == 1
-
-
-def test_batches_that_any_of_them_splits_are_counted(
-    make_state: MakeState, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """And told by the first, whose words alone are shown."""
-    first_thread: list[str] = []
-
-    def train(group: ProcessGroup) -> int:
-        if group.is_first:
-            first_thread.append(threading.current_thread().name)
-        with DRAWING:
-            state = make_state(group=group, max_updates=2, log_every=1)
-        if group.rank == 1:
-            runs_out_above(state, 1)
-        with state.reporter.opened():
-            Trainer(state, Interruption()).run()
-        return state.counters.num_split
-
-    first, second = run_ranks(2, train)
-    assert first == second > 0
-    last = (tmp_path / "metrics.jsonl").read_text().splitlines()[-1]
-    assert json.loads(last)["num_split"] == first
-    told = [record.message for record in caplog.records if record.threadName == first_thread[0]]
-    warnings = [message for message in told if "out of memory" in message]
-    assert warnings == [
-        f"by update {update}: out of memory in other processes, at batches that were split and "
-        f"done again: {num} (batches split so far: {so_far}): lower training.batch_tokens, or set "
-        "it to auto"
-        for update, num, so_far in ((1, 1, 1), (2, 1, 2))
-    ]
 
 
 @pytest.mark.parametrize(("asked", "measured"), [(1, True), (0, False)])

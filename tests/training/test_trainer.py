@@ -10,22 +10,21 @@ import pytest
 import torch
 from torch.nn.utils import parameters_to_vector
 
-from nmt.config.experiment import Config
 from nmt.core.batch import Batch, make_batch
 from nmt.core.errors import ConfigError, UserError
 from nmt.nn.decoders.interface import DecoderOutput
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import is_checkpoint, load_checkpoint
-from nmt.training.logs import reporter, timer
-from nmt.training.objective.objective import Losses, Objective
-from nmt.training.optim.checkpoint_averaging import keep_average_if_better
+from nmt.training import trainer
+from nmt.training.finishing import keep_average_if_better
+from nmt.training.logs import reporter, running_metrics
+from nmt.training.objective.cross_entropy import TokenLoss
+from nmt.training.objective.objective import Objective
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.state import TrainingState
-from nmt.training.train import train_to_the_end
 from nmt.training.trainer import Trainer
-from nmt.training.validation import Validation
 
-from .conftest import ListLoader, MakeState, ScriptedValidator, batches
+from .conftest import ListLoader, MakeState, ScriptedValidator, after_each_update, batches
 
 
 @pytest.fixture(autouse=True)
@@ -158,7 +157,7 @@ def test_stops_early(make_state: MakeState, metric: str) -> None:
 
 
 def test_the_loss_decides_between_equal_scores_for_the_best_and_for_patience(
-    make_state: MakeState, caplog: pytest.LogCaptureFixture
+    make_state: MakeState,
 ) -> None:
     """At 100 BLEU from the second validation on, the loss falls until the fourth."""
     losses = [9.0, 8.0, 7.0, 6.0, 6.5, 6.0]
@@ -167,11 +166,6 @@ def test_the_loss_decides_between_equal_scores_for_the_best_and_for_patience(
     assert train(state) == "2 validations in a row without a better bleu"
     assert state.counters.update == 24
     assert load_checkpoint(state.run.checkpoint("best")).metadata["update"] == 16
-    warnings = [line for line in caplog.messages if "cannot get better" in line]
-    assert warnings == [
-        "training.validation.best: bleu is perfect on the validation set and cannot get better, so "
-        "that from now on the loss decides; use a larger validation set, or best: loss"
-    ]
 
 
 def test_the_average_is_what_is_validated_and_kept(make_state: MakeState) -> None:
@@ -197,7 +191,7 @@ def test_the_moving_average_is_that_of_the_weights_after_each_update(
     state = make_state(2, max_updates=7, ema_decay=0.4)
     names = list(dict(state.model.named_parameters()))
     seen = [weights(state)]
-    monkeypatch.setattr(state.reporter, "advance", lambda: seen.append(weights(state)))
+    monkeypatch.setattr(state.running_metrics, "add", lambda *_: seen.append(weights(state)))
     train(state)
     average, *after = seen
     assert len(after) == 7
@@ -254,7 +248,7 @@ def runs_out_above(state: TrainingState, num_sentences: int) -> list[int]:
     tried: list[int] = []
     objective = state.objective
 
-    def small(model: Model, batch: Batch, sampling_probability: float) -> Losses:
+    def small(model: Model, batch: Batch, sampling_probability: float) -> TokenLoss:
         tried.append(batch.num_sentences)
         losses = objective(model, batch, sampling_probability)
         if batch.num_sentences > num_sentences:
@@ -304,47 +298,6 @@ def test_one_sentence_that_does_not_fit(make_state: MakeState) -> None:
         train(state)
 
 
-NO_MEMORY = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes")
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "told"),
-    [
-        (
-            NO_MEMORY,
-            UserError,
-            r"^out of memory in an update, after its batches, .* lower training\.",
-        ),
-        (RuntimeError("a bug"), RuntimeError, "^a bug$"),
-    ],
-)
-def test_a_step_that_runs_out_of_memory(
-    error: Exception,
-    kind: type[Exception],
-    told: str,
-    make_state: MakeState,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def fail() -> None:
-        raise error
-
-    state = make_state(max_updates=1)
-    monkeypatch.setattr(state.optimizer, "step", fail)
-    with state.reporter.opened(), pytest.raises(kind, match=told):
-        train_to_the_end(Config.model_construct(), state, Interruption())
-
-
-def test_a_validation_that_runs_out_of_memory(make_state: MakeState) -> None:
-    class Large(ScriptedValidator):
-        def __call__(self, interruption: Interruption) -> Validation:
-            raise NO_MEMORY
-
-    state = make_state(1, Large([]), max_updates=1)
-    told = "^out of memory, and not in an update: lower decoding.batch_tokens, .* --resume goes on"
-    with state.reporter.opened(), pytest.raises(UserError, match=told):
-        train_to_the_end(Config.model_construct(), state, Interruption())
-
-
 def spoil(state: TrainingState, updates: set[int]) -> None:
     """Make the loss of these updates infinite."""
 
@@ -379,7 +332,7 @@ def test_gives_up_after_so_many_bad_updates_in_a_row(make_state: MakeState, tmp_
 
 def test_saves_now_and_then(make_state: MakeState, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[int] = []
-    monkeypatch.setattr(TrainingState, "save", lambda state: saved.append(state.counters.update))
+    monkeypatch.setattr(trainer, "save_state", lambda state: saved.append(state.counters.update))
     train(make_state(4, max_updates=9, checkpoints={"every": 3}))
     assert saved == [3, 4, 6, 8, 9]
 
@@ -401,7 +354,7 @@ def test_nothing_goes_on_in_the_background_when_it_ends(make_state: MakeState, e
     state = make_state(4, validator, validation={"every": 1, "metrics": ["bleu"]}, **limit)
     interruption = Interruption()
     if end == "signal":
-        state.reporter.advance = lambda: setattr(interruption, "signal", 2)  # type: ignore[method-assign]
+        after_each_update(state, lambda: setattr(interruption, "signal", 2))
     expected = {"signal": Interrupted, "error": IndexError}.get(end)
     with state.reporter.opened(), nullcontext() if expected is None else pytest.raises(expected):
         Trainer(state, interruption).run()
@@ -444,7 +397,7 @@ def test_scheduled_sampling_reaches_the_model(make_state: MakeState) -> None:
     state = make_state(4, max_updates=4, scheduled_sampling=sampling)
     objective = state.objective
 
-    def watched(model: Model, batch: Batch, sampling_probability: float) -> Losses:
+    def watched(model: Model, batch: Batch, sampling_probability: float) -> TokenLoss:
         chances.append(sampling_probability)
         return objective(model, batch, sampling_probability)
 
@@ -468,8 +421,8 @@ def test_time_is_that_of_training_alone(
             takes(100.0)
             return super().__call__(interruption)
 
-    monkeypatch.setattr(timer, "time", SimpleNamespace(perf_counter=lambda: now))
-    monkeypatch.setattr(TrainingState, "save", lambda state: takes(1000.0))
+    monkeypatch.setattr(running_metrics, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(trainer, "save_state", lambda state: takes(1000.0))
     state = make_state(4, Slow([1.0, 2.0]), max_updates=8, log_every=2, checkpoints={"every": 3})
     state.model.decoder.register_forward_hook(lambda *_: takes(1.0))
     train(state)
@@ -485,7 +438,9 @@ def test_the_time_up_to_an_interruption_counts(
     make_state: MakeState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = iter(range(100))
-    monkeypatch.setattr(timer, "time", SimpleNamespace(perf_counter=lambda: float(next(now))))
+    monkeypatch.setattr(
+        running_metrics, "time", SimpleNamespace(perf_counter=lambda: float(next(now)))
+    )
     state = make_state(4, max_updates=9)
     interruption = Interruption()
     state.model.decoder.register_forward_hook(lambda *_: setattr(interruption, "signal", 2))

@@ -14,6 +14,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from nmt.core.console import EscapingFormatter, OnceFilter
 from nmt.core.errors import RunError, UserError
+from nmt.runs.run import RunDirectory
 from nmt.training.logs.metrics_file import MetricsFile, read_curves
 from nmt.visualization.plots import plot_learning_curves
 
@@ -27,47 +28,53 @@ class Reporter:
     Until it is opened, nothing is written, and nothing of what is there is cut off.
 
     Args:
-        metrics: path of `metrics.jsonl`.
-        metrics_end: bytes of it that belong to the past of this training.
-        curves: path of the plot of the learning curves.
-        tensorboard: folder for TensorBoard's files; None for none.
+        run: whose files are written.
+        metrics_end: bytes of its metrics that belong to the past of this training.
         total_updates: how far training can go, for the time left; None where nobody knows. Can be
             read.
         first_update: updates already made.
+        has_tensorboard: write the files of TensorBoard as well.
+        is_silent: print and write nothing, as in all processes but the first.
+
+    Attributes:
+        bar: of progress, to be moved by each update; there while the reporter is open.
     """
+
+    bar: "tqdm[Any]"
 
     def __init__(
         self,
-        metrics: Path,
+        run: RunDirectory,
+        *,
         metrics_end: int,
-        curves: Path,
-        tensorboard: Path | None,
         total_updates: int | None,
         first_update: int,
+        has_tensorboard: bool = False,
+        is_silent: bool = False,
     ) -> None:
-        self._metrics_path = metrics
-        self._metrics_end = metrics_end
-        self._curves = curves
-        self._tensorboard = tensorboard
-        self._make_writer = None if tensorboard is None else _tensorboard_writer()
         self.total_updates = total_updates
+        self._run = run
+        self._metrics_end = metrics_end
         self._first_update = first_update
-        self._can_plot = True
+        self._make_writer = _tensorboard_writer() if has_tensorboard else None
+        self._is_silent = is_silent
+        self._can_plot = not is_silent
         self._drawn_at = -math.inf
         self._writer: Any = None
-        self._on_terminal = sys.stderr.isatty()
+        self._on_terminal = sys.stderr.isatty() and not is_silent
 
     @contextmanager
     def opened(self) -> Iterator[Self]:
         """Open the files of the run and the progress bar; close them at the end."""
-        self._metrics = MetricsFile(self._metrics_path, self._metrics_end)
         with ExitStack() as stack:
-            self._bar = stack.enter_context(self._make_bar())
-            if self._make_writer is not None:
+            if not self._is_silent:
+                self._metrics = MetricsFile(self._run.metrics, self._metrics_end)
+            self.bar = stack.enter_context(self._make_bar())
+            if self._make_writer is not None and not self._is_silent:
                 # What a killed run wrote after the checkpoint is hidden, as it is cut off
                 # metrics.jsonl.
                 self._writer = self._make_writer(
-                    str(self._tensorboard), purge_step=self._first_update + 1
+                    str(self._run.tensorboard), purge_step=self._first_update + 1
                 )
                 stack.callback(self._writer.close)
             if self._on_terminal:
@@ -76,19 +83,17 @@ class Reporter:
 
     @property
     def metrics_end(self) -> int:
-        """Bytes of `metrics.jsonl` so far."""
+        """Bytes of the metrics so far."""
         return self._metrics.end
 
-    def advance(self) -> None:
-        """One update more."""
-        self._bar.update()
-
     def training(self, update: int, values: Mapping[str, float]) -> None:
-        """The training metrics of the last updates."""
+        """Report the training metrics of the last updates."""
+        if self._is_silent:
+            return
         self._metrics.append("train", {"update": update, **values})
         self._scalars("train", update, values)
         speed = f"{values['tokens_per_second']:,.0f} tokens/s"
-        self._bar.set_postfix_str(f"loss {values['loss']:.3f}, {speed}", refresh=False)
+        self.bar.set_postfix_str(f"loss {values['loss']:.3f}, {speed}", refresh=False)
         # Where there is a bar, it says the same all the time.
         logger.log(
             logging.DEBUG if self._on_terminal else logging.INFO,
@@ -99,7 +104,9 @@ class Reporter:
     def validation(
         self, update: int, losses: Mapping[str, float], scores: Mapping[str, float]
     ) -> None:
-        """The figures of a validation: of the loss, and of the translations."""
+        """Report the figures of a validation: of the loss, and of the translations."""
+        if self._is_silent:
+            return
         self._metrics.append("validation", {"update": update, **losses, "scores": dict(scores)})
         self._scalars("validation", update, {**losses, **scores})
 
@@ -114,7 +121,8 @@ class Reporter:
             return
         self._drawn_at = now
         try:
-            plot_learning_curves(read_curves(self._metrics_path), self._curves)
+            curves = read_curves(self._run.metrics)
+            plot_learning_curves(curves, self._run.plots / "learning_curves.png")
         except UserError as error:
             self._can_plot = False
             logger.warning("no learning curves: %s", error)
@@ -133,29 +141,6 @@ class Reporter:
         if self._writer is not None:
             for name, value in values.items():
                 self._writer.add_scalar(f"{group}/{name}", value, update)
-
-
-class SilentReporter(Reporter):
-    """The reporter of all processes but the first: it prints and writes nothing."""
-
-    @contextmanager
-    def opened(self) -> Iterator[Self]:
-        """Open nothing."""
-        yield self
-
-    def advance(self) -> None:
-        """Do nothing."""
-
-    def training(self, update: int, values: Mapping[str, float]) -> None:
-        """Do nothing."""
-
-    def validation(
-        self, update: int, losses: Mapping[str, float], scores: Mapping[str, float]
-    ) -> None:
-        """Do nothing."""
-
-    def draw_curves(self, pause: float = 0.0) -> None:
-        """Do nothing."""
 
 
 def _tensorboard_writer() -> Callable[..., Any]:

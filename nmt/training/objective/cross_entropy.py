@@ -1,7 +1,13 @@
-"""What training makes small: cross-entropy with label smoothing."""
+"""What training makes small: cross-entropy with label smoothing, of logits or in chunks.
 
+``[N V]`` logits, their log-softmax and its gradient are what training takes most memory for, and on
+a CPU a fifth of the time. `chunked_cross_entropy` projects a chunk of rows, takes its loss and its
+gradient while it is in the caches, and keeps only what the gradient is multiplied with.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from jaxtyping import Float, Int
@@ -11,6 +17,10 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from nmt.core.special_tokens import PAD
+from nmt.nn.fused.matmul import WeightGradient, addmm, matmul
+
+_CHUNK: Final = 1 << 25  # bytes of logits at a time: each goes over the gradient of the weight
+_BLOCK: Final = 1 << 19  # of them at a time in float32: so that they stay in the caches of a CPU
 
 
 @dataclass(frozen=True)
@@ -18,7 +28,7 @@ class TokenLoss:
     """Sums over the real tokens of a batch; divide by `Batch.num_target_tokens`.
 
     Attributes:
-        objective: scalar with a gradient: the smoothed loss.
+        objective: scalar with a gradient: the smoothed loss, and what is added to it.
         negative_log_likelihood: scalar without one: the loss without smoothing, in nats, which
             can be compared between runs whatever their smoothing.
         log_probabilities: `[B T]` without one: of each label; 0 where it is PAD.
@@ -30,11 +40,7 @@ class TokenLoss:
 
 
 def label_smoothed_cross_entropy(
-    logits: Float[Tensor, "B T V"],
-    labels: Int[Tensor, "B T"],
-    smoothing: float = 0.0,
-    *,
-    fused: bool = True,
+    logits: Float[Tensor, "B T V"], labels: Int[Tensor, "B T"], smoothing: float = 0.0
 ) -> TokenLoss:
     """Cross-entropy against labels that keep `1 - smoothing` and spread the rest over all of V.
 
@@ -45,49 +51,100 @@ def label_smoothed_cross_entropy(
         logits: scores of all words before the softmax.
         labels: the words that are right; PAD counts nothing.
         smoothing: e.
-        fused: take the gradient by its formula; False leaves it to autograd (half as fast).
     """
-    rows, flat = logits.flatten(0, 1), labels.flatten()
-    compute = _SmoothedCrossEntropy.apply if fused else _plain
-    objective, right = compute(rows, flat, smoothing)
-    right = right.detach()
+    rows, flat = logits.flatten(0, 1).float(), labels.flatten()
+    objective = functional.cross_entropy(
+        rows, flat, ignore_index=PAD, reduction="sum", label_smoothing=smoothing
+    )
+    lost = functional.cross_entropy(rows.detach(), flat, ignore_index=PAD, reduction="none")
+    return TokenLoss(objective, lost.sum(), -lost.view(labels.shape))
+
+
+def chunked_cross_entropy(
+    vectors: Float[Tensor, "B T O"],
+    weight: Float[Tensor, "V O"],
+    bias: Float[Tensor, " V"],
+    labels: Int[Tensor, "B T"],
+    smoothing: float = 0.0,
+) -> TokenLoss:
+    """`label_smoothed_cross_entropy` of ``W o + b``; the logits are never kept.
+
+    The gradients are made with the loss, so that it is only worth it where they are wanted. The
+    products are computed in the precision of `vectors`, all else in float32.
+
+    Args:
+        vectors: o, of the decoder.
+        weight: W of the projection.
+        bias: b of the projection.
+        labels: the words that are right; PAD counts nothing.
+        smoothing: share of the probability spread over all words.
+    """
+    with torch.autocast(vectors.device.type, enabled=False):
+        objective, right = _ChunkedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+            vectors.flatten(0, 1), weight, bias, labels.flatten(), smoothing
+        )
     return TokenLoss(objective, -right.sum(), right.view(labels.shape))
 
 
-def _plain(logits: Tensor, labels: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-    log_probabilities = functional.log_softmax(logits.float(), dim=-1)
-    real = labels != PAD
-    right = log_probabilities.gather(1, labels.unsqueeze(1)).squeeze(1) * real
-    spread = -log_probabilities.mean(dim=-1)[real].sum()
-    return -(1.0 - smoothing) * right.sum() + smoothing * spread, right
+class _ChunkedCrossEntropy(Function):
+    """``-sum_v q(v) (x_v - lse x)`` with ``q = e / V + (1 - e) [v = y]``, gradient ``p - q``.
 
-
-class _SmoothedCrossEntropy(Function):
-    """The same with the gradient ``p(v) - e / V - (1 - e) [v = y]``: one `[N V]` for all terms."""
+    Of the gradient only p and its label are in the large products: what ``e / V`` gives is the same
+    for all words, and so a sum over them times one number.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, logits: Tensor, labels: Tensor, smoothing: float
+        ctx: Any, vectors: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, smoothing: float
     ) -> tuple[Tensor, Tensor]:
-        log_probabilities = functional.log_softmax(logits, dim=-1, dtype=torch.float32)
-        real = (labels != PAD).float()
-        right = log_probabilities.gather(1, labels.unsqueeze(1)).squeeze(1) * real
-        spread = -(log_probabilities.mean(dim=-1) * real).sum()
-        ctx.save_for_backward(log_probabilities, labels, real)
-        ctx.smoothing = smoothing
-        ctx.kind = logits.dtype
+        size, kind = len(weight), vectors.dtype
+        matrix, shift = weight.to(kind), bias.to(kind)
+        real = labels != PAD
+        counted = vectors * real.unsqueeze(1)
+        uniform, sum_weight = smoothing / size, weight.sum(0).float()
+        right = torch.empty(len(labels), device=labels.device)
+        normaliser = torch.empty_like(right)
+        d_vectors = torch.empty_like(vectors)
+        of_weight = WeightGradient(matrix)
+        d_bias = torch.zeros_like(bias, dtype=torch.float32)
+        number = max(1, _CHUNK // (size * vectors.element_size()))
+        for first in range(0, len(labels), number):
+            rows = slice(first, first + number)
+            logits = addmm(shift, vectors[rows], matrix.t())
+            gradient = logits  # in its place
+            for label, block, right_of, normaliser_of in _blocks(
+                (labels[rows].unsqueeze(1), logits, right[rows], normaliser[rows]), size
+            ):
+                p = functional.softmax(block, dim=-1, dtype=torch.float32)
+                # The largest p is at least 1 / V, so that its logarithm is exact.
+                normaliser_of.copy_(block.amax(dim=-1).float() - p.amax(dim=-1).log())
+                right_of.copy_(block.gather(1, label).squeeze(1) - normaliser_of)
+                p.scatter_(1, label, (right_of.exp() - (1.0 - smoothing)).unsqueeze(1))
+                block.copy_(p)
+            d_vectors[rows] = matmul(gradient, matrix)
+            of_weight.add(gradient, counted[rows])
+            d_bias += real[rows].to(kind) @ gradient
+        right *= real
+        sums = vectors.float() @ sum_weight + bias.sum()  # of all logits of a row
+        spread = ((normaliser - sums / size) * real).sum()
+        d_vectors.sub_((uniform * sum_weight).to(kind)).mul_(real.unsqueeze(1))
+        d_weight = of_weight.total()
+        d_weight.sub_(uniform * counted.sum(0, dtype=torch.float32))
+        d_bias.sub_(uniform * real.sum())
+        ctx.save_for_backward(d_vectors, d_weight.to(weight.dtype), d_bias.to(bias.dtype))
         ctx.mark_non_differentiable(right)
         return -(1.0 - smoothing) * right.sum() + smoothing * spread, right
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        log_probabilities, labels, real = ctx.saved_tensors
-        kept = torch.full_like(real, ctx.smoothing - 1.0).unsqueeze(1)
-        # In place: a fresh `[N V]` costs more than the exponential. Torch refuses a second
-        # backward.
-        gradient = log_probabilities.exp_()
-        gradient.sub_(ctx.smoothing / gradient.shape[1])
-        gradient.scatter_add_(1, labels.unsqueeze(1), kept)
-        gradient.mul_((real * gradients[0]).unsqueeze(1))
-        return gradient.to(ctx.kind), None, None
+        d_vectors, d_weight, d_bias = ctx.saved_tensors
+        scale = gradients[0]
+        # In place, as they are large; torch refuses a second backward.
+        return d_vectors.mul_(scale), d_weight.mul_(scale), d_bias.mul_(scale), None, None
+
+
+def _blocks(tensors: tuple[Tensor, ...], size: int) -> Iterator[tuple[Tensor, ...]]:
+    """The same rows of each, some at a time."""
+    number = max(1, _BLOCK // size)
+    return zip(*(torch.split(tensor, number) for tensor in tensors), strict=True)

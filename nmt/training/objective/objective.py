@@ -14,21 +14,11 @@ from nmt.core.tensor_tree import map_tensors
 from nmt.nn.decoders.interface import DecoderOutput
 from nmt.nn.model import Model
 from nmt.training.objective.attention_loss import AttentionLoss, Reinforce
-from nmt.training.objective.chunked_cross_entropy import chunked_cross_entropy
-from nmt.training.objective.cross_entropy import TokenLoss, label_smoothed_cross_entropy
-
-
-@dataclass(frozen=True)
-class Losses:
-    """Sums over the real tokens of a batch; divide by `Batch.num_target_tokens`.
-
-    Attributes:
-        objective: scalar with a gradient: all that training makes small.
-        negative_log_likelihood: scalar without one: of the words, in nats.
-    """
-
-    objective: Float[Tensor, ""]
-    negative_log_likelihood: Float[Tensor, ""]
+from nmt.training.objective.cross_entropy import (
+    TokenLoss,
+    chunked_cross_entropy,
+    label_smoothed_cross_entropy,
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +39,7 @@ class Objective:
     precision: torch.dtype = torch.float32
     reinforce: Reinforce = field(default_factory=Reinforce)
 
-    def __call__(self, model: Model, batch: Batch, sampling_probability: float = 0.0) -> Losses:
+    def __call__(self, model: Model, batch: Batch, sampling_probability: float = 0.0) -> TokenLoss:
         """Return the losses of a batch that is on the model's device.
 
         Args:
@@ -65,17 +55,17 @@ class Objective:
             decoded = model.decode(batch, sampling_probability)
             logits = model.projection(decoded.vectors) if has_two_passes else None
         words = self._token_loss(model, batch, decoded, logits)
-        objective = words.objective
+        objective, likelihood = words.objective, words.negative_log_likelihood
         terms = [] if self.attention is None else self.attention(batch, decoded.weights)
         if decoded.sampled is not None:
             rewards = words.log_probabilities
             terms.append(self.reinforce(decoded.sampled, rewards, batch.label_mask))
         if terms:
             objective = objective + torch.stack(terms).sum()
-        if logits is None:
-            return Losses(objective, words.negative_log_likelihood)
-        divergence = self.r_drop * symmetric_kl(logits, batch.labels)
-        return Losses(0.5 * objective + divergence, 0.5 * words.negative_log_likelihood)
+        if logits is not None:
+            objective = 0.5 * objective + self.r_drop * symmetric_kl(logits, batch.labels)
+            likelihood = 0.5 * likelihood
+        return TokenLoss(objective, likelihood, words.log_probabilities)
 
     def _token_loss(
         self, model: Model, batch: Batch, decoded: DecoderOutput, logits: Tensor | None

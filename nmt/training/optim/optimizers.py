@@ -1,4 +1,4 @@
-"""Update rules, and the step, which is skipped where the gradient is not finite."""
+"""Update rules, and a step: gradients of all processes summed, clipped, and applied if finite."""
 
 from collections.abc import Collection
 from typing import Annotated, Final
@@ -8,7 +8,12 @@ from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from nmt.distributed.process_group import ProcessGroup
+
 ParameterGroups = list[dict[str, object]]
+
+GRADIENT_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Names of the precisions that gradients may have on the way; float16 has not their range."""
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -140,6 +145,31 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> ParameterGroups:
         {"params": vectors, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
+
+
+def all_reduce_gradients(
+    group: ProcessGroup, model: nn.Module, sums: Tensor, dtype: torch.dtype = torch.float32
+) -> None:
+    """Put the sums over all processes in the place of the gradients of a model, and of `sums`.
+
+    All gradients are one vector on the way, in the order of the parameters, so that the same
+    numbers are added in the same order whenever this is done again. Those of a process that had
+    nothing to compute are zero.
+
+    Args:
+        group: the processes.
+        model: whose parameters have been given gradients, each divided by what it is a mean of.
+        sums: of each process.
+        dtype: precision of the gradients on the way.
+    """
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    vector = torch.cat([gradient.flatten() for gradient in gradients]).to(dtype)
+    group.all_reduce(vector)
+    group.all_reduce(sums)
+    parts = torch.split(vector.float(), [p.numel() for p in parameters])
+    for parameter, part in zip(parameters, parts, strict=True):
+        parameter.grad = part.view_as(parameter)
 
 
 def apply_gradients(optimizer: Optimizer, loss: Tensor, clip_norm: float | None) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nmt.core.errors import UserError
+from nmt.runs.run import RunDirectory
 from nmt.training.logs import reporter as module
 from nmt.training.logs.reporter import Reporter, log_to_file
 
@@ -25,15 +26,8 @@ class Terminal(io.StringIO):
 
 
 def make(folder: Path, **options: Any) -> Reporter:
-    defaults: dict[str, Any] = {
-        "metrics": folder / "metrics.jsonl",
-        "metrics_end": 0,
-        "curves": folder / "plots/curves.png",
-        "tensorboard": None,
-        "total_updates": 4,
-        "first_update": 0,
-    }
-    return Reporter(**{**defaults, **options})
+    defaults: dict[str, Any] = {"metrics_end": 0, "total_updates": 4, "first_update": 0}
+    return Reporter(RunDirectory(folder), **{**defaults, **options})
 
 
 def test_on_a_terminal_a_bar_shows_loss_speed_and_time_left(
@@ -43,8 +37,8 @@ def test_on_a_terminal_a_bar_shows_loss_speed_and_time_left(
     monkeypatch.setattr(sys, "stderr", terminal)
     with make(tmp_path).opened() as reporter:
         reporter.training(1, VALUES)
-        reporter._bar.mininterval = 0.0
-        reporter.advance()
+        reporter.bar.mininterval = 0.0
+        reporter.bar.update()
     shown = terminal.getvalue()
     assert "loss 2.500, 1,234 tokens/s" in shown
     assert "1/4 [00:00<00:0" in shown
@@ -58,7 +52,7 @@ def test_elsewhere_there_is_no_bar_but_a_line(
     caplog.set_level(logging.INFO, "nmt")
     with make(tmp_path).opened() as reporter:
         reporter.training(50, VALUES)
-        reporter.advance()
+        reporter.bar.update()
     assert stderr.getvalue() == ""
     assert caplog.messages == [
         "update 50 (epoch 1): loss 2.5000, 1,234 tokens/s, learning rate 0.001, gradient 0.5"
@@ -84,7 +78,7 @@ def test_curves_are_drawn_once_in_a_while(tmp_path: Path, monkeypatch: pytest.Mo
         reporter.draw_curves(1000.0)
         assert len(drawn) == 1
         reporter.draw_curves()
-    assert drawn == [tmp_path / "plots/curves.png"] * 2
+    assert drawn == [tmp_path / "plots/learning_curves.png"] * 2
 
 
 def test_without_matplotlib_it_says_so_once(
@@ -103,7 +97,7 @@ def test_tensorboard_that_is_missing_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(UserError, match=r"training\.tensorboard: true, but .* extra `tensorboard`"):
-        make(tmp_path, tensorboard=tmp_path / "tensorboard")
+        make(tmp_path, has_tensorboard=True)
 
 
 def test_nothing_is_cut_off_before_it_is_entered(tmp_path: Path) -> None:
@@ -137,7 +131,7 @@ def test_tensorboard_gets_every_figure(tmp_path: Path, monkeypatch: pytest.Monke
         return Writer()
 
     monkeypatch.setattr(module, "_tensorboard_writer", lambda: make_writer)
-    with make(tmp_path, tensorboard=tmp_path / "tensorboard").opened() as reporter:
+    with make(tmp_path, has_tensorboard=True).opened() as reporter:
         reporter.training(10, VALUES)
         reporter.validation(10, {"loss": 3.0}, {"bleu": 7.0})
     assert ("train/loss", 2.5, 10) in written
@@ -146,3 +140,19 @@ def test_tensorboard_gets_every_figure(tmp_path: Path, monkeypatch: pytest.Monke
         ("validation/bleu", 7.0, 10),
         ("closed", 0.0, 0),
     ]
+
+
+def test_a_silent_one_prints_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(module, "_tensorboard_writer", lambda: pytest.fail)
+    caplog.set_level(logging.DEBUG, "nmt")
+    with make(tmp_path, has_tensorboard=True, is_silent=True).opened() as reporter:
+        reporter.bar.update()
+        reporter.training(1, VALUES)
+        reporter.validation(1, {"loss": 3.0}, {"bleu": 7.0})
+        reporter.draw_curves()
+    assert terminal.getvalue() == ""
+    assert caplog.messages == [] and not list(tmp_path.iterdir())

@@ -1,10 +1,19 @@
 import random
 from itertools import product
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
 
-from nmt.training.process_setup import seed_everything, seed_update
+from nmt.training.state import TrainingState, seed_everything
+
+
+def seed_update(seed: int, update: int, rank: int = 0) -> None:
+    place: Any = SimpleNamespace(
+        seed=seed, counters=SimpleNamespace(update=update), group=SimpleNamespace(rank=rank)
+    )
+    TrainingState.seed_update(place)
 
 
 def draw() -> tuple[float, ...]:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from nmt.config.training import TrainingConfig
-from nmt.training.build_state import count_updates
+from nmt.training.new_state import count_updates
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Exponential moving average of the weights, and how a model is lent other weights."""
+"""Averages of the weights, moving and over checkpoints, and how a model is lent other weights."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
 import torch
@@ -57,3 +57,25 @@ class ExponentialMovingAverage:
         assert tensors.keys() == self._average.keys()
         for name, average in self._average.items():
             average.copy_(tensors[name])
+
+
+def average_weights(checkpoints: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the mean of each tensor over checkpoints of a model (Junczys-Dowmunt 2016, section 3).
+
+    Summed in float64, read one checkpoint at a time; tensors of integers come from the last one.
+    """
+    sums: dict[str, Tensor] = {}
+    last: Mapping[str, Tensor] = {}
+    count = 0
+    for last in checkpoints:
+        assert not sums or sums.keys() == last.keys()
+        for name, tensor in last.items():
+            sums[name] = sums[name] + tensor.double() if name in sums else tensor.double()
+        count += 1
+    assert count > 0
+    return {
+        name: (total / count).to(last[name].dtype)
+        if torch.is_floating_point(last[name])
+        else last[name]
+        for name, total in sums.items()
+    }

@@ -17,9 +17,8 @@ from nmt.config.file import load_config
 from nmt.inference.translator import Translator
 from nmt.runs.checkpoint import load_checkpoint
 from nmt.runs.run import BEST, RunDirectory
-from nmt.training.build_state import build_state
-from nmt.training.build_validator import describe_validation
 from nmt.training.logs import reporter
+from nmt.training.new_state import build_state
 from nmt.training.prepare_data import prepare_data
 from nmt.training.signals import Interruption
 
@@ -100,7 +99,7 @@ def _in_folder(folder: Path) -> Iterator[None]:
 def validated(config: Config) -> list[str]:
     """Return what validation translates the validation set to, with the best weights."""
     run = RunDirectory(Path("run"))
-    state = build_state(config, run, prepare_data(config, run, is_begun=True), checkpoint=None)
+    state = build_state(config, run, prepare_data(config, run, is_begun=True))
     state.model.load_state_dict(load_checkpoint(run.checkpoint(BEST)).tensors["model"])
     assert state.validator is not None
     return [sample.translation for sample in state.validator(Interruption()).samples]
@@ -131,23 +130,3 @@ def test_a_quick_search_keeps_all_other_options() -> None:
     texts = validated(load_config("run.yaml", overrides))
     assert texts == translated({"replace_unknown": True, "beam_size": 1})
     assert any("valid" in text for text in texts), "names are copied"
-
-
-@pytest.mark.parametrize(
-    ("decoding", "beam_size", "told"),
-    [
-        ({"replace_unknown": True}, 1, "decoding.beam_size: 5 -> 1"),
-        ({"beam_size": 1, "length_penalty": "none"}, 1, None),
-        ({"mbr": "chrf", "beam_size": 40}, 40, "decoding.mbr: 'chrf' -> 'none'"),
-        ({"mbr": "chrf", "search": "sampling"}, None, None),
-    ],
-)
-def test_a_quicker_search_is_announced(
-    decoding: dict[str, Any], beam_size: int | None, told: str | None
-) -> None:
-    validation = {"validation": {"beam_size": beam_size}}
-    config = load_config("run.yaml", options={"decoding": decoding, "training": validation})
-    start = (
-        "validation uses a quicker search than `nmt translate` (training.validation.beam_size): "
-    )
-    assert describe_validation(config) == (told and start + told)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from nmt.training.optim.ema import ExponentialMovingAverage
+from nmt.training.optim.averaging import ExponentialMovingAverage, average_weights
 
 
 def make(value: float) -> nn.Linear:
@@ -55,3 +55,18 @@ def test_a_restored_one_is_the_same() -> None:
     other = ExponentialMovingAverage(model, decay=0.5)
     other.restore({name: tensor.clone() for name, tensor in average.tensors().items()})
     assert torch.equal(other.tensors()["weight"], average.tensors()["weight"])
+
+
+def test_checkpoints_are_averaged_by_hand() -> None:
+    average = average_weights(
+        {"a": torch.tensor([value, 2 * value]), "count": torch.tensor(int(value))}
+        for value in (1.0, 2.0, 6.0)
+    )
+    torch.testing.assert_close(average["a"], torch.tensor([3.0, 6.0]))
+    assert average["count"] == torch.tensor(6)
+    assert average["a"].dtype == torch.float32
+
+
+def test_the_average_of_one_is_itself() -> None:
+    weights = {"a": torch.randn(5)}
+    assert torch.equal(average_weights([weights, weights, weights])["a"], weights["a"])

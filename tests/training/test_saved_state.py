@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from nmt.runs.checkpoint import load_checkpoint
-from nmt.training.logs import reporter, timer
+from nmt.training.logs import reporter, running_metrics
+from nmt.training.saved_state import save_state
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.state import TrainingState
 from nmt.training.trainer import Trainer
 
-from .conftest import MakeState, ScriptedValidator
+from .conftest import MakeState, ScriptedValidator, after_each_update
 
 # The best comes second; then two plateaus of one validation each, and the end after three.
 BLEU = [5.0, 6.0, 5.5, 5.2, 5.1, 9.0]
@@ -40,7 +41,7 @@ def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Have the clock say what is in this list, to which each update adds one second."""
     seconds = [0.0]
-    monkeypatch.setattr(timer, "time", SimpleNamespace(perf_counter=lambda: seconds[0]))
+    monkeypatch.setattr(running_metrics, "time", SimpleNamespace(perf_counter=lambda: seconds[0]))
     return seconds
 
 
@@ -57,17 +58,15 @@ def train(
 ) -> str:
     """Train to the end, or up to an update after which somebody asks for an end."""
     interruption = Interruption()
-    advance = state.reporter.advance
 
-    def advances() -> None:
-        advance()
+    def pass_time() -> None:
         seconds[0] += 1.0
         if state.counters.update == stop_at:
             if is_killed:
                 raise Killed
             interruption.signal = 2
 
-    state.reporter.advance = advances  # type: ignore[method-assign]
+    after_each_update(state, pass_time)
     with state.reporter.opened():
         try:
             reason = Trainer(state, interruption).run()
@@ -75,7 +74,7 @@ def train(
             reason = "interrupted"
         except Killed:
             return "killed"
-        state.save()
+        save_state(state)
     return reason
 
 
