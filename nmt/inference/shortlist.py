@@ -11,12 +11,7 @@ from torch import Tensor
 from nmt.core.errors import RunError
 from nmt.core.special_tokens import PAD, SPECIAL_SYMBOLS
 from nmt.nn.decoders.interface import AllowedTokens
-from nmt.runs.checkpoint import (
-    find_misfit,
-    find_not_finite,
-    load_checkpoint,
-    save_checkpoint,
-)
+from nmt.runs.checkpoint import find_misfit, find_not_finite, load_checkpoint, save_checkpoint
 from nmt.runs.run import RunDirectory
 from nmt.search.request import Constraints, VocabularySubset
 from nmt.text.reader import SourceReader, Tokens
