@@ -76,33 +76,6 @@ def train_lexicon(
     return Lexicon(*best, _most_frequent(blocks(), target_size))
 
 
-def make_lexicon(
-    entries: Iterable[tuple[int, int, float]],
-    blocks: Iterable[Block],
-    source_size: int,
-    target_size: int,
-    *,
-    num_candidates: int = 64,
-) -> Lexicon:
-    """The table of these `(source token, target token, probability)`; of several the highest.
-
-    Args:
-        entries: the table.
-        blocks: the corpus, which says how frequent tokens are.
-        source_size: V of the source.
-        target_size: V of the target.
-        num_candidates: C, that are kept for each source token.
-    """
-    highest: dict[int, float] = {}
-    for source, target, probability in entries:
-        key = source * target_size + target
-        highest[key] = max(probability, highest.get(key, 0.0))
-    keys = np.array(sorted(highest), dtype=np.int64)
-    table = np.array([highest[key] for key in keys], dtype=np.float64)
-    best = _best(keys, table, source_size, target_size, num_candidates)
-    return Lexicon(*best, _most_frequent(blocks, target_size))
-
-
 def _find_pairs(blocks: Callable[[], Iterator[Block]], target_size: int) -> Ids:
     """The pairs that stand together, ascending, as one number each."""
     # What is found is joined with what is as large, so that nothing is sorted often.
