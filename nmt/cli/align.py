@@ -31,7 +31,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from itertools import count, tee
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -54,10 +54,11 @@ from nmt.word_alignment.units import DESCRIPTIONS, AlignmentUnits
 if TYPE_CHECKING:
     from nmt.data.formats.grids import Source
     from nmt.inference.forced_decoding import SentenceAlignment
+    from nmt.inference.length_batching import LineWarnings
     from nmt.inference.translator import Translator
     from nmt.runs.run import Run
+    from nmt.word_alignment.error_rate import AlignmentCounts
     from nmt.word_alignment.from_attention import Weights
-    from nmt.word_alignment.pharaoh import GoldAlignment
 
 _SYMMETRIZATION: Final = "grow-diag-final-and"
 
@@ -109,43 +110,53 @@ def run(arguments: Arguments) -> int:
 def _align(run: "Run", reverse: "Run | None", arguments: Arguments) -> int:
     from nmt.data.formats.lines import read_lines
     from nmt.inference.length_batching import LineWarnings
-    from nmt.word_alignment.error_rate import AlignmentCounts, count_links
+    from nmt.word_alignment.error_rate import AlignmentCounts
 
-    pairs, read_again, reversed_pairs = tee(arguments.read(run.config), 3)
-    translator = _load(run, arguments)
     warnings = LineWarnings()
-    found = translator.align(pairs, warnings)
-    if reverse is not None:
-        turned = ((target, cast(str, source)) for source, target in reversed_pairs)
-        backward = _load(reverse, _of_reverse(arguments)).align(turned)
-        found = _symmetrized(found, backward, arguments)
     counts = AlignmentCounts()
     number = 0
     gold = None if arguments.gold is None else read_lines(arguments.gold)
+    aligned = _aligned(run, reverse, arguments, warnings)
     with _open_writer(arguments) as write:
-        aligned = zip(found, read_again, strict=True)  # pictures need the grids
-        for number, (alignment, (source, _)) in enumerate(aligned, start=1):
+        for number, (source, alignment) in enumerate(aligned, start=1):
             write(alignment)
             if gold is not None:
-                line = next(gold, None)
-                if line is None:
-                    raise _other_lines(arguments, number - 1, "more")
-                links = _parse_gold(line, alignment, f"{arguments.gold}:{number}")
-                counts += count_links(alignment.links, links)
+                counts += _count_links(alignment, next(gold, None), f"{arguments.gold}:{number}")
             if arguments.plot is not None:
                 _draw(alignment, source, arguments.plot / f"{number}.png")
     warnings.sum_up_unknown()
     if arguments.plot is not None:
         print_notice(f"{number:,} heat maps are in {arguments.plot}")
     if gold is not None:
-        if num_more := sum(1 for _ in gold):
-            raise _other_lines(arguments, number + num_more, f"{number:,}")
+        if next(gold, None) is not None:
+            raise DataError(
+                f"{arguments.gold}: has more lines than the {number:,} pairs; it needs a line for "
+                "each pair"
+            )
         print(
             f"alignment error rate {100 * counts.error_rate:.2f}% (precision "
             f"{100 * counts.precision:.2f}%, recall {100 * counts.recall:.2f}%)",
             file=sys.stderr,
         )
     return 0
+
+
+def _aligned(
+    run: "Run", reverse: "Run | None", arguments: Arguments, warnings: "LineWarnings"
+) -> "Iterator[tuple[Source, SentenceAlignment]]":
+    """Yield each source, which is drawn where it is a grid, with the alignment of its pair."""
+    from nmt.inference.length_batching import windows
+
+    translator = _load(run, arguments)
+    backward = None if reverse is None else _load(reverse, _of_reverse(arguments))
+    number = 1
+    for window in windows(arguments.read(run.config), lambda pair: len(pair[0]) + len(pair[1])):
+        found = translator.align(window, warnings)
+        if backward is not None:
+            turned = [(target, cast(str, source)) for source, target in window]
+            found = _symmetrized(found, backward.align(turned), arguments, number)
+        yield from zip((source for source, _ in window), found, strict=True)
+        number += len(window)
 
 
 def _check(arguments: Arguments) -> None:
@@ -164,24 +175,21 @@ def _check(arguments: Arguments) -> None:
         raise UserError("--format npz: is no text; give a file for it (-o FILE.npz)")
 
 
-def _other_lines(arguments: Arguments, num_lines: int, num_pairs: str) -> DataError:
-    return DataError(
-        f"{arguments.gold}: has {num_lines:,} lines, and there are {num_pairs} pairs; it needs a "
-        "line for each pair"
-    )
-
-
-def _parse_gold(line: str, alignment: "SentenceAlignment", where: str) -> "GoldAlignment":
-    """Return the alignment by hand of a pair."""
+def _count_links(alignment: "SentenceAlignment", line: str | None, where: str) -> "AlignmentCounts":
+    """Compare the links of a pair with the line of the file that has those made by hand."""
+    from nmt.word_alignment.error_rate import count_links
     from nmt.word_alignment.pharaoh import parse_pharaoh
 
-    return parse_pharaoh(
+    if line is None:
+        raise DataError(f"{where}: no such line; the file needs a line for each pair")
+    gold = parse_pharaoh(
         line,
         where=where,
         num_source=len(alignment.source_words),
         num_target=len(alignment.target_words),
         hint=f" (units here: {alignment.units}); --alignment-units must be those of the file",
     )
+    return count_links(alignment.links, gold)
 
 
 def _load(run: "Run", arguments: Arguments) -> "Translator":
@@ -211,12 +219,13 @@ def _symmetrized(
     found: "Iterator[SentenceAlignment]",
     backward: "Iterator[SentenceAlignment]",
     arguments: Arguments,
+    first_number: int,
 ) -> "Iterator[SentenceAlignment]":
-    """Yield the alignments with the links of both directions made one."""
+    """Yield alignments, numbered from `first_number`, with the links of both directions."""
     from nmt.word_alignment.symmetrization import SYMMETRIZATIONS
 
     symmetrize = SYMMETRIZATIONS[arguments.symmetrize or _SYMMETRIZATION]
-    for number, (one, two) in enumerate(zip(found, backward, strict=True), start=1):
+    for number, (one, two) in enumerate(zip(found, backward, strict=True), start=first_number):
         sizes = len(one.source_words), len(one.target_words)
         if sizes != (len(two.target_words), len(two.source_words)):
             raise UserError(
@@ -241,13 +250,7 @@ def _open_writer(arguments: Arguments) -> "Iterator[Callable[[SentenceAlignment]
 
 @contextmanager
 def open_arrays(path: Path) -> "Iterator[Callable[[Weights], None]]":
-    """Open a .npz file; yield a function that appends the array of the next line, as float32.
-
-    No array is kept in memory.
-
-    Raises:
-        DataError: the file cannot be written.
-    """
+    """Open a .npz file; yield a function that appends the array of the next line, as float32."""
     import numpy as np
 
     numbers = count(1)

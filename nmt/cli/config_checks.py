@@ -1,4 +1,4 @@
-"""A configuration that is checked before the work: files, device, options without effect."""
+"""A configuration that is checked before the work: files, schedule, options without effect."""
 
 import logging
 import os

@@ -17,7 +17,7 @@ examples:
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby, islice, tee
+from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -40,6 +40,8 @@ from nmt.core.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from nmt.config.experiment import Config
     from nmt.data.formats.grids import Source
+    from nmt.inference.forced_decoding import SentenceScore
+    from nmt.inference.translator import Translator
 
 _OF_SCORES: Final = ("length_penalty", "coverage_penalty", "max_source_length", "batch_tokens")
 """Options of `decoding` that affect the score of a given translation."""
@@ -84,11 +86,9 @@ def run(arguments: Arguments) -> int:
     _check(run.config, arguments)
     read = [arguments.source, arguments.n_best]
     check_files({"-o": arguments.output}, read, run, arguments.ensemble)
-    pairs, candidates = tee(_read_pairs(run.config, arguments))
     translator = load_translator(run, arguments, searches=False)
     scoring = translator.runner.search.scoring
-    scores = translator.score((source, candidate.text) for source, candidate in pairs)
-    scored = zip((candidate for _, candidate in candidates), scores, strict=True)
+    scored = _score(_read_pairs(run.config, arguments), translator)
     with open_output(arguments.output) as output:
         for line, group in groupby(scored, key=lambda item: item[0].line):
             rows = []
@@ -100,6 +100,18 @@ def run(arguments: Arguments) -> int:
             for rank, text, log_probability in rows:
                 output.write(f"{line} ||| {text} ||| {rank:.6f} ||| {log_probability:.6f}\n")
     return 0
+
+
+def _score(
+    pairs: "Iterator[tuple[Source, Candidate]]", translator: "Translator"
+) -> "Iterator[tuple[Candidate, SentenceScore]]":
+    """Yield the translations with their scores."""
+    from nmt.inference.length_batching import LineWarnings, windows
+
+    warnings = LineWarnings()
+    for window in windows(pairs, lambda pair: len(pair[0]) + len(pair[1].text)):
+        scores = translator.score([(source, found.text) for source, found in window], warnings)
+        yield from zip((candidate for _, candidate in window), scores, strict=True)
 
 
 def _check(config: "Config", arguments: Arguments) -> None:

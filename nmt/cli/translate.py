@@ -99,7 +99,8 @@ class Arguments(SearchArguments, RunArguments):
     )
     resume: bool = flag(
         "continue an output (-o) that was broken off, by a kill or a power cut, say: the whole is "
-        "what it would have been; the input must be files that are as they were"
+        "what it would have been; the input must be files that are as they were, and the output "
+        "must not be compressed"
     )
     alignments: Path | None = path(
         "write which word comes from which, by attention: pairs i-j of source and target word, "

@@ -131,7 +131,7 @@ class RunDirectory:
         try:
             if not lock(folder):
                 raise RunError(
-                    f"{self.path}: another process trains in this folder; wait for it, or end it"
+                    f"{self.path}: another process works in this folder; wait for it, or end it"
                 )
             yield
         finally:

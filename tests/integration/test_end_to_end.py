@@ -539,16 +539,18 @@ def test_align_as_json_and_as_pictures(nmt: Any, tmp_path: Path) -> None:
     assert outcome.err == f"2 heat maps are in {tmp_path / 'plots'}\n"
 
 
-@pytest.mark.parametrize("num_lines", [19, 21])
+@pytest.mark.parametrize(
+    ("num_lines", "problem"), [(19, "gold:20: no such line"), (21, "more lines than the 20 pairs")]
+)
 def test_gold_alignments_must_be_as_many_as_the_pairs(
-    num_lines: int, nmt: Any, tmp_path: Path
+    num_lines: int, problem: str, nmt: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "gold").write_text("0-0\n" * num_lines)
     outcome = nmt(
         *("align", "runs/tiny", "--source", "test.en", "--target", "test.de"),
         *("--gold", tmp_path / "gold", "-o", tmp_path / "out"),
     )
-    outcome.assert_refused("gold", f"has {num_lines} lines", "a line for each pair")
+    outcome.assert_refused(problem, "needs a line for each pair")
 
 
 def test_check_tells_sizes_and_touches_nothing(nmt: Any, snapshot: Any) -> None:

@@ -616,9 +616,9 @@ def test_of_a_run_that_another_process_trains_in_nothing_is_touched(
     before = snapshot(run.path)
     with RunDirectory(run.path).held():
         assert run.train(*options, "training.max_updates=2") == 2
-        with pytest.raises(RunError, match="another process trains in this folder"):
+        with pytest.raises(RunError, match="another process works in this folder"):
             training.train(load_config(run.path / "config.yaml"), resume=True)
-    assert f"{run.path}: another process trains in this folder" in capsys.readouterr().err
+    assert f"{run.path}: another process works in this folder" in capsys.readouterr().err
     assert snapshot(run.path) == before
 
 
@@ -629,7 +629,7 @@ def test_what_another_process_prepares_for_the_same_new_run_stays(
     (run.path / ".preparing-x").mkdir(parents=True)
     with RunDirectory(run.path).held():
         assert run.train("training.max_updates=1") == 2
-    assert f"{run.path}: another process trains in this folder" in capsys.readouterr().err
+    assert f"{run.path}: another process works in this folder" in capsys.readouterr().err
     assert (run.path / ".preparing-x").exists()
     assert run.train("training.max_updates=1") == 0, "that process was killed"
     assert not (run.path / ".preparing-x").exists()
@@ -649,4 +649,4 @@ def test_while_a_run_is_prepared_it_is_held(
     monkeypatch.setattr(new_run, "prepare_aside", prepares)
     assert run.train("training.max_updates=1") == 0
     assert codes == [2]
-    assert f"{run.path}: another process trains in this folder" in capsys.readouterr().err
+    assert f"{run.path}: another process works in this folder" in capsys.readouterr().err

@@ -177,7 +177,7 @@ class TestOpen:
 def test_one_process_at_a_time_trains_in_a_run(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     with run.held():
-        error = "another process trains in this folder; wait for it, or end it"
+        error = "another process works in this folder; wait for it, or end it"
         with pytest.raises(RunError, match=error), RunDirectory(tmp_path).held():
             pass
     with run.held():
