@@ -1,4 +1,4 @@
-"""A pool of worker processes on this machine that share one tool.
+"""A pool of worker processes on this machine that share one tool, and results of other processes.
 
 Imports no torch, which each worker would have to load: encoding needs none.
 """
@@ -21,6 +21,10 @@ from typing import Any, Final, Generic, Self, TypeVar
 from nmt.core.errors import TransientError, UserError
 
 T = TypeVar("T")
+Tool = TypeVar("Tool")
+Result = TypeVar("Result")
+
+_PATIENCE: Final = 5.0  # seconds that a process may take to end by itself
 
 
 @dataclass(frozen=True)
@@ -85,12 +89,6 @@ class ItemsBeforeError(Generic[T]):
         """Raise the error that ended the items, if one did."""
         if self._error is not None:
             raise self._error
-
-
-Tool = TypeVar("Tool")
-Result = TypeVar("Result")
-
-_PATIENCE: Final = 5.0  # seconds that a process may take to end by itself
 
 
 @dataclass(frozen=True)
