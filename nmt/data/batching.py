@@ -107,7 +107,7 @@ class BatchSampler:
         """The batches of an epoch.
 
         Pairs are numbered through the corpora: those of the second follow the last of the first.
-        To make them takes 8 bytes a pair of the epoch besides the lengths, and a few megabytes; to
+        To make them takes 12 bytes a pair of the epoch besides the lengths, and a few megabytes; to
         keep them 4 a pair and 8 a batch.
 
         Args:
@@ -121,7 +121,8 @@ class BatchSampler:
         factor = int(rng.integers(2 ** (_PAIR_BITS - 1))) * 2 + 1
         self._make_keys(keys, lengths, factor, rng)
         keys.sort()
-        pairs = _take_pairs(keys, pow(factor, -1, 2**_PAIR_BITS))
+        pairs = keys.astype(np.uint32)
+        pairs *= np.uint32(pow(factor, -1, 2**_PAIR_BITS))
         cuts = self._cuts(pairs, lengths, rng.random())
         order = np.arange(len(cuts) - 1, dtype=np.uintc)
         rng.shuffle(order)
@@ -272,14 +273,3 @@ UNSHARDED: Final = Shard()
 
 def _longest(lengths: NDArray[np.integer[Any]]) -> int:
     return min(int(lengths.max(initial=0)), _LONGEST_KEY)
-
-
-def _take_pairs(keys: NDArray[np.uint64], inverse: int) -> NDArray[np.uint32]:
-    """The pairs in keys, `[P]`, in the memory of the keys, of which the rest is given back."""
-    count = len(keys)
-    pairs = keys.view(np.uint32)
-    for block in blocks(count, _BLOCK):  # what is written over has been read before
-        pairs[block] = keys[block].astype(np.uint32) * np.uint32(inverse)
-    del pairs  # no view may be left of what is given back
-    keys.resize(-(-count // 2), refcheck=False)
-    return keys.view(np.uint32)[:count]

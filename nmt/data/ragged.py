@@ -7,7 +7,7 @@ from io import SEEK_END
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, Final
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -15,7 +15,6 @@ from numpy.typing import DTypeLike, NDArray
 from nmt.system.files import open_regular
 
 _OFFSET_DTYPE = np.dtype("<i8")
-_BLOCK: Final = 2**14  # rows
 
 
 @dataclass(frozen=True)
@@ -147,19 +146,11 @@ def open_ragged(folder: Path, name: str, dtype: DTypeLike) -> RaggedArray:
 
 def compact_lengths(parts: Sequence[RaggedArray]) -> NDArray[np.unsignedinteger[Any]]:
     """Lengths of the rows of all the parts, `[N]`, in the smallest type that holds them."""
-    longest = max((int(lengths.max()) for lengths in _lengths_by_block(parts)), default=0)
-    compact = np.empty(sum(map(len, parts)), np.min_scalar_type(longest))
-    end = 0
-    for lengths in _lengths_by_block(parts):
-        compact[end : end + len(lengths)] = lengths
-        end += len(lengths)
-    return compact
-
-
-def _lengths_by_block(parts: Sequence[RaggedArray]) -> Iterator[NDArray[np.int64]]:
-    for part in parts:
-        for rows in blocks(len(part), _BLOCK):
-            yield np.diff(part.offsets[rows.start : rows.stop + 1])
+    lengths = (part.lengths for part in parts)
+    # One part after the other, as each takes 8 bytes a row meanwhile.
+    return np.concatenate(
+        [each.astype(np.min_scalar_type(each.max(initial=0))) for each in lengths]
+    )
 
 
 def blocks(number: int, size: int) -> Iterator[slice]:
