@@ -11,13 +11,11 @@ from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.ragged import RaggedArray
 from nmt.word_alignment.ibm1 import Block, Ids, Lexicon, train_lexicon
 
-ITERATIONS: Final = 5
-"""Of the learning, where nothing else is said."""
 _MOST_PAIRS: Final = 100  # sentence pairs of a block, whose pairs of tokens are in memory
 
 
 def learn_lexicon(
-    corpora: Sequence[EncodedCorpus], tokenizers: Tokenizers, iterations: int = ITERATIONS
+    corpora: Sequence[EncodedCorpus], tokenizers: Tokenizers, iterations: int = 5
 ) -> Lexicon:
     """Return the lexicon of encoded corpora, by IBM model 1."""
     return train_lexicon(partial(_blocks, corpora), *tokenizers.sizes, iterations=iterations)
