@@ -65,7 +65,7 @@ class FusedBahdanau(Function):
         cell, attention = kinds.start(len(words), state, *memory)
         joint = JointProjection(joint_weight, len(bias), bias)
         for t, word in enumerate(words):
-            query, hidden = joint(cell.hidden(t))
+            query, hidden = joint(cell.hidden[t])
             context = attention.step(t, query)
             cell.step(t, addmm(word, context, context_weight.t()), hidden)
         save_tapes(ctx, cell, attention, joint_weight, context_weight)
@@ -94,7 +94,7 @@ class FusedBahdanau(Function):
             # d h_{t-1} += d q_t W + d u_t U
             joint.backward(d_both[t], d_query, d_state[:, : cell.size])
         # d [W; U] = sum_t [d q_t; d u_t]^T h_{t-1}
-        d_joint_weight = weight_gradient(d_both, cell.states[:-1, :, : cell.size])
+        d_joint_weight = weight_gradient(d_both, cell.hidden[:-1])
         # d C = sum_t d x_t^T c_t
         d_context_weight = weight_gradient(d_inputs, attention.contexts)
         # d b = sum_t d u_t

@@ -64,8 +64,8 @@ class FusedConditional(Function):
         cell, attention = kinds.start(len(words), state, *memory, cell_steps=2)
         joint = JointProjection(joint_weight, len(second_bias), second_bias)
         for t, word in enumerate(words):
-            cell.step(2 * t, word, addmm(first_bias, cell.hidden(2 * t), first_weight.t()))
-            query, hidden = joint(cell.hidden(2 * t + 1))
+            cell.step(2 * t, word, addmm(first_bias, cell.hidden[2 * t], first_weight.t()))
+            query, hidden = joint(cell.hidden[2 * t + 1])
             context = attention.step(t, query)
             cell.step(2 * t + 1, addmm(context_bias, context, context_weight.t()), hidden)
         save_tapes(ctx, cell, attention, joint_weight, first_weight, context_weight)
@@ -99,9 +99,9 @@ class FusedConditional(Function):
             # d h_{t-1} += d u'_t U'
             addmm_(d_state[:, :size], d_first_hidden[t], first_weight)
         # d [W; U] = sum_t [d q_t; d u_t]^T h'_t
-        d_joint_weight = weight_gradient(d_both, cell.states[1:-1:2, :, :size])
+        d_joint_weight = weight_gradient(d_both, cell.hidden[1:-1:2])
         # d U' = sum_t d u'_t^T h_{t-1}, d b' = sum_t d u'_t
-        d_first_weight = weight_gradient(d_first_hidden, cell.states[0:-1:2, :, :size])
+        d_first_weight = weight_gradient(d_first_hidden, cell.hidden[0:-1:2])
         d_first_bias = d_first_hidden.sum((0, 1))
         # d C = sum_t d x_t^T c_t, d b_c = sum_t d x_t
         d_context_weight = weight_gradient(d_inputs, attention.contexts)

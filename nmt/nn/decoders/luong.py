@@ -112,10 +112,10 @@ class FusedLuong(Function):
         joint = JointProjection(joint_weight, len(bias), bias)
         vectors = words.new_empty(len(words) + 1, *input_feed.shape)
         vectors[0] = input_feed
-        gates = addmm(bias, cell.hidden(0), joint.gates_weight.t())
+        gates = addmm(bias, cell.hidden[0], joint.gates_weight.t())
         for t, word in enumerate(words):
             cell.step(t, addmm(word, vectors[t], feed_weight.t()), gates)
-            hidden = cell.hidden(t + 1)
+            hidden = cell.hidden[t + 1]
             query, gates = joint(hidden)
             together = torch.cat([attention.step(t, query), hidden], dim=1)
             torch.tanh(addmm(combine_bias, together, combine_weight.t()), out=vectors[t + 1])
@@ -159,10 +159,9 @@ class FusedLuong(Function):
         # d h_0 += d u_1 U
         addmm_(d_state[:, :size], d_hidden[0], joint.gates_weight)
         # d [W; U] = sum_t [d q_t; d u_{t+1}]^T h_t, where d q_0 = 0 and d u_{T+1} = 0
-        hidden = cell.states[..., :size]
-        d_joint_weight = weight_gradient(d_both, hidden)
+        d_joint_weight = weight_gradient(d_both, cell.hidden)
         # d W_c = sum_t d l_t^T [c_t; h_t]
-        together = torch.cat([attention.contexts, hidden[1:]], dim=2)
+        together = torch.cat([attention.contexts, cell.hidden[1:]], dim=2)
         d_combine_weight = weight_gradient(d_combined, together)
         # d F = sum_t d x_t^T o_{t-1}
         d_feed_weight = weight_gradient(d_inputs, vectors[:-1])

@@ -141,6 +141,7 @@ class CellTape(ABC):
     def __init__(self, states: Float[Tensor, "T1 B Z"], *saved: Float[Tensor, "T B _"]) -> None:
         self.states = states
         self.size = states.shape[2] // self.state_width
+        self.hidden = states[..., : self.size]  # what gates and queries read of the states
         self._saved = saved
         self._block_start = len(states)
         self._block: tuple[Tensor, ...] = ()
@@ -198,10 +199,6 @@ class CellTape(ABC):
             self._block = self._factors_of(slice(self._block_start, t + 1))
         return tuple(factor[t - self._block_start] for factor in self._block)
 
-    def hidden(self, t: int) -> Hidden:
-        """Return what the gates read of the state before step t."""
-        return self.states[t, :, : self.size]
-
 
 def _unroll_fused(cell: Cell, projected: Tensor, state: Tensor, mask: Tensor | None) -> Tensor:
     """Run a cell as one autograd node: the fast path of `Cell.unroll` (docs/fused.md).
@@ -230,7 +227,7 @@ class _FusedUnroll(Function):
         transposed = weight.t()
         for t, step in enumerate(steps):
             # u = h U^T + b
-            after = cell.step(t, step, addmm(bias, cell.hidden(t), transposed))
+            after = cell.step(t, step, addmm(bias, cell.hidden[t], transposed))
             if real is not None:
                 # s' = s + m * (cell(s) - s)
                 torch.lerp(cell.states[t], after, real[t], out=after)
@@ -258,5 +255,5 @@ class _FusedUnroll(Function):
             # d h += d u U
             addmm_(d_state[:, : cell.size], d_hidden[t], weight)
         # d U = sum_t d u_t^T h_{t-1}, d b = sum_t d u_t
-        d_weight = weight_gradient(d_hidden, cell.states[:-1, :, : cell.size])
+        d_weight = weight_gradient(d_hidden, cell.hidden[:-1])
         return None, d_inputs, d_state, d_weight, d_hidden.sum((0, 1)), None
