@@ -35,7 +35,7 @@ def probe_batch_tokens(
     precision: torch.dtype,
     num_processes: int = 1,
 ) -> int:
-    """As many tokens as fit in memory, up to 25,000 and to a hundredth of an epoch.
+    """Return as many tokens as fit in memory, up to 25,000 and to a hundredth of an epoch.
 
     Three updates are made with a model that is thrown away, on sentences for each of whose tokens
     memory grows by the most (see `_fullest_pair`).
@@ -82,7 +82,7 @@ def _no_room_for(length: int) -> str:
 
 
 def fitting_tokens(update: Callable[[int], None], length: int, device: torch.device) -> int:
-    """How many tokens there is memory for.
+    """Return how many tokens there is memory for.
 
     Args:
         update: makes one with so many sentences.
@@ -116,7 +116,7 @@ def _updater(
     device: torch.device,
     precision: torch.dtype,
 ) -> Callable[[int], None]:
-    """Makes updates with so many copies of a pair."""
+    """Return what makes an update with so many copies of a pair."""
     model = build_model(config.model, *tokenizers.sizes).to(device)
     optimizer = OPTIMIZERS.create(config.training.optimizer, model)
     objective = build_objective(config.training, precision)
@@ -133,7 +133,7 @@ def _updater(
 
 
 def _fullest_pair(corpora: Sequence[EncodedCorpus]) -> tuple[Tokens, Tokens]:
-    """Sentences so long that no batch of the corpora takes more memory for each of its tokens.
+    """Return a pair so long that no batch of the corpora takes more memory for each of its tokens.
 
     Of S and T tokens, padding counted, a pair takes a S + b T + c S T, and in a batch it counts as
     max(S, T). So a token takes no more than a + b + c min(S, T).

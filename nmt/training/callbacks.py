@@ -153,7 +153,7 @@ def _report(state: TrainingState, validation: Validation, improved: bool, second
 
 
 def _limits(state: TrainingState) -> str:
-    """How far training can go: `, 20 epochs of 59 updates`."""
+    """Return how far training can go: `, 20 epochs of 59 updates`."""
     config, num_batches = state.config, state.counters.first_epoch_batches
     limits = ""
     if config.max_epochs is not None:
@@ -177,7 +177,7 @@ def _epoch(state: TrainingState) -> str:
 
 
 def _training_time(state: TrainingState) -> str:
-    """What has passed and what may be left, without validations and saves."""
+    """Return the time that has passed and what may be left, without validations and saves."""
     counters, total = state.counters, state.reporter.total_updates
     passed = f"trained for {format_duration(counters.seconds)}"
     if total is None or counters.update == 0:

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 def finish(
     config: Config, state: TrainingState, reason: str, interruption: Interruption
 ) -> Sequence[Score]:
-    """Average, score the test set, and note that the run is finished; the test scores.
+    """Average, score the test set, and note that the run is finished; return the test scores.
 
     Raises `Interrupted` where an end is asked for in the meantime; resuming does this part again.
     """
@@ -105,7 +105,7 @@ def score_test_set(
 
 
 def describe_result(state: TrainingState) -> str:
-    """Where the model is, and how to use it."""
+    """Return where the model is, and how to use it."""
     path, best = state.run.path, state.best
     model = f"the best model ({best})"
     if best.best is None:

@@ -129,7 +129,7 @@ def _new_counters(config: Config) -> Counters:
 
 
 def count_updates(config: TrainingConfig, batches_per_epoch: int) -> int | None:
-    """How many updates training can have, by its limits; None where there are none.
+    """Return how many updates training can have, by its limits; None where there are none.
 
     Args:
         config: holds the limits.

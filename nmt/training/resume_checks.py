@@ -122,7 +122,7 @@ def require_best(run: RunDirectory, best: MetricTracker) -> None:
 
 
 def data_identity(config: Config, tokenizers: Tokenizers, loader: DataLoader) -> DataIdentity:
-    """What the updates of a run are made of, and validated on, as a checkpoint remembers it.
+    """Return what the updates of a run are made of, and validated on, for its checkpoint.
 
     Raises:
         DataError: a file of the validation set cannot be read.

@@ -107,15 +107,15 @@ class TrainingState:
     counters: Counters
 
     def evaluation_weights(self) -> AbstractContextManager[None]:
-        """Inside, the model holds the weights that are validated and kept."""
+        """Lend the model the weights that are validated and kept, inside the `with`."""
         return nullcontext() if self.ema is None else self.ema.average_parameters()
 
     def learning_rate(self) -> float:
-        """Of the present update."""
+        """Return the learning rate of the present update."""
         return self.base_learning_rate * self.schedule.factor(self.counters.update)
 
     def sampling_probability(self) -> float:
-        """The chance that the decoder is fed its own words, at the present update."""
+        """Return the chance that the decoder is fed its own words, at the present update."""
         sampling = self.config.scheduled_sampling
         if sampling is None:
             return 0.0
@@ -135,7 +135,7 @@ class TrainingState:
         seed_everything(int(words[0]))
 
     def reason_to_stop(self) -> str | None:
-        """Why training is over, in words; None while it is not."""
+        """Return why training is over, in words; None while it is not."""
         config, counters = self.config, self.counters
         if config.max_updates is not None and counters.update >= config.max_updates:
             return f"max_updates ({config.max_updates:,}) reached"
@@ -156,5 +156,5 @@ def seed_everything(seed: int) -> None:
 
 
 def no_sentences(epoch: int) -> ConfigError:
-    """The error of an epoch for which no corpus gives a pair."""
+    """Return the error of an epoch for which no corpus gives a pair."""
     return ConfigError(f"data.train: epoch {epoch} has no sentences: give a corpus a larger weight")

@@ -101,7 +101,7 @@ class Trainer:
         return sums
 
     def _first_too_large(self, batches: list[Batch], num_tokens: int, sums: Tensor) -> int | None:
-        """Make the gradients, up to a batch that runs out of memory, if any does; which."""
+        """Add up gradients; return the index of the first batch that runs out of memory, if any."""
         probability = self._state.sampling_probability()
         for index, batch in enumerate(batches):
             try:
@@ -233,5 +233,5 @@ class Trainer:
 
 
 def _num_cells(batch: Batch) -> int:
-    """What `training.batch_tokens` is a limit of: of the larger side, padding counted."""
+    """Return what `training.batch_tokens` limits: tokens of the larger side, padding counted."""
     return batch.num_sentences * max(batch.source.shape[1], batch.labels.shape[1])

@@ -65,7 +65,7 @@ class Validation:
         return {"loss": self.loss, **self.as_dict()}[name]
 
     def as_dict(self) -> dict[str, float]:
-        """The scores by their names."""
+        """Return the scores by their names."""
         return {score.name: score.value for score in self.scores}
 
     def __str__(self) -> str:
@@ -170,7 +170,7 @@ def build_validator(
 def translate_lines(
     translator: Translator, lines: Sequence[Source], interruption: Interruption
 ) -> list[str]:
-    """The best translation of each line; raises `Interrupted` soon after an end is asked for."""
+    """Return the best translation of each line; raise `Interrupted` soon after an end is asked."""
 
     def check(num_done: int) -> None:
         interruption.check()
