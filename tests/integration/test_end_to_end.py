@@ -352,7 +352,7 @@ def test_the_best_penalties_are_written_where_they_are_significantly_better(
 
     Stub.higher_is_better = higher_is_better
     load = Translator.from_run
-    monkeypatch.setattr(METRICS, "get", lambda name: Stub)
+    monkeypatch.setitem(METRICS.classes, "bleu", Stub)
     monkeypatch.setattr(Translator, "translate", translate)
     monkeypatch.setattr(Translator, "from_run", from_run)
     before = load_config(Path("runs/tiny/config.yaml"))
