@@ -233,12 +233,6 @@ def test_a_device_is_refused(option: str, nmt: Any, in_trained: Path) -> None:
     nmt(*arguments, option, "/dev/zero").assert_refused("/dev/zero: is a device")
 
 
-@pytest.mark.parametrize("command", ["train", "check"])
-def test_a_variable_in_a_path_is_refused(command: str, nmt: Any, in_copy: Path) -> None:
-    nmt(command, "tiny.yaml", "run=$HOME/x").assert_refused("run: '$HOME/x': $HOME is not expanded")
-    assert not Path("$HOME").exists()
-
-
 def test_escapes_of_a_stranger_do_not_reach_the_terminal(nmt: Any, in_copy: Path) -> None:
     Path("evil.yaml").write_text('"\\e]0;owned\\x07\\e[2J": 1\n')
     for arguments in (("check", "evil.yaml"), ("check", "\x1b[31m.yaml"), ("\x1b[31m",)):
