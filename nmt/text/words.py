@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Annotated, Final
+from unicodedata import category
 
 from annotated_types import Ge, Le
 
 from nmt.core.special_tokens import UNK
-from nmt.core.writing_systems import is_punctuation
 from nmt.text.tokenizer import Normalizer, TokenizerTrainer
 from nmt.text.vocabulary import Vocabulary, VocabularyTokenizer, cache_words, count_words
 
 JOINER: Final = "￭"
+_MARKS: Final = "PS"  # the categories of Unicode that stand alone; vocabularies depend on them
 _JOINER_IN_TEXT: Final = (
     "■■"  # stands for the joiner in a text: each mark of a text is one character
 )
@@ -28,7 +29,7 @@ def split_word(word: str) -> list[str]:
     if word.isalnum():  # for speed
         return [word]
     tokens: list[str] = []
-    for is_mark, run in groupby(word, is_punctuation):
+    for is_mark, run in groupby(word, lambda character: category(character)[0] in _MARKS):
         for text in run if is_mark else ("".join(run),):
             token = _JOINER_IN_TEXT if text == JOINER else text
             if tokens and not is_mark:
@@ -43,7 +44,7 @@ def _other_joins(token: str) -> list[str]:
     if mark == _JOINER_IN_TEXT:
         former = token.replace(mark, _FORMER_JOINER_IN_TEXT)
         return [former, *_other_joins(former)]
-    if len(mark) != 1 or not is_punctuation(mark):
+    if len(mark) != 1 or category(mark)[0] not in _MARKS:
         return []
     others = (mark, JOINER + mark, mark + JOINER, JOINER + mark + JOINER)
 
