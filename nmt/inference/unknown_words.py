@@ -80,9 +80,7 @@ def replace_unknown(
             if is_one_word or text in original:
                 parts[before + 1 : mark + 1] = [""] * (mark - before)
                 continue
-        bare = strip_punctuation(original)
-        key = unicodedata.normalize("NFC", bare)
-        parts[mark] = dictionary.get(key, dictionary.get(key.lower(), bare))
+        parts[mark] = _look_up(strip_punctuation(original), dictionary)
     for mark, word in zip(marks, chosen, strict=True):
         if parts[mark] and parts[mark] in source.words[word]:  # a copy, not a translation
             _take_in(parts, mark, word_of_part)
@@ -90,6 +88,12 @@ def replace_unknown(
     for word, part in zip(word_of_part, parts, strict=True):
         texts[word] += part
     return texts
+
+
+def _look_up(word: str, dictionary: Dictionary) -> str:
+    """Return the translation of a word, as it is or in lower case; of an absent one itself."""
+    key = unicodedata.normalize("NFC", word)
+    return dictionary.get(key, dictionary.get(key.lower(), word))
 
 
 def _take_in(parts: list[str], mark: int, word_of_part: Sequence[int]) -> None:
