@@ -106,7 +106,6 @@ class Config(Options):
                 "training.validation.best=loss"
             )
             refuse("data.valid", sentence)
-        self._check_r_drop()
         self._require_attention()
         self._check_links()
         self._check_alignment()
@@ -117,18 +116,6 @@ class Config(Options):
             sentence = "needs data.valid, to tell whether the average is better; set it to 0"
             refuse("training.checkpoints.average_last", sentence)
         return self
-
-    def _check_r_drop(self) -> None:
-        """Refuse two passes that should not agree."""
-        attention = self.model.attention
-        if self.training.r_drop == 0.0 or attention is None:
-            return
-        if ALIGNMENTS.classes[attention.alignment.name].samples:
-            sentence = (
-                f"two passes over {attention.alignment.name!r} look at other positions, and should "
-                "not agree; the nearest alignment that works is softmax"
-            )
-            refuse("training.r_drop", sentence)
 
     def _require_attention(self) -> None:
         """Refuse options that need an attention where there is none, or none that learns."""
@@ -166,24 +153,32 @@ class Config(Options):
 
     def _check_alignment(self) -> None:
         """Refuse losses that the alignment cannot learn from."""
-        attention, guided = self.model.attention, self.training.guided_attention
+        training, attention = self.training, self.model.attention
         name = "" if attention is None else attention.alignment.name
-        if guided is not None and not ALIGNMENTS.classes[name].is_guidable:
+        alignment = ALIGNMENTS.classes.get(name)
+        if training.reinforce != ReinforceConfig() and not (alignment and alignment.uses_reinforce):
+            refuse("training.reinforce", "is only supported with model.attention.alignment: hard")
+        if alignment is None:
+            return
+        if training.r_drop > 0.0 and alignment.samples:
+            sentence = (
+                f"two passes over {name!r} look at other positions, and should not agree; the "
+                "nearest alignment that works is softmax"
+            )
+            refuse("training.r_drop", sentence)
+        guided = training.guided_attention
+        if guided is not None and not alignment.is_guidable:
             sentence = (
                 f"the alignment {name!r} learns nothing from links: elsewhere than it looked its "
                 "weights are 0 whatever the scores; the nearest that works is softmax"
             )
             refuse("training.guided_attention", sentence)
-        is_logarithmic = guided is not None and guided.loss == "cross_entropy"
-        if is_logarithmic and ALIGNMENTS.classes[name].is_sparse:
+        if guided is not None and guided.loss == "cross_entropy" and alignment.is_sparse:
             sentence = (
                 f"learns nothing from the weights of {name!r} that are exactly 0; the nearest that "
                 "works is squared_error"
             )
             refuse("training.guided_attention.loss", sentence)
-        reinforced = self.training.reinforce != ReinforceConfig()
-        if reinforced and not (name and ALIGNMENTS.classes[name].uses_reinforce):
-            refuse("training.reinforce", "is only supported with model.attention.alignment: hard")
 
     def _check_sources(self) -> None:
         """Refuse corpora that the encoder does not read."""
