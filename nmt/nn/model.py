@@ -22,6 +22,8 @@ from nmt.nn.int8 import Int8Linear, quantize
 from nmt.nn.layers import Dropout, WordEmbedding, initialize_linear
 from nmt.nn.shapes import Hidden, Lengths, Source
 
+Projection = Callable[[Tensor], Tensor]
+"""From vectors of the decoder to logits."""
 Step = Callable[[Int[Tensor, " N"], DecoderState], tuple[Float[Tensor, "N V"], DecoderState]]
 """From the words before and the state to log-probabilities of the next word and the new state."""
 
@@ -214,39 +216,35 @@ class Model(nn.Module):
         return self._decode(batch.decoder_input, state)
 
     def step(
-        self, tokens: Int[Tensor, " N"], state: DecoderState
+        self, tokens: Int[Tensor, " N"], state: DecoderState, project: Projection | None = None
     ) -> tuple[Float[Tensor, "N V"], DecoderState]:
         """Return the log-probabilities (float32) of the next word, and the new state.
 
         Args:
             tokens: the words before.
             state: after the words before these.
+            project: to logits; None: to those of the whole vocabulary.
         """
-        return self._step(tokens, state, self.projection)
+        decoded = self._decode(tokens.unsqueeze(1), state)
+        logits = (project or self.projection)(decoded.vectors.squeeze(1)).float()
+        if state.allowed is not None:
+            logits = logits.masked_fill(~state.allowed.mask, -inf)
+        return torch.log_softmax(logits, dim=-1), decoded.state
 
     def restrict(self, tokens: Int[Tensor, " U"]) -> Step:
         """Return `step` among these words only, each known by its place, without the others."""
-        project: Callable[[Tensor], Tensor]
+        project: Projection
         if isinstance(self.projection, Int8Linear):
             project = self.projection.restrict(tokens)
         else:
             weight, bias = self.projection.weight[tokens], self.projection.bias[tokens]
             project = partial(nn.functional.linear, weight=weight, bias=bias)
-        return lambda columns, state: self._step(tokens[columns], state, project)
+        return lambda columns, state: self.step(tokens[columns], state, project)
 
     def coverage(self, state: DecoderState) -> Coverage:
-        """What attention has done so far, if `start` was asked for it."""
+        """What attention has done so far, if `read` was asked for it."""
         assert state.coverage is not None, "it was not asked for"
         return state.coverage
-
-    def _step(
-        self, tokens: Int[Tensor, " N"], state: DecoderState, project: Callable[[Tensor], Tensor]
-    ) -> tuple[Float[Tensor, "N V"], DecoderState]:
-        decoded = self._decode(tokens.unsqueeze(1), state)
-        logits = project(decoded.vectors.squeeze(1)).float()
-        if state.allowed is not None:
-            logits = logits.masked_fill(~state.allowed.mask, -inf)
-        return torch.log_softmax(logits, dim=-1), decoded.state
 
     def _decode(self, tokens: Int[Tensor, "B T"], state: DecoderState) -> DecoderOutput:
         decoded: DecoderOutput = self.decoder(self.target_embedding(tokens), state)

@@ -150,11 +150,6 @@ class Attention(BaseAttention):
         self.score = score
         self.alignment = alignment
 
-    @property
-    def is_sequential(self) -> bool:
-        """Whether a step needs to know what the one before it saw."""
-        return self.score.is_sequential or self.alignment.is_sequential
-
     def prepare(
         self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None
     ) -> Memory:
@@ -173,7 +168,8 @@ class Attention(BaseAttention):
         """Attend to the memory, once for each of T queries."""
         assert isinstance(memory, Memory) and not isinstance(state, tuple)
         state = self.start(memory) if state is None else state
-        if not self.is_sequential or query.shape[1] == 1:
+        is_sequential = self.score.is_sequential or self.alignment.is_sequential
+        if query.shape[1] == 1 or not is_sequential:
             return self._attend(query, memory, state)
         steps = []
         for step in query.unbind(1):

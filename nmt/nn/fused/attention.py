@@ -29,7 +29,7 @@ class AttentionTape:
     """
 
     def __init__(self, score_tape: type[ScoreTape], *saved: Any) -> None:
-        self._saved = saved
+        self.tensors = saved  # what to save for the backward pass
         keys, values, mask, direction, self.queries, self.weights, self.contexts = saved
         self.score_tape = score_tape
         dtype = self.weights.dtype
@@ -66,10 +66,6 @@ class AttentionTape:
         tape._d_contexts = torch.empty_like(tape.contexts, dtype=tape.weights.dtype)
         return tape
 
-    def tensors(self) -> tuple[Tensor | None, ...]:
-        """Return what to save for the backward pass."""
-        return self._saved
-
     def step(self, t: int, query: Query) -> Float[Tensor, "B C"]:
         """Return the context of step t."""
         self.queries[t] = query
@@ -102,7 +98,7 @@ class AttentionTape:
 
     def finish(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return the gradients of keys, values and direction, after all steps."""
-        keys, values, *_ = self._saved
+        keys, values, *_ = self.tensors
         # d v_s = sum_t a_ts d c_t
         d_values = torch.bmm(self.weights.permute(1, 2, 0), self._d_contexts.transpose(0, 1))
         d_keys, d_direction = self._scores.finish()

@@ -64,8 +64,8 @@ def run_fused(
 def save_tapes(ctx: Any, cell: CellTape, attention: AttentionTape, *others: Tensor) -> None:
     """Save for the backward pass what `restore_tapes` returns."""
     ctx.cell_tape, ctx.score_tape = type(cell), attention.score_tape
-    ctx.num_cell, ctx.num_others = len(cell.tensors()), len(others)
-    ctx.save_for_backward(*others, *cell.tensors(), *attention.tensors())
+    ctx.num_cell, ctx.num_others = len(cell.tensors), len(others)
+    ctx.save_for_backward(*others, *cell.tensors, *attention.tensors)
 
 
 def restore_tapes(ctx: Any) -> tuple[CellTape, AttentionTape, tuple[Tensor, ...]]:

@@ -6,7 +6,7 @@ the others. Torch takes it for a linear layer only where a compiler asks for it,
 """
 
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import torch
 from jaxtyping import Float
@@ -19,7 +19,7 @@ def matmul(left: Float[Tensor, "M K"], right: Float[Tensor, "K N"]) -> Float[Ten
     """``left @ right``, without a gradient."""
     if not _is_for_onednn(left):
         return left @ right
-    return _linear()(left, right.t(), None, "none", [], "")
+    return torch.ops.mkldnn._linear_pointwise(left, right.t(), None, "none", [], "")
 
 
 def addmm(
@@ -29,10 +29,10 @@ def addmm(
 ) -> Float[Tensor, "M N"]:
     """``base + left @ right``, a fresh tensor without a gradient."""
     if base.ndim == 1 and (_is_for_onednn(left) or _is_long(left)):
-        return _linear()(left, right.t(), base, "none", [], "")
+        return torch.ops.mkldnn._linear_pointwise(left, right.t(), base, "none", [], "")
     if not _is_for_onednn(left):
         return torch.addmm(base, left, right)
-    return _linear().binary(left, base, right.t(), None, "add")
+    return torch.ops.mkldnn._linear_pointwise.binary(left, base, right.t(), None, "add")
 
 
 def addmm_(
@@ -108,7 +108,3 @@ def _is_long(tensor: Tensor) -> bool:
 def _has_onednn() -> bool:
     has_library: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return has_library and torch.backends.cpu.get_cpu_capability() == "AVX512"
-
-
-def _linear() -> Any:
-    return torch.ops.mkldnn._linear_pointwise

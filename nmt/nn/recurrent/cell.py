@@ -142,7 +142,7 @@ class CellTape(ABC):
         self.states = states
         self.size = states.shape[2] // self.state_width
         self.hidden = states[..., : self.size]  # what gates and queries read of the states
-        self._saved = saved
+        self.tensors = states, *saved  # what to save for the backward pass
         self._block_start = len(states)
         self._block: tuple[Tensor, ...] = ()
 
@@ -155,10 +155,6 @@ class CellTape(ABC):
         states[0] = state
         widths = cls.saved_widths
         return cls(states, *(state.new_empty(num_steps, batch, n * size) for n in widths))
-
-    def tensors(self) -> tuple[Tensor, ...]:
-        """Return what to save for the backward pass, in the order of the constructor."""
-        return self.states, *self._saved
 
     @abstractmethod
     def step(self, t: int, inputs: Gates, hidden: Gates) -> State:
@@ -232,7 +228,7 @@ class _FusedUnroll(Function):
                 # s' = s + m * (cell(s) - s)
                 torch.lerp(cell.states[t], after, real[t], out=after)
         ctx.cell_tape = cell_tape
-        ctx.save_for_backward(*cell.tensors(), weight, real)
+        ctx.save_for_backward(*cell.tensors, weight, real)
         return cell.states[1:]
 
     @staticmethod
