@@ -319,6 +319,15 @@ def test_scores_are_those_of_the_text_where_it_was_found_in_other_tokens():
             assert hypothesis.log_probability == pytest.approx(scored.log_probability, abs=1e-4)
             mean = scored.log_probability / scored.num_tokens
             assert hypothesis.score == pytest.approx(mean, abs=1e-4), "the average penalty"
+    by_token = translator.translate([*lines, ""], with_token_scores=True)
+    assert by_token[-1].token_log_probabilities == ((),)
+    for one, other in zip(reported, by_token[:-1], strict=True):
+        assert one.texts == other.texts
+        for hypothesis, same, numbers in zip(
+            one.hypotheses, other.hypotheses, other.token_log_probabilities, strict=True
+        ):
+            assert hypothesis.tokens == same.tokens and len(numbers) == len(same.tokens) + 1
+            assert sum(numbers) == pytest.approx(hypothesis.log_probability, abs=1e-4)
 
 
 def test_a_beam_finds_no_worse_scores_than_greedy(tokenizer):
