@@ -11,7 +11,7 @@ from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.ragged import RaggedArray
 from nmt.word_alignment.ibm1 import Block, Ids, Lexicon, train_lexicon
 
-_MOST_PAIRS: Final = 100  # sentence pairs of a block, whose pairs of tokens are in memory
+_MOST_PAIRS: Final = 500  # sentence pairs of a block, whose pairs of tokens are in memory
 
 
 def learn_lexicon(
