@@ -158,6 +158,18 @@ class ValidationConfig(Options):
         metrics = [metric.with_tokenizer(tokenizer) for metric in self.metrics]
         return self.model_copy(update={"metrics": metrics})
 
+    def with_tokenizers_of(self, other: "ValidationConfig") -> Self:
+        """Return the same with what metrics of these labels have in the place of `tokenize: auto`.
+
+        A metric that the other has not gets the tokenizer of its BLEU.
+        """
+        known = {metric.label: metric.options.get("tokenize", "auto") for metric in other.metrics}
+        metrics = [
+            metric.with_tokenizer(known.get(metric.label, other.bleu_tokenizer))
+            for metric in self.metrics
+        ]
+        return self.model_copy(update={"metrics": metrics})
+
     def find_metric(self, label: str) -> MetricConfig:
         """Return the metric of that label; else the plain one of that name, with their tokenizer.
 

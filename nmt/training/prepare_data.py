@@ -16,6 +16,7 @@ from nmt.build.metrics import (
 from nmt.build.model import require_memory
 from nmt.build.tokenizers import Tokenizers, build_tokenizers, load_tokenizers
 from nmt.config.experiment import Config
+from nmt.config.training import ValidationConfig
 from nmt.core.errors import ConfigError
 from nmt.data.batching import UNSHARDED, Shard
 from nmt.data.duplicates import count_duplicates
@@ -117,7 +118,8 @@ def resolve_auto(config: Config, data: PreparedData) -> Config:
     The Unicode normal form that is not set is the one of the tokenizers, which may be older.
     """
     form = data.tokenizers.target.normalizer.normalization
-    return _with_resolved(config, data.batch_tokens, data.bleu_tokenizer, form)
+    validation = config.training.validation.with_tokenizer(data.bleu_tokenizer)
+    return _with_resolved(config, data.batch_tokens, validation, form)
 
 
 def resolve_auto_from(config: Config, before: Config) -> Config:
@@ -126,18 +128,16 @@ def resolve_auto_from(config: Config, before: Config) -> Config:
     return _with_resolved(
         config,
         None if found == "auto" else found,
-        before.training.validation.bleu_tokenizer,
+        config.training.validation.with_tokenizers_of(before.training.validation),
         before.tokenizer.normalization,
     )
 
 
 def _with_resolved(
-    config: Config, batch_tokens: int | None, bleu_tokenizer: str, normalization: str
+    config: Config, batch_tokens: int | None, validation: ValidationConfig, normalization: str
 ) -> Config:
     training, tokenizer = config.training, config.tokenizer
-    found: dict[str, object] = {
-        "validation": training.validation.with_tokenizer(bleu_tokenizer),
-    }
+    found: dict[str, object] = {"validation": validation}
     if training.batch_tokens == "auto" and batch_tokens is not None:
         found["batch_tokens"] = batch_tokens
     if "normalization" not in tokenizer.model_fields_set:

@@ -126,6 +126,14 @@ def test_bleu_tokenizer_is_that_of_the_best_metric() -> None:
     assert validation(zh).find_metric("chrf") == read_metrics("chrf")[0]
 
 
+def test_a_metric_gets_the_tokenizer_that_one_of_its_label_has() -> None:
+    chars = {"name": "bleu", "tokenize": "char", "as": "chars"}
+    before = validation("bleu", chars).with_tokenizer("zh").model_copy(update={"best": "chars"})
+    assert before.bleu_tokenizer == "char"
+    same = validation("bleu", chars, "bleu_lc").with_tokenizers_of(before)
+    assert [metric.options["tokenize"] for metric in same.metrics] == ["zh", "char", "char"]
+
+
 def test_a_tokenizer_that_was_set_stays() -> None:
     kept = validation({"name": "bleu", "tokenize": "none"}, "bleu_lc", "ter").with_tokenizer("zh")
     assert [metric.options.get("tokenize") for metric in kept.metrics] == ["none", "zh", None]
