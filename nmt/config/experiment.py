@@ -5,7 +5,7 @@ the keyword-only arguments of its constructor (see `nmt.config.registry`).
 """
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
@@ -57,7 +57,7 @@ class TokenizerConfig(PlugIn):
 class Config(Options):
     """One experiment."""
 
-    version: int = CONFIG_VERSION
+    version: Annotated[int, Field(ge=CONFIG_VERSION, le=CONFIG_VERSION)] = CONFIG_VERSION
     """Version of the format of this file."""
     run: PathText = Field(examples=["runs/reference"])
     """Folder for everything of the run."""
@@ -79,19 +79,6 @@ class Config(Options):
     """The training engine."""
     decoding: DecodingConfig = Field(default_factory=DecodingConfig)
     """How the trained model translates."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _check_version(cls, given: Any) -> Any:
-        """Before all else: what is wrong in a config of another version is that it is one."""
-        version = given.get("version", CONFIG_VERSION) if isinstance(given, dict) else None
-        if version is not None and str(version) != str(CONFIG_VERSION):
-            sentence = (
-                f"this is version {version}; this nmt reads up to {CONFIG_VERSION}: use the nmt "
-                "that it was written for, or adapt it to configs/reference.yaml"
-            )
-            refuse("version", sentence)
-        return given
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from nmt.config.experiment import CONFIG_VERSION, Config, TokenizerConfig
 from nmt.config.messages import UNKNOWN_OPTION, blank_missing, explain
 from nmt.config.tree import KeyPath, Tree, at, find_default, format_path, option_paths
-from nmt.config.versions import name_trained_score, upgrade
+from nmt.config.versions import EARLIER_VERSIONS, name_trained_score, upgrade
 from nmt.config.yaml import format_yaml, parse_yaml, read_yaml
 from nmt.core.errors import ConfigError
 
@@ -113,7 +113,8 @@ def _read_files(path: Path, above: tuple[Path, ...] = ()) -> list[Layer]:
         above: the files that extend it, from the one that was asked for.
 
     Raises:
-        ConfigError: a file cannot be read, holds no options, or extends itself.
+        ConfigError: a file cannot be read, holds no options, is of a later version, or extends
+            itself.
     """
     extending = f"{above[-1]}: extends: {path}" if above else ""
     if extending and not path.exists():
@@ -143,8 +144,15 @@ def _read_file(path: Path) -> tuple[Tree, str | None]:
     if base is not None and not isinstance(base, str):
         kind = _KINDS[type(base)]
         raise ConfigError(f"{path}: extends: must be one file name, not a {kind}")
-    is_old = str(tree.get("version", CONFIG_VERSION)) != str(CONFIG_VERSION)
-    return upgrade(tree) if is_old else tree, base
+    version = str(tree.get("version", CONFIG_VERSION))
+    if version in EARLIER_VERSIONS:
+        tree = upgrade(tree)
+    elif version != str(CONFIG_VERSION):
+        raise ConfigError(
+            f"{path}: version: this is version {version}; this nmt reads up to {CONFIG_VERSION}: "
+            "use the nmt that it was written for, or adapt it to configs/reference.yaml"
+        )
+    return tree, base
 
 
 def _parse_override(given: str | Override) -> Layer:

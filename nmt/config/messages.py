@@ -70,14 +70,15 @@ def blank_missing(text: Any) -> str:
     return " (a blank is missing behind ':')" if is_glued else ""
 
 
-def refuse(path: str | tuple[str | int, ...], sentence: str) -> NoReturn:
+def refuse(path: str, sentence: str) -> NoReturn:
     """Raise an error of pydantic with a sentence of our own.
 
     Args:
-        path: of the option, dotted or in parts, from what is validated; empty: that itself.
+        path: of the option, dotted, from what is validated; empty: that itself.
         sentence: what is wrong with it.
     """
-    place = tuple(filter(None, path.split("."))) if isinstance(path, str) else path
+    parts = path.split(".") if path else []
+    place = tuple(int(part) if part.isdecimal() else part for part in parts)
     # Braces would be taken for a template, so that the sentence goes in as a value.
     kind = PydanticCustomError("refused", "{sentence}", {"sentence": sentence})
     details = [InitErrorDetails(type=kind, loc=place, input=None)]

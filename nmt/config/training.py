@@ -128,10 +128,10 @@ class ValidationConfig(Options):
                     f"{label!r} is in the list before; give this one a name of its own, as in "
                     f"{{name: {name}, as: {name}_2}}"
                 )
-                refuse((index,), sentence)
+                refuse(f"{index}", sentence)
             if label != name and label in ("loss", *METRICS.classes):
                 sentence = f"{label!r} is the name of something else; choose another"
-                refuse((index, "as"), sentence)
+                refuse(f"{index}.as", sentence)
             seen.add(label)
         return metrics
 

@@ -6,7 +6,7 @@ what `general` trains, number for number. Since version 2 only `general` has a p
 Version 2 had `training.ranks.shard_optimizer`, which changed no result.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -16,18 +16,18 @@ from nmt.config.registry import SCORES
 from nmt.config.tree import Tree
 from nmt.config.yaml import RUN_KEYS
 
+EARLIER_VERSIONS: Final = ("1", "2")
+
 
 def upgrade(tree: Tree) -> Tree:
     """Return the options of one file in the words of this version.
 
     Args:
-        tree: as it was read, with a `version` that is not this one. The scores of a whole
+        tree: as it was read, with one of `EARLIER_VERSIONS`. The scores of a whole
             configuration of version 1, as a run keeps it, get the names of what was trained; a
             file by hand means what it says.
     """
     version = str(tree["version"])
-    if version not in ("1", "2"):
-        return tree
     tree = {**tree, "version": CONFIG_VERSION}
     match tree.get("training"):
         case {"ranks": {"shard_optimizer": _, **ranks}, **others}:

@@ -374,7 +374,7 @@ class TestDump:
         ),
         ("seed: 1\nseed: 2\n", "x.yaml: line 6: 'seed' is there twice (first in line 5)"),
         (
-            "version: 9\n",
+            "version: 9\nstrange: 1\n",
             "x.yaml: version: this is version 9; this nmt reads up to 3: use the nmt that it "
             "was written for, or adapt it to configs/reference.yaml",
         ),
@@ -390,6 +390,10 @@ def test_place_in_a_corpus_is_as_written(write: Write) -> None:
     sentence = "needs source and target, grids and target, or only tsv; given: source"
     assert refused(write("", base=one)) == f"x.yaml: data.train: {sentence}"
     assert refused(write("", base=many)) == f"x.yaml: data.train[1]: {sentence}"
+    guided = "training: {guided_attention: {}}\n"
+    assert refused(write(guided)) == (
+        "x.yaml: data.train.alignments: is missing, and training.guided_attention needs it"
+    )
 
 
 def test_missing_option_names_the_given_file(write: Write) -> None:

@@ -59,10 +59,6 @@ def test_sharding_of_the_optimizer_is_dropped(version: int | str) -> None:
     assert "shard_optimizer" in ranks, "what was read is left as it is"
 
 
-def test_other_versions_are_left_to_the_check_of_the_version() -> None:
-    assert upgrade({"version": "4", "x": 1}) == {"version": "4", "x": 1}
-
-
 @pytest.mark.parametrize(
     "model",
     [
