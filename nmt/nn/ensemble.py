@@ -39,7 +39,7 @@ class Ensemble(nn.Module):
 
     @property
     def has_attention(self) -> bool:
-        """Whether any member has attention."""
+        """Return whether any member has attention."""
         return any(model.has_attention for model in self.models)
 
     def quantize(self) -> None:
@@ -62,7 +62,7 @@ class Ensemble(nn.Module):
         )
 
     def forward(self, batch: Batch) -> ModelOutput:
-        """Teacher forcing: averaged log-probabilities for logits, and the mean of the weights."""
+        """Return averaged log-probabilities for logits, and the mean of the weights."""
         outputs = [model(batch) for model in self.models]
         return ModelOutput(
             self._average([output.logits for output in outputs]),
@@ -78,7 +78,7 @@ class Ensemble(nn.Module):
         return partial(self._step, [model.restrict(tokens) for model in self.models])
 
     def coverage(self, state: States) -> Coverage:
-        """The mean of what the attention of the members that look anywhere has done."""
+        """Return the mean of the coverage of the members that attend."""
         parts = [model.coverage(part) for model, part in zip(self.models, state, strict=True)]
         return Coverage(
             self._mean_over_attending([part.seen for part in parts]),

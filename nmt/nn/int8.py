@@ -39,7 +39,7 @@ class Int8Weight(nn.Module):
 
     @classmethod
     def of(cls, weight: Float[Tensor, "N K"]) -> "Int8Weight":
-        """The nearest to a matrix."""
+        """Quantise a matrix."""
         scales = _scales(weight.detach())
         return cls((weight.detach() / scales).round_().to(torch.int8), scales.squeeze(1))
 
@@ -71,7 +71,7 @@ class Int8Linear(nn.Module):
 
     @classmethod
     def of(cls, layer: nn.Linear) -> "Int8Linear":
-        """The nearest to a layer."""
+        """Quantise a layer."""
         bias = layer.bias
         return cls(Int8Weight.of(layer.weight), None if bias is None else bias.detach())
 
@@ -81,7 +81,7 @@ class Int8Linear(nn.Module):
         return partial(weight.multiply, bias=None if self.bias is None else self.bias[rows])
 
     def forward(self, inputs: Float[Tensor, "*R K"]) -> Float[Tensor, "*R N"]:
-        """``W x + b``."""
+        """Return ``W x + b``."""
         return self.weight.multiply(inputs, self.bias)
 
 
@@ -99,7 +99,7 @@ def _multiply(
 
 @torch.library.custom_op("nmt::int8_product", mutates_args=())
 def int8_product(rows: Tensor, values: Tensor, scales: Tensor) -> Tensor:
-    """``W x`` of `[R K]`, the values `[N K]` and the scales `[N]`: one node of an exported graph.
+    """Return ``W x`` of `[R K]`, values `[N K]` and scales `[N]`: one node of an exported graph.
 
     An operator with a name, as ONNX spells what is in it differently:
     `nmt.export.onnx_operators`.
@@ -138,5 +138,5 @@ def _is_worth_it(weight: Tensor) -> bool:
 
 
 def _scales(rows: Float[Tensor, "R K"]) -> Float[Tensor, "R 1"]:
-    """What 1 stands for in each row."""
+    """Return what 1 stands for in each row."""
     return rows.abs().amax(dim=1, keepdim=True).clamp_(min=MIN_SCALE).div_(INT8_MAX)

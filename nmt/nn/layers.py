@@ -26,7 +26,7 @@ class Dropout(nn.Module):
         self.probability = probability
 
     def forward(self, inputs: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
-        """The inputs with about `probability` of the numbers zeroed."""
+        """Return the inputs with about `probability` of the numbers zeroed."""
         if not self.training or self.probability == 0.0:
             return inputs
         if inputs.device.type != "cpu":
@@ -34,7 +34,7 @@ class Dropout(nn.Module):
         return inputs * self._mask(inputs)
 
     def mask(self, like: Float[Tensor, "*N"]) -> Float[Tensor, "*N"] | None:
-        """What `forward` would multiply with, to be used several times; None: nothing is zeroed.
+        """Return a mask as in `forward`, to be used several times; None: nothing is zeroed.
 
         One mask for all steps of a sequence is variational dropout (Gal & Ghahramani 2016).
         """
@@ -51,7 +51,7 @@ class Dropout(nn.Module):
 
 
 def _draw(shape: torch.Size) -> Tensor:
-    """Uniform int16 numbers."""
+    """Draw uniform int16 numbers."""
     count = shape.numel()
     words = torch.empty(-(-count // _LANES), dtype=torch.int64)
     # The least int64 as lower bound: the default draws from 63 bits, and every fourth lane would
@@ -89,7 +89,7 @@ class WordEmbedding(nn.Module):
             self.table.weight[PAD].zero_()
 
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T E"]:
-        """The vectors of the words. That of PAD starts at zero; whoever reads it masks it."""
+        """Return the vectors of the words; that of PAD starts at zero, and its readers mask it."""
         vectors: Tensor = self.table(tokens)
         if self.training and self.word_dropout > 0.0:
             kept = torch.rand(tokens.shape, device=tokens.device) >= self.word_dropout
@@ -106,7 +106,7 @@ def initialize_linear(linear: nn.Linear) -> nn.Linear:
 
 
 def initialize_input_gates(weight: Tensor, num_gates: int) -> None:
-    """Glorot-uniform for each gate by itself, what it reads being an input, a context or another.
+    """Draw Glorot-uniform weights of an input, for each gate by itself.
 
     Drawn together, the gates would count as one layer that is `num_gates` times as wide, and each
     of them would start too small.
@@ -116,7 +116,7 @@ def initialize_input_gates(weight: Tensor, num_gates: int) -> None:
 
 
 def initialize_hidden_gates(weight: Tensor, num_gates: int) -> None:
-    """Orthogonal for each gate by itself.
+    """Draw orthogonal weights of the hidden state, for each gate by itself.
 
     An orthogonal recurrent matrix neither shrinks nor blows up what passes through it many times
     (Saxe 2014). Drawn together, the joint matrix would be orthogonal and no gate's own would.

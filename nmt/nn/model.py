@@ -30,7 +30,7 @@ Step = Callable[[Int[Tensor, " N"], DecoderState], tuple[Float[Tensor, "N V"], D
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """What came out for each target position.
+    """Output for each target position.
 
     Attributes:
         logits: `[B T V]`, before the softmax.
@@ -62,7 +62,7 @@ class Bridge(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
-        """The first state of each decoder layer."""
+        """Return the first state of each decoder layer."""
 
 
 class FinalBridge(Bridge):
@@ -73,7 +73,7 @@ class FinalBridge(Bridge):
         self.projection = initialize_linear(nn.Linear(source_size, num_layers * state_size))
 
     def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
-        """The first state of each decoder layer."""
+        """Return the first state of each decoder layer."""
         return self._states(encoded.final[:, -1])
 
     def _states(self, summary: Hidden) -> Float[Tensor, "B L Z"]:
@@ -85,7 +85,7 @@ class MeanBridge(FinalBridge):
     """``tanh(W mean_s(h_s))``: the mean over all source states (dl4mt; Nematus, Sennrich 2017)."""
 
     def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
-        """The first state of each decoder layer."""
+        """Return the first state of each decoder layer."""
         weights = encoded.mask.to(encoded.states.dtype)
         total = torch.einsum("bsh,bs->bh", encoded.states, weights)
         mean = total / weights.sum(dim=1, keepdim=True).clamp(min=1.0)
@@ -98,7 +98,7 @@ class ZeroBridge(Bridge):
     reads_source: ClassVar[bool] = False
 
     def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
-        """The first state of each decoder layer."""
+        """Return the first state of each decoder layer."""
         return encoded.final.new_zeros(encoded.final.shape[0], self.num_layers, self.state_size)
 
 
@@ -152,7 +152,7 @@ class Model(nn.Module):
 
     @property
     def has_attention(self) -> bool:
-        """Whether the decoder looks anywhere; else the source is one fixed vector to it."""
+        """Return whether the decoder attends; else the source is one fixed vector to it."""
         return not self.decoder.attention.is_fixed
 
     def quantize(self) -> None:
@@ -165,7 +165,7 @@ class Model(nn.Module):
             self.projection = Int8Linear.of(self.projection)
 
     def encode(self, source: Source, lengths: Lengths) -> EncoderOutput:
-        """Read the source, padded on the right."""
+        """Encode the source, padded on the right."""
         positions = torch.arange(source.shape[1], device=lengths.device)
         mask = positions < lengths.unsqueeze(1)
         return self.encoder(self.source_embedding(source), mask)
@@ -198,7 +198,7 @@ class Model(nn.Module):
         return replace(self.start(encoded), coverage=coverage, allowed=allowed)
 
     def forward(self, batch: Batch, sampling_probability: float = 0.0) -> ModelOutput:
-        """Teacher forcing: the logits of each label, given the words before it.
+        """Return the logits of each label, given the words before it (teacher forcing).
 
         Args:
             batch: sentence pairs.
@@ -209,7 +209,7 @@ class Model(nn.Module):
         return ModelOutput(self.projection(decoded.vectors), decoded.weights, decoded.sampled)
 
     def decode(self, batch: Batch, sampling_probability: float = 0.0) -> DecoderOutput:
-        """The same before the projection, which `vectors` are ready for."""
+        """Do the same up to the projection, the input of which are the `vectors`."""
         state = self.read(batch.source, batch.source_lengths)
         if sampling_probability > 0.0:
             return self._decode_with_sampling(batch.decoder_input, state, sampling_probability)
@@ -242,7 +242,7 @@ class Model(nn.Module):
         return lambda columns, state: self.step(tokens[columns], state, project)
 
     def coverage(self, state: DecoderState) -> Coverage:
-        """What attention has done so far, if `read` was asked for it."""
+        """Return what attention has done so far; `read` must have been called `with_coverage`."""
         assert state.coverage is not None, "it was not asked for"
         return state.coverage
 

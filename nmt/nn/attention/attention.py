@@ -19,7 +19,7 @@ from nmt.nn.shapes import Hidden, Inputs, Mask, Queries, Values
 
 @dataclass(frozen=True)
 class Memory(Shared):
-    """What there is to look at; made once for a sentence by `prepare`.
+    """Keys and values of a sentence, made once by `prepare`.
 
     Attributes:
         keys: `[B S K]`, what queries are compared with.
@@ -47,7 +47,7 @@ class Summary(Shared):
 
 @dataclass(frozen=True)
 class AttentionState:
-    """What an attention remembers of the steps before; batch is dimension 0 of every tensor.
+    """Memory of the steps before; batch is dimension 0 of every tensor.
 
     Attributes:
         score: of its score (what has been covered, say), or None.
@@ -67,7 +67,7 @@ AnyAttentionState = AttentionState | tuple[AttentionState, ...] | None
 
 @dataclass(frozen=True)
 class AttentionOutput:
-    """What was seen.
+    """Context and weights of some queries.
 
     Attributes:
         context: `[B T H]`, the values, weighted and summed.
@@ -104,7 +104,7 @@ class BaseAttention(FastPath, nn.Module, ABC):
     def prepare(
         self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None
     ) -> AnyMemory:
-        """The memory of these values, with all that can be computed beforehand.
+        """Return the memory of these values, with all that can be computed beforehand.
 
         Args:
             values: what is read.
@@ -153,7 +153,7 @@ class Attention(BaseAttention):
     def prepare(
         self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None
     ) -> Memory:
-        """The memory of these values, with what the score can compute beforehand."""
+        """Return the memory of these values, with what the score can compute beforehand."""
         return Memory(self.score.keys(values if keys is None else keys), values, mask)
 
     def start(self, memory: AnyMemory) -> AttentionState:
@@ -196,18 +196,18 @@ class FixedContext(BaseAttention):
     def prepare(
         self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None
     ) -> Summary:
-        """The summary."""
+        """Return the summary."""
         assert summary is not None, "a fixed context is made of the summary"
         return Summary(summary, mask)
 
     def start(self, memory: AnyMemory) -> None:
-        """Nothing is remembered."""
+        """Return None: nothing is remembered."""
         return None
 
     def forward(
         self, query: Queries, memory: AnyMemory, state: AnyAttentionState = None
     ) -> AttentionOutput:
-        """The one vector, T times."""
+        """Return the one vector, T times."""
         assert isinstance(memory, Summary)
         num_steps = query.shape[1]
         context = memory.vector.unsqueeze(1).expand(-1, num_steps, -1)

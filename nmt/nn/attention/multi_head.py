@@ -60,7 +60,7 @@ class MultiHeadAttention(BaseAttention):
     def prepare(
         self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None
     ) -> tuple[Memory, ...]:
-        """A memory for each head."""
+        """Return a memory for each head."""
         keys = values if keys is None else keys
         keys = keys if self.key_projection is None else self.key_projection(keys)
         of_keys, of_values = self._split(keys), self._split(self.value_projection(values))
@@ -70,7 +70,7 @@ class MultiHeadAttention(BaseAttention):
         )
 
     def start(self, memory: AnyMemory) -> tuple[AttentionState, ...]:
-        """What each head remembers before the first step."""
+        """Return the state of each head before the first step."""
         assert isinstance(memory, tuple)
         return tuple(head.start(part) for head, part in zip(self.attentions, memory, strict=True))
 
@@ -97,7 +97,7 @@ class MultiHeadAttention(BaseAttention):
 
 
 def _joint(sampled: list[SampledAlignment]) -> SampledAlignment | None:
-    """Heads choose each for itself: their log-probabilities and entropies add up."""
+    """Add up log-probabilities and entropies, as each head chooses for itself."""
     if not sampled:
         return None
     return SampledAlignment(

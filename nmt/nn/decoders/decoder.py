@@ -57,7 +57,7 @@ class Decoder(FastPath, nn.Module, ABC):
         return None
 
     def start(self, recurrent: Float[Tensor, "B L Z"], memory: AnyMemory) -> DecoderState:
-        """The state before the first word; zeros are fed to it, where something is fed back."""
+        """Return the state before the first word; where something is fed back it is zeros."""
         dropout_mask = self.recurrent_dropout.mask(recurrent[..., : self.hidden_size])
         input_feed = None
         if self.input_feed_size is not None:
@@ -155,7 +155,7 @@ class StepwiseDecoder(Decoder):
         """Return the vectors that the projection to the vocabulary reads."""
 
     def _attend(self, query: Hidden, state: StepState) -> AttentionOutput:
-        """Look once."""
+        """Attend once."""
         attended: AttentionOutput = self.attention(
             query.unsqueeze(1), state.memory, state.attention
         )

@@ -69,7 +69,7 @@ class DecoderState:
         memory: what the attention looks at.
         attention: what the attention remembers of the steps before.
         dropout_mask: `[B L H]`, of recurrent dropout, the same for all words; None: no dropout.
-        coverage: what attention has done so far; None: nobody asked.
+        coverage: what attention has done so far; None: it is not added up.
         allowed: what each row may write; None: anything.
     """
 

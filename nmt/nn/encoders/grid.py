@@ -1,4 +1,4 @@
-"""Reads a grid: each cell by itself, and where it is."""
+"""Encoder of grids: each cell by itself, with its position."""
 
 import torch
 from jaxtyping import Float
@@ -29,7 +29,7 @@ class GridEmbedding(nn.Module):
             nn.init.normal_(table.weight, std=0.5)
 
     def forward(self, cells: Float[Tensor, "B S D"]) -> Values:
-        """Of cells with D = C + 2 numbers: channels, row, column."""
+        """Return vectors of cells with D = C + 2 numbers: channels, row, column."""
         features, row, column = cells[..., :-2], cells[..., -2].long(), cells[..., -1].long()
         return torch.tanh(self.features(features) + self.rows(row) + self.columns(column))
 
@@ -48,7 +48,7 @@ class GridEncoder(Encoder):
         self.dropout = Dropout(dropout)
 
     def forward(self, embedded: Values, mask: Mask) -> EncoderOutput:
-        """States `[B S H]` and final `[B 1 H]`; padding changes nothing."""
+        """Return states `[B S H]` and final `[B 1 H]`; padding changes nothing."""
         states = self.dropout(embedded)
         weight = mask.unsqueeze(-1).to(states.dtype)
         mean = (states * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)

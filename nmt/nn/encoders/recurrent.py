@@ -1,4 +1,4 @@
-"""Reads text by recurrent cells."""
+"""Encoder of text: recurrent layers."""
 
 from collections.abc import Callable
 from typing import cast

@@ -15,7 +15,7 @@ from nmt.nn.shapes import Query, StepScores
 
 
 class AttentionTape:
-    """The steps of an attention: `step` writes down what `backward` needs; time-major.
+    """Steps of an attention by hand: `step` saves what `backward` needs; time-major.
 
     Args:
         score_tape: the score.

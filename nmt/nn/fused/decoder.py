@@ -16,7 +16,7 @@ from nmt.nn.recurrent.cell import CellTape
 
 @dataclass(frozen=True)
 class TapeKinds:
-    """What the steps of a fused decoder are written on.
+    """Kinds of tape for the steps of a fused decoder.
 
     Attributes:
         cell: the tape of the cell.

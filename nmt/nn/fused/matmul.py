@@ -16,7 +16,7 @@ _MANY_ROWS: Final = 256  # from which on adding a bias takes longer than what ca
 
 
 def matmul(left: Float[Tensor, "M K"], right: Float[Tensor, "K N"]) -> Float[Tensor, "M N"]:
-    """``left @ right``, without a gradient."""
+    """Return ``left @ right``, without a gradient."""
     if not _is_for_onednn(left):
         return left @ right
     return torch.ops.mkldnn._linear_pointwise(left, right.t(), None, "none", [], "")
@@ -27,7 +27,7 @@ def addmm(
     left: Float[Tensor, "M K"],
     right: Float[Tensor, "K N"],
 ) -> Float[Tensor, "M N"]:
-    """``base + left @ right``, a fresh tensor without a gradient."""
+    """Return ``base + left @ right``, a new tensor without a gradient."""
     if base.ndim == 1 and (_is_for_onednn(left) or _is_long(left)):
         return torch.ops.mkldnn._linear_pointwise(left, right.t(), base, "none", [], "")
     if not _is_for_onednn(left):
@@ -48,7 +48,7 @@ def addmm_(
 def weight_gradient(
     gradients: Float[Tensor, "*R N"], inputs: Float[Tensor, "*R K"]
 ) -> Float[Tensor, "N K"]:
-    """Of W, where all rows of ``inputs @ W.t()`` have these gradients."""
+    """Return the gradient of W, where the rows of ``inputs @ W.t()`` have these gradients."""
     gradients, inputs = gradients.flatten(0, -2), inputs.flatten(0, -2)
     if not _is_for_onednn(gradients):
         return gradients.t() @ inputs
@@ -69,14 +69,14 @@ class WeightGradient:
         self._total = torch.zeros(shape, device=weight.device)
 
     def add(self, gradients: Float[Tensor, "R N"], inputs: Float[Tensor, "R K"]) -> None:
-        """Some more rows."""
+        """Add some more rows."""
         if self._is_turned:
             self._total += _turned_gradient(gradients, inputs)
         else:
             self._total += gradients.t() @ inputs
 
     def total(self) -> Float[Tensor, "N K"]:
-        """Of all rows so far."""
+        """Return the gradient of all rows so far."""
         return self._total.t().contiguous() if self._is_turned else self._total
 
 
@@ -94,12 +94,12 @@ def _turned_gradient(gradients: Tensor, inputs: Tensor) -> Tensor:
 
 
 def _is_for_onednn(tensor: Tensor) -> bool:
-    """Whether oneDNN is the faster one, and torch would not take it by itself."""
+    """Return whether oneDNN is faster, and torch would not choose it by itself."""
     return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and _has_onednn()
 
 
 def _is_long(tensor: Tensor) -> bool:
-    """Whether torch would write a bias to so many rows before it multiplies that it shows."""
+    """Return whether torch would spend measurable time on writing a bias to so many rows."""
     is_many = tensor.dtype == torch.bfloat16 and len(tensor) >= _MANY_ROWS
     return is_many and tensor.device.type == "cpu" and _has_onednn()
 

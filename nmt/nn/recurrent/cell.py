@@ -65,7 +65,7 @@ class Cell(FastPath, nn.Module, ABC):
 
     @abstractmethod
     def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
-        """One step: the next state.
+        """Return the next state.
 
         Args:
             projected: what the inputs add to the gates.
@@ -126,7 +126,7 @@ def _unroll_in_graph(
 
 
 class CellTape(ABC):
-    """The steps of a cell: `step` writes down what `backward` needs; time-major.
+    """Steps of a cell by hand (docs/fused.md): `step` saves what `backward` needs; time-major.
 
     Args:
         states: `[T+1 B Z]`, the state before each step, and after the last.

@@ -30,7 +30,7 @@ class GRU(Cell):
             self.fast_path = None
 
     def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
-        """One step: the next state."""
+        """Return the next state."""
         # Under autocast a first state of zeros is float32 and the gates are not.
         state = state.to(projected.dtype)
         hidden = self.project_hidden(state, dropout_mask)
@@ -43,7 +43,7 @@ class GRU(Cell):
 
 
 class GRUTape(CellTape):
-    """The steps of a `recurrent.GRU`; time-major.
+    """Steps of a `GRU`, with their derivatives by hand (docs/fused.md); time-major.
 
     Args:
         states: `[T+1 B H]`, the state before each step, and after the last.
@@ -119,7 +119,7 @@ class DeepGRU(GRU):
         self.transitions = nn.ModuleList([_Transition(hidden_size) for _ in range(depth - 1)])
 
     def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
-        """One step: the next state."""
+        """Return the next state."""
         state = super().forward(projected, state, dropout_mask)
         for transition in self.transitions:
             state = transition(state, dropout_mask)

@@ -13,7 +13,7 @@ from nmt.nn.shapes import Gates, Hidden
 
 
 class _LayerNormCell(Cell):
-    """What the cells share whose sums are normalised before their gates."""
+    """Base of the cells whose sums are normalised before their gates."""
 
     norm_input: nn.Module
     norm_hidden: nn.Module

@@ -29,7 +29,7 @@ class LSTM(Cell):
             self.bias_input[hidden_size : 2 * hidden_size] = 1.0
 
     def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
-        """One step: the next state."""
+        """Return the next state."""
         hidden, memory = state.chunk(2, dim=-1)
         gates = projected + self.project_hidden(hidden, dropout_mask)
         input_gate, forget, candidate, output_gate = gates.chunk(4, dim=-1)
@@ -46,7 +46,7 @@ class LSTM(Cell):
 
 
 class LSTMTape(CellTape):
-    """The steps of a `recurrent.LSTM`; time-major.
+    """Steps of an `LSTM`, with their derivatives by hand (docs/fused.md); time-major.
 
     Args:
         states: `[T+1 B 2H]`, ``[h c]`` before each step, and after the last.

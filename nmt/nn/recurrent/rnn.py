@@ -49,13 +49,13 @@ class PlainRNN(Cell):
         return layer
 
     def project_hidden(self, hidden: Hidden, dropout_mask: Hidden | None) -> Gates:
-        """What the state adds to the sum."""
+        """Return what the state adds to the sum."""
         if self.activation == "tanh":
             return super().project_hidden(hidden, dropout_mask)
         # Dropout is of what V reads: the state itself would grow by 1 / (1 - p) with each word.
         return hidden + super().project_hidden(hidden * self.hidden_size**-0.5, dropout_mask)
 
     def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
-        """One step: the next state."""
+        """Return the next state."""
         summed = projected + self.project_hidden(state, dropout_mask)
         return torch.tanh(summed) if self.activation == "tanh" else torch.relu(summed)

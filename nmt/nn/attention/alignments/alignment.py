@@ -34,7 +34,7 @@ class SampledAlignment:
 
     @staticmethod
     def cat(sampled: "Sequence[SampledAlignment]") -> "SampledAlignment | None":
-        """Those of several calls in a row as of one; None of none."""
+        """Return those of several calls in a row as of one call; None: there are none."""
         if not sampled:
             return None
         return SampledAlignment(
@@ -98,7 +98,7 @@ class Alignment(FastPath, nn.Module, ABC):
     def forward(
         self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
     ) -> AlignmentOutput:
-        """Weights: zero where the mask is False; all zero where it is False everywhere."""
+        """Return weights: zero where the mask is False; all zero where it is False everywhere."""
 
 
 class SoftmaxAlignment(Alignment):
@@ -139,7 +139,7 @@ def position_mask(positions: Int[Tensor, "*N"], size: int) -> Bool[Tensor, "*N {
 def masked_softmax(
     scores: Float[Tensor, "B T S"], real: Bool[Tensor, "B #T S"]
 ) -> Float[Tensor, "B T S"]:
-    """Softmax over the real positions; zeros, not NaN, where there is none."""
+    """Return the softmax over the real positions; zeros, not NaN, where there is none."""
     # The least finite number, not -inf: a row without any real position must not become NaN.
     least = torch.finfo(scores.dtype).min
     return torch.softmax(scores.masked_fill(~real, least), dim=-1) * real
@@ -148,7 +148,7 @@ def masked_softmax(
 def subtract_max(
     scores: Float[Tensor, "B T S"], real: Bool[Tensor, "B #T S"]
 ) -> Float[Tensor, "B T S"]:
-    """Scores less the best of the real positions; only differences count.
+    """Subtract from scores the best of the real positions; only differences count.
 
     Beyond some thousands they all mean zero weight: bounded, they can be scaled, squared and summed
     and stay finite. Padding lies below all. float32 at least, as sums are to be compared.

@@ -91,19 +91,19 @@ class EntmaxAlignment(Alignment):
 
 
 def sparsemax(scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N S"]:
-    """The Euclidean projection on the simplex (Martins & Astudillo 2016, algorithm 1)."""
+    """Return the Euclidean projection on the simplex (Martins & Astudillo 2016, algorithm 1)."""
     return _Sparsemax.apply(scores)  # type: ignore[no-untyped-call]
 
 
 def entmax15(scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N S"]:
-    """Alpha 1.5 (Peters 2019, algorithm 2)."""
+    """Return entmax of alpha 1.5 (Peters 2019, algorithm 2)."""
     return _Entmax15.apply(scores)  # type: ignore[no-untyped-call]
 
 
 def entmax(
     scores: Float[Tensor, "*N S"], alpha: Float[Tensor, ""], num_iterations: int = 50
 ) -> Float[Tensor, "*N S"]:
-    """Any alpha above 1, learned if it wants a gradient (Correia 2019, section 3.1).
+    """Return entmax of any alpha above 1, which may be learned (Correia 2019, section 3.1).
 
     Args:
         scores: z.
@@ -114,7 +114,7 @@ def entmax(
 
 
 def _through(gradient: Tensor, slope: Tensor) -> Tensor:
-    """The Jacobian ``diag(s) - s s^T / sum(s)``, which they all have, times a gradient."""
+    """Multiply a gradient by the Jacobian of all of them, ``diag(s) - s s^T / sum(s)``."""
     mean = (gradient * slope).sum(-1, keepdim=True) / slope.sum(-1, keepdim=True)
     return slope * (gradient - mean)
 

@@ -38,7 +38,7 @@ class HardAlignment(Alignment):
         self.expected = expected
 
     def start(self, mask: Mask) -> Tensor | None:
-        """`[B]`, the sentences whose positions are sampled; None in translation."""
+        """Return which sentences sample their positions, `[B]`; None in translation."""
         if not self.training:
             return None
         return torch.rand(len(mask), device=mask.device) >= self.expected
@@ -101,6 +101,6 @@ class GumbelAlignment(Alignment):
 
 
 def _one_hot(position: Tensor, like: Tensor, mask: Tensor) -> Tensor:
-    """`[B T]` to `[B T S]`; zeros where no position is real."""
+    """Return ones at positions, `[B T]` to `[B T S]`; zeros where no position is real."""
     ones = position_mask(position, like.shape[-1]).to(like.dtype)
     return ones * mask.unsqueeze(1)

@@ -27,7 +27,7 @@ class LocalMonotonicAlignment(Alignment):
         self.window = window
 
     def start(self, mask: Mask) -> Tensor:
-        """`[B]`, t of the first step."""
+        """Return t of the first step, `[B]`."""
         return torch.zeros(mask.shape[0], dtype=torch.long, device=mask.device)
 
     def forward(

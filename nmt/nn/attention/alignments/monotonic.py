@@ -47,7 +47,7 @@ class MonotonicAlignment(Alignment):
         self.stop_at_end = stop_at_end
 
     def start(self, mask: Mask) -> Tensor:
-        """`[B S]`: it stands at the first position."""
+        """Return a one at the first position, `[B S]`."""
         first = torch.zeros(mask.shape, device=mask.device)
         first[:, 0] = mask[:, 0]
         return first
@@ -69,7 +69,7 @@ class MonotonicAlignment(Alignment):
         return AlignmentOutput(weights.unsqueeze(1).to(scores.dtype), weights)
 
     def _chances(self, scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """p, and log(1 - p), `[B S]`; what is not real is passed by."""
+        """Return p and log(1 - p), `[B S]`; positions that are not real are passed by."""
         energy = scores.to(torch.promote_types(scores.dtype, torch.float32)) + self.offset
         if self.training:
             energy = energy + self.noise * torch.randn_like(energy)

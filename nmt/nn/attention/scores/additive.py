@@ -48,7 +48,7 @@ class AdditiveScore(Score):
         return self.query_projection.weight, self.vector()
 
     def keys(self, inputs: Inputs) -> Keys:
-        """``U h + b``."""
+        """Return ``U h + b``."""
         return self.key_projection(inputs)
 
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
@@ -56,11 +56,11 @@ class AdditiveScore(Score):
         return self.compare(self.query_projection(query).unsqueeze(2) + keys.unsqueeze(1))
 
     def compare(self, summed: Float[Tensor, "B T S K"]) -> Scores:
-        """``v . tanh(sum)``; the sum is overwritten, as it is large."""
+        """Return ``v . tanh(sum)``; the sum is overwritten, as it is large."""
         return summed.tanh_() @ self.vector()
 
     def vector(self) -> Float[Tensor, " K"]:
-        """``v``, or ``g v / |v|``."""
+        """Return ``v``, or ``g v / |v|``."""
         direction: Tensor = self.direction.weight.squeeze(0)
         if self.gain is None:
             return direction

@@ -19,7 +19,7 @@ class UniformScore(Score):
     is_constant: ClassVar[bool] = True
 
     def keys(self, inputs: Inputs) -> Keys:
-        """Nothing: `[B S 0]`."""
+        """Return nothing: `[B S 0]`."""
         return inputs[..., :0]
 
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
@@ -49,7 +49,7 @@ class LocationScore(Score):
         self.projection = initialize_linear(nn.Linear(query_size, max_positions, bias=False))
 
     def keys(self, inputs: Inputs) -> Keys:
-        """Nothing: `[B S 0]`."""
+        """Return nothing: `[B S 0]`."""
         return inputs[..., :0]
 
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:

@@ -34,7 +34,7 @@ class StatefulScore(AdditiveScore):
         return self.direction.in_features
 
     def start(self, keys: Keys, mask: Mask) -> Tensor:
-        """Nothing was looked at: zeros, in float32 at least, as they are to be summed."""
+        """Return zeros, in float32 at least, as they are to be summed."""
         dtype = torch.promote_types(keys.dtype, torch.float32)
         return torch.zeros(keys.shape[:2], dtype=dtype, device=keys.device)
 
@@ -88,11 +88,11 @@ class LocationAwareScore(StatefulScore):
         )
 
     def features(self, state: Tensor) -> Keys:
-        """``V (F * a)``."""
+        """Return ``V (F * a)``."""
         return self.feature_projection(self.filters(state.unsqueeze(1)).transpose(1, 2))
 
     def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
-        """The weights, as they are."""
+        """Return the weights as they are."""
         return weights.squeeze(1).to(state.dtype)
 
 
@@ -112,11 +112,11 @@ class CoverageScore(StatefulScore):
         self.coverage_projection = initialize_linear(nn.Linear(1, self.compared_size, bias=False))
 
     def features(self, state: Tensor) -> Keys:
-        """``V c``."""
+        """Return ``V c``."""
         return self.coverage_projection(state.unsqueeze(-1))
 
     def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
-        """``c + a``."""
+        """Return ``c + a``."""
         return state + weights.squeeze(1)
 
 
@@ -145,12 +145,12 @@ class FertilityCoverageScore(CoverageScore):
         self.fertility = initialize_linear(nn.Linear(key_size, 1, bias=False))
 
     def keys(self, inputs: Inputs) -> Keys:
-        """``U h + b``, and f behind it."""
+        """Return ``U h + b``, and f behind it."""
         fertility = self.max_fertility * torch.sigmoid(self.fertility(inputs))
         return torch.cat([super().keys(inputs), fertility], dim=-1)
 
     def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
-        """``c + a / f``."""
+        """Return ``c + a / f``."""
         return state + weights.squeeze(1) / keys[..., -1].clamp(min=1e-4)
 
 
@@ -187,19 +187,19 @@ class GRUCoverageScore(StatefulScore):
         initialize_hidden_gates(self.hidden_to_gates.weight, 3)
 
     def keys(self, inputs: Inputs) -> Keys:
-        """``U h + b``, and behind it what h adds to the gates."""
+        """Return ``U h + b``, and behind it what h adds to the gates."""
         return torch.cat([super().keys(inputs), self.key_to_gates(inputs)], dim=-1)
 
     def start(self, keys: Keys, mask: Mask) -> Tensor:
-        """Nothing was looked at: `[B S D]`, zeros."""
+        """Return zeros, `[B S D]`."""
         return keys.new_zeros(*keys.shape[:2], self.coverage_size)
 
     def features(self, state: Tensor) -> Keys:
-        """``V c``."""
+        """Return ``V c``."""
         return self.coverage_projection(state)
 
     def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
-        """One step of the GRU at each position."""
+        """Return the state after one step of the GRU at each position."""
         of_key = keys[..., self.compared_size :]
         of_weight = self.weight_to_gates(weights.transpose(1, 2))
         inputs = of_key + self.query_to_gates(query) + of_weight

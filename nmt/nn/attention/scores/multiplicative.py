@@ -85,7 +85,7 @@ class CosineScore(GeneralScore):
         self.gain = nn.Parameter(torch.tensor(initial_gain))
 
     def keys(self, inputs: Inputs) -> Keys:
-        """The memory, in the size of the query, each vector of length 1."""
+        """Return the memory, in the size of the query, each vector of length 1."""
         return nn.functional.normalize(super().keys(inputs), dim=-1)
 
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:

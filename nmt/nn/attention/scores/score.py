@@ -55,7 +55,7 @@ class Score(FastPath, nn.Module, ABC):
 
     @abstractmethod
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
-        """The scores, of any size and sign; T is 1 where there is a state."""
+        """Return the scores, of any size and sign; T is 1 where there is a state."""
 
     def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
         """Return the state after a step with these weights."""
