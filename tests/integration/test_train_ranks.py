@@ -57,7 +57,7 @@ from nmt.training import trainer
 PLACES = {
     "update": (trainer, "all_reduce_gradients"),
     "validation": (batch_inference.BatchRunner, "evaluation"),
-    "save": (checkpoint, "write_file"),
+    "save": (checkpoint, "save_file"),
 }
 
 def dies_at(call, function):
@@ -185,8 +185,8 @@ DROPOUT = ("model.decoder.output_dropout=0.3", "model.embedding.dropout=0.2")
         ("update", 1, 8),
         ("validation", 0, 5),
         ("validation", 1, 9),
-        ("save", 0, 12),
-        ("save", 0, 31),
+        ("save", 0, 7),
+        ("save", 0, 22),
     ],
 )
 def test_after_a_kill_the_others_start_anew_and_end_as_if_unbroken(
