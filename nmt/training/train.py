@@ -1,16 +1,14 @@
 """Train a run: the steps around the training loop, in the order that they need."""
 
-import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config, load_config
-from nmt.core.errors import RunError, os_advice
+from nmt.core.errors import os_advice
 from nmt.data.batching import Shard
 from nmt.distributed.process_group import LostProcessError, ProcessGroup
 from nmt.evaluation.metric_base import Score
@@ -42,9 +40,6 @@ from nmt.training.state import TrainingState, seed_everything
 from nmt.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
-
-# Of a write to a file that is open, whose name the error does not know.
-_WITHOUT_NAME: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 @dataclass(frozen=True)
@@ -210,21 +205,14 @@ def train_to_the_end(
 
 @contextmanager
 def explain_disk_errors(folder: Path) -> Iterator[None]:
-    """Turn an error of the disk inside the `with` into a user error.
-
-    Args:
-        folder: of the run; named where the error does not say which file it was.
+    """Name the folder of a run in an error of the disk that names no file, as of one that is open.
 
     Raises:
-        RunError: in the place of an `OSError` that is about a file.
+        OSError: the same error.
     """
     try:
         yield
     except OSError as error:
-        if error.filename is None and error.errno not in _WITHOUT_NAME:
-            raise
-        raise RunError(
-            f"{error.filename or folder}: {error.strerror}; "
-            f"{os_advice(error) or 'change the permissions'}; --resume continues from the last "
-            "checkpoint"
-        ) from error
+        if error.filename is None and os_advice(error) is not None:
+            error.filename = str(folder)
+        raise
