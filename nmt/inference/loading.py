@@ -14,7 +14,6 @@ from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.shortlist import Shortlist, load_lexicon
 from nmt.inference.unknown_words import Dictionary, read_dictionary
 from nmt.nn.ensemble import Ensemble, Space
-from nmt.nn.model import Model
 from nmt.runs.run import Run, RunDirectory
 from nmt.search.rules import Rule
 from nmt.system.device import AUTO, resolve_device, resolve_precision
@@ -56,7 +55,6 @@ def load_runner(
     runs = [run, *(_open_same(folder, run, tokenizers) for folder in others)]
     models = [load_model(each, checkpoint, device, *tokenizers.sizes) for each in runs]
     model = Ensemble(models, space=space).eval() if others else models[0]
-    _require_attention(options, model)
     if dtype == torch.int8:
         model.quantize()
     shortlist = load_shortlist(options, run.folder, tokenizers)
@@ -77,7 +75,7 @@ def _choose_precision(
 
 def _open_same(folder: str | Path, first: Run, ours: Tokenizers) -> Run:
     """Open a further run, which must read and write the tokens of the first."""
-    run = Run.open(folder)
+    run = Run.open(folder, decoding=first.config.decoding)  # which its model may not allow
     theirs = load_tokenizers(run)
     for side in ("source", "target"):
         if getattr(theirs, side).fingerprint() != getattr(ours, side).fingerprint():
@@ -87,23 +85,6 @@ def _open_same(folder: str | Path, first: Run, ours: Tokenizers) -> Run:
                 "(tokenizer.source_path, or start_from)"
             )
     return run
-
-
-def _require_attention(options: DecodingConfig, model: Model | Ensemble) -> None:
-    """Refuse options that read the attention of a model that has none.
-
-    The configuration of a run is checked when it is read; a `DecodingConfig` may replace its part.
-    """
-    needed = {
-        "coverage_penalty": options.coverage_penalty.name != "none",
-        "replace_unknown": options.replace_unknown,
-    }
-    for key, is_set in needed.items():
-        if is_set and not model.has_attention:
-            raise ConfigError(
-                f"decoding.{key}: needs an attention, and the model has none (model.attention: "
-                "null); leave it out"
-            )
 
 
 def load_shortlist(

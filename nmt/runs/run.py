@@ -255,9 +255,8 @@ class Run:
             ConfigError: the configuration is not valid, or an option is not.
         """
         folder = RunDirectory.open(path)
-        if isinstance(decoding, DecodingConfig):
-            return cls(folder, load_config(folder.config, overrides)).with_decoding(decoding)
-        options = None if decoding is None else {"decoding": dict(decoding)}
+        given = decoding.model_dump() if isinstance(decoding, DecodingConfig) else decoding
+        options = None if given is None else {"decoding": dict(given)}
         return cls(folder, load_config(folder.config, overrides, options))
 
     @classmethod
