@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -53,7 +53,7 @@ class Decoder(FastPath, nn.Module, ABC):
 
     @property
     def slow_path_reason(self) -> str | None:
-        """Why training runs it word by word, the slow path; None: it runs all words at once."""
+        """Return why training runs it word by word; None: it runs all words at once."""
         return None
 
     def start(self, recurrent: Float[Tensor, "B L Z"], memory: AnyMemory) -> DecoderState:
@@ -100,11 +100,11 @@ class StepwiseDecoder(Decoder):
 
     @property
     def slow_path_reason(self) -> str | None:
-        """Why training runs it word by word, the slow path; None: it runs all words at once."""
-        parts: dict[str, Any] = {"decoder": self, "cell": self.layers[0]}
+        """Return why training runs it word by word; None: it runs all words at once."""
+        parts: dict[str, nn.Module] = {"decoder": self, "cell": self.layers[0]}
         parts |= {"attention": self.attention, **dict(self.attention.named_children())}
         for kind, part in parts.items():
-            if part.fast_path is None:
+            if isinstance(part, FastPath) and part.fast_path is None:
                 is_option = type(part).fast_path is not None
                 return f"{'the options of ' * is_option}the {kind} {type(part).__name__}"
         if len(self.layers) > 1:
@@ -124,20 +124,17 @@ class StepwiseDecoder(Decoder):
             state.memory,
             self._dropout_masks(state),
         )
-        outputs, attended = [], []
-        for word in projected.unbind(1):
-            output, seen = self._step(word, current)
-            outputs.append(output)
-            attended.append(seen)
-        joined = AttentionOutput.cat(attended)
-        vectors = self._read_out(torch.stack(outputs, dim=1), embedded, joined.context)
+        steps = [self._step(word, current) for word in projected.unbind(1)]
+        outputs = torch.stack([output for output, _ in steps], dim=1)
+        attended = AttentionOutput.cat([attended for _, attended in steps])
+        vectors = self._read_out(outputs, embedded, attended.context)
         after = replace(
             state,
             recurrent=torch.stack(current.recurrent, dim=1),
             input_feed=current.input_feed,
             attention=current.attention,
         )
-        return DecoderOutput(vectors, joined.weights, after, joined.sampled)
+        return DecoderOutput(vectors, attended.weights, after, attended.sampled)
 
     @abstractmethod
     def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:

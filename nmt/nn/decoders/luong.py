@@ -49,7 +49,7 @@ class LuongDecoder(StepwiseDecoder):
 
     @property
     def slow_path_reason(self) -> str | None:
-        """Why training runs it word by word, the slow path; None: it runs all words at once."""
+        """Return why training runs it word by word; None: it runs all words at once."""
         return None if self.fed_to_gates is None else super().slow_path_reason
 
     def forward(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
