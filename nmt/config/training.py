@@ -117,26 +117,21 @@ class ValidationConfig(Options):
             return [{"name": "bleu", **given}]
         return [given] if isinstance(given, str) else given
 
-    @field_validator("metrics")
-    @classmethod
-    def _check_labels(cls, metrics: list[MetricConfig]) -> list[MetricConfig]:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         seen: set[str] = set()
-        for index, metric in enumerate(metrics):
+        for index, metric in enumerate(self.metrics):
             name, label = metric.name, metric.label
             if label in seen:
                 sentence = (
                     f"{label!r} is in the list before; give this one a name of its own, as in "
                     f"{{name: {name}, as: {name}_2}}"
                 )
-                refuse(f"{index}", sentence)
+                refuse(f"metrics.{index}", sentence)
             if label != name and label in ("loss", *METRICS.classes):
                 sentence = f"{label!r} is the name of something else; choose another"
-                refuse(f"{index}.as", sentence)
+                refuse(f"metrics.{index}.as", sentence)
             seen.add(label)
-        return metrics
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
         if self.best not in self.choices:
             refuse("best", _unmeasured(self.best, self.choices))
         return self
