@@ -2,6 +2,8 @@
 
 A cell splits its work in two: `project` holds what depends on the inputs only and is computed for
 all steps at once; `forward` is one step. Its state is one tensor `[B Z]`, whatever is in it.
+`Cell.unroll` is the plain loop over steps. Below it stand the two that may take its place: one
+autograd node with derivatives by hand (docs/fused.md), and one loop of an exported graph.
 """
 
 from abc import ABC, abstractmethod
