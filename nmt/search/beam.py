@@ -27,6 +27,7 @@ from nmt.search.search import (
     Search,
     State,
     Stepper,
+    best_in_order,
 )
 
 _BLOCK = 64  # tokens whose maximum stands for them
@@ -248,23 +249,6 @@ def _of_slots(values: Float[Tensor, "R A"], slots: Int[Tensor, "N W"]) -> Float[
     """Return the values of each sentence's slots in a row; -inf for those that are empty."""
     padded = torch.cat([values, values.new_full((1, values.shape[1]), -inf)])
     return padded[slots].flatten(1)
-
-
-def best_in_order(values: Float[Tensor, "N M"], count: int) -> Int[Tensor, "N C"]:
-    """Return where the highest values of each row are, highest first; of equals, the first.
-
-    `torch.topk` does not say which of equals it takes, and sorting a row takes many times longer.
-    Which were taken is certain where the next one is lower; only else is it sorted. (Which of
-    several -inf are taken is left open.)
-    """
-    if count < values.shape[1]:
-        highest = values.topk(count + 1, dim=1)
-        last, next_ = highest.values[:, -2], highest.values[:, -1]
-        if ((last > next_) | (last == -inf)).all():
-            places = highest.indices[:, :count].sort(dim=1).values
-            order = values.gather(1, places).sort(dim=1, descending=True, stable=True).indices
-            return places.gather(1, order)
-    return values.sort(dim=1, descending=True, stable=True).indices[:, :count]
 
 
 def _values(

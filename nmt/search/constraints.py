@@ -19,7 +19,7 @@ class Progress:
 
     Attributes:
         tokens: `[R T]`, from BOS on.
-        phrases: `[R P L]`, padded with PAD on the right; of PAD alone: none.
+        phrases: `[R P L]`, padded with PAD on the right; of PAD only: none.
         word_edges: before which tokens a word has ended, and after which one may begin; None: all.
         is_met: `[R P]`, whether the phrase is there (or is none).
         begun: `[R P]`, tokens at the end of the hypothesis that begin the phrase; 0 where it is
@@ -60,7 +60,7 @@ def measure_progress(
 
     Args:
         tokens: from BOS on.
-        phrases: of each hypothesis, padded with PAD on the right; of PAD alone: none.
+        phrases: of each hypothesis, padded with PAD on the right; of PAD only: none.
         word_edges: before which tokens a word has ended, and after which one may begin; None: all.
     """
     begins = torch.ones_like(tokens, dtype=torch.bool)

@@ -90,7 +90,7 @@ class DiverseBeamSearch(BeamSearch):
         progress: Progress | None,
     ) -> tuple[Candidates, Bool[Tensor, "N C"]]:
         """Return the continuations of each group; the groups before make their tokens cost more."""
-        charged = ranked.clone()  # what the model says is to be told, and not this
+        charged = ranked.clone()  # the log-probabilities of the model are returned, not these
         num_sentences = sentences.batch_size // self.groups
         times_taken = ranked.new_zeros(num_sentences, ranked.shape[1])
         members: list[Tensor] = []

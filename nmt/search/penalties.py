@@ -1,6 +1,6 @@
 """How finished hypotheses are scored: length penalties, coverage penalties, both together.
 
-Each further token makes a hypothesis less probable, so log-probability alone prefers the short.
+Each further token makes a hypothesis less probable, so the log-probability prefers the short.
 """
 
 from abc import ABC, abstractmethod

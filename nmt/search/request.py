@@ -70,7 +70,7 @@ class Constraints:
 
 @dataclass(frozen=True)
 class Request:
-    """What a search must know of the sentences beside the model's state.
+    """What a search must know of the sentences, next to the model's state.
 
     Attributes:
         source_lengths: tokens of each source sentence, EOS counted.

@@ -53,9 +53,9 @@ class PartialHypotheses:
 class Rule(ABC):
     """Changes how probable the next tokens of a hypothesis count, in place.
 
-    What a rule does to a hypothesis depends on its own tokens alone, so that translations do not
-    hang on what else is in the batch. It may only make a token count less. Under a shortlist the
-    log-probabilities are of some tokens alone, and what is written is numbered as they are: see
+    What a rule does to a hypothesis depends only on its own tokens, so that translations do not
+    depend on what else is in the batch. It may only make a token count less. Under a shortlist the
+    log-probabilities are of some tokens only, and what is written is numbered as they are: see
     `PartialHypotheses.vocabulary_tokens` and `Request.subset`.
     """
 

@@ -1,5 +1,6 @@
-"""Sampling: tokens are drawn as probable as they are, or from the more probable ones alone."""
+"""Sampling: tokens are drawn as probable as they are, or only from the more probable ones."""
 
+from math import inf
 from typing import Annotated
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from nmt.search.greedy import SinglePathSearch
 from nmt.search.penalties import Scoring
 from nmt.search.rules import PartialHypotheses, Rules
+from nmt.search.search import best_in_order
 
 # Odd 64-bit constants of SplitMix64 (Steele 2014), as the signed numbers that torch has.
 _STEP = 0x9E3779B97F4A7C15 - 2**64
@@ -20,7 +22,7 @@ _NUCLEUS = 256  # tokens that are looked at first
 
 
 class SamplingSearch(SinglePathSearch):
-    """Draw each token; what is told of a translation is still what the model says of it.
+    """Draw each token; the scores of a translation are still those of the model.
 
     What is drawn depends on the seed and on the key of the sentence in the request, which says
     what stands in its source: not on the batch, on its place in the text, or on the machine.
@@ -32,7 +34,7 @@ class SamplingSearch(SinglePathSearch):
         scoring: orders them.
         rules: what may follow, and how long translations may be.
         temperature: log-probabilities are divided by it: below 1 the probable become more so.
-        top_k: draw from the k most probable alone (Fan 2018); 0: from all.
+        top_k: draw only from the k most probable (Fan 2018); 0: from all.
         top_p: draw from the most probable that have this share together (nucleus sampling: Holtzman
             2020); 1: from all.
         epsilon: draw from those that are as probable as this (Hewitt 2022; Freitag 2023 has 0.02),
@@ -87,9 +89,12 @@ class SamplingSearch(SinglePathSearch):
             return probabilities, torch.arange(size, device=probabilities.device).expand_as(
                 probabilities
             )
-        # Few are in a nucleus as a rule, and to sort a vocabulary takes longer than all the rest.
+        # Few are in a nucleus as a rule, and to sort a vocabulary takes longer than all the rest:
+        # so the order of what is never drawn is left open.
+        possible = probabilities.masked_fill(probabilities == 0.0, -inf)
         for number in (min(most, _NUCLEUS), most):
-            values, tokens = _best(probabilities, number)
+            tokens = best_in_order(possible, number)
+            values = probabilities.gather(1, tokens)
             last = values[:, -1:]  # of its equals some may be left out
             share = values.masked_fill(values == last, 0.0).sum(dim=1, dtype=torch.float64)
             has_all = (share >= self.top_p) | (last.squeeze(1) < self.epsilon)
@@ -101,26 +106,10 @@ class SamplingSearch(SinglePathSearch):
         return values.masked_fill(left_out, 0.0), tokens
 
 
-def _best(
-    values: Float[Tensor, "R V"], number: int
-) -> tuple[Float[Tensor, "R M"], Int[Tensor, "R M"]]:
-    """The highest values of each row and where they are, the highest first; equals by their place.
-
-    (`torch.topk` has these in an order that hangs on how many values are wanted. Which of those are
-    taken that equal the last is left to it.)
-    """
-    if number == values.shape[1]:
-        everything = values.sort(dim=1, descending=True, stable=True)
-        return everything.values, everything.indices
-    places = values.topk(number, dim=1).indices.sort(dim=1).values
-    ordered = values.gather(1, places).sort(dim=1, descending=True, stable=True)
-    return ordered.values, places.gather(1, ordered.indices)
-
-
 def _uniform(
     keys: Int[Tensor, " R"], seed: int, copy: Int[Tensor, " R"], step: int
 ) -> Float[Tensor, " R"]:
-    """Numbers in [0, 1), evenly spread, each a function of its arguments alone.
+    """Return numbers in [0, 1), evenly spread, each a function of its arguments only.
 
     Of 48 bits, so that their product with a sum of shares is never rounded up to that.
     """

@@ -4,6 +4,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Final, Generic, TypeVar
 
 import torch
@@ -196,3 +197,20 @@ class Search(ABC):
 def best_first(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
     """In the order of their scores; of equal ones that which comes first."""
     return sorted(hypotheses, key=lambda hypothesis: hypothesis.score, reverse=True)
+
+
+def best_in_order(values: Float[Tensor, "N M"], count: int) -> Int[Tensor, "N C"]:
+    """Return where the highest values of each row are, highest first; of equals, the first.
+
+    `torch.topk` does not say which of equals it takes, and sorting a row takes many times longer.
+    Which were taken is certain where the next one is lower; only else is it sorted. (Which of
+    several -inf are taken is left open.)
+    """
+    if count < values.shape[1]:
+        highest = values.topk(count + 1, dim=1)
+        last, next_ = highest.values[:, -2], highest.values[:, -1]
+        if ((last > next_) | (last == -inf)).all():
+            places = highest.indices[:, :count].sort(dim=1).values
+            order = values.gather(1, places).sort(dim=1, descending=True, stable=True).indices
+            return places.gather(1, order)
+    return values.sort(dim=1, descending=True, stable=True).indices[:, :count]
