@@ -14,7 +14,7 @@ from nmt.core.errors import ConfigError
 from nmt.word_alignment.units import AlignmentUnits
 
 if TYPE_CHECKING:
-    from nmt.config.file import Override
+    from nmt.config.layers import Override
     from nmt.inference.translator import Translator
     from nmt.runs.run import Run
 
@@ -224,7 +224,7 @@ class SearchArguments(TunableSearch):
 
 def list_overrides(arguments: TrainedRun) -> "list[Override]":
     """Return the options of the configuration that arguments set, those of --set last."""
-    from nmt.config.file import Override
+    from nmt.config.layers import Override
 
     overrides = []
     for declared in fields(arguments):

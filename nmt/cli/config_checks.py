@@ -15,7 +15,7 @@ from nmt.data.formats.lines import require_regular
 if TYPE_CHECKING:
     from nmt.config.data import CorpusConfig
     from nmt.config.experiment import Config
-    from nmt.config.file import Override
+    from nmt.config.layers import Override
 
 logger = logging.getLogger(__name__)
 
@@ -190,7 +190,7 @@ def refuse_ineffective(config: "Config", overrides: "Iterable[Override]") -> Non
 
 def warn_of_ineffective(config: "Config", overrides: "Iterable[str]") -> None:
     """Warn of overrides of a training that change nothing: a series of runs may share them."""
-    from nmt.config.file import Override
+    from nmt.config.layers import Override
 
     for override in overrides:
         try:

@@ -103,8 +103,8 @@ def named_metrics(argument: str, given: str, config: "Config") -> "list[MetricCo
     Raises:
         UserError: the name is unknown, or its options are not allowed.
     """
+    from nmt.config.file import parse_yaml
     from nmt.config.training import read_metrics
-    from nmt.config.yaml import parse_yaml
 
     validation = config.training.validation
     if re.search(r"(^|,)\s*,", given):

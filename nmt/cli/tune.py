@@ -143,7 +143,7 @@ def _read_penalties(arguments: Arguments, key: str, given: str, number: str) -> 
     Raises:
         UserError: the list is empty, or one of it is not allowed.
     """
-    from nmt.config.file import Override
+    from nmt.config.layers import Override
     from nmt.runs.run import Run
 
     argument = _LISTS[key]

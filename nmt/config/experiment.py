@@ -5,7 +5,7 @@ the keyword-only arguments of its constructor (see `nmt.config.registry`).
 """
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
@@ -17,6 +17,8 @@ from nmt.config.registry import ALIGNMENTS, SCORES, TOKENIZERS, Options, PathTex
 from nmt.config.training import ReinforceConfig, TrainingConfig
 
 CONFIG_VERSION = 3
+RUN_KEYS: Final = {"version", "run", "data", "tokenizer", "model", "training", "decoding"}
+"""What the resolved configuration of any run has, and hardly any other tool's `config.yaml`."""
 
 
 def _check_device(name: str) -> str:

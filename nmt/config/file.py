@@ -1,73 +1,46 @@
 """From a YAML file, `extends:` and ``key=value`` overrides to a checked `Config`, and back.
 
-Each file and each override is a layer of options. They are merged, the later over the earlier, and
-the errors of the whole name the layer that a value comes from.
+Scalars of YAML stay text (only null and nothing become None); the declared type of an option says
+what a text means. So ``3e-4`` is a number where a number is declared, and ``no`` is a language
+where a text is, whatever YAML 1.1 makes of them.
 """
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
 from pydantic import ValidationError
 
-from nmt.config.experiment import CONFIG_VERSION, Config, TokenizerConfig
-from nmt.config.messages import UNKNOWN_OPTION, blank_missing, explain
-from nmt.config.tree import KeyPath, Tree, at, find_default, format_path, option_paths
+from nmt.config.experiment import CONFIG_VERSION, Config
+from nmt.config.layers import Layer, Override, explain_first, merge
+from nmt.config.messages import blank_missing
+from nmt.config.tree import Tree
 from nmt.config.versions import EARLIER_VERSIONS, name_trained_score, upgrade
-from nmt.config.yaml import format_yaml, parse_yaml, read_yaml
-from nmt.core.errors import ConfigError
+from nmt.core.errors import ConfigError, os_reason
+from nmt.system.files import read_regular
 
-_CORPORA: Final = (("data", "train"), ("data", "valid"), ("data", "test"))
+Yaml = dict[str, Any] | list[Any] | str | None
+
+MAX_CONFIG_BYTES: Final = 500_000
+
+_MOST_VALUES: Final = 50_000
+"""Values of a text, aliases written out: a few lines of aliases may stand for billions."""
+_MOST_LEVELS: Final = 50
+NULL = "tag:yaml.org,2002:null"
+MERGE = "tag:yaml.org,2002:merge"
+
 _KINDS: Final[dict[type, str]] = {list: "list", dict: "mapping"}
-_MOST_PATHS: Final = 3  # named where an option is at the wrong one
-
-
-@dataclass(frozen=True)
-class Override:
-    """An option set on the command line.
-
-    Attributes:
-        text: ``key=value`` with a dotted key; the value is YAML.
-        argument: the command-line argument that set it, for messages; None: the text itself.
-    """
-
-    text: str
-    argument: str | None = None
-
-    @property
-    def key(self) -> str:
-        """The dotted key."""
-        return self.text.partition("=")[0].strip()
-
-    @property
-    def origin(self) -> str:
-        """The name of the override in messages."""
-        return f"override {self.text!r}" if self.argument is None else self.argument
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Options from one place; the later layer wins.
-
-    Attributes:
-        origin: the file or the override, for messages.
-        tree: the options.
-        path: of an override, the path of what it sets.
-        is_argument: messages name the command-line argument, which stands for the key.
-    """
-
-    origin: str
-    tree: Tree
-    path: KeyPath = ()
-    is_argument: bool = False
-
-    def locate(self, path: KeyPath) -> str:
-        """Return the beginning of a message about the option at a path."""
-        key = "" if self.is_argument and path == self.path else format_path(path)
-        return f"{self.origin}: {key}: " if key else f"{self.origin}: "
+_HINTS = {
+    "mapping values are not allowed": "is the line indented as its neighbours, and is there a "
+    "blank behind the ':' here and in the line before?",
+    "expected <block end>": "is the line indented as its neighbours?",
+    "could not find expected ':'": "is there a blank behind each ':'?",
+    "expected ',' or": "is a bracket not closed?",
+    "'\\t' that cannot start": "indent with blanks, not with tabs",
+}
 
 
 def load_config(
@@ -91,13 +64,13 @@ def load_config(
     """
     layers = [*_read_files(Path(path)), *map(_parse_override, overrides)]
     layers += [] if options is None else [Layer("options", dict(options))]
-    tree = _merge_layers(layers)
+    tree = merge(layers) if len(layers) > 1 else layers[0].tree
     if resume:
         tree = name_trained_score(tree)
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(_explain_first(error, tree, layers)) from None
+        raise ConfigError(explain_first(error, tree, layers)) from None
 
 
 def dump_config(config: Config) -> str:
@@ -180,85 +153,118 @@ def _parse_override(given: str | Override) -> Layer:
     return Layer(override.origin, value, tuple(parts), override.argument is not None)
 
 
-def _merge_layers(layers: Sequence[Layer]) -> Tree:
-    """Merge layers, the most general first.
+def _resolvers() -> dict[str, list[tuple[str, Any]]]:
+    """Of YAML's rules for what an unquoted scalar is: those for null and for merge keys."""
+    return {
+        first: [(tag, pattern) for tag, pattern in rules if tag in {NULL, MERGE}]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+class _TextLoader(yaml.SafeLoader):
+    """Leaves scalars as text; refuses a key that comes twice, and more than a person writes."""
+
+    yaml_implicit_resolvers = _resolvers()
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._num_levels = 0
+        self._num_values = 0
+        self._sizes: dict[yaml.Node, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose a value, and add up how many values it stands for.
+
+        Where an alias refers to it, what is inside counts again.
+        """
+        is_alias = self.check_event(yaml.AliasEvent)
+        line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
+        if self._num_levels == _MOST_LEVELS:
+            raise _Refused(f"line {line}: nested more than {_MOST_LEVELS} levels deep")
+        before = self._num_values
+        self._num_levels += 1
+        node = super().compose_node(parent, index)
+        self._num_levels -= 1
+        assert node is not None
+        if is_alias:
+            if node not in self._sizes:
+                raise _Refused(f"line {line}: an alias of what it is in")
+            self._num_values += self._sizes[node]
+        else:
+            self._num_values += 1
+            self._sizes[node] = self._num_values - before
+        if self._num_values > _MOST_VALUES:
+            raise _Refused(f"line {line}: more than {_MOST_VALUES:,} values, aliases written out")
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping whose keys are texts, each there once."""
+        lines: dict[str, int] = {}
+        for key_node, _ in node.value:
+            key, line = key_node.value, key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == NULL:
+                raise _Refused(f"line {line}: a key must be a plain text")
+            if key in lines:
+                raise _Refused(f"line {line}: {key!r} is there twice (first in line {lines[key]})")
+            lines[key] = line
+        return super().construct_mapping(node, deep)
+
+
+class _Refused(Exception):
+    """What we refuse that YAML allows."""
+
+
+def read_yaml(path: Path) -> Yaml:
+    """Read a small YAML file that a person or a stranger's file named.
 
     Raises:
-        ConfigError: an override cannot be merged, or has no effect.
+        ConfigError: it cannot be read, is not a regular file, is too large, or is not YAML.
     """
-    tree: Tree = {}
-    for layer in layers:
-        tree = _merge(tree, layer.tree, (), layer)
-    for override, later in combinations((layer for layer in layers if layer.path), 2):
-        path, key = override.path, format_path(later.path)
-        if later.path == path:
-            given = [layer.origin.removeprefix("override ") for layer in (override, later)]
-            raise ConfigError(f"{key}: given twice ({' and '.join(given)}); give it once")
-        is_above = later.path == path[: len(later.path)]
-        if is_above and at(tree, path) != at(override.tree, path):
-            raise ConfigError(
-                f"{override.origin}: has no effect, as {later.origin} after it replaces all of "
-                f"{key}; give it after that"
-            )
-    return tree
+    try:
+        text = read_regular(path, MAX_CONFIG_BYTES).decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        inside = path / "config.yaml"
+        hint = f"; of a run, give {inside}" if inside.is_file() else ""
+        raise ConfigError(f"{path}: is a folder, not a YAML file{hint}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except OSError as error:
+        hint = "; give a YAML configuration" if error.errno == errno.EFBIG else ""
+        raise ConfigError(f"{path}: cannot be read: {os_reason(error)}{hint}") from None
+    return parse_yaml(text, str(path))
 
 
-def _merge(below: Any, above: Any, path: KeyPath, layer: Layer) -> Any:
-    """Merge mappings, and replace anything else; another plug-in brings its own options.
+def parse_yaml(text: str, name: str) -> Yaml:
+    """The contents of a YAML text; `name` is where it comes from, for messages.
 
-    A corpus, too, is replaced: the files of two would not belong together. An override reaches into
-    it, to change one of them.
+    Raises:
+        ConfigError: not YAML, or a key twice; with the line.
     """
-    if not isinstance(above, dict) or (path in _CORPORA and not layer.path):
-        return above
-    if isinstance(below, list) and layer.path:
-        key = format_path(path)
-        raise ConfigError(f"{layer.origin}: {key} is a list; give it whole, as in '{key}=[...]'")
-    if isinstance(below, str) and path:
-        below = {"name": below}  # the short form of a plug-in
-    if not isinstance(below, dict):
-        return above
-    if "name" in above and above["name"] != below.get("name", find_default(path)):
-        kept = TokenizerConfig.model_fields if path == ("tokenizer",) else ()
-        below = {key: value for key, value in below.items() if key in kept}
-    merged = {
-        key: _merge(below.get(key), value, (*path, key), layer) for key, value in above.items()
-    }
-    return below | merged
+    try:
+        parsed: Yaml = yaml.load(text, _TextLoader)
+        return parsed
+    except _Refused as error:
+        raise ConfigError(f"{name}: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}: " if mark else ""
+        problem = error.problem or error.context or ""
+        raise ConfigError(f"{name}: {where}not YAML: {problem}{_hint(problem)}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{name}: not YAML: {reason}") from None
 
 
-def _find_origin(path: KeyPath, layers: Sequence[Layer]) -> Layer | None:
-    """Return the layer that has set an option last."""
-    return next((layer for layer in reversed(layers) if at(layer.tree, path) is not None), None)
+def _hint(problem: str) -> str:
+    """What people do who get these messages of the parser."""
+    for part, hint in _HINTS.items():
+        if part in problem:
+            return f" ({hint})"
+    return ""
 
 
-def _explain_first(error: ValidationError, tree: Tree, layers: Sequence[Layer]) -> str:
-    """Return the first error in the order of the keys, and how many more there are."""
-    details = error.errors(include_url=False)
-    path = _written_path(details[0]["loc"], tree)
-    elsewhere: list[str] = []
-    if details[0]["type"] == UNKNOWN_OPTION:
-        paths = option_paths(details[0]["ctx"]["name"])
-        # At its own path it is an option of another plug-in.
-        elsewhere = [other for other in paths if other != format_path(path)][:_MOST_PATHS]
-    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return f"{_locate(path, layers)}{explain(details[0], elsewhere)}{more}"
-
-
-def _written_path(path: KeyPath, tree: Tree) -> KeyPath:
-    """Return a path as it was written: one corpus need not be a list."""
-    written: KeyPath = ()
-    for part in path:
-        if isinstance(part, str) or isinstance(at(tree, written), list):
-            written = (*written, part)
-    return written
-
-
-def _locate(path: KeyPath, layers: Sequence[Layer]) -> str:
-    """Name where the value was set last (if it is missing, the file asked for), and its key."""
-    if (origin := _find_origin(path, layers)) is not None:
-        return origin.locate(path)
-    files = [layer for layer in layers if not layer.path]
-    group = [layer.origin for layer in files[:-1] if at(layer.tree, path[:-1]) is not None]
-    extended = f" (with what it extends: {', '.join(group)})" if path[:-1] and group else ""
-    return Layer(files[-1].origin + extended, {}).locate(path)
+def format_yaml(value: Yaml) -> str:
+    """YAML that `parse_yaml` reads back; keys keep their order."""
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1_000))

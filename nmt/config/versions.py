@@ -10,11 +10,10 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from nmt.config.experiment import CONFIG_VERSION
+from nmt.config.experiment import CONFIG_VERSION, RUN_KEYS
 from nmt.config.model import DecoderConfig, read_encoder
 from nmt.config.registry import SCORES
 from nmt.config.tree import Tree
-from nmt.config.yaml import RUN_KEYS
 
 EARLIER_VERSIONS: Final = ("1", "2")
 

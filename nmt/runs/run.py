@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from nmt.config.decoding import DecodingConfig
-from nmt.config.experiment import Config
-from nmt.config.file import Override, load_config
-from nmt.config.yaml import MAX_CONFIG_BYTES, RUN_KEYS, read_yaml
+from nmt.config.experiment import RUN_KEYS, Config
+from nmt.config.file import MAX_CONFIG_BYTES, load_config, read_yaml
+from nmt.config.layers import Override
 from nmt.core.errors import ConfigError, RunError, os_advice
 from nmt.system.files import lock, read_regular, write_text
 

@@ -5,7 +5,7 @@ import pytest
 
 from nmt.cli.config_checks import refuse_ineffective, warn_of_ineffective
 from nmt.config.experiment import Config
-from nmt.config.file import Override
+from nmt.config.layers import Override
 from nmt.core.errors import ConfigError
 
 CORPUS = {"source": "a", "target": "b"}

@@ -3,7 +3,7 @@ import itertools
 import pytest
 from hypothesis import given, strategies as st
 
-from nmt.config.yaml import format_yaml, parse_yaml
+from nmt.config.file import format_yaml, parse_yaml
 from nmt.core.errors import ConfigError
 
 plain_text = st.text(
