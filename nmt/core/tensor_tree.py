@@ -32,6 +32,8 @@ def map_tensors(
 
 def map_shared(function: Callable[[Tensor], Tensor], tree: S) -> S:
     """Replace every tensor in what is `Shared` by `function` of it."""
+    if tree is None:  # first, as in `map_tensors`
+        return tree
     if isinstance(tree, Shared):
         return map_tensors(function, tree)
     return _map_children(lambda child: map_shared(function, child), tree)

@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import ceil, inf
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int, Shaped
@@ -19,8 +20,6 @@ from nmt.export.search_state import (
     FinishedHypotheses,
     LoopConstants,
     LoopState,
-    OpenSentences,
-    SearchState,
 )
 from nmt.search.penalties import LengthPenalty
 from nmt.search.request import EXTRA_TOKENS, LengthLimits
@@ -29,6 +28,7 @@ from nmt.search.search import State, StepFunction
 NUM_EXCLUDED = 4
 """Tokens that may be more probable than all that may follow: PAD, UNK, BOS, and EOS too early."""
 _FIRST_TEXT = max(PAD, UNK, BOS) + 1
+Tree = TypeVar("Tree")
 _sym_max: Callable[[int, int], int] = torch.sym_max
 _sym_min: Callable[[int, int], int] = torch.sym_min
 
@@ -37,7 +37,7 @@ _sym_min: Callable[[int, int], int] = torch.sym_min
 class ExportableBeamSearch:
     """`BeamSearch` in tensors whose shapes are known before a round.
 
-    But for the order of equals it finds the same, as its rules are the same: at each step all
+    Except for the order of equals it finds the same, as its rules are the same: at each step all
     continuations of a sentence's open hypotheses are ranked, the best fill the places that no
     finished one holds, and a sentence is done when none that is open can still win. It lacks the
     rules that look at what has been written, so that something may always follow. Room for the
@@ -52,23 +52,49 @@ class ExportableBeamSearch:
     length_penalty: LengthPenalty
     limits: LengthLimits
 
-    def start(
+    def __call__(
         self,
+        step: StepFunction[State],
         state: State,
         source_lengths: Int[Tensor, " B"],
         longest_source: int,
         places: Int[Tensor, " K"],
         ranks: Int[Tensor, " N"],
-    ) -> SearchState[State]:
-        """Before the first word.
+    ) -> FinishedHypotheses:
+        """Translate a batch.
 
         Args:
-            state: one row for each sentence.
+            step: one word further.
+            state: before the first word, one row for each sentence.
             source_lengths: tokens of each source, EOS counted.
             longest_source: S, at least the greatest of them.
             places: 0 to K - 1, for a beam of K; the vocabulary has `NUM_EXCLUDED` more at least.
             ranks: 0 to N - 1, for the N best; at most K.
         """
+        state = map_tensors(partial(_spread, times=places.shape[0]), state, leave=Shared)
+        state = map_shared(torch.clone, state)  # heads are views of one tensor: no loop reads these
+        beams = self._start(source_lengths, longest_source, places, ranks)
+        first = LoopState(torch.zeros((), dtype=torch.long), beams, tensors_of(state, leave=Shared))
+        min_length = self.limits.min_lengths(source_lengths).unsqueeze(1)
+        max_length = self.limits.max_lengths(source_lengths).unsqueeze(1)
+
+        def should_continue(*tensors: Tensor) -> Tensor:
+            return fill(first, tensors).beams.are_open().sum() > 0
+
+        def search_open(*tensors: Tensor) -> tuple[Tensor, ...]:
+            batch = fill(first, tensors)
+            return tensors_of(self._search_open(step, state, batch, (min_length, max_length)))
+
+        return fill(first, _loop(should_continue, search_open, tensors_of(first))).beams.found
+
+    def _start(
+        self,
+        source_lengths: Int[Tensor, " B"],
+        longest_source: int,
+        places: Int[Tensor, " K"],
+        ranks: Int[Tensor, " N"],
+    ) -> Beams:
+        """Return one empty hypothesis for each sentence."""
         one = torch.ones_like(source_lengths).unsqueeze(1)
         columns = torch.zeros(self._most_columns(longest_source), dtype=torch.long)
         none, first = ranks * 0 * one, places * 0 * one
@@ -76,48 +102,54 @@ class ExportableBeamSearch:
         found = FinishedHypotheses(nowhere, nowhere.clone(), none, none.unsqueeze(2) + columns)
         totals = torch.where(places == 0, 0.0, -inf) + first  # for all places are the same
         tokens = first.unsqueeze(2) + columns
-        sentences = OpenSentences(
-            number=torch.arange(source_lengths.shape[0]),
-            fewest=self.limits.min_lengths(source_lengths).unsqueeze(1),
-            most=self.limits.max_lengths(source_lengths).unsqueeze(1),
-            beams=Beams(totals, first + BOS, tokens, one * places.shape[0], found),
-            state=map_tensors(partial(_spread, times=places.shape[0]), state, leave=Shared),
-        )
-        length = torch.zeros((), dtype=torch.long)
-        return SearchState(length, sentences, map_tensors(torch.clone, found))
+        return Beams(totals, first + BOS, tokens, one * places.shape[0], found)
 
-    def round(self, step: StepFunction[State], batch: SearchState[State]) -> SearchState[State]:
-        """Search until a quarter of the sentences is done, or all of a few; and leave these out.
+    def _search_open(
+        self,
+        step: StepFunction[State],
+        state: State,
+        batch: LoopState,
+        limits: tuple[Int[Tensor, "B 1"], Int[Tensor, "B 1"]],
+    ) -> LoopState:
+        """Search the open sentences until a quarter of them is done, or all of a few.
 
         Args:
             step: one word further.
-            batch: of `start`, or of the round before; at least one sentence is open.
+            state: of which what is `Shared` is read.
+            batch: all sentences; at least one is open.
+            limits: fewest and most tokens of each translation, EOS not counted.
         """
-        now = batch.open
-        shape = now.beams.totals.shape
-        fixed = LoopConstants.of(now)
-        rows = map_tensors(partial(torch.flatten, start_dim=0, end_dim=1), now.state, leave=Shared)
-        state = map_shared(partial(_spread_rows, times=shape[1]), rows)
-        begun = LoopState(batch.length, now.beams, tensors_of(state, leave=Shared))
+        sentences = batch.beams.are_open().nonzero().squeeze(1)
+        if torch.compiler.is_exporting():  # so that one is no special case of the graph
+            torch._check(sentences.shape[0] >= 2)  # type: ignore[no-untyped-call]
+        beams, *lengths = select((batch.beams, *limits), sentences)
+        fixed = LoopConstants.of(beams, *lengths)
+        num_places = beams.totals.shape[1]
+        rows = (sentences.unsqueeze(1) * num_places + fixed.places).flatten()
+
+        def spread(tensor: Tensor) -> Tensor:
+            return _spread(tensor.index_select(0, sentences), num_places)
+
+        here = map_shared(spread, state)
+        first = LoopState(batch.length, beams, select(batch.state, rows))
 
         def should_continue(*tensors: Tensor) -> Tensor:
-            return fill(begun, tensors).beams.are_open().sum() > fixed.fewest_open
+            return fill(first, tensors).beams.are_open().sum() > fixed.fewest_open
 
         def advance(*tensors: Tensor) -> tuple[Tensor, ...]:
-            loop = fill(begun, tensors)
+            loop = fill(first, tensors)
             last = loop.beams.last.flatten()
-            log_probabilities, after = step(last, fill(state, loop.state, leave=Shared))
+            log_probabilities, after = step(last, fill(here, loop.state, leave=Shared))
             rows, beams = self._advance(loop, fixed, log_probabilities)
-            moved = [tensor.index_select(0, rows) for tensor in tensors_of(after, leave=Shared)]
-            return tensors_of(LoopState(loop.length + 1, beams, tuple(moved)))
+            moved = select(tensors_of(after, leave=Shared), rows)
+            return tensors_of(LoopState(loop.length + 1, beams, moved))
 
-        loop = fill(begun, _loop(should_continue, advance, tensors_of(begun)))
-        moved = [_unflatten(tensor, shape) for tensor in loop.state]
-        after = replace(now, beams=loop.beams, state=fill(now.state, moved, leave=Shared))
-        pairs = zip(tensors_of(batch.found), tensors_of(loop.beams.found), strict=True)
-        found = fill(batch.found, [old.index_copy(0, now.number, new) for old, new in pairs])
-        is_open = loop.beams.are_open().nonzero().squeeze(1)
-        return SearchState(loop.length, select(after, is_open), found)
+        after = fill(first, _loop(should_continue, advance, tensors_of(first)))
+        return LoopState(
+            after.length,
+            _put_back(batch.beams, sentences, after.beams),
+            _put_back(batch.state, rows, after.state),
+        )
 
     def _most_columns(self, longest_source: int) -> int:
         """Tokens that any translation of a batch may have, at least."""
@@ -141,7 +173,9 @@ class ExportableBeamSearch:
         found = self._finish(loop, fixed, totals.masked_fill(~ends, -inf), tokens)
         is_open = kept & ~ends
         best = found.scores[:, -1:]
-        is_open = is_open & self.length_penalty.can_beat(best, totals, is_open, fixed.most + 1)
+        is_open = is_open & self.length_penalty.can_beat(
+            best, totals, is_open, fixed.max_length + 1
+        )
         return rows, Beams(
             totals.masked_fill(~is_open, -inf),
             last,
@@ -192,15 +226,16 @@ def _unflatten(tensor: Shaped[Tensor, "R *D"], shape: torch.Size) -> Shaped[Tens
     return tensor.view(*shape, *tensor.shape[1:])
 
 
-def _spread(tensor: Shaped[Tensor, "M *D"], times: int) -> Shaped[Tensor, "M K *D"]:
-    """The same row for each place."""
-    return tensor.unsqueeze(1).expand(-1, times, *[-1] * (tensor.dim() - 1)).clone()
-
-
-def _spread_rows(tensor: Shaped[Tensor, "M *D"], times: int) -> Shaped[Tensor, "R *D"]:
-    """Every row K times, copies side by side."""
+def _spread(tensor: Shaped[Tensor, "M *D"], times: int) -> Shaped[Tensor, "R *D"]:
+    """Repeat every row K times, copies side by side."""
     # Not by `repeat_interleave`, which is exported wrongly for a number that is not known.
-    return _spread(tensor, times).flatten(0, 1)
+    return tensor.unsqueeze(1).expand(-1, times, *[-1] * (tensor.dim() - 1)).flatten(0, 1)
+
+
+def _put_back(before: Tree, rows: Int[Tensor, " M"], after: Tree) -> Tree:
+    """Return all rows, some of which have changed."""
+    pairs = zip(tensors_of(before), tensors_of(after), strict=True)
+    return fill(before, [old.index_copy(0, rows, new) for old, new in pairs])
 
 
 def _rank(
@@ -213,8 +248,8 @@ def _rank(
     shape = loop.beams.totals.shape
     values, tokens = log_probabilities.topk(shape[1] + NUM_EXCLUDED)
     values, tokens = _unflatten(values, shape), _unflatten(tokens, shape)
-    too_short = (loop.length < fixed.fewest).unsqueeze(2)
-    must_end = (loop.length >= fixed.most).unsqueeze(2)
+    too_short = (loop.length < fixed.min_length).unsqueeze(2)
+    must_end = (loop.length >= fixed.max_length).unsqueeze(2)
     is_refused = (tokens < _FIRST_TEXT) | (too_short & (tokens == EOS)) | must_end
     end = log_probabilities[:, EOS].view_as(loop.beams.totals).unsqueeze(2)
     ends = [values.masked_fill(is_refused, -inf), end.masked_fill(~must_end, -inf)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -34,9 +35,9 @@ _NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
 class ExportedTranslator:
     """Translates with a file that `nmt export` has written; on a CPU, and faster than a run.
 
-    Input is raw text; what is in a batch together changes no result (but for rounding). Batches are
+    Input is raw text; what is in a batch together changes no result (except rounding). Batches are
     computed side by side, each by one thread. Scores are those of the search: of the tokens that it
-    has found, which need not be those of their text, and of the shortlist alone, if there is one.
+    has found, which need not be those of their text, and over the shortlist only, if there is one.
 
     Attributes:
         session: ONNX Runtime's.
@@ -82,8 +83,8 @@ class ExportedTranslator:
         description = read_metadata(Path(path), session)
         if not verify_checksum(Path(path)):
             raise RunError(
-                f"{path}: damaged, its SHA-256 is not the one in it; copy it again, or export it "
-                "anew (`nmt export RUN -o FILE`)"
+                f"{path}: corrupted: SHA-256 mismatch; copy it again, or export it again "
+                "(`nmt export RUN -o FILE`)"
             )
         translator = cls(
             session,
@@ -97,16 +98,12 @@ class ExportedTranslator:
         return translator
 
     def _check(self) -> None:
-        most = self.description.max_beam_size
-        for number, name, highest in (
-            (self.beam_size, "a beam", most),
-            (self.n_best, "as number of translations", self.beam_size),
-            (self.batch_tokens, "as number of tokens in a batch", None),
-            (self.num_threads, "as number of threads", None),
-        ):
-            if number < 1 or (highest is not None and number > highest):
-                allowed = "1 or more" if highest is None else f"1 to {highest}"
-                raise ConfigError(f"{number} {name} cannot be: this model and beam allow {allowed}")
+        limits = {"beam_size": self.description.max_beam_size, "n_best": self.beam_size}
+        for name in ("beam_size", "n_best", "batch_tokens", "num_threads"):
+            number, most = getattr(self, name), limits.get(name, inf)
+            if not 1 <= number <= most:
+                allowed = "1 or more" if most == inf else f"1 to {most}"
+                raise ConfigError(f"{name}: {number} is not {allowed}, which this model allows")
 
     @property
     def source_reader(self) -> Tokenizer:
@@ -138,7 +135,7 @@ class ExportedTranslator:
         Args:
             lines: raw text, any number.
             warnings: about the lines; None: of those that are cut.
-            report: is told, whenever a batch is done, how many more lines are.
+            report: called whenever a batch is done, with the number of its lines.
 
         Raises:
             TypeError: a line is not a text, or lines are one string.
@@ -155,30 +152,21 @@ class ExportedTranslator:
     def search(
         self, sources: Sequence[Tokens], report: Callable[[int], object] = no_report
     ) -> list[list[Hypothesis]]:
-        """The best hypotheses of each sentence, in order.
+        """Return the best hypotheses of each sentence, in order.
 
         Args:
-            sources: their tokens, without EOS; of none comes nothing.
-            report: is told, whenever a batch is done, how many more sentences are.
+            sources: their tokens, without EOS; an empty sentence has an empty translation.
+            report: called whenever a batch is done, with the number of its sentences.
         """
-        found = [[_NOTHING] for _ in sources]
+        found: dict[int, list[Hypothesis]] = {}
         batches = full_batches(sources, self.batch_tokens)
         jobs = [[sources[index] for index in batch] for batch in batches]
-        for batch, results in zip(batches, self._map(self._search_batch, jobs), strict=True):
-            for index, hypotheses in zip(batch, results, strict=True):
-                found[index] = hypotheses
-            report(len(batch))
-        report(len(sources) - sum(map(len, batches)))
-        return found
-
-    def _map(
-        self, function: Callable[[Any], list[list[Hypothesis]]], jobs: list[Any]
-    ) -> Iterator[list[list[Hypothesis]]]:
-        if min(self.num_threads, len(jobs)) <= 1:
-            yield from map(function, jobs)
-            return
-        with ThreadPoolExecutor(self.num_threads) as threads:
-            yield from threads.map(function, jobs)
+        with ThreadPoolExecutor(self.num_threads) as pool:
+            for batch, results in zip(batches, pool.map(self._search_batch, jobs), strict=True):
+                found.update(zip(batch, results, strict=True))
+                report(len(batch))
+        report(len(sources) - len(found))
+        return [found.get(index, [_NOTHING]) for index in range(len(sources))]
 
     def _search_batch(self, sources: Sequence[Tokens]) -> list[list[Hypothesis]]:
         lengths = np.array([len(tokens) + 1 for tokens in sources])

@@ -10,27 +10,24 @@ import numpy as np
 import onnx
 import torch
 
-from nmt.build.model import load_model
-from nmt.build.search import build_search
 from nmt.build.tokenizers import load_tokenizers
 from nmt.config.decoding import DecodingConfig
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.export.beam_search import NUM_EXCLUDED, ExportableBeamSearch
 from nmt.export.exported_translator import ExportedTranslator
-from nmt.export.graphs import ShortlistGraph
 from nmt.export.onnx_file import METADATA_KEY, ExportMetadata
-from nmt.export.onnx_graph import make_graph
+from nmt.export.onnx_graph import ShortlistGraph, make_graph
 from nmt.inference.batch_inference import BatchRunner
-from nmt.inference.loading import load_shortlist
+from nmt.inference.loading import load_runner
 from nmt.nn.model import Model
-from nmt.runs.run import BEST, Run, RunDirectory
+from nmt.runs.run import BEST, Run
 from nmt.search.hypothesis import Hypothesis
 from nmt.system.files import CHECKSUM_PLACEHOLDER, atomic_write, write_checksum
 from nmt.text.tokenizer import Tokenizer
 
 Precision = Literal["float32", "int8"]
-_NUM_SENTENCES: Final = 32  # sentences
+_NUM_SENTENCES: Final = 32
 _NEAR: Final = {"float32": 1e-3, "int8": 0.02}
 """How far the log-probability of a token may be from the run's, on average over a translation: in
 float32 of any, in int8 of one like most, as what is rounded may tip over."""
@@ -90,25 +87,26 @@ def export_run(
         OSError: the file cannot be written.
     """
     run = Run.of(run, decoding)
-    options, folder = run.config.decoding, run.folder
+    options, folder = run.config.decoding, run.folder.path
     _require_simple(options)
     tokenizers = load_tokenizers(run)
     source, target = tokenizers.source, tokenizers.target
     if not isinstance(source, Tokenizer):
-        raise ConfigError(f"{folder.path}: reads grids; models that read text alone are exported")
-    cpu = torch.device("cpu")
-    model = load_model(run, checkpoint, cpu, *tokenizers.sizes).requires_grad_(False)
-    if precision == "int8":
-        model.quantize()
-    shortlist = load_shortlist(options, folder, tokenizers)
+        raise ConfigError(f"{folder}: reads grids; only models that read text are exported")
+    runner = load_runner(run, tokenizers, [], checkpoint, "cpu", precision, "linear", [])
+    shortlist = runner.shortlist
     candidates = None if shortlist is None else ShortlistGraph(shortlist, len(target))
     description = _describe(options, source, target, candidates, precision)
-    search = build_search(options, target)
-    beam = ExportableBeamSearch(search.scoring.length, search.rules.limits)
-    graph = _make_graph(folder, model, beam, len(source), candidates)
-    numbers = torch.int8 if precision == "int8" else torch.float32
-    batch_tokens = options.batch_tokens
-    runner = BatchRunner(model, search, cpu, numbers, batch_tokens, shortlist=shortlist)
+    beam = ExportableBeamSearch(runner.search.scoring.length, runner.search.rules.limits)
+    model = runner.model.requires_grad_(False)
+    assert isinstance(model, Model), "it is of one run"
+    try:
+        graph = make_graph(model, beam, len(source), candidates)
+    except Exception as error:  # there is no end to what an exporter may meet
+        first_line = str(error).strip().partition("\n")[0]
+        raise RunError(
+            f"{folder}: PyTorch {torch.__version__} cannot export its model: {first_line}"
+        ) from error
     with atomic_write(path) as partial:
         _write(graph, description, partial)
         return _verify(partial, runner, len(source), precision)
@@ -126,25 +124,9 @@ def _require_simple(decoding: DecodingConfig) -> None:
     for key in DecodingConfig.model_fields.keys() - _EXPORTED:
         if getattr(decoding, key) != getattr(standard, key):
             raise ConfigError(
-                f"decoding.{key}: an exported search knows nothing of it; leave it out, or "
+                f"decoding.{key}: not supported by an exported search; leave it out, or "
                 "translate with the run"
             )
-
-
-def _make_graph(
-    folder: RunDirectory,
-    model: Model,
-    beam: ExportableBeamSearch,
-    vocabulary_size: int,
-    candidates: ShortlistGraph | None,
-) -> onnx.ModelProto:
-    try:
-        return make_graph(model, beam, vocabulary_size, candidates)
-    except Exception as error:  # there is no end to what an exporter may meet
-        first_line = str(error).strip().partition("\n")[0]
-        raise RunError(
-            f"{folder.path}: PyTorch {torch.__version__} cannot export its model: {first_line}"
-        ) from error
 
 
 def _describe(

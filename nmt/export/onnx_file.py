@@ -34,7 +34,7 @@ _MAX_NUMBER: Final = 2**31
 
 @dataclass(frozen=True)
 class ExportMetadata:
-    """What a file says of itself beside the graph.
+    """What a file says of itself, next to the graph.
 
     Attributes:
         precision: float32 or int8.
@@ -138,7 +138,7 @@ def load_session(path: Path) -> Any:
     except Exception as error:  # its own kinds have no common name
         raise RunError(
             f"{path}: is not a folder, and no exported model that can be read: name a run, or "
-            "export it anew (`nmt export RUN -o FILE`)"
+            "export it again (`nmt export RUN -o FILE`)"
         ) from error
     for needed, found in ((INPUTS, session.get_inputs()), (OUTPUTS, session.get_outputs())):
         types = {name: (f"tensor({kind})", len(sizes)) for name, (kind, sizes) in needed.items()}
@@ -163,5 +163,5 @@ def read_metadata(path: Path, session: Any) -> ExportMetadata:
         return ExportMetadata.from_json(text, path)
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{path}: its description cannot be read ({error}): export it anew with this version"
+            f"{path}: its description cannot be read ({error}): export it again with this version"
         ) from error

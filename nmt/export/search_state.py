@@ -1,14 +1,11 @@
-"""Tensors that the exported beam search carries from token to token and from round to round."""
+"""Tensors that the loops of the exported beam search carry."""
 
 from dataclasses import dataclass
 from math import inf
-from typing import Generic
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-
-from nmt.search.search import State
 
 _FEW = 8  # sentences that are searched to the end in one round
 
@@ -54,42 +51,8 @@ class Beams:
 
 
 @dataclass(frozen=True)
-class OpenSentences(Generic[State]):
-    """The sentences of a batch that are not done, with their hypotheses.
-
-    Attributes:
-        number: `[M]`, their rows in the batch.
-        fewest: `[M 1]`, tokens of a translation, EOS not counted.
-        most: `[M 1]`, likewise.
-        beams: their hypotheses.
-        state: of the step function; `[M ...]` where it is `Shared`, else `[M K ...]`.
-    """
-
-    number: Int[Tensor, " M"]
-    fewest: Int[Tensor, "M 1"]
-    most: Int[Tensor, "M 1"]
-    beams: Beams
-    state: State
-
-
-@dataclass(frozen=True)
-class SearchState(Generic[State]):
-    """How far the search has come.
-
-    Attributes:
-        length: tokens of each open hypothesis; without dimensions.
-        open: the sentences that are not done.
-        found: the best translations of all B, as far as they are done.
-    """
-
-    length: Int[Tensor, ""]
-    open: OpenSentences[State]
-    found: FinishedHypotheses
-
-
-@dataclass(frozen=True)
 class LoopState:
-    """What the loop of a round carries; the places of all sentences are R = M * K rows.
+    """What a loop carries for M sentences; their places are R = M * K rows.
 
     Attributes:
         length: tokens of each open hypothesis; without dimensions.
@@ -111,8 +74,8 @@ class LoopConstants:
         columns: `[1 1 T]`, 0 to T - 1.
         rows: `[M 1]`, the first of the R rows of each sentence.
         pooled: `[M 1]`, the same where N found ones go before the K open ones.
-        fewest: `[M 1]`, tokens of a translation, EOS not counted.
-        most: `[M 1]`, likewise.
+        min_length: `[M 1]`, fewest tokens of a translation, EOS not counted.
+        max_length: `[M 1]`, most tokens.
         fewest_open: open sentences at which the round ends.
     """
 
@@ -120,22 +83,24 @@ class LoopConstants:
     columns: Int[Tensor, "1 1 T"]
     rows: Int[Tensor, "M 1"]
     pooled: Int[Tensor, "M 1"]
-    fewest: Int[Tensor, "M 1"]
-    most: Int[Tensor, "M 1"]
+    min_length: Int[Tensor, "M 1"]
+    max_length: Int[Tensor, "M 1"]
     fewest_open: Int[Tensor, ""]
 
     @classmethod
-    def of(cls, now: OpenSentences[State]) -> "LoopConstants":
-        """That of a round."""
-        num_sentences, num_places, num_columns = now.beams.tokens.shape
+    def of(
+        cls, beams: Beams, min_length: Int[Tensor, "M 1"], max_length: Int[Tensor, "M 1"]
+    ) -> "LoopConstants":
+        """Return those of a round."""
+        num_sentences, num_places = beams.totals.shape
         sentences = torch.arange(num_sentences).unsqueeze(1)
-        number = torch.ones_like(now.number).sum()
+        number = torch.ones_like(min_length).sum()
         return cls(
             torch.arange(num_places).unsqueeze(0),
-            torch.arange(num_columns).view(1, 1, -1),
+            torch.arange(beams.tokens.shape[2]).view(1, 1, -1),
             sentences * num_places,
-            sentences * (now.beams.found.scores.shape[1] + num_places),
-            now.fewest,
-            now.most,
+            sentences * (beams.found.scores.shape[1] + num_places),
+            min_length,
+            max_length,
             torch.where(number <= _FEW, 0, number * 3 // 4),
         )

@@ -22,8 +22,7 @@ from nmt.core.batch import make_source
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.export.beam_search import ExportableBeamSearch
 from nmt.export.exported_translator import read_hypotheses
-from nmt.export.graphs import ShortlistGraph
-from nmt.export.onnx_graph import make_graph
+from nmt.export.onnx_graph import ShortlistGraph, make_graph
 from nmt.inference.shortlist import Shortlist
 from nmt.nn import int8 as quantization
 from nmt.nn.model import Model

@@ -1,6 +1,6 @@
 """The beam of a graph finds what `BeamSearch` finds."""
 
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import pytest
 import torch
@@ -15,15 +15,18 @@ from nmt.search.rules import Rules
 
 
 def search(beam, model, sentences, lengths, beam_size, n_best):
-    """The hypotheses, and the open sentences before each round."""
-    state, lengths = model.start(sentences), torch.tensor(lengths)
+    """The hypotheses, and the open sentences of each round."""
+    num_open = []
+
+    def step(tokens, state):
+        num_open.append(len(tokens) // beam_size)
+        return model.step(tokens, state)
+
+    lengths = torch.tensor(lengths)
     places, ranks = torch.arange(beam_size), torch.arange(n_best)
-    batch = beam.start(state, lengths, int(lengths.max()), places, ranks)
-    rounds = []
-    while num_open := len(batch.open.number):
-        rounds.append(num_open)
-        batch = beam.round(model.step, batch)
-    found = batch.found
+    state = model.start(sentences)
+    found = beam(step, state, lengths, int(lengths.max()), places, ranks)
+    rounds = [number for number, _ in groupby(num_open)]
     return [
         [
             Hypothesis(

@@ -4,15 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import numpy_helper
 from torch import Tensor
 
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
-from nmt.export.graphs import ShortlistGraph
-from nmt.export.onnx_graph import _share
+from nmt.export.onnx_graph import ShortlistGraph
 from nmt.export.onnx_operators import operators
 from nmt.inference.shortlist import Shortlist
 from nmt.nn.int8 import Int8Weight, int8_product
@@ -65,18 +62,3 @@ def test_an_operator_is_what_pytorch_has(
     found = operators()[operator](*(np.ascontiguousarray(tensor) for tensor in given))
     expected = function(*given).numpy()
     np.testing.assert_allclose(found.value, expected, rtol=1e-4, atol=1e-6)
-
-
-def test_weights_with_one_content_type_and_shape_are_kept_once() -> None:
-    arrays = {
-        "first": np.zeros((2, 2), np.float32),
-        "again": np.zeros((2, 2), np.float32),
-        "another shape": np.zeros(4, np.float32),
-        "another type": np.zeros((2, 2), np.int32),
-        "another content": np.ones((2, 2), np.float32),
-    }
-    weights = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
-    kept, same = _share(weights)
-    assert all(isinstance(weight, onnx.TensorProto) for weight in kept)
-    assert [weight.name for weight in kept] == [name for name in arrays if name != "again"]
-    assert same == {"again": "first"}
