@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nmt.core.coverage import Coverage
 from nmt.core.special_tokens import BOS
+from nmt.core.tensor_tree import map_tensors
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalties import Scoring
 from nmt.search.request import Request
@@ -81,12 +82,8 @@ class Candidates:
     tokens: Int[Tensor, "N C"]
 
     def take(self, columns: Int[Tensor, "N D"]) -> "Candidates":
-        """These of each sentence, in this order."""
-        return Candidates(
-            self.totals.gather(1, columns),
-            self.rows.gather(1, columns),
-            self.tokens.gather(1, columns),
-        )
+        """Return these of each sentence, in this order."""
+        return map_tensors(lambda tensor: tensor.gather(1, columns), self)
 
 
 class HypothesisCollector:
