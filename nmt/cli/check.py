@@ -186,11 +186,9 @@ def _report_updates(state: "TrainingState", batch: "Batch", num_classes: int, in
 
 def make_update(state: "TrainingState", batch: "Batch") -> float:
     """Make an update and return the loss of a token before it; wait for the device."""
-    from nmt.core.tensor_tree import to
-
     state.model.train()
     state.optimizer.zero_grad(set_to_none=True)
-    losses = state.objective(state.model, to(batch, state.device))
+    losses = state.objective(state.model, batch.to(state.device))
     (losses.objective / batch.num_target_tokens).backward()  # type: ignore[no-untyped-call]
     state.optimizer.step()
     return float(losses.negative_log_likelihood) / batch.num_target_tokens

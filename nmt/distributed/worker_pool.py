@@ -143,13 +143,9 @@ class WorkerPool(Generic[Tool]):
         self._idle.extend(self._workers)
         return self
 
-    def terminate(self) -> None:
-        """End the workers, from any thread; a `map` that is under way raises an error."""
+    def __exit__(self, *error: object) -> None:
         for worker in self._workers:
             worker.process.terminate()
-
-    def __exit__(self, *error: object) -> None:
-        self.terminate()
         self._threads.shutdown(cancel_futures=True)  # the workers that they waited for have ended
         for worker in self._workers:
             worker.process.join()

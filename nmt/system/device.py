@@ -29,18 +29,15 @@ def resolve_device(name: str | torch.device) -> torch.device:
     name = str(name)
     num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     present = ["cpu", *(f"cuda:{index}" for index in range(num_gpus))]
+    own_gpu = f"cuda:{local_rank() % max(num_gpus, 1)}"
     if name == AUTO:
-        return torch.device(_own_gpu(num_gpus) if num_gpus else "cpu")
-    wanted = _own_gpu(num_gpus) if name == "cuda" else name
+        return torch.device(own_gpu if num_gpus else "cpu")
+    wanted = own_gpu if name == "cuda" else name
     if wanted not in present:
         raise ConfigError(
             f"device: {name!r} is not on this machine; there is: {', '.join(present)}"
         )
     return torch.device(wanted)
-
-
-def _own_gpu(num_gpus: int) -> str:
-    return f"cuda:{local_rank() % max(num_gpus, 1)}"
 
 
 def resolve_precision(name: str | torch.dtype, device: torch.device) -> torch.dtype:
