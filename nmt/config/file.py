@@ -26,6 +26,7 @@ Yaml = dict[str, Any] | list[Any] | str | None
 
 MAX_CONFIG_BYTES: Final = 500_000
 
+_MOST_FILES: Final = 20  # that extend one another
 _MOST_VALUES: Final = 50_000
 """Values of a text, aliases written out: a few lines of aliases may stand for billions."""
 _MOST_LEVELS: Final = 50
@@ -94,6 +95,10 @@ def _read_files(path: Path, above: tuple[Path, ...] = ()) -> list[Layer]:
         raise ConfigError(
             f"{extending}: no such file (what is extended is looked for from the folder of the "
             "file that says so)"
+        )
+    if len(above) == _MOST_FILES:
+        raise ConfigError(
+            f"{above[0]}: extends: a chain of more than {_MOST_FILES} files; merge some"
         )
     tree, base = _read_file(path)
     if path.resolve() in (other.resolve() for other in above):

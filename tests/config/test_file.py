@@ -472,6 +472,18 @@ def test_extended_file_must_be_regular_and_small(write: Write, kind: str, tmp_pa
     assert refused(path).startswith("other.yaml: cannot be read: ")
 
 
+def test_a_chain_of_files_is_refused_early(write: Write) -> None:
+    path = write("", base="run: x\n")
+    for number in range(30):
+        (path.parent / f"{number}.yaml").write_text(f"extends: {number + 1}.yaml\n")
+    (path.parent / "30.yaml").write_text("extends: missing.yaml\n")
+    assert refused(path.parent / "0.yaml") == (
+        "0.yaml: extends: a chain of more than 20 files; merge some"
+    )
+    (path.parent / "19.yaml").write_text("run: last\n")
+    assert refused(path.parent / "0.yaml") == "0.yaml: data: is missing"
+
+
 def test_number_of_thousands_of_digits_is_refused(write: Write) -> None:
     for number in ("9" * 100_000, "9" * 100_000 + "e9"):
         assert "seed: must be a whole number, not '999" in refused(write(""), f"seed={number}")
