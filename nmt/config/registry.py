@@ -2,8 +2,8 @@
 
 A table is a dict from names to classes; all of them are listed below. A family with a file for each
 plug-in has its table in `table.py` of its package (`nmt/nn/attention/scores/table.py`); a family in
-one file has it in that file (`nmt/evaluation/metrics.py`). A plug-in is added with a
-class and a line of its table.
+one file has it in that file (`nmt/evaluation/metrics.py`). To add a plug-in, write a class and add
+a line to the table.
 
 The keyword-only arguments of a plug-in's constructor are its options, and are checked here; the
 code that builds it gives the arguments before the ``*``.
