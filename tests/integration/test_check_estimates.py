@@ -82,12 +82,12 @@ import torch
 from nmt.cli.main import main
 from nmt.system.memory import peak_memory
 
-def save_after_updates(*arguments, original=safetensors.torch.save):
+def save_after_updates(*arguments, original=safetensors.torch.save_file, **options):
     peaks.append(peak_memory(torch.device("cpu")))
-    return original(*arguments)
+    return original(*arguments, **options)
 
 peaks = []
-safetensors.torch.save = save_after_updates
+safetensors.torch.save_file = save_after_updates
 code = main(sys.argv[1:])
 print(peaks[0])
 sys.exit(code)
