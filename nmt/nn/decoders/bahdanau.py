@@ -60,7 +60,7 @@ class FusedBahdanau(Function):
 
     @staticmethod
     def forward(ctx: Any, kinds: TapeKinds, words: Tensor, *others: Any) -> tuple[Tensor, ...]:
-        """Return states, contexts and weights; `run_fused` describes the arguments."""
+        """Return states, contexts and weights; `_run_fused` describes the arguments."""
         *memory, joint_weight, state, context_weight, bias = others
         cell, attention = kinds.start(len(words), state, *memory)
         joint = JointProjection(joint_weight, len(bias), bias)

@@ -58,7 +58,7 @@ class FusedConditional(Function):
 
     @staticmethod
     def forward(ctx: Any, kinds: TapeKinds, words: Tensor, *others: Any) -> tuple[Tensor, ...]:
-        """Return states, contexts and weights; `run_fused` describes the arguments."""
+        """Return states, contexts and weights; `_run_fused` describes the arguments."""
         *memory, joint_weight, state, first_weight, first_bias = others[:-3]
         context_weight, context_bias, second_bias = others[-3:]
         cell, attention = kinds.start(len(words), state, *memory, cell_steps=2)

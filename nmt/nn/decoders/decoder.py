@@ -11,7 +11,7 @@ from torch.autograd import Function
 
 from nmt.nn.attention.attention import AnyMemory, Attention, AttentionOutput, Memory
 from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, DecoderState, StepState
-from nmt.nn.fused.decoder import TapeKinds, run_fused
+from nmt.nn.fused.decoder import TapeKinds
 from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.layers import Dropout, initialize_linear
 from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden
@@ -190,13 +190,20 @@ class StepwiseDecoder(Decoder):
     def _run_fused(
         self, embedded: Embedded, state: DecoderState, hidden: Float[Tensor, "G H"], *others: Tensor
     ) -> tuple[Tensor, ...]:
-        """Run all words as one autograd node.
+        """Run all words as one autograd node, in the precision of what they add to the gates.
+
+        The function of `fast_path` is time-major. It takes the `TapeKinds`, what the words add to
+        the gates, keys, values, the direction of the score, the weight of a `JointProjection`, the
+        state before the first word, and `others`.
 
         Args:
             embedded: the words.
             state: before the first word.
             hidden: from the hidden state that is also the query to gates.
-            others: what else the function of `fast_path` takes.
+            others: what else the function takes.
+
+        Returns:
+            The outputs of the function, batch-major.
         """
         cell, attention, memory = self.layers[0], self.attention, state.memory
         assert isinstance(attention, Attention) and isinstance(memory, Memory)
@@ -205,9 +212,12 @@ class StepwiseDecoder(Decoder):
         query, direction = score.tape_weights()
         joint = hidden if query is None else torch.cat([query, hidden])
         kinds = TapeKinds(cell.fast_path, score.fast_path, memory.mask)
-        words, first = cell.project(embedded), state.recurrent[:, 0]
-        given = memory.keys, memory.values, direction, joint, first, *others
-        return run_fused(self.fast_path, kinds, words, *given)
+        words = cell.project(embedded).transpose(0, 1).contiguous()
+        given = memory.keys, memory.values, direction, joint, state.recurrent[:, 0], *others
+        converted = [None if tensor is None else tensor.to(words.dtype) for tensor in given]
+        with torch.autocast(words.device.type, enabled=False):
+            outputs = self.fast_path.apply(kinds, words, *converted)  # type: ignore[no-untyped-call]
+        return tuple(output.transpose(0, 1) for output in outputs)
 
 
 class DeepOutputDecoder(StepwiseDecoder):

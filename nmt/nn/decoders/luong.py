@@ -105,7 +105,7 @@ class FusedLuong(Function):
 
     @staticmethod
     def forward(ctx: Any, kinds: TapeKinds, words: Tensor, *others: Any) -> tuple[Tensor, ...]:
-        """Return vectors, states and weights; `run_fused` describes the arguments."""
+        """Return vectors, states and weights; `_run_fused` describes the arguments."""
         *memory, joint_weight, state, input_feed, bias = others[:-3]
         feed_weight, combine_weight, combine_bias = others[-3:]
         cell, attention = kinds.start(len(words), state, *memory)

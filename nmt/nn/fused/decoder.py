@@ -1,12 +1,11 @@
-"""What the fused decoders share: their call, their tapes, and the product of query and gates."""
+"""What the fused decoders share: their tapes, and the product of query and gates."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
-from torch.autograd import Function
 
 from nmt.nn.attention.scores.score import ScoreTape
 from nmt.nn.fused.attention import AttentionTape
@@ -34,31 +33,6 @@ class TapeKinds:
         """Return empty tapes from `state`; `memory` is keys, values and the score's direction."""
         attention = AttentionTape.start(num_steps, self.score, self.mask, *memory)
         return self.cell.start(cell_steps * num_steps, state), attention
-
-
-def run_fused(
-    function: type[Function],
-    kinds: TapeKinds,
-    words: Float[Tensor, "B T G"],
-    *others: Tensor | None,
-) -> tuple[Tensor, ...]:
-    """Run a fused decoder over all target words, in the precision of `words`.
-
-    Args:
-        function: the decoder; time-major.
-        kinds: its tapes.
-        words: what the words add to the gates.
-        others: what else the function takes: keys, values, the direction of the score, the weight
-            of a `JointProjection`, the state before the first word, and what is its own.
-
-    Returns:
-        The outputs of the function, batch-major.
-    """
-    steps = words.transpose(0, 1).contiguous()
-    converted = [None if tensor is None else tensor.to(words.dtype) for tensor in others]
-    with torch.autocast(words.device.type, enabled=False):
-        outputs = function.apply(kinds, steps, *converted)  # type: ignore[no-untyped-call]
-    return tuple(output.transpose(0, 1) for output in outputs)
 
 
 def save_tapes(ctx: Any, cell: CellTape, attention: AttentionTape, *others: Tensor) -> None:
