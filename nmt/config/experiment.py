@@ -134,7 +134,7 @@ class Config(Options):
         guided = self.training.guided_attention is not None
         if guided and all(corpus.alignments is None for corpus in self.data.train):
             sentence = "is missing, and training.guided_attention needs it"
-            refuse("data.train.0.alignments", sentence)
+            refuse("data.train[0].alignments", sentence)
         for key, corpus in self.data.held_out():
             if corpus.alignments is not None:
                 sentence = "are only read in training; `nmt align --gold` compares with them"
@@ -171,12 +171,11 @@ class Config(Options):
 
     def _check_sources(self) -> None:
         """Refuse corpora that the encoder does not read."""
-        paths = [(f"data.train.{number}", corpus) for number, corpus in enumerate(self.data.train)]
-        for path, corpus in [*paths, *self.data.held_out()]:
+        for key, corpus in self.data.corpora():
             if (corpus.grids is not None) != self.reads_grids:
                 wanted = "grids" if self.reads_grids else "text, not grids"
                 sentence = f"model.encoder is {self.model.encoder.name!r}, which reads {wanted}"
-                refuse(path, sentence)
+                refuse(key, sentence)
 
     def _check_grids(self) -> None:
         """Refuse options that need the words of a source, which grids do not have."""
@@ -189,10 +188,9 @@ class Config(Options):
             refuse("decoding.shortlist", sentence)
         if self.data.filters.deduplicate:
             refuse("data.filters.deduplicate", "compares text, not grids; set it to false")
-        for number, corpus in enumerate(self.data.train):
+        for key, corpus in self.data.training_corpora():
             if corpus.alignments is not None:
-                path = f"data.train.{number}.alignments"
-                refuse(path, "are of words, and grids have none")
+                refuse(f"{key}.alignments", "are of words, and grids have none")
 
     @property
     def reads_grids(self) -> bool:

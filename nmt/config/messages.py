@@ -74,10 +74,10 @@ def refuse(path: str, sentence: str) -> NoReturn:
     """Raise an error of pydantic with a sentence of our own.
 
     Args:
-        path: of the option, dotted, from what is validated; empty: that itself.
+        path: of the option from what is validated, as in `train[1].weight`; empty: that itself.
         sentence: what is wrong with it.
     """
-    parts = path.split(".") if path else []
+    parts = re.findall(r"[^.\[\]]+", path)
     place = tuple(int(part) if part.isdecimal() else part for part in parts)
     # Braces would be taken for a template, so that the sentence goes in as a value.
     kind = PydanticCustomError("refused", "{sentence}", {"sentence": sentence})
@@ -85,15 +85,14 @@ def refuse(path: str, sentence: str) -> NoReturn:
     raise ValidationError.from_exception_data("options", details)
 
 
-def refuse_unknown_keys(given: Iterable[Any], allowed: Sequence[str], of: str = "") -> None:
-    """Raise for each key that is not allowed, at that key."""
+def refuse_unknown_keys(keys: Iterable[Any], allowed: Sequence[str], of: str = "") -> NoReturn:
+    """Raise for each of some keys that are not allowed, at that key."""
     details = []
-    for key in (str(key) for key in given if key not in allowed):
+    for key in map(str, keys):
         facts = {"name": key, "allowed": list(allowed), "of": of}
         kind = PydanticCustomError(UNKNOWN_OPTION, "unknown option", facts)
         details.append(InitErrorDetails(type=kind, loc=(key,), input=key))
-    if details:
-        raise ValidationError.from_exception_data("options", details)
+    raise ValidationError.from_exception_data("options", details)
 
 
 def explain(error: ErrorDetails, elsewhere: Sequence[str] = ()) -> str:

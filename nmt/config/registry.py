@@ -54,8 +54,9 @@ class Strict(BaseModel):
         if not isinstance(given, dict):
             return given
         fields = cls.model_fields
-        if cls.model_config.get("extra") == "forbid" and given.keys() - fields.keys():
-            refuse_unknown_keys(given, list(fields))
+        extra = [key for key in given if key not in fields]
+        if extra and cls.model_config.get("extra") == "forbid":
+            refuse_unknown_keys(extra, list(fields))
         return {
             key: _prepare(value, fields[key]) if key in fields else value
             for key, value in given.items()
@@ -137,10 +138,10 @@ class Table:
         if name not in self.classes:
             refuse("", unknown(self.kind, name, list(self.classes)))
         schema = self.options(name)
-        if given.keys() - schema.model_fields.keys():
+        if extra := [key for key in given if key not in schema.model_fields]:
             fields = type(plugin).model_fields.items()
             declared = [field.alias or key for key, field in fields if key != "name"]
-            refuse_unknown_keys(given, [*declared, *schema.model_fields], f"{self.kind} {name!r}")
+            refuse_unknown_keys(extra, [*declared, *schema.model_fields], f"{self.kind} {name!r}")
         return plugin.model_copy(update=dict(schema.model_validate(given)))
 
     def __get_pydantic_core_schema__(

@@ -127,10 +127,10 @@ class ValidationConfig(Options):
                     f"{label!r} is in the list before; give this one a name of its own, as in "
                     f"{{name: {name}, as: {name}_2}}"
                 )
-                refuse(f"metrics.{index}", sentence)
+                refuse(f"metrics[{index}]", sentence)
             if label != name and label in ("loss", *METRICS.classes):
                 sentence = f"{label!r} is the name of something else; choose another"
-                refuse(f"metrics.{index}.as", sentence)
+                refuse(f"metrics[{index}].as", sentence)
             seen.add(label)
         if self.best not in self.choices:
             refuse("best", _unmeasured(self.best, self.choices))

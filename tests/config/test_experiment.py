@@ -356,7 +356,7 @@ def test_invalid_encoders_are_refused(encoder: Any, message: str) -> None:
             "data.train.1: model.encoder is 'grid', which reads grids",
         ),
         ({"data": {"train": GRIDS, "valid": FILES}}, "data.valid: model.encoder is 'grid'"),
-        ({"model": {}}, "data.train.0: model.encoder is 'recurrent', which reads text, not grids"),
+        ({"model": {}}, "data.train: model.encoder is 'recurrent', which reads text, not grids"),
         (
             {"decoding": {"shortlist": {}}},
             "decoding.shortlist: needs source words, and grids have none; leave it out",
@@ -372,7 +372,7 @@ def test_invalid_encoders_are_refused(encoder: Any, message: str) -> None:
         ),
         (
             {"data": {"train": GRIDS | {"alignments": "a"}, "valid": GRIDS}},
-            "data.train.0.alignments: are of words, and grids have none",
+            "data.train.alignments: are of words, and grids have none",
         ),
     ],
 )
