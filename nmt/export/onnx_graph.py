@@ -9,12 +9,12 @@ from typing import Final
 import numpy as np
 import onnx
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS
-from nmt.export.beam_search import NUM_EXCLUDED, ExportableBeamSearch
+from nmt.export.beam_search import ExportableBeamSearch
 from nmt.export.onnx_file import INPUTS, OUTPUTS
 from nmt.export.onnx_operators import RUNTIME, merge_products, operators
 from nmt.inference.shortlist import Shortlist
@@ -54,8 +54,8 @@ class ShortlistGraph(nn.Module):
         self.register_buffer("candidates", torch.from_numpy(candidates))
         self.register_buffer("everywhere", everywhere)
 
-    def forward(self, source: Int[Tensor, "B S"]) -> tuple[Int[Tensor, " U"], AllowedTokens]:
-        """The tokens of a batch in order, and which of them each sentence may have."""
+    def forward(self, source: Int[Tensor, "B S"]) -> tuple[Int[Tensor, " U"], Bool[Tensor, "B U"]]:
+        """Return the tokens of a batch in order, and which of them each sentence may have."""
         wanted = self.candidates[source].flatten(1)
         if self.copies:
             wanted = torch.cat([wanted, source], dim=1)
@@ -63,7 +63,7 @@ class ShortlistGraph(nn.Module):
         none = everywhere & torch.zeros_like(source[:, :1], dtype=torch.bool)
         mask = none.scatter(1, wanted, torch.ones_like(wanted, dtype=torch.bool)) | everywhere
         tokens = mask.any(dim=0).nonzero().squeeze(1)
-        return tokens, AllowedTokens(mask.index_select(1, tokens))
+        return tokens, mask.index_select(1, tokens)
 
 
 class TranslationGraph(nn.Module):
@@ -72,16 +72,12 @@ class TranslationGraph(nn.Module):
     Args:
         model: in evaluation mode.
         search: how it translates.
-        candidates: of the shortlist; None: translations may be made of any token.
     """
 
-    def __init__(
-        self, model: Model, search: ExportableBeamSearch, candidates: ShortlistGraph | None
-    ) -> None:
+    def __init__(self, model: Model, search: ExportableBeamSearch) -> None:
         super().__init__()
         self.model = model
         self.search = search
-        self.candidates = candidates
 
     def forward(
         self,
@@ -89,6 +85,8 @@ class TranslationGraph(nn.Module):
         source_lengths: Int[Tensor, " B"],
         places: Int[Tensor, " K"],
         ranks: Int[Tensor, " N"],
+        columns: Int[Tensor, " U"] | None = None,
+        mask: Bool[Tensor, "B U"] | None = None,
     ) -> tuple[Tensor, ...]:
         """Return the best hypotheses of each sentence.
 
@@ -97,13 +95,12 @@ class TranslationGraph(nn.Module):
             source_lengths: of each sentence.
             places: 0 to K - 1, for a beam of K.
             ranks: 0 to N - 1, for the N best.
+            columns: of a shortlist: the tokens of the batch; None: all tokens.
+            mask: which of them each sentence may have.
         """
+        allowed = None if mask is None else AllowedTokens(mask)
         step: StepFunction[DecoderState] = self.model.step
-        columns = allowed = None
-        if self.candidates is not None:
-            columns, allowed = self.candidates(source)
-            enough = columns.shape[0] >= places.shape[0] + NUM_EXCLUDED
-            torch._check(enough)  # type: ignore[no-untyped-call]
+        if columns is not None:
             step = self.model.restrict(columns)
         state = self.model.read(source, source_lengths, allowed=allowed)
         found = self.search(step, state, source_lengths, source.shape[1], places, ranks)
@@ -125,7 +122,28 @@ def make_graph(
         vocabulary_size: of the source.
         candidates: of the shortlist; None: translations may be made of any token.
     """
-    exported = _export(TranslationGraph(model, search, candidates), vocabulary_size)
+    source = torch.full((3, 7), vocabulary_size - 1)
+    source[:, -1] = EOS
+    # Sizes that stand for all: no two are alike, and none is 1.
+    example = {"source": source, "source_lengths": torch.full((3,), 7)}
+    example |= {"places": torch.arange(5), "ranks": torch.arange(2)}
+    nodes = [
+        helper.make_node("Range", ["zero", "beam_size", "one"], ["places"]),
+        helper.make_node("Range", ["zero", "n_best", "one"], ["ranks"]),
+    ]
+    weights = [numpy_helper.from_array(np.array(n), name) for n, name in enumerate(["zero", "one"])]
+    if candidates is not None:
+        # By itself, as a loop cannot take what has a size that follows from values.
+        chosen = _export(candidates, {"source": source}, ["columns", "mask"])
+        chosen = onnx.compose.add_prefix(
+            chosen, "shortlist/", rename_inputs=False, rename_outputs=False
+        )
+        nodes += chosen.graph.node
+        weights += chosen.graph.initializer
+        example |= {"columns": torch.arange(11), "mask": torch.ones(3, 11, dtype=torch.bool)}
+    exported = _export(TranslationGraph(model, search), example, [*OUTPUTS])
+    nodes += exported.graph.node
+    weights += exported.graph.initializer
     inputs, outputs = (
         [
             helper.make_tensor_value_info(name, _TYPES[kind], list(sizes))
@@ -133,35 +151,26 @@ def make_graph(
         ]
         for described in (INPUTS, OUTPUTS)
     )
-    nodes = [
-        helper.make_node("Range", ["zero", "beam_size", "one"], ["places"]),
-        helper.make_node("Range", ["zero", "n_best", "one"], ["ranks"]),
-        *exported.graph.node,
-    ]
-    numbers = [numpy_helper.from_array(np.array(n), name) for n, name in enumerate(["zero", "one"])]
-    weights = [*exported.graph.initializer, *numbers]
     graph = helper.make_graph(nodes, "translate", inputs, outputs, initializer=weights)
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(RUNTIME, 1)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=exported.ir_version)
 
 
-def _export(module: TranslationGraph, vocabulary_size: int) -> onnx.ModelProto:
+def _export(module: nn.Module, example: dict[str, Tensor], outputs: list[str]) -> onnx.ModelProto:
+    """Export a module of tensors, whose inputs have these names, and any sizes."""
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
     torch.compiler.reset()  # what it knows of models that were exported before makes sizes fixed
-    source = torch.full((3, 7), vocabulary_size - 1)
-    source[:, -1] = EOS
-    # Sizes that stand for all: no two are alike, and none is 1.
-    example = source, torch.full((3,), 7), torch.arange(5), torch.arange(2)
-    sizes = tuple(dict.fromkeys(range(tensor.dim()), torch.export.Dim.AUTO) for tensor in example)
+    given = tuple(example.values())
+    sizes = tuple(dict.fromkeys(range(tensor.dim()), torch.export.Dim.AUTO) for tensor in given)
     with torch.no_grad(), _quiet():
         exported = torch.onnx.export(
-            torch.export.export(module, example, dynamic_shapes=sizes),
+            torch.export.export(module, given, dynamic_shapes=sizes),
             (),
             dynamo=True,
             opset_version=OPSET,
-            input_names=["source", "source_lengths", "places", "ranks"],
-            output_names=[*OUTPUTS],
+            input_names=[*example],
+            output_names=outputs,
             custom_translation_table=operators(),
             verbose=False,
         )

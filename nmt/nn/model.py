@@ -226,7 +226,8 @@ class Model(nn.Module):
             project: to logits; None: to those of the whole vocabulary.
         """
         decoded = self._decode(tokens.unsqueeze(1), state)
-        logits = (project or self.projection)(decoded.vectors.squeeze(1)).float()
+        project = self.projection if project is None else project  # torch 2.11 cannot trace `or`
+        logits = project(decoded.vectors.squeeze(1)).float()
         if state.allowed is not None:
             logits = logits.masked_fill(~state.allowed.mask, -inf)
         return torch.log_softmax(logits, dim=-1), decoded.state

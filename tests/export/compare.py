@@ -152,7 +152,7 @@ def a_shortlist() -> None:
     sources = [*make_sources(20), [1, 9], [UNK]]
     subset, allowed = shortlist.choose(sources, [Constraints()] * len(sources))
     tokens, mask = candidates(make_source(sources)[0])
-    assert torch.equal(tokens, subset.tokens) and torch.equal(mask.mask, allowed.mask)
+    assert torch.equal(tokens, subset.tokens) and torch.equal(mask, allowed.mask)
     proto = make_graph(model, ExportableBeamSearch(GNMTPenalty(), LIMITS), VOCABULARY, candidates)
     together = run_file(proto, sources, 3, 1)
     for source, (best,), row in zip(sources, together, allowed.mask, strict=True):

@@ -26,12 +26,12 @@ def test_a_sentence_may_have_the_candidates_of_its_words_and_what_all_may_have(
     lexicon = Lexicon(table.numpy(), np.ones((8, 2), np.float32), np.array([12, 13], np.int32))
     candidates = ShortlistGraph(Shortlist(lexicon, 2, 1, copies=copies), 14)
     source = torch.tensor([[4, 5, EOS], [UNK, EOS, PAD]])
-    tokens, allowed = candidates(source)
+    tokens, mask = candidates(source)
     everywhere = {PAD, UNK, BOS, EOS, 12}
     first = everywhere | {8, 9, 10} | ({4, 5} if copies else set())
     second = everywhere | {11}
     assert tokens.tolist() == sorted(first | second)
-    assert [set(tokens[row].tolist()) for row in allowed.mask] == [first, second]
+    assert [set(tokens[row].tolist()) for row in mask] == [first, second]
 
 
 def rows() -> Tensor:
