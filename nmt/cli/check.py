@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nmt.data.formats.grids import Source
     from nmt.nn.model import Model
     from nmt.text.reader import SourceReader
+    from nmt.training.prepare_data import PreparedData
     from nmt.training.state import TrainingState
 
 
@@ -75,6 +76,7 @@ def run(arguments: ConfigArguments) -> int:
         _report_model(state.model)
         largest = max(batches, key=lambda batch: batch.source.numel() * batch.target.shape[1])
         _report_updates(state, largest, num_classes=len(tokenizers.target), in_use=in_use)
+        _advise(config, state, data)
         _report_speed(state, batches, num_batches)
     return 0
 
@@ -192,6 +194,28 @@ def make_update(state: "TrainingState", batch: "Batch") -> float:
     (losses.objective / batch.num_target_tokens).backward()  # type: ignore[no-untyped-call]
     state.optimizer.step()
     return float(losses.negative_log_likelihood) / batch.num_target_tokens
+
+
+def _advise(config: "Config", state: "TrainingState", data: "PreparedData") -> None:
+    """Warn of options that can be trained with and should hardly be, with what to set."""
+    import logging
+
+    from nmt.training.advice import advise_on_rate, advise_on_size, advise_on_warmup
+
+    corpora, tokenizers = data.loader.corpora, data.tokenizers
+    for advice in (
+        advise_on_rate(config, state.schedule),
+        advise_on_warmup(state.schedule),
+        advise_on_size(
+            config,
+            sum(parameter.numel() for parameter in state.model.parameters()),
+            sum(int(corpus.target_side.tokens.offsets[-1]) for corpus in corpora),
+            len(tokenizers.source),
+            len(tokenizers.target),
+        ),
+    ):
+        if advice is not None:
+            logging.getLogger(__name__).warning("%s", advice)
 
 
 def _report_speed(state: "TrainingState", batches: "list[Batch]", num_batches: int) -> None:

@@ -120,7 +120,14 @@ def _observe(state: TrainingState, validation: Validation) -> bool:
     if state.stopping is not None:
         value = validation.value(state.stopping.metric)
         state.stopping.observe(value, update, validation.loss)
+    was_perfect = state.best.is_perfect
     improved = state.best.observe(validation.value(state.best.metric), update, validation.loss)
+    if state.best.is_perfect and not was_perfect:
+        logger.warning(
+            "training.validation.best: %s is perfect on the validation set and cannot get better, "
+            "so that from now on the loss decides; use a larger validation set, or best: loss",
+            state.best.metric,
+        )
     state.schedule.observe(improved)
     return improved
 

@@ -13,15 +13,24 @@ class MetricTracker:
     Args:
         metric: what is watched.
         higher_is_better: whether a larger value is better.
+        perfect: the value that nothing can beat; None: there is none.
     """
 
-    def __init__(self, metric: str, *, higher_is_better: bool) -> None:
+    def __init__(
+        self, metric: str, *, higher_is_better: bool, perfect: float | None = None
+    ) -> None:
         self.metric = metric
         self.higher_is_better = higher_is_better
+        self.perfect = perfect
         self.best: float | None = None
         self.best_loss: float | None = None
         self.best_update = 0
         self.without_best = 0
+
+    @property
+    def is_perfect(self) -> bool:
+        """Whether the best value is one that nothing can beat."""
+        return self.best is not None and self.perfect is not None and self._is_best(self.perfect)
 
     def is_better(self, value: float, loss: float | None = None) -> bool:
         """Return whether this beats the best so far; a value that is not a number never does.
@@ -35,7 +44,7 @@ class MetricTracker:
             return False
         if self.best is None:
             return True
-        if math.isclose(value, self.best, rel_tol=_SAME, abs_tol=_SAME):
+        if self._is_best(value):
             return loss is not None and self.best_loss is not None and loss < self.best_loss
         return value > self.best if self.higher_is_better else value < self.best
 
@@ -64,3 +73,9 @@ class MetricTracker:
         """Continue from what `state` gave."""
         for key in _STATE:
             setattr(self, key, state.get(key))  # former versions have not saved `best_loss`
+
+    def _is_best(self, value: float) -> bool:
+        """Return whether a value equals the best so far, apart from rounding."""
+        return self.best is not None and math.isclose(
+            value, self.best, rel_tol=_SAME, abs_tol=_SAME
+        )

@@ -5,6 +5,7 @@ import logging
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from nmt.build.data import build_corpus
 from nmt.build.metrics import TEST_METRICS, build_metrics
@@ -12,6 +13,7 @@ from nmt.config.experiment import Config
 from nmt.data.formats.corpus import read_pairs
 from nmt.evaluation.metric_base import Score
 from nmt.inference.translator import Translator
+from nmt.runs.run import RunDirectory
 from nmt.system.files import write_text
 from nmt.training.optim.averaging import average_weights, swapped_weights
 from nmt.training.saved_state import save_state
@@ -70,6 +72,14 @@ def keep_average_if_better(state: TrainingState, interruption: Interruption) -> 
             state.snapshots.save_best(average, {"update": update, **facts})
 
 
+def has_results(config: Config, state: TrainingState) -> bool:
+    """Return whether the files that `finish` writes are all there; every process must call it."""
+    files = [state.run.results]
+    if config.data.test is not None:
+        files.append(_test_translations(state.run))
+    return state.group.broadcast(all(path.is_file() for path in files))
+
+
 def score_test_set(
     config: Config, state: TrainingState, interruption: Interruption
 ) -> Sequence[Score]:
@@ -89,7 +99,7 @@ def score_test_set(
     )
     if group.is_first:
         run.translations.mkdir(exist_ok=True)
-        write_text(run.translations / "test.txt", "".join(f"{text}\n" for text in texts))
+        write_text(_test_translations(run), "".join(f"{text}\n" for text in texts))
     references = [reference for _, reference in pairs]
     validation = config.training.validation
     own = [metric.label for metric in validation.metrics]
@@ -102,6 +112,10 @@ def score_test_set(
     for score in scores:
         logger.info("test %s %.2f  %s", score.name, score.value, score.signature)
     return scores
+
+
+def _test_translations(run: RunDirectory) -> Path:
+    return run.translations / "test.txt"
 
 
 def describe_result(state: TrainingState) -> str:

@@ -86,6 +86,7 @@ def prepare_data(
         warn_about_references(config, tokenizers.target.normalizer)
         if shard.rank == 0:  # which does not wait for the others
             warn_about_duplicates(config)
+            warn_about_case(config)
     corpora = encode_training(config, run, tokenizers.source, tokenizers.target)
     if config.decoding.shortlist is not None and not run.lexicon.exists():
         logger.info("learning the lexicon for decoding.shortlist")
@@ -215,4 +216,28 @@ def warn_about_duplicates(config: Config) -> None:
                 "data.%s: %s of %s pairs (%.1f%%) are training pairs as well, so that its scores "
                 "are too good; take them out of one of the two",
                 *(key, f"{num_known:,}", f"{size:,}", 100 * num_known / size),
+            )
+
+
+def warn_about_case(config: Config) -> None:
+    """Warn of a metric that counts case and steers the training of a model that writes none.
+
+    Raises:
+        DataError: the validation set cannot be read.
+    """
+    training, corpus = config.training, config.data.valid
+    if corpus is None or not config.tokenizer.lowercase:
+        return
+    if all(target == target.lower() for _, target in read_pairs(build_corpus(corpus))):
+        return
+    steering = {"training.validation.best": training.validation.best}
+    if training.early_stopping is not None:
+        steering["training.early_stopping.metric"] = training.early_stopping.metric
+    for key, label in steering.items():
+        named = [] if label == "loss" else [training.validation.find_metric(label)]
+        if any(not metric.ignores_case for metric in build_metrics(named)):
+            logger.warning(
+                "%s: %s counts case, and with tokenizer.lowercase: true the model writes none; set "
+                "it to bleu_lc (listed in training.validation.metrics) or loss",
+                *(key, label),
             )

@@ -16,7 +16,7 @@ from nmt.runs.checkpoint import Checkpoint, is_checkpoint
 from nmt.runs.run import LAST, RunDirectory
 from nmt.system.process import set_up_for_training
 from nmt.training.callbacks import log_start
-from nmt.training.finishing import finish
+from nmt.training.finishing import finish, has_results
 from nmt.training.logs.environment import write_environment
 from nmt.training.logs.reporter import log_to_file
 from nmt.training.new_run import begin_or_resume
@@ -178,7 +178,7 @@ def train_to_the_end(
     """Run the training loop and finish the run; save it where it is interrupted."""
     counters = state.counters
     reason = state.reason_to_stop()
-    if counters.is_finished and reason is not None:
+    if counters.is_finished and reason is not None and has_results(config, state):
         logger.info("the run is finished already: %s; nothing to do", reason)
         return TrainingResult(reason, counters.update, state.best.best)
     log_start(state)

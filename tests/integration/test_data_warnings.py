@@ -48,3 +48,20 @@ def test_evaluate_sums_up_unknown_source_tokens(nmt: Command, in_copy: Path) -> 
     outcome = nmt("evaluate", "runs/tiny", *given, "--beam-size", 1, "--metrics", "bleu")
     told = f"1 of {num_tokens} source tokens, in 1 of 20 lines, are unknown to the model\n"
     assert outcome.code == 0 and told in outcome.err
+
+
+def test_check_advises_on_rate_warm_up_and_size(nmt: Command, in_copy: Path) -> None:
+    large = ("model.embedding.size=64", "model.encoder.hidden_size=128")
+    rate = ("training.optimizer.learning_rate=3", "training.schedule.warmup=4000")
+    outcome = nmt("check", "tiny.yaml", "run=runs/new", *large, *rate)
+    assert outcome.code == 0, outcome.err
+    for told in (
+        "training.optimizer.learning_rate: 3 is far above what adam with gated cells learns with",
+        "training.schedule.warmup: 4,000 updates, of ",
+        "target tokens, which they learn by heart; use more text, or a small model: model.",
+    ):
+        assert told in outcome.err
+    fitting = outcome.err.partition("small model: ")[2].splitlines()[0].split()
+    outcome = nmt("check", "tiny.yaml", "run=runs/new", *fitting)
+    assert outcome.code == 0 and outcome.err.count("; set it to ") == 0, outcome.err
+    assert "by heart" not in outcome.err

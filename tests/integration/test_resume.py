@@ -355,6 +355,27 @@ def test_a_kill_in_the_first_validation_leaves_a_run_that_can_be_resumed(
     assert run.files() == unbroken.files()
 
 
+def test_a_finished_run_without_results_makes_them_again(
+    corpus: Path, snapshot: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(corpus, "without-results")
+    test = f"data.test={{source: {corpus}/valid.txt, target: {corpus}/valid.txt}}"
+    assert run.train("training.max_updates=12", test) == 0
+    before = snapshot(run.path)
+    for lost in ("results.json", "translations"):
+        if (run.path / lost).is_dir():
+            shutil.rmtree(run.path / lost)
+        else:
+            (run.path / lost).unlink()
+        assert run.train("--resume", "training.max_updates=12", test) == 0
+        assert "nothing to do" not in capsys.readouterr().err
+        after = snapshot(run.path)
+        for name in ("train.log", "environment.json", "plots/learning_curves.png"):
+            before.pop(f"{run.path}/{name}", None)
+            after.pop(f"{run.path}/{name}", None)
+        assert after == before
+
+
 def test_a_run_that_has_lost_its_best_checkpoint_is_refused(
     corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -46,7 +46,7 @@ def test_a_loss_is_said_with_four_digits_and_a_score_with_two() -> None:
 
 
 def test_of_equal_values_the_one_with_the_lower_loss_is_the_best() -> None:
-    progress = MetricTracker("bleu", higher_is_better=True)
+    progress = MetricTracker("bleu", higher_is_better=True, perfect=100.0)
     values = [(99.0, 0.9), (100.0, 0.8), (100.00000000000001, 0.7), (100.0, 0.75), (100.0, 0.6)]
     seen = [progress.observe(value, n, loss) for n, (value, loss) in enumerate(values)]
     assert seen == [True, True, True, False, True]
@@ -71,6 +71,16 @@ def test_any_loss_beats_one_that_is_not_a_number() -> None:
     assert progress.state()["best_loss"] == math.inf
     assert progress.observe(0.0, 2, 9.0)
     assert progress.state()["best_loss"] == 9.0
+
+
+@pytest.mark.parametrize(("higher_is_better", "perfect"), [(True, 100.0), (False, 0.0)])
+def test_knows_when_nothing_can_be_better(higher_is_better: bool, perfect: float) -> None:
+    progress = MetricTracker("metric", higher_is_better=higher_is_better, perfect=perfect)
+    assert not progress.is_perfect
+    progress.observe(50.0, 1)
+    assert not progress.is_perfect
+    progress.observe(perfect, 2)
+    assert progress.is_perfect
 
 
 def test_a_state_without_the_loss_of_the_best_is_restored() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nmt.config.experiment import Config
-from nmt.training.prepare_data import warn_about_duplicates
+from nmt.training.prepare_data import warn_about_case, warn_about_duplicates
 
 
 def config(folder: Path, splits: dict[str, Any], **options: Any) -> Config:
@@ -50,3 +50,38 @@ def test_training_pairs_that_repeat_another_are_counted_unless_they_are_left_out
         "out"
     )
     assert caplog.messages == ([] if deduplicate else [told])
+
+
+@pytest.mark.parametrize(
+    ("lowercase", "best", "stopping", "target", "keys"),
+    [
+        (True, "bleu", "bleu", "A", ["training.validation.best", "training.early_stopping.metric"]),
+        (True, "loss", "chrf", "A", ["training.early_stopping.metric"]),
+        (True, "bleu_lc", "loss", "A", []),
+        (True, "ter", "ter", "A", []),
+        (True, "bleu", "bleu", "a", []),  # there is no case in the references
+        (False, "bleu", "bleu", "A", []),
+    ],
+)
+def test_a_metric_that_counts_case_does_not_suit_lowercased_text(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    lowercase: bool,
+    best: str,
+    stopping: str,
+    target: str,
+    keys: list[str],
+) -> None:
+    validation = {"metrics": ["bleu", "bleu_lc", "chrf", "ter"], "best": best}
+    training = {"validation": validation, "early_stopping": {"metric": stopping}}
+    splits = {"train": TRAIN, "valid": [[("a", target)]]}
+    options = {"training": training, "tokenizer": {"lowercase": lowercase}}
+    warn_about_case(config(tmp_path, splits, **options))
+    assert [message.partition(":")[0] for message in caplog.messages] == keys
+    assert all(
+        message.endswith(
+            " counts case, and with tokenizer.lowercase: true the model writes none; set it to "
+            "bleu_lc (listed in training.validation.metrics) or loss"
+        )
+        for message in caplog.messages
+    )
