@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nmt.data.formats.lines import read_lines
-from nmt.evaluation.metrics import METRICS
+from nmt.evaluation.table import METRICS
 from nmt.inference.translator import Translation, Translator
 from nmt.runs.run import Run
 

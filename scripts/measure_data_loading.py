@@ -31,7 +31,7 @@ from nmt.runs.run import RunDirectory
 from nmt.system.process import set_up_for_training
 from nmt.training.logs.running_metrics import Timer
 from nmt.training.new_state import build_state
-from nmt.training.optim.optimizers import apply_gradients
+from nmt.training.optim.optimizer import apply_gradients
 from nmt.training.prepare_data import prepare_data
 from nmt.training.state import TrainingState
 

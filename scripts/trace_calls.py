@@ -24,7 +24,7 @@ from typing import Any
 import nmt
 from nmt.cli.main import main as run_nmt
 from nmt.config.file import load_config
-from nmt.training.optim.optimizers import apply_gradients
+from nmt.training.optim.optimizer import apply_gradients
 
 ROOT = f"{Path(nmt.__file__).parent}/"
 TRACED_UPDATE = 5

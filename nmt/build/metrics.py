@@ -12,7 +12,7 @@ from nmt.config.training import MetricConfig
 from nmt.core.errors import ConfigError
 from nmt.data.formats.corpus import read_pairs
 from nmt.evaluation.bleu_tokenizers import choose_tokenizer
-from nmt.evaluation.metric_base import Metric, to_nfc
+from nmt.evaluation.metric import Metric, to_nfc
 from nmt.text.tokenizer import Normalizer
 
 TEST_METRICS: Final = ("bleu", "chrf")

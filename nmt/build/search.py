@@ -13,7 +13,6 @@ from nmt.config.registry import COVERAGE_PENALTIES, LENGTH_PENALTIES, SEARCHES
 from nmt.core.special_tokens import BOS, EOS, SPECIAL_SYMBOLS, UNK
 from nmt.core.writing_systems import is_word_character
 from nmt.evaluation.minimum_bayes_risk import UTILITIES, MinimumBayesRisk
-from nmt.search.penalties import Scoring
 from nmt.search.request import LengthLimits
 from nmt.search.rules import (
     EOSThreshold,
@@ -23,7 +22,7 @@ from nmt.search.rules import (
     Rule,
     Rules,
 )
-from nmt.search.search import Search
+from nmt.search.search import Scoring, Search
 from nmt.text.tokenizer import Tokenizer
 
 

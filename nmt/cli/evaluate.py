@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from nmt.config.data import CorpusConfig
     from nmt.config.decoding import DecodingConfig
     from nmt.config.experiment import Config
-    from nmt.evaluation.metric_base import Metric, Score
+    from nmt.evaluation.metric import Metric, Score
 
 
 @dataclass(frozen=True, kw_only=True)

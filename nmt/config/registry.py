@@ -1,9 +1,9 @@
 """What options are made of: groups, the types of their values, and plug-ins from tables.
 
-A table is a dict from names to classes; all of them are listed below. A family with a file for each
-plug-in has its table in `table.py` of its package (`nmt/nn/attention/scores/table.py`); a family in
-one file has it in that file (`nmt/evaluation/metrics.py`). To add a plug-in, write a class and add
-a line to the table.
+A table is a dict from names to classes; all of them are listed below. Each is in `table.py` of its
+family's package (`nmt/evaluation/table.py`), and the base class in the file with the singular name
+of the family (`nmt/evaluation/metric.py`). To add a plug-in, write a class and add a line to the
+table.
 
 The keyword-only arguments of a plug-in's constructor are its options, and are checked here; the
 code that builds it gives the arguments before the ``*``.
@@ -166,16 +166,16 @@ def _schema(table: Table, name: str) -> type[BaseModel]:
 
 TOKENIZERS = Table("tokenizer", "nmt.text.table", "TOKENIZERS")
 CELLS = Table("cell", "nmt.nn.recurrent.table", "CELLS")
-BRIDGES = Table("bridge", "nmt.nn.model", "BRIDGES")
+BRIDGES = Table("bridge", "nmt.nn.table", "BRIDGES")
 SCORES = Table("score", "nmt.nn.attention.scores.table", "SCORES")
 ALIGNMENTS = Table("alignment", "nmt.nn.attention.alignments.table", "ALIGNMENTS")
 DECODERS = Table("decoder style", "nmt.nn.decoders.table", "DECODERS")
-OPTIMIZERS = Table("optimizer", "nmt.training.optim.optimizers", "OPTIMIZERS")
-SCHEDULES = Table("schedule", "nmt.training.optim.schedules", "SCHEDULES")
+OPTIMIZERS = Table("optimizer", "nmt.training.optim.table", "OPTIMIZERS")
+SCHEDULES = Table("schedule", "nmt.training.optim.table", "SCHEDULES")
 SEARCHES = Table("search", "nmt.search.table", "SEARCHES")
-LENGTH_PENALTIES = Table("length penalty", "nmt.search.penalties", "LENGTH_PENALTIES")
-COVERAGE_PENALTIES = Table("coverage penalty", "nmt.search.penalties", "COVERAGE_PENALTIES")
-METRICS = Table("metric", "nmt.evaluation.metrics", "METRICS")
+LENGTH_PENALTIES = Table("length penalty", "nmt.search.table", "LENGTH_PENALTIES")
+COVERAGE_PENALTIES = Table("coverage penalty", "nmt.search.table", "COVERAGE_PENALTIES")
+METRICS = Table("metric", "nmt.evaluation.table", "METRICS")
 
 
 def _check_no_nul(text: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.evaluation.bleu_tokenizers import AUTO, load_tokenizer, resolve_tokenizer
-from nmt.evaluation.metric_base import to_nfc
+from nmt.evaluation.metric import to_nfc
 
 Matrix = NDArray[np.float64]
 

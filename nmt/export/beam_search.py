@@ -21,7 +21,7 @@ from nmt.export.search_state import (
     LoopConstants,
     LoopState,
 )
-from nmt.search.penalties import LengthPenalty
+from nmt.search.length_penalty import LengthPenalty
 from nmt.search.request import EXTRA_TOKENS, LengthLimits
 from nmt.search.search import State, StepFunction
 

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from nmt.core.batch import Batch
 from nmt.core.special_tokens import PAD
 from nmt.nn.model import ModelOutput
-from nmt.search.penalties import Scoring
+from nmt.search.search import Scoring
 from nmt.text.unit_tokens import UnitTokens
 from nmt.word_alignment.from_attention import Weights, hard_alignment, merge_tokens
 from nmt.word_alignment.pharaoh import Alignment

@@ -1,11 +1,9 @@
-"""The translation model: four functions, one code path; and the bridges into its decoder."""
+"""The translation model: four functions, one code path."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
-from typing import ClassVar, Final
 
 import torch
 from jaxtyping import Float, Int
@@ -14,13 +12,14 @@ from torch import Tensor, nn
 from nmt.core.batch import Batch
 from nmt.core.coverage import Coverage
 from nmt.nn.attention.alignments.alignment import SampledAlignment
+from nmt.nn.bridge import Bridge
 from nmt.nn.decoders.decoder import Decoder
 from nmt.nn.decoders.interface import AllowedTokens, DecoderOutput, DecoderState
 from nmt.nn.encoders.encoder import Encoder, EncoderOutput
 from nmt.nn.encoders.grid import GridEmbedding
 from nmt.nn.int8 import Int8Linear, quantize
 from nmt.nn.layers import Dropout, WordEmbedding, initialize_linear
-from nmt.nn.shapes import Hidden, Lengths, Source
+from nmt.nn.shapes import Lengths, Source
 
 Projection = Callable[[Tensor], Tensor]
 """From vectors of the decoder to logits."""
@@ -41,72 +40,6 @@ class ModelOutput:
     logits: Float[Tensor, "B T V"]
     weights: Float[Tensor, "B T S"]
     sampled: SampledAlignment | None = None
-
-
-class Bridge(nn.Module, ABC):
-    """From what was read to the decoder's first state.
-
-    Args:
-        source_size: H of the encoder.
-        state_size: Z, numbers in the state of one decoder layer.
-        num_layers: L of the decoder.
-    """
-
-    reads_source: ClassVar[bool] = True
-    """Whether the state depends on the source."""
-
-    def __init__(self, source_size: int, state_size: int, num_layers: int) -> None:
-        super().__init__()
-        self.state_size = state_size
-        self.num_layers = num_layers
-
-    @abstractmethod
-    def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
-        """Return the first state of each decoder layer."""
-
-
-class FinalBridge(Bridge):
-    """``tanh(W h_final)`` of the top layer's last states (Bahdanau 2015, A.2.2)."""
-
-    def __init__(self, source_size: int, state_size: int, num_layers: int) -> None:
-        super().__init__(source_size, state_size, num_layers)
-        self.projection = initialize_linear(nn.Linear(source_size, num_layers * state_size))
-
-    def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
-        """Return the first state of each decoder layer."""
-        return self._states(encoded.final[:, -1])
-
-    def _states(self, summary: Hidden) -> Float[Tensor, "B L Z"]:
-        states = torch.tanh(self.projection(summary))
-        return states.view(states.shape[0], self.num_layers, self.state_size)
-
-
-class MeanBridge(FinalBridge):
-    """``tanh(W mean_s(h_s))``: the mean over all source states (dl4mt; Nematus, Sennrich 2017)."""
-
-    def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
-        """Return the first state of each decoder layer."""
-        weights = encoded.mask.to(encoded.states.dtype)
-        total = torch.einsum("bsh,bs->bh", encoded.states, weights)
-        mean = total / weights.sum(dim=1, keepdim=True).clamp(min=1.0)
-        return self._states(mean)
-
-
-class ZeroBridge(Bridge):
-    """Zeros: all that the decoder knows of the source, it sees through the attention."""
-
-    reads_source: ClassVar[bool] = False
-
-    def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
-        """Return the first state of each decoder layer."""
-        return encoded.final.new_zeros(encoded.final.shape[0], self.num_layers, self.state_size)
-
-
-BRIDGES: Final[dict[str, type[Bridge]]] = {
-    "final": FinalBridge,
-    "mean": MeanBridge,
-    "zero": ZeroBridge,
-}
 
 
 class Model(nn.Module):

@@ -17,13 +17,13 @@ from nmt.search.constraints import (
     rank_constrained,
 )
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.penalties import Scoring
 from nmt.search.request import LengthBounds, Request
 from nmt.search.rules import PartialHypotheses, Rules
 from nmt.search.search import (
     Candidates,
     HypothesisCollector,
     OpenHypotheses,
+    Scoring,
     Search,
     State,
     Stepper,

@@ -13,10 +13,9 @@ from nmt.core.tensor_tree import fill, repeat, select, tensors_of
 from nmt.search.beam import BeamSearch, OpenSentences
 from nmt.search.constraints import Progress
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.penalties import Scoring
 from nmt.search.request import Request
 from nmt.search.rules import Rules
-from nmt.search.search import Candidates, OpenHypotheses, State, Stepper, best_first
+from nmt.search.search import Candidates, OpenHypotheses, Scoring, State, Stepper, best_first
 
 
 class DiverseBeamSearch(BeamSearch):

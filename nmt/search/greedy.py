@@ -10,10 +10,9 @@ from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import EOS
 from nmt.core.tensor_tree import repeat, select
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.penalties import Scoring
 from nmt.search.request import LengthBounds, Request
 from nmt.search.rules import PartialHypotheses, Rules
-from nmt.search.search import HypothesisCollector, OpenHypotheses, Search, State, Stepper
+from nmt.search.search import HypothesisCollector, OpenHypotheses, Scoring, Search, State, Stepper
 
 
 class SinglePathSearch(Search):

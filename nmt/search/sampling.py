@@ -9,9 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.search.greedy import SinglePathSearch
-from nmt.search.penalties import Scoring
 from nmt.search.rules import PartialHypotheses, Rules
-from nmt.search.search import best_in_order
+from nmt.search.search import Scoring, best_in_order
 
 # Odd 64-bit constants of SplitMix64 (Steele 2014), as the signed numbers that torch has.
 _STEP = 0x9E3779B97F4A7C15 - 2**64

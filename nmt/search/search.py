@@ -3,7 +3,7 @@
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Final, Generic, TypeVar
 
@@ -14,8 +14,9 @@ from torch import Tensor
 from nmt.core.coverage import Coverage
 from nmt.core.special_tokens import BOS
 from nmt.core.tensor_tree import map_tensors
+from nmt.search.coverage_penalty import CoveragePenalty, NoCoverage
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.penalties import Scoring
+from nmt.search.length_penalty import LengthPenalty
 from nmt.search.request import Request
 from nmt.search.rules import Rules
 
@@ -122,6 +123,19 @@ class HypothesisCollector:
     def best_first(self) -> list[list[Hypothesis]]:
         """Return the hypotheses of each sentence; of equal ones that which was added first."""
         return list(map(best_first, self._found))
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What finished hypotheses of a sentence are ranked by.
+
+    Attributes:
+        length: makes a score of the log-probability.
+        coverage: adds to it.
+    """
+
+    length: LengthPenalty
+    coverage: CoveragePenalty = field(default_factory=NoCoverage)
 
 
 class Search(ABC):

@@ -9,7 +9,7 @@ from nmt.build.model import build_model
 from nmt.config.experiment import Config
 from nmt.config.model import EncoderConfig, ModelConfig
 from nmt.config.registry import TOKENIZERS
-from nmt.training.optim.schedules import Schedule
+from nmt.training.optim.schedule import Schedule
 
 
 @dataclass(frozen=True)

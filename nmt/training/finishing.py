@@ -11,7 +11,7 @@ from nmt.build.data import build_corpus
 from nmt.build.metrics import TEST_METRICS, build_metrics
 from nmt.config.experiment import Config
 from nmt.data.formats.corpus import read_pairs
-from nmt.evaluation.metric_base import Score
+from nmt.evaluation.metric import Score
 from nmt.inference.translator import Translator
 from nmt.runs.run import RunDirectory
 from nmt.system.files import write_text

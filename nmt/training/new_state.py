@@ -15,8 +15,8 @@ from nmt.training.logs.reporter import Reporter
 from nmt.training.logs.running_metrics import RunningMetrics
 from nmt.training.objective.objective import build_objective
 from nmt.training.optim.averaging import ExponentialMovingAverage
-from nmt.training.optim.optimizers import Optimizer
-from nmt.training.optim.schedules import Schedule
+from nmt.training.optim.optimizer import Optimizer
+from nmt.training.optim.schedule import Schedule
 from nmt.training.prepare_data import PreparedData
 from nmt.training.resume_checks import data_identity
 from nmt.training.snapshots import Snapshots

@@ -21,7 +21,7 @@ from nmt.runs.checkpoint import Checkpoint, find_misfit, save_checkpoint
 from nmt.runs.manifest import METADATA
 from nmt.runs.run import LAST, Run, RunDirectory
 from nmt.training.new_state import build_state
-from nmt.training.optim.optimizers import optimizer_shapes, optimizer_tensors, restore_optimizer
+from nmt.training.optim.optimizer import optimizer_shapes, optimizer_tensors, restore_optimizer
 from nmt.training.prepare_data import PreparedData
 from nmt.training.resume_checks import require_same_data
 from nmt.training.state import Counters, TrainingState

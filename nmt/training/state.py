@@ -22,8 +22,8 @@ from nmt.training.logs.reporter import Reporter
 from nmt.training.logs.running_metrics import RunningMetrics
 from nmt.training.objective.objective import Objective
 from nmt.training.optim.averaging import ExponentialMovingAverage
-from nmt.training.optim.optimizers import Optimizer
-from nmt.training.optim.schedules import Schedule, scheduled_sampling_probability
+from nmt.training.optim.optimizer import Optimizer
+from nmt.training.optim.schedule import Schedule, scheduled_sampling_probability
 from nmt.training.resume_checks import DataIdentity
 from nmt.training.snapshots import Snapshots
 from nmt.training.validation import Validator

@@ -11,7 +11,7 @@ from nmt.config.file import dump_config, load_config
 from nmt.core.errors import os_advice
 from nmt.data.batching import Shard
 from nmt.distributed.process_group import LostProcessError, ProcessGroup
-from nmt.evaluation.metric_base import Score
+from nmt.evaluation.metric import Score
 from nmt.runs.checkpoint import Checkpoint, is_checkpoint
 from nmt.runs.run import LAST, RunDirectory
 from nmt.system.process import set_up_for_training

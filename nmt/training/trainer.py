@@ -13,7 +13,7 @@ from nmt.system.memory import is_out_of_memory
 from nmt.training.callbacks import log_training, stop_if_diverged, validate
 from nmt.training.divergence import WINDOW
 from nmt.training.logs.running_metrics import Timer
-from nmt.training.optim.optimizers import GRADIENT_DTYPES, all_reduce_gradients, apply_gradients
+from nmt.training.optim.optimizer import GRADIENT_DTYPES, all_reduce_gradients, apply_gradients
 from nmt.training.saved_state import save_state
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.state import TrainingState, no_sentences

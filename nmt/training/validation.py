@@ -14,7 +14,7 @@ from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.grids import Source
 from nmt.distributed.process_group import ProcessGroup
 from nmt.distributed.rank_pool import RankPool
-from nmt.evaluation.metric_base import Metric, Score
+from nmt.evaluation.metric import Metric, Score
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import perplexity
 from nmt.inference.loading import load_dictionary, load_shortlist

@@ -13,7 +13,7 @@ from nmt.training.objective.cross_entropy import (
     chunked_cross_entropy,
     label_smoothed_cross_entropy,
 )
-from nmt.training.optim.optimizers import Adam, apply_gradients
+from nmt.training.optim.optimizer import Adam, apply_gradients
 
 
 def loss_of(

@@ -16,7 +16,7 @@ from nmt.core.batch import Batch, make_batch
 from nmt.core.special_tokens import PAD
 from nmt.nn.model import Model
 from nmt.training.objective.objective import Objective
-from nmt.training.optim.optimizers import Adam, apply_gradients
+from nmt.training.optim.optimizer import Adam, apply_gradients
 
 FIRST_WORD = 4
 SMOOTHING = 0.1

@@ -28,10 +28,10 @@ from nmt.nn import int8 as quantization
 from nmt.nn.model import Model
 from nmt.search.beam import BeamSearch
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.penalties import GNMTPenalty, Scoring, WordReward
+from nmt.search.length_penalty import GNMTPenalty, WordReward
 from nmt.search.request import Constraints, LengthLimits, Request
 from nmt.search.rules import Rules
-from nmt.search.search import Stepper
+from nmt.search.search import Scoring, Stepper
 from nmt.word_alignment.ibm1 import Lexicon
 
 VOCABULARY = 40

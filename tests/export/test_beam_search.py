@@ -9,9 +9,11 @@ from nmt.core.special_tokens import BOS, EOS, SPECIAL_SYMBOLS
 from nmt.export.beam_search import ExportableBeamSearch
 from nmt.search.beam import BeamSearch
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, Scoring
+from nmt.search.length_penalty import AveragePenalty
 from nmt.search.request import LengthLimits
 from nmt.search.rules import Rules
+from nmt.search.search import Scoring
+from nmt.search.table import LENGTH_PENALTIES
 
 
 def search(beam, model, sentences, lengths, beam_size, n_best):

@@ -17,7 +17,7 @@ import pytest
 
 from nmt.config.file import load_config
 from nmt.config.registry import METRICS, PlugIn
-from nmt.evaluation.metric_base import Metric, Score
+from nmt.evaluation.metric import Metric, Score
 from nmt.inference.translator import Translation, Translator
 
 pytestmark = pytest.mark.usefixtures("in_trained")

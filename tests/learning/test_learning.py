@@ -15,10 +15,10 @@ from nmt.nn.decoders.table import DECODERS
 from nmt.nn.model import Model
 from nmt.nn.recurrent.table import CELLS
 from nmt.search.greedy import GreedySearch
-from nmt.search.penalties import NoPenalty, Scoring
+from nmt.search.length_penalty import NoPenalty
 from nmt.search.request import LengthLimits, Request
 from nmt.search.rules import Rules
-from nmt.search.search import Stepper
+from nmt.search.search import Scoring, Stepper
 from nmt.training.objective.objective import Objective
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unchecked")]

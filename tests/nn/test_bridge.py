@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from nmt.nn.bridge import FinalBridge, MeanBridge
 from nmt.nn.encoders.encoder import EncoderOutput
-from nmt.nn.model import BRIDGES, FinalBridge, MeanBridge
+from nmt.nn.table import BRIDGES
 
 
 def encoded() -> EncoderOutput:

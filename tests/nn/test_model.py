@@ -27,9 +27,10 @@ from nmt.nn.decoders.luong import LuongDecoder
 from nmt.nn.decoders.table import DECODERS
 from nmt.nn.encoders.recurrent import RecurrentEncoder
 from nmt.nn.layers import WordEmbedding
-from nmt.nn.model import BRIDGES, Model, ModelOutput
+from nmt.nn.model import Model, ModelOutput
 from nmt.nn.recurrent.gru import GRU
 from nmt.nn.recurrent.table import CELLS
+from nmt.nn.table import BRIDGES
 
 VOCABULARY, EMBEDDING, HIDDEN, STATE = 13, 4, 5, 6
 

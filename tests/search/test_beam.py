@@ -9,17 +9,11 @@ from nmt.core.special_tokens import BOS, EOS
 from nmt.search import beam as beam_search
 from nmt.search.beam import BeamSearch, rank_continuations
 from nmt.search.greedy import GreedySearch
-from nmt.search.penalties import (
-    COVERAGE_PENALTIES,
-    LENGTH_PENALTIES,
-    AveragePenalty,
-    GNMTPenalty,
-    NoPenalty,
-    Scoring,
-)
+from nmt.search.length_penalty import AveragePenalty, GNMTPenalty, NoPenalty
 from nmt.search.request import LengthLimits, Request
 from nmt.search.rules import Rules
-from nmt.search.search import Stepper
+from nmt.search.search import Scoring, Stepper
+from nmt.search.table import COVERAGE_PENALTIES, LENGTH_PENALTIES
 
 PENALTIES = sorted(LENGTH_PENALTIES)
 LIMITS = LengthLimits(max_length=15, max_length_ratio=None)

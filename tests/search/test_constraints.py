@@ -10,10 +10,11 @@ from torch import Tensor
 from nmt.core.special_tokens import BOS, EOS
 from nmt.search.beam import BeamSearch
 from nmt.search.constraints import allocate, count_unmet, measure_progress
-from nmt.search.penalties import LENGTH_PENALTIES, AveragePenalty, NoPenalty, Scoring
+from nmt.search.length_penalty import AveragePenalty, NoPenalty
 from nmt.search.request import LengthLimits
 from nmt.search.rules import ForbiddenPhrases, Rules
-from nmt.search.search import Candidates
+from nmt.search.search import Candidates, Scoring
+from nmt.search.table import LENGTH_PENALTIES
 
 A, B, C = EOS + 1, EOS + 2, EOS + 3
 LIMITS = LengthLimits(max_length=4, max_length_ratio=None)

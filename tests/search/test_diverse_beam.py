@@ -5,9 +5,10 @@ from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import BOS, EOS
 from nmt.search.beam import BeamSearch
 from nmt.search.diverse_beam import DiverseBeamSearch
-from nmt.search.penalties import AveragePenalty, NoPenalty, Scoring
+from nmt.search.length_penalty import AveragePenalty, NoPenalty
 from nmt.search.request import LengthLimits
 from nmt.search.rules import Rules
+from nmt.search.search import Scoring
 
 LIMITS = LengthLimits(max_length=6, max_length_ratio=None)
 PLAIN = Scoring(NoPenalty())

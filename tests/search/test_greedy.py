@@ -2,10 +2,10 @@ import torch
 
 from nmt.core.special_tokens import BOS, EOS
 from nmt.search.greedy import GreedySearch
-from nmt.search.penalties import NoPenalty, Scoring
+from nmt.search.length_penalty import NoPenalty
 from nmt.search.request import LengthLimits, Request
 from nmt.search.rules import Rules
-from nmt.search.search import Stepper
+from nmt.search.search import Scoring, Stepper
 
 
 def test_the_most_probable_token_each_time():

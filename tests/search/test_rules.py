@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nmt.core.special_tokens import BOS, EOS, UNK
 from nmt.search.beam import BeamSearch
-from nmt.search.penalties import NoPenalty, Scoring
+from nmt.search.length_penalty import NoPenalty
 from nmt.search.request import LengthLimits, Request, VocabularySubset
 from nmt.search.rules import (
     EOSThreshold,
@@ -22,6 +22,7 @@ from nmt.search.rules import (
     Rule,
     Rules,
 )
+from nmt.search.search import Scoring
 from nmt.search.table import SEARCHES
 
 A, B, C = EOS + 1, EOS + 2, EOS + 3

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from nmt.core.special_tokens import EOS
-from nmt.search.penalties import NoPenalty, Scoring
+from nmt.search.length_penalty import NoPenalty
 from nmt.search.request import LengthLimits, Request
 from nmt.search.rules import Rules
 from nmt.search.sampling import SamplingSearch, _mix, _uniform
-from nmt.search.search import Stepper
+from nmt.search.search import Scoring, Stepper
 
 LIMITS = LengthLimits(max_length=8, max_length_ratio=None)
 LIKELY = torch.tensor([0.0, 0.0, 0.0, 0.1, 0.2, 0.4, 0.05, 0.25])

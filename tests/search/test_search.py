@@ -8,11 +8,11 @@ import torch
 from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import EOS
 from nmt.search.greedy import GreedySearch
-from nmt.search.penalties import LENGTH_PENALTIES, NoPenalty, Scoring
+from nmt.search.length_penalty import NoPenalty
 from nmt.search.request import LengthLimits
 from nmt.search.rules import Rules
-from nmt.search.search import Search
-from nmt.search.table import SEARCHES
+from nmt.search.search import Scoring, Search
+from nmt.search.table import LENGTH_PENALTIES, SEARCHES
 
 LIMITS = LengthLimits(max_length=12, max_length_ratio=None)
 

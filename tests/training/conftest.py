@@ -14,7 +14,7 @@ from nmt.config.experiment import Config
 from nmt.config.model import ModelConfig
 from nmt.core.batch import Batch, LocalUpdate, make_batch
 from nmt.distributed.process_group import ProcessGroup
-from nmt.evaluation.metric_base import Score
+from nmt.evaluation.metric import Score
 from nmt.runs.checkpoint import Checkpoint
 from nmt.runs.run import RunDirectory
 from nmt.text.tokenizer import Normalizer

@@ -9,7 +9,7 @@ from nmt.config.experiment import Config
 from nmt.config.file import load_config
 from nmt.config.registry import SCHEDULES, PlugIn
 from nmt.training.advice import advise_on_rate, advise_on_size, advise_on_warmup
-from nmt.training.optim.schedules import Schedule
+from nmt.training.optim.schedule import Schedule
 
 
 def schedule(total: int | None = 100, name: str = "constant", **options: Any) -> Schedule:

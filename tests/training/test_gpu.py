@@ -11,7 +11,7 @@ from nmt.core.batch import LocalUpdate, make_batch
 from nmt.core.tensor_tree import map_tensors
 from nmt.training.logs.running_metrics import RunningMetrics
 from nmt.training.objective.objective import Objective
-from nmt.training.optim.optimizers import SGD
+from nmt.training.optim.optimizer import SGD
 from nmt.training.signals import Interruption
 from nmt.training.state import TrainingState
 from nmt.training.trainer import Trainer

@@ -21,7 +21,7 @@ from nmt.distributed.process_group import (
     ProcessGroup,
     agree_on_prefix,
 )
-from nmt.training.optim.optimizers import all_reduce_gradients
+from nmt.training.optim.optimizer import all_reduce_gradients
 from nmt.training.rank_checks import require_distinct_gpus, require_same_start, require_same_weights
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.trainer import Trainer

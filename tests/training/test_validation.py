@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from nmt.distributed.process_group import ProcessGroup
-from nmt.evaluation.metric_base import Score
-from nmt.evaluation.metrics import Bleu
+from nmt.evaluation.bleu import Bleu
+from nmt.evaluation.metric import Score
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import SentenceScore
 from nmt.inference.length_batching import no_report, windows
 from nmt.inference.translator import NO_EXTRA_OUTPUTS, ExtraOutputs, Translation, Translator
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.penalties import NoPenalty, Scoring
+from nmt.search.length_penalty import NoPenalty
 from nmt.search.request import LengthLimits, Request
 from nmt.search.rules import Rules
-from nmt.search.search import Search, Stepper
+from nmt.search.search import Scoring, Search, Stepper
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.validation import Validation, Validator, translate_lines
 

@@ -11,6 +11,7 @@ from nmt.nn.attention.alignments.alignment import AlignmentOutput, SoftmaxAlignm
 from nmt.nn.attention.attention import Attention, AttentionOutput
 from nmt.nn.attention.scores.additive import AdditiveScore
 from nmt.nn.attention.scores.multiplicative import GeneralScore
+from nmt.nn.bridge import FinalBridge
 from nmt.nn.decoders.bahdanau import BahdanauDecoder
 from nmt.nn.decoders.conditional import ConditionalDecoder
 from nmt.nn.decoders.gnmt import GNMTDecoder
@@ -19,7 +20,7 @@ from nmt.nn.decoders.luong import LuongDecoder
 from nmt.nn.encoders.recurrent import RecurrentEncoder
 from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.layers import WordEmbedding
-from nmt.nn.model import FinalBridge, Model
+from nmt.nn.model import Model
 from nmt.nn.recurrent.gru import GRU, DeepGRU
 from nmt.nn.recurrent.lstm import LSTM
 

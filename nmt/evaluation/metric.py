@@ -1,17 +1,25 @@
 """What a metric is: a figure for a test set, with the signature to quote.
 
+Post, "A Call for Clarity in Reporting BLEU Scores", 2018: a score without its signature cannot
+be compared. All metrics read raw, detokenized text; those of sacreBLEU tokenize it by themselves.
+
 Text that is canonically equal (Unicode Standard Annex 15) scores as equal: hypotheses and
 references are compared in NFC.
 """
 
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
+
+from sacrebleu.metrics.base import Metric as SacrebleuScorer
+from sacrebleu.significance import PairedTest
 
 from nmt.core.errors import DataError
 
+NUM_RESAMPLES: Final = 1_000
+"""Resamples of the paired bootstrap (Koehn 2004)."""
 _COMPOSED: Final = "|norm:nfc"  # at the end of a signature
 
 
@@ -93,6 +101,50 @@ class Metric(ABC):
     @abstractmethod
     def _score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
         """Score at least one translation against sets of as many references, all in NFC."""
+
+
+class SacrebleuMetric(Metric):
+    """A metric that a scorer of sacreBLEU computes."""
+
+    unsigned: Mapping[str, int] = {}
+    """Options that sacreBLEU leaves out of its signatures, where they are not the default."""
+    _make: Callable[..., SacrebleuScorer]
+
+    def make_scorer(self, references: Iterable[str]) -> SacrebleuScorer:
+        """Return a new scorer (it holds the references while it works, so none is kept).
+
+        Args:
+            references: what it is going to score against, for options that depend on them.
+        """
+        return self._make()
+
+    def _signature(self, scorer: SacrebleuScorer) -> str:
+        """Return the signature of a scorer that has scored."""
+        signature = scorer.get_signature()
+        for key, value in self.unsigned.items():
+            signature.update(key, value)
+        return str(signature)
+
+    def _score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
+        scorer = self.make_scorer(line for lines in references for line in lines)
+        value = float(scorer.corpus_score(list(hypotheses), list(map(list, references))).score)
+        return Score(self.label, value, self._signature(scorer))
+
+    def p_value(
+        self, baseline: Sequence[str], hypotheses: Sequence[str], *references: Sequence[str]
+    ) -> float:
+        """Return the p-value of the paired bootstrap (Koehn 2004)."""
+        sets = list(map(to_nfc, references))
+        test = PairedTest(
+            [("baseline", to_nfc(baseline)), ("system", to_nfc(hypotheses))],
+            {self.name: self.make_scorer(line for lines in sets for line in lines)},
+            sets,
+            test_type="bs",
+            n_samples=NUM_RESAMPLES,
+        )
+        found: dict[str, list[Any]] = test()[1]
+        (results,) = (results for key, results in found.items() if key != "System")
+        return float(results[1].p_value)
 
 
 def to_nfc(lines: Iterable[str]) -> list[str]:

@@ -3,8 +3,7 @@ import math
 import pytest
 
 from nmt.core.errors import ConfigError
-from nmt.training.optim.schedules import (
-    SCHEDULES,
+from nmt.training.optim.schedule import (
     Constant,
     Cosine,
     InverseSquareRoot,
@@ -12,6 +11,7 @@ from nmt.training.optim.schedules import (
     Schedule,
     scheduled_sampling_probability,
 )
+from nmt.training.optim.table import SCHEDULES
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -122,9 +122,6 @@ class SGD(Optimizer, torch.optim.SGD):
         start_momenta(self)
 
 
-OPTIMIZERS: Final[dict[str, type[Optimizer]]] = {"adam": Adam, "adamw": AdamW, "sgd": SGD}
-
-
 def start_momenta(optimizer: torch.optim.Optimizer) -> None:
     """Make those of SGD, if it has any.
 

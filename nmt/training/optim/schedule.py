@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import Annotated, Final
+from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -234,11 +234,3 @@ def scheduled_sampling_probability(update: int, start: int, end: int, probabilit
     if update >= end:
         return probability
     return probability * (update - start) / (end - start)
-
-
-SCHEDULES: Final[dict[str, type[Schedule]]] = {
-    "constant": Constant,
-    "plateau": Plateau,
-    "inverse_square_root": InverseSquareRoot,
-    "cosine": Cosine,
-}

@@ -1,21 +1,14 @@
-import math
-
 import pytest
 import torch
 
-from nmt.core.coverage import Coverage
-from nmt.search.penalties import (
-    LENGTH_PENALTIES,
+from nmt.search.length_penalty import (
     AveragePenalty,
-    GNMTCoverage,
     GNMTPenalty,
     LengthPenalty,
-    NoCoverage,
     NoPenalty,
-    SeeCoverage,
-    SummaryCoverage,
     WordReward,
 )
+from nmt.search.table import LENGTH_PENALTIES
 
 PENALTIES = [make() for make in LENGTH_PENALTIES.values()]
 
@@ -68,38 +61,3 @@ def test_a_hypothesis_cannot_beat_its_own_score_at_the_longest(penalty: LengthPe
     is_open = torch.tensor([[True, False]])
     assert not penalty.can_beat(best, totals, is_open, longest)
     assert penalty.can_beat(best, totals, ~is_open, longest)
-
-
-def test_coverage_worked_by_hand():
-    seen = torch.tensor([[0.5, 1.0, 2.0], [0.25, 0.5, 1.0], [1.0, 1.5, 4.0]])
-    coverage = Coverage(seen, again=torch.tensor([0.5, 0.0, 3.0]))
-    assert GNMTCoverage(beta=2.0)(coverage).tolist() == pytest.approx(
-        [2 * math.log(0.5), 2 * math.log(0.125), 0.0]
-    )
-    assert SummaryCoverage(beta=2.0)(coverage).tolist() == pytest.approx([-2.0, 0.0, -7.0])
-    assert SeeCoverage(beta=2.0)(coverage).tolist() == pytest.approx([-1.0, 0.0, -6.0])
-    assert NoCoverage()(coverage).tolist() == [0.0, 0.0, 0.0]
-
-
-def test_what_was_never_looked_at_is_no_infinity():
-    assert GNMTCoverage()(Coverage(torch.zeros(1, 5), torch.zeros(1))).isfinite().all()
-
-
-def test_what_is_looked_at_again_is_added_up_by_hand():
-    mask = torch.tensor([[True, True, True], [True, True, False]])
-    weights = torch.tensor(
-        [
-            [[0.5, 0.5, 0.0], [0.2, 0.7, 0.1], [0.0, 0.1, 0.9]],
-            [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.5, 0.5, 0.0]],
-        ]
-    )
-    # 0.2 + 0.5 (of 0.7), then 0.1 + 0.1 (of 0.9); and of the other 0.5 + 0.5 in the last step.
-    before = Coverage.none(mask, torch.float32)
-    for coverage in (
-        before.add(weights),
-        before.add(weights[:, :1]).add(weights[:, 1:2]).add(weights[:, 2:]),
-    ):
-        assert coverage.again.tolist() == pytest.approx([0.9, 1.0])
-        assert coverage.seen[0].tolist() == pytest.approx([0.7, 1.3, 1.0])
-        assert coverage.seen[1].tolist() == [1.5, 1.5, 1.0]
-        assert SeeCoverage(beta=0.5)(coverage).tolist() == pytest.approx([-0.45, -0.5])

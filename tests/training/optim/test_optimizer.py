@@ -9,8 +9,7 @@ from torch.nn.utils import parameters_to_vector
 from nmt.config import registry
 from nmt.training.logs.running_metrics import RunningMetrics
 from nmt.training.objective.cross_entropy import label_smoothed_cross_entropy
-from nmt.training.optim.optimizers import (
-    OPTIMIZERS,
+from nmt.training.optim.optimizer import (
     SGD,
     Adam,
     AdamW,
@@ -20,6 +19,7 @@ from nmt.training.optim.optimizers import (
     parameter_groups,
     restore_optimizer,
 )
+from nmt.training.optim.table import OPTIMIZERS
 
 FINE = torch.tensor(1.0)
 

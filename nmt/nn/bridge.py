@@ -1,0 +1,71 @@
+"""Bridges: from what the encoder has read to the first state of the decoder."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nmt.nn.encoders.encoder import EncoderOutput
+from nmt.nn.layers import initialize_linear
+from nmt.nn.shapes import Hidden
+
+
+class Bridge(nn.Module, ABC):
+    """From what was read to the decoder's first state.
+
+    Args:
+        source_size: H of the encoder.
+        state_size: Z, numbers in the state of one decoder layer.
+        num_layers: L of the decoder.
+    """
+
+    reads_source: ClassVar[bool] = True
+    """Whether the state depends on the source."""
+
+    def __init__(self, source_size: int, state_size: int, num_layers: int) -> None:
+        super().__init__()
+        self.state_size = state_size
+        self.num_layers = num_layers
+
+    @abstractmethod
+    def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
+        """Return the first state of each decoder layer."""
+
+
+class FinalBridge(Bridge):
+    """``tanh(W h_final)`` of the top layer's last states (Bahdanau 2015, A.2.2)."""
+
+    def __init__(self, source_size: int, state_size: int, num_layers: int) -> None:
+        super().__init__(source_size, state_size, num_layers)
+        self.projection = initialize_linear(nn.Linear(source_size, num_layers * state_size))
+
+    def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
+        """Return the first state of each decoder layer."""
+        return self._states(encoded.final[:, -1])
+
+    def _states(self, summary: Hidden) -> Float[Tensor, "B L Z"]:
+        states = torch.tanh(self.projection(summary))
+        return states.view(states.shape[0], self.num_layers, self.state_size)
+
+
+class MeanBridge(FinalBridge):
+    """``tanh(W mean_s(h_s))``: the mean over all source states (dl4mt; Nematus, Sennrich 2017)."""
+
+    def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
+        """Return the first state of each decoder layer."""
+        weights = encoded.mask.to(encoded.states.dtype)
+        total = torch.einsum("bsh,bs->bh", encoded.states, weights)
+        mean = total / weights.sum(dim=1, keepdim=True).clamp(min=1.0)
+        return self._states(mean)
+
+
+class ZeroBridge(Bridge):
+    """Zeros: all that the decoder knows of the source, it sees through the attention."""
+
+    reads_source: ClassVar[bool] = False
+
+    def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
+        """Return the first state of each decoder layer."""
+        return encoded.final.new_zeros(encoded.final.shape[0], self.num_layers, self.state_size)

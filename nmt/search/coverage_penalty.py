@@ -1,0 +1,77 @@
+"""Coverage penalties: what a finished hypothesis loses for what its attention did."""
+
+from abc import ABC, abstractmethod
+from typing import Annotated
+
+import torch
+from annotated_types import Ge, Le
+from jaxtyping import Float
+from torch import Tensor
+
+from nmt.core.coverage import Coverage
+
+
+class CoveragePenalty(ABC):
+    """Takes from the score of a finished hypothesis for what its attention did to the source."""
+
+    reads_coverage: bool = True
+    """Whether it needs to know what the attention did."""
+
+    @abstractmethod
+    def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
+        """What is added to the score; at most 0.
+
+        Args:
+            coverage: what its attention did, step for step.
+        """
+
+
+class NoCoverage(CoveragePenalty):
+    """Nothing."""
+
+    reads_coverage = False
+
+    def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
+        """0."""
+        return torch.zeros_like(coverage.again)
+
+
+class WeightedCoverage(CoveragePenalty):
+    """A coverage penalty with a weight.
+
+    Args:
+        beta: weight; 0 is no penalty, Wu (2016) has 0.2.
+    """
+
+    def __init__(self, *, beta: Annotated[float, Ge(0.0), Le(1_000)] = 0.2) -> None:
+        assert beta >= 0.0, "it would add to the score, and the bound of the search be wrong"
+        self.beta = beta
+
+
+class GNMTCoverage(WeightedCoverage):
+    """``beta * sum_j log min(c_j, 1)``: nothing of the source is left out (Wu 2016, eq. 14)."""
+
+    def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
+        """At most 0."""
+        seen = coverage.seen.clamp(min=torch.finfo(coverage.seen.dtype).tiny, max=1.0)
+        return self.beta * seen.log().sum(dim=1)
+
+
+class SummaryCoverage(WeightedCoverage):
+    """``-beta * sum_j (max(c_j, 1) - 1)``: nothing is said twice (Gehrmann 2018, eq. 6)."""
+
+    def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
+        """At most 0."""
+        return -self.beta * (coverage.seen.clamp(min=1.0) - 1.0).sum(dim=1)
+
+
+class SeeCoverage(WeightedCoverage):
+    """``-beta * sum_t sum_j min(a_tj, c_<t,j)``: no step looks where others did (See 2017, eq. 12).
+
+    The paper has it for a loss. Unlike `SummaryCoverage` it takes for every second look, be it at a
+    word that has got less than a whole one.
+    """
+
+    def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
+        """At most 0."""
+        return -self.beta * coverage.again
