@@ -17,10 +17,17 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn, Protocol, cast
 
-from nmt.core.console import discard_stdout, escape_controls, log_on_stderr, stdout_in_utf8
+from nmt.core.console import (
+    discard_stdout,
+    escape_controls,
+    log_on_stderr,
+    open_closed_streams,
+    stdout_in_utf8,
+)
 from nmt.core.errors import UserError, explain_system_error
 from nmt.system.process import has_store, is_distributed, is_first, limit_spinning, write_error_file
 
@@ -66,7 +73,30 @@ class Command(Protocol):
         """Do the work and return the exit code; heavy imports belong in here."""
 
 
+class _StoreOnce(argparse._StoreAction):
+    """Stores the value of an option; of several, one would be lost, so that they are refused."""
+
+    _was_given = False  # a parser parses once
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        if option_string is not None and self._was_given:
+            parser.error(f"{option_string}: given twice, and one value counts; give it once")
+        self._was_given = option_string is not None
+        super().__call__(parser, namespace, values, option_string)
+
+
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for name in (None, "store"):  # what `add_argument` means without an action, or by it
+            self.register("action", name, _StoreOnce)
+
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message} (see `{self.prog} --help`)")
 
@@ -106,7 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: what stands behind `nmt`; None: those of the process.
     """
-    words = [*(sys.argv[1:] if arguments is None else arguments)]
+    words = [_expand_home(word) for word in (sys.argv[1:] if arguments is None else arguments)]
+    open_closed_streams()
     limit_spinning()
     # Of several processes that log the same, the first shows it for all.
     level = logging.INFO if is_first() else logging.CRITICAL
@@ -127,6 +158,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except Exception as error:
             code = _fail(error, words)
     return code
+
+
+def _expand_home(word: str) -> str:
+    """Replace `~` where no shell does, as in ``--output=~/x``; configurations do it themselves."""
+    found = re.fullmatch(r"((?:-\w=?|--[\w-]+=)?)(~.*)", word, re.DOTALL)
+    return word if found is None else found[1] + os.path.expanduser(found[2])
 
 
 def _was_refused(words: Sequence[str]) -> bool:
@@ -218,7 +255,18 @@ def _run_command(name: str, words: list[str]) -> int:
     if unknown:
         parser.refuse(unknown)
     arguments = command.Arguments(**vars(given))
+    _require_working_directory()
     return command.run(arguments)
+
+
+def _require_working_directory() -> None:
+    """Refuse to work in a folder that was deleted, where no relative path means anything."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UserError(
+            "the working directory was deleted; change to one that exists (cd FOLDER)"
+        ) from None
 
 
 @contextmanager

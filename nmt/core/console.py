@@ -15,11 +15,27 @@ ONCE: Final[Mapping[str, object]] = {"once": True}
 
 _MOST_NAMED: Final = 10  # lines with warnings of one kind
 
+_STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # by descriptor
+
 logger = logging.getLogger(__name__)
 
 # C0, C1 and DEL move the cursor or rename the window, and bidirectional controls show text in
 # another order than it is in: names and values of a stranger may hold them.
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def open_closed_streams() -> None:
+    """Open what is closed of stdin, stdout and stderr as /dev/null, until the process ends.
+
+    Otherwise the next file that is opened gets the free descriptor, and what a library prints to
+    stderr goes into that file.
+    """
+    for descriptor, (name, mode) in enumerate(_STREAMS):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)  # which takes the lowest that is free
+            os.set_inheritable(opened, opened == descriptor)
+            stream = os.fdopen(opened, mode, encoding="utf-8", errors="replace", closefd=False)
+            setattr(sys, name, stream)
 
 
 @contextmanager

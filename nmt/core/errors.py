@@ -53,6 +53,15 @@ _ADVICE: Final = {
 }
 
 
+# Libraries raise exceptions of their own, which hold the text of the system but not its code.
+_SAID: Final = {
+    **{os.strerror(code): code for code in _ADVICE},
+    **dict.fromkeys((*OUT_OF_MEMORY, "failed to map segment"), errno.ENOMEM),
+    "can't start new thread": errno.EAGAIN,
+}
+_NO_TEMPORARY: Final = "No usable temporary directory"  # what `tempfile` says
+
+
 def os_advice(error: OSError) -> str | None:
     """Return what to do where the system is short of something; None: the error is another."""
     if error.errno is None or error.strerror != os.strerror(error.errno):
@@ -70,12 +79,18 @@ def explain_system_error(error: BaseException) -> str | None:
     """Return an error of the system, or a lack of memory, as one line; None: it is another."""
     if isinstance(error, MemoryError):
         return f"memory: {os.strerror(errno.ENOMEM)}; {_ADVICE[errno.ENOMEM]}"
-    if isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY):
-        first_line = str(error).partition("\n")[0]
-        return f"{first_line}; {_ADVICE[errno.ENOMEM]}"
-    if not isinstance(error, OSError):
+    if not isinstance(error, OSError | RuntimeError | ImportError):
         return None
-    if error.filename is not None:
-        return f"{error.filename}: {os_reason(error)}"
-    is_known = os_advice(error) is not None or isinstance(error, FileNotFoundError)
-    return os_reason(error) if is_known else None
+    said = str(error)
+    if isinstance(error, OSError):
+        if _NO_TEMPORARY in said:
+            return f"{error.strerror}; set TMPDIR to a folder that can be written, or make room"
+        if error.filename is not None:
+            return f"{error.filename}: {os_reason(error)}"
+        if os_advice(error) is not None or isinstance(error, FileNotFoundError):
+            return os_reason(error)
+    for words, code in _SAID.items():
+        if words in said:
+            first_line = said.partition("\n")[0]
+            return f"{first_line}; {_ADVICE[code]}"
+    return None

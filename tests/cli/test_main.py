@@ -1,4 +1,5 @@
 import argparse
+import contextlib
 import errno
 import importlib
 import logging
@@ -150,14 +151,38 @@ def test_what_is_missing_is_named_and_nothing_else(
     assert f"arguments are required: {missing} (see `nmt {command}" in capsys.readouterr().err
 
 
-def test_of_an_option_that_is_given_twice_the_last_value_counts(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["translate", "runs/toy", "-o", "a", "--output", "b"], "--output"),
+        (["translate", "runs/toy", "--beam-size", "3", "--beam-size=3"], "--beam-size"),
+        (["translate", "runs/toy", "a", "--checkpoint", "last", "b", "--checkpoint", "best"],
+         "--checkpoint"),
+        (["tune", "runs/toy", "--metric", "chrf", "--metric", "ter"], "--metric"),
+        (["export", "runs/toy", "--precision", "int8", "--precision", "int8", "-o", "x"],
+         "--precision"),
+    ],
+)  # fmt: skip
+def test_an_option_whose_second_value_would_replace_the_first_is_refused(
+    words: list[str], option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seen = []
-    monkeypatch.setattr("nmt.cli.lexicon.run", lambda arguments: seen.append(arguments) or 0)
-    words = ["lexicon", "runs/toy", "--iterations", "3", "-o", "a", "--iterations=4"]
-    assert cli.main(words) == 0
-    assert (seen[0].iterations, seen[0].output) == (4, Path("a"))
+    assert cli.main(words) == 2
+    assert capsys.readouterr().err == (
+        f"nmt: error: {option}: given twice, and one value counts; give it once "
+        f"(see `nmt {words[0]} --help`)\n"
+    )
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_option_with_a_value_counts_once_or_is_collected(name: str) -> None:
+    parser = cli._Parser()
+    add_arguments(parser, importlib.import_module(f"nmt.cli.{name}").Arguments)
+    collected = {"--set", "--ensemble", "--reference"}
+    for action in parser._actions:
+        if action.option_strings and action.nargs is None:
+            is_collected = isinstance(action, argparse._AppendAction)
+            assert is_collected or isinstance(action, cli._StoreOnce), action.option_strings
+            assert is_collected == (not collected.isdisjoint(action.option_strings))
 
 
 def test_options_may_stand_between_the_positional_arguments(install: Install) -> None:
@@ -346,3 +371,38 @@ def test_a_system_that_is_short_of_something_is_one_line(
     err = capsys.readouterr().err
     assert err.startswith(f"nmt: error: {told}")
     assert err.count("\n") == 1
+
+
+def test_a_working_directory_that_was_deleted_is_refused(
+    install: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(lambda arguments: 0)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with contextlib.chdir(gone):
+        gone.rmdir()
+        assert cli.main(["check", "a"]) == 2
+        assert cli.main(["--help"]) == 0
+    assert capsys.readouterr().err == (
+        "nmt: error: the working directory was deleted; change to one that exists (cd FOLDER)\n"
+    )
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (0, 1, 2)])
+def test_closed_streams_do_no_harm_and_nothing_else_gets_their_place(
+    closed: tuple[int, ...], tmp_path: Path
+) -> None:
+    body = (
+        "sys.stdin.isatty(); print('data'); print('message', file=sys.stderr, flush=True); "
+        "open(sys.argv[1], 'w').write(sys.stdin.read() + 'done')"
+    )
+    redirections = " ".join(f"{number}>&-" for number in closed)
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "$1" "$2" {redirections}', sys.executable,
+         FAKE_CHECK.format(body=body), str(tmp_path / "out")],
+        input=b"", capture_output=True,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == (b"" if 1 in closed else b"data\n")
+    assert ended.stderr == (b"" if 2 in closed else b"message\n")
+    assert (tmp_path / "out").read_text() == "done"

@@ -233,6 +233,17 @@ def test_a_device_is_refused(option: str, nmt: Any, in_trained: Path) -> None:
     nmt(*arguments, option, "/dev/zero").assert_refused("/dev/zero: is a device")
 
 
+def test_home_is_expanded_where_no_shell_does(
+    nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(in_copy))
+    for number, arguments in enumerate((["-o=~/out0"], ["-o~/out1"], ["--output=~/out2"])):
+        assert nmt("translate", "~/runs/tiny", "~/test.en", *arguments).code == 0
+        assert Path(f"out{number}").read_text() != ""
+    outcome = nmt("score", "runs/tiny", "--source=~/test.en", "--target=~/test.de")
+    assert outcome.code == 0, outcome.err
+
+
 def test_escapes_of_a_stranger_do_not_reach_the_terminal(nmt: Any, in_copy: Path) -> None:
     Path("evil.yaml").write_text('"\\e]0;owned\\x07\\e[2J": 1\n')
     for arguments in (("check", "evil.yaml"), ("check", "\x1b[31m.yaml"), ("\x1b[31m",)):
