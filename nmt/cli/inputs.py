@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar, cast
 
 from nmt.cli.arguments import CommandArguments, path
-from nmt.cli.outputs import STDIN
+from nmt.cli.outputs import STDIN, is_stream
 from nmt.core.errors import DataError, UserError
+from nmt.system.process import is_distributed
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from nmt.cli.translate import Arguments
     from nmt.config.data import CorpusConfig
     from nmt.config.experiment import Config
     from nmt.data.formats.grids import Source
@@ -175,6 +177,24 @@ def _prompt_for(lines: Iterator[T]) -> Iterator[T]:
         except StopIteration:
             print(file=sys.stderr)
             return
+
+
+def require_line_buffering(arguments: "Arguments") -> None:
+    """Refuse --line-buffered where nothing can be answered line by line, or several compute.
+
+    Raises:
+        UserError: it cannot be done with the other arguments.
+    """
+    if not arguments.line_buffered:
+        return
+    output = arguments.output
+    if output is not None and not is_stream(output):
+        raise UserError(
+            f"--line-buffered: has no effect with -o {output}, which appears when it is complete; "
+            "leave one of them out"
+        )
+    if arguments.workers > 1 or is_distributed():
+        raise UserError("--line-buffered: cannot be combined with several processes; use one")
 
 
 def progress_bar(num_done: int, *, is_shown: bool) -> "tqdm[NoReturn]":

@@ -66,6 +66,7 @@ from nmt.cli.inputs import (
     input_files,
     progress_bar,
     read_input,
+    require_line_buffering,
     stdin_is_typed,
     translate_lines,
 )
@@ -251,6 +252,7 @@ def _translate_windows(
 
 def _check(config: "Config", arguments: Arguments) -> None:
     """Refuse arguments that contradict each other or the run."""
+    require_line_buffering(arguments)
     if arguments.constraints is not None:
         from nmt.config.registry import SEARCHES
         from nmt.inference.inputs import require_phrases

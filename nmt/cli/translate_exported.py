@@ -5,7 +5,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from nmt.cli.arguments import flag_of
-from nmt.cli.inputs import input_files, progress_bar, read_text, stdin_is_typed, translate_lines
+from nmt.cli.inputs import (
+    input_files,
+    progress_bar,
+    read_text,
+    require_line_buffering,
+    stdin_is_typed,
+    translate_lines,
+)
 from nmt.cli.output_formats import TranslationWriter
 from nmt.cli.outputs import check_files, open_output
 from nmt.core.errors import UserError
@@ -37,6 +44,7 @@ def translate_exported(arguments: "Arguments") -> int:
         raise UserError("--device: an exported model runs on the CPU")
     if is_distributed():
         raise UserError("torchrun: an exported model runs in one process; start it by itself")
+    require_line_buffering(arguments)
     check_files({"-o": arguments.output}, [arguments.run, *input_files(arguments.input)])
     lines = read_text(arguments.input)
 

@@ -206,3 +206,16 @@ def test_line_buffering_gives_what_reading_ahead_does(nmt: Any, in_trained: Path
     expected = [json.loads(line)["translation"] for line in nmt(*with_prefixes).lines]
     outcome = nmt(*with_prefixes, "--line-buffered", "-o", "/dev/stdout")
     assert [json.loads(line)["translation"] for line in outcome.lines] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("-o", "out"), "--line-buffered: has no effect with -o out, which appears when it is"),
+        (("--workers", "2"), "--line-buffered: cannot be combined with several processes; use one"),
+    ],
+)
+def test_what_cannot_be_line_buffered_is_refused(
+    words: tuple[str, ...], message: str, nmt: Any, in_trained: Path
+) -> None:
+    nmt("translate", "runs/tiny", "test.en", "--line-buffered", *words).assert_refused(message)
