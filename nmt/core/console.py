@@ -7,13 +7,16 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from math import inf
 from typing import Final
 
 ONCE: Final[Mapping[str, object]] = {"once": True}
 """`extra` of a log record whose text is shown once by each handler with a `OnceFilter`."""
 
 _MOST_NAMED: Final = 10  # lines with warnings of one kind
+
+# From how many seconds on a unit is used, its seconds and its name.
+_UNITS: Final = ((-inf, 1, "s"), (100, 60, "min"), (6_000, 3_600, "h"), (172_800, 86_400, "days"))
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # by descriptor
 
@@ -157,5 +160,8 @@ class _LogFormatter(EscapingFormatter):
 
 
 def format_duration(seconds: float) -> str:
-    """Return a time in whole seconds: `0:20:00`, `2 days, 3:00:00`."""
-    return str(timedelta(seconds=round(seconds)))
+    """Round to a unit that gives one to three figures: `39 s`, `20 min`, `3.5 h`, `12 days`."""
+    size, name = [(size, name) for least, size, name in _UNITS if seconds >= least][-1]
+    number = seconds / size
+    is_coarse = name in ("h", "days")
+    return f"{number:.1f} {name}" if is_coarse and number < 9.95 else f"{number:,.0f} {name}"
