@@ -75,6 +75,11 @@ def os_reason(error: OSError) -> str:
     return said if what_to_do is None else f"{said}; {what_to_do}"
 
 
+def advice_on(said: str) -> str | None:
+    """Return what to do where a text says what the system is short of; None: it does not."""
+    return next((_ADVICE[code] for words, code in _SAID.items() if words in said), None)
+
+
 def explain_system_error(error: BaseException) -> str | None:
     """Return an error of the system, or a lack of memory, as one line; None: it is another."""
     if isinstance(error, MemoryError):
@@ -89,8 +94,5 @@ def explain_system_error(error: BaseException) -> str | None:
             return f"{error.filename}: {os_reason(error)}"
         if os_advice(error) is not None or isinstance(error, FileNotFoundError):
             return os_reason(error)
-    for words, code in _SAID.items():
-        if words in said:
-            first_line = said.partition("\n")[0]
-            return f"{first_line}; {_ADVICE[code]}"
-    return None
+    what_to_do, first_line = advice_on(said), said.partition("\n")[0]
+    return None if what_to_do is None else f"{first_line}; {what_to_do}"

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from nmt.core.errors import RunError, os_reason
+from nmt.core.errors import RunError, advice_on
 from nmt.runs.manifest import (
     MANIFEST,
     METADATA,
@@ -67,9 +67,10 @@ def save_checkpoint(
         with atomic_folder(folder) as fresh:
             _write(fresh, tensors, metadata)
     except (OSError, SafetensorError) as error:
-        reason = os_reason(error) if isinstance(error, OSError) else error
+        said = str((isinstance(error, OSError) and error.strerror) or error)
         raise RunError(
-            f"{folder}: cannot write the checkpoint ({reason}); the previous one is untouched"
+            f"{folder}: cannot write the checkpoint ({said}); the previous one is untouched: "
+            f"{advice_on(said) or 'change the permissions'}, then resume"
         ) from error
 
 

@@ -11,7 +11,7 @@ from nmt.build.model import load_model
 from nmt.build.tokenizers import Tokenizers, load_tokenizers
 from nmt.config.experiment import Config
 from nmt.config.tree import diff
-from nmt.core.errors import ConfigError, RunError
+from nmt.core.errors import ConfigError, RunError, explain_system_error
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import is_checkpoint
 from nmt.runs.run import BEST, Run, RunDirectory
@@ -152,5 +152,5 @@ def _naming_the_key() -> Iterator[None]:
     """Let an error of the run to start from begin with the key that names it."""
     try:
         yield
-    except RunError as error:
-        raise RunError(f"start_from: {error}") from error
+    except (RunError, OSError) as error:
+        raise RunError(f"start_from: {explain_system_error(error) or error}") from error

@@ -11,7 +11,7 @@ from typing import Final
 from nmt.build.data import build_corpus
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config
-from nmt.core.errors import RunError
+from nmt.core.errors import RunError, explain_system_error
 from nmt.data.batching import Shard
 from nmt.data.formats.corpus import read_pairs
 from nmt.distributed.process_group import ProcessGroup
@@ -135,9 +135,10 @@ def _open_folder_of_first(path: Path) -> RunDirectory:
     """Return the run that the first process has begun, which this one must be able to read."""
     try:
         return RunDirectory.create(path, resume=True)
-    except RunError as error:
+    except (RunError, OSError) as error:
         raise RunError(
-            f"{error} (that is where rank 0 has its run: all machines must share the folder)"
+            f"{explain_system_error(error) or error} (that is where rank 0 has its run: all "
+            "machines must share the folder)"
         ) from None
 
 

@@ -3,6 +3,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -288,8 +289,21 @@ def test_where_it_cannot_be_written_the_old_one_stays(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", fails)
-    with pytest.raises(RunError, match=r"a: cannot write the checkpoint \(No space left on"):
+    told = r"a: cannot write the checkpoint \(No space left on.*\).*: make room, then resume$"
+    with pytest.raises(RunError, match=told):
         save(tmp_path / "a", 2.0)
+    assert load_checkpoint(tmp_path / "a").metadata == {"value": 1.0}
+
+
+def test_a_tensor_that_cannot_be_written_is_an_error_of_the_system(tmp_path: Path) -> None:
+    save(tmp_path / "a", 1.0)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+    try:
+        with pytest.raises(RunError, match=r"\(.*File too large.*ulimit -f\), then resume$"):
+            save_checkpoint(tmp_path / "a", {"model": {"weight": torch.zeros(1_000)}}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert load_checkpoint(tmp_path / "a").metadata == {"value": 1.0}
 
 

@@ -137,6 +137,15 @@ def test_other_options_of_the_model_are_told(caplog: pytest.LogCaptureFixture) -
     ]
 
 
+def test_a_base_that_may_not_be_read_is_named_with_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*arguments: object) -> None:
+        raise PermissionError(13, "Permission denied", "runs/base")
+
+    monkeypatch.setattr(Run, "open", denied)
+    with pytest.raises(RunError, match=r"^start_from: runs/base: Permission denied$"):
+        open_base(config())
+
+
 def test_a_run_without_a_best_checkpoint_has_no_weights_to_give(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
