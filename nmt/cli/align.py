@@ -27,7 +27,6 @@ examples:
 """
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -45,10 +44,11 @@ from nmt.cli.arguments import (
     output_path,
     path,
 )
+from nmt.cli.gold_alignments import GoldAlignments
 from nmt.cli.inputs import PairArguments
 from nmt.cli.outputs import check_files, open_binary_output, open_folder, open_output
 from nmt.core.console import print_notice
-from nmt.core.errors import DataError, UserError
+from nmt.core.errors import UserError
 from nmt.word_alignment.units import DESCRIPTIONS, AlignmentUnits
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ if TYPE_CHECKING:
     from nmt.inference.length_batching import LineWarnings
     from nmt.inference.translator import Translator
     from nmt.runs.run import Run
-    from nmt.word_alignment.error_rate import AlignmentCounts
     from nmt.word_alignment.from_attention import Weights
 
 _SYMMETRIZATION: Final = "grow-diag-final-and"
@@ -108,43 +107,32 @@ def run(arguments: Arguments) -> int:
 
 
 def _align(run: "Run", reverse: "Run | None", arguments: Arguments) -> int:
-    from nmt.data.formats.lines import read_lines
     from nmt.inference.length_batching import LineWarnings
-    from nmt.word_alignment.error_rate import AlignmentCounts
 
     warnings = LineWarnings()
-    counts = AlignmentCounts()
-    number = 0
-    gold = None if arguments.gold is None else read_lines(arguments.gold)
+    number, gold = 0, None
+    if arguments.gold is not None:
+        gold = GoldAlignments(arguments.gold, is_auto=arguments.alignment_units == "auto")
     aligned = _aligned(run, reverse, arguments, warnings)
     with _open_writer(arguments) as write:
-        for number, (source, alignment) in enumerate(aligned, start=1):
+        for number, (pair, alignment) in enumerate(aligned, start=1):
             write(alignment)
             if gold is not None:
-                counts += _count_links(alignment, next(gold, None), f"{arguments.gold}:{number}")
+                gold.compare(number, alignment, pair)
             if arguments.plot is not None:
-                _draw(alignment, source, arguments.plot / f"{number}.png")
+                _draw(alignment, pair[0], arguments.plot / f"{number}.png")
     warnings.sum_up_unknown()
     if arguments.plot is not None:
         print_notice(f"{number:,} heat maps are in {arguments.plot}")
     if gold is not None:
-        if next(gold, None) is not None:
-            raise DataError(
-                f"{arguments.gold}: has more lines than the {number:,} pairs; it needs a line for "
-                "each pair"
-            )
-        print(
-            f"alignment error rate {100 * counts.error_rate:.2f}% (precision "
-            f"{100 * counts.precision:.2f}%, recall {100 * counts.recall:.2f}%)",
-            file=sys.stderr,
-        )
+        gold.finish(number)
     return 0
 
 
 def _aligned(
     run: "Run", reverse: "Run | None", arguments: Arguments, warnings: "LineWarnings"
-) -> "Iterator[tuple[Source, SentenceAlignment]]":
-    """Yield each source, which is drawn where it is a grid, with the alignment of its pair."""
+) -> "Iterator[tuple[tuple[Source, str], SentenceAlignment]]":
+    """Yield each pair as it was read, with its alignment."""
     from nmt.inference.length_batching import windows
 
     translator = _load(run, arguments)
@@ -155,7 +143,7 @@ def _aligned(
         if backward is not None:
             turned = [(target, cast(str, source)) for source, target in window]
             found = _symmetrized(found, backward.align(turned), arguments, number)
-        yield from zip((source for source, _ in window), found, strict=True)
+        yield from zip(window, found, strict=True)
         number += len(window)
 
 
@@ -173,23 +161,6 @@ def _check(arguments: Arguments) -> None:
         )
     if arguments.format == "npz" and arguments.output is None:
         raise UserError("--format npz: is no text; give a file for it (-o FILE.npz)")
-
-
-def _count_links(alignment: "SentenceAlignment", line: str | None, where: str) -> "AlignmentCounts":
-    """Compare the links of a pair with the line of the file that has those made by hand."""
-    from nmt.word_alignment.error_rate import count_links
-    from nmt.word_alignment.pharaoh import parse_pharaoh
-
-    if line is None:
-        raise DataError(f"{where}: no such line; the file needs a line for each pair")
-    gold = parse_pharaoh(
-        line,
-        where=where,
-        num_source=len(alignment.source_words),
-        num_target=len(alignment.target_words),
-        hint=f" (units here: {alignment.units}); --alignment-units must be those of the file",
-    )
-    return count_links(alignment.links, gold)
 
 
 def _load(run: "Run", arguments: Arguments) -> "Translator":

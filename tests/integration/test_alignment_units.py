@@ -85,6 +85,18 @@ def test_a_gold_alignment_counts_the_same_units(nmt: Command, tmp_path: Path) ->
     )
 
 
+def test_a_gold_alignment_of_words_that_were_split_is_warned_of(
+    nmt: Command, tmp_path: Path
+) -> None:
+    given = (
+        *write(tmp_path, "one two .", "我 爱 你们 。", "0-0 1-1 1-2 2-3"),
+        "--gold",
+        tmp_path / "gold",
+    )
+    assert "if it counts words, give --alignment-units words" in nmt(*given).err
+    assert "if it counts words" not in nmt(*given, "--alignment-units", "words").err
+
+
 def test_links_are_those_of_the_raw_words(nmt: Command, tmp_path: Path) -> None:
     """NFKC makes a space of U+00B4, whose parts were words of their own: the runs are nfkc."""
     given = write(tmp_path, "l´one two", "zwei l´eins", "0-1 1-0")
