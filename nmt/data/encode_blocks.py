@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from nmt.data.filters import hash_pairs
 from nmt.data.ragged import RaggedArray
-from nmt.distributed.worker_pool import ItemsBeforeError, WorkerPool
+from nmt.distributed.remote_result import ItemsBeforeError
+from nmt.distributed.worker_pool import WorkerPool
 from nmt.text.reader import Item, SourceReader
 
 _FEW_BLOCKS: Final = 24  # some 100,000 pairs, which take as long as processes take to start

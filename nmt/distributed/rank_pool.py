@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from nmt.core.errors import RunError
 from nmt.distributed.process_group import LostProcessError, ProcessGroup, init_process_group
-from nmt.distributed.worker_pool import ItemsBeforeError, RemoteResult
+from nmt.distributed.remote_result import ItemsBeforeError, RemoteResult
 
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")

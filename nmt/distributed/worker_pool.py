@@ -1,4 +1,4 @@
-"""A pool of worker processes on this machine that share one tool, and results of other processes.
+"""A pool of worker processes on this machine that share one tool.
 
 Imports no torch, which each worker would have to load: encoding needs none.
 """
@@ -6,7 +6,6 @@ Imports no torch, which each worker would have to load: encoding needs none.
 import os
 import pickle
 import signal
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,77 +17,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Final, Generic, Self, TypeVar
 
-from nmt.core.errors import TransientError, UserError
+from nmt.core.errors import TransientError
+from nmt.distributed.remote_result import ItemsBeforeError, RemoteResult
 
-T = TypeVar("T")
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
 
 _PATIENCE: Final = 5.0  # seconds that a process may take to end by itself
-
-
-@dataclass(frozen=True)
-class RemoteResult:
-    """What a call in another process returned or raised.
-
-    Attributes:
-        value: what it returned; None after an error.
-        error: the `UserError` that it raised, or the traceback of another exception.
-    """
-
-    value: Any = None
-    error: UserError | str | None = None
-
-    @classmethod
-    def capture(cls, function: Callable[..., Any], *arguments: Any) -> Self:
-        """Call a function, and keep what it returns or raises."""
-        try:
-            return cls(value=function(*arguments))
-        except UserError as error:
-            return cls(error=error)
-        except Exception:
-            return cls(error=traceback.format_exc())
-
-    def unwrap(self, where: str) -> Any:
-        """Return the value.
-
-        Args:
-            where: the other process, for the message.
-
-        Raises:
-            UserError: the call raised it.
-            RuntimeError: the call raised another exception; the message holds its traceback.
-        """
-        if isinstance(self.error, str):
-            raise RuntimeError(f"in {where}:\n{self.error}")
-        if self.error is not None:
-            raise self.error
-        return self.value
-
-
-class ItemsBeforeError(Generic[T]):
-    """The items of an iterable up to an error, which is raised on request.
-
-    For reading ahead: results of earlier items are returned before the error is raised.
-
-    Args:
-        items: taken one by one.
-    """
-
-    def __init__(self, items: Iterable[T]) -> None:
-        self._items = items
-        self._error: Exception | None = None
-
-    def __iter__(self) -> Iterator[T]:
-        try:
-            yield from self._items
-        except Exception as error:
-            self._error = error
-
-    def raise_error(self) -> None:
-        """Raise the error that ended the items, if one did."""
-        if self._error is not None:
-            raise self._error
 
 
 @dataclass(frozen=True)

@@ -13,45 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.core.errors import ConfigError, DataError, RunError
-from nmt.distributed.worker_pool import ItemsBeforeError, RemoteResult, WorkerPool
-
-
-def test_unwrap_returns_the_value() -> None:
-    assert RemoteResult.capture(divmod, 17, 5).unwrap("a worker") == (3, 2)
-
-
-def test_unwrap_raises_a_user_error_unchanged() -> None:
-    def refuse(word: str) -> None:
-        raise ConfigError(word)
-
-    with pytest.raises(ConfigError, match=r"^no$"):
-        RemoteResult.capture(refuse, "no").unwrap("a worker")
-
-
-def test_unwrap_raises_another_exception_with_its_traceback() -> None:
-    message = r"^in rank 1:\nTraceback .*\n(.*\n)*ZeroDivisionError: "
-    with pytest.raises(RuntimeError, match=message):
-        RemoteResult.capture(divmod, 1, 0).unwrap("rank 1")
-
-
-def numbers() -> Iterator[int]:
-    yield from (1, 2)
-    raise ValueError("three")
-
-
-def test_an_error_of_the_items_is_raised_on_request() -> None:
-    items = ItemsBeforeError(numbers())
-    assert list(items) == [1, 2]
-    assert list(items) == []
-    with pytest.raises(ValueError, match="three"):
-        items.raise_error()
-
-
-def test_items_without_an_error_raise_none() -> None:
-    items = ItemsBeforeError([1, 2])
-    assert list(items) == [1, 2]
-    items.raise_error()
+from nmt.core.errors import DataError, RunError
+from nmt.distributed.worker_pool import WorkerPool
 
 
 def scale(tool: torch.Tensor, number: int) -> float:

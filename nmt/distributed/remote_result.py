@@ -1,0 +1,74 @@
+"""Results and errors that pass from one process to another, or wait for their turn."""
+
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, Self, TypeVar
+
+from nmt.core.errors import UserError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RemoteResult:
+    """What a call in another process returned or raised.
+
+    Attributes:
+        value: what it returned; None after an error.
+        error: the `UserError` that it raised, or the traceback of another exception.
+    """
+
+    value: Any = None
+    error: UserError | str | None = None
+
+    @classmethod
+    def capture(cls, function: Callable[..., Any], *arguments: Any) -> Self:
+        """Call a function, and keep what it returns or raises."""
+        try:
+            return cls(value=function(*arguments))
+        except UserError as error:
+            return cls(error=error)
+        except Exception:
+            return cls(error=traceback.format_exc())
+
+    def unwrap(self, where: str) -> Any:
+        """Return the value.
+
+        Args:
+            where: the other process, for the message.
+
+        Raises:
+            UserError: the call raised it.
+            RuntimeError: the call raised another exception; the message holds its traceback.
+        """
+        if isinstance(self.error, str):
+            raise RuntimeError(f"in {where}:\n{self.error}")
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class ItemsBeforeError(Generic[T]):
+    """The items of an iterable up to an error, which is raised on request.
+
+    For reading ahead: results of earlier items are returned before the error is raised.
+
+    Args:
+        items: taken one by one.
+    """
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = items
+        self._error: Exception | None = None
+
+    def __iter__(self) -> Iterator[T]:
+        try:
+            yield from self._items
+        except Exception as error:
+            self._error = error
+
+    def raise_error(self) -> None:
+        """Raise the error that ended the items, if one did."""
+        if self._error is not None:
+            raise self._error
