@@ -188,7 +188,7 @@ def _find_problem(outputs: Mapping[str, Path], inputs: Sequence[Path | None]) ->
 def _measure(path: Path, *, is_list: bool, most: int | None = None) -> tuple[int, int]:
     """Return for how many lines of the input an output is complete, and its bytes for these.
 
-    What a power cut has left as NULs is not complete.
+    What a power cut has left as NULs, or an entry of a list without a number, is not complete.
 
     Args:
         path: the file.
@@ -199,9 +199,10 @@ def _measure(path: Path, *, is_list: bool, most: int | None = None) -> tuple[int
     with path.open("rb") as file:
         while num_lines != most:
             line = file.readline()
-            if not line.endswith(b"\n") or b"\0" in line:
+            number = line.partition(b" ")[0] if is_list else b"0"
+            if not line.endswith(b"\n") or b"\0" in line or not number.isdigit():
                 break
-            if is_list and int(line.partition(b" ")[0]) > num_lines:
+            if int(number) > num_lines:
                 num_lines, num_bytes = num_lines + 1, offset
             offset += len(line)
             if not is_list:

@@ -67,6 +67,16 @@ def test_the_last_list_of_an_n_best_list_may_be_incomplete(tmp_path: Path) -> No
         assert (tmp_path / "out.partial").read_text() == first
 
 
+@pytest.mark.parametrize("damaged", ["rubbish\n", "\n", "x ||| d\n"])
+def test_a_list_is_complete_as_far_as_its_entries_have_numbers(
+    damaged: str, tmp_path: Path
+) -> None:
+    kept = "0 ||| a\n1 ||| b\n"
+    (tmp_path / "out.partial").write_text(f"{kept}2 ||| c\n{damaged}9 ||| e\n")
+    assert resume(tmp_path, "12345", "out", has_lists=True) == (2, ["3", "4", "5"])
+    assert (tmp_path / "out.partial").read_text() == kept
+
+
 def test_another_state_is_refused(tmp_path: Path) -> None:
     paths = {"-o": tmp_path / "out"}
     for state in (b"", b"another", b"\xff"):
