@@ -1,4 +1,4 @@
-"""A trained run: its folder, whose files only this module names, and its configuration."""
+"""The folder of a run, whose files only this module names, and a run that is open."""
 
 import os
 import re
@@ -23,14 +23,22 @@ _CONFIG = "config.yaml"
 # nmt reads neither of the two, and people may keep files of their own there.
 _UNREAD = ("translations", "plots")
 _LOGS = ("metrics.jsonl", "tensorboard", "train.log", "environment.json")
-_CONTENTS = (
-    *(_CONFIG, "tokenizer", "cache", "lexicon"),
-    *(*_LOGS, "checkpoints", *_UNREAD, "results.json"),
-)
+_TRAINED = (_CONFIG, "tokenizer", "cache", "lexicon")
+_CONTENTS = (*_TRAINED, *_LOGS, "checkpoints", *_UNREAD, "results.json")
 _PROTECTED = {*_CONTENTS} - {*_UNREAD}
 
 
-@dataclass
+class _Entry:
+    """A path in the folder of a run, as an attribute of its `RunDirectory`."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def __get__(self, run: "RunDirectory", owner: type) -> Path:
+        return run.path.joinpath(*self.names)
+
+
+@dataclass(frozen=True)
 class RunDirectory:
     """Everything of one run, in one folder that can be moved to another machine.
 
@@ -54,21 +62,20 @@ class RunDirectory:
 
     path: Path
 
-    def __post_init__(self) -> None:
-        self.config = self.path / _CONFIG
-        self.shared_tokenizer = self.path / "tokenizer" / "shared"
-        self.source_tokenizer = self.path / "tokenizer" / "source"
-        self.target_tokenizer = self.path / "tokenizer" / "target"
-        self.cache = self.path / "cache"
-        self.lexicon = self.path / "lexicon"
-        self.metrics = self.path / "metrics.jsonl"
-        self.tensorboard = self.path / "tensorboard"
-        self.log = self.path / "train.log"
-        self.environment = self.path / "environment.json"
-        self.checkpoints = self.path / "checkpoints"
-        self.translations = self.path / "translations"
-        self.plots = self.path / "plots"
-        self.results = self.path / "results.json"
+    config = _Entry(_CONFIG)
+    shared_tokenizer = _Entry("tokenizer", "shared")
+    source_tokenizer = _Entry("tokenizer", "source")
+    target_tokenizer = _Entry("tokenizer", "target")
+    cache = _Entry("cache")
+    lexicon = _Entry("lexicon")
+    metrics = _Entry("metrics.jsonl")
+    tensorboard = _Entry("tensorboard")
+    log = _Entry("train.log")
+    environment = _Entry("environment.json")
+    checkpoints = _Entry("checkpoints")
+    translations = _Entry("translations")
+    plots = _Entry("plots")
+    results = _Entry("results.json")
 
     @classmethod
     def create(
@@ -95,7 +102,7 @@ class RunDirectory:
             if not overwrite:
                 raise RunError(
                     f"{path}: there is a run already; --resume continues it, --overwrite deletes "
-                    "it and starts anew, run=PATH puts the new one elsewhere"
+                    "it and starts again, run=PATH puts the new one elsewhere"
                 )
             read_yaml(run.config)  # what is not even YAML is not deleted
             run._delete_contents()
@@ -121,7 +128,7 @@ class RunDirectory:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """For one process at a time that trains in it; however it ends, the system lets go.
+        """For one process at a time that writes in it; however it ends, the system lets go.
 
         Raises:
             RunError: another one holds it.

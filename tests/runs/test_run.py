@@ -8,7 +8,7 @@ import pytest
 from nmt.config.decoding import DecodingConfig
 from nmt.config.experiment import Config
 from nmt.core.errors import ConfigError, RunError
-from nmt.runs.run import Run, RunDirectory
+from nmt.runs.run import Run, RunDirectory, _Entry
 
 CONFIG = "version: 1\nrun: x\ndata: {}\ntokenizer: {}\nmodel: {}\ntraining: {}\ndecoding: {}\n"
 
@@ -31,7 +31,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_all_paths_are_inside_and_different() -> None:
     run = RunDirectory(Path("runs/x"))
-    paths = [path for name, path in vars(run).items() if name != "path"]
+    paths = [
+        getattr(run, name) for name, entry in vars(RunDirectory).items() if type(entry) is _Entry
+    ]
     assert len(paths) == len(set(paths)) >= 12
     assert all(path.is_relative_to("runs/x") for path in paths)
     assert run.checkpoint("best") == Path("runs/x/checkpoints/best")
