@@ -28,7 +28,7 @@ class GoldAlignments:
         self._lines = read_lines(path)
         self._counts = AlignmentCounts()
         self._is_auto = is_auto
-        # Of each side of a line that has more units than words: whether its links could be of words.
+        # For each side of a line that has more units than words: could its links be of words?
         self._fits_words: list[bool] = []
 
     def compare(

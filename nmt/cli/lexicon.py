@@ -3,7 +3,7 @@
 Make the lexicon of a run: for each source token the target tokens that it is
 likely to become, learnt from the training data (IBM model 1). It is put into the run's folder.
 `nmt translate --shortlist` then computes the probabilities of these only, and of the most frequent
-ones, which is faster.
+ones, which is faster. Meanwhile no other process can train or tune the run, or make its lexicon.
 
 output: a source token, a target token and the probability of the target token given the
   source token, with tabs between, to look at; the most probable of each first.

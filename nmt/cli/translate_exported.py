@@ -21,10 +21,8 @@ from nmt.system.process import is_distributed
 if TYPE_CHECKING:
     from nmt.cli.translate import Arguments
 
-_SUPPORTED: Final = (
-    *("run", "input", "output", "scores", "json", "n_best", "beam_size", "search", "batch_tokens"),
-    *("precision", "device", "line_buffered"),
-)
+_FILES: Final = ("run", "input", "output", "scores", "json", "n_best", "line_buffered")
+_SUPPORTED: Final = (*_FILES, "beam_size", "search", "batch_tokens", "precision", "device")
 """Arguments that an exported model takes."""
 _FIXED: Final = ("checkpoint", "shortlist", "length_penalty", "options")
 """Arguments that were decided when the model was exported."""

@@ -4,7 +4,8 @@ Translate the validation set of a run with each of several length and coverage
 penalties, print what comes of each, and write the best into the run's configuration, so that
 `nmt translate` has it from now on. The penalties that the run has are among them, and are kept
 unless the best is significantly better: p < 0.05 in a paired bootstrap (Koehn 2004). Never tune on
-the set that you report.
+the set that you report. Unless with --dry-run, no other process can train or tune the run
+meanwhile, or make its lexicon.
 
 penalties: none, average, word_reward, or a number: gnmt with this alpha; of coverage:
   none, summary, see, or a number: gnmt with this beta; of either, one with its options in braces,
