@@ -3,7 +3,7 @@
     pip install numpy onnxruntime sentencepiece
     python scripts/translate_exported.py FILE < INPUT > OUTPUT
 
-An example to copy, or to write anew in another language: all that it takes to use such a file in
+An example to copy, or to rewrite in another language: all that it takes to use such a file in
 a program of your own, where the tokenizers are of SentencePiece. For much text `nmt translate FILE`
 is better, as it sorts lines by length and computes batches side by side.
 """

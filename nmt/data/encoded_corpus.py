@@ -124,7 +124,7 @@ class EncodedCorpus:
     ) -> tuple[RaggedArray, RaggedArray]:
         """The tokens of some pairs, as one epoch sees them.
 
-        Where a tokenizer samples, the text is split anew, by a chance that depends on the seed,
+        Where a tokenizer samples, the text is split again, by a chance that depends on the seed,
         the epoch and the pair alone: not on the batch or on what was drawn before.
 
         Args:

@@ -132,7 +132,7 @@ def unusable(path: Path, reason: str) -> RunError:
     """Return an error about a file of a checkpoint, which says what to do about it."""
     folder = path.parent
     if folder.name == "lexicon":  # of a run (`RunDirectory.lexicon`), kept as checkpoints are
-        remedy = f"make it anew with `nmt lexicon {folder.parent}`"
+        remedy = f"make it again with `nmt lexicon {folder.parent}`"
     else:
         remedy = f"put back a copy of {folder.name}, or use another checkpoint of the run"
     return RunError(f"{path}: {reason}; {remedy}")

@@ -35,7 +35,7 @@ class SentencePieceTrainer(TokenizerTrainer):
             rarest beyond it are unknown.
         byte_fallback: split unknown characters into bytes (256 more entries), so that any text can
             be written.
-        sampling_alpha: draw the split of a word anew each time it is seen in training; 0 is off.
+        sampling_alpha: draw the split of a word again each time it is seen in training; 0 is off.
             bpe: the probability of leaving out a merge (Provilkov et al. 2020; 0.1 there);
             unigram: the exponent of the splits' probabilities (Kudo 2018; 0.2 there).
         max_sentences: lines to learn from, drawn at random where there are more.

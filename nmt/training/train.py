@@ -197,7 +197,7 @@ def train_to_the_end(
         if not is_checkpoint(state.run.checkpoint(LAST)):
             raise
         raise LostProcessError(
-            f"{error}; where torchrun does not start anew by itself, --resume goes on from what "
+            f"{error}; where torchrun does not restart by itself, --resume goes on from what "
             "was saved"
         ) from None
     return TrainingResult(reason, counters.update, state.best.best, tuple(scores))

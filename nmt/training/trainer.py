@@ -228,7 +228,7 @@ class Trainer:
                 f"training.max_bad_updates: {limit} updates in a row, by update "
                 f"{self._counters.update}, had a loss or gradient that is not finite; they were "
                 "skipped and the weights are good: lower training.optimizer.learning_rate or "
-                "training.clip_norm and start anew"
+                "training.clip_norm and start again"
             )
 
 

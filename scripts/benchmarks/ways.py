@@ -56,7 +56,7 @@ class Way:
     """One way to train the model.
 
     Attributes:
-        make: the updates of a model of these sizes, made anew.
+        make: the updates of a model of these sizes, made again.
         precision: of its matrix products.
         is_settled: its process is set up as that of `nmt train`, where freed memory stays.
     """

@@ -1,4 +1,4 @@
-"""The cache: encoded once, found again by content, whole or made anew."""
+"""The cache: encoded once, found again by content, whole or made again."""
 
 import hashlib
 import json

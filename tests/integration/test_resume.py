@@ -494,8 +494,8 @@ def test_where_a_process_is_lost_a_resume_is_named_if_there_is_one(
     capsys.readouterr()
     assert run.train("--resume", "training.max_updates=3") == 2
     assert capsys.readouterr().err.endswith(
-        "nmt: error: another has died; where torchrun does not start anew by itself, --resume goes "
-        "on from what was saved\n"
+        "nmt: error: another has died; where torchrun does not restart by itself, --resume goes on "
+        "from what was saved\n"
     )
 
 

@@ -71,7 +71,7 @@ class RunningMetrics:
         return self._window.tolist()
 
     def start_window(self, sums: Sequence[float] = (0.0, 0.0)) -> None:
-        """Sum anew for `window`, or from saved sums on."""
+        """Start new sums for `window`, or continue saved ones."""
         self._window.copy_(torch.tensor(sums, dtype=torch.float64))
 
     def tensors(self) -> dict[str, Tensor]:
