@@ -1,7 +1,6 @@
 """The alignment error rate: word alignments measured against those that people made."""
 
-import operator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from nmt.word_alignment.pharaoh import Alignment, GoldAlignment
 
@@ -23,7 +22,12 @@ class AlignmentCounts:
     found_possible: int = 0
 
     def __add__(self, other: "AlignmentCounts") -> "AlignmentCounts":
-        return AlignmentCounts(*map(operator.add, astuple(self), astuple(other)))
+        return AlignmentCounts(
+            self.found + other.found,
+            self.sure + other.sure,
+            self.found_sure + other.found_sure,
+            self.found_possible + other.found_possible,
+        )
 
     @property
     def error_rate(self) -> float:
