@@ -36,25 +36,28 @@ first bytes; how many bytes are before it; whether it is over the limit."""
 
 
 def read_lines(
-    path: Path,
-    on_error: OnError = "raise",
-    max_line_bytes: int = MAX_LINE_BYTES,
-    long_line: str = "",
+    path: Path, on_error: OnError = "raise", max_line_bytes: int = MAX_LINE_BYTES
 ) -> Iterator[str]:
     """Read the lines of a UTF-8 file, without their ends.
 
     Args:
         path: a file, or a pipe, which is read once; plain, gzip, bzip2 or xz, whatever its name.
         on_error: what to do with bytes that are no UTF-8 and with NUL; see `decode_lines`.
-        max_line_bytes: the most bytes of a line.
-        long_line: what a longer one is read as.
+        max_line_bytes: the most bytes of a line; a longer one is read as an empty line.
 
     Raises:
         DataError: the file cannot be read, is compressed in another way, its compressed data is
             damaged, or a line cannot be decoded.
     """
+    return (line or "" for line in read_bounded_lines(path, on_error, max_line_bytes))
+
+
+def read_bounded_lines(
+    path: Path, on_error: OnError = "raise", max_line_bytes: int = MAX_LINE_BYTES
+) -> Iterator[str | None]:
+    """Read lines as `read_lines` does, but a line over the limit as None."""
     with open_binary(path) as file:
-        yield from decode_lines(file, str(path), on_error, max_line_bytes, long_line)
+        yield from _decode_lines(file, str(path), on_error, max_line_bytes)
 
 
 def count_lines(path: Path, max_line_bytes: int = MAX_LINE_BYTES) -> int:
@@ -72,7 +75,6 @@ def decode_lines(
     name: str,
     on_error: OnError = "raise",
     max_line_bytes: int = MAX_LINE_BYTES,
-    long_line: str = "",
 ) -> Iterator[str]:
     """Read the lines of a binary stream as text, without a byte order mark and line ends.
 
@@ -81,14 +83,20 @@ def decode_lines(
         name: of the input, for messages.
         on_error: "raise", or "replace" the bytes that are no UTF-8, and NUL, with U+FFFD and a
             warning, where one bad line must not stop the others; or read the line as "blank".
-        max_line_bytes: the most bytes of a line; a longer one is read past in constant memory, with
-            a warning.
-        long_line: what a longer one is read as.
+        max_line_bytes: the most bytes of a line; a longer one is read past in constant memory, and
+            is an empty line, with a warning.
 
     Raises:
         DataError: the compressed data cannot be read, or a line is no UTF-8 or holds a NUL byte
             (and `on_error` is "raise").
     """
+    return (line or "" for line in _decode_lines(stream, name, on_error, max_line_bytes))
+
+
+def _decode_lines(
+    stream: BufferedReader, name: str, on_error: OnError, max_line_bytes: int
+) -> Iterator[str | None]:
+    """Read lines as `decode_lines` does, but a line over the limit as None."""
     more = f"{name}: there are more such lines; they are not named"
     bad_lines, long_lines = FirstWarnings(more, ONCE), FirstWarnings(more, ONCE)
     lines = raw_lines(stream, name, max_line_bytes)
@@ -115,7 +123,7 @@ def decode_lines(
             long_lines.warn(
                 "%s, line %d: longer than %s bytes; read as an empty line", name, number, limit
             )
-        yield long_line if is_too_long else text
+        yield None if is_too_long else text
 
 
 def _decode(content: bytes) -> tuple[str, int | None]:

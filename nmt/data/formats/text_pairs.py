@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from nmt.core.errors import DataError
 from nmt.data.formats.corpus import Corpus
-from nmt.data.formats.lines import read_lines
+from nmt.data.formats.lines import read_bounded_lines, read_lines
 
 
 class TextCorpus(Corpus[str]):
@@ -22,10 +22,9 @@ class TextCorpus(Corpus[str]):
         return self._read_tsv() if self.target is None else super().read()
 
     def _read_tsv(self) -> Iterator[tuple[str, str]]:
-        blank = "\t"  # in place of a line that is too long
-        lines = read_lines(self.source, max_line_bytes=self.max_line_bytes, long_line=blank)
+        lines = read_bounded_lines(self.source, max_line_bytes=self.max_line_bytes)
         for number, line in enumerate(lines, start=1):
-            columns = line.split("\t")
+            columns = ["", ""] if line is None else line.split("\t")
             if len(columns) != 2:
                 raise DataError(
                     f"{self.source}, line {number}: {len(columns) - 1} tabs, where one is needed, "
