@@ -44,9 +44,9 @@ from nmt.data.formats.text_pairs import TextCorpus
 
 # What imports torch is imported where it is used: processes that encode import this file again.
 from nmt.system.process import num_cores
+from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
 from nmt.text.storage import load_tokenizer, save_tokenizer
-from nmt.text.tokenizer import Normalizer
 
 NUM_BATCHES = 1000
 NUM_WORDS = 5000

@@ -13,7 +13,7 @@ from nmt.core.errors import ConfigError
 from nmt.data.formats.corpus import read_pairs
 from nmt.evaluation.bleu_tokenizers import choose_tokenizer
 from nmt.evaluation.metric import Metric, to_nfc
-from nmt.text.tokenizer import Normalizer
+from nmt.text.normalization import Normalizer
 
 TEST_METRICS: Final = ("bleu", "chrf")
 """What training measures on the test set, besides the metrics of validation."""

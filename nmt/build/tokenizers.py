@@ -17,9 +17,10 @@ from nmt.core.errors import ConfigError, RunError
 from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.grids import GridReader
 from nmt.runs.run import Run, RunDirectory
+from nmt.text.normalization import Normalizer
 from nmt.text.reader import SourceReader
 from nmt.text.storage import load_sentencepiece, load_tokenizer, save_tokenizer
-from nmt.text.tokenizer import Normalizer, Tokenizer, TokenizerTrainer
+from nmt.text.tokenizer import Tokenizer, TokenizerTrainer
 
 _SIDES: Final = {(0, 1): "both sides", (0,): "the source", (1,): "the target"}
 

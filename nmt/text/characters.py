@@ -6,7 +6,8 @@ from typing import Annotated, Final
 from annotated_types import Ge, Le
 
 from nmt.core.special_tokens import UNK
-from nmt.text.tokenizer import Normalizer, TokenizerTrainer
+from nmt.text.normalization import Normalizer
+from nmt.text.tokenizer import TokenizerTrainer
 from nmt.text.vocabulary import Vocabulary, VocabularyTokenizer, count_words
 
 _BLANK: Final = " "

@@ -7,9 +7,10 @@ from typing import Final, Self
 from sentencepiece import SentencePieceProcessor
 
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
+from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_model import BLANK, ModelType, check_model, parse_model
 from nmt.text.subword_sampling import MergeDropout, Sampler, UnigramSampler
-from nmt.text.tokenizer import Normalizer, SavedTokenizer, Tokenizer
+from nmt.text.tokenizer import SavedTokenizer, Tokenizer
 from nmt.text.vocabulary import cache_words
 
 _BLANK_IN_TEXT: Final = "\ue581"  # for private use: no text has it, and it comes back as the blank

@@ -11,9 +11,10 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from nmt.core.errors import ConfigError, DataError
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
+from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_model import special_piece
 from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer, escape
-from nmt.text.tokenizer import UNKNOWN_TEXT, Normalizer, TokenizerTrainer
+from nmt.text.tokenizer import UNKNOWN_TEXT, TokenizerTrainer
 from nmt.text.vocabulary import EMPTY_TEXT, count_words
 
 # SentencePiece skips what is longer than 4,192 bytes, and no piece is longer than 16 characters.

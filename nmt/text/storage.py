@@ -8,10 +8,11 @@ from typing import Final
 
 from nmt.core.errors import RunError, os_advice
 from nmt.system.files import MAX_JSON_BYTES, atomic_folder, parse_json, read_regular, write_flushed
+from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_model import convert_model, parse_model
 from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from nmt.text.table import TOKENIZERS
-from nmt.text.tokenizer import FORMAT_VERSION, Normalizer, SavedTokenizer, Tokenizer
+from nmt.text.tokenizer import FORMAT_VERSION, SavedTokenizer, Tokenizer
 
 DESCRIPTION: Final = "tokenizer.json"
 MAX_MODEL_BYTES: Final = 2**25

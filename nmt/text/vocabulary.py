@@ -7,7 +7,8 @@ from typing import Final, Self, TypeVar
 
 from nmt.core.errors import DataError
 from nmt.core.special_tokens import SPECIAL_SYMBOLS
-from nmt.text.tokenizer import Normalizer, SavedTokenizer, Tokenizer
+from nmt.text.normalization import Normalizer
+from nmt.text.tokenizer import SavedTokenizer, Tokenizer
 
 T = TypeVar("T")
 

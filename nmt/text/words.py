@@ -8,7 +8,8 @@ from unicodedata import category
 from annotated_types import Ge, Le
 
 from nmt.core.special_tokens import UNK
-from nmt.text.tokenizer import Normalizer, TokenizerTrainer
+from nmt.text.normalization import Normalizer
+from nmt.text.tokenizer import TokenizerTrainer
 from nmt.text.vocabulary import Vocabulary, VocabularyTokenizer, cache_words, count_words
 
 JOINER: Final = "￭"

@@ -26,7 +26,7 @@ from nmt.evaluation.bleu_tokenizers import AUTO
 from nmt.inference.shortlist import save_lexicon
 from nmt.runs.run import Run, RunDirectory
 from nmt.system.device import resolve_device, resolve_precision
-from nmt.text.tokenizer import Normalizer
+from nmt.text.normalization import Normalizer
 from nmt.training.batch_size_probing import probe_batch_tokens
 from nmt.training.fine_tuning import copy_pretrained_tokenizers, log_differences, open_base
 

@@ -10,7 +10,7 @@ from nmt.build import data
 from nmt.build.tokenizers import build_tokenizers
 from nmt.config.experiment import Config
 from nmt.runs.run import RunDirectory
-from nmt.text.tokenizer import Normalizer
+from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
 
 

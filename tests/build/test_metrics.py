@@ -3,7 +3,7 @@
 import pytest
 
 from nmt.build.metrics import first_changed_word
-from nmt.text.tokenizer import Normalizer
+from nmt.text.normalization import Normalizer
 
 
 @pytest.mark.parametrize(

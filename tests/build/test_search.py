@@ -20,7 +20,8 @@ from nmt.search.rules import (
 from nmt.search.sampling import SamplingSearch
 from nmt.search.search import Search
 from nmt.text.characters import CharacterTrainer
-from nmt.text.tokenizer import Normalizer, Tokenizer
+from nmt.text.normalization import Normalizer
+from nmt.text.tokenizer import Tokenizer
 from nmt.text.words import WordTrainer
 
 

@@ -4,8 +4,9 @@ import random
 
 import pytest
 
+from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
-from nmt.text.tokenizer import Normalizer, SavedTokenizer, Tokenizer
+from nmt.text.tokenizer import SavedTokenizer, Tokenizer
 
 
 class NumberTokenizer(Tokenizer):

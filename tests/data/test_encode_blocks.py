@@ -15,7 +15,7 @@ from nmt.data.encode_blocks import BlockEncoder
 from nmt.data.filters import Filters
 from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.text_pairs import TextCorpus
-from nmt.text.tokenizer import Normalizer
+from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
 
 FILTERS = Filters(max_length=9, deduplicate=True)

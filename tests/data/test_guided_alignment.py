@@ -15,7 +15,8 @@ from nmt.data.guided_alignment import read_links, target_weights
 from nmt.data.loader import DataLoader
 from nmt.data.ragged import RaggedArray
 from nmt.text.characters import CharacterTrainer
-from nmt.text.tokenizer import Normalizer, Tokenizer
+from nmt.text.normalization import Normalizer
+from nmt.text.tokenizer import Tokenizer
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 
 from nmt.distributed.worker_pool import WorkerPool
 from nmt.inference.translator import Translator
-from nmt.text.tokenizer import Normalizer
+from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
 from tests.inference.test_translator import make_translator
 

@@ -11,7 +11,7 @@ from nmt.inference.length_batching import (
     read_words,
     windows,
 )
-from nmt.text.tokenizer import Normalizer
+from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
 
 

@@ -20,7 +20,7 @@ from nmt.nn.ensemble import Ensemble
 from nmt.nn.int8 import Int8Linear
 from nmt.runs.run import RunDirectory
 from nmt.search.request import Constraints
-from nmt.text.tokenizer import Normalizer
+from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
 from nmt.word_alignment.ibm1 import Lexicon
 

@@ -33,9 +33,9 @@ from nmt.runs.checkpoint import save_checkpoint
 from nmt.runs.run import RunDirectory
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.rules import Rule
+from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
 from nmt.text.storage import save_tokenizer
-from nmt.text.tokenizer import Normalizer
 from nmt.text.words import WordTrainer
 from nmt.word_alignment.from_attention import hard_alignment
 

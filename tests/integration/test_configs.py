@@ -10,7 +10,7 @@ from nmt.build.search import build_search
 from nmt.config.file import load_config
 from nmt.config.registry import OPTIMIZERS, SCHEDULES, TOKENIZERS
 from nmt.text.characters import CharacterTrainer
-from nmt.text.tokenizer import Normalizer
+from nmt.text.normalization import Normalizer
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))

@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
-from nmt.text.tokenizer import Normalizer, Tokenizer
+from nmt.text.tokenizer import Tokenizer
 
 LINES = ["Ein alter Mann läuft.", "eine ﬁne  Straße", " 日本 ▁ x\u200by ", "<s> </s> <0x41>", ""]
 LINES += ["cafe\u0301 ½ … １", "\u09ac\u09be\u09a1\u09bc\u09bf"]

@@ -3,9 +3,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
 from nmt.text.table import TOKENIZERS
-from nmt.text.tokenizer import Normalizer, Tokenizer
+from nmt.text.tokenizer import Tokenizer
 
 SUBJECTS = [
     "Der kleine Hund",

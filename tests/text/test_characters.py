@@ -1,6 +1,6 @@
 from nmt.core.special_tokens import UNK
 from nmt.text.characters import CharacterTrainer
-from nmt.text.tokenizer import Normalizer
+from nmt.text.normalization import Normalizer
 
 
 def train(*lines, **options):

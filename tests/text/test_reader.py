@@ -1,5 +1,5 @@
+from nmt.text.normalization import Normalizer
 from nmt.text.reader import count_tokens
-from nmt.text.tokenizer import Normalizer
 from nmt.text.words import WordTrainer
 
 

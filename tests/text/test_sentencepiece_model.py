@@ -14,6 +14,7 @@ from sentencepiece import SentencePieceProcessor
 
 from nmt.core.errors import RunError
 from nmt.core.special_tokens import BOS, EOS, UNK
+from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_model import (
     BYTE,
     NORMAL,
@@ -25,7 +26,7 @@ from nmt.text.sentencepiece_model import (
 )
 from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from nmt.text.storage import load_sentencepiece, load_tokenizer, save_tokenizer
-from nmt.text.tokenizer import UNKNOWN_TEXT, Normalizer
+from nmt.text.tokenizer import UNKNOWN_TEXT
 
 LINE = "Der kleine Hund sieht die Straße, oder?"
 

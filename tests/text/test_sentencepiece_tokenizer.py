@@ -5,10 +5,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from sentencepiece import SentencePieceProcessor
 
 from nmt.core.special_tokens import UNK
+from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer
 from nmt.text.storage import save_tokenizer
 from nmt.text.subword_sampling import merge
-from nmt.text.tokenizer import Normalizer
 
 shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 letters = st.text("abdeilnorstuß<>▁ x-日本", max_size=40)

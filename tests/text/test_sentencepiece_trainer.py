@@ -7,8 +7,8 @@ from hypothesis import given, strategies as st
 
 from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import UNK
+from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer, sample_lines
-from nmt.text.tokenizer import Normalizer
 
 
 def train(lines, **options):
@@ -85,7 +85,7 @@ def test_only_the_sample_is_learnt_from(corpus):
 
 def test_training_and_use_are_silent():
     script = (
-        "from nmt.text.tokenizer import Normalizer\n"
+        "from nmt.text.normalization import Normalizer\n"
         "from nmt.text.sentencepiece_trainer import SentencePieceTrainer\n"
         "for kind in 'bpe', 'unigram':\n"
         "    trainer = SentencePieceTrainer(Normalizer(), vocabulary_size=17, model_type=kind)\n"

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from nmt.core.errors import RunError
+from nmt.text.normalization import Normalizer
 from nmt.text.storage import MAX_MODEL_BYTES, read_tokenizer, write_tokenizer
-from nmt.text.tokenizer import Normalizer, SavedTokenizer
+from nmt.text.tokenizer import SavedTokenizer
 
 SAVED = SavedTokenizer("words", Normalizer("none"), {"size": 3, "alpha": 0.5}, b"a model\n")
 MEND = "copy the folder again from where the tokenizer was trained, or train again"

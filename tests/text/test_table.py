@@ -1,9 +1,10 @@
 import pytest
 
 from nmt.core.errors import RunError
+from nmt.text.normalization import Normalizer
 from nmt.text.storage import load_tokenizer, write_tokenizer
 from nmt.text.table import TOKENIZERS
-from nmt.text.tokenizer import Normalizer, SavedTokenizer
+from nmt.text.tokenizer import SavedTokenizer
 
 
 def test_names_in_the_table_are_those_of_what_is_made():

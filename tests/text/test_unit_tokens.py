@@ -6,9 +6,10 @@ from hypothesis import given, strategies as st
 
 from nmt.core.special_tokens import UNK
 from nmt.text.characters import CharacterTrainer
+from nmt.text.normalization import Normalizer
 from nmt.text.reader import EncodedWords
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
-from nmt.text.tokenizer import Normalizer, Tokenizer
+from nmt.text.tokenizer import Tokenizer
 from nmt.text.unit_tokens import merge_units_that_share_tokens, split_sentence
 from nmt.text.words import WordTrainer
 

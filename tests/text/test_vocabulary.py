@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 
 from nmt.core.errors import DataError
 from nmt.core.special_tokens import SPECIAL_SYMBOLS
-from nmt.text.tokenizer import Normalizer
+from nmt.text.normalization import Normalizer
 from nmt.text.vocabulary import Vocabulary, cache_words, count_words
 
 COUNTS = Counter({"b": 2, "a": 2, "c": 5, "d": 1})

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from nmt.core.special_tokens import UNK
+from nmt.text.normalization import Normalizer
 from nmt.text.storage import load_tokenizer, save_tokenizer
-from nmt.text.tokenizer import Normalizer
 from nmt.text.words import JOINER, WordTrainer, split_word
 
 

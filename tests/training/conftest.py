@@ -17,7 +17,7 @@ from nmt.distributed.process_group import ProcessGroup
 from nmt.evaluation.metric import Score
 from nmt.runs.checkpoint import Checkpoint
 from nmt.runs.run import RunDirectory
-from nmt.text.tokenizer import Normalizer
+from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
 from nmt.training.new_state import build_state
 from nmt.training.prepare_data import PreparedData
