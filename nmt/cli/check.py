@@ -43,10 +43,6 @@ _LONGEST_MEASUREMENT: Final = 4.0  # seconds
 def run(arguments: ConfigArguments) -> int:
     """Print what was found out, part by part, as it is found out."""
     config = load_checked(arguments)
-
-    from nmt.system.device import resolve_device
-
-    resolve_device(config.device)
     print(f"configuration   {arguments.config}: valid", flush=True)
     _report_corpora(config)
 

@@ -1,16 +1,18 @@
-"""A configuration that is checked before the work: files, schedule, options without effect."""
+"""A configuration that is checked before the work: files, device, options without effect."""
 
 import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.cli.arguments import CommandArguments, positional
-from nmt.core.errors import ConfigError, DataError
+from nmt.core.errors import ConfigError, DataError, UserError
 from nmt.data.formats.lines import require_regular
+from nmt.system.files import is_missing
 
 if TYPE_CHECKING:
     from nmt.config.data import CorpusConfig
@@ -44,25 +46,47 @@ def load_checked(
         overwrite: the run that is there is to be deleted.
 
     Raises:
-        UserError: what is wrong.
+        UserError: what is wrong, after the file that an inherited option comes from.
     """
     from nmt.config.file import load_config
 
     config = load_config(arguments.config, arguments.overrides, resume=resume)
 
     from nmt.build.metrics import build_metrics
+    from nmt.system.device import resolve_device, resolve_precision
 
     warn_of_ineffective(config, arguments.overrides)
     if not resume:  # by then it may have taken the place of the run that it started from
-        require_another_run(config)
+        with naming_origin(arguments, "start_from"):
+            require_another_run(config)
     if overwrite:
-        require_inputs_elsewhere(config)
-    require_schedule(config)
+        require_inputs_elsewhere(arguments, config)
+    with naming_origin(arguments, "training.schedule"):
+        require_schedule(config)
+    with naming_origin(arguments, "device"):
+        device = resolve_device(config.device)
+    with naming_origin(arguments, "precision"):
+        resolve_precision(config.precision, device)
     build_metrics(config.training.validation.metrics)  # one may need what is not installed
     for key, corpus in config.data.corpora():
         for option, problem in corpus_problems(key, corpus, arguments.config):
-            raise DataError(f"{option}: {problem}")
+            with naming_origin(arguments, option):
+                raise DataError(f"{option}: {problem}")
     return config
+
+
+@contextmanager
+def naming_origin(arguments: ConfigArguments, key: str) -> Iterator[None]:
+    """Name, in an error about an option that was inherited, the file that it comes from."""
+    from nmt.config.file import inherited_from
+
+    try:
+        yield
+    except UserError as error:
+        origin = inherited_from(arguments.config, arguments.overrides, key)
+        if origin is None:
+            raise
+        raise type(error)(f"{origin}: {error}") from error
 
 
 def corpus_problems(
@@ -79,7 +103,7 @@ def corpus_problems(
         The dotted key of a file, and what is wrong with it.
     """
     for option, name in corpus.files().items():
-        if not os.path.exists(name):
+        if is_missing(Path(name)):
             yield f"{key}.{option}", f"{name}: no such file{_hint(Path(name), config)}"
             continue
         try:
@@ -117,7 +141,7 @@ def require_another_run(config: "Config") -> None:
         raise ConfigError(f"start_from: {base}: is the run itself; give run=PATH elsewhere")
 
 
-def require_inputs_elsewhere(config: "Config") -> None:
+def require_inputs_elsewhere(arguments: ConfigArguments, config: "Config") -> None:
     """Refuse to delete, with the run that `--overwrite` replaces, what the new one is made from.
 
     Raises:
@@ -127,10 +151,11 @@ def require_inputs_elsewhere(config: "Config") -> None:
 
     for key, name in config.input_paths().items():
         if RunDirectory(Path(config.run)).would_delete(name):
-            raise ConfigError(
-                f"{key}: {name}: --overwrite would delete it with the run {config.run}; move it "
-                "elsewhere, or give run=PATH"
-            )
+            with naming_origin(arguments, key):
+                raise ConfigError(
+                    f"{key}: {name}: --overwrite would delete it with the run {config.run}; move "
+                    "it elsewhere, or give run=PATH"
+                )
 
 
 def _hint(name: Path, config: Path | None) -> str:
@@ -138,7 +163,7 @@ def _hint(name: Path, config: Path | None) -> str:
     if name.is_absolute():
         return ""
     hint = f"paths are relative to the folder that nmt is run in: {Path.cwd()}"
-    if config is not None and (config.parent / name).exists():
+    if config is not None and not is_missing(config.parent / name):
         found = config.parent / name
         hint += f"; there is one beside {config}: write {found}, or run nmt there"
     return f" ({hint})"

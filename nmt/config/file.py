@@ -15,12 +15,12 @@ import yaml
 from pydantic import ValidationError
 
 from nmt.config.experiment import CONFIG_VERSION, Config
-from nmt.config.layers import Layer, Override, explain_first, merge
-from nmt.config.messages import blank_missing
+from nmt.config.layers import Layer, Override, explain_first, find_origin, merge
+from nmt.config.messages import blank_missing, parse_path
 from nmt.config.tree import Tree
 from nmt.config.versions import EARLIER_VERSIONS, name_trained_score, upgrade
 from nmt.core.errors import ConfigError, os_reason
-from nmt.system.files import read_regular
+from nmt.system.files import is_missing, read_regular
 
 Yaml = dict[str, Any] | list[Any] | str | None
 
@@ -79,6 +79,22 @@ def dump_config(config: Config) -> str:
     return format_yaml(config.model_dump(mode="json"))
 
 
+def inherited_from(path: str | Path, overrides: Sequence[str | Override], key: str) -> str | None:
+    """Return the file of `extends:` that an option comes from.
+
+    Args:
+        path: the file that was asked for.
+        overrides: that were laid over it.
+        key: dotted key of the option, as in ``data.train[1].source``.
+
+    Returns:
+        None: the option is set in the file itself, by an override, or nowhere.
+    """
+    files = _read_files(Path(path))
+    origin = find_origin(parse_path(key), [*files, *map(_parse_override, overrides)])
+    return origin.origin if origin in files[:-1] else None
+
+
 def _read_files(path: Path, above: tuple[Path, ...] = ()) -> list[Layer]:
     """Read a file and what it extends, the most general first.
 
@@ -91,7 +107,7 @@ def _read_files(path: Path, above: tuple[Path, ...] = ()) -> list[Layer]:
             itself.
     """
     extending = f"{above[-1]}: extends: {path}" if above else ""
-    if extending and not path.exists():
+    if extending and is_missing(path):
         raise ConfigError(
             f"{extending}: no such file (what is extended is looked for from the folder of the "
             "file that says so)"

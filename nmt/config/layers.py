@@ -124,7 +124,7 @@ def explain_first(error: ValidationError, tree: Tree, layers: Sequence[Layer]) -
     return f"{_locate(path, layers)}{explain(details[0], elsewhere)}{more}"
 
 
-def _find_origin(path: KeyPath, layers: Sequence[Layer]) -> Layer | None:
+def find_origin(path: KeyPath, layers: Sequence[Layer]) -> Layer | None:
     """Return the layer that has set an option last."""
     return next((layer for layer in reversed(layers) if at(layer.tree, path) is not None), None)
 
@@ -140,7 +140,7 @@ def _written_path(path: KeyPath, tree: Tree) -> KeyPath:
 
 def _locate(path: KeyPath, layers: Sequence[Layer]) -> str:
     """Name where the value was set last (if it is missing, the file asked for), and its key."""
-    if (origin := _find_origin(path, layers)) is not None:
+    if (origin := find_origin(path, layers)) is not None:
         return origin.locate(path)
     files = [layer for layer in layers if not layer.path]
     group = [layer.origin for layer in files[:-1] if at(layer.tree, path[:-1]) is not None]

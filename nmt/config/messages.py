@@ -70,6 +70,12 @@ def blank_missing(text: Any) -> str:
     return " (a blank is missing behind ':')" if is_glued else ""
 
 
+def parse_path(path: str) -> tuple[str | int, ...]:
+    """Return the keys, and numbers of what is in a list, of `train[1].weight`."""
+    parts = re.findall(r"[^.\[\]]+", path)
+    return tuple(int(part) if part.isdecimal() else part for part in parts)
+
+
 def refuse(path: str, sentence: str) -> NoReturn:
     """Raise an error of pydantic with a sentence of our own.
 
@@ -77,11 +83,9 @@ def refuse(path: str, sentence: str) -> NoReturn:
         path: of the option from what is validated, as in `train[1].weight`; empty: that itself.
         sentence: what is wrong with it.
     """
-    parts = re.findall(r"[^.\[\]]+", path)
-    place = tuple(int(part) if part.isdecimal() else part for part in parts)
     # Braces would be taken for a template, so that the sentence goes in as a value.
     kind = PydanticCustomError("refused", "{sentence}", {"sentence": sentence})
-    details = [InitErrorDetails(type=kind, loc=place, input=None)]
+    details = [InitErrorDetails(type=kind, loc=parse_path(path), input=None)]
     raise ValidationError.from_exception_data("options", details)
 
 

@@ -184,6 +184,15 @@ def _check_no_nul(text: str) -> str:
     return text
 
 
+def _expand_home(path: str) -> str:
+    """Return a path with `~` replaced; refuse variables, which no command expands."""
+    variable = re.search(r"\$(\w+|\{\w+\})", path)
+    if variable is not None:
+        sentence = f"{path!r}: {variable[0]} is not expanded; write the path itself, or ~ for home"
+        refuse("", sentence)
+    return os.path.expanduser(path)
+
+
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 # Limits beyond all use: what they refuse would take hours or all memory before it failed.
@@ -195,5 +204,5 @@ NumProcesses = Annotated[int, Field(ge=0, le=256)]
 Strength = Annotated[float, Field(ge=0.0, le=1_000.0)]
 PositiveStrength = Annotated[float, Field(gt=0.0, le=1_000.0)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_check_no_nul)]
-PathText = Annotated[Text, AfterValidator(os.path.expanduser)]
-"""Name of a file or folder; `~` is replaced."""
+PathText = Annotated[Text, AfterValidator(_expand_home)]
+"""Name of a file or folder; `~` is replaced, and variables are refused."""

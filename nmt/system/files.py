@@ -113,6 +113,17 @@ def lock(descriptor: int) -> bool:
     return True
 
 
+def is_missing(path: Path) -> bool:
+    """Return whether nothing is there; False where that cannot be known without opening it."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
 def write_flushed(path: Path, content: bytes) -> None:
     """Write a file, down to the disk: power that fails later does not take it away."""
     path.write_bytes(content)

@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from nmt.cli.config_checks import corpus_problems, require_another_run, require_schedule
+from nmt.cli.config_checks import (
+    ConfigArguments,
+    corpus_problems,
+    load_checked,
+    naming_origin,
+    require_another_run,
+    require_schedule,
+)
 from nmt.cli.held_out import HeldOutArguments
 from nmt.config.experiment import Config
 from nmt.core.errors import ConfigError, DataError
@@ -79,6 +86,15 @@ def test_the_test_set_of_a_run_may_be_another_one() -> None:
         )
 
 
+def test_what_may_not_be_looked_at_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError
+
+    made = config()
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert problems(made) == []
+
+
 @pytest.mark.parametrize("base", ["locked/x", "locked/../locked/x", "link/x", "absolute"])
 def test_a_run_does_not_start_from_itself(base: str, forbid: Callable[[Path], None]) -> None:
     Path("locked").mkdir()
@@ -97,6 +113,33 @@ def test_a_run_may_start_from_another(base: str | None, forbid: Callable[[Path],
     Path("circle").symlink_to("circle")
     forbid(Path("locked"))
     require_another_run(config().model_copy(update={"start_from": base}))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("device: cuda", "device: 'cuda' is not on this machine; there is: cpu"),
+        (
+            "precision: bfloat16",
+            "precision: 'bfloat16' is not computed in by this cpu; use float32 or auto",
+        ),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(
+    option: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("nmt.system.device.has_bfloat16", lambda device: False)
+    Path("base.yaml").write_text(f"{option}\n")
+    Path("x.yaml").write_text(
+        "extends: base.yaml\nrun: r\ndata: {train: {tsv: gone}, valid: {tsv: gone}}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_checked(ConfigArguments(config=Path("x.yaml"), overrides=[]))
+    assert str(caught.value) == f"base.yaml: {message}"
+    override = f"{option.partition(':')[0]}=auto"
+    with pytest.raises(DataError, match=r"^data\.train\.tsv: gone: no such file"):
+        load_checked(ConfigArguments(config=Path("x.yaml"), overrides=[override]))
 
 
 def scheduled(schedule: dict[str, Any], **limits: int | None) -> Config:
@@ -161,3 +204,14 @@ def test_a_schedule_that_has_room_or_may_have(
     schedule: dict[str, Any], limits: dict[str, int]
 ) -> None:
     require_schedule(scheduled(schedule, **limits))
+
+
+def test_an_inherited_option_is_refused_with_its_file(tmp_path: Path) -> None:
+    base, path = tmp_path / "base.yaml", tmp_path / "x.yaml"
+    base.write_text("run: r\ndata: {train: {source: a, target: b}}\n")
+    path.write_text("extends: base.yaml\ndevice: cpu\n")
+    arguments = ConfigArguments(config=path, overrides=["seed=3"])
+    for key, origin in (("data.train.source", f"{base}: "), ("device", ""), ("seed", "")):
+        with pytest.raises(DataError) as caught, naming_origin(arguments, key):
+            raise DataError("is wrong")
+        assert str(caught.value) == f"{origin}is wrong"

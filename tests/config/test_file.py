@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from nmt.config.data import CorpusConfig
 from nmt.config.experiment import Config
-from nmt.config.file import dump_config, load_config
+from nmt.config.file import dump_config, inherited_from, load_config
 from nmt.config.model import GridEncoderConfig
 from nmt.core.errors import ConfigError
 
@@ -234,6 +234,18 @@ class TestExtends:
             "x.yaml (with what it extends: base.yaml): training.validation.best: 'bleu' is not"
         )
 
+    def test_the_file_of_an_inherited_option_is_known(self, write: Write) -> None:
+        base = write("seed: 3\n", "base.yaml")
+        path = write("extends: base.yaml\ndevice: cpu\n", base="")
+        for key in ("seed", "data.train", "data.train.source", "run"):
+            assert inherited_from(path, [], key) == str(base)
+        for key in ("device", "precision", "data.test", "nothing", "", "data.train[3].source"):
+            assert inherited_from(path, [], key) is None
+        assert inherited_from(path, ["seed=4"], "seed") is None
+        corpora = "run: r\ndata: {train: [{source: a, target: b}, {tsv: c}]}\n"
+        base = write("", "base.yaml", base=corpora)
+        assert inherited_from(path, [], "data.train[1].tsv") == str(base)
+
 
 class TestPlugInsMerge:
     def merged(self, write: Write, below: str, above: str) -> Config:
@@ -433,6 +445,20 @@ def test_home_is_expanded_in_extends(write: Write, monkeypatch: pytest.MonkeyPat
     (path.parent / "sub").mkdir()
     (path.parent / "sub" / "y.yaml").write_text(f"extends: ~/{path.name}\n")
     assert load_config(path.parent / "sub" / "y.yaml").seed == 5
+
+
+@pytest.mark.parametrize("path", ["$HOME/x", "${HOME}/x", "/data/$USER", "a$b"])
+@pytest.mark.parametrize("key", ["run", "data.train.source", "data.cache", "start_from"])
+def test_a_variable_in_a_path_is_refused(write: Write, key: str, path: str) -> None:
+    message = refused(write(""), f"{key}={path}")
+    variable = path[path.index("$") :].partition("/")[0]
+    assert message.endswith(
+        f"{key}: {path!r}: {variable} is not expanded; write the path itself, or ~ for home"
+    )
+
+
+def test_dollar_without_a_variable_is_allowed(write: Write) -> None:
+    assert load_config(write(""), ["run=a$/5$ b"]).run == "a$/5$ b"
 
 
 def test_file_must_hold_options(write: Write) -> None:

@@ -13,6 +13,7 @@ from nmt.system.files import (
     CHECKSUM_PLACEHOLDER,
     atomic_folder,
     atomic_write,
+    is_missing,
     open_regular,
     parse_json,
     partial_path,
@@ -107,6 +108,20 @@ def test_exception_leaves_the_previous_folder(tmp_path: Path) -> None:
         break_off()
     assert names(folder) == ["old"]
     assert names(tmp_path) == ["a"]
+
+
+def test_is_missing_is_false_for_a_path_that_cannot_be_examined(
+    tmp_path: Path, forbid: Callable[[Path], None]
+) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "link").symlink_to("gone")
+    assert not is_missing(tmp_path) and not is_missing(tmp_path / "a")
+    for name in ("b", "b/c", "link"):
+        assert is_missing(tmp_path / name)
+    for name in ("a\0", "a/b", "x" * 300):  # no name of anything; whoever opens it says why
+        assert not is_missing(tmp_path / name)
+    forbid(tmp_path)
+    assert not is_missing(tmp_path / "a") and not is_missing(tmp_path / "b")
 
 
 def test_write_flushed_syncs_the_file_to_disk(
