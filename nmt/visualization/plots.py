@@ -4,12 +4,10 @@ Needs matplotlib, which comes with the extra `plots`. It is imported when someth
 used without `pyplot`, so that no window system is asked for and no global figure is kept.
 """
 
-import logging
 import math
-import re
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -18,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.core.console import ONCE
 from nmt.core.errors import UserError, os_reason
+from nmt.visualization.fonts import choose_families
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,13 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-logger = logging.getLogger(__name__)
-
 Points = Sequence[tuple[int | float, float]]
-
-# How fonts are called that have what DejaVu Sans lacks, the font that comes with matplotlib.
-_OTHER_FONTS = ("Noto Sans", "WenQuanYi", "PingFang", "Microsoft YaHei", "Nirmala UI")
-_MISSING_GLYPH = "Glyph .* missing from"
 
 _DOTS_PER_INCH = 120
 _INCHES_PER_WORD = 0.32
@@ -87,7 +79,7 @@ def plot_attention(
     """
     assert weights.shape == (len(target_words), len(source_words)), "weights and words must agree"
     height, width = (_inches(len(words)) + _MARGIN_INCHES for words in (target_words, source_words))
-    with _figure(width, height, path) as figure:
+    with _figure(width, height, path, [*source_words, *target_words, title]) as figure:
         axes = figure.add_subplot()
         image = _draw_cells(axes, weights)
         axes.xaxis.tick_top()
@@ -132,7 +124,7 @@ def plot_grid_attention(
     panel_height = min(max(grid.shape[0] / grid.shape[1], 0.25), 4.0)
     step = panel_height + _TITLE_HEIGHT
     size = _PANEL_INCHES * num_across, _PANEL_INCHES * num_down * step
-    with _figure(*size, path) as figure:
+    with _figure(*size, path, words) as figure:
         # One pair of axes for all: many of them take seconds to lay out.
         axes = figure.add_subplot()
         axes.axis("off")
@@ -160,7 +152,7 @@ def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path)
         UserError: matplotlib is not installed, or the file cannot be written.
     """
     drawn = {title: curves for title, curves in panels.items() if any(curves.values())}
-    with _figure(8.0, 2.6 * max(len(drawn), 1) + 0.4, path) as figure:
+    with _figure(8.0, 2.6 * max(len(drawn), 1) + 0.4, path, drawn) as figure:
         from matplotlib.ticker import MaxNLocator
 
         first, all_updates = None, set[float]()
@@ -266,22 +258,19 @@ def _shortened(text: str, most: int) -> str:
 
 
 @contextmanager
-def _figure(width: float, height: float, path: Path) -> "Iterator[Figure]":
-    """Give a figure to draw on (inches), saved in the end; warn of characters without a font."""
+def _figure(width: float, height: float, path: Path, texts: Iterable[str]) -> "Iterator[Figure]":
+    """Give a figure to draw texts on (inches), saved in the end; it has fonts for them."""
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
-        from matplotlib.font_manager import fontManager
     except ImportError as error:
         raise UserError(
             "drawing needs matplotlib, which is not installed: install the extra `plots` "
             "(in the folder of nmt: pip install '.[plots]')"
         ) from error
-    others = [name for name in fontManager.get_font_names() if name.startswith(_OTHER_FONTS)]
-    others.sort(key=lambda name: ("CJK SC" not in name, name))  # of Han, the Chinese forms
-    families = ["DejaVu Sans", *others]  # a character takes the first that has it
-    with rc_context({"font.family": families}), warnings.catch_warnings(record=True) as found:
-        warnings.filterwarnings("always", message=_MISSING_GLYPH)
+    with rc_context({"font.family": choose_families(texts)}), warnings.catch_warnings():
+        # A letter that no installed font has is drawn as a box, and `choose_families` has said so.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         # Labels longer than the picture is wide make it larger when it is saved.
         warnings.filterwarnings("ignore", message="constrained_layout not applied")
         figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
@@ -291,9 +280,3 @@ def _figure(width: float, height: float, path: Path) -> "Iterator[Figure]":
             figure.savefig(path, bbox_inches="tight")
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {os_reason(error)}") from error
-    if any(re.match(_MISSING_GLYPH, str(warning.message)) for warning in found):
-        logger.warning(
-            "plots: no installed font has some characters, and boxes are drawn; install the Noto "
-            "fonts (Debian: apt-get install fonts-noto-cjk fonts-noto-core)",
-            extra=ONCE,
-        )
