@@ -19,13 +19,18 @@ examples:
 
 import logging
 import os
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from nmt.cli.arguments import SearchArguments, TrainedRun, load_run, option, path, set_options
-from nmt.cli.outputs import check_files, is_stream, lock_output
+from nmt.cli.outputs import check_files, is_stream, lock_output, open_binary_output
 from nmt.core.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt.runs.run import Run
 
 logger = logging.getLogger(__name__)
 
@@ -50,28 +55,34 @@ class Arguments(SearchArguments, TrainedRun):
 
 
 def run(arguments: Arguments) -> int:
-    """Check all that can be checked, write the file, and report how it compares with the run."""
+    """Check all that can be checked, then write the file."""
     _require_packages()
-    if is_stream(arguments.output):
-        raise UserError(f"-o {arguments.output}: is not a file; give the name of a file")
-    opened = load_run(arguments)
-    check_files({"-o": arguments.output}, [], opened)
+    opened, output = load_run(arguments), arguments.output
+    check_files({"-o": output}, [], opened)
+    if not is_stream(output):
+        with lock_output(output):
+            _export(opened, Path(os.path.realpath(output)), arguments)
+        return 0
+    with tempfile.TemporaryDirectory(prefix="nmt-export-") as folder:
+        whole = Path(folder) / "model.onnx"
+        _export(opened, whole, arguments)
+        with whole.open("rb") as file, open_binary_output(output) as stream:
+            shutil.copyfileobj(file, stream)
+    return 0
 
+
+def _export(run: "Run", output: Path, arguments: Arguments) -> None:
+    """Write the file, and report how it compares with the run."""
     from nmt.export.exporter import export_run
 
     logger.info("exporting, which takes half a minute or more")
-    output = Path(os.path.realpath(arguments.output))
-    with lock_output(arguments.output):
-        report = export_run(
-            opened, output, checkpoint=arguments.checkpoint, precision=arguments.precision
-        )
+    report = export_run(run, output, checkpoint=arguments.checkpoint, precision=arguments.precision)
     logger.info(
         "%s: %.1f MB. Tried on %d sentences of random tokens: %d become the same as with the run "
         "in this precision; the log-probability of a token is at most %.1g away",
         *(arguments.output, output.stat().st_size / 1e6),
         *(report.num_sentences, report.num_identical, report.max_difference),
     )
-    return 0
 
 
 def _require_packages() -> None:

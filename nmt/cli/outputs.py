@@ -16,14 +16,14 @@ import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO, TypeAlias
 
 from nmt.core.console import print_notice
 from nmt.core.errors import DataError, os_reason
 from nmt.data.formats.lines import open_binary
-from nmt.system.files import lock, partial_path
+from nmt.system.files import free_partial_path, lock, partial_path
 
 if TYPE_CHECKING:
     from nmt.runs.run import Run
@@ -167,15 +167,13 @@ def open_binary_output(path: Path, *, keep: bool = False) -> Iterator[BinaryIO]:
         with _open_stream(path) as stream:
             yield stream
         return
-    with lock_output(path) as descriptor:
-        real = Path(os.path.realpath(path))
-        partial = partial_path(real)
+    with lock_output(path) as (descriptor, partial):
         if not keep:
             os.ftruncate(descriptor, 0)
         try:
             with io.BufferedWriter(_NamedWriter(descriptor, partial)) as stream:
                 yield stream
-            partial.replace(real)
+            partial.replace(os.path.realpath(path))
         except BaseException as error:
             if os.fstat(descriptor).st_size:
                 print_notice(f"nmt: what was finished is in {partial}")
@@ -188,8 +186,8 @@ def open_binary_output(path: Path, *, keep: bool = False) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def lock_output(path: Path) -> Iterator[int]:
-    """Keep other processes from writing a file; yield a descriptor that appends to its partial one.
+def lock_output(path: Path) -> Iterator[tuple[int, Path]]:
+    """Keep other processes from writing a file; yield its partial file, open to append, and where.
 
     Args:
         path: the file. What a link points to is written, and the link stays.
@@ -199,17 +197,14 @@ def lock_output(path: Path) -> Iterator[int]:
     """
     if os.path.isdir(path):
         raise DataError(f"{path}: is a folder, where a file is to be written; give a file name")
-    partial = partial_path(Path(os.path.realpath(path)))  # (os.path, for it never raises)
-    # A pipe in its place would block, and a link lead to a file of someone else.
-    if os.path.islink(partial) or (os.path.exists(partial) and not os.path.isfile(partial)):
-        partial.unlink()
+    partial = free_partial_path(Path(os.path.realpath(path)))  # (os.path, for it never raises)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     with _locked(partial, flags, path) as descriptor:
         try:
-            yield descriptor
+            yield descriptor, partial
         except BaseException:
-            if os.fstat(descriptor).st_size == 0:
-                partial.unlink(missing_ok=True)
+            if os.fstat(descriptor).st_size == 0 and _is_open_at(partial, descriptor):
+                partial.unlink()
             raise
 
 
@@ -233,23 +228,28 @@ def open_folder(path: Path) -> Iterator[None]:
 @contextmanager
 def _locked(place: Path, flags: int, path: Path) -> Iterator[int]:
     """Open a file or folder, and lock it until the `with` ends."""
-    try:
-        descriptor = os.open(place, flags, 0o666)
-    except OSError as error:
-        raise _cannot_write(path, error) from None
-    try:
+    while True:
         try:
-            is_ours = lock(descriptor) and os.path.samestat(os.fstat(descriptor), os.stat(place))
-        except FileNotFoundError:  # its writer has renamed it before we had the lock
-            is_ours = False
-        if not is_ours:
-            raise DataError(
-                f"{path}: another process is writing it; wait until it ends, or choose another "
-                "output"
-            )
-        yield descriptor
-    finally:
-        os.close(descriptor)
+            descriptor = os.open(place, flags, 0o666)
+        except OSError as error:
+            raise _cannot_write(path, error) from None
+        try:
+            if not lock(descriptor):
+                raise DataError(
+                    f"{path}: another process is writing it; wait until it ends, or choose another "
+                    "output"
+                )
+            if _is_open_at(place, descriptor):  # else its writer renamed it before it was locked
+                yield descriptor
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _is_open_at(place: Path, descriptor: int) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(place), os.fstat(descriptor))
+    return False
 
 
 @contextmanager

@@ -44,10 +44,7 @@ def atomic_write(path: Path, *, keep_partial: bool = False) -> Iterator[Path]:
         path: what is there is untouched until then, and for good if an exception is raised.
         keep_partial: keep what was written before an exception, if anything was.
     """
-    partial = partial_path(path)
-    # A pipe in its place would block, and a link lead to a file of someone else.
-    if os.path.islink(partial) or (os.path.exists(partial) and not os.path.isfile(partial)):
-        partial.unlink()
+    partial = free_partial_path(path)
     try:
         yield partial
         partial.replace(path)
@@ -67,6 +64,17 @@ def write_text(path: Path, text: str) -> None:
 def partial_path(path: Path) -> Path:
     """Return where a file is while it is being written."""
     return path.with_name(f"{path.name}.partial")
+
+
+def free_partial_path(path: Path) -> Path:
+    """Return `partial_path`, after a pipe or a link that is there has been removed.
+
+    The pipe would block whoever writes there, and the link lead to a file of someone else.
+    """
+    partial = partial_path(path)
+    if os.path.islink(partial) or (os.path.exists(partial) and not os.path.isfile(partial)):
+        partial.unlink()
+    return partial
 
 
 @contextmanager

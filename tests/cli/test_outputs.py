@@ -409,15 +409,37 @@ def test_a_file_that_got_its_name_before_the_lock_was_there_is_not_written(
     """Another process renames its file between the opening of it here and the lock."""
     path, partial = tmp_path / "out", tmp_path / "out.partial"
     partial.write_text("whole\n")
+    num_locked = []
 
     def lock_late(descriptor: int) -> bool:
-        partial.rename(path)
+        num_locked.append(descriptor)
+        if len(num_locked) == 1:
+            partial.rename(path)
         return True
 
     monkeypatch.setattr("nmt.cli.outputs.lock", lock_late)
-    with pytest.raises(DataError, match="another process is writing it"):
-        open_output(path).__enter__()
-    assert path.read_text() == "whole\n"
+    with open_output(path) as stream:
+        stream.write("new\n")
+        stream.flush()
+        assert path.read_text() == "whole\n"
+    assert path.read_text() == "new\n"
+    assert len(num_locked) == 2
+
+
+def test_the_partial_file_of_another_process_is_not_removed(tmp_path: Path) -> None:
+    partial = tmp_path / "out.partial"
+
+    def fail(content: str | None) -> None:
+        with lock_output(tmp_path / "out"):
+            partial.unlink()  # as an export does where it fails
+            if content is not None:
+                partial.write_text(content)
+            raise DataError("failed")
+
+    for content in ("of another process\n", "", None):
+        with pytest.raises(DataError, match="failed"):
+            fail(content)
+        assert partial.exists() == (content is not None)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "link"])

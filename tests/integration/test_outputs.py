@@ -163,9 +163,25 @@ def test_what_stdin_comes_from_is_not_overwritten(
         os.close(stdin)
 
 
-def test_an_exported_model_is_a_file(nmt: Any, in_copy: Path) -> None:
-    for output in ("/dev/stdout", os.devnull):
-        nmt("export", "runs/tiny", "-o", output).assert_refused(f"-o {output}: is not a file; give")
+def test_an_exported_model_goes_through_a_pipe(
+    nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nmt.export import exporter
+
+    def write(run: Path, path: Path, **options: object) -> exporter.ParityReport:
+        path.write_bytes(b"model" * 100_000)
+        return exporter.ParityReport(1, 1, 0.0, 0.0)
+
+    monkeypatch.setattr(exporter, "export_run", write)
+    os.mkfifo("pipe")
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(Path("pipe").read_bytes()), daemon=True)
+    reader.start()
+    outcome = nmt("export", "runs/tiny", "-o", "pipe")
+    assert outcome.code == 0, outcome.err
+    reader.join(10)
+    assert read == [b"model" * 100_000]
+    assert "pipe: 0.5 MB" in outcome.err
     nmt("export", "runs/tiny", "-o", "runs").assert_refused("runs: is a folder")
 
 
