@@ -112,7 +112,8 @@ def _align(run: "Run", reverse: "Run | None", arguments: Arguments) -> int:
     warnings = LineWarnings()
     number, gold = 0, None
     if arguments.gold is not None:
-        gold = GoldAlignments(arguments.gold, is_auto=arguments.alignment_units == "auto")
+        is_auto = arguments.alignment_units == "auto"
+        gold = GoldAlignments(arguments.gold, arguments.max_line_bytes, is_auto=is_auto)
     aligned = _aligned(run, reverse, arguments, warnings)
     with _open_writer(arguments) as write:
         for number, (pair, alignment) in enumerate(aligned, start=1):

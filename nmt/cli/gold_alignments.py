@@ -20,12 +20,13 @@ class GoldAlignments:
 
     Args:
         path: the file.
+        max_line_bytes: the most bytes of a line; a longer one is read as an empty line.
         is_auto: the units of the alignments that it is compared with are found for each word.
     """
 
-    def __init__(self, path: Path, *, is_auto: bool) -> None:
+    def __init__(self, path: Path, max_line_bytes: int, *, is_auto: bool) -> None:
         self._path = path
-        self._lines = read_lines(path)
+        self._lines = read_lines(path, max_line_bytes=max_line_bytes)
         self._counts = AlignmentCounts()
         self._is_auto = is_auto
         # For each side of a line that has more units than words: could its links be of words?

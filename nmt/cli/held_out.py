@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from nmt.cli.arguments import RunArguments, option, repeated
 from nmt.cli.config_checks import corpus_problems
-from nmt.cli.inputs import given_corpus
+from nmt.cli.inputs import given_corpus, line_limit
 from nmt.core.errors import ConfigError, DataError, UserError
+from nmt.data.formats.lines import read_lines
 
 if TYPE_CHECKING:
     from nmt.config.data import CorpusConfig
@@ -39,6 +40,7 @@ class HeldOutArguments(RunArguments):
         "their reference translations, line for line; give it several times where each line has "
         "several",
     )
+    max_line_bytes: int = line_limit()
 
     def find_corpus(self, config: "Config", key: HeldOut) -> "CorpusConfig":
         """Return the corpus of --source and --reference; without them, that of the run.
@@ -77,13 +79,12 @@ class HeldOutArguments(RunArguments):
         """
         from nmt.build.data import build_corpus
         from nmt.data.formats.corpus import read_pairs
-        from nmt.data.formats.lines import read_lines
 
-        pairs = read_pairs(build_corpus(corpus))
+        pairs = read_pairs(build_corpus(corpus, self.max_line_bytes))
         sources, references = map(list, zip(*pairs, strict=True))
         sets = [references]
         for name in self.reference[1:]:
-            sets.append(list(read_lines(Path(name))))
+            sets.append(list(read_lines(Path(name), max_line_bytes=self.max_line_bytes)))
             if len(sets[-1]) != len(sources):
                 raise DataError(
                     f"{name}: has {len(sets[-1]):,} lines, and there are {len(sources):,} sources; "

@@ -1,16 +1,18 @@
 """Inputs of the commands: pairs to score; lines or grids to translate, typed, piped or in files."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from itertools import chain, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
-from nmt.cli.arguments import CommandArguments, path
+from nmt.cli.arguments import CommandArguments, option, path, whole_number
 from nmt.cli.outputs import STDIN, is_stream
 from nmt.core.errors import DataError, UserError
+from nmt.data.formats.lines import MAX_LINE_BYTES, count_lines, decode_lines, read_lines
 from nmt.system.process import is_distributed
 
 if TYPE_CHECKING:
@@ -27,6 +29,18 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 _DASH: Final = "-"  # stands for stdin
+_MOST_LINE_BYTES: Final = 10**12
+
+
+def line_limit() -> Any:
+    """Declare a field for --max-line-bytes, the limit for all text that the command reads."""
+    return option(
+        "N",
+        "read a longer line as an empty one, with a warning "
+        f"(default: {MAX_LINE_BYTES:,}; memory grows with it)",
+        default=MAX_LINE_BYTES,
+        type=whole_number(_MOST_LINE_BYTES),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +51,7 @@ class PairArguments(CommandArguments):
         "source sentences, one a line; or, where the run reads grids, an .npz file", required=True
     )
     target: Path = path("their translations", required=True)
+    max_line_bytes: int = line_limit()
 
     def read(self, config: "Config") -> "Iterator[tuple[Source, str]]":
         """Read the pairs, as they are asked for.
@@ -47,7 +62,8 @@ class PairArguments(CommandArguments):
         from nmt.build.data import build_corpus
         from nmt.data.formats.corpus import read_pairs
 
-        return read_pairs(build_corpus(given_corpus(config, self.source, self.target)))
+        corpus = given_corpus(config, self.source, self.target)
+        return read_pairs(build_corpus(corpus, self.max_line_bytes))
 
 
 def given_corpus(config: "Config", source: str | Path, target: str | Path) -> "CorpusConfig":
@@ -58,19 +74,22 @@ def given_corpus(config: "Config", source: str | Path, target: str | Path) -> "C
     return CorpusConfig.model_validate({key: str(source), "target": str(target)})
 
 
-def read_input(config: "Config", names: Sequence[str]) -> "Iterator[Source]":
+def read_input(
+    config: "Config", names: Sequence[str], max_line_bytes: int = MAX_LINE_BYTES
+) -> "Iterator[Source]":
     """Read the files named, one after the other: lines, or grids where the run reads these.
 
     Args:
         config: of the run.
         names: of files; for lines, `-`, or no names, is stdin.
+        max_line_bytes: of lines, as in `read_text`.
 
     Raises:
         UserError: at once, grids are to come from stdin.
         DataError: while reading, a file cannot be opened, or a file of grids is none.
     """
     if not config.reads_grids:
-        return read_text(names)
+        return read_text(names, max_line_bytes)
     from nmt.data.formats.grids import read_grids
 
     if not names or _DASH in names:
@@ -83,27 +102,29 @@ def input_files(names: Sequence[str]) -> list[Path]:
     return [STDIN if name == _DASH else Path(name) for name in names or [_DASH]]
 
 
-def read_text(names: Sequence[str]) -> Iterator[str]:
+def read_text(names: Sequence[str], max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[str]:
     """Read all lines of the files named, one file after the other, with no line refused.
 
     Args:
         names: of files; `-`, or no names, for stdin. All may be compressed.
+        max_line_bytes: the most bytes of a line; a longer one is read as an empty line.
 
     Raises:
         DataError: a file cannot be opened.
     """
-    from nmt.data.formats.lines import decode_lines, read_lines
-
     return chain.from_iterable(
-        decode_lines(cast(BufferedReader, sys.stdin.buffer), "stdin", "replace")
+        decode_lines(cast(BufferedReader, sys.stdin.buffer), "stdin", "replace", max_line_bytes)
         if name == _DASH
-        else read_lines(Path(name), "replace")
+        else read_lines(Path(name), "replace", max_line_bytes)
         for name in names or [_DASH]
     )
 
 
 def add_constraints(
-    lines: "Iterator[Source]", prefixes: Path | None, constraints: Path | None
+    lines: "Iterator[Source]",
+    prefixes: Path | None,
+    constraints: Path | None,
+    max_line_bytes: int = MAX_LINE_BYTES,
 ) -> "Iterator[Input]":
     """Yield lines with the constraints on their translations.
 
@@ -112,13 +133,17 @@ def add_constraints(
         prefixes: how each begins, line for line; None: anyhow. A line that is not UTF-8 is read as
             an empty one, with a warning, so that its translation is free.
         constraints: what each must have, line for line, with tabs between; likewise.
+        max_line_bytes: of the lines of both files, as in `read_text`.
 
     Raises:
         DataError: a file has other lines than there are.
     """
     from nmt.inference.inputs import Input
 
-    begun, wanted = _lines_of(prefixes), _lines_of(constraints)
+    begun, wanted = (
+        repeat("") if name is None else read_lines(name, "blank", max_line_bytes)
+        for name in (prefixes, constraints)
+    )
     for number, line in enumerate(lines, start=1):
         prefix, phrases = next(begun, None), next(wanted, None)
         for name, given in ((prefixes, prefix), (constraints, phrases)):
@@ -130,13 +155,6 @@ def add_constraints(
     for name, rest in ((prefixes, begun), (constraints, wanted)):
         if name is not None and next(rest, None) is not None:
             raise DataError(f"{name}: has more lines than the input")
-
-
-def _lines_of(path: Path | None) -> Iterator[str]:
-    """Read the lines of a file; of none, empty ones without end."""
-    from nmt.data.formats.lines import read_lines
-
-    return repeat("") if path is None else read_lines(path, "blank")
 
 
 def stdin_is_typed(names: Sequence[str]) -> bool:
@@ -197,14 +215,26 @@ def require_line_buffering(arguments: "Arguments") -> None:
         raise UserError("--line-buffered: cannot be combined with several processes; use one")
 
 
-def progress_bar(num_done: int, *, is_shown: bool) -> "tqdm[NoReturn]":
-    """Return a bar that counts lines.
+def count_input(names: Sequence[str]) -> int | None:
+    """Return how many lines files hold; None: they cannot be read twice, or hold something else."""
+    if not names or not all(map(os.path.isfile, names)):
+        return None
+    try:
+        return sum(count_lines(Path(name)) for name in names)
+    except DataError:  # grids, or what cannot be read, which is reported where it is
+        return None
+
+
+def progress_bar(names: Sequence[str], num_done: int, *, is_shown: bool) -> "tqdm[NoReturn]":
+    """Return a bar that counts lines, up to their number where it can be known.
 
     Args:
+        names: of the files that are read.
         num_done: lines that were done before.
         is_shown: nothing else is printed to the terminal that stderr may be.
     """
     from tqdm import tqdm
 
-    disable = not (is_shown and sys.stderr.isatty())
-    return tqdm(unit=" lines", disable=disable, file=sys.stderr, initial=num_done)
+    is_shown = is_shown and sys.stderr.isatty()
+    total = count_input(names) if is_shown else None
+    return tqdm(unit=" lines", disable=not is_shown, file=sys.stderr, initial=num_done, total=total)

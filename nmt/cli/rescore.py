@@ -33,9 +33,10 @@ from nmt.cli.arguments import (
     path,
     set_options,
 )
-from nmt.cli.inputs import read_input
+from nmt.cli.inputs import line_limit, read_input
 from nmt.cli.outputs import check_files, open_output
 from nmt.core.errors import ConfigError, DataError
+from nmt.data.formats.lines import MAX_LINE_BYTES, read_lines
 
 if TYPE_CHECKING:
     from nmt.config.experiment import Config
@@ -54,6 +55,7 @@ class RescoreArguments(RunArguments):
     source: Path = path("source sentences, one a line", required=True)
     n_best: Path = path("their translations", required=True)
     output: Path | None = output_path()
+    max_line_bytes: int = line_limit()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,9 +141,10 @@ def _read_pairs(config: "Config", arguments: Arguments) -> "Iterator[tuple[Sourc
         DataError: a line is not valid, or is of a source line that does not exist, or that was
             passed.
     """
-    sources = read_input(config, [str(arguments.source)])
+    sources = read_input(config, [str(arguments.source)], arguments.max_line_bytes)
     n_best, number = arguments.n_best, -1
-    for line, group in groupby(read_n_best(n_best), key=attrgetter("line")):
+    listed = read_n_best(n_best, arguments.max_line_bytes)
+    for line, group in groupby(listed, key=attrgetter("line")):
         if line <= number:
             raise DataError(f"{n_best}: line {line} follows line {number}; sort the list")
         found = next(islice(sources, line - number - 1, None), None)
@@ -155,15 +158,13 @@ def _read_pairs(config: "Config", arguments: Arguments) -> "Iterator[tuple[Sourc
             yield found, candidate
 
 
-def read_n_best(path: Path) -> Iterator[Candidate]:
+def read_n_best(path: Path, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Candidate]:
     """Read the translations of a list.
 
     Raises:
         DataError: the file cannot be read, or a line is no `number ||| translation`.
     """
-    from nmt.data.formats.lines import read_lines
-
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in enumerate(read_lines(path, max_line_bytes=max_line_bytes), start=1):
         fields = re.split(r"\s*\|\|\|\s*", line.strip())
         if len(fields) < 2 or not fields[0].isdecimal():
             raise DataError(

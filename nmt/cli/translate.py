@@ -64,6 +64,7 @@ from nmt.cli.arguments import (
 from nmt.cli.inputs import (
     add_constraints,
     input_files,
+    line_limit,
     progress_bar,
     read_input,
     require_line_buffering,
@@ -136,6 +137,7 @@ class Arguments(SearchArguments, RunArguments):
         key="decoding.n_best",
         type=whole_number(10_000),
     )
+    max_line_bytes: int = line_limit()
 
     @property
     def needs_alignments(self) -> bool:
@@ -186,10 +188,11 @@ def _translate(run: "Run", arguments: Arguments) -> None:
 
     outputs = arguments.outputs
     check_files(outputs, arguments.input_files, run, arguments.ensemble)
-    sources = read_input(run.config, arguments.input)
+    limit = arguments.max_line_bytes
+    sources = read_input(run.config, arguments.input, limit)
     lines: Iterator[Source | Input] = sources
     if arguments.prefixes is not None or arguments.constraints is not None:
-        lines = add_constraints(sources, arguments.prefixes, arguments.constraints)
+        lines = add_constraints(sources, arguments.prefixes, arguments.constraints, limit)
     translator = _load(run, arguments)
     fingerprint = _fingerprint(run, translator, arguments)
     resumable = ResumableOutputs.open(
@@ -205,7 +208,8 @@ def _translate(run: "Run", arguments: Arguments) -> None:
             for argument, name in outputs.items()
         }
         num_done, lines = resumable.begin(lines, has_lists=arguments.format.has_lists)
-        progress = stack.enter_context(progress_bar(num_done, is_shown=arguments.shows_progress))
+        is_shown = arguments.shows_progress
+        progress = stack.enter_context(progress_bar(arguments.input, num_done, is_shown=is_shown))
         writer = TranslationWriter(
             files.get("-o", sys.stdout),
             arguments.format,

@@ -21,8 +21,9 @@ from nmt.system.process import is_distributed
 if TYPE_CHECKING:
     from nmt.cli.translate import Arguments
 
-_FILES: Final = ("run", "input", "output", "scores", "json", "n_best", "line_buffered")
-_SUPPORTED: Final = (*_FILES, "beam_size", "search", "batch_tokens", "precision", "device")
+_FILES: Final = ("run", "input", "output", "line_buffered", "max_line_bytes")
+_MACHINE: Final = ("batch_tokens", "precision", "device")
+_SUPPORTED: Final = (*_FILES, *_MACHINE, "scores", "json", "n_best", "beam_size", "search")
 """Arguments that an exported model takes."""
 _FIXED: Final = ("checkpoint", "shortlist", "length_penalty", "options")
 """Arguments that were decided when the model was exported."""
@@ -44,7 +45,7 @@ def translate_exported(arguments: "Arguments") -> int:
         raise UserError("torchrun: an exported model runs in one process; start it by itself")
     require_line_buffering(arguments)
     check_files({"-o": arguments.output}, [arguments.run, *input_files(arguments.input)])
-    lines = read_text(arguments.input)
+    lines = read_text(arguments.input, arguments.max_line_bytes)
 
     from nmt.export.exported_translator import ExportedTranslator
     from nmt.inference.length_batching import LineWarnings
@@ -59,7 +60,7 @@ def translate_exported(arguments: "Arguments") -> int:
         raise UserError(f"--precision: this model has {translator.description.precision} in it")
     with (
         open_output(arguments.output) as output,
-        progress_bar(0, is_shown=arguments.shows_progress) as progress,
+        progress_bar(arguments.input, 0, is_shown=arguments.shows_progress) as progress,
     ):
         writer = TranslationWriter(output, arguments.format, translator.target_tokenizer.pieces)
         for window in translate_lines(

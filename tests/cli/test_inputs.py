@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.cli.inputs import PairArguments, add_constraints, read_input, read_text
+from nmt.cli.inputs import PairArguments, add_constraints, count_input, read_input, read_text
 from nmt.config.experiment import Config
 from nmt.core.errors import DataError, UserError
 from nmt.data.formats.grids import Source
@@ -32,6 +32,18 @@ def give_stdin(monkeypatch: pytest.MonkeyPatch, raw: bytes) -> None:
 
 def pairs_of(source: Path, target: Path, config: Config = TEXT) -> list[tuple[Source, str]]:
     return list(PairArguments(source=source, target=target).read(config))
+
+
+def test_lines_are_counted_where_they_can_be_read_twice(tmp_path: Path) -> None:
+    plain, packed, pipe = tmp_path / "a", tmp_path / "b.gz", tmp_path / "pipe"
+    plain.write_text("one\ntwo")
+    packed.write_bytes(gzip.compress(b"one\n\xff\n\n"))
+    os.mkfifo(pipe)
+    grids = tmp_path / "grids.npz"
+    np.savez(grids, np.zeros((1, 1, 2)))
+    assert count_input([str(plain), str(packed)]) == 5
+    for names in ([], ["-"], [str(plain), str(pipe)], [str(grids)]):
+        assert count_input(names) is None
 
 
 @pytest.mark.parametrize("names", [[], ["-"]])

@@ -27,6 +27,46 @@ def test_translate_reads_past_a_long_line(nmt: Any, in_trained: Path) -> None:
     assert outcome.err == f"nmt: warning: stdin, line 2: {NAMED}\n"
 
 
+def test_the_limit_is_an_option(nmt: Any, in_copy: Path) -> None:
+    write("in", "one two .", "one .")
+    outcome = nmt("translate", "runs/tiny", "in", "--max-line-bytes", "8")
+    assert outcome.lines[0] == ""
+    assert outcome.lines[1:] == nmt("translate", "runs/tiny", stdin=b"one .\n").lines
+    assert "in, line 1: longer than 8 bytes" in outcome.err
+    assert LONG not in nmt("translate", "runs/tiny", "in", "--max-line-bytes", "2000000").err
+    for wrong in ("0", "-1", "many", "9" * 30):
+        nmt("translate", "runs/tiny", "in", f"--max-line-bytes={wrong}").assert_refused(
+            "--max-line-bytes", "must be a whole number from 1 to"
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("translate", "{run}", "b", "--prefixes", "a"), "a"),
+        (("translate", "{run}", "b", "--constraints", "a"), "a"),
+        (("score", "{run}", "--source", "a", "--target", "b"), "a"),
+        (("align", "{run}", "--source", "b", "--target", "a"), "a"),
+        (("align", "{run}", "--source", "b", "--target", "b", "--gold", "gold"), "gold"),
+        (("rescore", "{run}", "--source", "a", "--n-best", "list"), "a"),
+        (("evaluate", "{run}", "--source", "a", "--reference", "b"), "a"),
+        (("tune", "{run}", "--source", "a", "--reference", "b", "--dry-run"), "a"),
+    ],
+)
+def test_every_command_that_reads_lines_has_the_limit(
+    words: tuple[str, ...], named: str, nmt: Any, in_copy: Path
+) -> None:
+    write("a", "one two three .", "one .")
+    write("b", "one .", "one .")
+    write("gold", "0-0 0-0 0-0 1-1", "0-0")
+    write("list", "0 ||| a")
+    given = ["runs/tiny" if word == "{run}" else word for word in words]
+    outcome = nmt(*given, "--max-line-bytes", "9")
+    assert outcome.code == 0, outcome.err
+    assert f"{named}, line 1: longer than 9 bytes; read as an empty line" in outcome.err
+    assert "longer than" not in nmt(*given).err
+
+
 @pytest.mark.parametrize("how", [(), ("--line-buffered",)])
 def test_translate_names_ten_lines_that_are_cut(
     how: tuple[str, ...], nmt: Any, in_copy: Path
