@@ -16,7 +16,7 @@ from nmt.config.model import ModelConfig
 from nmt.config.registry import ALIGNMENTS, SCORES, TOKENIZERS, Options, PathText, PlugIn
 from nmt.config.training import ReinforceConfig, TrainingConfig
 
-CONFIG_VERSION = 3
+CONFIG_VERSION = 2
 RUN_KEYS: Final = {"version", "run", "data", "tokenizer", "model", "training", "decoding"}
 """What the resolved configuration of any run has, and hardly any other tool's `config.yaml`."""
 

@@ -18,7 +18,7 @@ from nmt.config.experiment import CONFIG_VERSION, Config
 from nmt.config.layers import Layer, Override, explain_first, find_origin, merge
 from nmt.config.messages import blank_missing, parse_path
 from nmt.config.tree import Tree
-from nmt.config.versions import EARLIER_VERSIONS, name_trained_score, upgrade
+from nmt.config.versions import name_trained_score, upgrade
 from nmt.core.errors import ConfigError, os_reason
 from nmt.system.files import is_missing, read_regular
 
@@ -139,7 +139,7 @@ def _read_file(path: Path) -> tuple[Tree, str | None]:
         kind = _KINDS[type(base)]
         raise ConfigError(f"{path}: extends: must be one file name, not a {kind}")
     version = str(tree.get("version", CONFIG_VERSION))
-    if version in EARLIER_VERSIONS:
+    if version == "1":
         tree = upgrade(tree)
     elif version != str(CONFIG_VERSION):
         raise ConfigError(

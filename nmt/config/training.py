@@ -208,6 +208,8 @@ class RanksConfig(Options):
 
     gradients: Literal["float32", "bfloat16"] = "float32"
     """What gradients are sent as; in bfloat16 they take half the time of a slow network."""
+    shard_optimizer: bool = False
+    """Each process keeps a share of the optimizer's state (ZeRO-1: Rajbhandari 2020)."""
 
 
 class TrainingConfig(Options):

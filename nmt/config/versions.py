@@ -2,11 +2,9 @@
 
 Version 1 let `dot` and `scaled_dot` project a memory of another size than the query, and so train
 what `general` trains, number for number. Since version 2 only `general` has a projection.
-
-Version 2 had `training.ranks.shard_optimizer`, which changed no result.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -15,23 +13,16 @@ from nmt.config.model import DecoderConfig, read_encoder
 from nmt.config.registry import SCORES
 from nmt.config.tree import Tree
 
-EARLIER_VERSIONS: Final = ("1", "2")
-
 
 def upgrade(tree: Tree) -> Tree:
     """Return the options of one file in the words of this version.
 
     Args:
-        tree: as it was read, with one of `EARLIER_VERSIONS`. The scores of a whole
-            configuration of version 1, as a run keeps it, get the names of what was trained; a
-            file by hand means what it says.
+        tree: as it was read, of version 1. The scores of a whole configuration, as a run keeps
+            it, get the names of what was trained; a file by hand means what it says.
     """
-    version = str(tree["version"])
     tree = {**tree, "version": CONFIG_VERSION}
-    match tree.get("training"):
-        case {"ranks": {"shard_optimizer": _, **ranks}, **others}:
-            tree["training"] = {**others, "ranks": ranks}
-    return name_trained_score(tree) if version == "1" and tree.keys() >= RUN_KEYS else tree
+    return name_trained_score(tree) if tree.keys() >= RUN_KEYS else tree
 
 
 def name_trained_score(tree: Tree) -> Tree:

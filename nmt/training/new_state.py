@@ -85,6 +85,10 @@ def _assemble(
 ) -> TrainingState:
     training, device, kept = config.training, data.device, config.training.checkpoints
     optimizer: Optimizer = OPTIMIZERS.create(training.optimizer, model)
+    if training.ranks.shard_optimizer and group.size > 1:
+        from nmt.training.optim.zero import ShardedOptimizer  # loads more of torch, with warnings
+
+        optimizer = ShardedOptimizer(optimizer, group)
     schedule: Schedule = SCHEDULES.create(training.schedule, reporter.total_updates)
     decay, stopping = training.ema_decay, training.early_stopping
     return TrainingState(

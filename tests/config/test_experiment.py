@@ -184,7 +184,7 @@ def test_unknown_devices(device: str) -> None:
 
 
 def test_version_is_the_present_one() -> None:
-    assert problem(version="4") == "version: must be at most 3, not '4'"
+    assert problem(version="3") == "version: must be at most 2, not '3'"
 
 
 @pytest.mark.parametrize("name", ["dot", "scaled_dot"])

@@ -351,7 +351,7 @@ class TestDump:
     def test_everything_is_in_it(self, write: Write) -> None:
         text = dump_config(load_config(write("")))
         assert "learning_rate: 0.001" in text
-        assert "version: 3" in text
+        assert "version: 2" in text
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ class TestDump:
         ("seed: 1\nseed: 2\n", "x.yaml: line 6: 'seed' is there twice (first in line 5)"),
         (
             "version: 9\nstrange: 1\n",
-            "x.yaml: version: this is version 9; this nmt reads up to 3: use the nmt that it "
+            "x.yaml: version: this is version 9; this nmt reads up to 2: use the nmt that it "
             "was written for, or adapt it to configs/reference.yaml",
         ),
     ],

@@ -259,14 +259,14 @@ def test_a_run_that_is_not_there(command: str, nmt: Any, in_trained: Path) -> No
 
 
 def test_a_run_of_another_version(nmt: Any, in_copy: Path) -> None:
-    spoil("runs/tiny/config.yaml", lambda text: text.replace(b"version: 3", b"version: 4"))
-    nmt("translate", "runs/tiny").assert_refused("version", "this is version 4")
+    spoil("runs/tiny/config.yaml", lambda text: text.replace(b"version: 2", b"version: 3"))
+    nmt("translate", "runs/tiny").assert_refused("version", "this is version 3")
 
 
 def test_a_config_of_another_version(nmt: Any, in_copy: Path) -> None:
     spoil("tiny.yaml", lambda text: b"version: 7\n" + text)
     nmt("train", "tiny.yaml", "run=runs/new").assert_refused(
-        "tiny.yaml", "version", "this is version 7; this nmt reads up to 3"
+        "tiny.yaml", "version", "this is version 7; this nmt reads up to 2"
     )
 
 

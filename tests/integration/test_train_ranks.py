@@ -155,6 +155,18 @@ def test_several_processes_train_as_one(number: int, launch: Launch, one: str) -
 
 
 @pytest.mark.slow
+def test_shares_of_the_optimizer_are_gathered_and_dealt_out_again(launch: Launch, one: str) -> None:
+    words = ("-m", "nmt", "train", "config.yaml", "run=runs/sharded")
+    sharded = "training.ranks.shard_optimizer=true"
+    for number, updates, more in ((2, 4, ()), (3, 9, ("--resume",))):
+        result = launch(number, *words, sharded, f"training.max_updates={updates}", *more)
+        assert result.returncode == 0, result.stderr
+    result = launch(2, *words, "--resume")
+    assert result.returncode == 0, result.stderr
+    assert_same_training("runs/sharded", one)
+
+
+@pytest.mark.slow
 def test_gradients_in_16_bits_train_nearly_alike(launch: Launch, one: str) -> None:
     run = "runs/bfloat16"
     option = "training.ranks.gradients=bfloat16"

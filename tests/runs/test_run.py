@@ -81,7 +81,7 @@ class TestCreate:
         assert not run.cache.exists()
         assert (tmp_path / "cache" / "precious").exists()
 
-    @pytest.mark.parametrize("config", ["version: 3\nservices: {}\n", "[", "", "\xff"])
+    @pytest.mark.parametrize("config", ["version: 2\nservices: {}\n", "[", "", "\xff"])
     @pytest.mark.parametrize("overwrite", [True, False])
     def test_never_touches_what_is_no_run(
         self, tmp_path: Path, config: str, overwrite: bool

@@ -111,6 +111,7 @@ MAY_CHANGE = {
     "training.checkpoints.keep_last",
     "training.checkpoints.average_last",
     "training.ranks.gradients",
+    "training.ranks.shard_optimizer",
     "training.log_every",
     "training.tensorboard",
     "training.num_threads",
