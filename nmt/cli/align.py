@@ -54,7 +54,7 @@ from nmt.word_alignment.units import DESCRIPTIONS, AlignmentUnits
 if TYPE_CHECKING:
     from nmt.data.formats.grids import Source
     from nmt.inference.forced_decoding import SentenceAlignment
-    from nmt.inference.length_batching import LineWarnings
+    from nmt.inference.inputs import LineWarnings
     from nmt.inference.translator import Translator
     from nmt.runs.run import Run
     from nmt.word_alignment.from_attention import Weights
@@ -107,7 +107,7 @@ def run(arguments: Arguments) -> int:
 
 
 def _align(run: "Run", reverse: "Run | None", arguments: Arguments) -> int:
-    from nmt.inference.length_batching import LineWarnings
+    from nmt.inference.inputs import LineWarnings
 
     warnings = LineWarnings()
     number, gold = 0, None

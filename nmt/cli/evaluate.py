@@ -53,7 +53,7 @@ def run(arguments: Arguments) -> int:
     """Translate the test set, score it, and print a line for each metric."""
     from nmt.build.data import build_corpus
     from nmt.build.metrics import warn_about_normalization
-    from nmt.inference.length_batching import LineWarnings
+    from nmt.inference.inputs import LineWarnings
     from nmt.runs.checkpoint import update_of
 
     run = load_run(arguments)

@@ -37,7 +37,7 @@ class Arguments(PairArguments, RunArguments):
 
 def run(arguments: Arguments) -> int:
     """Write a log-probability for each pair, and a summary on stderr."""
-    from nmt.inference.length_batching import LineWarnings
+    from nmt.inference.inputs import LineWarnings
 
     run = load_run(arguments)
     read = [arguments.source, arguments.target]

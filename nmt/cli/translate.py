@@ -233,7 +233,7 @@ def _translate_windows(
     report: Callable[[int], object],
 ) -> "Iterator[list[tuple[Input, Translation]]]":
     """Yield the lines and their translations, a window at a time; a typed line at once."""
-    from nmt.inference.length_batching import LineWarnings
+    from nmt.inference.inputs import LineWarnings
     from nmt.inference.translation import ExtraOutputs
 
     translate = partial(
@@ -259,7 +259,7 @@ def _check(config: "Config", arguments: Arguments) -> None:
     require_line_buffering(arguments)
     if arguments.constraints is not None:
         from nmt.config.registry import SEARCHES
-        from nmt.inference.inputs import require_phrases
+        from nmt.inference.windows import require_phrases
 
         require_phrases(SEARCHES.classes[config.decoding.search.name])
     if arguments.attention and config.reads_grids:

@@ -48,7 +48,7 @@ def translate_exported(arguments: "Arguments") -> int:
     lines = read_text(arguments.input, arguments.max_line_bytes)
 
     from nmt.export.exported_translator import ExportedTranslator
-    from nmt.inference.length_batching import LineWarnings
+    from nmt.inference.inputs import LineWarnings
 
     translator = ExportedTranslator.open(
         arguments.run,

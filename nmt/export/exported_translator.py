@@ -13,14 +13,8 @@ from numpy.typing import NDArray
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import EOS, PAD
 from nmt.export.onnx_file import OUTPUTS, ExportMetadata, load_session, read_metadata
-from nmt.inference.length_batching import (
-    LineWarnings,
-    check_lines,
-    full_batches,
-    no_report,
-    read_words,
-    windows,
-)
+from nmt.inference.inputs import LineWarnings, check_lines, read_words
+from nmt.inference.length_batching import full_batches, no_report, windows
 from nmt.inference.translation import Translation
 from nmt.search.hypothesis import Hypothesis
 from nmt.system import process
@@ -140,10 +134,11 @@ class ExportedTranslator:
         Raises:
             TypeError: a line is not a text, or lines are one string.
         """
-        checked = check_lines(lines, self.source_reader.item_type)
         warnings = warnings or LineWarnings()
+        first_number = warnings.next_number("source")
+        checked = check_lines(lines, str, first_number=first_number)
+        max_tokens = self.description.max_source_length
         for window in windows(checked, len):
-            max_tokens = self.description.max_source_length
             sentences = read_words(self.source_reader, window, "source", max_tokens, warnings)
             found = self.search([sentence.ids for sentence in sentences], report)
             translations = [self._write(hypotheses) for hypotheses in found]

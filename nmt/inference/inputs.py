@@ -1,28 +1,26 @@
-"""What a translator is given, in tokens and by windows: lines with constraints, and pairs."""
+"""What a translator is given: its types, which are checked, its tokens, and warnings about it."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-from nmt.core.errors import ConfigError
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.core.console import FirstWarnings
 from nmt.core.special_tokens import UNK
 from nmt.data.formats.grids import Grid, Source
-from nmt.inference.length_batching import (
-    LineWarnings,
-    check_lines,
-    check_pairs,
-    read_words,
-    windows,
-)
-from nmt.search.request import Constraints
-from nmt.search.search import Search
-from nmt.text.reader import EncodedWords, SourceReader, Tokens
-from nmt.text.tokenizer import UNKNOWN_TEXT, Tokenizer
+from nmt.text.reader import EncodedWords, Item, SourceReader, Tokens
 
 logger = logging.getLogger(__name__)
 
-Pair = tuple[Source, str]
+T = TypeVar("T")
+Pair: TypeAlias = tuple[Source, str]
+Side: TypeAlias = Literal["source", "target"]
+
+_MANY_UNKNOWN: Final = 0.2  # of the tokens: more than names and rare words come to
 
 
 @dataclass(frozen=True)
@@ -56,142 +54,151 @@ class Input:
         return len(self.source)
 
 
-@dataclass(frozen=True, eq=False)
-class Window:
-    """Lines that are sorted and cut into batches together, with their tokens.
-
-    Attributes:
-        first_number: of the first line, for warnings.
-        lines: with what is asked of each.
-        sources: the tokens and words of each.
-        constraints: what is asked, in tokens.
-    """
-
-    first_number: int
-    lines: list[Input]
-    sources: list[EncodedWords]
-    constraints: list[Constraints]
-
-
-def read_windows(
-    lines: Iterable[Source | Input],
-    source_reader: SourceReader[Any],
-    target_tokenizer: Tokenizer,
-    search: Search,
-    *,
-    max_tokens: int,
-    warnings: LineWarnings | None,
-) -> Iterator[tuple[Window, list[Tokens], list[Constraints]]]:
-    """Yield the lines of one window after the other, with their tokens and constraints.
+def check_lines(lines: Iterable[T], *kinds: type, first_number: int) -> Iterator[T]:
+    """Yield the lines, each of which must be of one of these types.
 
     Args:
-        lines: of which none may ask for more than the search can do.
-        source_reader: of what is translated.
-        target_tokenizer: of what is asked.
-        search: that is to find it.
-        max_tokens: of a line that are read.
-        warnings: about the lines; None: of those that are cut.
+        lines: what `translate` was given.
+        kinds: what a line may be.
+        first_number: of the first line, for messages.
 
     Raises:
-        TypeError: a line is neither an item of the reader nor an `Input`.
-        ConfigError: phrases must appear, and the search does not support them.
+        TypeError: a line is of another type, or what was given is one line, or no lines at all.
     """
-    max_length = search.rules.limits.max_length
-    warnings = warnings or LineWarnings()
-    checked = check_lines(lines, source_reader.item_type, Input)
-    for items in windows(checked, len):
-        given = [line if isinstance(line, Input) else Input(line) for line in items]
-        first_number = warnings.next_number("source")
-        texts = [line.source for line in given]
-        sources = read_words(source_reader, texts, "source", max_tokens, warnings)
-        constraints = [
-            _encode_constraints(line, number, target_tokenizer, max_length)
-            for number, line in enumerate(given, start=first_number)
-        ]
-        if any(constraint.phrases for constraint in constraints):
-            require_phrases(search)
-        window = Window(first_number, given, sources, constraints)
-        yield window, [source.ids for source in sources], constraints
-
-
-def _encode_constraints(
-    given: Input, number: int, tokenizer: Tokenizer, max_length: int
-) -> Constraints:
-    """Return the tokens of what is asked; leave out, with a warning, what cannot be written.
-
-    Args:
-        given: the line.
-        number: of the line, for messages.
-        tokenizer: of the target.
-        max_length: most tokens of a translation; a prefix that is longer is left out.
-    """
-    if not given.prefix and not given.phrases:
-        return Constraints()
-    prefix = tuple(tokenizer.encode(given.prefix))
-    if len(prefix) > max_length:
-        logger.warning(
-            "line %d: the prefix has %d tokens, and a translation at most %d "
-            "(decoding.max_length); it is translated without it",
-            *(number, len(prefix), max_length),
-        )
-        prefix = ()
-    elif UNK in prefix:
-        logger.warning(
-            "line %d: the model does not know all of the prefix %r; what it does not know reads %s",
-            *(number, given.prefix, UNKNOWN_TEXT),
-        )
-    phrases = []
-    for phrase in given.phrases:
-        tokens = tuple(tokenizer.encode(phrase))
-        if UNK in tokens:
-            logger.warning(
-                "line %d: %r cannot be in the translation: the model does not know all of its "
-                "characters or words",
-                *(number, phrase),
+    _require_several(lines, kinds, "translate", "line", "[line]")
+    allowed = " or ".join(kind.__name__ for kind in kinds)
+    for number, line in enumerate(lines, start=first_number):
+        if not isinstance(line, kinds):
+            raise TypeError(
+                f"translate: line {number} is {_type(line)}; each line must be {allowed}"
             )
-        elif tokens:
-            phrases.append(tokens)
-    return Constraints(prefix, tuple(phrases))
+        yield line
 
 
-def require_phrases(search: Search | type[Search]) -> None:
-    """Refuse a search that would not heed the phrases that are asked for.
-
-    Raises:
-        ConfigError: the search does not support them.
-    """
-    if not search.supports_phrases:
-        raise ConfigError(
-            "phrases that must appear (--constraints): only supported with beam search; set "
-            "decoding.search to beam (--search beam)"
-        )
-
-
-def read_pairs(
-    pairs: Iterable[Pair],
-    readers: tuple[SourceReader[Any], SourceReader[str]],
-    function: str,
-    max_tokens: int,
-    warnings: LineWarnings | None,
-) -> Iterator[tuple[list[EncodedWords], list[EncodedWords]]]:
-    """Yield the tokens and words of the sources and the targets of one window after the other.
+def check_pairs(pairs: Iterable[T], source: type, function: str, first_number: int) -> Iterator[T]:
+    """Yield the pairs, each of which must be a source of this type and a text.
 
     Args:
-        pairs: of sources and targets.
-        readers: of both sides.
-        function: that was given the pairs, for messages.
-        max_tokens: of a side that are read; the rest is cut, with a warning.
-        warnings: about the pairs; None: of those that are cut.
+        pairs: what the function was given.
+        source: what a source must be.
+        function: its name, for messages.
+        first_number: of the first pair, for messages.
 
     Raises:
-        TypeError: a pair is something else.
+        TypeError: a pair is something else, or what was given is one pair, or no pairs at all.
     """
-    source_reader, target_reader = readers
-    warnings = warnings or LineWarnings()
-    checked = check_pairs(pairs, source_reader.item_type, function)
-    for window in windows(checked, lambda pair: len(pair[0]) + len(pair[1])):
-        sources, targets = zip(*window, strict=True)
-        yield (
-            read_words(source_reader, sources, "source", max_tokens, warnings),
-            read_words(target_reader, targets, "target", max_tokens, warnings),
+    _require_several(pairs, (source,), function, "pair", "[(source, target)]")
+    pair: Any
+    for number, pair in enumerate(pairs, start=first_number):
+        is_pair = isinstance(pair, tuple | list) and len(pair) == 2
+        if not (is_pair and isinstance(pair[0], source) and isinstance(pair[1], str)):
+            raise TypeError(
+                f"{function}: pair {number} is {_type(pair)}; each pair must be (source, target): "
+                f"({source.__name__}, str)"
+            )
+        yield pair
+
+
+def _require_several(
+    given: Any, kinds: tuple[type, ...], function: str, what: str, one: str
+) -> None:
+    """Refuse a single text, whose characters would be taken for lines, and what has no items."""
+    if isinstance(given, (*kinds, str, bytes)) or not isinstance(given, Iterable):
+        raise TypeError(
+            f"{function} takes a list of {what}s, not {_type(given)}; of one {what}, write "
+            f"{function}({one})"
         )
+
+
+def _type(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return f"({', '.join(map(_type, value))})"
+    return "None" if value is None else type(value).__name__
+
+
+class LineWarnings:
+    """Warnings about the lines of one stream: those that are cut, and those with unknown tokens.
+
+    Of a line with tokens that it was never taught a model makes something fluent all the same,
+    which need not have to do with it.
+
+    Args:
+        first_number: of the first line.
+        names_unknown: warn of each line with unknown tokens as it is read, up to ten.
+    """
+
+    def __init__(self, first_number: int = 1, *, names_unknown: bool = False) -> None:
+        self._first_number = first_number
+        self._cut = FirstWarnings("there are more lines that are too long; they are not named")
+        self._unknown = FirstWarnings(
+            "there are more lines with unknown tokens; they are not named"
+        )
+        self._names_unknown = names_unknown
+        # Of each side: unknown tokens, tokens, lines with unknown tokens, lines.
+        self._sums: defaultdict[Side, NDArray[np.int64]] = defaultdict(lambda: np.zeros(4, int))
+
+    def next_number(self, side: Side) -> int:
+        """Return the number of the line that is read next."""
+        return self._first_number + int(self._sums[side][-1])
+
+    def add(self, side: Side, tokens: Tokens, max_tokens: int) -> None:
+        """Count the tokens of the next line, of which only the first `max_tokens` are read."""
+        number = self.next_number(side)
+        num_tokens = len(tokens)
+        num_unknown = 0 if isinstance(tokens, np.ndarray) else list(tokens).count(UNK)
+        self._sums[side] += (num_unknown, num_tokens, num_unknown > 0, 1)
+        if num_unknown and self._names_unknown:
+            self._unknown.warn(
+                "line %d: %d of %d tokens %s unknown to the model",
+                *(number, num_unknown, num_tokens, "is" if num_unknown == 1 else "are"),
+            )
+        if num_tokens > max_tokens:
+            self._cut.warn(
+                "line %d: the %s has %d tokens; only the first %d are read "
+                "(decoding.max_source_length)",
+                *(number, side, num_tokens, max_tokens),
+            )
+
+    def sum_up_unknown(self) -> None:
+        """Warn of the unknown tokens of each side, in one line."""
+        for side, (num_unknown, num_tokens, num_named, num_lines) in self._sums.items():
+            if num_unknown:
+                hint = f"; is the {side} text in the right language?"
+                logger.warning(
+                    f"{num_unknown:,} of {num_tokens:,} {side} tokens, in {num_named:,} of "
+                    f"{num_lines:,} lines, are unknown to the model"
+                    + (hint if num_unknown > _MANY_UNKNOWN * num_tokens else "")
+                )
+
+
+def read_words(
+    reader: SourceReader[Item],
+    items: Sequence[Item],
+    side: Side,
+    max_tokens: int,
+    warnings: LineWarnings,
+) -> list[EncodedWords]:
+    """Return the tokens and words of items; of one that is too long the beginning, with a warning.
+
+    Args:
+        reader: of that side.
+        items: lines of text, or grids.
+        side: what the items are, for warnings.
+        max_tokens: most tokens of an item.
+        warnings: of the stream that the items are from.
+    """
+    sentences = []
+    for item in items:
+        sentence = reader.encode_words(item)
+        warnings.add(side, sentence.ids, max_tokens)
+        if len(sentence.ids) > max_tokens:
+            sentence = _first_tokens(sentence, max_tokens)
+        sentences.append(sentence)
+    return sentences
+
+
+def _first_tokens(sentence: EncodedWords, num_tokens: int) -> EncodedWords:
+    """Return the beginning of a sentence, with the words of which a part is in it."""
+    word_of_token = sentence.word_of_token[:num_tokens]
+    num_words = word_of_token[-1] + 1
+    return EncodedWords(sentence.ids[:num_tokens], sentence.words[:num_words], word_of_token)

@@ -1,91 +1,19 @@
-"""From lines of text to sentences of like length: types, bounded reading ahead, tokens, batches."""
+"""Bounded reading ahead, and batches of sentences of like length."""
 
-import logging
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from nmt.core.console import FirstWarnings
-from nmt.core.special_tokens import UNK
-from nmt.text.reader import EncodedWords, Item, SourceReader, Tokens
-
-logger = logging.getLogger(__name__)
+from nmt.text.reader import Tokens
 
 T = TypeVar("T")
-Side = Literal["source", "target"]
 
 _MOST_ITEMS: Final = 4_000
 _MOST_SIZE: Final = 4_000_000  # so that items of any length fit into memory
 
-_MANY_UNKNOWN: Final = 0.2  # of the tokens: more than names and rare words come to
-
 
 def no_report(num_done: int) -> None:
     """Ignore progress reports."""
-
-
-def check_lines(lines: Iterable[T], *kinds: type) -> Iterator[T]:
-    """Yield the lines, each of which must be of one of these types.
-
-    Args:
-        lines: what `translate` was given.
-        kinds: what a line may be.
-
-    Raises:
-        TypeError: a line is of another type, or what was given is one line, or no lines at all.
-    """
-    _require_several(lines, kinds, "translate", "line", "[line]")
-    allowed = " or ".join(kind.__name__ for kind in kinds)
-    for number, line in enumerate(lines, start=1):
-        if not isinstance(line, kinds):
-            raise TypeError(
-                f"translate: line {number} is {_type(line)}; each line must be {allowed}"
-            )
-        yield line
-
-
-def check_pairs(pairs: Iterable[T], source: type, function: str) -> Iterator[T]:
-    """Yield the pairs, each of which must be a source of this type and a text.
-
-    Args:
-        pairs: what the function was given.
-        source: what a source must be.
-        function: its name, for messages.
-
-    Raises:
-        TypeError: a pair is something else, or what was given is one pair, or no pairs at all.
-    """
-    _require_several(pairs, (source,), function, "pair", "[(source, target)]")
-    pair: Any
-    for number, pair in enumerate(pairs, start=1):
-        is_pair = isinstance(pair, tuple | list) and len(pair) == 2
-        if not (is_pair and isinstance(pair[0], source) and isinstance(pair[1], str)):
-            raise TypeError(
-                f"{function}: pair {number} is {_type(pair)}; each pair must be (source, target): "
-                f"({source.__name__}, str)"
-            )
-        yield pair
-
-
-def _require_several(
-    given: Any, kinds: tuple[type, ...], function: str, what: str, one: str
-) -> None:
-    """Refuse a single text, whose characters would be taken for lines, and what has no items."""
-    if isinstance(given, (*kinds, str, bytes)) or not isinstance(given, Iterable):
-        raise TypeError(
-            f"{function} takes a list of {what}s, not {_type(given)}; of one {what}, write "
-            f"{function}({one})"
-        )
-
-
-def _type(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        return f"({', '.join(map(_type, value))})"
-    return "None" if value is None else type(value).__name__
 
 
 def windows(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
@@ -104,94 +32,6 @@ def windows(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
             window += following
             room -= size(following[0])
         yield window
-
-
-class LineWarnings:
-    """Warnings about the lines of one stream: those that are cut, and those with unknown tokens.
-
-    Of a line with tokens that it was never taught a model makes something fluent all the same,
-    which need not have to do with it.
-
-    Args:
-        first_number: of the first line.
-        names_unknown: warn of each line with unknown tokens as it is read, up to ten.
-    """
-
-    def __init__(self, first_number: int = 1, *, names_unknown: bool = False) -> None:
-        self._first_number = first_number
-        self._cut = FirstWarnings("there are more lines that are too long; they are not named")
-        self._unknown = FirstWarnings(
-            "there are more lines with unknown tokens; they are not named"
-        )
-        self._names_unknown = names_unknown
-        # Of each side: unknown tokens, tokens, lines with unknown tokens, lines.
-        self._sums: defaultdict[Side, NDArray[np.int64]] = defaultdict(lambda: np.zeros(4, int))
-
-    def next_number(self, side: Side) -> int:
-        """Return the number of the line that is read next."""
-        return self._first_number + int(self._sums[side][-1])
-
-    def add(self, side: Side, tokens: Tokens, max_tokens: int) -> None:
-        """Count the tokens of the next line, of which only the first `max_tokens` are read."""
-        number = self.next_number(side)
-        num_tokens = len(tokens)
-        num_unknown = 0 if isinstance(tokens, np.ndarray) else list(tokens).count(UNK)
-        self._sums[side] += (num_unknown, num_tokens, num_unknown > 0, 1)
-        if num_unknown and self._names_unknown:
-            self._unknown.warn(
-                "line %d: %d of %d tokens %s unknown to the model",
-                *(number, num_unknown, num_tokens, "is" if num_unknown == 1 else "are"),
-            )
-        if num_tokens > max_tokens:
-            self._cut.warn(
-                "line %d: the %s has %d tokens; only the first %d are read "
-                "(decoding.max_source_length)",
-                *(number, side, num_tokens, max_tokens),
-            )
-
-    def sum_up_unknown(self) -> None:
-        """Warn of the unknown tokens of each side, in one line."""
-        for side, (num_unknown, num_tokens, num_named, num_lines) in self._sums.items():
-            if num_unknown:
-                hint = f"; is the {side} text in the right language?"
-                logger.warning(
-                    f"{num_unknown:,} of {num_tokens:,} {side} tokens, in {num_named:,} of "
-                    f"{num_lines:,} lines, are unknown to the model"
-                    + (hint if num_unknown > _MANY_UNKNOWN * num_tokens else "")
-                )
-
-
-def read_words(
-    reader: SourceReader[Item],
-    items: Sequence[Item],
-    side: Side,
-    max_tokens: int,
-    warnings: LineWarnings,
-) -> list[EncodedWords]:
-    """Return the tokens and words of items; of one that is too long the beginning, with a warning.
-
-    Args:
-        reader: of that side.
-        items: lines of text, or grids.
-        side: what the items are, for warnings.
-        max_tokens: most tokens of an item.
-        warnings: of the stream that the items are from.
-    """
-    sentences = []
-    for item in items:
-        sentence = reader.encode_words(item)
-        warnings.add(side, sentence.ids, max_tokens)
-        if len(sentence.ids) > max_tokens:
-            sentence = _first_tokens(sentence, max_tokens)
-        sentences.append(sentence)
-    return sentences
-
-
-def _first_tokens(sentence: EncodedWords, num_tokens: int) -> EncodedWords:
-    """Return the beginning of a sentence, with the words of which a part is in it."""
-    word_of_token = sentence.word_of_token[:num_tokens]
-    num_words = word_of_token[-1] + 1
-    return EncodedWords(sentence.ids[:num_tokens], sentence.words[:num_words], word_of_token)
 
 
 def like_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:

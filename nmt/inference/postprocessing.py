@@ -16,9 +16,9 @@ from nmt.inference.forced_decoding import (
     read_weights,
     score_without_coverage,
 )
-from nmt.inference.inputs import Window
 from nmt.inference.translation import ExtraOutputs, Translation
 from nmt.inference.unknown_words import Dictionary, replace_unknown
+from nmt.inference.windows import Window
 from nmt.search.constraints import count_unmet
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Constraints

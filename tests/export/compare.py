@@ -112,12 +112,17 @@ def int8() -> None:
     model = make_model({})
     model.quantize()
     proto = make_graph(model, ExportableBeamSearch(GNMTPenalty(), LIMITS), VOCABULARY, None)
+    loops = [node for node in nodes(proto.graph) if node.op_type == "Loop"]
+    steps = [node for loop in loops for body in loop.attribute for node in nodes(body.g)]
+    for kinds in ({node.op_type for node in nodes(proto.graph)}, {node.op_type for node in steps}):
+        assert "MatMulIntegerToFloat" in kinds, "products of 8 bits are one node of ONNX Runtime"
+        assert "MatMulInteger" not in kinds
     sources = make_sources(30)
     assert_same(run_file(proto, sources, 4, 2), run_search(model, sources, 4, 2), tolerance=0.05)
 
 
 def nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """All of a graph, and of those in it."""
+    """Yield all nodes of a graph, and of those in it."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:

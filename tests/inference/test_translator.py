@@ -26,6 +26,7 @@ from nmt.core.special_tokens import EOS, UNK
 from nmt.evaluation.minimum_bayes_risk import ChrfUtility, expected_utilities
 from nmt.inference import length_batching
 from nmt.inference.batch_inference import BatchRunner
+from nmt.inference.inputs import LineWarnings
 from nmt.inference.loading import load_dictionary
 from nmt.inference.translator import ExtraOutputs, Input, Translator
 from nmt.nn import int8
@@ -171,6 +172,9 @@ def test_a_line_of_another_type_is_refused(translator, line, kind):
     with pytest.raises(TypeError) as raised:
         translator.translate(["w1", line])
     assert str(raised.value) == (f"translate: line 2 is {kind}; each line must be str or Input")
+    windows = translator.translate_windows(["w1", line], warnings=LineWarnings(first_number=41))
+    with pytest.raises(TypeError, match=r"^translate: line 42 is "):
+        list(windows)
 
 
 @pytest.mark.parametrize(

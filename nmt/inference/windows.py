@@ -1,0 +1,168 @@
+"""What a translator is given, in tokens and by windows: lines with constraints, and pairs."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from nmt.core.errors import ConfigError
+from nmt.core.special_tokens import UNK
+from nmt.data.formats.grids import Source
+from nmt.inference.inputs import (
+    Input,
+    LineWarnings,
+    Pair,
+    check_lines,
+    check_pairs,
+    read_words,
+)
+from nmt.inference.length_batching import windows
+from nmt.search.request import Constraints
+from nmt.search.search import Search
+from nmt.text.reader import EncodedWords, SourceReader, Tokens
+from nmt.text.tokenizer import UNKNOWN_TEXT, Tokenizer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """Lines that are sorted and cut into batches together, with their tokens.
+
+    Attributes:
+        first_number: of the first line, for warnings.
+        lines: with what is asked of each.
+        sources: the tokens and words of each.
+        constraints: what is asked, in tokens.
+    """
+
+    first_number: int
+    lines: list[Input]
+    sources: list[EncodedWords]
+    constraints: list[Constraints]
+
+
+def read_windows(
+    lines: Iterable[Source | Input],
+    source_reader: SourceReader[Any],
+    target_tokenizer: Tokenizer,
+    search: Search,
+    *,
+    max_tokens: int,
+    warnings: LineWarnings | None,
+) -> Iterator[tuple[Window, list[Tokens], list[Constraints]]]:
+    """Yield the lines of one window after the other, with their tokens and constraints.
+
+    Args:
+        lines: of which none may ask for more than the search can do.
+        source_reader: of what is translated.
+        target_tokenizer: of what is asked.
+        search: that is to find it.
+        max_tokens: of a line that are read.
+        warnings: about the lines; None: of those that are cut.
+
+    Raises:
+        TypeError: a line is neither an item of the reader nor an `Input`.
+        ConfigError: phrases must appear, and the search does not support them.
+    """
+    max_length = search.rules.limits.max_length
+    warnings = warnings or LineWarnings()
+    first_number = warnings.next_number("source")
+    checked = check_lines(lines, source_reader.item_type, Input, first_number=first_number)
+    for items in windows(checked, len):
+        given = [line if isinstance(line, Input) else Input(line) for line in items]
+        first_number = warnings.next_number("source")
+        texts = [line.source for line in given]
+        sources = read_words(source_reader, texts, "source", max_tokens, warnings)
+        constraints = [
+            _encode_constraints(line, number, target_tokenizer, max_length)
+            for number, line in enumerate(given, start=first_number)
+        ]
+        if any(constraint.phrases for constraint in constraints):
+            require_phrases(search)
+        window = Window(first_number, given, sources, constraints)
+        yield window, [source.ids for source in sources], constraints
+
+
+def _encode_constraints(
+    given: Input, number: int, tokenizer: Tokenizer, max_length: int
+) -> Constraints:
+    """Return the tokens of what is asked; leave out, with a warning, what cannot be written.
+
+    Args:
+        given: the line.
+        number: of the line, for messages.
+        tokenizer: of the target.
+        max_length: most tokens of a translation; a prefix that is longer is left out.
+    """
+    if not given.prefix and not given.phrases:
+        return Constraints()
+    prefix = tuple(tokenizer.encode(given.prefix))
+    if len(prefix) > max_length:
+        logger.warning(
+            "line %d: the prefix has %d tokens, and a translation at most %d "
+            "(decoding.max_length); it is translated without it",
+            *(number, len(prefix), max_length),
+        )
+        prefix = ()
+    elif UNK in prefix:
+        logger.warning(
+            "line %d: the model does not know all of the prefix %r; what it does not know reads %s",
+            *(number, given.prefix, UNKNOWN_TEXT),
+        )
+    phrases = []
+    for phrase in given.phrases:
+        tokens = tuple(tokenizer.encode(phrase))
+        if UNK in tokens:
+            logger.warning(
+                "line %d: %r cannot be in the translation: the model does not know all of its "
+                "characters or words",
+                *(number, phrase),
+            )
+        elif tokens:
+            phrases.append(tokens)
+    return Constraints(prefix, tuple(phrases))
+
+
+def require_phrases(search: Search | type[Search]) -> None:
+    """Refuse a search that would not heed the phrases that are asked for.
+
+    Raises:
+        ConfigError: the search does not support them.
+    """
+    if not search.supports_phrases:
+        raise ConfigError(
+            "phrases that must appear (--constraints): only supported with beam search; set "
+            "decoding.search to beam (--search beam)"
+        )
+
+
+def read_pairs(
+    pairs: Iterable[Pair],
+    readers: tuple[SourceReader[Any], SourceReader[str]],
+    function: str,
+    max_tokens: int,
+    warnings: LineWarnings | None,
+) -> Iterator[tuple[list[EncodedWords], list[EncodedWords]]]:
+    """Yield the tokens and words of the sources and the targets of one window after the other.
+
+    Args:
+        pairs: of sources and targets.
+        readers: of both sides.
+        function: that was given the pairs, for messages.
+        max_tokens: of a side that are read; the rest is cut, with a warning.
+        warnings: about the pairs; None: of those that are cut.
+
+    Raises:
+        TypeError: a pair is something else.
+    """
+    source_reader, target_reader = readers
+    warnings = warnings or LineWarnings()
+    first_number = warnings.next_number("source")
+    checked = check_pairs(pairs, source_reader.item_type, function, first_number)
+    for window in windows(checked, lambda pair: len(pair[0]) + len(pair[1])):
+        sources, targets = zip(*window, strict=True)
+        yield (
+            read_words(source_reader, sources, "source", max_tokens, warnings),
+            read_words(target_reader, targets, "target", max_tokens, warnings),
+        )
