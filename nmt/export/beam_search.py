@@ -152,7 +152,7 @@ class ExportableBeamSearch:
         )
 
     def _most_columns(self, longest_source: int) -> int:
-        """Tokens that any translation of a batch may have, at least."""
+        """Return a number of tokens that no translation of a batch can exceed."""
         limits = self.limits
         if limits.max_length_ratio is None:
             return limits.max_length
@@ -210,7 +210,7 @@ def _loop(
     advance: Callable[..., tuple[Tensor, ...]],
     tensors: tuple[Tensor, ...],
 ) -> Sequence[Tensor]:
-    """A loop in Python, or in the graph."""
+    """Loop in Python, or in the graph."""
     if torch.compiler.is_exporting():
         from torch._higher_order_ops.while_loop import while_loop
 
@@ -222,7 +222,7 @@ def _loop(
 
 
 def _unflatten(tensor: Shaped[Tensor, "R *D"], shape: torch.Size) -> Shaped[Tensor, "M K *D"]:
-    """Rows by sentence and place."""
+    """Return rows by sentence and place."""
     return tensor.view(*shape, *tensor.shape[1:])
 
 

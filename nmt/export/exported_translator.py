@@ -27,7 +27,7 @@ _NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
 
 @dataclass(frozen=True, eq=False)
 class ExportedTranslator:
-    """Translates with a file that `nmt export` has written; on a CPU, and faster than a run.
+    """A file that `nmt export` has written, at work on a CPU, faster than a run.
 
     Input is raw text; what is in a batch together changes no result (except rounding). Batches are
     computed side by side, each by one thread. Scores are those of the search: of the tokens that it
@@ -200,7 +200,7 @@ def read_hypotheses(
     lengths: NDArray[np.int64],
     tokens: NDArray[np.int64],
 ) -> list[list[Hypothesis]]:
-    """What came out of the graph, without what there is not.
+    """Return the hypotheses that came out of the graph.
 
     Args:
         scores: `[B N]`, best first; -inf where there are no more.

@@ -113,7 +113,7 @@ def export_run(
 
 
 def _require_simple(decoding: DecodingConfig) -> None:
-    """What a graph does not know must not be asked for."""
+    """Refuse options that a graph does not support."""
     if decoding.search.name not in ("beam", "greedy"):
         raise ConfigError(
             f"decoding.search: {decoding.search.name} is not exported; beam and greedy are"
@@ -136,7 +136,7 @@ def _describe(
     candidates: ShortlistGraph | None,
     precision: Precision,
 ) -> ExportMetadata:
-    """What the file is to say of itself.
+    """Return the metadata of the file.
 
     Raises:
         ConfigError: the beam is too wide for the vocabulary.
@@ -199,12 +199,12 @@ def _verify(
 
 
 def _mean(hypothesis: Hypothesis) -> float:
-    """The log-probability of a token."""
+    """Return the mean log-probability of a token."""
     return hypothesis.log_probability / (len(hypothesis.tokens) + 1)
 
 
 def _nonsense(vocabulary_size: int) -> Iterator[list[int]]:
-    """Sentences of tokens drawn at random, some of them unknown."""
+    """Yield sentences of tokens drawn at random, some of them unknown."""
     generator = np.random.default_rng(1)
     for length in generator.integers(1, 30, _NUM_SENTENCES):
         tokens = generator.integers(len(SPECIAL_SYMBOLS), vocabulary_size, length)

@@ -34,7 +34,7 @@ _MAX_NUMBER: Final = 2**31
 
 @dataclass(frozen=True)
 class ExportMetadata:
-    """What a file says of itself, next to the graph.
+    """Metadata of a file, next to the graph.
 
     Attributes:
         precision: float32 or int8.
@@ -55,14 +55,14 @@ class ExportMetadata:
     target: Tokenizer
 
     def to_json(self) -> str:
-        """The text for the metadata."""
+        """Return the text of the metadata."""
         target = None if self.source is self.target else _pack(self.target)
         fields = {"format": FORMAT_VERSION, **vars(self)}
         return json.dumps({**fields, "source": _pack(self.source), "target": target})
 
     @classmethod
     def from_json(cls, text: str, origin: Path) -> Self:
-        """What `to_json` has written.
+        """Read what `to_json` has written.
 
         Args:
             text: of the metadata.
@@ -151,7 +151,7 @@ def load_session(path: Path) -> Any:
 
 
 def read_metadata(path: Path, session: Any) -> ExportMetadata:
-    """Return what a file says of itself.
+    """Return the metadata of a file.
 
     Raises:
         RunError: it says nothing, or not what `nmt export` writes.

@@ -1,4 +1,4 @@
-"""How operators of PyTorch are written that ONNX does not have, or has but slowly."""
+"""Operators of PyTorch that ONNX does not have, or has but slowly, written in others."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -19,7 +19,7 @@ _FLOAT: Final = int(onnx.TensorProto.FLOAT)
 
 
 def operators() -> dict[Any, Callable[..., Any]]:
-    """Operator -> what writes it."""
+    """Map each operator to the function that writes it."""
     return {
         torch.ops.nmt.int8_product.default: _int8_product,
         torch.ops.aten.matmul.default: _matmul,
@@ -50,7 +50,7 @@ def merge_products(model: Any) -> None:
 
 
 def _int8_product(rows: Any, values: Any, scales: Any) -> Any:
-    """`nmt.nn.int8.int8_product`."""
+    """Write `nmt.nn.int8.int8_product`."""
     last = op.Constant(value_ints=[-1])
     largest = op.ReduceMax(op.Abs(rows), last, keepdims=1)
     bounded = op.Max(largest, op.Constant(value_float=MIN_SCALE))
@@ -65,7 +65,7 @@ def _int8_product(rows: Any, values: Any, scales: Any) -> Any:
 
 
 def _matmul(left: Any, right: Any) -> Any:
-    """A matrix times a vector takes ONNX Runtime ten times as long as one of one column."""
+    """Write a vector as a column: ONNX Runtime takes ten times as long for a vector."""
     if right.shape is None or len(right.shape) > 1:
         return op.MatMul(left, right)
     last = op.Constant(value_ints=[-1])
@@ -73,12 +73,12 @@ def _matmul(left: Any, right: Any) -> Any:
 
 
 def _lerp(start: Any, end: Any, weight: Any) -> Any:
-    """In three nodes, not in the ten that give the last bit of it."""
+    """Write it in three nodes, not in the ten that give the last bit of it."""
     return op.Add(start, op.Mul(weight, op.Sub(end, start)))
 
 
 def _log_sigmoid(tensor: Any) -> Any:
-    """Finite where the sigmoid is 0 to the last bit."""
+    """Write it so that it is finite where the sigmoid is 0 to the last bit."""
     return op.Neg(op.Softplus(op.Neg(tensor)))
 
 

@@ -52,7 +52,7 @@ class Beams:
 
 @dataclass(frozen=True)
 class LoopState:
-    """What a loop carries for M sentences; their places are R = M * K rows.
+    """The state that a loop carries for M sentences; their places are R = M * K rows.
 
     Attributes:
         length: tokens of each open hypothesis; without dimensions.
@@ -67,7 +67,7 @@ class LoopState:
 
 @dataclass(frozen=True)
 class LoopConstants:
-    """What the loop of a round only reads.
+    """Tensors that the loop of a round only reads.
 
     Attributes:
         places: `[1 K]`, 0 to K - 1.
@@ -91,7 +91,7 @@ class LoopConstants:
     def of(
         cls, beams: Beams, min_length: Int[Tensor, "M 1"], max_length: Int[Tensor, "M 1"]
     ) -> "LoopConstants":
-        """Return those of a round."""
+        """Return the constants of a round."""
         num_sentences, num_places = beams.totals.shape
         sentences = torch.arange(num_sentences).unsqueeze(1)
         number = torch.ones_like(min_length).sum()

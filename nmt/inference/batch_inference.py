@@ -37,7 +37,7 @@ _NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
 
 @dataclass(frozen=True, eq=False)
 class BatchRunner:
-    """Computes on `device`, in batches; what is in a batch together changes no result.
+    """A model on `device`, run in batches; what is in a batch together changes no result.
 
     Attributes:
         model: on `device`. It is left in the mode (training or evaluation) in which it was.

@@ -28,7 +28,7 @@ def perplexity(loss: float) -> float:
 
 @dataclass(frozen=True)
 class SentenceScore:
-    """How probable a target sentence is, given its source.
+    """Log-probabilities of a target sentence, given its source.
 
     Attributes:
         tokens: of the target, to look at; EOS is the last.
@@ -40,12 +40,12 @@ class SentenceScore:
 
     @property
     def num_tokens(self) -> int:
-        """Tokens of the target, EOS counted."""
+        """Number of tokens of the target, EOS counted."""
         return len(self.token_log_probabilities)
 
     @property
     def log_probability(self) -> float:
-        """Of the sentence: the sum."""
+        """Log-probability of the sentence: the sum."""
         return math.fsum(self.token_log_probabilities)
 
     @property
@@ -56,7 +56,7 @@ class SentenceScore:
 
 @dataclass(frozen=True)
 class SentenceAlignment:
-    """Which source words each target word was made from, as the attention has it.
+    """Links from target words to the source words they were made from, as the attention has it.
 
     Attributes:
         source_words: of the raw source, or other units of it (the cells of a grid).

@@ -55,7 +55,7 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class PostProcessor:
-    """Makes translations of the hypotheses that a search finds for a window.
+    """Steps from the hypotheses that a search finds for a window to translations.
 
     Attributes:
         runner: the model, and the search.

@@ -24,11 +24,12 @@ _PART = "model"  # every checkpoint has this part
 
 @dataclass(frozen=True, eq=False)
 class Shortlist:
-    """What the translation of a sentence may be made of.
+    """Tokens that the translation of a sentence may be made of.
 
-    The translations that a lexicon has of its tokens, the most frequent tokens of the language,
-    where both sides have one vocabulary the source's own tokens (names, numbers), and what is asked
-    for. It follows from the sentence alone, so that what else is in the batch changes nothing.
+    They are the translations that a lexicon has of its tokens, the most frequent tokens of the
+    language, where both sides have one vocabulary the source's own tokens (names, numbers), and
+    what is asked for. They follow from the sentence, so that what else is in the batch changes
+    nothing.
 
     Attributes:
         lexicon: of the tokens of the run.
@@ -45,7 +46,7 @@ class Shortlist:
     def choose(
         self, sources: Sequence[Tokens], constraints: Sequence[Constraints]
     ) -> tuple[VocabularySubset, AllowedTokens]:
-        """The tokens of a batch, and which of them each sentence may have.
+        """Choose the tokens of a batch, and which of them each sentence may have.
 
         Args:
             sources: at least one sentence.
@@ -68,7 +69,7 @@ class Shortlist:
     def _tokens(
         self, source: np.ndarray[Any, Any], constraint: Constraints
     ) -> np.ndarray[Any, Any]:
-        """What one sentence may have beside what all may."""
+        """Return what one sentence may have in addition to what all may."""
         parts = [self.lexicon.candidates[source, : self.num_candidates].ravel()]
         if self.copies:
             parts.append(source)

@@ -137,10 +137,11 @@ class Translator:
 
     @contextmanager
     def with_workers(self, number: int) -> Iterator[Self]:
-        """The same, computing in so many processes, which share the cores and end with the context.
+        """Return the same, computing in so many processes, which share the cores.
 
-        The results are the same to the last bit but for what threads of torch do to sums. Batches
-        go to the processes, so it pays from some hundreds of lines at a time.
+        They end with the context. The results are the same to the last bit but for what threads of
+        torch do to sums. Batches go to the processes, so it pays from some hundreds of lines at a
+        time.
 
         Raises:
             ConfigError: the model is not on the CPU.
@@ -156,7 +157,7 @@ class Translator:
 
     @contextmanager
     def with_ranks(self, identity: str) -> Iterator[Self]:
-        """The same, computing in all processes of torchrun; the others `serve_ranks` meanwhile.
+        """Return the same, computing in all processes of torchrun; the others `serve_ranks`.
 
         Args:
             identity: of the model and its options, which must be the same in all of them.

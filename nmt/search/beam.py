@@ -56,13 +56,14 @@ class OpenSentences:
 
 
 class BeamSearch(Search):
-    """Keep the `beam_size` best hypotheses of each length; the finished ones hold their place.
+    """Search that keeps the `beam_size` best hypotheses of each length.
 
-    At each step all continuations of a sentence's open hypotheses are ranked, and the best fill
-    the places of the beam that no finished hypothesis holds. A sentence is done when nothing is
-    open, or when no open hypothesis can still beat the worst of its `n_best` finished ones (see
-    `LengthPenalty.can_beat`): stopping changes no result. So a beam of one is greedy search, a beam
-    as wide as the space is exhaustive, and the first of `n_best` is the same for any `n_best`.
+    Finished hypotheses hold their place. At each step all continuations of a sentence's open
+    hypotheses are ranked, and the best fill the places of the beam that no finished hypothesis
+    holds. A sentence is done when nothing is open, or when no open hypothesis can still beat the
+    worst of its `n_best` finished ones (see `LengthPenalty.can_beat`): stopping changes no result.
+    So a beam of one is greedy search, a beam as wide as the space is exhaustive, and the first of
+    `n_best` is the same for any `n_best`.
 
     Only open hypotheses have rows in the state: what is finished costs nothing.
 

@@ -15,7 +15,7 @@ from nmt.search.search import Candidates
 
 @dataclass(frozen=True)
 class Progress:
-    """How much of their phrases some hypotheses have.
+    """The state of the phrases that some hypotheses must have.
 
     Attributes:
         tokens: `[R T]`, from BOS on.
@@ -155,7 +155,7 @@ def _add_candidates(
 def allocate(
     candidates: Candidates, num_met: Int[Tensor, "N C"], num_free: Int[Tensor, " N"]
 ) -> Bool[Tensor, "N C"]:
-    """Which candidates get a place: the best of each bank in turn, the fullest bank first.
+    """Say which candidates get a place: the best of each bank in turn, the fullest bank first.
 
     (Dynamic beam allocation: Post & Vilar 2018, section 3.3.) A bank is all candidates that have as
     many tokens of their phrases; a bank that has too few leaves its places to the others.

@@ -12,14 +12,14 @@ from nmt.core.coverage import Coverage
 
 
 class CoveragePenalty(ABC):
-    """Takes from the score of a finished hypothesis for what its attention did to the source."""
+    """A price on the score of a finished hypothesis for what its attention did to the source."""
 
     reads_coverage: bool = True
     """Whether it needs to know what the attention did."""
 
     @abstractmethod
     def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
-        """What is added to the score; at most 0.
+        """Return what is added to the score; at most 0.
 
         Args:
             coverage: what its attention did, step for step.
@@ -27,7 +27,7 @@ class CoveragePenalty(ABC):
 
 
 class NoCoverage(CoveragePenalty):
-    """Nothing."""
+    """No penalty."""
 
     reads_coverage = False
 

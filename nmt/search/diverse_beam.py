@@ -75,7 +75,7 @@ class DiverseBeamSearch(BeamSearch):
         ]
 
     def _distinct(self, groups: list[list[Hypothesis]]) -> list[Hypothesis]:
-        """The best of all groups, each of what they have in common once: as the first has it."""
+        """Return the best of all groups; what several have in common is as the first has it."""
         distinct: dict[tuple[int, ...], Hypothesis] = {}
         for hypothesis in chain.from_iterable(groups):
             distinct.setdefault(hypothesis.tokens, hypothesis)

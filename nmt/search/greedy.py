@@ -16,7 +16,7 @@ from nmt.search.search import HypothesisCollector, OpenHypotheses, Scoring, Sear
 
 
 class SinglePathSearch(Search):
-    """Follow `n_best` paths for each sentence, each by itself, choosing token after token."""
+    """Search along `n_best` paths of each sentence, each by itself, token after token."""
 
     has_beam = False
 
@@ -65,7 +65,7 @@ class SinglePathSearch(Search):
 
 
 class GreedySearch(SinglePathSearch):
-    """Follow the most probable token until it is EOS; of equal ones, the lowest.
+    """Search along the most probable token until it is EOS; of equal ones, the lowest.
 
     Args:
         beam_size: means nothing here; one hypothesis is kept.

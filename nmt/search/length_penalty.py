@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 class LengthPenalty(ABC):
-    """Makes a score that is fair to long hypotheses of a log-probability.
+    """A score made of a log-probability that is fair to long hypotheses.
 
     Lengths count EOS, as the log-probability does, and so are never zero.
     """

@@ -51,7 +51,7 @@ class VocabularySubset:
 
 @dataclass(frozen=True)
 class Constraints:
-    """What is asked of one translation.
+    """Requirements of one translation.
 
     Attributes:
         prefix: tokens that it begins with.
@@ -70,7 +70,7 @@ class Constraints:
 
 @dataclass(frozen=True)
 class Request:
-    """What a search must know of the sentences, next to the model's state.
+    """Facts about the sentences that a search needs, next to the model's state.
 
     Attributes:
         source_lengths: tokens of each source sentence, EOS counted.
@@ -101,7 +101,7 @@ class Request:
         constraints: "Sequence[Constraints]",
         subset: VocabularySubset | None = None,
     ) -> "Request":
-        """What is asked of each sentence, padded; on the device of the lengths.
+        """Pad what is asked of each sentence, on the device of the lengths.
 
         Args:
             source_lengths: tokens of each source sentence, EOS counted.
@@ -124,7 +124,7 @@ class Request:
 
 @dataclass(frozen=True)
 class LengthLimits:
-    """How long a translation may be, in tokens, EOS not counted.
+    """Limits on the length of a translation, in tokens, EOS not counted.
 
     At the upper limit EOS follows, however improbable.
 
@@ -145,12 +145,12 @@ class LengthLimits:
         assert self.min_length <= self.max_length, "the configuration refuses it"
 
     def min_lengths(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """The lower limit of each sentence, given the tokens of its source."""
+        """Return the lower limit of each sentence, given the tokens of its source."""
         relative = (source_lengths * self.min_length_ratio).to(source_lengths.dtype)
         return relative.clamp(self.min_length, self.max_length)
 
     def max_lengths(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """The upper limit of each sentence, given the tokens of its source."""
+        """Return the upper limit of each sentence, given the tokens of its source."""
         if self.max_length_ratio is None:
             return torch.full_like(source_lengths, self.max_length)
         relative = (source_lengths * self.max_length_ratio).to(source_lengths.dtype)

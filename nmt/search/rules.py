@@ -18,7 +18,7 @@ from nmt.search.request import LengthBounds, LengthLimits, Request
 
 @dataclass(frozen=True)
 class PartialHypotheses:
-    """R hypotheses as far as they are written.
+    """R unfinished hypotheses.
 
     Attributes:
         tokens: `[R T]`, from BOS on; indices into `Request.subset` where there is one.
@@ -31,13 +31,13 @@ class PartialHypotheses:
     request: Request
 
     def vocabulary_tokens(self) -> Int[Tensor, "R T"]:
-        """The tokens as the tokenizer numbers them."""
+        """Return the tokens as the tokenizer numbers them."""
         subset = self.request.subset
         return self.tokens if subset is None else subset.tokens.to(self.tokens.device)[self.tokens]
 
     @property
     def length(self) -> int:
-        """Tokens of each, BOS not counted."""
+        """Number of tokens of each hypothesis, BOS not counted."""
         return self.tokens.shape[1] - 1
 
     def forced(self) -> tuple[Int[Tensor, " F"], Int[Tensor, " F"]] | None:
@@ -51,7 +51,7 @@ class PartialHypotheses:
 
 
 class Rule(ABC):
-    """Changes how probable the next tokens of a hypothesis count, in place.
+    """A change, in place, of how probable the next tokens of a hypothesis count.
 
     What a rule does to a hypothesis depends only on its own tokens, so that translations do not
     depend on what else is in the batch. It may only make a token count less. Under a shortlist the
@@ -68,7 +68,7 @@ class Rule(ABC):
 
 
 class NoRepeatedNgrams(Rule):
-    """No n tokens in a row come twice (Paulus 2018, section 2.5).
+    """Ban on n tokens in a row that come twice (Paulus 2018, section 2.5).
 
     Args:
         size: n; of 1, no token comes twice.
@@ -90,7 +90,7 @@ class NoRepeatedNgrams(Rule):
 
 
 class RepetitionPenalty(Rule):
-    """What is in the translation counts ``factor`` times its log-probability (Keskar 2019).
+    """Factor on the log-probabilities of tokens already generated (Keskar 2019).
 
     Args:
         factor: at least 1; 1 is no penalty, the paper has 1.2.
@@ -110,7 +110,7 @@ class RepetitionPenalty(Rule):
 
 
 class ForbiddenPhrases(Rule):
-    """Forbid some sequences of tokens, as `bad_words_ids` of Hugging Face does.
+    """Ban on some sequences of tokens, as `bad_words_ids` of Hugging Face.
 
     The last token of a sequence cannot follow its other tokens. Other tokens of the same text are
     not found. Tokens of a forced prefix are allowed.
@@ -195,7 +195,7 @@ class Rules:
         self._word_edges: Final = word_edges
 
     def word_edges(self, request: Request) -> Bool[Tensor, "2 V"] | None:
-        """The edges of words, where phrases are asked for; None: they are everywhere."""
+        """Return the edges of words where phrases are asked for; None: they are everywhere."""
         if self._word_edges is None or request.phrases is None:
             return None
         edges = self._word_edges()

@@ -21,7 +21,7 @@ _NUCLEUS = 256  # tokens that are looked at first
 
 
 class SamplingSearch(SinglePathSearch):
-    """Draw each token; the scores of a translation are still those of the model.
+    """Search that draws each token; the scores of a translation are still those of the model.
 
     What is drawn depends on the seed and on the key of the sentence in the request, which says
     what stands in its source: not on the batch, on its place in the text, or on the machine.
@@ -81,7 +81,7 @@ class SamplingSearch(SinglePathSearch):
     def _truncate(
         self, probabilities: Float[Tensor, "R V"]
     ) -> tuple[Float[Tensor, "R M"], Int[Tensor, "R M"]]:
-        """What is drawn from: probabilities, with 0 for what is not, and the tokens they are of."""
+        """Return the probabilities to draw from, with 0 for what is left out, and their tokens."""
         size = probabilities.shape[1]
         most = min(self.top_k or size, size)
         if most == size and self.top_p == 1.0 and self.epsilon == 0.0:
@@ -117,7 +117,7 @@ def _uniform(
 
 
 def _mix(numbers: Int[Tensor, " R"]) -> Int[Tensor, " R"]:
-    """One step of SplitMix64: sums and products wrap around."""
+    """Do one step of SplitMix64: sums and products wrap around."""
     mixed = numbers + _STEP
     mixed = (mixed ^ _shift(mixed, 30)) * _FIRST
     mixed = (mixed ^ _shift(mixed, 27)) * _SECOND
@@ -125,5 +125,5 @@ def _mix(numbers: Int[Tensor, " R"]) -> Int[Tensor, " R"]:
 
 
 def _shift(numbers: Int[Tensor, " R"], bits: int) -> Int[Tensor, " R"]:
-    """To the right, zeros coming in; torch has the sign come in."""
+    """Shift to the right with zeros coming in; torch has the sign come in."""
     return numbers >> bits & (1 << 64 - bits) - 1

@@ -83,7 +83,7 @@ class Candidates:
     tokens: Int[Tensor, "N C"]
 
     def take(self, columns: Int[Tensor, "N D"]) -> "Candidates":
-        """Return these of each sentence, in this order."""
+        """Return these candidates of each sentence, in this order."""
         return map_tensors(lambda tensor: tensor.gather(1, columns), self)
 
 
@@ -127,7 +127,7 @@ class HypothesisCollector:
 
 @dataclass(frozen=True)
 class Scoring:
-    """What finished hypotheses of a sentence are ranked by.
+    """Penalties that make the scores by which finished hypotheses are ranked.
 
     Attributes:
         length: makes a score of the log-probability.
@@ -139,7 +139,7 @@ class Scoring:
 
 
 class Search(ABC):
-    """Finds the translations that a model holds to be good.
+    """A way to find the translations that a model holds to be good.
 
     Args:
         beam_size: hypotheses kept at each step.
@@ -188,7 +188,7 @@ class Search(ABC):
         rows: Tensor,
         length: int,
     ) -> Float[Tensor, "*N"]:
-        """The scores of hypotheses that end.
+        """Return the scores of hypotheses that end.
 
         Args:
             model: has been asked for the token that ends them.
@@ -206,7 +206,7 @@ class Search(ABC):
 
 
 def best_first(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
-    """In the order of their scores; of equal ones that which comes first."""
+    """Sort hypotheses by their scores; of equal ones that which comes first."""
     return sorted(hypotheses, key=lambda hypothesis: hypothesis.score, reverse=True)
 
 
