@@ -98,6 +98,9 @@ class Config(Options):
         self._require_attention()
         self._check_links()
         self._check_alignment()
+        if self.training.r_drop > 0.0 and not self.model.has_dropout:
+            sentence = "needs dropout in model, for two passes to differ by; set one, or this to 0"
+            refuse("training.r_drop", sentence)
         self._check_sources()
         if self.reads_grids:
             self._check_grids()

@@ -181,6 +181,26 @@ class ModelConfig(Options):
     decoder: DecoderConfig = Field(default_factory=DecoderConfig)
     """Target side."""
 
+    @property
+    def has_dropout(self) -> bool:
+        """Whether two passes over a batch differ in training by what is dropped.
+
+        The last states of the only recurrent layer are taken before `encoder.dropout`; the states
+        of all positions, what a layer above reads, and the vectors of grids come after it.
+        """
+        embedding, encoder, decoder = self.embedding, self.encoder, self.decoder
+        rates = [embedding.dropout, embedding.word_dropout]
+        rates += [decoder.recurrent_dropout, decoder.output_dropout]
+        if decoder.num_layers > 1:
+            rates.append(decoder.dropout)
+        reads_states = self.attention is not None or BRIDGES.classes[self.bridge.name].reads_states
+        if isinstance(encoder, EncoderConfig):
+            rates.append(encoder.recurrent_dropout)
+            reads_states = reads_states or encoder.num_layers > 1
+        if reads_states or isinstance(encoder, GridEncoderConfig):
+            rates.append(encoder.dropout)
+        return any(rates)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         self._check_style()

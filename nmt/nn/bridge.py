@@ -23,6 +23,8 @@ class Bridge(nn.Module, ABC):
 
     reads_source: ClassVar[bool] = True
     """Whether the state depends on the source."""
+    reads_states: ClassVar[bool] = False
+    """Whether it depends on the states at all positions, after their dropout."""
 
     def __init__(self, source_size: int, state_size: int, num_layers: int) -> None:
         super().__init__()
@@ -52,6 +54,8 @@ class FinalBridge(Bridge):
 
 class MeanBridge(FinalBridge):
     """``tanh(W mean_s(h_s))``: the mean over all source states (dl4mt; Nematus, Sennrich 2017)."""
+
+    reads_states: ClassVar[bool] = True
 
     def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
         """Return the first state of each decoder layer."""

@@ -1,4 +1,4 @@
-"""What is built reads grids, in every wiring and with every bridge."""
+"""What is built reads grids, in every wiring and with every bridge, and drops what it says."""
 
 import subprocess
 import sys
@@ -88,6 +88,40 @@ def test_a_grid_alone_is_as_in_the_batch() -> None:
     both = model(batch)
     alone = model(Batch(batch.source[1:, :4], batch.source_lengths[1:], batch.target[1:], 3))
     torch.testing.assert_close(alone.logits, both.logits[1:])
+
+
+READERS = [
+    *(("bahdanau", bridge, attention) for bridge in BRIDGES for attention in (None, {})),
+    *(("sutskever", name, None) for name, bridge in BRIDGES.items() if bridge.reads_source),
+]
+
+
+@pytest.mark.parametrize(("style", "bridge", "attention"), READERS)
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        {"dropout": 0.5},
+        {"dropout": 0.5, "bidirectional": False},
+        {"dropout": 0.5, "num_layers": 2},
+        {"dropout": 0.5, "num_layers": 2, "residual": True},
+        {"dropout": 0.0, "recurrent_dropout": 0.5},
+        {"dropout": 0.0, "num_layers": 2},
+        {"dropout": 0.5, "name": "grid", "channels": 3},
+        {"dropout": 0.0, "name": "grid", "channels": 3},
+    ],
+)
+def test_has_dropout_equals_what_the_model_does(
+    encoder: dict[str, Any], style: str, bridge: str, attention: dict[str, Any] | None
+) -> None:
+    decoder = {"style": style, "hidden_size": 10, "dropout": 0.5, "output_dropout": 0.0}
+    given = {"embedding": {"size": 6, "dropout": 0.0}, "encoder": {"hidden_size": 8, **encoder}}
+    given |= {"attention": attention, "bridge": bridge, "decoder": decoder}
+    config = ModelConfig.model_validate(given)
+    torch.manual_seed(1)
+    model = build_model(config, VOCABULARY, VOCABULARY).double()
+    batch = make_grids() if "name" in encoder else make_batch([[4, 5], [6, 7, 8]], [[9], [5, 4]])
+    same = torch.equal(model(batch).logits, model(batch).logits)
+    assert config.has_dropout != same
 
 
 def test_tied_weights_get_memory_once() -> None:

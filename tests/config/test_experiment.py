@@ -269,14 +269,33 @@ def test_guided_attention_needs_a_guidable_alignment() -> None:
         )
 
 
-def test_r_drop_is_not_for_sampled_positions_or_words() -> None:
+def test_r_drop_needs_dropout_and_no_sampling() -> None:
     assert make(training={"r_drop": 1.0}).training.r_drop == 1.0
+    dry = {
+        "embedding": {"dropout": 0.0},
+        "encoder": {"dropout": 0.0},
+        "decoder": {"dropout": 0.0, "output_dropout": 0.0},
+    }
+    assert problem(model=dry, training={"r_drop": 1.0}) == (
+        "training.r_drop: needs dropout in model, for two passes to differ by; set one, or this to "
+        "0"
+    )
+    for group, name in (
+        *(("embedding", "word_dropout"), ("encoder", "recurrent_dropout")),
+        *(("decoder", "output_dropout"), ("decoder", "recurrent_dropout")),
+    ):
+        make(model={**dry, group: {**dry[group], name: 0.1}}, training={"r_drop": 1.0})
+    between_layers = {"dropout": 0.1, "output_dropout": 0.0}
+    assert problem(model={**dry, "decoder": between_layers}, training={"r_drop": 1.0})
+    deep = {**between_layers, "num_layers": 2}
+    make(model={**dry, "decoder": deep}, training={"r_drop": 1.0})
     for alignment in ("hard", "gumbel"):
-        drawn = {"attention": {"alignment": alignment}}
-        assert problem(model=drawn, training={"r_drop": 1.0}) == (
-            f"training.r_drop: two passes over {alignment!r} look at other positions, and should "
-            "not agree; the nearest alignment that works is softmax"
-        )
+        for model in ({}, dry):
+            drawn = {**model, "attention": {"alignment": alignment}}
+            assert problem(model=drawn, training={"r_drop": 1.0}) == (
+                f"training.r_drop: two passes over {alignment!r} look at other positions, and "
+                "should not agree; the nearest alignment that works is softmax"
+            )
     assert problem(training={"r_drop": 1.0, "scheduled_sampling": {}}) == (
         "training.scheduled_sampling: two passes that are fed other words should not agree; set "
         "it to null, or r_drop to 0"
