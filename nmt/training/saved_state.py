@@ -64,12 +64,16 @@ class _Metadata(TypedDict):
 
 
 def save_state(state: TrainingState) -> None:
-    """Write the checkpoint `last`, if this is the first process: what an exact resume needs."""
+    """Write the checkpoint `last` in the first process: what an exact resume needs.
+
+    All processes call it together: each may hold a share of the optimizer's state.
+    """
+    optimizer = optimizer_tensors(state.optimizer)
     if not state.group.is_first:
         return
     tensors: dict[str, dict[str, Tensor]] = {
         "model": state.model.state_dict(),
-        "optimizer": optimizer_tensors(state.optimizer),
+        "optimizer": optimizer,
         "tally": state.running_metrics.tensors(),
     }
     if state.ema is not None:
