@@ -16,7 +16,7 @@ from typing import Literal, Self
 from nmt.toy.entries import Expression, FiniteVerb, Verb
 from nmt.toy.lexicon import DO
 from nmt.toy.morphology import Agreement, Case
-from nmt.toy.phrases import Complement, Nominal, Phrase, Token, token, tokens
+from nmt.toy.phrases import Complement, Nominal, Phrase, Token, english, german, token, tokens
 
 END_MARKS = (".", "!", "?")
 VerbPosition = Literal["first", "second", "last"]
@@ -96,8 +96,7 @@ class Clause:
             start.append(token("not", self, "not"))
         if self.adverb:
             start += tokens(self.adverb.english, self, "adverb")
-        ends = [*self.complements, *filter(None, [self.place, self.content])]
-        return start + rest + [word for end in ends for word in end.english()]
+        return start + rest + english(*self.complements, self.place, self.content)
 
     def german(self, position: VerbPosition) -> list[Token]:
         """The order is that of a question, a main clause or a subordinate clause.
@@ -107,7 +106,7 @@ class Clause:
         """
         agreement = self.subject.agreement
         subject, middle = self.subject.german(Case.NOMINATIVE), self._german_middle()
-        content = self.content.german() if self.content else []
+        content = german(self.content)
         if position == "last":
             return subject + middle + self.verb.german_last(agreement) + content
         finite, end = self.verb.german(agreement)
@@ -128,9 +127,7 @@ class Clause:
             first += tokens(self.adverb.german, self, "adverb")
         if self.is_negated:
             middle.append(token("nicht", self, "not"))
-        if self.place:
-            last += self.place.german()
-        return first + middle + last
+        return first + middle + last + german(self.place)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -146,12 +143,11 @@ class RelativeClause(Phrase):
     moved: Complement | None = None
 
     def english(self) -> list[Token]:
-        return (self.moved.english() if self.moved else []) + self.clause.english()
+        return english(self.moved) + self.clause.english()
 
     def german(self) -> list[Token]:
         comma = token(",", self.pronoun, "noun")
-        moved = self.moved.german() if self.moved else []
-        return [comma, *moved, *self.clause.german("last"), comma]
+        return [comma, *german(self.moved), *self.clause.german("last"), comma]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -206,15 +202,12 @@ class MainClause(Phrase):
     is_question: bool = False
 
     def english(self) -> list[Token]:
-        opening = self.opening.english() if self.opening else []
-        closing = self.closing.english() if self.closing else []
-        return opening + self.clause.english(is_question=self.is_question) + closing
+        clause = self.clause.english(is_question=self.is_question)
+        return english(self.opening) + clause + english(self.closing)
 
     def german(self) -> list[Token]:
-        opening = self.opening.german() if self.opening else []
-        closing = self.closing.german() if self.closing else []
         position: VerbPosition = "first" if self.opening or self.is_question else "second"
-        return opening + self.clause.german(position) + closing
+        return german(self.opening) + self.clause.german(position) + german(self.closing)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

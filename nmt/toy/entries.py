@@ -3,15 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from nmt.toy.morphology import (
-    STRONG,
-    Agreement,
-    Case,
-    Column,
-    Declension,
-    dative_plural,
-    decline,
-)
+from nmt.toy.morphology import ENDINGS, Agreement, Case, Column, Declension, dative_plural, decline
 
 Forms = tuple[str, str, str]
 """Of a verb by `Agreement`; of a noun or a pronoun by `Case`."""
@@ -180,6 +172,17 @@ def adjectives(lines: Iterable[str]) -> tuple[Adjective, ...]:
     return tuple(Adjective(*line.split()) for line in lines)
 
 
+def determiners(lines: Iterable[str]) -> tuple[Determiner, ...]:
+    """Determiners from lines like ``my | mein possessive mixed``.
+
+    German: stem, its endings, and those of an adjective after it; both by their names in `ENDINGS`.
+    """
+    return tuple(
+        Determiner(english, decline(stem, ENDINGS[own]), ENDINGS[of_adjectives])
+        for (english,), (stem, own, of_adjectives) in _split(lines)
+    )
+
+
 def expressions(lines: Iterable[str]) -> tuple[Expression, ...]:
     """Adverbs or conjunctions from lines like ``as soon as | sobald``."""
     return tuple(Expression(tuple(english), tuple(german)) for english, german in _split(lines))
@@ -195,15 +198,3 @@ def _split(lines: Iterable[str]) -> Iterator[tuple[list[str], list[str]]]:
     for line in lines:
         english, german = line.split(" | ")
         yield english.split(), german.split()
-
-
-def determiner(
-    english: str, stem: str, endings: Declension, adjective_endings: Declension
-) -> Determiner:
-    """A determiner with regular endings."""
-    return Determiner(english, decline(stem, endings), adjective_endings)
-
-
-def numeral(english: str, german: str) -> Determiner:
-    """A number above one: it does not change, and an adjective after it has the strong endings."""
-    return Determiner(english, decline(german, (("",) * 4,) * 3), STRONG)

@@ -7,22 +7,9 @@ import tomllib
 from importlib.resources import files
 from typing import Any, Final
 
-from nmt.toy.entries import (
-    Determiner,
-    FiniteVerb,
-    Kind,
-    Pronoun,
-    Slot,
-    adjectives,
-    determiner,
-    expressions,
-    modals,
-    nouns,
-    numeral,
-    prepositions,
-    verbs,
-)
-from nmt.toy.morphology import DEFINITE, MIXED, POSSESSIVE, STRONG, WEAK, Agreement, Case
+from nmt.toy import entries
+from nmt.toy.entries import FiniteVerb, Kind, Pronoun, Slot
+from nmt.toy.morphology import Agreement, Case
 
 _WORDS: Final[dict[str, Any]] = tomllib.loads(
     files("nmt.toy").joinpath("lexicon.toml").read_text(encoding="utf-8")
@@ -40,18 +27,18 @@ PRONOUNS = (*_FIRST_PERSON, *THIRD_PERSON_PRONOUNS)
 SUBJECT_PRONOUNS = (_I, _I, _I, *PRONOUNS)
 """`I` more often: the forms that agree with it would be rare else."""
 
-THE = Determiner("the", DEFINITE, WEAK)
-_MY = determiner("my", "mein", POSSESSIVE, MIXED)
-_OUR = determiner("our", "unser", POSSESSIVE, MIXED)
-DEFINITE_SINGULAR = (THE, determiner("this", "dies", STRONG, WEAK), _MY, _OUR)
-DEFINITE_PLURAL = (THE, determiner("these", "dies", STRONG, WEAK), _MY, _OUR)
-A = determiner("a", "ein", POSSESSIVE, MIXED)
-SINGULAR = (*DEFINITE_SINGULAR, A, A, determiner("every", "jed", STRONG, WEAK))
-PLURAL = (*DEFINITE_PLURAL, numeral("two", "zwei"), numeral("three", "drei"))
+_DETERMINERS = {kind: entries.determiners(lines) for kind, lines in _WORDS["determiners"].items()}
+_DEFINITE_SINGULAR = _DETERMINERS["definite_singular"]
+_DEFINITE_PLURAL = _DETERMINERS["definite_plural"]
+SINGULAR = _DEFINITE_SINGULAR + _DETERMINERS["singular"]
+PLURAL = _DEFINITE_PLURAL + _DETERMINERS["plural"]
+DETERMINERS = ((SINGULAR, _DEFINITE_SINGULAR), (PLURAL, _DEFINITE_PLURAL))
+"""By whether the noun is plural, and whether the phrase must be definite."""
 
-_ADJECTIVES = {kind: adjectives(lines) for kind, lines in _WORDS["adjectives"].items()}
+_ADJECTIVES = {kind: entries.adjectives(lines) for kind, lines in _WORDS["adjectives"].items()}
 _NOUNS = {
-    kind: nouns(lines, are_persons=kind == "people") for kind, lines in _WORDS["nouns"].items()
+    kind: entries.nouns(lines, are_persons=kind == "people")
+    for kind, lines in _WORDS["nouns"].items()
 }
 _OF_LIVING = _ADJECTIVES["any"] + _ADJECTIVES["living"]
 PEOPLE = Kind(_NOUNS["people"], _OF_LIVING, is_animate=True)
@@ -60,28 +47,28 @@ THINGS = Kind(_NOUNS["things"], _ADJECTIVES["any"] + _ADJECTIVES["thing"])
 PLACES = Kind(_NOUNS["places"], _ADJECTIVES["any"] + _ADJECTIVES["place"])
 
 _VERBS: Final[dict[str, list[str]]] = _WORDS["verbs"]
-INTRANSITIVE = verbs(_VERBS["intransitive"])
-TRANSITIVE = verbs(_VERBS["transitive"], Slot(ANIMATE, Case.ACCUSATIVE))
-HANDLING = verbs(_VERBS["handling"], Slot(THINGS, Case.ACCUSATIVE))
-DATIVE = verbs(_VERBS["dative"], Slot(ANIMATE, Case.DATIVE))
-GIVING = verbs(_VERBS["giving"], Slot(ANIMATE, Case.DATIVE), Slot(THINGS, Case.ACCUSATIVE))
-SAYING = verbs(_VERBS["saying"])
+INTRANSITIVE = entries.verbs(_VERBS["intransitive"])
+TRANSITIVE = entries.verbs(_VERBS["transitive"], Slot(ANIMATE, Case.ACCUSATIVE))
+HANDLING = entries.verbs(_VERBS["handling"], Slot(THINGS, Case.ACCUSATIVE))
+DATIVE = entries.verbs(_VERBS["dative"], Slot(ANIMATE, Case.DATIVE))
+GIVING = entries.verbs(_VERBS["giving"], Slot(ANIMATE, Case.DATIVE), Slot(THINGS, Case.ACCUSATIVE))
+SAYING = entries.verbs(_VERBS["saying"])
 PREPOSITIONAL = tuple(
     verb
     for group in _WORDS["verbs_with_preposition"]
-    for preposition in prepositions([group["preposition"]], Case[group["case"]])
-    for verb in verbs(group["verbs"], Slot(ANIMATE, preposition.case, preposition))
+    for preposition in entries.prepositions([group["preposition"]], Case[group["case"]])
+    for verb in entries.verbs(group["verbs"], Slot(ANIMATE, preposition.case, preposition))
 )
-MODALS = modals(_VERBS["modal"])
+MODALS = entries.modals(_VERBS["modal"])
 BE = FiniteVerb(("am", "is", "are"), ("bin", "ist", "sind"))
 _HAVE = ("have", "has", "have")
 HAVE_WITH_HABEN = FiniteVerb(_HAVE, ("habe", "hat", "haben"))
 HAVE_WITH_SEIN = FiniteVerb(_HAVE, BE.german)
 DO = ("do", "does", "do")
 
-PLACE_PREPOSITIONS = prepositions(_WORDS["expressions"]["place_prepositions"], Case.DATIVE)
-ADVERBS = expressions(_WORDS["expressions"]["adverbs"])
-OPENERS = expressions(_WORDS["expressions"]["openers"])
-CONJUNCTIONS = expressions(_WORDS["expressions"]["conjunctions"])
-CONNECTIVES = expressions(_WORDS["expressions"]["connectives"])
-(THAT,) = expressions(["that | dass"])
+PLACE_PREPOSITIONS = entries.prepositions(_WORDS["expressions"]["place_prepositions"], Case.DATIVE)
+ADVERBS = entries.expressions(_WORDS["expressions"]["adverbs"])
+OPENERS = entries.expressions(_WORDS["expressions"]["openers"])
+CONJUNCTIONS = entries.expressions(_WORDS["expressions"]["conjunctions"])
+CONNECTIVES = entries.expressions(_WORDS["expressions"]["connectives"])
+(THAT,) = entries.expressions(["that | dass"])

@@ -1,6 +1,7 @@
 """How the words of the toy language change: tables of German endings and English a or an."""
 
 from enum import IntEnum
+from typing import Final
 
 
 class Case(IntEnum):
@@ -37,16 +38,17 @@ def _table(*rows: str) -> Declension:
     return tuple(tuple(row.replace("-", "").split(" ")) for row in rows)
 
 
-DEFINITE = _table("der die das die", "den die das die", "dem der dem den")
-RELATIVE: Declension = (*DEFINITE[:2], ("dem", "der", "dem", "denen"))
 STRONG = _table("er e es e", "en e es e", "em er em en")
-"""Endings of `dieser`, and of an adjective that no article stands before."""
-POSSESSIVE = _table("- e - e", "en e - e", "em er em en")
-"""Endings of `ein` and `mein`."""
-WEAK = _table("e e e en", "en e e en", "en en en en")
-"""Endings of an adjective after `der`, `dieser` and `jeder`."""
-MIXED = _table("er e es en", "en e es en", "en en en en")
-"""Endings of an adjective after `ein` and `mein`."""
+ENDINGS: Final = {
+    "definite": _table("er ie as ie", "en ie as ie", "em er em en"),  # of `der`
+    "strong": STRONG,  # of `dieser`, and of an adjective that no article stands before
+    "possessive": _table("- e - e", "en e - e", "em er em en"),  # of `ein` and `mein`
+    "weak": _table("e e e en", "en e e en", "en en en en"),  # of an adjective after `der`, `dieser`
+    "mixed": _table("er e es en", "en e es en", "en en en en"),  # after `ein` and `mein`
+    "none": _table("- - - -", "- - - -", "- - - -"),  # of a number above one
+}
+"""Endings of determiners, and of the adjectives after them, by the names in `lexicon.toml`."""
+RELATIVE = _table("der die das die", "den die das die", "dem der dem denen")
 
 CONTRACTIONS = {("in", "dem"): "im", ("bei", "dem"): "beim", ("von", "dem"): "vom"}
 """A preposition and a definite article (never a relative pronoun) that are one word."""

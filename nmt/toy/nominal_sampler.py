@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from nmt.toy import lexicon
-from nmt.toy.entries import Adjective, Determiner, Kind, Noun, Pronoun
+from nmt.toy.entries import Adjective, Kind, Noun, Pronoun
 from nmt.toy.phrases import Complement, Name, Nominal, NounPhrase, Pair, PersonalPronoun, Phrase
 
 T = TypeVar("T")
@@ -106,7 +106,7 @@ class NominalSampler:
         words = min(words, LONGEST_SIMPLE_NOMINAL)
         determiner = None
         if words > 1 and (is_definite or not is_plural or dice.chance(0.75)):
-            determiner = dice.choose(_DETERMINERS[is_plural, is_definite])
+            determiner = dice.choose(lexicon.DETERMINERS[is_plural][is_definite])
         num_adjectives = words - 1 - (determiner is not None)
         return NounPhrase(
             noun, is_plural, determiner, self._adjectives(kind, num_adjectives), modifier
@@ -125,12 +125,3 @@ class NominalSampler:
             if adjective not in chosen:
                 chosen.append(adjective)
         return tuple(chosen)
-
-
-_DETERMINERS: dict[tuple[bool, bool], tuple[Determiner, ...]] = {
-    (False, False): lexicon.SINGULAR,
-    (False, True): lexicon.DEFINITE_SINGULAR,
-    (True, False): lexicon.PLURAL,
-    (True, True): lexicon.DEFINITE_PLURAL,
-}
-"""By whether the noun is plural, and whether the phrase must be definite."""

@@ -60,6 +60,16 @@ class Phrase(ABC):
         """The German words."""
 
 
+def english(*phrases: Phrase | None) -> list[Token]:
+    """The English words of the phrases that are there."""
+    return [word for phrase in phrases if phrase is not None for word in phrase.english()]
+
+
+def german(*phrases: Phrase | None) -> list[Token]:
+    """The German words of the phrases that are there."""
+    return [word for phrase in phrases if phrase is not None for word in phrase.german()]
+
+
 class Nominal(ABC):
     """What can be subject or object."""
 
@@ -136,29 +146,25 @@ class NounPhrase(_NounOrItsPronoun):
     modifier: Phrase | None = None
 
     def english(self, case: Case) -> list[Token]:
-        words = [
-            token(adjective.english, self, f"adjective {i}")
-            for i, adjective in enumerate(self.adjectives)
-        ]
-        words.append(token(self.noun.english[self.is_plural], self, "noun"))
-        if self.determiner is not None:
-            article = self.determiner.english
-            if article == "a":
-                article = indefinite_article(words[0].form)
-            words.insert(0, token(article, self, "determiner"))
-        return words + self.modifier.english() if self.modifier else words
+        adjectives = [adjective.english for adjective in self.adjectives]
+        noun = self.noun.english[self.is_plural]
+        article = self.determiner.english if self.determiner else None
+        if article == "a":
+            article = indefinite_article([*adjectives, noun][0])
+        return self._tokens(article, adjectives, noun) + english(self.modifier)
 
     def german(self, case: Case) -> list[Token]:
-        words = []
-        endings = STRONG
-        if self.determiner is not None:
-            words.append(token(self.determiner.german[case][self.column], self, "determiner"))
-            endings = self.determiner.adjective_endings
-        for i, adjective in enumerate(self.adjectives):
-            form = adjective.stem + endings[case][self.column]
-            words.append(token(form, self, f"adjective {i}"))
-        words.append(token(self.noun.german[self.is_plural][case], self, "noun"))
-        return words + self.modifier.german() if self.modifier else words
+        column, determiner = self.column, self.determiner
+        article = determiner.german[case][column] if determiner else None
+        endings = determiner.adjective_endings if determiner else STRONG
+        adjectives = [adjective.stem + endings[case][column] for adjective in self.adjectives]
+        noun = self.noun.german[self.is_plural][case]
+        return self._tokens(article, adjectives, noun) + german(self.modifier)
+
+    def _tokens(self, article: str | None, adjectives: list[str], noun: str) -> list[Token]:
+        first = [] if article is None else [token(article, self, "determiner")]
+        middle = [token(form, self, f"adjective {i}") for i, form in enumerate(adjectives)]
+        return [*first, *middle, token(noun, self, "noun")]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -30,15 +30,10 @@ VerbClasses = tuple[tuple[Verb, ...], ...]
 
 _LONGEST_CLAUSE = 20
 
-_VERBS_OF_ANIMALS: VerbClasses = (
-    lexicon.INTRANSITIVE,
-    lexicon.TRANSITIVE,
-    lexicon.DATIVE,
-    lexicon.PREPOSITIONAL,
-)
+_VERBS_WITH_ANIMATE_OBJECT = (lexicon.TRANSITIVE, lexicon.DATIVE, lexicon.PREPOSITIONAL)
+_VERBS_OF_ANIMALS: VerbClasses = (lexicon.INTRANSITIVE, *_VERBS_WITH_ANIMATE_OBJECT)
 _VERBS_OF_PEOPLE: VerbClasses = (*_VERBS_OF_ANIMALS, lexicon.HANDLING, lexicon.GIVING)
-_VERBS_WITH_ANIMATE_OBJECT: VerbClasses = _VERBS_OF_ANIMALS[1:]
-_VERBS_WITH_THING: VerbClasses = (lexicon.HANDLING, lexicon.HANDLING, lexicon.GIVING)
+_VERBS_WITH_THING = (lexicon.HANDLING, lexicon.HANDLING, lexicon.GIVING)
 
 
 class Sampler:
