@@ -35,15 +35,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from nmt.cli.arguments import (
-    RunArguments,
-    alignment_units,
-    load_run,
-    load_translator,
-    option,
-    output_path,
-    path,
-)
+from nmt.cli.arguments import RunArguments, alignment_units, option, output_path, path
 from nmt.cli.gold_alignments import GoldAlignments
 from nmt.cli.inputs import PairArguments
 from nmt.cli.outputs import check_files, open_binary_output, open_folder, open_output
@@ -96,7 +88,7 @@ class Arguments(PairArguments, RunArguments):
 def run(arguments: Arguments) -> int:
     """Write a line for each pair; draw it and measure it where asked to."""
     _check(arguments)
-    run = load_run(arguments)
+    run = arguments.open_run()
     reverse = _open_reverse(run, arguments) if arguments.reverse else None
     outputs = {"-o": arguments.output, "--plot": arguments.plot}
     read = [arguments.source, arguments.target, arguments.gold]
@@ -166,7 +158,7 @@ def _check(arguments: Arguments) -> None:
 
 def _load(run: "Run", arguments: Arguments) -> "Translator":
     units = arguments.alignment_units
-    return load_translator(run, arguments, searches=False, alignment_units=units)
+    return arguments.load_translator(run, searches=False, alignment_units=units)
 
 
 def _of_reverse(arguments: Arguments) -> Arguments:
@@ -177,7 +169,7 @@ def _of_reverse(arguments: Arguments) -> Arguments:
 
 def _open_reverse(run: "Run", arguments: Arguments) -> "Run":
     """Open the run of the other direction; refuse grids, which no run writes."""
-    reverse = load_run(_of_reverse(arguments))
+    reverse = _of_reverse(arguments).open_run()
     for one in (run, reverse):
         if one.config.reads_grids:
             raise UserError(

@@ -151,6 +151,37 @@ class TrainedRun(CommandArguments):
     run: str = positional("RUN", "the folder of a trained run")
     checkpoint: str = option("NAME", "best, last or step-N (default: best)", default="best")
 
+    def list_overrides(self) -> "list[Override]":
+        """Return the options of the configuration that these arguments set, those of --set last."""
+        from nmt.config.layers import Override
+
+        overrides = []
+        for declared in fields(self):
+            key, given = declared.metadata.get("key"), getattr(self, declared.name)
+            if not key or given is None or given is False:
+                continue
+            argument = flag_of(declared) if given is True else f"{flag_of(declared)} {given}"
+            if given is True:
+                given = "{}"
+            elif key == "decoding.length_penalty":
+                given = penalty_option(given, "alpha")
+            overrides.append(Override(f"{key}={given}", argument))
+        options: Sequence[str] = getattr(self, "options", ())
+        overrides += [Override(f"decoding.{given}", f"--set {given}") for given in options]
+        return overrides
+
+    def open_run(self) -> "Run":
+        """Open the run with the arguments laid over its configuration; load no model."""
+        from nmt.runs.run import Run
+
+        overrides = self.list_overrides()
+        run = Run.open(self.run, overrides)
+        if overrides:
+            from nmt.cli.config_checks import refuse_ineffective
+
+            refuse_ineffective(run.config, overrides)
+        return run
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunArguments(TrainedRun):
@@ -191,6 +222,33 @@ class RunArguments(TrainedRun):
                 "(--ensemble RUN), or leave it out"
             )
 
+    def load_translator(
+        self, run: "Run", *, searches: bool = True, alignment_units: AlignmentUnits = "auto"
+    ) -> "Translator":
+        """Load the trained model. This takes seconds: do it after all checks.
+
+        Args:
+            run: with the arguments laid over its configuration.
+            searches: whether to load what only a search needs.
+            alignment_units: what alignments link.
+        """
+        from nmt.inference.translator import Translator
+        from nmt.system.process import FOR_SEARCH, keep_freed_memory, limit_kernel_caches
+
+        keep_freed_memory()
+        limit_kernel_caches(FOR_SEARCH)
+        if not searches:
+            run = run.with_decoding(run.config.decoding.model_copy(update={"shortlist": None}))
+        return Translator.from_run(
+            run,
+            checkpoint=self.checkpoint,
+            device=self.device or "auto",
+            precision=self.precision,
+            ensemble=self.ensemble,
+            average=self.average,
+            alignment_units=alignment_units,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class TunableSearch(CommandArguments):
@@ -222,75 +280,9 @@ class SearchArguments(TunableSearch):
     length_penalty: str | None = length_penalty()
 
 
-def list_overrides(arguments: TrainedRun) -> "list[Override]":
-    """Return the options of the configuration that arguments set, those of --set last."""
-    from nmt.config.layers import Override
-
-    overrides = []
-    for declared in fields(arguments):
-        key, given = declared.metadata.get("key"), getattr(arguments, declared.name)
-        if not key or given is None or given is False:
-            continue
-        name = flag_of(declared)
-        if given is True:
-            overrides.append(Override(f"{key}={{}}", name))
-        else:
-            value = penalty_option(given, "alpha") if key == "decoding.length_penalty" else given
-            overrides.append(Override(f"{key}={value}", f"{name} {given}"))
-    options: Sequence[str] = getattr(arguments, "options", ())
-    overrides += [Override(f"decoding.{given}", f"--set {given}") for given in options]
-    return overrides
-
-
 def penalty_option(given: str, number: str) -> str:
     """Return a penalty in YAML: what is given, or for a number `gnmt` with that `number`."""
     try:
         return f"{{name: gnmt, {number}: {float(given)}}}"
     except ValueError:
         return given
-
-
-def load_run(arguments: TrainedRun) -> "Run":
-    """Open a run with the arguments laid over its configuration; load no model."""
-    from nmt.runs.run import Run
-
-    overrides = list_overrides(arguments)
-    run = Run.open(arguments.run, overrides)
-    if overrides:
-        from nmt.cli.config_checks import refuse_ineffective
-
-        refuse_ineffective(run.config, overrides)
-    return run
-
-
-def load_translator(
-    run: "Run",
-    arguments: RunArguments,
-    *,
-    searches: bool = True,
-    alignment_units: AlignmentUnits = "auto",
-) -> "Translator":
-    """Load the trained model. This takes seconds: do it after all checks.
-
-    Args:
-        run: with the arguments laid over its configuration.
-        arguments: of the command.
-        searches: whether to load what only a search needs.
-        alignment_units: what alignments link.
-    """
-    from nmt.inference.translator import Translator
-    from nmt.system.process import FOR_SEARCH, keep_freed_memory, limit_kernel_caches
-
-    keep_freed_memory()
-    limit_kernel_caches(FOR_SEARCH)
-    if not searches:
-        run = run.with_decoding(run.config.decoding.model_copy(update={"shortlist": None}))
-    return Translator.from_run(
-        run,
-        checkpoint=arguments.checkpoint,
-        device=arguments.device or "auto",
-        precision=arguments.precision,
-        ensemble=arguments.ensemble,
-        average=arguments.average,
-        alignment_units=alignment_units,
-    )

@@ -18,14 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.cli.arguments import (
-    SearchArguments,
-    load_run,
-    load_translator,
-    option,
-    output_path,
-    path,
-)
+from nmt.cli.arguments import SearchArguments, option, output_path, path
 from nmt.cli.held_out import METRIC_HELP, HeldOutArguments, named_metrics, source_option
 from nmt.cli.outputs import check_files, open_output
 from nmt.core.console import print_notice
@@ -56,7 +49,7 @@ def run(arguments: Arguments) -> int:
     from nmt.inference.inputs import LineWarnings
     from nmt.runs.checkpoint import update_of
 
-    run = load_run(arguments)
+    run = arguments.open_run()
     metrics = _metrics(arguments.metrics, run.config)
     corpus = arguments.find_corpus(run.config, "test")
     outputs = {"-o": arguments.output, "--json": arguments.json}
@@ -64,7 +57,7 @@ def run(arguments: Arguments) -> int:
     check_files(outputs, read, run, arguments.ensemble)
     config, files = run.config, build_corpus(corpus)
     sources, references = arguments.read_corpus(corpus)
-    translator = load_translator(run, arguments)
+    translator = arguments.load_translator(run)
     normalizer = translator.target_tokenizer.normalizer
     for name, lines in zip([str(files), *arguments.reference[1:]], references, strict=True):
         warn_about_normalization(name, lines, normalizer, metrics)

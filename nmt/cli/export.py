@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from nmt.cli.arguments import SearchArguments, TrainedRun, load_run, option, path, set_options
+from nmt.cli.arguments import SearchArguments, TrainedRun, option, path, set_options
 from nmt.cli.outputs import check_files, is_stream, lock_output, open_binary_output
 from nmt.core.errors import UserError
 
@@ -57,7 +57,7 @@ class Arguments(SearchArguments, TrainedRun):
 def run(arguments: Arguments) -> int:
     """Check all that can be checked, then write the file."""
     _require_packages()
-    opened, output = load_run(arguments), arguments.output
+    opened, output = arguments.open_run(), arguments.output
     check_files({"-o": output}, [], opened)
     if not is_stream(output):
         with lock_output(output):

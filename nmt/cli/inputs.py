@@ -165,19 +165,17 @@ def stdin_is_typed(names: Sequence[str]) -> bool:
 def translate_lines(
     translate: "Callable[..., Iterator[list[tuple[S, Translation]]]]",
     lines: Iterator[T],
-    *,
-    is_typed: bool,
-    line_buffered: bool = False,
+    arguments: "Arguments",
 ) -> "Iterator[list[tuple[S, Translation]]]":
     """Yield lines with their translations by windows; a line at a time from a terminal.
 
     Args:
         translate: `translate_windows` of a translator, with the warnings of the stream.
         lines: what it takes.
-        is_typed: they come from a terminal.
-        line_buffered: a program waits for the answer to each line before it writes the next.
+        arguments: say where the lines come from, and who waits for the translation of each.
     """
-    if not is_typed and not line_buffered:
+    is_typed = stdin_is_typed(arguments.input)
+    if not is_typed and not arguments.line_buffered:
         yield from translate(lines)
         return
     # Nothing is read ahead where somebody waits for the answer.

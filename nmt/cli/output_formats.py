@@ -33,91 +33,6 @@ class Format:
         return self.n_best and not self.json
 
 
-def format_translation(
-    number: int,
-    source: "Source",
-    translation: "Translation",
-    how: Format,
-    pieces: "Callable[[Sequence[int]], list[str]]",
-) -> str:
-    """Return what is written for one line of the input, line ends included.
-
-    Args:
-        number: of the line, from 0.
-        source: the line.
-        translation: what became of it.
-        how: what is written.
-        pieces: shows the tokens of the target.
-    """
-    if how.json:
-        return _format_json(number, source, translation, pieces)
-    hypotheses = list(zip(translation.texts, translation.hypotheses, strict=True))
-    if not how.n_best:
-        text, best = hypotheses[0]
-        if how.with_scores:
-            return f"{best.score:.6f}\t{best.log_probability:.6f}\t{text}\n"
-        return f"{text}\n"
-    rows = []
-    for text, hypothesis in hypotheses:
-        fields = [str(number), text, f"{hypothesis.score:.6f}"]
-        if how.with_scores:
-            fields.append(f"{hypothesis.log_probability:.6f}")
-        rows.append(" ||| ".join(fields) + "\n")
-    return "".join(rows)
-
-
-def _format_json(
-    number: int,
-    source: "Source",
-    translation: "Translation",
-    pieces: "Callable[[Sequence[int]], list[str]]",
-) -> str:
-    from nmt.word_alignment.pharaoh import format_pharaoh
-
-    hypotheses: list[dict[str, object]] = [
-        {
-            "translation": text,
-            "score": round(hypothesis.score, 6),
-            "log_probability": round(hypothesis.log_probability, 6),
-            "tokens": pieces(hypothesis.tokens),
-        }
-        for text, hypothesis in zip(translation.texts, translation.hypotheses, strict=True)
-    ]
-    of_tokens = translation.token_log_probabilities
-    if of_tokens is not None:
-        for hypothesis, numbers in zip(hypotheses, of_tokens, strict=True):
-            hypothesis["token_log_probabilities"] = [round(number, 6) for number in numbers]
-    fields: dict[str, object] = {
-        "line": number + 1,
-        "source": source if isinstance(source, str) else source.name,
-        **hypotheses[0],
-        "hypotheses": hypotheses,
-    }
-    if translation.alignment is not None:
-        fields["alignment"] = {
-            "source": translation.alignment.source_words,
-            "target": translation.alignment.target_words,
-            "units": translation.alignment.units,
-            "pairs": format_pharaoh(translation.alignment.links),
-            "weights": translation.alignment.weights.round(6).tolist(),
-        }
-    return json.dumps(fields, ensure_ascii=False) + "\n"
-
-
-def format_attention(translation: "Translation") -> str:
-    """Return the attention as a table that fits the terminal; it must have been asked for."""
-    from nmt.visualization.attention_table import attention_table
-
-    alignment = translation.alignment
-    assert alignment is not None
-    return attention_table(
-        alignment.weights,
-        alignment.source_words,
-        alignment.target_words,
-        width=shutil.get_terminal_size().columns,
-    )
-
-
 @dataclass
 class TranslationWriter:
     """Writes translations, and what else is asked for of them, in the order of the input.
@@ -143,12 +58,10 @@ class TranslationWriter:
         from nmt.word_alignment.pharaoh import format_pharaoh
 
         for source, translation in window:
-            self.output.write(
-                format_translation(self.num_lines, source, translation, self.format, self.pieces)
-            )
+            self.output.write(self._format(source, translation))
             if self.shows_attention and translation.text:
                 self.output.flush()  # so that a terminal shows them together
-                print_notice(format_attention(translation))
+                print_notice(_format_attention(translation))
             if self.alignments is not None:
                 assert translation.alignment is not None, "it was asked for"
                 self.alignments.write(f"{format_pharaoh(translation.alignment.links)}\n")
@@ -156,3 +69,68 @@ class TranslationWriter:
         self.output.flush()
         if self.alignments is not None:
             self.alignments.flush()
+
+    def _format(self, source: "Source", translation: "Translation") -> str:
+        """Return what is written for the next line of the input, line ends included."""
+        if self.format.json:
+            return json.dumps(self._fields(source, translation), ensure_ascii=False) + "\n"
+        hypotheses = list(zip(translation.texts, translation.hypotheses, strict=True))
+        if not self.format.n_best:
+            text, best = hypotheses[0]
+            if self.format.with_scores:
+                return f"{best.score:.6f}\t{best.log_probability:.6f}\t{text}\n"
+            return f"{text}\n"
+        rows = []
+        for text, hypothesis in hypotheses:
+            fields = [str(self.num_lines), text, f"{hypothesis.score:.6f}"]
+            if self.format.with_scores:
+                fields.append(f"{hypothesis.log_probability:.6f}")
+            rows.append(" ||| ".join(fields) + "\n")
+        return "".join(rows)
+
+    def _fields(self, source: "Source", translation: "Translation") -> dict[str, object]:
+        """Return the object that is written for the next line of the input."""
+        from nmt.word_alignment.pharaoh import format_pharaoh
+
+        hypotheses: list[dict[str, object]] = [
+            {
+                "translation": text,
+                "score": round(hypothesis.score, 6),
+                "log_probability": round(hypothesis.log_probability, 6),
+                "tokens": self.pieces(hypothesis.tokens),
+            }
+            for text, hypothesis in zip(translation.texts, translation.hypotheses, strict=True)
+        ]
+        of_tokens = translation.token_log_probabilities
+        if of_tokens is not None:
+            for hypothesis, numbers in zip(hypotheses, of_tokens, strict=True):
+                hypothesis["token_log_probabilities"] = [round(number, 6) for number in numbers]
+        fields: dict[str, object] = {
+            "line": self.num_lines + 1,
+            "source": source if isinstance(source, str) else source.name,
+            **hypotheses[0],
+            "hypotheses": hypotheses,
+        }
+        if translation.alignment is not None:
+            fields["alignment"] = {
+                "source": translation.alignment.source_words,
+                "target": translation.alignment.target_words,
+                "units": translation.alignment.units,
+                "pairs": format_pharaoh(translation.alignment.links),
+                "weights": translation.alignment.weights.round(6).tolist(),
+            }
+        return fields
+
+
+def _format_attention(translation: "Translation") -> str:
+    """Return the attention as a table that fits the terminal; it must have been asked for."""
+    from nmt.visualization.attention_table import attention_table
+
+    alignment = translation.alignment
+    assert alignment is not None
+    return attention_table(
+        alignment.weights,
+        alignment.source_words,
+        alignment.target_words,
+        width=shutil.get_terminal_size().columns,
+    )

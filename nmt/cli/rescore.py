@@ -22,17 +22,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nmt.cli.arguments import (
-    DEFAULT,
-    RunArguments,
-    length_penalty,
-    list_overrides,
-    load_run,
-    load_translator,
-    output_path,
-    path,
-    set_options,
-)
+from nmt.cli.arguments import DEFAULT, RunArguments, length_penalty, output_path, path, set_options
 from nmt.cli.inputs import line_limit, read_input
 from nmt.cli.outputs import check_files, open_output
 from nmt.core.errors import ConfigError, DataError
@@ -84,11 +74,11 @@ def run(arguments: Arguments) -> int:
     """Score all translations as they come, and write those of a line when it is complete."""
     from nmt.inference.forced_decoding import score_without_coverage
 
-    run = load_run(arguments)
+    run = arguments.open_run()
     _check(run.config, arguments)
     read = [arguments.source, arguments.n_best]
     check_files({"-o": arguments.output}, read, run, arguments.ensemble)
-    translator = load_translator(run, arguments, searches=False)
+    translator = arguments.load_translator(run, searches=False)
     scoring = translator.runner.search.scoring
     scored = _score(_read_pairs(run.config, arguments), translator)
     with open_output(arguments.output) as output:
@@ -119,7 +109,7 @@ def _score(
 
 def _check(config: "Config", arguments: Arguments) -> None:
     """Refuse options that do not affect a score before the model is loaded."""
-    for override in list_overrides(arguments):
+    for override in arguments.list_overrides():
         _, group, option = override.key.partition("decoding.")
         key = option.partition(".")[0]
         if group and key not in _OF_SCORES:

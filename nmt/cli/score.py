@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.cli.arguments import RunArguments, flag, load_run, load_translator, output_path
+from nmt.cli.arguments import RunArguments, flag, output_path
 from nmt.cli.inputs import PairArguments
 from nmt.cli.outputs import check_files, open_output
 
@@ -39,11 +39,11 @@ def run(arguments: Arguments) -> int:
     """Write a log-probability for each pair, and a summary on stderr."""
     from nmt.inference.inputs import LineWarnings
 
-    run = load_run(arguments)
+    run = arguments.open_run()
     read = [arguments.source, arguments.target]
     check_files({"-o": arguments.output}, read, run, arguments.ensemble)
     pairs = arguments.read(run.config)
-    translator = load_translator(run, arguments, searches=False)
+    translator = arguments.load_translator(run, searches=False)
     warnings = LineWarnings()
     num_sentences = num_tokens = 0
     total = 0.0

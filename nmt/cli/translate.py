@@ -52,9 +52,6 @@ from nmt.cli.arguments import (
     SearchArguments,
     alignment_units,
     flag,
-    list_overrides,
-    load_run,
-    load_translator,
     option,
     output_path,
     path,
@@ -173,7 +170,7 @@ def run(arguments: Arguments) -> int:
         from nmt.cli.translate_exported import translate_exported
 
         return translate_exported(arguments)
-    opened = load_run(arguments)
+    opened = arguments.open_run()
     _check(opened.config, arguments)
     if is_first():
         _translate(opened, arguments)
@@ -246,12 +243,7 @@ def _translate_windows(
         warnings=LineWarnings(first_number, names_unknown=True),
         report=report,
     )
-    return translate_lines(
-        translate,
-        lines,
-        is_typed=stdin_is_typed(arguments.input),
-        line_buffered=arguments.line_buffered,
-    )
+    return translate_lines(translate, lines, arguments)
 
 
 def _check(config: "Config", arguments: Arguments) -> None:
@@ -272,7 +264,7 @@ def _check(config: "Config", arguments: Arguments) -> None:
     if arguments.json and arguments.scores:
         raise UserError("--scores: has no effect with --json, which has all scores; leave it out")
     if arguments.options and arguments.n_best is None and not arguments.json:
-        for override in list_overrides(arguments):
+        for override in arguments.list_overrides():
             if override.key == "decoding.n_best" and not config.decoding.draws_samples:
                 raise UserError(f"{override.argument}: has no effect here; give --n-best N")
     if is_distributed() and arguments.workers > 1:
@@ -282,7 +274,7 @@ def _check(config: "Config", arguments: Arguments) -> None:
 def _load(run: "Run", arguments: Arguments) -> "Translator":
     """Load the model, which must have attention where that is asked for."""
     units = arguments.alignment_units or "auto"
-    translator = load_translator(run, arguments, alignment_units=units)
+    translator = arguments.load_translator(run, alignment_units=units)
     if arguments.alignments is not None or arguments.attention:
         translator.require_attention()
     return translator

@@ -10,7 +10,6 @@ from nmt.cli.inputs import (
     progress_bar,
     read_text,
     require_line_buffering,
-    stdin_is_typed,
     translate_lines,
 )
 from nmt.cli.output_formats import TranslationWriter
@@ -63,16 +62,9 @@ def translate_exported(arguments: "Arguments") -> int:
         progress_bar(arguments.input, 0, is_shown=arguments.shows_progress) as progress,
     ):
         writer = TranslationWriter(output, arguments.format, translator.target_tokenizer.pieces)
-        for window in translate_lines(
-            partial(
-                translator.translate_windows,
-                warnings=LineWarnings(names_unknown=True),
-                report=progress.update,
-            ),
-            lines,
-            is_typed=stdin_is_typed(arguments.input),
-            line_buffered=arguments.line_buffered,
-        ):
+        warnings = LineWarnings(names_unknown=True)
+        translate = partial(translator.translate_windows, warnings=warnings, report=progress.update)
+        for window in translate_lines(translate, lines, arguments):
             writer.write(window)
     return 0
 

@@ -25,14 +25,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
-from nmt.cli.arguments import (
-    TunableSearch,
-    flag,
-    load_run,
-    load_translator,
-    option,
-    penalty_option,
-)
+from nmt.cli.arguments import TunableSearch, flag, option, penalty_option
 from nmt.cli.held_out import METRIC_HELP, HeldOutArguments, named_metrics, source_option
 from nmt.core.console import print_notice
 from nmt.core.errors import ConfigError, UserError
@@ -75,7 +68,7 @@ def run(arguments: Arguments) -> int:
     for changed in arguments.options:
         if (key := changed.partition("=")[0].partition(".")[0]) in _LISTS:
             raise UserError(f"--set {changed}: here {_LISTS[key]} says which are tried")
-    run = load_run(arguments)
+    run = arguments.open_run()
     with nullcontext() if arguments.dry_run else run.folder.held():
         return _tune(run, arguments)
 
@@ -97,7 +90,7 @@ def _tune(run: "Run", arguments: Arguments) -> int:
     _require_choice(decoding)
     corpus = arguments.find_corpus(run.config, "valid")
     sources, references = arguments.read_corpus(corpus)
-    translator = load_translator(run, arguments)
+    translator = arguments.load_translator(run)
     width = max(30, 2 + max(len(_describe(plugin)) for pair in tried for plugin in pair))
     print("".join(f"{head:<{width}}" for head in _HEADS) + metric.describe())
     values, texts = [], []

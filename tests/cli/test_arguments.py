@@ -2,7 +2,7 @@ import argparse
 
 import pytest
 
-from nmt.cli.arguments import add_arguments, list_overrides
+from nmt.cli.arguments import add_arguments
 from nmt.cli.evaluate import Arguments
 
 
@@ -10,7 +10,7 @@ def overrides(*words: str) -> dict[str, str]:
     parser = argparse.ArgumentParser()
     add_arguments(parser, Arguments)
     arguments = Arguments(**vars(parser.parse_args(["runs/x", *words])))
-    return {it.key: it.text.partition("=")[2] for it in list_overrides(arguments)}
+    return {it.key: it.text.partition("=")[2] for it in arguments.list_overrides()}
 
 
 def test_what_is_not_given_is_left_to_the_run() -> None:

@@ -1,11 +1,12 @@
 """What is written of a translation, in each format."""
 
 import json
+from io import StringIO
 
 import numpy as np
 import pytest
 
-from nmt.cli.output_formats import Format, format_translation
+from nmt.cli.output_formats import Format, TranslationWriter
 from nmt.inference.forced_decoding import SentenceAlignment
 from nmt.inference.translator import Translation
 from nmt.search.hypothesis import Hypothesis
@@ -24,9 +25,11 @@ TRANSLATION = Translation(
 
 
 def written(how: Format) -> str:
-    return format_translation(
-        4, "one two", TRANSLATION, how, lambda ids: [f"t{token}" for token in ids]
-    )
+    output = StringIO()
+    writer = TranslationWriter(output, how, lambda ids: [f"t{token}" for token in ids], num_lines=4)
+    writer.write([("one two", TRANSLATION)])
+    assert writer.num_lines == 5
+    return output.getvalue()
 
 
 @pytest.mark.parametrize(
