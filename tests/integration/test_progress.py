@@ -26,12 +26,12 @@ def _show_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def steps(*words: object) -> list[str]:
-    """What the bar has counted."""
+    """What the bar has said: `done/total`."""
     with contextlib.redirect_stderr(Terminal()) as screen:
         assert main([str(word) for word in words]) == 0, screen.getvalue()
     told = screen.getvalue()
-    assert re.search(r"\[\d\d:\d\d, +[\d.]+ lines/s\]", told), told
-    found = re.findall(r"(\d+) lines \[", told)
+    assert re.search(r"\[\d\d:\d\d<\d\d:\d\d, +[\d.]+ lines/s\]", told), told
+    found = re.findall(r"(\d+/\d+) \[", told)
     return [step for step, before in zip(found, [None, *found], strict=False) if step != before]
 
 
@@ -39,7 +39,7 @@ def test_it_moves_with_each_batch(in_copy: Path) -> None:
     Path("input.en").write_text("one .\n\ntwo three .\nfour .\n\n")
     words = ("input.en", "-o", "out", "--batch-tokens", 3)
     # Lines without text count when all else is done.
-    assert steps("translate", "runs/tiny", *words) == ["0", "1", "2", "3", "5"]
+    assert steps("translate", "runs/tiny", *words) == ["0/5", "1/5", "2/5", "3/5", "5/5"]
 
 
 def test_what_was_done_before_counts(in_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,4 +50,4 @@ def test_what_was_done_before_counts(in_copy: Path, monkeypatch: pytest.MonkeyPa
         patch.setattr("nmt.cli.translate.TranslationWriter", lambda *given, **options: None)
         assert main(list(words)) == 1
     Path("out.partial").write_text("eins .\n" * 3)
-    assert steps(*words, "--resume") == ["2", "4", "5"]
+    assert steps(*words, "--resume") == ["2/5", "4/5", "5/5"]
