@@ -10,7 +10,6 @@ from nmt.config.experiment import Config
 from nmt.config.registry import METRICS
 from nmt.config.training import MetricConfig
 from nmt.core.errors import ConfigError
-from nmt.data.formats.corpus import read_pairs
 from nmt.evaluation.bleu_tokenizers import choose_tokenizer
 from nmt.evaluation.metric import Metric, to_nfc
 from nmt.text.normalization import Normalizer
@@ -48,7 +47,7 @@ def find_bleu_tokenizer(config: Config) -> str:
     is_open = any(metric.options.get("tokenize") == "auto" for metric in validation.metrics)
     if not is_open or config.data.valid is None:
         return validation.bleu_tokenizer
-    return choose_tokenizer(target for _, target in read_pairs(build_corpus(config.data.valid)))
+    return choose_tokenizer(target for _, target in build_corpus(config.data.valid).read_pairs())
 
 
 def warn_about_normalization(

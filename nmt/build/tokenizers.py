@@ -14,7 +14,6 @@ from nmt.config.experiment import Config, TokenizerConfig
 from nmt.config.model import GridEncoderConfig
 from nmt.config.registry import TOKENIZERS
 from nmt.core.errors import ConfigError, RunError
-from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.grids import GridReader
 from nmt.runs.run import Run, RunDirectory
 from nmt.text.normalization import Normalizer
@@ -118,5 +117,5 @@ def load_given_tokenizer(options: TokenizerConfig, path: str) -> Tokenizer:
 def _read_sides(corpora: list[CorpusConfig], sides: tuple[int, ...]) -> Iterator[str]:
     """Yield the sentences of these sides of all corpora."""
     for corpus in corpora:
-        for pair in read_pairs(build_corpus(corpus)):
+        for pair in build_corpus(corpus).read_pairs():
             yield from (pair[side] for side in sides)

@@ -96,10 +96,9 @@ def _report_corpora(config: "Config") -> None:
 
 def _describe_corpus(corpus: "CorpusConfig") -> str:
     from nmt.build.data import build_corpus
-    from nmt.data.formats.corpus import read_pairs
 
     num_pairs = num_source = num_target = 0
-    for source, target in read_pairs(build_corpus(corpus)):
+    for source, target in build_corpus(corpus).read_pairs():
         num_pairs += 1
         num_source += _num_words(source)
         num_target += _num_words(target)
@@ -113,10 +112,9 @@ def _num_words(item: "Source") -> int:
 
 def _report_tokenizers(config: "Config", tokenizers: "Tokenizers") -> None:
     from nmt.build.data import build_corpus
-    from nmt.data.formats.corpus import read_pairs
 
     corpus = config.data.valid or config.data.train[0]
-    pairs = list(islice(read_pairs(build_corpus(corpus)), _NUM_LINES))
+    pairs = list(islice(build_corpus(corpus).read_pairs(), _NUM_LINES))
     shared = " (shared)" if tokenizers.source is tokenizers.target else ""
     sides = [("source", tokenizers.source), ("target", tokenizers.target)]
     for side, (name, reader) in enumerate(sides):

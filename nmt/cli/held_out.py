@@ -78,9 +78,8 @@ class HeldOutArguments(RunArguments):
             DataError: a file cannot be read, or has other lines than there are sources.
         """
         from nmt.build.data import build_corpus
-        from nmt.data.formats.corpus import read_pairs
 
-        pairs = read_pairs(build_corpus(corpus, self.max_line_bytes))
+        pairs = build_corpus(corpus, self.max_line_bytes).read_pairs()
         sources, references = map(list, zip(*pairs, strict=True))
         sets = [references]
         for name in self.reference[1:]:

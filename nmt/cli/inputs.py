@@ -60,10 +60,9 @@ class PairArguments(CommandArguments):
             DataError: while reading, what `read_pairs` raises.
         """
         from nmt.build.data import build_corpus
-        from nmt.data.formats.corpus import read_pairs
 
         corpus = given_corpus(config, self.source, self.target)
-        return read_pairs(build_corpus(corpus, self.max_line_bytes))
+        return build_corpus(corpus, self.max_line_bytes).read_pairs()
 
 
 def given_corpus(config: "Config", source: str | Path, target: str | Path) -> "CorpusConfig":

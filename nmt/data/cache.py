@@ -25,7 +25,7 @@ from nmt.core.errors import DataError, os_advice
 from nmt.data.duplicates import hash_corpus
 from nmt.data.encoded_corpus import FILES, EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import FilterReport, Filters
-from nmt.data.formats.corpus import Corpus, read_pairs
+from nmt.data.formats.corpus import Corpus
 from nmt.data.formats.lines import open_binary, require_regular
 from nmt.data.guided_alignment import read_links
 from nmt.data.ragged import RaggedArray, blocks
@@ -158,7 +158,7 @@ class _Content(Generic[Item]):
     def _write_files(self, folder: Path, num_processes: int) -> FilterReport:
         files, readers = self.files, (self.source_reader, self.target_reader)
         return write_encoded(
-            read_pairs(files),
+            files.read_pairs(),
             *readers,
             self.filters,
             folder,

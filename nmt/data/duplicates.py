@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.filters import SeenHashes, hash_pairs
-from nmt.data.formats.corpus import Corpus, is_blank, read_pairs
+from nmt.data.formats.corpus import Corpus, is_blank
 
 _BLOCK: Final = 4096  # pairs in memory at a time
 
@@ -55,7 +55,7 @@ def hash_corpus(corpus: Corpus[Any]) -> Iterator[NDArray[np.uint64]]:
     """Return the hashes of the pairs of a corpus, in blocks; blank pairs are left out."""
     pairs = (
         (source, target)
-        for source, target in read_pairs(corpus)
+        for source, target in corpus.read_pairs()
         if not (is_blank(source) or is_blank(target))
     )
     while block := list(islice(pairs, _BLOCK)):

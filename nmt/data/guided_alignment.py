@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.formats.corpus import Corpus, read_pairs, zip_lines
+from nmt.data.formats.corpus import Corpus, zip_lines
 from nmt.data.formats.lines import read_lines
 from nmt.data.ragged import RaggedArray
 from nmt.text.reader import Item, SourceReader
@@ -35,7 +35,7 @@ def read_links(
     """
     assert files.alignments is not None
     aligned = zip_lines(
-        read_pairs(files),
+        files.read_pairs(),
         read_lines(files.alignments),
         lambda num_pairs, num_lines: (
             f"{files.alignments} has {num_lines:,} lines, {files} {num_pairs:,}: line n of one must"

@@ -10,7 +10,6 @@ from pathlib import Path
 from nmt.build.data import build_corpus
 from nmt.build.metrics import TEST_METRICS, build_metrics
 from nmt.config.experiment import Config
-from nmt.data.formats.corpus import read_pairs
 from nmt.evaluation.metric import Score
 from nmt.inference.translator import Translator
 from nmt.runs.run import RunDirectory
@@ -87,7 +86,7 @@ def score_test_set(
     if config.data.test is None:
         return []
     run, group = state.run, state.group
-    pairs = list(read_pairs(build_corpus(config.data.test)))
+    pairs = list(build_corpus(config.data.test).read_pairs())
     sources = [source for source, _ in pairs]
     group.broadcast(None)  # the best model has been written
     translator = Translator.from_run(run.path, device=config.device, precision=config.precision)

@@ -13,7 +13,6 @@ from nmt.config.experiment import Config
 from nmt.config.file import dump_config
 from nmt.core.errors import RunError, explain_system_error
 from nmt.data.batching import Shard
-from nmt.data.formats.corpus import read_pairs
 from nmt.distributed.process_group import ProcessGroup
 from nmt.runs.run import RunDirectory
 from nmt.training.logs.reporter import log_to_file
@@ -145,6 +144,6 @@ def _open_folder_of_first(path: Path) -> RunDirectory:
 def _read_held_out(config: Config, data: PreparedData | None = None) -> None:
     """Refuse held-out text that cannot be read, or encoded, as grids of other channels."""
     for corpus in (config.data.valid, config.data.test):
-        for source, _ in read_pairs(build_corpus(corpus)) if corpus is not None else ():
+        for source, _ in build_corpus(corpus).read_pairs() if corpus is not None else ():
             if data is not None:
                 data.tokenizers.source.encode(source)

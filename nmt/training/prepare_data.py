@@ -20,7 +20,6 @@ from nmt.config.training import ValidationConfig
 from nmt.core.errors import ConfigError
 from nmt.data.batching import UNSHARDED, Shard
 from nmt.data.duplicates import count_duplicates
-from nmt.data.formats.corpus import read_pairs
 from nmt.data.loader import DataLoader
 from nmt.evaluation.bleu_tokenizers import AUTO
 from nmt.inference.shortlist import save_lexicon
@@ -188,7 +187,7 @@ def warn_about_references(config: Config, normalizer: Normalizer) -> None:
         ("data.test", config.data.test, on_test),
     ):
         if corpus is not None and measured:
-            references = [target for _, target in read_pairs(build_corpus(corpus))]
+            references = [target for _, target in build_corpus(corpus).read_pairs()]
             warn_about_normalization(key, references, normalizer, measured)
 
 
@@ -228,7 +227,7 @@ def warn_about_case(config: Config) -> None:
     training, corpus = config.training, config.data.valid
     if corpus is None or not config.tokenizer.lowercase:
         return
-    if all(target == target.lower() for _, target in read_pairs(build_corpus(corpus))):
+    if all(target == target.lower() for _, target in build_corpus(corpus).read_pairs()):
         return
     steering = {"training.validation.best": training.validation.best}
     if training.early_stopping is not None:

@@ -10,7 +10,6 @@ from nmt.build.data import build_corpus
 from nmt.build.metrics import build_metrics
 from nmt.build.search import build_reranker, build_search
 from nmt.config.experiment import Config
-from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.grids import Source
 from nmt.distributed.process_group import ProcessGroup
 from nmt.distributed.rank_pool import RankPool
@@ -162,7 +161,7 @@ def build_validator(
         reranker=build_reranker(decoding, options.bleu_tokenizer),
         dictionary=load_dictionary(decoding),
     )
-    pairs = list(read_pairs(build_corpus(config.data.valid)))
+    pairs = list(build_corpus(config.data.valid).read_pairs())
     metrics = build_metrics(options.metrics)
     return Validator(translator, pairs, metrics, options.num_samples, group)
 

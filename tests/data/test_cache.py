@@ -18,11 +18,9 @@ import numpy as np
 import pytest
 
 from nmt.core.errors import DataError
-from nmt.data import cache
 from nmt.data.cache import encode_corpus
 from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.filters import FilterReport, Filters
-from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.text_pairs import TextCorpus
 
 
@@ -130,6 +128,7 @@ def test_a_corpus_that_has_changed_is_encoded_again(files, make_tokenizer, folde
 
 def reading_that_does(event: Callable[[], None]) -> Callable[..., Iterator[tuple[str, str]]]:
     """`read_pairs`, with something that happens after the first pair."""
+    read_pairs = TextCorpus.read_pairs
 
     def read(files: TextCorpus) -> Iterator[tuple[str, str]]:
         pairs = read_pairs(files)
@@ -148,7 +147,7 @@ def test_a_file_that_grows_while_it_is_encoded(
         for path, more in ((files.source, "12\n"), (files.target, grown)):
             path.write_text(path.read_text() + more)
 
-    monkeypatch.setattr(cache, "read_pairs", reading_that_does(grow))
+    monkeypatch.setattr(TextCorpus, "read_pairs", reading_that_does(grow))
     message = f"{files.source}: changed while it was being encoded; start again when nothing writes"
     with pytest.raises(DataError, match=re.escape(message)):
         encode(files, tokenizer, folder)
@@ -158,7 +157,7 @@ def test_a_file_that_grows_while_it_is_encoded(
 def test_a_file_that_is_touched_while_it_is_encoded_is_the_same(
     files, tokenizer, folder: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(cache, "read_pairs", reading_that_does(lambda: os.utime(files.source)))
+    monkeypatch.setattr(TextCorpus, "read_pairs", reading_that_does(lambda: os.utime(files.source)))
     assert len(encode(files, tokenizer, folder)) == 2
 
 

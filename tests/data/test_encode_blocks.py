@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from nmt.core.errors import DataError, RunError
-from nmt.data import cache
 from nmt.data.cache import encode_corpus
 from nmt.data.encode_blocks import BlockEncoder
 from nmt.data.filters import Filters
-from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.text_pairs import TextCorpus
 from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
@@ -116,13 +114,15 @@ def test_what_is_broken_off_leaves_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    read_pairs = TextCorpus.read_pairs
+
     def read(files: TextCorpus) -> Iterator[tuple[str, str]]:
         for number, pair in enumerate(read_pairs(files)):
             if number == 200:
                 event()
             yield pair
 
-    monkeypatch.setattr(cache, "read_pairs", read)
+    monkeypatch.setattr(TextCorpus, "read_pairs", read)
     tokenizers = (sampling_tokenizer, sampling_tokenizer)
     folder = tmp_path / "cache"
     with pytest.raises(error):

@@ -52,8 +52,28 @@ class Corpus(ABC, Generic[Item]):
     def read_sources(self) -> Iterator[Item]:
         """The sources, in order."""
 
-    def read(self) -> Iterator[tuple[Item, str]]:
-        """The pairs of two files, in order; see `read_pairs`."""
+    def read_pairs(self) -> Iterator[tuple[Item, str]]:
+        """Read the pairs, blank ones too, in order.
+
+        Raises:
+            DataError: a file cannot be read (see `read_lines`), the files do not have the same
+                number of items, a line of a TSV file does not have exactly one tab, there are no
+                lines at all, or no pair has text on both sides. What concerns the corpus as a
+                whole is known, and raised, when its end is reached.
+        """
+        count = 0
+        has_text = False
+        for source, target in self._read_unchecked():
+            count += 1
+            has_text = has_text or not (is_blank(source) or is_blank(target))
+            yield source, target
+        if count == 0:
+            raise DataError(f"{self}: empty; a corpus needs at least one sentence pair")
+        if not has_text:
+            raise DataError(f"{self}: none of the {count:,} pairs has text on both sides")
+
+    def _read_unchecked(self) -> Iterator[tuple[Item, str]]:
+        """Read the pairs of two files, in order; there may be none."""
         assert self.target is not None
         targets = read_lines(self.target, max_line_bytes=self.max_line_bytes)
         return zip_lines(
@@ -87,27 +107,6 @@ def zip_lines(
             yield item, line
     if counts[0] != counts[1]:
         raise DataError(unequal(*counts))
-
-
-def read_pairs(files: Corpus[Item]) -> Iterator[tuple[Item, str]]:
-    """The pairs of a corpus, blank ones too, in order.
-
-    Raises:
-        DataError: a file cannot be read (see `read_lines`), the files do not have the same number
-            of items, a line of a TSV file does not have exactly one tab, there are no lines at
-            all, or no pair has text on both sides. What concerns the corpus as a whole is known,
-            and raised, when its end is reached.
-    """
-    count = 0
-    has_text = False
-    for source, target in files.read():
-        count += 1
-        has_text = has_text or not (is_blank(source) or is_blank(target))
-        yield source, target
-    if count == 0:
-        raise DataError(f"{files}: empty; a corpus needs at least one sentence pair")
-    if not has_text:
-        raise DataError(f"{files}: none of the {count:,} pairs has text on both sides")
 
 
 def is_blank(item: object) -> bool:

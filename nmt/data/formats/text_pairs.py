@@ -17,9 +17,9 @@ class TextCorpus(Corpus[str]):
         """The lines of the source."""
         return read_lines(self.source, max_line_bytes=self.max_line_bytes)
 
-    def read(self) -> Iterator[tuple[str, str]]:
-        """The pairs of two files or of a TSV file, in order; see `read_pairs`."""
-        return self._read_tsv() if self.target is None else super().read()
+    def _read_unchecked(self) -> Iterator[tuple[str, str]]:
+        """Read the pairs of two files or of a TSV file, in order; there may be none."""
+        return self._read_tsv() if self.target is None else super()._read_unchecked()
 
     def _read_tsv(self) -> Iterator[tuple[str, str]]:
         lines = read_bounded_lines(self.source, max_line_bytes=self.max_line_bytes)

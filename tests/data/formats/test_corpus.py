@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, strategies as st
 
 from nmt.core.errors import DataError
-from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.lines import decode_lines, read_lines
 from nmt.data.formats.text_pairs import TextCorpus
 
@@ -29,7 +28,7 @@ def lines_of(content: bytes, tmp_path: Path) -> list[str]:
 
 def pairs_of(source: bytes, target: bytes, tmp_path: Path) -> list[tuple[str, str]]:
     files = TextCorpus(write(tmp_path / "a.de", source), write(tmp_path / "a.en", target))
-    return list(read_pairs(files))
+    return list(files.read_pairs())
 
 
 def test_a_line_ends_with_a_line_feed_and_the_last_one_need_not(tmp_path: Path) -> None:
@@ -168,19 +167,19 @@ def test_only_blank_lines(tmp_path: Path) -> None:
 
 def test_pairs_of_a_tsv_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tsv", b"a b\tx y\r\nc\t\n")
-    assert list(read_pairs(TextCorpus(path))) == [("a b", "x y"), ("c", "")]
+    assert list(TextCorpus(path).read_pairs()) == [("a b", "x y"), ("c", "")]
 
 
 @pytest.mark.parametrize(("line", "tabs"), [(b"no tab", 0), (b"a\tb\tc", 2), (b"", 0)])
 def test_a_tsv_line_without_exactly_one_tab(line: bytes, tabs: int, tmp_path: Path) -> None:
     path = write(tmp_path / "a.tsv", b"a\tx\n" + line + b"\n")
     with pytest.raises(DataError, match=rf"a\.tsv, line 2: {tabs} tabs, where one is needed"):
-        list(read_pairs(TextCorpus(path)))
+        list(TextCorpus(path).read_pairs())
 
 
 def test_an_empty_tsv_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.tsv: empty"):
-        list(read_pairs(TextCorpus(write(tmp_path / "a.tsv", b""))))
+        list(TextCorpus(write(tmp_path / "a.tsv", b"")).read_pairs())
 
 
 def test_a_line_of_100_000_words_is_a_line(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from nmt.core.batch import make_batch, make_source
 from nmt.core.errors import DataError
 from nmt.data.cache import encode_corpus
 from nmt.data.filters import Filters
-from nmt.data.formats.corpus import read_pairs
 from nmt.data.formats.grids import Grid, GridCorpus, GridReader, read_grids
 from nmt.text.reader import count_tokens
 
@@ -221,7 +220,7 @@ def files(tmp_path: Path) -> GridCorpus:
 
 
 def test_pairs_of_grids_and_lines(files: GridCorpus) -> None:
-    pairs = list(read_pairs(files))
+    pairs = list(files.read_pairs())
     assert [(grid.values.shape, line) for grid, line in pairs] == [
         ((1, 2, 2), "7"),
         ((2, 2, 2), "8 9"),
@@ -235,7 +234,7 @@ def test_a_line_for_each_grid(files: GridCorpus, lines: str) -> None:
     files.target.write_text(lines)
     message = rf"has 2 grids, .*a\.txt has {lines.count(chr(10))} lines: line n must be the text of"
     with pytest.raises(DataError, match=message):
-        list(read_pairs(files))
+        list(files.read_pairs())
 
 
 def test_a_corpus_of_grids_is_encoded_and_kept(
