@@ -1,15 +1,20 @@
-"""A lexicon of a run's tokens, learnt from its training data."""
+"""A lexicon of a run's tokens, learnt from its training data, or made of a given table."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import product
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from nmt.build.tokenizers import Tokenizers
+from nmt.core.errors import DataError
+from nmt.core.special_tokens import UNK
 from nmt.data.encoded_corpus import EncodedCorpus
+from nmt.data.formats.lines import read_lines
 from nmt.data.ragged import RaggedArray
-from nmt.word_alignment.ibm1 import Block, Ids, Lexicon, train_lexicon
+from nmt.word_alignment.ibm1 import Block, Ids, Lexicon, make_lexicon, train_lexicon
 
 _MOST_PAIRS: Final = 500  # sentence pairs of a block, whose pairs of tokens are in memory
 
@@ -19,6 +24,42 @@ def learn_lexicon(
 ) -> Lexicon:
     """Return the lexicon of encoded corpora, by IBM model 1."""
     return train_lexicon(partial(_blocks, corpora), *tokenizers.sizes, iterations=iterations)
+
+
+def read_lexicon(
+    path: Path, max_line_bytes: int, corpora: Sequence[EncodedCorpus], tokenizers: Tokenizers
+) -> Lexicon:
+    """Make the lexicon of a table: a source text, its translation, their probability; tabs between.
+
+    Each token of the one may become each token of the other, so that a table of words will do.
+
+    Args:
+        path: the table.
+        max_line_bytes: the most bytes of a line; a longer one is an empty line.
+        corpora: say how frequent tokens are.
+        tokenizers: of the run.
+
+    Raises:
+        DataError: the file cannot be read, a line is no such entry, or it has none that the run has
+            tokens for.
+    """
+    entries: list[tuple[int, int, float]] = []
+    for number, line in enumerate(read_lines(path, max_line_bytes=max_line_bytes), start=1):
+        try:
+            source, target, last = line.split("\t")
+            probability = float(last)
+        except ValueError:
+            probability = 0.0
+        if not 0.0 < probability <= 1.0:
+            raise DataError(
+                f"{path}, line {number}: must be a source word, a target word and a probability "
+                f"above 0 and not above 1, with tabs between, not {line!r}"
+            )
+        tokens = product(tokenizers.source.encode(source), tokenizers.target.encode(target))
+        entries += [(int(s), int(t), probability) for s, t in tokens if UNK not in (s, t)]
+    if not entries:
+        raise DataError(f"{path}: has no entry that the run has tokens for")
+    return make_lexicon(entries, _blocks(corpora), *tokenizers.sizes)
 
 
 def _blocks(corpora: Sequence[EncodedCorpus]) -> Iterator[Block]:

@@ -1,16 +1,20 @@
 """`nmt lexicon`: which target tokens each source token becomes.
 
 Make the lexicon of a run: for each source token the target tokens that it is
-likely to become, learnt from the training data (IBM model 1). It is put into the run's folder.
-`nmt translate --shortlist` then computes the probabilities of these only, and of the most frequent
-ones, which is faster. Meanwhile no other process can train or tune the run, or make its lexicon.
+likely to become, learnt from the training data (IBM model 1), or from a table of your own. It is
+put into the run's folder. `nmt translate --shortlist` then computes the probabilities of these
+only, and of the most frequent ones, which is faster. Meanwhile no other process can train or tune
+the run, or make its lexicon.
 
-output: a source token, a target token and the probability of the target token given the
-  source token, with tabs between, to look at; the most probable of each first.
+table:  a source word, a target word and the probability of the target word given the
+  source word, with tabs between; a line each. What the tokenizer splits is taken as its tokens.
+output: the same of the tokens of the run, as they are written there, to look at; the most
+  probable of each first.
 
 examples:
   nmt lexicon runs/toy
   nmt lexicon runs/toy -o toy.lexicon
+  nmt lexicon runs/toy --table mine.tsv.gz
 """
 
 from contextlib import nullcontext
@@ -18,7 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from nmt.cli.arguments import CommandArguments, option, output_path, positional, whole_number
+from nmt.cli.arguments import (
+    CommandArguments,
+    option,
+    output_path,
+    path,
+    positional,
+    whole_number,
+)
+from nmt.cli.inputs import line_limit
 from nmt.cli.outputs import check_files, open_output
 from nmt.core.console import print_notice
 from nmt.core.errors import UserError
@@ -34,24 +46,28 @@ class Arguments(CommandArguments):
     """Arguments of the command."""
 
     run: Path = positional("RUN", "a trained run", type=Path)
-    iterations: int = option(
-        "N", "of the learning (default: 5)", default=5, type=whole_number(1_000)
-    )
+    table: Path | None = path("of your own, in place of the training data")
+    iterations: int | None = option("N", "of the learning (default: 5)", type=whole_number(1_000))
     output: Path | None = output_path("write the lexicon as a table, too")
+    max_line_bytes: int = line_limit()
 
 
 def run(arguments: Arguments) -> int:
     """Make it, keep it, and show it where that is asked for."""
     from nmt.build.data import encode_training
-    from nmt.build.lexicon import learn_lexicon
+    from nmt.build.lexicon import learn_lexicon, read_lexicon
     from nmt.build.tokenizers import load_tokenizers
     from nmt.inference.shortlist import save_lexicon
     from nmt.runs.run import Run
     from nmt.text.tokenizer import Tokenizer
 
-    run = Run.open(arguments.run)
+    run, table = Run.open(arguments.run), arguments.table
     folder = run.folder
-    check_files({"-o": arguments.output}, [], run)
+    if arguments.iterations is not None and table is not None:
+        raise UserError("--iterations: is for learning, and a table was given (--table)")
+    if table is not None and folder.protects(table):
+        raise UserError(f"--table {table}: belongs to the run, whose lexicon is replaced; copy it")
+    check_files({"-o": arguments.output}, [table], run)
     tokenizers = load_tokenizers(run)
     source, target = tokenizers.source, tokenizers.target
     if not isinstance(source, Tokenizer):
@@ -59,7 +75,10 @@ def run(arguments: Arguments) -> int:
     output = nullcontext() if arguments.output is None else open_output(arguments.output)
     with folder.held(), output as stream:
         corpora = encode_training(run.config, folder, source, target)
-        lexicon = learn_lexicon(corpora, tokenizers, arguments.iterations)
+        if table is not None:
+            lexicon = read_lexicon(table, arguments.max_line_bytes, corpora, tokenizers)
+        else:
+            lexicon = learn_lexicon(corpora, tokenizers, arguments.iterations or 5)
         if stream is not None:
             _write(lexicon, source, target, stream)
         save_lexicon(folder, lexicon, source, target)

@@ -76,6 +76,32 @@ def train_lexicon(
     return Lexicon(*best, _most_frequent(blocks(), target_size))
 
 
+def make_lexicon(
+    entries: Iterable[tuple[int, int, float]],
+    blocks: Iterable[Block],
+    source_size: int,
+    target_size: int,
+    *,
+    num_candidates: int = 64,
+) -> Lexicon:
+    """The table of these `(source token, target token, probability)`; of several the highest.
+
+    Args:
+        entries: the table.
+        blocks: the corpus, which says how frequent tokens are.
+        source_size: V of the source.
+        target_size: V of the target.
+        num_candidates: C, that are kept for each source token.
+    """
+    source, target, probability = np.array(list(entries)).reshape(-1, 3).T
+    pairs = (source * target_size + target).astype(np.int64)
+    keys, places = np.unique(pairs, return_inverse=True)
+    table = np.zeros(len(keys))
+    np.maximum.at(table, places, probability)
+    best = _best(keys, table, source_size, target_size, num_candidates)
+    return Lexicon(*best, _most_frequent(blocks, target_size))
+
+
 def _find_pairs(blocks: Callable[[], Iterator[Block]], target_size: int) -> Ids:
     """The pairs that stand together, ascending, as one number each."""
     # What is found is joined with what is as large, so that nothing is sorted often.

@@ -161,6 +161,7 @@ def test_what_is_missing_is_named_and_nothing_else(
         (["tune", "runs/toy", "--metric", "chrf", "--metric", "ter"], "--metric"),
         (["export", "runs/toy", "--precision", "int8", "--precision", "int8", "-o", "x"],
          "--precision"),
+        (["lexicon", "runs/toy", "--table", "a", "--table", "b"], "--table"),
     ],
 )  # fmt: skip
 def test_an_option_whose_second_value_would_replace_the_first_is_refused(

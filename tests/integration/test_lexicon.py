@@ -1,5 +1,6 @@
 """`nmt lexicon`, and translating by it."""
 
+import gzip
 import shutil
 from pathlib import Path
 
@@ -63,6 +64,37 @@ def test_an_output_by_another_lexicon_is_another(nmt: Command, in_copy: Path) ->
     assert identity() != before
 
 
+def test_a_given_table(nmt: Command, in_copy: Path) -> None:
+    with gzip.open("table.tsv.gz", "wt") as stream:
+        for source, target in zip(ENGLISH, GERMAN, strict=True):
+            stream.write(f"{source}\t{target}\t0.9\n{source}\t.\t0.1\n")
+    outcome = nmt("lexicon", "runs/tiny", "--table", "table.tsv.gz", "-o", "out.tsv")
+    assert outcome.code == 0
+    lines = Path("out.tsv").read_text().splitlines()
+    assert len(lines) == 20
+    place = lines.index("one\teins\t0.9")
+    assert lines[place + 1] == "one\t.\t0.1"
+
+
+@pytest.mark.parametrize(
+    "line", ["one eins 0.5", "one\teins", "one\teins\t0", "one\teins\t1.5", "one\teins\tnan", ""]
+)
+def test_a_malformed_table(line: str, nmt: Command, in_copy: Path) -> None:
+    Path("table.tsv").write_text(f"two\tzwei\t1\n{line}\n")
+    nmt("lexicon", "runs/tiny", "--table", "table.tsv").assert_refused(
+        "table.tsv, line 2: must be a source word, a target word and a probability"
+    )
+    assert not Path("runs/tiny/lexicon").exists()
+
+
+def test_a_table_of_other_words(nmt: Command, in_copy: Path) -> None:
+    Path("table.tsv").write_text("eleven\telf\t1\n")
+    nmt("lexicon", "runs/tiny", "--table", "table.tsv").assert_refused(
+        "table.tsv: has no entry that the run has tokens for"
+    )
+    assert not Path("runs/tiny/lexicon").exists()
+
+
 def test_who_does_not_translate_needs_no_lexicon(nmt: Command, in_copy: Path) -> None:
     config = Path("runs/tiny/config.yaml")
     config.write_text(config.read_text().replace("shortlist: null", "shortlist: {frequent: 5}"))
@@ -77,8 +109,12 @@ def test_what_a_lexicon_cannot_be_made_of(nmt: Command, in_copy: Path) -> None:
     nmt("lexicon", "runs/tiny", "--iterations", 0).assert_refused(
         "must be a whole number from 1 to"
     )
+    nmt("lexicon", "runs/tiny", "--iterations", 2, "--table", "x").assert_refused(
+        "--iterations: is for learning"
+    )
     nmt("lexicon", "runs/tiny", "-o", "runs").assert_refused("runs: is a folder")
     assert not Path("runs/tiny/lexicon").exists()
+    nmt("lexicon", "runs/tiny", "--table", "no.tsv").assert_refused("no.tsv: no such file")
     shutil.rmtree("runs/tiny/cache")
     Path("train.en").unlink()
     nmt("lexicon", "runs/tiny").assert_refused("train.en: no such file")

@@ -24,7 +24,7 @@ WRITERS = {
     "align": ("align", "runs/tiny", *PAIR, "-o"),
     "npz": ("align", "runs/tiny", *PAIR, "--format", "npz", "-o"),
     "rescore": ("rescore", "runs/tiny", "--source", "test.en", "--n-best", "list", "-o"),
-    "lexicon": ("lexicon", "runs/tiny", "-o"),
+    "lexicon": ("lexicon", "runs/tiny", "--table", "table.tsv", "-o"),
     "export": ("export", "runs/tiny", "-o"),
 }
 
@@ -33,6 +33,7 @@ WRITERS = {
 def in_writing(in_copy: Path) -> Path:
     """Where all of `WRITERS` can run."""
     Path("list").write_text("0 ||| null .\n0 ||| eins .\n")
+    Path("table.tsv").write_text("one\teins\t1\n")
     return in_copy
 
 
@@ -55,6 +56,7 @@ def test_no_corpus_of_the_run_is_overwritten(name: str, nmt: Any, in_writing: Pa
         (("align", *PAIR, "--gold", "given", "-o"), "-o given: is also an input"),
         (("evaluate", "--ensemble", "runs/two", "-o"), "given: is also part of the run runs/"),
         (("align", *PAIR, "--reverse", "runs/two", "-o"), "given: is also part of the run runs/"),
+        (("lexicon", "--table", "given", "-o"), "-o given: is also an input"),
     ],
 )
 def test_no_other_input_is_overwritten(
@@ -86,6 +88,14 @@ def test_places_that_no_argument_names_are_locked_too(nmt: Any, in_writing: Path
         nmt("align", "runs/tiny", *PAIR, "--plot", "plots").assert_refused(
             "plots: another process is writing it"
         )
+
+
+def test_a_table_inside_the_lexicon_is_not_lost(nmt: Any, in_writing: Path) -> None:
+    Path("runs/tiny/lexicon").mkdir()
+    Path("table.tsv").rename("runs/tiny/lexicon/mine.tsv")
+    nmt("lexicon", "runs/tiny", "--table", "runs/tiny/lexicon/mine.tsv").assert_refused(
+        "--table runs/tiny/lexicon/mine.tsv: belongs to the run, whose lexicon is replaced"
+    )
 
 
 def test_overwriting_a_run_deletes_nothing_that_the_new_one_reads(nmt: Any, in_copy: Path) -> None:

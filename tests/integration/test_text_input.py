@@ -148,6 +148,10 @@ def test_a_long_line_of_an_n_best_list_is_an_empty_line(nmt: Any, in_copy: Path)
     outcome = nmt("rescore", "runs/tiny", "--source", "a", "--n-best", "list")
     assert f"list, line 1: {NAMED}" in outcome.err
     outcome.assert_refused("list, line 1: must be `line ||| translation ||| ...`, not ''")
+    write("table", f"one\t{LONG}\t1")
+    outcome = nmt("lexicon", "runs/tiny", "--table", "table")
+    assert f"table, line 1: {NAMED}" in outcome.err
+    outcome.assert_refused("table, line 1: must be a source word")
 
 
 def test_a_long_line_of_a_training_corpus_leaves_out_its_pair(nmt: Any, in_copy: Path) -> None:
@@ -221,6 +225,7 @@ def test_a_sparse_file_of_20_gb_is_no_text(nmt: Any, in_copy: Path) -> None:
         ("score", *run, "--source", "sparse", "--target", "test.de"),
         ("rescore", *run, "--source", "test.en", "--n-best", "sparse"),
         ("align", *run, *pair, "--gold", "sparse"),
+        ("lexicon", *run, "--table", "sparse"),
     ]
     for words in commands:
         begun = time.process_time()

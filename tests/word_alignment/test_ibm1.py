@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nmt.core.special_tokens import PAD
-from nmt.word_alignment.ibm1 import Block, Lexicon, train_lexicon
+from nmt.word_alignment.ibm1 import Block, Lexicon, make_lexicon, train_lexicon
 
 Pairs = Sequence[tuple[Sequence[int], Sequence[int]]]
 
@@ -90,6 +90,18 @@ def test_cooccurring_tokens_are_aligned() -> None:
     assert (found.probabilities[4:20, 0] > 0.9).all()
 
 
+def test_a_given_table() -> None:
+    entries = [(5, 9, 0.2), (5, 8, 0.5), (5, 9, 0.4), (6, 9, 0.1), (6, 2, 0.9), (5, 7, 0.05)]
+    corpus = [block_of([([5], [9, 9, 7]), ([6], [9, 8, 8])])]
+    found = make_lexicon(entries, corpus, 10, 12, num_candidates=2)
+    assert found.candidates[5].tolist() == [8, 9] and found.candidates[6].tolist() == [9, PAD]
+    assert found.probabilities[5].tolist() == pytest.approx([0.5, 0.4])
+    assert found.frequent.tolist() == [9, 8, 7]  # as the corpus has them
+
+
 def test_no_pairs_at_all() -> None:
-    found = train_lexicon(lambda: iter([]), 5, 6, num_candidates=2)
-    assert (found.candidates == PAD).all() and found.frequent.size == 0
+    for found in (
+        train_lexicon(lambda: iter([]), 5, 6, num_candidates=2),
+        make_lexicon([], [], 5, 6, num_candidates=2),
+    ):
+        assert (found.candidates == PAD).all() and found.frequent.size == 0
