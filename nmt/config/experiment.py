@@ -112,20 +112,18 @@ class Config(Options):
     def _require_attention(self) -> None:
         """Refuse options that need an attention where there is none, or none that learns."""
         training, decoding, attention = self.training, self.decoding, self.model.attention
-        learning = {
+        needs_attention = {
             "training.guided_attention": training.guided_attention is not None,
             "training.coverage_loss": training.coverage_loss > 0.0,
-        }
-        searching = {
             "decoding.coverage_penalty": decoding.coverage_penalty.name != "none",
             "decoding.replace_unknown": decoding.replace_unknown,
         }
-        for path, is_set in (learning | searching).items():
-            if is_set and attention is None:
+        for path in filter(needs_attention.get, needs_attention):
+            if attention is None:
                 sentence = "needs an attention, and model.attention is null; leave one of them out"
                 refuse(path, sentence)
-        for path, is_set in learning.items():
-            if is_set and attention and SCORES.classes[attention.score.name].is_constant:
+            is_loss = path.startswith("training.")  # which is to teach the score
+            if is_loss and SCORES.classes[attention.score.name].is_constant:
                 sentence = (
                     f"has nothing to teach the score {attention.score.name!r}; the nearest that "
                     "works is general"

@@ -42,6 +42,7 @@ _HINTS = {
     "expected ',' or": "is a bracket not closed?",
     "'\\t' that cannot start": "indent with blanks, not with tabs",
 }
+"""What to do where these words are in a message of the parser."""
 
 
 def load_config(
@@ -174,18 +175,17 @@ def _parse_override(given: str | Override) -> Layer:
     return Layer(override.origin, value, tuple(parts), override.argument is not None)
 
 
-def _resolvers() -> dict[str, list[tuple[str, Any]]]:
-    """Of YAML's rules for what an unquoted scalar is: those for null and for merge keys."""
-    return {
-        first: [(tag, pattern) for tag, pattern in rules if tag in {NULL, MERGE}]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
+_RESOLVERS: Final = {
+    first: [(tag, pattern) for tag, pattern in rules if tag in {NULL, MERGE}]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+"""Of YAML's rules for what an unquoted scalar is: those for null and for merge keys."""
 
 
 class _TextLoader(yaml.SafeLoader):
     """Leaves scalars as text; refuses a key that comes twice, and more than a person writes."""
 
-    yaml_implicit_resolvers = _resolvers()
+    yaml_implicit_resolvers = _RESOLVERS
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -272,18 +272,11 @@ def parse_yaml(text: str, name: str) -> Yaml:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}: " if mark else ""
         problem = error.problem or error.context or ""
-        raise ConfigError(f"{name}: {where}not YAML: {problem}{_hint(problem)}") from None
+        hint = next((f" ({hint})" for part, hint in _HINTS.items() if part in problem), "")
+        raise ConfigError(f"{name}: {where}not YAML: {problem}{hint}") from None
     except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{name}: not YAML: {reason}") from None
-
-
-def _hint(problem: str) -> str:
-    """What people do who get these messages of the parser."""
-    for part, hint in _HINTS.items():
-        if part in problem:
-            return f" ({hint})"
-    return ""
 
 
 def format_yaml(value: Yaml) -> str:

@@ -41,7 +41,8 @@ def choose_families(texts: Iterable[str], fonts: Iterable[Font] | None = None) -
         texts: all that is written.
         fonts: the first that has a character is taken for it; None: those that are installed.
     """
-    missing = {character for character in "".join(texts) if _is_drawn(character)}
+    # Blanks and controls need no glyph.
+    missing = {one for one in "".join(texts) if unicodedata.category(one)[0] not in "ZC"}
     families = [DEFAULT_FAMILY]
     for font in installed_fonts() if fonts is None else fonts:
         found = set(filter(font.has, missing))
@@ -100,11 +101,6 @@ def _has_glyph(path: str, character: str) -> bool:
         return bool(get_font(path).get_char_index(ord(character)))
     except (OSError, RuntimeError):  # no longer there, or damaged
         return False
-
-
-def _is_drawn(character: str) -> bool:
-    """Return whether a character needs a glyph: blanks and controls do not."""
-    return unicodedata.category(character)[0] not in "ZC"
 
 
 def _describe_missing(character: str) -> tuple[str, str]:
