@@ -93,7 +93,8 @@ class _StoreOnce(argparse._StoreAction):
 
 class _Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+        layout = argparse.RawDescriptionHelpFormatter
+        super().__init__(formatter_class=layout, allow_abbrev=False, **options)
         for name in (None, "store"):  # what `add_argument` means without an action, or by it
             self.register("action", name, _StoreOnce)
 
@@ -117,17 +118,6 @@ class _Parser(argparse.ArgumentParser):
                 if meant is not None:
                     self.error(f"{message} (did you mean --{meant}?)")
         self.error(message)
-
-
-def _make_parser(name: str, description: str, epilog: str, **options: Any) -> _Parser:
-    return _Parser(
-        prog=name,
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        **options,
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -216,7 +206,8 @@ def _dispatch(words: list[str]) -> int:
     # By hand, and not with subparsers: these cannot mix options with a list of positional
     # arguments (`nmt train x.yaml --resume seed=2`), and would import every command for any one.
     summary = "Recurrent neural machine translation with attention."
-    parser = _make_parser("nmt", summary, _EPILOG, usage="nmt COMMAND [arguments]")
+    usage = "nmt COMMAND [arguments]"
+    parser = _Parser(prog="nmt", description=summary, epilog=_EPILOG, usage=usage)
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     summaries = "\n".join(f"{name:<11}{summary}" for name, summary in COMMANDS.items())
     commands = parser.add_argument_group("commands", summaries)
@@ -247,7 +238,7 @@ def _run_command(name: str, words: list[str]) -> int:
     command = cast(Command, module)
     _, text = (module.__doc__ or "\n\n").split("\n\n", 1)
     description, *rest = re.split(r"\n\n(?=[a-z])", text, maxsplit=1)  # as "examples:"
-    parser = _make_parser(f"nmt {name}", description, "".join(rest))
+    parser = _Parser(prog=f"nmt {name}", description=description, epilog="".join(rest))
     from nmt.cli.arguments import add_arguments
 
     add_arguments(parser, command.Arguments)
