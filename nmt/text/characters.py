@@ -1,6 +1,7 @@
 """Each character a token."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, Final
 
 from annotated_types import Ge, Le
@@ -43,6 +44,7 @@ class CharacterTokenizer(VocabularyTokenizer):
         return self._vocabulary.ids.get(character, UNK)
 
 
+@dataclass(frozen=True)
 class CharacterTrainer(TokenizerTrainer):
     """Takes the most frequent characters.
 
@@ -54,16 +56,9 @@ class CharacterTrainer(TokenizerTrainer):
 
     tokenizer = CharacterTokenizer
 
-    def __init__(
-        self,
-        normalizer: Normalizer,
-        *,
-        vocabulary_size: Annotated[int, Ge(6), Le(2_000_000)] = 5_000,
-        min_count: Annotated[int, Ge(1)] = 1,
-    ) -> None:
-        super().__init__(normalizer)
-        self.vocabulary_size = vocabulary_size
-        self.min_count = min_count
+    _: KW_ONLY
+    vocabulary_size: Annotated[int, Ge(6), Le(2_000_000)] = 5_000
+    min_count: Annotated[int, Ge(1)] = 1
 
     def train(self, lines: Callable[[], Iterator[str]]) -> CharacterTokenizer:
         """See `TokenizerTrainer.train`."""

@@ -4,15 +4,16 @@ import io
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Final, Literal
+from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass
+from typing import Annotated, Any, Final
 
 import sentencepiece
 from annotated_types import Ge, Gt, Le, Lt
 
-from nmt.core.errors import ConfigError, DataError
+from nmt.core.errors import ConfigError, DataError, UserError
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
-from nmt.text.normalization import Normalizer
-from nmt.text.sentencepiece_model import special_piece
+from nmt.text.sentencepiece_model import ModelType, special_piece
 from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer, escape
 from nmt.text.tokenizer import UNKNOWN_TEXT, TokenizerTrainer
 from nmt.text.vocabulary import EMPTY_TEXT, count_words
@@ -22,8 +23,10 @@ _LONGEST_WORD: Final = 1_000
 _SPECIALS: Final = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
 _NUM_THREADS: Final = 4  # a fixed number, because sums of floats depend on it
 _LOG_ERRORS_ONLY: Final = 2
+_MAX_SIZE: Final = 500_000
 
 
+@dataclass(frozen=True)
 class SentencePieceTrainer(TokenizerTrainer):
     """Learns subwords from the words of a text, by byte pair encoding or as a unigram model.
 
@@ -45,26 +48,14 @@ class SentencePieceTrainer(TokenizerTrainer):
 
     tokenizer = SentencePieceTokenizer
 
-    def __init__(
-        self,
-        normalizer: Normalizer,
-        *,
-        vocabulary_size: Annotated[int, Ge(5), Le(500_000)] = 8_000,
-        model_type: Literal["bpe", "unigram"] = "bpe",
-        character_coverage: Annotated[float, Gt(0.0), Le(1.0)] = 0.99999,
-        byte_fallback: bool = False,
-        sampling_alpha: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0,
-        max_sentences: Annotated[int, Ge(1), Le(100_000_000)] = 1_000_000,
-        seed: Annotated[int, Ge(0)] = 1,
-    ) -> None:
-        super().__init__(normalizer)
-        self.vocabulary_size = vocabulary_size
-        self.model_type: Literal["bpe", "unigram"] = model_type
-        self.character_coverage = character_coverage
-        self.byte_fallback = byte_fallback
-        self.sampling_alpha = sampling_alpha
-        self.max_sentences = max_sentences
-        self.seed = seed
+    _: KW_ONLY
+    vocabulary_size: Annotated[int, Ge(5), Le(_MAX_SIZE)] = 8_000
+    model_type: ModelType = "bpe"
+    character_coverage: Annotated[float, Gt(0.0), Le(1.0)] = 0.99999
+    byte_fallback: bool = False
+    sampling_alpha: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
+    max_sentences: Annotated[int, Ge(1), Le(100_000_000)] = 1_000_000
+    seed: Annotated[int, Ge(0)] = 1
 
     def train(self, lines: Callable[[], Iterator[str]]) -> SentencePieceTokenizer:
         """See `TokenizerTrainer.train`."""
@@ -72,42 +63,62 @@ class SentencePieceTrainer(TokenizerTrainer):
         counts = count_words(self.normalizer, sample)
         if not counts:
             raise DataError(EMPTY_TEXT)
+        try:
+            model = self._learn(counts)
+        except RuntimeError as error:
+            raise self._explain(counts, error) from error
         return SentencePieceTokenizer(
             self.normalizer,
-            self._learn(counts),
+            model,
             model_type=self.model_type,
             sampling_alpha=self.sampling_alpha,
         )
 
-    def _learn(self, counts: Counter[str]) -> bytes:
+    def _learn(self, counts: Counter[str], **changes: Any) -> bytes:
         """The model for words and how often they come, as SentencePiece writes it to a file."""
         model = io.BytesIO()
-        specials: dict[str, Any] = {}
+        options = {"vocab_size": self.vocabulary_size, "model_type": self.model_type} | changes
         for name, token in _SPECIALS.items():
-            specials |= {f"{name}_id": token, f"{name}_piece": special_piece(token)}
-        try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=_weighted_words(counts),
-                input_format="tsv",
-                model_writer=model,
-                model_type=self.model_type,
-                vocab_size=self.vocabulary_size,
-                character_coverage=self.character_coverage,
-                byte_fallback=self.byte_fallback,
-                normalization_rule_name="identity",
-                **specials,
-                unk_surface=UNKNOWN_TEXT,
-                num_threads=_NUM_THREADS,
-                minloglevel=_LOG_ERRORS_ONLY,
-            )
-        except RuntimeError as error:
-            # After the place in its source, SentencePiece says what sizes would work.
-            reason = str(error).rpartition("]")[2].strip() or str(error)
-            raise ConfigError(
-                f"tokenizer.vocabulary_size: SentencePiece can make no {self.model_type} vocabulary"
-                f" of {self.vocabulary_size} entries of the training text: {reason}"
-            ) from error
+            options |= {f"{name}_id": token, f"{name}_piece": special_piece(token)}
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=_weighted_words(counts),
+            input_format="tsv",
+            model_writer=model,
+            character_coverage=self.character_coverage,
+            byte_fallback=self.byte_fallback,
+            normalization_rule_name="identity",
+            unk_surface=UNKNOWN_TEXT,
+            num_threads=_NUM_THREADS,
+            minloglevel=_LOG_ERRORS_ONLY,
+            **options,
+        )
         return model.getvalue()
+
+    def _explain(self, counts: Counter[str], error: RuntimeError) -> UserError:
+        """Return what a person can do: the sizes that work are those of models of any size."""
+        size = self.vocabulary_size
+        with suppress(RuntimeError):
+            smallest = self._size(counts, model_type="char", vocab_size=_MAX_SIZE)
+            if size < smallest:
+                return ConfigError(
+                    f"tokenizer.vocabulary_size: {size} is less than the training text has "
+                    f"characters; the smallest size that works is {smallest} (a lower "
+                    f"tokenizer.character_coverage, now {self.character_coverage:g}, needs fewer)"
+                )
+            largest = self._size(counts, hard_vocab_limit=False)
+            if size > largest:
+                return ConfigError(
+                    f"tokenizer.vocabulary_size: {size} is more than the training text yields; "
+                    f"the largest size that works is {largest}"
+                )
+        return DataError(
+            f"SentencePiece can make no {self.model_type} vocabulary of the training text: "
+            f"{str(error).rpartition(']')[2].strip() or error}"
+        )
+
+    def _size(self, counts: Counter[str], **changes: Any) -> int:
+        model = self._learn(counts, **changes)
+        return int(sentencepiece.SentencePieceProcessor(model_proto=model).vocab_size())
 
 
 def sample_lines(lines: Callable[[], Iterator[str]], most: int, seed: int) -> Iterator[str]:

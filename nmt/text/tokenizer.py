@@ -217,6 +217,7 @@ class Tokenizer(SourceReader[str]):
         return type(self).restore, (self.saved(),)
 
 
+@dataclass(frozen=True)
 class TokenizerTrainer(ABC):
     """Makes a tokenizer from text; the keyword-only arguments of a trainer are its options.
 
@@ -227,8 +228,7 @@ class TokenizerTrainer(ABC):
     tokenizer: ClassVar[type[Tokenizer]]
     """What it makes."""
 
-    def __init__(self, normalizer: Normalizer) -> None:
-        self.normalizer = normalizer
+    normalizer: Normalizer
 
     @abstractmethod
     def train(self, lines: Callable[[], Iterator[str]]) -> Tokenizer:

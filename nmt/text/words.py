@@ -1,6 +1,7 @@
 """Each word a token, and each punctuation mark, with marks that say where there was no blank."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import KW_ONLY, dataclass
 from itertools import groupby
 from typing import Annotated, Final
 from unicodedata import category
@@ -93,6 +94,7 @@ class WordTokenizer(VocabularyTokenizer):
         return next((ids[other] for other in _other_joins(token) if other in ids), UNK)
 
 
+@dataclass(frozen=True)
 class WordTrainer(TokenizerTrainer):
     """Takes the most frequent words and punctuation marks.
 
@@ -104,16 +106,9 @@ class WordTrainer(TokenizerTrainer):
 
     tokenizer = WordTokenizer
 
-    def __init__(
-        self,
-        normalizer: Normalizer,
-        *,
-        vocabulary_size: Annotated[int, Ge(5), Le(2_000_000)] = 30_000,
-        min_count: Annotated[int, Ge(1)] = 1,
-    ) -> None:
-        super().__init__(normalizer)
-        self.vocabulary_size = vocabulary_size
-        self.min_count = min_count
+    _: KW_ONLY
+    vocabulary_size: Annotated[int, Ge(5), Le(2_000_000)] = 30_000
+    min_count: Annotated[int, Ge(1)] = 1
 
     def train(self, lines: Callable[[], Iterator[str]]) -> WordTokenizer:
         """See `TokenizerTrainer.train`."""
