@@ -10,13 +10,16 @@ import math
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
 from nmt.text.tokenizer import UNKNOWN_TEXT
 
 ModelType = Literal["bpe", "unigram"]
 BLANK: Final = "▁"
+_NO_MODEL: Final = "it is cut short, or not a model of SentencePiece"
+_Message: TypeAlias = dict[int, int | bytes]
+Value = TypeVar("Value", int, bytes)
 _MAX_FIELDS: Final = 2**19  # of a message; the largest multilingual vocabularies have half as many
 
 NORMAL: Final = 1
@@ -75,46 +78,45 @@ def parse_model(content: bytes) -> SentencePieceModel:
     """Read a model file.
 
     Raises:
-        ValueError, TypeError: it is none, or of a kind that is not supported; says why.
+        ValueError: it is none, or of a kind that is not supported; says why.
     """
     pieces: list[Piece] = []
-    trainer: dict[int, Any] = {}
-    normalizer: dict[int, Any] = {}
+    trainer, normalizer = _Message(), _Message()
     for number, value in _fields(content):
         if number == _PIECE:
-            pieces.append(_parse_piece(dict(_fields(value))))
+            pieces.append(_parse_piece(_parse_message(value)))
         elif number == _TRAINER:
-            trainer.update(_fields(value))
+            trainer |= _parse_message(value)
         elif number == _NORMALIZER:
-            normalizer.update(_fields(value))
+            normalizer |= _parse_message(value)
     if not pieces:
         raise ValueError("it has no pieces")
-    type_number = int(trainer.get(_MODEL_TYPE, 1))
+    type_number = _get(trainer, _MODEL_TYPE, 1)
     model_type = _MODEL_TYPES.get(type_number)
     if model_type is None:
         name = _OTHER_TYPES.get(type_number, type_number)
         raise ValueError(f"its type is {name}; unigram and bpe are supported")
-    if trainer.get(_SUFFIX, 0):
+    if _get(trainer, _SUFFIX, 0):
         raise ValueError("it marks the ends of words (treat_whitespace_as_suffix), not the starts")
-    if not (normalizer.get(_DUMMY_PREFIX, 1) and normalizer.get(_ESCAPE, 1)):
+    if not (_get(normalizer, _DUMMY_PREFIX, 1) and _get(normalizer, _ESCAPE, 1)):
         raise ValueError("it was trained with add_dummy_prefix or escape_whitespaces off")
     defaults = {UNK: 0, BOS: 1, EOS: 2, PAD: -1}
     return SentencePieceModel(
         pieces,
         model_type,
-        bool(trainer.get(_BYTE_FALLBACK, 0)),
-        {token: int(trainer.get(field, defaults[token])) for token, field in _IDS.items()},
-        str(normalizer.get(_NORMALIZER_NAME, b""), "utf-8"),
-        normalizer.get(_RULES, b""),
+        bool(_get(trainer, _BYTE_FALLBACK, 0)),
+        {token: _get(trainer, field, defaults[token]) for token, field in _IDS.items()},
+        _get(normalizer, _NORMALIZER_NAME, b"").decode(),
+        _get(normalizer, _RULES, b""),
     )
 
 
-def _parse_piece(fields: Mapping[int, Any]) -> Piece:
-    score = fields.get(_SCORE, bytes(4))
-    if len(score) != 4 or not math.isfinite(struct.unpack("<f", score)[0]):
+def _parse_piece(fields: _Message) -> Piece:
+    content = _get(fields, _SCORE, bytes(4))
+    score = struct.unpack("<f", content)[0] if len(content) == 4 else math.nan
+    if not math.isfinite(score):
         raise ValueError("the score of a piece is NaN or infinite")
-    text = str(fields.get(_TEXT, b""), "utf-8")
-    return Piece(text, struct.unpack("<f", score)[0], fields.get(_KIND, NORMAL))
+    return Piece(_get(fields, _TEXT, b"").decode(), score, _get(fields, _KIND, NORMAL))
 
 
 def check_model(model: SentencePieceModel) -> None:
@@ -166,11 +168,11 @@ def convert_model(model: SentencePieceModel) -> bytes:
     return b"".join(
         [
             *(
-                _field(_PIECE, _message({_TEXT: text.encode(), _SCORE: score, _KIND: kind}))
+                _field(_PIECE, _write_message({_TEXT: text.encode(), _SCORE: score, _KIND: kind}))
                 for text, score, kind in pieces
             ),
-            _field(_TRAINER, _message(trainer)),
-            _field(_NORMALIZER, _message({_NORMALIZER_NAME: b"identity"})),
+            _field(_TRAINER, _write_message(trainer)),
+            _field(_NORMALIZER, _write_message({_NORMALIZER_NAME: b"identity"})),
         ]
     )
 
@@ -180,7 +182,22 @@ def convert_model(model: SentencePieceModel) -> bytes:
 _FIXED_SIZES: Final = {1: 8, 5: 4}  # bytes, by the type of a field
 
 
-def _fields(content: bytes) -> Iterator[tuple[int, Any]]:
+def _parse_message(content: int | bytes) -> _Message:
+    """Return the fields of a message; of those with one number, the last."""
+    if isinstance(content, int):
+        raise ValueError(_NO_MODEL)
+    return dict(_fields(content))
+
+
+def _get(message: _Message, number: int, default: Value) -> Value:
+    """Return the value of a field, which must be of the type of its default."""
+    value = message.get(number, default)
+    if not isinstance(value, type(default)):
+        raise ValueError(_NO_MODEL)
+    return value
+
+
+def _fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Yield the fields of a message: number, and a whole number or bytes."""
     at = count = 0
     while at < len(content):
@@ -195,7 +212,7 @@ def _fields(content: bytes) -> Iterator[tuple[int, Any]]:
         else:
             size = _FIXED_SIZES.get(key & 7, len(content))
         if at + size > len(content) or count > _MAX_FIELDS:
-            raise ValueError("it is cut short, or not a model of SentencePiece")
+            raise ValueError(_NO_MODEL)
         yield key >> 3, content[at : at + size]
         at += size
 
@@ -207,10 +224,10 @@ def _parse_varint(content: bytes, at: int) -> tuple[int, int]:
         value |= (content[end] & 0x7F) << 7 * (end - at)
         if content[end] < 0x80:
             return value, end + 1
-    raise ValueError("it is cut short, or not a model of SentencePiece")
+    raise ValueError(_NO_MODEL)
 
 
-def _message(fields: Mapping[int, int | float | bytes]) -> bytes:
+def _write_message(fields: Mapping[int, int | float | bytes]) -> bytes:
     return b"".join(_field(number, value) for number, value in fields.items())
 
 

@@ -92,7 +92,7 @@ def load_sentencepiece(
         )
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, RuntimeError) as error:
         raise RunError(
             f"{path}: not a SentencePiece model that can be used: {error}; give the .model file of "
             "a bpe or unigram model, or the folder of a tokenizer that nmt has saved"
@@ -154,15 +154,19 @@ def read_tokenizer(folder: Path) -> SavedTokenizer:
                 f"format {FORMAT_VERSION}: use the version of nmt that wrote it, or train again"
             )
         model_file = description["model_file"]
-        if os.path.basename(model_file) != model_file:
+        if model_file in ("", ".", "..") or os.path.basename(model_file) != model_file:
             raise ValueError("the model file must be in the folder")
         model = _read(folder / model_file, MAX_MODEL_BYTES)
         saved = SavedTokenizer.from_description(description, model)
-        fingerprint = description["fingerprint"]
+        model_sha256, fingerprint = description["model_sha256"], description["fingerprint"]
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}: damaged (it does not describe a tokenizer); {_REMEDY}") from error
+    if saved.describe()["model_sha256"] != model_sha256:
+        raise RunError(
+            f"{folder / model_file}: damaged (its checksum is not that of {path}); {_REMEDY}"
+        )
     if saved.fingerprint() != fingerprint:
-        raise RunError(f"{path}: damaged or edited, or {folder / model_file} is; {_REMEDY}")
+        raise RunError(f"{path}: damaged or edited (its checksum is wrong); {_REMEDY}")
     return saved
 
 
@@ -171,3 +175,8 @@ def _read(path: Path, max_bytes: int) -> bytes:
         return read_regular(path, max_bytes)
     except FileNotFoundError:
         raise RunError(f"{path}: this file of the tokenizer is missing; {_REMEDY}") from None
+    except OSError as error:
+        raise RunError(
+            f"{path}: this file of the tokenizer cannot be read ({error.strerror or error}); "
+            f"make it readable, or {_REMEDY}"
+        ) from error

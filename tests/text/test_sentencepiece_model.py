@@ -3,7 +3,6 @@
 import io
 import random
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -173,30 +172,53 @@ def change(model: SentencePieceModel, at: int, **fields: Any) -> SentencePieceMo
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    ("spoil", "reason"),
     [
-        lambda model: change(model, 30, score=float("nan")),
-        lambda model: change(model, 30, score=float("-inf")),
-        lambda model: change(model, 30, text=""),
-        lambda model: change(model, 30, text=model.pieces[31].text),
-        lambda model: change(replace(model, byte_fallback=True), 30, kind=BYTE),
-        lambda model: replace(model, byte_fallback=True),
-        lambda model: replace(model, ids={**model.ids, UNK: 10**6}),
-        lambda model: replace(model, ids={**model.ids, UNK: 7}),
-        lambda model: replace(model, pieces=[p for p in model.pieces if p.text != "▁"]),
-        lambda model: replace(model, pieces=[p for p in model.pieces if p.kind != NORMAL]),
+        (lambda model: change(model, 30, score=float("nan")), "the score of a piece is NaN or inf"),
+        (lambda model: change(model, 30, score=float("-inf")), "the score of a piece is NaN or"),
+        (lambda model: change(model, 30, text=""), "piece must not be empty"),
+        (lambda model: change(model, 30, text=model.pieces[31].text), "is already defined"),
+        (
+            lambda model: change(replace(model, byte_fallback=True), 30, kind=BYTE),
+            "byte piece .* is invalid",
+        ),
+        (lambda model: replace(model, byte_fallback=True), "there are not 256 byte pieces"),
+        (lambda model: replace(model, ids={**model.ids, UNK: 10**6}), "it has no unknown symbol"),
+        (lambda model: replace(model, ids={**model.ids, UNK: 7}), "it has no unknown symbol"),
+        (
+            lambda model: replace(model, pieces=[p for p in model.pieces if p.text != "▁"]),
+            "it has no piece for the blank",
+        ),
+        (
+            lambda model: replace(model, pieces=[p for p in model.pieces if p.kind != NORMAL]),
+            "it has no piece for the blank",
+        ),
     ],
     ids=["NaN", "infinite", "empty", "twice", "byte", "no bytes", "unk out", "unk", "▁", "no text"],
 )
 def test_a_spoilt_model_is_not_adopted(
-    spoil: Callable[[SentencePieceModel], SentencePieceModel], made: Any
+    spoil: Callable[[SentencePieceModel], SentencePieceModel], reason: str, made: Any
 ) -> None:
     model = parse_model(made()[1].read_bytes())
-    for spoilt in (model, spoil(model)):
-        with nullcontext() if spoilt is model else pytest.raises((ValueError, RuntimeError)):
-            content = convert_model(spoilt)
-            check_model(parse_model(content))
-            SentencePieceProcessor(model_proto=content)
+
+    def adopt(model: SentencePieceModel) -> None:
+        content = convert_model(model)
+        check_model(parse_model(content))
+        SentencePieceProcessor(model_proto=content)
+
+    adopt(model)
+    with pytest.raises((ValueError, RuntimeError), match=reason):
+        adopt(spoil(model))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x08\x01", b"\x0a\x02\x08\x01", b"\x0a\x02\x1a\x00", b"\x0a\x00\x12\x03\x1a\x01a"],
+    ids=["a number for a piece", "for its text", "bytes for its type", "for the type of the model"],
+)
+def test_fields_of_another_type_are_no_model(content: bytes) -> None:
+    with pytest.raises(ValueError, match="cut short, or not a model of SentencePiece"):
+        parse_model(content)
 
 
 def test_a_saved_model_must_have_the_form_of_a_trained_one(made: Any, subwords: Any) -> None:
@@ -205,14 +227,17 @@ def test_a_saved_model_must_have_the_form_of_a_trained_one(made: Any, subwords: 
     model = parse_model(made()[1].read_bytes())
     adopted = parse_model(convert_model(model))
     check_model(adopted)
-    for spoilt in (
-        model,
-        replace(adopted, rules=b"rules"),
-        replace(adopted, ids={**adopted.ids, EOS: 5}),
-        replace(adopted, pieces=adopted.pieces[1:]),
-        replace(adopted, pieces=[*adopted.pieces, Piece("<2de>", 0.0, 3)]),
+    for spoilt, reason in (
+        (model, "its special symbols have other ids than 0 to 3"),
+        (replace(adopted, rules=b"rules"), "it normalises text"),
+        (replace(adopted, ids={**adopted.ids, EOS: 5}), "its special symbols have other ids"),
+        (replace(adopted, pieces=adopted.pieces[1:]), "its first four pieces are not the special"),
+        (
+            replace(adopted, pieces=[*adopted.pieces, Piece("<2de>", 0.0, 3)]),
+            "it has further special symbols",
+        ),
     ):
-        with pytest.raises(ValueError, match=r"^it"):
+        with pytest.raises(ValueError, match=f"^{reason}"):
             check_model(spoilt)
 
 

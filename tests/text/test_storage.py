@@ -65,14 +65,14 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_a_file_that_cannot_be_read_is_named(folder, name):
     (folder / name).unlink()
     (folder / name).mkdir()
-    with pytest.raises(IsADirectoryError, match=name):
+    with pytest.raises(RunError, match=rf"{name}: .*cannot be read \(Is a directory\); make it"):
         read_tokenizer(folder)
 
 
 @pytest.mark.parametrize("damaged", [b"a modem\n", b"a mod", b"a model\n\0", b""])
 def test_a_damaged_model_is_named(folder, damaged):
     (folder / "model.bin").write_bytes(damaged)
-    with pytest.raises(RunError, match=rf"damaged or edited, or .*model\.bin is; {MEND}"):
+    with pytest.raises(RunError, match=rf"model\.bin: damaged \(its checksum is not.*{MEND}"):
         read_tokenizer(folder)
 
 
@@ -89,8 +89,14 @@ def test_a_description_that_is_none_is_named(folder, content):
 )
 def test_an_edited_description_is_named(folder, fields):
     change(folder / "tokenizer.json", **fields)
-    message = rf"tokenizer\.json: damaged or edited, or .*model\.bin is; {MEND}"
-    with pytest.raises(RunError, match=message):
+    with pytest.raises(RunError, match=rf"tokenizer\.json: damaged or edited .*{MEND}"):
+        read_tokenizer(folder)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../model.bin", "/etc/passwd", 3])
+def test_a_model_file_elsewhere_is_not_read(folder, name):
+    change(folder / "tokenizer.json", model_file=name)
+    with pytest.raises(RunError, match=r"tokenizer\.json: damaged \(it does not describe a tok"):
         read_tokenizer(folder)
 
 
