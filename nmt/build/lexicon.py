@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ from nmt.data.formats.lines import read_lines
 from nmt.data.ragged import RaggedArray
 from nmt.word_alignment.ibm1 import Block, Ids, Lexicon, make_lexicon, train_lexicon
 
-_MOST_PAIRS: Final = 500  # sentence pairs of a block, whose pairs of tokens are in memory
+_MOST_LINKS: Final = 1_000_000  # pairs of tokens of a block, which are in memory
 
 
 def learn_lexicon(
@@ -63,10 +63,14 @@ def read_lexicon(
 
 
 def _blocks(corpora: Sequence[EncodedCorpus]) -> Iterator[Block]:
+    """Yield the corpora in blocks; one ends with the sentence pair that reaches the limit."""
     for corpus in corpora:
-        for first in range(0, len(corpus), _MOST_PAIRS):
-            rows = np.arange(first, min(first + _MOST_PAIRS, len(corpus)))
-            source, target = corpus.source_side.tokens, corpus.target_side.tokens
+        source, target = corpus.source_side.tokens, corpus.target_side.tokens
+        links = np.cumsum((source.lengths + 1) * target.lengths)
+        limits = np.arange(_MOST_LINKS, links[-1], _MOST_LINKS)
+        cuts = np.searchsorted(links, limits) + 1
+        for first, end in pairwise(np.unique([0, *cuts, len(corpus)])):
+            rows = np.arange(first, end)
             yield Block(*_flat(source.select(rows)), *_flat(target.select(rows)))
 
 
