@@ -4,6 +4,7 @@ An entry is a folder named by a hash of all that its content follows from: the b
 the tokenizers, the filters. It is written under another name and then renamed, so that an entry
 that can be seen is whole; a lock lets one of several processes do the work. The SHA-256 of each
 file is kept, so that an entry that was damaged later is found when it is opened, and encoded again.
+A corpus that has changed has another entry; notes in the folder say which one it had last.
 """
 
 import fcntl
@@ -26,9 +27,9 @@ from nmt.data.duplicates import hash_corpus
 from nmt.data.encoded_corpus import FILES, EncodedCorpus, open_encoded, write_encoded
 from nmt.data.filters import FilterReport, Filters
 from nmt.data.formats.corpus import Corpus
-from nmt.data.formats.lines import open_binary, require_regular
 from nmt.data.guided_alignment import read_links
 from nmt.data.ragged import RaggedArray, blocks
+from nmt.data.source_changes import LatestEntry, require_unchanged, take_digests
 from nmt.system.files import MAX_JSON_BYTES, atomic_folder, file_sha256, parse_json, read_regular
 from nmt.text.reader import Item, SourceReader
 
@@ -70,10 +71,12 @@ def encode_corpus(
         TransientError: a process has died.
     """
     before = before if filters.deduplicate else ()
-    content = _Content(files, _digests(files), source_reader, target_reader, filters, before)
+    content = _Content(files, take_digests(files), source_reader, target_reader, filters, before)
     key = content.key()
-    entry = folder / key
-    if not content.is_in(entry):
+    entry, latest = folder / key, LatestEntry(folder, files, content.settings())
+    is_whole = content.is_in(entry)
+    latest.warn_if_changed(key, is_encoded=is_whole)
+    if not is_whole:
         try:
             # Another process may have made it in the meantime.
             with _lock(folder, key):
@@ -84,6 +87,7 @@ def encode_corpus(
                 f"{folder}: cannot write the cache of encoded text: {error.strerror}; "
                 + (os_advice(error) or "give permission there, or choose another folder")
             ) from error
+    latest.write(key)
     return open_encoded(entry, source_reader, target_reader)
 
 
@@ -108,19 +112,23 @@ class _Content(Generic[Item]):
 
     def key(self) -> str:
         """Return a name for all that the content follows from, wherever the files are."""
+        everything = json.dumps(self.settings() | {"files": self.digests}, sort_keys=True)
+        return hashlib.sha256(everything.encode()).hexdigest()[:32]
+
+    def settings(self) -> dict[str, Any]:
+        """Return all that the content follows from besides the files."""
         readers = (self.source_reader, self.target_reader)
         settings: dict[str, Any] = {
             "version": FORMAT_VERSION,
-            "files": self.digests,
             "tokenizers": [[reader.fingerprint(), reader.samples] for reader in readers],
             "filters": asdict(self.filters),
         }
         # Without these the key is the one that it has always been.
         if self.before:
-            settings["before"] = [_digests(corpus) for corpus in self.before]
+            settings["before"] = [take_digests(corpus) for corpus in self.before]
         if self.files.alignments is not None and self.files.alignment_units != "words":
             settings["alignment_units"] = self.files.alignment_units
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
+        return settings
 
     def is_in(self, entry: Path) -> bool:
         """Return whether an entry is complete; checksums that fit wrong content do not suffice."""
@@ -142,12 +150,8 @@ class _Content(Generic[Item]):
         if entry.exists():
             logger.warning("%s: the encoded corpus is damaged, and is encoded again", entry)
         with atomic_folder(entry) as fresh:
-            try:
+            with require_unchanged(self.files, self.digests):
                 report = self._write_files(fresh, num_processes)
-            except DataError:
-                self._require_unchanged()  # which says more than an error of a file half there
-                raise
-            self._require_unchanged()
             if report.num_kept == 0:
                 raise DataError(
                     f"{self.files}: the filters leave nothing: {report}; check the files, or widen "
@@ -166,31 +170,6 @@ class _Content(Generic[Item]):
             num_processes,
             chain.from_iterable(map(hash_corpus, self.before)),
         )
-
-    def _require_unchanged(self) -> None:
-        """Refuse files that are not what they were: nobody knows what of them was read."""
-        for path, digest in zip(self.files.paths, self.digests, strict=True):
-            if sha256(path) != digest:
-                raise DataError(
-                    f"{path}: changed while it was being encoded; start again when nothing writes "
-                    "to it any more"
-                )
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of what a file holds.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    with open_binary(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _digests(files: Corpus[Any]) -> list[str]:
-    for path in files.paths:
-        require_regular(path)
-    return [sha256(path) for path in files.paths]
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from nmt.config.data import CorpusConfig
 from nmt.config.experiment import Config
 from nmt.config.tree import diff
 from nmt.core.errors import ConfigError, RunError
-from nmt.data.cache import sha256
 from nmt.data.loader import DataLoader
+from nmt.data.source_changes import sha256
 from nmt.runs.checkpoint import is_checkpoint
 from nmt.runs.run import BEST, LAST, RunDirectory
 from nmt.training.early_stopping import MetricTracker

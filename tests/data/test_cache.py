@@ -42,7 +42,7 @@ def encode(files: TextCorpus, tokenizer, folder: Path, filters: Filters | None =
 
 
 def entries(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix != ".lock")
+    return sorted(path for path in folder.iterdir() if path.suffix not in (".lock", ".latest"))
 
 
 def test_encodes_what_the_files_hold(files, tokenizer, folder: Path) -> None:
@@ -111,19 +111,63 @@ def test_other_settings_are_another_corpus(files, make_tokenizer, folder: Path) 
     assert len(entries(folder)) == len(settings)
 
 
-def test_a_corpus_that_has_changed_is_encoded_again(files, make_tokenizer, folder: Path) -> None:
+def warnings_of(caplog: pytest.LogCaptureFixture) -> str:
+    text = "\n".join(record.getMessage() for record in caplog.records)
+    caplog.clear()
+    return text
+
+
+def test_a_corpus_that_has_changed_is_told_and_encoded_again(
+    files, make_tokenizer, folder: Path, caplog
+) -> None:
+    caplog.set_level(logging.WARNING)
     encode(files, make_tokenizer(), folder)
     before = files.source.read_text(), files.target.read_text()
     files.source.write_text(before[0] + "12\n")
     with pytest.raises(DataError):  # the target has not grown
         encode(files, make_tokenizer(), folder)
     files.target.write_text(before[1] + "13\n")
-    assert encode(files, make_tokenizer(), folder).target(2).tolist() == [13]
+    caplog.clear()
+    for expected in ("encoding it again", ""):
+        corpus = encode(files, make_tokenizer(), folder)
+        assert corpus.target(2).tolist() == [13]
+        told = warnings_of(caplog)
+        assert bool(expected) == bool(told)
+        if expected:
+            date = r"\d{4}-\d\d-\d\d \d\d:\d\d"
+            assert re.fullmatch(
+                rf"{files}: changed since {date}, when last encoded; {expected}", told
+            )
     files.source.write_text(before[0])
     files.target.write_text(before[1])
     tokenizer = make_tokenizer()
     assert len(encode(files, tokenizer, folder)) == 2
+    assert warnings_of(caplog).endswith("when last encoded; what is there now is in the cache, too")
     assert tokenizer.num_calls == 0
+
+
+def test_other_settings_and_other_files_are_no_change(
+    files, make_tokenizer, folder: Path, tmp_path: Path, monkeypatch, caplog
+) -> None:
+    encode(files, make_tokenizer(), folder)
+    encode(files, make_tokenizer(2000), folder)
+    encode(files, make_tokenizer(), folder, Filters(max_length=2))
+    other = TextCorpus(tmp_path / "other.tsv")
+    other.source.write_text("5\t6\n")
+    encode(other, make_tokenizer(), folder)
+    assert not caplog.records
+    other.source.write_text("7\t8\n")
+    monkeypatch.chdir(tmp_path)
+    encode(TextCorpus(Path("other.tsv")), make_tokenizer(), folder)
+    assert warnings_of(caplog).startswith("other.tsv: changed since")
+
+
+def test_a_cache_in_which_nothing_can_be_noted_is_read(files, tokenizer, folder: Path) -> None:
+    encode(files, tokenizer, folder)
+    (note,) = folder.glob("*.latest")
+    note.unlink()
+    note.mkdir()
+    assert len(encode(files, tokenizer, folder)) == 2
 
 
 def reading_that_does(event: Callable[[], None]) -> Callable[..., Iterator[tuple[str, str]]]:
@@ -382,7 +426,7 @@ def test_an_entry_with_right_sums_and_wrong_content_is_made_again(
 def test_named_pipes_beside_the_entries_are_not_waited_for(files, tokenizer, folder: Path) -> None:
     encode(files, tokenizer, folder)
     (entry,) = entries(folder)
-    for path in folder.glob("*.lock"):
+    for path in (*folder.glob("*.lock"), *folder.glob("*.latest")):
         path.unlink()
         os.mkfifo(path)
     shutil.rmtree(entry)

@@ -1,0 +1,113 @@
+"""Whether the files of a corpus are what they were: since they were encoded, and while they are."""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from nmt.core.errors import DataError
+from nmt.data.formats.corpus import Corpus
+from nmt.data.formats.lines import open_binary, require_regular
+from nmt.system.files import read_regular
+
+_KEY_BYTES: Final = 64  # of the name of an entry; it has 32
+
+logger = logging.getLogger(__name__)
+
+
+def take_digests(files: Corpus[Any]) -> list[str]:
+    """Return the SHA-256 of each file of a corpus.
+
+    Raises:
+        DataError: a file cannot be read, or only once.
+    """
+    for path in files.paths:
+        require_regular(path)
+    return [sha256(path) for path in files.paths]
+
+
+@contextmanager
+def require_unchanged(files: Corpus[Any], digests: Sequence[str]) -> Iterator[None]:
+    """Refuse files that do not stay as they are, as nobody knows what of them was read.
+
+    Args:
+        files: the corpus.
+        digests: of `take_digests`, before.
+
+    Raises:
+        DataError: a file has changed, which says more than an error of a file half there.
+    """
+    try:
+        yield
+    except DataError:
+        _compare(files, digests)
+        raise
+    _compare(files, digests)
+
+
+def _compare(files: Corpus[Any], digests: Sequence[str]) -> None:
+    for path, digest in zip(files.paths, digests, strict=True):
+        if sha256(path) != digest:
+            raise DataError(
+                f"{path}: changed while it was being encoded; start again when nothing writes to "
+                "it any more"
+            )
+
+
+class LatestEntry:
+    """Which entry of the cache a corpus had last, whatever its files held then.
+
+    Args:
+        folder: of the cache.
+        files: the corpus, known by the paths of its files.
+        settings: what it is encoded with; can be written as JSON.
+    """
+
+    def __init__(self, folder: Path, files: Corpus[Any], settings: object) -> None:
+        identity = json.dumps([[str(path.resolve()) for path in files.paths], settings])
+        name = hashlib.sha256(identity.encode()).hexdigest()[:32]
+        self._path = folder / f"{name}.latest"
+        self._files = files
+
+    def warn_if_changed(self, key: str, *, is_encoded: bool) -> None:
+        """Warn if that was another entry than it has now.
+
+        Args:
+            key: of the entry that it has now.
+            is_encoded: whether that is there already.
+        """
+        if self._read() in (None, key):
+            return
+        logger.warning(
+            "%s: changed since %s, when last encoded; %s",
+            self._files,
+            datetime.fromtimestamp(self._path.stat().st_mtime).strftime("%Y-%m-%d %H:%M"),
+            "what is there now is in the cache, too" if is_encoded else "encoding it again",
+        )
+
+    def write(self, key: str) -> None:
+        """Note the entry that it has now."""
+        if self._read() != key and (self._path.is_file() or not os.path.lexists(self._path)):
+            with suppress(OSError):  # a cache that is whole may be one that is only read
+                self._path.write_text(key)
+
+    def _read(self) -> str | None:
+        try:
+            return read_regular(self._path, _KEY_BYTES).decode()
+        except (OSError, ValueError):
+            return None
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of what a file holds.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    with open_binary(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
