@@ -7,7 +7,7 @@ the keyword-only arguments of its constructor (see `nmt.config.registry`).
 import re
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
@@ -29,8 +29,6 @@ def _check_device(name: str) -> str:
 
 class TokenizerConfig(PlugIn):
     """How text becomes tokens; `name` picks the tokenizer and the other keys are its options."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     name: str = "sentencepiece"
     """Which tokenizer."""

@@ -87,7 +87,7 @@ class Options(Strict):
 class PlugIn(Strict):
     """A plug-in and its options, as configured; in YAML, ``dot`` is short for ``{name: dot}``."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     name: str
 

@@ -77,7 +77,7 @@ class EarlyStoppingConfig(Options):
 class MetricConfig(PlugIn):
     """A metric and its options; of two of one name, each can have a label."""
 
-    model_config = ConfigDict(serialize_by_alias=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(serialize_by_alias=True)
 
     given_label: Text | None = Field(default=None, alias="as")
     """What `best`, early stopping and `tune` call it, where two have one name; null: its name."""

@@ -143,7 +143,7 @@ def _open_folder_of_first(path: Path) -> RunDirectory:
 
 def _read_held_out(config: Config, data: PreparedData | None = None) -> None:
     """Refuse held-out text that cannot be read, or encoded, as grids of other channels."""
-    for corpus in (config.data.valid, config.data.test):
-        for source, _ in build_corpus(corpus).read_pairs() if corpus is not None else ():
+    for _, corpus in config.data.held_out():
+        for source, _ in build_corpus(corpus).read_pairs():
             if data is not None:
                 data.tokenizers.source.encode(source)

@@ -182,11 +182,9 @@ def warn_about_references(config: Config, normalizer: Normalizer) -> None:
     validation = config.training.validation
     metrics = build_metrics(validation.metrics)
     on_test = [*metrics, *build_metrics(map(validation.find_metric, TEST_METRICS))]
-    for key, corpus, measured in (
-        ("data.valid", config.data.valid, metrics),
-        ("data.test", config.data.test, on_test),
-    ):
-        if corpus is not None and measured:
+    for key, corpus in config.data.held_out():
+        measured = on_test if key == "data.test" else metrics
+        if measured:
             references = [target for _, target in build_corpus(corpus).read_pairs()]
             warn_about_normalization(key, references, normalizer, measured)
 
@@ -198,21 +196,19 @@ def warn_about_duplicates(config: Config) -> None:
         DataError: a corpus cannot be read.
     """
     data = config.data
-    named = [
-        (key, it) for key, it in (("valid", data.valid), ("test", data.test)) if it is not None
-    ]
-    held_out = [build_corpus(corpus) for _, corpus in named]
-    repeats = count_duplicates([build_corpus(corpus) for corpus in data.train], held_out)
+    held_out = {key: build_corpus(corpus) for key, corpus in data.held_out()}
+    training = [build_corpus(corpus) for corpus in data.train]
+    repeats = count_duplicates(training, list(held_out.values()))
     if repeats.num_duplicates and not data.filters.deduplicate:
         logger.info(
             "data.train: %s of %s pairs repeat another one; data.filters.deduplicate: true leaves "
             "them out",
             *(f"{repeats.num_duplicates:,}", f"{repeats.num_training:,}"),
         )
-    for (key, _), (size, num_known) in zip(named, repeats.held_out, strict=True):
+    for key, (size, num_known) in zip(held_out, repeats.held_out, strict=True):
         if num_known:
             logger.warning(
-                "data.%s: %s of %s pairs (%.1f%%) are training pairs as well, so that its scores "
+                "%s: %s of %s pairs (%.1f%%) are training pairs as well, so that its scores "
                 "are too good; take them out of one of the two",
                 *(key, f"{num_known:,}", f"{size:,}", 100 * num_known / size),
             )
