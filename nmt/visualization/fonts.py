@@ -22,6 +22,7 @@ _PREFERRED: Final = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei"
 _CJK_NAMES: Final = re.compile("CJK|HIRAGANA|KATAKANA|HANGUL|BOPOMOFO|IDEOGRAPHIC|FULLWIDTH")
 _CJK: Final = ("Chinese, Japanese or Korean", "fonts-noto-cjk")
 _OTHER: Final = ("of other scripts", "fonts-noto-core")
+"""What characters are, and the package of Debian with a font for them."""
 
 
 class Font(NamedTuple):
@@ -51,12 +52,12 @@ def choose_families(texts: Iterable[str], fonts: Iterable[Font] | None = None) -
         missing -= found
         if not missing:
             break
-    for scripts, package in sorted({_describe_missing(character) for character in missing}):
+    lacks = {_CJK if _CJK_NAMES.match(unicodedata.name(one, "")) else _OTHER for one in missing}
+    for lack in sorted(lacks):
         logger.warning(
             "plots: no installed font has some characters (%s), and boxes are drawn; install a "
             "font (Debian: apt-get install %s)",
-            scripts,
-            package,
+            *lack,
             extra=ONCE,
         )
     return families
@@ -101,8 +102,3 @@ def _has_glyph(path: str, character: str) -> bool:
         return bool(get_font(path).get_char_index(ord(character)))
     except (OSError, RuntimeError):  # no longer there, or damaged
         return False
-
-
-def _describe_missing(character: str) -> tuple[str, str]:
-    """Return what characters of its kind are, and the package of Debian with a font for them."""
-    return _CJK if _CJK_NAMES.match(unicodedata.name(character, "")) else _OTHER
