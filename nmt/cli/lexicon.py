@@ -22,14 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from nmt.cli.arguments import (
-    CommandArguments,
-    option,
-    output_path,
-    path,
-    positional,
-    whole_number,
-)
+from nmt.cli.arguments import CommandArguments, option, output_path, path, positional, whole_number
 from nmt.cli.inputs import line_limit
 from nmt.cli.outputs import check_files, open_output
 from nmt.core.console import print_notice

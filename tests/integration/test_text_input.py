@@ -142,7 +142,9 @@ def test_evaluate_keeps_its_lines(nmt: Any, in_copy: Path) -> None:
     assert len(Path("out").read_text().splitlines()) == 3
 
 
-def test_a_long_line_of_an_n_best_list_is_an_empty_line(nmt: Any, in_copy: Path) -> None:
+def test_a_long_line_of_an_n_best_list_or_a_lexicon_is_an_empty_line(
+    nmt: Any, in_copy: Path
+) -> None:
     write("a", "one .")
     write("list", f"0 ||| {LONG}")
     outcome = nmt("rescore", "runs/tiny", "--source", "a", "--n-best", "list")
