@@ -108,10 +108,9 @@ def lead(tool: Tool, identity: str) -> Iterator[RankPool[Tool]]:
     with _joined(tool, identity) as ranks:
         try:
             yield ranks
-        except LostProcessError:
-            raise
-        except Exception:
-            ranks.release()
+        except Exception as error:
+            if not isinstance(error, LostProcessError):
+                ranks.release()
             raise
         ranks.release()
 

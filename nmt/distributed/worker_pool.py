@@ -15,7 +15,7 @@ from itertools import islice
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 
 from nmt.core.errors import TransientError
 from nmt.distributed.remote_result import ItemsBeforeError, RemoteResult
@@ -26,8 +26,7 @@ Result = TypeVar("Result")
 _PATIENCE: Final = 5.0  # seconds that a process may take to end by itself
 
 
-@dataclass(frozen=True)
-class _Worker:
+class _Worker(NamedTuple):
     process: SpawnProcess
     connection: Connection
 

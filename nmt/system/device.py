@@ -8,11 +8,8 @@ from nmt.core.errors import ConfigError
 from nmt.system.process import local_rank
 
 AUTO: Final = "auto"
-_PRECISIONS: Final = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "int8": torch.int8,
-}
+_DTYPES: Final = (torch.float32, torch.bfloat16, torch.int8)
+_PRECISIONS: Final = {str(dtype).removeprefix("torch."): dtype for dtype in _DTYPES}
 
 
 def resolve_device(name: str | torch.device) -> torch.device:

@@ -25,12 +25,13 @@ def free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
-    found = re.search(r"^MemAvailable:\s+(\d+) kB", _read(_MEMORY), re.MULTILINE)
+    available = _find_numbers(_MEMORY, r"MemAvailable:\s+(\d+) kB")
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    free = int(found[1]) * 1024 if found else physical // 2
-    limit = _read(_LIMIT).strip()
-    if limit.isdecimal():
-        free = min(free, int(limit) - int(_read(_USED).strip() or 0) + _cached_files())
+    free = available[0] * 1024 if available else physical // 2
+    for limit in _find_numbers(_LIMIT, r"(\d+)"):  # none where it says "max"
+        used = sum(_find_numbers(_USED, r"(\d+)"))
+        cached = sum(_find_numbers(_USED_FOR, r"(?:in)?active_file (\d+)"))  # can be dropped
+        free = min(free, limit - used + cached)
     return free
 
 
@@ -48,25 +49,19 @@ def peak_memory(device: torch.device) -> int:
     """Return the most bytes in use since `reset_peak_memory`; on a CPU, by the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    found = re.search(r"^VmHWM:\s+(\d+) kB", _read(_STATUS), re.MULTILINE)
-    if found:
-        return int(found[1]) * 1024
+    peaks = _find_numbers(_STATUS, r"VmHWM:\s+(\d+) kB")
+    if peaks:
+        return peaks[0] * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _cached_files() -> int:
-    """Return the part of the memory of a container that the system can drop, such as files read."""
-    found = re.findall(r"^(?:in)?active_file (\d+)$", _read(_USED_FOR), re.MULTILINE)
-    return sum(map(int, found))
-
-
-def _read(path: Path) -> str:
-    """Return the text of a file of the system; empty where the system has no such file."""
+def _find_numbers(path: Path, pattern: str) -> list[int]:
+    """Return the numbers in those lines of a file that match; none where there is no such file."""
     try:
-        return path.read_text()
+        return [int(number) for number in re.findall(f"^{pattern}$", path.read_text(), re.M)]
     except OSError:
-        return ""
+        return []
 
 
 def is_out_of_memory(error: BaseException) -> bool:

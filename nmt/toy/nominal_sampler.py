@@ -1,7 +1,8 @@
 """Draw subjects, objects and places at random, of about the length that is asked for."""
 
 import random
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TypeVar
 
 from nmt.toy import lexicon
@@ -9,8 +10,6 @@ from nmt.toy.entries import Adjective, Kind, Noun, Pronoun
 from nmt.toy.phrases import Complement, Name, Nominal, NounPhrase, Pair, PersonalPronoun, Phrase
 
 T = TypeVar("T")
-SampleRelativeClause = Callable[[Noun, bool, Kind, int], Phrase]
-"""Noun, whether it is plural, its kind, words (2 or more; 3 for what is not alive)."""
 
 LONGEST_NOMINAL = 14
 LONGEST_SIMPLE_NOMINAL = 4  # the small old dog
@@ -40,17 +39,19 @@ class Dice:
         return items[int(self._random() * len(items))]
 
 
-class NominalSampler:
+class NominalSampler(ABC):
     """Draws nominals. Numbers of words are of English words, and are met as nearly as can be.
 
     Args:
-        dice: decide everything.
-        sample_relative_clause: draws what a noun may be followed by.
+        rng: decides everything.
     """
 
-    def __init__(self, dice: Dice, sample_relative_clause: SampleRelativeClause) -> None:
-        self._dice = dice
-        self._relative_clause = sample_relative_clause
+    def __init__(self, rng: random.Random) -> None:
+        self._dice = Dice(rng)
+
+    @abstractmethod
+    def relative_clause(self, noun: Noun, is_plural: bool, kind: Kind, words: int) -> Phrase:
+        """What a noun may be followed by: 2 words or more; 3 about what is not alive."""
 
     def nominal(
         self,
@@ -115,7 +116,7 @@ class NominalSampler:
     def _modifier(self, noun: Noun, is_plural: bool, kind: Kind, words: int) -> Phrase:
         if words >= SHORTEST_PLACE and self._dice.chance(0.25):
             return self.place(words)
-        return self._relative_clause(noun, is_plural, kind, words)
+        return self.relative_clause(noun, is_plural, kind, words)
 
     def _adjectives(self, kind: Kind, count: int) -> tuple[Adjective, ...]:
         """At most three; none comes twice."""

@@ -100,8 +100,7 @@ class Name(Nominal):
     def english(self, case: Case) -> list[Token]:
         return [token(self.name, self, "noun")]
 
-    def german(self, case: Case) -> list[Token]:
-        return [token(self.name, self, "noun")]
+    german = english
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -6,7 +6,6 @@ noun phrase before it could take it; what has a modifier is no part of a pair; a
 joined after a comma.
 """
 
-import random
 from collections.abc import Sequence
 
 from nmt.toy import lexicon
@@ -23,7 +22,7 @@ from nmt.toy.clauses import (
 )
 from nmt.toy.entries import Kind, Noun, Pronoun, Slot, Verb
 from nmt.toy.morphology import Agreement
-from nmt.toy.nominal_sampler import LONGEST_NOMINAL, SHORTEST_PLACE, Dice, NominalSampler
+from nmt.toy.nominal_sampler import LONGEST_NOMINAL, SHORTEST_PLACE, NominalSampler
 from nmt.toy.phrases import Complement, Nominal, Phrase, RelativePronoun
 
 VerbClasses = tuple[tuple[Verb, ...], ...]
@@ -36,16 +35,8 @@ _VERBS_OF_PEOPLE: VerbClasses = (*_VERBS_OF_ANIMALS, lexicon.HANDLING, lexicon.G
 _VERBS_WITH_THING = (lexicon.HANDLING, lexicon.HANDLING, lexicon.GIVING)
 
 
-class Sampler:
-    """Draws trees. Numbers of words are of English words, and are met as nearly as can be.
-
-    Args:
-        rng: decides everything.
-    """
-
-    def __init__(self, rng: random.Random) -> None:
-        self._dice = Dice(rng)
-        self._nominals = NominalSampler(self._dice, self._relative_clause)
+class Sampler(NominalSampler):
+    """Draws trees. Numbers of words are of English words, and are met as nearly as can be."""
 
     def sentence(self, words: int) -> Sentence:
         """A sentence of about `words` words (3 or more), the mark at its end counted."""
@@ -115,8 +106,7 @@ class Sampler:
         has_adverb = spare > 0 and self._dice.chance(0.3)
         adjective = self._dice.choose(kind.adjectives)
         return Clause(
-            subject
-            or self._nominals.nominal(1 + spare - has_adverb, kind, lexicon.SUBJECT_PRONOUNS),
+            subject or self.nominal(1 + spare - has_adverb, kind, lexicon.SUBJECT_PRONOUNS),
             VerbGroup(lexicon.BE, (adjective.english,), adjective.german),
             adverb=self._dice.choose(lexicon.ADVERBS) if has_adverb else None,
         )
@@ -128,8 +118,7 @@ class Sampler:
         words -= 2 + is_compound
         content = words if subject else self._dice.between(2, words - 1)
         return Clause(
-            subject
-            or self._nominals.nominal(words - content, lexicon.PEOPLE, lexicon.SUBJECT_PRONOUNS),
+            subject or self.nominal(words - content, lexicon.PEOPLE, lexicon.SUBJECT_PRONOUNS),
             self._compound(verb) if is_compound else VerbGroup.simple(verb),
             content=SubordinateClause(lexicon.THAT, self._clause(content)),
         )
@@ -157,12 +146,12 @@ class Sampler:
             others = 3 * len(slots) if subject else spare  # words that need not be in the place
             least = max(SHORTEST_PLACE, spare - others)
             place_words = self._dice.between(least, max(least, min(spare, 6)))
-            place = self._nominals.place(place_words)
+            place = self.place(place_words)
             spare -= place_words
         if subject is None:
             room = len(slots) * (LONGEST_NOMINAL if place is None else 3)
             extra = self._dice.between(max(0, spare - room), spare)
-            subject = self._nominals.nominal(1 + extra, _actor(verb), lexicon.SUBJECT_PRONOUNS)
+            subject = self.nominal(1 + extra, _actor(verb), lexicon.SUBJECT_PRONOUNS)
             spare -= extra
         return Clause(
             subject,
@@ -203,19 +192,14 @@ class Sampler:
             is_last = number == len(slots)
             extra = spare if is_last else self._dice.between(0, min(spare, 2))
             spare -= extra
-            nominal = self._nominals.nominal(
-                1 + extra,
-                slot.kind,
-                pronouns,
-                is_simple=has_place or not is_last,
-                is_definite=is_negated,
+            is_simple = has_place or not is_last
+            nominal = self.nominal(
+                1 + extra, slot.kind, pronouns, is_simple=is_simple, is_definite=is_negated
             )
             objects.append(Complement(nominal, slot.case, slot.preposition))
         return tuple(objects)
 
-    def _relative_clause(
-        self, noun: Noun, is_plural: bool, kind: Kind, words: int
-    ) -> RelativeClause:
+    def relative_clause(self, noun: Noun, is_plural: bool, kind: Kind, words: int) -> Phrase:
         """2 words or more; 3 about what is not alive, the shortest are `that is old`."""
         pronoun = RelativePronoun(noun, is_plural)
         if kind.is_animate and (words == 2 or self._dice.chance(0.6)):
