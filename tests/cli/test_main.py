@@ -333,6 +333,24 @@ def test_help_answers_at_once_as_it_imports_the_standard_library_alone() -> None
     assert process.returncode == 0, err.decode()
 
 
+@pytest.mark.parametrize("text", ["run: [", "extends: gone.yaml\n", "version: 9\n"])
+def test_a_file_that_cannot_be_read_is_refused_before_torch_is_imported(
+    text: str, tmp_path: Path
+) -> None:
+    config = tmp_path / "bad.yaml"
+    config.write_text(text)
+    code = (
+        "import sys; from nmt.cli import main as cli\n"
+        f"code = cli.main(['check', {str(config)!r}])\n"
+        "sys.exit(9 if 'torch' in sys.modules or 'numpy' in sys.modules else code)"
+    )
+    process = python(code)
+    out, err = process.communicate()
+    assert process.returncode == 2
+    assert out == b""
+    assert err.count(b"\n") == 1
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_or_quota_is_told(
     number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
