@@ -2,6 +2,7 @@
 
 from dataclasses import MISSING, fields
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nmt.cli.arguments import flag_of
@@ -30,6 +31,7 @@ _FIXED: Final = ("checkpoint", "shortlist", "length_penalty", "options")
 
 def translate_exported(arguments: "Arguments") -> int:
     """Translate the input as it comes."""
+    _require_run_first(arguments)
     for declared in fields(arguments):
         default = [] if declared.default is MISSING else declared.default
         if declared.name in _SUPPORTED or getattr(arguments, declared.name) == default:
@@ -67,6 +69,18 @@ def translate_exported(arguments: "Arguments") -> int:
         for window in translate_lines(translate, lines, arguments):
             writer.write(window)
     return 0
+
+
+def _require_run_first(arguments: "Arguments") -> None:
+    """Refuse a run that is given behind the file to translate."""
+    from nmt.runs.run import RunDirectory
+
+    for name in arguments.input:
+        if RunDirectory(Path(name)).config.is_file():
+            raise UserError(
+                f"{name}: is a run, and {arguments.run} is not; the run comes first, as in "
+                f"`nmt translate {name} {arguments.run}`"
+            )
 
 
 def _beam_size(arguments: "Arguments") -> int | None:

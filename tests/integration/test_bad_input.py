@@ -613,7 +613,10 @@ def test_files_that_are_no_configuration(
 
 @pytest.mark.parametrize("words", [("test.en", "runs/tiny"), ("test.en", "test.de", "runs/tiny")])
 def test_a_run_behind_its_input(words: tuple[str, ...], nmt: Any, in_trained: Path) -> None:
-    nmt("translate", *words).assert_refused("runs/tiny: is a folder, where a file is needed")
+    nmt("translate", *words).assert_refused(
+        "runs/tiny: is a run, and test.en is not; the run comes first, as in `nmt translate "
+        "runs/tiny test.en`"
+    )
 
 
 def test_a_run_in_the_place_of_a_configuration(nmt: Any, in_trained: Path) -> None:
