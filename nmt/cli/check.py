@@ -177,7 +177,23 @@ def _report_updates(state: "TrainingState", batch: "Batch", num_classes: int, in
         f"(chance: {math.log(num_classes):.2f})"
     )
     memory = peak_memory(state.device) - in_use
-    print(f"memory          about {memory / 2**20:,.0f} MiB for the model and its updates")
+    sizes = _measure_tensors(state)
+    sizes["activations and buffers"] = max(0, memory - sum(sizes.values()))
+    parts = ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in sizes.items() if size)
+    print(f"memory          about {memory / 2**20:,.0f} MiB ({parts})")
+
+
+def _measure_tensors(state: "TrainingState") -> dict[str, int]:
+    """Return the bytes of all that an update needs, whatever its batch."""
+    from nmt.training.optim.optimizer import optimizer_tensors
+
+    weights = sum(parameter.nbytes for parameter in state.model.parameters())
+    return {
+        "weights": weights,
+        "gradients": weights,
+        "optimizer": sum(tensor.nbytes for tensor in optimizer_tensors(state.optimizer).values()),
+        "moving average": 0 if state.ema is None else weights,
+    }
 
 
 def make_update(state: "TrainingState", batch: "Batch") -> float:

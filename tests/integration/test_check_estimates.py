@@ -68,15 +68,22 @@ def test_sizes_batches_and_time_are_those_of_the_training(nmt: Command, in_train
     assert float(before[1]) == pytest.approx(float(before[2]), abs=1.0)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
-def test_the_memory_is_at_least_that_of_weights_gradients_and_optimizer(
+def test_the_memory_of_weights_gradients_and_optimizer_by_hand(
     nmt: Command, in_trained: Path
 ) -> None:
     large = ("model.decoder.hidden_size=512", "training.ema_decay=0.9")
     found = told(nmt("check", "tiny.yaml", *large).lines)
     weights = 4 * number(found["parameters"]) / 2**20
-    # Weights, their moving average and gradients, and two means of the optimizer.
-    assert 5 * weights <= number(found["memory"]) < 5 * weights + 100
+    parts = {
+        name: number(size)
+        for name, size in re.findall(r"([a-z ]+) ([0-9,]+)[,)]", found["memory"].partition("(")[2])
+    }
+    assert parts["weights"] == pytest.approx(weights, abs=0.6)
+    assert parts[" gradients"] == pytest.approx(weights, abs=0.6)
+    assert parts[" optimizer"] == pytest.approx(2 * weights, abs=0.6)
+    assert parts[" moving average"] == pytest.approx(weights, abs=0.6)
+    assert number(found["memory"]) == pytest.approx(sum(parts.values()), abs=3)
+    assert number(found["memory"]) < 5 * weights + 100
 
 
 PEAK = """
