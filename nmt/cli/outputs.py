@@ -34,8 +34,8 @@ _DESCRIPTOR: Final = re.compile(
 )
 _INPUT: Final = "an input"
 
+# Device and inode of what exists, which all its names share; else the path without links.
 _Identity: TypeAlias = tuple[int, int] | str
-"""Device and inode of what exists, which all its names share; else the path without links."""
 
 
 def check_files(

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from nmt.inference.forced_decoding import SentenceScore
     from nmt.inference.translator import Translator
 
+# Options of `decoding` that affect the score of a given translation.
 _OF_SCORES: Final = ("length_penalty", "coverage_penalty", "max_source_length", "batch_tokens")
-"""Options of `decoding` that affect the score of a given translation."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 _FILES: Final = ("run", "input", "output", "line_buffered", "max_line_bytes")
 _MACHINE: Final = ("batch_tokens", "precision", "device")
+# Arguments that an exported model takes.
 _SUPPORTED: Final = (*_FILES, *_MACHINE, "scores", "json", "n_best", "beam_size", "search")
-"""Arguments that an exported model takes."""
+# Arguments that were decided when the model was exported.
 _FIXED: Final = ("checkpoint", "shortlist", "length_penalty", "options")
-"""Arguments that were decided when the model was exported."""
 
 
 def translate_exported(arguments: "Arguments") -> int:

@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 SIGNIFICANT: Final = 0.05
 _HEADS: Final = ("length penalty", "coverage penalty")
+# Options to try -> the argument that lists them.
 _LISTS: Final = {
     "length_penalty": "--length-penalties",
     "coverage_penalty": "--coverage-penalties",
 }
-"""Options to try -> the argument that lists them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,13 +27,14 @@ Yaml = dict[str, Any] | list[Any] | str | None
 MAX_CONFIG_BYTES: Final = 500_000
 
 _MOST_FILES: Final = 20  # that extend one another
+# Values of a text, aliases written out: a few lines of aliases may stand for billions.
 _MOST_VALUES: Final = 50_000
-"""Values of a text, aliases written out: a few lines of aliases may stand for billions."""
 _MOST_LEVELS: Final = 50
 NULL = "tag:yaml.org,2002:null"
 MERGE = "tag:yaml.org,2002:merge"
 
 _KINDS: Final[dict[type, str]] = {list: "list", dict: "mapping"}
+# What to do where these words are in a message of the parser.
 _HINTS = {
     "mapping values are not allowed": "is the line indented as its neighbours, and is there a "
     "blank behind the ':' here and in the line before?",
@@ -42,7 +43,6 @@ _HINTS = {
     "expected ',' or": "is a bracket not closed?",
     "'\\t' that cannot start": "indent with blanks, not with tabs",
 }
-"""What to do where these words are in a message of the parser."""
 
 
 def load_config(
@@ -175,11 +175,11 @@ def _parse_override(given: str | Override) -> Layer:
     return Layer(override.origin, value, tuple(parts), override.argument is not None)
 
 
+# Of YAML's rules for what an unquoted scalar is: those for null and for merge keys.
 _RESOLVERS: Final = {
     first: [(tag, pattern) for tag, pattern in rules if tag in {NULL, MERGE}]
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-"""Of YAML's rules for what an unquoted scalar is: those for null and for merge keys."""
 
 
 class _TextLoader(yaml.SafeLoader):

@@ -25,8 +25,8 @@ _KINDS = {
     "is missing": "missing",
     "must not be empty": "string_too_short too_short",
 }
+# What we say in place of pydantic, by the type of its error; its context fills the braces.
 _SENTENCES = {kind: sentence for sentence, kinds in _KINDS.items() for kind in kinds.split()}
-"""What we say in place of pydantic, by the type of its error; its context fills the braces."""
 _VALUELESS = ("missing", "string_too_short", "too_short")
 BOUNDS: Final = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 """The limits of a number, by their names in pydantic and annotated_types."""

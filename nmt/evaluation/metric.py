@@ -104,10 +104,14 @@ class Metric(ABC):
 
 
 class SacrebleuMetric(Metric):
-    """A metric that a scorer of sacreBLEU computes."""
+    """A metric that a scorer of sacreBLEU computes.
+
+    Attributes:
+        unsigned: options that sacreBLEU leaves out of its signatures, where they are not the
+            default.
+    """
 
     unsigned: Mapping[str, int] = {}
-    """Options that sacreBLEU leaves out of its signatures, where they are not the default."""
     _make: Callable[..., SacrebleuScorer]
 
     def make_scorer(self, references: Iterable[str]) -> SacrebleuScorer:

@@ -28,19 +28,19 @@ from nmt.text.tokenizer import Tokenizer
 
 Precision = Literal["float32", "int8"]
 _NUM_SENTENCES: Final = 32
+# How far the log-probability of a token may be from the run's, on average over a translation: in
+# float32 of any, in int8 of one like most, as what is rounded may tip over.
 _NEAR: Final = {"float32": 1e-3, "int8": 0.02}
-"""How far the log-probability of a token may be from the run's, on average over a translation: in
-float32 of any, in int8 of one like most, as what is rounded may tip over."""
+# Where nothing in Python is to be made up for, smaller batches are faster.
 _MOST_BATCH_TOKENS: Final = 1_000
-"""Where nothing in Python is to be made up for, smaller batches are faster."""
 _MOST_BYTES: Final = 2**31  # of a protocol buffer
+# Options of `decoding` that may be set; the others must have their defaults.
 _EXPORTED: Final = {
     *("search", "beam_size", "n_best", "length_penalty", "shortlist"),
     *("min_length", "max_length", "min_length_ratio", "max_length_ratio"),
     *("batch_tokens", "max_source_length"),
     *("dictionary", "mbr_candidates"),  # which mean nothing without others
 }
-"""Options of `decoding` that may be set; the others must have their defaults."""
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,14 @@ class Bridge(nn.Module, ABC):
         source_size: H of the encoder.
         state_size: Z, numbers in the state of one decoder layer.
         num_layers: L of the decoder.
+
+    Attributes:
+        reads_source: whether the state depends on the source.
+        reads_states: whether it depends on the states at all positions, after their dropout.
     """
 
     reads_source: ClassVar[bool] = True
-    """Whether the state depends on the source."""
     reads_states: ClassVar[bool] = False
-    """Whether it depends on the states at all positions, after their dropout."""
 
     def __init__(self, source_size: int, state_size: int, num_layers: int) -> None:
         super().__init__()

@@ -9,8 +9,8 @@ from torch.overrides import TorchFunctionMode
 
 from nmt.core.special_tokens import PAD
 
+# 16-bit numbers in one 64-bit draw.
 _LANES = 4
-"""16-bit numbers in one 64-bit draw."""
 
 
 class Dropout(nn.Module):

@@ -12,10 +12,13 @@ from nmt.core.coverage import Coverage
 
 
 class CoveragePenalty(ABC):
-    """A price on the score of a finished hypothesis for what its attention did to the source."""
+    """A price on the score of a finished hypothesis for what its attention did to the source.
+
+    Attributes:
+        reads_coverage: whether it needs to know what the attention did.
+    """
 
     reads_coverage: bool = True
-    """Whether it needs to know what the attention did."""
 
     @abstractmethod
     def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:

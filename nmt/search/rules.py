@@ -57,10 +57,13 @@ class Rule(ABC):
     depend on what else is in the batch. It may only make a token count less. Under a shortlist the
     log-probabilities are of some tokens only, and what is written is numbered as they are: see
     `PartialHypotheses.vocabulary_tokens` and `Request.subset`.
+
+    Attributes:
+        forbids: whether all that it does is to set tokens to -inf; else it changes what is ranked
+            by.
     """
 
     forbids: bool = True
-    """Whether all that it does is to set tokens to -inf; else it changes what is ranked by."""
 
     @abstractmethod
     def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:

@@ -146,16 +146,19 @@ class Search(ABC):
         n_best: most hypotheses to return for a sentence; at most `beam_size`.
         scoring: what they are ranked by.
         rules: what may follow, and how long they may be.
+
+    Attributes:
+        has_beam: whether `beam_size` means anything to it.
+        draws_samples: whether it draws each of several translations by itself.
+        supports_phrases: whether it heeds the phrases of a request.
+        finds_distinct_texts: whether its hypotheses are to differ in their text, not in their
+            tokens only.
     """
 
     has_beam: bool = True
-    """Whether `beam_size` means anything to it."""
     draws_samples: bool = False
-    """Whether it draws each of several translations by itself."""
     supports_phrases: bool = False
-    """Whether it heeds the phrases of a request."""
     finds_distinct_texts: bool = False
-    """Whether its hypotheses are to differ in their text, not in their tokens only."""
 
     def __init__(self, beam_size: int, n_best: int, scoring: Scoring, rules: Rules) -> None:
         assert n_best <= beam_size, "the configuration refuses it"

@@ -18,8 +18,8 @@ _M_MMAP_THRESHOLD: Final = -3
 _LARGE: Final = 2**30
 _LARGEST_FOR_SOME: Final = 2**25  # older versions refuse more
 
+# Of oneDNN, and of PyTorch's way to it, which hold 1,024 kernels each by default.
 _CACHES: Final = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
-"""Of oneDNN, and of PyTorch's way to it, which hold 1,024 kernels each by default."""
 
 FOR_SEARCH: Final = (64, 16)
 FOR_TRAINING: Final = (256, 64)  # whose batches repeat much the same shapes

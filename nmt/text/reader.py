@@ -36,12 +36,15 @@ class EncodedWords:
 
 
 class SourceReader(ABC, Generic[Item]):
-    """Turns items into tokens; immutable, and can be pickled."""
+    """Turns items into tokens; immutable, and can be pickled.
+
+    Attributes:
+        item_type: the type of an item.
+        samples: whether `encode` draws from its `rng`.
+    """
 
     item_type: ClassVar[type]
-    """The type of an item."""
     samples: bool = False
-    """Whether `encode` draws from its `rng`."""
 
     @abstractmethod
     def __len__(self) -> int:

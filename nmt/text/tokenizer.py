@@ -80,15 +80,17 @@ class Tokenizer(SourceReader[str]):
             character. Those of the special symbols are the same in all tokenizers.
         starts: of each token, whether a word may start with it; None: with all.
         ends: of each token, whether a word may end with it; None: with all.
+
+    Attributes:
+        name: its name in the table of tokenizers.
+        model_file: the name of the file that holds its model.
+        between_words: tokens between the tokens of two words.
     """
 
     item_type: ClassVar[type] = str
     name: ClassVar[str]
-    """Its name in the table of tokenizers."""
     model_file: ClassVar[str]
-    """The name of the file that holds its model."""
     between_words: tuple[int, ...] = ()
-    """Tokens between the tokens of two words."""
 
     def __init__(
         self,
@@ -223,10 +225,12 @@ class TokenizerTrainer(ABC):
 
     Args:
         normalizer: what the tokenizer is to do to text first.
+
+    Attributes:
+        tokenizer: what it makes.
     """
 
     tokenizer: ClassVar[type[Tokenizer]]
-    """What it makes."""
 
     normalizer: Normalizer
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from nmt.word_alignment.units import ActualUnits, AlignmentUnits, find_units, split_text
 
+# Of a line whose words are split: the alignment of two such lines takes 200 MB.
 _MOST_CHARACTERS: Final = 5_000
-"""Of a line whose words are split: the alignment of two such lines takes 200 MB."""
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from nmt.toy.sampler import Sampler
 SHORTEST: Final = 3
 LONGEST: Final = 80
 
+# The hashes, modulo 100, of each split: of English sentences without the mark at the end.
 _SPLITS = {"train": range(0, 80), "valid": range(80, 90), "test": range(90, 100)}
-"""The hashes, modulo 100, of each split: of English sentences without the mark at the end."""
 
 
 class SentencePair(NamedTuple):

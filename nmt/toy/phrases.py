@@ -71,11 +71,15 @@ def german(*phrases: Phrase | None) -> list[Token]:
 
 
 class Nominal(ABC):
-    """What can be subject or object."""
+    """What can be subject or object.
+
+    Attributes:
+        comes_first: whether German puts it before adverbs and the other objects, as it does a
+            pronoun.
+    """
 
     __slots__ = ()
     comes_first: ClassVar[bool] = False
-    """Whether German puts it before adverbs and the other objects, as it does a pronoun."""
 
     @property
     def agreement(self) -> Agreement:

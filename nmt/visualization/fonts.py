@@ -21,8 +21,8 @@ DEFAULT_FAMILY: Final = "DejaVu Sans"
 _PREFERRED: Final = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Sans")
 _CJK_NAMES: Final = re.compile("CJK|HIRAGANA|KATAKANA|HANGUL|BOPOMOFO|IDEOGRAPHIC|FULLWIDTH")
 _CJK: Final = ("Chinese, Japanese or Korean", "fonts-noto-cjk")
+# What characters are, and the package of Debian with a font for them.
 _OTHER: Final = ("of other scripts", "fonts-noto-core")
-"""What characters are, and the package of Debian with a font for them."""
 
 
 class Font(NamedTuple):

@@ -25,12 +25,12 @@ class Corpus(ABC, Generic[Item]):
         alignments: links between their words, in Pharaoh format, line for line.
         max_line_bytes: the most bytes of a line; a longer one is read as an empty line.
         alignment_units: what a word of `alignments` is.
+        item: what one source is called.
+        correspondence: how two files belong together.
     """
 
     item: ClassVar[str]
-    """What one source is called."""
     correspondence: ClassVar[str]
-    """How two files belong together."""
 
     source: Path
     target: Path | None = None

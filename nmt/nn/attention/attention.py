@@ -95,10 +95,13 @@ class AttentionOutput:
 
 
 class BaseAttention(FastPath, nn.Module, ABC):
-    """What a decoder reads the source through: prepare once, start, then look, step by step."""
+    """What a decoder reads the source through: prepare once, start, then look, step by step.
+
+    Attributes:
+        is_fixed: whether it is one vector at each step, without weights: no attention.
+    """
 
     is_fixed: ClassVar[bool] = False
-    """Whether it is one vector at each step, without weights: no attention."""
 
     @abstractmethod
     def prepare(

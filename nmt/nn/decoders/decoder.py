@@ -22,19 +22,19 @@ class Decoder(FastPath, nn.Module, ABC):
 
     Args:
         parts: what it is made of.
+
+    Attributes:
+        uses_attention: whether it reads the source at each step; else its first state is all it has
+            of it.
+        upper_layers_read_context: whether the layers above the first read the context, too.
+        input_feed_size: numbers that are fed from each step to the next; None: nothing is.
+        fast_path: all words as one autograd node; None: the plain loop.
     """
 
     uses_attention: ClassVar[bool] = True
-    """Whether it reads the source at each step; else its first state is all it has of it."""
-
     upper_layers_read_context: ClassVar[bool] = False
-    """Whether the layers above the first read the context, too."""
-
     input_feed_size: int | None = None
-    """Numbers that are fed from each step to the next; None: nothing is."""
-
     fast_path: type[Function] | None = None
-    """All words as one autograd node; None: the plain loop."""
 
     def __init__(self, parts: DecoderParts) -> None:
         super().__init__()

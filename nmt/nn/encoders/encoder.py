@@ -25,10 +25,13 @@ class EncoderOutput:
 
 
 class Encoder(nn.Module, ABC):
-    """Reads the source."""
+    """Reads the source.
+
+    Attributes:
+        output_size: H, numbers in one of the vectors that come out.
+    """
 
     output_size: int
-    """H, numbers in one of the vectors that come out."""
 
     @abstractmethod
     def forward(self, embedded: Float[Tensor, "B S E"], mask: Mask) -> EncoderOutput:

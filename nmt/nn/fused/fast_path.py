@@ -9,13 +9,15 @@ class FastPath:
 
     A subclass that defines a method, or inherits one from a mixin, may compute something else: it
     has no fast path unless it sets one itself.
+
+    Attributes:
+        fast_path: what computes the same by hand; None: nothing does, and the plain code runs.
+        outside_fast_path: methods that a subclass may define and keep the fast path, which comes
+            after them.
     """
 
     fast_path: Any = None
-    """What computes the same by hand; None: nothing does, and the plain code runs."""
-
     outside_fast_path: ClassVar[frozenset[str]] = frozenset({"__init__"})
-    """Methods that a subclass may define and keep the fast path, which comes after them."""
 
     def __init_subclass__(cls) -> None:
         """Drop the fast path of a base whose steps the class changes."""

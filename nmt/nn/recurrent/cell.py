@@ -32,10 +32,13 @@ class Cell(FastPath, nn.Module, ABC):
         hidden_size: H, numbers in one output.
         num_gates: blocks of H rows in the weights; G is that times H.
         state_size: Z, numbers in one state.
+
+    Attributes:
+        fast_path: its steps by hand, for whole sequences as one autograd node; None: the plain
+            loop.
     """
 
     fast_path: "type[CellTape] | None" = None
-    """Its steps by hand, for whole sequences as one autograd node; None: the plain loop."""
 
     def __init__(self, input_size: int, hidden_size: int, num_gates: int, state_size: int) -> None:
         super().__init__()
@@ -133,12 +136,14 @@ class CellTape(ABC):
     Args:
         states: `[T+1 B Z]`, the state before each step, and after the last.
         saved: what else is written down of each step.
+
+    Attributes:
+        state_width: Z is that times H.
+        saved_widths: the last dimension of each of `saved`, in units of H.
     """
 
     state_width: ClassVar[int]
-    """Z is that times H."""
     saved_widths: ClassVar[tuple[int, ...]]
-    """The last dimension of each of `saved`, in units of H."""
 
     def __init__(self, states: Float[Tensor, "T1 B Z"], *saved: Float[Tensor, "T B _"]) -> None:
         self.states = states

@@ -8,8 +8,8 @@ from torch import nn
 from nmt.nn.recurrent.cell import Cell
 from nmt.nn.shapes import Gates, Hidden, State
 
+# Standard deviation of what goes into a state that is never squashed.
 _SMALL: Final = 0.01
-"""Standard deviation of what goes into a state that is never squashed."""
 
 
 class PlainRNN(Cell):

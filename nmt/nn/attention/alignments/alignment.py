@@ -64,28 +64,25 @@ class Alignment(FastPath, nn.Module, ABC):
 
     Args:
         query_size: Q, numbers in what is asked.
+
+    Attributes:
+        is_sequential: whether a step's weights depend on those of the step before.
+        sums_to_one: whether the weights of a step do, wherever there is a real position.
+        samples: whether training draws a position at random, another one in each pass.
+        uses_reinforce: whether the scores learn by `training.reinforce`.
+        needs_distinct_scores: whether it picks one position by its score, and so means nothing
+            where all are alike.
+        is_sparse: whether weights may be exactly 0, and then have no gradient in a cross-entropy.
+        is_guidable: whether every score gets a gradient from the loss of guided attention.
     """
 
     is_sequential: ClassVar[bool] = False
-    """Whether a step's weights depend on those of the step before."""
-
     sums_to_one: ClassVar[bool] = True
-    """Whether the weights of a step do, wherever there is a real position."""
-
     samples: ClassVar[bool] = False
-    """Whether training draws a position at random, another one in each pass."""
-
     uses_reinforce: ClassVar[bool] = False
-    """Whether the scores learn by `training.reinforce`."""
-
     needs_distinct_scores: ClassVar[bool] = False
-    """Whether it picks one position by its score, and so means nothing where all are alike."""
-
     is_sparse: ClassVar[bool] = False
-    """Whether weights may be exactly 0, and then have no gradient in a cross-entropy."""
-
     is_guidable: ClassVar[bool] = True
-    """Whether every score gets a gradient from the loss of guided attention."""
 
     def __init__(self, query_size: int) -> None:
         super().__init__()

@@ -19,8 +19,8 @@ from nmt.core.errors import ConfigError
 from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput, subtract_max
 from nmt.nn.shapes import Mask, Queries, Scores
 
+# At 1 it is softmax, as a limit; nearer to it the power ``1 / (alpha - 1)`` loses all digits.
 _MIN_ALPHA: Final = 1.01
-"""At 1 it is softmax, as a limit; nearer to it the power ``1 / (alpha - 1)`` loses all digits."""
 _MAX_ALPHA: Final = 1.99
 
 

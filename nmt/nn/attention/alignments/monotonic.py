@@ -83,5 +83,5 @@ class MonotonicAlignment(Alignment):
         return torch.sigmoid(energy) * mask, functional.logsigmoid(-energy)
 
 
+# An energy whose sigmoid is 1, and that of its negative 0, to the last bit that is looked at.
 _SATURATED = 120.0
-"""An energy whose sigmoid is 1, and that of its negative 0, to the last bit that is looked at."""

@@ -16,23 +16,20 @@ class Score(FastPath, nn.Module, ABC):
     Args:
         query_size: Q, numbers in the decoder's state.
         key_size: I, numbers at one position of what it is compared with: of the memory.
+
+    Attributes:
+        is_sequential: whether a step's scores depend on the weights of the steps before.
+        reads_keys: whether what stands at a position matters to its score.
+        is_constant: whether every position has the same score, whatever the query.
+        needs_equal_sizes: whether queries and keys must be of one size.
+        fast_path: its steps by hand, for the fused decoders; None: the plain loop.
     """
 
     is_sequential: ClassVar[bool] = False
-    """Whether a step's scores depend on the weights of the steps before."""
-
     reads_keys: ClassVar[bool] = True
-    """Whether what stands at a position matters to its score."""
-
     is_constant: ClassVar[bool] = False
-    """Whether every position has the same score, whatever the query."""
-
     needs_equal_sizes: ClassVar[bool] = False
-    """Whether queries and keys must be of one size."""
-
     fast_path: "type[ScoreTape] | None" = None
-    """Its steps by hand, for the fused decoders; None: the plain loop."""
-
     outside_fast_path: ClassVar[frozenset[str]] = frozenset({"__init__", "keys"})
 
     def __init__(self, query_size: int, key_size: int) -> None:
