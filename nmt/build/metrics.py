@@ -65,13 +65,13 @@ def warn_about_normalization(
     changes = (first_changed_word(normalizer, line, ignore_case) for line in references)
     found = [change for change in changes if change is not None]
     if found:
+        (before, after), lowercase = found[0], str(normalizer.lowercase).lower()
         logger.warning(
-            "%s: the model cannot write %s of %s references as they are, which costs score: its "
-            "tokenizer changes %r to %r (normalization: %s, lowercase: %s); train with "
+            f"{name}: the model cannot write {len(found):,} of {len(references):,} references as "
+            f"they are, which costs score: its tokenizer changes {before!r} to {after!r} "
+            f"(normalization: {normalizer.normalization}, lowercase: {lowercase}); train with "
             "tokenizer.normalization=nfc and tokenizer.lowercase=false, or measure on text that is "
-            "changed in the same way",
-            *(name, f"{len(found):,}", f"{len(references):,}", *found[0]),
-            *(normalizer.normalization, str(normalizer.lowercase).lower()),
+            "changed in the same way"
         )
 
 

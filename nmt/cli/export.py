@@ -78,10 +78,10 @@ def _export(run: "Run", output: Path, arguments: Arguments) -> None:
     logger.info("exporting, which takes half a minute or more")
     report = export_run(run, output, checkpoint=arguments.checkpoint, precision=arguments.precision)
     logger.info(
-        "%s: %.1f MB. Tried on %d sentences of random tokens: %d become the same as with the run "
-        "in this precision; the log-probability of a token is at most %.1g away",
-        *(arguments.output, output.stat().st_size / 1e6),
-        *(report.num_sentences, report.num_identical, report.max_difference),
+        f"{arguments.output}: {output.stat().st_size / 1e6:.1f} MB. Tried on "
+        f"{report.num_sentences} sentences of random tokens: {report.num_identical} become the "
+        "same as with the run in this precision; the log-probability of a token is at most "
+        f"{report.max_difference:.1g} away"
     )
 
 

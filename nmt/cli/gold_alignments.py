@@ -59,9 +59,8 @@ class GoldAlignments:
             )
         if self._fits_words and all(self._fits_words):
             logging.getLogger(__name__).warning(
-                "%s: no link is beyond the words between spaces, but some of these were split "
-                "into characters; if it counts words, give --alignment-units words",
-                self._path,
+                f"{self._path}: no link is beyond the words between spaces, but some of these were "
+                "split into characters; if it counts words, give --alignment-units words"
             )
         print(
             f"alignment error rate {100 * self._counts.error_rate:.2f}% (precision "

@@ -83,12 +83,9 @@ class LatestEntry:
         """
         if self._read() in (None, key):
             return
-        logger.warning(
-            "%s: changed since %s, when last encoded; %s",
-            self._files,
-            datetime.fromtimestamp(self._path.stat().st_mtime).strftime("%Y-%m-%d %H:%M"),
-            "what is there now is in the cache, too" if is_encoded else "encoding it again",
-        )
+        then = datetime.fromtimestamp(self._path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+        what = "what is there now is in the cache, too" if is_encoded else "encoding it again"
+        logger.warning("%s: changed since %s, when last encoded; %s", self._files, then, what)
 
     def write(self, key: str) -> None:
         """Note the entry that it has now."""

@@ -148,15 +148,12 @@ class LineWarnings:
         num_unknown = 0 if isinstance(tokens, np.ndarray) else list(tokens).count(UNK)
         self._sums[side] += (num_unknown, num_tokens, num_unknown > 0, 1)
         if num_unknown and self._names_unknown:
-            self._unknown.warn(
-                "line %d: %d of %d tokens %s unknown to the model",
-                *(number, num_unknown, num_tokens, "is" if num_unknown == 1 else "are"),
-            )
+            unknown = f"{num_unknown} of {num_tokens} tokens {'is' if num_unknown == 1 else 'are'}"
+            self._unknown.warn(f"line {number}: {unknown} unknown to the model")
         if num_tokens > max_tokens:
             self._cut.warn(
-                "line %d: the %s has %d tokens; only the first %d are read "
-                "(decoding.max_source_length)",
-                *(number, side, num_tokens, max_tokens),
+                f"line {number}: the {side} has {num_tokens} tokens; only the first {max_tokens} "
+                "are read (decoding.max_source_length)"
             )
 
     def sum_up_unknown(self) -> None:

@@ -147,10 +147,10 @@ class PostProcessor:
                 phrase for phrase in constraints.phrases if count_unmet(tokens, [phrase], edges)
             ]
             for phrase in unmet:
+                missing = self.target_tokenizer.decode(phrase)
                 logger.warning(
-                    "line %d: no translation was found that has %r with all else that is asked; "
-                    "it is translated without",
-                    *(first_number + index, self.target_tokenizer.decode(phrase)),
+                    f"line {first_number + index}: no translation was found that has {missing!r} "
+                    "with all else that is asked; it is translated without"
                 )
             if unmet:
                 kept = tuple(phrase for phrase in constraints.phrases if phrase not in unmet)

@@ -100,24 +100,22 @@ def _encode_constraints(
     prefix = tuple(tokenizer.encode(given.prefix))
     if len(prefix) > max_length:
         logger.warning(
-            "line %d: the prefix has %d tokens, and a translation at most %d "
-            "(decoding.max_length); it is translated without it",
-            *(number, len(prefix), max_length),
+            f"line {number}: the prefix has {len(prefix)} tokens, and a translation at most "
+            f"{max_length} (decoding.max_length); it is translated without it"
         )
         prefix = ()
     elif UNK in prefix:
         logger.warning(
-            "line %d: the model does not know all of the prefix %r; what it does not know reads %s",
-            *(number, given.prefix, UNKNOWN_TEXT),
+            f"line {number}: the model does not know all of the prefix {given.prefix!r}; what it "
+            f"does not know reads {UNKNOWN_TEXT}"
         )
     phrases = []
     for phrase in given.phrases:
         tokens = tuple(tokenizer.encode(phrase))
         if UNK in tokens:
             logger.warning(
-                "line %d: %r cannot be in the translation: the model does not know all of its "
-                "characters or words",
-                *(number, phrase),
+                f"line {number}: {phrase!r} cannot be in the translation: the model does not know "
+                "all of its characters or words"
             )
         elif tokens:
             phrases.append(tokens)

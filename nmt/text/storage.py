@@ -101,12 +101,10 @@ def load_sentencepiece(
     wanted = Normalizer("nfkc", lowercase=model.normalizer.endswith("_cf"))
     if model.rules and wanted != normalizer:
         logger.warning(
-            "%s: was trained with the normalisation %s, which is not used here: text is split as "
-            "the model expects with tokenizer.normalization: %s and tokenizer.lowercase: %s",
-            path,
-            model.normalizer or "of its own rules",
-            wanted.normalization,
-            str(wanted.lowercase).lower(),
+            f"{path}: was trained with the normalisation {model.normalizer or 'of its own rules'}, "
+            "which is not used here: text is split as the model expects with "
+            f"tokenizer.normalization: {wanted.normalization} and "
+            f"tokenizer.lowercase: {str(wanted.lowercase).lower()}"
         )
     return adopted
 

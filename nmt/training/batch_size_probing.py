@@ -67,10 +67,8 @@ def probe_batch_tokens(
         raise UserError(_no_room_for(longest))
     fitting *= num_processes
     found = max(1, min(fitting, useful))
-    logger.info(
-        "training.batch_tokens: auto: %s (%s would fit, %s are useful)",
-        *(f"{found:,}", f"{fitting:,}", f"{useful:,}"),
-    )
+    sizes = f"{found:,} ({fitting:,} would fit, {useful:,} are useful)"
+    logger.info("training.batch_tokens: auto: %s", sizes)
     return found
 
 

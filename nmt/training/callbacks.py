@@ -23,16 +23,11 @@ def log_start(state: TrainingState) -> None:
     """Say what is trained, where it goes, and how far."""
     size = sum(parameter.numel() for parameter in state.model.parameters())
     precision = str(state.precision).removeprefix("torch.")
+    processes = f", {state.group.size:,} processes" if state.group.size > 1 else ""
     start = f", from update {state.counters.update:,} on" if state.counters.update else ""
     logger.info(
-        "%s: %s parameters, %s, %s%s%s%s",
-        state.run.path,
-        f"{size:,}",
-        state.device,
-        precision,
-        f", {state.group.size:,} processes" if state.group.size > 1 else "",
-        _limits(state),
-        start,
+        f"{state.run.path}: {size:,} parameters, {state.device}, {precision}{processes}"
+        f"{_limits(state)}{start}"
     )
 
 
@@ -124,9 +119,9 @@ def _observe(state: TrainingState, validation: Validation) -> bool:
     improved = state.best.observe(validation.value(state.best.metric), update, validation.loss)
     if state.best.is_perfect and not was_perfect:
         logger.warning(
-            "training.validation.best: %s is perfect on the validation set and cannot get better, "
-            "so that from now on the loss decides; use a larger validation set, or best: loss",
-            state.best.metric,
+            f"training.validation.best: {state.best.metric} is perfect on the validation set and "
+            "cannot get better, so that from now on the loss decides; use a larger validation set, "
+            "or best: loss"
         )
     state.schedule.observe(improved)
     return improved
@@ -148,13 +143,8 @@ def _report(state: TrainingState, validation: Validation, improved: bool, second
         logger.info("%s", sample)
     note = " - the best so far" if improved else f" - best {state.best}"
     logger.info(
-        "validation at update %s (%s): %s%s; took %s; %s",
-        f"{counters.update:,}",
-        _epoch(state),
-        validation,
-        note,
-        format_duration(seconds),
-        _training_time(state),
+        f"validation at update {counters.update:,} ({_epoch(state)}): {validation}{note}; "
+        f"took {format_duration(seconds)}; {_training_time(state)}"
     )
     reporter.draw_curves(_DRAWING_PAUSE)
 

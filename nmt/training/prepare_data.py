@@ -151,9 +151,9 @@ def _bleu_tokenizer(config: Config) -> str:
     found = find_bleu_tokenizer(config)
     if config.training.validation.with_tokenizer(found) != config.training.validation:
         logger.info(
-            "BLEU counts the words of sacreBLEU's tokenizer %s, by the script of the validation "
-            "references; for others set training.validation.metrics=[{name: bleu, tokenize: ...}]",
-            found,
+            f"BLEU counts the words of sacreBLEU's tokenizer {found}, by the script of the "
+            "validation references; for others set "
+            "training.validation.metrics=[{name: bleu, tokenize: ...}]"
         )
     return found
 
@@ -201,16 +201,15 @@ def warn_about_duplicates(config: Config) -> None:
     repeats = count_duplicates(training, list(held_out.values()))
     if repeats.num_duplicates and not data.filters.deduplicate:
         logger.info(
-            "data.train: %s of %s pairs repeat another one; data.filters.deduplicate: true leaves "
-            "them out",
-            *(f"{repeats.num_duplicates:,}", f"{repeats.num_training:,}"),
+            f"data.train: {repeats.num_duplicates:,} of {repeats.num_training:,} pairs repeat "
+            "another one; data.filters.deduplicate: true leaves them out"
         )
     for key, (size, num_known) in zip(held_out, repeats.held_out, strict=True):
         if num_known:
             logger.warning(
-                "%s: %s of %s pairs (%.1f%%) are training pairs as well, so that its scores "
-                "are too good; take them out of one of the two",
-                *(key, f"{num_known:,}", f"{size:,}", 100 * num_known / size),
+                f"{key}: {num_known:,} of {size:,} pairs ({100 * num_known / size:.1f}%) are "
+                "training pairs as well, so that its scores are too good; take them out of one of "
+                "the two"
             )
 
 
@@ -232,7 +231,6 @@ def warn_about_case(config: Config) -> None:
         named = [] if label == "loss" else [training.validation.find_metric(label)]
         if any(not metric.ignores_case for metric in build_metrics(named)):
             logger.warning(
-                "%s: %s counts case, and with tokenizer.lowercase: true the model writes none; set "
-                "it to bleu_lc (listed in training.validation.metrics) or loss",
-                *(key, label),
+                f"{key}: {label} counts case, and with tokenizer.lowercase: true the model writes "
+                "none; set it to bleu_lc (listed in training.validation.metrics) or loss"
             )

@@ -134,12 +134,10 @@ class Trainer:
             torch.cuda.empty_cache()
         self._counters.num_split += 1
         logger.warning(
-            "update %s: out of memory at %s pairs of up to %s and %s tokens; it is split and done "
-            "again (batches split so far: %s): lower training.batch_tokens, or set it to auto",
-            f"{self._counters.update:,}",
-            f"{batch.num_sentences:,}",
-            *(num_source, num_target),
-            f"{self._counters.num_split:,}",
+            f"update {self._counters.update:,}: out of memory at {batch.num_sentences:,} pairs of "
+            f"up to {num_source} and {num_target} tokens; it is split and done again (batches "
+            f"split so far: {self._counters.num_split:,}): lower training.batch_tokens, or set it "
+            "to auto"
         )
         return batch.halves()
 

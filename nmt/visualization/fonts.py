@@ -53,11 +53,10 @@ def choose_families(texts: Iterable[str], fonts: Iterable[Font] | None = None) -
         if not missing:
             break
     lacks = {_CJK if _CJK_NAMES.match(unicodedata.name(one, "")) else _OTHER for one in missing}
-    for lack in sorted(lacks):
+    for names, package in sorted(lacks):
         logger.warning(
-            "plots: no installed font has some characters (%s), and boxes are drawn; install a "
-            "font (Debian: apt-get install %s)",
-            *lack,
+            f"plots: no installed font has some characters ({names}), and boxes are drawn; install "
+            f"a font (Debian: apt-get install {package})",
             extra=ONCE,
         )
     return families

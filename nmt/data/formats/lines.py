@@ -112,10 +112,8 @@ def _decode_lines(
             if on_error == "raise" or is_too_long:
                 raise _undecodable(name, number, offset, byte)
             read_as = "U+FFFD" if on_error == "replace" else "an empty line"
-            bad_lines.warn(
-                "%s, line %d, byte %d: 0x%02x is no UTF-8 text; read as %s",
-                *(name, number, offset, byte, read_as),
-            )
+            place = f"{name}, line {number}, byte {offset}"
+            bad_lines.warn(f"{place}: 0x{byte:02x} is no UTF-8 text; read as {read_as}")
             text = content.decode("utf-8", errors="replace").replace("\0", _REPLACEMENT)
             text = text if on_error == "replace" else ""
         if is_too_long:

@@ -38,10 +38,8 @@ class MetricsFile:
         size = path.stat().st_size
         if size < end:
             logger.warning(
-                "%s: %s of %s bytes are missing, so that it lacks what was measured before",
-                path,
-                f"{end - size:,}",
-                f"{end:,}",
+                f"{path}: {end - size:,} of {end:,} bytes are missing, so that it lacks what was "
+                "measured before"
             )
         if size > end:
             with path.open("rb+") as file:

@@ -52,14 +52,8 @@ class Adam(Optimizer, torch.optim.Adam):
         beta2: Annotated[float, Ge(0.0), Lt(1.0)] = 0.999,
         epsilon: Annotated[float, Ge(1e-30), Le(1)] = 1e-8,
     ) -> None:
-        torch.optim.Adam.__init__(
-            self,
-            parameter_groups(model, weight_decay=0.0),
-            lr=learning_rate,
-            betas=(beta1, beta2),
-            eps=epsilon,
-            fused=True,
-        )
+        groups, betas = parameter_groups(model, weight_decay=0.0), (beta1, beta2)
+        super().__init__(groups, lr=learning_rate, betas=betas, eps=epsilon, fused=True)
 
 
 class AdamW(Optimizer, torch.optim.AdamW):
@@ -84,14 +78,8 @@ class AdamW(Optimizer, torch.optim.AdamW):
         epsilon: Annotated[float, Ge(1e-30), Le(1)] = 1e-8,
         weight_decay: Annotated[float, Ge(0.0), Le(1_000)] = 0.01,
     ) -> None:
-        torch.optim.AdamW.__init__(
-            self,
-            parameter_groups(model, weight_decay),
-            lr=learning_rate,
-            betas=(beta1, beta2),
-            eps=epsilon,
-            fused=True,
-        )
+        groups, betas = parameter_groups(model, weight_decay), (beta1, beta2)
+        super().__init__(groups, lr=learning_rate, betas=betas, eps=epsilon, fused=True)
 
 
 class SGD(Optimizer, torch.optim.SGD):
@@ -112,13 +100,8 @@ class SGD(Optimizer, torch.optim.SGD):
         momentum: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0,
         weight_decay: Annotated[float, Ge(0.0), Le(1_000)] = 0.0,
     ) -> None:
-        torch.optim.SGD.__init__(
-            self,
-            parameter_groups(model, weight_decay),
-            lr=learning_rate,
-            momentum=momentum,
-            fused=True,
-        )
+        groups = parameter_groups(model, weight_decay)
+        super().__init__(groups, lr=learning_rate, momentum=momentum, fused=True)
         start_momenta(self)
 
 
