@@ -6,6 +6,7 @@ For each pair of an epoch there is one number of 64 bits, made and sorted in pla
 above, the pair below. The sorted pairs alone are kept, at 4 bytes each.
 """
 
+import math
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -100,8 +101,8 @@ class BatchSampler:
         assert len(self._sizes) == len(self._weights)
         assert sum(self._sizes) < 2**_PAIR_BITS
         self._seed = seed
-        self._batch_tokens = batch_tokens
-        self._batch_sentences = batch_sentences
+        self._batch_tokens = math.inf if batch_tokens is None else batch_tokens
+        self._batch_sentences = math.inf if batch_sentences is None else batch_sentences
 
     def batches(self, epoch: int, lengths: PairLengths) -> Batches:
         """The batches of an epoch.
@@ -188,11 +189,8 @@ class BatchSampler:
         filled = np.zeros(_longest(lengths.target) + 1)  # batches
         for rows in blocks(len(pairs), _BLOCK):
             block = pairs[rows]
-            shares = np.zeros(len(block))  # of a batch, that each pair fills
-            if self._batch_tokens is not None:
-                shares = lengths.of_batch(block) / self._batch_tokens
-            if self._batch_sentences is not None:
-                shares = np.maximum(shares, 1 / self._batch_sentences)
+            shares = lengths.of_batch(block) / self._batch_tokens  # of a batch, that a pair fills
+            shares = np.maximum(shares, 1 / self._batch_sentences)
             target = np.minimum(lengths.target[block], len(filled) - 1)
             filled += np.bincount(target, weights=shares, minlength=len(filled))
         before = np.cumsum(filled) / _BATCHES_IN_BAND
@@ -212,17 +210,13 @@ class BatchSampler:
 
     def _size_of_batch(self, pairs: NDArray[np.uint32], lengths: PairLengths, share: float) -> int:
         """How many pairs, from the first on, fit into that share of a batch; one always does."""
-        most = len(pairs)
-        if self._batch_sentences is not None:
-            most = min(most, int(share * self._batch_sentences))
-        if self._batch_tokens is not None:
-            budget = int(share * self._batch_tokens)
-            # Not to look at all of the corpus each time.
-            most = min(most, budget // int(lengths.of_batch(pairs[:1])[0]))
-            sizes = np.maximum.accumulate(lengths.of_batch(pairs[:most]))
-            tokens = sizes * np.arange(1, most + 1)
-            most = int(np.searchsorted(tokens, budget, side="right"))
-        return max(1, most)
+        budget = share * self._batch_tokens
+        longest = int(lengths.of_batch(pairs[:1])[0])
+        # Not to look at all of the corpus each time.
+        most = int(min(len(pairs), share * self._batch_sentences, budget / longest))
+        sizes = np.maximum.accumulate(lengths.of_batch(pairs[:most]))
+        tokens = sizes * np.arange(1, most + 1)
+        return max(1, int(np.searchsorted(tokens, budget, side="right")))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Generic
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from nmt.core.errors import DataError, os_advice
 from nmt.data.duplicates import hash_corpus
 from nmt.data.encoded_corpus import FILES, EncodedCorpus, open_encoded, write_encoded
-from nmt.data.filters import FilterReport, Filters
+from nmt.data.filters import Filters
 from nmt.data.formats.corpus import Corpus
 from nmt.data.guided_alignment import read_links
 from nmt.data.ragged import RaggedArray, blocks
@@ -73,7 +74,7 @@ def encode_corpus(
     before = before if filters.deduplicate else ()
     content = _Content(files, take_digests(files), source_reader, target_reader, filters, before)
     key = content.key()
-    entry, latest = folder / key, LatestEntry(folder, files, content.settings())
+    entry, latest = folder / key, LatestEntry(folder, files, content.settings)
     is_whole = content.is_in(entry)
     latest.warn_if_changed(key, is_encoded=is_whole)
     if not is_whole:
@@ -112,11 +113,12 @@ class _Content(Generic[Item]):
 
     def key(self) -> str:
         """Return a name for all that the content follows from, wherever the files are."""
-        everything = json.dumps(self.settings() | {"files": self.digests}, sort_keys=True)
+        everything = json.dumps(self.settings | {"files": self.digests}, sort_keys=True)
         return hashlib.sha256(everything.encode()).hexdigest()[:32]
 
+    @cached_property
     def settings(self) -> dict[str, Any]:
-        """Return all that the content follows from besides the files."""
+        """All that the content follows from besides the files."""
         readers = (self.source_reader, self.target_reader)
         settings: dict[str, Any] = {
             "version": FORMAT_VERSION,
@@ -149,27 +151,24 @@ class _Content(Generic[Item]):
         """Put an entry in its place; the lock is held."""
         if entry.exists():
             logger.warning("%s: the encoded corpus is damaged, and is encoded again", entry)
+        files, readers = self.files, (self.source_reader, self.target_reader)
         with atomic_folder(entry) as fresh:
-            with require_unchanged(self.files, self.digests):
-                report = self._write_files(fresh, num_processes)
+            with require_unchanged(files, self.digests):
+                report = write_encoded(
+                    files.read_pairs(),
+                    *readers,
+                    self.filters,
+                    fresh,
+                    None if files.alignments is None else read_links(files, *readers),
+                    num_processes,
+                    chain.from_iterable(map(hash_corpus, self.before)),
+                )
             if report.num_kept == 0:
                 raise DataError(
-                    f"{self.files}: the filters leave nothing: {report}; check the files, or widen "
-                    "the filters"
+                    f"{files}: the filters leave nothing: {report}; check the files, or widen the"
+                    " filters"
                 )
             (fresh / _MANIFEST).write_text(json.dumps(_checksums(fresh), indent=1))
-
-    def _write_files(self, folder: Path, num_processes: int) -> FilterReport:
-        files, readers = self.files, (self.source_reader, self.target_reader)
-        return write_encoded(
-            files.read_pairs(),
-            *readers,
-            self.filters,
-            folder,
-            None if files.alignments is None else read_links(files, *readers),
-            num_processes,
-            chain.from_iterable(map(hash_corpus, self.before)),
-        )
 
 
 @contextmanager

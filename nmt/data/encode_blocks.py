@@ -3,7 +3,7 @@
 Imports no torch, which each of them would have to load.
 """
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Final, Generic
@@ -53,7 +53,7 @@ class BlockEncoder(Generic[Item]):
     target_reader: SourceReader[str]
     with_hashes: bool
 
-    def __call__(self, block: Block[Item]) -> EncodedBlock:
+    def encode(self, block: Block[Item]) -> EncodedBlock:
         """The tokens of all pairs of a block."""
         sources, targets = zip(*block, strict=True)
         arrays = _encode("source", self.source_reader, sources)
@@ -63,7 +63,7 @@ class BlockEncoder(Generic[Item]):
 
 def encode_blocks(
     blocks: Iterable[Block[Item]],
-    encode: Callable[[Block[Item]], EncodedBlock],
+    encoder: BlockEncoder[Item],
     num_processes: int,
 ) -> Generator[EncodedBlock, None, None]:
     """Yield the blocks encoded, in order; in several processes if there are many blocks.
@@ -79,22 +79,16 @@ def encode_blocks(
     del first  # not to be kept while the rest is encoded
     if are_many:
         with WorkerPool(
-            encode,
+            encoder,
             num_processes,
             jobs_ahead=2,
             name="a process that encodes text",
             remedy="set data.encoding_processes to a smaller number; 1 starts none",
         ) as workers:
-            yield from workers.map(_encode_block, ((block,) for block in ahead))
+            yield from workers.map(BlockEncoder.encode, ((block,) for block in ahead))
     else:
-        yield from map(encode, ahead)
+        yield from map(encoder.encode, ahead)
     before_error.raise_error()
-
-
-def _encode_block(
-    encode: Callable[[Block[Item]], EncodedBlock], block: Block[Item]
-) -> EncodedBlock:
-    return encode(block)
 
 
 def _encode(side: str, reader: SourceReader[Any], items: Sequence[Any]) -> dict[str, RaggedArray]:

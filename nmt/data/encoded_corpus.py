@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,18 @@ _MAX_BLOCK_SIZE: Final = 2**21  # characters; numbers of grids
 _LOG_EVERY: Final = 2**19  # pairs
 
 logger = logging.getLogger(__name__)
+
+
+class EpochTokens(NamedTuple):
+    """N sentence pairs as one epoch sees them.
+
+    Attributes:
+        source: N rows of source tokens, without EOS.
+        target: N rows of target tokens, without BOS and EOS.
+    """
+
+    source: RaggedArray
+    target: RaggedArray
 
 
 @dataclass(frozen=True)
@@ -119,9 +131,7 @@ class EncodedCorpus:
         """`[N]`, tokens of each target sentence, without BOS and EOS (and without sampling)."""
         return compact_lengths([self.target_side.tokens])
 
-    def draw(
-        self, pairs: NDArray[np.int64], seed: int, epoch: int
-    ) -> tuple[RaggedArray, RaggedArray]:
+    def draw(self, pairs: NDArray[np.int64], seed: int, epoch: int) -> EpochTokens:
         """The tokens of some pairs, as one epoch sees them.
 
         Where a tokenizer samples, the text is split again, by a chance that depends on the seed,
@@ -131,14 +141,11 @@ class EncodedCorpus:
             pairs: `[M]`, which pairs.
             seed: of the run.
             epoch: which pass over the data.
-
-        Returns:
-            M rows of source tokens and M rows of target tokens.
         """
         rngs: list[random.Random] = []
         if self.samples:
             rngs = [random.Random(f"{seed}/{epoch}/{pair}") for pair in pairs.tolist()]
-        return self.source_side.draw(pairs, rngs), self.target_side.draw(pairs, rngs)
+        return EpochTokens(self.source_side.draw(pairs, rngs), self.target_side.draw(pairs, rngs))
 
 
 def write_encoded(
@@ -164,14 +171,14 @@ def write_encoded(
             is done here. What is written is the same.
         before: hashes of pairs of other corpora, to be left out where duplicates are.
     """
-    encode = BlockEncoder(source_reader, target_reader, filters.deduplicate)
+    encoder = BlockEncoder(source_reader, target_reader, filters.deduplicate)
     report = FilterReport()
     pair_filter = PairFilter(filters, before)
     dtypes = _dtypes("source", source_reader) | _dtypes("target", target_reader)
     if links is not None:
         dtypes[_LINKS] = LINK_DTYPE
     with (
-        closing(encode_blocks(_blocks(pairs), encode, num_processes)) as blocks,
+        closing(encode_blocks(_blocks(pairs), encoder, num_processes)) as blocks,
         _create_files(folder, dtypes) as writers,
     ):
         for block in blocks:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.data.formats.corpus import Corpus, zip_lines
@@ -79,13 +78,8 @@ def target_weights(links: RaggedArray, num_labels: int, num_positions: int) -> T
         num_positions: S, EOS and padding counted.
     """
     row = np.repeat(np.arange(len(links)), links.lengths // 2)
-    source, target = _columns(links.values)
+    source, target = links.values.reshape(-1, 2).astype(np.int64).T
     weights = np.zeros((len(links), num_labels, num_positions), np.float32)
     weights[row, target, source] = 1.0
     total = weights.sum(-1, keepdims=True)
     return torch.from_numpy(np.divide(weights, total, out=weights, where=total > 0))
-
-
-def _columns(values: NDArray[np.unsignedinteger]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    pairs = values.reshape(-1, 2).astype(np.int64)
-    return pairs[:, 0], pairs[:, 1]

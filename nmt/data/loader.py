@@ -15,10 +15,10 @@ from torch import Tensor
 from nmt.core.batch import Batch, LocalUpdate, pad_batch
 from nmt.core.tensor_tree import map_tensors
 from nmt.data.batching import UNSHARDED, Batches, BatchSampler, PairLengths, Shard
-from nmt.data.encoded_corpus import EncodedCorpus
+from nmt.data.encoded_corpus import EncodedCorpus, EpochTokens
 from nmt.data.guided_alignment import LINK_DTYPE, target_weights
 from nmt.data.ragged import RaggedArray, compact_lengths
-from nmt.data.subword_epochs import EpochTokens, draw_epoch
+from nmt.data.subword_epochs import draw_epoch
 
 _READ_AHEAD: Final = 8  # updates
 

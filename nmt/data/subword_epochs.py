@@ -5,30 +5,17 @@ sampling, a third of a batch would be padding.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from itertools import starmap
 from typing import Final
 
 import numpy as np
 
 from nmt.core.errors import DataError
-from nmt.data.encoded_corpus import EncodedCorpus
-from nmt.data.ragged import RaggedArray, blocks, temporary_ragged
+from nmt.data.encoded_corpus import EncodedCorpus, EpochTokens
+from nmt.data.ragged import blocks, temporary_ragged
 from nmt.distributed.worker_pool import WorkerPool
 
 _BLOCK: Final = 2048  # pairs
-
-
-@dataclass(frozen=True)
-class EpochTokens:
-    """N sentence pairs as one epoch sees them.
-
-    Attributes:
-        source: N rows of source tokens, without EOS.
-        target: N rows of target tokens, without BOS and EOS.
-    """
-
-    source: RaggedArray
-    target: RaggedArray
 
 
 def draw_epoch(corpus: EncodedCorpus, seed: int, epoch: int, num_processes: int = 0) -> EpochTokens:
@@ -49,9 +36,10 @@ def draw_epoch(corpus: EncodedCorpus, seed: int, epoch: int, num_processes: int 
     """
     if not corpus.samples:
         return EpochTokens(corpus.source_side.tokens, corpus.target_side.tokens)
-    jobs = ((rows.start, rows.stop, seed, epoch) for rows in blocks(len(corpus), _BLOCK))
+    rows = blocks(len(corpus), _BLOCK)
+    jobs = ((np.arange(block.start, block.stop), seed, epoch) for block in rows)
     if num_processes == 0:
-        return _collect(corpus, (_draw(corpus, *job) for job in jobs))
+        return _collect(corpus, starmap(corpus.draw, jobs))
     with WorkerPool(
         corpus,
         num_processes,
@@ -59,7 +47,7 @@ def draw_epoch(corpus: EncodedCorpus, seed: int, epoch: int, num_processes: int 
         name="a process that draws subwords",
         remedy="set data.num_processes to a smaller number; 0 starts none",
     ) as workers:
-        return _collect(corpus, workers.map(_draw, jobs))
+        return _collect(corpus, workers.map(EncodedCorpus.draw, jobs))
 
 
 def _collect(corpus: EncodedCorpus, blocks: Iterable[EpochTokens]) -> EpochTokens:
@@ -78,7 +66,3 @@ def _collect(corpus: EncodedCorpus, blocks: Iterable[EpochTokens]) -> EpochToken
             f"{folder}: cannot write the sampled subwords of an epoch: {error.strerror}; make"
             " room or give permission there, or choose another folder for the cache"
         ) from error
-
-
-def _draw(corpus: EncodedCorpus, start: int, end: int, seed: int, epoch: int) -> EpochTokens:
-    return EpochTokens(*corpus.draw(np.arange(start, end), seed, epoch))

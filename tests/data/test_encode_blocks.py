@@ -134,7 +134,7 @@ def test_what_is_broken_off_leaves_nothing(
 def test_each_side_is_read_by_its_own_tokenizer() -> None:
     source = WordTrainer(Normalizer()).train(lambda: iter(["a b c"]))
     target = WordTrainer(Normalizer()).train(lambda: iter(["x a"]))
-    block = BlockEncoder(source, target, with_hashes=False)([("c a", "a x a"), ("b", "")])
+    block = BlockEncoder(source, target, with_hashes=False).encode([("c a", "a x a"), ("b", "")])
     assert block.arrays.keys() == {"source", "target"}
     for side, reader, texts in (
         ("source", source, ["c a", "b"]),

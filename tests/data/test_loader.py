@@ -12,10 +12,10 @@ from torch import Tensor
 from nmt.core.batch import Batch, FlatRows, make_batch
 from nmt.core.special_tokens import BOS, EOS, PAD
 from nmt.data.batching import BatchSampler, Shard
-from nmt.data.encoded_corpus import EncodedCorpus, open_encoded, write_encoded
+from nmt.data.encoded_corpus import EncodedCorpus, EpochTokens, open_encoded, write_encoded
 from nmt.data.filters import Filters
 from nmt.data.loader import DataLoader
-from nmt.data.subword_epochs import EpochTokens, draw_epoch
+from nmt.data.subword_epochs import draw_epoch
 
 
 def corpus_of(pairs: list[tuple[str, str]], tokenizer, folder: Path) -> EncodedCorpus:

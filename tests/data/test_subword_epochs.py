@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from nmt.core.errors import DataError, TransientError
-from nmt.data.encoded_corpus import EncodedCorpus, open_encoded, write_encoded
+from nmt.data.encoded_corpus import EncodedCorpus, EpochTokens, open_encoded, write_encoded
 from nmt.data.filters import Filters
 from nmt.data.ragged import RaggedWriter
-from nmt.data.subword_epochs import EpochTokens, draw_epoch
+from nmt.data.subword_epochs import draw_epoch
 from nmt.distributed.worker_pool import WorkerPool
 
 
