@@ -1,10 +1,10 @@
 """Alignments made by hand, which `nmt align --gold` compares with."""
 
 import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt.core.console import print_notice
 from nmt.core.errors import DataError
 from nmt.data.formats.lines import read_lines
 from nmt.word_alignment.error_rate import AlignmentCounts, count_links
@@ -62,8 +62,7 @@ class GoldAlignments:
                 f"{self._path}: no link is beyond the words between spaces, but some of these were "
                 "split into characters; if it counts words, give --alignment-units words"
             )
-        print(
+        print_notice(
             f"alignment error rate {100 * self._counts.error_rate:.2f}% (precision "
-            f"{100 * self._counts.precision:.2f}%, recall {100 * self._counts.recall:.2f}%)",
-            file=sys.stderr,
+            f"{100 * self._counts.precision:.2f}%, recall {100 * self._counts.recall:.2f}%)"
         )

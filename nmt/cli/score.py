@@ -12,7 +12,6 @@ examples:
 
 import json
 import math
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 from nmt.cli.arguments import RunArguments, flag, output_path
 from nmt.cli.inputs import PairArguments
 from nmt.cli.outputs import check_files, open_output
+from nmt.core.console import print_notice
 
 if TYPE_CHECKING:
     from nmt.inference.forced_decoding import SentenceScore
@@ -55,10 +55,9 @@ def run(arguments: Arguments) -> int:
             total += sentence.log_probability
     warnings.sum_up_unknown()
     mean = total / max(num_tokens, 1)
-    print(
+    print_notice(
         f"{num_sentences:,} sentences, {num_tokens:,} tokens: log-probability {total:.2f}, "
-        f"{mean:.4f} a token, perplexity {math.exp(-mean):.3f}",
-        file=sys.stderr,
+        f"{mean:.4f} a token, perplexity {math.exp(-mean):.3f}"
     )
     return 0
 
