@@ -1,7 +1,7 @@
 """Batches: padded tensors of sentence pairs, which data makes and the model and the loss read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.core.special_tokens import BOS, EOS, PAD
+from nmt.core.tensor_tree import to
 
 FlatRows: TypeAlias = tuple[NDArray[Any], NDArray[np.int64]]
 """Rows laid end to end: the values of all, and the length of each, `[B]`."""
@@ -60,12 +61,7 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """Copy the tensors to another device, without blocking where the memory is pinned."""
-        moved = {
-            name: value.to(device, non_blocking=True)
-            for name, value in vars(self).items()
-            if isinstance(value, Tensor)
-        }
-        return replace(self, **moved)  # type: ignore[arg-type]
+        return to(self, device)
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """Split the batch into two, each padded only to its own longest sentence."""
