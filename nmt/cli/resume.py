@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from nmt.cli.outputs import is_stream, state_file
 from nmt.core.errors import UserError
 from nmt.data.formats.lines import open_binary
-from nmt.system.files import atomic_write, partial_path, read_regular, write_flushed
+from nmt.system.files import partial_path, read_regular, write_text
 
 if TYPE_CHECKING:
     from nmt.runs.run import Run
@@ -138,8 +138,7 @@ class ResumableOutputs:
         if self.is_resumed:
             return self._skip_done(lines, has_lists=has_lists)
         if self.fingerprint is not None:
-            with atomic_write(state_file(self.paths["-o"])) as path:
-                write_flushed(path, self.fingerprint.encode())
+            write_text(state_file(self.paths["-o"]), self.fingerprint)
         elif "-o" in self.paths and not is_stream(self.paths["-o"]):
             state_file(self.paths["-o"]).unlink(missing_ok=True)  # of what was there before
         return 0, lines

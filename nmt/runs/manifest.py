@@ -12,12 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationErr
 from nmt.core.errors import RunError
 from nmt.system.files import (
     MAX_JSON_BYTES,
-    atomic_write,
     file_sha256,
     flush,
     parse_json,
     read_regular,
-    write_flushed,
+    write_text,
 )
 
 FORMAT_VERSION: Final = 1
@@ -58,9 +57,9 @@ def write_manifest(folder: Path, aliases: Mapping[str, Mapping[str, str]]) -> No
         flush(path)
         files[path.name] = {"size": path.stat().st_size, "sha256": file_sha256(path)}
     manifest = {"format": FORMAT_VERSION, "files": files, "aliases": aliases}
-    with atomic_write(folder / MANIFEST) as partial:
-        # Without blanks: each byte of it says something, so that none can change unseen.
-        write_flushed(partial, _compact({**manifest, "sha256": _sha256(_compact(manifest))}))
+    # Without blanks: each byte of it says something, so that none can change unseen.
+    content = _compact({**manifest, "sha256": _sha256(_compact(manifest))})
+    write_text(folder / MANIFEST, content.decode())
 
 
 def read_manifest(folder: Path) -> Manifest:

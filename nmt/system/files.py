@@ -56,9 +56,9 @@ def atomic_write(path: Path, *, keep_partial: bool = False) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically; a link or a pipe at its path is replaced."""
+    """Write a text file atomically, down to the disk; a link or a pipe at its path is replaced."""
     with atomic_write(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        write_flushed(partial, text.encode())
 
 
 def partial_path(path: Path) -> Path:
