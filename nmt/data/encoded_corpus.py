@@ -16,13 +16,7 @@ from numpy.typing import NDArray
 from nmt.data.encode_blocks import Block, BlockEncoder, encode_blocks
 from nmt.data.filters import FilterReport, Filters, PairFilter
 from nmt.data.guided_alignment import LINK_DTYPE
-from nmt.data.ragged import (
-    RaggedArray,
-    RaggedWriter,
-    compact_lengths,
-    create_ragged,
-    open_ragged,
-)
+from nmt.data.ragged import RaggedArray, RaggedWriter, compact_lengths, create_ragged, open_ragged
 from nmt.system.files import MAX_JSON_BYTES, parse_json, read_regular
 from nmt.text.reader import Item, SourceReader
 

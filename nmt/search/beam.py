@@ -10,12 +10,7 @@ from torch import Tensor
 
 from nmt.core.special_tokens import EOS
 from nmt.core.tensor_tree import reorder, select
-from nmt.search.constraints import (
-    Progress,
-    forbid_early_end,
-    measure_progress,
-    rank_constrained,
-)
+from nmt.search.constraints import Progress, forbid_early_end, measure_progress, rank_constrained
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import LengthBounds, Request
 from nmt.search.rules import PartialHypotheses, Rules

@@ -21,12 +21,7 @@ from nmt.training.logs.environment import write_environment
 from nmt.training.logs.reporter import log_to_file
 from nmt.training.new_run import begin_or_resume
 from nmt.training.new_state import build_state
-from nmt.training.prepare_data import (
-    PreparedData,
-    prepare_data,
-    resolve_auto,
-    resolve_auto_from,
-)
+from nmt.training.prepare_data import PreparedData, prepare_data, resolve_auto, resolve_auto_from
 from nmt.training.rank_checks import require_same_start
 from nmt.training.resume_checks import (
     require_best,

@@ -9,11 +9,7 @@ from torch import Tensor, nn
 
 from nmt.core.errors import ConfigError
 from nmt.nn.attention.scores.additive import AdditiveScore
-from nmt.nn.layers import (
-    initialize_hidden_gates,
-    initialize_input_gates,
-    initialize_linear,
-)
+from nmt.nn.layers import initialize_hidden_gates, initialize_input_gates, initialize_linear
 from nmt.nn.shapes import Inputs, Keys, Mask, Queries, Scores
 
 Units = Annotated[int, Ge(1), Le(100_000)]
