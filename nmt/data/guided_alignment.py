@@ -63,8 +63,8 @@ def _between_tokens(links: Sequence[Link], source: UnitTokens, target: UnitToken
     pairs = {
         (source_token, target_token): None
         for source_unit, target_unit in links
-        for target_token in target.tokens_of(target_unit)
-        for source_token in source.tokens_of(source_unit)
+        for target_token in target.members[target_unit]
+        for source_token in source.members[source_unit]
     }  # once each, as a token may be in several units
     return [token for pair in pairs for token in pair]
 

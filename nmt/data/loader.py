@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -32,13 +32,14 @@ class _Epoch:
     batches: Batches
 
 
+@dataclass(eq=False)
 class DataLoader:
     """The batches of an epoch by updates, made by a thread that reads ahead.
 
     What it gives is a function of the seeds, the epoch and the number of the batch alone, so that
     a run that is resumed sees what the unbroken run would have seen.
 
-    Args:
+    Attributes:
         corpora: the corpora, in the order that the sampler knows them in.
         sampler: says which pairs are a batch.
         seed: of subword sampling, where the tokenizers do that.
@@ -49,31 +50,18 @@ class DataLoader:
             module must be safe to import); 0: this one does.
     """
 
-    def __init__(
-        self,
-        corpora: Sequence[EncodedCorpus],
-        sampler: BatchSampler,
-        *,
-        seed: int,
-        accumulate: int = 1,
-        shard: Shard = UNSHARDED,
-        pin_memory: bool = False,
-        num_processes: int = 0,
-    ) -> None:
-        self._corpora = list(corpora)
-        self._starts = np.cumsum([0, *map(len, corpora)])
-        self._sampler = sampler
-        self._seed = seed
-        self._accumulate = accumulate
-        self._shard = shard
-        self._pin_memory = pin_memory
-        self._num_processes = num_processes
-        self._latest: _Epoch | None = None
+    corpora: Sequence[EncodedCorpus]
+    sampler: BatchSampler
+    _: KW_ONLY
+    seed: int
+    accumulate: int = 1
+    shard: Shard = UNSHARDED
+    pin_memory: bool = False
+    num_processes: int = 0
 
-    @property
-    def corpora(self) -> Sequence[EncodedCorpus]:
-        """What the batches are made of."""
-        return tuple(self._corpora)
+    def __post_init__(self) -> None:
+        self._starts = np.cumsum([0, *map(len, self.corpora)])
+        self._latest: _Epoch | None = None
 
     def num_batches(self, epoch: int) -> int:
         """Batches in an epoch; chance makes it a few more or less from one to the next."""
@@ -95,7 +83,7 @@ class DataLoader:
         pending: deque[Future[LocalUpdate]] = deque()
         executor = ThreadPoolExecutor(1, thread_name_prefix="batches")
         try:
-            for first in range(start, len(epoch.batches), self._accumulate):
+            for first in range(start, len(epoch.batches), self.accumulate):
                 pending.append(executor.submit(self._local_update, epoch, first))
                 if len(pending) > _READ_AHEAD:
                     yield pending.popleft().result()
@@ -109,9 +97,9 @@ class DataLoader:
 
         What is open stays open: an epoch that was drawn is not drawn again.
         """
-        self._corpora = [
+        self.corpora = [
             replace(corpus, folder=new / corpus.key) if corpus.folder.parent == old else corpus
-            for corpus in self._corpora
+            for corpus in self.corpora
         ]
 
     def _prepared(self, number: int) -> _Epoch:
@@ -119,22 +107,21 @@ class DataLoader:
         if self._latest is None or self._latest.number != number:
             self._latest = None  # it is not needed beside the new one, nor are its files
             corpora = [
-                draw_epoch(corpus, self._seed, number, self._num_processes)
-                for corpus in self._corpora
+                draw_epoch(corpus, self.seed, number, self.num_processes) for corpus in self.corpora
             ]
             lengths = PairLengths(
                 compact_lengths([corpus.source for corpus in corpora]),
                 compact_lengths([corpus.target for corpus in corpora]),
             )
-            self._latest = _Epoch(number, corpora, self._sampler.batches(number, lengths))
+            self._latest = _Epoch(number, corpora, self.sampler.batches(number, lengths))
         return self._latest
 
     def _local_update(self, epoch: _Epoch, first: int) -> LocalUpdate:
         """Of the update that begins with batch `first`."""
-        end = min(first + self._accumulate, len(epoch.batches))
+        end = min(first + self.accumulate, len(epoch.batches))
         batches = [epoch.batches[number] for number in range(first, end)]
         return LocalUpdate(
-            batches=[self._make(epoch, pairs) for pairs in self._shard.select(batches)],
+            batches=[self._make(epoch, pairs) for pairs in self.shard.select(batches)],
             num_batches=len(batches),
             num_target_tokens=sum(self._num_target_tokens(epoch, pairs) for pairs in batches),
             is_last=end == len(epoch.batches),
@@ -166,15 +153,15 @@ class DataLoader:
         if self._is_aligned:
             size = batch.labels.shape[1], batch.source.shape[1]
             batch = replace(batch, alignment=target_weights(RaggedArray.concatenate(links), *size))
-        return map_tensors(Tensor.pin_memory, batch) if self._pin_memory else batch
+        return map_tensors(Tensor.pin_memory, batch) if self.pin_memory else batch
 
     @property
     def _is_aligned(self) -> bool:
-        return any(corpus.links is not None for corpus in self._corpora)
+        return any(corpus.links is not None for corpus in self.corpora)
 
     def _links(self, index: int, rows: NDArray[np.int64]) -> RaggedArray:
         """Of some pairs of a corpus; none where no alignments are given."""
-        links = self._corpora[index].links
+        links = self.corpora[index].links
         if links is None:
             return RaggedArray.from_rows([()] * len(rows), LINK_DTYPE)
         return links.select(rows)

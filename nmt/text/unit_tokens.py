@@ -43,10 +43,6 @@ class UnitTokens:
         """`[tokens, units]`: how much each token counts in a unit."""
         return self.shares * self.sizes[:, None]
 
-    def tokens_of(self, unit: int) -> list[int]:
-        """Return the tokens that a unit has a share of."""
-        return list(self.members[unit])
-
 
 def one_to_one(texts: Sequence[str], units: ActualUnits | None = None) -> UnitTokens:
     """Return units that are a token each."""
