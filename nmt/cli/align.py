@@ -126,7 +126,7 @@ def _aligned(
     run: "Run", reverse: "Run | None", arguments: Arguments, warnings: "LineWarnings"
 ) -> "Iterator[tuple[tuple[Source, str], SentenceAlignment]]":
     """Yield each pair as it was read, with its alignment."""
-    from nmt.inference.length_batching import windows
+    from nmt.inference.inputs import windows
 
     translator = _load(run, arguments)
     backward = None if reverse is None else _load(reverse, _of_reverse(arguments))

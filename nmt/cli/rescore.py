@@ -98,8 +98,7 @@ def _score(
     pairs: "Iterator[tuple[Source, Candidate]]", translator: "Translator"
 ) -> "Iterator[tuple[Candidate, SentenceScore]]":
     """Yield the translations with their scores."""
-    from nmt.inference.inputs import LineWarnings
-    from nmt.inference.length_batching import windows
+    from nmt.inference.inputs import LineWarnings, windows
 
     warnings = LineWarnings()
     for window in windows(pairs, lambda pair: len(pair[0]) + len(pair[1].text)):

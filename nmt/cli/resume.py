@@ -145,7 +145,7 @@ class ResumableOutputs:
 
     def _skip_done(self, lines: Iterator[T], *, has_lists: bool) -> tuple[int, Iterator[T]]:
         """Cut the outputs where a window of lines ends, so that the batches stay the same."""
-        from nmt.inference.length_batching import windows
+        from nmt.inference.inputs import windows
 
         partials = {partial_path(path): argument == "-o" for argument, path in self.paths.items()}
         num_complete = min(

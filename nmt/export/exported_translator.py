@@ -13,8 +13,14 @@ from numpy.typing import NDArray
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import EOS, PAD
 from nmt.export.onnx_file import OUTPUTS, ExportMetadata, load_session, read_metadata
-from nmt.inference.inputs import LineWarnings, check_lines, read_words
-from nmt.inference.length_batching import full_batches, no_report, windows
+from nmt.inference.inputs import (
+    LineWarnings,
+    check_lines,
+    full_batches,
+    no_report,
+    read_words,
+    windows,
+)
 from nmt.inference.translation import Translation
 from nmt.search.hypothesis import Hypothesis
 from nmt.system import process

@@ -16,7 +16,7 @@ from nmt.core.batch import Batch, make_batch, make_source
 from nmt.core.tensor_tree import to
 from nmt.distributed.rank_pool import RankPool
 from nmt.distributed.worker_pool import WorkerPool
-from nmt.inference.length_batching import full_batches, like_batches, no_report
+from nmt.inference.inputs import full_batches, like_batches, no_report
 from nmt.inference.shortlist import Shortlist
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model, ModelOutput

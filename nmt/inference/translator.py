@@ -19,8 +19,7 @@ from nmt.distributed.worker_pool import WorkerPool
 from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import SentenceAlignment, SentenceScore, read_log_probabilities
-from nmt.inference.inputs import Input as Input, LineWarnings, Pair
-from nmt.inference.length_batching import no_report
+from nmt.inference.inputs import Input as Input, LineWarnings, Pair, no_report
 from nmt.inference.loading import load_dictionary, load_runner
 from nmt.inference.postprocessing import PostProcessor
 from nmt.inference.translation import ExtraOutputs as ExtraOutputs, Translation as Translation

@@ -8,8 +8,15 @@ from typing import Any
 from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import UNK
 from nmt.data.formats.grids import Source
-from nmt.inference.inputs import Input, LineWarnings, Pair, check_lines, check_pairs, read_words
-from nmt.inference.length_batching import windows
+from nmt.inference.inputs import (
+    Input,
+    LineWarnings,
+    Pair,
+    check_lines,
+    check_pairs,
+    read_words,
+    windows,
+)
 from nmt.search.request import Constraints
 from nmt.search.search import Search
 from nmt.text.reader import EncodedWords, SourceReader, Tokens

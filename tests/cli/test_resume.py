@@ -12,7 +12,7 @@ from nmt.core.errors import UserError
 @pytest.fixture(autouse=True)
 def _small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make windows of two lines."""
-    monkeypatch.setattr("nmt.inference.length_batching._MOST_ITEMS", 2)
+    monkeypatch.setattr("nmt.inference.inputs._MOST_ITEMS", 2)
 
 
 def resume(

@@ -24,7 +24,7 @@ from nmt.config.model import ModelConfig
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import EOS, UNK
 from nmt.evaluation.minimum_bayes_risk import ChrfUtility, expected_utilities
-from nmt.inference import length_batching
+from nmt.inference import inputs
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.inputs import LineWarnings
 from nmt.inference.loading import load_dictionary
@@ -241,7 +241,7 @@ def test_a_long_line_is_cut_with_a_warning_that_names_it(translator, caplog):
 
 
 def test_lines_are_numbered_through_the_windows(translator, caplog, monkeypatch):
-    monkeypatch.setattr(length_batching, "_MOST_ITEMS", 2)
+    monkeypatch.setattr(inputs, "_MOST_ITEMS", 2)
     with caplog.at_level(logging.WARNING):
         translator.translate(["w1", "w1", "w1", "w1", "w2 " * 60])
         list(translator.score([("w1", "w1")] * 2 + [("w1", "w2 " * 60)]))
@@ -264,12 +264,12 @@ def test_batches_of_any_size_give_the_same(translator):
 def test_windows_change_nothing(translator, monkeypatch):
     lines = random_lines(20)
     together = texts(translator.translate(lines))
-    monkeypatch.setattr(length_batching, "_MOST_ITEMS", 3)
+    monkeypatch.setattr(inputs, "_MOST_ITEMS", 3)
     assert texts(translator.translate(lines)) == together
 
 
 def test_a_stream_is_endless_and_read_as_wanted(translator, monkeypatch):
-    monkeypatch.setattr(length_batching, "_MOST_ITEMS", 3)
+    monkeypatch.setattr(inputs, "_MOST_ITEMS", 3)
     stream = translator.translate_stream(repeat("w1 w2"))
     found = texts(next(stream) for _ in range(7))
     assert found == texts(translator.translate(["w1 w2"] * 7))
@@ -550,7 +550,7 @@ def test_a_translation_begins_and_has_what_is_asked(translator):
 
 
 def test_of_what_is_done_nothing_is_kept(translator, monkeypatch):
-    monkeypatch.setattr("nmt.inference.length_batching._MOST_ITEMS", 3)
+    monkeypatch.setattr("nmt.inference.inputs._MOST_ITEMS", 3)
     alive: set[int] = set()
     most = 0
 
@@ -781,7 +781,7 @@ def test_without_it_unknown_words_are_not_written(tokenizer):
 
 def test_workers_find_the_same(translator, monkeypatch):
     """Alignments and scores of a window are computed while what follows it is searched."""
-    monkeypatch.setattr(length_batching, "_MOST_ITEMS", 15)
+    monkeypatch.setattr(inputs, "_MOST_ITEMS", 15)
     lines = [*random_lines(40), ""]
     alone = translator.translate(lines, with_alignments=True, with_scores=True)
     with translator.with_workers(2) as parallel:
@@ -815,7 +815,7 @@ def test_windows_are_the_same_though_what_follows_is_begun(translator, monkeypat
     words = [" ".join(WORDS[first : first + 5]) for first in range(12)]
     lines = ["", *words[:6], "", "", "", "", "", *words[6:], ""]
     expected = translator.translate(lines, with_alignments=True, with_scores=True)
-    monkeypatch.setattr(length_batching, "_MOST_ITEMS", 4)
+    monkeypatch.setattr(inputs, "_MOST_ITEMS", 4)
     hasty = Hasty(translator.runner)
     told = []
     found = computing(translator, batch_tokens=12, workers=hasty if hastily else None)

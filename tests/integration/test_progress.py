@@ -43,7 +43,7 @@ def test_it_moves_with_each_batch(in_copy: Path) -> None:
 
 
 def test_what_was_done_before_counts(in_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.inference.length_batching._MOST_ITEMS", 2)
+    monkeypatch.setattr("nmt.inference.inputs._MOST_ITEMS", 2)
     Path("input.en").write_text("one .\n" * 5)
     words = ("translate", "runs/tiny", "input.en", "-o", "out")
     with monkeypatch.context() as patch:

@@ -28,7 +28,7 @@ def write_input(path: Path, count: int) -> None:
 
 @pytest.fixture
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.inference.length_batching._MOST_ITEMS", 10)
+    monkeypatch.setattr("nmt.inference.inputs._MOST_ITEMS", 10)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from nmt.evaluation.bleu import Bleu
 from nmt.evaluation.metric import Score
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import SentenceScore
-from nmt.inference.length_batching import no_report, windows
+from nmt.inference.inputs import no_report, windows
 from nmt.inference.translator import NO_EXTRA_OUTPUTS, ExtraOutputs, Translation, Translator
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.length_penalty import NoPenalty
