@@ -21,15 +21,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn, Protocol, cast
 
-from nmt.core.console import (
+from nmt.core.console import escape_controls
+from nmt.core.errors import UserError, explain_system_error
+from nmt.system.process import (
     discard_stdout,
-    escape_controls,
+    has_store,
+    is_distributed,
+    is_first,
+    limit_spinning,
     log_on_stderr,
     open_closed_streams,
     stdout_in_utf8,
+    write_error_file,
 )
-from nmt.core.errors import UserError, explain_system_error
-from nmt.system.process import has_store, is_distributed, is_first, limit_spinning, write_error_file
 
 OK: Final = 0
 INTERNAL_ERROR: Final = 1

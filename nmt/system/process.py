@@ -1,11 +1,18 @@
-"""This process: its rank under torchrun, its threads, and the memory that it keeps."""
+"""This process: its streams and logs, its rank under torchrun, its threads, its memory."""
 
+import io
 import json
+import logging
 import os
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
+
+from nmt.core.console import escape_controls
+
+_STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # by descriptor
 
 _LAUNCHER: Final = "TORCHELASTIC_RUN_ID"  # torchrun says by it that it was torchrun
 _ERROR_FILE: Final = "TORCHELASTIC_ERROR_FILE"  # what torchrun reads of a process that failed
@@ -23,6 +30,106 @@ _CACHES: Final = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 
 FOR_SEARCH: Final = (64, 16)
 FOR_TRAINING: Final = (256, 64)  # whose batches repeat much the same shapes
+
+
+def open_closed_streams() -> None:
+    """Open what is closed of stdin, stdout and stderr as /dev/null, until the process ends.
+
+    Otherwise the next file that is opened gets the free descriptor, and what a library prints to
+    stderr goes into that file.
+    """
+    for descriptor, (name, mode) in enumerate(_STREAMS):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)  # which takes the lowest that is free
+            os.set_inheritable(opened, opened == descriptor)
+            stream = os.fdopen(opened, mode, encoding="utf-8", errors="replace", closefd=False)
+            setattr(sys, name, stream)
+
+
+@contextmanager
+def stdout_in_utf8() -> Iterator[None]:
+    """Write what Python's strings can hold, and the same bytes everywhere."""
+    stream = sys.stdout
+    if isinstance(stream, io.TextIOWrapper):  # a notebook's, or a test's, may be another kind
+        before = (stream.encoding, stream.errors)
+        stream.reconfigure(encoding="utf-8", errors="replace", newline="\n")
+        try:
+            yield
+        finally:
+            if not stream.closed:
+                stream.reconfigure(encoding=before[0], errors=before[1])
+    else:
+        yield
+
+
+def discard_stdout() -> bool:
+    """Give up what stdout still holds: Python writes it at its end, and must not fail again.
+
+    Returns:
+        Whether stdout could not be written.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
+
+
+class OnceFilter(logging.Filter):
+    """Drops a record marked with `ONCE` whose text was shown before: files are read repeatedly."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record is new, or not marked."""
+        if not getattr(record, "once", False):
+            return True
+        text = record.getMessage()
+        is_new = text not in self._shown
+        self._shown.add(text)
+        return is_new
+
+
+class EscapingFormatter(logging.Formatter):
+    """A formatter whose lines hold no control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text, with control characters escaped."""
+        return escape_controls(super().format(record))
+
+
+@contextmanager
+def log_on_stderr(level: int) -> Iterator[None]:
+    """Show what the package logs while a command runs: warnings are marked, news are not.
+
+    Args:
+        level: of what is shown.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LogFormatter())
+    handler.addFilter(OnceFilter())
+    logger = logging.getLogger("nmt")
+    before, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+        logger.propagate = propagate
+
+
+class _LogFormatter(EscapingFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if record.levelno < logging.WARNING:
+            return text
+        return f"nmt: {record.levelname.lower()}: {text}"
 
 
 def is_torchrun_launched() -> bool:

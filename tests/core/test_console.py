@@ -1,17 +1,8 @@
-"""What a terminal shows: no control characters, and a warning that repeats only once."""
-
-import logging
+"""What a terminal shows: no control characters, and durations that are read at a glance."""
 
 import pytest
 
-from nmt.core.console import (
-    ONCE,
-    EscapingFormatter,
-    OnceFilter,
-    escape_controls,
-    format_duration,
-    print_notice,
-)
+from nmt.core.console import escape_controls, format_duration, print_notice
 
 
 @pytest.mark.parametrize(
@@ -33,22 +24,6 @@ def test_control_characters_are_escaped(text: str, shown: str) -> None:
 def test_notices_go_to_stderr_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     print_notice("runs/\x1b]0;title\x07")
     assert capsys.readouterr() == ("", "runs/\\x1b]0;title\\x07\n")
-
-
-def test_log_lines_are_escaped_after_formatting() -> None:
-    record = logging.LogRecord("nmt", logging.WARNING, "x", 1, "%s", ("a\x1bb",), None)
-    assert EscapingFormatter().format(record) == r"a\x1bb"
-
-
-def test_warning_marked_once_is_shown_once_by_each_handler() -> None:
-    def record(text: str, **fields: object) -> logging.LogRecord:
-        return logging.makeLogRecord({"msg": text, **fields})
-
-    first, second = OnceFilter(), OnceFilter()
-    assert [bool(first.filter(record("a", **ONCE))) for _ in range(3)] == [True, False, False]
-    assert first.filter(record("b", **ONCE))
-    assert second.filter(record("a", **ONCE))
-    assert all(first.filter(record("c")) for _ in range(3))
 
 
 @pytest.mark.parametrize(

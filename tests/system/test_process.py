@@ -1,11 +1,15 @@
+import logging
 import os
 import subprocess
 import sys
 
 import pytest
 
+from nmt.core.console import ONCE
 from nmt.system.process import (
     FOR_SEARCH,
+    EscapingFormatter,
+    OnceFilter,
     limit_kernel_caches,
     limit_spinning,
     num_cores,
@@ -76,3 +80,19 @@ def test_cache_limits_of_the_environment_are_kept(monkeypatch: pytest.MonkeyPatc
     limit_kernel_caches(FOR_SEARCH)
     assert os.environ["LRU_CACHE_CAPACITY"] == "7"
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "64"
+
+
+def test_log_lines_are_escaped_after_formatting() -> None:
+    record = logging.LogRecord("nmt", logging.WARNING, "x", 1, "%s", ("a\x1bb",), None)
+    assert EscapingFormatter().format(record) == r"a\x1bb"
+
+
+def test_warning_marked_once_is_shown_once_by_each_handler() -> None:
+    def record(text: str, **fields: object) -> logging.LogRecord:
+        return logging.makeLogRecord({"msg": text, **fields})
+
+    first, second = OnceFilter(), OnceFilter()
+    assert [bool(first.filter(record("a", **ONCE))) for _ in range(3)] == [True, False, False]
+    assert first.filter(record("b", **ONCE))
+    assert second.filter(record("a", **ONCE))
+    assert all(first.filter(record("c")) for _ in range(3))

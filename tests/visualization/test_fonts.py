@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from matplotlib import font_manager
 
-from nmt.core.console import OnceFilter
+from nmt.system.process import OnceFilter
 from nmt.visualization import fonts
 from nmt.visualization.fonts import DEFAULT_FAMILY, Font, choose_families, installed_fonts
 

@@ -12,9 +12,9 @@ from typing import Any, Self
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from nmt.core.console import EscapingFormatter, OnceFilter
 from nmt.core.errors import RunError, UserError
 from nmt.runs.run import RunDirectory
+from nmt.system.process import EscapingFormatter, OnceFilter
 from nmt.training.logs.metrics_file import MetricsFile, read_curves
 from nmt.visualization.plots import plot_learning_curves
 
