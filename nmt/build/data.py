@@ -32,13 +32,8 @@ def build_corpus(corpus: CorpusConfig, max_line_bytes: int = MAX_LINE_BYTES) -> 
     files = {option: Path(name) for option, name in corpus.files().items()}
     kind = GridCorpus if "grids" in files else TextCorpus
     (source,) = files.keys() & {"source", "grids", "tsv"}
-    return kind(
-        files[source],
-        files.get("target"),
-        files.get("alignments"),
-        max_line_bytes,
-        corpus.alignment_units,
-    )
+    target, alignments = files.get("target"), files.get("alignments")
+    return kind(files[source], target, alignments, max_line_bytes, corpus.alignment_units)
 
 
 def build_loader(

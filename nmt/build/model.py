@@ -43,12 +43,9 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
         source_size: V of the source; ignored where that is grids.
         target_size: V of the target.
     """
-    size = config.embedding.size
+    options, size = config.embedding, config.embedding.size
     embed = partial(
-        WordEmbedding,
-        size=size,
-        dropout=config.embedding.dropout,
-        word_dropout=config.embedding.word_dropout,
+        WordEmbedding, size=size, dropout=options.dropout, word_dropout=options.word_dropout
     )
     target_embedding = embed(target_size)
     source_embedding: WordEmbedding | GridEmbedding
@@ -56,8 +53,7 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
     if isinstance(config.encoder, GridEncoderConfig):
         source_embedding, encoder = _build_grid_encoder(config.encoder)
     else:
-        tied = config.embedding.tie == "all"
-        source_embedding = target_embedding if tied else embed(source_size)
+        source_embedding = target_embedding if options.tie == "all" else embed(source_size)
         encoder = _build_recurrent_encoder(config.encoder, size)
     decoder = _build_decoder(config, size, encoder.output_size)
     bridge = BRIDGES.create(
@@ -71,7 +67,7 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
         decoder,
         size,
         output_dropout=config.decoder.output_dropout,
-        tie_projection=config.embedding.tie != "none",
+        tie_projection=options.tie != "none",
     )
 
 

@@ -126,10 +126,9 @@ class TorchProcessGroup(ProcessGroup):
 
     def broadcast(self, value: Value) -> Value:
         """Return the value of the first process, once it has one."""
-        values: list[Any] = [value if self.is_first else None]
+        values = [value]
         guarded(lambda: distributed.broadcast_object_list(values, group=self._patient))
-        found: Value = values[0]
-        return found
+        return values[0]
 
     def all_gather(self, value: Value) -> list[Value]:
         """Return all values, once every process has one."""

@@ -50,11 +50,8 @@ class Sampler(NominalSampler):
         if words <= longest and (words < 10 or not self._dice.chance(0.15)):
             return self._main_clause(words)
         first = self._dice.between(4, min(words - 6, longest))
-        return Coordination(
-            self._main_clause(first),
-            self._dice.choose(lexicon.CONNECTIVES),
-            self._main_clauses(words - 2 - first),
-        )
+        clause, connective = self._main_clause(first), self._dice.choose(lexicon.CONNECTIVES)
+        return Coordination(clause, connective, self._main_clauses(words - 2 - first))
 
     def _main_clause(self, words: int) -> MainClause:
         if words > _LONGEST_CLAUSE or (words >= 8 and self._dice.chance(0.35)):
