@@ -3,23 +3,28 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Final
 
 import torch
 
+from nmt.build.data import build_corpus
 from nmt.build.model import load_model
-from nmt.build.tokenizers import Tokenizers, load_tokenizers
+from nmt.build.tokenizers import Tokenizers, load_given_tokenizer, load_tokenizers
 from nmt.config.experiment import Config
 from nmt.config.tree import diff
 from nmt.core.errors import ConfigError, RunError, explain_system_error
 from nmt.nn.model import Model
 from nmt.runs.checkpoint import is_checkpoint
 from nmt.runs.run import BEST, Run, RunDirectory
+from nmt.text.reader import count_tokens
 from nmt.text.storage import save_tokenizer
 from nmt.text.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
 
+_NUM_LINES: Final = 2_000  # of a corpus, searched for unknown tokens
+_MOST_UNKNOWN: Final = 0.01  # of the tokens, without a warning
 _FOLDERS: Final = ("source_path", "target_path")  # of tokenizers that are given
 _CELL_OPTIONS: Final = ("channels", "max_rows", "max_columns")
 
@@ -58,6 +63,7 @@ def copy_pretrained_tokenizers(config: Config, run: RunDirectory, base: Run) -> 
     _require_same_tokens(config, base)
     with _naming_the_key():
         theirs = load_tokenizers(base)
+    _require_same_folders(config, base, theirs)
     if not config.tokenizer.shared and isinstance(theirs.source, Tokenizer):
         save_tokenizer(theirs.source, run.source_tokenizer)
     shared, target = run.shared_tokenizer, run.target_tokenizer
@@ -99,11 +105,30 @@ def load_pretrained_weights(
         )
 
 
-def log_differences(config: Config, base: Run) -> None:
-    """Log the options of the model that are not as in the run to start from."""
+def log_differences(config: Config, base: Run, tokenizers: Tokenizers) -> None:
+    """Log options of the model that the other run does not have, and text of unknown tokens.
+
+    Args:
+        config: with `start_from`; the first lines of its corpora are read.
+        base: the other run.
+        tokenizers: those of the other run.
+    """
+    path = base.folder.path
     if changes := _differences_of_models(config, base):
-        path = base.folder.path
         logger.info("the weights are those of %s, and not all of its options: %s", path, changes)
+    for key, corpus in config.data.training_corpora():
+        sides = zip(*islice(build_corpus(corpus).read_pairs(), _NUM_LINES), strict=True)
+        readers = {"source": tokenizers.source, "target": tokenizers.target}
+        for (side, reader), items in zip(readers.items(), sides, strict=True):
+            if side == "source" and config.reads_grids:  # no cell is unknown
+                continue
+            num_tokens, num_unknown = count_tokens(reader, items)
+            if num_unknown > _MOST_UNKNOWN * num_tokens:
+                logger.warning(
+                    "%s: %.1f%% of the %s tokens are unknown to the tokenizer of %s, which cannot "
+                    "learn them any more: the model will not read or write them",
+                    *(key, 100 * num_unknown / num_tokens, side, path),
+                )
 
 
 def _require_same_tokens(config: Config, base: Run) -> None:
@@ -123,9 +148,15 @@ def _require_same_tokens(config: Config, base: Run) -> None:
             f"{key}: not that of start_from ({change}), whose tokenizers and weights are taken as "
             f"they are; `extends: {base.folder.config}` gives all the options of that run"
         )
-    for key in _FOLDERS:
+
+
+def _require_same_folders(config: Config, base: Run, theirs: Tokenizers) -> None:
+    """Refuse a tokenizer that is named by its folder and is not that of the other run."""
+    for key, reader in zip(_FOLDERS, (theirs.source, theirs.target), strict=True):
         given = getattr(config.tokenizer, key)
-        if given is not None and given != getattr(there.tokenizer, key):
+        if given is None or given == getattr(base.config.tokenizer, key):
+            continue
+        if load_given_tokenizer(config.tokenizer, given).fingerprint() != reader.fingerprint():
             raise ConfigError(
                 f"tokenizer.{key}: {given}: not the tokenizer of start_from, which is taken as it "
                 "is; leave the key out"

@@ -81,7 +81,7 @@ def prepare_data(
     require_memory(config.model, *tokenizers.sizes, device, copies)
     if not is_begun:
         if base is not None:
-            log_differences(config, base)
+            log_differences(config, base, tokenizers)
         warn_about_references(config, tokenizers.target.normalizer)
         if shard.rank == 0:  # which does not wait for the others
             warn_about_duplicates(config)

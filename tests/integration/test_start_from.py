@@ -74,6 +74,21 @@ def test_the_normal_form_of_an_older_run_stays_where_no_other_is_set(nmt: Any) -
     )
 
 
+def test_text_that_the_tokenizers_do_not_know_is_told(nmt: Any) -> None:
+    Path("more.en").write_text("one two .\nforty two .\n")
+    Path("more.de").write_text("zwei eins .\nzwei zwei .\n")
+    corpora = (
+        "data.train=[{source: train.en, target: train.de}, {source: more.en, target: more.de}]"
+    )
+    outcome = nmt("train", "tiny.yaml", *HERE, corpora)
+    assert outcome.code == 0, outcome.err
+    warnings = [line for line in outcome.err.splitlines() if "unknown" in line]
+    assert warnings == [
+        "nmt: warning: data.train[1]: 16.7% of the source tokens are unknown to the tokenizer of "
+        "runs/tiny, which cannot learn them any more: the model will not read or write them"
+    ]
+
+
 def test_subwords_of_both_sides_in_one_table(nmt: Any) -> None:
     shared = (
         *("tokenizer={name: sentencepiece, vocabulary_size: 60, shared: true}",),

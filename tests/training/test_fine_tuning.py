@@ -86,9 +86,17 @@ def test_a_folder_that_was_given_there_need_not_be_here() -> None:
     assert ours.source.fingerprint() == first.source.fingerprint()
 
 
+def test_folders_of_tokenizers_may_be_others_that_hold_the_same() -> None:
+    make_base(config())
+    copy(config(tokenizer={**WORDS, "source_path": "runs/base/tokenizer/source"}))
+
+
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_another_tokenizer_is_refused(side: str) -> None:
     make_base(config())
+    Path("b.txt").write_text("four\n")
+    files = {"source": "b.txt", "target": "b.txt"}
+    build_tokenizers(config(files), RunDirectory(Path("other")))
     folder = f"other/tokenizer/{side}"
     assert refused(config(tokenizer={**WORDS, f"{side}_path": folder})) == (
         f"tokenizer.{side}_path: {folder}: not the tokenizer of start_from, which is taken as it "
@@ -123,15 +131,50 @@ def test_grids_of_another_size_are_refused() -> None:
         )
 
 
-def test_other_options_of_the_model_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "nmt.training.fine_tuning")
-    make_base(config())
-    base = open_base(config())
+def told(caplog: pytest.LogCaptureFixture, made: Config, tokenizers: Tokenizers) -> list[str]:
+    base = open_base(made)
     assert base is not None
-    log_differences(config(), base)
-    assert caplog.messages == []
-    log_differences(config(bridge="mean", embedding={"dropout": 0.5}), base)
-    assert caplog.messages == [
+    with caplog.at_level("INFO", "nmt.training.fine_tuning"):
+        caplog.clear()
+        log_differences(made, base, tokenizers)
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_more_than_one_token_in_a_hundred_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    tokenizers = make_base(config())
+    for name, num_known in (("most", 99), ("more", 98)):
+        Path(f"{name}.txt").write_text("two\n" * num_known + "new\n")
+    Path("known.txt").write_text("one\n" * 100)
+    most = {"source": "most.txt", "target": "most.txt"}
+    assert told(caplog, config(most), tokenizers) == []
+    for side, files in (
+        ("source", {"source": "more.txt", "target": "known.txt"}),
+        ("target", {"source": "known.txt", "target": "more.txt"}),
+    ):
+        Path("known.txt").write_text("one\n" * 99)
+        sentence = (
+            f"1.0% of the {side} tokens are unknown to the tokenizer of runs/base, which cannot "
+            "learn them any more: the model will not read or write them"
+        )
+        assert told(caplog, config(files), tokenizers) == [f"data.train: {sentence}"]
+        assert told(caplog, config(most, files), tokenizers) == [f"data.train[1]: {sentence}"]
+
+
+def test_of_grids_only_the_text_is_looked_at(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizers = make_base(config(GRIDS, encoder=CELLS))
+    monkeypatch.delattr("nmt.data.formats.grids.GridReader.encode")
+    Path("a.txt").write_text("one\nnew\n")
+    (warning,) = told(caplog, config(GRIDS, encoder=CELLS), tokenizers)
+    assert warning.startswith("data.train: 50.0% of the target tokens are unknown")
+
+
+def test_other_options_of_the_model_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    tokenizers = make_base(config())
+    assert told(caplog, config(), tokenizers) == []
+    made = config(bridge="mean", embedding={"dropout": 0.5})
+    assert told(caplog, made, tokenizers) == [
         "the weights are those of runs/base, and not all of its options: model.embedding.dropout: "
         "0.2 -> 0.5; model.bridge.name: 'final' -> 'mean'"
     ]
