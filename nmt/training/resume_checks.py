@@ -70,24 +70,6 @@ def _is_changeable(key: str) -> bool:
     return any(fnmatch.fnmatchcase(key, pattern) for pattern in CHANGEABLE_OPTIONS)
 
 
-def require_same_search(before: Config, now: Config) -> None:
-    """Refuse other options of the search of validation, whose scores would not compare.
-
-    Raises:
-        RunError: names them.
-    """
-    searches = (
-        config.validation_decoding.model_dump(mode="json", exclude={"batch_tokens"})
-        for config in (before, now)
-    )
-    if now.training.validation.metrics and (changed := diff(*searches)):
-        listed = ", ".join(f"decoding.{key} ({change})" for key, change in changed.items())
-        raise RunError(
-            f"--resume: validation would translate with other options than before: {listed}; put "
-            "them back, so that the scores compare, or start another run with start_from"
-        )
-
-
 def require_untrained(run: RunDirectory) -> None:
     """Refuse to start from the beginning over what a run has come to.
 
@@ -127,11 +109,14 @@ def data_identity(config: Config, tokenizers: Tokenizers, loader: DataLoader) ->
     Raises:
         DataError: a file of the validation set cannot be read.
     """
-    valid = config.data.valid
+    valid, decoding = config.data.valid, {}
+    if valid is not None and config.training.validation.metrics:
+        decoding = config.validation_decoding.model_dump(mode="json", exclude={"batch_tokens"})
     return {
         "tokenizers": [tokenizers.source.fingerprint(), tokenizers.target.fingerprint()],
         "corpora": [corpus.key for corpus in loader.corpora],
         "valid": [] if valid is None else [sha256(path) for path in build_corpus(valid).paths],
+        "decoding": decoding,
     }
 
 
@@ -140,7 +125,8 @@ def require_same_data(
 ) -> None:
     """Refuse other text, or other tokenizers, than the run was started with.
 
-    Scores on another validation set would not compare with the best so far.
+    Scores on another validation set, or of translations made in another way, would not compare
+    with the best so far.
 
     Raises:
         RunError: names what is not the same.
@@ -155,9 +141,18 @@ def require_same_data(
         if old != new:
             raise _changed(corpus, "the text")
     valid = config.data.valid
-    is_told = "valid" in before  # not by checkpoints of former versions
-    if valid is not None and is_told and before["valid"] != now["valid"]:
+    # Checkpoints of former versions lack "valid", "decoding" or some of its options.
+    if valid is not None and "valid" in before and before["valid"] != now["valid"]:
         raise _changed(valid, "the validation set")
+    if "decoding" not in before:
+        return
+    known = {key: value for key, value in now["decoding"].items() if key in before["decoding"]}
+    if changed := diff(before["decoding"], known):
+        listed = ", ".join(f"decoding.{key} ({change})" for key, change in changed.items())
+        raise RunError(
+            f"--resume: validation would translate with other options than before: {listed}; put "
+            "them back, so that the scores compare, or start another run with start_from"
+        )
 
 
 def _changed(corpus: CorpusConfig, what: str) -> RunError:

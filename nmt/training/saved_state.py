@@ -47,6 +47,7 @@ class _Data(TypedDict):
     tokenizers: list[str]
     corpora: list[str]
     valid: NotRequired[list[str]]
+    decoding: NotRequired[dict[str, Any]]
 
 
 class _Metadata(TypedDict):
@@ -116,6 +117,10 @@ def load_state(config: Config, run: RunDirectory) -> Checkpoint:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            raise RunError(
+                f"{path}: {place} is of a later version; use the version of nmt that wrote it"
+            ) from None
         raise _misfit(path, f"{place}: {first['msg']}") from None
     if config.training.early_stopping is not None and metadata["stopping"] is None:
         raise _misfit(path, "stopping: is missing")
