@@ -1,6 +1,7 @@
 """What happens now and then in a training: validation, a line of metrics, and giving up."""
 
 import logging
+import math
 import time
 from typing import Final
 
@@ -146,6 +147,15 @@ def _report(state: TrainingState, validation: Validation, improved: bool, second
         f"validation at update {counters.update:,} ({_epoch(state)}): {validation}{note}; "
         f"took {format_duration(seconds)}; {_training_time(state)}"
     )
+    num_tokens = state.model.target_embedding.table.num_embeddings
+    if validation.loss > (guess := math.log(num_tokens)):
+        logger.warning(
+            "a loss of %.4f is worse than a guess among all %s tokens, which has %.4f: if it stays "
+            "there, lower training.optimizer.learning_rate and start again",
+            validation.loss,
+            f"{num_tokens:,}",
+            guess,
+        )
     reporter.draw_curves(_DRAWING_PAUSE)
 
 

@@ -99,3 +99,19 @@ def test_the_end_says_where_the_model_is(make_state: MakeState) -> None:
     assert describe_result(state) == f"the latest model (update 1,007) {use}"
     state.best.observe(98.87, 500)
     assert describe_result(state) == f"the best model (bleu 98.87 at update 500) {use}"
+
+
+def test_a_loss_beyond_that_of_a_guess_is_told(
+    make_state: MakeState, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = make_state(4, ScriptedValidator([97.52, 97.51]), max_updates=9)
+    with state.reporter.opened():
+        state.counters.update = 1
+        validate(state, Interruption())
+        assert caplog.messages == []  # 2.48 is less than ln 12
+        state.counters.update = 2
+        validate(state, Interruption())
+    assert caplog.messages == [
+        "a loss of 2.4900 is worse than a guess among all 12 tokens, which has 2.4849: if it stays "
+        "there, lower training.optimizer.learning_rate and start again"
+    ]
