@@ -13,7 +13,6 @@ examples:
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from nmt.cli.arguments import flag
 from nmt.cli.config_checks import ConfigArguments, load_checked
@@ -36,11 +35,8 @@ def run(arguments: Arguments) -> int:
 
     from nmt.distributed.process_group import init_process_group
     from nmt.system.device import resolve_device
-    from nmt.training.train import explain_disk_errors, train
+    from nmt.training.train import train
 
-    with (
-        explain_disk_errors(Path(config.run)),
-        init_process_group(resolve_device(config.device).type) as group,
-    ):
+    with init_process_group(resolve_device(config.device).type) as group:
         result = train(config, resume=arguments.resume, overwrite=arguments.overwrite, group=group)
     return 0 if result.signal is None else 128 + result.signal

@@ -4,13 +4,14 @@ import os
 import re
 import resource
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import torch
 
-from nmt.core.errors import OUT_OF_MEMORY
+from nmt.core.errors import OUT_OF_MEMORY, UserError
 
 _STATUS: Final = Path("/proc/self/status")
 _CLEAR: Final = Path("/proc/self/clear_refs")
@@ -69,3 +70,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+@contextmanager
+def explain_out_of_memory(message: str) -> Iterator[None]:
+    """Turn a lack of memory inside the `with` into a user error with this message."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise UserError(message) from error
+        raise

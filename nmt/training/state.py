@@ -48,7 +48,7 @@ class Counters:
         logged_seconds: `seconds` then.
         validated_at: update of the latest validation.
         first_epoch_batches: batches of the first epoch, which the length of training follows from.
-        num_split: batches that ran out of memory and were done in parts, by the first process.
+        num_split: batches that ran out of memory and were done in parts, by any process.
         is_finished: the run has come to its end, with test scores and all.
     """
 

@@ -4,16 +4,17 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Final
 
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config, load_config
-from nmt.core.errors import os_advice
+from nmt.core.errors import RunError, os_advice
 from nmt.data.batching import Shard
 from nmt.distributed.process_group import LostProcessError, ProcessGroup
 from nmt.evaluation.metric import Score
 from nmt.runs.checkpoint import Checkpoint, is_checkpoint
 from nmt.runs.run import LAST, RunDirectory
+from nmt.system.memory import explain_out_of_memory
 from nmt.system.process import set_up_for_training
 from nmt.training.callbacks import log_start
 from nmt.training.finishing import finish, has_results
@@ -26,15 +27,21 @@ from nmt.training.rank_checks import require_same_start
 from nmt.training.resume_checks import (
     require_best,
     require_same,
-    require_same_search,
     require_untrained,
 )
 from nmt.training.saved_state import load_state, restore_state, save_state
 from nmt.training.signals import Interrupted, Interruption, catch_signals
 from nmt.training.state import TrainingState, seed_everything
 from nmt.training.trainer import Trainer
+from nmt.training.validation import describe_search
 
 logger = logging.getLogger(__name__)
+
+_NO_MEMORY_FOR_VALIDATION: Final = (
+    "out of memory, and not in an update: lower decoding.batch_tokens, which is how much is "
+    "translated at once in a validation, or make the model smaller; --resume continues from the "
+    "last checkpoint"
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,10 @@ def train(
     """
     group = group or ProcessGroup()
     set_up_for_training(config.training.num_threads)
-    with begin_or_resume(config, group, resume=resume, overwrite=overwrite) as begun:
+    with (
+        explain_disk_errors(config.run),
+        begin_or_resume(config, group, resume=resume, overwrite=overwrite) as begun,
+    ):
         return train_in_folder(config, *begun, group)
 
 
@@ -103,7 +113,6 @@ def train_in_folder(
         if checkpoint is None:
             state = build_state(config, run, data, group)
         else:
-            require_same_search(before, config)
             state = restore_state(config, run, data, checkpoint, group)
         require_best(run, state.best)
         require_same_start(
@@ -163,8 +172,10 @@ def record_start(config: Config, state: TrainingState, changed: list[str]) -> No
         state.run.write_config(dump_config(config))
         path = state.run.environment
         write_environment(path, state.device, state.precision, state.group.size)
+    if (difference := describe_search(config)) is not None:
+        logger.info("%s", difference)
     if changed:
-        logger.info("goes on with other options: %s", ", ".join(changed))
+        logger.info("resumes with other options: %s", ", ".join(changed))
 
 
 def train_to_the_end(
@@ -179,12 +190,13 @@ def train_to_the_end(
     log_start(state)
     counters.is_finished = False  # a limit was raised, and what is broken off now is not finished
     try:
-        reason = Trainer(state, interruption).run()
-        logger.info("training ends at update %s: %s", f"{counters.update:,}", reason)
-        scores = finish(config, state, reason, interruption)
+        with explain_out_of_memory(_NO_MEMORY_FOR_VALIDATION):
+            reason = Trainer(state, interruption).run()
+            logger.info("training ends at update %s: %s", f"{counters.update:,}", reason)
+            scores = finish(config, state, reason, interruption)
     except Interrupted:
         save_state(state)
-        logger.info("interrupted at update %s, all is saved: --resume goes on", counters.update)
+        logger.info("interrupted at update %s, all is saved: --resume continues", counters.update)
         return TrainingResult(
             "interrupted", counters.update, state.best.best, signal=interruption.signal
         )
@@ -192,22 +204,29 @@ def train_to_the_end(
         if not is_checkpoint(state.run.checkpoint(LAST)):
             raise
         raise LostProcessError(
-            f"{error}; where torchrun does not restart by itself, --resume goes on from what "
-            "was saved"
+            f"{error}; where torchrun does not restart by itself, --resume continues from the last "
+            "checkpoint"
         ) from None
     return TrainingResult(reason, counters.update, state.best.best, tuple(scores))
 
 
 @contextmanager
-def explain_disk_errors(folder: Path) -> Iterator[None]:
-    """Name the folder of a run in an error of the disk that names no file, as of one that is open.
+def explain_disk_errors(folder: str) -> Iterator[None]:
+    """Turn an error of the disk inside the `with` into a user error.
+
+    Args:
+        folder: of the run; named where the error does not say which file it was.
 
     Raises:
-        OSError: the same error.
+        RunError: in the place of an `OSError` that is about a file, or a lack of the system.
     """
     try:
         yield
     except OSError as error:
-        if error.filename is None and os_advice(error) is not None:
-            error.filename = str(folder)
-        raise
+        if error.filename is None and os_advice(error) is None:
+            raise
+        raise RunError(
+            f"{error.filename or folder}: {error.strerror}; "
+            f"{os_advice(error) or 'change the permissions'}; --resume continues from the last "
+            "checkpoint"
+        ) from error

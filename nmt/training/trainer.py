@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Generator
 from contextlib import closing
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from nmt.core.batch import Batch, LocalUpdate
 from nmt.core.errors import UserError
-from nmt.system.memory import is_out_of_memory
+from nmt.system.memory import explain_out_of_memory, is_out_of_memory
 from nmt.training.callbacks import log_training, stop_if_diverged, validate
 from nmt.training.divergence import WINDOW
 from nmt.training.logs.running_metrics import Timer
@@ -19,6 +20,12 @@ from nmt.training.signals import Interrupted, Interruption
 from nmt.training.state import TrainingState, no_sentences
 
 logger = logging.getLogger(__name__)
+
+_NO_MEMORY_FOR_STEP: Final = (
+    "out of memory in an update, after its batches, where gradients are added up and the optimizer "
+    "steps: start another run with lower training.batch_tokens or a smaller model; where several "
+    "processes train, --resume training.ranks.shard_optimizer=true takes less memory in each"
+)
 
 
 class Trainer:
@@ -40,6 +47,7 @@ class Trainer:
         self._resumed_at = state.counters.update
         self._has_saved = self._resumed_at > 0
         self._timer = Timer(state.device)
+        self._num_split = 0  # by this process, not yet counted for all
 
     def run(self) -> str:
         """Train, and return why it ended; raise `Interrupted` where somebody asked for an end."""
@@ -62,18 +70,31 @@ class Trainer:
         state.model.train()
         state.optimizer.set_learning_rate(state.learning_rate())
         sums = self._accumulate(update.batches, num_tokens)
-        if state.group.size > 1:
-            dtype = GRADIENT_DTYPES[self._config.ranks.gradients]
-            all_reduce_gradients(state.group, state.model, sums, dtype)
-        objective, likelihood = sums.unbind()
-        norm = apply_gradients(state.optimizer, objective, self._config.clip_norm)
+        with explain_out_of_memory(_NO_MEMORY_FOR_STEP):
+            if state.group.size > 1:
+                dtype = GRADIENT_DTYPES[self._config.ranks.gradients]
+                all_reduce_gradients(state.group, state.model, sums, dtype)
+            objective, likelihood = sums.unbind()
+            norm = apply_gradients(state.optimizer, objective, self._config.clip_norm)
         if state.ema is not None:
             state.ema.update(self._counters.update)
         state.running_metrics.add(objective, likelihood, num_tokens, norm)
 
     def note_progress(self) -> None:
-        """Count the time since the last call; waits for the device."""
-        self._counters.seconds += self._timer.restart()
+        """Count time and split batches since the last call, of all; waits for the device."""
+        counters = self._counters
+        counters.seconds += self._timer.restart()
+        total = torch.tensor(self._num_split)
+        self._state.group.all_reduce(total)
+        num_elsewhere = int(total) - self._num_split
+        counters.num_split += int(total)
+        self._num_split = 0
+        if num_elsewhere:
+            logger.warning(
+                f"by update {counters.update:,}: out of memory in other processes, at batches that "
+                f"were split and done again: {num_elsewhere:,} (batches split so far: "
+                f"{counters.num_split:,}): lower training.batch_tokens, or set it to auto"
+            )
 
     def _accumulate(self, batches: list[Batch], num_tokens: int) -> Tensor:
         """Give the weights the gradient of some batches, divided by so many tokens.
@@ -132,11 +153,12 @@ class Trainer:
             )
         if self._state.device.type == "cuda":
             torch.cuda.empty_cache()
-        self._counters.num_split += 1
+        self._num_split += 1
+        so_far = self._counters.num_split + self._num_split
         logger.warning(
             f"update {self._counters.update:,}: out of memory at {batch.num_sentences:,} pairs of "
             f"up to {num_source} and {num_target} tokens; it is split and done again (batches "
-            f"split so far: {self._counters.num_split:,}): lower training.batch_tokens, or set it "
+            f"split so far: {so_far:,}): lower training.batch_tokens, or set it "
             "to auto"
         )
         return batch.halves()
@@ -225,7 +247,7 @@ class Trainer:
             raise UserError(
                 f"training.max_bad_updates: {limit} updates in a row, by update "
                 f"{self._counters.update}, had a loss or gradient that is not finite; they were "
-                "skipped and the weights are good: lower training.optimizer.learning_rate or "
+                "skipped, so the weights are intact: lower training.optimizer.learning_rate or "
                 "training.clip_norm and start again"
             )
 

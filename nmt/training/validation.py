@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from nmt.build.data import build_corpus
 from nmt.build.metrics import build_metrics
 from nmt.build.search import build_reranker, build_search
 from nmt.config.experiment import Config
+from nmt.config.tree import diff
 from nmt.data.formats.grids import Source
 from nmt.distributed.process_group import ProcessGroup
 from nmt.distributed.rank_pool import RankPool
@@ -24,6 +25,9 @@ from nmt.training.prepare_data import PreparedData
 from nmt.training.signals import Interrupted, Interruption
 
 Result = TypeVar("Result")
+
+_SEARCH: Final = {"search", "beam_size", "n_best", "mbr"}
+"""What `training.validation.beam_size` replaces, and what can make a difference then."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,21 @@ def build_validator(
     pairs = list(build_corpus(config.data.valid).read_pairs())
     metrics = build_metrics(options.metrics)
     return Validator(translator, pairs, metrics, options.num_samples, group)
+
+
+def describe_search(config: Config) -> str | None:
+    """Say how the search of validation differs from that of `nmt translate`; None: not at all."""
+    if config.data.valid is None or not config.training.validation.metrics:
+        return None
+    both = (config.decoding, config.validation_decoding)
+    changed = diff(*(it.model_dump(mode="json", include=_SEARCH) for it in both))
+    if not changed:
+        return None
+    listed = ", ".join(f"decoding.{key}: {change}" for key, change in changed.items())
+    return (
+        "validation uses a quicker search than `nmt translate` (training.validation.beam_size): "
+        f"{listed}"
+    )
 
 
 def translate_lines(

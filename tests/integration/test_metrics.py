@@ -70,7 +70,7 @@ def test_a_resumed_run_keeps_its_tokenizer(nmt: Any, in_chinese: Path) -> None:
     given = ("tokenizer.name=characters", *SHORT[1:], "training.max_epochs=3", "--resume")
     outcome = nmt("train", "tiny.yaml", *given)
     assert outcome.code == 0, outcome.err
-    assert "goes on with other options: training.max_epochs (2 -> 3)\n" in outcome.err
+    assert "resumes with other options: training.max_epochs (2 -> 3)\n" in outcome.err
 
 
 def test_evaluate_and_mbr_use_the_tokenizer_of_the_run(nmt: Any, in_chinese: Path) -> None:

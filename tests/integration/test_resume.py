@@ -452,7 +452,7 @@ def test_a_resume_that_is_refused_leaves_the_configuration_as_it_was(
         target.write("ba\n")
     assert run.train("--resume", "training.max_updates=3") == 2
     assert config.read_bytes() == before
-    told = "goes on with other options: training.max_updates (2 -> 3)"
+    told = "resumes with other options: training.max_updates (2 -> 3)"
     assert told not in (run.path / "train.log").read_text()
     for name in ("source", "target"):
         shutil.copy(corpus / f"{name}.txt", own_corpus)
@@ -494,8 +494,8 @@ def test_where_a_process_is_lost_a_resume_is_named_if_there_is_one(
     capsys.readouterr()
     assert run.train("--resume", "training.max_updates=3") == 2
     assert capsys.readouterr().err.endswith(
-        "nmt: error: another has died; where torchrun does not restart by itself, --resume goes on "
-        "from what was saved\n"
+        "nmt: error: another has died; where torchrun does not restart by itself, --resume "
+        "continues from the last checkpoint\n"
     )
 
 
@@ -538,7 +538,10 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(
         patch.setattr(MetricsFile, "append", fill)
         assert run.train("--resume", "training.max_updates=6") == 2
     error = capsys.readouterr().err
-    assert f"nmt: error: {run.path}: No space left on device; make room" in error
+    assert (
+        f"nmt: error: {run.path}: No space left on device; make room; --resume continues from "
+        in error
+    )
     assert "Traceback" not in error
     assert run.files() == before
     assert run.train("--resume", "training.max_updates=6") == 0

@@ -244,7 +244,7 @@ def test_a_signal_to_any_of_them_ends_all_at_the_same_update(launch: Launch, one
         time.sleep(0.1)
     os.kill(pid_of(1, process.pid), signal.SIGTERM)
     _, told = process.communicate(timeout=60)
-    assert "interrupted at update" in told and "--resume goes on" in told
+    assert "interrupted at update" in told and "--resume continues" in told
 
 
 @pytest.mark.slow

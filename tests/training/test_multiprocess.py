@@ -1,5 +1,6 @@
 """Several processes that train together, as threads of this one."""
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ from nmt.training.trainer import Trainer
 from nmt.training.validation import on_all_ranks
 
 from .conftest import MakeState, after_each_update
+from .test_trainer import runs_out_above
 from .test_validation import shouting
 
 DRAWING = threading.Lock()  # first weights, from the one generator that all threads have
@@ -175,6 +177,37 @@ def test_signal_during_the_agreement_counts_at_the_next_update(
     with state.reporter.opened(), pytest.raises(Interrupted):
         Trainer(state, interruption).run()
     assert state.counters.update == 1
+
+
+def test_batches_that_any_of_them_splits_are_counted(
+    make_state: MakeState, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And logged by the first process, whose log is the one that is shown."""
+    first_thread: list[str] = []
+
+    def train(group: ProcessGroup) -> int:
+        if group.is_first:
+            first_thread.append(threading.current_thread().name)
+        with DRAWING:
+            state = make_state(group=group, max_updates=2, log_every=1)
+        if group.rank == 1:
+            runs_out_above(state, 1)
+        with state.reporter.opened():
+            Trainer(state, Interruption()).run()
+        return state.counters.num_split
+
+    first, second = run_ranks(2, train)
+    assert first == second > 0
+    last = (tmp_path / "metrics.jsonl").read_text().splitlines()[-1]
+    assert json.loads(last)["num_split"] == first
+    told = [record.message for record in caplog.records if record.threadName == first_thread[0]]
+    warnings = [message for message in told if "out of memory" in message]
+    assert warnings == [
+        f"by update {update}: out of memory in other processes, at batches that were split and "
+        f"done again: {num} (batches split so far: {so_far}): lower training.batch_tokens, or set "
+        "it to auto"
+        for update, num, so_far in ((1, 1, 1), (2, 1, 2))
+    ]
 
 
 @pytest.mark.parametrize(("asked", "measured"), [(1, True), (0, False)])

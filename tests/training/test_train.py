@@ -7,22 +7,30 @@ import yaml
 
 from nmt.cli.main import main
 from nmt.config.file import load_config
-from nmt.core.errors import UserError
+from nmt.core.errors import RunError, UserError
 from nmt.training.train import explain_disk_errors, train
 
 
-@pytest.mark.parametrize(("path", "named"), [("/dev/full", "runs/x"), (".", ".")])
-def test_an_error_of_the_disk_names_a_file_or_the_run(path: str, named: str) -> None:
+def test_a_full_disk_is_one_line() -> None:
+    full = r"^runs/x: No space left on device; make room; --resume continues from the last check"
     with (
-        pytest.raises(OSError, match=rf"'{named}'$"),
-        explain_disk_errors(Path("runs/x")),
-        Path(path).open("w") as file,
+        pytest.raises(RunError, match=full),
+        explain_disk_errors("runs/x"),
+        Path("/dev/full").open("w") as file,
     ):
         file.write("a")
 
 
+def test_the_file_is_named_where_it_is_known(tmp_path: Path) -> None:
+    with (
+        pytest.raises(RunError, match=rf"^{tmp_path}: Is a directory"),
+        explain_disk_errors("runs/x"),
+    ):
+        tmp_path.read_text()
+
+
 def test_what_is_not_about_a_file_is_left_alone() -> None:
-    with pytest.raises(BrokenPipeError) as raised, explain_disk_errors(Path("runs/x")):
+    with pytest.raises(BrokenPipeError) as raised, explain_disk_errors("runs/x"):
         raise BrokenPipeError(32, "Broken pipe")
     assert raised.value.filename is None
 

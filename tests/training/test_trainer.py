@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.nn.utils import parameters_to_vector
 
+from nmt.config.experiment import Config
 from nmt.core.batch import Batch, make_batch
 from nmt.core.errors import ConfigError, UserError
 from nmt.nn.decoders.interface import DecoderOutput
@@ -22,7 +23,9 @@ from nmt.training.objective.cross_entropy import TokenLoss
 from nmt.training.objective.objective import Objective
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.state import TrainingState
+from nmt.training.train import train_to_the_end
 from nmt.training.trainer import Trainer
+from nmt.training.validation import Validation
 
 from .conftest import ListLoader, MakeState, ScriptedValidator, after_each_update, batches
 
@@ -157,7 +160,7 @@ def test_stops_early(make_state: MakeState, metric: str) -> None:
 
 
 def test_the_loss_decides_between_equal_scores_for_the_best_and_for_patience(
-    make_state: MakeState,
+    make_state: MakeState, caplog: pytest.LogCaptureFixture
 ) -> None:
     """At 100 BLEU from the second validation on, the loss falls until the fourth."""
     losses = [9.0, 8.0, 7.0, 6.0, 6.5, 6.0]
@@ -166,6 +169,11 @@ def test_the_loss_decides_between_equal_scores_for_the_best_and_for_patience(
     assert train(state) == "2 validations in a row without a better bleu"
     assert state.counters.update == 24
     assert load_checkpoint(state.run.checkpoint("best")).metadata["update"] == 16
+    warnings = [line for line in caplog.messages if "cannot get better" in line]
+    assert warnings == [
+        "training.validation.best: bleu is perfect on the validation set and cannot get better, so "
+        "that from now on the loss decides; use a larger validation set, or best: loss"
+    ]
 
 
 def test_the_average_is_what_is_validated_and_kept(make_state: MakeState) -> None:
@@ -296,6 +304,49 @@ def test_one_sentence_that_does_not_fit(make_state: MakeState) -> None:
     runs_out_above(state, 0)
     with pytest.raises(UserError, match=r"out of memory at one pair of 3 and 2 tokens: leave out"):
         train(state)
+
+
+NO_MEMORY = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "told"),
+    [
+        (
+            NO_MEMORY,
+            UserError,
+            r"^out of memory in an update, after its batches, .* lower training\.",
+        ),
+        (RuntimeError("a bug"), RuntimeError, "^a bug$"),
+    ],
+)
+def test_a_step_that_runs_out_of_memory(
+    error: Exception,
+    kind: type[Exception],
+    told: str,
+    make_state: MakeState,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise error
+
+    state = make_state(max_updates=1)
+    monkeypatch.setattr(state.optimizer, "step", fail)
+    with state.reporter.opened(), pytest.raises(kind, match=told):
+        train_to_the_end(Config.model_construct(), state, Interruption())
+
+
+def test_a_validation_that_runs_out_of_memory(make_state: MakeState) -> None:
+    class Large(ScriptedValidator):
+        def __call__(self, interruption: Interruption) -> Validation:
+            raise NO_MEMORY
+
+    state = make_state(1, Large([]), max_updates=1)
+    told = (
+        "^out of memory, and not in an update: lower decoding.batch_tokens, .* --resume continues"
+    )
+    with state.reporter.opened(), pytest.raises(UserError, match=told):
+        train_to_the_end(Config.model_construct(), state, Interruption())
 
 
 def spoil(state: TrainingState, updates: set[int]) -> None:

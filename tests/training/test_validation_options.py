@@ -21,6 +21,7 @@ from nmt.training.logs import reporter
 from nmt.training.new_state import build_state
 from nmt.training.prepare_data import prepare_data
 from nmt.training.signals import Interruption
+from nmt.training.validation import describe_search
 
 NUM_VALID = 10
 CONFIG = f"""
@@ -130,3 +131,23 @@ def test_a_quick_search_keeps_all_other_options() -> None:
     texts = validated(load_config("run.yaml", overrides))
     assert texts == translated({"replace_unknown": True, "beam_size": 1})
     assert any("valid" in text for text in texts), "names are copied"
+
+
+@pytest.mark.parametrize(
+    ("decoding", "beam_size", "told"),
+    [
+        ({"replace_unknown": True}, 1, "decoding.beam_size: 5 -> 1"),
+        ({"beam_size": 1, "length_penalty": "none"}, 1, None),
+        ({"mbr": "chrf", "beam_size": 40}, 40, "decoding.mbr: 'chrf' -> 'none'"),
+        ({"mbr": "chrf", "search": "sampling"}, None, None),
+    ],
+)
+def test_a_quicker_search_is_announced(
+    decoding: dict[str, Any], beam_size: int | None, told: str | None
+) -> None:
+    validation = {"validation": {"beam_size": beam_size}}
+    config = load_config("run.yaml", options={"decoding": decoding, "training": validation})
+    start = (
+        "validation uses a quicker search than `nmt translate` (training.validation.beam_size): "
+    )
+    assert describe_search(config) == (told and start + told)
