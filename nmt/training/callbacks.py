@@ -150,11 +150,9 @@ def _report(state: TrainingState, validation: Validation, improved: bool, second
     num_tokens = state.model.target_embedding.table.num_embeddings
     if validation.loss > (guess := math.log(num_tokens)):
         logger.warning(
-            "a loss of %.4f is worse than a guess among all %s tokens, which has %.4f: if it stays "
-            "there, lower training.optimizer.learning_rate and start again",
-            validation.loss,
-            f"{num_tokens:,}",
-            guess,
+            f"a loss of {validation.loss:.4f} is worse than a guess among all {num_tokens:,} "
+            f"tokens, which has {guess:.4f}: if it stays there, lower "
+            "training.optimizer.learning_rate and start again"
         )
     reporter.draw_curves(_DRAWING_PAUSE)
 

@@ -125,9 +125,9 @@ def log_differences(config: Config, base: Run, tokenizers: Tokenizers) -> None:
             num_tokens, num_unknown = count_tokens(reader, items)
             if num_unknown > _MOST_UNKNOWN * num_tokens:
                 logger.warning(
-                    "%s: %.1f%% of the %s tokens are unknown to the tokenizer of %s, which cannot "
-                    "learn them any more: the model will not read or write them",
-                    *(key, 100 * num_unknown / num_tokens, side, path),
+                    f"{key}: {num_unknown / num_tokens:.1%} of the {side} tokens are unknown to "
+                    f"the tokenizer of {path}, which cannot learn them any more: the model will "
+                    "not read or write them"
                 )
 
 
