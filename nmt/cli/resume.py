@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from nmt.cli.outputs import is_stream, state_file
 from nmt.core.errors import UserError
-from nmt.data.formats.lines import open_binary
-from nmt.system.files import partial_path, read_regular, write_text
+from nmt.system.files import file_sha256, partial_path, read_regular, write_text
 
 if TYPE_CHECKING:
     from nmt.runs.run import Run
@@ -112,8 +111,7 @@ class ResumableOutputs:
         for name in inputs:
             digest.update(b"-")
             if name is not None:
-                with open_binary(name) as stream:
-                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+                digest.update(bytes.fromhex(file_sha256(name)))
         state = state_file(paths["-o"])
         is_resumed = resume and os.path.isfile(state)
         if is_resumed and _read(state) != digest.hexdigest().encode():

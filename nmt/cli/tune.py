@@ -111,18 +111,13 @@ def _tune(run: "Run", arguments: Arguments) -> int:
         f"{metric.describe()} better than the run's own ({_describe_both(own)})"
     )
     p_value = metric.p_value(texts[0], texts[best], *references)
-    if _is_significant(p_value, verdict) and not arguments.dry_run:
-        _keep(run.folder, tried[best])
-        print_notice(f"{run.folder.config} has them now")
-    return 0
-
-
-def _is_significant(p_value: float, verdict: str) -> bool:
-    """Say on stderr whether the best is significantly better than what the run has."""
     is_significant = p_value < SIGNIFICANT
     kept = "" if is_significant else f", not below {SIGNIFICANT}: the run's own are kept"
     print_notice(f"{verdict}; p = {p_value:.3f} by paired bootstrap{kept}")
-    return is_significant
+    if is_significant and not arguments.dry_run:
+        _keep(run.folder, tried[best])
+        print_notice(f"{run.folder.config} has them now")
+    return 0
 
 
 def _read_penalties(arguments: Arguments, key: str, given: str, number: str) -> "list[PlugIn]":
