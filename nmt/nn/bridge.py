@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.nn.encoders.encoder import EncoderOutput
-from nmt.nn.layers import initialize_linear
+from nmt.nn.layers import Linear
 from nmt.nn.shapes import Hidden
 
 
@@ -43,7 +43,7 @@ class FinalBridge(Bridge):
 
     def __init__(self, source_size: int, state_size: int, num_layers: int) -> None:
         super().__init__(source_size, state_size, num_layers)
-        self.projection = initialize_linear(nn.Linear(source_size, num_layers * state_size))
+        self.projection = Linear(source_size, num_layers * state_size)
 
     def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
         """Return the first state of each decoder layer."""

@@ -1,5 +1,6 @@
 """Layers that the parts of a model share, and how their parameters start, with the reasons."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ class Dropout(nn.Module):
     product does. Here one draw of 64 bits serves four elements, so the probability is rounded to
     a multiple of 1/65536.
     """
+
+    __call__: Callable[..., Tensor]  # torch's returns Any
 
     def __init__(self, probability: float) -> None:
         super().__init__()
@@ -95,6 +98,17 @@ class WordEmbedding(nn.Module):
             kept = torch.rand(tokens.shape, device=tokens.device) >= self.word_dropout
             vectors = vectors * kept.unsqueeze(-1)
         return self.dropout(vectors)
+
+
+class Linear(nn.Linear):
+    """A linear layer that starts as `initialize_linear` has it."""
+
+    __call__: Callable[..., Tensor]  # torch's returns Any
+
+    def reset_parameters(self) -> None:
+        """Draw the first weights, after those of torch, so that a seed gives what it always did."""
+        super().reset_parameters()
+        initialize_linear(self)
 
 
 def initialize_linear(linear: nn.Linear) -> nn.Linear:

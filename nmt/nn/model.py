@@ -18,7 +18,7 @@ from nmt.nn.decoders.interface import AllowedTokens, DecoderOutput, DecoderState
 from nmt.nn.encoders.encoder import Encoder, EncoderOutput
 from nmt.nn.encoders.grid import GridEmbedding
 from nmt.nn.int8 import Int8Linear, quantize
-from nmt.nn.layers import Dropout, WordEmbedding, initialize_linear
+from nmt.nn.layers import Dropout, Linear, WordEmbedding
 from nmt.nn.shapes import Lengths, Source
 
 Projection = Callable[[Tensor], Tensor]
@@ -75,9 +75,7 @@ class Model(nn.Module):
         self.bridge = bridge
         self.decoder = decoder
         self.output_dropout = Dropout(output_dropout)
-        projection = initialize_linear(
-            nn.Linear(output_size, target_embedding.table.num_embeddings)
-        )
+        projection = Linear(output_size, target_embedding.table.num_embeddings)
         if tie_projection:
             assert projection.weight.shape == target_embedding.table.weight.shape
             projection.weight = target_embedding.table.weight
@@ -101,7 +99,8 @@ class Model(nn.Module):
         """Encode the source, padded on the right."""
         positions = torch.arange(source.shape[1], device=lengths.device)
         mask = positions < lengths.unsqueeze(1)
-        return self.encoder(self.source_embedding(source), mask)
+        encoded: EncoderOutput = self.encoder(self.source_embedding(source), mask)
+        return encoded
 
     def start(self, encoded: EncoderOutput) -> DecoderState:
         """Return the decoder's state before the first word."""

@@ -29,6 +29,10 @@ Contexts = Float[Tensor, "B T C"]
 """Values, weighted and summed."""
 Gates = Float[Tensor, "B G"]
 """What is added up before the gates of a cell."""
+Steps = Float[Tensor, "B T G"]
+"""The same of T steps."""
+StepMask = Bool[Tensor, "B T"]
+"""True = a real step."""
 State = Float[Tensor, "B Z"]
 """All that a cell carries from step to step."""
 Hidden = Float[Tensor, "B H"]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nmt.core.tensor_tree import Shared
 from nmt.nn.attention.alignments.alignment import Alignment, SampledAlignment
 from nmt.nn.attention.scores.score import Score
-from nmt.nn.fused.attention import AttentionTape
+from nmt.nn.fused.attention import AttentionInputs
 from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.shapes import Hidden, Inputs, Mask, Queries, Values
 
@@ -99,9 +99,16 @@ class BaseAttention(FastPath, nn.Module, ABC):
 
     Attributes:
         is_fixed: whether it is one vector at each step, without weights: no attention.
+        fast_path: True: `fused_inputs` says what computes its steps by hand; None: nothing does.
     """
 
     is_fixed: ClassVar[bool] = False
+
+    fast_path: bool | None = None
+
+    def fused_inputs(self, memory: AnyMemory) -> AttentionInputs:
+        """Return what a fused decoder attends to, where there is a fast path."""
+        raise NotImplementedError(f"{type(self).__name__}.fused_inputs")
 
     @abstractmethod
     def prepare(
@@ -146,12 +153,19 @@ class Attention(BaseAttention):
         alignment: makes weights of the scores.
     """
 
-    fast_path: type[AttentionTape] | None = AttentionTape
+    fast_path: bool | None = True
 
     def __init__(self, score: Score, alignment: Alignment) -> None:
         super().__init__()
         self.score = score
         self.alignment = alignment
+
+    def fused_inputs(self, memory: AnyMemory) -> AttentionInputs:
+        """Return what a fused decoder attends to, by the tapes of score and alignment."""
+        assert isinstance(memory, Memory) and self.score.fast_path and self.alignment.fast_path
+        tapes = self.alignment.fast_path, self.score.fast_path
+        query, direction = self.score.tape_weights()
+        return AttentionInputs(*tapes, memory.mask, (memory.keys, memory.values, direction), query)
 
     def prepare(
         self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None

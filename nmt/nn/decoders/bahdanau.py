@@ -33,8 +33,7 @@ class BahdanauDecoder(DeepOutputDecoder):
     def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:
         super().__init__(parts)
         self.context_to_gates = self.layers[0].gates_from(parts.value_size)
-        if not fused:
-            self.fast_path = None
+        self.keep_fast_path_if(fused, otherwise="fused: false")
 
     def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
         attended = self._attend(self.layers[0].hidden(state.recurrent[0]), state)
@@ -59,9 +58,17 @@ class FusedBahdanau(Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, kinds: TapeKinds, words: Tensor, *others: Any) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any,
+        kinds: TapeKinds,
+        words: Tensor,
+        joint_weight: Tensor,
+        state: Tensor,
+        context_weight: Tensor,
+        bias: Tensor,
+        *memory: Tensor | None,
+    ) -> tuple[Tensor, ...]:
         """Return states, contexts and weights; `_run_fused` describes the arguments."""
-        *memory, joint_weight, state, context_weight, bias = others
         cell, attention = kinds.start(len(words), state, *memory)
         joint = JointProjection(joint_weight, len(bias), bias)
         for t, word in enumerate(words):
@@ -99,8 +106,8 @@ class FusedBahdanau(Function):
         d_context_weight = weight_gradient(d_inputs, attention.contexts)
         # d b = sum_t d u_t
         d_bias = d_hidden.sum((0, 1))
-        d_parameters = d_joint_weight, d_state, d_context_weight, d_bias
-        return None, d_inputs, *attention.finish(), *d_parameters
+        d_parameters = d_context_weight, d_bias
+        return None, d_inputs, d_joint_weight, d_state, *d_parameters, *attention.finish()
 
 
-BahdanauDecoder.fast_path = FusedBahdanau
+BahdanauDecoder.fast_path = FusedBahdanau  # here, as the plain code comes first

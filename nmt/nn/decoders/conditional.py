@@ -30,8 +30,7 @@ class ConditionalDecoder(DeepOutputDecoder):
     def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:
         super().__init__(parts)
         self.second = parts.make_cell(parts.value_size)
-        if not fused:
-            self.fast_path = None
+        self.keep_fast_path_if(fused, otherwise="fused: false")
 
     def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
         first, dropout_mask = self.layers[0], state.dropout_masks[0]
@@ -57,10 +56,20 @@ class FusedConditional(Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, kinds: TapeKinds, words: Tensor, *others: Any) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any,
+        kinds: TapeKinds,
+        words: Tensor,
+        joint_weight: Tensor,
+        state: Tensor,
+        first_weight: Tensor,
+        first_bias: Tensor,
+        context_weight: Tensor,
+        context_bias: Tensor,
+        second_bias: Tensor,
+        *memory: Tensor | None,
+    ) -> tuple[Tensor, ...]:
         """Return states, contexts and weights; `_run_fused` describes the arguments."""
-        *memory, joint_weight, state, first_weight, first_bias = others[:-3]
-        context_weight, context_bias, second_bias = others[-3:]
         cell, attention = kinds.start(len(words), state, *memory, cell_steps=2)
         joint = JointProjection(joint_weight, len(second_bias), second_bias)
         for t, word in enumerate(words):
@@ -108,10 +117,10 @@ class FusedConditional(Function):
         d_context_bias = d_inputs.sum((0, 1))
         # d b = sum_t d u_t
         d_second_bias = d_hidden.sum((0, 1))
-        d_memory = attention.finish()
         d_first = (d_first_weight, d_first_bias)
         d_second = (d_context_weight, d_context_bias, d_second_bias)
-        return None, d_words, *d_memory, d_joint_weight, d_state, *d_first, *d_second
+        d_starts = (d_joint_weight, d_state)
+        return None, d_words, *d_starts, *d_first, *d_second, *attention.finish()
 
 
-ConditionalDecoder.fast_path = FusedConditional
+ConditionalDecoder.fast_path = FusedConditional  # here, as the plain code comes first

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from nmt.nn.attention.attention import AnyMemory, Attention, AttentionOutput, Memory
+from nmt.nn.attention.attention import AnyMemory, AttentionOutput
 from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, DecoderState, StepState
 from nmt.nn.fused.decoder import TapeKinds
 from nmt.nn.fused.fast_path import FastPath
@@ -105,8 +105,7 @@ class StepwiseDecoder(Decoder):
         parts |= {"attention": self.attention, **dict(self.attention.named_children())}
         for kind, part in parts.items():
             if isinstance(part, FastPath) and part.fast_path is None:
-                is_option = type(part).fast_path is not None
-                return f"{'the options of ' * is_option}the {kind} {type(part).__name__}"
+                return part.slow_path_option or f"the {kind} {type(part).__name__}"
         if len(self.layers) > 1:
             return f"{len(self.layers)} layers"
         return "recurrent dropout" if self.recurrent_dropout.probability > 0.0 else None
@@ -193,8 +192,8 @@ class StepwiseDecoder(Decoder):
         """Run all words as one autograd node, in the precision of what they add to the gates.
 
         The function of `fast_path` is time-major. It takes the `TapeKinds`, what the words add to
-        the gates, keys, values, the direction of the score, the weight of a `JointProjection`, the
-        state before the first word, and `others`.
+        the gates, the weight of a `JointProjection`, the state before the first word, `others`, and
+        the `memory` of the `AttentionInputs`.
 
         Args:
             embedded: the words.
@@ -205,15 +204,12 @@ class StepwiseDecoder(Decoder):
         Returns:
             The outputs of the function, batch-major.
         """
-        cell, attention, memory = self.layers[0], self.attention, state.memory
-        assert isinstance(attention, Attention) and isinstance(memory, Memory)
-        score = attention.score
-        assert self.fast_path and cell.fast_path and score.fast_path
-        query, direction = score.tape_weights()
-        joint = hidden if query is None else torch.cat([query, hidden])
-        kinds = TapeKinds(cell.fast_path, score.fast_path, memory.mask)
+        cell, attended = self.layers[0], self.attention.fused_inputs(state.memory)
+        assert self.fast_path and cell.fast_path
+        joint = hidden if attended.query is None else torch.cat([attended.query, hidden])
+        kinds = TapeKinds(cell.fast_path, attended.tape, attended.score_tape, attended.mask)
         words = cell.project(embedded).transpose(0, 1).contiguous()
-        given = memory.keys, memory.values, direction, joint, state.recurrent[:, 0], *others
+        given = joint, state.recurrent[:, 0], *others, *attended.memory
         converted = [None if tensor is None else tensor.to(words.dtype) for tensor in given]
         with torch.autocast(words.device.type, enabled=False):
             outputs = self.fast_path.apply(kinds, words, *converted)  # type: ignore[no-untyped-call]

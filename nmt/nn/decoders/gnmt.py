@@ -4,12 +4,12 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from nmt.nn.attention.attention import AttentionOutput
 from nmt.nn.decoders.decoder import StepwiseDecoder
 from nmt.nn.decoders.interface import DecoderParts, StepState
-from nmt.nn.layers import initialize_linear
+from nmt.nn.layers import Linear
 from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden
 
 
@@ -30,9 +30,7 @@ class GNMTDecoder(StepwiseDecoder):
         super().__init__(parts)
         self.input_feed_size = parts.value_size
         self.context_to_gates = self.layers[0].gates_from(parts.value_size)
-        self.combine = initialize_linear(
-            nn.Linear(parts.value_size + self.hidden_size, parts.output_size)
-        )
+        self.combine = Linear(parts.value_size + self.hidden_size, parts.output_size)
 
     def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
         first = self.layers[0]

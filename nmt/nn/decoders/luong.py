@@ -14,7 +14,7 @@ from nmt.nn.decoders.decoder import StepwiseDecoder
 from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, DecoderState, StepState
 from nmt.nn.fused.decoder import JointProjection, TapeKinds, restore_tapes, save_tapes
 from nmt.nn.fused.matmul import addmm, addmm_, matmul, weight_gradient
-from nmt.nn.layers import initialize_linear
+from nmt.nn.layers import Linear
 from nmt.nn.shapes import Contexts, Embedded, Gates
 
 
@@ -37,15 +37,12 @@ class LuongDecoder(StepwiseDecoder):
         self, parts: DecoderParts, *, input_feeding: bool = True, fused: bool = True
     ) -> None:
         super().__init__(parts)
-        if not fused:
-            self.fast_path = None
+        self.keep_fast_path_if(fused, otherwise="fused: false")
         self.fed_to_gates: nn.Module | None = None
         if input_feeding:
             self.input_feed_size = parts.output_size
             self.fed_to_gates = self.layers[0].gates_from(parts.output_size)
-        self.combine = initialize_linear(
-            nn.Linear(parts.value_size + self.hidden_size, parts.output_size)
-        )
+        self.combine = Linear(parts.value_size + self.hidden_size, parts.output_size)
 
     @property
     def slow_path_reason(self) -> str | None:
@@ -104,10 +101,20 @@ class FusedLuong(Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, kinds: TapeKinds, words: Tensor, *others: Any) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any,
+        kinds: TapeKinds,
+        words: Tensor,
+        joint_weight: Tensor,
+        state: Tensor,
+        input_feed: Tensor,
+        bias: Tensor,
+        feed_weight: Tensor,
+        combine_weight: Tensor,
+        combine_bias: Tensor,
+        *memory: Tensor | None,
+    ) -> tuple[Tensor, ...]:
         """Return vectors, states and weights; `_run_fused` describes the arguments."""
-        *memory, joint_weight, state, input_feed, bias = others[:-3]
-        feed_weight, combine_weight, combine_bias = others[-3:]
         cell, attention = kinds.start(len(words), state, *memory)
         joint = JointProjection(joint_weight, len(bias), bias)
         vectors = words.new_empty(len(words) + 1, *input_feed.shape)
@@ -167,10 +174,9 @@ class FusedLuong(Function):
         d_feed_weight = weight_gradient(d_inputs, vectors[:-1])
         # d b = sum_t d u_t, d b_c = sum_t d l_t
         d_bias, d_combine_bias = d_hidden.sum((0, 1)), d_combined.sum((0, 1))
-        d_memory = attention.finish()
-        d_starts = (d_state, d_feed)
+        d_starts = (d_joint_weight, d_state, d_feed)
         d_parameters = (d_bias, d_feed_weight, d_combine_weight, d_combine_bias)
-        return None, d_inputs, *d_memory, d_joint_weight, *d_starts, *d_parameters
+        return None, d_inputs, *d_starts, *d_parameters, *attention.finish()
 
 
-LuongDecoder.fast_path = FusedLuong
+LuongDecoder.fast_path = FusedLuong  # here, as the plain code comes first

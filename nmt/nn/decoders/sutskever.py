@@ -4,12 +4,11 @@ from dataclasses import replace
 from typing import ClassVar
 
 import torch
-from torch import nn
 
 from nmt.nn.attention.attention import AttentionOutput
 from nmt.nn.decoders.decoder import Decoder
 from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, DecoderState
-from nmt.nn.layers import initialize_linear
+from nmt.nn.layers import Linear
 from nmt.nn.shapes import Embedded
 
 
@@ -27,7 +26,7 @@ class SutskeverDecoder(Decoder):
 
     def __init__(self, parts: DecoderParts) -> None:
         super().__init__(parts)
-        self.state_to_output = initialize_linear(nn.Linear(self.hidden_size, parts.output_size))
+        self.state_to_output = Linear(self.hidden_size, parts.output_size)
 
     def forward(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         """Continue from `state` with T words."""

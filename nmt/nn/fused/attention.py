@@ -3,7 +3,7 @@
 All of it is computed in float32 at least: a CPU is no faster over the keys in bfloat16.
 """
 
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,26 @@ from torch import Tensor
 
 from nmt.nn.attention.scores.score import ScoreTape
 from nmt.nn.fused.matmul import rows_times
-from nmt.nn.shapes import Query, StepScores
+from nmt.nn.shapes import Keys, Mask, Query, StepScores, Values
+
+
+@dataclass(frozen=True)
+class AttentionInputs:
+    """What a fused decoder attends to, and how.
+
+    Attributes:
+        tape: the attention.
+        score_tape: the score.
+        mask: `[B S]`, True = a real position.
+        memory: keys, values and the direction of the score: what the tape starts from.
+        query: `[K Q]`, from the hidden state to the query; None: the hidden state is the query.
+    """
+
+    tape: type["AttentionTape"]
+    score_tape: type[ScoreTape]
+    mask: Mask
+    memory: tuple[Keys, Values, Float[Tensor, " K"] | None]
+    query: Float[Tensor, "K Q"] | None
 
 
 class AttentionTape:
@@ -28,28 +47,38 @@ class AttentionTape:
         contexts: c, `[T B C]`, in the precision of the values.
     """
 
-    def __init__(self, score_tape: type[ScoreTape], *saved: Any) -> None:
-        self.tensors = saved  # what to save for the backward pass
-        keys, values, mask, direction, self.queries, self.weights, self.contexts = saved
+    def __init__(
+        self,
+        score_tape: type[ScoreTape],
+        keys: Keys,
+        values: Values,
+        mask: Mask,
+        direction: Float[Tensor, " K"] | None,
+        queries: Float[Tensor, "T B K"],
+        weights: Float[Tensor, "T B S"],
+        contexts: Float[Tensor, "T B C"],
+    ) -> None:
         self.score_tape = score_tape
-        dtype = self.weights.dtype
+        self.tensors = keys, values, mask, direction, queries, weights, contexts  # all to be saved
+        self.queries, self.weights, self.contexts = queries, weights, contexts
+        dtype = weights.dtype
         self._scores = score_tape(
             keys.to(dtype), None if direction is None else direction.to(dtype)
         )
         self._values = values.to(dtype)
         self._mask, self._padding = mask, ~mask
         self._least = torch.finfo(dtype).min
-        self._d_contexts = self.contexts[:0]
+        self._d_contexts = contexts[:0]
 
     @classmethod
     def start(
         cls,
         num_steps: int,
         score_tape: type[ScoreTape],
-        mask: Tensor,
-        keys: Tensor,
-        values: Tensor,
-        direction: Tensor | None,
+        mask: Mask,
+        keys: Keys,
+        values: Values,
+        direction: Float[Tensor, " K"] | None,
     ) -> "AttentionTape":
         """Return an empty tape for `num_steps` steps."""
         batch, num_positions, key_size = keys.shape
@@ -59,12 +88,9 @@ class AttentionTape:
         contexts = values.new_empty(num_steps, batch, values.shape[2])
         return cls(score_tape, keys, values, mask, direction, queries, weights, contexts)
 
-    @classmethod
-    def restore(cls, score_tape: type[ScoreTape], *saved: Any) -> "AttentionTape":
-        """Return the tape of a forward pass from its `tensors`, ready to go back."""
-        tape = cls(score_tape, *saved)
-        tape._d_contexts = torch.empty_like(tape.contexts, dtype=tape.weights.dtype)
-        return tape
+    def begin_backward(self) -> None:
+        """Get ready to go back, on a tape made again from the `tensors` of a forward pass."""
+        self._d_contexts = torch.empty_like(self.contexts, dtype=self.weights.dtype)
 
     def step(self, t: int, query: Query) -> Float[Tensor, "B C"]:
         """Return the context of step t."""

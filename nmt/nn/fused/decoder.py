@@ -19,11 +19,13 @@ class TapeKinds:
 
     Attributes:
         cell: the tape of the cell.
+        attention: the tape of the attention.
         score: the tape of the score.
         mask: `[B S]`, True = a real position of the memory.
     """
 
     cell: type[CellTape]
+    attention: type[AttentionTape]
     score: type[ScoreTape]
     mask: Bool[Tensor, "B S"]
 
@@ -31,13 +33,13 @@ class TapeKinds:
         self, num_steps: int, state: Tensor, *memory: Any, cell_steps: int = 1
     ) -> tuple[CellTape, AttentionTape]:
         """Return empty tapes from `state`; `memory` is keys, values and the score's direction."""
-        attention = AttentionTape.start(num_steps, self.score, self.mask, *memory)
+        attention = self.attention.start(num_steps, self.score, self.mask, *memory)
         return self.cell.start(cell_steps * num_steps, state), attention
 
 
 def save_tapes(ctx: Any, cell: CellTape, attention: AttentionTape, *others: Tensor) -> None:
     """Save for the backward pass what `restore_tapes` returns."""
-    ctx.cell_tape, ctx.score_tape = type(cell), attention.score_tape
+    ctx.tapes, ctx.score_tape = (type(cell), type(attention)), attention.score_tape
     ctx.num_cell, ctx.num_others = len(cell.tensors), len(others)
     ctx.save_for_backward(*others, *cell.tensors, *attention.tensors)
 
@@ -45,9 +47,10 @@ def save_tapes(ctx: Any, cell: CellTape, attention: AttentionTape, *others: Tens
 def restore_tapes(ctx: Any) -> tuple[CellTape, AttentionTape, tuple[Tensor, ...]]:
     """Return the tapes of a forward pass and the other tensors that it saved."""
     saved, num_others = ctx.saved_tensors, ctx.num_others
-    end = num_others + ctx.num_cell
-    attention = AttentionTape.restore(ctx.score_tape, *saved[end:])
-    return ctx.cell_tape(*saved[num_others:end]), attention, saved[:num_others]
+    (cell_tape, attention_tape), end = ctx.tapes, num_others + ctx.num_cell
+    attention = attention_tape(ctx.score_tape, *saved[end:])
+    attention.begin_backward()
+    return cell_tape(*saved[num_others:end]), attention, saved[:num_others]
 
 
 class JointProjection:

@@ -1,6 +1,6 @@
 """Which parts of a model have a fast path, and how a subclass loses it."""
 
-from types import FunctionType
+from types import GetSetDescriptorType
 from typing import Any, ClassVar
 
 
@@ -12,11 +12,13 @@ class FastPath:
 
     Attributes:
         fast_path: what computes the same by hand; None: nothing does, and the plain code runs.
+        slow_path_option: the option that has taken the fast path away; None: none has.
         outside_fast_path: methods that a subclass may define and keep the fast path, which comes
             after them.
     """
 
     fast_path: Any = None
+    slow_path_option: str | None = None
     outside_fast_path: ClassVar[frozenset[str]] = frozenset({"__init__"})
 
     def __init_subclass__(cls) -> None:
@@ -26,7 +28,18 @@ class FastPath:
             if "fast_path" in vars(base):
                 return
             for name, value in vars(base).items():
-                is_method = isinstance(value, FunctionType | property | classmethod | staticmethod)
-                if is_method and name not in cls.outside_fast_path:
+                is_method = callable(value) or hasattr(value, "__get__")
+                is_other = isinstance(value, type | GetSetDescriptorType)  # __dict__ of a mixin
+                if is_method and not is_other and name not in cls.outside_fast_path:
                     cls.fast_path = None
                     return
+
+    def keep_fast_path_if(self, condition: bool, *, otherwise: str) -> None:
+        """Run the plain code unless an option has the value that the fast path is written for.
+
+        Args:
+            condition: whether it has.
+            otherwise: the option as it is, for `nmt check`.
+        """
+        if not condition:
+            self.fast_path, self.slow_path_option = None, otherwise

@@ -19,7 +19,8 @@ def matmul(left: Float[Tensor, "M K"], right: Float[Tensor, "K N"]) -> Float[Ten
     """Return ``left @ right``, without a gradient."""
     if not _is_for_onednn(left):
         return left @ right
-    return torch.ops.mkldnn._linear_pointwise(left, right.t(), None, "none", [], "")
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.t(), None, "none", [], "")
+    return product
 
 
 def addmm(
@@ -28,11 +29,14 @@ def addmm(
     right: Float[Tensor, "K N"],
 ) -> Float[Tensor, "M N"]:
     """Return ``base + left @ right``, a new tensor without a gradient."""
+    total: Tensor
     if base.ndim == 1 and (_is_for_onednn(left) or _is_long(left)):
-        return torch.ops.mkldnn._linear_pointwise(left, right.t(), base, "none", [], "")
-    if not _is_for_onednn(left):
-        return torch.addmm(base, left, right)
-    return torch.ops.mkldnn._linear_pointwise.binary(left, base, right.t(), None, "add")
+        total = torch.ops.mkldnn._linear_pointwise(left, right.t(), base, "none", [], "")
+    elif not _is_for_onednn(left):
+        total = torch.addmm(base, left, right)
+    else:
+        total = torch.ops.mkldnn._linear_pointwise.binary(left, base, right.t(), None, "add")
+    return total
 
 
 def addmm_(

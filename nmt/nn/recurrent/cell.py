@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Final
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
@@ -19,7 +19,7 @@ from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.fused.matmul import addmm, addmm_, weight_gradient
 from nmt.nn.int8 import Int8Weight
 from nmt.nn.layers import initialize_hidden_gates, initialize_input_gates
-from nmt.nn.shapes import Gates, Hidden, State
+from nmt.nn.shapes import Gates, Hidden, State, StepMask, Steps
 
 _BLOCK_SIZE: Final = 4
 
@@ -84,9 +84,9 @@ class Cell(FastPath, nn.Module, ABC):
 
     def unroll(
         self,
-        projected: Float[Tensor, "B T G"],
+        projected: Steps,
         state: State,
-        mask: Bool[Tensor, "B T"] | None = None,
+        mask: StepMask | None = None,
         dropout_mask: Hidden | None = None,
     ) -> Float[Tensor, "B T Z"]:
         """Return the states after each step; a masked step leaves the state as it was."""
@@ -113,8 +113,8 @@ def _linear(
 
 
 def _unroll_in_graph(
-    cell: Cell, projected: Tensor, state: Tensor, mask: Tensor | None, dropout_mask: Tensor | None
-) -> Tensor:
+    cell: Cell, projected: Steps, state: State, mask: StepMask | None, dropout_mask: Hidden | None
+) -> Float[Tensor, "B T Z"]:
     """Run a cell as one loop of a graph, which serves any number of steps."""
     from torch._higher_order_ops.scan import scan  # for the exporter only
 
@@ -126,7 +126,8 @@ def _unroll_in_graph(
         after = torch.where(is_real.unsqueeze(1), cell(gates, before, dropout_mask), before)
         return after, after.clone()
 
-    _, states = scan(step, state, (projected.transpose(0, 1), mask.transpose(0, 1)))
+    steps = projected.transpose(0, 1), mask.transpose(0, 1)
+    states: Tensor = scan(step, state, steps)[1]
     return states.transpose(0, 1)
 
 
@@ -203,7 +204,9 @@ class CellTape(ABC):
         return tuple(factor[t - self._block_start] for factor in self._block)
 
 
-def _unroll_fused(cell: Cell, projected: Tensor, state: Tensor, mask: Tensor | None) -> Tensor:
+def _unroll_fused(
+    cell: Cell, projected: Steps, state: State, mask: StepMask | None
+) -> Float[Tensor, "B T Z"]:
     """Run a cell as one autograd node: the fast path of `Cell.unroll` (docs/fused.md).
 
     The plain loop leaves one weight gradient for each step, each a small product, to be added up.
@@ -216,7 +219,7 @@ def _unroll_fused(cell: Cell, projected: Tensor, state: Tensor, mask: Tensor | N
     given = (state, cell.weight_hidden, cell.bias_hidden, real)
     converted = [None if tensor is None else tensor.to(projected.dtype) for tensor in given]
     with torch.autocast(projected.device.type, enabled=False):
-        states = _FusedUnroll.apply(cell.fast_path, steps, *converted)  # type: ignore[no-untyped-call]
+        states: Tensor = _FusedUnroll.apply(cell.fast_path, steps, *converted)  # type: ignore[no-untyped-call]
     return states.transpose(0, 1)
 
 
@@ -224,8 +227,15 @@ class _FusedUnroll(Function):
     """Time-major: `[T B G]` in, `[T B Z]` out."""
 
     @staticmethod
-    def forward(ctx: Any, cell_tape: type[CellTape], steps: Tensor, *others: Any) -> Tensor:
-        state, weight, bias, real = others
+    def forward(
+        ctx: Any,
+        cell_tape: type[CellTape],
+        steps: Tensor,
+        state: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        real: Tensor | None,
+    ) -> Tensor:
         cell = cell_tape.start(len(steps), state)
         transposed = weight.t()
         for t, step in enumerate(steps):

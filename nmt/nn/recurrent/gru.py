@@ -26,8 +26,7 @@ class GRU(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
         super().__init__(input_size, hidden_size, num_gates=3, state_size=hidden_size)
-        if not fused:
-            self.fast_path = None
+        self.keep_fast_path_if(fused, otherwise="fused: false of the cell")
 
     def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
         """Return the next state."""
@@ -145,4 +144,4 @@ class _Transition(nn.Module):
         return torch.lerp(candidate, state.to(candidate.dtype), torch.sigmoid(update))
 
 
-GRU.fast_path = GRUTape
+GRU.fast_path = GRUTape  # here, as the plain code comes first

@@ -1,6 +1,7 @@
 """Cells whose sums are normalised before their gates (Ba 2016)."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -15,8 +16,8 @@ from nmt.nn.shapes import Gates, Hidden
 class _LayerNormCell(Cell):
     """Base of the cells whose sums are normalised before their gates."""
 
-    norm_input: nn.Module
-    norm_hidden: nn.Module
+    norm_input: Callable[[Tensor], Tensor]
+    norm_hidden: Callable[[Tensor], Tensor]
 
     @abstractmethod
     def _make_norm(self) -> nn.Module:

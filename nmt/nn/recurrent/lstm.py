@@ -23,8 +23,7 @@ class LSTM(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
         super().__init__(input_size, hidden_size, num_gates=4, state_size=2 * hidden_size)
-        if not fused:
-            self.fast_path = None
+        self.keep_fast_path_if(fused, otherwise="fused: false of the cell")
         with torch.no_grad():
             self.bias_input[hidden_size : 2 * hidden_size] = 1.0
 
@@ -112,4 +111,4 @@ class LSTMTape(CellTape):
         return output_gate * (1 - squashed * squashed), of_output, torch.stack(of_gates, dim=2)
 
 
-LSTM.fast_path = LSTMTape
+LSTM.fast_path = LSTMTape  # here, as the plain code comes first

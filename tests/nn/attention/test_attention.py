@@ -22,6 +22,7 @@ from nmt.nn.attention.attention import (
 from nmt.nn.attention.multi_head import MultiHeadAttention
 from nmt.nn.attention.scores.multiplicative import DotScore, GeneralScore
 from nmt.nn.attention.scores.table import SCORES
+from nmt.nn.fused.attention import AttentionTape
 
 QUERY, VALUE = 4, 6
 MASK = torch.tensor([[True, True, True], [True, False, False]])
@@ -258,5 +259,5 @@ def test_parts_with_a_forward_of_their_own_have_no_fast_path() -> None:
             return super().forward(query / 2, memory, state)
 
     assert Sharp(4).fast_path is None and Blurred.fast_path is None
-    assert SoftmaxAlignment(4).fast_path is Attention.fast_path is not None
+    assert SoftmaxAlignment(4).fast_path is AttentionTape and Attention.fast_path is True
     assert SoftmaxAlignment(4, temperature=2.0).fast_path is None

@@ -1,6 +1,8 @@
 """A part with a step of its own never trains with the step of its base."""
 
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partialmethod
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from torch import Tensor
 
 from nmt.core.batch import Batch
 from nmt.nn.attention.alignments.alignment import AlignmentOutput, SoftmaxAlignment
-from nmt.nn.attention.attention import Attention, AttentionOutput
+from nmt.nn.attention.attention import Attention, AttentionOutput, BaseAttention
 from nmt.nn.attention.scores.additive import AdditiveScore
 from nmt.nn.attention.scores.multiplicative import GeneralScore
 from nmt.nn.bridge import FinalBridge
@@ -18,6 +20,7 @@ from nmt.nn.decoders.gnmt import GNMTDecoder
 from nmt.nn.decoders.interface import DecoderParts, LayerOptions
 from nmt.nn.decoders.luong import LuongDecoder
 from nmt.nn.encoders.recurrent import RecurrentEncoder
+from nmt.nn.fused.attention import AttentionInputs, AttentionTape
 from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.layers import WordEmbedding
 from nmt.nn.model import Model
@@ -131,6 +134,11 @@ def test_a_step_of_its_own_is_the_one_that_trains(kinds: dict[str, Any]) -> None
     assert kind.fast_path is None and PLAIN[part].fast_path is not None
     model, batch = make_model(**kinds), make_batch()
     assert model.decoder.slow_path_reason == f"the {part} {kind.__name__}"
+    assert_words_one_by_one_are_alike(model, batch)
+
+
+def assert_words_one_by_one_are_alike(model: Model, batch: Batch) -> None:
+    """Compare with the plain code, which runs where a call has one word."""
     decoded, state = model.decode(batch), model.read(batch.source, batch.source_lengths)
     words = batch.decoder_input
     for step in range(words.shape[1]):
@@ -183,12 +191,17 @@ def test_a_subclass_may_set_a_fast_path_of_its_own() -> None:
         (
             LayerOptions(),
             {"alignment": lambda size: SoftmaxAlignment(size, temperature=0.5)},
-            "the options of the alignment SoftmaxAlignment",
+            "the temperature of the softmax",
         ),
         (
             LayerOptions(),
             {"decoder": lambda parts: BahdanauDecoder(parts, fused=False)},
-            "the options of the decoder BahdanauDecoder",
+            "fused: false",
+        ),
+        (
+            LayerOptions(),
+            {"cell": lambda *sizes: LSTM(*sizes, fused=False)},
+            "fused: false of the cell",
         ),
         (
             LayerOptions(2),
@@ -201,3 +214,98 @@ def test_the_reason_of_the_slow_path_is_named(
     layers: LayerOptions, kinds: dict[str, Any], reason: str | None
 ) -> None:
     assert make_model(layers, **kinds).decoder.slow_path_reason == reason
+
+
+class SharpTape(AttentionTape):
+    """The steps of `Sharp` by hand, where scores are products: twice the query scores double."""
+
+    def step(self, t: int, query: Tensor) -> Tensor:
+        return super().step(t, 2 * query)
+
+    def backward(self, t: int, d_context: Tensor, d_weights: Tensor, d_query: Tensor) -> None:
+        super().backward(t, d_context, d_weights, d_query)
+        d_query.mul_(2)
+
+
+class FastSharp(Sharp):
+    fast_path = SharpTape
+
+
+class FastBlurred(Blurred):
+    """An attention that attends to half the query, as its tape does."""
+
+    fast_path = True
+
+    def fused_inputs(self, memory: Any) -> AttentionInputs:
+        return replace(super().fused_inputs(memory), tape=BlurredTape)
+
+
+class BlurredTape(AttentionTape):
+    def step(self, t: int, query: Tensor) -> Tensor:
+        return super().step(t, query / 2)
+
+    def backward(self, t: int, d_context: Tensor, d_weights: Tensor, d_query: Tensor) -> None:
+        super().backward(t, d_context, d_weights, d_query)
+        d_query.div_(2)
+
+
+@pytest.mark.parametrize("decoder", [BahdanauDecoder, ConditionalDecoder, LuongDecoder])
+@pytest.mark.parametrize("own", [{"alignment": FastSharp}, {"attention": FastBlurred}])
+def test_the_tape_of_an_alignment_or_attention_is_the_one_that_trains(
+    own: dict[str, Any], decoder: type[BahdanauDecoder]
+) -> None:
+    kinds, batch, gradients = {"score": GeneralScore, "decoder": decoder, **own}, make_batch(), []
+    for model in (make_model(**kinds), make_model(**kinds)):
+        if gradients:
+            model.decoder.keep_fast_path_if(False, otherwise="the plain loop")
+        assert (model.decoder.slow_path_reason is None) == (not gradients)
+        decoded = model.decode(batch)
+        loss = decoded.vectors.square().sum() + decoded.weights.square().sum()
+        used = [p for name, p in model.named_parameters() if name != "projection.bias"]
+        gradients.append([decoded.vectors, *torch.autograd.grad(loss, used)])
+        assert_words_one_by_one_are_alike(model, batch)
+    for fast, plain in zip(*gradients, strict=True):
+        torch.testing.assert_close(fast, plain)
+
+
+def test_an_attention_with_a_fast_path_must_say_what_it_attends_to() -> None:
+    class Claiming(Attention):
+        fast_path = True
+        fused_inputs = BaseAttention.fused_inputs
+
+    model = make_model(attention=Claiming)
+    with pytest.raises(NotImplementedError, match=r"Claiming\.fused_inputs"):
+        model.decode(make_batch())
+
+
+class SquashedLSTM(LSTM):
+    """A method that is no function of Python."""
+
+    squash = torch.sigmoid
+
+
+class DoublingLSTM(LSTM):
+    def scaled(self, memory: Tensor, factor: float) -> Tensor:
+        return factor * torch.tanh(memory)
+
+    squash = partialmethod(scaled, factor=2.0)
+
+
+@pytest.mark.parametrize("cell", [SquashedLSTM, DoublingLSTM])
+def test_a_method_of_any_kind_takes_the_fast_path(cell: type[LSTM]) -> None:
+    assert cell.fast_path is None
+    assert_words_one_by_one_are_alike(make_model(cell=cell), make_batch())
+
+
+def test_what_is_no_method_leaves_the_fast_path() -> None:
+    class Marker:
+        """A mixin without methods; it has a `__dict__`."""
+
+    class Marked(Marker, GRU):
+        note: ClassVar[str] = "gru"
+
+        @dataclass
+        class Options:
+            size: int = 1
+
+    assert Marked.fast_path is GRU.fast_path is not None

@@ -74,6 +74,7 @@ class Alignment(FastPath, nn.Module, ABC):
             where all are alike.
         is_sparse: whether weights may be exactly 0, and then have no gradient in a cross-entropy.
         is_guidable: whether every score gets a gradient from the loss of guided attention.
+        fast_path: the steps by hand of an attention that has it; None: the plain loop.
     """
 
     is_sequential: ClassVar[bool] = False
@@ -83,6 +84,8 @@ class Alignment(FastPath, nn.Module, ABC):
     needs_distinct_scores: ClassVar[bool] = False
     is_sparse: ClassVar[bool] = False
     is_guidable: ClassVar[bool] = True
+
+    fast_path: type[AttentionTape] | None = None
 
     def __init__(self, query_size: int) -> None:
         super().__init__()
@@ -106,15 +109,14 @@ class SoftmaxAlignment(Alignment):
         temperature: t; below 1 the weights are sharper, above 1 flatter.
     """
 
-    fast_path: type[AttentionTape] | None = AttentionTape
+    fast_path = AttentionTape
 
     def __init__(
         self, query_size: int, *, temperature: Annotated[float, Ge(0.001), Le(1_000)] = 1.0
     ) -> None:
         super().__init__(query_size)
         self.temperature = temperature
-        if temperature != 1.0:
-            self.fast_path = None
+        self.keep_fast_path_if(temperature == 1.0, otherwise="the temperature of the softmax")
 
     def forward(
         self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None

@@ -92,12 +92,12 @@ class EntmaxAlignment(Alignment):
 
 def sparsemax(scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N S"]:
     """Return the Euclidean projection on the simplex (Martins & Astudillo 2016, algorithm 1)."""
-    return _Sparsemax.apply(scores)  # type: ignore[no-untyped-call]
+    return _Sparsemax.apply(scores)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def entmax15(scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N S"]:
     """Return entmax of alpha 1.5 (Peters 2019, algorithm 2)."""
-    return _Entmax15.apply(scores)  # type: ignore[no-untyped-call]
+    return _Entmax15.apply(scores)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def entmax(
@@ -110,7 +110,7 @@ def entmax(
         alpha: the order.
         num_iterations: halvings of the interval in which the threshold lies.
     """
-    return _Entmax.apply(scores, alpha, num_iterations)  # type: ignore[no-untyped-call]
+    return _Entmax.apply(scores, alpha, num_iterations)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def _through(gradient: Tensor, slope: Tensor) -> Tensor:

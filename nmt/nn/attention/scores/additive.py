@@ -49,7 +49,8 @@ class AdditiveScore(Score):
 
     def keys(self, inputs: Inputs) -> Keys:
         """Return ``U h + b``."""
-        return self.key_projection(inputs)
+        keys: Tensor = self.key_projection(inputs)
+        return keys
 
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
         """Return the scores."""
@@ -134,4 +135,4 @@ class AdditiveTape(ScoreTape):
         return torch.add(self._doubled, doubled, out=self._buffer).sigmoid_()
 
 
-AdditiveScore.fast_path = AdditiveTape
+AdditiveScore.fast_path = AdditiveTape  # here, as the plain code comes first

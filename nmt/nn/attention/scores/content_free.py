@@ -6,7 +6,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from nmt.nn.attention.scores.score import Score
-from nmt.nn.layers import initialize_linear
+from nmt.nn.layers import Linear
 from nmt.nn.shapes import Inputs, Keys, Queries, Scores
 
 _MASKED = -1e4
@@ -46,7 +46,7 @@ class LocationScore(Score):
         max_positions: Annotated[int, Ge(1), Le(100_000)] = 256,
     ) -> None:
         super().__init__(query_size, key_size)
-        self.projection = initialize_linear(nn.Linear(query_size, max_positions, bias=False))
+        self.projection = Linear(query_size, max_positions, bias=False)
 
     def keys(self, inputs: Inputs) -> Keys:
         """Return nothing: `[B S 0]`."""

@@ -8,12 +8,9 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from nmt.core.errors import ConfigError
-from nmt.nn.attention.scores.additive import AdditiveScore
-from nmt.nn.layers import initialize_hidden_gates, initialize_input_gates, initialize_linear
+from nmt.nn.attention.scores.additive import AdditiveScore, Units
+from nmt.nn.layers import Linear, initialize_hidden_gates, initialize_input_gates
 from nmt.nn.shapes import Inputs, Keys, Mask, Queries, Scores
-
-Units = Annotated[int, Ge(1), Le(100_000)]
-"""Of the layer that compares."""
 
 
 class StatefulScore(AdditiveScore):
@@ -79,9 +76,7 @@ class LocationAwareScore(StatefulScore):
             )
         super().__init__(query_size, key_size, hidden_size=hidden_size)
         self.filters = nn.Conv1d(1, num_filters, width, padding=width // 2, bias=False)
-        self.feature_projection = initialize_linear(
-            nn.Linear(num_filters, self.compared_size, bias=False)
-        )
+        self.feature_projection = Linear(num_filters, self.compared_size, bias=False)
 
     def features(self, state: Tensor) -> Keys:
         """Return ``V (F * a)``."""
@@ -105,7 +100,7 @@ class CoverageScore(StatefulScore):
 
     def __init__(self, query_size: int, key_size: int, *, hidden_size: Units | None = None) -> None:
         super().__init__(query_size, key_size, hidden_size=hidden_size)
-        self.coverage_projection = initialize_linear(nn.Linear(1, self.compared_size, bias=False))
+        self.coverage_projection = Linear(1, self.compared_size, bias=False)
 
     def features(self, state: Tensor) -> Keys:
         """Return ``V c``."""
@@ -138,7 +133,7 @@ class FertilityCoverageScore(CoverageScore):
     ) -> None:
         super().__init__(query_size, key_size, hidden_size=hidden_size)
         self.max_fertility = max_fertility
-        self.fertility = initialize_linear(nn.Linear(key_size, 1, bias=False))
+        self.fertility = Linear(key_size, 1, bias=False)
 
     def keys(self, inputs: Inputs) -> Keys:
         """Return ``U h + b``, and f behind it."""
@@ -170,9 +165,7 @@ class GRUCoverageScore(StatefulScore):
     ) -> None:
         super().__init__(query_size, key_size, hidden_size=hidden_size)
         self.coverage_size = coverage_size
-        self.coverage_projection = initialize_linear(
-            nn.Linear(coverage_size, self.compared_size, bias=False)
-        )
+        self.coverage_projection = Linear(coverage_size, self.compared_size, bias=False)
         gate_size = 3 * coverage_size
         self.key_to_gates = nn.Linear(key_size, gate_size)
         self.query_to_gates = nn.Linear(query_size, gate_size, bias=False)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nmt.nn.attention.scores.score import Score, ScoreTape
 from nmt.nn.fused.matmul import rows_times
-from nmt.nn.layers import initialize_linear
+from nmt.nn.layers import Linear
 from nmt.nn.shapes import Inputs, Keys, Queries, Query, Scores, StepScores
 
 
@@ -57,7 +57,7 @@ class GeneralScore(_ProductScore):
 
     def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__(query_size, key_size)
-        self.key_projection = initialize_linear(nn.Linear(key_size, query_size, bias=False))
+        self.key_projection = Linear(key_size, query_size, bias=False)
         self.scale: float = query_size**-0.5
 
     def keys(self, inputs: Inputs) -> Keys:
@@ -123,4 +123,4 @@ class ProductTape(ScoreTape):
         return torch.bmm(d_scores.permute(1, 2, 0), queries.transpose(0, 1)), None
 
 
-_ProductScore.fast_path = ProductTape
+_ProductScore.fast_path = ProductTape  # here, as the plain code comes first
