@@ -1,9 +1,9 @@
 """Which pairs go into a batch together, in which order, and to which process.
 
-It is a function of seed and epoch alone.
+It is a function of seed and epoch only.
 
 For each pair of an epoch there is one number of 64 bits, made and sorted in place: what to sort by
-above, the pair below. The sorted pairs alone are kept, at 4 bytes each.
+above, the pair below. Only the sorted pairs are kept, at 4 bytes each.
 """
 
 import math
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nmt.data.ragged import blocks
 
-# Of whole lengths, so that padding is on the source side alone where a length fills a band. With
+# Of whole lengths, so that padding is on the source side only where a length fills a band. With
 # bands of 1 to 8 batches there is 4.5 to 4.9% of padding in Multi30k at 4,000 tokens a batch.
 _BATCHES_IN_BAND: Final = 6
 _LONGEST_KEY: Final = 2**15 - 1

@@ -129,7 +129,7 @@ class EncodedCorpus:
         """The tokens of some pairs, as one epoch sees them.
 
         Where a tokenizer samples, the text is split again, by a chance that depends on the seed,
-        the epoch and the pair alone: not on the batch or on what was drawn before.
+        the epoch and the pair only: not on the batch or on what was drawn before.
 
         Args:
             pairs: `[M]`, which pairs.
@@ -235,7 +235,7 @@ def _log_progress(before: int, now: int) -> None:
 
 
 def _blocks(pairs: Iterable[tuple[Item, str]]) -> Iterator[Block[Item]]:
-    """The pairs in lists, bounded in number and in size (but for one pair beyond them)."""
+    """The pairs in lists, bounded in number and in size (one pair may pass the bound)."""
     block: Block[Item] = []
     size = 0
     for pair in pairs:

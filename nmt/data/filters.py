@@ -122,7 +122,7 @@ class SeenHashes:
         self._runs: list[NDArray[np.uint64]] = []
 
     def add(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Put numbers in, `[N]`; `[N]`: which were not there yet (of equals, the first alone)."""
+        """Put numbers in, `[N]`; `[N]`: which were not there yet (of equals, only the first)."""
         unique, first = np.unique(hashes, return_index=True)
         new = ~self.contain(unique)
         self._insert(unique[new])

@@ -36,7 +36,7 @@ class _Epoch:
 class DataLoader:
     """The batches of an epoch by updates, made by a thread that reads ahead.
 
-    What it gives is a function of the seeds, the epoch and the number of the batch alone, so that
+    What it gives is a function of the seeds, the epoch and the number of the batch only, so that
     a run that is resumed sees what the unbroken run would have seen.
 
     Attributes:
@@ -44,8 +44,8 @@ class DataLoader:
         sampler: says which pairs are a batch.
         seed: of subword sampling, where the tokenizers do that.
         accumulate: batches to one update; the last one of an epoch may have fewer.
-        shard: of this process among those that share each update; it reads its own sentences alone.
-        pin_memory: put the tensors where a GPU can fetch them while the program goes on.
+        shard: of this process among those that share each update; it reads only its own sentences.
+        pin_memory: put the tensors where a GPU can fetch them while the program continues.
         num_processes: that sample the subwords of a corpus when an epoch starts (the program's main
             module must be safe to import); 0: this one does.
     """
@@ -105,7 +105,7 @@ class DataLoader:
     def _prepared(self, number: int) -> _Epoch:
         # The latest is kept: to sort millions of pairs takes seconds, to sample subwords minutes.
         if self._latest is None or self._latest.number != number:
-            self._latest = None  # it is not needed beside the new one, nor are its files
+            self._latest = None  # free it, and its files, before the new one is drawn
             corpora = [
                 draw_epoch(corpus, self.seed, number, self.num_processes) for corpus in self.corpora
             ]

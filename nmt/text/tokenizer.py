@@ -167,7 +167,7 @@ class Tokenizer(SourceReader[str]):
     def decode_words(self, ids: Sequence[int]) -> EncodedWords:
         """The words of any tokens, as a model may write them.
 
-        Tokens without text (PAD, BOS, EOS, a blank too many) go with a word beside them; where no
+        Tokens without text (PAD, BOS, EOS, a blank too many) go with a word next to them; where no
         token has text there is one word, which is empty.
         """
         groups: list[list[int]] = []

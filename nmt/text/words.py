@@ -14,19 +14,19 @@ from nmt.text.tokenizer import TokenizerTrainer
 from nmt.text.vocabulary import Vocabulary, VocabularyTokenizer, cache_words, count_words
 
 JOINER: Final = "￭"
-_MARKS: Final = "PS"  # the categories of Unicode that stand alone; vocabularies depend on them
-_JOINER_IN_TEXT: Final = (
-    "■■"  # stands for the joiner in a text: each mark of a text is one character
-)
+# Unicode categories whose characters are a token each; vocabularies depend on them.
+_MARKS: Final = "PS"
+# Stands for the joiner in a text: each mark of a text is one character.
+_JOINER_IN_TEXT: Final = "■■"
 _FORMER_JOINER_IN_TEXT: Final = "■"  # in vocabularies of earlier versions; NFKC writes it so, too
 
 
 def split_word(word: str) -> list[str]:
     """A word without blanks as words and punctuation, so that it can be put together again.
 
-    Punctuation and symbols (Unicode categories P and S) stand alone, the rest in runs. A joiner
-    shows where two tokens touch. It is put on punctuation, so that ``word`` is the same token in
-    ``word`` and in ``(word)``: "(don't)." becomes ``(￭ don ￭'￭ t ￭) ￭.``
+    Punctuation and symbols (Unicode categories P and S) are a token each, the rest in runs. A
+    joiner shows where two tokens touch. It is put on punctuation, so that ``word`` is the same
+    token in ``word`` and in ``(word)``: "(don't)." becomes ``(￭ don ￭'￭ t ￭) ￭.``
     """
     if word.isalnum():  # for speed
         return [word]

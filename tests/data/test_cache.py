@@ -117,7 +117,7 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> str:
     return text
 
 
-def test_a_corpus_that_has_changed_is_told_and_encoded_again(
+def test_a_corpus_that_has_changed_is_warned_of_and_encoded_again(
     files, make_tokenizer, folder: Path, caplog
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -131,12 +131,12 @@ def test_a_corpus_that_has_changed_is_told_and_encoded_again(
     for expected in ("encoding it again", ""):
         corpus = encode(files, make_tokenizer(), folder)
         assert corpus.target(2).tolist() == [13]
-        told = warnings_of(caplog)
-        assert bool(expected) == bool(told)
+        warning = warnings_of(caplog)
+        assert bool(expected) == bool(warning)
         if expected:
             date = r"\d{4}-\d\d-\d\d \d\d:\d\d"
             assert re.fullmatch(
-                rf"{files}: changed since {date}, when last encoded; {expected}", told
+                rf"{files}: changed since {date}, when last encoded; {expected}", warning
             )
     files.source.write_text(before[0])
     files.target.write_text(before[1])

@@ -65,7 +65,7 @@ def read_grids(path: Path) -> Iterator[Grid]:
     One grid is in memory at a time. Nothing that is pickled is loaded.
 
     Raises:
-        DataError: it is no such file, or an array is none of finite numbers, or of another shape.
+        DataError: not such a file, or an array has a number that is not finite, or another shape.
     """
     require_regular(path)
     message = f"{path}: no .npz file of arrays, or a damaged one; write it with numpy.savez"
@@ -185,10 +185,10 @@ def _check(array: _StoredArray, path: Path, name: str, num_dimensions: int) -> N
 
 
 def _grid(array: NDArray[Any], path: Path, name: str) -> Grid:
-    with np.errstate(over="ignore"):  # what float32 cannot hold is told as infinite
+    with np.errstate(over="ignore"):  # what float32 cannot hold is reported as infinite
         values = array.astype(np.float32)
     if not np.isfinite(values).all():
-        raise DataError(f"{path}: array {name}: holds NaN or infinite numbers; mend it")
+        raise DataError(f"{path}: array {name}: holds NaN or infinite numbers; replace them")
     return Grid(values, f"{path}: array {name}")
 
 
