@@ -86,7 +86,7 @@ class ExportedTranslator:
                 f"{path}: corrupted: SHA-256 mismatch; copy it again, or export it again "
                 "(`nmt export RUN -o FILE`)"
             )
-        translator = cls(
+        return cls(
             session,
             description,
             num_threads=process.num_threads() if num_threads is None else num_threads,
@@ -94,10 +94,8 @@ class ExportedTranslator:
             n_best=n_best,
             batch_tokens=description.batch_tokens if batch_tokens is None else batch_tokens,
         )
-        translator._check()
-        return translator
 
-    def _check(self) -> None:
+    def __post_init__(self) -> None:
         limits = {"beam_size": self.description.max_beam_size, "n_best": self.beam_size}
         for name in ("beam_size", "n_best", "batch_tokens", "num_threads"):
             number, most = getattr(self, name), limits.get(name, inf)
@@ -170,14 +168,13 @@ class ExportedTranslator:
         return [found.get(index, [_NOTHING]) for index in range(len(sources))]
 
     def _search_batch(self, sources: Sequence[Tokens]) -> list[list[Hypothesis]]:
-        lengths = np.array([len(tokens) + 1 for tokens in sources])
+        lengths = np.array([len(tokens) + 1 for tokens in sources], dtype=np.int64)
         source = np.full((len(sources), int(lengths.max())), PAD, dtype=np.int64)
         for row, tokens in enumerate(sources):
-            source[row, : len(tokens)] = tokens
-            source[row, len(tokens)] = EOS
+            source[row, : lengths[row]] = [*tokens, EOS]
         given = {
             "source": source,
-            "source_lengths": lengths.astype(np.int64),
+            "source_lengths": lengths,
             "beam_size": np.array(self.beam_size, dtype=np.int64),
             "n_best": np.array(self.n_best, dtype=np.int64),
         }

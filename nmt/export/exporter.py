@@ -16,7 +16,7 @@ from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.export.beam_search import NUM_EXCLUDED, ExportableBeamSearch
 from nmt.export.exported_translator import ExportedTranslator
-from nmt.export.onnx_file import METADATA_KEY, ExportMetadata
+from nmt.export.onnx_file import MAX_BYTES, METADATA_KEY, ExportMetadata
 from nmt.export.onnx_graph import ShortlistGraph, make_graph
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import load_runner
@@ -33,7 +33,6 @@ _NUM_SENTENCES: Final = 32
 _NEAR: Final = {"float32": 1e-3, "int8": 0.02}
 # Where nothing in Python is to be made up for, smaller batches are faster.
 _MOST_BATCH_TOKENS: Final = 1_000
-_MOST_BYTES: Final = 2**31  # of a protocol buffer
 # Options of `decoding` that may be set; the others must have their defaults.
 _EXPORTED: Final = {
     *("search", "beam_size", "n_best", "length_penalty", "shortlist"),
@@ -166,7 +165,7 @@ def _write(graph: onnx.ModelProto, description: ExportMetadata, path: Path) -> N
     onnx.helper.set_model_props(
         graph, {METADATA_KEY: description.to_json(), "seal": CHECKSUM_PLACEHOLDER}
     )
-    if graph.ByteSize() >= _MOST_BYTES:
+    if graph.ByteSize() >= MAX_BYTES:
         raise RunError(f"the model has {graph.ByteSize() / 1e9:.1f} GB; one file holds 2")
     onnx.checker.check_model(graph)
     onnx.save(graph, path)

@@ -28,7 +28,7 @@ OUTPUTS: Final = {
     "tokens": ("int64", ("B", "N", "T")),
 }
 """What comes out of it: best first; a score of -inf: there are no more."""
-_MAX_BYTES: Final = 2**31  # of a protocol buffer
+MAX_BYTES: Final = 2**31  # of a protocol buffer
 _MAX_NUMBER: Final = 2**31
 
 
@@ -129,7 +129,7 @@ def load_session(path: Path) -> Any:
     options.intra_op_num_threads = 1  # batches go side by side, which leaves no thread waiting
     options.log_severity_level = 4  # what it says of a file that it refuses is in its error
     try:
-        with open_regular(path, _MAX_BYTES):
+        with open_regular(path, MAX_BYTES):
             pass
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -52,29 +53,30 @@ class Shortlist:
             sources: at least one sentence.
             constraints: what is asked of each translation; it may have these tokens.
         """
-        frequent = self.lexicon.frequent[: self.num_frequent]
         rows = [
             self._tokens(np.asarray(source, dtype=np.int64), constraint)
             for source, constraint in zip(sources, constraints, strict=True)
         ]
-        everywhere = np.concatenate([np.arange(len(SPECIAL_SYMBOLS)), frequent])
-        subset = VocabularySubset(np.unique(np.concatenate([everywhere, *rows])).tolist())
+        tokens = np.concatenate(rows)
+        subset = VocabularySubset(np.unique(tokens).tolist())
         known = subset.tokens.numpy()
         mask = np.zeros((len(rows), len(known)), dtype=bool)
-        mask[:, np.searchsorted(known, everywhere)] = True
         sentences = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
-        mask[sentences, np.searchsorted(known, np.concatenate(rows))] = True
+        mask[sentences, np.searchsorted(known, tokens)] = True
         return subset, AllowedTokens(torch.from_numpy(mask))
 
     def _tokens(
         self, source: np.ndarray[Any, Any], constraint: Constraints
     ) -> np.ndarray[Any, Any]:
-        """Return what one sentence may have in addition to what all may."""
-        parts = [self.lexicon.candidates[source, : self.num_candidates].ravel()]
-        if self.copies:
-            parts.append(source)
-        wanted = [*constraint.prefix, *(token for phrase in constraint.phrases for token in phrase)]
-        return np.concatenate([*parts, np.asarray(wanted, dtype=np.int64)])
+        """Return the tokens that one sentence may have."""
+        parts: list[np.ndarray[Any, Any]] = [
+            np.arange(len(SPECIAL_SYMBOLS)),
+            self.lexicon.frequent[: self.num_frequent],
+            self.lexicon.candidates[source, : self.num_candidates].ravel(),
+            np.array([*constraint.prefix, *chain(*constraint.phrases)], dtype=np.int64),
+            source if self.copies else source[:0],
+        ]
+        return np.concatenate(parts)
 
 
 def save_lexicon(

@@ -1,9 +1,9 @@
 """Rules on what may follow a hypothesis, and how they, limits and a forced prefix are applied."""
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import inf
 from typing import Final
 
@@ -124,20 +124,16 @@ class ForbiddenPhrases(Rule):
     """
 
     def __init__(self, sequences: Iterable[Sequence[int]]) -> None:
-        by_length: defaultdict[int, list[list[int]]] = defaultdict(list)
-        for sequence in sequences:
-            by_length[len(sequence)].append(list(sequence))
-        # Of each length, the tokens before the last `[N L-1]`, and the last `[N]`.
-        self._sequences: Final[list[tuple[Tensor, Tensor]]] = [
-            (torch.tensor(same)[:, :-1], torch.tensor([tokens[-1] for tokens in same]))
-            for same in by_length.values()
-        ]
+        ordered = sorted(map(list, sequences), key=len)
+        # Those of each length, `[N L]`.
+        self._sequences = tuple(torch.tensor(list(same)) for _, same in groupby(ordered, key=len))
 
     def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
         """Forbid each token that would complete a sequence."""
         tokens = partial.vocabulary_tokens()
         subset = partial.request.subset
-        for beginnings, last in to(tuple(self._sequences), tokens.device):
+        for sequences in to(self._sequences, tokens.device):
+            beginnings, last = sequences[:, :-1], sequences[:, -1].contiguous()
             start = tokens.shape[1] - beginnings.shape[1]
             if start < 0:
                 continue

@@ -85,9 +85,8 @@ class SamplingSearch(SinglePathSearch):
         size = probabilities.shape[1]
         most = min(self.top_k or size, size)
         if most == size and self.top_p == 1.0 and self.epsilon == 0.0:
-            return probabilities, torch.arange(size, device=probabilities.device).expand_as(
-                probabilities
-            )
+            everything = torch.arange(size, device=probabilities.device)
+            return probabilities, everything.expand_as(probabilities)
         # Few are in a nucleus as a rule, and to sort a vocabulary takes longer than all the rest:
         # so the order of what is never drawn is left open.
         possible = probabilities.masked_fill(probabilities == 0.0, -inf)
