@@ -3,37 +3,43 @@
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+# Tokens of text, or cells of a grid; padded on the right.
 Source = Int[Tensor, "B S"] | Float[Tensor, "B S D"]
-"""Tokens of text, or cells of a grid; padded on the right."""
+# How many of them are real.
 Lengths = Int[Tensor, " B"]
-"""How many of them are real."""
+# True = a real position.
 Mask = Bool[Tensor, "B S"]
-"""True = a real position."""
+# What the decoder asks for.
 Queries = Float[Tensor, "B T Q"]
-"""What the decoder asks for."""
+# One query of each sentence, as it is compared with keys.
 Query = Float[Tensor, "B K"]
-"""One query of each sentence, as it is compared with keys."""
+# What keys are made of.
 Inputs = Float[Tensor, "B S I"]
-"""What keys are made of."""
+# What queries are compared with.
 Keys = Float[Tensor, "B S K"]
-"""What queries are compared with."""
+# What attention reads.
 Values = Float[Tensor, "B S H"]
-"""What attention reads."""
+# How well each position fits, or how much attention it gets.
 Scores = Float[Tensor, "B T S"]
-"""How well each position fits, or how much attention it gets."""
+# The scores or the weights of one query of each sentence.
 StepScores = Float[Tensor, "B S"]
-"""The scores or the weights of one query of each sentence."""
+# Vectors of words.
 Embedded = Float[Tensor, "B T E"]
-"""Vectors of words."""
+# Hidden states of the top layer.
+Outputs = Float[Tensor, "B T H"]
+# What the projection to the vocabulary reads.
+Vectors = Float[Tensor, "B T O"]
+# Values, weighted and summed.
 Contexts = Float[Tensor, "B T C"]
-"""Values, weighted and summed."""
+# What is added up before the gates of a cell.
 Gates = Float[Tensor, "B G"]
-"""What is added up before the gates of a cell."""
+# The same of T steps.
 Steps = Float[Tensor, "B T G"]
-"""The same of T steps."""
+# True = a real step.
 StepMask = Bool[Tensor, "B T"]
-"""True = a real step."""
+# The state of each layer.
+LayerStates = Float[Tensor, "B L Z"]
+# All that a cell carries from step to step.
 State = Float[Tensor, "B Z"]
-"""All that a cell carries from step to step."""
+# The hidden state of a cell; any vector of H numbers for each sentence.
 Hidden = Float[Tensor, "B H"]
-"""The hidden state of a cell; any vector of H numbers for each sentence."""

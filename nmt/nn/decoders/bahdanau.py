@@ -38,7 +38,7 @@ class BahdanauDecoder(DeepOutputDecoder):
     def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
         attended = self._attend(self.layers[0].hidden(state.recurrent[0]), state)
         gates = word + self.context_to_gates(attended.context.squeeze(1))
-        return self._step_layers(gates, state), attended
+        return self._step_upper(self._step_first(gates, state), state), attended
 
     def _fused_weights(self) -> tuple[Tensor, ...]:
         cell, context_weight = self.layers[0], self.context_to_gates.get_parameter("weight")

@@ -14,7 +14,7 @@ from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, DecoderState,
 from nmt.nn.fused.decoder import TapeKinds
 from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.layers import Dropout, initialize_linear
-from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden
+from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden, LayerStates, Outputs, Vectors
 
 
 class Decoder(FastPath, nn.Module, ABC):
@@ -56,7 +56,7 @@ class Decoder(FastPath, nn.Module, ABC):
         """Return why training runs it word by word; None: it runs all words at once."""
         return None
 
-    def start(self, recurrent: Float[Tensor, "B L Z"], memory: AnyMemory) -> DecoderState:
+    def start(self, recurrent: LayerStates, memory: AnyMemory) -> DecoderState:
         """Return the state before the first word; where something is fed back it is zeros."""
         dropout_mask = self.recurrent_dropout.mask(recurrent[..., : self.hidden_size])
         input_feed = None
@@ -70,9 +70,7 @@ class Decoder(FastPath, nn.Module, ABC):
     def forward(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         """Continue from `state` with T words."""
 
-    def _unroll(
-        self, embedded: Embedded, state: DecoderState
-    ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B L Z"]]:
+    def _unroll(self, embedded: Embedded, state: DecoderState) -> tuple[Outputs, LayerStates]:
         """Run all steps, layer by layer: the hidden states of the top, the last state of each."""
         inputs, final = embedded, []
         masks = self._dropout_masks(state)
@@ -145,9 +143,7 @@ class StepwiseDecoder(Decoder):
         """
 
     @abstractmethod
-    def _read_out(
-        self, outputs: Float[Tensor, "B T H"], embedded: Embedded, contexts: Contexts
-    ) -> Float[Tensor, "B T O"]:
+    def _read_out(self, outputs: Outputs, embedded: Embedded, contexts: Contexts) -> Vectors:
         """Return the vectors that the projection to the vocabulary reads."""
 
     def _attend(self, query: Hidden, state: StepState) -> AttentionOutput:
@@ -158,11 +154,11 @@ class StepwiseDecoder(Decoder):
         state.attention = attended.state
         return attended
 
-    def _step_layers(self, gates: Gates, state: StepState) -> Hidden:
-        """Run one step of all layers: the hidden state of the top."""
+    def _step_first(self, gates: Gates, state: StepState) -> Hidden:
+        """Run one step of the first layer: its hidden state."""
         first = self.layers[0]
         state.recurrent[0] = first(gates, state.recurrent[0], state.dropout_masks[0])
-        return self._step_upper(first.hidden(state.recurrent[0]), state)
+        return first.hidden(state.recurrent[0])
 
     def _step_upper(
         self, hidden: Hidden, state: StepState, context: Float[Tensor, "B C"] | None = None
@@ -207,7 +203,7 @@ class StepwiseDecoder(Decoder):
         cell, attended = self.layers[0], self.attention.fused_inputs(state.memory)
         assert self.fast_path and cell.fast_path
         joint = hidden if attended.query is None else torch.cat([attended.query, hidden])
-        kinds = TapeKinds(cell.fast_path, attended.tape, attended.score_tape, attended.mask)
+        kinds = TapeKinds(cell.fast_path, attended)
         words = cell.project(embedded).transpose(0, 1).contiguous()
         given = joint, state.recurrent[:, 0], *others, *attended.memory
         converted = [None if tensor is None else tensor.to(words.dtype) for tensor in given]
@@ -231,9 +227,7 @@ class DeepOutputDecoder(StepwiseDecoder):
         for linear in (self.state_to_output, self.word_to_output, self.context_to_output):
             initialize_linear(linear)
 
-    def _read_out(
-        self, outputs: Float[Tensor, "B T H"], embedded: Embedded, contexts: Contexts
-    ) -> Float[Tensor, "B T O"]:
+    def _read_out(self, outputs: Outputs, embedded: Embedded, contexts: Contexts) -> Vectors:
         return torch.tanh(
             self.state_to_output(outputs)
             + self.word_to_output(embedded)

@@ -3,14 +3,12 @@
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from nmt.nn.attention.attention import AttentionOutput
 from nmt.nn.decoders.decoder import StepwiseDecoder
 from nmt.nn.decoders.interface import DecoderParts, StepState
 from nmt.nn.layers import Linear
-from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden
+from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden, Outputs, Vectors
 
 
 class GNMTDecoder(StepwiseDecoder):
@@ -33,15 +31,10 @@ class GNMTDecoder(StepwiseDecoder):
         self.combine = Linear(parts.value_size + self.hidden_size, parts.output_size)
 
     def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
-        first = self.layers[0]
-        gates = word + self.context_to_gates(state.input_feed)
-        state.recurrent[0] = first(gates, state.recurrent[0], state.dropout_masks[0])
-        hidden = first.hidden(state.recurrent[0])
+        hidden = self._step_first(word + self.context_to_gates(state.input_feed), state)
         attended = self._attend(hidden, state)
         state.input_feed = attended.context.squeeze(1)
         return self._step_upper(hidden, state, state.input_feed), attended
 
-    def _read_out(
-        self, outputs: Float[Tensor, "B T H"], embedded: Embedded, contexts: Contexts
-    ) -> Float[Tensor, "B T O"]:
+    def _read_out(self, outputs: Outputs, embedded: Embedded, contexts: Contexts) -> Vectors:
         return torch.tanh(self.combine(torch.cat([contexts, outputs], dim=-1)))

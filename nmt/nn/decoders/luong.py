@@ -15,7 +15,7 @@ from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, DecoderState,
 from nmt.nn.fused.decoder import JointProjection, TapeKinds, restore_tapes, save_tapes
 from nmt.nn.fused.matmul import addmm, addmm_, matmul, weight_gradient
 from nmt.nn.layers import Linear
-from nmt.nn.shapes import Contexts, Embedded, Gates
+from nmt.nn.shapes import Contexts, Embedded, Gates, Vectors
 
 
 class LuongDecoder(StepwiseDecoder):
@@ -61,14 +61,13 @@ class LuongDecoder(StepwiseDecoder):
 
     def _step(self, word: Gates, state: StepState) -> tuple[Float[Tensor, "B O"], AttentionOutput]:
         assert self.fed_to_gates is not None
-        hidden = self._step_layers(word + self.fed_to_gates(state.input_feed), state)
+        hidden = self._step_first(word + self.fed_to_gates(state.input_feed), state)
+        hidden = self._step_upper(hidden, state)
         attended = self._attend(hidden, state)
         state.input_feed = self._combine(attended.context.squeeze(1), hidden)
         return state.input_feed, attended
 
-    def _read_out(
-        self, outputs: Float[Tensor, "B T O"], embedded: Embedded, contexts: Contexts
-    ) -> Float[Tensor, "B T O"]:
+    def _read_out(self, outputs: Vectors, embedded: Embedded, contexts: Contexts) -> Vectors:
         return outputs
 
     def _combine(

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool
 from torch import Tensor
 
-from nmt.nn.attention.scores.score import ScoreTape
-from nmt.nn.fused.attention import AttentionTape
+from nmt.nn.fused.attention import AttentionInputs, AttentionTape
 from nmt.nn.fused.matmul import addmm, addmm_
 from nmt.nn.recurrent.cell import CellTape
 
@@ -19,21 +17,18 @@ class TapeKinds:
 
     Attributes:
         cell: the tape of the cell.
-        attention: the tape of the attention.
-        score: the tape of the score.
-        mask: `[B S]`, True = a real position of the memory.
+        attention: the tapes of attention and score, and the mask.
     """
 
     cell: type[CellTape]
-    attention: type[AttentionTape]
-    score: type[ScoreTape]
-    mask: Bool[Tensor, "B S"]
+    attention: AttentionInputs
 
     def start(
         self, num_steps: int, state: Tensor, *memory: Any, cell_steps: int = 1
     ) -> tuple[CellTape, AttentionTape]:
-        """Return empty tapes from `state`; `memory` is keys, values and the score's direction."""
-        attention = self.attention.start(num_steps, self.score, self.mask, *memory)
+        """Return empty tapes from `state`; `memory` is that of the attention, cast."""
+        given = self.attention
+        attention = given.tape.start(num_steps, given.score_tape, given.mask, *memory)
         return self.cell.start(cell_steps * num_steps, state), attention
 
 

@@ -12,22 +12,27 @@ from nmt.nn.shapes import Inputs, Keys, Queries, Scores
 _MASKED = -1e4
 
 
-class UniformScore(Score):
-    """``0``: every position alike, so that softmax reads their mean (a baseline)."""
+class _ContentFreeScore(Score):
+    """A score that does not ask what stands at a position."""
 
     reads_keys: ClassVar[bool] = False
-    is_constant: ClassVar[bool] = True
 
     def keys(self, inputs: Inputs) -> Keys:
         """Return nothing: `[B S 0]`."""
         return inputs[..., :0]
+
+
+class UniformScore(_ContentFreeScore):
+    """``0``: every position alike, so that softmax reads their mean (a baseline)."""
+
+    is_constant: ClassVar[bool] = True
 
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
         """Return the scores."""
         return query.new_zeros(*query.shape[:2], keys.shape[1])
 
 
-class LocationScore(Score):
+class LocationScore(_ContentFreeScore):
     """``W q``, one row of W for each position (Luong 2015, eq. 8); reads the query only.
 
     Args:
@@ -35,8 +40,6 @@ class LocationScore(Score):
         key_size: I.
         max_positions: rows of W: tokens (EOS counted) or cells of a source; none beyond is seen.
     """
-
-    reads_keys: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -47,10 +50,6 @@ class LocationScore(Score):
     ) -> None:
         super().__init__(query_size, key_size)
         self.projection = Linear(query_size, max_positions, bias=False)
-
-    def keys(self, inputs: Inputs) -> Keys:
-        """Return nothing: `[B S 0]`."""
-        return inputs[..., :0]
 
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
         """Return the scores."""
