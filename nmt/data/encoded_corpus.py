@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nmt.data.encode_blocks import Block, BlockEncoder, encode_blocks
 from nmt.data.filters import FilterReport, Filters, PairFilter
 from nmt.data.guided_alignment import LINK_DTYPE
-from nmt.data.ragged import RaggedArray, RaggedWriter, compact_lengths, create_ragged, open_ragged
+from nmt.data.ragged import RaggedArray, RaggedWriter, create_ragged, open_ragged
 from nmt.system.files import MAX_JSON_BYTES, parse_json, read_regular
 from nmt.text.reader import Item, SourceReader
 
@@ -114,16 +114,6 @@ class EncodedCorpus:
     def target(self, pair: int) -> NDArray[Any]:
         """Ids of one target sentence, without BOS and EOS."""
         return self.target_side.tokens[pair]
-
-    @property
-    def source_lengths(self) -> NDArray[np.unsignedinteger[Any]]:
-        """`[N]`, tokens of each source sentence, without EOS (and without sampling)."""
-        return compact_lengths([self.source_side.tokens])
-
-    @property
-    def target_lengths(self) -> NDArray[np.unsignedinteger[Any]]:
-        """`[N]`, tokens of each target sentence, without BOS and EOS (and without sampling)."""
-        return compact_lengths([self.target_side.tokens])
 
     def draw(self, pairs: NDArray[np.int64], seed: int, epoch: int) -> EpochTokens:
         """The tokens of some pairs, as one epoch sees them.

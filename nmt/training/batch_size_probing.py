@@ -136,8 +136,8 @@ def _fullest_pair(corpora: Sequence[EncodedCorpus]) -> tuple[Tokens, Tokens]:
     Of S and T tokens, padding counted, a pair takes a S + b T + c S T, and in a batch it counts as
     max(S, T). So a token takes no more than a + b + c min(S, T).
     """
-    longest_source = max(int(corpus.source_lengths.max()) for corpus in corpora)
-    longest_target = max(int(corpus.target_lengths.max()) for corpus in corpora)
+    longest_source = max(int(corpus.source_side.tokens.lengths.max()) for corpus in corpora)
+    longest_target = max(int(corpus.target_side.tokens.lengths.max()) for corpus in corpora)
     length = min(longest_source, longest_target)
     source, target = corpora[0].source(0), corpora[0].target(0)
     # So many tokens: those of the first pair, over and over.
@@ -146,7 +146,8 @@ def _fullest_pair(corpora: Sequence[EncodedCorpus]) -> tuple[Tokens, Tokens]:
 
 def _longest(corpus: EncodedCorpus) -> int:
     """Tokens of the longest sentence of both sides."""
-    return max(int(corpus.source_lengths.max()), int(corpus.target_lengths.max()))
+    sides = (corpus.source_side, corpus.target_side)
+    return max(int(side.tokens.lengths.max()) for side in sides)
 
 
 def _useful(config: Config, corpora: Sequence[EncodedCorpus]) -> int:

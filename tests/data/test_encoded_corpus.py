@@ -21,8 +21,8 @@ def test_tokens_of_the_pairs_that_stay(tokenizer, tmp_path: Path) -> None:
     assert len(corpus) == 2
     assert [corpus.source(pair).tolist() for pair in (0, 1)] == [[5, 6], [9]]
     assert [corpus.target(pair).tolist() for pair in (0, 1)] == [[7], [10, 11]]
-    assert corpus.source_lengths.tolist() == [2, 1]
-    assert corpus.target_lengths.tolist() == [1, 2]
+    assert corpus.source_side.tokens.lengths.tolist() == [2, 1]
+    assert corpus.target_side.tokens.lengths.tolist() == [1, 2]
     assert str(corpus.report) == "2 of 4 pairs kept (1 empty, 1 too long)"
 
 
@@ -80,7 +80,7 @@ def test_sampling_depends_on_seed_epoch_and_pair_alone(make_tokenizer, tmp_path:
     assert all(one != other for other in others)
     assert one[0] != one[1]
     # Lengths are those without sampling.
-    assert corpus.source_lengths.tolist() == [36] * 3
+    assert corpus.source_side.tokens.lengths.tolist() == [36] * 3
 
 
 def test_sampling_of_one_side_leaves_the_other_alone(make_tokenizer, tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def test_the_budget_holds_for_what_was_sampled(make_tokenizer, tmp_path: Path) -
     batches = list(loader.epoch(1))
     assert all(max(b.source.numel(), b.labels.numel()) <= 60 for b in batches)
     lengths = torch.cat([batch.source_lengths - 1 for batch in batches])
-    assert int(lengths.sum()) > 1.2 * corpus.source_lengths.sum()
+    assert int(lengths.sum()) > 1.2 * corpus.source_side.tokens.lengths.sum()
     assert len(batches) == loader.num_batches(1)
 
 

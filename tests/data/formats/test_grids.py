@@ -243,7 +243,7 @@ def test_a_corpus_of_grids_is_encoded_and_kept(
     reader, folder = GridReader(2, 4, 4), tmp_path / "cache"
     for _ in range(2):  # made, and from the cache
         corpus = encode_corpus(files, reader, tokenizer, filters=Filters(), folder=folder)
-        assert corpus.source_lengths.tolist() == [2, 4]
+        assert corpus.source_side.tokens.lengths.tolist() == [2, 4]
         assert corpus.source(0).tolist() == [[0.5, 0.5, 0, 0], [0.5, 0.5, 0, 1]]
         assert corpus.source(1).dtype == np.float32
         assert corpus.target(1).tolist() == [8, 9]
@@ -252,7 +252,7 @@ def test_a_corpus_of_grids_is_encoded_and_kept(
 def test_the_longest_grids_are_left_out(files: GridCorpus, tokenizer, tmp_path: Path) -> None:
     filters = Filters(max_length=3)
     corpus = encode_corpus(files, GridReader(2, 4, 4), tokenizer, filters=filters, folder=tmp_path)
-    assert corpus.source_lengths.tolist() == [2]
+    assert corpus.source_side.tokens.lengths.tolist() == [2]
     assert corpus.report.num_too_long == 1
 
 
