@@ -140,11 +140,8 @@ class ExportableBeamSearch:
             return tensors_of(LoopState(loop.length + 1, beams, moved))
 
         after = fill(first, _loop(should_continue, advance, tensors_of(first)))
-        return LoopState(
-            after.length,
-            _put_back(batch.beams, sentences, after.beams),
-            _put_back(batch.state, rows, after.state),
-        )
+        beams = _put_back(batch.beams, sentences, after.beams)
+        return LoopState(after.length, beams, _put_back(batch.state, rows, after.state))
 
     def _most_columns(self, longest_source: int) -> int:
         """Return a number of tokens that no translation of a batch can exceed."""

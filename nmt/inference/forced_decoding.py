@@ -75,12 +75,8 @@ class SentenceAlignment:
 
 def read_log_probabilities(batch: Batch, output: ModelOutput) -> list[tuple[float, ...]]:
     """Return the log-probability of each label, for each sentence of the batch."""
-    losses = cross_entropy(
-        output.logits.float().flatten(0, 1),
-        batch.labels.flatten(),
-        ignore_index=PAD,
-        reduction="none",
-    )
+    logits = output.logits.float().flatten(0, 1)
+    losses = cross_entropy(logits, batch.labels.flatten(), ignore_index=PAD, reduction="none")
     rows = (-losses).view_as(batch.labels).tolist()
     lengths = batch.label_mask.sum(dim=1).tolist()
     return [tuple(row[:length]) for row, length in zip(rows, lengths, strict=True)]

@@ -234,11 +234,8 @@ def rank_continuations(
     tokens = first + torch.arange(_BLOCK, device=slots.device)
     values = _values(log_probabilities, totals, rows, tokens).flatten(1)
     order = best_in_order(values, count)
-    return Candidates(
-        values.gather(1, order),
-        rows.expand_as(tokens).flatten(1).gather(1, order),
-        tokens.flatten(1).gather(1, order),
-    )
+    rows = rows.expand_as(tokens).flatten(1).gather(1, order)
+    return Candidates(values.gather(1, order), rows, tokens.flatten(1).gather(1, order))
 
 
 def _of_slots(values: Float[Tensor, "R A"], slots: Int[Tensor, "N W"]) -> Float[Tensor, "N B"]:

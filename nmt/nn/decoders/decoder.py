@@ -114,13 +114,8 @@ class StepwiseDecoder(Decoder):
         if embedded.shape[1] > 1 and self.slow_path_reason is None:
             return self._forward_fused(embedded, state)
         projected = self.layers[0].project(embedded)
-        current = StepState(
-            list(state.recurrent.unbind(1)),
-            state.input_feed,
-            state.attention,
-            state.memory,
-            self._dropout_masks(state),
-        )
+        recurrent, masks = list(state.recurrent.unbind(1)), self._dropout_masks(state)
+        current = StepState(recurrent, state.input_feed, state.attention, state.memory, masks)
         steps = [self._step(word, current) for word in projected.unbind(1)]
         outputs = torch.stack([output for output, _ in steps], dim=1)
         attended = AttentionOutput.cat([attended for _, attended in steps])

@@ -57,11 +57,9 @@ class HardAlignment(Alignment):
         hard = _one_hot(drawn, soft, mask)
         sampled = state.unsqueeze(1).expand(soft.shape[:2])
         log_soft = soft.float().clamp(min=torch.finfo(torch.float32).tiny).log()
-        sample = SampledAlignment(
-            log_soft.gather(-1, drawn.unsqueeze(-1)).squeeze(-1) * sampled,
-            -(soft.float() * log_soft).sum(-1),
-            sampled,
-        )
+        log_probability = log_soft.gather(-1, drawn.unsqueeze(-1)).squeeze(-1) * sampled
+        entropy = -(soft.float() * log_soft).sum(-1)
+        sample = SampledAlignment(log_probability, entropy, sampled)
         return AlignmentOutput(torch.where(sampled.unsqueeze(-1), hard, soft), state, sample)
 
 
