@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.core.errors import RunError
@@ -53,10 +54,7 @@ class Shortlist:
             sources: at least one sentence.
             constraints: what is asked of each translation; it may have these tokens.
         """
-        rows = [
-            self._tokens(np.asarray(source, dtype=np.int64), constraint)
-            for source, constraint in zip(sources, constraints, strict=True)
-        ]
+        rows = [self._tokens(*pair) for pair in zip(sources, constraints, strict=True)]
         tokens = np.concatenate(rows)
         subset = VocabularySubset(np.unique(tokens).tolist())
         known = subset.tokens.numpy()
@@ -65,11 +63,10 @@ class Shortlist:
         mask[sentences, np.searchsorted(known, tokens)] = True
         return subset, AllowedTokens(torch.from_numpy(mask))
 
-    def _tokens(
-        self, source: np.ndarray[Any, Any], constraint: Constraints
-    ) -> np.ndarray[Any, Any]:
-        """Return the tokens that one sentence may have."""
-        parts: list[np.ndarray[Any, Any]] = [
+    def _tokens(self, tokens: Tokens, constraint: Constraints) -> NDArray[np.int64]:
+        """Return what the translation of a sentence of these tokens may be made of."""
+        source = np.asarray(tokens, dtype=np.int64)
+        parts: list[NDArray[Any]] = [
             np.arange(len(SPECIAL_SYMBOLS)),
             self.lexicon.frequent[: self.num_frequent],
             self.lexicon.candidates[source, : self.num_candidates].ravel(),
