@@ -176,8 +176,10 @@ class Attention(BaseAttention):
     def start(self, memory: AnyMemory) -> AttentionState:
         """Return the state before the first step."""
         assert isinstance(memory, Memory)
-        score = self.score.start(memory.keys, memory.mask)
-        return AttentionState(score, self.alignment.start(memory.mask))
+        covered = None
+        if self.score.is_sequential:
+            covered = self.score.start(memory.keys, memory.mask)
+        return AttentionState(covered, self.alignment.start(memory.mask))
 
     def forward(
         self, query: Queries, memory: AnyMemory, state: AnyAttentionState = None

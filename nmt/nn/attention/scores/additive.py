@@ -34,7 +34,7 @@ class AdditiveScore(Score):
         hidden_size: Units | None = None,
         normalize: bool = False,
     ) -> None:
-        super().__init__(query_size, key_size)
+        super().__init__()
         hidden_size = hidden_size or query_size
         self.query_projection = nn.Linear(query_size, hidden_size, bias=False)
         self.key_projection = nn.Linear(key_size, hidden_size)

@@ -17,6 +17,9 @@ class _ContentFreeScore(Score):
 
     reads_keys: ClassVar[bool] = False
 
+    def __init__(self, query_size: int, key_size: int) -> None:
+        super().__init__()
+
     def keys(self, inputs: Inputs) -> Keys:
         """Return nothing: `[B S 0]`."""
         return inputs[..., :0]

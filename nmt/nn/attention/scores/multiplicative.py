@@ -27,7 +27,7 @@ class DotScore(_ProductScore):
     needs_equal_sizes: ClassVar[bool] = True
 
     def __init__(self, query_size: int, key_size: int) -> None:
-        super().__init__(query_size, key_size)
+        super().__init__()
         assert query_size == key_size
 
     def keys(self, inputs: Inputs) -> Keys:
@@ -56,7 +56,7 @@ class GeneralScore(_ProductScore):
     """
 
     def __init__(self, query_size: int, key_size: int) -> None:
-        super().__init__(query_size, key_size)
+        super().__init__()
         self.key_projection = Linear(key_size, query_size, bias=False)
         self.scale: float = query_size**-0.5
 

@@ -13,9 +13,8 @@ from nmt.nn.shapes import Inputs, Keys, Mask, Queries, Query, Scores, StepScores
 class Score(FastPath, nn.Module, ABC):
     """Compares queries with keys.
 
-    Args:
-        query_size: Q, numbers in the decoder's state.
-        key_size: I, numbers at one position of what it is compared with: of the memory.
+    A score is made with `query_size` (Q, numbers in the decoder's state) and `key_size` (I, numbers
+    at one position of what it is compared with: of the memory), and its own options by keyword.
 
     Attributes:
         is_sequential: whether a step's scores depend on the weights of the steps before.
@@ -32,9 +31,6 @@ class Score(FastPath, nn.Module, ABC):
     fast_path: "type[ScoreTape] | None" = None
     outside_fast_path: ClassVar[frozenset[str]] = frozenset({"__init__", "keys"})
 
-    def __init__(self, query_size: int, key_size: int) -> None:
-        super().__init__()
-
     def tape_weights(self) -> tuple[Tensor | None, Tensor | None]:
         """Return what a tape needs: the weight of the query, `[K Q]`, and the direction, `[K]`.
 
@@ -47,7 +43,10 @@ class Score(FastPath, nn.Module, ABC):
         """Return the key projection: the part of a score that only depends on the memory."""
 
     def start(self, keys: Keys, mask: Mask) -> Tensor | None:
-        """Return the state before the first step, `[B S]` or `[B S D]`; None: it has none."""
+        """Return the state before the first step, `[B S]` or `[B S D]`; None: it has none.
+
+        It is asked for where the score `is_sequential`.
+        """
         return None
 
     @abstractmethod
