@@ -13,10 +13,10 @@ from nmt.config.registry import COVERAGE_PENALTIES, LENGTH_PENALTIES, SEARCHES
 from nmt.core.special_tokens import BOS, EOS, SPECIAL_SYMBOLS, UNK
 from nmt.core.writing_systems import is_word_character
 from nmt.evaluation.minimum_bayes_risk import UTILITIES, MinimumBayesRisk
-from nmt.search.request import LengthLimits
+from nmt.search.constraints import ForbiddenPhrases
 from nmt.search.rules import (
     EOSThreshold,
-    ForbiddenPhrases,
+    LengthLimits,
     NoRepeatedNgrams,
     RepetitionPenalty,
     Rule,

@@ -17,7 +17,7 @@ from nmt.core.special_tokens import BOS, EOS, PAD, UNK
 from nmt.core.tensor_tree import Shared, fill, map_shared, map_tensors, select, tensors_of
 from nmt.export.search_state import Beams, FinishedHypotheses, LoopConstants, LoopState
 from nmt.search.length_penalty import LengthPenalty
-from nmt.search.request import EXTRA_TOKENS, LengthLimits
+from nmt.search.rules import EXTRA_TOKENS, LengthLimits
 from nmt.search.search import State, StepFunction
 
 NUM_EXCLUDED = 4

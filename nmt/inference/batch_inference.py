@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nmt.core.batch import Batch, make_batch, make_source
 from nmt.core.tensor_tree import to
@@ -21,7 +22,7 @@ from nmt.inference.shortlist import Shortlist
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model, ModelOutput
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.request import Constraints, Request
+from nmt.search.request import Constraints, Request, VocabularySubset, pad
 from nmt.search.search import Search, Stepper
 from nmt.text.reader import EncodedWords, Tokens
 
@@ -187,7 +188,8 @@ def _search_batch(
     if runner.shortlist is not None:
         subset, allowed = runner.shortlist.choose(sources, constraints)
     source, lengths = make_source(sources)
-    request = Request.of(lengths, torch.tensor(list(map(_key, sources))), constraints, subset)
+    keys = torch.tensor(list(map(_key, sources)))
+    request = _make_request(lengths, keys, constraints, subset)
     source, request, allowed = to((source, request, allowed), runner.device)
     model: Any = runner.model  # its state is of its own kind
     with runner.evaluation():
@@ -202,6 +204,33 @@ def _search_batch(
         [replace(item, tokens=subset.to_tokens(item.tokens)) for item in hypotheses]
         for hypotheses in found
     ]
+
+
+def _make_request(
+    source_lengths: Tensor,
+    keys: Tensor,
+    constraints: Sequence[Constraints],
+    subset: VocabularySubset | None = None,
+) -> Request:
+    """Pad what is asked of each sentence.
+
+    Args:
+        source_lengths: tokens of each source sentence, EOS counted.
+        keys: a number for each sentence, from which chance follows.
+        constraints: in tokens.
+        subset: in whose indices the request is given; None: in tokens.
+    """
+    if subset is not None:
+        constraints = [constraint.in_subset(subset) for constraint in constraints]
+    prefixes = phrases = None
+    if any(constraint.prefix for constraint in constraints):
+        prefixes = pad([constraint.prefix for constraint in constraints])
+    most = max((len(constraint.phrases) for constraint in constraints), default=0)
+    if most > 0:
+        filled = [(*each.phrases, *[()] * (most - len(each.phrases))) for each in constraints]
+        padded = pad([phrase for phrases in filled for phrase in phrases])
+        phrases = padded.view(len(constraints), most, -1)
+    return Request(source_lengths, prefixes, phrases, keys, subset)
 
 
 def _force_batch(

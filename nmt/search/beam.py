@@ -12,8 +12,8 @@ from nmt.core.special_tokens import EOS
 from nmt.core.tensor_tree import reorder, select
 from nmt.search.constraints import Progress, forbid_early_end, measure_progress, rank_constrained
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.request import LengthBounds, Request
-from nmt.search.rules import PartialHypotheses, Rules
+from nmt.search.request import Request
+from nmt.search.rules import LengthBounds, PartialHypotheses, Rules
 from nmt.search.search import (
     Candidates,
     HypothesisCollector,
@@ -90,7 +90,7 @@ class BeamSearch(Search):
         self, model: Stepper[State], state: State, request: Request
     ) -> list[list[Hypothesis]]:
         """Translate a batch; see `Search`."""
-        finished = HypothesisCollector(len(request))
+        finished = HypothesisCollector(len(request.source_lengths))
         bounds = LengthBounds.of(self.rules.limits, request)
         sentences = self._start(bounds)
         edges = self.rules.word_edges(request)

@@ -1,7 +1,8 @@
-"""Phrases that must appear in a translation: how much of them is there, and who keeps a place."""
+"""Phrases that must appear in a translation, and who keeps a place for them; forbidden phrases."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from math import inf
 
 import torch
@@ -9,7 +10,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nmt.core.special_tokens import BOS, EOS, PAD
+from nmt.core.tensor_tree import to
 from nmt.search.request import pad
+from nmt.search.rules import PartialHypotheses, Rule
 from nmt.search.search import Candidates
 
 
@@ -183,3 +186,34 @@ def count_unmet(
     """Return how many of the phrases do not stand in a translation; see `measure_progress`."""
     written = torch.tensor([[BOS, *tokens]])
     return int(measure_progress(written, pad(phrases).unsqueeze(0), word_edges).num_unmet())
+
+
+class ForbiddenPhrases(Rule):
+    """Ban on some sequences of tokens, as `bad_words_ids` of Hugging Face.
+
+    The last token of a sequence cannot follow its other tokens. Other tokens of the same text are
+    not found. Tokens of a forced prefix are allowed.
+
+    Args:
+        sequences: each of at least one token; one that begins with BOS is forbidden at the
+            beginning only.
+    """
+
+    def __init__(self, sequences: Iterable[Sequence[int]]) -> None:
+        ordered = sorted(map(list, sequences), key=len)
+        # Those of each length, `[N L]`.
+        self._sequences = tuple(torch.tensor(list(same)) for _, same in groupby(ordered, key=len))
+
+    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
+        """Forbid each token that would complete a sequence."""
+        tokens = partial.vocabulary_tokens()
+        subset = partial.request.subset
+        for sequences in to(self._sequences, tokens.device):
+            beginnings, last = sequences[:, :-1], sequences[:, -1].contiguous()
+            start = tokens.shape[1] - beginnings.shape[1]
+            if start < 0:
+                continue
+            columns = last if subset is None else subset.find_indices(last)
+            completes = (tokens[:, None, start:] == beginnings).all(dim=2) & (columns >= 0)
+            rows, places = completes.nonzero(as_tuple=True)
+            log_probabilities[rows, columns[places]] = -inf

@@ -10,8 +10,8 @@ from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import EOS
 from nmt.core.tensor_tree import repeat, select
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.request import LengthBounds, Request
-from nmt.search.rules import PartialHypotheses, Rules
+from nmt.search.request import Request
+from nmt.search.rules import LengthBounds, PartialHypotheses, Rules
 from nmt.search.search import HypothesisCollector, OpenHypotheses, Scoring, Search, State, Stepper
 
 
@@ -35,7 +35,7 @@ class SinglePathSearch(Search):
         self, model: Stepper[State], state: State, request: Request
     ) -> list[list[Hypothesis]]:
         """Translate a batch; see `Search`."""
-        finished = HypothesisCollector(len(request))
+        finished = HypothesisCollector(len(request.source_lengths))
         if self.n_best > 1:
             state, request = repeat((state, request), self.n_best)
         paths = OpenHypotheses.start(state, request)

@@ -1,8 +1,7 @@
-"""What is asked of a search: a row for each sentence of a batch, and limits on the length."""
+"""What is asked of a search: a row for each sentence of a batch."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from jaxtyping import Int
@@ -10,9 +9,6 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from nmt.core.special_tokens import PAD, SPECIAL_SYMBOLS
-from nmt.core.tensor_tree import to
-
-EXTRA_TOKENS: Final = 10  # beyond the ratio, as a short source may need a long translation
 
 
 class VocabularySubset:
@@ -89,99 +85,6 @@ class Request:
     phrases: Int[Tensor, "B P L"] | None = None
     keys: Int[Tensor, " B"] | None = None
     subset: VocabularySubset | None = None
-
-    def __len__(self) -> int:
-        return len(self.source_lengths)
-
-    @classmethod
-    def of(
-        cls,
-        source_lengths: Int[Tensor, " B"],
-        keys: Int[Tensor, " B"],
-        constraints: "Sequence[Constraints]",
-        subset: VocabularySubset | None = None,
-    ) -> "Request":
-        """Pad what is asked of each sentence, on the device of the lengths.
-
-        Args:
-            source_lengths: tokens of each source sentence, EOS counted.
-            keys: a number for each sentence, from which chance follows.
-            constraints: in tokens.
-            subset: in whose indices the request is given; None: in tokens.
-        """
-        if subset is not None:
-            constraints = [constraint.in_subset(subset) for constraint in constraints]
-        prefixes = phrases = None
-        if any(constraint.prefix for constraint in constraints):
-            prefixes = pad([constraint.prefix for constraint in constraints])
-        most = max((len(constraint.phrases) for constraint in constraints), default=0)
-        if most > 0:
-            filled = [(*each.phrases, *[()] * (most - len(each.phrases))) for each in constraints]
-            padded = pad([phrase for phrases in filled for phrase in phrases])
-            phrases = padded.view(len(constraints), most, -1)
-        return to(cls(source_lengths, prefixes, phrases, keys, subset), source_lengths.device)
-
-
-@dataclass(frozen=True)
-class LengthLimits:
-    """Limits on the length of a translation, in tokens, EOS not counted.
-
-    At the upper limit EOS follows, however improbable.
-
-    Attributes:
-        min_length: fewest tokens.
-        max_length: most tokens; goes before all else.
-        min_length_ratio: fewest tokens for each token of the source.
-        max_length_ratio: most tokens for each token of the source; 10 more are granted. None: any
-            number. The fewest go before it.
-    """
-
-    min_length: int = 0
-    max_length: int = 250
-    min_length_ratio: float = 0.0
-    max_length_ratio: float | None = 3.0
-
-    def __post_init__(self) -> None:
-        assert self.min_length <= self.max_length, "the configuration refuses it"
-
-    def min_lengths(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """Return the lower limit of each sentence, given the tokens of its source."""
-        relative = (source_lengths * self.min_length_ratio).to(source_lengths.dtype)
-        return relative.clamp(self.min_length, self.max_length)
-
-    def max_lengths(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """Return the upper limit of each sentence, given the tokens of its source."""
-        if self.max_length_ratio is None:
-            return torch.full_like(source_lengths, self.max_length)
-        relative = (source_lengths * self.max_length_ratio).to(source_lengths.dtype)
-        longest = (relative + EXTRA_TOKENS).clamp(max=self.max_length)
-        return torch.maximum(longest, self.min_lengths(source_lengths))
-
-
-@dataclass(frozen=True)
-class LengthBounds:
-    """Limits on the length of each translation of a request, computed once for all steps.
-
-    Attributes:
-        min_length: `[B]`, in tokens, EOS not counted.
-        max_length: `[B]`, likewise, and at least that of the forced prefix.
-        free: the lengths at which every translation may end or continue.
-    """
-
-    min_length: Int[Tensor, " B"]
-    max_length: Int[Tensor, " B"]
-    free: range
-
-    @classmethod
-    def of(cls, limits: LengthLimits, request: Request) -> "LengthBounds":
-        """Return the limits for the sources and prefixes of a request."""
-        min_length = limits.min_lengths(request.source_lengths)
-        max_length = limits.max_lengths(request.source_lengths)
-        if request.prefixes is not None:
-            max_length = torch.maximum(max_length, (request.prefixes != PAD).sum(dim=1))
-        if not len(request):
-            return cls(min_length, max_length, range(0))
-        return cls(min_length, max_length, range(int(min_length.max()), int(max_length.min())))
 
 
 def pad(rows: Sequence[Sequence[int]]) -> Int[Tensor, "N L"]:

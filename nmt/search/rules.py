@@ -1,9 +1,8 @@
-"""Rules on what may follow a hypothesis, and how they, limits and a forced prefix are applied."""
+"""Limits on the length, rules on what may follow, and how they and a forced prefix are applied."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from math import inf
 from typing import Final
 
@@ -12,8 +11,71 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
-from nmt.core.tensor_tree import to
-from nmt.search.request import LengthBounds, LengthLimits, Request
+from nmt.search.request import Request
+
+EXTRA_TOKENS: Final = 10  # beyond the ratio, as a short source may need a long translation
+
+
+@dataclass(frozen=True)
+class LengthLimits:
+    """Limits on the length of a translation, in tokens, EOS not counted.
+
+    At the upper limit EOS follows, however improbable.
+
+    Attributes:
+        min_length: fewest tokens.
+        max_length: most tokens; goes before all else.
+        min_length_ratio: fewest tokens for each token of the source.
+        max_length_ratio: most tokens for each token of the source; 10 more are granted. None: any
+            number. The fewest go before it.
+    """
+
+    min_length: int = 0
+    max_length: int = 250
+    min_length_ratio: float = 0.0
+    max_length_ratio: float | None = 3.0
+
+    def __post_init__(self) -> None:
+        assert self.min_length <= self.max_length, "the configuration refuses it"
+
+    def min_lengths(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+        """Return the lower limit of each sentence, given the tokens of its source."""
+        relative = (source_lengths * self.min_length_ratio).to(source_lengths.dtype)
+        return relative.clamp(self.min_length, self.max_length)
+
+    def max_lengths(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+        """Return the upper limit of each sentence, given the tokens of its source."""
+        if self.max_length_ratio is None:
+            return torch.full_like(source_lengths, self.max_length)
+        relative = (source_lengths * self.max_length_ratio).to(source_lengths.dtype)
+        longest = (relative + EXTRA_TOKENS).clamp(max=self.max_length)
+        return torch.maximum(longest, self.min_lengths(source_lengths))
+
+
+@dataclass(frozen=True)
+class LengthBounds:
+    """Limits on the length of each translation of a request, computed once for all steps.
+
+    Attributes:
+        min_length: `[B]`, in tokens, EOS not counted.
+        max_length: `[B]`, likewise, and at least that of the forced prefix.
+        free: the lengths at which every translation may end or continue.
+    """
+
+    min_length: Int[Tensor, " B"]
+    max_length: Int[Tensor, " B"]
+    free: range
+
+    @classmethod
+    def of(cls, limits: LengthLimits, request: Request) -> "LengthBounds":
+        """Return the limits for the sources and prefixes of a request."""
+        min_length = limits.min_lengths(request.source_lengths)
+        max_length = limits.max_lengths(request.source_lengths)
+        if request.prefixes is not None:
+            max_length = torch.maximum(max_length, (request.prefixes != PAD).sum(dim=1))
+        if not len(request.source_lengths):
+            return cls(min_length, max_length, range(0))
+        return cls(min_length, max_length, range(int(min_length.max()), int(max_length.min())))
 
 
 @dataclass(frozen=True)
@@ -110,37 +172,6 @@ class RepetitionPenalty(Rule):
         written = partial.tokens[:, 1:]
         penalized = log_probabilities.gather(1, written) * self.factor
         log_probabilities.scatter_(1, written, penalized)
-
-
-class ForbiddenPhrases(Rule):
-    """Ban on some sequences of tokens, as `bad_words_ids` of Hugging Face.
-
-    The last token of a sequence cannot follow its other tokens. Other tokens of the same text are
-    not found. Tokens of a forced prefix are allowed.
-
-    Args:
-        sequences: each of at least one token; one that begins with BOS is forbidden at the
-            beginning only.
-    """
-
-    def __init__(self, sequences: Iterable[Sequence[int]]) -> None:
-        ordered = sorted(map(list, sequences), key=len)
-        # Those of each length, `[N L]`.
-        self._sequences = tuple(torch.tensor(list(same)) for _, same in groupby(ordered, key=len))
-
-    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
-        """Forbid each token that would complete a sequence."""
-        tokens = partial.vocabulary_tokens()
-        subset = partial.request.subset
-        for sequences in to(self._sequences, tokens.device):
-            beginnings, last = sequences[:, :-1], sequences[:, -1].contiguous()
-            start = tokens.shape[1] - beginnings.shape[1]
-            if start < 0:
-                continue
-            columns = last if subset is None else subset.find_indices(last)
-            completes = (tokens[:, None, start:] == beginnings).all(dim=2) & (columns >= 0)
-            rows, places = completes.nonzero(as_tuple=True)
-            log_probabilities[rows, columns[places]] = -inf
 
 
 class EOSThreshold(Rule):

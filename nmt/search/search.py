@@ -63,8 +63,8 @@ class OpenHypotheses(Generic[State]):
     def start(cls, state: State, request: Request) -> "OpenHypotheses[State]":
         """Return one for each sentence, before its first word."""
         lengths = request.source_lengths
-        sentence = torch.arange(len(request), device=lengths.device)
-        totals = torch.zeros(len(request), device=lengths.device)
+        sentence = torch.arange(len(lengths), device=lengths.device)
+        totals = torch.zeros(len(lengths), device=lengths.device)
         return cls(torch.full_like(lengths, BOS).unsqueeze(1), sentence, totals, totals, state)
 
 

@@ -9,10 +9,11 @@ from nmt.config.decoding import DecodingConfig
 from nmt.core.special_tokens import BOS, EOS
 from nmt.evaluation.minimum_bayes_risk import BleuUtility, ChrfUtility
 from nmt.search.beam import BeamSearch
-from nmt.search.request import LengthLimits, Request
+from nmt.search.constraints import ForbiddenPhrases
+from nmt.search.request import Request
 from nmt.search.rules import (
     EOSThreshold,
-    ForbiddenPhrases,
+    LengthLimits,
     NoRepeatedNgrams,
     PartialHypotheses,
     RepetitionPenalty,

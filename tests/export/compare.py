@@ -29,8 +29,8 @@ from nmt.nn.model import Model
 from nmt.search.beam import BeamSearch
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.length_penalty import GNMTPenalty, WordReward
-from nmt.search.request import Constraints, LengthLimits, Request
-from nmt.search.rules import Rules
+from nmt.search.request import Constraints, Request
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Scoring, Stepper
 from nmt.word_alignment.ibm1 import Lexicon
 

@@ -10,8 +10,7 @@ from nmt.export.beam_search import ExportableBeamSearch
 from nmt.search.beam import BeamSearch
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.length_penalty import AveragePenalty
-from nmt.search.request import LengthLimits
-from nmt.search.rules import Rules
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Scoring
 from nmt.search.table import LENGTH_PENALTIES
 

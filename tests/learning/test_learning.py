@@ -16,8 +16,8 @@ from nmt.nn.model import Model
 from nmt.nn.recurrent.table import CELLS
 from nmt.search.greedy import GreedySearch
 from nmt.search.length_penalty import NoPenalty
-from nmt.search.request import LengthLimits, Request
-from nmt.search.rules import Rules
+from nmt.search.request import Request
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Scoring, Stepper
 from nmt.training.objective.objective import Objective
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from nmt.core.coverage import Coverage
 from nmt.core.special_tokens import BOS, EOS
 from nmt.search.hypothesis import Hypothesis
-from nmt.search.request import LengthLimits, Request
-from nmt.search.rules import Rules
+from nmt.search.request import Request
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Scoring, Search, Stepper
 from nmt.search.table import SEARCHES
 

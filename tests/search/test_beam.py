@@ -10,8 +10,8 @@ from nmt.search import beam as beam_search
 from nmt.search.beam import BeamSearch, rank_continuations
 from nmt.search.greedy import GreedySearch
 from nmt.search.length_penalty import AveragePenalty, GNMTPenalty, NoPenalty
-from nmt.search.request import LengthLimits, Request
-from nmt.search.rules import Rules
+from nmt.search.request import Request
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Scoring, Stepper
 from nmt.search.table import COVERAGE_PENALTIES, LENGTH_PENALTIES
 

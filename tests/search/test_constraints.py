@@ -9,10 +9,9 @@ from torch import Tensor
 
 from nmt.core.special_tokens import BOS, EOS
 from nmt.search.beam import BeamSearch
-from nmt.search.constraints import allocate, count_unmet, measure_progress
+from nmt.search.constraints import ForbiddenPhrases, allocate, count_unmet, measure_progress
 from nmt.search.length_penalty import AveragePenalty, NoPenalty
-from nmt.search.request import LengthLimits
-from nmt.search.rules import ForbiddenPhrases, Rules
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Candidates, Scoring
 from nmt.search.table import LENGTH_PENALTIES
 

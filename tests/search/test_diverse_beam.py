@@ -6,8 +6,7 @@ from nmt.core.special_tokens import BOS, EOS
 from nmt.search.beam import BeamSearch
 from nmt.search.diverse_beam import DiverseBeamSearch
 from nmt.search.length_penalty import AveragePenalty, NoPenalty
-from nmt.search.request import LengthLimits
-from nmt.search.rules import Rules
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Scoring
 
 LIMITS = LengthLimits(max_length=6, max_length_ratio=None)

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from nmt.core.special_tokens import BOS, EOS, UNK
 from nmt.search.beam import BeamSearch
+from nmt.search.constraints import ForbiddenPhrases
 from nmt.search.length_penalty import NoPenalty
-from nmt.search.request import LengthLimits, Request, VocabularySubset
+from nmt.search.request import Request, VocabularySubset
 from nmt.search.rules import (
     EOSThreshold,
-    ForbiddenPhrases,
+    LengthLimits,
     NoRepeatedNgrams,
     PartialHypotheses,
     RepetitionPenalty,

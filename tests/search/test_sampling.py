@@ -7,8 +7,8 @@ import torch
 
 from nmt.core.special_tokens import EOS
 from nmt.search.length_penalty import NoPenalty
-from nmt.search.request import LengthLimits, Request
-from nmt.search.rules import Rules
+from nmt.search.request import Request
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.sampling import SamplingSearch, _mix, _uniform
 from nmt.search.search import Scoring, Stepper
 

@@ -9,8 +9,7 @@ from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import EOS
 from nmt.search.greedy import GreedySearch
 from nmt.search.length_penalty import NoPenalty
-from nmt.search.request import LengthLimits
-from nmt.search.rules import Rules
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Scoring, Search
 from nmt.search.table import LENGTH_PENALTIES, SEARCHES
 

@@ -15,8 +15,8 @@ from nmt.inference.inputs import no_report, windows
 from nmt.inference.translator import NO_EXTRA_OUTPUTS, ExtraOutputs, Translation, Translator
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.length_penalty import NoPenalty
-from nmt.search.request import LengthLimits, Request
-from nmt.search.rules import Rules
+from nmt.search.request import Request
+from nmt.search.rules import LengthLimits, Rules
 from nmt.search.search import Scoring, Search, Stepper
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.validation import Validation, Validator, translate_lines
@@ -32,7 +32,7 @@ class Counting(Search):
         self.seen: list[int] = []
 
     def __call__(self, model: Any, state: Any, request: Request) -> list[list[Hypothesis]]:
-        self.seen.append(len(request))
+        self.seen.append(len(request.source_lengths))
         return []
 
 
