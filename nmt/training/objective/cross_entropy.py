@@ -52,11 +52,19 @@ def label_smoothed_cross_entropy(
         labels: the words that are right; PAD counts nothing.
         smoothing: e.
     """
-    rows, flat = logits.flatten(0, 1).float(), labels.flatten()
-    objective = functional.cross_entropy(
-        rows, flat, ignore_index=PAD, reduction="sum", label_smoothing=smoothing
-    )
-    lost = functional.cross_entropy(rows.detach(), flat, ignore_index=PAD, reduction="none")
+    log_probabilities = functional.log_softmax(logits, dim=-1, dtype=torch.float32)
+    return label_smoothed_nll(log_probabilities, labels, smoothing)
+
+
+def label_smoothed_nll(
+    log_probabilities: Float[Tensor, "B T V"], labels: Int[Tensor, "B T"], smoothing: float = 0.0
+) -> TokenLoss:
+    """`label_smoothed_cross_entropy` of the log-softmax, which may be used for more than this."""
+    rows, flat = log_probabilities.flatten(0, 1), labels.flatten()
+    lost = functional.nll_loss(rows, flat, ignore_index=PAD, reduction="none")
+    spread = -rows.mean(dim=-1)[flat != PAD].sum()
+    objective = (1.0 - smoothing) * lost.sum() + smoothing * spread
+    lost = lost.detach()
     return TokenLoss(objective, lost.sum(), -lost.view(labels.shape))
 
 

@@ -17,7 +17,7 @@ from nmt.training.objective.attention_loss import AttentionLoss, Reinforce
 from nmt.training.objective.cross_entropy import (
     TokenLoss,
     chunked_cross_entropy,
-    label_smoothed_cross_entropy,
+    label_smoothed_nll,
 )
 
 
@@ -53,8 +53,12 @@ class Objective:
         reduced = self.precision != torch.float32
         with torch.autocast(batch.source.device.type, dtype=self.precision, enabled=reduced):
             decoded = model.decode(batch, sampling_probability)
-            logits = model.projection(decoded.vectors) if has_two_passes else None
-        words = self._token_loss(model, batch, decoded, logits)
+            log_probabilities = None
+            if has_two_passes:  # one log-softmax for both terms: it takes most of the memory
+                logits = model.projection(decoded.vectors)
+                log_probabilities = functional.log_softmax(logits, dim=-1, dtype=torch.float32)
+                del logits
+        words = self._token_loss(model, batch, decoded, log_probabilities)
         objective, likelihood = words.objective, words.negative_log_likelihood
         terms = [] if self.attention is None else self.attention(batch, decoded.weights)
         if decoded.sampled is not None:
@@ -62,16 +66,18 @@ class Objective:
             terms.append(self.reinforce(decoded.sampled, rewards, batch.label_mask))
         if terms:
             objective = objective + torch.stack(terms).sum()
-        if logits is not None:
-            objective = 0.5 * objective + self.r_drop * symmetric_kl(logits, batch.labels)
+        if log_probabilities is not None:
+            objective = 0.5 * objective + self.r_drop * symmetric_kl(
+                log_probabilities, batch.labels
+            )
             likelihood = 0.5 * likelihood
         return TokenLoss(objective, likelihood, words.log_probabilities)
 
     def _token_loss(
-        self, model: Model, batch: Batch, decoded: DecoderOutput, logits: Tensor | None
+        self, model: Model, batch: Batch, decoded: DecoderOutput, log_probabilities: Tensor | None
     ) -> TokenLoss:
-        if logits is not None:
-            return label_smoothed_cross_entropy(logits, batch.labels, self.label_smoothing)
+        if log_probabilities is not None:
+            return label_smoothed_nll(log_probabilities, batch.labels, self.label_smoothing)
         projection = model.projection
         assert isinstance(projection, nn.Linear), "weights of 8 bits are not trained"
         return chunked_cross_entropy(
@@ -106,18 +112,19 @@ def duplicate_batch(batch: Batch) -> Batch:
     return replace(both, num_target_tokens=2 * batch.num_target_tokens)
 
 
-def symmetric_kl(logits: Float[Tensor, "B T V"], labels: Int[Tensor, "B T"]) -> Float[Tensor, ""]:
+def symmetric_kl(
+    log_probabilities: Float[Tensor, "B T V"], labels: Int[Tensor, "B T"]
+) -> Float[Tensor, ""]:
     """``1/2 (KL(p || q) + KL(q || p))`` of the two passes over each word, summed over the words.
 
     Dropout makes the passes differ; the model is taught that they should not (R-Drop: Liang 2021,
     eq. 2). The loss there, eq. 4, is that of both passes plus alpha times this: twice ours, with
-    alpha = 2 `r_drop`. Computed in float32 at least.
+    alpha = 2 `r_drop`.
 
     Args:
-        logits: scores of all words; the second half of B is another pass over the first.
+        log_probabilities: of all words; the second half of B is another pass over the first.
         labels: the words that are right; PAD counts nothing.
     """
-    precise = torch.promote_types(logits.dtype, torch.float32)
-    first, second = functional.log_softmax(logits, dim=-1, dtype=precise).chunk(2)
+    first, second = log_probabilities.chunk(2)
     apart = ((first.exp() - second.exp()) * (first - second)).sum(dim=-1)
     return 0.5 * (apart * (labels.chunk(2)[0] != PAD)).sum()

@@ -51,6 +51,25 @@ def test_equals_torch_in_value_and_gradient(smoothing: float) -> None:
     assert not loss.negative_log_likelihood.requires_grad
 
 
+def test_the_gradient_by_finite_differences() -> None:
+    torch.manual_seed(1)
+    logits = torch.randn(2, 2, 5, requires_grad=True)
+    labels = torch.tensor([[4, 2], [3, PAD]])
+    loss = label_smoothed_cross_entropy(logits, labels, 0.3)
+    (gradient,) = torch.autograd.grad(loss.objective, logits)
+    step = 1e-2
+    for index in [(0, 0, 4), (0, 1, 3), (1, 0, 0), (1, 1, 2)]:
+        moved = torch.zeros_like(logits)
+        moved[index] = step
+        with torch.no_grad():
+            up, down = (
+                label_smoothed_cross_entropy(logits + sign * moved, labels, 0.3).objective
+                for sign in (1, -1)
+            )
+        slope = ((up - down) / (2 * step)).item()
+        assert gradient[index].item() == pytest.approx(slope, abs=1e-3)
+
+
 def test_a_padded_label_counts_nothing() -> None:
     logits = torch.randn(1, 3, 6, requires_grad=True)
     labels = torch.tensor([[4, 5, PAD]])

@@ -76,7 +76,7 @@ def test_dropout_makes_two_passes_disagree_and_that_is_weighted() -> None:
 
     torch.manual_seed(1)
     logits = model(duplicate_batch(BATCH)).logits
-    apart = symmetric_kl(logits, duplicate_batch(BATCH).labels).item()
+    apart = symmetric_kl(logits.log_softmax(-1), duplicate_batch(BATCH).labels).item()
     assert apart > 0.01
     assert losses(3.0) - losses(1.0) == pytest.approx(2.0 * apart, rel=1e-4)
 
@@ -90,7 +90,7 @@ def test_what_is_asked_of_the_attention_is_asked_of_both_passes() -> None:
     logits = model.projection(decoded.vectors)
     words = label_smoothed_cross_entropy(logits, both.labels, 0.1)
     (coverage,) = attention(both, decoded.weights)
-    apart = symmetric_kl(logits, both.labels)
+    apart = symmetric_kl(logits.log_softmax(-1), both.labels)
     torch.manual_seed(1)
     losses = Objective(0.1, attention, r_drop=2.0)(model, BATCH)
     torch.testing.assert_close(losses.objective, (words.objective + coverage) / 2 + 2.0 * apart)
@@ -124,14 +124,18 @@ def test_disagreement_by_hand() -> None:
     labels = torch.tensor([[4, 0], [4, 0]])
     forth = 0.5 * math.log(2) + 0.5 * math.log(2 / 3)
     back = 0.25 * math.log(1 / 2) + 0.75 * math.log(3 / 2)
-    assert symmetric_kl(logits, labels).item() == pytest.approx(0.5 * (forth + back))
+    assert symmetric_kl(logits.log_softmax(-1), labels).item() == pytest.approx(
+        0.5 * (forth + back)
+    )
 
 
 def test_the_gradient_of_disagreement_by_finite_differences() -> None:
     torch.manual_seed(2)
     logits = torch.randn(4, 3, 5, dtype=torch.float64, requires_grad=True)
     labels = torch.tensor([[4, 5, 0], [6, 0, 0]]).repeat(2, 1)
-    assert torch.autograd.gradcheck(lambda given: symmetric_kl(given, labels), logits)
+    assert torch.autograd.gradcheck(
+        lambda given: symmetric_kl(given.log_softmax(-1), labels), logits
+    )
 
 
 def test_every_option_reaches_the_objective() -> None:
