@@ -46,11 +46,11 @@ class FirstWarnings:
     extra: Mapping[str, object] | None = None
     _num_lines: int = field(default=0, init=False)
 
-    def warn(self, message: str, *values: object) -> None:
+    def warn(self, message: str) -> None:
         """Log what is wrong with a line, or that there are more such lines, or nothing."""
         self._num_lines += 1
         if self._num_lines <= _MOST_NAMED:
-            logger.warning(message, *values, extra=self.extra)
+            logger.warning("%s", message, extra=self.extra)
         elif self._num_lines == _MOST_NAMED + 1:
             logger.warning("%s", self.more, extra=self.extra)
 

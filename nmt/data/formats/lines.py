@@ -117,10 +117,8 @@ def _decode_lines(
             text = content.decode("utf-8", errors="replace").replace("\0", _REPLACEMENT)
             text = text if on_error == "replace" else ""
         if is_too_long:
-            limit = f"{max_line_bytes:,}"
-            long_lines.warn(
-                "%s, line %d: longer than %s bytes; read as an empty line", name, number, limit
-            )
+            what = f"longer than {max_line_bytes:,} bytes; read as an empty line"
+            long_lines.warn(f"{name}, line {number}: {what}")
         yield None if is_too_long else text
 
 
