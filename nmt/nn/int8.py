@@ -130,7 +130,7 @@ def quantize(module: nn.Module) -> None:
             if isinstance(child, nn.Linear) and _is_worth_it(child.weight):
                 setattr(part, name, Int8Linear.of(child))
         if isinstance(part, FastPath):
-            part.keep_fast_path_if(False, otherwise="weights of 8 bits")  # it reads float32
+            part.drop_fast_path("weights of 8 bits")  # it reads float32
 
 
 def _is_worth_it(weight: Tensor) -> bool:

@@ -33,7 +33,8 @@ class BahdanauDecoder(DeepOutputDecoder):
     def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:
         super().__init__(parts)
         self.context_to_gates = self.layers[0].gates_from(parts.value_size)
-        self.keep_fast_path_if(fused, otherwise="fused: false")
+        if not fused:
+            self.drop_fast_path("fused: false")
 
     def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
         attended = self._attend(self.layers[0].hidden(state.recurrent[0]), state)

@@ -30,7 +30,8 @@ class ConditionalDecoder(DeepOutputDecoder):
     def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:
         super().__init__(parts)
         self.second = parts.make_cell(parts.value_size)
-        self.keep_fast_path_if(fused, otherwise="fused: false")
+        if not fused:
+            self.drop_fast_path("fused: false")
 
     def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
         first, dropout_mask = self.layers[0], state.dropout_masks[0]

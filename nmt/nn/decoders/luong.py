@@ -37,7 +37,8 @@ class LuongDecoder(StepwiseDecoder):
         self, parts: DecoderParts, *, input_feeding: bool = True, fused: bool = True
     ) -> None:
         super().__init__(parts)
-        self.keep_fast_path_if(fused, otherwise="fused: false")
+        if not fused:
+            self.drop_fast_path("fused: false")
         self.fed_to_gates: nn.Module | None = None
         if input_feeding:
             self.input_feed_size = parts.output_size

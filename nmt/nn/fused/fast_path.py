@@ -34,12 +34,10 @@ class FastPath:
                     cls.fast_path = None
                     return
 
-    def keep_fast_path_if(self, condition: bool, *, otherwise: str) -> None:
-        """Run the plain code unless an option has the value that the fast path is written for.
+    def drop_fast_path(self, option: str) -> None:
+        """Run the plain code.
 
         Args:
-            condition: whether it has.
-            otherwise: the option as it is, for `nmt check`.
+            option: that the fast path is not written for, as it is, for `nmt check`.
         """
-        if not condition:
-            self.fast_path, self.slow_path_option = None, otherwise
+        self.fast_path, self.slow_path_option = None, option

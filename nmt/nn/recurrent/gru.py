@@ -26,7 +26,8 @@ class GRU(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
         super().__init__(input_size, hidden_size, num_gates=3, state_size=hidden_size)
-        self.keep_fast_path_if(fused, otherwise="fused: false of the cell")
+        if not fused:
+            self.drop_fast_path("fused: false of the cell")
 
     def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
         """Return the next state."""

@@ -23,7 +23,8 @@ class LSTM(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
         super().__init__(input_size, hidden_size, num_gates=4, state_size=2 * hidden_size)
-        self.keep_fast_path_if(fused, otherwise="fused: false of the cell")
+        if not fused:
+            self.drop_fast_path("fused: false of the cell")
         with torch.no_grad():
             self.bias_input[hidden_size : 2 * hidden_size] = 1.0
 

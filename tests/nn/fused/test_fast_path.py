@@ -257,7 +257,7 @@ def test_the_tape_of_an_alignment_or_attention_is_the_one_that_trains(
     kinds, batch, gradients = {"score": GeneralScore, "decoder": decoder, **own}, make_batch(), []
     for model in (make_model(**kinds), make_model(**kinds)):
         if gradients:
-            model.decoder.keep_fast_path_if(False, otherwise="the plain loop")
+            model.decoder.drop_fast_path("the plain loop")
         assert (model.decoder.slow_path_reason is None) == (not gradients)
         decoded = model.decode(batch)
         loss = decoded.vectors.square().sum() + decoded.weights.square().sum()

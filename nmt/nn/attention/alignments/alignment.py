@@ -116,7 +116,8 @@ class SoftmaxAlignment(Alignment):
     ) -> None:
         super().__init__(query_size)
         self.temperature = temperature
-        self.keep_fast_path_if(temperature == 1.0, otherwise="the temperature of the softmax")
+        if temperature != 1.0:
+            self.drop_fast_path("the temperature of the softmax")
 
     def forward(
         self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
