@@ -28,14 +28,14 @@ class TransientError(RunError):
     """An error that may not occur again on another try, such as a process that died."""
 
 
-OUT_OF_MEMORY: Final = (
-    "can't allocate memory",
-    "not enough memory",
+_ON_A_CPU: Final = ("can't allocate memory", "not enough memory")
+_ON_A_GPU: Final = (
     "_STATUS_ALLOC_FAILED",
     "CUDA error: out of memory",
     "CUDA out of memory",
     "Cuda failure 2 'out of memory'",
 )
+OUT_OF_MEMORY: Final = _ON_A_CPU + _ON_A_GPU
 """Parts of the messages of torch (on a CPU), cuBLAS, cuDNN and NCCL, also as another
 process reported them. All raise a plain `RuntimeError` or `DistBackendError` there, without a code
 or an attribute, so that their words are the only sign."""
@@ -55,9 +55,10 @@ _ADVICE: Final = {
 
 # Libraries raise exceptions of their own, which hold the text of the system but not its code.
 _SAID: Final = {
-    **{os.strerror(code): code for code in _ADVICE},
-    **dict.fromkeys((*OUT_OF_MEMORY, "failed to map segment"), errno.ENOMEM),
-    "can't start new thread": errno.EAGAIN,
+    **{os.strerror(code): advice for code, advice in _ADVICE.items()},
+    **dict.fromkeys((*_ON_A_CPU, "failed to map segment"), _ADVICE[errno.ENOMEM]),
+    **dict.fromkeys(_ON_A_GPU, "end other programs on the GPU, or use smaller batches"),
+    "can't start new thread": _ADVICE[errno.EAGAIN],
 }
 _NO_TEMPORARY: Final = "No usable temporary directory"  # what `tempfile` says
 
@@ -77,7 +78,7 @@ def os_reason(error: OSError) -> str:
 
 def advice_on(said: str) -> str | None:
     """Return what to do where a text says what the system is short of; None: it does not."""
-    return next((_ADVICE[code] for words, code in _SAID.items() if words in said), None)
+    return next((advice for words, advice in _SAID.items() if words in said), None)
 
 
 def explain_system_error(error: BaseException) -> str | None:
