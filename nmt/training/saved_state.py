@@ -117,7 +117,7 @@ def load_state(config: Config, run: RunDirectory) -> Checkpoint:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
+        if first["type"] == "unexpected_keyword_argument":
             raise RunError(
                 f"{path}: {place} is of a later version; use the version of nmt that wrote it"
             ) from None

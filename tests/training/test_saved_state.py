@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 
+from nmt.core.errors import RunError
 from nmt.runs.checkpoint import load_checkpoint
+from nmt.training import saved_state
 from nmt.training.logs import reporter, running_metrics
-from nmt.training.saved_state import save_state
+from nmt.training.saved_state import load_state, save_state
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.state import TrainingState
 from nmt.training.trainer import Trainer
@@ -125,3 +127,22 @@ def test_a_restored_training_leaves_what_an_unbroken_one_does(
     assert found_rows == rows
     assert found_metadata == metadata
     torch.testing.assert_close(found, tensors, rtol=0, atol=0)
+
+
+def test_a_counter_of_a_later_version_needs_that_version(
+    make_state: MakeState, seconds: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = make_state(2, max_updates=1)
+    train(state, seconds)
+    last = load_checkpoint(state.run.checkpoint("last"))
+    last.metadata["counters"]["num_new"] = 1
+    monkeypatch.setattr(saved_state.Run, "open", lambda path: None)
+    monkeypatch.setattr(saved_state, "load_tokenizers", lambda run: SimpleNamespace(sizes=(12, 12)))
+    monkeypatch.setattr(saved_state, "build_empty", lambda *given: None)
+    monkeypatch.setattr(saved_state, "load_weights", lambda *given: last)
+    config: Any = SimpleNamespace(training=state.config)
+    told = (
+        r"metadata\.json: counters\.num_new is of a later version; use the version of nmt that wro"
+    )
+    with pytest.raises(RunError, match=told):
+        load_state(config, state.run)
