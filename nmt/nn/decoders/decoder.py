@@ -223,11 +223,8 @@ class DeepOutputDecoder(StepwiseDecoder):
             initialize_linear(linear)
 
     def _read_out(self, outputs: Outputs, embedded: Embedded, contexts: Contexts) -> Vectors:
-        return torch.tanh(
-            self.state_to_output(outputs)
-            + self.word_to_output(embedded)
-            + self.context_to_output(contexts)
-        )
+        summed = self.state_to_output(outputs) + self.word_to_output(embedded)
+        return torch.tanh(summed + self.context_to_output(contexts))
 
     def _forward_fused(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         states, contexts, weights = self._run_fused(embedded, state, *self._fused_weights())
