@@ -1,9 +1,9 @@
 """The options of the corpora."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from nmt.config.messages import refuse
 from nmt.config.registry import NumProcesses, Options, PathText, Positive, PositiveStrength
@@ -41,8 +41,7 @@ class CorpusConfig(Options):
         given = {option: getattr(self, option) for option in _FILES}
         return {option: name for option, name in given.items() if name is not None}
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> None:
         given = [option for option in self.files() if option != "alignments"]
         if given not in (["source", "target"], ["grids", "target"], ["tsv"]):
             sentence = "needs source and target, grids and target, or only tsv; given: "
@@ -50,7 +49,6 @@ class CorpusConfig(Options):
         if self.alignments is None and self.alignment_units != "words":
             sentence = "is only supported with alignments; set these too, or leave it out"
             refuse("alignment_units", sentence)
-        return self
 
 
 class FilterConfig(Options):

@@ -1,8 +1,8 @@
 """How a trained model translates."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from nmt.config.messages import refuse
 from nmt.config.registry import (
@@ -110,8 +110,7 @@ class DecodingConfig(Options):
             changed |= {"length_penalty": no_penalty, "coverage_penalty": no_penalty}
         return self.model_copy(update=changed | {"mbr": "none"})
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> None:
         if self.dictionary is not None and not self.replace_unknown:
             refuse("dictionary", "needs replace_unknown: true; set that too")
         if self.shortlist is not None and self.draws_samples:
@@ -138,4 +137,3 @@ class DecodingConfig(Options):
         if self.min_length > self.max_length:
             sentence = f"must be at most max_length ({self.max_length}), not {self.min_length}"
             refuse("min_length", sentence)
-        return self

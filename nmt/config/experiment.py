@@ -5,9 +5,9 @@ the keyword-only arguments of its constructor (see `nmt.config.registry`).
 """
 
 import re
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
@@ -46,12 +46,10 @@ class TokenizerConfig(PlugIn):
     target_path: PathText | None = None
     """The same for the target, where the vocabulary is not shared."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> None:
         if self.shared and self.target_path is not None:
             sentence = "is not for a shared tokenizer; set source_path, or shared: false"
             refuse("target_path", sentence)
-        return self
 
 
 class Config(Options):
@@ -80,8 +78,7 @@ class Config(Options):
     decoding: DecodingConfig = Field(default_factory=DecodingConfig)
     """How the trained model translates."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> None:
         if self.model.embedding.tie == "all" and not self.tokenizer.shared:
             sentence = "'all' needs one vocabulary; set tokenizer.shared: true, or tie: target"
             refuse("model.embedding.tie", sentence)
@@ -105,7 +102,6 @@ class Config(Options):
         if self.data.valid is None and self.training.checkpoints.average_last > 0:
             sentence = "needs data.valid, to tell whether the average is better; set it to 0"
             refuse("training.checkpoints.average_last", sentence)
-        return self
 
     def _require_attention(self) -> None:
         """Refuse options that need an attention where there is none, or none that learns."""

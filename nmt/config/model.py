@@ -1,9 +1,9 @@
 """The options of the network."""
 
 from math import gcd
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from nmt.config.messages import refuse, unknown
 from nmt.config.registry import (
@@ -63,10 +63,8 @@ class EncoderConfig(Options):
         """Numbers in one of its states."""
         return self.hidden_size * (1 + self.bidirectional)
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> None:
         _check_residual(self.residual, self.num_layers)
-        return self
 
 
 class GridEncoderConfig(Options):
@@ -122,11 +120,10 @@ class AttentionConfig(Options):
     num_heads: Annotated[int, Field(ge=1, le=1_000)] = 1
     """Attentions side by side, each with a share of the numbers (Vaswani 2017)."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> None:
         score, alignment = self.score.name, self.alignment.name
         if not SCORES.classes[score].is_constant:
-            return self
+            return
         if self.num_heads > 1:
             sentence = f"heads of the score {score!r} would all look alike; set it to 1"
             refuse("num_heads", sentence)
@@ -136,7 +133,6 @@ class AttentionConfig(Options):
                 "nearest that works is softmax"
             )
             refuse("alignment", sentence)
-        return self
 
 
 class DecoderConfig(Options):
@@ -159,10 +155,8 @@ class DecoderConfig(Options):
     output_dropout: Probability = 0.2
     """Dropout on the vector before the projection to the vocabulary."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> None:
         _check_residual(self.residual, self.num_layers)
-        return self
 
 
 class ModelConfig(Options):
@@ -201,12 +195,10 @@ class ModelConfig(Options):
             rates.append(encoder.dropout)
         return any(rates)
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> None:
         self._check_style()
         self._check_heads()
         self._check_dot_product()
-        return self
 
     def _check_style(self) -> None:
         """Refuse an attention, or a bridge, that a decoder without attention cannot use."""

@@ -19,7 +19,7 @@ import inspect
 import os
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -61,6 +61,14 @@ class Strict(BaseModel):
             key: _prepare(value, fields[key]) if key in fields else value
             for key, value in given.items()
         }
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> Self:
+        self._check()
+        return self
+
+    def _check(self) -> None:
+        """Refuse options that do not fit together; a group that has such options overrides it."""
 
 
 def _prepare(value: Any, field: FieldInfo) -> Any:

@@ -8,7 +8,6 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
-    model_validator,
 )
 
 from nmt.config.messages import explain, refuse, show
@@ -38,11 +37,9 @@ class ScheduledSamplingConfig(Options):
     probability: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
     """The chance in the end."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> None:
         if self.end <= self.start:
             refuse("end", f"must be more than start ({self.start}), not {self.end}")
-        return self
 
 
 class GuidedAttentionConfig(Options):
@@ -117,8 +114,7 @@ class ValidationConfig(Options):
             return [{"name": "bleu", **given}]
         return [given] if isinstance(given, str) else given
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> None:
         seen: set[str] = set()
         for index, metric in enumerate(self.metrics):
             name, label = metric.name, metric.label
@@ -134,7 +130,6 @@ class ValidationConfig(Options):
             seen.add(label)
         if self.best not in self.choices:
             refuse("best", _unmeasured(self.best, self.choices))
-        return self
 
     @property
     def choices(self) -> list[str]:
@@ -272,8 +267,7 @@ class TrainingConfig(Options):
             sentence = f"must be a whole number of at least 1, 'auto' or null, not {show(given)}"
             refuse("", sentence)
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> None:
         if self.batch_tokens is None and self.batch_sentences is None:
             sentence = "neither batch_tokens nor batch_sentences is set; set one, or both"
             refuse("batch_tokens", sentence)
@@ -290,7 +284,6 @@ class TrainingConfig(Options):
         if self.early_stopping is not None and self.early_stopping.metric not in choices:
             sentence = _unmeasured(self.early_stopping.metric, choices)
             refuse("early_stopping.metric", sentence)
-        return self
 
 
 def _unmeasured(metric: str, choices: list[str]) -> str:
