@@ -10,11 +10,10 @@ from typing import Any, Final
 
 from nmt.core.errors import RunError
 from nmt.system.files import open_regular, parse_json
-from nmt.visualization.plots import Points
 
 logger = logging.getLogger(__name__)
 
-Panels = dict[str, dict[str, Points]]
+Panels = dict[str, dict[str, list[tuple[float, float]]]]
 
 _MAX_LINE_BYTES: Final = 2**16
 # Panel and curve. The loss of training is higher than it would be without dropout.
@@ -76,22 +75,20 @@ def read_curves(path: Path) -> Panels:
         RunError: the file cannot be read, or a line is not one of `MetricsFile`.
     """
     panels: Panels = {"loss": {}, "learning rate": {}}
-    curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for number, line in enumerate(_lines(path), start=1):
         try:
             row = parse_json(line)
             for (panel, curve), value in _points(row):
                 if value is not None:
                     point = (float(row["update"]), float(value))
-                    curves.setdefault((panel, curve), []).append(point)
+                    panels.setdefault(panel, {}).setdefault(curve, []).append(point)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             raise RunError(
                 f"{path}, line {number}: not a line of metrics; put back a copy of the file"
             ) from None
-    if len({rate for _, rate in curves.get(_RATE, [])}) == 1:
-        del curves[_RATE]
-    for (panel, curve), points in curves.items():
-        panels.setdefault(panel, {})[curve] = points
+    rates = panels["learning rate"]
+    if len({rate for points in rates.values() for _, rate in points}) == 1:
+        rates.clear()
     return panels
 
 
