@@ -119,9 +119,7 @@ class TrainingState:
         sampling = self.config.scheduled_sampling
         if sampling is None:
             return 0.0
-        return scheduled_sampling_probability(
-            self.counters.update, sampling.start, sampling.end, sampling.probability
-        )
+        return scheduled_sampling_probability(self.counters.update, **dict(sampling))
 
     def seed_update(self) -> None:
         """Start all generators for the present update, each process with numbers of its own.

@@ -27,14 +27,14 @@ class Objective:
 
     Attributes:
         label_smoothing: share of the probability spread over all words.
-        attention: the terms on the attention weights; None: there are none.
+        attention: the terms on the attention weights.
         r_drop: weight of `symmetric_kl`; above 0, each sentence is read twice.
         precision: of the model's computation; the losses are float32 always.
         reinforce: the term of alignments that sample.
     """
 
     label_smoothing: float = 0.0
-    attention: AttentionLoss | None = None
+    attention: AttentionLoss = field(default_factory=AttentionLoss)
     r_drop: float = 0.0
     precision: torch.dtype = torch.float32
     reinforce: Reinforce = field(default_factory=Reinforce)
@@ -60,7 +60,7 @@ class Objective:
                 del logits
         words = self._token_loss(model, batch, decoded, log_probabilities)
         objective, likelihood = words.objective, words.negative_log_likelihood
-        terms = [] if self.attention is None else self.attention(batch, decoded.weights)
+        terms = self.attention(batch, decoded.weights)
         if decoded.sampled is not None:
             rewards = words.log_probabilities
             terms.append(self.reinforce(decoded.sampled, rewards, batch.label_mask))
@@ -91,18 +91,15 @@ class Objective:
 
 def build_objective(config: TrainingConfig, precision: torch.dtype) -> Objective:
     """Return the objective that the options describe."""
-    guided, reinforce = config.guided_attention, config.reinforce
-    attention = None
-    if guided is not None:
+    attention = AttentionLoss(config.coverage_loss)
+    if (guided := config.guided_attention) is not None:
         attention = AttentionLoss(config.coverage_loss, guided.weight, guided.loss)
-    elif config.coverage_loss > 0.0:
-        attention = AttentionLoss(config.coverage_loss)
     return Objective(
         config.label_smoothing,
         attention,
         config.r_drop,
         precision,
-        Reinforce(reinforce.weight, reinforce.entropy, reinforce.discount),
+        Reinforce(**dict(config.reinforce)),
     )
 
 

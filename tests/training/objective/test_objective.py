@@ -60,8 +60,8 @@ def test_sampled_positions_add_their_loss_to_that_of_the_weights() -> None:
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("attention", [None, AttentionLoss(coverage=3.0)])
-def test_without_dropout_two_passes_agree_and_count_as_one(attention: AttentionLoss | None) -> None:
+@pytest.mark.parametrize("attention", [AttentionLoss(), AttentionLoss(coverage=3.0)])
+def test_without_dropout_two_passes_agree_and_count_as_one(attention: AttentionLoss) -> None:
     once = Objective(0.1, attention)(tiny_model(), BATCH)
     both = Objective(0.1, attention, r_drop=5.0)(tiny_model(), BATCH)
     torch.testing.assert_close(sums(both), sums(once))
