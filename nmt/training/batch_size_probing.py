@@ -14,7 +14,7 @@ from nmt.config.registry import OPTIMIZERS
 from nmt.core.batch import make_batch
 from nmt.core.errors import UserError
 from nmt.data.encoded_corpus import EncodedCorpus
-from nmt.system.memory import free_memory, is_out_of_memory, peak_memory, reset_peak_memory
+from nmt.system.memory import explain_out_of_memory, free_memory, peak_memory, reset_peak_memory
 from nmt.system.process import local_size, return_freed_memory
 from nmt.text.reader import Tokens
 from nmt.training.objective.objective import build_objective
@@ -55,14 +55,9 @@ def probe_batch_tokens(
     pair = _fullest_pair(corpora)
     tried, longest = len(pair[0]) + 1, max(map(_longest, corpora)) + 1
     devices = [device] if device.type == "cuda" else []
-    try:
-        with torch.random.fork_rng(devices):
-            update = _updater(config, pair, tokenizers, device, precision)
-            fitting = fitting_tokens(update, tried, device)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise UserError(_no_room_for(tried)) from error
+    with torch.random.fork_rng(devices), explain_out_of_memory(_no_room_for(tried)):
+        update = _updater(config, pair, tokenizers, device, precision)
+        fitting = fitting_tokens(update, tried, device)
     if fitting < longest:
         raise UserError(_no_room_for(longest))
     fitting *= num_processes
