@@ -101,11 +101,10 @@ def score_test_set(
         write_text(_test_translations(run), "".join(f"{text}\n" for text in texts))
     references = [reference for _, reference in pairs]
     validation = config.training.validation
-    own = [metric.label for metric in validation.metrics]
-    labels = dict.fromkeys([*TEST_METRICS, *own])
     scores: list[Score] = []
     if group.is_first:
-        metrics = build_metrics(map(validation.find_metric, labels))
+        labels = [*TEST_METRICS, *(metric.label for metric in validation.metrics)]
+        metrics = build_metrics(map(validation.find_metric, dict.fromkeys(labels)))
         scores = [metric(texts, references) for metric in metrics]
     scores = group.broadcast(scores)
     for score in scores:

@@ -119,8 +119,7 @@ def move_into_place(staging: RunDirectory, run: RunDirectory, data: PreparedData
     """Move a run that is complete into its folder."""
     mark_run_started(run.path)
     # The configuration first: with it the folder is a run, which can be resumed from anywhere here.
-    others = (item for item in staging.path.iterdir() if item != staging.config)
-    for item in (staging.config, *others):
+    for item in sorted(staging.path.iterdir(), key=lambda item: item != staging.config):
         shutil.move(item, run.path / item.name)
     data.loader.cache_moved(staging.cache, run.cache)
 

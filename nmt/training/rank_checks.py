@@ -99,8 +99,7 @@ def require_same_weights(group: ProcessGroup, model: nn.Module) -> None:
 def _require_equal(group: ProcessGroup, facts: dict[str, Any], remedy: str = _REMEDY) -> None:
     all_facts = group.all_gather(facts)
     for rank, other in enumerate(all_facts):
-        found = diff(all_facts[0], other)
-        if found:
+        if found := diff(all_facts[0], other):
             differences = ", ".join(f"{key} ({change})" for key, change in found.items())
             raise RunError(f"rank {rank} of torchrun differs from rank 0: {differences}; {remedy}")
 

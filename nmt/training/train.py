@@ -170,8 +170,7 @@ def record_start(config: Config, state: TrainingState, changed: list[str]) -> No
     """Write the configuration and the environment; not before nothing is left to be refused."""
     if state.group.is_first:
         state.run.write_config(dump_config(config))
-        path = state.run.environment
-        write_environment(path, state.device, state.precision, state.group.size)
+        write_environment(state.run.environment, state.device, state.precision, state.group.size)
     if (difference := describe_search(config)) is not None:
         logger.info("%s", difference)
     if changed:

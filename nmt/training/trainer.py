@@ -197,9 +197,7 @@ class Trainer:
 
     def _stop_if_interrupted(self) -> None:
         """Raise `Interrupted` in all processes at the same update, if any was asked for an end."""
-        signal, group = self._interruption.signal or 0, self._state.group
-        if group.size > 1:
-            signal = group.all_reduce_max(signal)
+        signal = self._state.group.all_reduce_max(self._interruption.signal or 0)
         if signal:  # else what came in the meantime stays noted, for the next time
             self._interruption.signal = signal
             self.note_progress()

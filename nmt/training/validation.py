@@ -189,11 +189,7 @@ def translate_lines(
     translator: Translator, lines: Sequence[Source], interruption: Interruption
 ) -> list[str]:
     """Return the best translation of each line; raise `Interrupted` soon after an end is asked."""
-
-    def check(num_done: int) -> None:
-        interruption.check()
-
-    windows = translator.translate_windows(lines, report=check)
+    windows = translator.translate_windows(lines, report=lambda _: interruption.check())
     return [translation.text for window in windows for _, translation in window]
 
 
