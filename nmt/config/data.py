@@ -38,8 +38,7 @@ class CorpusConfig(Options):
 
     def files(self) -> dict[str, str]:
         """Return every file of the corpus by its option."""
-        given = {option: getattr(self, option) for option in _FILES}
-        return {option: name for option, name in given.items() if name is not None}
+        return {option: name for option in _FILES if (name := getattr(self, option)) is not None}
 
     def _check(self) -> None:
         given = [option for option in self.files() if option != "alignments"]

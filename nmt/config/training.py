@@ -145,8 +145,7 @@ class ValidationConfig(Options):
 
     def with_tokenizer(self, tokenizer: str) -> Self:
         """Return the same with a tokenizer in the place of `tokenize: auto`."""
-        metrics = [metric.with_tokenizer(tokenizer) for metric in self.metrics]
-        return self.model_copy(update={"metrics": metrics})
+        return self._with_tokenizers({}, tokenizer)
 
     def with_tokenizers_of(self, other: "ValidationConfig") -> Self:
         """Return the same with what metrics of these labels have in the place of `tokenize: auto`.
@@ -154,10 +153,11 @@ class ValidationConfig(Options):
         A metric that the other has not gets the tokenizer of its BLEU.
         """
         known = {metric.label: metric.options.get("tokenize", "auto") for metric in other.metrics}
-        metrics = [
-            metric.with_tokenizer(known.get(metric.label, other.bleu_tokenizer))
-            for metric in self.metrics
-        ]
+        return self._with_tokenizers(known, other.bleu_tokenizer)
+
+    def _with_tokenizers(self, known: dict[str, str], default: str) -> Self:
+        """Return the same with a tokenizer by the label of each metric, or the default."""
+        metrics = [each.with_tokenizer(known.get(each.label, default)) for each in self.metrics]
         return self.model_copy(update={"metrics": metrics})
 
     def find_metric(self, label: str) -> MetricConfig:

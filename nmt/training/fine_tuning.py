@@ -15,7 +15,7 @@ from nmt.config.experiment import Config
 from nmt.config.tree import diff
 from nmt.core.errors import ConfigError, RunError, explain_system_error
 from nmt.nn.model import Model
-from nmt.runs.checkpoint import is_checkpoint
+from nmt.runs.checkpoint import find_misfit, is_checkpoint
 from nmt.runs.run import BEST, Run, RunDirectory
 from nmt.text.reader import count_tokens
 from nmt.text.storage import save_tokenizer
@@ -91,13 +91,11 @@ def load_pretrained_weights(
     with _naming_the_key():
         weights = load_model(base, BEST, torch.device("cpu"), *tokenizers.sizes).state_dict()
     ours = model.state_dict()
-    same_shapes = {name: w.shape for name, w in weights.items()} == {
-        name: w.shape for name, w in ours.items()
-    }
-    if same_shapes:
+    fits = find_misfit(weights, ours) is None
+    if fits:
         model.load_state_dict(weights)
     # Of matrices that are one in this model, and were several in the other, the last one wins.
-    if not same_shapes or any(not torch.equal(ours[name], weights[name]) for name in weights):
+    if not fits or any(not torch.equal(ours[name], weights[name]) for name in weights):
         changes = _differences_of_models(config, base)
         raise ConfigError(
             f"start_from: {base.folder.path} has another model ({changes}), and its weights do not "

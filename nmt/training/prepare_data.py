@@ -124,17 +124,13 @@ def resolve_auto(config: Config, data: PreparedData) -> Config:
 
 def resolve_auto_from(config: Config, before: Config) -> Config:
     """Return the configuration with what was found when the run was begun, as it says."""
-    found = before.training.batch_tokens
-    return _with_resolved(
-        config,
-        None if found == "auto" else found,
-        config.training.validation.with_tokenizers_of(before.training.validation),
-        before.tokenizer.normalization,
-    )
+    validation = config.training.validation.with_tokenizers_of(before.training.validation)
+    form = before.tokenizer.normalization
+    return _with_resolved(config, before.training.batch_tokens, validation, form)
 
 
 def _with_resolved(
-    config: Config, batch_tokens: int | None, validation: ValidationConfig, normalization: str
+    config: Config, batch_tokens: int | str | None, validation: ValidationConfig, normalization: str
 ) -> Config:
     training, tokenizer = config.training, config.tokenizer
     found: dict[str, object] = {"validation": validation}
