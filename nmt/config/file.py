@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from nmt.config.experiment import CONFIG_VERSION, Config
 from nmt.config.layers import Layer, Override, explain_first, find_origin, merge
 from nmt.config.messages import blank_missing, parse_path
+from nmt.config.registry import without_plugins
 from nmt.config.tree import Tree
 from nmt.config.versions import name_trained_score, upgrade
 from nmt.core.errors import ConfigError, os_reason
@@ -70,6 +71,8 @@ def load_config(
     if resume:
         tree = name_trained_score(tree)
     try:
+        with without_plugins():  # most mistakes are found before torch is imported, in a second
+            Config.model_validate(tree)
         return Config.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(explain_first(error, tree, layers)) from None

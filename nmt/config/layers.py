@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from nmt.config.experiment import TokenizerConfig
-from nmt.config.messages import UNKNOWN_OPTION, explain
+from nmt.config.messages import UNKNOWN_OPTION, explain, nearest
 from nmt.config.tree import KeyPath, Tree, at, find_default, format_path, option_paths
 from nmt.core.errors import ConfigError
 
@@ -117,7 +117,8 @@ def explain_first(error: ValidationError, tree: Tree, layers: Sequence[Layer]) -
     path = _written_path(details[0]["loc"], tree)
     elsewhere: list[str] = []
     if details[0]["type"] == UNKNOWN_OPTION:
-        paths = option_paths(details[0]["ctx"]["name"])
+        name, allowed = details[0]["ctx"]["name"], details[0]["ctx"]["allowed"]
+        paths = option_paths(name, of_plugins=nearest(name, allowed) is None)
         # At its own path it is an option of another plug-in.
         elsewhere = [other for other in paths if other != format_path(path)][:_MOST_PATHS]
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""

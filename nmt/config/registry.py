@@ -13,12 +13,18 @@ Three families have no table: encoders, each with a group of options (`ENCODERS`
 (`nmt/data/formats`).
 """
 
+import ast
 import functools
 import importlib
+import importlib.util
 import inspect
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
 from pydantic import (
@@ -35,6 +41,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from nmt.config.messages import refuse, refuse_unknown_keys, unknown
 
+_IMPORTS_PLUGINS = ContextVar("imports_plugins", default=True)
 _SCIENTIFIC = re.compile(r"\d{1,40}(\.\d{1,40})?[eE]\+?\d{1,2}")
 
 
@@ -64,7 +71,8 @@ class Strict(BaseModel):
 
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
-        self._check()
+        if _IMPORTS_PLUGINS.get():
+            self._check()
         return self
 
     def _check(self) -> None:
@@ -84,6 +92,19 @@ def _prepare(value: Any, field: FieldInfo) -> Any:
 def _takes_whole(annotation: Any) -> bool:
     """Return whether whole numbers are what an option takes, or one of the things."""
     return annotation is int or any(map(_takes_whole, get_args(annotation)))
+
+
+@contextmanager
+def without_plugins() -> Iterator[None]:
+    """Import no plug-in inside the `with`, nor torch with it.
+
+    Single values are checked, and the names of plug-ins; their options are not, and no whole group.
+    """
+    token = _IMPORTS_PLUGINS.set(False)
+    try:
+        yield
+    finally:
+        _IMPORTS_PLUGINS.reset(token)
 
 
 class Options(Strict):
@@ -132,6 +153,17 @@ class Table:
         """The plug-ins by name; the first use imports them, and torch with most."""
         return dict(getattr(importlib.import_module(self.module), self.attribute))
 
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """The names of the plug-ins, as the text of the table has them; nothing is imported."""
+        spec = importlib.util.find_spec(self.module)
+        assert spec is not None and spec.origin is not None
+        for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+            match node:
+                case ast.AnnAssign(ast.Name(self.attribute), value=ast.Dict(keys)):
+                    return [ast.literal_eval(key) for key in keys if key is not None]
+        return list(self.classes)
+
     def options(self, name: str) -> type[BaseModel]:
         """Return the options of a plug-in as a model that checks and converts them."""
         return _schema(self, name)
@@ -143,8 +175,10 @@ class Table:
     def _check(self, plugin: PlugIn) -> PlugIn:
         """Convert and complete the options of a plug-in, whose other fields stay."""
         name, given = plugin.name, plugin.options
-        if name not in self.classes:
-            refuse("", unknown(self.kind, name, list(self.classes)))
+        if name not in self.names:
+            refuse("", unknown(self.kind, name, self.names))
+        if not _IMPORTS_PLUGINS.get():
+            return plugin
         schema = self.options(name)
         if extra := [key for key in given if key not in schema.model_fields]:
             fields = type(plugin).model_fields.items()

@@ -32,19 +32,24 @@ def format_path(path: KeyPath) -> str:
     return text.removeprefix(".")
 
 
-def option_paths(name: str) -> list[str]:
-    """Return the dotted keys that end in a name, in the order of the tree."""
-    keys = _walk(Config, "")
+def option_paths(name: str, *, of_plugins: bool) -> list[str]:
+    """Return the dotted keys that end in a name, in the order of the tree.
+
+    Args:
+        name: of an option.
+        of_plugins: look among the options of plug-ins too, which imports them all.
+    """
+    keys = _walk(Config, "", of_plugins)
     return list(dict.fromkeys(key for key in keys if key.rpartition(".")[2] == name))
 
 
-def _walk(model: type[BaseModel], above: str) -> Iterator[str]:
+def _walk(model: type[BaseModel], above: str, of_plugins: bool) -> Iterator[str]:
     for key, field in model.model_fields.items():
         name = field.alias or key
         yield above + name
         for group in groups_in(field.annotation):
-            yield from _walk(group, f"{above}{name}.")
-        if (table := table_in(field)) is not None:
+            yield from _walk(group, f"{above}{name}.", of_plugins)
+        if of_plugins and (table := table_in(field)) is not None:
             for plugin in table.classes:
                 options = table.options(plugin).model_fields
                 yield from (f"{above}{name}.{option}" for option in options)

@@ -333,10 +333,18 @@ def test_help_answers_at_once_as_it_imports_the_standard_library_alone() -> None
     assert process.returncode == 0, err.decode()
 
 
-@pytest.mark.parametrize("text", ["run: [", "extends: gone.yaml\n", "version: 9\n"])
-def test_a_file_that_cannot_be_read_is_refused_before_torch_is_imported(
-    text: str, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "run: [",
+        "extends: gone.yaml\n",
+        "version: 9\n",
+        "run: runs/x\ndata: {}\nmodel: {attention: {score: dott}}\n",
+        "run: runs/x\ndata: {}\ndecoding: {beam_size: many}\n",
+        "run: runs/x\ndata: {}\ntraining: {max_epoch: 3}\n",
+    ],
+)
+def test_a_bad_configuration_is_refused_before_torch_is_imported(text: str, tmp_path: Path) -> None:
     config = tmp_path / "bad.yaml"
     config.write_text(text)
     code = (

@@ -50,15 +50,20 @@ def test_long_values_are_not_shortened_in_a_diff() -> None:
 
 
 def test_paths_of_groups_and_plug_ins() -> None:
-    assert option_paths("learning_rate") == ["training.optimizer.learning_rate"]
-    assert option_paths("vocabulary_size") == ["tokenizer.vocabulary_size"]
-    assert option_paths("batch_tokens") == ["training.batch_tokens", "decoding.batch_tokens"]
-    assert option_paths("patience")[0] == "training.schedule.patience"
-    assert option_paths("run") == ["run"]
-    assert option_paths("channels") == ["model.encoder.channels"]
-    assert option_paths("nonsense") == []
+    assert option_paths("learning_rate", of_plugins=True) == ["training.optimizer.learning_rate"]
+    assert option_paths("vocabulary_size", of_plugins=True) == ["tokenizer.vocabulary_size"]
+    assert option_paths("batch_tokens", of_plugins=True) == [
+        "training.batch_tokens",
+        "decoding.batch_tokens",
+    ]
+    assert option_paths("patience", of_plugins=True)[0] == "training.schedule.patience"
+    assert option_paths("run", of_plugins=True) == ["run"]
+    assert option_paths("channels", of_plugins=True) == ["model.encoder.channels"]
+    assert option_paths("nonsense", of_plugins=True) == []
+    assert option_paths("learning_rate", of_plugins=False) == []
+    assert option_paths("run", of_plugins=False) == ["run"]
 
 
 def test_paths_inside_lists_and_optional_groups() -> None:
-    assert "data.train.weight" in option_paths("weight")
-    assert option_paths("num_heads") == ["model.attention.num_heads"]
+    assert "data.train.weight" in option_paths("weight", of_plugins=True)
+    assert option_paths("num_heads", of_plugins=True) == ["model.attention.num_heads"]
