@@ -386,7 +386,10 @@ def test_what_no_command_foresees_of_the_system_is_an_internal_error(
     [
         (OSError(errno.EMFILE, "Too many open files", "x"), "x: Too many open files; raise the"),
         (MemoryError(), "memory: Cannot allocate memory; free memory"),
-        (RuntimeError("CUDA out of memory. Tried"), "CUDA out of memory. Tried; free memory"),
+        (
+            RuntimeError("CUDA out of memory. Tried"),
+            "CUDA out of memory. Tried; end other programs on the GPU",
+        ),
         (PermissionError(errno.EACCES, "Permission denied", "x"), "x: Permission denied"),
     ],
 )
