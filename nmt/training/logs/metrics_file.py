@@ -78,7 +78,7 @@ def read_curves(path: Path) -> Panels:
     for number, line in enumerate(_lines(path), start=1):
         try:
             row = parse_json(line)
-            for (panel, curve), value in _points(row):
+            for (panel, curve), value in _points(row).items():
                 if value is not None:
                     point = (float(row["update"]), float(value))
                     panels.setdefault(panel, {}).setdefault(curve, []).append(point)
@@ -101,12 +101,9 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _points(row: dict[str, Any]) -> list[tuple[tuple[str, str], float | None]]:
+def _points(row: dict[str, Any]) -> dict[tuple[str, str], float | None]:
+    """Return the values of a line by panel and curve."""
     if row["kind"] == "train":
-        return [
-            (_TRAINING_LOSS, row["loss"]),
-            (_RATE, row["learning_rate"]),
-        ]
-    points = [(("loss", "validation"), row["loss"])]
-    points += [((name, name), value) for name, value in row["scores"].items()]
-    return points
+        return {_TRAINING_LOSS: row["loss"], _RATE: row["learning_rate"]}
+    scores = {(name, name): value for name, value in row["scores"].items()}
+    return {("loss", "validation"): row["loss"], **scores}

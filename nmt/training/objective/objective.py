@@ -94,13 +94,8 @@ def build_objective(config: TrainingConfig, precision: torch.dtype) -> Objective
     attention = AttentionLoss(config.coverage_loss)
     if (guided := config.guided_attention) is not None:
         attention = AttentionLoss(config.coverage_loss, guided.weight, guided.loss)
-    return Objective(
-        config.label_smoothing,
-        attention,
-        config.r_drop,
-        precision,
-        Reinforce(**dict(config.reinforce)),
-    )
+    reinforce = Reinforce(**dict(config.reinforce))
+    return Objective(config.label_smoothing, attention, config.r_drop, precision, reinforce)
 
 
 def duplicate_batch(batch: Batch) -> Batch:
