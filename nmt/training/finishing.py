@@ -5,6 +5,7 @@ import logging
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from nmt.build.data import build_corpus
@@ -90,19 +91,14 @@ def score_test_set(
     sources = [source for source, _ in pairs]
     group.broadcast(None)  # the best model has been written
     translator = Translator.from_run(run.path, device=config.device, precision=config.precision)
-    texts = on_all_ranks(
-        group,
-        translator,
-        interruption,
-        lambda shared: translate_lines(shared, sources, interruption),
-    )
+    translate = partial(translate_lines, lines=sources, interruption=interruption)
+    texts = on_all_ranks(group, translator, interruption, translate)
+    scores: list[Score] = []
     if group.is_first:
         run.translations.mkdir(exist_ok=True)
         write_text(_test_translations(run), "".join(f"{text}\n" for text in texts))
-    references = [reference for _, reference in pairs]
-    validation = config.training.validation
-    scores: list[Score] = []
-    if group.is_first:
+        references = [reference for _, reference in pairs]
+        validation = config.training.validation
         labels = [*TEST_METRICS, *(metric.label for metric in validation.metrics)]
         metrics = build_metrics(map(validation.find_metric, dict.fromkeys(labels)))
         scores = [metric(texts, references) for metric in metrics]

@@ -76,10 +76,11 @@ class Validation:
         return f"loss {self.loss:.4f}, perplexity {self.perplexity:.2f}{scores}"
 
 
+@dataclass(frozen=True, eq=False)
 class Validator:
     """Measures a translator on sentence pairs.
 
-    Args:
+    Attributes:
         translator: holds the model that is trained, and the search for validation.
         pairs: sources and references.
         metrics: of the translations; may be empty, then only the samples are translated.
@@ -87,43 +88,36 @@ class Validator:
         group: the processes that compute it, all of them with the same weights.
     """
 
-    def __init__(
-        self,
-        translator: Translator,
-        pairs: Sequence[tuple[Source, str]],
-        metrics: Sequence[Metric],
-        num_samples: int,
-        group: ProcessGroup,
-    ) -> None:
-        self._group = group
-        self._translator = translator
-        self._pairs = list(pairs)
-        self._metrics = list(metrics)
-        num_samples = min(num_samples, len(self._pairs))
-        self._sampled = [index * len(self._pairs) // num_samples for index in range(num_samples)]
+    translator: Translator
+    pairs: Sequence[tuple[Source, str]]
+    metrics: Sequence[Metric]
+    num_samples: int
+    group: ProcessGroup
 
     def __call__(self, interruption: Interruption) -> Validation:
         """Measure; raises `Interrupted` soon after somebody asked for an end."""
         return on_all_ranks(
-            self._group, self._translator, interruption, partial(self._measure, interruption)
+            self.group, self.translator, interruption, partial(self._measure, interruption)
         )
 
     def _measure(self, interruption: Interruption, translator: Translator) -> Validation:
         loss = self._loss(interruption, translator)
-        wanted = range(len(self._pairs)) if self._metrics else self._sampled
-        sources = [self._pairs[index][0] for index in wanted]
+        num_samples = min(self.num_samples, len(self.pairs))
+        sampled = [index * len(self.pairs) // num_samples for index in range(num_samples)]
+        wanted = range(len(self.pairs)) if self.metrics else sampled
+        sources = [self.pairs[index][0] for index in wanted]
         texts = dict(zip(wanted, translate_lines(translator, sources, interruption), strict=True))
-        references = [reference for _, reference in self._pairs]
+        references = [reference for _, reference in self.pairs]
         return Validation(
             loss=loss,
-            scores=[metric(list(texts.values()), references) for metric in self._metrics],
-            samples=[Sample(*self._pairs[index], texts[index]) for index in self._sampled],
-            translations=list(texts.values()) if self._metrics else [],
+            scores=[metric(list(texts.values()), references) for metric in self.metrics],
+            samples=[Sample(*self.pairs[index], texts[index]) for index in sampled],
+            translations=list(texts.values()) if self.metrics else [],
         )
 
     def _loss(self, interruption: Interruption, translator: Translator) -> float:
         log_probability, num_tokens = 0.0, 0
-        for sentence in translator.score(self._pairs):
+        for sentence in translator.score(self.pairs):
             log_probability += sentence.log_probability
             num_tokens += sentence.num_tokens
             interruption.check()
