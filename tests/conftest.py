@@ -22,7 +22,7 @@ CHECKED = [
     "nmt.search",
     "nmt.training.objective.cross_entropy",
     "nmt.training.objective.objective",
-    "nmt.core.tensor_tree",
+    "nmt.core.batch",
     "nmt.core.batch",
 ]
 jaxtyping.install_import_hook(CHECKED, "beartype.beartype")

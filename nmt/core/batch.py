@@ -1,9 +1,13 @@
-"""Batches: padded tensors of sentence pairs, which data makes and the model and the loss read."""
+"""Batches of sentence pairs, and trees of tensors whose dimension 0 is the batch.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+A tree is a tensor, None, or a frozen dataclass or tuple of trees, such as a `Batch`, or a decoder
+state that search cannot see into. Anything else in it (an int, a str) is passed through unchanged.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -11,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.core.special_tokens import BOS, EOS, PAD
-from nmt.core.tensor_tree import to
 
+S = TypeVar("S")
 FlatRows: TypeAlias = tuple[NDArray[Any], NDArray[np.int64]]
 """Rows laid end to end: the values of all, and the length of each, `[B]`."""
 Tokens: TypeAlias = Sequence[int] | NDArray[Any]
@@ -146,3 +150,79 @@ def _pad_ids(values: NDArray[Any], lengths: NDArray[np.int64], *, bos: bool) -> 
     if bos:
         matrix[:, 0] = BOS
     return torch.from_numpy(matrix)
+
+
+class Shared:
+    """Marks a dataclass whose rows are alike for all hypotheses of a sentence (`reorder`)."""
+
+
+def map_tensors(
+    function: Callable[[Tensor], Tensor], tree: S, *, leave: type[Any] | None = None
+) -> S:
+    """Replace every tensor by `function` of it; what is of the class `leave` stays as it is."""
+    node: Any = tree
+    if node is None or (leave is not None and isinstance(node, leave)):
+        return tree  # None first: torch 2.11 cannot trace what is asked of others
+    if isinstance(node, Tensor):
+        return function(node)  # type: ignore[return-value]
+    return _map_children(lambda child: map_tensors(function, child, leave=leave), tree)
+
+
+def map_shared(function: Callable[[Tensor], Tensor], tree: S) -> S:
+    """Replace every tensor in what is `Shared` by `function` of it."""
+    if tree is None:  # first, as in `map_tensors`
+        return tree
+    if isinstance(tree, Shared):
+        return map_tensors(function, tree)
+    return _map_children(lambda child: map_shared(function, child), tree)
+
+
+def _map_children(function: Callable[[Any], Any], tree: S) -> S:
+    node: Any = tree
+    if isinstance(node, tuple):
+        node = tuple(function(item) for item in node)
+    elif is_dataclass(node) and not isinstance(node, type):
+        changed = {field.name: function(getattr(node, field.name)) for field in fields(node)}
+        node = replace(node, **changed)
+    return node  # type: ignore[no-any-return]
+
+
+def tensors_of(tree: Any, *, leave: type[Any] | None = None) -> tuple[Tensor, ...]:
+    """Return all tensors in order, except those in `leave`; `fill` puts them back."""
+    found: list[Tensor] = []
+
+    def keep(tensor: Tensor) -> Tensor:
+        found.append(tensor)
+        return tensor
+
+    map_tensors(keep, tree, leave=leave)
+    return tuple(found)
+
+
+def fill(tree: S, tensors: Iterable[Tensor], *, leave: type[Any] | None = None) -> S:
+    """Return the tree with other tensors, in the order of `tensors_of`."""
+    rest = iter(tensors)
+    return map_tensors(lambda _: next(rest), tree, leave=leave)
+
+
+def select(tree: S, rows: Tensor) -> S:
+    """Return rows of the batch, in the order given; `rows` is `[N]` of int64, perhaps repeated."""
+    return map_tensors(lambda tensor: tensor.index_select(0, rows), tree)
+
+
+def reorder(tree: S, rows: Tensor) -> S:
+    """Like `select`, where every row is replaced by one of the same sentence.
+
+    What is `Shared` is the same there, and large: it is not copied.
+    """
+    return map_tensors(lambda tensor: tensor.index_select(0, rows), tree, leave=Shared)
+
+
+def repeat(tree: S, times: int) -> S:
+    """Repeat every row `times` times, copies side by side: rows a, b become a, a, b, b."""
+    return map_tensors(lambda tensor: tensor.repeat_interleave(times, dim=0), tree)
+
+
+def to(tree: S, device: torch.device) -> S:
+    """Copy a tree to another device, without blocking where the memory is pinned."""
+    return map_tensors(lambda tensor: tensor.to(device, non_blocking=True), tree)

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.core.batch import Batch, LocalUpdate, pad_batch
-from nmt.core.tensor_tree import map_tensors
+from nmt.core.batch import Batch, LocalUpdate, map_tensors, pad_batch
 from nmt.data.batching import UNSHARDED, Batches, BatchSampler, PairLengths, Shard
 from nmt.data.encoded_corpus import EncodedCorpus, EpochTokens
 from nmt.data.guided_alignment import LINK_DTYPE, target_weights

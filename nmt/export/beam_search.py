@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from nmt.core.batch import Shared, fill, map_shared, map_tensors, select, tensors_of
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
-from nmt.core.tensor_tree import Shared, fill, map_shared, map_tensors, select, tensors_of
 from nmt.export.search_state import Beams, FinishedHypotheses, LoopConstants, LoopState
 from nmt.search.length_penalty import LengthPenalty
 from nmt.search.rules import EXTRA_TOKENS, LengthLimits

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.core.batch import Batch, make_batch, make_source
-from nmt.core.tensor_tree import to
+from nmt.core.batch import Batch, make_batch, make_source, to
 from nmt.distributed.rank_pool import RankPool
 from nmt.distributed.worker_pool import WorkerPool
 from nmt.inference.inputs import full_batches, like_batches, no_report

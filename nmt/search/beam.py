@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from nmt.core.batch import reorder, select
 from nmt.core.special_tokens import EOS
-from nmt.core.tensor_tree import reorder, select
 from nmt.search.constraints import Progress, forbid_early_end, measure_progress, rank_constrained
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Request

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from nmt.core.batch import to
 from nmt.core.special_tokens import BOS, EOS, PAD
-from nmt.core.tensor_tree import to
 from nmt.search.request import pad
 from nmt.search.rules import PartialHypotheses, Rule
 from nmt.search.search import Candidates

@@ -8,8 +8,8 @@ from annotated_types import Ge, Le
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from nmt.core.batch import fill, repeat, select, tensors_of
 from nmt.core.errors import ConfigError
-from nmt.core.tensor_tree import fill, repeat, select, tensors_of
 from nmt.search.beam import BeamSearch, OpenSentences
 from nmt.search.constraints import Progress
 from nmt.search.hypothesis import Hypothesis

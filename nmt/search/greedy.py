@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nmt.core.batch import repeat, select
 from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import EOS
-from nmt.core.tensor_tree import repeat, select
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Request
 from nmt.search.rules import LengthBounds, PartialHypotheses, Rules

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nmt.core.batch import map_tensors
 from nmt.core.coverage import Coverage
 from nmt.core.special_tokens import BOS
-from nmt.core.tensor_tree import map_tensors
 from nmt.search.coverage_penalty import CoveragePenalty, NoCoverage
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.length_penalty import LengthPenalty

@@ -24,7 +24,7 @@ torch.npy.get_amp_supported_dtype = lambda: [torch.bfloat16, torch.float16]
 from nmt.build.model import build_model
 from nmt.config.model import ModelConfig
 from nmt.core.batch import make_batch
-from nmt.core.tensor_tree import to
+from nmt.core.batch import to
 from nmt.training.objective.objective import Objective
 
 DEVICE = torch.device("npy")

@@ -7,9 +7,8 @@ import torch
 
 from nmt.build.model import build_model
 from nmt.config.model import ModelConfig
-from nmt.core.batch import Batch, make_batch
+from nmt.core.batch import Batch, make_batch, repeat, select
 from nmt.core.special_tokens import BOS
-from nmt.core.tensor_tree import repeat, select
 from nmt.nn.decoders.interface import AllowedTokens
 from nmt.nn.ensemble import Ensemble, Space
 from nmt.nn.int8 import Int8Linear

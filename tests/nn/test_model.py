@@ -10,9 +10,8 @@ import torch
 
 from nmt.build.model import build_model
 from nmt.config.model import ModelConfig
-from nmt.core.batch import Batch
+from nmt.core.batch import Batch, repeat, select
 from nmt.core.special_tokens import BOS, EOS, PAD
-from nmt.core.tensor_tree import repeat, select
 from nmt.nn.attention.alignments.alignment import Alignment
 from nmt.nn.attention.alignments.hard import HardAlignment
 from nmt.nn.attention.alignments.table import ALIGNMENTS

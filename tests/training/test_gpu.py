@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
-from nmt.core.batch import LocalUpdate, make_batch
-from nmt.core.tensor_tree import map_tensors
+from nmt.core.batch import LocalUpdate, make_batch, map_tensors
 from nmt.training.logs.running_metrics import RunningMetrics
 from nmt.training.objective.objective import Objective
 from nmt.training.optim.optimizer import SGD

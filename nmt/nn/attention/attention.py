@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nmt.core.tensor_tree import Shared
+from nmt.core.batch import Shared
 from nmt.nn.attention.alignments.alignment import Alignment, SampledAlignment
 from nmt.nn.attention.scores.score import Score
 from nmt.nn.fused.attention import AttentionInputs

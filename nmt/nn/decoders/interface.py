@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from nmt.core.batch import Shared
 from nmt.core.coverage import Coverage
-from nmt.core.tensor_tree import Shared
 from nmt.nn.attention.alignments.alignment import SampledAlignment
 from nmt.nn.attention.attention import AnyAttentionState, AnyMemory, BaseAttention
 from nmt.nn.recurrent.cell import Cell

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nmt.config.training import TrainingConfig
-from nmt.core.batch import Batch
+from nmt.core.batch import Batch, map_tensors
 from nmt.core.special_tokens import PAD
-from nmt.core.tensor_tree import map_tensors
 from nmt.nn.decoders.interface import DecoderOutput
 from nmt.nn.model import Model
 from nmt.training.objective.attention_loss import AttentionLoss, Reinforce

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.core.tensor_tree import select
+from nmt.core.batch import select
 from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput, SoftmaxAlignment
 from nmt.nn.attention.alignments.hard import HardAlignment
 from nmt.nn.attention.alignments.table import ALIGNMENTS
