@@ -155,12 +155,11 @@ def prepare_in_turn(
         group: the processes that train together.
         is_begun: see `prepare_data`.
     """
-    shard = Shard(group.rank, group.size)
     with group.rank_zero_first():
         if not group.is_first:
             config = resolve_auto_from(config, load_config(run.config))
         if data is None:
-            data = prepare_data(config, run, shard=shard, is_begun=is_begun)
+            data = prepare_data(config, run, shard=Shard(group.rank, group.size), is_begun=is_begun)
         if group.is_first and (resolved := resolve_auto(before, data)) != before:
             run.write_config(dump_config(resolved))
     return data

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
 from nmt.config.training import TrainingConfig
 from nmt.core.batch import Batch, map_tensors
@@ -54,9 +53,7 @@ class Objective:
             decoded = model.decode(batch, sampling_probability)
             log_probabilities = None
             if has_two_passes:  # one log-softmax for both terms: it takes most of the memory
-                logits = model.projection(decoded.vectors)
-                log_probabilities = functional.log_softmax(logits, dim=-1, dtype=torch.float32)
-                del logits
+                log_probabilities = model.projection(decoded.vectors).log_softmax(-1, torch.float32)
         words = self._token_loss(model, batch, decoded, log_probabilities)
         objective, likelihood = words.objective, words.negative_log_likelihood
         terms = self.attention(batch, decoded.weights)
@@ -66,9 +63,8 @@ class Objective:
         if terms:
             objective = objective + torch.stack(terms).sum()
         if log_probabilities is not None:
-            objective = 0.5 * objective + self.r_drop * symmetric_kl(
-                log_probabilities, batch.labels
-            )
+            apart = symmetric_kl(log_probabilities, batch.labels)
+            objective = 0.5 * objective + self.r_drop * apart
             likelihood = 0.5 * likelihood
         return TokenLoss(objective, likelihood, words.log_probabilities)
 
@@ -79,13 +75,8 @@ class Objective:
             return label_smoothed_nll(log_probabilities, batch.labels, self.label_smoothing)
         projection = model.projection
         assert isinstance(projection, nn.Linear), "weights of 8 bits are not trained"
-        return chunked_cross_entropy(
-            decoded.vectors,
-            projection.weight,
-            projection.bias,
-            batch.labels,
-            self.label_smoothing,
-        )
+        weight, bias, labels = projection.weight, projection.bias, batch.labels
+        return chunked_cross_entropy(decoded.vectors, weight, bias, labels, self.label_smoothing)
 
 
 def build_objective(config: TrainingConfig, precision: torch.dtype) -> Objective:
