@@ -53,7 +53,7 @@ def probe_batch_tokens(
     """
     useful = _useful(config, corpora)
     pair = _fullest_pair(corpora)
-    tried, longest = len(pair[0]) + 1, max(map(_longest, corpora)) + 1
+    tried, longest = len(pair[0]) + 1, max(_longest(corpora)) + 1
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), explain_out_of_memory(_no_room_for(tried)):
         update = _updater(config, pair, tokenizers, device, precision)
@@ -131,18 +131,17 @@ def _fullest_pair(corpora: Sequence[EncodedCorpus]) -> tuple[Tokens, Tokens]:
     Of S and T tokens, padding counted, a pair takes a S + b T + c S T, and in a batch it counts as
     max(S, T). So a token takes no more than a + b + c min(S, T).
     """
-    longest_source = max(int(corpus.source_side.tokens.lengths.max()) for corpus in corpora)
-    longest_target = max(int(corpus.target_side.tokens.lengths.max()) for corpus in corpora)
-    length = min(longest_source, longest_target)
+    length = min(_longest(corpora))
     source, target = corpora[0].source(0), corpora[0].target(0)
     # So many tokens: those of the first pair, over and over.
     return np.resize(source, (length, *source.shape[1:])), np.resize(target, length)
 
 
-def _longest(corpus: EncodedCorpus) -> int:
-    """Tokens of the longest sentence of both sides."""
-    sides = (corpus.source_side, corpus.target_side)
-    return max(int(side.tokens.lengths.max()) for side in sides)
+def _longest(corpora: Sequence[EncodedCorpus]) -> tuple[int, int]:
+    """Tokens of the longest source and of the longest target."""
+    sources = [corpus.source_side.tokens.lengths.max() for corpus in corpora]
+    targets = [corpus.target_side.tokens.lengths.max() for corpus in corpora]
+    return int(max(sources)), int(max(targets))
 
 
 def _useful(config: Config, corpora: Sequence[EncodedCorpus]) -> int:
