@@ -76,7 +76,7 @@ def run(arguments: Arguments) -> int:
 def _tune(run: "Run", arguments: Arguments) -> int:
     """Try them all, print a line for each, and keep the best where it is significantly better."""
     from nmt.build.metrics import build_metrics
-    from nmt.build.search import build_search
+    from nmt.inference.loading import build_search
 
     decoding = run.config.decoding
     named = named_metrics("--metric", arguments.metric, run.config)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nmt.build.search import word_edges
 from nmt.core.special_tokens import UNK
 from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk
 from nmt.inference.batch_inference import BatchRunner
@@ -16,6 +15,7 @@ from nmt.inference.forced_decoding import (
     read_weights,
     score_without_coverage,
 )
+from nmt.inference.loading import word_edges
 from nmt.inference.translation import ExtraOutputs, Translation
 from nmt.inference.unknown_words import Dictionary, replace_unknown
 from nmt.inference.windows import Window

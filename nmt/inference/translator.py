@@ -8,7 +8,6 @@ from typing import Any, Final, Self
 
 import torch
 
-from nmt.build.search import build_reranker
 from nmt.build.tokenizers import load_tokenizers
 from nmt.config.decoding import DecodingConfig
 from nmt.core.errors import ConfigError, RunError
@@ -20,7 +19,7 @@ from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import SentenceAlignment, SentenceScore, read_log_probabilities
 from nmt.inference.inputs import Input as Input, LineWarnings, Pair, no_report
-from nmt.inference.loading import load_dictionary, load_runner
+from nmt.inference.loading import build_reranker, load_dictionary, load_runner
 from nmt.inference.postprocessing import PostProcessor
 from nmt.inference.translation import ExtraOutputs as ExtraOutputs, Translation as Translation
 from nmt.inference.unknown_words import Dictionary

@@ -1,11 +1,11 @@
 """From a configuration to the state of a training, as it is at the start."""
 
 from nmt.build.model import build_model
-from nmt.build.search import build_search
 from nmt.config.experiment import Config
 from nmt.config.registry import METRICS, OPTIMIZERS, SCHEDULES
 from nmt.config.training import TrainingConfig
 from nmt.distributed.process_group import ProcessGroup
+from nmt.inference.loading import build_search
 from nmt.nn.model import Model
 from nmt.runs.run import RunDirectory
 from nmt.training.divergence import DivergenceDetector

@@ -8,7 +8,6 @@ from typing import Final, TypeVar
 
 from nmt.build.data import build_corpus
 from nmt.build.metrics import build_metrics
-from nmt.build.search import build_reranker, build_search
 from nmt.config.experiment import Config
 from nmt.config.tree import diff
 from nmt.data.formats.grids import Source
@@ -17,7 +16,7 @@ from nmt.distributed.rank_pool import RankPool
 from nmt.evaluation.metric import Metric, Score
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import perplexity
-from nmt.inference.loading import load_dictionary, load_shortlist
+from nmt.inference.loading import build_reranker, build_search, load_dictionary, load_shortlist
 from nmt.inference.translator import Translator
 from nmt.nn.model import Model
 from nmt.runs.run import RunDirectory

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from nmt.build.model import build_model
-from nmt.build.search import build_search
 from nmt.config.decoding import DecodingConfig
 from nmt.config.model import ModelConfig
 from nmt.core.errors import RunError
 from nmt.core.special_tokens import EOS, PAD, SPECIAL_SYMBOLS
 from nmt.inference.batch_inference import BatchRunner
+from nmt.inference.loading import build_search
 from nmt.inference.shortlist import Shortlist, load_lexicon, save_lexicon
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.int8 import Int8Linear

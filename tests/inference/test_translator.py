@@ -16,7 +16,6 @@ import pytest
 import torch
 
 from nmt.build.model import build_model
-from nmt.build.search import build_reranker, build_search
 from nmt.config.decoding import DecodingConfig
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config
@@ -27,7 +26,7 @@ from nmt.evaluation.minimum_bayes_risk import ChrfUtility, expected_utilities
 from nmt.inference import inputs
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.inputs import LineWarnings
-from nmt.inference.loading import load_dictionary
+from nmt.inference.loading import build_reranker, build_search, load_dictionary
 from nmt.inference.translator import ExtraOutputs, Input, Translator
 from nmt.nn import int8
 from nmt.runs.checkpoint import save_checkpoint

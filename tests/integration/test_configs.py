@@ -6,9 +6,9 @@ import pytest
 
 from nmt.build.metrics import build_metrics
 from nmt.build.model import build_model
-from nmt.build.search import build_search
 from nmt.config.file import load_config
 from nmt.config.registry import OPTIMIZERS, SCHEDULES, TOKENIZERS
+from nmt.inference.loading import build_search
 from nmt.text.characters import CharacterTrainer
 from nmt.text.normalization import Normalizer
 

@@ -7,9 +7,9 @@ import re
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from nmt.build.search import word_edges
 from nmt.core.errors import DataError
 from nmt.core.special_tokens import BOS, EOS, PAD, SPECIAL_SYMBOLS, UNK
+from nmt.inference.loading import word_edges
 from nmt.search.constraints import count_unmet
 from nmt.text.normalization import Normalizer
 from nmt.text.storage import load_tokenizer, save_tokenizer

@@ -4,10 +4,10 @@ from typing import Any
 
 import torch
 
-from nmt.build.search import build_reranker, build_search
 from nmt.config.decoding import DecodingConfig
 from nmt.core.special_tokens import BOS, EOS
 from nmt.evaluation.minimum_bayes_risk import BleuUtility, ChrfUtility
+from nmt.inference.loading import build_reranker, build_search
 from nmt.search.beam import BeamSearch
 from nmt.search.constraints import ForbiddenPhrases
 from nmt.search.request import Request
