@@ -3,8 +3,8 @@
 import json
 import logging
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nmt.data.encode_blocks import Block, BlockEncoder, encode_blocks
 from nmt.data.filters import FilterReport, Filters, PairFilter
 from nmt.data.guided_alignment import LINK_DTYPE
-from nmt.data.ragged import RaggedArray, RaggedWriter, create_ragged, open_ragged
+from nmt.data.ragged import RaggedArray, create_ragged, open_ragged
 from nmt.system.files import MAX_JSON_BYTES, parse_json, read_regular
 from nmt.text.reader import Item, SourceReader
 
@@ -161,10 +161,12 @@ def write_encoded(
     dtypes = _dtypes("source", source_reader) | _dtypes("target", target_reader)
     if links is not None:
         dtypes[_LINKS] = LINK_DTYPE
-    with (
-        closing(encode_blocks(_blocks(pairs), encoder, num_processes)) as blocks,
-        _create_files(folder, dtypes) as writers,
-    ):
+    with ExitStack() as stack:
+        blocks = stack.enter_context(closing(encode_blocks(_blocks(pairs), encoder, num_processes)))
+        writers = {
+            name: stack.enter_context(create_ragged(folder, name, dtype))
+            for name, dtype in dtypes.items()
+        }
         for block in blocks:
             arrays = dict(block.arrays)
             if links is not None:
@@ -206,17 +208,6 @@ def _dtypes(side: str, reader: SourceReader[Any]) -> dict[str, np.dtype[Any]]:
     """Return the names of the arrays of a side, and the types of their values."""
     dtypes = {side: reader.token_dtype}
     return dtypes | {f"{side}.text": np.dtype(np.uint8)} if reader.samples else dtypes
-
-
-@contextmanager
-def _create_files(
-    folder: Path, dtypes: Mapping[str, np.dtype[Any]]
-) -> Iterator[dict[str, RaggedWriter]]:
-    with ExitStack() as stack:
-        yield {
-            name: stack.enter_context(create_ragged(folder, name, dtype))
-            for name, dtype in dtypes.items()
-        }
 
 
 def _log_progress(before: int, now: int) -> None:

@@ -149,14 +149,10 @@ class DataLoader:
             links.append(self._links(index, rows))
         source, target = RaggedArray.concatenate(sources), RaggedArray.concatenate(targets)
         batch = pad_batch((source.values, source.lengths), (target.values, target.lengths))
-        if self._is_aligned:
+        if any(corpus.links is not None for corpus in self.corpora):
             size = batch.labels.shape[1], batch.source.shape[1]
             batch = replace(batch, alignment=target_weights(RaggedArray.concatenate(links), *size))
         return map_tensors(Tensor.pin_memory, batch) if self.pin_memory else batch
-
-    @property
-    def _is_aligned(self) -> bool:
-        return any(corpus.links is not None for corpus in self.corpora)
 
     def _links(self, index: int, rows: NDArray[np.int64]) -> RaggedArray:
         """Of some pairs of a corpus; none where no alignments are given."""

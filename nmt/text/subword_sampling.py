@@ -33,7 +33,7 @@ class MergeDropout:
     def __init__(self, ranks: Mapping[str, float], probability: float) -> None:
         self._ranks = ranks
         self._log_keep = math.log1p(-probability)
-        self._undisturbed = cache_words(self._merge_all)
+        self._undisturbed = cache_words(lambda word: merge(word, ranks, lambda: True))
 
     def __call__(self, word: str, rng: random.Random) -> list[str]:
         """The pieces of a word."""
@@ -55,9 +55,6 @@ class MergeDropout:
     def _draw_run(self, rng: random.Random) -> int:
         """How many merges are kept before one is dropped: geometrically distributed."""
         return int(math.log(1.0 - rng.random()) / self._log_keep)
-
-    def _merge_all(self, word: str) -> tuple[list[str], int]:
-        return merge(word, self._ranks, lambda: True)
 
 
 def merge(word: str, ranks: Mapping[str, float], keep: Callable[[], bool]) -> tuple[list[str], int]:

@@ -1,6 +1,7 @@
 """The alignment error rate: word alignments measured against those that people made."""
 
-from dataclasses import dataclass
+import operator
+from dataclasses import astuple, dataclass
 
 from nmt.word_alignment.pharaoh import Alignment, GoldAlignment
 
@@ -22,12 +23,7 @@ class AlignmentCounts:
     found_possible: int = 0
 
     def __add__(self, other: "AlignmentCounts") -> "AlignmentCounts":
-        return AlignmentCounts(
-            self.found + other.found,
-            self.sure + other.sure,
-            self.found_sure + other.found_sure,
-            self.found_possible + other.found_possible,
-        )
+        return AlignmentCounts(*map(operator.add, astuple(self), astuple(other)))
 
     @property
     def error_rate(self) -> float:

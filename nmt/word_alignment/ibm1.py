@@ -120,30 +120,23 @@ def _links(block: Block, target_size: int) -> tuple[Ids, Ids]:
         Each pair as one number, those of a target token in a row; and how many each one has.
     """
     # Before each source stands the empty word.
+    starts = np.cumsum(block.source_lengths) - block.source_lengths
+    source = np.insert(block.source.astype(np.int64), starts, _NULL)
     lengths = block.source_lengths + 1
     starts = np.cumsum(lengths) - lengths
-    source = np.full(lengths.sum(), _NULL, dtype=np.int64)
-    is_text = np.ones(len(source), dtype=bool)
-    is_text[starts] = False
-    source[is_text] = block.source
     # Each target token is there once for each token of the source.
     sentence = np.repeat(np.arange(len(lengths)), block.target_lengths)
     num_sources = lengths[sentence]
-    ends = np.cumsum(num_sources)
-    total = ends[-1] if len(ends) else 0
-    offset = np.arange(total) - np.repeat(ends - num_sources, num_sources)
+    firsts = np.cumsum(num_sources) - num_sources
+    offset = np.arange(num_sources.sum()) - np.repeat(firsts, num_sources)
     places = np.repeat(starts[sentence], num_sources) + offset
     return source[places] * target_size + np.repeat(block.target, num_sources), num_sources
 
 
 def _shares(probabilities: NDArray[np.float64], num_sources: Ids) -> NDArray[np.float64]:
     """How probable each link is among those of its target token."""
-    if not len(probabilities):
-        return probabilities
-    starts = np.cumsum(num_sources) - num_sources
-    shares: NDArray[np.float64] = probabilities / np.repeat(
-        np.add.reduceat(probabilities, starts), num_sources
-    )
+    totals = np.add.reduceat(probabilities, np.cumsum(num_sources) - num_sources)
+    shares: NDArray[np.float64] = probabilities / np.repeat(totals, num_sources)
     return shares
 
 

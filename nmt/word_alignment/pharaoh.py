@@ -66,10 +66,8 @@ def parse_pharaoh(
                 f"i the source word and j the target word, counted from 0"
             )
         link = int(match[1]), int(match[3])
-        for side, index, words in (
-            ("source", link[0], num_source),
-            ("target", link[1], num_target),
-        ):
+        sizes = {"source": num_source, "target": num_target}
+        for index, (side, words) in zip(link, sizes.items(), strict=True):
             if words is not None and index >= words:
                 raise DataError(
                     f"{where}: {item!r} names {side} word {index}, but the {side} has {words} "

@@ -67,16 +67,13 @@ def _split_word(word: str, *, every: bool) -> list[str]:
     units: list[str] = []
     in_run = False  # the last unit takes in what follows
     for character in word:
-        if units and (_continues(character) or units[-1].endswith("\u200d")):
-            units[-1] += character
-        elif every or has_no_spaces(character) or _is_wide_punctuation(character):
-            units.append(character)
-            in_run = False
-        elif in_run:
+        is_unit = every or has_no_spaces(character) or _is_wide_punctuation(character)
+        continues = _continues(character) or (in_run and not is_unit)
+        if units and (continues or units[-1].endswith("\u200d")):
             units[-1] += character
         else:
             units.append(character)
-            in_run = True
+            in_run = not is_unit
     return units
 
 
