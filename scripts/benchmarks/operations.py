@@ -7,7 +7,7 @@ import torch
 from benchmarks.ways import Sizes
 from nmt.core.batch import Batch
 from nmt.core.special_tokens import PAD
-from nmt.nn.fused.matmul import matmul
+from nmt.nn.layers import matmul
 
 SIDE = 2048
 """Of the square matrices whose product stands for what the machine can."""

@@ -11,7 +11,7 @@ from nmt.nn.attention.attention import AttentionOutput
 from nmt.nn.decoders.decoder import DeepOutputDecoder
 from nmt.nn.decoders.interface import DecoderParts, StepState
 from nmt.nn.fused.decoder import JointProjection, TapeKinds, restore_tapes, save_tapes
-from nmt.nn.fused.matmul import addmm, addmm_, weight_gradient
+from nmt.nn.layers import addmm, addmm_, weight_gradient
 from nmt.nn.shapes import Gates, Hidden
 
 

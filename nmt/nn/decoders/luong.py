@@ -13,8 +13,7 @@ from nmt.nn.attention.attention import AttentionOutput
 from nmt.nn.decoders.decoder import StepwiseDecoder
 from nmt.nn.decoders.interface import DecoderOutput, DecoderParts, DecoderState, StepState
 from nmt.nn.fused.decoder import JointProjection, TapeKinds, restore_tapes, save_tapes
-from nmt.nn.fused.matmul import addmm, addmm_, matmul, weight_gradient
-from nmt.nn.layers import Linear
+from nmt.nn.layers import Linear, addmm, addmm_, matmul, weight_gradient
 from nmt.nn.shapes import Contexts, Embedded, Gates, Vectors
 
 

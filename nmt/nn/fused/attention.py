@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nmt.nn.attention.scores.score import ScoreTape
-from nmt.nn.fused.matmul import rows_times
+from nmt.nn.layers import rows_times
 from nmt.nn.shapes import Keys, Mask, Query, StepScores, Values
 
 

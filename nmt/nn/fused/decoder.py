@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nmt.nn.fused.attention import AttentionInputs, AttentionTape
-from nmt.nn.fused.matmul import addmm, addmm_
+from nmt.nn.layers import addmm, addmm_
 from nmt.nn.recurrent.cell import CellTape
 
 

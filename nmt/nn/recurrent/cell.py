@@ -16,9 +16,14 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from nmt.nn.fused.fast_path import FastPath
-from nmt.nn.fused.matmul import addmm, addmm_, weight_gradient
 from nmt.nn.int8 import Int8Weight
-from nmt.nn.layers import initialize_hidden_gates, initialize_input_gates
+from nmt.nn.layers import (
+    addmm,
+    addmm_,
+    initialize_hidden_gates,
+    initialize_input_gates,
+    weight_gradient,
+)
 from nmt.nn.shapes import Gates, Hidden, State, StepMask, Steps
 
 _BLOCK_SIZE: Final = 4

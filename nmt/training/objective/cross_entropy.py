@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from nmt.core.special_tokens import PAD
-from nmt.nn.fused.matmul import WeightGradient, addmm, matmul
+from nmt.nn.layers import WeightGradient, addmm, matmul
 
 _CHUNK: Final = 1 << 25  # bytes of logits at a time: each goes over the gradient of the weight
 _BLOCK: Final = 1 << 19  # of them at a time in float32: so that they stay in the caches of a CPU

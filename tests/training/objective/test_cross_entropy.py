@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nmt.core.special_tokens import PAD
-from nmt.nn.fused.matmul import addmm
+from nmt.nn.layers import addmm
 from nmt.training.objective.cross_entropy import (
     TokenLoss,
     chunked_cross_entropy,

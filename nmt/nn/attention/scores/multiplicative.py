@@ -8,8 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nmt.nn.attention.scores.score import Score, ScoreTape
-from nmt.nn.fused.matmul import rows_times
-from nmt.nn.layers import Linear
+from nmt.nn.layers import Linear, rows_times
 from nmt.nn.shapes import Inputs, Keys, Queries, Query, Scores, StepScores
 
 
