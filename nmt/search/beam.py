@@ -1,6 +1,6 @@
 """Beam search over a whole batch, with stopping that is provably right."""
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from math import inf
 from typing import Literal
 
@@ -13,12 +13,11 @@ from nmt.core.special_tokens import EOS
 from nmt.search.constraints import Progress, forbid_early_end, measure_progress, rank_constrained
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.request import Request
-from nmt.search.rules import LengthBounds, PartialHypotheses, Rules
+from nmt.search.rules import LengthBounds, PartialHypotheses
 from nmt.search.search import (
     Candidates,
     HypothesisCollector,
     OpenHypotheses,
-    Scoring,
     Search,
     State,
     Stepper,
@@ -50,6 +49,7 @@ class OpenSentences:
     batch_size: int
 
 
+@dataclass(eq=False)
 class BeamSearch(Search):
     """Search that keeps the `beam_size` best hypotheses of each length.
 
@@ -74,17 +74,8 @@ class BeamSearch(Search):
 
     supports_phrases = True
 
-    def __init__(
-        self,
-        beam_size: int,
-        n_best: int,
-        scoring: Scoring,
-        rules: Rules,
-        *,
-        stopping: Literal["exact", "first"] = "exact",
-    ) -> None:
-        super().__init__(beam_size, n_best, scoring, rules)
-        self.stopping = stopping
+    _: KW_ONLY
+    stopping: Literal["exact", "first"] = "exact"
 
     def __call__(
         self, model: Stepper[State], state: State, request: Request

@@ -1,5 +1,6 @@
 """Sampling: tokens are drawn as probable as they are, or only from the more probable ones."""
 
+from dataclasses import KW_ONLY, dataclass
 from math import inf
 from typing import Annotated
 
@@ -9,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.search.greedy import SinglePathSearch
-from nmt.search.rules import PartialHypotheses, Rules
-from nmt.search.search import Scoring, best_in_order
+from nmt.search.rules import PartialHypotheses
+from nmt.search.search import best_in_order
 
 # Odd 64-bit constants of SplitMix64 (Steele 2014), as the signed numbers that torch has.
 _STEP = 0x9E3779B97F4A7C15 - 2**64
@@ -20,6 +21,7 @@ _SECOND = 0x94D049BB133111EB - 2**64
 _NUCLEUS = 256  # tokens that are looked at first
 
 
+@dataclass(eq=False)
 class SamplingSearch(SinglePathSearch):
     """Search that draws each token; the scores of a translation are still those of the model.
 
@@ -43,25 +45,16 @@ class SamplingSearch(SinglePathSearch):
 
     draws_samples = True
 
-    def __init__(
-        self,
-        beam_size: int,
-        n_best: int,
-        scoring: Scoring,
-        rules: Rules,
-        *,
-        temperature: Annotated[float, Ge(0.001), Le(1_000)] = 1.0,
-        top_k: Annotated[int, Ge(0)] = 0,
-        top_p: Annotated[float, Gt(0.0), Le(1.0)] = 1.0,
-        epsilon: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0,
-        seed: Annotated[int, Ge(0), Lt(2**31)] = 1,
-    ) -> None:
-        super().__init__(n_best, n_best, scoring, rules)
-        self.temperature = temperature
-        self.top_k = top_k
-        self.top_p = top_p
-        self.epsilon = epsilon
-        self.seed = seed
+    _: KW_ONLY
+    temperature: Annotated[float, Ge(0.001), Le(1_000)] = 1.0
+    top_k: Annotated[int, Ge(0)] = 0
+    top_p: Annotated[float, Gt(0.0), Le(1.0)] = 1.0
+    epsilon: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
+    seed: Annotated[int, Ge(0), Lt(2**31)] = 1
+
+    def __post_init__(self) -> None:
+        self.beam_size = self.n_best
+        super().__post_init__()
 
     def _choose(
         self, ranked: Float[Tensor, "R V"], partial: PartialHypotheses

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import inf
-from typing import Final, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -138,6 +138,7 @@ class Scoring:
     coverage: CoveragePenalty = field(default_factory=NoCoverage)
 
 
+@dataclass(eq=False)
 class Search(ABC):
     """A way to find the translations that a model holds to be good.
 
@@ -155,17 +156,18 @@ class Search(ABC):
             tokens only.
     """
 
-    has_beam: bool = True
-    draws_samples: bool = False
-    supports_phrases: bool = False
-    finds_distinct_texts: bool = False
+    has_beam: ClassVar[bool] = True
+    draws_samples: ClassVar[bool] = False
+    supports_phrases: ClassVar[bool] = False
+    finds_distinct_texts: ClassVar[bool] = False
 
-    def __init__(self, beam_size: int, n_best: int, scoring: Scoring, rules: Rules) -> None:
-        assert n_best <= beam_size, "the configuration refuses it"
-        self.beam_size: Final = beam_size
-        self.n_best: Final = n_best
-        self.scoring: Final = scoring
-        self.rules: Final = rules
+    beam_size: int
+    n_best: int
+    scoring: Scoring
+    rules: Rules
+
+    def __post_init__(self) -> None:
+        assert self.n_best <= self.beam_size, "the configuration refuses it"
 
     @abstractmethod
     def __call__(
