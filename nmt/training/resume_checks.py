@@ -136,8 +136,7 @@ def require_same_data(
             f"{run.path}: its tokenizers are not those that it was started with; bring them back "
             "from a copy of the run, or start another run with run=PATH"
         )
-    keys = zip(config.data.train, before["corpora"], now["corpora"], strict=True)
-    for corpus, old, new in keys:
+    for corpus, old, new in zip(config.data.train, before["corpora"], now["corpora"], strict=True):
         if old != new:
             raise _changed(corpus, "the text")
     valid = config.data.valid
