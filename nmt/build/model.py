@@ -115,17 +115,14 @@ def _build_attention(
 ) -> BaseAttention:
     if config is None:
         return FixedContext()
-    make_head = partial(_make_head, config)
+
+    def make_head(query_size: int, value_size: int) -> Attention:
+        score = SCORES.create(config.score, query_size, value_size)
+        return Attention(score, ALIGNMENTS.create(config.alignment, query_size))
+
     if config.num_heads == 1:
         return make_head(query_size, value_size)
     return MultiHeadAttention(make_head, config.num_heads, query_size, value_size)
-
-
-def _make_head(config: AttentionConfig, query_size: int, value_size: int) -> Attention:
-    return Attention(
-        SCORES.create(config.score, query_size, value_size),
-        ALIGNMENTS.create(config.alignment, query_size),
-    )
 
 
 def _cell_maker(plugin: PlugIn, hidden_size: int) -> Callable[[int], Cell]:

@@ -172,14 +172,13 @@ class TrainedRun(CommandArguments):
 
     def open_run(self) -> "Run":
         """Open the run with the arguments laid over its configuration; load no model."""
+        from nmt.cli.config_checks import find_ineffective
         from nmt.runs.run import Run
 
         overrides = self.list_overrides()
         run = Run.open(self.run, overrides)
-        if overrides:
-            from nmt.cli.config_checks import refuse_ineffective
-
-            refuse_ineffective(run.config, overrides)
+        for problem in find_ineffective(run.config, overrides):
+            raise ConfigError(problem)
         return run
 
 

@@ -53,9 +53,11 @@ def load_checked(
     config = load_config(arguments.config, arguments.overrides, resume=resume)
 
     from nmt.build.metrics import build_metrics
+    from nmt.config.layers import Override
     from nmt.system.device import resolve_device, resolve_precision
 
-    warn_of_ineffective(config, arguments.overrides)
+    for problem in find_ineffective(config, map(Override, arguments.overrides)):
+        logger.warning("%s", problem)  # no error: a series of runs may share its overrides
     if not resume:  # by then it may have taken the place of the run that it started from
         with naming_origin(arguments, "start_from"):
             require_another_run(config)
@@ -196,29 +198,18 @@ def find_reason(key: str, config: "Config") -> str | None:
     return None
 
 
-def refuse_ineffective(config: "Config", overrides: "Iterable[Override]") -> None:
-    """Refuse options of the command line that change nothing.
+def find_ineffective(config: "Config", overrides: "Iterable[Override]") -> Iterator[str]:
+    """Find options of the command line that change nothing.
 
     Args:
         config: all options, those among them.
         overrides: the options.
 
-    Raises:
-        ConfigError: the first that has no effect, and why.
+    Yields:
+        One that has no effect, why, and what to do.
     """
     for override in overrides:
         reason = find_reason(override.key, config)
         if reason is not None:
             given = override.argument or override.text
-            raise ConfigError(f"{given}: has no effect, as {reason}; leave it out")
-
-
-def warn_of_ineffective(config: "Config", overrides: "Iterable[str]") -> None:
-    """Warn of overrides of a training that change nothing: a series of runs may share them."""
-    from nmt.config.layers import Override
-
-    for override in overrides:
-        try:
-            refuse_ineffective(config, [Override(override)])
-        except ConfigError as error:
-            logger.warning("%s", error)
+            yield f"{given}: has no effect, as {reason}; leave it out"

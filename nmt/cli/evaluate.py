@@ -13,14 +13,13 @@ examples:
 
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.cli.arguments import SearchArguments, option, output_path, path
 from nmt.cli.held_out import METRIC_HELP, HeldOutArguments, named_metrics, source_option
-from nmt.cli.outputs import check_files, open_output
+from nmt.cli.outputs import check_files, open_if_given
 from nmt.core.console import print_notice
 
 if TYPE_CHECKING:
@@ -66,11 +65,8 @@ def run(arguments: Arguments) -> int:
         f"{arguments.run}, checkpoint {arguments.checkpoint} (update {update:,}), on "
         f"{files}: {len(sources):,} sentences, {_describe(config.decoding)}"
     )
-    with ExitStack() as stack:  # both files before the work, for it may be long
-        output, record = (
-            None if path is None else stack.enter_context(open_output(path))
-            for path in outputs.values()
-        )
+    # Both files before the work, for it may be long.
+    with open_if_given(arguments.output) as output, open_if_given(arguments.json) as record:
         warnings = LineWarnings()
         windows = translator.translate_windows(sources, warnings=warnings)
         texts = [translation.text for window in windows for _, translation in window]

@@ -222,16 +222,15 @@ def count_input(names: Sequence[str]) -> int | None:
         return None
 
 
-def progress_bar(names: Sequence[str], num_done: int, *, is_shown: bool) -> "tqdm[NoReturn]":
+def progress_bar(arguments: "Arguments", num_done: int = 0) -> "tqdm[NoReturn]":
     """Return a bar that counts lines, up to their number where it can be known.
 
     Args:
-        names: of the files that are read.
+        arguments: say which files are read, and whether a terminal has room for it.
         num_done: lines that were done before.
-        is_shown: nothing else is printed to the terminal that stderr may be.
     """
     from tqdm import tqdm
 
-    is_shown = is_shown and sys.stderr.isatty()
-    total = count_input(names) if is_shown else None
+    is_shown = arguments.shows_progress
+    total = count_input(arguments.input) if is_shown else None
     return tqdm(unit=" lines", disable=not is_shown, file=sys.stderr, initial=num_done, total=total)

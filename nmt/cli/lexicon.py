@@ -17,14 +17,13 @@ examples:
   nmt lexicon runs/toy --table mine.tsv.gz
 """
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from nmt.cli.arguments import CommandArguments, option, output_path, path, positional, whole_number
 from nmt.cli.inputs import line_limit
-from nmt.cli.outputs import check_files, open_output
+from nmt.cli.outputs import check_files, open_if_given
 from nmt.core.console import print_notice
 from nmt.core.errors import UserError
 from nmt.core.special_tokens import SPECIAL_SYMBOLS
@@ -65,8 +64,7 @@ def run(arguments: Arguments) -> int:
     source, target = tokenizers.source, tokenizers.target
     if not isinstance(source, Tokenizer):
         raise UserError(f"{folder.path}: reads grids, and these have no words to look up")
-    output = nullcontext() if arguments.output is None else open_output(arguments.output)
-    with folder.held(), output as stream:
+    with folder.held(), open_if_given(arguments.output) as stream:
         corpora = encode_training(run.config, folder, source, target)
         if table is not None:
             lexicon = read_lexicon(table, arguments.max_line_bytes, corpora, tokenizers)

@@ -16,14 +16,14 @@ import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO, TypeAlias
 
 from nmt.core.console import print_notice
 from nmt.core.errors import DataError, os_reason
 from nmt.data.formats.lines import open_binary
-from nmt.system.files import free_partial_path, lock, partial_path
+from nmt.system.files import free_partial_path, lock, partial_path, state_file
 
 if TYPE_CHECKING:
     from nmt.runs.run import Run
@@ -93,11 +93,6 @@ def _touched_by(path: Path) -> set[_Identity]:
     return set().union(*map(_identities, names))
 
 
-def state_file(path: Path) -> Path:
-    """Return where the state of an output lies while it is written, for `--resume`."""
-    return path.with_name(f"{path.name}.state")
-
-
 def _identities(path: Path) -> set[_Identity]:
     """Return what is the same for all names of a file; nothing for a device or a pipe."""
     try:
@@ -149,6 +144,11 @@ def open_output(path: Path | None, *, keep: bool = False) -> Iterator[TextIO]:
             packed, "utf-8", "replace", newline="\n", line_buffering=is_stream(path)
         ) as text:
             yield text
+
+
+def open_if_given(path: Path | None) -> AbstractContextManager[TextIO | None]:
+    """Open an output as `open_output` does, but none for None."""
+    return nullcontext() if path is None else open_output(path)
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from nmt.cli.outputs import is_stream, state_file
+from nmt.cli.outputs import is_stream
 from nmt.core.errors import UserError
-from nmt.system.files import file_sha256, partial_path, read_regular, write_text
+from nmt.system.files import file_sha256, partial_path, read_regular, state_file, write_text
 
 if TYPE_CHECKING:
     from nmt.runs.run import Run

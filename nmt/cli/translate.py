@@ -159,9 +159,10 @@ class Arguments(SearchArguments, RunArguments):
 
     @property
     def shows_progress(self) -> bool:
-        """Return whether a terminal has room for a progress bar: it shows nothing else."""
+        """Return whether stderr is a terminal that shows nothing else than a progress bar."""
         shows_output = self.output is None and sys.stdout.isatty()
-        return not (shows_output or self.attention or stdin_is_typed(self.input))
+        shows_more = shows_output or self.attention or stdin_is_typed(self.input)
+        return sys.stderr.isatty() and not shows_more
 
 
 def run(arguments: Arguments) -> int:
@@ -205,8 +206,7 @@ def _translate(run: "Run", arguments: Arguments) -> None:
             for argument, name in outputs.items()
         }
         num_done, lines = resumable.begin(lines, has_lists=arguments.format.has_lists)
-        is_shown = arguments.shows_progress
-        progress = stack.enter_context(progress_bar(arguments.input, num_done, is_shown=is_shown))
+        progress = stack.enter_context(progress_bar(arguments, num_done))
         writer = TranslationWriter(
             files.get("-o", sys.stdout),
             arguments.format,

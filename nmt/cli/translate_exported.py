@@ -61,7 +61,7 @@ def translate_exported(arguments: "Arguments") -> int:
         raise UserError(f"--precision: this model has {translator.description.precision} in it")
     with (
         open_output(arguments.output) as output,
-        progress_bar(arguments.input, 0, is_shown=arguments.shows_progress) as progress,
+        progress_bar(arguments) as progress,
     ):
         writer = TranslationWriter(output, arguments.format, translator.target_tokenizer.pieces)
         warnings = LineWarnings(names_unknown=True)

@@ -140,12 +140,12 @@ def _read_penalties(arguments: Arguments, key: str, given: str, number: str) -> 
     names = [name.strip() for name in names if name.strip()]
     if not names:
         raise UserError(f"{argument}: names no penalty")
-    overrides = [
-        Override(f"decoding.{key}={penalty_option(name, number)}", f"{argument} {name}")
-        for name in names
-    ]
-    runs = [Run.open(arguments.run, [override]) for override in overrides]
-    return [getattr(run.config.decoding, key) for run in runs]
+    penalties = []
+    for name in names:
+        option = f"decoding.{key}={penalty_option(name, number)}"
+        run = Run.open(arguments.run, [Override(option, f"{argument} {name}")])
+        penalties.append(getattr(run.config.decoding, key))
+    return penalties
 
 
 def _require_choice(decoding: "DecodingConfig") -> None:

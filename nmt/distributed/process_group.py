@@ -5,7 +5,7 @@ Each runs the same code. They communicate over gloo; tensors on GPUs go over NCC
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -71,7 +71,7 @@ class ProcessGroup:
         """Return the values of all processes, by rank."""
         return [value]
 
-    def scatter(self, values: Sequence[Any] | None) -> Any:
+    def scatter(self, values: list[Any] | None) -> Any:
         """Return the value for this process of those that the first has, by rank."""
         assert values is not None
         return values[0]
@@ -136,11 +136,10 @@ class TorchProcessGroup(ProcessGroup):
         guarded(lambda: distributed.all_gather_object(values, value, group=self._patient))
         return values
 
-    def scatter(self, values: Sequence[Any] | None) -> Any:
+    def scatter(self, values: list[Any] | None) -> Any:
         """Return the value for this process, once the first has it."""
         received = [None]
-        given = None if values is None else list(values)
-        guarded(lambda: distributed.scatter_object_list(received, given, group=self._patient))
+        guarded(lambda: distributed.scatter_object_list(received, values, group=self._patient))
         return received[0]
 
     def gather(self, value: Value) -> list[Value]:
@@ -187,7 +186,7 @@ def init_process_group(device: str = "cpu") -> Iterator[ProcessGroup]:
         distributed.destroy_process_group()
 
 
-def torchrun_store(timeout: timedelta = _JOIN_TIMEOUT) -> TCPStore | None:
+def torchrun_store(timeout: timedelta) -> TCPStore | None:
     """Return the store that lives as long as torchrun, across restarts; None where it has none.
 
     Args:
@@ -206,9 +205,7 @@ def _rendezvous_store(rank: int, size: int) -> PrefixStore:
 
     Under the prefix of torch they would find the addresses of processes that have died.
     """
-    store = torchrun_store()
-    if store is None:
-        store = _connect(_JOIN_TIMEOUT, is_master=rank == 0)
+    store = _connect(_JOIN_TIMEOUT, is_master=rank == 0 and not has_store())
     return PrefixStore(agree_on_prefix(store, rank, size, _JOIN_TIMEOUT), store)
 
 

@@ -62,10 +62,15 @@ def save_checkpoint(
     Raises:
         RunError: it cannot be written (no space, no permission); what was there is untouched.
     """
+    aliases: dict[str, dict[str, str]] = {}
     try:
         tidy_checkpoint(folder)
         with atomic_folder(folder) as fresh:
-            _write(fresh, tensors, metadata)
+            (fresh / METADATA).write_bytes(json.dumps(metadata, indent=1).encode())
+            for part, named in tensors.items():
+                owners, aliases[part] = _split_aliases(named)
+                save_file(owners, fresh / tensor_file(part))
+            write_manifest(fresh, aliases)
     except (OSError, SafetensorError) as error:
         said = str((isinstance(error, OSError) and error.strerror) or error)
         raise RunError(
@@ -183,17 +188,6 @@ def _place(folder: Path) -> Path:
     """Return where the newest whole checkpoint of this name is; `folder` where there is none."""
     places = (folder, *sibling_folders(folder))
     return next((place for place in places if (place / MANIFEST).is_file()), folder)
-
-
-def _write(
-    folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], metadata: Mapping[str, Any]
-) -> None:
-    (folder / METADATA).write_bytes(json.dumps(metadata, indent=1).encode())
-    aliases: dict[str, dict[str, str]] = {}
-    for part, named in tensors.items():
-        owners, aliases[part] = _split_aliases(named)
-        save_file(owners, folder / tensor_file(part))
-    write_manifest(folder, aliases)
 
 
 def _split_aliases(named: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -4,6 +4,7 @@ A file or folder is written under a temporary name, then renamed. A reader finds
 content until the new one is complete. Names in the same folder:
 
     NAME.partial    a file that is being written
+    NAME.state      what decides on a file that is being written, where it can be resumed
     NAME.new        a folder that is being written
     NAME.old        the previous folder, for the moment between two renames
 
@@ -66,6 +67,11 @@ def partial_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.partial")
 
 
+def state_file(path: Path) -> Path:
+    """Return where the state of an output lies while it is written, for `--resume`."""
+    return path.with_name(f"{path.name}.state")
+
+
 def free_partial_path(path: Path) -> Path:
     """Return `partial_path`, after a pipe or a link that is there has been removed.
 
@@ -125,10 +131,8 @@ def is_missing(path: Path) -> bool:
     """Return whether nothing is there; False where that cannot be known without opening it."""
     try:
         path.stat()
-    except FileNotFoundError:
-        return True
-    except (OSError, ValueError):
-        return False
+    except (OSError, ValueError) as error:
+        return isinstance(error, FileNotFoundError)
     return False
 
 
