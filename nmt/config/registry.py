@@ -1,9 +1,9 @@
 """What options are made of: groups, the types of their values, and plug-ins from tables.
 
 A table is a dict from names to classes; all of them are listed below. Each is in `table.py` of its
-family's package (`nmt/evaluation/table.py`), and the base class in the file with the singular name
-of the family (`nmt/evaluation/metric.py`). To add a plug-in, write a class and add a line to the
-table.
+family's package (`nmt/evaluation/table.py`; that of bridges is with them), and the base class in
+the file with the singular name of the family (`nmt/evaluation/metric.py`). To add a plug-in, write
+a class and add a line to the table.
 
 The keyword-only arguments of a plug-in's constructor are its options, and are checked here; the
 code that builds it gives the arguments before the ``*``.
@@ -208,7 +208,7 @@ def _schema(table: Table, name: str) -> type[BaseModel]:
 
 TOKENIZERS = Table("tokenizer", "nmt.text.table", "TOKENIZERS")
 CELLS = Table("cell", "nmt.nn.recurrent.table", "CELLS")
-BRIDGES = Table("bridge", "nmt.nn.table", "BRIDGES")
+BRIDGES = Table("bridge", "nmt.nn.bridge", "BRIDGES")
 SCORES = Table("score", "nmt.nn.attention.scores.table", "SCORES")
 ALIGNMENTS = Table("alignment", "nmt.nn.attention.alignments.table", "ALIGNMENTS")
 DECODERS = Table("decoder style", "nmt.nn.decoders.table", "DECODERS")

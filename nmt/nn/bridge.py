@@ -1,7 +1,7 @@
 """Bridges: from what the encoder has read to the first state of the decoder."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import torch
 from jaxtyping import Float
@@ -75,3 +75,10 @@ class ZeroBridge(Bridge):
     def forward(self, encoded: EncoderOutput) -> Float[Tensor, "B L Z"]:
         """Return the first state of each decoder layer."""
         return encoded.final.new_zeros(encoded.final.shape[0], self.num_layers, self.state_size)
+
+
+BRIDGES: Final[dict[str, type[Bridge]]] = {
+    "final": FinalBridge,
+    "mean": MeanBridge,
+    "zero": ZeroBridge,
+}

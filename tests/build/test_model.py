@@ -12,10 +12,10 @@ from nmt.build.model import allocate, build_model, build_without_memory
 from nmt.config.model import ModelConfig
 from nmt.core.batch import Batch, make_batch
 from nmt.data.formats.grids import Grid, GridReader
+from nmt.nn.bridge import BRIDGES
 from nmt.nn.decoders.table import DECODERS
 from nmt.nn.encoders.grid import GridEmbedding, GridEncoder
 from nmt.nn.model import Model
-from nmt.nn.table import BRIDGES
 
 VOCABULARY = 11
 READER = GridReader(channels=3, max_rows=4, max_columns=5)

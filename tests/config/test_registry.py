@@ -138,8 +138,8 @@ def test_bad_options(things: Table) -> None:
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.attribute)
 def test_a_table_is_in_table_py_and_the_base_in_the_file_named_after_it(table: Table) -> None:
     package, _, module = table.module.rpartition(".")
-    assert module == "table"
     family = table.kind.removesuffix(" style").replace(" ", "_")
+    assert module == (family if table.kind == "bridge" else "table")  # bridges fit one file
     for plugin in table.classes.values():
         bases = {base.__module__ for base in plugin.__mro__}
         assert f"{package}.{family}" in bases, plugin

@@ -1,9 +1,8 @@
 import pytest
 import torch
 
-from nmt.nn.bridge import FinalBridge, MeanBridge
+from nmt.nn.bridge import BRIDGES, FinalBridge, MeanBridge
 from nmt.nn.encoders.encoder import EncoderOutput
-from nmt.nn.table import BRIDGES
 
 
 def encoded() -> EncoderOutput:

@@ -18,6 +18,7 @@ from nmt.nn.attention.alignments.table import ALIGNMENTS
 from nmt.nn.attention.attention import Attention, BaseAttention, FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
 from nmt.nn.attention.scores.table import SCORES
+from nmt.nn.bridge import BRIDGES
 from nmt.nn.decoders.bahdanau import BahdanauDecoder
 from nmt.nn.decoders.conditional import ConditionalDecoder
 from nmt.nn.decoders.decoder import Decoder
@@ -29,7 +30,6 @@ from nmt.nn.layers import WordEmbedding
 from nmt.nn.model import Model, ModelOutput
 from nmt.nn.recurrent.gru import GRU
 from nmt.nn.recurrent.table import CELLS
-from nmt.nn.table import BRIDGES
 
 VOCABULARY, EMBEDDING, HIDDEN, STATE = 13, 4, 5, 6
 
