@@ -177,7 +177,7 @@ class TrainedRun(CommandArguments):
 
         overrides = self.list_overrides()
         run = Run.open(self.run, overrides)
-        for problem in find_ineffective(run.config, overrides):
+        if overrides and (problem := next(find_ineffective(run.config, overrides), None)):
             raise ConfigError(problem)
         return run
 
