@@ -23,7 +23,6 @@ CHECKED = [
     "nmt.training.objective.cross_entropy",
     "nmt.training.objective.objective",
     "nmt.core.batch",
-    "nmt.core.batch",
 ]
 jaxtyping.install_import_hook(CHECKED, "beartype.beartype")
 

@@ -1,6 +1,6 @@
 """A lexicon of a run's tokens, learnt from its training data, or made of a given table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise, product
 from pathlib import Path
@@ -27,7 +27,10 @@ def learn_lexicon(
 
 
 def read_lexicon(
-    path: Path, max_line_bytes: int, corpora: Sequence[EncodedCorpus], tokenizers: Tokenizers
+    path: Path,
+    max_line_bytes: int,
+    tokenizers: Tokenizers,
+    corpora: Callable[[], Sequence[EncodedCorpus]],
 ) -> Lexicon:
     """Make the lexicon of a table: a source text, its translation, their probability; tabs between.
 
@@ -36,8 +39,8 @@ def read_lexicon(
     Args:
         path: the table.
         max_line_bytes: the most bytes of a line; a longer one is an empty line.
-        corpora: say how frequent tokens are.
         tokenizers: of the run.
+        corpora: say how frequent tokens are; asked for when the table is known to be in order.
 
     Raises:
         DataError: the file cannot be read, a line is no such entry, or it has none that the run has
@@ -59,7 +62,7 @@ def read_lexicon(
         entries += [(int(s), int(t), probability) for s, t in tokens if UNK not in (s, t)]
     if not entries:
         raise DataError(f"{path}: has no entry that the run has tokens for")
-    return make_lexicon(entries, _blocks(corpora), *tokenizers.sizes)
+    return make_lexicon(entries, _blocks(corpora()), *tokenizers.sizes)
 
 
 def _blocks(corpora: Sequence[EncodedCorpus]) -> Iterator[Block]:

@@ -176,9 +176,9 @@ def _report_updates(state: "TrainingState", batch: "Batch", num_classes: int, in
         f"{batch.labels.shape[1]} tokens; loss {loss:.2f} before training "
         f"(chance: {math.log(num_classes):.2f})"
     )
-    memory = peak_memory(state.device) - in_use
     sizes = _measure_tensors(state)
-    sizes["activations and buffers"] = max(0, memory - sum(sizes.values()))
+    memory = max(peak_memory(state.device) - in_use, sum(sizes.values()))
+    sizes["activations and buffers"] = memory - sum(sizes.values())
     parts = ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in sizes.items() if size)
     print(f"memory          about {memory / 2**20:,.0f} MiB ({parts})")
 

@@ -18,6 +18,7 @@ examples:
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -65,11 +66,11 @@ def run(arguments: Arguments) -> int:
     if not isinstance(source, Tokenizer):
         raise UserError(f"{folder.path}: reads grids, and these have no words to look up")
     with folder.held(), open_if_given(arguments.output) as stream:
-        corpora = encode_training(run.config, folder, source, target)
+        corpora = partial(encode_training, run.config, folder, source, target)
         if table is not None:
-            lexicon = read_lexicon(table, arguments.max_line_bytes, corpora, tokenizers)
+            lexicon = read_lexicon(table, arguments.max_line_bytes, tokenizers, corpora)
         else:
-            lexicon = learn_lexicon(corpora, tokenizers, arguments.iterations or 5)
+            lexicon = learn_lexicon(corpora(), tokenizers, arguments.iterations or 5)
         if stream is not None:
             _write(lexicon, source, target, stream)
         save_lexicon(folder, lexicon, source, target)

@@ -173,7 +173,7 @@ def open_binary_output(path: Path, *, keep: bool = False) -> Iterator[BinaryIO]:
         try:
             with io.BufferedWriter(_NamedWriter(descriptor, partial)) as stream:
                 yield stream
-            partial.replace(os.path.realpath(path))
+            partial.replace(partial.with_name(partial.name.removesuffix(".partial")))
         except BaseException as error:
             if os.fstat(descriptor).st_size:
                 print_notice(f"nmt: what was finished is in {partial}")

@@ -5,13 +5,14 @@ The errors of the whole name the place that a value comes from.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import combinations
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from nmt.config.experiment import TokenizerConfig
-from nmt.config.messages import UNKNOWN_OPTION, explain, nearest
+from nmt.config.messages import UNKNOWN_OPTION, explain
 from nmt.config.tree import KeyPath, Tree, at, find_default, format_path, option_paths
 from nmt.core.errors import ConfigError
 
@@ -118,7 +119,8 @@ def explain_first(error: ValidationError, tree: Tree, layers: Sequence[Layer]) -
     elsewhere: list[str] = []
     if details[0]["type"] == UNKNOWN_OPTION:
         name, allowed = details[0]["ctx"]["name"], details[0]["ctx"]["allowed"]
-        paths = option_paths(name, of_plugins=nearest(name, allowed) is None)
+        is_typo = bool(get_close_matches(name, allowed, cutoff=0.85))
+        paths = option_paths(name, of_plugins=not is_typo)  # which import the plug-ins, and torch
         # At its own path it is an option of another plug-in.
         elsewhere = [other for other in paths if other != format_path(path)][:_MOST_PATHS]
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""

@@ -160,7 +160,7 @@ class Table:
         assert spec is not None and spec.origin is not None
         for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
             match node:
-                case ast.AnnAssign(ast.Name(self.attribute), value=ast.Dict(keys)):
+                case ast.AnnAssign(ast.Name(self.attribute), value=ast.Dict(keys)) if all(keys):
                     return [ast.literal_eval(key) for key in keys if key is not None]
         return list(self.classes)
 

@@ -23,6 +23,7 @@ from nmt.nn.model import Model
 from nmt.search.search import StepFunction
 
 OPSET: Final = 20
+_LOGGERS: Final = ("torch.onnx", "torch.export", "torch._export", "onnxscript", "onnx_ir")
 _TYPES: Final = {"int64": TensorProto.INT64, "float": TensorProto.FLOAT}
 
 
@@ -184,10 +185,13 @@ def _export(module: nn.Module, example: dict[str, Tensor], outputs: list[str]) -
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence the exporter, whose messages mean nothing to a user."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
     finally:
-        logging.disable(disabled)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -126,7 +126,7 @@ class Translator:
         """Refuse to align words with a model that looks nowhere.
 
         Raises:
-            RunError: it is such a one.
+            RunError: the model has no attention.
         """
         if not self.has_attention:
             raise RunError(
@@ -137,9 +137,8 @@ class Translator:
     def with_workers(self, number: int) -> Iterator[Self]:
         """Return the same, computing in so many processes, which share the cores.
 
-        They end with the context. The results are the same to the last bit but for what threads of
-        torch do to sums. Batches go to the processes, so it pays from some hundreds of lines at a
-        time.
+        They end with the context. The results are the same to the last bit, except for what threads
+        of torch do to sums. Batches go to the processes, so it pays from some hundreds of lines on.
 
         Raises:
             ConfigError: the model is not on the CPU.

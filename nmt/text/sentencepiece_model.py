@@ -32,7 +32,7 @@ _MODEL_TYPES: Final[Mapping[int, ModelType]] = {1: "unigram", 2: "bpe"}
 _OTHER_TYPES: Final = {3: "word", 4: "char"}
 
 # Numbers of fields.
-_PIECE, _TRAINER, _NORMALIZER = 1, 2, 3
+_PIECE, _TRAINER, _NORMALIZER, _DENORMALIZER = 1, 2, 3, 5
 _TEXT, _SCORE, _KIND = 1, 2, 3
 _MODEL_TYPE, _SUFFIX, _BYTE_FALLBACK, _UNKNOWN_SURFACE = 3, 24, 35, 44
 _IDS: Final = {UNK: 40, BOS: 41, EOS: 42, PAD: 43}
@@ -81,7 +81,7 @@ def parse_model(content: bytes) -> SentencePieceModel:
         ValueError: it is none, or of a kind that is not supported; says why.
     """
     pieces: list[Piece] = []
-    trainer, normalizer = _Message(), _Message()
+    trainer, normalizer, denormalizer = _Message(), _Message(), _Message()
     for number, value in _fields(content):
         if number == _PIECE:
             pieces.append(_parse_piece(_parse_message(value)))
@@ -89,6 +89,8 @@ def parse_model(content: bytes) -> SentencePieceModel:
             trainer |= _parse_message(value)
         elif number == _NORMALIZER:
             normalizer |= _parse_message(value)
+        elif number == _DENORMALIZER:
+            denormalizer |= _parse_message(value)
     if not pieces:
         raise ValueError("it has no pieces")
     type_number = _get(trainer, _MODEL_TYPE, 1)
@@ -100,6 +102,8 @@ def parse_model(content: bytes) -> SentencePieceModel:
         raise ValueError("it marks the ends of words (treat_whitespace_as_suffix), not the starts")
     if not (_get(normalizer, _DUMMY_PREFIX, 1) and _get(normalizer, _ESCAPE, 1)):
         raise ValueError("it was trained with add_dummy_prefix or escape_whitespaces off")
+    if _get(denormalizer, _RULES, b""):
+        raise ValueError("it changes decoded text (denormalization rules)")
     defaults = {UNK: 0, BOS: 1, EOS: 2, PAD: -1}
     return SentencePieceModel(
         pieces,

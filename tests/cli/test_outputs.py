@@ -188,6 +188,17 @@ def test_names_of_descriptors(name: str, descriptor: int | None) -> None:
     assert find_descriptor(Path(name)) == descriptor
 
 
+def test_a_link_that_is_moved_meanwhile_changes_no_other_file(tmp_path: Path) -> None:
+    link, first, second = (tmp_path / name for name in ("link", "first", "second"))
+    second.write_text("kept")
+    link.symlink_to(first)
+    with open_output(link) as stream:
+        stream.write("new")
+        link.unlink()
+        link.symlink_to(second)
+    assert (first.read_text(), second.read_text()) == ("new", "kept")
+
+
 def test_links_in_a_circle_name_nothing(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")

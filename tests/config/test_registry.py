@@ -146,6 +146,11 @@ def test_a_table_is_in_table_py_and_the_base_in_the_file_named_after_it(table: T
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.attribute)
+def test_names_in_the_text_of_a_table_are_those_of_its_classes(table: Table) -> None:
+    assert table.names == list(table.classes)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.attribute)
 def test_options_of_every_plug_in_are_valid(table: Table) -> None:
     for name, plugin in table.classes.items():
         live = {

@@ -581,6 +581,10 @@ def test_gold_alignments_that_cannot_be(nmt: Any, in_copy: Path) -> None:
         ("model.attention.score=dott", ["model.attention.score", "'dott'", "dot"]),
         ("model.decoder.hiden_size=3", ["hiden_size", "hidden_size"]),
         ("training.learning_rate=1", ["(did you mean training.optimizer.learning_rate?); allowed"]),
+        (
+            "training.weight_decay=0.01",
+            ["(did you mean training.optimizer.weight_decay?); allowed"],
+        ),
         ("training.max_epochs=soon", ["training.max_epochs", "soon"]),
         ("seed", ["seed", "key=value"]),
     ],

@@ -567,7 +567,7 @@ def test_check_tells_sizes_and_touches_nothing(nmt: Any, snapshot: Any) -> None:
     total = sum(int(part[-1].replace(",", "")) for part in parts)
     assert told["parameters"] == f"{total:,}"
     assert told["decoder"] == "all words at once"
-    assert re.fullmatch(r"about [\d,]+ MiB \(.*\)", told["memory"])
+    assert re.fullmatch(r"about [\d,]+ MiB \(weights .*\)", told["memory"])
     assert re.search(r"target tokens a second, on cpu in float32, [12] threads?$", told["speed"])
     assert re.fullmatch(
         r"about \d+ s an epoch, \d+ s for 16 epochs, on this machine; validations come on top",

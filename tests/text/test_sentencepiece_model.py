@@ -148,6 +148,14 @@ def test_what_is_not_supported_is_refused(options: dict[str, Any], reason: str, 
         load_sentencepiece(path, Normalizer())
 
 
+def test_denormalization_rules_are_refused(made: Any) -> None:
+    _, path = made()
+    rules = b"\x2a\x03\x12\x01x"  # denormalizer_spec {precompiled_charsmap: "x"}
+    path.write_bytes(path.read_bytes() + rules)
+    with pytest.raises(RunError, match=r"it changes decoded text \(denormalization rules\)"):
+        load_sentencepiece(path, Normalizer())
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"no model", b"\x0a\xff\xff\xff\xff\x7f", b"\x0a\x00" * 2**14, b"\x08\x00" * 2**14]

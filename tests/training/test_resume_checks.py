@@ -9,7 +9,7 @@ import pytest
 from nmt.config.experiment import Config
 from nmt.core.errors import ConfigError, RunError
 from nmt.runs.run import RunDirectory
-from nmt.training.resume_checks import require_same, require_same_data
+from nmt.training.resume_checks import data_identity, require_same, require_same_data
 
 
 def config(**changes: Any) -> Config:
@@ -211,3 +211,24 @@ def test_other_options_of_the_search_of_validation_are_refused() -> None:
         require_same_data(
             config(), run, before, {**text, "decoding": {"beam_size": 1, "replace_unknown": True}}
         )
+
+
+def test_the_search_is_remembered_where_translations_are_scored(tmp_path: Path) -> None:
+    file = tmp_path / "text"
+    file.write_text("a\n")
+    reader = SimpleNamespace(fingerprint=lambda: "t")
+    tokenizers: Any = SimpleNamespace(source=reader, target=reader)
+    loader: Any = SimpleNamespace(corpora=[SimpleNamespace(key="text")])
+    valid = {"data__valid": {"source": str(file), "target": str(file)}}
+    of_the_loss = {
+        "training__early_stopping": None,
+        "training__validation": {"metrics": [], "best": "loss"},
+    }
+
+    def remembered(**changes: Any) -> Any:
+        return data_identity(config(**changes), tokenizers, loader)["decoding"]
+
+    found = remembered(**valid)
+    assert found["beam_size"] == 1 and "batch_tokens" not in found
+    assert remembered(**valid, **of_the_loss) == {}
+    assert remembered(**of_the_loss, data__valid=None) == {}
