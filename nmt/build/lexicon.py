@@ -1,5 +1,6 @@
 """A lexicon of a run's tokens, learnt from its training data, or made of a given table."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise, product
@@ -51,15 +52,16 @@ def read_lexicon(
         try:
             source, target, last = line.split("\t")
             probability = float(last)
+            sides = set(tokenizers.source.encode(source)), set(tokenizers.target.encode(target))
+            is_entry = 0.0 < probability <= 1.0 and math.prod(map(len, sides)) <= _MOST_LINKS
         except ValueError:
-            probability = 0.0
-        if not 0.0 < probability <= 1.0:
+            is_entry = False
+        if not is_entry:
             raise DataError(
                 f"{path}, line {number}: must be a source word, a target word and a probability "
                 f"above 0 and not above 1, with tabs between, not {line!r}"
             )
-        tokens = product(tokenizers.source.encode(source), tokenizers.target.encode(target))
-        entries += [(int(s), int(t), probability) for s, t in tokens if UNK not in (s, t)]
+        entries += [(int(s), int(t), probability) for s, t in product(*sides) if UNK not in (s, t)]
     if not entries:
         raise DataError(f"{path}: has no entry that the run has tokens for")
     return make_lexicon(entries, _blocks(corpora()), *tokenizers.sizes)

@@ -178,7 +178,7 @@ def _report_updates(state: "TrainingState", batch: "Batch", num_classes: int, in
     )
     sizes = _measure_tensors(state)
     memory = max(peak_memory(state.device) - in_use, sum(sizes.values()))
-    sizes["activations and buffers"] = memory - sum(sizes.values())
+    sizes["activations and all else"] = memory - sum(sizes.values())
     parts = ", ".join(f"{name} {size / 2**20:,.0f}" for name, size in sizes.items() if size)
     print(f"memory          about {memory / 2**20:,.0f} MiB ({parts})")
 

@@ -87,6 +87,13 @@ def test_a_malformed_table(line: str, nmt: Command, in_copy: Path) -> None:
     assert not Path("runs/tiny/lexicon").exists()
 
 
+def test_a_long_line_of_a_table_ends(nmt: Command, in_copy: Path) -> None:
+    """Its tokens are taken once each: all pairs of them as they stand would be 10^8."""
+    Path("table.tsv").write_text("one " * 10_000 + "\t" + "eins " * 10_000 + "\t0.5\n")
+    assert nmt("lexicon", "runs/tiny", "--table", "table.tsv", "-o", "out.tsv").code == 0
+    assert Path("out.tsv").read_text() == "one\teins\t0.5\n"
+
+
 def test_a_table_of_other_words(nmt: Command, in_copy: Path) -> None:
     Path("table.tsv").write_text("eleven\telf\t1\n")
     nmt("lexicon", "runs/tiny", "--table", "table.tsv").assert_refused(
