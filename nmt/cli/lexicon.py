@@ -70,7 +70,8 @@ def run(arguments: Arguments) -> int:
         if table is not None:
             lexicon = read_lexicon(table, arguments.max_line_bytes, tokenizers, corpora)
         else:
-            lexicon = learn_lexicon(corpora(), tokenizers, arguments.iterations or 5)
+            given = () if arguments.iterations is None else (arguments.iterations,)
+            lexicon = learn_lexicon(corpora(), tokenizers, *given)
         if stream is not None:
             _write(lexicon, source, target, stream)
         save_lexicon(folder, lexicon, source, target)

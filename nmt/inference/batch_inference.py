@@ -46,7 +46,8 @@ class BatchRunner:
         precision: of the computation: torch.float32, torch.bfloat16 for autocast, or torch.int8
             for a model that has been quantised.
         batch_tokens: most tokens of a side in a batch, padding and EOS counted; a sentence that is
-            longer is alone. A search of more than 10 hypotheses a sentence has as many fewer.
+            longer is a batch of its own. A search of more than 10 hypotheses a sentence has as many
+            fewer.
         workers: processes that compute the batches, each with a copy of this; None: this one does.
         shortlist: what translations may be made of; None: of anything.
     """

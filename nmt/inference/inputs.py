@@ -236,7 +236,8 @@ def like_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
 
     Args:
         lengths: tokens of each sentence, at least one.
-        batch_tokens: most tokens in a batch, padding counted; a longer sentence is alone.
+        batch_tokens: most tokens in a batch, padding counted; a longer sentence is a batch of its
+            own.
     """
     batches: list[list[int]] = []
     most = 0

@@ -45,7 +45,7 @@ def train_lexicon(
     source_size: int,
     target_size: int,
     *,
-    iterations: int = 5,
+    iterations: int,
     num_candidates: int = 64,
 ) -> Lexicon:
     """``t(f | e)`` by expectation maximisation (IBM model 1: Brown 1993, section 4.1).

@@ -1,11 +1,13 @@
 """`nmt lexicon`, and translating by it."""
 
 import gzip
+import inspect
 import shutil
 from pathlib import Path
 
 import pytest
 
+from nmt.build.lexicon import learn_lexicon
 from nmt.cli.resume import fingerprint_model
 from nmt.runs.run import Run
 from tests.integration.conftest import ENGLISH, GERMAN, Command
@@ -21,6 +23,15 @@ def test_words_find_their_translations(nmt: Command, in_copy: Path) -> None:
         best.setdefault(source, (target, float(probability)))
     assert [best[word][0] for word in ENGLISH] == GERMAN
     assert all(probability > 0.5 for _, probability in best.values())
+
+
+def test_the_help_names_the_default_of_the_learning(nmt: Command, in_copy: Path) -> None:
+    default = inspect.signature(learn_lexicon).parameters["iterations"].default
+    assert f"of the learning (default: {default})" in nmt("lexicon", "--help").out
+    as_it_is = nmt("lexicon", "runs/tiny", "-o", "as_it_is.tsv")
+    as_named = nmt("lexicon", "runs/tiny", "-o", "named.tsv", "--iterations", default)
+    assert as_it_is.code == as_named.code == 0
+    assert Path("as_it_is.tsv").read_bytes() == Path("named.tsv").read_bytes()
 
 
 def test_translations_by_a_shortlist(nmt: Command, in_copy: Path) -> None:

@@ -20,10 +20,12 @@ def block_of(pairs: Pairs) -> Block:
     return Block(flat[0], lengths[0], flat[1], lengths[1])
 
 
-def train(pairs: Pairs, num_blocks: int = 2, **options: int) -> Lexicon:
+def train(pairs: Pairs, num_blocks: int = 2, *, iterations: int, num_candidates: int) -> Lexicon:
     size = -(-len(pairs) // num_blocks)
     blocks = [block_of(pairs[start : start + size]) for start in range(0, len(pairs), size)]
-    return train_lexicon(lambda: iter(blocks), 20, 30, **options)
+    return train_lexicon(
+        lambda: iter(blocks), 20, 30, iterations=iterations, num_candidates=num_candidates
+    )
 
 
 def plainly(pairs: Pairs, iterations: int) -> dict[tuple[int, int], float]:
@@ -101,7 +103,7 @@ def test_a_given_table() -> None:
 
 def test_no_pairs_at_all() -> None:
     for found in (
-        train_lexicon(lambda: iter([]), 5, 6, num_candidates=2),
+        train_lexicon(lambda: iter([]), 5, 6, iterations=5, num_candidates=2),
         make_lexicon([], [], 5, 6, num_candidates=2),
     ):
         assert (found.candidates == PAD).all() and found.frequent.size == 0
