@@ -1,4 +1,4 @@
-"""The options of the corpora."""
+"""Options of the corpora."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -21,23 +21,23 @@ class CorpusConfig(Options):
     """Two files of text, one TSV file (plain, .gz, .bz2 or .xz), or grids and text."""
 
     source: PathText | None = None
-    """File of source sentences, one a line."""
+    """File of source sentences, one per line."""
     target: PathText | None = None
     """File of target sentences, line for line."""
     tsv: PathText | None = None
-    """One file instead of two: source, a tab, target."""
+    """TSV file with source and target columns, instead of two files."""
     grids: PathText | None = None
-    """An .npz file of grids in place of source: a grid for each target line."""
+    """An .npz file with one grid per target line, instead of source."""
     alignments: PathText | None = None
     """Word alignments of the pairs, line for line (Pharaoh: `0-0 1-2`), for guided attention."""
     alignment_units: AlignmentUnits = "words"
-    """What the links of `alignments` count. With auto, words are split into characters where their
-    script has no spaces, as `nmt align` does."""
+    """Units that the links of `alignments` index. With auto, words of scripts without spaces are
+    split into characters, as `nmt align` does."""
     weight: PositiveStrength = 1.0
-    """How often the corpus is seen: 2 is twice an epoch, 0.5 every other epoch."""
+    """Times the corpus is seen per epoch; with 0.5, each epoch sees a random half of it."""
 
     def files(self) -> dict[str, str]:
-        """Return every file of the corpus by its option."""
+        """Return the files of the corpus by option name."""
         return {option: name for option in _FILES if (name := getattr(self, option)) is not None}
 
     def _check(self) -> None:
@@ -51,14 +51,14 @@ class CorpusConfig(Options):
 
 
 class FilterConfig(Options):
-    """What training pairs are left out; each reason is counted and reported."""
+    """Filters of training pairs; the pairs that each filter removes are counted and reported."""
 
     max_length: Positive = 100
-    """Most tokens a side (after the tokenizer); of a grid, cells."""
+    """Maximum length of each side in tokens (for grids: cells)."""
     max_length_ratio: Annotated[float, Field(ge=1.0, le=1_000.0)] | None = None
-    """Most tokens of one side for each token of the other; null: any."""
+    """Maximum ratio of the longer side to the shorter one, in tokens; null: no limit."""
     deduplicate: bool = False
-    """Keep only the first of identical pairs, in whichever of the corpora it is."""
+    """Keep only the first of identical pairs, across all training corpora."""
 
 
 class DataConfig(Options):
@@ -67,31 +67,32 @@ class DataConfig(Options):
     train: Annotated[list[CorpusConfig], BeforeValidator(_as_list), Field(min_length=1)]
     """One corpus or a list of them."""
     valid: CorpusConfig | None = None
-    """What training is steered by: loss, metrics, early stopping."""
+    """Validation set, for the loss, the metrics and early stopping."""
     test: CorpusConfig | None = None
-    """Scored once, when training ends."""
+    """Test set, scored once when training ends."""
     filters: FilterConfig = Field(default_factory=FilterConfig)
     """Training pairs to leave out."""
     cache: PathText | None = None
     """Folder for the encoded corpora, shared between runs; null: inside the run."""
     encoding_processes: NumProcesses | None = None
-    """Processes that encode a large corpus; null: as many as cores, up to 8 (grids: 1); 1: none."""
+    """Processes that encode a large corpus; null: one per core, up to 8 (grids: 1); 1: encode in
+    the main process."""
     num_processes: NumProcesses = 0
-    """Processes that sample the subwords of a corpus when an epoch starts; 0: none. Under torchrun
-    each process has its own."""
+    """Processes that sample the subwords of a corpus when an epoch starts; 0: sample in the main
+    process. Under torchrun each rank starts its own."""
 
     def training_corpora(self) -> Iterator[tuple[str, CorpusConfig]]:
-        """Yield those of `train`, each with its key as it is most likely written."""
+        """Yield each training corpus with its key, as a configuration most likely writes it."""
         for number, corpus in enumerate(self.train):
             yield ("data.train" if len(self.train) == 1 else f"data.train[{number}]"), corpus
 
     def held_out(self) -> Iterator[tuple[str, CorpusConfig]]:
-        """Yield those of `valid` and `test` that there are, each with its key."""
+        """Yield the validation and test sets that are configured, each with its key."""
         for key, corpus in (("data.valid", self.valid), ("data.test", self.test)):
             if corpus is not None:
                 yield key, corpus
 
     def corpora(self) -> Iterator[tuple[str, CorpusConfig]]:
-        """Yield all that there are, each with its key."""
+        """Yield all configured corpora, each with its key."""
         yield from self.training_corpora()
         yield from self.held_out()

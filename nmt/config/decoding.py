@@ -1,4 +1,4 @@
-"""How a trained model translates."""
+"""Options of translating with a trained model."""
 
 from typing import Annotated, Literal
 
@@ -23,85 +23,92 @@ from nmt.config.registry import (
 
 
 class ShortlistConfig(Options):
-    """Of which tokens a translation may be made; all that is asked of it may be in it, too."""
+    """Vocabulary shortlist of each sentence; tokens of forced target text are always included."""
 
     candidates: Annotated[int, Field(ge=1, le=64)] = 16
-    """Target tokens for each source token: the most probable of the run's lexicon, which has 64."""
+    """Most probable target tokens of each source token; the run's lexicon holds 64."""
     frequent: Positive = 200
-    """Most frequent target tokens."""
+    """Number of the most frequent target tokens, which are in every shortlist."""
 
 
 class DecodingConfig(Options):
-    """How a trained model translates."""
+    """Options of translating with a trained model."""
 
     search: Annotated[PlugIn, SEARCHES] = PlugIn(name="beam")
-    """How the best translation is looked for."""
+    """Search algorithm."""
     beam_size: NumCandidates = 5
-    """Hypotheses kept at each step (1 is greedy)."""
+    """Hypotheses kept at each step (1: greedy search)."""
     n_best: NumCandidates = 1
-    """Translations for each sentence; at most `beam_size`, where there is a beam."""
+    """Translations per sentence; in beam search at most `beam_size`."""
     length_penalty: Annotated[PlugIn, LENGTH_PENALTIES] = PlugIn(name="average")
-    """How the log-probability becomes a score that is fair to long translations."""
+    """Length normalization of the log-probability, so that scores do not favour short
+    translations."""
     coverage_penalty: Annotated[PlugIn, COVERAGE_PENALTIES] = PlugIn(name="none")
-    """What is taken from the score for source words that were left out, or said twice."""
+    """Penalty on the score for source words that are left out or translated twice."""
     min_length: Annotated[int, Field(ge=0, le=10_000)] = 0
-    """Fewest tokens of a translation, EOS not counted."""
+    """Minimum length of a translation in tokens, without EOS."""
     max_length: Annotated[int, Field(ge=1, le=10_000)] = 250
-    """Most tokens of a translation, EOS not counted."""
+    """Maximum length of a translation in tokens, without EOS."""
     min_length_ratio: Strength = 0.0
-    """Fewest tokens for each source token."""
+    """Minimum number of target tokens per source token."""
     max_length_ratio: PositiveStrength | None = 3.0
-    """Most tokens for each source token (10 more are granted); null: any."""
+    """Maximum number of target tokens per source token, plus 10; null: no limit."""
     no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
-    """No n tokens in a row come twice (Paulus 2018); 0: they may."""
+    """Length of n-grams that may not be repeated (Paulus 2018); 0: all may."""
     repetition_penalty: Annotated[float, Field(ge=1.0, le=1_000.0)] = 1.0
-    """Times its log-probability that a token counts once it is there (Keskar 2019); 1: as it is."""
+    """Factor on the log-probability of tokens already generated (Keskar 2019); 1: off."""
     eos_threshold: PositiveStrength | None = None
-    """EOS only where its log-probability is above that of all else times this (Hannun 2019)."""
+    """Allow EOS only if its log-probability exceeds this factor times the best of the other tokens
+    (Hannun 2019); null: always."""
     forbidden: list[Annotated[Text, Field(max_length=1_000)]] = Field(
         default=[], examples=[["a phrase"]]
     )
-    """Phrases never to be generated: the tokens that the tokenizer makes of each. The same text in
-    other tokens is allowed, and longer words that begin with these tokens are not."""
+    """Phrases that must not be generated, as the token sequence that the tokenizer makes of each.
+    Other tokenizations of the same text are allowed; longer words that begin with these tokens are
+    not."""
     replace_unknown: bool = False
-    """Write unknown words too, and put the source words in their place that they looked at most."""
+    """Allow unknown words in the output, and replace each with the source word that has most of its
+    attention."""
     dictionary: PathText | None = None
-    """File of what source words become there, a line each: word, tab, translation; null: copy."""
+    """TSV file of source words and translations, to replace unknown words with; null: copy the
+    source word."""
     shortlist: ShortlistConfig | None = None
-    """Compute only a few hundred tokens for a sentence (`nmt lexicon`); null: all."""
+    """Vocabulary shortlist: score only a few hundred tokens per sentence (needs `nmt lexicon`);
+    null: the whole vocabulary."""
     mbr: Literal["none", "chrf", "bleu"] = "none"
-    """Of several candidates take those that are most like all of them (minimum Bayes risk); bleu
-    counts the words that the run's metrics count."""
+    """Utility of minimum Bayes risk decoding: choose the candidates most similar to all others. bleu
+    uses the tokenizer of the run's metrics."""
     mbr_candidates: NumCandidates = 32
-    """How many the search finds for it: samples, all alike; of a beam by their probability."""
+    """Candidates for `mbr`. Samples count equally; candidates of a beam are weighted by their
+    probability."""
     batch_tokens: NumTokens = 4_000
-    """Most source tokens translated at once, padding counted; fewer for beams of more than 10."""
+    """Maximum number of source tokens in a batch, with padding; fewer for beams of more than 10."""
     max_source_length: Size = 1_000
-    """Tokens of a line, or cells of a grid, that are read; the rest is cut, with a warning."""
+    """Maximum length of a source in tokens (for grids: cells); the rest is cut, with a warning."""
 
     @property
     def draws_samples(self) -> bool:
-        """Whether the search draws each of several translations by itself."""
+        """Return whether the search samples its translations independently."""
         return bool(SEARCHES.classes[self.search.name].draws_samples)
 
     @property
     def has_beam(self) -> bool:
-        """Whether `beam_size` means anything to the search."""
+        """Return whether the search uses `beam_size`."""
         return bool(SEARCHES.classes[self.search.name].has_beam)
 
     @property
     def num_candidates(self) -> int:
-        """Translations of each sentence that the search is to find."""
+        """Return the number of translations that the search must find per sentence."""
         return self.n_best if self.mbr == "none" else self.mbr_candidates
 
     def with_beam(self, size: int) -> "DecodingConfig":
         """Return the options for a quick beam search that finds one translation of a sentence.
 
-        All other options are kept. With a beam of 1 no penalty changes what is found, so that it
-        has none.
+        All other options are kept. Penalties cannot change the result of greedy search, so a beam
+        of 1 drops them.
 
         Args:
-            size: of the beam; 1 is greedy search.
+            size: beam size; 1 is greedy search.
         """
         search = self.search if self.search.name == "beam" else PlugIn(name="beam")
         changed: dict[str, object] = {"search": search, "beam_size": size, "n_best": 1}

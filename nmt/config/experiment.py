@@ -1,7 +1,7 @@
-"""The whole tree of options: what a YAML file may say, with types, defaults and help.
+"""Root of the option tree: everything a YAML file may set, with types, defaults and help.
 
-The models are frozen and refuse unknown keys. A plug-in's own options are not listed here: they are
-the keyword-only arguments of its constructor (see `nmt.config.registry`).
+The models are frozen and refuse unknown keys. The options of a plug-in are not listed here: they
+are the keyword-only arguments of its constructor (see `nmt.config.registry`).
 """
 
 import re
@@ -18,7 +18,7 @@ from nmt.config.training import ReinforceConfig, TrainingConfig
 
 CONFIG_VERSION = 2
 RUN_KEYS: Final = {"version", "run", "data", "tokenizer", "model", "training", "decoding"}
-"""What the resolved configuration of any run has, and hardly any other tool's `config.yaml`."""
+"""Keys of every run's resolved configuration; hardly any other tool's `config.yaml` has them all."""
 
 
 def _check_device(name: str) -> str:
@@ -28,23 +28,22 @@ def _check_device(name: str) -> str:
 
 
 class TokenizerConfig(PlugIn):
-    """How text becomes tokens; `name` picks the tokenizer and the other keys are its options."""
+    """Tokenizer of the text; `name` picks it and the remaining keys are its options."""
 
     name: str = "sentencepiece"
-    """Which tokenizer."""
+    """Name of the tokenizer."""
     shared: bool = True
-    """One vocabulary for both languages (needed to tie all embeddings)."""
+    """Use one vocabulary for both languages (required by `model.embedding.tie: all`)."""
     normalization: Literal["nfc", "nfkc", "none"] = "nfc"
-    """Unicode normal form of all text before it is split; nfkc also replaces … ½ ² and the like."""
+    """Unicode normalization before tokenization; nfkc also replaces … ½ ² and the like."""
     lowercase: bool = False
-    """Lowercase all text first."""
+    """Lowercase all text before tokenization."""
     source_path: PathText | None = None
-    """Folder of a saved tokenizer for the source (for both, if shared), or a `.model` file of
-    SentencePiece (bpe or unigram; `normalization` and `lowercase` take the place of its own
-    normalisation, and special symbols besides pad, unk, bos and eos are left out); null: train
-    one."""
+    """Folder of a saved tokenizer for the source (for both sides, if shared), or a SentencePiece
+    `.model` file (bpe or unigram). `normalization` and `lowercase` replace the normalization of the
+    file, and its special symbols other than pad, unk, bos and eos are dropped. null: train one."""
     target_path: PathText | None = None
-    """The same for the target, where the vocabulary is not shared."""
+    """Like `source_path`, for the target; only with shared: false."""
 
     def _check(self) -> None:
         if self.shared and self.target_path is not None:
@@ -56,27 +55,29 @@ class Config(Options):
     """One experiment."""
 
     version: Annotated[int, Field(ge=CONFIG_VERSION, le=CONFIG_VERSION)] = CONFIG_VERSION
-    """Version of the format of this file."""
+    """Version of the configuration format."""
     run: PathText = Field(examples=["runs/reference"])
-    """Folder for everything of the run."""
+    """Folder of the run: checkpoints, tokenizers, logs."""
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
-    """Seed of everything random."""
+    """Random seed."""
     device: Annotated[str, AfterValidator(_check_device)] = "auto"
-    """auto, cpu, cuda, or cuda:N."""
+    """Device: auto, cpu, cuda or cuda:N."""
     precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
-    """Of the computation; weights are saved in float32 always. int8 is only for translating."""
+    """Precision of the computation; weights are always saved in float32. int8 is only supported for
+    translation."""
     start_from: PathText | None = None
-    """A run whose best weights, and tokenizers, training starts with; null: new ones."""
+    """Run to fine-tune: training starts from its best weights and its tokenizers; null: from
+    scratch."""
     data: DataConfig
     """The corpora."""
     tokenizer: Annotated[TokenizerConfig, TOKENIZERS] = Field(default_factory=TokenizerConfig)
-    """How text becomes tokens."""
+    """Tokenizer of the text."""
     model: ModelConfig = Field(default_factory=ModelConfig)
     """The network."""
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     """The training engine."""
     decoding: DecodingConfig = Field(default_factory=DecodingConfig)
-    """How the trained model translates."""
+    """Translation with the trained model."""
 
     def _check(self) -> None:
         if self.model.embedding.tie == "all" and not self.tokenizer.shared:
@@ -104,7 +105,7 @@ class Config(Options):
             refuse("training.checkpoints.average_last", sentence)
 
     def _require_attention(self) -> None:
-        """Refuse options that need an attention where there is none, or none that learns."""
+        """Refuse options that need attention, if the model has none or its score has no weights."""
         training, decoding, attention = self.training, self.decoding, self.model.attention
         needs_attention = {
             "training.guided_attention": training.guided_attention is not None,
@@ -116,7 +117,7 @@ class Config(Options):
             if attention is None:
                 sentence = "needs an attention, and model.attention is null; leave one of them out"
                 refuse(path, sentence)
-            is_loss = path.startswith("training.")  # which is to teach the score
+            is_loss = path.startswith("training.")  # which would train the score
             if is_loss and SCORES.classes[attention.score.name].is_constant:
                 sentence = (
                     f"has nothing to teach the score {attention.score.name!r}; the nearest that "
@@ -125,7 +126,7 @@ class Config(Options):
                 refuse(path, sentence)
 
     def _check_links(self) -> None:
-        """Refuse guided attention without given alignments, and alignments that nothing reads."""
+        """Refuse guided attention without alignments, and alignments that nothing reads."""
         guided = self.training.guided_attention is not None
         if guided and all(corpus.alignments is None for corpus in self.data.train):
             sentence = "is missing, and training.guided_attention needs it"
@@ -136,7 +137,7 @@ class Config(Options):
                 refuse(f"{key}.alignments", sentence)
 
     def _check_alignment(self) -> None:
-        """Refuse losses that the alignment cannot learn from."""
+        """Refuse losses that cannot train the alignment."""
         training, attention = self.training, self.model.attention
         name = "" if attention is None else attention.alignment.name
         alignment = ALIGNMENTS.classes.get(name)
@@ -165,7 +166,7 @@ class Config(Options):
             refuse("training.guided_attention.loss", sentence)
 
     def _check_sources(self) -> None:
-        """Refuse corpora that the encoder does not read."""
+        """Refuse corpora of a kind that the encoder does not read."""
         for key, corpus in self.data.corpora():
             if (corpus.grids is not None) != self.reads_grids:
                 wanted = "grids" if self.reads_grids else "text, not grids"
@@ -173,7 +174,7 @@ class Config(Options):
                 refuse(key, sentence)
 
     def _check_grids(self) -> None:
-        """Refuse options that need the words of a source, which grids do not have."""
+        """Refuse options that need source words, which grids do not have."""
         if self.tokenizer.shared:
             refuse("tokenizer.shared", "grids have no vocabulary to share; set it to false")
         if self.tokenizer.source_path is not None:
@@ -189,17 +190,17 @@ class Config(Options):
 
     @property
     def reads_grids(self) -> bool:
-        """Whether the source is grids, not text."""
+        """Return whether the source is grids, not text."""
         return self.model.encoder.name == "grid"
 
     @property
     def validation_decoding(self) -> DecodingConfig:
-        """The options that validation translates with."""
+        """Return the decoding options of validation."""
         size = self.training.validation.beam_size
         return self.decoding if size is None else self.decoding.with_beam(size)
 
     def input_paths(self) -> dict[str, str]:
-        """Return every file or folder that the configuration names as an input, by its key."""
+        """Return all input files and folders that the configuration names, by key."""
         paths = {
             f"{key}.{option}": name
             for key, corpus in self.data.corpora()

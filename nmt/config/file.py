@@ -1,8 +1,8 @@
-"""From a YAML file, `extends:` and ``key=value`` overrides to a checked `Config`, and back.
+"""Loading of a checked `Config` from a YAML file, `extends:` and ``key=value`` overrides.
 
-Scalars of YAML stay text (only null and nothing become None); the declared type of an option says
-what a text means. So ``3e-4`` is a number where a number is declared, and ``no`` is a language
-where a text is, whatever YAML 1.1 makes of them.
+YAML scalars are read as text (only null and empty values become None), and the declared type of an
+option decides how to parse it. ``3e-4`` is a number if the option is a number, and ``no`` is a
+language code if the option is text, unlike in YAML 1.1.
 """
 
 import errno
@@ -27,15 +27,15 @@ Yaml = dict[str, Any] | list[Any] | str | None
 
 MAX_CONFIG_BYTES: Final = 500_000
 
-_MOST_FILES: Final = 20  # that extend one another
-# Values of a text, aliases written out: a few lines of aliases may stand for billions.
+_MOST_FILES: Final = 20  # in a chain of `extends:`
+# Values of a document with aliases expanded: a few lines of aliases may stand for billions.
 _MOST_VALUES: Final = 50_000
 _MOST_LEVELS: Final = 50
 NULL = "tag:yaml.org,2002:null"
 MERGE = "tag:yaml.org,2002:merge"
 
 _KINDS: Final[dict[type, str]] = {list: "list", dict: "mapping"}
-# What to do where these words are in a message of the parser.
+# Hints by part of the parser's message.
 _HINTS = {
     "mapping values are not allowed": "is the line indented as its neighbours, and is there a "
     "blank behind the ':' here and in the line before?",
@@ -56,14 +56,14 @@ def load_config(
     """Read a configuration.
 
     Args:
-        path: a YAML file; `extends:` in it names another one, relative to it, that it refines.
+        path: a YAML file; its `extends:` names a base file, relative to it.
         overrides: ``key=value`` with dotted keys, as in ``model.attention.score=dot``; the value
-            is YAML. None may set or replace what one before it has set.
-        options: a tree of options from a program, laid over all.
-        resume: a run is there that these options may have started, with an earlier version.
+            is YAML. An override must not set or replace what an earlier one has set.
+        options: a tree of options from a program, applied last.
+        resume: whether an earlier version may have started this run with the same options.
 
     Raises:
-        ConfigError: one line that names the file, the key, the bad value and what is allowed.
+        ConfigError: one line with the file, the key, the bad value and the allowed values.
     """
     layers = [*_read_files(Path(path)), *map(_parse_override, overrides)]
     layers += [] if options is None else [Layer("options", dict(options))]
@@ -71,7 +71,7 @@ def load_config(
     if resume:
         tree = name_trained_score(tree)
     try:
-        with without_plugins():  # most mistakes are found before torch is imported, in a second
+        with without_plugins():  # most errors are found before the slow import of torch
             Config.model_validate(tree)
         return Config.model_validate(tree)
     except ValidationError as error:
@@ -79,20 +79,21 @@ def load_config(
 
 
 def dump_config(config: Config) -> str:
-    """Return YAML with every option; `load_config` makes an equal `Config` of it."""
+    """Return the configuration as YAML with every option; `load_config` reads it back."""
     return format_yaml(config.model_dump(mode="json"))
 
 
 def inherited_from(path: str | Path, overrides: Sequence[str | Override], key: str) -> str | None:
-    """Return the file of `extends:` that an option comes from.
+    """Return the base file that an option is inherited from.
 
     Args:
-        path: the file that was asked for.
-        overrides: that were laid over it.
+        path: the configuration file.
+        overrides: the overrides applied to it.
         key: dotted key of the option, as in ``data.train[1].source``.
 
     Returns:
-        None: the option is set in the file itself, by an override, or nowhere.
+        The name of a file in the chain of `extends:`; None if the file itself or an override sets
+        the option, or nothing does.
     """
     files = _read_files(Path(path))
     origin = find_origin(parse_path(key), [*files, *map(_parse_override, overrides)])
@@ -100,14 +101,14 @@ def inherited_from(path: str | Path, overrides: Sequence[str | Override], key: s
 
 
 def _read_files(path: Path, above: tuple[Path, ...] = ()) -> list[Layer]:
-    """Read a file and what it extends, the most general first.
+    """Read a file and its chain of base files; the most general comes first.
 
     Args:
         path: the file.
-        above: the files that extend it, from the one that was asked for.
+        above: the files that extend it, starting with the requested one.
 
     Raises:
-        ConfigError: a file cannot be read, holds no options, is of a later version, or extends
+        ConfigError: a file cannot be read, holds no options, has a later version, or extends
             itself.
     """
     extending = f"{above[-1]}: extends: {path}" if above else ""
@@ -129,7 +130,7 @@ def _read_files(path: Path, above: tuple[Path, ...] = ()) -> list[Layer]:
 
 
 def _read_file(path: Path) -> tuple[Tree, str | None]:
-    """Read the options of a file, and the name of the file that it extends."""
+    """Read the options of a file, and the name of its base file."""
     tree = read_yaml(path)
     if tree is None:
         tree = {}
@@ -154,10 +155,10 @@ def _read_file(path: Path) -> tuple[Tree, str | None]:
 
 
 def _parse_override(given: str | Override) -> Layer:
-    """Read an override.
+    """Parse an override.
 
     Raises:
-        ConfigError: it has no key or no value, or the value is not YAML.
+        ConfigError: the key or the value is missing, or the value is not YAML.
     """
     override = Override(given) if isinstance(given, str) else given
     parts = override.key.split(".")
@@ -178,7 +179,7 @@ def _parse_override(given: str | Override) -> Layer:
     return Layer(override.origin, value, tuple(parts), override.argument is not None)
 
 
-# Of YAML's rules for what an unquoted scalar is: those for null and for merge keys.
+# Resolve unquoted scalars only to null and merge keys; leave the rest as text.
 _RESOLVERS: Final = {
     first: [(tag, pattern) for tag, pattern in rules if tag in {NULL, MERGE}]
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -186,7 +187,7 @@ _RESOLVERS: Final = {
 
 
 class _TextLoader(yaml.SafeLoader):
-    """Leaves scalars as text; refuses a key that comes twice, and more than a person writes."""
+    """YAML loader that keeps scalars as text, and refuses duplicate keys and oversized documents."""
 
     yaml_implicit_resolvers = _RESOLVERS
 
@@ -197,10 +198,7 @@ class _TextLoader(yaml.SafeLoader):
         self._sizes: dict[yaml.Node, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose a value, and add up how many values it stands for.
-
-        Where an alias refers to it, what is inside counts again.
-        """
+        """Compose a node, and count its values; each alias counts those of its anchor again."""
         is_alias = self.check_event(yaml.AliasEvent)
         line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
         if self._num_levels == _MOST_LEVELS:
@@ -222,7 +220,7 @@ class _TextLoader(yaml.SafeLoader):
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """A mapping whose keys are texts, each there once."""
+        """Construct a mapping; refuse duplicate keys and keys that are not plain text."""
         lines: dict[str, int] = {}
         for key_node, _ in node.value:
             key, line = key_node.value, key_node.start_mark.line + 1
@@ -235,14 +233,14 @@ class _TextLoader(yaml.SafeLoader):
 
 
 class _Refused(Exception):
-    """What we refuse that YAML allows."""
+    """Valid YAML that this loader refuses."""
 
 
 def read_yaml(path: Path) -> Yaml:
-    """Read a small YAML file that a person or a stranger's file named.
+    """Read a small YAML file; neither its path nor its content is trusted.
 
     Raises:
-        ConfigError: it cannot be read, is not a regular file, is too large, or is not YAML.
+        ConfigError: the file cannot be read, is not regular, is too large, or is not YAML.
     """
     try:
         text = read_regular(path, MAX_CONFIG_BYTES).decode("utf-8-sig")
@@ -261,10 +259,10 @@ def read_yaml(path: Path) -> Yaml:
 
 
 def parse_yaml(text: str, name: str) -> Yaml:
-    """The contents of a YAML text; `name` is where it comes from, for messages.
+    """Parse YAML text; messages call its origin `name`.
 
     Raises:
-        ConfigError: not YAML, or a key twice; with the line.
+        ConfigError: the text is not YAML, or has a duplicate key; names the line.
     """
     try:
         parsed: Yaml = yaml.load(text, _TextLoader)
@@ -283,5 +281,5 @@ def parse_yaml(text: str, name: str) -> Yaml:
 
 
 def format_yaml(value: Yaml) -> str:
-    """YAML that `parse_yaml` reads back; keys keep their order."""
+    """Return a value as YAML that `parse_yaml` reads back; keys keep their order."""
     return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1_000))

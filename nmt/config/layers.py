@@ -1,6 +1,6 @@
-"""Options from several places, laid over one another: files, what they extend, overrides.
+"""Layers of options, merged into one tree: base files, the configuration file, overrides.
 
-The errors of the whole name the place that a value comes from.
+Errors in the merged options name the layer that a value comes from.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from nmt.config.tree import KeyPath, Tree, at, find_default, format_path, option
 from nmt.core.errors import ConfigError
 
 _CORPORA: Final = (("data", "train"), ("data", "valid"), ("data", "test"))
-_MOST_PATHS: Final = 3  # named where an option is at the wrong one
+_MOST_PATHS: Final = 3  # suggested for a misplaced option
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Override:
 
     Attributes:
         text: ``key=value`` with a dotted key; the value is YAML.
-        argument: the command-line argument that set it, for messages; None: the text itself.
+        argument: the command-line argument that set it, for messages; None: `text`.
     """
 
     text: str
@@ -34,24 +34,24 @@ class Override:
 
     @property
     def key(self) -> str:
-        """The dotted key."""
+        """Return the dotted key."""
         return self.text.partition("=")[0].strip()
 
     @property
     def origin(self) -> str:
-        """The name of the override in messages."""
+        """Return the name of the override in messages."""
         return f"override {self.text!r}" if self.argument is None else self.argument
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Options from one place; the later layer wins.
+    """Options from one place; later layers take precedence.
 
     Attributes:
         origin: the file or the override, for messages.
         tree: the options.
-        path: of an override, the path of what it sets.
-        is_argument: messages name the command-line argument, which stands for the key.
+        path: the path that an override sets; empty for files.
+        is_argument: whether `origin` is a command-line argument that replaces the key in messages.
     """
 
     origin: str
@@ -60,13 +60,13 @@ class Layer:
     is_argument: bool = False
 
     def locate(self, path: KeyPath) -> str:
-        """Return the beginning of a message about the option at a path."""
+        """Return the prefix of a message about the option at a path."""
         key = "" if self.is_argument and path == self.path else format_path(path)
         return f"{self.origin}: {key}: " if key else f"{self.origin}: "
 
 
 def merge(layers: Sequence[Layer]) -> Tree:
-    """Merge layers, the most general first.
+    """Merge layers, given with the most general first.
 
     Raises:
         ConfigError: an override cannot be merged, or has no effect.
@@ -89,10 +89,10 @@ def merge(layers: Sequence[Layer]) -> Tree:
 
 
 def _merge(below: Any, above: Any, path: KeyPath, layer: Layer) -> Any:
-    """Merge mappings, and replace anything else; another plug-in brings its own options.
+    """Merge mappings, and replace anything else.
 
-    A corpus, too, is replaced: the files of two would not belong together. An override reaches into
-    it, to change one of them.
+    A different plug-in drops the options of the previous one. A file replaces a whole corpus, since
+    files of two corpora do not belong together; an override can change one file of it.
     """
     if not isinstance(above, dict) or (path in _CORPORA and not layer.path):
         return above
@@ -113,27 +113,27 @@ def _merge(below: Any, above: Any, path: KeyPath, layer: Layer) -> Any:
 
 
 def explain_first(error: ValidationError, tree: Tree, layers: Sequence[Layer]) -> str:
-    """Return the first error in the order of the keys, and how many more there are."""
+    """Return a message for the first error in key order, and the number of further errors."""
     details = error.errors(include_url=False)
     path = _written_path(details[0]["loc"], tree)
     elsewhere: list[str] = []
     if details[0]["type"] == UNKNOWN_OPTION:
         name, allowed = details[0]["ctx"]["name"], details[0]["ctx"]["allowed"]
         is_typo = bool(get_close_matches(name, allowed, cutoff=0.85))
-        paths = option_paths(name, of_plugins=not is_typo)  # which import the plug-ins, and torch
-        # At its own path it is an option of another plug-in.
+        paths = option_paths(name, of_plugins=not is_typo)  # may import the plug-ins, and torch
+        # The same path means that another plug-in has the option.
         elsewhere = [other for other in paths if other != format_path(path)][:_MOST_PATHS]
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     return f"{_locate(path, layers)}{explain(details[0], elsewhere)}{more}"
 
 
 def find_origin(path: KeyPath, layers: Sequence[Layer]) -> Layer | None:
-    """Return the layer that has set an option last."""
+    """Return the last layer that sets an option."""
     return next((layer for layer in reversed(layers) if at(layer.tree, path) is not None), None)
 
 
 def _written_path(path: KeyPath, tree: Tree) -> KeyPath:
-    """Return a path as it was written: one corpus need not be a list."""
+    """Return a path as the user wrote it: a single corpus has no list index."""
     written: KeyPath = ()
     for part in path:
         if isinstance(part, str) or isinstance(at(tree, written), list):
@@ -142,7 +142,10 @@ def _written_path(path: KeyPath, tree: Tree) -> KeyPath:
 
 
 def _locate(path: KeyPath, layers: Sequence[Layer]) -> str:
-    """Name where the value was set last (if it is missing, the file asked for), and its key."""
+    """Return the prefix of a message: the last layer that sets the value, and its key.
+
+    A missing value is reported for the configuration file.
+    """
     if (origin := find_origin(path, layers)) is not None:
         return origin.locate(path)
     files = [layer for layer in layers if not layer.path]

@@ -1,4 +1,4 @@
-"""Say in one line what is wrong with an option: the value, what is allowed, the nearest name."""
+"""One-line messages about bad options: the value, the allowed values, the nearest name."""
 
 import difflib
 import json
@@ -25,22 +25,22 @@ _KINDS = {
     "is missing": "missing",
     "must not be empty": "string_too_short too_short",
 }
-# What we say in place of pydantic, by the type of its error; its context fills the braces.
+# Our messages by the type of pydantic's error; the error's context fills the braces.
 _SENTENCES = {kind: sentence for sentence, kinds in _KINDS.items() for kind in kinds.split()}
 _VALUELESS = ("missing", "string_too_short", "too_short")
 BOUNDS: Final = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
-"""The limits of a number, by their names in pydantic and annotated_types."""
+"""Bounds of a number in words, by their names in pydantic and annotated_types."""
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
-    """The allowed name that was probably meant."""
+    """Return the allowed name most similar to a word; None: none is similar."""
     by_lower = {name.lower(): name for name in allowed}
     close = difflib.get_close_matches(word.lower(), by_lower, n=1)
     return by_lower[close[0]] if close else None
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """``" (did you mean 'dot'?)"``, or nothing where no name is near."""
+    """Return ``" (did you mean 'dot'?)"``, or an empty string if no name is similar."""
     name = nearest(word, allowed)
     return f" (did you mean {name!r}?)" if name else ""
 
@@ -48,14 +48,14 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
 def unknown(
     what: str, word: str, allowed: Sequence[str], of: str = "", elsewhere: Sequence[str] = ()
 ) -> str:
-    """The sentence for a name that does not exist.
+    """Return the message for an unknown name.
 
     Args:
-        what: the sort of name.
-        word: the name.
-        allowed: the names that there are.
-        of: whose names they are.
-        elsewhere: where there is that very name.
+        what: the kind of name, as in "option".
+        word: the unknown name.
+        allowed: the known names.
+        of: the owner of the names, as in "cell 'gru'".
+        elsewhere: paths where this name is known.
     """
     choices = ", ".join(allowed) if allowed else "none"
     owner = f" of {of}" if of else ""
@@ -65,32 +65,33 @@ def unknown(
 
 
 def blank_missing(text: Any) -> str:
-    """Return a hint for `size:128`, which YAML takes for one text, or nothing."""
+    """Return a hint for `size:128`, which YAML reads as one string, or an empty string."""
     is_glued = isinstance(text, str) and re.match(r"\w+:\S", text)
     return " (a blank is missing behind ':')" if is_glued else ""
 
 
 def parse_path(path: str) -> tuple[str | int, ...]:
-    """Return the keys, and numbers of what is in a list, of `train[1].weight`."""
+    """Return the keys and list indices of a path such as `train[1].weight`."""
     parts = re.findall(r"[^.\[\]]+", path)
     return tuple(int(part) if part.isdecimal() else part for part in parts)
 
 
 def refuse(path: str, sentence: str) -> NoReturn:
-    """Raise an error of pydantic with a sentence of our own.
+    """Raise a `ValidationError` of pydantic with our own message.
 
     Args:
-        path: of the option from what is validated, as in `train[1].weight`; empty: that itself.
-        sentence: what is wrong with it.
+        path: the option, relative to the validated group, as in `train[1].weight`; empty: the
+            group itself.
+        sentence: the message.
     """
-    # Braces would be taken for a template, so that the sentence goes in as a value.
+    # pydantic formats templates, so the sentence, which may hold braces, is passed as a value.
     kind = PydanticCustomError("refused", "{sentence}", {"sentence": sentence})
     details = [InitErrorDetails(type=kind, loc=parse_path(path), input=None)]
     raise ValidationError.from_exception_data("options", details)
 
 
 def refuse_unknown_keys(keys: Iterable[Any], allowed: Sequence[str], of: str = "") -> NoReturn:
-    """Raise for each of some keys that are not allowed, at that key."""
+    """Raise a `ValidationError` with one error for each unknown key."""
     details = []
     for key in map(str, keys):
         facts = {"name": key, "allowed": list(allowed), "of": of}
@@ -100,11 +101,11 @@ def refuse_unknown_keys(keys: Iterable[Any], allowed: Sequence[str], of: str = "
 
 
 def explain(error: ErrorDetails, elsewhere: Sequence[str] = ()) -> str:
-    """Return one of pydantic's errors as our sentence.
+    """Return our message for an error of pydantic.
 
     Args:
-        error: what pydantic says.
-        elsewhere: of an option that is unknown at its place, the places where there is one.
+        error: the details from pydantic.
+        elsewhere: other paths with an option of the same name, for an unknown option.
     """
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "refused":
@@ -123,16 +124,16 @@ def explain(error: ErrorDetails, elsewhere: Sequence[str] = ()) -> str:
 
 
 def describe_bound(name: str, bound: float) -> str:
-    """Return a limit of an option in words."""
+    """Return a bound of an option in words, as in "at least 1"."""
     return f"{BOUNDS[name]} {int(bound):,}" if bound == int(bound) else f"{BOUNDS[name]} {bound:g}"
 
 
 def show(value: Any) -> str:
-    """Return a value as one would write it in YAML, shortened."""
+    """Return a value in YAML spelling, shortened to `MOST_SHOWN` characters."""
     text = in_full(value)
     return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
 
 
 def in_full(value: Any) -> str:
-    """Return a value as one would write it in YAML, however long it is."""
+    """Return a value in YAML spelling, in full."""
     return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)

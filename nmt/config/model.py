@@ -1,4 +1,4 @@
-"""The options of the network."""
+"""Options of the network."""
 
 from math import gcd
 from typing import Annotated, Any, Final, Literal
@@ -29,38 +29,38 @@ class EmbeddingConfig(Options):
     """Word vectors of both sides."""
 
     size: Size = 256
-    """E, the size of one vector."""
+    """Size E of the word vectors."""
     dropout: Probability = 0.2
     """Dropout on the embedded words."""
     word_dropout: Probability = 0.0
-    """Chance that a whole word is blanked out in training (Sennrich 2016)."""
+    """Probability of zeroing a whole word vector in training (Sennrich 2016)."""
     tie: Literal["none", "target", "all"] = "target"
-    """Share the output projection with the target embedding, or with source and target."""
+    """Tied weights: the output projection with the target embedding, or with both embeddings."""
 
 
 class EncoderConfig(Options):
-    """Reads text with recurrent layers."""
+    """Recurrent encoder for text."""
 
     name: Literal["recurrent"] = "recurrent"
-    """Which encoder; the options below are those of `recurrent`."""
+    """Name of the encoder; the options below are those of `recurrent`."""
     cell: Annotated[PlugIn, CELLS] = PlugIn(name="gru")
     """Recurrent cell."""
     hidden_size: Size = 256
-    """Units in one direction of one layer."""
+    """Hidden units of each layer and direction."""
     num_layers: NumLayers = 1
-    """L."""
+    """Number of layers."""
     bidirectional: bool = True
-    """Read from both ends; the states are concatenated."""
+    """Read the sentence in both directions, and concatenate the states."""
     dropout: Probability = 0.2
-    """Dropout on the states that leave each layer."""
+    """Dropout on the output of each layer."""
     recurrent_dropout: Probability = 0.0
-    """Dropout on what a cell reads of its own state, the same numbers at each step (Gal 2016)."""
+    """Dropout on the recurrent input of a cell, with the same mask at each step (Gal 2016)."""
     residual: bool = False
-    """Add what goes into a layer, above the first, to what comes out (Wu 2016)."""
+    """Add the input of each layer above the first to its output (Wu 2016)."""
 
     @property
     def output_size(self) -> int:
-        """Numbers in one of its states."""
+        """Return the size of an encoder state."""
         return self.hidden_size * (1 + self.bidirectional)
 
     def _check(self) -> None:
@@ -68,24 +68,24 @@ class EncoderConfig(Options):
 
 
 class GridEncoderConfig(Options):
-    """Reads grids of numbers (data.train.grids), as pictures: a vector for each cell."""
+    """Encoder for grids of numbers such as pictures (data.train.grids): one vector per cell."""
 
     name: Literal["grid"] = "grid"
-    """Which encoder."""
+    """Name of the encoder."""
     channels: Size
-    """Numbers in a cell."""
+    """Number of channels of a cell."""
     hidden_size: Size = 256
-    """H, of a cell's vector."""
+    """Size of the vector of a cell."""
     max_rows: Annotated[int, Field(ge=1, le=10_000)] = 16
-    """Most rows of a grid."""
+    """Maximum number of rows of a grid."""
     max_columns: Annotated[int, Field(ge=1, le=10_000)] = 16
-    """Most columns of a grid."""
+    """Maximum number of columns of a grid."""
     dropout: Probability = 0.2
     """Dropout on the vectors of the cells."""
 
     @property
     def output_size(self) -> int:
-        """Numbers in one of its states."""
+        """Return the size of an encoder state."""
         return self.hidden_size
 
 
@@ -96,10 +96,10 @@ ENCODERS: Final[dict[str, type[EncoderConfig | GridEncoderConfig]]] = {
 
 
 def read_encoder(given: Any) -> Any:
-    """Return the options of the encoder that is named; of `recurrent` where none is.
+    """Return the options of the named encoder, by default `recurrent`.
 
     Raises:
-        ValidationError: there is no encoder of that name, or an option is wrong.
+        ValidationError: the name is unknown, or an option is invalid.
     """
     if isinstance(given, str):
         given = {"name": given}
@@ -111,14 +111,15 @@ def read_encoder(given: Any) -> Any:
 
 
 class AttentionConfig(Options):
-    """Where the decoder looks."""
+    """Attention of the decoder to the source."""
 
     score: Annotated[PlugIn, SCORES] = PlugIn(name="additive")
-    """How well each source position fits."""
+    """Score function of decoder state and source position."""
     alignment: Annotated[PlugIn, ALIGNMENTS] = PlugIn(name="softmax")
-    """What weights follow from the scores."""
+    """How scores become attention weights."""
     num_heads: Annotated[int, Field(ge=1, le=1_000)] = 1
-    """Attentions side by side, each with a share of the numbers (Vaswani 2017)."""
+    """Number of attention heads; each gets a slice of the query and of the source states (Vaswani
+    2017)."""
 
     def _check(self) -> None:
         score, alignment = self.score.name, self.alignment.name
@@ -136,24 +137,24 @@ class AttentionConfig(Options):
 
 
 class DecoderConfig(Options):
-    """Writes the target; `style` picks the wiring."""
+    """Decoder of the target; `style` picks the wiring."""
 
     style: Annotated[PlugIn, DECODERS] = PlugIn(name="bahdanau")
     """Wiring of cell, attention and output."""
     cell: Annotated[PlugIn, CELLS] = PlugIn(name="gru")
     """Recurrent cell."""
     hidden_size: Size = 512
-    """H of the decoder."""
+    """Hidden units of each layer."""
     num_layers: NumLayers = 1
-    """L."""
+    """Number of layers."""
     dropout: Probability = 0.2
     """Dropout on the states between layers."""
     recurrent_dropout: Probability = 0.0
-    """Dropout on what a cell reads of its own state, the same numbers at each step (Gal 2016)."""
+    """Dropout on the recurrent input of a cell, with the same mask at each step (Gal 2016)."""
     residual: bool = False
-    """Add what goes into a layer, above the first, to what comes out (Wu 2016)."""
+    """Add the input of each layer above the first to its output (Wu 2016)."""
     output_dropout: Probability = 0.2
-    """Dropout on the vector before the projection to the vocabulary."""
+    """Dropout on the input of the output projection."""
 
     def _check(self) -> None:
         _check_residual(self.residual, self.num_layers)
@@ -163,24 +164,24 @@ class ModelConfig(Options):
     """The network."""
 
     embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)
-    """Word vectors."""
+    """Word embeddings."""
     encoder: Annotated[EncoderConfig | GridEncoderConfig, BeforeValidator(read_encoder)] = Field(
         default_factory=EncoderConfig
     )
-    """Source side."""
+    """Encoder of the source."""
     bridge: Annotated[PlugIn, BRIDGES] = PlugIn(name="final")
-    """How the source gives the decoder its first state."""
+    """How the encoder states initialize the decoder state."""
     attention: AttentionConfig | None = Field(default_factory=AttentionConfig)
-    """Where the decoder looks; null: nowhere, the source is one fixed vector (Cho 2014)."""
+    """Attention of the decoder; null: none, the source is one fixed vector (Cho 2014)."""
     decoder: DecoderConfig = Field(default_factory=DecoderConfig)
-    """Target side."""
+    """Decoder of the target."""
 
     @property
     def has_dropout(self) -> bool:
-        """Whether two passes over a batch differ in training by what is dropped.
+        """Return whether any dropout makes two training passes over a batch differ.
 
-        The last states of the only recurrent layer are taken before `encoder.dropout`; the states
-        of all positions, what a layer above reads, and the vectors of grids come after it.
+        `encoder.dropout` acts on the states of all positions, on the input of the next layer and on
+        the vectors of grids. It does not act on the final states of a single recurrent layer.
         """
         embedding, encoder, decoder = self.embedding, self.encoder, self.decoder
         rates = [embedding.dropout, embedding.word_dropout]
@@ -201,7 +202,7 @@ class ModelConfig(Options):
         self._check_dot_product()
 
     def _check_style(self) -> None:
-        """Refuse an attention, or a bridge, that a decoder without attention cannot use."""
+        """Refuse attention, or a bridge without source, for a decoder style without attention."""
         style, bridge = self.decoder.style.name, self.bridge.name
         if DECODERS.classes[style].uses_attention:
             return
@@ -219,7 +220,7 @@ class ModelConfig(Options):
             refuse("bridge", sentence)
 
     def _check_dot_product(self) -> None:
-        """Refuse a product of vectors of unequal sizes."""
+        """Refuse dot-product scores of vectors of unequal sizes."""
         query, value = self.decoder.hidden_size, self.encoder.output_size
         if self.attention is None or query == value:
             return

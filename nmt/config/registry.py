@@ -1,15 +1,15 @@
-"""What options are made of: groups, the types of their values, and plug-ins from tables.
+"""Building blocks of options: groups, value types, and plug-ins from tables.
 
-A table is a dict from names to classes; all of them are listed below. Each is in `table.py` of its
-family's package (`nmt/evaluation/table.py`; that of bridges is with them), and the base class in
-the file with the singular name of the family (`nmt/evaluation/metric.py`). To add a plug-in, write
-a class and add a line to the table.
+A table is a dict from names to classes; all tables are listed below. Each is in `table.py` of its
+family's package (`nmt/evaluation/table.py`), except for bridges, whose table is in
+`nmt/nn/bridge.py`. The base class is in the file with the singular name of the family
+(`nmt/evaluation/metric.py`). To add a plug-in, write a class and add a line to the table.
 
-The keyword-only arguments of a plug-in's constructor are its options, and are checked here; the
-code that builds it gives the arguments before the ``*``.
+The keyword-only arguments of a plug-in's constructor are its options, and are checked here. The
+code that builds the plug-in passes the arguments before the ``*``.
 
 Three families have no table: encoders, each with a group of options (`ENCODERS` in
-`nmt/config/model.py`), loss terms (`nmt/training/objective/objective.py`) and formats of corpora
+`nmt/config/model.py`), loss terms (`nmt/training/objective/objective.py`) and corpus formats
 (`nmt/data/formats`).
 """
 
@@ -46,7 +46,7 @@ _SCIENTIFIC = re.compile(r"\d{1,40}(\.\d{1,40})?[eE]\+?\d{1,2}")
 
 
 class Strict(BaseModel):
-    """Options that are frozen, checked (defaults too) and refuse keys that they do not know."""
+    """Frozen options that refuse unknown keys; defaults are validated too."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -76,11 +76,11 @@ class Strict(BaseModel):
         return self
 
     def _check(self) -> None:
-        """Refuse options that do not fit together; a group that has such options overrides it."""
+        """Refuse options that cannot be combined; groups override this."""
 
 
 def _prepare(value: Any, field: FieldInfo) -> Any:
-    """Write `1e3` as a whole number, and the name of the default plug-in before its options."""
+    """Convert `1e3` to an integer, and add the default plug-in's name to options without one."""
     if field.annotation is PlugIn and isinstance(value, dict):
         return {"name": field.default.name, **value}
     is_scientific = isinstance(value, str) and _SCIENTIFIC.fullmatch(value)
@@ -90,15 +90,16 @@ def _prepare(value: Any, field: FieldInfo) -> Any:
 
 
 def _takes_whole(annotation: Any) -> bool:
-    """Return whether whole numbers are what an option takes, or one of the things."""
+    """Return whether the type of an option is, or contains, `int`."""
     return annotation is int or any(map(_takes_whole, get_args(annotation)))
 
 
 @contextmanager
 def without_plugins() -> Iterator[None]:
-    """Import no plug-in inside the `with`, nor torch with it.
+    """Validate without importing plug-ins, and hence without torch, inside the `with`.
 
-    Single values are checked, and the names of plug-ins; their options are not, and no whole group.
+    Single values and the names of plug-ins are checked. The options of plug-ins, and rules about
+    whole groups, are not.
     """
     token = _IMPORTS_PLUGINS.set(False)
     try:
@@ -108,13 +109,13 @@ def without_plugins() -> Iterator[None]:
 
 
 class Options(Strict):
-    """A group of options, every field with a line of help."""
+    """A group of options; the docstring of each field is its help."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class PlugIn(Strict):
-    """A plug-in and its options, as configured; in YAML, ``dot`` is short for ``{name: dot}``."""
+    """A configured plug-in with its options; in YAML, ``dot`` is short for ``{name: dot}``."""
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
@@ -122,7 +123,7 @@ class PlugIn(Strict):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Everything but the declared fields."""
+        """Return the plug-in's own options: all keys except the declared fields."""
         return dict(self.model_extra or {})
 
     @model_validator(mode="before")
@@ -133,15 +134,15 @@ class PlugIn(Strict):
 
 @dataclass(eq=False)
 class Table:
-    """Where a table of plug-ins is; in `Annotated`, the validator of a field.
+    """Location of a table of plug-ins; in `Annotated`, the validator of a field.
 
-    A field `Annotated[PlugIn, TABLE]` (or of a class that has more fields) has its options checked,
-    converted and completed with their defaults.
+    The options of a field `Annotated[PlugIn, TABLE]` are checked, converted and completed with
+    their defaults. Subclasses of `PlugIn` work as well.
 
     Attributes:
-        kind: what an entry is, in words, for messages.
-        module: where the table is written.
-        attribute: its name there.
+        kind: what an entry is called in messages.
+        module: the module of the table.
+        attribute: the name of the table in the module.
     """
 
     kind: str
@@ -150,12 +151,12 @@ class Table:
 
     @functools.cached_property
     def classes(self) -> dict[str, Any]:
-        """The plug-ins by name; the first use imports them, and torch with most."""
+        """Return the plug-ins by name; the first use imports them, and usually torch."""
         return dict(getattr(importlib.import_module(self.module), self.attribute))
 
     @functools.cached_property
     def names(self) -> list[str]:
-        """The names of the plug-ins, as the text of the table has them; nothing is imported."""
+        """Return the names of the plug-ins, parsed from the table's source without importing it."""
         spec = importlib.util.find_spec(self.module)
         assert spec is not None and spec.origin is not None
         for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
@@ -165,15 +166,15 @@ class Table:
         return list(self.classes)
 
     def options(self, name: str) -> type[BaseModel]:
-        """Return the options of a plug-in as a model that checks and converts them."""
+        """Return a pydantic model that checks and converts the options of a plug-in."""
         return _schema(self, name)
 
     def create(self, plugin: PlugIn, *given: Any) -> Any:
-        """Build a plug-in from what the code gives it, in order, and its configured options."""
+        """Build a plug-in from positional arguments and its configured options."""
         return self.classes[plugin.name](*given, **plugin.options)
 
     def _check(self, plugin: PlugIn) -> PlugIn:
-        """Convert and complete the options of a plug-in, whose other fields stay."""
+        """Convert and complete the options of a plug-in; its other fields are kept."""
         name, given = plugin.name, plugin.options
         if name not in self.names:
             refuse("", unknown(self.kind, name, self.names))
@@ -189,7 +190,7 @@ class Table:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Hook of pydantic: what to do with a field that is annotated with this table."""
+        """Return pydantic's schema of a field that is annotated with this table."""
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
 
@@ -237,7 +238,7 @@ def _expand_home(path: str) -> str:
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
-# Limits beyond all use: what they refuse would take hours or all memory before it failed.
+# Limits far beyond practical use: larger values would fail only after hours, or use all memory.
 Size = Annotated[int, Field(ge=1, le=100_000)]
 NumLayers = Annotated[int, Field(ge=1, le=100)]
 NumCandidates = Annotated[int, Field(ge=1, le=10_000)]
@@ -247,4 +248,4 @@ Strength = Annotated[float, Field(ge=0.0, le=1_000.0)]
 PositiveStrength = Annotated[float, Field(gt=0.0, le=1_000.0)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_check_no_nul)]
 PathText = Annotated[Text, AfterValidator(_expand_home)]
-"""Name of a file or folder; `~` is replaced, and variables are refused."""
+"""Path of a file or folder; `~` is expanded, and variables are refused."""

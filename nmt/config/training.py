@@ -1,4 +1,4 @@
-"""The options of the training engine."""
+"""Options of the training engine."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -28,14 +28,14 @@ from nmt.core.errors import ConfigError
 
 
 class ScheduledSamplingConfig(Options):
-    """Feed the model its own words in training (Bengio 2015): the chance rises linearly."""
+    """Scheduled sampling (Bengio 2015): feeding model predictions, with linearly rising probability."""
 
     start: Annotated[int, Field(ge=0)] = 0
-    """Update at which the chance starts to rise from 0."""
+    """Update at which the probability starts to rise from 0."""
     end: Positive = 20_000
-    """Update at which it has reached `probability`."""
+    """Update at which it reaches `probability`."""
     probability: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
-    """The chance in the end."""
+    """Final probability of feeding a prediction instead of the reference token."""
 
     def _check(self) -> None:
         if self.end <= self.start:
@@ -43,73 +43,73 @@ class ScheduledSamplingConfig(Options):
 
 
 class GuidedAttentionConfig(Options):
-    """Pull the weights to given alignments: `data.train.alignments` (Chen 2016; Liu 2016)."""
+    """Guided attention: supervision by `data.train.alignments` (Chen 2016; Liu 2016)."""
 
     loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
-    """What is made small between the weights and the links."""
+    """Loss between attention weights and alignment links."""
     weight: PositiveStrength = 1.0
-    """Weight of this loss, added to that of the words."""
+    """Weight of this loss, which is added to the cross-entropy."""
 
 
 class ReinforceConfig(Options):
-    """How an alignment learns that samples positions (`hard`; Xu 2015, eq. 11-13)."""
+    """REINFORCE for hard attention, which samples positions (Xu 2015, eq. 11-13)."""
 
     weight: Strength = 1.0
-    """Weight of this loss, added to that of the words."""
+    """Weight of this loss, which is added to the cross-entropy."""
     entropy: Strength = 0.01
     """Weight of the entropy bonus."""
     discount: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    """How much the words after its own count for a position; 0: only its own counts."""
+    """Discount of the rewards of later words; 0: a position is only rewarded for its own word."""
 
 
 class EarlyStoppingConfig(Options):
-    """When to stop before the limits are reached."""
+    """Early stopping, before the limits of training are reached."""
 
     metric: str = "bleu"
-    """`loss`, or one of `training.validation.metrics`, by its `as` or name."""
+    """Metric to watch: `loss`, or one of `training.validation.metrics` by its `as` or name."""
     patience: Positive = 10
-    """Validations in a row without a new best."""
+    """Consecutive validations without improvement before training stops."""
 
 
 class MetricConfig(PlugIn):
-    """A metric and its options; of two of one name, each can have a label."""
+    """A metric and its options; labels tell two metrics of the same name apart."""
 
     model_config = ConfigDict(serialize_by_alias=True)
 
     given_label: Text | None = Field(default=None, alias="as")
-    """What `best`, early stopping and `tune` call it, where two have one name; null: its name."""
+    """Label in `best`, early stopping and `tune`, needed if two share a name; null: the name."""
 
     @property
     def label(self) -> str:
-        """What it is called."""
+        """Return the label of the metric, by default its name."""
         return self.given_label or self.name
 
     def with_tokenizer(self, tokenizer: str) -> Self:
-        """Return the same with a tokenizer in the place of `tokenize: auto`."""
+        """Return a copy with a tokenizer instead of `tokenize: auto`."""
         if self.options.get("tokenize") != "auto":
             return self
         return self.model_copy(update={"tokenize": tokenizer})
 
 
 class ValidationConfig(Options):
-    """How the model is measured while it trains."""
+    """Validation during training."""
 
     every: Positive | None = None
-    """Updates between validations; null: once an epoch."""
+    """Updates between validations; null: once per epoch."""
     metrics: list[Annotated[MetricConfig, METRICS]] = Field(default=[MetricConfig(name="bleu")])
-    """Metrics of translations made as `translate` makes them; [] for the loss only."""
+    """Metrics of translations, made as `nmt translate` makes them; []: only the loss."""
     beam_size: NumCandidates | None = 1
-    """Beam of a quick search for these translations, without `decoding.mbr` (1 is greedy); null:
-    the search of `decoding`. All other options of `decoding` hold."""
+    """Beam size for these translations, without `decoding.mbr` (1: greedy search); null: use
+    `decoding.search`. All other options of `decoding` apply."""
     best: str = "bleu"
-    """What the best checkpoint is chosen by: `loss` or one of the metrics, by its `as` or name."""
+    """Metric that selects the best checkpoint: `loss`, or one of `metrics` by its `as` or name."""
     num_samples: Annotated[int, Field(ge=0)] = 3
-    """Translations shown in the log at each new best."""
+    """Translations logged at each new best checkpoint."""
 
     @field_validator("metrics", mode="before")
     @classmethod
     def _read_metrics(cls, given: Any) -> Any:
-        """Accept one metric for a list of it; options without a name are those of bleu."""
+        """Accept a single metric in place of a list; options without a name mean bleu."""
         if isinstance(given, dict):
             return [{"name": "bleu", **given}]
         return [given] if isinstance(given, str) else given
@@ -133,35 +133,41 @@ class ValidationConfig(Options):
 
     @property
     def choices(self) -> list[str]:
-        """What a model can be chosen by."""
+        """Return the labels that can select a model: the loss and the metrics."""
         return ["loss", *(metric.label for metric in self.metrics)]
 
     @property
     def bleu_tokenizer(self) -> str:
-        """The tokenizer of BLEU that `best`, or else the first metric, has; auto: none is set."""
+        """Return the BLEU tokenizer of the `best` metric, or else of the first that sets one.
+
+        The result is ``auto`` if no metric sets one.
+        """
         metrics = sorted(self.metrics, key=lambda metric: metric.label != self.best)
         chosen = (metric.options.get("tokenize", "auto") for metric in metrics)
         return next((name for name in chosen if name != "auto"), "auto")
 
     def with_tokenizer(self, tokenizer: str) -> Self:
-        """Return the same with a tokenizer in the place of `tokenize: auto`."""
+        """Return a copy with a tokenizer instead of `tokenize: auto`."""
         return self._with_tokenizers({}, tokenizer)
 
     def with_tokenizers_of(self, other: "ValidationConfig") -> Self:
-        """Return the same with what metrics of these labels have in the place of `tokenize: auto`.
+        """Return a copy with the tokenizers of another validation instead of `tokenize: auto`.
 
-        A metric that the other has not gets the tokenizer of its BLEU.
+        Metrics are matched by label. A metric that the other does not have takes its BLEU
+        tokenizer.
         """
         known = {metric.label: metric.options.get("tokenize", "auto") for metric in other.metrics}
         return self._with_tokenizers(known, other.bleu_tokenizer)
 
     def _with_tokenizers(self, known: dict[str, str], default: str) -> Self:
-        """Return the same with a tokenizer by the label of each metric, or the default."""
+        """Return a copy with the tokenizer of each metric's label, or the default."""
         metrics = [each.with_tokenizer(known.get(each.label, default)) for each in self.metrics]
         return self.model_copy(update={"metrics": metrics})
 
     def find_metric(self, label: str) -> MetricConfig:
-        """Return the metric of that label; else the plain one of that name, with their tokenizer.
+        """Return the metric with a label, or else the metric of that name with default options.
+
+        The latter takes the BLEU tokenizer of the validation metrics.
 
         Raises:
             ConfigError: the name is unknown.
@@ -171,13 +177,13 @@ class ValidationConfig(Options):
 
 
 def read_metrics(given: Any) -> list[MetricConfig]:
-    """Check metrics that do not come from a configuration, and complete their options.
+    """Check metrics that are not from a configuration, and complete their options.
 
     Args:
-        given: as `training.validation.metrics`.
+        given: metrics in the format of `training.validation.metrics`.
 
     Raises:
-        ConfigError: a name, option or value that is not allowed.
+        ConfigError: a name, option or value is not allowed.
     """
     try:
         return ValidationConfig.model_validate({"metrics": given, "best": "loss"}).metrics
@@ -188,75 +194,75 @@ def read_metrics(given: Any) -> list[MetricConfig]:
 
 
 class CheckpointConfig(Options):
-    """What is kept on disk."""
+    """Checkpoints on disk."""
 
     every: Positive | None = 1_000
-    """Updates between saves; there is one at each validation as well. null: only those."""
+    """Updates between saves, besides the save at each validation; null: only at validations."""
     keep_last: Positive = 3
-    """Snapshots of the weights kept from the latest validations."""
+    """Number of the latest validations whose weights are kept."""
     average_last: Annotated[int, Field(ge=0)] = 0
-    """At the end, average this many of them and keep the average if it is better; 0: do not."""
+    """Average the weights of this many of them at the end, and keep it if it is better; 0: off."""
 
 
 class RanksConfig(Options):
-    """How the processes of torchrun train together."""
+    """Distributed training with torchrun."""
 
     gradients: Literal["float32", "bfloat16"] = "float32"
-    """What gradients are sent as; in bfloat16 they take half the time of a slow network."""
+    """Data type of gradients on the network; bfloat16 halves the time on a slow network."""
     shard_optimizer: bool = False
-    """Each process keeps a share of the optimizer's state (ZeRO-1: Rajbhandari 2020)."""
+    """Shard the optimizer state over the processes (ZeRO-1, Rajbhandari 2020)."""
 
 
 class TrainingConfig(Options):
     """The training engine."""
 
     batch_tokens: Positive | Literal["auto"] | None = 4_000
-    """Most tokens of a side in a batch, padding counted; auto: what fits in memory, up to 25,000
-    and to a hundredth of an epoch; null: any, and `batch_sentences` rules."""
+    """Maximum tokens per side of a batch, with padding; null: no limit. auto: as many as fit in
+    memory, up to 25,000 and to a hundredth of an epoch."""
     batch_sentences: Positive | None = None
-    """Most sentences in a batch; null: any. Where `batch_tokens` is set too, both hold."""
+    """Maximum sentences in a batch; null: no limit. If `batch_tokens` is set too, both apply."""
     accumulate: Positive = 1
-    """Batches to one update; the gradient is divided by the tokens of them all."""
+    """Batches per update (gradient accumulation); the gradient is divided by their total tokens."""
     optimizer: Annotated[PlugIn, OPTIMIZERS] = PlugIn(name="adam")
-    """Update rule and its learning rate."""
+    """Optimizer and its learning rate."""
     schedule: Annotated[PlugIn, SCHEDULES] = PlugIn(name="constant")
-    """How the learning rate moves."""
+    """Learning rate schedule."""
     clip_norm: Annotated[float, Field(gt=0.0)] | None = 1.0
-    """Largest norm of the gradient; null: any."""
+    """Maximum norm of the gradient, which is clipped to it; null: no clipping."""
     label_smoothing: Probability = 0.1
-    """Share of the probability spread over all words (Szegedy 2016)."""
+    """Label smoothing: probability spread over the vocabulary (Szegedy 2016)."""
     r_drop: Strength = 0.0
-    """How much two passes are to agree (Liang 2021: alpha / 2), in twice the time; 0: one pass."""
+    """Weight of the R-Drop loss, which takes a second pass (alpha / 2 of Liang 2021); 0: off."""
     scheduled_sampling: ScheduledSamplingConfig | None = None
-    """Feed the model its own words; null: only teacher forcing."""
+    """Scheduled sampling; null: only teacher forcing."""
     coverage_loss: Strength = 0.0
-    """Weight of the loss against looking twice at one place (See 2017, eq. 13)."""
+    """Weight of the coverage loss, which penalizes repeated attention (See 2017, eq. 13)."""
     guided_attention: GuidedAttentionConfig | None = None
-    """Pull the weights to given alignments; null: learn them only from the words."""
+    """Supervision of the attention by given alignments; null: none."""
     reinforce: ReinforceConfig = Field(default_factory=ReinforceConfig)
-    """How an alignment learns that samples positions."""
+    """REINFORCE for hard attention."""
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
-    """Exponential moving average of the weights, used to validate and translate; null: none."""
+    """Decay of the moving average of the weights, used to validate and translate; null: none."""
     max_epochs: Positive | None = 50
-    """Passes over the data; null: any number."""
+    """Maximum number of epochs; null: no limit."""
     max_updates: Positive | None = None
-    """Updates; null: any number."""
+    """Maximum number of updates; null: no limit."""
     max_bad_updates: Positive = 20
-    """Updates in a row with a non-finite loss or gradient before training gives up."""
+    """Consecutive updates with a non-finite loss or gradient after which training fails."""
     validation: ValidationConfig = Field(default_factory=ValidationConfig)
-    """How the model is measured while it trains."""
+    """Validation during training."""
     early_stopping: EarlyStoppingConfig | None = Field(default_factory=EarlyStoppingConfig)
-    """When to stop before the limits are reached; null: never."""
+    """Early stopping; null: off."""
     checkpoints: CheckpointConfig = Field(default_factory=CheckpointConfig)
-    """What is kept on disk."""
+    """Checkpoints on disk."""
     ranks: RanksConfig = Field(default_factory=RanksConfig)
-    """How the processes of torchrun train together."""
+    """Distributed training with torchrun."""
     log_every: Positive = 50
     """Updates between lines of `metrics.jsonl`."""
     tensorboard: bool = False
-    """Write the metrics for TensorBoard as well (needs the extra `tensorboard`)."""
+    """Also write the metrics for TensorBoard (needs the extra `tensorboard`)."""
     num_threads: Annotated[int, Field(ge=1, le=1_024)] | None = None
-    """CPU threads; null: what torch chooses. Fewer may be faster where others use its cores."""
+    """CPU threads; null: the default of torch. Fewer may be faster on a shared machine."""
 
     @field_validator("batch_tokens", mode="wrap")
     @classmethod

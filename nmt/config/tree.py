@@ -1,4 +1,4 @@
-"""The tree of options: what is at a path of it, where a name is, and in what two trees differ."""
+"""Operations on trees of options: look up paths, find names, compare two trees."""
 
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
@@ -13,13 +13,13 @@ from nmt.config.registry import Table
 
 Tree = dict[str, Any]
 KeyPath = tuple[str | int, ...]
-"""Keys, and numbers of what is in a list, from the root of a tree to an option."""
+"""Keys and list indices from the root of a tree to an option."""
 
 _NOT_SET: Final = object()
 
 
 def at(tree: Any, path: KeyPath) -> Any:
-    """Return what is at a path of a tree; None: nothing."""
+    """Return the value at a path of a tree; None if there is none."""
     for part in path:
         children = dict(enumerate(tree)) if isinstance(tree, list) else tree
         tree = children.get(part) if isinstance(children, dict) else None
@@ -27,7 +27,7 @@ def at(tree: Any, path: KeyPath) -> Any:
 
 
 def format_path(path: KeyPath) -> str:
-    """Return a path as it is written: ``data.train[1].weight``."""
+    """Format a path as in ``data.train[1].weight``."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".")
 
@@ -36,8 +36,8 @@ def option_paths(name: str, *, of_plugins: bool) -> list[str]:
     """Return the dotted keys that end in a name, in the order of the tree.
 
     Args:
-        name: of an option.
-        of_plugins: look among the options of plug-ins too, which imports them all.
+        name: the name of an option.
+        of_plugins: whether to search the options of plug-ins too, which imports them all.
     """
     keys = _walk(Config, "", of_plugins)
     return list(dict.fromkeys(key for key in keys if key.rpartition(".")[2] == name))
@@ -69,27 +69,27 @@ def find_default(path: KeyPath) -> str | None:
 
 
 def table_in(field: FieldInfo) -> Table | None:
-    """Return the table that a field is checked against; a list's may be that of its items."""
+    """Return the table that a field, or the items of a list, are checked against, if any."""
     items = get_args(field.annotation)
     nested = getattr(items[0], "__metadata__", ()) if items else ()
     return next((part for part in (*field.metadata, *nested) if isinstance(part, Table)), None)
 
 
 def groups_in(annotation: Any) -> list[type[BaseModel]]:
-    """Return the groups of options in a type: itself, or those inside a list or a union."""
+    """Return the option groups in a type: the type itself, or the members of a list or union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [group for part in get_args(annotation) for group in groups_in(part)]
 
 
 def diff(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
-    """Return what each option that differs was and is, as ``before -> now``, by its path.
+    """Return the changed options as ``before -> now``, by path.
 
-    A group that became null, or is in one of them only, differs as a whole.
+    A group that became null, or that only one side has, is reported as a whole.
 
     Args:
-        before: options, as pydantic's `model_dump(mode="json")` gives them.
-        now: the same of another configuration.
+        before: options, from pydantic's `model_dump(mode="json")`.
+        now: options of another configuration, in the same format.
     """
     return dict(_compare(before, now, ()))
 
@@ -109,7 +109,7 @@ def _compare(before: Any, now: Any, path: KeyPath) -> Iterator[tuple[str, str]]:
 
 
 def _format_value(value: Any) -> str:
-    """Shorten groups, but not texts: two file names may be alike for a long way."""
+    """Format a value; groups are shortened, but not texts, which may differ only at the end."""
     if value is _NOT_SET:
         return "not set"
     return show(value) if isinstance(value, dict | list) else in_full(value)

@@ -1,7 +1,7 @@
-"""What configurations that earlier versions wrote mean in this one.
+"""Migration of configurations from earlier versions.
 
-Version 1 let `dot` and `scaled_dot` project a memory of another size than the query, and so train
-what `general` trains, number for number. Since version 2 only `general` has a projection.
+In version 1, `dot` and `scaled_dot` projected a memory whose size differed from the query, which
+trained exactly the same model as `general`. Since version 2 only `general` has a projection.
 """
 
 from typing import Any
@@ -15,18 +15,18 @@ from nmt.config.tree import Tree
 
 
 def upgrade(tree: Tree) -> Tree:
-    """Return the options of one file in the words of this version.
+    """Convert the options of one file to the current version.
 
     Args:
-        tree: as it was read, of version 1. The scores of a whole configuration, as a run keeps
-            it, get the names of what was trained; a file by hand means what it says.
+        tree: options of version 1, as read. In the complete configuration of a run, scores are
+            renamed to what was trained; a file written by hand is taken literally.
     """
     tree = {**tree, "version": CONFIG_VERSION}
     return name_trained_score(tree) if tree.keys() >= RUN_KEYS else tree
 
 
 def name_trained_score(tree: Tree) -> Tree:
-    """Return the options with `general` for dot products of states of unequal sizes."""
+    """Return the options with `general` for dot-product scores of states of unequal sizes."""
     match tree.get("model"):
         case {"attention": {"score": str(name) | {"name": str(name)}} as attention, **others}:
             is_product = name in SCORES.classes and SCORES.classes[name].needs_equal_sizes
@@ -41,5 +41,5 @@ def _have_unequal_sizes(model: Any) -> bool:
         encoder = read_encoder(model.get("encoder", {}))
         decoder = DecoderConfig.model_validate(model.get("decoder", {}))
     except ValidationError:
-        return False  # which is refused where the whole is read
+        return False  # reported when the whole configuration is validated
     return bool(encoder.output_size != decoder.hidden_size)
