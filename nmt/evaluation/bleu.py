@@ -18,13 +18,14 @@ class Bleu(SacrebleuMetric):
     """BLEU (Papineni et al. 2002): precision of word n-grams.
 
     Args:
-        tokenize: what it counts as words; auto: zh for Chinese, char for other scripts without
-            spaces, 13a otherwise. In training, the references of validation decide once.
+        tokenize: sacreBLEU tokenizer; auto: zh for Chinese, char for other scripts without
+            spaces, 13a otherwise. In training, auto is resolved once from the validation
+            references.
         lowercase: ignore case.
-        smooth_method: what stands for precisions of 0.
-        smooth_value: of floor and add-k; null: sacreBLEU's default.
+        smooth_method: smoothing of precisions that are 0.
+        smooth_value: parameter of floor and add-k; null: sacreBLEU's default.
         max_ngram_order: words in the longest n-gram.
-        effective_order: leave out orders that the text is too short for.
+        effective_order: leave out n-gram orders longer than the text.
     """
 
     name = "bleu"
@@ -47,7 +48,7 @@ class Bleu(SacrebleuMetric):
         self.tokenize: Final = tokenize
         self.ignores_case = lowercase
         self.unsigned = {} if max_ngram_order == 4 else {"order": max_ngram_order}
-        # force: no warning about text that ends in " .": corpora such as the toy's are written so.
+        # force: no warning about text that ends in " .", as in the toy corpus.
         self._make = partial(
             BLEU,
             force=True,
@@ -67,7 +68,7 @@ class LowercasedBleu(Bleu):
     """BLEU of lowercased text, short for bleu with lowercase: true.
 
     Args:
-        tokenize: as of bleu.
+        tokenize: see bleu.
     """
 
     name = "bleu_lc"

@@ -1,4 +1,4 @@
-"""The tokenizers of sacreBLEU that BLEU may count, and the choice of one for a text."""
+"""The sacreBLEU tokenizers for BLEU, and the choice of one for a text."""
 
 import functools
 from collections import Counter
@@ -11,15 +11,15 @@ from nmt.core.errors import ConfigError
 from nmt.core.writing_systems import HAN, KANA, scripts_of
 
 AUTO: Final = "auto"
-"""The choice of `choose_tokenizer`, not a tokenizer of its own."""
-_MOST_KANA: Final = 0.1  # of the letters of Chinese text, which may quote Japanese
+"""Stands for the choice of `choose_tokenizer`; not itself a tokenizer."""
+_MOST_KANA: Final = 0.1  # kana per Han letter in Chinese text, which may quote Japanese
 
 
 def choose_tokenizer(lines: Iterable[str]) -> str:
     """Return the name of the tokenizer that suits the script of a text.
 
-    ``13a`` where most letters belong to scripts with spaces between words; ``zh`` where they are
-    Han without the kana of Japanese; ``char`` otherwise.
+    The choice is ``13a`` if most letters belong to scripts with spaces between words. It is ``zh``
+    if they are Han without the kana of Japanese, and ``char`` otherwise.
     """
     letters: Counter[str] = Counter()
     for line in lines:
@@ -42,10 +42,10 @@ def resolve_tokenizer(name: str, lines: Iterable[str]) -> str:
 
 @functools.cache
 def load_tokenizer(name: str) -> Callable[[str], str]:
-    """Return sacreBLEU's function from a line to its tokens with spaces between them.
+    """Return sacreBLEU's function that tokenizes a line, with spaces between the tokens.
 
     Raises:
-        ConfigError: it needs an extra of sacreBLEU that is not installed.
+        ConfigError: the tokenizer needs an extra of sacreBLEU that is not installed.
     """
     try:
         tokenize: Callable[[str], str] = BLEU(tokenize=name, force=True).tokenizer

@@ -10,15 +10,15 @@ from nmt.evaluation.metric import SacrebleuMetric
 
 
 class Chrf(SacrebleuMetric):
-    """chrF (Popovic 2015): F-score of character n-grams; kind to rich morphology.
+    """chrF (Popovic 2015): F-score of character n-grams; suits rich morphology.
 
     Args:
         char_order: characters in the longest n-gram.
         word_order: words in the longest n-gram of words; 2: chrF++; 0: characters only.
-        beta: how many times as much recall counts as precision.
+        beta: weight of recall relative to precision.
         lowercase: ignore case.
         whitespace: count spaces as characters.
-        eps_smoothing: smooth as chrF++.py does, where sacreBLEU leaves out empty orders.
+        eps_smoothing: smooth as chrF++.py does; otherwise, empty orders are left out.
     """
 
     name = "chrf"

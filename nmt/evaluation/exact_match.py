@@ -1,4 +1,4 @@
-"""How many lines are right to the letter."""
+"""Exact match: the percentage of lines that equal a reference."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -7,12 +7,12 @@ from sacrebleu.metrics.base import Metric as SacrebleuScorer, Score as Sacrebleu
 
 from nmt.evaluation.metric import SacrebleuMetric
 
-# The version is of this way to count; sacreBLEU has no part in it.
+# The version is that of this metric, not of sacreBLEU.
 _SIGNATURE: Final = "nrefs:{}|case:mixed|tok:none|match:line|version:1"
 
 
 class ExactMatch(SacrebleuMetric):
-    """Percent of the lines that equal a reference, apart from white space around them."""
+    """Percentage of lines that equal a reference, ignoring white space around them."""
 
     name = "exact_match"
     title = "exact match"
@@ -26,7 +26,7 @@ class ExactMatch(SacrebleuMetric):
 
 
 class _ExactMatchScorer(SacrebleuScorer):
-    """Exact match for sacreBLEU: the statistics of a line are whether it matches, and 1."""
+    """Exact match as a sacreBLEU scorer; the statistics of a line are matches (0 or 1) and 1."""
 
     def _preprocess_segment(self, sent: str) -> str:
         return sent.strip()

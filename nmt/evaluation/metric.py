@@ -1,10 +1,10 @@
-"""What a metric is: a figure for a test set, with the signature to quote.
+"""Base classes of metrics: a score for a test set, with the signature to quote.
 
-Post, "A Call for Clarity in Reporting BLEU Scores", 2018: a score without its signature cannot
-be compared. All metrics read raw, detokenized text; those of sacreBLEU tokenize it by themselves.
+A score without its signature cannot be compared (Post 2018, "A Call for Clarity in Reporting BLEU
+Scores"). All metrics read raw, detokenized text; those of sacreBLEU tokenize it themselves.
 
-Text that is canonically equal (Unicode Standard Annex 15) scores as equal: hypotheses and
-references are compared in NFC.
+Hypotheses and references are compared in NFC, so canonically equivalent text (Unicode Standard
+Annex 15) scores as equal.
 """
 
 import unicodedata
@@ -25,11 +25,11 @@ _COMPOSED: Final = "|norm:nfc"  # at the end of a signature
 
 @dataclass(frozen=True)
 class Score:
-    """One figure.
+    """One score of a metric.
 
     Attributes:
         name: the metric's label: its name in `METRICS`, or the one given by `as`.
-        value: the figure, on the scale on which it is published (0 to 100; TER may exceed it).
+        value: the score, on its published scale (0 to 100; TER may exceed 100).
         signature: how it was computed, in sacreBLEU's notation; quote it with the value.
     """
 
@@ -39,10 +39,10 @@ class Score:
 
 
 class Metric(ABC):
-    """A figure for a whole test set, translated line for line.
+    """A corpus-level score of translations, which correspond to the references line by line.
 
     Args:
-        label: name of its scores; None: that of the metric.
+        label: name of its scores; None: the name of the metric.
     """
 
     name: ClassVar[str]
@@ -54,20 +54,20 @@ class Metric(ABC):
         self.label: Final = label or self.name
 
     def describe(self) -> str:
-        """Return its name for people: the label where one was given, else the title."""
+        """Return the name to display: the label if one was given, else the title."""
         if self.label != self.name:
             return self.label
         return f"{self.title} lowercased" if self.ignores_case else self.title
 
     def __call__(self, hypotheses: Sequence[str], *references: Sequence[str]) -> Score:
-        """Score translations against one reference each, or several.
+        """Score translations against one or several references each.
 
         Args:
             hypotheses: the translations.
-            references: one set of references, a line for each translation, or more such sets.
+            references: one or more sets of references, each with one line per translation.
 
         Raises:
-            DataError: there is nothing to score, or not one reference of each set for each
+            DataError: there is nothing to score, or a set does not have one reference for each
                 translation.
         """
         assert references, "a metric compares with at least one set of references"
@@ -90,40 +90,40 @@ class Metric(ABC):
     def p_value(
         self, baseline: Sequence[str], hypotheses: Sequence[str], *references: Sequence[str]
     ) -> float:
-        """Return how probable a difference like that of two systems is by chance.
+        """Return the p-value of the difference in score between two systems.
 
         Args:
             baseline: translations of one system.
-            hypotheses: translations of the other.
-            references: one set of references, a line for each translation, or more such sets.
+            hypotheses: translations of the other system.
+            references: one or more sets of references, each with one line per translation.
         """
 
     @abstractmethod
     def _score(self, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
-        """Score at least one translation against sets of as many references, all in NFC."""
+        """Score one or more translations against sets of equally many references, all in NFC."""
 
 
 class SacrebleuMetric(Metric):
     """A metric that a scorer of sacreBLEU computes.
 
     Attributes:
-        unsigned: options that sacreBLEU leaves out of its signatures, where they are not the
-            default.
+        unsigned: options with other values than the default that sacreBLEU leaves out of its
+            signatures.
     """
 
     unsigned: Mapping[str, int] = {}
     _make: Callable[..., SacrebleuScorer]
 
     def make_scorer(self, references: Iterable[str]) -> SacrebleuScorer:
-        """Return a new scorer (it holds the references while it works, so none is kept).
+        """Return a new scorer; none is kept, because a scorer holds the references in memory.
 
         Args:
-            references: what it is going to score against, for options that depend on them.
+            references: the references to score against, for options that depend on them.
         """
         return self._make()
 
     def _signature(self, scorer: SacrebleuScorer) -> str:
-        """Return the signature of a scorer that has scored."""
+        """Return the signature of a scorer after it has scored."""
         signature = scorer.get_signature()
         for key, value in self.unsigned.items():
             signature.update(key, value)
@@ -152,5 +152,5 @@ class SacrebleuMetric(Metric):
 
 
 def to_nfc(lines: Iterable[str]) -> list[str]:
-    """Return lines in NFC, the one form of all canonically equal texts."""
+    """Return lines in NFC, the same form for all canonically equivalent texts."""
     return [unicodedata.normalize("NFC", line) for line in lines]

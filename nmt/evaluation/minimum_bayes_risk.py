@@ -1,8 +1,8 @@
-"""Minimum Bayes risk: of several translations that which is most like all of them.
+"""Minimum Bayes risk decoding: choose the candidate that is most similar to all candidates.
 
-(Kumar & Byrne 2004; over samples: Eikema & Aziz 2020.) What a translation is worth is the mean of
-its chrF or BLEU against each of them, taken for a reference; it is itself one of them, and counts
-with its own weight. These are the figures of sacreBLEU for single sentences, for all pairs at once.
+Sources: Kumar & Byrne 2004; over samples, Eikema & Aziz 2020. The expected utility of a candidate
+is its weighted mean chrF or BLEU with each candidate as the reference, itself included. The scores
+equal those of sacreBLEU for single sentences, computed for all pairs at once.
 """
 
 from abc import ABC, abstractmethod
@@ -20,10 +20,10 @@ Matrix = NDArray[np.float64]
 
 
 class Utility(ABC):
-    """How good a translation is if another one is the reference.
+    """Score of a translation with another translation as the reference.
 
     Args:
-        tokenizer: sacreBLEU's name of what makes the words of BLEU; auto: by the script of the
+        tokenizer: sacreBLEU tokenizer of the words of BLEU; auto: chosen by the script of the
             texts.
     """
 
@@ -34,17 +34,17 @@ class Utility(ABC):
 
     @abstractmethod
     def __call__(self, texts: Sequence[str]) -> Matrix:
-        """`[N N]`, 0 to 100: of each text (row) against each (column)."""
+        """Return `[N N]`: the score, 0 to 100, of each text (row) against each (column)."""
 
 
 class ChrfUtility(Utility):
-    """chrF2 of characters, 1 to 6 in a row, blanks left out (Popović 2015)."""
+    """chrF2 of character n-grams of order 1 to 6, without blanks (Popović 2015)."""
 
     order: Final = 6
     beta: Final = 2.0
 
     def __call__(self, texts: Sequence[str]) -> Matrix:
-        """`[N N]`: the F-score of the mean precision and the mean recall of all orders."""
+        """Return `[N N]`: the F-score of the mean precision and the mean recall of all orders."""
         characters = ["".join(text.split()) for text in texts]
         precision = np.zeros((len(texts), len(texts)))
         recall, num_orders = np.zeros_like(precision), np.zeros_like(precision)
@@ -63,12 +63,12 @@ class ChrfUtility(Utility):
 
 
 class BleuUtility(Utility):
-    """BLEU with sacreBLEU's smoothing and effective order for sentences."""
+    """Sentence BLEU with sacreBLEU's smoothing and effective order."""
 
     order: Final = 4
 
     def __call__(self, texts: Sequence[str]) -> Matrix:
-        """`[N N]`: the geometric mean of the precisions times the brevity penalty."""
+        """Return `[N N]`: the geometric mean of the precisions times the brevity penalty."""
         tokenize = load_tokenizer(resolve_tokenizer(self.tokenizer, texts))
         words = [tuple(tokenize(text.rstrip()).split()) for text in texts]
         lengths = np.array([len(tokens) for tokens in words], np.float64)
@@ -96,12 +96,12 @@ UTILITIES: Final[dict[str, type[Utility]]] = {"chrf": ChrfUtility, "bleu": BleuU
 def expected_utilities(
     texts: Sequence[str], weights: Sequence[float], utility: Callable[[Sequence[str]], Matrix]
 ) -> list[float]:
-    """What each text is worth on average, if the reference is one of them.
+    """Return the expected utility of each text, with every text as a possible reference.
 
     Args:
-        texts: translations of one sentence; one that was drawn twice counts twice.
-        weights: how probable each is to be the reference; they sum to one.
-        utility: of each against each.
+        texts: translations of one sentence; duplicates count separately.
+        weights: probability that each text is the reference; they sum to one.
+        utility: returns the score of each text against each.
     """
     distinct = list(dict.fromkeys(texts))
     place = {text: index for index, text in enumerate(distinct)}
@@ -113,13 +113,13 @@ def expected_utilities(
 
 
 class MinimumBayesRisk:
-    """Chooses among the candidates that a search has found for each sentence.
+    """Choice among the candidates that a search has found for a sentence.
 
     Args:
-        utility: how good one is against another.
-        n_best: most to keep of each sentence.
-        are_samples: they were drawn, so that the probable are there more often; else they are
-            weighted by their probabilities.
+        utility: score of one candidate against another.
+        n_best: maximum number of candidates to keep for each sentence.
+        are_samples: the candidates are samples, so their frequencies reflect their probabilities
+            and all weights are equal; otherwise, their probabilities are the weights.
     """
 
     def __init__(self, utility: Utility, n_best: int, *, are_samples: bool) -> None:
@@ -130,9 +130,9 @@ class MinimumBayesRisk:
     def __call__(
         self, texts: Sequence[str], log_probabilities: Sequence[float]
     ) -> list[tuple[int, float]]:
-        """The best candidates of one sentence, best first: which, and what each is worth.
+        """Return the index and expected utility of the best candidates of a sentence, best first.
 
-        No two have canonically equal texts; of equal ones that which comes first.
+        Of candidates with canonically equivalent texts, only the first is returned.
         """
         texts = to_nfc(texts)
         numbers = np.zeros(len(texts)) if self.are_samples else np.array(log_probabilities)
@@ -144,7 +144,7 @@ class MinimumBayesRisk:
 
 
 def _count_ngrams(sequences: Sequence[Sequence[str]], size: int) -> Matrix:
-    """`[N G]`: how often each n-gram of that size is in each sequence; G of them in all."""
+    """Return `[N G]`: the count of each of the G distinct n-grams of a size in each sequence."""
     counters = [
         Counter(sequence[start : start + size] for start in range(len(sequence) - size + 1))
         for sequence in sequences
@@ -157,6 +157,6 @@ def _count_ngrams(sequences: Sequence[Sequence[str]], size: int) -> Matrix:
 
 
 def _matches(counts: Matrix) -> Matrix:
-    """`[N N]`: n-grams that two sequences have in common, each as often as both have it."""
-    # Row by row, as a matrix of all pairs and n-grams would be large.
+    """Return `[N N]`: the number of n-gram matches (clipped counts) of each pair of sequences."""
+    # Row by row, because a matrix of all pairs and n-grams would be large.
     return np.stack([np.minimum(row, counts).sum(axis=1) for row in counts])

@@ -8,13 +8,13 @@ from nmt.evaluation.metric import SacrebleuMetric
 
 
 class Ter(SacrebleuMetric):
-    """Translation edit rate (Snover et al. 2006): edits to 100 reference words; low is good.
+    """Translation edit rate (Snover et al. 2006): edits per 100 reference words; low is good.
 
     Args:
         normalized: split off punctuation first, as tercom does.
         no_punct: leave out punctuation.
-        asian_support: with normalized or no_punct, treat CJK characters and punctuation as such.
-        case_sensitive: tell case apart.
+        asian_support: let normalized and no_punct handle CJK characters and punctuation too.
+        case_sensitive: distinguish upper and lower case.
     """
 
     name = "ter"

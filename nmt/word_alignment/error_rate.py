@@ -1,4 +1,4 @@
-"""The alignment error rate: word alignments measured against those that people made."""
+"""Alignment error rate: word alignments compared with manual alignments."""
 
 import operator
 from dataclasses import astuple, dataclass
@@ -8,13 +8,13 @@ from nmt.word_alignment.pharaoh import Alignment, GoldAlignment
 
 @dataclass(frozen=True)
 class AlignmentCounts:
-    """What alignment error rate is made of, summed over any number of sentence pairs.
+    """Counts for the alignment error rate, summed over sentence pairs.
 
     Attributes:
-        found: links found, |A|.
-        sure: sure links, |S|.
-        found_sure: links found that are sure, |A & S|.
-        found_possible: links found that are possible, |A & P|.
+        found: |A|, links found.
+        sure: |S|, sure links.
+        found_sure: |A & S|, links found that are sure.
+        found_possible: |A & P|, links found that are possible.
     """
 
     found: int = 0
@@ -27,27 +27,27 @@ class AlignmentCounts:
 
     @property
     def error_rate(self) -> float:
-        """AER = 1 - (|A & S| + |A & P|) / (|A| + |S|), between 0 (best) and 1; 0 of nothing.
+        """Return AER = 1 - (|A & S| + |A & P|) / (|A| + |S|), from 0 (best) to 1; 0 without links.
 
-        Och and Ney 2003, "A Systematic Comparison of Various Statistical Alignment Models",
-        Evaluation Methodology.
+        Source: Och and Ney 2003, "A Systematic Comparison of Various Statistical Alignment
+        Models", Evaluation Methodology.
         """
         links = self.found + self.sure
         return 1.0 - (self.found_sure + self.found_possible) / links if links else 0.0
 
     @property
     def precision(self) -> float:
-        """|A & P| / |A|: the share of the links found that may be; 1 where none is found."""
+        """Return |A & P| / |A|, the share of links found that are possible; 1 if none is found."""
         return self.found_possible / self.found if self.found else 1.0
 
     @property
     def recall(self) -> float:
-        """|A & S| / |S|: the share of the sure links that are found; 1 where there is none."""
+        """Return |A & S| / |S|, the share of sure links that are found; 1 if none is sure."""
         return self.found_sure / self.sure if self.sure else 1.0
 
 
 def count_links(found: Alignment, gold: GoldAlignment) -> AlignmentCounts:
-    """One sentence pair, measured; the sum over a corpus has the error rate of the corpus."""
+    """Count the links of one sentence pair; sum over the pairs for the error rate of a corpus."""
     return AlignmentCounts(
         found=len(found),
         sure=len(gold.sure),

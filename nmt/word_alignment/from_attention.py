@@ -1,4 +1,4 @@
-"""Word alignments from attention: weights of tokens merged to words, and links of the largest."""
+"""Word alignments from attention: merge weights of tokens to words, and link the largest."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,16 @@ def merge_tokens(
 ) -> Weights:
     """Return attention between words (or other units) from attention between tokens.
 
-    What a word is looked at is the sum over its tokens, and what a word looks at is the mean over
-    its tokens: a row still sums to at most 1. The weight on the EOS of the source is left out, and
-    so is the row of the EOS of the target: what is missing to 1 is what the word looked at no word.
+    Weights are summed over the tokens of a source word and averaged over the tokens of a target
+    word. The column of the source EOS and the row of the target EOS are dropped. A row sums to at
+    most 1; the rest is weight on EOS.
 
     Args:
-        weights: `[T S]` or with one more column or row or both, for EOS: attention as the model
-            gives it, without padding.
-        source_shares: `[source tokens, source words]`: how much of each token, but EOS, is in each
-            word.
-        target_weights: `[target tokens, target words]`: how much each token counts in the mean of
-            each word; a word of none has a row of zeros.
+        weights: `[T S]`, attention without padding; may have one more row or column, for EOS.
+        source_shares: `[source tokens, source words]`, the share of each token in each word;
+            without EOS.
+        target_weights: `[target tokens, target words]`, the weight of each token in the mean of
+            each word. A word without tokens gets a row of zeros.
 
     Returns:
         `[target words, source words]`, float64.
@@ -39,13 +38,11 @@ def merge_tokens(
 
 
 def hard_alignment(word_weights: Weights, threshold: float = 0.0) -> Alignment:
-    """One link for each target word: to the source word that it looks at most.
-
-    Of source words with equal weights it is the first.
+    """Link each target word to the source word with the largest weight; the first, if several.
 
     Args:
         word_weights: `[target words, source words]`.
-        threshold: a target word whose largest weight is not above this has no link.
+        threshold: a target word gets a link only if its largest weight is above this.
     """
     if word_weights.size == 0:
         return frozenset()

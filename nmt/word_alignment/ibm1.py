@@ -1,4 +1,4 @@
-"""Which target tokens a source token becomes: IBM model 1, for whole corpora at once."""
+"""IBM model 1: lexical translation probabilities of tokens, learned from a corpus."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from nmt.core.special_tokens import PAD, SPECIAL_SYMBOLS
 
 Ids = NDArray[np.int64]
 
-_NULL: Final = PAD  # the source's empty word stands where no text has a token
+_NULL: Final = PAD  # the empty source word (NULL); PAD never occurs in text
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some sentence pairs: the tokens of all sources in a row, of all targets, and the lengths."""
+    """Some sentence pairs: concatenated source and target tokens, with the sentence lengths."""
 
     source: Ids
     source_lengths: Ids
@@ -29,9 +29,9 @@ class Lexicon:
     """A table of translations of tokens.
 
     Attributes:
-        candidates: `[V C]`, target tokens for each source token, the most probable first; PAD where
-            there are no more.
-        probabilities: `[V C]`, of each of them, ``t(target | source)``.
+        candidates: `[V C]`, target tokens for each source token, the most probable first, padded
+            with PAD.
+        probabilities: `[V C]`, ``t(target | source)`` of each candidate.
         frequent: `[F]`, target tokens of the corpus, the most frequent first.
     """
 
@@ -48,18 +48,18 @@ def train_lexicon(
     iterations: int,
     num_candidates: int = 64,
 ) -> Lexicon:
-    """``t(f | e)`` by expectation maximisation (IBM model 1: Brown 1993, section 4.1).
+    """Estimate ``t(f | e)`` by expectation maximisation (IBM model 1: Brown 1993, section 4.1).
 
-    Each target token comes from one source token of its sentence, or from the empty word. The
-    memory that it takes grows with the number of different pairs of tokens that stand together.
+    Each target token comes from one source token of its sentence, or from the empty word. Memory
+    grows with the number of distinct token pairs that occur in the same sentence pair.
 
     Args:
-        blocks: the corpus; gone through twice more than there are iterations. Memory grows with
-            the pairs of tokens of one block.
+        blocks: returns the corpus; called ``iterations + 2`` times. Memory also grows with the
+            number of token pairs in one block.
         source_size: V of the source.
         target_size: V of the target.
         iterations: of the algorithm.
-        num_candidates: C, that are kept for each source token.
+        num_candidates: C, the candidates to keep for each source token.
     """
     keys = _find_pairs(blocks, target_size)
     of_source = keys // target_size
@@ -84,14 +84,14 @@ def make_lexicon(
     *,
     num_candidates: int = 64,
 ) -> Lexicon:
-    """The table of these `(source token, target token, probability)`; of several the highest.
+    """Return the lexicon with these entries; of duplicates, the highest probability is kept.
 
     Args:
-        entries: the table.
-        blocks: the corpus, which says how frequent tokens are.
+        entries: ``(source token, target token, probability)`` each.
+        blocks: the corpus, for the frequencies of target tokens.
         source_size: V of the source.
         target_size: V of the target.
-        num_candidates: C, that are kept for each source token.
+        num_candidates: C, the candidates to keep for each source token.
     """
     source, target, probability = np.array(list(entries)).reshape(-1, 3).T
     pairs = (source * target_size + target).astype(np.int64)
@@ -103,8 +103,8 @@ def make_lexicon(
 
 
 def _find_pairs(blocks: Callable[[], Iterator[Block]], target_size: int) -> Ids:
-    """The pairs that stand together, ascending, as one number each."""
-    # What is found is joined with what is as large, so that nothing is sorted often.
+    """Return the distinct token pairs that share a sentence pair, as ascending numbers."""
+    # Merge only sets of similar size, so that each pair is sorted few times.
     found: list[Ids] = []
     for block in blocks():
         found.append(np.unique(_links(block, target_size)[0]))
@@ -114,17 +114,18 @@ def _find_pairs(blocks: Callable[[], Iterator[Block]], target_size: int) -> Ids:
 
 
 def _links(block: Block, target_size: int) -> tuple[Ids, Ids]:
-    """All pairs of a target token and a source token, or the empty word, of its sentence.
+    """Pair each target token with the empty word and every source token of its sentence.
 
     Returns:
-        Each pair as one number, those of a target token in a row; and how many each one has.
+        The pairs as one number each, grouped by target token; and the number of pairs of each
+        target token.
     """
-    # Before each source stands the empty word.
+    # The empty word comes before each source sentence.
     starts = np.cumsum(block.source_lengths) - block.source_lengths
     source = np.insert(block.source.astype(np.int64), starts, _NULL)
     lengths = block.source_lengths + 1
     starts = np.cumsum(lengths) - lengths
-    # Each target token is there once for each token of the source.
+    # Each target token is repeated once for each token of its source sentence.
     sentence = np.repeat(np.arange(len(lengths)), block.target_lengths)
     num_sources = lengths[sentence]
     firsts = np.cumsum(num_sources) - num_sources
@@ -134,14 +135,14 @@ def _links(block: Block, target_size: int) -> tuple[Ids, Ids]:
 
 
 def _shares(probabilities: NDArray[np.float64], num_sources: Ids) -> NDArray[np.float64]:
-    """How probable each link is among those of its target token."""
+    """Return the probability of each link, normalised over the links of its target token."""
     totals = np.add.reduceat(probabilities, np.cumsum(num_sources) - num_sources)
     shares: NDArray[np.float64] = probabilities / np.repeat(totals, num_sources)
     return shares
 
 
 def _most_frequent(blocks: Iterable[Block], target_size: int) -> NDArray[np.int32]:
-    """All tokens of text that are there, the most frequent first."""
+    """Return the target tokens of the corpus without special symbols, the most frequent first."""
     counts = np.zeros(target_size, dtype=np.int64)
     for block in blocks:
         counts += np.bincount(block.target, minlength=target_size)
@@ -157,7 +158,10 @@ def _best(
     target_size: int,
     num_candidates: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The most probable of each source token; of equals, the lower number. Specials are no text."""
+    """Return the most probable candidates of each source token, without special symbols.
+
+    Candidates with equal probabilities are ordered by their ids.
+    """
     source, target = keys // target_size, keys % target_size
     order = np.lexsort((-table, source))
     order = order[target[order] >= len(SPECIAL_SYMBOLS)]

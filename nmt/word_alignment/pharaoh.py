@@ -1,7 +1,7 @@
 """The Pharaoh format of word alignments: ``0-0 1-2 2p1``, one line for each sentence pair.
 
-A link is a pair (source word, target word), both counted from 0; a word is what stands between
-blanks of the raw text, or another unit that both sides agree on (`nmt.word_alignment.units`).
+A link is a pair (source word, target word), both counted from 0. Words are separated by blanks in
+the raw text, or are the units of `nmt.word_alignment.units`.
 """
 
 import re
@@ -18,11 +18,11 @@ _LINK = re.compile(r"([0-9]{1,9})([-p])([0-9]{1,9})")
 
 @dataclass(frozen=True)
 class GoldAlignment:
-    """What people (or a grammar) say about one sentence pair.
+    """The reference alignment of one sentence pair, made by annotators or a grammar.
 
     Attributes:
         sure: links that an aligner must find.
-        possible: links that it may find; those that are sure are among them.
+        possible: links that an aligner may find, including the sure ones.
     """
 
     sure: Alignment
@@ -33,7 +33,7 @@ class GoldAlignment:
 
 
 def format_pharaoh(links: Iterable[Link]) -> str:
-    """Links in order of source word, then target word: ``0-0 1-2 2-1``."""
+    """Format links in order of source word, then target word: ``0-0 1-2 2-1``."""
     return " ".join(f"{source}-{target}" for source, target in sorted(links))
 
 
@@ -48,14 +48,14 @@ def parse_pharaoh(
     """Read one line: ``i-j`` is a sure link and ``ipj`` one that is only possible.
 
     Args:
-        text: links with blanks between them; none is an alignment too.
+        text: links separated by blanks; may be empty.
         where: file and line, for messages.
-        num_source: source words, where known.
-        num_target: target words, where known.
-        hint: what to do where a word is named that is not there.
+        num_source: number of source words, if known.
+        num_target: number of target words, if known.
+        hint: what to do about a word index out of range; appended to the message.
 
     Raises:
-        DataError: an item is no link, or names a word that is not there.
+        DataError: an item is not a link, or a word index is out of range.
     """
     sure, possible = set(), set()
     for item in text.split():

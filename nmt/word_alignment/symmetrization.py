@@ -1,4 +1,4 @@
-"""One word alignment from those of two directions (Och & Ney 2003, section 5.2; Koehn 2003)."""
+"""Symmetrization of word alignments in two directions (Och & Ney 2003, 5.2; Koehn 2003)."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
@@ -9,24 +9,24 @@ _NEIGHBOURS: Final = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -
 
 
 def intersection(forward: Alignment, backward: Alignment) -> Alignment:
-    """The links that both have: few, and nearly all right.
+    """Return the links of both directions: few links with high precision.
 
     Args:
-        forward: of one direction, links of source word and target word.
-        backward: of the other direction, its links turned round to be the same.
+        forward: links (source word, target word) of one direction.
+        backward: links of the other direction, also as (source word, target word).
     """
     return forward & backward
 
 
 def union(forward: Alignment, backward: Alignment) -> Alignment:
-    """The links that either has."""
+    """Return the links of either direction."""
     return forward | backward
 
 
 def grow_diag(forward: Alignment, backward: Alignment) -> Alignment:
-    """Return the intersection, and links of the union next to it that give a word its first link.
+    """Grow the intersection by neighbouring links of the union that give a word its first link.
 
-    Corners count as next to it, and links that were added have neighbours as well.
+    Diagonal neighbours count, and so do neighbours of the links that were added.
     """
     found, candidates = set(forward & backward), forward | backward
     has_grown = True
@@ -42,12 +42,12 @@ def grow_diag(forward: Alignment, backward: Alignment) -> Alignment:
 
 
 def grow_diag_final(forward: Alignment, backward: Alignment) -> Alignment:
-    """`grow_diag`, and every link of either direction that gives a word its first."""
+    """Return `grow_diag`, plus links of either direction that give a word its first link."""
     return _finish(grow_diag(forward, backward), (forward, backward), fewest_unlinked=1)
 
 
 def grow_diag_final_and(forward: Alignment, backward: Alignment) -> Alignment:
-    """`grow_diag`, and every link of either direction that gives both of its words their first."""
+    """Return `grow_diag`, plus links of either direction between two words without links."""
     return _finish(grow_diag(forward, backward), (forward, backward), fewest_unlinked=2)
 
 
@@ -63,7 +63,7 @@ SYMMETRIZATIONS: Final[dict[str, Callable[[Alignment, Alignment], Alignment]]] =
 def _finish(
     grown: Alignment, directions: Iterable[Alignment], *, fewest_unlinked: int
 ) -> Alignment:
-    """Add the links of each direction of which so many words have no link yet."""
+    """Add the links of each direction with at least `fewest_unlinked` words without a link."""
     found = set(grown)
     for links in directions:
         for link in sorted(links):

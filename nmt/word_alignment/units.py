@@ -1,4 +1,4 @@
-"""Units of word alignments: what the links of a sentence pair are counted in."""
+"""Units of word alignments: words, characters or pieces that links connect."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from nmt.core.writing_systems import has_no_spaces, is_punctuation
 AlignmentUnits = Literal["auto", "words", "characters", "pieces"]
 
 ActualUnits = Literal["words", "characters", "words and characters", "pieces"]
-"""What "auto" and the others come to for a pair of sentences."""
+"""The actual units of a sentence pair, after "auto" has been resolved."""
 
 DESCRIPTIONS: Final[Mapping[ActualUnits, str]] = {
     "words": "words",
@@ -18,8 +18,8 @@ DESCRIPTIONS: Final[Mapping[ActualUnits, str]] = {
     "pieces": "pieces of the tokenizer",
 }
 
-# What continues a character as people see it, besides marks: joiners, vowels of Korean syllables,
-# Thai and Lao am, halfwidth voicing, skin tones.
+# Code points besides marks that continue a grapheme: joiners, vowels of Korean syllables, Thai and
+# Lao am, halfwidth voicing, skin tones.
 _CONTINUING: Final = frozenset(
     "\u200c\u200d\u0e33\u0eb3\uff9e\uff9f"
     + "".join(map(chr, range(0x1160, 0x1200)))
@@ -28,15 +28,15 @@ _CONTINUING: Final = frozenset(
 
 
 def split_text(text: str, units: AlignmentUnits) -> list[str]:
-    """Return the units of a text: its words, or the characters of these.
+    """Return the units of a text: its words, or their characters.
 
-    A word is what stands between spaces. With "auto", a word that has characters of a script
-    without spaces is split into these (with the marks that belong to them), wide punctuation, and
-    what stands between: "用Python。" is 用, Python and 。
+    Words are separated by spaces. "auto" splits words that contain characters of a script without
+    spaces. Each such character (with its marks), each wide punctuation mark, and each run between
+    them is a unit: "用Python。" is 用, Python and 。
 
     Args:
         text: raw text.
-        units: all but "pieces", which a tokenizer decides on.
+        units: any unit except "pieces", which depends on the tokenizer.
     """
     assert units != "pieces", "pieces are known to the tokenizer only"
     words = text.split()
@@ -46,7 +46,7 @@ def split_text(text: str, units: AlignmentUnits) -> list[str]:
 
 
 def find_units(parts: Sequence[Sequence[str]]) -> ActualUnits | None:
-    """Return what the units are that "auto" has split words into; None: there are none.
+    """Return the kind of units that "auto" has split words into; None: there are no units.
 
     Args:
         parts: the units of each word.
@@ -65,7 +65,7 @@ def _split_word(word: str, *, every: bool) -> list[str]:
     if not every and not has_no_spaces(word):
         return [word]
     units: list[str] = []
-    in_run = False  # the last unit takes in what follows
+    in_run = False  # whether the last unit is a run that the next character may extend
     for character in word:
         is_unit = every or has_no_spaces(character) or _is_wide_punctuation(character)
         continues = _continues(character) or (in_run and not is_unit)
