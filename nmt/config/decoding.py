@@ -76,8 +76,8 @@ class DecodingConfig(Options):
     """Vocabulary shortlist: score only a few hundred tokens per sentence (needs `nmt lexicon`);
     null: the whole vocabulary."""
     mbr: Literal["none", "chrf", "bleu"] = "none"
-    """Utility of minimum Bayes risk decoding: choose the candidates most similar to all others. bleu
-    uses the tokenizer of the run's metrics."""
+    """Utility of minimum Bayes risk decoding, which chooses the candidates most similar to all
+    others; none: off. bleu uses the tokenizer of the run's metrics."""
     mbr_candidates: NumCandidates = 32
     """Candidates for `mbr`. Samples count equally; candidates of a beam are weighted by their
     probability."""

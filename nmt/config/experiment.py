@@ -18,7 +18,7 @@ from nmt.config.training import ReinforceConfig, TrainingConfig
 
 CONFIG_VERSION = 2
 RUN_KEYS: Final = {"version", "run", "data", "tokenizer", "model", "training", "decoding"}
-"""Keys of every run's resolved configuration; hardly any other tool's `config.yaml` has them all."""
+"""Keys of every run's resolved configuration; few `config.yaml` of other tools have them all."""
 
 
 def _check_device(name: str) -> str:

@@ -187,7 +187,7 @@ _RESOLVERS: Final = {
 
 
 class _TextLoader(yaml.SafeLoader):
-    """YAML loader that keeps scalars as text, and refuses duplicate keys and oversized documents."""
+    """YAML loader that keeps scalars as text and refuses duplicate keys and huge documents."""
 
     yaml_implicit_resolvers = _RESOLVERS
 

@@ -28,7 +28,7 @@ from nmt.core.errors import ConfigError
 
 
 class ScheduledSamplingConfig(Options):
-    """Scheduled sampling (Bengio 2015): feeding model predictions, with linearly rising probability."""
+    """Scheduled sampling: feeding predictions with linearly rising probability (Bengio 2015)."""
 
     start: Annotated[int, Field(ge=0)] = 0
     """Update at which the probability starts to rise from 0."""
