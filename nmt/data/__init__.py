@@ -1,1 +1,1 @@
-"""From files of sentence pairs to batches of tensors."""
+"""Data pipeline, from files of sentence pairs to batches of tensors."""

@@ -1,9 +1,9 @@
-"""Which pairs go into a batch together, in which order, and to which process.
+"""Batch composition, batch order, and sharding over processes.
 
-It is a function of seed and epoch only.
+The result depends only on the seed and the epoch.
 
-For each pair of an epoch there is one number of 64 bits, made and sorted in place: what to sort by
-above, the pair below. Only the sorted pairs are kept, at 4 bytes each.
+Each pair of an epoch is one 64-bit number, built and sorted in place: the sort key is in the high
+bits, the pair in the low bits. Only the sorted pairs are kept, at 4 bytes each.
 """
 
 import math
@@ -17,21 +17,21 @@ from numpy.typing import NDArray
 
 from nmt.data.ragged import blocks
 
-# Of whole lengths, so that padding is on the source side only where a length fills a band. With
-# bands of 1 to 8 batches there is 4.5 to 4.9% of padding in Multi30k at 4,000 tokens a batch.
+# A band holds whole target lengths. If one length fills a band, only the source side is padded.
+# Bands of 1 to 8 batches give 4.5 to 4.9% padding in Multi30k at 4,000 tokens per batch.
 _BATCHES_IN_BAND: Final = 6
 _LONGEST_KEY: Final = 2**15 - 1
 _PAIR_BITS: Final = 32
-_BLOCK: Final = 2**14  # pairs for which there is more at a time than their 64 bits
+_BLOCK: Final = 2**14  # pairs per step, to bound temporary memory
 
 
 @dataclass(frozen=True, eq=False)
 class PairLengths:
-    """Tokens of N pairs, of all corpora one after the other.
+    """Lengths in tokens of N pairs, of all corpora in order.
 
     Attributes:
-        source: `[N]`: of each source sentence, without EOS.
-        target: `[N]`: of each target sentence, without BOS and EOS.
+        source: `[N]`, lengths of the source sentences, without EOS.
+        target: `[N]`, lengths of the target sentences, without BOS and EOS.
     """
 
     source: NDArray[np.integer[Any]]
@@ -41,19 +41,19 @@ class PairLengths:
         return len(self.source)
 
     def of_batch(self, pairs: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.int64]:
-        """What some pairs, `[M]`, take of a batch: tokens of the longer side, and EOS."""
+        """Return the size of M pairs in a batch, `[M]`: tokens of the longer side, plus EOS."""
         longer: NDArray[np.integer[Any]] = np.maximum(self.source[pairs], self.target[pairs])
         return longer.astype(np.int64) + 1
 
 
 @dataclass(frozen=True, eq=False)
 class Batches:
-    """The batches of an epoch: each the numbers of its pairs, ascending.
+    """Batches of an epoch; each is the ascending indices of its pairs.
 
     Attributes:
-        pairs: `[P]`, uint32: those of a batch lie together.
-        cuts: `[batches + 1]`: where they start and end.
-        order: `[batches]`: which comes first.
+        pairs: `[P]`, uint32, pair indices; those of a batch are adjacent.
+        cuts: `[batches + 1]`, boundaries of the batches in `pairs`.
+        order: `[batches]`, the shuffled order of the batches.
     """
 
     pairs: NDArray[np.uint32]
@@ -69,21 +69,21 @@ class Batches:
 
 
 class BatchSampler:
-    """Batches of pairs of like length.
+    """Sampler of batches of pairs of similar length.
 
-    The pairs of an epoch are laid in bands of like target length; a band is sorted by source
-    length, up and down in turn, so that there is no jump from one band to the next. The row is
-    then cut into batches, and these are shuffled. By chance, and so other each epoch, are the order
-    among equal lengths, where bands and batches start, and which bands go up.
+    The pairs of an epoch are grouped into bands of similar target length. Each band is sorted by
+    source length, alternately ascending and descending, so that lengths do not jump between bands.
+    The sorted sequence is then cut into batches, which are shuffled. Each epoch draws at random the
+    order among equal lengths, the start of bands and batches, and which bands are ascending.
 
     Args:
-        sizes: pairs of each corpus; fewer than 2^32 in all, and in an epoch.
-        seed: of everything random here.
-        weights: for each corpus, how often its pairs are seen in an epoch: the integer part is so
-            many times, the rest a random share of the pairs, other each epoch; None: once.
-        batch_tokens: most tokens on the larger side of a batch, padding and EOS counted: sentences
-            times the longest. A sentence that is longer is a batch by itself.
-        batch_sentences: most sentences of a batch. At least one of these two is needed.
+        sizes: number of pairs of each corpus; the total, and that of an epoch, is below 2^32.
+        seed: the random seed.
+        weights: how often the pairs of each corpus are seen per epoch; None: once. With a
+            fractional part, that share of the pairs, redrawn each epoch, is seen once more.
+        batch_tokens: maximum tokens on the longer side of a batch, with padding and EOS (sentences
+            times the longest length). A longer sentence forms a batch of its own.
+        batch_sentences: maximum sentences in a batch. At least one of the two limits is needed.
     """
 
     def __init__(
@@ -105,20 +105,20 @@ class BatchSampler:
         self._batch_sentences = math.inf if batch_sentences is None else batch_sentences
 
     def batches(self, epoch: int, lengths: PairLengths) -> Batches:
-        """The batches of an epoch.
+        """Return the batches of an epoch.
 
-        Pairs are numbered through the corpora: those of the second follow the last of the first.
-        To make them takes 12 bytes a pair of the epoch besides the lengths, and a few megabytes; to
-        keep them 4 a pair and 8 a batch.
+        Pairs are numbered consecutively over the corpora. Besides the lengths, building takes 12
+        bytes per pair of the epoch and a few megabytes. The result takes 4 bytes per pair and 8 per
+        batch.
 
         Args:
-            epoch: which pass over the data.
-            lengths: of all pairs, as this epoch sees them.
+            epoch: the number of the epoch.
+            lengths: lengths of all pairs in this epoch.
         """
         assert len(lengths) == sum(self._sizes)
         rng = np.random.default_rng([self._seed, epoch])
         keys = self._chosen(rng)
-        # So that where all else is equal, the order is not that of the corpus; odd, to be undone.
+        # Scrambles the pair bits, so that ties are not in corpus order; odd, hence invertible.
         factor = int(rng.integers(2 ** (_PAIR_BITS - 1))) * 2 + 1
         self._make_keys(keys, lengths, factor, rng)
         keys.sort()
@@ -130,8 +130,8 @@ class BatchSampler:
         return Batches(pairs, cuts, order)
 
     def _chosen(self, rng: np.random.Generator) -> NDArray[np.uint64]:
-        """The pairs of an epoch, `[P]`, each as often as it is to be seen."""
-        # Rounded at random, so that the mean is right for the smallest corpus too.
+        """Return the pairs of an epoch, `[P]`, each repeated as often as it is seen."""
+        # Random rounding keeps the mean exact, even for tiny corpora.
         offsets = rng.random(len(self._sizes)).tolist()
         counts = [
             int(weight) * size + int(weight % 1 * size + offset)
@@ -166,7 +166,7 @@ class BatchSampler:
         factor: int,
         rng: np.random.Generator,
     ) -> None:
-        """Turn pairs, `[P]`, into what is sorted: band, source length up or down, chance, pair."""
+        """Replace pairs, `[P]`, by sort keys: band, (reversed) source length, random bits, pair."""
         bands = self._bands(keys, lengths, rng)
         longest = _longest(lengths.source)
         source_bits = longest.bit_length()
@@ -185,11 +185,11 @@ class BatchSampler:
     def _bands(
         self, pairs: NDArray[np.uint64], lengths: PairLengths, rng: np.random.Generator
     ) -> NDArray[np.uint64]:
-        """The band of each target length: from 0 on, of neighbouring lengths."""
+        """Return the band of each target length, ascending from 0."""
         filled = np.zeros(_longest(lengths.target) + 1)  # batches
         for rows in blocks(len(pairs), _BLOCK):
             block = pairs[rows]
-            shares = lengths.of_batch(block) / self._batch_tokens  # of a batch, that a pair fills
+            shares = lengths.of_batch(block) / self._batch_tokens  # of a batch, per pair
             shares = np.maximum(shares, 1 / self._batch_sentences)
             target = np.minimum(lengths.target[block], len(filled) - 1)
             filled += np.bincount(target, weights=shares, minlength=len(filled))
@@ -200,7 +200,10 @@ class BatchSampler:
     def _cuts(
         self, pairs: NDArray[np.uint32], lengths: PairLengths, first: float
     ) -> NDArray[np.uintc]:
-        """Where batches start and end, `[batches + 1]`; the first fills `first` of the limits."""
+        """Return the batch boundaries, `[batches + 1]`.
+
+        The limits of the first batch are scaled by `first`.
+        """
         cuts = array("I", [0])
         share = first
         while cuts[-1] < len(pairs):
@@ -209,10 +212,10 @@ class BatchSampler:
         return np.frombuffer(cuts, np.uintc)
 
     def _size_of_batch(self, pairs: NDArray[np.uint32], lengths: PairLengths, share: float) -> int:
-        """How many pairs, from the first on, fit into that share of a batch; one always does."""
+        """Return how many leading pairs fit into a share of a batch, at least one."""
         budget = share * self._batch_tokens
         longest = int(lengths.of_batch(pairs[:1])[0])
-        # Not to look at all of the corpus each time.
+        # Bounds the search, instead of scanning the rest of the corpus each time.
         most = int(min(len(pairs), share * self._batch_sentences, budget / longest))
         sizes = np.maximum.accumulate(lengths.of_batch(pairs[:most]))
         tokens = sizes * np.arange(1, most + 1)
@@ -221,33 +224,35 @@ class BatchSampler:
 
 @dataclass(frozen=True)
 class Shard:
-    """One process among those that share an update.
+    """Share of one process in each update.
 
     Attributes:
-        rank: its number, from 0 on.
-        size: how many there are.
+        rank: the process number, from 0.
+        size: the number of processes.
     """
 
     rank: int = 0
     size: int = 1
 
     def ranks_per_batch(self, num_batches: int) -> list[int]:
-        """Return the number of processes that compute each of the batches of one update.
+        """Return the number of processes that compute each batch of an update.
 
-        While there are as many batches as processes, each takes a whole one, as half the sentences
-        take a recurrent network hardly less time. The rest are each cut among several.
+        As long as there are enough batches, each process takes whole ones, because a recurrent
+        network hardly saves time on half the sentences. Each remaining batch is split among
+        several processes.
         """
         num_left = num_batches % self.size
         cut = [rank * num_left // self.size for rank in range(self.size)]
         return [1] * (num_batches - num_left) + [cut.count(index) for index in range(num_left)]
 
     def select(self, batches: list[NDArray[Any]]) -> list[NDArray[Any]]:
-        """Return what this process computes of the batches of one update; perhaps nothing.
+        """Return this process's batches, or parts of batches, of an update; may be empty.
 
-        `ranks_per_batch` says how they are distributed. All shards together are the batches.
+        `ranks_per_batch` decides the distribution. The shards of all processes cover every pair
+        exactly once.
 
         Args:
-            batches: the numbers of their pairs, `[B]` each.
+            batches: the pair indices of each batch, `[B]`.
         """
         num_whole = len(batches) - len(batches) % self.size
         mine = batches[self.rank : num_whole : self.size]
@@ -255,7 +260,7 @@ class Shard:
         pieces = [
             piece
             for batch, number in left
-            for piece in np.array_split(batch, number)  # one for each process, all together
+            for piece in np.array_split(batch, number)  # one per process, over all batches
         ]
         if pieces and len(pieces[self.rank]):
             mine.append(pieces[self.rank])

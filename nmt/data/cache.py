@@ -1,10 +1,10 @@
-"""Corpora encoded once and kept: the folder of the cache, and what in it belongs to what.
+"""On-disk cache of encoded corpora.
 
-An entry is a folder named by a hash of all that its content follows from: the bytes of the corpus,
-the tokenizers, the filters. It is written under another name and then renamed, so that an entry
-that can be seen is whole; a lock lets one of several processes do the work. The SHA-256 of each
-file is kept, so that an entry that was damaged later is found when it is opened, and encoded again.
-A corpus that has changed has another entry; notes in the folder say which one it had last.
+An entry is a folder named by a hash of everything that determines its content: the bytes of the
+corpus, the tokenizers, the filters. It is written under a temporary name and then renamed, so that
+every visible entry is complete. A lock lets one of several processes do the work. An entry stores
+the SHA-256 of each file, so that later corruption is detected when it is opened, and the corpus is
+encoded again. A changed corpus gets a new entry; a file in the folder records its latest entry.
 """
 
 import fcntl
@@ -36,7 +36,7 @@ from nmt.text.reader import Item, SourceReader
 
 FORMAT_VERSION: Final = 1
 _MANIFEST: Final = "manifest.json"
-_BLOCK: Final = 2**20  # values, or rows, that are checked together
+_BLOCK: Final = 2**20  # values, or rows, checked at a time
 
 logger = logging.getLogger(__name__)
 
@@ -51,19 +51,18 @@ def encode_corpus(
     num_processes: int = 1,
     before: Sequence[Corpus[Item]] = (),
 ) -> EncodedCorpus:
-    """A corpus as tokens: from the cache, or encoded now and put there.
+    """Return the encoded corpus from the cache; encode it first if it is missing.
 
-    Memory does not grow with the corpus, but where duplicates are looked for: by 8 bytes a pair,
-    and 16 now and then.
+    Memory use is constant, except for deduplication, which needs 8 bytes per pair and 16 at peak.
 
     Args:
-        files: where the pairs are.
+        files: the corpus.
         source_reader: encodes the sources.
         target_reader: encodes the target side; may be the same.
-        filters: what pairs to leave out.
-        folder: of the cache, for any number of corpora; made where it is missing.
-        num_processes: that encode a large corpus; up to 1: it is done here.
-        before: the corpora whose pairs are left out here, where duplicates are left out.
+        filters: the filters of pairs.
+        folder: the folder of the cache, which any number of corpora may share; created if missing.
+        num_processes: processes that encode a large corpus; up to 1: encode in this process.
+        before: earlier corpora; with deduplication, pairs that occur in them are dropped.
 
     Raises:
         DataError: the corpus cannot be read (see `read_pairs`), the filters leave nothing of it,
@@ -79,7 +78,7 @@ def encode_corpus(
     latest.warn_if_changed(key, is_encoded=is_whole)
     if not is_whole:
         try:
-            # Another process may have made it in the meantime.
+            # Another process may have written it in the meantime.
             with _lock(folder, key):
                 if not content.is_in(entry):
                     content.write(entry, num_processes)
@@ -94,7 +93,7 @@ def encode_corpus(
 
 @dataclass(frozen=True)
 class _Content(Generic[Item]):
-    """What an entry holds, and all that this follows from; see `encode_corpus`."""
+    """Content of an entry, and everything that determines it; see `encode_corpus`."""
 
     files: Corpus[Item]
     digests: list[str]
@@ -112,20 +111,20 @@ class _Content(Generic[Item]):
             )
 
     def key(self) -> str:
-        """Return a name for all that the content follows from, wherever the files are."""
+        """Return a hash of everything that determines the content, except the file paths."""
         everything = json.dumps(self.settings | {"files": self.digests}, sort_keys=True)
         return hashlib.sha256(everything.encode()).hexdigest()[:32]
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """All that the content follows from besides the files."""
+        """Return everything that determines the content, except the files."""
         readers = (self.source_reader, self.target_reader)
         settings: dict[str, Any] = {
             "version": FORMAT_VERSION,
             "tokenizers": [[reader.fingerprint(), reader.samples] for reader in readers],
             "filters": asdict(self.filters),
         }
-        # Without these the key is the one that it has always been.
+        # Defaults are left out, so that the keys of existing entries stay valid.
         if self.before:
             settings["before"] = [take_digests(corpus) for corpus in self.before]
         if self.files.alignments is not None and self.files.alignment_units != "words":
@@ -133,14 +132,14 @@ class _Content(Generic[Item]):
         return settings
 
     def is_in(self, entry: Path) -> bool:
-        """Return whether an entry is complete; checksums that fit wrong content do not suffice."""
+        """Return whether an entry is complete: correct checksums and well-formed content."""
         try:
             manifest = parse_json(read_regular(entry / _MANIFEST, MAX_JSON_BYTES))
             corpus = open_encoded(entry, self.source_reader, self.target_reader)
             return (
                 isinstance(manifest, dict)
                 and manifest.keys() == {path.name for path in _files(entry)} <= FILES
-                and _has_right_sizes(corpus)  # before all is read
+                and _has_right_sizes(corpus)  # before reading it all
                 and manifest == _checksums(entry)
                 and _is_well_formed(corpus)
             )
@@ -148,7 +147,7 @@ class _Content(Generic[Item]):
             return False
 
     def write(self, entry: Path, num_processes: int) -> None:
-        """Put an entry in its place; the lock is held."""
+        """Encode the corpus into an entry, while holding its lock."""
         if entry.exists():
             logger.warning("%s: the encoded corpus is damaged, and is encoded again", entry)
         files, readers = self.files, (self.source_reader, self.target_reader)
@@ -173,9 +172,9 @@ class _Content(Generic[Item]):
 
 @contextmanager
 def _lock(folder: Path, key: str) -> Iterator[None]:
-    """Held by one process at a time; the system frees it when the process ends, however it ends."""
+    """Hold the lock of an entry; the system releases it whenever the process ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    # (Neither waiting nor failing where it is a named pipe.)
+    # O_NONBLOCK: opening a named pipe must neither block nor fail.
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
     file = os.open(folder / f"{key}.lock", flags, 0o666)
     try:
@@ -186,7 +185,7 @@ def _lock(folder: Path, key: str) -> Iterator[None]:
 
 
 def _checksums(entry: Path) -> dict[str, str]:
-    """The SHA-256 of each file of an entry."""
+    """Return the SHA-256 of each file of an entry, by name."""
     return {path.name: file_sha256(path) for path in _files(entry)}
 
 
@@ -194,11 +193,11 @@ def _files(entry: Path) -> list[Path]:
     return sorted(path for path in entry.iterdir() if path.name != _MANIFEST)
 
 
-# What an entry on disk can be wrong in, whatever its checksums say: offsets, ids, text and links.
+# Checks of the content of an entry beyond its checksums: offsets, ids, text and links.
 
 
 def _has_right_sizes(corpus: EncodedCorpus) -> bool:
-    """Return whether the files have as many rows and values as they say; little of them is read."""
+    """Return whether the files have the declared numbers of rows and values; reads very little."""
     return all(
         len(array) == corpus.report.num_kept and array.offsets[-1] == len(array.values)
         for array in _arrays(corpus)
@@ -206,7 +205,7 @@ def _has_right_sizes(corpus: EncodedCorpus) -> bool:
 
 
 def _is_well_formed(corpus: EncodedCorpus) -> bool:
-    """Return whether all that the files hold can be used; they are read once."""
+    """Return whether all content of the files is valid; reads them once."""
     return (
         all(map(_has_rows, _arrays(corpus)))
         and all(
@@ -228,7 +227,7 @@ def _arrays(corpus: EncodedCorpus) -> list[RaggedArray]:
 
 
 def _has_rows(array: RaggedArray) -> bool:
-    """Return whether offsets start at 0 and never fall."""
+    """Return whether the offsets start at 0 and never decrease."""
     parts = (array.offsets[rows.start : rows.stop + 1] for rows in blocks(len(array), _BLOCK))
     return bool(array.offsets[0] == 0) and all(bool((np.diff(part) >= 0).all()) for part in parts)
 
@@ -239,7 +238,7 @@ def _are_tokens(values: NDArray[Any], num_tokens: int) -> bool:
 
 
 def _are_links(corpus: EncodedCorpus, links: RaggedArray, block: slice) -> bool:
-    """Return whether the links of some pairs are between tokens that there are."""
+    """Return whether the links of a block of pairs refer to existing tokens."""
     links = links.select(np.arange(block.start, block.stop))
     if bool((links.lengths % 2).any()):
         return False

@@ -1,4 +1,4 @@
-"""Pairs that stand in the training data more than once, or in what it is measured on as well."""
+"""Duplicate pairs within the training data, and between training and held-out data."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ _BLOCK: Final = 4096  # pairs in memory at a time
 
 @dataclass(frozen=True)
 class Duplicates:
-    """How many pairs there are, blank ones left out, and how many of them repeat others.
+    """Counts of pairs and of duplicates; blank pairs are not counted.
 
     Attributes:
-        num_training: pairs of all training corpora together.
-        num_duplicates: those that stand before them, in the same corpus or in another.
-        held_out: for each other corpus, its pairs and those that are training pairs too.
+        num_training: pairs of all training corpora.
+        num_duplicates: training pairs that repeat an earlier one, in any training corpus.
+        held_out: for each held-out corpus, its number of pairs and how many are training pairs.
     """
 
     num_training: int
@@ -32,7 +32,7 @@ class Duplicates:
 def count_duplicates(
     training: Sequence[Corpus[Any]], held_out: Sequence[Corpus[Any]]
 ) -> Duplicates:
-    """Return how many pairs repeat others, at 8 bytes for each training pair.
+    """Count duplicate pairs, with 8 bytes of memory per training pair.
 
     Raises:
         DataError: a corpus cannot be read.
@@ -52,7 +52,7 @@ def count_duplicates(
 
 
 def hash_corpus(corpus: Corpus[Any]) -> Iterator[NDArray[np.uint64]]:
-    """Return the hashes of the pairs of a corpus, in blocks; blank pairs are left out."""
+    """Yield the hashes of the pairs of a corpus in blocks; blank pairs are skipped."""
     pairs = (
         (source, target)
         for source, target in corpus.read_pairs()

@@ -1,6 +1,6 @@
-"""Blocks of pairs to blocks of tokens: what is done in several processes where there is much of it.
+"""Tokenization of blocks of pairs, in several processes for large corpora.
 
-Imports no torch, which each of them would have to load.
+This module does not import torch, which would slow down the start of each process.
 """
 
 from collections.abc import Generator, Iterable, Sequence
@@ -17,19 +17,19 @@ from nmt.distributed.remote_result import ItemsBeforeError
 from nmt.distributed.worker_pool import WorkerPool
 from nmt.text.reader import Item, SourceReader
 
-_FEW_BLOCKS: Final = 24  # some 100,000 pairs, which take as long as processes take to start
+_FEW_BLOCKS: Final = 24  # about 100,000 pairs; fewer take less time than starting processes
 
 Block = list[tuple[Item, str]]
 
 
 @dataclass(frozen=True)
 class EncodedBlock:
-    """N pairs as tokens.
+    """N encoded pairs.
 
     Attributes:
-        arrays: the tokens, `source` and `target`, and the UTF-8 of the text of a side whose
-            tokenizer samples, `source.text` and `target.text`; N rows each.
-        hashes: `[N]`, of the text, where duplicates are looked for.
+        arrays: token arrays `source` and `target`, with N rows each. If the tokenizer of a side
+            samples, also its text in UTF-8, as `source.text` or `target.text`.
+        hashes: `[N]`, hashes of the pairs for deduplication; None without it.
     """
 
     arrays: dict[str, RaggedArray]
@@ -41,12 +41,12 @@ class EncodedBlock:
 
 @dataclass(frozen=True)
 class BlockEncoder(Generic[Item]):
-    """Makes the one of the other.
+    """Encoder of blocks of pairs.
 
     Attributes:
         source_reader: encodes the sources.
         target_reader: encodes the target side.
-        with_hashes: whether duplicates are looked for.
+        with_hashes: whether to hash the pairs, for deduplication.
     """
 
     source_reader: SourceReader[Item]
@@ -54,7 +54,7 @@ class BlockEncoder(Generic[Item]):
     with_hashes: bool
 
     def encode(self, block: Block[Item]) -> EncodedBlock:
-        """The tokens of all pairs of a block."""
+        """Encode all pairs of a block."""
         sources, targets = zip(*block, strict=True)
         arrays = _encode("source", self.source_reader, sources)
         arrays |= _encode("target", self.target_reader, targets)
@@ -66,17 +66,17 @@ def encode_blocks(
     encoder: BlockEncoder[Item],
     num_processes: int,
 ) -> Generator[EncodedBlock, None, None]:
-    """Yield the blocks encoded, in order; in several processes if there are many blocks.
+    """Yield the encoded blocks in order; many blocks are encoded in several processes.
 
-    The same is raised for any number of processes: an error in reading comes after the errors of
-    the blocks before it. `WorkerPool.map` says what else may be raised.
+    Errors do not depend on the number of processes: an error while reading is raised after the
+    errors of earlier blocks. See `WorkerPool.map` for other errors.
     """
     before_error = ItemsBeforeError(blocks)
     rest = iter(before_error)
     first = list(islice(rest, _FEW_BLOCKS)) if num_processes > 1 else []
     are_many = len(first) == _FEW_BLOCKS
     ahead = chain(first, rest)
-    del first  # not to be kept while the rest is encoded
+    del first  # to free its blocks while the rest is encoded
     if are_many:
         with WorkerPool(
             encoder,

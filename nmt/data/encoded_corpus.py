@@ -1,4 +1,4 @@
-"""A corpus as token ids on disk: written block after block, read through a memory map."""
+"""Corpora of token ids on disk, written in blocks and read through a memory map."""
 
 import json
 import logging
@@ -27,17 +27,17 @@ FILES: Final = {_REPORT} | {
     for name in ("source", "source.text", "target", "target.text", _LINKS)
     for kind in ("values", "offsets")
 }
-"""Names of the files that there may be in the folder."""
-# Few blocks are in memory at a time, as lists of Python objects; a line may be of any length.
+"""Names of all files that the folder may contain."""
+# Bounds on a block, to limit memory: blocks are lists of Python objects, and lines may be long.
 _MAX_BLOCK_PAIRS: Final = 4096
-_MAX_BLOCK_SIZE: Final = 2**21  # characters; numbers of grids
+_MAX_BLOCK_SIZE: Final = 2**21  # characters, or numbers of grids
 _LOG_EVERY: Final = 2**19  # pairs
 
 logger = logging.getLogger(__name__)
 
 
 class EpochTokens(NamedTuple):
-    """N sentence pairs as one epoch sees them.
+    """N sentence pairs in the tokenization of one epoch.
 
     Attributes:
         source: N rows of source tokens, without EOS.
@@ -53,9 +53,9 @@ class EncodedSide:
     """One language of an encoded corpus of N sentence pairs.
 
     Attributes:
-        reader: what made the tokens.
-        tokens: N rows of ids, without BOS and EOS, or of the cells of grids.
-        text: N rows of UTF-8, where a tokenizer samples and so encodes each epoch again.
+        reader: the reader that encoded the tokens.
+        tokens: N rows of ids without BOS and EOS, or of grid cells.
+        text: N rows of UTF-8 if the tokenizer samples, so that each epoch is encoded again.
     """
 
     reader: SourceReader[Any]
@@ -63,7 +63,7 @@ class EncodedSide:
     text: RaggedArray | None = None
 
     def draw(self, rows: NDArray[np.int64], rngs: Sequence[random.Random]) -> RaggedArray:
-        """The tokens of sentences `rows`, `[M]`; `rngs`, M of them, decide what is random."""
+        """Return the tokens of sentences `rows`, `[M]`, sampled with M random generators `rngs`."""
         if self.text is None:
             return self.tokens.select(rows)
         texts = [self.text[row].tobytes().decode(errors="replace") for row in rows.tolist()]
@@ -80,9 +80,9 @@ class EncodedCorpus:
     Attributes:
         source_side: the source language.
         target_side: the target language.
-        report: what the filters left out.
-        folder: where it is.
-        links: N rows of links between tokens (see `read_links`), where alignments are given.
+        report: counts of the pairs that the filters dropped.
+        folder: the folder of the files.
+        links: N rows of links between tokens (see `read_links`), if the corpus has alignments.
     """
 
     source_side: EncodedSide
@@ -99,32 +99,32 @@ class EncodedCorpus:
 
     @property
     def key(self) -> str:
-        """Tells it from other text, and from the same text encoded otherwise."""
+        """Return a key that is unique to the text and to its encoding."""
         return self.folder.name
 
     @property
     def samples(self) -> bool:
-        """Whether epochs differ, as a tokenizer splits words at random."""
+        """Return whether epochs differ because a tokenizer samples subwords."""
         return self.source_side.text is not None or self.target_side.text is not None
 
     def source(self, pair: int) -> NDArray[Any]:
-        """Ids of one source sentence, without EOS."""
+        """Return the ids of one source sentence, without EOS."""
         return self.source_side.tokens[pair]
 
     def target(self, pair: int) -> NDArray[Any]:
-        """Ids of one target sentence, without BOS and EOS."""
+        """Return the ids of one target sentence, without BOS and EOS."""
         return self.target_side.tokens[pair]
 
     def draw(self, pairs: NDArray[np.int64], seed: int, epoch: int) -> EpochTokens:
-        """The tokens of some pairs, as one epoch sees them.
+        """Return the tokens of some pairs in one epoch.
 
-        Where a tokenizer samples, the text is split again, by a chance that depends on the seed,
-        the epoch and the pair only: not on the batch or on what was drawn before.
+        A tokenizer that samples encodes the text again. The sample depends only on the seed, the
+        epoch and the pair, and not on the batch or on earlier samples.
 
         Args:
-            pairs: `[M]`, which pairs.
-            seed: of the run.
-            epoch: which pass over the data.
+            pairs: `[M]`, pair indices.
+            seed: the seed of the run.
+            epoch: the number of the epoch.
         """
         rngs: list[random.Random] = []
         if self.samples:
@@ -142,18 +142,21 @@ def write_encoded(
     num_processes: int = 1,
     before: Iterable[NDArray[np.uint64]] = (),
 ) -> FilterReport:
-    """Encode the pairs that pass the filters, into files in a folder that exists.
+    """Encode the pairs that pass the filters, and write them into an existing folder.
 
     Args:
-        pairs: as they were read.
+        pairs: the pairs of the corpus, in order.
         source_reader: encodes the sources.
         target_reader: encodes the target side; may be the same.
-        filters: what pairs to leave out.
-        folder: where the files go.
-        links: of each pair, where alignments are given.
-        num_processes: that encode, where there are many pairs (see `WorkerPool`); up to 1: it
-            is done here. What is written is the same.
-        before: hashes of pairs of other corpora, to be left out where duplicates are.
+        filters: the filters of pairs.
+        folder: the folder of the files.
+        links: links of each pair, if the corpus has alignments.
+        num_processes: processes that encode if there are many pairs (see `WorkerPool`); up to 1:
+            encode in this process. The files do not depend on it.
+        before: hashes of the pairs of earlier corpora; deduplication drops these pairs.
+
+    Returns:
+        Counts of the pairs that the filters dropped.
     """
     encoder = BlockEncoder(source_reader, target_reader, filters.deduplicate)
     report = FilterReport()
@@ -179,7 +182,7 @@ def write_encoded(
             _log_progress(report.num_read, report.num_read + part.num_read)
             report += part
     if links is not None:
-        next(links, None)  # that there are as many as pairs is known at their end
+        next(links, None)  # a mismatch with the number of pairs is raised at the end
     (folder / _REPORT).write_text(json.dumps(asdict(report)))
     return report
 
@@ -187,10 +190,10 @@ def write_encoded(
 def open_encoded(
     folder: Path, source_reader: SourceReader[Any], target_reader: SourceReader[str]
 ) -> EncodedCorpus:
-    """Open what `write_encoded` wrote with the same readers.
+    """Open a corpus that `write_encoded` wrote with the same readers.
 
     Raises:
-        OSError, ValueError, TypeError: a file is missing, or is not of that kind.
+        OSError, ValueError, TypeError: a file is missing or invalid.
     """
     fields = parse_json(read_regular(folder / _REPORT, MAX_JSON_BYTES))
     if not isinstance(fields, dict) or not all(type(number) is int for number in fields.values()):
@@ -205,7 +208,7 @@ def open_encoded(
 
 
 def _dtypes(side: str, reader: SourceReader[Any]) -> dict[str, np.dtype[Any]]:
-    """Return the names of the arrays of a side, and the types of their values."""
+    """Return the dtypes of the arrays of a side, by name."""
     dtypes = {side: reader.token_dtype}
     return dtypes | {f"{side}.text": np.dtype(np.uint8)} if reader.samples else dtypes
 
@@ -216,7 +219,7 @@ def _log_progress(before: int, now: int) -> None:
 
 
 def _blocks(pairs: Iterable[tuple[Item, str]]) -> Iterator[Block[Item]]:
-    """The pairs in lists, bounded in number and in size (one pair may pass the bound)."""
+    """Group pairs into lists of bounded number and size; the last pair may exceed the size."""
     block: Block[Item] = []
     size = 0
     for pair in pairs:

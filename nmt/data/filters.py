@@ -1,4 +1,4 @@
-"""Which training pairs are left out, and how many for what reason."""
+"""Filters of training pairs, with counts of the dropped pairs."""
 
 import hashlib
 import operator
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Filters:
-    """What is left out; a pair with an empty side always is.
+    """Conditions for keeping a pair; pairs with an empty side are always dropped.
 
     Attributes:
-        max_length: most tokens of each side; None: any number.
-        max_length_ratio: most tokens of one side for each token of the other; None: any number.
-        deduplicate: of pairs with the same text keep only the first; not for grids.
+        max_length: maximum length of each side in tokens; None: no limit.
+        max_length_ratio: maximum ratio of the longer side to the shorter one; None: no limit.
+        deduplicate: keep only the first of pairs with the same text; not for grids.
     """
 
     max_length: int | None = None
@@ -26,14 +26,14 @@ class Filters:
 
 @dataclass(frozen=True)
 class FilterReport:
-    """How many pairs were read, and left out for each reason (the first that holds, in this order).
+    """Counts of pairs read and dropped; each pair counts for the first reason that applies.
 
     Attributes:
         num_read: pairs in the files.
         num_empty: pairs with a side without tokens.
-        num_too_long: pairs with a side longer than the most allowed.
-        num_unequal: pairs with a side too long for the other.
-        num_duplicates: pairs that came before, in this corpus or in one before it.
+        num_too_long: pairs with a side longer than `max_length`.
+        num_unequal: pairs above `max_length_ratio`.
+        num_duplicates: pairs that occurred before, in this corpus or in an earlier one.
     """
 
     num_read: int = 0
@@ -44,7 +44,7 @@ class FilterReport:
 
     @property
     def num_kept(self) -> int:
-        """Pairs that passed."""
+        """Return the number of pairs kept."""
         kept: int = self.num_read - sum(astuple(self)[1:])
         return kept
 
@@ -60,11 +60,11 @@ class FilterReport:
 
 
 class PairFilter:
-    """Applies `Filters` to a corpus, block after block; one for each corpus, for it remembers.
+    """Stateful filter of the blocks of one corpus; it remembers the pairs seen.
 
     Args:
-        filters: what is left out.
-        before: the hashes of pairs of other corpora, of which these are duplicates.
+        filters: the conditions.
+        before: hashes of the pairs of earlier corpora; such pairs count as duplicates.
     """
 
     def __init__(self, filters: Filters, before: Iterable[NDArray[np.uint64]] = ()) -> None:
@@ -79,12 +79,12 @@ class PairFilter:
         target_lengths: NDArray[np.int64],
         hashes: NDArray[np.uint64] | None = None,
     ) -> tuple[NDArray[np.bool_], FilterReport]:
-        """Which of the pairs stay, `[N]`, and the counts.
+        """Return a mask of the pairs to keep, `[N]`, and the counts.
 
         Args:
             source_lengths: `[N]`, tokens of each source sentence.
             target_lengths: `[N]`, tokens of each target sentence.
-            hashes: `[N]`, of `hash_pairs`; needed where duplicates are to be left out.
+            hashes: `[N]`, from `hash_pairs`; required for deduplication.
         """
         shorter = np.minimum(source_lengths, target_lengths)
         longer = np.maximum(source_lengths, target_lengths)
@@ -101,7 +101,7 @@ class PairFilter:
         return keep, FilterReport(len(keep), *counts)
 
     def _drop_duplicates(self, hashes: NDArray[np.uint64] | None, keep: NDArray[np.bool_]) -> int:
-        """Takes the duplicates out of `keep`, in place, and says how many they were."""
+        """Clear duplicates in the mask `keep` in place, and return their number."""
         if not self._filters.deduplicate:
             return 0
         assert hashes is not None
@@ -112,17 +112,17 @@ class PairFilter:
 
 
 class SeenHashes:
-    """A set of 64-bit numbers at 8 bytes each, 16 while they are merged: sorted runs.
+    """A set of 64-bit hashes in sorted runs, with 8 bytes per hash, or 16 during a merge.
 
-    Each run is more than twice as long as the next, so there are few to search, and a number is
-    moved few times. Among 5 million pairs, two that differ share a hash with a chance of 1e-6.
+    Each run is more than twice as long as the next. So there are few runs to search, and a hash is
+    moved only a few times. The probability of any hash collision among 5 million pairs is 1e-6.
     """
 
     def __init__(self) -> None:
         self._runs: list[NDArray[np.uint64]] = []
 
     def add(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Put numbers in, `[N]`; `[N]`: which were not there yet (of equals, only the first)."""
+        """Insert N hashes; return a mask of the new ones, `[N]` (the first of equal hashes)."""
         unique, first = np.unique(hashes, return_index=True)
         new = ~self.contain(unique)
         self._insert(unique[new])
@@ -131,7 +131,7 @@ class SeenHashes:
         return mask
 
     def contain(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Return which of the numbers are there, `[N]`."""
+        """Return a mask of the hashes in the set, `[N]`."""
         found = np.zeros(len(hashes), np.bool_)
         for run in self._runs:
             nearest = np.minimum(run.searchsorted(hashes), len(run) - 1)
@@ -143,17 +143,17 @@ class SeenHashes:
             return
         while self._runs and len(self._runs[-1]) <= 2 * len(run):
             run = np.concatenate([self._runs.pop(), run])
-            run.sort(kind="stable")  # in place, as there may be much of it
+            run.sort(kind="stable")  # in place, to save memory
         self._runs.append(run)
 
 
 def hash_pairs(pairs: Sequence[tuple[object, str]]) -> NDArray[np.uint64]:
-    """Return hashes of N pairs, `[N]`, by their text or by the values of a grid."""
+    """Return the hashes of N pairs, `[N]`, of their text or of the values of a grid."""
     return np.fromiter((_hash_pair(*pair) for pair in pairs), np.uint64, len(pairs))
 
 
 def _hash_pair(source: object, target: str) -> int:
-    # No line holds a line feed, so it keeps ("a", "b c") and ("a b", "c") apart whatever they hold.
+    # Lines contain no line feed, so this separator distinguishes ("a", "b c") from ("a b", "c").
     first = source.encode() if isinstance(source, str) else bytes(source)  # type: ignore[call-overload]
     digest = hashlib.blake2b(b"%b\n%b" % (first, target.encode()), digest_size=8).digest()
     return int.from_bytes(digest, "little")

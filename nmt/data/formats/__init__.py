@@ -1,1 +1,1 @@
-"""What a corpus can be read from: one file for each format."""
+"""Corpus formats, one module each."""

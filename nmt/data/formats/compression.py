@@ -1,6 +1,6 @@
-"""Compressed streams, known by their first bytes and read in constant memory.
+"""Compressed streams, detected by their first bytes and read in constant memory.
 
-A decompressor never returns more than what is asked for.
+A decompressor never returns more bytes than requested.
 """
 
 import bz2
@@ -16,7 +16,7 @@ from typing import Final
 
 from nmt.core.errors import DataError
 
-# What no UTF-8 text begins with, so that the suffix of a file need not be right.
+# No UTF-8 text starts with these bytes, so the suffix of a file does not matter.
 MAGIC: Final = re.compile(
     rb"(?P<gzip>\x1f\x8b)|(?P<bzip2>BZh[1-9](?:1AY&SY|\x17rE8P\x90))|(?P<xz>\xfd7zXZ\x00)"
     rb"|(?P<zip>PK(?:\x03\x04|\x05\x06))|(?P<zstandard>\x28\xb5\x2f\xfd)",
@@ -24,17 +24,17 @@ MAGIC: Final = re.compile(
 )
 MAGIC_BYTES: Final = 10
 DAMAGE: Final = (EOFError, zlib.error, lzma.LZMAError)
-"""What the streams raise, besides OSError without a number, where the data is damaged."""
+"""Exceptions for corrupted data, besides OSError without an errno."""
 _CHUNK: Final = 1 << 16
 _XZ_MEMORY: Final = 2**28  # bytes; `xz -9` needs a quarter of it
 _NOT_READ: Final = {"zip": "zip", "zstandard": "Zstandard (.zst)"}
 
 
 class _Decompressed(io.RawIOBase):
-    """The content of compressed streams that follow one another in a file.
+    """Raw stream of the content of one or more concatenated compressed streams.
 
-    Python's own `BZ2File` and `LZMAFile` pass over whatever follows a stream, and the latter takes
-    as much memory as the file says.
+    Python's `BZ2File` and `LZMAFile` silently ignore trailing garbage, and `LZMAFile` allocates as
+    much memory as the file demands.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class _Decompressed(io.RawIOBase):
                 return len(content)
 
     def _next_stream(self) -> bytes:
-        """Return the beginning of the next stream, or nothing; NULs between streams are padding."""
+        """Return the first bytes of the next stream, if any; NULs between streams are padding."""
         rest = self._decompressor.unused_data.lstrip(b"\0")
         while not rest and (chunk := self._file.read1(_CHUNK)):
             rest = chunk.lstrip(b"\0")
@@ -75,15 +75,15 @@ class _Decompressed(io.RawIOBase):
 
 
 def decompress(file: BufferedReader, name: str, kind: str) -> BufferedIOBase:
-    """Return the decompressed content of a stream.
+    """Return a stream of the decompressed content.
 
     Args:
-        file: the stream.
-        name: of the stream, for messages.
+        file: the compressed stream.
+        name: name of the stream, for messages.
         kind: the group of `MAGIC` that its first bytes match.
 
     Raises:
-        DataError: the kind is not supported.
+        DataError: this compression is not supported.
     """
     if kind == "gzip":
         return gzip.GzipFile(fileobj=file)

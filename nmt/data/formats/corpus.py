@@ -1,4 +1,4 @@
-"""What every corpus is, whatever its format: pairs of a source and a line of target text."""
+"""Base class of all corpus formats: pairs of a source and a line of target text."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -17,16 +17,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Corpus(ABC, Generic[Item]):
-    """Where pairs of a source, which its class reads, and a line of target text are.
+    """Files of a parallel corpus; subclasses read the sources.
 
     Attributes:
-        source: the sources.
-        target: the target sentences, one for each source; None: the file of the sources has them.
-        alignments: links between their words, in Pharaoh format, line for line.
-        max_line_bytes: the most bytes of a line; a longer one is read as an empty line.
-        alignment_units: what a word of `alignments` is.
-        item: what one source is called.
-        correspondence: how two files belong together.
+        source: the file of sources.
+        target: the file of target sentences, one per source; None: `source` contains them.
+        alignments: word alignments in Pharaoh format, line for line.
+        max_line_bytes: maximum length of a line in bytes; a longer one is read as an empty line.
+        alignment_units: the units that the links of `alignments` index.
+        item: name of one source in messages, as in "line".
+        correspondence: how the two files correspond, for messages.
     """
 
     item: ClassVar[str]
@@ -40,7 +40,7 @@ class Corpus(ABC, Generic[Item]):
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """All that there are."""
+        """Return the paths of all files of the corpus."""
         given = (self.source, self.target, self.alignments)
         return tuple(path for path in given if path is not None)
 
@@ -50,16 +50,16 @@ class Corpus(ABC, Generic[Item]):
 
     @abstractmethod
     def read_sources(self) -> Iterator[Item]:
-        """The sources, in order."""
+        """Read the sources, in order."""
 
     def read_pairs(self) -> Iterator[tuple[Item, str]]:
-        """Read the pairs, blank ones too, in order.
+        """Read the pairs in order, including blank ones.
 
         Raises:
             DataError: a file cannot be read (see `read_lines`), the files do not have the same
                 number of items, a line of a TSV file does not have exactly one tab, there are no
-                lines at all, or no pair has text on both sides. What concerns the corpus as a
-                whole is known, and raised, when its end is reached.
+                lines at all, or no pair has text on both sides. Errors about the corpus as a whole
+                are raised at its end.
         """
         count = 0
         has_text = False
@@ -73,7 +73,7 @@ class Corpus(ABC, Generic[Item]):
             raise DataError(f"{self}: none of the {count:,} pairs has text on both sides")
 
     def _read_unchecked(self) -> Iterator[tuple[Item, str]]:
-        """Read the pairs of two files, in order; there may be none."""
+        """Read the pairs of two files in order; the files may be empty."""
         assert self.target is not None
         targets = read_lines(self.target, max_line_bytes=self.max_line_bytes)
         return zip_lines(
@@ -89,15 +89,15 @@ class Corpus(ABC, Generic[Item]):
 def zip_lines(
     first: Iterable[T], second: Iterable[str], unequal: Callable[[int, int], str]
 ) -> Iterator[tuple[T, str]]:
-    """Yield items and the lines that belong to them.
+    """Yield items with their corresponding lines.
 
     Args:
-        first: the items; none is None.
+        first: the items; must not be None.
         second: the lines.
-        unequal: says, at the end, that there are so many items and so many lines.
+        unequal: makes the error message from the two counts, if they differ.
 
     Raises:
-        DataError: there are not as many lines as items.
+        DataError: the numbers of items and lines differ; raised at the end.
     """
     counts = [0, 0]
     for item, line in zip_longest(first, second):
@@ -110,5 +110,5 @@ def zip_lines(
 
 
 def is_blank(item: object) -> bool:
-    """Return whether there is nothing but white space; a grid is never blank."""
+    """Return whether an item is only white space; grids are never blank."""
     return isinstance(item, str) and not item.strip()
