@@ -1,4 +1,4 @@
-"""Each character a token."""
+"""Character tokenizer."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -17,10 +17,10 @@ _BLANK: Final = " "
 class CharacterTokenizer(VocabularyTokenizer):
     """Each character of a word is a token, and so is the blank between words.
 
-    The blank is counted to the word that follows it.
+    A blank belongs to the word that follows it.
 
     Args:
-        normalizer: what is done to text first.
+        normalizer: normalises text first.
         vocabulary: the characters and the blank.
     """
 
@@ -33,11 +33,11 @@ class CharacterTokenizer(VocabularyTokenizer):
         self.between_words = (self._find(_BLANK),)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Each token as a string to look at; the blank as ``▁``."""
+        """Return each token as a printable string, with the blank as ``▁``."""
         return [piece.replace(_BLANK, "▁") for piece in super().pieces(ids)]
 
     def encode_word(self, word: str) -> list[int]:
-        """The tokens of the characters."""
+        """Return one token for each character."""
         return list(map(self._find, word))
 
     def _find(self, character: str) -> int:
@@ -46,12 +46,12 @@ class CharacterTokenizer(VocabularyTokenizer):
 
 @dataclass(frozen=True)
 class CharacterTrainer(TokenizerTrainer):
-    """Takes the most frequent characters.
+    """Vocabulary of the most frequent characters.
 
     Args:
-        normalizer: what the tokenizer is to do to text first.
-        vocabulary_size: most entries of the vocabulary.
-        min_count: times that a character must be in the text to have an entry.
+        normalizer: normalises text before it is tokenized.
+        vocabulary_size: maximum number of vocabulary entries.
+        min_count: minimum number of times that a character must occur to get an entry.
     """
 
     tokenizer = CharacterTokenizer
@@ -64,6 +64,6 @@ class CharacterTrainer(TokenizerTrainer):
         """See `TokenizerTrainer.train`."""
         counts = count_words(self.normalizer, lines(), split=list)
         if counts:
-            counts[_BLANK] = counts.total()  # first, to be there whatever the options
+            counts[_BLANK] = counts.total()  # ranks first, so it is always in the vocabulary
         vocabulary = Vocabulary.from_counts(counts, self.vocabulary_size, self.min_count)
         return CharacterTokenizer(self.normalizer, vocabulary)

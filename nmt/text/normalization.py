@@ -1,4 +1,4 @@
-"""What is done to all text before it is split into tokens."""
+"""Normalisation of text before tokenization."""
 
 import re
 import unicodedata
@@ -14,46 +14,47 @@ _REPLACEMENT: Final = "\ufffd"
 
 @dataclass(frozen=True)
 class Normalizer:
-    """Raw text to normalised text; normalised text stays as it is.
+    """Normalisation of raw text; normalised text stays as it is.
 
-    Whatever the settings, blanks of all kinds become single spaces (none at the ends), because a
-    sentence is a line of words; and half a surrogate pair, which is no text, becomes U+FFFD.
+    All settings replace runs of white space by single spaces, strip both ends, and replace lone
+    surrogates by U+FFFD.
 
     Attributes:
-        normalization: Unicode normal form (Standard Annex 15). "nfc" writes canonically equal text,
-            as composed and decomposed accents, in one form; "nfkc" also replaces ligatures, full
-            width, ``… ½ ²`` and the like by plain characters; "none" leaves it.
-        lowercase: lowercase it as well.
+        normalization: Unicode normal form (Standard Annex 15). "nfc" composes characters, so that
+            canonically equivalent text is equal. "nfkc" also replaces ligatures, full-width
+            characters, ``… ½ ²`` and similar by plain characters. "none" changes nothing.
+        lowercase: whether to lowercase the text.
     """
 
     normalization: Normalization = "nfc"
     lowercase: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what a file may say and no `Normalizer` does."""
+        """Reject invalid values, which a saved file may contain."""
         if self.normalization not in get_args(Normalization) or type(self.lowercase) is not bool:
             raise ValueError(f"unknown normalization: {self}")
 
     def __call__(self, text: str) -> str:
-        """The normalised text: its words, a single space between them."""
+        """Return the normalised text: its words, separated by single spaces."""
         return " ".join(self.words(text))
 
     def words(self, text: str) -> list[str]:
-        """The words of the normalised text: what stands between blanks."""
+        """Return the words of the normalised text, which are separated by blanks."""
         if not text.isascii():
             text = self._compose(_SURROGATES.sub(_REPLACEMENT, text))
         if self.lowercase:
-            # Composing can bring capitals to light, and lowercasing can take letters apart.
+            # Composing can produce capitals, and lowercasing can decompose letters.
             text = self._compose(text.lower())
         return text.split()
 
     def split(self, text: str) -> list[tuple[str, list[str]]]:
-        """Return each word of the raw text, with the words that it becomes.
+        """Return each word of the raw text with its normalised words.
 
-        Those are several where a form has a blank ("l´homme" of which NFKC makes "l ́homme").
+        One word becomes several if its normal form has a blank: NFKC turns "l´homme" into
+        "l ́homme".
         """
         before, after = _SURROGATES.sub(_REPLACEMENT, text).split(), self.words(text)
-        if len(before) == len(after):  # no word vanishes, so that none is several either
+        if len(before) == len(after):  # no word vanishes, so none has become several
             return [(word, [same]) for word, same in zip(before, after, strict=True)]
         return [(word, self.words(word)) for word in before]
 

@@ -1,4 +1,4 @@
-"""What turns an item of a corpus, a line of text or a grid, into the tokens that a model reads."""
+"""Source readers: from an item of a corpus (a line of text or a grid) to the model's tokens."""
 
 import random
 from abc import ABC, abstractmethod
@@ -14,20 +14,20 @@ from nmt.text.unit_tokens import UnitTokens, merge_units_that_share_tokens, one_
 from nmt.word_alignment.units import AlignmentUnits
 
 Item = TypeVar("Item", bound=Sized)
-"""A line of text, or a grid; its length is the memory that it takes: characters, or numbers."""
+"""A line of text, or a grid; its length measures its memory: characters, or numbers."""
 Tokens: TypeAlias = Sequence[int] | NDArray[np.float32]
-"""S ids of a vocabulary; or S vectors, `[S D]`."""
+"""S vocabulary ids; or S vectors, `[S D]`."""
 
 
 @dataclass(frozen=True)
 class EncodedWords:
-    """An item as tokens and as words: what attention over tokens is merged by.
+    """An item as tokens and as words, to merge attention over tokens into attention over words.
 
     Attributes:
         ids: the tokens.
-        words: what stands between the blanks of the raw text; the cells of a grid.
-        word_of_token: for each token, the index of the word that it is a part of; never falls, and
-            leaves out no word.
+        words: blank-separated words of the raw text; the cells of a grid.
+        word_of_token: for each token, the index of its word; non-decreasing, and includes every
+            word.
     """
 
     ids: Tokens
@@ -36,7 +36,7 @@ class EncodedWords:
 
 
 class SourceReader(ABC, Generic[Item]):
-    """Turns items into tokens; immutable, and can be pickled.
+    """Encoder of items as tokens; immutable, and can be pickled.
 
     Attributes:
         item_type: the type of an item.
@@ -48,43 +48,43 @@ class SourceReader(ABC, Generic[Item]):
 
     @abstractmethod
     def __len__(self) -> int:
-        """V of a vocabulary, the special symbols counted; C of the channels of a grid."""
+        """Return V, the vocabulary size with special symbols, or C, the channels of a grid."""
 
     @property
     @abstractmethod
     def token_dtype(self) -> np.dtype[Any]:
-        """What one token is on disk; of vectors, an array type."""
+        """Return the dtype of one token on disk; an array type for vectors."""
 
     @abstractmethod
     def encode(self, item: Item, rng: random.Random | None = None) -> Tokens:
-        """The tokens of an item, without BOS and EOS; none of a blank line.
+        """Return the tokens of an item, without BOS and EOS; a blank line has no tokens.
 
         Args:
             item: any item.
-            rng: draws one of several ways to encode it, where the reader samples; the same state
-                gives the same tokens. None: the most probable way.
+            rng: if the reader samples, draws one of the possible encodings; the same state gives
+                the same tokens. None: the most probable encoding.
 
         Raises:
-            DataError: the model cannot read the item; it can read any text.
+            DataError: the model cannot read the item; never raised for text.
         """
 
     @abstractmethod
     def encode_words(self, item: Item) -> EncodedWords:
-        """The tokens of `encode` and the words that they belong to."""
+        """Return the tokens of `encode` and the words that they belong to."""
 
     def split_units(self, sentence: EncodedWords, units: AlignmentUnits) -> UnitTokens:
-        """Return the units of alignments, and the tokens in them; the cells of a grid are units.
+        """Return the alignment units and their tokens; the cells of a grid are units.
 
         Args:
-            sentence: from `encode_words`; its words may be replaced by what is written for them.
-            units: what a unit is.
+            sentence: from `encode_words`; its words may be replaced by their output text.
+            units: kind of units.
         """
         return one_to_one(sentence.words)
 
     def smallest_parts(self, sentence: EncodedWords) -> EncodedWords:
-        """Return the sentence with the smallest units as its words that no token is a part of two.
+        """Return the sentence split into the smallest units, such that no token spans two units.
 
-        They are its words; in a script without spaces they are the characters of a token.
+        The units are words; in a script without spaces, they are the characters of a token.
         """
         units = self.split_units(sentence, "auto")
         words, word_of_token = merge_units_that_share_tokens(units)
@@ -92,11 +92,11 @@ class SourceReader(ABC, Generic[Item]):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """SHA-256 of everything that changes tokens."""
+        """Return the SHA-256 of everything that affects tokens."""
 
 
 def count_tokens(reader: SourceReader[Item], items: Iterable[Item]) -> tuple[int, int]:
-    """How many tokens the items have, and how many of these the model was never taught."""
+    """Return the number of tokens in the items, and how many of them are unknown (UNK)."""
     num_tokens = num_unknown = 0
     for item in items:
         tokens = reader.encode(item)

@@ -1,9 +1,10 @@
-"""Model files of SentencePiece: read, checked, and brought into the form of those that nmt trains.
+"""SentencePiece model files: read, checked, and converted to the form of models trained by nmt.
 
-In that form the four special symbols have the ids of `nmt.core.special_tokens`, and text is not
-normalised. A file is a protocol buffer (`sentencepiece_model.proto`). SentencePiece does not tell
-of what type a model is and which pieces its user has defined, and the reader that comes with it
-needs protobuf in one version. That pieces are complete, and none is there twice, it checks itself.
+In that form, the four special symbols have the ids of `nmt.core.special_tokens`, and text is not
+normalised. A file is a protocol buffer (`sentencepiece_model.proto`). It is parsed here, because
+SentencePiece's API does not expose the model type or the user-defined pieces, and its own protobuf
+reader requires one specific version of protobuf. SentencePiece itself checks for missing and
+duplicate pieces.
 """
 
 import math
@@ -20,7 +21,7 @@ BLANK: Final = "▁"
 _NO_MODEL: Final = "it is cut short, or not a model of SentencePiece"
 _Message: TypeAlias = dict[int, int | bytes]
 Value = TypeVar("Value", int, bytes)
-_MAX_FIELDS: Final = 2**19  # of a message; the largest multilingual vocabularies have half as many
+_MAX_FIELDS: Final = 2**19  # per message; twice the largest multilingual vocabularies
 
 NORMAL: Final = 1
 UNKNOWN: Final = 2
@@ -31,7 +32,7 @@ _KINDS_OF_SPECIALS: Final = (CONTROL, UNKNOWN, CONTROL, CONTROL)  # PAD, UNK, BO
 _MODEL_TYPES: Final[Mapping[int, ModelType]] = {1: "unigram", 2: "bpe"}
 _OTHER_TYPES: Final = {3: "word", 4: "char"}
 
-# Numbers of fields.
+# Field numbers.
 _PIECE, _TRAINER, _NORMALIZER, _DENORMALIZER = 1, 2, 3, 5
 _TEXT, _SCORE, _KIND = 1, 2, 3
 _MODEL_TYPE, _SUFFIX, _BYTE_FALLBACK, _UNKNOWN_SURFACE = 3, 24, 35, 44
@@ -41,7 +42,7 @@ _NORMALIZER_NAME, _RULES, _DUMMY_PREFIX, _ESCAPE = 1, 2, 3, 5
 
 
 class Piece(NamedTuple):
-    """An entry of the vocabulary; its id is its place."""
+    """An entry of the vocabulary; its id is its index."""
 
     text: str
     score: float
@@ -50,15 +51,15 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class SentencePieceModel:
-    """What a model file says.
+    """The parsed content of a model file.
 
     Attributes:
         pieces: the vocabulary.
         model_type: "bpe" or "unigram".
         byte_fallback: whether unknown characters are split into bytes.
-        ids: of the special symbols of `nmt.core.special_tokens`.
+        ids: id of each special symbol of `nmt.core.special_tokens`.
         normalizer: name of the normalisation that the model was trained with.
-        rules: of that normalisation, compiled.
+        rules: compiled rules of that normalisation.
     """
 
     pieces: list[Piece]
@@ -70,7 +71,7 @@ class SentencePieceModel:
 
 
 def special_piece(special: int) -> str:
-    """Return a name for a special symbol that no text has, as SentencePiece removes such names."""
+    """Return a name for a special symbol; not text, because SentencePiece removes such names."""
     return f"\ue580{SPECIAL_SYMBOLS[special]}"
 
 
@@ -78,7 +79,7 @@ def parse_model(content: bytes) -> SentencePieceModel:
     """Read a model file.
 
     Raises:
-        ValueError: it is none, or of a kind that is not supported; says why.
+        ValueError: not a model file, or a kind of model that is not supported.
     """
     pieces: list[Piece] = []
     trainer, normalizer, denormalizer = _Message(), _Message(), _Message()
@@ -124,10 +125,10 @@ def _parse_piece(fields: _Message) -> Piece:
 
 
 def check_model(model: SentencePieceModel) -> None:
-    """Refuse a model that is not in the form of those that nmt trains.
+    """Check that a model is in the form of models trained by nmt.
 
     Raises:
-        ValueError: says what is wrong with it.
+        ValueError: says what is wrong with the model.
     """
     num_specials = len(_KINDS_OF_SPECIALS)
     kinds = tuple(piece.kind for piece in model.pieces)
@@ -142,14 +143,14 @@ def check_model(model: SentencePieceModel) -> None:
 
 
 def convert_model(model: SentencePieceModel) -> bytes:
-    """Return a model of another tool as a file in the form of those that nmt trains.
+    """Convert a model of another tool to a file in the form of models trained by nmt.
 
-    The other pieces keep their order and their scores, so that a word is split as before. Control
-    symbols besides pad, unk, bos and eos, and unused pieces, are left out: no text has them.
-    Symbols that the model lacks are added.
+    Normal and user-defined pieces keep their order and scores, so words are split as before.
+    Unused pieces, and control symbols other than pad, unk, bos and eos, are dropped: they do not
+    occur in text. Missing special symbols are added.
 
     Raises:
-        ValueError: it cannot be used; says why.
+        ValueError: the model cannot be used; says why.
     """
     unknown = model.ids[UNK]
     if not 0 <= unknown < len(model.pieces) or model.pieces[unknown].kind != UNKNOWN:
@@ -183,18 +184,18 @@ def convert_model(model: SentencePieceModel) -> bytes:
 
 # Protocol buffers: https://protobuf.dev/programming-guides/encoding
 
-_FIXED_SIZES: Final = {1: 8, 5: 4}  # bytes, by the type of a field
+_FIXED_SIZES: Final = {1: 8, 5: 4}  # bytes, by wire type
 
 
 def _parse_message(content: int | bytes) -> _Message:
-    """Return the fields of a message; of those with one number, the last."""
+    """Return the fields of a message; of repeated field numbers, the last value."""
     if isinstance(content, int):
         raise ValueError(_NO_MODEL)
     return dict(_fields(content))
 
 
 def _get(message: _Message, number: int, default: Value) -> Value:
-    """Return the value of a field, which must be of the type of its default."""
+    """Return the value of a field, which must have the same type as the default."""
     value = message.get(number, default)
     if not isinstance(value, type(default)):
         raise ValueError(_NO_MODEL)
@@ -202,7 +203,7 @@ def _get(message: _Message, number: int, default: Value) -> Value:
 
 
 def _fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield the fields of a message: number, and a whole number or bytes."""
+    """Yield the number and the value (an integer or bytes) of each field of a message."""
     at = count = 0
     while at < len(content):
         count += 1
@@ -222,7 +223,7 @@ def _fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _parse_varint(content: bytes, at: int) -> tuple[int, int]:
-    """Return a number, and where it ends."""
+    """Return the value of a varint, and the offset after it."""
     value = 0
     for end in range(at, min(at + 10, len(content))):
         value |= (content[end] & 0x7F) << 7 * (end - at)

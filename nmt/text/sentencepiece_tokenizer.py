@@ -1,4 +1,4 @@
-"""Subwords by SentencePiece (Kudo & Richardson 2018): byte pair encoding or a unigram model."""
+"""SentencePiece subwords (Kudo & Richardson 2018): byte pair encoding or a unigram model."""
 
 import random
 from collections.abc import Sequence
@@ -13,23 +13,23 @@ from nmt.text.subword_sampling import MergeDropout, Sampler, UnigramSampler
 from nmt.text.tokenizer import SavedTokenizer, Tokenizer
 from nmt.text.vocabulary import cache_words
 
-_BLANK_IN_TEXT: Final = "\ue581"  # for private use: no text has it, and it comes back as the blank
+_BLANK_IN_TEXT: Final = "\ue581"  # private-use stand-in for a ▁ in the text; decoded back to ▁
 
 
 def escape(word: str) -> str:
-    """A word of text as it is given to SentencePiece, to which ``▁`` is a blank."""
+    """Replace ``▁`` in a word, because SentencePiece reads it as a blank."""
     return word.replace(BLANK, _BLANK_IN_TEXT)
 
 
 class SentencePieceTokenizer(Tokenizer):
-    """Frequent words are one token, and the others a few; ``▁`` is the blank before a word.
+    """Subword tokenizer; ``▁`` marks the start of a word.
 
     Args:
-        normalizer: what is done to text first (SentencePiece itself changes nothing).
-        model: a trained model, as SentencePiece writes it to a file.
-        model_type: what the model is.
-        sampling_alpha: 0 does not sample. For "bpe" the probability of leaving out a merge
-            (Provilkov et al. 2020), for "unigram" the exponent of the probabilities (Kudo 2018).
+        normalizer: normalises text first (SentencePiece itself does not normalise).
+        model: content of a trained SentencePiece model file.
+        model_type: type of the model.
+        sampling_alpha: 0 turns sampling off. For "bpe", the probability of dropping a merge
+            (Provilkov et al. 2020); for "unigram", the exponent of the probabilities (Kudo 2018).
     """
 
     name = "sentencepiece"
@@ -52,7 +52,7 @@ class SentencePieceTokenizer(Tokenizer):
         self._ids = {
             pieces[token]: token
             for token in everything[len(SPECIAL_SYMBOLS) :]
-            if not is_byte[token]  # text can say <0x41>, and does not mean A
+            if not is_byte[token]  # the text "<0x41>" does not mean A
         }
         starts = [piece.startswith(BLANK) for piece in pieces]
         super().__init__(normalizer, pieces, self._make_texts(len(pieces)), starts)
@@ -86,7 +86,7 @@ class SentencePieceTokenizer(Tokenizer):
         return SavedTokenizer(self.name, self.normalizer, options, model)
 
     def encode_word(self, word: str) -> tuple[int, ...]:
-        """The tokens that SentencePiece splits the word into."""
+        """Return the tokens that SentencePiece splits the word into."""
         return self._known_words(word)
 
     def sample_word(self, word: str, rng: random.Random) -> Sequence[int]:
@@ -97,12 +97,12 @@ class SentencePieceTokenizer(Tokenizer):
 
     def join(self, ids: Sequence[int]) -> str:
         """See `Tokenizer.join`."""
-        # A model that writes bytes can write those of a line break, which would tear the line
-        # apart; and it writes the blank's mark in those of what stands for it.
+        # Byte tokens can spell a line break, which would split the line, or the bytes of
+        # _BLANK_IN_TEXT.
         return "".join(super().join(ids).replace(_BLANK_IN_TEXT, BLANK).split())
 
     def _make_texts(self, size: int) -> list[bytes]:
-        """What each token stands for in UTF-8, without blanks, those written in bytes included."""
+        """Return the UTF-8 text of each token, byte tokens included, without blanks."""
         texts = [b""] * size
         for piece, token in self._ids.items():
             text = "".join(piece.replace(BLANK, " ").split())
@@ -116,11 +116,11 @@ class SentencePieceTokenizer(Tokenizer):
         scores = {piece: self._processor.get_score(token) for piece, token in self._ids.items()}
         if self.model_type == "unigram":
             return UnigramSampler(scores, self.sampling_alpha)
-        # The score of a piece is minus its place in the order of learning.
+        # The score of a piece is minus its rank in the order of learning.
         return MergeDropout({piece: -score for piece, score in scores.items()}, self.sampling_alpha)
 
     def _look_up(self, pieces: Sequence[str]) -> list[int]:
-        """The tokens of pieces; unknown characters are their bytes, or one UNK for all in a row."""
+        """Return the tokens of pieces; unknown characters become bytes, or one UNK per run."""
         ids: list[int] = []
         for piece in pieces:
             token = self._ids.get(piece)

@@ -1,4 +1,4 @@
-"""Train a SentencePiece model: reproducibly, in silence, with errors that say what to do."""
+"""Reproducible and silent training of SentencePiece models, with helpful errors."""
 
 import io
 import random
@@ -18,32 +18,32 @@ from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer, escape
 from nmt.text.tokenizer import UNKNOWN_TEXT, TokenizerTrainer
 from nmt.text.vocabulary import EMPTY_TEXT, count_words
 
-# SentencePiece skips what is longer than 4,192 bytes, and no piece is longer than 16 characters.
+# SentencePiece skips words longer than 4,192 bytes; pieces have at most 16 characters.
 _LONGEST_WORD: Final = 1_000
 _SPECIALS: Final = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
-_NUM_THREADS: Final = 4  # a fixed number, because sums of floats depend on it
+_NUM_THREADS: Final = 4  # fixed, because floating-point sums depend on the number of threads
 _LOG_ERRORS_ONLY: Final = 2
 _MAX_SIZE: Final = 500_000
 
 
 @dataclass(frozen=True)
 class SentencePieceTrainer(TokenizerTrainer):
-    """Learns subwords from the words of a text, by byte pair encoding or as a unigram model.
+    """Subwords learned from the words of a text, by byte pair encoding or as a unigram model.
 
     Args:
-        normalizer: what the tokenizer is to do to text first.
-        vocabulary_size: entries of the vocabulary, exactly.
-        model_type: bpe merges frequent pairs (Sennrich et al. 2016); unigram prunes a model of
+        normalizer: normalises text before it is tokenized.
+        vocabulary_size: exact number of vocabulary entries.
+        model_type: bpe merges frequent pairs (Sennrich et al. 2016); unigram prunes a large set of
             pieces (Kudo 2018).
-        character_coverage: share of the text's characters that get an entry of their own; the
-            rarest beyond it are unknown.
+        character_coverage: share of the text's characters that get their own entry; the rarest
+            ones become unknown.
         byte_fallback: split unknown characters into bytes (256 more entries), so that any text can
-            be written.
-        sampling_alpha: draw the split of a word again each time it is seen in training; 0 is off.
-            bpe: the probability of leaving out a merge (Provilkov et al. 2020; 0.1 there);
-            unigram: the exponent of the splits' probabilities (Kudo 2018; 0.2 there).
-        max_sentences: lines to learn from, drawn at random where there are more.
-        seed: decides which lines are drawn.
+            be represented.
+        sampling_alpha: sample a new split of a word each time it occurs in training; 0: off.
+            bpe: the probability of dropping a merge (Provilkov et al. 2020 use 0.1).
+            unigram: the exponent of the split probabilities (Kudo 2018 uses 0.2).
+        max_sentences: maximum number of lines to learn from; a random sample of longer texts.
+        seed: random seed of the sample.
     """
 
     tokenizer = SentencePieceTokenizer
@@ -75,7 +75,7 @@ class SentencePieceTrainer(TokenizerTrainer):
         )
 
     def _learn(self, counts: Counter[str], **changes: Any) -> bytes:
-        """The model for words and how often they come, as SentencePiece writes it to a file."""
+        """Train on word counts; return the content of the model file."""
         model = io.BytesIO()
         options = {"vocab_size": self.vocabulary_size, "model_type": self.model_type} | changes
         for name, token in _SPECIALS.items():
@@ -95,7 +95,7 @@ class SentencePieceTrainer(TokenizerTrainer):
         return model.getvalue()
 
     def _explain(self, counts: Counter[str], error: RuntimeError) -> UserError:
-        """Return what a person can do: the sizes that work are those of models of any size."""
+        """Return an error that names the smallest or the largest vocabulary size that works."""
         size = self.vocabulary_size
         with suppress(RuntimeError):
             smallest = self._size(counts, model_type="char", vocab_size=_MAX_SIZE)
@@ -122,9 +122,9 @@ class SentencePieceTrainer(TokenizerTrainer):
 
 
 def sample_lines(lines: Callable[[], Iterator[str]], most: int, seed: int) -> Iterator[str]:
-    """At most so many lines, drawn evenly and in order, without holding them in memory.
+    """Yield a uniform sample of at most `most` lines, in order, without holding them in memory.
 
-    Knuth, The Art of Computer Programming, volume 2, section 3.4.2, algorithm S.
+    Source: Knuth, The Art of Computer Programming, volume 2, section 3.4.2, algorithm S.
     """
     left = sum(1 for _ in lines())
     wanted = min(most, left)
@@ -137,7 +137,7 @@ def sample_lines(lines: Callable[[], Iterator[str]], most: int, seed: int) -> It
 
 
 def _weighted_words(counts: Counter[str]) -> Iterator[str]:
-    """What SentencePiece reads as TSV: words, cut where they are long, and their counts."""
+    """Yield TSV lines for SentencePiece: words and their counts, with long words cut."""
     for word, count in sorted(counts.items()):
         for start in range(0, len(word), _LONGEST_WORD):
             yield f"{escape(word[start : start + _LONGEST_WORD])}\t{count}"

@@ -1,4 +1,4 @@
-"""A saved tokenizer: a folder with `tokenizer.json` and a model file, checked by checksums."""
+"""Saved tokenizers: a folder with `tokenizer.json` and a model file, verified by checksums."""
 
 import json
 import logging
@@ -16,39 +16,39 @@ from nmt.text.tokenizer import FORMAT_VERSION, SavedTokenizer, Tokenizer
 
 DESCRIPTION: Final = "tokenizer.json"
 MAX_MODEL_BYTES: Final = 2**25
-"""Limit of a model file; half a million subwords take less."""
+"""Size limit of a model file; half a million subwords take less."""
 logger = logging.getLogger(__name__)
 
 _REMEDY: Final = "copy the folder again from where the tokenizer was trained, or train again"
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
-    """Write all that `load_tokenizer` needs, in place of what is in the folder.
+    """Save a tokenizer in a folder, replacing the folder's content.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: the folder cannot be written.
     """
     write_tokenizer(folder, tokenizer.model_file, tokenizer.saved())
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer that was saved in a folder.
+    """Load the tokenizer saved in a folder.
 
     Raises:
-        RunError: a file is missing, cannot be read, is damaged or of another version.
+        RunError: a file is missing, unreadable, corrupted, or has another version.
     """
     return restore_tokenizer(read_tokenizer(folder), folder)
 
 
 def restore_tokenizer(saved: SavedTokenizer, origin: Path) -> Tokenizer:
-    """The tokenizer that was taken apart.
+    """Rebuild a tokenizer from its saved form.
 
     Args:
-        saved: its parts.
-        origin: where they were read, for the message.
+        saved: the saved form.
+        origin: where it was read from, for the message.
 
     Raises:
-        RunError: this version has no such tokenizer, or the parts do not make one.
+        RunError: this version of nmt has no such tokenizer, or the saved form is invalid.
     """
     if saved.name not in TOKENIZERS:
         raise RunError(
@@ -68,19 +68,19 @@ def restore_tokenizer(saved: SavedTokenizer, origin: Path) -> Tokenizer:
 def load_sentencepiece(
     path: Path, normalizer: Normalizer, *, sampling_alpha: float = 0.0
 ) -> SentencePieceTokenizer:
-    """Read a model that SentencePiece itself has trained (`spm_train`), BPE or unigram.
+    """Read a BPE or unigram model trained with SentencePiece's own tools (`spm_train`).
 
-    Its pieces and scores are kept, and get the ids of `nmt.core.special_tokens`. Its own
-    normalisation is not used: `normalizer` takes its place, so that text comes back as that
+    Pieces and scores are kept; special symbols get the ids of `nmt.core.special_tokens`. The
+    model's own normalisation is replaced by `normalizer`, so decoding returns text as `normalizer`
     leaves it.
 
     Args:
         path: the file, `NAME.model`.
-        normalizer: what is done to text first.
+        normalizer: normalises text first.
         sampling_alpha: see `SentencePieceTokenizer`.
 
     Raises:
-        RunError: the file cannot be read, is no such model, or one that is not supported.
+        RunError: the file cannot be read, is not such a model, or is not supported.
     """
     try:
         model = parse_model(read_regular(path, MAX_MODEL_BYTES))
@@ -97,7 +97,7 @@ def load_sentencepiece(
             f"{path}: not a SentencePiece model that can be used: {error}; give the .model file of "
             "a bpe or unigram model, or the folder of a tokenizer that nmt has saved"
         ) from None
-    # What is nearest to the normalisation of SentencePiece.
+    # The closest equivalent of SentencePiece's normalisation.
     wanted = Normalizer("nfkc", lowercase=model.normalizer.endswith("_cf"))
     if model.rules and wanted != normalizer:
         logger.warning(
@@ -110,11 +110,11 @@ def load_sentencepiece(
 
 
 def write_tokenizer(folder: Path, model_file: str, saved: SavedTokenizer) -> None:
-    """Write a folder with both files, in place of what is there; whole, or not at all.
+    """Write a folder with both files atomically, replacing an existing folder.
 
     Raises:
-        RunError: it cannot be written, or is larger than what `read_tokenizer` takes; what was
-            there is untouched.
+        RunError: the folder cannot be written, or the model exceeds `MAX_MODEL_BYTES`; existing
+            files are left untouched.
     """
     if len(saved.model) > MAX_MODEL_BYTES:
         raise RunError(
@@ -138,10 +138,10 @@ def write_tokenizer(folder: Path, model_file: str, saved: SavedTokenizer) -> Non
 
 
 def read_tokenizer(folder: Path) -> SavedTokenizer:
-    """What `write_tokenizer` has written.
+    """Read what `write_tokenizer` wrote.
 
     Raises:
-        RunError: a file is missing, cannot be read, is damaged or of another format.
+        RunError: a file is missing, unreadable, corrupted, or has another format.
     """
     path = folder / DESCRIPTION
     try:

@@ -1,7 +1,7 @@
-"""Draw one of the ways to split a word into pieces: a pure function of the word and a generator.
+"""Random splits of words into pieces, as pure functions of the word and a generator.
 
-SentencePiece samples by itself, but from a generator of the thread, so that what comes out would
-depend on what was drawn before, and training could not be resumed bit for bit.
+SentencePiece can sample, but from a thread-local generator. Its results depend on earlier samples,
+so training could not be resumed bit for bit.
 """
 
 import heapq
@@ -15,19 +15,19 @@ from typing import TypeAlias
 from nmt.text.vocabulary import cache_words
 
 Sampler: TypeAlias = Callable[[str, random.Random], list[str]]
-"""Splits a word at random; pieces that are not in the vocabulary are single characters."""
+"""Splits a word at random; unknown pieces are single characters."""
 
 
 class MergeDropout:
-    """BPE-dropout (Provilkov et al. 2020, Algorithm 1): merges are left out at random.
+    """BPE-dropout (Provilkov et al. 2020, Algorithm 1): merges are dropped at random.
 
-    At each step every possible merge is dropped with some probability, and of those that are left
-    the one that was learnt first is done. To ask the merges in the order in which they were learnt,
-    up to the first that is kept, comes to the same.
+    In the paper, each step drops every possible merge with some probability, then applies the
+    remaining merge that was learnt first. Trying merges in the order of learning until one is kept
+    is equivalent.
 
     Args:
-        ranks: for each piece, its place in the order of learning.
-        probability: of dropping a merge, between 0 and 1, both excluded.
+        ranks: rank of each piece in the order of learning.
+        probability: probability of dropping a merge, strictly between 0 and 1.
     """
 
     def __init__(self, ranks: Mapping[str, float], probability: float) -> None:
@@ -36,10 +36,10 @@ class MergeDropout:
         self._undisturbed = cache_words(lambda word: merge(word, ranks, lambda: True))
 
     def __call__(self, word: str, rng: random.Random) -> list[str]:
-        """The pieces of a word."""
+        """Return the pieces of a word."""
         kept = self._draw_run(rng)
         pieces, num_merges = self._undisturbed(word)
-        if kept >= num_merges:  # mostly so, and then there is nothing to compute
+        if kept >= num_merges:  # the usual case: nothing to compute
             return pieces
 
         def keep() -> bool:
@@ -53,21 +53,22 @@ class MergeDropout:
         return merge(word, self._ranks, keep)[0]
 
     def _draw_run(self, rng: random.Random) -> int:
-        """How many merges are kept before one is dropped: geometrically distributed."""
+        """Draw the number of merges that are kept before one is dropped (geometric)."""
         return int(math.log(1.0 - rng.random()) / self._log_keep)
 
 
 def merge(word: str, ranks: Mapping[str, float], keep: Callable[[], bool]) -> tuple[list[str], int]:
-    """Byte pair encoding of a word (Sennrich et al. 2016), where a merge may be refused.
+    """Split a word by byte pair encoding (Sennrich et al. 2016) with optional merges.
 
     Args:
-        word: starts as its characters.
-        ranks: two neighbours may be merged if the result is in it; the lowest goes first, then the
-            leftmost.
-        keep: asked when it is a merge's turn; what is refused is asked again after the next merge.
+        word: the word; its characters are the initial symbols.
+        ranks: rank of each piece. Neighbours can be merged if their concatenation has a rank; the
+            lowest rank is merged first, then the leftmost.
+        keep: called for each candidate merge; returns False to drop it. Dropped candidates are
+            tried again after the next merge.
 
     Returns:
-        The pieces, and how many merges were done.
+        The pieces, and the number of merges.
     """
     symbols = list(word)
     end = len(symbols)
@@ -112,13 +113,14 @@ def merge(word: str, ranks: Mapping[str, float], keep: Callable[[], bool]) -> tu
 class UnigramSampler:
     """Subword regularization (Kudo 2018, section 3.3) over all splits of a word (l = infinity).
 
-    A split x has probability P(x)^alpha / sum of P(x')^alpha, drawn exactly by forward filtering
-    and backward sampling. Words are independent in a unigram model, so that word by word is the
-    same as over the sentence.
+    A split x has probability P(x)^alpha / sum of P(x')^alpha, and is sampled exactly by forward
+    filtering and backward sampling. Words are independent in a unigram model, so sampling each
+    word is equivalent to sampling the sentence.
 
     Args:
-        scores: the log-probability of each piece.
-        alpha: 1 draws from the model, less flattens the distribution, much more draws the best.
+        scores: log-probability of each piece.
+        alpha: 1 samples from the model. Lower values flatten the distribution; large values select
+            the best split.
     """
 
     def __init__(self, scores: Mapping[str, float], alpha: float) -> None:
@@ -127,7 +129,7 @@ class UnigramSampler:
         self._lattice = cache_words(self._filter, most=2**13)  # they are large
 
     def __call__(self, word: str, rng: random.Random) -> list[str]:
-        """The pieces of a word."""
+        """Return the pieces of a word."""
         lattice = self._lattice(word)
         pieces: list[str] = []
         end = len(word)
@@ -139,8 +141,8 @@ class UnigramSampler:
         return pieces[::-1]
 
     def _filter(self, word: str) -> list[tuple[list[int], list[float]]]:
-        """For each end of a piece: where it may start, and the cumulated weights of the starts."""
-        totals = [0.0]  # log of the summed weight of all splits up to here
+        """Return the possible starts of a piece and their cumulative weights, for each end."""
+        totals = [0.0]  # log of the total weight of all splits up to each position
         lattice: list[tuple[list[int], list[float]]] = [([], [])]
         for end in range(1, len(word) + 1):
             starts = [
@@ -149,7 +151,7 @@ class UnigramSampler:
                 if word[start:end] in self._scores
             ]
             if not starts or starts[-1] != end - 1:
-                starts.append(end - 1)  # an unknown character: in all splits alike, so weight 1
+                starts.append(end - 1)  # an unknown character is in all splits, so its weight is 1
             scores = [totals[start] + self._scores.get(word[start:end], 0.0) for start in starts]
             best = max(scores)
             cumulative = list(accumulate(math.exp(score - best) for score in scores))

@@ -1,4 +1,4 @@
-"""The tokenizers to choose from."""
+"""The tokenizers that a configuration can name."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What all tokenizers share: words and their tokens, and the form to be saved in."""
+"""Base classes of tokenizers and their trainers, and the saved form of a tokenizer."""
 
 import hashlib
 import json
@@ -18,19 +18,19 @@ from nmt.word_alignment.units import AlignmentUnits
 
 FORMAT_VERSION: Final = 1
 UNKNOWN_TEXT: Final = "⁇"
-"""How an unknown token reads in decoded text (U+2047, as in SentencePiece)."""
+"""Text of an unknown token in decoded text (U+2047, as in SentencePiece)."""
 _TEXTS_OF_SPECIALS: Final = (b"", UNKNOWN_TEXT.encode(), b"", b"")  # of PAD, UNK, BOS and EOS
 
 
 @dataclass(frozen=True)
 class SavedTokenizer:
-    """All that a tokenizer is made of.
+    """The saved form of a tokenizer.
 
     Attributes:
         name: its name in the table of tokenizers.
-        normalizer: what is done to text first.
-        options: what matters besides the model.
-        model: the content of the model file.
+        normalizer: normalises text first.
+        options: options that affect tokens and are not part of the model.
+        model: content of the model file.
     """
 
     name: str
@@ -39,12 +39,12 @@ class SavedTokenizer:
     model: bytes
 
     def fingerprint(self) -> str:
-        """SHA-256 of all of it."""
+        """Return the SHA-256 of `describe`."""
         content = json.dumps(self.describe(), sort_keys=True).encode()
         return hashlib.sha256(content).hexdigest()
 
     def describe(self) -> dict[str, Any]:
-        """All of it for JSON; of the model, the checksum."""
+        """Return the fields as JSON values, with the SHA-256 in place of the model."""
         return {
             "format": FORMAT_VERSION,
             "name": self.name,
@@ -55,10 +55,10 @@ class SavedTokenizer:
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any], model: bytes) -> Self:
-        """Return what `describe` and the model file say.
+        """Return the saved form from the result of `describe` and the model file.
 
         Raises:
-            ValueError, KeyError, TypeError: they are something else.
+            ValueError, KeyError, TypeError: the description is invalid.
         """
         name, options = description["name"], description["options"]
         if not isinstance(name, str) or not isinstance(options, dict):
@@ -67,24 +67,24 @@ class SavedTokenizer:
 
 
 class Tokenizer(SourceReader[str]):
-    """Text to tokens and back; immutable, and pickled as what it is made of.
+    """Conversion between text and tokens; immutable, and pickled in its saved form.
 
-    A word (what stands between blanks) is encoded the same wherever it stands, so that tokens
-    always belong to one word. The vocabulary starts with the four special symbols; text never
-    becomes PAD, BOS or EOS, whatever it says.
+    A blank-separated word has the same encoding in every context, so each token belongs to one
+    word. The vocabulary starts with the four special symbols; text is never encoded as PAD, BOS or
+    EOS.
 
     Args:
-        normalizer: what is done to text first.
-        pieces: of each token, a string to look at.
-        texts: of each token, the UTF-8 that it writes, without blanks; it may be a part of a
-            character. Those of the special symbols are the same in all tokenizers.
-        starts: of each token, whether a word may start with it; None: with all.
-        ends: of each token, whether a word may end with it; None: with all.
+        normalizer: normalises text first.
+        pieces: printable string of each token.
+        texts: UTF-8 text of each token, without blanks; may be part of a character. The entries of
+            the special symbols are ignored.
+        starts: whether a word may start with each token; None: yes for all.
+        ends: whether a word may end with each token; None: yes for all.
 
     Attributes:
         name: its name in the table of tokenizers.
-        model_file: the name of the file that holds its model.
-        between_words: tokens between the tokens of two words.
+        model_file: name of the model file.
+        between_words: tokens inserted between two words.
     """
 
     item_type: ClassVar[type] = str
@@ -111,23 +111,23 @@ class Tokenizer(SourceReader[str]):
 
     @abstractmethod
     def encode_word(self, word: str) -> Sequence[int]:
-        """The tokens, at least one, of a word that is not empty and has no blanks."""
+        """Return at least one token for a word, which is not empty and has no blanks."""
 
     def sample_word(self, word: str, rng: random.Random) -> Sequence[int]:
-        """Tokens of the word at random, where the tokenizer has several ways to encode it."""
+        """Return a random encoding of the word, if the tokenizer supports sampling."""
         return self.encode_word(word)
 
     def starts_word(self, before: int, token: int) -> bool:
-        """Whether there is a blank between two tokens that follow each other."""
+        """Return whether there is a blank between two consecutive tokens."""
         return self._ends[before] and self._starts[token]
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Each token as a string to look at."""
+        """Return each token as a printable string."""
         return [self._pieces[token] for token in ids]
 
     @abstractmethod
     def saved(self) -> SavedTokenizer:
-        """All that it is made of."""
+        """Return the saved form of the tokenizer."""
 
     @classmethod
     @abstractmethod
@@ -135,11 +135,11 @@ class Tokenizer(SourceReader[str]):
         """Return the tokenizer that `saved` describes.
 
         Raises:
-            ValueError, KeyError, TypeError, RuntimeError: it is of another kind, or damaged.
+            ValueError, KeyError, TypeError, RuntimeError: `saved` is of another kind, or corrupted.
         """
 
     def encode(self, text: str, rng: random.Random | None = None) -> list[int]:
-        """The tokens of any text (normalised here), without BOS and EOS."""
+        """Normalise a text and return its tokens, without BOS and EOS."""
         ids: list[int] = []
         for word in self.normalizer.words(text):
             ids += self.between_words if ids else ()
@@ -158,17 +158,17 @@ class Tokenizer(SourceReader[str]):
         return EncodedWords(ids, [word for word, _ in words], word_of_token)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Detokenized text on one line; PAD, BOS and EOS dropped, UNK as `UNKNOWN_TEXT`.
+        """Return detokenized text on one line, without PAD, BOS and EOS, UNK as `UNKNOWN_TEXT`.
 
-        Of the tokens of a text this is the normalised text, except what is unknown.
+        Decoding the tokens of a text returns the normalised text, except for unknown tokens.
         """
         return " ".join(self.decode_words(ids).words)
 
     def decode_words(self, ids: Sequence[int]) -> EncodedWords:
-        """The words of any tokens, as a model may write them.
+        """Return the words of any sequence of tokens, such as the output of a model.
 
-        Tokens without text (PAD, BOS, EOS, a blank too many) go with a word next to them; where no
-        token has text there is one word, which is empty.
+        Tokens without text (PAD, BOS, EOS, an extra blank) belong to a neighbouring word. If no
+        token has text, there is one empty word.
         """
         groups: list[list[int]] = []
         has_text = True
@@ -182,7 +182,7 @@ class Tokenizer(SourceReader[str]):
         word_of_token: list[int] = []
         for group in groups:
             word = self.join(group)
-            if words and not (word and words[-1]):  # blanks, which several bytes can write too
+            if words and not (word and words[-1]):  # only blanks, which byte tokens can spell too
                 words[-1] += word
             else:
                 words.append(word)
@@ -190,7 +190,7 @@ class Tokenizer(SourceReader[str]):
         return EncodedWords(list(ids), words, word_of_token)
 
     def join(self, ids: Sequence[int]) -> str:
-        """The text, without blanks, of the tokens of one word."""
+        """Return the text, without blanks, of the tokens of one word."""
         return b"".join([self._texts[token] for token in ids]).decode(errors="replace")
 
     def split_units(self, sentence: EncodedWords, units: AlignmentUnits) -> UnitTokens:
@@ -208,11 +208,11 @@ class Tokenizer(SourceReader[str]):
 
     @property
     def token_dtype(self) -> np.dtype[Any]:
-        """The smallest unsigned type that holds every id."""
+        """Return the smallest unsigned dtype that holds every id."""
         return np.dtype("<u2" if len(self) <= 2**16 else "<u4")
 
     def fingerprint(self) -> str:
-        """SHA-256 of everything that changes ids."""
+        """Return the SHA-256 of everything that affects ids."""
         return self.saved().fingerprint()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -221,13 +221,13 @@ class Tokenizer(SourceReader[str]):
 
 @dataclass(frozen=True)
 class TokenizerTrainer(ABC):
-    """Makes a tokenizer from text; the keyword-only arguments of a trainer are its options.
+    """Base class of tokenizer trainers; their keyword-only arguments are the options.
 
     Args:
-        normalizer: what the tokenizer is to do to text first.
+        normalizer: normalises text before it is tokenized.
 
     Attributes:
-        tokenizer: what it makes.
+        tokenizer: class of the tokenizers that it trains.
     """
 
     tokenizer: ClassVar[type[Tokenizer]]
@@ -236,12 +236,12 @@ class TokenizerTrainer(ABC):
 
     @abstractmethod
     def train(self, lines: Callable[[], Iterator[str]]) -> Tokenizer:
-        """A tokenizer for this text: the same one for the same text and options.
+        """Train a tokenizer on text; the same text and options give the same tokenizer.
 
         Args:
-            lines: gives the lines of the text, raw; called as often as needed.
+            lines: returns the raw lines of the text; may be called several times.
 
         Raises:
-            DataError: no tokenizer can be made of the text.
+            DataError: no tokenizer can be trained on the text.
             ConfigError: the options do not suit the text.
         """

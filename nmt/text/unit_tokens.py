@@ -1,4 +1,4 @@
-"""Which tokens the units of an alignment are made of, and how much of each."""
+"""Tokens of alignment units, and the share of each token in each unit."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 
 from nmt.word_alignment.units import ActualUnits, AlignmentUnits, find_units, split_text
 
-# Of a line whose words are split: the alignment of two such lines takes 200 MB.
+# Limit for lines whose words are split: an alignment of two such lines takes 200 MB.
 _MOST_CHARACTERS: Final = 5_000
 
 
 @dataclass(frozen=True)
 class UnitTokens:
-    """The units of a sentence, and its tokens in them.
+    """The units of a sentence, and the tokens in each unit.
 
     Attributes:
-        texts: of each unit.
-        members: of each unit: its tokens, and how much of each is in it. The shares of a token sum
-            to 1, or to 0 where it is in no unit.
-        sizes: `[tokens]`: how much each token counts in the mean over the tokens of a unit.
-        units: what the units are; None: cells of a grid, or there are none.
+        texts: text of each unit.
+        members: for each unit, its tokens and the share of each token in it. The shares of a token
+            sum to 1, or to 0 if the token is in no unit.
+        sizes: `[tokens]`, the weight of each token in the mean over the tokens of a unit.
+        units: kind of units; None: cells of a grid, or no units.
     """
 
     texts: list[str]
@@ -32,7 +32,7 @@ class UnitTokens:
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """`[tokens, units]`: how much of each token is in each unit."""
+        """Return `[tokens, units]`: the share of each token in each unit."""
         shares = np.zeros((len(self.sizes), len(self.texts)))
         for unit, member in enumerate(self.members):
             shares[list(member), unit] = list(member.values())
@@ -40,12 +40,12 @@ class UnitTokens:
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """`[tokens, units]`: how much each token counts in a unit."""
+        """Return `[tokens, units]`: the weight of each token in each unit."""
         return self.shares * self.sizes[:, None]
 
 
 def one_to_one(texts: Sequence[str], units: ActualUnits | None = None) -> UnitTokens:
-    """Return units that are a token each."""
+    """Return units of one token each."""
     members = [{token: 1.0} for token in range(len(texts))]
     return UnitTokens(list(texts), members, np.ones(len(texts)), units)
 
@@ -59,17 +59,17 @@ def split_sentence(
 ) -> UnitTokens:
     """Return the units of the words of a sentence.
 
-    A word that is one unit has all of its tokens, which count alike. In one that is several, the
-    text of the tokens and of the units is laid side by side. The units of a line of more than 5,000
-    characters are its words.
+    If a word is one unit, the unit has all tokens of the word, with equal weights. If a word has
+    several units, tokens and units are matched by the lengths of their texts. Lines of more than
+    5,000 characters are always split into words.
 
     Args:
-        words: raw text; one without text has no unit, but where all are so.
-        word_of_token: for each token, the index of its word; never falls.
-        units: all but "pieces".
-        token_sizes: gives the length of the text of each token; None: unknown, and takes what is
-            left of its word.
-        length: of the text of a unit, measured as that of tokens is.
+        words: words of the raw text. Empty words have no unit, unless all words are empty.
+        word_of_token: for each token, the index of its word; non-decreasing.
+        units: any unit except "pieces".
+        token_sizes: returns the text length of each token; None: unknown, gets an equal part of the
+            rest of its word.
+        length: returns the text length of a unit, in the same measure as `token_sizes`.
     """
     if sum(map(len, words)) > _MOST_CHARACTERS:
         units = "words"
@@ -98,17 +98,17 @@ def split_sentence(
 
 
 def _fill(sizes: Sequence[int | None], total: int) -> NDArray[np.float64]:
-    """Return the sizes, with equal parts of what is left for those that are unknown."""
+    """Return the sizes, with the rest of the total shared equally among unknown sizes."""
     left = max(0, total - sum(size for size in sizes if size is not None))
     share = left / max(1, sizes.count(None))
     return np.array([share if size is None else size for size in sizes], np.float64)
 
 
 def _overlap(sizes: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `[tokens, units]`: the share of each token in each unit, both laid from the start.
+    """Return `[tokens, units]`: the share of each token in each unit, both aligned at the start.
 
-    A token without text is in the unit at its place. Where the tokens are shorter (the sentence was
-    cut) the last units have none.
+    A token without text belongs to the unit at its position. If the tokens are shorter than the
+    units (a truncated sentence), the last units have no tokens.
     """
     if sizes.sum() > lengths.sum():
         lengths = lengths * (sizes.sum() / lengths.sum())
@@ -116,7 +116,7 @@ def _overlap(sizes: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArra
     starts, unit_starts = ends - sizes, unit_ends - lengths
     common = np.minimum.outer(ends, unit_ends) - np.maximum.outer(starts, unit_starts)
     shares = np.maximum(common, 0.0)
-    shares[shares < 1e-6] = 0.0  # of rounding
+    shares[shares < 1e-6] = 0.0  # rounding errors
     empty = (shares.sum(axis=1) == 0.0).nonzero()[0]
     at = np.searchsorted(unit_ends, starts[empty] + 1e-6).clip(max=len(lengths) - 1)
     shares[empty, at] = 1.0
@@ -125,7 +125,11 @@ def _overlap(sizes: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArra
 
 
 def merge_units_that_share_tokens(units: UnitTokens) -> tuple[list[str], list[int]]:
-    """Merge neighbouring units that share a token; return the texts, and the one of each token."""
+    """Merge neighbouring units that share a token.
+
+    Returns:
+        The text of each merged unit, and the index of the merged unit of each token.
+    """
     texts: list[str] = []
     of_token = [0] * len(units.sizes)
     before: dict[int, float] = {}

@@ -1,4 +1,4 @@
-"""Lists of tokens with ids: how they are counted, kept, and used by a tokenizer."""
+"""Vocabularies: counted from text, saved, and used by a tokenizer."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +13,7 @@ from nmt.text.tokenizer import SavedTokenizer, Tokenizer
 T = TypeVar("T")
 
 _MAX_TOKENS: Final = 2**21
-# Longer ones are rare, or text in a script without blanks, where each "word" is a new sentence.
+# Longer words are rare, or sentences in a script without blanks, which seldom occur twice.
 _LONGEST_REMEMBERED: Final = 50
 EMPTY_TEXT: Final = (
     "the training text is empty or blank, so that no tokenizer can be made of it: "
@@ -22,7 +22,7 @@ EMPTY_TEXT: Final = (
 
 
 def cache_words(function: Callable[[str], T], most: int = 2**15) -> Callable[[str], T]:
-    """The same function of a word, which must be pure, with the latest `most` words remembered."""
+    """Return a pure function of a word with a cache of the `most` last used words."""
     remembered = lru_cache(most)(function)
     return lambda word: remembered(word) if len(word) <= _LONGEST_REMEMBERED else function(word)
 
@@ -32,12 +32,12 @@ def count_words(
     lines: Iterable[str],
     split: Callable[[str], Iterable[str]] | None = None,
 ) -> Counter[str]:
-    """How often each word is in a text, or each part; memory grows with the vocabulary only.
+    """Count the words of a text, or their parts; memory grows only with the vocabulary.
 
     Args:
-        normalizer: what is done to text first.
+        normalizer: normalises text first.
         lines: the text.
-        split: splits a word into parts.
+        split: splits a word into parts; None: count whole words.
     """
     counts: Counter[str] = Counter()
     for line in lines:
@@ -52,14 +52,14 @@ def count_words(
 
 
 class Vocabulary:
-    """Tokens and their ids; the special symbols come first and are no tokens of any text.
+    """Tokens and their ids; the special symbols come first and do not occur in text.
 
     Args:
-        tokens: all but the special symbols, in the order of their ids; none of them twice.
+        tokens: distinct tokens without the special symbols, in the order of their ids.
 
     Attributes:
-        tokens: V, the special symbols first.
-        ids: of all but the special symbols.
+        tokens: all V tokens, the special symbols first.
+        ids: id of each token, without the special symbols.
     """
 
     def __init__(self, tokens: Iterable[str]) -> None:
@@ -69,12 +69,12 @@ class Vocabulary:
 
     @classmethod
     def from_counts(cls, counts: Counter[str], size: int, min_count: int) -> Self:
-        """The most frequent tokens, the first in the alphabet where counts are equal.
+        """Return the vocabulary of the most frequent tokens; ties are in alphabetical order.
 
         Args:
-            counts: how often each token is in the text.
-            size: most entries, the special symbols counted.
-            min_count: least count of a token.
+            counts: count of each token.
+            size: maximum number of entries, including the special symbols.
+            min_count: minimum count of a token.
 
         Raises:
             DataError: there are no tokens.
@@ -86,16 +86,16 @@ class Vocabulary:
         return cls(frequent[: size - len(SPECIAL_SYMBOLS)])
 
     def to_bytes(self) -> bytes:
-        """One token a line, in the order of ids."""
+        """Return one token per line, in the order of ids."""
         return "".join(f"{token}\n" for token in self.tokens).encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Read what `to_bytes` has written.
+        """Read the result of `to_bytes`.
 
         Raises:
-            ValueError: it is something else: not UTF-8, without the special symbols, or with a
-                token that is there twice or has a blank in it.
+            ValueError: the content is not UTF-8, has too many tokens, lacks the special symbols,
+                or has a token that is a duplicate or contains a blank.
         """
         if content.count(b"\n") > _MAX_TOKENS:
             raise ValueError(f"a vocabulary has at most {_MAX_TOKENS:,} tokens")
@@ -114,11 +114,11 @@ class VocabularyTokenizer(Tokenizer):
     """A tokenizer whose model is a `Vocabulary`.
 
     Args:
-        normalizer: what is done to text first.
+        normalizer: normalises text first.
         vocabulary: the tokens.
-        texts: of each token, what it writes; see `Tokenizer`, as for the others.
-        starts: of each token.
-        ends: of each token.
+        texts: text of each token; see `Tokenizer`, also for the other arguments.
+        starts: whether a word may start with each token.
+        ends: whether a word may end with each token.
     """
 
     model_file = "vocabulary.txt"

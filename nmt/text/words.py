@@ -1,4 +1,4 @@
-"""Each word a token, and each punctuation mark, with marks that say where there was no blank."""
+"""Word tokenizer: words and punctuation marks are tokens, with joiners where there is no blank."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass
@@ -14,19 +14,20 @@ from nmt.text.tokenizer import TokenizerTrainer
 from nmt.text.vocabulary import Vocabulary, VocabularyTokenizer, cache_words, count_words
 
 JOINER: Final = "￭"
-# Unicode categories whose characters are a token each; vocabularies depend on them.
+# Unicode categories whose characters are separate tokens; saved vocabularies depend on them.
 _MARKS: Final = "PS"
-# Stands for the joiner in a text: each mark of a text is one character.
+# Replaces a joiner in the text; unambiguous, because other marks are single characters.
 _JOINER_IN_TEXT: Final = "■■"
-_FORMER_JOINER_IN_TEXT: Final = "■"  # in vocabularies of earlier versions; NFKC writes it so, too
+_FORMER_JOINER_IN_TEXT: Final = "■"  # in vocabularies of earlier versions, and the NFKC form
 
 
 def split_word(word: str) -> list[str]:
-    """A word without blanks as words and punctuation, so that it can be put together again.
+    """Split a word without blanks into words and punctuation, reversibly.
 
-    Punctuation and symbols (Unicode categories P and S) are a token each, the rest in runs. A
-    joiner shows where two tokens touch. It is put on punctuation, so that ``word`` is the same
-    token in ``word`` and in ``(word)``: "(don't)." becomes ``(￭ don ￭'￭ t ￭) ￭.``
+    Each character of Unicode categories P and S is a token, and so is each run of other
+    characters. A joiner marks where two tokens touch. It is attached to the punctuation, so
+    ``word`` is the same token in ``word`` and ``(word)``: "(don't)." becomes
+    ``(￭ don ￭'￭ t ￭) ￭.``
     """
     if word.isalnum():  # for speed
         return [word]
@@ -41,7 +42,7 @@ def split_word(word: str) -> list[str]:
 
 
 def _other_joins(token: str) -> list[str]:
-    """Return the same mark with other joiners, the most similar first; nothing for a word."""
+    """Return a mark with other joiners, the most similar first; an empty list for a word."""
     mark = token.strip(JOINER)
     if mark == _JOINER_IN_TEXT:
         former = token.replace(mark, _FORMER_JOINER_IN_TEXT)
@@ -58,13 +59,13 @@ def _other_joins(token: str) -> list[str]:
 
 
 class WordTokenizer(VocabularyTokenizer):
-    """Words and punctuation are tokens (see `split_word`); the rare ones are unknown.
+    """Tokenizer whose tokens are words and punctuation (see `split_word`); rare ones are unknown.
 
-    A mark that is unknown with its joiners is looked up with others before it is unknown: "Jerry."
-    can be read by a vocabulary of text in which a space stands before each full stop.
+    A mark that is unknown with its joiners is looked up with other joiners. For example, "Jerry."
+    can be read with a vocabulary learned from text with a space before each full stop.
 
     Args:
-        normalizer: what is done to text first.
+        normalizer: normalises text first.
         vocabulary: words and punctuation, with joiners.
     """
 
@@ -83,11 +84,11 @@ class WordTokenizer(VocabularyTokenizer):
         self._known_words = cache_words(lambda word: tuple(map(self._find, split_word(word))))
 
     def encode_word(self, word: str) -> tuple[int, ...]:
-        """The tokens of the word and of its punctuation."""
+        """Return the tokens of the word and of its punctuation."""
         return self._known_words(word)
 
     def _find(self, token: str) -> int:
-        """Return the id of a token, or of the same mark with other joiners, or UNK."""
+        """Return the id of a token, else of the same mark with other joiners, else UNK."""
         ids = self._vocabulary.ids
         if token in ids:
             return ids[token]
@@ -96,12 +97,12 @@ class WordTokenizer(VocabularyTokenizer):
 
 @dataclass(frozen=True)
 class WordTrainer(TokenizerTrainer):
-    """Takes the most frequent words and punctuation marks.
+    """Vocabulary of the most frequent words and punctuation marks.
 
     Args:
-        normalizer: what the tokenizer is to do to text first.
-        vocabulary_size: most entries of the vocabulary.
-        min_count: times that a word must be in the text to have an entry.
+        normalizer: normalises text before it is tokenized.
+        vocabulary_size: maximum number of vocabulary entries.
+        min_count: minimum number of times that a word must occur to get an entry.
     """
 
     tokenizer = WordTokenizer
