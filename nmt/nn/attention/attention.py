@@ -1,4 +1,4 @@
-"""Attention as queries over a memory of keys and values; usable in or out of this model."""
+"""Attention of queries over a memory of keys and values; usable outside this toolkit's models."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from nmt.nn.shapes import Hidden, Inputs, Mask, Queries, Values
 
 @dataclass(frozen=True)
 class Memory(Shared):
-    """Keys and values of a sentence, made once by `prepare`.
+    """Keys and values of the source, computed once by `prepare`.
 
     Attributes:
-        keys: `[B S K]`, what queries are compared with.
-        values: `[B S H]`, what is read.
+        keys: `[B S K]`, compared with the queries.
+        values: `[B S H]`, averaged into the context.
         mask: `[B S]`, True = a real position.
     """
 
@@ -34,7 +34,7 @@ class Memory(Shared):
 
 @dataclass(frozen=True)
 class Summary(Shared):
-    """A source that is one vector, the same for every query.
+    """The source as one vector, the same for every query.
 
     Attributes:
         vector: `[B H]`.
@@ -47,11 +47,11 @@ class Summary(Shared):
 
 @dataclass(frozen=True)
 class AttentionState:
-    """Memory of the steps before; batch is dimension 0 of every tensor.
+    """State of an attention after the previous steps; batch is dimension 0 of every tensor.
 
     Attributes:
-        score: of its score (what has been covered, say), or None.
-        alignment: of its alignment (where it looked last, say), or None.
+        score: state of the score (such as the coverage), or None.
+        alignment: state of the alignment (such as the last position), or None.
     """
 
     score: Tensor | None = None
@@ -59,21 +59,21 @@ class AttentionState:
 
 
 AnyMemory = Memory | Summary | tuple[Memory, ...]
-"""What a decoder carries along without looking into it: a memory, one for each head, a vector."""
+"""The prepared source, opaque to the decoder: one memory, one for each head, or one vector."""
 
 AnyAttentionState = AttentionState | tuple[AttentionState, ...] | None
-"""The same of what is remembered."""
+"""The attention state, opaque to the decoder: one, one for each head, or None."""
 
 
 @dataclass(frozen=True)
 class AttentionOutput:
-    """Context and weights of some queries.
+    """Contexts and weights of T queries.
 
     Attributes:
-        context: `[B T H]`, the values, weighted and summed.
-        weights: `[B T S]`, how much of each position.
-        state: for the next call; None where nothing is remembered.
-        sampled: how likely the positions were that have been sampled; None where none were.
+        context: `[B T H]`, the weighted sum of the values.
+        weights: `[B T S]`, the weight of each position.
+        state: for the next call; None for a stateless attention.
+        sampled: log-probabilities of sampled positions; None if nothing was sampled.
     """
 
     context: Float[Tensor, "B T H"]
@@ -83,7 +83,7 @@ class AttentionOutput:
 
     @staticmethod
     def cat(steps: "Sequence[AttentionOutput]") -> "AttentionOutput":
-        """Return the outputs of several calls in a row as those of one."""
+        """Concatenate the outputs of consecutive calls along T."""
         if len(steps) == 1:
             return steps[0]
         return AttentionOutput(
@@ -95,11 +95,11 @@ class AttentionOutput:
 
 
 class BaseAttention(FastPath, nn.Module, ABC):
-    """What a decoder reads the source through: prepare once, start, then look, step by step.
+    """Base class of attentions: `prepare` and `start` once, then call it for each step.
 
     Attributes:
-        is_fixed: whether it is one vector at each step, without weights: no attention.
-        fast_path: True: `fused_inputs` says what computes its steps by hand; None: nothing does.
+        is_fixed: whether the context is the same vector at each step, which is no attention.
+        fast_path: True if `fused_inputs` returns the inputs of a fused decoder; None: no fast path.
     """
 
     is_fixed: ClassVar[bool] = False
@@ -107,20 +107,20 @@ class BaseAttention(FastPath, nn.Module, ABC):
     fast_path: bool | None = None
 
     def fused_inputs(self, memory: AnyMemory) -> AttentionInputs:
-        """Return what a fused decoder attends to, where there is a fast path."""
+        """Return the inputs of a fused decoder; only called if there is a fast path."""
         raise NotImplementedError(f"{type(self).__name__}.fused_inputs")
 
     @abstractmethod
     def prepare(
         self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None
     ) -> AnyMemory:
-        """Return the memory of these values, with all that can be computed beforehand.
+        """Return the memory of these values, with everything precomputed that can be.
 
         Args:
-            values: what is read.
+            values: averaged into the context.
             mask: True = a real position.
-            keys: what queries are compared with, where it is not the values.
-            summary: the whole source in one vector, for what does not look at positions.
+            keys: compared with the queries; None: the values.
+            summary: the whole source in one vector, for attentions that do not read positions.
         """
 
     @abstractmethod
@@ -134,23 +134,23 @@ class BaseAttention(FastPath, nn.Module, ABC):
         """Attend to the memory, once for each of T queries.
 
         Args:
-            query: what is asked.
-            memory: of `prepare`.
-            state: of `start` or of the call before; None: this is the first.
+            query: the queries.
+            memory: from `prepare`.
+            state: from `start` or the previous call; None for the first call.
         """
 
 
 class Attention(BaseAttention):
-    """Two questions in sequence: how well does each position fit, and so where to look.
+    """Attention from a score function and an alignment function.
 
-    ``attention(query, attention.prepare(values, mask))`` looks at a sequence, or at the cells of a
-    grid, of vectors. Where the score or the alignment depends on the steps before (coverage,
-    monotonic), their `AttentionState` goes in and comes out, and the steps of one call run one
-    after the other.
+    ``attention(query, attention.prepare(values, mask))`` attends to a sequence of vectors, or to
+    the cells of a grid. If the score or the alignment depends on the previous steps (coverage,
+    monotonic), the steps of one call run one after the other. Their `AttentionState` is passed in
+    and returned.
 
     Args:
         score: compares queries with keys.
-        alignment: makes weights of the scores.
+        alignment: turns scores into weights.
     """
 
     fast_path: bool | None = True
@@ -161,7 +161,7 @@ class Attention(BaseAttention):
         self.alignment = alignment
 
     def fused_inputs(self, memory: AnyMemory) -> AttentionInputs:
-        """Return what a fused decoder attends to, by the tapes of score and alignment."""
+        """Return the inputs of a fused decoder, with the tapes of score and alignment."""
         assert isinstance(memory, Memory) and self.score.fast_path and self.alignment.fast_path
         tapes = self.alignment.fast_path, self.score.fast_path
         query, direction = self.score.tape_weights()
@@ -170,7 +170,7 @@ class Attention(BaseAttention):
     def prepare(
         self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None
     ) -> Memory:
-        """Return the memory of these values, with what the score can compute beforehand."""
+        """Return the memory of these values, with the keys that the score precomputes."""
         return Memory(self.score.keys(values if keys is None else keys), values, mask)
 
     def start(self, memory: AnyMemory) -> AttentionState:
@@ -208,7 +208,7 @@ class Attention(BaseAttention):
 
 
 class FixedContext(BaseAttention):
-    """The source as one vector, the same at each step (Cho 2014: c); its weights are all zero."""
+    """The source as one vector c, the same at each step (Cho 2014); the weights are all zero."""
 
     is_fixed: ClassVar[bool] = True
 
@@ -220,13 +220,13 @@ class FixedContext(BaseAttention):
         return Summary(summary, mask)
 
     def start(self, memory: AnyMemory) -> None:
-        """Return None: nothing is remembered."""
+        """Return None: there is no state."""
         return None
 
     def forward(
         self, query: Queries, memory: AnyMemory, state: AnyAttentionState = None
     ) -> AttentionOutput:
-        """Return the one vector, T times."""
+        """Return the vector for each of T queries."""
         assert isinstance(memory, Summary)
         num_steps = query.shape[1]
         context = memory.vector.unsqueeze(1).expand(-1, num_steps, -1)

@@ -1,4 +1,4 @@
-"""Several attentions side by side."""
+"""Multi-head attention."""
 
 from collections.abc import Callable
 
@@ -22,15 +22,15 @@ from nmt.nn.shapes import Hidden, Inputs, Mask, Queries, Values
 class MultiHeadAttention(BaseAttention):
     """``W_o [head_1; ...; head_N]``, each head an attention of its own (Vaswani 2017, 3.2.2).
 
-    ``head_i = attention_i(W_q^i q, W_k^i h, W_v^i h)``, for any score and alignment. The weights
-    that come out are the mean of the heads'.
+    ``head_i = attention_i(W_q^i q, W_k^i h, W_v^i h)``, for any score and alignment. The returned
+    weights are the mean over the heads.
 
     Args:
-        make_head: makes an attention from the sizes of its queries and of its keys.
+        make_head: makes an attention from its query size and its key size.
         num_heads: N; it must divide both sizes.
         query_size: Q.
         value_size: H.
-        key_size: I, of the keys, where these are not the values.
+        key_size: I, the size of the keys; None: the keys are the values.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class MultiHeadAttention(BaseAttention):
 
 
 def _joint(sampled: list[SampledAlignment]) -> SampledAlignment | None:
-    """Add up log-probabilities and entropies, as each head chooses for itself."""
+    """Add up log-probabilities and entropies: the heads sample independently."""
     if not sampled:
         return None
     return SampledAlignment(

@@ -1,4 +1,4 @@
-"""Alignment functions: given the scores, where does the decoder look? Softmax, and the base."""
+"""Alignment functions, which turn scores into attention weights: the base class and softmax."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,13 +19,12 @@ _MAX_DISTANCE: Final = 1e4
 
 @dataclass(frozen=True)
 class SampledAlignment:
-    """How likely positions were that have been sampled: what REINFORCE trains.
+    """Log-probabilities of sampled positions, which REINFORCE trains.
 
     Attributes:
-        log_probability: `[B T]`, of the position that was chosen; 0 where the expectation was
-            taken instead.
-        entropy: `[B T]`, of what it was chosen from.
-        is_sampled: `[B T]`, False where the expectation was taken.
+        log_probability: `[B T]`, of the sampled position; 0 where the expectation was used.
+        entropy: `[B T]`, of the distribution that it was sampled from.
+        is_sampled: `[B T]`, False where the expectation was used.
     """
 
     log_probability: Float[Tensor, "B T"]
@@ -34,7 +33,7 @@ class SampledAlignment:
 
     @staticmethod
     def cat(sampled: "Sequence[SampledAlignment]") -> "SampledAlignment | None":
-        """Return those of several calls in a row as of one call; None: there are none."""
+        """Concatenate the samples of consecutive calls along T; None if there are none."""
         if not sampled:
             return None
         return SampledAlignment(
@@ -46,12 +45,12 @@ class SampledAlignment:
 
 @dataclass(frozen=True)
 class AlignmentOutput:
-    """Where to look.
+    """Attention weights, with the state after these steps.
 
     Attributes:
         weights: `[B T S]`, zero where the mask is False.
-        state: what is remembered after these steps; None: nothing ever.
-        sampled: how likely the positions were that have been sampled; None where none were.
+        state: the state after these steps; None for a stateless alignment.
+        sampled: log-probabilities of sampled positions; None if nothing was sampled.
     """
 
     weights: Float[Tensor, "B T S"]
@@ -60,21 +59,22 @@ class AlignmentOutput:
 
 
 class Alignment(FastPath, nn.Module, ABC):
-    """Turns scores into weights.
+    """Base class of functions from scores to attention weights.
 
     Args:
-        query_size: Q, numbers in what is asked.
+        query_size: Q, the size of a query.
 
     Attributes:
-        is_sequential: whether a step's weights depend on those of the step before.
-        sums_to_one: whether the weights of a step do, wherever there is a real position.
-        samples: whether training draws a position at random, another one in each pass.
-        uses_reinforce: whether the scores learn by `training.reinforce`.
-        needs_distinct_scores: whether it picks one position by its score, and so means nothing
-            where all are alike.
-        is_sparse: whether weights may be exactly 0, and then have no gradient in a cross-entropy.
-        is_guidable: whether every score gets a gradient from the loss of guided attention.
-        fast_path: the steps by hand of an attention that has it; None: the plain loop.
+        is_sequential: whether the weights of a step depend on the previous step.
+        sums_to_one: whether the weights of a step sum to one if any position is real.
+        samples: whether each training pass samples positions at random.
+        uses_reinforce: whether the scores are trained by `training.reinforce`.
+        needs_distinct_scores: whether it picks one position by its score, which is meaningless
+            if all scores are equal.
+        is_sparse: whether weights may be exactly 0; such a weight has no gradient in a
+            cross-entropy.
+        is_guidable: whether every score gets a gradient from the guided attention loss.
+        fast_path: tape of an attention with this alignment; None: the plain loop runs.
     """
 
     is_sequential: ClassVar[bool] = False
@@ -91,14 +91,14 @@ class Alignment(FastPath, nn.Module, ABC):
         super().__init__()
 
     def start(self, mask: Mask) -> Tensor | None:
-        """Return the state before the first step, batch first; None: it has none."""
+        """Return the state before the first step, batch first; None for a stateless alignment."""
         return None
 
     @abstractmethod
     def forward(
         self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
     ) -> AlignmentOutput:
-        """Return weights: zero where the mask is False; all zero where it is False everywhere."""
+        """Return the weights: zero where the mask is False, so all zero for a fully masked row."""
 
 
 class SoftmaxAlignment(Alignment):
@@ -106,7 +106,7 @@ class SoftmaxAlignment(Alignment):
 
     Args:
         query_size: Q.
-        temperature: t; below 1 the weights are sharper, above 1 flatter.
+        temperature: t; below 1 sharpens the weights, above 1 flattens them.
     """
 
     fast_path = AttentionTape
@@ -131,16 +131,16 @@ class SoftmaxAlignment(Alignment):
 
 
 def position_mask(positions: Int[Tensor, "*N"], size: int) -> Bool[Tensor, "*N {size}"]:
-    """Return a mask that is True at one of `size` positions each."""
-    # (Not by `one_hot`, whose size is fixed when it is exported.)
+    """Return a one-hot mask over `size` positions for each entry."""
+    # Not `one_hot`: its size is fixed at export.
     return torch.arange(size, device=positions.device) == positions.unsqueeze(-1)
 
 
 def masked_softmax(
     scores: Float[Tensor, "B T S"], real: Bool[Tensor, "B #T S"]
 ) -> Float[Tensor, "B T S"]:
-    """Return the softmax over the real positions; zeros, not NaN, where there is none."""
-    # The least finite number, not -inf: a row without any real position must not become NaN.
+    """Return the softmax over the real positions; zeros, not NaN, for a row without any."""
+    # The lowest finite number, not -inf, which would turn a fully masked row into NaN.
     least = torch.finfo(scores.dtype).min
     return torch.softmax(scores.masked_fill(~real, least), dim=-1) * real
 
@@ -148,10 +148,11 @@ def masked_softmax(
 def subtract_max(
     scores: Float[Tensor, "B T S"], real: Bool[Tensor, "B #T S"]
 ) -> Float[Tensor, "B T S"]:
-    """Subtract from scores the best of the real positions; only differences count.
+    """Subtract the highest score of the real positions; only differences matter.
 
-    Beyond some thousands they all mean zero weight: bounded, they can be scaled, squared and summed
-    and stay finite. Padding lies below all. float32 at least, as sums are to be compared.
+    Differences are clamped to -10,000, where the weight is zero anyway. They stay finite when they
+    are scaled, squared and summed. Padding gets -1,000,000. The result is float32 at least, because
+    sums are compared later.
     """
     kept = scores.to(torch.promote_types(scores.dtype, torch.float32))
     best = kept.masked_fill(~real, torch.finfo(kept.dtype).min).amax(-1, keepdim=True).detach()

@@ -1,8 +1,8 @@
-"""Sparse alignments, and their maps from scores to probabilities, exact, with their gradients.
+"""Sparse alignments: sparsemax and entmax, with their gradients.
 
-All are ``argmax_p p . z + H_alpha(p)`` over the simplex for the Tsallis entropy H of order alpha
-(Peters 2019, eq. 10-11): ``p = [(alpha - 1) z - tau]_+ ^ (1 / (alpha - 1))`` with the threshold tau
-that makes p sum to one. Alpha 1 is softmax, 2 is sparsemax.
+Each is ``argmax_p p . z + H_alpha(p)`` over the simplex, with the Tsallis entropy H of order alpha
+(Peters 2019, eq. 10-11). The solution is ``p = [(alpha - 1) z - tau]_+ ^ (1 / (alpha - 1))``, where
+the threshold tau makes p sum to one. Alpha 1 is softmax, alpha 2 is sparsemax.
 """
 
 import math
@@ -19,13 +19,13 @@ from nmt.core.errors import ConfigError
 from nmt.nn.attention.alignments.alignment import Alignment, AlignmentOutput, subtract_max
 from nmt.nn.shapes import Mask, Queries, Scores
 
-# At 1 it is softmax, as a limit; nearer to it the power ``1 / (alpha - 1)`` loses all digits.
+# Softmax is the limit at 1. Closer to 1, the power ``1 / (alpha - 1)`` loses all precision.
 _MIN_ALPHA: Final = 1.01
 _MAX_ALPHA: Final = 1.99
 
 
 class SparsemaxAlignment(Alignment):
-    """The nearest point on the simplex: most weights are exactly 0 (Martins & Astudillo 2016)."""
+    """Projection of the scores on the simplex, mostly exact zeros (Martins & Astudillo 2016)."""
 
     is_sparse: ClassVar[bool] = True
 
@@ -38,15 +38,15 @@ class SparsemaxAlignment(Alignment):
 
 
 class EntmaxAlignment(Alignment):
-    """Between softmax (alpha 1) and sparsemax (alpha 2) (Peters 2019).
+    """Entmax of order alpha: softmax at 1, sparsemax at 2 (Peters 2019).
 
     Args:
         query_size: Q.
         alpha: the order, 1.01 or more: the higher, the sparser.
-        learn_alpha: learn the order, between 1.01 and 1.99, from `alpha` on (Correia 2019).
+        learn_alpha: learn the order, between 1.01 and 1.99, starting at `alpha` (Correia 2019).
 
     Raises:
-        ConfigError: a learned order would start outside of its range.
+        ConfigError: the initial value of a learned order is out of range.
     """
 
     is_sparse: ClassVar[bool] = True
@@ -108,13 +108,13 @@ def entmax(
     Args:
         scores: z.
         alpha: the order.
-        num_iterations: halvings of the interval in which the threshold lies.
+        num_iterations: bisection steps to find the threshold.
     """
     return _Entmax.apply(scores, alpha, num_iterations)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def _through(gradient: Tensor, slope: Tensor) -> Tensor:
-    """Multiply a gradient by the Jacobian of all of them, ``diag(s) - s s^T / sum(s)``."""
+    """Multiply a gradient by the Jacobian that these maps share, ``diag(s) - s s^T / sum(s)``."""
     mean = (gradient * slope).sum(-1, keepdim=True) / slope.sum(-1, keepdim=True)
     return slope * (gradient - mean)
 
@@ -124,12 +124,12 @@ def _ranks(scores: Tensor) -> Tensor:
 
 
 def _size(inside: Tensor) -> Tensor:
-    """Return how many positions are inside: at least 1, as none is only for NaN, which stays."""
+    """Return the size of the support, at least 1: only NaN scores give 0, and they stay NaN."""
     return inside.sum(-1, keepdim=True).clamp(min=1)
 
 
 class _Exact(Function):
-    """A map that saves s, the slope of its Jacobian."""
+    """A map whose forward pass saves s of its Jacobian (see `_through`)."""
 
     @staticmethod
     @once_differentiable
@@ -155,7 +155,7 @@ class _Sparsemax(_Exact):
 class _Entmax15(_Exact):
     @staticmethod
     def forward(ctx: Any, scores: Tensor) -> Tensor:
-        # Scores that lie more than 2 below the best are outside of every support.
+        # Scores more than 2 below the best are outside every support.
         halved = ((scores - scores.amax(-1, keepdim=True)) / 2).clamp(min=-2)
         ordered = halved.sort(-1, descending=True).values
         ranks = _ranks(scores)
@@ -173,8 +173,8 @@ class _Entmax(Function):
     def forward(ctx: Any, scores: Tensor, alpha: Tensor, num_iterations: int) -> Tensor:
         power = 1 / (alpha - 1)
         scaled = (scores - scores.amax(-1, keepdim=True)) * (alpha - 1)
-        # At -1 only the best score has a probability of one; at the upper end, with all equal
-        # to the best, the sum is one.
+        # At -1 the best score has probability one. At the upper end, the sum is one if all scores
+        # are equal to the best.
         low = torch.full_like(scaled[..., :1], -1.0)
         width = 1 - torch.full_like(low, scores.shape[-1]) ** (1 - alpha)
         for _ in range(num_iterations):
@@ -195,8 +195,8 @@ class _Entmax(Function):
         d_scores = _through(gradients[0], slope)
         if not ctx.needs_input_grad[1]:
             return d_scores, None, None
-        # Correia 2019, proposition 1, with the entropy term of each probability by itself. Near
-        # alpha 1 the difference of two large terms is what counts.
+        # Correia 2019, proposition 1, with a separate entropy term for each probability. Near
+        # alpha 1 it is the small difference of two large terms, so float64.
         exact, order = probabilities.double(), alpha.double()
         slope = torch.where(inside, exact.pow(2 - order), 0.0)
         terms = torch.where(inside, exact * exact.log(), 0.0)

@@ -1,4 +1,4 @@
-"""Alignments that look at one position."""
+"""Hard alignments, which attend to one position."""
 
 from typing import Annotated, ClassVar
 
@@ -18,14 +18,14 @@ from nmt.nn.shapes import Mask, Queries, Scores
 
 
 class HardAlignment(Alignment):
-    """One position, sampled in training (Xu 2015, section 4.1); the best one in translation.
+    """Hard attention: a sampled position in training, the best one in translation.
 
-    The scores learn by REINFORCE: `training.reinforce` says how.
+    The scores are trained by REINFORCE (Xu 2015, section 4.1); see `training.reinforce`.
 
     Args:
         query_size: Q.
-        expected: share of sentences for which training takes the expectation, that is softmax, in
-            place of a sample, to calm the estimate (Xu 2015).
+        expected: share of sentences for which training uses the expectation (softmax) in place of
+            a sample, to reduce the variance of the estimate (Xu 2015).
     """
 
     samples: ClassVar[bool] = True
@@ -46,12 +46,12 @@ class HardAlignment(Alignment):
     def forward(
         self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
     ) -> AlignmentOutput:
-        """Return weights: a one and zeros, or softmax for sentences that take the expectation."""
+        """Return one-hot weights, or softmax for sentences that use the expectation."""
         soft = masked_softmax(scores, mask.unsqueeze(1))
         if state is None:
             return AlignmentOutput(_one_hot(soft.argmax(-1), soft, mask))
-        # A row without a real position has no distribution; what is drawn there is masked.
-        # What is NaN stays so in `soft`; the draw must not fail for it.
+        # A fully masked row has no distribution; its sample is masked below.
+        # NaN stays in `soft`, but must not make `multinomial` fail.
         safe = torch.where(mask.any(-1)[:, None, None], soft, 1.0).float().nan_to_num(nan=1.0)
         drawn = torch.multinomial(safe.flatten(0, 1), 1).view(soft.shape[:2])
         hard = _one_hot(drawn, soft, mask)
@@ -64,10 +64,10 @@ class HardAlignment(Alignment):
 
 
 class GumbelAlignment(Alignment):
-    """One position, drawn with Gumbel noise; the gradient is softmax's (straight through).
+    """Straight-through Gumbel-softmax: one sampled position, with the gradient of softmax.
 
-    ``one_hot(argmax(e + g))`` forward, ``softmax((e + g) / t)`` backward (Jang 2017); the best
-    position, without noise, in translation.
+    ``one_hot(argmax(e + g))`` forward, ``softmax((e + g) / t)`` backward (Jang 2017). Translation
+    takes the best position, without noise.
 
     Args:
         query_size: Q.
@@ -87,7 +87,7 @@ class GumbelAlignment(Alignment):
     def forward(
         self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
     ) -> AlignmentOutput:
-        """Return weights: a one and zeros."""
+        """Return one-hot weights."""
         real = mask.unsqueeze(1)
         if not self.training:
             return AlignmentOutput(_one_hot(masked_softmax(scores, real).argmax(-1), scores, mask))
@@ -99,6 +99,6 @@ class GumbelAlignment(Alignment):
 
 
 def _one_hot(position: Tensor, like: Tensor, mask: Tensor) -> Tensor:
-    """Return ones at positions, `[B T]` to `[B T S]`; zeros where no position is real."""
+    """Return positions `[B T]` as one-hot weights `[B T S]`; zeros for a fully masked row."""
     ones = position_mask(position, like.shape[-1]).to(like.dtype)
     return ones * mask.unsqueeze(1)

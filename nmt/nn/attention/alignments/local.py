@@ -1,4 +1,4 @@
-"""Alignments that look through a window (Luong 2015, section 3.2)."""
+"""Local alignments, which attend within a window (Luong 2015, section 3.2)."""
 
 import math
 from typing import Annotated, ClassVar
@@ -13,7 +13,7 @@ from nmt.nn.shapes import Mask, Queries, Scores
 
 
 class LocalMonotonicAlignment(Alignment):
-    """local-m: softmax within D positions of ``p_t = t``, the last position beyond the end.
+    """local-m: softmax within D positions of ``p_t = t``, at most the last position.
 
     Args:
         query_size: Q.
@@ -46,12 +46,12 @@ class LocalMonotonicAlignment(Alignment):
 class LocalPredictiveAlignment(Alignment):
     """local-p: ``softmax * exp(-(s - p_t)^2 / 2 sigma^2)`` within D positions of p_t.
 
-    ``p_t = S sigmoid(v . tanh(W q))``, ``sigma = D / 2`` (Luong 2015, eq. 9-10). The Gaussian is
-    not normalised again, so that weights sum to less than one.
+    ``p_t = S sigmoid(v . tanh(W q))``, ``sigma = D / 2`` (Luong 2015, eq. 9-10). The weights are
+    not renormalised after the Gaussian, so they sum to less than one.
 
-    What is learnt is ``v sqrt(Q)``: a step of Adam moves every number of it by the rate, all in the
-    same direction if it must be, and a sigmoid that Q of them have driven far out does not come
-    back.
+    The learned parameter is ``v sqrt(Q)``. A step of Adam moves all its Q numbers by the learning
+    rate, possibly in the same direction. Without the scaling, such steps could saturate the sigmoid
+    for good.
 
     Args:
         query_size: Q.
@@ -75,7 +75,7 @@ class LocalPredictiveAlignment(Alignment):
         """Return weights that sum to at most one."""
         moved = self.direction(torch.tanh(self.query_projection(query)))
         share = torch.sigmoid(moved / math.sqrt(query.shape[-1]))
-        # bfloat16 knows no odd numbers beyond 256.
+        # bfloat16 cannot represent odd numbers above 256.
         share = share.to(torch.promote_types(share.dtype, torch.float32))
         # The positions are 0 to S - 1 here, and 1 to S in the paper.
         last = (mask.sum(-1) - 1).clamp(min=0)[:, None, None]

@@ -12,21 +12,21 @@ from nmt.nn.shapes import Mask, Queries, Scores
 
 
 class MonotonicAlignment(Alignment):
-    """From where it looked last, go on and stop at s with chance ``p_s`` (Raffel 2017).
+    """Monotonic attention: scan from the last position, stop at s with probability ``p_s``.
 
-    ``p = sigmoid(e + r + noise)``. Training takes the expectation over all ways to go,
-    ``a_t(s) = p_s sum_{k <= s} a_{t-1}(k) prod_{k <= l < s} (1 - p_l)`` (eq. 8-9, in the form that
-    divides by nothing); the noise drives p to 0 or 1. Translation stops where p is above 1/2.
-    Training keeps a matrix `[B S S]` of each step: a batch of sentences of 100 words takes a third
-    of a gigabyte for 4,000 tokens, and one of 250 words two gigabytes.
+    ``p = sigmoid(e + r + noise)`` (Raffel 2017). Training takes the expectation over all paths,
+    ``a_t(s) = p_s sum_{k <= s} a_{t-1}(k) prod_{k <= l < s} (1 - p_l)`` (eq. 8-9, in a form without
+    division). The noise drives p to 0 or 1. Translation stops where p is above 1/2.
+    Training keeps a matrix `[B S S]` for each step. A batch of 4,000 tokens takes a third of a
+    gigabyte with sentences of 100 words, and two gigabytes with sentences of 250 words.
 
     Args:
         query_size: Q.
-        initial_offset: r at the start; below 0 it looks far ahead at first, so that every position
-            gets a gradient.
+        initial_offset: initial value of r; below 0 it looks far ahead at first, so that every
+            position gets a gradient.
         noise: standard deviation of the noise before the sigmoid, in training.
-        stop_at_end: stop at the last position at the latest, so that the weights sum to one; in the
-            paper, one may run out of the sentence, and then sees nothing any more.
+        stop_at_end: stop at the last position at the latest, so that the weights sum to one. In
+            the paper the scan may run past the end of the sentence, and then all weights are zero.
     """
 
     is_sequential: ClassVar[bool] = True
@@ -47,7 +47,7 @@ class MonotonicAlignment(Alignment):
         self.stop_at_end = stop_at_end
 
     def start(self, mask: Mask) -> Tensor:
-        """Return a one at the first position, `[B S]`."""
+        """Return weights `[B S]` that are one at the first position."""
         first = torch.zeros(mask.shape, device=mask.device)
         first[:, 0] = mask[:, 0]
         return first
@@ -59,17 +59,17 @@ class MonotonicAlignment(Alignment):
         state = self.start(mask) if state is None else state
         assert scores.shape[1] == 1
         stop, stay = self._chances(scores.squeeze(1), mask)
-        # log prod_{l < s} (1 - p_l), so that a difference is the log of going on from k to s.
+        # log prod_{l < s} (1 - p_l): a difference is the log-probability of passing from k to s.
         passed = functional.pad(stay.double().cumsum(-1), (1, -1))
         reach = passed.unsqueeze(1) - passed.unsqueeze(2)
         forward = torch.ones(reach.shape[1:], dtype=torch.bool, device=reach.device).triu()
         going = reach.masked_fill(~forward, -torch.inf).exp()
-        # No matrix product, which autocast would make one of bfloat16.
+        # Not a matrix product: autocast would compute it in bfloat16.
         weights = stop * (state.to(stop.dtype).unsqueeze(2) * going.to(stop.dtype)).sum(1)
         return AlignmentOutput(weights.unsqueeze(1).to(scores.dtype), weights)
 
     def _chances(self, scores: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return p and log(1 - p), `[B S]`; positions that are not real are passed by."""
+        """Return p and log(1 - p), `[B S]`; padding positions are skipped."""
         energy = scores.to(torch.promote_types(scores.dtype, torch.float32)) + self.offset
         if self.training:
             energy = energy + self.noise * torch.randn_like(energy)
@@ -83,5 +83,5 @@ class MonotonicAlignment(Alignment):
         return torch.sigmoid(energy) * mask, functional.logsigmoid(-energy)
 
 
-# An energy whose sigmoid is 1, and that of its negative 0, to the last bit that is looked at.
+# In float32 the sigmoid of this energy is 1, and the sigmoid of its negative is practically 0.
 _SATURATED = 120.0

@@ -1,4 +1,4 @@
-"""Scores by a layer that compares."""
+"""Additive scores: a hidden layer compares query and key."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from nmt.nn.layers import initialize_linear
 from nmt.nn.shapes import Inputs, Keys, Queries, Query, Scores, StepScores
 
 Units = Annotated[int, Ge(1), Le(100_000)]
-"""Of the layer that compares."""
+"""Units of the hidden layer of an additive score."""
 
 
 class AdditiveScore(Score):
@@ -21,9 +21,9 @@ class AdditiveScore(Score):
     Args:
         query_size: Q.
         key_size: I.
-        hidden_size: K, units of the layer that compares; null: as many as the query has.
-        normalize: ``g v / |v|`` in place of v, with a learned gain g that starts at
-            ``1 / sqrt(K)`` (weight normalisation: Salimans & Kingma 2016; as Luong 2017 has it).
+        hidden_size: K, units of the hidden layer; null: the query size.
+        normalize: use ``g v / |v|`` in place of v, with a learned gain g that starts at
+            ``1 / sqrt(K)`` (weight normalisation: Salimans & Kingma 2016; as in Luong 2017).
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class AdditiveScore(Score):
         return self.compare(self.query_projection(query).unsqueeze(2) + keys.unsqueeze(1))
 
     def compare(self, summed: Float[Tensor, "B T S K"]) -> Scores:
-        """Return ``v . tanh(sum)``; the sum is overwritten, as it is large."""
+        """Return ``v . tanh(sum)``; overwrites the sum to save memory."""
         return summed.tanh_() @ self.vector()
 
     def vector(self) -> Float[Tensor, " K"]:
@@ -74,7 +74,7 @@ class ConcatScore(AdditiveScore):
     Args:
         query_size: Q.
         key_size: I.
-        hidden_size: K, units of the layer that compares; null: as many as the query has.
+        hidden_size: K, units of the hidden layer; null: the query size.
     """
 
     def __init__(self, query_size: int, key_size: int, *, hidden_size: Units | None = None) -> None:
@@ -91,9 +91,9 @@ class AdditiveTape(ScoreTape):
     """``e_s = v . tanh(q + k_s) + sum(v)``: the scores of `AdditiveScore`.
 
     They are computed as ``2 v . p_s`` with ``p_s = sigmoid(2 (q + k_s))``: ``tanh x = 2 p - 1``,
-    and its derivative is ``4 p (1 - p)``. torch is several times as fast at p, and the factors of v
-    stay out of tensors as large as the keys.
-    The backward pass computes p again: to keep it for all steps would take T times the memory.
+    and its derivative is ``4 p (1 - p)``. torch computes sigmoid several times as fast as tanh.
+    Tensors as large as the keys are not multiplied by v.
+    The backward pass computes p again: keeping it for all steps would take T times the memory.
 
     Args:
         keys: k.
@@ -104,17 +104,17 @@ class AdditiveTape(ScoreTape):
         assert direction is not None
         self._doubled = 2.0 * keys
         self._direction = direction
-        self._buffer = torch.empty_like(keys)  # a new one for each query would be paged in
+        self._buffer = torch.empty_like(keys)  # reused: a new one would cause page faults
         self._slope = torch.empty_like(keys)
         self._d_keys = torch.zeros_like(keys)
         self._d_direction = torch.zeros_like(direction)
 
     def scores(self, query: Query) -> StepScores:
-        """Return the scores of one query with all keys, a new tensor."""
+        """Return the scores of one query against all keys, in a new tensor."""
         return self._sigmoid(query) @ (2.0 * self._direction)
 
     def backward(self, query: Query, d_scores: StepScores) -> Query:
-        """Return the gradient of a query from that of its scores, whose sum over S is zero."""
+        """Return the gradient of a query, given the gradient of its scores, which sums to zero."""
         sigmoid = self._sigmoid(query)
         # d v += 2 sum_s d e_s p_s (the factor: in `finish`)
         self._d_direction += d_scores.flatten() @ sigmoid.flatten(0, 1)
@@ -135,4 +135,4 @@ class AdditiveTape(ScoreTape):
         return torch.add(self._doubled, doubled, out=self._buffer).sigmoid_()
 
 
-AdditiveScore.fast_path = AdditiveTape  # here, as the plain code comes first
+AdditiveScore.fast_path = AdditiveTape  # set here: the tape is defined after the plain code

@@ -1,4 +1,4 @@
-"""Scores that do not ask what stands at a position."""
+"""Content-free scores, which do not read the keys."""
 
 from typing import Annotated, ClassVar
 
@@ -13,7 +13,7 @@ _MASKED = -1e4
 
 
 class _ContentFreeScore(Score):
-    """A score that does not ask what stands at a position."""
+    """Base class of scores that do not read the keys."""
 
     reads_keys: ClassVar[bool] = False
 
@@ -21,12 +21,12 @@ class _ContentFreeScore(Score):
         super().__init__()
 
     def keys(self, inputs: Inputs) -> Keys:
-        """Return nothing: `[B S 0]`."""
+        """Return empty keys, `[B S 0]`."""
         return inputs[..., :0]
 
 
 class UniformScore(_ContentFreeScore):
-    """``0``: every position alike, so that softmax reads their mean (a baseline)."""
+    """``0`` for every position, so that softmax averages all positions (a baseline)."""
 
     is_constant: ClassVar[bool] = True
 
@@ -41,7 +41,8 @@ class LocationScore(_ContentFreeScore):
     Args:
         query_size: Q.
         key_size: I.
-        max_positions: rows of W: tokens (EOS counted) or cells of a source; none beyond is seen.
+        max_positions: rows of W: tokens (including EOS) or cells of a source. Positions beyond it
+            are masked.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Additive scores that know where the steps before have looked."""
+"""Additive scores that depend on the attention weights of the previous steps."""
 
 from abc import abstractmethod
 from typing import Annotated, ClassVar
@@ -14,20 +14,20 @@ from nmt.nn.shapes import Inputs, Keys, Mask, Queries, Scores
 
 
 class StatefulScore(AdditiveScore):
-    """``v . tanh(W q + U h + b + r_t)``: r is read from what is remembered of each position.
+    """``v . tanh(W q + U h + b + r_t)``, where r is computed from the state of each position.
 
-    The keys begin with ``U h + b``; what else a score remembers by may stand behind.
+    The keys start with ``U h + b``. Further columns may hold what the state update reads.
     """
 
     is_sequential: ClassVar[bool] = True
 
     @property
     def compared_size(self) -> int:
-        """K, numbers of a key that are compared."""
+        """Return K, how many numbers of a key are compared with the query."""
         return self.direction.in_features
 
     def start(self, keys: Keys, mask: Mask) -> Tensor:
-        """Return zeros, in float32 at least, as they are to be summed."""
+        """Return zeros, in float32 at least, because weights are summed in them."""
         dtype = torch.promote_types(keys.dtype, torch.float32)
         return torch.zeros(keys.shape[:2], dtype=dtype, device=keys.device)
 
@@ -39,7 +39,7 @@ class StatefulScore(AdditiveScore):
 
     @abstractmethod
     def features(self, state: Tensor) -> Keys:
-        """Return r, what the hidden layer reads of the state."""
+        """Return r, the input of the hidden layer from the state."""
 
     @abstractmethod
     def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
@@ -52,7 +52,7 @@ class LocationAwareScore(StatefulScore):
     Args:
         query_size: Q.
         key_size: I.
-        hidden_size: K, units of the layer that compares; null: as many as the query has.
+        hidden_size: K, units of the hidden layer; null: the query size.
         num_filters: rows of F.
         width: positions that a filter spans; odd, so that it has a middle.
 
@@ -83,19 +83,19 @@ class LocationAwareScore(StatefulScore):
         return self.feature_projection(self.filters(state.unsqueeze(1)).transpose(1, 2))
 
     def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
-        """Return the weights as they are."""
+        """Return the weights, which are the new state."""
         return weights.squeeze(1).to(state.dtype)
 
 
 class CoverageScore(StatefulScore):
-    """``r_t = V c_t``, c the weights summed so far (See 2017, eq. 11).
+    """``r_t = V c_t``, where c is the sum of the weights so far (See 2017, eq. 11).
 
-    The loss that belongs to it, against looking twice, is `training.coverage_loss`.
+    `training.coverage_loss` is the matching loss against repeated attention.
 
     Args:
         query_size: Q.
         key_size: I.
-        hidden_size: K, units of the layer that compares; null: as many as the query has.
+        hidden_size: K, units of the hidden layer; null: the query size.
     """
 
     def __init__(self, query_size: int, key_size: int, *, hidden_size: Units | None = None) -> None:
@@ -112,14 +112,14 @@ class CoverageScore(StatefulScore):
 
 
 class FertilityCoverageScore(CoverageScore):
-    """The same with ``c_t = sum a / f_s``, ``f_s = N sigmoid(u . h_s)`` (Tu 2016, eq. 6-7).
+    """``r_t = V c_t``, ``c_t = sum a / f_s``, ``f_s = N sigmoid(u . h_s)`` (Tu 2016, eq. 6-7).
 
-    f is the fertility: how many words a source word is expected to become.
+    f is the fertility: the expected number of target words for a source word.
 
     Args:
         query_size: Q.
         key_size: I.
-        hidden_size: K, units of the layer that compares; null: as many as the query has.
+        hidden_size: K, units of the hidden layer; null: the query size.
         max_fertility: N.
     """
 
@@ -136,7 +136,7 @@ class FertilityCoverageScore(CoverageScore):
         self.fertility = Linear(key_size, 1, bias=False)
 
     def keys(self, inputs: Inputs) -> Keys:
-        """Return ``U h + b``, and f behind it."""
+        """Return ``[U h + b; f]``."""
         fertility = self.max_fertility * torch.sigmoid(self.fertility(inputs))
         return torch.cat([super().keys(inputs), fertility], dim=-1)
 
@@ -151,8 +151,8 @@ class GRUCoverageScore(StatefulScore):
     Args:
         query_size: Q.
         key_size: I.
-        hidden_size: K, units of the layer that compares; null: as many as the query has.
-        coverage_size: D, numbers that are remembered of each position.
+        hidden_size: K, units of the hidden layer; null: the query size.
+        coverage_size: D, size of the coverage vector of each position.
     """
 
     def __init__(
@@ -176,7 +176,7 @@ class GRUCoverageScore(StatefulScore):
         initialize_hidden_gates(self.hidden_to_gates.weight, 3)
 
     def keys(self, inputs: Inputs) -> Keys:
-        """Return ``U h + b``, and behind it what h adds to the gates."""
+        """Return ``U h + b``, followed by what h adds to the gates."""
         return torch.cat([super().keys(inputs), self.key_to_gates(inputs)], dim=-1)
 
     def start(self, keys: Keys, mask: Mask) -> Tensor:

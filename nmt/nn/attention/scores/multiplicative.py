@@ -1,4 +1,4 @@
-"""Scores by a product of query and key."""
+"""Multiplicative scores: a product of query and key."""
 
 from typing import Annotated, ClassVar
 
@@ -21,7 +21,7 @@ class _ProductScore(Score):
 
 
 class DotScore(_ProductScore):
-    """``q . h`` (Luong 2015, eq. 8), for queries and memory of one size."""
+    """``q . h`` (Luong 2015, eq. 8), for queries and memory of the same size."""
 
     needs_equal_sizes: ClassVar[bool] = True
 
@@ -30,28 +30,28 @@ class DotScore(_ProductScore):
         assert query_size == key_size
 
     def keys(self, inputs: Inputs) -> Keys:
-        """Return the memory as it is."""
+        """Return the memory unchanged."""
         return inputs
 
 
 class ScaledDotScore(DotScore):
-    """``q . h / sqrt(Q)`` (Vaswani 2017, eq. 1): scores of the same spread whatever the size."""
+    """``q . h / sqrt(Q)`` (Vaswani 2017, eq. 1): the variance does not depend on the size."""
 
     def __init__(self, query_size: int, key_size: int) -> None:
         super().__init__(query_size, key_size)
         self.scale: float = query_size**-0.5
 
     def keys(self, inputs: Inputs) -> Keys:
-        """Return the memory over ``sqrt(Q)``."""
+        """Return the memory divided by ``sqrt(Q)``."""
         return inputs * self.scale
 
 
 class GeneralScore(_ProductScore):
     """``q . W h`` (Luong 2015, eq. 8), for queries and memory of any sizes.
 
-    W is a matrix with Glorot's weights over ``sqrt(Q)``. A score sums over Q times I
-    of its weights: without the root, the softmax would start saturated, and a step of Adam, which
-    moves all weights by the same amount, would throw the scores about by several units.
+    W is a Glorot-initialised matrix divided by ``sqrt(Q)``. A score sums over its Q x I weights.
+    Without the division, the softmax would start saturated. A step of Adam moves all weights by the
+    same amount, and would change the scores by several units.
     """
 
     def __init__(self, query_size: int, key_size: int) -> None:
@@ -60,17 +60,17 @@ class GeneralScore(_ProductScore):
         self.scale: float = query_size**-0.5
 
     def keys(self, inputs: Inputs) -> Keys:
-        """Return the memory, in the size of the query."""
+        """Return the memory projected to the query size."""
         return self.key_projection(inputs) * self.scale
 
 
 class CosineScore(GeneralScore):
-    """``g cos(q, W h)`` (Graves 2014, eq. 5-6): g, learned, says how sharply to look.
+    """``g cos(q, W h)`` (Graves 2014, eq. 5-6), where the learned gain g sets the sharpness.
 
     Args:
         query_size: Q.
         key_size: I.
-        initial_gain: g at the start; cosines, which are in [-1, 1], would leave any softmax flat.
+        initial_gain: initial value of g. Without a gain, cosines in [-1, 1] give a flat softmax.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class CosineScore(GeneralScore):
         self.gain = nn.Parameter(torch.tensor(initial_gain))
 
     def keys(self, inputs: Inputs) -> Keys:
-        """Return the memory, in the size of the query, each vector of length 1."""
+        """Return the memory projected to the query size, each vector of length 1."""
         return nn.functional.normalize(super().keys(inputs), dim=-1)
 
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
@@ -106,11 +106,11 @@ class ProductTape(ScoreTape):
         self._back: list[tuple[Tensor, Tensor]] = []
 
     def scores(self, query: Query) -> StepScores:
-        """Return the scores of one query with all keys, a new tensor."""
+        """Return the scores of one query against all keys, in a new tensor."""
         return rows_times(self._keys, query)
 
     def backward(self, query: Query, d_scores: StepScores) -> Query:
-        """Return the gradient of a query from that of its scores."""
+        """Return the gradient of a query, given the gradient of its scores."""
         self._back.append((query, d_scores))
         # d q = sum_s d e_s k_s
         return torch.bmm(d_scores.unsqueeze(1), self._keys).squeeze(1)
@@ -122,4 +122,4 @@ class ProductTape(ScoreTape):
         return torch.bmm(d_scores.permute(1, 2, 0), queries.transpose(0, 1)), None
 
 
-_ProductScore.fast_path = ProductTape  # here, as the plain code comes first
+_ProductScore.fast_path = ProductTape  # set here: the tape is defined after the plain code

@@ -1,4 +1,4 @@
-"""Score functions: how well does each source position fit what the decoder asks for?"""
+"""Score functions, which rate how well each source position matches a query: the base classes."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -11,17 +11,17 @@ from nmt.nn.shapes import Inputs, Keys, Mask, Queries, Query, Scores, StepScores
 
 
 class Score(FastPath, nn.Module, ABC):
-    """Compares queries with keys.
+    """Base class of functions that compare queries with keys.
 
-    A score is made with `query_size` (Q, numbers in the decoder's state) and `key_size` (I, numbers
-    at one position of what it is compared with: of the memory), and its own options by keyword.
+    A score is constructed with `query_size` (Q, the size of the decoder's state), `key_size` (I,
+    the size of the memory at one position) and its own options as keyword arguments.
 
     Attributes:
-        is_sequential: whether a step's scores depend on the weights of the steps before.
-        reads_keys: whether what stands at a position matters to its score.
-        is_constant: whether every position has the same score, whatever the query.
-        needs_equal_sizes: whether queries and keys must be of one size.
-        fast_path: its steps by hand, for the fused decoders; None: the plain loop.
+        is_sequential: whether the scores of a step depend on the weights of the previous steps.
+        reads_keys: whether the score of a position depends on its content.
+        is_constant: whether every position has the same score for any query.
+        needs_equal_sizes: whether queries and keys must have the same size.
+        fast_path: tape for the fused decoders; None: the plain loop runs.
     """
 
     is_sequential: ClassVar[bool] = False
@@ -32,26 +32,27 @@ class Score(FastPath, nn.Module, ABC):
     outside_fast_path: ClassVar[frozenset[str]] = frozenset({"__init__", "keys"})
 
     def tape_weights(self) -> tuple[Tensor | None, Tensor | None]:
-        """Return what a tape needs: the weight of the query, `[K Q]`, and the direction, `[K]`.
+        """Return the weights of a tape: query projection `[K Q]` and direction `[K]`.
 
-        Without a weight the query is compared as it is; a product has no direction.
+        None in place of the projection: the query is compared unchanged. A product has no
+        direction.
         """
         return None, None
 
     @abstractmethod
     def keys(self, inputs: Inputs) -> Keys:
-        """Return the key projection: the part of a score that only depends on the memory."""
+        """Return the key projection: the part of a score that depends on the memory only."""
 
     def start(self, keys: Keys, mask: Mask) -> Tensor | None:
-        """Return the state before the first step, `[B S]` or `[B S D]`; None: it has none.
+        """Return the state before the first step, `[B S]` or `[B S D]`; None if stateless.
 
-        It is asked for where the score `is_sequential`.
+        Only called if the score `is_sequential`.
         """
         return None
 
     @abstractmethod
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
-        """Return the scores, of any size and sign; T is 1 where there is a state."""
+        """Return the scores, which may be any numbers; T must be 1 if there is a state."""
 
     def update(self, query: Queries, keys: Keys, state: Tensor, weights: Scores) -> Tensor:
         """Return the state after a step with these weights."""
@@ -59,15 +60,15 @@ class Score(FastPath, nn.Module, ABC):
 
 
 class ScoreTape(ABC):
-    """Scores of one query after another with the same keys, with their derivatives by hand.
+    """Scores of successive queries against the same keys, with hand-written derivatives.
 
-    `scores` for each step, `backward` for each step, `finish` once. Scores may differ from those of
-    the `Score` by a number that is the same for all positions, as a softmax comes next
+    Call `scores` for each step, `backward` for each step, then `finish` once. The scores may differ
+    from those of the `Score` by a constant over all positions, because a softmax follows
     (docs/fused.md).
 
     Args:
-        keys: k, what queries are compared with.
-        direction: v, from the hidden layer of the score to the score; None where it has none.
+        keys: k, compared with the queries.
+        direction: v, from the hidden layer of the score to the score; None without such a layer.
     """
 
     @abstractmethod
@@ -75,11 +76,11 @@ class ScoreTape(ABC):
 
     @abstractmethod
     def scores(self, query: Query) -> StepScores:
-        """Return the scores of one query with all keys, a new tensor."""
+        """Return the scores of one query against all keys, in a new tensor."""
 
     @abstractmethod
     def backward(self, query: Query, d_scores: StepScores) -> Query:
-        """Return the gradient of a query from that of its scores, whose sum over S is zero."""
+        """Return the gradient of a query, given the gradient of its scores, which sums to zero."""
 
     @abstractmethod
     def finish(self) -> tuple[Keys, Float[Tensor, " K"] | None]:
