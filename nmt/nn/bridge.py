@@ -1,4 +1,4 @@
-"""Bridges: from what the encoder has read to the first state of the decoder."""
+"""Bridges, which compute the decoder's initial state from the encoder output."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Final
@@ -13,15 +13,15 @@ from nmt.nn.shapes import Hidden
 
 
 class Bridge(nn.Module, ABC):
-    """From what was read to the decoder's first state.
+    """Base class of bridges.
 
     Args:
         source_size: H of the encoder.
-        state_size: Z, numbers in the state of one decoder layer.
+        state_size: Z, size of the state of one decoder layer.
         num_layers: L of the decoder.
 
     Attributes:
-        reads_source: whether the state depends on the source.
+        reads_source: whether the initial state depends on the source.
         reads_states: whether it depends on the states at all positions, after their dropout.
     """
 
@@ -39,7 +39,7 @@ class Bridge(nn.Module, ABC):
 
 
 class FinalBridge(Bridge):
-    """``tanh(W h_final)`` of the top layer's last states (Bahdanau 2015, A.2.2)."""
+    """``tanh(W h_final)``, from the final states of the top layer (Bahdanau 2015, A.2.2)."""
 
     def __init__(self, source_size: int, state_size: int, num_layers: int) -> None:
         super().__init__(source_size, state_size, num_layers)
@@ -55,7 +55,7 @@ class FinalBridge(Bridge):
 
 
 class MeanBridge(FinalBridge):
-    """``tanh(W mean_s(h_s))``: the mean over all source states (dl4mt; Nematus, Sennrich 2017)."""
+    """``tanh(W mean_s(h_s))``, from the mean of all source states (dl4mt; Nematus 2017)."""
 
     reads_states: ClassVar[bool] = True
 
@@ -68,7 +68,7 @@ class MeanBridge(FinalBridge):
 
 
 class ZeroBridge(Bridge):
-    """Zeros: all that the decoder knows of the source, it sees through the attention."""
+    """Zeros, so that the decoder reads the source through the attention only."""
 
     reads_source: ClassVar[bool] = False
 

@@ -1,4 +1,4 @@
-"""Several models that write together."""
+"""Ensembles of models."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,13 +21,13 @@ States = tuple[DecoderState, ...]
 class Ensemble(nn.Module):
     """Models over one vocabulary, whose probabilities are averaged at each step.
 
-    They may differ in everything else: size, cells, attention. It has the functions of a `Model`
-    by which one translates, with a tuple of the states of its members for a state.
+    They may differ in everything else: size, cells, attention. An ensemble has the methods of a
+    `Model` that translation needs. Its state is the tuple of its members' states.
 
     Args:
         models: at least one.
-        space: `linear` averages probabilities. `log` averages log-probabilities and normalises them
-            again: what one member holds to be impossible is so.
+        space: `linear` averages probabilities. `log` averages log-probabilities and renormalises
+            them, so a token that is impossible for one member is impossible for the ensemble.
     """
 
     def __init__(self, models: Sequence[Model], *, space: Space = "linear") -> None:
@@ -43,7 +43,7 @@ class Ensemble(nn.Module):
         return any(model.has_attention for model in self.models)
 
     def quantize(self) -> None:
-        """Go over to weights of 8 bits in every member."""
+        """Quantise every member to 8-bit weights."""
         for model in self.models:
             model.quantize()
 
@@ -55,14 +55,14 @@ class Ensemble(nn.Module):
         with_coverage: bool = False,
         allowed: AllowedTokens | None = None,
     ) -> States:
-        """Encode the source with each member, and be ready for the first word."""
+        """Encode the source with each member and return the states before the first word."""
         return tuple(
             model.read(source, lengths, with_coverage=with_coverage, allowed=allowed)
             for model in self.models
         )
 
     def forward(self, batch: Batch) -> ModelOutput:
-        """Return averaged log-probabilities for logits, and the mean of the weights."""
+        """Return averaged log-probabilities as logits, and the mean attention weights."""
         outputs = [model(batch) for model in self.models]
         return ModelOutput(
             self._average([output.logits for output in outputs]),
@@ -74,7 +74,7 @@ class Ensemble(nn.Module):
         return self._step([model.step for model in self.models], tokens, state)
 
     def restrict(self, tokens: Int[Tensor, " U"]) -> Callable[..., tuple[Tensor, States]]:
-        """Return `step` among these words only, each known by its place."""
+        """Return `step` over these words only; they are numbered by their index in `tokens`."""
         return partial(self._step, [model.restrict(tokens) for model in self.models])
 
     def coverage(self, state: States) -> Coverage:
@@ -99,7 +99,7 @@ class Ensemble(nn.Module):
         return log_probabilities.logsumexp(dim=0) - torch.tensor(float(len(logits))).log()
 
     def _mean_over_attending(self, parts: list[Tensor]) -> Tensor:
-        """Average over the members with attention; over all, where none has any."""
+        """Average over the members with attention, or over all members if none has attention."""
         attending = [
             part for model, part in zip(self.models, parts, strict=True) if model.has_attention
         ]

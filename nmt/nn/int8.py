@@ -1,4 +1,4 @@
-"""Weights of 8 bits, for translating on a CPU: products of whole numbers, which are faster."""
+"""8-bit weights for faster translation on a CPU (dynamic quantisation)."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,21 +11,22 @@ from torch import Tensor, nn
 from nmt.nn.fused.fast_path import FastPath
 
 INT8_MAX: Final = 127
-MIN_SCALE: Final = 1e-12  # of a scale, so that a row of zeros divides by something
-_RUN_ONCE: Final = frozenset({"key_projection", "value_projection"})  # of a memory, when it is made
-_SMALLEST_WEIGHT: Final = 64 * 64  # numbers; less is not worth it
+MIN_SCALE: Final = 1e-12  # avoids a division by zero for a row of zeros
+_RUN_ONCE: Final = frozenset({"key_projection", "value_projection"})  # once per source sentence
+_SMALLEST_WEIGHT: Final = 64 * 64  # smaller matrices are not worth quantising
 
 
 class Int8Weight(nn.Module):
-    """A weight matrix ``W``, each row in whole numbers between -127 and 127 times a scale.
+    """A weight matrix ``W`` in int8, with one scale for each row (symmetric, per channel).
 
-    Inputs are quantised as they come, each row by its own largest number, so that what a sentence
-    gets does not depend on what else is in the batch. ``y = (x / s_x) W_8 * s_x * s_W + b``: the
-    products and their sums are exact (dynamic quantisation, symmetric, for each channel).
+    Inputs are quantised at run time, each row by its own largest absolute value. So a result does
+    not depend on the rest of the batch. ``y = (x / s_x) W_8 * s_x * s_W + b``, where the integer
+    products and sums are exact.
 
     Args:
-        values: of int8; K is 2 or more (for 1, torch 2.13 multiplies whole numbers wrongly).
-        scales: what 1 stands for in each row.
+        values: int8 between -127 and 127; K must be at least 2, because torch 2.13 multiplies
+            int8 matrices wrongly for K = 1.
+        scales: the float value of 1 in each row.
     """
 
     values: Tensor
@@ -46,7 +47,7 @@ class Int8Weight(nn.Module):
     def multiply(
         self, inputs: Float[Tensor, "*R K"], bias: Float[Tensor, " N"] | None
     ) -> Float[Tensor, "*R N"]:
-        """Return ``W x + b`` of rows."""
+        """Return ``W x + b`` for each row."""
         rows = inputs.reshape(-1, inputs.shape[-1])
         if torch.compiler.is_exporting():
             outputs: Tensor = int8_product(rows, self.values, self.scales)
@@ -57,7 +58,7 @@ class Int8Weight(nn.Module):
 
 
 class Int8Linear(nn.Module):
-    """A linear layer with such a weight.
+    """A linear layer with an `Int8Weight`.
 
     Args:
         weight: W.
@@ -76,7 +77,7 @@ class Int8Linear(nn.Module):
         return cls(Int8Weight.of(layer.weight), None if bias is None else bias.detach())
 
     def restrict(self, rows: Int[Tensor, " U"]) -> Callable[[Tensor], Tensor]:
-        """Return a layer that gives these outputs only, in their order."""
+        """Return a layer that computes these output rows only, in this order."""
         weight = Int8Weight(self.weight.values[rows], self.weight.scales[rows])
         return partial(weight.multiply, bias=None if self.bias is None else self.bias[rows])
 
@@ -99,10 +100,10 @@ def _multiply(
 
 @torch.library.custom_op("nmt::int8_product", mutates_args=())
 def int8_product(rows: Tensor, values: Tensor, scales: Tensor) -> Tensor:
-    """Return ``W x`` of `[R K]`, values `[N K]` and scales `[N]`: one node of an exported graph.
+    """Return ``W x`` for rows `[R K]`, values `[N K]` and scales `[N]`.
 
-    An operator with a name, as ONNX spells what is in it differently:
-    `nmt.export.onnx_operators`.
+    It is a custom operator, so that it becomes one node of an exported graph.
+    `nmt.export.onnx_operators` translates that node to ONNX.
     """
     return _multiply(rows, values, scales, None)
 
@@ -113,10 +114,10 @@ def _shape(rows: Tensor, values: Tensor, scales: Tensor) -> Tensor:
 
 
 def quantize(module: nn.Module) -> None:
-    """Put weights of 8 bits in the place of those of the layers and cells in a module, for good.
+    """Replace the weights of the layers and cells in a module by 8-bit weights, permanently.
 
-    It can no longer be trained, nor saved. Small layers stay as they are, and so do those that make
-    a memory of the source, and embeddings, whose tables are not multiplied.
+    The module can no longer be trained or saved. Small layers, the layers that prepare the source
+    memory, and embeddings are not quantised.
     """
     for part in list(module.modules()):
         weights = dict(part.named_parameters(recurse=False))
@@ -130,13 +131,13 @@ def quantize(module: nn.Module) -> None:
             if isinstance(child, nn.Linear) and _is_worth_it(child.weight):
                 setattr(part, name, Int8Linear.of(child))
         if isinstance(part, FastPath):
-            part.drop_fast_path("weights of 8 bits")  # it reads float32
+            part.drop_fast_path("weights of 8 bits")  # the fast path reads float32 weights
 
 
 def _is_worth_it(weight: Tensor) -> bool:
-    return weight.numel() >= _SMALLEST_WEIGHT and min(weight.shape) > 1  # a vector is none
+    return weight.numel() >= _SMALLEST_WEIGHT and min(weight.shape) > 1  # not a vector
 
 
 def _scales(rows: Float[Tensor, "R K"]) -> Float[Tensor, "R 1"]:
-    """Return what 1 stands for in each row."""
+    """Return the float value of 1 in each row."""
     return rows.abs().amax(dim=1, keepdim=True).clamp_(min=MIN_SCALE).div_(INT8_MAX)

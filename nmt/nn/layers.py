@@ -1,8 +1,8 @@
-"""Layers and matrix products that the parts of a model share, and how parameters start.
+"""Shared layers, matrix products and parameter initialisation.
 
-In float32 torch multiplies on a CPU by MKL, which keeps its kernels for AVX-512 to the processors
-of one maker. oneDNN, by which torch multiplies bfloat16, has them for all, and is twice as fast on
-the others. Torch takes it for a linear layer only where a compiler asks for it, as is done here.
+For float32 products on a CPU torch calls MKL, which uses its AVX-512 kernels on Intel processors
+only. oneDNN, which torch calls for bfloat16, uses them on all processors, and is twice as fast on
+the others. Torch only calls oneDNN for float32 in compiled code, so this module calls it directly.
 """
 
 from collections.abc import Callable
@@ -18,15 +18,15 @@ from nmt.core.special_tokens import PAD
 
 # 16-bit numbers in one 64-bit draw.
 _LANES = 4
-_MANY_ROWS: Final = 256  # from which on adding a bias takes longer than what calls oneDNN
+_MANY_ROWS: Final = 256  # from here on, adding a bias takes longer than the call of oneDNN
 
 
 class Dropout(nn.Module):
-    """Zeroes numbers at random and scales up the rest, only in training (Srivastava 2014).
+    """Dropout that draws its random numbers faster on a CPU (Srivastava 2014).
 
     On a CPU torch draws one random number for each element, which costs as much as a matrix
-    product does. Here one draw of 64 bits serves four elements, so the probability is rounded to
-    a multiple of 1/65536.
+    product. Here one 64-bit draw serves four elements, so the probability is rounded to a multiple
+    of 1/65536.
     """
 
     __call__: Callable[..., Tensor]  # torch's returns Any
@@ -44,7 +44,7 @@ class Dropout(nn.Module):
         return inputs * self._mask(inputs)
 
     def mask(self, like: Float[Tensor, "*N"]) -> Float[Tensor, "*N"] | None:
-        """Return a mask as in `forward`, to be used several times; None: nothing is zeroed.
+        """Return a mask as in `forward`, for repeated use; None if nothing is zeroed.
 
         One mask for all steps of a sequence is variational dropout (Gal & Ghahramani 2016).
         """
@@ -71,14 +71,14 @@ def _draw(shape: torch.Size) -> Tensor:
 
 
 class WordEmbedding(nn.Module):
-    """Looks words up, with dropout on the numbers and on whole words.
+    """A word embedding, with dropout on single numbers and on whole words.
 
     Args:
         vocabulary_size: V.
         size: E.
-        dropout: chance that one number of a vector is zeroed.
-        word_dropout: chance that a whole vector is zeroed, so that the model learns not to lean on
-            any one word (Sennrich 2016, WMT). The others are not scaled up: a word is there or not.
+        dropout: probability of zeroing a number of a vector.
+        word_dropout: probability of zeroing a whole vector, so that the model does not rely on any
+            single word (Sennrich 2016, WMT). The other vectors are not scaled up.
     """
 
     def __init__(
@@ -93,13 +93,13 @@ class WordEmbedding(nn.Module):
         self.table = nn.Embedding(vocabulary_size, size, padding_idx=PAD)
         self.dropout = Dropout(dropout)
         self.word_dropout = word_dropout
-        # Of length about 1, so that a tied output projection starts with logits near 0.
+        # Vectors of length about 1, so that a tied output projection starts with logits near 0.
         nn.init.normal_(self.table.weight, std=size**-0.5)
         with torch.no_grad():
             self.table.weight[PAD].zero_()
 
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T E"]:
-        """Return the vectors of the words; that of PAD starts at zero, and its readers mask it."""
+        """Return the vectors of the words; the vector of PAD starts at zero and must be masked."""
         vectors: Tensor = self.table(tokens)
         if self.training and self.word_dropout > 0.0:
             kept = torch.rand(tokens.shape, device=tokens.device) >= self.word_dropout
@@ -108,12 +108,12 @@ class WordEmbedding(nn.Module):
 
 
 class Linear(nn.Linear):
-    """A linear layer that starts as `initialize_linear` has it."""
+    """A linear layer initialised by `initialize_linear`."""
 
     __call__: Callable[..., Tensor]  # torch's returns Any
 
     def reset_parameters(self) -> None:
-        """Draw the first weights, after those of torch, so that a seed gives what it always did."""
+        """Initialise after torch does, so that a seed gives the same weights in all versions."""
         super().reset_parameters()
         initialize_linear(self)
 
@@ -127,30 +127,30 @@ def initialize_linear(linear: nn.Linear) -> nn.Linear:
 
 
 def initialize_input_gates(weight: Tensor, num_gates: int) -> None:
-    """Draw Glorot-uniform weights of an input, for each gate by itself.
+    """Draw Glorot-uniform input weights, for each gate separately.
 
-    Drawn together, the gates would count as one layer that is `num_gates` times as wide, and each
-    of them would start too small.
+    Drawn together, the gates would count as one layer that is `num_gates` times as wide, and all
+    weights would start too small.
     """
     for gate in weight.chunk(num_gates):
         nn.init.xavier_uniform_(gate)
 
 
 def initialize_hidden_gates(weight: Tensor, num_gates: int) -> None:
-    """Draw orthogonal weights of the hidden state, for each gate by itself.
+    """Draw orthogonal hidden-state weights, for each gate separately.
 
-    An orthogonal recurrent matrix neither shrinks nor blows up what passes through it many times
-    (Saxe 2014). Drawn together, the joint matrix would be orthogonal and no gate's own would.
+    An orthogonal recurrent matrix keeps gradients from vanishing or exploding (Saxe 2014). Drawn
+    together, the joint matrix would be orthogonal, but the matrices of the gates would not.
     """
     for gate in weight.chunk(num_gates):
         nn.init.orthogonal_(gate)
 
 
 class WithoutNormal(TorchFunctionMode):
-    """A context without `normal_`, whose version for the device "meta" takes seconds to import."""
+    """A context that skips `normal_`, which takes seconds to import on the device "meta"."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Call a function of torch, unless it is that one."""
+        """Call a function of torch, unless it is `normal_`."""
         kwargs = kwargs or {}
         return kwargs["tensor"] if func is nn.init.normal_ else func(*args, **kwargs)
 
@@ -168,7 +168,7 @@ def addmm(
     left: Float[Tensor, "M K"],
     right: Float[Tensor, "K N"],
 ) -> Float[Tensor, "M N"]:
-    """Return ``base + left @ right``, a new tensor without a gradient."""
+    """Return ``base + left @ right`` in a new tensor, without a gradient."""
     total: Tensor
     if base.ndim == 1 and (_is_for_onednn(left) or _is_long(left)):
         total = torch.ops.mkldnn._linear_pointwise(left, right.t(), base, "none", [], "")
@@ -182,7 +182,7 @@ def addmm(
 def addmm_(
     total: Float[Tensor, "M N"], left: Float[Tensor, "M K"], right: Float[Tensor, "K N"]
 ) -> None:
-    """Add ``left @ right`` to `total`, in its place."""
+    """Add ``left @ right`` to `total` in place."""
     if _is_for_onednn(left):
         total += matmul(left, right)
     else:
@@ -192,7 +192,7 @@ def addmm_(
 def weight_gradient(
     gradients: Float[Tensor, "*R N"], inputs: Float[Tensor, "*R K"]
 ) -> Float[Tensor, "N K"]:
-    """Return the gradient of W, where the rows of ``inputs @ W.t()`` have these gradients."""
+    """Return the gradient of W, given the gradients of the rows of ``inputs @ W.t()``."""
     gradients, inputs = gradients.flatten(0, -2), inputs.flatten(0, -2)
     if not _is_for_onednn(gradients):
         return gradients.t() @ inputs
@@ -200,7 +200,7 @@ def weight_gradient(
 
 
 class WeightGradient:
-    """`weight_gradient` of rows that come in parts, added up in float32.
+    """Accumulator of `weight_gradient` over batches of rows, in float32.
 
     Args:
         weight: W.
@@ -213,7 +213,7 @@ class WeightGradient:
         self._total = torch.zeros(shape, device=weight.device)
 
     def add(self, gradients: Float[Tensor, "R N"], inputs: Float[Tensor, "R K"]) -> None:
-        """Add some more rows."""
+        """Add a batch of rows."""
         if self._is_turned:
             self._total += _turned_gradient(gradients, inputs)
         else:
@@ -225,25 +225,25 @@ class WeightGradient:
 
 
 def rows_times(rows: Float[Tensor, "B S K"], vector: Float[Tensor, "B K"]) -> Float[Tensor, "B S"]:
-    """Return the products of rows with a vector for each batch entry.
+    """Return the product of the rows and the vector of each batch entry.
 
-    (MKL takes eight times as long for `rows` times a column.)
+    The vector is the left factor: MKL takes eight times as long with `rows` on the left.
     """
     return torch.bmm(vector.unsqueeze(1), rows.transpose(1, 2)).squeeze(1)
 
 
 def _turned_gradient(gradients: Tensor, inputs: Tensor) -> Tensor:
-    """Return `[K N]`: oneDNN copies the left factor to its own layout, and this one is narrow."""
+    """Return the gradient as `[K N]`, faster because oneDNN copies the left factor, here narrow."""
     return matmul(inputs.t(), gradients)
 
 
 def _is_for_onednn(tensor: Tensor) -> bool:
-    """Return whether oneDNN is faster, and torch would not choose it by itself."""
+    """Return whether oneDNN is faster and torch would not choose it."""
     return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and _has_onednn()
 
 
 def _is_long(tensor: Tensor) -> bool:
-    """Return whether torch would spend measurable time on writing a bias to so many rows."""
+    """Return whether there are so many rows that torch would spend measurable time on a bias."""
     is_many = tensor.dtype == torch.bfloat16 and len(tensor) >= _MANY_ROWS
     return is_many and tensor.device.type == "cpu" and _has_onednn()
 

@@ -1,4 +1,4 @@
-"""The translation model: four functions, one code path."""
+"""The translation model: encode, start, step and forward share one code path."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,9 +22,9 @@ from nmt.nn.layers import Dropout, Linear, WordEmbedding
 from nmt.nn.shapes import Lengths, Source
 
 Projection = Callable[[Tensor], Tensor]
-"""From vectors of the decoder to logits."""
+"""Function from decoder vectors to logits."""
 Step = Callable[[Int[Tensor, " N"], DecoderState], tuple[Float[Tensor, "N V"], DecoderState]]
-"""From the words before and the state to log-probabilities of the next word and the new state."""
+"""Function from last words and state to log-probabilities of the next word and the new state."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class ModelOutput:
 
     Attributes:
         logits: `[B T V]`, before the softmax.
-        weights: `[B T S]`, where the attention looked.
-        sampled: how likely the positions were that an alignment has sampled, if one has.
+        weights: `[B T S]`, the attention weights.
+        sampled: log-probabilities of sampled positions; None if nothing was sampled.
     """
 
     logits: Float[Tensor, "B T V"]
@@ -47,11 +47,11 @@ class Model(nn.Module):
 
     Args:
         source_embedding: may be the same module as `target_embedding` (tied).
-        target_embedding: its table is also the projection where `tie_projection`.
+        target_embedding: its table is also the projection if `tie_projection`.
         encoder: reads the source.
-        bridge: the decoder's first state.
-        decoder: writes the target.
-        output_size: O, numbers in a vector of the decoder.
+        bridge: computes the decoder's initial state.
+        decoder: generates the target.
+        output_size: O, size of a decoder vector.
         output_dropout: on the vectors before the projection.
         tie_projection: project with the target embedding (Press & Wolf 2017); O must be E.
     """
@@ -83,20 +83,20 @@ class Model(nn.Module):
 
     @property
     def has_attention(self) -> bool:
-        """Return whether the decoder attends; else the source is one fixed vector to it."""
+        """Return whether the decoder attends; if not, it reads the source as one fixed vector."""
         return not self.decoder.attention.is_fixed
 
     def quantize(self) -> None:
-        """Go over to weights of 8 bits in all that is computed for each word, for good.
+        """Quantise all layers that run for each target word to 8-bit weights, permanently.
 
-        What reads the source stays as it is: it runs once, and what it loses every word would feel.
+        The encoder is not quantised: it runs once, and its rounding errors would affect every word.
         """
         quantize(self.decoder)
         if isinstance(self.projection, nn.Linear):
             self.projection = Int8Linear.of(self.projection)
 
     def encode(self, source: Source, lengths: Lengths) -> EncoderOutput:
-        """Encode the source, padded on the right."""
+        """Encode a source padded on the right."""
         positions = torch.arange(source.shape[1], device=lengths.device)
         mask = positions < lengths.unsqueeze(1)
         encoded: EncoderOutput = self.encoder(self.source_embedding(source), mask)
@@ -117,13 +117,13 @@ class Model(nn.Module):
         with_coverage: bool = False,
         allowed: AllowedTokens | None = None,
     ) -> DecoderState:
-        """Encode the source, and return the state before the first word.
+        """Encode the source and return the state before the first word.
 
         Args:
             source: padded on the right.
             lengths: of the source.
-            with_coverage: add up in the state what attention does.
-            allowed: what each sentence may be made of, of the tokens of `restrict`; None: anything.
+            with_coverage: accumulate the attention weights in the state.
+            allowed: tokens that each sentence may use, among those of `restrict`; None: all.
         """
         encoded = self.encode(source, lengths)
         coverage = Coverage.none(encoded.mask, encoded.states.dtype) if with_coverage else None
@@ -134,14 +134,14 @@ class Model(nn.Module):
 
         Args:
             batch: sentence pairs.
-            sampling_probability: the chance that an input after the first is the model's own best
-                word instead of the reference's (scheduled sampling, Bengio 2015).
+            sampling_probability: probability of feeding back the model's own best word instead of
+                the reference's (scheduled sampling, Bengio 2015). The first input is never replaced.
         """
         decoded = self.decode(batch, sampling_probability)
         return ModelOutput(self.projection(decoded.vectors), decoded.weights, decoded.sampled)
 
     def decode(self, batch: Batch, sampling_probability: float = 0.0) -> DecoderOutput:
-        """Do the same up to the projection, the input of which are the `vectors`."""
+        """Run `forward` without the projection; it reads the `vectors` of the output."""
         state = self.read(batch.source, batch.source_lengths)
         if sampling_probability > 0.0:
             return self._decode_with_sampling(batch.decoder_input, state, sampling_probability)
@@ -153,9 +153,9 @@ class Model(nn.Module):
         """Return the log-probabilities (float32) of the next word, and the new state.
 
         Args:
-            tokens: the words before.
-            state: after the words before these.
-            project: to logits; None: to those of the whole vocabulary.
+            tokens: the last words.
+            state: the state before these words.
+            project: projection to logits; None: over the whole vocabulary.
         """
         decoded = self._decode(tokens.unsqueeze(1), state)
         project = self.projection if project is None else project  # torch 2.11 cannot trace `or`
@@ -165,7 +165,7 @@ class Model(nn.Module):
         return torch.log_softmax(logits, dim=-1), decoded.state
 
     def restrict(self, tokens: Int[Tensor, " U"]) -> Step:
-        """Return `step` among these words only, each known by its place, without the others."""
+        """Return `step` over these words only; they are numbered by their index in `tokens`."""
         project: Projection
         if isinstance(self.projection, Int8Linear):
             project = self.projection.restrict(tokens)
@@ -175,7 +175,7 @@ class Model(nn.Module):
         return lambda columns, state: self.step(tokens[columns], state, project)
 
     def coverage(self, state: DecoderState) -> Coverage:
-        """Return what attention has done so far; `read` must have been called `with_coverage`."""
+        """Return the coverage so far; `read` must have been called `with_coverage`."""
         assert state.coverage is not None, "it was not asked for"
         return state.coverage
 

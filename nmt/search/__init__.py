@@ -1,1 +1,1 @@
-"""Search: from a step function to the best hypotheses; knows no model."""
+"""Search for the best hypotheses of a step function, independent of the model."""

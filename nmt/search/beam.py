@@ -1,4 +1,4 @@
-"""Beam search over a whole batch, with stopping that is provably right."""
+"""Batched beam search with exact early stopping."""
 
 from dataclasses import KW_ONLY, dataclass, replace
 from math import inf
@@ -24,8 +24,8 @@ from nmt.search.search import (
     best_in_order,
 )
 
-_BLOCK = 64  # tokens whose maximum stands for them
-_FEW = 2**17  # log-probabilities that are looked through faster than in blocks
+_BLOCK = 64  # tokens in a block of which only the maximum is compared at first
+_FEW = 2**17  # up to so many log-probabilities, a search without blocks is faster
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class OpenSentences:
     Attributes:
         number: `[N]`, row of the request.
         slots: `[N W]`, rows of the open hypotheses, best first; R: an empty slot.
-        num_free: `[N]`, places of the beam that no finished hypothesis holds.
-        best: `[N n_best]`, scores of the best finished ones; -inf where there are none yet.
-        longest: `[N]`, most tokens of a hypothesis, EOS counted.
-        batch_size: rows of the request, finished sentences counted.
+        num_free: `[N]`, places of the beam not taken by finished hypotheses.
+        best: `[N n_best]`, scores of the best finished hypotheses; -inf for missing ones.
+        longest: `[N]`, maximum length of a hypothesis in tokens, including EOS.
+        batch_size: rows of the request, including finished sentences.
     """
 
     number: Int[Tensor, " N"]
@@ -53,23 +53,23 @@ class OpenSentences:
 class BeamSearch(Search):
     """Search that keeps the `beam_size` best hypotheses of each length.
 
-    Finished hypotheses hold their place. At each step all continuations of a sentence's open
-    hypotheses are ranked, and the best fill the places of the beam that no finished hypothesis
-    holds. A sentence is done when nothing is open, or when no open hypothesis can still beat the
-    worst of its `n_best` finished ones (see `LengthPenalty.can_beat`): stopping changes no result.
-    So a beam of one is greedy search, a beam as wide as the space is exhaustive, and the first of
-    `n_best` is the same for any `n_best`.
+    Finished hypotheses keep their place. Each step ranks all continuations of a sentence's open
+    hypotheses, and the best ones take the other places of the beam. A sentence is done when no
+    hypothesis is open, or when no open one can still beat the worst of its `n_best` finished ones
+    (see `LengthPenalty.can_beat`). So early stopping does not change the result.
+    A beam of one is greedy search, and an unlimited beam is exhaustive search. The best hypothesis
+    is the same for any `n_best`.
 
-    Only open hypotheses have rows in the state: what is finished costs nothing.
+    Only open hypotheses have rows in the state, so finished ones cost nothing.
 
     Args:
         beam_size: places in the beam.
-        n_best: most hypotheses to return for a sentence.
-        scoring: what finished hypotheses are ranked by. Open ones of a step are equally long, and
-            are ranked by their log-probability.
-        rules: what may follow, and how long translations may be.
-        stopping: `exact`, or `first`: a sentence is done as soon as `n_best` hypotheses have ended,
-            whatever the open ones might come to. Faster, and the result may be worse.
+        n_best: maximum number of hypotheses to return for a sentence.
+        scoring: ranks finished hypotheses. Open ones have the same length at each step, and are
+            ranked by their log-probability.
+        rules: rules on the next token, and length limits.
+        stopping: `exact`, or `first`: a sentence is done as soon as `n_best` hypotheses have
+            finished, even if an open one could score higher. Faster, but the result may be worse.
     """
 
     supports_phrases = True
@@ -104,7 +104,7 @@ class BeamSearch(Search):
                 log_probability = beam.log_probability[rows] + log_probabilities[rows, EOS]
                 tokens = beam.tokens[rows, 1:]
                 finished.add(beam.sentence[rows], tokens, log_probability, scores[ends], num_unmet)
-                # A hypothesis that lacks a phrase ranks behind all others, and stops nothing.
+                # A hypothesis without all its phrases ranks last and does not stop the search.
                 counts = ends if num_unmet is None else ends.masked_scatter(ends, num_unmet == 0)
                 sentences = _finish(sentences, scores.masked_fill(~counts, -inf), ends)
             is_open = kept & ~ends
@@ -131,7 +131,7 @@ class BeamSearch(Search):
         sentences: OpenSentences,
         progress: Progress | None,
     ) -> tuple[Candidates, Bool[Tensor, "N C"]]:
-        """Return the continuations of each sentence, best first, and which fill its beam."""
+        """Return the continuations of each sentence, best first, and which ones its beam keeps."""
         slots, num_free = sentences.slots, sentences.num_free
         if progress is not None:
             ranked = forbid_early_end(ranked, progress)
@@ -155,7 +155,7 @@ class BeamSearch(Search):
 def _finish(
     sentences: OpenSentences, scores: Float[Tensor, "N C"], ends: Bool[Tensor, "N C"]
 ) -> OpenSentences:
-    """Give the hypotheses that end their places, and note the scores that are not -inf."""
+    """Take beam places for the hypotheses that end, and update the best scores."""
     best = torch.cat([sentences.best, scores], dim=1).topk(sentences.best.shape[1]).values
     return replace(sentences, num_free=sentences.num_free - ends.sum(dim=1), best=best)
 
@@ -171,7 +171,7 @@ def _advance(
     rows, tokens = candidates.rows.flatten()[chosen], candidates.tokens.flatten()[chosen]
     unmoved = torch.arange(len(beam.total), device=rows.device)
     log_probability = beam.log_probability[rows] + log_probabilities[rows, tokens]
-    # Moving the state costs about as much as the attention; often there is little to move.
+    # Reordering the state costs about as much as the attention, so skip it where possible.
     if not torch.equal(rows, unmoved):
         stay = torch.equal(beam.sentence[rows], beam.sentence)
         beam = reorder(beam, rows) if stay else select(beam, rows)
@@ -195,19 +195,18 @@ def rank_continuations(
     slots: Int[Tensor, "N W"],
     count: int,
 ) -> Candidates:
-    """Rank all that may follow R open hypotheses, for each of N sentences by itself.
+    """Rank all continuations of R open hypotheses, separately for each of N sentences.
 
-    The vocabulary is passed over once, to find the maximum of each block of tokens. The best C
-    continuations lie in the C blocks with the highest maxima (of equals, the first): a block that
-    is left out has C blocks before it, each with an element that is no worse. Only those blocks
-    are looked into. Unlike `torch.topk` this has a fixed order of equals, on any device and
-    whatever else is in the batch; and it is faster.
+    One pass over the vocabulary finds the maximum of each block of tokens. The best C continuations
+    are in the C blocks with the highest maxima (ties: the first). Any other block has C blocks
+    before it, each with an element at least as good. Only those C blocks are searched. Unlike
+    `torch.topk`, this is faster, and breaks ties in the same way on any device and in any batch.
 
     Args:
         log_probabilities: of each token after each hypothesis.
         totals: log-probability of each hypothesis so far.
-        slots: the hypotheses of each sentence; R stands for none.
-        count: C, or fewer where there are fewer continuations.
+        slots: the hypotheses of each sentence; R: an empty slot.
+        count: C, reduced if there are fewer continuations.
     """
     vocabulary_size = log_probabilities.shape[1]
     count = min(count, slots.shape[1] * vocabulary_size)
@@ -218,7 +217,7 @@ def rank_continuations(
         return Candidates(values.gather(1, order), rows, order % vocabulary_size)
     maxima = _block_maxima(log_probabilities) + totals.unsqueeze(1)
     num_blocks = maxima.shape[1]
-    # Of all slots of a sentence in a row, ascending, for the order of equals.
+    # Blocks of all slots of a sentence, sorted ascending to break ties by position.
     blocks = best_in_order(_of_slots(maxima, slots), count).sort(dim=1).values
     rows = slots.gather(1, blocks // num_blocks).unsqueeze(2)
     first = (blocks % num_blocks * _BLOCK).unsqueeze(2)
@@ -230,7 +229,7 @@ def rank_continuations(
 
 
 def _of_slots(values: Float[Tensor, "R A"], slots: Int[Tensor, "N W"]) -> Float[Tensor, "N B"]:
-    """Return the values of each sentence's slots in a row; -inf for those that are empty."""
+    """Return the values of each sentence's slots, concatenated; -inf for empty slots."""
     padded = torch.cat([values, values.new_full((1, values.shape[1]), -inf)])
     return padded[slots].flatten(1)
 
@@ -241,7 +240,7 @@ def _values(
     rows: Int[Tensor, "N P 1"],
     tokens: Int[Tensor, "N P X"],
 ) -> Float[Tensor, "N P X"]:
-    """Return the total of each hypothesis and token; -inf where either does not exist."""
+    """Return the total of each hypothesis and token; -inf if either does not exist."""
     num_rows, vocabulary_size = log_probabilities.shape
     exists = (tokens < vocabulary_size) & (rows < num_rows)
     safe_rows = rows.clamp(max=num_rows - 1)
@@ -251,7 +250,7 @@ def _values(
 
 
 def _block_maxima(values: Float[Tensor, "R A"]) -> Float[Tensor, "R M"]:
-    """Return the maximum of each block of tokens; the last block may be short."""
+    """Return the maximum of each block of tokens; the last block may be shorter."""
     end = values.shape[1] // _BLOCK * _BLOCK
     maxima = values[:, :end].view(len(values), end // _BLOCK, _BLOCK).amax(dim=2)
     if end < values.shape[1]:

@@ -1,4 +1,4 @@
-"""Phrases that must appear in a translation, and who keeps a place for them; forbidden phrases."""
+"""Phrases that must appear in a translation, with their beam allocation; forbidden phrases."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,15 +18,16 @@ from nmt.search.search import Candidates
 
 @dataclass(frozen=True)
 class Progress:
-    """The state of the phrases that some hypotheses must have.
+    """Progress of hypotheses on the phrases that they must contain.
 
     Attributes:
-        tokens: `[R T]`, from BOS on.
-        phrases: `[R P L]`, padded with PAD on the right; of PAD only: none.
-        word_edges: before which tokens a word has ended, and after which one may begin; None: all.
-        is_met: `[R P]`, whether the phrase is there (or is none).
-        begun: `[R P]`, tokens at the end of the hypothesis that begin the phrase; 0 where it is
-            there.
+        tokens: `[R T]`, starting with BOS.
+        phrases: `[R P L]`, padded with PAD on the right; a row of PAD is no phrase.
+        word_edges: tokens before which a word has ended, and tokens after which a word may begin;
+            None: all.
+        is_met: `[R P]`, whether the hypothesis contains the phrase; True for no phrase.
+        begun: `[R P]`, length of the prefix of the phrase that the hypothesis ends with; 0 for a
+            phrase that is met.
     """
 
     tokens: Int[Tensor, "R T"]
@@ -36,16 +37,16 @@ class Progress:
     begun: Int[Tensor, "R P"]
 
     def num_tokens(self) -> Int[Tensor, " R"]:
-        """Return the tokens of phrases that are there: of those met, and of the one begun most."""
+        """Count the tokens of all met phrases, and of the longest prefix of an unmet one."""
         lengths = (self.phrases != PAD).sum(dim=2)
         return (lengths * self.is_met).sum(dim=1) + self.begun.amax(dim=1)
 
     def num_unmet(self) -> Int[Tensor, " R"]:
-        """Return the phrases that are not there."""
+        """Count the phrases that are not met."""
         return (~self.is_met).sum(dim=1)
 
     def after(self, rows: Int[Tensor, " N"], tokens: Int[Tensor, " N"]) -> "Progress":
-        """Return the progress of some of the hypotheses with one more token each."""
+        """Return the progress of these hypotheses after one more token each."""
         longer = torch.cat([self.tokens[rows], tokens.unsqueeze(1)], dim=1)
         return measure_progress(longer, self.phrases[rows], self.word_edges)
 
@@ -57,14 +58,15 @@ def measure_progress(
 ) -> Progress:
     """Compare hypotheses with their phrases.
 
-    A phrase is met where its tokens stand in a row, between the edges of words. At the end of a
-    hypothesis it is met for as long as nothing follows that makes its last word longer. Phrases may
-    overlap: "a b" and "b c" are both met by "a b c".
+    A phrase is met if its tokens appear consecutively and as whole words. At the end of a
+    hypothesis it counts as met, until a further token continues its last word. Phrases may overlap:
+    "a b" and "b c" are both met by "a b c".
 
     Args:
-        tokens: from BOS on.
-        phrases: of each hypothesis, padded with PAD on the right; of PAD only: none.
-        word_edges: before which tokens a word has ended, and after which one may begin; None: all.
+        tokens: starting with BOS.
+        phrases: of each hypothesis, padded with PAD on the right; a row of PAD is no phrase.
+        word_edges: tokens before which a word has ended, and tokens after which a word may begin;
+            None: all.
     """
     begins = torch.ones_like(tokens, dtype=torch.bool)
     ends = torch.ones_like(begins)
@@ -94,30 +96,30 @@ def rank_constrained(
     num_free: Int[Tensor, " N"],
     progress: Progress,
 ) -> tuple[Candidates, Bool[Tensor, "N C"]]:
-    """Return candidates, those that continue a phrase among them, and which of them get a place.
+    """Return candidates, including those that continue a phrase, and which of them get a place.
 
     Args:
-        candidates: the best continuations of each sentence; as many as the beam has places.
-        ranked: what each token after each hypothesis counts.
-        totals: what the hypotheses count so far.
-        slots: the hypotheses of each sentence; R stands for none.
-        num_free: places of each sentence.
+        candidates: the best continuations of each sentence, one for each place of the beam.
+        ranked: ranking log-probability of each token after each hypothesis.
+        totals: ranking log-probability of each hypothesis so far.
+        slots: the hypotheses of each sentence; R: an empty slot.
+        num_free: free places of each sentence.
         progress: of the hypotheses.
     """
     most = candidates.totals.shape[1]
     candidates = _add_candidates(candidates, ranked, totals, slots, progress)
     rows = candidates.rows.clamp(max=len(ranked) - 1).flatten()
-    # Where there are fewer candidates than places, some have tokens that there are not.
+    # With fewer candidates than places, the surplus ones have tokens that do not exist.
     tokens = candidates.tokens.clamp(max=ranked.shape[1] - 1).flatten()
     num_met = progress.after(rows, tokens).num_tokens().view_as(candidates.rows)
     kept = allocate(candidates, num_met, num_free)
-    # No more columns than the beam has places: each makes slots of the next step.
+    # No more columns than places in the beam: each becomes a slot of the next step.
     columns = kept.byte().sort(dim=1, descending=True, stable=True).indices[:, :most]
     return candidates.take(columns), kept.gather(1, columns)
 
 
 def forbid_early_end(ranked: Float[Tensor, "R V"], progress: Progress) -> Float[Tensor, "R V"]:
-    """Return a copy where EOS follows only if all phrases are met, or if nothing else may."""
+    """Return a copy that forbids EOS before all phrases are met, unless only EOS may follow."""
     can_continue = ranked[:, EOS + 1 :].amax(dim=1) > -inf
     changed = ranked.clone()
     changed[can_continue & (progress.num_unmet() > 0), EOS] = -inf
@@ -133,15 +135,15 @@ def _add_candidates(
 ) -> Candidates:
     """Add the best token of each open hypothesis, and the next token of each of its phrases.
 
-    (Post & Vilar 2018, section 3.2: without them what is nearly complete would be crowded out by
-    what is merely probable.) Best first; no two the same.
+    Without them, more probable hypotheses would crowd out those with almost complete phrases (Post
+    & Vilar 2018, section 3.2). The result is sorted best first and has no duplicates.
     """
     wanted = progress.phrases.gather(2, progress.begun.unsqueeze(2)).squeeze(2)
     wanted = wanted.masked_fill(progress.is_met, PAD)
     more = torch.cat([ranked.argmax(dim=1, keepdim=True), wanted], dim=1)
     values = (ranked.gather(1, more) + totals.unsqueeze(1)).masked_fill(more == PAD, -inf)
     none = len(ranked)
-    slot_rows = slots.clamp(max=none - 1)  # those of empty slots are left out below
+    slot_rows = slots.clamp(max=none - 1)  # empty slots are removed below
     rows = slots.unsqueeze(2).expand(-1, -1, more.shape[1])
     joined = Candidates(
         torch.cat([found.totals, values[slot_rows].flatten(1)], dim=1),
@@ -158,20 +160,21 @@ def _add_candidates(
 def allocate(
     candidates: Candidates, num_met: Int[Tensor, "N C"], num_free: Int[Tensor, " N"]
 ) -> Bool[Tensor, "N C"]:
-    """Say which candidates get a place: the best of each bank in turn, the fullest bank first.
+    """Choose the candidates that get a place (dynamic beam allocation: Post & Vilar 2018, 3.3).
 
-    (Dynamic beam allocation: Post & Vilar 2018, section 3.3.) A bank is all candidates that have as
-    many tokens of their phrases; a bank that has too few leaves its places to the others.
+    A bank is all candidates with the same number of phrase tokens. The banks take turns to place
+    their best candidate, starting with the bank of the most tokens. A bank without candidates
+    leaves its places to the others.
 
     Args:
         candidates: best first.
-        num_met: tokens of phrases that each has.
-        num_free: places.
+        num_met: number of phrase tokens of each candidate.
+        num_free: free places.
     """
     exists = candidates.totals != -inf
     same_bank = (num_met.unsqueeze(2) == num_met.unsqueeze(1)) & exists.unsqueeze(1)
     rank_in_bank = same_bank.tril(-1).sum(dim=2)
-    # Of equal ranks the fuller bank; the factor is more than any number of tokens.
+    # Equal ranks: the bank with more tokens first; the factor exceeds any number of tokens.
     turn = rank_in_bank * (int(num_met.max()) + 1 if num_met.numel() else 1) - num_met
     turn = turn.masked_fill(~exists, torch.iinfo(turn.dtype).max)
     place = turn.argsort(dim=1, stable=True).argsort(dim=1)
@@ -183,25 +186,25 @@ def count_unmet(
     phrases: Sequence[Sequence[int]],
     word_edges: Bool[Tensor, "2 V"] | None = None,
 ) -> int:
-    """Return how many of the phrases do not stand in a translation; see `measure_progress`."""
+    """Count the phrases that are missing from a translation; see `measure_progress`."""
     written = torch.tensor([[BOS, *tokens]])
     return int(measure_progress(written, pad(phrases).unsqueeze(0), word_edges).num_unmet())
 
 
 class ForbiddenPhrases(Rule):
-    """Ban on some sequences of tokens, as `bad_words_ids` of Hugging Face.
+    """Ban on sequences of tokens, like `bad_words_ids` of Hugging Face.
 
-    The last token of a sequence cannot follow its other tokens. Other tokens of the same text are
-    not found. Tokens of a forced prefix are allowed.
+    The last token of a sequence cannot follow its other tokens. The same text in other tokens is
+    not detected. A forced prefix may contain a sequence.
 
     Args:
-        sequences: each of at least one token; one that begins with BOS is forbidden at the
-            beginning only.
+        sequences: each of at least one token; a sequence that starts with BOS is only forbidden at
+            the start of a translation.
     """
 
     def __init__(self, sequences: Iterable[Sequence[int]]) -> None:
         ordered = sorted(map(list, sequences), key=len)
-        # Those of each length, `[N L]`.
+        # One tensor `[N L]` for each length.
         self._sequences = tuple(torch.tensor(list(same)) for _, same in groupby(ordered, key=len))
 
     def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:

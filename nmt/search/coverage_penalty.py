@@ -1,4 +1,4 @@
-"""Coverage penalties: what a finished hypothesis loses for what its attention did."""
+"""Coverage penalties on the score of finished hypotheses."""
 
 from abc import ABC, abstractmethod
 from typing import Annotated
@@ -12,20 +12,20 @@ from nmt.core.coverage import Coverage
 
 
 class CoveragePenalty(ABC):
-    """A price on the score of a finished hypothesis for what its attention did to the source.
+    """Base class of penalties on the attention coverage of a finished hypothesis.
 
     Attributes:
-        reads_coverage: whether it needs to know what the attention did.
+        reads_coverage: whether it needs the coverage.
     """
 
     reads_coverage: bool = True
 
     @abstractmethod
     def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
-        """Return what is added to the score; at most 0.
+        """Return the summand of the score, at most 0.
 
         Args:
-            coverage: what its attention did, step for step.
+            coverage: accumulated attention of each hypothesis.
         """
 
 
@@ -35,7 +35,7 @@ class NoCoverage(CoveragePenalty):
     reads_coverage = False
 
     def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
-        """0."""
+        """Return 0."""
         return torch.zeros_like(coverage.again)
 
 
@@ -43,7 +43,7 @@ class WeightedCoverage(CoveragePenalty):
     """A coverage penalty with a weight.
 
     Args:
-        beta: weight; 0 is no penalty, Wu (2016) has 0.2.
+        beta: weight; 0 is no penalty, Wu (2016) uses 0.2.
     """
 
     def __init__(self, *, beta: Annotated[float, Ge(0.0), Le(1_000)] = 0.2) -> None:
@@ -52,29 +52,29 @@ class WeightedCoverage(CoveragePenalty):
 
 
 class GNMTCoverage(WeightedCoverage):
-    """``beta * sum_j log min(c_j, 1)``: nothing of the source is left out (Wu 2016, eq. 14)."""
+    """``beta * sum_j log min(c_j, 1)``, against omissions (Wu 2016, eq. 14)."""
 
     def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
-        """At most 0."""
+        """Return the summand of the score, at most 0."""
         seen = coverage.seen.clamp(min=torch.finfo(coverage.seen.dtype).tiny, max=1.0)
         return self.beta * seen.log().sum(dim=1)
 
 
 class SummaryCoverage(WeightedCoverage):
-    """``-beta * sum_j (max(c_j, 1) - 1)``: nothing is said twice (Gehrmann 2018, eq. 6)."""
+    """``-beta * sum_j (max(c_j, 1) - 1)``, against repetitions (Gehrmann 2018, eq. 6)."""
 
     def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
-        """At most 0."""
+        """Return the summand of the score, at most 0."""
         return -self.beta * (coverage.seen.clamp(min=1.0) - 1.0).sum(dim=1)
 
 
 class SeeCoverage(WeightedCoverage):
-    """``-beta * sum_t sum_j min(a_tj, c_<t,j)``: no step looks where others did (See 2017, eq. 12).
+    """``-beta * sum_t sum_j min(a_tj, c_<t,j)``, against repeated attention (See 2017, eq. 12).
 
-    The paper has it for a loss. Unlike `SummaryCoverage` it takes for every second look, be it at a
-    word that has got less than a whole one.
+    In the paper it is a training loss. Unlike `SummaryCoverage`, it penalises every repeated
+    attention to a word, even if the total attention to the word is below 1.
     """
 
     def __call__(self, coverage: Coverage) -> Float[Tensor, " N"]:
-        """At most 0."""
+        """Return the summand of the score, at most 0."""
         return -self.beta * coverage.again

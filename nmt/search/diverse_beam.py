@@ -1,4 +1,4 @@
-"""Diverse beam search: groups of hypotheses, each held to say something else than those before."""
+"""Diverse beam search: groups of hypotheses, each penalised for repeating earlier groups."""
 
 from itertools import chain
 from typing import Annotated
@@ -19,24 +19,23 @@ from nmt.search.search import Candidates, OpenHypotheses, Scoring, State, Steppe
 
 
 class DiverseBeamSearch(BeamSearch):
-    """A beam in groups (Vijayakumar 2018, algorithm 1, with Hamming diversity).
+    """A beam divided into groups (Vijayakumar 2018, algorithm 1, with Hamming diversity).
 
-    Each group is a beam by itself, but that a token costs `strength` for each time that an earlier
-    group has taken it at this step. The first group is beam search, `beam_size / groups` wide.
+    Each group is a separate beam. A token costs `strength` for each time that an earlier group has
+    chosen it at this step. The first group is ordinary beam search of width `beam_size / groups`.
 
     Args:
         beam_size: places of all groups together.
-        n_best: most hypotheses to return for a sentence, no two with the same tokens.
-        scoring: what finished hypotheses are ranked by, what they were charged counted.
-        rules: what may follow, and how long translations may be.
-        groups: of the beam, all equally large; null: as many as it has places (which the paper
-            finds best).
-        strength: the price; 0 makes all groups the same. The paper finds 0.2 to 0.8 good, with
-            which a model that is sure of its words says the same in most groups; 3 and more makes
-            it stray.
+        n_best: maximum number of hypotheses to return for a sentence, all with different tokens.
+        scoring: ranks finished hypotheses, with the diversity penalty included.
+        rules: rules on the next token, and length limits.
+        groups: number of equally large groups; null: one group for each place of the beam (best in
+            the paper).
+        strength: the penalty; 0 makes all groups the same. The paper recommends 0.2 to 0.8, but
+            most groups of a confident model then agree. From 3 on, translations become wrong.
 
     Raises:
-        ConfigError: the beam cannot be divided into so many groups.
+        ConfigError: `beam_size` is not divisible by `groups`.
     """
 
     supports_phrases = False
@@ -75,7 +74,7 @@ class DiverseBeamSearch(BeamSearch):
         ]
 
     def _distinct(self, groups: list[list[Hypothesis]]) -> list[Hypothesis]:
-        """Return the best of all groups; what several have in common is as the first has it."""
+        """Return the best of all groups; a duplicate keeps the score of its first group."""
         distinct: dict[tuple[int, ...], Hypothesis] = {}
         for hypothesis in chain.from_iterable(groups):
             distinct.setdefault(hypothesis.tokens, hypothesis)
@@ -88,8 +87,8 @@ class DiverseBeamSearch(BeamSearch):
         sentences: OpenSentences,
         progress: Progress | None,
     ) -> tuple[Candidates, Bool[Tensor, "N C"]]:
-        """Return the continuations of each group; the groups before make their tokens cost more."""
-        charged = ranked.clone()  # the log-probabilities of the model are returned, not these
+        """Return the continuations of each group, penalised for the tokens of earlier groups."""
+        charged = ranked.clone()  # the search returns the model's log-probabilities, not these
         num_sentences = sentences.batch_size // self.groups
         times_taken = ranked.new_zeros(num_sentences, ranked.shape[1])
         members: list[Tensor] = []

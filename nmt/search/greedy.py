@@ -1,4 +1,4 @@
-"""Searches that follow one path: a token is chosen at each step and never reconsidered."""
+"""Searches along single paths: each step chooses a token and never reconsiders it."""
 
 from abc import abstractmethod
 
@@ -16,7 +16,7 @@ from nmt.search.search import HypothesisCollector, OpenHypotheses, Scoring, Sear
 
 
 class SinglePathSearch(Search):
-    """Search along `n_best` paths of each sentence, each by itself, token after token."""
+    """Base class of searches along `n_best` independent paths for each sentence."""
 
     has_beam = False
 
@@ -27,8 +27,8 @@ class SinglePathSearch(Search):
         """Return the next token of each path.
 
         Args:
-            ranked: log-probabilities as the rules have them.
-            partial: the paths so far; each path of a sentence has a row in the request.
+            ranked: log-probabilities after the rules.
+            partial: the paths so far; each path has its own row in the request.
         """
 
     def __call__(
@@ -65,16 +65,16 @@ class SinglePathSearch(Search):
 
 
 class GreedySearch(SinglePathSearch):
-    """Search along the most probable token until it is EOS; of equal ones, the lowest.
+    """Search that takes the most probable token at each step until EOS (ties: the lowest number).
 
     Args:
-        beam_size: means nothing here; one hypothesis is kept.
+        beam_size: ignored; one hypothesis is kept.
         n_best: must be 1.
-        scoring: changes the score, not the choice.
-        rules: what may follow, and how long translations may be.
+        scoring: affects the score, not the choice.
+        rules: rules on the next token, and length limits.
 
     Raises:
-        ConfigError: more than one translation is asked for.
+        ConfigError: `n_best` is more than 1.
     """
 
     def __init__(self, beam_size: int, n_best: int, scoring: Scoring, rules: Rules) -> None:

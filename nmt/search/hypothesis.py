@@ -1,4 +1,4 @@
-"""What a search finds."""
+"""The result of a search."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,10 @@ class Hypothesis:
 
     Attributes:
         tokens: without BOS and EOS.
-        log_probability: sum of the natural log-probabilities of the tokens and of EOS.
-        score: what hypotheses of one sentence are ranked by. Of a search it is the sum of what the
-            tokens counted for (their log-probabilities, and what the repetition penalty and the
-            groups of a diverse beam held against them) under the length penalty, and the coverage
-            penalty; under minimum Bayes risk, what the text is worth.
+        log_probability: sum of the natural log-probabilities of the tokens and EOS.
+        score: ranks the hypotheses of one sentence. A search sums the log-probabilities of the
+            tokens with their penalties (repetition, diverse beam), applies the length penalty and
+            adds the coverage penalty. With minimum Bayes risk, it is the expected utility.
     """
 
     tokens: tuple[int, ...]

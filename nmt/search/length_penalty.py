@@ -1,6 +1,7 @@
-"""Length penalties: scores of finished hypotheses that are fair to the long ones.
+"""Length penalties, which normalise the scores of finished hypotheses by their length.
 
-Each further token makes a hypothesis less probable, so the log-probability prefers the short.
+Each token lowers the log-probability of a hypothesis, so without a penalty search prefers short
+translations.
 """
 
 from abc import ABC, abstractmethod
@@ -14,20 +15,20 @@ from torch import Tensor
 
 
 class LengthPenalty(ABC):
-    """A score made of a log-probability that is fair to long hypotheses.
+    """Base class of length-normalised scores.
 
-    Lengths count EOS, as the log-probability does, and so are never zero.
+    Lengths include EOS, like the log-probability, so they are never zero.
     """
 
     @abstractmethod
     def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
         """Return the score of finished hypotheses.
 
-        It never falls with the log-probability, nor with the length: `can_beat` relies on it.
+        It must not decrease with the log-probability or with the length: `can_beat` relies on it.
 
         Args:
             log_probability: of any shape, at most 0.
-            length: tokens of each, EOS counted; of a shape that broadcasts.
+            length: number of tokens, including EOS; its shape must broadcast.
         """
 
     def can_beat(
@@ -39,15 +40,14 @@ class LengthPenalty(ABC):
     ) -> Bool[Tensor, "N 1"]:
         """Return whether an open hypothesis of a sentence can still score above its `best`.
 
-        The log-probability of a hypothesis can only fall, and its length can only grow to its
-        limit: it never scores more than today's log-probability would at that length. Rounding
-        keeps this order.
+        The log-probability of a hypothesis can only fall, and its length is limited. So its current
+        log-probability at the maximum length bounds its final score. Rounding keeps this order.
 
         Args:
-            best: a score of each sentence.
+            best: a score for each sentence.
             totals: log-probabilities so far.
-            is_open: which of the hypotheses are open.
-            longest: most tokens that a hypothesis may have, EOS counted.
+            is_open: which hypotheses are open.
+            longest: maximum number of tokens, including EOS.
         """
         highest = totals.masked_fill(~is_open, -inf).amax(dim=1, keepdim=True)
         return self.score(highest, longest.to(highest.dtype)) > best
@@ -57,7 +57,7 @@ class NoPenalty(LengthPenalty):
     """The log-probability itself."""
 
     def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
-        """Log P."""
+        """Return ``log P``."""
         return log_probability / torch.ones_like(length)
 
 
@@ -65,7 +65,7 @@ class AveragePenalty(LengthPenalty):
     """The mean log-probability of a token (Jean 2015; Koehn & Knowles 2017, section 3.6)."""
 
     def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
-        """Log P / |Y|."""
+        """Return ``log P / |Y|``."""
         return log_probability / length
 
 
@@ -81,12 +81,12 @@ class GNMTPenalty(LengthPenalty):
         self.alpha = alpha
 
     def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
-        """Log P / lp(Y)."""
+        """Return ``log P / lp(Y)``."""
         return log_probability / ((5 + length) / 6) ** self.alpha
 
 
 class WordReward(LengthPenalty):
-    """``log P + reward * |Y|``: each token earns as much (He 2016, section 3.2).
+    """``log P + reward * |Y|``: a constant reward for each token (He 2016, section 3.2).
 
     Args:
         reward: 0 is no penalty.
@@ -97,5 +97,5 @@ class WordReward(LengthPenalty):
         self.reward = reward
 
     def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
-        """Log P and the rewards."""
+        """Return ``log P + reward * |Y|``."""
         return log_probability + self.reward * length

@@ -1,4 +1,4 @@
-"""What is asked of a search: a row for each sentence of a batch."""
+"""The input of a search: lengths, constraints and random keys, one row for each sentence."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from nmt.core.special_tokens import PAD, SPECIAL_SYMBOLS
 
 
 class VocabularySubset:
-    """The tokens that the columns of log-probabilities stand for, ascending.
+    """A sorted subset of the vocabulary; the columns of log-probabilities are its tokens.
 
-    The special symbols are among them, and so have their numbers in both numberings. It is no
-    structure of tensors: it belongs to a batch, not to the rows of one.
+    It always includes the special symbols, whose indices are therefore equal to their tokens. It is
+    not a structure of tensors with one row for each sentence, because it belongs to a whole batch.
 
     Args:
-        tokens: in any order, and as often as they come.
+        tokens: in any order; duplicates are allowed.
     """
 
     def __init__(self, tokens: Iterable[int]) -> None:
@@ -29,13 +29,13 @@ class VocabularySubset:
         return len(self.tokens)
 
     def find_indices(self, tokens: Int[Tensor, "*N"]) -> Int[Tensor, "*N"]:
-        """Return the index of each token; -1 where it is not in the subset."""
+        """Return the index of each token; -1 if it is not in the subset."""
         known = self.tokens.to(tokens.device)
         places = torch.searchsorted(known, tokens).clamp(max=len(known) - 1)
         return torch.where(known[places] == tokens, places, -1)
 
     def to_indices(self, tokens: Sequence[int]) -> tuple[int, ...]:
-        """Return the indices of tokens that are all in the subset."""
+        """Return the indices of tokens, which must all be in the subset."""
         found = self.find_indices(torch.tensor(tokens, dtype=torch.int64))
         assert (found >= 0).all(), "a token is not in the subset"
         return tuple(found.tolist())
@@ -47,18 +47,18 @@ class VocabularySubset:
 
 @dataclass(frozen=True)
 class Constraints:
-    """Requirements of one translation.
+    """Constraints on one translation.
 
     Attributes:
-        prefix: tokens that it begins with.
-        phrases: tokens that stand in it in a row, somewhere; each of at least one.
+        prefix: tokens that it starts with.
+        phrases: consecutive tokens that it contains; each phrase has at least one token.
     """
 
     prefix: tuple[int, ...] = ()
     phrases: tuple[tuple[int, ...], ...] = ()
 
     def in_subset(self, subset: VocabularySubset) -> "Constraints":
-        """Return the constraints in indices of a subset that has all of their tokens."""
+        """Return the constraints in indices of a subset, which must have all of their tokens."""
         return Constraints(
             subset.to_indices(self.prefix), tuple(map(subset.to_indices, self.phrases))
         )
@@ -66,18 +66,18 @@ class Constraints:
 
 @dataclass(frozen=True)
 class Request:
-    """Facts about the sentences that a search needs, next to the model's state.
+    """The input of a search for each sentence, apart from the model's state.
 
     Attributes:
-        source_lengths: tokens of each source sentence, EOS counted.
-        prefixes: tokens that each translation must begin with, padded with PAD on the right;
-            None: it may begin with any.
-        phrases: `[B P L]`, tokens that must appear in each translation, each phrase in a row,
-            padded with PAD on the right, and with phrases of PAD; None: there are none. Only for
-            what `supports_phrases`.
-        keys: a number for each sentence, from which chance follows; None: nothing is drawn.
-        subset: the tokens that log-probabilities are of; None: all. Tokens here, and those of
-            hypotheses, are indices into it.
+        source_lengths: tokens of each source sentence, including EOS.
+        prefixes: tokens that each translation must start with, padded with PAD on the right;
+            None: no prefixes.
+        phrases: `[B P L]`, phrases that must appear in each translation, padded with PAD on the
+            right, and with rows of PAD; None: no phrases. Only for a search that
+            `supports_phrases`.
+        keys: a number for each sentence that seeds its random numbers; None if nothing is sampled.
+        subset: the tokens of the columns of the log-probabilities; None: the whole vocabulary. The
+            tokens of requests and hypotheses are indices into it.
     """
 
     source_lengths: Int[Tensor, " B"]

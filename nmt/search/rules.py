@@ -1,4 +1,4 @@
-"""Limits on the length, rules on what may follow, and how they and a forced prefix are applied."""
+"""Length limits, rules on the next token, and forced prefixes, applied in a fixed order."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -13,21 +13,21 @@ from torch import Tensor
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
 from nmt.search.request import Request
 
-EXTRA_TOKENS: Final = 10  # beyond the ratio, as a short source may need a long translation
+EXTRA_TOKENS: Final = 10  # added to the ratio, as a short source may need a long translation
 
 
 @dataclass(frozen=True)
 class LengthLimits:
-    """Limits on the length of a translation, in tokens, EOS not counted.
+    """Limits on the length of a translation, in tokens without EOS.
 
-    At the upper limit EOS follows, however improbable.
+    At the upper limit EOS is forced.
 
     Attributes:
-        min_length: fewest tokens.
-        max_length: most tokens; goes before all else.
-        min_length_ratio: fewest tokens for each token of the source.
-        max_length_ratio: most tokens for each token of the source; 10 more are granted. None: any
-            number. The fewest go before it.
+        min_length: minimum number of tokens.
+        max_length: maximum number of tokens; overrides all other limits.
+        min_length_ratio: minimum number of tokens for each source token.
+        max_length_ratio: maximum number of tokens for each source token, plus 10; None: no limit.
+            The minimum overrides it.
     """
 
     min_length: int = 0
@@ -39,12 +39,12 @@ class LengthLimits:
         assert self.min_length <= self.max_length, "the configuration refuses it"
 
     def min_lengths(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """Return the lower limit of each sentence, given the tokens of its source."""
+        """Return the lower limit of each sentence, given its source length."""
         relative = (source_lengths * self.min_length_ratio).to(source_lengths.dtype)
         return relative.clamp(self.min_length, self.max_length)
 
     def max_lengths(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """Return the upper limit of each sentence, given the tokens of its source."""
+        """Return the upper limit of each sentence, given its source length."""
         if self.max_length_ratio is None:
             return torch.full_like(source_lengths, self.max_length)
         relative = (source_lengths * self.max_length_ratio).to(source_lengths.dtype)
@@ -54,12 +54,12 @@ class LengthLimits:
 
 @dataclass(frozen=True)
 class LengthBounds:
-    """Limits on the length of each translation of a request, computed once for all steps.
+    """Length limits of each translation of a request, computed once for all steps.
 
     Attributes:
-        min_length: `[B]`, in tokens, EOS not counted.
-        max_length: `[B]`, likewise, and at least that of the forced prefix.
-        free: the lengths at which every translation may end or continue.
+        min_length: `[B]`, in tokens without EOS.
+        max_length: `[B]`, in tokens without EOS; at least the length of the forced prefix.
+        free: lengths at which every translation may end or continue.
     """
 
     min_length: Int[Tensor, " B"]
@@ -83,9 +83,9 @@ class PartialHypotheses:
     """R unfinished hypotheses.
 
     Attributes:
-        tokens: `[R T]`, from BOS on; indices into `Request.subset` where there is one.
-        sentence: `[R]`, the row of the request that each is a translation of.
-        request: what is asked for.
+        tokens: `[R T]`, starting with BOS; indices into `Request.subset` if there is one.
+        sentence: `[R]`, the row of the request that each hypothesis belongs to.
+        request: the request of the batch.
     """
 
     tokens: Int[Tensor, "R T"]
@@ -93,17 +93,17 @@ class PartialHypotheses:
     request: Request
 
     def vocabulary_tokens(self) -> Int[Tensor, "R T"]:
-        """Return the tokens as the tokenizer numbers them."""
+        """Return the tokens in the numbering of the tokenizer."""
         subset = self.request.subset
         return self.tokens if subset is None else subset.tokens.to(self.tokens.device)[self.tokens]
 
     @property
     def length(self) -> int:
-        """Number of tokens of each hypothesis, BOS not counted."""
+        """Return the number of tokens of each hypothesis, without BOS."""
         return self.tokens.shape[1] - 1
 
     def forced(self) -> tuple[Int[Tensor, " F"], Int[Tensor, " F"]] | None:
-        """Return the rows whose next token is in a forced prefix, and these tokens; None: none."""
+        """Return the rows whose next token is forced by a prefix, and these tokens; or None."""
         prefixes = self.request.prefixes
         if prefixes is None or prefixes.shape[1] <= self.length:
             return None
@@ -113,30 +113,29 @@ class PartialHypotheses:
 
 
 class Rule(ABC):
-    """A change, in place, of how probable the next tokens of a hypothesis count.
+    """Base class of rules, which change the log-probabilities of the next token in place.
 
-    What a rule does to a hypothesis depends only on its own tokens, so that translations do not
-    depend on what else is in the batch. It may only make a token count less. Under a shortlist the
-    log-probabilities are of some tokens only, and what is written is numbered as they are: see
-    `PartialHypotheses.vocabulary_tokens` and `Request.subset`.
+    A rule may only lower them. It must depend on the tokens of the hypothesis only, so that
+    translations do not depend on the rest of the batch. With a shortlist, columns and tokens are
+    indices into the shortlist: see `PartialHypotheses.vocabulary_tokens` and `Request.subset`.
 
     Attributes:
-        forbids: whether all that it does is to set tokens to -inf; else it changes what is ranked
-            by.
+        forbids: whether it only sets log-probabilities to -inf; if not, ranking uses a changed
+            copy of the log-probabilities.
     """
 
     forbids: bool = True
 
     @abstractmethod
     def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
-        """Change the log-probabilities of what may follow."""
+        """Change the log-probabilities of the next token in place."""
 
 
 class NoRepeatedNgrams(Rule):
-    """Ban on n tokens in a row that come twice (Paulus 2018, section 2.5).
+    """Ban on repeated n-grams (Paulus 2018, section 2.5).
 
     Args:
-        size: n; of 1, no token comes twice.
+        size: n; with 1, no token may appear twice.
     """
 
     def __init__(self, size: int) -> None:
@@ -144,7 +143,7 @@ class NoRepeatedNgrams(Rule):
         self.size: Final = size
 
     def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
-        """Forbid what would end an n-gram that is there."""
+        """Forbid tokens that would complete a repeated n-gram."""
         written = partial.tokens[:, 1:]
         if written.shape[1] < self.size:
             return
@@ -158,7 +157,7 @@ class RepetitionPenalty(Rule):
     """Factor on the log-probabilities of tokens already generated (Keskar 2019).
 
     Args:
-        factor: at least 1; 1 is no penalty, the paper has 1.2.
+        factor: at least 1; 1 is no penalty, the paper uses 1.2.
     """
 
     forbids = False
@@ -168,7 +167,7 @@ class RepetitionPenalty(Rule):
         self.factor: Final = factor
 
     def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
-        """Make what was written count less."""
+        """Lower the log-probabilities of tokens already generated."""
         written = partial.tokens[:, 1:]
         penalized = log_probabilities.gather(1, written) * self.factor
         log_probabilities.scatter_(1, written, penalized)
@@ -178,8 +177,9 @@ class EOSThreshold(Rule):
     """EOS only where ``log P(EOS) > factor * max log P(other)`` (Hannun 2019, section 3).
 
     Args:
-        factor: the smaller, the surer the end must be: at 1 it must be the most probable token, at
-            0.5 as probable as the root of the next. The paper has 1.5.
+        factor: smaller values require a more probable EOS. With 1 it must be the most probable
+            token, with 0.5 its probability must exceed the square root of the next best. The paper
+            uses 1.5.
     """
 
     def __init__(self, factor: float) -> None:
@@ -187,26 +187,26 @@ class EOSThreshold(Rule):
         self.factor: Final = factor
 
     def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
-        """Forbid an end that is not sure enough."""
+        """Forbid EOS below the threshold."""
         if log_probabilities.shape[1] == EOS + 1:
-            return  # there is nothing else
+            return  # there is no other token
         best = log_probabilities[:, EOS + 1 :].amax(dim=1)
         unsure = log_probabilities[:, EOS] <= self.factor * best
         log_probabilities[:, EOS].masked_fill_(unsure, -inf)
 
 
 class Rules:
-    """All rules of a search in their order: what is ranked by, of what the model says.
+    """All rules of a search, which turn the model's log-probabilities into those for ranking.
 
-    PAD, UNK and BOS are no text and never follow, but where a prefix has them. A prefix goes before
-    the limits, and the limits before the rules; where rules forbid everything, EOS follows.
+    PAD, UNK and BOS are forbidden unless a prefix contains them. A prefix overrides the limits, and
+    the limits override the rules. If the rules forbid everything, EOS follows.
 
     Args:
-        limits: how long translations may be.
+        limits: length limits of translations.
         rules: applied one after the other.
-        allow_unknown: UNK may follow, as it is to be replaced.
-        word_edges: before which tokens a word has ended, and after which one may begin, for phrases
-            that must appear as whole words; None: all.
+        allow_unknown: allow UNK, because it will be replaced.
+        word_edges: for phrases that must appear as whole words: tokens before which a word has
+            ended, and tokens after which a word may begin; None: all.
     """
 
     def __init__(
@@ -225,7 +225,7 @@ class Rules:
         self._word_edges: Final = word_edges
 
     def word_edges(self, request: Request) -> Bool[Tensor, "2 V"] | None:
-        """Return the edges of words where phrases are asked for; None: they are everywhere."""
+        """Return the word edges if the request has phrases; None: every token edge is one."""
         if self._word_edges is None or request.phrases is None:
             return None
         edges = self._word_edges()
@@ -239,11 +239,11 @@ class Rules:
         partial: PartialHypotheses,
         bounds: LengthBounds,
     ) -> Float[Tensor, "R V"]:
-        """Return what the next tokens are ranked by.
+        """Return the log-probabilities for ranking the next tokens.
 
         Args:
             log_probabilities: by the model; changed in place if all rules only forbid tokens.
-            partial: what they follow.
+            partial: the hypotheses so far.
             bounds: of the request.
         """
         ranked = log_probabilities if self.only_forbids else log_probabilities.clone()
@@ -254,7 +254,7 @@ class Rules:
         ranked[:, self.excluded] = -inf
         for rule in self.rules:
             rule(ranked, partial)
-        # Of a subset, too, a limit may leave nothing.
+        # In a subset, the excluded symbols may leave no token at all, so check the limits.
         if self.rules or partial.request.subset is not None or partial.length not in bounds.free:
             _limit(ranked, end, partial, bounds)
         if forced is not None:
@@ -269,7 +269,7 @@ def _limit(
     partial: PartialHypotheses,
     bounds: LengthBounds,
 ) -> None:
-    """Forbid EOS below the lower limit, and all else at the upper one or where nothing is left."""
+    """Forbid EOS below the lower limit; force it at the upper limit or if no token is left."""
     too_short = (bounds.min_length > partial.length)[partial.sentence]
     ranked[:, EOS].masked_fill_(too_short, -inf)
     must_end = (bounds.max_length <= partial.length)[partial.sentence]

@@ -1,4 +1,4 @@
-"""Sampling: tokens are drawn as probable as they are, or only from the more probable ones."""
+"""Sampling from the model's distribution, optionally truncated to the more probable tokens."""
 
 from dataclasses import KW_ONLY, dataclass
 from math import inf
@@ -13,34 +13,33 @@ from nmt.search.greedy import SinglePathSearch
 from nmt.search.rules import PartialHypotheses
 from nmt.search.search import best_in_order
 
-# Odd 64-bit constants of SplitMix64 (Steele 2014), as the signed numbers that torch has.
+# Odd 64-bit constants of SplitMix64 (Steele 2014), as signed integers for torch.
 _STEP = 0x9E3779B97F4A7C15 - 2**64
 _FIRST = 0xBF58476D1CE4E5B9 - 2**64
 _SECOND = 0x94D049BB133111EB - 2**64
 
-_NUCLEUS = 256  # tokens that are looked at first
+_NUCLEUS = 256  # tokens that are sorted at first
 
 
 @dataclass(eq=False)
 class SamplingSearch(SinglePathSearch):
-    """Search that draws each token; the scores of a translation are still those of the model.
+    """Search that samples each token; translations are scored by the model's probabilities.
 
-    What is drawn depends on the seed and on the key of the sentence in the request, which says
-    what stands in its source: not on the batch, on its place in the text, or on the machine.
+    Samples depend on the seed and on the key of the sentence in the request, which is computed from
+    its source. They do not depend on the batch, the position in the text, or the machine.
 
     Args:
-        beam_size: means nothing here; `n_best` translations are drawn, each by itself. The same
-            may be drawn twice.
+        beam_size: ignored; `n_best` translations are sampled independently, and may be equal.
         n_best: translations of each sentence.
         scoring: orders them.
-        rules: what may follow, and how long translations may be.
-        temperature: log-probabilities are divided by it: below 1 the probable become more so.
-        top_k: draw only from the k most probable (Fan 2018); 0: from all.
-        top_p: draw from the most probable that have this share together (nucleus sampling: Holtzman
-            2020); 1: from all.
-        epsilon: draw from those that are as probable as this (Hewitt 2022; Freitag 2023 has 0.02),
-            and from the most probable always; 0: from all.
-        seed: another one, another translation.
+        rules: rules on the next token, and length limits.
+        temperature: divides the log-probabilities; below 1 it sharpens the distribution.
+        top_k: sample from the k most probable tokens only (Fan 2018); 0: from all.
+        top_p: sample from the most probable tokens with this total probability (nucleus sampling:
+            Holtzman 2020); 1: from all.
+        epsilon: sample from the tokens with at least this probability, and always from the most
+            probable one (Hewitt 2022; Freitag 2023 uses 0.02); 0: from all.
+        seed: changes the samples.
     """
 
     draws_samples = True
@@ -63,7 +62,7 @@ class SamplingSearch(SinglePathSearch):
         assert keys is not None, "whoever asks for samples gives each sentence a key"
         copy = partial.sentence % self.n_best
         chance = _uniform(keys[partial.sentence], self.seed, copy, partial.length)
-        # A model that gives no numbers must come to an end as well.
+        # Replace NaN, so that the search terminates even for a broken model.
         logits = ranked.float().masked_fill(ranked.isnan(), 0.0)
         logits = (logits - logits.amax(dim=1, keepdim=True)) / self.temperature
         candidates, tokens = self._truncate(torch.softmax(logits, dim=1))
@@ -74,19 +73,19 @@ class SamplingSearch(SinglePathSearch):
     def _truncate(
         self, probabilities: Float[Tensor, "R V"]
     ) -> tuple[Float[Tensor, "R M"], Int[Tensor, "R M"]]:
-        """Return the probabilities to draw from, with 0 for what is left out, and their tokens."""
+        """Return the probabilities to sample from, 0 for excluded tokens, and their tokens."""
         size = probabilities.shape[1]
         most = min(self.top_k or size, size)
         if most == size and self.top_p == 1.0 and self.epsilon == 0.0:
             everything = torch.arange(size, device=probabilities.device)
             return probabilities, everything.expand_as(probabilities)
-        # Few are in a nucleus as a rule, and to sort a vocabulary takes longer than all the rest:
-        # so the order of what is never drawn is left open.
+        # A nucleus usually has few tokens, and sorting a vocabulary takes longer than the rest of
+        # a step. So tokens that are never drawn are not sorted.
         possible = probabilities.masked_fill(probabilities == 0.0, -inf)
         for number in (min(most, _NUCLEUS), most):
             tokens = best_in_order(possible, number)
             values = probabilities.gather(1, tokens)
-            last = values[:, -1:]  # of its equals some may be left out
+            last = values[:, -1:]  # some tokens with an equal value may be missing
             share = values.masked_fill(values == last, 0.0).sum(dim=1, dtype=torch.float64)
             has_all = (share >= self.top_p) | (last.squeeze(1) < self.epsilon)
             if number == most or has_all.all():
@@ -100,16 +99,16 @@ class SamplingSearch(SinglePathSearch):
 def _uniform(
     keys: Int[Tensor, " R"], seed: int, copy: Int[Tensor, " R"], step: int
 ) -> Float[Tensor, " R"]:
-    """Return numbers in [0, 1), evenly spread, each a function of its arguments only.
+    """Return uniform numbers in [0, 1), each a function of its arguments only.
 
-    Of 48 bits, so that their product with a sum of shares is never rounded up to that.
+    They have 48 bits, so that their product with a sum of shares is never rounded up to the sum.
     """
     mixed = _mix(_mix(_mix(keys + seed * _STEP % 2**63) + copy) + step)
     return _shift(mixed, 16).double() / (1 << 48)
 
 
 def _mix(numbers: Int[Tensor, " R"]) -> Int[Tensor, " R"]:
-    """Do one step of SplitMix64: sums and products wrap around."""
+    """Do one step of SplitMix64, in wrap-around arithmetic."""
     mixed = numbers + _STEP
     mixed = (mixed ^ _shift(mixed, 30)) * _FIRST
     mixed = (mixed ^ _shift(mixed, 27)) * _SECOND
@@ -117,5 +116,5 @@ def _mix(numbers: Int[Tensor, " R"]) -> Int[Tensor, " R"]:
 
 
 def _shift(numbers: Int[Tensor, " R"], bits: int) -> Int[Tensor, " R"]:
-    """Shift to the right with zeros coming in; torch has the sign come in."""
+    """Shift to the right and fill with zeros; torch's `>>` fills with the sign bit."""
     return numbers >> bits & (1 << 64 - bits) - 1

@@ -1,4 +1,4 @@
-"""What every search is: a function of a step function and a state that it cannot see into."""
+"""The interface of searches, which run on a step function with an opaque state."""
 
 import sys
 from abc import ABC, abstractmethod
@@ -23,18 +23,18 @@ from nmt.search.rules import Rules
 State = TypeVar("State")
 
 StepFunction = Callable[[Tensor, State], tuple[Tensor, State]]
-"""One word further: the last tokens `[N]` and the state of N hypotheses to the log-probabilities
-of the next token `[N V]`, normalised, and the new state. A row must not depend on the others. The
-log-probabilities are the search's to change."""
+"""Function from the last tokens `[N]` and the state of N hypotheses to the normalised
+log-probabilities of the next token `[N V]` and the new state. A row must not depend on the others.
+The search may change the log-probabilities in place."""
 
 
 @dataclass(frozen=True)
 class Stepper(Generic[State]):
-    """A model, as a search sees it.
+    """The interface of a model for a search.
 
     Attributes:
-        step: one word further.
-        coverage: reads from a state what attention has done; None: the state does not say.
+        step: runs one step.
+        coverage: returns the attention coverage from a state; None: the state has no coverage.
     """
 
     step: StepFunction[State]
@@ -43,14 +43,14 @@ class Stepper(Generic[State]):
 
 @dataclass(frozen=True)
 class OpenHypotheses(Generic[State]):
-    """The open hypotheses of all sentences: R rows, those of one sentence side by side.
+    """The open hypotheses of all sentences as R rows; rows of one sentence are adjacent.
 
     Attributes:
-        tokens: `[R T]`, from BOS on.
+        tokens: `[R T]`, starting with BOS.
         sentence: `[R]`, row of the request.
         log_probability: `[R]`, by the model.
-        total: `[R]`, the same as the rules have it: what is ranked by.
-        state: what the step function needs.
+        total: `[R]`, log-probability after the rules, for ranking.
+        state: state of the step function.
     """
 
     tokens: Int[Tensor, "R T"]
@@ -61,7 +61,7 @@ class OpenHypotheses(Generic[State]):
 
     @classmethod
     def start(cls, state: State, request: Request) -> "OpenHypotheses[State]":
-        """Return one for each sentence, before its first word."""
+        """Return one hypothesis for each sentence, before its first word."""
         lengths = request.source_lengths
         sentence = torch.arange(len(lengths), device=lengths.device)
         totals = torch.zeros(len(lengths), device=lengths.device)
@@ -70,12 +70,12 @@ class OpenHypotheses(Generic[State]):
 
 @dataclass(frozen=True)
 class Candidates:
-    """The best continuations of N sentences, best first; of equals, the earlier row, then token.
+    """The best continuations of N sentences, best first (ties: by row, then by token).
 
     Attributes:
-        totals: `[N C]`, log-probability of hypothesis and token together; -inf: there is none.
-        rows: `[N C]`, which open hypothesis is continued (R where there is none).
-        tokens: `[N C]`, with what.
+        totals: `[N C]`, log-probability of hypothesis and token together; -inf: no candidate.
+        rows: `[N C]`, the open hypothesis that is continued; R: no candidate.
+        tokens: `[N C]`, the next token.
     """
 
     totals: Float[Tensor, "N C"]
@@ -88,7 +88,7 @@ class Candidates:
 
 
 class HypothesisCollector:
-    """The finished hypotheses of each sentence; of those only that lack the fewest phrases."""
+    """The finished hypotheses of each sentence; it only keeps those missing the fewest phrases."""
 
     def __init__(self, num_sentences: int) -> None:
         self._found: list[list[Hypothesis]] = [[] for _ in range(num_sentences)]
@@ -105,11 +105,11 @@ class HypothesisCollector:
         """Add hypotheses of equal length.
 
         Args:
-            sentences: row of the request, of each.
+            sentences: row of the request for each hypothesis.
             tokens: without BOS and EOS.
             log_probabilities: by the model.
-            scores: what they are ranked by.
-            num_unmet: phrases that each lacks; None: none.
+            scores: scores for ranking.
+            num_unmet: number of missing phrases of each hypothesis; None: 0.
         """
         columns = [each.tolist() for each in (sentences, tokens, log_probabilities, scores)]
         columns.append([0] * len(sentences) if num_unmet is None else num_unmet.tolist())
@@ -121,17 +121,17 @@ class HypothesisCollector:
                 self._found[sentence].append(Hypothesis(tuple(written), log_probability, score))
 
     def best_first(self) -> list[list[Hypothesis]]:
-        """Return the hypotheses of each sentence; of equal ones that which was added first."""
+        """Return the hypotheses of each sentence, best first (ties: in the order of addition)."""
         return list(map(best_first, self._found))
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """Penalties that make the scores by which finished hypotheses are ranked.
+    """Penalties in the scores of finished hypotheses.
 
     Attributes:
-        length: makes a score of the log-probability.
-        coverage: adds to it.
+        length: turns the log-probability into a score.
+        coverage: is added to the score.
     """
 
     length: LengthPenalty
@@ -140,20 +140,20 @@ class Scoring:
 
 @dataclass(eq=False)
 class Search(ABC):
-    """A way to find the translations that a model holds to be good.
+    """Base class of searches for the best translations of a model.
 
     Args:
         beam_size: hypotheses kept at each step.
-        n_best: most hypotheses to return for a sentence; at most `beam_size`.
-        scoring: what they are ranked by.
-        rules: what may follow, and how long they may be.
+        n_best: maximum number of hypotheses to return for a sentence; at most `beam_size`.
+        scoring: ranks the hypotheses.
+        rules: rules on the next token, and length limits.
 
     Attributes:
-        has_beam: whether `beam_size` means anything to it.
-        draws_samples: whether it draws each of several translations by itself.
-        supports_phrases: whether it heeds the phrases of a request.
-        finds_distinct_texts: whether its hypotheses are to differ in their text, not in their
-            tokens only.
+        has_beam: whether it uses `beam_size`.
+        draws_samples: whether it samples translations independently.
+        supports_phrases: whether it supports the phrases of a request.
+        finds_distinct_texts: whether its hypotheses should differ in their text, not only in their
+            tokens.
     """
 
     has_beam: ClassVar[bool] = True
@@ -173,16 +173,16 @@ class Search(ABC):
     def __call__(
         self, model: Stepper[State], state: State, request: Request
     ) -> list[list[Hypothesis]]:
-        """Translate a batch; what a sentence gets depends on no other sentence in it.
+        """Translate a batch; the result for a sentence does not depend on the others in it.
 
         Args:
-            model: says what may follow, and how probable it is.
+            model: the step function and coverage of the model.
             state: before the first word, one row for each sentence.
-            request: what is asked for, on the device of the state.
+            request: lengths and constraints, on the device of the state.
 
         Returns:
-            For each sentence the best hypotheses, best first; of equal ones that which was found
-            first. There are `n_best`, or all that there are where the limits leave room for fewer.
+            The `n_best` hypotheses of each sentence, best first (ties: in the order of discovery).
+            There are fewer if the limits do not allow so many.
         """
 
     def _score(
@@ -196,11 +196,11 @@ class Search(ABC):
         """Return the scores of hypotheses that end.
 
         Args:
-            model: has been asked for the token that ends them.
-            state: after that.
-            totals: what they are ranked by so far.
-            rows: of the state, for each of them; R: there is none.
-            length: tokens of each, EOS counted.
+            model: gives the coverage.
+            state: after the step that predicted EOS.
+            totals: log-probabilities after the rules.
+            rows: row of the state for each hypothesis; R: no hypothesis.
+            length: number of tokens of each hypothesis, including EOS.
         """
         scores = self.scoring.length.score(totals, totals.new_full((), length))
         if not self.scoring.coverage.reads_coverage:
@@ -211,16 +211,16 @@ class Search(ABC):
 
 
 def best_first(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
-    """Sort hypotheses by their scores; of equal ones that which comes first."""
+    """Sort hypotheses by their scores, best first; the sort is stable."""
     return sorted(hypotheses, key=lambda hypothesis: hypothesis.score, reverse=True)
 
 
 def best_in_order(values: Float[Tensor, "N M"], count: int) -> Int[Tensor, "N C"]:
-    """Return where the highest values of each row are, highest first; of equals, the first.
+    """Return the indices of the highest values of each row, highest first (ties: lowest index).
 
-    `torch.topk` does not say which of equals it takes, and sorting a row takes many times longer.
-    Which were taken is certain where the next one is lower; only else is it sorted. (Which of
-    several -inf are taken is left open.)
+    `torch.topk` does not specify how it breaks ties, and sorting a row takes many times longer.
+    If the next value is lower than the last one taken, there is no tie to break. Otherwise the row
+    is sorted. The order of several -inf is not specified.
     """
     if count < values.shape[1]:
         highest = values.topk(count + 1, dim=1)

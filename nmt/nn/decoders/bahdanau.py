@@ -1,4 +1,4 @@
-"""The decoder of Bahdanau 2015: attend first, then step."""
+"""The decoder of Bahdanau 2015: attend, then step."""
 
 from typing import Any
 
@@ -20,14 +20,14 @@ class BahdanauDecoder(DeepOutputDecoder):
 
     ``c_t = attend(s_{t-1})``, ``s_t = cell([y_{t-1}; c_t], s_{t-1})``,
     ``o_t = tanh(W_s s_t + W_y y_{t-1} + W_c c_t)`` (Bahdanau 2015, A.2.2; deep output: Pascanu
-    2014). The paper reads the output from ``s_{t-1}`` through maxout; the new state and tanh are
-    what dl4mt and Nematus settled on. With several layers the first one attends (Wu 2016), and
-    ``s_t`` in the output is the top layer's.
+    2014). The paper computes the output from ``s_{t-1}`` with maxout. Here it uses the new state
+    and tanh, as in dl4mt and Nematus. With several layers the first one attends (Wu 2016), and
+    ``s_t`` in the output is the state of the top layer.
 
     Args:
-        parts: what it is made of.
-        fused: run all words as one autograd node where there is one for the parts (one layer of
-            GRU or LSTM; additive score or a product; softmax); False takes the plain loop.
+        parts: the parts and their sizes.
+        fused: run all words as one autograd node if the parts support it (one layer of GRU or
+            LSTM; additive or multiplicative score; softmax); False: always run the plain loop.
     """
 
     def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:
@@ -49,9 +49,9 @@ class BahdanauDecoder(DeepOutputDecoder):
 class FusedBahdanau(Function):
     """`BahdanauDecoder` over all target words as one autograd node (docs/fused.md); time-major.
 
-    Only what depends on the previous word is in the loops. The backward loop carries the gradient
-    of the state back and keeps the gradients of everything that a weight was multiplied with; each
-    weight's gradient is then one product over all steps.
+    The loops only compute what depends on the previous step. The backward loop carries the gradient
+    of the state, and keeps the gradient of each product with a weight. The gradient of each weight
+    is then one product over all steps.
 
     ``[q_t; u_t] = h_{t-1} [W; U]^T + [0; b]``, ``c_t = attend(q_t)``, ``x_t = y_t + c_t C^T``,
     ``s_t = cell(x_t, u_t, s_{t-1})``. Outputs states `[T B Z]`, contexts `[T B C]` and weights
@@ -111,4 +111,4 @@ class FusedBahdanau(Function):
         return None, d_inputs, d_joint_weight, d_state, *d_parameters, *attention.finish()
 
 
-BahdanauDecoder.fast_path = FusedBahdanau  # here, as the plain code comes first
+BahdanauDecoder.fast_path = FusedBahdanau  # set here: it is defined after the plain code

@@ -1,4 +1,4 @@
-"""The conditional decoder: half a step, attend, the other half."""
+"""The conditional decoder (cGRU): first transition, attention, second transition."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ class ConditionalDecoder(DeepOutputDecoder):
     """Two transitions with the attention between them (cGRU of dl4mt; Sennrich 2017, Nematus).
 
     ``s'_t = cell_1(y_{t-1}, s_{t-1})``, ``c_t = attend(s'_t)``, ``s_t = cell_2(c_t, s'_t)``, deep
-    output. With several layers the first one attends, and the others stand on ``s_t``.
+    output. With several layers the first one attends, and the next layer reads ``s_t``.
 
     Args:
-        parts: what it is made of; a second cell is made for ``cell_2``.
-        fused: run all words as one autograd node where there is one for the parts (one layer of
-            GRU or LSTM; additive score or a product; softmax); False takes the plain loop.
+        parts: the parts and their sizes; a second cell is made for ``cell_2``.
+        fused: run all words as one autograd node if the parts support it (one layer of GRU or
+            LSTM; additive or multiplicative score; softmax); False: always run the plain loop.
     """
 
     def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:
@@ -52,7 +52,7 @@ class FusedConditional(Function):
 
     ``u'_t = h_{t-1} U'^T + b'``, ``s'_t = cell(y_t, u'_t, s_{t-1})``,
     ``[q_t; u_t] = h'_t [W; U]^T + [0; b]``, ``c_t = attend(q_t)``, ``x_t = c_t C^T + b_c``,
-    ``s_t = cell(x_t, u_t, s'_t)``. The cells take turns on one tape of 2T steps. Outputs states
+    ``s_t = cell(x_t, u_t, s'_t)``. Both cells share one tape of 2T steps. Outputs states
     `[T B Z]`, contexts `[T B C]` and weights `[T B S]`.
     """
 
@@ -124,4 +124,4 @@ class FusedConditional(Function):
         return None, d_words, *d_starts, *d_first, *d_second, *attention.finish()
 
 
-ConditionalDecoder.fast_path = FusedConditional  # here, as the plain code comes first
+ConditionalDecoder.fast_path = FusedConditional  # set here: it is defined after the plain code

@@ -1,4 +1,4 @@
-"""What every decoder is: words in, vectors out; and the base of those that run word by word."""
+"""The base classes of decoders: words in, vectors out, all words at once or word by word."""
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -18,17 +18,17 @@ from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden, LayerStates, Output
 
 
 class Decoder(FastPath, nn.Module, ABC):
-    """Writes the target, any number of words at a time: T calls of one word = one call of T.
+    """Base class of decoders; T calls with one word give the same result as one call with T words.
 
     Args:
-        parts: what it is made of.
+        parts: the parts and their sizes.
 
     Attributes:
-        uses_attention: whether it reads the source at each step; else its first state is all it has
-            of it.
+        uses_attention: whether it reads the source at each step; if not, only its initial state
+            depends on the source.
         upper_layers_read_context: whether the layers above the first read the context, too.
-        input_feed_size: numbers that are fed from each step to the next; None: nothing is.
-        fast_path: all words as one autograd node; None: the plain loop.
+        input_feed_size: size of the vector fed from each step to the next; None: no input feeding.
+        fast_path: function that runs all words as one autograd node; None: the plain loop runs.
     """
 
     uses_attention: ClassVar[bool] = True
@@ -53,11 +53,11 @@ class Decoder(FastPath, nn.Module, ABC):
 
     @property
     def slow_path_reason(self) -> str | None:
-        """Return why training runs it word by word; None: it runs all words at once."""
+        """Return why training runs word by word; None if it runs all words at once."""
         return None
 
     def start(self, recurrent: LayerStates, memory: AnyMemory) -> DecoderState:
-        """Return the state before the first word; where something is fed back it is zeros."""
+        """Return the state before the first word; the input feed, if any, starts at zero."""
         dropout_mask = self.recurrent_dropout.mask(recurrent[..., : self.hidden_size])
         input_feed = None
         if self.input_feed_size is not None:
@@ -71,7 +71,7 @@ class Decoder(FastPath, nn.Module, ABC):
         """Continue from `state` with T words."""
 
     def _unroll(self, embedded: Embedded, state: DecoderState) -> tuple[Outputs, LayerStates]:
-        """Run all steps, layer by layer: the hidden states of the top, the last state of each."""
+        """Run all steps, layer by layer; return top hidden states and last state of each layer."""
         inputs, final = embedded, []
         masks = self._dropout_masks(state)
         for layer, (cell, mask) in enumerate(zip(self.layers, masks, strict=True)):
@@ -84,21 +84,21 @@ class Decoder(FastPath, nn.Module, ABC):
         return inputs, torch.stack(final, dim=1)
 
     def _dropout_masks(self, state: DecoderState) -> list[Tensor | None]:
-        """Return the mask of recurrent dropout of each layer."""
+        """Return the recurrent dropout mask of each layer."""
         masks = state.dropout_mask
         return [None] * len(self.layers) if masks is None else list(masks.unbind(1))
 
 
 class StepwiseDecoder(Decoder):
-    """A decoder whose steps wait for the attention of the step before, or of their own.
+    """A decoder that runs step by step, because a step depends on previous attention results.
 
     Args:
-        parts: what it is made of.
+        parts: the parts and their sizes.
     """
 
     @property
     def slow_path_reason(self) -> str | None:
-        """Return why training runs it word by word; None: it runs all words at once."""
+        """Return why training runs word by word; None if it runs all words at once."""
         parts: dict[str, nn.Module] = {"decoder": self, "cell": self.layers[0]}
         parts |= {"attention": self.attention, **dict(self.attention.named_children())}
         for kind, part in parts.items():
@@ -110,7 +110,7 @@ class StepwiseDecoder(Decoder):
 
     def forward(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
         """Continue from `state` with T words."""
-        # One word has nothing to fuse, and joining the weights would take time.
+        # With one word there is nothing to fuse, and joining the weights would take time.
         if embedded.shape[1] > 1 and self.slow_path_reason is None:
             return self._forward_fused(embedded, state)
         projected = self.layers[0].project(embedded)
@@ -130,19 +130,19 @@ class StepwiseDecoder(Decoder):
 
     @abstractmethod
     def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:
-        """Run one step: its output and where it looked; `state` is changed in place.
+        """Run one step; return its output and attention, and update `state` in place.
 
         Args:
             word: what the word adds to the gates of the first layer.
-            state: before the step, and after it.
+            state: updated in place.
         """
 
     @abstractmethod
     def _read_out(self, outputs: Outputs, embedded: Embedded, contexts: Contexts) -> Vectors:
-        """Return the vectors that the projection to the vocabulary reads."""
+        """Return the input of the projection to the vocabulary."""
 
     def _attend(self, query: Hidden, state: StepState) -> AttentionOutput:
-        """Attend once."""
+        """Attend with one query, and update the attention state in place."""
         attended: AttentionOutput = self.attention(
             query.unsqueeze(1), state.memory, state.attention
         )
@@ -150,7 +150,7 @@ class StepwiseDecoder(Decoder):
         return attended
 
     def _step_first(self, gates: Gates, state: StepState) -> Hidden:
-        """Run one step of the first layer: its hidden state."""
+        """Run one step of the first layer and return its hidden state."""
         first = self.layers[0]
         state.recurrent[0] = first(gates, state.recurrent[0], state.dropout_masks[0])
         return first.hidden(state.recurrent[0])
@@ -158,12 +158,12 @@ class StepwiseDecoder(Decoder):
     def _step_upper(
         self, hidden: Hidden, state: StepState, context: Float[Tensor, "B C"] | None = None
     ) -> Hidden:
-        """Run one step of the layers above the first: the hidden state of the top.
+        """Run one step of the layers above the first and return the top hidden state.
 
         Args:
             hidden: of the first layer.
-            state: before the step, and after it.
-            context: goes into each of them, next to the output of the layer below.
+            state: updated in place.
+            context: input of each of these layers, concatenated to the output of the layer below.
         """
         for layer, cell in enumerate(self.layers[1:], start=1):
             below = self.dropout(hidden)
@@ -174,23 +174,23 @@ class StepwiseDecoder(Decoder):
         return hidden
 
     def _forward_fused(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
-        """Do the same as one autograd node, where there is no `slow_path_reason`."""
+        """Run `forward` as one autograd node; only called if `slow_path_reason` is None."""
         raise NotImplementedError
 
     def _run_fused(
         self, embedded: Embedded, state: DecoderState, hidden: Float[Tensor, "G H"], *others: Tensor
     ) -> tuple[Tensor, ...]:
-        """Run all words as one autograd node, in the precision of what they add to the gates.
+        """Run all words as one autograd node, in the precision of the projected words.
 
-        The function of `fast_path` is time-major. It takes the `TapeKinds`, what the words add to
-        the gates, the weight of a `JointProjection`, the state before the first word, `others`, and
-        the `memory` of the `AttentionInputs`.
+        The function of `fast_path` is time-major. Its arguments are the `TapeKinds`, the projected
+        words, the weight of a `JointProjection`, the state before the first word, `others`, and the
+        `memory` of the `AttentionInputs`.
 
         Args:
             embedded: the words.
             state: before the first word.
-            hidden: from the hidden state that is also the query to gates.
-            others: what else the function takes.
+            hidden: weight from the hidden state that also gives the query to the gates.
+            others: further arguments of the function.
 
         Returns:
             The outputs of the function, batch-major.
@@ -211,7 +211,7 @@ class DeepOutputDecoder(StepwiseDecoder):
     """``o_t = tanh(W_s s_t + W_y y_{t-1} + W_c c_t)`` (deep output: Pascanu 2014).
 
     Args:
-        parts: what it is made of.
+        parts: the parts and their sizes.
     """
 
     def __init__(self, parts: DecoderParts) -> None:
@@ -232,5 +232,5 @@ class DeepOutputDecoder(StepwiseDecoder):
         return DecoderOutput(vectors, weights, replace(state, recurrent=states[:, -1:]))
 
     def _fused_weights(self) -> tuple[Tensor, ...]:
-        """Return `hidden` and `others` of `_run_fused`, where there is a fast path."""
+        """Return `hidden` and `others` of `_run_fused`; only called if there is a fast path."""
         raise NotImplementedError

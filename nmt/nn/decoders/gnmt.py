@@ -1,4 +1,4 @@
-"""The decoder of GNMT: the first layer attends, and all layers read what it saw."""
+"""The decoder of GNMT: the first layer attends, and all layers read the context."""
 
 from typing import ClassVar
 
@@ -12,14 +12,14 @@ from nmt.nn.shapes import Contexts, Embedded, Gates, Hidden, Outputs, Vectors
 
 
 class GNMTDecoder(StepwiseDecoder):
-    """The first layer attends with its new state; the context goes into all the others.
+    """The first layer attends with its new state; all other layers read the context.
 
     ``h^1_t = cell_1([y_{t-1}; c_{t-1}])``, ``c_t = attend(h^1_t)``,
     ``h^l_t = cell_l([h^{l-1}_t; c_t])`` (Wu 2016, section 3, in the form of tensorflow/nmt's
-    gnmt_v2). The output is read from the top layer and the context.
+    gnmt_v2). The output is computed from the top layer and the context.
 
     Args:
-        parts: what it is made of.
+        parts: the parts and their sizes.
     """
 
     upper_layers_read_context: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""What decoders are made of, and what goes in and comes out."""
+"""The parts, options, states and outputs of decoders."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from nmt.nn.recurrent.cell import Cell
 
 @dataclass(frozen=True)
 class LayerOptions:
-    """How the recurrent layers of a decoder are stacked.
+    """Options of the stacked recurrent layers of a decoder.
 
     Attributes:
         num_layers: L.
         dropout: on the states between layers.
-        recurrent_dropout: on what each layer reads of its own state, the same numbers at each step
-            of a sentence (Gal & Ghahramani 2016).
-        residual: add what goes into a layer, above the first, to what comes out (Wu 2016).
+        recurrent_dropout: on the recurrent input of each layer, with one mask for all steps of a
+            sentence (Gal & Ghahramani 2016).
+        residual: add the input of each layer above the first to its output (Wu 2016).
     """
 
     num_layers: int = 1
@@ -33,15 +33,15 @@ class LayerOptions:
 
 @dataclass(frozen=True)
 class DecoderParts:
-    """What a decoder is made of, whatever its wiring.
+    """The parts and sizes that every decoder is constructed from.
 
     Attributes:
         make_cell: makes a cell from its input size; called for each layer.
-        attention: where it looks; made for the states of these cells.
-        input_size: E, numbers in an embedded word.
+        attention: made for queries of the size of these cells.
+        input_size: E, size of a word embedding.
         value_size: H of the memory.
-        output_size: O, numbers in the vectors that come out.
-        layers: how many, and how they are stacked.
+        output_size: O, size of an output vector.
+        layers: options of the recurrent layers.
     """
 
     make_cell: Callable[[int], Cell]
@@ -54,23 +54,23 @@ class DecoderParts:
 
 @dataclass(frozen=True)
 class AllowedTokens(Shared):
-    """Which tokens of a restricted vocabulary each row may have: `[N U]`."""
+    """Tokens of a restricted vocabulary that each row may use, as a mask `[N U]`."""
 
     mask: Bool[Tensor, "N U"]
 
 
 @dataclass(frozen=True)
 class DecoderState:
-    """All that the next step needs; batch is dimension 0 of every tensor in it.
+    """The state between steps; batch is dimension 0 of every tensor in it.
 
     Attributes:
         recurrent: `[B L Z]`, the state of each layer.
         input_feed: `[B F]`, the attentional vector that is fed back (input feeding), or None.
-        memory: what the attention looks at.
-        attention: what the attention remembers of the steps before.
+        memory: the prepared source that the attention reads.
+        attention: the attention state after the previous steps.
         dropout_mask: `[B L H]`, of recurrent dropout, the same for all words; None: no dropout.
-        coverage: what attention has done so far; None: it is not added up.
-        allowed: what each row may write; None: anything.
+        coverage: the attention weights accumulated so far; None: they are not accumulated.
+        allowed: tokens that each row may use; None: all.
     """
 
     recurrent: Float[Tensor, "B L Z"]
@@ -84,14 +84,14 @@ class DecoderState:
 
 @dataclass
 class StepState:
-    """What a loop over words carries from step to step; a `DecoderState` that steps change.
+    """A mutable `DecoderState` for a loop over words.
 
     Attributes:
-        recurrent: `[B Z]` of each layer.
+        recurrent: `[B Z]` for each layer.
         input_feed: `[B F]`, or None.
-        attention: what the attention remembers.
-        memory: what the attention looks at.
-        dropout_masks: `[B H]` of each layer, or None.
+        attention: the attention state.
+        memory: the prepared source that the attention reads.
+        dropout_masks: `[B H]` or None for each layer.
     """
 
     recurrent: list[Tensor]
@@ -103,13 +103,13 @@ class StepState:
 
 @dataclass(frozen=True)
 class DecoderOutput:
-    """What a decoder gives for each target position, and where it stopped.
+    """Output for each target position, and the state after them.
 
     Attributes:
-        vectors: `[B T O]`, what the projection to the vocabulary reads.
-        weights: `[B T S]`, where the attention looked.
+        vectors: `[B T O]`, the input of the projection to the vocabulary.
+        weights: `[B T S]`, the attention weights.
         state: for the next call.
-        sampled: how likely the positions were that an alignment has sampled, if one has.
+        sampled: log-probabilities of sampled positions; None if nothing was sampled.
     """
 
     vectors: Float[Tensor, "B T O"]

@@ -1,4 +1,4 @@
-"""The decoder of Luong 2015: step first, then attend."""
+"""The decoder of Luong 2015: step, then attend."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,17 +18,18 @@ from nmt.nn.shapes import Contexts, Embedded, Gates, Vectors
 
 
 class LuongDecoder(StepwiseDecoder):
-    """Attend with the new state; the attentional vector is the output, and may be fed back.
+    """Attend with the new state; output the attentional vector, optionally with input feeding.
 
     ``h_t = cell([y_{t-1}; h~_{t-1}], h_{t-1})``, ``c_t = attend(h_t)``,
     ``h~_t = tanh(W_c [c_t; h_t])`` (Luong 2015, eq. 5 and section 3.3).
 
     Args:
-        parts: what it is made of; the top layer attends, and O is that of the attentional vector.
+        parts: the parts and their sizes; the top layer attends, and O is the size of the
+            attentional vector.
         input_feeding: feed the attentional vector to the next step. Without it the steps do not
-            wait for the attention, and all words are attended at once.
-        fused: with input feeding, run all words as one autograd node where there is one for the
-            parts (one layer of GRU or LSTM; additive score or a product; softmax); False takes the
+            depend on the attention, which then runs for all words at once.
+        fused: with input feeding, run all words as one autograd node if the parts support it (one
+            layer of GRU or LSTM; additive or multiplicative score; softmax); False: always run the
             plain loop.
     """
 
@@ -46,7 +47,7 @@ class LuongDecoder(StepwiseDecoder):
 
     @property
     def slow_path_reason(self) -> str | None:
-        """Return why training runs it word by word; None: it runs all words at once."""
+        """Return why training runs word by word; None if it runs all words at once."""
         return None if self.fed_to_gates is None else super().slow_path_reason
 
     def forward(self, embedded: Embedded, state: DecoderState) -> DecoderOutput:
@@ -153,7 +154,7 @@ class FusedLuong(Function):
             # c_t = attend(q_t): d q_t
             d_query = joint.query_gradient(d_both[t + 1])
             attention.backward(t, d_together[:, :num_values], d_weights[t], d_query)
-            # d h_t += d q_t W + d u_{t+1} U, after its half of d l_t W_c
+            # d h_t += d q_t W + d u_{t+1} U, after the h_t columns of d l_t W_c
             d_state = d_state + d_states[t]
             d_output = d_state[:, :size]
             d_output += d_together[:, num_values:]
@@ -178,4 +179,4 @@ class FusedLuong(Function):
         return None, d_inputs, *d_starts, *d_parameters, *attention.finish()
 
 
-LuongDecoder.fast_path = FusedLuong  # here, as the plain code comes first
+LuongDecoder.fast_path = FusedLuong  # set here: it is defined after the plain code

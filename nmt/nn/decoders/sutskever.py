@@ -1,4 +1,4 @@
-"""The decoder without attention: all that it knows of the source is its first state."""
+"""The decoder without attention, which reads the source from its initial state only."""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -13,13 +13,13 @@ from nmt.nn.shapes import Embedded
 
 
 class SutskeverDecoder(Decoder):
-    """``h_t = cell(y_{t-1}, h_{t-1})``, ``o_t = tanh(W h_t)``, the source only in h_0.
+    """``h_t = cell(y_{t-1}, h_{t-1})``, ``o_t = tanh(W h_t)``, with the source in h_0 only.
 
-    The baseline that shows why attention exists (Sutskever 2014). One fixed vector at every step
-    (Cho 2014) is another wiring with `model.attention: null`.
+    A baseline without attention (Sutskever 2014). For one fixed context vector at every step (Cho
+    2014), use another decoder with `model.attention: null`.
 
     Args:
-        parts: what it is made of; the attention, a `FixedContext`, is not read.
+        parts: the parts and their sizes; the context of the attention, a `FixedContext`, is unused.
     """
 
     uses_attention: ClassVar[bool] = False

@@ -1,4 +1,4 @@
-"""What every encoder is: vectors of the source in, a memory for the decoder out."""
+"""The interface of encoders: source vectors in, states for the attention out."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from nmt.nn.shapes import Mask
 
 @dataclass(frozen=True)
 class EncoderOutput:
-    """What the source became.
+    """The encoded source.
 
     Attributes:
-        states: `[B S H]`, one vector for each source token (what stands at padding means nothing).
-        final: `[B L H]`, each layer after its last token; both directions side by side.
+        states: `[B S H]`, one vector for each source token; vectors at padding are undefined.
+        final: `[B L H]`, the final state of each layer; both directions are concatenated.
         mask: `[B S]`, True = a real token.
     """
 
@@ -25,14 +25,14 @@ class EncoderOutput:
 
 
 class Encoder(nn.Module, ABC):
-    """Reads the source.
+    """Base class of encoders.
 
     Attributes:
-        output_size: H, numbers in one of the vectors that come out.
+        output_size: H, size of an output vector.
     """
 
     output_size: int
 
     @abstractmethod
     def forward(self, embedded: Float[Tensor, "B S E"], mask: Mask) -> EncoderOutput:
-        """Encode sources padded on the right; padding changes nothing."""
+        """Encode sources padded on the right; padding does not affect the result."""

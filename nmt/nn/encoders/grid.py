@@ -1,4 +1,4 @@
-"""Encoder of grids: each cell by itself, with its position."""
+"""The encoder of grids: each cell is embedded independently, with its position."""
 
 import torch
 from jaxtyping import Float
@@ -29,13 +29,13 @@ class GridEmbedding(nn.Module):
             nn.init.normal_(table.weight, std=0.5)
 
     def forward(self, cells: Float[Tensor, "B S D"]) -> Values:
-        """Return vectors of cells with D = C + 2 numbers: channels, row, column."""
+        """Return the vectors of cells given as D = C + 2 numbers: channels, row, column."""
         features, row, column = cells[..., :-2], cells[..., -2].long(), cells[..., -1].long()
         return torch.tanh(self.features(features) + self.rows(row) + self.columns(column))
 
 
 class GridEncoder(Encoder):
-    """The memory of a grid is the vectors of its cells; its summary is their mean.
+    """Encoder of a grid: the states are the vectors of its cells, the final state is their mean.
 
     Args:
         size: H.
@@ -48,7 +48,7 @@ class GridEncoder(Encoder):
         self.dropout = Dropout(dropout)
 
     def forward(self, embedded: Values, mask: Mask) -> EncoderOutput:
-        """Return states `[B S H]` and final `[B 1 H]`; padding changes nothing."""
+        """Return states `[B S H]` and final `[B 1 H]`; padding does not affect the result."""
         states = self.dropout(embedded)
         weight = mask.unsqueeze(-1).to(states.dtype)
         mean = (states * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)

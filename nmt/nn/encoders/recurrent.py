@@ -1,4 +1,4 @@
-"""Encoder of text: recurrent layers."""
+"""The recurrent encoder of text."""
 
 from collections.abc import Callable
 from typing import cast
@@ -20,11 +20,11 @@ class RecurrentEncoder(Encoder):
         make_cell: makes a cell from its input size; called for each layer and direction.
         input_size: E.
         num_layers: L.
-        bidirectional: read from both ends; H is then twice that of a cell.
-        dropout: on the states that leave each layer.
-        recurrent_dropout: on what each cell reads of its own state, the same numbers at each step
+        bidirectional: read in both directions; H is then twice the hidden size of a cell.
+        dropout: on the output states of each layer.
+        recurrent_dropout: on the recurrent input of each cell, with one mask for all steps
             (Gal & Ghahramani 2016).
-        residual: add what goes into a layer, above the first, to what comes out (Wu 2016).
+        residual: add the input of each layer above the first to its output (Wu 2016).
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class RecurrentEncoder(Encoder):
         self.output_size = input_size
 
     def forward(self, embedded: Float[Tensor, "B S E"], mask: Mask) -> EncoderOutput:
-        """Encode sentences padded on the right; padding changes nothing."""
+        """Encode sentences padded on the right; padding does not affect the result."""
         states, final = embedded, []
         for layer, cells in enumerate(self.layers):
             first, *backward = cast(list[Cell], cells)
@@ -66,7 +66,7 @@ class RecurrentEncoder(Encoder):
         return EncoderOutput(states, torch.stack(final, dim=1), mask)
 
     def _read(self, cell: Cell, inputs: Float[Tensor, "B S I"], mask: Mask) -> Values:
-        """Run one cell over the sequence, from zeros; masked steps leave its state as it was."""
+        """Run one cell over the sequence from a zero state; masked steps keep the state."""
         start = inputs.new_zeros(inputs.shape[0], cell.state_size)
         dropout_mask = self.recurrent_dropout.mask(start[:, : cell.hidden_size])
         return cell.hidden(cell.unroll(cell.project(inputs), start, mask, dropout_mask))

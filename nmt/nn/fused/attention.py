@@ -1,6 +1,6 @@
-"""Softmax attention over T steps, with its derivatives by hand (docs/fused.md).
+"""Softmax attention over T steps, with hand-written derivatives (docs/fused.md).
 
-All of it is computed in float32 at least: a CPU is no faster over the keys in bfloat16.
+All of it is computed in float32 at least: on a CPU, bfloat16 keys are no faster.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,15 @@ from nmt.nn.shapes import Keys, Mask, Query, StepScores, Values
 
 @dataclass(frozen=True)
 class AttentionInputs:
-    """What a fused decoder attends to, and how.
+    """Inputs of a fused decoder from its attention.
 
     Attributes:
-        tape: the attention.
-        score_tape: the score.
+        tape: class of the attention tape.
+        score_tape: class of the score tape.
         mask: `[B S]`, True = a real position.
-        memory: keys, values and the direction of the score: what the tape starts from.
-        query: `[K Q]`, from the hidden state to the query; None: the hidden state is the query.
+        memory: keys, values and the direction of the score, for `AttentionTape.start`.
+        query: `[K Q]`, projection of the hidden state to the query; None: the hidden state is the
+            query.
     """
 
     tape: type["AttentionTape"]
@@ -34,14 +35,16 @@ class AttentionInputs:
 
 
 class AttentionTape:
-    """Steps of an attention by hand: `step` saves what `backward` needs; time-major.
+    """Attention steps with hand-written derivatives: `step` saves what `backward` needs.
+
+    Its tensors are time-major.
 
     Args:
-        score_tape: the score.
+        score_tape: class of the score tape.
         keys: k, `[B S K]`.
         values: v, `[B S C]`.
         mask: `[B S]`, True = a real position.
-        direction: `[K]`, of the score; None where it has none.
+        direction: `[K]`, of the score; None for a score without one.
         queries: q, `[T B K]`; float32 at least.
         weights: a, `[T B S]`; float32 at least.
         contexts: c, `[T B C]`, in the precision of the values.
@@ -89,7 +92,7 @@ class AttentionTape:
         return cls(score_tape, keys, values, mask, direction, queries, weights, contexts)
 
     def begin_backward(self) -> None:
-        """Get ready to go back, on a tape made again from the `tensors` of a forward pass."""
+        """Prepare the backward pass, on a tape restored from the `tensors` of a forward pass."""
         self._d_contexts = torch.empty_like(self.contexts, dtype=self.weights.dtype)
 
     def step(self, t: int, query: Query) -> Float[Tensor, "B C"]:
@@ -106,13 +109,13 @@ class AttentionTape:
     def backward(
         self, t: int, d_context: Float[Tensor, "B C"], d_weights: StepScores, d_query: Query
     ) -> None:
-        """Go back through step t.
+        """Backpropagate through step t.
 
         Args:
             t: the step.
             d_context: gradient of the context.
-            d_weights: gradient of the weights, without what passes through the context.
-            d_query: is filled with the gradient of the query.
+            d_weights: gradient of the weights, except through the context.
+            d_query: filled with the gradient of the query.
         """
         weights = self.weights[t]
         self._d_contexts[t] = d_context

@@ -1,4 +1,4 @@
-"""What the fused decoders share: their tapes, and the product of query and gates."""
+"""Shared parts of the fused decoders: their tapes, and the joint product of query and gates."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +13,11 @@ from nmt.nn.recurrent.cell import CellTape
 
 @dataclass(frozen=True)
 class TapeKinds:
-    """Kinds of tape for the steps of a fused decoder.
+    """Classes of the tapes of a fused decoder.
 
     Attributes:
-        cell: the tape of the cell.
-        attention: the tapes of attention and score, and the mask.
+        cell: class of the cell tape.
+        attention: classes of the attention and score tapes, and the mask.
     """
 
     cell: type[CellTape]
@@ -26,21 +26,21 @@ class TapeKinds:
     def start(
         self, num_steps: int, state: Tensor, *memory: Any, cell_steps: int = 1
     ) -> tuple[CellTape, AttentionTape]:
-        """Return empty tapes from `state`; `memory` is that of the attention, cast."""
+        """Return empty tapes that start at `state`; `memory` is the attention's, already cast."""
         given = self.attention
         attention = given.tape.start(num_steps, given.score_tape, given.mask, *memory)
         return self.cell.start(cell_steps * num_steps, state), attention
 
 
 def save_tapes(ctx: Any, cell: CellTape, attention: AttentionTape, *others: Tensor) -> None:
-    """Save for the backward pass what `restore_tapes` returns."""
+    """Save the tapes and other tensors for `restore_tapes` in the backward pass."""
     ctx.tapes, ctx.score_tape = (type(cell), type(attention)), attention.score_tape
     ctx.num_cell, ctx.num_others = len(cell.tensors), len(others)
     ctx.save_for_backward(*others, *cell.tensors, *attention.tensors)
 
 
 def restore_tapes(ctx: Any) -> tuple[CellTape, AttentionTape, tuple[Tensor, ...]]:
-    """Return the tapes of a forward pass and the other tensors that it saved."""
+    """Return the tapes and the other tensors that `save_tapes` saved."""
     saved, num_others = ctx.saved_tensors, ctx.num_others
     (cell_tape, attention_tape), end = ctx.tapes, num_others + ctx.num_cell
     attention = attention_tape(ctx.score_tape, *saved[end:])
@@ -52,7 +52,7 @@ class JointProjection:
     """Query and gates of a hidden state as one product: ``[q; u] = h [W; U]^T + [0; b]``.
 
     Args:
-        weight: ``[W; U]``, `[K+G H]`, or U, `[G H]`, where the hidden state is the query.
+        weight: ``[W; U]``, `[K+G H]`, or U, `[G H]`, if the hidden state is the query.
         num_gates: G.
         bias: b; None for the backward pass, which does not read it.
     """
@@ -71,13 +71,13 @@ class JointProjection:
         return query, both[:, self.num_queries :]
 
     def query_gradient(self, d_both: Tensor) -> Tensor:
-        """Return where to write the gradient of q before `backward`: a part of `d_both` or new."""
+        """Return the buffer for the gradient of q: a part of `d_both`, or a new tensor."""
         if self.num_queries:
             return d_both[:, : self.num_queries]
         return d_both.new_empty(len(d_both), self.weight.shape[1])
 
     def backward(self, d_both: Tensor, d_query: Tensor, d_hidden: Tensor) -> None:
-        """Add to the gradient of h what passes through q and u."""
+        """Add the gradient through q and u to the gradient of h."""
         # d h += d q W + d u U, or d h += d q + d u U
         addmm_(d_hidden, d_both, self.weight)
         if self.num_queries == 0:

@@ -1,20 +1,20 @@
-"""Which parts of a model have a fast path, and how a subclass loses it."""
+"""Parts of a model with a fast path, and the rule by which a subclass loses it."""
 
 from types import GetSetDescriptorType
 from typing import Any, ClassVar
 
 
 class FastPath:
-    """A part of a model whose steps may also be written by hand, with their derivatives.
+    """A part of a model that may also have a fast path with hand-written derivatives.
 
-    A subclass that defines a method, or inherits one from a mixin, may compute something else: it
+    A subclass that defines a method, or inherits one from a mixin, may compute something else. It
     has no fast path unless it sets one itself.
 
     Attributes:
-        fast_path: what computes the same by hand; None: nothing does, and the plain code runs.
-        slow_path_option: the option that has taken the fast path away; None: none has.
-        outside_fast_path: methods that a subclass may define and keep the fast path, which comes
-            after them.
+        fast_path: the fast path, which computes the same; None: the plain code runs.
+        slow_path_option: the option that disabled the fast path; None if no option did.
+        outside_fast_path: methods that a subclass may define without losing the fast path, which
+            starts after them.
     """
 
     fast_path: Any = None
@@ -22,7 +22,7 @@ class FastPath:
     outside_fast_path: ClassVar[frozenset[str]] = frozenset({"__init__"})
 
     def __init_subclass__(cls) -> None:
-        """Drop the fast path of a base whose steps the class changes."""
+        """Disable the inherited fast path if the class overrides a method of its base."""
         super().__init_subclass__()
         for base in cls.__mro__:
             if "fast_path" in vars(base):
@@ -35,9 +35,9 @@ class FastPath:
                     return
 
     def drop_fast_path(self, option: str) -> None:
-        """Run the plain code.
+        """Disable the fast path, so that the plain code runs.
 
         Args:
-            option: that the fast path is not written for, as it is, for `nmt check`.
+            option: the option that the fast path does not support, worded for `nmt check`.
         """
         self.fast_path, self.slow_path_option = None, option

@@ -1,9 +1,9 @@
-"""Recurrent cells behind one face, and how to run one over a sequence.
+"""The interface of recurrent cells, and the loops that run a cell over a sequence.
 
-A cell splits its work in two: `project` holds what depends on the inputs only and is computed for
-all steps at once; `forward` is one step. Its state is one tensor `[B Z]`, whatever is in it.
-`Cell.unroll` is the plain loop over steps. Below it stand the two that may take its place: one
-autograd node with derivatives by hand (docs/fused.md), and one loop of an exported graph.
+A cell has two parts. `project` computes what depends on the inputs only, for all steps at once, and
+`forward` computes one step. The whole state of a cell is one tensor `[B Z]`.
+`Cell.unroll` is the plain loop over steps. Two others may replace it: one autograd node with
+hand-written derivatives (docs/fused.md), and one loop of an exported graph.
 """
 
 from abc import ABC, abstractmethod
@@ -33,14 +33,14 @@ class Cell(FastPath, nn.Module, ABC):
     """One recurrent layer in one direction.
 
     Args:
-        input_size: I, numbers in one input.
-        hidden_size: H, numbers in one output.
-        num_gates: blocks of H rows in the weights; G is that times H.
-        state_size: Z, numbers in one state.
+        input_size: I, size of an input.
+        hidden_size: H, size of an output.
+        num_gates: blocks of H rows in the weights; G is `num_gates` times H.
+        state_size: Z, size of the state.
 
     Attributes:
-        fast_path: its steps by hand, for whole sequences as one autograd node; None: the plain
-            loop.
+        fast_path: tape for running whole sequences as one autograd node; None: the plain loop
+            runs.
     """
 
     fast_path: "type[CellTape] | None" = None
@@ -68,7 +68,7 @@ class Cell(FastPath, nn.Module, ABC):
         return _linear(dropped, self.weight_hidden, self.bias_hidden)
 
     def gates_from(self, size: int) -> nn.Module:
-        """Return a layer `[*N size]` to `[*N G]` by which one more input adds to the gates."""
+        """Return a layer from `[*N size]` to `[*N G]` for a further input to the gates."""
         layer = nn.Linear(size, self.gate_size, bias=False)
         initialize_input_gates(layer.weight, self.num_gates)
         return layer
@@ -80,11 +80,11 @@ class Cell(FastPath, nn.Module, ABC):
         Args:
             projected: what the inputs add to the gates.
             state: before the step.
-            dropout_mask: recurrent dropout; multiplied with the state that the gates read.
+            dropout_mask: of recurrent dropout; multiplies the hidden state that the gates read.
         """
 
     def hidden(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
-        """Return the hidden state: what gates, attention and the next layer read of a state."""
+        """Return the part of a state that gates, attention and the next layer read."""
         return state
 
     def unroll(
@@ -94,7 +94,7 @@ class Cell(FastPath, nn.Module, ABC):
         mask: StepMask | None = None,
         dropout_mask: Hidden | None = None,
     ) -> Float[Tensor, "B T Z"]:
-        """Return the states after each step; a masked step leaves the state as it was."""
+        """Return the states after each step; a masked step keeps the state."""
         if torch.compiler.is_exporting():
             if projected.shape[1] != 1:
                 return _unroll_in_graph(self, projected, state, mask, dropout_mask)
@@ -111,7 +111,7 @@ class Cell(FastPath, nn.Module, ABC):
 def _linear(
     inputs: Float[Tensor, "*R K"], weight: Tensor | Int8Weight, bias: Float[Tensor, " N"]
 ) -> Float[Tensor, "*R N"]:
-    """Return ``W x + b``, whatever the weight is made of."""
+    """Return ``W x + b`` for a float or 8-bit weight."""
     if isinstance(weight, Int8Weight):
         return weight.multiply(inputs, bias)
     return nn.functional.linear(inputs, weight, bias)
@@ -120,7 +120,7 @@ def _linear(
 def _unroll_in_graph(
     cell: Cell, projected: Steps, state: State, mask: StepMask | None, dropout_mask: Hidden | None
 ) -> Float[Tensor, "B T Z"]:
-    """Run a cell as one loop of a graph, which serves any number of steps."""
+    """Run a cell as one loop of an exported graph, for any number of steps."""
     from torch._higher_order_ops.scan import scan  # for the exporter only
 
     if mask is None:
@@ -137,14 +137,16 @@ def _unroll_in_graph(
 
 
 class CellTape(ABC):
-    """Steps of a cell by hand (docs/fused.md): `step` saves what `backward` needs; time-major.
+    """Cell steps with hand-written derivatives: `step` saves what `backward` needs.
+
+    Its tensors are time-major (docs/fused.md).
 
     Args:
         states: `[T+1 B Z]`, the state before each step, and after the last.
-        saved: what else is written down of each step.
+        saved: further tensors that each step saves.
 
     Attributes:
-        state_width: Z is that times H.
+        state_width: Z in units of H.
         saved_widths: the last dimension of each of `saved`, in units of H.
     """
 
@@ -181,26 +183,27 @@ class CellTape(ABC):
 
     @abstractmethod
     def backward(self, t: int, d_after: State, d_inputs: Gates, d_hidden: Gates) -> State:
-        """Go back through step t; the last step comes first.
+        """Backpropagate through step t; call it from the last step to the first.
 
         Args:
             t: the step.
-            d_after: gradient of the state after it.
-            d_inputs: is filled with the gradient of x.
-            d_hidden: is filled with the gradient of u.
+            d_after: gradient of the state after the step.
+            d_inputs: filled with the gradient of x.
+            d_hidden: filled with the gradient of u.
 
         Returns:
-            The gradient of the state before it without what passes through u; a new tensor.
+            The gradient of the state before the step, except through u; a new tensor.
         """
 
     @abstractmethod
     def _factors_of(self, steps: slice) -> tuple[Tensor, ...]:
-        """Return the factors of the gradients of some steps that depend on the tape only."""
+        """Return those factors of the gradients of some steps that depend on the tape only."""
 
     def _factors(self, t: int) -> tuple[Tensor, ...]:
-        """Return the factors of step t; they are computed for a block of steps at once.
+        """Return the factors of step t, which are computed in blocks of steps.
 
-        Some at once is faster than one by one; all at once would be as large as the tape.
+        A block at once is faster than single steps. All steps at once would take as much memory as
+        the tape.
         """
         if t < self._block_start:
             self._block = ()
@@ -214,10 +217,10 @@ def _unroll_fused(
 ) -> Float[Tensor, "B T Z"]:
     """Run a cell as one autograd node: the fast path of `Cell.unroll` (docs/fused.md).
 
-    The plain loop leaves one weight gradient for each step, each a small product, to be added up.
-    Here the backward loop only carries the gradient of the state back and keeps the gradients of
-    the gates; one product over all steps turns them into the weight gradient. Under autocast all of
-    it runs in the precision of `projected`.
+    The plain loop computes one weight gradient for each step, each a small product, and adds them
+    up. Here the backward loop only carries the gradient of the state and keeps the gradients of the
+    gates. One product over all steps turns them into the weight gradient. Under autocast everything
+    runs in the precision of `projected`.
     """
     steps = projected.transpose(0, 1).contiguous()
     real = None if mask is None else mask.t().unsqueeze(-1)
@@ -229,7 +232,7 @@ def _unroll_fused(
 
 
 class _FusedUnroll(Function):
-    """Time-major: `[T B G]` in, `[T B Z]` out."""
+    """Autograd function of `_unroll_fused`; time-major: `[T B G]` in, `[T B Z]` out."""
 
     @staticmethod
     def forward(

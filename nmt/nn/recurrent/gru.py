@@ -15,13 +15,13 @@ class GRU(Cell):
     """Gated recurrent unit (Cho 2014), in the form of cuDNN and PyTorch.
 
     ``r = sigmoid(x_r + U_r h)``, ``z = sigmoid(x_z + U_z h)``, ``n = tanh(x_n + r * U_n h)``,
-    ``h' = (1 - z) * n + z * h``. The reset gate acts after the product (Cho 2014 has it before),
-    so that one product with the state serves all three gates.
+    ``h' = (1 - z) * n + z * h``. The reset gate is applied after the product (in Cho 2014 before
+    it), so that one product with the state serves all three gates.
 
     Args:
-        input_size: numbers in one input.
+        input_size: size of an input.
         hidden_size: H.
-        fused: run whole sequences as one autograd node; False takes the plain loop.
+        fused: run whole sequences as one autograd node; False: always run the plain loop.
     """
 
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
@@ -31,7 +31,7 @@ class GRU(Cell):
 
     def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
         """Return the next state."""
-        # Under autocast a first state of zeros is float32 and the gates are not.
+        # Under autocast the initial zero state is float32, but the gates are not.
         state = state.to(projected.dtype)
         hidden = self.project_hidden(state, dropout_mask)
         input_r, input_z, input_n = projected.chunk(3, dim=-1)
@@ -43,7 +43,7 @@ class GRU(Cell):
 
 
 class GRUTape(CellTape):
-    """Steps of a `GRU`, with their derivatives by hand (docs/fused.md); time-major.
+    """`GRU` steps with hand-written derivatives (docs/fused.md); time-major.
 
     Args:
         states: `[T+1 B H]`, the state before each step, and after the last.
@@ -74,7 +74,7 @@ class GRUTape(CellTape):
         return torch.lerp(candidate, self.states[t], gate[:, size:], out=self.states[t + 1])
 
     def backward(self, t: int, d_after: Hidden, d_inputs: Gates, d_hidden: Gates) -> Hidden:
-        """Go back through step t; see `CellTape.backward`."""
+        """Backpropagate through step t; see `CellTape.backward`."""
         size, gates = self.size, self.gates[t]
         of_candidate, of_reset, of_update = self._factors(t)
         # d x_n = d h' * (1 - z) * (1 - n^2)
@@ -87,7 +87,7 @@ class GRUTape(CellTape):
         d_hidden[:, : 2 * size] = d_inputs[:, : 2 * size]
         # d u_n = d x_n * r
         torch.mul(d_candidate, gates[:, :size], out=d_hidden[:, 2 * size :])
-        # d h = d h' * z, without what passes through u
+        # d h = d h' * z, except through u
         return d_after * gates[:, size:]
 
     def _factors_of(self, steps: slice) -> tuple[Tensor, ...]:
@@ -102,14 +102,14 @@ class GRUTape(CellTape):
 
 
 class DeepGRU(GRU):
-    """A GRU of several transitions in one step; the input enters the first (Pascanu 2014).
+    """A GRU with several transitions in each step; only the first reads the input (Pascanu 2014).
 
     Stacked in layers it is the BiDeep architecture (Miceli Barone 2017).
 
     Args:
-        input_size: numbers in one input.
+        input_size: size of an input.
         hidden_size: H.
-        depth: transitions.
+        depth: transitions in each step.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class DeepGRU(GRU):
 
 
 class _Transition(nn.Module):
-    """A GRU without an input."""
+    """A GRU transition without an input."""
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
@@ -139,10 +139,10 @@ class _Transition(nn.Module):
     def forward(self, state: Hidden, dropout_mask: Hidden | None) -> Hidden:
         read = state if dropout_mask is None else state * dropout_mask
         reset, update, candidate = self.hidden(read).chunk(3, dim=-1)
-        # Under autocast the bias is float32 and the rest is not.
+        # Under autocast the bias is float32, but the rest is not.
         bias = self.candidate_bias.to(candidate.dtype)
         candidate = torch.tanh(bias + torch.sigmoid(reset) * candidate)
         return torch.lerp(candidate, state.to(candidate.dtype), torch.sigmoid(update))
 
 
-GRU.fast_path = GRUTape  # here, as the plain code comes first
+GRU.fast_path = GRUTape  # set here: the tape is defined after the plain code

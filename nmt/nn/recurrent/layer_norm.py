@@ -1,4 +1,4 @@
-"""Cells whose sums are normalised before their gates (Ba 2016)."""
+"""Recurrent cells with layer normalisation before their gates (Ba 2016)."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -14,17 +14,17 @@ from nmt.nn.shapes import Gates, Hidden
 
 
 class _LayerNormCell(Cell):
-    """Base of the cells whose sums are normalised before their gates."""
+    """Base class of cells with layer normalisation before their gates."""
 
     norm_input: Callable[[Tensor], Tensor]
     norm_hidden: Callable[[Tensor], Tensor]
 
     @abstractmethod
     def _make_norm(self) -> nn.Module:
-        """Make a normalisation of what goes to the gates."""
+        """Make the layer normalisation of a summand of the gates."""
 
     def gates_from(self, size: int) -> nn.Module:
-        """Make a layer by which one more input, of that size, adds to the gates."""
+        """Return a normalised layer from `[*N size]` to `[*N G]` for a further input to the gates."""
         return nn.Sequential(super().gates_from(size), self._make_norm())
 
     def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
@@ -37,10 +37,10 @@ class _LayerNormCell(Cell):
 
 
 class LayerNormGRU(_LayerNormCell, GRU):
-    """A GRU whose sums are normalised before its gates (Ba 2016, eq. 20-22).
+    """A GRU with layer normalisation before its gates (Ba 2016, eq. 20-22).
 
-    What comes from the input, from a context and from the state have each normalisations of their
-    own: one for both gates together, and one for the candidate.
+    Input, context and state are normalised separately. Each has one normalisation for both gates
+    together, and one for the candidate.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -53,7 +53,7 @@ class LayerNormGRU(_LayerNormCell, GRU):
 
 
 class _GRUNorm(nn.Module):
-    """Normalises what goes to both gates together, and what goes to the candidate."""
+    """Layer normalisation of both gates together, and of the candidate."""
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
@@ -67,9 +67,9 @@ class _GRUNorm(nn.Module):
 
 
 class LayerNormLSTM(_LayerNormCell, LSTM):
-    """An LSTM whose sums are normalised before its gates, and its memory before it is squashed.
+    """An LSTM with layer normalisation before its gates and of its memory (Ba 2016, eq. 29-31).
 
-    (Ba 2016, eq. 29-31.)
+    The memory is normalised before the tanh.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -78,7 +78,7 @@ class LayerNormLSTM(_LayerNormCell, LSTM):
         self.norm_hidden = self._make_norm()
         self.norm_memory = nn.LayerNorm(hidden_size)
         with torch.no_grad():
-            # The norm would cancel the bias of the forget gate: it belongs after the norm.
+            # A bias before the norm would be normalised away, so the forget bias goes after it.
             norm_input.bias.copy_(self.bias_input)
             self.bias_input.zero_()
 
@@ -86,5 +86,5 @@ class LayerNormLSTM(_LayerNormCell, LSTM):
         return nn.LayerNorm(self.gate_size)
 
     def squash(self, memory: Hidden) -> Hidden:
-        """Return the memory as it goes to the output gate."""
+        """Return the normalised, squashed memory that the output gate multiplies."""
         return torch.tanh(self.norm_memory(memory))

@@ -12,13 +12,13 @@ class LSTM(Cell):
     """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers 2000).
 
     ``i, f, o = sigmoid(x + U h)``, ``g = tanh(x_g + U_g h)``, ``c' = f * c + i * g``,
-    ``h' = o * tanh(c')``. The state is ``[h c]``. The forget gate starts at a bias of 1, so that
-    the memory is kept until the cell has learnt what to forget (Jozefowicz 2015).
+    ``h' = o * tanh(c')``. The state is ``[h c]``. The bias of the forget gate starts at 1, so that
+    the memory is kept until the cell has learned what to forget (Jozefowicz 2015).
 
     Args:
-        input_size: numbers in one input.
+        input_size: size of an input.
         hidden_size: H.
-        fused: run whole sequences as one autograd node; False takes the plain loop.
+        fused: run whole sequences as one autograd node; False: always run the plain loop.
     """
 
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
@@ -37,7 +37,7 @@ class LSTM(Cell):
         return torch.cat([torch.sigmoid(output_gate) * self.squash(memory), memory], dim=-1)
 
     def squash(self, memory: Hidden) -> Hidden:
-        """Return the memory as it goes to the output gate."""
+        """Return the squashed memory that the output gate multiplies."""
         return torch.tanh(memory)
 
     def hidden(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
@@ -46,7 +46,7 @@ class LSTM(Cell):
 
 
 class LSTMTape(CellTape):
-    """Steps of an `LSTM`, with their derivatives by hand (docs/fused.md); time-major.
+    """`LSTM` steps with hand-written derivatives (docs/fused.md); time-major.
 
     Args:
         states: `[T+1 B 2H]`, ``[h c]`` before each step, and after the last.
@@ -81,7 +81,7 @@ class LSTMTape(CellTape):
     def backward(
         self, t: int, d_after: Float[Tensor, "B H2"], d_inputs: Gates, d_hidden: Gates
     ) -> Float[Tensor, "B H2"]:
-        """Go back through step t; see `CellTape.backward`."""
+        """Backpropagate through step t; see `CellTape.backward`."""
         size, forget = self.size, self.gates[t, :, self.size : 2 * self.size]
         of_memory, of_output, of_gates = self._factors(t)
         d_output = d_after[:, :size]
@@ -95,7 +95,7 @@ class LSTMTape(CellTape):
         torch.mul(d_output, of_output, out=d_inputs[:, 3 * size :])
         # d u = d x
         d_hidden.copy_(d_inputs)
-        # d c = d c' * f, and d h = 0 without what passes through u
+        # d c = d c' * f; d h = 0, except through u
         d_before = torch.zeros_like(d_after)
         torch.mul(d_memory, forget, out=d_before[:, size:])
         return d_before
@@ -112,4 +112,4 @@ class LSTMTape(CellTape):
         return output_gate * (1 - squashed * squashed), of_output, torch.stack(of_gates, dim=2)
 
 
-LSTM.fast_path = LSTMTape  # here, as the plain code comes first
+LSTM.fast_path = LSTMTape  # set here: the tape is defined after the plain code

@@ -8,22 +8,21 @@ from torch import nn
 from nmt.nn.recurrent.cell import Cell
 from nmt.nn.shapes import Gates, Hidden, State
 
-# Standard deviation of what goes into a state that is never squashed.
+# Standard deviation of the input weights of an unbounded (ReLU) state.
 _SMALL: Final = 0.01
 
 
 class PlainRNN(Cell):
     """``h' = f(x + U h)`` (Elman 1990).
 
-    With ReLU, U starts as the identity, so that the state is kept until something is learnt (Le
-    2015), and the input weights start small, so that a state that is never squashed does not
-    grow with the length of the sentence. For the same reason U moves slowly: it is
-    ``I + V / sqrt(H)``, and V is what is learnt. One step of Adam moves the largest singular value
-    of a matrix by up to H times the learning rate, and a U that goes beyond 1 makes a state that
-    grows with each word.
+    With ReLU, U starts as the identity, so that the initial network keeps its state (Le 2015). The
+    input weights start small, so that the unbounded state does not grow with the sentence length.
+    For the same reason U changes slowly: it is ``I + V / sqrt(H)``, where V is learned. One step of
+    Adam can change the largest singular value of a matrix by H times the learning rate. If that of
+    U exceeds 1, the state grows with each word.
 
     Args:
-        input_size: numbers in one input.
+        input_size: size of an input.
         hidden_size: H.
         activation: f.
     """
@@ -42,7 +41,7 @@ class PlainRNN(Cell):
             nn.init.normal_(self.weight_input, std=_SMALL)
 
     def gates_from(self, size: int) -> nn.Module:
-        """Return a layer by which one more input, of that size, adds to the sum."""
+        """Return a layer from `[*N size]` to `[*N G]` for a further input to the sum."""
         layer = super().gates_from(size)
         if self.activation == "relu":
             nn.init.normal_(layer.get_parameter("weight"), std=_SMALL)
@@ -52,7 +51,7 @@ class PlainRNN(Cell):
         """Return what the state adds to the sum."""
         if self.activation == "tanh":
             return super().project_hidden(hidden, dropout_mask)
-        # Dropout is of what V reads: the state itself would grow by 1 / (1 - p) with each word.
+        # Dropout on V's input only: on the state it would scale by 1 / (1 - p) with each word.
         return hidden + super().project_hidden(hidden * self.hidden_size**-0.5, dropout_mask)
 
     def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
