@@ -1,11 +1,11 @@
-"""Target tokens a second of `nmt train`, by how many processes of torchrun train together.
+"""Target tokens per second of `nmt train`, by the number of torchrun processes.
 
     python scripts/benchmark_ranks.py [--ranks 1 2] [--rounds 3] [--updates 60] [--threads 1]
            [--batch-tokens 4000] [--precision auto] [--set KEY=VALUE ...]
 
-The model of benchmark_training.py on generated words, as long as those of Multi30k. In each round
-each number of processes trains once, from the start, with so many threads each; what counts is the
-speed that `metrics.jsonl` has for the second half of the updates. Prints a Markdown table.
+The model of benchmark_training.py is trained on generated words, in sentences as long as those of
+Multi30k. Each round trains once from scratch with each number of processes. The speed is that of
+the second half of the updates, from `metrics.jsonl`. Prints a Markdown table.
 """
 
 import argparse
@@ -37,7 +37,7 @@ training:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run with these arguments (those of the process without); the exit code."""
+    """Run with these arguments (default: `sys.argv`) and return the exit code."""
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.updates < 2 or given.updates % 2:
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def write_corpus(folder: Path, num_batches: int) -> None:
-    """Generated words, line for line, and the configuration."""
+    """Write a corpus of generated words, and the configuration."""
     (folder / "config.yaml").write_text(CONFIG)
     sides: dict[str, list[str]] = {"source": [], "target": []}
     for batch in draw_batches(Sizes(), num_batches):
@@ -68,7 +68,7 @@ def write_corpus(folder: Path, num_batches: int) -> None:
 
 
 def train(folder: Path, run: Path, number: int, given: argparse.Namespace) -> None:
-    """One training, with so many processes; where it fails, what it has said."""
+    """Train with this number of processes; if the training fails, print its output."""
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(number)]
     options = [
         f"run={run}",
@@ -94,14 +94,14 @@ def train(folder: Path, run: Path, number: int, given: argparse.Namespace) -> No
 
 
 def speed(run: Path, update: int) -> float:
-    """Target tokens a second of the updates up to this one."""
+    """Return the target tokens per second, averaged over the updates up to this one."""
     rows = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
     found = [row for row in rows if row["kind"] == "train" and row["update"] == update]
     return float(found[0]["tokens_per_second"])
 
 
 def table(speeds: dict[int, list[float]]) -> list[str]:
-    """A row for each number of processes."""
+    """Return a Markdown table with one row for each number of processes."""
     first = statistics.median(next(iter(speeds.values())))
     lines = ["| processes | target tokens/s, median (all) | against the first |", "|---|---|---|"]
     for number, values in speeds.items():

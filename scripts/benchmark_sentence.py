@@ -1,4 +1,4 @@
-"""How long one sentence takes: the whole command from cold, and in Python once all is loaded.
+"""Time to translate one sentence: the whole command from a cold start, and a warm call in Python.
 
     python scripts/benchmark_sentence.py INPUT MODEL ... [--words 15] [--rounds 5] [--threads 2]
            [--precision int8]
@@ -21,7 +21,7 @@ CALLS = 30
 
 
 def main() -> int:
-    """Time all models, and print the table; or, as one of them, the calls in Python."""
+    """Time all models and print the table; with --warm, time only the calls in Python."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def run(command: list[str], model: str, sentence: str, arguments: argparse.Namespace) -> str:
-    """What the command prints, given the sentence."""
+    """Run the command with the sentence on stdin and return its output."""
     precision = ["--precision", arguments.precision] if arguments.precision else []
     if not Path(model).is_dir():
         precision = []
@@ -72,7 +72,7 @@ def run(command: list[str], model: str, sentence: str, arguments: argparse.Names
 
 
 def call(model: str, precision: str | None, sentence: str) -> float:
-    """Milliseconds of a call, once all is loaded."""
+    """Return the median time of a warm call, in milliseconds."""
     from nmt import Translator
     from nmt.export.exported_translator import ExportedTranslator
 
@@ -91,7 +91,7 @@ def call(model: str, precision: str | None, sentence: str) -> float:
 
 
 def told(values: list[float], digits: int) -> str:
-    """The median, and all, in order."""
+    """Format the median, followed by all values in ascending order."""
     every = ", ".join(f"{value:.{digits}f}" for value in sorted(values))
     return f"{statistics.median(values):.{digits}f} ({every})"
 

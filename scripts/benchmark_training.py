@@ -1,22 +1,24 @@
-"""Milliseconds an update, against a training loop as it is written today; and how they grow.
+"""Milliseconds per update, compared with a textbook training loop, and how they scale.
 
     python scripts/benchmark_training.py [--rounds 5] [--updates 10] [--threads 2]
            [--ways textbook-kept plain fused bfloat16] [--vocabulary 8000] [--hidden 512]
            [--length 15] [--sentences 64] [--kinds] [--profile]
     python scripts/benchmark_training.py --grow vocabulary|hidden|length [--to 8000 64000]
 
-The model: embedding 256 tied with the projection, bidirectional GRU of half the decoder's size in
-each direction, GRU 512, additive attention 512, deep output; Adam; batches of 64 pairs of generated
-pieces, as long as those of Multi30k (15 pieces). The textbook is the same model with the same
-weights: `nn.GRU` reads the source, and then in each step come attention, `nn.GRUCell` and the
-projection, float32; `cross_entropy` over all logits.
-Each way is a process of its own, and all make the same updates in turn; medians and their ratios
-are printed as a Markdown table. Beside them stands what the matrix products of an update would take
-at the rate of one large product, measured in the same rounds: the share of the machine's limit that
-is reached. In the processes of this package freed memory stays, as in `nmt train`; in that of the
-textbook it goes as the C library has it, and textbook-kept says what that alone does.
+The model has an embedding of 256 tied with the projection, a bidirectional GRU with half the
+decoder's size in each direction, a GRU of 512, additive attention of 512, and a deep output. It is
+trained with Adam on batches of 64 generated pairs, as long as those of Multi30k (15 pieces).
+The textbook is the same model with the same weights, in float32. `nn.GRU` reads the source, then
+each step runs attention, `nn.GRUCell` and the projection. Its loss is `cross_entropy` over all
+logits.
 
---kinds says where the time goes; --grow has one size grow, all else being as it was.
+Each way runs in its own process, and all make the same updates in turn. Medians and their ratios
+are printed as a Markdown table, with the share of the machine's limit that is reached. The limit is
+the time of an update's matrix products at the rate of one large product, measured in the same
+rounds. The processes of this package keep freed memory, as `nmt train` does. The textbook leaves
+that to the C library; textbook-kept keeps it too, which shows the effect.
+
+--kinds shows where the time goes; --grow changes one size and keeps all others.
 """
 
 import argparse
@@ -47,12 +49,12 @@ GROWTH = {
     "hidden": [256, 512, 1024],
     "length": [10, 25, 50, 100],
 }
-"""What can grow, and the sizes that are measured where none are given."""
+"""Sizes that --grow accepts, with the default values to measure."""
 Seconds = dict[str, list[float]]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run with these arguments (those of the process without); the exit code."""
+    """Run with these arguments (default: `sys.argv`) and return the exit code."""
     given = _parser().parse_args(arguments)
     torch.set_num_threads(given.threads)
     names = [name for name in WAYS if name == "textbook" or name in given.ways]
@@ -68,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def compare(sizes: Sizes, names: list[str], given: argparse.Namespace) -> None:
-    """Print the table of all ways, and where their time goes."""
+    """Print the table of all ways, and where their time is spent."""
     kinds = {WAYS[name].precision: large_product(WAYS[name].precision) for name in names}
     products = {str(kind): product for kind, product in kinds.items()}
     with started(names, sizes, given.updates, given.threads) as processes:
@@ -108,7 +110,7 @@ def time_in_turn(
     rounds: int,
     products: dict[str, Callable[[], object]] | None = None,
 ) -> Seconds:
-    """Seconds of an update of each way, and of each product, in each round; one before warms up."""
+    """Return the seconds of each way's update and of each product, by round, after a warm-up."""
     products = products or {}
     seconds: Seconds = {name: [] for name in [*processes, *products]}
     for number in range(rounds + 1):
@@ -123,17 +125,17 @@ def time_in_turn(
 
 
 def mean_operations(sizes: Sizes, batches: list[Batch]) -> float:
-    """Floating-point operations that an update needs."""
+    """Return the floating-point operations of an update, averaged over the batches."""
     return statistics.mean(count_operations(sizes, batch) for batch in batches)
 
 
 def compare_table(seconds: Seconds, names: list[str], operations: float) -> list[str]:
-    """What the limit is, and a row for each way.
+    """Return the machine's limit and a table with one row for each way.
 
     Args:
-        seconds: of an update for each of the names, and of the large product by its precision.
-        names: of the ways, the textbook first.
-        operations: that an update needs.
+        seconds: seconds of an update for each name, and of the large product for each precision.
+        names: names of the ways, the textbook first.
+        operations: floating-point operations of an update.
     """
     precisions = {name: str(WAYS[name].precision) for name in names}
     rates = {

@@ -1,16 +1,18 @@
-"""Lines a second of `nmt translate`, against a beam search as it is written today.
+"""Lines per second of `nmt translate`, compared with a textbook beam search.
 
     python scripts/benchmark_translation.py RUN INPUT REFERENCE [--rounds 5] [--threads 2]
            [--ways float32 int8] [--shortlist] [--exported FILE ...]
 
-The whole command is timed, from start to end, on the CPU: `nmt translate` with beam 5 and greedy in
-each precision, and the textbook search below with the same weights: batches of 64 sentences in the
-order of the file, padded, float32, `log_softmax` and `topk` over the whole vocabulary for each
-hypothesis at each step, until the last sentence of the batch is done. Rounds go around all of
-them, so that what else the machine does falls on all alike; medians and their ratios are printed
-as a Markdown table, with the BLEU of what each has written. Compare nothing but what stands in one
-table. The run must be of the model that the textbook has: one layer of GRU, the wiring of Bahdanau,
-the additive score, softmax; its length penalty must be the average.
+The whole command is timed, from start to end, on the CPU: `nmt translate` with beam 5 and greedy,
+in each precision, and the textbook search below with the same weights. The textbook translates
+padded batches of 64 sentences in the order of the file, in float32. At each step it computes
+`log_softmax` and `topk` over the whole vocabulary for each hypothesis, until the last sentence of
+the batch is done.
+
+Each round times every way once, so that other load on the machine affects all of them. Medians and
+their ratios are printed as a Markdown table, with the BLEU of each output. Compare only values of
+the same table. The run's model must be the textbook's: a one-layer GRU, Bahdanau's wiring, the
+additive score and softmax. Its length penalty must be the average.
 """
 
 import argparse
@@ -29,7 +31,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Way:
-    """One way to translate the file: the words of the command, before the output."""
+    """One way to translate the file: the command line, without the output."""
 
     name: str
     beam_size: int
@@ -37,7 +39,7 @@ class Way:
 
 
 def main() -> int:
-    """Time all ways, and print the table; or, as one of them, translate by the textbook."""
+    """Time all ways and print the table; with --textbook, run only the textbook search."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -68,7 +70,7 @@ def main() -> int:
 
 
 def list_ways(arguments: argparse.Namespace) -> list[Way]:
-    """What is timed: for each beam size the textbook first."""
+    """Return the ways to time; for each beam size the textbook comes first."""
     ways = []
     files = [arguments.run, arguments.input]
     translate = ["-m", "nmt", "translate"]
@@ -92,7 +94,7 @@ def list_ways(arguments: argparse.Namespace) -> list[Way]:
 def measure(
     ways: list[Way], arguments: argparse.Namespace
 ) -> tuple[list[list[float]], list[float]]:
-    """Seconds of each round, and BLEU, of each way."""
+    """Return the seconds of each round, and BLEU, for each way."""
     from sacrebleu.metrics.bleu import BLEU
 
     references = Path(arguments.reference).read_text(encoding="utf-8").splitlines()
@@ -124,7 +126,7 @@ def print_table(
     bleu: list[float],
     arguments: argparse.Namespace,
 ) -> None:
-    """A row for each way; the ratio is of the medians, against the textbook of the same beam."""
+    """Return a row for each way, with the ratio of medians to the textbook of the same beam."""
     num_lines = len(Path(arguments.input).read_text(encoding="utf-8").splitlines())
     print("| beam | what | seconds, median (all) | lines/s | against the textbook | BLEU |")
     print("|---|---|---|---|---|---|")
@@ -140,7 +142,7 @@ def print_table(
 
 
 def write_by_the_textbook(run: str, path: str, beam_size: int) -> None:
-    """Translate a file to stdout."""
+    """Translate a file to stdout with the textbook search."""
     import torch
 
     from nmt import Translator
@@ -157,7 +159,7 @@ def write_by_the_textbook(run: str, path: str, beam_size: int) -> None:
 
 
 def require_textbook(model: Any) -> None:
-    """End where the model is another than `textbook_step` computes."""
+    """Exit with an error unless the model is the one that `textbook_step` computes."""
     from nmt.nn.attention.alignments.alignment import SoftmaxAlignment
     from nmt.nn.attention.attention import Attention
     from nmt.nn.attention.scores.additive import AdditiveScore
@@ -176,7 +178,7 @@ def require_textbook(model: Any) -> None:
 
 
 def search(model: Any, sources: list[Any], beam_size: int) -> list[list[int]]:
-    """The best translation of each sentence of a batch, by its mean log-probability."""
+    """Return the best translation of each sentence of a batch, by its mean log-probability."""
     import torch
 
     from nmt.core.batch import make_source
@@ -191,7 +193,7 @@ def search(model: Any, sources: list[Any], beam_size: int) -> list[list[int]]:
     hidden = repeat(model.bridge(encoded)[:, 0], beam_size)
     tokens = torch.full((num * beam_size, 1), BOS)
     totals = torch.full((num, beam_size), -torch.inf)
-    totals[:, 0] = 0.0  # all places of a beam are the same at first
+    totals[:, 0] = 0.0  # all hypotheses of a beam are equal at first
     is_done = torch.zeros(num, beam_size, dtype=torch.bool)
     sizes = torch.zeros(num, beam_size)
     longest = 3 * int(lengths.max()) + 10
@@ -200,7 +202,7 @@ def search(model: Any, sources: list[Any], beam_size: int) -> list[list[int]]:
         log_probabilities[:, :3] = -torch.inf  # PAD, UNK, BOS
         log_probabilities = log_probabilities.view(num, beam_size, -1)
         log_probabilities[is_done] = -torch.inf
-        log_probabilities[..., PAD][is_done] = 0.0  # what is done stays as it is
+        log_probabilities[..., PAD][is_done] = 0.0  # finished hypotheses stay unchanged
         summed = (totals.unsqueeze(2) + log_probabilities).flatten(1)
         totals, best = summed.topk(beam_size, dim=1)
         places, words = best // log_probabilities.shape[2], best % log_probabilities.shape[2]
@@ -218,7 +220,10 @@ def search(model: Any, sources: list[Any], beam_size: int) -> list[list[int]]:
 def textbook_step(
     model: Any, words: Any, hidden: Any, memory: Any, keys: Any, mask: Any
 ) -> tuple[Any, Any]:
-    """Log-probabilities of the next words and the next state: attend, GRU, deep output."""
+    """Return the log-probabilities of the next words and the next state.
+
+    A step runs attention, GRU and deep output.
+    """
     import torch
 
     decoder = model.decoder
@@ -240,7 +245,7 @@ def textbook_step(
 
 
 def repeat(tensor: Any, times: int) -> Any:
-    """Every row `times` times, side by side."""
+    """Repeat every row `times` times, copies side by side."""
     return tensor.repeat_interleave(times, dim=0)
 
 

@@ -2,10 +2,12 @@
 
     python scripts/check_search.py RUN --source valid.de --reference valid.en --batches test.de
 
-Prints one line for each: beam 5 against greedy (mean log-probability and BLEU), the first of five
-against the only one, the score that search reports against that of `nmt score`, and the same
-translations in batches of 1, 16 and 64 sentences (of another text, if one is given). Exits with 1
-if one of them is broken.
+Prints one line for each check, and exits with 1 if one fails:
+
+- beam 5 against greedy search (mean log-probability and BLEU);
+- the first of five translations against the only one;
+- the score that search reports against the score of `nmt score`;
+- translations in batches of one sentence, 400 and 4,000 tokens (of another text, if one is given).
 """
 
 import argparse
@@ -23,7 +25,7 @@ TOLERANCE = 1e-4
 
 
 def main() -> int:
-    """Check, print, and say by the exit code whether all holds."""
+    """Run all checks; return 0 if all pass, or else 1."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", metavar="RUN", type=Path)
     parser.add_argument("--source", metavar="FILE", type=Path, required=True)
@@ -48,7 +50,7 @@ def main() -> int:
 
 
 def load(run: Path, **changes: int) -> Translator:
-    """The model in float32, with some options of decoding changed."""
+    """Load the run's model in float32, with some decoding options changed."""
     opened = Run.open(run)
     opened = opened.with_decoding(opened.config.decoding.model_copy(update=changes))
     return Translator.from_run(opened, precision="float32")
@@ -57,7 +59,7 @@ def load(run: Path, **changes: int) -> Translator:
 def beam_beats_greedy(
     beam: Sequence[Translation], greedy: Sequence[Translation], references: Sequence[str]
 ) -> bool:
-    """In what the model thinks of it, and in what BLEU does."""
+    """Compare beam and greedy search by the model's log-probability and by BLEU."""
     scores = [mean_score(beam), mean_score(greedy)]
     bleu = [METRICS["bleu"]()([t.text for t in found], references) for found in (beam, greedy)]
     print(f"mean score: beam 5 {scores[0]:.4f}, greedy {scores[1]:.4f}")
@@ -66,12 +68,12 @@ def beam_beats_greedy(
 
 
 def mean_score(found: Sequence[Translation]) -> float:
-    """The mean of what search ranks by, over the sentences."""
+    """Return the mean search score over the sentences."""
     return sum(translation.hypotheses[0].score for translation in found) / len(found)
 
 
 def first_of_many_is_the_only_one(one: Sequence[Translation], five: Sequence[Translation]) -> bool:
-    """`n_best: 5` begins with what `n_best: 1` gives."""
+    """Check that the first translation of `n_best: 5` is that of `n_best: 1`."""
     other = sum(a.text != b.text for a, b in zip(one, five, strict=True))
     print(f"n-best 5: {other} of {len(one)} first translations differ from those of n-best 1")
     return other == 0
@@ -80,7 +82,7 @@ def first_of_many_is_the_only_one(one: Sequence[Translation], five: Sequence[Tra
 def reported_is_scored(
     translator: Translator, sources: Sequence[str], found: Sequence[Translation]
 ) -> bool:
-    """The log-probability that is reported is that which `nmt score` gives the text."""
+    """Check that search reports the log-probability that `nmt score` computes for the text."""
     pairs = [(source, best.text) for source, best in zip(sources, found, strict=True)]
     reported = translator.translate(sources, with_scores=True)
     gaps = [
@@ -99,7 +101,7 @@ def reported_is_scored(
 
 
 def batches_change_nothing(translator: Translator, sources: Sequence[str]) -> bool:
-    """Translate each sentence by itself, in small and large batches; ties may fall either way."""
+    """Check that batches of all sizes give equal translations, except for ties."""
     by_size = [
         replace(translator, runner=replace(translator.runner, batch_tokens=size)).translate(sources)
         for size in (1, 400, 4_000)

@@ -1,10 +1,10 @@
-"""Train variants of one configuration, each with the same budget, and print a table of them.
+"""Train variants of one configuration with the same budget, and print a table of results.
 
     python scripts/compare_variants.py configs/toy.yaml --variants scripts/variants/toy.yaml
 
-The file of variants maps a name to the options that make it, as they stand on the command line of
-`nmt train`: `entmax: [model.attention.alignment=entmax]`. Runs go to RUNS/NAME; one that is there
-is resumed, or if it has ended only read, so that a comparison that was broken off goes on. Options
+The file of variants maps each name to its options, written as on the command line of `nmt train`:
+`entmax: [model.attention.alignment=entmax]`. Runs are written to RUNS/NAME. An interrupted
+comparison can be run again: it reads runs that have ended and resumes the others. Options
 (KEY=VALUE) are set in all variants. Exits with 1 if a training failed; the others are still run.
 """
 
@@ -22,14 +22,14 @@ HEADER = "| variant | validation | test BLEU | parameters | training |\n|---|---
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to.
+    """Result of a run.
 
     Attributes:
         metric: the name of the validation metric.
         validation: its best value.
-        test: BLEU of the test set, beam search as configured; None without a test set.
-        num_parameters: of the model.
-        seconds: of training, validations included.
+        test: BLEU of the test set, with the configured search; None without a test set.
+        num_parameters: number of parameters of the model.
+        seconds: seconds of training, validations included.
     """
 
     metric: str
@@ -40,7 +40,7 @@ class Outcome:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run with these arguments (those of the process without); the exit code."""
+    """Run with these arguments (default: `sys.argv`) and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -68,13 +68,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def read_variants(path: Path) -> dict[str, list[str]]:
-    """Names and the options of each."""
+    """Return the options of each variant, by name."""
     variants: dict[str, list[str]] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return variants
 
 
 def train(config: Path, run: Path, options: list[str]) -> Outcome | None:
-    """Train, or go on with training; None if that failed, with what is wrong on stderr."""
+    """Train or resume a variant; return None if that fails, with the error on stderr."""
     results = run / "results.json"
     if not results.exists():
         resume = ["--resume"] if (run / "config.yaml").exists() else []
@@ -87,7 +87,7 @@ def train(config: Path, run: Path, options: list[str]) -> Outcome | None:
 
 
 def read_outcome(path: Path) -> Outcome:
-    """What `results.json` says."""
+    """Read the result of a run from `results.json`."""
     results = json.loads(path.read_text(encoding="utf-8"))
     test = {score["name"]: score["value"] for score in results["test"] or []}
     return Outcome(
@@ -100,7 +100,7 @@ def read_outcome(path: Path) -> Outcome:
 
 
 def row(name: str, outcome: Outcome | None) -> str:
-    """A line of the table."""
+    """Return a line of the table."""
     if outcome is None:
         return f"| {name} | failed | | | |"
     test = "" if outcome.test is None else f"{outcome.test:.2f}"

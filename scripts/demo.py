@@ -1,4 +1,4 @@
-"""A tour in two minutes: a toy language, a small model, and a look at where it looks.
+"""A tour in two minutes: a toy language, a small model, and its attention.
 
 Run by `make demo`; every step is a command that you can give yourself.
 """
@@ -29,7 +29,7 @@ def main() -> int:
         "with their German translations, trains a small network on them, and shows which English "
         "words it looked at while it wrote each German word."
     )
-    # The last file that is written: where it is, all are.
+    # The last file to be written: if it exists, all do.
     corpus_is_there = (ROOT / CORPUS / "test.align").is_file()
     steps = [
         *([] if corpus_is_there else [prepare]),
@@ -76,7 +76,7 @@ def evaluate() -> int:
 
 
 def measure_alignments() -> int:
-    """Compare attention with the word alignments that the grammar knows."""
+    """Compare attention with the word alignments of the grammar."""
     say(
         "Nobody told the model which word translates which; attention found out. The grammar "
         "knows, so we can count how often it is wrong (alignment error rate, 0% is perfect)."
@@ -90,7 +90,7 @@ def measure_alignments() -> int:
 
 def show_attention() -> int:
     """Translate some sentences, with the attention as tables and as pictures."""
-    # Here, so that the first words appear at once: this loads torch.
+    # Imported here because it loads torch: the first text appears at once.
     from nmt import Translator
     from nmt.visualization.attention_table import attention_table
     from nmt.visualization.plots import plot_attention
@@ -128,12 +128,12 @@ def run_command(command: Sequence[str]) -> int:
 
 
 def run(command: Sequence[str]) -> int:
-    """Run it in the project's folder, to the end, and return its exit code."""
+    """Run a command in the project's folder and return its exit code."""
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 def say(text: str) -> None:
-    """A paragraph for the person who watches."""
+    """Print a paragraph of the tour."""
     print(f"\n{textwrap.fill(text, 88)}\n", flush=True)
 
 

@@ -48,13 +48,13 @@ _PLAIN = {
 
 
 def reference() -> str:
-    """Return the text of the reference, which is itself a configuration that loads."""
+    """Return the text of the reference, which is itself a valid configuration."""
     values = Config.model_validate(_EXAMPLE).model_dump(mode="json")
     return HEADER + "".join(f"\n{option}\n" for option in _options(Config, values, WIDTH))
 
 
 def describe_type(annotation: Any, constraints: Iterable[Any] = ()) -> str:
-    """What may be written for an option, in words."""
+    """Describe in words the values that an option accepts."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return describe_type(arguments[0], [*arguments[1:], *constraints])
@@ -69,7 +69,7 @@ def describe_type(annotation: Any, constraints: Iterable[Any] = ()) -> str:
 
 
 def _describe_bounds(constraint: Any) -> Iterator[str]:
-    """`Field(ge=1)` carries its bounds in a list of its own."""
+    """Yield the bounds of a constraint; `Field(ge=1)` keeps them in its `metadata`."""
     for part in getattr(constraint, "metadata", [constraint]):
         for name in BOUNDS:
             if (bound := getattr(part, name, None)) is not None:
@@ -95,7 +95,7 @@ def _option(name: str, value: Any, field: FieldInfo, width: int) -> Iterator[str
     elif len(groups) > 1:
         for each in groups:
             yield from _choice(each.model_fields["name"].default, each, width)
-            if each is not group:  # which is shown in full
+            if each is not group:  # the first group is shown in full
                 helps = {key: field.description or "" for key, field in each.model_fields.items()}
                 yield from _options_in_short(each, helps, width)
     if group is None:
@@ -107,17 +107,17 @@ def _option(name: str, value: Any, field: FieldInfo, width: int) -> Iterator[str
             yield textwrap.indent(option, "#   ")
     else:
         yield f"{name}:"
-        # One corpus, or one metric, need not be a list.
+        # A single corpus or metric need not be written as a list.
         inner = value[0] if isinstance(value, list) else value
         own = {field.alias or key for key, field in group.model_fields.items()}
-        # Those of the default plug-in were listed with their help above.
+        # The options of the default plug-in are listed with their help above.
         plugged = [f"{key}: {_json(inner[key])}" for key in inner if key not in own]
         for option in [*_options(group, inner, width - 2), *plugged]:
             yield textwrap.indent(option, "  ")
 
 
 def _choice(name: str, kind: type, width: int) -> list[str]:
-    """Return the line of a name to choose."""
+    """Return the line of a plug-in that can be chosen by name."""
     summary = (inspect.getdoc(kind) or "").partition("\n")[0]
     return _comment(f"- {name}: {summary}", width, indent="  ")
 

@@ -1,24 +1,24 @@
-"""Measure time and memory of the data pipeline: generated pairs, encoded, then batches of an epoch.
+"""Measure time and memory of the data pipeline: encode generated pairs, then plan and read epochs.
 
     python scripts/measure_cache_memory.py --pairs 10000 100000 1000000 10000000 --folder BIG_DISK
 
-Prints a row of a table for each number of pairs. Each stage is a process of its own, so that its
-peak is of that stage alone:
+Prints a row of a table for each number of pairs. Each stage runs in its own process, so that its
+memory peak does not include other stages:
 
-    encode      seconds with one process and with several, the corpus hashed and the entry, too; on
-                a machine that others use, seconds of CPU say more: of the process that reads and
-                writes, and of all that encode for it. The peak of resident memory (MB): of the
-                first, and the sum of the others', each at its own time, so that it is no less than
-                what they ever had at once. (Read in /proc: RUSAGE_CHILDREN knows the largest alone,
-                and counts what its parent had when it was started.)
-    open        seconds to find the corpus in the cache: the files and the entry are hashed.
-    plan        seconds until the first batch of an epoch can be made; most bytes a pair meanwhile,
-                and those that stay (of allocated memory; the cache is mapped, and not counted).
+    encode      seconds with one process and with several, including the hashes of the corpus and
+                the cache entry. On a shared machine the CPU seconds say more: of the process that
+                reads and writes, and of all its workers. Peak resident memory (MB): of the first
+                process, and the sum of the workers' peaks, an upper bound of their common peak.
+                (Read from /proc: RUSAGE_CHILDREN has only the largest child, and includes the
+                memory that its parent had when it was started.)
+    open        seconds to find the corpus in the cache, which hashes the files and the entry.
+    plan        seconds until the first batch of an epoch can be made; bytes per pair at the peak,
+                and those that stay (of allocated memory, without the memory-mapped cache).
     batch       milliseconds for each of the next 1,000.
-    read        the peak of resident memory (MB) of the process that opened, planned and made
-                batches; what it has read of the cache, which is mapped, is in it.
+    read        peak resident memory (MB) of the process that opened, planned and made batches,
+                including the pages of the memory-mapped cache that it has read.
 
-The corpus and its cache lie in a temporary folder.
+The corpus and its cache are in a temporary folder.
 """
 
 import argparse
@@ -42,7 +42,7 @@ from nmt.data.filters import Filters
 from nmt.data.formats.lines import read_lines
 from nmt.data.formats.text_pairs import TextCorpus
 
-# What imports torch is imported where it is used: processes that encode import this file again.
+# Modules that import torch are imported where they are used: encoding processes import this file.
 from nmt.system.process import num_cores
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_trainer import SentencePieceTrainer
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def measure(num_pairs: int, num_processes: int, folder: Path) -> list[str]:
-    """A row of the table."""
+    """Return a row of the table."""
     alone(prepare, folder, num_pairs)
     one = alone(encode, folder, 1)
     shutil.rmtree(folder / "cache")
@@ -105,13 +105,13 @@ def measure(num_pairs: int, num_processes: int, folder: Path) -> list[str]:
 
 
 def alone(stage: Callable[..., Any], *arguments: Any) -> Any:
-    """What a stage returns, done by a new process."""
+    """Run a stage in a new process and return its result."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
         return executor.submit(stage, *arguments).result()
 
 
 def prepare(folder: Path, num_pairs: int) -> None:
-    """The corpus and its tokenizer."""
+    """Write the corpus and its tokenizer."""
     files = files_in(folder)
     generate(files, num_pairs)
     trainer = SentencePieceTrainer(Normalizer(), vocabulary_size=4000)
@@ -122,7 +122,7 @@ def prepare(folder: Path, num_pairs: int) -> None:
 
 def encode(folder: Path, num_processes: int) -> dict[str, float]:
     """Fill the cache."""
-    import nmt.data.cache  # noqa: F401  (which takes seconds, and is not what is measured)
+    import nmt.data.cache  # noqa: F401  (takes seconds that are not to be measured)
 
     peaks: dict[str, float] = {}
     is_done = threading.Event()
@@ -144,7 +144,7 @@ def encode(folder: Path, num_processes: int) -> dict[str, float]:
 
 
 def watch(peaks: dict[str, float], is_done: threading.Event) -> None:
-    """Take down the peak of each process that this one has started."""
+    """Record the memory peak of each child process."""
     started = Path(f"/proc/self/task/{os.getpid()}/children")
     while not is_done.wait(0.1):
         for pid in started.read_text().split():
@@ -153,7 +153,7 @@ def watch(peaks: dict[str, float], is_done: threading.Event) -> None:
 
 
 def read_epoch(folder: Path) -> dict[str, float]:
-    """Open the corpus that is there, plan an epoch and make the first batches."""
+    """Open the cached corpus, plan an epoch and make the first batches."""
     import nmt.data.cache  # noqa: F401
     from nmt.data.batching import BatchSampler
     from nmt.data.loader import DataLoader
@@ -184,7 +184,7 @@ def read_epoch(folder: Path) -> dict[str, float]:
 
 
 def open_corpus(folder: Path, num_processes: int = 1) -> Any:
-    """From the cache, or put there."""
+    """Read the encoded corpus from the cache, or encode it first."""
     from nmt.data.cache import encode_corpus
 
     tokenizer = load_tokenizer(folder / "tokenizer")
@@ -199,18 +199,18 @@ def open_corpus(folder: Path, num_processes: int = 1) -> Any:
 
 
 def peak(process: str) -> float:
-    """Of resident memory, in MB."""
+    """Return the peak of resident memory, in MB."""
     status = Path(f"/proc/{process}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1000
 
 
 def files_in(folder: Path) -> TextCorpus:
-    """Where the generated corpus is."""
+    """Return the files of the generated corpus."""
     return TextCorpus(folder / "train.source", folder / "train.target")
 
 
 def generate(files: TextCorpus, num_pairs: int) -> None:
-    """Write sentences of 3 to 20 words, the target the source backwards."""
+    """Write sentences of 3 to 20 words; each target is its source reversed."""
     rng = random.Random(1)
     words = [
         "".join(rng.choices("abcdefghijklmnop", k=rng.randint(2, 9))) for _ in range(NUM_WORDS)
@@ -223,7 +223,7 @@ def generate(files: TextCorpus, num_pairs: int) -> None:
 
 
 def sentences(rng: random.Random, words: list[str], count: int) -> Iterator[list[str]]:
-    """Random words, the first ones of the list most often."""
+    """Draw random words, most often from the start of the list."""
     for _ in range(count):
         length = rng.randint(3, 20)
         yield [words[int(NUM_WORDS * rng.random() ** 3)] for _ in range(length)]

@@ -2,11 +2,11 @@
 
     python scripts/measure_data_loading.py configs/multi30k/de_en.yaml training.batch_tokens=4000
 
-Trains as the configuration says, for some updates, in a folder that is deleted at the end (data:
-see `prepare_multi30k.py`). Padding is the share of the source and label matrices that is PAD, over
-all batches of some epochs. The time that is waited is that of `next(batches)`, with the reading
-ahead that training has, the planning of each epoch but the first counted; the rest is the update.
-What it takes to make a batch when nothing else is done, planning counted, is told beside it.
+Trains for some updates as configured, in a folder that is deleted at the end (data: see
+`prepare_multi30k.py`). Padding is the share of PAD in the source and label matrices, over all
+batches of some epochs. The waiting time is the time of `next(batches)`, with training's prefetching
+and the planning of each epoch after the first. The rest is the update. The table also has the time
+to make a batch when nothing else runs, planning included.
 Prints a Markdown table.
 """
 
@@ -40,13 +40,13 @@ SIDES = ("source", "labels")
 
 @dataclass
 class Batches:
-    """What batches hold, added up.
+    """Contents of batches, added up.
 
     Attributes:
         number: of batches.
-        tokens: of the target, padding left out.
-        sizes: numbers in the matrices of each side.
-        pads: how many of them are PAD.
+        tokens: target tokens, without padding.
+        sizes: elements of the matrices of each side.
+        pads: elements that are PAD, by side.
     """
 
     number: int = 0
@@ -55,7 +55,7 @@ class Batches:
     pads: Counter[str] = field(default_factory=Counter)
 
     def add(self, batch: Batch) -> None:
-        """Count one more."""
+        """Count one more batch."""
         self.number += 1
         self.tokens += batch.num_target_tokens
         for side, matrix in zip(SIDES, (batch.source, batch.labels), strict=True):
@@ -63,17 +63,17 @@ class Batches:
             self.pads[side] += int((matrix == PAD).sum())
 
     def padding(self, *sides: str) -> float:
-        """The share of these sides that is PAD."""
+        """Return the share of PAD on these sides."""
         return sum(self.pads[side] for side in sides) / sum(self.sizes[side] for side in sides)
 
 
 @dataclass(frozen=True)
 class Times:
-    """Of some updates, in seconds.
+    """Times of some updates, in seconds.
 
     Attributes:
-        waiting: for batches.
-        total: of all.
+        waiting: time spent waiting for batches.
+        total: time of the updates, with waiting.
     """
 
     waiting: float
@@ -81,7 +81,7 @@ class Times:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run with these arguments (those of the process without); the exit code."""
+    """Run with these arguments (default: `sys.argv`) and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -125,7 +125,7 @@ def measure(config: Config, num_epochs: int, num_updates: int) -> None:
 
 
 def count_batches(loader: DataLoader, num_epochs: int) -> Batches:
-    """Go through so many epochs, from the first on."""
+    """Count the batches of this number of epochs."""
     batches = Batches()
     for epoch in range(1, num_epochs + 1):
         for batch in loader.epoch(epoch):
@@ -151,13 +151,13 @@ def time_updates(state: TrainingState, loader: DataLoader, number: int) -> Times
 
 
 def all_batches(loader: DataLoader) -> Generator[Batch, None, None]:
-    """Epoch after epoch."""
+    """Yield the batches of one epoch after the other, without end."""
     for epoch in count(1):
         yield from loader.epoch(epoch)
 
 
 def update(state: TrainingState, batch: Batch) -> None:
-    """As `Trainer` makes them."""
+    """Make an update as `Trainer` does."""
     losses = state.objective(state.model, batch.to(state.device))
     (losses.objective / batch.num_target_tokens).backward()
     apply_gradients(state.optimizer, losses.objective.detach(), state.config.clip_norm)

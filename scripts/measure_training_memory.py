@@ -1,14 +1,14 @@
-"""Peak memory of the loss and of a whole update, at a large vocabulary: all logits, or chunks.
+"""Peak memory of the loss and of a whole update with a large vocabulary: all logits, or chunks.
 
     python scripts/measure_training_memory.py [--vocabulary 32000] [--tokens 8000]
 
-The model of `benchmark_training.py`, on sentences of 15 pieces and EOS, so many target tokens in a
-batch. Three losses, each in float32 and in bfloat16: `cross_entropy` of torch, this package's loss
-of all logits (`label_smoothed_cross_entropy`), and the projection and its loss in chunks
-(`chunked_cross_entropy`), which is what training has. "The loss" is from the decoder's vectors to
-the gradients of vectors and projection; "an update" is from the batch to the new weights, the first
-of a training. Each is measured in a process of its own: its peak of resident memory, less what was
-resident before, when weights and batch were there. Prints a Markdown table. For Linux.
+Uses the model of `benchmark_training.py`, with sentences of 15 pieces and EOS. It compares three
+losses, each in float32 and in bfloat16: `cross_entropy` of torch, this package's loss of all logits
+(`label_smoothed_cross_entropy`), and the projection with its loss in chunks
+(`chunked_cross_entropy`), as in training. "The loss" starts with the decoder's vectors and ends
+with the gradients of vectors and projection. "An update" is the first of a training, from the batch
+to the new weights. Each is measured in its own process, as the peak of resident memory minus the
+memory that was resident before, with weights and batch. Prints a Markdown table. For Linux.
 """
 
 import argparse
@@ -17,8 +17,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Torch is imported only where it is measured: the peak of a process counts that of the one which
-# it was started from.
+# Torch is imported only in the measured processes: the peak of a process includes the peak of the
+# process that started it.
 
 LENGTH = 16
 WHAT = ("loss", "update")
@@ -31,7 +31,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run with these arguments (those of the process without); the exit code."""
+    """Run with these arguments (default: `sys.argv`) and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def row(loss: str, precision: str, megabytes: dict[tuple[str, str], float]) -> str:
-    """A line of the table: how much, and how many times less than with all logits."""
+    """Return a line of the table: the peak, and how many times smaller than with all logits."""
     cells = []
     for what in WHAT:
         mine, whole = megabytes[loss, what], megabytes["whole", what]
@@ -68,7 +68,7 @@ def row(loss: str, precision: str, megabytes: dict[tuple[str, str], float]) -> s
 
 
 def in_process(loss: str, precision: str, what: str, vocabulary: int, tokens: int) -> float:
-    """The peak, in megabytes (10**6 bytes), measured in a process of its own."""
+    """Measure the peak in a new process, in megabytes (10**6 bytes)."""
     command = [sys.executable, __file__, "--only", loss, precision, what]
     command += ["--vocabulary", str(vocabulary), "--tokens", str(tokens)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -76,7 +76,7 @@ def in_process(loss: str, precision: str, what: str, vocabulary: int, tokens: in
 
 
 def peak(loss: str, precision: str, what: str, vocabulary: int, tokens: int) -> float:
-    """The peak of this process over what it holds before, in megabytes."""
+    """Return the peak of this process minus its memory before, in megabytes."""
     import torch
     from benchmarks.losses import prepare_loss, prepare_update
 
@@ -91,7 +91,7 @@ def peak(loss: str, precision: str, what: str, vocabulary: int, tokens: int) -> 
 
 
 def resident_megabytes() -> float:
-    """What this process holds now."""
+    """Return the resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize() / 1e6
 

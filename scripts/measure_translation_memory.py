@@ -2,9 +2,9 @@
 
     python scripts/measure_translation_memory.py [--lines 2000 200000]
 
-A small model is trained for one update in a temporary folder (what it says does not matter); then
+A small model is trained for one update in a temporary folder (its quality does not matter). Then
 the whole command translates files of random words, and the peak resident memory of its process is
-printed. Exits with 1 if the longest file needed more than 100 MB over the shortest.
+printed. Exits with 1 if the longest file needs over 100 MB more than the shortest.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def measure(folder: Path, num_lines: int, beam_size: int) -> float:
-    """Megabytes that it takes at most to translate a file of so many lines."""
+    """Return the peak memory, in megabytes, of translating a file with this number of lines."""
     source, output = folder / "source", folder / "output"
     write_lines(source, num_lines, seed=3)
     started = time.monotonic()
@@ -76,7 +76,7 @@ def measure(folder: Path, num_lines: int, beam_size: int) -> float:
 
 
 def run_nmt(*arguments: str) -> float:
-    """Run the command line; its peak resident memory in megabytes (10**6 bytes).
+    """Run the command line and return its peak resident memory in megabytes (10**6 bytes).
 
     The peak of a process counts that of the one it was forked from, so that nothing heavy may be
     imported here.
@@ -90,7 +90,7 @@ def run_nmt(*arguments: str) -> float:
 
 
 def write_lines(path: Path, num_lines: int, seed: int) -> None:
-    """Sentences of 5 to 25 words out of 2,000."""
+    """Write sentences of 5 to 25 words, from 2,000 words."""
     rng = random.Random(seed)
     with path.open("w", encoding="utf-8") as file:
         for _ in range(num_lines):

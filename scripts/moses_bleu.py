@@ -1,21 +1,21 @@
-"""BLEU on lowercased text with the tokens of Moses, to compare with papers that report it so.
+"""BLEU of lowercased text with Moses tokenization, to compare with papers that report it.
 
     python scripts/moses_bleu.py --hypotheses out.de --references test2016.de --language de
 
-Hypotheses and references are raw (detokenized) text, line for line. Of both, in this order:
+Hypotheses and references are raw (detokenized) text, line for line. The steps, for both:
 
 1. lowercase;
 2. normalise punctuation as Moses' normalize-punctuation.perl does (sacremoses, no options);
 3. tokenise as Moses' tokenizer.perl does (sacremoses): aggressive dash splits are off, `&` and
-   the like are not escaped (on both sides, so that it would change nothing);
+   the like are not escaped (escaping both sides would change nothing);
 4. BLEU of sacreBLEU without a tokenizer of its own (`tok:none`).
 
-On Multi30k this gives as many tokens as the dataset's README says of its own `lc.norm.tok` files
-(test2016: 12,968 en, 12,103 de, 13,988 fr).
+On Multi30k this gives the numbers of tokens that the dataset's README has for its `lc.norm.tok`
+files (test2016: 12,968 en, 12,103 de, 13,988 fr).
 
-The value compares with the "tokenised, lowercased" figures of the literature (Multi30k's, for one),
-and even so only roughly: their scripts differ in small things. It does not compare with sacreBLEU's
-own figures (13a tokens), which `nmt evaluate` prints.
+The value is comparable to "tokenised, lowercased" figures in the literature (such as Multi30k's),
+but only roughly, as scripts differ in details. It is not comparable to sacreBLEU's own figures (13a
+tokens), which `nmt evaluate` prints.
 
 Prints the value and its signature.
 """
@@ -36,7 +36,7 @@ LANGUAGES = ("cs", "de", "en", "fr")
 
 
 def tokenize(lines: Iterable[str], language: str) -> list[str]:
-    """Each line lowercased, normalised and tokenised, with blanks between the tokens."""
+    """Lowercase, normalise and tokenise each line, with spaces between the tokens."""
     normalize = MosesPunctNormalizer(lang=language).normalize
     split = MosesTokenizer(lang=language).tokenize
     return [
@@ -46,7 +46,7 @@ def tokenize(lines: Iterable[str], language: str) -> list[str]:
 
 
 def moses_bleu(hypotheses: list[str], references: list[str], language: str) -> tuple[float, str]:
-    """The value, of 0 to 100, and a signature that names all of the above.
+    """Return BLEU, from 0 to 100, and a signature that names all of these steps.
 
     Raises:
         DataError: there is nothing to score, or the numbers of lines differ.
@@ -58,7 +58,7 @@ def moses_bleu(hypotheses: list[str], references: list[str], language: str) -> t
         )
     if not hypotheses:
         raise DataError("no hypotheses: there is nothing to score")
-    # `force`: sacreBLEU warns of text that is tokenised already, which is the point here.
+    # `force`: silence sacreBLEU's warning about tokenised text, which is intended here.
     bleu = BLEU(tokenize="none", force=True)
     score = bleu.corpus_score(tokenize(hypotheses, language), [tokenize(references, language)])
     signature = (
@@ -68,7 +68,7 @@ def moses_bleu(hypotheses: list[str], references: list[str], language: str) -> t
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run with these arguments (those of the process without); the exit code."""
+    """Run with these arguments (default: `sys.argv`) and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,10 +1,10 @@
-"""Make Multi30k, task 1 (Elliott et al. 2016), ready: 29,000 image descriptions in en, de and fr.
+"""Prepare Multi30k, task 1 (Elliott et al. 2016): 29,000 image descriptions in en, de and fr.
 
     python scripts/prepare_multi30k.py                 # download (about 3 MB)
     python scripts/prepare_multi30k.py --from FOLDER   # copy {train,val,test2016}.{en,de,fr}
 
 writes {train,valid,test2016}.{en,de,fr}, raw text. The SHA-256 of every file is checked first, and
-a file appears when it is complete. The text is for research and teaching; see the dataset's page,
+each file is written atomically. The text is for research and teaching; see the dataset's page,
 https://github.com/multi30k/dataset.
 """
 
@@ -25,9 +25,9 @@ URL = "https://github.com/multi30k/dataset/raw/master/data/task1/raw"
 TIMEOUT_SECONDS = 60
 
 SPLITS = {"train": "train", "valid": "val", "test2016": "test_2016_flickr"}
-"""What a split is called here, and in the repository of the dataset."""
+"""Names of each split here, and in the repository of the dataset."""
 IN_FOLDERS = {**SPLITS, "test2016": "test2016"}
-"""What it is called in a folder."""
+"""Names of each split here, and in a folder given with --from."""
 
 SHA256 = {
     "train.en": "460a15fbd157e34a7a9957ee388c1ca247fe47af3ef25fb50442af6c274e0fc6",
@@ -40,10 +40,10 @@ SHA256 = {
     "test2016.de": "4be6b5b3236b79c25475c6bb829800a7ce559e9ba7a1f6c2394fe4d40be46d16",
     "test2016.fr": "cb3160d69b002bb638e66cc7612fcd56cb0af82eadc9c142dedc438afb885ef6",
 }
-"""Of the text, unpacked; the names are those that are written."""
+"""SHA-256 of each uncompressed text, by the name of the file that is written."""
 
 Read = Callable[[str], bytes]
-"""The text of a file, by the name that it will have."""
+"""A function that returns the text of a file, given the name of the file that is written."""
 
 
 def from_folder(folder: Path) -> Read:
@@ -80,10 +80,10 @@ def from_web(url: str) -> Read:
 
 
 def prepare(read: Read, folder: Path, checksums: dict[str, str] = SHA256) -> None:
-    """Read, check and write every file; those that are right already are not read again.
+    """Read, check and write every file, except those that are already there and correct.
 
     Raises:
-        DataError: a file cannot be read, is not the one that is known, or cannot be written.
+        DataError: a file cannot be read, has another checksum, or cannot be written.
     """
     for name, checksum in checksums.items():
         path = folder / name
@@ -112,7 +112,7 @@ def _write(path: Path, text: bytes) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run with these arguments (those of the process without); the exit code."""
+    """Run with these arguments (default: `sys.argv`) and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -2,7 +2,7 @@
 
     python scripts/prepare_pictures.py --out data/pictures --train 10000
 
-makes {train,valid,test}.{npz,txt}. What is made depends on the options alone.
+makes {train,valid,test}.{npz,txt}. The same options always make the same files.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from nmt.toy.pictures import write_pictures
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run with these arguments (those of the process without); the exit code."""
+    """Run with these arguments (default: `sys.argv`) and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -2,7 +2,7 @@
 
     python scripts/prepare_toy.py --out data/toy --train 30000 --min-length 3 --max-length 15
 
-makes {train,valid,test}.{en,de,align}. What is made depends on the options alone.
+makes {train,valid,test}.{en,de,align}. The same options always make the same files.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from nmt.toy.corpus import LONGEST, SHORTEST, write_corpus
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run with these arguments (those of the process without); the exit code."""
+    """Run with these arguments (default: `sys.argv`) and return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

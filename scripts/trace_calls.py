@@ -1,12 +1,12 @@
-"""How many functions and files of nmt are entered to translate one line, and to make one update.
+"""Counts of the functions and files of nmt entered to translate a line, and to make an update.
 
     python scripts/trace_calls.py [RUN] [--crossings N]
 
 Translates one line from file to file with `nmt translate`, under `sys.setprofile`. Without RUN, a
 small run is trained in a folder that is deleted at the end, and one of its updates is traced too:
-all that is called from one step of the optimizer to the next. A file change is a call or
-a return in another file of nmt than the call or return before it. What is executed when a module is
-imported does not count. Prints a table, and the pairs of files with the most changes.
+all calls from one step of the optimizer to the next. A file change is a call or a return in another
+file of nmt than the previous call or return. Code that runs while a module is imported is not
+counted. Prints a table, and the pairs of files with the most changes.
 """
 
 import argparse
@@ -51,15 +51,15 @@ decoding: {max_length: 5}
 
 @dataclass
 class Trace:
-    """What was entered.
+    """Functions and files that were entered.
 
     Attributes:
-        functions: of nmt, as code; not modules and bodies of classes.
-        files: of nmt, below its folder.
-        changes: both files in order -> changes from one to the other.
+        functions: code of the functions of nmt, without modules and class bodies.
+        files: files of nmt, relative to its folder.
+        changes: pair of files (from, to) -> number of changes.
         num_loads: how often a configuration was loaded.
-        num_steps: of the optimizer.
-        step: record what is called after this step, as far as the next; None: everything.
+        num_steps: steps of the optimizer.
+        step: record only the calls between this step and the next; None: all calls.
     """
 
     functions: set[CodeType] = field(default_factory=set)
@@ -88,7 +88,7 @@ class Trace:
             self.num_steps += 1
         if self.step is not None and self.num_steps != self.step:
             if self.num_steps > self.step:
-                sys.setprofile(None)  # which slows training down
+                sys.setprofile(None)  # profiling slows training down
             return
         file = code.co_filename.removeprefix(ROOT)
         if event == "call":
@@ -106,12 +106,12 @@ class Trace:
 
 
 def _is_function(code: CodeType) -> bool:
-    """Return whether code is a function of nmt, and not what an import executes."""
+    """Return whether code is a function of nmt, not the body of a module or class."""
     return code.co_filename.startswith(ROOT) and bool(code.co_flags & 2)  # CO_NEWLOCALS
 
 
 def write_corpus(folder: Path) -> None:
-    """Write sentences of number words, which are their own translations, and a configuration."""
+    """Write a configuration, and a corpus of number words where source and target are equal."""
     rng = random.Random(0)
     for split, size in (("train", 100), ("valid", 5)):
         lines = "".join(
@@ -126,7 +126,7 @@ def run(*arguments: object) -> None:
     """Run a command of nmt.
 
     Raises:
-        SystemExit: it has failed.
+        SystemExit: the command failed.
     """
     if run_nmt([str(argument) for argument in arguments]) != 0:
         raise SystemExit("the command that is traced has failed")
@@ -142,7 +142,7 @@ def trace_update(folder: Path) -> Trace:
 
 
 def trace_translation(model: Path, folder: Path) -> Trace:
-    """Trace the translation of one line, after one that has imported all that it takes."""
+    """Trace the translation of one line, after a first translation has imported all modules."""
     (folder / "line").write_text("one two three four .\n")
     command = ("translate", model, folder / "line", "-o", folder / "translation")
     run(*command)
@@ -153,7 +153,7 @@ def trace_translation(model: Path, folder: Path) -> Trace:
 
 
 def report(traces: dict[str, Trace], num_crossings: int) -> None:
-    """Print the table, and the changes between two files that are the most frequent."""
+    """Print the table, and the most frequent changes between files."""
     heads = ("functions", "files", "file changes", "configurations")
     print(" " * 10 + "".join(f"{head:>15}" for head in heads))
     for name, trace in traces.items():
@@ -165,7 +165,7 @@ def report(traces: dict[str, Trace], num_crossings: int) -> None:
 
 
 def main() -> None:
-    """Trace, and print what was found."""
+    """Trace, and print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

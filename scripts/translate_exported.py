@@ -1,11 +1,11 @@
-"""Translate with a file of `nmt export`, and neither this package nor PyTorch.
+"""Translate with a file of `nmt export`, without this package and without PyTorch.
 
     pip install numpy onnxruntime sentencepiece
     python scripts/translate_exported.py FILE < INPUT > OUTPUT
 
-An example to copy, or to rewrite in another language: all that it takes to use such a file in
-a program of your own, where the tokenizers are of SentencePiece. For much text `nmt translate FILE`
-is better, as it sorts lines by length and computes batches side by side.
+An example to copy, or to rewrite in another language. It has all the code that your own program
+needs to use such a file with SentencePiece tokenizers. For large files `nmt translate FILE` is
+better: it sorts lines by length and translates batches in parallel.
 """
 
 import argparse
@@ -28,10 +28,10 @@ BLANK, BLANK_IN_TEXT = "▁", "\ue581"
 
 
 class Tokenizer:
-    """Text to tokens and back.
+    """Conversion of text to tokens and back.
 
     Args:
-        fields: of the file's description; see `SavedTokenizer.describe`.
+        fields: tokenizer fields of the file's description; see `SavedTokenizer.describe`.
     """
 
     def __init__(self, fields: dict[str, Any]) -> None:
@@ -43,12 +43,12 @@ class Tokenizer:
         self.processor = SentencePieceProcessor(model_proto=base64.b64decode(fields["model"]))
 
     def encode(self, line: str) -> list[int]:
-        """The tokens of each word, one after the other."""
+        """Return the tokens of a line, word by word."""
         words = self._normalize(line).replace(BLANK, BLANK_IN_TEXT).split()
         return [token for tokens in self.processor.encode(words) for token in tokens]
 
     def decode(self, tokens: list[int]) -> str:
-        """Text on one line."""
+        """Return the text of tokens, on one line."""
         content = b"".join(map(self._bytes, tokens)).decode(errors="replace")
         words = ["".join(word.split()) for word in content.split(BLANK)]
         return " ".join(word for word in words if word).replace(BLANK_IN_TEXT, BLANK)
@@ -81,7 +81,7 @@ def main() -> None:
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         description = json.loads(session.get_modelmeta().custom_metadata_map["nmt"])
-    except Exception as error:  # ONNX Runtime has a class for each reason, with no base of its own
+    except Exception as error:  # ONNX Runtime's exceptions have no common base class
         reason = " ".join(str(error).split())
         parser.error(f"{path}: not a readable file of `nmt export`: {reason}")
     source = Tokenizer(description["source"])
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def bounded(stream: TextIO) -> Iterator[str]:
-    """Read lines; one that is too long is read past, and is empty."""
+    """Yield lines; one that is too long is skipped and yielded as an empty line."""
     while line := stream.readline(LONGEST + 1):
         rest = line
         while len(rest) > LONGEST and not rest.endswith("\n"):
@@ -103,7 +103,7 @@ def bounded(stream: TextIO) -> Iterator[str]:
 
 
 def translate(session: Any, ids: list[list[int]], beam_size: int) -> Iterator[list[int]]:
-    """The best translation of each sentence; of EOS alone, which is a blank line, nothing."""
+    """Return the best translation of each sentence; no tokens for a blank line (only EOS)."""
     longest = max(map(len, ids))
     _, _, lengths, tokens = session.run(
         None,
@@ -119,7 +119,7 @@ def translate(session: Any, ids: list[list[int]], beam_size: int) -> Iterator[li
 
 
 def pad(row: Iterable[int], length: int) -> list[int]:
-    """With PAD on the right."""
+    """Pad sentences with PAD on the right."""
     return [*row, *[PAD] * length][:length]
 
 

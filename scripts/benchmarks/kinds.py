@@ -1,4 +1,4 @@
-"""Where the time of an update goes: by part, and by the kind of operation."""
+"""Profile of an update: its time by part, and by the kind of operation."""
 
 import time
 from collections import Counter
@@ -35,7 +35,7 @@ KINDS = (*(kind for kind in _OPERATIONS if kind != REST), OTHER, STEP, REST)
 
 
 def kind_of(operation: str) -> str:
-    """The kind of an operation of torch by its name in a profile; `REST` where it is none."""
+    """Return the kind of a torch operation from its name in a profile, or `REST`."""
     if operation.startswith("mkldnn::"):
         return "matrix products"
     if not operation.startswith("aten::"):
@@ -44,7 +44,7 @@ def kind_of(operation: str) -> str:
 
 
 def measure_kinds(update: Update, batches: Sequence[Batch]) -> tuple[Counter[str], Counter[str]]:
-    """Milliseconds of an update by part and by kind, the profiler's own time included."""
+    """Return the milliseconds of an update by part and by kind, with the profiler's overhead."""
     with profile(activities=[ProfilerActivity.CPU], acc_events=True) as recorded:
         started = time.perf_counter()
         for batch in batches:
@@ -67,7 +67,7 @@ def measure_kinds(update: Update, batches: Sequence[Batch]) -> tuple[Counter[str
 
 
 def table(columns: dict[str, Counter[str]], rows: Sequence[str], title: str) -> list[str]:
-    """Markdown: milliseconds and shares of the sum, a column for each way."""
+    """Return a Markdown table of milliseconds and their shares, with a column for each way."""
     lines = [f"| {title} | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
     for row in rows:
         cells = [

@@ -1,4 +1,4 @@
-"""The losses whose memory is compared, by themselves and in whole updates."""
+"""Losses whose memory is compared, by themselves and in whole updates."""
 
 from collections.abc import Callable
 
@@ -19,15 +19,15 @@ from nmt.training.optim.optimizer import Adam, apply_gradients
 def loss_of(
     name: str, vectors: Tensor, projection: nn.Linear, labels: Tensor, precision: torch.dtype
 ) -> Tensor:
-    """The smoothed loss, summed over the labels.
+    """Return the label-smoothed loss, summed over the labels.
 
     Args:
-        name: torch (its cross-entropy), whole (this package's, of logits) or chunks (that with the
-            projection in it).
-        vectors: `[B T E]` of the decoder.
-        projection: to the vocabulary.
+        name: "torch" (its cross-entropy), "whole" (this package's loss of all logits) or "chunks"
+            (this package's loss with the projection, chunk by chunk).
+        vectors: output vectors of the decoder, `[B T E]`.
+        projection: projection to the vocabulary.
         labels: `[B T]`.
-        precision: of the logits.
+        precision: dtype of the logits.
     """
     weight, bias = projection.weight, projection.bias
     if name == "chunks":
@@ -48,7 +48,7 @@ def loss_of(
 def prepare_loss(
     name: str, precision: torch.dtype, vocabulary: int, sentences: int, length: int
 ) -> Callable[[], None]:
-    """What goes from vectors to the gradients of vectors and projection; made ready to run."""
+    """Return a function that computes the loss and the gradients of vectors and projection."""
     torch.manual_seed(1)
     size = Sizes().embedding
     vectors = torch.randn(sentences, length, size).to(precision).requires_grad_()
@@ -64,7 +64,7 @@ def prepare_loss(
 def prepare_update(
     name: str, precision: torch.dtype, vocabulary: int, sentences: int, length: int
 ) -> Callable[[], None]:
-    """What makes the first update of a training; made ready to run."""
+    """Return a function that makes the first update of a training."""
     model = make_model(Sizes(vocabulary))
     optimizer = Adam(model)
     words = torch.randint(FIRST_WORD, vocabulary, (2, sentences, length - 1)).tolist()

@@ -1,4 +1,4 @@
-"""What the model needs, and what the machine can: the limit of any way to train it."""
+"""Operations that an update needs, and the machine's peak rate: the limit of any way to train."""
 
 from collections.abc import Callable
 
@@ -10,16 +10,16 @@ from nmt.core.special_tokens import PAD
 from nmt.nn.layers import matmul
 
 SIDE = 2048
-"""Of the square matrices whose product stands for what the machine can."""
+"""Rows of the square matrices whose product measures the machine's peak rate."""
 
 
 def count_operations(sizes: Sizes, batch: Batch) -> int:
-    """Floating-point operations of the matrix products of an update.
+    """Return the floating-point operations of the matrix products of an update.
 
-    Two for each number of a weight and each row that it is multiplied with, three times: forward,
-    and backward for both factors. Padding is none of the need. Of the attention, the sum over the
-    layer that compares and the sum over the positions are counted for each pair of a target and a
-    source piece; the tanh between them is no product.
+    Each element of a weight costs two operations for each row that it multiplies. This counts three
+    times: once forward, and backward once for each factor. Padding is not counted. The attention
+    has two sums for each pair of a target and a source piece: over the hidden units of the score,
+    and over the positions. The tanh between them is not a product.
     """
     hidden, size = sizes.hidden, sizes.embedding
     half = hidden // 2
@@ -34,6 +34,6 @@ def count_operations(sizes: Sizes, batch: Batch) -> int:
 
 
 def large_product(kind: torch.dtype) -> Callable[[], torch.Tensor]:
-    """A matrix product of `2 * SIDE**3` operations, by the library that is fastest at it."""
+    """Return a matrix product of `2 * SIDE**3` operations, by the fastest library for it."""
     left, right = (torch.randn(SIDE, SIDE).to(kind) for _ in range(2))
     return lambda: matmul(left, right)

@@ -1,4 +1,4 @@
-"""Each way in a process of its own, set up as those who use it would find it."""
+"""A separate process for each way, set up as its users would set it up."""
 
 import multiprocessing
 import os
@@ -22,17 +22,17 @@ Result = TypeVar("Result")
 
 
 class WayProcess:
-    """A process that makes updates in one way, when it is told to.
+    """Handle of a process that makes updates in one way, on request.
 
     Args:
-        connection: to it.
+        connection: connection to the process.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def do(self, function: Callable[[Update, list[Batch]], Result]) -> Result:
-        """What a function of a module's top level makes of its updates and batches."""
+        """Call a module-level function in the process, with its update and batches."""
         self._connection.send(function)
         result: Result = self._connection.recv()
         return result
@@ -42,7 +42,7 @@ class WayProcess:
 def started(
     names: list[str], sizes: Sizes, num_batches: int, threads: int
 ) -> Iterator[dict[str, WayProcess]]:
-    """A process for each of the ways; they end with the context."""
+    """Start a process for each way; the processes end with the context."""
     context = multiprocessing.get_context("spawn")
     with ExitStack() as stack:
         processes = {}
@@ -62,7 +62,7 @@ def started(
 
 
 def seconds_of(update: Update, batches: list[Batch]) -> float:
-    """Of an update, the mean over the batches."""
+    """Return the seconds of an update, averaged over the batches."""
     began = time.perf_counter()
     for batch in batches:
         update(batch)
@@ -70,12 +70,12 @@ def seconds_of(update: Update, batches: list[Batch]) -> float:
 
 
 def kinds_of_two(update: Update, batches: list[Batch]) -> tuple[Counter[str], Counter[str]]:
-    """Where the time of two updates goes; a profile of many takes long to read."""
+    """Profile two updates by part and kind; a profile of more takes long to process."""
     return measure_kinds(update, batches[len(batches) // 2 :][:2])
 
 
 def profile_of(update: Update, batches: list[Batch]) -> str:
-    """What takes the time, by the operation of torch."""
+    """Return the profiler's table of the slowest torch operations."""
     with profile(activities=[ProfilerActivity.CPU], acc_events=True) as recorded:
         for batch in batches:
             update(batch)

@@ -1,4 +1,4 @@
-"""The ways to make an update that are compared: this package's, and the loop of the tutorials."""
+"""Ways to make an update that are compared: this package's, and the loop of the tutorials."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,23 +24,23 @@ CLIP_NORM = 1.0
 SPREAD = 1 / 3
 """Standard deviation of the logarithm of a batch's mean length."""
 FORWARD, BACKWARD, STEP = "forward and loss", "backward", "clipping and Adam"
-"""What the profiler is told of the parts of an update."""
+"""Names of the parts of an update in a profile."""
 
 Update = Callable[[Batch], Tensor]
-"""Makes an update; returns the loss of a token, smoothed."""
+"""A function that makes an update and returns the smoothed loss per token."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the model and its batches.
+    """Sizes of the model and its batches.
 
     Attributes:
         vocabulary: V, shared by both sides.
         embedding: E, tied with the projection.
         hidden: H of decoder and attention; the encoder has half of it in each direction.
         length: pieces of a sentence, on average, without EOS.
-        sentences: of a batch.
-        dropout: on embeddings, source states and output vectors.
+        sentences: sentences of a batch.
+        dropout: dropout on embeddings, source states and output vectors.
     """
 
     vocabulary: int = 8000
@@ -56,9 +56,9 @@ class Way:
     """One way to train the model.
 
     Attributes:
-        make: the updates of a model of these sizes, made again.
-        precision: of its matrix products.
-        is_settled: its process is set up as that of `nmt train`, where freed memory stays.
+        make: builds a model of these sizes and returns its update function.
+        precision: dtype of the matrix products.
+        is_settled: whether the process is set up as by `nmt train`, which keeps freed memory.
     """
 
     make: Callable[[Sizes], Update]
@@ -67,11 +67,12 @@ class Way:
 
 
 def draw_batches(sizes: Sizes, number: int) -> list[Batch]:
-    """Batches of generated pieces, as long as the batches of Multi30k are.
+    """Return batches of generated pieces, with the sentence lengths of Multi30k.
 
-    Those of 64 pairs, de-en, as the sampler makes them in 8,000 pieces: on average 14.8 and 14.3
-    pieces; the means of batches are log-normal, from 0.48 of that (2%) by 0.92 (half) to 1.9 (98%);
-    of a batch, sorted as it is, 2.3% and 0.5% are padding. The pieces follow Zipf's law.
+    The model for them is Multi30k de-en with 8,000 pieces, in the sampler's batches of 64 pairs.
+    Its sentences have 14.8 and 14.3 pieces on average. The mean lengths of its batches are
+    log-normal: 0.48 (2%), 0.92 (median) and 1.9 (98%) times that average. A batch is sorted by
+    length, so only 2.3% and 0.5% of it are padding. The pieces follow Zipf's law.
     """
     generator = torch.Generator().manual_seed(1)
 
@@ -81,7 +82,7 @@ def draw_batches(sizes: Sizes, number: int) -> list[Batch]:
         words = ((sizes.vocabulary - FIRST_WORD) ** ranks).long()  # uniform in the logarithm
         return (words + FIRST_WORD - 1).tolist()
 
-    of_means = NormalDist(-(SPREAD**2) / 2, SPREAD)  # of their logarithms: they average to one
+    of_means = NormalDist(-(SPREAD**2) / 2, SPREAD)  # log factors; factors average to one
     batches = []
     for index in range(number):
         middle = sizes.length * exp(of_means.inv_cdf((index + 0.5) / number))
@@ -92,7 +93,7 @@ def draw_batches(sizes: Sizes, number: int) -> list[Batch]:
 
 
 def make_model(sizes: Sizes, *, fused: bool = True) -> Model:
-    """The model as this package has it; the same weights each time."""
+    """Return this package's model, with the same weights each time."""
     cell = {"name": "gru", "fused": fused}
     config = ModelConfig.model_validate(
         {
@@ -114,7 +115,7 @@ def make_model(sizes: Sizes, *, fused: bool = True) -> Model:
 
 
 def updates(model: Model, precision: torch.dtype = torch.float32) -> Update:
-    """As `nmt train` makes them."""
+    """Return an update function like that of `nmt train`."""
     optimizer = Adam(model)
     objective = Objective(SMOOTHING, precision=precision)
 
@@ -132,7 +133,7 @@ def updates(model: Model, precision: torch.dtype = torch.float32) -> Update:
 
 
 class Textbook(nn.Module):
-    """The same model, as tutorials have it: attention, GRUCell and projection in each step."""
+    """Model as tutorials write it: attention, GRUCell and projection in each step."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -150,7 +151,7 @@ class Textbook(nn.Module):
         self.dropout = nn.Dropout(sizes.dropout)
 
     def forward(self, batch: Batch) -> Tensor:
-        """The logits."""
+        """Return the logits."""
         mask = batch.source != PAD
         packed = nn.utils.rnn.pack_padded_sequence(
             self.dropout(self.embedding(batch.source)),
@@ -213,11 +214,11 @@ NAMES = {
     "output.bias": "decoder.state_to_output.bias",
     "projection.bias": "projection.bias",
 }
-"""The textbook's name of a weight -> this package's, where they are one and one."""
+"""The textbook's name of a weight -> this package's, where they correspond one to one."""
 
 
 def textbook_updates(model: Textbook) -> Update:
-    """As tutorials make them, with the same loss, clipping and Adam."""
+    """Return an update function as in tutorials, with the same loss, clipping and Adam."""
     optimizer = torch.optim.Adam(model.parameters())
 
     def update(batch: Batch) -> Tensor:
