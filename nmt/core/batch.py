@@ -18,7 +18,7 @@ from nmt.core.special_tokens import BOS, EOS, PAD
 
 S = TypeVar("S")
 FlatRows: TypeAlias = tuple[NDArray[Any], NDArray[np.int64]]
-"""Rows laid end to end: the values of all, and the length of each, `[B]`."""
+"""Concatenated rows: their values, and the length of each row, `[B]`."""
 Tokens: TypeAlias = Sequence[int] | NDArray[Any]
 """The ids of a sentence, or the cells of a grid, `[S D]`."""
 
@@ -30,11 +30,11 @@ class Batch:
     Attributes:
         source: `[B S]`, the source tokens, each sentence ended by EOS; or `[B S D]`, float32, the
             cells of grids (channels, row, column), with no EOS.
-        source_lengths: `[B]`, tokens of each source sentence, EOS included.
+        source_lengths: `[B]`, number of tokens of each source sentence, EOS included.
         target: `[B T+1]`, BOS, the target tokens, EOS.
-        num_target_tokens: labels in the batch that are not padding (EOS counted).
-        alignment: `[B T S]`, float32, where the attention is to look for each label: rows sum to
-            one, or are zero where nothing is known; None: nothing is known of any.
+        num_target_tokens: number of labels in the batch without padding, EOS included.
+        alignment: `[B T S]`, float32, the target attention for each label. Rows sum to one, or are
+            zero for labels without an alignment. None: no label has one.
     """
 
     source: Tensor
@@ -45,22 +45,22 @@ class Batch:
 
     @property
     def decoder_input(self) -> Tensor:
-        """`[B T]`: the decoder's input under teacher forcing: BOS and all but the last token."""
+        """Return the decoder's input for teacher forcing, `[B T]`: BOS, then all but the last."""
         return self.target[:, :-1]
 
     @property
     def labels(self) -> Tensor:
-        """`[B T]`: the tokens that the decoder is to predict, and EOS."""
+        """Return the tokens that the decoder is to predict, `[B T]`, ended by EOS."""
         return self.target[:, 1:]
 
     @property
     def label_mask(self) -> Tensor:
-        """`[B T]`: True where a label is a real token."""
+        """Return the mask of labels, `[B T]`: True at real tokens, False at padding."""
         return self.labels != PAD
 
     @property
     def num_sentences(self) -> int:
-        """B."""
+        """Return the number of sentence pairs, B."""
         return self.source.shape[0]
 
     def to(self, device: torch.device) -> "Batch":
@@ -91,9 +91,9 @@ class LocalUpdate:
     """The part of an update that one process computes; with one process, all of it.
 
     Attributes:
-        batches: with the sentences of this process; empty where other processes have them all.
-        num_batches: of the whole update, before it was distributed.
-        num_target_tokens: of the whole update, by which its gradient is divided.
+        batches: batches of this process; empty if other processes have all sentences.
+        num_batches: number of batches of the whole update, before it was distributed.
+        num_target_tokens: target tokens of the whole update, by which its gradient is divided.
         is_last: whether the update is the last of an epoch.
     """
 
@@ -104,7 +104,7 @@ class LocalUpdate:
 
 
 def make_batch(sources: Sequence[Tokens], targets: Sequence[Tokens]) -> Batch:
-    """Return a batch of pairs, in the order given; BOS and EOS are put around the ids."""
+    """Return a batch of pairs, in the order given, with BOS and EOS added."""
     assert len(sources) == len(targets) > 0
     return pad_batch(_flatten(sources), _flatten(targets))
 
@@ -115,7 +115,7 @@ def make_source(sources: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
 
 
 def pad_batch(sources: FlatRows, targets: FlatRows) -> Batch:
-    """Return the batch of B pairs without BOS and EOS."""
+    """Return the batch of B pairs that are given without BOS and EOS."""
     source, source_lengths = _pad_source(*sources)
     return Batch(
         source=source,
@@ -142,7 +142,7 @@ def _pad_source(values: NDArray[Any], lengths: NDArray[np.int64]) -> tuple[Tenso
 
 
 def _pad_ids(values: NDArray[Any], lengths: NDArray[np.int64], *, bos: bool) -> Tensor:
-    """`[B, longest + 1 (or 2)]`: (BOS,) the tokens, EOS, and padding."""
+    """Return `[B, longest + 1]` ids: the tokens, EOS and padding; one column more with BOS."""
     columns = np.arange(int(lengths.max()) + 1 + bos) - bos
     matrix = np.full((len(lengths), len(columns)), PAD, np.int64)
     matrix[(columns >= 0) & (columns < lengths[:, None])] = values
@@ -159,17 +159,17 @@ class Shared:
 def map_tensors(
     function: Callable[[Tensor], Tensor], tree: S, *, leave: type[Any] | None = None
 ) -> S:
-    """Replace every tensor by `function` of it; what is of the class `leave` stays as it is."""
+    """Replace every tensor by `function` of it, except in nodes of the class `leave`."""
     node: Any = tree
     if node is None or (leave is not None and isinstance(node, leave)):
-        return tree  # None first: torch 2.11 cannot trace what is asked of others
+        return tree  # None first: torch 2.11 cannot trace the checks below
     if isinstance(node, Tensor):
         return function(node)  # type: ignore[return-value]
     return _map_children(lambda child: map_tensors(function, child, leave=leave), tree)
 
 
 def map_shared(function: Callable[[Tensor], Tensor], tree: S) -> S:
-    """Replace every tensor in what is `Shared` by `function` of it."""
+    """Replace every tensor in `Shared` nodes by `function` of it."""
     if tree is None:  # first, as in `map_tensors`
         return tree
     if isinstance(tree, Shared):
@@ -206,14 +206,14 @@ def fill(tree: S, tensors: Iterable[Tensor], *, leave: type[Any] | None = None) 
 
 
 def select(tree: S, rows: Tensor) -> S:
-    """Return rows of the batch, in the order given; `rows` is `[N]` of int64, perhaps repeated."""
+    """Return rows of the batch, in the order of `rows`: `[N]` of int64, which may repeat."""
     return map_tensors(lambda tensor: tensor.index_select(0, rows), tree)
 
 
 def reorder(tree: S, rows: Tensor) -> S:
-    """Like `select`, where every row is replaced by one of the same sentence.
+    """Select rows as `select` does, where each row is replaced by one of the same sentence.
 
-    What is `Shared` is the same there, and large: it is not copied.
+    `Shared` nodes are large, and equal for these rows, so they are not copied.
     """
     return map_tensors(lambda tensor: tensor.index_select(0, rows), tree, leave=Shared)
 

@@ -1,4 +1,4 @@
-"""What a person reads on a terminal: notices, the first warnings of a kind, and durations."""
+"""Text for a terminal: notices, the first warnings of a kind, and durations."""
 
 import logging
 import re
@@ -13,13 +13,13 @@ ONCE: Final[Mapping[str, object]] = {"once": True}
 
 _MOST_NAMED: Final = 10  # lines with warnings of one kind
 
-# From how many seconds on a unit is used, its seconds and its name.
+# The seconds from which a unit is used, the seconds of the unit, and its name.
 _UNITS: Final = ((-inf, 1, "s"), (100, 60, "min"), (6_000, 3_600, "h"), (172_800, 86_400, "days"))
 
 logger = logging.getLogger(__name__)
 
-# C0, C1 and DEL move the cursor or rename the window, and bidirectional controls show text in
-# another order than it is in: names and values of a stranger may hold them.
+# C0, C1 and DEL move the cursor or rename the window, and bidirectional controls reorder the
+# displayed text. Names and values from strangers may contain them.
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -38,8 +38,8 @@ class FirstWarnings:
     """Warnings of one kind about lines: the first ten are logged, then one says there are more.
 
     Attributes:
-        more: the message that stands for all warnings after the first ten.
-        extra: of the log records, as `ONCE`.
+        more: the message that replaces all warnings after the first ten.
+        extra: `extra` of the log records, such as `ONCE`.
     """
 
     more: str
@@ -47,7 +47,7 @@ class FirstWarnings:
     _num_lines: int = field(default=0, init=False)
 
     def warn(self, message: str) -> None:
-        """Log what is wrong with a line, or that there are more such lines, or nothing."""
+        """Log a warning about a line; the eleventh logs `more`, and later ones log nothing."""
         self._num_lines += 1
         if self._num_lines <= _MOST_NAMED:
             logger.warning("%s", message, extra=self.extra)

@@ -13,8 +13,8 @@ class Coverage:
     """The attention of all steps so far, added up.
 
     Attributes:
-        seen: `[N S]`, what each position has got, c; 1 where there is no position.
-        again: `[N]`, how much went where some had gone before: ``sum_t sum_j min(a_tj, c_<t,j)``.
+        seen: `[N S]`, coverage c, the attention that each position has received; 1 at padding.
+        again: `[N]`, attention to covered positions: ``sum_t sum_j min(a_tj, c_<t,j)``.
     """
 
     seen: Float[Tensor, "N S"]

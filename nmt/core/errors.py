@@ -6,9 +6,9 @@ from typing import Final
 
 
 class UserError(Exception):
-    """Something that the user can put right: one clear line, exit code 2, no traceback.
+    """An error that the user can fix: one clear line, exit code 2, no traceback.
 
-    The message names the file, line or key, the bad value, and what would be right.
+    The message names the file, line or key, the bad value, and a valid one.
     """
 
 
@@ -36,9 +36,9 @@ _ON_A_GPU: Final = (
     "Cuda failure 2 'out of memory'",
 )
 OUT_OF_MEMORY: Final = _ON_A_CPU + _ON_A_GPU
-"""Parts of the messages of torch (on a CPU), cuBLAS, cuDNN and NCCL, also as another
-process reported them. All raise a plain `RuntimeError` or `DistBackendError` there, without a code
-or an attribute, so that their words are the only sign."""
+"""Parts of the out-of-memory messages of torch (on a CPU), cuBLAS, cuDNN and NCCL, also as
+reported by another process. They raise a plain `RuntimeError` or `DistBackendError` without a code
+or an attribute, so the text is all there is to check."""
 
 _ADVICE: Final = {
     errno.ENOSPC: "make room",
@@ -53,7 +53,7 @@ _ADVICE: Final = {
 }
 
 
-# Libraries raise exceptions of their own, which hold the text of the system but not its code.
+# Libraries raise their own exceptions, with the text of the system error but without its code.
 _SAID: Final = {
     **{os.strerror(code): advice for code, advice in _ADVICE.items()},
     **dict.fromkeys((*_ON_A_CPU, "failed to map segment"), _ADVICE[errno.ENOMEM]),
@@ -71,18 +71,18 @@ def os_advice(error: OSError) -> str | None:
 
 
 def os_reason(error: OSError) -> str:
-    """Return what the system says, and what to do where it is short of something."""
+    """Return the system's message, with advice if a resource has run out."""
     said, what_to_do = error.strerror or str(error), os_advice(error)
     return said if what_to_do is None else f"{said}; {what_to_do}"
 
 
 def advice_on(said: str) -> str | None:
-    """Return what to do where a text says what the system is short of; None: it does not."""
+    """Return advice if a text reports that a resource has run out, or else None."""
     return next((advice for words, advice in _SAID.items() if words in said), None)
 
 
 def explain_system_error(error: BaseException) -> str | None:
-    """Return an error of the system, or a lack of memory, as one line; None: it is another."""
+    """Return a system error or a lack of memory as one line; None for any other error."""
     if isinstance(error, MemoryError):
         return f"memory: {os.strerror(errno.ENOMEM)}; {_ADVICE[errno.ENOMEM]}"
     if not isinstance(error, OSError | RuntimeError | ImportError):

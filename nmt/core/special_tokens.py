@@ -1,4 +1,4 @@
-"""The four symbols that every vocabulary starts with; the whole package relies on these numbers."""
+"""The four symbols that every vocabulary starts with; the whole package relies on their ids."""
 
 from typing import Final
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 JOINERS: Final = "\u200c\u200d"
-"""Zero width joiner and non-joiner: between letters, of Persian or Hindi, say."""
+"""Zero-width non-joiner and joiner, between letters of scripts such as Persian or Hindi."""
 HAN: Final = "Han"
 KANA: Final = frozenset({"Hiragana", "Katakana"})
 SCRIPTS_WITHOUT_SPACES: Final[Mapping[str, str]] = {
@@ -44,12 +44,12 @@ _ANY: Final = re.compile(f"[{''.join(SCRIPTS_WITHOUT_SPACES.values())}]")
 
 
 def has_no_spaces(text: str) -> bool:
-    """Return whether a character, or any of a text, is of a script without spaces."""
+    """Return whether any character of a text belongs to a script without spaces."""
     return _ANY.search(text) is not None
 
 
 def scripts_of(text: str) -> frozenset[str]:
-    """Return the names of the scripts without spaces that a text has characters of."""
+    """Return the names of the scripts without spaces that occur in a text."""
     if not has_no_spaces(text):
         return frozenset()
     return frozenset(name for name, script in _SCRIPTS.items() if script.search(text))
@@ -68,10 +68,10 @@ def is_punctuation(character: str) -> bool:
 
 
 def strip_punctuation(word: str) -> str:
-    """Return a word without the punctuation and symbols around it; all of it if it has no letters.
+    """Return a word without the punctuation and symbols around it; unchanged if it has no letters.
 
-    What belongs to the word stays: signs of numbers (`-17`, `.5`, `$5`, `20°`, `50%`), and marks of
-    names (`@nmt`, `#nmt`, `C++`, `C#`). Vowel signs and vocalisation are no punctuation.
+    Symbols that belong to the word are kept: signs of numbers (`-17`, `.5`, `$5`, `20°`, `50%`) and
+    marks of names (`@nmt`, `#nmt`, `C++`, `C#`). Vowel signs are not punctuation.
     """
     inner = [place for place, character in enumerate(word) if not _is_strippable(character)]
     if not inner:
@@ -87,6 +87,6 @@ def strip_punctuation(word: str) -> str:
 
 
 def _is_strippable(character: str) -> bool:
-    """Return whether it is punctuation, a symbol, or invisible and joins no letters."""
+    """Return whether a character is punctuation, a symbol, or invisible and not a joiner."""
     is_invisible = unicodedata.category(character) == "Cf" and character not in JOINERS
     return is_punctuation(character) or is_invisible

@@ -1,7 +1,7 @@
-"""Reporting of a user error by one process of torchrun, and its memory across restarts.
+"""Reporting of a user error by one process of torchrun, only once across restarts.
 
-torchrun cannot be asked not to restart: it starts processes again as often as `--max-restarts`
-says. Those started after an error that its store remembers exit at once and print nothing.
+torchrun restarts processes up to `--max-restarts` times, whatever the error. Its store keeps a user
+error, so restarted processes find it, exit at once and print nothing.
 """
 
 import time
@@ -16,16 +16,16 @@ from nmt.distributed.process_group import torchrun_store
 from nmt.system.process import is_first
 
 _ANY_ERROR: Final = "nmt/a user's error was met"
-_PATIENCE: Final = timedelta(seconds=2)  # of a process whose error another may report
+_PATIENCE: Final = timedelta(seconds=2)  # time to wait for another process to report the error
 _PAUSE: Final = 0.05  # seconds between two looks for the report
 _TIMEOUT: Final = timedelta(seconds=10)
 
 
 def find_reported_error(arguments: Sequence[str]) -> str | None:
-    """Return the user error that ended a command before, under the same torchrun.
+    """Return the user error that ended this command earlier under the same torchrun, if any.
 
     Args:
-        arguments: of the command line.
+        arguments: arguments of the command line.
     """
     key = _reported(arguments)
     try:
@@ -38,11 +38,11 @@ def find_reported_error(arguments: Sequence[str]) -> str | None:
 
 
 def report_error(error: UserError, arguments: Sequence[str]) -> bool:
-    """Remember an error, and return whether this process is the one that has to print it.
+    """Store an error, and return whether this process has to print it.
 
     Args:
-        error: ends the command.
-        arguments: of the command line.
+        error: the error that ends the command.
+        arguments: arguments of the command line.
     """
     try:
         store = torchrun_store(_TIMEOUT)
@@ -56,13 +56,13 @@ def report_error(error: UserError, arguments: Sequence[str]) -> bool:
 
 
 def claim_error(store: Store, message: str, key: str, is_first: bool) -> bool:
-    """Return whether to print an error: as the first of all processes, or the only one to meet it.
+    """Return whether to print an error: as the first process, or as the only one that has it.
 
     Args:
-        store: that of torchrun.
-        message: the error.
-        key: set to the message, for processes that are started later.
-        is_first: whether this is the first process of all.
+        store: torchrun's store.
+        message: the error message.
+        key: key to set to the message, for processes that are restarted.
+        is_first: whether this process has rank 0.
     """
     count = f"nmt/a user's error: {message}"
     store.set(_ANY_ERROR, "")
@@ -77,7 +77,7 @@ def _reported(arguments: Sequence[str]) -> str:
 
 
 def _appears(store: Store, key: str) -> bool:
-    """Wait briefly for a key of another process; `Store.wait` logs a warning where none comes."""
+    """Wait briefly for a key of another process; `Store.wait` would log a warning on a timeout."""
     end = time.monotonic() + _PATIENCE.total_seconds()
     while not store.check([key]):
         if time.monotonic() > end:

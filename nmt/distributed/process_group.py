@@ -1,6 +1,6 @@
 """The processes that torchrun started, on one machine or several, and their collectives.
 
-Each runs the same code. They communicate over gloo; tensors on GPUs go over NCCL.
+All of them run the same code. They communicate over gloo, and over NCCL for tensors on GPUs.
 """
 
 import os
@@ -23,11 +23,13 @@ from nmt.system.process import has_store, is_distributed, write_error_file
 Value = TypeVar("Value")
 
 _JOIN_TIMEOUT: Final = timedelta(minutes=10)  # until all processes have started
-# Of collectives that all call while they compute, and while the first saves: a machine that was
-# lost may leave its connections open. An update takes seconds, and a large save minutes.
+# For collectives that all processes call while they compute, or while the first one saves: a lost
+# machine may leave its connections open. An update takes seconds, and a large save minutes.
 _COLLECTIVE_TIMEOUT: Final = timedelta(minutes=30)
-_IDLE_TIMEOUT: Final = timedelta(days=30)  # of those who wait for jobs: the input may be a person
-_PAUSE: Final = 0.05  # seconds between two looks for processes that have not joined
+_IDLE_TIMEOUT: Final = timedelta(
+    days=30
+)  # for processes that wait for jobs: a person may type the input
+_PAUSE: Final = 0.05  # seconds between checks for processes that have not joined
 
 
 class LostProcessError(TransientError):
@@ -35,13 +37,13 @@ class LostProcessError(TransientError):
 
 
 class ProcessGroup:
-    """All processes that work together; by itself, a group of this one process.
+    """Group of processes that work together; this base class is a group of one process.
 
-    Each of them calls the same methods in the same order.
+    All processes must call the same methods in the same order.
 
     Attributes:
-        rank: number of this process, from 0 on.
-        size: how many there are.
+        rank: number of this process, from 0.
+        size: number of processes.
     """
 
     rank: int = 0
@@ -49,14 +51,14 @@ class ProcessGroup:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process is the one that reads and writes for all."""
+        """Return whether this process reads and writes for all."""
         return self.rank == 0
 
     def all_reduce(self, tensor: Tensor) -> None:
         """Replace a tensor by its sum over all processes, on the CPU or on GPUs.
 
         Raises:
-            LostProcessError: so for all methods.
+            LostProcessError: another process was lost; every method may raise it.
         """
 
     def all_reduce_max(self, number: int) -> int:
@@ -64,7 +66,7 @@ class ProcessGroup:
         return number
 
     def broadcast(self, value: Value) -> Value:
-        """Return the value of the first process; those of the others are ignored."""
+        """Return the value of the first process; values of other processes are ignored."""
         return value
 
     def all_gather(self, value: Value) -> list[Value]:
@@ -72,20 +74,20 @@ class ProcessGroup:
         return [value]
 
     def scatter(self, values: list[Any] | None) -> Any:
-        """Return the value for this process of those that the first has, by rank."""
+        """Return this process's element of `values`, which the first process gives, by rank."""
         assert values is not None
         return values[0]
 
     def gather(self, value: Value) -> list[Value]:
-        """Return the values of all processes, by rank, in the first; an empty list in others."""
+        """Return the values of all processes, by rank, in the first process; else an empty list."""
         return [value]
 
     @contextmanager
     def rank_zero_first(self) -> Iterator[None]:
         """Let the first process do its work before the others do theirs.
 
-        If the first fails, the others exit. They print nothing, but torchrun may report any
-        of them, so each gives it the error of the first to show.
+        If the first fails, the others exit and print nothing. torchrun may report any of them, so
+        each writes the error of the first for torchrun.
         """
         if not self.is_first:
             error = self.broadcast("")
@@ -104,9 +106,10 @@ class ProcessGroup:
 
 
 class TorchProcessGroup(ProcessGroup):
-    """Several processes; made by `init_process_group`.
+    """Group of several processes; made by `init_process_group`.
 
-    Collectives before which the first process may have to wait for input time out after 30 days.
+    The first process may have to wait for input before some collectives; these time out after 30
+    days.
     """
 
     def __init__(self) -> None:
@@ -115,11 +118,11 @@ class TorchProcessGroup(ProcessGroup):
         self._patient = distributed.new_group(timeout=_IDLE_TIMEOUT, backend="gloo")
 
     def all_reduce(self, tensor: Tensor) -> None:
-        """Sum over gloo, or over NCCL on GPUs; wait half an hour at most."""
+        """Sum over gloo, or over NCCL on GPUs; time out after half an hour."""
         guarded(lambda: distributed.all_reduce(tensor))
 
     def all_reduce_max(self, number: int) -> int:
-        """Return the largest number; wait half an hour at most."""
+        """Return the largest number; time out after half an hour."""
         found = torch.tensor(number)
         guarded(lambda: distributed.all_reduce(found, distributed.ReduceOp.MAX))
         return int(found)
@@ -143,7 +146,7 @@ class TorchProcessGroup(ProcessGroup):
         return received[0]
 
     def gather(self, value: Value) -> list[Value]:
-        """Return all values in the first process; wait half an hour at most."""
+        """Return all values in the first process; time out after half an hour."""
         values: list[Any] = [None] * (self.size if self.is_first else 0)
         guarded(lambda: distributed.gather_object(value, values or None))
         return values
@@ -151,10 +154,12 @@ class TorchProcessGroup(ProcessGroup):
 
 @contextmanager
 def init_process_group(device: str = "cpu") -> Iterator[ProcessGroup]:
-    """Join all processes that torchrun started, until the context ends; without it, this one.
+    """Join all processes that torchrun started, until the context ends.
+
+    Without torchrun, yields a group of this one process.
 
     Args:
-        device: type of the device of the tensors that are reduced.
+        device: device type of the tensors to reduce.
 
     Raises:
         LostProcessError: a process did not join.
@@ -187,10 +192,10 @@ def init_process_group(device: str = "cpu") -> Iterator[ProcessGroup]:
 
 
 def torchrun_store(timeout: timedelta) -> TCPStore | None:
-    """Return the store that lives as long as torchrun, across restarts; None where it has none.
+    """Return torchrun's store, which outlives restarts; None if it has none.
 
     Args:
-        timeout: of every request to the store.
+        timeout: timeout of each request to the store.
     """
     return _connect(timeout, is_master=False) if has_store() else None
 
@@ -201,28 +206,28 @@ def _connect(timeout: timedelta, *, is_master: bool) -> TCPStore:
 
 
 def _rendezvous_store(rank: int, size: int) -> PrefixStore:
-    """Return the store where processes find each other, with a prefix of its own for each start.
+    """Return the store of the rendezvous, with a new prefix for each start.
 
-    Under the prefix of torch they would find the addresses of processes that have died.
+    Under torch's prefix, processes would find the addresses of processes that have died.
     """
     store = _connect(_JOIN_TIMEOUT, is_master=rank == 0 and not has_store())
     return PrefixStore(agree_on_prefix(store, rank, size, _JOIN_TIMEOUT), store)
 
 
 def agree_on_prefix(store: Store, rank: int, size: int, timeout: timedelta) -> str:
-    """Return a name that only processes learn that were started together.
+    """Return a name that is shared only by processes that were started together.
 
-    The number of restarts is not such a name: each machine's torchrun counts its own, and not
-    those that another one requested.
+    The number of restarts would not do: the torchrun of each machine counts only its own restarts,
+    not those that another machine requested.
 
     Args:
-        store: may hold what processes left that have died.
-        rank: of this process.
-        size: how many there are.
-        timeout: of the first process; the others have that of the store.
+        store: store that may contain keys of processes that have died.
+        rank: rank of this process.
+        size: number of processes.
+        timeout: timeout of the first process; the others use the timeout of the store.
 
     Raises:
-        RuntimeError: some processes do not join.
+        RuntimeError: some processes did not join.
     """
     name = f"nmt/{uuid4().hex}"
     if rank > 0:
@@ -242,14 +247,14 @@ def agree_on_prefix(store: Store, rank: int, size: int, timeout: timedelta) -> s
 
 
 def guarded(collective: Callable[[], object]) -> None:
-    """Call collectives of torch, and separate the loss of another process from errors of this one.
+    """Call collectives of torch, and raise `LostProcessError` if another process is lost.
 
-    gloo raises a plain `RuntimeError` for a lost connection and for a timeout. Nothing but
-    collectives may be called here, so that every `RuntimeError` is such a loss except those
-    excluded: a lack of memory, and errors of the GPU, which surface at any call.
+    gloo raises a plain `RuntimeError` for a lost connection and for a timeout. `collective` must
+    call nothing but collectives: every `RuntimeError` then means a lost process, except a lack of
+    memory and errors of the GPU, which may surface at any call.
 
     Raises:
-        LostProcessError: another process died, or cannot be reached.
+        LostProcessError: another process died or cannot be reached.
         Exception: any other error, unchanged.
     """
     try:
@@ -264,6 +269,6 @@ def guarded(collective: Callable[[], object]) -> None:
 
 
 def _first_sentence(error: RuntimeError) -> str:
-    """Return what torch says first, without the place in its code that gloo puts before it."""
+    """Return the first sentence of torch's message, without gloo's prefix (file and line)."""
     sentence = str(error).partition("\n")[0].partition(". ")[0]
     return sentence.partition("] ")[2] if sentence.startswith("[") else sentence

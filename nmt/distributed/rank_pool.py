@@ -1,4 +1,4 @@
-"""A pool of the processes that torchrun started, which compute for the first of them."""
+"""A pool of the processes that torchrun started; all compute jobs of the first process."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from nmt.distributed.remote_result import ItemsBeforeError, RemoteResult
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
 
-_JOBS_A_ROUND: Final = 8  # for each process, after which they wait for each other
+_JOBS_A_ROUND: Final = 8  # jobs per process between two synchronizations
 
 
 @dataclass(eq=False)
@@ -21,18 +21,18 @@ class RankPool(Generic[Tool]):
     """Processes with the same tool: the first distributes jobs, and all compute.
 
     Attributes:
-        tool: of this process; passed to each job.
-        group: the processes.
+        tool: this process's copy of the tool, passed to each job.
+        group: group of the processes.
     """
 
     tool: Tool
     group: ProcessGroup
 
     def require_same(self, identity: str) -> None:
-        """Refuse tools that are not the same in all processes.
+        """Check that all processes have the same tool.
 
         Args:
-            identity: says what the tool is made of.
+            identity: text that identifies the tool.
 
         Raises:
             RunError: the identity of a process differs.
@@ -50,16 +50,16 @@ class RankPool(Generic[Tool]):
     ) -> Iterator[Result]:
         """Yield the function of the tool and each job, in the order of the jobs.
 
-        Called by the first process, while the others `serve`. Jobs are taken in rounds of some for
-        each process. An error in taking one is raised after the results of those before it.
+        Called by the first process, while the others `serve`. Jobs are distributed in rounds. If
+        iterating over `jobs` raises an error, it is raised after the results of earlier jobs.
 
         Args:
-            function: of a module's top level, called with the tool and the elements of a job.
-            jobs: distributed in turn, so put those together that take equally long.
+            function: module-level function, called with the tool and the elements of a job.
+            jobs: arguments of each job; dealt in turn, so keep jobs of equal cost together.
 
         Raises:
             RunError: a rank died.
-            UserError: the function raised it, in the lowest such rank.
+            UserError: the function raised it; that of the lowest rank is raised.
             RuntimeError: the function raised another exception, whose traceback is in the message.
         """
         size = self.group.size
@@ -75,7 +75,7 @@ class RankPool(Generic[Tool]):
         before_error.raise_error()
 
     def serve(self) -> None:
-        """Do jobs for the first process until it releases this one.
+        """Compute jobs for the first process until it calls `release`.
 
         Raises:
             RunError: the first process died.
@@ -90,17 +90,17 @@ class RankPool(Generic[Tool]):
     def _compute(
         self, function: Callable[..., Any], jobs: list[tuple[Any, ...]]
     ) -> list[RemoteResult]:
-        """Do the jobs of this process; the first gets the results of all."""
+        """Compute the jobs of this process; return the results of all in the first process."""
         return self.group.gather(RemoteResult.capture(_call_each, function, self.tool, jobs))
 
 
 @contextmanager
 def lead(tool: Tool, identity: str) -> Iterator[RankPool[Tool]]:
-    """Give out jobs to the processes of torchrun, which `serve` until the context ends.
+    """Yield a pool of all processes of torchrun; the others `serve` until the context ends.
 
     Args:
-        tool: passed to each job.
-        identity: says what the tool is made of; must be the same in all processes.
+        tool: tool that is passed to each job.
+        identity: text that identifies the tool; must be equal in all processes.
 
     Raises:
         RunError: a process did not join, or its tool differs.
@@ -116,7 +116,7 @@ def lead(tool: Tool, identity: str) -> Iterator[RankPool[Tool]]:
 
 
 def serve(tool: Tool, identity: str) -> None:
-    """Join the other processes, and do jobs for the first until it is done; see `lead`.
+    """Join the other processes, and compute jobs for the first until it is done; see `lead`.
 
     Raises:
         RunError: the first process died, or its tool differs.

@@ -1,4 +1,4 @@
-"""Results and errors that pass from one process to another, or wait for their turn."""
+"""Results and errors that are passed from one process to another, or raised later."""
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RemoteResult:
-    """What a call in another process returned or raised.
+    """Result or error of a call in another process.
 
     Attributes:
-        value: what it returned; None after an error.
-        error: the `UserError` that it raised, or the traceback of another exception.
+        value: the returned value; None after an error.
+        error: the `UserError` that was raised, or the traceback of another exception.
     """
 
     value: Any = None
@@ -24,7 +24,7 @@ class RemoteResult:
 
     @classmethod
     def capture(cls, function: Callable[..., Any], *arguments: Any) -> Self:
-        """Call a function, and keep what it returns or raises."""
+        """Call a function, and capture its result or exception."""
         try:
             return cls(value=function(*arguments))
         except UserError as error:
@@ -50,12 +50,12 @@ class RemoteResult:
 
 
 class ItemsBeforeError(Generic[T]):
-    """The items of an iterable up to an error, which is raised on request.
+    """Items of an iterable up to an error, which is raised on request.
 
-    For reading ahead: results of earlier items are returned before the error is raised.
+    Used to read ahead: results of earlier items are returned before the error is raised.
 
     Args:
-        items: taken one by one.
+        items: the iterable, which is consumed one by one.
     """
 
     def __init__(self, items: Iterable[T]) -> None:

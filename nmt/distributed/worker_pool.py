@@ -1,6 +1,6 @@
 """A pool of worker processes on this machine that share one tool.
 
-Imports no torch, which each worker would have to load: encoding needs none.
+This module does not import torch, which each worker would have to load: encoding does not need it.
 """
 
 import os
@@ -23,7 +23,7 @@ from nmt.distributed.remote_result import ItemsBeforeError, RemoteResult
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
 
-_PATIENCE: Final = 5.0  # seconds that a process may take to end by itself
+_PATIENCE: Final = 5.0  # seconds to wait for a process to end by itself
 
 
 class _Worker(NamedTuple):
@@ -35,17 +35,18 @@ class _Worker(NamedTuple):
 class WorkerPool(Generic[Tool]):
     """Processes that each have the same tool; a context manager that ends them.
 
-    They are spawned, as a process that has used threads cannot be forked safely. Tensors of the
-    tool go to shared memory, once for all workers. A thread for each worker sends it a job through
-    a pipe and waits for the result. The workers end with the context, and when this process dies.
+    The processes are spawned, as a process that has used threads cannot be forked safely. Tensors
+    of the tool are put in shared memory, once for all workers. For each worker, a thread sends it a
+    job through a pipe and waits for the result. The workers end with the context, and when this
+    process dies.
 
     Attributes:
-        tool: passed to each job; can be pickled.
-        number: of workers; the main module of the program must be safe to import.
-        num_threads: of torch in each worker; None where the jobs do not use torch.
-        jobs_ahead: for each worker, how many jobs are taken before their results are read.
-        name: of a worker, for messages.
-        remedy: for the user, where a worker died.
+        tool: tool that is passed to each job; must be picklable.
+        number: number of workers; the main module of the program must be safe to import.
+        num_threads: threads of torch in each worker; None if the jobs do not use torch.
+        jobs_ahead: jobs per worker that are taken before their results are read.
+        name: name of a worker in messages.
+        remedy: advice for the user if a worker has died.
     """
 
     tool: Tool
@@ -63,14 +64,14 @@ class WorkerPool(Generic[Tool]):
         self._threads = ThreadPoolExecutor(self.number, thread_name_prefix="workers")
 
     def __enter__(self) -> Self:
-        resource_tracker.ensure_running()  # else starting the first process would unblock Ctrl-C
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # not for the workers
+        resource_tracker.ensure_running()  # or starting the first process would unblock Ctrl-C
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # blocked in the workers
         try:
             try:
                 for _ in range(self.number):
                     self._workers.append(_start(self.tool, self.num_threads))
             finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)  # raises what came meanwhile
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)  # raises a pending Ctrl-C
         except BaseException:
             self.__exit__()
             raise
@@ -80,7 +81,7 @@ class WorkerPool(Generic[Tool]):
     def __exit__(self, *error: object) -> None:
         for worker in self._workers:
             worker.process.terminate()
-        self._threads.shutdown(cancel_futures=True)  # the workers that they waited for have ended
+        self._threads.shutdown(cancel_futures=True)  # their workers have ended
         for worker in self._workers:
             worker.process.join()
             worker.connection.close()
@@ -91,19 +92,19 @@ class WorkerPool(Generic[Tool]):
         """Yield the function of the tool and each job, in the order of the jobs.
 
         The workers compute while the caller does something else, such as another `map`. Jobs are
-        taken as they are needed. An error in taking one is raised after the results of those
-        before it.
+        taken as they are needed. If iterating over `jobs` raises an error, it is raised after the
+        results of earlier jobs.
 
         Args:
-            function: of a module's top level, called with the tool and the elements of a job.
-            jobs: can be pickled; started in this order, so put the longest first.
+            function: module-level function, called with the tool and the elements of a job.
+            jobs: picklable arguments of each job; started in order, so put the longest jobs first.
 
         Raises:
             TransientError: a worker died.
-            UserError: the function raised it, for the first such job.
+            UserError: the function raised it; that of the first such job is raised.
             RuntimeError: the function raised another exception, whose traceback is in the message;
                 or this is a forked child, which cannot use the workers of its parent.
-            Exception: of the jobs themselves, or of pickling them.
+            Exception: raised by iterating over the jobs or by pickling them.
         """
         if os.getpid() != self._owner:
             raise RuntimeError(
@@ -129,7 +130,7 @@ class WorkerPool(Generic[Tool]):
                 future.cancel()
 
     def _request(self, packed: bytes) -> RemoteResult:
-        """Have an idle worker do a job, in one of as many threads as there are workers."""
+        """Send a job to an idle worker and wait for it; runs in one thread per worker."""
         worker = self._idle.pop()
         try:
             worker.connection.send_bytes(packed)
@@ -150,12 +151,12 @@ def _start(tool: Any, num_threads: int | None) -> _Worker:
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, tool, num_threads), daemon=True)
     process.start()
-    theirs.close()  # or the end of the process would not be the end of the pipe
+    theirs.close()  # or the pipe would not close when the process ends
     return _Worker(process, ours)
 
 
 def _work(connection: Connection, tool: Any, num_threads: int | None) -> None:
-    """Do jobs until the parent closes the pipe or dies."""
+    """Compute jobs until the parent closes the pipe or dies."""
     if num_threads is not None:
         import torch
 
@@ -171,5 +172,5 @@ def _work(connection: Connection, tool: Any, num_threads: int | None) -> None:
 
 
 def _call(function: Callable[..., Any], tool: Any, job: tuple[Any, ...]) -> bytes:
-    """Return the pickled result; one that cannot be pickled is an error of the job."""
+    """Return the pickled result; a result that cannot be pickled is an error of the job."""
     return pickle.dumps(function(tool, *job))

@@ -1,11 +1,11 @@
-"""Checkpoints: folders of safetensors and JSON that are whole or not there at all.
+"""Checkpoints: folders of safetensors and JSON that are written atomically.
 
 A checkpoint is written next to the one that it replaces, flushed to the disk, and moved into place
-by renaming (see `nmt.system.files`). It is complete once it holds a manifest: whatever kills
-the process, the previous or the new checkpoint can be read whole, here or next to it.
+by renaming (see `nmt.system.files`). It is complete once it holds a manifest. If the process is
+killed, the previous or the new checkpoint can still be read in full, here or next to it.
 
-`manifest.json` carries the size and the SHA-256 of each file, and the SHA-256 of what it says
-itself. Nothing here can run code.
+`manifest.json` holds the size and the SHA-256 of each file, and the SHA-256 of its own content.
+Loading a checkpoint cannot run code.
 """
 
 import json
@@ -37,11 +37,11 @@ from nmt.system.files import MAX_JSON_BYTES, atomic_folder, parse_json, sibling_
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds.
+    """Contents of a checkpoint.
 
     Attributes:
-        tensors: named tensors in named parts; "model" is in every checkpoint.
-        metadata: whatever JSON can hold.
+        tensors: tensors by part and name; every checkpoint has the part "model".
+        metadata: any data that JSON can hold.
     """
 
     tensors: dict[str, dict[str, Tensor]]
@@ -51,16 +51,16 @@ class Checkpoint:
 def save_checkpoint(
     folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], metadata: Mapping[str, Any]
 ) -> None:
-    """Write a checkpoint, in place of the one that is there.
+    """Write a checkpoint, replacing the existing one.
 
     Args:
-        folder: where; made with its parents.
-        tensors: one file for each part. Tensors of one part may share their memory as a whole
-            (tied weights): they are written once.
-        metadata: whatever JSON can hold.
+        folder: folder of the checkpoint; created with its parents.
+        tensors: tensors by part and name, with one file for each part. Tensors of a part that share
+            all their memory (tied weights) are written once.
+        metadata: any data that JSON can hold.
 
     Raises:
-        RunError: it cannot be written (no space, no permission); what was there is untouched.
+        RunError: it cannot be written (no space, no permission); the existing one is untouched.
     """
     aliases: dict[str, dict[str, str]] = {}
     try:
@@ -82,16 +82,16 @@ def save_checkpoint(
 def load_checkpoint(
     folder: Path, parts: Sequence[str] | None = None, *, max_bytes: int | None = None
 ) -> Checkpoint:
-    """Read a checkpoint, checked against its manifest; the tensors are on the CPU.
+    """Read a checkpoint, verified against its manifest; the tensors are on the CPU.
 
     Args:
-        folder: where it is.
+        folder: folder of the checkpoint.
         parts: read only these parts; None reads them all.
         max_bytes: refuse a part whose file is larger, without reading it; None accepts any size.
 
     Raises:
-        RunError: it is missing, damaged, lacks a part, has a part that is too large, or is of
-            another format.
+        RunError: it is missing or corrupted, lacks a part, has a part that is too large, or has
+            another format version.
         OSError: a file cannot be read.
     """
     while True:
@@ -99,7 +99,7 @@ def load_checkpoint(
         try:
             return _read(_place(folder), parts, max_bytes)
         except (RunError, OSError):
-            # A training that is going on may have put a newer one in its place while we read.
+            # A training in progress may have replaced it by a newer one while it was read.
             if _generation(folder) == before:
                 raise
 
@@ -108,7 +108,7 @@ def update_of(folder: Path) -> int:
     """Return the update after which a checkpoint of a training was made.
 
     Raises:
-        RunError: it is missing or damaged.
+        RunError: it is missing or corrupted.
     """
     metadata = load_checkpoint(folder, parts=[]).metadata
     counters = metadata.get("counters", metadata)
@@ -119,25 +119,25 @@ def update_of(folder: Path) -> int:
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Return whether a checkpoint can be looked for here (its files may still be damaged).
+    """Return whether a folder holds a checkpoint (its files may still be corrupted).
 
     Raises:
-        OSError: that cannot be known without the permission to look.
+        OSError: there is no permission to read the folder.
     """
     return (_place(folder) / MANIFEST).is_file()
 
 
 def delete_checkpoint(folder: Path) -> None:
-    """Remove a checkpoint; when cut short, what is left over is no checkpoint any more."""
+    """Remove a checkpoint; if interrupted, the remaining files are not a valid checkpoint."""
     for place in (*sibling_folders(folder), folder):
         (place / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(place, ignore_errors=True)
 
 
 def tidy_checkpoint(folder: Path) -> None:
-    """Put away what a save or a deletion that was cut short has left behind.
+    """Clean up after an interrupted save or deletion.
 
-    What can be read from the folder is the same after it; where that is nothing, all of it goes.
+    The readable checkpoint stays the same; if there is none, everything is removed.
     """
     place = _place(folder)
     if place != folder:
@@ -150,11 +150,11 @@ def tidy_checkpoint(folder: Path) -> None:
 
 
 def find_misfit(found: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> str | None:
-    """Say which tensor is missing, superfluous, or has another shape or dtype; None: all fit.
+    """Name a tensor that is missing, superfluous, or has another shape or dtype; None: all fit.
 
     Args:
-        found: by name.
-        needed: by name; the values do not matter, so that they may be on the device "meta".
+        found: tensors by name.
+        needed: tensors by name; only shape and dtype matter, so the device may be "meta".
     """
     for name in (*needed, *found):
         if name not in found:
@@ -170,12 +170,12 @@ def find_misfit(found: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> st
 
 
 def find_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """Name the first tensor with a NaN or an infinite number; None: there is none."""
+    """Name the first tensor with a NaN or an infinity; None: there is none."""
     return next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
 
 
 def _generation(folder: Path) -> list[tuple[Path, int, int]]:
-    """Return what differs as soon as a save has moved one of the folders of a checkpoint."""
+    """Return a value that changes when a save has moved one of a checkpoint's folders."""
     found = []
     for place in (folder, *sibling_folders(folder)):
         with suppress(OSError):
@@ -185,13 +185,13 @@ def _generation(folder: Path) -> list[tuple[Path, int, int]]:
 
 
 def _place(folder: Path) -> Path:
-    """Return where the newest whole checkpoint of this name is; `folder` where there is none."""
+    """Return the folder of the newest complete checkpoint of this name, or `folder` if none is."""
     places = (folder, *sibling_folders(folder))
     return next((place for place in places if (place / MANIFEST).is_file()), folder)
 
 
 def _split_aliases(named: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors on the CPU without those that are another's twin, and the twins' names."""
+    """Return the tensors on the CPU without duplicates, and the duplicates: alias -> name."""
     owners: dict[str, Tensor] = {}
     aliases: dict[str, str] = {}
     seen: dict[tuple[object, ...], str] = {}
@@ -238,9 +238,9 @@ def _read_tensors(
     content = read_verified(path, manifest, max_bytes)
     try:
         tensors = load(content)
-        # What reads it takes the last of two tensors of one name.
+        # safetensors takes the last of two tensors with one name; `parse_json` refuses them.
         parse_json(content[8 : 8 + struct.unpack("<Q", content[:8])[0]])
-    # A name of a dtype that torch does not have, and a shape that overflows.
+    # KeyError: a dtype that torch does not have. OverflowError: a shape that is too large.
     except (SafetensorError, KeyError, RuntimeError, ValueError, OverflowError) as error:
         raise unusable(path, f"not a valid safetensors file ({error})") from None
     aliases = manifest.aliases[part]

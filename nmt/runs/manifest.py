@@ -32,11 +32,11 @@ class _File(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What files a checkpoint has.
+    """Files of a checkpoint.
 
     Attributes:
-        files: METADATA, and the tensors of each part.
-        aliases: of each part, names of tensors that are stored under another name.
+        files: METADATA and the tensor file of each part, by name.
+        aliases: for each part, tensors stored under another name: alias -> stored name.
     """
 
     model_config = ConfigDict(strict=True, frozen=True)
@@ -49,15 +49,15 @@ def write_manifest(folder: Path, aliases: Mapping[str, Mapping[str, str]]) -> No
     """Write the manifest of the files in a folder, which makes them a complete checkpoint.
 
     Args:
-        folder: with the files, which are flushed to the disk before.
-        aliases: of each part, names of tensors that are stored under another name.
+        folder: folder of the files, which are flushed to the disk first.
+        aliases: for each part, tensors stored under another name: alias -> stored name.
     """
     files = {}
     for path in folder.iterdir():
         flush(path)
         files[path.name] = {"size": path.stat().st_size, "sha256": file_sha256(path)}
     manifest = {"format": FORMAT_VERSION, "files": files, "aliases": aliases}
-    # Without blanks: each byte of it says something, so that none can change unseen.
+    # Without whitespace: every byte has a meaning, so no change goes unnoticed.
     content = _compact({**manifest, "sha256": _sha256(_compact(manifest))})
     write_text(folder / MANIFEST, content.decode())
 
@@ -66,7 +66,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of a checkpoint.
 
     Raises:
-        RunError: it is missing, corrupted, or of another format.
+        RunError: it is missing or corrupted, or has another format version.
         OSError: it cannot be read.
     """
     path = folder / MANIFEST
@@ -95,11 +95,11 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_verified(path: Path, manifest: Manifest, max_bytes: int | None = None) -> bytes:
-    """Return the content of a file; read once, so that what is checked is what is used.
+    """Return the verified content of a file, which is read once.
 
     Args:
-        path: of the file.
-        manifest: of the checkpoint.
+        path: path of the file.
+        manifest: manifest of the checkpoint.
         max_bytes: refuse a larger file without reading it; None accepts any size.
 
     Raises:
@@ -128,9 +128,9 @@ def tensor_file(part: str) -> str:
 
 
 def unusable(path: Path, reason: str) -> RunError:
-    """Return an error about a file of a checkpoint, which says what to do about it."""
+    """Return an error about a file of a checkpoint, with its remedy."""
     folder = path.parent
-    if folder.name == "lexicon":  # of a run (`RunDirectory.lexicon`), kept as checkpoints are
+    if folder.name == "lexicon":  # `RunDirectory.lexicon`, in the format of a checkpoint
         remedy = f"make it again with `nmt lexicon {folder.parent}`"
     else:
         remedy = f"put back a copy of {folder.name}, or use another checkpoint of the run"
@@ -138,8 +138,8 @@ def unusable(path: Path, reason: str) -> RunError:
 
 
 def _others(folder: Path) -> str:
-    """Say which checkpoints there are next to one that is missing."""
-    # The shorter first, so that numbers follow each other.
+    """List the checkpoints next to one that is missing."""
+    # Shorter names first, so that numbers are in order.
     found = sorted(path.parent.name for path in folder.parent.glob(f"*/{MANIFEST}"))
     return f"there is {', '.join(sorted(found, key=len))}" if found else "the run has none yet"
 

@@ -1,4 +1,4 @@
-"""The folder of a run, whose files only this module names, and a run that is open."""
+"""The folder of a run, and an open run; only this module knows the names of a run's files."""
 
 import os
 import re
@@ -20,7 +20,7 @@ BEST: Final = "best"
 LAST: Final = "last"
 
 _CONFIG = "config.yaml"
-# nmt reads neither of the two, and people may keep files of their own there.
+# nmt reads neither folder, and users may keep their own files there.
 _UNREAD = ("translations", "plots")
 _LOGS = ("metrics.jsonl", "tensorboard", "train.log", "environment.json")
 _TRAINED = (_CONFIG, "tokenizer", "cache", "lexicon")
@@ -45,14 +45,14 @@ class RunDirectory:
     Attributes:
         path: the folder.
         config: the resolved configuration, YAML.
-        shared_tokenizer: folder of the tokenizer of both languages, where they share one.
+        shared_tokenizer: folder of the tokenizer of both languages, if they share one.
         source_tokenizer: folder of the source's own tokenizer.
         target_tokenizer: folder of the target's own tokenizer.
         cache: folder of the encoded corpora.
-        lexicon: folder of the table of translations of tokens, where one was made.
-        metrics: what was measured in training, one JSON object a line.
+        lexicon: folder of the lexical table of tokens, if one was made.
+        metrics: metrics of training, one JSON object per line.
         tensorboard: folder of the event files of TensorBoard.
-        log: what training said.
+        log: log of the training.
         environment: versions and hardware, JSON.
         checkpoints: folder of the checkpoints.
         translations: folder of the translations of validation and test sets.
@@ -84,14 +84,14 @@ class RunDirectory:
         """Return the folder for a run that is to be trained.
 
         Args:
-            path: where; parents are made.
-            overwrite: if there is a run already, delete what it left (and nothing else in there).
-            resume: there has to be a run already; leave it as it is.
+            path: path of the folder; created with its parents.
+            overwrite: delete the files of an existing run (but no other files of the folder).
+            resume: require an existing run, and leave it as it is.
 
         Raises:
             RunError: something is in the way, or there is nothing to resume.
             ConfigError: the configuration of the run to delete is not valid YAML.
-            OSError: the folder cannot be read, made or emptied.
+            OSError: the folder cannot be read, created or emptied.
         """
         assert not (overwrite and resume)
         run = cls(Path(path))
@@ -104,7 +104,7 @@ class RunDirectory:
                     f"{path}: there is a run already; --resume continues it, --overwrite deletes "
                     "it and starts again, run=PATH puts the new one elsewhere"
                 )
-            read_yaml(run.config)  # what is not even YAML is not deleted
+            read_yaml(run.config)  # refuse to delete the run if this is not YAML
             run._delete_contents()
         run._make()
         return run
@@ -114,7 +114,7 @@ class RunDirectory:
         """Return the folder of a run that has been trained.
 
         Raises:
-            RunError: there is no folder, or it is no run, or it has no tokenizer.
+            RunError: there is no such folder, it is not a run, or it has no tokenizer.
             OSError: it cannot be read.
         """
         run = cls(Path(path))
@@ -128,10 +128,10 @@ class RunDirectory:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """For one process at a time that writes in it; however it ends, the system lets go.
+        """Lock the folder for this process, which writes in it; the lock ends with the process.
 
         Raises:
-            RunError: another one holds it.
+            RunError: another process has locked it.
             OSError: it cannot be read.
         """
         folder = os.open(self.path, os.O_RDONLY)
@@ -145,22 +145,22 @@ class RunDirectory:
             os.close(folder)
 
     def protects(self, path: str | Path) -> bool:
-        """Return whether a path is a file of the run, or inside a folder of it, that nmt reads."""
+        """Return whether a path is, or lies in, an entry of the run that nmt reads."""
         return self._entry_of(path) in _PROTECTED
 
     def would_delete(self, path: str | Path) -> bool:
-        """Return whether a path is among the contents that a new run with `overwrite` deletes."""
+        """Return whether a new run with `overwrite` deletes this path."""
         return self._entry_of(path) in _CONTENTS
 
     def _entry_of(self, path: str | Path) -> str:
-        """Return the entry of the folder that a path is, or lies in, after following links."""
+        """Return the entry of the folder that a path is, or lies in; links are followed."""
         below = os.path.relpath(os.path.realpath(path), os.path.realpath(self.path))
-        return below.split(os.sep, 1)[0]  # `.` or `..` of what is not inside
+        return below.split(os.sep, 1)[0]  # `.` or `..` if it is not inside
 
     def write_config(self, text: str) -> None:
-        """Put the resolved configuration in place, whole or not at all.
+        """Write the resolved configuration atomically.
 
-        Without it the folder is no run, so that a process killed here must not leave half of it.
+        The configuration makes the folder a run, so a killed process must not leave half of it.
         """
         write_text(self.config, text)
 
@@ -168,7 +168,7 @@ class RunDirectory:
         """Return the folder of one checkpoint: `best`, `last` or `step-N`.
 
         Raises:
-            RunError: the name leads out of the folder of the checkpoints.
+            RunError: the name points outside the folder of the checkpoints.
         """
         if name in ("", ".", "..") or "/" in name or "\0" in name:
             raise RunError(
@@ -178,10 +178,10 @@ class RunDirectory:
         return self.checkpoints / name
 
     def _is_run(self) -> bool:
-        """Return whether the folder holds a run of ours; just any `config.yaml` is not enough.
+        """Return whether the folder holds a run of nmt; not every `config.yaml` makes it one.
 
         Raises:
-            OSError: that cannot be known, for a lack of permission or of something else.
+            OSError: the file cannot be read, without permission or for another reason.
         """
         try:
             text = read_regular(self.config, MAX_CONFIG_BYTES).decode()
@@ -221,7 +221,7 @@ class RunDirectory:
             )
 
     def _delete_contents(self) -> None:
-        """Delete the configuration last: while it is there, the folder is known as a run."""
+        """Delete the files of the run; the configuration last, as it makes the folder a run."""
         for name in reversed(_CONTENTS):
             entry = self.path / name
             if entry.is_dir() and not entry.is_symlink():
@@ -235,8 +235,8 @@ class Run:
     """A trained run, whose configuration is read once and passed on.
 
     Attributes:
-        folder: where its files are.
-        config: its configuration, with the options of a command or a program laid over it.
+        folder: the run's folder.
+        config: its configuration, with the overrides of a command or a program.
     """
 
     folder: RunDirectory
@@ -253,13 +253,13 @@ class Run:
         """Open the folder of a run that has been trained.
 
         Args:
-            path: of the folder.
+            path: path of the folder.
             overrides: ``key=value`` with dotted keys, as `load_config` takes them.
-            decoding: options of `decoding`, laid over the run's, or all of them.
+            decoding: options of `decoding`: some, which override the run's, or all of them.
 
         Raises:
             RunError: the folder is not a run, or its tokenizer is missing.
-            ConfigError: the configuration is not valid, or an option is not.
+            ConfigError: the configuration or an option is not valid.
         """
         folder = RunDirectory.open(path)
         given = decoding.model_dump() if isinstance(decoding, DecodingConfig) else decoding
@@ -270,11 +270,11 @@ class Run:
     def of(
         cls, run: "Run | str | Path", decoding: DecodingConfig | Mapping[str, Any] | None
     ) -> "Run":
-        """Return a run that is open, or open a folder with options of `decoding`.
+        """Return an open run as it is, or open a folder with options of `decoding`.
 
         Raises:
-            RunError: as `open`.
-            ConfigError: as `open`; or there are options for a run that is open already.
+            RunError: as in `open`.
+            ConfigError: as in `open`; or options are given for a run that is already open.
         """
         if not isinstance(run, Run):
             return cls.open(run, decoding=decoding)

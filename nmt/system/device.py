@@ -1,4 +1,4 @@
-"""The device and the precision of the computation: `auto` resolved."""
+"""Device and precision of the computation; resolves `auto`."""
 
 from typing import Final
 
@@ -13,12 +13,12 @@ _PRECISIONS: Final = {str(dtype).removeprefix("torch."): dtype for dtype in _DTY
 
 
 def resolve_device(name: str | torch.device) -> torch.device:
-    """Return the device of that name; `auto` is the first GPU, or the CPU where there is none.
+    """Return the device of this name; `auto` is the first GPU, or the CPU without a GPU.
 
-    Each of several processes that torchrun started on a machine has a different first GPU.
+    Under torchrun, each process on a machine has a different first GPU.
 
     Args:
-        name: auto, cpu, cuda (the first GPU) or cuda:N; or such a device.
+        name: auto, cpu, cuda (the first GPU) or cuda:N, as a name or a `torch.device`.
 
     Raises:
         ConfigError: this machine has no such device.
@@ -41,13 +41,13 @@ def resolve_precision(name: str | torch.dtype, device: torch.device) -> torch.dt
     """Return the dtype of the computation.
 
     Args:
-        name: float32, bfloat16 (of weights in float32), int8 (only for translation), or auto:
-            bfloat16 where the hardware computes in it, else float32; or such a dtype.
-        device: where it is computed.
+        name: float32, bfloat16 (with weights in float32), int8 (only for translation), or auto:
+            bfloat16 if the hardware supports it, else float32; as a name or a `torch.dtype`.
+        device: device of the computation.
 
     Raises:
-        ConfigError: an unknown name, bfloat16 or int8 on a device that only emulates it, or int8 on
-            a GPU.
+        ConfigError: the name is unknown, the device only emulates bfloat16 or int8, or int8 is
+            asked for on a GPU.
     """
     name = str(name).removeprefix("torch.")
     if name == AUTO:
@@ -72,12 +72,12 @@ def resolve_precision(name: str | torch.dtype, device: torch.device) -> torch.dt
 
 
 def has_int8() -> bool:
-    """Whether the CPU multiplies numbers of 8 bits faster than others."""
+    """Return whether the CPU has instructions for fast int8 products (AVX-512 VNNI)."""
     return bool(torch.cpu._is_vnni_supported())
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies in bfloat16 itself (emulation is slower than float32)."""
+    """Return whether the device has bfloat16 products (emulation is slower than float32)."""
     if device.type == "cuda":
         # Since Ampere (compute capability 8.0); torch.cuda.is_bf16_supported counts emulation.
         return torch.cuda.get_device_capability(device) >= (8, 0)

@@ -1,16 +1,16 @@
-"""Files: written whole or not at all, read with bounds, checked against a checksum inside them.
+"""Files: atomic writing, bounded reading, and checksums inside files.
 
 A file or folder is written under a temporary name, then renamed. A reader finds the previous
 content until the new one is complete. Names in the same folder:
 
     NAME.partial    a file that is being written
-    NAME.state      what decides on a file that is being written, where it can be resumed
+    NAME.state      fingerprint of everything that determines NAME, if it can be resumed
     NAME.new        a folder that is being written
     NAME.old        the previous folder, for the moment between two renames
 
-What strangers may have written is read only from regular files of bounded size: a named pipe would
-block, a device never ends, and a sparse file of 20 GB is made in an instant. Each is refused by an
-`OSError`, as the system refuses files.
+Untrusted files are read only if they are regular files of bounded size. A named pipe would block, a
+device never ends, and a sparse file of 20 GB is made in an instant. Each is refused with an
+`OSError`, as by the system.
 """
 
 import errno
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Final
 
 MAX_JSON_BYTES: Final = 2**22
-"""Default limit of a JSON file: parsed, the worst that fits takes about 100 MB of memory."""
+"""Default limit of a JSON file; the worst file of this size takes about 100 MB when parsed."""
 
 _MARK: Final = b"sealed by nmt, SHA-256 "
 _BLANK: Final = b"0" * 64
@@ -39,43 +39,43 @@ CHECKSUM_PLACEHOLDER: Final = (_MARK + _BLANK).decode()
 
 @contextmanager
 def atomic_write(path: Path, *, keep_partial: bool = False) -> Iterator[Path]:
-    """Yield where to write a file, which is renamed to `path` when the `with` ends.
+    """Yield a temporary path to write to, which is renamed to `path` when the `with` ends.
 
     Args:
-        path: what is there is untouched until then, and for good if an exception is raised.
-        keep_partial: keep what was written before an exception, if anything was.
+        path: path of the file; an existing file is untouched until then, and after an exception.
+        keep_partial: after an exception, keep the partial file if it is not empty.
     """
     partial = free_partial_path(path)
     try:
         yield partial
         partial.replace(path)
     except BaseException:
-        # (os.path, for it never raises: the name may be one that cannot be.)
+        # os.path.exists never raises, even if the name is not a valid one.
         if os.path.exists(partial) and not (keep_partial and os.path.getsize(partial)):
             partial.unlink()
         raise
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically, down to the disk; a link or a pipe at its path is replaced."""
+    """Write a text file atomically and flush it; a link or a pipe at its path is replaced."""
     with atomic_write(path) as partial:
         write_flushed(partial, text.encode())
 
 
 def partial_path(path: Path) -> Path:
-    """Return where a file is while it is being written."""
+    """Return the path of a file while it is being written."""
     return path.with_name(f"{path.name}.partial")
 
 
 def state_file(path: Path) -> Path:
-    """Return where the state of an output lies while it is written, for `--resume`."""
+    """Return the path of the state of an output while it is written, for `--resume`."""
     return path.with_name(f"{path.name}.state")
 
 
 def free_partial_path(path: Path) -> Path:
-    """Return `partial_path`, after a pipe or a link that is there has been removed.
+    """Return `partial_path`, after removing a pipe or a link at this path.
 
-    The pipe would block whoever writes there, and the link lead to a file of someone else.
+    Writing to a pipe would block, and a link may lead to somebody else's file.
     """
     partial = partial_path(path)
     if os.path.islink(partial) or (os.path.exists(partial) and not os.path.isfile(partial)):
@@ -88,8 +88,8 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder to write into, which is renamed to `folder` when the `with` ends.
 
     Args:
-        folder: what is there is untouched until then, and for good if an exception is raised;
-            parents are made.
+        folder: path of the folder, created with its parents; an existing folder is untouched until
+            then, and after an exception.
     """
     fresh, previous = sibling_folders(folder)
     shutil.rmtree(fresh, ignore_errors=True)  # left by a process that was killed
@@ -109,7 +109,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
 
 
 def sibling_folders(folder: Path) -> tuple[Path, Path]:
-    """Return where a folder is while it is being written, and where the previous one is moved."""
+    """Return the path of a folder while it is being written, and the path of the previous one."""
     return folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
 
 
@@ -117,8 +117,8 @@ def lock(descriptor: int) -> bool:
     """Lock an open file or folder for this process, until it is closed or the process ends.
 
     Returns:
-        Whether it is locked now: False where another process has it. On a file system without
-        locks it always succeeds.
+        Whether it is locked now; False if another process has locked it. On a file system without
+        locks, always True.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -128,7 +128,7 @@ def lock(descriptor: int) -> bool:
 
 
 def is_missing(path: Path) -> bool:
-    """Return whether nothing is there; False where that cannot be known without opening it."""
+    """Return whether a path does not exist; False if the system cannot tell."""
     try:
         path.stat()
     except (OSError, ValueError) as error:
@@ -137,13 +137,13 @@ def is_missing(path: Path) -> bool:
 
 
 def write_flushed(path: Path, content: bytes) -> None:
-    """Write a file, down to the disk: power that fails later does not take it away."""
+    """Write a file and flush it to the disk, so that it survives a power failure."""
     path.write_bytes(content)
     flush(path)
 
 
 def flush(path: Path) -> None:
-    """Make the system write a file, or the entries of a folder, to the disk now."""
+    """Flush a file, or the entries of a folder, to the disk now."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -152,7 +152,7 @@ def flush(path: Path) -> None:
 
 
 def open_regular(path: Path, max_bytes: int | None = None) -> BufferedReader:
-    """Open a regular file for reading, without ever waiting for someone to write it.
+    """Open a regular file for reading, without ever blocking.
 
     Args:
         path: the file; links are followed.
@@ -187,7 +187,7 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
         OSError: see `open_regular`.
     """
     with open_regular(path, max_bytes) as file:
-        content = file.read(max_bytes + 1)  # it may have grown, or its size is not known
+        content = file.read(max_bytes + 1)  # it may have grown, or its size is unknown
     if len(content) > max_bytes:
         raise _too_large(path, max_bytes)
     return content
@@ -200,10 +200,10 @@ def file_sha256(path: Path) -> str:
 
 
 def parse_json(content: bytes | str) -> Any:
-    """Parse JSON; nesting that is too deep is an error like any other, and so is a key given twice.
+    """Parse JSON, and refuse duplicate keys.
 
     Raises:
-        ValueError: not JSON, or not UTF-8.
+        ValueError: not JSON, not UTF-8, nested too deeply, or a key occurs twice.
     """
     text = content.decode() if isinstance(content, bytes) else content
     try:
@@ -224,7 +224,7 @@ def _too_large(path: Path, max_bytes: int) -> OSError:
 
 
 def write_checksum(path: Path) -> None:
-    """Write the digest of a file into it, where it holds `CHECKSUM_PLACEHOLDER`."""
+    """Write the digest of a file into it, in place of `CHECKSUM_PLACEHOLDER`."""
     found = _find(path)
     assert found is not None, "it holds CHECKSUM_PLACEHOLDER"
     position, _, digest = found
@@ -234,18 +234,18 @@ def write_checksum(path: Path) -> None:
 
 
 def verify_checksum(path: Path) -> bool:
-    """Return whether a file holds its digest, and has not changed since."""
+    """Return whether a file contains its digest, and is unchanged since it was written."""
     found = _find(path)
     return found is not None and found[1] == found[2]
 
 
 def _find(path: Path) -> tuple[int, bytes, bytes] | None:
-    """Return where the digest belongs, what is there, and what it must be; None without a mark.
+    """Return the position of the digest, the digest found, and the one expected; None if no mark.
 
-    A file may be of any size: it is mapped, not read into memory.
+    The file is memory-mapped, as it may be of any size.
     """
     with open_regular(path) as file:
-        if not os.fstat(file.fileno()).st_size:  # which cannot be mapped
+        if not os.fstat(file.fileno()).st_size:  # an empty file cannot be mapped
             return None
         with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
             mark = content.rfind(_MARK)

@@ -1,4 +1,4 @@
-"""Memory of a device: how much is free, the peak in use, and errors for a lack of it."""
+"""Memory of a device: free memory, peak memory, and out-of-memory errors."""
 
 import os
 import re
@@ -22,16 +22,18 @@ _USED_FOR: Final = Path("/sys/fs/cgroup/memory.stat")
 
 
 def free_memory(device: torch.device) -> int:
-    """Return about how many bytes can still be allocated."""
+    """Estimate the number of bytes that can still be allocated."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
     available = _find_numbers(_MEMORY, r"MemAvailable:\s+(\d+) kB")
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     free = available[0] * 1024 if available else physical // 2
-    for limit in _find_numbers(_LIMIT, r"(\d+)"):  # none where it says "max"
+    for limit in _find_numbers(_LIMIT, r"(\d+)"):  # no match for "max" (no limit)
         used = sum(_find_numbers(_USED, r"(\d+)"))
-        cached = sum(_find_numbers(_USED_FOR, r"(?:in)?active_file (\d+)"))  # can be dropped
+        cached = sum(
+            _find_numbers(_USED_FOR, r"(?:in)?active_file (\d+)")
+        )  # page cache that can be dropped
         free = min(free, limit - used + cached)
     return free
 
@@ -41,13 +43,13 @@ def reset_peak_memory(device: torch.device) -> int:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return torch.cuda.memory_allocated(device)
-    with suppress(OSError):  # another system: what was in use before counts as well
+    with suppress(OSError):  # not Linux: earlier peaks count as well
         _CLEAR.write_text("5")
     return peak_memory(device)
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the most bytes in use since `reset_peak_memory`; on a CPU, by the whole process."""
+    """Return the peak bytes in use since `reset_peak_memory`; on a CPU, of the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peaks = _find_numbers(_STATUS, r"VmHWM:\s+(\d+) kB")
@@ -58,7 +60,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 def _find_numbers(path: Path, pattern: str) -> list[int]:
-    """Return the numbers in those lines of a file that match; none where there is no such file."""
+    """Return the numbers in matching lines of a file; an empty list if it cannot be read."""
     try:
         return [int(number) for number in re.findall(f"^{pattern}$", path.read_text(), re.M)]
     except OSError:
@@ -66,7 +68,7 @@ def _find_numbers(path: Path, pattern: str) -> list[int]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error is a lack of memory, on a GPU or a CPU."""
+    """Return whether an error is an out-of-memory error of a GPU or a CPU."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
@@ -74,7 +76,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def explain_out_of_memory(message: str) -> Iterator[None]:
-    """Turn a lack of memory inside the `with` into a user error with this message."""
+    """Turn an out-of-memory error inside the `with` into a user error with this message."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

@@ -14,33 +14,35 @@ from nmt.core.console import escape_controls
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # by descriptor
 
-_LAUNCHER: Final = "TORCHELASTIC_RUN_ID"  # torchrun says by it that it was torchrun
-_ERROR_FILE: Final = "TORCHELASTIC_ERROR_FILE"  # what torchrun reads of a process that failed
+_LAUNCHER: Final = "TORCHELASTIC_RUN_ID"  # set by torchrun
+_ERROR_FILE: Final = (
+    "TORCHELASTIC_ERROR_FILE"  # torchrun reads the error of a failed process from it
+)
 
-_TURNS: Final = 10_000  # of a spinning loop; libgomp's own 300,000 take longer than most products
+_TURNS: Final = 10_000  # spins before sleeping; libgomp's default of 300,000 outlasts most products
 
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 _LARGE: Final = 2**30
-_LARGEST_FOR_SOME: Final = 2**25  # older versions refuse more
+_LARGEST_FOR_SOME: Final = 2**25  # the limit of older versions
 
-# Of oneDNN, and of PyTorch's way to it, which hold 1,024 kernels each by default.
+# Kernel caches of oneDNN and of PyTorch's interface to it, with 1,024 entries each by default.
 _CACHES: Final = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 
 FOR_SEARCH: Final = (64, 16)
-FOR_TRAINING: Final = (256, 64)  # whose batches repeat much the same shapes
+FOR_TRAINING: Final = (256, 64)  # batches of training mostly repeat the same shapes
 
 
 def open_closed_streams() -> None:
-    """Open what is closed of stdin, stdout and stderr as /dev/null, until the process ends.
+    """Open /dev/null in place of a closed stdin, stdout or stderr, until the process ends.
 
-    Otherwise the next file that is opened gets the free descriptor, and what a library prints to
-    stderr goes into that file.
+    Otherwise the next opened file gets the free descriptor, and a library's messages on stderr are
+    written into that file.
     """
     for descriptor, (name, mode) in enumerate(_STREAMS):
         if getattr(sys, name) is None:
-            opened = os.open(os.devnull, os.O_RDWR)  # which takes the lowest that is free
+            opened = os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor
             os.set_inheritable(opened, opened == descriptor)
             stream = os.fdopen(opened, mode, encoding="utf-8", errors="replace", closefd=False)
             setattr(sys, name, stream)
@@ -48,9 +50,9 @@ def open_closed_streams() -> None:
 
 @contextmanager
 def stdout_in_utf8() -> Iterator[None]:
-    """Write what Python's strings can hold, and the same bytes everywhere."""
+    r"""Make stdout write UTF-8 with `\n` on every system; replace what cannot be encoded."""
     stream = sys.stdout
-    if isinstance(stream, io.TextIOWrapper):  # a notebook's, or a test's, may be another kind
+    if isinstance(stream, io.TextIOWrapper):  # notebooks and tests may replace stdout
         before = (stream.encoding, stream.errors)
         stream.reconfigure(encoding="utf-8", errors="replace", newline="\n")
         try:
@@ -63,7 +65,7 @@ def stdout_in_utf8() -> Iterator[None]:
 
 
 def discard_stdout() -> bool:
-    """Give up what stdout still holds: Python writes it at its end, and must not fail again.
+    """Discard the buffer of a broken stdout, which Python would try to write again at its exit.
 
     Returns:
         Whether stdout could not be written.
@@ -77,7 +79,7 @@ def discard_stdout() -> bool:
 
 
 class OnceFilter(logging.Filter):
-    """Drops a record marked with `ONCE` whose text was shown before: files are read repeatedly."""
+    """Filter that drops a record marked with `ONCE` if its text was shown before."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +96,7 @@ class OnceFilter(logging.Filter):
 
 
 class EscapingFormatter(logging.Formatter):
-    """A formatter whose lines hold no control characters."""
+    """Formatter that escapes control characters."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text, with control characters escaped."""
@@ -103,10 +105,10 @@ class EscapingFormatter(logging.Formatter):
 
 @contextmanager
 def log_on_stderr(level: int) -> Iterator[None]:
-    """Show what the package logs while a command runs: warnings are marked, news are not.
+    """Show the package's log records while a command runs; only warnings and errors are marked.
 
     Args:
-        level: of what is shown.
+        level: the lowest level to show.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_LogFormatter())
@@ -133,7 +135,7 @@ class _LogFormatter(EscapingFormatter):
 
 
 def is_torchrun_launched() -> bool:
-    """Return whether torchrun started this process, as one of any number."""
+    """Return whether torchrun started this process, even if it is the only one."""
     return _LAUNCHER in os.environ
 
 
@@ -148,7 +150,7 @@ def has_store() -> bool:
 
 
 def is_first() -> bool:
-    """Return whether this process reads and writes for all; true of a single process."""
+    """Return whether this process reads and writes for all; True for a single process."""
     return not is_distributed() or os.environ["RANK"] == "0"
 
 
@@ -163,12 +165,12 @@ def local_size() -> int:
 
 
 def write_error_file(error: str) -> None:
-    """Have torchrun repeat an error line in its last lines, below its own traceback.
+    """Make torchrun repeat an error line in its last lines, below its own traceback.
 
-    Do nothing where torchrun has not started this process.
+    Does nothing if torchrun has not started this process.
 
     Args:
-        error: the line, as printed.
+        error: the line as it was printed.
     """
     path = os.environ.get(_ERROR_FILE)
     if path is None:
@@ -180,9 +182,9 @@ def write_error_file(error: str) -> None:
 
 
 def num_threads(num_processes: int = 1) -> int:
-    """Return the number of threads for each of some processes on this machine, at least one.
+    """Return the number of threads for each of `num_processes` processes, at least one.
 
-    They share as many as OMP_NUM_THREADS says, or as there are cores that this process may use.
+    The processes share OMP_NUM_THREADS threads, or else one for each core of this process.
     """
     given = os.environ.get("OMP_NUM_THREADS", "")
     total = int(given) if given.isdecimal() and int(given) > 0 else num_cores()
@@ -190,10 +192,10 @@ def num_threads(num_processes: int = 1) -> int:
 
 
 def limit_spinning() -> None:
-    """Let a thread that waits for others sleep soon, instead of spinning; call before torch.
+    """Make OpenMP threads sleep soon when they wait, instead of spinning; call before torch.
 
-    Where something else runs on its core, a spinning thread delays those it is waiting for.
-    Does nothing where the environment says how to wait.
+    On a shared core, a spinning thread delays the threads that it waits for.
+    Does nothing if the environment sets OMP_WAIT_POLICY.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(_TURNS))
@@ -209,10 +211,9 @@ def num_cores() -> int:
 def keep_freed_memory() -> None:
     """Stop the C allocator from mapping and unmapping the memory of every large tensor.
 
-    By default glibc returns a freed tensor of more than some megabytes to the system, and the next
-    one of the same size is paged in afresh, zero by zero: about a quarter of an update on a CPU,
-    and more of a beam search.
-    Does nothing where the C library is another.
+    By default glibc returns freed tensors of several megabytes to the system. The next tensor of
+    the same size is paged in and zeroed again, which takes about a quarter of an update on a CPU,
+    and more of a beam search. Does nothing with another C library.
     """
     mallopt = _find_in_glibc("mallopt")
     if mallopt is not None:
@@ -222,9 +223,9 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Return to the system, once, what `keep_freed_memory` has kept.
+    """Return the memory that `keep_freed_memory` has kept to the system, once.
 
-    Does nothing where the C library is another.
+    Does nothing with another C library.
     """
     malloc_trim = _find_in_glibc("malloc_trim")
     if malloc_trim is not None:
@@ -232,10 +233,10 @@ def return_freed_memory() -> None:
 
 
 def _find_in_glibc(name: str) -> Any:
-    """Return a function of the C library; None where it has none of that name."""
+    """Return a function of the C library; None if it has no function of this name."""
     if sys.platform != "linux":
         return None
-    import ctypes  # here, as a command that only prints its help has no use for it
+    import ctypes  # slow to import, and not needed for --help
 
     return getattr(ctypes.CDLL(None), name, None)
 
@@ -243,22 +244,22 @@ def _find_in_glibc(name: str) -> Any:
 def limit_kernel_caches(numbers: tuple[int, int]) -> None:
     """Limit the compiled kernels that oneDNN caches; call before its first product.
 
-    On a CPU it compiles one for each shape of a product. A search meets ever new shapes, as
-    hypotheses end, and so does training with batches of all lengths: the caches of default size
-    grow to a gigabyte. A limit that the environment already sets is kept.
+    On a CPU, oneDNN compiles a kernel for each shape of a product. Search meets new shapes as
+    hypotheses end, and training with batches of all lengths. Caches of the default size grow to a
+    gigabyte. Limits that the environment sets are kept.
 
     Args:
-        numbers: of kernels in each of the caches.
+        numbers: limits of the two caches, in kernels.
     """
     for name, number in zip(_CACHES, numbers, strict=True):
         os.environ.setdefault(name, str(number))
 
 
 def set_up_for_training(num_threads: int | None) -> None:
-    """Set up memory, compiled kernels and threads; before the first product that training makes.
+    """Set up memory, compiled kernels and threads; call before the first product of training.
 
     Args:
-        num_threads: of the computation on a CPU; None: as many as torch takes by itself.
+        num_threads: threads of the computation on a CPU; None: torch's default.
     """
     keep_freed_memory()
     limit_kernel_caches(FOR_TRAINING)
