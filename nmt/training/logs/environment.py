@@ -1,4 +1,4 @@
-"""What a run was trained with: versions and hardware."""
+"""The environment of a run: package versions and hardware."""
 
 import json
 import platform
@@ -17,13 +17,13 @@ _PACKAGES: Final = ("numpy", "sentencepiece", "sacrebleu", "safetensors")
 def write_environment(
     path: Path, device: torch.device, precision: torch.dtype, num_processes: int = 1
 ) -> None:
-    """Write the versions and the hardware of this process, and how many there are, as JSON."""
+    """Write versions, the hardware of this process and the number of processes as JSON."""
     is_gpu = device.type == "cuda"
     facts = {
         "nmt": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "torch": torch.__version__,  # with the build
+        "torch": torch.__version__,  # includes the build
         **{name: version(name) for name in _PACKAGES},
         "device": torch.cuda.get_device_name(device) if is_gpu else platform.machine(),
         "precision": str(precision).removeprefix("torch."),

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: one JSON object a line, and the learning curves that follow from them."""
+"""`metrics.jsonl`, with one JSON object per line, and the learning curves read from it."""
 
 import json
 import logging
@@ -16,17 +16,17 @@ logger = logging.getLogger(__name__)
 Panels = dict[str, dict[str, list[tuple[float, float]]]]
 
 _MAX_LINE_BYTES: Final = 2**16
-# Panel and curve. The loss of training is higher than it would be without dropout.
+# (panel, curve). Dropout makes the training loss higher.
 _TRAINING_LOSS: Final = ("loss", "training (with dropout, if any)")
 _RATE: Final = ("learning rate", "learning rate")
 
 
 class MetricsFile:
-    """Appends lines; at a resume, what was written after the checkpoint is cut off.
+    """The metrics file of a run; on resume, lines written after the checkpoint are cut off.
 
     Args:
-        path: the file; made where it is missing.
-        end: bytes to keep of it, as `end` gave them at the checkpoint.
+        path: the file; created if missing.
+        end: bytes to keep: the value of the property `end` at the checkpoint.
     """
 
     def __init__(self, path: Path, end: int = 0) -> None:
@@ -45,7 +45,7 @@ class MetricsFile:
                 file.truncate(end)
 
     def append(self, kind: str, values: Mapping[str, Any]) -> None:
-        """Write one line; a value that is not finite becomes null, which JSON can hold."""
+        """Write one line; non-finite values become null, because JSON has none."""
         finite = {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in values.items()
@@ -55,12 +55,12 @@ class MetricsFile:
 
     @property
     def end(self) -> int:
-        """Bytes so far, for the checkpoint."""
+        """Return the present size in bytes, for the checkpoint."""
         return self._path.stat().st_size
 
 
 def has_validations(path: Path) -> bool:
-    """Return whether a file, if it is there, has the line of a validation."""
+    """Return whether a file exists and has the line of a validation."""
     if not path.is_file():
         return False
     return any(line.startswith(b'{"kind": "validation"') for line in _lines(path))
@@ -69,10 +69,10 @@ def has_validations(path: Path) -> bool:
 def read_curves(path: Path) -> Panels:
     """Read the learning curves of a run: panel -> curve -> points `(update, value)`.
 
-    A learning rate that never moved is left out.
+    A constant learning rate is left out.
 
     Raises:
-        RunError: the file cannot be read, or a line is not one of `MetricsFile`.
+        RunError: the file cannot be read, or a line is invalid.
     """
     panels: Panels = {"loss": {}, "learning rate": {}}
     for number, line in enumerate(_lines(path), start=1):
@@ -93,7 +93,7 @@ def read_curves(path: Path) -> Panels:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines of the file; one that is too long for a row of metrics comes in parts."""
+    """Yield the lines of the file; lines too long for a row of metrics are yielded in parts."""
     try:
         with open_regular(path) as file:
             yield from iter(partial(file.readline, _MAX_LINE_BYTES), b"")

@@ -1,4 +1,4 @@
-"""What a person sees of a training: progress bar, log, metrics, TensorBoard, learning curves."""
+"""Output of a training: progress bar, log, metrics, TensorBoard, learning curves."""
 
 import logging
 import math
@@ -23,21 +23,21 @@ _PACKAGE = logging.getLogger("nmt")
 
 
 class Reporter:
-    """Writes to the terminal and to the files of a run.
+    """Reporter of training progress, on the terminal and in the files of a run.
 
-    Until it is opened, nothing is written, and nothing of what is there is cut off.
+    Files are neither written nor truncated before `opened` is entered.
 
     Args:
-        run: whose files are written.
-        metrics_end: bytes of its metrics that belong to the past of this training.
-        total_updates: how far training can go, for the time left; None where nobody knows. Can be
-            read.
-        first_update: updates already made.
-        has_tensorboard: write the files of TensorBoard as well.
-        is_silent: print and write nothing, as in all processes but the first.
+        run: the run whose files are written.
+        metrics_end: bytes of the metrics file to keep; later lines are cut off.
+        total_updates: maximum number of updates, for the remaining time; None: unknown. Also an
+            attribute.
+        first_update: number of updates already made.
+        has_tensorboard: whether to write TensorBoard files.
+        is_silent: print and write nothing, as in all processes except the first.
 
     Attributes:
-        bar: of progress, to be moved by each update; there while the reporter is open.
+        bar: progress bar, to be advanced by each update; exists while the reporter is open.
     """
 
     bar: "tqdm[Any]"
@@ -71,8 +71,7 @@ class Reporter:
                 self._metrics = MetricsFile(self._run.metrics, self._metrics_end)
             self.bar = stack.enter_context(self._make_bar())
             if self._make_writer is not None and not self._is_silent:
-                # What a killed run wrote after the checkpoint is hidden, as it is cut off
-                # metrics.jsonl.
+                # Hide events written after the checkpoint; metrics.jsonl is truncated likewise.
                 self._writer = self._make_writer(
                     str(self._run.tensorboard), purge_step=self._first_update + 1
                 )
@@ -83,18 +82,18 @@ class Reporter:
 
     @property
     def metrics_end(self) -> int:
-        """Bytes of the metrics so far."""
+        """Return the present size of the metrics file in bytes."""
         return self._metrics.end
 
     def training(self, update: int, values: Mapping[str, float]) -> None:
-        """Report the training metrics of the last updates."""
+        """Report the training metrics since the last report."""
         if self._is_silent:
             return
         self._metrics.append("train", {"update": update, **values})
         self._scalars("train", update, values)
         speed = f"{values['tokens_per_second']:,.0f} tokens/s"
         self.bar.set_postfix_str(f"loss {values['loss']:.3f}, {speed}", refresh=False)
-        # Where there is a bar, it says the same all the time.
+        # The progress bar, if any, already shows this.
         logger.log(
             logging.DEBUG if self._on_terminal else logging.INFO,
             f"update {update:,} (epoch {values['epoch']:g}): loss {values['loss']:.4f}, {speed}, "
@@ -104,17 +103,17 @@ class Reporter:
     def validation(
         self, update: int, losses: Mapping[str, float], scores: Mapping[str, float]
     ) -> None:
-        """Report the figures of a validation: of the loss, and of the translations."""
+        """Report the losses and the metric scores of a validation."""
         if self._is_silent:
             return
         self._metrics.append("validation", {"update": update, **losses, "scores": dict(scores)})
         self._scalars("validation", update, {**losses, **scores})
 
     def draw_curves(self, pause: float = 0.0) -> None:
-        """Draw the learning curves; says so once where they cannot be drawn.
+        """Draw the learning curves; log a warning once if they cannot be drawn.
 
         Args:
-            pause: do nothing within so many seconds of the last time: drawing takes one or two.
+            pause: minimum seconds since the last drawing, which takes one or two seconds.
         """
         now = time.monotonic()
         if not self._can_plot or now < self._drawn_at + pause:
@@ -144,7 +143,11 @@ class Reporter:
 
 
 def _tensorboard_writer() -> Callable[..., Any]:
-    """Return the class of TensorBoard's writers."""
+    """Return the class of TensorBoard writers.
+
+    Raises:
+        UserError: tensorboard is not installed.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
@@ -156,7 +159,7 @@ def _tensorboard_writer() -> Callable[..., Any]:
 
 
 class _LogFile(logging.FileHandler):
-    """A log whose disk may be full: that is raised, where `logging` would print a traceback."""
+    """A log file that raises write errors, where `logging` would print a traceback."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name of `logging`
         raise
@@ -164,10 +167,10 @@ class _LogFile(logging.FileHandler):
 
 @contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
-    """Append to a file, with the time, what the package logs inside the `with`.
+    """Append log messages of the package to a file, with timestamps, inside the `with`.
 
     Raises:
-        RunError: a named pipe is in its place, which would wait for a reader.
+        RunError: the file is a named pipe, which would block until it has a reader.
     """
     if path.is_fifo():
         raise RunError(f"{path}: is not a regular file; move it away, then resume")

@@ -1,4 +1,4 @@
-"""What updates report, summed on the device, and the time that they take there."""
+"""Running metrics of updates, summed on the device, and a timer of the device."""
 
 import time
 from collections.abc import Sequence
@@ -8,32 +8,32 @@ import torch
 from torch import Tensor
 
 _SUMS: Final = 5  # likelihood, objective, tokens, gradient norm, updates
-_LARGEST: Final = 1e300  # in place of a loss that no number can be, as a saved state has numbers
+_LARGEST: Final = 1e300  # replaces non-finite losses, because a saved state must be finite
 
 
 class RunningMetrics:
-    """Sums over the updates since they were last read, and how many in a row were bad.
+    """Sums over the updates since the last read, and counts of skipped updates.
 
-    An update whose gradient norm is not finite was skipped, and adds to no sum.
+    Updates with a non-finite gradient norm were skipped, and are not added to the sums.
 
     Args:
-        device: where the losses are.
+        device: the device of the losses.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._sums = torch.zeros(_SUMS, dtype=torch.float64, device=device)
         self._window = torch.zeros(2, dtype=torch.float64, device=device)  # likelihood, tokens
-        # In a row now, most in a row ever, all of training.
+        # Skipped updates: present run of consecutive ones, longest run, total.
         self._bad = torch.zeros(3, dtype=torch.int64, device=device)
 
     def add(self, objective: Tensor, likelihood: Tensor, num_tokens: int, norm: Tensor) -> None:
-        """Count an update.
+        """Add an update.
 
         Args:
             objective: scalar, sum of the smoothed loss over tokens.
             likelihood: scalar, sum of the negative log-likelihood over tokens.
-            num_tokens: how many.
-            norm: scalar, of the gradient.
+            num_tokens: number of tokens.
+            norm: scalar, norm of the gradient.
         """
         good = torch.isfinite(norm)
         tokens = torch.full_like(norm, num_tokens)
@@ -46,16 +46,16 @@ class RunningMetrics:
         self._bad = torch.stack([in_row, torch.maximum(most, in_row), total + ~good])
 
     def most_bad_in_a_row(self) -> int:
-        """Return the longest row of skipped updates; waits for the device."""
+        """Return the largest number of consecutive skipped updates; waits for the device."""
         return int(self._bad[1].item())
 
     def read(self) -> dict[str, float]:
         """Return the means since the last call, and reset them; waits for the device.
 
         Returns:
-            The negative log-likelihood of a token in nats, the smoothed loss of a token, the norm
-            of the gradient before clipping (nan where every update was skipped), and the number of
-            updates skipped so far, in all of training.
+            The negative log-likelihood per token in nats, the smoothed loss per token, the gradient
+            norm before clipping, and the total number of skipped updates in the training. The means
+            are NaN if every update was skipped.
         """
         likelihood, objective, tokens, norm, updates = self._sums.tolist()
         self._sums.zero_()
@@ -75,11 +75,11 @@ class RunningMetrics:
         self._window.copy_(torch.tensor(sums, dtype=torch.float64))
 
     def tensors(self) -> dict[str, Tensor]:
-        """For a checkpoint."""
+        """Return the state as named tensors, for a checkpoint."""
         return {"sums": self._sums, "bad": self._bad}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Put back what `tensors` gave."""
+        """Restore the result of `tensors`."""
         self._sums.copy_(tensors["sums"])
         self._bad.copy_(tensors["bad"])
 
@@ -89,10 +89,10 @@ def _mean(total: float, count: float) -> float:
 
 
 class Timer:
-    """Measures the work of a device, which may lag behind the program.
+    """Timer of the work of a device, which may run asynchronously.
 
     Args:
-        device: is waited for, so that its work counts where it was asked for.
+        device: the device, which is synchronised before each measurement.
     """
 
     def __init__(self, device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""Loss terms on the attention weights: REINFORCE, coverage, and guidance by given alignments."""
+"""Loss terms on the attention weights: REINFORCE, coverage, and guided attention."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from nmt.nn.attention.alignments.alignment import SampledAlignment
 
 @dataclass(frozen=True)
 class Reinforce:
-    """How an alignment learns that samples positions (Williams 1992; Xu 2015, eq. 11-13).
+    """REINFORCE loss of sampled (hard) attention (Williams 1992; Xu 2015, eq. 11-13).
 
     Attributes:
-        weight: of the loss (lambda_r).
+        weight: weight of the loss (lambda_r).
         entropy: weight of the entropy bonus (lambda_e).
-        discount: how much of the reward of the next word a position shares in; 0: a position
-            answers for its own word only.
+        discount: discount factor on the rewards of later words; 0: the reward of a position is
+            only its own word's.
     """
 
     weight: float = 1.0
@@ -33,16 +33,16 @@ class Reinforce:
         log_probabilities: Float[Tensor, "B T"],
         real: Bool[Tensor, "B T"],
     ) -> Float[Tensor, ""]:
-        """The loss: of the words whose positions were sampled, and the entropy of all.
+        """Return the policy loss of words with sampled positions, minus the entropy of all words.
 
-        The reward of a position is the log-probability of its word. Its baseline is the mean
-        reward of the batch, and it is divided by the standard deviation, so that the weight means
-        the same early and late in training.
+        The reward of a position is the log-probability of its word. Rewards are standardised by
+        the mean and standard deviation of the batch, so that `weight` has the same effect early
+        and late in training.
 
         Args:
-            sampled: how likely what was sampled had been.
-            log_probabilities: of the labels, without a gradient.
-            real: True where a label is a real token.
+            sampled: log-probabilities and entropies of the sampled positions.
+            log_probabilities: log-probabilities of the labels, without gradient.
+            real: True for labels that are not padding.
         """
         counted = (real & sampled.is_sampled).to(log_probabilities.dtype)
         number = counted.sum().clamp(min=1.0)
@@ -64,11 +64,13 @@ class Reinforce:
 
 
 def coverage_loss(weights: Float[Tensor, "B T S"], real: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """``sum_s min(a_t(s), sum_{t' < t} a_t'(s))``, against looking twice (See 2017, eq. 12-13).
+    """Return the coverage loss against repeated attention (See 2017, eq. 12-13).
+
+    The loss of a word is ``sum_s min(a_t(s), sum_{t' < t} a_t'(s))``.
 
     Args:
-        weights: where the attention looked.
-        real: True where a label is a real token.
+        weights: attention weights.
+        real: True for labels that are not padding.
 
     Returns:
         The sum over the words.
@@ -81,11 +83,13 @@ def coverage_loss(weights: Float[Tensor, "B T S"], real: Bool[Tensor, "B T"]) ->
 def guided_cross_entropy(
     weights: Float[Tensor, "B T S"], gold: Float[Tensor, "B T S"]
 ) -> Float[Tensor, ""]:
-    """``- sum_s g_t(s) log a_t(s)``, summed over the words that have links (Chen 2016, eq. 7).
+    """Return the cross-entropy of guided attention (Chen 2016, eq. 7).
+
+    The loss is ``- sum_s g_t(s) log a_t(s)``, summed over the words that have links.
 
     Args:
-        weights: where the attention looked.
-        gold: where it should have; each row sums to one, or is all zero for a word without links.
+        weights: attention weights.
+        gold: target weights; each row sums to one, or is all zero for a word without links.
     """
     tiny = torch.finfo(torch.float32).tiny
     return -(gold * weights.float().clamp(min=tiny).log()).sum()
@@ -94,11 +98,13 @@ def guided_cross_entropy(
 def guided_squared_error(
     weights: Float[Tensor, "B T S"], gold: Float[Tensor, "B T S"]
 ) -> Float[Tensor, ""]:
-    """``1/2 sum_s (g_t(s) - a_t(s))^2``, over the words that have links (Liu 2016, eq. 10).
+    """Return the squared error of guided attention (Liu 2016, eq. 10).
+
+    The loss is ``1/2 sum_s (g_t(s) - a_t(s))^2``, summed over the words that have links.
 
     Args:
-        weights: where the attention looked.
-        gold: where it should have; each row sums to one, or is all zero for a word without links.
+        weights: attention weights.
+        gold: target weights; each row sums to one, or is all zero for a word without links.
     """
     linked = gold.sum(-1, keepdim=True) > 0
     return 0.5 * ((gold - weights.float()).square() * linked).sum()
@@ -112,12 +118,12 @@ GUIDED: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
 
 @dataclass(frozen=True)
 class AttentionLoss:
-    """The terms on the attention weights.
+    """The coverage loss and the guided attention loss.
 
     Attributes:
         coverage: weight of `coverage_loss`.
-        guided: weight of the guiding loss.
-        guided_loss: which; see `GUIDED`.
+        guided: weight of the guided attention loss.
+        guided_loss: its name in `GUIDED`.
     """
 
     coverage: float = 0.0
@@ -128,8 +134,8 @@ class AttentionLoss:
         """Return each term, weighted and summed over the words.
 
         Args:
-            batch: with `alignment` where the attention is guided.
-            weights: where the attention looked.
+            batch: has `alignment` if the attention is guided.
+            weights: attention weights.
         """
         terms = []
         if self.coverage > 0.0:

@@ -1,8 +1,8 @@
-"""What training makes small: cross-entropy with label smoothing, of logits or in chunks.
+"""Cross-entropy with label smoothing, computed from logits or in chunks.
 
-``[N V]`` logits, their log-softmax and its gradient are what training takes most memory for, and on
-a CPU a fifth of the time. `chunked_cross_entropy` projects a chunk of rows, takes its loss and its
-gradient while it is in the caches, and keeps only what the gradient is multiplied with.
+The ``[N V]`` logits, their log-softmax and its gradient take most of the memory of training, and a
+fifth of the time on a CPU. `chunked_cross_entropy` projects a chunk of rows, then computes its loss
+and gradient while it is in the caches. It keeps only the gradients of vectors, weight and bias.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ from torch.nn import functional
 from nmt.core.special_tokens import PAD
 from nmt.nn.layers import WeightGradient, addmm, matmul
 
-_CHUNK: Final = 1 << 25  # bytes of logits at a time: each goes over the gradient of the weight
-_BLOCK: Final = 1 << 19  # of them at a time in float32: so that they stay in the caches of a CPU
+_CHUNK: Final = 1 << 25  # bytes of logits per chunk; each chunk updates the whole weight gradient
+_BLOCK: Final = 1 << 19  # logits per float32 block, which stays in the caches of a CPU
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class TokenLoss:
     """Sums over the real tokens of a batch; divide by `Batch.num_target_tokens`.
 
     Attributes:
-        objective: scalar with a gradient: the smoothed loss, and what is added to it.
-        negative_log_likelihood: scalar without one: the loss without smoothing, in nats, which
-            can be compared between runs whatever their smoothing.
-        log_probabilities: `[B T]` without one: of each label; 0 where it is PAD.
+        objective: scalar with gradient, the smoothed loss plus other terms.
+        negative_log_likelihood: scalar without gradient, the loss in nats without smoothing;
+            comparable between runs with different smoothing.
+        log_probabilities: `[B T]` without gradient, the log-probability of each label; 0 for PAD.
     """
 
     objective: Float[Tensor, ""]
@@ -42,15 +42,14 @@ class TokenLoss:
 def label_smoothed_cross_entropy(
     logits: Float[Tensor, "B T V"], labels: Int[Tensor, "B T"], smoothing: float = 0.0
 ) -> TokenLoss:
-    """Cross-entropy against labels that keep `1 - smoothing` and spread the rest over all of V.
+    """Return the cross-entropy with label smoothing (Szegedy 2016, section 7), in float32.
 
-    ``(1 - e) * -log p(y) + e / V * sum_v -log p(v)``, summed over the labels that are not PAD
-    (Szegedy 2016, section 7). Computed in float32 whatever the precision of the logits.
+    The loss is ``(1 - e) * -log p(y) + e / V * sum_v -log p(v)``, summed over labels except PAD.
 
     Args:
         logits: scores of all words before the softmax.
-        labels: the words that are right; PAD counts nothing.
-        smoothing: e.
+        labels: the correct words; PAD is ignored.
+        smoothing: e, the share of the probability spread over all words.
     """
     log_probabilities = functional.log_softmax(logits, dim=-1, dtype=torch.float32)
     return label_smoothed_nll(log_probabilities, labels, smoothing)
@@ -59,7 +58,7 @@ def label_smoothed_cross_entropy(
 def label_smoothed_nll(
     log_probabilities: Float[Tensor, "B T V"], labels: Int[Tensor, "B T"], smoothing: float = 0.0
 ) -> TokenLoss:
-    """`label_smoothed_cross_entropy` of the log-softmax, which may be used for more than this."""
+    """Return `label_smoothed_cross_entropy`, given the log-softmax."""
     rows, flat = log_probabilities.flatten(0, 1), labels.flatten()
     lost = functional.nll_loss(rows, flat, ignore_index=PAD, reduction="none")
     spread = -rows.mean(dim=-1)[flat != PAD].sum()
@@ -75,16 +74,16 @@ def chunked_cross_entropy(
     labels: Int[Tensor, "B T"],
     smoothing: float = 0.0,
 ) -> TokenLoss:
-    """`label_smoothed_cross_entropy` of ``W o + b``; the logits are never kept.
+    """Return `label_smoothed_cross_entropy` of the logits ``W o + b``, without storing all logits.
 
-    The gradients are made with the loss, so that it is only worth it where they are wanted. The
-    products are computed in the precision of `vectors`, all else in float32.
+    The gradients are computed with the loss, so use it only for training. Matrix products are
+    computed in the precision of `vectors`, everything else in float32.
 
     Args:
-        vectors: o, of the decoder.
+        vectors: o, the output vectors of the decoder.
         weight: W of the projection.
         bias: b of the projection.
-        labels: the words that are right; PAD counts nothing.
+        labels: the correct words; PAD is ignored.
         smoothing: share of the probability spread over all words.
     """
     with torch.autocast(vectors.device.type, enabled=False):
@@ -95,10 +94,10 @@ def chunked_cross_entropy(
 
 
 class _ChunkedCrossEntropy(Function):
-    """``-sum_v q(v) (x_v - lse x)`` with ``q = e / V + (1 - e) [v = y]``, gradient ``p - q``.
+    """Loss ``-sum_v q(v) (x_v - lse x)`` with ``q = e / V + (1 - e) [v = y]``, gradient ``p - q``.
 
-    Of the gradient only p and its label are in the large products: what ``e / V`` gives is the same
-    for all words, and so a sum over them times one number.
+    The matrix products use only p and the label term of the gradient. The term ``e / V`` is equal
+    for all words, so its contribution is a sum times a constant.
     """
 
     @staticmethod
@@ -119,12 +118,12 @@ class _ChunkedCrossEntropy(Function):
         for first in range(0, len(labels), number):
             rows = slice(first, first + number)
             logits = addmm(shift, vectors[rows], matrix.t())
-            gradient = logits  # in its place
+            gradient = logits  # overwritten in place
             for label, block, right_of, normaliser_of in _blocks(
                 (labels[rows].unsqueeze(1), logits, right[rows], normaliser[rows]), size
             ):
                 p = functional.softmax(block, dim=-1, dtype=torch.float32)
-                # The largest p is at least 1 / V, so that its logarithm is exact.
+                # The largest p is at least 1 / V, so its logarithm is accurate.
                 normaliser_of.copy_(block.amax(dim=-1).float() - p.amax(dim=-1).log())
                 right_of.copy_(block.gather(1, label).squeeze(1) - normaliser_of)
                 p.scatter_(1, label, (right_of.exp() - (1.0 - smoothing)).unsqueeze(1))
@@ -133,7 +132,7 @@ class _ChunkedCrossEntropy(Function):
             of_weight.add(gradient, counted[rows])
             d_bias += real[rows].to(kind) @ gradient
         right *= real
-        sums = vectors.float() @ sum_weight + bias.sum()  # of all logits of a row
+        sums = vectors.float() @ sum_weight + bias.sum()  # sum of the logits of each row
         spread = ((normaliser - sums / size) * real).sum()
         d_vectors.sub_((uniform * sum_weight).to(kind)).mul_(real.unsqueeze(1))
         d_weight = of_weight.total()
@@ -148,11 +147,11 @@ class _ChunkedCrossEntropy(Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         d_vectors, d_weight, d_bias = ctx.saved_tensors
         scale = gradients[0]
-        # In place, as they are large; torch refuses a second backward.
+        # In place, because they are large; torch refuses a second backward pass.
         return d_vectors.mul_(scale), d_weight.mul_(scale), d_bias.mul_(scale), None, None
 
 
 def _blocks(tensors: tuple[Tensor, ...], size: int) -> Iterator[tuple[Tensor, ...]]:
-    """The same rows of each, some at a time."""
+    """Yield blocks of the same rows of all tensors."""
     number = max(1, _BLOCK // size)
     return zip(*(torch.split(tensor, number) for tensor in tensors), strict=True)

@@ -21,14 +21,14 @@ from nmt.training.objective.cross_entropy import (
 
 @dataclass(frozen=True)
 class Objective:
-    """How the losses of a batch are computed.
+    """The training objective: cross-entropy plus optional terms.
 
     Attributes:
         label_smoothing: share of the probability spread over all words.
         attention: the terms on the attention weights.
-        r_drop: weight of `symmetric_kl`; above 0, each sentence is read twice.
-        precision: of the model's computation; the losses are float32 always.
-        reinforce: the term of alignments that sample.
+        r_drop: weight of `symmetric_kl`; above 0, each sentence is computed twice.
+        precision: dtype of the model's computation; losses are always float32.
+        reinforce: the term for sampled alignments.
     """
 
     label_smoothing: float = 0.0
@@ -43,7 +43,7 @@ class Objective:
         Args:
             model: in training mode.
             batch: sentence pairs.
-            sampling_probability: the chance that the decoder is fed its own words.
+            sampling_probability: probability that the decoder is fed its own predictions.
         """
         has_two_passes = self.r_drop > 0.0
         if has_two_passes:
@@ -52,7 +52,7 @@ class Objective:
         with torch.autocast(batch.source.device.type, dtype=self.precision, enabled=reduced):
             decoded = model.decode(batch, sampling_probability)
             log_probabilities = None
-            if has_two_passes:  # one log-softmax for both terms: it takes most of the memory
+            if has_two_passes:  # share one log-softmax, which takes most of the memory
                 log_probabilities = model.projection(decoded.vectors).log_softmax(-1, torch.float32)
         words = self._token_loss(model, batch, decoded, log_probabilities)
         objective, likelihood = words.objective, words.negative_log_likelihood
@@ -89,7 +89,7 @@ def build_objective(config: TrainingConfig, precision: torch.dtype) -> Objective
 
 
 def duplicate_batch(batch: Batch) -> Batch:
-    """`[2B ...]`: all sentences, and then all of them again."""
+    """Return the batch concatenated with itself, `[2B ...]`."""
     both = map_tensors(lambda tensor: torch.cat((tensor, tensor)), batch)
     return replace(both, num_target_tokens=2 * batch.num_target_tokens)
 
@@ -97,15 +97,16 @@ def duplicate_batch(batch: Batch) -> Batch:
 def symmetric_kl(
     log_probabilities: Float[Tensor, "B T V"], labels: Int[Tensor, "B T"]
 ) -> Float[Tensor, ""]:
-    """``1/2 (KL(p || q) + KL(q || p))`` of the two passes over each word, summed over the words.
+    """Return ``1/2 (KL(p || q) + KL(q || p))`` of two passes over each word, summed over words.
 
-    Dropout makes the passes differ; the model is taught that they should not (R-Drop: Liang 2021,
-    eq. 2). The loss there, eq. 4, is that of both passes plus alpha times this: twice ours, with
-    alpha = 2 `r_drop`.
+    The loss makes the model consistent under dropout (R-Drop: Liang 2021, eq. 2). The full loss of
+    the paper (eq. 4) adds the losses of both passes and alpha times this term. It is twice our
+    objective, with alpha = 2 `r_drop`.
 
     Args:
-        log_probabilities: of all words; the second half of B is another pass over the first.
-        labels: the words that are right; PAD counts nothing.
+        log_probabilities: log-probabilities of all words; the second half of B is a second pass
+            over the sentences of the first half.
+        labels: the correct words; PAD is ignored.
     """
     first, second = log_probabilities.chunk(2)
     apart = ((first.exp() - second.exp()) * (first - second)).sum(dim=-1)

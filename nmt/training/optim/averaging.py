@@ -1,4 +1,4 @@
-"""Averages of the weights, moving and over checkpoints, and how a model is lent other weights."""
+"""Averages of weights (moving and over checkpoints), and temporary replacement of weights."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 @contextmanager
 def swapped_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Give the model these weights, by the names of its state; put its own back at the end."""
+    """Load weights, named as in the state dict, inside the `with`; then restore the model's own."""
     state = model.state_dict()
     own = {name: state[name].clone() for name in weights}
     model.load_state_dict({**state, **weights})
@@ -20,14 +20,14 @@ def swapped_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator
 
 
 class ExponentialMovingAverage:
-    """Keeps ``average = d * average + (1 - d) * weights`` of a model (Polyak & Juditsky 1992).
+    """Moving average ``average = d * average + (1 - d) * weights`` (Polyak & Juditsky 1992).
 
-    Early on d is smaller, ``min(decay, (1 + n) / (10 + n))`` after n updates, so that the average
-    does not remember where the weights started.
+    After n updates, d is ``min(decay, (1 + n) / (10 + n))``. The smaller d of early updates keeps
+    the initial weights out of the average.
 
     Args:
-        model: whose parameters are averaged.
-        decay: d in the long run.
+        model: the model whose parameters are averaged.
+        decay: limit of d.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -37,7 +37,7 @@ class ExponentialMovingAverage:
         self._average = {name: p.detach().clone() for name, p in self._parameters.items()}
 
     def update(self, num_updates: int) -> None:
-        """Move towards the weights as they are now, after `num_updates` updates."""
+        """Add the present weights to the average, after `num_updates` updates."""
         decay = min(self.decay, (1 + num_updates) / (10 + num_updates))
         with torch.no_grad():
             torch._foreach_lerp_(
@@ -45,7 +45,7 @@ class ExponentialMovingAverage:
             )
 
     def average_parameters(self) -> AbstractContextManager[None]:
-        """Give the model the average inside the `with`, and its own weights after it."""
+        """Load the average into the model inside the `with`; then restore its own weights."""
         return swapped_weights(self._model, self._average)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -53,7 +53,7 @@ class ExponentialMovingAverage:
         return dict(self._average)
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put back what `tensors` gave."""
+        """Restore the result of `tensors`."""
         assert tensors.keys() == self._average.keys()
         for name, average in self._average.items():
             average.copy_(tensors[name])
@@ -62,7 +62,8 @@ class ExponentialMovingAverage:
 def average_weights(checkpoints: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Return the mean of each tensor over checkpoints of a model (Junczys-Dowmunt 2016, section 3).
 
-    Summed in float64, read one checkpoint at a time; tensors of integers come from the last one.
+    Checkpoints are read one at a time and summed in float64. Integer tensors are taken from the
+    last one.
     """
     sums: dict[str, Tensor] = {}
     last: Mapping[str, Tensor] = {}

@@ -1,4 +1,4 @@
-"""Update rules, and a step: gradients of all processes summed, clipped, and applied if finite."""
+"""Optimizers, and one step: all-reduce gradients, clip them, and apply them if finite."""
 
 from collections.abc import Collection
 from typing import Annotated, Final
@@ -13,21 +13,21 @@ from nmt.distributed.process_group import ProcessGroup
 ParameterGroups = list[dict[str, object]]
 
 GRADIENT_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""Names of the precisions that gradients may have on the way; float16 has not their range."""
+"""Dtypes of the gradient all-reduce; the range of float16 is too small."""
 
 
 class Optimizer(torch.optim.Optimizer):
-    """A fused update rule of torch that can skip a step by a flag on the device.
+    """A fused torch optimizer that can skip a step, controlled by a flag on the device.
 
     Attributes:
-        found_inf: one where the next step must change nothing, not even the momenta. The fused
-            kernels read it on the device, so nothing waits for the gradient to be known.
+        found_inf: 1 to skip the next step, including the update of momenta. Fused kernels read it
+            on the device, so no synchronisation is needed.
     """
 
     found_inf: Tensor | None = None
 
     def set_learning_rate(self, value: float) -> None:
-        """For all the steps that follow."""
+        """Set the learning rate of all following steps."""
         for group in self.param_groups:
             group["lr"] = value
 
@@ -83,7 +83,7 @@ class AdamW(Optimizer, torch.optim.AdamW):
 
 
 class SGD(Optimizer, torch.optim.SGD):
-    """Stochastic gradient descent, as Luong 2015 (section 4.1) trains.
+    """Stochastic gradient descent, as in Luong 2015, section 4.1.
 
     Args:
         model: whose parameters are trained.
@@ -106,9 +106,9 @@ class SGD(Optimizer, torch.optim.SGD):
 
 
 def start_momenta(optimizer: torch.optim.Optimizer) -> None:
-    """Make those of SGD, if it has any.
+    """Initialise the momenta of SGD, if it uses momentum, to zero.
 
-    Else the first step makes them without a value, and leaves them so where it is skipped.
+    Otherwise, the first step allocates them uninitialised, and leaves them so if it is skipped.
     """
     for group in optimizer.param_groups:
         for parameter in group["params"] if group.get("momentum", 0.0) > 0.0 else ():
@@ -116,7 +116,7 @@ def start_momenta(optimizer: torch.optim.Optimizer) -> None:
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> ParameterGroups:
-    """Matrices, which decay, and vectors (biases, gains of norms), which must be free to grow."""
+    """Return matrices with weight decay, and vectors (biases, gains of norms) without."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     matrices = [parameter for parameter in trained if parameter.ndim >= 2]
     vectors = [parameter for parameter in trained if parameter.ndim < 2]
@@ -130,17 +130,16 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> ParameterGroups:
 def all_reduce_gradients(
     group: ProcessGroup, model: nn.Module, sums: Tensor, dtype: torch.dtype = torch.float32
 ) -> None:
-    """Put the sums over all processes in the place of the gradients of a model, and of `sums`.
+    """Replace the gradients of a model, and `sums`, by their sums over all processes.
 
-    All gradients are one vector on the way, in the order of the parameters, so that the same
-    numbers are added in the same order whenever this is done again. Those of a process that had
-    nothing to compute are zero.
+    All gradients are reduced as one vector, in the order of the parameters, so that repeated runs
+    add the same numbers in the same order. Missing gradients are zero.
 
     Args:
         group: the processes.
-        model: whose parameters have been given gradients, each divided by what it is a mean of.
-        sums: of each process.
-        dtype: precision of the gradients on the way.
+        model: the model; its gradients are already divided by the total number of tokens.
+        sums: the loss sums of this process.
+        dtype: dtype of the gradients in the all-reduce.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
@@ -153,15 +152,15 @@ def all_reduce_gradients(
 
 
 def apply_gradients(optimizer: Optimizer, loss: Tensor, clip_norm: float | None) -> Tensor:
-    """Clip the gradients, take one step, and drop them; skip it where something is not finite.
+    """Clip the gradients, make one step, and clear them; skip the step if a value is not finite.
 
     Args:
         optimizer: holds the parameters.
-        loss: scalar, the loss that the gradients are of; only looked at.
-        clip_norm: largest norm of all gradients together (Pascanu 2013); None: any.
+        loss: scalar, the loss of the gradients; only checked for being finite.
+        clip_norm: maximum norm of all gradients together (Pascanu 2013); None: no clipping.
 
     Returns:
-        The norm before clipping, a scalar on the device; not finite where the step was skipped.
+        The norm before clipping, a scalar on the device; not finite if the step was skipped.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
@@ -175,7 +174,7 @@ def apply_gradients(optimizer: Optimizer, loss: Tensor, clip_norm: float | None)
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
-    """The momenta and counts as named tensors, for a checkpoint."""
+    """Return momenta and step counts as named tensors, for a checkpoint."""
     state = optimizer.state_dict()["state"]
     return {
         f"{index}.{key}": value
@@ -186,11 +185,11 @@ def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def optimizer_shapes(optimizer: Optimizer, found: Collection[str]) -> dict[str, Tensor]:
-    """Return tensors as those of `optimizer_tensors`, without memory.
+    """Return the tensors that a checkpoint must have, on the meta device.
 
     Args:
         optimizer: holds the parameters.
-        found: names of the saved tensors. A parameter that no gradient has come to has no state.
+        found: names of the saved tensors. A parameter that never had a gradient has no state.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     options = optimizer.param_groups[0]
@@ -204,7 +203,7 @@ def optimizer_shapes(optimizer: Optimizer, found: Collection[str]) -> dict[str, 
 
 
 def restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` gave, into an optimizer made with the same options."""
+    """Restore the result of `optimizer_tensors` in an optimizer with the same options."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".", 1)

@@ -1,4 +1,4 @@
-"""What changes from update to update: a factor on the learning rate, and scheduled sampling."""
+"""Schedules over updates: learning rate schedules and scheduled sampling."""
 
 import math
 from abc import ABC, abstractmethod
@@ -10,10 +10,10 @@ from nmt.core.errors import ConfigError
 
 
 class Schedule(ABC):
-    """A factor for each update, counted from 1.
+    """Learning rate schedule: a factor for each update, counted from 1.
 
     Args:
-        total_updates: how many updates training can have; None where there is no limit.
+        total_updates: maximum number of updates; None: no limit.
         warmup: updates over which the factor rises linearly from 0; 0 for none.
     """
 
@@ -22,44 +22,44 @@ class Schedule(ABC):
         self.warmup = warmup
 
     def factor(self, update: int) -> float:
-        """What the learning rate is multiplied with at this update."""
+        """Return the factor on the learning rate at this update."""
         if update < self.warmup:
             return self.after_warmup(self.warmup) * update / self.warmup
         return self.after_warmup(update)
 
     @abstractmethod
     def after_warmup(self, update: int) -> float:
-        """The factor at an update that is not in the warm-up any more."""
+        """Return the factor at an update after the warm-up."""
 
-    def observe(self, improved: bool) -> None:  # noqa: B027 - most schedules look at no validation
-        """A validation was made, and was the best so far or not."""
+    def observe(self, improved: bool) -> None:  # noqa: B027 - most schedules ignore validations
+        """Record a validation, and whether it was the best so far."""
 
     def state(self) -> dict[str, float]:
         """Return what `restore` needs to continue from here."""
         return {}
 
     def restore(self, state: dict[str, float], update: int) -> None:
-        """Continue after an update from what `state` gave.
+        """Restore the result of `state`, and continue after an update.
 
         Raises:
-            ConfigError: the rate of the updates before would have been another.
+            ConfigError: with these options, earlier updates would have had other learning rates.
         """
         assert not state
 
 
 class Constant(Schedule):
-    """The same rate all the time, or until a cool-down at the end (Hägele 2024, section 3).
+    """Constant rate, with an optional cool-down at the end (Hägele 2024, section 3).
 
-    The longer training lasts at a high rate, the better it ends: unlike a curve over the whole
-    training, a constant rate may end, or continue, anywhere.
+    Unlike a curve over the whole training, a constant rate lets training end or continue at any
+    update.
 
     Args:
-        total_updates: where the cool-down ends.
+        total_updates: update at which the cool-down ends.
         warmup: updates over which the factor rises linearly from 0; 0 for none.
         cooldown: updates at the end of training over which it falls linearly to 0; 0 for none.
 
     Raises:
-        ConfigError: there is a cool-down and no end, or too few updates for it.
+        ConfigError: there is a cool-down, but the number of updates is unlimited or too small.
     """
 
     def __init__(
@@ -86,29 +86,29 @@ class Constant(Schedule):
             )
 
     def state(self) -> dict[str, float]:
-        """Where the cool-down ends."""
+        """Return the update at which the cool-down ends."""
         return {} if self.end is None else {"end": self.end}
 
     def restore(self, state: dict[str, float], update: int) -> None:
-        """Continue to any end, unless a cool-down has begun."""
+        """Accept any new end, unless the cool-down has begun."""
         if self.end is not None and update > min(self.end, state["end"]) - self.cooldown:
             _check_end("cool-down", self.end, state)
 
     def after_warmup(self, update: int) -> float:
-        """1, and then down to 0."""
+        """Return 1, or less in the cool-down."""
         if self.end is None:
             return 1.0
         return min(1.0, max(0.0, (self.end - update) / self.cooldown))
 
 
 class Plateau(Schedule):
-    """Lower the rate where the validation metric (`training.validation.best`) stops improving.
+    """Lower the rate when the validation metric (`training.validation.best`) stops improving.
 
     Args:
         total_updates: not used.
         warmup: updates over which the factor rises linearly from 0; 0 for none.
-        patience: validations in a row without a new best before the rate is lowered.
-        decay: what the rate is multiplied with then.
+        patience: consecutive validations without a new best before the rate is lowered.
+        decay: factor by which the rate is lowered.
         minimum: smallest factor.
     """
 
@@ -129,28 +129,28 @@ class Plateau(Schedule):
         self._without_best = 0
 
     def after_warmup(self, update: int) -> float:
-        """What the validations so far have left."""
+        """Return the factor after the validations so far."""
         return self._factor
 
     def observe(self, improved: bool) -> None:
-        """Count validations without a new best."""
+        """Count validations without a new best, and lower the factor if there are too many."""
         self._without_best = 0 if improved else self._without_best + 1
         if self._without_best >= self.patience:
             self._factor = max(self.minimum, self._factor * self.decay)
             self._without_best = 0
 
     def state(self) -> dict[str, float]:
-        """The factor and the count."""
+        """Return the factor and the number of validations without a new best."""
         return {"factor": self._factor, "without_best": self._without_best}
 
     def restore(self, state: dict[str, float], update: int) -> None:
-        """Continue from what `state` gave."""
+        """Restore the result of `state`."""
         self._factor = state["factor"]
         self._without_best = int(state["without_best"])
 
 
 class InverseSquareRoot(Schedule):
-    """``sqrt(warmup / update)`` after the warm-up (Vaswani 2017, section 5.3, scaled to peak at 1).
+    """Factor ``sqrt(warmup / update)`` after the warm-up (Vaswani 2017, 5.3, scaled to peak at 1).
 
     Args:
         total_updates: not used.
@@ -161,7 +161,7 @@ class InverseSquareRoot(Schedule):
         super().__init__(total_updates, warmup=warmup)
 
     def after_warmup(self, update: int) -> float:
-        """Falls with the square root of the updates."""
+        """Return the factor, which falls with the square root of the updates."""
         return math.sqrt(self.warmup / update)
 
 
@@ -169,11 +169,11 @@ class Cosine(Schedule):
     """Half a cosine from 1 down to `final` (Loshchilov & Hutter 2017, eq. 5, without restarts).
 
     Args:
-        total_updates: where the curve ends, unless `num_updates` says so.
+        total_updates: update at which the curve ends, unless `num_updates` is set.
         warmup: updates over which the factor rises linearly from 0; 0 for none.
-        num_updates: update at which `final` is reached; null: the end of training, as
-            `max_updates` and `max_epochs` put it.
-        final: the factor in the end.
+        num_updates: update at which `final` is reached; null: the end of training, from
+            `max_updates` and `max_epochs`.
+        final: the final factor.
     """
 
     def __init__(
@@ -200,21 +200,21 @@ class Cosine(Schedule):
         self.final = final
 
     def state(self) -> dict[str, float]:
-        """Where the curve ends."""
+        """Return the update at which the curve ends."""
         return {"end": self.end}
 
     def restore(self, state: dict[str, float], update: int) -> None:
-        """Continue on the same curve; another one is refused."""
+        """Check that the curve is unchanged."""
         _check_end("cosine", self.end, state)
 
     def after_warmup(self, update: int) -> float:
-        """Falls slowly, then fast, then slowly; stays at `final`."""
+        """Return the factor, which stays at `final` after the end of the curve."""
         share = min(1.0, (update - self.warmup) / (self.end - self.warmup))
         return self.final + (1.0 - self.final) * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
 def _check_end(what: str, end: int | None, state: dict[str, float]) -> None:
-    if end is not None and state.get("end", end) != end:  # the first checkpoints do not say it
+    if end is not None and state.get("end", end) != end:  # missing in the earliest checkpoints
         raise ConfigError(
             f"--resume: training.schedule: the {what} of this run ends at update "
             f"{state['end']:,.0f}, and with these options it would at {end:,}: put "
@@ -226,8 +226,8 @@ def _check_end(what: str, end: int | None, state: dict[str, float]) -> None:
 def scheduled_sampling_probability(update: int, start: int, end: int, probability: float) -> float:
     """Return 0 until `start`, then a value that rises linearly to `probability` at `end`.
 
-    The linear schedule of Bengio 2015, section 2.4, with the probability of feeding the model's own
-    word (one minus their epsilon).
+    This is the linear schedule of Bengio 2015, section 2.4. The result is the probability of
+    feeding the model's own prediction, which is one minus their epsilon.
     """
     if update <= start:
         return 0.0

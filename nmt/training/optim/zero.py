@@ -1,4 +1,4 @@
-"""The state of an optimizer in shares, one for each process (ZeRO-1: Rajbhandari 2020)."""
+"""Optimizer state sharded over processes (ZeRO-1: Rajbhandari 2020)."""
 
 from inspect import signature
 from typing import Any
@@ -11,12 +11,12 @@ from nmt.training.optim.optimizer import Optimizer, start_momenta
 
 
 class ShardedOptimizer(Optimizer, ZeroRedundancyOptimizer):
-    """Steps as another would; each process does for its share of the weights, and tells the others.
+    """Sharded version of an optimizer: each process updates its share of the weights.
 
-    What all call on one, they must call together.
+    The processes then exchange the updated weights. All processes must call its methods together.
 
     Args:
-        whole: as it would be for one process; it is not used any more.
+        whole: the optimizer for one process; it must not be used afterwards.
         group: the processes.
     """
 
@@ -34,28 +34,28 @@ class ShardedOptimizer(Optimizer, ZeroRedundancyOptimizer):
         start_momenta(self.optim)
 
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One step, which is skipped where `found_inf` says so."""
+        """Make one step, unless `found_inf` is set."""
         self.optim.found_inf = self.found_inf
         ZeroRedundancyOptimizer.step(self)
 
     def _sync_params(self) -> None:
-        """Send the share of this process, and receive the others; called by torch in a step."""
+        """Exchange the updated shares of all processes; called by torch in a step."""
         guarded(super()._sync_params)  # type: ignore[misc]
 
     def state_dict(self) -> dict[str, Any]:
-        """That of the whole, for the first process; the others give their share to it."""
+        """Return the whole state in the first process, to which the others send their shares."""
         guarded(lambda: self.consolidate_state_dict(to=0))
         if self._is_first:
             whole: dict[str, Any] = ZeroRedundancyOptimizer.state_dict(self)
-            # Torch would keep the whole state till the next time.
+            # Otherwise, torch would keep the whole state until the next call.
             self._all_state_dicts.clear()  # type: ignore[attr-defined]
             return whole
         return {**torch.optim.Optimizer.state_dict(self), "state": {}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take this process's share of the state of the whole."""
+        """Load this process's share of the whole state."""
         ZeroRedundancyOptimizer.load_state_dict(self, state_dict)
-        self.state.clear()  # a second copy of it, which nothing reads
+        self.state.clear()  # an unused second copy
         for parameter, entries in self.optim.state.items():
-            for key, value in entries.items():  # counts too, which torch has put on the CPU:
-                entries[key] = value.to(parameter.device)  # fused kernels read them where they are
+            for key, value in entries.items():  # torch puts step counts on the CPU, but
+                entries[key] = value.to(parameter.device)  # fused kernels need them on the device
