@@ -1,4 +1,4 @@
-"""Advice on options that can be trained with, and should hardly be."""
+"""Advice on valid options that are unlikely to train well."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,12 +14,13 @@ from nmt.training.optim.schedule import Schedule
 
 @dataclass(frozen=True)
 class Rates:
-    """Learning rates that an optimizer trains with; beyond them nothing is learnt, or all is lost.
+    """Range of learning rates with which an optimizer trains well.
 
     Attributes:
-        lowest: the least that learns in reasonable time.
+        lowest: lowest rate that learns in reasonable time.
         usual: a good first choice.
-        highest: the most; half of it for plain recurrent networks, whose gates hold nothing back.
+        highest: highest rate that does not diverge; halved for plain recurrent cells, which have no
+            gates.
     """
 
     lowest: float
@@ -33,17 +34,17 @@ _RATES: Final = {
     "sgd": Rates(1e-3, 0.5, 10.0),
 }
 _PLAIN_CELL: Final = "rnn"
-_MOST_PARAMETERS: Final = 50  # for each target token of an epoch; the Multi30k recipe has 15
+_MOST_PARAMETERS: Final = 50  # per target token of an epoch; the Multi30k recipe has 15
 _FITTING_PARAMETERS: Final = 15
-_SIZES: Final = (256, 128, 64, 32, 16)  # of embeddings and encoder states, to try in turn
+_SIZES: Final = (256, 128, 64, 32, 16)  # of embeddings and encoder states, tried in this order
 _KEYS: Final = {"embedding.size": 1, "encoder.hidden_size": 1, "decoder.hidden_size": 2}
-_TOKENS_PER_ENTRY: Final = 50  # of a vocabulary, so that most entries are seen often enough
+_TOKENS_PER_ENTRY: Final = 50  # training tokens per vocabulary entry, to see most entries often
 _LEAST_ENTRIES: Final = 300
 _WARMUP_SHARE: Final = 10  # a good warm-up is a tenth of the training
 
 
 def advise_on_warmup(schedule: Schedule) -> str | None:
-    """Return what to do about a warm-up that lasts as long as the training; None: nothing."""
+    """Return advice on a warm-up that lasts as long as the training; None: the warm-up is fine."""
     warmup, total = schedule.warmup, schedule.total_updates
     if total is None or warmup < total:
         return None
@@ -55,7 +56,7 @@ def advise_on_warmup(schedule: Schedule) -> str | None:
 
 
 def advise_on_rate(config: Config, schedule: Schedule) -> str | None:
-    """Return what to do about a learning rate far from what trains such a model; None: nothing."""
+    """Return advice on a learning rate that is far outside `Rates`; None: the rate is fine."""
     optimizer, model = config.training.optimizer, config.model
     rates = _RATES.get(optimizer.name)
     if rates is None:
@@ -66,7 +67,7 @@ def advise_on_rate(config: Config, schedule: Schedule) -> str | None:
     is_plain = _PLAIN_CELL in cells
     highest = rates.highest / 2 if is_plain else rates.highest
     given = optimizer.options["learning_rate"]
-    # A step is repeated by the momentum; the rate is highest at the end of the warm-up.
+    # Momentum multiplies the effect of a step; the rate peaks at the end of the warm-up.
     effect = schedule.factor(max(1, schedule.warmup)) / (1 - optimizer.options.get("momentum", 0.0))
     rate = given * effect
     if rates.lowest <= rate <= highest:
@@ -82,11 +83,11 @@ def advise_on_rate(config: Config, schedule: Schedule) -> str | None:
 def advise_on_size(
     config: Config, num_parameters: int, num_tokens: int, source_size: int, target_size: int
 ) -> str | None:
-    """Return what to do about a model that is far too large for its corpus; None: nothing.
+    """Return advice on a model that is far too large for its corpus; None: the size is fine.
 
     Args:
         config: the experiment.
-        num_parameters: of its model.
+        num_parameters: number of parameters of the model.
         num_tokens: target tokens of the training data.
         source_size: entries of the source vocabulary, or channels of grids.
         target_size: entries of the target vocabulary.
@@ -101,7 +102,7 @@ def advise_on_size(
 
 
 def _fitting(config: Config, num_tokens: int, source_size: int, target_size: int) -> list[str]:
-    """Return overrides for the largest model that suits so many tokens, or the smallest."""
+    """Return overrides for the largest model that suits `num_tokens`, else for the smallest."""
     limit = _FITTING_PARAMETERS * num_tokens
     entries = max(_LEAST_ENTRIES, num_tokens // _TOKENS_PER_ENTRY)
     vocabulary = []
@@ -123,12 +124,12 @@ def _fitting(config: Config, num_tokens: int, source_size: int, target_size: int
 
 
 def _with_sizes(model: ModelConfig, size: int) -> ModelConfig | None:
-    """Return the model with embeddings of that size, and states to match; None: not possible."""
+    """Return the model with embeddings of this size and matching states; None: not possible."""
     tree = model.model_dump(mode="json")
     for key, factor in _KEYS.items():
         part, option = key.split(".")
         tree[part][option] = size * factor
     try:
         return ModelConfig.model_validate(tree)
-    except ValidationError:  # heads, for one, divide some sizes only
+    except ValidationError:  # for example, the size must be divisible by the number of heads
         return None

@@ -1,4 +1,4 @@
-"""`training.batch_tokens: auto`: as many tokens in a batch as there is memory for."""
+"""Batch size probing for `training.batch_tokens: auto`: as many tokens as fit in memory."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -19,10 +19,10 @@ from nmt.system.process import local_size, return_freed_memory
 from nmt.text.reader import Tokens
 from nmt.training.objective.objective import build_objective
 
-_MOST: Final = 25_000  # where larger batches take longer and teach no more, on any hardware
-_UPDATES_OF_EPOCH: Final = 100  # at least: a small corpus needs small batches
-_SHARE: Final = 0.8  # of what is free: lengths differ, and memory comes in blocks
-_FEW: Final = 1_500  # tokens, or a sentence, and twice as many, that are tried
+_MOST: Final = 25_000  # tokens; larger batches learn no more, and take longer on any hardware
+_UPDATES_OF_EPOCH: Final = 100  # minimum per epoch: a small corpus needs small batches
+_SHARE: Final = 0.8  # share of free memory to use: lengths vary, and memory comes in blocks
+_FEW: Final = 1_500  # tokens (or one sentence) in the smaller probe; the larger one has twice that
 
 logger = logging.getLogger(__name__)
 
@@ -35,21 +35,21 @@ def probe_batch_tokens(
     precision: torch.dtype,
     num_processes: int = 1,
 ) -> int:
-    """Return as many tokens as fit in memory, up to 25,000 and to a hundredth of an epoch.
+    """Return the number of tokens that fit in memory, at most 25,000 and 1/100 of an epoch.
 
-    Three updates are made with a model that is thrown away, on sentences for each of whose tokens
-    memory grows by the most (see `_fullest_pair`).
+    Makes three updates with a temporary model, on sentences with the highest memory use per token
+    (see `_fullest_pair`).
 
     Args:
-        config: the experiment; what it allows.
-        corpora: of an epoch.
-        tokenizers: of both sides.
-        device: where the updates will be made.
-        precision: of the computation.
-        num_processes: that share a batch.
+        config: the experiment.
+        corpora: the training corpora.
+        tokenizers: the tokenizers of both sides.
+        device: the device to train on.
+        precision: dtype of the computation.
+        num_processes: number of processes that share a batch.
 
     Raises:
-        UserError: there is not even the memory for these updates, or for the longest pair.
+        UserError: there is not enough memory for these updates, or for the longest pair.
     """
     useful = _useful(config, corpora)
     pair = _fullest_pair(corpora)
@@ -75,17 +75,17 @@ def _no_room_for(length: int) -> str:
 
 
 def fitting_tokens(update: Callable[[int], None], length: int, device: torch.device) -> int:
-    """Return how many tokens there is memory for.
+    """Return the number of tokens that fit in memory.
 
     Args:
-        update: makes one with so many sentences.
-        length: tokens of each.
-        device: whose memory it takes.
+        update: makes an update with the given number of sentences.
+        length: tokens of each sentence.
+        device: the device whose memory is used.
     """
     few = max(1, _FEW // length)
-    return_freed_memory()  # it is no part of what is free, and what is taken of it shows in no peak
+    return_freed_memory()  # cached memory does not count as free, and reusing it adds to no peak
     free, base = _free(device), reset_peak_memory(device)
-    update(few)  # makes the optimizer's state, which is no part of what the others differ in
+    update(few)  # allocates the optimizer's state, which does not grow with the batch
     peaks = []
     for size in (few, 2 * few):
         return_freed_memory()
@@ -98,7 +98,7 @@ def fitting_tokens(update: Callable[[int], None], length: int, device: torch.dev
 
 
 def _free(device: torch.device) -> int:
-    """Bytes for this process: those of a CPU are for all that torchrun has started there."""
+    """Return the free bytes for this process; torchrun processes on a CPU share its memory."""
     return free_memory(device) // (local_size() if device.type == "cpu" else 1)
 
 
@@ -109,7 +109,7 @@ def _updater(
     device: torch.device,
     precision: torch.dtype,
 ) -> Callable[[int], None]:
-    """Return what makes an update with so many copies of a pair."""
+    """Return a function that makes an update with the given number of copies of a pair."""
     model = build_model(config.model, *tokenizers.sizes).to(device)
     optimizer = OPTIMIZERS.create(config.training.optimizer, model)
     objective = build_objective(config.training, precision)
@@ -126,26 +126,26 @@ def _updater(
 
 
 def _fullest_pair(corpora: Sequence[EncodedCorpus]) -> tuple[Tokens, Tokens]:
-    """Return a pair so long that no batch of the corpora takes more memory for each of its tokens.
+    """Return a pair that takes at least as much memory per token as any batch of the corpora.
 
-    Of S and T tokens, padding counted, a pair takes a S + b T + c S T, and in a batch it counts as
-    max(S, T). So a token takes no more than a + b + c min(S, T).
+    A pair of S and T tokens, including padding, takes a S + b T + c S T, and counts as max(S, T)
+    tokens of a batch. A token therefore takes at most a + b + c min(S, T).
     """
     length = min(_longest(corpora))
     source, target = corpora[0].source(0), corpora[0].target(0)
-    # So many tokens: those of the first pair, over and over.
+    # Repeat the tokens of the first pair up to this length.
     return np.resize(source, (length, *source.shape[1:])), np.resize(target, length)
 
 
 def _longest(corpora: Sequence[EncodedCorpus]) -> tuple[int, int]:
-    """Tokens of the longest source and of the longest target."""
+    """Return the number of tokens of the longest source and of the longest target."""
     sources = [corpus.source_side.tokens.lengths.max() for corpus in corpora]
     targets = [corpus.target_side.tokens.lengths.max() for corpus in corpora]
     return int(max(sources)), int(max(targets))
 
 
 def _useful(config: Config, corpora: Sequence[EncodedCorpus]) -> int:
-    """Tokens in a batch where an epoch has just enough updates; no more than ever help."""
+    """Return the batch size that gives an epoch `_UPDATES_OF_EPOCH` updates, at most `_MOST`."""
     num_tokens = sum(
         given.weight * (len(corpus) + _most(corpus))
         for given, corpus in zip(config.data.train, corpora, strict=True)
@@ -154,5 +154,5 @@ def _useful(config: Config, corpora: Sequence[EncodedCorpus]) -> int:
 
 
 def _most(corpus: EncodedCorpus) -> int:
-    """Tokens of the larger side."""
+    """Return the number of tokens of the larger side."""
     return max(int(side.tokens.offsets[-1]) for side in (corpus.source_side, corpus.target_side))

@@ -1,4 +1,4 @@
-"""What happens now and then in a training: validation, a line of metrics, and giving up."""
+"""Periodic actions of a training: validation, logging of metrics, and the divergence check."""
 
 import logging
 import math
@@ -21,7 +21,7 @@ _DRAWING_PAUSE: Final = 60.0  # seconds
 
 
 def log_start(state: TrainingState) -> None:
-    """Say what is trained, where it goes, and how far."""
+    """Log what is trained, in which folder, and up to which limits."""
     size = sum(parameter.numel() for parameter in state.model.parameters())
     precision = str(state.precision).removeprefix("torch.")
     processes = f", {state.group.size:,} processes" if state.group.size > 1 else ""
@@ -33,11 +33,13 @@ def log_start(state: TrainingState) -> None:
 
 
 def validate(state: TrainingState, interruption: Interruption) -> None:
-    """Measure the weights, steer by the result, and keep them where they are the best.
+    """Validate the weights, update the schedule and early stopping, and save the best weights.
 
-    All processes compute, and steer by what the first has found, which keeps the weights.
-    Without validation data the latest weights are the best. Raises `Interrupted` with nothing
-    changed.
+    All processes compute the validation and use the result of the first process, which saves the
+    weights. Without validation data, the latest weights are the best.
+
+    Raises:
+        Interrupted: a stop was requested; nothing is changed.
     """
     started = time.perf_counter()
     update = state.counters.update
@@ -85,12 +87,12 @@ def log_training(state: TrainingState) -> None:
 
 
 def stop_if_diverged(state: TrainingState) -> None:
-    """Stop where the loss has risen too far by the end of a window; what was saved stays.
+    """Stop if the loss has risen too far by the end of a window; saved checkpoints are kept.
 
-    All processes have the same sums, so that all stop at the same update.
+    All processes have the same sums, so all stop at the same update.
 
     Raises:
-        UserError: the mean loss of the last 100 updates is beyond what training comes back from.
+        UserError: the mean loss of the last 100 updates is too high to recover from.
     """
     loss, num_tokens = state.running_metrics.window()
     state.running_metrics.start_window()
@@ -111,7 +113,7 @@ def stop_if_diverged(state: TrainingState) -> None:
 
 
 def _observe(state: TrainingState, validation: Validation) -> bool:
-    """Steer by a validation; return whether it is the best so far."""
+    """Update the schedule and early stopping; return whether the validation is the best so far."""
     update = state.counters.update
     if state.stopping is not None:
         value = validation.value(state.stopping.metric)
@@ -129,7 +131,7 @@ def _observe(state: TrainingState, validation: Validation) -> bool:
 
 
 def _write_translations(state: TrainingState, validation: Validation) -> None:
-    """Keep the translations of a validation in the run, to be scored again or compared."""
+    """Save the translations of a validation in the run, for later scoring or comparison."""
     if state.group.is_first and validation.translations:
         path = state.run.translations / f"valid-{state.counters.update}.txt"
         path.parent.mkdir(exist_ok=True)
@@ -140,7 +142,7 @@ def _report(state: TrainingState, validation: Validation, improved: bool, second
     reporter, counters = state.reporter, state.counters
     losses = {"loss": validation.loss, "perplexity": validation.perplexity}
     reporter.validation(counters.update, losses, validation.as_dict())
-    for sample in validation.samples if improved else ():  # where there is something new to see
+    for sample in validation.samples if improved else ():
         logger.info("%s", sample)
     note = " - the best so far" if improved else f" - best {state.best}"
     logger.info(
@@ -158,7 +160,7 @@ def _report(state: TrainingState, validation: Validation, improved: bool, second
 
 
 def _limits(state: TrainingState) -> str:
-    """Return how far training can go: `, 20 epochs of 59 updates`."""
+    """Describe the limits of training: `, 20 epochs of 59 updates`."""
     config, num_batches = state.config, state.counters.first_epoch_batches
     limits = ""
     if config.max_epochs is not None:
@@ -182,7 +184,7 @@ def _epoch(state: TrainingState) -> str:
 
 
 def _training_time(state: TrainingState) -> str:
-    """Return the time that has passed and what may be left, without validations and saves."""
+    """Return the elapsed and the remaining training time, without validations and saves."""
     counters, total = state.counters, state.reporter.total_updates
     passed = f"trained for {format_duration(counters.seconds)}"
     if total is None or counters.update == 0:

@@ -1,25 +1,25 @@
-"""Notice that a training has diverged: its loss has risen too far to come back."""
+"""Divergence detection: whether the loss has risen too far to recover."""
 
 import math
 from typing import Any, Final
 
 WINDOW: Final = 100
-"""Updates whose mean loss is looked at."""
-_WORSE_THAN_GUESSING: Final = 1.0  # nats above the loss of a guess among all tokens
-_FACTOR: Final = 2.0  # of the best mean
-_LEAST_RISE: Final = 0.5  # nats: what is near 0 doubles without meaning anything
+"""Number of updates over which the loss is averaged."""
+_WORSE_THAN_GUESSING: Final = 1.0  # nats above the loss of a uniform guess among all tokens
+_FACTOR: Final = 2.0  # times the best mean
+_LEAST_RISE: Final = 0.5  # nats; a loss near 0 can double without having diverged
 
 
 class DivergenceDetector:
-    """Compares the mean loss of every 100 updates after the warm-up with two bounds.
+    """Detector that compares the mean loss of every 100 updates after the warm-up with two bounds.
 
-    The loss is the cross-entropy of a token in nats, without smoothing or further terms, so that
-    the bounds mean the same for every objective. They are ``log V + 1``, and twice the lowest mean
-    so far (if that is at least half a nat more). Updates that were skipped do not count.
+    The bounds are ``log V + 1``, and twice the lowest mean so far (at least 0.5 nats above it). The
+    loss is the cross-entropy of a token in nats, without smoothing or other terms. The bounds
+    therefore have the same meaning for every objective. Skipped updates do not count.
 
     Args:
         num_classes: V, tokens of the target vocabulary.
-        warmup: updates of the warm-up; windows that begin within it are not looked at.
+        warmup: updates of the warm-up; windows that begin within it are not checked.
     """
 
     def __init__(self, num_classes: int, warmup: int) -> None:
@@ -31,14 +31,14 @@ class DivergenceDetector:
     def check(
         self, update: int, loss: float, num_tokens: float, sampling_probability: float = 0.0
     ) -> str | None:
-        """Return what is wrong with the window that ends with an update; None: nothing.
+        """Return why the window up to an update has diverged; None: it has not diverged.
 
         Args:
-            update: the latest.
+            update: the latest update.
             loss: sum of the negative log-likelihood over the tokens of the window.
-            num_tokens: how many; 0 where all its updates were skipped.
-            sampling_probability: the chance that the decoder is fed its own words. Where it has
-                risen, losses do not compare with those before.
+            num_tokens: tokens of the window; 0 if all its updates were skipped.
+            sampling_probability: probability that the decoder is fed its own predictions. When it
+                rises, losses cannot be compared with earlier ones.
         """
         first = update - WINDOW + 1
         if first <= self._warmup or not num_tokens:

@@ -1,4 +1,4 @@
-"""Whether training still gets better: the best value so far and how long ago it was."""
+"""Metric tracking for early stopping: the best value so far and the validations since."""
 
 import math
 from typing import Any, Final
@@ -8,12 +8,12 @@ _STATE: Final = ("best", "best_loss", "best_update", "without_best")
 
 
 class MetricTracker:
-    """The best value of one metric and the validations since; equal values are ranked by the loss.
+    """The best value of one metric and the validations since; the loss decides between ties.
 
     Args:
-        metric: what is watched.
+        metric: name of the metric.
         higher_is_better: whether a larger value is better.
-        perfect: the value that nothing can beat; None: there is none.
+        perfect: the best possible value; None: there is none.
     """
 
     def __init__(
@@ -29,16 +29,16 @@ class MetricTracker:
 
     @property
     def is_perfect(self) -> bool:
-        """Whether the best value is one that nothing can beat."""
+        """Return whether the best value so far is the best possible one."""
         return self.best is not None and self.perfect is not None and self._is_best(self.perfect)
 
     def is_better(self, value: float, loss: float | None = None) -> bool:
-        """Return whether this beats the best so far; a value that is not a number never does.
+        """Return whether a value beats the best so far; NaN never does.
 
         Args:
-            value: of the metric.
-            loss: of the same validation, which decides between equal values; None: the first one
-                stays the best.
+            value: value of the metric.
+            loss: loss of the same validation, which decides between equal values; None: the earlier
+                one stays the best.
         """
         if math.isnan(value):
             return False
@@ -49,11 +49,11 @@ class MetricTracker:
         return value > self.best if self.higher_is_better else value < self.best
 
     def observe(self, value: float, update: int, loss: float | None = None) -> bool:
-        """Take a validation into account; return whether it is the new best."""
+        """Record a validation; return whether it is the new best."""
         improved = self.is_better(value, loss)
         if improved:
             self.best, self.best_update, self.without_best = value, update, 0
-            # Any loss beats one that is not a number.
+            # Any loss beats NaN.
             self.best_loss = math.inf if loss is not None and math.isnan(loss) else loss
         else:
             self.without_best += 1
@@ -62,7 +62,7 @@ class MetricTracker:
     def __str__(self) -> str:
         if self.best is None:
             return f"no {self.metric} yet"
-        precision = 4 if self.metric == "loss" else 2  # as they are shown everywhere
+        precision = 4 if self.metric == "loss" else 2  # the same as in all other output
         return f"{self.metric} {self.best:.{precision}f} at update {self.best_update:,}"
 
     def state(self) -> dict[str, Any]:
@@ -70,12 +70,12 @@ class MetricTracker:
         return {key: getattr(self, key) for key in _STATE}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` gave."""
+        """Restore the result of `state`."""
         for key in _STATE:
-            setattr(self, key, state.get(key))  # former versions have not saved `best_loss`
+            setattr(self, key, state.get(key))  # earlier versions did not save `best_loss`
 
     def _is_best(self, value: float) -> bool:
-        """Return whether a value equals the best so far, apart from rounding."""
+        """Return whether a value equals the best so far, up to rounding."""
         return self.best is not None and math.isclose(
             value, self.best, rel_tol=_SAME, abs_tol=_SAME
         )

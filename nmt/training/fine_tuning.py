@@ -1,4 +1,4 @@
-"""Training that starts from another run (`start_from`): with its tokenizers and best weights."""
+"""Fine-tuning (`start_from`): training with the tokenizers and best weights of another run."""
 
 import logging
 from collections.abc import Iterator
@@ -23,17 +23,17 @@ from nmt.text.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
 
-_NUM_LINES: Final = 2_000  # of a corpus, searched for unknown tokens
-_MOST_UNKNOWN: Final = 0.01  # of the tokens, without a warning
-_FOLDERS: Final = ("source_path", "target_path")  # of tokenizers that are given
+_NUM_LINES: Final = 2_000  # lines of each corpus to search for unknown tokens
+_MOST_UNKNOWN: Final = 0.01  # share of tokens; above it, a warning is logged
+_FOLDERS: Final = ("source_path", "target_path")  # options with folders of existing tokenizers
 _CELL_OPTIONS: Final = ("channels", "max_rows", "max_columns")
 
 
 def open_base(config: Config) -> Run | None:
-    """Return the run to start from, which has weights to give; None: the weights are new.
+    """Open the run to start from, which must have a best checkpoint; None: no `start_from`.
 
     Raises:
-        RunError: the other run is none, or incomplete.
+        RunError: the base run does not exist, or is incomplete.
     """
     if config.start_from is None:
         return None
@@ -49,16 +49,16 @@ def open_base(config: Config) -> Run | None:
 
 
 def copy_pretrained_tokenizers(config: Config, run: RunDirectory, base: Run) -> Tokenizers:
-    """Return the tokenizers that the weights of the other run know the tokens of, saved here too.
+    """Copy the tokenizers of the base run into the new run, and return them.
 
     Args:
         config: with `start_from`.
-        run: the new one.
-        base: the other one.
+        run: the new run.
+        base: the base run.
 
     Raises:
-        ConfigError: the configuration asks for other tokens, or another tokenizer.
-        RunError: a tokenizer of the other run is damaged.
+        ConfigError: the configuration asks for different tokens or a different tokenizer.
+        RunError: a tokenizer of the base run is corrupted.
     """
     _require_same_tokens(config, base)
     with _naming_the_key():
@@ -74,19 +74,19 @@ def copy_pretrained_tokenizers(config: Config, run: RunDirectory, base: Run) -> 
 def load_pretrained_weights(
     config: Config, base: Run, model: Model, tokenizers: Tokenizers
 ) -> None:
-    """Give a fresh model the best weights of the other run.
+    """Load the best weights of the base run into a new model.
 
-    What has no weights may differ, as dropout and the kind of a dot product do.
+    Options without weights, such as dropout or the kind of dot product, may differ.
 
     Args:
         config: with `start_from`.
-        base: the other run.
-        model: with as many parameters as that of the other run, of the same names and shapes.
-        tokenizers: those of the other run.
+        base: the base run.
+        model: the new model; parameters must have the same names and shapes as in the base run.
+        tokenizers: the tokenizers of the base run.
 
     Raises:
-        ConfigError: the models are not alike; names what is not.
-        RunError: the checkpoint of the other run is damaged.
+        ConfigError: the models do not match; names the differences.
+        RunError: the checkpoint of the base run is corrupted.
     """
     with _naming_the_key():
         weights = load_model(base, BEST, torch.device("cpu"), *tokenizers.sizes).state_dict()
@@ -94,7 +94,7 @@ def load_pretrained_weights(
     fits = find_misfit(weights, ours) is None
     if fits:
         model.load_state_dict(weights)
-    # Of matrices that are one in this model, and were several in the other, the last one wins.
+    # If this model ties matrices that the base run did not, only the last one is loaded.
     if not fits or any(not torch.equal(ours[name], weights[name]) for name in weights):
         changes = _differences_of_models(config, base)
         raise ConfigError(
@@ -104,12 +104,12 @@ def load_pretrained_weights(
 
 
 def log_differences(config: Config, base: Run, tokenizers: Tokenizers) -> None:
-    """Log options of the model that the other run does not have, and text of unknown tokens.
+    """Log model options that differ from the base run, and warn about unknown tokens.
 
     Args:
         config: with `start_from`; the first lines of its corpora are read.
-        base: the other run.
-        tokenizers: those of the other run.
+        base: the base run.
+        tokenizers: the tokenizers of the base run.
     """
     path = base.folder.path
     if changes := _differences_of_models(config, base):
@@ -130,7 +130,7 @@ def log_differences(config: Config, base: Run, tokenizers: Tokenizers) -> None:
 
 
 def _require_same_tokens(config: Config, base: Run) -> None:
-    """Refuse options that ask for other tokens than the weights know."""
+    """Refuse options that define different tokens than those of the base run."""
     there = base.config
     if there.reads_grids != config.reads_grids:
         theirs, ours = ("grids" if it.reads_grids else "text" for it in (there, config))
@@ -149,7 +149,7 @@ def _require_same_tokens(config: Config, base: Run) -> None:
 
 
 def _require_same_folders(config: Config, base: Run, theirs: Tokenizers) -> None:
-    """Refuse a tokenizer that is named by its folder and is not that of the other run."""
+    """Refuse a tokenizer folder whose tokenizer differs from that of the base run."""
     for key, reader in zip(_FOLDERS, (theirs.source, theirs.target), strict=True):
         given = getattr(config.tokenizer, key)
         if given is None or given == getattr(base.config.tokenizer, key):
@@ -162,7 +162,7 @@ def _require_same_folders(config: Config, base: Run, theirs: Tokenizers) -> None
 
 
 def _token_options(config: Config) -> dict[str, Any]:
-    """Return the options that define the tokens, without folders, which may hold the same."""
+    """Return the options that define tokens, without folders (their tokenizers may be equal)."""
     options = {"tokenizer": config.tokenizer.model_dump(mode="json", exclude=set(_FOLDERS))}
     if config.reads_grids:
         encoder = config.model.encoder.model_dump(mode="json", include=set(_CELL_OPTIONS))
@@ -178,7 +178,7 @@ def _differences_of_models(config: Config, base: Run) -> str:
 
 @contextmanager
 def _naming_the_key() -> Iterator[None]:
-    """Let an error of the run to start from begin with the key that names it."""
+    """Prefix errors about the base run with the key `start_from`."""
     try:
         yield
     except (RunError, OSError) as error:

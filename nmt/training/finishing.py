@@ -1,4 +1,4 @@
-"""The end of a training: the average of the last weights, and the score on the test set."""
+"""The end of a training: average the last weights, and score the test set."""
 
 import json
 import logging
@@ -27,9 +27,10 @@ logger = logging.getLogger(__name__)
 def finish(
     config: Config, state: TrainingState, reason: str, interruption: Interruption
 ) -> Sequence[Score]:
-    """Average, score the test set, and note that the run is finished; return the test scores.
+    """Average weights, score the test set, and mark the run as finished; return the test scores.
 
-    Raises `Interrupted` where an end is asked for in the meantime; resuming does this part again.
+    Raises:
+        Interrupted: a stop was requested; resuming repeats this part.
     """
     keep_average_if_better(state, interruption)
     scores = score_test_set(config, state, interruption)
@@ -52,8 +53,8 @@ def finish(
 
 
 def keep_average_if_better(state: TrainingState, interruption: Interruption) -> None:
-    """Average the last snapshots, and keep that as the best where it validates better."""
-    # Of the first process, which has written them all by then.
+    """Average the last snapshots, and save the average as the best if it validates better."""
+    # Broadcast from the first process, which has written all snapshots by now.
     updates = state.group.broadcast(state.snapshots.latest(state.config.checkpoints.average_last))
     if state.validator is None or len(updates) < 2:
         return
@@ -73,7 +74,7 @@ def keep_average_if_better(state: TrainingState, interruption: Interruption) -> 
 
 
 def has_results(config: Config, state: TrainingState) -> bool:
-    """Return whether the files that `finish` writes are all there; every process must call it."""
+    """Return whether all files that `finish` writes exist; every process must call it."""
     files = [state.run.results]
     if config.data.test is not None:
         files.append(_test_translations(state.run))
@@ -83,13 +84,13 @@ def has_results(config: Config, state: TrainingState) -> bool:
 def score_test_set(
     config: Config, state: TrainingState, interruption: Interruption
 ) -> Sequence[Score]:
-    """Translate the test set with the best model, as `nmt translate` would, and score that."""
+    """Translate the test set with the best model, as `nmt translate` would, and score it."""
     if config.data.test is None:
         return []
     run, group = state.run, state.group
     pairs = list(build_corpus(config.data.test).read_pairs())
     sources = [source for source, _ in pairs]
-    group.broadcast(None)  # the best model has been written
+    group.broadcast(None)  # wait until the best model has been written
     translator = Translator.from_run(run.path, device=config.device, precision=config.precision)
     translate = partial(translate_lines, lines=sources, interruption=interruption)
     texts = on_all_ranks(group, translator, interruption, translate)
@@ -113,7 +114,7 @@ def _test_translations(run: RunDirectory) -> Path:
 
 
 def describe_result(state: TrainingState) -> str:
-    """Return where the model is, and how to use it."""
+    """Describe where the model is, and how to use it."""
     path, best = state.run.path, state.best
     model = f"the best model ({best})"
     if best.best is None:

@@ -1,4 +1,4 @@
-"""Begin a run: make everything that can fail aside, then put it into the folder at once."""
+"""Creation of a run: everything that can fail is done in a staging folder, then moved at once."""
 
 import os
 import shutil
@@ -27,20 +27,20 @@ _STAGING: Final = ".preparing-"
 def begin_or_resume(
     config: Config, group: ProcessGroup, *, resume: bool, overwrite: bool
 ) -> Iterator[tuple[RunDirectory, bool, PreparedData | None]]:
-    """Hold the folder of a run that is begun or resumed; the first process begins it.
+    """Lock the folder of a run that is created or resumed; the first process creates it.
 
     Args:
         config: the experiment.
-        group: the processes that train together, each of which calls this.
-        resume: continue the run that is there.
-        overwrite: delete the run that is there, and begin another.
+        group: the processes that train together; each must call this.
+        resume: continue the existing run.
+        overwrite: replace the existing run by a new one.
 
     Yields:
-        The folder, whether the run is resumed, and the data of a run that this process has begun.
-        A run that torchrun has begun before it restarted its processes is resumed.
+        The folder, whether the run is resumed, and the data of a run that this process has created.
+        If torchrun has restarted its processes, the run that they had created is resumed.
 
     Raises:
-        UserError: what the user wrote cannot be trained with; nothing is changed then.
+        UserError: the configuration or its files cannot be used; nothing is changed.
     """
     require_same_config(group, config)
     path = Path(config.run)
@@ -60,14 +60,15 @@ def begin_or_resume(
 
 
 def open_folder(path: Path, *, resume: bool, overwrite: bool) -> RunDirectory:
-    """Return the folder of the run; what is in its way is refused before the work begins.
+    """Return the folder of the run, after checking that it can be used.
 
     Raises:
-        RunError: another process trains there, or there is a run where none may be, or none.
+        RunError: another process trains there, an existing run is in the way, or there is no run to
+            resume.
     """
     run = RunDirectory(path)
-    if os.path.lexists(run.config):  # where that may not be seen it is refused below
-        with run.held():  # at once, as neither --resume nor --overwrite would help
+    if os.path.lexists(run.config):  # an inaccessible folder is refused below
+        with run.held():  # check the lock first: neither --resume nor --overwrite would help
             pass
     if overwrite and not resume and os.path.isdir(path):
         return run
@@ -75,7 +76,7 @@ def open_folder(path: Path, *, resume: bool, overwrite: bool) -> RunDirectory:
 
 
 def delete_staging(run: RunDirectory) -> None:
-    """Delete what a process that was killed has left behind in a folder that is held."""
+    """Delete staging folders of killed processes; the run must be locked."""
     for left in run.path.glob(f"{_STAGING}*"):
         shutil.rmtree(left, ignore_errors=True)
 
@@ -83,12 +84,12 @@ def delete_staging(run: RunDirectory) -> None:
 def create_run(
     config: Config, run: RunDirectory, group: ProcessGroup, *, overwrite: bool
 ) -> PreparedData:
-    """Give a new run its tokenizers and encoded corpora; where that fails, all is as it was.
+    """Create a run with its tokenizers and encoded corpora; on failure, nothing is changed.
 
-    A run that is there is deleted when nothing is left that can be refused.
+    An existing run is deleted only after everything that can fail has succeeded.
     """
     try:
-        # In the folder of the run, so that moving from there copies nothing.
+        # Inside the folder of the run, so that moving does not copy.
         with tempfile.TemporaryDirectory(prefix=_STAGING, dir=run.path) as name:
             staging = RunDirectory(Path(name))
             data = prepare_aside(config, staging, group)
@@ -102,9 +103,10 @@ def create_run(
 
 
 def prepare_aside(config: Config, staging: RunDirectory, group: ProcessGroup) -> PreparedData:
-    """Do all that can fail for what a user wrote, before anything of theirs is changed.
+    """Do everything that can fail because of user input, before any user file is changed.
 
-    Every part of the training is built once for that. What takes long to make is kept.
+    Every part of the training is built once as a check. Only the prepared data, which takes long
+    to make, is kept.
     """
     _read_held_out(config)
     with log_to_file(staging.log):
@@ -116,21 +118,21 @@ def prepare_aside(config: Config, staging: RunDirectory, group: ProcessGroup) ->
 
 
 def move_into_place(staging: RunDirectory, run: RunDirectory, data: PreparedData) -> None:
-    """Move a run that is complete into its folder."""
+    """Move a complete run into its folder."""
     mark_run_started(run.path)
-    # The configuration first: with it the folder is a run, which can be resumed from anywhere here.
+    # The configuration first: it makes the folder a run, which can be resumed if moving is cut off.
     for item in sorted(staging.path.iterdir(), key=lambda item: item != staging.config):
         shutil.move(item, run.path / item.name)
     data.loader.cache_moved(staging.cache, run.cache)
 
 
 def _was_begun(path: Path) -> bool:
-    """Return whether processes that this torchrun started before have begun the run there."""
+    """Return whether earlier processes of this torchrun have created the run there."""
     return is_run_started(path) and os.path.lexists(RunDirectory(path).config)
 
 
 def _open_folder_of_first(path: Path) -> RunDirectory:
-    """Return the run that the first process has begun, which this one must be able to read."""
+    """Return the run that the first process has created; this process must be able to read it."""
     try:
         return RunDirectory.create(path, resume=True)
     except (RunError, OSError) as error:
@@ -141,7 +143,7 @@ def _open_folder_of_first(path: Path) -> RunDirectory:
 
 
 def _read_held_out(config: Config, data: PreparedData | None = None) -> None:
-    """Refuse held-out text that cannot be read, or encoded, as grids of other channels."""
+    """Refuse held-out data that cannot be read or encoded, such as grids with other channels."""
     for _, corpus in config.data.held_out():
         for source, _ in build_corpus(corpus).read_pairs():
             if data is not None:

@@ -1,4 +1,4 @@
-"""From a configuration to the state of a training, as it is at the start."""
+"""Construction of the initial training state from a configuration."""
 
 from nmt.build.model import build_model
 from nmt.config.experiment import Config
@@ -33,32 +33,32 @@ def build_state(
     counters: Counters | None = None,
     metrics_end: int = 0,
 ) -> TrainingState:
-    """Build all parts of a training, as they are at its start.
+    """Build all parts of a training in their initial state.
 
-    Draws the first weights from torch's global generator.
+    The initial weights are drawn from torch's global generator.
 
     Args:
         config: the experiment.
         run: its folder.
         data: tokenizers and batches.
         group: the processes that train together; None: only this one.
-        counters: of a training that is resumed, whose other state is restored later; None: it is
-            new.
-        metrics_end: bytes of its metrics to keep.
+        counters: counters of a resumed training, whose other state is restored later; None: a new
+            training.
+        metrics_end: bytes of the metrics file to keep.
 
     Raises:
-        UserError: what a user wrote cannot be trained with, and `prepare_data` has not refused it;
-            nothing of the run is changed before, or by this.
+        UserError: the configuration cannot be used, and `prepare_data` has not detected it; the run
+            is not changed.
     """
     group = group or ProcessGroup()
-    # What it refuses is refused now, not at the end, where it is used.
+    # Report invalid decoding options now, not at the end, where they are used.
     build_search(config.decoding, data.tokenizers.target)
     model = build_model(config.model, *data.tokenizers.sizes)
     if counters is None:
         counters = _new_counters(config)
         if data.base is not None:
             load_pretrained_weights(config, data.base, model, data.tokenizers)
-    if counters.first_epoch_batches is None:  # they are counted once in a run
+    if counters.first_epoch_batches is None:  # counted only once in a run
         counters.first_epoch_batches = data.loader.num_batches(1)
     if counters.first_epoch_batches == 0:
         raise no_sentences(epoch=1)
@@ -86,7 +86,7 @@ def _assemble(
     training, device, kept = config.training, data.device, config.training.checkpoints
     optimizer: Optimizer = OPTIMIZERS.create(training.optimizer, model)
     if training.ranks.shard_optimizer and group.size > 1:
-        from nmt.training.optim.zero import ShardedOptimizer  # loads more of torch, with warnings
+        from nmt.training.optim.zero import ShardedOptimizer  # imports more of torch, with warnings
 
         optimizer = ShardedOptimizer(optimizer, group)
     schedule: Schedule = SCHEDULES.create(training.schedule, reporter.total_updates)
@@ -126,18 +126,18 @@ def _new_counters(config: Config) -> Counters:
         seconds=0.0,
         logged_tokens=0,
         logged_seconds=0.0,
-        # Pretrained weights compete for the best.
+        # Pretrained weights are validated before training, and can be the best.
         validated_at=0 if config.start_from is None else NEVER_VALIDATED,
         first_epoch_batches=None,
     )
 
 
 def count_updates(config: TrainingConfig, batches_per_epoch: int) -> int | None:
-    """Return how many updates training can have, by its limits; None where there are none.
+    """Return the maximum number of updates, from the limits of training; None: no limits.
 
     Args:
         config: holds the limits.
-        batches_per_epoch: of the first epoch; the others are taken to be as long.
+        batches_per_epoch: batches of the first epoch, taken as an estimate for all epochs.
     """
     limits = []
     if config.max_epochs is not None:

@@ -1,4 +1,4 @@
-"""What a training is made of before there is a model: where it computes, tokenizers, batches."""
+"""Preparation of a training before its model is built: device, tokenizers and batches."""
 
 import logging
 from dataclasses import dataclass
@@ -34,16 +34,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PreparedData:
-    """What takes long to make, and is made once.
+    """Device, tokenizers and data of a training; slow to prepare, so prepared only once.
 
     Attributes:
-        device: where it is computed.
-        precision: of the computation.
-        tokenizers: of both sides.
-        loader: the training batches.
-        batch_tokens: most tokens of a side in one of them; None: any.
-        bleu_tokenizer: what BLEU counts as words; auto: it depends on the text that is scored.
-        base: the run whose weights a new one starts with; None: they are drawn, or restored.
+        device: the device to train on.
+        precision: dtype of the computation.
+        tokenizers: the tokenizers of both sides.
+        loader: loader of the training batches.
+        batch_tokens: maximum number of tokens per side of a batch; None: no limit.
+        bleu_tokenizer: sacreBLEU tokenizer; auto: depends on the text that is scored.
+        base: the run whose weights a new run starts with; None: random or restored weights.
     """
 
     device: torch.device
@@ -58,14 +58,13 @@ class PreparedData:
 def prepare_data(
     config: Config, run: RunDirectory, *, shard: Shard = UNSHARDED, is_begun: bool = False
 ) -> PreparedData:
-    """Prepare the data of a training; tokenizers and encoded corpora are made where there are none.
+    """Prepare the data of a training; missing tokenizers and encoded corpora are made.
 
     Args:
         config: the experiment.
-        run: where the tokenizers are, and the corpora, unless they have a cache of their own.
-        shard: of this process among those that train together.
-        is_begun: there are weights that were trained with the run's tokenizers, which must be
-            there then.
+        run: holds the tokenizers, and the encoded corpora unless `data.cache` is set.
+        shard: the share of this process in a distributed training.
+        is_begun: the run already has trained weights, so its tokenizers must exist.
 
     Raises:
         UserError: this machine lacks the device or the precision, or the text cannot be used.
@@ -83,7 +82,7 @@ def prepare_data(
         if base is not None:
             log_differences(config, base, tokenizers)
         warn_about_references(config, tokenizers.target.normalizer)
-        if shard.rank == 0:  # which does not wait for the others
+        if shard.rank == 0:  # involves no communication with other ranks
             warn_about_duplicates(config)
             warn_about_case(config)
     corpora = encode_training(config, run, tokenizers.source, tokenizers.target)
@@ -113,9 +112,9 @@ def _resolve_precision(config: Config, device: torch.device) -> torch.dtype:
 
 
 def resolve_auto(config: Config, data: PreparedData) -> Config:
-    """Return the configuration with what was found in the place of each option that says auto.
+    """Return the configuration with the resolved value of each option that is auto.
 
-    The Unicode normal form that is not set is the one of the tokenizers, which may be older.
+    An unset Unicode normal form is taken from the tokenizers, which may have an older default.
     """
     form = data.tokenizers.target.normalizer.normalization
     validation = config.training.validation.with_tokenizer(data.bleu_tokenizer)
@@ -123,7 +122,7 @@ def resolve_auto(config: Config, data: PreparedData) -> Config:
 
 
 def resolve_auto_from(config: Config, before: Config) -> Config:
-    """Return the configuration with what was found when the run was begun, as it says."""
+    """Return the configuration with the auto options resolved as in the run's configuration."""
     validation = config.training.validation.with_tokenizers_of(before.training.validation)
     form = before.tokenizer.normalization
     return _with_resolved(config, before.training.batch_tokens, validation, form)
@@ -143,7 +142,7 @@ def _with_resolved(
 
 
 def _bleu_tokenizer(config: Config) -> str:
-    """Return what BLEU is going to count as words, and log it where the references decided it."""
+    """Return the sacreBLEU tokenizer, and log it if it was chosen by the references."""
     found = find_bleu_tokenizer(config)
     if config.training.validation.with_tokenizer(found) != config.training.validation:
         logger.info(
@@ -155,10 +154,10 @@ def _bleu_tokenizer(config: Config) -> str:
 
 
 def make_tokenizers(config: Config, run: RunDirectory, base: Run | None) -> Tokenizers:
-    """Return the tokenizers of a new run: those of the run that it starts from, or made for it.
+    """Return the tokenizers of a new run: those of the base run, or new ones.
 
     Raises:
-        UserError: the text, a saved tokenizer or the other run cannot be used.
+        UserError: the text, a saved tokenizer or the base run cannot be used.
     """
     if base is not None:
         return copy_pretrained_tokenizers(config, run, base)
@@ -166,11 +165,11 @@ def make_tokenizers(config: Config, run: RunDirectory, base: Run | None) -> Toke
 
 
 def warn_about_references(config: Config, normalizer: Normalizer) -> None:
-    """Warn of references that the model cannot write, in the sets that it is measured on.
+    """Warn about validation and test references that the model cannot generate.
 
     Args:
         config: the experiment.
-        normalizer: of the target tokenizer.
+        normalizer: the normalizer of the target tokenizer.
 
     Raises:
         DataError: a corpus cannot be read.
@@ -186,7 +185,7 @@ def warn_about_references(config: Config, normalizer: Normalizer) -> None:
 
 
 def warn_about_duplicates(config: Config) -> None:
-    """Warn of validation and test pairs that are training pairs; log how many repeat each other.
+    """Warn about held-out pairs that are also training pairs; log duplicate training pairs.
 
     Raises:
         DataError: a corpus cannot be read.
@@ -210,7 +209,7 @@ def warn_about_duplicates(config: Config) -> None:
 
 
 def warn_about_case(config: Config) -> None:
-    """Warn of a metric that counts case and steers the training of a model that writes none.
+    """Warn if a case-sensitive metric controls the training of a model of lowercased text.
 
     Raises:
         DataError: the validation set cannot be read.

@@ -1,4 +1,4 @@
-"""Checks that the processes of a training run are alike, and what torchrun remembers of the run."""
+"""Checks that the processes of a training run match, and the run's mark in torchrun's store."""
 
 import hashlib
 import platform
@@ -18,7 +18,7 @@ from nmt.distributed.process_group import ProcessGroup, torchrun_store
 from nmt.system.device import resolve_device, resolve_precision
 from nmt.training.resume_checks import DataIdentity
 
-_PACKAGES: Final = ("torch", "numpy", "sentencepiece")  # that results may depend on
+_PACKAGES: Final = ("torch", "numpy", "sentencepiece")  # packages that can affect results
 _REMEDY: Final = "give all machines the same files, options and versions"
 _WEIGHTS: Final = "SHA-256 of the weights"
 _TIMEOUT: Final = timedelta(minutes=1)
@@ -45,14 +45,14 @@ def require_same_config(group: ProcessGroup, config: Config) -> None:
 
 
 def require_distinct_gpus(group: ProcessGroup, gpu: str) -> None:
-    """Refuse two processes on one GPU, between which NCCL carries nothing.
+    """Refuse two processes on one GPU, which NCCL does not support.
 
     Args:
         group: the processes.
-        gpu: of this process; identifies it among those of all machines.
+        gpu: identifier of this process's GPU, unique among all machines.
 
     Raises:
-        ConfigError: names two that share one.
+        ConfigError: names two ranks that share a GPU.
     """
     gpus = group.all_gather(gpu)
     for rank, other in enumerate(gpus):
@@ -83,13 +83,13 @@ def require_same_start(
 
 
 def require_same_weights(group: ProcessGroup, model: nn.Module) -> None:
-    """Refuse to continue where the weights of the processes differ.
+    """Refuse to continue if the weights of the processes differ.
 
-    They compute the same from the same numbers, so a difference is a sign of processors that round
-    differently, or of a fault of the hardware or the program.
+    All processes apply the same updates. A difference therefore indicates processors that round
+    differently, a hardware fault or a bug.
 
     Raises:
-        RunError: they are not the same to the last bit.
+        RunError: the weights are not bitwise equal.
     """
     if group.size > 1:
         remedy = "resume from the last checkpoint (--resume), on machines of one kind"
@@ -117,7 +117,7 @@ def _digest(model: nn.Module) -> str:
 
 
 def mark_run_started(run: Path) -> None:
-    """Tell torchrun that it started the run, so that restarted processes resume it."""
+    """Record the run in torchrun's store, so that restarted processes resume it."""
     store = torchrun_store(_TIMEOUT)
     if store is not None:
         store.set(_key(run), "begun")

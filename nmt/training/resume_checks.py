@@ -1,4 +1,4 @@
-"""Check that a run can be resumed with the configuration that it is given now."""
+"""Checks that a run can be resumed with the present configuration."""
 
 import fnmatch
 import shlex
@@ -19,10 +19,9 @@ from nmt.training.logs.metrics_file import has_validations
 
 DataIdentity = dict[str, Any]
 
-# What may change between two legs of a run: where it stops, what it says, where it computes, how it
-# translates. None of it changes what an update does, but that on another device, or with another
-# number of threads, the same sums are rounded otherwise. (A schedule that the limits shape refuses
-# other ones by itself.)
+# Options that may change when a run is resumed: limits, logging, hardware, decoding. They do not
+# change the updates, except for rounding on another device or with another number of threads.
+# (A schedule that depends on the limits checks them itself.)
 CHANGEABLE_OPTIONS: Final = (
     "run",
     "device",
@@ -46,13 +45,13 @@ CHANGEABLE_OPTIONS: Final = (
 
 
 def require_same(before: Config, now: Config) -> list[str]:
-    """Refuse options that would make a resumed run another experiment.
+    """Refuse options that would change the experiment of a resumed run.
 
     Returns:
-        The options that differ and may, each with what it was and is.
+        The options that have changed and may, each with the old and the new value.
 
     Raises:
-        ConfigError: names the options that differ and are not in `CHANGEABLE_OPTIONS`.
+        ConfigError: names the changed options that are not in `CHANGEABLE_OPTIONS`.
     """
     found = diff(before.model_dump(mode="json"), now.model_dump(mode="json"))
     changes = {key: f"{key} ({change})" for key, change in found.items()}
@@ -71,12 +70,12 @@ def _is_changeable(key: str) -> bool:
 
 
 def require_untrained(run: RunDirectory) -> None:
-    """Refuse to start from the beginning over what a run has come to.
+    """Refuse to restart a run that has results but no checkpoint `last`.
 
-    A process that is killed leaves no such run: `last` is saved before anything else is kept.
+    A killed process does not leave such a run, because `last` is saved before any other result.
 
     Raises:
-        RunError: names what is missing and what can be done.
+        RunError: names what is missing and what to do.
     """
     kept = sorted(path.name for path in run.checkpoints.glob("*") if is_checkpoint(path))
     if not kept and not run.results.exists() and not has_validations(run.metrics):
@@ -90,10 +89,12 @@ def require_untrained(run: RunDirectory) -> None:
 
 
 def require_best(run: RunDirectory, best: MetricTracker) -> None:
-    """Refuse to continue a run whose best checkpoint is gone: nothing worse would take its place.
+    """Refuse to continue a run whose best checkpoint is missing.
+
+    Worse weights would not replace it, so the run could end without a best checkpoint.
 
     Raises:
-        RunError: names it and what can be done.
+        RunError: names the checkpoint and what to do.
     """
     if best.best is None or is_checkpoint(run.checkpoint(BEST)):
         return
@@ -104,7 +105,7 @@ def require_best(run: RunDirectory, best: MetricTracker) -> None:
 
 
 def data_identity(config: Config, tokenizers: Tokenizers, loader: DataLoader) -> DataIdentity:
-    """Return what the updates of a run are made of, and validated on, for its checkpoint.
+    """Return what identifies the training and validation data of a run, for its checkpoint.
 
     Raises:
         DataError: a file of the validation set cannot be read.
@@ -123,13 +124,13 @@ def data_identity(config: Config, tokenizers: Tokenizers, loader: DataLoader) ->
 def require_same_data(
     config: Config, run: RunDirectory, before: DataIdentity, now: DataIdentity
 ) -> None:
-    """Refuse other text, or other tokenizers, than the run was started with.
+    """Refuse text or tokenizers that have changed since the run was started.
 
-    Scores on another validation set, or of translations made in another way, would not compare
-    with the best so far.
+    With another validation set or other decoding options, scores could not be compared with the
+    best so far.
 
     Raises:
-        RunError: names what is not the same.
+        RunError: names what has changed.
     """
     if before["tokenizers"] != now["tokenizers"]:
         raise RunError(
@@ -140,7 +141,7 @@ def require_same_data(
         if old != new:
             raise _changed(corpus, "the text")
     valid = config.data.valid
-    # Checkpoints of former versions lack "valid", "decoding" or some of its options.
+    # Checkpoints of earlier versions lack "valid", "decoding" or some of its options.
     if valid is not None and "valid" in before and before["valid"] != now["valid"]:
         raise _changed(valid, "the validation set")
     if "decoding" not in before:

@@ -1,4 +1,4 @@
-"""The checkpoint `last`: written, and read for a resume, all of it checked before it is used."""
+"""The checkpoint `last`: saved during training, and loaded and validated for a resume."""
 
 import json
 import math
@@ -51,7 +51,7 @@ class _Data(TypedDict):
 
 
 class _Metadata(TypedDict):
-    """What is used of the metadata; other fields are ignored."""
+    """The metadata fields that are used; other fields are ignored."""
 
     __pydantic_config__ = ConfigDict(strict=True, allow_inf_nan=False)  # type: ignore[misc]
 
@@ -65,9 +65,10 @@ class _Metadata(TypedDict):
 
 
 def save_state(state: TrainingState) -> None:
-    """Write the checkpoint `last` in the first process: what an exact resume needs.
+    """Save the checkpoint `last`, with everything that an exact resume needs.
 
-    All processes call it together: each may hold a share of the optimizer's state.
+    All processes must call it together, because each may hold a share of the optimizer's state.
+    Only the first process writes.
     """
     optimizer = optimizer_tensors(state.optimizer)
     if not state.group.is_first:
@@ -92,14 +93,14 @@ def save_state(state: TrainingState) -> None:
 
 
 def load_state(config: Config, run: RunDirectory) -> Checkpoint:
-    """Read the checkpoint that a resume starts from; its metadata hold `Counters`.
+    """Load the checkpoint that a resume starts from; its metadata contain `Counters`.
 
     Args:
-        config: of the run.
-        run: where it is.
+        config: the configuration of the run.
+        run: the folder of the run.
 
     Raises:
-        RunError: it is missing, damaged, or does not belong to this run.
+        RunError: the checkpoint is missing, corrupted, or does not belong to this run.
     """
     trained = Run.open(run.path)
     parts = ["model", "optimizer", "tally"]
@@ -108,7 +109,7 @@ def load_state(config: Config, run: RunDirectory) -> Checkpoint:
     model = build_empty(trained, *load_tokenizers(trained).sizes)
     checkpoint = load_weights(trained, LAST, parts, model)
     for name, tensor in checkpoint.tensors["optimizer"].items():
-        # Counts, and means of squares.
+        # Step counts and means of squared gradients cannot be negative.
         if name.endswith((".step", ".exp_avg_sq")) and bool((tensor < 0).any()):
             raise _misfit(run.checkpoint(LAST), f"optimizer: tensor {name!r} is negative")
     path = run.checkpoint(LAST) / METADATA
@@ -136,7 +137,7 @@ def restore_state(
     checkpoint: Checkpoint,
     group: ProcessGroup | None = None,
 ) -> TrainingState:
-    """Build the parts of a training, and put them back to where `save_state` was called.
+    """Build the parts of a training, and restore the state that `save_state` saved.
 
     Args:
         config: the experiment.
@@ -146,7 +147,7 @@ def restore_state(
         group: the processes that train together; None: only this one.
 
     Raises:
-        RunError: a part of it does not fit this training; nothing of the run is changed then.
+        RunError: a part of the checkpoint does not fit this training; the run is not changed.
         ConfigError: the schedule cannot be continued with these options.
     """
     tensors, metadata = checkpoint.tensors, checkpoint.metadata
@@ -156,7 +157,7 @@ def restore_state(
     _require_same_tensors(run, "tally", tensors["tally"], state.running_metrics.tensors())
     needed = optimizer_shapes(state.optimizer, tensors["optimizer"])
     _require_same_tensors(run, "optimizer", tensors["optimizer"], needed)
-    # What the first checkpoints do not say stays as it is.
+    # Values that the earliest checkpoints lack keep their defaults.
     schedule = {**state.schedule.state(), **metadata["schedule"]}
     if more := schedule.keys() - state.schedule.state().keys():
         raise _misfit(run.checkpoint(LAST) / METADATA, f"schedule: {', '.join(more)}")
@@ -168,7 +169,7 @@ def restore_state(
         state.ema.restore(tensors["ema"])
     state.schedule.restore(schedule, state.counters.update)
     state.best.restore(metadata["best"])
-    if "divergence" in metadata:  # checkpoints of former versions have none
+    if "divergence" in metadata:  # missing in checkpoints of earlier versions
         state.running_metrics.start_window(metadata["divergence"]["sums"])
         state.divergence.restore(metadata["divergence"])
     if state.stopping is not None:
@@ -179,7 +180,7 @@ def restore_state(
 def _require_same_tensors(
     run: RunDirectory, part: str, found: Mapping[str, Tensor], needed: Mapping[str, Tensor]
 ) -> None:
-    """Refuse tensors of the checkpoint `last` that are not those that the training needs."""
+    """Refuse tensors of the checkpoint `last` that do not match those of the training."""
     if (misfit := find_misfit(found, needed)) is not None:
         raise _misfit(run.checkpoint(LAST), f"{part}: {misfit}")
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: finish what is at hand, save, and go."""
+"""Graceful handling of Ctrl-C and SIGTERM: finish the update, save, and exit."""
 
 import signal
 import threading
@@ -12,32 +12,32 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):
-    """Raised by `Interruption.check`: somebody asked for an end."""
+    """Raised by `Interruption.check` after a stop was requested."""
 
 
 class Interruption:
-    """Whether somebody asked for an end, and by which signal."""
+    """A request to stop: the signal that was received, if any."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
 
     def check(self) -> None:
-        """Raise `Interrupted` where an end was asked for."""
+        """Raise `Interrupted` if a stop was requested."""
         if self.signal is not None:
             raise Interrupted
 
 
 @contextmanager
 def catch_signals() -> Iterator[Interruption]:
-    """Turn the first signal into a note, which the loop reads; the second one has its usual effect.
+    """Record the first signal as a request to stop; the second one has its usual effect.
 
-    Not so under torchrun, which passes on what Slurm, say, has sent to all processes already: there
-    all are notes (it kills those that take longer than 30 seconds). The handlers that were there
-    are put back at the end.
+    Under torchrun, all signals are only recorded: torchrun forwards signals that Slurm, for
+    example, has already sent to all processes. (It kills processes after 30 seconds.) The previous
+    handlers are restored at the end.
     """
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
-        yield interruption  # handlers can be set by the main thread only
+        yield interruption  # only the main thread can set handlers
         return
 
     def note(number: int, frame: FrameType | None) -> None:

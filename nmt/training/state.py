@@ -1,4 +1,4 @@
-"""Everything that a training is made of, and what follows from where it is."""
+"""The training state: all parts of a training, and the values that depend on its progress."""
 
 import random
 from contextlib import AbstractContextManager, nullcontext
@@ -29,30 +29,30 @@ from nmt.training.snapshots import Snapshots
 from nmt.training.validation import Validator
 
 NEVER_VALIDATED: Final = -1
-"""Of `Counters.validated_at`: no weights of this run have been validated, not even the first."""
+"""Value of `Counters.validated_at` before the initial weights have been validated."""
 
 _Count = Annotated[int, Ge(0)]
 
 
 @dataclass(kw_only=True)
 class Counters:
-    """Where training is.
+    """The progress of training.
 
     Attributes:
-        update: updates made, skipped ones too.
+        update: number of updates, including skipped ones.
         epoch: the present epoch, counted from 1.
-        batch: batches of it that have been used.
+        batch: batches of the present epoch that have been used.
         num_tokens: target tokens seen.
-        seconds: time of training, without validations and saves, when it was last noted.
+        seconds: training time without validations and saves, when last recorded.
         logged_tokens: `num_tokens` at the latest line of training metrics.
-        logged_seconds: `seconds` then.
+        logged_seconds: `seconds` at the latest line of training metrics.
         validated_at: update of the latest validation.
-        first_epoch_batches: batches of the first epoch, which the length of training follows from.
-        num_split: batches that ran out of memory and were done in parts, by any process.
-        is_finished: the run has come to its end, with test scores and all.
+        first_epoch_batches: batches of the first epoch, which determine the length of training.
+        num_split: batches of all processes that ran out of memory and were split.
+        is_finished: whether the run is complete, including test scores.
     """
 
-    # What a later version counts besides is refused, as it cannot be carried on.
+    # Unknown counters of a later version are refused, because they could not be updated.
     __pydantic_config__: ClassVar = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 
     update: _Count
@@ -74,13 +74,13 @@ class TrainingState:
 
     Attributes:
         group: the processes that train together.
-        seed: of the run; what an update draws follows from it and the update.
-        best: what the best checkpoint is chosen by, so far.
-        stopping: what early stopping watches; None for never.
-        base_learning_rate: what the schedule multiplies.
-        objective: what an update makes small.
-        ema: averages the weights; None where they are used as they are.
-        data_identity: what is trained and validated on; a resume needs the same.
+        seed: seed of the run; the random numbers of an update depend on it and the update.
+        best: tracker of the metric that selects the best checkpoint.
+        stopping: tracker of the metric of early stopping; None: no early stopping.
+        base_learning_rate: learning rate that the schedule multiplies.
+        objective: the loss that is minimised.
+        ema: moving average of the weights; None: the weights are used as they are.
+        data_identity: identifies the training and validation data; must be the same on resume.
     """
 
     config: TrainingConfig
@@ -107,7 +107,7 @@ class TrainingState:
     counters: Counters
 
     def evaluation_weights(self) -> AbstractContextManager[None]:
-        """Lend the model the weights that are validated and kept, inside the `with`."""
+        """Give the model the weights to validate and save, inside the `with`."""
         return nullcontext() if self.ema is None else self.ema.average_parameters()
 
     def learning_rate(self) -> float:
@@ -115,25 +115,25 @@ class TrainingState:
         return self.base_learning_rate * self.schedule.factor(self.counters.update)
 
     def sampling_probability(self) -> float:
-        """Return the chance that the decoder is fed its own words, at the present update."""
+        """Return the probability that the decoder is fed its own predictions at this update."""
         sampling = self.config.scheduled_sampling
         if sampling is None:
             return 0.0
         return scheduled_sampling_probability(self.counters.update, **dict(sampling))
 
     def seed_update(self) -> None:
-        """Start all generators for the present update, each process with numbers of its own.
+        """Seed all generators for the present update, differently in each process.
 
-        So a run that is resumed draws what the unbroken run would have drawn, with nothing to carry
-        over. The order of the data follows from the seed and the epoch in the same way (see
-        `nmt.data.batching`).
+        A resumed run therefore draws the same random numbers as an uninterrupted run, without saved
+        generator states. Likewise, the order of the data depends only on the seed and the epoch
+        (see `nmt.data.batching`).
         """
         sources = [self.seed, self.counters.update, self.group.rank]
         words = np.random.SeedSequence(sources).generate_state(1, np.uint64)
         seed_everything(int(words[0]))
 
     def reason_to_stop(self) -> str | None:
-        """Return why training is over, in words; None while it is not."""
+        """Return a description of why training is over; None: it is not over."""
         config, counters = self.config, self.counters
         if config.max_updates is not None and counters.update >= config.max_updates:
             return f"max_updates ({config.max_updates:,}) reached"
@@ -147,12 +147,12 @@ class TrainingState:
 
 
 def seed_everything(seed: int) -> None:
-    """Start all generators (python, numpy, torch on every device) from one number."""
+    """Seed all generators: python, numpy, and torch on every device."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 
 def no_sentences(epoch: int) -> ConfigError:
-    """Return the error of an epoch for which no corpus gives a pair."""
+    """Return the error for an epoch without sentence pairs."""
     return ConfigError(f"data.train: epoch {epoch} has no sentences: give a corpus a larger weight")

@@ -1,4 +1,4 @@
-"""Train a run: the steps around the training loop, in the order that they need."""
+"""Training of a run: the steps before and after the training loop."""
 
 import logging
 from collections.abc import Iterator
@@ -46,14 +46,15 @@ _NO_MEMORY_FOR_VALIDATION: Final = (
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a training ended.
+    """The result of a training.
 
     Attributes:
-        reason: why, in words.
-        update: updates made, over all resumes of the run.
-        best: the best value of the metric that the best checkpoint was chosen by, if any.
-        scores: of the test set; empty where there is none, and where the run is not finished.
-        signal: what interrupted it (the run can be resumed); None where it came to its end.
+        reason: description of why training ended.
+        update: number of updates, including those before a resume.
+        best: best value of the metric that selects the best checkpoint, if any.
+        scores: test scores; empty without a test set, or if the run is not finished.
+        signal: the signal that interrupted training (the run can be resumed); None: it was not
+            interrupted.
     """
 
     reason: str
@@ -70,22 +71,22 @@ def train(
     overwrite: bool = False,
     group: ProcessGroup | None = None,
 ) -> TrainingResult:
-    """Do everything that a configuration implies, in the folder that it names.
+    """Train a model as a configuration describes, in the run folder that it names.
 
-    Makes tokenizers and encoded corpora where there are none, trains until a limit or early
-    stopping, and scores the best model on the test set. The first SIGINT or SIGTERM finishes the
-    update, saves and returns; a second one has its usual effect (see `catch_signals`).
+    Makes missing tokenizers and encoded corpora, trains until a limit or early stopping, and scores
+    the best model on the test set. After the first SIGINT or SIGTERM, the update is finished and
+    saved, and the function returns. A second signal has its usual effect (see `catch_signals`).
 
     Args:
         config: the experiment.
-        resume: continue the run that is there from its checkpoint `last`, bit for bit on a CPU;
-            from the start where it had not come to the first one. A finished run is left as it is.
-        overwrite: delete the run that is there, and begin another.
-        group: the processes that train together, each of which calls this; None: this one only.
-            The first writes, into a folder that all of them can read.
+        resume: continue the existing run from its checkpoint `last`, bit for bit on a CPU, or from
+            the start if there is no checkpoint yet. A finished run is left unchanged.
+        overwrite: replace the existing run by a new one.
+        group: the processes that train together, each of which must call this; None: only this one.
+            The first process writes to a folder that all of them can read.
 
     Raises:
-        UserError: something that the user can correct, in one line.
+        UserError: an error that the user can correct, described in one line.
     """
     group = group or ProcessGroup()
     set_up_for_training(config.training.num_threads)
@@ -99,12 +100,12 @@ def train(
 def train_in_folder(
     config: Config, run: RunDirectory, resume: bool, data: PreparedData | None, group: ProcessGroup
 ) -> TrainingResult:
-    """Train in a folder that is held; see `begin_or_resume`."""
+    """Train in a locked folder; see `begin_or_resume`."""
     before = load_config(run.config)
     config = resolve_auto_from(config, before)
     changed = require_same(before, config)
     if group.is_first:
-        run.write_config(run.config.read_text(encoding="utf-8"))  # else nothing can be written
+        run.write_config(run.config.read_text(encoding="utf-8"))  # fail early if not writable
     with log_to_file(run.log) if group.is_first else nullcontext():
         checkpoint = load_last_checkpoint(config, run) if resume else None
         seed_everything(config.seed)
@@ -126,7 +127,7 @@ def train_in_folder(
 def load_last_checkpoint(config: Config, run: RunDirectory) -> Checkpoint | None:
     """Return the checkpoint that a resume continues from; None: the run has not trained yet."""
     last = run.checkpoint(LAST)
-    # A folder that is no checkpoint is a damaged one: a save puts it there whole.
+    # Saves are atomic, so a folder that is not a checkpoint is a corrupted one.
     if is_checkpoint(last) or last.exists():
         return load_state(config, run)
     require_untrained(run)
@@ -143,15 +144,15 @@ def prepare_in_turn(
     *,
     is_begun: bool,
 ) -> PreparedData:
-    """Prepare the data of each process; the others find what the first one has made.
+    """Prepare the data of each process; the first process goes first, the others read its files.
 
-    What the first finds for options that say auto, the others read from the run's configuration.
+    The first process resolves auto options; the others read them from the run's configuration.
 
     Args:
         config: the experiment.
-        before: the configuration of the run, in which everything else stays as it was.
+        before: the saved configuration of the run, in which only auto options are replaced.
         run: its folder.
-        data: of this process, where it has been prepared before.
+        data: data of this process, if already prepared.
         group: the processes that train together.
         is_begun: see `prepare_data`.
     """
@@ -166,7 +167,7 @@ def prepare_in_turn(
 
 
 def record_start(config: Config, state: TrainingState, changed: list[str]) -> None:
-    """Write the configuration and the environment; not before nothing is left to be refused."""
+    """Write the configuration and the environment, after all checks have passed."""
     if state.group.is_first:
         state.run.write_config(dump_config(config))
         write_environment(state.run.environment, state.device, state.precision, state.group.size)
@@ -179,14 +180,14 @@ def record_start(config: Config, state: TrainingState, changed: list[str]) -> No
 def train_to_the_end(
     config: Config, state: TrainingState, interruption: Interruption
 ) -> TrainingResult:
-    """Run the training loop and finish the run; save it where it is interrupted."""
+    """Run the training loop and finish the run, or save it if it is interrupted."""
     counters = state.counters
     reason = state.reason_to_stop()
     if counters.is_finished and reason is not None and has_results(config, state):
         logger.info("the run is finished already: %s; nothing to do", reason)
         return TrainingResult(reason, counters.update, state.best.best)
     log_start(state)
-    counters.is_finished = False  # a limit was raised, and what is broken off now is not finished
+    counters.is_finished = False  # a finished run may continue after a limit was raised
     try:
         with explain_out_of_memory(_NO_MEMORY_FOR_VALIDATION):
             reason = Trainer(state, interruption).run()
@@ -210,13 +211,13 @@ def train_to_the_end(
 
 @contextmanager
 def explain_disk_errors(folder: str) -> Iterator[None]:
-    """Turn an error of the disk inside the `with` into a user error.
+    """Turn file errors inside the `with` into user errors.
 
     Args:
-        folder: of the run; named where the error does not say which file it was.
+        folder: the folder of the run, named if the error does not name a file.
 
     Raises:
-        RunError: in the place of an `OSError` that is about a file, or a lack of the system.
+        RunError: replaces an `OSError` about a file or a lack of system resources.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The training loop: updates, and what is due between two of them."""
+"""The training loop: updates, and periodic actions between them."""
 
 import logging
 from collections.abc import Generator
@@ -29,14 +29,14 @@ _NO_MEMORY_FOR_STEP: Final = (
 
 
 class Trainer:
-    """Makes updates until a limit or early stopping ends it.
+    """The training loop, which makes updates until a limit or early stopping.
 
-    What is due follows from the counters, so that a run that is resumed decides as the unbroken one
-    did. A validation that a signal broke off is due again.
+    Periodic actions depend only on the counters, so a resumed run does the same as an uninterrupted
+    one. A validation that was interrupted is repeated.
 
     Args:
-        state: the parts, fresh or restored; everything that changes is in it.
-        interruption: whether somebody asks for an end.
+        state: the new or restored training state, which holds everything that changes.
+        interruption: requests to stop.
     """
 
     def __init__(self, state: TrainingState, interruption: Interruption) -> None:
@@ -50,7 +50,11 @@ class Trainer:
         self._num_split = 0  # by this process, not yet counted for all
 
     def run(self) -> str:
-        """Train, and return why it ended; raise `Interrupted` where somebody asked for an end."""
+        """Train, and return why training ended.
+
+        Raises:
+            Interrupted: a stop was requested.
+        """
         self._timer.restart()
         with closing(self._updates()) as updates:
             while True:
@@ -64,7 +68,7 @@ class Trainer:
                 self._log_and_check()
 
     def train_step(self, update: LocalUpdate) -> None:
-        """Take one step on the gradient of all batches of an update, per token."""
+        """Make one optimizer step with the gradient of all batches of an update, per token."""
         state, num_tokens = self._state, update.num_target_tokens
         self._counters.update += 1
         state.model.train()
@@ -81,7 +85,10 @@ class Trainer:
         state.running_metrics.add(objective, likelihood, num_tokens, norm)
 
     def note_progress(self) -> None:
-        """Count time and split batches since the last call, of all; waits for the device."""
+        """Add the time, and the split batches of all processes, since the last call.
+
+        Waits for the device.
+        """
         counters = self._counters
         counters.seconds += self._timer.restart()
         total = torch.tensor(self._num_split)
@@ -97,16 +104,16 @@ class Trainer:
             )
 
     def _accumulate(self, batches: list[Batch], num_tokens: int) -> Tensor:
-        """Give the weights the gradient of some batches, divided by so many tokens.
+        """Accumulate the gradients of some batches, divided by `num_tokens`.
 
-        Where a batch runs out of memory, some weights have a gradient and some not: it is split,
-        and all is done again.
+        If a batch runs out of memory, only some weights have its gradient. The batch is then split,
+        and all gradients are computed again.
 
         Returns:
             `[2]`: objective and negative log-likelihood, summed over the tokens.
 
         Raises:
-            UserError: there is no memory for a single pair.
+            UserError: a single pair does not fit in memory.
         """
         state, parts = self._state, batches
         while True:
@@ -140,10 +147,10 @@ class Trainer:
         return torch.stack((losses.objective.detach(), losses.negative_log_likelihood))
 
     def _split(self, batch: Batch) -> tuple[Batch, Batch]:
-        """Return a batch that is too large in two.
+        """Split a batch that is too large into halves.
 
         Raises:
-            UserError: it is one sentence.
+            UserError: the batch has only one sentence pair.
         """
         num_source, num_target = batch.source.shape[1], batch.labels.shape[1]
         if batch.num_sentences == 1:
@@ -164,7 +171,7 @@ class Trainer:
         return batch.halves()
 
     def _updates(self) -> Generator[LocalUpdate, None, None]:
-        """Yield what this process computes of each update from here on."""
+        """Yield this process's share of each update, from the present position."""
         counters, loader = self._counters, self._state.loader
         while True:
             epoch = counters.epoch
@@ -182,13 +189,13 @@ class Trainer:
         self._state.reporter.bar.update()
 
     def _validate_or_save(self) -> None:
-        """Do what is due; the time that it takes does not count as training."""
+        """Validate and save if due; the time that they take does not count as training time."""
         validation_is_due = self._validation_is_due()
         if not validation_is_due and not self._save_is_due():
             return
         self.note_progress()
         if validation_is_due:
-            if not self._has_saved:  # there is never a `best` without a `last`
+            if not self._has_saved:  # `last` must exist before `best`
                 save_state(self._state)
             validate(self._state, self._interruption)
         save_state(self._state)
@@ -196,15 +203,15 @@ class Trainer:
         self._timer.restart()
 
     def _stop_if_interrupted(self) -> None:
-        """Raise `Interrupted` in all processes at the same update, if any was asked for an end."""
+        """Raise `Interrupted` in all processes at the same update, if any has received a signal."""
         signal = self._state.group.all_reduce_max(self._interruption.signal or 0)
-        if signal:  # else what came in the meantime stays noted, for the next time
+        if signal:  # a signal that arrives during the call is handled at the next one
             self._interruption.signal = signal
             self.note_progress()
             raise Interrupted
 
     def _log_and_check(self) -> None:
-        """Log the metrics where that is due, and give up where training has failed."""
+        """Log the metrics if due, and stop if training has failed."""
         update = self._counters.update
         if update % self._config.log_every == 0:
             self.note_progress()
@@ -226,7 +233,7 @@ class Trainer:
         return every is not None and update > self._resumed_at and update % every == 0
 
     def _check_of_bad_updates_is_due(self) -> bool:
-        """Return whether to look: at each update on a CPU; else seldom, as it waits for the GPU."""
+        """Return whether to check: always on a CPU, rarely on a GPU (the check waits for it)."""
         return (
             self._state.device.type == "cpu"
             or self._counters.update % self._config.max_bad_updates == 0
@@ -235,10 +242,10 @@ class Trainer:
         )
 
     def _stop_after_bad_updates(self) -> None:
-        """Stop where too many updates in a row were skipped; `last` stays as it is.
+        """Stop if too many consecutive updates were skipped; `last` is kept.
 
         Raises:
-            UserError: `max_bad_updates` in a row had a loss or gradient that is not finite.
+            UserError: `max_bad_updates` consecutive updates had a non-finite loss or gradient.
         """
         limit = self._config.max_bad_updates
         if self._state.running_metrics.most_bad_in_a_row() >= limit:
@@ -251,5 +258,5 @@ class Trainer:
 
 
 def _num_cells(batch: Batch) -> int:
-    """Return what `training.batch_tokens` limits: tokens of the larger side, padding counted."""
+    """Return the tokens of the larger side, including padding (see `training.batch_tokens`)."""
     return batch.num_sentences * max(batch.source.shape[1], batch.labels.shape[1])

@@ -1,4 +1,4 @@
-"""How good the model is now: loss, perplexity, and the scores of its translations."""
+"""Validation of the model: loss, perplexity, and metrics of its translations."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -26,7 +26,7 @@ from nmt.training.signals import Interrupted, Interruption
 Result = TypeVar("Result")
 
 _SEARCH: Final = {"search", "beam_size", "n_best", "mbr"}
-"""What `training.validation.beam_size` replaces, and what can make a difference then."""
+"""Decoding options that `training.validation.beam_size` overrides or affects."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class Validation:
     """The result of a validation.
 
     Attributes:
-        loss: negative log-likelihood of a token, in nats, without smoothing.
-        scores: one for each metric.
-        samples: translations to look at.
-        translations: of all sources, in order; empty where there are no metrics.
+        loss: negative log-likelihood per token, in nats, without smoothing.
+        scores: one score for each metric.
+        samples: translations to log.
+        translations: translations of all sources, in order; empty without metrics.
     """
 
     loss: float
@@ -59,11 +59,11 @@ class Validation:
 
     @property
     def perplexity(self) -> float:
-        """``exp(loss)`` of a token."""
+        """Return the perplexity per token, ``exp(loss)``."""
         return perplexity(self.loss)
 
     def value(self, name: str) -> float:
-        """`loss`, or the value of a metric by its name."""
+        """Return the loss (`"loss"`), or the value of a metric by its name."""
         return {"loss": self.loss, **self.as_dict()}[name]
 
     def as_dict(self) -> dict[str, float]:
@@ -77,14 +77,14 @@ class Validation:
 
 @dataclass(frozen=True, eq=False)
 class Validator:
-    """Measures a translator on sentence pairs.
+    """Validation of a translator on sentence pairs.
 
     Attributes:
-        translator: holds the model that is trained, and the search for validation.
+        translator: holds the model being trained, and the search for validation.
         pairs: sources and references.
-        metrics: of the translations; may be empty, then only the samples are translated.
-        num_samples: how many translations to show, spread over the pairs.
-        group: the processes that compute it, all of them with the same weights.
+        metrics: metrics of the translations; if empty, only the samples are translated.
+        num_samples: number of translations to log, spread evenly over the pairs.
+        group: the processes that compute the validation, all with the same weights.
     """
 
     translator: Translator
@@ -94,7 +94,11 @@ class Validator:
     group: ProcessGroup
 
     def __call__(self, interruption: Interruption) -> Validation:
-        """Measure; raises `Interrupted` soon after somebody asked for an end."""
+        """Validate the model.
+
+        Raises:
+            Interrupted: soon after a stop was requested.
+        """
         return on_all_ranks(
             self.group, self.translator, interruption, partial(self._measure, interruption)
         )
@@ -126,12 +130,12 @@ class Validator:
 def build_validator(
     config: Config, run: RunDirectory, model: Model, data: PreparedData, group: ProcessGroup
 ) -> Validator | None:
-    """Return what measures the model on the validation set; None where there is none.
+    """Return the validator of a model; None: there is no validation set.
 
     Args:
         config: the experiment.
-        run: its folder, with the lexicon where `decoding.shortlist` is set.
-        model: that is trained.
+        run: its folder, with the lexicon if `decoding.shortlist` is set.
+        model: the model being trained.
         data: tokenizers, device and precision.
         group: the processes that train together.
 
@@ -164,7 +168,7 @@ def build_validator(
 
 
 def describe_search(config: Config) -> str | None:
-    """Say how the search of validation differs from that of `nmt translate`; None: not at all."""
+    """Describe how the search of validation differs from `nmt translate`; None: not at all."""
     if config.data.valid is None or not config.training.validation.metrics:
         return None
     both = (config.decoding, config.validation_decoding)
@@ -181,7 +185,11 @@ def describe_search(config: Config) -> str | None:
 def translate_lines(
     translator: Translator, lines: Sequence[Source], interruption: Interruption
 ) -> list[str]:
-    """Return the best translation of each line; raise `Interrupted` soon after an end is asked."""
+    """Return the best translation of each line.
+
+    Raises:
+        Interrupted: soon after a stop was requested.
+    """
     windows = translator.translate_windows(lines, report=lambda _: interruption.check())
     return [translation.text for window in windows for _, translation in window]
 
@@ -192,16 +200,16 @@ def on_all_ranks(
     interruption: Interruption,
     measure: Callable[[Translator], Result],
 ) -> Result:
-    """Return what the first process measures with a translator whose batches all of them run.
+    """Return the result of `measure` in the first process, with batches shared by all processes.
 
     Args:
         group: the processes.
-        translator: of this process; the same in all.
-        interruption: of this process; that of the first counts for all.
-        measure: what is done with a translator; called in the first process.
+        translator: translator of this process; the same in all processes.
+        interruption: requests to stop this process; only those of the first process count.
+        measure: called in the first process with a translator.
 
     Raises:
-        Interrupted: in all processes, soon after the first was asked for an end.
+        Interrupted: in all processes, soon after the first process received a signal.
     """
     if group.size == 1:
         return measure(translator)
@@ -215,7 +223,7 @@ def on_all_ranks(
     else:
         ranks.serve()
     found, signal = group.broadcast((found, interruption.signal))
-    if signal is not None:  # else what others were asked for stays noted, for the next update
+    if signal is not None:  # signals of other processes are handled at the next update
         interruption.signal = signal
         raise Interrupted
     assert found is not None
