@@ -2,9 +2,9 @@
 
 In that form, the four special symbols have the ids of `nmt.core.special_tokens`, and text is not
 normalised. A file is a protocol buffer (`sentencepiece_model.proto`). It is parsed here, because
-SentencePiece's API does not expose the model type or the user-defined pieces, and its own protobuf
-reader requires one specific version of protobuf. SentencePiece itself checks for missing and
-duplicate pieces.
+SentencePiece's API does not expose the model type or the user-defined pieces. SentencePiece's own
+protobuf reader requires one specific version of protobuf. SentencePiece itself checks for missing
+and duplicate pieces.
 """
 
 import math

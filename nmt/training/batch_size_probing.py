@@ -128,8 +128,8 @@ def _updater(
 def _fullest_pair(corpora: Sequence[EncodedCorpus]) -> tuple[Tokens, Tokens]:
     """Return a pair that takes at least as much memory per token as any batch of the corpora.
 
-    A pair of S and T tokens, including padding, takes a S + b T + c S T, and counts as max(S, T)
-    tokens of a batch. A token therefore takes at most a + b + c min(S, T).
+    A pair of S and T tokens, including padding, takes a S + b T + c S T. It counts as max(S, T)
+    tokens of a batch, so a token takes at most a + b + c min(S, T).
     """
     length = min(_longest(corpora))
     source, target = corpora[0].source(0), corpora[0].target(0)

@@ -53,9 +53,9 @@ class RunningMetrics:
         """Return the means since the last call, and reset them; waits for the device.
 
         Returns:
-            The negative log-likelihood per token in nats, the smoothed loss per token, the gradient
-            norm before clipping, and the total number of skipped updates in the training. The means
-            are NaN if every update was skipped.
+            The means of the negative log-likelihood per token (in nats), the smoothed loss per
+            token, and the gradient norm before clipping; NaN if every update was skipped. Also the
+            total number of skipped updates in the training.
         """
         likelihood, objective, tokens, norm, updates = self._sums.tolist()
         self._sums.zero_()
