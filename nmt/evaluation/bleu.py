@@ -44,7 +44,7 @@ class Bleu(SacrebleuMetric):
     ) -> None:
         super().__init__(label)
         if tokenize != AUTO:
-            load_tokenizer(tokenize)  # complain before the work, not after it
+            load_tokenizer(tokenize)  # fail early
         self.tokenize: Final = tokenize
         self.ignores_case = lowercase
         self.unsigned = {} if max_ngram_order == 4 else {"order": max_ngram_order}

@@ -29,7 +29,7 @@ class Utility(ABC):
 
     def __init__(self, tokenizer: str = AUTO) -> None:
         if tokenizer != AUTO:
-            load_tokenizer(tokenizer)  # complain before the work, not after it
+            load_tokenizer(tokenizer)  # fail early
         self.tokenizer: Final = tokenizer
 
     @abstractmethod

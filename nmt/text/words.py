@@ -18,7 +18,7 @@ JOINER: Final = "￭"
 _MARKS: Final = "PS"
 # Replaces a joiner in the text; unambiguous, because other marks are single characters.
 _JOINER_IN_TEXT: Final = "■■"
-_FORMER_JOINER_IN_TEXT: Final = "■"  # in vocabularies of earlier versions, and the NFKC form
+_FORMER_JOINER_IN_TEXT: Final = "■"  # in vocabularies of earlier versions; also NFKC of JOINER
 
 
 def split_word(word: str) -> list[str]:
