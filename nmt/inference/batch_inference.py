@@ -1,4 +1,4 @@
-"""A model at work on any number of encoded sentences: batches of like length, without gradients."""
+"""Batched inference over encoded sentences, in batches of similar length, without gradients."""
 
 import hashlib
 import os
@@ -28,28 +28,29 @@ from nmt.text.reader import EncodedWords, Tokens
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Batches of wider beams have fewer sentences, so that they take no more memory than those of this.
+# Wider beams get proportionally smaller batches, so that they take no more memory.
 _BEAM: Final = 10
 
-# What a line without text becomes; no model is asked.
+# The result for a line without text, which no model translates.
 _NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
 
 
 @dataclass(frozen=True, eq=False)
 class BatchRunner:
-    """A model on `device`, run in batches; what is in a batch together changes no result.
+    """A model on `device`, run in batches; batching does not affect the results.
 
     Attributes:
-        model: on `device`. It is left in the mode (training or evaluation) in which it was.
-        search: how translations are looked for.
-        device: where it is computed.
+        model: on `device`; its mode (training or evaluation) is restored after each batch.
+        search: searches for translations.
+        device: device of the computation.
         precision: of the computation: torch.float32, torch.bfloat16 for autocast, or torch.int8
-            for a model that has been quantised.
-        batch_tokens: most tokens of a side in a batch, padding and EOS counted; a sentence that is
-            longer is a batch of its own. A search of more than 10 hypotheses a sentence has as many
-            fewer.
-        workers: processes that compute the batches, each with a copy of this; None: this one does.
-        shortlist: what translations may be made of; None: of anything.
+            for a quantised model.
+        batch_tokens: maximum number of tokens of a side in a batch, including padding and EOS. A
+            longer sentence gets its own batch. Beams wider than 10 get proportionally smaller
+            batches.
+        workers: processes that compute the batches, each with a copy of this runner; None: the
+            current process computes them.
+        shortlist: tokens that translations may use; None: the whole vocabulary.
     """
 
     model: Model | Ensemble
@@ -69,8 +70,8 @@ class BatchRunner:
         """Return the best hypotheses of each sentence, in order.
 
         Args:
-            sources: their tokens; an empty sentence has an empty translation.
-            constraints: what each translation must have; None: nothing.
+            sources: tokens of each sentence; an empty sentence has an empty translation.
+            constraints: of each translation; None: no constraints.
         """
         constraints = [Constraints()] * len(sources) if constraints is None else constraints
         ((_, found),) = self.search_windows([(None, sources, constraints)])
@@ -81,14 +82,14 @@ class BatchRunner:
         windows: Iterable[tuple[Item, Sequence[Tokens], Sequence[Constraints]]],
         report: Callable[[int], object] = no_report,
     ) -> Iterator[tuple[Item, list[list[Hypothesis]]]]:
-        """Yield each window with what `run_search` finds for its sentences.
+        """Yield each window with the results of `run_search` for its sentences.
 
-        No batch has sentences of two windows, but workers begin with a window, which is then read
-        ahead, while some of what is before it is not yet done.
+        A batch never mixes sentences of two windows. But workers may start on a window, which is
+        then read ahead, before the previous one is done.
 
         Args:
-            windows: anything that comes out again; sources and constraints of its sentences.
-            report: called whenever a batch is done, with the number of its sentences.
+            windows: tuples of any item, which is yielded again, and the sources and constraints.
+            report: called with the number of sentences whenever a batch is done.
         """
         most = self.batch_tokens * _BEAM // max(self.search.beam_size, _BEAM)
 
@@ -114,7 +115,7 @@ class BatchRunner:
         targets: Sequence[EncodedWords],
         read: Callable[[Batch, ModelOutput], list[Result]],
     ) -> list[Result]:
-        """Return what `read` takes from the model's output for each pair, under teacher forcing."""
+        """Return what `read` extracts from the teacher-forced output for each pair, in order."""
         lengths = [
             max(len(source.ids), len(target.ids)) + 1
             for source, target in zip(sources, targets, strict=True)
@@ -131,12 +132,12 @@ class BatchRunner:
     def _map(
         self, function: Callable[..., Result], jobs: Iterable[tuple[Item, tuple[Any, ...]]]
     ) -> Iterator[tuple[Item, Result]]:
-        """Yield each item with the result of its job; the workers do them, where there are any."""
+        """Yield each item with the result of its job, computed by the workers if there are any."""
         if self.workers is None:
             for item, job in jobs:
                 yield item, function(self, *job)
             return
-        begun: deque[Item] = deque()  # workers are given some jobs ahead
+        begun: deque[Item] = deque()  # jobs are sent to the workers ahead of their results
 
         def remembered() -> Iterator[tuple[Any, ...]]:
             for item, job in jobs:
@@ -148,9 +149,10 @@ class BatchRunner:
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
-        """Compute without dropout and gradients, in the precision; then set the model back.
+        """Disable dropout and gradients, set the precision, and restore the mode of the model.
 
-        Held for one batch, never over a `yield` to the caller, whose code it would change.
+        Use it for one batch, never across a `yield` to the caller, because it affects the caller's
+        code.
         """
         was_training = self.model.training
         self.model.eval()
@@ -167,10 +169,10 @@ class BatchRunner:
 
 @cache
 def _use_one_thread_after_forks() -> None:
-    """Have every child that is forked from now on compute in one thread.
+    """Make every child process that is forked from now on compute in one thread.
 
-    A fork copies no other thread. A child whose parent has used OpenMP would wait forever for
-    the threads of the parent.
+    A fork only copies the current thread. If the parent has used OpenMP, the child would wait
+    forever for the parent's other threads.
     """
     os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
@@ -178,9 +180,9 @@ def _use_one_thread_after_forks() -> None:
 def _search_batch(
     runner: BatchRunner, sources: Sequence[Tokens], constraints: Sequence[Constraints]
 ) -> list[list[Hypothesis]]:
-    """Return the best hypotheses of the sentences of one batch, which may have none.
+    """Return the best hypotheses of the sentences of one batch, which may be empty.
 
-    With a shortlist the search sees no other tokens, and numbers these in their order.
+    With a shortlist the search runs on indices into the shortlist.
     """
     if not sources:
         return []
@@ -191,7 +193,7 @@ def _search_batch(
     keys = torch.tensor(list(map(_key, sources)))
     request = _make_request(lengths, keys, constraints, subset)
     source, request, allowed = to((source, request, allowed), runner.device)
-    model: Any = runner.model  # its state is of its own kind
+    model: Any = runner.model  # the type of its state is opaque
     with runner.evaluation():
         step = model.step if subset is None else model.restrict(subset.tokens.to(runner.device))
         with_coverage = runner.search.scoring.coverage.reads_coverage
@@ -212,13 +214,13 @@ def _make_request(
     constraints: Sequence[Constraints],
     subset: VocabularySubset | None = None,
 ) -> Request:
-    """Pad what is asked of each sentence.
+    """Pad the constraints of each sentence into a request.
 
     Args:
-        source_lengths: tokens of each source sentence, EOS counted.
-        keys: a number for each sentence, from which chance follows.
+        source_lengths: tokens of each source sentence, including EOS.
+        keys: a number for each sentence that seeds its random numbers.
         constraints: in tokens.
-        subset: in whose indices the request is given; None: in tokens.
+        subset: the request is in its indices; None: in tokens.
     """
     if subset is not None:
         constraints = [constraint.in_subset(subset) for constraint in constraints]
@@ -239,14 +241,14 @@ def _force_batch(
     targets: Sequence[Sequence[int]],
     read: Callable[[Batch, ModelOutput], list[Result]],
 ) -> list[Result]:
-    """Return what `read` takes of one batch of pairs."""
+    """Return what `read` extracts from the teacher-forced output for one batch of pairs."""
     with runner.evaluation():
         batch = to(make_batch(sources, targets), runner.device)
         return read(batch, runner.model(batch))
 
 
 def _key(tokens: Tokens) -> int:
-    """Return a number made of a source's tokens: the same on any machine, for any batch."""
+    """Return a hash of a source's tokens that does not depend on machine or batch."""
     values = np.asarray(tokens, None if isinstance(tokens, np.ndarray) else np.int64)
     digest = hashlib.blake2b(values.tobytes(), digest_size=8).digest()
     return int.from_bytes(digest, "little", signed=True)

@@ -1,4 +1,4 @@
-"""Scores and alignments of given sentence pairs, by one pass of the model over each."""
+"""Scores and alignments of given sentence pairs, by forced decoding (one pass for each pair)."""
 
 import math
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from nmt.word_alignment.units import ActualUnits
 
 
 def perplexity(loss: float) -> float:
-    """Return ``exp(loss)`` of a token, in nats; infinite where it is too large for a number."""
+    """Return ``exp(loss)`` of a loss in nats per token; infinity on overflow."""
     try:
         return math.exp(loss)
     except OverflowError:
@@ -31,8 +31,8 @@ class SentenceScore:
     """Log-probabilities of a target sentence, given its source.
 
     Attributes:
-        tokens: of the target, to look at; EOS is the last.
-        token_log_probabilities: of each token, given those before it; natural logarithms.
+        tokens: of the target, for display; EOS is the last.
+        token_log_probabilities: of each token, given the previous ones; natural logarithms.
     """
 
     tokens: tuple[str, ...]
@@ -40,30 +40,30 @@ class SentenceScore:
 
     @property
     def num_tokens(self) -> int:
-        """Number of tokens of the target, EOS counted."""
+        """Return the number of target tokens, including EOS."""
         return len(self.token_log_probabilities)
 
     @property
     def log_probability(self) -> float:
-        """Log-probability of the sentence: the sum."""
+        """Return the log-probability of the sentence, the sum over its tokens."""
         return math.fsum(self.token_log_probabilities)
 
     @property
     def perplexity(self) -> float:
-        """``exp`` of the mean negative log-probability of a token."""
+        """Return ``exp`` of the mean negative log-probability of a token."""
         return perplexity(-self.log_probability / self.num_tokens)
 
 
 @dataclass(frozen=True)
 class SentenceAlignment:
-    """Links from target words to the source words they were made from, as the attention has it.
+    """Word alignment of a sentence pair from the attention.
 
     Attributes:
-        source_words: of the raw source, or other units of it (the cells of a grid).
-        target_words: the same of the target.
+        source_words: words of the raw source, or other units (such as the cells of a grid).
+        target_words: words or other units of the raw target.
         weights: `[target words, source words]`; a row sums to at most 1.
-        links: from each target word to the source word that it looked at most.
-        units: what a word is here.
+        links: from each target word to the source word with the highest weight.
+        units: the kind of unit.
     """
 
     source_words: tuple[str, ...]
@@ -74,7 +74,7 @@ class SentenceAlignment:
 
 
 def read_log_probabilities(batch: Batch, output: ModelOutput) -> list[tuple[float, ...]]:
-    """Return the log-probability of each label, for each sentence of the batch."""
+    """Return the log-probabilities of the labels of each sentence of the batch."""
     logits = output.logits.float().flatten(0, 1)
     losses = cross_entropy(logits, batch.labels.flatten(), ignore_index=PAD, reduction="none")
     rows = (-losses).view_as(batch.labels).tolist()
@@ -83,16 +83,16 @@ def read_log_probabilities(batch: Batch, output: ModelOutput) -> list[tuple[floa
 
 
 def score_without_coverage(log_probability: float, length: int, scoring: Scoring) -> float:
-    """Return the score of tokens, EOS counted, without coverage, which only a search has."""
+    """Return the score without coverage penalty, which needs a search; `length` includes EOS."""
     return scoring.length.score(torch.tensor(log_probability), torch.tensor(length)).item()
 
 
 def read_weights(batch: Batch, output: ModelOutput) -> list[NDArray[np.float32]]:
-    """Return the attention of each sentence, `[tokens and EOS, source tokens and EOS]`."""
+    """Return the attention weights of each sentence, `[target tokens, source tokens]` with EOS."""
     weights = output.weights.float().cpu().numpy()
     target_lengths = batch.label_mask.sum(dim=1).tolist()
     source_lengths = batch.source_lengths.tolist()
-    # Copies, as a view would keep the padded batch alive.
+    # Copies, because a view would keep the padded batch in memory.
     return [
         row[:num_target, :num_source].copy()
         for row, num_target, num_source in zip(weights, target_lengths, source_lengths, strict=True)
@@ -102,7 +102,7 @@ def read_weights(batch: Batch, output: ModelOutput) -> list[NDArray[np.float32]]
 def align_units(
     source: UnitTokens, target: UnitTokens, weights: NDArray[np.float32]
 ) -> SentenceAlignment:
-    """Return attention between the tokens of a pair as an alignment of its units."""
+    """Convert the attention weights between the tokens of a pair to an alignment of its units."""
     merged = merge_tokens(weights, source.shares, target.weights)
     of_sides = [side.units for side in (source, target) if side.units is not None]
     are_alike = all(units == of_sides[0] for units in of_sides)

@@ -1,6 +1,6 @@
-"""What a translator is given: its types, which are checked, its tokens, windows and batches of it.
+"""The input of a translator: type checks, tokens, windows and batches.
 
-The input is read ahead as far as a bounded memory allows, and cut into batches of like length.
+The input is read ahead in windows of bounded memory, and split into batches of similar length.
 """
 
 import logging
@@ -24,22 +24,22 @@ T = TypeVar("T")
 Pair: TypeAlias = tuple[Source, str]
 Side: TypeAlias = Literal["source", "target"]
 
-_MOST_ITEMS: Final = 4_000  # of a window
-_MOST_SIZE: Final = 4_000_000  # so that items of any length fit into memory
-_MANY_UNKNOWN: Final = 0.2  # of the tokens: more than names and rare words come to
+_MOST_ITEMS: Final = 4_000  # in a window
+_MOST_SIZE: Final = 4_000_000  # of a window, so that items of any length fit into memory
+_MANY_UNKNOWN: Final = 0.2  # share of tokens; more than names and rare words account for
 
 
 @dataclass(frozen=True)
 class Input:
-    """One line to translate, and what is asked of its translation.
+    """One line to translate, with the constraints on its translation.
 
     Attributes:
         source: raw text, or a grid.
-        prefix: what the translation begins with, character for character: where nothing in the text
-            says that its last word is whole, the translation may go on with it ("Haus", "Haustür"),
-            as interactive translation wants it (Barrachina 2009).
-        phrases: what must stand in it somewhere, whole words; phrases may overlap. They are looked
-            for as the tokens that the tokenizer makes of them.
+        prefix: the exact text that the translation starts with. The translation may continue its
+            last word ("Haus", "Haustür"), as in interactive translation (Barrachina 2009), unless
+            the text shows that the word is complete.
+        phrases: whole words that must appear in the translation; phrases may overlap. They are
+            matched as the tokens that the tokenizer encodes them to.
     """
 
     source: Source
@@ -61,15 +61,15 @@ class Input:
 
 
 def check_lines(lines: Iterable[T], *kinds: type, first_number: int) -> Iterator[T]:
-    """Yield the lines, each of which must be of one of these types.
+    """Yield the lines after checking the type of each.
 
     Args:
-        lines: what `translate` was given.
-        kinds: what a line may be.
-        first_number: of the first line, for messages.
+        lines: the argument of `translate`.
+        kinds: allowed types of a line.
+        first_number: number of the first line, for messages.
 
     Raises:
-        TypeError: a line is of another type, or what was given is one line, or no lines at all.
+        TypeError: a line has another type, or the argument is a single line or not iterable.
     """
     _require_several(lines, kinds, "translate", "line", "[line]")
     allowed = " or ".join(kind.__name__ for kind in kinds)
@@ -82,16 +82,16 @@ def check_lines(lines: Iterable[T], *kinds: type, first_number: int) -> Iterator
 
 
 def check_pairs(pairs: Iterable[T], source: type, function: str, first_number: int) -> Iterator[T]:
-    """Yield the pairs, each of which must be a source of this type and a text.
+    """Yield the pairs after checking that each is a source of this type and a text.
 
     Args:
-        pairs: what the function was given.
-        source: what a source must be.
-        function: its name, for messages.
-        first_number: of the first pair, for messages.
+        pairs: the argument of the function.
+        source: required type of a source.
+        function: name of the function, for messages.
+        first_number: number of the first pair, for messages.
 
     Raises:
-        TypeError: a pair is something else, or what was given is one pair, or no pairs at all.
+        TypeError: an item is not such a pair, or the argument is a single pair or not iterable.
     """
     _require_several(pairs, (source,), function, "pair", "[(source, target)]")
     pair: Any
@@ -108,7 +108,7 @@ def check_pairs(pairs: Iterable[T], source: type, function: str, first_number: i
 def _require_several(
     given: Any, kinds: tuple[type, ...], function: str, what: str, one: str
 ) -> None:
-    """Refuse a single text, whose characters would be taken for lines, and what has no items."""
+    """Reject a single text, whose characters would be read as lines, and non-iterables."""
     if isinstance(given, (*kinds, str, bytes)) or not isinstance(given, Iterable):
         raise TypeError(
             f"{function} takes a list of {what}s, not {_type(given)}; of one {what}, write "
@@ -123,14 +123,13 @@ def _type(value: Any) -> str:
 
 
 class LineWarnings:
-    """Warnings about the lines of one stream: those that are cut, and those with unknown tokens.
+    """Warnings about the lines of one stream that are cut or have unknown tokens.
 
-    Of a line with tokens that it was never taught a model makes something fluent all the same,
-    which need not have to do with it.
+    A model translates a line with unknown tokens fluently, but not necessarily correctly.
 
     Args:
-        first_number: of the first line.
-        names_unknown: warn of each line with unknown tokens as it is read, up to ten.
+        first_number: number of the first line.
+        names_unknown: warn about each line with unknown tokens when it is read, up to ten times.
     """
 
     def __init__(self, first_number: int = 1, *, names_unknown: bool = False) -> None:
@@ -140,15 +139,15 @@ class LineWarnings:
             "there are more lines with unknown tokens; they are not named"
         )
         self._names_unknown = names_unknown
-        # Of each side: unknown tokens, tokens, lines with unknown tokens, lines.
+        # For each side: unknown tokens, tokens, lines with unknown tokens, lines.
         self._sums: defaultdict[Side, NDArray[np.int64]] = defaultdict(lambda: np.zeros(4, int))
 
     def next_number(self, side: Side) -> int:
-        """Return the number of the line that is read next."""
+        """Return the number of the next line."""
         return self._first_number + int(self._sums[side][-1])
 
     def add(self, side: Side, tokens: Tokens, max_tokens: int) -> None:
-        """Count the tokens of the next line, of which only the first `max_tokens` are read."""
+        """Count the tokens of the next line; warn if it has more than `max_tokens`."""
         number = self.next_number(side)
         num_tokens = len(tokens)
         num_unknown = 0 if isinstance(tokens, np.ndarray) else list(tokens).count(UNK)
@@ -163,7 +162,7 @@ class LineWarnings:
             )
 
     def sum_up_unknown(self) -> None:
-        """Warn of the unknown tokens of each side, in one line."""
+        """Log one warning about the unknown tokens of each side."""
         for side, (num_unknown, num_tokens, num_named, num_lines) in self._sums.items():
             if num_unknown:
                 hint = f"; is the {side} text in the right language?"
@@ -181,14 +180,14 @@ def read_words(
     max_tokens: int,
     warnings: LineWarnings,
 ) -> list[EncodedWords]:
-    """Return the tokens and words of items; of one that is too long the beginning, with a warning.
+    """Return the tokens and words of items; items that are too long are cut, with a warning.
 
     Args:
-        reader: of that side.
+        reader: of this side.
         items: lines of text, or grids.
-        side: what the items are, for warnings.
-        max_tokens: most tokens of an item.
-        warnings: of the stream that the items are from.
+        side: of the items, for warnings.
+        max_tokens: maximum number of tokens of an item.
+        warnings: of the stream that the items belong to.
     """
     sentences = []
     for item in items:
@@ -201,7 +200,7 @@ def read_words(
 
 
 def _first_tokens(sentence: EncodedWords, num_tokens: int) -> EncodedWords:
-    """Return the beginning of a sentence, with the words of which a part is in it."""
+    """Return the first tokens of a sentence, with all words that they are part of."""
     word_of_token = sentence.word_of_token[:num_tokens]
     num_words = word_of_token[-1] + 1
     return EncodedWords(sentence.ids[:num_tokens], sentence.words[:num_words], word_of_token)
@@ -212,13 +211,13 @@ def no_report(num_done: int) -> None:
 
 
 def windows(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
-    """Yield runs of items, in order, as long as a bounded memory allows: at least one item in each.
+    """Yield the items in windows of bounded size, in order, with at least one item in each.
 
-    They are wide enough that batches of like length have hardly any padding.
+    They are large enough that batches of similar length have hardly any padding.
 
     Args:
-        items: read as far as the window that is wanted, and no further.
-        size: of an item: characters of a line, numbers of a grid.
+        items: read lazily, one window at a time.
+        size: returns the size of an item: characters of a line, numbers of a grid.
     """
     rest = iter(items)
     while window := list(islice(rest, 1)):
@@ -230,14 +229,14 @@ def windows(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
 
 
 def like_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
-    """Return the indices of sentences, in batches of like length, the longest first.
+    """Return the indices of sentences in batches of similar length, the longest first.
 
-    So a batch that is too large for the memory fails at once, not after hours.
+    With this order, a batch that is too large for the memory fails immediately, not after hours.
 
     Args:
         lengths: tokens of each sentence, at least one.
-        batch_tokens: most tokens in a batch, padding counted; a longer sentence is a batch of its
-            own.
+        batch_tokens: maximum number of tokens in a batch, including padding; a longer sentence
+            gets its own batch.
     """
     batches: list[list[int]] = []
     most = 0
@@ -250,7 +249,7 @@ def like_batches(lengths: Sequence[int], batch_tokens: int) -> list[list[int]]:
 
 
 def full_batches(sources: Sequence[Tokens], batch_tokens: int) -> list[list[int]]:
-    """Return `like_batches` of the sentences that have tokens, to which EOS will be added."""
+    """Return `like_batches` of the non-empty sentences; their lengths include an added EOS."""
     full = [index for index, tokens in enumerate(sources) if len(tokens)]
     lengths = [len(sources[index]) + 1 for index in full]
     return [[full[place] for place in batch] for batch in like_batches(lengths, batch_tokens)]

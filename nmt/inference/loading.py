@@ -1,4 +1,4 @@
-"""What translates, made of trained runs and the options of decoding: models, search, choice."""
+"""Loading of models, search and reranker from trained runs and decoding options."""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -46,24 +46,24 @@ def load_runner(
     space: Space,
     rules: Sequence[Rule],
 ) -> BatchRunner:
-    """Load the models, and make what translates with the options of the run's configuration.
+    """Load the models and build a runner with the decoding options of the run's configuration.
 
     Args:
-        run: the first.
+        run: the first run.
         tokenizers: of this run.
         others: runs whose models are averaged with it.
-        checkpoint: best, last or step-N, of each.
-        device: where to put them.
-        precision: of the computation; int8 quantizes the models; None: as the run was trained where
-            the device can.
-        space: what is averaged (`Ensemble`).
+        checkpoint: best, last or step-N, of each run.
+        device: for the models.
+        precision: of the computation; int8 quantises the models; None: the training precision if
+            the device supports it.
+        space: what is averaged (see `Ensemble`).
         rules: of the search, applied after those of the options.
 
     Raises:
         RunError: a folder is not a run, or is incomplete or corrupted; or the run's lexicon cannot
             be used.
-        ConfigError: this machine lacks the device or the precision; another run reads or writes
-            other tokens than the first; or an option needs attention, and the model has none.
+        ConfigError: the machine does not support the device or the precision; the tokens of another
+            run differ from the first; or an option needs attention, and the model has none.
     """
     options = run.config.decoding
     device = resolve_device(device)
@@ -81,7 +81,7 @@ def load_runner(
 def _choose_precision(
     given: str | torch.dtype | None, trained: str, device: torch.device
 ) -> torch.dtype:
-    """Return what is given, or what the run was trained in where the device can."""
+    """Return the given precision, or by default the training precision if supported."""
     if given is not None:
         return resolve_precision(given, device)
     try:
@@ -91,8 +91,8 @@ def _choose_precision(
 
 
 def _open_same(folder: str | Path, first: Run, ours: Tokenizers) -> Run:
-    """Open a further run, which must read and write the tokens of the first."""
-    run = Run.open(folder, decoding=first.config.decoding)  # which its model may not allow
+    """Open a further run, which must have the same tokens as the first."""
+    run = Run.open(folder, decoding=first.config.decoding)  # fails if its model does not allow it
     theirs = load_tokenizers(run)
     for side in ("source", "target"):
         if getattr(theirs, side).fingerprint() != getattr(ours, side).fingerprint():
@@ -107,7 +107,7 @@ def _open_same(folder: str | Path, first: Run, ours: Tokenizers) -> Run:
 def load_shortlist(
     config: DecodingConfig, run: RunDirectory, tokenizers: Tokenizers
 ) -> Shortlist | None:
-    """Load what translations may be made of; None: of anything.
+    """Load the shortlist; None: translations may use the whole vocabulary.
 
     Raises:
         RunError: the run has no lexicon, or it cannot be used.
@@ -120,7 +120,7 @@ def load_shortlist(
 
 
 def load_dictionary(config: DecodingConfig) -> Dictionary | None:
-    """Read what takes the place of unknown words; None: they are not written.
+    """Read the dictionary that replaces unknown words; None: unknown words are not generated.
 
     Raises:
         DataError: the file is missing or malformed.
@@ -167,10 +167,10 @@ def build_search(
 
 @functools.lru_cache(maxsize=4)
 def word_edges(tokenizer: Tokenizer) -> Bool[Tensor, "2 V"]:
-    """Return before which tokens a word has ended, and after which one may begin.
+    """Return tokens before which a word has ended, and tokens after which a word may begin.
 
-    Punctuation is no part of a word here: "hat" stands in "hat," and in "hat's", and not in
-    "hats". (Where tokens are joined from both sides, it is supposed that the other does not.)
+    Punctuation is not part of a word: "hat" is a word of "hat," and "hat's", but not of "hats". If
+    tokens can be joined from both sides, the other token is assumed not to join.
     """
     edges = [[True] * len(tokenizer) for _ in range(2)]
     for token in range(len(SPECIAL_SYMBOLS), len(tokenizer)):
@@ -181,11 +181,11 @@ def word_edges(tokenizer: Tokenizer) -> Bool[Tensor, "2 V"]:
 
 
 def build_reranker(config: DecodingConfig, bleu_tokenizer: str = "auto") -> MinimumBayesRisk | None:
-    """Return what chooses among the candidates of a search; None: the search itself.
+    """Return the reranker of the candidates of a search; None: no reranking.
 
     Args:
         config: the options.
-        bleu_tokenizer: what BLEU counts as words; auto: by the script of the candidates.
+        bleu_tokenizer: tokenizer of BLEU; auto: chosen by the script of the candidates.
 
     Raises:
         ConfigError: the tokenizer needs an extra that is not installed.
@@ -209,9 +209,9 @@ def _rules(config: DecodingConfig, tokenizer: Tokenizer) -> Iterator[Rule]:
 
 
 def _token_sequences(phrase: str, tokenizer: Tokenizer) -> list[list[int]]:
-    """Return the tokens of a phrase at the beginning of a text and inside, where these differ.
+    """Return the tokens of a phrase at the start of a text and, if different, inside a text.
 
-    There are none where a word is unknown, as the model cannot generate it.
+    The result is empty if a word is unknown, because the model cannot generate it.
     """
     first = tokenizer.encode(phrase)
     if not first or UNK in first:

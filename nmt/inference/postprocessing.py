@@ -1,4 +1,4 @@
-"""From the hypotheses of a search to translations: texts, choice, scores and alignments."""
+"""Post-processing of hypotheses to translations: texts, reranking, scores and alignments."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,13 +34,13 @@ Found = Sequence[Sequence[Hypothesis]]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A hypothesis, and what is written for it.
+    """A hypothesis and its text.
 
     Attributes:
         hypothesis: from a search.
         text: detokenized.
-        words: its words as they are written, where unknown ones were replaced; else None.
-        token_log_probabilities: of each token of the text and of EOS, if asked for.
+        words: the words of the text if unknown words were replaced; None if not.
+        token_log_probabilities: of each token of the text and of EOS, if requested.
     """
 
     hypothesis: Hypothesis
@@ -55,15 +55,16 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class PostProcessor:
-    """Steps from the hypotheses that a search finds for a window to translations.
+    """Converter of the hypotheses of a window to translations.
 
     Attributes:
-        runner: the model, and the search.
-        source_reader: of the lines that are translated.
+        runner: the model and the search.
+        source_reader: of the source lines.
         target_tokenizer: of the hypotheses.
-        reranker: chooses among the hypotheses; None: their order stays.
-        dictionary: translations of source words that replace unknown ones; None: there are none.
-        alignment_units: what alignments link.
+        reranker: reranks the hypotheses; None: no reranking.
+        dictionary: translations of source words, for replacing unknown words; None: there are no
+            unknown words.
+        alignment_units: units that alignments link.
     """
 
     runner: BatchRunner
@@ -79,7 +80,7 @@ class PostProcessor:
         Args:
             window: the lines.
             found: their hypotheses.
-            extra: what is computed of them besides their texts.
+            extra: the additional outputs to compute.
         """
         sources = window.sources
         if any(constraints.phrases for constraints in window.constraints):
@@ -106,7 +107,7 @@ class PostProcessor:
     def align(
         self, sources: Sequence[EncodedWords], targets: Sequence[EncodedWords]
     ) -> list[SentenceAlignment]:
-        """Return the alignments of pairs, in order, by one pass of the model over each."""
+        """Return the alignments of pairs, in order, by forced decoding."""
         weights = self.runner.run_forced(sources, targets, read_weights)
         units = self.alignment_units
         return [
@@ -119,9 +120,9 @@ class PostProcessor:
         ]
 
     def _search_without_unmet(self, window: Window, found: Found) -> Found:
-        """Return hypotheses whose best has all phrases that are left, searching until it does.
+        """Drop phrases that the best hypothesis lacks, and search again until none is missing.
 
-        To keep a phrase that cannot be had makes a translation that grows in search of it.
+        With a phrase that the model cannot generate, a translation grows up to the length limit.
         """
         results = list(found)
         asked = {
@@ -139,7 +140,7 @@ class PostProcessor:
     def _drop_unmet(
         self, asked: Mapping[int, Constraints], found: Found, first_number: int
     ) -> Iterator[tuple[int, Constraints]]:
-        """Yield each line whose best hypothesis lacks phrases, and what is asked without these."""
+        """Yield each line whose best hypothesis lacks phrases, with the remaining constraints."""
         edges = word_edges(self.target_tokenizer)
         for index, constraints in asked.items():
             tokens = found[index][0].tokens
@@ -157,7 +158,7 @@ class PostProcessor:
                 yield index, replace(constraints, phrases=kept)
 
     def _write(self, found: Found, sources: Sequence[EncodedWords]) -> list[list[Candidate]]:
-        """Return the texts of hypotheses, with unknown words replaced by those of the source."""
+        """Return the hypotheses with their texts, with unknown words replaced from the source."""
         words = {} if self.dictionary is None else self._replace_unknown(found, sources)
         return [
             [
@@ -175,10 +176,10 @@ class PostProcessor:
     def _replace_unknown(
         self, found: Found, sources: Sequence[EncodedWords]
     ) -> dict[tuple[int, tuple[int, ...]], list[str]]:
-        """Find out in one pass more where unknown words come from.
+        """Replace unknown words by the source words they attend to, in one more pass.
 
         Returns:
-            Index of a line and tokens of a hypothesis with unknown words -> its words.
+            Mapping from (index of a line, tokens of a hypothesis with unknown words) to its words.
         """
         assert self.dictionary is not None
         gaps = {
@@ -197,7 +198,7 @@ class PostProcessor:
         }
 
     def _choose(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Return the choice of the reranker, by what each is worth; or each text once."""
+        """Rerank the candidates by their expected utility, or remove duplicate texts if needed."""
         if self.reranker is not None:
             ranked = self.reranker(
                 [candidate.text for candidate in candidates],
@@ -209,7 +210,7 @@ class PostProcessor:
         return candidates
 
     def _written_words(self, candidate: Candidate) -> EncodedWords:
-        """Return the tokens and words of a candidate as it was written; of no text, nothing."""
+        """Return the tokens and words of a candidate's text; empty if it has no text."""
         tokens = candidate.hypothesis.tokens if candidate.text else ()
         encoded = self.target_tokenizer.decode_words(tokens)
         if candidate.words is None or not candidate.text:
@@ -223,15 +224,15 @@ class PostProcessor:
         *,
         every_token: bool,
     ) -> list[list[Candidate]]:
-        """Return the candidates with the tokens and scores of their texts, by one pass over them.
+        """Return the candidates with the tokens and scores of their texts, by forced decoding.
 
-        A search may write a text in other tokens than the tokenizer. Where it saw only some tokens
-        (a shortlist), its scores are of these, so that all candidates have others.
+        A search may generate a text in other tokens than the tokenizer. The scores of a search with
+        a shortlist are normalised over the shortlist, so all its candidates are scored again.
 
         Args:
             candidates: of each line.
-            sources: what they translate; one without tokens was not translated, and has no scores.
-            every_token: give each candidate the log-probabilities of its tokens.
+            sources: their sources; a source without tokens was not translated and has no scores.
+            every_token: add the log-probabilities of the tokens to each candidate.
         """
         results = [list(of_line) for of_line in candidates]
         targets: dict[tuple[int, int], EncodedWords] = {}
@@ -250,15 +251,15 @@ class PostProcessor:
         return results
 
     def _was_scored(self, hypothesis: Hypothesis, target: EncodedWords) -> bool:
-        """Return whether the search has scored these tokens of a text, among all others."""
+        """Return whether the search has scored these tokens over the whole vocabulary."""
         return self.runner.shortlist is None and hypothesis.tokens == tuple(target.ids)
 
     def _rescore(
         self, old: Hypothesis, target: EncodedWords, log_probabilities: Sequence[float]
     ) -> Hypothesis:
-        """Return a hypothesis in these tokens; penalties that the search added to its score stay.
+        """Return the hypothesis with these tokens; the penalties in its score are kept.
 
-        Under minimum Bayes risk the score is what the text is worth, whatever its tokens.
+        With minimum Bayes risk, the score is the expected utility of the text for any tokens.
         """
         if self._was_scored(old, target):
             return old
@@ -272,7 +273,7 @@ class PostProcessor:
 
 
 def drop_equal_texts(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return the first candidate of each text: a text may be written in several tokens."""
+    """Return the first candidate of each text: different tokens may give the same text."""
     first: dict[str, Candidate] = {}
     for candidate in candidates:
         first.setdefault(candidate.text, candidate)

@@ -1,4 +1,4 @@
-"""A few hundred tokens for each sentence in the place of the whole vocabulary (Jean 2015)."""
+"""Vocabulary shortlists: a few hundred candidate tokens for each sentence (Jean 2015)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,25 +19,24 @@ from nmt.search.request import Constraints, VocabularySubset
 from nmt.text.reader import SourceReader, Tokens
 from nmt.word_alignment.ibm1 import Lexicon
 
-_MOST_CANDIDATES: Final = 256  # of a token; `nmt lexicon` keeps 64
+_MOST_CANDIDATES: Final = 256  # for a source token; `nmt lexicon` keeps 64
 _HEADER_BYTES: Final = 2**16
 _PART = "model"  # every checkpoint has this part
 
 
 @dataclass(frozen=True, eq=False)
 class Shortlist:
-    """Tokens that the translation of a sentence may be made of.
+    """Tokens that the translation of a sentence may use.
 
-    They are the translations that a lexicon has of its tokens, the most frequent tokens of the
-    language, where both sides have one vocabulary the source's own tokens (names, numbers), and
-    what is asked for. They follow from the sentence, so that what else is in the batch changes
-    nothing.
+    They are the lexicon's translations of the source tokens, the most frequent target tokens, and
+    the tokens of the constraints. With a shared vocabulary, the source tokens themselves (names,
+    numbers) are included. The shortlist of a sentence does not depend on the rest of the batch.
 
     Attributes:
-        lexicon: of the tokens of the run.
-        num_candidates: of the lexicon for each source token.
-        num_frequent: of the most frequent tokens.
-        copies: whether source tokens are target tokens.
+        lexicon: over the tokens of the run.
+        num_candidates: translations from the lexicon for each source token.
+        num_frequent: number of most frequent tokens.
+        copies: whether both sides share one vocabulary.
     """
 
     lexicon: Lexicon
@@ -48,11 +47,11 @@ class Shortlist:
     def choose(
         self, sources: Sequence[Tokens], constraints: Sequence[Constraints]
     ) -> tuple[VocabularySubset, AllowedTokens]:
-        """Choose the tokens of a batch, and which of them each sentence may have.
+        """Return the tokens of a batch, and a mask of the tokens that each sentence may use.
 
         Args:
             sources: at least one sentence.
-            constraints: what is asked of each translation; it may have these tokens.
+            constraints: of each translation; their tokens are allowed.
         """
         rows = [self._tokens(*pair) for pair in zip(sources, constraints, strict=True)]
         tokens = np.concatenate(rows)
@@ -64,7 +63,7 @@ class Shortlist:
         return subset, AllowedTokens(torch.from_numpy(mask))
 
     def _tokens(self, tokens: Tokens, constraint: Constraints) -> NDArray[np.int64]:
-        """Return what the translation of a sentence of these tokens may be made of."""
+        """Return the tokens that the translation of a sentence may use, with duplicates."""
         source = np.asarray(tokens, dtype=np.int64)
         parts: list[NDArray[Any]] = [
             np.arange(len(SPECIAL_SYMBOLS)),
@@ -79,7 +78,7 @@ class Shortlist:
 def save_lexicon(
     run: RunDirectory, lexicon: Lexicon, source: SourceReader[Any], target: SourceReader[Any]
 ) -> None:
-    """Write a lexicon of its tokens into a run, in the place of the one that is there.
+    """Write a lexicon into a run, replacing an existing one.
 
     Raises:
         RunError: it cannot be written.
@@ -94,7 +93,7 @@ def load_lexicon(
     """Read the lexicon of a run.
 
     Raises:
-        RunError: there is none, or it is corrupted, or of other tokens.
+        RunError: the lexicon is missing, corrupted, or made with other tokenizers.
     """
     if not run.lexicon.exists():
         raise RunError(
@@ -121,7 +120,7 @@ def _fingerprints(source: SourceReader[Any], target: SourceReader[Any]) -> dict[
 
 
 def _find_misfit(tensors: Mapping[str, Tensor], source_size: int, target_size: int) -> str:
-    """Say what of a lexicon is not as `save_lexicon` writes it; empty: nothing."""
+    """Describe how a lexicon differs from what `save_lexicon` writes; empty if it is valid."""
     width = {name: tensor.shape[-1:].numel() for name, tensor in tensors.items()}
     table = (source_size, width.get("candidates", 0))
     needed = {

@@ -1,4 +1,4 @@
-"""A translation, and what may be computed of it besides its text."""
+"""Translations and their optional outputs."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,11 +14,11 @@ class Translation:
     """The result for one line.
 
     Attributes:
-        texts: the text of each hypothesis; none holds a line break.
-        hypotheses: best first; at least one. That of a line without text has no tokens, and
-            log-probability 0.
-        alignment: of the source and the best text, if it was asked for.
-        token_log_probabilities: of each token of each hypothesis, EOS the last; if asked for.
+        texts: the text of each hypothesis, without line breaks.
+        hypotheses: best first; at least one. The hypothesis of a line without text has no tokens
+            and log-probability 0.
+        alignment: of the source and the best text, if requested.
+        token_log_probabilities: of each token of each hypothesis, including EOS, if requested.
     """
 
     texts: tuple[str, ...]
@@ -28,22 +28,22 @@ class Translation:
 
     @property
     def text(self) -> str:
-        """The best text."""
+        """Return the best text."""
         return self.texts[0]
 
 
 @dataclass(frozen=True)
 class ExtraOutputs:
-    """Choice of what is computed of a translation besides its text and the scores of its search.
+    """Optional outputs in addition to texts and search scores.
 
     Attributes:
-        alignments: align each line with its best translation (one pass more).
-        scores: the scores of the hypotheses are those of their texts, as `Translator.score` has
-            them. A search may write a word in other tokens than the tokenizer does (one line in
-            twenty): such a hypothesis then has the tokens of its text, and their scores (one pass
-            more for those lines). The order stays that of the search.
+        alignments: align each line with its best translation (one more pass).
+        scores: score the texts as `Translator.score` does. A search may generate a word in other
+            tokens than the tokenizer (about one line in twenty). Such hypotheses get the tokens of
+            their texts and the scores of these tokens (one more pass over these lines). The order
+            of the hypotheses does not change.
         token_scores: `scores`, and the log-probabilities of the tokens of each hypothesis (one pass
-            for all lines).
+            over all lines).
     """
 
     alignments: bool = False

@@ -1,4 +1,4 @@
-"""Using a model: translate, score and align text, line for line."""
+"""The API of a trained model: translate, score and align lines of text."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,24 +38,24 @@ NO_EXTRA_OUTPUTS: Final = ExtraOutputs()
 
 @dataclass(frozen=True, eq=False)
 class Translator:
-    """A model with all that it takes to use it on text.
+    """A model with its tokenizers, search and post-processing.
 
-    Input is raw text, or grids where the model reads these; output is detokenized text, in the
-    order of what goes in. The input is read ahead in bounded windows, sorted by length, and
-    computed in batches. What is in a batch together changes no result (but for rounding).
+    Input is raw text, or grids if the model reads grids. Output is detokenized text in input order.
+    The input is read ahead in bounded windows, sorted by length, and computed in batches. Batching
+    does not affect the results, except for rounding.
 
     Attributes:
-        runner: the model at work. The model is left in the mode (training or evaluation) in
-            which it was.
-        source_reader: the tokenizer that the model was trained with, or what reads its grids.
-        target_tokenizer: of the other side; may be the same object.
-        max_source_length: tokens of a line that are read; what is beyond is cut, with a warning.
-        reranker: chooses among what the search finds; None: the search does.
-        dictionary: what source words become that stand for unknown ones; None: the search writes
-            none (`Rules`).
-        alignment_units: what alignments link: words, characters, pieces of the tokenizers; "auto":
-            words, and characters of scripts without spaces. The words of very long lines are not
-            split into characters.
+        runner: the model and the search; the mode of the model (training or evaluation) is
+            restored.
+        source_reader: the source tokenizer of the model, or the reader of its grids.
+        target_tokenizer: the target tokenizer; may be the same object.
+        max_source_length: maximum number of tokens of a line; the rest is cut, with a warning.
+        reranker: reranks the candidates of the search; None: no reranking.
+        dictionary: translations of the source words that replace unknown words; None: the search
+            does not generate unknown words (see `Rules`).
+        alignment_units: units that alignments link: words, characters, pieces of the tokenizers;
+            "auto": words, and characters of scripts without spaces. The words of very long lines
+            are not split into characters.
     """
 
     runner: BatchRunner
@@ -83,22 +83,23 @@ class Translator:
         """Load a trained model.
 
         Args:
-            run: the folder that training made, or the run, open.
+            run: the folder of a trained run, or an open run.
             checkpoint: best, last or step-N.
             device: auto, cpu, cuda or cuda:N.
-            precision: auto, float32, bfloat16, or int8 (see `Model.quantize`); None: as the run was
-                trained where the device can.
-            decoding: how to translate, where the run is a folder. A mapping of options is laid over
-                those of its configuration: `{"beam_size": 10, "n_best": 10}`; None: as that says.
-            ensemble: other runs, over the same vocabulary, that translate together with it.
-            average: of the probabilities of an ensemble: log or linear (see `Ensemble`).
-            rules: of your own, after those of the options, such as a language model's.
-            alignment_units: what alignments link (see the attribute).
+            precision: auto, float32, bfloat16, or int8 (see `Model.quantize`); None: the training
+                precision if the device supports it.
+            decoding: decoding options, if the run is given as a folder. A mapping overrides single
+                options of its configuration: `{"beam_size": 10, "n_best": 10}`; None: no overrides.
+            ensemble: further runs with the same vocabulary, to translate as an ensemble.
+            average: average log or linear probabilities of the ensemble (see `Ensemble`).
+            rules: custom rules, such as a language model, applied after those of the options.
+            alignment_units: units that alignments link (see the attribute).
 
         Raises:
             RunError: the folder is not a run, or is incomplete or corrupted.
-            ConfigError: this machine lacks the device or the precision; an option of `decoding` is
-                not valid or needs attention; or a run of the ensemble has another vocabulary.
+            ConfigError: the machine does not support the device or the precision; an option of
+                `decoding` is not valid or needs attention; or a run of the ensemble has another
+                vocabulary.
         """
         run = Run.of(run, decoding)
         options = run.config.decoding
@@ -119,11 +120,11 @@ class Translator:
 
     @property
     def has_attention(self) -> bool:
-        """Whether the model looks anywhere, so that words can be aligned."""
+        """Return whether the model has attention, which alignments need."""
         return self.runner.model.has_attention
 
     def require_attention(self) -> None:
-        """Refuse to align words with a model that looks nowhere.
+        """Reject alignment with a model without attention.
 
         Raises:
             RunError: the model has no attention.
@@ -135,10 +136,11 @@ class Translator:
 
     @contextmanager
     def with_workers(self, number: int) -> Iterator[Self]:
-        """Return the same, computing in so many processes, which share the cores.
+        """Return a translator that computes in this many processes, which share the cores.
 
-        They end with the context. The results are the same to the last bit, except for what threads
-        of torch do to sums. Batches go to the processes, so it pays from some hundreds of lines on.
+        The processes end with the context. Results are bitwise the same, except for the order of
+        sums in torch's threads. Work is distributed by batch, so it pays off from some hundreds of
+        lines on.
 
         Raises:
             ConfigError: the model is not on the CPU.
@@ -154,22 +156,22 @@ class Translator:
 
     @contextmanager
     def with_ranks(self, identity: str) -> Iterator[Self]:
-        """Return the same, computing in all processes of torchrun; the others `serve_ranks`.
+        """Return a translator that computes in all torchrun processes; the others `serve_ranks`.
 
         Args:
-            identity: of the model and its options, which must be the same in all of them.
+            identity: of the model and its options, which must be the same in all processes.
 
         Raises:
-            RunError: they are not.
+            RunError: the processes have different models or options.
         """
         with lead(self.runner, f"{identity} {self.runner.precision}") as ranks:
             yield replace(self, runner=replace(self.runner, workers=ranks))
 
     def serve_ranks(self, identity: str) -> None:
-        """Compute for the first process of torchrun, until it is done.
+        """Compute for the first torchrun process until it is done.
 
         Raises:
-            RunError: it has died, or another model.
+            RunError: the first process has died, or has another model.
         """
         serve(self.runner, f"{identity} {self.runner.precision}")
 
@@ -188,17 +190,16 @@ class Translator:
     def translate_stream(
         self, lines: Iterable[Source | Input], extra: ExtraOutputs = NO_EXTRA_OUTPUTS
     ) -> Iterator[Translation]:
-        """Translate any number of lines; memory does not grow with their number.
+        """Translate any number of lines in constant memory, reading some thousands ahead.
 
         Args:
-            lines: raw text, or grids, or an `Input` with what its translation must have; one
-                translation comes out for each, whatever it holds; a blank line gives an empty
-                text. Some thousands are read ahead.
-            extra: what is computed besides the texts.
+            lines: raw text, grids, or an `Input` with constraints. Each line gives exactly one
+                translation; a blank line gives an empty text.
+            extra: the additional outputs to compute.
 
         Raises:
-            TypeError: a line is neither a text (or grid) nor an `Input`, or lines are one string.
-            ConfigError: phrases must appear, and the search does not support them.
+            TypeError: a line is not a text (or grid) or an `Input`, or `lines` is a single string.
+            ConfigError: an `Input` has phrases, and the search does not support them.
         """
         for window in self.translate_windows(lines, extra):
             yield from (translation for _, translation in window)
@@ -211,16 +212,17 @@ class Translator:
         warnings: LineWarnings | None = None,
         report: Callable[[int], object] = no_report,
     ) -> Iterator[list[tuple[Input, Translation]]]:
-        """Yield lines with their translations, by windows: those that are sorted into batches.
+        """Yield lines with their translations, one window at a time.
 
-        Windows are the same whatever computes them: workers are given more of them at a time. What
-        begins at the end of a window gets the same windows as if it had not been interrupted.
+        The lines of a window are sorted into batches together. Windows do not depend on the number
+        of workers. A translation that is resumed at the end of a window continues with the same
+        windows.
 
         Args:
             lines: as for `translate_stream`.
-            extra: likewise.
-            warnings: about the lines; None: of those that are cut.
-            report: called whenever a batch has been searched, with the number of its lines.
+            extra: as for `translate_stream`.
+            warnings: about the lines; None: only about lines that are cut.
+            report: called with the number of lines whenever a batch has been searched.
         """
         read = read_windows(
             lines,
@@ -239,17 +241,17 @@ class Translator:
     def score(
         self, pairs: Iterable[Pair], warnings: LineWarnings | None = None
     ) -> Iterator[SentenceScore]:
-        """Yield how probable the model finds each target, given its source.
+        """Yield the log-probabilities of each target, given its source.
 
-        Of a translation by this model it is what `translate` reports `with_scores`. Of lines longer
-        than `max_source_length`, source or target, the beginning is scored.
+        For a translation by this model, they are what `translate` reports `with_scores`. Sources
+        and targets longer than `max_source_length` are cut.
 
         Args:
             pairs: source (raw text or a grid) and target; a text may be empty.
-            warnings: about the pairs; None: of those that are cut.
+            warnings: about the pairs; None: only about lines that are cut.
 
         Raises:
-            TypeError: a pair is something else.
+            TypeError: an item is not such a pair.
         """
         readers = self.source_reader, self.target_tokenizer
         read = read_pairs(pairs, readers, "score", self.max_source_length, warnings)
@@ -262,14 +264,14 @@ class Translator:
     def align(
         self, pairs: Iterable[Pair], warnings: LineWarnings | None = None
     ) -> Iterator[SentenceAlignment]:
-        """Yield which source words the model looked at for each target word.
+        """Yield the word alignment of each pair from the attention weights.
 
         Args:
             pairs: source (raw text or a grid) and target; a text may be empty.
-            warnings: about the pairs; None: of those that are cut.
+            warnings: about the pairs; None: only about lines that are cut.
 
         Raises:
-            TypeError: a pair is something else.
+            TypeError: an item is not such a pair.
         """
         readers = self.source_reader, self.target_tokenizer
         read = read_pairs(pairs, readers, "align", self.max_source_length, warnings)

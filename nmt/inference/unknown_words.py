@@ -1,4 +1,4 @@
-"""Words that a model cannot write, taken from the source by attention (Luong 2015b; Jean 2015)."""
+"""Replacement of unknown words from the source by attention (Luong 2015b; Jean 2015)."""
 
 import re
 import unicodedata
@@ -19,10 +19,10 @@ Dictionary = Mapping[str, str]
 
 
 def read_dictionary(path: Path) -> Dictionary:
-    """Read words (in NFC) and their translations, a line each with a tab between; the first counts.
+    """Read a tab-separated dictionary; words are in NFC, and the first entry of a word is used.
 
     Raises:
-        DataError: the file cannot be read, or a line is no such pair.
+        DataError: the file cannot be read, or a line is not a word, a tab and its translation.
     """
     require_regular(path)  # the file's name comes with a run, and a resume reads it again
     entries: dict[str, str] = {}
@@ -46,29 +46,30 @@ def replace_unknown(
 ) -> list[str]:
     """Return the words of a translation, with source words in place of unknown tokens.
 
-    Each unknown token becomes the source word that it looked at most. Neighbours that looked at
-    the same word become one copy, with what stands between them: in one word always, in several
-    where the copy has it too ("⁇ : // ⁇", of a URL). What a copy begins or ends with is not
-    written twice: "⁇.com" becomes "nmt.com", not "nmt.com.com".
+    Each unknown token becomes the source word with its highest attention weight. Adjacent unknown
+    tokens with the same source word become one copy, which replaces the text between them. Within
+    one word this is always so. Across words it requires that the copy contains that text, as in
+    "⁇ : // ⁇" for a URL. The start and end of a copy are not repeated: "⁇.com" becomes "nmt.com",
+    not "nmt.com.com".
 
-    There is one text for each word of the target. It is empty where a copy before it has taken
-    the word in, and has blanks where the dictionary has several words for one.
+    The result has one text for each target word. The text is empty if a previous copy includes the
+    word, and contains spaces if the dictionary gives several words.
 
     Args:
         target: tokens without BOS and EOS, and their words, with a mark for each unknown token.
-        source: what was translated.
-        weights: `[tokens (and EOS), source tokens (and EOS)]`.
-        dictionary: says what a source word becomes; one that it does not have is copied, without
-            the punctuation around it.
+        source: the source sentence.
+        weights: `[target tokens, source tokens]`, optionally with EOS.
+        dictionary: translations of source words. A word that is not in it is copied, without
+            surrounding punctuation.
     """
     places = [place for place, token in enumerate(target.ids) if token == UNK]
-    # Each word is its known texts and its marks in turn, known texts first and last.
+    # Each word alternates known texts and marks; it starts and ends with a known text.
     split = [re.split(f"({UNKNOWN_TEXT})", word) for word in target.words]
     parts = [part for of_word in split for part in of_word]
     word_of_part = [word for word, of_word in enumerate(split) for _ in of_word]
     marks = [place for place, part in enumerate(parts) if part == UNKNOWN_TEXT]
     if not source.words or len(marks) != len(places):
-        return list(target.words)  # the mark is in the text for another reason
+        return list(target.words)  # some marks do not come from unknown tokens
     looked_at = weights[places, : len(source.ids)].argmax(axis=1)
     chosen = [source.word_of_token[token] for token in looked_at]
     for number, mark in enumerate(marks):
@@ -91,13 +92,13 @@ def replace_unknown(
 
 
 def _look_up(word: str, dictionary: Dictionary) -> str:
-    """Return the translation of a word, as it is or in lower case; of an absent one itself."""
+    """Return the translation of a word or of its lower case; the word itself if absent."""
     key = unicodedata.normalize("NFC", word)
     return dictionary.get(key, dictionary.get(key.lower(), word))
 
 
 def _take_in(parts: list[str], mark: int, word_of_part: Sequence[int]) -> None:
-    """Cut the known texts next to a copy, in its word, where the copy has them too."""
+    """Cut known texts next to a copy, within its word, that repeat its start or end."""
     copy, after = parts[mark], mark + 1
     while not parts[after] and word_of_part[mark] in word_of_part[after + 1 : after + 2]:
         after += 1
@@ -106,7 +107,7 @@ def _take_in(parts: list[str], mark: int, word_of_part: Sequence[int]) -> None:
 
 
 def _without_end_of(copy: str, after: str) -> str:
-    """Return the text after a copy, less what the copy ends with: "," of ".com," after "a.com"."""
+    """Remove the end of a copy from the text after it: ".com," after "a.com" becomes ","."""
     letters = len(after)
     while letters and is_punctuation(after[letters - 1]):
         letters -= 1

@@ -1,4 +1,4 @@
-"""What a translator is given, in tokens and by windows: lines with constraints, and pairs."""
+"""Tokenized windows of the input: lines with constraints, and pairs."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -27,13 +27,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Lines that are sorted and cut into batches together, with their tokens.
+    """Lines that are sorted into batches together, with their tokens.
 
     Attributes:
-        first_number: of the first line, for warnings.
-        lines: with what is asked of each.
-        sources: the tokens and words of each.
-        constraints: what is asked, in tokens.
+        first_number: number of the first line, for warnings.
+        lines: the lines with their constraints as text.
+        sources: the tokens and words of each line.
+        constraints: of each line, in tokens.
     """
 
     first_number: int
@@ -51,19 +51,19 @@ def read_windows(
     max_tokens: int,
     warnings: LineWarnings | None,
 ) -> Iterator[tuple[Window, list[Tokens], list[Constraints]]]:
-    """Yield the lines of one window after the other, with their tokens and constraints.
+    """Yield successive windows of lines, with their tokens and constraints.
 
     Args:
-        lines: of which none may ask for more than the search can do.
-        source_reader: of what is translated.
-        target_tokenizer: of what is asked.
-        search: that is to find it.
-        max_tokens: of a line that are read.
-        warnings: about the lines; None: of those that are cut.
+        lines: the search must support their constraints.
+        source_reader: of the lines.
+        target_tokenizer: of the constraints.
+        search: searches for the translations.
+        max_tokens: maximum number of tokens of a line; the rest is cut.
+        warnings: about the lines; None: only about lines that are cut.
 
     Raises:
         TypeError: a line is neither an item of the reader nor an `Input`.
-        ConfigError: phrases must appear, and the search does not support them.
+        ConfigError: an `Input` has phrases, and the search does not support them.
     """
     max_length = search.rules.limits.max_length
     warnings = warnings or LineWarnings()
@@ -87,13 +87,13 @@ def read_windows(
 def _encode_constraints(
     given: Input, number: int, tokenizer: Tokenizer, max_length: int
 ) -> Constraints:
-    """Return the tokens of what is asked; leave out, with a warning, what cannot be written.
+    """Encode the constraints of a line; skip, with a warning, those that cannot be generated.
 
     Args:
         given: the line.
         number: of the line, for messages.
         tokenizer: of the target.
-        max_length: most tokens of a translation; a prefix that is longer is left out.
+        max_length: maximum number of tokens of a translation; a longer prefix is skipped.
     """
     if not given.prefix and not given.phrases:
         return Constraints()
@@ -123,7 +123,7 @@ def _encode_constraints(
 
 
 def require_phrases(search: Search | type[Search]) -> None:
-    """Refuse a search that would not heed the phrases that are asked for.
+    """Reject a search that does not support required phrases.
 
     Raises:
         ConfigError: the search does not support them.
@@ -142,17 +142,17 @@ def read_pairs(
     max_tokens: int,
     warnings: LineWarnings | None,
 ) -> Iterator[tuple[list[EncodedWords], list[EncodedWords]]]:
-    """Yield the tokens and words of the sources and the targets of one window after the other.
+    """Yield the tokens and words of the sources and targets of successive windows.
 
     Args:
         pairs: of sources and targets.
         readers: of both sides.
-        function: that was given the pairs, for messages.
-        max_tokens: of a side that are read; the rest is cut, with a warning.
-        warnings: about the pairs; None: of those that are cut.
+        function: name of the calling function, for messages.
+        max_tokens: maximum number of tokens of a side; the rest is cut, with a warning.
+        warnings: about the pairs; None: only about lines that are cut.
 
     Raises:
-        TypeError: a pair is something else.
+        TypeError: an item is not such a pair.
     """
     source_reader, target_reader = readers
     warnings = warnings or LineWarnings()

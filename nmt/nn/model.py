@@ -134,8 +134,8 @@ class Model(nn.Module):
 
         Args:
             batch: sentence pairs.
-            sampling_probability: probability of feeding back the model's own best word instead of
-                the reference's (scheduled sampling, Bengio 2015). The first input is never replaced.
+            sampling_probability: probability that an input after the first is the model's own best
+                word instead of the reference's (scheduled sampling, Bengio 2015).
         """
         decoded = self.decode(batch, sampling_probability)
         return ModelOutput(self.projection(decoded.vectors), decoded.weights, decoded.sampled)

@@ -24,7 +24,7 @@ class _LayerNormCell(Cell):
         """Make the layer normalisation of a summand of the gates."""
 
     def gates_from(self, size: int) -> nn.Module:
-        """Return a normalised layer from `[*N size]` to `[*N G]` for a further input to the gates."""
+        """Return a normalised layer, `[*N size]` to `[*N G]`, for a further input to the gates."""
         return nn.Sequential(super().gates_from(size), self._make_norm())
 
     def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
