@@ -26,9 +26,7 @@ _JOIN_TIMEOUT: Final = timedelta(minutes=10)  # until all processes have started
 # For collectives that all processes call while they compute, or while the first one saves: a lost
 # machine may leave its connections open. An update takes seconds, and a large save minutes.
 _COLLECTIVE_TIMEOUT: Final = timedelta(minutes=30)
-_IDLE_TIMEOUT: Final = timedelta(
-    days=30
-)  # for processes that wait for jobs: a person may type the input
+_IDLE_TIMEOUT: Final = timedelta(days=30)  # to wait for jobs: a person may type the input
 _PAUSE: Final = 0.05  # seconds between checks for processes that have not joined
 
 

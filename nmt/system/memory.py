@@ -31,9 +31,7 @@ def free_memory(device: torch.device) -> int:
     free = available[0] * 1024 if available else physical // 2
     for limit in _find_numbers(_LIMIT, r"(\d+)"):  # no match for "max" (no limit)
         used = sum(_find_numbers(_USED, r"(\d+)"))
-        cached = sum(
-            _find_numbers(_USED_FOR, r"(?:in)?active_file (\d+)")
-        )  # page cache that can be dropped
+        cached = sum(_find_numbers(_USED_FOR, r"(?:in)?active_file (\d+)"))  # can be dropped
         free = min(free, limit - used + cached)
     return free
 

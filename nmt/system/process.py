@@ -15,9 +15,7 @@ from nmt.core.console import escape_controls
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # by descriptor
 
 _LAUNCHER: Final = "TORCHELASTIC_RUN_ID"  # set by torchrun
-_ERROR_FILE: Final = (
-    "TORCHELASTIC_ERROR_FILE"  # torchrun reads the error of a failed process from it
-)
+_ERROR_FILE: Final = "TORCHELASTIC_ERROR_FILE"  # where torchrun reads a process's error
 
 _TURNS: Final = 10_000  # spins before sleeping; libgomp's default of 300,000 outlasts most products
 
