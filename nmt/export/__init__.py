@@ -1,1 +1,1 @@
-"""A trained run as one file that needs nothing of this package."""
+"""Export of a trained run to one ONNX file that runs without PyTorch."""

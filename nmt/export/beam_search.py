@@ -1,4 +1,4 @@
-"""Beam search that `torch.export` can follow: every decision is made in tensors.
+"""Beam search that `torch.export` can trace, with all decisions in tensor operations.
 
 `docs/exported_search.md` maps it to `nmt.search.beam`.
 """
@@ -21,7 +21,7 @@ from nmt.search.rules import EXTRA_TOKENS, LengthLimits
 from nmt.search.search import State, StepFunction
 
 NUM_EXCLUDED = 4
-"""Tokens that may be more probable than all that may follow: PAD, UNK, BOS, and EOS too early."""
+"""Forbidden tokens that may rank above all allowed ones: PAD, UNK, BOS, and EOS if too early."""
 _FIRST_TEXT = max(PAD, UNK, BOS) + 1
 Tree = TypeVar("Tree")
 _sym_max: Callable[[int, int], int] = torch.sym_max
@@ -30,18 +30,19 @@ _sym_min: Callable[[int, int], int] = torch.sym_min
 
 @dataclass(frozen=True)
 class ExportableBeamSearch:
-    """`BeamSearch` in tensors whose shapes are known before a round.
+    """`BeamSearch` in tensors whose shapes are fixed within a round.
 
-    Except for the order of equals it finds the same, as its rules are the same: at each step all
-    continuations of a sentence's open hypotheses are ranked, the best fill the places that no
-    finished one holds, and a sentence is done when none that is open can still win. It lacks the
-    rules that look at what has been written, so that something may always follow. Room for the
-    longest translation is taken at once: `[B K T]` of whole numbers, T by the limits. Within a
-    round all sentences keep their places; it ends when a quarter of them is done.
+    Except for the order of ties, the result is the same as that of `BeamSearch`. Each step ranks
+    all continuations of a sentence's open hypotheses. The best ones take the places that finished
+    hypotheses leave. A sentence is done when no open hypothesis can still win. Rules on the tokens
+    generated so far are not supported, so at least one token may always follow. Memory for the
+    longest translation is allocated at the start: integers `[B K T]`, with T from the limits.
+    Finished sentences keep their rows until the round ends, when a quarter of the sentences is
+    done.
 
     Attributes:
-        length_penalty: what finished hypotheses are ranked by.
-        limits: how long translations may be.
+        length_penalty: ranks finished hypotheses.
+        limits: length limits of translations.
     """
 
     length_penalty: LengthPenalty
@@ -59,15 +60,16 @@ class ExportableBeamSearch:
         """Translate a batch.
 
         Args:
-            step: one word further.
+            step: the step function.
             state: before the first word, one row for each sentence.
-            source_lengths: tokens of each source, EOS counted.
-            longest_source: S, at least the greatest of them.
-            places: 0 to K - 1, for a beam of K; the vocabulary has `NUM_EXCLUDED` more at least.
+            source_lengths: tokens of each source, including EOS.
+            longest_source: S, at least the maximum of `source_lengths`.
+            places: 0 to K - 1, for a beam of K; the vocabulary has at least K + `NUM_EXCLUDED`
+                tokens.
             ranks: 0 to N - 1, for the N best; at most K.
         """
         state = map_tensors(partial(_spread, times=places.shape[0]), state, leave=Shared)
-        state = map_shared(torch.clone, state)  # heads are views of one tensor: no loop reads these
+        state = map_shared(torch.clone, state)  # heads are views, which loops cannot read
         beams = self._start(source_lengths, longest_source, places, ranks)
         first = LoopState(torch.zeros((), dtype=torch.long), beams, tensors_of(state, leave=Shared))
         min_length = self.limits.min_lengths(source_lengths).unsqueeze(1)
@@ -95,7 +97,7 @@ class ExportableBeamSearch:
         none, first = ranks * 0 * one, places * 0 * one
         nowhere = torch.full_like(none, -inf, dtype=torch.float32)
         found = FinishedHypotheses(nowhere, nowhere.clone(), none, none.unsqueeze(2) + columns)
-        totals = torch.where(places == 0, 0.0, -inf) + first  # for all places are the same
+        totals = torch.where(places == 0, 0.0, -inf) + first  # all places start out equal
         tokens = first.unsqueeze(2) + columns
         return Beams(totals, first + BOS, tokens, one * places.shape[0], found)
 
@@ -106,16 +108,16 @@ class ExportableBeamSearch:
         batch: LoopState,
         limits: tuple[Int[Tensor, "B 1"], Int[Tensor, "B 1"]],
     ) -> LoopState:
-        """Search the open sentences until a quarter of them is done, or all of a few.
+        """Search the open sentences until a quarter of them is done, or all if there are few.
 
         Args:
-            step: one word further.
-            state: of which what is `Shared` is read.
+            step: the step function.
+            state: only its `Shared` parts are read.
             batch: all sentences; at least one is open.
-            limits: fewest and most tokens of each translation, EOS not counted.
+            limits: minimum and maximum number of tokens of each translation, without EOS.
         """
         sentences = batch.beams.are_open().nonzero().squeeze(1)
-        if torch.compiler.is_exporting():  # so that one is no special case of the graph
+        if torch.compiler.is_exporting():  # so that the graph has no special case for 1
             torch._check(sentences.shape[0] >= 2)  # type: ignore[no-untyped-call]
         beams, *lengths = select((batch.beams, *limits), sentences)
         fixed = LoopConstants.of(beams, *lengths)
@@ -144,19 +146,19 @@ class ExportableBeamSearch:
         return LoopState(after.length, beams, _put_back(batch.state, rows, after.state))
 
     def _most_columns(self, longest_source: int) -> int:
-        """Return a number of tokens that no translation of a batch can exceed."""
+        """Return an upper bound on the number of tokens of any translation of a batch."""
         limits = self.limits
         if limits.max_length_ratio is None:
             return limits.max_length
         ratio = ceil(max(limits.max_length_ratio, limits.min_length_ratio))
-        # (`max` and `min` would decide for the graph.)
+        # Python's `max` and `min` would make the size constant in the graph.
         longest = _sym_max(longest_source * ratio + EXTRA_TOKENS, limits.min_length)
         return _sym_min(longest, limits.max_length)
 
     def _advance(
         self, loop: LoopState, fixed: LoopConstants, log_probabilities: Float[Tensor, "R V"]
     ) -> tuple[Int[Tensor, " R"], Beams]:
-        """Return the row that each hypothesis continues, and all with one more token."""
+        """Return the row that each hypothesis continues, and the beams with one more token."""
         totals, places, last = _rank(log_probabilities, loop, fixed)
         kept = (fixed.places < loop.beams.num_free) & (totals > -inf)
         ends = kept & (last == EOS)
@@ -183,7 +185,7 @@ class ExportableBeamSearch:
         totals: Float[Tensor, "M K"],
         tokens: Int[Tensor, "M K T"],
     ) -> FinishedHypotheses:
-        """Return the best of those found before and those that end now (where it is not -inf)."""
+        """Merge the hypotheses that end now (totals above -inf) into the best finished ones."""
         found = loop.beams.found
         scores = self.length_penalty.score(totals, (loop.length + 1).to(totals.dtype))
         scores, order = torch.cat([found.scores, scores], dim=1).topk(found.scores.shape[1])
@@ -202,7 +204,7 @@ def _loop(
     advance: Callable[..., tuple[Tensor, ...]],
     tensors: tuple[Tensor, ...],
 ) -> Sequence[Tensor]:
-    """Loop in Python, or in the graph."""
+    """Run a while loop in Python, or as one node of the graph during export."""
     if torch.compiler.is_exporting():
         from torch._higher_order_ops.while_loop import while_loop
 
@@ -214,18 +216,18 @@ def _loop(
 
 
 def _unflatten(tensor: Shaped[Tensor, "R *D"], shape: torch.Size) -> Shaped[Tensor, "M K *D"]:
-    """Return rows by sentence and place."""
+    """Reshape rows to `[sentences, places, ...]`."""
     return tensor.view(*shape, *tensor.shape[1:])
 
 
 def _spread(tensor: Shaped[Tensor, "M *D"], times: int) -> Shaped[Tensor, "R *D"]:
-    """Repeat every row K times, copies side by side."""
-    # Not by `repeat_interleave`, which is exported wrongly for a number that is not known.
+    """Repeat every row K times, with adjacent copies."""
+    # Not `repeat_interleave`, whose export is wrong for a dynamic number of repeats.
     return tensor.unsqueeze(1).expand(-1, times, *[-1] * (tensor.dim() - 1)).flatten(0, 1)
 
 
 def _put_back(before: Tree, rows: Int[Tensor, " M"], after: Tree) -> Tree:
-    """Return all rows, some of which have changed."""
+    """Return a copy of `before` with these rows replaced by `after`."""
     pairs = zip(tensors_of(before), tensors_of(after), strict=True)
     return fill(before, [old.index_copy(0, rows, new) for old, new in pairs])
 
@@ -235,7 +237,7 @@ def _rank(
 ) -> tuple[Float[Tensor, "M K"], Int[Tensor, "M K"], Int[Tensor, "M K"]]:
     """Return the best continuations of each sentence: log-probability, place and token.
 
-    Only those of a hypothesis are compared that can be among the best of its sentence.
+    Only the best tokens of each hypothesis are compared, as others cannot be among the best K.
     """
     shape = loop.beams.totals.shape
     values, tokens = log_probabilities.topk(shape[1] + NUM_EXCLUDED)

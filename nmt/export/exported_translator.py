@@ -1,4 +1,4 @@
-"""An exported model at work: ONNX Runtime, and no PyTorch."""
+"""Translation with an exported model in ONNX Runtime, without PyTorch."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,19 +33,19 @@ _NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
 
 @dataclass(frozen=True, eq=False)
 class ExportedTranslator:
-    """A file that `nmt export` has written, at work on a CPU, faster than a run.
+    """A model file from `nmt export`, run on a CPU, faster than the original run.
 
-    Input is raw text; what is in a batch together changes no result (except rounding). Batches are
-    computed side by side, each by one thread. Scores are those of the search: of the tokens that it
-    has found, which need not be those of their text, and over the shortlist only, if there is one.
+    Input is raw text. Batching does not affect the results, except for rounding. Batches run in
+    parallel, each in one thread. Scores are those of the search, over the shortlist if there is
+    one. They belong to the tokens found, which may differ from the tokenizer's tokens of the text.
 
     Attributes:
-        session: ONNX Runtime's.
-        description: of the file.
-        num_threads: batches at once.
+        session: session of ONNX Runtime.
+        description: metadata of the file.
+        num_threads: number of batches in parallel.
         beam_size: places in the beam; 1 is greedy search.
         n_best: translations of each line.
-        batch_tokens: most source tokens at once, padding counted.
+        batch_tokens: maximum number of source tokens in a batch, including padding.
     """
 
     session: Any
@@ -69,14 +69,14 @@ class ExportedTranslator:
 
         Args:
             path: of the file.
-            beam_size: places in the beam; 1 is greedy search; None: as the file says.
+            beam_size: places in the beam; 1 is greedy search; None: the default of the file.
             n_best: translations of each line, at most the beam size.
-            batch_tokens: most source tokens at once; None: as the file says.
-            num_threads: None: OMP_NUM_THREADS, or as many as there are cores.
+            batch_tokens: maximum number of source tokens in a batch; None: the default of the file.
+            num_threads: None: OMP_NUM_THREADS, or the number of cores.
 
         Raises:
-            RunError: it is no such file, or cannot be read, or is of another version.
-            ConfigError: a number that cannot be.
+            RunError: the file is not an exported model, cannot be read, or has another version.
+            ConfigError: a number is out of range.
             UserError: ONNX Runtime is not installed.
         """
         session = load_session(Path(path))
@@ -105,19 +105,19 @@ class ExportedTranslator:
 
     @property
     def source_reader(self) -> Tokenizer:
-        """The tokenizer of the source."""
+        """Return the tokenizer of the source."""
         return self.description.source
 
     @property
     def target_tokenizer(self) -> Tokenizer:
-        """The tokenizer of the target."""
+        """Return the tokenizer of the target."""
         return self.description.target
 
     def translate(self, lines: Sequence[str]) -> list[Translation]:
         """Translate lines of raw text.
 
         Raises:
-            TypeError: a line is not a text, or lines are one string.
+            TypeError: a line is not a text, or `lines` is a single string.
         """
         return [item for window in self.translate_windows(lines) for _, item in window]
 
@@ -128,15 +128,15 @@ class ExportedTranslator:
         warnings: LineWarnings | None = None,
         report: Callable[[int], object] = no_report,
     ) -> Iterator[list[tuple[str, Translation]]]:
-        """Yield lines with their translations, as many at once as are read ahead.
+        """Yield lines with their translations, one window that is read ahead at a time.
 
         Args:
-            lines: raw text, any number.
-            warnings: about the lines; None: of those that are cut.
-            report: called whenever a batch is done, with the number of its lines.
+            lines: any number of lines of raw text.
+            warnings: about the lines; None: only about lines that are cut.
+            report: called with the number of lines whenever a batch is done.
 
         Raises:
-            TypeError: a line is not a text, or lines are one string.
+            TypeError: a line is not a text, or `lines` is a single string.
         """
         warnings = warnings or LineWarnings()
         first_number = warnings.next_number("source")
@@ -154,8 +154,9 @@ class ExportedTranslator:
         """Return the best hypotheses of each sentence, in order.
 
         Args:
-            sources: their tokens, without EOS; an empty sentence has an empty translation.
-            report: called whenever a batch is done, with the number of its sentences.
+            sources: tokens of each sentence, without EOS; an empty sentence has an empty
+                translation.
+            report: called with the number of sentences whenever a batch is done.
         """
         found: dict[int, list[Hypothesis]] = {}
         batches = full_batches(sources, self.batch_tokens)
@@ -180,7 +181,7 @@ class ExportedTranslator:
         }
         try:
             found = self.session.run(list(OUTPUTS), given)
-        except Exception as error:  # its own kinds have no common name
+        except Exception as error:  # the exceptions of ONNX Runtime have no common base
             first_line = str(error).strip().partition("\n")[0]
             raise RunError(f"the exported model cannot translate: {first_line}") from error
         tokens, lengths = found[3], found[2]
@@ -203,16 +204,16 @@ def read_hypotheses(
     lengths: NDArray[np.int64],
     tokens: NDArray[np.int64],
 ) -> list[list[Hypothesis]]:
-    """Return the hypotheses that came out of the graph.
+    """Convert the outputs of the graph to hypotheses.
 
     Args:
-        scores: `[B N]`, best first; -inf where there are no more.
+        scores: `[B N]`, best first; -inf: no hypothesis.
         log_probabilities: `[B N]`.
         lengths: `[B N]`.
         tokens: `[B N T]`.
 
     Raises:
-        RunError: for a sentence there is nothing, as the model has come to NaN.
+        RunError: a sentence has no hypothesis, because the model computed NaN.
     """
     found = [
         [

@@ -1,4 +1,4 @@
-"""From a run to a file, which is tried out before it gets its name."""
+"""Export of a run to a file, which is verified before it is put in place."""
 
 import statistics
 from collections.abc import Iterator, Mapping
@@ -28,17 +28,18 @@ from nmt.text.tokenizer import Tokenizer
 
 Precision = Literal["float32", "int8"]
 _NUM_SENTENCES: Final = 32
-# How far the log-probability of a token may be from the run's, on average over a translation: in
-# float32 of any, in int8 of one like most, as what is rounded may tip over.
+# Largest accepted difference to the run in the mean log-probability of a token of a translation.
+# It applies to the maximum over all sentences in float32, and to the median in int8, where rounding
+# may change single translations.
 _NEAR: Final = {"float32": 1e-3, "int8": 0.02}
-# Where nothing in Python is to be made up for, smaller batches are faster.
+# Without the overhead of Python, smaller batches are faster.
 _MOST_BATCH_TOKENS: Final = 1_000
 # Options of `decoding` that may be set; the others must have their defaults.
 _EXPORTED: Final = {
     *("search", "beam_size", "n_best", "length_penalty", "shortlist"),
     *("min_length", "max_length", "min_length_ratio", "max_length_ratio"),
     *("batch_tokens", "max_source_length"),
-    *("dictionary", "mbr_candidates"),  # which mean nothing without others
+    *("dictionary", "mbr_candidates"),  # no effect without other options
 }
 
 
@@ -47,11 +48,11 @@ class ParityReport:
     """Comparison of a file with its run, on sentences of random tokens.
 
     Attributes:
-        num_sentences: sentences.
-        num_identical: those with the same translation, token for token.
-        max_difference: greatest difference between both translations of a sentence, in mean
-            log-probability of a token.
-        median_difference: the median difference.
+        num_sentences: number of sentences.
+        num_identical: number of sentences with identical translations, token by token.
+        max_difference: maximum over the sentences of the difference between both translations, in
+            mean log-probability of a token.
+        median_difference: median of the same differences.
     """
 
     num_sentences: int
@@ -71,18 +72,18 @@ def export_run(
     """Write a trained model with its search and its tokenizers as one file.
 
     Args:
-        run: the folder that training made, or the run, open.
+        run: the folder of a trained run, or an open run.
         path: of the file.
         checkpoint: best, last or step-N.
         precision: float32 or int8 (see `Model.quantize`).
-        decoding: how it is to translate, as for `Translator.from_run`. Beam size, size of batches
-            (of which there are smaller ones than the run's) and number of translations (which is 1
-            here) may still be changed when it is used.
+        decoding: decoding options, as for `Translator.from_run`. The user of the file can still
+            change the beam size, the batch size (by default smaller than the run's) and the number
+            of translations (by default 1).
 
     Raises:
-        RunError: the run is incomplete or damaged; or PyTorch cannot export its model; or the file
-            does not do what the run does.
-        ConfigError: it reads grids, or its options ask for what a file cannot do.
+        RunError: the run is incomplete or corrupted; or PyTorch cannot export its model; or the
+            results of the file differ from the run.
+        ConfigError: the model reads grids, or an option is not supported in an exported file.
         OSError: the file cannot be written.
     """
     run = Run.of(run, decoding)
@@ -101,7 +102,7 @@ def export_run(
     assert isinstance(model, Model), "it is of one run"
     try:
         graph = make_graph(model, beam, len(source), candidates)
-    except Exception as error:  # there is no end to what an exporter may meet
+    except Exception as error:  # the exporter may raise anything
         first_line = str(error).strip().partition("\n")[0]
         raise RunError(
             f"{folder}: PyTorch {torch.__version__} cannot export its model: {first_line}"
@@ -112,7 +113,7 @@ def export_run(
 
 
 def _require_simple(decoding: DecodingConfig) -> None:
-    """Refuse options that a graph does not support."""
+    """Reject options that the exported search does not support."""
     if decoding.search.name not in ("beam", "greedy"):
         raise ConfigError(
             f"decoding.search: {decoding.search.name} is not exported; beam and greedy are"
@@ -175,10 +176,10 @@ def _write(graph: onnx.ModelProto, description: ExportMetadata, path: Path) -> N
 def _verify(
     path: Path, runner: BatchRunner, vocabulary_size: int, precision: Precision
 ) -> ParityReport:
-    """Translate nonsense with both.
+    """Compare the translations of random tokens by the file and by the run.
 
     Raises:
-        RunError: they differ.
+        RunError: they differ too much.
     """
     sources = list(_nonsense(vocabulary_size))
     ours = [found[0] for found in runner.run_search(sources)]
@@ -198,12 +199,12 @@ def _verify(
 
 
 def _mean(hypothesis: Hypothesis) -> float:
-    """Return the mean log-probability of a token."""
+    """Return the mean log-probability of a token, including EOS."""
     return hypothesis.log_probability / (len(hypothesis.tokens) + 1)
 
 
 def _nonsense(vocabulary_size: int) -> Iterator[list[int]]:
-    """Yield sentences of tokens drawn at random, some of them unknown."""
+    """Yield sentences of random tokens, some of them unknown."""
     generator = np.random.default_rng(1)
     for length in generator.integers(1, 30, _NUM_SENTENCES):
         tokens = generator.integers(len(SPECIAL_SYMBOLS), vocabulary_size, length)

@@ -1,4 +1,4 @@
-"""The ONNX file that `nmt export` writes: its inputs and outputs, and what it says of itself."""
+"""The ONNX file that `nmt export` writes: its inputs, outputs and metadata."""
 
 import base64
 import json
@@ -13,35 +13,35 @@ from nmt.text.tokenizer import SavedTokenizer, Tokenizer
 
 FORMAT_VERSION: Final = 1
 METADATA_KEY: Final = "nmt"
-"""Of the file's metadata: a JSON object with the fields of `ExportMetadata`."""
+"""Key in the file's metadata of a JSON object with the fields of `ExportMetadata`."""
 INPUTS: Final = {
     "source": ("int64", ("B", "S")),
     "source_lengths": ("int64", ("B",)),
     "beam_size": ("int64", ()),
     "n_best": ("int64", ()),
 }
-"""What goes into the file: tokens with EOS, padded with 0 on the right; their numbers; K; N."""
+"""Inputs of the graph: tokens with EOS, padded with 0 on the right; their lengths; K; N."""
 OUTPUTS: Final = {
     "scores": ("float", ("B", "N")),
     "log_probabilities": ("float", ("B", "N")),
     "lengths": ("int64", ("B", "N")),
     "tokens": ("int64", ("B", "N", "T")),
 }
-"""What comes out of it: best first; a score of -inf: there are no more."""
-MAX_BYTES: Final = 2**31  # of a protocol buffer
+"""Outputs of the graph: hypotheses, best first; a score of -inf: no hypothesis."""
+MAX_BYTES: Final = 2**31  # limit of a protocol buffer
 _MAX_NUMBER: Final = 2**31
 
 
 @dataclass(frozen=True)
 class ExportMetadata:
-    """Metadata of a file, next to the graph.
+    """Metadata of an exported file, stored next to the graph.
 
     Attributes:
         precision: float32 or int8.
-        beam_size: places in the beam, if nothing else is asked for; 1 is greedy search.
-        max_beam_size: the widest beam that its vocabulary allows.
-        max_source_length: tokens of a line that are read.
-        batch_tokens: most source tokens at once, padding counted.
+        beam_size: default number of places in the beam; 1 is greedy search.
+        max_beam_size: the widest beam that the vocabulary allows.
+        max_source_length: maximum number of tokens of a line; the rest is cut.
+        batch_tokens: maximum number of source tokens in a batch, including padding.
         source: tokenizer of the source.
         target: tokenizer of the target; may be the same object.
     """
@@ -55,22 +55,22 @@ class ExportMetadata:
     target: Tokenizer
 
     def to_json(self) -> str:
-        """Return the text of the metadata."""
+        """Return the metadata as JSON."""
         target = None if self.source is self.target else _pack(self.target)
         fields = {"format": FORMAT_VERSION, **vars(self)}
         return json.dumps({**fields, "source": _pack(self.source), "target": target})
 
     @classmethod
     def from_json(cls, text: str, origin: Path) -> Self:
-        """Read what `to_json` has written.
+        """Read metadata written by `to_json`.
 
         Args:
-            text: of the metadata.
+            text: JSON of the metadata.
             origin: the file, for messages.
 
         Raises:
-            ValueError, KeyError, TypeError: it is something else.
-            RunError: it has a tokenizer that this version does not.
+            ValueError, KeyError, TypeError: the metadata is not valid.
+            RunError: this version does not have its tokenizer.
         """
         fields = parse_json(text)
         if not isinstance(fields, dict):
@@ -113,10 +113,10 @@ def _unpack(fields: dict[str, Any], origin: Path) -> Tokenizer:
 
 
 def load_session(path: Path) -> Any:
-    """Return ONNX Runtime's session for a file.
+    """Return a session of ONNX Runtime for a file.
 
     Raises:
-        RunError: it cannot be read, or is not of `nmt export`.
+        RunError: the file cannot be read, or was not written by `nmt export`.
         UserError: ONNX Runtime is not installed.
     """
     try:
@@ -126,8 +126,8 @@ def load_session(path: Path) -> Any:
             f"{path}: to use an exported model takes ONNX Runtime: pip install onnxruntime"
         ) from None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # batches go side by side, which leaves no thread waiting
-    options.log_severity_level = 4  # what it says of a file that it refuses is in its error
+    options.intra_op_num_threads = 1  # batches run in parallel, so that no thread has to wait
+    options.log_severity_level = 4  # the exception has the same message as the log
     try:
         with open_regular(path, MAX_BYTES):
             pass
@@ -135,7 +135,7 @@ def load_session(path: Path) -> Any:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from None
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its own kinds have no common name
+    except Exception as error:  # the exceptions of ONNX Runtime have no common base
         raise RunError(
             f"{path}: is not a folder, and no exported model that can be read: name a run, or "
             "export it again (`nmt export RUN -o FILE`)"
@@ -154,7 +154,7 @@ def read_metadata(path: Path, session: Any) -> ExportMetadata:
     """Return the metadata of a file.
 
     Raises:
-        RunError: it says nothing, or not what `nmt export` writes.
+        RunError: the metadata is missing or not valid.
     """
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:

@@ -1,4 +1,4 @@
-"""From a model and its search to one ONNX graph: source tokens in, translations out."""
+"""Export of a model with its search to one ONNX graph, from source tokens to translations."""
 
 import logging
 import warnings
@@ -28,15 +28,14 @@ _TYPES: Final = {"int64": TensorProto.INT64, "float": TensorProto.FLOAT}
 
 
 class ShortlistGraph(nn.Module):
-    """The tokens that the translations of a batch may be made of; `Shortlist` in tensors.
+    """`Shortlist` in tensor operations: the tokens that the translations of a batch may use.
 
     Args:
         shortlist: of the run.
         vocabulary_size: of the target.
 
     Attributes:
-        everywhere: `[V]`, whether every translation may have a token: the special ones and the
-            frequent ones.
+        everywhere: `[V]`, mask of the special and frequent tokens, which every translation may use.
     """
 
     candidates: Tensor
@@ -46,7 +45,7 @@ class ShortlistGraph(nn.Module):
         super().__init__()
         lexicon = shortlist.lexicon
         candidates = lexicon.candidates[:, : shortlist.num_candidates].astype(np.int64)
-        candidates[[PAD, BOS, EOS]] = PAD  # they add nothing
+        candidates[[PAD, BOS, EOS]] = PAD  # these source tokens add no candidates
         everywhere = torch.zeros(vocabulary_size, dtype=torch.bool)
         everywhere[: len(SPECIAL_SYMBOLS)] = True
         everywhere[lexicon.frequent[: shortlist.num_frequent].astype(np.int64)] = True
@@ -55,7 +54,7 @@ class ShortlistGraph(nn.Module):
         self.register_buffer("everywhere", everywhere)
 
     def forward(self, source: Int[Tensor, "B S"]) -> tuple[Int[Tensor, " U"], Bool[Tensor, "B U"]]:
-        """Return the tokens of a batch in order, and which of them each sentence may have."""
+        """Return the sorted tokens of a batch, and a mask of those that each sentence may use."""
         wanted = self.candidates[source].flatten(1)
         if self.copies:
             wanted = torch.cat([wanted, source], dim=1)
@@ -67,11 +66,11 @@ class ShortlistGraph(nn.Module):
 
 
 class TranslationGraph(nn.Module):
-    """The model and its search.
+    """A module that runs the model and its search, for export.
 
     Args:
         model: in evaluation mode.
-        search: how it translates.
+        search: the exportable search.
     """
 
     def __init__(self, model: Model, search: ExportableBeamSearch) -> None:
@@ -91,12 +90,12 @@ class TranslationGraph(nn.Module):
         """Return the best hypotheses of each sentence.
 
         Args:
-            source: tokens, EOS counted, padded with PAD on the right.
+            source: tokens with EOS, padded with PAD on the right.
             source_lengths: of each sentence.
             places: 0 to K - 1, for a beam of K.
             ranks: 0 to N - 1, for the N best.
-            columns: of a shortlist: the tokens of the batch; None: all tokens.
-            mask: which of them each sentence may have.
+            columns: tokens of the batch's shortlist; None: all tokens.
+            mask: the columns that each sentence may use.
         """
         allowed = None if mask is None else AllowedTokens(mask)
         step: StepFunction[DecoderState] = self.model.step
@@ -118,13 +117,13 @@ def make_graph(
 
     Args:
         model: in evaluation mode, on the CPU.
-        search: how it translates.
+        search: the exportable search.
         vocabulary_size: of the source.
-        candidates: of the shortlist; None: translations may be made of any token.
+        candidates: the shortlist; None: translations may use all tokens.
     """
     source = torch.full((3, 7), vocabulary_size - 1)
     source[:, -1] = EOS
-    # Sizes that stand for all: no two are alike, and none is 1.
+    # Example sizes that export as dynamic: they are all different, and none is 1.
     example = {"source": source, "source_lengths": torch.full((3,), 7)}
     example |= {"places": torch.arange(5), "ranks": torch.arange(2)}
     nodes = [
@@ -133,7 +132,7 @@ def make_graph(
     ]
     weights = [numpy_helper.from_array(np.array(n), name) for n, name in enumerate(["zero", "one"])]
     if candidates is not None:
-        # By itself, as a loop cannot take what has a size that follows from values.
+        # Exported separately, because a loop cannot read tensors with data-dependent sizes.
         chosen = _export(candidates, {"source": source}, ["columns", "mask"])
         chosen = onnx.compose.add_prefix(
             chosen, "shortlist/", rename_inputs=False, rename_outputs=False
@@ -157,10 +156,10 @@ def make_graph(
 
 
 def _export(module: nn.Module, example: dict[str, Tensor], outputs: list[str]) -> onnx.ModelProto:
-    """Export a module of tensors, whose inputs have these names, and any sizes."""
+    """Export a module with these named inputs and outputs, all sizes dynamic."""
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-    torch.compiler.reset()  # what it knows of models that were exported before makes sizes fixed
+    torch.compiler.reset()  # state from earlier exports would make sizes static
     given = tuple(example.values())
     sizes = tuple(dict.fromkeys(range(tensor.dim()), torch.export.Dim.AUTO) for tensor in given)
     with torch.no_grad(), _quiet():
@@ -176,7 +175,7 @@ def _export(module: nn.Module, example: dict[str, Tensor], outputs: list[str]) -
         )
         assert exported is not None
         merge_products(exported.model)
-        # Nodes say where in which source file of the exporting machine they come from.
+        # Nodes contain source paths of the exporting machine.
         ClearMetadataAndDocStringPass()(exported.model)
     proto: onnx.ModelProto = exported.model_proto
     return proto
@@ -184,7 +183,7 @@ def _export(module: nn.Module, example: dict[str, Tensor], outputs: list[str]) -
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the exporter, whose messages mean nothing to a user."""
+    """Silence the exporter, whose messages are of no use to users."""
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

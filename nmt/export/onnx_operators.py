@@ -1,4 +1,4 @@
-"""Operators of PyTorch that ONNX does not have, or has but slowly, written in others."""
+"""ONNX translations of PyTorch operators that ONNX lacks or that run slowly."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -14,12 +14,12 @@ from nmt.nn.int8 import INT8_MAX, MIN_SCALE
 
 RUNTIME: Final = "com.microsoft"
 """The domain of the operators that only ONNX Runtime has."""
-op: Final[Any] = opset20  # whose types know of tensors only
+op: Final[Any] = opset20  # Any, because its annotations only allow tensors
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)
 
 
 def operators() -> dict[Any, Callable[..., Any]]:
-    """Map each operator to the function that writes it."""
+    """Return the translation function of each operator."""
     return {
         torch.ops.nmt.int8_product.default: _int8_product,
         torch.ops.aten.matmul.default: _matmul,
@@ -30,9 +30,9 @@ def operators() -> dict[Any, Callable[..., Any]]:
 
 
 def merge_products(model: Any) -> None:
-    """Write products of whole numbers, their conversion and their scales as one node.
+    """Fuse integer products, their conversion to float and their scales into one node.
 
-    ONNX Runtime has a node for it, which the exporter does not know.
+    ONNX Runtime has a node for this, which the exporter does not use.
 
     Args:
         model: of `onnx_ir`; changed in place.
@@ -50,22 +50,22 @@ def merge_products(model: Any) -> None:
 
 
 def _int8_product(rows: Any, values: Any, scales: Any) -> Any:
-    """Write `nmt.nn.int8.int8_product`."""
+    """Translate `nmt.nn.int8.int8_product`."""
     last = op.Constant(value_ints=[-1])
     largest = op.ReduceMax(op.Abs(rows), last, keepdims=1)
     bounded = op.Max(largest, op.Constant(value_float=MIN_SCALE))
     row_scales = op.Div(bounded, op.Constant(value_float=float(INT8_MAX)))
     of_rows = op.Squeeze(row_scales, last)
-    # 1 to 255 in the place of -127 to 127, for which there are faster kernels.
+    # Unsigned 1 to 255 in place of -127 to 127, because unsigned kernels are faster.
     middle = op.Constant(value=numpy_helper.from_array(np.array(128, np.uint8)))
     shifted = op.QuantizeLinear(rows, of_rows, op.Expand(middle, op.Shape(of_rows)), axis=0)
     products = op.MatMulInteger(shifted, op.Transpose(values, perm=[1, 0]), middle)
-    # The first product and what goes into it become one node (`merge_products`).
+    # `merge_products` fuses the inner `Mul` and its inputs into one node.
     return op.Mul(op.Mul(op.Cast(products, to=_FLOAT), scales), row_scales)
 
 
 def _matmul(left: Any, right: Any) -> Any:
-    """Write a vector as a column: ONNX Runtime takes ten times as long for a vector."""
+    """Translate a vector as a column: ONNX Runtime takes ten times as long for a vector."""
     if right.shape is None or len(right.shape) > 1:
         return op.MatMul(left, right)
     last = op.Constant(value_ints=[-1])
@@ -73,17 +73,17 @@ def _matmul(left: Any, right: Any) -> Any:
 
 
 def _lerp(start: Any, end: Any, weight: Any) -> Any:
-    """Write it in three nodes, not in the ten that give the last bit of it."""
+    """Translate to three nodes, not to the ten of the bitwise exact form."""
     return op.Add(start, op.Mul(weight, op.Sub(end, start)))
 
 
 def _log_sigmoid(tensor: Any) -> Any:
-    """Write it so that it is finite where the sigmoid is 0 to the last bit."""
+    """Translate to a form that stays finite when the sigmoid underflows to 0."""
     return op.Neg(op.Softplus(op.Neg(tensor)))
 
 
 def _stride(tensor: Any, dim: int) -> Any:
-    """Compute a stride from the sizes: what goes into a loop is contiguous."""
-    # (PyTorch counts a size of 0 as 1 here.)
+    """Compute a stride from the sizes, because loop inputs are contiguous."""
+    # PyTorch counts a size of 0 as 1 here.
     sizes = op.Max(op.Shape(tensor, start=dim + 1), op.Constant(value_ints=[1]))
     return op.Squeeze(op.ReduceProd(sizes, op.Constant(value_ints=[0]), keepdims=0))

@@ -1,4 +1,4 @@
-"""Tensors that the loops of the exported beam search carry."""
+"""Loop state of the exported beam search."""
 
 from dataclasses import dataclass
 from math import inf
@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-_FEW = 8  # sentences that are searched to the end in one round
+_FEW = 8  # up to so many sentences are searched to the end in one round
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,10 @@ class FinishedHypotheses:
     """The best translations of each sentence, best first.
 
     Attributes:
-        scores: `[B N]`, what they are ranked by; -inf: there are not so many.
-        log_probabilities: `[B N]`, EOS counted.
-        lengths: `[B N]`, tokens of each.
-        tokens: `[B N T]`, without BOS and EOS; of no meaning beyond the length.
+        scores: `[B N]`, scores for ranking; -inf: no hypothesis.
+        log_probabilities: `[B N]`, including EOS.
+        lengths: `[B N]`, number of tokens.
+        tokens: `[B N T]`, without BOS and EOS; undefined beyond the length.
     """
 
     scores: Float[Tensor, "B N"]
@@ -32,11 +32,11 @@ class Beams:
     """The hypotheses of M sentences: K places for open ones, and the best finished ones.
 
     Attributes:
-        totals: `[M K]`, log-probability of each open hypothesis; -inf where there is none.
-        last: `[M K]`, the last token of each.
-        tokens: `[M K T]`, all tokens of each, without BOS.
-        num_free: `[M 1]`, places of the beam that no finished hypothesis holds.
-        found: the best finished ones.
+        totals: `[M K]`, log-probability of each open hypothesis; -inf: no hypothesis.
+        last: `[M K]`, the last token of each hypothesis.
+        tokens: `[M K T]`, all tokens of each hypothesis, without BOS.
+        num_free: `[M 1]`, places of the beam not taken by finished hypotheses.
+        found: the best finished hypotheses.
     """
 
     totals: Float[Tensor, "M K"]
@@ -52,12 +52,12 @@ class Beams:
 
 @dataclass(frozen=True)
 class LoopState:
-    """The state that a loop carries for M sentences; their places are R = M * K rows.
+    """Loop state of M sentences, with R = M * K rows for their places.
 
     Attributes:
-        length: tokens of each open hypothesis; without dimensions.
+        length: number of tokens of each open hypothesis, a scalar.
         beams: the hypotheses.
-        state: of the step function, tensor by tensor `[R ...]`, without what is `Shared`.
+        state: tensors `[R ...]` of the step function's state, without its `Shared` parts.
     """
 
     length: Int[Tensor, ""]
@@ -73,10 +73,10 @@ class LoopConstants:
         places: `[1 K]`, 0 to K - 1.
         columns: `[1 1 T]`, 0 to T - 1.
         rows: `[M 1]`, the first of the R rows of each sentence.
-        pooled: `[M 1]`, the same where N found ones go before the K open ones.
-        min_length: `[M 1]`, fewest tokens of a translation, EOS not counted.
-        max_length: `[M 1]`, most tokens.
-        fewest_open: open sentences at which the round ends.
+        pooled: `[M 1]`, the first row of each sentence in a pool of N finished and K open rows.
+        min_length: `[M 1]`, minimum number of tokens of a translation, without EOS.
+        max_length: `[M 1]`, maximum number of tokens of a translation, without EOS.
+        fewest_open: number of open sentences at which the round ends.
     """
 
     places: Int[Tensor, "1 K"]
