@@ -1,1 +1,1 @@
-"""Export of a trained run to one ONNX file that runs without PyTorch."""
+"""Export of a trained run to one self-contained ONNX file, which runs without PyTorch."""

@@ -1,12 +1,12 @@
 """The synchronous grammar, second half: verbs, clauses and sentences.
 
-German has three orders of a clause (in a main clause the finite verb stands second or, in a
-question, first; in a subordinate clause last), and its verb is a bracket: what is not finite stands
-at the end. The comma that German has at either end of a subordinate clause, where English has none,
-is aligned with the word that opens the clause (`that`, `because`, `who`).
+A German clause has three word orders. The finite verb comes second in a main clause, first in a
+question, and last in a subordinate clause. The verb is a bracket: its other parts come at the end.
+German puts a comma at both ends of a subordinate clause where English has none. These commas are
+aligned with the word that opens the clause (`that`, `because`, `who`).
 """
 
-# What `english` and `german` do is said once, where they are declared; the class says the rest.
+# `english` and `german` are documented in the base class; the class docstrings give examples.
 # ruff: noqa: D102
 
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ class VerbGroup:
     """The verbs of a clause: `picks up`, `does ... pick up`, `has picked up`, `is tired`.
 
     Attributes:
-        finite: what agrees with the subject.
-        english_rest: what follows it.
-        german_rest: the end of the bracket; without an auxiliary a separable prefix, or nothing.
+        finite: the finite verb, which agrees with the subject.
+        english_rest: the words after it.
+        german_rest: the end of the bracket; without an auxiliary, a separable prefix or empty.
         has_auxiliary: whether `finite` is an auxiliary.
     """
 
@@ -41,13 +41,13 @@ class VerbGroup:
 
     @classmethod
     def simple(cls, verb: Verb) -> Self:
-        """A verb without an auxiliary: `picks up`; `holt ... ab`, `abholt`."""
+        """Return a verb without an auxiliary: `picks up`; `holt ... ab`, `abholt`."""
         return cls(verb, verb.particles, verb.prefix, has_auxiliary=False)
 
     def english(
         self, agreement: Agreement, *, with_auxiliary: bool
     ) -> tuple[list[Token], list[Token]]:
-        """An auxiliary, which there must be with `not` and in a question, and what follows it."""
+        """Return the auxiliary, if any, and the rest; `not` and questions need an auxiliary."""
         forms = self.finite.english
         if self.has_auxiliary:
             auxiliary = [token(forms[agreement], self, "auxiliary")]
@@ -57,13 +57,13 @@ class VerbGroup:
         return auxiliary, tokens((form, *self.english_rest), self, "verb")
 
     def german(self, agreement: Agreement) -> tuple[list[Token], list[Token]]:
-        """The finite verb and the end of the bracket, as they stand in a main clause."""
+        """Return the finite verb and the end of the bracket, for a main clause."""
         part = "auxiliary" if self.has_auxiliary else "verb"
         rest = [token(self.german_rest, self, "verb")] if self.german_rest else []
         return [token(self.finite.german[agreement], self, part)], rest
 
     def german_last(self, agreement: Agreement) -> list[Token]:
-        """All of them together, as they end a subordinate clause."""
+        """Return all verbs together, for the end of a subordinate clause."""
         if self.has_auxiliary:
             finite, rest = self.german(agreement)
             return rest + finite
@@ -72,9 +72,9 @@ class VerbGroup:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Clause:
-    """A subject and what is said of it, in every order that the two languages have for it.
+    """A clause, which can be rendered in each word order of the two languages.
 
-    An object or a place that has moved to the front of a relative clause is not a part of it.
+    An object or place that has moved to the front of a relative clause is not part of it.
     """
 
     subject: Nominal
@@ -86,7 +86,7 @@ class Clause:
     content: "SubordinateClause | None" = None
 
     def english(self, *, is_question: bool = False) -> list[Token]:
-        """`Tom has often chased Jerry`, `has Tom often chased Jerry`."""
+        """Return the English words: `Tom has often chased Jerry`, `has Tom often chased Jerry`."""
         subject = self.subject.english(Case.NOMINATIVE)
         auxiliary, rest = self.verb.english(
             self.subject.agreement, with_auxiliary=is_question or self.is_negated
@@ -99,10 +99,10 @@ class Clause:
         return start + rest + english(*self.complements, self.place, self.content)
 
     def german(self, position: VerbPosition) -> list[Token]:
-        """The order is that of a question, a main clause or a subordinate clause.
+        """Return the German words with the finite verb in this position.
 
-        `jagt Tom Jerry oft` (also after what opens a main clause), `Tom holt Jerry ab`, `Tom Jerry
-        abholt`.
+        First: `jagt Tom Jerry oft`, in a question or after an opening of a main clause. Second:
+        `Tom holt Jerry ab`. Last: `Tom Jerry abholt`.
         """
         agreement = self.subject.agreement
         subject, middle = self.subject.german(Case.NOMINATIVE), self._german_middle()
@@ -114,7 +114,7 @@ class Clause:
         return start + middle + end + content
 
     def _german_middle(self) -> list[Token]:
-        """Pronouns, adverb, objects, `nicht`, what has a preposition."""
+        """Return pronouns, adverb, objects, `nicht` and prepositional phrases, in this order."""
         first, middle, last = [], [], []
         for complement in self.complements:
             if complement.preposition:
@@ -132,10 +132,10 @@ class Clause:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RelativeClause(Phrase):
-    """`who chases Jerry`, `in which Tom sleeps`: `opening` is the pronoun and its preposition.
+    """`who chases Jerry`, `in which Tom sleeps`.
 
-    Where the pronoun is the subject of the clause, `moved` is nothing; else it is what moved to the
-    front.
+    `moved` is the pronoun, with its preposition if any, moved to the front. It is None if the
+    pronoun is the subject of the clause.
     """
 
     pronoun: Nominal
@@ -181,7 +181,7 @@ class OpeningWord(Phrase):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class OpeningClause(Phrase):
-    """`because Tom sleeps ,` at the front of a main clause: both languages have the comma."""
+    """`because Tom sleeps ,` at the front of a main clause, with a comma in both languages."""
 
     clause: SubordinateClause
 
@@ -194,7 +194,7 @@ class OpeningClause(Phrase):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class MainClause(Phrase):
-    """A statement, with what opens it and what closes it; or a question, `Does Tom sleep`."""
+    """A statement with an optional opening and closing, or a question: `Does Tom sleep`."""
 
     clause: Clause
     opening: Phrase | None = None
@@ -230,7 +230,7 @@ class Coordination(Phrase):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Sentence(Phrase):
-    """Anything that ends with one of `END_MARKS`."""
+    """A sentence, which ends with one of `END_MARKS`."""
 
     body: Phrase
     mark: str
@@ -243,9 +243,9 @@ class Sentence(Phrase):
 
 
 def merge_commas(words: list[Token]) -> list[Token]:
-    """One comma where clauses end and begin together (the last, which English may have too).
+    """Merge adjacent commas into the last one, which English may have too.
 
-    None is left before the mark that ends the sentence.
+    A comma before the mark that ends the sentence is removed.
     """
     following = chain(words[1:], [None])
     return [

@@ -1,4 +1,4 @@
-"""Parallel sentences of the toy language, in splits that share no sentence, and their files."""
+"""Parallel sentences of the toy language in disjoint splits, and their files."""
 
 import hashlib
 import random
@@ -17,17 +17,17 @@ from nmt.toy.sampler import Sampler
 SHORTEST: Final = 3
 LONGEST: Final = 80
 
-# The hashes, modulo 100, of each split: of English sentences without the mark at the end.
+# Hashes (modulo 100) of the English sentences of each split, without the mark at the end.
 _SPLITS = {"train": range(0, 80), "valid": range(80, 90), "test": range(90, 100)}
 
 
 class SentencePair(NamedTuple):
-    """A sentence and its translation: words with blanks between them.
+    """A sentence and its translation, as words separated by spaces.
 
     Attributes:
         english: the source.
         german: the target.
-        alignment: links (English word, German word) in order, counted from 0.
+        alignment: sorted links (index of English word, index of German word), from 0.
     """
 
     english: str
@@ -36,11 +36,11 @@ class SentencePair(NamedTuple):
 
 
 def render(sentence: Sentence, english: list[Token] | None = None) -> SentencePair:
-    """The sentence in both languages; words that share a sense are aligned.
+    """Render a sentence in both languages; words that share a sense are aligned.
 
     Args:
         sentence: the tree.
-        english: its English words, where they are known.
+        english: its English words, if already computed.
     """
     english = english or sentence.english()
     german = sentence.german()
@@ -59,21 +59,21 @@ def _text(words: list[Token]) -> str:
 def sentence_pairs(
     split: str, *, seed: int = 1, min_length: int = SHORTEST, max_length: int = 20
 ) -> Iterator[SentencePair]:
-    """Sentence pairs without end, in constant memory; the same for the same arguments.
+    """Yield sentence pairs without end, in constant memory and deterministically.
 
-    A sentence belongs to one split, which the hash of its words decides: none is in two, not even
-    with another mark at its end, whatever the seeds, the lengths and the sizes. Within a split a
-    sentence may come twice, as a short one must in the end.
+    The hash of its words decides the split of a sentence. So no sentence is in two splits, even
+    with another mark at its end, for any seeds, lengths and sizes. Within a split, sentences may
+    repeat, especially short ones.
 
     Args:
         split: train, valid or test.
-        seed: of everything random.
-        min_length: fewest words of the English sentence, punctuation counted; at least `SHORTEST`.
-            The German has some more, for its commas.
-        max_length: most words of it; at most `LONGEST`.
+        seed: of the random generator.
+        min_length: minimum number of words of the English sentence, including punctuation; at
+            least `SHORTEST`. The German sentence may be longer because of its commas.
+        max_length: maximum number of words of the English sentence; at most `LONGEST`.
 
     Raises:
-        DataError: the lengths are not possible.
+        DataError: the lengths are out of range.
     """
     if not SHORTEST <= min_length <= max_length <= LONGEST:
         raise DataError(
@@ -95,16 +95,16 @@ def _sample(
 
 
 def is_in_split(split: str, text: str) -> bool:
-    """Return whether a text belongs to a split: its hash decides, alike on every machine."""
+    """Return whether a text belongs to a split, by a hash that is the same on every machine."""
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % 100 in _SPLITS[split]
 
 
 def check_sizes(sizes: Mapping[str, int], what: str) -> None:
-    """Refuse sizes of splits that are negative.
+    """Check that the sizes of the splits are not negative.
 
     Raises:
-        DataError: one is.
+        DataError: a size is negative.
     """
     for split, size in sizes.items():
         if size < 0:
@@ -121,17 +121,17 @@ def write_corpus(
 ) -> None:
     """Write `SPLIT.en`, `SPLIT.de` and `SPLIT.align` (Pharaoh format, `i-j`) for each split.
 
-    A file appears when it is complete, in place of one that was there.
+    Complete files replace existing ones atomically.
 
     Args:
-        folder: made if it is not there.
+        folder: created if missing.
         sizes: sentence pairs of each split: train, valid, test.
-        seed: see `sentence_pairs`, as for the lengths.
-        min_length: fewest English words.
-        max_length: most English words.
+        seed: see `sentence_pairs`.
+        min_length: minimum number of English words.
+        max_length: maximum number of English words.
 
     Raises:
-        DataError: the lengths are not possible, a size is negative, or a file cannot be written.
+        DataError: the lengths are out of range, a size is negative, or a file cannot be written.
     """
     check_sizes(sizes, "sentence pairs")
     for split, size in sizes.items():
@@ -147,7 +147,7 @@ def write_corpus(
 
 def _write(folder: Path, split: str, pairs: Iterator[SentencePair]) -> None:
     paths = [folder / f"{split}.{suffix}" for suffix in ("en", "de", "align")]
-    with ExitStack() as places, ExitStack() as streams:  # all are closed before one takes its place
+    with ExitStack() as places, ExitStack() as streams:  # close all files before replacing any
         partial = [places.enter_context(atomic_write(path)) for path in paths]
         english, german, align = (
             streams.enter_context(path.open("w", encoding="utf-8", newline="\n"))

@@ -1,4 +1,4 @@
-"""What the lexicon of the toy language is made of, and how its lines are read."""
+"""Entries of the lexicon of the toy language, and the parsers of its lines."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from nmt.toy.morphology import ENDINGS, Agreement, Case, Column, Declension, dative_plural, decline
 
 Forms = tuple[str, str, str]
-"""Of a verb by `Agreement`; of a noun or a pronoun by `Case`."""
+"""Forms of a verb by `Agreement`, or of a noun or pronoun by `Case`."""
 
 _GENDERS = {"der": Column.MASCULINE, "die": Column.FEMININE, "das": Column.NEUTER}
 
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """A noun; `english` and `german` have the singular and the plural."""
+    """A noun; `english` and `german` hold the singular and the plural."""
 
     english: tuple[str, str]
     german: tuple[Forms, Forms]
@@ -23,7 +23,7 @@ class Noun:
 
 @dataclass(frozen=True, slots=True)
 class Pronoun:
-    """A personal pronoun; `english` has subject and object."""
+    """A personal pronoun; `english` holds the subject and the object form."""
 
     english: tuple[str, str]
     german: Forms
@@ -39,13 +39,13 @@ class Adjective:
 
     @property
     def stem(self) -> str:
-        """What takes the endings."""
+        """Return the stem that endings are added to."""
         return self.german.removesuffix("e")
 
 
 @dataclass(frozen=True, slots=True)
 class Determiner:
-    """What a noun phrase starts with; `adjective_endings` are those of adjectives after it."""
+    """A determiner; `adjective_endings` are the endings of adjectives after it."""
 
     english: str
     german: Declension
@@ -54,7 +54,7 @@ class Determiner:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Words that never change: an adverb or a conjunction."""
+    """An uninflected expression: an adverb or a conjunction."""
 
     english: tuple[str, ...]
     german: tuple[str, ...]
@@ -62,7 +62,7 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class Preposition:
-    """A preposition and the case that it governs here."""
+    """A preposition and the case that it governs in this grammar."""
 
     english: tuple[str, ...]
     german: str
@@ -71,7 +71,7 @@ class Preposition:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """The nouns that can stand in one place of a sentence, and the adjectives that fit them."""
+    """A class of nouns for one position in a sentence, and the adjectives that fit them."""
 
     nouns: tuple[Noun, ...]
     adjectives: tuple[Adjective, ...]
@@ -80,7 +80,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """An object that a verb asks for; `case` is that of the preposition, if there is one."""
+    """An object that a verb requires; a preposition, if there is one, governs `case`."""
 
     kind: Kind
     case: Case
@@ -92,8 +92,8 @@ class FiniteVerb:
     """The forms of a verb that agree with a subject.
 
     Attributes:
-        english: the first is the infinitive too.
-        german: without the prefix; the last is the infinitive too.
+        english: the first form is also the infinitive.
+        german: without the prefix; the last form is also the infinitive.
     """
 
     english: Forms
@@ -102,15 +102,15 @@ class FiniteVerb:
 
 @dataclass(frozen=True, slots=True)
 class Verb(FiniteVerb):
-    """A verb that needs no auxiliary.
+    """A full verb.
 
     Attributes:
         english_participle: as in `has chased`.
-        particles: the word after the verb, if there is one: pick **up**.
+        particles: the particle after the verb, if any: pick **up**.
         german_participle: as in `hat gejagt`, with the prefix.
-        prefix: separable prefix, or nothing: **ab** holen.
-        perfect_with_sein: as in `ist gelaufen`.
-        slots: the objects, in the order that both languages have.
+        prefix: separable prefix, or empty: **ab** holen.
+        perfect_with_sein: whether the perfect uses `sein`, as in `ist gelaufen`.
+        slots: the objects, in the same order in both languages.
     """
 
     english_participle: str
@@ -122,9 +122,9 @@ class Verb(FiniteVerb):
 
 
 def nouns(lines: Iterable[str], *, are_persons: bool) -> tuple[Noun, ...]:
-    """Nouns from lines like ``boy boys | der Junge Jungen weak``.
+    """Parse nouns from lines like ``boy boys | der Junge Jungen weak``.
 
-    A weak noun ends as in its plural everywhere but in the nominative singular.
+    A weak noun has the form of its plural in all cases except the nominative singular.
     """
     entries = []
     for (singular, plural), (article, nominative, german_plural, *weak) in _split(lines):
@@ -138,7 +138,7 @@ def nouns(lines: Iterable[str], *, are_persons: bool) -> tuple[Noun, ...]:
 
 
 def verbs(lines: Iterable[str], *slots: Slot) -> tuple[Verb, ...]:
-    """Verbs from lines like ``pick picks picked up | hole holt holen abgeholt ab``.
+    """Parse verbs from lines like ``pick picks picked up | hole holt holen abgeholt ab``.
 
     English: infinitive, third person, participle and, for some, a particle. German: first person,
     third person, infinitive, `ist` for some, participle and, for some, a separable prefix.
@@ -163,19 +163,20 @@ def verbs(lines: Iterable[str], *slots: Slot) -> tuple[Verb, ...]:
 
 
 def modals(lines: Iterable[str]) -> tuple[FiniteVerb, ...]:
-    """Auxiliaries from lines of their forms, like ``can can can | kann kann können``."""
+    """Parse auxiliaries from lines of their forms, like ``can can can | kann kann können``."""
     return tuple(FiniteVerb((a, b, c), (d, e, f)) for (a, b, c), (d, e, f) in _split(lines))
 
 
 def adjectives(lines: Iterable[str]) -> tuple[Adjective, ...]:
-    """Adjectives from lines like ``tired müde``."""
+    """Parse adjectives from lines like ``tired müde``."""
     return tuple(Adjective(*line.split()) for line in lines)
 
 
 def determiners(lines: Iterable[str]) -> tuple[Determiner, ...]:
-    """Determiners from lines like ``my | mein possessive mixed``.
+    """Parse determiners from lines like ``my | mein possessive mixed``.
 
-    German: stem, its endings, and those of an adjective after it; both by their names in `ENDINGS`.
+    German: stem, its endings, and the endings of an adjective after it, by their names in
+    `ENDINGS`.
     """
     return tuple(
         Determiner(english, decline(stem, ENDINGS[own]), ENDINGS[of_adjectives])
@@ -184,12 +185,12 @@ def determiners(lines: Iterable[str]) -> tuple[Determiner, ...]:
 
 
 def expressions(lines: Iterable[str]) -> tuple[Expression, ...]:
-    """Adverbs or conjunctions from lines like ``as soon as | sobald``."""
+    """Parse adverbs or conjunctions from lines like ``as soon as | sobald``."""
     return tuple(Expression(tuple(english), tuple(german)) for english, german in _split(lines))
 
 
 def prepositions(lines: Iterable[str], case: Case) -> tuple[Preposition, ...]:
-    """Prepositions from lines like ``in front of | vor``."""
+    """Parse prepositions from lines like ``in front of | vor``."""
     return tuple(Preposition(tuple(english), german, case) for english, (german,) in _split(lines))
 
 

@@ -1,6 +1,6 @@
-"""The words of the toy language, by the places in a sentence that they can stand in.
+"""The words of the toy language, by their positions in a sentence.
 
-Those that a user may want to add to stand in `lexicon.toml`; `nmt.toy.entries` says how they read.
+Words that a user may want to extend are in `lexicon.toml`; `nmt.toy.entries` describes its format.
 """
 
 import tomllib
@@ -25,7 +25,7 @@ THIRD_PERSON_PRONOUNS = (
 )
 PRONOUNS = (*_FIRST_PERSON, *THIRD_PERSON_PRONOUNS)
 SUBJECT_PRONOUNS = (_I, _I, _I, *PRONOUNS)
-"""`I` more often: the forms that agree with it would be rare else."""
+"""`I` is repeated, because verb forms that agree with it would otherwise be rare."""
 
 _DETERMINERS = {kind: entries.determiners(lines) for kind, lines in _WORDS["determiners"].items()}
 _DEFINITE_SINGULAR = _DETERMINERS["definite_singular"]
@@ -33,7 +33,7 @@ _DEFINITE_PLURAL = _DETERMINERS["definite_plural"]
 SINGULAR = _DEFINITE_SINGULAR + _DETERMINERS["singular"]
 PLURAL = _DEFINITE_PLURAL + _DETERMINERS["plural"]
 DETERMINERS = ((SINGULAR, _DEFINITE_SINGULAR), (PLURAL, _DEFINITE_PLURAL))
-"""By whether the noun is plural, and whether the phrase must be definite."""
+"""Determiners by whether the noun is plural, and whether the phrase must be definite."""
 
 _ADJECTIVES = {kind: entries.adjectives(lines) for kind, lines in _WORDS["adjectives"].items()}
 _NOUNS = {

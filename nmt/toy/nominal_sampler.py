@@ -1,4 +1,4 @@
-"""Draw subjects, objects and places at random, of about the length that is asked for."""
+"""Random subjects, objects and places of about a given length."""
 
 import random
 from abc import ABC, abstractmethod
@@ -17,33 +17,33 @@ SHORTEST_PLACE = 3  # in the garden
 
 
 class Dice:
-    """Random decisions, faster than those of the standard library.
+    """Random decisions, faster than with the standard library.
 
     Args:
-        rng: decides everything.
+        rng: the random generator.
     """
 
     def __init__(self, rng: random.Random) -> None:
         self._random = rng.random
 
     def chance(self, probability: float) -> bool:
-        """True so often."""
+        """Return True with this probability."""
         return self._random() < probability
 
     def between(self, low: int, high: int) -> int:
-        """A whole number, both ends included."""
+        """Return a random integer, both ends included."""
         return low + int(self._random() * (high - low + 1))
 
     def choose(self, items: Sequence[T]) -> T:
-        """One of them, all equally likely."""
+        """Return a random item, all with the same probability."""
         return items[int(self._random() * len(items))]
 
 
 class NominalSampler(ABC):
-    """Draws nominals. Numbers of words are of English words, and are met as nearly as can be.
+    """A random generator of nominals; requested numbers of English words are met approximately.
 
     Args:
-        rng: decides everything.
+        rng: the random generator.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -51,7 +51,7 @@ class NominalSampler(ABC):
 
     @abstractmethod
     def relative_clause(self, noun: Noun, is_plural: bool, kind: Kind, words: int) -> Phrase:
-        """What a noun may be followed by: 2 words or more; 3 about what is not alive."""
+        """Return a relative clause on a noun, of 2 or more words (3 if it is inanimate)."""
 
     def nominal(
         self,
@@ -62,14 +62,14 @@ class NominalSampler(ABC):
         is_simple: bool = False,
         is_definite: bool = False,
     ) -> Nominal:
-        """What can be a subject or an object.
+        """Return a random subject or object.
 
         Args:
             words: at least 1.
             kind: of noun.
-            pronouns: what may stand for a living being.
+            pronouns: pronouns that may replace an animate noun.
             is_simple: without a modifier.
-            is_definite: such that `nicht` may come after it; only of living beings.
+            is_definite: definite, so that `nicht` may come after it; only for animate nouns.
         """
         dice = self._dice
         if words == 1 and kind.is_animate and (is_definite or dice.chance(0.85)):
@@ -84,7 +84,7 @@ class NominalSampler(ABC):
         return self._noun_phrase(min(words, LONGEST_NOMINAL), kind, is_simple, is_definite)
 
     def place(self, words: int) -> Complement:
-        """`in front of the house`; 3 words or more."""
+        """Return a place, like `in front of the house`, of 3 or more words."""
         preposition = self._dice.choose(lexicon.PLACE_PREPOSITIONS)
         if len(preposition.english) > words - 2:
             preposition = lexicon.PLACE_PREPOSITIONS[0]
@@ -119,7 +119,7 @@ class NominalSampler(ABC):
         return self.relative_clause(noun, is_plural, kind, words)
 
     def _adjectives(self, kind: Kind, count: int) -> tuple[Adjective, ...]:
-        """At most three; none comes twice."""
+        """Return `count` different adjectives, at most three."""
         chosen: list[Adjective] = []
         while len(chosen) < count:
             adjective = self._dice.choose(kind.adjectives)

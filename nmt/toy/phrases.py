@@ -1,12 +1,12 @@
 """The synchronous grammar, first half: phrases around a noun.
 
-A synchronous rule writes the same tree in two languages (Aho and Ullman 1969, "Syntax Directed
+A synchronous rule generates the same tree in two languages (Aho and Ullman 1969, "Syntax Directed
 Translations and the Pushdown Assembler"). Here a rule is a class with a method for each language,
-and a tree is an object of it. Each word carries its sense: the node of the tree that it comes from
-and its part in it. Words of the two languages that share a sense are aligned.
+and a tree is an instance. Each word has a sense: the tree node that it comes from, and its role in
+it. Words of the two languages that share a sense are aligned.
 """
 
-# What `english` and `german` do is said once, where they are declared; the class says the rest.
+# `english` and `german` are documented in the base class; the class docstrings give examples.
 # ruff: noqa: D102
 
 from abc import ABC, abstractmethod
@@ -25,57 +25,56 @@ from nmt.toy.morphology import (
 )
 
 Sense = tuple[object, str]
-"""A node of the tree (nodes are told apart by identity) and the part that a word plays in it."""
+"""A node of the tree (nodes are compared by identity) and the role of a word in it."""
 
 
 class Token(NamedTuple):
-    """A word in its sentence, and what it says; more than one thing where words are contracted."""
+    """A word in a sentence with its senses; a contraction has more than one sense."""
 
     form: str
     senses: tuple[Sense, ...]
 
 
 def token(form: str, node: object, part: str) -> Token:
-    """A word that says one thing."""
+    """Return a word with one sense."""
     return Token(form, ((node, part),))
 
 
 def tokens(forms: tuple[str, ...], node: object, part: str) -> list[Token]:
-    """Words that say one thing together."""
+    """Return words that share one sense."""
     senses = ((node, part),)
     return [Token(form, senses) for form in forms]
 
 
 class Phrase(ABC):
-    """A part of a sentence that looks the same wherever it stands."""
+    """A part of a sentence whose form does not depend on its position."""
 
     __slots__ = ()
 
     @abstractmethod
     def english(self) -> list[Token]:
-        """The English words."""
+        """Return the English words."""
 
     @abstractmethod
     def german(self) -> list[Token]:
-        """The German words."""
+        """Return the German words."""
 
 
 def english(*phrases: Phrase | None) -> list[Token]:
-    """The English words of the phrases that are there."""
+    """Return the English words of the phrases that are not None."""
     return [word for phrase in phrases if phrase is not None for word in phrase.english()]
 
 
 def german(*phrases: Phrase | None) -> list[Token]:
-    """The German words of the phrases that are there."""
+    """Return the German words of the phrases that are not None."""
     return [word for phrase in phrases if phrase is not None for word in phrase.german()]
 
 
 class Nominal(ABC):
-    """What can be subject or object.
+    """A noun phrase that can be a subject or an object.
 
     Attributes:
-        comes_first: whether German puts it before adverbs and the other objects, as it does a
-            pronoun.
+        comes_first: whether German puts it before adverbs and other objects, like a pronoun.
     """
 
     __slots__ = ()
@@ -83,16 +82,16 @@ class Nominal(ABC):
 
     @property
     def agreement(self) -> Agreement:
-        """How a verb agrees with it."""
+        """Return the agreement of a verb with it."""
         return Agreement.THIRD_SINGULAR
 
     @abstractmethod
     def english(self, case: Case) -> list[Token]:
-        """The English words; `case` tells subject and object apart."""
+        """Return the English words; `case` distinguishes subject and object."""
 
     @abstractmethod
     def german(self, case: Case) -> list[Token]:
-        """The German words."""
+        """Return the German words."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -136,13 +135,13 @@ class _NounOrItsPronoun(Nominal):
 
     @property
     def column(self) -> Column:
-        """Of a German declension table."""
+        """Return the column of a German declension table."""
         return Column.PLURAL if self.is_plural else self.noun.gender
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class NounPhrase(_NounOrItsPronoun):
-    """`the small dog in the garden`; without a determiner only in the plural: `small dogs`."""
+    """`the small dog in the garden`; only a plural may lack a determiner: `small dogs`."""
 
     determiner: entries.Determiner | None
     adjectives: tuple[entries.Adjective, ...] = ()
@@ -190,7 +189,7 @@ class Pair(Nominal):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RelativePronoun(_NounOrItsPronoun):
-    """`who`, `that`: stands for a noun phrase before it, with this noun."""
+    """`who`, `that`: refers to the preceding noun phrase with this noun."""
 
     follows_preposition: bool = False
 

@@ -1,4 +1,4 @@
-"""Pictures of coloured shapes on a grid, and what a small grammar says of them."""
+"""Pictures of coloured shapes on a grid, with descriptions from a small grammar."""
 
 import random
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ Thing = tuple[int, int, str, str]
 
 
 def describe(things: list[Thing]) -> str:
-    """What is in a picture: the first thing with its place, and where it is of the others.
+    """Describe a picture: the first thing, its position, and its relations to the others.
 
     Args:
-        things: in the order of rows, then of columns.
+        things: sorted by row, then by column.
     """
     row, column, colour, shape = things[0]
     text = f"a {colour} {shape} in row {row + 1} column {column + 1}"
@@ -41,7 +41,10 @@ def _relation(first: Thing, other: Thing) -> str:
 
 
 def draw(rows: int, columns: int, things: list[Thing]) -> NDArray[np.float32]:
-    """`[rows columns CHANNELS]`: red, green, blue, and one channel a shape; 0 where nothing is."""
+    """Draw a picture `[rows columns CHANNELS]`: red, green, blue, and a channel for each shape.
+
+    Empty cells are 0.
+    """
     picture = np.zeros((rows, columns, CHANNELS), np.float32)
     for row, column, colour, shape in things:
         picture[row, column, :3] = COLOURS[colour]
@@ -50,13 +53,13 @@ def draw(rows: int, columns: int, things: list[Thing]) -> NDArray[np.float32]:
 
 
 def pictures(split: str, *, seed: int = 1) -> Iterator[tuple[NDArray[np.float32], str]]:
-    """Pictures of 4 x 4 to 6 x 6 cells with one to three things, without end, none twice.
+    """Yield distinct pictures of 4 x 4 to 6 x 6 cells with one to three things, without end.
 
-    A picture belongs to one split, which its hash decides.
+    Its hash decides the split of a picture.
 
     Args:
         split: train, valid or test.
-        seed: of everything random.
+        seed: of the random generator.
     """
     rng = random.Random(f"{seed} {split}")
     seen: set[str] = set()

@@ -1,9 +1,9 @@
-"""Draw sentences of the toy language at random, of about the length that is asked for.
+"""Random sentences of the toy language of about a given length.
 
-What would make an English sentence ambiguous is left out, so that each has one translation: a noun
-has a prepositional phrase or a relative clause, never both; a place is said of a verb only where no
-noun phrase before it could take it; what has a modifier is no part of a pair; and main clauses are
-joined after a comma.
+Ambiguous English sentences are avoided, so that each sentence has one translation. A noun has a
+prepositional phrase or a relative clause, never both. A place modifies a verb only if it cannot be
+read as part of a preceding noun phrase. A pair has no nouns with modifiers. Main clauses are joined
+after a comma.
 """
 
 from collections.abc import Sequence
@@ -36,10 +36,10 @@ _VERBS_WITH_THING = (lexicon.HANDLING, lexicon.HANDLING, lexicon.GIVING)
 
 
 class Sampler(NominalSampler):
-    """Draws trees. Numbers of words are of English words, and are met as nearly as can be."""
+    """A random generator of sentences; requested numbers of English words are met approximately."""
 
     def sentence(self, words: int) -> Sentence:
-        """A sentence of about `words` words (3 or more), the mark at its end counted."""
+        """Return a sentence of about `words` words (3 or more), including the mark at its end."""
         if 4 <= words <= _LONGEST_CLAUSE and self._dice.chance(0.08):
             return Sentence(MainClause(self._question(words - 1), is_question=True), "?")
         mark = "!" if self._dice.chance(0.08) else "."
@@ -62,7 +62,7 @@ class Sampler(NominalSampler):
         return MainClause(self._clause(words))
 
     def _complex_clause(self, words: int) -> MainClause:
-        """`because Tom sleeps , Jerry sings`, or the other way round; 8 words or more."""
+        """Return `because Tom sleeps , Jerry sings` or the reverse order, of 8 or more words."""
         conjunction = self._dice.choose(lexicon.CONJUNCTIONS)
         is_opening = self._dice.chance(0.5)
         words -= len(conjunction.english) + is_opening
@@ -82,7 +82,7 @@ class Sampler(NominalSampler):
     def _clause(
         self, words: int, subject: Nominal | None = None, *, is_person: bool = True
     ) -> Clause:
-        """Any clause; here and below, a subject that is given is not counted."""
+        """Return any clause; here and below, `words` does not include a given subject."""
         room = words if subject else words - 1
         most = 3 if subject else LONGEST_NOMINAL
         if 2 <= room <= most and self._dice.chance(0.15):
@@ -91,12 +91,12 @@ class Sampler(NominalSampler):
             return self._report(words, subject)
         classes = _VERBS_OF_PEOPLE if is_person else _VERBS_OF_ANIMALS
         if subject and room > 3:
-            classes = classes[1:]  # with an object to fill the room
+            classes = classes[1:]  # only verbs with an object, to fill the room
         verb = self._verb(classes, room)
         return self._action(words, verb, verb.slots, subject)
 
     def _description(self, words: int, kind: Kind, subject: Nominal | None = None) -> Clause:
-        """`the dog is tired`."""
+        """Return a clause like `the dog is tired`."""
         if subject is None and self._dice.chance(0.3):
             kind = self._dice.choose((lexicon.THINGS, lexicon.PLACES))
         spare = words - (2 if subject else 3)
@@ -109,7 +109,7 @@ class Sampler(NominalSampler):
         )
 
     def _report(self, words: int, subject: Nominal | None) -> Clause:
-        """`Tom says that Jerry sleeps`."""
+        """Return a clause like `Tom says that Jerry sleeps`."""
         verb = self._dice.choose(lexicon.SAYING)
         is_compound = words >= 6 and self._dice.chance(0.2)
         words -= 2 + is_compound
@@ -130,7 +130,7 @@ class Sampler(NominalSampler):
         is_question: bool = False,
         may_have_place: bool = True,
     ) -> Clause:
-        """A clause with a verb of the lexicon, and objects for `slots`."""
+        """Return a clause with this verb, and objects for `slots`."""
         spare = words - _least_words(verb, slots) - (subject is None) - is_question
         may_be_negated = spare >= 2 and all(slot.kind.is_animate for slot in slots)
         is_negated = may_be_negated and self._dice.chance(0.1)
@@ -140,7 +140,7 @@ class Sampler(NominalSampler):
         spare -= has_adverb
         place = None
         if spare >= SHORTEST_PLACE and may_have_place and not is_negated and self._dice.chance(0.3):
-            others = 3 * len(slots) if subject else spare  # words that need not be in the place
+            others = 3 * len(slots) if subject else spare  # words that other phrases can take
             least = max(SHORTEST_PLACE, spare - others)
             place_words = self._dice.between(least, max(least, min(spare, 6)))
             place = self.place(place_words)
@@ -162,7 +162,7 @@ class Sampler(NominalSampler):
         )
 
     def _compound(self, verb: Verb, *, may_be_modal: bool = True) -> VerbGroup:
-        """`can pick up`, `has picked up`."""
+        """Return a verb group like `can pick up` or `has picked up`."""
         if may_be_modal and self._dice.chance(0.5):
             english = (verb.english[0], *verb.particles)
             german = verb.prefix + verb.german[Agreement.PLURAL]
@@ -180,10 +180,13 @@ class Sampler(NominalSampler):
         is_negated: bool,
         has_place: bool,
     ) -> tuple[Complement, ...]:
-        """What fills the slots; a modifier, on the last alone, would be in the way of a place."""
+        """Return the objects for the slots; only the last one may have a modifier.
+
+        Before a place, none may have one.
+        """
         pronouns: Sequence[Pronoun] = lexicon.THIRD_PERSON_PRONOUNS
         if subject.agreement == Agreement.THIRD_SINGULAR:
-            pronouns = lexicon.PRONOUNS  # with `I` and `we` it would have to be `myself`
+            pronouns = lexicon.PRONOUNS  # other subjects could require `myself` or `ourselves`
         objects = []
         for number, slot in enumerate(slots, start=1):
             is_last = number == len(slots)
@@ -197,7 +200,7 @@ class Sampler(NominalSampler):
         return tuple(objects)
 
     def relative_clause(self, noun: Noun, is_plural: bool, kind: Kind, words: int) -> Phrase:
-        """2 words or more; 3 about what is not alive, the shortest are `that is old`."""
+        """Return a relative clause of 2 or more words (3 if inanimate, such as `that is old`)."""
         pronoun = RelativePronoun(noun, is_plural)
         if kind.is_animate and (words == 2 or self._dice.chance(0.6)):
             clause = self._clause(words - 1, pronoun, is_person=noun.is_person)
@@ -218,7 +221,7 @@ class Sampler(NominalSampler):
         return RelativeClause(pronoun, clause, Complement(pronoun, moved.case, moved.preposition))
 
     def _relative_place(self, noun: Noun, is_plural: bool, words: int) -> RelativeClause:
-        """`in which Tom sleeps`; 4 words or more."""
+        """Return a relative clause like `in which Tom sleeps`, of 4 or more words."""
         pronoun = RelativePronoun(noun, is_plural, follows_preposition=True)
         preposition = lexicon.PLACE_PREPOSITIONS[0]
         verb = self._verb(_VERBS_OF_PEOPLE, words - 3)
@@ -226,7 +229,7 @@ class Sampler(NominalSampler):
         return RelativeClause(pronoun, clause, Complement(pronoun, preposition.case, preposition))
 
     def _verb(self, classes: VerbClasses, room: int) -> Verb:
-        """A verb that fits, with the shortest objects."""
+        """Return a random verb that fits into `room` words with its shortest objects."""
         while True:
             verb = self._dice.choose(self._dice.choose(classes))
             if _least_words(verb, verb.slots) <= room:
@@ -234,15 +237,15 @@ class Sampler(NominalSampler):
 
 
 def _num_words(slot: Slot) -> int:
-    """Words of the preposition, and one."""
+    """Return the minimum number of words for a slot: its preposition, and one."""
     return 1 + (len(slot.preposition.english) if slot.preposition else 0)
 
 
 def _least_words(verb: Verb, slots: Sequence[Slot]) -> int:
-    """Words of the verb and of the shortest objects."""
+    """Return the number of words of the verb with its shortest objects."""
     return 1 + len(verb.particles) + sum(map(_num_words, slots))
 
 
 def _actor(verb: Verb) -> Kind:
-    """What does it: things are handled by people alone."""
+    """Return the kind of the subject: only people may act on things."""
     return lexicon.ANIMATE if all(slot.kind.is_animate for slot in verb.slots) else lexicon.PEOPLE
