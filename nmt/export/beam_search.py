@@ -32,8 +32,8 @@ _sym_min: Callable[[int, int], int] = torch.sym_min
 class ExportableBeamSearch:
     """`BeamSearch` in tensors whose shapes are fixed within a round.
 
-    Except for the order of ties, the result is the same as that of `BeamSearch`. Each step ranks
-    all continuations of a sentence's open hypotheses. The best ones take the places that finished
+    Except for the order of ties, `BeamSearch` gives the same result. Each step ranks all
+    continuations of a sentence's open hypotheses. The best ones take the places that finished
     hypotheses leave. A sentence is done when no open hypothesis can still win. Rules on the tokens
     generated so far are not supported, so at least one token may always follow. Memory for the
     longest translation is allocated at the start: integers `[B K T]`, with T from the limits.

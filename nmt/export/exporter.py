@@ -76,9 +76,9 @@ def export_run(
         path: of the file.
         checkpoint: best, last or step-N.
         precision: float32 or int8 (see `Model.quantize`).
-        decoding: decoding options, as for `Translator.from_run`. The user of the file can still
-            change the beam size, the batch size (by default smaller than the run's) and the number
-            of translations (by default 1).
+        decoding: decoding options, as for `Translator.from_run`. Beam size, batch size and number
+            of translations can still be changed for each use of the file. Its default batches are
+            smaller than the run's, and its default number of translations is 1.
 
     Raises:
         RunError: the run is incomplete or corrupted; or PyTorch cannot export its model; or the

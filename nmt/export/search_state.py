@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-_FEW = 8  # up to so many sentences are searched to the end in one round
+_FEW = 8  # up to this number of sentences, one round searches to the end
 
 
 @dataclass(frozen=True)

@@ -62,8 +62,9 @@ def load_runner(
     Raises:
         RunError: a folder is not a run, or is incomplete or corrupted; or the run's lexicon cannot
             be used.
-        ConfigError: the machine does not support the device or the precision; the tokens of another
-            run differ from the first; or an option needs attention, and the model has none.
+        ConfigError: the machine does not support the device or the precision. Also if the tokens of
+            another run differ from the first, or if an option needs attention and the model has
+            none.
     """
     options = run.config.decoding
     device = resolve_device(device)

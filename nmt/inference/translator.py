@@ -97,9 +97,9 @@ class Translator:
 
         Raises:
             RunError: the folder is not a run, or is incomplete or corrupted.
-            ConfigError: the machine does not support the device or the precision; an option of
-                `decoding` is not valid or needs attention; or a run of the ensemble has another
-                vocabulary.
+            ConfigError: the machine does not support the device or the precision. Also if an option
+                of `decoding` is not valid or needs attention, or if a run of the ensemble has
+                another vocabulary.
         """
         run = Run.of(run, decoding)
         options = run.config.decoding

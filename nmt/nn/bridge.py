@@ -55,7 +55,7 @@ class FinalBridge(Bridge):
 
 
 class MeanBridge(FinalBridge):
-    """``tanh(W mean_s(h_s))``, from the mean of all source states (dl4mt; Nematus 2017)."""
+    """``tanh(W mean_s(h_s))``, from the mean of all source states (dl4mt; Sennrich 2017)."""
 
     reads_states: ClassVar[bool] = True
 

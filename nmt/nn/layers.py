@@ -99,7 +99,7 @@ class WordEmbedding(nn.Module):
             self.table.weight[PAD].zero_()
 
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T E"]:
-        """Return the vectors of the words; the vector of PAD starts at zero and must be masked."""
+        """Return the vectors of the words; callers mask the vector of PAD, which starts at zero."""
         vectors: Tensor = self.table(tokens)
         if self.training and self.word_dropout > 0.0:
             kept = torch.rand(tokens.shape, device=tokens.device) >= self.word_dropout

@@ -24,8 +24,8 @@ from nmt.search.search import (
     best_in_order,
 )
 
-_BLOCK = 64  # tokens in a block of which only the maximum is compared at first
-_FEW = 2**17  # up to so many log-probabilities, a search without blocks is faster
+_BLOCK = 64  # tokens in a block; see `rank_continuations`
+_FEW = 2**17  # for fewer log-probabilities, ranking without blocks is faster
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class BeamSearch(Search):
     """Search that keeps the `beam_size` best hypotheses of each length.
 
     Finished hypotheses keep their place. Each step ranks all continuations of a sentence's open
-    hypotheses, and the best ones take the other places of the beam. A sentence is done when no
-    hypothesis is open, or when no open one can still beat the worst of its `n_best` finished ones
-    (see `LengthPenalty.can_beat`). So early stopping does not change the result.
+    hypotheses, and the best ones take the other places of the beam. A sentence is done when no open
+    hypothesis can still beat the worst of its `n_best` finished ones (see
+    `LengthPenalty.can_beat`). So early stopping does not change the result.
     A beam of one is greedy search, and an unlimited beam is exhaustive search. The best hypothesis
     is the same for any `n_best`.
 

@@ -32,7 +32,8 @@ class DiverseBeamSearch(BeamSearch):
         groups: number of equally large groups; null: one group for each place of the beam (best in
             the paper).
         strength: the penalty; 0 makes all groups the same. The paper recommends 0.2 to 0.8, but
-            most groups of a confident model then agree. From 3 on, translations become wrong.
+            most groups of a confident model then agree. From 3 on, translations stray from the
+            source.
 
     Raises:
         ConfigError: `beam_size` is not divisible by `groups`.

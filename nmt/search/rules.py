@@ -205,8 +205,8 @@ class Rules:
         limits: length limits of translations.
         rules: applied one after the other.
         allow_unknown: allow UNK, because it will be replaced.
-        word_edges: for phrases that must appear as whole words: tokens before which a word has
-            ended, and tokens after which a word may begin; None: all.
+        word_edges: returns tokens before which a word has ended, and tokens after which a word may
+            begin. Required phrases must start and end at such edges. None: all tokens.
     """
 
     def __init__(
@@ -254,7 +254,7 @@ class Rules:
         ranked[:, self.excluded] = -inf
         for rule in self.rules:
             rule(ranked, partial)
-        # In a subset, the excluded symbols may leave no token at all, so check the limits.
+        # A subset, like a rule, may leave no token.
         if self.rules or partial.request.subset is not None or partial.length not in bounds.free:
             _limit(ranked, end, partial, bounds)
         if forced is not None:

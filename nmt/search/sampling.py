@@ -37,8 +37,8 @@ class SamplingSearch(SinglePathSearch):
         top_k: sample from the k most probable tokens only (Fan 2018); 0: from all.
         top_p: sample from the most probable tokens with this total probability (nucleus sampling:
             Holtzman 2020); 1: from all.
-        epsilon: sample from the tokens with at least this probability, and always from the most
-            probable one (Hewitt 2022; Freitag 2023 uses 0.02); 0: from all.
+        epsilon: sample from the tokens with at least this probability, which always include the
+            most probable one (Hewitt 2022); 0: from all. Freitag 2023 uses 0.02.
         seed: changes the samples.
     """
 

@@ -23,9 +23,9 @@ from nmt.search.rules import Rules
 State = TypeVar("State")
 
 StepFunction = Callable[[Tensor, State], tuple[Tensor, State]]
-"""Function from the last tokens `[N]` and the state of N hypotheses to the normalised
-log-probabilities of the next token `[N V]` and the new state. A row must not depend on the others.
-The search may change the log-probabilities in place."""
+"""Function from the last tokens `[N]` and the state of N hypotheses to log-probabilities and the
+new state. The log-probabilities of the next token, `[N V]`, are normalised, and the search may
+change them in place. A row must not depend on the others."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Search(ABC):
 
         Returns:
             The `n_best` hypotheses of each sentence, best first (ties: in the order of discovery).
-            There are fewer if the limits do not allow so many.
+            There may be fewer if the length limits allow fewer.
         """
 
     def _score(

@@ -16,7 +16,7 @@ from nmt.nn.shapes import Gates, Hidden
 
 
 class BahdanauDecoder(DeepOutputDecoder):
-    """Attend with the previous state; the context enters the cell; deep output.
+    """Attend with the previous state, then feed the context to the cell, with deep output.
 
     ``c_t = attend(s_{t-1})``, ``s_t = cell([y_{t-1}; c_t], s_{t-1})``,
     ``o_t = tanh(W_s s_t + W_y y_{t-1} + W_c c_t)`` (Bahdanau 2015, A.2.2; deep output: Pascanu
@@ -26,8 +26,9 @@ class BahdanauDecoder(DeepOutputDecoder):
 
     Args:
         parts: the parts and their sizes.
-        fused: run all words as one autograd node if the parts support it (one layer of GRU or
-            LSTM; additive or multiplicative score; softmax); False: always run the plain loop.
+        fused: run all words as one autograd node if the parts support it; False: always run the
+            plain loop. One layer of GRU or LSTM, an additive or multiplicative score, and softmax
+            support it.
     """
 
     def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:

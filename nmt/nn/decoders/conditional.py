@@ -23,8 +23,9 @@ class ConditionalDecoder(DeepOutputDecoder):
 
     Args:
         parts: the parts and their sizes; a second cell is made for ``cell_2``.
-        fused: run all words as one autograd node if the parts support it (one layer of GRU or
-            LSTM; additive or multiplicative score; softmax); False: always run the plain loop.
+        fused: run all words as one autograd node if the parts support it; False: always run the
+            plain loop. One layer of GRU or LSTM, an additive or multiplicative score, and softmax
+            support it.
     """
 
     def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:

@@ -182,9 +182,9 @@ class StepwiseDecoder(Decoder):
     ) -> tuple[Tensor, ...]:
         """Run all words as one autograd node, in the precision of the projected words.
 
-        The function of `fast_path` is time-major. Its arguments are the `TapeKinds`, the projected
-        words, the weight of a `JointProjection`, the state before the first word, `others`, and the
-        `memory` of the `AttentionInputs`.
+        The function of `fast_path` is time-major. Its arguments are, in this order: the
+        `TapeKinds`, the projected words, the weight of a `JointProjection`, the state before the
+        first word, `others`, and the `memory` of the `AttentionInputs`.
 
         Args:
             embedded: the words.

@@ -28,9 +28,9 @@ class LuongDecoder(StepwiseDecoder):
             attentional vector.
         input_feeding: feed the attentional vector to the next step. Without it the steps do not
             depend on the attention, which then runs for all words at once.
-        fused: with input feeding, run all words as one autograd node if the parts support it (one
-            layer of GRU or LSTM; additive or multiplicative score; softmax); False: always run the
-            plain loop.
+        fused: with input feeding, run all words as one autograd node if the parts support it;
+            False: always run the plain loop. One layer of GRU or LSTM, an additive or
+            multiplicative score, and softmax support it.
     """
 
     def __init__(

@@ -18,8 +18,8 @@ class PlainRNN(Cell):
     With ReLU, U starts as the identity, so that the initial network keeps its state (Le 2015). The
     input weights start small, so that the unbounded state does not grow with the sentence length.
     For the same reason U changes slowly: it is ``I + V / sqrt(H)``, where V is learned. One step of
-    Adam can change the largest singular value of a matrix by H times the learning rate. If that of
-    U exceeds 1, the state grows with each word.
+    Adam can change the largest singular value of a matrix by H times the learning rate. If the
+    largest singular value of U exceeds 1, the state grows with each word.
 
     Args:
         input_size: size of an input.

@@ -83,5 +83,5 @@ class MonotonicAlignment(Alignment):
         return torch.sigmoid(energy) * mask, functional.logsigmoid(-energy)
 
 
-# In float32 the sigmoid of this energy is 1, and the sigmoid of its negative is practically 0.
+# In float32, the sigmoid of this energy is 1, and the sigmoid of its negative is 0.
 _SATURATED = 120.0

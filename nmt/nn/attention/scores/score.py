@@ -13,8 +13,9 @@ from nmt.nn.shapes import Inputs, Keys, Mask, Queries, Query, Scores, StepScores
 class Score(FastPath, nn.Module, ABC):
     """Base class of functions that compare queries with keys.
 
-    A score is constructed with `query_size` (Q, the size of the decoder's state), `key_size` (I,
-    the size of the memory at one position) and its own options as keyword arguments.
+    A score is constructed with `query_size`, `key_size` and its own options as keyword arguments.
+    `query_size` is Q, the size of the decoder's state. `key_size` is I, the size of a vector of the
+    memory.
 
     Attributes:
         is_sequential: whether the scores of a step depend on the weights of the previous steps.
