@@ -26,7 +26,7 @@ class BahdanauDecoder(DeepOutputDecoder):
 
     Args:
         parts: the parts and their sizes.
-        fused: run all words as one autograd node if the parts support it; False: always run the
+        fused: run all words as one autograd node if the parts support it; false: always run the
             plain loop. One layer of GRU or LSTM, an additive or multiplicative score, and softmax
             support it.
     """

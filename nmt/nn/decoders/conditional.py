@@ -23,7 +23,7 @@ class ConditionalDecoder(DeepOutputDecoder):
 
     Args:
         parts: the parts and their sizes; a second cell is made for ``cell_2``.
-        fused: run all words as one autograd node if the parts support it; False: always run the
+        fused: run all words as one autograd node if the parts support it; false: always run the
             plain loop. One layer of GRU or LSTM, an additive or multiplicative score, and softmax
             support it.
     """

@@ -29,7 +29,7 @@ class LuongDecoder(StepwiseDecoder):
         input_feeding: feed the attentional vector to the next step. Without it the steps do not
             depend on the attention, which then runs for all words at once.
         fused: with input feeding, run all words as one autograd node if the parts support it;
-            False: always run the plain loop. One layer of GRU or LSTM, an additive or
+            false: always run the plain loop. One layer of GRU or LSTM, an additive or
             multiplicative score, and softmax support it.
     """
 

@@ -21,7 +21,7 @@ class GRU(Cell):
     Args:
         input_size: size of an input.
         hidden_size: H.
-        fused: run whole sequences as one autograd node; False: always run the plain loop.
+        fused: run whole sequences as one autograd node; false: always run the plain loop.
     """
 
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:

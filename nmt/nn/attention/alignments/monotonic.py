@@ -1,4 +1,4 @@
-"""Alignment that only goes forward (Raffel 2017)."""
+"""Monotonic alignment, which only moves forward (Raffel 2017)."""
 
 from typing import Annotated, ClassVar
 
