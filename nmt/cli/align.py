@@ -86,7 +86,7 @@ class Arguments(PairArguments, RunArguments):
 
 
 def run(arguments: Arguments) -> int:
-    """Write a line for each pair; draw it and measure it where asked to."""
+    """Write a line for each pair; also plot it and compare it with gold alignments on request."""
     _check(arguments)
     run = arguments.open_run()
     reverse = _open_reverse(run, arguments) if arguments.reverse else None
@@ -125,7 +125,7 @@ def _align(run: "Run", reverse: "Run | None", arguments: Arguments) -> int:
 def _aligned(
     run: "Run", reverse: "Run | None", arguments: Arguments, warnings: "LineWarnings"
 ) -> "Iterator[tuple[tuple[Source, str], SentenceAlignment]]":
-    """Yield each pair as it was read, with its alignment."""
+    """Yield each pair as read, with its alignment."""
     from nmt.inference.inputs import windows
 
     translator = _load(run, arguments)
@@ -141,7 +141,7 @@ def _aligned(
 
 
 def _check(arguments: Arguments) -> None:
-    """Refuse arguments that contradict each other before the model is loaded."""
+    """Refuse contradictory arguments before the model is loaded."""
     from nmt.config.messages import unknown
     from nmt.word_alignment.symmetrization import SYMMETRIZATIONS
 
@@ -162,13 +162,13 @@ def _load(run: "Run", arguments: Arguments) -> "Translator":
 
 
 def _of_reverse(arguments: Arguments) -> Arguments:
-    """Return the arguments for the run of the other direction."""
+    """Return the arguments for the run of the reverse direction."""
     assert arguments.reverse is not None
     return replace(arguments, run=arguments.reverse, ensemble=[], average="linear")
 
 
 def _open_reverse(run: "Run", arguments: Arguments) -> "Run":
-    """Open the run of the other direction; refuse grids, which no run writes."""
+    """Open the run of the reverse direction; refuse grids, which no run writes."""
     reverse = _of_reverse(arguments).open_run()
     for one in (run, reverse):
         if one.config.reads_grids:

@@ -1,4 +1,4 @@
-"""Arguments of the commands, declared as the fields of frozen dataclasses, and runs opened by them.
+"""Arguments of the commands, as fields of frozen dataclasses, and runs opened from them.
 
 The type and the default of a field are the argument's own; the functions here add what the parser
 needs beyond them. Help lists arguments in the order of the classes, the base classes first.
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from nmt.runs.run import Run
 
 DEFAULT: Final = "(default: as the run's configuration says)"
-_SETTINGS: Final = "settings"  # key in the metadata of a field: what `add_argument` is given
+_SETTINGS: Final = "settings"  # metadata key of a field: keyword arguments of `add_argument`
 _NAMES: Final = "names"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommandArguments:
-    """Base of all arguments; `TITLE` is the heading in the help for those of a class itself."""
+    """Base of all arguments; `TITLE` is the help heading of the arguments of a class."""
 
     TITLE: ClassVar[str]
 
@@ -41,11 +41,11 @@ def option(
     """Declare a field for an option with a value, which may be given once.
 
     Args:
-        metavar: stands for the value in the help.
-        help: in the help.
-        names: the flags; without any, the one that the field is named for.
-        default: the value where it is not given.
-        key: dotted key of the option of the configuration that it sets.
+        metavar: placeholder of the value in the help.
+        help: help text.
+        names: the flags; by default, one with the name of the field.
+        default: the default value.
+        key: dotted key of the configuration option that it sets.
         settings: further arguments of `add_argument`.
     """
     settings = {"metavar": metavar, "help": help, "default": default, **settings}
@@ -75,7 +75,7 @@ def flag(help: str, key: str = "") -> Any:
 
 
 def whole_number(most: int) -> Callable[[str], int]:
-    """Return a function for argparse that reads a whole number from 1 to `most`."""
+    """Return a type function for argparse that reads a whole number from 1 to `most`."""
 
     def read(text: str) -> int:
         if not text.isdecimal() or len(text) > len(str(most)) or not 1 <= int(text) <= most:
@@ -87,13 +87,13 @@ def whole_number(most: int) -> Callable[[str], int]:
 
 
 def flag_of(declared: "Field[Any]") -> str:
-    """Return the name of an option on the command line, the long one where it has two."""
+    """Return the command-line name of an option; the long one if it has two."""
     names: Sequence[str] = declared.metadata.get(_NAMES, ())
     return names[-1] if names else f"--{declared.name.replace('_', '-')}"
 
 
 def add_arguments(parser: argparse.ArgumentParser, kind: type[CommandArguments]) -> None:
-    """Add all arguments of a class to a parser; a field declared again keeps its first place."""
+    """Add all arguments of a class to a parser; a redeclared field keeps its first position."""
     remaining = {item.name: item for item in fields(kind)}
     groups: dict[str | None, argparse._ActionsContainer] = {None: parser}
     for base in reversed(kind.__mro__):
@@ -132,7 +132,7 @@ def set_options(examples: str) -> Any:
 
 
 def alignment_units(default: AlignmentUnits | None) -> Any:
-    """Declare a field for what alignments link."""
+    """Declare a field for the units that alignments link."""
     return option(
         None,
         "what alignments link: words (of the raw text, between spaces), characters, pieces of the "
@@ -152,7 +152,7 @@ class TrainedRun(CommandArguments):
     checkpoint: str = option("NAME", "best, last or step-N (default: best)", default="best")
 
     def list_overrides(self) -> "list[Override]":
-        """Return the options of the configuration that these arguments set, those of --set last."""
+        """Return the configuration overrides of these arguments; those of --set come last."""
         from nmt.config.layers import Override
 
         overrides = []
@@ -171,7 +171,7 @@ class TrainedRun(CommandArguments):
         return overrides
 
     def open_run(self) -> "Run":
-        """Open the run with the arguments laid over its configuration; load no model."""
+        """Open the run with the arguments as overrides of its configuration; load no model."""
         from nmt.cli.config_checks import find_ineffective
         from nmt.runs.run import Run
 
@@ -184,7 +184,7 @@ class TrainedRun(CommandArguments):
 
 @dataclass(frozen=True, kw_only=True)
 class RunArguments(TrainedRun):
-    """A trained run, and how it computes."""
+    """A trained run, and the device and precision of its computation."""
 
     TITLE = "how it runs"
     device: str | None = option("D", "auto, cpu, cuda or cuda:N (default: auto)", key="device")
@@ -224,12 +224,12 @@ class RunArguments(TrainedRun):
     def load_translator(
         self, run: "Run", *, searches: bool = True, alignment_units: AlignmentUnits = "auto"
     ) -> "Translator":
-        """Load the trained model. This takes seconds: do it after all checks.
+        """Load the trained model; this takes seconds, so call it after all checks.
 
         Args:
-            run: with the arguments laid over its configuration.
-            searches: whether to load what only a search needs.
-            alignment_units: what alignments link.
+            run: the run, with the arguments as overrides of its configuration.
+            searches: whether to load the parts that only a search needs.
+            alignment_units: units that alignments link.
         """
         from nmt.inference.translator import Translator
         from nmt.system.process import FOR_SEARCH, keep_freed_memory, limit_kernel_caches
@@ -280,7 +280,7 @@ class SearchArguments(TunableSearch):
 
 
 def penalty_option(given: str, number: str) -> str:
-    """Return a penalty in YAML: what is given, or for a number `gnmt` with that `number`."""
+    """Return a penalty as YAML; a number becomes `gnmt` with that value of the option `number`."""
     try:
         return f"{{name: gnmt, {number}: {float(given)}}}"
     except ValueError:

@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 Arguments = ConfigArguments
 
-_NUM_BATCHES: Final = 200  # looked at for the largest
-_NUM_LINES: Final = 5_000  # looked at for what the tokenizers make of them
+_NUM_BATCHES: Final = 200  # batches searched for the largest one
+_NUM_LINES: Final = 5_000  # lines for the statistics of the tokenizers
 _LONGEST_MEASUREMENT: Final = 4.0  # seconds
 
 
 def run(arguments: ConfigArguments) -> int:
-    """Print what was found out, part by part, as it is found out."""
+    """Print each part of the report as soon as it is known."""
     config = load_checked(arguments)
     print(f"configuration   {arguments.config}: valid", flush=True)
     _report_corpora(config)
@@ -78,7 +78,7 @@ def run(arguments: ConfigArguments) -> int:
 
 
 def _contained(config: "Config") -> "Config":
-    """Return the options for a folder that is thrown away, without what takes long to make."""
+    """Return the options for a temporary folder, without the parts that take long to make."""
     data = config.data.model_copy(update={"cache": None, "num_processes": 0})
     decoding = config.decoding.model_copy(update={"shortlist": None})
     return config.model_copy(update={"data": data, "decoding": decoding})
@@ -156,7 +156,7 @@ def _report_model(model: "Model") -> None:
 
 
 def count_parameters(model: "Model") -> dict[str, int]:
-    """Return the parameters of each part of the model, shared ones counted at the first."""
+    """Return the number of parameters by part; shared ones are counted in the first part."""
     seen: set[object] = set()
     counts = {}
     for name, module in (("attention", model.decoder.attention), *model.named_children()):
@@ -167,7 +167,7 @@ def count_parameters(model: "Model") -> dict[str, int]:
 
 
 def _report_updates(state: "TrainingState", batch: "Batch", num_classes: int, in_use: int) -> None:
-    """Make two updates, as the first makes the state of the optimizer, and print what they take."""
+    """Make two updates (the first creates the optimizer's state) and print their memory."""
     from nmt.system.memory import peak_memory
 
     loss, _ = make_update(state, batch), make_update(state, batch)
@@ -184,7 +184,7 @@ def _report_updates(state: "TrainingState", batch: "Batch", num_classes: int, in
 
 
 def _measure_tensors(state: "TrainingState") -> dict[str, int]:
-    """Return the bytes of all that an update needs, whatever its batch."""
+    """Return the bytes of all tensors that do not depend on the batch."""
     from nmt.training.optim.optimizer import optimizer_tensors
 
     weights = sum(parameter.nbytes for parameter in state.model.parameters())
@@ -197,7 +197,7 @@ def _measure_tensors(state: "TrainingState") -> dict[str, int]:
 
 
 def make_update(state: "TrainingState", batch: "Batch") -> float:
-    """Make an update and return the loss of a token before it; wait for the device."""
+    """Make an update and return the loss per token before it; wait for the device."""
     state.model.train()
     state.optimizer.zero_grad(set_to_none=True)
     losses = state.objective(state.model, batch.to(state.device))
@@ -207,7 +207,7 @@ def make_update(state: "TrainingState", batch: "Batch") -> float:
 
 
 def _advise(config: "Config", state: "TrainingState", data: "PreparedData") -> None:
-    """Warn of options that can be trained with and should hardly be, with what to set."""
+    """Warn about valid but unsuitable options, with a better value."""
     import logging
 
     from nmt.training.advice import advise_on_rate, advise_on_size, advise_on_warmup
@@ -229,7 +229,7 @@ def _advise(config: "Config", state: "TrainingState", data: "PreparedData") -> N
 
 
 def _report_speed(state: "TrainingState", batches: "list[Batch]", num_batches: int) -> None:
-    """Print how fast this machine is, and how long training takes."""
+    """Print the speed of this machine, and the estimated time of training."""
     import torch
 
     config = state.config
@@ -250,13 +250,13 @@ def _report_speed(state: "TrainingState", batches: "list[Batch]", num_batches: i
 
 
 def measure_speed(state: "TrainingState", batches: "Sequence[Batch]") -> float:
-    """Return target tokens a second, the median of updates, of which one was made before.
+    """Return target tokens per second: the median over updates, so that a stall has no effect.
 
-    (A stall of the machine in one of them says nothing of the training.)
+    One update must have been made before.
 
     Args:
-        state: its model is changed.
-        batches: as they come in training; the first few are enough.
+        state: the state of training; its model is changed.
+        batches: batches as in training; the first few are enough.
     """
     rates: list[float] = []
     start = time.perf_counter()
@@ -273,13 +273,13 @@ def measure_speed(state: "TrainingState", batches: "Sequence[Batch]") -> float:
 def describe_time(
     epoch_seconds: float, updates_per_epoch: int, max_epochs: int | None, max_updates: int | None
 ) -> str:
-    """Describe how long an epoch takes, and all that the limits allow.
+    """Describe the time of an epoch, and of the whole training within its limits.
 
     Args:
-        epoch_seconds: for an epoch.
-        updates_per_epoch: in it.
-        max_epochs: a limit; None for none.
-        max_updates: a limit; None for none.
+        epoch_seconds: seconds of an epoch.
+        updates_per_epoch: updates of an epoch.
+        max_epochs: limit of epochs; None: no limit.
+        max_updates: limit of updates; None: no limit.
     """
     from nmt.core.console import format_duration
 

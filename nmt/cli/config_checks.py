@@ -1,4 +1,4 @@
-"""A configuration that is checked before the work: files, device, options without effect."""
+"""Checks of a configuration before the work: files, device, options without effect."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigArguments(CommandArguments):
-    """A configuration, and what is changed in it."""
+    """A configuration file, and overrides of its options."""
 
     config: Path = positional("CONFIG", "a YAML file", type=Path)
     overrides: list[str] = positional(
@@ -38,15 +38,15 @@ class ConfigArguments(CommandArguments):
 def load_checked(
     arguments: ConfigArguments, *, resume: bool = False, overwrite: bool = False
 ) -> "Config":
-    """Load a configuration, and refuse now what training would refuse later.
+    """Load a configuration, and report early all errors that training would report later.
 
     Args:
         arguments: the file and the overrides.
-        resume: a run is there that it may have started.
-        overwrite: the run that is there is to be deleted.
+        resume: whether an existing run may be resumed.
+        overwrite: whether an existing run is to be deleted.
 
     Raises:
-        UserError: what is wrong, after the file that an inherited option comes from.
+        UserError: an option is not valid; for an inherited option, the message names its file.
     """
     from nmt.config.file import load_config
 
@@ -57,8 +57,8 @@ def load_checked(
     from nmt.system.device import resolve_device, resolve_precision
 
     for problem in find_ineffective(config, map(Override, arguments.overrides)):
-        logger.warning("%s", problem)  # no error: a series of runs may share its overrides
-    if not resume:  # by then it may have taken the place of the run that it started from
+        logger.warning("%s", problem)  # only a warning: a series of runs may share overrides
+    if not resume:  # a resumed run may have replaced the run that it started from
         with naming_origin(arguments, "start_from"):
             require_another_run(config)
     if overwrite:
@@ -69,7 +69,7 @@ def load_checked(
         device = resolve_device(config.device)
     with naming_origin(arguments, "precision"):
         resolve_precision(config.precision, device)
-    build_metrics(config.training.validation.metrics)  # one may need what is not installed
+    build_metrics(config.training.validation.metrics)  # a metric may need a missing package
     for key, corpus in config.data.corpora():
         for option, problem in corpus_problems(key, corpus, arguments.config):
             with naming_origin(arguments, option):
@@ -79,7 +79,7 @@ def load_checked(
 
 @contextmanager
 def naming_origin(arguments: ConfigArguments, key: str) -> Iterator[None]:
-    """Name, in an error about an option that was inherited, the file that it comes from."""
+    """Name the file of an inherited option in errors about it."""
     from nmt.config.file import inherited_from
 
     try:
@@ -98,11 +98,11 @@ def corpus_problems(
 
     Args:
         key: dotted key of the corpus.
-        corpus: its files; whoever reads one finds what else is wrong with it.
-        config: the file that the corpus was read from, for a hint: files may lie next to it.
+        corpus: the corpus; other errors are found when its files are read.
+        config: the configuration file of the corpus, for a hint: files may be next to it.
 
     Yields:
-        The dotted key of a file, and what is wrong with it.
+        The dotted key of a file, and its problem.
     """
     for option, name in corpus.files().items():
         if is_missing(Path(name)):
@@ -115,12 +115,12 @@ def corpus_problems(
 
 
 def require_schedule(config: "Config") -> None:
-    """Refuse a schedule that has no end where it needs one, or too few updates.
+    """Refuse a schedule that needs an end and has none, or that has too few updates.
 
-    How many make an epoch is not known yet, so that `training.max_updates` is the most.
+    The updates of an epoch are not known yet, so `training.max_updates` is taken as the maximum.
 
     Raises:
-        ConfigError: as the schedule itself would, once the corpus is read.
+        ConfigError: the error that the schedule would raise once the corpus is read.
     """
     from nmt.config.registry import SCHEDULES
 
@@ -132,22 +132,22 @@ def require_schedule(config: "Config") -> None:
 
 
 def require_another_run(config: "Config") -> None:
-    """Refuse to put a new run in the place of the one whose weights it starts with.
+    """Refuse to write a new run to the folder of the run whose weights it starts with.
 
     Raises:
-        ConfigError: both are one folder, whether it is there or not.
+        ConfigError: both are the same folder, even if it does not exist.
     """
     base = config.start_from
-    # (os.path, for it never raises: a link may lead to itself.)
+    # os.path never raises: a link may point to itself.
     if base is not None and os.path.realpath(base) == os.path.realpath(config.run):
         raise ConfigError(f"start_from: {base}: is the run itself; give run=PATH elsewhere")
 
 
 def require_inputs_elsewhere(arguments: ConfigArguments, config: "Config") -> None:
-    """Refuse to delete, with the run that `--overwrite` replaces, what the new one is made from.
+    """Refuse `--overwrite` if it would delete inputs of the new run.
 
     Raises:
-        ConfigError: an input is among the contents of the run.
+        ConfigError: an input is in the folder of the run that is replaced.
     """
     from nmt.runs.run import RunDirectory
 
@@ -161,7 +161,7 @@ def require_inputs_elsewhere(arguments: ConfigArguments, config: "Config") -> No
 
 
 def _hint(name: Path, config: Path | None) -> str:
-    """Return what the name was taken to mean, and what it may have been meant to mean."""
+    """Return how a path was resolved, and the path that may have been meant."""
     if name.is_absolute():
         return ""
     hint = f"paths are relative to the folder that nmt is run in: {Path.cwd()}"
@@ -172,7 +172,7 @@ def _hint(name: Path, config: Path | None) -> str:
 
 
 def find_reason(key: str, config: "Config") -> str | None:
-    """Return why the option of a dotted key has no effect with the others; None: it has one."""
+    """Return why an option has no effect with the others; None: it has an effect."""
     decoding, tokenizer = config.decoding, config.tokenizer
     search = decoding.search.name
     match key:
@@ -199,14 +199,14 @@ def find_reason(key: str, config: "Config") -> str | None:
 
 
 def find_ineffective(config: "Config", overrides: "Iterable[Override]") -> Iterator[str]:
-    """Find options of the command line that change nothing.
+    """Find options of the command line without effect.
 
     Args:
-        config: all options, those among them.
-        overrides: the options.
+        config: the configuration, with the overrides applied.
+        overrides: overrides of the command line.
 
     Yields:
-        One that has no effect, why, and what to do.
+        A message with the option, the reason, and what to do.
     """
     for override in overrides:
         reason = find_reason(override.key, config)

@@ -65,7 +65,7 @@ def run(arguments: Arguments) -> int:
         f"{arguments.run}, checkpoint {arguments.checkpoint} (update {update:,}), on "
         f"{files}: {len(sources):,} sentences, {_describe(config.decoding)}"
     )
-    # Both files before the work, for it may be long.
+    # Open both files first, as the work may take long.
     with open_if_given(arguments.output) as output, open_if_given(arguments.json) as record:
         warnings = LineWarnings()
         windows = translator.translate_windows(sources, warnings=warnings)
@@ -91,7 +91,7 @@ def format_scores(titles: Sequence[str], scores: "Sequence[Score]") -> str:
 
 
 def _describe(decoding: "DecodingConfig") -> str:
-    """Return in words how the test set was translated."""
+    """Describe the search that translated the test set."""
     size = f" of {decoding.beam_size}" if decoding.has_beam else ""
     parts = [f"{decoding.search.name} search{size}"]
     parts.append(f"length penalty {decoding.length_penalty.name}")
@@ -103,7 +103,7 @@ def _describe(decoding: "DecodingConfig") -> str:
 
 
 def _metrics(given: str | None, config: "Config") -> "list[Metric]":
-    """Return the metrics that were named; without names, those of the table and of the run."""
+    """Return the named metrics; without names, all metrics of the table and of the run."""
     from nmt.build.metrics import build_metrics
     from nmt.config.registry import METRICS
 
@@ -121,7 +121,7 @@ def _record(
     scores: "Sequence[Score]",
     num_sentences: int,
 ) -> dict[str, object]:
-    """Return the scores with all that is needed to reproduce them."""
+    """Return the scores with all settings to reproduce them."""
     return {
         "run": arguments.run,
         "checkpoint": arguments.checkpoint,

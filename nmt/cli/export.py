@@ -55,7 +55,7 @@ class Arguments(SearchArguments, TrainedRun):
 
 
 def run(arguments: Arguments) -> int:
-    """Check all that can be checked, then write the file."""
+    """Check the arguments and the run, then write the file."""
     _require_packages()
     opened, output = arguments.open_run(), arguments.output
     check_files({"-o": output}, [], opened)
@@ -72,7 +72,7 @@ def run(arguments: Arguments) -> int:
 
 
 def _export(run: "Run", output: Path, arguments: Arguments) -> None:
-    """Write the file, and report how it compares with the run."""
+    """Write the file, and report its comparison with the run."""
     from nmt.export.exporter import export_run
 
     logger.info("exporting, which takes half a minute or more")

@@ -1,4 +1,4 @@
-"""Alignments made by hand, which `nmt align --gold` compares with."""
+"""Gold alignments, for the error rate of `nmt align --gold`."""
 
 import logging
 from pathlib import Path
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class GoldAlignments:
-    """The alignments of a file, compared one after the other with those that are found.
+    """Alignments of a file, which are compared with a model's alignments line by line.
 
     Args:
-        path: the file.
-        max_line_bytes: the most bytes of a line; a longer one is read as an empty line.
-        is_auto: the units of the alignments that it is compared with are found for each word.
+        path: path of the file.
+        max_line_bytes: limit of a line in bytes; a longer line is read as an empty one.
+        is_auto: whether the model's alignments have automatic units, chosen for each word.
     """
 
     def __init__(self, path: Path, max_line_bytes: int, *, is_auto: bool) -> None:
@@ -29,13 +29,13 @@ class GoldAlignments:
         self._lines = read_lines(path, max_line_bytes=max_line_bytes)
         self._counts = AlignmentCounts()
         self._is_auto = is_auto
-        # For each side of a line that has more units than words: could its links be of words?
+        # For each side of a line with more units than words: whether its links may be of words.
         self._fits_words: list[bool] = []
 
     def compare(
         self, number: int, alignment: "SentenceAlignment", pair: "tuple[Source, str]"
     ) -> None:
-        """Count the links of pair `number`, which is given as it was read."""
+        """Count the links of pair `number`; `pair` is the pair as read."""
         where = f"{self._path}:{number}"
         line = next(self._lines, None)
         if line is None:
@@ -51,7 +51,7 @@ class GoldAlignments:
                 self._fits_words.append(all(link[side] < num_words for link in gold.possible))
 
     def finish(self, num_pairs: int) -> None:
-        """Refuse more lines than pairs, warn of links that seem to count words, print the rate."""
+        """Print the error rate; refuse extra lines, and warn if links seem to count words."""
         if next(self._lines, None) is not None:
             raise DataError(
                 f"{self._path}: has more lines than the {num_pairs:,} pairs; it needs a line for "

@@ -32,7 +32,7 @@ def source_option(key: HeldOut) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOutArguments(RunArguments):
-    """A run, and the corpus that it is measured on; `source` is declared by `source_option`."""
+    """A run and its evaluation corpus; subclasses declare `source` with `source_option`."""
 
     source: str | None
     reference: list[str] = repeated(
@@ -43,12 +43,12 @@ class HeldOutArguments(RunArguments):
     max_line_bytes: int = line_limit()
 
     def find_corpus(self, config: "Config", key: HeldOut) -> "CorpusConfig":
-        """Return the corpus of --source and --reference; without them, that of the run.
+        """Return the corpus of --source and --reference, or else the corpus of the run.
 
         Raises:
-            UserError: only one of the two is given, or is empty.
-            ConfigError: none is given, and the run has none.
-            DataError: the files of the run are not here: it may come from another machine.
+            UserError: only one of the two is given, or one is empty.
+            ConfigError: neither is given, and the run has no such corpus.
+            DataError: the run's files are not found: the run may come from another machine.
         """
         if (self.source is None) != (not self.reference):
             raise UserError("--source and --reference go together: give both, or none of them")
@@ -72,10 +72,10 @@ class HeldOutArguments(RunArguments):
         return corpus
 
     def read_corpus(self, corpus: "CorpusConfig") -> "tuple[list[Source], list[list[str]]]":
-        """Read what `find_corpus` returned: the sources, and each set of references.
+        """Read the sources and each set of references of a corpus from `find_corpus`.
 
         Raises:
-            DataError: a file cannot be read, or has other lines than there are sources.
+            DataError: a file cannot be read, or its number of lines differs from the sources.
         """
         from nmt.build.data import build_corpus
 
@@ -93,15 +93,15 @@ class HeldOutArguments(RunArguments):
 
 
 def named_metrics(argument: str, given: str, config: "Config") -> "list[MetricConfig]":
-    """Return metrics with their options, those of the run where it has one of that name.
+    """Return metrics with their options; a metric of the run keeps the run's options.
 
     Args:
-        argument: the option that they were given by, for messages.
-        given: names and plug-ins in braces, with commas between, as in a list of YAML.
-        config: of the run, whose BLEU says what `tokenize: auto` is.
+        argument: the command-line option of the list, for messages.
+        given: names and plug-ins in braces, separated by commas, as in a YAML list.
+        config: configuration of the run, whose BLEU resolves `tokenize: auto`.
 
     Raises:
-        UserError: the name is unknown, or its options are not allowed.
+        UserError: a name is unknown, or its options are not valid.
     """
     from nmt.config.file import parse_yaml
     from nmt.config.training import read_metrics

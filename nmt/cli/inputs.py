@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 S = TypeVar("S")
 
-_DASH: Final = "-"  # stands for stdin
+_DASH: Final = "-"  # means stdin
 _MOST_LINE_BYTES: Final = 10**12
 
 
 def line_limit() -> Any:
-    """Declare a field for --max-line-bytes, the limit for all text that the command reads."""
+    """Declare a field for --max-line-bytes, the line limit of all text that the command reads."""
     return option(
         "N",
         "read a longer line as an empty one, with a warning "
@@ -45,7 +45,7 @@ def line_limit() -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class PairArguments(CommandArguments):
-    """Two files that correspond line for line."""
+    """Two files that correspond line by line."""
 
     source: Path = path(
         "source sentences, one a line; or, where the run reads grids, an .npz file", required=True
@@ -54,10 +54,10 @@ class PairArguments(CommandArguments):
     max_line_bytes: int = line_limit()
 
     def read(self, config: "Config") -> "Iterator[tuple[Source, str]]":
-        """Read the pairs, as they are asked for.
+        """Read the pairs lazily.
 
         Raises:
-            DataError: while reading, what `read_pairs` raises.
+            DataError: raised while reading, as by `read_pairs`.
         """
         from nmt.build.data import build_corpus
 
@@ -66,7 +66,7 @@ class PairArguments(CommandArguments):
 
 
 def given_corpus(config: "Config", source: str | Path, target: str | Path) -> "CorpusConfig":
-    """Files that were named on the command line, as a corpus of the kind that the run reads."""
+    """Return files of the command line as a corpus, of text or grids like the run's."""
     from nmt.config.data import CorpusConfig
 
     key = "grids" if config.reads_grids else "source"
@@ -76,16 +76,16 @@ def given_corpus(config: "Config", source: str | Path, target: str | Path) -> "C
 def read_input(
     config: "Config", names: Sequence[str], max_line_bytes: int = MAX_LINE_BYTES
 ) -> "Iterator[Source]":
-    """Read the files named, one after the other: lines, or grids where the run reads these.
+    """Read files one after the other: as lines, or as grids if the run reads grids.
 
     Args:
-        config: of the run.
-        names: of files; for lines, `-`, or no names, is stdin.
-        max_line_bytes: of lines, as in `read_text`.
+        config: configuration of the run.
+        names: file names; for lines, `-` or no name means stdin.
+        max_line_bytes: limit of a line, as in `read_text`.
 
     Raises:
-        UserError: at once, grids are to come from stdin.
-        DataError: while reading, a file cannot be opened, or a file of grids is none.
+        UserError: raised at once: grids cannot be read from stdin.
+        DataError: raised while reading: a file cannot be opened, or is not a file of grids.
     """
     if not config.reads_grids:
         return read_text(names, max_line_bytes)
@@ -97,16 +97,16 @@ def read_input(
 
 
 def input_files(names: Sequence[str]) -> list[Path]:
-    """Return the files that `read_input` reads, with the one that stdin may come from."""
+    """Return the files that `read_input` reads, including the file behind stdin, if any."""
     return [STDIN if name == _DASH else Path(name) for name in names or [_DASH]]
 
 
 def read_text(names: Sequence[str], max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[str]:
-    """Read all lines of the files named, one file after the other, with no line refused.
+    """Read all lines of files, one file after the other; no line is refused.
 
     Args:
-        names: of files; `-`, or no names, for stdin. All may be compressed.
-        max_line_bytes: the most bytes of a line; a longer one is read as an empty line.
+        names: file names; `-` or no name means stdin. Files may be compressed.
+        max_line_bytes: limit of a line in bytes; a longer line is read as an empty one.
 
     Raises:
         DataError: a file cannot be opened.
@@ -128,14 +128,14 @@ def add_constraints(
     """Yield lines with the constraints on their translations.
 
     Args:
-        lines: of the input.
-        prefixes: how each begins, line for line; None: anyhow. A line that is not UTF-8 is read as
-            an empty one, with a warning, so that its translation is free.
-        constraints: what each must have, line for line, with tabs between; likewise.
-        max_line_bytes: of the lines of both files, as in `read_text`.
+        lines: lines of the input.
+        prefixes: file with the forced beginning of each translation, line by line; None: no
+            prefixes. A line that is not UTF-8 is read as an empty one (no prefix), with a warning.
+        constraints: file with the phrases of each translation, separated by tabs; read likewise.
+        max_line_bytes: limit of a line of both files, as in `read_text`.
 
     Raises:
-        DataError: a file has other lines than there are.
+        DataError: the number of lines of a file differs from the input.
     """
     from nmt.inference.inputs import Input
 
@@ -157,7 +157,7 @@ def add_constraints(
 
 
 def stdin_is_typed(names: Sequence[str]) -> bool:
-    """Return whether the input that `read_input` reads is typed at a terminal."""
+    """Return whether `read_input` reads from a terminal."""
     return (not names or _DASH in names) and sys.stdin.isatty()
 
 
@@ -166,18 +166,18 @@ def translate_lines(
     lines: Iterator[T],
     arguments: "Arguments",
 ) -> "Iterator[list[tuple[S, Translation]]]":
-    """Yield lines with their translations by windows; a line at a time from a terminal.
+    """Yield windows of lines with their translations; one line at a time from a terminal.
 
     Args:
         translate: `translate_windows` of a translator, with the warnings of the stream.
-        lines: what it takes.
-        arguments: say where the lines come from, and who waits for the translation of each.
+        lines: its input.
+        arguments: arguments with the input files and --line-buffered.
     """
     is_typed = stdin_is_typed(arguments.input)
     if not is_typed and not arguments.line_buffered:
         yield from translate(lines)
         return
-    # Nothing is read ahead where somebody waits for the answer.
+    # No prefetching: the user waits for each answer.
     for line in _prompt_for(lines) if is_typed else lines:
         yield from translate([line])
 
@@ -195,10 +195,10 @@ def _prompt_for(lines: Iterator[T]) -> Iterator[T]:
 
 
 def require_line_buffering(arguments: "Arguments") -> None:
-    """Refuse --line-buffered where nothing can be answered line by line, or several compute.
+    """Refuse --line-buffered with outputs that are not streams, or with several processes.
 
     Raises:
-        UserError: it cannot be done with the other arguments.
+        UserError: it cannot be combined with the other arguments.
     """
     if not arguments.line_buffered:
         return
@@ -213,21 +213,21 @@ def require_line_buffering(arguments: "Arguments") -> None:
 
 
 def count_input(names: Sequence[str]) -> int | None:
-    """Return how many lines files hold; None: they cannot be read twice, or hold something else."""
+    """Count the lines of files; None: they cannot be read twice, or are not text."""
     if not names or not all(map(os.path.isfile, names)):
         return None
     try:
         return sum(count_lines(Path(name)) for name in names)
-    except DataError:  # grids, or what cannot be read, which is reported where it is
+    except DataError:  # grids, or an unreadable file, which is reported when it is read
         return None
 
 
 def progress_bar(arguments: "Arguments", num_done: int = 0) -> "tqdm[NoReturn]":
-    """Return a bar that counts lines, up to their number where it can be known.
+    """Return a progress bar that counts lines, with their total if it is known.
 
     Args:
-        arguments: say which files are read, and whether a terminal has room for it.
-        num_done: lines that were done before.
+        arguments: arguments with the input files; the bar is shown only on a free terminal.
+        num_done: lines that are already done.
     """
     from tqdm import tqdm
 

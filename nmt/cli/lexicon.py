@@ -46,7 +46,7 @@ class Arguments(CommandArguments):
 
 
 def run(arguments: Arguments) -> int:
-    """Make it, keep it, and show it where that is asked for."""
+    """Make the lexicon, save it in the run, and write it as a table on request."""
     from nmt.build.data import encode_training
     from nmt.build.lexicon import learn_lexicon, read_lexicon
     from nmt.build.tokenizers import load_tokenizers
@@ -85,7 +85,7 @@ def run(arguments: Arguments) -> int:
 
 def _write(lexicon: "Lexicon", source: "Tokenizer", target: "Tokenizer", stream: TextIO) -> None:
     """Write a line for each entry, best first."""
-    for token in range(len(SPECIAL_SYMBOLS), len(source)):  # what is before is the empty word's
+    for token in range(len(SPECIAL_SYMBOLS), len(source)):  # earlier rows belong to the empty word
         name = source.pieces([token])[0]
         pieces = target.pieces(lexicon.candidates[token].tolist())
         for piece, probability in zip(pieces, lexicon.probabilities[token].tolist(), strict=True):

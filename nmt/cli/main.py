@@ -47,7 +47,7 @@ _Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 
 _RUN_BY_SEVERAL: Final = ("train", "translate")
 
-# Name of a command, and of its module in `nmt.cli` -> what `nmt --help` says of it.
+# Name of a command, and of its module in `nmt.cli` -> its line in `nmt --help`.
 COMMANDS: Final = {
     "train": "train a model as one YAML file says, from raw text to a scored run",
     "translate": "translate files, or what comes in on stdin, line for line",
@@ -74,13 +74,13 @@ class Command(Protocol):
     Arguments: Any  # a frozen dataclass
 
     def run(self, arguments: Any) -> int:
-        """Do the work and return the exit code; heavy imports belong in here."""
+        """Run the command and return the exit code; heavy imports belong here."""
 
 
 class _StoreOnce(argparse._StoreAction):
-    """Stores the value of an option; of several, one would be lost, so that they are refused."""
+    """Action that stores the value of an option, and refuses a second one, which would be lost."""
 
-    _was_given = False  # a parser parses once
+    _was_given = False  # a parser is used only once
 
     def __call__(
         self,
@@ -99,14 +99,14 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         layout = argparse.RawDescriptionHelpFormatter
         super().__init__(formatter_class=layout, allow_abbrev=False, **options)
-        for name in (None, "store"):  # what `add_argument` means without an action, or by it
+        for name in (None, "store"):  # the default action of `add_argument`, and its name
             self.register("action", name, _StoreOnce)
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message} (see `{self.prog} --help`)")
 
     def refuse(self, words: Sequence[str]) -> NoReturn:
-        """Refuse arguments that do not exist, with a hint at what was meant."""
+        """Refuse unknown arguments, with the nearest known one."""
         message = f"unrecognized arguments: {' '.join(words)}"
         takes_options = any(action.dest == "overrides" for action in self._actions)
         known = [flag for action in self._actions for flag in action.option_strings]
@@ -128,12 +128,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code.
 
     Args:
-        arguments: what stands behind `nmt`; None: those of the process.
+        arguments: arguments after `nmt`; None: `sys.argv`.
     """
     words = [_expand_home(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     open_closed_streams()
     limit_spinning()
-    # Of several processes that log the same, the first shows it for all.
+    # Several processes log the same messages; only the first shows them.
     level = logging.INFO if is_first() else logging.CRITICAL
     with stdout_in_utf8(), log_on_stderr(level), _at_sigterm(_unwind):
         try:
@@ -141,13 +141,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         except UserError as error:
             code = _refuse(error, words)
-        except BrokenPipeError:  # `nmt … | head` has read enough: no error
+        except BrokenPipeError:  # not an error: `nmt … | head` has read enough
             discard_stdout()
             code = OK
         except KeyboardInterrupt:
             print("nmt: interrupted", file=sys.stderr)
             code = INTERRUPTED
-        except SystemExit as exit_request:  # --help, and signals that ended the work in order
+        except SystemExit as exit_request:  # --help, or a signal that ended the work cleanly
             code = cast(int, exit_request.code or OK)
         except Exception as error:
             code = _fail(error, words)
@@ -155,13 +155,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _expand_home(word: str) -> str:
-    """Replace `~` where no shell does, as in ``--output=~/x``; configurations do it themselves."""
+    """Expand `~` if the shell does not, as in ``--output=~/x``; configurations do it themselves."""
     found = re.fullmatch(r"((?:-\w=?|--[\w-]+=)?)(~.*)", word, re.DOTALL)
     return word if found is None else found[1] + os.path.expanduser(found[2])
 
 
 def _was_refused(words: Sequence[str]) -> bool:
-    """Return whether processes that torchrun started before have printed a user's error."""
+    """Return whether earlier processes of this torchrun have printed a user error."""
     if not has_store():
         return False
     from nmt.distributed.error_reporting import find_reported_error
@@ -173,8 +173,8 @@ def _was_refused(words: Sequence[str]) -> bool:
 
 
 def _refuse(error: UserError, words: Sequence[str]) -> int:
-    """Tell an error of the user; of several processes that meet the same, one does."""
-    with _at_sigterm(signal.SIG_IGN):  # by torchrun, where another has ended sooner
+    """Print a user error; if several processes have the same one, only one prints it."""
+    with _at_sigterm(signal.SIG_IGN):  # torchrun sends it if another process ended first
         if has_store():
             from nmt.distributed.error_reporting import find_reported_error, report_error
 
@@ -188,7 +188,7 @@ def _refuse(error: UserError, words: Sequence[str]) -> int:
 
 
 def _error_line(message: str) -> str:
-    """Return the line of an error; the middle of what no person reads to its end is left out."""
+    """Return the line of an error; the middle of a very long message is left out."""
     line, half = " ".join(message.split()), _MOST_SHOWN // 2
     if len(line) > _MOST_SHOWN:
         line = f"{line[:half]} […] {line[-half:]}"
@@ -196,7 +196,7 @@ def _error_line(message: str) -> str:
 
 
 def _fail(error: Exception, words: Sequence[str]) -> int:
-    """Report what the system refuses in one line; all that no command foresees with a traceback."""
+    """Report a system error in one line, and an unexpected error with a traceback."""
     message = explain_system_error(error)
     if message is None:
         traceback.print_exc()
@@ -207,8 +207,8 @@ def _fail(error: Exception, words: Sequence[str]) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    # By hand, and not with subparsers: these cannot mix options with a list of positional
-    # arguments (`nmt train x.yaml --resume seed=2`), and would import every command for any one.
+    # Dispatched by hand: subparsers cannot mix options with a list of positional arguments
+    # (`nmt train x.yaml --resume seed=2`), and would import every command.
     summary = "Recurrent neural machine translation with attention."
     usage = "nmt COMMAND [arguments]"
     parser = _Parser(prog="nmt", description=summary, epilog=_EPILOG, usage=usage)
@@ -241,7 +241,7 @@ def _run_command(name: str, words: list[str]) -> int:
     module = importlib.import_module(f"nmt.cli.{name}")
     command = cast(Command, module)
     _, text = (module.__doc__ or "\n\n").split("\n\n", 1)
-    description, *rest = re.split(r"\n\n(?=[a-z])", text, maxsplit=1)  # as "examples:"
+    description, *rest = re.split(r"\n\n(?=[a-z])", text, maxsplit=1)  # such as "examples:"
     parser = _Parser(prog=f"nmt {name}", description=description, epilog="".join(rest))
     from nmt.cli.arguments import add_arguments
 
@@ -255,7 +255,7 @@ def _run_command(name: str, words: list[str]) -> int:
 
 
 def _require_working_directory() -> None:
-    """Refuse to work in a folder that was deleted, where no relative path means anything."""
+    """Refuse to work in a deleted folder, where relative paths have no meaning."""
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -266,9 +266,9 @@ def _require_working_directory() -> None:
 
 @contextmanager
 def _at_sigterm(handler: _Handler) -> Iterator[None]:
-    """Handle SIGTERM by `handler` inside the context."""
+    """Handle SIGTERM with `handler` inside the context."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # handlers can be set by the main thread only
+        yield  # only the main thread can set handlers
         return
 
     before = signal.signal(signal.SIGTERM, handler)
@@ -279,7 +279,7 @@ def _at_sigterm(handler: _Handler) -> Iterator[None]:
 
 
 def _unwind(number: int, frame: FrameType | None) -> NoReturn:
-    """Let SIGTERM unwind the stack, so that files half written are put away."""
+    """Unwind the stack on SIGTERM, so that partial files are cleaned up."""
     if is_first():
         print("nmt: terminated", file=sys.stderr)
     raise SystemExit(TERMINATED)

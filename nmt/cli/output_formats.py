@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Format:
-    """Choice of what is written of a translation.
+    """Output format of translations.
 
     Attributes:
-        with_scores: the score and the log-probability, too.
-        n_best: all that were found, each on a line of its own.
-        json: all that is known, as one object.
+        with_scores: also write the score and the log-probability.
+        n_best: write all hypotheses, one per line.
+        json: write one JSON object per line, with all information.
     """
 
     with_scores: bool
@@ -29,21 +29,21 @@ class Format:
 
     @property
     def has_lists(self) -> bool:
-        """Return whether a line of the input may become several lines."""
+        """Return whether one line of the input may become several lines."""
         return self.n_best and not self.json
 
 
 @dataclass
 class TranslationWriter:
-    """Writes translations, and what else is asked for of them, in the order of the input.
+    """Writer of translations and their extra outputs, in the order of the input.
 
     Attributes:
-        output: what they are written to.
-        format: what is written.
-        pieces: shows the tokens of the target.
-        num_lines: lines of the input that are written.
-        alignments: what alignments are written to; None: nothing.
-        shows_attention: print a table for each translation on stderr.
+        output: stream of the translations.
+        format: output format.
+        pieces: function that returns target tokens as text.
+        num_lines: number of input lines written so far.
+        alignments: stream of the alignments; None: they are not written.
+        shows_attention: whether to print an attention table for each translation on stderr.
     """
 
     output: TextIO
@@ -54,13 +54,13 @@ class TranslationWriter:
     shows_attention: bool = False
 
     def write(self, window: "Iterable[tuple[Source, Translation]]") -> None:
-        """Write the translations of some lines, down to the files."""
+        """Write the translations of some lines, and flush the files."""
         from nmt.word_alignment.pharaoh import format_pharaoh
 
         for source, translation in window:
             self.output.write(self._format(source, translation))
             if self.shows_attention and translation.text:
-                self.output.flush()  # so that a terminal shows them together
+                self.output.flush()  # keeps their order on a terminal
                 print_notice(_format_attention(translation))
             if self.alignments is not None:
                 assert translation.alignment is not None, "it was asked for"
@@ -71,7 +71,7 @@ class TranslationWriter:
             self.alignments.flush()
 
     def _format(self, source: "Source", translation: "Translation") -> str:
-        """Return what is written for the next line of the input, line ends included."""
+        """Return the output for the next line of the input, line ends included."""
         if self.format.json:
             return json.dumps(self._fields(source, translation), ensure_ascii=False) + "\n"
         hypotheses = list(zip(translation.texts, translation.hypotheses, strict=True))
@@ -89,7 +89,7 @@ class TranslationWriter:
         return "".join(rows)
 
     def _fields(self, source: "Source", translation: "Translation") -> dict[str, object]:
-        """Return the object that is written for the next line of the input."""
+        """Return the JSON object for the next line of the input."""
         from nmt.word_alignment.pharaoh import format_pharaoh
 
         hypotheses: list[dict[str, object]] = [
@@ -123,7 +123,7 @@ class TranslationWriter:
 
 
 def _format_attention(translation: "Translation") -> str:
-    """Return the attention as a table that fits the terminal; it must have been asked for."""
+    """Return the attention as a table that fits the terminal; the translation must have it."""
     from nmt.visualization.attention_table import attention_table
 
     alignment = translation.alignment

@@ -1,4 +1,4 @@
-"""Outputs: stdout, a stream that is open, or a file that appears when it is complete.
+"""Outputs: stdout, an open stream, or a file that is written atomically.
 
 A file is written as `NAME.partial` next to it, locked, and takes its name in the end. A file that
 was there is whole until then. Where the work breaks off, what was written stays under the partial
@@ -34,7 +34,7 @@ _DESCRIPTOR: Final = re.compile(
 )
 _INPUT: Final = "an input"
 
-# Device and inode of what exists, which all its names share; else the path without links.
+# Device and inode of an existing file, equal for all its names; else the path without links.
 _Identity: TypeAlias = tuple[int, int] | str
 
 
@@ -44,16 +44,16 @@ def check_files(
     run: "Run | None" = None,
     others: Iterable[str | Path] = (),
 ) -> None:
-    """Check before the work what a command reads and writes.
+    """Check the inputs and outputs of a command before the work.
 
     Args:
-        outputs: argument -> the file or folder that was given for it; None: none.
-        inputs: files that are read; None: none.
-        run: that is read; no output may replace a file of it, or what it was made from.
+        outputs: argument -> its file or folder; None: not given.
+        inputs: files that are read; None: not given.
+        run: the run that is read; no output may replace its files or the data it was made from.
         others: folders of further runs that are read.
 
     Raises:
-        DataError: an output is an input, or part of a run, or another output (but streams may be
+        DataError: an output is an input, part of a run, or another output (only streams may be
             shared); or an input cannot be opened.
     """
     from nmt.runs.run import RunDirectory
@@ -87,14 +87,14 @@ def check_files(
 
 
 def _touched_by(path: Path) -> set[_Identity]:
-    """Return what writing an output touches: the file, and its neighbours until it is complete."""
+    """Return the files that writing an output touches: the file itself and its temporary files."""
     real = Path(os.path.realpath(path))
     names = [path] if is_stream(path) else [real, partial_path(real), state_file(real)]
     return set().union(*map(_identities, names))
 
 
 def _identities(path: Path) -> set[_Identity]:
-    """Return what is the same for all names of a file; nothing for a device or a pipe."""
+    """Return identities that all names of a file share; none for a device or a pipe."""
     try:
         descriptor = find_descriptor(path)
         found = os.stat(path) if descriptor is None else os.fstat(descriptor)
@@ -108,7 +108,7 @@ def _identities(path: Path) -> set[_Identity]:
 def is_stream(path: Path) -> bool:
     """Return whether a path names an open descriptor, or an existing pipe or device.
 
-    Nothing that is wrong with the path is raised: whoever opens it reports it.
+    Errors of the path are not raised here, but when it is opened.
     """
     if find_descriptor(path) is not None:
         return True
@@ -116,7 +116,7 @@ def is_stream(path: Path) -> bool:
 
 
 def find_descriptor(path: Path) -> int | None:
-    """Return the descriptor of this process that a path names; None: no one."""
+    """Return the descriptor of this process that a path names, such as `/dev/fd/3`, or None."""
     found = _DESCRIPTOR.fullmatch(os.path.abspath(path))
     if found is None or found["process"] not in (None, "self", str(os.getpid())):
         return None
@@ -125,13 +125,13 @@ def find_descriptor(path: Path) -> int | None:
 
 @contextmanager
 def open_output(path: Path | None, *, keep: bool = False) -> Iterator[TextIO]:
-    """Open a stream for text in UTF-8 with line feeds; it is compressed for a name in .gz.
+    r"""Open an output for text in UTF-8 with `\n`; a name in .gz is compressed.
 
-    To a stream whole lines are written at once, in order with what else is printed there.
+    Streams are written line by line, in order with other output to them.
 
     Args:
         path: the file, written as by `open_binary_output`; None: stdout.
-        keep: as there; not for a compressed file.
+        keep: as in `open_binary_output`; not for a compressed file.
     """
     is_compressed = path is not None and path.suffix == ".gz"
     if path is None or (find_descriptor(path) == 1 and not is_compressed):
@@ -147,17 +147,17 @@ def open_output(path: Path | None, *, keep: bool = False) -> Iterator[TextIO]:
 
 
 def open_if_given(path: Path | None) -> AbstractContextManager[TextIO | None]:
-    """Open an output as `open_output` does, but none for None."""
+    """Open an output with `open_output`; yield None if no path is given."""
     return nullcontext() if path is None else open_output(path)
 
 
 @contextmanager
 def open_binary_output(path: Path, *, keep: bool = False) -> Iterator[BinaryIO]:
-    """Open a stream for bytes.
+    """Open an output for bytes.
 
     Args:
-        path: the file. What `is_stream` is written straight to.
-        keep: append to the partial file that is there.
+        path: the file; a stream (`is_stream`) is written directly.
+        keep: append to the existing partial file.
 
     Raises:
         DataError: the file cannot be written, or stays incomplete because the reader of another
@@ -187,17 +187,17 @@ def open_binary_output(path: Path, *, keep: bool = False) -> Iterator[BinaryIO]:
 
 @contextmanager
 def lock_output(path: Path) -> Iterator[tuple[int, Path]]:
-    """Keep other processes from writing a file; yield its partial file, open to append, and where.
+    """Lock an output; yield the descriptor of its partial file, open to append, and its path.
 
     Args:
-        path: the file. What a link points to is written, and the link stays.
+        path: the file; for a link, its target is written and the link stays.
 
     Raises:
-        DataError: the file cannot be written, or another process writes it.
+        DataError: the file cannot be written, or another process is writing it.
     """
     if os.path.isdir(path):
         raise DataError(f"{path}: is a folder, where a file is to be written; give a file name")
-    partial = free_partial_path(Path(os.path.realpath(path)))  # (os.path, for it never raises)
+    partial = free_partial_path(Path(os.path.realpath(path)))  # os.path never raises
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     with _locked(partial, flags, path) as descriptor:
         try:
@@ -210,10 +210,10 @@ def lock_output(path: Path) -> Iterator[tuple[int, Path]]:
 
 @contextmanager
 def open_folder(path: Path) -> Iterator[None]:
-    """Make a folder to write files into, and keep other processes from doing so meanwhile.
+    """Create a folder for output files, and lock it against other processes.
 
     Raises:
-        DataError: it cannot be made or written to, or another process writes it.
+        DataError: it cannot be created or written to, or another process is writing it.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -239,7 +239,7 @@ def _locked(place: Path, flags: int, path: Path) -> Iterator[int]:
                     f"{path}: another process is writing it; wait until it ends, or choose another "
                     "output"
                 )
-            if _is_open_at(place, descriptor):  # else its writer renamed it before it was locked
+            if _is_open_at(place, descriptor):  # or its writer renamed it before we locked it
                 yield descriptor
                 return
         finally:
@@ -271,9 +271,9 @@ def _open_stream(path: Path) -> Iterator[BinaryIO]:
 
 
 class _NamedWriter(io.RawIOBase):
-    """Writes to what is open and stays open; errors of the system name it.
+    """Writer to an open descriptor that stays open; system errors name its path.
 
-    It cannot be sought in, as some outputs append only.
+    It does not support seeking, as some outputs are append-only.
     """
 
     def __init__(self, descriptor: int, name: Path) -> None:
@@ -285,7 +285,7 @@ class _NamedWriter(io.RawIOBase):
         return True
 
     def write(self, content: Any) -> int:
-        """Write bytes, or as many of them as the system takes at once."""
+        """Write bytes and return how many the system accepted."""
         try:
             return os.write(self._descriptor, content)
         except OSError as error:

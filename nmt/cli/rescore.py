@@ -62,7 +62,7 @@ class Candidate:
     """A line of an n-best list.
 
     Attributes:
-        line: of the source that it translates, from 0.
+        line: number of its source line, from 0.
         text: the translation.
     """
 
@@ -71,7 +71,7 @@ class Candidate:
 
 
 def run(arguments: Arguments) -> int:
-    """Score all translations as they come, and write those of a line when it is complete."""
+    """Score all translations, and write the translations of each source line once complete."""
     from nmt.inference.forced_decoding import score_without_coverage
 
     run = arguments.open_run()
@@ -107,7 +107,7 @@ def _score(
 
 
 def _check(config: "Config", arguments: Arguments) -> None:
-    """Refuse options that do not affect a score before the model is loaded."""
+    """Refuse options that do not affect scores, before the model is loaded."""
     for override in arguments.list_overrides():
         _, group, option = override.key.partition("decoding.")
         key = option.partition(".")[0]
@@ -125,7 +125,7 @@ def _check(config: "Config", arguments: Arguments) -> None:
 
 
 def _read_pairs(config: "Config", arguments: Arguments) -> "Iterator[tuple[Source, Candidate]]":
-    """Read each translation with its source, as they are asked for.
+    """Read each translation with its source, lazily.
 
     Raises:
         DataError: a line is not valid, or is of a source line that does not exist, or that was
@@ -152,7 +152,7 @@ def read_n_best(path: Path, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Ca
     """Read the translations of a list.
 
     Raises:
-        DataError: the file cannot be read, or a line is no `number ||| translation`.
+        DataError: the file cannot be read, or a line is not `number ||| translation`.
     """
     for number, line in enumerate(read_lines(path, max_line_bytes=max_line_bytes), start=1):
         fields = re.split(r"\s*\|\|\|\s*", line.strip())

@@ -1,4 +1,4 @@
-"""Resuming a long translation that was killed: what was translated is kept.
+"""Resuming a translation that was killed: complete lines are kept.
 
 Next to `NAME.partial`, which is being written, lies `NAME.state` with a fingerprint of all that
 decides on the outputs. Lines come out in order, so that the complete lines of the partial files say
@@ -21,7 +21,7 @@ from nmt.system.files import file_sha256, partial_path, read_regular, state_file
 if TYPE_CHECKING:
     from nmt.runs.run import Run
 
-_MAX_BYTES: Final = 1 << 26  # of a small file that is part of a fingerprint, as a dictionary
+_MAX_BYTES: Final = 1 << 26  # limit of a small file in the fingerprint, such as a dictionary
 
 T = TypeVar("T", bound=Sized)
 
@@ -29,12 +29,12 @@ T = TypeVar("T", bound=Sized)
 def fingerprint_model(
     run: "Run", ensemble: Sequence[str], checkpoint: str, options: Mapping[str, object]
 ) -> str:
-    """Return a SHA-256 of all that decides on an output except the input.
+    """Return a SHA-256 of everything that determines an output, except the input.
 
     Args:
-        run: the run, with the options that it translates with.
-        ensemble: folders of further runs that translate with it.
-        checkpoint: of each, by name; its content counts.
+        run: the run, with its options for translation.
+        ensemble: folders of further runs of an ensemble.
+        checkpoint: name of the checkpoint of each run; its content is part of the digest.
         options: further options of the output.
     """
     from nmt.runs.manifest import MANIFEST
@@ -55,7 +55,7 @@ def fingerprint_model(
 
 
 def _read(path: Path) -> bytes:
-    """Read a file; whoever uses it complains where it cannot be read."""
+    """Read a file; if it cannot be read, its user reports the error later."""
     try:
         return read_regular(path, _MAX_BYTES)
     except OSError:
@@ -64,12 +64,12 @@ def _read(path: Path) -> bytes:
 
 @dataclass(frozen=True)
 class ResumableOutputs:
-    """The outputs of a translation that may have been broken off.
+    """Outputs of a translation that may have been interrupted.
 
     Attributes:
-        paths: argument -> the output that is written for it, without links.
-        fingerprint: of all that decides on the outputs; None: they cannot be resumed.
-        is_resumed: they are continued.
+        paths: argument -> its output, with links resolved.
+        fingerprint: digest of everything that determines the outputs; None: not resumable.
+        is_resumed: whether the outputs are continued.
     """
 
     paths: Mapping[str, Path]
@@ -85,17 +85,17 @@ class ResumableOutputs:
         *,
         resume: bool,
     ) -> "ResumableOutputs":
-        """Find out whether a translation can be resumed, and is to be; write nothing.
+        """Check whether a translation can be resumed, and should be; write nothing.
 
         Args:
-            outputs: argument -> the output that is given for it.
-            inputs: all files that are read, with None for each that could be given.
-            fingerprint: of all else that decides on the outputs.
-            resume: continue what was broken off; what was not begun is begun.
+            outputs: argument -> its output.
+            inputs: files that are read; None for each optional file that is not given.
+            fingerprint: digest of everything else that determines the outputs.
+            resume: continue interrupted outputs; start if there are none.
 
         Raises:
-            UserError: `resume`, and an input or output is not a file, or what is there was made by
-                another model, with other options or from other input.
+            UserError: with `resume`, an input or output is not a regular file, or the existing
+                output was made by another model, with other options or from other input.
         """
         paths = {argument: Path(os.path.realpath(path)) for argument, path in outputs.items()}
         problem = _find_problem(outputs, inputs)
@@ -105,7 +105,7 @@ class ResumableOutputs:
             return cls(paths, None)
         digest = hashlib.sha256(fingerprint.encode())
         for argument, path in paths.items():
-            # A folder of outputs may be moved as a whole.
+            # The folder of the outputs may be moved as a whole.
             place = "" if argument == "-o" else os.path.relpath(path, paths["-o"].parent)
             digest.update(f"{argument} {place}\n".encode())
         for name in inputs:
@@ -122,27 +122,27 @@ class ResumableOutputs:
         return cls(paths, digest.hexdigest(), is_resumed)
 
     def begin(self, lines: Iterator[T], *, has_lists: bool) -> tuple[int, Iterator[T]]:
-        """Keep what is complete of outputs that are continued; write the state of new ones.
+        """Truncate continued outputs to their complete lines; write the state of new ones.
 
-        All are open by now, so that no other process writes them, and new ones are empty.
+        All outputs are open and locked at this point, and new ones are empty.
 
         Args:
-            lines: all of the input.
-            has_lists: the output of -o is an n-best list.
+            lines: all lines of the input.
+            has_lists: whether the output of -o is an n-best list.
 
         Returns:
-            How many lines are done, and the others.
+            The number of lines that are done, and the remaining lines.
         """
         if self.is_resumed:
             return self._skip_done(lines, has_lists=has_lists)
         if self.fingerprint is not None:
             write_text(state_file(self.paths["-o"]), self.fingerprint)
         elif "-o" in self.paths and not is_stream(self.paths["-o"]):
-            state_file(self.paths["-o"]).unlink(missing_ok=True)  # of what was there before
+            state_file(self.paths["-o"]).unlink(missing_ok=True)  # state of an earlier output
         return 0, lines
 
     def _skip_done(self, lines: Iterator[T], *, has_lists: bool) -> tuple[int, Iterator[T]]:
-        """Cut the outputs where a window of lines ends, so that the batches stay the same."""
+        """Truncate the outputs at the end of a window of lines, so that batches stay the same."""
         from nmt.inference.inputs import windows
 
         partials = {partial_path(path): argument == "-o" for argument, path in self.paths.items()}
@@ -162,13 +162,13 @@ class ResumableOutputs:
         return num_done, lines
 
     def finish(self) -> None:
-        """Remove the state file: all is done."""
+        """Remove the state file after the last line."""
         if self.fingerprint is not None:
             state_file(self.paths["-o"]).unlink(missing_ok=True)
 
 
 def _find_problem(outputs: Mapping[str, Path], inputs: Sequence[Path | None]) -> str | None:
-    """Return why outputs cannot be resumed; None: they can."""
+    """Return why outputs cannot be resumed; None if they can."""
     if "-o" not in outputs:
         return "continues a file; give the same -o FILE as before"
     for argument, path in outputs.items():
@@ -183,14 +183,14 @@ def _find_problem(outputs: Mapping[str, Path], inputs: Sequence[Path | None]) ->
 
 
 def _measure(path: Path, *, is_list: bool, most: int | None = None) -> tuple[int, int]:
-    """Return for how many lines of the input an output is complete, and its bytes for these.
+    """Return the number of input lines for which an output is complete, and their bytes.
 
-    What a power cut has left as NULs, or an entry of a list without a number, is not complete.
+    NULs after a power cut, and list entries without a number, do not count as complete.
 
     Args:
-        path: the file.
-        is_list: it is an n-best list: what it has for a line ends where the next line begins.
-        most: lines to count; None: all.
+        path: path of the file.
+        is_list: whether it is an n-best list, where entries of a line end where the next begins.
+        most: maximum number of lines to count; None: all.
     """
     num_lines = num_bytes = offset = 0
     with path.open("rb") as file:

@@ -36,7 +36,7 @@ class Arguments(PairArguments, RunArguments):
 
 
 def run(arguments: Arguments) -> int:
-    """Write a log-probability for each pair, and a summary on stderr."""
+    """Write the log-probability of each pair, and a summary on stderr."""
     from nmt.inference.inputs import LineWarnings
 
     run = arguments.open_run()

@@ -138,35 +138,35 @@ class Arguments(SearchArguments, RunArguments):
 
     @property
     def needs_alignments(self) -> bool:
-        """Return whether an output has alignments in it."""
+        """Return whether an output needs alignments."""
         return self.alignments is not None or self.attention or self.json
 
     @property
     def input_files(self) -> list[Path | None]:
-        """Return the files that are read line by line."""
+        """Return the input files that are read line by line."""
         return [*input_files(self.input), self.prefixes, self.constraints]
 
     @property
     def outputs(self) -> dict[str, Path]:
-        """Return the files that are written, by their arguments."""
+        """Return the output files by argument."""
         given = {"-o": self.output, "--alignments": self.alignments}
         return {argument: name for argument, name in given.items() if name is not None}
 
     @property
     def format(self) -> Format:
-        """Return what is written of a translation."""
+        """Return the output format."""
         return Format(with_scores=self.scores, n_best=self.n_best is not None, json=self.json)
 
     @property
     def shows_progress(self) -> bool:
-        """Return whether stderr is a terminal that shows nothing else than a progress bar."""
+        """Return whether stderr is a terminal that shows nothing but a progress bar."""
         shows_output = self.output is None and sys.stdout.isatty()
         shows_more = shows_output or self.attention or stdin_is_typed(self.input)
         return sys.stderr.isatty() and not shows_more
 
 
 def run(arguments: Arguments) -> int:
-    """Translate the input as it comes; of several that torchrun started, the others compute."""
+    """Translate the input as a stream; under torchrun, only the first process reads and writes."""
     if os.path.isfile(arguments.run):
         from nmt.cli.translate_exported import translate_exported
 
@@ -229,7 +229,7 @@ def _translate_windows(
     arguments: Arguments,
     report: Callable[[int], object],
 ) -> "Iterator[list[tuple[Input, Translation]]]":
-    """Yield the lines and their translations, a window at a time; a typed line at once."""
+    """Yield windows of lines and their translations; a typed line is answered at once."""
     from nmt.inference.inputs import LineWarnings
     from nmt.inference.translation import ExtraOutputs
 
@@ -247,7 +247,7 @@ def _translate_windows(
 
 
 def _check(config: "Config", arguments: Arguments) -> None:
-    """Refuse arguments that contradict each other or the run."""
+    """Refuse arguments that contradict each other or the run's configuration."""
     require_line_buffering(arguments)
     if arguments.constraints is not None:
         from nmt.config.registry import SEARCHES
@@ -272,7 +272,7 @@ def _check(config: "Config", arguments: Arguments) -> None:
 
 
 def _load(run: "Run", arguments: Arguments) -> "Translator":
-    """Load the model, which must have attention where that is asked for."""
+    """Load the model; refuse a model without attention if attention is requested."""
     units = arguments.alignment_units or "auto"
     translator = arguments.load_translator(run, alignment_units=units)
     if arguments.alignments is not None or arguments.attention:
@@ -281,7 +281,7 @@ def _load(run: "Run", arguments: Arguments) -> "Translator":
 
 
 def _fingerprint(run: "Run", translator: "Translator", arguments: Arguments) -> str:
-    """Return a digest of all that the output depends on, except the input."""
+    """Return a digest of everything that determines the output, except the input."""
     from nmt.cli.resume import fingerprint_model
 
     names = ("scores", "json", "n_best", "average", "device")

@@ -1,4 +1,4 @@
-"""`nmt translate` with a file of `nmt export` in the place of a run; nothing heavy is loaded."""
+"""`nmt translate` with a file of `nmt export` instead of a run; imports no heavy library."""
 
 from dataclasses import MISSING, fields
 from functools import partial
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 _FILES: Final = ("run", "input", "output", "line_buffered", "max_line_bytes")
 _MACHINE: Final = ("batch_tokens", "precision", "device")
-# Arguments that an exported model takes.
+# Arguments that an exported model supports.
 _SUPPORTED: Final = (*_FILES, *_MACHINE, "scores", "json", "n_best", "beam_size", "search")
-# Arguments that were decided when the model was exported.
+# Arguments that are fixed when the model is exported.
 _FIXED: Final = ("checkpoint", "shortlist", "length_penalty", "options")
 
 
 def translate_exported(arguments: "Arguments") -> int:
-    """Translate the input as it comes."""
+    """Translate the input as a stream."""
     _require_run_first(arguments)
     for declared in fields(arguments):
         default = [] if declared.default is MISSING else declared.default
@@ -72,7 +72,7 @@ def translate_exported(arguments: "Arguments") -> int:
 
 
 def _require_run_first(arguments: "Arguments") -> None:
-    """Refuse a run that is given behind the file to translate."""
+    """Refuse a run that is given after the file to translate."""
     from nmt.runs.run import RunDirectory
 
     for name in arguments.input:

@@ -64,7 +64,7 @@ class Arguments(TunableSearch, HeldOutArguments):
 
 
 def run(arguments: Arguments) -> int:
-    """Try the penalties, and keep the best in a configuration that nothing else writes."""
+    """Try the penalties with the run locked, and save the best in its configuration."""
     for changed in arguments.options:
         if (key := changed.partition("=")[0].partition(".")[0]) in _LISTS:
             raise UserError(f"--set {changed}: here {_LISTS[key]} says which are tried")
@@ -74,7 +74,7 @@ def run(arguments: Arguments) -> int:
 
 
 def _tune(run: "Run", arguments: Arguments) -> int:
-    """Try them all, print a line for each, and keep the best where it is significantly better."""
+    """Try all penalties, print a line for each, and save the best if significantly better."""
     from nmt.build.metrics import build_metrics
     from nmt.inference.loading import build_search
 
@@ -121,16 +121,16 @@ def _tune(run: "Run", arguments: Arguments) -> int:
 
 
 def _read_penalties(arguments: Arguments, key: str, given: str, number: str) -> "list[PlugIn]":
-    """Return the penalties of a list, each as the run would have it.
+    """Parse and validate a list of penalties.
 
     Args:
-        arguments: of the command.
-        key: of the penalties in the configuration.
+        arguments: arguments of the command.
+        key: key of the penalty in the configuration.
         given: the list.
-        number: what a number in the list is.
+        number: option of `gnmt` that a plain number sets: `alpha` or `beta`.
 
     Raises:
-        UserError: the list is empty, or one of it is not allowed.
+        UserError: the list is empty, or an element is not valid.
     """
     from nmt.config.layers import Override
     from nmt.runs.run import Run
@@ -149,7 +149,7 @@ def _read_penalties(arguments: Arguments, key: str, given: str, number: str) -> 
 
 
 def _require_choice(decoding: "DecodingConfig") -> None:
-    """Refuse a search of one hypothesis, which all penalties leave as it is."""
+    """Refuse a search with one hypothesis, which penalties do not affect."""
     if not decoding.draws_samples and (not decoding.has_beam or decoding.beam_size == 1):
         raise ConfigError(
             "decoding: a search that keeps one hypothesis finds the same with all penalties; take "
@@ -158,7 +158,7 @@ def _require_choice(decoding: "DecodingConfig") -> None:
 
 
 def _keep(folder: "RunDirectory", best: "Penalties") -> None:
-    """Write the penalties, and nothing else, into a run's configuration."""
+    """Write only the penalties into a run's configuration."""
     from nmt.config.file import dump_config, load_config
 
     was = load_config(folder.config)
