@@ -1,7 +1,7 @@
 """Arguments of the commands, as fields of frozen dataclasses, and runs opened from them.
 
-The type and the default of a field are the argument's own; the functions here add what the parser
-needs beyond them. Help lists arguments in the order of the classes, the base classes first.
+The type and the default of a field are those of the argument; the functions here add the settings
+of the parser. Help lists arguments in the order of the classes, base classes first.
 """
 
 import argparse

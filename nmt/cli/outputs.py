@@ -1,11 +1,11 @@
 """Outputs: stdout, an open stream, or a file that is written atomically.
 
-A file is written as `NAME.partial` next to it, locked, and takes its name in the end. A file that
-was there is whole until then. Where the work breaks off, what was written stays under the partial
-name, for it may have taken hours.
+A file is written as `NAME.partial` next to it, locked, and renamed at the end. An existing file is
+untouched until then. If the work is interrupted, the partial file is kept, as it may have taken
+hours.
 
-`/dev/stdout`, `/dev/fd/N` and `/proc/self/fd/N` name what this process has open, be it a file, and
-are never replaced: `-o /dev/stdout >> log` appends to the log.
+`/dev/stdout`, `/dev/fd/N` and `/proc/self/fd/N` name open descriptors of this process, even of
+regular files, and are never replaced: `-o /dev/stdout >> log` appends to the log.
 """
 
 import fcntl

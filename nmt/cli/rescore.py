@@ -128,8 +128,7 @@ def _read_pairs(config: "Config", arguments: Arguments) -> "Iterator[tuple[Sourc
     """Read each translation with its source, lazily.
 
     Raises:
-        DataError: a line is not valid, or is of a source line that does not exist, or that was
-            passed.
+        DataError: a line is not valid, or its source line does not exist or was passed before.
     """
     sources = read_input(config, [str(arguments.source)], arguments.max_line_bytes)
     n_best, number = arguments.n_best, -1

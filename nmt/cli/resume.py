@@ -1,8 +1,8 @@
 """Resuming a translation that was killed: complete lines are kept.
 
-Next to `NAME.partial`, which is being written, lies `NAME.state` with a fingerprint of all that
-decides on the outputs. Lines come out in order, so that the complete lines of the partial files say
-how far the translation has come.
+While `NAME.partial` is being written, `NAME.state` next to it has a fingerprint of everything that
+determines the outputs. Lines are written in order, so the complete lines of the partial files show
+the progress of the translation.
 """
 
 import hashlib
