@@ -1,6 +1,6 @@
-"""Given word alignments: from links between words to where each target token is to look.
+"""Word alignments for guided attention: from word links to reference attention weights.
 
-Kept as links between tokens, two numbers a link, so that they take the room of the tokens.
+They are stored as links between tokens, with two numbers per link.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,14 +23,14 @@ LINK_DTYPE = np.dtype("<u4")
 def read_links(
     files: Corpus[Item], source_reader: SourceReader[Item], target_reader: SourceReader[str]
 ) -> Iterator[list[int]]:
-    """Yield the links between tokens of each pair of a corpus: source, target, source, target, ...
+    """Yield the token links of each pair of a corpus: source, target, source, target, ...
 
-    Links that are only possible count as the sure ones do. Words are those of the raw text, or the
-    units that the corpus names.
+    Possible links count like sure links. Links index the words of the raw text, or the alignment
+    units of the corpus.
 
     Raises:
-        DataError: the alignments are not as many as the pairs, an item is no link, or it names a
-            word that is not there.
+        DataError: the numbers of alignments and pairs differ, a link is malformed, or it refers to
+            a word that does not exist.
     """
     assert files.alignments is not None
     aligned = zip_lines(
@@ -59,23 +59,25 @@ def _units(reader: SourceReader[Item], item: Item, units: AlignmentUnits) -> Uni
 
 
 def _between_tokens(links: Sequence[Link], source: UnitTokens, target: UnitTokens) -> list[int]:
-    """Link each token of a unit to each token of the other."""
+    """Link each token of a source unit to each token of its linked target units."""
     pairs = {
         (source_token, target_token): None
         for source_unit, target_unit in links
         for target_token in target.members[target_unit]
         for source_token in source.members[source_unit]
-    }  # once each, as a token may be in several units
+    }  # without duplicates, as a token may be in several units
     return [token for pair in pairs for token in pair]
 
 
 def target_weights(links: RaggedArray, num_labels: int, num_positions: int) -> Tensor:
-    """`[B T S]`, float32: each label looks at its links alike; zeros where it has none.
+    """Return reference attention weights, `[B T S]`, float32.
+
+    The weights of a label are uniform over its links, or zeros if it has none.
 
     Args:
-        links: B rows of `read_links`.
-        num_labels: T, EOS and padding counted.
-        num_positions: S, EOS and padding counted.
+        links: B rows from `read_links`.
+        num_labels: T, including EOS and padding.
+        num_positions: S, including EOS and padding.
     """
     row = np.repeat(np.arange(len(links)), links.lengths // 2)
     source, target = links.values.reshape(-1, 2).astype(np.int64).T

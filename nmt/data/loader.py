@@ -1,4 +1,4 @@
-"""Tensors out: makes batches of what the sampler chose, ahead of the time that they are wanted."""
+"""Data loader: a background thread makes batches of tensors ahead of time."""
 
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -24,7 +24,7 @@ _READ_AHEAD: Final = 8  # updates
 
 @dataclass(frozen=True)
 class _Epoch:
-    """What is needed to make any batch of an epoch."""
+    """Tokens and batches of an epoch."""
 
     number: int
     corpora: list[EpochTokens]
@@ -33,20 +33,20 @@ class _Epoch:
 
 @dataclass(eq=False)
 class DataLoader:
-    """The batches of an epoch by updates, made by a thread that reads ahead.
+    """Batches of an epoch, grouped by update and prefetched by a background thread.
 
-    What it gives is a function of the seeds, the epoch and the number of the batch only, so that
-    a run that is resumed sees what the unbroken run would have seen.
+    Batches depend only on the seeds, the epoch and the batch number, so a resumed run sees the same
+    batches as an uninterrupted one.
 
     Attributes:
-        corpora: the corpora, in the order that the sampler knows them in.
-        sampler: says which pairs are a batch.
-        seed: of subword sampling, where the tokenizers do that.
-        accumulate: batches to one update; the last one of an epoch may have fewer.
-        shard: of this process among those that share each update; it reads only its own sentences.
-        pin_memory: put the tensors where a GPU can fetch them while the program continues.
-        num_processes: that sample the subwords of a corpus when an epoch starts (the program's main
-            module must be safe to import); 0: this one does.
+        corpora: the corpora, in the order of the sampler.
+        sampler: assigns pairs to batches.
+        seed: seed of subword sampling.
+        accumulate: batches per update; the last update of an epoch may have fewer.
+        shard: share of this process in each update; only its own sentences are read.
+        pin_memory: put tensors in pinned memory, for asynchronous copies to a GPU.
+        num_processes: processes that sample the subwords of a corpus when an epoch starts (the
+            program's main module must be safe to import); 0: sample in this process.
     """
 
     corpora: Sequence[EncodedCorpus]
@@ -63,20 +63,20 @@ class DataLoader:
         self._latest: _Epoch | None = None
 
     def num_batches(self, epoch: int) -> int:
-        """Batches in an epoch; chance makes it a few more or less from one to the next."""
+        """Return the number of batches in an epoch, which varies slightly between epochs."""
         return len(self._prepared(epoch).batches)
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """The batches that `updates` gives to this process, one after the other."""
+        """Yield this process's batches of all `updates` of an epoch, in order."""
         with closing(self.updates(number, start)) as updates:
             for update in updates:
                 yield from update.batches
 
     def updates(self, number: int, start: int = 0) -> Generator[LocalUpdate, None, None]:
-        """What this process computes of each update of an epoch, from batch `start` on.
+        """Yield this process's share of each update of an epoch, from batch `start` on.
 
-        What goes wrong in the background is raised here, in the place of the update that it was
-        about. The thread ends when the iterator is closed or dropped before its end.
+        Errors in the background thread are raised here, in place of the update that failed. The
+        thread ends when the iterator is exhausted, closed or dropped.
         """
         epoch = self._prepared(number)
         pending: deque[Future[LocalUpdate]] = deque()
@@ -92,9 +92,9 @@ class DataLoader:
             executor.shutdown(cancel_futures=True)
 
     def cache_moved(self, old: Path, new: Path) -> None:
-        """Take note that what was in one folder of the cache has been moved to another.
+        """Update the corpora after the cache was moved to another folder.
 
-        What is open stays open: an epoch that was drawn is not drawn again.
+        Open files stay open, and the tokens of the current epoch are not drawn again.
         """
         self.corpora = [
             replace(corpus, folder=new / corpus.key) if corpus.folder.parent == old else corpus
@@ -102,7 +102,7 @@ class DataLoader:
         ]
 
     def _prepared(self, number: int) -> _Epoch:
-        # The latest is kept: to sort millions of pairs takes seconds, to sample subwords minutes.
+        # Cached: sorting millions of pairs takes seconds, and sampling subwords takes minutes.
         if self._latest is None or self._latest.number != number:
             self._latest = None  # free it, and its files, before the new one is drawn
             corpora = [
@@ -116,7 +116,7 @@ class DataLoader:
         return self._latest
 
     def _local_update(self, epoch: _Epoch, first: int) -> LocalUpdate:
-        """Of the update that begins with batch `first`."""
+        """Return this process's share of the update that starts with batch `first`."""
         end = min(first + self.accumulate, len(epoch.batches))
         batches = [epoch.batches[number] for number in range(first, end)]
         return LocalUpdate(
@@ -127,14 +127,16 @@ class DataLoader:
         )
 
     def _num_target_tokens(self, epoch: _Epoch, pairs: NDArray[np.int64]) -> int:
-        """Labels of a batch, EOS counted."""
+        """Return the number of labels in a batch, including EOS."""
         return len(pairs) + sum(
             epoch.corpora[index].target.count(rows) for index, rows in self._rows(pairs)
         )
 
     def _rows(self, pairs: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """The corpora that have some of the pairs, and their numbers in each."""
-        bounds = np.searchsorted(pairs, self._starts)  # the pairs ascend, so corpora lie together
+        """Yield the index of each corpus that has some of the pairs, with their rows in it."""
+        bounds = np.searchsorted(
+            pairs, self._starts
+        )  # pairs ascend, so those of a corpus are adjacent
         for index, start in enumerate(self._starts[:-1]):
             rows = pairs[bounds[index] : bounds[index + 1]] - start
             if len(rows):
@@ -155,7 +157,7 @@ class DataLoader:
         return map_tensors(Tensor.pin_memory, batch) if self.pin_memory else batch
 
     def _links(self, index: int, rows: NDArray[np.int64]) -> RaggedArray:
-        """Of some pairs of a corpus; none where no alignments are given."""
+        """Return the links of some pairs of a corpus; empty rows if it has no alignments."""
         links = self.corpora[index].links
         if links is None:
             return RaggedArray.from_rows([()] * len(rows), LINK_DTYPE)

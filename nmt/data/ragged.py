@@ -1,4 +1,4 @@
-"""Rows of unequal length in one flat array: how tokens and text are kept, in memory and on disk."""
+"""Ragged arrays: rows of different lengths in one flat array, in memory and on disk."""
 
 from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
@@ -19,10 +19,10 @@ _OFFSET_DTYPE = np.dtype("<i8")
 
 @dataclass(frozen=True)
 class RaggedArray:
-    """N rows, laid end to end.
+    """N concatenated rows.
 
     Attributes:
-        values: `[sum of the lengths]`, or `[sum of the lengths, D]` where the values are vectors.
+        values: `[sum of the lengths]`, or `[sum of the lengths, D]` if the values are vectors.
         offsets: `[N+1]`, int64; row i is ``values[offsets[i] : offsets[i + 1]]``.
     """
 
@@ -33,7 +33,7 @@ class RaggedArray:
     def from_rows(
         cls, rows: Sequence[Sequence[int] | NDArray[Any]], dtype: DTypeLike = np.int64
     ) -> "RaggedArray":
-        """Rows of numbers, as `dtype`; or of vectors, `[S D]` each, as they are."""
+        """Build from rows of numbers, converted to `dtype`, or of vectors, `[S D]`, kept as is."""
         offsets = _offsets_of(rows)
         vectors = [row for row in rows if isinstance(row, np.ndarray) and row.ndim > 1]
         if vectors:
@@ -42,13 +42,13 @@ class RaggedArray:
 
     @classmethod
     def from_texts(cls, rows: Sequence[str]) -> "RaggedArray":
-        """Rows of text as the bytes of its UTF-8."""
+        """Build from rows of text, as UTF-8 bytes."""
         encoded = [row.encode() for row in rows]
         return cls(np.frombuffer(b"".join(encoded), np.uint8), _offsets_of(encoded))
 
     @classmethod
     def concatenate(cls, parts: Sequence["RaggedArray"]) -> "RaggedArray":
-        """The rows of all the parts, in order."""
+        """Concatenate the rows of all parts, in order."""
         if len(parts) == 1:
             return parts[0]
         lengths = np.concatenate([part.lengths for part in parts])
@@ -63,20 +63,20 @@ class RaggedArray:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of one value; of vectors, an array type."""
+        """Return the dtype of one value; for vectors, a subarray dtype."""
         return np.dtype((self.values.dtype, self.values.shape[1:]))
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Of the rows, `[N]`."""
+        """Return the lengths of the rows, `[N]`."""
         return np.diff(self.offsets)
 
     def count(self, rows: NDArray[np.int64]) -> int:
-        """Values in some rows together; only the offsets are read."""
+        """Return the total number of values in some rows; reads only the offsets."""
         return int((self.offsets[rows + 1] - self.offsets[rows]).sum())
 
     def select(self, rows: NDArray[np.int64]) -> "RaggedArray":
-        """A copy of some rows, in the order given: `[M]`, each from 0 to N - 1."""
+        """Return a copy of `rows`, `[M]`, in the given order; indices are from 0 to N - 1."""
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
         offsets = _offsets(lengths)
@@ -85,12 +85,12 @@ class RaggedArray:
 
 
 class RaggedWriter:
-    """Writes a `RaggedArray` to disk, some rows at a time.
+    """Incremental writer of a `RaggedArray` to disk.
 
     Args:
         values: a file for the values, opened for writing and reading.
-        offsets: a file for the offsets.
-        dtype: of the values.
+        offsets: a file for the offsets, opened for writing and reading.
+        dtype: the dtype of the values.
     """
 
     def __init__(self, values: IO[bytes], offsets: IO[bytes], dtype: DTypeLike) -> None:
@@ -101,14 +101,14 @@ class RaggedWriter:
         self._offsets.write(np.zeros(1, _OFFSET_DTYPE).tobytes())
 
     def append(self, rows: RaggedArray) -> None:
-        """Add rows at the end."""
+        """Append rows."""
         offsets = rows.offsets[1:] + self._end
         self._values.write(rows.values.astype(self._dtype.base, copy=False).tobytes())
         self._offsets.write(offsets.astype(_OFFSET_DTYPE, copy=False).tobytes())
         self._end += int(rows.offsets[-1])
 
     def mapped(self) -> RaggedArray:
-        """What was written, mapped into memory; stays so when the files are closed."""
+        """Map the written rows into memory; the map stays valid after the files are closed."""
         self._values.flush()
         self._offsets.flush()
         return RaggedArray(_map(self._values, self._dtype), _map(self._offsets, _OFFSET_DTYPE))
@@ -116,7 +116,7 @@ class RaggedWriter:
 
 @contextmanager
 def create_ragged(folder: Path, name: str, dtype: DTypeLike) -> Iterator[RaggedWriter]:
-    """Two new files in a folder, to be written; `open_ragged` reads them."""
+    """Create two files in a folder, for `open_ragged`, and yield their writer."""
     values, offsets = _paths(folder, name)
     with values.open("wb+") as value_file, offsets.open("wb+") as offset_file:
         yield RaggedWriter(value_file, offset_file, dtype)
@@ -124,17 +124,17 @@ def create_ragged(folder: Path, name: str, dtype: DTypeLike) -> Iterator[RaggedW
 
 @contextmanager
 def temporary_ragged(folder: Path, dtype: DTypeLike) -> Iterator[RaggedWriter]:
-    """Two files without a name, on the disk of a folder; gone when nobody has them mapped."""
+    """Create two unnamed files on the disk of a folder, deleted when they are no longer mapped."""
     with TemporaryFile(dir=folder) as values, TemporaryFile(dir=folder) as offsets:
         yield RaggedWriter(values, offsets, dtype)
 
 
 def open_ragged(folder: Path, name: str, dtype: DTypeLike) -> RaggedArray:
-    """Map files of `create_ragged` into memory: only what is looked at is read.
+    """Map files of `create_ragged` into memory, without reading them.
 
     Raises:
         OSError: a file cannot be opened, or is not a regular file.
-        ValueError: its size is not a whole number of values, or there are no offsets.
+        ValueError: a file's size is not a whole number of values, or there are no offsets.
     """
     values, offsets = _paths(folder, name)
     with open_regular(values) as value_file, open_regular(offsets) as offset_file:
@@ -145,16 +145,16 @@ def open_ragged(folder: Path, name: str, dtype: DTypeLike) -> RaggedArray:
 
 
 def compact_lengths(parts: Sequence[RaggedArray]) -> NDArray[np.unsignedinteger[Any]]:
-    """Lengths of the rows of all the parts, `[N]`, in the smallest type that holds them."""
+    """Return the row lengths of all parts, `[N]`, in the smallest sufficient dtype."""
     lengths = (part.lengths for part in parts)
-    # One part after the other, as each takes 8 bytes a row meanwhile.
+    # One part at a time, because each takes 8 bytes per row before conversion.
     return np.concatenate(
         [each.astype(np.min_scalar_type(each.max(initial=0))) for each in lengths]
     )
 
 
 def blocks(number: int, size: int) -> Iterator[slice]:
-    """Yield where blocks of so many rows lie, of which the last may be smaller."""
+    """Yield slices of `number` rows in blocks of `size`; the last may be smaller."""
     for start in range(0, number, size):
         yield slice(start, min(start + size, number))
 
@@ -164,9 +164,9 @@ def _paths(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 def _map(file: IO[bytes], dtype: np.dtype[Any]) -> NDArray[Any]:
-    if file.seek(0, SEEK_END) == 0:  # which cannot be mapped
+    if file.seek(0, SEEK_END) == 0:  # empty files cannot be mapped
         return np.empty(0, dtype)
-    # A plain view of the map: indexing is several times faster than through np.memmap.
+    # A plain array view, because indexing np.memmap is several times slower.
     return np.asarray(np.memmap(file, dtype, mode="r"))
 
 

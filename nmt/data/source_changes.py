@@ -1,4 +1,4 @@
-"""Whether the files of a corpus are what they were: since they were encoded, and while they are."""
+"""Detection of changes to corpus files, since and during their encoding."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from nmt.data.formats.corpus import Corpus
 from nmt.data.formats.lines import open_binary, require_regular
 from nmt.system.files import read_regular
 
-_KEY_BYTES: Final = 64  # of the name of an entry; it has 32
+_KEY_BYTES: Final = 64  # limit for the name of an entry, which has 32
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def take_digests(files: Corpus[Any]) -> list[str]:
     """Return the SHA-256 of each file of a corpus.
 
     Raises:
-        DataError: a file cannot be read, or only once.
+        DataError: a file cannot be read, or can be read only once.
     """
     for path in files.paths:
         require_regular(path)
@@ -33,14 +33,14 @@ def take_digests(files: Corpus[Any]) -> list[str]:
 
 @contextmanager
 def require_unchanged(files: Corpus[Any], digests: Sequence[str]) -> Iterator[None]:
-    """Refuse files that do not stay as they are, as nobody knows what of them was read.
+    """Refuse files that change inside the `with`, because it is unknown what was read.
 
     Args:
         files: the corpus.
-        digests: of `take_digests`, before.
+        digests: the result of `take_digests` before reading.
 
     Raises:
-        DataError: a file has changed, which says more than an error of a file half there.
+        DataError: a file has changed; replaces errors from reading a half-written file.
     """
     try:
         yield
@@ -60,12 +60,12 @@ def _compare(files: Corpus[Any], digests: Sequence[str]) -> None:
 
 
 class LatestEntry:
-    """Which entry of the cache a corpus had last, whatever its files held then.
+    """Record of the latest cache entry of a corpus, which is identified by its paths.
 
     Args:
-        folder: of the cache.
-        files: the corpus, known by the paths of its files.
-        settings: what it is encoded with; can be written as JSON.
+        folder: the folder of the cache.
+        files: the corpus.
+        settings: the settings of the encoding, serializable as JSON.
     """
 
     def __init__(self, folder: Path, files: Corpus[Any], settings: object) -> None:
@@ -75,11 +75,11 @@ class LatestEntry:
         self._files = files
 
     def warn_if_changed(self, key: str, *, is_encoded: bool) -> None:
-        """Warn if that was another entry than it has now.
+        """Warn if the latest entry is not the current one.
 
         Args:
-            key: of the entry that it has now.
-            is_encoded: whether that is there already.
+            key: the key of the current entry.
+            is_encoded: whether the current entry is already in the cache.
         """
         if self._read() in (None, key):
             return
@@ -88,9 +88,9 @@ class LatestEntry:
         logger.warning("%s: changed since %s, when last encoded; %s", self._files, then, what)
 
     def write(self, key: str) -> None:
-        """Note the entry that it has now."""
+        """Record the key of the current entry."""
         if self._read() != key and (self._path.is_file() or not os.path.lexists(self._path)):
-            with suppress(OSError):  # a cache that is whole may be one that is only read
+            with suppress(OSError):  # a complete cache may be read-only
                 self._path.write_text(key)
 
     def _read(self) -> str | None:
@@ -101,10 +101,10 @@ class LatestEntry:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of what a file holds.
+    """Return the SHA-256 of a file.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: the file cannot be read.
     """
     with open_binary(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
-"""Subword sampling: the tokens of a whole epoch, drawn before it starts.
+"""Subword sampling of a whole epoch before it starts.
 
-Before, because batches are made by the length of what was drawn: batched by the lengths without
-sampling, a third of a batch would be padding.
+Batches are made by the sampled lengths. With the lengths of the unsampled tokens, a third of each
+batch would be padding.
 """
 
 from collections.abc import Iterable
@@ -19,19 +19,19 @@ _BLOCK: Final = 2048  # pairs
 
 
 def draw_epoch(corpus: EncodedCorpus, seed: int, epoch: int, num_processes: int = 0) -> EpochTokens:
-    """Draw the tokens of one epoch; of a corpus whose tokenizers do not sample, return its own.
+    """Sample the tokens of one epoch; without sampling tokenizers, return the corpus's own tokens.
 
-    What is drawn depends on the seed, the epoch and the pair only, not on the processes. It lies
-    in files without a name in the folder of the cache, which are gone when nobody uses them.
+    The sample depends only on the seed, the epoch and the pair, not on the processes. It is kept in
+    unnamed files in the folder of the cache, which are deleted when they are no longer in use.
 
     Args:
-        corpus: what to draw from.
-        seed: of the run.
-        epoch: which pass over the data.
-        num_processes: that draw; 0: this one does.
+        corpus: the corpus to sample.
+        seed: the seed of the run.
+        epoch: the number of the epoch.
+        num_processes: processes that sample; 0: sample in this process.
 
     Raises:
-        DataError: there is no room for them.
+        DataError: the files cannot be written.
         TransientError: a process has died.
     """
     if not corpus.samples:

@@ -1,4 +1,4 @@
-"""Grids as a source: pictures as arrays of numbers in an `.npz` file, a vector for each cell."""
+"""Grids as sources: pictures as arrays in an `.npz` file, with one vector per cell."""
 
 import hashlib
 import math
@@ -21,18 +21,18 @@ from nmt.text.reader import EncodedWords, SourceReader
 
 _NUM_DIMENSIONS: Final = 3
 NUM_POSITIONS: Final = 2
-"""Numbers of a cell after its channels: its row and its column, counted from 0."""
+"""Number of coordinates after the channels of a cell: row and column, from 0."""
 _ALL: Final = "grids"
-_MAX_GRID_BYTES: Final = 2**26  # of what is in memory at a time
+_MAX_GRID_BYTES: Final = 2**26  # in memory at a time
 _HEADERS: Final = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """One grid: what a source is in place of a line of text.
+    """A grid of numbers, as a source instead of a line of text.
 
     Attributes:
-        values: `[rows columns channels]`, float32, all finite.
+        values: `[rows columns channels]`, float32, finite.
         name: file and array, for messages.
     """
 
@@ -50,22 +50,24 @@ class Grid:
 
     @property
     def num_cells(self) -> int:
-        """Rows times columns."""
+        """Return the number of cells: rows times columns."""
         rows, columns, _ = self.values.shape
         return int(rows * columns)
 
 
 Source: TypeAlias = str | Grid
-"""What a model may read."""
+"""Source types of a model."""
 
 
 def read_grids(path: Path) -> Iterator[Grid]:
-    """The grids of an `.npz` file: `arr_0`, `arr_1`, …, or `grids`, `[N rows columns channels]`.
+    """Read the grids of an `.npz` file, one at a time.
 
-    One grid is in memory at a time. Nothing that is pickled is loaded.
+    The file holds arrays `arr_0`, `arr_1`, … of shape `[rows columns channels]`, or a single array
+    `grids` of shape `[N rows columns channels]`. Pickled data is never loaded.
 
     Raises:
-        DataError: not such a file, or an array has a number that is not finite, or another shape.
+        DataError: the file is not of this format, or an array has a non-finite number or a wrong
+            shape.
     """
     require_regular(path)
     message = f"{path}: no .npz file of arrays, or a damaged one; write it with numpy.savez"
@@ -78,7 +80,7 @@ def read_grids(path: Path) -> Iterator[Grid]:
 
 @contextmanager
 def _reporting_damage(message: str) -> Iterator[None]:
-    """Say so where a file is damaged: zipfile and NumPy raise a dozen types of exceptions."""
+    """Convert all exceptions to a `DataError`: zipfile and NumPy raise a dozen types."""
     try:
         yield
     except DataError:
@@ -105,10 +107,10 @@ def _read_all(archive: zipfile.ZipFile, path: Path) -> Iterator[Grid]:
 def _read_array(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, name: str, num_dimensions: int
 ) -> Iterator[Grid]:
-    """Read the grid, or the grids, of an array that must have so many dimensions."""
+    """Read the grids of an array that must have `num_dimensions` dimensions."""
     message = f"{path}: array {name}: pickled or damaged, and not loaded; save plain numbers"
     with _reporting_damage(message):
-        # (A decoder of LZMA makes room for what the file says.)
+        # LZMA decoders allocate as much memory as the file demands, so only NumPy's are allowed.
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError("it is compressed in another way than numpy does")
         with archive.open(info) as stream:
@@ -120,17 +122,17 @@ def _read_array(
 
 
 class _StoredArray:
-    """An array of an `.npz` file of which only the header has been read.
+    """An array in an `.npz` file; only its header is read at first.
 
-    NumPy's own reader makes room for all that an array declares to be before it reads any of it,
-    and a few bytes can declare terabytes.
+    NumPy's reader allocates memory for the declared shape before it reads the values, and a tiny
+    file can declare terabytes.
 
     Args:
-        stream: the file of the array, at its start.
-        size: bytes of it.
+        stream: the `.npy` member, at its start.
+        size: size of the member in bytes.
 
     Raises:
-        ValueError: the header is none, or of Python objects, or does not fit the size.
+        ValueError: the header is invalid, declares Python objects, or does not match the size.
     """
 
     def __init__(self, stream: IO[bytes], size: int) -> None:
@@ -147,10 +149,10 @@ class _StoredArray:
         self._stream = stream
 
     def grids(self) -> Iterator[NDArray[Any]]:
-        """Read the array as grids, its last dimensions.
+        """Read the array as grids, which are its last three dimensions.
 
         Raises:
-            ValueError: it is cut short.
+            ValueError: the data is truncated or too long.
         """
         shape = self.shape[-_NUM_DIMENSIONS:]
         for _ in range(math.prod(self.shape[:-_NUM_DIMENSIONS])):
@@ -159,7 +161,7 @@ class _StoredArray:
                 raise ValueError("it is cut short")
             row = np.frombuffer(content, self.dtype)
             yield row.reshape(shape, order="F" if self.is_fortran else "C")
-        if self._stream.read(1):  # at the end the checksum is compared
+        if self._stream.read(1):  # reading to the end verifies the checksum
             raise ValueError("it is too long")
 
 
@@ -185,7 +187,7 @@ def _check(array: _StoredArray, path: Path, name: str, num_dimensions: int) -> N
 
 
 def _grid(array: NDArray[Any], path: Path, name: str) -> Grid:
-    with np.errstate(over="ignore"):  # what float32 cannot hold is reported as infinite
+    with np.errstate(over="ignore"):  # an overflow of float32 is reported as infinite below
         values = array.astype(np.float32)
     if not np.isfinite(values).all():
         raise DataError(f"{path}: array {name}: holds NaN or infinite numbers; replace them")
@@ -193,24 +195,24 @@ def _grid(array: NDArray[Any], path: Path, name: str) -> Grid:
 
 
 class GridCorpus(Corpus[Grid]):
-    """An `.npz` file of grids (see `read_grids`) and a file of text, with a line for each grid."""
+    """An `.npz` file of grids (see `read_grids`) and a text file with one line per grid."""
 
     item = "grid"
     correspondence = "line n must be the text of grid n"
 
     def read_sources(self) -> Iterator[Grid]:
-        """The grids."""
+        """Read the grids, in order."""
         return read_grids(self.source)
 
 
 @dataclass(frozen=True)
 class GridReader(SourceReader[Grid]):
-    """The tokens of a grid are its cells, row by row: channels, row and column, counted from 0.
+    """Encoder of grids; tokens are cells in row-major order: channels, row and column from 0.
 
     Attributes:
-        channels: C, numbers of a cell.
-        max_rows: most rows of a grid.
-        max_columns: most columns of a grid.
+        channels: number C of channels.
+        max_rows: maximum number of rows of a grid.
+        max_columns: maximum number of columns of a grid.
     """
 
     item_type: ClassVar[type] = Grid
@@ -223,14 +225,15 @@ class GridReader(SourceReader[Grid]):
 
     @property
     def token_dtype(self) -> np.dtype[Any]:
-        """Of a cell: C channels, row, column."""
+        """Return the dtype of a cell: C channels, row, column."""
         return np.dtype(("<f4", (self.channels + NUM_POSITIONS,)))
 
     def encode(self, grid: Grid, rng: random.Random | None = None) -> NDArray[np.float32]:
-        """The cells, `[S C+2]`.
+        """Return the cells, `[S C+2]`.
 
         Raises:
-            DataError: it has other channels than the model, or more rows or columns than it knows.
+            DataError: the number of channels differs from the model's, or the grid has too many
+                rows or columns.
         """
         rows, columns, channels = grid.values.shape
         if channels != self.channels:
@@ -247,11 +250,11 @@ class GridReader(SourceReader[Grid]):
         return np.concatenate([grid.values.reshape(-1, channels), places], axis=1)
 
     def encode_words(self, grid: Grid) -> EncodedWords:
-        """The cells, each a word of its own, named `row,column`, counted from 1."""
+        """Return the cells, each as a word named `row,column`, from 1."""
         cells = self.encode(grid)
         words = [f"{int(row) + 1},{int(column) + 1}" for row, column in cells[:, -NUM_POSITIONS:]]
         return EncodedWords(cells, words, list(range(len(cells))))
 
     def fingerprint(self) -> str:
-        """SHA-256 of what changes cells: the bounds only refuse grids."""
+        """Return a SHA-256 of the channels; the limits do not change the encoding of a grid."""
         return hashlib.sha256(f"grid {self.channels}".encode()).hexdigest()

@@ -1,9 +1,8 @@
 """Lines of UTF-8 text from a file or a stream, plain or compressed.
 
-Only a line feed ends a line (with the carriage return before it, if there is one): the other
-characters that Unicode counts as line breaks are text, or else files that are aligned by ``wc -l``
-would come apart. Whatever a stream holds, reading takes constant memory: of a line over the limit
-only the first bytes are kept.
+A line ends with a line feed, or with a carriage return and a line feed. Other Unicode line breaks
+are text, because they would misalign files that have the same number of lines by ``wc -l``. Reading
+takes constant memory for any stream: only the first bytes of a line over the limit are kept.
 """
 
 import os
@@ -18,10 +17,10 @@ from nmt.core.errors import DataError, os_reason
 from nmt.data.formats.compression import DAMAGE, MAGIC, MAGIC_BYTES, decompress
 
 MAX_LINE_BYTES: Final = 1_000_000
-"""Default limit of a line, without its end."""
+"""Default maximum length of a line, without its line ending."""
 _CHUNK: Final = 1 << 16
 _BOM: Final = b"\xef\xbb\xbf"
-_UTF16_FIRST_BYTES: Final = b"\xff\xfe"  # of its byte order marks
+_UTF16_FIRST_BYTES: Final = b"\xff\xfe"  # of byte order marks
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _REASONS: Final = {
     FileNotFoundError: "no such file",
@@ -31,23 +30,23 @@ _REASONS: Final = {
 
 OnError = Literal["raise", "replace", "blank"]
 RawLine: TypeAlias = tuple[bytes, int, bool]
-"""A line as it stands in the text: its bytes, with the line feed, or of one over the limit the
-first bytes; how many bytes are before it; whether it is over the limit."""
+"""A raw line: its bytes with the line feed (only the first bytes if it is over the limit), its byte
+offset, and whether it is over the limit."""
 
 
 def read_lines(
     path: Path, on_error: OnError = "raise", max_line_bytes: int = MAX_LINE_BYTES
 ) -> Iterator[str]:
-    """Read the lines of a UTF-8 file, without their ends.
+    """Read the lines of a UTF-8 file, without line endings.
 
     Args:
-        path: a file, or a pipe, which is read once; plain, gzip, bzip2 or xz, whatever its name.
-        on_error: what to do with bytes that are no UTF-8 and with NUL; see `decode_lines`.
-        max_line_bytes: the most bytes of a line; a longer one is read as an empty line.
+        path: a file or a pipe, read once. It may be plain, gzip, bzip2 or xz, under any name.
+        on_error: handling of invalid UTF-8 and NUL bytes; see `decode_lines`.
+        max_line_bytes: maximum length of a line in bytes; a longer one is read as an empty line.
 
     Raises:
-        DataError: the file cannot be read, is compressed in another way, its compressed data is
-            damaged, or a line cannot be decoded.
+        DataError: the file cannot be read, its compression is not supported, its compressed data is
+            corrupted, or a line cannot be decoded.
     """
     return (line or "" for line in read_bounded_lines(path, on_error, max_line_bytes))
 
@@ -55,16 +54,16 @@ def read_lines(
 def read_bounded_lines(
     path: Path, on_error: OnError = "raise", max_line_bytes: int = MAX_LINE_BYTES
 ) -> Iterator[str | None]:
-    """Read lines as `read_lines` does, but a line over the limit as None."""
+    """Read lines like `read_lines`, but yield None for a line over the limit."""
     with open_binary(path) as file:
         yield from _decode_lines(file, str(path), on_error, max_line_bytes)
 
 
 def count_lines(path: Path, max_line_bytes: int = MAX_LINE_BYTES) -> int:
-    """Return how many lines `read_lines` finds in a file, whatever they hold.
+    """Count the lines of a file as `read_lines` does, without decoding them.
 
     Raises:
-        DataError: the file cannot be read, or its compressed data is damaged.
+        DataError: the file cannot be read, or its compressed data is corrupted.
     """
     with open_binary(path) as file:
         return sum(1 for _ in raw_lines(file, str(path), max_line_bytes))
@@ -76,19 +75,19 @@ def decode_lines(
     on_error: OnError = "raise",
     max_line_bytes: int = MAX_LINE_BYTES,
 ) -> Iterator[str]:
-    """Read the lines of a binary stream as text, without a byte order mark and line ends.
+    """Decode the lines of a binary stream, without byte order mark and line endings.
 
     Args:
-        stream: UTF-8; plain, gzip, bzip2 or xz.
-        name: of the input, for messages.
-        on_error: "raise", or "replace" the bytes that are no UTF-8, and NUL, with U+FFFD and a
-            warning, where one bad line must not stop the others; or read the line as "blank".
-        max_line_bytes: the most bytes of a line; a longer one is read past in constant memory, and
-            is an empty line, with a warning.
+        stream: UTF-8 text; plain, gzip, bzip2 or xz.
+        name: name of the input, for messages.
+        on_error: handling of invalid UTF-8 and NUL bytes. "raise" raises an error, "replace" puts
+            U+FFFD in their place, and "blank" reads the line as empty; the latter two warn.
+        max_line_bytes: maximum length of a line in bytes. A longer one is skipped in constant
+            memory and read as an empty line, with a warning.
 
     Raises:
-        DataError: the compressed data cannot be read, or a line is no UTF-8 or holds a NUL byte
-            (and `on_error` is "raise").
+        DataError: the compressed data cannot be read, or a line contains invalid UTF-8 or a NUL
+            byte (and `on_error` is "raise").
     """
     return (line or "" for line in _decode_lines(stream, name, on_error, max_line_bytes))
 
@@ -96,7 +95,7 @@ def decode_lines(
 def _decode_lines(
     stream: BufferedReader, name: str, on_error: OnError, max_line_bytes: int
 ) -> Iterator[str | None]:
-    """Read lines as `decode_lines` does, but a line over the limit as None."""
+    """Decode lines like `decode_lines`, but yield None for a line over the limit."""
     more = f"{name}: there are more such lines; they are not named"
     bad_lines, long_lines = FirstWarnings(more, ONCE), FirstWarnings(more, ONCE)
     lines = raw_lines(stream, name, max_line_bytes)
@@ -105,7 +104,7 @@ def _decode_lines(
         content = without_end(line)[skipped:]
         text, bad = _decode(content)
         if is_too_long:
-            # Where it was cut there may be half a character; a file of NULs is no text at all.
+            # The cut may split a character, so only NUL is checked: a file of NULs is not text.
             bad = None if on_error == "replace" else _index(content, 0)
         if bad is not None:
             offset, byte = start + skipped + bad, content[bad]
@@ -123,7 +122,7 @@ def _decode_lines(
 
 
 def _decode(content: bytes) -> tuple[str, int | None]:
-    """Return the text, and where the first byte is that cannot be in a text."""
+    """Return the text, and the index of the first invalid byte, if any."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -152,12 +151,12 @@ def raw_lines(
     """Read the lines of a stream, plain or compressed with gzip, bzip2 or xz.
 
     Args:
-        file: the stream; its first bytes say how it is compressed. No more is read than needed.
-        name: of the stream, for messages.
-        max_line_bytes: the most bytes of a line, without its end.
+        file: the stream, whose first bytes determine the compression. Nothing is read ahead.
+        name: name of the stream, for messages.
+        max_line_bytes: maximum length of a line in bytes, without its line ending.
 
     Raises:
-        DataError: it is compressed in another way, or the compressed data is damaged.
+        DataError: the compression is not supported, or the compressed data is corrupted.
     """
     magic = MAGIC.match(file.peek(MAGIC_BYTES)[:MAGIC_BYTES])
     kind = str(magic.lastgroup) if magic else "plain"
@@ -169,7 +168,7 @@ def raw_lines(
             number += 1
             size = len(line)
             is_too_long = size > max_line_bytes and len(without_end(line)) > max_line_bytes
-            yield line, start, is_too_long  # before the rest is read, which may be endless
+            yield line, start, is_too_long  # before reading the rest, which may be endless
             rest = line
             while is_too_long and not rest.endswith(b"\n") and (rest := stream.readline(_CHUNK)):
                 size += len(rest)
@@ -184,16 +183,15 @@ def raw_lines(
 
 
 def without_end(line: bytes) -> bytes:
-    """Return a line without its line feed and the carriage return before that."""
+    """Return a line without its line feed, or carriage return and line feed."""
     return line[:-1].removesuffix(b"\r") if line.endswith(b"\n") else line
 
 
 def open_binary(path: Path) -> BufferedReader:
-    """Open a file, or a pipe, for reading.
+    """Open a file or a pipe for reading.
 
     Raises:
-        DataError: it is missing, a folder, a device, not readable by this user, or cannot be
-            opened.
+        DataError: the path does not exist, is a folder or a device, or cannot be opened.
     """
     try:
         file = path.open("rb")
@@ -209,12 +207,12 @@ def open_binary(path: Path) -> BufferedReader:
 
 
 def require_regular(path: Path) -> None:
-    """Refuse what can be read only once, as a pipe, where a file is read several times.
+    """Refuse pipes and other files that can be read only once.
 
-    What is missing, or may not be looked at, is left to whoever opens it.
+    A missing or inaccessible path is not an error here; opening it reports the reason.
 
     Raises:
-        DataError: it is a pipe, a device or a socket.
+        DataError: the path is a pipe, a device or a socket.
     """
     try:
         mode = path.stat().st_mode
@@ -227,7 +225,7 @@ def require_regular(path: Path) -> None:
 
 
 def _is_endless(file: BufferedReader) -> bool:
-    """Return whether it is a device such as /dev/zero, and neither a terminal nor /dev/null."""
+    """Return whether a file is a device such as /dev/zero, but not a terminal or /dev/null."""
     mode = os.fstat(file.fileno()).st_mode
     if not (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)):
         return False

@@ -1,4 +1,4 @@
-"""Pairs of text: two files, line for line, or one TSV file."""
+"""Parallel text: two files, line for line, or one TSV file."""
 
 from collections.abc import Iterator
 
@@ -8,17 +8,17 @@ from nmt.data.formats.lines import read_bounded_lines, read_lines
 
 
 class TextCorpus(Corpus[str]):
-    """Two files of text, line for line; without `target`, a TSV file: source, a tab, target."""
+    """Two text files, line for line; without `target`, a TSV file of source and target columns."""
 
     item = "line"
     correspondence = "line n of one must be the translation of line n of the other"
 
     def read_sources(self) -> Iterator[str]:
-        """The lines of the source."""
+        """Read the source sentences, in order."""
         return read_lines(self.source, max_line_bytes=self.max_line_bytes)
 
     def _read_unchecked(self) -> Iterator[tuple[str, str]]:
-        """Read the pairs of two files or of a TSV file, in order; there may be none."""
+        """Read the pairs of two files or of a TSV file in order; the files may be empty."""
         return self._read_tsv() if self.target is None else super()._read_unchecked()
 
     def _read_tsv(self) -> Iterator[tuple[str, str]]:
