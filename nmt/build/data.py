@@ -1,4 +1,4 @@
-"""From options to corpora: where they are, their encoded sentences, and the training batches."""
+"""Construction of corpora, encoded corpora and the loader of training batches from options."""
 
 import logging
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ from nmt.runs.run import RunDirectory
 from nmt.system.process import num_cores
 from nmt.text.reader import SourceReader
 
-_MOST_PROCESSES: Final = 8  # the one that reads for them cannot keep more of them at work
+_MOST_PROCESSES: Final = 8  # the reading process cannot keep more of them busy
 
 logger = logging.getLogger(__name__)
 
 
 def build_corpus(corpus: CorpusConfig, max_line_bytes: int = MAX_LINE_BYTES) -> Corpus[Any]:
-    """Return where a configured corpus is, and how long its lines may be."""
+    """Return the corpus that the options describe, with a limit on the length of lines."""
     files = {option: Path(name) for option, name in corpus.files().items()}
     kind = GridCorpus if "grids" in files else TextCorpus
     (source,) = files.keys() & {"source", "grids", "tsv"}
@@ -47,10 +47,10 @@ def build_loader(
 
     Args:
         config: the experiment.
-        corpora: those that `encode_training` gives.
-        batch_tokens: most tokens of a side in a batch; None: any.
-        device: where the batches go.
-        shard: of this process among those that share each update.
+        corpora: the result of `encode_training`.
+        batch_tokens: maximum tokens per side of a batch; None: no limit.
+        device: the device of the batches.
+        shard: share of this process in each update.
     """
     sampler = BatchSampler(
         [len(corpus) for corpus in corpora],
@@ -73,7 +73,7 @@ def build_loader(
 def encode_training(
     config: Config, run: RunDirectory, source: SourceReader[Any], target: SourceReader[str]
 ) -> list[EncodedCorpus]:
-    """Read the training corpora from the cache, or encode them into it; log what was left out.
+    """Return the training corpora from the cache, encoding missing ones; log the filtered pairs.
 
     Raises:
         DataError: a corpus cannot be used.
@@ -101,5 +101,5 @@ def _num_encoding_processes(config: Config) -> int:
     if config.data.encoding_processes is not None:
         return config.data.encoding_processes
     if config.reads_grids:
-        return 1  # to send grids to others takes longer than to encode them
+        return 1  # sending grids to other processes takes longer than encoding them
     return min(num_cores(), _MOST_PROCESSES)

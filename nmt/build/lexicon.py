@@ -1,4 +1,4 @@
-"""A lexicon of a run's tokens, learnt from its training data, or made of a given table."""
+"""Lexicon of a run's tokens, learned from its training data or read from a table."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +17,13 @@ from nmt.data.formats.lines import read_lines
 from nmt.data.ragged import RaggedArray
 from nmt.word_alignment.ibm1 import Block, Ids, Lexicon, make_lexicon, train_lexicon
 
-_MOST_LINKS: Final = 1_000_000  # pairs of tokens of a block, which are in memory
+_MOST_LINKS: Final = 1_000_000  # token pairs per block, in memory at a time
 
 
 def learn_lexicon(
     corpora: Sequence[EncodedCorpus], tokenizers: Tokenizers, iterations: int = 5
 ) -> Lexicon:
-    """Return the lexicon of encoded corpora, by IBM model 1."""
+    """Train the lexicon of encoded corpora with IBM model 1."""
     return train_lexicon(partial(_blocks, corpora), *tokenizers.sizes, iterations=iterations)
 
 
@@ -33,19 +33,19 @@ def read_lexicon(
     tokenizers: Tokenizers,
     corpora: Callable[[], Sequence[EncodedCorpus]],
 ) -> Lexicon:
-    """Make the lexicon of a table: a source text, its translation, their probability; tabs between.
+    """Read a lexicon from a TSV table of source text, translation and probability.
 
-    Each token of the one may become each token of the other, so that a table of words will do.
+    The table may be of words: each source token of an entry is linked to each of its target tokens.
 
     Args:
         path: the table.
-        max_line_bytes: the most bytes of a line; a longer one is an empty line.
-        tokenizers: of the run.
-        corpora: say how frequent tokens are; asked for when the table is known to be in order.
+        max_line_bytes: maximum length of a line in bytes; a longer one is read as an empty line.
+        tokenizers: the tokenizers of the run.
+        corpora: returns the corpora, for token frequencies; called after the table is validated.
 
     Raises:
-        DataError: the file cannot be read, a line is no such entry, or it has none that the run has
-            tokens for.
+        DataError: the file cannot be read, a line is not a valid entry, or no entry consists of
+            tokens of the run.
     """
     entries: list[tuple[int, int, float]] = []
     for number, line in enumerate(read_lines(path, max_line_bytes=max_line_bytes), start=1):
@@ -68,7 +68,7 @@ def read_lexicon(
 
 
 def _blocks(corpora: Sequence[EncodedCorpus]) -> Iterator[Block]:
-    """Yield the corpora in blocks; one ends with the sentence pair that reaches the limit."""
+    """Yield the corpora in blocks; each ends with the sentence pair that reaches the limit."""
     for corpus in corpora:
         source, target = corpus.source_side.tokens, corpus.target_side.tokens
         links = np.cumsum((source.lengths + 1) * target.lengths)

@@ -1,4 +1,4 @@
-"""From options to metrics, and the tokenizer that suits the references of a run."""
+"""Construction of metrics from options, and choice of the BLEU tokenizer for the references."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from nmt.evaluation.metric import Metric, to_nfc
 from nmt.text.normalization import Normalizer
 
 TEST_METRICS: Final = ("bleu", "chrf")
-"""What training measures on the test set, besides the metrics of validation."""
+"""Metrics of the test set, besides those of validation."""
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +36,9 @@ def build_metrics(metrics: Iterable[MetricConfig]) -> list[Metric]:
 
 
 def find_bleu_tokenizer(config: Config) -> str:
-    """Return the tokenizer of the run's BLEU, by the validation references where none is set.
+    """Return the run's BLEU tokenizer; if none is set, choose it by the validation references.
 
-    ``auto`` where there are no references, or no metric that counts tokens.
+    The result is ``auto`` if there are no references, or no metric has a tokenizer.
 
     Raises:
         DataError: the validation set cannot be read.
@@ -53,13 +53,13 @@ def find_bleu_tokenizer(config: Config) -> str:
 def warn_about_normalization(
     name: str, references: Sequence[str], normalizer: Normalizer, metrics: Sequence[Metric]
 ) -> None:
-    """Warn where the model cannot write references as they are, which costs score.
+    """Warn if normalization makes references unreachable for the model, which lowers the score.
 
     Args:
-        name: of the references, for the message.
-        references: one for each line.
-        normalizer: of the tokenizer that the model writes with.
-        metrics: that are measured; case does not matter where all of them ignore it.
+        name: name of the references, for the message.
+        references: the reference of each sentence.
+        normalizer: the normalizer of the target tokenizer.
+        metrics: the metrics; case differences count only if a metric is case-sensitive.
     """
     ignore_case = all(metric.ignores_case for metric in metrics)
     changes = (first_changed_word(normalizer, line, ignore_case) for line in references)
@@ -78,9 +78,9 @@ def warn_about_normalization(
 def first_changed_word(
     normalizer: Normalizer, text: str, ignore_case: bool = False
 ) -> tuple[str, str] | None:
-    """Return the first word that becomes another one, and that one; None: no word does.
+    """Return the first word that normalization changes, and the new word; None: none changes.
 
-    Canonically equal words are the same word.
+    Canonically equivalent words are equal.
     """
     before, after = to_nfc([text, normalizer(text)])
     if ignore_case:

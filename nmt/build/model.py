@@ -1,4 +1,4 @@
-"""From the options of the network to the model, fresh or trained."""
+"""Construction of models from options: with fresh parameters, or trained."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -31,16 +31,16 @@ from nmt.runs.checkpoint import (
 from nmt.runs.run import BEST, Run
 from nmt.system.memory import free_memory
 
-_HEADER_BYTES: Final = 2**22  # of a safetensors file: about 100 for each tensor
-_LARGEST_WEIGHT: Final = 1e12  # the product of two, summed over all units, fits in float32
+_HEADER_BYTES: Final = 2**22  # limit for a safetensors header: about 100 per tensor
+_LARGEST_WEIGHT: Final = 1e12  # sums of products of two such weights fit in float32
 
 
 def build_model(config: ModelConfig, source_size: int, target_size: int) -> Model:
-    """A model with fresh parameters (drawn from torch's global generator).
+    """Build a model with fresh parameters, drawn from torch's global generator.
 
     Args:
-        config: the network.
-        source_size: V of the source; ignored where that is grids.
+        config: the options of the network.
+        source_size: V of the source; ignored for grids.
         target_size: V of the target.
     """
     options, size = config.embedding, config.embedding.size
@@ -94,7 +94,7 @@ def _build_grid_encoder(options: GridEncoderConfig) -> tuple[GridEmbedding, Grid
 
 
 def _build_decoder(config: ModelConfig, size: int, value_size: int) -> Decoder:
-    """A decoder with words and output vectors of `size`, over a memory of `value_size`."""
+    """Build a decoder with input and output vectors of `size` and a memory of `value_size`."""
     options = config.decoder
     parts = DecoderParts(
         make_cell=_cell_maker(options.cell, options.hidden_size),
@@ -126,12 +126,12 @@ def _build_attention(
 
 
 def _cell_maker(plugin: PlugIn, hidden_size: int) -> Callable[[int], Cell]:
-    """Return what makes a cell from its input size."""
+    """Return a function that makes a cell from its input size."""
     return partial(CELLS.classes[plugin.name], hidden_size=hidden_size, **plugin.options)
 
 
 def build_without_memory(config: ModelConfig, source_size: int, target_size: int) -> Model:
-    """Return a model on the device "meta": its weights have shape and dtype, but no memory.
+    """Return a model on the "meta" device: its weights have shapes and dtypes, but no memory.
 
     Raises:
         RuntimeError: a size overflows.
@@ -143,17 +143,17 @@ def build_without_memory(config: ModelConfig, source_size: int, target_size: int
 def require_memory(
     config: ModelConfig, source_size: int, target_size: int, device: torch.device, copies: int
 ) -> None:
-    """Refuse a model that is larger than the memory of a device, before it is built.
+    """Refuse a model that exceeds the free memory of a device, before building it.
 
     Args:
-        config: the network.
+        config: the options of the network.
         source_size: V of the source.
         target_size: V of the target.
-        device: where it would be.
-        copies: of the weights that are needed at least, with gradients and averages.
+        device: the device of the model.
+        copies: minimum number of copies of the weights, including gradients and averages.
 
     Raises:
-        ConfigError: it does not fit.
+        ConfigError: the model does not fit.
     """
     free = free_memory(device)
     try:
@@ -171,12 +171,12 @@ def require_memory(
 
 
 def build_empty(run: Run, source_size: int, target_size: int) -> Model:
-    """Return the model of a run without memory, as `build_without_memory` does.
+    """Return the model of a run without memory; see `build_without_memory`.
 
     Args:
-        run: whose configuration says what the model is.
-        source_size: tokens of the run's source tokenizer.
-        target_size: tokens of the run's target tokenizer.
+        run: the run, whose configuration describes the model.
+        source_size: V of the run's source tokenizer.
+        target_size: V of the run's target tokenizer.
 
     Raises:
         RunError: a size overflows.
@@ -188,20 +188,20 @@ def build_empty(run: Run, source_size: int, target_size: int) -> Model:
 
 
 def load_weights(run: Run, checkpoint: str, parts: Sequence[str], model: Model) -> Checkpoint:
-    """Read parts of a checkpoint of a run; no file is read that is too large for its model.
+    """Read parts of a checkpoint of a run; files too large for the model are refused.
 
     Args:
-        run: whose checkpoint it is.
+        run: the run.
         checkpoint: best, last or step-N.
-        parts: which ones; "model" is one of them.
-        model: of the run, as `build_empty` makes it.
+        parts: names of the parts to read, including "model".
+        model: the model of the run, from `build_empty`.
 
     Raises:
-        RunError: the checkpoint is missing, damaged, of another configuration or of other
+        RunError: the checkpoint is missing or corrupted, belongs to another configuration or other
             tokenizers, or holds weights that are NaN, infinite, or above 10^12.
     """
     folder, needed = run.folder.checkpoint(checkpoint), model.state_dict()
-    # The states of optimizers are at most twice as large.
+    # Optimizer states are at most twice as large as the weights.
     most = 2 * sum(tensor.nbytes for tensor in needed.values()) + _HEADER_BYTES
     loaded = load_checkpoint(folder, parts, max_bytes=most)
     weights = loaded.tensors["model"]
@@ -232,11 +232,11 @@ def load_model(
     """Return the model of a trained run, in evaluation mode.
 
     Args:
-        run: whose checkpoint it is.
+        run: the run.
         checkpoint: best, last or step-N.
-        device: where to put it.
-        source_size: tokens of the run's source tokenizer.
-        target_size: tokens of the run's target tokenizer.
+        device: the device of the model.
+        source_size: V of the run's source tokenizer.
+        target_size: V of the run's target tokenizer.
 
     Raises:
         RunError: see `load_weights`.
@@ -255,7 +255,7 @@ def load_model(
 
 
 def allocate(model: Model, device: torch.device) -> None:
-    """Give a model on the device "meta" memory for its weights; what is tied stays tied."""
+    """Allocate the weights of a model that is on the "meta" device; tied weights stay tied."""
     allocated: dict[nn.Parameter, nn.Parameter] = {}
     for module in model.modules():
         for name, weight in module.named_parameters(recurse=False):

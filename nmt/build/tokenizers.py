@@ -1,4 +1,4 @@
-"""From options to the tokenizers of a run: load, copy or train them."""
+"""Tokenizers of a run: loaded, copied or trained according to the options."""
 
 import logging
 import os
@@ -28,19 +28,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Tokenizers:
-    """What reads both sides: tokenizers, one object where they share a vocabulary, or grids."""
+    """Readers of both sides; a shared tokenizer is one object, and the source may be grids."""
 
     source: SourceReader[Any]
     target: Tokenizer
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """V of the source and of the target."""
+        """Return V of the source and of the target."""
         return len(self.source), len(self.target)
 
 
 def build_tokenizers(config: Config, run: RunDirectory) -> Tokenizers:
-    """The run's tokenizers; where it has none yet, they are copied or trained, and saved in it.
+    """Return the run's tokenizers; missing ones are copied or trained, and saved in the run.
 
     Raises:
         UserError: the text or a saved tokenizer cannot be used.
@@ -57,7 +57,7 @@ def load_tokenizers(run: Run) -> Tokenizers:
     """Load the tokenizers of a trained run.
 
     Raises:
-        RunError: a file of theirs is missing or corrupted.
+        RunError: a tokenizer file is missing or corrupted.
     """
     folder = run.folder
     if folder.shared_tokenizer.is_dir():
@@ -75,7 +75,7 @@ def _grid_reader(config: Config) -> GridReader | None:
 
 
 def _build(config: Config, folder: Path, given: str | None, sides: tuple[int, ...]) -> Tokenizer:
-    """Load the tokenizer in a folder; where there is none, save a given or a new one there."""
+    """Load the tokenizer in a folder; if it is missing, save a given or newly trained one there."""
     if folder.is_dir():
         return load_tokenizer(folder)
     options = config.tokenizer
@@ -91,11 +91,12 @@ def _build(config: Config, folder: Path, given: str | None, sides: tuple[int, ..
 
 
 def load_given_tokenizer(options: TokenizerConfig, path: str) -> Tokenizer:
-    """Read a tokenizer that the options name: a folder of nmt's, or a model of SentencePiece.
+    """Load a saved tokenizer: a folder saved by nmt, or a SentencePiece model.
 
     Raises:
-        ConfigError: the options are of another tokenizer than the model.
-        RunError: there is nothing at this path, or it cannot be used.
+        ConfigError: the options name another tokenizer than sentencepiece for a SentencePiece
+            model.
+        RunError: the path does not exist, or the tokenizer cannot be used.
     """
     if Path(path).is_dir():
         return load_tokenizer(Path(path))
@@ -115,7 +116,7 @@ def load_given_tokenizer(options: TokenizerConfig, path: str) -> Tokenizer:
 
 
 def _read_sides(corpora: list[CorpusConfig], sides: tuple[int, ...]) -> Iterator[str]:
-    """Yield the sentences of these sides of all corpora."""
+    """Yield the sentences of the given sides of all corpora."""
     for corpus in corpora:
         for pair in build_corpus(corpus).read_pairs():
             yield from (pair[side] for side in sides)

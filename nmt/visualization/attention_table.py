@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SHADES = ((0.75, "█"), (0.50, "▓"), (0.25, "▒"), (0.05, "░"))
-_NUMBER_WIDTH = 6  # of a cell with a shade, a number in percent and a gap
+_NUMBER_WIDTH = 6  # width of a cell with shade, percentage and gap
 
 
 def attention_table(
@@ -17,18 +17,18 @@ def attention_table(
     *,
     width: int = 100,
 ) -> str:
-    """Attention as text for a terminal: a row for each target word, a column for each source word.
+    """Format attention as text for a terminal: a row per target word, a column per source word.
 
-    A cell is a shade of grey and, if it fits, the weight in percent; below 5 % it is
-    empty. Where the source words do not fit next to each other they are written downwards.
+    A cell shows a shade of grey and, if it fits, the weight in percent; below 5% it is empty. If
+    the source words do not fit side by side, they are written vertically.
 
     Args:
-        weights: `[target words, source words]`, between 0 and 1. A row may sum to less than 1: the
-            rest went to the end of the sentence, which has no column.
-        source_words: written along the top.
-        target_words: written down the side.
-        width: columns to fit into. The narrowest table has two columns for each source word; where
-            that is too much the table is wider.
+        weights: `[target words, source words]`, between 0 and 1. Rows that sum to less than 1 put
+            the rest on the end-of-sentence token, which has no column.
+        source_words: the column headers.
+        target_words: the row labels.
+        width: maximum width in terminal columns. The table is wider if two columns per source word
+            do not fit.
     """
     assert weights.shape == (len(target_words), len(source_words)), "weights and words must agree"
     sources = [_glyphs(word) for word in source_words]
@@ -63,16 +63,16 @@ def _row(label: list[str], margin: int, cells: Sequence[list[str]], widths: Sequ
 
 
 def _glyphs(word: str) -> list[str]:
-    """What takes a place on the screen, one by one: an accent stays with its letter."""
+    """Split a word into glyphs; combining characters stay with their base character."""
     glyphs: list[str] = []
     for character in word:
         if glyphs and unicodedata.category(character) in ("Mn", "Me", "Cf"):
             glyphs[-1] += character
-        else:  # what is no print (an escape, for one) must not reach the terminal
+        else:  # unprintable characters, such as escapes, must not reach the terminal
             glyphs.append(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}")
     return glyphs
 
 
 def _width(glyphs: Iterable[str]) -> int:
-    """Columns on the screen: two for a letter of Chinese, Japanese or Korean, and for a picture."""
+    """Return the width in terminal columns; CJK characters and emoji take two."""
     return sum(2 if unicodedata.east_asian_width(glyph[0]) in "WF" else 1 for glyph in glyphs)

@@ -1,4 +1,4 @@
-"""Fonts for pictures: for each text the installed ones that have its characters."""
+"""Choice of installed fonts that cover the characters of a plot."""
 
 import functools
 import logging
@@ -17,32 +17,32 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEFAULT_FAMILY: Final = "DejaVu Sans"
-"""The font that comes with matplotlib: it has every European letter."""
+"""Font that ships with matplotlib and covers all European letters."""
 _PREFERRED: Final = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Sans")
 _CJK_NAMES: Final = re.compile("CJK|HIRAGANA|KATAKANA|HANGUL|BOPOMOFO|IDEOGRAPHIC|FULLWIDTH")
 _CJK: Final = ("Chinese, Japanese or Korean", "fonts-noto-cjk")
-# What characters are, and the package of Debian with a font for them.
+# Script of a character, and the Debian package with a font for it.
 _OTHER: Final = ("of other scripts", "fonts-noto-core")
 
 
 class Font(NamedTuple):
-    """An installed font: the name that matplotlib finds it by, and what tells of its glyphs."""
+    """An installed font: its family name in matplotlib, and a test for glyphs."""
 
     family: str
     has: Callable[[str], bool]
 
 
 def choose_families(texts: Iterable[str], fonts: Iterable[Font] | None = None) -> list[str]:
-    """Return the families to draw texts with, of which each character takes the first that has it.
+    """Return font families that cover the characters of texts, in order of preference.
 
-    Characters that no font has are drawn as boxes. A warning says so, once for each package of
-    Debian that has them.
+    Characters without a font are drawn as boxes. A warning reports them, once for each Debian
+    package that would add a font.
 
     Args:
-        texts: all that is written.
-        fonts: the first that has a character is taken for it; None: those that are installed.
+        texts: all texts of the plot.
+        fonts: candidate fonts, the preferred ones first; None: the installed fonts.
     """
-    # Blanks and controls need no glyph.
+    # White space and control characters need no glyph.
     missing = {one for one in "".join(texts) if unicodedata.category(one)[0] not in "ZC"}
     families = [DEFAULT_FAMILY]
     for font in installed_fonts() if fonts is None else fonts:
@@ -63,7 +63,7 @@ def choose_families(texts: Iterable[str], fonts: Iterable[Font] | None = None) -
 
 
 def installed_fonts() -> Iterator[Font]:
-    """Yield the fonts that are installed, the most suitable first."""
+    """Yield the installed fonts, the preferred ones first."""
     from matplotlib.font_manager import findfont
 
     yield Font(DEFAULT_FAMILY, partial(_has_glyph, findfont(DEFAULT_FAMILY)))
@@ -73,13 +73,13 @@ def installed_fonts() -> Iterator[Font]:
 
 @functools.cache
 def _find_families() -> dict[str, str]:
-    """Return family -> file, without the fonts that come with matplotlib."""
+    """Return the file of each installed family, without the fonts that ship with matplotlib."""
     import matplotlib
     from matplotlib.font_manager import findSystemFonts, fontManager
 
-    # matplotlib keeps its list on disk, and does not see what was installed later.
+    # matplotlib caches its font list on disk, so fonts that were installed later are missing.
     for path in set(findSystemFonts()) - {entry.fname for entry in fontManager.ttflist}:
-        with suppress(Exception):  # a damaged file, which matplotlib leaves out of its list, too
+        with suppress(Exception):  # a corrupted font; matplotlib skips these too
             fontManager.addfont(path)
 
     def rank(entry: "FontEntry") -> tuple[object, ...]:
@@ -99,5 +99,5 @@ def _has_glyph(path: str, character: str) -> bool:
 
     try:
         return bool(get_font(path).get_char_index(ord(character)))
-    except (OSError, RuntimeError):  # no longer there, or damaged
+    except (OSError, RuntimeError):  # deleted or corrupted
         return False

@@ -1,7 +1,7 @@
-"""Pictures: where the model looks (heat maps, of words and of grids) and how it learns (curves).
+"""Plots of attention (heat maps over words and grids) and of training (learning curves).
 
-Needs matplotlib, which comes with the extra `plots`. It is imported when something is drawn, and
-used without `pyplot`, so that no window system is asked for and no global figure is kept.
+They need matplotlib, from the extra `plots`, which is imported on first use. `pyplot` is not used,
+so plots need no display and keep no global figures.
 """
 
 import math
@@ -30,24 +30,24 @@ Points = Sequence[tuple[int | float, float]]
 _DOTS_PER_INCH = 120
 _INCHES_PER_WORD = 0.32
 _MARGIN_INCHES = 1.6
-# Beyond these a picture shrinks its words, and then leaves them out: time and memory to draw it
-# would grow with the square of the sentence, and nobody reads it.
+# Longer sentences get smaller words, and then none: time and memory of drawing grow quadratically
+# with the sentence, and so many words are unreadable.
 _MOST_WORDS_AT_FULL_SIZE = 60
 _MOST_WORDS_NAMED = 150
 _MOST_CHARACTERS_OF_LABEL = 40
 _MOST_CHARACTERS_OF_TITLE = 120
 _MOST_CHARACTERS_OF_PANEL = 14
 _POINTS_PER_INCH = 72
-_PANELS_IN_A_ROW = 8  # of a grid
+_PANELS_IN_A_ROW = 8  # of a plot of grid attention
 _PANEL_INCHES = 1.2
 _TITLE_HEIGHT = 0.3  # in widths of a panel
-_UNITS_WIDTH = 24  # characters of a line next to the scale
+_UNITS_WIDTH = 24  # characters per line of the colorbar label
 _GAP = 0.07
-_GREY = 0.8  # what a cell fades to that a word does not look at
-_KEPT = 0.2  # and how much of its colour it keeps
-_LEAST = 1e-9  # weight that counts as looking
+_GREY = 0.8  # grey level that cells without attention fade to
+_KEPT = 0.2  # share of its colour that a cell without attention keeps
+_LEAST = 1e-9  # lower bound of the largest weight, to divide by
 _MOST_CELLS_WITH_BORDERS = 32
-_SHARE_OF_FONT = 0.43  # of the room of a word: 10 points where it has all its inches
+_SHARE_OF_FONT = 0.43  # font size per space of a word; 10 points at full size
 
 
 def plot_attention(
@@ -59,20 +59,20 @@ def plot_attention(
     *,
     units: str = "words",
 ) -> None:
-    """Draw attention as a heat map: a row for each target word, the darker the more it looks there.
+    """Draw attention as a heat map with a row per target word; darker cells have more weight.
 
-    Bahdanau et al. 2015, figure 3, with whole words on both axes. The picture grows with the
-    sentence up to 60 words, so that each word stays readable; of longer sentences the words are
-    drawn smaller, and beyond 150 they are left out.
+    The plot follows Bahdanau et al. 2015, figure 3, with whole words on both axes. It grows with
+    the sentence up to 60 words, so that words stay readable. Words of longer sentences are smaller,
+    and beyond 150 words they are omitted.
 
     Args:
-        weights: `[T S]`, between 0 and 1. A row of words may sum to less than 1, and looks pale:
-            the rest went to the end of the sentence, which has no column.
-        source_words: S words, written along the top.
-        target_words: T words, written down the side.
-        path: file to write; the suffix says the format (.png, .pdf, .svg).
-        title: written above the picture.
-        units: what the words are, written next to the scale.
+        weights: `[T S]`, between 0 and 1. Rows that sum to less than 1 put the rest on the
+            end-of-sentence token, which has no column, and look pale.
+        source_words: S words, along the top.
+        target_words: T words, down the side.
+        path: output file; the suffix determines the format (.png, .pdf, .svg).
+        title: title of the plot.
+        units: the kind of words, for the label of the colorbar.
 
     Raises:
         UserError: matplotlib is not installed, or the file cannot be written.
@@ -101,17 +101,17 @@ def plot_grid_attention(
     target_words: Sequence[str],
     path: Path,
 ) -> None:
-    """Draw attention on a grid: the picture, and again for each word (Xu et al. 2015, figure 3).
+    """Draw attention on a grid: the picture, and a panel per word (Xu et al. 2015, figure 3).
 
-    The first three channels are red, green and blue; of fewer, the first is grey. (Where numbers
-    are not between 0 and 1, all are stretched to that.) The cell that a word looks at most has its
-    colour, and the others fade to grey by how much less it looks at them.
+    The first three channels are red, green and blue. With fewer channels, the first is grey. Values
+    outside 0 to 1 are rescaled to that range. In each panel the cell with the most attention keeps
+    its colour, and the others fade to grey in proportion.
 
     Args:
-        weights: `[T, S]`, between 0 and 1, of the first S cells, row by row.
+        weights: `[T S]`, between 0 and 1, of the first S cells in row-major order.
         grid: `[rows columns channels]`, with at least S cells.
-        target_words: T words, the titles of the panels; beyond 60 they are left out.
-        path: file to write; the suffix says the format (.png, .pdf, .svg).
+        target_words: T words, the titles of the panels. Only the first 60 are drawn.
+        path: output file; the suffix determines the format (.png, .pdf, .svg).
 
     Raises:
         UserError: matplotlib is not installed, or the file cannot be written.
@@ -120,12 +120,12 @@ def plot_grid_attention(
     panels = [picture, *(_faded(picture, row) for row in weights[: len(words)])]
     num_across = min(len(panels), _PANELS_IN_A_ROW)
     num_down = -(-len(panels) // num_across)
-    # The unit is the width of a panel; a grid that is long in one direction is drawn shorter.
+    # The unit is the width of a panel; the aspect ratio of elongated grids is limited.
     panel_height = min(max(grid.shape[0] / grid.shape[1], 0.25), 4.0)
     step = panel_height + _TITLE_HEIGHT
     size = _PANEL_INCHES * num_across, _PANEL_INCHES * num_down * step
     with _figure(*size, path, words) as figure:
-        # One pair of axes for all: many of them take seconds to lay out.
+        # All panels share one pair of axes, because laying out many takes seconds.
         axes = figure.add_subplot()
         axes.axis("off")
         for number, (title, panel) in enumerate(zip(["", *words], panels, strict=True)):
@@ -141,12 +141,12 @@ def plot_grid_attention(
 
 
 def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path) -> None:
-    """Draw curves over the updates of a training, one panel below the other.
+    """Draw learning curves over updates, in panels below one another.
 
     Args:
-        panels: title of a panel -> name of a curve -> its points `(update, value)`. Panels
-            without points are left out; a point whose value is not finite leaves a gap.
-        path: file to write; the suffix says the format.
+        panels: the points `(update, value)` of each curve, by title of the panel and name of the
+            curve. Panels without points are omitted; a non-finite value leaves a gap.
+        path: output file; the suffix determines the format.
 
     Raises:
         UserError: matplotlib is not installed, or the file cannot be written.
@@ -180,25 +180,25 @@ def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path)
 
 
 def _is_isolated(values: Sequence[float], at: int) -> bool:
-    """Return whether a point has no neighbour, so that no line makes it visible."""
+    """Return whether a point has no finite neighbour, so that no line would show it."""
     around = values[max(at - 1, 0) : at + 2]
     return math.isfinite(values[at]) and sum(map(math.isfinite, around)) == 1
 
 
 def _start_at_zero(set_limits: Callable[[float, float], object], values: set[float]) -> None:
-    """Let an axis of one value start at 0, instead of a hair's breadth before the value."""
+    """Start an axis with a single value at 0, instead of just before the value."""
     if len(values) == 1:
         (value,) = values
         set_limits(*((min(0.0, 2 * value), max(0.0, 2 * value)) if value else (-1.0, 1.0)))
 
 
 def _inches(num_words: int) -> float:
-    """The length of an axis."""
+    """Return the length of an axis in inches."""
     return min(max(num_words, 1), _MOST_WORDS_AT_FULL_SIZE) * _INCHES_PER_WORD
 
 
 def _draw_cells(axes: "Axes", weights: NDArray[np.floating]) -> "AxesImage":
-    """A square for each weight, from white (0) to dark blue (1)."""
+    """Draw a square for each weight, from white (0) to dark blue (1)."""
     return axes.imshow(
         weights if weights.size else np.zeros((1, 1)),
         cmap="Blues",
@@ -210,7 +210,7 @@ def _draw_cells(axes: "Axes", weights: NDArray[np.floating]) -> "AxesImage":
 
 
 def _colours(grid: NDArray[np.floating]) -> NDArray[np.floating]:
-    """`[rows columns 3]`, between 0 and 1."""
+    """Return a grid as RGB, `[rows columns 3]`, between 0 and 1."""
     shown = grid[..., :3] if grid.shape[-1] >= 3 else grid[..., :1].repeat(3, axis=-1)
     low, high = min(0.0, shown.min()), max(1.0, shown.max())
     colours: NDArray[np.floating] = (shown - low) / (high - low)
@@ -218,17 +218,17 @@ def _colours(grid: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def _faded(picture: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The picture with the cells faded that a word does not look at; those without a weight too."""
+    """Fade the cells of a picture by their weights; cells without a weight fade fully."""
     seen = np.zeros(picture.shape[:2])
     seen.flat[: len(weights)] = weights / max(weights.max(initial=0.0), _LEAST)
-    share = (_KEPT + (1.0 - _KEPT) * seen)[:, :, None]  # of its colour that a cell keeps
+    share = (_KEPT + (1.0 - _KEPT) * seen)[:, :, None]  # of its colour, per cell
     return share * picture + (1.0 - share) * _GREY
 
 
 def _draw_panel(
     axes: "Axes", panel: NDArray[np.floating], extent: tuple[float, float, float, float]
 ) -> None:
-    """A picture at left, right, bottom, top; with lines between cells that are few enough."""
+    """Draw a panel at (left, right, bottom, top), with lines between cells if there are few."""
     axes.imshow(panel, interpolation="nearest", extent=extent, aspect="auto")
     left, right, bottom, top = extent
     rows, columns, _ = panel.shape
@@ -239,7 +239,7 @@ def _draw_panel(
 
 
 def _name_words(axis: "Axis", words: Sequence[str]) -> None:
-    """Write the words along an axis, with lines between them, where there are not too many."""
+    """Label an axis with words and lines between them, unless there are too many."""
     if len(words) > _MOST_WORDS_NAMED:
         axis.set_ticks([])
         return
@@ -259,7 +259,7 @@ def _shortened(text: str, most: int) -> str:
 
 @contextmanager
 def _figure(width: float, height: float, path: Path, texts: Iterable[str]) -> "Iterator[Figure]":
-    """Give a figure to draw texts on (inches), saved in the end; it has fonts for them."""
+    """Yield a figure with fonts for `texts`, and save it at the end; sizes are in inches."""
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
@@ -269,9 +269,9 @@ def _figure(width: float, height: float, path: Path, texts: Iterable[str]) -> "I
             "(in the folder of nmt: pip install '.[plots]')"
         ) from error
     with rc_context({"font.family": choose_families(texts)}), warnings.catch_warnings():
-        # A letter that no installed font has is drawn as a box, and `choose_families` has said so.
+        # Missing glyphs are drawn as boxes, which `choose_families` has already reported.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        # Labels longer than the picture is wide make it larger when it is saved.
+        # Labels that are wider than the figure enlarge it when it is saved.
         warnings.filterwarnings("ignore", message="constrained_layout not applied")
         figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
         yield figure
