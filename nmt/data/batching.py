@@ -2,7 +2,7 @@
 
 The result depends only on the seed and the epoch.
 
-Each pair of an epoch is one 64-bit number, built and sorted in place: the sort key is in the high
+Each pair of an epoch is one 64-bit number, built and sorted in place. The sort key is in the high
 bits, the pair in the low bits. Only the sorted pairs are kept, at 4 bytes each.
 """
 
@@ -77,7 +77,7 @@ class BatchSampler:
     order among equal lengths, the start of bands and batches, and which bands are ascending.
 
     Args:
-        sizes: number of pairs of each corpus; the total, and that of an epoch, is below 2^32.
+        sizes: number of pairs of each corpus. Fewer than 2^32 in total, and in an epoch.
         seed: the random seed.
         weights: how often the pairs of each corpus are seen per epoch; None: once. With a
             fractional part, that share of the pairs, redrawn each epoch, is seen once more.

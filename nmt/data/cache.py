@@ -65,9 +65,9 @@ def encode_corpus(
         before: earlier corpora; with deduplication, pairs that occur in them are dropped.
 
     Raises:
-        DataError: the corpus cannot be read (see `read_pairs`), the filters leave nothing of it,
-            its alignments do not fit (see `read_links`), a file changes while it is read, or the
-            cache cannot be written.
+        DataError: the corpus or its alignments cannot be used (see `read_pairs`, `read_links`), or
+            the filters drop all pairs. Also if a file changes while it is read, or the cache cannot
+            be written.
         TransientError: a process has died.
     """
     before = before if filters.deduplicate else ()

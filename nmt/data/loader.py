@@ -45,8 +45,8 @@ class DataLoader:
         accumulate: batches per update; the last update of an epoch may have fewer.
         shard: share of this process in each update; only its own sentences are read.
         pin_memory: put tensors in pinned memory, for asynchronous copies to a GPU.
-        num_processes: processes that sample the subwords of a corpus when an epoch starts (the
-            program's main module must be safe to import); 0: sample in this process.
+        num_processes: processes that sample the subwords of a corpus when an epoch starts; 0:
+            sample in this process. They need a main module that is safe to import.
     """
 
     corpora: Sequence[EncodedCorpus]

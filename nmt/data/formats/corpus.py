@@ -56,10 +56,9 @@ class Corpus(ABC, Generic[Item]):
         """Read the pairs in order, including blank ones.
 
         Raises:
-            DataError: a file cannot be read (see `read_lines`), the files do not have the same
-                number of items, a line of a TSV file does not have exactly one tab, there are no
-                lines at all, or no pair has text on both sides. Errors about the corpus as a whole
-                are raised at its end.
+            DataError: a file cannot be read (see `read_lines`), or a line of a TSV file does not
+                have exactly one tab. Raised at the end: the files have different numbers of items,
+                there are no lines, or no pair has text on both sides.
         """
         count = 0
         has_text = False

@@ -207,7 +207,7 @@ class GridCorpus(Corpus[Grid]):
 
 @dataclass(frozen=True)
 class GridReader(SourceReader[Grid]):
-    """Encoder of grids; tokens are cells in row-major order: channels, row and column from 0.
+    """Reader of grids; tokens are cells in row-major order: channels, row and column from 0.
 
     Attributes:
         channels: number C of channels.

@@ -30,8 +30,8 @@ _REASONS: Final = {
 
 OnError = Literal["raise", "replace", "blank"]
 RawLine: TypeAlias = tuple[bytes, int, bool]
-"""A raw line: its bytes with the line feed (only the first bytes if it is over the limit), its byte
-offset, and whether it is over the limit."""
+"""A raw line: its bytes with the line feed, its byte offset, and whether it is over the limit. Of a
+line over the limit only the first bytes are kept."""
 
 
 def read_lines(
