@@ -44,8 +44,8 @@ def read_lexicon(
         corpora: returns the corpora, for token frequencies; called after the table is validated.
 
     Raises:
-        DataError: the file cannot be read, a line is not a valid entry, or no entry consists of
-            tokens of the run.
+        DataError: the file cannot be read, a line is not a valid entry, or no entry has known
+            tokens on both sides.
     """
     entries: list[tuple[int, int, float]] = []
     for number, line in enumerate(read_lines(path, max_line_bytes=max_line_bytes), start=1):

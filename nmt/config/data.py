@@ -75,8 +75,8 @@ class DataConfig(Options):
     cache: PathText | None = None
     """Folder for the encoded corpora, shared between runs; null: inside the run."""
     encoding_processes: NumProcesses | None = None
-    """Processes that encode a large corpus; null: one per core, up to 8 (grids: 1). With 1, the main
-    process encodes."""
+    """Processes that encode a large corpus; null: one per core, up to 8 (grids: 1). With 1, the
+    main process encodes."""
     num_processes: NumProcesses = 0
     """Processes that sample the subwords of a corpus when an epoch starts; 0: sample in the main
     process. Under torchrun each rank starts its own."""

@@ -110,7 +110,7 @@ def _read_array(
     """Read the grids of an array that must have `num_dimensions` dimensions."""
     message = f"{path}: array {name}: pickled or damaged, and not loaded; save plain numbers"
     with _reporting_damage(message):
-        # LZMA decoders allocate as much memory as the file demands, so only NumPy's are allowed.
+        # Only compressions that NumPy writes: an LZMA decoder allocates what the file demands.
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError("it is compressed in another way than numpy does")
         with archive.open(info) as stream:

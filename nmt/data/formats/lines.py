@@ -151,7 +151,7 @@ def raw_lines(
     """Read the lines of a stream, plain or compressed with gzip, bzip2 or xz.
 
     Args:
-        file: the stream, whose first bytes determine the compression. Nothing is read ahead.
+        file: the stream, whose first bytes determine the compression. No more is read than needed.
         name: name of the stream, for messages.
         max_line_bytes: maximum length of a line in bytes, without its line ending.
 
