@@ -3,10 +3,10 @@
     python scripts/benchmark_sentence.py INPUT MODEL ... [--words 15] [--rounds 5] [--threads 2]
            [--precision int8]
 
-The sentence is the first of INPUT with so many words; a MODEL is a run or a file of `nmt export`.
-The search is as the model has it (for the recipes here: beam 5). Rounds go around all models. A row
-for each: the median and all of the whole command, `nmt translate MODEL`, and the median of
-30 calls of `translate` in a process of its own, in each round.
+The sentence is the first of INPUT with this number of words; a MODEL is a run or an exported file.
+The search options are those of the model (for the recipes here: beam 5). Each round measures all
+models. The table has a row for each model: median and all times of the whole command,
+`nmt translate MODEL`, and the median of 30 calls of `translate` in a new process per round.
 """
 
 import argparse

@@ -5,12 +5,12 @@
            [--length 15] [--sentences 64] [--kinds] [--profile]
     python scripts/benchmark_training.py --grow vocabulary|hidden|length [--to 8000 64000]
 
-The model has an embedding of 256 tied with the projection, a bidirectional GRU with half the
-decoder's size in each direction, a GRU of 512, additive attention of 512, and a deep output. It is
-trained with Adam on batches of 64 generated pairs, as long as those of Multi30k (15 pieces).
-The textbook is the same model with the same weights, in float32. `nn.GRU` reads the source, then
-each step runs attention, `nn.GRUCell` and the projection. Its loss is `cross_entropy` over all
-logits.
+The model has an embedding of 256 tied with the projection, and a bidirectional GRU encoder with
+half the decoder's size in each direction. Its decoder has a GRU of 512, additive attention of 512,
+and a deep output. Adam trains it on batches of 64 generated pairs, as long as those of Multi30k (15
+pieces). The textbook is the same model with the same weights, in float32. `nn.GRU` reads the
+source, then each step runs attention, `nn.GRUCell` and the projection. Its loss is `cross_entropy`
+over all logits.
 
 Each way runs in its own process, and all make the same updates in turn. Medians and their ratios
 are printed as a Markdown table, with the share of the machine's limit that is reached. The limit is

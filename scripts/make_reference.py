@@ -134,7 +134,7 @@ def _options_in_short(options: type[BaseModel], helps: dict[str, str], width: in
 def option_helps(plugin: type) -> dict[str, str]:
     """Return the help of each option of a plug-in, from the docstrings of its class and its bases.
 
-    The bases are read as far as the one with the constructor.
+    Bases are read up to the class with the constructor.
     """
     helps: dict[str, str] = {}
     for kind in plugin.__mro__:

@@ -43,7 +43,7 @@ class Batches:
     """Contents of batches, added up.
 
     Attributes:
-        number: of batches.
+        number: number of batches.
         tokens: target tokens, without padding.
         sizes: elements of the matrices of each side.
         pads: elements that are PAD, by side.
@@ -134,12 +134,12 @@ def count_batches(loader: DataLoader, num_epochs: int) -> Batches:
 
 
 def time_updates(state: TrainingState, loader: DataLoader, number: int) -> Times:
-    """Make so many updates, from the first epoch on, and time what is waited for each batch."""
+    """Make this number of updates from the first epoch on, and time the waiting for batches."""
     state.model.train()
     batches = all_batches(loader)
     timer = Timer(state.device)
     waiting = 0.0
-    update(state, next(batches))  # what is made ready once
+    update(state, next(batches))  # warm-up
     timer.restart()
     for _ in range(number):
         started = time.perf_counter()

@@ -5,10 +5,11 @@
 Uses the model of `benchmark_training.py`, with sentences of 15 pieces and EOS. It compares three
 losses, each in float32 and in bfloat16: `cross_entropy` of torch, this package's loss of all logits
 (`label_smoothed_cross_entropy`), and the projection with its loss in chunks
-(`chunked_cross_entropy`), as in training. "The loss" starts with the decoder's vectors and ends
-with the gradients of vectors and projection. "An update" is the first of a training, from the batch
-to the new weights. Each is measured in its own process, as the peak of resident memory minus the
-memory that was resident before, with weights and batch. Prints a Markdown table. For Linux.
+(`chunked_cross_entropy`). Training uses the last one. "The loss" starts with the decoder's vectors
+and ends with the gradients of vectors and projection. "An update" is the first of a training, from
+the batch to the new weights. Each is measured in its own process, as the peak of resident memory
+minus the memory that was resident before, with weights and batch. Prints a Markdown table. For
+Linux.
 """
 
 import argparse

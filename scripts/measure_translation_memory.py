@@ -78,8 +78,8 @@ def measure(folder: Path, num_lines: int, beam_size: int) -> float:
 def run_nmt(*arguments: str) -> float:
     """Run the command line and return its peak resident memory in megabytes (10**6 bytes).
 
-    The peak of a process counts that of the one it was forked from, so that nothing heavy may be
-    imported here.
+    The peak of a process includes the peak of the process it was forked from, so this script must
+    not import heavy libraries.
     """
     process = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-m", "nmt", *arguments])
     _, status, usage = os.wait4(process, 0)

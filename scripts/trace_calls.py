@@ -3,8 +3,8 @@
     python scripts/trace_calls.py [RUN] [--crossings N]
 
 Translates one line from file to file with `nmt translate`, under `sys.setprofile`. Without RUN, a
-small run is trained in a folder that is deleted at the end, and one of its updates is traced too:
-all calls from one step of the optimizer to the next. A file change is a call or a return in another
+small run is trained in a temporary folder, and one of its updates is traced too. An update has all
+calls from one step of the optimizer to the next. A file change is a call or a return in another
 file of nmt than the previous call or return. Code that runs while a module is imported is not
 counted. Prints a table, and the pairs of files with the most changes.
 """

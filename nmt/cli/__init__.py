@@ -1,1 +1,1 @@
-"""The commands: what each takes, and what it does."""
+"""The commands: their arguments, and their work."""

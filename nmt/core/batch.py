@@ -1,7 +1,7 @@
 """Batches of sentence pairs, and trees of tensors whose dimension 0 is the batch.
 
-A tree is a tensor, None, or a frozen dataclass or tuple of trees, such as a `Batch`, or a decoder
-state that search cannot see into. Anything else in it (an int, a str) is passed through unchanged.
+A tree is a tensor, None, or a frozen dataclass or tuple of trees, such as a `Batch` or an opaque
+decoder state. Any other value in it (an int, a str) is passed through unchanged.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -64,7 +64,7 @@ class Batch:
         return self.source.shape[0]
 
     def to(self, device: torch.device) -> "Batch":
-        """Copy the tensors to another device, without blocking where the memory is pinned."""
+        """Copy the tensors to another device, without blocking if the memory is pinned."""
         return to(self, device)
 
     def halves(self) -> tuple["Batch", "Batch"]:
@@ -153,7 +153,7 @@ def _pad_ids(values: NDArray[Any], lengths: NDArray[np.int64], *, bos: bool) -> 
 
 
 class Shared:
-    """Marks a dataclass whose rows are alike for all hypotheses of a sentence (`reorder`)."""
+    """Marker of a dataclass whose rows are equal for all hypotheses of a sentence (`reorder`)."""
 
 
 def map_tensors(
@@ -224,5 +224,5 @@ def repeat(tree: S, times: int) -> S:
 
 
 def to(tree: S, device: torch.device) -> S:
-    """Copy a tree to another device, without blocking where the memory is pinned."""
+    """Copy a tree to another device, without blocking if the memory is pinned."""
     return map_tensors(lambda tensor: tensor.to(device, non_blocking=True), tree)

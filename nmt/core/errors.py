@@ -60,13 +60,13 @@ _SAID: Final = {
     **dict.fromkeys(_ON_A_GPU, "end other programs on the GPU, or use smaller batches"),
     "can't start new thread": _ADVICE[errno.EAGAIN],
 }
-_NO_TEMPORARY: Final = "No usable temporary directory"  # what `tempfile` says
+_NO_TEMPORARY: Final = "No usable temporary directory"  # message of `tempfile`
 
 
 def os_advice(error: OSError) -> str | None:
-    """Return what to do where the system is short of something; None: the error is another."""
+    """Return advice if a resource of the system has run out; None for any other error."""
     if error.errno is None or error.strerror != os.strerror(error.errno):
-        return None  # of what nmt itself refuses as an `OSError`, it says more
+        return None  # an `OSError` raised by nmt itself has its own advice
     return _ADVICE.get(error.errno)
 
 

@@ -1,7 +1,7 @@
-"""Writing systems: which ones put no spaces between words, and what is punctuation.
+"""Writing systems: scripts without spaces between words, and punctuation.
 
-The table follows Unicode Standard Annex 14: the scripts of Chinese and Japanese, those of line
-breaking class SA ("complex context"), and Tibetan, which marks syllables. Korean has spaces.
+The table follows Unicode Standard Annex 14: the scripts of Chinese and Japanese, the scripts of
+line breaking class SA ("complex context"), and Tibetan, which marks syllables. Korean has spaces.
 """
 
 import re

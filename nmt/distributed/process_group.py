@@ -248,8 +248,8 @@ def guarded(collective: Callable[[], object]) -> None:
     """Call collectives of torch, and raise `LostProcessError` if another process is lost.
 
     gloo raises a plain `RuntimeError` for a lost connection and for a timeout. `collective` must
-    call nothing but collectives: every `RuntimeError` then means a lost process, except a lack of
-    memory and errors of the GPU, which may surface at any call.
+    call nothing but collectives, so that every `RuntimeError` means a lost process. Only a lack of
+    memory and GPU errors, which may surface at any call, are excluded.
 
     Raises:
         LostProcessError: another process died or cannot be reached.

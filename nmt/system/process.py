@@ -210,7 +210,7 @@ def keep_freed_memory() -> None:
     """Stop the C allocator from mapping and unmapping the memory of every large tensor.
 
     By default glibc returns freed tensors of several megabytes to the system. The next tensor of
-    the same size is paged in and zeroed again, which takes about a quarter of an update on a CPU,
+    the same size is paged in and zeroed again. This takes about a quarter of an update on a CPU,
     and more of a beam search. Does nothing with another C library.
     """
     mallopt = _find_in_glibc("mallopt")
