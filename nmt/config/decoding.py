@@ -79,7 +79,7 @@ class DecodingConfig(Options):
     """Utility of minimum Bayes risk decoding, which chooses the candidates most similar to all
     others; none: off. bleu uses the tokenizer of the run's metrics."""
     mbr_candidates: NumCandidates = 32
-    """Candidates for `mbr`. Samples count equally; candidates of a beam are weighted by their
+    """Number of candidates for `mbr`. Samples count equally; those of a beam are weighted by their
     probability."""
     batch_tokens: NumTokens = 4_000
     """Maximum number of source tokens in a batch, with padding; fewer for beams of more than 10."""

@@ -105,7 +105,7 @@ class Config(Options):
             refuse("training.checkpoints.average_last", sentence)
 
     def _require_attention(self) -> None:
-        """Refuse options that need attention, if the model has none or its score has no weights."""
+        """Refuse options that need attention, if the model has none or a constant score."""
         training, decoding, attention = self.training, self.decoding, self.model.attention
         needs_attention = {
             "training.guided_attention": training.guided_attention is not None,
