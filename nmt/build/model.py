@@ -127,7 +127,7 @@ def _build_attention(
 
 def _cell_maker(plugin: PlugIn, hidden_size: int) -> Callable[[int], Cell]:
     """Return a function that makes a cell from its input size."""
-    return partial(CELLS.classes[plugin.name], hidden_size=hidden_size, **plugin.options)
+    return partial(CELLS.find(plugin.name), hidden_size=hidden_size, **plugin.options)
 
 
 def build_without_memory(config: ModelConfig, source_size: int, target_size: int) -> Model:

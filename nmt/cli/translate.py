@@ -253,7 +253,7 @@ def _check(config: "Config", arguments: Arguments) -> None:
         from nmt.config.registry import SEARCHES
         from nmt.inference.windows import require_phrases
 
-        require_phrases(SEARCHES.classes[config.decoding.search.name])
+        require_phrases(SEARCHES.find(config.decoding.search.name))
     if arguments.attention and config.reads_grids:
         raise UserError("--attention: is for words; of grids `nmt align --plot` draws it")
     if arguments.alignment_units is not None and not arguments.needs_alignments:

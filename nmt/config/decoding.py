@@ -89,12 +89,12 @@ class DecodingConfig(Options):
     @property
     def draws_samples(self) -> bool:
         """Return whether the search samples its translations independently."""
-        return bool(SEARCHES.classes[self.search.name].draws_samples)
+        return bool(SEARCHES.find(self.search.name).draws_samples)
 
     @property
     def has_beam(self) -> bool:
         """Return whether the search uses `beam_size`."""
-        return bool(SEARCHES.classes[self.search.name].has_beam)
+        return bool(SEARCHES.find(self.search.name).has_beam)
 
     @property
     def num_candidates(self) -> int:

@@ -118,7 +118,7 @@ class Config(Options):
                 sentence = "needs an attention, and model.attention is null; leave one of them out"
                 refuse(path, sentence)
             is_loss = path.startswith("training.")  # which would train the score
-            if is_loss and SCORES.classes[attention.score.name].is_constant:
+            if is_loss and SCORES.find(attention.score.name).is_constant:
                 sentence = (
                     f"has nothing to teach the score {attention.score.name!r}; the nearest that "
                     "works is general"
@@ -140,7 +140,7 @@ class Config(Options):
         """Refuse losses that cannot train the alignment."""
         training, attention = self.training, self.model.attention
         name = "" if attention is None else attention.alignment.name
-        alignment = ALIGNMENTS.classes.get(name)
+        alignment = ALIGNMENTS.find(name) if name else None
         if training.reinforce != ReinforceConfig() and not (alignment and alignment.uses_reinforce):
             refuse("training.reinforce", "is only supported with model.attention.alignment: hard")
         if alignment is None:

@@ -18,10 +18,12 @@ from nmt.config.experiment import CONFIG_VERSION, Config
 from nmt.config.layers import Layer, Override, explain_first, find_origin, merge
 from nmt.config.messages import blank_missing, parse_path
 from nmt.config.registry import without_plugins
+from nmt.config.signatures import name_parts
 from nmt.config.tree import Tree
 from nmt.config.versions import name_trained_score, upgrade
 from nmt.core.errors import ConfigError, os_reason
 from nmt.system.files import is_missing, read_regular
+from nmt.system.plugins import allow
 
 Yaml = dict[str, Any] | list[Any] | str | None
 
@@ -52,6 +54,7 @@ def load_config(
     options: Mapping[str, Any] | None = None,
     *,
     resume: bool = False,
+    plugins: Sequence[str | Path | type] = (),
 ) -> Config:
     """Read a configuration.
 
@@ -59,14 +62,17 @@ def load_config(
         path: a YAML file; its `extends:` names a base file, relative to it.
         overrides: ``key=value`` with dotted keys, as in ``model.attention.score=dot``; the value
             is YAML. An override must not set or replace what an earlier one has set.
-        options: a tree of options from a program, applied last.
+        options: a tree of options from a program, applied last; a class, a `functools.partial` of
+            one, or an object without further arguments may stand where a name may.
         resume: whether an earlier version may have started this run with the same options.
+        plugins: files and modules of plug-ins from outside the package (see `allow`).
 
     Raises:
         ConfigError: one line with the file, the key, the bad value and the allowed values.
     """
+    allow(plugins)
     layers = [*_read_files(Path(path)), *map(_parse_override, overrides)]
-    layers += [] if options is None else [Layer("options", dict(options))]
+    layers += [] if options is None else [Layer("options", name_parts(dict(options)))]
     tree = merge(layers) if len(layers) > 1 else layers[0].tree
     if resume:
         tree = name_trained_score(tree)

@@ -123,12 +123,12 @@ class AttentionConfig(Options):
 
     def _check(self) -> None:
         score, alignment = self.score.name, self.alignment.name
-        if not SCORES.classes[score].is_constant:
+        if not SCORES.find(score).is_constant:
             return
         if self.num_heads > 1:
             sentence = f"heads of the score {score!r} would all look alike; set it to 1"
             refuse("num_heads", sentence)
-        if ALIGNMENTS.classes[alignment].needs_distinct_scores:
+        if ALIGNMENTS.find(alignment).needs_distinct_scores:
             sentence = (
                 f"{alignment!r} picks a position by its score, and {score!r} scores all alike; the "
                 "nearest that works is softmax"
@@ -188,7 +188,7 @@ class ModelConfig(Options):
         rates += [decoder.recurrent_dropout, decoder.output_dropout]
         if decoder.num_layers > 1:
             rates.append(decoder.dropout)
-        reads_states = self.attention is not None or BRIDGES.classes[self.bridge.name].reads_states
+        reads_states = self.attention is not None or BRIDGES.find(self.bridge.name).reads_states
         if isinstance(encoder, EncoderConfig):
             rates.append(encoder.recurrent_dropout)
             reads_states = reads_states or encoder.num_layers > 1
@@ -204,7 +204,7 @@ class ModelConfig(Options):
     def _check_style(self) -> None:
         """Refuse attention, or a bridge without source, for a decoder style without attention."""
         style, bridge = self.decoder.style.name, self.bridge.name
-        if DECODERS.classes[style].uses_attention:
+        if DECODERS.find(style).uses_attention:
             return
         if self.attention is not None:
             sentence = (
@@ -212,7 +212,7 @@ class ModelConfig(Options):
                 "another style"
             )
             refuse("decoder.style", sentence)
-        if not BRIDGES.classes[bridge].reads_source:
+        if not BRIDGES.find(bridge).reads_source:
             sentence = (
                 f"{bridge!r} keeps the source from {style!r}, which only knows it by its first "
                 "state; the nearest that works is final"
@@ -225,7 +225,7 @@ class ModelConfig(Options):
         if self.attention is None or query == value:
             return
         name, heads = self.attention.score.name, self.attention.num_heads
-        if SCORES.classes[name].needs_equal_sizes:
+        if SCORES.find(name).needs_equal_sizes:
             each = f" ({query // heads} and {value // heads} for each head)" if heads > 1 else ""
             sentence = (
                 f"{name!r} needs decoder and encoder states of one size, not {query} and {value}"

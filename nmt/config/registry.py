@@ -17,7 +17,6 @@ import ast
 import functools
 import importlib
 import importlib.util
-import inspect
 import os
 import re
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Self, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -33,13 +32,16 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
-    create_model,
     model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from nmt.config.messages import refuse, refuse_unknown_keys, unknown
+from nmt.config.signatures import is_object, name_part, read_options
+from nmt.core.errors import ConfigError
+from nmt.system import plugins
+from nmt.system.plugins import is_outside
 
 _IMPORTS_PLUGINS = ContextVar("imports_plugins", default=True)
 _SCIENTIFIC = re.compile(r"\d{1,40}(\.\d{1,40})?[eE]\+?\d{1,2}")
@@ -129,7 +131,15 @@ class PlugIn(Strict):
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, given: Any) -> Any:
-        return {"name": given} if isinstance(given, str) else given
+        named = name_part(given)
+        if is_object(named):
+            kind = type(named).__name__
+            sentence = (
+                f"a {kind} object is not supported; give a class, or functools.partial of a class "
+                "and its options"
+            )
+            refuse("", sentence)
+        return {"name": named} if isinstance(named, str) else named
 
 
 @dataclass(eq=False)
@@ -155,6 +165,17 @@ class Table:
         return dict(getattr(importlib.import_module(self.module), self.attribute))
 
     @functools.cached_property
+    def base(self) -> type:
+        """Return the class that all plug-ins extend, from the annotation of the table."""
+        module = importlib.import_module(self.module)
+        annotation = vars(module).get("__annotations__", {}).get(self.attribute)
+        while get_origin(annotation) not in (None, type):  # Final[dict[str, type[Base]]]
+            annotation = get_args(annotation)[-1]
+        (base,) = get_args(annotation) or (object,)
+        kind: type = get_origin(base) or base
+        return kind
+
+    @functools.cached_property
     def names(self) -> list[str]:
         """Return the names of the plug-ins, parsed from the table's source without importing it."""
         spec = importlib.util.find_spec(self.module)
@@ -165,18 +186,38 @@ class Table:
                     return [ast.literal_eval(key) for key in keys if key is not None]
         return list(self.classes)
 
+    def find(self, name: str) -> Any:
+        """Return the class of a plug-in, of the table or from outside the package.
+
+        A base class with a class method `adopt` gets any class from outside; it returns a plug-in
+        that uses the class, or raises a `ConfigError` with the reason.
+
+        Raises:
+            ValidationError: a class from outside may not be imported, or is not a plug-in.
+        """
+        if not is_outside(name):
+            return self.classes[name]
+        with _refusing():
+            adopt = getattr(self.base, "adopt", None)
+            if adopt is not None:
+                return adopt(plugins.find(name, object))
+            return plugins.find(name, self.base)
+
     def options(self, name: str) -> type[BaseModel]:
         """Return a pydantic model that checks and converts the options of a plug-in."""
-        return _schema(self, name)
+        return read_options(self.find(name), f"{self.kind} {name}", Strict)
 
     def create(self, plugin: PlugIn, *given: Any) -> Any:
         """Build a plug-in from positional arguments and its configured options."""
-        return self.classes[plugin.name](*given, **plugin.options)
+        return self.find(plugin.name)(*given, **plugin.options)
 
     def _check(self, plugin: PlugIn) -> PlugIn:
         """Convert and complete the options of a plug-in; its other fields are kept."""
         name, given = plugin.name, plugin.options
-        if name not in self.names:
+        if is_outside(name):
+            with _refusing():
+                plugins.require_allowed(name)
+        elif name not in self.names:
             refuse("", unknown(self.kind, name, self.names))
         if not _IMPORTS_PLUGINS.get():
             return plugin
@@ -185,7 +226,11 @@ class Table:
             fields = type(plugin).model_fields.items()
             declared = [field.alias or key for key, field in fields if key != "name"]
             refuse_unknown_keys(extra, [*declared, *schema.model_fields], f"{self.kind} {name!r}")
-        return plugin.model_copy(update=dict(schema.model_validate(given)))
+        update = dict(schema.model_validate(given))
+        if is_outside(name):  # from Python, it may be a class of the table
+            known = (known for known, kind in self.classes.items() if kind is self.find(name))
+            update["name"] = next(known, name)
+        return plugin.model_copy(update=update)
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -194,17 +239,13 @@ class Table:
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
 
-@functools.cache
-def _schema(table: Table, name: str) -> type[BaseModel]:
-    parameters = inspect.signature(table.classes[name]).parameters.values()
-    fields: dict[str, Any] = {
-        option.name: (option.annotation, ... if option.default is option.empty else option.default)
-        for option in parameters
-        if option.kind is option.KEYWORD_ONLY
-    }
-    assert "name" not in fields, f"{table.module}: an option cannot be called 'name'"
-    model: type[BaseModel] = create_model(f"{table.kind} {name}", __base__=Strict, **fields)
-    return model
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn a refused import into an error of the option that names the plug-in."""
+    try:
+        yield
+    except ConfigError as error:
+        refuse("", str(error))
 
 
 TOKENIZERS = Table("tokenizer", "nmt.text.table", "TOKENIZERS")

@@ -81,8 +81,8 @@ class MetricConfig(PlugIn):
 
     @property
     def label(self) -> str:
-        """Return the label of the metric, by default its name."""
-        return self.given_label or self.name
+        """Return the label of the metric, by default its name, without a file or module."""
+        return self.given_label or self.name.rpartition(":")[2]
 
     def with_tokenizer(self, tokenizer: str) -> Self:
         """Return a copy with a tokenizer instead of `tokenize: auto`."""

@@ -150,5 +150,5 @@ def count_updates(config: TrainingConfig, batches_per_epoch: int) -> int | None:
 def _metric_tracker(training: TrainingConfig, label: str) -> MetricTracker:
     if label == "loss":
         return MetricTracker(label, higher_is_better=False)
-    higher = METRICS.classes[training.validation.find_metric(label).name].higher_is_better
+    higher = METRICS.find(training.validation.find_metric(label).name).higher_is_better
     return MetricTracker(label, higher_is_better=higher, perfect=100.0 if higher else 0.0)
